@@ -1,0 +1,7 @@
+"""Algorithms: which networks there are, what each minimises, and how actions are chosen."""
+
+from composer.algorithms.base import Algorithm
+from composer.algorithms.discount import Discount
+from composer.algorithms.sac import SAC
+
+__all__ = ["SAC", "Algorithm", "Discount"]

@@ -1,0 +1,108 @@
+"""The family of algorithms: an algorithm names network roles and an ordered tuple of objectives; the learner is generic.
+
+The spec half is free of torch. Its ``build`` returns a *program*: objectives and an acting rule over stacked networks.
+Legend: S seeds, B batch, E environments of a seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from pydantic import Field
+
+from composer.algorithms.discount import Constant, Discount
+from composer.shapes import Outline, Shape
+from composer.spec import Family
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from composer.blueprint.schema import Blueprint
+    from composer.environments.base import EnvironmentInfo
+    from composer.members import Stacked
+
+
+class Batch(NamedTuple):
+    """Transitions that an update learns from; observations are normalised already."""
+
+    observation: Tensor
+    """``[S, B, d]``"""
+    action: Tensor
+    """``[S, B, a]``, in [-1, 1]"""
+    reward: Tensor
+    """``[S, B]``, the discounted sum over the n-step window"""
+    bootstrap: Tensor
+    """``[S, B]``: discount to the window's length where the value of ``next_observation`` counts, 0 after a termination"""
+    next_observation: Tensor
+    """``[S, B, d]``, the last observation of the window (the terminal one where the episode ended)"""
+
+
+class Objective(NamedTuple):
+    """One loss and the role whose parameters follow its gradient. Objectives run in order, each seeing the others' steps."""
+
+    role: str
+    """Role of the trained parameters and of their optimizer."""
+    loss: Callable[[Batch, Mapping[str, Tensor], dict[str, Tensor]], Tensor]
+    """From batch, noise by name and the signals so far (which it adds to) to a loss a seed, ``[S]``."""
+
+
+class Program(Protocol):
+    """An algorithm over built networks."""
+
+    objectives: tuple[Objective, ...]
+    noise: Mapping[str, Shape]
+    """Unit-normal draws an update needs, by name: shape of one sample."""
+    signals: tuple[str, ...]
+    """Names of the scalars that the objectives report, each ``[S]``."""
+
+    def act(self, observation: Tensor, noise: Tensor | None) -> Tensor:
+        """Actions ``[S, E, a]`` in [-1, 1] for normalised observations; ``noise`` of the same shape, None to be deterministic."""
+
+
+@dataclass(frozen=True)
+class Roles:
+    """What a program is built over."""
+
+    networks: Mapping[str, Stacked]
+    averages: Mapping[str, Stacked]
+    scalars: Mapping[str, Tensor]
+    """Learned scalars ``[S, 1]`` by role."""
+
+
+class Algorithm(Family, family="algorithm"):
+    """How an agent learns."""
+
+    batch_size: int = Field(default=256, ge=1, le=1_048_576)
+    """Transitions a gradient update."""
+    update_to_data: float = Field(default=1.0, gt=0, le=1024)
+    """Gradient updates an interaction (one decision of every environment copy); fractions accumulate."""
+    warmup_interactions: int = Field(default=5_000, ge=1, le=10**9)
+    """Interactions with uniformly random actions before the first update."""
+    n_step: int = Field(default=1, ge=1, le=100)
+    """Rewards summed before a value is bootstrapped; windows end early where an episode does."""
+    discount: Discount = Constant(value=0.99)
+    """Discount of one interaction: a number, or a rule."""
+
+    def network_inputs(self, info: EnvironmentInfo) -> Mapping[str, Shape]:
+        """Input shape of every network role that the algorithm needs."""
+        raise NotImplementedError
+
+    def learned_scalars(self) -> Mapping[str, Outline]:
+        """Roles that are one learned number rather than a network, each an outline with the parameter ``value``."""
+        return {}
+
+    def trained_roles(self) -> tuple[str, ...]:
+        """Roles that need an optimizer."""
+        raise NotImplementedError
+
+    def problems(self, blueprint: Blueprint) -> Iterator[tuple[str, str]]:
+        """What this algorithm finds wrong in a blueprint: pairs of key path and message."""
+        raise NotImplementedError
+
+    def build(self, roles: Roles, info: EnvironmentInfo, seeds: int, device: str) -> Program:
+        """The program over built networks."""
+        raise NotImplementedError
+
+

@@ -1,0 +1,78 @@
+"""Soft actor-critic: the spec. Its losses stand in ``sac_program.py``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field
+
+from composer.algorithms.base import Algorithm, Program, Roles
+from composer.initializers import Constant
+from composer.shapes import Outline, ParameterPlan, Shape
+from composer.spec import suggestion
+
+if TYPE_CHECKING:
+    from composer.blueprint.schema import Blueprint
+    from composer.environments.base import EnvironmentInfo
+
+TARGET = "target_critic"
+_HEADS = {"actor": "tanh_gaussian", "critic": "value"}
+
+
+class SAC(Algorithm, kind="sac"):
+    """Soft actor-critic with learned temperature and one critic or the minimum of several.
+
+    The number of critics is ``networks.critic.copies``: 1 is a single critic, 2 the clipped double critic. The target
+    network is the average ``target_critic``. Source: arXiv:1812.05905; order of the steps and temperature loss as in SimBa's
+    published code (arXiv:2410.09754).
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "sac", "batch_size": 256, "update_to_data": 2.0}
+
+    initial_temperature: float = Field(default=1.0, gt=0, le=1e6)
+    """The temperature before the first update."""
+    target_entropy_per_action: float = Field(default=-1.0, ge=-100, le=100)
+    """Target entropy divided by the number of action dimensions: -1 in arXiv:1812.05905, -0.5 in SimBa."""
+
+    def network_inputs(self, info: EnvironmentInfo) -> Mapping[str, Shape]:
+        """The actor reads observations, the critic observations joined with actions."""
+        (size,) = info.observation
+        return {"actor": (size,), "critic": (size + info.action_size,)}
+
+    def learned_scalars(self) -> Mapping[str, Outline]:
+        """The logarithm of the temperature."""
+        plan = ParameterPlan((), Constant(value=math.log(self.initial_temperature)), fan_in=1, fan_out=1)
+        return {"temperature": Outline("scalar", (), (), parameters={"value": plan})}
+
+    def trained_roles(self) -> tuple[str, ...]:
+        """In the order in which they step."""
+        return ("actor", "temperature", "critic")
+
+    def problems(self, blueprint: Blueprint) -> Iterator[tuple[str, str]]:
+        """Roles, heads and averages that SAC needs, and those it does not know."""
+        for role, produces in _HEADS.items():
+            network = blueprint.networks.get(role)
+            if network is None:
+                yield "networks", f"SAC needs a network {role!r}"
+            elif network.head.produces != produces:
+                wanted = {"value": "'scalar'", "tanh_gaussian": "'tanh_gaussian'"}[produces]
+                yield f"networks.{role}.head", f"SAC's {role} needs a head {wanted}, got {network.head.kind!r}"
+        for role in blueprint.networks:
+            if role not in _HEADS:
+                yield f"networks.{role}", f"SAC has no network {role!r}{suggestion(role, _HEADS)}"
+        actor = blueprint.networks.get("actor")
+        if actor is not None and actor.copies != 1:
+            yield "networks.actor.copies", f"SAC has one actor, got {actor.copies}"
+        target = blueprint.averages.get(TARGET)
+        if target is None:
+            yield "averages", f"SAC needs an average {TARGET!r} of 'critic'"
+        elif target.of != "critic":
+            yield f"averages.{TARGET}.of", f"SAC's {TARGET!r} averages 'critic', got {target.of!r}"
+
+    def build(self, roles: Roles, info: EnvironmentInfo, seeds: int, device: str) -> Program:
+        """The losses over built networks."""
+        from composer.algorithms.sac_program import SACProgram
+
+        return SACProgram(roles, info.action_size, self.target_entropy_per_action, seeds, device)

@@ -1,0 +1,83 @@
+"""Soft actor-critic: losses and acting rule over stacked networks.
+
+Source: Haarnoja et al., arXiv:1812.05905, with the temperature loss and the order of steps of SimBa's published code
+(actor against the old critic, temperature, critic against the new actor and temperature, target).
+Legend: S seeds, C critics, B batch, d observation, a action. Tests: tests/papers/test_sac.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from composer.algorithms.base import Batch, Objective, Roles
+from composer.nn.tanh_gaussian import mode, sample
+from composer.shapes import Shape
+
+
+class SACProgram:
+    """Three objectives over an actor, C critics, their target and a learned temperature."""
+
+    signals: ClassVar[tuple[str, ...]] = (
+        "actor/loss",
+        "actor/entropy",
+        "temperature/value",
+        "temperature/loss",
+        "critic/loss",
+        "critic/value",
+    )
+
+    def __init__(self, roles: Roles, actions: int, target_entropy_per_action: float, seeds: int, device: str) -> None:
+        """``actions`` is a; the target entropy is a times ``target_entropy_per_action``."""
+        self._actor, self._critic = roles.networks["actor"], roles.networks["critic"]
+        self._target = roles.averages["target_critic"]
+        self._log_temperature = roles.scalars["temperature"]
+        self._target_entropy = torch.full((seeds,), actions * target_entropy_per_action, device=device)
+        self.noise: Mapping[str, Shape] = {"actor": (actions,), "target": (actions,)}
+        self.objectives = (
+            Objective("actor", self.actor_loss),
+            Objective("temperature", self.temperature_loss),
+            Objective("critic", self.critic_loss),
+        )
+
+    def act(self, observation: Tensor, noise: Tensor | None) -> Tensor:
+        """A draw of the policy with ``noise [S, E, a]``; its mode without."""
+        mean, log_std = self._policy(observation)
+        return mode(mean) if noise is None else sample(mean, log_std, noise)[0]
+
+    def actor_loss(self, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]) -> Tensor:
+        """Mean of ``alpha log pi - min Q``. Eq. 9, arXiv:1812.05905."""
+        action, log_density = sample(*self._policy(batch.observation), noise["actor"])
+        value = self._critic(torch.cat([batch.observation, action], -1)).amin(1)
+        loss = (self._temperature().detach() * log_density - value).mean(1)
+        signals["actor/loss"] = loss.detach()
+        signals["actor/entropy"] = -log_density.detach().mean(1)
+        return loss
+
+    def temperature_loss(self, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]) -> Tensor:
+        """``alpha (H - target)`` with alpha itself, not its logarithm, and the entropy H of the actor step above."""
+        temperature = self._temperature().squeeze(1)
+        loss = temperature * (signals["actor/entropy"] - self._target_entropy)
+        signals["temperature/value"], signals["temperature/loss"] = temperature.detach(), loss.detach()
+        return loss
+
+    def critic_loss(self, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]) -> Tensor:
+        """Squared errors against the soft target, averaged over the batch and *summed* over critics. Eq. 5, arXiv:1812.05905."""
+        with torch.no_grad():
+            action, log_density = sample(*self._policy(batch.next_observation), noise["target"])
+            value = self._target(torch.cat([batch.next_observation, action], -1)).amin(1)
+            target = batch.reward + batch.bootstrap * (value - self._temperature() * log_density)
+        predicted = self._critic(torch.cat([batch.observation, batch.action], -1))
+        loss = (predicted - target[:, None]).square().mean(2).sum(1)
+        signals["critic/loss"], signals["critic/value"] = loss.detach(), predicted.detach().mean((1, 2))
+        return loss
+
+    def _policy(self, observation: Tensor) -> tuple[Tensor, Tensor]:
+        mean, log_std = self._actor(observation)
+        return mean[:, 0], log_std[:, 0]
+
+    def _temperature(self) -> Tensor:
+        return self._log_temperature.exp()

@@ -1,0 +1,108 @@
+"""Entry-wise nonlinearities: any shape to the same shape, no parameters. Tests: tests/papers/test_block_formulas.py.
+
+Costs count each arithmetic operation and each elementary function (exp, erf, tanh) as one operation an entry.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from composer.blocks.base import Block
+from composer.shapes import Outline, Shape
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def _entrywise(block: Block, shape: Shape, operations: int) -> Outline:
+    return Outline(block.kind, shape, shape, flops=operations * math.prod(shape))
+
+
+class Relu(Block, kind="relu"):
+    """Positive part: ``max(x, 0)``. Source: Nair and Hinton, ICML 2010."""
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "relu"}
+
+    def outline(self, shape: Shape) -> Outline:
+        """One operation an entry."""
+        return _entrywise(self, shape, 1)
+
+    def build(self, shape: Shape) -> nn.Module:
+        """``torch.nn.ReLU``."""
+        from torch import nn
+
+        return nn.ReLU()
+
+
+class Gelu(Block, kind="gelu"):
+    """Gaussian error linear unit, exact: ``x (1 + erf(x / sqrt 2)) / 2``. Source: arXiv:1606.08415.
+
+    JAX's default is the tanh approximation, which differs by up to 5e-4.
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "gelu"}
+
+    def outline(self, shape: Shape) -> Outline:
+        """Five operations an entry."""
+        return _entrywise(self, shape, 5)
+
+    def build(self, shape: Shape) -> nn.Module:
+        """``torch.nn.GELU``."""
+        from torch import nn
+
+        return nn.GELU()
+
+
+class Silu(Block, kind="silu"):
+    """Sigmoid linear unit: ``x / (1 + exp(-x))``. Source: Elfwing et al., arXiv:1702.03118."""
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "silu"}
+
+    def outline(self, shape: Shape) -> Outline:
+        """Four operations an entry."""
+        return _entrywise(self, shape, 4)
+
+    def build(self, shape: Shape) -> nn.Module:
+        """``torch.nn.SiLU``."""
+        from torch import nn
+
+        return nn.SiLU()
+
+
+class Tanh(Block, kind="tanh"):
+    """Hyperbolic tangent."""
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "tanh"}
+
+    def outline(self, shape: Shape) -> Outline:
+        """One operation an entry."""
+        return _entrywise(self, shape, 1)
+
+    def build(self, shape: Shape) -> nn.Module:
+        """``torch.nn.Tanh``."""
+        from torch import nn
+
+        return nn.Tanh()
+
+
+class Elu(Block, kind="elu"):
+    """Exponential linear unit: ``x`` above 0, ``alpha (exp(x) - 1)`` below. Source: arXiv:1511.07289."""
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "elu"}
+
+    alpha: Annotated[float, Field(gt=0, le=100)] = 1.0
+    """Minus the limit at minus infinity."""
+
+    def outline(self, shape: Shape) -> Outline:
+        """Four operations an entry."""
+        return _entrywise(self, shape, 4)
+
+    def build(self, shape: Shape) -> nn.Module:
+        """``torch.nn.ELU``."""
+        from torch import nn
+
+        return nn.ELU(self.alpha)

@@ -1,0 +1,67 @@
+"""The family of blocks: a declared map from a tensor to a tensor, with its shapes known before torch is imported.
+
+Tests: tests/contracts/test_blocks.py runs every kind's example through one contract.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from composer.initializers import Initializer
+from composer.shapes import Outline, ParameterPlan, Shape, ShapeError
+from composer.spec import Family
+
+if TYPE_CHECKING:
+    from torch import nn
+
+# Bounds that no sensible network meets: they stop a typing error before anything is allocated.
+MAX_WIDTH = 65_536
+MAX_BLOCKS = 8_192
+
+Width = Annotated[int, Field(ge=1, le=MAX_WIDTH)]
+Epsilon = Annotated[float, Field(gt=0, le=1)]
+
+
+class Block(Family, family="block"):
+    """A map from one tensor to one tensor; a list of blocks is a ``sequence``.
+
+    Shapes are those of one sample. A built module takes any number of batch axes before them. It is built under
+    ``torch.device("meta")``; its values are drawn from the outline (``composer.fresh``), never by the module.
+    """
+
+    @classmethod
+    def from_shorthand(cls, value: object) -> object:
+        """A list is the ``layers`` of a ``sequence``."""
+        return {"kind": "sequence", "layers": value} if isinstance(value, list) else value
+
+    @abstractmethod
+    def outline(self, shape: Shape) -> Outline:
+        """What this block is on an input of ``shape``; raises ``ShapeError`` where it cannot take that shape."""
+
+    @abstractmethod
+    def build(self, shape: Shape) -> nn.Module:
+        """A module whose parameters have the outline's paths and shapes; raises ``ShapeError`` as ``outline`` does."""
+
+
+def last_axis(shape: Shape, kind: str) -> int:
+    """Width of the last axis; raises ``ShapeError`` for a scalar input, which has none."""
+    if not shape:
+        raise ShapeError(f"{kind!r} acts on the last axis, and its input is a scalar, shape []")
+    return shape[-1]
+
+
+def plan(shape: Shape, initializer: Initializer, fan_in: int, fan_out: int, key: str) -> ParameterPlan:
+    """A parameter's plan; ``key`` names the initialiser's place in the blueprint should it refuse the shape."""
+    try:
+        initializer.check(shape)
+    except ShapeError as error:
+        raise error.under(key) from None
+    return ParameterPlan(shape, initializer, fan_in, fan_out)
+
+
+def count_blocks(outline: Outline) -> int:
+    """Blocks in an outline, itself included."""
+    return 1 + sum(count_blocks(child) for child in outline.children.values())

@@ -1,0 +1,73 @@
+"""The dense layer. Tests: tests/contracts/test_blocks.py."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from composer.blocks.base import MAX_WIDTH, Block, Width, last_axis, plan
+from composer.initializers import Initializer, Orthogonal, Zeros
+from composer.shapes import Outline, Shape, ShapeError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Linear(Block, kind="linear"):
+    """Dense layer on the last axis: ``[..., in] -> [..., out]``, ``y = x W^T + b``.
+
+    Exactly one of ``width`` (out) and ``expansion`` (out = expansion x in) is given. Orthogonal weights and zero
+    biases are the defaults of the continuous-control literature, not torch's. Operations: two a weight, one a bias.
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "linear", "width": 256, "weight": {"kind": "he_normal"}}
+
+    width: Width | None = None
+    """Output width."""
+    expansion: Annotated[int, Field(ge=1, le=64)] | None = None
+    """Output width as a multiple of the input width."""
+    bias: bool = True
+    """Whether a bias is added."""
+    weight: Initializer = Orthogonal()
+    """Initialiser of the weight, shape [out, in]."""
+    bias_init: Initializer = Zeros()
+    """Initialiser of the bias, shape [out]; it counts the weight's fans."""
+
+    @model_validator(mode="after")
+    def _one_size(self) -> Self:
+        if (self.width is None) == (self.expansion is None):
+            given = "neither" if self.width is None else "both"
+            raise PydanticCustomError(
+                "linear_size", "give exactly one of 'width' and 'expansion'; got {given}", {"given": given}
+            )
+        return self
+
+    def outline(self, shape: Shape) -> Outline:
+        """Parameters ``weight`` [out, in] and ``bias`` [out]."""
+        fan_in = last_axis(shape, self.kind)
+        fan_out = self._output_width(fan_in)
+        parameters = {"weight": plan((fan_out, fan_in), self.weight, fan_in, fan_out, "weight")}
+        if self.bias:
+            parameters["bias"] = plan((fan_out,), self.bias_init, fan_in, fan_out, "bias_init")
+        flops = math.prod(shape[:-1]) * fan_out * (2 * fan_in + self.bias)
+        return Outline(self.kind, shape, (*shape[:-1], fan_out), parameters, flops=flops)
+
+    def build(self, shape: Shape) -> nn.Module:
+        """``torch.nn.Linear``."""
+        from torch import nn
+
+        outline = self.outline(shape)
+        return nn.Linear(shape[-1], outline.output[-1], bias=self.bias)
+
+    def _output_width(self, fan_in: int) -> int:
+        if self.width is not None:
+            return self.width
+        assert self.expansion is not None
+        width = self.expansion * fan_in
+        if width > MAX_WIDTH:
+            raise ShapeError(f"{self.expansion} x {fan_in} = {width} is wider than {MAX_WIDTH}", ("expansion",))
+        return width

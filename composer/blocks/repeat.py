@@ -1,0 +1,58 @@
+"""The same block several times, each copy with its own parameters. Tests: tests/contracts/test_blocks.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from composer.blocks.base import MAX_BLOCKS, Block, count_blocks
+from composer.shapes import Outline, Shape, ShapeError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Repeat(Block, kind="repeat"):
+    """A block ``times`` times in a row, every copy with parameters of its own; 0 times is the identity.
+
+    A copy takes the output of the one before: the first may change the shape, if the others can take what it gives.
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {
+        "kind": "repeat",
+        "times": 2,
+        "block": [{"kind": "linear", "width": 64}, {"kind": "relu"}],
+    }
+
+    times: Annotated[int, Field(ge=0, le=256)]
+    """Number of copies."""
+    block: Block
+    """What is repeated."""
+
+    def outline(self, shape: Shape) -> Outline:
+        """Children ``0``, ``1``, ...; raises ``ShapeError`` where a copy cannot take its shape or they are too many."""
+        children: dict[str, Outline] = {}
+        output = shape
+        for copy in range(self.times):
+            child = self._copy(copy, output)
+            if copy == 0 and self.times * count_blocks(child) > MAX_BLOCKS:
+                raise ShapeError(f"{self.times} x {count_blocks(child)} blocks are more than {MAX_BLOCKS}", ("times",))
+            children[str(copy)] = child
+            output = child.output
+        return Outline(self.kind, shape, output, children=children)
+
+    def build(self, shape: Shape) -> nn.Module:
+        """``torch.nn.Sequential`` of independent modules."""
+        from torch import nn
+
+        return nn.Sequential(*(self.block.build(child.input) for child in self.outline(shape).children.values()))
+
+    def _copy(self, copy: int, shape: Shape) -> Outline:
+        try:
+            return self.block.outline(shape)
+        except ShapeError as error:
+            # The first copy's error is the block's own; a later one comes from repeating, which the file does not show.
+            note = f" (in copy {copy + 1} of {self.times})" if copy else ""
+            raise ShapeError(error.message + note, ("block", *error.steps)) from None

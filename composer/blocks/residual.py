@@ -1,0 +1,48 @@
+"""The residual connection. Tests: tests/contracts/test_blocks.py."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from composer.blocks.base import Block
+from composer.shapes import Outline, Shape, ShapeError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Residual(Block, kind="residual"):
+    """The input plus a block of it: ``y = x + block(x)``, any shape that the block keeps.
+
+    One operation an entry. Source: He et al., arXiv:1512.03385.
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {
+        "kind": "residual",
+        "block": [{"kind": "layer_norm"}, {"kind": "linear", "expansion": 1}, {"kind": "tanh"}],
+    }
+
+    block: Block
+    """What is added to the input; its output has the input's shape."""
+
+    def outline(self, shape: Shape) -> Outline:
+        """Child ``block``; raises ``ShapeError`` where it changes the shape."""
+        try:
+            child = self.block.outline(shape)
+        except ShapeError as error:
+            raise error.under("block") from None
+        if child.output != shape:
+            raise ShapeError(
+                f"a residual block must keep its shape: its input is {list(shape)}, its output {list(child.output)}",
+                ("block",),
+            )
+        return Outline(self.kind, shape, shape, children={"block": child}, flops=math.prod(shape))
+
+    def build(self, shape: Shape) -> nn.Module:
+        """``composer.nn.Skip``."""
+        from composer.nn.skip import Skip
+
+        self.outline(shape)
+        return Skip(self.block.build(shape))

@@ -1,0 +1,108 @@
+"""``"${values.width}"``: a whole value that stands elsewhere in the blueprint, named by its absolute path.
+
+The syntax is OmegaConf's, without its resolvers, its relative paths and its parts of strings. The value keeps its type and
+the origin of where it was written, so that a message leads to the line that has to change.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from composer.blueprint.nodes import Node, read_path, show_path, walk
+from composer.blueprint.positions import Path
+from composer.blueprint.report import BlueprintError, Problem, problem
+from composer.spec import near, quote
+
+MAX_VALUES = 20_000
+"""Most values of a blueprint after interpolation, and after expansion of its parts."""
+
+_WHOLE = re.compile(r"\$\{([A-Za-z0-9_.\[\]-]+)\}")
+
+
+def reference(node: Node) -> Path | None:
+    """The path that a node's ``${...}`` names, or None where it is another value."""
+    match = _WHOLE.fullmatch(node.value) if isinstance(node.value, str) else None
+    return read_path(match.group(1)) if match else None
+
+
+def is_marked(node: Node) -> bool:
+    """Whether a string carries the mark of an interpolation, well formed or not."""
+    return isinstance(node.value, str) and "${" in node.value
+
+
+def interpolate(root: Node) -> tuple[Node, dict[Path, Problem]]:
+    """The tree with every ``${...}`` replaced, and the problems by the paths of the references that could not be."""
+    work = _Interpolation(root)
+    return work.replaced((), root, ()), work.problems
+
+
+def references(root: Node) -> Iterator[tuple[Path, Path]]:
+    """Where a reference stands, and what it names."""
+    for path, node in walk(root):
+        target = reference(node)
+        if target:
+            yield path, target
+
+
+def malformed(path: Path, node: Node) -> Problem:
+    """The problem of a string that carries ``${`` but is no reference."""
+    if re.search(r"\$\{[^}]*:", node.value):
+        # The value is not echoed: what it names may be secret.
+        return problem(node.at, show_path(path), "no resolver is available here; ${...} names a value of this blueprint")
+    message = f"${{...}} stands for a whole value and names its path, as in \"${{values.width}}\"; got {quote(node.value)}"
+    return problem(node.at, show_path(path), message)
+
+
+class Budget:
+    """Counts values, so that a few lines which multiply each other cannot fill the memory."""
+
+    def __init__(self) -> None:
+        self.left = MAX_VALUES
+
+    def spend(self, node: Node, path: Path) -> None:
+        """Count one value; BlueprintError at ``node`` when there are too many."""
+        self.left -= 1
+        if self.left < 0:
+            message = f"the blueprint grows beyond {MAX_VALUES:,} values here"
+            raise BlueprintError([problem(node.at, show_path(path), message)])
+
+
+class _Interpolation:
+    def __init__(self, root: Node) -> None:
+        self.root = root
+        self.problems: dict[Path, Problem] = {}
+        self._budget = Budget()
+
+    def replaced(self, path: Path, node: Node, trail: tuple[Path, ...]) -> Node:
+        """``node`` with all references below it replaced; ``trail`` holds the references that led here."""
+        self._budget.spend(node, path)
+        if is_marked(node):
+            return self._value(path, node, trail)
+        if not isinstance(node.value, dict | list):
+            return node
+        return node.rebuilt({step: self.replaced((*path, step), child, trail) for step, child in node.children()})
+
+    def _value(self, path: Path, node: Node, trail: tuple[Path, ...]) -> Node:
+        target = reference(node)
+        if target is None:
+            self.problems[path] = malformed(path, node)
+            return node
+        if path in trail:
+            loop = (*trail[trail.index(path) :], path)
+            self.problems[path] = problem(
+                node.at, show_path(path), f"interpolation loop: {' → '.join(show_path(step) for step in loop)}"
+            )
+            return node
+        found = self.root.get(target)
+        if found is None:
+            self.problems[path] = self._absent(path, node, target)
+            return node
+        whole = self.replaced(target, found, (*trail, path))
+        return replace(whole, key=node.key)
+
+    def _absent(self, path: Path, node: Node, target: Path) -> Problem:
+        name = show_path(target)
+        meant = near(name, {show_path(at) for at, _ in walk(self.root) if at and at != path})
+        return problem(node.at, show_path(path), f"there is no value {name!r}", f"did you mean '{meant}'?" if meant else "")

@@ -1,0 +1,92 @@
+"""pydantic's errors in the words of this house: one table from its error types to messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from composer.spec import describe, near
+
+Error = Mapping[str, Any]
+
+
+def _expected(what: str) -> Callable[[Error], str]:
+    return lambda error: f"expected {what}, got {describe(error['input'])}"
+
+
+def _bound(words: str, key: str) -> Callable[[Error], str]:
+    return lambda error: f"must be {words} {_number(error['ctx'][key])}, got {_number(error['input'])}"
+
+
+def _length(words: str, key: str, unit: str) -> Callable[[Error], str]:
+    def told(error: Error) -> str:
+        limit = error["ctx"][key]
+        return f"needs {words} {limit} {unit if limit != 1 else _singular(unit)}, has {len(error['input'])}"
+
+    return told
+
+
+def _singular(unit: str) -> str:
+    return {"entries": "entry", "characters": "character"}[unit]
+
+
+def _number(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else f"{value}"
+
+
+def _choice(error: Error) -> str:
+    return f"must be {error['ctx']['expected']}, got {describe(error['input'])}"
+
+
+def _pattern(error: Error) -> str:
+    return f"{_PATTERNS.get(error['ctx']['pattern'], 'must match ' + error['ctx']['pattern'])}, got {describe(error['input'])}"
+
+
+_PATTERNS = {
+    r"\A[a-z0-9._-]{1,64}\Z": "use [a-z0-9._-], 1 to 64 characters",
+    r"\A[a-z][a-z0-9_]{0,63}\Z": "use a name of [a-z0-9_], 1 to 64 characters, that begins with a letter",
+}
+
+_MESSAGES: Mapping[str, Callable[[Error], str]] = {
+    "missing": lambda error: f"missing key {error['loc'][-1]!r}",
+    "extra_forbidden": lambda error: "unknown key",
+    "int_type": _expected("integer"),
+    "int_from_float": _expected("integer"),
+    "int_parsing_size": lambda error: "integer too large",
+    "float_type": _expected("number"),
+    "string_type": _expected("string"),
+    "bool_type": _expected("boolean"),
+    "list_type": _expected("list"),
+    "tuple_type": _expected("list"),
+    "dict_type": _expected("table"),
+    "mapping_type": _expected("table"),
+    "model_type": _expected("table"),
+    "model_attributes_type": _expected("table"),
+    "none_required": _expected("nothing"),
+    "finite_number": lambda error: f"must be finite, got {error['input']}",
+    "greater_than": _bound("greater than", "gt"),
+    "greater_than_equal": _bound("at least", "ge"),
+    "less_than": _bound("less than", "lt"),
+    "less_than_equal": _bound("at most", "le"),
+    "multiple_of": _bound("a multiple of", "multiple_of"),
+    "literal_error": _choice,
+    "enum": _choice,
+    "string_pattern_mismatch": _pattern,
+    "string_too_short": _length("at least", "min_length", "characters"),
+    "string_too_long": _length("at most", "max_length", "characters"),
+    "too_short": _length("at least", "min_length", "entries"),
+    "too_long": _length("at most", "max_length", "entries"),
+    "value_error": lambda error: str(error["ctx"]["error"]),
+    "assertion_error": lambda error: str(error["ctx"]["error"]),
+}
+
+
+def told(error: Error) -> tuple[str, str]:
+    """Message and hint for one of pydantic's errors; a spec's own errors say it themselves."""
+    message = _MESSAGES.get(error["type"], lambda error: str(error["msg"]))(error)
+    hint = str(error.get("ctx", {}).get("hint", ""))
+    if error["type"] == "literal_error" and isinstance(error["input"], str):
+        choices = [word.strip(" '") for word in error["ctx"]["expected"].replace(" or ", ", ").split(", ")]
+        meant = near(error["input"], choices)
+        hint = f"did you mean {meant!r}?" if meant else ""
+    return message.removesuffix(hint), hint.removeprefix("; ")

@@ -1,0 +1,244 @@
+"""Where every key and value of a TOML text stands, for messages that name a line and a column.
+
+``tomllib`` reads values and forgets places. This scanner reads places and forgets values: it walks the same text, trusts
+that ``tomllib`` judges it, and stops at the first thing that is no TOML. It also finds what ``tomllib`` tells without a
+place: keys that are set twice, and nesting too deep for a recursive parser. TOML 1.0, https://toml.io/en/v1.0.0.
+"""
+
+from __future__ import annotations
+
+import bisect
+import re
+import tomllib
+from dataclasses import dataclass, field
+
+Path = tuple[str | int, ...]
+
+MAX_NESTING = 32
+"""Levels of tables and arrays that a blueprint may nest; far more than any experiment, far fewer than Python's stack."""
+
+_SPACE = re.compile(r"[ \t]*")
+_BLANK = re.compile(r"(?:[ \t\n]|#[^\n]*)*")
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_STRINGS = (
+    re.compile(r'"""(?:[^\\]|\\.)*?"""(?:"{0,2})', re.DOTALL),
+    re.compile(r"'''.*?'''(?:'{0,2})", re.DOTALL),
+    re.compile(r'"(?:[^"\\\n]|\\.)*"'),
+    re.compile(r"'[^'\n]*'"),
+)
+_BARE_VALUE = re.compile(r"[^,\]}#\n\"'\[{]+")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Line and column (both from 1, in characters) of a key and of its value; equal where there is no key."""
+
+    key: tuple[int, int]
+    value: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Duplicate:
+    """A key, or a table, that is set twice."""
+
+    path: Path
+    first: tuple[int, int]
+    second: tuple[int, int]
+    is_table: bool
+
+
+@dataclass
+class Positions:
+    """What a scan found. ``broken`` is the offset where the text stopped being TOML; None for a whole text."""
+
+    places: dict[Path, Place] = field(default_factory=dict)
+    duplicates: list[Duplicate] = field(default_factory=list)
+    too_deep: tuple[int, int] | None = None
+    broken: tuple[int, int] | None = None
+
+
+class _StopError(Exception):
+    """The text at the scanner's position is no TOML, or nests too deep."""
+
+
+def scan(text: str) -> Positions:
+    """Places of all keys and values of ``text``, whose line ends must be ``\\n``. Never raises: see ``Positions``."""
+    scanner = _Scanner(text)
+    try:
+        scanner.document()
+    except _StopError:
+        scanner.found.broken = scanner.where(scanner.at)
+    return scanner.found
+
+
+class _Scanner:
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.at = 0
+        self.found = Positions()
+        self._lines = [0, *(match.end() for match in re.finditer("\n", text))]
+        self._arrays: dict[Path, int] = {}
+        self._set: dict[Path, tuple[int, int]] = {}
+
+    def where(self, offset: int) -> tuple[int, int]:
+        line = bisect.bisect_right(self._lines, offset)
+        return line, offset - self._lines[line - 1] + 1
+
+    def document(self) -> None:
+        prefix: Path = ()
+        while True:
+            self._skip(_BLANK)
+            if self.at >= len(self.text):
+                return
+            if self.text[self.at] == "[":
+                prefix = self._header()
+            else:
+                self._pair(prefix)
+            self._end_of_line()
+
+    def _header(self) -> Path:
+        start = self.where(self.at)
+        is_array = self.text.startswith("[[", self.at)
+        closing = "]]" if is_array else "]"
+        self.at += len(closing)
+        keys = self._keys()
+        self._expect(closing)
+        path: Path = ()
+        for key, place in keys[:-1]:
+            path = self._entered((*path, key), place)
+        last, place = keys[-1]
+        path = (*path, last)
+        if is_array:
+            self.found.places.setdefault(path, Place(place, start))
+            self._arrays[path] = self._arrays.get(path, -1) + 1
+            path = (*path, self._arrays[path])
+        else:
+            self._once(path, place, is_table=True)
+        self._deep(path)
+        # A table that a longer header opened first gets its own header's place.
+        self.found.places[path] = Place(place, start)
+        return path
+
+    def _entered(self, path: Path, place: tuple[int, int]) -> Path:
+        """A parent named in passing; of an array of tables, its newest entry."""
+        self.found.places.setdefault(path, Place(place, place))
+        return (*path, self._arrays[path]) if path in self._arrays else path
+
+    def _pair(self, prefix: Path) -> None:
+        keys = self._keys()
+        self._expect("=")
+        self._skip(_SPACE)
+        path = prefix
+        for key, place in keys[:-1]:
+            path = (*path, key)
+            self.found.places.setdefault(path, Place(place, place))
+        last, place = keys[-1]
+        path = (*path, last)
+        self._once(path, place, is_table=False)
+        self.found.places[path] = Place(place, self.where(self.at))
+        self._value(path)
+
+    def _keys(self) -> list[tuple[str, tuple[int, int]]]:
+        keys = []
+        while True:
+            self._skip(_SPACE)
+            place = self.where(self.at)
+            keys.append((self._key(), place))
+            self._skip(_SPACE)
+            if self.text[self.at : self.at + 1] != ".":
+                return keys
+            self.at += 1
+
+    def _key(self) -> str:
+        for pattern in (_BARE_KEY, *_STRINGS[2:]):
+            match = pattern.match(self.text, self.at)
+            if match:
+                self.at = match.end()
+                return match.group() if pattern is _BARE_KEY else _unquoted(match.group())
+        raise _StopError
+
+    def _value(self, path: Path) -> None:
+        self._deep(path)
+        opening = self.text[self.at : self.at + 1]
+        if opening == "[":
+            self._array(path)
+        elif opening == "{":
+            self._inline_table(path)
+        else:
+            self._scalar()
+
+    def _scalar(self) -> None:
+        for pattern in (*_STRINGS, _BARE_VALUE):
+            match = pattern.match(self.text, self.at)
+            if match:
+                self.at = match.end()
+                return
+        raise _StopError
+
+    def _array(self, path: Path) -> None:
+        self.at += 1
+        index = 0
+        while True:
+            self._skip(_BLANK)
+            if self._took("]"):
+                return
+            place = self.where(self.at)
+            self.found.places[(*path, index)] = Place(place, place)
+            self._value((*path, index))
+            index += 1
+            self._skip(_BLANK)
+            if not self._took(","):
+                self._expect("]")
+                return
+
+    def _inline_table(self, path: Path) -> None:
+        self.at += 1
+        self._skip(_SPACE)
+        if self._took("}"):
+            return
+        while True:
+            self._pair(path)
+            self._skip(_SPACE)
+            if not self._took(","):
+                self._expect("}")
+                return
+
+    def _once(self, path: Path, place: tuple[int, int], is_table: bool) -> None:
+        if path in self._set:
+            self.found.duplicates.append(Duplicate(path, self._set[path], place, is_table))
+        self._set[path] = place
+
+    def _deep(self, path: Path) -> None:
+        if len(path) > MAX_NESTING:
+            self.found.too_deep = self.where(self.at)
+            raise _StopError
+
+    def _end_of_line(self) -> None:
+        self._skip(_SPACE)
+        if self.at < len(self.text) and self.text[self.at] not in "\n#":
+            raise _StopError
+
+    def _skip(self, pattern: re.Pattern[str]) -> None:
+        match = pattern.match(self.text, self.at)
+        self.at = match.end() if match else self.at
+
+    def _took(self, token: str) -> bool:
+        if not self.text.startswith(token, self.at):
+            return False
+        self.at += len(token)
+        return True
+
+    def _expect(self, token: str) -> None:
+        self._skip(_SPACE)
+        if not self._took(token):
+            raise _StopError
+
+
+def _unquoted(raw: str) -> str:
+    """The name that a quoted key spells; escapes are tomllib's business."""
+    if raw[0] == "'" or "\\" not in raw:
+        return raw[1:-1]
+    try:
+        return str(tomllib.loads(f"key = {raw}")["key"])
+    except tomllib.TOMLDecodeError as error:
+        raise _StopError from error

@@ -1,0 +1,56 @@
+"""Problems of a blueprint, and how they are told: where, what, and what was meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+from composer.blueprint.nodes import Origin
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One thing wrong with a blueprint. ``path`` is a key's path, empty where the whole file is meant.
+
+    Printed as ``file:line:column: key.path: message``. ``hint`` is what was probably meant, where that is known.
+    """
+
+    file: str
+    line: int
+    column: int
+    path: str
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        path = f"{self.path}: " if self.path else ""
+        hint = f"; {self.hint}" if self.hint else ""
+        return f"{self.file}:{self.line}:{self.column}: {path}{self.message}{hint}"
+
+    def as_dict(self) -> dict[str, str | int]:
+        """For ``--json``."""
+        return asdict(self)
+
+
+class BlueprintError(ValueError):
+    """A blueprint that cannot be used; ``problems`` says everything that is wrong with it, in order of lines."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = ordered(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+def ordered(problems: Iterable[Problem]) -> list[Problem]:
+    """Without repetitions, by file, line and column."""
+    return sorted(set(problems))
+
+
+def problem(origin: Origin, path: str, message: str, hint: str = "") -> Problem:
+    """A problem at ``origin``, whose notes (variant, override, part) are told after the message."""
+    notes = "".join(f" ({note})" for note in origin.notes)
+    return Problem(origin.file, origin.line, origin.column, path, message + notes, hint)
+
+
+def at_file(file: str, message: str, line: int = 1, column: int = 1) -> BlueprintError:
+    """The one problem that kept ``file`` from being read any further."""
+    return BlueprintError([Problem(file, line, column, "", message)])

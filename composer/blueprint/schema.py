@@ -1,0 +1,137 @@
+"""The top of the language: what a whole experiment is. A ``Blueprint`` is frozen and valid, or it does not exist."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
+
+from composer.algorithms.base import Algorithm
+from composer.environments.base import Environment
+from composer.networks import Network
+from composer.normalization import Normalization
+from composer.optim.base import Optimizer
+from composer.schedules.base import Schedule
+from composer.spec import Items, Spec
+from composer.tracking.base import MlflowTracker, Tracker
+
+FORMAT = 1
+"""The format that this composer reads and writes."""
+
+Slug = Annotated[str, Field(pattern=r"\A[a-z0-9._-]{1,64}\Z")]
+"""A name that is safe as a folder: small letters, digits and ``._-``."""
+Role = Annotated[str, Field(pattern=r"\A[a-z][a-z0-9_]{0,63}\Z")]
+"""The name of a network, an average or a learned number."""
+Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
+EnvSteps = Annotated[int, Field(ge=1, le=10**12)]
+"""A length in environment steps: control steps of the simulator, which count action repeat and copies."""
+
+
+class Average(Spec):
+    """A copy of a network that follows it slowly, such as a target network: ``a = momentum * a + (1 - momentum) * w``."""
+
+    of: Role
+    """The network that is averaged."""
+    momentum: Schedule
+    """What an update leaves of the average, 0 to 1: a number, or a schedule over gradient updates."""
+
+    @field_validator("momentum")
+    @classmethod
+    def _is_share(cls, momentum: Schedule) -> Schedule:
+        low, high = momentum.bounds()
+        if not 0 <= low <= high <= 1:
+            raise ValueError(f"must stay in 0 to 1, goes from {low:g} to {high:g}" if low < high else f"must be in 0 to 1, got {low:g}")
+        return momentum
+
+
+class Replay(Spec):
+    """The memory of transitions that updates draw from."""
+
+    capacity: Annotated[int, Field(ge=1, le=10**10)] = 1_000_000
+    """Transitions of one seed that are kept, the newest ones."""
+
+
+class Training(Spec):
+    """How long an agent learns."""
+
+    env_steps: EnvSteps
+    """Length of the run of one seed."""
+    log_every: EnvSteps = 1_000
+    """Environment steps between two rows of metrics."""
+
+
+class Evaluation(Spec):
+    """Separate episodes, played without exploration, that leave training untouched."""
+
+    every: EnvSteps = 10_000
+    """Environment steps between two evaluations; the last one follows the last step."""
+    episodes: Annotated[int, Field(ge=1, le=10_000)] = 10
+    """Episodes of one seed in each."""
+
+
+class Checkpoint(Spec):
+    """Saved states from which a run continues exactly."""
+
+    every: EnvSteps = 50_000
+    """Environment steps between two checkpoints; the last one follows the last step."""
+    keep: Annotated[int, Field(ge=2, le=1_000)] = 2
+    """Checkpoints that stay on disk, the newest; one alone would leave nothing should it be damaged."""
+
+
+class Compute(Spec):
+    """What computes. No number of the method stands here."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where tensors live; ``auto`` takes a GPU where there is one."""
+    compile: Literal["auto", "always", "never"] = "auto"
+    """Whether the update is compiled; ``auto`` does so where it pays for its start."""
+    threads: Annotated[int, Field(ge=0, le=1_024)] = 0
+    """Threads of one operation; 0 leaves the choice to torch."""
+
+
+class Blueprint(Spec):
+    """A whole experiment: environment, networks, algorithm, what is done to them, for how long, and who watches."""
+
+    blueprint: Literal[1]
+    """Format of the file."""
+    name: Slug
+    """Short name of the experiment, used in folder names."""
+    description: Annotated[str, Field(max_length=2_000)] = ""
+    """What the experiment is for."""
+    requires: Items[Annotated[str, Field(min_length=1, max_length=128)]] = ()
+    """Plug-in distributions whose kinds are used."""
+    seeds: Annotated[Items[Seed], Field(min_length=1, max_length=64)]
+    """One agent is trained for each, all in one program."""
+    environment: Environment
+    """What the agent acts in."""
+    algorithm: Algorithm
+    """How it learns."""
+    networks: Annotated[dict[Role, Network], Field(min_length=1, max_length=64)]
+    """Networks by the role that the algorithm gives them."""
+    averages: Annotated[dict[Role, Average], Field(max_length=64)] = {}
+    """Slow copies of networks, by name."""
+    optimizers: Annotated[dict[Role, Optimizer], Field(min_length=1, max_length=64)]
+    """One for every trained role."""
+    normalization: Normalization = Normalization()
+    """What running statistics normalise."""
+    replay: Replay = Replay()
+    """The memory of transitions."""
+    training: Training
+    """The length of the run."""
+    evaluation: Evaluation = Evaluation()
+    """When and how the agent is judged."""
+    checkpoint: Checkpoint = Checkpoint()
+    """When the run is saved."""
+    compute: Compute = Compute()
+    """What computes."""
+    tracking: Tracker = MlflowTracker()
+    """Where metrics are shown."""
+
+    @field_validator("seeds")
+    @classmethod
+    def _are_distinct(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        for index, seed in enumerate(seeds):
+            if seed in seeds[:index]:
+                raise ValueError(f"seed {seed} is listed twice")
+        return seeds
+

@@ -1,0 +1,106 @@
+"""From the bytes of a file to a tree of values with origins: caps, decoding, TOML. Everything untrusted enters here."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import re
+import stat
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from composer.blueprint.nodes import Node, annotate, show_path
+from composer.blueprint.positions import MAX_NESTING, Duplicate, Positions, scan
+from composer.blueprint.report import BlueprintError, Problem, at_file
+
+MAX_BYTES = 64 * 1024
+"""Largest file that is read: hundreds of times a blueprint."""
+MAX_LINE = 2_000
+"""Longest line, in characters."""
+
+_AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+
+
+def read_tree(path: Path, file: str) -> Node:
+    """The values of the TOML file at ``path``, called ``file`` in origins and messages; BlueprintError if unusable."""
+    return parse_tree(_read_bytes(path, file), file)
+
+
+def parse_tree(data: bytes, file: str) -> Node:
+    """The values of a TOML text, with origins; BlueprintError where the text is none, or over a cap."""
+    text = _decode(data, file)
+    lines = text.split("\n")
+    for number, line in enumerate(lines, 1):
+        if len(line) > MAX_LINE:
+            raise at_file(file, f"line of {len(line):,} characters; limit {MAX_LINE:,}", number, MAX_LINE + 1)
+    found = scan(text)
+    if found.too_deep:
+        raise at_file(file, f"nested deeper than {MAX_NESTING}", *found.too_deep)
+    values = _parse(text, found, file)
+    if found.broken:
+        raise AssertionError(f"{file}: the scanner stops at {found.broken}, where tomllib reads on; please report this file")
+    return annotate(values, found.places, file)
+
+
+def _read_bytes(path: Path, file: str) -> bytes:
+    try:
+        # Never block on opening a pipe; what is opened is judged by its descriptor, not by its name.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise at_file(file, "no such file") from None
+    except (OSError, ValueError) as error:
+        raise at_file(file, f"cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    with os.fdopen(descriptor, "rb") as stream:
+        status = os.fstat(descriptor)
+        if stat.S_ISDIR(status.st_mode):
+            raise at_file(file, "is a directory; pass its .toml file")
+        if not stat.S_ISREG(status.st_mode):
+            raise at_file(file, "not a regular file")
+        data = stream.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise at_file(file, f"{status.st_size:,} bytes; limit 64 KiB")
+    return data
+
+
+def _decode(data: bytes, file: str) -> str:
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in data[:4]:
+        raise at_file(file, "looks like UTF-16; save as UTF-8")
+    data = data.removeprefix(codecs.BOM_UTF8)
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        before = data[: error.start]
+        line, column = before.count(b"\n") + 1, error.start - before.rfind(b"\n")
+        raise at_file(file, f"not UTF-8 at byte {error.start}", line, column) from None
+    return text.replace("\r\n", "\n")
+
+
+def _parse(text: str, found: Positions, file: str) -> Mapping[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        if found.duplicates:
+            raise BlueprintError(_duplicate(file, duplicate) for duplicate in found.duplicates) from None
+        message = str(error)
+        match = _AT.search(message)
+        line, column = text.count("\n") + 1, len(text) - text.rfind("\n")
+        if match and match.group(1):
+            line, column = int(match.group(1)), int(match.group(2))
+        what = _AT.sub("", message)
+        raise at_file(file, f"not TOML: {what[:1].lower()}{what[1:]}", line, column) from None
+    except RecursionError:
+        raise at_file(file, f"nested deeper than {MAX_NESTING}") from None
+    except ValueError as error:
+        # Numbers and dates that Python cannot hold; tomllib gives no place.
+        what = "integer too large" if "integer" in str(error) else f"not TOML: {error}"
+        raise at_file(file, what, *(found.broken or (1, 1))) from None
+
+
+def _duplicate(file: str, found: Duplicate) -> Problem:
+    path = show_path(found.path)
+    first, (line, column) = found.first[0], found.second
+    if found.is_table:
+        return Problem(file, line, column, path, f"[{path}] declared twice (lines {first}, {line})")
+    return Problem(file, line, column, path, f"{path.rsplit('.', 1)[-1]!r} set twice (lines {first}, {line})")

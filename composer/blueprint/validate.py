@@ -1,0 +1,115 @@
+"""From a tree of values to a ``Blueprint``, or to problems that lead to the lines of the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from composer.blueprint.messages import told
+from composer.blueprint.nodes import Node, plain, show_path
+from composer.blueprint.owners import family_at, file_steps, spec_at
+from composer.blueprint.positions import Path
+from composer.blueprint.report import Problem, problem
+from composer.blueprint.schema import FORMAT, Blueprint
+from composer.spec import FAMILIES, Family, describe, listing, near
+
+BEFORE_VALIDATION = ("extends", "values", "variants")
+"""Keys of a file that are used up before the blueprint is validated."""
+
+
+def validate(root: Node, quiet: frozenset[Path] = frozenset()) -> tuple[Blueprint | None, list[Problem]]:
+    """The blueprint of a composed tree, or None and every problem; those at or below ``quiet`` paths are told already."""
+    values = plain(root)
+    try:
+        return Blueprint.model_validate(values), []
+    except ValidationError as error:
+        errors = [_Found(root, values, dict(item)) for item in error.errors()]
+    spoken = [found for found in errors if not any(found.path[: len(path)] == path for path in quiet)]
+    meant = {(found.table, name) for found in spoken for name in found.meant()}
+    problems = [found.problem() for found in spoken if (found.table, found.missing) not in meant]
+    return None, problems
+
+
+class _Found:
+    """One of pydantic's errors, with what the file and the specs know about its place."""
+
+    def __init__(self, root: Node, values: object, error: dict[str, Any]) -> None:
+        self.values = values
+        self.error = error
+        # "[key]" marks an error of a table's key, which the file shows where the key stands.
+        self.loc: Path = tuple(step for step in error["loc"] if step != "[key]")
+        self.path, self.node, self.rest = file_steps(root, self.loc)
+        self.type = error["type"]
+
+    @property
+    def table(self) -> Path:
+        """The table in which a key is unknown, or missing."""
+        return self.loc[:-1]
+
+    @property
+    def missing(self) -> str | None:
+        return str(self.loc[-1]) if self.type == "missing" else None
+
+    def meant(self) -> Iterator[str]:
+        """Keys that an unknown key probably stands for: that these are missing need not be told again."""
+        if self.type == "extra_forbidden":
+            name = near(str(self.loc[-1]), self._keys())
+            if name:
+                yield name
+
+    def problem(self) -> Problem:
+        if self.type == "extra_forbidden":
+            return problem(self.node.key, show_path(self.path), *self._unknown_key())
+        if self.type == "missing":
+            return problem(self.node.key, show_path((*self.path, *self.rest)), f"missing key {self.loc[-1]!r}")
+        if self.type == "kind_missing":
+            return self._no_kind()
+        if self.type == "literal_error" and self.loc == ("blueprint",):
+            message = f"this composer reads blueprints of format {FORMAT}, got {describe(self.node.value)}"
+            return problem(self.node.at, "blueprint", message)
+        message, hint = told(self.error)
+        if self.type == "kind_unknown":
+            message, hint = self._other_family(message, hint)
+        is_key = "[key]" in self.error["loc"]
+        return problem(self.node.key if is_key else self.node.at, show_path(self.path), message, hint)
+
+    def _keys(self) -> set[str]:
+        spec = spec_at(Blueprint, self.values, self.table)
+        keys = set(spec.model_fields) if spec else set()
+        if spec and spec.__mro__[1] is not Family and issubclass(spec, Family):
+            keys.add("kind")
+        return keys | set(BEFORE_VALIDATION) if spec is Blueprint else keys
+
+    def _unknown_key(self) -> tuple[str, str]:
+        name = str(self.loc[-1])
+        meant = near(name, self._keys())
+        if meant:
+            return "unknown key", f"did you mean {meant!r}?"
+        family = family_at(Blueprint, self.values, self.table)
+        owners = [kind for kind, member in (family.kinds() if family else {}).items() if name in member.model_fields]
+        if owners:
+            return f"unknown key; {name} belongs to {' and '.join(owners)}", ""
+        keys = self._keys()
+        return "unknown key", f"one of {listing(keys)}" if keys else ""
+
+    def _no_kind(self) -> Problem:
+        """A table of a family without ``kind``: perhaps the key is there, misspelt."""
+        keys: Mapping[str, Node] = self.node.value if isinstance(self.node.value, dict) else {}
+        for name, child in keys.items():
+            meant = near(name, ("kind", "use"))
+            if meant:
+                return problem(child.key, show_path((*self.path, name)), "unknown key", f"did you mean {meant!r}?")
+        message, hint = told(self.error)
+        return problem(self.node.at, show_path(self.path), message, hint)
+
+    def _other_family(self, message: str, hint: str) -> tuple[str, str]:
+        """A kind of another family in this place, or a path to code."""
+        name, wanted = self.node.value, family_at(Blueprint, self.values, self.loc[:-1])
+        if isinstance(name, str) and "." in name:
+            return f"{message}; code is never loaded by name", hint
+        others = [family for family, root in FAMILIES.items() if wanted is not root and name in root.kinds()]
+        if wanted and others and "did you mean" not in hint:
+            return f"{name!r} is a kind of {others[0]}; a {wanted.family} is expected here", hint
+        return message, hint

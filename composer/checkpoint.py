@@ -1,0 +1,214 @@
+"""Checkpoints: safetensors and JSON, staged, hashed, renamed; replay as append-only segments that are written once.
+
+    RUN/checkpoints/step-000000050000/   state.safetensors, state.json, manifest.json (sizes and SHA-256, written last)
+    RUN/replay/rows-000000000000-000000012500.safetensors
+
+A checkpoint is complete or absent: a kill at any instant leaves at most a ``.tmp-`` folder or an unreferenced segment, which the next
+save sweeps. No pickle anywhere. Tests: tests/faults/test_checkpoint.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+FORMAT = 1
+_STEP = re.compile(r"step-(\d{12})")
+
+
+class CheckpointDamaged(RuntimeError):
+    """No checkpoint of a run can be trusted; the message names each file that failed and how."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Replay rows ``start`` to ``stop``, in order of arrival, in one immutable file."""
+
+    start: int
+    stop: int
+
+    @property
+    def name(self) -> str:
+        """File name under ``RUN/replay``."""
+        return f"rows-{self.start:012d}-{self.stop:012d}.safetensors"
+
+
+@dataclass
+class Snapshot:
+    """The whole state of a run: tensors by name, plain values, and the replay rows held (loaded segment by segment)."""
+
+    tensors: Mapping[str, Tensor]
+    values: Mapping[str, Any]
+    segments: tuple[Segment, ...] = ()
+    path: Path | None = None
+    skipped: list[str] = field(default_factory=list)
+    """Newer checkpoints that were damaged, and how."""
+
+
+class Checkpoints:
+    """The checkpoints of one run directory."""
+
+    def __init__(self, run: Path, keep: int = 2) -> None:
+        """Keeps the newest ``keep`` of them, at least 2."""
+        self._run, self._keep = run, max(keep, 2)
+        self._root, self._replay = run / "checkpoints", run / "replay"
+
+    def steps(self) -> list[int]:
+        """Environment steps at which a checkpoint stands, oldest first."""
+        found = (_STEP.fullmatch(entry.name) for entry in self._root.iterdir()) if self._root.is_dir() else ()
+        return sorted(int(match[1]) for match in found if match)
+
+    def append_rows(self, start: int, rows: Tensor) -> Segment:
+        """Write replay rows ``[n, S, row]`` as a segment; never overwrites a finished file."""
+        segment = Segment(start, start + rows.shape[0])
+        self._replay.mkdir(exist_ok=True)
+        staged = self._replay / f".tmp-{segment.name}"
+        save_file({"rows": rows.contiguous()}, staged)
+        _sync(staged)
+        staged.rename(self._replay / segment.name)
+        _sync(self._replay)
+        return segment
+
+    def save(self, step: int, snapshot: Snapshot) -> Path:
+        """Stage, hash, fsync, rename, read back, then prune; the newest good checkpoint is never touched before that."""
+        self._root.mkdir(exist_ok=True)
+        self._sweep()
+        final = self._root / f"step-{step:012d}"
+        staged = self._root / f".tmp-{final.name}"
+        staged.mkdir()
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in snapshot.tensors.items()}, staged / "state.safetensors")
+        (staged / "state.json").write_text(json.dumps(snapshot.values, sort_keys=True))
+        files = {f"checkpoints/{final.name}/{name}": staged / name for name in ("state.safetensors", "state.json")}
+        previous = self._hashes()
+        rows = {f"replay/{s.name}": previous.get(f"replay/{s.name}") for s in snapshot.segments}
+        manifest = {
+            "format": FORMAT,
+            "step": step,
+            "segments": [[s.start, s.stop] for s in snapshot.segments],
+            "files": {name: _fingerprint(path) for name, path in files.items()}
+            | {name: known or _fingerprint(self._run / name) for name, known in rows.items()},
+        }
+        (staged / "manifest.json").write_text(json.dumps(manifest, indent=1, sort_keys=True))
+        for entry in staged.iterdir():
+            _sync(entry)
+        _sync(staged)
+        if final.exists():  # A run stopped and resumed at the very same step: the same state, written again.
+            shutil.rmtree(final)
+        staged.rename(final)
+        _sync(self._root)
+        self._verify(final, rows_too=False)
+        self._prune()
+        return final
+
+    def load(self) -> Snapshot:
+        """The newest checkpoint whose every file is as it was written; raises CheckpointDamaged where none is."""
+        skipped: list[str] = []
+        for step in reversed(self.steps()):
+            path = self._root / f"step-{step:012d}"
+            try:
+                manifest = self._verify(path)
+                return Snapshot(
+                    load_file(path / "state.safetensors"),
+                    json.loads((path / "state.json").read_text()),
+                    tuple(Segment(*bounds) for bounds in manifest["segments"]),
+                    path,
+                    skipped,
+                )
+            except CheckpointDamaged as damage:
+                skipped.append(str(damage))
+        raise CheckpointDamaged("; ".join(skipped) if skipped else f"no checkpoint in {self._root}")
+
+    def rows(self, snapshot: Snapshot) -> Iterator[tuple[int, Tensor]]:
+        """The replay rows of a snapshot, a segment at a time: number of the first row, rows ``[n, S, row]``."""
+        for segment in snapshot.segments:
+            yield segment.start, load_file(self._replay / segment.name)["rows"]
+
+    def _verify(self, path: Path, rows_too: bool = True) -> dict[str, Any]:
+        try:
+            manifest: dict[str, Any] = json.loads((path / "manifest.json").read_text())
+            files: dict[str, dict[str, Any]] = manifest["files"]
+            version = manifest["format"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise CheckpointDamaged(f"{path / 'manifest.json'}: {error}") from None
+        if version != FORMAT:
+            raise CheckpointDamaged(f"{path}: format {version}, this composer reads {FORMAT}")
+        for name, expected in files.items():
+            if name.startswith("replay/") and not rows_too:
+                continue
+            try:
+                found = _fingerprint(self._run / name)
+            except OSError as error:
+                raise CheckpointDamaged(f"{self._run / name}: {error.strerror}") from None
+            if found != expected:
+                what = "size" if found["bytes"] != expected["bytes"] else "SHA-256"
+                raise CheckpointDamaged(f"{self._run / name}: its {what} is not the one in the manifest")
+        return manifest
+
+    def _hashes(self) -> dict[str, dict[str, Any]]:
+        """Fingerprints of files that the newest checkpoint lists already: a segment is hashed once."""
+        for step in reversed(self.steps()):
+            try:
+                manifest = json.loads((self._root / f"step-{step:012d}" / "manifest.json").read_text())
+                return dict(manifest["files"])
+            except (OSError, ValueError, KeyError):
+                continue
+        return {}
+
+    def _sweep(self) -> None:
+        for leftover in self._root.glob(".tmp-*"):
+            shutil.rmtree(leftover)
+
+    def _prune(self) -> None:
+        for step in self.steps()[: -self._keep]:
+            shutil.rmtree(self._root / f"step-{step:012d}")
+        needed = set()
+        for step in self.steps():
+            manifest = json.loads((self._root / f"step-{step:012d}" / "manifest.json").read_text())
+            needed |= {Segment(*bounds).name for bounds in manifest["segments"]}
+        if self._replay.is_dir():
+            for entry in self._replay.iterdir():
+                if entry.name not in needed:
+                    entry.unlink()
+
+
+def digest(checkpoints: Checkpoints, snapshot: Snapshot) -> str:
+    """SHA-256 over every item of the state: each tensor by name, type, shape and bytes, plain values, and all replay rows."""
+    total = hashlib.sha256()
+    for name in sorted(snapshot.tensors):
+        tensor = snapshot.tensors[name]
+        total.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)}:".encode())
+        total.update(_bytes(tensor))
+    total.update(json.dumps(snapshot.values, sort_keys=True).encode())
+    first = snapshot.values.get("replay_start", 0)
+    for start, rows in checkpoints.rows(snapshot):
+        total.update(_bytes(rows[max(0, first - start) :]))
+    return total.hexdigest()
+
+
+def _bytes(tensor: Tensor) -> bytes:
+    return tensor.detach().cpu().contiguous().numpy().tobytes()
+
+
+def _fingerprint(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+

@@ -1,0 +1,103 @@
+"""Compiling: the one room that mentions ``torch.compile`` and CUDA graphs.
+
+A captured function closes over all its state, mutates it in place and takes tensors of fixed shapes: the compiled program
+and the graph remember addresses. The eager function is its twin, and tests hold the two together.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+# Measured on two CPU cores (docs/decisions/0002-stacked-state.md): a cold compile costs about 25 s and saves about half of
+# an update of a small network; above a million parameters an update is matrix products, which compiling does not speed up.
+COLD_COMPILE_UPDATES = 12_000
+LARGEST_WORTH_COMPILING = 1_000_000
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Whether the update is compiled, and the reason in words for people."""
+
+    compiled: bool
+    reason: str
+
+
+def choose(mode: str, device: str, updates: int, parameters: int) -> Choice:
+    """Decide from the blueprint alone (never from a measurement), so that equal blueprints give equal numbers.
+
+    ``mode`` is "auto", "always" or "never"; ``updates`` is how many the whole run makes; ``parameters`` counts one seed's.
+    """
+    if mode == "never":
+        return Choice(False, "compute.compile is 'never'")
+    if device == "cpu" and not has_compiler():
+        if mode == "always":
+            raise RuntimeError("compute.compile is 'always', but no C++ compiler was found (g++ or clang++)")
+        return Choice(False, "no C++ compiler was found (g++ or clang++)")
+    if mode == "always":
+        return Choice(True, "compute.compile is 'always'")
+    if device == "cpu" and updates < COLD_COMPILE_UPDATES:
+        return Choice(False, f"{updates:,} updates do not repay a cold compile of about 25 s on a CPU")
+    if device == "cpu" and parameters > LARGEST_WORTH_COMPILING:
+        return Choice(False, f"{parameters:,} parameters: matrix products dominate, which compiling does not speed up on a CPU")
+    return Choice(True, f"{updates:,} updates of {parameters:,} parameters")
+
+
+def has_compiler() -> bool:
+    """Whether a C++ compiler that inductor can use on a CPU is on the path."""
+    return any(shutil.which(name) for name in ("g++", "clang++"))
+
+
+def capture(function: Callable[..., Any], choice: Choice, device: str, state: Callable[[], Sequence[Tensor]]) -> Callable[..., Any]:
+    """``function`` compiled as one graph where ``choice`` says so, and on CUDA replayed as a CUDA graph.
+
+    ``state`` lists the tensors that the function mutates: warming a CUDA graph up runs the function, so they are put back.
+    """
+    if not choice.compiled:
+        return function
+    import torch._dynamo
+
+    # Lets torch.autograd.grad be traced into the graph instead of breaking it.
+    torch._dynamo.config.trace_autograd_ops = True
+    # Every captured function is another closure over the same code; the limit guards against accidents, not against these.
+    torch._dynamo.config.recompile_limit = 64
+    compiled = torch.compile(function, fullgraph=True, dynamic=False)
+    return _CudaGraph(compiled, state) if device.startswith("cuda") else compiled
+
+
+class _CudaGraph:
+    """Records a function of tensors once and replays it: inputs are copied into the recorded addresses."""
+
+    def __init__(self, function: Callable[..., Any], state: Callable[[], Sequence[Tensor]], warmups: int = 3) -> None:
+        self._function, self._state, self._warmups = function, state, warmups
+        self._graph: torch.cuda.CUDAGraph | None = None
+
+    def __call__(self, *inputs: Tensor) -> Any:
+        if self._graph is None:
+            self._record(inputs)
+        for slot, value in zip(self._inputs, inputs, strict=True):
+            slot.copy_(value, non_blocking=True)
+        assert self._graph is not None
+        self._graph.replay()
+        return self._outputs
+
+    def _record(self, inputs: Sequence[Tensor]) -> None:
+        self._inputs = [value.clone() for value in inputs]
+        kept = [tensor.detach().clone() for tensor in self._state()]
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(self._warmups):
+                self._function(*self._inputs)
+        torch.cuda.current_stream().wait_stream(side)
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._graph):
+            self._outputs = self._function(*self._inputs)
+        with torch.no_grad():
+            for tensor, value in zip(self._state(), kept, strict=True):
+                tensor.copy_(value)

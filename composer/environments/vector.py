@@ -1,0 +1,237 @@
+"""The vector environment: seeds of episodes, automatic reset, checks, and a state that can be replayed exactly.
+
+Episode k of an environment is reset under a seed derived from the environment's own and k, and the actions since then
+are kept. That is the whole state of an environment, whatever its simulator hides (docs/decisions/0007).
+
+Legend: n environments, d entries of an observation, a entries of an action.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from composer.environments.base import EnvironmentFailure, EnvironmentInfo, InvalidAction, Step, VectorEnvironment
+from composer.environments.rows import LocalRows, RowArrays, RowFailure, Rows
+from composer.environments.worker import WorkerRows
+from composer.streams import derive
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from composer.environments.base import Environment
+
+
+def make_vector(environment: Environment, seeds: Sequence[int]) -> VectorEnvironment:
+    """One environment for each of ``seeds`` (distinct), in this process or in ``environment.workers`` others."""
+    if not seeds or len(set(seeds)) != len(seeds):
+        raise ValueError(f"environments need distinct seeds, one each; got {list(seeds)}")
+    info, n = environment.describe(), len(seeds)
+
+    def rows() -> Rows:
+        if environment.workers:
+            return WorkerRows(environment, info, n)
+        return LocalRows(environment, RowArrays(info, n, memoryview(bytearray(RowArrays.nbytes(info, n)))), 0, n)
+
+    return EpisodicVector(info, seeds, rows)
+
+
+def episode_seed(seed: int, episode: int) -> int:
+    """The seed under which episode ``episode`` of the environment with ``seed`` is reset."""
+    return derive(seed, "episode", episode)
+
+
+class EpisodicVector(VectorEnvironment):
+    """Rows of environments with their running episodes. After a failure only ``state`` and ``close`` may be called."""
+
+    def __init__(self, info: EnvironmentInfo, seeds: Sequence[int], make_rows: Callable[[], Rows]) -> None:
+        self.info = info
+        self.n = n = len(seeds)
+        self._seeds = tuple(seeds)
+        self._all = np.arange(n)
+        self._ended = np.zeros(n, np.bool_)
+        self._episodes = np.full(n, -1, np.int64)
+        self._lengths = np.zeros(n, np.int64)
+        self._actions = np.zeros((n, info.episode_interactions, info.action_size), np.float32)
+        self._returns = np.zeros(n, np.float64)
+        self._env_steps = np.zeros(n, np.int64)
+        self._observation = np.zeros((n, *info.observation), np.float32)
+        # Two sets of results, used in turn: what one step returned is still intact while the next one is looked at.
+        self._results = [self._new_step(), self._new_step()]
+        self._running = False
+        with self._failures_named(1):
+            self._rows = make_rows()
+
+    def reset(self) -> NDArray[np.float32]:
+        self._begin(self._all)
+        self._commit_begin(self._all)
+        np.copyto(self._observation, self._rows.arrays.observation)
+        self._running = True
+        return self._observation.copy()
+
+    def step(self, actions: NDArray[np.float32]) -> Step:
+        if not self._running:
+            raise RuntimeError("reset the environments first; after a failure they cannot be stepped")
+        self._check_actions(actions)
+        arrays, step = self._rows.arrays, self._results[1]
+        np.copyto(arrays.actions, actions)
+        with self._failures_named(0, actions):
+            self._rows.step()
+            np.copyto(step.final_observation, arrays.observation)
+            np.copyto(step.reward, arrays.reward, casting="same_kind")
+            _check_finite(step)
+        np.logical_or(arrays.terminated, arrays.truncated, out=self._ended)
+        where = np.flatnonzero(self._ended)
+        if where.size:
+            self._begin(where)
+        # Nothing above has touched the log, so that a failure leaves the state of the step before.
+        self._log(actions)
+        np.copyto(step.terminated, arrays.terminated)
+        np.copyto(step.truncated, arrays.truncated)
+        np.copyto(step.episode_return, self._returns)
+        np.copyto(step.episode_length, self._env_steps)
+        np.copyto(step.observation, arrays.observation)
+        if where.size:
+            self._commit_begin(where)
+        self._results.reverse()
+        self._observation = step.observation
+        return step
+
+    def state(self) -> dict[str, NDArray[np.generic]]:
+        """Arrays by name: ``seeds``, ``episodes``, ``lengths`` (decisions) [n], ``actions`` [sum of lengths, a].
+
+        ``returns`` [n] and ``observations`` [n, ...] only serve to verify a replay.
+        """
+        taken = [self._actions[row, : self._lengths[row]] for row in range(self.n)]
+        return {
+            "seeds": np.array(self._seeds, np.int64),
+            "episodes": self._episodes.copy(),
+            "lengths": self._lengths.copy(),
+            "actions": np.concatenate(taken),
+            "returns": self._returns.copy(),
+            "observations": self._observation.copy(),
+        }
+
+    def load_state(self, state: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
+        seeds = [int(seed) for seed in state["seeds"]]
+        if seeds != list(self._seeds):
+            raise ValueError(f"this state is that of environments with seeds {seeds}, not {list(self._seeds)}")
+        self._episodes[:] = state["episodes"]
+        self._lengths[:] = state["lengths"]
+        taken = np.split(np.asarray(state["actions"], np.float32), np.cumsum(self._lengths)[:-1])
+        resets = [(row, episode_seed(self._seeds[row], int(self._episodes[row]))) for row in range(self.n)]
+        with self._failures_named(0):
+            self._rows.replay(resets, taken)
+        self._reserve(int(self._lengths.max()))
+        for row, actions in enumerate(taken):
+            self._actions[row, : len(actions)] = actions
+        arrays = self._rows.arrays
+        np.copyto(self._returns, arrays.reward)
+        np.copyto(self._env_steps, arrays.steps)
+        np.copyto(self._observation, arrays.observation)
+        with self._failures_named(0):
+            self._verify_replay(state)
+        self._running = True
+        return self._observation.copy()
+
+    def render(self, index: int) -> NDArray[np.uint8]:
+        with self._failures_named(0):
+            return self._rows.render(index)
+
+    def close(self) -> None:
+        self._running = False
+        self._rows.close()
+
+    def _new_step(self) -> Step:
+        n, observation = self.n, (self.n, *self.info.observation)
+        return Step(
+            observation=np.zeros(observation, np.float32),
+            final_observation=np.zeros(observation, np.float32),
+            reward=np.zeros(n, np.float32),
+            terminated=np.zeros(n, np.bool_),
+            truncated=np.zeros(n, np.bool_),
+            episode_return=np.zeros(n, np.float64),
+            episode_length=np.zeros(n, np.int64),
+        )
+
+    def _begin(self, where: NDArray[np.int64]) -> None:
+        """Reset the rows ``where`` to their next episode, without touching the log."""
+        with self._failures_named(1):
+            self._rows.reset([(row, episode_seed(self._seeds[row], int(self._episodes[row]) + 1)) for row in where.tolist()])
+            for row in where:
+                if not np.isfinite(self._rows.arrays.observation[row]).all():
+                    raise RowFailure(int(row), "the observation after the reset is not finite")
+
+    def _commit_begin(self, where: NDArray[np.int64]) -> None:
+        """Log that the next episode has begun in the rows ``where``."""
+        self._episodes[where] += 1
+        self._lengths[where] = 0
+        self._returns[where] = 0.0
+        self._env_steps[where] = 0
+
+    def _check_actions(self, actions: NDArray[np.float32]) -> None:
+        expected = (self.n, self.info.action_size)
+        if actions.shape != expected:
+            raise InvalidAction(f"actions have shape {actions.shape}; these environments take {expected}")
+        if not (actions.min() >= -1.0 and actions.max() <= 1.0):
+            row = int(np.argmin((np.abs(actions) <= 1.0).all(axis=1)))
+            finite = bool(np.isfinite(actions).all())
+            raise InvalidAction(f"the action of environment {row} leaves [-1, 1]: {actions[row].tolist()}", finite)
+
+    def _log(self, actions: NDArray[np.float32]) -> None:
+        """Add one decision to the running episodes."""
+        arrays = self._rows.arrays
+        self._reserve(int(self._lengths.max()) + 1)
+        self._actions[self._all, self._lengths] = actions
+        self._lengths += 1
+        self._returns += arrays.reward
+        self._env_steps += arrays.steps
+
+    def _reserve(self, length: int) -> None:
+        """Room for ``length`` decisions; only an environment that passes its declared limit needs more."""
+        while length > self._actions.shape[1]:
+            self._actions = np.concatenate([self._actions, np.zeros_like(self._actions)], axis=1)
+
+    def _verify_replay(self, state: Mapping[str, NDArray[np.generic]]) -> None:
+        for row in range(self.n):
+            same = np.array_equal(self._observation[row], state["observations"][row])
+            if not (same and self._returns[row] == state["returns"][row]):
+                raise RowFailure(
+                    row,
+                    f"replaying the {self._lengths[row]} actions of the running episode led elsewhere: the simulator's "
+                    "version or build, or the kind of CPU, is not the one that made them",
+                )
+
+    @contextmanager
+    def _failures_named(self, ahead: int, actions: NDArray[np.float32] | None = None) -> Iterator[None]:
+        """Turn the failure of a row into that of an episode: the running one, or the one after it (``ahead`` = 1)."""
+        try:
+            yield
+        except RowFailure as failure:
+            self._running = False
+            row = failure.row
+            episode = int(self._episodes[row]) + ahead
+            raise EnvironmentFailure(
+                failure.reason,
+                environment=row,
+                seed=episode_seed(self._seeds[row], episode),
+                episode=episode,
+                step=0 if ahead else int(self._lengths[row]),
+                action=None if actions is None else actions[row].tolist(),
+            ) from failure
+
+
+def _check_finite(step: Step) -> None:
+    """Refuse rewards and observations that are not finite."""
+    if np.isfinite(step.final_observation).all() and np.isfinite(step.reward).all():
+        return
+    for row, reward in enumerate(step.reward):
+        if not np.isfinite(reward):
+            raise RowFailure(row, f"the reward is {reward}")
+        values = step.final_observation[row].ravel()
+        bad = np.flatnonzero(~np.isfinite(values))
+        if bad.size:
+            raise RowFailure(row, f"entry {bad[0]} of the observation is {values[bad[0]]}")

@@ -1,0 +1,46 @@
+"""Evaluation: separate episodes under the policy's mode, which read the agent and change nothing of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from composer.streams import derive
+
+if TYPE_CHECKING:
+    from composer.environments.base import Environment
+    from composer.learner import Learner
+
+
+class Evaluator:
+    """Environments of its own, ``episodes`` a seed, all stepped together. Made at the first evaluation and kept."""
+
+    def __init__(self, environment: Environment, seeds: Sequence[int], episodes: int) -> None:
+        """``seeds`` are the run's; each gets ``episodes`` environments."""
+        self._seeds, self._episodes = tuple(seeds), episodes
+        streams = [derive(seed, "evaluation", episode) for seed in seeds for episode in range(episodes)]
+        self._environments = environment.make(streams)
+
+    def returns(self, learner: Learner, number: int, device: str) -> NDArray[np.float64]:
+        """Undiscounted returns ``[S, episodes]``. ``number`` says which evaluation it is: equal numbers, equal episodes."""
+        shape = (len(self._seeds), self._episodes)
+        observation = self._environments.reset(episode=number)
+        returns = np.zeros(self._environments.n)
+        running = np.ones(self._environments.n, dtype=bool)
+        while running.any():
+            raw = torch.from_numpy(observation).to(device).unflatten(0, shape)
+            actions = learner.act(raw, explore=False)
+            step = self._environments.step(actions.flatten(0, 1).cpu().numpy())
+            ended = running & (step.terminated | step.truncated)
+            returns[ended] = step.episode_return[ended]
+            running &= ~ended
+            observation = step.observation
+        return returns.reshape(shape)
+
+    def close(self) -> None:
+        """Close the environments."""
+        self._environments.close()

@@ -1,0 +1,1 @@
+"""Experience: what an agent has lived through, stored and sampled."""

@@ -1,0 +1,44 @@
+"""Ctrl-C and SIGTERM set a flag; the loop finishes its interaction, saves and leaves. A second Ctrl-C stops at once."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Self
+
+
+class Interrupted(Exception):
+    """The run was asked to stop and has saved itself. ``exit_code`` is 128 plus the signal's number."""
+
+    def __init__(self, number: int) -> None:
+        """``number`` is the signal that asked."""
+        super().__init__(signal.Signals(number).name)
+        self.exit_code = 128 + number
+
+
+class Interrupts:
+    """While entered, SIGINT and SIGTERM are only noted. Outside the main thread nothing is installed and nothing noted."""
+
+    def __init__(self) -> None:
+        """Nothing is noted yet."""
+        self.requested: int | None = None
+        self._before: dict[int, object] = {}
+
+    def __enter__(self) -> Self:
+        """Install the handlers."""
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Put the former handlers back."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+        self._before.clear()
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.requested is not None and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        self.requested = number

@@ -1,0 +1,176 @@
+"""The learner: stacked networks, averages, optimizers and statistics, and one captured update over all of them.
+
+Generic over algorithms: it runs a program's objectives in order, each followed by its optimizer's step, then moves the averages.
+Everything is changed in place, so that compiled programs, CUDA graphs and optimizers keep their addresses.
+Legend: S seeds, C copies, B batch, E environments of a seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from composer.algorithms.base import Batch, Roles
+from composer.compiling import Choice, capture
+from composer.experience.replay import Transitions
+from composer.members import Stacked, fresh_stack, per_seed
+from composer.streams import derive
+
+if TYPE_CHECKING:
+    from composer.blueprint.schema import Blueprint
+    from composer.environments.base import EnvironmentInfo
+
+
+class Learner:
+    """An agent of S seeds that learns: ``act``, ``observe``, ``update``, and every tensor of its state by name."""
+
+    def __init__(self, blueprint: Blueprint, info: EnvironmentInfo, device: str, choice: Choice) -> None:
+        """Draws fresh weights from the streams ``init`` of the blueprint's seeds."""
+        self._seeds: tuple[int, ...] = tuple(blueprint.seeds)
+        self._device = device
+        self._batch_size, self._action_size = blueprint.algorithm.batch_size, info.action_size
+        self.n_step = blueprint.algorithm.n_step
+        self.discount = torch.full((len(self._seeds),), blueprint.algorithm.discount.value_for(info), device=device)
+        self.networks = self._build_networks(blueprint, info)
+        self.scalars = {
+            role: fresh_stack(outline, self._seeds, 1, "init", role, device=device)
+            for role, outline in blueprint.algorithm.learned_scalars().items()
+        }
+        self.averages = {
+            name: Stacked(self.networks[average.of].template, _copies(self.networks[average.of].parameters))
+            for name, average in blueprint.averages.items()
+        }
+        self._averaging = [
+            (self.averages[name], self.networks[average.of], average.momentum.build(len(self._seeds), device))
+            for name, average in blueprint.averages.items()
+        ]
+        roles = Roles(self.networks, self.averages, {role: named["value"] for role, named in self.scalars.items()})
+        self.program = blueprint.algorithm.build(roles, info, len(self._seeds), device)
+        self._trained = {
+            objective.role: _trainable(self._named_parameters(objective.role)) for objective in self.program.objectives
+        }
+        self.optimizers = {
+            role: blueprint.optimizers[role].build(parameters, len(self._seeds)) for role, parameters in self._trained.items()
+        }
+        (size,) = info.observation
+        statistic = blueprint.normalization.observation
+        self.statistics = None if statistic is None else statistic.build(len(self._seeds), size, device)
+        self.updates = torch.zeros(len(self._seeds), device=device)
+        self._noise = {
+            name: torch.empty(len(self._seeds), self._batch_size, *shape, device=device) for name, shape in self.program.noise.items()
+        }
+        self._generators = [self._generator(seed, "learn") for seed in self._seeds]
+        self._explorers = [self._generator(seed, "explore") for seed in self._seeds]
+        self.replay_generators = [self._generator(seed, "replay") for seed in self._seeds]
+        # Signals are summed on the device and read once a logging interval: one transfer to the host.
+        self._sums = torch.zeros(len(self.program.signals) + 1, len(self._seeds), device=device)
+        self._captured = capture(self.update_eagerly, choice, device, lambda: list(self.tensors().values()))
+
+    @torch.no_grad()
+    def act(self, observation: Tensor, explore: bool = True) -> Tensor:
+        """Actions ``[S, E, a]`` for raw observations ``[S, E, d]``; without ``explore`` the policy's mode."""
+        noise = None
+        if explore:
+            noise = torch.stack(
+                [torch.randn(observation.shape[1], self._action_size, generator=g, device=self._device) for g in self._explorers]
+            )
+        return self.program.act(self._normalise(observation), noise)
+
+    def act_randomly(self, environments: int) -> Tensor:
+        """Uniform actions ``[S, E, a]`` in [-1, 1): what warm-up plays."""
+        shape = (environments, self._action_size)
+        return torch.stack([torch.rand(shape, generator=g, device=self._device) for g in self._explorers]) * 2 - 1
+
+    def observe(self, observation: Tensor) -> None:
+        """Let the running statistics see raw observations ``[S, E, d]`` of an environment step."""
+        if self.statistics is not None:
+            self.statistics.observe(observation)
+
+    def update(self, transitions: Transitions) -> None:
+        """One gradient update of every objective, on the captured program."""
+        for noise in self._noise.values():
+            for row, generator in zip(noise, self._generators, strict=True):
+                row.normal_(generator=generator)
+        self._captured(*transitions, *self._noise.values())
+
+    def update_eagerly(self, *tensors: Tensor) -> None:
+        """The whole update as one function of tensors: five of ``Transitions``, then the noise of the program, in order."""
+        observation, action, reward, bootstrap, following = tensors[:5]
+        noise = dict(zip(self._noise, tensors[5:], strict=True))
+        batch = Batch(self._normalise(observation), action, reward, bootstrap, self._normalise(following))
+        signals: dict[str, Tensor] = {}
+        for objective in self.program.objectives:
+            parameters = list(self._trained[objective.role].values())
+            loss = objective.loss(batch, noise, signals)
+            # Seeds share no parameter, so the gradient of the sum is each seed's own gradient.
+            gradients = torch.autograd.grad(loss.sum(), parameters)
+            self.optimizers[objective.role].step(gradients)
+        with torch.no_grad():
+            for average, online, momentum in self._averaging:
+                keep = momentum(self.updates)
+                for path, value in average.parameters.items():
+                    value.lerp_(online.parameters[path], per_seed(1 - keep, value))
+            self.updates.add_(1)
+            ones = torch.ones_like(self.updates)
+            self._sums.add_(torch.stack([ones, *(signals[name] for name in self.program.signals)]))
+
+    def drain_signals(self) -> list[dict[str, float]]:
+        """Means of the signals since the last call, one dict a seed, empty without an update. The only transfer to the host."""
+        sums = self._sums.cpu()
+        self._sums.zero_()
+        names = self.program.signals
+        return [
+            {name: float(sums[row + 1, seed] / sums[0, seed]) for row, name in enumerate(names)} if sums[0, seed] else {}
+            for seed in range(len(self._seeds))
+        ]
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Every tensor of the state by name, the very tensors (not copies): networks, averages, optimizers, statistics, counters."""
+        named: dict[str, Tensor] = {"updates": self.updates, "signals": self._sums}
+        for role in (*self.networks, *self.scalars):
+            named |= {f"networks/{role}/{path}": value for path, value in self._named_parameters(role).items()}
+        for name, average in self.averages.items():
+            named |= {f"averages/{name}/{path}": value for path, value in average.parameters.items()}
+        for role, optimizer in self.optimizers.items():
+            named |= {f"optimizers/{role}/{path}": value for path, value in optimizer.tensors().items()}
+        if self.statistics is not None:
+            named |= {f"normalization/observation/{path}": value for path, value in self.statistics.tensors().items()}
+        return named
+
+    def generators(self) -> dict[str, torch.Generator]:
+        """Every random stream by name."""
+        streams = {"learn": self._generators, "explore": self._explorers, "replay": self.replay_generators}
+        return {f"{name}/{seed}": g for name, row in streams.items() for seed, g in zip(self._seeds, row, strict=True)}
+
+    def _build_networks(self, blueprint: Blueprint, info: EnvironmentInfo) -> dict[str, Stacked]:
+        networks = {}
+        for role, shape in blueprint.algorithm.network_inputs(info).items():
+            spec = blueprint.networks[role]
+            outline = spec.outline(shape, info.action_size)
+            with torch.device("meta"):
+                template = spec.build(shape, info.action_size)
+            parameters = fresh_stack(outline, self._seeds, spec.copies, "init", role, device=self._device)
+            networks[role] = Stacked(template, parameters)
+        return networks
+
+    def _named_parameters(self, role: str) -> Mapping[str, Tensor]:
+        return self.networks[role].parameters if role in self.networks else self.scalars[role]
+
+    def _normalise(self, observation: Tensor) -> Tensor:
+        return observation if self.statistics is None else self.statistics.normalise(observation)
+
+    def _generator(self, seed: int, name: str) -> torch.Generator:
+        return torch.Generator(self._device).manual_seed(derive(seed, name))
+
+
+def _copies(parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {path: value.detach().clone() for path, value in parameters.items()}
+
+
+def _trainable(parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {path: value for path, value in parameters.items() if value.requires_grad}
+
+

@@ -1,0 +1,44 @@
+"""Running moments of vectors, in float64 and in place. Tests: tests/papers/test_rs_norm.py."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+class RunningMoments:
+    """Mean and population variance ``[seeds, size]`` of everything observed so far, one set a seed.
+
+    Batches are merged by Chan's parallel formula. Source: SimBa, arXiv:2410.09754, equations 2 to 4; starting values as in
+    the published code (mean 0, variance 1, weight 1e-4).
+    """
+
+    def __init__(self, seeds: int, size: int, epsilon: float = 1e-8, device: str = "cpu") -> None:
+        """``epsilon`` is added to the variance inside the root."""
+        self.mean = torch.zeros(seeds, size, dtype=torch.float64, device=device)
+        self.variance = torch.ones(seeds, size, dtype=torch.float64, device=device)
+        self.weight = torch.full((seeds, 1), 1e-4, dtype=torch.float64, device=device)
+        self._epsilon = epsilon
+
+    @torch.no_grad()
+    def observe(self, values: Tensor) -> None:
+        """Take in ``values [seeds, n, size]``; non-differentiable, in place."""
+        values = values.double()
+        count = values.shape[1]
+        batch_mean = values.mean(1)
+        batch_variance = values.var(1, correction=0)
+        total = self.weight + count
+        delta = batch_mean - self.mean
+        squares = self.variance * self.weight + batch_variance * count + delta.square() * (self.weight * count / total)
+        self.mean.add_(delta * (count / total))
+        self.variance.copy_(squares / total)
+        self.weight.copy_(total)
+
+    def normalise(self, values: Tensor) -> Tensor:
+        """``(values - mean) / sqrt(variance + epsilon)`` of ``[seeds, n, size]``, in float64, returned in float32."""
+        centred = values.double() - self.mean[:, None]
+        return (centred / (self.variance + self._epsilon).sqrt()[:, None]).float()
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The statistics by name, the very tensors."""
+        return {"mean": self.mean, "variance": self.variance, "weight": self.weight}

@@ -1,0 +1,90 @@
+"""Adam (arXiv:1412.6980) and AdamW (arXiv:1711.05101), with declared decay masks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import AfterValidator, Field
+
+from composer.optim.base import Optimizer, matches, unmatched
+from composer.schedules import Constant, Schedule
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from composer.optim.steps import AdamState
+
+
+def _positive(schedule: Schedule) -> Schedule:
+    low, _ = schedule.bounds()
+    if low <= 0:
+        raise ValueError(f"must be > 0, got {low:g}")
+    return schedule
+
+
+LearningRate = Annotated[Schedule, AfterValidator(_positive)]
+
+
+class Adam(Optimizer, kind="adam"):
+    """Adam with bias correction and no weight decay. Source: arXiv:1412.6980, algorithm 1."""
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "adam", "learning_rate": 3e-4}
+
+    learning_rate: LearningRate = Constant(value=1e-3)
+    """Step size, a number or a schedule over updates."""
+    beta1: float = Field(default=0.9, ge=0, lt=1)
+    """Decay of the running mean of gradients."""
+    beta2: float = Field(default=0.999, ge=0, lt=1)
+    """Decay of the running mean of squared gradients."""
+    epsilon: float = Field(default=1e-8, gt=0, le=1)
+    """Added to the root of the second moment."""
+
+    def build(self, parameters: Mapping[str, Tensor], seeds: int) -> AdamState:
+        """Zero moments and zero step counts."""
+        from composer.optim.steps import AdamState
+
+        return AdamState(
+            parameters, seeds, self.learning_rate, self.beta1, self.beta2, self.epsilon, weight_decay=0.0, decayed=()
+        )
+
+    def moments(self) -> int:
+        """Two: first and second moment."""
+        return 2
+
+
+class AdamW(Optimizer, kind="adamw"):
+    """Adam with decoupled weight decay. Source: arXiv:1711.05101, algorithm 2 (decay scaled by the learning rate)."""
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "adamw", "learning_rate": 1e-4, "weight_decay": 1e-2}
+
+    learning_rate: LearningRate = Constant(value=1e-3)
+    """Step size, a number or a schedule over updates."""
+    weight_decay: float = Field(default=1e-2, ge=0, le=10)
+    """Each step multiplies the decayed parameters by ``1 - learning_rate * weight_decay``."""
+    decay: list[str] = Field(default=["*"], max_length=64)
+    """Globs over parameter paths that decay; ``["*"]`` decays biases and norms too, ``["*weight"]`` only weights."""
+    beta1: float = Field(default=0.9, ge=0, lt=1)
+    """Decay of the running mean of gradients."""
+    beta2: float = Field(default=0.999, ge=0, lt=1)
+    """Decay of the running mean of squared gradients."""
+    epsilon: float = Field(default=1e-8, gt=0, le=1)
+    """Added to the root of the second moment."""
+
+    def build(self, parameters: Mapping[str, Tensor], seeds: int) -> AdamState:
+        """Zero moments and zero step counts; the decay mask is fixed here."""
+        from composer.optim.steps import AdamState
+
+        decayed = [path for path in parameters if matches(self.decay, path)]
+        return AdamState(
+            parameters, seeds, self.learning_rate, self.beta1, self.beta2, self.epsilon, self.weight_decay, decayed
+        )
+
+    def problems(self, paths: Iterable[str]) -> Iterable[tuple[str, str]]:
+        """A glob that matches nothing is a mistake."""
+        for glob in unmatched(self.decay, paths):
+            yield "decay", f"{glob!r} matches no parameter"
+
+    def moments(self) -> int:
+        """Two: first and second moment."""
+        return 2

@@ -1,0 +1,43 @@
+"""The family of optimizers. An optimizer acts on stacked parameters ``[seeds, copies, ...]`` in place."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from composer.spec import Family
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from composer.optim.steps import OptimizerState
+
+
+class Optimizer(Family, family="optimizer"):
+    """How gradients move the parameters of one network."""
+
+    def build(self, parameters: Mapping[str, Tensor], seeds: int) -> OptimizerState:
+        """Fresh state for ``parameters``, by path; raises ValueError where a mask matches none of them."""
+        raise NotImplementedError
+
+    def problems(self, paths: Iterable[str]) -> Iterable[tuple[str, str]]:
+        """What is wrong with this optimizer for parameters of these paths: pairs of key and message."""
+        return ()
+
+    def moments(self) -> int:
+        """How many numbers the optimizer keeps beside each parameter, for the memory forecast."""
+        raise NotImplementedError
+
+
+def matches(globs: Sequence[str], path: str) -> bool:
+    """Whether a parameter path such as ``trunk.0.weight`` matches one of the globs; ``*`` spans dots."""
+    return any(fnmatch.fnmatchcase(path, glob) for glob in globs)
+
+
+def unmatched(globs: Sequence[str], paths: Iterable[str]) -> list[str]:
+    """The globs that match no path at all: each is an error of whoever wrote it."""
+    known = list(paths)
+    return [glob for glob in globs if not any(fnmatch.fnmatchcase(path, glob) for path in known)]
+
+

@@ -1,0 +1,83 @@
+"""Optimizer steps on stacked parameters: elementwise, in place, one step count and one learning rate a seed.
+
+Written here and not taken from ``torch.optim`` because the step runs inside the captured update, over parameters that
+carry the axis of members ``[seeds, copies, ...]``, with per-seed step counts that interventions may reset.
+``tests/papers/test_adam.py`` holds it to ``torch.optim.AdamW``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from composer.schedules import Schedule
+
+
+class OptimizerState(Protocol):
+    """What the learner asks of an optimizer."""
+
+    def step(self, gradients: Sequence[Tensor]) -> None:
+        """Move the parameters in place; gradients in the order of the parameters given at construction."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Every tensor of the state by name, the very tensors: what a checkpoint saves and loads in place."""
+
+
+class AdamState:
+    """Moments ``[seeds, copies, ...]`` and step counts ``[seeds]`` of Adam with decoupled weight decay."""
+
+    def __init__(
+        self,
+        parameters: Mapping[str, Tensor],
+        seeds: int,
+        learning_rate: Schedule,
+        beta1: float,
+        beta2: float,
+        epsilon: float,
+        weight_decay: float,
+        decayed: Collection[str],
+    ) -> None:
+        self._paths = list(parameters)
+        self._parameters = list(parameters.values())
+        self._first = [torch.zeros_like(p, requires_grad=False) for p in self._parameters]
+        self._second = [torch.zeros_like(p, requires_grad=False) for p in self._parameters]
+        device = self._parameters[0].device
+        self._steps = torch.zeros(seeds, device=device)
+        self._rate = learning_rate.build(seeds, str(device))
+        # Numbers enter as tensors: a variant with other numbers runs the same compiled program.
+        self._beta1, self._beta2, self._epsilon, self._decay = (
+            torch.full((seeds,), number, device=device) for number in (beta1, beta2, epsilon, weight_decay)
+        )
+        self._decayed = [weight_decay > 0 and path in decayed for path in self._paths]
+
+    @torch.no_grad()
+    def step(self, gradients: Sequence[Tensor]) -> None:
+        """One step, arXiv:1711.05101 algorithm 2: decay first, then the bias-corrected Adam direction."""
+        rate = self._rate(self._steps)
+        self._steps.add_(1)
+        unbias1 = 1 - self._beta1**self._steps
+        unbias2 = 1 - self._beta2**self._steps
+        shrink = 1 - rate * self._decay
+        for parameter, gradient, first, second, decays in zip(
+            self._parameters, gradients, self._first, self._second, self._decayed, strict=True
+        ):
+
+            def each(scalar: Tensor, like: Tensor = parameter) -> Tensor:
+                return scalar.view(-1, *[1] * (like.ndim - 1))
+
+            first.lerp_(gradient, each(1 - self._beta1))
+            second.mul_(each(self._beta2)).add_(gradient * gradient * each(1 - self._beta2))
+            scale = (second / each(unbias2)).sqrt_().add_(each(self._epsilon)).mul_(each(unbias1 / rate))
+            if decays:
+                parameter.mul_(each(shrink))
+            parameter.addcdiv_(first, scale, value=-1)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """``steps``, and ``first.PATH`` and ``second.PATH`` for every parameter."""
+        named = {"steps": self._steps}
+        for path, first, second in zip(self._paths, self._first, self._second, strict=True):
+            named[f"first.{path}"], named[f"second.{path}"] = first, second
+        return named

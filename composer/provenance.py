@@ -1,0 +1,47 @@
+"""Provenance: what a run's numbers depend on, besides its blueprint."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import composer
+
+LIBRARIES = ("torch", "numpy", "mujoco", "dm_control", "gymnasium")
+
+
+def fingerprint(device: str) -> dict[str, Any]:
+    """What exact resumption needs to be equal: versions, processor capability and threads."""
+    import torch
+
+    return {
+        "composer": composer.__version__,
+        "python": platform.python_version(),
+        **{name: importlib.metadata.version(name) for name in LIBRARIES},
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "device": torch.cuda.get_device_name() if device.startswith("cuda") else "cpu",
+        "threads": torch.get_num_threads(),
+    }
+
+
+def provenance_hash(blueprint_digest: str, facts: dict[str, Any]) -> str:
+    """SHA-256 over the resolved blueprint's digest and the fingerprint."""
+    text = json.dumps({"blueprint": blueprint_digest, **facts}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def git_commit() -> str | None:
+    """Commit of the source tree that composer runs from, with ``-dirty`` where it was changed; None outside of one."""
+    root = Path(composer.__file__).resolve().parent.parent
+    if not (root / ".git").exists():
+        return None
+    try:
+        command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None

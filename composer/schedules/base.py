@@ -1,0 +1,82 @@
+"""Schedules: a number, constant or changing with the count of gradient updates.
+
+A schedule is evaluated inside the captured update from the update counter, one value a seed, so that neither a changing
+number nor a variant with another number compiles anything anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field
+
+from composer.spec import Family
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Schedule(Family, family="schedule"):
+    """A number over gradient updates. A plain number where a schedule is expected is a constant."""
+
+    @classmethod
+    def from_shorthand(cls, value: object) -> object:
+        """A number means ``{ kind = "constant", value = ... }``."""
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return {"kind": "constant", "value": float(value)}
+        return value
+
+    def bounds(self) -> tuple[float, float]:
+        """Smallest and largest value that the schedule takes."""
+        raise NotImplementedError
+
+    def build(self, seeds: int, device: str) -> Callable[[Tensor], Tensor]:
+        """A function from updates done, float32 ``[seeds]``, to values, float32 ``[seeds]``. Its numbers are tensors."""
+        raise NotImplementedError
+
+
+class Constant(Schedule, kind="constant"):
+    """The same value throughout."""
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "constant", "value": 3e-4}
+
+    value: float
+    """The value."""
+
+    def bounds(self) -> tuple[float, float]:
+        """The value, twice."""
+        return self.value, self.value
+
+    def build(self, seeds: int, device: str) -> Callable[[Tensor], Tensor]:
+        """A function that ignores the update count."""
+        import torch
+
+        value = torch.full((seeds,), self.value, device=device)
+        return lambda updates: value
+
+
+class Linear(Schedule, kind="linear"):
+    """A straight line from ``start`` to ``end`` over ``updates`` gradient updates, then ``end``."""
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "linear", "start": 1e-4, "end": 5e-5, "updates": 500_000}
+
+    start: float
+    """Value at the first update."""
+    end: float
+    """Value after ``updates`` updates and from then on."""
+    updates: int = Field(ge=1, le=10**12)
+    """Length of the line in gradient updates."""
+
+    def bounds(self) -> tuple[float, float]:
+        """The two ends, in order of size."""
+        return min(self.start, self.end), max(self.start, self.end)
+
+    def build(self, seeds: int, device: str) -> Callable[[Tensor], Tensor]:
+        """``start + (end - start) * min(updates / length, 1)``."""
+        import torch
+
+        start = torch.full((seeds,), self.start, device=device)
+        change = torch.full((seeds,), self.end - self.start, device=device)
+        length = torch.full((seeds,), float(self.updates), device=device)
+        return lambda updates: start + change * (updates / length).clamp(max=1.0)

@@ -1,0 +1,77 @@
+"""Shapes and outlines: what a network is, before any tensor exists.
+
+An ``Outline`` is the single source of truth about a block's parameters: their paths, sizes and initialisers. Commands
+that only read blueprints print it; the learner draws fresh weights from it; a test holds the built modules to it.
+Shapes are those of one sample, without batch or member axes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from composer.initializers import Initializer
+
+Shape = tuple[int, ...]
+
+
+class ShapeError(ValueError):
+    """A block was given a shape that it cannot take. ``steps`` leads to the block, in keys of the blueprint."""
+
+    def __init__(self, message: str, steps: tuple[str | int, ...] = ()) -> None:
+        super().__init__(message)
+        self.message = message
+        self.steps = steps
+
+    def under(self, *steps: str | int) -> ShapeError:
+        """The same error seen from a parent: ``steps`` are put before its own."""
+        return ShapeError(self.message, (*steps, *self.steps))
+
+
+@dataclass(frozen=True)
+class ParameterPlan:
+    """One parameter: its size and how a fresh value is drawn. ``fan_in``, ``fan_out`` as the initialiser counts them."""
+
+    shape: Shape
+    initializer: Initializer
+    fan_in: int
+    fan_out: int
+    trainable: bool = True
+
+    @property
+    def count(self) -> int:
+        """Number of entries."""
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True)
+class Outline:
+    """A block with its shapes: own parameters, own cost, children in order of their module names.
+
+    ``flops`` counts the block's own floating-point operations for one sample forward (a multiply-add is two).
+    """
+
+    kind: str
+    input: Shape
+    output: Shape
+    parameters: Mapping[str, ParameterPlan] = field(default_factory=dict)
+    children: Mapping[str, Outline] = field(default_factory=dict)
+    flops: int = 0
+
+    def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, ParameterPlan]]:
+        """Every parameter below, by the path that the built module gives it."""
+        for name, plan in self.parameters.items():
+            yield prefix + name, plan
+        for name, child in self.children.items():
+            yield from child.named_parameters(f"{prefix}{name}.")
+
+    def count(self, trainable_only: bool = False) -> int:
+        """Entries of all parameters below."""
+        return sum(plan.count for _, plan in self.named_parameters() if plan.trainable or not trainable_only)
+
+    def total_flops(self) -> int:
+        """Floating-point operations of one sample forward, children included."""
+        return self.flops + sum(child.total_flops() for child in self.children.values())

@@ -1,0 +1,1 @@
+"""Where a run's numbers go: the journal (the truth, on disk), MLflow (a copy, in the background), the terminal."""

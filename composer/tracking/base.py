@@ -1,0 +1,152 @@
+"""Trackers: where a run's metrics are shown while it trains. Read by every command, so neither torch nor mlflow here."""
+
+from __future__ import annotations
+
+import os
+import re
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Final, Literal
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+from composer.spec import Family
+
+URI_VARIABLE: Final = "MLFLOW_TRACKING_URI"
+SCHEMES: Final = ("sqlite", "http", "https", "postgresql", "mysql", "mssql", "databricks")
+Source = Literal["blueprint", "environment", "embedded"]
+SECRET_KEYS: Final = re.compile(r"(?i)(^|[?&;])([^=&;]*(?:pass|token|secret|key|sig|pwd)[^=&;]*)=[^&;#]*")
+
+
+@dataclass(frozen=True)
+class Destination:
+    """A tracking store: its URI, who named it, and the folder for artifacts (None where a server keeps them)."""
+
+    uri: str
+    source: Source
+    artifacts: Path | None = None
+
+    @property
+    def shown(self) -> str:
+        """The URI as it may be printed and written to disk: credentials are ``***``."""
+        return redact(self.uri)
+
+
+class Tracker(Family, family="tracker"):
+    """Where a run's metrics go besides the journal, which every run keeps."""
+
+    @abstractmethod
+    def destination(self, runs_dir: Path, environment: Mapping[str, str] = os.environ) -> Destination | None:
+        """The store that runs below ``runs_dir`` are sent to; None for none. Raises ValueError for a store refused."""
+
+
+class NoTracker(Tracker, kind="none"):
+    """No tracking store: the journal alone."""
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "none"}
+
+    def destination(self, runs_dir: Path, environment: Mapping[str, str] = os.environ) -> None:
+        """None: nothing is sent anywhere."""
+        return None
+
+
+class MlflowTracker(Tracker, kind="mlflow"):
+    """MLflow: a parent run for the mean over seeds, one child run per seed, sent by a process of its own."""
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "mlflow", "experiment": "composer"}
+
+    uri: str | None = None
+    """Tracking URI without credentials. Absent: ``MLFLOW_TRACKING_URI``, else a database beside the runs directory."""
+    experiment: str = Field(default="composer", pattern=r"^/?[A-Za-z0-9][A-Za-z0-9@._ /-]{0,199}$")
+    """Name of the MLflow experiment; created where it does not exist."""
+    system_metrics: bool = True
+    """Record processor, memory and GPU use on the parent run."""
+
+    @field_validator("uri", mode="after")
+    @classmethod
+    def _accept(cls, uri: str | None, info: ValidationInfo) -> str | None:
+        problem = None if uri is None else fault(uri, from_blueprint=True)
+        if uri is None or problem is None:
+            return uri
+        # Raised with an input of its own: the report of a refused URI must not print its password.
+        error = PydanticCustomError("tracking_uri", "{problem}", {"problem": problem})
+        raise ValidationError.from_exception_data(cls.__name__, [{"type": error, "loc": (), "input": shown(uri)}])
+
+    def destination(self, runs_dir: Path, environment: Mapping[str, str] = os.environ) -> Destination:
+        """The blueprint's URI, else ``MLFLOW_TRACKING_URI``, else the embedded database; see ``default_root``."""
+        if self.uri is not None:
+            return located(self.uri, "blueprint", runs_dir)
+        uri = environment.get(URI_VARIABLE)
+        if not uri:
+            return located(f"sqlite:///{default_root(runs_dir) / 'mlflow.db'}", "embedded", runs_dir)
+        problem = fault(uri, from_blueprint=False)
+        if problem is not None:
+            raise ValueError(f"{URI_VARIABLE}={shown(uri)}: {problem}")
+        return located(uri, "environment", runs_dir)
+
+
+def default_root(runs_dir: Path) -> Path:
+    """Folder of the embedded store: ``mlflow/`` beside the runs directory."""
+    return runs_dir.absolute().parent / "mlflow"
+
+
+def located(uri: str, source: Source, runs_dir: Path) -> Destination:
+    """A store with its paths made absolute, for processes that run elsewhere; a database's artifacts lie beside it."""
+    path = sqlite_path(uri)
+    if path is not None:
+        absolute = path.absolute()
+        return Destination(uri.replace(f":///{path}", f":///{absolute}", 1), source, absolute.parent / "artifacts")
+    served = uri.partition(":")[0] in ("http", "https", "databricks")
+    return Destination(uri, source, None if served else default_root(runs_dir) / "artifacts")
+
+
+def fault(uri: str, *, from_blueprint: bool) -> str | None:
+    """What is wrong with a tracking URI, in words that do not repeat its secrets; None if nothing is."""
+    try:
+        urlsplit(uri)
+    except ValueError as error:
+        return f"no URI: {error}"
+    scheme = uri.partition(":")[0].partition("+")[0].lower() if ":" in uri else uri
+    if scheme == "file" or (scheme not in SCHEMES and "://" not in uri):
+        return "MLflow no longer writes to folders; use a database: sqlite:///PATH/mlflow.db"
+    if scheme not in SCHEMES:
+        return f"no tracking store is reached by {scheme!r}; use sqlite:///PATH, http(s)://HOST or a database's URI"
+    if scheme == "sqlite" and not sqlite_path(uri):
+        return "a database in memory is lost at once; use a file: sqlite:///PATH/mlflow.db"
+    if from_blueprint and redact(uri) != uri:
+        return f"credentials are accepted from the environment only: set {URI_VARIABLE}, or MLFLOW_TRACKING_PASSWORD"
+    return None
+
+
+def sqlite_path(uri: str) -> Path | None:
+    """File of a SQLite URI (relative to the current directory if written so); None for any other store, or memory."""
+    body = uri.partition(":///")[2].partition("?")[0]
+    if uri.partition(":")[0].partition("+")[0].lower() != "sqlite" or not body or body == ":memory:":
+        return None
+    return Path(body)
+
+
+def shown(uri: str) -> str:
+    """``redact``, for text that may be no URI at all: then nothing of it is shown."""
+    try:
+        return redact(uri)
+    except ValueError:
+        return "***"
+
+
+def redact(uri: str) -> str:
+    """The URI with its password, its web user and every secret of its query replaced by ``***``."""
+    parts = urlsplit(uri)
+    user, at, host = parts.netloc.rpartition("@")
+    if not at and not parts.query:
+        return uri
+    if at:
+        # A user name alone is harmless for a database; for a web server it may be a token.
+        hidden = f"{user.partition(':')[0]}:***" if ":" in user else user
+        host = f"{'***' if parts.scheme in ('http', 'https') else hidden}@{host}"
+    query = SECRET_KEYS.sub(r"\1\2=***", parts.query)
+    return urlunsplit((parts.scheme, host, parts.path, query, parts.fragment))

@@ -1,0 +1,56 @@
+"""One journal as the uploader reads it: rows turned to points, in order, the acknowledged ones left out."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+
+from composer.tracking.journal import Reader
+from composer.tracking.points import Point, Points
+
+
+class Feed:
+    """Follows a growing journal. ``times`` maps environment steps to milliseconds, where rows bring a ``time``."""
+
+    def __init__(self, path: Path, seeds: Sequence[int], acknowledged: int) -> None:
+        self.path = path
+        self.times: dict[int, int] = {}
+        self._seeds = seeds
+        self._read = acknowledged
+        self._restart()
+        self._waiting: deque[tuple[int, list[Point]]] = deque()
+
+    def _restart(self) -> None:
+        self._reader, self._points = Reader(self.path), Points(self._seeds)
+
+    def pull(self, limit: int) -> None:
+        """Read on until about ``limit`` points wait, or the journal ends (for now)."""
+        waiting = sum(len(points) for _, points in self._waiting)
+        if self.path.exists() and self.path.stat().st_size < self._reader.offset:
+            self._restart()  # a resume cut it back; it grows again with the same rows
+        for row in self._reader:
+            # Acknowledged rows are read too: means and counts follow from all rows before.
+            points = list(self._points.of(row))
+            if "time" in row:
+                self.times.setdefault(row["env_step"], int(row["time"] * 1000))
+            if row["seq"] > self._read:
+                self._read = row["seq"]
+                self._waiting.append((row["seq"], points))
+                waiting += len(points)
+            if waiting >= limit:
+                return
+
+    def take(self, limit: int) -> list[tuple[int, list[Point]]]:
+        """Remove the first waiting rows, up to ``limit`` points but at least one row: (row number, points)."""
+        taken: list[tuple[int, list[Point]]] = []
+        room = limit
+        while self._waiting and (room >= len(self._waiting[0][1]) or not taken):
+            taken.append(self._waiting.popleft())
+            room -= len(taken[-1][1])
+        return taken
+
+    @property
+    def problem(self) -> str | None:
+        """Why reading stopped before the end of the file, if it did."""
+        return self._reader.problem and f"{self.path.name}: {self._reader.problem}"

@@ -1,0 +1,218 @@
+"""The journal: an append-only file of rows that survives kill -9, and of which MLflow holds a copy.
+
+One row is one line: the CRC-32 of what follows in eight hexadecimal digits, a space, compact JSON, a newline.
+
+    5f1c0b9e {"seq":7,"type":"metrics","env_step":2000,"seed":0,"metrics":{"critic/loss":0.25,"return":"nan"}}
+
+JSON has no non-finite numbers. They are kept exactly: as the strings ``"nan"``, ``"inf"`` and ``"-inf"`` among the values
+of ``metrics``, where no other string can stand; anywhere else as ``{"$float":"nan"}``. Finite floats are written by
+``repr`` and come back bit for bit, so the journals of equal runs are equal byte for byte. Rows that hold wall-clock
+times would break that: they go to a second journal, ``timing.jsonl``, opened with a ``clock``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+from zlib import crc32
+
+Row = dict[str, Any]
+
+BUFFER_BYTES: Final = 256 * 1024
+NON_FINITE: Final = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+FLOAT_KEY: Final = "$float"
+
+
+class JournalError(Exception):
+    """A journal cannot be opened, or its kept part is damaged. The message names the file and the byte."""
+
+
+class Journal:
+    """Appends rows to one file. Rows wait in memory until ``flush``, or until they fill 256 KiB.
+
+    ``path`` must be absent or empty: a file with rows is continued by ``Journal.resume``. With a ``clock`` (seconds since
+    the epoch) every row carries ``time``. One writer at a time; the run directory's lock sees to that.
+    """
+
+    def __init__(self, path: Path, clock: Callable[[], float] | None = None, *, offset: int = 0, seq: int = 0) -> None:
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        size = os.fstat(self._file).st_size
+        if size != offset:
+            os.close(self._file)
+            raise JournalError(f"{path}: already holds {size} bytes; resume it, or choose another run directory")
+        self.path = path
+        self.offset = offset
+        """Bytes of whole rows in the file: what a checkpoint remembers, after ``flush``."""
+        self.seq = seq
+        """Number of the last row appended; the first is 1."""
+        self._clock = clock
+        self._buffer = bytearray()
+
+    @classmethod
+    def resume(cls, path: Path, offset: int, clock: Callable[[], float] | None = None) -> Self:
+        """Continue a journal from a checkpoint's ``offset``: whatever follows it is cut off.
+
+        Raises:
+            JournalError: the file is absent or shorter, a row before ``offset`` is damaged, or no row ends there.
+        """
+        if not path.is_file():
+            raise JournalError(f"{path}: no such journal")
+        if path.stat().st_size < offset:
+            raise JournalError(f"{path}: has {path.stat().st_size} bytes; the checkpoint was taken at byte {offset}")
+        reader, seq = Reader(path), 0
+        for row in reader.until(offset):
+            seq = row["seq"]
+        if reader.offset != offset:
+            raise JournalError(f"{path}: {reader.problem or f'no row ends at byte {offset}'}")
+        os.truncate(path, offset)
+        return cls(path, clock, offset=offset, seq=seq)
+
+    def append(self, row: Mapping[str, Any]) -> int:
+        """Add one row (without ``seq``, which is given here and returned). Nothing is added when it raises.
+
+        Raises:
+            TypeError: a value is none of JSON's, or a key is not a string.
+        """
+        numbered: Row = {"seq": self.seq + 1, **row}
+        if numbered["seq"] != self.seq + 1:
+            raise TypeError("a row is numbered by the journal; it cannot bring its own 'seq'")
+        if self._clock is not None:
+            numbered["time"] = self._clock()
+        self._buffer += encode(numbered)
+        self.seq += 1
+        if len(self._buffer) >= BUFFER_BYTES:
+            self.flush()
+        return self.seq
+
+    def flush(self, *, sync: bool = False) -> int:
+        """Write the waiting rows, with ``sync`` down to the device, and return ``offset``.
+
+        Raises:
+            OSError: the disk is full or gone. The rows wait on, and the next flush writes over what was torn.
+        """
+        written = 0
+        while written < len(self._buffer):
+            # At an explicit place: a retry after a short write repairs the torn line instead of following it.
+            written += os.pwrite(self._file, memoryview(self._buffer)[written:], self.offset + written)
+        self.offset += written
+        self._buffer = bytearray()
+        if sync:
+            os.fsync(self._file)
+        return self.offset
+
+    def close(self) -> None:
+        """Write the waiting rows and close the file. A second call does nothing."""
+        if self._file >= 0:
+            self.flush(sync=True)
+            os.close(self._file)
+            self._file = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+class Reader:
+    """Iterates over the whole, undamaged rows of a journal; iterating again goes on with what was added since.
+
+    Iteration ends at the end of the file or at the first line that is torn or damaged. ``problem`` then says what is
+    wrong and where, and is None where the file ended well; ``offset`` is the byte after the last good row. A missing
+    file is an empty one.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.offset = 0
+        self.seq = 0
+        self.problem: str | None = None
+
+    def __iter__(self) -> Iterator[Row]:
+        return self.until(None)
+
+    def until(self, end: int | None) -> Iterator[Row]:
+        """Rows that end at byte ``end`` or before; None for all."""
+        self.problem = None
+        if not self.path.exists():
+            return
+        with self.path.open("rb") as file:
+            file.seek(self.offset)
+            for line in file:
+                if end is not None and self.offset + len(line) > end:
+                    return
+                try:
+                    row = decode(line)
+                    if row["seq"] != self.seq + 1:
+                        raise ValueError(f"row {row['seq']} follows row {self.seq}")
+                except ValueError as error:
+                    self.problem = f"byte {self.offset}: {error}"
+                    return
+                self.offset += len(line)
+                self.seq = row["seq"]
+                yield row
+
+
+def read(path: Path) -> Reader:
+    """The rows of a journal; its ``problem`` tells afterwards why reading stopped early, if it did."""
+    return Reader(path)
+
+
+def encode(row: Row) -> bytes:
+    """One line of a journal. Raises TypeError for a value that is none of JSON's."""
+    plain = {key: _metrics_to_json(value) if key == "metrics" else _to_json(value, key) for key, value in row.items()}
+    body = json.dumps(plain, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    return b"%08x %b\n" % (crc32(body), body)
+
+
+def decode(line: bytes) -> Row:
+    """The row of one line. Raises ValueError for a line that is torn or damaged."""
+    if not line.endswith(b"\n"):
+        raise ValueError("the last line is torn")
+    checksum, _, body = line[:-1].partition(b" ")
+    if checksum != b"%08x" % crc32(body):
+        raise ValueError("the line's checksum does not fit")
+    row = json.loads(body)
+    if not isinstance(row, dict) or not isinstance(row.get("seq"), int):
+        raise ValueError("the line is no row")
+    return {key: _metrics_from_json(value) if key == "metrics" else _from_json(value) for key, value in row.items()}
+
+
+def _metrics_to_json(metrics: Mapping[str, float]) -> dict[str, float | str]:
+    plain: dict[str, float | str] = {}
+    for name, value in metrics.items():
+        if not isinstance(name, str) or isinstance(value, bool) or not isinstance(value, int | float):
+            raise TypeError(f"metric {name!r}: expected a number, got {type(value).__name__}")
+        plain[name] = value if math.isfinite(value) else str(float(value))
+    return plain
+
+
+def _metrics_from_json(metrics: Mapping[str, float | str]) -> dict[str, float]:
+    return {name: NON_FINITE[value] if isinstance(value, str) else value for name, value in metrics.items()}
+
+
+def _to_json(value: object, path: str) -> object:
+    if isinstance(value, float) and not math.isfinite(value):
+        return {FLOAT_KEY: str(float(value))}
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, list | tuple):
+        return [_to_json(item, f"{path}[{index}]") for index, item in enumerate(value)]
+    if isinstance(value, Mapping):
+        if not all(isinstance(key, str) for key in value):
+            raise TypeError(f"{path}: keys must be strings")
+        return {key: _to_json(item, f"{path}.{key}") for key, item in value.items()}
+    raise TypeError(f"{path}: a journal holds numbers, strings, lists and tables, not {type(value).__name__}")
+
+
+def _from_json(value: object) -> object:
+    if isinstance(value, dict):
+        if value.keys() == {FLOAT_KEY}:
+            return NON_FINITE[value[FLOAT_KEY]]
+        return {key: _from_json(item) for key, item in value.items()}
+    return [_from_json(item) for item in value] if isinstance(value, list) else value

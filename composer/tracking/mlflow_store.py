@@ -1,0 +1,199 @@
+"""The MLflow store: a SQLite database made and migrated whole, and the few calls that the uploader needs.
+
+MLflow's own first use is not safe: a kill during its migration leaves a database that no later start can open, and
+processes that start together crash each other. Here a database is built in a temporary file, under a lock, and renamed.
+Users hold the lock in common for as long as they have the database open, so that nobody writes to a file that is
+being replaced.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from composer.tracking.base import Destination, sqlite_path
+from composer.tracking.points import Point
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+METRICS_A_CALL: Final = 1000
+PARAMETERS_A_CALL: Final = 100
+VALUE_LIMIT: Final = 6000
+
+
+class StoreError(Exception):
+    """The tracking store cannot be used as it is; the message says what to do. Trying again later may help."""
+
+
+@contextmanager
+def held(destination: Destination) -> Iterator[None]:
+    """Keep the destination's database ready and in place; nothing to do where the store is a server's."""
+    database = sqlite_path(destination.uri)
+    if database is None:
+        yield
+        return
+    database.parent.mkdir(parents=True, exist_ok=True)
+    lock = os.open(database.with_name(f".{database.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        while not is_ready(database):
+            # Whoever gets the lock alone does the work; the others find it done and go on together.
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not is_ready(database):
+                _make(database, destination.artifacts or database.parent / "artifacts")
+            fcntl.flock(lock, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(lock)
+
+
+def is_ready(database: Path) -> bool:
+    """Whether the database exists with the schema of the MLflow that is installed."""
+    from mlflow.store.db.utils import _get_latest_schema_revision
+
+    return revision(database) == _get_latest_schema_revision()
+
+
+def revision(database: Path) -> str | None:
+    """Name of the database's schema; None where there is no database, or an empty one."""
+    if not database.exists() or database.stat().st_size == 0:
+        return None
+    try:
+        # Not read-only: a kill may have left a journal that SQLite rolls back when it opens the file.
+        with closing(sqlite3.connect(database, timeout=60)) as connection:
+            rows = connection.execute("SELECT version_num FROM alembic_version").fetchall()
+    except sqlite3.DatabaseError as error:
+        raise StoreError(f"{database}: is no MLflow database ({error}); move it away") from error
+    return str(rows[0][0]) if rows else None
+
+
+def _make(database: Path, artifacts: Path) -> None:
+    """Create or migrate the database beside itself, then rename it into place. The caller holds the lock alone."""
+    for leftover in database.parent.glob(f".{database.name}.new*"):
+        leftover.unlink()
+    before = revision(database)
+    temporary = database.with_name(f".{database.name}.new")
+    if before is None:
+        engine = _create(temporary, artifacts)
+    else:
+        engine = _migrate(database, temporary)
+    # Closing the last connection folds SQLite's side files into the database.
+    engine.dispose()
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    if before is not None:
+        backup = database.with_name(f"{database.name}.before-{before}")
+        backup.unlink(missing_ok=True)
+        os.link(database, backup)
+    temporary.replace(database)
+
+
+def _create(path: Path, artifacts: Path) -> Engine:
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    return SqlAlchemyStore(f"sqlite:///{path}", artifacts.as_uri()).engine
+
+
+def _migrate(database: Path, path: Path) -> Engine:
+    from alembic.util import CommandError
+    from mlflow.exceptions import MlflowException
+    from mlflow.store.db.utils import _upgrade_db, create_sqlalchemy_engine
+    from sqlalchemy.exc import SQLAlchemyError
+
+    with closing(sqlite3.connect(database, timeout=60)) as source, closing(sqlite3.connect(path)) as copy:
+        source.backup(copy)
+    engine = create_sqlalchemy_engine(f"sqlite:///{path}")
+    try:
+        _upgrade_db(engine)
+    except (CommandError, MlflowException, SQLAlchemyError) as error:
+        engine.dispose()
+        problem = f"{database}: its schema {revision(database)} cannot be brought to that of the installed MLflow"
+        raise StoreError(f"{problem} ({error}); it is left as it was") from error
+    return engine
+
+
+class Store:
+    """An MLflow store, by the calls that the uploader makes. Every method may raise what a network may raise."""
+
+    def __init__(self, destination: Destination) -> None:
+        from mlflow import MlflowClient
+
+        self._destination = destination
+        self._client = MlflowClient(tracking_uri=destination.uri, registry_uri=destination.uri)
+
+    def experiment(self, name: str) -> str:
+        """Id of the experiment with this name, created if need be."""
+        from mlflow.exceptions import MlflowException
+
+        found = self._client.get_experiment_by_name(name)
+        if found is None:
+            artifacts = self._destination.artifacts
+            try:
+                return str(self._client.create_experiment(name, artifacts.as_uri() if artifacts else None))
+            except MlflowException as error:
+                if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                    raise
+                found = self._client.get_experiment_by_name(name)  # another process was faster
+        if found is None or found.lifecycle_stage != "active":
+            raise StoreError(f"the experiment {name!r} was deleted in MLflow; restore it there, or name another")
+        return str(found.experiment_id)
+
+    def find_run(self, experiment_id: str, tags: Mapping[str, str]) -> str | None:
+        """Id of the run that carries these tags, if there is one: what a killed uploader left is taken up again."""
+        condition = " AND ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
+        runs = self._client.search_runs([experiment_id], condition, max_results=1)
+        return str(runs[0].info.run_id) if runs else None
+
+    def create_run(self, experiment_id: str, name: str, tags: Mapping[str, str], start_time: int) -> str:
+        """Create a run; ``start_time`` in milliseconds since the epoch."""
+        run = self._client.create_run(experiment_id, start_time=start_time, tags=dict(tags), run_name=name)
+        return str(run.info.run_id)
+
+    def exists(self, run_id: str) -> bool:
+        """Whether the run is there and not deleted."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return bool(self._client.get_run(run_id).info.lifecycle_stage == "active")
+        except MlflowException as error:
+            if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+                return False
+            raise
+
+    def log_parameters(self, run_id: str, parameters: Mapping[str, str]) -> None:
+        """Log parameters; the same ones again change nothing. Values are cut to 6,000 characters, as MLflow does."""
+        from mlflow.entities import Param
+
+        items = [Param(name, value[:VALUE_LIMIT]) for name, value in parameters.items()]
+        for start in range(0, len(items), PARAMETERS_A_CALL):
+            self._client.log_batch(run_id, params=items[start : start + PARAMETERS_A_CALL], synchronous=True)
+
+    def log_file(self, run_id: str, path: Path) -> None:
+        """Copy a file to the run's artifacts, over an older one of its name."""
+        self._client.log_artifact(run_id, str(path))
+
+    def log_points(self, run_id: str, points: Sequence[tuple[Point, int]]) -> None:
+        """Log points with their times, in milliseconds since the epoch, at most 1,000 a call."""
+        from mlflow.entities import Metric
+
+        metrics = [Metric(point.name, point.value, time, point.step) for point, time in points]
+        for start in range(0, len(metrics), METRICS_A_CALL):
+            self._client.log_batch(run_id, metrics=metrics[start : start + METRICS_A_CALL], synchronous=True)
+
+    def steps(self, run_id: str, name: str) -> set[int]:
+        """Steps at which the store already has this metric."""
+        return {metric.step for metric in self._client.get_metric_history(run_id, name)}
+
+    def set_status(self, run_id: str, status: str, end_time: int | None = None) -> None:
+        """RUNNING, or an end with its time."""
+        if end_time is None:
+            self._client.update_run(run_id, status=status)
+        else:
+            self._client.set_terminated(run_id, status, end_time)

@@ -1,0 +1,108 @@
+"""Turns rows of the journal into points of MLflow's charts: one child run per seed, one parent for all.
+
+A point is determined by the rows up to it, so that an uploader which starts again at the journal's first row finds the
+same points. A child shows its seed's values. The parent shows, for every step at which all seeds have reported, the mean
+over seeds and with two or more the 95 % t-interval of it, ``NAME/ci_low`` and ``NAME/ci_high``. A value that is not
+finite cannot be charted: it is counted under ``NAME/nonfinite``. An event is marked by ``events/NAME`` = 1 at its step.
+"""
+
+from __future__ import annotations
+
+import math
+import posixpath
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from composer.tracking.journal import Row
+
+PARENT: Final = "parent"
+NAME_LIMIT: Final = 240
+CONFIDENCE: Final = 0.95
+
+
+class Point(NamedTuple):
+    """One value of one chart. ``run`` is a seed as a string, or ``"parent"``; ``step`` counts environment steps."""
+
+    run: str
+    name: str
+    step: int
+    value: float
+
+
+class Points:
+    """Follows one journal. Rows come in order, all of them, from the first.
+
+    A (run, name, step) is given once: where two rows bring the same one, the first stands.
+    """
+
+    def __init__(self, seeds: Sequence[int]) -> None:
+        self._runs = [str(seed) for seed in seeds]
+        self._step: int | None = None
+        self._seen: dict[str, dict[str, float]] = {}
+        self._nonfinite: Counter[tuple[str, str]] = Counter()
+
+    def of(self, row: Row) -> Iterator[Point]:
+        """The points that this row brings or, for the parent, completes."""
+        step = row["env_step"]
+        if step != self._step:
+            self._step, self._seen = step, {}
+        if row["type"] == "event":
+            values, seed = {f"events/{row['name']}": 1.0}, None
+        else:
+            values, seed = row["metrics"], row.get("seed")
+        run = PARENT if seed is None else str(seed)
+        for name, value in values.items():
+            yield from self._value(run, clean(name), step, float(value))
+
+    def _value(self, run: str, name: str, step: int, value: float) -> Iterator[Point]:
+        by_run = self._seen.setdefault(name, {})
+        if run in by_run:
+            return
+        by_run[run] = value
+        yield self._point(run, name, step, value)
+        if run == PARENT or PARENT in by_run or not all(run in by_run for run in self._runs):
+            return
+        values = [by_run[run] for run in self._runs]
+        mean = math.fsum(values) / len(values) if all(map(math.isfinite, values)) else math.nan
+        by_run[PARENT] = mean
+        yield self._point(PARENT, name, step, mean)
+        if len(values) > 1 and math.isfinite(mean):
+            low, high = interval(values)
+            yield Point(PARENT, f"{name}/ci_low", step, low)
+            yield Point(PARENT, f"{name}/ci_high", step, high)
+
+    def _point(self, run: str, name: str, step: int, value: float) -> Point:
+        if math.isfinite(value):
+            return Point(run, name, step, value)
+        self._nonfinite[run, name] += 1
+        return Point(run, f"{name}/nonfinite", step, float(self._nonfinite[run, name]))
+
+
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    """Student's 95 % interval of the mean of two or more finite values."""
+    from scipy.special import stdtrit
+
+    count = len(values)
+    mean = math.fsum(values) / count
+    deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (count - 1))
+    half = float(stdtrit(count - 1, 0.5 + CONFIDENCE / 2)) * deviation / math.sqrt(count)
+    return mean - half, mean + half
+
+
+def clean(name: str) -> str:
+    """A name that MLflow takes: letters, digits, ``_ - . / :`` and spaces, a plain relative path, 240 characters."""
+    plain = re.sub(r"[^\w\-./: ]", "_", name, flags=re.ASCII)
+    return posixpath.normpath("/" + plain).lstrip("/")[:NAME_LIMIT].rstrip("/") or "_"
+
+
+def flatten(value: object, path: str = "") -> dict[str, str]:
+    """A nested table as MLflow's parameters: dotted names, lists of tables by index, other lists whole."""
+    if isinstance(value, Mapping) and (value or not path):
+        items: dict[str, Any] = {f"{path}.{key}" if path else str(key): item for key, item in value.items()}
+    elif isinstance(value, list | tuple) and any(isinstance(item, Mapping) for item in value):
+        items = {f"{path}.{index}": item for index, item in enumerate(value)}
+    else:
+        return {clean(path): str(value)}
+    return {name: text for key, item in items.items() for name, text in flatten(item, key).items()}

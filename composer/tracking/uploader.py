@@ -1,0 +1,184 @@
+"""Starts, ends and repeats the upload of a run. The trainer imports this: no mlflow here, and nothing that waits.
+
+The upload itself is a process of its own (``python -m composer.tracking.uploader_process``) of low priority. It outlives
+neither the end of the run by long nor the trainer's death: then it sends what the journal holds, marks the run as killed
+and leaves. The trainer only appends to its journal, so a store that is away, or hangs, costs it nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import composer
+from composer.tracking.base import Destination, MlflowTracker, Tracker, located
+from composer.tracking.records import LOG, Ended, RunStatus, Tracking, Upload, pending, run_id, rows_in
+
+__all__ = ["UploadReport", "Uploader", "run_id", "sync"]
+
+REVIVE_SECONDS: Final = 30.0
+PROCESS: Final = "composer.tracking.uploader_process"
+
+# Small and steady. MLflow's own defaults retry for minutes inside one call.
+ENVIRONMENT: Final = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "CUDA_VISIBLE_DEVICES": "",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0",
+    "MLFLOW_ENABLE_ASYNC_LOGGING": "false",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+}
+
+
+@dataclass(frozen=True)
+class UploadReport:
+    """What has become of the upload: MLflow's id of the parent run, rows that still wait, and a line for people."""
+
+    mlflow_run_id: str | None
+    pending: int
+    message: str
+
+
+class Uploader:
+    """The trainer's hold on the process that uploads its run. No method raises because of the store."""
+
+    def __init__(self, run_dir: Path, destination: Destination | None) -> None:
+        self._run_dir = run_dir
+        self._destination = destination
+        self._process: subprocess.Popen[bytes] | None = None
+        self._started_at = 0.0
+
+    @classmethod
+    def start(
+        cls, run_dir: Path, tracker: Tracker, parameters: Mapping[str, Any], tags: Mapping[str, str | None], runs_dir: Path
+    ) -> Uploader:
+        """Begin to upload ``run_dir``, new or resumed. ``run.json`` must lie in it; tags that are None are left out.
+
+        Raises:
+            ValueError: ``MLFLOW_TRACKING_URI`` names a store that is refused. Nothing has been started then.
+        """
+        destination = tracker.destination(runs_dir)
+        uploader = cls(run_dir, destination)
+        if destination is None or not isinstance(tracker, MlflowTracker):
+            return uploader
+        Tracking(
+            uri=destination.uri if destination.source != "embedded" and destination.shown == destination.uri else None,
+            source=destination.source,
+            runs_dir=os.path.relpath(runs_dir.absolute(), run_dir.absolute()),
+            experiment=tracker.experiment,
+            system_metrics=tracker.system_metrics,
+            parameters=dict(parameters),
+            tags={name: value for name, value in tags.items() if value is not None},
+        ).save(run_dir)
+        (run_dir / Ended.file).unlink(missing_ok=True)
+        uploader._spawn()
+        return uploader
+
+    def revive(self) -> None:
+        """Start the process again if it has died, at most every 30 seconds. Cheap: call it whenever metrics are logged."""
+        if self._process is None or self._process.poll() is None:
+            return
+        if time.monotonic() - self._started_at >= REVIVE_SECONDS:
+            self._spawn()
+
+    def finish(self, status: RunStatus, timeout: float = 30.0) -> UploadReport:
+        """Say how the run ended, wait up to ``timeout`` seconds for the last rows to be sent, and report.
+
+        The journal must be flushed. What is not sent by then stays pending; ``sync`` sends it.
+        """
+        if self._process is None:
+            return UploadReport(None, 0, "tracking is off; the journal has everything")
+        Ended(status, int(time.time() * 1000)).save(self._run_dir)
+        if self._process.poll() is not None:
+            self._spawn()
+        try:
+            self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self._process.kill()  # safe at any moment: what was not acknowledged is compared before it is sent again
+            self._process.wait()
+        return report(self._run_dir, self._destination)
+
+    def _spawn(self) -> None:
+        package = str(Path(composer.__file__).parents[1])
+        path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
+        environment = os.environ | ENVIRONMENT | {"PYTHONPATH": path}
+        with (self._run_dir / LOG).open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", PROCESS, str(self._run_dir.absolute()), str(os.getpid())],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=environment,
+                start_new_session=True,  # Ctrl-C is the trainer's: the uploader has to send the end of the journal
+            )
+        self._started_at = time.monotonic()
+
+
+def sync(run_dir: Path, timeout: float = 600.0) -> UploadReport:
+    """Send what a run's journal holds and its store has not got, here and now; the run must have ended.
+
+    A run whose store was changed by ``MLFLOW_TRACKING_URI`` since is sent there whole. Loads mlflow (seconds).
+
+    Raises:
+        ValueError: the run was not tracked, or its store can no longer be named.
+    """
+    tracking = Tracking.load(run_dir)
+    if tracking is None:
+        raise ValueError(f'{run_dir}: not tracked; its blueprint says kind = "none"')
+    destination = recall(run_dir, tracking)
+    if _settled(run_dir, destination):
+        return report(run_dir, destination)
+    os.environ.update(ENVIRONMENT)  # MLflow reads them when it is imported
+    from composer.tracking.uploader_process import SYNC_PATIENCE, Busy, Watch, upload
+
+    try:
+        upload(run_dir, tracking, destination, Watch(run_dir, None, timeout), SYNC_PATIENCE)
+    except Busy as busy:
+        return UploadReport(run_id(run_dir), pending(run_dir), str(busy))
+    return report(run_dir, destination)
+
+
+def _settled(run_dir: Path, destination: Destination) -> bool:
+    """Whether this store has every row and the run's final status."""
+    upload, ended = Upload.load(run_dir), Ended.load(run_dir)
+    status = ended.status if ended else "KILLED"
+    known = upload is not None and upload.tracking_uri == destination.shown and upload.status == status
+    return known and pending(run_dir) == 0
+
+
+def recall(run_dir: Path, tracking: Tracking) -> Destination:
+    """The store of a run: that of its blueprint, else that of the environment now, else that of the environment then.
+
+    Raises:
+        ValueError: its URI was not recorded because it holds credentials, and the environment has none now.
+    """
+    runs_dir = (run_dir / tracking.runs_dir).resolve()
+    if tracking.source == "blueprint" and tracking.uri is not None:
+        return located(tracking.uri, "blueprint", runs_dir)
+    now = MlflowTracker().destination(runs_dir)
+    if now.source == "embedded" and tracking.source == "environment":
+        if tracking.uri is None:
+            raise ValueError("the run's store was named by MLFLOW_TRACKING_URI, with credentials; set it again")
+        return located(tracking.uri, "environment", runs_dir)
+    return now
+
+
+def report(run_dir: Path, destination: Destination | None) -> UploadReport:
+    """What has become of the upload so far, from the run directory's files."""
+    upload, waiting, found = Upload.load(run_dir), pending(run_dir), run_id(run_dir)
+    store = destination.shown if destination else "none"
+    if waiting == 0 and upload is not None and upload.status != "RUNNING":
+        return UploadReport(found, 0, f"{rows_in(run_dir)} rows in MLflow ({store})")
+    reason = f"; {upload.error}" if upload is not None and upload.error else ""
+    return UploadReport(found, waiting, f"{waiting} rows pending for {store}{reason}: composer sync {run_dir}")

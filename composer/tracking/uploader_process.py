@@ -1,0 +1,162 @@
+"""The process that uploads one run: follows the trainer, retries for as long as it lives, and ends with it.
+
+Started by ``composer.tracking.uploader``; its output is the run directory's ``uploader.log``.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import math
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from composer.tracking.base import Destination
+from composer.tracking.delivery import Delivery
+from composer.tracking.mlflow_store import held
+from composer.tracking.records import EVERYTHING, JOURNAL, LOCK, TIMING, Ended, Tracking, Upload, pending
+from composer.tracking.system import SystemMetrics
+from composer.tracking.uploader import recall
+
+POLL_SECONDS: Final = 3.0
+LOOK_SECONDS: Final = 0.1
+LONGEST_PAUSE: Final = 30.0
+ATTEMPTS_AFTER_END: Final = 2
+DRAIN_SECONDS: Final = 300.0
+SYNC_PATIENCE: Final = 10.0
+NICENESS: Final = 15
+ERROR_LIMIT: Final = 300
+
+log = logging.getLogger("composer.uploader")
+
+
+class Busy(Exception):
+    """Another process uploads this run."""
+
+
+class Watch:
+    """Whether the run goes on: it ends when the trainer says so, or when the trainer is gone."""
+
+    def __init__(self, run_dir: Path, trainer: int | None, timeout: float) -> None:
+        self.trainer = trainer
+        self._run_dir, self._timeout = run_dir, timeout
+        self._over_at = math.inf
+
+    def over(self) -> bool:
+        """True once no more rows can come. Ask before reading the journal, so that its last rows are not missed."""
+        # A parent's death shows in the child's parent id: no race with a process id that is used again.
+        over = self.trainer is None or os.getppid() != self.trainer or (self._run_dir / Ended.file).exists()
+        if over:
+            self._over_at = min(self._over_at, time.monotonic())
+        return over
+
+    def expired(self) -> bool:
+        """Whether the run has been over for longer than its end may take."""
+        return time.monotonic() - self._over_at > self._timeout
+
+    def pause(self, seconds: float) -> None:
+        """Wait; where the run goes on, only until it is over."""
+        was_over, deadline = self.over(), time.monotonic() + seconds
+        while time.monotonic() < deadline and (was_over or not self.over()):
+            time.sleep(LOOK_SECONDS)
+
+
+def upload(run_dir: Path, tracking: Tracking, destination: Destination, watch: Watch, patience: float = math.inf) -> bool:
+    """Upload until the run is over and all is sent, or until it is over and the store fails; whether all is sent.
+
+    Raises:
+        Busy: another process has been uploading this run for ``patience`` seconds.
+    """
+    with _locked(run_dir, patience):
+        failures = 0
+        while True:
+            try:
+                with held(destination):
+                    return _deliver(run_dir, tracking, destination, watch)
+            except Exception as error:  # whatever a store, a network or a full disk raises: the journal keeps the rows
+                progress = _note(run_dir, destination, error)
+                failures = 1 if progress else failures + 1
+            if watch.over() and (failures >= ATTEMPTS_AFTER_END or watch.expired()):
+                return False
+            watch.pause(min(LONGEST_PAUSE, 2.0 ** (failures - 1)))
+
+
+def _deliver(run_dir: Path, tracking: Tracking, destination: Destination, watch: Watch) -> bool:
+    """One connection to the store, for as long as it holds: returns when the run is over."""
+    delivery = Delivery(run_dir, tracking, destination)
+    system = None
+    if tracking.system_metrics and watch.trainer is not None and not watch.over():
+        system = SystemMetrics(watch.trainer, delivery.started_at)
+    while True:
+        over = watch.over()
+        while delivery.step():
+            if watch.expired():
+                return False
+        if over:
+            ended = Ended.load(run_dir)
+            delivery.end(ended.status if ended else "KILLED", ended.time if ended else None)
+            return True
+        if system is not None:
+            delivery.send_system(system.sample())
+        watch.pause(POLL_SECONDS)
+
+
+def _note(run_dir: Path, destination: Destination, error: Exception) -> bool:
+    """Record a failed attempt for people; whether anything had been sent since the one before."""
+    text = str(error).replace(destination.uri, destination.shown)
+    text = re.sub(r"//[^/@\s]+@", "//***@", text).strip().split("\n", 1)[0][:ERROR_LIMIT]
+    message = f"{type(error).__name__}: {text}"
+    state = Upload.load(run_dir)
+    if state is None or state.tracking_uri != destination.shown:
+        state = Upload(destination.shown, sent={JOURNAL: EVERYTHING, TIMING: EVERYTHING})
+    progress = state.error is None
+    if state.error != message:
+        log.warning("%d rows wait: %s", pending(run_dir), message)
+    state.error = message
+    state.save(run_dir)
+    return progress
+
+
+@contextmanager
+def _locked(run_dir: Path, patience: float) -> Iterator[None]:
+    """Be the only uploader of this run. One whose trainer died may still be sending the last rows: wait for it."""
+    lock = os.open(run_dir / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    deadline = time.monotonic() + patience
+    try:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise Busy(f"{run_dir}: another process uploads this run") from None
+                time.sleep(LOOK_SECONDS)
+        yield
+    finally:
+        os.close(lock)
+
+
+def main(arguments: list[str]) -> int:
+    """Upload the run directory named first for the trainer whose process id comes second; 0 if all was sent."""
+    os.nice(NICENESS)
+    logging.basicConfig(format="%(asctime)s %(message)s", level=logging.ERROR)
+    log.setLevel(logging.INFO)
+    run_dir, trainer = Path(arguments[0]), int(arguments[1])
+    tracking = Tracking.load(run_dir)
+    if tracking is None:
+        log.error("%s: no readable %s", run_dir, Tracking.file)
+        return 1
+    destination = recall(run_dir, tracking)
+    done = upload(run_dir, tracking, destination, Watch(run_dir, trainer, DRAIN_SECONDS))
+    log.info("%s; %d rows pending", "all sent" if done else "ended before all was sent", pending(run_dir))
+    return 0 if done else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,94 @@
+"""Any nest of blocks, not only the examples: outline and module agree, or both refuse with the same error."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+from torch import Tensor
+from torch.func import functional_call
+
+from composer.blocks import Block
+from composer.fresh import draw
+from composer.shapes import ShapeError
+from composer.streams import derive
+
+BLOCKS: TypeAdapter[Block] = TypeAdapter(Block)
+
+leaves = st.one_of(
+    st.builds(
+        lambda width, bias: {"kind": "linear", "width": width, "bias": bias}, st.sampled_from([2, 4]), st.booleans()
+    ),
+    st.builds(lambda factor: {"kind": "linear", "expansion": factor}, st.integers(1, 3)),
+    st.builds(
+        lambda kind, affine: {"kind": kind, "affine": affine},
+        st.sampled_from(["layer_norm", "rms_norm"]),
+        st.booleans(),
+    ),
+    st.builds(lambda kind: {"kind": kind}, st.sampled_from(["relu", "gelu", "silu", "tanh", "elu"])),
+)
+trees: st.SearchStrategy[Any] = st.recursive(
+    leaves,
+    lambda inner: st.one_of(
+        st.lists(inner, min_size=1, max_size=3),
+        st.builds(lambda block: {"kind": "residual", "block": block}, inner),
+        st.builds(lambda block, times: {"kind": "repeat", "times": times, "block": block}, inner, st.integers(0, 3)),
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
+@given(table=trees, shape=st.sampled_from([(2,), (4,), (3, 4)]))
+def test_outline_and_module_agree_or_refuse_alike(table: Any, shape: tuple[int, ...]) -> None:
+    block = BLOCKS.validate_python(table)
+    assert BLOCKS.validate_python(BLOCKS.dump_python(block)) == block
+    try:
+        outline = block.outline(shape)
+    except ShapeError as refused:
+        with pytest.raises(ShapeError) as caught:
+            block.build(shape)
+        assert (caught.value.message, caught.value.steps) == (refused.message, refused.steps)
+        return
+    with torch.device("meta"):
+        module = block.build(shape)
+    planned = [(path, plan.shape) for path, plan in outline.named_parameters()]
+    assert planned == [(path, tuple(parameter.shape)) for path, parameter in module.named_parameters()]
+    x = torch.empty(5, *shape, device="meta")
+    assert tuple(module(x).shape) == (5, *outline.output)
+    # A child's path in the outline names the module that it describes.
+    for name, child in outline.children.items():
+        assert tuple(module.get_submodule(name)(torch.empty(5, *child.input, device="meta")).shape) == (
+            5,
+            *child.output,
+        )
+
+
+@pytest.mark.parametrize("kind", sorted(Block.kinds()))
+def test_one_graph_serves_every_call(kind: str) -> None:
+    block = BLOCKS.validate_python(Block.kinds()[kind].example)
+    with torch.device("meta"):
+        module = block.build((16,))
+    graphs = 0
+
+    def count(graph: torch.fx.GraphModule, _: list[Tensor]) -> torch.fx.GraphModule:
+        nonlocal graphs
+        graphs += 1
+        return graph
+
+    def call(values: dict[str, Tensor], x: Tensor) -> Tensor:
+        output: Tensor = functional_call(module, values, (x,))
+        return output
+
+    torch.compiler.reset()
+    compiled = torch.compile(call, backend=count, fullgraph=True, dynamic=False)
+    for seed in (0, 1):
+        values = draw(block.outline((16,)), partial(derive, seed))
+        x = torch.randn(5, 16, generator=torch.Generator().manual_seed(seed))
+        torch.testing.assert_close(compiled(values, x), call(values, x))
+    assert graphs == 1

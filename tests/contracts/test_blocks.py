@@ -1,0 +1,205 @@
+"""Every kind of block keeps the contract: what it declares is what it builds, and its errors lead to the blueprint."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import torch
+from pydantic import TypeAdapter, ValidationError
+from torch import nn
+from torch.func import functional_call, stack_module_state, vmap
+
+from composer.blocks import Block, Linear
+from composer.blocks.base import MAX_BLOCKS, MAX_WIDTH
+from composer.fresh import draw
+from composer.shapes import Shape, ShapeError
+from composer.streams import derive
+
+BLOCKS: TypeAdapter[Block] = TypeAdapter(Block)
+SHAPES: list[Shape] = [(16,), (3, 16)]
+
+
+def parse(table: object) -> Block:
+    return BLOCKS.validate_python(table)
+
+
+def on_meta(block: Block, shape: Shape) -> nn.Module:
+    with torch.device("meta"):
+        return block.build(shape)
+
+
+def filled(block: Block, shape: Shape, seed: int = 0) -> nn.Module:
+    module = on_meta(block, shape)
+    module.load_state_dict(draw(block.outline(shape), lambda path: derive(seed, path)), assign=True)
+    return module.requires_grad_(True)
+
+
+@pytest.fixture(params=sorted(Block.kinds()))
+def example(request: pytest.FixtureRequest) -> Block:
+    return parse(Block.kinds()[request.param].example)
+
+
+def test_examples_name_their_own_kind(example: Block) -> None:
+    assert type(example).example["kind"] == example.kind
+    assert example.summary(), "the first line of the docstring is the reference's summary"
+
+
+def test_round_trips(example: Block) -> None:
+    assert parse(BLOCKS.dump_python(example)) == example
+    assert parse(json.loads(BLOCKS.dump_json(example))) == example
+    assert hash(example) == hash(parse(BLOCKS.dump_python(example)))
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_what_is_outlined_is_built(example: Block, shape: Shape) -> None:
+    outline = example.outline(shape)
+    module = on_meta(example, shape)
+    planned = {path: plan.shape for path, plan in outline.named_parameters()}
+    built = {path: tuple(parameter.shape) for path, parameter in module.named_parameters()}
+    assert list(planned.items()) == list(built.items()), "same paths, in the same order, of the same shapes"
+    assert not list(module.buffers())
+    assert outline.input == shape
+    assert tuple(module(torch.empty(7, *shape, device="meta")).shape) == (7, *outline.output)
+    assert outline.total_flops() > 0
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_samples_do_not_mix_and_gradients_reach(example: Block, shape: Shape) -> None:
+    module = filled(example, shape)
+    x = torch.randn(5, *shape, generator=torch.Generator().manual_seed(1))
+    y = module(x)
+    torch.testing.assert_close(y[2], module(x[2]))
+    weights = torch.randn(y.shape, generator=torch.Generator().manual_seed(2))
+    if parameters := dict(module.named_parameters()):
+        gradients = torch.autograd.grad((y * weights).sum(), list(parameters.values()))
+        unreached = [path for path, gradient in zip(parameters, gradients, strict=True) if not gradient.any()]
+        assert unreached == []
+
+
+def test_stacked_copies_equal_each_alone(example: Block) -> None:
+    copies = [filled(example, (16,), seed) for seed in (0, 1)]
+    parameters, _ = stack_module_state(copies)
+    x = torch.randn(5, 16, generator=torch.Generator().manual_seed(1))
+    one = on_meta(example, (16,))
+    stacked = (
+        vmap(lambda values: functional_call(one, values, (x,)), randomness="error")(parameters) if parameters else None
+    )
+    for index, copy in enumerate(copies):
+        if stacked is not None:
+            torch.testing.assert_close(stacked[index], copy(x))
+
+
+def test_reading_blocks_imports_no_torch() -> None:
+    code = """
+import sys
+from composer.blocks import Block
+from composer.heads import Head
+from composer.networks import Network
+for block in Block.kinds().values():
+    for head in Head.kinds().values():
+        trunk = [block.example, {"kind": "linear", "width": 4}]
+        Network.model_validate({"trunk": trunk, "head": head.example}).outline((8,), 2).count()
+heavy = {"torch", "numpy", "scipy", "mlflow", "gymnasium", "dm_control"} & set(sys.modules)
+sys.exit(f"imported {heavy}" if heavy else 0)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+NARROW = {"kind": "residual", "block": [{"kind": "relu"}, {"kind": "linear", "width": 8}]}
+
+
+@pytest.mark.parametrize(
+    ("table", "shape", "steps", "message"),
+    [
+        (
+            NARROW,
+            (16,),
+            ("block",),
+            "a residual block must keep its shape: its input is [16], its output [8]",
+        ),
+        (
+            [{"kind": "linear", "width": 16}, {"kind": "repeat", "times": 2, "block": [{"kind": "tanh"}, NARROW]}],
+            (4,),
+            ("layers", 1, "block", "layers", 1, "block"),
+            "a residual block must keep its shape: its input is [16], its output [8]",
+        ),
+        (
+            {"kind": "repeat", "times": 4, "block": {"kind": "linear", "expansion": 64}},
+            (16,),
+            ("block", "expansion"),
+            f"64 x 65536 = 4194304 is wider than {MAX_WIDTH} (in copy 3 of 4)",
+        ),
+        (
+            [{"kind": "linear", "width": 4, "bias_init": {"kind": "orthogonal"}}],
+            (16,),
+            ("layers", 0, "bias_init"),
+            "the initialiser 'orthogonal' needs a parameter with at least 2 axes; this one has shape [4]",
+        ),
+        ({"kind": "layer_norm"}, (), (), "'layer_norm' acts on the last axis, and its input is a scalar, shape []"),
+        ({"kind": "linear", "width": 4}, (), (), "'linear' acts on the last axis, and its input is a scalar, shape []"),
+    ],
+)
+def test_shape_errors_lead_to_the_key(table: object, shape: Shape, steps: tuple[str | int, ...], message: str) -> None:
+    block = parse(table)
+    for method in (block.outline, block.build):
+        with pytest.raises(ShapeError) as caught:
+            method(shape)
+        assert caught.value.steps == steps
+        assert caught.value.message == message
+
+
+def test_nested_repeats_are_stopped_before_they_grow() -> None:
+    table: dict[str, Any] = {"kind": "relu"}
+    for _ in range(8):
+        table = {"kind": "repeat", "times": 256, "block": table}
+    with pytest.raises(ShapeError, match=f"more than {MAX_BLOCKS}") as caught:
+        parse(table).outline((16,))
+    assert caught.value.steps == ("block",) * 6 + ("times",)
+
+
+@pytest.mark.parametrize(
+    ("table", "where", "message"),
+    [
+        ({"kind": "linear"}, (), "give exactly one of 'width' and 'expansion'; got neither"),
+        ({"kind": "linear", "width": 4, "expansion": 2}, (), "give exactly one of 'width' and 'expansion'; got both"),
+        ({"kind": "linear", "width": 0}, ("width",), "greater than or equal to 1"),
+        ({"kind": "linear", "width": MAX_WIDTH + 1}, ("width",), f"less than or equal to {MAX_WIDTH}"),
+        ({"kind": "linear", "width": True}, ("width",), "valid integer"),
+        ({"kind": "layer_norm", "epsilon": 0.0}, ("epsilon",), "greater than 0"),
+        ({"kind": "repeat", "times": 257, "block": {"kind": "relu"}}, ("times",), "less than or equal to 256"),
+        ({"kind": "sequence", "layers": []}, ("layers",), "a sequence needs at least one block"),
+        ([{"kind": "residual", "block": [{"kind": "rulu"}]}], ("layers", 0, "block", "layers", 0, "kind"), "'relu'"),
+    ],
+)
+def test_values_out_of_bounds_are_refused(table: object, where: tuple[str | int, ...], message: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        parse(table)
+    (error,) = caught.value.errors()
+    assert error["loc"] == where
+    assert message in error["msg"]
+
+
+def test_repeat_may_change_the_shape_once_or_not_at_all() -> None:
+    mlp = parse({"kind": "repeat", "times": 3, "block": [{"kind": "linear", "width": 8}, {"kind": "relu"}]})
+    assert [plan.shape for _, plan in mlp.outline((5,)).named_parameters()] == [
+        (8, 5),
+        (8,),
+        (8, 8),
+        (8,),
+        (8, 8),
+        (8,),
+    ]
+    nothing = parse({"kind": "repeat", "times": 0, "block": {"kind": "linear", "width": 8}})
+    assert nothing.outline((5,)).output == (5,)
+    x = torch.ones(2, 5)
+    assert nothing.build((5,))(x) is x
+
+
+def test_a_trainable_width_is_the_last_axis() -> None:
+    assert Linear(expansion=4).outline((3, 16)).output == (3, 64)
+    assert Linear(width=4, bias=False).outline((16,)).count() == 64
