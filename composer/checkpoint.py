@@ -155,14 +155,16 @@ class Checkpoints:
         return manifest
 
     def _hashes(self) -> dict[str, dict[str, Any]]:
-        """Fingerprints of files that the newest checkpoint lists already: a segment is hashed once."""
-        for step in reversed(self.steps()):
-            try:
-                manifest = json.loads((self._root / f"step-{step:012d}" / "manifest.json").read_text())
-                return dict(manifest["files"])
-            except (OSError, ValueError, KeyError):
-                continue
-        return {}
+        """Fingerprints that earlier manifests hold: a segment is hashed once."""
+        return {name: entry for step in self.steps() for name, entry in self._manifest(step).get("files", {}).items()}
+
+    def _manifest(self, step: int) -> dict[str, Any]:
+        """The manifest of a checkpoint, empty where it cannot be read (``load`` says so in words)."""
+        try:
+            manifest: dict[str, Any] = json.loads((self._root / f"step-{step:012d}" / "manifest.json").read_text())
+        except (OSError, ValueError):
+            return {}
+        return manifest
 
     def _sweep(self) -> None:
         for leftover in self._root.glob(".tmp-*"):
@@ -173,8 +175,7 @@ class Checkpoints:
             shutil.rmtree(self._root / f"step-{step:012d}")
         needed = set()
         for step in self.steps():
-            manifest = json.loads((self._root / f"step-{step:012d}" / "manifest.json").read_text())
-            needed |= {Segment(*bounds).name for bounds in manifest["segments"]}
+            needed |= {Segment(*bounds).name for bounds in self._manifest(step).get("segments", [])}
         if self._replay.is_dir():
             for entry in self._replay.iterdir():
                 if entry.name not in needed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from composer.streams import derive
 
 if TYPE_CHECKING:
-    from composer.environments.base import Environment
+    from composer.environments.base import Environment, VectorEnvironment
     from composer.learner import Learner
 
 
@@ -22,17 +22,22 @@ class Evaluator:
     def __init__(self, environment: Environment, seeds: Sequence[int], episodes: int) -> None:
         """``seeds`` are the run's; each gets ``episodes`` environments."""
         self._seeds, self._episodes = tuple(seeds), episodes
-        streams = [derive(seed, "evaluation", episode) for seed in seeds for episode in range(episodes)]
-        self._environments = environment.make(streams)
+        streams = [derive(seed, "episode", episode) for seed in seeds for episode in range(episodes)]
+        self._environments = environment.make(streams, "evaluation")
 
-    def returns(self, learner: Learner, number: int, device: str) -> NDArray[np.float64]:
-        """Undiscounted returns ``[S, episodes]``. ``number`` says which evaluation it is: equal numbers, equal episodes."""
+    def returns(self, learner: Learner, number: int, watch: Callable[[VectorEnvironment], None] | None = None) -> NDArray[np.float64]:
+        """Undiscounted returns ``[S, episodes]``. ``number`` says which evaluation it is: equal numbers, equal episodes.
+
+        ``watch`` is shown the environments before each decision of the first one's episode.
+        """
         shape = (len(self._seeds), self._episodes)
         observation = self._environments.reset(episode=number)
         returns = np.zeros(self._environments.n)
         running = np.ones(self._environments.n, dtype=bool)
         while running.any():
-            raw = torch.from_numpy(observation).to(device).unflatten(0, shape)
+            if watch is not None and running[0]:
+                watch(self._environments)
+            raw = torch.from_numpy(observation).to(learner.device).unflatten(0, shape)
             actions = learner.act(raw, explore=False)
             step = self._environments.step(actions.flatten(0, 1).cpu().numpy())
             ended = running & (step.terminated | step.truncated)

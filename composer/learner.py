@@ -24,13 +24,17 @@ if TYPE_CHECKING:
     from composer.environments.base import EnvironmentInfo
 
 
+class Diverged(RuntimeError):
+    """A loss or a parameter is not finite: the message says which and when. No checkpoint has been overwritten."""
+
+
 class Learner:
     """An agent of S seeds that learns: ``act``, ``observe``, ``update``, and every tensor of its state by name."""
 
     def __init__(self, blueprint: Blueprint, info: EnvironmentInfo, device: str, choice: Choice) -> None:
         """Draws fresh weights from the streams ``init`` of the blueprint's seeds."""
         self._seeds: tuple[int, ...] = tuple(blueprint.seeds)
-        self._device = device
+        self.device = device
         self._batch_size, self._action_size = blueprint.algorithm.batch_size, info.action_size
         self.n_step = blueprint.algorithm.n_step
         self.discount = torch.full((len(self._seeds),), blueprint.algorithm.discount.value_for(info), device=device)
@@ -56,8 +60,7 @@ class Learner:
             role: blueprint.optimizers[role].build(parameters, len(self._seeds)) for role, parameters in self._trained.items()
         }
         (size,) = info.observation
-        statistic = blueprint.normalization.observation
-        self.statistics = None if statistic is None else statistic.build(len(self._seeds), size, device)
+        self.statistics = blueprint.normalization.observation.build(len(self._seeds), size, device)
         self.updates = torch.zeros(len(self._seeds), device=device)
         self._noise = {
             name: torch.empty(len(self._seeds), self._batch_size, *shape, device=device) for name, shape in self.program.noise.items()
@@ -75,14 +78,14 @@ class Learner:
         noise = None
         if explore:
             noise = torch.stack(
-                [torch.randn(observation.shape[1], self._action_size, generator=g, device=self._device) for g in self._explorers]
+                [torch.randn(observation.shape[1], self._action_size, generator=g, device=self.device) for g in self._explorers]
             )
         return self.program.act(self._normalise(observation), noise)
 
     def act_randomly(self, environments: int) -> Tensor:
         """Uniform actions ``[S, E, a]`` in [-1, 1): what warm-up plays."""
         shape = (environments, self._action_size)
-        return torch.stack([torch.rand(shape, generator=g, device=self._device) for g in self._explorers]) * 2 - 1
+        return torch.stack([torch.rand(shape, generator=g, device=self.device) for g in self._explorers]) * 2 - 1
 
     def observe(self, observation: Tensor) -> None:
         """Let the running statistics see raw observations ``[S, E, d]`` of an environment step."""
@@ -140,6 +143,20 @@ class Learner:
             named |= {f"normalization/observation/{path}": value for path, value in self.statistics.tensors().items()}
         return named
 
+    @torch.no_grad()
+    def load(self, saved: Mapping[str, Tensor]) -> None:
+        """Copy saved tensors into the state, in place; raises KeyError or RuntimeError where they are of another agent."""
+        for name, tensor in self.tensors().items():
+            tensor.copy_(saved[name])
+
+    def assert_finite(self) -> None:
+        """Raise Diverged, naming the first state tensor that holds a number that is not finite."""
+        named = {name: value for name, value in self.tensors().items() if value.is_floating_point()}
+        fine = torch.stack([torch.isfinite(value.detach()).all() for value in named.values()]).tolist()
+        for name, good in zip(named, fine, strict=True):
+            if not good:
+                raise Diverged(f"{name} holds a number that is not finite")
+
     def generators(self) -> dict[str, torch.Generator]:
         """Every random stream by name."""
         streams = {"learn": self._generators, "explore": self._explorers, "replay": self.replay_generators}
@@ -152,7 +169,7 @@ class Learner:
             outline = spec.outline(shape, info.action_size)
             with torch.device("meta"):
                 template = spec.build(shape, info.action_size)
-            parameters = fresh_stack(outline, self._seeds, spec.copies, "init", role, device=self._device)
+            parameters = fresh_stack(outline, self._seeds, spec.copies, "init", role, device=self.device)
             networks[role] = Stacked(template, parameters)
         return networks
 
@@ -163,7 +180,7 @@ class Learner:
         return observation if self.statistics is None else self.statistics.normalise(observation)
 
     def _generator(self, seed: int, name: str) -> torch.Generator:
-        return torch.Generator(self._device).manual_seed(derive(seed, name))
+        return torch.Generator(self.device).manual_seed(derive(seed, name))
 
 
 def _copies(parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -16,9 +16,19 @@ if TYPE_CHECKING:
 class RunningStatistic(Family, family="running_statistic"):
     """A statistic updated by environment steps only, shared by every network and by its averages."""
 
-    def build(self, seeds: int, size: int, device: str) -> RunningMoments:
-        """Fresh statistics for vectors of ``size``, one set a seed."""
+    def build(self, seeds: int, size: int, device: str) -> RunningMoments | None:
+        """Fresh statistics for vectors of ``size``, one set a seed; None where nothing is normalised."""
         raise NotImplementedError
+
+
+class Raw(RunningStatistic, kind="raw"):
+    """No normalisation: networks see observations as they are."""
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "raw"}
+
+    def build(self, seeds: int, size: int, device: str) -> None:
+        """None."""
+        return None
 
 
 class RSNorm(RunningStatistic, kind="rs_norm"):
@@ -43,5 +53,5 @@ class RSNorm(RunningStatistic, kind="rs_norm"):
 class Normalization(Spec):
     """Which quantities are normalised by running statistics."""
 
-    observation: RunningStatistic | None = None
-    """Of the observation; absent means raw observations."""
+    observation: RunningStatistic = Raw()
+    """Of the observation."""

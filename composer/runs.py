@@ -14,6 +14,7 @@ import json
 import os
 import secrets
 import time
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,12 +69,20 @@ def read_facts(path: Path) -> dict[str, Any]:
     return facts
 
 
+def read_blueprint(path: Path) -> Blueprint:
+    """The resolved blueprint that a run was started with, validated again."""
+    try:
+        text = (path / "blueprint.toml").read_text()
+        return loads_resolved(tomllib.loads(text))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise RunUnusable(f"{path} is no run directory: blueprint.toml: {error}") from None
+
+
 def open_run(path: Path) -> Run:
     """Open an existing run directory and hold its lock; its saved blueprint is validated again."""
     facts = read_facts(path)
     try:
         lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
-        text = (path / "blueprint.toml").read_text()
     except OSError as error:
         raise RunUnusable(f"{path}: {error.filename or ''} {error.strerror}") from None
     try:
@@ -84,4 +93,4 @@ def open_run(path: Path) -> Run:
         raise RunUnusable(f"{path} is in use by process {holder}") from None
     os.truncate(lock, 0)
     os.pwrite(lock, str(os.getpid()).encode(), 0)
-    return Run(path, facts, loads_resolved(text, str(path / "blueprint.toml")), lock)
+    return Run(path, facts, read_blueprint(path), lock)

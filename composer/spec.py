@@ -99,7 +99,9 @@ class Family(Spec):
         # The root of a family is never instantiated: a value is dispatched to the kind that it names.
         return core_schema.no_info_plain_validator_function(
             cls._dispatch,
-            serialization=core_schema.plain_serializer_function_ser_schema(dump_tagged, return_schema=core_schema.any_schema()),
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                dump_tagged, return_schema=core_schema.any_schema()
+            ),
             metadata={"pydantic_js_functions": [cls._json_schema]},
         )
 
@@ -110,12 +112,16 @@ class Family(Spec):
             return value
         if not isinstance(value, Mapping):
             raise PydanticCustomError(
-                "family_type", "expected a table with 'kind' ({family}), got {got}", {"family": cls.family, "got": describe(value)}
+                "family_type",
+                "expected {accepted} ({family}), got {got}",
+                {"accepted": cls._accepted(), "family": cls.family, "got": describe(value)},
             )
         fields = dict(value)
         if "kind" not in fields:
             raise PydanticCustomError(
-                "kind_missing", "this {family} has no 'kind'; one of {names}", {"family": cls.family, "names": listing(cls._kinds)}
+                "kind_missing",
+                "this {family} has no 'kind'; one of {names}",
+                {"family": cls.family, "names": listing(cls._kinds)},
             )
         name = fields.pop("kind")
         found = cls._kinds.get(name) if isinstance(name, str) else None
@@ -137,8 +143,18 @@ class Family(Spec):
         return found.model_validate(fields)
 
     @classmethod
+    def shorthands(cls) -> tuple[str, ...]:
+        """What stands for a table of this family: ``number`` or ``list``."""
+        probes: tuple[tuple[str, object], ...] = (("number", 1), ("list", []))
+        return tuple(name for name, probe in probes if isinstance(cls.from_shorthand(probe), Mapping))
+
+    @classmethod
+    def _accepted(cls) -> str:
+        return " or ".join(f"a {name}" for name in (*cls.shorthands(), "table with 'kind'"))
+
+    @classmethod
     def _json_schema(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        # Families refer to each other and to themselves: a name stands here, the definitions are put together elsewhere.
+        # Families refer to each other and to themselves: a name stands here, definitions are put together elsewhere.
         return {FAMILY_KEY: cls.family}
 
 

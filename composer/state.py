@@ -69,7 +69,7 @@ class Parts:
     uploader: Uploader
     checkpoints: Checkpoints
     episodes: Episodes
-    observation: NDArray[np.float32]
+    observation: NDArray[np.float32] = field(init=False)
     """``[S * E, d]``: what to act on next."""
     returns: list[list[float]] = field(default_factory=list)
     """Returns of the last evaluation, by seed and episode."""
@@ -101,7 +101,8 @@ class Parts:
         self.timing.flush()
 
     def save(self) -> None:
-        """Write a checkpoint of the present moment; only between interactions."""
+        """Write a checkpoint of the present moment; only between interactions. A diverged agent is not saved."""
+        self.learner.assert_finite()
         self.flush(sync=True)
         held = self.replay.added - self.replay.size
         written = self.segments[-1].stop if self.segments else 0
@@ -126,12 +127,9 @@ class Parts:
         }
         return Snapshot(tensors, values, tuple(self.segments))
 
-    @torch.no_grad()
     def restore(self, snapshot: Snapshot) -> None:
         """Put a checkpoint back, in place; the journals are cut to it by whoever opened them."""
-        own = self.learner.tensors()
-        for name, tensor in own.items():
-            tensor.copy_(snapshot.tensors[name])
+        self.learner.load(snapshot.tensors)
         for name, generator in self.learner.generators().items():
             generator.set_state(snapshot.tensors[f"random/{name}"].contiguous())
         prefix = "environment/"

@@ -13,12 +13,9 @@ import numpy as np
 import torch
 
 from composer.interrupts import Interrupted, Interrupts
+from composer.learner import Diverged
 from composer.state import Parts
 from composer.tracking.console import Console
-
-
-class Diverged(RuntimeError):
-    """A loss is not finite: the message says which, for which seed and when. No checkpoint has been overwritten."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +90,7 @@ def _log(parts: Parts) -> None:
 
 def _evaluate(parts: Parts, console: Console) -> None:
     """Evaluation episodes, recorded a seed."""
-    returns = parts.evaluator.returns(parts.learner, parts.clock.env_steps, parts.device)
+    returns = parts.evaluator.returns(parts.learner, parts.clock.env_steps)
     parts.returns = returns.tolist()
     for seed, row in zip(parts.blueprint.seeds, returns, strict=True):
         parts.record("metrics", seed=seed, metrics={"evaluation/return": float(row.mean())})

@@ -1,4 +1,4 @@
-"""Write registry/suites/tasks_dm_control.toml from the installed dm_control: ``python tools/dm_control_table.py``.
+"""Write registry/suites/tasks_dm_control.toml from the installed dm_control (``python tools/dm_control_table.py``).
 
 Run it after a change of dm_control's version; the tests compare the table with the simulator.
 """
@@ -16,7 +16,7 @@ from composer.environments.suites import FORMAT
 COLUMNS = ("observation_size", "action_size", "episode_env_steps", "control_seconds", "terminates")
 HEADER = f"""\
 # Every task of dm_control's suite. Written by tools/dm_control_table.py; a test holds it to the installed dm_control.
-# Steps are control steps, before action repeat. The lqr tasks have no limit in dm_control; here it is {UNLIMITED_ENV_STEPS}.
+# Steps are control steps, before action repeat. The lqr tasks have no limit in dm_control; here, {UNLIMITED_ENV_STEPS}.
 suite = {FORMAT}
 columns = {json.dumps(COLUMNS)}
 

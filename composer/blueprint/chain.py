@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,7 +44,7 @@ def read_chain(path: Path, file: str | None = None) -> list[Node]:
             raise BlueprintError([problem(parent.at, "extends", f"more than {MAX_PARENTS} parents in a line")])
 
 
-def merged(trees: list[Node]) -> Node:
+def merged(trees: Sequence[Node]) -> Node:
     """One tree of a line of parents: the younger over the older."""
     whole = trees[0]
     for tree in trees[1:]:

@@ -1,7 +1,7 @@
 """``"${values.width}"``: a whole value that stands elsewhere in the blueprint, named by its absolute path.
 
-The syntax is OmegaConf's, without its resolvers, its relative paths and its parts of strings. The value keeps its type and
-the origin of where it was written, so that a message leads to the line that has to change.
+The syntax is OmegaConf's, without its resolvers, its relative paths and its parts of strings. The value keeps its type
+and the origin of where it was written, so that a message leads to the line that has to change.
 """
 
 from __future__ import annotations
@@ -10,13 +10,16 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from composer.blueprint.nodes import Node, read_path, show_path, walk
+from composer.blueprint.nodes import Node, noted, read_path, show_path, walk
 from composer.blueprint.positions import Path
 from composer.blueprint.report import BlueprintError, Problem, problem
 from composer.spec import near, quote
 
 MAX_VALUES = 20_000
 """Most values of a blueprint after interpolation, and after expansion of its parts."""
+
+MAX_DEPTH = 64
+"""Longest way from a value of the file, through its tables and its references, to a scalar."""
 
 _WHOLE = re.compile(r"\$\{([A-Za-z0-9_.\[\]-]+)\}")
 
@@ -32,10 +35,13 @@ def is_marked(node: Node) -> bool:
     return isinstance(node.value, str) and "${" in node.value
 
 
-def interpolate(root: Node) -> tuple[Node, dict[Path, Problem]]:
-    """The tree with every ``${...}`` replaced, and the problems by the paths of the references that could not be."""
+def interpolate(root: Node) -> tuple[Node, dict[Path, Problem], set[Path]]:
+    """The tree with every ``${...}`` replaced; problems by the paths of bad references; the paths that hang on those.
+
+    A reference that hangs on a bad one has no problem of its own, but no value either.
+    """
     work = _Interpolation(root)
-    return work.replaced((), root, ()), work.problems
+    return work.replaced((), root, (), 0), work.problems, work.broken
 
 
 def references(root: Node) -> Iterator[tuple[Path, Path]]:
@@ -50,8 +56,9 @@ def malformed(path: Path, node: Node) -> Problem:
     """The problem of a string that carries ``${`` but is no reference."""
     if re.search(r"\$\{[^}]*:", node.value):
         # The value is not echoed: what it names may be secret.
-        return problem(node.at, show_path(path), "no resolver is available here; ${...} names a value of this blueprint")
-    message = f"${{...}} stands for a whole value and names its path, as in \"${{values.width}}\"; got {quote(node.value)}"
+        message = "no resolver is available here; ${...} names a value of this blueprint"
+        return problem(node.at, show_path(path), message)
+    message = f"${{...}} stands for a whole value, as in ${{values.width}}; got {quote(node.value)}"
     return problem(node.at, show_path(path), message)
 
 
@@ -73,18 +80,21 @@ class _Interpolation:
     def __init__(self, root: Node) -> None:
         self.root = root
         self.problems: dict[Path, Problem] = {}
+        self.broken: set[Path] = set()
         self._budget = Budget()
 
-    def replaced(self, path: Path, node: Node, trail: tuple[Path, ...]) -> Node:
+    def replaced(self, path: Path, node: Node, trail: tuple[Path, ...], depth: int) -> Node:
         """``node`` with all references below it replaced; ``trail`` holds the references that led here."""
         self._budget.spend(node, path)
+        if depth > MAX_DEPTH:
+            raise BlueprintError([problem(node.at, show_path(path), f"references lead deeper than {MAX_DEPTH} values")])
         if is_marked(node):
-            return self._value(path, node, trail)
-        if not isinstance(node.value, dict | list):
-            return node
-        return node.rebuilt({step: self.replaced((*path, step), child, trail) for step, child in node.children()})
+            return self._value(path, node, trail, depth)
+        return node.rebuilt(
+            {step: self.replaced((*path, step), child, trail, depth + 1) for step, child in node.children()}
+        )
 
-    def _value(self, path: Path, node: Node, trail: tuple[Path, ...]) -> Node:
+    def _value(self, path: Path, node: Node, trail: tuple[Path, ...], depth: int) -> Node:
         target = reference(node)
         if target is None:
             self.problems[path] = malformed(path, node)
@@ -99,10 +109,15 @@ class _Interpolation:
         if found is None:
             self.problems[path] = self._absent(path, node, target)
             return node
-        whole = self.replaced(target, found, (*trail, path))
-        return replace(whole, key=node.key)
+        whole = self.replaced(target, found, (*trail, path), depth + 1)
+        if any(is_marked(inner) for _, inner in walk(whole)):
+            self.broken.add(path)
+        note = f"through {node.value} at {node.at.file}:{node.at.line}:{node.at.column}"
+        return replace(noted(whole, note), key=node.key)
 
     def _absent(self, path: Path, node: Node, target: Path) -> Problem:
         name = show_path(target)
-        meant = near(name, {show_path(at) for at, _ in walk(self.root) if at and at != path})
-        return problem(node.at, show_path(path), f"there is no value {name!r}", f"did you mean '{meant}'?" if meant else "")
+        known = {show_path(at) for at, _ in walk(self.root) if at not in (path, target[: len(at)])}
+        meant = near(name, known)
+        hint = f"did you mean '{meant}'?" if meant else ""
+        return problem(node.at, show_path(path), f"there is no value {name!r}", hint)

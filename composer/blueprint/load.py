@@ -1,21 +1,87 @@
-"""A file, a variant and overrides to a ``Blueprint``: the way through the language, in order, on one page."""
+"""A file, a variant and overrides to a ``Blueprint``: the way in."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
 
-from composer import kinds
-from composer.blueprint.chain import merged, read_chain
-from composer.blueprint.interpolation import interpolate, references
-from composer.blueprint.nodes import Node, Origin, merge, read_path, show_path, walk
-from composer.blueprint.overrides import apply_override, read_overrides
+from composer.blueprint.chain import read_chain
+from composer.blueprint.compose import Composed, compose
+from composer.blueprint.judge import judge
+from composer.blueprint.nodes import Node, Origin, annotate, read_path
+from composer.blueprint.overrides import read_overrides
 from composer.blueprint.owners import file_steps
-from composer.blueprint.parts import expand
 from composer.blueprint.positions import Path
-from composer.blueprint.report import BlueprintError, Problem, ordered, problem
+from composer.blueprint.report import BlueprintError, Problem, ordered
 from composer.blueprint.schema import Blueprint
-from composer.blueprint.validate import validate
-from composer.spec import describe, near, suggestion
+from composer.blueprint.serialize import resolved
+
+RESOLVED = "resolved blueprint"
+"""Stands for the file in problems of a table that was read from no file."""
+
+
+@dataclass(frozen=True)
+class Origins:
+    """Where each value of a blueprint was written."""
+
+    root: Node
+
+    def find(self, path: str | Path) -> Origin:
+        """The origin of the value at ``path``; of the nearest table around it where the file leaves it out."""
+        steps = path if isinstance(path, tuple) else read_path(path) or ()
+        return file_steps(self.root, steps)[1].at
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A valid blueprint, with where its values came from."""
+
+    blueprint: Blueprint
+    origins: Origins
+    variants: tuple[str, ...]
+    """Names of the variants that the file declares."""
+
+    @property
+    def resolved(self) -> dict[str, Any]:
+        """The blueprint as a plain table: no parent, no part and no reference is left, every default is there."""
+        return resolved(self.blueprint)
+
+
+def load(path: str | FilePath, overrides: Sequence[str] = (), variant: str | None = None) -> Loaded:
+    """Read the blueprint at ``path`` under a variant of it and ``KEY=VALUE`` overrides.
+
+    Raises BlueprintError with every problem found: of the text, of the values, and of what they mean together.
+    """
+    composed = compose(read_chain(FilePath(path)), read_overrides(overrides), variant)
+    return _loaded(composed)
+
+
+def loads_resolved(values: Mapping[str, Any]) -> Blueprint:
+    """Revalidate a resolved blueprint, such as a run has saved; raises BlueprintError, with paths but without lines."""
+    tree = annotate(dict(values), {}, RESOLVED)
+    return _loaded(Composed(tree, ())).blueprint
+
+
+def check(path: str | FilePath) -> list[Problem]:
+    """Every problem of the blueprint at ``path``, those of its variants too, in order of lines; none if it is sound."""
+    try:
+        trees = read_chain(FilePath(path))
+        bare = compose(trees, ())
+        problems = judge(bare)[1]
+    except BlueprintError as error:
+        return error.problems
+    for name in bare.variants:
+        try:
+            problems += judge(compose(trees, (), name))[1]
+        except BlueprintError as error:
+            problems += error.problems
+    return ordered(problems)
+
+
+def _loaded(composed: Composed) -> Loaded:
+    blueprint, problems = judge(composed)
+    if blueprint is None or problems:
+        raise BlueprintError(problems)
+    return Loaded(blueprint, Origins(composed.root), composed.variants)

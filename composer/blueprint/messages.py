@@ -31,7 +31,7 @@ def _singular(unit: str) -> str:
 
 
 def _number(value: object) -> str:
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else f"{value}"
+    return f"{value:g}" if isinstance(value, float) else f"{value:,}"
 
 
 def _choice(error: Error) -> str:
@@ -39,12 +39,13 @@ def _choice(error: Error) -> str:
 
 
 def _pattern(error: Error) -> str:
-    return f"{_PATTERNS.get(error['ctx']['pattern'], 'must match ' + error['ctx']['pattern'])}, got {describe(error['input'])}"
+    pattern = error["ctx"]["pattern"]
+    return f"{_PATTERNS.get(pattern, f'must match {pattern}')}, got {describe(error['input'])}"
 
 
 _PATTERNS = {
-    r"\A[a-z0-9._-]{1,64}\Z": "use [a-z0-9._-], 1 to 64 characters",
-    r"\A[a-z][a-z0-9_]{0,63}\Z": "use a name of [a-z0-9_], 1 to 64 characters, that begins with a letter",
+    r"^[a-z0-9][a-z0-9._-]{0,63}$": "use [a-z0-9._-], 1 to 64 characters, the first a letter or a digit",
+    r"^[a-z][a-z0-9_]{0,63}$": "use a name of [a-z0-9_], 1 to 64 characters, the first a letter",
 }
 
 _MESSAGES: Mapping[str, Callable[[Error], str]] = {
@@ -83,7 +84,8 @@ _MESSAGES: Mapping[str, Callable[[Error], str]] = {
 
 def told(error: Error) -> tuple[str, str]:
     """Message and hint for one of pydantic's errors; a spec's own errors say it themselves."""
-    message = _MESSAGES.get(error["type"], lambda error: str(error["msg"]))(error)
+    known = _MESSAGES.get(error["type"])
+    message = known(error) if known else str(error["msg"])
     hint = str(error.get("ctx", {}).get("hint", ""))
     if error["type"] == "literal_error" and isinstance(error["input"], str):
         choices = [word.strip(" '") for word in error["ctx"]["expected"].replace(" or ", ", ").split(", ")]

@@ -54,7 +54,9 @@ class Node:
         return node
 
     def rebuilt(self, children: Mapping[str | int, Node]) -> Node:
-        """This table or list with other entries."""
+        """This table or list with other entries; a scalar, which has none, stays as it is."""
+        if not isinstance(self.value, dict | list):
+            return self
         return replace(self, value=dict(children) if self.is_table else list(children.values()))
 
 
@@ -71,6 +73,13 @@ def annotate(value: object, places: Mapping[Path, Place], file: str, notes: tupl
         return Node(value, key, at)
 
     return node(value, (), Place((1, 1), (1, 1)))
+
+
+def noted(node: Node, note: str) -> Node:
+    """The same tree, with ``note`` added to the origin of every value."""
+    children = {step: noted(child, note) for step, child in node.children()}
+    key, at = (replace(origin, notes=(*origin.notes, note)) for origin in (node.key, node.at))
+    return replace(node.rebuilt(children), key=key, at=at)
 
 
 def plain(node: Node) -> Any:

@@ -78,7 +78,7 @@ def _value(text: str, path: str, origin: Origin) -> object:
 
 def _placed(node: Node, key: Origin, at: Origin) -> Node:
     children = {step: _placed(child, at, at) for step, child in node.children()}
-    return replace(node.rebuilt(children) if children else node, key=key, at=at)
+    return replace(node.rebuilt(children), key=key, at=at)
 
 
 def _put(node: Node, rest: Path, override: Override) -> Node:
@@ -100,5 +100,3 @@ def _put(node: Node, rest: Path, override: Override) -> Node:
     else:
         children[step] = merge(old, override.node) if old else override.node
     return node.rebuilt(children)
-
-

@@ -11,6 +11,7 @@ from composer.blueprint.positions import Path
 from composer.spec import Family, Spec
 
 Annotation = Any
+Options = list[Any]
 
 
 def spec_at(root: type[Spec], values: object, steps: Path) -> type[Spec] | None:
@@ -35,7 +36,8 @@ def file_steps(root: Node, steps: Path) -> tuple[Path, Node, Path]:
 
     The list shorthand leaves out a key that the validated table has; a step by name into a list is passed over.
     """
-    node, path = root, ()
+    node = root
+    path: Path = ()
     for index, step in enumerate(steps):
         if isinstance(node.value, list) and isinstance(step, str):
             continue
@@ -59,11 +61,11 @@ def _is_open(option: object) -> bool:
     return isinstance(option, type) and issubclass(option, Family) and not option.kind
 
 
-def _options(annotation: Annotation) -> list[Annotation]:
+def _options(annotation: Annotation) -> Options:
     """The types that an annotation allows, without its wrappers."""
     if isinstance(annotation, TypeVar):
         return []
-    origin = get_origin(annotation)
+    origin: Any = get_origin(annotation)
     if origin is Annotated:
         return _options(get_args(annotation)[0])
     if origin in (Union, types.UnionType):
@@ -98,6 +100,7 @@ def _into(annotation: Annotation, values: object, step: str | int) -> tuple[Anno
         return (field.annotation if field else None), inner
     for option in _options(annotation):
         arguments = [argument for argument in get_args(option) if argument is not Ellipsis]
-        if get_origin(option) in (dict, list, tuple) and arguments:
+        container: Any = get_origin(option)
+        if container in (dict, list, tuple) and arguments:
             return arguments[-1], inner
     return None, inner

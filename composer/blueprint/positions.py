@@ -1,8 +1,9 @@
 """Where every key and value of a TOML text stands, for messages that name a line and a column.
 
-``tomllib`` reads values and forgets places. This scanner reads places and forgets values: it walks the same text, trusts
-that ``tomllib`` judges it, and stops at the first thing that is no TOML. It also finds what ``tomllib`` tells without a
-place: keys that are set twice, and nesting too deep for a recursive parser. TOML 1.0, https://toml.io/en/v1.0.0.
+``tomllib`` reads values and forgets places. This scanner reads places and forgets values: it walks the same text,
+trusts that ``tomllib`` judges it, and stops at the first thing that is no TOML. It also finds what ``tomllib`` tells
+without a place: keys that are set twice, and nesting too deep for a recursive parser.
+TOML 1.0, https://toml.io/en/v1.0.0.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass, field
 Path = tuple[str | int, ...]
 
 MAX_NESTING = 32
-"""Levels of tables and arrays that a blueprint may nest; far more than any experiment, far fewer than Python's stack."""
+"""Levels of tables and arrays that a file may nest: more than any experiment needs, fewer than Python's stack."""
 
 _SPACE = re.compile(r"[ \t]*")
 _BLANK = re.compile(r"(?:[ \t\n]|#[^\n]*)*")
@@ -62,7 +63,7 @@ class _StopError(Exception):
 
 
 def scan(text: str) -> Positions:
-    """Places of all keys and values of ``text``, whose line ends must be ``\\n``. Never raises: see ``Positions``."""
+    """Places of all keys and values of ``text``, whose lines end in newlines only. Never raises: see ``Positions``."""
     scanner = _Scanner(text)
     try:
         scanner.document()

@@ -41,8 +41,11 @@ class BlueprintError(ValueError):
 
 
 def ordered(problems: Iterable[Problem]) -> list[Problem]:
-    """Without repetitions, by file, line and column."""
-    return sorted(set(problems))
+    """By file, line and column; one value that is wrong in the same way at several paths is told at the first."""
+    first: dict[tuple[str, int, int, str], Problem] = {}
+    for found in sorted(problems):
+        first.setdefault((found.file, found.line, found.column, found.message), found)
+    return list(first.values())
 
 
 def problem(origin: Origin, path: str, message: str, hint: str = "") -> Problem:

@@ -18,9 +18,9 @@ from composer.tracking.base import MlflowTracker, Tracker
 FORMAT = 1
 """The format that this composer reads and writes."""
 
-Slug = Annotated[str, Field(pattern=r"\A[a-z0-9._-]{1,64}\Z")]
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 """A name that is safe as a folder: small letters, digits and ``._-``."""
-Role = Annotated[str, Field(pattern=r"\A[a-z][a-z0-9_]{0,63}\Z")]
+Role = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 """The name of a network, an average or a learned number."""
 Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
 EnvSteps = Annotated[int, Field(ge=1, le=10**12)]
@@ -28,7 +28,7 @@ EnvSteps = Annotated[int, Field(ge=1, le=10**12)]
 
 
 class Average(Spec):
-    """A copy of a network that follows it slowly, such as a target network: ``a = momentum * a + (1 - momentum) * w``."""
+    """A slow copy of a network, such as a target network: ``a = momentum * a + (1 - momentum) * w`` each update."""
 
     of: Role
     """The network that is averaged."""
@@ -40,7 +40,7 @@ class Average(Spec):
     def _is_share(cls, momentum: Schedule) -> Schedule:
         low, high = momentum.bounds()
         if not 0 <= low <= high <= 1:
-            raise ValueError(f"must stay in 0 to 1, goes from {low:g} to {high:g}" if low < high else f"must be in 0 to 1, got {low:g}")
+            raise ValueError(f"must be in 0 to 1, got {low:g}" + (f" to {high:g}" if high > low else ""))
         return momentum
 
 
@@ -108,7 +108,7 @@ class Blueprint(Spec):
     """How it learns."""
     networks: Annotated[dict[Role, Network], Field(min_length=1, max_length=64)]
     """Networks by the role that the algorithm gives them."""
-    averages: Annotated[dict[Role, Average], Field(max_length=64)] = {}
+    averages: dict[Role, Average] = Field(default={}, max_length=64)
     """Slow copies of networks, by name."""
     optimizers: Annotated[dict[Role, Optimizer], Field(min_length=1, max_length=64)]
     """One for every trained role."""
@@ -134,4 +134,3 @@ class Blueprint(Spec):
             if seed in seeds[:index]:
                 raise ValueError(f"seed {seed} is listed twice")
         return seeds
-

@@ -40,7 +40,9 @@ def parse_tree(data: bytes, file: str) -> Node:
         raise at_file(file, f"nested deeper than {MAX_NESTING}", *found.too_deep)
     values = _parse(text, found, file)
     if found.broken:
-        raise AssertionError(f"{file}: the scanner stops at {found.broken}, where tomllib reads on; please report this file")
+        raise AssertionError(
+            f"{file}: the scanner stops at {found.broken}, where tomllib reads on; please report this file"
+        )
     return annotate(values, found.places, file)
 
 

@@ -20,22 +20,27 @@ BEFORE_VALIDATION = ("extends", "values", "variants")
 
 
 def validate(root: Node, quiet: frozenset[Path] = frozenset()) -> tuple[Blueprint | None, list[Problem]]:
-    """The blueprint of a composed tree, or None and every problem; those at or below ``quiet`` paths are told already."""
+    """The blueprint of a tree, or None and every problem except those at or below ``quiet``, which are told already."""
     values = plain(root)
     try:
         return Blueprint.model_validate(values), []
     except ValidationError as error:
-        errors = [_Found(root, values, dict(item)) for item in error.errors()]
+        errors = [_Found(root, values, item) for item in error.errors() if not _is_echo(item)]
     spoken = [found for found in errors if not any(found.path[: len(path)] == path for path in quiet)]
     meant = {(found.table, name) for found in spoken for name in found.meant()}
     problems = [found.problem() for found in spoken if (found.table, found.missing) not in meant]
     return None, problems
 
 
+def _is_echo(error: Mapping[str, Any]) -> bool:
+    """Whether a list is called too short only because its wrong entries, told themselves, do not count."""
+    return error["type"] == "too_short" and bool(len(error["input"]) >= error["ctx"]["min_length"])
+
+
 class _Found:
     """One of pydantic's errors, with what the file and the specs know about its place."""
 
-    def __init__(self, root: Node, values: object, error: dict[str, Any]) -> None:
+    def __init__(self, root: Node, values: object, error: Mapping[str, Any]) -> None:
         self.values = values
         self.error = error
         # "[key]" marks an error of a table's key, which the file shows where the key stands.

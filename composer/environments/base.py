@@ -1,8 +1,8 @@
 """What an environment is: its declaration, what is known of it before it runs, and the two interfaces around it.
 
 ``SingleEnvironment`` is what a simulator has to offer; ``VectorEnvironment`` is what the training loop uses. Action
-repeat, automatic reset, seeds of episodes, checks for NaN, exact state and worker processes lie between the two and are
-written once, in ``vector``, ``rows`` and ``worker``. Nothing here imports a simulator, so that reading a blueprint is fast.
+repeat, automatic reset, seeds of episodes, checks for NaN, exact state and worker processes lie between the two and
+are written once, in ``vector``, ``rows`` and ``worker``. Nothing here imports a simulator: reading a blueprint is fast.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 class EnvironmentFailure(RuntimeError):
     """An environment raised, hung, died or returned a number that is not finite.
 
-    The message says which environment, in which episode and at which decision, and under which action; ``seed`` is what
-    that episode was reset under. Nothing of the failed step is stored: the vector's ``state`` is that of the step before.
+    The message says which environment, in which episode and at which decision, and under which action; ``seed`` is
+    what that episode was reset under. Nothing of the failed step is stored: ``state`` is that of the step before.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class RenderingUnavailable(RuntimeError):
 
 @dataclass(frozen=True)
 class EnvironmentInfo:
-    """What is known of an environment without running it. Actions are vectors in [-1, 1], whatever the simulator takes."""
+    """What is known of an environment without running it. Actions are vectors in [-1, 1], whatever it takes inside."""
 
     observation: Shape
     """Shape of one observation, float32."""
@@ -110,7 +110,7 @@ class SingleEnvironment(Protocol):
         """Start the episode of ``seed`` (0 to 2**63 - 1)."""
 
     def step(self, action: NDArray[np.float32]) -> tuple[float, bool, bool]:
-        """Advance by one environment step under ``action`` [action_size] in [-1, 1]: (reward, terminated, truncated)."""
+        """One environment step under ``action`` [action_size] in [-1, 1]: (reward, terminated, truncated)."""
 
     def observe(self) -> NDArray[np.float32]:
         """The observation of the present state; asked once a decision, copied by the caller."""
@@ -129,8 +129,11 @@ class VectorEnvironment(ABC):
     n: int
 
     @abstractmethod
-    def reset(self) -> NDArray[np.float32]:
-        """Start the next episode everywhere; returns observations [n, ...]. Raises EnvironmentFailure."""
+    def reset(self, episode: int | None = None) -> NDArray[np.float32]:
+        """Start the next episode everywhere, or the one numbered ``episode``; returns observations [n, ...].
+
+        Raises EnvironmentFailure.
+        """
 
     @abstractmethod
     def step(self, actions: NDArray[np.float32]) -> Step:
@@ -158,7 +161,7 @@ class VectorEnvironment(ABC):
 
 
 class Environment(Family, family="environment"):
-    """A declaration of environments. A kind implements ``describe`` and ``single``; both are all an adapter has to add."""
+    """A declaration of environments. A kind adds ``describe`` and ``single``; the rest is shared."""
 
     action_repeat: Annotated[int, Field(ge=1, le=100)] = 1
     """Environment steps for which one action is held; rewards are summed."""

@@ -1,4 +1,4 @@
-"""The DeepMind Control Suite: 51 tasks on MuJoCo. Source: Tassa et al., arXiv:1801.00690; tasks as dm_control names them.
+"""The DeepMind Control Suite: 51 tasks on MuJoCo. Source: Tassa et al., arXiv:1801.00690.
 
 Tests: tests/environments/test_dm_control.py holds this adapter to dm_control's own environment, bit by bit.
 """
@@ -9,6 +9,7 @@ import ctypes
 import importlib
 import os
 import sys
+from collections.abc import Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -34,7 +35,9 @@ def _known_task(name: str) -> str:
     tasks = task_table("dm_control")
     if name not in tasks:
         raise PydanticCustomError(
-            "task_unknown", "no dm_control task named {name}{hint}", {"name": repr(name), "hint": suggestion(name, tasks)}
+            "task_unknown",
+            "no dm_control task named {name}{hint}",
+            {"name": repr(name), "hint": suggestion(name, tasks)},
         )
     return name
 
@@ -45,7 +48,7 @@ class DmControl(Environment, kind="dm_control"):
     Parts of an observation are joined in alphabetical order of their names, as Gymnasium flattens a dictionary.
     """
 
-    example: ClassVar[dict[str, Any]] = {"task": "walker-walk"}
+    example: ClassVar[Mapping[str, Any]] = {"kind": "dm_control", "task": "walker-walk"}
 
     task: Annotated[str, AfterValidator(_known_task)]
     """Domain and task as dm_control names them, joined by a hyphen: ``ball_in_cup-catch``."""
@@ -53,6 +56,7 @@ class DmControl(Environment, kind="dm_control"):
     """Control steps for which one action is held; rewards are summed."""
 
     def describe(self) -> EnvironmentInfo:
+        """From the table of tasks; dm_control is not imported."""
         task = task_table("dm_control")[self.task]
         return EnvironmentInfo(
             observation=(task.observation_size,),
@@ -63,6 +67,7 @@ class DmControl(Environment, kind="dm_control"):
         )
 
     def single(self) -> SingleEnvironment:
+        """dm_control's task and physics; ValueError where the installed version does not fit the table."""
         return ControlTask(task_table("dm_control")[self.task])
 
 
@@ -88,12 +93,14 @@ class ControlTask:
         self._lay_out(environment.observation_spec(), task)
 
     def reset(self, seed: int) -> None:
+        """Start the episode of ``seed``, whose two halves seed the task's Mersenne twister."""
         self._random.seed([seed >> 32, seed & 0xFFFFFFFF])
         self._environment.reset()
         self._healthy = self._warnings.tobytes()
         self._taken = 0
 
     def step(self, action: NDArray[np.float32]) -> tuple[float, bool, bool]:
+        """One control step. A last discount of 0 is a termination; the time limit, which goes first, a truncation."""
         task, physics = self._task, self._physics
         control = self._control
         control[...] = action
@@ -113,12 +120,14 @@ class ControlTask:
         return reward, discount == 0.0, discount != 0.0
 
     def observe(self) -> NDArray[np.float32]:
+        """Parts in alphabetical order, as float32."""
         parts = self._task.get_observation(self._physics)
         for name, place in self._places:
             place[...] = parts[name]
         return self._observation
 
     def render(self) -> NDArray[np.uint8]:
+        """The view of the task's first camera, 240 x 320."""
         try:
             picture: NDArray[np.uint8] = self._physics.render(camera_id=0, **PICTURE)
         except Exception as error:
@@ -129,6 +138,7 @@ class ControlTask:
         return picture
 
     def close(self) -> None:
+        """Free the simulation."""
         self._environment.close()
         self._physics.free()
 
@@ -169,8 +179,9 @@ class ControlTask:
         sizes = {name: int(np.prod(specs[name].shape, dtype=int)) for name in sorted(specs)}
         if (total := sum(sizes.values())) != task.observation_size or self._control.size != task.action_size:
             raise ValueError(
-                f"{task.name} has {total} observations and {self._control.size} actions in the installed dm_control, and "
-                f"{task.observation_size} and {task.action_size} in composer's table: install a version it was tried with"
+                f"{task.name} has {total} observations and {self._control.size} actions in the installed dm_control, "
+                f"but {task.observation_size} and {task.action_size} in composer's table: install a version that "
+                "constraints.txt names"
             )
         self._observation = np.zeros(total, np.float32)
         ends = np.cumsum(list(sizes.values()))
@@ -189,8 +200,8 @@ def _warning_names() -> list[str]:
 def load_suite() -> ModuleType:
     """``dm_control.suite``, imported so that pictures can be drawn where the machine can, and training works anyway.
 
-    dm_control chooses its way of drawing once, when imported, and fails there if that way is broken; a choice of the user's,
-    in ``MUJOCO_GL``, is left alone.
+    dm_control chooses its way of drawing once, when imported, and fails there if that way is broken. A choice of the
+    user's, in ``MUJOCO_GL``, is left alone.
     """
     if "dm_control" not in sys.modules and "MUJOCO_GL" not in os.environ:
         os.environ["MUJOCO_GL"] = backend = _drawing_backend()

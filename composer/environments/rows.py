@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -74,7 +73,7 @@ class Rows(ABC):
 
     @abstractmethod
     def replay(self, resets: Resets, actions: Sequence[NDArray[np.float32]]) -> None:
-        """Start episodes and take ``actions`` (for each [t, a]); then ``reward`` and ``steps`` hold the episodes' sums."""
+        """Start episodes, take ``actions`` (each [t, a]); then ``reward`` and ``steps`` hold the episodes' sums."""
 
     @abstractmethod
     def render(self, row: int) -> NDArray[np.uint8]:
@@ -93,25 +92,34 @@ class LocalRows(Rows):
         self._repeat = environment.action_repeat
         self._first = first
         self._singles: dict[int, SingleEnvironment] = {}
-        with self._failures_named():
+        try:
             for row in range(first, last):
                 arrays.current[first] = row
                 self._singles[row] = environment.single()
+        except Exception as error:
+            raise self._failure(error) from error
 
     def reset(self, resets: Resets) -> None:
-        with self._failures_named():
+        """Start episodes, one after the other."""
+        try:
             for row, seed in resets:
                 self._reset_row(row, seed)
+        except Exception as error:
+            raise self._failure(error) from error
 
     def step(self) -> None:
+        """One decision of every row."""
         actions = self.arrays.actions
-        with self._failures_named():
+        try:
             for row in self._singles:
                 self._step_row(row, actions[row])
+        except Exception as error:
+            raise self._failure(error) from error
 
     def replay(self, resets: Resets, actions: Sequence[NDArray[np.float32]]) -> None:
+        """Repeat episodes, one after the other."""
         reward, steps = self.arrays.reward, self.arrays.steps
-        with self._failures_named():
+        try:
             for (row, seed), taken in zip(resets, actions, strict=True):
                 self._reset_row(row, seed)
                 total_reward, total_steps = 0.0, 0
@@ -120,13 +128,21 @@ class LocalRows(Rows):
                     total_reward += reward[row]
                     total_steps += steps[row]
                 reward[row], steps[row] = total_reward, total_steps
+        except Exception as error:
+            raise self._failure(error) from error
 
     def render(self, row: int) -> NDArray[np.uint8]:
-        with self._failures_named():
-            self.arrays.current[self._first] = row
+        """A picture of one row."""
+        self.arrays.current[self._first] = row
+        try:
             return self._singles[row].render()
+        except RenderingUnavailable:
+            raise
+        except Exception as error:
+            raise self._failure(error) from error
 
     def close(self) -> None:
+        """Free the environments."""
         while self._singles:
             self._singles.popitem()[1].close()
 
@@ -152,12 +168,6 @@ class LocalRows(Rows):
         arrays.truncated[row] = truncated
         arrays.observation[row] = single.observe()
 
-    @contextmanager
-    def _failures_named(self) -> Iterator[None]:
-        """Whatever a simulator raises becomes the failure of the row in which it was raised."""
-        try:
-            yield
-        except RenderingUnavailable:
-            raise
-        except Exception as error:
-            raise RowFailure(int(self.arrays.current[self._first]), f"{type(error).__name__}: {error}") from error
+    def _failure(self, error: Exception) -> RowFailure:
+        """Whatever a simulator raises is the failure of the row that was busy."""
+        return RowFailure(int(self.arrays.current[self._first]), f"{type(error).__name__}: {error}")

@@ -8,8 +8,8 @@ Legend: n environments, d entries of an observation, a entries of an action.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from math import isfinite
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -52,7 +52,6 @@ class EpisodicVector(VectorEnvironment):
         self.n = n = len(seeds)
         self._seeds = tuple(seeds)
         self._all = np.arange(n)
-        self._ended = np.zeros(n, np.bool_)
         self._episodes = np.full(n, -1, np.int64)
         self._lengths = np.zeros(n, np.int64)
         self._actions = np.zeros((n, info.episode_interactions, info.action_size), np.float32)
@@ -62,29 +61,36 @@ class EpisodicVector(VectorEnvironment):
         # Two sets of results, used in turn: what one step returned is still intact while the next one is looked at.
         self._results = [self._new_step(), self._new_step()]
         self._running = False
-        with self._failures_named(1):
+        try:
             self._rows = make_rows()
+        except RowFailure as failure:
+            raise self._named(failure, 1) from failure
 
-    def reset(self) -> NDArray[np.float32]:
+    def reset(self, episode: int | None = None) -> NDArray[np.float32]:
+        """Start the next episode everywhere."""
+        if episode is not None:
+            self._episodes[:] = episode - 1
         self._begin(self._all)
         self._commit_begin(self._all)
-        np.copyto(self._observation, self._rows.arrays.observation)
+        self._observation = self._rows.arrays.observation.copy()
         self._running = True
         return self._observation.copy()
 
     def step(self, actions: NDArray[np.float32]) -> Step:
+        """One decision, checked and logged; ended episodes make place for the next ones."""
         if not self._running:
             raise RuntimeError("reset the environments first; after a failure they cannot be stepped")
         self._check_actions(actions)
         arrays, step = self._rows.arrays, self._results[1]
         np.copyto(arrays.actions, actions)
-        with self._failures_named(0, actions):
+        try:
             self._rows.step()
             np.copyto(step.final_observation, arrays.observation)
             np.copyto(step.reward, arrays.reward, casting="same_kind")
             _check_finite(step)
-        np.logical_or(arrays.terminated, arrays.truncated, out=self._ended)
-        where = np.flatnonzero(self._ended)
+        except RowFailure as failure:
+            raise self._named(failure, 0, actions) from failure
+        where = (arrays.terminated | arrays.truncated).nonzero()[0]
         if where.size:
             self._begin(where)
         # Nothing above has touched the log, so that a failure leaves the state of the step before.
@@ -116,6 +122,7 @@ class EpisodicVector(VectorEnvironment):
         }
 
     def load_state(self, state: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
+        """Replay the running episodes of ``state`` and verify where they lead."""
         seeds = [int(seed) for seed in state["seeds"]]
         if seeds != list(self._seeds):
             raise ValueError(f"this state is that of environments with seeds {seeds}, not {list(self._seeds)}")
@@ -123,25 +130,31 @@ class EpisodicVector(VectorEnvironment):
         self._lengths[:] = state["lengths"]
         taken = np.split(np.asarray(state["actions"], np.float32), np.cumsum(self._lengths)[:-1])
         resets = [(row, episode_seed(self._seeds[row], int(self._episodes[row]))) for row in range(self.n)]
-        with self._failures_named(0):
+        try:
             self._rows.replay(resets, taken)
-        self._reserve(int(self._lengths.max()))
+            self._check_replay(state)
+        except RowFailure as failure:
+            raise self._named(failure, 0) from failure
+        while self._lengths.max() > self._actions.shape[1]:
+            self._grow()
         for row, actions in enumerate(taken):
             self._actions[row, : len(actions)] = actions
         arrays = self._rows.arrays
         np.copyto(self._returns, arrays.reward)
         np.copyto(self._env_steps, arrays.steps)
-        np.copyto(self._observation, arrays.observation)
-        with self._failures_named(0):
-            self._verify_replay(state)
+        self._observation = arrays.observation.copy()
         self._running = True
         return self._observation.copy()
 
     def render(self, index: int) -> NDArray[np.uint8]:
-        with self._failures_named(0):
+        """A picture of one environment."""
+        try:
             return self._rows.render(index)
+        except RowFailure as failure:
+            raise self._named(failure, 0) from failure
 
     def close(self) -> None:
+        """Free the rows."""
         self._running = False
         self._rows.close()
 
@@ -159,11 +172,15 @@ class EpisodicVector(VectorEnvironment):
 
     def _begin(self, where: NDArray[np.int64]) -> None:
         """Reset the rows ``where`` to their next episode, without touching the log."""
-        with self._failures_named(1):
-            self._rows.reset([(row, episode_seed(self._seeds[row], int(self._episodes[row]) + 1)) for row in where.tolist()])
-            for row in where:
+        try:
+            self._rows.reset(
+                [(row, episode_seed(self._seeds[row], int(self._episodes[row]) + 1)) for row in where.tolist()]
+            )
+            for row in where.tolist():
                 if not np.isfinite(self._rows.arrays.observation[row]).all():
-                    raise RowFailure(int(row), "the observation after the reset is not finite")
+                    raise RowFailure(row, "the observation after the reset is not finite")
+        except RowFailure as failure:
+            raise self._named(failure, 1) from failure
 
     def _commit_begin(self, where: NDArray[np.int64]) -> None:
         """Log that the next episode has begun in the rows ``where``."""
@@ -176,57 +193,56 @@ class EpisodicVector(VectorEnvironment):
         expected = (self.n, self.info.action_size)
         if actions.shape != expected:
             raise InvalidAction(f"actions have shape {actions.shape}; these environments take {expected}")
-        if not (actions.min() >= -1.0 and actions.max() <= 1.0):
+        if not np.maximum.reduce(np.abs(actions), axis=None) <= 1.0:  # false for NaN, too
             row = int(np.argmin((np.abs(actions) <= 1.0).all(axis=1)))
             finite = bool(np.isfinite(actions).all())
             raise InvalidAction(f"the action of environment {row} leaves [-1, 1]: {actions[row].tolist()}", finite)
 
     def _log(self, actions: NDArray[np.float32]) -> None:
         """Add one decision to the running episodes."""
-        arrays = self._rows.arrays
-        self._reserve(int(self._lengths.max()) + 1)
-        self._actions[self._all, self._lengths] = actions
+        try:
+            self._actions[self._all, self._lengths] = actions
+        except IndexError:
+            self._grow()
+            self._actions[self._all, self._lengths] = actions
         self._lengths += 1
-        self._returns += arrays.reward
-        self._env_steps += arrays.steps
+        self._returns += self._rows.arrays.reward
+        self._env_steps += self._rows.arrays.steps
 
-    def _reserve(self, length: int) -> None:
-        """Room for ``length`` decisions; only an environment that passes its declared limit needs more."""
-        while length > self._actions.shape[1]:
-            self._actions = np.concatenate([self._actions, np.zeros_like(self._actions)], axis=1)
+    def _grow(self) -> None:
+        """Double the room for actions; only an environment that passes its declared limit needs it."""
+        self._actions = np.concatenate([self._actions, np.zeros_like(self._actions)], axis=1)
 
-    def _verify_replay(self, state: Mapping[str, NDArray[np.generic]]) -> None:
+    def _check_replay(self, state: Mapping[str, NDArray[np.generic]]) -> None:
+        arrays = self._rows.arrays
         for row in range(self.n):
-            same = np.array_equal(self._observation[row], state["observations"][row])
-            if not (same and self._returns[row] == state["returns"][row]):
+            same = np.array_equal(arrays.observation[row], state["observations"][row])
+            if not (same and arrays.reward[row] == state["returns"][row]):
                 raise RowFailure(
                     row,
                     f"replaying the {self._lengths[row]} actions of the running episode led elsewhere: the simulator's "
                     "version or build, or the kind of CPU, is not the one that made them",
                 )
 
-    @contextmanager
-    def _failures_named(self, ahead: int, actions: NDArray[np.float32] | None = None) -> Iterator[None]:
-        """Turn the failure of a row into that of an episode: the running one, or the one after it (``ahead`` = 1)."""
-        try:
-            yield
-        except RowFailure as failure:
-            self._running = False
-            row = failure.row
-            episode = int(self._episodes[row]) + ahead
-            raise EnvironmentFailure(
-                failure.reason,
-                environment=row,
-                seed=episode_seed(self._seeds[row], episode),
-                episode=episode,
-                step=0 if ahead else int(self._lengths[row]),
-                action=None if actions is None else actions[row].tolist(),
-            ) from failure
+    def _named(self, failure: RowFailure, ahead: int, actions: NDArray[np.float32] | None = None) -> EnvironmentFailure:
+        """A row's failure as that of an episode: the running one, or the one after it (``ahead`` = 1)."""
+        self._running = False
+        row = failure.row
+        episode = int(self._episodes[row]) + ahead
+        return EnvironmentFailure(
+            failure.reason,
+            environment=row,
+            seed=episode_seed(self._seeds[row], episode),
+            episode=episode,
+            step=0 if ahead else int(self._lengths[row]),
+            action=None if actions is None else actions[row].tolist(),
+        )
 
 
 def _check_finite(step: Step) -> None:
     """Refuse rewards and observations that are not finite."""
-    if np.isfinite(step.final_observation).all() and np.isfinite(step.reward).all():
+    # A sum is finite only if every term is: one pass in the common case.
+    if isfinite(np.add.reduce(step.final_observation, axis=None)) and isfinite(np.add.reduce(step.reward)):
         return
     for row, reward in enumerate(step.reward):
         if not np.isfinite(reward):

@@ -1,8 +1,8 @@
 """The same rows, spread over worker processes that share their arrays with this one.
 
-Workers are started with ``exec``, never by forking a process that has torch's threads. Arrays lie in one block of memory
-without a name (nothing is left behind by ``kill -9``); a pipe only carries who has to do what. Workers die with their
-parent, leave signals to it, and every wait for them ends.
+Workers are started with ``exec``, never by forking a process that has torch's threads. Arrays lie in one block of
+memory without a name (nothing is left behind by ``kill -9``); a pipe only carries who has to do what. Workers die with
+their parent (strictly: with the thread that made them), leave signals to it, and every wait for them ends.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ START_SECONDS = 120.0
 CLOSE_SECONDS = 2.0
 """How long workers get to leave by themselves."""
 
-_PROGRAM = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from composer.environments.worker import main; main()"
+_PROGRAM = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from composer.environments.worker import main; main()"
+)
 _THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 _PR_SET_PDEATHSIG = 1
 _STEP, _DONE = b"step", b"done"
@@ -67,23 +69,28 @@ class WorkerRows(Rows):
             os.close(memory)
 
     def reset(self, resets: Resets) -> None:
+        """Start episodes; the workers share them out."""
         self._share("reset", [(pair,) for pair in resets])
 
     def step(self) -> None:
+        """Ring every worker, then wait for all."""
         for worker in self._workers:
             self._send(worker, _STEP)
         self._wait(self._workers, self._timeout)
 
     def replay(self, resets: Resets, actions: Sequence[NDArray[np.float32]]) -> None:
+        """Repeat episodes; each worker those of its rows."""
         self._share("replay", list(zip(resets, actions, strict=True)))
 
     def render(self, row: int) -> NDArray[np.uint8]:
+        """A picture from the row's worker."""
         worker = next(worker for worker in self._workers if worker.first <= row < worker.last)
         self._send(worker, pickle.dumps(("render", (row,))))
         picture: NDArray[np.uint8] = self._answer(worker, time.monotonic() + self._timeout)
         return picture
 
     def close(self) -> None:
+        """Let the workers leave, and kill those that do not."""
         for worker in self._workers:
             worker.connection.close()
         deadline = time.monotonic() + CLOSE_SECONDS
@@ -114,7 +121,7 @@ class WorkerRows(Rows):
             self._answer(worker, deadline)
 
     def _answer(self, worker: _Worker, deadline: float) -> Any:
-        """The worker's answer; a failure that it reports, its death and its silence are failures of the row it is busy with."""
+        """The worker's answer. A failure it reports, its death and its silence fail the row that it is busy with."""
         allowed = deadline - time.monotonic()
         try:
             if not worker.connection.poll(max(0.0, allowed)):
@@ -214,13 +221,15 @@ def _serve(pipe: Connection, memory: int, n: int, first: int, last: int) -> None
     while True:
         message = pipe.recv_bytes()
         try:
-            answer = rows.step() if message == _STEP else _call(rows, message)
+            answer = _obey(rows, message)
         except (RowFailure, RenderingUnavailable) as failure:
             answer = _with_traceback(failure)
         pipe.send_bytes(_DONE if answer is None else pickle.dumps(answer))
 
 
-def _call(rows: LocalRows, message: bytes) -> Any:
+def _obey(rows: LocalRows, message: bytes) -> Any:
+    if message == _STEP:
+        return rows.step()
     method, arguments = pickle.loads(message)
     return getattr(rows, method)(*arguments)
 

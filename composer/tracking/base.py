@@ -1,4 +1,4 @@
-"""Trackers: where a run's metrics are shown while it trains. Read by every command, so neither torch nor mlflow here."""
+"""Trackers: where a run's metrics are shown while it trains. Every command reads this: no torch, no mlflow here."""
 
 from __future__ import annotations
 

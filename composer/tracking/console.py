@@ -1,4 +1,4 @@
-"""What people see while a run trains: a live line on a terminal, plain lines in a pipe or a file. Standard error only."""
+"""What people see while a run trains, on standard error: a live line on a terminal, plain lines in a pipe or a file."""
 
 from __future__ import annotations
 
@@ -86,7 +86,9 @@ class Console:
             self._live.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def _show(self) -> None:

@@ -149,7 +149,7 @@ class Delivery:
         self._send_events()
         for run_id in reversed(self._where.ids()):
             self._store.set_status(run_id, status, moment)
-        self._upload.status = status
+        self._upload.status, self._upload.error = status, self.problem
         self._upload.save(self._run_dir)
 
     def _send_events(self) -> None:

@@ -4,9 +4,9 @@ One row is one line: the CRC-32 of what follows in eight hexadecimal digits, a s
 
     5f1c0b9e {"seq":7,"type":"metrics","env_step":2000,"seed":0,"metrics":{"critic/loss":0.25,"return":"nan"}}
 
-JSON has no non-finite numbers. They are kept exactly: as the strings ``"nan"``, ``"inf"`` and ``"-inf"`` among the values
-of ``metrics``, where no other string can stand; anywhere else as ``{"$float":"nan"}``. Finite floats are written by
-``repr`` and come back bit for bit, so the journals of equal runs are equal byte for byte. Rows that hold wall-clock
+JSON has no non-finite numbers. They are kept exactly: as the strings ``"nan"``, ``"inf"`` and ``"-inf"`` among the
+values of ``metrics``, where no other string can stand; anywhere else as ``{"$float":"nan"}``. Finite floats are written
+by ``repr`` and come back bit for bit, so the journals of equal runs are equal byte for byte. Rows that hold wall-clock
 times would break that: they go to a second journal, ``timing.jsonl``, opened with a ``clock``.
 """
 
@@ -35,8 +35,8 @@ class JournalError(Exception):
 class Journal:
     """Appends rows to one file. Rows wait in memory until ``flush``, or until they fill 256 KiB.
 
-    ``path`` must be absent or empty: a file with rows is continued by ``Journal.resume``. With a ``clock`` (seconds since
-    the epoch) every row carries ``time``. One writer at a time; the run directory's lock sees to that.
+    ``path`` must be absent or empty: a file with rows is continued by ``Journal.resume``. With a ``clock`` (seconds
+    since the epoch) every row carries ``time``. One writer at a time; the run directory's lock sees to that.
     """
 
     def __init__(self, path: Path, clock: Callable[[], float] | None = None, *, offset: int = 0, seq: int = 0) -> None:
@@ -115,7 +115,9 @@ class Journal:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
 
@@ -206,6 +208,8 @@ def _to_json(value: object, path: str) -> object:
     if isinstance(value, Mapping):
         if not all(isinstance(key, str) for key in value):
             raise TypeError(f"{path}: keys must be strings")
+        if FLOAT_KEY in value:
+            raise TypeError(f"{path}: the key {FLOAT_KEY} is the journal's own")
         return {key: _to_json(item, f"{path}.{key}") for key, item in value.items()}
     raise TypeError(f"{path}: a journal holds numbers, strings, lists and tables, not {type(value).__name__}")
 

@@ -14,7 +14,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from composer.tracking.base import Destination, sqlite_path
 from composer.tracking.points import Point
@@ -56,9 +56,10 @@ def held(destination: Destination) -> Iterator[None]:
 
 def is_ready(database: Path) -> bool:
     """Whether the database exists with the schema of the MLflow that is installed."""
-    from mlflow.store.db.utils import _get_latest_schema_revision
+    from mlflow.store.db import utils
 
-    return revision(database) == _get_latest_schema_revision()
+    untyped: Any = utils
+    return bool(revision(database) == untyped._get_latest_schema_revision())
 
 
 def revision(database: Path) -> str | None:
@@ -98,20 +99,23 @@ def _make(database: Path, artifacts: Path) -> None:
 def _create(path: Path, artifacts: Path) -> Engine:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    return SqlAlchemyStore(f"sqlite:///{path}", artifacts.as_uri()).engine
+    untyped: Any = SqlAlchemyStore
+    engine: Engine = untyped(f"sqlite:///{path}", artifacts.as_uri()).engine
+    return engine
 
 
 def _migrate(database: Path, path: Path) -> Engine:
     from alembic.util import CommandError
     from mlflow.exceptions import MlflowException
-    from mlflow.store.db.utils import _upgrade_db, create_sqlalchemy_engine
+    from mlflow.store.db import utils
     from sqlalchemy.exc import SQLAlchemyError
 
     with closing(sqlite3.connect(database, timeout=60)) as source, closing(sqlite3.connect(path)) as copy:
         source.backup(copy)
-    engine = create_sqlalchemy_engine(f"sqlite:///{path}")
+    untyped: Any = utils
+    engine: Engine = untyped.create_sqlalchemy_engine(f"sqlite:///{path}")
     try:
-        _upgrade_db(engine)
+        untyped._upgrade_db(engine)
     except (CommandError, MlflowException, SQLAlchemyError) as error:
         engine.dispose()
         problem = f"{database}: its schema {revision(database)} cannot be brought to that of the installed MLflow"

@@ -1,9 +1,9 @@
 """Turns rows of the journal into points of MLflow's charts: one child run per seed, one parent for all.
 
 A point is determined by the rows up to it, so that an uploader which starts again at the journal's first row finds the
-same points. A child shows its seed's values. The parent shows, for every step at which all seeds have reported, the mean
-over seeds and with two or more the 95 % t-interval of it, ``NAME/ci_low`` and ``NAME/ci_high``. A value that is not
-finite cannot be charted: it is counted under ``NAME/nonfinite``. An event is marked by ``events/NAME`` = 1 at its step.
+same points. A child shows its seed's values. The parent shows, for every step at which all seeds have reported, the
+mean over seeds and with two or more the 95 % t-interval of it, ``NAME/ci_low`` and ``NAME/ci_high``. A value that is
+not finite cannot be charted: it is counted under ``NAME/nonfinite``. An event is marked by ``events/NAME`` = 1.
 """
 
 from __future__ import annotations
@@ -65,13 +65,12 @@ class Points:
         if run == PARENT or PARENT in by_run or not all(run in by_run for run in self._runs):
             return
         values = [by_run[run] for run in self._runs]
-        mean = math.fsum(values) / len(values) if all(map(math.isfinite, values)) else math.nan
+        mean = average(values)
         by_run[PARENT] = mean
         yield self._point(PARENT, name, step, mean)
         if len(values) > 1 and math.isfinite(mean):
-            low, high = interval(values)
-            yield Point(PARENT, f"{name}/ci_low", step, low)
-            yield Point(PARENT, f"{name}/ci_high", step, high)
+            for bound, value in zip(("ci_low", "ci_high"), interval(values), strict=True):
+                yield self._point(PARENT, f"{name}/{bound}", step, value)
 
     def _point(self, run: str, name: str, step: int, value: float) -> Point:
         if math.isfinite(value):
@@ -80,13 +79,21 @@ class Points:
         return Point(run, f"{name}/nonfinite", step, float(self._nonfinite[run, name]))
 
 
+def average(values: Sequence[float]) -> float:
+    """Mean of one or more values; not finite where one of them is not."""
+    if not all(map(math.isfinite, values)):
+        return math.nan
+    return math.fsum(value / len(values) for value in values)  # divided first: large values do not overflow
+
+
 def interval(values: Sequence[float]) -> tuple[float, float]:
     """Student's 95 % interval of the mean of two or more finite values."""
     from scipy.special import stdtrit
 
     count = len(values)
-    mean = math.fsum(values) / count
-    deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (count - 1))
+    mean = average(values)
+    # hypot, because the squares of a diverging run overflow.
+    deviation = math.hypot(*(value - mean for value in values)) / math.sqrt(count - 1)
     half = float(stdtrit(count - 1, 0.5 + CONFIDENCE / 2)) * deviation / math.sqrt(count)
     return mean - half, mean + half
 

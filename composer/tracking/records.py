@@ -1,9 +1,9 @@
 """The small files by which a run directory, its trainer and its uploader speak: each written whole, by rename.
 
-    tracking.json   trainer    what is asked for: the store, the experiment, parameters, tags. No credentials.
-    ended.json      trainer    how the run ended, and when. Absent while it runs, and after a kill.
-    mlflow.json     uploader   where the run is found in MLflow.
-    upload.json     uploader   what has been sent and acknowledged, by row number; the last error.
+- ``tracking.json``, by the trainer: what is asked for: the store, the experiment, parameters, tags. No credentials.
+- ``ended.json``, by the trainer: how the run ended, and when. Absent while it runs, and after a kill.
+- ``mlflow.json``, by the uploader: where the run is found in MLflow.
+- ``upload.json``, by the uploader: what has been sent and acknowledged, by row number; the last error.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class Where(Record):
 
 @dataclass
 class Upload(Record):
-    """Progress, by file name and row number. Rows after ``acknowledged`` and up to ``sent`` may be in the store or not."""
+    """Progress, by file and row number. Rows after ``acknowledged`` and up to ``sent`` may be in the store or not."""
 
     file = "upload.json"
     tracking_uri: str

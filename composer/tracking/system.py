@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Final
+from contextlib import suppress
+from typing import Any, Final
 
 import psutil
 
@@ -41,16 +42,19 @@ class SystemMetrics:
             values |= monitor.aggregate_metrics()
             monitor.clear_metrics()
         step = int(now - self._started_at)
-        return [(Point(PARENT, f"system/{name}", step, float(value)), int(now * 1000)) for name, value in values.items()]
+        points = [Point(PARENT, f"system/{name}", step, float(value)) for name, value in values.items()]
+        return [(point, int(now * 1000)) for point in points]
 
 
-def _monitors() -> list:  # type: ignore[type-arg]  # MLflow's classes are untyped
+def _monitors() -> list[Any]:
     from mlflow.system_metrics.metrics.cpu_monitor import CPUMonitor
     from mlflow.system_metrics.metrics.disk_monitor import DiskMonitor
     from mlflow.system_metrics.metrics.gpu_monitor import GPUMonitor
     from mlflow.system_metrics.metrics.network_monitor import NetworkMonitor
 
-    try:
-        return [CPUMonitor(), DiskMonitor(), NetworkMonitor(), GPUMonitor()]
-    except (ImportError, RuntimeError):  # no GPU here, or nothing installed that could ask one
-        return [CPUMonitor(), DiskMonitor(), NetworkMonitor()]
+    always: list[Any] = [CPUMonitor, DiskMonitor, NetworkMonitor]
+    gpu: Any = GPUMonitor
+    monitors = [kind() for kind in always]
+    with suppress(ImportError, RuntimeError):  # no GPU here, or nothing installed that could ask one
+        monitors.append(gpu())
+    return monitors

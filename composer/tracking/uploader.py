@@ -1,8 +1,8 @@
 """Starts, ends and repeats the upload of a run. The trainer imports this: no mlflow here, and nothing that waits.
 
-The upload itself is a process of its own (``python -m composer.tracking.uploader_process``) of low priority. It outlives
-neither the end of the run by long nor the trainer's death: then it sends what the journal holds, marks the run as killed
-and leaves. The trainer only appends to its journal, so a store that is away, or hangs, costs it nothing.
+The upload itself is a process of its own (``python -m composer.tracking.uploader_process``), of low priority. When the
+run ends, or the trainer dies, it sends what the journal holds, sets the run's status and leaves. The trainer only
+appends to its journal, so a store that is away, or hangs, costs it nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import composer
 from composer.tracking.base import Destination, MlflowTracker, Tracker, located
-from composer.tracking.records import LOG, Ended, RunStatus, Tracking, Upload, pending, run_id, rows_in
+from composer.tracking.records import LOG, Ended, RunStatus, Tracking, Upload, pending, rows_in, run_id
 
 __all__ = ["UploadReport", "Uploader", "run_id", "sync"]
 
@@ -61,7 +61,12 @@ class Uploader:
 
     @classmethod
     def start(
-        cls, run_dir: Path, tracker: Tracker, parameters: Mapping[str, Any], tags: Mapping[str, str | None], runs_dir: Path
+        cls,
+        run_dir: Path,
+        tracker: Tracker,
+        parameters: Mapping[str, Any],
+        tags: Mapping[str, str | None],
+        runs_dir: Path,
     ) -> Uploader:
         """Begin to upload ``run_dir``, new or resumed. ``run.json`` must lie in it; tags that are None are left out.
 
@@ -86,7 +91,7 @@ class Uploader:
         return uploader
 
     def revive(self) -> None:
-        """Start the process again if it has died, at most every 30 seconds. Cheap: call it whenever metrics are logged."""
+        """Start the process again if it has died, at most every 30 seconds. Cheap: call it when metrics are logged."""
         if self._process is None or self._process.poll() is None:
             return
         if time.monotonic() - self._started_at >= REVIVE_SECONDS:

@@ -67,21 +67,24 @@ class Watch:
             time.sleep(LOOK_SECONDS)
 
 
-def upload(run_dir: Path, tracking: Tracking, destination: Destination, watch: Watch, patience: float = math.inf) -> bool:
+def upload(
+    run_dir: Path, tracking: Tracking, destination: Destination, watch: Watch, patience: float = math.inf
+) -> bool:
     """Upload until the run is over and all is sent, or until it is over and the store fails; whether all is sent.
 
     Raises:
         Busy: another process has been uploading this run for ``patience`` seconds.
     """
     with _locked(run_dir, patience):
-        failures = 0
+        failures, mark = 0, _acknowledged(run_dir)
         while True:
             try:
                 with held(destination):
                     return _deliver(run_dir, tracking, destination, watch)
             except Exception as error:  # whatever a store, a network or a full disk raises: the journal keeps the rows
-                progress = _note(run_dir, destination, error)
-                failures = 1 if progress else failures + 1
+                _note(run_dir, destination, error)
+                mark, before = _acknowledged(run_dir), mark
+                failures = failures + 1 if mark == before else 1
             if watch.over() and (failures >= ATTEMPTS_AFTER_END or watch.expired()):
                 return False
             watch.pause(min(LONGEST_PAUSE, 2.0 ** (failures - 1)))
@@ -107,20 +110,23 @@ def _deliver(run_dir: Path, tracking: Tracking, destination: Destination, watch:
         watch.pause(POLL_SECONDS)
 
 
-def _note(run_dir: Path, destination: Destination, error: Exception) -> bool:
-    """Record a failed attempt for people; whether anything had been sent since the one before."""
+def _note(run_dir: Path, destination: Destination, error: Exception) -> None:
+    """Record a failed attempt, for people; the log names each new reason once."""
     text = str(error).replace(destination.uri, destination.shown)
     text = re.sub(r"//[^/@\s]+@", "//***@", text).strip().split("\n", 1)[0][:ERROR_LIMIT]
     message = f"{type(error).__name__}: {text}"
     state = Upload.load(run_dir)
     if state is None or state.tracking_uri != destination.shown:
         state = Upload(destination.shown, sent={JOURNAL: EVERYTHING, TIMING: EVERYTHING})
-    progress = state.error is None
     if state.error != message:
         log.warning("%d rows wait: %s", pending(run_dir), message)
     state.error = message
     state.save(run_dir)
-    return progress
+
+
+def _acknowledged(run_dir: Path) -> int:
+    state = Upload.load(run_dir)
+    return sum(state.acknowledged.values()) if state else 0
 
 
 @contextmanager

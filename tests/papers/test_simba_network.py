@@ -7,6 +7,7 @@ Legend: d input, h width, L blocks, a action size. DeepMind Control's walker has
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,21 +16,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from composer.blueprint.expand import expand
 from composer.blueprint.nodes import annotate, plain
-from composer.blueprint.parts import expand, parts
+from composer.blueprint.parts import parts
 from composer.fresh import draw
 from composer.initializers import Orthogonal
 from composer.networks import Network
+from composer.resources import registry_root
 from composer.streams import derive
 
 Array = NDArray[np.float64]
-BLOCKS = sorted(part.name for part in parts().values() if part.file.startswith("registry/blocks/"))
-TRUNKS = sorted(part.name for part in parts().values() if part.file.startswith("registry/networks/"))
+BLOCKS, TRUNKS = parts(registry_root() / "blocks"), parts(registry_root() / "networks")
 
 
 def part(name: str, **parameters: Any) -> Any:
     """A part of the registry as a plain table."""
-    tree, problems = expand(annotate({"use": name, **parameters}, {}, "test"))
+    tree, problems = expand(annotate({"use": name, **parameters}, {}, "test"), {**BLOCKS, **TRUNKS})
     assert not problems
     return plain(tree)
 
@@ -131,7 +133,7 @@ def test_forward_equals_plain_numpy(head: str) -> None:
 def test_a_parameter_depends_on_its_own_path_alone() -> None:
     def fresh(blocks: int, head: str, seed: int = 0) -> dict[str, Tensor]:
         outline = network(part("simba", width=8, blocks=blocks), head).outline((5,), 3)
-        return draw(outline, lambda path: derive(seed, "init", path))
+        return draw(outline, partial(derive, seed, "init"))
 
     one, two = fresh(1, "scalar"), fresh(2, "tanh_gaussian")
     shared = set(one) & set(two)
@@ -145,20 +147,21 @@ def test_a_parameter_depends_on_its_own_path_alone() -> None:
     ]
 
 
-def test_fresh_features_have_unit_scale_at_any_width() -> None:
-    for width in (16, 256):
-        spec = network(part("simba", width=width, blocks=4), "scalar")
-        module = spec.build((5,), 3)
-        module.load_state_dict(draw(spec.outline((5,), 3), lambda path: derive(0, path)))
-        features = module.get_submodule("trunk")(torch.randn(64, 5, generator=torch.Generator().manual_seed(0)))
-        torch.testing.assert_close(features.square().mean(-1), torch.ones(64), rtol=1e-3, atol=1e-3)
+@pytest.mark.parametrize("name", ["simba", "simba_post"])
+@pytest.mark.parametrize("width", [16, 256])
+def test_fresh_features_have_unit_scale(name: str, width: int) -> None:
+    spec = network(part(name, width=width, blocks=4), "scalar")
+    module = spec.build((5,), 3)
+    module.load_state_dict(draw(spec.outline((5,), 3), partial(derive, 0)))
+    features = module.get_submodule("trunk")(torch.randn(64, 5, generator=torch.Generator().manual_seed(0)))
+    torch.testing.assert_close(features.square().mean(-1), torch.ones(64), rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize("name", BLOCKS)
+@pytest.mark.parametrize("name", sorted(BLOCKS))
 def test_shipped_blocks_keep_their_width(name: str) -> None:
     assert network(part(name, width=32), "scalar").outline((32,), 1).children["trunk"].output == (32,)
 
 
-@pytest.mark.parametrize("name", TRUNKS)
+@pytest.mark.parametrize("name", sorted(TRUNKS))
 def test_shipped_trunks_give_features_of_their_width(name: str) -> None:
     assert network(part(name, width=32), "scalar").outline((24,), 1).children["trunk"].output == (32,)

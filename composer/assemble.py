@@ -1,0 +1,193 @@
+"""Assembling: from a valid blueprint, or a run directory, to everything that a run is made of."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from composer import compiling, provenance, runs
+from composer.blueprint import digest as blueprint_digest
+from composer.blueprint import flatten
+from composer.checkpoint import Checkpoints, Snapshot
+from composer.clock import Clock
+from composer.evaluation import Evaluator
+from composer.experience.replay import Replay
+from composer.learner import Learner
+from composer.state import Episodes, Parts
+from composer.tracking.journal import Journal, read
+from composer.tracking.uploader import Uploader
+
+if TYPE_CHECKING:
+    from composer.blueprint import Blueprint
+    from composer.environments.base import EnvironmentInfo
+
+
+class NotTheSame(RuntimeError):
+    """A run cannot be resumed exactly here: something that its numbers depend on has changed. The message lists it."""
+
+
+def device_for(name: str) -> str:
+    """``auto`` to ``cuda`` where there is one, else ``cpu``; raises RuntimeError for a GPU that is not there."""
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise RuntimeError("compute.device is 'cuda', but torch sees no GPU here")
+    return name
+
+
+def start(blueprint: Blueprint, directory: Path, variant: str | None) -> tuple[runs.Run, Parts]:
+    """A new run under ``directory``: its folder is written, nothing has been stepped."""
+    device = _set_up(blueprint)
+    info = blueprint.environment.describe()
+    choice = _choose(blueprint, info, device)
+    fingerprint = provenance.fingerprint(device)
+    facts = {
+        "name": blueprint.name,
+        "variant": variant,
+        "task": getattr(blueprint.environment, "task", blueprint.environment.kind),
+        "algorithm": blueprint.algorithm.kind,
+        "seeds": list(blueprint.seeds),
+        "hash": provenance.provenance_hash(blueprint_digest(blueprint), fingerprint),
+        "git_commit": provenance.git_commit(),
+        "fingerprint": fingerprint,
+        "device": device,
+        "compiled": choice.compiled,
+        "compile_reason": choice.reason,
+    }
+    run = runs.create(directory, blueprint, facts, parameter_table(blueprint, info))
+    journal, timing = Journal(run.path / "journal.jsonl"), _timing(run.path)
+    parts = _parts(run, info, device, choice, journal, timing)
+    parts.observation = parts.environments.reset()
+    return run, parts
+
+
+def resume(path: Path, inexact: bool = False) -> tuple[runs.Run, Parts, list[str]]:
+    """A run as its newest good checkpoint left it, and what to tell about it.
+
+    Raises RunUnusable, CheckpointDamaged (there are checkpoints, and none is good) and, unless ``inexact``, NotTheSame.
+    """
+    run = runs.open_run(path)
+    device = _set_up(run.blueprint, str(run.facts["device"]))
+    notes = _compare(run, device, inexact)
+    info = run.blueprint.environment.describe()
+    choice = compiling.Choice(bool(run.facts["compiled"]), str(run.facts["compile_reason"]))
+    checkpoints = Checkpoints(run.path, run.blueprint.checkpoint.keep)
+    snapshot = checkpoints.load() if checkpoints.steps() else None
+    offset = 0 if snapshot is None else int(snapshot.values["journal_offset"])
+    path_of_journal = run.path / "journal.jsonl"
+    path_of_journal.touch()
+    parts = _parts(run, info, device, choice, Journal.resume(path_of_journal, offset), _timing(run.path))
+    if snapshot is None:
+        notes.append("no checkpoint had been written yet: starting from step 0")
+        parts.observation = parts.environments.reset()
+    else:
+        notes += [f"skipped a damaged checkpoint: {damage}" for damage in snapshot.skipped]
+        parts.restore(snapshot)
+    return run, parts, notes
+
+
+def agent(path: Path) -> tuple[Blueprint, Learner, Snapshot]:
+    """The agent of a run's newest good checkpoint, for reading only: neither lock nor journal is touched."""
+    runs.read_facts(path)
+    blueprint = runs.read_blueprint(path)
+    device = _set_up(blueprint)
+    snapshot = Checkpoints(path).load()
+    choice = compiling.Choice(False, "nothing is trained here")
+    learner = Learner(blueprint, blueprint.environment.describe(), device, choice)
+    learner.load(snapshot.tensors)
+    return blueprint, learner, snapshot
+
+
+def start_uploading(parts: Parts, run: runs.Run) -> None:
+    """Start the process that sends the journal to MLflow; training never waits for it."""
+    facts = run.facts
+    tags = {
+        "variant": facts["variant"] or "base",
+        "task": facts["task"],
+        "algorithm": facts["algorithm"],
+        "composer.hash": facts["hash"],
+        "composer.run_id": facts["run_id"],
+        "mlflow.source.git.commit": facts["git_commit"],
+    }
+    parts.uploader = Uploader.start(run.path, run.blueprint.tracking, flatten(run.blueprint), tags, run.path.parent)
+
+
+def parameter_table(blueprint: Blueprint, info: EnvironmentInfo) -> dict[str, Any]:
+    """Every parameter by network: shape and initialiser of one copy, and how many copies and seeds there are."""
+    table: dict[str, Any] = {}
+    for role, shape in blueprint.algorithm.network_inputs(info).items():
+        network = blueprint.networks[role]
+        outline = network.outline(shape, info.action_size)
+        table[role] = {
+            "copies": network.copies,
+            "count": outline.count() * network.copies,
+            "parameters": {
+                path: {"shape": list(plan.shape), "initializer": plan.initializer.kind, "trainable": plan.trainable}
+                for path, plan in outline.named_parameters()
+            },
+        }
+    return table
+
+
+def _set_up(blueprint: Blueprint, device: str | None = None) -> str:
+    if blueprint.compute.threads:
+        torch.set_num_threads(blueprint.compute.threads)
+    return device_for(device or blueprint.compute.device)
+
+
+def _choose(blueprint: Blueprint, info: EnvironmentInfo, device: str) -> compiling.Choice:
+    updates = _clock(blueprint, info).updates_by(blueprint.training.env_steps)
+    count = sum(entry["count"] for entry in parameter_table(blueprint, info).values())
+    return compiling.choose(blueprint.compute.compile, device, updates, count)
+
+
+def _clock(blueprint: Blueprint, info: EnvironmentInfo) -> Clock:
+    stride = info.action_repeat * blueprint.environment.copies
+    return Clock(stride, blueprint.algorithm.warmup_interactions, blueprint.algorithm.update_to_data)
+
+
+def _timing(path: Path) -> Journal:
+    """Continue the journal of wall-clock times after its last whole row; it is not part of the state."""
+    timing = path / "timing.jsonl"
+    timing.touch()
+    reader = read(timing)
+    for _ in reader:
+        pass
+    return Journal.resume(timing, reader.offset, clock=time.time)
+
+
+def _parts(
+    run: runs.Run, info: EnvironmentInfo, device: str, choice: compiling.Choice, journal: Journal, timing: Journal
+) -> Parts:
+    blueprint = run.blueprint
+    copies, (size,) = blueprint.environment.copies, info.observation
+    streams = [stream for seed in blueprint.seeds for stream in blueprint.environment.copy_seeds(seed)]
+    environments = blueprint.environment.make(streams, "training")
+    return Parts(
+        blueprint=blueprint,
+        device=device,
+        shape=(len(blueprint.seeds), copies),
+        learner=Learner(blueprint, info, device, choice),
+        environments=environments,
+        evaluator=Evaluator(blueprint.environment, blueprint.seeds, blueprint.evaluation.episodes),
+        replay=Replay(len(blueprint.seeds), copies, blueprint.replay.capacity, size, info.action_size, device),
+        clock=_clock(blueprint, info),
+        journal=journal,
+        timing=timing,
+        uploader=Uploader(run.path, None),
+        checkpoints=Checkpoints(run.path, blueprint.checkpoint.keep),
+        episodes=Episodes(len(blueprint.seeds)),
+    )
+
+
+def _compare(run: runs.Run, device: str, inexact: bool) -> list[str]:
+    then: Mapping[str, Any] = run.facts["fingerprint"]
+    now = provenance.fingerprint(device)
+    changed = [f"{name}: {then.get(name)} then, {now.get(name)} now" for name in now if then.get(name) != now.get(name)]
+    if changed and not inexact:
+        raise NotTheSame(f"this run cannot be resumed exactly ({'; '.join(changed)}); --inexact continues it all the same")
+    return [f"resumed inexactly: {line}" for line in changed]

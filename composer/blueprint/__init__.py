@@ -1,0 +1,20 @@
+"""The blueprint language: from the text of a file to a frozen, valid ``Blueprint``. Free of torch."""
+
+from composer.blueprint.load import Loaded, check, load, loads_resolved
+from composer.blueprint.report import BlueprintError, Problem
+from composer.blueprint.schema import Blueprint
+from composer.blueprint.serialize import diff, digest, dump, flatten
+
+__all__ = [
+    "Blueprint",
+    "BlueprintError",
+    "Loaded",
+    "Problem",
+    "check",
+    "diff",
+    "digest",
+    "dump",
+    "flatten",
+    "load",
+    "loads_resolved",
+]

@@ -1,0 +1,105 @@
+"""Everything between reading files and validating: variant, overrides, interpolation, parts. The result is one tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from composer.blueprint.chain import merged
+from composer.blueprint.expand import expand
+from composer.blueprint.interpolation import interpolate, references
+from composer.blueprint.nodes import Node, merge, noted, show_path, walk
+from composer.blueprint.overrides import COMMAND_LINE, Override, apply_override
+from composer.blueprint.positions import Path
+from composer.blueprint.report import BlueprintError, Problem, problem
+from composer.spec import describe, near, suggestion
+
+_INTEGERS = range(-(2**63), 2**63)
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A tree that holds nothing but values, and what was wrong on the way to it."""
+
+    root: Node
+    variants: tuple[str, ...]
+    problems: tuple[Problem, ...] = ()
+    quiet: frozenset[Path] = frozenset()
+    """Paths whose problems are told already."""
+
+
+def compose(trees: Sequence[Node], overrides: Sequence[Override], variant: str | None = None) -> Composed:
+    """One tree of a file and its parents (oldest first), under a variant and overrides.
+
+    Raises BlueprintError where there is no such tree; problems that leave a tree are in the result.
+    """
+    whole = merged(trees)
+    if not whole.value:
+        message = "empty; needs [environment], [algorithm], [networks], [optimizers] and [training]"
+        raise BlueprintError([problem(whole.at, "", message)])
+    variants = _variants(whole)
+    root = replace(whole, value={name: child for name, child in whole.value.items() if name != "variants"})
+    if variant is not None:
+        root = _with_variant(root, variants, variant)
+    for override in overrides:
+        root = apply_override(root, override)
+    problems: list[Problem] = [*_unused(root, [*trees, *(override.node for override in overrides)], trees[-1].at.file)]
+    too_large = dict(_beyond_integers(root))
+    root, unresolved, broken = interpolate(root)
+    root = replace(root, value={name: child for name, child in root.value.items() if name != "values"})
+    root, unexpanded = expand(root)
+    told = {path: found for path, found in unexpanded.items() if path not in {*unresolved, *broken}}
+    # Where a part is missing, its whole table stays unread.
+    quiet = {*too_large, *unresolved, *broken, *(path[:-1] if path[-1:] == ("use",) else path for path in unexpanded)}
+    problems += [*too_large.values(), *unresolved.values(), *told.values()]
+    return Composed(root, tuple(variants), tuple(problems), frozenset(quiet))
+
+
+def _variants(whole: Node) -> dict[str, Node]:
+    node = whole.value.get("variants")
+    if node is None:
+        return {}
+    if not node.is_table:
+        raise BlueprintError([problem(node.at, "variants", f"expected table, got {describe(node.value)}")])
+    for name, child in node.value.items():
+        path = show_path(("variants", name))
+        if not child.is_table:
+            raise BlueprintError([problem(child.at, path, f"expected table, got {describe(child.value)}")])
+        for key in ("extends", "variants"):
+            if key in child.value:
+                raise BlueprintError([problem(child.value[key].key, f"{path}.{key}", f"a variant has no {key!r}")])
+    variants: dict[str, Node] = node.value
+    return variants
+
+
+def _with_variant(root: Node, variants: dict[str, Node], name: str) -> Node:
+    if name not in variants:
+        hint = suggestion(name, variants).removeprefix("; ") if variants else "it declares none"
+        raise BlueprintError([problem(root.at, "", f"no variant named {name!r}", hint)])
+    return merge(root, noted(variants[name], f"variant {name}"))
+
+
+def _unused(root: Node, trees: Sequence[Node], file: str) -> Iterator[Problem]:
+    """Values of this file, or of the command line, that nothing in the whole line of files refers to."""
+    values = root.value.get("values")
+    if values is None:
+        return
+    if not values.is_table:
+        yield problem(values.at, "values", f"expected table, got {describe(values.value)}")
+        return
+    targets = {target for tree in trees for _, target in references(tree)}
+    missing = {target[1] for target in targets if target[:1] == ("values",) and root.get(target) is None}
+    for path, node in walk(values, ("values",)):
+        is_leaf = not any(True for _ in node.children())
+        used = any(path[: len(target)] == target or target[: len(path)] == path for target in targets)
+        if is_leaf and not used and node.at.file in (file, COMMAND_LINE):
+            meant = near(str(path[-1]), {str(step) for step in missing})
+            hint = f"did you mean {meant!r}?" if meant else ""
+            yield problem(node.key, show_path(path), "nothing refers to this value", hint)
+
+
+def _beyond_integers(root: Node) -> Iterator[tuple[Path, Problem]]:
+    for path, node in walk(root):
+        if isinstance(node.value, int) and node.value not in _INTEGERS:
+            message = f"must be in -2^63 to 2^63-1, got {describe(node.value)}"
+            yield path, problem(node.at, show_path(path), message)

@@ -1,0 +1,117 @@
+"""``use``: puts parts in the place of the tables that name them, with origins that lead to both places."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from composer.blueprint.interpolation import Budget, is_marked, malformed, reference
+from composer.blueprint.nodes import Node, Origin, show_path
+from composer.blueprint.parts import Part, parts
+from composer.blueprint.positions import Path
+from composer.blueprint.report import BlueprintError, Problem, problem
+from composer.spec import describe, listing, near, suggestion
+
+MAX_USES = 16
+"""Parts inside parts inside parts: deepest nesting."""
+MAX_STEPS = 64
+"""Longest path of an expanded blueprint; keeps recursion over specs far from Python's limit."""
+
+
+def expand(root: Node, known: Mapping[str, Part] | None = None) -> tuple[Node, dict[Path, Problem]]:
+    """The tree with each ``use`` table replaced by its part, and problems by the paths of those that could not be."""
+    work = _Expansion(known)
+    return work.expanded((), root, ()), work.problems
+
+
+class _Expansion:
+    def __init__(self, known: Mapping[str, Part] | None) -> None:
+        self._known = known
+        self.problems: dict[Path, Problem] = {}
+        self.budget = Budget()
+
+    def expanded(self, path: Path, node: Node, within: tuple[str, ...]) -> Node:
+        self.budget.spend(node, path)
+        if len(path) > MAX_STEPS:
+            raise BlueprintError([problem(node.at, show_path(path), f"parts nest deeper than {MAX_STEPS} tables")])
+        if node.is_table and "use" in node.value:
+            return self._use(path, node, within)
+        return node.rebuilt({step: self.expanded((*path, step), child, within) for step, child in node.children()})
+
+    def _use(self, path: Path, node: Node, within: tuple[str, ...]) -> Node:
+        part = self._part(path, node, within)
+        if part is None:
+            return node
+        use: Origin = node.value["use"].at
+        values = {name: replace(default, at=_seen(use, default.at, part)) for name, default in part.parameters.items()}
+        for name, child in node.value.items():
+            if name in values:
+                values[name] = child
+            elif name != "use":
+                self.tell((*path, name), child.key, *_unknown(name, part))
+        body = _Body(part, values, use, self).bound(path, part.body)
+        return self.expanded(path, replace(body, key=node.key), (*within, part.name))
+
+    def _part(self, path: Path, node: Node, within: tuple[str, ...]) -> Part | None:
+        use, at = node.value["use"], (*path, "use")
+        name = use.value
+        known = self._known if self._known is not None else parts()
+        if not isinstance(name, str):
+            self.tell(at, use.at, f"expected string, got {describe(name)}")
+        elif "kind" in node.value:
+            self.tell(at, use.key, "a table names either 'kind' or 'use', not both")
+        elif name not in known:
+            code = "; code is never loaded by name" if "." in name else ""
+            meant = suggestion(name, known).removeprefix("; ")
+            self.tell(at, use.at, f"no part named {name[:64]!r}{code}", meant)
+        elif name in within:
+            self.tell(at, use.at, f"parts use each other: {' → '.join([*within[within.index(name) :], name])}")
+        elif len(within) >= MAX_USES:
+            self.tell(at, use.at, f"parts inside parts, more than {MAX_USES} deep")
+        else:
+            return known[name]
+        return None
+
+    def tell(self, path: Path, origin: Origin, message: str, hint: str = "") -> None:
+        self.problems[path] = problem(origin, show_path(path), message, hint)
+
+
+class _Body:
+    """The body of a part at one place of use."""
+
+    def __init__(self, part: Part, values: Mapping[str, Node], use: Origin, expansion: _Expansion) -> None:
+        self._part = part
+        self._values = values
+        self._use = use
+        self._expansion = expansion
+
+    def bound(self, path: Path, node: Node) -> Node:
+        """``node`` of the body with parameters put in, its origins moved to the place of use."""
+        key, at = _seen(self._use, node.key, self._part), _seen(self._use, node.at, self._part)
+        moved = replace(node, key=key, at=at)
+        self._expansion.budget.spend(moved, path)
+        if is_marked(node):
+            return self._value(path, node, moved)
+        return moved.rebuilt({step: self.bound((*path, step), child) for step, child in node.children()})
+
+    def _value(self, path: Path, node: Node, moved: Node) -> Node:
+        target = reference(node)
+        if target is None:
+            self._expansion.tell(path, moved.at, malformed(path, node).message)
+            return moved
+        if len(target) == 1 and target[0] in self._values:
+            return replace(self._values[str(target[0])], key=moved.key)
+        self._expansion.tell(path, moved.at, *_unknown(show_path(target), self._part))
+        return moved
+
+
+def _unknown(name: str, part: Part) -> tuple[str, str]:
+    """Message and hint for a name that is no parameter of ``part``."""
+    meant = near(name, part.parameters)
+    hint = f"did you mean {meant!r}?" if meant else f"its parameters: {listing(part.parameters)}"
+    return f"part {part.name!r} has no parameter {name!r}", hint
+
+
+def _seen(site: Origin, inner: Origin, part: Part) -> Origin:
+    """``inner`` as seen from the place where the part is used: that place first, then the part's own line."""
+    return replace(site, notes=(*site.notes, f"part {part.name}, {inner.file}:{inner.line}:{inner.column}"))

@@ -1,0 +1,102 @@
+"""The language as JSON Schema, for editors: every kind of every family, every part, every default and bound."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from composer import kinds
+from composer.blueprint.nodes import plain
+from composer.blueprint.parts import Part, parts
+from composer.blueprint.schema import Blueprint
+from composer.spec import FAMILIES, FAMILY_KEY, Family
+
+Schema = dict[str, Any]
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_REFERENCE = {"type": "string", "pattern": r"^\$\{[A-Za-z0-9_.\[\]-]+\}$"}
+_DEFINITIONS = "#/$defs/"
+
+
+def schema_json() -> Schema:
+    """JSON Schema of a blueprint file: what ``load`` validates, and what it uses up before."""
+    kinds.register()
+    by_family: dict[str, list[Part]] = {}
+    for part in parts().values():
+        by_family.setdefault(part.family, []).append(part)
+    definitions: Schema = {"reference": _REFERENCE}
+    top = _spec(Blueprint, definitions)
+    for name, family in FAMILIES.items():
+        definitions[name] = _family(family, definitions, by_family.get(name, []))
+    for name, found in by_family.items():
+        title = name.title().replace("_", "")
+        if name not in FAMILIES and title in definitions:
+            definitions[title] = {"anyOf": [definitions[title], *map(_use, found)]}
+    top["properties"] |= {
+        "extends": {"type": "string", "description": "The parent: a file beside this one, or a shipped blueprint."},
+        "values": {"type": "object", "description": "Free values, for ${values.name}."},
+        "variants": {
+            "type": "object",
+            "description": "Small diffs of this file, by name.",
+            "additionalProperties": {"type": "object"},
+        },
+    }
+    # What a parent gives need not stand in the file.
+    top["required"] = ["blueprint"]
+    return {"$schema": DIALECT, "title": "composer blueprint", **top, "$defs": dict(sorted(definitions.items()))}
+
+
+def _spec(spec: type[Any], definitions: Schema) -> Schema:
+    """The schema of one spec; what it refers to goes into ``definitions``."""
+    schema = dict(spec.model_json_schema())
+    for name, inner in schema.pop("$defs", {}).items():
+        definitions.setdefault(name, _linked(inner))
+    return dict(_linked(schema))
+
+
+def _family(family: type[Family], definitions: Schema, named: list[Part]) -> Schema:
+    options: list[Schema] = []
+    for name, member in family.kinds().items():
+        table = _spec(member, definitions)
+        table["properties"] = {"kind": {"const": name}, **table.get("properties", {})}
+        table["required"] = ["kind", *table.get("required", [])]
+        options.append(table)
+    options += [_use(part) for part in named]
+    if "list" in family.shorthands():
+        options.append({"type": "array", "items": {"$ref": _DEFINITIONS + family.family}})
+    if "number" in family.shorthands():
+        options.append({"type": "number"})
+    return {"anyOf": options, "description": family.summary()}
+
+
+def _use(part: Part) -> Schema:
+    """The table that uses a part: its parameters with their defaults, and nothing else."""
+    parameters = {name: {"default": plain(node)} for name, node in part.parameters.items()}
+    return {
+        "type": "object",
+        "description": part.description,
+        "properties": {"use": {"const": part.name}, **parameters},
+        "required": ["use"],
+        "additionalProperties": False,
+    }
+
+
+def _linked(schema: Any) -> Any:
+    """Families become references; the value of every key may be a ``${...}`` too."""
+    if isinstance(schema, list):
+        return [_linked(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if FAMILY_KEY in schema:
+        rest = {key: value for key, value in schema.items() if key not in (FAMILY_KEY, "default")}
+        return {**rest, "$ref": _DEFINITIONS + schema[FAMILY_KEY]}
+    linked = {key: value if key == "default" else _linked(value) for key, value in schema.items()}
+    properties = linked.get("properties")
+    if isinstance(properties, dict):
+        linked["properties"] = {name: _or_reference(inner) for name, inner in properties.items()}
+    return linked
+
+
+def _or_reference(schema: Schema) -> Schema:
+    outer: Schema = {key: schema[key] for key in ("description", "default") if key in schema}
+    inner = {key: value for key, value in schema.items() if key not in ("description", "default", "title")}
+    return {**outer, "anyOf": [inner, {"$ref": _DEFINITIONS + "reference"}]}

@@ -1,0 +1,44 @@
+"""From a composed tree to a blueprint that is valid in form and in meaning, or to problems with their lines."""
+
+from __future__ import annotations
+
+from composer import kinds
+from composer.blueprint.compose import Composed
+from composer.blueprint.nodes import Node, plain, read_path, show_path
+from composer.blueprint.owners import file_steps
+from composer.blueprint.positions import Path
+from composer.blueprint.report import Problem, problem
+from composer.blueprint.schema import Blueprint
+from composer.blueprint.validate import validate
+from composer.blueprint.verify import verify
+
+
+def judge(composed: Composed) -> tuple[Blueprint | None, list[Problem]]:
+    """The blueprint of a tree, and every problem. It is None unless its form is valid; then its meaning is judged."""
+    kinds.register()
+    problems = [*composed.problems, *_require(composed.root)]
+    blueprint, invalid = validate(composed.root, composed.quiet)
+    problems += invalid
+    if blueprint is not None and not problems:
+        problems += [located(composed.root, path, message) for path, message in verify(blueprint)]
+    return blueprint, problems
+
+
+def located(root: Node, path: str | Path, message: str) -> Problem:
+    """A problem of meaning at the line that its path leads to, or at the nearest table that the file writes."""
+    steps = path if isinstance(path, tuple) else read_path(path) or ()
+    message, mark, meant = message.partition("; did you mean ")
+    reached, node, rest = file_steps(root, steps)
+    return problem(node.at, show_path((*reached, *rest)), message, f"{mark}{meant}".removeprefix("; "))
+
+
+def _require(root: Node) -> list[Problem]:
+    node = root.value.get("requires")
+    names = plain(node) if node else []
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        return []
+    try:
+        kinds.require(names)
+    except kinds.MissingPluginError as error:
+        return [problem(node.at, "requires", str(error))] if node else []
+    return []

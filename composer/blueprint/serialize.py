@@ -1,0 +1,84 @@
+"""A blueprint as a table, as TOML, as flat parameters, as a hash; and two blueprints compared key by key."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from composer.blueprint.nodes import show_path
+from composer.blueprint.positions import Path
+from composer.blueprint.schema import Blueprint
+
+Scalar = bool | int | float | str
+
+NOT_IN_DIGEST = ("name", "description", "tracking", "compute")
+"""What an experiment is called, who watches and what computes: two blueprints that differ in these alone are one."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One key on which two blueprints differ; None on the side that does not have it."""
+
+    key: str
+    left: Scalar | None
+    right: Scalar | None
+
+
+def resolved(blueprint: Blueprint) -> dict[str, Any]:
+    """The blueprint as a plain table of TOML types, every default written out; absent options are left out."""
+    table = _plain(blueprint.model_dump())
+    assert isinstance(table, dict)
+    return table
+
+
+def dump(blueprint: Blueprint) -> str:
+    """The resolved blueprint as TOML; loading it gives an equal blueprint."""
+    import tomli_w
+
+    return tomli_w.dumps(resolved(blueprint))
+
+
+def digest(blueprint: Blueprint) -> str:
+    """SHA-256, in hexadecimal, of the resolved blueprint as canonical JSON, without the keys of ``NOT_IN_DIGEST``."""
+    table = {key: value for key, value in resolved(blueprint).items() if key not in NOT_IN_DIGEST}
+    text = json.dumps(table, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def flatten(blueprint: Blueprint) -> dict[str, Scalar]:
+    """Every scalar of the resolved blueprint by its path: ``networks.critic.trunk.layers[0].width``."""
+    return dict(_leaves(resolved(blueprint), ()))
+
+
+def diff(left: Blueprint, right: Blueprint) -> list[Difference]:
+    """The keys on which two blueprints differ, in the order of the left one, then those that only the right one has."""
+    ours, theirs = flatten(left), flatten(right)
+    return [
+        Difference(key, ours.get(key), theirs.get(key))
+        for key in [*ours, *(key for key in theirs if key not in ours)]
+        if key not in ours or key not in theirs or (type(ours[key]), ours[key]) != (type(theirs[key]), theirs[key])
+    ]
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _leaves(value: object, path: Path) -> Iterator[tuple[str, Scalar]]:
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _leaves(item, (*path, key))
+    elif isinstance(value, list):
+        if not value:
+            yield show_path(path), "[]"
+        for index, item in enumerate(value):
+            yield from _leaves(item, (*path, index))
+    elif isinstance(value, Scalar):
+        yield show_path(path), value

@@ -1,0 +1,93 @@
+"""What a valid blueprint means: whether its pieces fit each other, its shapes meet and its memory exists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from composer.blueprint.memory import available_bytes, forecast, outlines
+from composer.blueprint.nodes import read_path
+from composer.blueprint.positions import Path
+from composer.blueprint.schema import Blueprint
+from composer.shapes import Outline, ShapeError
+from composer.spec import near, suggestion
+
+Finding = tuple[str | Path, str]
+"""A path, of keys or as text, and what is wrong there."""
+
+
+def verify(blueprint: Blueprint) -> list[Finding]:
+    """Every problem of meaning. Shapes are judged where the roles are right, memory where the shapes are."""
+    for judges in ((_names, _sizes, _algorithm), (_shapes,), (_optimizers, _memory)):
+        findings = _first_of_each_path(finding for judge in judges for finding in judge(blueprint))
+        if findings:
+            return findings
+    return []
+
+
+def _first_of_each_path(findings: Iterable[Finding]) -> list[Finding]:
+    first: dict[Path, Finding] = {}
+    for path, message in findings:
+        steps = path if isinstance(path, tuple) else read_path(path) or ()
+        first.setdefault(steps, (steps, message))
+    return list(first.values())
+
+
+def _names(blueprint: Blueprint) -> Iterator[Finding]:
+    needed = blueprint.algorithm.network_inputs(blueprint.environment.describe())
+    for name, average in blueprint.averages.items():
+        if name in blueprint.networks:
+            yield ("averages", name), f"{name!r} is the name of a network"
+        # A network that the algorithm needs and does not find is told by the algorithm.
+        if average.of not in blueprint.networks and average.of not in needed:
+            meant = suggestion(average.of, blueprint.networks)
+            yield ("averages", name, "of"), f"no network named {average.of!r}{meant}"
+    roles = blueprint.algorithm.trained_roles()
+    misspelt = {role: near(role, roles) for role in blueprint.optimizers if role not in roles}
+    for role, meant_role in misspelt.items():
+        hint = suggestion(role, [meant_role] if meant_role else roles)
+        yield ("optimizers", role), f"{blueprint.algorithm.kind} trains nothing named {role!r}{hint}"
+    for role in roles:
+        if role not in blueprint.optimizers and role not in misspelt.values():
+            yield ("optimizers", role), f"missing: {blueprint.algorithm.kind} trains {role!r}, which needs an optimizer"
+
+
+def _algorithm(blueprint: Blueprint) -> Iterator[Finding]:
+    yield from blueprint.algorithm.problems(blueprint)
+
+
+def _sizes(blueprint: Blueprint) -> Iterator[Finding]:
+    batch, capacity = blueprint.algorithm.batch_size, blueprint.replay.capacity
+    if batch > capacity:
+        yield ("algorithm", "batch_size"), f"batch {batch:,} > capacity {capacity:,} (replay.capacity)"
+    environment = blueprint.environment
+    step = environment.action_repeat * environment.copies
+    length = blueprint.training.env_steps
+    if length < step:
+        message = f"{length:,} is less than one interaction: {step:,} environment steps (repeat x copies)"
+        yield ("training", "env_steps"), message
+    total = environment.copies * len(blueprint.seeds)
+    if environment.workers > total:
+        yield ("environment", "workers"), f"{environment.workers} workers for {total} environments (copies x seeds)"
+
+
+def _shapes(blueprint: Blueprint) -> Iterator[Finding]:
+    for role, outline in outlines(blueprint).items():
+        if isinstance(outline, ShapeError):
+            yield ("networks", role, *outline.steps), outline.message
+
+
+def _optimizers(blueprint: Blueprint) -> Iterator[Finding]:
+    trained: dict[str, Outline] = dict(blueprint.algorithm.learned_scalars())
+    trained |= {role: found for role, found in outlines(blueprint).items() if isinstance(found, Outline)}
+    for role, optimizer in blueprint.optimizers.items():
+        paths = [path for path, _ in trained[role].named_parameters()]
+        for key, message in optimizer.problems(paths):
+            yield ("optimizers", role, key), message
+
+
+def _memory(blueprint: Blueprint) -> Iterator[Finding]:
+    needs, available = forecast(blueprint), available_bytes()
+    if needs.total > available:
+        sizes = needs.parts()
+        largest = max(sizes, key=lambda path: sizes[path])
+        yield largest, f"needs {needs.total:.1e} bytes; available {available:.1e}; nothing allocated"

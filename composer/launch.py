@@ -1,0 +1,157 @@
+"""What ``composer train``, ``resume``, ``evaluate``, ``digest`` and ``sync`` do, as functions that return plain tables.
+
+Each way in which a run can end has an exit code (``EXIT_CODES``); the command line prints, here it is decided.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from composer import assemble, runs
+from composer.checkpoint import CheckpointDamaged, Checkpoints
+from composer.checkpoint import digest as state_digest
+from composer.environments.base import EnvironmentFailure, InvalidAction
+from composer.evaluation import Evaluator
+from composer.interrupts import Interrupted
+from composer.learner import Diverged
+from composer.state import Parts
+from composer.tracking.console import Console
+from composer.tracking.uploader import UploadReport
+from composer.tracking.uploader import sync as send_pending
+from composer.train import Outcome, train
+
+EXIT_CODES: dict[type[BaseException], int] = {
+    assemble.NotTheSame: 2,
+    runs.RunUnusable: 3,
+    CheckpointDamaged: 4,
+    Diverged: 5,
+    InvalidAction: 5,
+    EnvironmentFailure: 6,
+    MemoryError: 7,
+    OSError: 7,
+}
+"""Exit code of every expected end but success (0), a bad blueprint (2) and a signal (128 + its number)."""
+
+UPLOAD_SECONDS = 60.0
+FRESH_EPISODES = 2**62
+"""Number of an evaluation that no training run reaches: its episodes are none that were seen before."""
+FRAMES_PER_SECOND = 30
+
+
+class Stopped(RuntimeError):
+    """A run ended before its end; ``table`` is what ``--json`` prints, ``exit_code`` what the shell sees."""
+
+    def __init__(self, message: str, exit_code: int, table: dict[str, Any]) -> None:
+        """``message`` says what happened and which command goes on."""
+        super().__init__(message)
+        self.exit_code, self.table = exit_code, table
+
+
+def start(loaded_blueprint: Any, directory: Path, variant: str | None, quiet: bool) -> dict[str, Any]:
+    """Train a blueprint in a new run directory under ``directory``; returns the result table, raises Stopped."""
+    run, parts = assemble.start(loaded_blueprint, directory, variant)
+    return _drive(run, parts, [], quiet)
+
+
+def resume(path: Path, inexact: bool, quiet: bool) -> dict[str, Any]:
+    """Go on from the newest good checkpoint of a run; returns the result table, raises Stopped."""
+    run, parts, notes = assemble.resume(path, inexact)
+    return _drive(run, parts, notes, quiet)
+
+
+def evaluate(path: Path, episodes: int, video: Path | None) -> dict[str, Any]:
+    """Play ``episodes`` fresh episodes a seed with the newest good checkpoint; ``video`` gets the first one as a film."""
+    from composer.film import Film
+
+    blueprint, learner, snapshot = assemble.agent(path)
+    evaluator = Evaluator(blueprint.environment, blueprint.seeds, episodes)
+    try:
+        if video is None:
+            returns = evaluator.returns(learner, FRESH_EPISODES)
+        else:
+            with Film(video, FRAMES_PER_SECOND) as film:
+                returns = evaluator.returns(learner, FRESH_EPISODES, film.take)
+    finally:
+        evaluator.close()
+    return {
+        "run": str(path),
+        "env_steps": snapshot.values["interactions"] * blueprint.environment.action_repeat * blueprint.environment.copies,
+        "return": float(returns.mean()),
+        "returns": dict(zip(map(str, blueprint.seeds), returns.mean(1).tolist(), strict=True)),
+        "episodes": returns.tolist(),
+        "video": None if video is None else str(video),
+    }
+
+
+def digest(path: Path) -> dict[str, Any]:
+    """The hash of the whole state in the newest good checkpoint of a run."""
+    runs.read_facts(path)
+    checkpoints = Checkpoints(path)
+    snapshot = checkpoints.load()
+    assert snapshot.path is not None
+    return {"checkpoint": str(snapshot.path), "digest": state_digest(checkpoints, snapshot)}
+
+
+def sync(path: Path) -> UploadReport:
+    """Send what a run's journal holds and its tracking store has not got."""
+    runs.read_facts(path)
+    return send_pending(path)
+
+
+def _drive(run: runs.Run, parts: Parts, notes: Sequence[str], quiet: bool) -> dict[str, Any]:
+    total = run.blueprint.training.env_steps
+    status = "FAILED"
+    try:
+        with Console(total, not quiet, start_env_step=parts.clock.env_steps) as console:
+            for line in (f"run {run.path}", f"the update is {_how(run)}", *notes):
+                console.note(line)
+            assemble.start_uploading(parts, run)
+            outcome = train(parts, console)
+            status = "FINISHED"
+    except Interrupted as interrupted:
+        status = "KILLED"
+        message = f"interrupted ({interrupted}) and saved at environment step {parts.clock.env_steps:,}"
+        raise Stopped(_go_on(message, run), interrupted.exit_code, _table(run, "interrupted")) from None
+    except tuple(EXIT_CODES) as error:
+        raise Stopped(_go_on(str(error), run), exit_code(error), _table(run, "failed")) from error
+    finally:
+        parts.close()
+        report = parts.uploader.finish(status, UPLOAD_SECONDS)  # type: ignore[arg-type]
+        run.close()
+    return _table(run, "finished", outcome, report) | {"notes": [report.message]}
+
+
+def exit_code(error: BaseException) -> int:
+    """The documented code of an expected error."""
+    return next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind))
+
+
+def _how(run: runs.Run) -> str:
+    return f"{'compiled' if run.facts['compiled'] else 'eager'}: {run.facts['compile_reason']}"
+
+
+def _go_on(message: str, run: runs.Run) -> str:
+    return f"{message}\ngo on with: composer resume {run.path}"
+
+
+def _table(run: runs.Run, status: str, outcome: Outcome | None = None, report: UploadReport | None = None) -> dict[str, Any]:
+    table: dict[str, Any] = {
+        "run": str(run.path),
+        "run_id": run.facts["run_id"],
+        "mlflow_run_id": None if report is None else report.mlflow_run_id,
+        "status": status,
+    }
+    if outcome is None:
+        return table
+    means = [statistics.fmean(row) for row in outcome.returns]
+    return table | {
+        "env_steps": outcome.env_steps,
+        "updates": outcome.updates,
+        "final_return": statistics.fmean(means),
+        "returns": dict(zip(map(str, run.blueprint.seeds), means, strict=True)),
+        "seconds": round(outcome.seconds, 3),
+        "updates_per_second": round(outcome.updates_per_second, 2),
+    }

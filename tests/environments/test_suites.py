@@ -1,0 +1,40 @@
+"""Tables of tasks: the generated one equals the installed simulator, the named sets are those of the papers."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+
+import pytest
+
+from composer.environments.dm_control import load_suite
+from composer.environments.suites import suite, suite_names, task_table
+from composer.resources import registry_root
+
+TOOL = Path(__file__).resolve().parents[2] / "tools" / "dm_control_table.py"
+
+
+def test_table_names_every_task_of_the_installed_suite() -> None:
+    assert sorted(task_table("dm_control")) == sorted("-".join(pair) for pair in load_suite().ALL_TASKS)
+
+
+def test_table_is_what_the_tool_measures_on_the_installed_suite() -> None:
+    committed = (registry_root() / "suites" / "tasks_dm_control.toml").read_text(encoding="utf-8")
+    assert runpy.run_path(str(TOOL))["table"]() == committed
+
+
+def test_sets_are_those_of_the_papers() -> None:
+    assert suite_names() == ("dmc_em", "dmc_hard", "dmc_v2_easy")
+    medium, hard, easy = map(suite, suite_names())
+    assert (len(medium.tasks), len(hard.tasks), len(easy.tasks)) == (20, 7, 21)
+    assert set(easy.tasks) - set(medium.tasks) == {"ball_in_cup-catch"}
+    assert {task.split("-")[0] for task in hard.tasks} == {"dog", "humanoid"}
+    assert (medium.env_steps, hard.env_steps, easy.env_steps) == (500_000, 1_000_000, 1_000_000)
+    for one in (medium, hard, easy):
+        assert len(set(one.tasks)) == len(one.tasks) and set(one.tasks) <= set(task_table(one.environment))
+        assert "arXiv:" in one.source and one.name in suite_names()
+
+
+def test_unknown_set_names_the_near_one() -> None:
+    with pytest.raises(KeyError, match="no suite named 'dmc_hrad'; did you mean 'dmc_hard'"):
+        suite("dmc_hrad")

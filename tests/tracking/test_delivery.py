@@ -1,0 +1,246 @@
+"""Delivery: whatever fails or is killed between any two steps, the store ends with every row, once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tracking_run import STEPS, append, expected, rows, timing
+
+from composer.tracking import delivery as module
+from composer.tracking.base import Destination
+from composer.tracking.delivery import Delivery
+from composer.tracking.points import Point
+from composer.tracking.records import JOURNAL, TIMING, Record, Tracking, Upload, Where, pending
+
+HERE = Destination("sqlite:////here.db", "embedded")
+THERE = Destination("http://there", "environment")
+
+
+class Killed(Exception):
+    """Stands for a kill, or a connection lost, at one call."""
+
+
+class World:
+    """Stores by URI, in memory, and a count of calls at one of which everything stops."""
+
+    def __init__(self) -> None:
+        self.runs: dict[str, dict[str, dict[str, Any]]] = {}
+        self.calls = 0
+        self.stop_at: tuple[int, str] | None = None
+
+    def call(self, effects: Sequence[Callable[[], object]]) -> None:
+        """Apply the effects of one call: none, half or all of them where it is the one that fails."""
+        self.calls += 1
+        stops = self.stop_at is not None and self.calls == self.stop_at[0]
+        share = {"before": 0, "half": len(effects) // 2, "after": len(effects)}[self.stop_at[1]] if stops else len(effects)
+        for effect in effects[:share]:
+            effect()
+        if stops:
+            raise Killed
+
+
+class FakeStore:
+    """What ``Store`` does, on a ``World``; every metric given is kept, so that a second one shows."""
+
+    world: World
+
+    def __init__(self, destination: Destination) -> None:
+        self.runs = self.world.runs.setdefault(destination.uri, {})
+
+    def experiment(self, name: str) -> str:
+        return "1"
+
+    def find_run(self, experiment_id: str, tags: Mapping[str, str]) -> str | None:
+        return next((run_id for run_id, run in self.runs.items() if tags.items() <= run["tags"].items()), None)
+
+    def create_run(self, experiment_id: str, name: str, tags: Mapping[str, str], start_time: int) -> str:
+        run_id = f"id{len(self.runs)}"
+        run = {"name": name, "tags": dict(tags), "status": "RUNNING", "metrics": [], "parameters": {}, "files": []}
+        self.world.call([lambda: self.runs.update({run_id: run})])
+        return run_id
+
+    def exists(self, run_id: str) -> bool:
+        return run_id in self.runs
+
+    def log_parameters(self, run_id: str, parameters: Mapping[str, str]) -> None:
+        self.world.call([lambda: self.runs[run_id]["parameters"].update(parameters)])
+
+    def log_file(self, run_id: str, path: Path) -> None:
+        self.world.call([lambda: self.runs[run_id]["files"].append(path.name)])
+
+    def log_points(self, run_id: str, points: Sequence[tuple[Point, int]]) -> None:
+        self.world.call([lambda point=point: self.runs[run_id]["metrics"].append(point) for point in points])  # type: ignore[misc]
+
+    def steps(self, run_id: str, name: str) -> set[int]:
+        return {point.step for point, _ in self.runs[run_id]["metrics"] if point.name == name}
+
+    def set_status(self, run_id: str, status: str, end_time: int | None = None) -> None:
+        self.world.call([lambda: self.runs[run_id].update(status=status, end=end_time)])
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """A world in which also every write of a record may be the last thing that happens."""
+    world = FakeStore.world = World()
+    save = Record.save
+    monkeypatch.setattr(module, "Store", FakeStore)
+    monkeypatch.setattr(module, "POINTS_A_BATCH", 20)
+    monkeypatch.setattr(Record, "save", lambda record, run_dir: world.call([lambda: save(record, run_dir)]))
+    yield world
+
+
+def connect(run_dir: Path, destination: Destination = HERE) -> Delivery:
+    tracking = Tracking.load(run_dir)
+    assert tracking is not None
+    return Delivery(run_dir, tracking, destination)
+
+
+def deliver(run_dir: Path, destination: Destination = HERE) -> None:
+    found = connect(run_dir, destination)
+    while found.step():
+        pass
+    found.end("FINISHED", 5)
+
+
+def stored(world: World, destination: Destination = HERE) -> dict[tuple[str, str, int], float]:
+    """All metrics of a store by (run, metric, step); fails where one is there twice."""
+    found = [
+        ((run["tags"]["composer.role"], point.name, point.step), point.value)
+        for run in world.runs[destination.uri].values()
+        for point, _ in run["metrics"]
+    ]
+    assert max(Counter(key for key, _ in found).values()) == 1
+    return dict(found)
+
+
+def write_all(run_dir: Path) -> None:
+    append(run_dir / JOURNAL, rows())
+    append(run_dir / TIMING, timing(), clock=lambda: 7.0)
+
+
+def test_every_row_reaches_the_store_with_its_runs_tags_and_files(run_dir: Path, world: World) -> None:
+    write_all(run_dir)
+    deliver(run_dir)
+    assert stored(world) == pytest.approx(expected(), rel=1e-12)
+    parent, *children = world.runs[HERE.uri].values()
+    assert [run["name"] for run in (parent, *children)] == ["sac · reset", "sac · reset · seed 3", "sac · reset · seed 5"]
+    assert parent["tags"] == {"algorithm": "sac", "composer.hash": "abc", "composer.run_id": "r-1", "composer.role": "parent"}
+    assert [run["tags"]["mlflow.parentRunId"] for run in children] == ["id0", "id0"]
+    assert [run["tags"]["seed"] for run in children] == ["3", "5"]
+    assert parent["files"] == ["run.json", "blueprint.toml", "parameters.json", "events.jsonl"]
+    assert {run["status"] for run in (parent, *children)} == {"FINISHED"}
+    assert {time for run in (parent, *children) for _, time in run["metrics"]} == {7000}
+    where = Where.load(run_dir)
+    assert where is not None and (where.run_id, where.children) == ("id0", {"3": "id1", "5": "id2"})
+    assert pending(run_dir) == 0
+
+
+@pytest.mark.parametrize("moment", ["before", "half", "after"])
+def test_stopped_at_any_call_the_next_one_completes_the_same_store(run_dir: Path, world: World, moment: str) -> None:
+    write_all(run_dir)
+    deliver(run_dir)
+    calls, clean = world.calls, stored(world)
+    assert calls > 40
+    for number in range(1, calls + 1):
+        world.runs.clear()
+        for record in (Upload, Where):
+            (run_dir / record.file).unlink(missing_ok=True)
+        world.calls, world.stop_at = 0, (number, moment)
+        with pytest.raises(Killed):
+            deliver(run_dir)
+        deliver(run_dir)
+        assert stored(world) == clean, f"stopped at call {number}"
+        assert len(world.runs[HERE.uri]) == 3, f"stopped at call {number}"
+
+
+@pytest.mark.parametrize("kept", [0, 3, STEPS - 1])
+@pytest.mark.parametrize("acknowledged", [True, False])
+def test_a_journal_cut_back_grows_again_without_a_second_copy(
+    run_dir: Path, world: World, kept: int, acknowledged: bool
+) -> None:
+    write_all(run_dir)
+    if acknowledged:
+        deliver(run_dir)
+    else:
+        world.stop_at = (12, "after")  # rows have arrived of which upload.json does not know
+        with pytest.raises(Killed):
+            deliver(run_dir)
+    cut = {}
+    for name, before in ((JOURNAL, rows(0, kept)), (TIMING, timing(0, kept))):
+        append(run_dir / f"{name}.prefix", before, clock=(lambda: 7.0) if name == TIMING else None)
+        cut[name] = (run_dir / f"{name}.prefix").stat().st_size
+    append(run_dir / JOURNAL, rows(kept, STEPS - 1), resume_at=cut[JOURNAL])
+    append(run_dir / TIMING, timing(kept, STEPS - 1), resume_at=cut[TIMING], clock=lambda: 9.0)
+    found = connect(run_dir)
+    while found.step():
+        pass
+    append(run_dir / JOURNAL, rows(STEPS - 1), resume_at=(run_dir / JOURNAL).stat().st_size)
+    append(run_dir / TIMING, timing(STEPS - 1), resume_at=(run_dir / TIMING).stat().st_size, clock=lambda: 9.0)
+    while found.step():
+        pass
+    assert stored(world) == pytest.approx(expected(), rel=1e-12)
+
+
+def test_a_follower_survives_that_its_journal_is_cut_back(run_dir: Path, world: World) -> None:
+    append(run_dir / JOURNAL, rows(0, 5))
+    append(run_dir / TIMING, timing())
+    found = connect(run_dir)
+    while found.step():
+        pass
+    append(run_dir / "prefix", rows(0, 2))
+    append(run_dir / JOURNAL, rows(2, 3), resume_at=(run_dir / "prefix").stat().st_size)
+    assert not found.step()
+    append(run_dir / JOURNAL, rows(3), resume_at=(run_dir / JOURNAL).stat().st_size)
+    while found.step():
+        pass
+    assert stored(world) == pytest.approx(expected(), rel=1e-12)
+
+
+def test_another_store_gets_the_whole_run_and_the_first_one_nothing_twice(run_dir: Path, world: World) -> None:
+    write_all(run_dir)
+    for destination in (HERE, THERE, HERE, THERE):
+        deliver(run_dir, destination)
+    assert stored(world, HERE) == stored(world, THERE) == pytest.approx(expected(), rel=1e-12)
+
+
+@pytest.mark.parametrize("lost", [["upload.json"], ["mlflow.json"], ["upload.json", "mlflow.json"]])
+def test_lost_records_are_made_again_from_the_store(run_dir: Path, world: World, lost: list[str]) -> None:
+    write_all(run_dir)
+    deliver(run_dir)
+    for name in lost:
+        (run_dir / name).write_text("{ torn")
+    deliver(run_dir)
+    assert stored(world) == pytest.approx(expected(), rel=1e-12)
+    assert len(world.runs[HERE.uri]) == 3
+
+
+def test_a_run_deleted_in_the_store_is_written_again(run_dir: Path, world: World) -> None:
+    write_all(run_dir)
+    deliver(run_dir)
+    world.runs[HERE.uri].clear()
+    deliver(run_dir)
+    assert stored(world) == pytest.approx(expected(), rel=1e-12)
+
+
+def test_a_resumed_run_is_running_again(run_dir: Path, world: World) -> None:
+    write_all(run_dir)
+    deliver(run_dir)
+    connect(run_dir)
+    assert {run["status"] for run in world.runs[HERE.uri].values()} == {"RUNNING"}
+
+
+def test_a_damaged_row_stops_the_upload_there_and_is_reported(run_dir: Path, world: World) -> None:
+    write_all(run_dir)
+    path = run_dir / JOURNAL
+    damaged = path.read_bytes().replace(b'"env_step":300,"seed":5', b'"env_step":301,"seed":5')
+    path.write_bytes(damaged)
+    deliver(run_dir)
+    upload = Upload.load(run_dir)
+    assert upload is not None and upload.error is not None
+    assert upload.error.startswith("journal.jsonl: byte ") and upload.error.endswith("checksum does not fit")
+    assert ("3", "return", 300) in stored(world) and ("5", "return", 300) not in stored(world)
+    assert pending(run_dir) == len(rows()) - upload.acknowledged[JOURNAL] > 0

@@ -1,0 +1,110 @@
+"""Rows to points: which value goes to which chart, and that it happens once."""
+
+import math
+import statistics
+
+import pytest
+from scipy import stats
+
+from composer.tracking.points import NAME_LIMIT, Point, Points, clean, flatten, interval
+
+
+def row(step: int, seed: int | None, **values: float) -> dict[str, object]:
+    return {"seq": 1, "type": "metrics", "env_step": step, "seed": seed, "metrics": values}
+
+
+def points(seeds: list[int], *rows: dict[str, object]) -> list[Point]:
+    converter = Points(seeds)
+    return [point for one in rows for point in converter.of(one)]
+
+
+def test_the_parent_has_the_mean_and_its_interval_once_all_seeds_have_reported() -> None:
+    found = points([3, 5, 7], row(10, 3, loss=1.0), row(10, 5, loss=2.0), row(10, 7, loss=6.0))
+    assert found[:3] == [Point("3", "loss", 10, 1.0), Point("5", "loss", 10, 2.0), Point("7", "loss", 10, 6.0)]
+    assert found[3] == Point("parent", "loss", 10, 3.0)
+    expected = stats.t.interval(0.95, 2, loc=3.0, scale=stats.sem([1.0, 2.0, 6.0]))
+    assert [point.name for point in found[4:]] == ["loss/ci_low", "loss/ci_high"]
+    assert [point.value for point in found[4:]] == pytest.approx(expected, rel=1e-12)
+
+
+def test_one_seed_has_a_mean_and_no_interval() -> None:
+    assert points([3], row(1, 3, loss=2.0)) == [Point("3", "loss", 1, 2.0), Point("parent", "loss", 1, 2.0)]
+
+
+def test_seeds_are_never_averaged_across_steps_or_in_part() -> None:
+    found = points([0, 1], row(1, 0, loss=1.0), row(2, 1, loss=1.0), row(3, 0, loss=1.0, other=2.0), row(3, 1, other=4.0))
+    assert {(point.name, point.step) for point in found if point.run == "parent"} == {
+        ("other", 3), ("other/ci_low", 3), ("other/ci_high", 3)
+    }  # fmt: skip
+
+
+def test_non_finite_values_are_counted_and_spoil_the_mean_visibly() -> None:
+    found = points(
+        [0, 1], row(1, 0, loss=math.nan), row(1, 1, loss=1.0), row(2, 0, loss=-math.inf), row(2, 1, loss=1.0)
+    )
+    assert found == [
+        Point("0", "loss/nonfinite", 1, 1.0),
+        Point("1", "loss", 1, 1.0),
+        Point("parent", "loss/nonfinite", 1, 1.0),
+        Point("0", "loss/nonfinite", 2, 2.0),
+        Point("1", "loss", 2, 1.0),
+        Point("parent", "loss/nonfinite", 2, 2.0),
+    ]
+
+
+def test_a_value_given_twice_for_one_step_stands_as_first_given() -> None:
+    event = {"seq": 2, "type": "event", "env_step": 1, "name": "reset", "data": {}}
+    found = points([0], row(1, 0, loss=1.0), row(1, 0, loss=9.0), event, event, row(1, None, loss=9.0))
+    assert found == [
+        Point("0", "loss", 1, 1.0), Point("parent", "loss", 1, 1.0), Point("parent", "events/reset", 1, 1.0)
+    ]  # fmt: skip
+
+
+def test_rows_of_no_seed_belong_to_the_parent() -> None:
+    assert points([0, 1], row(1, None, speed=5.0)) == [Point("parent", "speed", 1, 5.0)]
+
+
+@pytest.mark.parametrize("values", [[1.0, 2.0], [3.0, -1.0, 0.5, 1e6], [5.0] * 7])
+def test_the_interval_is_student_s(values: list[float]) -> None:
+    center, error = sum(values) / len(values), statistics.stdev(values) / math.sqrt(len(values))
+    half = stats.t.ppf(0.975, len(values) - 1) * error
+    assert interval(values) == pytest.approx((center - half, center + half), rel=1e-12)
+
+
+def test_a_diverging_run_overflows_nothing() -> None:
+    low, high = interval([1e300, 1.1e300, 0.9e300])
+    assert low < 1e300 < high < 1.3e300
+    found = points([0, 1], row(1, 0, loss=1.7e308), row(1, 1, loss=-1.7e308))
+    assert found[2:] == [
+        Point("parent", "loss", 1, 0.0),
+        Point("parent", "loss/ci_low/nonfinite", 1, 1.0),
+        Point("parent", "loss/ci_high/nonfinite", 1, 1.0),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("critic/q1: mean", "critic/q1: mean"),
+        ("a[0]", "a_0_"),
+        ("Verlust/Größe", "Verlust/Gr__e"),
+        ("../../etc", "etc"),
+        ("a//b/", "a/b"),
+        ("", "_"),
+        ("x" * 400, "x" * NAME_LIMIT),
+    ],
+)
+def test_names_are_those_that_mlflow_takes(name: str, expected: str) -> None:
+    from mlflow.utils.validation import _validate_metric_name
+
+    assert clean(name) == expected
+    _validate_metric_name(clean(name))
+
+
+def test_parameters_are_flattened_to_dotted_names() -> None:
+    table = {"a": {"b": 1, "c": []}, "layers": [{"kind": "linear"}, {"kind": "norm", "sizes": [1, 2]}], "d": {}, "e": None}
+    assert flatten(table) == {
+        "a.b": "1", "a.c": "[]", "layers.0.kind": "linear", "layers.1.kind": "norm", "layers.1.sizes": "[1, 2]", "d": "{}",
+        "e": "None",
+    }  # fmt: skip
+    assert flatten({}) == {}

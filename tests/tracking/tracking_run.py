@@ -1,0 +1,59 @@
+"""The rows of a small run, and what an MLflow store must hold of them in the end."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from composer.tracking.journal import Journal, Row
+
+SEEDS = [3, 5]
+STEPS = 8
+
+
+def rows(first: int = 0, last: int = STEPS) -> list[Row]:
+    """The journal of a small run: two seeds, three metrics, an infinity and an event."""
+    found: list[Row] = []
+    for step in range(first, last):
+        for seed in SEEDS:
+            values = {"critic/loss": seed / (step + 1), "actor/loss": float("inf") if step == 2 else -0.5, "return": 1.0 * step}
+            found.append({"type": "metrics", "env_step": 100 * step, "seed": seed, "metrics": values})
+        if step == 4:
+            found.append({"type": "event", "env_step": 100 * step, "name": "reset", "data": {"norm": float("nan")}})
+    return found
+
+
+def timing(first: int = 0, last: int = STEPS, speed: float = 50.0) -> list[Row]:
+    """The timing journal of the same run."""
+    return [
+        {"type": "timing", "env_step": 100 * step, "seed": None, "metrics": {"updates_per_second": speed + step}}
+        for step in range(first, last)
+    ]
+
+
+def expected(last: int = STEPS) -> dict[tuple[str, str, int], float]:
+    """(run, metric, step): value of all that the store must hold in the end, worked out by hand."""
+    points: dict[tuple[str, str, int], float] = {}
+    half_width = 12.706204736174698 / 2  # Student's t for one degree of freedom, times the deviation, by sqrt 2
+    for index in range(last):
+        step = 100 * index
+        low, high = SEEDS[0] / (index + 1), SEEDS[1] / (index + 1)
+        points |= {("3", "critic/loss", step): low, ("5", "critic/loss", step): high}
+        points["parent", "critic/loss", step] = (low + high) / 2
+        points["parent", "critic/loss/ci_low", step] = (low + high) / 2 - half_width * (high - low)
+        points["parent", "critic/loss/ci_high", step] = (low + high) / 2 + half_width * (high - low)
+        for run in ("3", "5", "parent"):
+            points[run, "actor/loss/nonfinite" if index == 2 else "actor/loss", step] = 1.0 if index == 2 else -0.5
+            points[run, "return", step] = float(index)
+        for bound in ("ci_low", "ci_high"):
+            points["parent", f"return/{bound}", step] = float(index)
+            if index != 2:
+                points["parent", f"actor/loss/{bound}", step] = -0.5
+        points["parent", "updates_per_second", step] = 50.0 + index
+    return points | {("parent", "events/reset", 400): 1.0}
+
+
+def append(path: Path, these: list[Row], *, resume_at: int | None = None, clock: Callable[[], float] | None = None) -> None:
+    """Write rows to a journal, new or cut back to ``resume_at`` bytes."""
+    journal = Journal(path, clock) if resume_at is None else Journal.resume(path, resume_at, clock)
+    with journal:
+        for row in these:
+            journal.append(row)
