@@ -189,5 +189,7 @@ def _compare(run: runs.Run, device: str, inexact: bool) -> list[str]:
     now = provenance.fingerprint(device)
     changed = [f"{name}: {then.get(name)} then, {now.get(name)} now" for name in now if then.get(name) != now.get(name)]
     if changed and not inexact:
-        raise NotTheSame(f"this run cannot be resumed exactly ({'; '.join(changed)}); --inexact continues it all the same")
+        raise NotTheSame(
+            f"this run cannot be resumed exactly ({'; '.join(changed)}); --inexact continues it all the same"
+        )
     return [f"resumed inexactly: {line}" for line in changed]

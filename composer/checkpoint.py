@@ -3,8 +3,8 @@
     RUN/checkpoints/step-000000050000/   state.safetensors, state.json, manifest.json (sizes and SHA-256, written last)
     RUN/replay/rows-000000000000-000000012500.safetensors
 
-A checkpoint is complete or absent: a kill at any instant leaves at most a ``.tmp-`` folder or an unreferenced segment, which the next
-save sweeps. No pickle anywhere. Tests: tests/faults/test_checkpoint.py.
+A checkpoint is complete or absent: a kill at any instant leaves at most a ``.tmp-`` folder or an unreferenced segment,
+which the next save sweeps. No pickle anywhere. Tests: tests/faults/test_checkpoint.py.
 """
 
 from __future__ import annotations
@@ -80,13 +80,16 @@ class Checkpoints:
         return segment
 
     def save(self, step: int, snapshot: Snapshot) -> Path:
-        """Stage, hash, fsync, rename, read back, then prune; the newest good checkpoint is never touched before that."""
+        """Stage, hash, fsync, rename, read back, then prune: the newest good checkpoint is not touched before."""
         self._root.mkdir(exist_ok=True)
         self._sweep()
         final = self._root / f"step-{step:012d}"
         staged = self._root / f".tmp-{final.name}"
         staged.mkdir()
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in snapshot.tensors.items()}, staged / "state.safetensors")
+        save_file(
+            {name: tensor.detach().cpu().contiguous() for name, tensor in snapshot.tensors.items()},
+            staged / "state.safetensors",
+        )
         (staged / "state.json").write_text(json.dumps(snapshot.values, sort_keys=True))
         files = {f"checkpoints/{final.name}/{name}": staged / name for name in ("state.safetensors", "state.json")}
         previous = self._hashes()
@@ -183,7 +186,7 @@ class Checkpoints:
 
 
 def digest(checkpoints: Checkpoints, snapshot: Snapshot) -> str:
-    """SHA-256 over every item of the state: each tensor by name, type, shape and bytes, plain values, and all replay rows."""
+    """SHA-256 over the whole state: each tensor by name, type, shape and bytes, plain values, replay rows."""
     total = hashlib.sha256()
     for name in sorted(snapshot.tensors):
         tensor = snapshot.tensors[name]
@@ -211,5 +214,3 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-

@@ -1,7 +1,7 @@
 """The command line: arguments only. Heavy imports stand inside the commands, so that reading a blueprint stays fast.
 
-Exit codes: 0 done; 2 the blueprint or the command is wrong; 3 the run directory is unusable or locked; 4 a checkpoint is damaged;
-5 diverged; 6 the environment failed; 7 resources; 130 or 143 interrupted with a checkpoint written; 1 a bug of ours.
+Exit codes: 0 done; 2 the blueprint or the command is wrong; 3 the run directory is unusable or locked; 4 a checkpoint is
+damaged; 5 diverged; 6 the environment failed; 7 resources; 130 or 143 interrupted with a checkpoint written; 1 a bug.
 """
 
 from __future__ import annotations
@@ -17,11 +17,16 @@ import typer
 from composer import __version__
 
 app = typer.Typer(
-    add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help="Compose deep-RL agents in one file and train them."
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Compose deep-RL agents in one file and train them.",
 )
 
 Blueprint_ = Annotated[Path, typer.Argument(metavar="BLUEPRINT", help="A TOML file, or the name of a shipped one.")]
-Overrides = Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE ...]", help="Overrides, such as training.env_steps=10_000.")]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(metavar="[KEY=VALUE ...]", help="Overrides, such as training.env_steps=10_000.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, last, on standard output.")]
 Variant = Annotated[str | None, typer.Option("--variant", help="One of the blueprint's [variants].")]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
@@ -32,7 +37,9 @@ def train(
     blueprint: Blueprint_,
     overrides: Overrides = None,
     variant: Variant = None,
-    seeds: Annotated[str | None, typer.Option(help="Comma-separated seeds, such as 0,1,2: all train in one program.")] = None,
+    seeds: Annotated[
+        str | None, typer.Option(help="Comma-separated seeds, such as 0,1,2: all train in one program.")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
     runs: Annotated[Path, typer.Option(help="Where run directories are made.")] = Path("runs"),
     as_json: Json = False,
@@ -54,7 +61,9 @@ def train(
 @app.command()
 def resume(
     run: RunPath,
-    inexact: Annotated[bool, typer.Option("--inexact", help="Go on although versions, threads or device have changed.")] = False,
+    inexact: Annotated[
+        bool, typer.Option("--inexact", help="Go on although versions, threads or device have changed.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Go on with a run from its newest checkpoint, exactly."""
@@ -84,7 +93,10 @@ def evaluate(
     table = _guarded(play, as_json)
     for seed, value in table["returns"].items():
         _say(f"seed {seed}: return {value:.1f} over {episodes} episodes")
-    _say(f"mean return {table['return']:.1f} at environment step {table['env_steps']:,}" + (f"; film: {video}" if video else ""))
+    _say(
+        f"mean return {table['return']:.1f} at environment step {table['env_steps']:,}"
+        + (f"; film: {video}" if video else "")
+    )
     _answer(table, as_json)
 
 
@@ -185,7 +197,9 @@ def ui(
 
 
 @app.callback(invoke_without_command=True)
-def _root(version: Annotated[bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)] = False) -> None:
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)] = False,
+) -> None:
     if version:
         print(__version__)
         raise typer.Exit
@@ -225,7 +239,10 @@ def _guarded(command: Callable[[], dict[str, Any]], as_json: bool) -> dict[str, 
 
 def _finish(table: dict[str, Any], as_json: bool) -> None:
     returns = ", ".join(f"{seed}: {value:.1f}" for seed, value in table["returns"].items())
-    _say(f"return {table['final_return']:.1f} (by seed {returns}) after {table['env_steps']:,} environment steps, {table['seconds']:.0f} s")
+    _say(
+        f"return {table['final_return']:.1f} (by seed {returns}) after {table['env_steps']:,} environment steps, "
+        f"{table['seconds']:.0f} s"
+    )
     _say(f"everything of the run is in {table['run']}")
     for note in table.pop("notes"):
         _say(note)

@@ -1,4 +1,4 @@
-"""The clock of a run: environment steps, interactions, updates. Everything periodic is a function of these counts alone."""
+"""The clock of a run: environment steps, interactions, updates. All that is periodic is a function of these."""
 
 from __future__ import annotations
 

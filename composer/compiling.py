@@ -1,6 +1,6 @@
 """Compiling: the one room that mentions ``torch.compile`` and CUDA graphs.
 
-A captured function closes over all its state, mutates it in place and takes tensors of fixed shapes: the compiled program
+A captured function closes over its state, mutates it in place and takes tensors of fixed shapes: the compiled program
 and the graph remember addresses. The eager function is its twin, and tests hold the two together.
 """
 
@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-# Measured on two CPU cores (docs/decisions/0002-stacked-state.md): a cold compile costs about 25 s and saves about half of
-# an update of a small network; above a million parameters an update is matrix products, which compiling does not speed up.
+# Measured on two CPU cores (docs/decisions/0002-stacked-state.md): a cold compile costs about 25 s and saves about half
+# of an update of a small network; above a million parameters an update is matrix products, which it does not speed up.
 COLD_COMPILE_UPDATES = 12_000
 LARGEST_WORTH_COMPILING = 1_000_000
 
@@ -31,7 +31,7 @@ class Choice:
 def choose(mode: str, device: str, updates: int, parameters: int) -> Choice:
     """Decide from the blueprint alone (never from a measurement), so that equal blueprints give equal numbers.
 
-    ``mode`` is "auto", "always" or "never"; ``updates`` is how many the whole run makes; ``parameters`` counts one seed's.
+    ``mode`` is "auto", "always" or "never"; ``updates`` counts the whole run's; ``parameters`` one seed's.
     """
     if mode == "never":
         return Choice(False, "compute.compile is 'never'")
@@ -44,7 +44,9 @@ def choose(mode: str, device: str, updates: int, parameters: int) -> Choice:
     if device == "cpu" and updates < COLD_COMPILE_UPDATES:
         return Choice(False, f"{updates:,} updates do not repay a cold compile of about 25 s on a CPU")
     if device == "cpu" and parameters > LARGEST_WORTH_COMPILING:
-        return Choice(False, f"{parameters:,} parameters: matrix products dominate, which compiling does not speed up on a CPU")
+        return Choice(
+            False, f"{parameters:,} parameters: matrix products dominate, which compiling does not speed up on a CPU"
+        )
     return Choice(True, f"{updates:,} updates of {parameters:,} parameters")
 
 
@@ -53,10 +55,12 @@ def has_compiler() -> bool:
     return any(shutil.which(name) for name in ("g++", "clang++"))
 
 
-def capture(function: Callable[..., Any], choice: Choice, device: str, state: Callable[[], Sequence[Tensor]]) -> Callable[..., Any]:
+def capture(
+    function: Callable[..., Any], choice: Choice, device: str, state: Callable[[], Sequence[Tensor]]
+) -> Callable[..., Any]:
     """``function`` compiled as one graph where ``choice`` says so, and on CUDA replayed as a CUDA graph.
 
-    ``state`` lists the tensors that the function mutates: warming a CUDA graph up runs the function, so they are put back.
+    ``state`` lists the tensors that the function mutates: warming a CUDA graph up runs it, so they are put back.
     """
     if not choice.compiled:
         return function
@@ -64,7 +68,7 @@ def capture(function: Callable[..., Any], choice: Choice, device: str, state: Ca
 
     # Lets torch.autograd.grad be traced into the graph instead of breaking it.
     torch._dynamo.config.trace_autograd_ops = True
-    # Every captured function is another closure over the same code; the limit guards against accidents, not against these.
+    # Every learner captures another closure over the same code; the limit guards against accidents, not these.
     torch._dynamo.config.recompile_limit = 64
     compiled = torch.compile(function, fullgraph=True, dynamic=False)
     return _CudaGraph(compiled, state) if device.startswith("cuda") else compiled

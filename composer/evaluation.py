@@ -25,8 +25,10 @@ class Evaluator:
         streams = [derive(seed, "episode", episode) for seed in seeds for episode in range(episodes)]
         self._environments = environment.make(streams, "evaluation")
 
-    def returns(self, learner: Learner, number: int, watch: Callable[[VectorEnvironment], None] | None = None) -> NDArray[np.float64]:
-        """Undiscounted returns ``[S, episodes]``. ``number`` says which evaluation it is: equal numbers, equal episodes.
+    def returns(
+        self, learner: Learner, number: int, watch: Callable[[VectorEnvironment], None] | None = None
+    ) -> NDArray[np.float64]:
+        """Undiscounted returns ``[S, episodes]``. ``number`` names the evaluation: equal numbers, equal episodes.
 
         ``watch`` is shown the environments before each decision of the first one's episode.
         """

@@ -18,7 +18,7 @@ class Interrupted(Exception):
 
 
 class Interrupts:
-    """While entered, SIGINT and SIGTERM are only noted. Outside the main thread nothing is installed and nothing noted."""
+    """While entered, SIGINT and SIGTERM are only noted; outside the main thread nothing is."""
 
     def __init__(self) -> None:
         """Nothing is noted yet."""
@@ -32,7 +32,9 @@ class Interrupts:
                 self._before[number] = signal.signal(number, self._note)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Put the former handlers back."""
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]

@@ -63,7 +63,7 @@ def resume(path: Path, inexact: bool, quiet: bool) -> dict[str, Any]:
 
 
 def evaluate(path: Path, episodes: int, video: Path | None) -> dict[str, Any]:
-    """Play ``episodes`` fresh episodes a seed with the newest good checkpoint; ``video`` gets the first one as a film."""
+    """Play ``episodes`` fresh episodes a seed with the newest good checkpoint; ``video`` films the first one."""
     from composer.film import Film
 
     blueprint, learner, snapshot = assemble.agent(path)
@@ -78,7 +78,9 @@ def evaluate(path: Path, episodes: int, video: Path | None) -> dict[str, Any]:
         evaluator.close()
     return {
         "run": str(path),
-        "env_steps": snapshot.values["interactions"] * blueprint.environment.action_repeat * blueprint.environment.copies,
+        "env_steps": snapshot.values["interactions"]
+        * blueprint.environment.action_repeat
+        * blueprint.environment.copies,
         "return": float(returns.mean()),
         "returns": dict(zip(map(str, blueprint.seeds), returns.mean(1).tolist(), strict=True)),
         "episodes": returns.tolist(),
@@ -137,7 +139,9 @@ def _go_on(message: str, run: runs.Run) -> str:
     return f"{message}\ngo on with: composer resume {run.path}"
 
 
-def _table(run: runs.Run, status: str, outcome: Outcome | None = None, report: UploadReport | None = None) -> dict[str, Any]:
+def _table(
+    run: runs.Run, status: str, outcome: Outcome | None = None, report: UploadReport | None = None
+) -> dict[str, Any]:
     table: dict[str, Any] = {
         "run": str(run.path),
         "run_id": run.facts["run_id"],

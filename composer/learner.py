@@ -1,6 +1,6 @@
 """The learner: stacked networks, averages, optimizers and statistics, and one captured update over all of them.
 
-Generic over algorithms: it runs a program's objectives in order, each followed by its optimizer's step, then moves the averages.
+Generic over algorithms: it runs a program's objectives in order, each with its optimizer's step, then the averages.
 Everything is changed in place, so that compiled programs, CUDA graphs and optimizers keep their addresses.
 Legend: S seeds, C copies, B batch, E environments of a seed.
 """
@@ -57,13 +57,15 @@ class Learner:
             objective.role: _trainable(self._named_parameters(objective.role)) for objective in self.program.objectives
         }
         self.optimizers = {
-            role: blueprint.optimizers[role].build(parameters, len(self._seeds)) for role, parameters in self._trained.items()
+            role: blueprint.optimizers[role].build(parameters, len(self._seeds))
+            for role, parameters in self._trained.items()
         }
         (size,) = info.observation
         self.statistics = blueprint.normalization.observation.build(len(self._seeds), size, device)
         self.updates = torch.zeros(len(self._seeds), device=device)
         self._noise = {
-            name: torch.empty(len(self._seeds), self._batch_size, *shape, device=device) for name, shape in self.program.noise.items()
+            name: torch.empty(len(self._seeds), self._batch_size, *shape, device=device)
+            for name, shape in self.program.noise.items()
         }
         self._generators = [self._generator(seed, "learn") for seed in self._seeds]
         self._explorers = [self._generator(seed, "explore") for seed in self._seeds]
@@ -78,7 +80,10 @@ class Learner:
         noise = None
         if explore:
             noise = torch.stack(
-                [torch.randn(observation.shape[1], self._action_size, generator=g, device=self.device) for g in self._explorers]
+                [
+                    torch.randn(observation.shape[1], self._action_size, generator=g, device=self.device)
+                    for g in self._explorers
+                ]
             )
         return self.program.act(self._normalise(observation), noise)
 
@@ -100,7 +105,7 @@ class Learner:
         self._captured(*transitions, *self._noise.values())
 
     def update_eagerly(self, *tensors: Tensor) -> None:
-        """The whole update as one function of tensors: five of ``Transitions``, then the noise of the program, in order."""
+        """The whole update as one function of tensors: five of ``Transitions``, then the program's noise, in order."""
         observation, action, reward, bootstrap, following = tensors[:5]
         noise = dict(zip(self._noise, tensors[5:], strict=True))
         batch = Batch(self._normalise(observation), action, reward, bootstrap, self._normalise(following))
@@ -121,17 +126,19 @@ class Learner:
             self._sums.add_(torch.stack([ones, *(signals[name] for name in self.program.signals)]))
 
     def drain_signals(self) -> list[dict[str, float]]:
-        """Means of the signals since the last call, one dict a seed, empty without an update. The only transfer to the host."""
+        """Means of the signals since the last call, a dict a seed, empty without an update. One transfer to the host."""
         sums = self._sums.cpu()
         self._sums.zero_()
         names = self.program.signals
         return [
-            {name: float(sums[row + 1, seed] / sums[0, seed]) for row, name in enumerate(names)} if sums[0, seed] else {}
+            {name: float(sums[row + 1, seed] / sums[0, seed]) for row, name in enumerate(names)}
+            if sums[0, seed]
+            else {}
             for seed in range(len(self._seeds))
         ]
 
     def tensors(self) -> dict[str, Tensor]:
-        """Every tensor of the state by name, the very tensors (not copies): networks, averages, optimizers, statistics, counters."""
+        """Every tensor of the state by name, the very tensors, not copies."""
         named: dict[str, Tensor] = {"updates": self.updates, "signals": self._sums}
         for role in (*self.networks, *self.scalars):
             named |= {f"networks/{role}/{path}": value for path, value in self._named_parameters(role).items()}
@@ -145,7 +152,7 @@ class Learner:
 
     @torch.no_grad()
     def load(self, saved: Mapping[str, Tensor]) -> None:
-        """Copy saved tensors into the state, in place; raises KeyError or RuntimeError where they are of another agent."""
+        """Copy saved tensors into the state, in place; KeyError or RuntimeError where they are another agent's."""
         for name, tensor in self.tensors().items():
             tensor.copy_(saved[name])
 
@@ -189,5 +196,3 @@ def _copies(parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _trainable(parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {path: value for path, value in parameters.items() if value.requires_grad}
-
-

@@ -1,7 +1,7 @@
 """The axis of members: every learnable tensor is stacked ``[seeds, copies, ...]``, and one module describes them all.
 
 A block is written for one network. Here a template module on the meta device is called with stacked parameters through
-``torch.func``: mapped over copies (which share an input) and over seeds (which do not), directly where an axis has one member.
+``torch.func``: mapped over copies (which share an input) and seeds (which do not), directly where an axis has one member.
 Legend: S seeds, C copies, B batch.
 """
 
@@ -52,7 +52,9 @@ def _each(change: Callable[[Tensor], Tensor], output: Any) -> Any:
     return tuple(change(item) for item in output) if isinstance(output, tuple) else change(output)
 
 
-def fresh_stack(outline: Outline, seeds: Sequence[int], copies: int, *stream: str | int, device: str = "cpu") -> dict[str, Tensor]:
+def fresh_stack(
+    outline: Outline, seeds: Sequence[int], copies: int, *stream: str | int, device: str = "cpu"
+) -> dict[str, Tensor]:
     """Fresh parameters ``[S, C, ...]`` by path; trainable ones require gradients.
 
     Each is drawn under ``derive(seed, *stream, copy, path)``, so that a seed's weights do not depend on its neighbours.

@@ -34,8 +34,8 @@ class Raw(RunningStatistic, kind="raw"):
 class RSNorm(RunningStatistic, kind="rs_norm"):
     """Running-statistics normalisation of observations, ``(o - mean) / sqrt(variance + epsilon)``.
 
-    Float64 parallel moments with population variance, started at mean 0, variance 1, weight 1e-4; no clipping. Replay keeps raw
-    observations; evaluation reads the statistics frozen. Source: SimBa, arXiv:2410.09754, section 4.1, and its published code.
+    Float64 parallel moments with population variance, started at mean 0, variance 1, weight 1e-4; no clipping. Replay
+    keeps raw observations; evaluation reads the statistics frozen. Source: SimBa, arXiv:2410.09754, and its code.
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "rs_norm", "epsilon": 1e-8}

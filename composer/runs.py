@@ -1,10 +1,10 @@
 """The run directory: created whole or not at all, held by one process at a time.
 
-    RUN/run.json          who and what: id, name, variant, task, seeds, hash, versions, how the update is computed
-    RUN/blueprint.toml    the resolved blueprint
-    RUN/parameters.json   every parameter with its shape
-    RUN/journal.jsonl     metrics and events; RUN/timing.jsonl what a clock on the wall says
-    RUN/checkpoints/      see composer.checkpoint
+RUN/run.json          who and what: id, name, variant, task, seeds, hash, versions, how the update is computed
+RUN/blueprint.toml    the resolved blueprint
+RUN/parameters.json   every parameter with its shape
+RUN/journal.jsonl     metrics and events; RUN/timing.jsonl what a clock on the wall says
+RUN/checkpoints/      see composer.checkpoint
 """
 
 from __future__ import annotations
@@ -65,7 +65,9 @@ def read_facts(path: Path) -> dict[str, Any]:
     try:
         facts: dict[str, Any] = json.loads((path / "run.json").read_text())
     except (OSError, ValueError) as error:
-        raise RunUnusable(f"{path} is no run directory: run.json: {getattr(error, 'strerror', None) or error}") from None
+        raise RunUnusable(
+            f"{path} is no run directory: run.json: {getattr(error, 'strerror', None) or error}"
+        ) from None
     return facts
 
 

@@ -33,7 +33,7 @@ class ShapeError(ValueError):
 
 @dataclass(frozen=True)
 class ParameterPlan:
-    """One parameter: its size and how a fresh value is drawn. ``fan_in``, ``fan_out`` as the initialiser counts them."""
+    """One parameter: its size and how a fresh value is drawn; fans as the initialiser counts them."""
 
     shape: Shape
     initializer: Initializer

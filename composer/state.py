@@ -1,6 +1,6 @@
 """The whole state of a run in one place: what a checkpoint holds, and how it is put back.
 
-Every stateful object is listed in ``Parts.snapshot``; what is not there does not survive a kill, and the resume test fails.
+Every stateful object is listed in ``Parts.snapshot``: what is not there does not survive a kill, and a test fails.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class Parts:
         self.journal.append({"type": kind, "env_step": self.clock.env_steps, **row})
 
     def record_timing(self) -> None:
-        """Speed since the last call, kept apart from the journal: equal runs have equal journals. Starts a dead uploader again."""
+        """Speed since the last call, apart from the journal (equal runs have equal journals). Revives a dead uploader."""
         now, before = time.monotonic(), self._mark
         self._mark = (now, self.clock.updates, self.clock.env_steps)
         if before is not None:
@@ -116,7 +116,10 @@ class Parts:
         """The whole state but for the replay rows, which are in the segments."""
         tensors = dict(self.learner.tensors())
         tensors |= {f"random/{name}": generator.get_state() for name, generator in self.learner.generators().items()}
-        tensors |= {f"environment/{name}": torch.from_numpy(np.array(value)) for name, value in self.environments.state().items()}
+        tensors |= {
+            f"environment/{name}": torch.from_numpy(np.array(value))
+            for name, value in self.environments.state().items()
+        }
         tensors["episodes"] = torch.from_numpy(self.episodes.totals.copy())
         values = {
             "interactions": self.clock.interactions,
@@ -133,7 +136,9 @@ class Parts:
         for name, generator in self.learner.generators().items():
             generator.set_state(snapshot.tensors[f"random/{name}"].contiguous())
         prefix = "environment/"
-        state = {name.removeprefix(prefix): t.numpy() for name, t in snapshot.tensors.items() if name.startswith(prefix)}
+        state = {
+            name.removeprefix(prefix): t.numpy() for name, t in snapshot.tensors.items() if name.startswith(prefix)
+        }
         self.observation = self.environments.load_state(state)
         self.episodes.totals[:] = snapshot.tensors["episodes"].numpy()
         for start, rows in self.checkpoints.rows(snapshot):

@@ -66,7 +66,9 @@ def interactions(parts: Parts) -> Iterator[None]:
         action = learner.act_randomly(shape[1]) if warming else learner.act(observation)
         step = parts.environments.step(action.flatten(0, 1).cpu().numpy())
         moved = (step.reward, step.terminated, step.truncated, step.final_observation)
-        parts.replay.add(observation, action, *(torch.from_numpy(part).to(device).unflatten(0, shape) for part in moved))
+        parts.replay.add(
+            observation, action, *(torch.from_numpy(part).to(device).unflatten(0, shape) for part in moved)
+        )
         parts.observation = step.observation
         parts.episodes.count(step)
         for _ in range(clock.tick()):
@@ -79,10 +81,14 @@ def interactions(parts: Parts) -> Iterator[None]:
 
 def _log(parts: Parts) -> None:
     """One row of metrics a seed: means since the last row. The only transfer of training to the host."""
-    for seed, signals, episodes in zip(parts.blueprint.seeds, parts.learner.drain_signals(), parts.episodes.drain(), strict=True):
+    for seed, signals, episodes in zip(
+        parts.blueprint.seeds, parts.learner.drain_signals(), parts.episodes.drain(), strict=True
+    ):
         bad = [name for name, value in signals.items() if not np.isfinite(value)]
         if bad:
-            raise Diverged(f"{bad[0]} of seed {seed} is {signals[bad[0]]} at environment step {parts.clock.env_steps:,}")
+            raise Diverged(
+                f"{bad[0]} of seed {seed} is {signals[bad[0]]} at environment step {parts.clock.env_steps:,}"
+            )
         if signals or episodes:
             parts.record("metrics", seed=seed, metrics=signals | episodes)
     parts.record_timing()
@@ -95,4 +101,7 @@ def _evaluate(parts: Parts, console: Console) -> None:
     for seed, row in zip(parts.blueprint.seeds, returns, strict=True):
         parts.record("metrics", seed=seed, metrics={"evaluation/return": float(row.mean())})
     parts.flush()
-    console.evaluation(parts.clock.env_steps, {seed: float(row.mean()) for seed, row in zip(parts.blueprint.seeds, returns, strict=True)})
+    console.evaluation(
+        parts.clock.env_steps,
+        {seed: float(row.mean()) for seed, row in zip(parts.blueprint.seeds, returns, strict=True)},
+    )

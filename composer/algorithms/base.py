@@ -1,4 +1,4 @@
-"""The family of algorithms: an algorithm names network roles and an ordered tuple of objectives; the learner is generic.
+"""The family of algorithms: it names network roles and an ordered tuple of objectives; the learner is generic.
 
 The spec half is free of torch. Its ``build`` returns a *program*: objectives and an acting rule over stacked networks.
 Legend: S seeds, B batch, E environments of a seed.
@@ -34,13 +34,13 @@ class Batch(NamedTuple):
     reward: Tensor
     """``[S, B]``, the discounted sum over the n-step window"""
     bootstrap: Tensor
-    """``[S, B]``: discount to the window's length where the value of ``next_observation`` counts, 0 after a termination"""
+    """``[S, B]``: discount over the window where the value of ``next_observation`` counts, 0 after a termination"""
     next_observation: Tensor
     """``[S, B, d]``, the last observation of the window (the terminal one where the episode ended)"""
 
 
 class Objective(NamedTuple):
-    """One loss and the role whose parameters follow its gradient. Objectives run in order, each seeing the others' steps."""
+    """One loss, and the role whose parameters follow its gradient. Each objective sees the steps of those before."""
 
     role: str
     """Role of the trained parameters and of their optimizer."""
@@ -58,7 +58,7 @@ class Program(Protocol):
     """Names of the scalars that the objectives report, each ``[S]``."""
 
     def act(self, observation: Tensor, noise: Tensor | None) -> Tensor:
-        """Actions ``[S, E, a]`` in [-1, 1] for normalised observations; ``noise`` of the same shape, None to be deterministic."""
+        """Actions ``[S, E, a]`` in [-1, 1] for normalised observations; ``noise`` has their shape, None means no noise."""
 
 
 @dataclass(frozen=True)
@@ -104,5 +104,3 @@ class Algorithm(Family, family="algorithm"):
     def build(self, roles: Roles, info: EnvironmentInfo, seeds: int, device: str) -> Program:
         """The program over built networks."""
         raise NotImplementedError
-
-

@@ -44,7 +44,7 @@ class Constant(Discount, kind="constant"):
 class EpisodeLength(Discount, kind="episode_length"):
     """From the length of an episode in interactions, T: ``clip((T/divisor - 1) / (T/divisor), minimum, maximum)``.
 
-    0.99 for the DeepMind control suite at action repeat 2. Source: SimBa, arXiv:2410.09754, appendix, after TD-MPC2 (arXiv:2310.16828).
+    0.99 for the DeepMind control suite at action repeat 2. Source: SimBa, arXiv:2410.09754, and its published code.
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "episode_length"}

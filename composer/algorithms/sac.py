@@ -25,8 +25,8 @@ class SAC(Algorithm, kind="sac"):
     """Soft actor-critic with learned temperature and one critic or the minimum of several.
 
     The number of critics is ``networks.critic.copies``: 1 is a single critic, 2 the clipped double critic. The target
-    network is the average ``target_critic``. Source: arXiv:1812.05905; order of the steps and temperature loss as in SimBa's
-    published code (arXiv:2410.09754).
+    network is the average ``target_critic``. Source: arXiv:1812.05905; order of the steps and temperature loss as in
+    SimBa's published code (arXiv:2410.09754).
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "sac", "batch_size": 256, "update_to_data": 2.0}

@@ -8,7 +8,6 @@ Legend: S seeds, C critics, B batch, d observation, a action. Tests: tests/paper
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -21,23 +20,22 @@ from composer.shapes import Shape
 class SACProgram:
     """Three objectives over an actor, C critics, their target and a learned temperature."""
 
-    signals: ClassVar[tuple[str, ...]] = (
-        "actor/loss",
-        "actor/entropy",
-        "temperature/value",
-        "temperature/loss",
-        "critic/loss",
-        "critic/value",
-    )
-
     def __init__(self, roles: Roles, actions: int, target_entropy_per_action: float, seeds: int, device: str) -> None:
         """``actions`` is a; the target entropy is a times ``target_entropy_per_action``."""
         self._actor, self._critic = roles.networks["actor"], roles.networks["critic"]
         self._target = roles.averages["target_critic"]
         self._log_temperature = roles.scalars["temperature"]
         self._target_entropy = torch.full((seeds,), actions * target_entropy_per_action, device=device)
+        self.signals: tuple[str, ...] = (
+            "actor/loss",
+            "actor/entropy",
+            "temperature/value",
+            "temperature/loss",
+            "critic/loss",
+            "critic/value",
+        )
         self.noise: Mapping[str, Shape] = {"actor": (actions,), "target": (actions,)}
-        self.objectives = (
+        self.objectives: tuple[Objective, ...] = (
             Objective("actor", self.actor_loss),
             Objective("temperature", self.temperature_loss),
             Objective("critic", self.critic_loss),
@@ -52,7 +50,7 @@ class SACProgram:
         """Mean of ``alpha log pi - min Q``. Eq. 9, arXiv:1812.05905."""
         action, log_density = sample(*self._policy(batch.observation), noise["actor"])
         value = self._critic(torch.cat([batch.observation, action], -1)).amin(1)
-        loss = (self._temperature().detach() * log_density - value).mean(1)
+        loss: Tensor = (self._temperature().detach() * log_density - value).mean(1)
         signals["actor/loss"] = loss.detach()
         signals["actor/entropy"] = -log_density.detach().mean(1)
         return loss
@@ -65,13 +63,13 @@ class SACProgram:
         return loss
 
     def critic_loss(self, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]) -> Tensor:
-        """Squared errors against the soft target, averaged over the batch and *summed* over critics. Eq. 5, arXiv:1812.05905."""
+        """Squared soft Bellman errors, averaged over the batch, *summed* over critics. Eq. 5, arXiv:1812.05905."""
         with torch.no_grad():
             action, log_density = sample(*self._policy(batch.next_observation), noise["target"])
             value = self._target(torch.cat([batch.next_observation, action], -1)).amin(1)
             target = batch.reward + batch.bootstrap * (value - self._temperature() * log_density)
         predicted = self._critic(torch.cat([batch.observation, batch.action], -1))
-        loss = (predicted - target[:, None]).square().mean(2).sum(1)
+        loss: Tensor = (predicted - target[:, None]).square().mean(2).sum(1)
         signals["critic/loss"], signals["critic/value"] = loss.detach(), predicted.detach().mean((1, 2))
         return loss
 

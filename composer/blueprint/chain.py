@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from composer.blueprint.nodes import Node, merge
 from composer.blueprint.report import BlueprintError, problem
 from composer.blueprint.source import read_tree
 from composer.resources import blueprints_root
-from composer.spec import describe, suggestion
+from composer.spec import describe, quote, suggestion
 
 MAX_PARENTS = 16
 """Longest line of parents."""
@@ -31,8 +32,8 @@ def read_chain(path: Path, file: str | None = None) -> list[Node]:
     seen: dict[Path, str] = {}
     current, name = path, file or str(path)
     while True:
-        seen[_real(current)] = name
         tree = read_tree(current, name)
+        seen[_real(current)] = name
         parent = tree.value.get("extends")
         trees.append(_without(tree, "extends") if not trees else _without(tree, "extends", "variants"))
         if parent is None:
@@ -73,6 +74,8 @@ def _find(parent: Node, child: Path, child_name: str) -> tuple[Path, str]:
             meant = suggestion(reference, known).removeprefix("; ")
             raise BlueprintError([problem(parent.at, "extends", f"no blueprint named {reference[:64]!r}", meant)])
         return known[reference], str(known[reference])
+    if not reference.isprintable():
+        raise BlueprintError([problem(parent.at, "extends", f"no such file: {quote(reference)}")])
     relative, folder = Path(reference), child.parent
     inside = _real(folder / relative).is_relative_to(_real(folder))
     if relative.is_absolute() or ".." in relative.parts or not inside:
@@ -83,4 +86,5 @@ def _find(parent: Node, child: Path, child_name: str) -> tuple[Path, str]:
 
 
 def _real(path: Path) -> Path:
-    return path.resolve()
+    # Not Path.resolve, which raises where links go round.
+    return Path(os.path.realpath(path))

@@ -107,7 +107,7 @@ class _Body:
 
 def _unknown(name: str, part: Part) -> tuple[str, str]:
     """Message and hint for a name that is no parameter of ``part``."""
-    meant = near(name, part.parameters)
+    meant = near(name, [*part.parameters, "use"])
     hint = f"did you mean {meant!r}?" if meant else f"its parameters: {listing(part.parameters)}"
     return f"part {part.name!r} has no parameter {name!r}", hint
 

@@ -54,12 +54,12 @@ def _read_bytes(path: Path, file: str) -> bytes:
         raise at_file(file, "no such file") from None
     except (OSError, ValueError) as error:
         raise at_file(file, f"cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        is_folder = stat.S_ISDIR(status.st_mode)
+        raise at_file(file, "is a directory; pass its .toml file" if is_folder else "not a regular file")
     with os.fdopen(descriptor, "rb") as stream:
-        status = os.fstat(descriptor)
-        if stat.S_ISDIR(status.st_mode):
-            raise at_file(file, "is a directory; pass its .toml file")
-        if not stat.S_ISREG(status.st_mode):
-            raise at_file(file, "not a regular file")
         data = stream.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
         raise at_file(file, f"{status.st_size:,} bytes; limit 64 KiB")

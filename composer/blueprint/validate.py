@@ -41,6 +41,7 @@ class _Found:
     """One of pydantic's errors, with what the file and the specs know about its place."""
 
     def __init__(self, root: Node, values: object, error: Mapping[str, Any]) -> None:
+        self.root = root
         self.values = values
         self.error = error
         # "[key]" marks an error of a table's key, which the file shows where the key stands.
@@ -68,7 +69,8 @@ class _Found:
         if self.type == "extra_forbidden":
             return problem(self.node.key, show_path(self.path), *self._unknown_key())
         if self.type == "missing":
-            return problem(self.node.key, show_path((*self.path, *self.rest)), f"missing key {self.loc[-1]!r}")
+            path, hint = show_path((*self.path, *self.rest)), self._misspelt_table()
+            return problem(self.node.key, path, f"missing key {self.loc[-1]!r}", hint)
         if self.type == "kind_missing":
             return self._no_kind()
         if self.type == "literal_error" and self.loc == ("blueprint",):
@@ -98,6 +100,15 @@ class _Found:
             return f"unknown key; {name} belongs to {' and '.join(owners)}", ""
         keys = self._keys()
         return "unknown key", f"one of {listing(keys)}" if keys else ""
+
+    def _misspelt_table(self) -> str:
+        """For a table under a free name that lacks keys: another name beside it that it may be a misspelling of."""
+        if not self.path or spec_at(Blueprint, self.values, self.path[:-1]) is not None:
+            return ""
+        beside = self.root.get(self.path[:-1])
+        others = [name for name, _ in beside.children() if name != self.path[-1]] if beside and beside.is_table else []
+        meant = near(str(self.path[-1]), map(str, others))
+        return f"is {str(self.path[-1])!r} meant to be {meant!r}?" if meant else ""
 
     def _no_kind(self) -> Problem:
         """A table of a family without ``kind``: perhaps the key is there, misspelt."""

@@ -64,14 +64,13 @@ class EpisodicVector(VectorEnvironment):
         try:
             self._rows = make_rows()
         except RowFailure as failure:
-            raise self._named(failure, 1) from failure
+            raise self._named(failure, starting=0) from failure
 
     def reset(self, episode: int | None = None) -> NDArray[np.float32]:
-        """Start the next episode everywhere."""
-        if episode is not None:
-            self._episodes[:] = episode - 1
-        self._begin(self._all)
-        self._commit_begin(self._all)
+        """Start the next episode everywhere, or the one numbered ``episode``."""
+        numbers = self._episodes + 1 if episode is None else np.full(self.n, episode, np.int64)
+        self._begin(self._all, numbers)
+        self._commit_begin(self._all, numbers)
         self._observation = self._rows.arrays.observation.copy()
         self._running = True
         return self._observation.copy()
@@ -89,10 +88,10 @@ class EpisodicVector(VectorEnvironment):
             np.copyto(step.reward, arrays.reward, casting="same_kind")
             _check_finite(step)
         except RowFailure as failure:
-            raise self._named(failure, 0, actions) from failure
+            raise self._named(failure, actions) from failure
         where = (arrays.terminated | arrays.truncated).nonzero()[0]
         if where.size:
-            self._begin(where)
+            self._begin(where, self._episodes + 1)
         # Nothing above has touched the log, so that a failure leaves the state of the step before.
         self._log(actions)
         np.copyto(step.terminated, arrays.terminated)
@@ -101,7 +100,7 @@ class EpisodicVector(VectorEnvironment):
         np.copyto(step.episode_length, self._env_steps)
         np.copyto(step.observation, arrays.observation)
         if where.size:
-            self._commit_begin(where)
+            self._commit_begin(where, self._episodes + 1)
         self._results.reverse()
         self._observation = step.observation
         return step
@@ -134,7 +133,7 @@ class EpisodicVector(VectorEnvironment):
             self._rows.replay(resets, taken)
             self._check_replay(state)
         except RowFailure as failure:
-            raise self._named(failure, 0) from failure
+            raise self._named(failure) from failure
         while self._lengths.max() > self._actions.shape[1]:
             self._grow()
         for row, actions in enumerate(taken):
@@ -151,7 +150,7 @@ class EpisodicVector(VectorEnvironment):
         try:
             return self._rows.render(index)
         except RowFailure as failure:
-            raise self._named(failure, 0) from failure
+            raise self._named(failure) from failure
 
     def close(self) -> None:
         """Free the rows."""
@@ -170,21 +169,19 @@ class EpisodicVector(VectorEnvironment):
             episode_length=np.zeros(n, np.int64),
         )
 
-    def _begin(self, where: NDArray[np.int64]) -> None:
-        """Reset the rows ``where`` to their next episode, without touching the log."""
+    def _begin(self, where: NDArray[np.int64], numbers: NDArray[np.int64]) -> None:
+        """Reset the rows ``where`` to their episodes in ``numbers`` [n], without touching the log."""
         try:
-            self._rows.reset(
-                [(row, episode_seed(self._seeds[row], int(self._episodes[row]) + 1)) for row in where.tolist()]
-            )
+            self._rows.reset([(row, episode_seed(self._seeds[row], int(numbers[row]))) for row in where.tolist()])
             for row in where.tolist():
                 if not np.isfinite(self._rows.arrays.observation[row]).all():
                     raise RowFailure(row, "the observation after the reset is not finite")
         except RowFailure as failure:
-            raise self._named(failure, 1) from failure
+            raise self._named(failure, starting=int(numbers[failure.row])) from failure
 
-    def _commit_begin(self, where: NDArray[np.int64]) -> None:
-        """Log that the next episode has begun in the rows ``where``."""
-        self._episodes[where] += 1
+    def _commit_begin(self, where: NDArray[np.int64], numbers: NDArray[np.int64]) -> None:
+        """Log that the episodes in ``numbers`` [n] have begun in the rows ``where``."""
+        self._episodes[where] = numbers[where]
         self._lengths[where] = 0
         self._returns[where] = 0.0
         self._env_steps[where] = 0
@@ -224,17 +221,19 @@ class EpisodicVector(VectorEnvironment):
                     "version or build, or the kind of CPU, is not the one that made them",
                 )
 
-    def _named(self, failure: RowFailure, ahead: int, actions: NDArray[np.float32] | None = None) -> EnvironmentFailure:
-        """A row's failure as that of an episode: the running one, or the one after it (``ahead`` = 1)."""
+    def _named(
+        self, failure: RowFailure, actions: NDArray[np.float32] | None = None, starting: int | None = None
+    ) -> EnvironmentFailure:
+        """A row's failure as that of its running episode, or of the episode ``starting``."""
         self._running = False
         row = failure.row
-        episode = int(self._episodes[row]) + ahead
+        episode = int(self._episodes[row]) if starting is None else starting
         return EnvironmentFailure(
             failure.reason,
             environment=row,
             seed=episode_seed(self._seeds[row], episode),
             episode=episode,
-            step=0 if ahead else int(self._lengths[row]),
+            step=int(self._lengths[row]) if starting is None else 0,
             action=None if actions is None else actions[row].tolist(),
         )
 

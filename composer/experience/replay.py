@@ -1,7 +1,7 @@
 """Replay: a ring of transitions for every seed, sampled uniformly, with n-step windows made at sampling time.
 
-A transition is one packed row of float32, so that a batch is one gather. Observations are raw: normalisation happens at every update
-with the statistics of that moment. Legend: S seeds, E environments of a seed, B batch, d observation, a action.
+A transition is one packed row of float32, so that a batch is one gather. Observations are raw: they are normalised at
+every update with the statistics of that moment. Legend: S seeds, E environments of a seed, B batch, d observation, a action.
 """
 
 from __future__ import annotations
@@ -36,8 +36,10 @@ def row_size(observation: int, action: int) -> int:
 class Replay:
     """A ring of ``capacity`` transitions a seed. Rows of one environment lie E apart, in order of time."""
 
-    def __init__(self, seeds: int, environments: int, capacity: int, observation: int, action: int, device: str = "cpu") -> None:
-        """Allocates S × capacity rows (a CPU's memory is touched only as rows arrive). ``capacity`` is cut to a multiple of E."""
+    def __init__(
+        self, seeds: int, environments: int, capacity: int, observation: int, action: int, device: str = "cpu"
+    ) -> None:
+        """S × capacity rows, touched only as they arrive on a CPU. ``capacity`` is cut to a multiple of E."""
         self._environments = environments
         self.capacity = capacity // environments * environments
         self._splits = [observation, action, 1, 1, 1, observation]
@@ -52,22 +54,32 @@ class Replay:
         return min(self.added, self.capacity)
 
     def add(
-        self, observation: Tensor, action: Tensor, reward: Tensor, terminated: Tensor, truncated: Tensor, final_observation: Tensor
+        self,
+        observation: Tensor,
+        action: Tensor,
+        reward: Tensor,
+        terminated: Tensor,
+        truncated: Tensor,
+        final_observation: Tensor,
     ) -> None:
-        """Store one transition of every environment: ``[S, E, ...]``; ``final_observation`` is what the action led to."""
+        """Store a transition of every environment, ``[S, E, ...]``; ``final_observation`` is what the action led to."""
         flags = torch.stack([reward, terminated.float(), (terminated | truncated).float()], -1)
         start = self.added % self.capacity
-        self._rows[:, start : start + self._environments] = torch.cat([observation, action, flags, final_observation], -1)
+        self._rows[:, start : start + self._environments] = torch.cat(
+            [observation, action, flags, final_observation], -1
+        )
         self.added += self._environments
 
     def sample(self, batch: int, n_step: int, discount: Tensor, generators: Sequence[torch.Generator]) -> Transitions:
-        """``batch`` transitions a seed, uniform with replacement; seed s draws from ``generators[s]``; ``discount [S]``.
+        """``batch`` transitions a seed, uniform with replacement, drawn from ``generators[s]``; ``discount [S]``.
 
-        A window of ``n_step`` rewards ends early where the episode ends and at the newest transition, and is then bootstrapped
-        over its own length.
+        A window of ``n_step`` rewards ends early where the episode ends and at the newest transition, and is then
+        bootstrapped over its own length.
         """
         device = self._rows.device
-        picks = torch.stack([torch.randint(self.size, (batch,), generator=g, device=g.device) for g in generators]).to(device)
+        picks = torch.stack([torch.randint(self.size, (batch,), generator=g, device=g.device) for g in generators]).to(
+            device
+        )
         return self._windows(picks, n_step, discount)
 
     def _windows(self, picks: Tensor, n_step: int, discount: Tensor) -> Transitions:
@@ -80,7 +92,9 @@ class Replay:
         for step in range(1, n_step):
             # A window goes on while its episode does and a later row of the same environment exists.
             running = running * (1 - ended) * ((order + step * self._environments) < self.size)
-            _, _, later_reward, terminated, ended, later = self._gather((picks + step * self._environments) % self.capacity)
+            _, _, later_reward, terminated, ended, later = self._gather(
+                (picks + step * self._environments) % self.capacity
+            )
             reward = reward + running * factor * later_reward
             factor = factor * discount[:, None]
             bootstrap = torch.where(running > 0, factor * (1 - terminated), bootstrap)
@@ -93,14 +107,14 @@ class Replay:
         return observation, action, reward.squeeze(-1), terminated.squeeze(-1), ended.squeeze(-1), final
 
     def rows(self, start: int, stop: int) -> Tensor:
-        """Rows ``start`` to ``stop`` in order of arrival, ``[stop - start, S, row]``, on the CPU; they must still be held."""
+        """Rows ``start`` to ``stop`` in order of arrival, ``[stop - start, S, row]``, on the CPU, if still held."""
         if not self.added - self.size <= start <= stop <= self.added:
             raise ValueError(f"rows {start} to {stop} are not held: {self.added - self.size} to {self.added} are")
         slots = torch.arange(start, stop, device=self._rows.device) % self.capacity
         return self._rows[:, slots].transpose(0, 1).cpu().contiguous()
 
     def restore(self, start: int, rows: Tensor) -> None:
-        """Put back ``rows [n, S, row]`` that were number ``start`` onwards in order of arrival; the last one is the newest."""
+        """Put back ``rows [n, S, row]``, number ``start`` onwards in order of arrival; the last one is the newest."""
         slots = torch.arange(start, start + rows.shape[0]) % self.capacity
         self._rows[:, slots.to(self._rows.device)] = rows.transpose(0, 1).to(self._rows.device)
         self.added = start + rows.shape[0]

@@ -9,8 +9,8 @@ from torch import Tensor
 class RunningMoments:
     """Mean and population variance ``[seeds, size]`` of everything observed so far, one set a seed.
 
-    Batches are merged by Chan's parallel formula. Source: SimBa, arXiv:2410.09754, equations 2 to 4; starting values as in
-    the published code (mean 0, variance 1, weight 1e-4).
+    Batches are merged by Chan's parallel formula. Source: SimBa's RSNorm, arXiv:2410.09754; starting values as in the
+    published code (mean 0, variance 1, weight 1e-4).
     """
 
     def __init__(self, seeds: int, size: int, epsilon: float = 1e-8, device: str = "cpu") -> None:

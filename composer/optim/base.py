@@ -39,5 +39,3 @@ def unmatched(globs: Sequence[str], paths: Iterable[str]) -> list[str]:
     """The globs that match no path at all: each is an error of whoever wrote it."""
     known = list(paths)
     return [glob for glob in globs if not any(fnmatch.fnmatchcase(path, glob) for path in known)]
-
-

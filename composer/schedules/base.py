@@ -32,7 +32,7 @@ class Schedule(Family, family="schedule"):
         raise NotImplementedError
 
     def build(self, seeds: int, device: str) -> Callable[[Tensor], Tensor]:
-        """A function from updates done, float32 ``[seeds]``, to values, float32 ``[seeds]``. Its numbers are tensors."""
+        """A function from updates done to values, both float32 ``[seeds]``. Its numbers are tensors."""
         raise NotImplementedError
 
 

@@ -16,19 +16,13 @@ class Feed:
     def __init__(self, path: Path, seeds: Sequence[int], acknowledged: int) -> None:
         self.path = path
         self.times: dict[int, int] = {}
-        self._seeds = seeds
+        self._reader, self._points = Reader(path), Points(seeds)
         self._read = acknowledged
-        self._restart()
         self._waiting: deque[tuple[int, list[Point]]] = deque()
-
-    def _restart(self) -> None:
-        self._reader, self._points = Reader(self.path), Points(self._seeds)
 
     def pull(self, limit: int) -> None:
         """Read on until about ``limit`` points wait, or the journal ends (for now)."""
         waiting = sum(len(points) for _, points in self._waiting)
-        if self.path.exists() and self.path.stat().st_size < self._reader.offset:
-            self._restart()  # a resume cut it back; it grows again with the same rows
         for row in self._reader:
             # Acknowledged rows are read too: means and counts follow from all rows before.
             points = list(self._points.of(row))

@@ -82,6 +82,17 @@ def test_episodes_streams_and_copies_have_seeds_of_their_own() -> None:
         environment.make([1, 1], "training")
 
 
+def test_an_episode_asked_for_by_its_number_is_the_same_whatever_came_before() -> None:
+    vector = Scripted(limit=3).make([0, 1], "evaluation")
+    first = vector.reset(episode=40)
+    for _ in range(4):
+        step = vector.step(actions(2))
+    np.testing.assert_array_equal(step.episode_length, [1, 1])
+    np.testing.assert_array_equal(vector.reset(episode=40), first)
+    np.testing.assert_array_equal(first[1], first_observation(1, 40, "evaluation"))
+    np.testing.assert_array_equal(vector.reset()[1], first_observation(1, 41, "evaluation"))
+
+
 def test_results_of_a_step_survive_the_next_one() -> None:
     vector = Scripted(limit=3).make([0, 1], "training")
     vector.reset()

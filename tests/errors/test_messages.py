@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pytest
 
 from composer.blueprint import check, verify
-from conftest import Spoil
+from sound_blueprint import Spoil
 
 
 class Case(NamedTuple):

@@ -231,6 +231,7 @@ def test_a_resumed_run_is_running_again(run_dir: Path, world: World) -> None:
     deliver(run_dir)
     connect(run_dir)
     assert {run["status"] for run in world.runs[HERE.uri].values()} == {"RUNNING"}
+    assert world.runs[HERE.uri]["id0"]["files"].count("run.json") == 1
 
 
 def test_a_damaged_row_stops_the_upload_there_and_is_reported(run_dir: Path, world: World) -> None:

@@ -164,7 +164,7 @@ def test_rows_reach_the_file_by_themselves_when_the_buffer_is_full(tmp_path: Pat
 def test_a_full_disk_loses_nothing_once_there_is_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "j"
     whole_write = os.pwrite
-    short: list[int] = [10]
+    short = [6, 4]
 
     def pwrite(file: int, data: memoryview, offset: int) -> int:
         if not short:

@@ -1,0 +1,51 @@
+# make quickstart   make a virtual environment, install, train blueprints/quickstart.toml (a few minutes)
+# make test         the same set-up plus tools; linters, types, import rule, every test but the learning proofs (under 12 minutes)
+# make test-fast    the fast tests alone (under 3 minutes)
+# make learning     the slow proofs that agents learn
+# Variables: PYTHON (3.11 or 3.12), PIP_ARGS (extra arguments for pip, such as an index with CPU builds of torch)
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
+PIP_ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# One torch thread a test process: two test processes share two cores.
+TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
+
+.PHONY: quickstart test test-fast learning lint format clean
+
+quickstart: $(VENV)/.installed
+	$(BIN)/composer train blueprints/quickstart.toml
+
+test: lint
+	$(TEST) -m "not learning"
+
+test-fast: $(VENV)/.installed-dev
+	$(TEST) -m "not slow and not learning"
+
+learning: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest -m learning
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/pip install --quiet $(PIP_ARGS) -c constraints.txt -e .
+	touch $@
+
+$(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[dev,bench]'
+	touch $@ $(VENV)/.installed
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .import_linter_cache build dist

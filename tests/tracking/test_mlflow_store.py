@@ -1,0 +1,194 @@
+"""The MLflow store on SQLite: first use in a crowd, kills halfway, migration, and what comes back out of it."""
+
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tracking_run import append, expected, rows, timing
+
+from composer.tracking.base import Destination, MlflowTracker
+from composer.tracking.mlflow_store import Store, StoreError, held, is_ready, revision
+from composer.tracking.records import JOURNAL, TIMING
+from composer.tracking.uploader import report, sync
+
+# MLflow's own, with the SQLAlchemy that it asks for.
+pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database made once (it takes seconds), to be copied; where a killed creation had left its halves."""
+    folder = tmp_path_factory.mktemp("store")
+    destination = MlflowTracker().destination(folder / "runs", {})
+    (folder / "mlflow").mkdir()
+    for name in (".mlflow.db.new", ".mlflow.db.new-journal"):
+        (folder / "mlflow" / name).write_bytes(b"half a database")
+    with held(destination):
+        return Path(destination.uri.removeprefix("sqlite:///"))
+
+
+@pytest.fixture
+def destination(fresh: Path, tmp_path: Path) -> Destination:
+    """The embedded store of ``tmp_path / "runs"``, ready."""
+    found = MlflowTracker().destination(tmp_path / "runs", {})
+    (tmp_path / "mlflow").mkdir()
+    shutil.copy(fresh, tmp_path / "mlflow" / "mlflow.db")
+    return found
+
+
+def query(database: Path, sql: str) -> list[Any]:
+    with closing(sqlite3.connect(database)) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def test_a_new_store_is_whole_and_leaves_nothing_else_behind(fresh: Path) -> None:
+    assert is_ready(fresh)
+    assert query(fresh, "PRAGMA integrity_check") == [("ok",)]
+    assert {path.name for path in fresh.parent.iterdir()} == {"mlflow.db", ".mlflow.db.lock"}
+    ((artifacts,),) = query(fresh, "SELECT artifact_location FROM experiments")
+    assert artifacts == f"{(fresh.parent / 'artifacts').as_uri()}/0"
+
+
+def test_an_upload_arrives_and_a_sync_to_another_store_too(
+    run_dir: Path, destination: Destination, fresh: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    append(run_dir / JOURNAL, rows())
+    append(run_dir / TIMING, timing(), clock=lambda: 7.0)
+    assert report(run_dir, destination).pending == len(rows()) + len(timing())
+    other = run_dir.parent / "other.db"
+    shutil.copy(fresh, other)
+    for database, variable in ((destination.uri, None), (f"sqlite:///{other}", f"sqlite:///{other}")):
+        if variable:
+            monkeypatch.setenv("MLFLOW_TRACKING_URI", variable)
+        found = sync(run_dir)
+        assert (found.pending, found.message) == (0, f"{len(rows()) + len(timing())} rows in MLflow ({database})")
+        path = Path(database.removeprefix("sqlite:///"))
+        sql = "SELECT t.value, m.key, m.step, m.value FROM metrics m JOIN tags t ON m.run_uuid = t.run_uuid"
+        stored = query(path, f"{sql} AND t.key = 'composer.role'")
+        assert len(stored) == len(expected())
+        assert {row[:3]: row[3] for row in stored} == pytest.approx(expected(), rel=1e-12)
+        assert query(path, "SELECT DISTINCT status FROM runs") == [("KILLED",)]  # no ended.json: the trainer was killed
+        assert query(path, "SELECT MAX(LENGTH(value)) FROM params") == [(6000,)]
+        assert sync(run_dir) == found
+
+
+def test_experiments_are_made_once_and_a_deleted_one_is_named(destination: Destination) -> None:
+    store = Store(destination)
+    first = store.experiment("walker")
+    assert store.experiment("walker") == first
+    store._client.delete_experiment(first)
+    with pytest.raises(StoreError, match="the experiment 'walker' was deleted in MLflow; restore it there, or name"):
+        store.experiment("walker")
+
+
+def test_runs_are_found_by_tags_and_known_to_exist(destination: Destination) -> None:
+    store = Store(destination)
+    experiment = store.experiment("walker")
+    run_id = store.create_run(experiment, "a", {"composer.run_id": "r", "composer.role": "3"}, 1)
+    assert store.find_run(experiment, {"composer.run_id": "r", "composer.role": "3"}) == run_id
+    assert store.find_run(experiment, {"composer.run_id": "r", "composer.role": "5"}) is None
+    assert store.exists(run_id) and not store.exists("0" * 32)
+    store._client.delete_run(run_id)
+    assert not store.exists(run_id)
+
+
+def test_an_older_database_is_migrated_whole_and_the_old_one_kept(tmp_path: Path) -> None:
+    from alembic import command
+    from mlflow.store.db.utils import _get_alembic_config
+    from mlflow.store.tracking.dbmodels.initial_models import Base
+    from sqlalchemy import create_engine
+
+    destination = MlflowTracker().destination(tmp_path / "runs", {})
+    database = tmp_path / "mlflow" / "mlflow.db"
+    database.parent.mkdir()
+    engine = create_engine(destination.uri)
+    Base.metadata.create_all(engine)
+    command.upgrade(_get_alembic_config(destination.uri), "heads-1")
+    engine.dispose()
+    old = revision(database)
+    query(database, "SELECT 1")
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("INSERT INTO experiments (name, lifecycle_stage) VALUES ('kept', 'active')")
+    with held(destination):
+        assert is_ready(database)
+    assert query(database, "SELECT name FROM experiments") == [("kept",)]
+    assert revision(database.with_name(f"mlflow.db.before-{old}")) == old
+
+
+def test_a_database_that_cannot_be_migrated_is_left_as_it_was(destination: Destination, tmp_path: Path) -> None:
+    database = tmp_path / "mlflow" / "mlflow.db"
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'f00dfacecafe'")
+    before = database.read_bytes()
+    problem = "its schema f00dfacecafe cannot be brought to that of the installed MLflow"
+    with pytest.raises(StoreError, match=problem), held(destination):
+        pass
+    assert database.read_bytes() == before
+    database.write_bytes(b"these are not the rows you are looking for" * 100)
+    with pytest.raises(StoreError, match="is no MLflow database"), held(destination):
+        pass
+
+
+FIRST_USE = """
+import sys
+from pathlib import Path
+from composer.tracking.base import MlflowTracker
+from composer.tracking.mlflow_store import Store, held
+import mlflow.store.tracking.sqlalchemy_store
+destination = MlflowTracker().destination(Path(sys.argv[1]), {})
+print("ready", flush=True)
+sys.stdin.readline()
+with held(destination):
+    store = Store(destination)
+    store.create_run(store.experiment("crowd"), sys.argv[2], {}, 1)
+"""
+
+
+def first_use(runs: Path, name: str) -> "subprocess.Popen[bytes]":
+    """A process that waits for a line and then opens the store as its first user."""
+    pipe = subprocess.PIPE
+    return subprocess.Popen([sys.executable, "-c", FIRST_USE, str(runs), name], stdin=pipe, stdout=pipe, cwd=ROOT)
+
+
+@pytest.mark.slow
+def test_four_processes_may_be_the_first_at_once(tmp_path: Path) -> None:
+    crowd = [first_use(tmp_path / "runs", str(number)) for number in range(4)]
+    for process in crowd:
+        assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+    for process in crowd:
+        process.communicate(b"go\n")
+    assert [process.returncode for process in crowd] == [0, 0, 0, 0]
+    database = tmp_path / "mlflow" / "mlflow.db"
+    assert sorted(query(database, "SELECT name FROM runs")) == [("0",), ("1",), ("2",), ("3",)]
+    assert sorted(query(database, "SELECT name FROM experiments")) == [("Default",), ("crowd",)]
+
+
+@pytest.mark.slow
+def test_a_first_use_that_is_killed_anywhere_spoils_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "mlflow"
+    new = folder / ".mlflow.db.new"
+    for pages in (0, 10, 40, 120):
+        with first_use(tmp_path / "runs", "killed") as process:
+            assert process.stdout is not None and process.stdin is not None
+            process.stdout.readline()
+            process.stdin.write(b"go\n")
+            process.stdin.flush()
+            while process.poll() is None and not (new.exists() and new.stat().st_size >= 4096 * pages):
+                os.sched_yield()
+            process.send_signal(signal.SIGKILL)
+        assert not (folder / "mlflow.db").exists()  # killed before it was whole: there is none
+    with first_use(tmp_path / "runs", "last") as process:
+        process.communicate(b"go\n")
+    assert process.returncode == 0
+    assert query(folder / "mlflow.db", "SELECT name FROM runs") == [("last",)]
+    assert {path.name for path in folder.iterdir()} == {"mlflow.db", ".mlflow.db.lock"}
