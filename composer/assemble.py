@@ -31,11 +31,11 @@ class NotTheSame(RuntimeError):
 
 
 def device_for(name: str) -> str:
-    """``auto`` to ``cuda`` where there is one, else ``cpu``; raises RuntimeError for a GPU that is not there."""
+    """``auto`` to ``cuda`` where there is one, else ``cpu``; raises Unavailable for a GPU that is not there."""
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():
-        raise RuntimeError("compute.device is 'cuda', but torch sees no GPU here")
+        raise compiling.Unavailable("compute.device is 'cuda', but torch sees no GPU here")
     return name
 
 
@@ -77,16 +77,15 @@ def resume(path: Path, inexact: bool = False) -> tuple[runs.Run, Parts, list[str
     choice = compiling.Choice(bool(run.facts["compiled"]), str(run.facts["compile_reason"]))
     checkpoints = Checkpoints(run.path, run.blueprint.checkpoint.keep)
     snapshot = checkpoints.load() if checkpoints.steps() else None
-    offset = 0 if snapshot is None else int(snapshot.values["journal_offset"])
-    path_of_journal = run.path / "journal.jsonl"
-    path_of_journal.touch()
-    parts = _parts(run, info, device, choice, Journal.resume(path_of_journal, offset), _timing(run.path))
+    parts = _parts(run, info, device, choice, _journal(run.path, snapshot), _timing(run.path))
+    parts.checkpoints = checkpoints
     if snapshot is None:
         notes.append("no checkpoint had been written yet: starting from step 0")
         parts.observation = parts.environments.reset()
     else:
         notes += [f"skipped a damaged checkpoint: {damage}" for damage in snapshot.skipped]
         parts.restore(snapshot)
+        checkpoints.discard_after(parts.clock.env_steps)
     return run, parts, notes
 
 
@@ -150,6 +149,15 @@ def _clock(blueprint: Blueprint, info: EnvironmentInfo) -> Clock:
     return Clock(stride, blueprint.algorithm.warmup_interactions, blueprint.algorithm.update_to_data)
 
 
+def _journal(path: Path, snapshot: Snapshot | None) -> Journal:
+    """Continue the journal from where the checkpoint left it, from its beginning where there is none."""
+    journal = path / "journal.jsonl"
+    if snapshot is None:
+        journal.touch()
+        return Journal.resume(journal, 0)
+    return Journal.resume(journal, int(snapshot.values["journal_offset"]))
+
+
 def _timing(path: Path) -> Journal:
     """Continue the journal of wall-clock times after its last whole row; it is not part of the state."""
     timing = path / "timing.jsonl"
@@ -167,6 +175,9 @@ def _parts(
     copies, (size,) = blueprint.environment.copies, info.observation
     streams = [stream for seed in blueprint.seeds for stream in blueprint.environment.copy_seeds(seed)]
     environments = blueprint.environment.make(streams, "training")
+    clock = _clock(blueprint, info)
+    # A ring that is never filled need not be there: without wrapping, its size changes no draw.
+    capacity = min(blueprint.replay.capacity, clock.interactions_by(blueprint.training.env_steps) * copies)
     return Parts(
         blueprint=blueprint,
         device=device,
@@ -174,8 +185,8 @@ def _parts(
         learner=Learner(blueprint, info, device, choice),
         environments=environments,
         evaluator=Evaluator(blueprint.environment, blueprint.seeds, blueprint.evaluation.episodes),
-        replay=Replay(len(blueprint.seeds), copies, blueprint.replay.capacity, size, info.action_size, device),
-        clock=_clock(blueprint, info),
+        replay=Replay(len(blueprint.seeds), copies, capacity, size, info.action_size, device),
+        clock=clock,
         journal=journal,
         timing=timing,
         uploader=Uploader(run.path, None),

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -62,6 +63,8 @@ class Checkpoints:
         """Keeps the newest ``keep`` of them, at least 2."""
         self._run, self._keep = run, max(keep, 2)
         self._root, self._replay = run / "checkpoints", run / "replay"
+        self._hashed: dict[str, dict[str, Any]] = {}
+        """Fingerprints of segments, by path in the run: each is hashed once, when it is written or first verified."""
 
     def steps(self) -> list[int]:
         """Environment steps at which a checkpoint stands, oldest first."""
@@ -73,8 +76,9 @@ class Checkpoints:
         segment = Segment(start, start + rows.shape[0])
         self._replay.mkdir(exist_ok=True)
         staged = self._replay / f".tmp-{segment.name}"
-        save_file({"rows": rows.contiguous()}, staged)
+        _write({"rows": rows.contiguous()}, staged)
         _sync(staged)
+        self._hashed[f"replay/{segment.name}"] = _fingerprint(staged)
         staged.rename(self._replay / segment.name)
         _sync(self._replay)
         return segment
@@ -86,27 +90,25 @@ class Checkpoints:
         final = self._root / f"step-{step:012d}"
         staged = self._root / f".tmp-{final.name}"
         staged.mkdir()
-        save_file(
+        _write(
             {name: tensor.detach().cpu().contiguous() for name, tensor in snapshot.tensors.items()},
             staged / "state.safetensors",
         )
         (staged / "state.json").write_text(json.dumps(snapshot.values, sort_keys=True))
         files = {f"checkpoints/{final.name}/{name}": staged / name for name in ("state.safetensors", "state.json")}
-        previous = self._hashes()
-        rows = {f"replay/{s.name}": previous.get(f"replay/{s.name}") for s in snapshot.segments}
+        segments = [f"replay/{segment.name}" for segment in snapshot.segments]
         manifest = {
             "format": FORMAT,
             "step": step,
             "segments": [[s.start, s.stop] for s in snapshot.segments],
             "files": {name: _fingerprint(path) for name, path in files.items()}
-            | {name: known or _fingerprint(self._run / name) for name, known in rows.items()},
+            | {name: self._hashed[name] for name in segments},
         }
-        (staged / "manifest.json").write_text(json.dumps(manifest, indent=1, sort_keys=True))
+        sealed = json.dumps(manifest | {"sha256": _seal(manifest)}, indent=1, sort_keys=True)
+        (staged / "manifest.json").write_text(sealed)
         for entry in staged.iterdir():
             _sync(entry)
         _sync(staged)
-        if final.exists():  # A run stopped and resumed at the very same step: the same state, written again.
-            shutil.rmtree(final)
         staged.rename(final)
         _sync(self._root)
         self._verify(final, rows_too=False)
@@ -120,6 +122,7 @@ class Checkpoints:
             path = self._root / f"step-{step:012d}"
             try:
                 manifest = self._verify(path)
+                self._hashed |= {name: entry for name, entry in manifest["files"].items() if name.startswith("replay/")}
                 return Snapshot(
                     load_file(path / "state.safetensors"),
                     json.loads((path / "state.json").read_text()),
@@ -131,6 +134,12 @@ class Checkpoints:
                 skipped.append(str(damage))
         raise CheckpointDamaged("; ".join(skipped) if skipped else f"no checkpoint in {self._root}")
 
+    def discard_after(self, step: int) -> None:
+        """Remove checkpoints newer than ``step``: damaged ones, of a future that is about to be lived again."""
+        for newer in self.steps():
+            if newer > step:
+                shutil.rmtree(self._root / f"step-{newer:012d}")
+
     def rows(self, snapshot: Snapshot) -> Iterator[tuple[int, Tensor]]:
         """The replay rows of a snapshot, a segment at a time: number of the first row, rows ``[n, S, row]``."""
         for segment in snapshot.segments:
@@ -139,13 +148,14 @@ class Checkpoints:
     def _verify(self, path: Path, rows_too: bool = True) -> dict[str, Any]:
         try:
             manifest: dict[str, Any] = json.loads((path / "manifest.json").read_text())
-            files: dict[str, dict[str, Any]] = manifest["files"]
-            version = manifest["format"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise CheckpointDamaged(f"{path / 'manifest.json'}: {error}") from None
-        if version != FORMAT:
-            raise CheckpointDamaged(f"{path}: format {version}, this composer reads {FORMAT}")
-        for name, expected in files.items():
+            seal = manifest.pop("sha256")
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise CheckpointDamaged(f"{path / 'manifest.json'}: {error!r}") from None
+        if seal != _seal(manifest):
+            raise CheckpointDamaged(f"{path / 'manifest.json'}: its SHA-256 is not the one that it holds")
+        if manifest["format"] != FORMAT:
+            raise CheckpointDamaged(f"{path}: format {manifest['format']}, this composer reads {FORMAT}")
+        for name, expected in manifest["files"].items():
             if name.startswith("replay/") and not rows_too:
                 continue
             try:
@@ -156,10 +166,6 @@ class Checkpoints:
                 what = "size" if found["bytes"] != expected["bytes"] else "SHA-256"
                 raise CheckpointDamaged(f"{self._run / name}: its {what} is not the one in the manifest")
         return manifest
-
-    def _hashes(self) -> dict[str, dict[str, Any]]:
-        """Fingerprints that earlier manifests hold: a segment is hashed once."""
-        return {name: entry for step in self.steps() for name, entry in self._manifest(step).get("files", {}).items()}
 
     def _manifest(self, step: int) -> dict[str, Any]:
         """The manifest of a checkpoint, empty where it cannot be read (``load`` says so in words)."""
@@ -206,6 +212,17 @@ def _bytes(tensor: Tensor) -> bytes:
 def _fingerprint(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
+def _seal(manifest: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+
+
+def _write(tensors: dict[str, Tensor], path: Path) -> None:
+    try:
+        save_file(tensors, path)
+    except SafetensorError as error:  # What safetensors makes of a full disk.
+        raise OSError(f"{path}: {error}") from None
 
 
 def _sync(path: Path) -> None:

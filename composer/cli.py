@@ -1,7 +1,7 @@
 """The command line: arguments only. Heavy imports stand inside the commands, so that reading a blueprint stays fast.
 
-Exit codes: 0 done; 2 the blueprint or the command is wrong; 3 the run directory is unusable or locked; 4 a checkpoint is
-damaged; 5 diverged; 6 the environment failed; 7 resources; 130 or 143 interrupted with a checkpoint written; 1 a bug.
+Exit codes: 0 done; 2 the blueprint or the command is wrong; 3 the run directory is unusable or locked; 4 a checkpoint
+is damaged; 5 diverged; 6 the environment failed; 7 resources; 130 or 143 interrupted, checkpoint written; 1 a bug.
 """
 
 from __future__ import annotations

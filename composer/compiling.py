@@ -20,6 +20,10 @@ COLD_COMPILE_UPDATES = 12_000
 LARGEST_WORTH_COMPILING = 1_000_000
 
 
+class Unavailable(RuntimeError):
+    """A blueprint asks for what this machine has not got: a GPU, a compiler."""
+
+
 @dataclass(frozen=True)
 class Choice:
     """Whether the update is compiled, and the reason in words for people."""
@@ -32,12 +36,13 @@ def choose(mode: str, device: str, updates: int, parameters: int) -> Choice:
     """Decide from the blueprint alone (never from a measurement), so that equal blueprints give equal numbers.
 
     ``mode`` is "auto", "always" or "never"; ``updates`` counts the whole run's; ``parameters`` one seed's.
+    Raises Unavailable for "always" without a compiler.
     """
     if mode == "never":
         return Choice(False, "compute.compile is 'never'")
     if device == "cpu" and not has_compiler():
         if mode == "always":
-            raise RuntimeError("compute.compile is 'always', but no C++ compiler was found (g++ or clang++)")
+            raise Unavailable("compute.compile is 'always', but no C++ compiler was found (g++ or clang++)")
         return Choice(False, "no C++ compiler was found (g++ or clang++)")
     if mode == "always":
         return Choice(True, "compute.compile is 'always'")

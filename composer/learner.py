@@ -126,7 +126,7 @@ class Learner:
             self._sums.add_(torch.stack([ones, *(signals[name] for name in self.program.signals)]))
 
     def drain_signals(self) -> list[dict[str, float]]:
-        """Means of the signals since the last call, a dict a seed, empty without an update. One transfer to the host."""
+        """Means of the signals since the last call, a dict a seed, empty without updates. One transfer to the host."""
         sums = self._sums.cpu()
         self._sums.zero_()
         names = self.program.signals

@@ -1,7 +1,7 @@
 """The axis of members: every learnable tensor is stacked ``[seeds, copies, ...]``, and one module describes them all.
 
 A block is written for one network. Here a template module on the meta device is called with stacked parameters through
-``torch.func``: mapped over copies (which share an input) and seeds (which do not), directly where an axis has one member.
+``torch.func``: mapped over copies (which share an input) and seeds (which do not), directly where there is one.
 Legend: S seeds, C copies, B batch.
 """
 

@@ -82,7 +82,7 @@ class Parts:
         self.journal.append({"type": kind, "env_step": self.clock.env_steps, **row})
 
     def record_timing(self) -> None:
-        """Speed since the last call, apart from the journal (equal runs have equal journals). Revives a dead uploader."""
+        """Speed since the last call, in a journal of its own: equal runs have equal journals. Revives the uploader."""
         now, before = time.monotonic(), self._mark
         self._mark = (now, self.clock.updates, self.clock.env_steps)
         if before is not None:

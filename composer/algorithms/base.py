@@ -58,7 +58,7 @@ class Program(Protocol):
     """Names of the scalars that the objectives report, each ``[S]``."""
 
     def act(self, observation: Tensor, noise: Tensor | None) -> Tensor:
-        """Actions ``[S, E, a]`` in [-1, 1] for normalised observations; ``noise`` has their shape, None means no noise."""
+        """Actions ``[S, E, a]`` in [-1, 1] for normalised observations; ``noise`` has their shape or is None."""
 
 
 @dataclass(frozen=True)

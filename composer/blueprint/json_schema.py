@@ -15,34 +15,42 @@ Schema = dict[str, Any]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _REFERENCE = {"type": "string", "pattern": r"^\$\{[A-Za-z0-9_.\[\]-]+\}$"}
 _DEFINITIONS = "#/$defs/"
+_USED_UP = {
+    "extends": {"type": "string", "description": "The parent: a file beside this one, or a shipped blueprint."},
+    "variants": {
+        "type": "object",
+        "description": "Small diffs of this file, by name.",
+        "additionalProperties": {"$ref": _DEFINITIONS + "experiment"},
+    },
+}
 
 
 def schema_json() -> Schema:
-    """JSON Schema of a blueprint file: what ``load`` validates, and what it uses up before."""
+    """JSON Schema of a blueprint file: what ``load`` validates, and what it uses up before.
+
+    It judges what is written. That something is absent it cannot tell, since a parent may have it: ``check`` does.
+    """
     kinds.register()
     by_family: dict[str, list[Part]] = {}
     for part in parts().values():
         by_family.setdefault(part.family, []).append(part)
     definitions: Schema = {"reference": _REFERENCE}
-    top = _spec(Blueprint, definitions)
+    experiment = _spec(Blueprint, definitions)
+    experiment["properties"]["values"] = {"type": "object", "description": "Free values, for ${values.name}."}
+    definitions["experiment"] = experiment
     for name, family in FAMILIES.items():
         definitions[name] = _family(family, definitions, by_family.get(name, []))
     for name, found in by_family.items():
         title = name.title().replace("_", "")
         if name not in FAMILIES and title in definitions:
             definitions[title] = {"anyOf": [definitions[title], *map(_use, found)]}
-    top["properties"] |= {
-        "extends": {"type": "string", "description": "The parent: a file beside this one, or a shipped blueprint."},
-        "values": {"type": "object", "description": "Free values, for ${values.name}."},
-        "variants": {
-            "type": "object",
-            "description": "Small diffs of this file, by name.",
-            "additionalProperties": {"type": "object"},
-        },
+    return {
+        "$schema": DIALECT,
+        **experiment,
+        "title": "composer blueprint",
+        "properties": {**experiment["properties"], **_USED_UP},
+        "$defs": dict(sorted(definitions.items())),
     }
-    # What a parent gives need not stand in the file.
-    top["required"] = ["blueprint"]
-    return {"$schema": DIALECT, "title": "composer blueprint", **top, "$defs": dict(sorted(definitions.items()))}
 
 
 def _spec(spec: type[Any], definitions: Schema) -> Schema:
@@ -58,7 +66,6 @@ def _family(family: type[Family], definitions: Schema, named: list[Part]) -> Sch
     for name, member in family.kinds().items():
         table = _spec(member, definitions)
         table["properties"] = {"kind": {"const": name}, **table.get("properties", {})}
-        table["required"] = ["kind", *table.get("required", [])]
         options.append(table)
     options += [_use(part) for part in named]
     if "list" in family.shorthands():
@@ -81,7 +88,7 @@ def _use(part: Part) -> Schema:
 
 
 def _linked(schema: Any) -> Any:
-    """Families become references; the value of every key may be a ``${...}`` too."""
+    """Families become references, no key is required, and the value of every key may be a ``${...}`` too."""
     if isinstance(schema, list):
         return [_linked(item) for item in schema]
     if not isinstance(schema, dict):
@@ -89,7 +96,7 @@ def _linked(schema: Any) -> Any:
     if FAMILY_KEY in schema:
         rest = {key: value for key, value in schema.items() if key not in (FAMILY_KEY, "default")}
         return {**rest, "$ref": _DEFINITIONS + schema[FAMILY_KEY]}
-    linked = {key: value if key == "default" else _linked(value) for key, value in schema.items()}
+    linked = {key: value if key == "default" else _linked(value) for key, value in schema.items() if key != "required"}
     properties = linked.get("properties")
     if isinstance(properties, dict):
         linked["properties"] = {name: _or_reference(inner) for name, inner in properties.items()}

@@ -73,7 +73,7 @@ def forecast(blueprint: Blueprint) -> Forecast:
 @cache
 def available_bytes() -> int:
     """Memory that this process may still take: the machine's, or its control group's where that is less."""
-    import psutil  # type: ignore[import-untyped]
+    import psutil
 
     available = int(psutil.virtual_memory().available)
     try:

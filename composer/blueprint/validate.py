@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from composer.blueprint.interpolation import is_marked
 from composer.blueprint.messages import told
 from composer.blueprint.nodes import Node, plain, show_path
 from composer.blueprint.owners import family_at, file_steps, spec_at
@@ -26,7 +27,7 @@ def validate(root: Node, quiet: frozenset[Path] = frozenset()) -> tuple[Blueprin
         return Blueprint.model_validate(values), []
     except ValidationError as error:
         errors = [_Found(root, values, item) for item in error.errors() if not _is_echo(item)]
-    spoken = [found for found in errors if not any(found.path[: len(path)] == path for path in quiet)]
+    spoken = [found for found in errors if not found.is_below(quiet)]
     meant = {(found.table, name) for found in spoken for name in found.meant()}
     problems = [found.problem() for found in spoken if (found.table, found.missing) not in meant]
     return None, problems
@@ -48,6 +49,11 @@ class _Found:
         self.loc: Path = tuple(step for step in error["loc"] if step != "[key]")
         self.path, self.node, self.rest = file_steps(root, self.loc)
         self.type = error["type"]
+
+    def is_below(self, quiet: frozenset[Path]) -> bool:
+        """Whether this comes of something told already; a bad reference may have travelled as an argument of a part."""
+        travelled = bool(quiet) and is_marked(self.node)
+        return travelled or any(self.path[: len(path)] == path for path in quiet)
 
     @property
     def table(self) -> Path:

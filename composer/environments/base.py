@@ -147,8 +147,8 @@ class VectorEnvironment(ABC):
     def load_state(self, state: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
         """Continue from ``state`` by replaying its actions; returns the present observations [n, ...].
 
-        Raises EnvironmentFailure where the replay does not lead to the observation that ``state`` remembers, ValueError
-        where ``state`` is that of other environments.
+        Raises EnvironmentFailure where the replay does not lead to the observation that ``state`` remembers (``reset``
+        then begins the episodes after those), ValueError where ``state`` is that of other environments.
         """
 
     @abstractmethod

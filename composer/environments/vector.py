@@ -45,7 +45,7 @@ def episode_seed(seed: int, episode: int) -> int:
 
 
 class EpisodicVector(VectorEnvironment):
-    """Rows of environments with their running episodes. After a failure only ``state`` and ``close`` may be called."""
+    """Rows with their running episodes. After a failed step only ``state`` and ``close`` may be called."""
 
     def __init__(self, info: EnvironmentInfo, seeds: Sequence[int], make_rows: Callable[[], Rows]) -> None:
         self.info = info

@@ -1,7 +1,7 @@
 """Replay: a ring of transitions for every seed, sampled uniformly, with n-step windows made at sampling time.
 
-A transition is one packed row of float32, so that a batch is one gather. Observations are raw: they are normalised at
-every update with the statistics of that moment. Legend: S seeds, E environments of a seed, B batch, d observation, a action.
+A transition is one packed row of float32, so that a batch is one gather. Observations are raw: each update normalises
+them with the statistics of that moment. Legend: S seeds, E environments of a seed, B batch, d observation, a action.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ class NoTracker(Tracker, kind="none"):
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "none"}
 
-    def destination(self, runs_dir: Path, environment: Mapping[str, str] = os.environ) -> None:
+    def destination(self, runs_dir: Path, environment: Mapping[str, str] = os.environ) -> Destination | None:
         """None: nothing is sent anywhere."""
         return None
 

@@ -56,9 +56,9 @@ def serve(destination: Destination, experiment: str, port: int = 5000, say: Call
             stack.enter_context(held(destination))
         server = start(destination, port)
         stack.callback(stop, server)
-        await_answer(server, port)
-        say(f"{link(port, experiment_id(destination, experiment))}  (Ctrl-C ends it)")
         try:
+            await_answer(server, port)
+            say(f"{link(port, experiment_id(destination, experiment))}  (Ctrl-C ends it)")
             return server.wait()
         except KeyboardInterrupt:
             return 0

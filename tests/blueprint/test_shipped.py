@@ -1,7 +1,7 @@
 """Every blueprint that ships is sound, and every key and value of it is guarded.
 
-Each key is misspelt, each value given a wrong type, each number put out of range, one at a time; each must be refused on its
-own line, and a misspelling with the name that was meant.
+Each key is misspelt, each value given a wrong type, each number put out of range, one at a time; each must be refused
+on its own line, and a misspelling with the name that was meant.
 """
 
 from __future__ import annotations

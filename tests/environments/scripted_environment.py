@@ -88,6 +88,7 @@ class ScriptedSingle:
             case "raise":
                 raise ZeroDivisionError("joint without a mass")
             case "hang":
+                print("hanging", flush=True)
                 threading.Event().wait()
             case "kill":
                 os.kill(os.getpid(), signal.SIGKILL)

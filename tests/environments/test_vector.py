@@ -190,5 +190,7 @@ def test_state_is_refused_where_it_does_not_belong() -> None:
     with pytest.raises(ValueError, match="this state is that of environments with seeds"):
         Scripted().make([1], "training").load_state(state)
     state["observations"] = np.nextafter(state["observations"], np.float32(2.0))
+    elsewhere = Scripted().make([0], "training")
     with pytest.raises(EnvironmentFailure, match="replaying the 1 actions of the running episode led elsewhere"):
-        Scripted().make([0], "training").load_state(state)
+        elsewhere.load_state(state)
+    np.testing.assert_array_equal(elsewhere.reset()[0], first_observation(0, 1))  # whoever accepts that goes on

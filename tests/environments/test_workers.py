@@ -115,23 +115,24 @@ def test_a_stopped_worker_does_not_block_the_sending_of_a_long_episode(monkeypat
             vector.load_state(state)
 
 
-def test_workers_die_with_a_killed_parent() -> None:
+def test_workers_die_with_a_killed_parent_even_while_they_hang() -> None:
     program = (
-        "from scripted_environment import Scripted\n"
-        "vector = Scripted(workers=2).make([0, 1], 'training'); vector.reset()\n"
+        "import numpy; from scripted_environment import Scripted\n"
+        "vector = Scripted(workers=2, fault='hang').make([0, 1], 'training'); vector.reset()\n"
         "print(*[worker.process.pid for worker in vector._rows._workers], flush=True)\n"
-        "input()"
+        "vector.step(numpy.ones((2, 2), numpy.float32))"
     )
     path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
     with subprocess.Popen(
         [sys.executable, "-c", program],
         env={**os.environ, "PYTHONPATH": path},
-        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
     ) as parent:
-        assert parent.stdout is not None
+        assert parent.stdout is not None and parent.stderr is not None
         watched = [os.pidfd_open(int(pid)) for pid in parent.stdout.readline().split()]
+        assert [parent.stderr.readline() for _ in watched] == ["hanging\n", "hanging\n"]
         parent.kill()
     for descriptor in watched:
         assert select.select([descriptor], [], [], 5.0)[0], "a worker outlives its parent"

@@ -29,7 +29,12 @@ def run_dir(tmp_path: Path) -> Path:
     (path / "blueprint.toml").write_text('name = "sac"\n')
     (path / "parameters.json").write_text("{}")
     Tracking(
-        uri=None, source="embedded", runs_dir="..", experiment="composer", system_metrics=True,
-        parameters={"algorithm": {"kind": "sac", "note": "x" * 7000}}, tags={"algorithm": "sac", "composer.hash": "abc"},
-    ).save(path)  # fmt: skip
+        uri=None,
+        source="embedded",
+        runs_dir="..",
+        experiment="composer",
+        system_metrics=True,
+        parameters={"algorithm": {"kind": "sac", "note": "x" * 7000}},
+        tags={"algorithm": "sac", "composer.hash": "abc"},
+    ).save(path)
     return path

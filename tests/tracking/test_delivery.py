@@ -35,9 +35,10 @@ class World:
     def call(self, effects: Sequence[Callable[[], object]]) -> None:
         """Apply the effects of one call: none, half or all of them where it is the one that fails."""
         self.calls += 1
-        stops = self.stop_at is not None and self.calls == self.stop_at[0]
-        share = {"before": 0, "half": len(effects) // 2, "after": len(effects)}[self.stop_at[1]] if stops else len(effects)
-        for effect in effects[:share]:
+        number, moment = self.stop_at or (0, "after")
+        stops = self.calls == number
+        share = {"before": 0, "half": len(effects) // 2, "after": len(effects)}[moment]
+        for effect in effects[:share] if stops else effects:
             effect()
         if stops:
             raise Killed
@@ -127,8 +128,17 @@ def test_every_row_reaches_the_store_with_its_runs_tags_and_files(run_dir: Path,
     deliver(run_dir)
     assert stored(world) == pytest.approx(expected(), rel=1e-12)
     parent, *children = world.runs[HERE.uri].values()
-    assert [run["name"] for run in (parent, *children)] == ["sac · reset", "sac · reset · seed 3", "sac · reset · seed 5"]
-    assert parent["tags"] == {"algorithm": "sac", "composer.hash": "abc", "composer.run_id": "r-1", "composer.role": "parent"}
+    assert [run["name"] for run in (parent, *children)] == [
+        "sac · reset",
+        "sac · reset · seed 3",
+        "sac · reset · seed 5",
+    ]
+    assert parent["tags"] == {
+        "algorithm": "sac",
+        "composer.hash": "abc",
+        "composer.run_id": "r-1",
+        "composer.role": "parent",
+    }
     assert [run["tags"]["mlflow.parentRunId"] for run in children] == ["id0", "id0"]
     assert [run["tags"]["seed"] for run in children] == ["3", "5"]
     assert parent["files"] == ["run.json", "blueprint.toml", "parameters.json", "events.jsonl"]

@@ -32,7 +32,9 @@ def test_one_seed_has_a_mean_and_no_interval() -> None:
 
 
 def test_seeds_are_never_averaged_across_steps_or_in_part() -> None:
-    found = points([0, 1], row(1, 0, loss=1.0), row(2, 1, loss=1.0), row(3, 0, loss=1.0, other=2.0), row(3, 1, other=4.0))
+    found = points(
+        [0, 1], row(1, 0, loss=1.0), row(2, 1, loss=1.0), row(3, 0, loss=1.0, other=2.0), row(3, 1, other=4.0)
+    )
     assert {(point.name, point.step) for point in found if point.run == "parent"} == {
         ("other", 3), ("other/ci_low", 3), ("other/ci_high", 3)
     }  # fmt: skip
@@ -102,9 +104,19 @@ def test_names_are_those_that_mlflow_takes(name: str, expected: str) -> None:
 
 
 def test_parameters_are_flattened_to_dotted_names() -> None:
-    table = {"a": {"b": 1, "c": []}, "layers": [{"kind": "linear"}, {"kind": "norm", "sizes": [1, 2]}], "d": {}, "e": None}
+    table = {
+        "a": {"b": 1, "c": []},
+        "layers": [{"kind": "linear"}, {"kind": "norm", "sizes": [1, 2]}],
+        "d": {},
+        "e": None,
+    }
     assert flatten(table) == {
-        "a.b": "1", "a.c": "[]", "layers.0.kind": "linear", "layers.1.kind": "norm", "layers.1.sizes": "[1, 2]", "d": "{}",
+        "a.b": "1",
+        "a.c": "[]",
+        "layers.0.kind": "linear",
+        "layers.1.kind": "norm",
+        "layers.1.sizes": "[1, 2]",
+        "d": "{}",
         "e": "None",
-    }  # fmt: skip
+    }
     assert flatten({}) == {}

@@ -20,11 +20,15 @@ class Blueprint(Spec):
     tracking: Tracker
 
 
-def load(**fields: object) -> Tracker:
-    return Blueprint.model_validate({"tracking": {"kind": "mlflow", **fields}}).tracking
+def load(**fields: object) -> MlflowTracker:
+    tracker = Blueprint.model_validate({"tracking": {"kind": "mlflow", **fields}}).tracking
+    assert isinstance(tracker, MlflowTracker)
+    return tracker
 
 
-def test_a_run_goes_to_the_blueprint_s_store_else_the_environment_s_else_the_one_beside_the_runs(tmp_path: Path) -> None:
+def test_a_run_goes_to_the_blueprint_s_store_else_the_environment_s_else_the_one_beside_the_runs(
+    tmp_path: Path,
+) -> None:
     runs, environment = tmp_path / "runs", {"MLFLOW_TRACKING_URI": "http://127.0.0.1:5000"}
     named = load(uri="sqlite:////data/m.db").destination(runs, environment)
     assert (named.uri, named.source, named.artifacts) == ("sqlite:////data/m.db", "blueprint", Path("/data/artifacts"))

@@ -21,6 +21,9 @@ from composer.tracking.journal import read
 from composer.tracking.records import JOURNAL, LOG, TIMING, Ended, Tracking, Upload, Where
 from composer.tracking.uploader import Uploader, UploadReport, run_id, sync
 
+# MLflow's own, with the SQLAlchemy that it asks for.
+pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
+
 ROOT = Path(__file__).parents[2]
 SECRET = "hunter2"
 

@@ -14,7 +14,11 @@ def rows(first: int = 0, last: int = STEPS) -> list[Row]:
     found: list[Row] = []
     for step in range(first, last):
         for seed in SEEDS:
-            values = {"critic/loss": seed / (step + 1), "actor/loss": float("inf") if step == 2 else -0.5, "return": 1.0 * step}
+            values = {
+                "critic/loss": seed / (step + 1),
+                "actor/loss": float("inf") if step == 2 else -0.5,
+                "return": 1.0 * step,
+            }
             found.append({"type": "metrics", "env_step": 100 * step, "seed": seed, "metrics": values})
         if step == 4:
             found.append({"type": "event", "env_step": 100 * step, "name": "reset", "data": {"norm": float("nan")}})
@@ -51,7 +55,9 @@ def expected(last: int = STEPS) -> dict[tuple[str, str, int], float]:
     return points | {("parent", "events/reset", 400): 1.0}
 
 
-def append(path: Path, these: list[Row], *, resume_at: int | None = None, clock: Callable[[], float] | None = None) -> None:
+def append(
+    path: Path, these: list[Row], *, resume_at: int | None = None, clock: Callable[[], float] | None = None
+) -> None:
     """Write rows to a journal, new or cut back to ``resume_at`` bytes."""
     journal = Journal(path, clock) if resume_at is None else Journal.resume(path, resume_at, clock)
     with journal:

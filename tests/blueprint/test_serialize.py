@@ -1,0 +1,118 @@
+"""A blueprint as TOML, as a hash, as flat parameters, compared; and the memory it will take."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from composer.blueprint import check, diff, digest, dump, flatten, load, loads_resolved, verify
+from composer.blueprint.commands import check_json, check_text, diff_json, diff_text, parts_json, parts_text
+from composer.blueprint.memory import forecast
+from composer.blueprint.parts import parts
+from composer.blueprint.schema import Blueprint
+from composer.blueprint.show import show_json, show_text
+from composer.resources import blueprints_root
+
+QUICKSTART = blueprints_root() / "quickstart.toml"
+
+
+def quickstart(*overrides: str) -> Blueprint:
+    return load(QUICKSTART, overrides).blueprint
+
+
+@pytest.mark.parametrize("path", sorted(blueprints_root().rglob("*.toml")), ids=lambda path: path.stem)
+def test_load_of_dump_is_the_identity(path: Path) -> None:
+    for variant in (None, *load(path).variants):
+        blueprint = load(path, variant=variant).blueprint
+        again = loads_resolved(tomllib.loads(dump(blueprint)))
+        assert again == blueprint
+        assert dump(again) == dump(blueprint)
+        assert digest(again) == digest(blueprint)
+
+
+def test_the_digest_is_of_what_changes_a_result() -> None:
+    plain = digest(quickstart())
+    for override in ("name=other", 'description="x"', "compute.threads=1", 'tracking={kind="none"}'):
+        assert digest(quickstart(override)) == plain
+    for override in ("seeds=[1]", "training.env_steps=10_000", "evaluation.episodes=3", "algorithm.batch_size=64"):
+        assert digest(quickstart(override)) != plain
+    assert digest(quickstart("algorithm.update_to_data=1")) == digest(quickstart("algorithm.update_to_data=1.0"))
+
+
+def test_flat_parameters_and_differences() -> None:
+    left, right = quickstart("networks.actor.trunk.width=32"), quickstart("normalization={}", "seeds=[0, 1]")
+    flat = flatten(left)
+    assert flat["networks.actor.trunk.layers[0].width"] == 32
+    assert flat["seeds[0]"] == 0
+    assert flat["requires"] == "[]"
+    assert diff(left, left) == []
+    found = {difference.key: (difference.left, difference.right) for difference in diff(left, right)}
+    assert found["seeds[1]"] == (None, 1)
+    assert found["networks.actor.trunk.layers[0].width"] == (32, 64)
+    assert "networks.actor.trunk.layers[0].width: 32 → 64" in diff_text(left, right).split("\n")
+    assert {"key": "seeds[1]", "left": None, "right": 1} in diff_json(left, right)["differences"]
+
+
+def test_what_a_blueprint_amounts_to() -> None:
+    blueprint = quickstart("networks.critic.copies=2", "seeds=[0, 1, 2]", "replay.capacity=1_000")
+    shown = show_json(blueprint)
+    critic, hidden, inputs = shown["networks"]["critic"], 64, 5 + 1
+    embedding = inputs * hidden + hidden
+    block = 2 * hidden + hidden * 4 * hidden + 4 * hidden + 4 * hidden * hidden + hidden
+    one = embedding + block + 2 * hidden + hidden + 1
+    assert critic["parameters"] == critic["trainable"] == 2 * one
+    assert shown["hash"] == digest(blueprint)
+    # Weights, gradient, two moments and one average; float32; three seeds.
+    assert shown["memory"]["networks"]["critic"] == 2 * one * (1 + 1 + 2 + 1) * 4 * 3
+    # Observation twice, action, reward, two flags.
+    assert shown["memory"]["replay"] == 1_000 * (2 * 5 + 1 + 3) * 4 * 3
+    assert (
+        shown["memory_bytes"]
+        == forecast(blueprint).total
+        == sum([*shown["memory"]["networks"].values(), shown["memory"]["replay"]])
+    )
+    text = show_text(blueprint)
+    assert f"critic: {2 * one:,} parameters in 2 copies, averaged as target_critic, input [6]" in text
+    assert "    0: linear → [64]  448" in text
+
+
+def test_memory_that_is_not_there_is_told_at_what_takes_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(verify, "available_bytes", lambda: 10_000_000)
+    path = tmp_path / "b.toml"
+    path.write_text(QUICKSTART.read_text() + "[replay]\ncapacity = 1_000\n")
+    assert check(path) == []
+    lines = path.read_text().split("\n")
+    path.write_text(
+        path.read_text()
+        .replace("critic = { trunk = { use", "critic = { trunk = { width = 2_000, use")
+        .replace("width = 64, ", "", 2)
+    )
+    (problem,) = check(path)
+    assert problem.path == "networks.critic"
+    assert lines[problem.line - 1].startswith("critic = { trunk")
+    assert "available 1.0e+07; nothing allocated" in problem.message
+
+
+def test_commands_say_the_same_to_people_and_to_tools(tmp_path: Path) -> None:
+    path = tmp_path / "b.toml"
+    path.write_text(QUICKSTART.read_text().replace("batch_size", "batch_sise"))
+    problems = check(path)
+    (table,) = check_json(problems)["problems"]
+    assert check_json(problems)["ok"] is False
+    assert check_json([]) == {"ok": True, "problems": []}
+    assert list(table) == ["file", "line", "column", "path", "message", "hint"]
+    assert check_text(problems) == (
+        f"{table['file']}:{table['line']}:{table['column']}: {table['path']}: {table['message']}; {table['hint']}"
+    )
+    assert check_text(problems * 30).endswith("\nand 10 more problems")
+
+
+def test_parts_are_listed_and_shown() -> None:
+    assert [line.split()[0] for line in parts_text().split("\n")] == list(parts())
+    assert "  expansion = 4" in parts_text("simba").split("\n")
+    (simba,) = parts_json("simba")["parts"]
+    assert simba["parameters"]["expansion"] == 4
+    with pytest.raises(LookupError, match="no part named 'simbo'; did you mean 'simba'"):
+        parts_text("simbo")
