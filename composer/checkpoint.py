@@ -77,10 +77,10 @@ class Checkpoints:
         self._replay.mkdir(exist_ok=True)
         staged = self._replay / f".tmp-{segment.name}"
         _write({"rows": rows.contiguous()}, staged)
-        _sync(staged)
+        sync(staged)
         self._hashed[f"replay/{segment.name}"] = _fingerprint(staged)
         staged.rename(self._replay / segment.name)
-        _sync(self._replay)
+        sync(self._replay)
         return segment
 
     def save(self, step: int, snapshot: Snapshot) -> Path:
@@ -107,10 +107,10 @@ class Checkpoints:
         sealed = json.dumps(manifest | {"sha256": _seal(manifest)}, indent=1, sort_keys=True)
         (staged / "manifest.json").write_text(sealed)
         for entry in staged.iterdir():
-            _sync(entry)
-        _sync(staged)
+            sync(entry)
+        sync(staged)
         staged.rename(final)
-        _sync(self._root)
+        sync(self._root)
         self._verify(final, rows_too=False)
         self._prune()
         return final
@@ -225,7 +225,8 @@ def _write(tensors: dict[str, Tensor], path: Path) -> None:
         raise OSError(f"{path}: {error}") from None
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Write a file or folder down to the device: it survives a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

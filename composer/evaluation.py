@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Evaluator:
-    """Environments of its own, ``episodes`` a seed, all stepped together. Made at the first evaluation and kept."""
+    """Environments of its own, ``episodes`` a seed, all stepped together."""
 
     def __init__(self, environment: Environment, seeds: Sequence[int], episodes: int) -> None:
         """``seeds`` are the run's; each gets ``episodes`` environments."""

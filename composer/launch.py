@@ -7,35 +7,56 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import torch
 
 from composer import assemble, runs
 from composer.checkpoint import CheckpointDamaged, Checkpoints
 from composer.checkpoint import digest as state_digest
+from composer.compiling import Unavailable
 from composer.environments.base import EnvironmentFailure, InvalidAction
 from composer.evaluation import Evaluator
 from composer.interrupts import Interrupted
 from composer.learner import Diverged
 from composer.state import Parts
 from composer.tracking.console import Console
+from composer.tracking.journal import JournalError
 from composer.tracking.uploader import UploadReport
 from composer.tracking.uploader import sync as send_pending
 from composer.train import Outcome, train
 
+if TYPE_CHECKING:
+    from composer.blueprint import Blueprint
+    from composer.tracking.records import RunStatus
+
+
+class StoreRefused(ValueError):
+    """The tracking store that the environment names cannot be used."""
+
+
 EXIT_CODES: dict[type[BaseException], int] = {
     assemble.NotTheSame: 2,
+    Unavailable: 2,
+    StoreRefused: 2,
     runs.RunUnusable: 3,
+    JournalError: 3,
     CheckpointDamaged: 4,
     Diverged: 5,
     InvalidAction: 5,
     EnvironmentFailure: 6,
     MemoryError: 7,
+    torch.OutOfMemoryError: 7,
     OSError: 7,
+    KeyboardInterrupt: 130,
 }
 """Exit code of every expected end but success (0), a bad blueprint (2) and a signal (128 + its number)."""
 
 UPLOAD_SECONDS = 60.0
+INTERRUPTED_UPLOAD_SECONDS = 5.0
+"""Whoever sends SIGTERM sends SIGKILL soon after; what is not sent by then waits for ``composer sync``."""
 FRESH_EPISODES = 2**62
 """Number of an evaluation that no training run reaches: its episodes are none that were seen before."""
 FRAMES_PER_SECOND = 30
@@ -50,14 +71,16 @@ class Stopped(RuntimeError):
         self.exit_code, self.table = exit_code, table
 
 
-def start(loaded_blueprint: Any, directory: Path, variant: str | None, quiet: bool) -> dict[str, Any]:
+def start(blueprint: Blueprint, directory: Path, variant: str | None, quiet: bool) -> dict[str, Any]:
     """Train a blueprint in a new run directory under ``directory``; returns the result table, raises Stopped."""
-    run, parts = assemble.start(loaded_blueprint, directory, variant)
+    _check_store(blueprint, directory)
+    run, parts = assemble.start(blueprint, directory, variant)
     return _drive(run, parts, [], quiet)
 
 
 def resume(path: Path, inexact: bool, quiet: bool) -> dict[str, Any]:
     """Go on from the newest good checkpoint of a run; returns the result table, raises Stopped."""
+    _check_store(runs.read_blueprint(path), path.parent)
     run, parts, notes = assemble.resume(path, inexact)
     return _drive(run, parts, notes, quiet)
 
@@ -100,28 +123,42 @@ def digest(path: Path) -> dict[str, Any]:
 def sync(path: Path) -> UploadReport:
     """Send what a run's journal holds and its tracking store has not got."""
     runs.read_facts(path)
-    return send_pending(path)
+    try:
+        return send_pending(path)
+    except ValueError as error:
+        raise StoreRefused(str(error)) from None
+
+
+def _check_store(blueprint: Blueprint, directory: Path) -> None:
+    """Refuse a tracking store before anything is written or computed."""
+    try:
+        blueprint.tracking.destination(directory)
+    except ValueError as error:
+        raise StoreRefused(str(error)) from None
 
 
 def _drive(run: runs.Run, parts: Parts, notes: Sequence[str], quiet: bool) -> dict[str, Any]:
     total = run.blueprint.training.env_steps
-    status = "FAILED"
+    status: RunStatus = "FAILED"
     try:
         with Console(total, not quiet, start_env_step=parts.clock.env_steps) as console:
             for line in (f"run {run.path}", f"the update is {_how(run)}", *notes):
                 console.note(line)
             assemble.start_uploading(parts, run)
             outcome = train(parts, console)
-            status = "FINISHED"
+        parts.close()
+        status = "FINISHED"
     except Interrupted as interrupted:
         status = "KILLED"
         message = f"interrupted ({interrupted}) and saved at environment step {parts.clock.env_steps:,}"
         raise Stopped(_go_on(message, run), interrupted.exit_code, _table(run, "interrupted")) from None
     except tuple(EXIT_CODES) as error:
-        raise Stopped(_go_on(str(error), run), exit_code(error), _table(run, "failed")) from error
+        message = str(error) or type(error).__name__
+        raise Stopped(_go_on(message, run), exit_code(error), _table(run, "failed")) from error
     finally:
-        parts.close()
-        report = parts.uploader.finish(status, UPLOAD_SECONDS)  # type: ignore[arg-type]
+        with suppress(OSError):  # Where the disk is full, the journal cannot be written; that has been reported.
+            parts.close()
+        report = parts.uploader.finish(status, UPLOAD_SECONDS if status == "FINISHED" else INTERRUPTED_UPLOAD_SECONDS)
         run.close()
     return _table(run, "finished", outcome, report) | {"notes": [report.message]}
 

@@ -127,7 +127,7 @@ class Learner:
 
     def drain_signals(self) -> list[dict[str, float]]:
         """Means of the signals since the last call, a dict a seed, empty without updates. One transfer to the host."""
-        sums = self._sums.cpu()
+        sums = self._sums.to("cpu", copy=True)  # On a CPU, plain ``.cpu()`` would be the very tensor zeroed below.
         self._sums.zero_()
         names = self.program.signals
         return [

@@ -13,6 +13,7 @@ import fcntl
 import json
 import os
 import secrets
+import shutil
 import time
 import tomllib
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from composer.blueprint import Blueprint, dump, loads_resolved
+from composer.checkpoint import sync
 
 
 class RunUnusable(RuntimeError):
@@ -54,8 +56,12 @@ def create(runs: Path, blueprint: Blueprint, facts: Mapping[str, Any], parameter
         (staged / "parameters.json").write_text(json.dumps(parameters, indent=1))
         (staged / "run.json").write_text(json.dumps({"run_id": run_id, **facts}, indent=1, sort_keys=True))
         (staged / "lock").touch()
+        for entry in (*staged.iterdir(), staged):
+            sync(entry)
         staged.rename(runs / run_id)
+        sync(runs)
     except OSError as error:
+        shutil.rmtree(staged, ignore_errors=True)
         raise RunUnusable(f"cannot write {runs} ({error.strerror})") from None
     return open_run(runs / run_id)
 

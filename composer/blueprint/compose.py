@@ -7,13 +7,16 @@ from dataclasses import dataclass, replace
 
 from composer.blueprint.chain import merged
 from composer.blueprint.expand import expand
-from composer.blueprint.interpolation import interpolate, references
+from composer.blueprint.interpolation import MAX_HINTS, interpolate, references
 from composer.blueprint.nodes import Node, merge, noted, show_path, walk
 from composer.blueprint.overrides import COMMAND_LINE, Override, apply_override
 from composer.blueprint.positions import Path
 from composer.blueprint.report import BlueprintError, Problem, problem
+from composer.blueprint.schema import SLUG_RULE, is_slug
 from composer.spec import describe, near, suggestion
 
+MAX_VARIANTS = 64
+"""Variants of one file; each is checked as a blueprint of its own."""
 _INTEGERS = range(-(2**63), 2**63)
 
 
@@ -61,10 +64,15 @@ def _variants(whole: Node) -> dict[str, Node]:
         return {}
     if not node.is_table:
         raise BlueprintError([problem(node.at, "variants", f"expected table, got {describe(node.value)}")])
+    if len(node.value) > MAX_VARIANTS:
+        message = f"{len(node.value):,} variants; limit {MAX_VARIANTS}"
+        raise BlueprintError([problem(node.at, "variants", message)])
     for name, child in node.value.items():
         path = show_path(("variants", name))
         if not child.is_table:
             raise BlueprintError([problem(child.at, path, f"expected table, got {describe(child.value)}")])
+        if not is_slug(name):
+            raise BlueprintError([problem(child.key, path, f"a variant's name: {SLUG_RULE}")])
         for key in ("extends", "variants"):
             if key in child.value:
                 raise BlueprintError([problem(child.value[key].key, f"{path}.{key}", f"a variant has no {key!r}")])
@@ -88,12 +96,15 @@ def _unused(root: Node, trees: Sequence[Node], file: str) -> Iterator[Problem]:
         yield problem(values.at, "values", f"expected table, got {describe(values.value)}")
         return
     targets = {target for tree in trees for _, target in references(tree)}
-    missing = {target[1] for target in targets if target[:1] == ("values",) and root.get(target) is None}
+    towards = {target[:length] for target in targets for length in range(len(target) + 1)}
+    missing = {str(target[1]) for target in targets if target[:1] == ("values",) and root.get(target) is None}
+    hints = MAX_HINTS
     for path, node in walk(values, ("values",)):
         is_leaf = not any(True for _ in node.children())
-        used = any(path[: len(target)] == target or target[: len(path)] == path for target in targets)
+        used = path in towards or any(path[:length] in targets for length in range(len(path)))
         if is_leaf and not used and node.at.file in (file, COMMAND_LINE):
-            meant = near(str(path[-1]), {str(step) for step in missing})
+            meant = near(str(path[-1]), missing) if hints else None
+            hints -= bool(hints)
             hint = f"did you mean {meant!r}?" if meant else ""
             yield problem(node.key, show_path(path), "nothing refers to this value", hint)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cached_property
 
 from composer.blueprint.nodes import Node, noted, read_path, show_path, walk
 from composer.blueprint.positions import Path
@@ -18,6 +19,8 @@ from composer.spec import near, quote
 MAX_VALUES = 20_000
 """Most values of a blueprint after interpolation, and after expansion of its parts."""
 
+MAX_HINTS = 20
+"""Absent and unused values for which a near name is looked up; with more of them a file has another problem."""
 MAX_DEPTH = 64
 """Longest way from a value of the file, through its tables and its references, to a scalar."""
 
@@ -83,6 +86,10 @@ class _Interpolation:
         self.broken: set[Path] = set()
         self._budget = Budget()
 
+    @cached_property
+    def _names(self) -> dict[Path, str]:
+        return {path: show_path(path) for path, _ in walk(self.root)}
+
     def replaced(self, path: Path, node: Node, trail: tuple[Path, ...], depth: int) -> Node:
         """``node`` with all references below it replaced; ``trail`` holds the references that led here."""
         self._budget.spend(node, path)
@@ -117,7 +124,8 @@ class _Interpolation:
 
     def _absent(self, path: Path, node: Node, target: Path) -> Problem:
         name = show_path(target)
-        known = {show_path(at) for at, _ in walk(self.root) if at not in (path, target[: len(at)])}
-        meant = near(name, known)
+        around = [target[:length] for length in range(len(target) + 1)]
+        is_told = len(self.problems) < MAX_HINTS
+        meant = near(name, (shown for at, shown in self._names.items() if at not in around)) if is_told else None
         hint = f"did you mean '{meant}'?" if meant else ""
         return problem(node.at, show_path(path), f"there is no value {name!r}", hint)

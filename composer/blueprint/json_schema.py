@@ -96,10 +96,12 @@ def _linked(schema: Any) -> Any:
     if FAMILY_KEY in schema:
         rest = {key: value for key, value in schema.items() if key not in (FAMILY_KEY, "default")}
         return {**rest, "$ref": _DEFINITIONS + schema[FAMILY_KEY]}
-    linked = {key: value if key == "default" else _linked(value) for key, value in schema.items() if key != "required"}
-    properties = linked.get("properties")
-    if isinstance(properties, dict):
-        linked["properties"] = {name: _or_reference(inner) for name, inner in properties.items()}
+    linked: Schema = {}
+    for key, value in schema.items():
+        if key in ("properties", "patternProperties"):
+            linked[key] = {name: _or_reference(_linked(inner)) for name, inner in value.items()}
+        elif key != "required":
+            linked[key] = value if key == "default" else _linked(value)
     return linked
 
 

@@ -13,14 +13,17 @@ from composer.blueprint.validate import validate
 from composer.blueprint.verify import verify
 
 
-def judge(composed: Composed) -> tuple[Blueprint | None, list[Problem]]:
-    """The blueprint of a tree, and every problem. It is None unless its form is valid; then its meaning is judged."""
+def judge(composed: Composed, is_to_run: bool = True) -> tuple[Blueprint | None, list[Problem]]:
+    """The blueprint of a tree, and every problem. It is None unless its form is valid; then its meaning is judged.
+
+    Memory is judged only of what is to run: an old run must stay readable on a smaller or a busier machine.
+    """
     kinds.register()
     problems = [*composed.problems, *_require(composed.root)]
     blueprint, invalid = validate(composed.root, composed.quiet)
     problems += invalid
     if blueprint is not None and not problems:
-        problems += [located(composed.root, path, message) for path, message in verify(blueprint)]
+        problems += [located(composed.root, path, message) for path, message in verify(blueprint, is_to_run)]
     return blueprint, problems
 
 

@@ -17,6 +17,7 @@ from composer.blueprint.positions import Path
 from composer.blueprint.report import BlueprintError, Problem, ordered
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.serialize import resolved
+from composer.blueprint.validate import MAX_PROBLEMS
 
 RESOLVED = "resolved blueprint"
 """Stands for the file in problems of a table that was read from no file."""
@@ -55,17 +56,23 @@ def load(path: str | FilePath, overrides: Sequence[str] = (), variant: str | Non
     Raises BlueprintError with every problem found: of the text, of the values, and of what they mean together.
     """
     composed = compose(read_chain(FilePath(path)), read_overrides(overrides), variant)
-    return _loaded(composed)
+    return _loaded(composed, is_to_run=True)
 
 
 def loads_resolved(values: Mapping[str, Any]) -> Blueprint:
-    """Revalidate a resolved blueprint, such as a run has saved; raises BlueprintError, with paths but without lines."""
+    """Revalidate a resolved blueprint, such as a run has saved; raises BlueprintError, with paths but without lines.
+
+    Whether this machine has the memory to run it is not asked.
+    """
     tree = annotate(dict(values), {}, RESOLVED)
-    return _loaded(Composed(tree, ())).blueprint
+    return _loaded(Composed(tree, ()), is_to_run=False).blueprint
 
 
 def check(path: str | FilePath) -> list[Problem]:
-    """Every problem of the blueprint at ``path``, those of its variants too, in order of lines; none if it is sound."""
+    """Every problem of the blueprint at ``path``, those of its variants too, in order of lines; none if it is sound.
+
+    Of a text that is wrong nearly everywhere it tells the first hundred or so.
+    """
     try:
         trees = read_chain(FilePath(path))
         bare = compose(trees, ())
@@ -73,6 +80,8 @@ def check(path: str | FilePath) -> list[Problem]:
     except BlueprintError as error:
         return error.problems
     for name in bare.variants:
+        if len(problems) >= MAX_PROBLEMS:
+            break
         try:
             problems += judge(compose(trees, (), name))[1]
         except BlueprintError as error:
@@ -80,8 +89,8 @@ def check(path: str | FilePath) -> list[Problem]:
     return ordered(problems)
 
 
-def _loaded(composed: Composed) -> Loaded:
-    blueprint, problems = judge(composed)
+def _loaded(composed: Composed, is_to_run: bool) -> Loaded:
+    blueprint, problems = judge(composed, is_to_run)
     if blueprint is None or problems:
         raise BlueprintError(problems)
     return Loaded(blueprint, Origins(composed.root), composed.variants)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from composer.blueprint.schema import ROLE, ROLE_RULE, SLUG, SLUG_RULE
 from composer.spec import describe, near
 
 Error = Mapping[str, Any]
@@ -43,10 +44,7 @@ def _pattern(error: Error) -> str:
     return f"{_PATTERNS.get(pattern, f'must match {pattern}')}, got {describe(error['input'])}"
 
 
-_PATTERNS = {
-    r"^[a-z0-9][a-z0-9._-]{0,63}$": "use [a-z0-9._-], 1 to 64 characters, the first a letter or a digit",
-    r"^[a-z][a-z0-9_]{0,63}$": "use a name of [a-z0-9_], 1 to 64 characters, the first a letter",
-}
+_PATTERNS = {SLUG: SLUG_RULE, ROLE: ROLE_RULE}
 
 _MESSAGES: Mapping[str, Callable[[Error], str]] = {
     "missing": lambda error: f"missing key {error['loc'][-1]!r}",

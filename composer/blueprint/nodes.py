@@ -50,8 +50,17 @@ class Node:
         """The node at ``path`` below, or None."""
         node: Node | None = self
         for step in path:
-            node = dict(node.children()).get(step) if node else None
+            node = node.child(step) if node else None
         return node
+
+    def child(self, step: str | int) -> Node | None:
+        """The entry of a table under a key, of a list at an index, or None."""
+        found: Node | None = None
+        if isinstance(self.value, dict):
+            found = self.value.get(step)
+        elif isinstance(self.value, list) and isinstance(step, int) and 0 <= step < len(self.value):
+            found = self.value[step]
+        return found
 
     def rebuilt(self, children: Mapping[str | int, Node]) -> Node:
         """This table or list with other entries; a scalar, which has none, stays as it is."""

@@ -41,20 +41,11 @@ def file_steps(root: Node, steps: Path) -> tuple[Path, Node, Path]:
     for index, step in enumerate(steps):
         if isinstance(node.value, list) and isinstance(step, str):
             continue
-        child = _child(node, step)
+        child = node.child(step)
         if child is None:
             return path, node, tuple(steps[index:])
         node, path = child, (*path, step)
     return path, node, ()
-
-
-def _child(node: Node, step: str | int) -> Node | None:
-    if isinstance(node.value, dict):
-        return node.value.get(step)
-    if isinstance(node.value, list) and isinstance(step, int) and 0 <= step < len(node.value):
-        child: Node = node.value[step]
-        return child
-    return None
 
 
 def _is_open(option: object) -> bool:

@@ -6,7 +6,6 @@ else. ``expand`` puts them in place.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -14,6 +13,7 @@ from pathlib import Path as FilePath
 
 from composer.blueprint.nodes import Node
 from composer.blueprint.report import BlueprintError, Problem, problem
+from composer.blueprint.schema import SLUG_RULE, is_slug
 from composer.blueprint.source import read_tree
 from composer.resources import registry_root
 from composer.spec import describe, suggestion
@@ -21,7 +21,6 @@ from composer.spec import describe, suggestion
 FORMAT = 1
 """The format of part files that this composer reads."""
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _TEXTS = ("family", "description", "source")
 _HEADER = ("part", *_TEXTS, "parameters")
 
@@ -69,8 +68,8 @@ def read_part(path: FilePath, file: str) -> Part:
     """The part in the file at ``path``; BlueprintError tells everything that keeps it from being one."""
     tree = read_tree(path, file)
     problems = [*_header_problems(tree)]
-    if not _NAME.fullmatch(path.stem):
-        problems.append(problem(tree.at, "", "the name of a part: use [a-z0-9._-], 1 to 64 characters"))
+    if not is_slug(path.stem):
+        problems.append(problem(tree.at, "", f"the name of a part: {SLUG_RULE}"))
     if problems:
         raise BlueprintError(problems)
     family, description, source = (str(tree.value[name].value) for name in _TEXTS)

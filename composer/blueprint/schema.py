@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
@@ -18,13 +19,24 @@ from composer.tracking.base import MlflowTracker, Tracker
 FORMAT = 1
 """The format that this composer reads and writes."""
 
-Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+SLUG = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+"""A name that is safe as a folder."""
+SLUG_RULE = "use [a-z0-9._-], 1 to 64 characters, the first a letter or a digit"
+ROLE = r"^[a-z][a-z0-9_]{0,63}$"
+ROLE_RULE = "use a name of [a-z0-9_], 1 to 64 characters, the first a letter"
+
+Slug = Annotated[str, Field(pattern=SLUG)]
 """A name that is safe as a folder: small letters, digits and ``._-``."""
-Role = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+Role = Annotated[str, Field(pattern=ROLE)]
 """The name of a network, an average or a learned number."""
 Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
 EnvSteps = Annotated[int, Field(ge=1, le=10**12)]
 """A length in environment steps: control steps of the simulator, which count action repeat and copies."""
+
+
+def is_slug(name: str) -> bool:
+    """Whether a name is safe as a folder's."""
+    return re.fullmatch(SLUG.strip("^$"), name) is not None
 
 
 class Average(Spec):

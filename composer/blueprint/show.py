@@ -34,7 +34,7 @@ def show_text(blueprint: Blueprint) -> str:
     info, needs = blueprint.environment.describe(), forecast(blueprint)
     lines = [
         f"{blueprint.name}  {digest(blueprint)[:12]}",
-        f"environment {blueprint.environment.kind}: observation {_shape(info.observation)}, {info.action_size} actions",
+        f"environment {blueprint.environment.kind}, {_shape(info.observation)} → [{info.action_size}]",
         f"algorithm   {blueprint.algorithm.kind}, {_counted(len(blueprint.seeds), 'seed')}",
         f"memory      {_bytes(needs.total)} ({_bytes(needs.replay)} replay)",
     ]

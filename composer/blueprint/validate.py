@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from pydantic import ValidationError
@@ -16,6 +17,8 @@ from composer.blueprint.report import Problem, problem
 from composer.blueprint.schema import FORMAT, Blueprint
 from composer.spec import FAMILIES, Family, describe, listing, near
 
+MAX_PROBLEMS = 100
+"""Most problems of form that are told at once: a text made to be wrong everywhere is answered quickly too."""
 BEFORE_VALIDATION = ("extends", "values", "variants")
 """Keys of a file that are used up before the blueprint is validated."""
 
@@ -26,8 +29,8 @@ def validate(root: Node, quiet: frozenset[Path] = frozenset()) -> tuple[Blueprin
     try:
         return Blueprint.model_validate(values), []
     except ValidationError as error:
-        errors = [_Found(root, values, item) for item in error.errors() if not _is_echo(item)]
-    spoken = [found for found in errors if not found.is_below(quiet)]
+        errors = (_Found(root, values, item) for item in error.errors(include_url=False) if not _is_echo(item))
+        spoken = [*islice((found for found in errors if not found.is_below(quiet)), MAX_PROBLEMS)]
     meant = {(found.table, name) for found in spoken for name in found.meant()}
     problems = [found.problem() for found in spoken if (found.table, found.missing) not in meant]
     return None, problems
@@ -53,7 +56,7 @@ class _Found:
     def is_below(self, quiet: frozenset[Path]) -> bool:
         """Whether this comes of something told already; a bad reference may have travelled as an argument of a part."""
         travelled = bool(quiet) and is_marked(self.node)
-        return travelled or any(self.path[: len(path)] == path for path in quiet)
+        return travelled or any(self.path[:length] in quiet for length in range(len(self.path) + 1))
 
     @property
     def table(self) -> Path:

@@ -15,9 +15,13 @@ Finding = tuple[str | Path, str]
 """A path, of keys or as text, and what is wrong there."""
 
 
-def verify(blueprint: Blueprint) -> list[Finding]:
-    """Every problem of meaning. Shapes are judged where the roles are right, memory where the shapes are."""
-    for judges in ((_names, _sizes, _algorithm), (_shapes,), (_optimizers, _memory)):
+def verify(blueprint: Blueprint, is_to_run: bool = True) -> list[Finding]:
+    """Every problem of meaning. Shapes are judged where the roles are right, memory where the shapes are.
+
+    Memory is judged only of a blueprint that is to run, here and now.
+    """
+    last = (_optimizers, _memory) if is_to_run else (_optimizers,)
+    for judges in ((_names, _sizes, _algorithm), (_shapes,), last):
         findings = _first_of_each_path(finding for judge in judges for finding in judge(blueprint))
         if findings:
             return findings

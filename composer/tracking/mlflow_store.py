@@ -8,7 +8,6 @@ being replaced.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from composer.tracking.base import Destination, sqlite_path
+from composer.tracking.locks import lock_alone, lock_together, open_lock, unlock
 from composer.tracking.points import Point
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 METRICS_A_CALL: Final = 1000
 PARAMETERS_A_CALL: Final = 100
 VALUE_LIMIT: Final = 6000
+MAKING_SECONDS: Final = 120.0
 
 
 class StoreError(Exception):
@@ -39,16 +40,17 @@ def held(destination: Destination) -> Iterator[None]:
         yield
         return
     database.parent.mkdir(parents=True, exist_ok=True)
-    lock = os.open(database.with_name(f".{database.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    lock = open_lock(database.with_name(f".{database.name}.lock"))
     try:
-        fcntl.flock(lock, fcntl.LOCK_SH)
+        lock_together(lock)
         while not is_ready(database):
             # Whoever gets the lock alone does the work; the others find it done and go on together.
-            fcntl.flock(lock, fcntl.LOCK_UN)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            unlock(lock)
+            if not lock_alone(lock, MAKING_SECONDS):
+                raise StoreError(f"{database}: must be migrated, but is in use; try again when its runs have ended")
             if not is_ready(database):
                 _make(database, destination.artifacts or database.parent / "artifacts")
-            fcntl.flock(lock, fcntl.LOCK_SH)
+            lock_together(lock)
         yield
     finally:
         os.close(lock)

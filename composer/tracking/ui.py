@@ -28,6 +28,7 @@ ENVIRONMENT: Final = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_WORKERS": "1",
     "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "PYTHONWARNINGS": "ignore",
     "MLFLOW_UVICORN_OPTS": "--log-level warning",
     "MLFLOW_HOST": HOST,
 }

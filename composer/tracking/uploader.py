@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import composer
 from composer.tracking.base import Destination, MlflowTracker, Tracker, located
-from composer.tracking.records import LOG, Ended, RunStatus, Tracking, Upload, pending, rows_in, run_id
+from composer.tracking.records import LOG, Ended, RunStatus, Tracking, Upload, Where, pending, rows_in, run_id
 
 __all__ = ["UploadReport", "Uploader", "run_id", "sync"]
 
@@ -38,6 +38,7 @@ ENVIRONMENT: Final = {
     "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0",
     "MLFLOW_ENABLE_ASYNC_LOGGING": "false",
     "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
 
 
@@ -130,10 +131,11 @@ class Uploader:
         self._started_at = time.monotonic()
 
 
-def sync(run_dir: Path, timeout: float = 600.0) -> UploadReport:
+def sync(run_dir: Path) -> UploadReport:
     """Send what a run's journal holds and its store has not got, here and now; the run must have ended.
 
-    A run whose store was changed by ``MLFLOW_TRACKING_URI`` since is sent there whole. Loads mlflow (seconds).
+    It goes on for as long as the store takes rows, and loads mlflow (seconds). A run whose store was changed by
+    ``MLFLOW_TRACKING_URI`` since is sent there whole.
 
     Raises:
         ValueError: the run was not tracked, or its store can no longer be named.
@@ -148,9 +150,9 @@ def sync(run_dir: Path, timeout: float = 600.0) -> UploadReport:
     from composer.tracking.uploader_process import SYNC_PATIENCE, Busy, Watch, upload
 
     try:
-        upload(run_dir, tracking, destination, Watch(run_dir, None, timeout), SYNC_PATIENCE)
+        upload(run_dir, tracking, destination, Watch(run_dir, None), SYNC_PATIENCE)
     except Busy as busy:
-        return UploadReport(run_id(run_dir), pending(run_dir), str(busy))
+        return UploadReport(_found(run_dir, destination), pending(run_dir), str(busy))
     return report(run_dir, destination)
 
 
@@ -158,8 +160,15 @@ def _settled(run_dir: Path, destination: Destination) -> bool:
     """Whether this store has every row and the run's final status."""
     upload, ended = Upload.load(run_dir), Ended.load(run_dir)
     status = ended.status if ended else "KILLED"
-    known = upload is not None and upload.tracking_uri == destination.shown and upload.status == status
-    return known and pending(run_dir) == 0
+    sent = upload is not None and upload.tracking_uri == destination.shown and upload.status == status
+    return sent and _found(run_dir, destination) is not None and pending(run_dir) == 0
+
+
+def _found(run_dir: Path, destination: Destination | None) -> str | None:
+    """The run's id in this store, if it is known."""
+    where = Where.load(run_dir)
+    known = where is not None and destination is not None and where.tracking_uri == destination.shown
+    return where.run_id if where is not None and known else None
 
 
 def recall(run_dir: Path, tracking: Tracking) -> Destination:
@@ -181,9 +190,10 @@ def recall(run_dir: Path, tracking: Tracking) -> Destination:
 
 def report(run_dir: Path, destination: Destination | None) -> UploadReport:
     """What has become of the upload so far, from the run directory's files."""
-    upload, waiting, found = Upload.load(run_dir), pending(run_dir), run_id(run_dir)
+    upload, waiting, found = Upload.load(run_dir), pending(run_dir), _found(run_dir, destination)
     store = destination.shown if destination else "none"
     if waiting == 0 and upload is not None and upload.status != "RUNNING":
         return UploadReport(found, 0, f"{rows_in(run_dir)} rows in MLflow ({store})")
     reason = f"; {upload.error}" if upload is not None and upload.error else ""
-    return UploadReport(found, waiting, f"{waiting} rows pending for {store}{reason}: composer sync {run_dir}")
+    what = f"{waiting} rows" if waiting else "the final status is"
+    return UploadReport(found, waiting, f"{what} pending for {store}{reason}: composer sync {run_dir}")

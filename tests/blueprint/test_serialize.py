@@ -95,6 +95,12 @@ def test_memory_that_is_not_there_is_told_at_what_takes_it(monkeypatch: pytest.M
     assert "available 1.0e+07; nothing allocated" in problem.message
 
 
+def test_a_saved_blueprint_is_readable_where_it_could_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    blueprint = quickstart()
+    monkeypatch.setattr(verify, "available_bytes", lambda: 1)
+    assert loads_resolved(tomllib.loads(dump(blueprint))) == blueprint
+
+
 def test_commands_say_the_same_to_people_and_to_tools(tmp_path: Path) -> None:
     path = tmp_path / "b.toml"
     path.write_text(QUICKSTART.read_text().replace("batch_size", "batch_sise"))

@@ -134,15 +134,43 @@ def _reference(number: int) -> str:
 )  # fmt: skip
 def test_references_that_multiply_end_quickly(text: str, tmp_path: Path) -> None:
     (tmp_path / "b.toml").write_text(f"[values]\n{text}")
-    start = time.perf_counter()
+    start = time.process_time()
     told = said(tmp_path / "b.toml")
     assert any("grows beyond" in line or "references lead deeper" in line for line in told)
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("\n".join(f"[networks.a{n}]\nb = 1" for n in range(2_500)), "networks.a0.b: unknown key"),
+        ("\n".join(f'n{n} = "${{values.v{n}}}"' for n in range(2_300)), "n0: there is no value 'values.v0'"),
+        ("[values]\n" + "\n".join(f"v{n} = {n}" for n in range(4_500)), "values.v0: nothing refers to this value"),
+        (
+            "\n".join(f'n{n} = "${{values.v{n}}}"' for n in range(1_200))
+            + "\n[values]\n" + "\n".join(f"w{n} = {n}" for n in range(2_000)),
+            "values.w0: nothing refers to this value",
+        ),
+        ("\n".join(f"[variants.v{n}]\nx = 1" for n in range(2_700)), "variants: 2,700 variants; limit 64"),
+        (
+            "\n".join(f"[networks.a{n}]\nb = 1" for n in range(2_000)) + "\n"
+            + "\n".join(f"[variants.v{n}]\nx = 1" for n in range(64)),
+            "networks.a0.b: unknown key",
+        ),
+    ],
+    ids=["networks", "references", "values", "both", "variants", "networks and variants"],
+)  # fmt: skip
+def test_a_text_that_is_wrong_everywhere_is_answered_quickly(text: str, expected: str, tmp_path: Path) -> None:
+    (tmp_path / "b.toml").write_text(text)
+    start = time.process_time()
+    told = said(tmp_path / "b.toml")
+    assert time.process_time() - start < 2
+    assert any(expected in line for line in told)
 
 
 _FRAGMENTS = st.sampled_from(
     ["a", "=", "1", '"', "'", '"""', "[", "]", "[[", "{", "}", ".", ",", "\n", "#", "${values.a}", "values", "use",
-     "kind", "variants", "extends", "requires", "inf", "1979-05-27", "\\", "\r", "\t", "é", "\ufeff", "\0", "networks", "simba"]
+     "kind", "variants", "extends", "requires", "inf", "1979-05-27", "\\", "\r", "\t", "é", "\0", "simba"]
 )  # fmt: skip
 
 

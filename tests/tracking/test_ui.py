@@ -3,16 +3,21 @@
 import os
 import signal
 import socket
+import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 from urllib.request import urlopen
 
 import psutil
 import pytest
+from tracking_run import append, expected, rows, timing
 
 from composer.tracking import ui
 from composer.tracking.base import Destination, MlflowTracker
 from composer.tracking.mlflow_store import Store, held
+from composer.tracking.records import JOURNAL, TIMING, Upload, Where
+from composer.tracking.uploader import UploadReport, sync
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
 
@@ -33,9 +38,11 @@ def test_a_port_that_is_taken_is_said_before_anything_starts(tmp_path: Path) -> 
 
 
 @pytest.mark.slow
-def test_the_page_is_served_to_this_machine_and_ends_with_the_command(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_page_and_a_server_for_runs_are_this_machine_s_only_and_end_with_the_command(
+    run_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    append(run_dir / JOURNAL, rows())
+    append(run_dir / TIMING, timing())
     destination = MlflowTracker().destination(tmp_path / "runs", {})
     with held(destination):
         experiment = Store(destination).experiment("walker")
@@ -56,11 +63,20 @@ def test_the_page_is_served_to_this_machine_and_ends_with_the_command(
             if connection.status == psutil.CONN_LISTEN
         }
         seen["family"] = family
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://{ui.HOST}:{port}")
+        for lost in (Upload.file, Where.file):  # as if killed before the first acknowledgement
+            seen["report"] = sync(run_dir)
+            (run_dir / lost).unlink()
+        seen["again"] = sync(run_dir)
         threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
 
     assert ui.serve(destination, "walker", port, say) == 0
     address = f"http://127.0.0.1:{port}/#/experiments/{experiment}/runs"
     assert said == [f"{address}?workflowType=machine_learning&compareRunsMode=CHART  (Ctrl-C ends it)"]
     assert seen["page"] == 200 and seen["addresses"] == {("127.0.0.1", port)}
+    report = seen["report"]
+    assert isinstance(report, UploadReport) and report == seen["again"] and report.pending == 0
+    with closing(sqlite3.connect(tmp_path / "mlflow" / "mlflow.db")) as connection:
+        assert connection.execute("SELECT COUNT(*) FROM metrics").fetchall() == [(len(expected()),)]
     family = seen["family"]
     assert isinstance(family, list) and family and not any(process.is_running() for process in family)

@@ -16,8 +16,10 @@ import psutil
 import pytest
 from tracking_run import SEEDS, append, expected, rows, timing
 
-from composer.tracking.base import MlflowTracker, NoTracker
+from composer.tracking import uploader_process
+from composer.tracking.base import Destination, MlflowTracker, NoTracker
 from composer.tracking.journal import read
+from composer.tracking.locks import lock_alone, open_lock
 from composer.tracking.records import JOURNAL, LOG, TIMING, Ended, Tracking, Upload, Where
 from composer.tracking.uploader import Uploader, UploadReport, run_id, sync
 
@@ -103,6 +105,36 @@ def test_sync_names_what_it_lacks(run_dir: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(ValueError, match="not tracked"):
         sync(run_dir)
     assert run_id(run_dir) is None
+
+
+def test_sync_leaves_a_run_alone_that_is_being_uploaded(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uploader_process, "SYNC_PATIENCE", 0.0)
+    append(run_dir / JOURNAL, rows())
+    lock = open_lock(run_dir / LOCK)
+    assert lock_alone(lock, 0.0)
+    assert sync(run_dir) == UploadReport(None, len(rows()), f"{run_dir}: another process uploads this run")
+    os.close(lock)
+
+
+def test_an_outage_of_any_length_is_waited_out(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The trainer lives, the store fails 2,000 times with a secret in its message, then takes everything."""
+    attempts: list[float] = []
+    watch = uploader_process.Watch(run_dir, os.getppid())
+    tracking = Tracking.load(run_dir)
+    assert tracking is not None
+
+    def deliver(*_: object) -> None:
+        if len(attempts) < 2000:
+            raise ConnectionError(f"no answer from http://me:{SECRET}@host/api\nand more")
+
+    monkeypatch.setattr(uploader_process, "_deliver", deliver)
+    monkeypatch.setattr(watch, "pause", attempts.append)
+    destination = Destination(f"http://me:{SECRET}@host", "environment")
+    assert uploader_process.upload(run_dir, tracking, destination, watch)
+    assert attempts[:7] == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0] and set(attempts[7:]) == {30.0}
+    upload = Upload.load(run_dir)
+    assert upload is not None and upload.error == "ConnectionError: no answer from http://***@host/api"
+    assert not any(SECRET.encode() in path.read_bytes() for path in run_dir.iterdir())
 
 
 @pytest.mark.slow

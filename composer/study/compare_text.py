@@ -1,0 +1,81 @@
+"""A comparison for people: the table of ``compare`` in words and columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+
+def comparison_text(table: Mapping[str, Any]) -> str:
+    """Tables by task, pairs with their verdicts, and notes."""
+    interval = table["interval"]
+    lines = [f"{table['metric']}, in brackets the {interval['level']:.0%} interval ({interval['method']})"]
+    for task in table["tasks"]:
+        lines += ["", f"{task['task']} at environment step {task['env_step']:,}"]
+        lines += _columns(_rows(task))
+        lines += _pairs(task["pairs"])
+    over = table["all_tasks"]
+    if over is not None and over["agents"]:
+        lines += ["", f"over all {len(over['tasks'])} tasks, each weighing the same in the mean"]
+        body = [["", "seeds", "mean", "IQM"]]
+        body += [
+            [row["agent"], "+".join(map(str, row["seeds"])), _span(row["mean"]), _span(row["iqm"])]
+            for row in over["agents"]
+        ]
+        lines += _columns(body)
+        lines += _pairs(over["pairs"])
+    if table["notes"]:
+        lines += ["", *(f"note: {note}" for note in table["notes"])]
+    return "\n".join(lines)
+
+
+def _rows(task: Mapping[str, Any]) -> list[list[str]]:
+    thresholds = [reach["threshold"] for reach in task["agents"][0]["thresholds"]]
+    heads = [
+        "",
+        "seeds",
+        "mean",
+        "IQM",
+        f"area from {task['area_from']:,}",
+        *(f"env steps to {value:g}" for value in thresholds),
+    ]
+    return [heads, *(_row(row) for row in task["agents"])]
+
+
+def _row(row: Mapping[str, Any]) -> list[str]:
+    final = row["final"]
+    reaches = [_reach(reach) for reach in row["thresholds"]]
+    return [
+        row["agent"],
+        str(len(row["seeds"])),
+        _span(final["mean"]),
+        _span(final["iqm"]),
+        _span(row["area"]["mean"]),
+        *reaches,
+    ]
+
+
+def _reach(reach: Mapping[str, Any]) -> str:
+    counts = f"{reach['reached']} of {reach['seeds']} seeds"
+    return counts if reach["median_env_step"] is None else f"{reach['median_env_step']:,.0f} (median; {counts})"
+
+
+def _pairs(pairs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for pair in pairs:
+        chance = pair["probability_of_improvement"]
+        yield (
+            f"{pair['left']} - {pair['right']}: difference {_span(pair['difference'])},"
+            f" P(improvement) {_span(chance, 2)}: {pair['verdict']}"
+        )
+
+
+def _span(estimate: Mapping[str, Any], digits: int = 1) -> str:
+    value = f"{estimate['value']:.{digits}f}"
+    return (
+        value if estimate["low"] is None else f"{value} [{estimate['low']:.{digits}f}, {estimate['high']:.{digits}f}]"
+    )
+
+
+def _columns(body: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(line[column]) for line in body) for column in range(len(body[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in body]

@@ -1,0 +1,96 @@
+"""What ``compare`` reads: a metric's points by seed, from journals of run directories. Nothing is locked or written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from composer.blueprint import Blueprint
+from composer.runs import read_blueprint, read_facts
+from composer.spec import suggestion
+from composer.tracking.journal import read
+from composer.tracking.records import JOURNAL, Ended
+
+
+class NotComparable(ValueError):
+    """Runs do not hold what was asked for, or hold nothing that can be compared; the message says what they do hold."""
+
+
+class Agent(NamedTuple):
+    """What is compared: a blueprint's name and the variant of it."""
+
+    name: str
+    variant: str | None
+
+    def __str__(self) -> str:
+        return f"{self.name}:{self.variant}" if self.variant else self.name
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One metric of one run, and what the run says of itself."""
+
+    path: Path
+    agent: Agent
+    task: str
+    blueprint: Blueprint
+    points: Mapping[int, Mapping[int, float]]
+    """Value by environment step, by seed."""
+    notes: tuple[str, ...]
+    """What a reader of the figures must know of this run."""
+
+
+def read_runs(paths: Sequence[Path], metric: str) -> list[Reading]:
+    """Read every run once; raises RunUnusable, and NotComparable where a run holds no point of ``metric``."""
+    distinct = {path.resolve(): path for path in reversed(paths)}
+    return [read_run(path, metric) for path in reversed(distinct.values())]
+
+
+def read_run(path: Path, metric: str) -> Reading:
+    """The points of ``metric`` in a run directory's journal; raises RunUnusable and NotComparable."""
+    facts = read_facts(path)
+    points: dict[int, dict[int, float]] = {seed: {} for seed in facts["seeds"]}
+    known: set[str] = set()
+    reader = read(path / JOURNAL)
+    last = 0
+    for row in reader:
+        last = row.get("env_step", last)
+        if row["type"] != "metrics" or row["seed"] is None:
+            continue
+        known |= row["metrics"].keys()
+        if metric in row["metrics"]:
+            points[row["seed"]][row["env_step"]] = row["metrics"][metric]
+    if not all(points.values()):
+        raise NotComparable(f"{path} {_lacks(metric, known)}")
+    blueprint = read_blueprint(path)
+    agent = Agent(facts["name"], facts["variant"])
+    return Reading(path, agent, facts["task"], blueprint, points, tuple(_notes(path, reader.problem, last, blueprint)))
+
+
+def _lacks(metric: str, known: set[str]) -> str:
+    if not known:
+        return f"holds no metrics yet, so no {metric!r}"
+    if metric in known:
+        return f"holds {metric!r} for some of its seeds only"
+    return f"holds no metric {metric!r}{suggestion(metric, sorted(known))}; it has {', '.join(sorted(known))}"
+
+
+def _notes(path: Path, problem: str | None, last: int, blueprint: Blueprint) -> Iterator[str]:
+    ended = Ended.load(path)
+    total = blueprint.training.env_steps
+    if ended is None or ended.status != "FINISHED":
+        how = "still runs, or was killed" if ended is None else f"ended as {ended.status}"
+        yield f"{path.name} is not finished: it {how} at environment step {last:,} of {total:,}"
+    # The last line of a journal that is being written may be torn; that is no damage.
+    if problem is not None and (ended is not None or "torn" not in problem):
+        yield f"{path.name}: its journal is damaged ({problem}); what follows was not read"
+
+
+def settings(blueprint: Blueprint) -> dict[str, Any]:
+    """What runs must agree on to be seeds of one experiment: all but seeds, bookkeeping and where it is computed."""
+    from composer.blueprint import flatten
+
+    aside = ("seeds", "name", "description", "tracking", "compute", "checkpoint")
+    return {key: value for key, value in flatten(blueprint).items() if not key.startswith(aside)}

@@ -1,0 +1,285 @@
+"""The learner's contract: seeds keep to themselves, one program, no host in the loop, everything in place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny_runs import finished, learner
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from composer.compiling import Choice, Unavailable, choose
+from composer.experience.replay import Replay, Transitions
+from composer.learner import Diverged, Learner
+
+COMPILED = Choice(True, "a test")
+
+
+def transitions(agent: Learner, seed: int = 0) -> Transitions:
+    """A batch for every seed of the agent."""
+    generator = torch.Generator().manual_seed(seed)
+    seeds = agent.updates.shape[0]
+
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(seeds, 32, *shape, generator=generator)
+
+    return Transitions(draw(3), draw(2).tanh(), draw(), torch.full((seeds, 32), 0.9), draw(3))
+
+
+def state(agent: Learner) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in agent.tensors().items()}
+
+
+def agree(agent: Learner, other: Learner, rtol: float = 1e-4, atol: float = 1e-5) -> None:
+    """Every tensor of the state is the same to rounding."""
+    theirs = other.tensors()
+    for name, value in agent.tensors().items():
+        torch.testing.assert_close(value, theirs[name], rtol=rtol, atol=atol, msg=lambda m, n=name: f"{n}: {m}")
+
+
+def test_seeds_in_one_program_are_the_same_as_alone(tmp_path: Path) -> None:
+    """Through the real loop: environments, replay, statistics, exploration and 60 updates of a clipped double critic."""
+    short = ["training.env_steps=880", "evaluation.every=880", "evaluation.episodes=1", "checkpoint.every=880"]
+    _, together = finished(tmp_path, *short, "seeds=[0, 1, 2]")
+    assert together.clock.updates == 60
+    for index, seed in enumerate([0, 1, 2]):
+        _, alone = finished(tmp_path, *short, f"seeds=[{seed}]")
+        rows = alone.replay.rows(10, 110)
+        torch.testing.assert_close(together.replay.rows(10, 110)[:, index], rows[:, 0], rtol=1e-4, atol=1e-4)
+        ours = together.learner.tensors()
+        for name, value in alone.learner.tensors().items():
+            got = ours[name][:, index] if name == "signals" else ours[name][index]
+            expected = value[:, 0] if name == "signals" else value[0]
+            torch.testing.assert_close(
+                got, expected, rtol=1e-4, atol=1e-5, msg=lambda m, n=name, s=seed: f"seed {s}, {n}: {m}"
+            )
+        for stream, generator in alone.learner.generators().items():
+            assert torch.equal(generator.get_state(), together.learner.generators()[stream].get_state()), stream
+        assert together.returns[index] == pytest.approx(alone.returns[0], rel=1e-3)
+
+
+def test_first_weights_are_a_seeds_own_bit_by_bit() -> None:
+    together = learner("seeds=[5, 6, 7]").tensors()
+    for index, seed in enumerate([5, 6, 7]):
+        for name, value in learner(f"seeds=[{seed}]").tensors().items():
+            if name.startswith(("networks/", "averages/")):
+                assert torch.equal(together[name][index], value[0]), name
+    critic = together["networks/critic/trunk.0.weight"]
+    members = [critic[s, c] for s in range(3) for c in range(2)]
+    assert not any(torch.equal(a, b) for i, a in enumerate(members) for b in members[:i])
+
+
+def test_a_seed_that_diverges_leaves_its_neighbours_alone() -> None:
+    agent, same = learner("seeds=[0, 1]"), learner("seeds=[0, 1]")
+    data = transitions(agent)
+    spoilt = data._replace(reward=data.reward.clone())
+    spoilt.reward[1] = torch.inf
+    for _ in range(3):
+        same.update(data)
+        agent.update(spoilt)
+    assert not torch.isfinite(agent.tensors()["networks/critic/head.linear.weight"][1]).all()
+    for name, value in agent.tensors().items():
+        if name != "signals":
+            assert torch.equal(value[0], same.tensors()[name][0]), name
+
+
+class Counter:
+    """In the place of ``torch.compile``: compiles with a backend that runs the traced graph as it is, and keeps it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.graphs: list[str] = []
+        compile_ = torch.compile
+        torch.compiler.reset()
+
+        def stand_in(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+            return compile_(function, backend=self._keep, **options)
+
+        monkeypatch.setattr("composer.compiling.torch.compile", stand_in)
+
+    def _keep(self, graph: torch.fx.GraphModule, _: list[Tensor]) -> Callable[..., Any]:
+        self.graphs.append(graph.code)
+        return graph.forward
+
+
+def test_one_graph_serves_all_updates(monkeypatch: pytest.MonkeyPatch) -> None:
+    counter = Counter(monkeypatch)
+    schedule = "optimizers.actor.learning_rate={ kind = 'linear', start = 1e-3, end = 1e-4, updates = 100 }"
+    agent = learner(schedule, "seeds=[0, 1]", choice=COMPILED)
+    twin = learner(schedule, "seeds=[0, 1]")
+    for step in range(3):
+        for one in (agent, twin):
+            one.update(transitions(one, step))
+    # What is done to an agent between updates: weights moved, moments zeroed, counters set, statistics grown.
+    with torch.no_grad():
+        for one in (agent, twin):
+            for name, value in one.tensors().items():
+                value.lerp_(torch.zeros_like(value), 0.3) if name.startswith("networks/") else None
+                value.zero_() if "first." in name else None
+            one.updates.add_(50)
+            one.observe(torch.ones(2, 4, 3))
+            one.discount.mul_(0.9)
+    for step in range(3, 6):
+        for one in (agent, twin):
+            one.update(transitions(one, step))
+    assert len(counter.graphs) == 1
+    agree(agent, twin)
+
+
+def test_variants_that_differ_in_numbers_share_one_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+    counter = Counter(monkeypatch)
+    others = ["optimizers.critic={ kind = 'adamw', learning_rate = 7e-4, weight_decay = 3e-2, beta2 = 0.99 }"]
+    others += ["averages.target_critic.momentum=0.9", "algorithm.initial_temperature=0.7", "seeds=[3]"]
+    others += ["algorithm.target_entropy_per_action=-2.0"]
+    for changes in ([], others):
+        agent, twin = learner(*changes, choice=COMPILED), learner(*changes)
+        for step in range(2):
+            agent.update(transitions(agent, step))
+            twin.update(transitions(agent, step))
+        # Nothing of the first agent has stayed in the graph that the second one uses.
+        agree(agent, twin)
+    assert len(counter.graphs) == 1
+
+
+@pytest.mark.slow
+def test_compiled_and_eager_updates_agree() -> None:
+    torch.compiler.reset()
+    compiled, eager = learner("seeds=[0, 1]", choice=COMPILED), learner("seeds=[0, 1]")
+    for step in range(20):
+        for agent in (compiled, eager):
+            agent.observe(torch.randn(2, 1, 3, generator=torch.Generator().manual_seed(step)))
+            agent.update(transitions(agent, step))
+    agree(compiled, eager, rtol=1e-3, atol=1e-4)
+
+
+class NoHost(TorchDispatchMode):
+    """Refuses whatever makes the host wait for a number, or makes shapes depend on one."""
+
+    REFUSED = ("_local_scalar_dense", "item", "nonzero", "is_nonzero", "equal", "masked_select", "unique")
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = function.overloadpacket.__name__
+        assert name not in self.REFUSED, f"{function} makes the host wait"
+        return function(*args, **(kwargs or {}))
+
+
+def test_neither_acting_nor_learning_waits_for_the_host() -> None:
+    agent = learner("seeds=[0, 1]", "algorithm.n_step=3")
+    ring = Replay(2, 1, 50, 3, 2)
+    flags = torch.zeros(2, 1, dtype=torch.bool)
+    with NoHost():
+        for _ in range(60):
+            observation = torch.randn(2, 1, 3)
+            agent.observe(observation)
+            action = agent.act(observation)
+            ring.add(observation, action, torch.zeros(2, 1), flags, flags, observation)
+        agent.update(ring.sample(32, 3, agent.discount, agent.replay_generators))
+        with pytest.raises(AssertionError, match="makes the host wait"):
+            agent.updates[0].item()
+
+
+def test_updates_keep_every_address_and_states_share_none() -> None:
+    agent = learner("seeds=[0, 1]")
+    before = {name: (value.data_ptr(), value.shape, value.dtype) for name, value in agent.tensors().items()}
+    agent.observe(torch.randn(2, 3, 3))
+    agent.act(torch.randn(2, 3, 3))
+    agent.update(transitions(agent))
+    agent.drain_signals()
+    agent.load(state(agent))
+    assert {name: (value.data_ptr(), value.shape, value.dtype) for name, value in agent.tensors().items()} == before
+    owners: dict[int, str] = {}
+    for name, value in agent.tensors().items():
+        place = value.untyped_storage().data_ptr()
+        assert place not in owners, f"{name} and {owners.get(place)} share storage"
+        owners[place] = name
+
+
+def test_an_update_moves_every_gradient_trained_and_averaged_tensor() -> None:
+    agent = learner("seeds=[0, 1]")
+    before = state(agent)
+    for step in range(3):
+        agent.update(transitions(agent, step))
+    for name, value in agent.tensors().items():
+        moved = any(not torch.equal(value[s], before[name][s]) for s in range(len(value)))
+        assert moved != name.startswith("normalization/"), name
+
+
+def test_loading_restores_everything_and_refuses_another_agents_state() -> None:
+    agent, other = learner(), learner("seeds=[9]")
+    for step in range(3):
+        agent.update(transitions(agent, step))
+    saved = state(agent)
+    other.load(saved)
+    assert all(torch.equal(value, saved[name]) for name, value in other.tensors().items())
+    with pytest.raises(KeyError):
+        other.load({name: value for name, value in saved.items() if "second" not in name})
+    with pytest.raises(RuntimeError):
+        learner("networks.critic.trunk={ use = 'simba', width = 8, blocks = 1 }").load(saved)
+
+
+def test_signals_are_means_since_the_last_call_by_seed() -> None:
+    agent = learner("seeds=[0, 1]")
+    single = learner("seeds=[0, 1]")
+    assert agent.drain_signals() == [{}, {}]
+    expected: list[list[dict[str, float]]] = []
+    for step in range(4):
+        for one in (agent, single):
+            one.update(transitions(one, step))
+        expected.append(single.drain_signals())
+    got = agent.drain_signals()
+    for seed in range(2):
+        assert set(got[seed]) == set(agent.program.signals)
+        for name, value in got[seed].items():
+            assert value == pytest.approx(sum(row[seed][name] for row in expected) / 4, rel=1e-5), name
+    assert got[0] != got[1]
+    assert agent.drain_signals() == [{}, {}]
+
+
+def test_a_number_that_is_not_finite_is_named() -> None:
+    agent = learner("seeds=[0, 1]")
+    agent.assert_finite()
+    agent.tensors()["optimizers/critic/second.head.linear.bias"][1, 0] = torch.nan
+    with pytest.raises(Diverged, match=r"optimizers/critic/second\.head\.linear\.bias"):
+        agent.assert_finite()
+
+
+def test_random_actions_fill_the_box_and_follow_the_seed() -> None:
+    agent = learner("seeds=[0, 1]")
+    actions = agent.act_randomly(2_000)
+    assert actions.shape == (2, 2_000, 2)
+    assert actions.abs().max() <= 1
+    for edge in (actions.amin((1, 2)), -actions.amax((1, 2))):
+        assert (edge < -0.99).all()
+    torch.testing.assert_close(actions.mean((1, 2)), torch.zeros(2), rtol=0, atol=0.05)
+    assert torch.equal(learner("seeds=[1]").act_randomly(2_000)[0], actions[1])
+
+
+@pytest.mark.parametrize(
+    ("mode", "device", "updates", "parameters", "compiled"),
+    [
+        ("never", "cuda", 10**9, 10, False),
+        ("always", "cpu", 1, 10**9, True),
+        ("auto", "cpu", 11_999, 10, False),
+        ("auto", "cpu", 12_000, 10, True),
+        ("auto", "cpu", 10**7, 10**7, False),
+        ("auto", "cuda", 1, 10**7, True),
+    ],
+)
+def test_whether_to_compile_follows_from_the_blueprint(
+    mode: str, device: str, updates: int, parameters: int, compiled: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("composer.compiling.has_compiler", lambda: True)
+    assert choose(mode, device, updates, parameters).compiled is compiled
+
+
+def test_without_a_compiler_auto_is_eager_and_always_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("composer.compiling.has_compiler", lambda: False)
+    assert not choose("auto", "cpu", 10**9, 10).compiled
+    with pytest.raises(Unavailable, match=r"g\+\+ or clang\+\+"):
+        choose("always", "cpu", 10**9, 10)
+    assert choose("always", "cuda", 10**9, 10).compiled
+
+

@@ -1,0 +1,163 @@
+"""The stacked Adam and AdamW against ``torch.optim``, a seed at a time: arXiv:1412.6980, arXiv:1711.05101."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from composer.optim import Adam, AdamW
+from composer.optim.steps import AdamState
+from composer.schedules import Linear
+
+STEPS = 60
+SHAPES = {"trunk.0.weight": (4, 3), "trunk.0.bias": (4,), "head.weight": (1, 4)}
+Tensors = dict[str, Tensor]
+
+
+def parameters(seeds: int, copies: int = 2) -> Tensors:
+    generator = torch.Generator().manual_seed(0)
+    return {path: torch.randn(seeds, copies, *shape, generator=generator) for path, shape in SHAPES.items()}
+
+
+def gradients(seeds: int, step: int, copies: int = 2) -> Tensors:
+    """Of a size that varies over six orders, zero now and then."""
+    generator = torch.Generator().manual_seed(step + 1)
+    scale = 10.0 ** ((step * 7) % 6 - 4) * (step % 9 != 4)
+    return {path: scale * torch.randn(seeds, copies, *shape, generator=generator) for path, shape in SHAPES.items()}
+
+
+def check(state: AdamState, ours: Tensors, references: list[Callable[[int], Tensors]], seeds: int) -> None:
+    """Step both; after every step each seed's slice equals what its reference optimizer made of it."""
+    for step in range(STEPS):
+        state.step(list(gradients(seeds, step).values()))
+        for seed, reference in enumerate(references):
+            for path, expected in reference(step).items():
+                torch.testing.assert_close(
+                    ours[path][seed], expected, rtol=2e-5, atol=2e-6, msg=lambda m, p=path: f"{p}: {m}"
+                )
+
+
+def torchs(
+    make: Callable[[list[dict[str, object]]], torch.optim.Optimizer], seed: int, seeds: int, decayed: set[str]
+) -> Callable[[int], Tensors]:
+    """A torch optimizer over one seed's slice; ``decayed`` paths are a group of their own, the others do not decay."""
+    theirs = {path: p[seed].clone().requires_grad_() for path, p in parameters(seeds).items()}
+    groups: list[dict[str, object]] = [
+        {"params": [theirs[p] for p in SHAPES if p in decayed]},
+        {"params": [theirs[p] for p in SHAPES if p not in decayed], "weight_decay": 0.0},
+    ]
+    optimizer = make([group for group in groups if group["params"]])
+
+    def step(number: int) -> Tensors:
+        for path, gradient in gradients(seeds, number).items():
+            theirs[path].grad = gradient[seed]
+        optimizer.step()
+        return {path: p.detach() for path, p in theirs.items()}
+
+    return step
+
+
+@pytest.mark.parametrize("betas", [(0.9, 0.999), (0.5, 0.9), (0.0, 0.99)])
+def test_adam_is_torchs(betas: tuple[float, float]) -> None:
+    ours = parameters(2)
+    state = Adam(learning_rate=3e-3, beta1=betas[0], beta2=betas[1], epsilon=1e-6).build(ours, 2)
+    references = [
+        torchs(lambda groups: torch.optim.Adam(groups, lr=3e-3, betas=betas, eps=1e-6), seed, 2, set(SHAPES))
+        for seed in range(2)
+    ]
+    check(state, ours, references, 2)
+
+
+@pytest.mark.parametrize(
+    ("globs", "decayed"),
+    [
+        (["*"], set(SHAPES)),
+        (["*weight"], {"trunk.0.weight", "head.weight"}),
+        (["head.*"], {"head.weight"}),
+        (["trunk.*.bias", "head.weight"], {"trunk.0.bias", "head.weight"}),
+    ],
+)
+def test_adamw_is_torchs_under_every_decay_mask(globs: list[str], decayed: set[str]) -> None:
+    ours = parameters(2)
+    # A decay that large shows at once in whoever should not decay.
+    state = AdamW(learning_rate=3e-3, weight_decay=2.0, decay=globs).build(ours, 2)
+    references = [
+        torchs(lambda groups: torch.optim.AdamW(groups, lr=3e-3, weight_decay=2.0), seed, 2, decayed)
+        for seed in range(2)
+    ]
+    check(state, ours, references, 2)
+
+
+def test_a_linear_schedule_counts_the_optimizers_own_steps() -> None:
+    ours = parameters(1)
+    schedule = Linear(start=1e-2, end=1e-3, updates=40)
+    state = AdamW(learning_rate=schedule, weight_decay=0.1).build(ours, 1)
+
+    def make(groups: list[dict[str, object]]) -> torch.optim.Optimizer:
+        optimizer = torch.optim.AdamW(groups, lr=1.0, weight_decay=0.1)
+        rates = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda n: 1e-2 + (1e-3 - 1e-2) * min(n / 40, 1.0))
+        optimizer.register_step_post_hook(lambda *_: rates.step())
+        return optimizer
+
+    check(state, ours, [torchs(make, 0, 1, set(SHAPES))], 1)
+
+
+def test_rates_and_step_counts_are_each_seeds_own() -> None:
+    class Each:
+        """A schedule with another rate for every seed."""
+
+        def build(self, seeds: int, device: str) -> Callable[[Tensor], Tensor]:
+            return lambda updates: torch.tensor([1e-2, 1e-4])
+
+    ours = parameters(2)
+    state = AdamState(ours, 2, Each(), 0.9, 0.999, 1e-8, 0.0, ())
+    references = [
+        torchs(lambda groups, r=rate: torch.optim.Adam(groups, lr=r), seed, 2, set(SHAPES))
+        for seed, rate in enumerate([1e-2, 1e-4])
+    ]
+    check(state, ours, references, 2)
+    # An intervention may start one seed's optimizer anew; its neighbour must not notice.
+    before = {name: value.clone() for name, value in ours.items()}
+    tensors = state.tensors()
+    for value in tensors.values():
+        value[1].zero_()
+    state.step(list(gradients(2, 0).values()))
+    assert tensors["steps"].tolist() == [STEPS + 1, 1]
+    first = gradients(2, 0)
+    for path in SHAPES:
+        # The first step of Adam is the sign of the gradient, whatever its size.
+        torch.testing.assert_close(
+            ours[path][1] - before[path][1], -1e-4 * first[path][1].sign(), rtol=1e-2, atol=1e-6, msg=path
+        )
+    expected = references[0](0)
+    for path in SHAPES:
+        torch.testing.assert_close(ours[path][0], expected[path], rtol=2e-5, atol=2e-6)
+
+
+def test_state_is_named_and_changed_in_place() -> None:
+    ours = parameters(2)
+    state = Adam(learning_rate=1e-3).build(ours, 2)
+    named = state.tensors()
+    assert set(named) == {"steps"} | {f"{moment}.{path}" for moment in ("first", "second") for path in SHAPES}
+    places = {name: value.data_ptr() for name, value in [*named.items(), *ours.items()]}
+    state.step(list(gradients(2, 0).values()))
+    assert {name: value.data_ptr() for name, value in [*state.tensors().items(), *ours.items()]} == places
+    assert all(bool(value.any()) for value in named.values())
+
+
+def test_loaded_state_goes_on_as_if_never_saved() -> None:
+    ours, copies = parameters(1), parameters(1)
+    state, other = AdamW(learning_rate=1e-2).build(ours, 1), AdamW(learning_rate=1e-2).build(copies, 1)
+    for step in range(5):
+        state.step(list(gradients(1, step).values()))
+    for path, value in ours.items():
+        copies[path].copy_(value)
+    for name, value in state.tensors().items():
+        other.tensors()[name].copy_(value)
+    for step in range(5, 10):
+        state.step(list(gradients(1, step).values()))
+        other.step(list(gradients(1, step).values()))
+    assert all(torch.equal(ours[path], copies[path]) for path in SHAPES)
