@@ -132,8 +132,9 @@ def sync(run: RunPath) -> None:
 def check(blueprints: Annotated[list[Path], typer.Argument(metavar="BLUEPRINT...")], as_json: Json = False) -> None:
     """Say everything that is wrong with blueprints, each problem at its line."""
     from composer.blueprint import commands
+    from composer.blueprint.chain import named
 
-    problems = commands.check_files(blueprints)
+    problems = commands.check_files([named(path) for path in blueprints])
     if as_json:
         print(json.dumps(commands.check_json(problems)))
     elif problems:
@@ -212,9 +213,10 @@ def main() -> None:
 
 def _load(path: Path, overrides: list[str], variant: str | None, as_json: bool) -> Any:
     from composer.blueprint import BlueprintError, commands, load
+    from composer.blueprint.chain import named
 
     try:
-        return load(path, overrides, variant)
+        return load(named(path), overrides, variant)
     except BlueprintError as error:
         print(commands.check_text(error.problems), file=sys.stderr)
         if as_json:

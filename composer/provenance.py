@@ -12,7 +12,7 @@ from typing import Any
 
 import composer
 
-LIBRARIES = ("torch", "numpy", "mujoco", "dm_control", "gymnasium")
+LIBRARIES = ("torch", "numpy", "mujoco", "dm_control")
 
 
 def fingerprint(device: str) -> dict[str, Any]:

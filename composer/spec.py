@@ -30,9 +30,9 @@ Items = Annotated[tuple[T, ...], Strict(False)]
 """A frozen list: a TOML array (a Python list) is accepted; its entries stay strict. Write ``Items[int]``."""
 
 
-def dump_tagged(value: Family) -> dict[str, Any]:
-    """``kind`` first, then the fields in declared order: what a family dumps is what it loads."""
-    return {"kind": value.kind, **value.model_dump()}
+def dump_tagged(value: Family) -> object:
+    """``kind`` first, then the fields in declared order, or the shorthand: what a family dumps is what it loads."""
+    return value.to_shorthand({"kind": value.kind, **value.model_dump()})
 
 
 class Spec(BaseModel):
@@ -86,6 +86,10 @@ class Family(Spec):
     def from_shorthand(cls, value: object) -> object:
         """Rewrite the family's one shorthand (a list of blocks, a constant schedule) to a table; else ``value``."""
         return value
+
+    def to_shorthand(self, table: dict[str, Any]) -> object:
+        """The family's shorthand for this value where people would write it so; else ``table``."""
+        return table
 
     @classmethod
     def summary(cls) -> str:

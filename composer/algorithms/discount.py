@@ -36,6 +36,10 @@ class Constant(Discount, kind="constant"):
     value: float = Field(ge=0, le=1)
     """The discount."""
 
+    def to_shorthand(self, table: dict[str, Any]) -> object:
+        """The number."""
+        return self.value
+
     def value_for(self, info: EnvironmentInfo) -> float:
         """The number."""
         return self.value

@@ -11,7 +11,7 @@ from pydantic import Field
 from composer.algorithms.base import Algorithm, Program, Roles
 from composer.initializers import Constant
 from composer.shapes import Outline, ParameterPlan, Shape
-from composer.spec import suggestion
+from composer.spec import near, suggestion
 
 if TYPE_CHECKING:
     from composer.blueprint.schema import Blueprint
@@ -67,7 +67,10 @@ class SAC(Algorithm, kind="sac"):
             yield "networks.actor.copies", f"SAC has one actor, got {actor.copies}"
         target = blueprint.averages.get(TARGET)
         if target is None:
-            yield "averages", f"SAC needs an average {TARGET!r} of 'critic'"
+            meant = near(TARGET, blueprint.averages)
+            path = f"averages.{meant}" if meant else "averages"
+            hint = f"; did you mean {TARGET!r}?" if meant else ""
+            yield path, f"SAC needs an average {TARGET!r} of 'critic'{hint}"
         elif target.of != "critic":
             yield f"averages.{TARGET}.of", f"SAC's {TARGET!r} averages 'critic', got {target.of!r}"
 

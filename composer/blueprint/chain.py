@@ -23,6 +23,11 @@ def shipped() -> Mapping[str, Path]:
     return {path.relative_to(root).with_suffix("").as_posix(): path for path in sorted(root.rglob("*.toml"))}
 
 
+def named(path: Path) -> Path:
+    """``path``, or the shipped blueprint of that name where there is no such file: what a command line may say."""
+    return path if path.exists() else shipped().get(path.as_posix(), path)
+
+
 def read_chain(path: Path, file: str | None = None) -> list[Node]:
     """The trees of the file at ``path`` and of its parents, the oldest first.
 

@@ -44,6 +44,10 @@ class Constant(Schedule, kind="constant"):
     value: float
     """The value."""
 
+    def to_shorthand(self, table: dict[str, Any]) -> object:
+        """The number."""
+        return self.value
+
     def bounds(self) -> tuple[float, float]:
         """The value, twice."""
         return self.value, self.value

@@ -46,6 +46,8 @@ class Points:
     def of(self, row: Row) -> Iterator[Point]:
         """The points that this row brings or, for the parent, completes."""
         step = row["env_step"]
+        if row["type"] == "timing" and self._step is not None and step < self._step:
+            return  # wall-clock times are not cut back by a resume: it passes the same steps again
         if step != self._step:
             self._step, self._seen = step, {}
         if row["type"] == "event":

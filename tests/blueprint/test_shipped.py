@@ -78,7 +78,7 @@ def _spoilt(path: tuple[str | int, ...], value: str) -> list[str]:
         return ["12345", "true"]
     if value in ("true", "false"):
         return ['"x"', "7"]
-    large = "1e30" if re.search(r"[.e]", value) else "1_000_000_000_000_000"
+    large = "1e31" if re.search(r"[.e]", value) else "1_000_000_000_000_000"
     return ['"x"', "-1_000_000_000_000_000", "9_223_372_036_854_775_808" if path[0] == "seeds" else large]
 
 

@@ -1,11 +1,13 @@
 """``composer bench`` at toy sizes: every path is run, no time is judged."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 import torch
 
+from composer.compiling import Choice
 from composer.study.bench.command import bench, write
 from composer.study.bench.entries import FLOOR, PEERS, Entry, Ours, Subject
 from composer.study.bench.machine import ForeignLoad
@@ -40,6 +42,20 @@ class Dying(Entry):
         raise SystemExit(9)
 
 
+class Twice(Entry):
+    """Says that it compiles, and leaves a file in the cache as compiled code would."""
+
+    name = "twice"
+    compiles = True
+
+    def build(self, workload: Workload) -> Subject:
+        mark = Path(os.environ["TORCHINDUCTOR_CACHE_DIR"]) / "compiled"
+        subject = Ours(1, compiles=False).build(workload)
+        subject.agents = 2 if mark.exists() else 1
+        mark.touch()
+        return subject
+
+
 class Absent(Entry):
     name = "absent"
 
@@ -53,17 +69,21 @@ class Absent(Entry):
 @pytest.mark.slow
 def test_whole_benchmark_with_processes_and_failures(tmp_path: Path) -> None:
     said: list[str] = []
-    result = bench(0.01, 2, said.append, [MLP], [Ours(1, True), Ours(3, False), Broken(), Absent()])
+    result = bench(0.01, 2, said.append, [MLP], [Twice(), Ours(3, False), Broken(), Absent()])
     (workload,) = result["workloads"]
     rows = {row["name"]: row for row in workload["rows"]}
     assert rows["broken"]["error"] == "RuntimeError: no such thing" and not rows["broken"]["skipped"]
     assert rows["absent"]["error"] == "not installed" and rows["absent"]["skipped"]
-    compiled, stacked = rows["composer, compiled, 1 seed"], rows["composer, eager, 3 seeds"]
+    assert [name for name, row in rows.items() if row["error"]] == ["broken", "absent"], rows
+    compiled, stacked = rows["twice"], rows["composer, eager, 3 seeds"]
     # What a first process compiled, the timed one finds on disk.
-    assert compiled["cold_start_seconds"] > compiled["start_seconds"]
+    assert compiled["cold_start_seconds"] > 0 and compiled["agents"] == 2
+    assert stacked["cold_start_seconds"] is None
     assert stacked["agents"] == 3 and len(stacked["repeats"]) == 2
     assert all(repeat["agent_updates"] % 3 == 0 for repeat in stacked["repeats"])
-    assert compiled["gflop_per_agent_update"] == stacked["gflop_per_agent_update"] > 0
+    assert rows[FLOOR.name]["gflop_per_agent_update"] == stacked["gflop_per_agent_update"] > 0
+    assert stacked["share_of_floor"]["low"] > 0 and rows[FLOOR.name]["share_of_floor"] is None
+    assert set(stacked["times_as_fast_as"]) == {"stable-baselines3"}
     shown = text(result)
     for expected in ("failed: RuntimeError: no such thing", "skipped: not installed", "toy MLP", "torch"):
         assert expected in shown
@@ -96,12 +116,21 @@ def test_parties_learn_the_same_network(workload: Workload) -> None:
 
 
 def test_peer_computes_more_only_by_the_gradient_it_wastes() -> None:
-    """stable-baselines3 also differentiates the actor's loss by the critic's weights: a third more of that pass, no less."""
+    """It also differentiates the loss of the actor by the weights of the critics."""
     pytest.importorskip("stable_baselines3")
     batch, hidden, inputs, critics = 8, 8, 24 + 6, 2
     wasted = critics * 2 * batch * (inputs * hidden + hidden * hidden + hidden)
     (peer,) = PEERS
     assert peer.build(MLP).flops() - Ours(1, compiles=False).build(MLP).flops() == wasted
+
+
+def test_compiled_party_runs_the_compiled_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not compiled here, which takes long: what the learner was asked for is looked at."""
+    asked: list[Choice] = []
+    monkeypatch.setattr("composer.learner.capture", lambda function, choice, *rest: asked.append(choice) or function)
+    for compiles in (True, False):
+        Ours(1, compiles).build(MLP)
+    assert [choice.compiled for choice in asked] == [True, False]
 
 
 def test_three_seeds_compute_three_times_as_much() -> None:
@@ -111,14 +140,14 @@ def test_three_seeds_compute_three_times_as_much() -> None:
 
 def test_products_are_recorded_with_shapes_and_layouts() -> None:
     left, right, stack = torch.randn(4, 3), torch.randn(5, 3), torch.randn(2, 3, 5)
-    products = record(lambda: torch.bmm((left @ right.T).expand(2, 4, 5), stack.transpose(1, 2)) and None)
+    products = record(lambda: torch.bmm((left @ right.T).expand(2, 4, 5), stack.transpose(1, 2)))
     assert products == [Product((4, 3), (3, 5), False, True), Product((2, 4, 5), (2, 5, 3), False, True)]
     assert [product.flops for product in products] == [2 * 4 * 3 * 5, 2 * 2 * 4 * 5 * 3]
 
 
 def test_operations_that_the_floor_would_miss_are_an_error() -> None:
     with pytest.raises(RuntimeError, match="torch counts"):
-        record(lambda: torch.nn.functional.conv1d(torch.ones(1, 1, 4), torch.ones(1, 1, 2)) and None)
+        record(lambda: torch.nn.functional.conv1d(torch.ones(1, 1, 4), torch.ones(1, 1, 2)))
 
 
 def test_ratios_are_taken_within_rounds() -> None:
@@ -142,8 +171,6 @@ def test_own_work_is_not_foreign(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of 3 s of a busy machine, 2 s are the worker's: 1 s in 2 s is half a core of others."""
     now = iter([(100.0, 50.0, 7.0), (102.0, 53.0, 9.0)])
     monkeypatch.setattr(ForeignLoad, "_now", lambda self: next(now))
-    import os
-
     assert ForeignLoad(os.getpid()).cores() == 0.5
 
 

@@ -167,6 +167,13 @@ def test_stopped_at_any_call_the_next_one_completes_the_same_store(run_dir: Path
         assert len(world.runs[HERE.uri]) == 3, f"stopped at call {number}"
 
 
+def test_times_of_a_resumed_run_follow_those_before_the_kill(run_dir: Path, world: World) -> None:
+    append(run_dir / JOURNAL, rows())
+    append(run_dir / TIMING, [*timing(), *timing(3, STEPS, speed=70.0)])
+    deliver(run_dir)
+    assert stored(world) == pytest.approx(expected(), rel=1e-12)
+
+
 @pytest.mark.parametrize("kept", [0, 3, STEPS - 1])
 @pytest.mark.parametrize("acknowledged", [True, False])
 def test_a_journal_cut_back_grows_again_without_a_second_copy(

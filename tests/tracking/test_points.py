@@ -62,6 +62,12 @@ def test_a_value_given_twice_for_one_step_stands_as_first_given() -> None:
     ]  # fmt: skip
 
 
+def test_steps_that_a_resume_passes_again_keep_their_first_speed() -> None:
+    speeds = [(100, 1.0), (200, 2.0), (300, 3.0), (200, 9.0), (300, 9.0), (400, 4.0)]
+    found = points([0], *(row(step, None, speed=speed) | {"type": "timing"} for step, speed in speeds))
+    assert [(point.step, point.value) for point in found] == [(100, 1.0), (200, 2.0), (300, 3.0), (400, 4.0)]
+
+
 def test_rows_of_no_seed_belong_to_the_parent() -> None:
     assert points([0, 1], row(1, None, speed=5.0)) == [Point("parent", "speed", 1, 5.0)]
 

@@ -20,7 +20,7 @@ from composer.tracking import uploader_process
 from composer.tracking.base import Destination, MlflowTracker, NoTracker
 from composer.tracking.journal import read
 from composer.tracking.locks import lock_alone, open_lock
-from composer.tracking.records import JOURNAL, LOG, TIMING, Ended, Tracking, Upload, Where
+from composer.tracking.records import JOURNAL, LOCK, LOG, TIMING, Ended, Tracking, Upload, Where
 from composer.tracking.uploader import Uploader, UploadReport, run_id, sync
 
 # MLflow's own, with the SQLAlchemy that it asks for.
@@ -117,14 +117,14 @@ def test_sync_leaves_a_run_alone_that_is_being_uploaded(run_dir: Path, monkeypat
 
 
 def test_an_outage_of_any_length_is_waited_out(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The trainer lives, the store fails 2,000 times with a secret in its message, then takes everything."""
+    """The trainer lives, the store fails 1,100 times with a secret in its message, then takes everything."""
     attempts: list[float] = []
     watch = uploader_process.Watch(run_dir, os.getppid())
     tracking = Tracking.load(run_dir)
     assert tracking is not None
 
     def deliver(*_: object) -> None:
-        if len(attempts) < 2000:
+        if len(attempts) < 1100:
             raise ConnectionError(f"no answer from http://me:{SECRET}@host/api\nand more")
 
     monkeypatch.setattr(uploader_process, "_deliver", deliver)

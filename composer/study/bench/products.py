@@ -54,7 +54,7 @@ class _Recorder(TorchDispatchMode):
         return function(*args, **(kwargs or {}))
 
 
-def record(call: Callable[[], None]) -> list[Product]:
+def record(call: Callable[[], object]) -> list[Product]:
     """Every matrix product of one call, in order.
 
     Raises:

@@ -69,7 +69,7 @@ class LearnerSubject:
         return [torch.randn(self.agents, self._batch, *shape, device=DEVICE) for shape in shapes]
 
 
-def count_flops(call: Callable[[], None]) -> int:
+def count_flops(call: Callable[[], object]) -> int:
     """Operations of the matrix products in one call, forward and backward, as torch's own counter sees them."""
     counter = FlopCounterMode(display=False)
     with counter:
