@@ -71,6 +71,15 @@ def resume(path: Path, inexact: bool = False) -> tuple[runs.Run, Parts, list[str
     Raises RunUnusable, CheckpointDamaged (there are checkpoints, and none is good) and, unless ``inexact``, NotTheSame.
     """
     run = runs.open_run(path)
+    try:
+        parts, notes = _restored(run, inexact)
+    except BaseException:
+        run.close()
+        raise
+    return run, parts, notes
+
+
+def _restored(run: runs.Run, inexact: bool) -> tuple[Parts, list[str]]:
     device = _set_up(run.blueprint, str(run.facts["device"]))
     notes = _compare(run, device, inexact)
     info = run.blueprint.environment.describe()
@@ -86,7 +95,7 @@ def resume(path: Path, inexact: bool = False) -> tuple[runs.Run, Parts, list[str
         notes += [f"skipped a damaged checkpoint: {damage}" for damage in snapshot.skipped]
         parts.restore(snapshot)
         checkpoints.discard_after(parts.clock.env_steps)
-    return run, parts, notes
+    return parts, notes
 
 
 def agent(path: Path) -> tuple[Blueprint, Learner, Snapshot]:

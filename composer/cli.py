@@ -197,6 +197,34 @@ def ui(
         _fail(str(error), 3, False)
 
 
+@app.command()
+def bench(
+    seconds: Annotated[float, typer.Option(min=0.01, max=600, help="Length of one timed stretch.")] = 5.0,
+    repeats: Annotated[int, typer.Option(min=1, max=100, help="Timed stretches of each party, taken in turns.")] = 5,
+    out: Annotated[Path | None, typer.Option(help="Also write the result as JSON here.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure learner updates a second, side by side with stable-baselines3 where it is installed."""
+    from composer.study.bench import command, report
+
+    _show(_guarded(lambda: command.bench(seconds, repeats, _say, out), as_json), report.text, as_json)
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories; each may hold several seeds.")],
+    metric: Annotated[str, typer.Option(help="What is compared.")] = "evaluation/return",
+    plot: Annotated[Path | None, typer.Option(help="Draw learning curves here: a .png or .svg file.")] = None,
+    at: Annotated[int | None, typer.Option(min=0, help="Compare here; by default at the last step all share.")] = None,
+    threshold: Annotated[list[float] | None, typer.Option(help="Also tell when this was reached; repeatable.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare agents over seeds: means with intervals, differences, and what so few seeds cannot show."""
+    from composer.study import compare_command as command
+
+    _show(_guarded(lambda: command.answer(runs, metric, at, threshold or (), plot), as_json), command.text, as_json)
+
+
 @app.callback(invoke_without_command=True)
 def _root(
     version: Annotated[bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)] = False,
@@ -228,12 +256,13 @@ def _guarded(command: Callable[[], dict[str, Any]], as_json: bool) -> dict[str, 
     """Run a command that imports torch; every expected failure becomes a line and its exit code."""
     from composer import launch
     from composer.blueprint import BlueprintError
+    from composer.study.refusal import Refused
 
     try:
         return command()
     except launch.Stopped as stopped:
         _fail(str(stopped), stopped.exit_code, as_json, stopped.table)
-    except BlueprintError as error:
+    except (BlueprintError, Refused) as error:
         _fail(str(error), 2, as_json)
     except tuple(launch.EXIT_CODES) as error:
         _fail(str(error) or type(error).__name__, launch.exit_code(error), as_json)
@@ -248,6 +277,11 @@ def _finish(table: dict[str, Any], as_json: bool) -> None:
     _say(f"everything of the run is in {table['run']}")
     for note in table.pop("notes"):
         _say(note)
+    _answer(table, as_json)
+
+
+def _show(table: dict[str, Any], text: Callable[[dict[str, Any]], str], as_json: bool) -> None:
+    (_say if as_json else print)(text(table))
     _answer(table, as_json)
 
 

@@ -97,8 +97,8 @@ class Parts:
 
     def flush(self, sync: bool = False) -> None:
         """Write waiting rows, down to the device with ``sync``."""
+        self.timing.flush()  # First, so that the uploader finds the time at which a row of the journal was written.
         self.journal.flush(sync=sync)
-        self.timing.flush()
 
     def save(self) -> None:
         """Write a checkpoint of the present moment; only between interactions. A diverged agent is not saved."""

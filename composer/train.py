@@ -38,17 +38,18 @@ def train(parts: Parts, console: Console) -> Outcome:
     with Interrupts() as interrupts:
         for _ in interactions(parts):
             last = clock.env_steps >= blueprint.training.env_steps
+            asked = interrupts.requested  # Read once: a signal that comes after the save is obeyed after the next one.
             pause = time.monotonic()
             if last or clock.due(blueprint.training.log_every):
                 _log(parts)
             if last or clock.due(blueprint.evaluation.every):
                 _evaluate(parts, console)
-            if last or interrupts.requested or clock.due(blueprint.checkpoint.every):
+            if last or asked or clock.due(blueprint.checkpoint.every):
                 parts.save()
             paused += time.monotonic() - pause
             console.update(clock.env_steps, clock.updates)
-            if interrupts.requested and not last:
-                raise Interrupted(interrupts.requested)
+            if asked and not last:
+                raise Interrupted(asked)
     seconds = time.monotonic() - started
     made = clock.updates - updates_before
     return Outcome(parts.returns, clock.env_steps, clock.updates, seconds, made / max(seconds - paused, 1e-9))

@@ -1,12 +1,14 @@
 """Tiny runs for the tests of the core: an environment of plain arithmetic, and runs inside this process.
 
-``tiny.toml`` is the experiment (dm_control, 150 decisions); with ``DRIFT`` it plays ``test/drift``, which costs nothing,
-terminates and truncates.
+``tiny.toml`` is the experiment (dm_control, 150 decisions); with ``DRIFT`` it plays ``test/drift``, which costs
+nothing, terminates and truncates.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,6 +20,7 @@ from composer.blueprint import Blueprint, load
 from composer.checkpoint import Checkpoints, digest
 from composer.compiling import Choice
 from composer.environments import Environment, EnvironmentInfo
+from composer.interrupts import Interrupted
 from composer.learner import Learner
 from composer.runs import Run
 from composer.state import Parts
@@ -129,3 +132,36 @@ def finished(runs: Path, *overrides: str) -> tuple[Path, Parts]:
     go_on(parts)
     run.close()
     return run.path, parts
+
+
+class Stopper(Console):
+    """Sends this process SIGTERM once the run has reached a step; the run obeys one decision later."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__(at, enabled=False)
+        self._at = at
+
+    def update(self, env_step: int, updates: int) -> None:
+        if env_step == self._at:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def stopped(run: Run, parts: Parts, at: int) -> Path:
+    """Run until one decision after step ``at``, where a SIGTERM has it saved; closes everything."""
+    try:
+        train(parts, Stopper(at))
+    except Interrupted as interrupted:
+        assert interrupted.exit_code == 143
+    else:
+        raise AssertionError("the run was not interrupted")
+    parts.close()
+    run.close()
+    return run.path
+
+
+def resumed(path: Path) -> Path:
+    """Resume a run and bring it to its end."""
+    run, parts, _ = assemble.resume(path)
+    go_on(parts)
+    run.close()
+    return path

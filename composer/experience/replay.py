@@ -88,17 +88,18 @@ class Replay:
         bootstrap = discount[:, None] * (1 - terminated)
         factor = discount[:, None].expand_as(reward)
         order = (picks - self.added) % self.capacity if self.added > self.capacity else picks
-        running = torch.ones_like(reward)
+        running = torch.ones_like(reward, dtype=torch.bool)
         for step in range(1, n_step):
             # A window goes on while its episode does and a later row of the same environment exists.
-            running = running * (1 - ended) * ((order + step * self._environments) < self.size)
+            running = running & (ended == 0) & ((order + step * self._environments) < self.size)
             _, _, later_reward, terminated, ended, later = self._gather(
                 (picks + step * self._environments) % self.capacity
             )
-            reward = reward + running * factor * later_reward
+            # Chosen and not multiplied by zero: rows that were never written may hold anything, NaN too.
+            reward = torch.where(running, reward + factor * later_reward, reward)
             factor = factor * discount[:, None]
-            bootstrap = torch.where(running > 0, factor * (1 - terminated), bootstrap)
-            final = torch.where(running[..., None] > 0, later, final)
+            bootstrap = torch.where(running, factor * (1 - terminated), bootstrap)
+            final = torch.where(running[..., None], later, final)
         return Transitions(observation, action, reward, bootstrap, final)
 
     def _gather(self, slots: Tensor) -> tuple[Tensor, ...]:

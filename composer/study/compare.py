@@ -239,7 +239,7 @@ def _warn_few(groups: Sequence[Group], tables: Sequence[Mapping[str, Any]], note
         notes.append("one seed tells nothing of the spread: no interval")
     elif fewest < FEW_SEEDS:
         notes.append(
-            f"from {fewest} seeds a {LEVEL:.0%} bootstrap interval is too narrow: it misses the truth more often"
+            f"from {fewest} seeds a {LEVEL:.0%} bootstrap interval is too narrow: it misses the truth more often than it says"
         )
     pairs = sum(len(table["pairs"]) for table in tables)
     if pairs > 1:

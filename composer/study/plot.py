@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from composer.study.refusal import Refused
+
 if TYPE_CHECKING:
     from composer.study.compare import Group
 
@@ -24,10 +26,16 @@ _STYLE: Final[Any] = {
 }
 
 
+class Unplottable(Refused):
+    """A plot cannot be written where it was asked for; the message says why."""
+
+
 def plot(groups: Sequence[Group], metric: str, path: Path) -> None:
-    """Draw every group's curve into ``path``, the same bytes each time; ValueError unless it ends in .png or .svg."""
+    """Draw every group's curve into ``path``, the same bytes each time; raises Unplottable."""
     if path.suffix not in SUFFIXES:
-        raise ValueError(f"{path}: a plot is written as .png or .svg, got {path.suffix or 'no suffix'!r}")
+        raise Unplottable(f"{path}: a plot is written as .png or .svg, got {path.suffix or 'no suffix'!r}")
+    if not path.parent.is_dir():
+        raise Unplottable(f"{path}: no such folder: {path.parent}")
     import matplotlib
     from matplotlib.figure import Figure
 

@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 from composer.blueprint import Blueprint
 from composer.runs import read_blueprint, read_facts
 from composer.spec import suggestion
+from composer.study.refusal import Refused
 from composer.tracking.journal import read
 from composer.tracking.records import JOURNAL, Ended
 
 
-class NotComparable(ValueError):
+class NotComparable(Refused):
     """Runs do not hold what was asked for, or hold nothing that can be compared; the message says what they do hold."""
 
 

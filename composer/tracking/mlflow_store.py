@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -26,6 +27,7 @@ METRICS_A_CALL: Final = 1000
 PARAMETERS_A_CALL: Final = 100
 VALUE_LIMIT: Final = 6000
 MAKING_SECONDS: Final = 120.0
+LOOK_AGAIN_SECONDS: Final = 1.0
 
 
 class StoreError(Exception):
@@ -42,14 +44,17 @@ def held(destination: Destination) -> Iterator[None]:
     database.parent.mkdir(parents=True, exist_ok=True)
     lock = open_lock(database.with_name(f".{database.name}.lock"))
     try:
+        deadline = time.monotonic() + MAKING_SECONDS
         lock_together(lock)
         while not is_ready(database):
-            # Whoever gets the lock alone does the work; the others find it done and go on together.
+            # Whoever gets the lock alone does the work. The others look again every second: whoever did it holds the
+            # lock in common from then on, so that nobody gets it alone any more.
             unlock(lock)
-            if not lock_alone(lock, MAKING_SECONDS):
+            if lock_alone(lock, LOOK_AGAIN_SECONDS):
+                if not is_ready(database):
+                    _make(database, destination.artifacts or database.parent / "artifacts")
+            elif time.monotonic() > deadline:
                 raise StoreError(f"{database}: must be migrated, but is in use; try again when its runs have ended")
-            if not is_ready(database):
-                _make(database, destination.artifacts or database.parent / "artifacts")
             lock_together(lock)
         yield
     finally:

@@ -2,8 +2,8 @@
 
 A point is determined by the rows up to it, so that an uploader which starts again at the journal's first row finds the
 same points. A child shows its seed's values. The parent shows, for every step at which all seeds have reported, the
-mean over seeds and with two or more the 95 % t-interval of it, ``NAME/ci_low`` and ``NAME/ci_high``. A value that is
-not finite cannot be charted: it is counted under ``NAME/nonfinite``. An event is marked by ``events/NAME`` = 1.
+mean over seeds and with two or more the 95 % t-interval of it, ``NAME.ci_low`` and ``NAME.ci_high``. A value that is
+not finite cannot be charted: it is counted under ``NAME.nonfinite``. An event is marked by ``events/NAME`` = 1.
 """
 
 from __future__ import annotations
@@ -72,13 +72,13 @@ class Points:
         yield self._point(PARENT, name, step, mean)
         if len(values) > 1 and math.isfinite(mean):
             for bound, value in zip(("ci_low", "ci_high"), interval(values), strict=True):
-                yield self._point(PARENT, f"{name}/{bound}", step, value)
+                yield self._point(PARENT, f"{name}.{bound}", step, value)
 
     def _point(self, run: str, name: str, step: int, value: float) -> Point:
         if math.isfinite(value):
             return Point(run, name, step, value)
         self._nonfinite[run, name] += 1
-        return Point(run, f"{name}/nonfinite", step, float(self._nonfinite[run, name]))
+        return Point(run, f"{name}.nonfinite", step, float(self._nonfinite[run, name]))
 
 
 def average(values: Sequence[float]) -> float:

@@ -42,7 +42,7 @@ def agree(agent: Learner, other: Learner, rtol: float = 1e-4, atol: float = 1e-5
 
 
 def test_seeds_in_one_program_are_the_same_as_alone(tmp_path: Path) -> None:
-    """Through the real loop: environments, replay, statistics, exploration and 60 updates of a clipped double critic."""
+    """Through the real loop: environments, replay, statistics, exploration, 60 updates of a clipped double critic."""
     short = ["training.env_steps=880", "evaluation.every=880", "evaluation.episodes=1", "checkpoint.every=880"]
     _, together = finished(tmp_path, *short, "seeds=[0, 1, 2]")
     assert together.clock.updates == 60
@@ -282,5 +282,3 @@ def test_without_a_compiler_auto_is_eager_and_always_is_refused(monkeypatch: pyt
     with pytest.raises(Unavailable, match=r"g\+\+ or clang\+\+"):
         choose("always", "cpu", 10**9, 10)
     assert choose("always", "cuda", 10**9, 10).compiled
-
-

@@ -27,6 +27,7 @@ class Memory:
 
     def __post_init__(self) -> None:
         self.ring = Replay(self.seeds, self.environments, self.capacity, OBSERVATION, ACTION)
+        self.ring._rows.fill_(torch.nan)  # Memory that was never written may hold anything.
         self._generator = torch.Generator().manual_seed(3)
 
     def add(self, times: int, end_every: int = 0) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -205,7 +206,7 @@ def test_digest_does_not_depend_on_how_rows_lie_in_segments(tmp_path: Path) -> N
     for name, cuts in [("one", [0, 30]), ("three", [0, 4, 11, 30]), ("older", [0, 2, 30])]:
         (tmp_path / name).mkdir()
         checkpoints = Checkpoints(tmp_path / name)
-        segments = [checkpoints.append_rows(a, rows(a, b)) for a, b in zip(cuts, cuts[1:], strict=False)]
+        segments = [checkpoints.append_rows(a, rows(a, b)) for a, b in pairwise(cuts)]
         values = {"interactions": 3, "replay_start": 3}
         checkpoints.save(300, Snapshot({"weight": torch.ones(2)}, values, tuple(segments)))
         digests.add(digest(checkpoints, checkpoints.load()))

@@ -220,8 +220,8 @@ def test_an_update_spends_no_matrix_product_that_no_loss_needs(number: int) -> N
     forward = {role: 2 * BATCH * sum(size for _, size in linears(agent, role)) for role in ("actor", "critic")}
     entry = {role: 2 * BATCH * next(linears(agent, role))[1] for role in ("actor", "critic")}
     critics = number * forward["critic"]
-    # Actor: forward; its gradient to weights, and to inputs but for the first layer's. Through the critic: forward, and the
-    # gradient to the input (which holds the action), but none to the critic's weights.
+    # Actor: forward; its gradient to weights, and to inputs but for the first layer's. Through the critic: forward, and
+    # the gradient to the input (which holds the action), but none to the critic's weights.
     actor_loss = 3 * forward["actor"] - entry["actor"] + 2 * critics
     # Critic: the policy and the target forward alone; forward and both gradients but the first layer's to its input.
     critic_loss = forward["actor"] + critics + 3 * critics - number * entry["critic"]

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from composer.compiling import Choice
-from composer.study.bench.command import bench, write
+from composer.study.bench.command import bench
 from composer.study.bench.entries import FLOOR, PEERS, Entry, Ours, Subject
 from composer.study.bench.machine import ForeignLoad
 from composer.study.bench.products import Product, record
@@ -50,8 +50,7 @@ class Twice(Entry):
 
     def build(self, workload: Workload) -> Subject:
         mark = Path(os.environ["TORCHINDUCTOR_CACHE_DIR"]) / "compiled"
-        subject = Ours(1, compiles=False).build(workload)
-        subject.agents = 2 if mark.exists() else 1
+        subject = Ours(2 if mark.exists() else 1, compiles=False).build(workload)
         mark.touch()
         return subject
 
@@ -69,7 +68,7 @@ class Absent(Entry):
 @pytest.mark.slow
 def test_whole_benchmark_with_processes_and_failures(tmp_path: Path) -> None:
     said: list[str] = []
-    result = bench(0.01, 2, said.append, [MLP], [Twice(), Ours(3, False), Broken(), Absent()])
+    result = bench(0.01, 2, said.append, tmp_path / "bench.json", [MLP], [Twice(), Ours(3, False), Broken(), Absent()])
     (workload,) = result["workloads"]
     rows = {row["name"]: row for row in workload["rows"]}
     assert rows["broken"]["error"] == "RuntimeError: no such thing" and not rows["broken"]["skipped"]
@@ -88,8 +87,12 @@ def test_whole_benchmark_with_processes_and_failures(tmp_path: Path) -> None:
     for expected in ("failed: RuntimeError: no such thing", "skipped: not installed", "toy MLP", "torch"):
         assert expected in shown
     assert any("round 2 of 2" in line for line in said)
-    write(result, tmp_path / "bench.json")
     assert json.loads((tmp_path / "bench.json").read_text()) == json.loads(json.dumps(result))
+
+
+def test_result_that_cannot_be_written_stops_before_measuring(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        bench(1.0, 1, lambda line: pytest.fail(line), tmp_path / "missing" / "bench.json")
 
 
 def test_process_that_dies_is_reported(tmp_path: Path) -> None:

@@ -7,13 +7,15 @@ import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tracking_run import append, expected, rows, timing
 
+from composer.tracking import locks, mlflow_store
 from composer.tracking.base import Destination, MlflowTracker
 from composer.tracking.mlflow_store import Store, StoreError, held, is_ready, revision
 from composer.tracking.records import JOURNAL, TIMING
@@ -57,6 +59,28 @@ def test_a_new_store_is_whole_and_leaves_nothing_else_behind(fresh: Path) -> Non
     assert {path.name for path in fresh.parent.iterdir()} == {"mlflow.db", ".mlflow.db.lock"}
     ((artifacts,),) = query(fresh, "SELECT artifact_location FROM experiments")
     assert artifacts == f"{(fresh.parent / 'artifacts').as_uri()}/0"
+
+
+def test_whoever_comes_second_goes_on_as_soon_as_the_first_has_made_it(
+    destination: Destination, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The first user made the database and holds the lock in common for as long as it lives; the second saw none before.
+    answers = iter([False, True])
+    monkeypatch.setattr(mlflow_store, "is_ready", lambda database: next(answers))
+    monkeypatch.setattr(mlflow_store, "LOOK_AGAIN_SECONDS", 0.0)
+    with held_first(destination), held(destination):
+        assert next(answers, None) is None
+
+
+@contextmanager
+def held_first(destination: Destination) -> Iterator[None]:
+    database = Path(destination.uri.removeprefix("sqlite:///"))
+    lock = locks.open_lock(database.with_name(f".{database.name}.lock"))
+    locks.lock_together(lock)
+    try:
+        yield
+    finally:
+        os.close(lock)
 
 
 def test_an_upload_arrives_and_a_sync_to_another_store_too(

@@ -23,7 +23,7 @@ def test_the_parent_has_the_mean_and_its_interval_once_all_seeds_have_reported()
     assert found[:3] == [Point("3", "loss", 10, 1.0), Point("5", "loss", 10, 2.0), Point("7", "loss", 10, 6.0)]
     assert found[3] == Point("parent", "loss", 10, 3.0)
     expected = stats.t.interval(0.95, 2, loc=3.0, scale=stats.sem([1.0, 2.0, 6.0]))
-    assert [point.name for point in found[4:]] == ["loss/ci_low", "loss/ci_high"]
+    assert [point.name for point in found[4:]] == ["loss.ci_low", "loss.ci_high"]
     assert [point.value for point in found[4:]] == pytest.approx(expected, rel=1e-12)
 
 
@@ -36,7 +36,7 @@ def test_seeds_are_never_averaged_across_steps_or_in_part() -> None:
         [0, 1], row(1, 0, loss=1.0), row(2, 1, loss=1.0), row(3, 0, loss=1.0, other=2.0), row(3, 1, other=4.0)
     )
     assert {(point.name, point.step) for point in found if point.run == "parent"} == {
-        ("other", 3), ("other/ci_low", 3), ("other/ci_high", 3)
+        ("other", 3), ("other.ci_low", 3), ("other.ci_high", 3)
     }  # fmt: skip
 
 
@@ -45,12 +45,12 @@ def test_non_finite_values_are_counted_and_spoil_the_mean_visibly() -> None:
         [0, 1], row(1, 0, loss=math.nan), row(1, 1, loss=1.0), row(2, 0, loss=-math.inf), row(2, 1, loss=1.0)
     )
     assert found == [
-        Point("0", "loss/nonfinite", 1, 1.0),
+        Point("0", "loss.nonfinite", 1, 1.0),
         Point("1", "loss", 1, 1.0),
-        Point("parent", "loss/nonfinite", 1, 1.0),
-        Point("0", "loss/nonfinite", 2, 2.0),
+        Point("parent", "loss.nonfinite", 1, 1.0),
+        Point("0", "loss.nonfinite", 2, 2.0),
         Point("1", "loss", 2, 1.0),
-        Point("parent", "loss/nonfinite", 2, 2.0),
+        Point("parent", "loss.nonfinite", 2, 2.0),
     ]
 
 
@@ -85,8 +85,8 @@ def test_a_diverging_run_overflows_nothing() -> None:
     found = points([0, 1], row(1, 0, loss=1.7e308), row(1, 1, loss=-1.7e308))
     assert found[2:] == [
         Point("parent", "loss", 1, 0.0),
-        Point("parent", "loss/ci_low/nonfinite", 1, 1.0),
-        Point("parent", "loss/ci_high/nonfinite", 1, 1.0),
+        Point("parent", "loss.ci_low.nonfinite", 1, 1.0),
+        Point("parent", "loss.ci_high.nonfinite", 1, 1.0),
     ]
 
 

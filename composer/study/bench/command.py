@@ -19,13 +19,17 @@ def bench(
     seconds: float,
     repeats: int,
     say: Callable[[str], None],
+    out: Path | None = None,
     workloads: Sequence[Workload] = WORKLOADS,
     ours: Sequence[Entry] = OURS,
 ) -> dict[str, Any]:
     """Measure every workload and return one plain table (``report.text`` shows it); progress goes to ``say``.
 
-    Compiled code is kept in a folder of this run's own: a cold start is cold, whatever was compiled before.
+    Compiled code is kept in a folder of this run's own: a cold start is cold, whatever was compiled before. The table
+    goes to ``out`` as JSON; OSError, at once, where that cannot be written.
     """
+    if out is not None:
+        out.touch()
     entries = (FLOOR, *ours, *PEERS)
     tables = []
     with tempfile.TemporaryDirectory(prefix="composer-bench-", ignore_cleanup_errors=True) as cache:
@@ -34,7 +38,7 @@ def bench(
             tables.append(
                 {"name": workload.name, **table(workload.title, rows, FLOOR.name, [peer.name for peer in PEERS])}
             )
-    return {
+    result = {
         "benchmark": "learner",
         "seconds": seconds,
         "repeats": repeats,
@@ -42,8 +46,6 @@ def bench(
         "machine": describe_machine(),
         "workloads": tables,
     }
-
-
-def write(result: dict[str, Any], path: Path) -> None:
-    """Keep a result as JSON; raises OSError."""
-    path.write_text(json.dumps(result, indent=1) + "\n")
+    if out is not None:
+        out.write_text(json.dumps(result, indent=1) + "\n")
+    return result

@@ -1,12 +1,26 @@
-"""A comparison for people: the table of ``compare`` in words and columns."""
+"""What ``composer compare`` does, and its table in words and columns for people."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from composer.study.compare import compare
+from composer.study.plot import plot
 
-def comparison_text(table: Mapping[str, Any]) -> str:
+
+def answer(
+    paths: Sequence[Path], metric: str, at: int | None, thresholds: Sequence[float], curves: Path | None
+) -> dict[str, Any]:
+    """Compare runs, draw learning curves into ``curves``, and return the table; raises RunUnusable and Refused."""
+    comparison = compare(paths, metric, at, thresholds)
+    if curves is not None:
+        plot(comparison.groups, metric, curves)
+    return dict(comparison.table)
+
+
+def text(table: Mapping[str, Any]) -> str:
     """Tables by task, pairs with their verdicts, and notes."""
     interval = table["interval"]
     lines = [f"{table['metric']}, in brackets the {interval['level']:.0%} interval ({interval['method']})"]

@@ -1,0 +1,319 @@
+"""Exact resumption: a run that was stopped and one that was not end in the same state, with the same journal."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import Any
+
+import pytest
+import torch
+from tiny_runs import DRIFT, begin, finished, resumed, state_digest, stopped
+
+from composer import assemble
+from composer.checkpoint import CheckpointDamaged, Checkpoints, Snapshot
+from composer.runs import RunUnusable, open_run
+from composer.tracking.console import Console
+from composer.tracking.journal import JournalError
+from composer.train import train
+
+SHORT = (
+    DRIFT,
+    "seeds=[0, 5]",
+    "training.env_steps=140",
+    "training.log_every=30",
+    "evaluation.every=60",
+    "checkpoint.every=40",
+    "replay.capacity=70",
+    "algorithm.n_step=2",
+    "algorithm.update_to_data=0.6",
+)
+Whole = tuple[str, bytes]
+
+
+def result(run: Path) -> Whole:
+    return state_digest(run), (run / "journal.jsonl").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    """What a run leaves that nothing has disturbed."""
+    run, _ = finished(tmp_path_factory.mktemp("whole"), *SHORT)
+    return result(run)
+
+
+@pytest.fixture(scope="module")
+def halted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run stopped at step 91: within an episode, after the ring has wrapped, between rows of metrics."""
+    return stopped(*begin(tmp_path_factory.mktemp("halted"), *SHORT), at=90)
+
+
+@pytest.fixture
+def copy(halted: Path, tmp_path: Path) -> Path:
+    """The stopped run, to be damaged."""
+    return Path(shutil.copytree(halted, tmp_path / "run"))
+
+
+@pytest.mark.parametrize("at", [1, 12, 50, 79, 80, 137])
+def test_stopped_by_sigterm_and_resumed_is_as_if_never_stopped(at: int, whole: Whole, tmp_path: Path) -> None:
+    """Before the first update, in the middle of an episode, next to a checkpoint, with a wrapped ring."""
+    run = stopped(*begin(tmp_path, *SHORT), at=at)
+    assert Checkpoints(run).steps()[-1] == at + 1
+    assert result(resumed(run)) == whole
+
+
+def test_stopped_again_and_again(whole: Whole, tmp_path: Path) -> None:
+    run = stopped(*begin(tmp_path, *SHORT), at=9)
+    for at in (10, 23, 66, 68, 120):
+        opened, parts, _ = assemble.resume(run)
+        stopped(opened, parts, at)
+    assert result(resumed(run)) == whole
+
+
+def test_a_simulator_goes_on_within_an_episode(tmp_path: Path) -> None:
+    short = ["training.env_steps=640", "evaluation.every=640", "evaluation.episodes=1", "environment.copies=2"]
+    run, _ = finished(tmp_path, *short)
+    other = stopped(*begin(tmp_path, *short), at=480)
+    assert result(resumed(other)) == result(run)
+
+
+def test_a_finished_run_is_resumed_by_doing_nothing(whole: Whole, tmp_path: Path) -> None:
+    run, parts = finished(tmp_path, *SHORT)
+    before = {path: path.stat().st_mtime_ns for path in (run / "checkpoints").rglob("*")}
+    opened, again, notes = assemble.resume(run)
+    opened.close()
+    again.close()
+    assert notes == []
+    assert again.returns == parts.returns
+    resumed(run)
+    assert {path: path.stat().st_mtime_ns for path in (run / "checkpoints").rglob("*")} == before
+    assert result(run) == whole
+
+
+def test_without_a_checkpoint_the_run_starts_anew_and_says_so(whole: Whole, copy: Path) -> None:
+    shutil.rmtree(copy / "checkpoints")
+    run, parts, notes = assemble.resume(copy)
+    assert notes == ["no checkpoint had been written yet: starting from step 0"]
+    parts.close()
+    run.close()
+    assert result(resumed(copy)) == whole
+    # And where the journal was not there yet, either.
+    shutil.rmtree(copy / "checkpoints")
+    (copy / "journal.jsonl").unlink()
+    (copy / "timing.jsonl").unlink()
+    assert result(resumed(copy)) == whole
+
+
+def test_a_damaged_checkpoint_is_skipped_said_and_lived_through_again(whole: Whole, copy: Path) -> None:
+    newest = copy / "checkpoints" / "step-000000000091" / "state.safetensors"
+    newest.write_bytes(newest.read_bytes()[:-1])
+    run, parts, notes = assemble.resume(copy)
+    (note,) = notes
+    assert note.startswith(f"skipped a damaged checkpoint: {newest}: its size")
+    assert parts.clock.env_steps == 80
+    # The future that the damaged one held is gone: it would not fit the journal, which is cut.
+    assert Checkpoints(copy).steps() == [80]
+    stopped(run, parts, at=85)
+    assert Checkpoints(copy).steps() == [80, 86]
+    assert result(resumed(copy)) == whole
+
+
+def test_rows_written_after_the_checkpoint_are_cut_from_the_journal(whole: Whole, copy: Path) -> None:
+    """What a kill leaves: rows of a future that is lived again, and half a row."""
+    journal = copy / "journal.jsonl"
+    with journal.open("ab") as file:
+        file.write(whole[1][journal.stat().st_size :][:700])
+    with (copy / "timing.jsonl").open("ab") as file:
+        file.write(b'12345678 {"seq":')
+    assert result(resumed(copy)) == whole
+    reader = assemble.read(copy / "timing.jsonl")
+    numbers = [row["seq"] for row in reader]
+    assert reader.problem is None
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+@pytest.mark.parametrize("damage", ["missing", "short", "flipped"])
+def test_a_damaged_journal_is_refused_and_left_alone(damage: str, copy: Path) -> None:
+    journal = copy / "journal.jsonl"
+    text = journal.read_bytes()
+    journal.unlink() if damage == "missing" else journal.write_bytes(
+        text[:-5] if damage == "short" else text[:100] + b"#" + text[101:]
+    )
+    before = journal.read_bytes() if journal.exists() else None
+    with pytest.raises(JournalError, match=r"journal\.jsonl"):
+        assemble.resume(copy)
+    assert (journal.read_bytes() if journal.exists() else None) == before
+
+
+def test_a_run_is_held_by_one_process(copy: Path) -> None:
+    run = open_run(copy)
+    with pytest.raises(RunUnusable, match=f"in use by process {os.getpid()}"):
+        assemble.resume(copy)
+    run.close()
+    open_run(copy).close()
+
+
+def test_other_threads_are_refused_unless_inexact(copy: Path) -> None:
+    facts = json.loads((copy / "run.json").read_text())
+    facts["fingerprint"] |= {"threads": 7, "torch": "1.0"}
+    (copy / "run.json").write_text(json.dumps(facts))
+    with pytest.raises(assemble.NotTheSame, match=r"torch: 1\.0 then, .*threads: 7 then, 1 now.*--inexact"):
+        assemble.resume(copy)
+    # The refusal holds no lock and cuts no journal.
+    run, parts, notes = assemble.resume(copy, inexact=True)
+    assert [note.split(":")[1].strip() for note in notes] == ["torch", "threads"]
+    parts.close()
+    run.close()
+
+
+def replaced(run: Path, name: str, fresh: Snapshot) -> Callable[[Checkpoints], Snapshot]:
+    """The newest checkpoint with one item as it was at the start of the run."""
+    snapshot = Checkpoints(run).load()
+
+    def load(_: Checkpoints) -> Snapshot:
+        tensors, values = dict(snapshot.tensors), dict(snapshot.values)
+        (tensors if name in tensors else values)[name] = (fresh.tensors if name in tensors else fresh.values)[name]
+        return Snapshot(tensors, values, snapshot.segments, snapshot.path)
+
+    return load
+
+
+STATE = (
+    "updates",
+    "signals",
+    "episodes",
+    "networks/actor/head.mean.weight",
+    "networks/critic/trunk.1.inner.2.bias",
+    "networks/temperature/value",
+    "averages/target_critic/head.linear.weight",
+    "optimizers/critic/steps",
+    "optimizers/actor/first.head.mean.weight",
+    "optimizers/temperature/second.value",
+    "normalization/observation/mean",
+    "normalization/observation/variance",
+    "normalization/observation/weight",
+    "random/learn/5",
+    "random/explore/0",
+    "random/replay/5",
+    "environment/episodes",
+    "environment/actions",
+    "interactions",
+    "returns",
+    "journal_offset",
+    "replay_start",
+)
+
+
+@pytest.mark.parametrize("name", STATE)
+def test_every_item_of_the_state_is_needed(
+    name: str, whole: Whole, copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With any one item left as a fresh run has it, the resumed run differs or fails: none is saved in vain."""
+    opened, parts = begin(tmp_path / "fresh", *SHORT, "training.env_steps=139")
+    fresh = parts.snapshot()
+    opened.close()
+    parts.close()
+    if name not in fresh.tensors and name not in fresh.values:
+        name = next(key for key in fresh.tensors if key.startswith("networks/critic/trunk") and key.endswith("bias"))
+    if name == "returns":
+        # The last evaluation replaces them: they matter to a run that has finished.
+        assert Checkpoints(copy).load().values["returns"] != fresh.values["returns"]
+        return
+    monkeypatch.setattr(Checkpoints, "load", replaced(copy, name, fresh))
+    try:
+        resumed(copy)
+    except Exception as error:
+        assert not isinstance(error, CheckpointDamaged)
+        return
+    monkeypatch.undo()
+    assert result(copy) != whole
+
+
+def test_the_state_is_complete(halted: Path) -> None:
+    """Every stateful thing that a run is made of stands in the snapshot under its name."""
+    snapshot = Checkpoints(halted).load()
+    groups = {name.split("/")[0] for name in snapshot.tensors}
+    assert groups == {
+        *("updates", "signals", "episodes", "networks", "averages", "optimizers"),
+        *("normalization", "random", "environment"),
+    }
+    assert {name for name in snapshot.tensors if name.startswith("random/")} == {
+        f"random/{stream}/{seed}" for stream in ("learn", "explore", "replay") for seed in (0, 5)
+    }
+    assert set(snapshot.values) == {"interactions", "replay_added", "replay_start", "journal_offset", "returns"}
+
+
+def test_what_is_restored_is_what_was_saved(halted: Path) -> None:
+    run, parts, _ = assemble.resume(halted)
+    saved, now = Checkpoints(halted).load(), parts.snapshot()
+    assert saved.values == now.values
+    assert saved.segments == now.segments
+    assert saved.tensors.keys() == now.tensors.keys()
+    for name, value in saved.tensors.items():
+        assert torch.equal(value, now.tensors[name]), name
+    parts.close()
+    run.close()
+
+
+def test_an_item_that_is_missing_stops_the_resume(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    snapshot = Checkpoints(copy).load()
+    for name in ("networks/actor/head.mean.weight", "random/learn/0", "environment/actions", "episodes"):
+        tensors = {key: value for key, value in snapshot.tensors.items() if key != name}
+        incomplete = Snapshot(tensors, snapshot.values, snapshot.segments)
+        monkeypatch.setattr(Checkpoints, "load", lambda self, snapshot=incomplete: snapshot)
+        with pytest.raises(KeyError):
+            assemble.resume(copy)
+        monkeypatch.undo()
+
+
+class Died(BaseException):
+    """In the place of SIGKILL, inside this process: nothing after it is done."""
+
+
+@pytest.mark.parametrize(
+    ("target", "number"),
+    [
+        ("composer.checkpoint.Checkpoints.save", 3),  # Between the replay rows and the state that knows them.
+        ("composer.checkpoint.Checkpoints._verify", 2),  # After the rename, before pruning.
+        ("composer.checkpoint.Checkpoints._prune", 3),
+        ("composer.checkpoint.sync", 8),
+        ("composer.checkpoint.sync", 11),
+        ("composer.checkpoint._write", 5),
+        ("composer.state.Parts.record", 9),
+        ("composer.experience.replay.Replay.add", 101),
+    ],
+)
+def test_dying_at_any_point_of_a_save_loses_nothing(
+    target: str, number: int, whole: Whole, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, parts = begin(tmp_path, *SHORT)
+    calls = 0
+    real = resolve_name(target)
+
+    def die(*args: Any, **kwargs: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == number:
+            raise Died
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(target, die)
+    with pytest.raises(Died):
+        train(parts, Console(1, enabled=False))
+    monkeypatch.undo()
+    # As after SIGKILL: what waited in memory is gone, nothing is flushed or closed in order.
+    os.close(parts.journal._file)
+    os.close(parts.timing._file)
+    run.close()
+    assert result(resumed(run.path)) == whole
+
+
+def test_signals_get_their_former_handlers_back(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    stopped(*begin(tmp_path, *SHORT), at=5)
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
