@@ -160,7 +160,8 @@ def _drive(run: runs.Run, parts: Parts, notes: Sequence[str], quiet: bool) -> di
             parts.close()
         report = parts.uploader.finish(status, UPLOAD_SECONDS if status == "FINISHED" else INTERRUPTED_UPLOAD_SECONDS)
         run.close()
-    return _table(run, "finished", outcome, report) | {"notes": [report.message]}
+    curves = [f"curves: composer ui{_runs_option(run.path.parent)}"] if report.mlflow_run_id else []
+    return _table(run, "finished", outcome, report) | {"notes": [report.message, *curves]}
 
 
 def exit_code(error: BaseException) -> int:
@@ -170,6 +171,10 @@ def exit_code(error: BaseException) -> int:
 
 def _how(run: runs.Run) -> str:
     return f"{'compiled' if run.facts['compiled'] else 'eager'}: {run.facts['compile_reason']}"
+
+
+def _runs_option(directory: Path) -> str:
+    return "" if directory == Path("runs") else f" --runs {directory}"
 
 
 def _go_on(message: str, run: runs.Run) -> str:

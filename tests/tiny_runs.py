@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -165,3 +166,8 @@ def resumed(path: Path) -> Path:
     go_on(parts)
     run.close()
     return path
+
+
+COMMAND = [sys.executable, "-c", "from composer.cli import main; main()"]
+"""The command line as a process of its own."""
+ALONE = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parent.parent)}

@@ -45,8 +45,10 @@ class Reading:
 
 def read_runs(paths: Sequence[Path], metric: str) -> list[Reading]:
     """Read every run once; raises RunUnusable, and NotComparable where a run holds no point of ``metric``."""
-    distinct = {path.resolve(): path for path in reversed(paths)}
-    return [read_run(path, metric) for path in reversed(distinct.values())]
+    distinct: dict[Path, Path] = {}
+    for path in paths:
+        distinct.setdefault(path.resolve(), path)
+    return [read_run(path, metric) for path in distinct.values()]
 
 
 def read_run(path: Path, metric: str) -> Reading:

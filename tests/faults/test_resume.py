@@ -69,7 +69,7 @@ def test_stopped_by_sigterm_and_resumed_is_as_if_never_stopped(at: int, whole: W
 
 def test_stopped_again_and_again(whole: Whole, tmp_path: Path) -> None:
     run = stopped(*begin(tmp_path, *SHORT), at=9)
-    for at in (10, 23, 66, 68, 120):
+    for at in (11, 23, 66, 68, 120):
         opened, parts, _ = assemble.resume(run)
         stopped(opened, parts, at)
     assert result(resumed(run)) == whole

@@ -1,0 +1,209 @@
+"""``composer compare`` on small journals written for the purpose."""
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from composer.blueprint import dump, load
+from composer.blueprint.chain import shipped
+from composer.cli import app
+from composer.study import compare_command
+from composer.study.compare import compare, verdict
+from composer.study.plot import Unplottable, plot
+from composer.study.readings import NotComparable
+from composer.study.statistics import Estimate
+from composer.tracking.journal import Journal
+from composer.tracking.records import Ended
+
+STEPS = (100, 200, 300)
+MakeRun = Callable[..., Path]
+
+
+@pytest.fixture
+def make_run(tmp_path: Path) -> MakeRun:
+    """Writes a run directory whose seeds score ``values[seed]`` at ``STEPS``, finished at the last."""
+
+    def make(
+        name: str,
+        values: dict[int, Sequence[float]],
+        task: str = "walker-walk",
+        overrides: Sequence[str] = (),
+        steps: Sequence[int] = STEPS,
+        folder: str | None = None,
+        ended: bool = True,
+    ) -> Path:
+        path = tmp_path / (folder or f"{name}-{task}")
+        path.mkdir()
+        seeds = f"seeds=[{', '.join(map(str, values))}]"
+        blueprint = load(shipped()["dmc/sac_mlp"], [seeds, f"environment.task={task}", *overrides]).blueprint
+        (path / "blueprint.toml").write_text(dump(blueprint))
+        facts = {"name": name, "variant": None, "task": task, "seeds": list(values)}
+        (path / "run.json").write_text(json.dumps(facts))
+        with Journal(path / "journal.jsonl") as journal:
+            for column, step in enumerate(steps):
+                for seed, row in values.items():
+                    metrics = {"evaluation/return": row[column], "training/return": 0.0}
+                    journal.append({"type": "metrics", "env_step": step, "seed": seed, "metrics": metrics})
+            journal.append({"type": "event", "env_step": steps[-1], "seed": None, "name": "reset"})
+        if ended:
+            Ended("FINISHED", 0).save(path)
+        return path
+
+    return make
+
+
+def rising(*finals: float) -> dict[int, tuple[float, ...]]:
+    return {seed: (0.0, final / 2, final) for seed, final in enumerate(finals)}
+
+
+def test_scores_of_a_clear_case(make_run: MakeRun) -> None:
+    good, bad = make_run("good", rising(10, 11, 12, 13)), make_run("bad", rising(1, 2, 3, 4))
+    comparison = compare([good, bad], thresholds=[5.5, 12.0])
+    (task,) = comparison.table["tasks"]
+    assert (task["task"], task["env_step"], task["area_from"]) == ("walker-walk", 300, 100)
+    first, second = task["agents"]
+    assert (first["agent"], first["seeds"], first["final"]["by_seed"]) == ("good", [0, 1, 2, 3], [10, 11, 12, 13])
+    assert first["final"]["mean"]["value"] == first["final"]["iqm"]["value"] == 11.5
+    assert second["area"]["by_seed"] == [final / 2 for final in (1, 2, 3, 4)]
+    assert [reach["reached"] for reach in first["thresholds"]] == [4, 2]
+    assert [reach["median_env_step"] for reach in first["thresholds"]] == [200.0, None]
+    assert first["thresholds"][0]["by_seed"] == [300, 200, 200, 200] and second["thresholds"][0]["reached"] == 0
+    (pair,) = task["pairs"]
+    assert pair["difference"]["value"] == 9 and pair["difference"]["low"] > 0
+    assert pair["probability_of_improvement"]["value"] == 1
+    assert pair["verdict"] == "good scores higher than bad"
+    assert comparison.table["notes"] == [
+        "a 95% bootstrap interval from 4 seeds is too narrow: of normal scores it covers the truth 80% of the time"
+    ]
+    shown = compare_command.text(comparison.table)
+    assert "good - bad: difference 9.0 [" in shown and "2 of 4 seeds" in shown
+    json.dumps(comparison.table, allow_nan=False)
+
+
+def test_three_seeds_claim_nothing(make_run: MakeRun) -> None:
+    runs = [make_run("good", rising(10, 11, 12)), make_run("bad", rising(1, 2, 3))]
+    (pair,) = compare(runs).table["tasks"][0]["pairs"]
+    assert pair["difference"]["low"] > 0
+    assert pair["verdict"].startswith("too few seeds for any claim: 3 against 3 cannot give p < 0.05")
+
+
+def test_verdicts() -> None:
+    def said(low: float, high: float) -> str:
+        return verdict("a", "b", Estimate(0.0, low, high), 0.01, [9], [9])
+
+    assert said(-1, 1) == "no difference shown"
+    assert said(-2, -1) == "b scores higher than a"
+
+
+def test_one_seed_says_so(make_run: MakeRun) -> None:
+    table = compare([make_run("alone", rising(5))]).table
+    assert table["tasks"][0]["agents"][0]["final"]["mean"] == {"value": 5.0, "low": None, "high": None}
+    assert table["notes"] == [
+        "one seed tells nothing of the spread: no interval",
+        "walker-walk: one agent, nothing to compare it with",
+    ]
+
+
+def test_agents_meet_at_the_last_step_that_all_share(make_run: MakeRun) -> None:
+    long = make_run("long", rising(30, 31))
+    short = make_run("short", {0: (7.0, 9.0)}, steps=(100, 200), ended=False)
+    table = compare([long, short]).table
+    (task,) = table["tasks"]
+    assert task["env_step"] == 200 and task["agents"][0]["final"]["by_seed"] == [15.0, 15.5]
+    assert any("short-walker-walk is not finished: it still runs, or was killed" in note for note in table["notes"])
+    assert "walker-walk: agents have come differently far; all are compared at environment step 200" in table["notes"]
+    early = compare([long, short], at=150).table
+    assert early["tasks"][0]["env_step"] == 100
+    assert any("not every seed has a point at environment step 150" in note for note in early["notes"])
+    with pytest.raises(NotComparable, match=r"no environment step in common up to 50 \(long: 100 to 300; short"):
+        compare([long, short], at=50)
+
+
+def test_tasks_are_not_mixed_without_saying_so(make_run: MakeRun) -> None:
+    runs = [
+        make_run("a", rising(1, 2), "walker-walk"),
+        make_run("a", rising(3, 5), "cheetah-run"),
+        make_run("b", rising(0, 1), "walker-walk"),
+        make_run("b", rising(1, 2), "cheetah-run"),
+        make_run("c", rising(1, 2), "walker-walk"),
+    ]
+    table = compare(runs).table
+    assert table["notes"][0].startswith("different tasks (cheetah-run, walker-walk)")
+    assert [(task["task"], len(task["pairs"])) for task in table["tasks"]] == [("cheetah-run", 1), ("walker-walk", 3)]
+    over = table["all_tasks"]
+    assert [row["agent"] for row in over["agents"]] == ["a", "b"]
+    assert "over all tasks: c did not run every task and stays out" in table["notes"]
+    (pair,) = over["pairs"]
+    assert pair["difference"]["value"] == ((4 - 1.5) + (1.5 - 0.5)) / 2
+    assert "over all 2 tasks" in compare_command.text(table)
+
+
+def test_runs_of_one_agent_are_pooled_with_care(make_run: MakeRun) -> None:
+    runs = [
+        make_run("a", {0: (1.0, 2.0, 3.0)}, folder="first"),
+        make_run("a", {1: (2.0, 3.0, 4.0), 0: (9.0, 9.0, 9.0)}, overrides=["algorithm.n_step=3"], folder="second"),
+        make_run("a", {2: (1.0, math.nan, 5.0)}, folder="third"),
+    ]
+    table = compare([*runs, runs[0]]).table
+    assert table["tasks"][0]["agents"][0]["seeds"] == [0, 1]
+    assert table["tasks"][0]["agents"][0]["final"]["by_seed"] == [3.0, 4.0]
+    assert table["notes"][:3] == [
+        "first and second are pooled as a, but differ in algorithm.n_step (1 and 3)",
+        "seed 0 of a on walker-walk occurs twice: the one in second is left out",
+        "seed 2 in third is not finite and is left out: the figures flatter a",
+    ]
+
+
+def test_unknown_metric_names_what_there_is(make_run: MakeRun) -> None:
+    run = make_run("a", rising(1, 2))
+    with pytest.raises(NotComparable, match=r"holds no metric 'evaluation/retrun'; did you mean 'evaluation/return'\?"):
+        compare([run], "evaluation/retrun")
+
+
+def test_torn_and_damaged_journals(make_run: MakeRun) -> None:
+    run = make_run("a", rising(1, 2), ended=False)
+    journal = run / "journal.jsonl"
+    journal.write_bytes(journal.read_bytes() + b'0000 {"seq"')
+    assert not any("damaged" in note for note in compare([run]).table["notes"]), "a running journal may end torn"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join([*lines[:4], b"x" + lines[4][1:], *lines[5:]]))
+    table = compare([run]).table
+    assert table["tasks"][0]["env_step"] == 200
+    assert any("its journal is damaged" in note for note in table["notes"])
+
+
+@pytest.mark.parametrize("suffix", ["svg", "png"])
+def test_plots_are_the_same_bytes_each_time(make_run: MakeRun, tmp_path: Path, suffix: str) -> None:
+    runs = [make_run("a", rising(1, 2)), make_run("b", rising(5)), make_run("a", rising(3), "cheetah-run")]
+    groups = compare(runs).groups
+    drawn = [tmp_path / f"{number}.{suffix}" for number in range(2)]
+    for path in drawn:
+        plot(groups, "evaluation/return", path)
+    assert drawn[0].read_bytes() == drawn[1].read_bytes()
+    assert drawn[0].stat().st_size > 5_000
+
+
+def test_plots_that_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(Unplottable, match=r"written as \.png or \.svg, got '\.pdf'"):
+        plot([], "x", tmp_path / "a.pdf")
+    with pytest.raises(Unplottable, match="no such folder"):
+        plot([], "x", tmp_path / "missing" / "a.png")
+
+
+def test_command_line(make_run: MakeRun, tmp_path: Path) -> None:
+    runs = [str(make_run("a", rising(1, 2, 3))), str(make_run("b", rising(5, 6, 7)))]
+
+    def call(*arguments: str) -> Any:
+        return CliRunner().invoke(app, ["compare", *arguments])
+
+    answered = call(*runs, "--json", "--threshold", "2", "--plot", str(tmp_path / "curves.svg"))
+    assert answered.exit_code == 0 and json.loads(answered.stdout)["tasks"][0]["env_step"] == 300
+    assert "a - b: difference -4.0" in answered.stderr and (tmp_path / "curves.svg").is_file()
+    assert "too few seeds" in call(*runs).stdout
+    assert call(*runs, "--metric", "nothing").exit_code == 2
+    assert call(str(tmp_path / "missing")).exit_code == 3
