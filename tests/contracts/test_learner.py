@@ -145,7 +145,7 @@ def test_variants_that_differ_in_numbers_share_one_graph(monkeypatch: pytest.Mon
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("default::DeprecationWarning")  # Of torch's own modules, when inductor is first imported.
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Of torch's own modules, when inductor is first imported.
 def test_compiled_and_eager_updates_agree() -> None:
     torch.compiler.reset()
     compiled, eager = learner("seeds=[0, 1]", choice=COMPILED), learner("seeds=[0, 1]")
