@@ -32,6 +32,18 @@ from composer.train import train
 TINY = Path(__file__).parent / "tiny.toml"
 DRIFT = 'environment={ kind = "test/drift" }'
 EAGER = Choice(False, "a test")
+EVENTFUL = (
+    DRIFT,
+    "seeds=[0, 5]",
+    "training.env_steps=140",
+    "training.log_every=30",
+    "evaluation.every=60",
+    "checkpoint.every=40",
+    "replay.capacity=70",
+    "algorithm.n_step=2",
+    "algorithm.update_to_data=0.6",
+)
+"""Two seeds, a ring that wraps, windows of two rewards, fractional updates; rows, evaluations and saves out of step."""
 
 
 class Drift(Environment, kind="test/drift"):
@@ -107,6 +119,11 @@ def rows(run: Path) -> list[Row]:
     found = list(reader)
     assert reader.problem is None
     return found
+
+
+def result(run: Path) -> tuple[str, bytes]:
+    """All that a run leaves: the hash of its state, and its journal."""
+    return state_digest(run), (run / "journal.jsonl").read_bytes()
 
 
 def last_json(output: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from tiny_runs import finished, learner
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from composer.compiling import Choice, Unavailable, choose
+from composer.compiling import Choice
 from composer.experience.replay import Replay, Transitions
 from composer.learner import Diverged, Learner
 
@@ -182,6 +182,27 @@ def test_neither_acting_nor_learning_waits_for_the_host() -> None:
             agent.updates[0].item()
 
 
+def test_every_use_of_randomness_has_a_stream_of_its_own() -> None:
+    """Acting more, learning more or sampling more shifts none of the others."""
+    agent = learner("seeds=[0, 1]")
+    ring = Replay(2, 1, 50, 3, 2)
+    ring.restore(0, torch.zeros(50, 2, 11))
+    uses: dict[str, Callable[[], object]] = {
+        "explore": lambda: (agent.act(torch.zeros(2, 4, 3)), agent.act_randomly(3)),
+        "learn": lambda: agent.update(transitions(agent)),
+        "replay": lambda: ring.sample(8, 1, agent.discount, agent.replay_generators),
+        "": lambda: (agent.act(torch.zeros(2, 4, 3), explore=False), agent.drain_signals(), torch.rand(3)),
+    }
+    for stream, use in uses.items():
+        before = {name: generator.get_state() for name, generator in agent.generators().items()}
+        use()
+        after = {name: generator.get_state() for name, generator in agent.generators().items()}
+        moved = {name for name, value in after.items() if not torch.equal(value, before[name])}
+        assert moved == ({f"{stream}/0", f"{stream}/1"} if stream else set())
+    states = [tuple(generator.get_state().tolist()) for generator in learner("seeds=[0, 1]").generators().values()]
+    assert len(set(states)) == 6
+
+
 def test_updates_keep_every_address_and_states_share_none() -> None:
     agent = learner("seeds=[0, 1]")
     before = {name: (value.data_ptr(), value.shape, value.dtype) for name, value in agent.tensors().items()}
@@ -256,29 +277,3 @@ def test_random_actions_fill_the_box_and_follow_the_seed() -> None:
         assert (edge < -0.99).all()
     torch.testing.assert_close(actions.mean((1, 2)), torch.zeros(2), rtol=0, atol=0.05)
     assert torch.equal(learner("seeds=[1]").act_randomly(2_000)[0], actions[1])
-
-
-@pytest.mark.parametrize(
-    ("mode", "device", "updates", "parameters", "compiled"),
-    [
-        ("never", "cuda", 10**9, 10, False),
-        ("always", "cpu", 1, 10**9, True),
-        ("auto", "cpu", 11_999, 10, False),
-        ("auto", "cpu", 12_000, 10, True),
-        ("auto", "cpu", 10**7, 10**7, False),
-        ("auto", "cuda", 1, 10**7, True),
-    ],
-)
-def test_whether_to_compile_follows_from_the_blueprint(
-    mode: str, device: str, updates: int, parameters: int, compiled: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("composer.compiling.has_compiler", lambda: True)
-    assert choose(mode, device, updates, parameters).compiled is compiled
-
-
-def test_without_a_compiler_auto_is_eager_and_always_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("composer.compiling.has_compiler", lambda: False)
-    assert not choose("auto", "cpu", 10**9, 10).compiled
-    with pytest.raises(Unavailable, match=r"g\+\+ or clang\+\+"):
-        choose("always", "cpu", 10**9, 10)
-    assert choose("always", "cuda", 10**9, 10).compiled

@@ -11,6 +11,7 @@ import pytest
 import torch
 from tiny_runs import DRIFT, begin, finished, go_on, rows, state_digest
 
+from composer.checkpoint import Checkpoints
 from composer.clock import Clock
 from composer.evaluation import Evaluator
 from composer.state import Parts
@@ -35,8 +36,10 @@ def hashes(parts: Parts) -> dict[str, str]:
 @pytest.mark.parametrize("ratio", ["0.25", "0.3", "1", "2.5", "0.001"])
 def test_updates_follow_the_ratio_exactly_and_evenly(ratio: str) -> None:
     clock, owed = Clock(stride=4, warmup=20, update_to_data=float(ratio)), []
-    for _ in range(4_020):
+    for learned in range(-19, 4_001):
         owed.append(clock.tick())
+        # Never ahead of the ratio, and behind it by less than one.
+        assert clock.updates == max(0, int(Fraction(ratio) * learned))
     assert sum(owed[:20]) == 0
     assert sum(owed) == clock.updates == clock.updates_by(4 * 4_020) == int(Fraction(ratio) * 4_000)
     least = int(float(ratio))
@@ -69,6 +72,17 @@ def test_what_is_due_comes_once_for_every_multiple_passed(stride: int, every: in
     steps = [(k + 1) * stride for k in range(200)]
     assert due == [step // every > (step - stride) // every for step in steps]
     assert sum(due) == min(200, 200 * stride // every)
+
+
+def test_a_row_recorded_just_before_a_save_is_part_of_it(tmp_path: Path) -> None:
+    run, parts = begin(tmp_path, *SHORT)
+    play(parts, 3)
+    parts.record("event", name="reset", seed=None)
+    parts.save()
+    text = (run.path / "journal.jsonl").read_bytes()
+    assert b"reset" in text
+    assert Checkpoints(run.path).load().values["journal_offset"] == len(text)
+    parts.close()
 
 
 def test_evaluation_touches_nothing_of_training(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def test_the_newest_is_loaded_whole(saved: Writer) -> None:
 def test_a_flipped_bit_anywhere_is_found_named_and_stepped_over(saved: Writer, name: str) -> None:
     path = newest_file(saved.run, name)
     whole = path.read_bytes()
-    places = range(len(whole)) if name != "state.safetensors" else range(0, len(whole), 3)
+    places = range(0, len(whole), 3 if len(whole) > 500 else 1)
     for place in places:
         damaged = bytearray(whole)
         damaged[place] ^= 1 << (place % 8)

@@ -77,6 +77,7 @@ def test_killed_again_and_again(whole: Whole, tmp_path: Path) -> None:
     check(kill_and_resume(5, tmp_path, random.Random(1)), whole)
 
 
+@pytest.mark.slow
 def test_sigterm_saves_says_so_and_leaves_143(whole: Whole, tmp_path: Path) -> None:
     process = start("train", str(TINY), *SHORT, "--runs", str(tmp_path))
     assert process.stderr is not None and process.stdout is not None

@@ -6,69 +6,33 @@ import json
 import os
 import shutil
 import signal
-from collections.abc import Callable
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
 import pytest
-import torch
-from tiny_runs import DRIFT, begin, finished, resumed, state_digest, stopped
+from tiny_runs import EVENTFUL, begin, finished, result, resumed, stopped
 
 from composer import assemble
-from composer.checkpoint import CheckpointDamaged, Checkpoints, Snapshot
+from composer.checkpoint import Checkpoints
 from composer.runs import RunUnusable, open_run
 from composer.tracking.console import Console
 from composer.tracking.journal import JournalError
 from composer.train import train
 
-SHORT = (
-    DRIFT,
-    "seeds=[0, 5]",
-    "training.env_steps=140",
-    "training.log_every=30",
-    "evaluation.every=60",
-    "checkpoint.every=40",
-    "replay.capacity=70",
-    "algorithm.n_step=2",
-    "algorithm.update_to_data=0.6",
-)
-Whole = tuple[str, bytes]
-
-
-def result(run: Path) -> Whole:
-    return state_digest(run), (run / "journal.jsonl").read_bytes()
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Whole:
-    """What a run leaves that nothing has disturbed."""
-    run, _ = finished(tmp_path_factory.mktemp("whole"), *SHORT)
-    return result(run)
-
-
-@pytest.fixture(scope="module")
-def halted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run stopped at step 91: within an episode, after the ring has wrapped, between rows of metrics."""
-    return stopped(*begin(tmp_path_factory.mktemp("halted"), *SHORT), at=90)
-
-
-@pytest.fixture
-def copy(halted: Path, tmp_path: Path) -> Path:
-    """The stopped run, to be damaged."""
-    return Path(shutil.copytree(halted, tmp_path / "run"))
-
 
 @pytest.mark.parametrize("at", [1, 12, 50, 79, 80, 137])
-def test_stopped_by_sigterm_and_resumed_is_as_if_never_stopped(at: int, whole: Whole, tmp_path: Path) -> None:
+def test_stopped_by_sigterm_and_resumed_is_as_if_never_stopped(
+    at: int, whole: tuple[str, bytes], tmp_path: Path
+) -> None:
     """Before the first update, in the middle of an episode, next to a checkpoint, with a wrapped ring."""
-    run = stopped(*begin(tmp_path, *SHORT), at=at)
+    run = stopped(*begin(tmp_path, *EVENTFUL), at=at)
     assert Checkpoints(run).steps()[-1] == at + 1
     assert result(resumed(run)) == whole
 
 
-def test_stopped_again_and_again(whole: Whole, tmp_path: Path) -> None:
-    run = stopped(*begin(tmp_path, *SHORT), at=9)
+def test_stopped_again_and_again(whole: tuple[str, bytes], tmp_path: Path) -> None:
+    run = stopped(*begin(tmp_path, *EVENTFUL), at=9)
     for at in (11, 23, 66, 68, 120):
         opened, parts, _ = assemble.resume(run)
         stopped(opened, parts, at)
@@ -82,8 +46,8 @@ def test_a_simulator_goes_on_within_an_episode(tmp_path: Path) -> None:
     assert result(resumed(other)) == result(run)
 
 
-def test_a_finished_run_is_resumed_by_doing_nothing(whole: Whole, tmp_path: Path) -> None:
-    run, parts = finished(tmp_path, *SHORT)
+def test_a_finished_run_is_resumed_by_doing_nothing(whole: tuple[str, bytes], tmp_path: Path) -> None:
+    run, parts = finished(tmp_path, *EVENTFUL)
     before = {path: path.stat().st_mtime_ns for path in (run / "checkpoints").rglob("*")}
     opened, again, notes = assemble.resume(run)
     opened.close()
@@ -95,7 +59,7 @@ def test_a_finished_run_is_resumed_by_doing_nothing(whole: Whole, tmp_path: Path
     assert result(run) == whole
 
 
-def test_without_a_checkpoint_the_run_starts_anew_and_says_so(whole: Whole, copy: Path) -> None:
+def test_without_a_checkpoint_the_run_starts_anew_and_says_so(whole: tuple[str, bytes], copy: Path) -> None:
     shutil.rmtree(copy / "checkpoints")
     run, parts, notes = assemble.resume(copy)
     assert notes == ["no checkpoint had been written yet: starting from step 0"]
@@ -109,7 +73,7 @@ def test_without_a_checkpoint_the_run_starts_anew_and_says_so(whole: Whole, copy
     assert result(resumed(copy)) == whole
 
 
-def test_a_damaged_checkpoint_is_skipped_said_and_lived_through_again(whole: Whole, copy: Path) -> None:
+def test_a_damaged_checkpoint_is_skipped_said_and_lived_through_again(whole: tuple[str, bytes], copy: Path) -> None:
     newest = copy / "checkpoints" / "step-000000000091" / "state.safetensors"
     newest.write_bytes(newest.read_bytes()[:-1])
     run, parts, notes = assemble.resume(copy)
@@ -123,7 +87,7 @@ def test_a_damaged_checkpoint_is_skipped_said_and_lived_through_again(whole: Who
     assert result(resumed(copy)) == whole
 
 
-def test_rows_written_after_the_checkpoint_are_cut_from_the_journal(whole: Whole, copy: Path) -> None:
+def test_rows_written_after_the_checkpoint_are_cut_from_the_journal(whole: tuple[str, bytes], copy: Path) -> None:
     """What a kill leaves: rows of a future that is lived again, and half a row."""
     journal = copy / "journal.jsonl"
     with journal.open("ab") as file:
@@ -171,106 +135,6 @@ def test_other_threads_are_refused_unless_inexact(copy: Path) -> None:
     run.close()
 
 
-def replaced(run: Path, name: str, fresh: Snapshot) -> Callable[[Checkpoints], Snapshot]:
-    """The newest checkpoint with one item as it was at the start of the run."""
-    snapshot = Checkpoints(run).load()
-
-    def load(_: Checkpoints) -> Snapshot:
-        tensors, values = dict(snapshot.tensors), dict(snapshot.values)
-        (tensors if name in tensors else values)[name] = (fresh.tensors if name in tensors else fresh.values)[name]
-        return Snapshot(tensors, values, snapshot.segments, snapshot.path)
-
-    return load
-
-
-STATE = (
-    "updates",
-    "signals",
-    "episodes",
-    "networks/actor/head.mean.weight",
-    "networks/critic/trunk.1.inner.2.bias",
-    "networks/temperature/value",
-    "averages/target_critic/head.linear.weight",
-    "optimizers/critic/steps",
-    "optimizers/actor/first.head.mean.weight",
-    "optimizers/temperature/second.value",
-    "normalization/observation/mean",
-    "normalization/observation/variance",
-    "normalization/observation/weight",
-    "random/learn/5",
-    "random/explore/0",
-    "random/replay/5",
-    "environment/episodes",
-    "environment/actions",
-    "interactions",
-    "returns",
-    "journal_offset",
-    "replay_start",
-)
-
-
-@pytest.mark.parametrize("name", STATE)
-def test_every_item_of_the_state_is_needed(
-    name: str, whole: Whole, copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With any one item left as a fresh run has it, the resumed run differs or fails: none is saved in vain."""
-    opened, parts = begin(tmp_path / "fresh", *SHORT, "training.env_steps=139")
-    fresh = parts.snapshot()
-    opened.close()
-    parts.close()
-    if name not in fresh.tensors and name not in fresh.values:
-        name = next(key for key in fresh.tensors if key.startswith("networks/critic/trunk") and key.endswith("bias"))
-    if name == "returns":
-        # The last evaluation replaces them: they matter to a run that has finished.
-        assert Checkpoints(copy).load().values["returns"] != fresh.values["returns"]
-        return
-    monkeypatch.setattr(Checkpoints, "load", replaced(copy, name, fresh))
-    try:
-        resumed(copy)
-    except Exception as error:
-        assert not isinstance(error, CheckpointDamaged)
-        return
-    monkeypatch.undo()
-    assert result(copy) != whole
-
-
-def test_the_state_is_complete(halted: Path) -> None:
-    """Every stateful thing that a run is made of stands in the snapshot under its name."""
-    snapshot = Checkpoints(halted).load()
-    groups = {name.split("/")[0] for name in snapshot.tensors}
-    assert groups == {
-        *("updates", "signals", "episodes", "networks", "averages", "optimizers"),
-        *("normalization", "random", "environment"),
-    }
-    assert {name for name in snapshot.tensors if name.startswith("random/")} == {
-        f"random/{stream}/{seed}" for stream in ("learn", "explore", "replay") for seed in (0, 5)
-    }
-    assert set(snapshot.values) == {"interactions", "replay_added", "replay_start", "journal_offset", "returns"}
-
-
-def test_what_is_restored_is_what_was_saved(halted: Path) -> None:
-    run, parts, _ = assemble.resume(halted)
-    saved, now = Checkpoints(halted).load(), parts.snapshot()
-    assert saved.values == now.values
-    assert saved.segments == now.segments
-    assert saved.tensors.keys() == now.tensors.keys()
-    for name, value in saved.tensors.items():
-        assert torch.equal(value, now.tensors[name]), name
-    parts.close()
-    run.close()
-
-
-def test_an_item_that_is_missing_stops_the_resume(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    snapshot = Checkpoints(copy).load()
-    for name in ("networks/actor/head.mean.weight", "random/learn/0", "environment/actions", "episodes"):
-        tensors = {key: value for key, value in snapshot.tensors.items() if key != name}
-        incomplete = Snapshot(tensors, snapshot.values, snapshot.segments)
-        monkeypatch.setattr(Checkpoints, "load", lambda self, snapshot=incomplete: snapshot)
-        with pytest.raises(KeyError):
-            assemble.resume(copy)
-        monkeypatch.undo()
-
-
 class Died(BaseException):
     """In the place of SIGKILL, inside this process: nothing after it is done."""
 
@@ -289,9 +153,9 @@ class Died(BaseException):
     ],
 )
 def test_dying_at_any_point_of_a_save_loses_nothing(
-    target: str, number: int, whole: Whole, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    target: str, number: int, whole: tuple[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run, parts = begin(tmp_path, *SHORT)
+    run, parts = begin(tmp_path, *EVENTFUL)
     calls = 0
     real = resolve_name(target)
 
@@ -315,5 +179,5 @@ def test_dying_at_any_point_of_a_save_loses_nothing(
 
 def test_signals_get_their_former_handlers_back(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
-    stopped(*begin(tmp_path, *SHORT), at=5)
+    stopped(*begin(tmp_path, *EVENTFUL), at=5)
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
