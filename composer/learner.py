@@ -62,7 +62,7 @@ class Learner:
         }
         (size,) = info.observation
         self.statistics = blueprint.normalization.observation.build(len(self._seeds), size, device)
-        self.updates = torch.zeros(len(self._seeds), device=device)
+        self.updates = torch.zeros(len(self._seeds), dtype=torch.float64, device=device)
         self._noise = {
             name: torch.empty(len(self._seeds), self._batch_size, *shape, device=device)
             for name, shape in self.program.noise.items()
@@ -122,7 +122,7 @@ class Learner:
                 for path, value in average.parameters.items():
                     value.lerp_(online.parameters[path], per_seed(1 - keep, value))
             self.updates.add_(1)
-            ones = torch.ones_like(self.updates)
+            ones = torch.ones_like(self._sums[0])
             self._sums.add_(torch.stack([ones, *(signals[name] for name in self.program.signals)]))
 
     def drain_signals(self) -> list[dict[str, float]]:

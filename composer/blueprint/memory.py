@@ -67,7 +67,14 @@ def forecast(blueprint: Blueprint) -> Forecast:
         networks[role] = count * held * blueprint.networks[role].copies * seeds * FLOAT
     info = blueprint.environment.describe()
     row = 2 * math.prod(info.observation) + info.action_size + 3
-    return Forecast(networks, blueprint.replay.capacity * row * seeds * FLOAT)
+    return Forecast(networks, transitions(blueprint) * row * seeds * FLOAT)
+
+
+def transitions(blueprint: Blueprint) -> int:
+    """Transitions that the replay of one seed has room for: its capacity, or all that the run can make if fewer."""
+    environment = blueprint.environment
+    interactions = -(-blueprint.training.env_steps // (environment.action_repeat * environment.copies))
+    return min(blueprint.replay.capacity, interactions * environment.copies)
 
 
 @cache

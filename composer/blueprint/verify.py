@@ -64,6 +64,8 @@ def _sizes(blueprint: Blueprint) -> Iterator[Finding]:
     if batch > capacity:
         yield ("algorithm", "batch_size"), f"batch {batch:,} > capacity {capacity:,} (replay.capacity)"
     environment = blueprint.environment
+    if capacity < environment.copies:
+        yield ("replay", "capacity"), f"{capacity:,} transitions for {environment.copies:,} environments (copies)"
     step = environment.action_repeat * environment.copies
     length = blueprint.training.env_steps
     if length < step:

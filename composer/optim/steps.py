@@ -45,11 +45,13 @@ class AdamState:
         self._first = [torch.zeros_like(p, requires_grad=False) for p in self._parameters]
         self._second = [torch.zeros_like(p, requires_grad=False) for p in self._parameters]
         device = self._parameters[0].device
-        self._steps = torch.zeros(seeds, device=device)
+        # Counts and what is computed from them alone are float64: float32 stops counting at 16.8 million.
+        self._steps = torch.zeros(seeds, dtype=torch.float64, device=device)
         self._rate = learning_rate.build(seeds, str(device))
         # Numbers enter as tensors: a variant with other numbers runs the same compiled program.
         self._beta1, self._beta2, self._epsilon, self._decay = (
-            torch.full((seeds,), number, device=device) for number in (beta1, beta2, epsilon, weight_decay)
+            torch.full((seeds,), number, dtype=torch.float64, device=device)
+            for number in (beta1, beta2, epsilon, weight_decay)
         )
         self._decayed = [weight_decay > 0 and path in decayed for path in self._paths]
 
@@ -58,9 +60,11 @@ class AdamState:
         """One step, arXiv:1711.05101 algorithm 2: decay first, then the bias-corrected Adam direction."""
         rate = self._rate(self._steps)
         self._steps.add_(1)
-        unbias1 = 1 - self._beta1**self._steps
-        unbias2 = 1 - self._beta2**self._steps
-        shrink = 1 - rate * self._decay
+        unbias1 = (1 - self._beta1**self._steps).float()
+        unbias2 = (1 - self._beta2**self._steps).float()
+        shrink = (1 - rate * self._decay).float()
+        keep2, take1, take2 = self._beta2.float(), (1 - self._beta1).float(), (1 - self._beta2).float()
+        epsilon, size = self._epsilon.float(), unbias1 / rate
         for parameter, gradient, first, second, decays in zip(
             self._parameters, gradients, self._first, self._second, self._decayed, strict=True
         ):
@@ -68,9 +72,9 @@ class AdamState:
             def each(scalar: Tensor, like: Tensor = parameter) -> Tensor:
                 return scalar.view(-1, *[1] * (like.ndim - 1))
 
-            first.lerp_(gradient, each(1 - self._beta1))
-            second.mul_(each(self._beta2)).add_(gradient * gradient * each(1 - self._beta2))
-            scale = (second / each(unbias2)).sqrt_().add_(each(self._epsilon)).mul_(each(unbias1 / rate))
+            first.lerp_(gradient, each(take1))
+            second.mul_(each(keep2)).add_(gradient * gradient * each(take2))
+            scale = (second / each(unbias2)).sqrt_().add_(each(epsilon)).mul_(each(size))
             if decays:
                 parameter.mul_(each(shrink))
             parameter.addcdiv_(first, scale, value=-1)

@@ -32,7 +32,7 @@ class Schedule(Family, family="schedule"):
         raise NotImplementedError
 
     def build(self, seeds: int, device: str) -> Callable[[Tensor], Tensor]:
-        """A function from updates done to values, both float32 ``[seeds]``. Its numbers are tensors."""
+        """A function from updates done, float64 ``[seeds]``, to values, float32 ``[seeds]``; its numbers are tensors."""
         raise NotImplementedError
 
 
@@ -83,4 +83,4 @@ class Linear(Schedule, kind="linear"):
         start = torch.full((seeds,), self.start, device=device)
         change = torch.full((seeds,), self.end - self.start, device=device)
         length = torch.full((seeds,), float(self.updates), device=device)
-        return lambda updates: start + change * (updates / length).clamp(max=1.0)
+        return lambda updates: start + change * (updates / length).clamp(max=1.0).float()
