@@ -150,8 +150,7 @@ def _set_up(blueprint: Blueprint, device: str | None = None) -> str:
 
 def _choose(blueprint: Blueprint, info: EnvironmentInfo, device: str) -> compiling.Choice:
     updates = _clock(blueprint, info).updates_by(blueprint.training.env_steps)
-    count = sum(entry["count"] for entry in parameter_table(blueprint, info).values())
-    return compiling.choose(blueprint.compute.compile, device, updates, count)
+    return compiling.choose(blueprint.compute.compile, device, updates)
 
 
 def _clock(blueprint: Blueprint, info: EnvironmentInfo) -> Clock:

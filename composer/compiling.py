@@ -6,18 +6,20 @@ and the graph remember addresses. The eager function is its twin, and tests hold
 
 from __future__ import annotations
 
+import os
 import shutil
+import sysconfig
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-# Measured on two CPU cores (docs/decisions/0002-stacked-state.md): a cold compile costs about 25 s and saves about half
-# of an update of a small network; above a million parameters an update is matrix products, which it does not speed up.
+# Measured on two CPU cores (docs/benchmarks/learner.md): a cold compile costs 26 to 38 s. It saves 4 ms of each update of
+# an MLP, and 15 ms of SimBa's at its published width: it is repaid after 7,000 and 2,500 updates. Twice that, to be safe.
 COLD_COMPILE_UPDATES = 12_000
-LARGEST_WORTH_COMPILING = 1_000_000
 
 
 class Unavailable(RuntimeError):
@@ -32,32 +34,33 @@ class Choice:
     reason: str
 
 
-def choose(mode: str, device: str, updates: int, parameters: int) -> Choice:
+def choose(mode: str, device: str, updates: int) -> Choice:
     """Decide from the blueprint alone (never from a measurement), so that equal blueprints give equal numbers.
 
-    ``mode`` is "auto", "always" or "never"; ``updates`` counts the whole run's; ``parameters`` one seed's.
-    Raises Unavailable for "always" without a compiler.
+    ``mode`` is "auto", "always" or "never"; ``updates`` counts the whole run's. Raises Unavailable for "always" without a
+    compiler.
     """
     if mode == "never":
         return Choice(False, "compute.compile is 'never'")
-    if device == "cpu" and not has_compiler():
-        if mode == "always":
-            raise Unavailable("compute.compile is 'always', but no C++ compiler was found (g++ or clang++)")
-        return Choice(False, "no C++ compiler was found (g++ or clang++)")
+    lacking = missing_for_compiling() if device == "cpu" else None
+    if lacking and mode == "always":
+        raise Unavailable(f"compute.compile is 'always', but {lacking}")
+    if lacking:
+        return Choice(False, lacking)
     if mode == "always":
         return Choice(True, "compute.compile is 'always'")
     if device == "cpu" and updates < COLD_COMPILE_UPDATES:
-        return Choice(False, f"{updates:,} updates do not repay a cold compile of about 25 s on a CPU")
-    if device == "cpu" and parameters > LARGEST_WORTH_COMPILING:
-        return Choice(
-            False, f"{parameters:,} parameters: matrix products dominate, which compiling does not speed up on a CPU"
-        )
-    return Choice(True, f"{updates:,} updates of {parameters:,} parameters")
+        return Choice(False, f"{updates:,} updates do not repay a cold compile of about half a minute on a CPU")
+    return Choice(True, f"{updates:,} updates repay it")
 
 
-def has_compiler() -> bool:
-    """Whether a C++ compiler that inductor can use on a CPU is on the path."""
-    return any(shutil.which(name) for name in ("g++", "clang++"))
+def missing_for_compiling() -> str | None:
+    """What inductor needs on a CPU and this machine has not got, in words: a C++ compiler, Python's headers."""
+    compiler = os.environ.get("CXX", "g++")
+    if shutil.which(compiler) is None:
+        return f"no C++ compiler was found ({compiler})"
+    header = Path(sysconfig.get_path("include")) / "Python.h"
+    return None if header.is_file() else f"Python's headers were not found ({header})"
 
 
 def capture(

@@ -32,7 +32,7 @@ class Schedule(Family, family="schedule"):
         raise NotImplementedError
 
     def build(self, seeds: int, device: str) -> Callable[[Tensor], Tensor]:
-        """A function from updates done, float64 ``[seeds]``, to values, float32 ``[seeds]``; its numbers are tensors."""
+        """A function from updates done, float64 ``[seeds]``, to values, float32 ``[seeds]``."""
         raise NotImplementedError
 
 

@@ -61,9 +61,9 @@ class Ours(Entry):
 
     def absent(self) -> str | None:
         """Compiled code needs a compiler."""
-        from composer.compiling import has_compiler
+        from composer.compiling import missing_for_compiling
 
-        return None if not self.compiles or has_compiler() else "no C++ compiler was found (g++ or clang++)"
+        return missing_for_compiling() if self.compiles else None
 
     def build(self, workload: Workload) -> Subject:
         """A learner and a full replay."""

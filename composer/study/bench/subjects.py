@@ -31,7 +31,7 @@ class LearnerSubject:
         self.agents = len(blueprint.seeds)
         self._batch = blueprint.algorithm.batch_size
         # Bounds do not matter where the mode says "always" or "never".
-        self._learner = Learner(blueprint, info, DEVICE, choose(blueprint.compute.compile, DEVICE, 0, 0))
+        self._learner = Learner(blueprint, info, DEVICE, choose(blueprint.compute.compile, DEVICE, 0))
         self._replay = Replay(self.agents, 1, workload.rows, size, info.action_size, DEVICE)
         columns = [part.reshape(workload.rows, -1) for part in workload.transitions(size, info.action_size)]
         rows = torch.from_numpy(np.concatenate(columns, axis=1))
