@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-# Measured on two CPU cores (docs/benchmarks/learner.md): a cold compile costs 26 to 38 s. It saves 4 ms of each update of
-# an MLP, and 15 ms of SimBa's at its published width: it is repaid after 7,000 and 2,500 updates. Twice that, to be safe.
+# Measured on two CPU cores (docs/benchmarks/learner.md): a cold compile costs 26 to 38 s. It saves 4 ms of an MLP's
+# update and 15 ms of SimBa's at its published width, and is repaid after 7,000 and 2,500 updates. Doubled, to be safe.
 COLD_COMPILE_UPDATES = 12_000
 
 
@@ -37,8 +37,8 @@ class Choice:
 def choose(mode: str, device: str, updates: int) -> Choice:
     """Decide from the blueprint alone (never from a measurement), so that equal blueprints give equal numbers.
 
-    ``mode`` is "auto", "always" or "never"; ``updates`` counts the whole run's. Raises Unavailable for "always" without a
-    compiler.
+    ``mode`` is "auto", "always" or "never"; ``updates`` counts the whole run's. Raises Unavailable for "always" where
+    something is missing.
     """
     if mode == "never":
         return Choice(False, "compute.compile is 'never'")
