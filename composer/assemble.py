@@ -12,7 +12,6 @@ import torch
 from composer import compiling, provenance, runs
 from composer.blueprint import digest as blueprint_digest
 from composer.blueprint import flatten
-from composer.blueprint.memory import transitions
 from composer.checkpoint import Checkpoints, Snapshot
 from composer.clock import Clock
 from composer.evaluation import Evaluator
@@ -185,7 +184,8 @@ def _parts(
     streams = [stream for seed in blueprint.seeds for stream in blueprint.environment.copy_seeds(seed)]
     environments = blueprint.environment.make(streams, "training")
     clock = _clock(blueprint, info)
-    capacity = transitions(blueprint)  # A ring that is never filled need not be there: its size changes no draw.
+    # A ring that is never filled need not be there: without wrapping, its size changes no draw.
+    capacity = min(blueprint.replay.capacity, clock.interactions_by(blueprint.training.env_steps) * copies)
     return Parts(
         blueprint=blueprint,
         device=device,

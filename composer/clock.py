@@ -39,9 +39,13 @@ class Clock:
         """Whether the last interaction reached or passed a multiple of ``every`` environment steps."""
         return self.interactions > 0 and self.env_steps // every > (self.env_steps - self.stride) // every
 
+    def interactions_by(self, env_steps: int) -> int:
+        """Interactions that a run of ``env_steps`` takes."""
+        return -(-env_steps // self.stride)
+
     def updates_by(self, env_steps: int) -> int:
         """Updates that a run of ``env_steps`` makes."""
-        return self._updates_after(-(-env_steps // self.stride))
+        return self._updates_after(self.interactions_by(env_steps))
 
     def _updates_after(self, interactions: int) -> int:
         return floor(max(0, interactions - self.warmup) * self.update_to_data)

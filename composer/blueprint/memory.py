@@ -55,7 +55,8 @@ def forecast(blueprint: Blueprint) -> Forecast:
     """Bytes of networks and replay; activations are not counted. A network without an outline counts as nothing.
 
     A network of n parameters takes ``4 n`` bytes for itself, for its gradient, for each optimizer moment and for each
-    average, times copies and seeds. A transition takes two observations, an action, a reward and two flags.
+    average, times copies and seeds. A transition takes two observations, an action, a reward and two flags. The declared
+    capacity is counted, although a run too short to fill it allocates less.
     """
     seeds = len(blueprint.seeds)
     networks = {}
@@ -67,14 +68,7 @@ def forecast(blueprint: Blueprint) -> Forecast:
         networks[role] = count * held * blueprint.networks[role].copies * seeds * FLOAT
     info = blueprint.environment.describe()
     row = 2 * math.prod(info.observation) + info.action_size + 3
-    return Forecast(networks, transitions(blueprint) * row * seeds * FLOAT)
-
-
-def transitions(blueprint: Blueprint) -> int:
-    """Transitions that the replay of one seed has room for: its capacity, or all that the run can make if fewer."""
-    environment = blueprint.environment
-    interactions = -(-blueprint.training.env_steps // (environment.action_repeat * environment.copies))
-    return min(blueprint.replay.capacity, interactions * environment.copies)
+    return Forecast(networks, blueprint.replay.capacity * row * seeds * FLOAT)
 
 
 @cache

@@ -132,7 +132,8 @@ def test_workers_die_with_a_killed_parent_even_while_they_hang() -> None:
     ) as parent:
         assert parent.stdout is not None and parent.stderr is not None
         watched = [os.pidfd_open(int(pid)) for pid in parent.stdout.readline().split()]
-        assert [parent.stderr.readline() for _ in watched] == ["hanging\n", "hanging\n"]
+        # Both write to one pipe, a word and a line's end each, in any order.
+        assert parent.stderr.read(2 * len("hanging\n")).count("hanging") == len(watched)
         parent.kill()
     for descriptor in watched:
         assert select.select([descriptor], [], [], 5.0)[0], "a worker outlives its parent"

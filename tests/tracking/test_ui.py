@@ -50,12 +50,13 @@ def test_the_page_and_a_server_for_runs_are_this_machine_s_only_and_end_with_the
         port = free.getsockname()[1]
     said: list[str] = []
     seen: dict[str, object] = {}
+    before = psutil.Process().children(recursive=True)
 
     def say(text: str) -> None:
         said.append(text)
         with urlopen(f"http://{ui.HOST}:{port}/", timeout=30) as page:
             seen["page"] = page.status
-        family = psutil.Process().children(recursive=True)
+        family = [child for child in psutil.Process().children(recursive=True) if child not in before]
         seen["addresses"] = {
             (connection.laddr.ip, connection.laddr.port)
             for process in family
