@@ -55,8 +55,8 @@ def forecast(blueprint: Blueprint) -> Forecast:
     """Bytes of networks and replay; activations are not counted. A network without an outline counts as nothing.
 
     A network of n parameters takes ``4 n`` bytes for itself, for its gradient, for each optimizer moment and for each
-    average, times copies and seeds. A transition takes two observations, an action, a reward and two flags. The declared
-    capacity is counted, although a run too short to fill it allocates less.
+    average, times copies and seeds. A transition takes two observations, an action, a reward and two flags. What
+    is declared is counted: a run too short to fill its replay allocates less.
     """
     seeds = len(blueprint.seeds)
     networks = {}
