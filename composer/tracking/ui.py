@@ -8,9 +8,10 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from typing import Final
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -51,6 +52,7 @@ def serve(destination: Destination, experiment: str, port: int = 5000, say: Call
         return 0
     _check_port(port)
     with ExitStack() as stack:
+        stack.enter_context(_ended_by_sigterm())
         if sqlite_path(destination.uri) is not None:
             from composer.tracking.mlflow_store import held
 
@@ -63,6 +65,19 @@ def serve(destination: Destination, experiment: str, port: int = 5000, say: Call
             return server.wait()
         except KeyboardInterrupt:
             return 0
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end the command as Ctrl-C does, so that it takes its server along; in the main thread only."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def start(destination: Destination, port: int) -> subprocess.Popen[bytes]:

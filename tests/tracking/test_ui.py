@@ -5,6 +5,7 @@ import signal
 import socket
 import sqlite3
 import threading
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from urllib.request import urlopen
@@ -37,9 +38,17 @@ def test_a_port_that_is_taken_is_said_before_anything_starts(tmp_path: Path) -> 
     assert not (tmp_path / "mlflow").exists()
 
 
+@pytest.fixture(params=["SIGINT", "SIGTERM"])
+def ending(request: pytest.FixtureRequest) -> Iterator[int]:
+    """A signal that ends the command. SIGINT has its handler even where the suite was started with it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield int(getattr(signal, request.param))
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.slow
 def test_the_page_and_a_server_for_runs_are_this_machine_s_only_and_end_with_the_command(
-    run_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: int
 ) -> None:
     append(run_dir / JOURNAL, rows())
     append(run_dir / TIMING, timing())
@@ -69,7 +78,7 @@ def test_the_page_and_a_server_for_runs_are_this_machine_s_only_and_end_with_the
             seen["report"] = sync(run_dir)
             (run_dir / lost).unlink()
         seen["again"] = sync(run_dir)
-        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+        threading.Timer(0.1, os.kill, (os.getpid(), ending)).start()
 
     assert ui.serve(destination, "walker", port, say) == 0
     address = f"http://127.0.0.1:{port}/#/experiments/{experiment}/runs"
