@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
 class RunningStatistic(Family, family="running_statistic"):
     """A statistic updated by environment steps only, shared by every network and by its averages."""
 
+    @abstractmethod
     def build(self, seeds: int, size: int, device: str) -> RunningMoments | None:
         """Fresh statistics for vectors of ``size``, one set a seed; None where nothing is normalised."""
-        raise NotImplementedError
 
 
 class Raw(RunningStatistic, kind="raw"):

@@ -6,6 +6,7 @@ Legend: S seeds, B batch, E environments of a seed.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -85,22 +86,22 @@ class Algorithm(Family, family="algorithm"):
     discount: Discount = Constant(value=0.99)
     """Discount of one interaction: a number, or a rule."""
 
+    @abstractmethod
     def network_inputs(self, info: EnvironmentInfo) -> Mapping[str, Shape]:
         """Input shape of every network role that the algorithm needs."""
-        raise NotImplementedError
 
     def learned_scalars(self) -> Mapping[str, Outline]:
         """Roles that are one learned number rather than a network, each an outline with the parameter ``value``."""
         return {}
 
+    @abstractmethod
     def trained_roles(self) -> tuple[str, ...]:
         """Roles that need an optimizer."""
-        raise NotImplementedError
 
+    @abstractmethod
     def problems(self, blueprint: Blueprint) -> Iterator[tuple[str, str]]:
         """What this algorithm finds wrong in a blueprint: pairs of key path and message."""
-        raise NotImplementedError
 
+    @abstractmethod
     def build(self, roles: Roles, info: EnvironmentInfo, seeds: int, device: str) -> Program:
         """The program over built networks."""
-        raise NotImplementedError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -23,9 +24,9 @@ class Discount(Family, family="discount"):
             return {"kind": "constant", "value": float(value)}
         return value
 
+    @abstractmethod
     def value_for(self, info: EnvironmentInfo) -> float:
         """The discount in ``info``'s environment."""
-        raise NotImplementedError
 
 
 class Constant(Discount, kind="constant"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -17,17 +18,17 @@ if TYPE_CHECKING:
 class Optimizer(Family, family="optimizer"):
     """How gradients move the parameters of one network."""
 
+    @abstractmethod
     def build(self, parameters: Mapping[str, Tensor], seeds: int) -> OptimizerState:
         """Fresh state for ``parameters``, by path; raises ValueError where a mask matches none of them."""
-        raise NotImplementedError
 
     def problems(self, paths: Iterable[str]) -> Iterable[tuple[str, str]]:
         """What is wrong with this optimizer for parameters of these paths: pairs of key and message."""
         return ()
 
+    @abstractmethod
     def moments(self) -> int:
         """How many numbers the optimizer keeps beside each parameter, for the memory forecast."""
-        raise NotImplementedError
 
 
 def matches(globs: Sequence[str], path: str) -> bool:

@@ -6,6 +6,7 @@ number nor a variant with another number compiles anything anew.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -27,13 +28,13 @@ class Schedule(Family, family="schedule"):
             return {"kind": "constant", "value": float(value)}
         return value
 
+    @abstractmethod
     def bounds(self) -> tuple[float, float]:
         """Smallest and largest value that the schedule takes."""
-        raise NotImplementedError
 
+    @abstractmethod
     def build(self, seeds: int, device: str) -> Callable[[Tensor], Tensor]:
         """A function from updates done, float64 ``[seeds]``, to values, float32 ``[seeds]``."""
-        raise NotImplementedError
 
 
 class Constant(Schedule, kind="constant"):
