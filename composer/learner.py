@@ -8,6 +8,7 @@ Legend: S seeds, C copies, B batch, E environments of a seed.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,7 +17,9 @@ from torch import Tensor
 from composer.algorithms.base import Batch, Roles
 from composer.compiling import Choice, capture
 from composer.experience.replay import Transitions
-from composer.members import Stacked, fresh_stack, per_seed
+from composer.members import Stacked, Template, fresh_buffers, fresh_stack, per_seed
+from composer.nn.projection import to_unit_norm
+from composer.shapes import Outline
 from composer.streams import derive
 
 if TYPE_CHECKING:
@@ -44,8 +47,7 @@ class Learner:
             for role, outline in blueprint.algorithm.learned_scalars().items()
         }
         self.averages = {
-            name: Stacked(self.networks[average.of].template, _copies(self.networks[average.of].parameters))
-            for name, average in blueprint.averages.items()
+            name: self._average(name, blueprint, average.of) for name, average in blueprint.averages.items()
         }
         self._averaging = [
             (self.averages[name], self.networks[average.of], average.momentum.build(len(self._seeds), device))
@@ -56,6 +58,7 @@ class Learner:
         self._trained = {
             objective.role: _trainable(self._named_parameters(objective.role)) for objective in self.program.objectives
         }
+        self._projected = {role: self._projections(role) for role in self._trained}
         self.optimizers = {
             role: blueprint.optimizers[role].build(parameters, len(self._seeds))
             for role, parameters in self._trained.items()
@@ -116,11 +119,14 @@ class Learner:
             # Seeds share no parameter, so the gradient of the sum is each seed's own gradient.
             gradients = torch.autograd.grad(loss.sum(), parameters)
             self.optimizers[objective.role].step(gradients)
+            with torch.no_grad():
+                for value, axis in self._projected[objective.role]:
+                    value.copy_(to_unit_norm(value, axis))
         with torch.no_grad():
             for average, online, momentum in self._averaging:
-                keep = momentum(self.updates)
-                for path, value in average.parameters.items():
-                    value.lerp_(online.parameters[path], per_seed(1 - keep, value))
+                keep, source = momentum(self.updates), online.averaged()
+                for path, value in average.averaged().items():
+                    value.lerp_(source[path], per_seed(1 - keep, value))
             self.updates.add_(1)
             ones = torch.ones_like(self._sums[0])
             self._sums.add_(torch.stack([ones, *(signals[name] for name in self.program.signals)]))
@@ -140,10 +146,12 @@ class Learner:
     def tensors(self) -> dict[str, Tensor]:
         """Every tensor of the state by name, the very tensors, not copies."""
         named: dict[str, Tensor] = {"updates": self.updates, "signals": self._sums}
-        for role in (*self.networks, *self.scalars):
-            named |= {f"networks/{role}/{path}": value for path, value in self._named_parameters(role).items()}
+        for role, network in self.networks.items():
+            named |= {f"networks/{role}/{path}": value for path, value in network.tensors().items()}
+        for role, scalar in self.scalars.items():
+            named |= {f"networks/{role}/{path}": value for path, value in scalar.items()}
         for name, average in self.averages.items():
-            named |= {f"averages/{name}/{path}": value for path, value in average.parameters.items()}
+            named |= {f"averages/{name}/{path}": value for path, value in average.tensors().items()}
         for role, optimizer in self.optimizers.items():
             named |= {f"optimizers/{role}/{path}": value for path, value in optimizer.tensors().items()}
         if self.statistics is not None:
@@ -170,15 +178,31 @@ class Learner:
         return {f"{name}/{seed}": g for name, row in streams.items() for seed, g in zip(self._seeds, row, strict=True)}
 
     def _build_networks(self, blueprint: Blueprint, info: EnvironmentInfo) -> dict[str, Stacked]:
-        networks = {}
+        networks, self._outlines = {}, dict[str, Outline]()
         for role, shape in blueprint.algorithm.network_inputs(info).items():
-            spec = blueprint.networks[role]
-            outline = spec.outline(shape, info.action_size)
-            with torch.device("meta"):
-                template = spec.build(shape, info.action_size)
+            spec, actions = blueprint.networks[role], info.action_size
+            outline = self._outlines[role] = spec.outline(shape, actions)
+            template = Template(partial(spec.build, shape, actions))
             parameters = fresh_stack(outline, self._seeds, spec.copies, "init", role, device=self.device)
-            networks[role] = Stacked(template, parameters)
+            buffers = fresh_buffers(outline, self._seeds, spec.copies, "init", role, device=self.device)
+            networks[role] = Stacked(template, parameters, buffers)
         return networks
+
+    def _average(self, name: str, blueprint: Blueprint, of: str) -> Stacked:
+        """A copy of a network, whose random streams are its own."""
+        network, outline, copies = self.networks[of], self._outlines[of], blueprint.networks[of].copies
+        buffers = fresh_buffers(outline, self._seeds, copies, "average", name, device=self.device)
+        return Stacked(network.template, _copies(network.parameters), buffers)
+
+    def _projections(self, role: str) -> list[tuple[Tensor, int]]:
+        """Parameters of a role that stay on the sphere, each with its axis counted from the end."""
+        if role not in self._outlines:
+            return []
+        return [
+            (self.networks[role].parameters[path], plan.unit_axis % len(plan.shape) - len(plan.shape))
+            for path, plan in self._outlines[role].named_parameters()
+            if plan.unit_axis is not None and plan.trainable
+        ]
 
     def _named_parameters(self, role: str) -> Mapping[str, Tensor]:
         return self.networks[role].parameters if role in self.networks else self.scalars[role]

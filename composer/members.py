@@ -1,6 +1,6 @@
-"""The axis of members: every learnable tensor is stacked ``[seeds, copies, ...]``, and one module describes them all.
+"""The axis of members: everything a network holds is stacked ``[seeds, copies, ...]``, and one module describes it all.
 
-A block is written for one network. Here a template module on the meta device is called with stacked parameters through
+A block is written for one network. Here template modules on the meta device are called with stacked tensors through
 ``torch.func``: mapped over copies (which share an input) and seeds (which do not), directly where there is one.
 Legend: S seeds, C copies, B batch.
 """
@@ -8,44 +8,68 @@ Legend: S seeds, C copies, B batch.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from composer.fresh import draw
+from composer.fresh import draw, draw_buffers
 from composer.shapes import Outline
 from composer.streams import derive
 
+if TYPE_CHECKING:
+    Tensors = Mapping[str, Tensor]
+
+
+class Template:
+    """One module twice, in training and in evaluation mode: a captured program never sees a mode change."""
+
+    def __init__(self, build: Callable[[], nn.Module]) -> None:
+        """``build`` makes the module; only its ``forward`` is used, never its own tensors."""
+        with torch.device("meta"):
+            self.training, self.evaluation = build().train(), build().eval()
+
 
 class Stacked:
-    """A network of S seeds × C copies: a template and its parameters ``[S, C, ...]`` by path."""
+    """A network of S seeds × C copies: a template, parameters and buffers ``[S, C, ...]`` by path."""
 
-    def __init__(self, template: nn.Module, parameters: Mapping[str, Tensor]) -> None:
-        """``template`` only lends its ``forward``; its own parameters are never read."""
-        self.template, self.parameters = template, dict(parameters)
+    def __init__(self, template: Template, parameters: Tensors, buffers: Tensors) -> None:
+        """The tensors are held, not copied; in training mode buffers are changed in place."""
+        self.template, self.parameters, self.buffers = template, dict(parameters), dict(buffers)
         first = next(iter(self.parameters.values()))
         self.seeds, self.copies = first.shape[:2]
 
-    def __call__(self, x: Tensor) -> Any:
-        """Input ``[S, B, ...]`` to outputs ``[S, C, B, ...]``, a tensor or a tuple of them as the head returns."""
+    def __call__(self, x: Tensor, training: bool = False) -> Any:
+        """Input ``[S, B, ...]`` to outputs ``[S, C, B, ...]``, a tensor or a tuple of them as the head returns.
+
+        ``training`` is for the loss of the network's own objective: batch statistics are taken in and noise is on.
+        """
+        module = self.template.training if training else self.template.evaluation
+
+        def one(tensors: dict[str, Tensor], x: Tensor) -> Any:
+            return functional_call(module, tensors, (x,))
+
         seeds, copies = self.seeds, self.copies
         if seeds == copies == 1:
-            return _each(lambda out: out[None, None], self._one(self._squeezed(2), x[0]))
+            return _each(lambda out: out[None, None], one(self._viewed(lambda shape: shape[2:]), x[0]))
         if seeds == 1:
-            return _each(lambda out: out[None], vmap(self._one, (0, None))(self._squeezed(1), x[0]))
+            return _each(lambda out: out[None], vmap(one, (0, None))(self._viewed(lambda shape: shape[1:]), x[0]))
         if copies == 1:
-            squeezed = {path: p.view(seeds, *p.shape[2:]) for path, p in self.parameters.items()}
-            return _each(lambda out: out[:, None], vmap(self._one)(squeezed, x))
-        return vmap(vmap(self._one, (0, None)))(self.parameters, x)
+            return _each(lambda out: out[:, None], vmap(one)(self._viewed(lambda shape: (seeds, *shape[2:])), x))
+        return vmap(vmap(one, (0, None)))(self.tensors(), x)
 
-    def _one(self, parameters: dict[str, Tensor], x: Tensor) -> Any:
-        return functional_call(self.template, parameters, (x,))
+    def tensors(self) -> dict[str, Tensor]:
+        """Parameters, then buffers, by path: the very tensors."""
+        return self.parameters | self.buffers
 
-    def _squeezed(self, axes: int) -> dict[str, Tensor]:
+    def averaged(self) -> dict[str, Tensor]:
+        """What an average of this network averages: parameters and floating-point buffers, by path."""
+        return {path: value for path, value in self.tensors().items() if value.is_floating_point()}
+
+    def _viewed(self, shape: Callable[[torch.Size], Sequence[int]]) -> dict[str, Tensor]:
         # A view and not an index: its backward is a view too, where an index would scatter into zeros.
-        return {path: p.view(p.shape[axes:]) for path, p in self.parameters.items()}
+        return {path: value.view(shape(value.shape)) for path, value in self.tensors().items()}
 
 
 def _each(change: Callable[[Tensor], Tensor], output: Any) -> Any:
@@ -59,15 +83,32 @@ def fresh_stack(
 
     Each is drawn under ``derive(seed, *stream, copy, path)``, so that a seed's weights do not depend on its neighbours.
     """
-    drawn = [
-        [draw(outline, lambda path, s=seed, c=copy: derive(s, *stream, c, path)) for copy in range(copies)]  # type: ignore[misc]
+    stack = _stack(lambda seed_for: draw(outline, seed_for), seeds, copies, stream, device)
+    return {path: stack[path].requires_grad_(plan.trainable) for path, plan in outline.named_parameters()}
+
+
+def fresh_buffers(
+    outline: Outline, seeds: Sequence[int], copies: int, *stream: str | int, device: str = "cpu"
+) -> dict[str, Tensor]:
+    """Buffers ``[S, C, ...]`` by path before anything has been seen; keys are drawn as parameters are."""
+    return _stack(lambda seed_for: draw_buffers(outline, seed_for), seeds, copies, stream, device)
+
+
+def _stack(
+    drawn: Callable[[Callable[[str], int]], dict[str, Tensor]],
+    seeds: Sequence[int],
+    copies: int,
+    stream: tuple[str | int, ...],
+    device: str,
+) -> dict[str, Tensor]:
+    rows = [
+        [drawn(lambda path, s=seed, c=copy: derive(s, *stream, c, path)) for copy in range(copies)]  # type: ignore[misc]
         for seed in seeds
     ]
-    stack = {}
-    for path, plan in outline.named_parameters():
-        value = torch.stack([torch.stack([member[path] for member in row]) for row in drawn]).to(device)
-        stack[path] = value.requires_grad_(plan.trainable)
-    return stack
+    return {
+        path: torch.stack([torch.stack([member[path] for member in row]) for row in rows]).to(device)
+        for path in rows[0][0]
+    }
 
 
 def per_seed(value: Tensor, like: Tensor) -> Tensor:

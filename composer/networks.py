@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from composer.blocks import Block
+from composer.calls import Call, call
 from composer.heads import Head
 from composer.shapes import Outline, Shape, ShapeError
 from composer.spec import Spec
@@ -40,9 +41,12 @@ class Network(Spec):
             raise error.under("head") from None
         return Outline("network", shape, head.output, children={"trunk": trunk, "head": head})
 
+    def module(self, shape: Shape, actions: int) -> Call:
+        """One copy as a tree of constructor calls."""
+        features = self.outline(shape, actions).children["trunk"].output
+        return call("composer.nn.network:TrunkAndHead", self.trunk.module(shape), self.head.module(features, actions))
+
     def build(self, shape: Shape, actions: int) -> nn.Module:
         """One copy as a module with children ``trunk`` and ``head``; raises ``ShapeError`` as ``outline`` does."""
-        from composer.nn.network import TrunkAndHead
-
-        features = self.outline(shape, actions).children["trunk"].output
-        return TrunkAndHead(self.trunk.build(shape), self.head.build(features, actions))
+        built: nn.Module = self.module(shape, actions).make()
+        return built

@@ -1,8 +1,8 @@
 """Shapes and outlines: what a network is, before any tensor exists.
 
-An ``Outline`` is the single source of truth about a block's parameters: their paths, sizes and initialisers. Commands
-that only read blueprints print it; the learner draws fresh weights from it; a test holds the built modules to it.
-Shapes are those of one sample, without batch or member axes.
+An ``Outline`` is the single source of truth about a block's parameters and buffers: paths, sizes, first values.
+Commands that only read blueprints print it; the learner draws fresh weights from it; a test holds the built modules
+to it. Shapes are those of one sample, without batch or member axes.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from composer.initializers import Initializer
@@ -40,6 +40,29 @@ class ParameterPlan:
     fan_in: int
     fan_out: int
     trainable: bool = True
+    """Whether gradients change it; a frozen parameter keeps what was drawn."""
+    unit_axis: int | None = None
+    """Axis along which vectors are kept at unit norm, by projection of the draw and after every optimizer step."""
+
+    @property
+    def count(self) -> int:
+        """Number of entries."""
+        return math.prod(self.shape)
+
+
+@dataclass(frozen=True)
+class BufferPlan:
+    """State of a module that no gradient changes.
+
+    A ``statistic`` is a float32 tensor of what has been seen, which an average of the network averages too; a
+    ``counter`` is an int64 scalar that starts at 0; a ``key`` is an int64 scalar drawn once, that tells apart the
+    random streams of members.
+    """
+
+    kind: Literal["statistic", "counter", "key"]
+    shape: Shape = ()
+    start: float = 0.0
+    """Every entry of a statistic before anything has been seen."""
 
     @property
     def count(self) -> int:
@@ -60,6 +83,7 @@ class Outline:
     parameters: Mapping[str, ParameterPlan] = field(default_factory=dict)
     children: Mapping[str, Outline] = field(default_factory=dict)
     flops: int = 0
+    buffers: Mapping[str, BufferPlan] = field(default_factory=dict)
 
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, ParameterPlan]]:
         """Every parameter below, by the path that the built module gives it."""
@@ -67,6 +91,13 @@ class Outline:
             yield prefix + name, plan
         for name, child in self.children.items():
             yield from child.named_parameters(f"{prefix}{name}.")
+
+    def named_buffers(self, prefix: str = "") -> Iterator[tuple[str, BufferPlan]]:
+        """Every buffer below, by the path that the built module gives it."""
+        for name, plan in self.buffers.items():
+            yield prefix + name, plan
+        for name, child in self.children.items():
+            yield from child.named_buffers(f"{prefix}{name}.")
 
     def count(self, trainable_only: bool = False) -> int:
         """Entries of all parameters below."""

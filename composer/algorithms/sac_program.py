@@ -48,7 +48,7 @@ class SACProgram:
 
     def actor_loss(self, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]) -> Tensor:
         """Mean of ``alpha log pi - min Q``. Eq. 9, arXiv:1812.05905."""
-        action, log_density = sample(*self._policy(batch.observation), noise["actor"])
+        action, log_density = sample(*self._policy(batch.observation, training=True), noise["actor"])
         value = self._critic(torch.cat([batch.observation, action], -1)).amin(1)
         loss: Tensor = (self._temperature().detach() * log_density - value).mean(1)
         signals["actor/loss"] = loss.detach()
@@ -68,13 +68,13 @@ class SACProgram:
             action, log_density = sample(*self._policy(batch.next_observation), noise["target"])
             value = self._target(torch.cat([batch.next_observation, action], -1)).amin(1)
             target = batch.reward + batch.bootstrap * (value - self._temperature() * log_density)
-        predicted = self._critic(torch.cat([batch.observation, batch.action], -1))
+        predicted = self._critic(torch.cat([batch.observation, batch.action], -1), training=True)
         loss: Tensor = (predicted - target[:, None]).square().mean(2).sum(1)
         signals["critic/loss"], signals["critic/value"] = loss.detach(), predicted.detach().mean((1, 2))
         return loss
 
-    def _policy(self, observation: Tensor) -> tuple[Tensor, Tensor]:
-        mean, log_std = self._actor(observation)
+    def _policy(self, observation: Tensor, training: bool = False) -> tuple[Tensor, Tensor]:
+        mean, log_std = self._actor(observation, training)
         return mean[:, 0], log_std[:, 0]
 
     def _temperature(self) -> Tensor:

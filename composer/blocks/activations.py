@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from composer.blocks.base import Block
+from composer.calls import Call, call
 from composer.shapes import Outline, Shape
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
 def _entrywise(block: Block, shape: Shape, operations: int) -> Outline:
@@ -31,11 +29,9 @@ class Relu(Block, kind="relu"):
         """One operation an entry."""
         return _entrywise(self, shape, 1)
 
-    def build(self, shape: Shape) -> nn.Module:
+    def module(self, shape: Shape) -> Call:
         """``torch.nn.ReLU``."""
-        from torch import nn
-
-        return nn.ReLU()
+        return call("torch.nn:ReLU")
 
 
 class Gelu(Block, kind="gelu"):
@@ -50,11 +46,9 @@ class Gelu(Block, kind="gelu"):
         """Five operations an entry."""
         return _entrywise(self, shape, 5)
 
-    def build(self, shape: Shape) -> nn.Module:
+    def module(self, shape: Shape) -> Call:
         """``torch.nn.GELU``."""
-        from torch import nn
-
-        return nn.GELU()
+        return call("torch.nn:GELU")
 
 
 class Silu(Block, kind="silu"):
@@ -66,11 +60,9 @@ class Silu(Block, kind="silu"):
         """Four operations an entry."""
         return _entrywise(self, shape, 4)
 
-    def build(self, shape: Shape) -> nn.Module:
+    def module(self, shape: Shape) -> Call:
         """``torch.nn.SiLU``."""
-        from torch import nn
-
-        return nn.SiLU()
+        return call("torch.nn:SiLU")
 
 
 class Tanh(Block, kind="tanh"):
@@ -82,11 +74,9 @@ class Tanh(Block, kind="tanh"):
         """One operation an entry."""
         return _entrywise(self, shape, 1)
 
-    def build(self, shape: Shape) -> nn.Module:
+    def module(self, shape: Shape) -> Call:
         """``torch.nn.Tanh``."""
-        from torch import nn
-
-        return nn.Tanh()
+        return call("torch.nn:Tanh")
 
 
 class Elu(Block, kind="elu"):
@@ -101,8 +91,6 @@ class Elu(Block, kind="elu"):
         """Four operations an entry."""
         return _entrywise(self, shape, 4)
 
-    def build(self, shape: Shape) -> nn.Module:
+    def module(self, shape: Shape) -> Call:
         """``torch.nn.ELU``."""
-        from torch import nn
-
-        return nn.ELU(self.alpha)
+        return call("torch.nn:ELU", self.alpha)

@@ -6,10 +6,11 @@ Tests: tests/contracts/test_blocks.py runs every kind's example through one cont
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
+from composer.calls import Call
 from composer.initializers import Initializer
 from composer.shapes import Outline, ParameterPlan, Shape, ShapeError
 from composer.spec import Family
@@ -32,6 +33,9 @@ class Block(Family, family="block"):
     ``torch.device("meta")``; its values are drawn from the outline (``composer.fresh``), never by the module.
     """
 
+    example_input: ClassVar[Shape] = (16,)
+    """A shape that the example takes."""
+
     @classmethod
     def from_shorthand(cls, value: object) -> object:
         """A list is the ``layers`` of a ``sequence``."""
@@ -42,8 +46,13 @@ class Block(Family, family="block"):
         """What this block is on an input of ``shape``; raises ``ShapeError`` where it cannot take that shape."""
 
     @abstractmethod
+    def module(self, shape: Shape) -> Call:
+        """The module as a tree of constructor calls, its parameters and buffers those of the outline."""
+
     def build(self, shape: Shape) -> nn.Module:
-        """A module whose parameters have the outline's paths and shapes; raises ``ShapeError`` as ``outline`` does."""
+        """The module itself, best under ``torch.device("meta")``; raises ``ShapeError`` as ``outline`` does."""
+        built: nn.Module = self.module(shape).make()
+        return built
 
 
 def last_axis(shape: Shape, kind: str) -> int:
@@ -53,13 +62,15 @@ def last_axis(shape: Shape, kind: str) -> int:
     return shape[-1]
 
 
-def plan(shape: Shape, initializer: Initializer, fan_in: int, fan_out: int, key: str) -> ParameterPlan:
+def plan(
+    shape: Shape, initializer: Initializer, fan_in: int, fan_out: int, key: str, unit_axis: int | None = None
+) -> ParameterPlan:
     """A parameter's plan; ``key`` names the initialiser's place in the blueprint should it refuse the shape."""
     try:
         initializer.check(shape)
     except ShapeError as error:
         raise error.under(key) from None
-    return ParameterPlan(shape, initializer, fan_in, fan_out)
+    return ParameterPlan(shape, initializer, fan_in, fan_out, unit_axis=unit_axis)
 
 
 def count_blocks(outline: Outline) -> int:

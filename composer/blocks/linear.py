@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from composer.blocks.base import MAX_WIDTH, Block, Width, last_axis, plan
+from composer.calls import Call, call
 from composer.initializers import Initializer, Orthogonal, Zeros
 from composer.shapes import Outline, Shape, ShapeError
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
 class Linear(Block, kind="linear"):
@@ -56,12 +54,10 @@ class Linear(Block, kind="linear"):
         flops = math.prod(shape[:-1]) * fan_out * (2 * fan_in + self.bias)
         return Outline(self.kind, shape, (*shape[:-1], fan_out), parameters, flops=flops)
 
-    def build(self, shape: Shape) -> nn.Module:
+    def module(self, shape: Shape) -> Call:
         """``torch.nn.Linear``."""
-        from torch import nn
-
         outline = self.outline(shape)
-        return nn.Linear(shape[-1], outline.output[-1], bias=self.bias)
+        return call("torch.nn:Linear", shape[-1], outline.output[-1], bias=self.bias)
 
     def _output_width(self, fan_in: int) -> int:
         if self.width is not None:

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from composer.blocks.base import Block, Epsilon, last_axis, plan
+from composer.calls import Call, call
 from composer.initializers import Ones, Zeros
 from composer.shapes import Outline, ParameterPlan, Shape
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
 class LayerNorm(Block, kind="layer_norm"):
@@ -42,11 +40,10 @@ class LayerNorm(Block, kind="layer_norm"):
             }
         return Outline(self.kind, shape, shape, parameters, flops=(7 if self.affine else 5) * math.prod(shape))
 
-    def build(self, shape: Shape) -> nn.Module:
+    def module(self, shape: Shape) -> Call:
         """``torch.nn.LayerNorm``."""
-        from torch import nn
-
-        return nn.LayerNorm(last_axis(shape, self.kind), eps=self.epsilon, elementwise_affine=self.affine)
+        width = last_axis(shape, self.kind)
+        return call("torch.nn:LayerNorm", width, eps=self.epsilon, elementwise_affine=self.affine)
 
 
 class RmsNorm(Block, kind="rms_norm"):
@@ -69,8 +66,7 @@ class RmsNorm(Block, kind="rms_norm"):
         parameters = {"weight": plan((width,), Ones(), width, width, "affine")} if self.affine else {}
         return Outline(self.kind, shape, shape, parameters, flops=(4 if self.affine else 3) * math.prod(shape))
 
-    def build(self, shape: Shape) -> nn.Module:
+    def module(self, shape: Shape) -> Call:
         """``torch.nn.RMSNorm``."""
-        from torch import nn
-
-        return nn.RMSNorm(last_axis(shape, self.kind), eps=self.epsilon, elementwise_affine=self.affine)
+        width = last_axis(shape, self.kind)
+        return call("torch.nn:RMSNorm", width, eps=self.epsilon, elementwise_affine=self.affine)

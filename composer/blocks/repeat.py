@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from composer.blocks.base import MAX_BLOCKS, Block, count_blocks
+from composer.calls import Call, call
 from composer.shapes import Outline, Shape, ShapeError
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
 class Repeat(Block, kind="repeat"):
@@ -43,11 +41,10 @@ class Repeat(Block, kind="repeat"):
             output = child.output
         return Outline(self.kind, shape, output, children=children)
 
-    def build(self, shape: Shape) -> nn.Module:
+    def module(self, shape: Shape) -> Call:
         """``torch.nn.Sequential`` of independent modules."""
-        from torch import nn
-
-        return nn.Sequential(*(self.block.build(child.input) for child in self.outline(shape).children.values()))
+        inputs = [child.input for child in self.outline(shape).children.values()]
+        return call("torch.nn:Sequential", *map(self.block.module, inputs))
 
     def _copy(self, copy: int, shape: Shape) -> Outline:
         try:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from composer.blocks.base import Block
+from composer.calls import Call, call
 from composer.shapes import Outline, Shape, ShapeError
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
 class Residual(Block, kind="residual"):
@@ -40,9 +38,7 @@ class Residual(Block, kind="residual"):
             )
         return Outline(self.kind, shape, shape, children={"block": child}, flops=math.prod(shape))
 
-    def build(self, shape: Shape) -> nn.Module:
-        """``composer.nn.Skip``."""
-        from composer.nn.skip import Skip
-
+    def module(self, shape: Shape) -> Call:
+        """``composer.nn.skip.Skip``."""
         self.outline(shape)
-        return Skip(self.block.build(shape))
+        return call("composer.nn.skip:Skip", self.block.module(shape))

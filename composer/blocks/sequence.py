@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from composer.blocks.base import Block
+from composer.calls import Call, call
 from composer.shapes import Outline, Shape, ShapeError
 from composer.spec import Items
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
 class Sequence(Block, kind="sequence"):
@@ -51,9 +49,7 @@ class Sequence(Block, kind="sequence"):
             output = child.output
         return Outline(self.kind, shape, output, children=children)
 
-    def build(self, shape: Shape) -> nn.Module:
+    def module(self, shape: Shape) -> Call:
         """``torch.nn.Sequential``."""
-        from torch import nn
-
         inputs = [child.input for child in self.outline(shape).children.values()]
-        return nn.Sequential(*(layer.build(taken) for layer, taken in zip(self.layers, inputs, strict=True)))
+        return call("torch.nn:Sequential", *map(lambda layer, taken: layer.module(taken), self.layers, inputs))

@@ -86,7 +86,7 @@ def _optimizers(blueprint: Blueprint) -> Iterator[Finding]:
     trained: dict[str, Outline] = dict(blueprint.algorithm.learned_scalars())
     trained |= {role: found for role, found in outlines(blueprint).items() if isinstance(found, Outline)}
     for role, optimizer in blueprint.optimizers.items():
-        paths = [path for path, _ in trained[role].named_parameters()]
+        paths = [path for path, plan in trained[role].named_parameters() if plan.trainable]
         for key, message in optimizer.problems(paths):
             yield ("optimizers", role, key), message
 

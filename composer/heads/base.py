@@ -9,6 +9,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 from composer.blocks.linear import Linear
+from composer.calls import Call
 from composer.initializers import Initializer
 from composer.shapes import Outline, Shape, ShapeError
 from composer.spec import Family
@@ -27,8 +28,13 @@ class Head(Family, family="head"):
         """What this head is on features of ``shape``; ``actions`` is the action size. Raises ``ShapeError``."""
 
     @abstractmethod
+    def module(self, shape: Shape, actions: int) -> Call:
+        """The module as a tree of constructor calls, its parameters and buffers those of the outline."""
+
     def build(self, shape: Shape, actions: int) -> nn.Module:
-        """A module whose parameters have the outline's paths and shapes; raises ``ShapeError`` as ``outline`` does."""
+        """The module itself, best under ``torch.device("meta")``; raises ``ShapeError`` as ``outline`` does."""
+        built: nn.Module = self.module(shape, actions).make()
+        return built
 
 
 def linear_outline(kind: str, shape: Shape, width: int, weight: Initializer, bias_init: Initializer) -> Outline:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
+from composer.calls import Call, call
 from composer.heads.base import Head, linear_outline
 from composer.initializers import Initializer, Orthogonal, Zeros
 from composer.shapes import Outline, Shape
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
 class DeterministicTanh(Head, kind="deterministic_tanh"):
@@ -29,9 +27,7 @@ class DeterministicTanh(Head, kind="deterministic_tanh"):
         child = linear_outline(self.kind, shape, actions, self.weight, self.bias_init)
         return Outline(self.kind, shape, (actions,), children={"linear": child}, flops=actions)
 
-    def build(self, shape: Shape, actions: int) -> nn.Module:
+    def module(self, shape: Shape, actions: int) -> Call:
         """``composer.nn.heads.DeterministicTanhHead``: returns actions [B, a]."""
-        from composer.nn.heads import DeterministicTanhHead
-
         features = self.outline(shape, actions).input[0]
-        return DeterministicTanhHead(features, actions)
+        return call("composer.nn.heads:DeterministicTanhHead", features, actions)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
+from composer.calls import Call, call
 from composer.heads.base import Head, linear_outline
 from composer.initializers import Initializer, Orthogonal, Zeros
 from composer.shapes import Outline, Shape
-
-if TYPE_CHECKING:
-    from torch import nn
 
 
 class Scalar(Head, kind="scalar"):
@@ -29,9 +27,7 @@ class Scalar(Head, kind="scalar"):
         child = linear_outline(self.kind, shape, 1, self.weight, self.bias_init)
         return Outline(self.kind, shape, (), children={"linear": child})
 
-    def build(self, shape: Shape, actions: int) -> nn.Module:
+    def module(self, shape: Shape, actions: int) -> Call:
         """``composer.nn.heads.ScalarHead``: returns values [B]."""
-        from composer.nn.heads import ScalarHead
-
         features = self.outline(shape, actions).input[0]
-        return ScalarHead(features)
+        return call("composer.nn.heads:ScalarHead", features)

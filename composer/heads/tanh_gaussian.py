@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from composer.calls import Call, call
 from composer.heads.base import Head, linear_outline
 from composer.initializers import Initializer, Orthogonal, Zeros
 from composer.shapes import Outline, Shape
-
-if TYPE_CHECKING:
-    from torch import nn
 
 LogStd = Annotated[float, Field(ge=-30, le=10)]
 
@@ -53,9 +51,7 @@ class TanhGaussian(Head, kind="tanh_gaussian"):
         child = linear_outline(self.kind, shape, actions, self.weight, self.bias_init)
         return Outline(self.kind, shape, (actions,), children={"mean": child, "log_std": child}, flops=4 * actions)
 
-    def build(self, shape: Shape, actions: int) -> nn.Module:
+    def module(self, shape: Shape, actions: int) -> Call:
         """``composer.nn.heads.TanhGaussianHead``: returns (mean [B, a], log_std [B, a])."""
-        from composer.nn.heads import TanhGaussianHead
-
         features = self.outline(shape, actions).input[0]
-        return TanhGaussianHead(features, actions, self.log_std_min, self.log_std_max)
+        return call("composer.nn.heads:TanhGaussianHead", features, actions, self.log_std_min, self.log_std_max)

@@ -15,12 +15,13 @@ from torch.func import functional_call, stack_module_state, vmap
 
 from composer.blocks import Block, Linear
 from composer.blocks.base import MAX_BLOCKS, MAX_WIDTH
-from composer.fresh import draw
+from composer.fresh import draw, draw_buffers
 from composer.shapes import Shape, ShapeError
 from composer.streams import derive
 
 BLOCKS: TypeAdapter[Block] = TypeAdapter(Block)
-SHAPES: list[Shape] = [(16,), (3, 16)]
+SHAPES: list[Shape | None] = [None, (16,), (3, 16)]
+"""What every example is tried on: the shape that its kind names, and vectors and tokens where it takes them."""
 
 
 def parse(table: object) -> Block:
@@ -34,8 +35,26 @@ def on_meta(block: Block, shape: Shape) -> nn.Module:
 
 def filled(block: Block, shape: Shape, seed: int = 0) -> nn.Module:
     module = on_meta(block, shape)
-    module.load_state_dict(draw(block.outline(shape), lambda path: derive(seed, path)), assign=True)
-    return module.requires_grad_(True)
+    outline = block.outline(shape)
+    state = draw(outline, lambda path: derive(seed, path)) | draw_buffers(outline, lambda path: derive(seed, path))
+    module.load_state_dict(state, assign=True)
+    trainable = {path: plan.trainable for path, plan in outline.named_parameters()}
+    for path, parameter in module.named_parameters():
+        parameter.requires_grad_(trainable[path])
+    return module.eval()
+
+
+def taken(block: Block, shape: Shape | None) -> Shape:
+    """The shape, or that of the kind's example; skips what the block refuses, which building must refuse too."""
+    if shape is None:
+        return block.example_input
+    try:
+        block.outline(shape)
+    except ShapeError:
+        with pytest.raises(ShapeError):
+            block.build(shape)
+        pytest.skip(f"{block.kind} takes no {shape}")
+    return shape
 
 
 @pytest.fixture(params=sorted(Block.kinds()))
@@ -55,42 +74,52 @@ def test_round_trips(example: Block) -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_what_is_outlined_is_built(example: Block, shape: Shape) -> None:
+def test_what_is_outlined_is_built(example: Block, shape: Shape | None) -> None:
+    shape = taken(example, shape)
     outline = example.outline(shape)
     module = on_meta(example, shape)
     planned = {path: plan.shape for path, plan in outline.named_parameters()}
     built = {path: tuple(parameter.shape) for path, parameter in module.named_parameters()}
     assert list(planned.items()) == list(built.items()), "same paths, in the same order, of the same shapes"
-    assert not list(module.buffers())
+    planned_buffers = {path: plan.shape for path, plan in outline.named_buffers()}
+    assert list(planned_buffers.items()) == [(path, tuple(value.shape)) for path, value in module.named_buffers()]
     assert outline.input == shape
     assert tuple(module(torch.empty(7, *shape, device="meta")).shape) == (7, *outline.output)
     assert outline.total_flops() > 0
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_samples_do_not_mix_and_gradients_reach(example: Block, shape: Shape) -> None:
+def test_samples_do_not_mix_and_gradients_reach(example: Block, shape: Shape | None) -> None:
+    shape = taken(example, shape)
     module = filled(example, shape)
     x = torch.randn(5, *shape, generator=torch.Generator().manual_seed(1))
     y = module(x)
     torch.testing.assert_close(y[2], module(x[2]))
     weights = torch.randn(y.shape, generator=torch.Generator().manual_seed(2))
-    if parameters := dict(module.named_parameters()):
+    if parameters := {path: value for path, value in module.named_parameters() if value.requires_grad}:
         gradients = torch.autograd.grad((y * weights).sum(), list(parameters.values()))
         unreached = [path for path, gradient in zip(parameters, gradients, strict=True) if not gradient.any()]
         assert unreached == []
 
 
-def test_stacked_copies_equal_each_alone(example: Block) -> None:
-    copies = [filled(example, (16,), seed) for seed in (0, 1)]
-    parameters, _ = stack_module_state(copies)
-    x = torch.randn(5, 16, generator=torch.Generator().manual_seed(1))
-    one = on_meta(example, (16,))
-    stacked = (
-        vmap(lambda values: functional_call(one, values, (x,)), randomness="error")(parameters) if parameters else None
-    )
+@pytest.mark.parametrize("training", [False, True], ids=["evaluation", "training"])
+def test_stacked_copies_equal_each_alone(example: Block, training: bool) -> None:
+    shape = example.example_input
+    copies = [filled(example, shape, seed).train(training) for seed in (0, 1)]
+    parameters, buffers = stack_module_state(copies)
+    if not parameters:
+        return  # Nothing to stack.
+    x = torch.randn(5, *shape, generator=torch.Generator().manual_seed(1))
+    one = on_meta(example, shape).train(training)
+
+    def called(values: dict[str, torch.Tensor], states: dict[str, torch.Tensor]) -> torch.Tensor:
+        return functional_call(one, values | states, (x,))
+
+    stacked = vmap(called, randomness="error")(parameters, buffers)
     for index, copy in enumerate(copies):
-        if stacked is not None:
-            torch.testing.assert_close(stacked[index], copy(x))
+        torch.testing.assert_close(stacked[index], copy(x))
+        for path, state in copy.named_buffers():
+            torch.testing.assert_close(buffers[path][index], state, msg=path)
 
 
 def test_reading_blocks_imports_no_torch() -> None:

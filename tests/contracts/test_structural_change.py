@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from composer.members import Stacked
+from composer.members import Stacked, Template
 
 SEEDS, COPIES, WIDTH = 3, 2, 8
 
@@ -53,7 +53,10 @@ def test_injection_keeps_outputs_and_adds_one_graph() -> None:
         fresh = drawn(*value.shape[2:])
         injected |= {f"new.{path}": fresh.clone().requires_grad_(), f"old.{path}": fresh}
     with torch.device("meta"):
-        before, after = Stacked(nn.Linear(WIDTH, 1), head), Stacked(Injected(), injected)
+        before, after = (
+            Stacked(Template(lambda: nn.Linear(WIDTH, 1)), head, {}),
+            Stacked(Template(Injected), injected, {}),
+        )
 
     with torch._dynamo.config.patch(trace_autograd_ops=True):
         first = torch.compile(update_of(before, head), fullgraph=True, backend=count)
