@@ -1,7 +1,7 @@
-"""Optimizer steps on stacked parameters: elementwise, in place, one step count and one learning rate a seed.
+"""Optimizer steps on stacked parameters: elementwise, in place, one learning rate a seed.
 
 Written here and not taken from ``torch.optim`` because the step runs inside the captured update, over parameters that
-carry the axis of members ``[seeds, copies, ...]``, with per-seed step counts that interventions may reset.
+carry the axis of members ``[seeds, copies, ...]``, with step counts by parameter and seed that interventions may reset.
 ``tests/papers/test_adam.py`` holds it to ``torch.optim.AdamW``.
 """
 
@@ -25,9 +25,18 @@ class OptimizerState(Protocol):
     def tensors(self) -> dict[str, Tensor]:
         """Every tensor of the state by name, the very tensors: what a checkpoint saves and loads in place."""
 
+    def moments(self, path: str) -> tuple[Tensor, ...]:
+        """What is kept beside each entry of a parameter, ``[seeds, copies, ...]`` each, the very tensors."""
+
+    def count(self, path: str) -> Tensor:
+        """Steps that a parameter has taken since its moments began, ``[seeds]``, the very tensor."""
+
+    def clock(self) -> Tensor:
+        """Steps since the schedules began, ``[seeds]``, the very tensor."""
+
 
 class AdamState:
-    """Moments ``[seeds, copies, ...]`` and step counts ``[seeds]`` of Adam with decoupled weight decay."""
+    """Moments ``[seeds, copies, ...]`` and step counts ``[seeds, parameters]`` of Adam with decoupled weight decay."""
 
     def __init__(
         self,
@@ -46,7 +55,8 @@ class AdamState:
         self._second = [torch.zeros_like(p, requires_grad=False) for p in self._parameters]
         device = self._parameters[0].device
         # Counts and what is computed from them alone are float64: float32 stops counting at 16.8 million.
-        self._steps = torch.zeros(seeds, dtype=torch.float64, device=device)
+        self._clock = torch.zeros(seeds, dtype=torch.float64, device=device)
+        self._steps = torch.zeros(seeds, len(self._paths), dtype=torch.float64, device=device)
         self._rate = learning_rate.build(seeds, str(device))
         # Numbers enter as tensors: a variant with other numbers runs the same compiled program.
         self._beta1, self._beta2, self._epsilon, self._decay = (
@@ -58,15 +68,17 @@ class AdamState:
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor]) -> None:
         """One step, arXiv:1711.05101 algorithm 2: decay first, then the bias-corrected Adam direction."""
-        rate = self._rate(self._steps)
+        rate = self._rate(self._clock)
+        self._clock.add_(1)
         self._steps.add_(1)
-        unbias1 = (1 - self._beta1**self._steps).float()
-        unbias2 = (1 - self._beta2**self._steps).float()
+        # Rows are parameters from here on.
+        unbias1 = (1 - self._beta1**self._steps.mT).float()
+        unbias2 = (1 - self._beta2**self._steps.mT).float()
         shrink = (1 - rate * self._decay).float()
         keep2, take1, take2 = self._beta2.float(), (1 - self._beta1).float(), (1 - self._beta2).float()
-        epsilon, size = self._epsilon.float(), unbias1 / rate
-        for parameter, gradient, first, second, decays in zip(
-            self._parameters, gradients, self._first, self._second, self._decayed, strict=True
+        epsilon, sizes = self._epsilon.float(), unbias1 / rate
+        for parameter, gradient, first, second, decays, unbias, size in zip(
+            self._parameters, gradients, self._first, self._second, self._decayed, unbias2, sizes, strict=True
         ):
 
             def each(scalar: Tensor, like: Tensor = parameter) -> Tensor:
@@ -74,14 +86,27 @@ class AdamState:
 
             first.lerp_(gradient, each(take1))
             second.mul_(each(keep2)).add_(gradient * gradient * each(take2))
-            scale = (second / each(unbias2)).sqrt_().add_(each(epsilon)).mul_(each(size))
+            scale = (second / each(unbias)).sqrt_().add_(each(epsilon)).mul_(each(size))
             if decays:
                 parameter.mul_(each(shrink))
             parameter.addcdiv_(first, scale, value=-1)
 
     def tensors(self) -> dict[str, Tensor]:
-        """``steps``, and ``first.PATH`` and ``second.PATH`` for every parameter."""
-        named = {"steps": self._steps}
+        """``clock``, ``steps``, and ``first.PATH`` and ``second.PATH`` for every parameter."""
+        named = {"clock": self._clock, "steps": self._steps}
         for path, first, second in zip(self._paths, self._first, self._second, strict=True):
-            named[f"first.{path}"], named[f"second.{path}"] = first, second
+            named |= {f"first.{path}": first, f"second.{path}": second}
         return named
+
+    def moments(self, path: str) -> tuple[Tensor, ...]:
+        """First and second moment."""
+        index = self._paths.index(path)
+        return self._first[index], self._second[index]
+
+    def count(self, path: str) -> Tensor:
+        """A column of the counts."""
+        return self._steps[:, self._paths.index(path)]
+
+    def clock(self) -> Tensor:
+        """Steps since the schedules began, ``[seeds]``."""
+        return self._clock

@@ -125,7 +125,8 @@ def test_rates_and_step_counts_are_each_seeds_own() -> None:
     for value in tensors.values():
         value[1].zero_()
     state.step(list(gradients(2, 0).values()))
-    assert tensors["steps"].tolist() == [STEPS + 1, 1]
+    assert tensors["clock"].tolist() == [STEPS + 1, 1]
+    assert tensors["steps"].tolist() == [[STEPS + 1] * 3, [1] * 3]
     first = gradients(2, 0)
     for path in SHAPES:
         # The first step of Adam is the sign of the gradient, whatever its size.
@@ -141,11 +142,29 @@ def test_state_is_named_and_changed_in_place() -> None:
     ours = parameters(2)
     state = Adam(learning_rate=1e-3).build(ours, 2)
     named = state.tensors()
-    assert set(named) == {"steps"} | {f"{moment}.{path}" for moment in ("first", "second") for path in SHAPES}
+    assert set(named) == {"clock", "steps"} | {f"{moment}.{path}" for moment in ("first", "second") for path in SHAPES}
     places = {name: value.data_ptr() for name, value in [*named.items(), *ours.items()]}
     state.step(list(gradients(2, 0).values()))
     assert {name: value.data_ptr() for name, value in [*state.tensors().items(), *ours.items()]} == places
     assert all(bool(value.any()) for value in named.values())
+
+
+def test_a_parameter_may_begin_anew_alone() -> None:
+    ours = parameters(2)
+    state = Adam(learning_rate=1e-3).build(ours, 2)
+    for step in range(5):
+        state.step(list(gradients(2, step).values()))
+    before = {path: value.clone() for path, value in ours.items()}
+    for moment in state.moments("trunk.0.bias"):
+        moment[0].zero_()
+    state.count("trunk.0.bias")[0] = 0
+    state.step(list(gradients(2, 1).values()))
+    assert state.tensors()["steps"].tolist() == [[6, 1, 6], [6, 6, 6]]
+    assert state.clock().tolist() == [6, 6], "the schedule goes on"
+    sign = gradients(2, 1)["trunk.0.bias"].sign()
+    moved = ours["trunk.0.bias"] - before["trunk.0.bias"]
+    torch.testing.assert_close(moved[0], -1e-3 * sign[0], rtol=1e-2, atol=1e-6)
+    assert not torch.allclose(moved[1], -1e-3 * sign[1], rtol=1e-2, atol=1e-6), "its neighbour keeps its moments"
 
 
 def test_loaded_state_goes_on_as_if_never_saved() -> None:
