@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,14 @@ import torch
 from composer import compiling, provenance, runs
 from composer.blueprint import digest as blueprint_digest
 from composer.blueprint import flatten
+from composer.blueprint.timeline import lengths_of
 from composer.checkpoint import Checkpoints, Snapshot
 from composer.clock import Clock
 from composer.evaluation import Evaluator
 from composer.experience.replay import Replay
 from composer.learner import Learner
 from composer.state import Episodes, Parts
+from composer.surgery import Surgery
 from composer.tracking.journal import Journal, read
 from composer.tracking.uploader import Uploader
 
@@ -106,6 +109,8 @@ def agent(path: Path) -> tuple[Blueprint, Learner, Snapshot]:
     snapshot = Checkpoints(path).load()
     choice = compiling.Choice(False, "nothing is trained here")
     learner = Learner(blueprint, blueprint.environment.describe(), device, choice)
+    # Weights alone are not enough: interventions may have changed what the networks are.
+    Surgery(blueprint, learner, lengths_of(blueprint), lambda *_: None).restore(snapshot.tensors)
     learner.load(snapshot.tensors)
     return blueprint, learner, snapshot
 
@@ -186,7 +191,7 @@ def _parts(
     clock = _clock(blueprint, info)
     # A ring that is never filled need not be there: without wrapping, its size changes no draw.
     capacity = min(blueprint.replay.capacity, clock.interactions_by(blueprint.training.env_steps) * copies)
-    return Parts(
+    parts = Parts(
         blueprint=blueprint,
         device=device,
         shape=(len(blueprint.seeds), copies),
@@ -201,6 +206,13 @@ def _parts(
         checkpoints=Checkpoints(run.path, blueprint.checkpoint.keep),
         episodes=Episodes(len(blueprint.seeds)),
     )
+    parts.surgery = Surgery(blueprint, parts.learner, lengths_of(blueprint), partial(_record_event, parts))
+    return parts
+
+
+def _record_event(parts: Parts, seed: int, event: Mapping[str, Any]) -> None:
+    """Append what was done to the networks of one seed (its index)."""
+    parts.record("event", seed=parts.blueprint.seeds[seed], **event)
 
 
 def _compare(run: runs.Run, device: str, inexact: bool) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from composer.shapes import BufferPlan, Outline
+from composer.shapes import BufferPlan, Outline, ParameterPlan
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,16 +21,17 @@ def draw(outline: Outline, seed_for: Callable[[str], int]) -> dict[str, Tensor]:
     ``seed_for`` gives the seed of a path, such as ``lambda path: derive(seed, "init", "critic", copy, path)``. One
     generator a parameter: adding, widening or removing a layer changes no other parameter whose path stays.
     """
+    return {path: draw_one(plan, seed_for(path)) for path, plan in outline.named_parameters()}
+
+
+def draw_one(plan: ParameterPlan, seed: int) -> Tensor:
+    """One parameter, a float32 CPU tensor."""
     import torch
 
     from composer.nn.projection import to_unit_norm
 
-    drawn = {}
-    for path, plan in outline.named_parameters():
-        generator = torch.Generator().manual_seed(seed_for(path))
-        value = plan.initializer.draw(plan.shape, plan.fan_in, plan.fan_out, generator)
-        drawn[path] = value if plan.unit_axis is None else to_unit_norm(value, plan.unit_axis)
-    return drawn
+    value = plan.initializer.draw(plan.shape, plan.fan_in, plan.fan_out, torch.Generator().manual_seed(seed))
+    return value if plan.unit_axis is None else to_unit_norm(value, plan.unit_axis)
 
 
 def draw_buffers(outline: Outline, seed_for: Callable[[str], int]) -> dict[str, Tensor]:

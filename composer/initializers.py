@@ -110,6 +110,21 @@ class Orthogonal(Initializer, kind="orthogonal"):
         return weight.contiguous()
 
 
+class Normal(Initializer, kind="normal"):
+    """Normal of mean 0 and standard deviation ``std``, not cut, whatever the fans."""
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "normal", "std": 0.02}
+
+    std: float = Field(gt=0, le=1e4)
+    """Standard deviation."""
+
+    def draw(self, shape: Shape, fan_in: int, fan_out: int, generator: torch.Generator) -> Tensor:
+        """``std`` times a unit normal."""
+        import torch
+
+        return self.std * torch.randn(shape, dtype=torch.float32, generator=generator)
+
+
 class HeNormal(Initializer, kind="he_normal"):
     """Normal of variance ``scale / fan_in``, cut at two standard deviations of the uncut normal.
 

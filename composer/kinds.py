@@ -19,6 +19,7 @@ _ROOMS = (
     "composer.blocks",
     "composer.heads",
     "composer.networks",
+    "composer.interventions",
     "composer.optim",
     "composer.environments",
     "composer.algorithms",

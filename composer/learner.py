@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -19,6 +19,7 @@ from composer.compiling import Choice, capture
 from composer.experience.replay import Transitions
 from composer.members import Stacked, Template, fresh_buffers, fresh_stack, per_seed
 from composer.nn.projection import to_unit_norm
+from composer.nn.returns import Returns
 from composer.shapes import Outline
 from composer.streams import derive
 
@@ -36,46 +37,52 @@ class Learner:
 
     def __init__(self, blueprint: Blueprint, info: EnvironmentInfo, device: str, choice: Choice) -> None:
         """Draws fresh weights from the streams ``init`` of the blueprint's seeds."""
-        self._seeds: tuple[int, ...] = tuple(blueprint.seeds)
+        self.seeds: tuple[int, ...] = tuple(blueprint.seeds)
         self.device = device
         self._batch_size, self._action_size = blueprint.algorithm.batch_size, info.action_size
         self.n_step = blueprint.algorithm.n_step
-        self.discount = torch.full((len(self._seeds),), blueprint.algorithm.discount.value_for(info), device=device)
+        self.discount = torch.full((len(self.seeds),), blueprint.algorithm.discount.value_for(info), device=device)
+        self.outlines: dict[str, Outline] = {}
         self.networks = self._build_networks(blueprint, info)
+        learned = blueprint.algorithm.learned_scalars()
+        self.outlines |= learned
         self.scalars = {
-            role: fresh_stack(outline, self._seeds, 1, "init", role, device=device)
-            for role, outline in blueprint.algorithm.learned_scalars().items()
+            role: fresh_stack(outline, self.seeds, 1, "init", role, device=device) for role, outline in learned.items()
         }
         self.averages = {
             name: self._average(name, blueprint, average.of) for name, average in blueprint.averages.items()
         }
+        self._averaged = {name: average.of for name, average in blueprint.averages.items()}
         self._averaging = [
-            (self.averages[name], self.networks[average.of], average.momentum.build(len(self._seeds), device))
+            (self.averages[name], self.networks[average.of], average.momentum.build(len(self.seeds), device))
             for name, average in blueprint.averages.items()
         ]
-        roles = Roles(self.networks, self.averages, {role: named["value"] for role, named in self.scalars.items()})
-        self.program = blueprint.algorithm.build(roles, info, len(self._seeds), device)
+        scalars = {role: named["value"] for role, named in self.scalars.items()}
+        self.roles = Roles(self.networks, self.averages, scalars, self._returns(blueprint))
+        self.program = blueprint.algorithm.build(self.roles, info, len(self.seeds), device)
         self._trained = {
-            objective.role: _trainable(self._named_parameters(objective.role)) for objective in self.program.objectives
+            objective.role: _trainable(self.parameters(objective.role)) for objective in self.program.objectives
         }
         self._projected = {role: self._projections(role) for role in self._trained}
         self.optimizers = {
-            role: blueprint.optimizers[role].build(parameters, len(self._seeds))
+            role: blueprint.optimizers[role].build(parameters, len(self.seeds))
             for role, parameters in self._trained.items()
         }
         (size,) = info.observation
-        self.statistics = blueprint.normalization.observation.build(len(self._seeds), size, device)
-        self.updates = torch.zeros(len(self._seeds), dtype=torch.float64, device=device)
+        self.statistics = blueprint.normalization.observation.build(len(self.seeds), size, device)
+        self.updates = torch.zeros(len(self.seeds), dtype=torch.float64, device=device)
         self._noise = {
-            name: torch.empty(len(self._seeds), self._batch_size, *shape, device=device)
+            name: torch.empty(len(self.seeds), self._batch_size, *shape, device=device)
             for name, shape in self.program.noise.items()
         }
-        self._generators = [self._generator(seed, "learn") for seed in self._seeds]
-        self._explorers = [self._generator(seed, "explore") for seed in self._seeds]
-        self.replay_generators = [self._generator(seed, "replay") for seed in self._seeds]
+        self._generators = [self._generator(seed, "learn") for seed in self.seeds]
+        self._explorers = [self._generator(seed, "explore") for seed in self.seeds]
+        self.replay_generators = [self._generator(seed, "replay") for seed in self.seeds]
         # Signals are summed on the device and read once a logging interval: one transfer to the host.
-        self._sums = torch.zeros(len(self.program.signals) + 1, len(self._seeds), device=device)
-        self._captured = capture(self.update_eagerly, choice, device, lambda: list(self.tensors().values()))
+        self._sums = torch.zeros(len(self.program.signals) + 1, len(self.seeds), device=device)
+        self._held: dict[str, Mapping[str, Tensor]] = {}
+        self._declared, self._choice = blueprint.optimizers, choice
+        self._capture()
 
     @torch.no_grad()
     def act(self, observation: Tensor, explore: bool = True) -> Tensor:
@@ -118,10 +125,15 @@ class Learner:
             loss = objective.loss(batch, noise, signals)
             # Seeds share no parameter, so the gradient of the sum is each seed's own gradient.
             gradients = torch.autograd.grad(loss.sum(), parameters)
+            held = self._held.get(objective.role, {})
+            before = {path: self._trained[objective.role][path].detach().clone() for path in held}
             self.optimizers[objective.role].step(gradients)
             with torch.no_grad():
                 for value, axis in self._projected[objective.role]:
                     value.copy_(to_unit_norm(value, axis))
+                for path, seeds in held.items():
+                    value = self._trained[objective.role][path]
+                    value.copy_(torch.where(per_seed(seeds, value), before[path], value))
         with torch.no_grad():
             for average, online, momentum in self._averaging:
                 keep, source = momentum(self.updates), online.averaged()
@@ -140,7 +152,7 @@ class Learner:
             {name: float(sums[row + 1, seed] / sums[0, seed]) for row, name in enumerate(names)}
             if sums[0, seed]
             else {}
-            for seed in range(len(self._seeds))
+            for seed in range(len(self.seeds))
         ]
 
     def tensors(self) -> dict[str, Tensor]:
@@ -175,36 +187,77 @@ class Learner:
     def generators(self) -> dict[str, torch.Generator]:
         """Every random stream by name."""
         streams = {"learn": self._generators, "explore": self._explorers, "replay": self.replay_generators}
-        return {f"{name}/{seed}": g for name, row in streams.items() for seed, g in zip(self._seeds, row, strict=True)}
+        return {f"{name}/{seed}": g for name, row in streams.items() for seed, g in zip(self.seeds, row, strict=True)}
+
+    def restructure(
+        self,
+        role: str,
+        template: Template,
+        outline: Outline,
+        parameters: Mapping[str, Tensor],
+        buffers: Mapping[str, Tensor],
+        held: Mapping[str, Tensor],
+    ) -> None:
+        """Make a network another one; what keeps its path keeps its tensor and its optimizer state.
+
+        ``held`` names trained parameters that stay as they are for some seeds, each with a mask ``[S]``. The update is
+        captured anew: one recompilation.
+        """
+        network, old = self.networks[role], self.optimizers[role]
+        network.template, network.parameters, network.buffers = template, dict(parameters), dict(buffers)
+        self.outlines[role], self._held[role] = outline, held
+        self._trained[role] = _trainable(parameters)
+        self.optimizers[role] = new = self._declared[role].build(self._trained[role], len(self.seeds))
+        new.clock().copy_(old.clock())
+        for path in old.paths():
+            if path in self._trained[role]:
+                new.count(path).copy_(old.count(path))
+                for theirs, ours in zip(old.moments(path), new.moments(path), strict=True):
+                    ours.copy_(theirs)
+        self._projected[role] = self._projections(role)
+        self._capture()
+
+    def _capture(self) -> None:
+        self._captured = capture(self.update_eagerly, self._choice, self.device, lambda: list(self.tensors().values()))
 
     def _build_networks(self, blueprint: Blueprint, info: EnvironmentInfo) -> dict[str, Stacked]:
-        networks, self._outlines = {}, dict[str, Outline]()
+        networks = {}
         for role, shape in blueprint.algorithm.network_inputs(info).items():
             spec, actions = blueprint.networks[role], info.action_size
-            outline = self._outlines[role] = spec.outline(shape, actions)
+            outline = self.outlines[role] = spec.outline(shape, actions)
             template = Template(partial(spec.build, shape, actions))
-            parameters = fresh_stack(outline, self._seeds, spec.copies, "init", role, device=self.device)
-            buffers = fresh_buffers(outline, self._seeds, spec.copies, "init", role, device=self.device)
+            parameters = fresh_stack(outline, self.seeds, spec.copies, "init", role, device=self.device)
+            buffers = fresh_buffers(outline, self.seeds, spec.copies, "init", role, device=self.device)
             networks[role] = Stacked(template, parameters, buffers)
         return networks
 
+    def _returns(self, blueprint: Blueprint) -> dict[str, Returns[Any]]:
+        calls = {role: blueprint.networks[role].head.returns() for role in self.networks}
+        with torch.device(self.device):
+            return {role: call.make() for role, call in calls.items() if call}
+
+    def averaged_roles(self) -> dict[str, tuple[str, Stacked]]:
+        """By name of an average: the role that it averages, and the average."""
+        return {name: (of, self.averages[name]) for name, of in self._averaged.items()}
+
     def _average(self, name: str, blueprint: Blueprint, of: str) -> Stacked:
         """A copy of a network, whose random streams are its own."""
-        network, outline, copies = self.networks[of], self._outlines[of], blueprint.networks[of].copies
-        buffers = fresh_buffers(outline, self._seeds, copies, "average", name, device=self.device)
+        network, outline, copies = self.networks[of], self.outlines[of], blueprint.networks[of].copies
+        buffers = fresh_buffers(outline, self.seeds, copies, "average", name, device=self.device)
         return Stacked(network.template, _copies(network.parameters), buffers)
 
     def _projections(self, role: str) -> list[tuple[Tensor, int]]:
         """Parameters of a role that stay on the sphere, each with its axis counted from the end."""
-        if role not in self._outlines:
+        if role not in self.networks:
             return []
         return [
             (self.networks[role].parameters[path], plan.unit_axis % len(plan.shape) - len(plan.shape))
-            for path, plan in self._outlines[role].named_parameters()
+            for path, plan in self.outlines[role].named_parameters()
             if plan.unit_axis is not None and plan.trainable
         ]
 
-    def _named_parameters(self, role: str) -> Mapping[str, Tensor]:
+    def parameters(self, role: str) -> Mapping[str, Tensor]:
+        """The parameters of a network or a learned scalar by path, ``[S, C, ...]``, the very tensors."""
         return self.networks[role].parameters if role in self.networks else self.scalars[role]
 
     def _normalise(self, observation: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from composer.blocks import Block
+from composer.blocks.base import MAX_BLOCKS, declared_blocks
 from composer.calls import Call, call
 from composer.heads import Head
 from composer.shapes import Outline, Shape, ShapeError
@@ -31,6 +32,9 @@ class Network(Spec):
 
     def outline(self, shape: Shape, actions: int) -> Outline:
         """One copy on inputs of ``shape``: children ``trunk`` and ``head``; raises ``ShapeError``."""
+        blocks = declared_blocks(self)
+        if blocks > MAX_BLOCKS:
+            raise ShapeError(f"{blocks:,} blocks; limit {MAX_BLOCKS:,}", ("trunk",))
         try:
             trunk = self.trunk.outline(shape)
         except ShapeError as error:

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, ...]
 
+Layout = Literal["sequence", "residual", "parallel", "outputs", "leaf"]
+"""How a block's children are put together: one after another; one after another beside a path that skips them all;
+side by side, on the same input, and joined; side by side, each giving an output of its own; or as details of what is
+drawn as one operation."""
+
 
 class ShapeError(ValueError):
     """A block was given a shape that it cannot take. ``steps`` leads to the block, in keys of the blueprint."""
@@ -74,7 +79,8 @@ class BufferPlan:
 class Outline:
     """A block with its shapes: own parameters, own cost, children in order of their module names.
 
-    ``flops`` counts the block's own floating-point operations for one sample forward (a multiply-add is two).
+    ``flops`` counts the block's own floating-point operations for one sample forward (a multiply-add is two);
+    ``layout`` is how a figure draws the children.
     """
 
     kind: str
@@ -84,6 +90,9 @@ class Outline:
     children: Mapping[str, Outline] = field(default_factory=dict)
     flops: int = 0
     buffers: Mapping[str, BufferPlan] = field(default_factory=dict)
+    layout: Layout = "sequence"
+    stops_gradients: bool = False
+    """Whether no gradient flows from its output to its input."""
 
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, ParameterPlan]]:
         """Every parameter below, by the path that the built module gives it."""

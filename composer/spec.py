@@ -92,6 +92,11 @@ class Family(Spec):
         return table
 
     @classmethod
+    def noun(cls) -> str:
+        """The family's name as messages write it: ``running statistic``."""
+        return cls.family.replace("_", " ")
+
+    @classmethod
     def summary(cls) -> str:
         """First line of the docstring: what a reference table shows."""
         return (inspect.getdoc(cls) or "").split("\n", 1)[0]
@@ -118,14 +123,14 @@ class Family(Spec):
             raise PydanticCustomError(
                 "family_type",
                 "expected {accepted} ({family}), got {got}",
-                {"accepted": cls._accepted(), "family": cls.family, "got": describe(value)},
+                {"accepted": cls._accepted(), "family": cls.noun(), "got": describe(value)},
             )
         fields = dict(value)
         if "kind" not in fields:
             raise PydanticCustomError(
                 "kind_missing",
                 "this {family} has no 'kind'; one of {names}",
-                {"family": cls.family, "names": listing(cls._kinds)},
+                {"family": cls.noun(), "names": listing(cls._kinds)},
             )
         name = fields.pop("kind")
         found = cls._kinds.get(name) if isinstance(name, str) else None
@@ -137,7 +142,7 @@ class Family(Spec):
                         "type": PydanticCustomError(
                             "kind_unknown",
                             "no {family} named {name}{hint}",
-                            {"family": cls.family, "name": _name(name), "hint": suggestion(str(name), cls._kinds)},
+                            {"family": cls.noun(), "name": spelled(name), "hint": suggestion(str(name), cls._kinds)},
                         ),
                         "loc": ("kind",),
                         "input": name,
@@ -173,13 +178,22 @@ def describe(value: object) -> str:
     return f"{name} {quote(value) if isinstance(value, str) else shorten(str(value))}"
 
 
-def _name(value: object) -> str:
-    return repr(shorten(value)) if isinstance(value, str) else describe(value)
+def spelled(name: object) -> str:
+    """A name in single quotes, cut to a readable length; foreign letters that pass for Latin ones are escaped.
+
+    What is no string is described instead.
+    """
+    return ascii(shorten(name)) if isinstance(name, str) else describe(name)
 
 
 def quote(text: str) -> str:
-    """``text`` in double quotes on one line, control characters escaped, cut to a readable length."""
-    return json.dumps(shorten(text), ensure_ascii=False)
+    """``text`` in double quotes on one line, what cannot be printed escaped, cut to a readable length."""
+    return printable(json.dumps(shorten(text), ensure_ascii=False))
+
+
+def printable(text: str) -> str:
+    """``text`` with everything escaped that would move a terminal's cursor or turn its letters round."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def shorten(text: str, limit: int = 60) -> str:
@@ -188,8 +202,14 @@ def shorten(text: str, limit: int = 60) -> str:
 
 
 def near(name: str, known: Iterable[str]) -> str | None:
-    """The known name that ``name`` most likely meant, if any is close."""
-    return next(iter(difflib.get_close_matches(name[:100], sorted(known), n=1, cutoff=0.6)), None)
+    """The known name that ``name`` most likely meant, if any is close; capitals and hyphens make no difference."""
+    folded = {_folded(candidate): candidate for candidate in sorted(known, reverse=True)}
+    found = difflib.get_close_matches(_folded(name[:100]), sorted(folded), n=1, cutoff=0.6)
+    return folded[found[0]] if found else None
+
+
+def _folded(name: str) -> str:
+    return name.casefold().replace("-", "_")
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from composer.evaluation import Evaluator
     from composer.experience.replay import Replay
     from composer.learner import Learner
+    from composer.surgery import Surgery
     from composer.tracking.journal import Journal
     from composer.tracking.uploader import Uploader
 
@@ -69,6 +70,8 @@ class Parts:
     uploader: Uploader
     checkpoints: Checkpoints
     episodes: Episodes
+    surgery: Surgery = field(init=False)
+    """What is done to networks while they learn."""
     observation: NDArray[np.float32] = field(init=False)
     """``[S * E, d]``: what to act on next."""
     returns: list[list[float]] = field(default_factory=list)
@@ -80,6 +83,12 @@ class Parts:
     def record(self, kind: str, **row: Any) -> None:
         """Append one row at the present environment step to the journal."""
         self.journal.append({"type": kind, "env_step": self.clock.env_steps, **row})
+
+    def record_metrics(self, seed: int, metrics: dict[str, float]) -> None:
+        """Append a row of metrics of one seed; interventions that wait for a metric see it."""
+        self.record("metrics", seed=seed, metrics=metrics)
+        clock = {"env": self.clock.env_steps, "interaction": self.clock.interactions, "update": self.clock.updates}
+        self.surgery.read(self.blueprint.seeds.index(seed), metrics, clock)
 
     def record_timing(self) -> None:
         """Speed since the last call, in a journal of its own: equal runs have equal journals. Revives the uploader."""
@@ -120,6 +129,7 @@ class Parts:
             f"environment/{name}": torch.from_numpy(np.array(value))
             for name, value in self.environments.state().items()
         }
+        tensors |= self.surgery.tensors()
         tensors["episodes"] = torch.from_numpy(self.episodes.totals.copy())
         values = {
             "interactions": self.clock.interactions,
@@ -132,6 +142,7 @@ class Parts:
 
     def restore(self, snapshot: Snapshot) -> None:
         """Put a checkpoint back, in place; the journals are cut to it by whoever opened them."""
+        self.surgery.restore(snapshot.tensors)
         self.learner.load(snapshot.tensors)
         for name, generator in self.learner.generators().items():
             generator.set_state(snapshot.tensors[f"random/{name}"].contiguous())

@@ -72,11 +72,15 @@ def interactions(parts: Parts) -> Iterator[None]:
         )
         parts.observation = step.observation
         parts.episodes.count(step)
-        for _ in range(clock.tick()):
+        done = clock.updates
+        for update in range(done + 1, done + clock.tick() + 1):
             batch = parts.replay.sample(
                 blueprint.algorithm.batch_size, learner.n_step, learner.discount, learner.replay_generators
             )
             learner.update(batch)
+            parts.surgery.passed("update", update - 1, update)
+        parts.surgery.passed("interaction", clock.interactions - 1, clock.interactions)
+        parts.surgery.passed("env", clock.env_steps - clock.stride, clock.env_steps)
         yield
 
 
@@ -91,7 +95,7 @@ def _log(parts: Parts) -> None:
                 f"{bad[0]} of seed {seed} is {signals[bad[0]]} at environment step {parts.clock.env_steps:,}"
             )
         if signals or episodes:
-            parts.record("metrics", seed=seed, metrics=signals | episodes)
+            parts.record_metrics(seed, signals | episodes)
     parts.record_timing()
 
 
@@ -100,7 +104,7 @@ def _evaluate(parts: Parts, console: Console) -> None:
     returns = parts.evaluator.returns(parts.learner, parts.clock.env_steps)
     parts.returns = returns.tolist()
     for seed, row in zip(parts.blueprint.seeds, returns, strict=True):
-        parts.record("metrics", seed=seed, metrics={"evaluation/return": float(row.mean())})
+        parts.record_metrics(seed, {"evaluation/return": float(row.mean())})
     parts.flush()
     console.evaluation(
         parts.clock.env_steps,

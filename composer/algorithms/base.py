@@ -9,7 +9,8 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from enum import Enum
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from pydantic import Field
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from composer.blueprint.schema import Blueprint
     from composer.environments.base import EnvironmentInfo
     from composer.members import Stacked
+    from composer.nn.returns import Returns
 
 
 class Batch(NamedTuple):
@@ -40,6 +42,15 @@ class Batch(NamedTuple):
     """``[S, B, d]``, the last observation of the window (the terminal one where the episode ended)"""
 
 
+class Inputs(NamedTuple):
+    """What one network reads of a batch, ``[S, B, ...]`` each."""
+
+    now: Tensor
+    """At the observation, and the action where it reads one."""
+    following: Tensor
+    """At the next observation, and the next action as the algorithm draws it."""
+
+
 class Objective(NamedTuple):
     """One loss, and the role whose parameters follow its gradient. Each objective sees the steps of those before."""
 
@@ -47,6 +58,28 @@ class Objective(NamedTuple):
     """Role of the trained parameters and of their optimizer."""
     loss: Callable[[Batch, Mapping[str, Tensor], dict[str, Tensor]], Tensor]
     """From batch, noise by name and the signals so far (which it adds to) to a loss a seed, ``[S]``."""
+
+
+class Passes(Enum):
+    """What an update computes of one network; the value is its cost in forward passes.
+
+    The convention: a gradient of parameters costs as much as a forward pass, and so does one of the input.
+    """
+
+    FORWARD = 1
+    """Values alone."""
+    THROUGH = 2
+    """Values, and the gradient of the input on its way to the parameters of another network."""
+    TRAIN = 3
+    """Values, and the gradients of parameters and input."""
+
+
+class Evaluated(NamedTuple):
+    """A network, or an average of one, that an update evaluates on one batch, every copy of it."""
+
+    network: str
+    """A role, or the name of an average."""
+    passes: Passes
 
 
 class Program(Protocol):
@@ -61,6 +94,9 @@ class Program(Protocol):
     def act(self, observation: Tensor, noise: Tensor | None) -> Tensor:
         """Actions ``[S, E, a]`` in [-1, 1] for normalised observations; ``noise`` has their shape or is None."""
 
+    def inputs(self, batch: Batch, noise: Mapping[str, Tensor]) -> Mapping[str, Inputs]:
+        """What each network, by role, reads of a batch: for diagnostics, which look into networks one at a time."""
+
 
 @dataclass(frozen=True)
 class Roles:
@@ -70,6 +106,8 @@ class Roles:
     averages: Mapping[str, Stacked]
     scalars: Mapping[str, Tensor]
     """Learned scalars ``[S, 1]`` by role."""
+    returns: Mapping[str, Returns[Any]]
+    """How to read values from a network's output, by role, of every network whose head gives values."""
 
 
 class Algorithm(Family, family="algorithm"):
@@ -97,6 +135,10 @@ class Algorithm(Family, family="algorithm"):
     @abstractmethod
     def trained_roles(self) -> tuple[str, ...]:
         """Roles that need an optimizer."""
+
+    @abstractmethod
+    def evaluations(self) -> tuple[Evaluated, ...]:
+        """What one update evaluates, in order: what the count of its operations rests on."""
 
     @abstractmethod
     def problems(self, blueprint: Blueprint) -> Iterator[tuple[str, str]]:

@@ -21,7 +21,7 @@ class Discount(Family, family="discount"):
     def from_shorthand(cls, value: object) -> object:
         """A number means ``{ kind = "constant", value = ... }``."""
         if isinstance(value, int | float) and not isinstance(value, bool):
-            return {"kind": "constant", "value": float(value)}
+            return {"kind": "constant", "value": value}
         return value
 
     @abstractmethod

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from composer.algorithms.base import Algorithm, Program, Roles
+from composer.algorithms.base import Algorithm, Evaluated, Passes, Program, Roles
+from composer.heads import head_giving
 from composer.initializers import Constant
 from composer.shapes import Outline, ParameterPlan, Shape
 from composer.spec import near, suggestion
@@ -18,15 +19,16 @@ if TYPE_CHECKING:
     from composer.environments.base import EnvironmentInfo
 
 TARGET = "target_critic"
-_HEADS = {"actor": "tanh_gaussian", "critic": "value"}
+_PRODUCTS = {"actor": "tanh_gaussian", "critic": "value"}
 
 
 class SAC(Algorithm, kind="sac"):
-    """Soft actor-critic with learned temperature and one critic or the minimum of several.
+    """Soft actor-critic with learned temperature, over one critic or several, of values or of their distributions.
 
     The number of critics is ``networks.critic.copies``: 1 is a single critic, 2 the clipped double critic. The target
-    network is the average ``target_critic``. Source: arXiv:1812.05905; order of the steps and temperature loss as in
-    SimBa's published code (arXiv:2410.09754).
+    network is the average ``target_critic``. The critic's head says what it learns: a distributional one learns that
+    of ``r + discount * (Z - alpha log pi)``. Source: arXiv:1812.05905; order of the steps and temperature loss as in
+    SimBa's published code (arXiv:2410.09754); distributional target as in SimbaV2 (arXiv:2502.15280).
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "sac", "batch_size": 256, "update_to_data": 2.0}
@@ -35,6 +37,9 @@ class SAC(Algorithm, kind="sac"):
     """The temperature before the first update."""
     target_entropy_per_action: float = Field(default=-1.0, ge=-100, le=100)
     """Target entropy divided by the number of action dimensions: -1 in arXiv:1812.05905, -0.5 in SimBa."""
+    critics: Literal["minimum", "mean"] = "minimum"
+    """What counts of several critics, sample by sample: the one of lowest value, its whole distribution in the target
+    (arXiv:1812.05905, SimbaV2), or their mean (BRO, arXiv:2405.16158)."""
 
     def network_inputs(self, info: EnvironmentInfo) -> Mapping[str, Shape]:
         """The actor reads observations, the critic observations joined with actions."""
@@ -50,18 +55,27 @@ class SAC(Algorithm, kind="sac"):
         """In the order in which they step."""
         return ("actor", "temperature", "critic")
 
+    def evaluations(self) -> tuple[Evaluated, ...]:
+        """The actor's loss, then the critic's: its target needs the actor's next action. The temperature costs none."""
+        return (
+            Evaluated("actor", Passes.TRAIN),
+            Evaluated("critic", Passes.THROUGH),
+            Evaluated("actor", Passes.FORWARD),
+            Evaluated(TARGET, Passes.FORWARD),
+            Evaluated("critic", Passes.TRAIN),
+        )
+
     def problems(self, blueprint: Blueprint) -> Iterator[tuple[str, str]]:
         """Roles, heads and averages that SAC needs, and those it does not know."""
-        for role, produces in _HEADS.items():
+        for role, produces in _PRODUCTS.items():
             network = blueprint.networks.get(role)
             if network is None:
                 yield "networks", f"SAC needs a network {role!r}"
             elif network.head.produces != produces:
-                wanted = {"value": "'scalar'", "tanh_gaussian": "'tanh_gaussian'"}[produces]
-                yield f"networks.{role}.head", f"SAC's {role} needs a head {wanted}, got {network.head.kind!r}"
+                yield f"networks.{role}.head", f"SAC's {role} needs {head_giving(produces, network.head)}"
         for role in blueprint.networks:
-            if role not in _HEADS:
-                yield f"networks.{role}", f"SAC has no network {role!r}{suggestion(role, _HEADS)}"
+            if role not in _PRODUCTS:
+                yield f"networks.{role}", f"SAC has no network {role!r}{suggestion(role, _PRODUCTS)}"
         actor = blueprint.networks.get("actor")
         if actor is not None and actor.copies != 1:
             yield "networks.actor.copies", f"SAC has one actor, got {actor.copies}"
@@ -78,4 +92,4 @@ class SAC(Algorithm, kind="sac"):
         """The losses over built networks."""
         from composer.algorithms.sac_program import SACProgram
 
-        return SACProgram(roles, info.action_size, self.target_entropy_per_action, seeds, device)
+        return SACProgram(roles, info.action_size, self.target_entropy_per_action, self.critics, seeds, device)

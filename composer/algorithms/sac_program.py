@@ -8,11 +8,13 @@ Legend: S seeds, C critics, B batch, d observation, a action. Tests: tests/paper
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from composer.algorithms.base import Batch, Objective, Roles
+from composer.algorithms.base import Batch, Inputs, Objective, Roles
+from composer.nn.returns import lowest
 from composer.nn.tanh_gaussian import mode, sample
 from composer.shapes import Shape
 
@@ -20,10 +22,13 @@ from composer.shapes import Shape
 class SACProgram:
     """Three objectives over an actor, C critics, their target and a learned temperature."""
 
-    def __init__(self, roles: Roles, actions: int, target_entropy_per_action: float, seeds: int, device: str) -> None:
-        """``actions`` is a; the target entropy is a times ``target_entropy_per_action``."""
+    def __init__(
+        self, roles: Roles, actions: int, target_entropy_per_action: float, critics: str, seeds: int, device: str
+    ) -> None:
+        """``actions`` is a; the target entropy is a times ``target_entropy_per_action``; ``critics``: minimum, mean."""
         self._actor, self._critic = roles.networks["actor"], roles.networks["critic"]
-        self._target = roles.averages["target_critic"]
+        self._target, self._returns = roles.averages["target_critic"], roles.returns["critic"]
+        self._is_minimum = critics == "minimum"
         self._log_temperature = roles.scalars["temperature"]
         self._target_entropy = torch.full((seeds,), actions * target_entropy_per_action, device=device)
         self.signals: tuple[str, ...] = (
@@ -46,10 +51,18 @@ class SACProgram:
         mean, log_std = self._policy(observation)
         return mode(mean) if noise is None else sample(mean, log_std, noise)[0]
 
+    def inputs(self, batch: Batch, noise: Mapping[str, Tensor]) -> Mapping[str, Inputs]:
+        """Observations for the actor; with actions, the next ones drawn as for the target, for the critic."""
+        action, _ = sample(*self._policy(batch.next_observation), noise["target"])
+        now = torch.cat([batch.observation, batch.action], -1)
+        following = torch.cat([batch.next_observation, action], -1)
+        return {"actor": Inputs(batch.observation, batch.next_observation), "critic": Inputs(now, following)}
+
     def actor_loss(self, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]) -> Tensor:
-        """Mean of ``alpha log pi - min Q``. Eq. 9, arXiv:1812.05905."""
+        """Mean of ``alpha log pi - Q``, the minimum or the mean of several. Eq. 9, arXiv:1812.05905."""
         action, log_density = sample(*self._policy(batch.observation, training=True), noise["actor"])
-        value = self._critic(torch.cat([batch.observation, action], -1)).amin(1)
+        values = self._returns.value(self._critic(torch.cat([batch.observation, action], -1)))
+        value = values.amin(1) if self._is_minimum else values.mean(1)
         loss: Tensor = (self._temperature().detach() * log_density - value).mean(1)
         signals["actor/loss"] = loss.detach()
         signals["actor/entropy"] = -log_density.detach().mean(1)
@@ -63,15 +76,25 @@ class SACProgram:
         return loss
 
     def critic_loss(self, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]) -> Tensor:
-        """Squared soft Bellman errors, averaged over the batch, *summed* over critics. Eq. 5, arXiv:1812.05905."""
+        """The head's loss of the soft Bellman target, averaged over the batch, *summed* over critics.
+
+        With a scalar head the squared errors of Eq. 5, arXiv:1812.05905.
+        """
+        returns = self._returns
         with torch.no_grad():
             action, log_density = sample(*self._policy(batch.next_observation), noise["target"])
-            value = self._target(torch.cat([batch.next_observation, action], -1)).amin(1)
-            target = batch.reward + batch.bootstrap * (value - self._temperature() * log_density)
+            following = self._joined(self._target(torch.cat([batch.next_observation, action], -1)))
+            bonus = -(self._temperature() * log_density)
+            target = returns.transform(following, batch.reward, batch.bootstrap, bonus)
         predicted = self._critic(torch.cat([batch.observation, batch.action], -1), training=True)
-        loss: Tensor = (predicted - target[:, None]).square().mean(2).sum(1)
-        signals["critic/loss"], signals["critic/value"] = loss.detach(), predicted.detach().mean((1, 2))
+        loss: Tensor = returns.loss(predicted, target[:, None]).mean(2).sum(1)
+        with torch.no_grad():
+            signals["critic/loss"], signals["critic/value"] = loss.detach(), returns.value(predicted).mean((1, 2))
         return loss
+
+    def _joined(self, raw: Any) -> Any:
+        """One distribution ``[S, B, ...]`` that stands for those of the critics ``[S, C, B, ...]``."""
+        return lowest(raw, self._returns.value(raw), 1) if self._is_minimum else self._returns.average(raw, 1)
 
     def _policy(self, observation: Tensor, training: bool = False) -> tuple[Tensor, Tensor]:
         mean, log_std = self._actor(observation, training)

@@ -65,6 +65,34 @@ class Silu(Block, kind="silu"):
         return call("torch.nn:SiLU")
 
 
+class Mish(Block, kind="mish"):
+    """Smooth and not monotone: ``x tanh(log(1 + exp(x)))``. Source: Misra, arXiv:1908.08681."""
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "mish"}
+
+    def outline(self, shape: Shape) -> Outline:
+        """Five operations an entry."""
+        return _entrywise(self, shape, 5)
+
+    def module(self, shape: Shape) -> Call:
+        """``torch.nn.Mish``."""
+        return call("torch.nn:Mish")
+
+
+class Sigmoid(Block, kind="sigmoid"):
+    """Logistic function: ``1 / (1 + exp(-x))``, what opens and shuts a gate."""
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "sigmoid"}
+
+    def outline(self, shape: Shape) -> Outline:
+        """Four operations an entry."""
+        return _entrywise(self, shape, 4)
+
+    def module(self, shape: Shape) -> Call:
+        """``torch.nn.Sigmoid``."""
+        return call("torch.nn:Sigmoid")
+
+
 class Tanh(Block, kind="tanh"):
     """Hyperbolic tangent."""
 

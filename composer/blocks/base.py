@@ -6,6 +6,7 @@ Tests: tests/contracts/test_blocks.py runs every kind's example through one cont
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
@@ -13,7 +14,7 @@ from pydantic import Field
 from composer.calls import Call
 from composer.initializers import Initializer
 from composer.shapes import Outline, ParameterPlan, Shape, ShapeError
-from composer.spec import Family
+from composer.spec import Family, Spec
 
 if TYPE_CHECKING:
     from torch import nn
@@ -35,6 +36,10 @@ class Block(Family, family="block"):
 
     example_input: ClassVar[Shape] = (16,)
     """A shape that the example takes."""
+
+    def repeats(self) -> int:
+        """How many times each block inside this one stands in the outline; 1 but for blocks that repeat others."""
+        return 1
 
     @classmethod
     def from_shorthand(cls, value: object) -> object:
@@ -71,6 +76,19 @@ def plan(
     except ShapeError as error:
         raise error.under(key) from None
     return ParameterPlan(shape, initializer, fan_in, fan_out, unit_axis=unit_axis)
+
+
+def declared_blocks(value: object) -> int:
+    """Blocks of a spec, or of values of a spec, with every repetition written out; counted without outlining any."""
+    inner: Iterable[object] = ()
+    if isinstance(value, Spec):
+        inner = (getattr(value, name) for name in type(value).model_fields)
+    elif isinstance(value, tuple | list):
+        inner = value
+    elif isinstance(value, Mapping):
+        inner = value.values()
+    count = sum(map(declared_blocks, inner))
+    return 1 + value.repeats() * count if isinstance(value, Block) else count
 
 
 def count_blocks(outline: Outline) -> int:

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
 
-from composer.blocks.base import MAX_WIDTH, Block, Width, last_axis, plan
+from composer.blocks.base import Block, Width, last_axis, plan
+from composer.blocks.sizes import check_one_size, output_width
 from composer.calls import Call, call
 from composer.initializers import Initializer, Orthogonal, Zeros
-from composer.shapes import Outline, Shape, ShapeError
+from composer.shapes import Outline, Shape
 
 
 class Linear(Block, kind="linear"):
@@ -37,17 +37,13 @@ class Linear(Block, kind="linear"):
 
     @model_validator(mode="after")
     def _one_size(self) -> Self:
-        if (self.width is None) == (self.expansion is None):
-            given = "neither" if self.width is None else "both"
-            raise PydanticCustomError(
-                "linear_size", "give exactly one of 'width' and 'expansion'; got {given}", {"given": given}
-            )
+        check_one_size(self.width, self.expansion)
         return self
 
     def outline(self, shape: Shape) -> Outline:
         """Parameters ``weight`` [out, in] and ``bias`` [out]."""
         fan_in = last_axis(shape, self.kind)
-        fan_out = self._output_width(fan_in)
+        fan_out = output_width(self.width, self.expansion, fan_in)
         parameters = {"weight": plan((fan_out, fan_in), self.weight, fan_in, fan_out, "weight")}
         if self.bias:
             parameters["bias"] = plan((fan_out,), self.bias_init, fan_in, fan_out, "bias_init")
@@ -58,12 +54,3 @@ class Linear(Block, kind="linear"):
         """``torch.nn.Linear``."""
         outline = self.outline(shape)
         return call("torch.nn:Linear", shape[-1], outline.output[-1], bias=self.bias)
-
-    def _output_width(self, fan_in: int) -> int:
-        if self.width is not None:
-            return self.width
-        assert self.expansion is not None
-        width = self.expansion * fan_in
-        if width > MAX_WIDTH:
-            raise ShapeError(f"{self.expansion} x {fan_in} = {width} is wider than {MAX_WIDTH}", ("expansion",))
-        return width

@@ -27,18 +27,24 @@ class Residual(Block, kind="residual"):
 
     def outline(self, shape: Shape) -> Outline:
         """Child ``block``; raises ``ShapeError`` where it changes the shape."""
-        try:
-            child = self.block.outline(shape)
-        except ShapeError as error:
-            raise error.under("block") from None
-        if child.output != shape:
-            raise ShapeError(
-                f"a residual block must keep its shape: its input is {list(shape)}, its output {list(child.output)}",
-                ("block",),
-            )
-        return Outline(self.kind, shape, shape, children={"block": child}, flops=math.prod(shape))
+        child = keeping_shape(self.block, shape)
+        return Outline(self.kind, shape, shape, children={"block": child}, flops=math.prod(shape), layout="residual")
 
     def module(self, shape: Shape) -> Call:
         """``composer.nn.skip.Skip``."""
         self.outline(shape)
         return call("composer.nn.skip:Skip", self.block.module(shape))
+
+
+def keeping_shape(block: Block, shape: Shape) -> Outline:
+    """The outline of a residual block's ``block``; raises ``ShapeError`` where it changes the shape."""
+    try:
+        child = block.outline(shape)
+    except ShapeError as error:
+        raise error.under("block") from None
+    if child.output != shape:
+        raise ShapeError(
+            f"a residual block must keep its shape: its input is {list(shape)}, its output {list(child.output)}",
+            ("block",),
+        )
+    return child

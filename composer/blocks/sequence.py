@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from composer.blocks.base import Block
+from composer.blocks.gradients import check_reached
 from composer.calls import Call, call
 from composer.shapes import Outline, Shape, ShapeError
 from composer.spec import Items
@@ -43,11 +44,13 @@ class Sequence(Block, kind="sequence"):
         for position, layer in enumerate(self.layers):
             try:
                 child = layer.outline(output)
+                check_reached(children.values(), child)
             except ShapeError as error:
                 raise error.under("layers", position) from None
             children[str(position)] = child
             output = child.output
-        return Outline(self.kind, shape, output, children=children)
+        stops = any(child.stops_gradients for child in children.values())
+        return Outline(self.kind, shape, output, children=children, stops_gradients=stops)
 
     def module(self, shape: Shape) -> Call:
         """``torch.nn.Sequential``."""

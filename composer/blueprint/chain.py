@@ -11,7 +11,7 @@ from composer.blueprint.nodes import Node, merge
 from composer.blueprint.report import BlueprintError, problem
 from composer.blueprint.source import read_tree
 from composer.resources import blueprints_root
-from composer.spec import describe, quote, suggestion
+from composer.spec import describe, quote, spelled, suggestion
 
 MAX_PARENTS = 16
 """Longest line of parents."""
@@ -77,7 +77,7 @@ def _find(parent: Node, child: Path, child_name: str) -> tuple[Path, str]:
         known = shipped()
         if reference not in known:
             meant = suggestion(reference, known).removeprefix("; ")
-            raise BlueprintError([problem(parent.at, "extends", f"no blueprint named {reference[:64]!r}", meant)])
+            raise BlueprintError([problem(parent.at, "extends", f"no blueprint named {spelled(reference)}", meant)])
         return known[reference], str(known[reference])
     if not reference.isprintable():
         raise BlueprintError([problem(parent.at, "extends", f"no such file: {quote(reference)}")])

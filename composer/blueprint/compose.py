@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from composer.blueprint.chain import merged
 from composer.blueprint.expand import expand
-from composer.blueprint.interpolation import MAX_HINTS, interpolate, references
+from composer.blueprint.interpolation import MAX_HINTS, Budget, interpolate, mentioned, references
+from composer.blueprint.messages import INTEGER_RULE, INTEGERS
 from composer.blueprint.nodes import Node, merge, noted, show_path, walk
 from composer.blueprint.overrides import COMMAND_LINE, Override, apply_override
+from composer.blueprint.parts import is_part
 from composer.blueprint.positions import Path
 from composer.blueprint.report import BlueprintError, Problem, problem
 from composer.blueprint.schema import SLUG_RULE, is_slug
-from composer.spec import describe, near, suggestion
+from composer.spec import describe, near, spelled, suggestion
 
 MAX_VARIANTS = 64
 """Variants of one file; each is checked as a blueprint of its own."""
-_INTEGERS = range(-(2**63), 2**63)
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,10 @@ class Composed:
     problems: tuple[Problem, ...] = ()
     quiet: frozenset[Path] = frozenset()
     """Paths whose problems are told already."""
+    too_large: tuple[Problem, ...] = ()
+    """Integers that TOML does not have; told where nothing else is said of their value."""
+    effort: int = 0
+    """Values that were made on the way: those of the tree, and those that references and parts passed through."""
 
 
 def compose(trees: Sequence[Node], overrides: Sequence[Override], variant: str | None = None) -> Composed:
@@ -36,26 +41,42 @@ def compose(trees: Sequence[Node], overrides: Sequence[Override], variant: str |
 
     Raises BlueprintError where there is no such tree; problems that leave a tree are in the result.
     """
+    root, variants = layered(trees, overrides, variant)
+    problems: list[Problem] = [*_unused(root, [*trees, *(override.node for override in overrides)], trees[-1].at.file)]
+    too_large = (*_beyond_integers(root),)
+    budgets = Budget(), Budget()
+    root, unresolved, broken = interpolate(root, budgets[0])
+    root = replace(root, value={name: child for name, child in root.value.items() if name != "values"})
+    root, unexpanded = expand(root, budget=budgets[1])
+    told = {path: found for path, found in unexpanded.items() if path not in {*unresolved, *broken}}
+    # Where a part is missing, its whole table stays unread.
+    quiet = {*unresolved, *broken, *(path[:-1] if path[-1:] == ("use",) else path for path in unexpanded)}
+    problems += [*unresolved.values(), *told.values()]
+    effort = sum(budget.spent for budget in budgets)
+    return Composed(root, tuple(variants), tuple(problems), frozenset(quiet), too_large, effort)
+
+
+def layered(
+    trees: Sequence[Node], overrides: Sequence[Override], variant: str | None = None
+) -> tuple[Node, Mapping[str, Node]]:
+    """The tree as it is written, references and parts still in it; and the variants of the file.
+
+    Raises BlueprintError where there is no such tree.
+    """
     whole = merged(trees)
     if not whole.value:
         message = "empty; needs [environment], [algorithm], [networks], [optimizers] and [training]"
         raise BlueprintError([problem(whole.at, "", message)])
+    if is_part(whole):
+        message = "this is a part, no blueprint: blueprints name it with 'use'"
+        raise BlueprintError([problem(whole.value["part"].key, "part", message)])
     variants = _variants(whole)
     root = replace(whole, value={name: child for name, child in whole.value.items() if name != "variants"})
     if variant is not None:
         root = _with_variant(root, variants, variant)
     for override in overrides:
         root = apply_override(root, override)
-    problems: list[Problem] = [*_unused(root, [*trees, *(override.node for override in overrides)], trees[-1].at.file)]
-    too_large = dict(_beyond_integers(root))
-    root, unresolved, broken = interpolate(root)
-    root = replace(root, value={name: child for name, child in root.value.items() if name != "values"})
-    root, unexpanded = expand(root)
-    told = {path: found for path, found in unexpanded.items() if path not in {*unresolved, *broken}}
-    # Where a part is missing, its whole table stays unread.
-    quiet = {*too_large, *unresolved, *broken, *(path[:-1] if path[-1:] == ("use",) else path for path in unexpanded)}
-    problems += [*too_large.values(), *unresolved.values(), *told.values()]
-    return Composed(root, tuple(variants), tuple(problems), frozenset(quiet))
+    return root, variants
 
 
 def _variants(whole: Node) -> dict[str, Node]:
@@ -83,7 +104,7 @@ def _variants(whole: Node) -> dict[str, Node]:
 def _with_variant(root: Node, variants: dict[str, Node], name: str) -> Node:
     if name not in variants:
         hint = suggestion(name, variants).removeprefix("; ") if variants else "it declares none"
-        raise BlueprintError([problem(root.at, "", f"no variant named {name!r}", hint)])
+        raise BlueprintError([problem(root.at, "", f"no variant named {spelled(name)}", hint)])
     return merge(root, noted(variants[name], f"variant {name}"))
 
 
@@ -96,6 +117,8 @@ def _unused(root: Node, trees: Sequence[Node], file: str) -> Iterator[Problem]:
         yield problem(values.at, "values", f"expected table, got {describe(values.value)}")
         return
     targets = {target for tree in trees for _, target in references(tree)}
+    # A reference that is no reference is told where it stands; what it was about is not unused as well.
+    targets |= {target for tree in trees for target in mentioned(tree)}
     towards = {target[:length] for target in targets for length in range(len(target) + 1)}
     missing = {str(target[1]) for target in targets if target[:1] == ("values",) and root.get(target) is None}
     hints = MAX_HINTS
@@ -109,8 +132,7 @@ def _unused(root: Node, trees: Sequence[Node], file: str) -> Iterator[Problem]:
             yield problem(node.key, show_path(path), "nothing refers to this value", hint)
 
 
-def _beyond_integers(root: Node) -> Iterator[tuple[Path, Problem]]:
+def _beyond_integers(root: Node) -> Iterator[Problem]:
     for path, node in walk(root):
-        if isinstance(node.value, int) and node.value not in _INTEGERS:
-            message = f"must be in -2^63 to 2^63-1, got {describe(node.value)}"
-            yield path, problem(node.at, show_path(path), message)
+        if isinstance(node.value, int) and node.value not in INTEGERS:
+            yield problem(node.at, show_path(path), f"{INTEGER_RULE}, got {describe(node.value)}")

@@ -10,7 +10,7 @@ from composer.blueprint.nodes import Node, Origin, show_path
 from composer.blueprint.parts import Part, parts
 from composer.blueprint.positions import Path
 from composer.blueprint.report import BlueprintError, Problem, problem
-from composer.spec import describe, listing, near, suggestion
+from composer.spec import describe, listing, near, spelled, suggestion
 
 MAX_USES = 16
 """Parts inside parts inside parts: deepest nesting."""
@@ -18,17 +18,19 @@ MAX_STEPS = 64
 """Longest path of an expanded blueprint; keeps recursion over specs far from Python's limit."""
 
 
-def expand(root: Node, known: Mapping[str, Part] | None = None) -> tuple[Node, dict[Path, Problem]]:
+def expand(
+    root: Node, known: Mapping[str, Part] | None = None, budget: Budget | None = None
+) -> tuple[Node, dict[Path, Problem]]:
     """The tree with each ``use`` table replaced by its part, and problems by the paths of those that could not be."""
-    work = _Expansion(known)
+    work = _Expansion(known, budget or Budget())
     return work.expanded((), root, ()), work.problems
 
 
 class _Expansion:
-    def __init__(self, known: Mapping[str, Part] | None) -> None:
+    def __init__(self, known: Mapping[str, Part] | None, budget: Budget) -> None:
         self._known = known
         self.problems: dict[Path, Problem] = {}
-        self.budget = Budget()
+        self.budget = budget
 
     def expanded(self, path: Path, node: Node, within: tuple[str, ...]) -> Node:
         self.budget.spend(node, path)
@@ -48,7 +50,7 @@ class _Expansion:
             if name in values:
                 values[name] = child
             elif name != "use":
-                self.tell((*path, name), child.key, *_unknown(name, part))
+                self.tell((*path, name), child.key, *unknown_parameter(name, part))
         body = _Body(part, values, use, self).bound(path, part.body)
         return self.expanded(path, replace(body, key=node.key), (*within, part.name))
 
@@ -63,7 +65,7 @@ class _Expansion:
         elif name not in known:
             code = "; code is never loaded by name" if "." in name else ""
             meant = suggestion(name, known).removeprefix("; ")
-            self.tell(at, use.at, f"no part named {name[:64]!r}{code}", meant)
+            self.tell(at, use.at, f"no part named {spelled(name)}{code}", meant)
         elif name in within:
             self.tell(at, use.at, f"parts use each other: {' → '.join([*within[within.index(name) :], name])}")
         elif len(within) >= MAX_USES:
@@ -101,15 +103,15 @@ class _Body:
             return moved
         if len(target) == 1 and target[0] in self._values:
             return replace(self._values[str(target[0])], key=moved.key)
-        self._expansion.tell(path, moved.at, *_unknown(show_path(target), self._part))
+        self._expansion.tell(path, moved.at, *unknown_parameter(show_path(target), self._part))
         return moved
 
 
-def _unknown(name: str, part: Part) -> tuple[str, str]:
+def unknown_parameter(name: str, part: Part) -> tuple[str, str]:
     """Message and hint for a name that is no parameter of ``part``."""
     meant = near(name, [*part.parameters, "use"])
     hint = f"did you mean {meant!r}?" if meant else f"its parameters: {listing(part.parameters)}"
-    return f"part {part.name!r} has no parameter {name!r}", hint
+    return f"part {part.name!r} has no parameter {spelled(name)}", hint
 
 
 def _seen(site: Origin, inner: Origin, part: Part) -> Origin:

@@ -24,6 +24,7 @@ MAX_HINTS = 20
 MAX_DEPTH = 64
 """Longest way from a value of the file, through its tables and its references, to a scalar."""
 
+_MENTIONED = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 _WHOLE = re.compile(r"\$\{([A-Za-z0-9_.\[\]-]+)\}")
 
 
@@ -38,12 +39,12 @@ def is_marked(node: Node) -> bool:
     return isinstance(node.value, str) and "${" in node.value
 
 
-def interpolate(root: Node) -> tuple[Node, dict[Path, Problem], set[Path]]:
+def interpolate(root: Node, budget: Budget | None = None) -> tuple[Node, dict[Path, Problem], set[Path]]:
     """The tree with every ``${...}`` replaced; problems by the paths of bad references; the paths that hang on those.
 
     A reference that hangs on a bad one has no problem of its own, but no value either.
     """
-    work = _Interpolation(root)
+    work = _Interpolation(root, budget or Budget())
     return work.replaced((), root, (), 0), work.problems, work.broken
 
 
@@ -53,6 +54,14 @@ def references(root: Node) -> Iterator[tuple[Path, Path]]:
         target = reference(node)
         if target:
             yield path, target
+
+
+def mentioned(root: Node) -> Iterator[Path]:
+    """What strings that carry ``${`` but are no references seem to be about."""
+    for _, node in walk(root):
+        if is_marked(node) and reference(node) is None:
+            for match in _MENTIONED.finditer(node.value):
+                yield tuple(match.group().split("."))
 
 
 def malformed(path: Path, node: Node) -> Problem:
@@ -71,6 +80,11 @@ class Budget:
     def __init__(self) -> None:
         self.left = MAX_VALUES
 
+    @property
+    def spent(self) -> int:
+        """Values counted so far."""
+        return MAX_VALUES - self.left
+
     def spend(self, node: Node, path: Path) -> None:
         """Count one value; BlueprintError at ``node`` when there are too many."""
         self.left -= 1
@@ -80,11 +94,11 @@ class Budget:
 
 
 class _Interpolation:
-    def __init__(self, root: Node) -> None:
+    def __init__(self, root: Node, budget: Budget) -> None:
         self.root = root
         self.problems: dict[Path, Problem] = {}
         self.broken: set[Path] = set()
-        self._budget = Budget()
+        self._budget = budget
 
     @cached_property
     def _names(self) -> dict[Path, str]:

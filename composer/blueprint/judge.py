@@ -20,8 +20,10 @@ def judge(composed: Composed, is_to_run: bool = True) -> tuple[Blueprint | None,
     """
     kinds.register()
     problems = [*composed.problems, *_require(composed.root)]
-    blueprint, invalid = validate(composed.root, composed.quiet)
+    blueprint, invalid = validate(composed.root, composed.quiet, Blueprint)
+    told = {(found.file, found.line, found.column) for found in invalid}
     problems += invalid
+    problems += [found for found in composed.too_large if (found.file, found.line, found.column) not in told]
     if blueprint is not None and not problems:
         problems += [located(composed.root, path, message) for path, message in verify(blueprint, is_to_run)]
     return blueprint, problems

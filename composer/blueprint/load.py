@@ -7,18 +7,24 @@ from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
 
+from composer.blocks.base import declared_blocks
 from composer.blueprint.chain import read_chain
 from composer.blueprint.compose import Composed, compose
+from composer.blueprint.interpolation import MAX_VALUES
 from composer.blueprint.judge import judge
 from composer.blueprint.nodes import Node, Origin, annotate, read_path
 from composer.blueprint.overrides import read_overrides
 from composer.blueprint.owners import file_steps
+from composer.blueprint.part_file import check_part
+from composer.blueprint.parts import is_part
 from composer.blueprint.positions import Path
-from composer.blueprint.report import BlueprintError, Problem, ordered
+from composer.blueprint.report import BlueprintError, Problem, ordered, problem
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.serialize import resolved
 from composer.blueprint.validate import MAX_PROBLEMS
 
+MAX_EFFORT = 60_000
+"""Values and blocks of a file and its variants that are checked: a second's work, far more than any file needs."""
 RESOLVED = "resolved blueprint"
 """Stands for the file in problems of a table that was read from no file."""
 
@@ -50,13 +56,16 @@ class Loaded:
         return resolved(self.blueprint)
 
 
-def load(path: str | FilePath, overrides: Sequence[str] = (), variant: str | None = None) -> Loaded:
+def load(
+    path: str | FilePath, overrides: Sequence[str] = (), variant: str | None = None, *, is_to_run: bool = True
+) -> Loaded:
     """Read the blueprint at ``path`` under a variant of it and ``KEY=VALUE`` overrides.
 
-    Raises BlueprintError with every problem found: of the text, of the values, and of what they mean together.
+    Raises BlueprintError with every problem found: of the text, of the values, and of what they mean together. Whether
+    this machine has the memory for it is asked only of what ``is_to_run``.
     """
     composed = compose(read_chain(FilePath(path)), read_overrides(overrides), variant)
-    return _loaded(composed, is_to_run=True)
+    return _loaded(composed, is_to_run)
 
 
 def loads_resolved(values: Mapping[str, Any]) -> Blueprint:
@@ -71,22 +80,44 @@ def loads_resolved(values: Mapping[str, Any]) -> Blueprint:
 def check(path: str | FilePath) -> list[Problem]:
     """Every problem of the blueprint at ``path``, those of its variants too, in order of lines; none if it is sound.
 
-    Of a text that is wrong nearly everywhere it tells the first hundred or so.
+    A part is judged by itself, with its parameters at their defaults. Of a text that is wrong nearly everywhere it
+    tells the first hundred or so.
     """
     try:
         trees = read_chain(FilePath(path))
+        if is_part(trees[-1]):
+            return check_part(FilePath(path), trees[-1])
         bare = compose(trees, ())
-        problems = judge(bare)[1]
+        blueprint, problems = judge(bare)
     except BlueprintError as error:
         return error.problems
-    for name in bare.variants:
+    effort = _effort(bare, blueprint)
+    for number, name in enumerate(bare.variants):
         if len(problems) >= MAX_PROBLEMS:
             break
-        try:
-            problems += judge(compose(trees, (), name))[1]
-        except BlueprintError as error:
-            problems += error.problems
+        if effort > MAX_EFFORT:
+            told = f"too large to check all of them: {number} of {len(bare.variants)} are checked"
+            here = trees[-1].value["variants"].key
+            problems.append(problem(here, "variants", told, "move some to other files"))
+            break
+        found, taken = _variant(trees, name)
+        problems += found
+        effort += taken
     return ordered(problems)
+
+
+def _variant(trees: Sequence[Node], name: str) -> tuple[list[Problem], int]:
+    """Problems of one variant, and what it took to find them."""
+    try:
+        composed = compose(trees, (), name)
+        blueprint, problems = judge(composed)
+    except BlueprintError as error:
+        return error.problems, MAX_VALUES
+    return problems, _effort(composed, blueprint)
+
+
+def _effort(composed: Composed, blueprint: Blueprint | None) -> int:
+    return composed.effort + (declared_blocks(blueprint.networks) if blueprint else 0)
 
 
 def _loaded(composed: Composed, is_to_run: bool) -> Loaded:

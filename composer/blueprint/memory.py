@@ -1,10 +1,10 @@
-"""How much memory a run will take, counted before anything is allocated."""
+"""How much memory a run will take, counted before anything is allocated. Tests: tests/blueprint/test_show.py."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path as FilePath
 
@@ -14,61 +14,92 @@ from composer.shapes import Outline, ShapeError
 
 FLOAT = 4
 """Bytes of a number: everything that is large is float32."""
+INTEGER = 8
+"""Bytes of a counter or a key of a random stream."""
 
 _CGROUP = FilePath("/sys/fs/cgroup")
+
+
+@dataclass(frozen=True)
+class Held:
+    """Bytes of one network, all copies and seeds together."""
+
+    parameters: int = 0
+    buffers: int = 0
+    gradients: int = 0
+    """Of trainable parameters."""
+    optimizer: int = 0
+    """Moments of trainable parameters."""
+    averages: Mapping[str, int] = field(default_factory=dict)
+    """Each average of this network, by name: parameters and buffers."""
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.parameters + self.buffers + self.gradients + self.optimizer + sum(self.averages.values())
 
 
 @dataclass(frozen=True)
 class Forecast:
     """Bytes that a run allocates for its lifetime, all seeds together."""
 
-    networks: Mapping[str, int]
-    """Parameters, gradients, optimizer moments and averages, by role."""
+    networks: Mapping[str, Held]
+    """By role."""
     replay: int
     """The memory of transitions."""
 
     @property
     def total(self) -> int:
         """All of it."""
-        return sum(self.networks.values()) + self.replay
+        return sum(held.total for held in self.networks.values()) + self.replay
 
     def parts(self) -> dict[Path, int]:
         """Bytes by the key of the blueprint that decides them."""
-        networks: dict[Path, int] = {("networks", role): size for role, size in self.networks.items()}
+        networks: dict[Path, int] = {("networks", role): held.total for role, held in self.networks.items()}
         return {("replay", "capacity"): self.replay, **networks}
 
 
 def outlines(blueprint: Blueprint) -> dict[str, Outline | ShapeError]:
     """The outline of one copy of each network that the algorithm knows, or why it has none."""
-    info = blueprint.environment.describe()
-    found: dict[str, Outline | ShapeError] = {}
-    for role, shape in blueprint.algorithm.network_inputs(info).items():
-        if role in blueprint.networks:
-            try:
-                found[role] = blueprint.networks[role].outline(shape, info.action_size)
-            except ShapeError as error:
-                found[role] = error
-    return found
+    return dict(blueprint.outlines)
+
+
+def sound_outlines(blueprint: Blueprint) -> dict[str, Outline]:
+    """The same of a blueprint whose shapes are known to meet."""
+    return {role: found for role, found in outlines(blueprint).items() if isinstance(found, Outline)}
 
 
 def forecast(blueprint: Blueprint) -> Forecast:
     """Bytes of networks and replay; activations are not counted. A network without an outline counts as nothing.
 
-    A network of n parameters takes ``4 n`` bytes for itself, for its gradient, for each optimizer moment and for each
-    average, times copies and seeds. A transition takes two observations, an action, a reward and two flags. What
-    is declared is counted: a run too short to fill its replay allocates less.
+    A network takes four bytes a parameter and an entry of its statistics, as many again for each average of it, and
+    for each trainable parameter those of its gradient and of every optimizer moment; times copies and seeds. A
+    transition takes two observations, an action, a reward and two flags. What is declared is counted: a run too short
+    to fill its replay allocates less.
     """
     seeds = len(blueprint.seeds)
-    networks = {}
-    for role, outline in outlines(blueprint).items():
-        optimizer = blueprint.optimizers.get(role)
-        held = 2 + optimizer.moments() if optimizer else 1
-        held += sum(average.of == role for average in blueprint.averages.values())
-        count = outline.count() if isinstance(outline, Outline) else 0
-        networks[role] = count * held * blueprint.networks[role].copies * seeds * FLOAT
+    networks = {role: _held(blueprint, role, outline) for role, outline in outlines(blueprint).items()}
     info = blueprint.environment.describe()
     row = 2 * math.prod(info.observation) + info.action_size + 3
     return Forecast(networks, blueprint.replay.capacity * row * seeds * FLOAT)
+
+
+def _held(blueprint: Blueprint, role: str, outline: Outline | ShapeError) -> Held:
+    if not isinstance(outline, Outline):
+        return Held()
+    members = blueprint.networks[role].copies * len(blueprint.seeds)
+    optimizer = blueprint.optimizers.get(role)
+    parameters = outline.count() * members * FLOAT
+    buffers = sum(plan.count * (FLOAT if plan.kind == "statistic" else INTEGER) for _, plan in outline.named_buffers())
+    buffers *= members
+    trained = outline.count(trainable_only=True) * members * FLOAT if optimizer else 0
+    return Held(
+        parameters=parameters,
+        buffers=buffers,
+        gradients=trained,
+        optimizer=trained * optimizer.moments() if optimizer else 0,
+        averages={name: parameters + buffers for name, average in blueprint.averages.items() if average.of == role},
+    )
 
 
 @cache

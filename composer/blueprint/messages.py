@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from composer.blueprint.schema import ROLE, ROLE_RULE, SLUG, SLUG_RULE
-from composer.spec import describe, near
+from composer.spec import describe, near, shorten
+from composer.tracking.base import EXPERIMENT, EXPERIMENT_RULE
 
 Error = Mapping[str, Any]
+
+INTEGERS = range(-(2**63), 2**63)
+"""The integers that TOML has."""
+INTEGER_RULE = "must be in -2^63 to 2^63-1"
+BOUND_ERRORS = {"greater_than": "gt", "greater_than_equal": "ge", "less_than": "lt", "less_than_equal": "le"}
 
 
 def _expected(what: str) -> Callable[[Error], str]:
@@ -17,6 +23,20 @@ def _expected(what: str) -> Callable[[Error], str]:
 
 def _bound(words: str, key: str) -> Callable[[Error], str]:
     return lambda error: f"must be {words} {_number(error['ctx'][key])}, got {_number(error['input'])}"
+
+
+_BOUNDS = {"gt": "greater than", "ge": "at least", "lt": "less than", "le": "at most"}
+
+
+def out_of_bounds(error: Error, limits: Iterable[object]) -> str:
+    """All the bounds of a number that is outside of one of them."""
+    told = [
+        f"{words} {_number(getattr(limit, key))}"
+        for key, words in _BOUNDS.items()
+        for limit in limits
+        if getattr(limit, key, None) is not None
+    ]
+    return f"must be {' and '.join(told)}, got {_number(error['input'])}"
 
 
 def _length(words: str, key: str, unit: str) -> Callable[[Error], str]:
@@ -32,7 +52,15 @@ def _singular(unit: str) -> str:
 
 
 def _number(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "2^63-1" if value == INTEGERS[-1] else shorten(f"{value:,}")
+
+
+def _float(error: Error) -> str:
+    value = error["input"]
+    is_too_large = isinstance(value, int) and value not in INTEGERS
+    return f"{INTEGER_RULE if is_too_large else 'expected number'}, got {describe(value)}"
 
 
 def _choice(error: Error) -> str:
@@ -44,7 +72,8 @@ def _pattern(error: Error) -> str:
     return f"{_PATTERNS.get(pattern, f'must match {pattern}')}, got {describe(error['input'])}"
 
 
-_PATTERNS = {SLUG: SLUG_RULE, ROLE: ROLE_RULE}
+_PATTERNS = {SLUG: SLUG_RULE, ROLE: ROLE_RULE, EXPERIMENT: EXPERIMENT_RULE}
+"""What a pattern asks for, in words."""
 
 _MESSAGES: Mapping[str, Callable[[Error], str]] = {
     "missing": lambda error: f"missing key {error['loc'][-1]!r}",
@@ -52,7 +81,7 @@ _MESSAGES: Mapping[str, Callable[[Error], str]] = {
     "int_type": _expected("integer"),
     "int_from_float": _expected("integer"),
     "int_parsing_size": lambda error: "integer too large",
-    "float_type": _expected("number"),
+    "float_type": _float,
     "string_type": _expected("string"),
     "bool_type": _expected("boolean"),
     "list_type": _expected("list"),
@@ -63,10 +92,7 @@ _MESSAGES: Mapping[str, Callable[[Error], str]] = {
     "model_attributes_type": _expected("table"),
     "none_required": _expected("nothing"),
     "finite_number": lambda error: f"must be finite, got {error['input']}",
-    "greater_than": _bound("greater than", "gt"),
-    "greater_than_equal": _bound("at least", "ge"),
-    "less_than": _bound("less than", "lt"),
-    "less_than_equal": _bound("at most", "le"),
+    **{error: _bound(_BOUNDS[key], key) for error, key in BOUND_ERRORS.items()},
     "multiple_of": _bound("a multiple of", "multiple_of"),
     "literal_error": _choice,
     "enum": _choice,

@@ -8,8 +8,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from composer.blueprint.positions import Path, Place
+from composer.spec import shorten
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
+MAX_SHOWN = 64
+"""Longest key that is shown whole: every name of the language is shorter."""
 
 
 @dataclass(frozen=True)
@@ -127,14 +130,14 @@ def show_path(path: Path) -> str:
         if isinstance(step, int):
             text += f"[{step}]"
             continue
-        name = step if _BARE.fullmatch(step) else quote_key(step)
+        name = step if _BARE.fullmatch(step) and len(step) <= MAX_SHOWN else quote_key(step)
         text += f".{name}" if text else name
     return text
 
 
 def quote_key(name: str) -> str:
-    """A key that is not bare, in quotes, on one line and of bounded length."""
-    return '"' + "".join(c if c.isprintable() and c not in '"\\' else f"\\u{ord(c):04x}" for c in name[:64]) + '"'
+    """A key that is not bare, in quotes, on one line and of bounded length; letters that pass for others escaped."""
+    return '"' + ascii(shorten(name, MAX_SHOWN))[1:-1].replace('"', '\\"') + '"'
 
 
 _STEP = re.compile(r"""\.?(?:([A-Za-z0-9_-]+)|"([^"\\]*)"|'([^']*)')|\[([0-9]{1,9})\]""")

@@ -6,6 +6,8 @@ import types
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
+from pydantic.fields import FieldInfo
+
 from composer.blueprint.nodes import Node
 from composer.blueprint.positions import Path
 from composer.spec import Family, Spec
@@ -21,6 +23,30 @@ def spec_at(root: type[Spec], values: object, steps: Path) -> type[Spec] | None:
         annotation, values = _into(annotation, values, step)
     found = _spec(annotation, values)[0]
     return found if found is not None and not _is_open(found) else None
+
+
+def limits_at(root: type[Spec], values: object, steps: Path) -> list[object]:
+    """The bounds (``annotated_types.Ge`` and so on) that are declared for the value at ``steps``."""
+    annotation: Annotation = root
+    declared: list[object] = []
+    for step in steps:
+        spec, _ = _spec(annotation, values)
+        field = spec.model_fields.get(str(step)) if spec else None
+        declared = list(field.metadata) if field else []
+        annotation, values = _into(annotation, values, step)
+    return [*declared, *_declared(annotation)]
+
+
+def _declared(annotation: Annotation) -> list[object]:
+    """The metadata of an annotation and of the types that it allows."""
+    origin: Any = get_origin(annotation)
+    if origin is Annotated:
+        inner, *metadata = get_args(annotation)
+        found = [item for each in metadata for item in (each.metadata if isinstance(each, FieldInfo) else [each])]
+        return [*found, *_declared(inner)]
+    if origin in (Union, types.UnionType):
+        return [item for member in get_args(annotation) for item in _declared(member)]
+    return []
 
 
 def family_at(root: type[Spec], values: object, steps: Path) -> type[Family] | None:

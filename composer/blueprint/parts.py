@@ -1,7 +1,8 @@
 """Named parts: compositions in ``registry/``, written in TOML, that stand for a table through ``use``.
 
 A part declares parameters with defaults and a body; ``"${name}"`` in the body stands for a parameter, and for nothing
-else. ``expand`` puts them in place.
+else. ``expand`` puts them in place. Where a block does not take a plain vector, ``input = [3, 32, 32]`` gives the shape
+that it was made for.
 """
 
 from __future__ import annotations
@@ -11,18 +12,20 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path as FilePath
 
-from composer.blueprint.nodes import Node
+from composer.blocks.base import MAX_WIDTH
+from composer.blueprint.nodes import Node, plain
 from composer.blueprint.report import BlueprintError, Problem, problem
 from composer.blueprint.schema import SLUG_RULE, is_slug
 from composer.blueprint.source import read_tree
 from composer.resources import registry_root
+from composer.shapes import Shape
 from composer.spec import describe, suggestion
 
 FORMAT = 1
 """The format of part files that this composer reads."""
 
 _TEXTS = ("family", "description", "source")
-_HEADER = ("part", *_TEXTS, "parameters")
+_HEADER = ("part", *_TEXTS, "input", "parameters")
 
 SUITES = "suites"
 """The registry's folder of task sets and tables: data of the environments, not parts (composer.environments.suites)."""
@@ -39,6 +42,13 @@ class Part:
     file: str
     parameters: Mapping[str, Node]
     body: Node
+    input: Shape | None = None
+    """The shape that it was made for, where that is said."""
+
+
+def is_part(tree: Node) -> bool:
+    """Whether a file means to be a part rather than a blueprint."""
+    return "part" in tree.value and "blueprint" not in tree.value
 
 
 @cache
@@ -74,7 +84,8 @@ def read_part(path: FilePath, file: str) -> Part:
         raise BlueprintError(problems)
     family, description, source = (str(tree.value[name].value) for name in _TEXTS)
     parameters = tree.value["parameters"].value if "parameters" in tree.value else {}
-    return Part(path.stem, family, description, source, file, parameters, tree.value[family])
+    shape = tuple(plain(tree.value["input"])) if "input" in tree.value else None
+    return Part(path.stem, family, description, source, file, parameters, tree.value[family], shape)
 
 
 def _header_problems(tree: Node) -> Iterator[Problem]:
@@ -85,6 +96,9 @@ def _header_problems(tree: Node) -> Iterator[Problem]:
         node = header.get(name, tree)
         if not isinstance(node.value, str):
             yield problem(node.at, name, f"a part needs the string {name!r}")
+    shape = header.get("input")
+    if shape and not _is_shape(plain(shape)):
+        yield problem(shape.at, "input", "expected a shape such as [3, 32, 32]")
     parameters = header.get("parameters")
     if parameters and not parameters.is_table:
         yield problem(parameters.at, "parameters", f"expected table, got {describe(parameters.value)}")
@@ -96,3 +110,7 @@ def _header_problems(tree: Node) -> Iterator[Problem]:
     for name, node in header.items():
         if name not in _HEADER and name != family:
             yield problem(node.key, name, "unknown key" + suggestion(name, _HEADER))
+
+
+def _is_shape(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(type(size) is int and 0 < size <= MAX_WIDTH for size in value)

@@ -6,6 +6,12 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 from composer.blueprint.nodes import Origin
+from composer.spec import printable, shorten
+
+MAX_MESSAGE = 600
+"""Longest message, in characters: what a file repeats a thousand times is not."""
+MAX_NOTES = 8
+"""Ways of one value through references and parts that are told; more lead nowhere new."""
 
 
 @dataclass(frozen=True, order=True)
@@ -25,7 +31,7 @@ class Problem:
     def __str__(self) -> str:
         path = f"{self.path}: " if self.path else ""
         hint = f"; {self.hint}" if self.hint else ""
-        return f"{self.file}:{self.line}:{self.column}: {path}{self.message}{hint}"
+        return printable(f"{self.file}:{self.line}:{self.column}: {path}{self.message}{hint}")
 
     def as_dict(self) -> dict[str, str | int]:
         """For ``--json``."""
@@ -50,8 +56,8 @@ def ordered(problems: Iterable[Problem]) -> list[Problem]:
 
 def problem(origin: Origin, path: str, message: str, hint: str = "") -> Problem:
     """A problem at ``origin``, whose notes (variant, override, part) are told after the message."""
-    notes = "".join(f" ({note})" for note in origin.notes)
-    return Problem(origin.file, origin.line, origin.column, path, message + notes, hint)
+    notes = "".join(f" ({note})" for note in origin.notes[:MAX_NOTES])
+    return Problem(origin.file, origin.line, origin.column, path, shorten(message, MAX_MESSAGE) + notes, hint)
 
 
 def at_file(file: str, message: str, line: int = 1, column: int = 1) -> BlueprintError:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
 from composer.algorithms.base import Algorithm
 from composer.environments.base import Environment
+from composer.interventions.base import Intervention
 from composer.networks import Network
 from composer.normalization import Normalization
 from composer.optim.base import Optimizer
 from composer.schedules.base import Schedule
+from composer.shapes import Outline, ShapeError
 from composer.spec import Items, Spec
 from composer.tracking.base import MlflowTracker, Tracker
 
@@ -104,8 +108,8 @@ class Compute(Spec):
 class Blueprint(Spec):
     """A whole experiment: environment, networks, algorithm, what is done to them, for how long, and who watches."""
 
-    blueprint: Literal[1]
-    """Format of the file."""
+    blueprint: Annotated[int, Field(ge=FORMAT, le=FORMAT)]
+    """Format of the file: 1."""
     name: Slug
     """Short name of the experiment, used in folder names."""
     description: Annotated[str, Field(max_length=2_000)] = ""
@@ -122,6 +126,8 @@ class Blueprint(Spec):
     """Networks by the role that the algorithm gives them."""
     averages: dict[Role, Average] = Field(default={}, max_length=64)
     """Slow copies of networks, by name."""
+    interventions: dict[Role, Intervention] = Field(default={}, max_length=64)
+    """What is done to networks while they learn, by name; those that fire together fire in this order."""
     optimizers: Annotated[dict[Role, Optimizer], Field(min_length=1, max_length=64)]
     """One for every trained role."""
     normalization: Normalization = Normalization()
@@ -138,6 +144,19 @@ class Blueprint(Spec):
     """What computes."""
     tracking: Tracker = MlflowTracker()
     """Where metrics are shown."""
+
+    @cached_property
+    def outlines(self) -> Mapping[str, Outline | ShapeError]:
+        """The outline of one copy of each network that the algorithm knows, or why it has none. Computed once."""
+        info = self.environment.describe()
+        found: dict[str, Outline | ShapeError] = {}
+        for role, shape in self.algorithm.network_inputs(info).items():
+            if role in self.networks:
+                try:
+                    found[role] = self.networks[role].outline(shape, info.action_size)
+                except ShapeError as error:
+                    found[role] = error
+        return found
 
     @field_validator("seeds")
     @classmethod

@@ -1,99 +1,140 @@
-"""What a blueprint amounts to, for people and for tools: networks with shapes and parameters, memory, hash."""
+"""What a blueprint amounts to, as a table for tools: networks, operations, memory, timeline. ``show_text`` prints it.
+
+Numbers carry their units in the names of their keys; what carries none is a count of entries.
+Tests: tests/blueprint/test_show.py.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
-from composer.blueprint.memory import forecast, outlines
+from composer.blueprint.memory import Held, forecast, sound_outlines
+from composer.blueprint.operations import evaluations
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.serialize import digest
-from composer.shapes import Outline, Shape
+from composer.blueprint.timeline import clock_of, half_life, timeline
+from composer.shapes import BufferPlan, Outline, ParameterPlan
 
 
 def show_json(blueprint: Blueprint) -> dict[str, Any]:
     """For ``show --json``.
 
-    ``networks.<role>.parameters`` and ``.trainable`` count all copies of one seed; ``memory_bytes`` all seeds;
+    ``networks.<role>`` counts all copies of one seed, its ``outline`` one copy; operations and memory all seeds.
     ``hash`` is the digest.
     """
-    found = _sound_outlines(blueprint)
-    needs = forecast(blueprint)
+    found, needs = sound_outlines(blueprint), forecast(blueprint)
     return {
         "name": blueprint.name,
         "hash": digest(blueprint),
         "seeds": list(blueprint.seeds),
-        "memory_bytes": needs.total,
-        "memory": {"networks": dict(needs.networks), "replay": needs.replay},
+        "environment": _environment(blueprint),
+        "algorithm": {"kind": blueprint.algorithm.kind, "batch_size": blueprint.algorithm.batch_size},
+        "length": _length(blueprint),
         "networks": {role: _network(outline, blueprint.networks[role].copies) for role, outline in found.items()},
+        "averages": {name: _average(blueprint, name, found) for name in blueprint.averages},
+        "learned_scalars": {role: outline.count() for role, outline in blueprint.algorithm.learned_scalars().items()},
+        "update": _update(blueprint),
+        "memory_bytes": needs.total,
+        "memory": {
+            "networks": {role: _held(held) for role, held in needs.networks.items()},
+            "replay_bytes": needs.replay,
+        },
+        "timeline": [asdict(moment) for moment in timeline(blueprint)],
     }
 
 
-def show_text(blueprint: Blueprint) -> str:
-    """For ``show``: the same as a tree, with the shape that each block gives."""
-    info, needs = blueprint.environment.describe(), forecast(blueprint)
-    lines = [
-        f"{blueprint.name}  {digest(blueprint)[:12]}",
-        f"environment {blueprint.environment.kind}, {_shape(info.observation)} → [{info.action_size}]",
-        f"algorithm   {blueprint.algorithm.kind}, {_counted(len(blueprint.seeds), 'seed')}",
-        f"memory      {_bytes(needs.total)} ({_bytes(needs.replay)} replay)",
-    ]
-    for role, outline in _sound_outlines(blueprint).items():
-        copies = blueprint.networks[role].copies
-        total = f"{outline.count() * copies:,} parameters" + (f" in {copies} copies" if copies > 1 else "")
-        averages = [name for name, average in blueprint.averages.items() if average.of == role]
-        followed = f", averaged as {', '.join(averages)}" if averages else ""
-        lines += ["", f"{role}: {total}{followed}, input {_shape(outline.input)}"]
-        lines += _tree(outline, "  ")
-    return "\n".join(lines)
+def _environment(blueprint: Blueprint) -> dict[str, Any]:
+    info = blueprint.environment.describe()
+    return {
+        "kind": blueprint.environment.kind,
+        "observation_shape": list(info.observation),
+        "action_size": info.action_size,
+        "episode_env_steps": info.episode_env_steps,
+        "episode_interactions": info.episode_interactions,
+        "terminates": info.terminates,
+        "discount": blueprint.algorithm.discount.value_for(info),
+    }
 
 
-def _sound_outlines(blueprint: Blueprint) -> dict[str, Outline]:
-    return {role: found for role, found in outlines(blueprint).items() if isinstance(found, Outline)}
+def _length(blueprint: Blueprint) -> dict[str, int]:
+    clock, env_steps = clock_of(blueprint), blueprint.training.env_steps
+    interactions = clock.interactions_by(env_steps)
+    return {
+        "env_steps": interactions * clock.stride,
+        "interactions": interactions,
+        "updates": clock.updates_by(env_steps),
+    }
 
 
 def _network(outline: Outline, copies: int) -> dict[str, Any]:
+    entries, trainable = outline.count(), outline.count(trainable_only=True)
     return {
-        "parameters": outline.count() * copies,
-        "trainable": outline.count(trainable_only=True) * copies,
+        "parameters": entries * copies,
+        "trainable": trainable * copies,
+        "frozen": (entries - trainable) * copies,
+        "buffers": sum(plan.count for _, plan in outline.named_buffers()) * copies,
         "copies": copies,
-        "input": list(outline.input),
-        "output": list(outline.output),
-        "flops": outline.total_flops() * copies,
-        "outline": _blocks(outline),
+        "input_shape": list(outline.input),
+        "output_shape": list(outline.output),
+        "forward_flops_per_sample": outline.total_flops() * copies,
+        "outline": _block(outline),
     }
 
 
-def _blocks(outline: Outline) -> dict[str, Any]:
+def _block(outline: Outline) -> dict[str, Any]:
     return {
         "kind": outline.kind,
-        "input": list(outline.input),
-        "output": list(outline.output),
-        "parameters": {name: list(plan.shape) for name, plan in outline.parameters.items()},
-        "children": {name: _blocks(child) for name, child in outline.children.items()},
+        "input_shape": list(outline.input),
+        "output_shape": list(outline.output),
+        "parameter_count": outline.count(),
+        "forward_flops_per_sample": outline.total_flops(),
+        "parameters": {name: _parameter(plan) for name, plan in outline.parameters.items()},
+        "buffers": {name: _buffer(plan) for name, plan in outline.buffers.items()},
+        "children": {name: _block(child) for name, child in outline.children.items()},
     }
 
 
-def _tree(outline: Outline, indent: str) -> Iterator[str]:
-    for name, child in outline.children.items():
-        count = f"  {child.count():,}" if child.count() else ""
-        yield f"{indent}{name}: {child.kind} → {_shape(child.output)}{count}"
-        yield from _tree(child, indent + "  ")
+def _parameter(plan: ParameterPlan) -> dict[str, Any]:
+    return {"shape": list(plan.shape), "trainable": plan.trainable, "unit_norm_axis": plan.unit_axis}
 
 
-def _shape(shape: Shape) -> str:
-    return f"[{', '.join(map(str, shape))}]"
+def _buffer(plan: BufferPlan) -> dict[str, Any]:
+    return {"shape": list(plan.shape), "kind": plan.kind}
 
 
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def _average(blueprint: Blueprint, name: str, found: dict[str, Outline]) -> dict[str, Any]:
+    average = blueprint.averages[name]
+    low, high = average.momentum.bounds()
+    lives = [half_life(value) for value in (low, high)]
+    return {
+        "of": average.of,
+        "parameters": found[average.of].count() * blueprint.networks[average.of].copies,
+        # JSON has no infinity: null is an average that never moves.
+        "half_life_updates_min": lives[0],
+        "half_life_updates_max": lives[1] if high < 1 else None,
+    }
 
 
-def _bytes(number: int) -> str:
-    """In units of 1024, with three digits."""
-    size = float(number)
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if size < 1024:
-            return f"{size:.3g} {unit}"
-        size /= 1024
-    return f"{size:.3g} PiB"
+def _update(blueprint: Blueprint) -> dict[str, Any]:
+    made = evaluations(blueprint)
+    updates = _length(blueprint)["updates"]
+    flops = sum(evaluation.flops for evaluation in made)
+    return {
+        "flops": flops,
+        "flops_of_all_updates": flops * updates,
+        "evaluations": [
+            {"network": one.network, "passes": one.passes.name.lower(), "flops": one.flops} for one in made
+        ],
+    }
+
+
+def _held(held: Held) -> dict[str, Any]:
+    return {
+        "total_bytes": held.total,
+        "parameters_bytes": held.parameters,
+        "buffers_bytes": held.buffers,
+        "gradients_bytes": held.gradients,
+        "optimizer_bytes": held.optimizer,
+        "averages_bytes": dict(held.averages),
+    }

@@ -76,7 +76,12 @@ def _decode(data: bytes, file: str) -> str:
         before = data[: error.start]
         line, column = before.count(b"\n") + 1, error.start - before.rfind(b"\n")
         raise at_file(file, f"not UTF-8 at byte {error.start}", line, column) from None
-    return text.replace("\r\n", "\n")
+    text = text.replace("\r\n", "\n")
+    if "\r" in text:
+        above = text[: text.index("\r")]
+        line, column = above.count("\n") + 1, len(above) - above.rfind("\n")
+        raise at_file(file, "a carriage return without a line feed; save with line ends of LF or CRLF", line, column)
+    return text
 
 
 def _parse(text: str, found: Positions, file: str) -> Mapping[str, Any]:
@@ -105,4 +110,4 @@ def _duplicate(file: str, found: Duplicate) -> Problem:
     first, (line, column) = found.first[0], found.second
     if found.is_table:
         return Problem(file, line, column, path, f"[{path}] declared twice (lines {first}, {line})")
-    return Problem(file, line, column, path, f"{path.rsplit('.', 1)[-1]!r} set twice (lines {first}, {line})")
+    return Problem(file, line, column, path, f"{show_path(found.path[-1:])!r} set twice (lines {first}, {line})")

@@ -8,6 +8,8 @@ from composer.blueprint.memory import available_bytes, forecast, outlines
 from composer.blueprint.nodes import read_path
 from composer.blueprint.positions import Path
 from composer.blueprint.schema import Blueprint
+from composer.blueprint.timeline import lengths_of
+from composer.interventions.base import Case
 from composer.shapes import Outline, ShapeError
 from composer.spec import near, suggestion
 
@@ -20,7 +22,7 @@ def verify(blueprint: Blueprint, is_to_run: bool = True) -> list[Finding]:
 
     Memory is judged only of a blueprint that is to run, here and now.
     """
-    last = (_optimizers, _memory) if is_to_run else (_optimizers,)
+    last = (_optimizers, _interventions, *((_memory,) if is_to_run else ()))
     for judges in ((_names, _sizes, _algorithm), (_shapes,), last):
         findings = _first_of_each_path(finding for judge in judges for finding in judge(blueprint))
         if findings:
@@ -89,6 +91,22 @@ def _optimizers(blueprint: Blueprint) -> Iterator[Finding]:
         paths = [path for path, plan in trained[role].named_parameters() if plan.trainable]
         for key, message in optimizer.problems(paths):
             yield ("optimizers", role, key), message
+
+
+def _interventions(blueprint: Blueprint) -> Iterator[Finding]:
+    trained: dict[str, Outline] = {role: o for role, o in outlines(blueprint).items() if isinstance(o, Outline)}
+    trained |= blueprint.algorithm.learned_scalars()
+    lengths = lengths_of(blueprint)
+    found: dict[str, list[tuple[str, str]]] = {}
+    for name, each in blueprint.interventions.items():
+        found[name] = [(f"when.{key}", message) for key, message in each.when.problems(lengths)]
+        found[name] += [(f"where.{key}", message) for key, message in each.where.problems(trained)]
+    if not any(key.startswith("where.") for problems in found.values() for key, _ in problems):
+        chosen = {name: each.where.select(trained) for name, each in blueprint.interventions.items()}
+        for name, each in blueprint.interventions.items():
+            found[name] += each.problems(Case(name, blueprint, trained, chosen))
+    for name, problems in found.items():
+        yield from ((f"interventions.{name}.{key}", message) for key, message in problems)
 
 
 def _memory(blueprint: Blueprint) -> Iterator[Finding]:

@@ -18,7 +18,7 @@ from pydantic_core import PydanticCustomError
 
 from composer.environments.base import Environment, EnvironmentInfo, RenderingUnavailable, SingleEnvironment
 from composer.environments.suites import Task, task_table
-from composer.spec import suggestion
+from composer.spec import spelled, suggestion
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,7 +37,7 @@ def _known_task(name: str) -> str:
         raise PydanticCustomError(
             "task_unknown",
             "no dm_control task named {name}{hint}",
-            {"name": repr(name), "hint": suggestion(name, tasks)},
+            {"name": spelled(name), "hint": suggestion(name, tasks)},
         )
     return name
 

@@ -82,6 +82,12 @@ class Replay:
         )
         return self._windows(picks, n_step, discount)
 
+    def newest(self, batch: int, n_step: int, discount: Tensor) -> Transitions:
+        """The ``batch`` newest transitions a seed, the newest first; held ones come again where there are fewer."""
+        back = torch.arange(batch, device=self._rows.device) % self.size
+        picks = (self.added - 1 - back) % self.capacity
+        return self._windows(picks.expand(self._rows.shape[0], -1), n_step, discount)
+
     def _windows(self, picks: Tensor, n_step: int, discount: Tensor) -> Transitions:
         """Windows that start at the slots ``picks [S, B]``."""
         observation, action, reward, terminated, ended, final = self._gather(picks)

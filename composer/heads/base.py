@@ -6,22 +6,33 @@ Tests: tests/contracts/test_heads.py.
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from composer.blocks.linear import Linear
+from pydantic import TypeAdapter
+
 from composer.calls import Call
-from composer.initializers import Initializer
-from composer.shapes import Outline, Shape, ShapeError
-from composer.spec import Family
+from composer.shapes import Outline, Shape
+from composer.spec import Family, listing
 
 if TYPE_CHECKING:
     from torch import nn
 
 
 class Head(Family, family="head"):
-    """What a network returns; ``produces`` names it, so that an algorithm can refuse a head it cannot read."""
+    """What a network returns.
 
-    produces: ClassVar[str]
+    A trunk ends in any layers, so that a head is one dense layer and what is done to its output. Layers that only a
+    head can hold, because they come twice or after something of its own, are its ``hidden`` block.
+    """
+
+    @property
+    @abstractmethod
+    def produces(self) -> str:
+        """What it returns, in one word, so that an algorithm can refuse a head that it cannot read.
+
+        ``value`` (one, of a state or of a state and an action), ``action_values`` (one for each discrete action),
+        ``tanh_gaussian``, ``deterministic_action``, ``action_logits``, ``class_logits``; plug-ins may add words.
+        """
 
     @abstractmethod
     def outline(self, shape: Shape, actions: int) -> Outline:
@@ -31,17 +42,18 @@ class Head(Family, family="head"):
     def module(self, shape: Shape, actions: int) -> Call:
         """The module as a tree of constructor calls, its parameters and buffers those of the outline."""
 
+    def returns(self) -> Call | None:
+        """How its output stands for a return or a distribution of it (``composer.nn.returns``); None for no value."""
+        return None
+
     def build(self, shape: Shape, actions: int) -> nn.Module:
         """The module itself, best under ``torch.device("meta")``; raises ``ShapeError`` as ``outline`` does."""
         built: nn.Module = self.module(shape, actions).make()
         return built
 
 
-def linear_outline(kind: str, shape: Shape, width: int, weight: Initializer, bias_init: Initializer) -> Outline:
-    """Outline of a head's dense layer; its errors name the head's own fields, which carry the same names.
-
-    Raises ``ShapeError`` unless the trunk's output is a vector.
-    """
-    if len(shape) != 1:
-        raise ShapeError(f"the head {kind!r} takes a vector; the trunk's output has shape {list(shape)}")
-    return Linear(width=width, weight=weight, bias_init=bias_init).outline(shape)
+def head_giving(product: str, got: Head) -> str:
+    """For an algorithm's message: the heads that give ``product``, and what ``got``, which does not, gives instead."""
+    examples = map(TypeAdapter[Head](Head).validate_python, (kind.example for kind in Head.kinds().values()))
+    kinds = listing(head.kind for head in examples if head.produces == product)
+    return f"a head that gives {product!r}: {kinds}; {got.kind!r} as it is set here gives {got.produces!r}"

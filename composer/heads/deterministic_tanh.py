@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from composer.calls import Call, call
-from composer.heads.base import Head, linear_outline
+from composer.heads.base import Head
+from composer.heads.layers import dense, dense_call, features
 from composer.initializers import Initializer, Orthogonal, Zeros
 from composer.shapes import Outline, Shape
 
@@ -15,19 +16,25 @@ class DeterministicTanh(Head, kind="deterministic_tanh"):
     """One action in [-1, 1]: ``[n] -> [a]``, ``tanh(W x + b)``. Source: Lillicrap et al., arXiv:1509.02971."""
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "deterministic_tanh"}
-    produces: ClassVar[str] = "deterministic_action"
 
     weight: Initializer = Orthogonal()
     """Initialiser of the weight, shape [a, n]."""
     bias_init: Initializer = Zeros()
     """Initialiser of the bias, shape [a]."""
+    unit_norm: bool = False
+    """Whether the weights of each output are kept at unit norm, as hyperspherical networks do."""
+
+    @property
+    def produces(self) -> str:
+        """An action."""
+        return "deterministic_action"
 
     def outline(self, shape: Shape, actions: int) -> Outline:
         """Child ``linear``; a tanh counts one operation an entry."""
-        child = linear_outline(self.kind, shape, actions, self.weight, self.bias_init)
-        return Outline(self.kind, shape, (actions,), children={"linear": child}, flops=actions)
+        features(self.kind, shape)
+        return Outline(self.kind, shape, (actions,), children={"linear": dense(self, shape, actions)}, flops=actions)
 
     def module(self, shape: Shape, actions: int) -> Call:
         """``composer.nn.heads.DeterministicTanhHead``: returns actions [B, a]."""
-        features = self.outline(shape, actions).input[0]
-        return call("composer.nn.heads:DeterministicTanhHead", features, actions)
+        self.outline(shape, actions)
+        return call("composer.nn.heads:DeterministicTanhHead", dense_call(shape, actions))

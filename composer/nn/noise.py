@@ -31,7 +31,8 @@ def uniform(key: Tensor, draws: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Float32 draws in [0, 1) of ``shape``, the same for the same scalars ``key`` and ``draws`` (int64)."""
     stream = mix(mix(key) + draws * GOLDEN)
     index = torch.arange(1, math.prod(shape) + 1, device=key.device).view(shape)
-    return ((mix(stream + index * GOLDEN) >> (64 - BITS)) & (2**BITS - 1)).to(torch.float32) * 2.0**-BITS
+    integers: Tensor = (mix(stream + index * GOLDEN) >> (64 - BITS)) & (2**BITS - 1)
+    return integers.to(torch.float32) * 2.0**-BITS
 
 
 def normal(key: Tensor, draws: Tensor, shape: tuple[int, ...]) -> Tensor:

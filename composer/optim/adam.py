@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field
 
 from composer.optim.base import Optimizer, matches, unmatched
 from composer.schedules import Constant, Schedule
+from composer.spec import spelled
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -89,7 +90,7 @@ class AdamW(Optimizer, kind="adamw"):
     def problems(self, paths: Iterable[str]) -> Iterable[tuple[str, str]]:
         """A glob that matches nothing is a mistake."""
         for glob in unmatched(self.decay, paths):
-            yield "decay", f"{glob!r} matches no parameter"
+            yield "decay", f"{spelled(glob)} matches no parameter"
 
     def moments(self) -> int:
         """Two: first and second moment."""

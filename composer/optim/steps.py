@@ -25,6 +25,9 @@ class OptimizerState(Protocol):
     def tensors(self) -> dict[str, Tensor]:
         """Every tensor of the state by name, the very tensors: what a checkpoint saves and loads in place."""
 
+    def paths(self) -> Sequence[str]:
+        """The parameters that it moves."""
+
     def moments(self, path: str) -> tuple[Tensor, ...]:
         """What is kept beside each entry of a parameter, ``[seeds, copies, ...]`` each, the very tensors."""
 
@@ -97,6 +100,10 @@ class AdamState:
         for path, first, second in zip(self._paths, self._first, self._second, strict=True):
             named |= {f"first.{path}": first, f"second.{path}": second}
         return named
+
+    def paths(self) -> Sequence[str]:
+        """In their order."""
+        return self._paths
 
     def moments(self, path: str) -> tuple[Tensor, ...]:
         """First and second moment."""

@@ -25,12 +25,16 @@ class Schedule(Family, family="schedule"):
     def from_shorthand(cls, value: object) -> object:
         """A number means ``{ kind = "constant", value = ... }``."""
         if isinstance(value, int | float) and not isinstance(value, bool):
-            return {"kind": "constant", "value": float(value)}
+            return {"kind": "constant", "value": value}
         return value
 
     @abstractmethod
     def bounds(self) -> tuple[float, float]:
         """Smallest and largest value that the schedule takes."""
+
+    @abstractmethod
+    def points(self) -> tuple[tuple[int, float], ...]:
+        """Where its course begins, turns and ends: updates and the value there; none for a constant."""
 
     @abstractmethod
     def build(self, seeds: int, device: str) -> Callable[[Tensor], Tensor]:
@@ -52,6 +56,10 @@ class Constant(Schedule, kind="constant"):
     def bounds(self) -> tuple[float, float]:
         """The value, twice."""
         return self.value, self.value
+
+    def points(self) -> tuple[tuple[int, float], ...]:
+        """None."""
+        return ()
 
     def build(self, seeds: int, device: str) -> Callable[[Tensor], Tensor]:
         """A function that ignores the update count."""
@@ -76,6 +84,10 @@ class Linear(Schedule, kind="linear"):
     def bounds(self) -> tuple[float, float]:
         """The two ends, in order of size."""
         return min(self.start, self.end), max(self.start, self.end)
+
+    def points(self) -> tuple[tuple[int, float], ...]:
+        """The two ends."""
+        return (0, self.start), (self.updates, self.end)
 
     def build(self, seeds: int, device: str) -> Callable[[Tensor], Tensor]:
         """``start + (end - start) * min(updates / length, 1)``."""

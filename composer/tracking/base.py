@@ -17,6 +17,8 @@ from pydantic_core import PydanticCustomError
 from composer.spec import Family
 
 URI_VARIABLE: Final = "MLFLOW_TRACKING_URI"
+EXPERIMENT: Final = r"^/?[A-Za-z0-9][A-Za-z0-9@._ /-]{0,199}$"
+EXPERIMENT_RULE: Final = "use letters, digits and '@._ /-', 1 to 200 characters, the first a letter or a digit (or '/')"
 SCHEMES: Final = ("sqlite", "http", "https", "postgresql", "mysql", "mssql", "databricks")
 Source = Literal["blueprint", "environment", "embedded"]
 SECRET_KEYS: Final = re.compile(r"(?i)(^|[?&;])([^=&;]*(?:pass|token|secret|key|sig|pwd)[^=&;]*)=[^&;#]*")
@@ -59,9 +61,9 @@ class MlflowTracker(Tracker, kind="mlflow"):
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "mlflow", "experiment": "composer"}
 
-    uri: str | None = None
+    uri: str | None = Field(default=None, max_length=2_000)
     """Tracking URI without credentials. Absent: ``MLFLOW_TRACKING_URI``, else a database beside the runs directory."""
-    experiment: str = Field(default="composer", pattern=r"^/?[A-Za-z0-9][A-Za-z0-9@._ /-]{0,199}$")
+    experiment: str = Field(default="composer", pattern=EXPERIMENT)
     """Name of the MLflow experiment; created where it does not exist."""
     system_metrics: bool = True
     """Record processor, memory and GPU use on the parent run."""

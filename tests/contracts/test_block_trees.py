@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from composer.blocks import Block
-from composer.fresh import draw
+from composer.fresh import draw, draw_buffers
 from composer.shapes import ShapeError
 from composer.streams import derive
 
@@ -30,13 +30,36 @@ leaves = st.one_of(
         st.sampled_from(["layer_norm", "rms_norm"]),
         st.booleans(),
     ),
-    st.builds(lambda kind: {"kind": kind}, st.sampled_from(["relu", "gelu", "silu", "tanh", "elu"])),
+    st.builds(lambda value: {"kind": "append", "value": value}, st.sampled_from([0.0, 3.0])),
+    st.builds(lambda init: {"kind": "scaler", "init": init}, st.sampled_from([0.5, 2.0])),
+    st.builds(
+        lambda unit: {"kind": "hyperspherical_linear", "width": 4, "unit": unit}, st.sampled_from(["rows", "columns"])
+    ),
+    st.builds(
+        lambda m, trainable: {"kind": "fourier_features", "frequencies": m, "trainable": trainable},
+        st.sampled_from([1, 2]),
+        st.booleans(),
+    ),
+    st.builds(
+        lambda kind: {"kind": kind},
+        st.sampled_from(["relu", "gelu", "silu", "tanh", "elu", "mish", "sigmoid", "crelu", "unit_norm", "identity"]),
+    ),
 )
 trees: st.SearchStrategy[Any] = st.recursive(
     leaves,
     lambda inner: st.one_of(
         st.lists(inner, min_size=1, max_size=3),
-        st.builds(lambda block: {"kind": "residual", "block": block}, inner),
+        st.builds(
+            lambda kind, block: {"kind": kind, "block": block},
+            st.sampled_from(["residual", "frozen", "detached"]),
+            inner,
+        ),
+        st.builds(lambda block: {"kind": "lerp_residual", "block": block, "alpha_init": 0.5}, inner),
+        st.builds(
+            lambda join, branches: {"kind": "parallel", "join": join, "branches": branches},
+            st.sampled_from(["sum", "mean", "multiply", "concatenate"]),
+            st.lists(inner, min_size=1, max_size=3),
+        ),
         st.builds(lambda block, times: {"kind": "repeat", "times": times, "block": block}, inner, st.integers(0, 3)),
     ),
     max_leaves=8,
@@ -72,8 +95,9 @@ def test_outline_and_module_agree_or_refuse_alike(table: Any, shape: tuple[int, 
 @pytest.mark.parametrize("kind", sorted(Block.kinds()))
 def test_one_graph_serves_every_call(kind: str) -> None:
     block = BLOCKS.validate_python(Block.kinds()[kind].example)
+    shape = block.example_input
     with torch.device("meta"):
-        module = block.build((16,))
+        module = block.build(shape)
     graphs = 0
 
     def count(graph: torch.fx.GraphModule, _: list[Tensor]) -> torch.fx.GraphModule:
@@ -83,12 +107,14 @@ def test_one_graph_serves_every_call(kind: str) -> None:
 
     def call(values: dict[str, Tensor], x: Tensor) -> Tensor:
         output: Tensor = functional_call(module, values, (x,))
-        return output
+        return -output  # So that a block that computes nothing has a graph too.
 
     torch.compiler.reset()
     compiled = torch.compile(call, backend=count, fullgraph=True, dynamic=False)
     for seed in (0, 1):
-        values = draw(block.outline((16,)), partial(derive, seed))
-        x = torch.randn(5, 16, generator=torch.Generator().manual_seed(seed))
-        torch.testing.assert_close(compiled(values, x), call(values, x))
+        outline, stream = block.outline(shape), partial(derive, seed)
+        values, same = (draw(outline, stream) | draw_buffers(outline, stream) for _ in range(2))
+        x = torch.randn(5, *shape, generator=torch.Generator().manual_seed(seed))
+        torch.testing.assert_close(compiled(values, x), call(same, x))
+        torch.testing.assert_close(values, same)
     assert graphs == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from typing import Any
@@ -57,6 +58,12 @@ def taken(block: Block, shape: Shape | None) -> Shape:
     return shape
 
 
+def only_moves(module: nn.Module, shape: Shape) -> bool:
+    """Whether every entry of the output is one of the input's: the only reason to cost nothing."""
+    x = torch.arange(1.0, 1 + math.prod(shape)).reshape(shape)
+    return not list(module.parameters()) and bool(torch.isin(module(x), x).all())
+
+
 @pytest.fixture(params=sorted(Block.kinds()))
 def example(request: pytest.FixtureRequest) -> Block:
     return parse(Block.kinds()[request.param].example)
@@ -85,7 +92,7 @@ def test_what_is_outlined_is_built(example: Block, shape: Shape | None) -> None:
     assert list(planned_buffers.items()) == [(path, tuple(value.shape)) for path, value in module.named_buffers()]
     assert outline.input == shape
     assert tuple(module(torch.empty(7, *shape, device="meta")).shape) == (7, *outline.output)
-    assert outline.total_flops() > 0
+    assert outline.total_flops() > 0 or only_moves(module, shape)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -107,7 +114,7 @@ def test_stacked_copies_equal_each_alone(example: Block, training: bool) -> None
     shape = example.example_input
     copies = [filled(example, shape, seed).train(training) for seed in (0, 1)]
     parameters, buffers = stack_module_state(copies)
-    if not parameters:
+    if not parameters and not buffers:
         return  # Nothing to stack.
     x = torch.randn(5, *shape, generator=torch.Generator().manual_seed(1))
     one = on_meta(example, shape).train(training)
@@ -130,8 +137,8 @@ from composer.heads import Head
 from composer.networks import Network
 for block in Block.kinds().values():
     for head in Head.kinds().values():
-        trunk = [block.example, {"kind": "linear", "width": 4}]
-        Network.model_validate({"trunk": trunk, "head": head.example}).outline((8,), 2).count()
+        trunk = [block.example, {"kind": "flatten"}, {"kind": "linear", "width": 4}]
+        Network.model_validate({"trunk": trunk, "head": head.example}).outline(block.example_input, 2).count()
 heavy = {"torch", "numpy", "scipy", "mlflow", "gymnasium", "dm_control"} & set(sys.modules)
 sys.exit(f"imported {heavy}" if heavy else 0)
 """

@@ -2,32 +2,70 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
 
-from composer.fresh import draw
+from composer.fresh import draw, draw_buffers
 from composer.heads import Head, TanhGaussian
 from composer.networks import Network
+from composer.nn.returns import Returns
 from composer.shapes import ShapeError
 from composer.streams import derive
 
 HEADS: TypeAdapter[Head] = TypeAdapter(Head)
 FEATURES, ACTIONS = (16,), 3
-PRODUCTS = {"scalar": "value", "tanh_gaussian": "tanh_gaussian", "deterministic_tanh": "deterministic_action"}
+PRODUCTS = {
+    "categorical_policy": "action_logits",
+    "categorical_value": "value",
+    "classifier": "class_logits",
+    "deterministic_tanh": "deterministic_action",
+    "discrete_value": "action_values",
+    "dueling": "action_values",
+    "implicit_quantile": "value",
+    "quantile": "value",
+    "scalar": "value",
+    "tanh_gaussian": "tanh_gaussian",
+}
+HIDDEN = [{"kind": "linear", "width": 12}, {"kind": "relu"}]
+PER_ACTION: dict[str, Any] = {"values": "per_action"}
+ATOMS = {"kind": "categorical_value", "atoms": 5, "low": -1.0, "high": 1.0}
+TABLES: dict[str, dict[str, Any]] = {
+    **{name: dict(kind.example) for name, kind in Head.kinds().items()},
+    "categorical_value per action": ATOMS | PER_ACTION,
+    "two_hot": ATOMS | {"projection": "two_hot"},
+    "hl_gauss": ATOMS | {"projection": "hl_gauss", "sigma_ratio": 0.75},
+    "quantile per action": {"kind": "quantile", "quantiles": 4, "kappa": 0.5} | PER_ACTION,
+    "implicit_quantile per action": {"kind": "implicit_quantile", "samples": 4, "hidden": HIDDEN} | PER_ACTION,
+    "dueling categorical": {"kind": "dueling", "head": ATOMS | PER_ACTION},
+    "tanh_gaussian, two layers each": {"kind": "tanh_gaussian", "hidden": HIDDEN},
+}
+"""Every kind's example, and the shapes that it does not show."""
 
 
-@pytest.fixture(params=sorted(Head.kinds()))
-def example(request: pytest.FixtureRequest) -> Head:
-    return HEADS.validate_python(Head.kinds()[request.param].example)
+@pytest.fixture(params=TABLES)
+def head(request: pytest.FixtureRequest) -> Head:
+    return HEADS.validate_python(TABLES[request.param])
 
 
-def filled(head: Head) -> nn.Module:
+def on_meta(head: Head) -> nn.Module:
     with torch.device("meta"):
-        module = head.build(FEATURES, ACTIONS)
-    module.load_state_dict(draw(head.outline(FEATURES, ACTIONS), lambda path: derive(0, path)), assign=True)
-    return module.requires_grad_(True)
+        return head.build(FEATURES, ACTIONS)
+
+
+def filled(head: Head, seed: int = 0) -> nn.Module:
+    module, outline = on_meta(head), head.outline(FEATURES, ACTIONS)
+    state = draw(outline, lambda path: derive(seed, path)) | draw_buffers(outline, lambda path: derive(seed, path))
+    module.load_state_dict(state, assign=True)
+    return module.requires_grad_(True).eval()
+
+
+def features(*batch: int) -> Tensor:
+    return torch.randn(*batch, *FEATURES, generator=torch.Generator().manual_seed(1))
 
 
 def returned(module: nn.Module, x: Tensor) -> list[Tensor]:
@@ -35,53 +73,173 @@ def returned(module: nn.Module, x: Tensor) -> list[Tensor]:
     return list(output) if isinstance(output, tuple) else [output]
 
 
-def test_round_trips_and_names_what_it_produces(example: Head) -> None:
-    assert HEADS.validate_python(HEADS.dump_python(example)) == example
-    assert example.produces == PRODUCTS[example.kind]
+def test_every_kind_says_what_it_produces() -> None:
+    assert {name: HEADS.validate_python(kind.example).produces for name, kind in Head.kinds().items()} == PRODUCTS
+    assert HEADS.validate_python(TABLES["quantile per action"]).produces == "action_values"
 
 
-def test_what_is_outlined_is_built(example: Head) -> None:
-    outline = example.outline(FEATURES, ACTIONS)
-    with torch.device("meta"):
-        module = example.build(FEATURES, ACTIONS)
-        outputs = returned(module, torch.empty(5, *FEATURES))
-    planned = {path: plan.shape for path, plan in outline.named_parameters()}
-    assert planned == {path: tuple(parameter.shape) for path, parameter in module.named_parameters()}
-    assert {tuple(output.shape) for output in outputs} == {(5, *outline.output)}
+def test_round_trips(head: Head) -> None:
+    assert HEADS.validate_python(HEADS.dump_python(head)) == head
 
 
-def test_starts_orthogonal_without_bias_and_gradients_reach(example: Head) -> None:
-    module = filled(example)
-    x = torch.randn(7, *FEATURES, generator=torch.Generator().manual_seed(1))
-    total = sum(
-        (output * torch.linspace(-1, 2, output.numel()).view_as(output)).sum() for output in returned(module, x)
-    )
+@pytest.mark.parametrize("batch", [(), (5,), (2, 5)], ids=str)
+def test_what_is_outlined_is_built(head: Head, batch: tuple[int, ...]) -> None:
+    outline, module = head.outline(FEATURES, ACTIONS), on_meta(head)
+    planned = [(path, plan.shape) for path, plan in outline.named_parameters()]
+    assert planned == [(path, tuple(parameter.shape)) for path, parameter in module.named_parameters()]
+    planned_buffers = [(path, plan.shape) for path, plan in outline.named_buffers()]
+    assert planned_buffers == [(path, tuple(value.shape)) for path, value in module.named_buffers()]
+    for mode in (module.train(), module.eval()):
+        outputs = returned(mode, torch.empty(*batch, *FEATURES, device="meta"))
+        assert {tuple(output.shape) for output in outputs} == {(*batch, *outline.output)}
+    assert outline.total_flops() > 2 * outline.count() - 200, "at least a multiply-add a weight"
+
+
+def test_starts_orthogonal_without_bias_and_gradients_reach(head: Head) -> None:
+    module = filled(head)
+    outputs = [output for output in returned(module, features(7)) if output.requires_grad]
+    total = sum((output * torch.linspace(-1, 2, output.numel()).view_as(output)).sum() for output in outputs)
     assert isinstance(total, Tensor)
     total.backward()
     for path, parameter in module.named_parameters():
         assert parameter.grad is not None and parameter.grad.any(), path
         if path.endswith("weight"):
-            torch.testing.assert_close(parameter @ parameter.mT, torch.eye(len(parameter)))
+            wide = parameter if parameter.shape[0] <= parameter.shape[1] else parameter.mT
+            torch.testing.assert_close(wide @ wide.mT, torch.eye(len(wide)))
         else:
             assert not parameter.any()
 
 
-def test_only_vectors_are_taken(example: Head) -> None:
-    for method in (example.outline, example.build):
-        with pytest.raises(ShapeError, match=rf"the head '{example.kind}' takes a vector; .* shape \[2, 16\]"):
+def test_samples_do_not_mix(head: Head) -> None:
+    module, x = filled(head), features(5)
+    for together, alone in zip(returned(module, x), returned(module, x[2]), strict=True):
+        torch.testing.assert_close(together[2], alone)
+
+
+@pytest.mark.parametrize("training", [False, True], ids=["evaluation", "training"])
+def test_stacked_copies_equal_each_alone(head: Head, training: bool) -> None:
+    copies = [filled(head, seed).train(training) for seed in (0, 1)]
+    parameters, buffers = stack_module_state(copies)
+    x, one = features(5), on_meta(head).train(training)
+
+    def called(values: dict[str, Tensor], states: dict[str, Tensor]) -> Any:
+        return functional_call(one, values | states, (x,))
+
+    stacked = vmap(called, randomness="error")(parameters, buffers)
+    for index, copy in enumerate(copies):
+        for together, alone in zip(
+            stacked if isinstance(stacked, tuple) else [stacked], returned(copy, x), strict=True
+        ):
+            torch.testing.assert_close(together[index], alone)
+        for path, state in copy.named_buffers():
+            assert torch.equal(buffers[path][index], state), path
+
+
+def test_only_vectors_are_taken(head: Head) -> None:
+    for method in (head.outline, head.build):
+        with pytest.raises(ShapeError, match=rf"the head '{head.kind}' takes a vector; .* shape \[2, 16\]"):
             method((2, 16), ACTIONS)
 
 
-def test_network_errors_lead_through_trunk_and_head() -> None:
-    bad = {"kind": "scalar", "bias_init": {"kind": "orthogonal"}}
+def test_value_heads_say_how_their_output_stands_for_a_return(head: Head) -> None:
+    call = head.returns()
+    assert (call is None) == (head.produces not in ("value", "action_values"))
+    if call is None:
+        return
+    returns: Returns[Any] = call.make()
+    raw = filled(head).train()(features(2, 5))
+    batch = (2, 5) if head.produces == "value" else (2, 5, ACTIONS)
+    value = returns.value(raw)
+    assert value.shape == batch
+    shift, scale = torch.linspace(-0.3, 0.3, value.numel()).view(batch), torch.full(batch, 0.5)
+    target = returns.transform(raw, shift, scale, bonus=0.1).detach()
+    loss = returns.loss(raw, target)
+    assert loss.shape == batch and torch.isfinite(loss).all() and (loss >= 0).all()
+    loss.sum().backward()
+    # One of copies along a batch axis, or their average, is again an output of this head.
+    assert returns.value(returns.average(raw, 0)).shape == batch[1:]
+    torch.testing.assert_close(returns.value(returns.average(raw, 0)), value.mean(0))
+
+
+@pytest.mark.parametrize("kind", sorted(set(Head.kinds()) - {"dueling"}))
+def test_the_last_layer_can_be_kept_at_unit_norm(kind: str) -> None:
+    head = HEADS.validate_python({**Head.kinds()[kind].example, "unit_norm": True, "weight": {"kind": "he_normal"}})
+    outline = head.outline(FEATURES, ACTIONS)
+    drawn = draw(outline, lambda path: derive(0, path))
+    kept = [path for path, plan in outline.named_parameters() if plan.unit_axis == 1]
+    assert kept == [path for path in drawn if path.endswith("weight") and not path.startswith("embedding")]
+    for path in kept:
+        torch.testing.assert_close(drawn[path].norm(dim=1), torch.ones(len(drawn[path])))
+
+
+def network(trunk: object, head: object) -> Network:
+    return Network.model_validate({"trunk": trunk, "head": head})
+
+
+FLAT = {"kind": "residual", "block": {"kind": "linear", "width": 4}}
+DISCRETE = {"kind": "discrete_value"}
+FLATTENING = {"kind": "implicit_quantile", "samples": 2, "hidden": {"kind": "linear", "width": 8}}
+
+
+@pytest.mark.parametrize(
+    ("head", "steps"),
+    [
+        ({"kind": "scalar", "bias_init": {"kind": "orthogonal"}}, ("bias_init",)),
+        ({"kind": "dueling", "head": DISCRETE, "hidden": [{"kind": "relu"}, FLAT]}, ("hidden", "layers", 1, "block")),
+        ({"kind": "dueling", "head": DISCRETE | {"bias_init": {"kind": "orthogonal"}}}, ("head", "bias_init")),
+        ({"kind": "tanh_gaussian", "hidden": FLAT}, ("hidden", "block")),
+        ({"kind": "implicit_quantile", "hidden": FLAT}, ("hidden", "block")),
+        ({"kind": "implicit_quantile", "bias_init": {"kind": "orthogonal"}}, ("bias_init",)),
+    ],
+    ids=lambda value: value["kind"] if isinstance(value, dict) else "",
+)
+def test_errors_lead_through_the_head_to_the_key(head: dict[str, Any], steps: tuple[str | int, ...]) -> None:
+    for method in (network([{"kind": "relu"}], head).outline, network([{"kind": "relu"}], head).build):
+        with pytest.raises(ShapeError) as caught:
+            method((5,), 1)
+        assert caught.value.steps == ("head", *steps)
+
+
+def test_errors_lead_through_the_trunk() -> None:
     with pytest.raises(ShapeError) as caught:
-        Network.model_validate({"trunk": [{"kind": "relu"}], "head": bad}).outline((4,), 1)
-    assert caught.value.steps == ("head", "bias_init")
-    with pytest.raises(ShapeError) as caught:
-        Network.model_validate({"trunk": [{"kind": "tanh"}, {"kind": "rms_norm"}], "head": {"kind": "scalar"}}).build(
-            (), 1
-        )
+        network([{"kind": "tanh"}, {"kind": "rms_norm"}], {"kind": "scalar"}).build((), 1)
     assert caught.value.steps == ("trunk", "layers", 1)
+
+
+@pytest.mark.parametrize(
+    ("table", "where", "message"),
+    [
+        ({"kind": "tanh_gaussian", "log_std_min": 2.0}, (), "'log_std_min' (2.0) must be below 'log_std_max' (2.0)"),
+        (ATOMS | {"low": 1.0}, (), "'low' (1.0) must be below 'high' (1.0)"),
+        (ATOMS | {"atoms": 1}, ("atoms",), "greater than or equal to 2"),
+        (ATOMS | {"projection": "hl_gauss"}, (), "the projection 'hl_gauss' needs 'sigma_ratio', such as 0.75"),
+        (ATOMS | {"sigma_ratio": 0.75}, (), "'sigma_ratio' belongs to the projection 'hl_gauss', not to 'c51'"),
+        (ATOMS | {"values": "each"}, ("values",), "'one' or 'per_action'"),
+        ({"kind": "quantile"}, ("quantiles",), "Field required"),
+        (
+            {"kind": "dueling", "head": {"kind": "quantile", "quantiles": 3}},
+            ("head",),
+            "'dueling' wraps a head with a value for each action, such as 'discrete_value', or one with "
+            "values = \"per_action\"; 'quantile' gives 'value'",
+        ),
+        (
+            {"kind": "dueling", "head": {"kind": "implicit_quantile"} | PER_ACTION},
+            ("head",),
+            "'dueling' cannot wrap 'implicit_quantile': its two streams would draw other levels",
+        ),
+        (
+            {"kind": "dueling", "head": {"kind": "dueling", "head": DISCRETE}},
+            ("head",),
+            "'dueling' cannot wrap 'dueling': it is dueling itself",
+        ),
+    ],
+)
+def test_values_that_do_not_fit_are_refused(table: dict[str, Any], where: tuple[str, ...], message: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        HEADS.validate_python(table)
+    (error,) = caught.value.errors()
+    assert error["loc"] == where
+    assert message in error["msg"]
 
 
 def test_log_std_stays_within_its_bounds_and_starts_in_the_middle() -> None:
@@ -95,6 +253,24 @@ def test_log_std_stays_within_its_bounds_and_starts_in_the_middle() -> None:
             torch.testing.assert_close(log_std, torch.full_like(log_std, expected))
 
 
-def test_log_std_bounds_must_be_ordered() -> None:
-    with pytest.raises(ValidationError, match=r"'log_std_min' \(2.0\) must be below 'log_std_max' \(2.0\)"):
-        TanhGaussian(log_std_min=2.0)
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Of torch's own modules, when inductor is first imported.
+def test_compiled_heads_equal_eager_ones_in_one_graph() -> None:
+    """All of them, two copies each, in training mode, where random levels are drawn and counted."""
+    torch.compiler.reset()
+    heads = [HEADS.validate_python(table) for table in TABLES.values()]
+    modules = [on_meta(head).train() for head in heads]
+    stacks = [stack_module_state([filled(head, seed) for seed in (0, 1)]) for head in heads]
+
+    def all_of_them(x: Tensor, buffers: list[dict[str, Tensor]]) -> list[Any]:
+        def called(module: nn.Module, values: dict[str, Tensor], states: dict[str, Tensor]) -> Any:
+            return vmap(lambda one, state: functional_call(module, one | state, (x,)))(values, states)
+
+        return [called(module, stack[0], state) for module, stack, state in zip(modules, stacks, buffers, strict=True)]
+
+    compiled = torch.compile(all_of_them, fullgraph=True, dynamic=False)
+    states = [[{path: value.clone() for path, value in stack[1].items()} for stack in stacks] for _ in range(2)]
+    for _ in range(2):
+        torch.testing.assert_close(compiled(features(5), states[0]), all_of_them(features(5), states[1]))
+        torch.testing.assert_close(*states)
+    assert {int(value.max()) for state in states[0] for path, value in state.items() if path == "draws"} == {2}

@@ -56,7 +56,7 @@ def test_things_that_are_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert said("folder") == ["folder:1:1: is a directory; pass its .toml file"]
     assert said("pipe") == ["pipe:1:1: not a regular file"]
     assert said("/dev/zero") == ["/dev/zero:1:1: not a regular file"]
-    assert said("a\0b") == ["a\0b:1:1: cannot be read (embedded null byte)"]
+    assert said("a\0b") == ["a\\x00b:1:1: cannot be read (embedded null byte)"]
     assert said("x" * 300) == [f"{'x' * 300}:1:1: cannot be read (File name too long)"]
 
 

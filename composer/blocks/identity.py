@@ -1,0 +1,24 @@
+"""The block that does nothing. Tests: tests/contracts/test_blocks.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from composer.blocks.base import Block
+from composer.calls import Call, call
+from composer.shapes import Outline, Shape
+
+
+class Identity(Block, kind="identity"):
+    """The input itself, any shape: the branch of a ``parallel`` block that passes by the others."""
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "identity"}
+
+    def outline(self, shape: Shape) -> Outline:
+        """No parameters, no cost."""
+        return Outline(self.kind, shape, shape)
+
+    def module(self, shape: Shape) -> Call:
+        """``torch.nn.Identity``."""
+        return call("torch.nn:Identity")

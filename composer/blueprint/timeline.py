@@ -1,0 +1,152 @@
+"""What happens when in a run, read off its blueprint: on the clock of environment steps and on that of updates.
+
+A room that adds something that happens adds a function to ``_SOURCES``. Tests: tests/blueprint/test_show.py.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from composer.blueprint.nodes import show_path
+from composer.blueprint.positions import Path
+from composer.blueprint.quantities import counted
+from composer.blueprint.schema import Blueprint
+from composer.clock import Clock
+from composer.interventions.triggers import Lengths
+from composer.schedules.base import Schedule
+from composer.spec import Spec
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Something that happens in the run of one seed."""
+
+    update: int
+    """Updates done when it happens."""
+    env_step: int | None
+    """Environment steps done by then; None where the run ends before."""
+    key: str
+    """The key of the blueprint that says so."""
+    event: str
+    every_env_steps: int | None = None
+    """Of what repeats: the interval. ``update`` and ``env_step`` are those of the first time."""
+    count: int = 1
+    """How many times it happens in the whole run."""
+
+
+Source = Callable[[Blueprint, Clock], Iterator[Moment]]
+
+
+def timeline(blueprint: Blueprint) -> list[Moment]:
+    """Everything that happens, in order of time; what the run is too short for comes last."""
+    clock = clock_of(blueprint)
+    moments = [moment for source in _SOURCES for moment in source(blueprint, clock)]
+    return sorted(moments, key=lambda moment: (moment.env_step is None, moment.update, moment.env_step or 0))
+
+
+def clock_of(blueprint: Blueprint) -> Clock:
+    """The clock of a run of ``blueprint``, before its first step."""
+    environment, algorithm = blueprint.environment, blueprint.algorithm
+    stride = environment.action_repeat * environment.copies
+    return Clock(stride, algorithm.warmup_interactions, algorithm.update_to_data)
+
+
+def lengths_of(blueprint: Blueprint) -> Lengths:
+    """How far each clock goes in a run of ``blueprint``."""
+    clock, asked = clock_of(blueprint), blueprint.training.env_steps
+    interactions = clock.interactions_by(asked)
+    return Lengths(interactions * clock.stride, interactions, clock.updates_by(asked))
+
+
+def env_step_of(update: int, blueprint: Blueprint, clock: Clock) -> int | None:
+    """Environment steps done when ``update`` updates are; None where the run does not make as many."""
+    if update > clock.updates_by(blueprint.training.env_steps):
+        return None
+    interactions = clock.warmup + math.ceil(update / clock.update_to_data) if update else 0
+    # The clock rounds products, this a quotient: a step apart at most.
+    while interactions and clock.updates_by((interactions - 1) * clock.stride) >= update:
+        interactions -= 1
+    while clock.updates_by(interactions * clock.stride) < update:
+        interactions += 1
+    return interactions * clock.stride
+
+
+def half_life(momentum: float) -> float:
+    """Updates after which an average has forgotten half of what it held; infinite where it never does."""
+    if momentum <= 0:
+        return 0.0
+    return math.log(0.5) / math.log(momentum) if momentum < 1 else math.inf
+
+
+def schedules(value: object, path: Path = ()) -> Iterator[tuple[Path, Schedule]]:
+    """Every schedule below a blueprint, with its path."""
+    if isinstance(value, Schedule):
+        yield path, value
+    elif isinstance(value, Spec):
+        for name in type(value).model_fields:
+            yield from schedules(getattr(value, name), (*path, name))
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from schedules(item, (*path, key))
+    elif isinstance(value, list | tuple):
+        for index, item in enumerate(value):
+            yield from schedules(item, (*path, index))
+
+
+def _learning(blueprint: Blueprint, clock: Clock) -> Iterator[Moment]:
+    warmup = counted(clock.warmup, "interaction")
+    yield Moment(0, 0, "algorithm.warmup_interactions", f"random actions begin, for {warmup}")
+    total = clock.updates_by(blueprint.training.env_steps)
+    yield Moment(
+        1,
+        env_step_of(1, blueprint, clock),
+        "algorithm.update_to_data",
+        f"first update of {total:,}; {clock.update_to_data:g} an interaction",
+        count=total,
+    )
+    last = clock.interactions_by(blueprint.training.env_steps) * clock.stride
+    yield Moment(total, last, "training.env_steps", "end")
+
+
+def _schedules(blueprint: Blueprint, clock: Clock) -> Iterator[Moment]:
+    for path, schedule in schedules(blueprint):
+        for update, value in schedule.points():
+            yield Moment(
+                update,
+                env_step_of(max(update, 1), blueprint, clock),
+                show_path(path),
+                f"{value:g}, on a {schedule.kind} schedule",
+            )
+
+
+def _averages(blueprint: Blueprint, clock: Clock) -> Iterator[Moment]:
+    for name, average in blueprint.averages.items():
+        ends = dict.fromkeys(half_life(value) for value in average.momentum.bounds())
+        lives = " to ".join(f"{value:,.3g}" for value in ends)
+        event = f"{name} begins to follow {average.of}, half-life {lives} updates"
+        yield Moment(1, env_step_of(1, blueprint, clock), f"averages.{name}.momentum", event)
+
+
+def _periodic(blueprint: Blueprint, clock: Clock) -> Iterator[Moment]:
+    episodes = counted(blueprint.evaluation.episodes, "episode")
+    for key, every, event in (
+        ("evaluation.every", blueprint.evaluation.every, f"evaluation over {episodes}"),
+        ("checkpoint.every", blueprint.checkpoint.every, "checkpoint"),
+    ):
+        interactions = clock.interactions_by(blueprint.training.env_steps)
+        first = min(max(-(-every // clock.stride), 1), interactions) * clock.stride
+        count = firings(every, clock.stride, interactions)
+        yield Moment(clock.updates_by(first), first, key, event, every, count)
+
+
+def firings(every: int, stride: int, interactions: int) -> int:
+    """How often something happens that is due every ``every`` environment steps and once more at the end."""
+    last = interactions * stride
+    due = interactions if stride >= every else last // every
+    is_due_last = last // every > (last - stride) // every
+    return due + (not is_due_last)
+
+
+_SOURCES: tuple[Source, ...] = (_learning, _schedules, _averages, _periodic)

@@ -1,0 +1,54 @@
+"""The command line: arguments only. Heavy imports stand inside the commands, so that reading a blueprint stays fast.
+
+Exit codes: 0 done; 2 the blueprint or the command is wrong; 3 the run directory is unusable or locked; 4 a checkpoint
+is damaged; 5 diverged; 6 the environment failed; 7 resources; 130 or 143 interrupted, checkpoint written; 1 a bug.
+Tests: tests/test_cli.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from composer import __version__
+from composer.cli import reading, running, studying
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Compose deep-RL agents in one file and train them.",
+)
+
+_PANELS: dict[str, tuple[Callable[..., None], ...]] = {
+    "Run": (running.train, running.resume, running.evaluate, running.digest, running.sync),
+    "Read a blueprint": (
+        reading.check,
+        reading.lint,
+        reading.show,
+        reading.diff,
+        reading.explain,
+        reading.parts,
+        reading.schema,
+    ),
+    "Study": (studying.compare, studying.ui, studying.bench),
+}
+for _panel, _commands in _PANELS.items():
+    for _command in _commands:
+        app.command(rich_help_panel=_panel)(_command)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)] = False,
+) -> None:
+    if version:
+        print(__version__)
+        raise typer.Exit
+
+
+def main() -> None:
+    """Entry point of the ``composer`` command."""
+    app()

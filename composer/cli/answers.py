@@ -1,0 +1,76 @@
+"""How commands end: an answer for people, one for programs, and an exit code for everything that can be expected."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from composer.blueprint import BlueprintError, Loaded
+
+
+def say(text: str) -> None:
+    """A line for people, on standard error, at once."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def answer(table: dict[str, Any], as_json: bool) -> None:
+    """The object for programs, where they asked for it; printed last."""
+    if as_json:
+        print(json.dumps(table))
+
+
+def tell(table: dict[str, Any], text: Callable[[dict[str, Any]], str], as_json: bool) -> None:
+    """``text`` of the table on standard output; on standard error where the table itself goes there."""
+    (say if as_json else print)(text(table))
+    answer(table, as_json)
+
+
+def fail(message: str, code: int, as_json: bool, table: dict[str, Any] | None = None) -> NoReturn:
+    """Leave with ``code``, having said why to people and to programs."""
+    say(message)
+    answer((table or {"status": "failed"}) | {"exit_code": code, "message": message}, as_json)
+    raise typer.Exit(code)
+
+
+def refuse(error: BlueprintError, as_json: bool) -> NoReturn:
+    """Leave with 2, having said everything that is wrong with a blueprint."""
+    from composer.blueprint import commands
+
+    say(commands.check_text(error.problems))
+    answer({"status": "invalid", **commands.check_json(error.problems)}, as_json)
+    raise typer.Exit(2)
+
+
+def read(
+    path: Path, overrides: Sequence[str], variant: str | None, as_json: bool, *, is_to_run: bool = False
+) -> Loaded:
+    """A valid blueprint, or the end of the command; only one that is to run has to fit into this machine's memory."""
+    from composer.blueprint import BlueprintError, load
+    from composer.blueprint.chain import named
+
+    try:
+        return load(named(path), overrides, variant, is_to_run=is_to_run)
+    except BlueprintError as error:
+        refuse(error, as_json)
+
+
+def guarded(command: Callable[[], dict[str, Any]], as_json: bool) -> dict[str, Any]:
+    """Run a command that imports torch; every expected failure becomes a line and its exit code."""
+    from composer import launch
+    from composer.blueprint import BlueprintError
+    from composer.study.refusal import Refused
+
+    try:
+        return command()
+    except launch.Stopped as stopped:
+        fail(str(stopped), stopped.exit_code, as_json, stopped.table)
+    except (BlueprintError, Refused) as error:
+        fail(str(error), 2, as_json)
+    except tuple(launch.EXIT_CODES) as error:
+        fail(str(error) or type(error).__name__, launch.exit_code(error), as_json)

@@ -1,0 +1,130 @@
+"""Commands that read blueprints and run nothing: none of them imports torch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from composer.cli.answers import fail, read, refuse, say
+from composer.cli.arguments import BlueprintPath, BlueprintPaths, Json, Overrides, Variant
+
+if TYPE_CHECKING:
+    from composer.blueprint import Loaded
+
+
+def check(blueprints: BlueprintPaths, as_json: Json = False) -> None:
+    """Say everything that is wrong with blueprints, each problem at its line."""
+    from composer.blueprint import commands
+    from composer.blueprint.chain import named
+
+    problems = commands.check_files([named(path) for path in blueprints])
+    if as_json:
+        print(json.dumps(commands.check_json(problems)))
+    elif problems:
+        print(commands.check_text(problems))
+    else:
+        say(f"{len(blueprints)} blueprint{'s' if len(blueprints) > 1 else ''} in order")
+    raise typer.Exit(2 if problems else 0)
+
+
+def lint(blueprints: BlueprintPaths, as_json: Json = False) -> None:
+    """Give advice on blueprints, each with its source. Advice is no error: the exit code is 0."""
+    from composer.blueprint import BlueprintError
+    from composer.blueprint import lint as linting
+    from composer.blueprint.chain import named
+
+    try:
+        # What blueprints inherit from one parent is told once.
+        advice = list(dict.fromkeys(one for path in blueprints for one in linting.lint(named(path))))
+    except BlueprintError as error:
+        refuse(error, as_json)
+    if as_json:
+        print(json.dumps(linting.lint_json(advice)))
+    elif advice:
+        print(linting.lint_text(advice))
+    else:
+        say("no advice")
+
+
+def show(
+    blueprint: BlueprintPath,
+    overrides: Overrides = None,
+    variant: Variant = None,
+    diagram: Annotated[
+        Path | None, typer.Option(help="Also draw the networks here: a .svg, .png or .pdf file.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what a blueprint amounts to: networks, shapes, parameters, operations, memory, timeline."""
+    from composer.blueprint.show import show_json
+    from composer.blueprint.show_text import show_text
+
+    loaded = read(blueprint, list(overrides or ()), variant, as_json)
+    if diagram is not None:
+        _draw(loaded, diagram, as_json)
+    print(json.dumps(show_json(loaded.blueprint)) if as_json else show_text(loaded.blueprint))
+
+
+def diff(
+    left: Annotated[str, typer.Argument(metavar="BLUEPRINT[@VARIANT]")],
+    right: Annotated[str, typer.Argument(metavar="BLUEPRINT[@VARIANT]")],
+    as_json: Json = False,
+) -> None:
+    """Compare two blueprints key by key, and what that changes in parameters, operations and memory."""
+    from composer.blueprint import differences
+
+    ours, theirs = (
+        read(path, [], variant, as_json).blueprint for path, variant in map(differences.addressed, (left, right))
+    )
+    print(json.dumps(differences.diff_json(ours, theirs)) if as_json else differences.diff_text(ours, theirs))
+
+
+def explain(
+    blueprint: BlueprintPath,
+    key: Annotated[str, typer.Argument(metavar="KEY", help="A key or a table, such as networks.critic.trunk.")],
+    overrides: Overrides = None,
+    variant: Variant = None,
+    as_json: Json = False,
+) -> None:
+    """Say what a key means, what it may be, and which lines gave it its value."""
+    from composer.blueprint import BlueprintError
+    from composer.blueprint import explain as explaining
+    from composer.blueprint.chain import named
+
+    try:
+        found = explaining.explain(named(blueprint), key, list(overrides or ()), variant)
+    except BlueprintError as error:
+        refuse(error, as_json)
+    except explaining.UnknownKeyError as error:
+        fail(str(error), 2, as_json)
+    print(json.dumps(explaining.explain_json(found)) if as_json else explaining.explain_text(found))
+
+
+def parts(name: Annotated[str | None, typer.Argument()] = None, as_json: Json = False) -> None:
+    """List the named parts of the registry, or show one with its size and an example."""
+    from composer.blueprint import catalogue
+
+    try:
+        print(json.dumps(catalogue.parts_json(name)) if as_json else catalogue.parts_text(name))
+    except catalogue.UnknownPartError as error:
+        fail(str(error), 2, as_json)
+
+
+def schema() -> None:
+    """Print the JSON Schema of the blueprint language, for editors."""
+    from composer.blueprint.json_schema import schema_json
+
+    print(json.dumps(schema_json(), indent=1))
+
+
+def _draw(loaded: Loaded, path: Path, as_json: bool) -> None:
+    from composer.blueprint.diagram import UndrawableError, draw
+
+    try:
+        draw(loaded.blueprint, path)
+    except UndrawableError as error:
+        fail(str(error), 2, as_json)
+    say(f"drawn: {path}")

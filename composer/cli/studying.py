@@ -1,0 +1,52 @@
+"""Commands over finished runs and over the machine: comparisons, the tracking store's page, benchmarks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from composer.cli.answers import fail, guarded, say, tell
+from composer.cli.arguments import Json
+
+
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories; each may hold several seeds.")],
+    metric: Annotated[str, typer.Option(help="What is compared.")] = "evaluation/return",
+    plot: Annotated[Path | None, typer.Option(help="Draw learning curves here: a .png or .svg file.")] = None,
+    at: Annotated[int | None, typer.Option(min=0, help="Compare here; by default at the last step all share.")] = None,
+    threshold: Annotated[list[float] | None, typer.Option(help="Also tell when this was reached; repeatable.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare agents over seeds: means with intervals, differences, and what so few seeds cannot show."""
+    from composer.study import compare_command as command
+
+    tell(guarded(lambda: command.answer(runs, metric, at, threshold or (), plot), as_json), command.text, as_json)
+
+
+def bench(
+    seconds: Annotated[float, typer.Option(min=0.01, max=600, help="Length of one timed stretch.")] = 5.0,
+    repeats: Annotated[int, typer.Option(min=1, max=100, help="Timed stretches of each party, taken in turns.")] = 5,
+    out: Annotated[Path | None, typer.Option(help="Also write the result as JSON here.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure learner updates a second, side by side with stable-baselines3 where it is installed."""
+    from composer.study.bench import command, report
+
+    tell(guarded(lambda: command.bench(seconds, repeats, say, out), as_json), report.text, as_json)
+
+
+def ui(
+    runs: Annotated[Path, typer.Option(help="The runs directory whose tracking store is shown.")] = Path("runs"),
+    experiment: Annotated[str, typer.Option(help="The MLflow experiment to open.")] = "composer",
+    port: Annotated[int, typer.Option(min=1, max=65_535)] = 5000,
+) -> None:
+    """Open the tracking store in MLflow's page, on this machine only."""
+    from composer.tracking.base import MlflowTracker
+    from composer.tracking.ui import ServerError, serve
+
+    try:
+        raise typer.Exit(serve(MlflowTracker().destination(runs), experiment, port, say))
+    except (ServerError, ValueError) as error:
+        fail(str(error), 3, False)

@@ -1,0 +1,94 @@
+"""The family of diagnostics: what is measured of the networks of a run while they learn, and how often.
+
+A measure reads a ``View``, one moment of a learner on a fixed batch, and changes nothing of it. The specs are free of
+torch; formulas stand in ``composer.nn.measures``. Tests: tests/diagnostics/, tests/papers/test_measures.py.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from composer.shapes import Outline
+from composer.spec import Family, Items, Spec, suggestion
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from composer.diagnostics.view import View
+
+EnvSteps = Annotated[int, Field(ge=1, le=10**12)]
+RoleName = Annotated[str, Field(min_length=1, max_length=64)]
+
+Readings = dict[str, "Tensor"]
+"""Values ``[S]`` by name, such as ``critic/srank``: the role, for one layer also ``layers`` and its path, the metric."""
+Memory = dict[str, "Tensor"]
+"""What a measure keeps between two readings, by name: saved with the run."""
+
+
+class Diagnostic(Family, family="diagnostic"):
+    """Something that is measured, for each seed, on the probe batch.
+
+    A metric is named ``diagnostics/ROLE/NAME.vN``. N is the kind's ``version``: where a definition changes, so does the
+    name, and no curve is drawn through two definitions.
+    """
+
+    version: ClassVar[int] = 1
+
+    every: EnvSteps | None = None
+    """Environment steps between two readings; those of ``diagnostics`` where it is not given."""
+    roles: Annotated[Items[RoleName], Field(max_length=64)] = ()
+    """Networks that are read; none named means all."""
+
+    @abstractmethod
+    def names(self) -> tuple[str, ...]:
+        """What it reports of a network, without role and version."""
+
+    @abstractmethod
+    def read(self, view: View, memory: Memory) -> Readings:
+        """The values of one moment; ``memory`` is what it left there last time."""
+
+    def problems(self, outlines: Mapping[str, Outline]) -> Iterator[tuple[str, str]]:
+        """What is wrong with this measure for these networks: pairs of key and message."""
+        for index, role in enumerate(self.roles):
+            if role not in outlines:
+                yield f"roles[{index}]", f"no network named {role!r}{suggestion(role, outlines)}"
+
+    def chosen(self, networks: Iterable[str]) -> tuple[str, ...]:
+        """The networks that are read, of all those that there are."""
+        return self.roles or tuple(networks)
+
+    def reports(self, networks: Iterable[str]) -> tuple[str, ...]:
+        """What is reported of whole networks, without version: ``critic/srank``."""
+        return tuple(f"{role}/{name}" for role in self.chosen(networks) for name in self.names())
+
+
+class Diagnostics(Spec):
+    """What is measured of the networks while they learn; nothing by default."""
+
+    every: EnvSteps = 10_000
+    """Environment steps between two readings; the last one follows the last step."""
+    batch: Annotated[int, Field(ge=2, le=65_536)] = 512
+    """Transitions of one seed in the probe batch; ranks and dead units depend on it."""
+    probe: Literal["fixed", "newest"] = "fixed"
+    """The probe batch: ``fixed``, drawn from the replay at the first reading and kept, so that values differ by the
+    networks alone; or the ``newest`` transitions of each reading."""
+    measures: Annotated[Items[Diagnostic], Field(max_length=64)] = ()
+    """What is measured, in order."""
+
+    def every_of(self, measure: Diagnostic) -> int:
+        """Environment steps between two readings of one measure."""
+        return measure.every or self.every
+
+    def problems(self, outlines: Mapping[str, Outline]) -> Iterator[tuple[str, str]]:
+        """What is wrong for these networks: pairs of key and message. No metric may be reported twice."""
+        reported: dict[str, int] = {}
+        for index, measure in enumerate(self.measures):
+            for key, message in measure.problems(outlines):
+                yield f"measures[{index}].{key}", message
+            taken = [name for name in measure.reports(outlines) if reported.setdefault(name, index) != index]
+            if taken:
+                yield f"measures[{index}]", f"{taken[0]} is reported by measures[{reported[taken[0]]}] already"

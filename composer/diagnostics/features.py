@@ -1,0 +1,98 @@
+"""Measures of features: what a network's trunk gives to its head, flattened to vectors.
+
+Values of a network's copies are averaged. Formulas: composer/nn/measures/ranks.py, features.py.
+Tests: tests/diagnostics/test_readings.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from composer.diagnostics.base import Diagnostic, Memory, Readings
+
+if TYPE_CHECKING:
+    from composer.diagnostics.view import View
+
+
+class Rank(Diagnostic, kind="rank"):
+    """Five ranks of the feature matrix: srank, PCA rank, effective rank, Lyle's feature rank, stable rank.
+
+    ``srank``: singular values that hold ``1 - delta`` of their sum (arXiv:2010.14498). ``pca_rank``: the same of their
+    squares (arXiv:1909.12255). ``effective_rank``: exponential of their entropy (Roy and Vetterli, EUSIPCO 2007).
+    ``feature_rank``: those above ``epsilon`` after division by the root of the batch size (arXiv:2204.09560).
+    ``stable_rank``: squared Frobenius norm by squared largest (arXiv:math/0503442). Published plasticity code calls
+    srank "stable rank". All depend on the batch size.
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "rank", "delta": 0.01}
+
+    delta: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    """Share of the sum that srank and PCA rank may leave out."""
+    epsilon: Annotated[float, Field(gt=0, le=1e6)] = 0.01
+    """Threshold of Lyle's feature rank."""
+
+    def names(self) -> tuple[str, ...]:
+        """Five."""
+        return ("srank", "pca_rank", "effective_rank", "feature_rank", "stable_rank")
+
+    def read(self, view: View, memory: Memory) -> Readings:
+        """From one singular value decomposition a network."""
+        from composer.nn.measures import ranks
+
+        found = Readings()
+        for role in self.chosen(view.networks):
+            features = view.features(role)
+            values = ranks.singular_values(features)
+            each = (
+                ranks.srank(values, self.delta),
+                ranks.pca_rank(values, self.delta),
+                ranks.effective_rank(values),
+                ranks.feature_rank(values, features.shape[-2], self.epsilon),
+                ranks.stable_rank(values),
+            )
+            found |= {f"{role}/{name}": rank.mean(1) for name, rank in zip(self.names(), each, strict=True)}
+        return found
+
+
+class FeatureNorm(Diagnostic, kind="feature_norm"):
+    """Mean Euclidean norm of the features of a sample."""
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "feature_norm"}
+
+    def names(self) -> tuple[str, ...]:
+        """One."""
+        return ("feature_norm",)
+
+    def read(self, view: View, memory: Memory) -> Readings:
+        """Means over samples and copies."""
+        from composer.nn.measures.features import feature_norm
+
+        return {
+            f"{role}/feature_norm": feature_norm(view.features(role)).mean(1) for role in self.chosen(view.networks)
+        }
+
+
+class FeatureDot(Diagnostic, kind="feature_dot"):
+    """Mean dot product of the features of consecutive inputs, for a critic those of (s, a) and (s', a').
+
+    The next action is drawn as the algorithm's bootstrap draws it, with noise that is the same at each reading. A dot
+    product and no cosine: it grows with the norm. Source: Kumar et al., DR3, arXiv:2112.04716.
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "feature_dot"}
+
+    def names(self) -> tuple[str, ...]:
+        """One."""
+        return ("feature_dot",)
+
+    def read(self, view: View, memory: Memory) -> Readings:
+        """Means over samples and copies."""
+        from composer.nn.measures.features import feature_dot
+
+        return {
+            f"{role}/feature_dot": feature_dot(view.features(role), view.features(role, following=True)).mean(1)
+            for role in self.chosen(view.networks)
+        }

@@ -1,0 +1,52 @@
+"""The measure of gradient covariance. Formulas: composer/nn/measures/gradients.py.
+
+Tests: tests/diagnostics/test_readings.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from composer.diagnostics.base import Diagnostic, Memory, Readings
+
+if TYPE_CHECKING:
+    from composer.diagnostics.view import View
+
+
+class GradientCovariance(Diagnostic, kind="gradient_covariance"):
+    """Cosines between the gradients of single samples: mean magnitude off the diagonal, and mean with its sign.
+
+    A magnitude near 1 means that all samples pull the weights along one line. The gradients are of a network's loss on
+    one sample each, over all its copies. It takes ``samples`` times the memory of a network's parameters. Source: Lyle
+    et al., arXiv:2303.01486.
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "gradient_covariance", "samples": 32}
+
+    samples: Annotated[int, Field(ge=2, le=1_024)] = 32
+    """The first so many samples of the probe batch."""
+
+    def names(self) -> tuple[str, ...]:
+        """Two."""
+        return ("gradient_covariance_magnitude", "gradient_covariance_mean")
+
+    def read(self, view: View, memory: Memory) -> Readings:
+        """Means over pairs of samples."""
+        import torch
+
+        from composer.nn.measures.gradients import cosines, flat, interference
+
+        found = Readings()
+        for role in self.chosen(view.networks):
+            parameters = list(view.parameters(role).values())
+            samples = min(self.samples, view.batch.reward.shape[1])
+            rows = [
+                flat(list(torch.autograd.grad(view.loss(role, sample=index).sum(), parameters)))
+                for index in range(samples)
+            ]
+            values = interference(cosines(torch.stack(rows, 1)))
+            found |= {f"{role}/{name}": value for name, value in zip(self.names(), values, strict=True)}
+        return found

@@ -1,0 +1,50 @@
+"""The measure of policy churn. Formula: composer/nn/measures/churn.py. Tests: tests/diagnostics/test_readings.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from composer.diagnostics.base import Diagnostic, Memory, Readings
+from composer.shapes import Outline
+
+if TYPE_CHECKING:
+    from composer.diagnostics.view import View
+
+
+class PolicyChurn(Diagnostic, kind="policy_churn"):
+    """Change of the action without exploration on the probe's states since the last reading; also divided by updates.
+
+    Discrete actions: the share of states whose action is another one. Continuous actions: the mean Euclidean distance.
+    By the triangle inequality the quotient is a lower bound of the mean change an update, and close to it where a
+    reading follows every update. The normalisation of observations is part of the policy. Source: Schaul et al.,
+    arXiv:2206.00730.
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "policy_churn"}
+
+    def names(self) -> tuple[str, ...]:
+        """Two."""
+        return ("churn", "churn_per_update")
+
+    def reports(self, networks: Iterable[str]) -> tuple[str, ...]:
+        """Of the policy."""
+        return tuple(f"policy/{name}" for name in self.names())
+
+    def problems(self, outlines: Mapping[str, Outline]) -> Iterator[tuple[str, str]]:
+        """The policy is what acts, whichever networks that takes."""
+        if self.roles:
+            yield "roles", "the policy is what acts, not a network: leave 'roles' out"
+
+    def read(self, view: View, memory: Memory) -> Readings:
+        """From the second reading on."""
+        from composer.nn.measures.churn import churn
+
+        found = Readings()
+        if memory:
+            change = churn(memory["action"], view.act(memory["observation"]))
+            made = (view.updates - memory["updates"]).clamp_min(1)
+            found = dict(zip(self.reports(()), (change, change / made), strict=True))
+        observation = view.transitions.observation
+        memory |= {"observation": observation, "action": view.act(observation), "updates": view.updates.clone()}
+        return found

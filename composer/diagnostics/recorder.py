@@ -1,0 +1,82 @@
+"""The diagnostics of a run: when they are due, what they read, and what of them is part of the run's state.
+
+Between readings they cost nothing. A reading is eager, changes nothing of the learner and draws from no random stream
+of training; its values go to the host in one transfer. Legend: S seeds. Tests: tests/diagnostics/test_recorder.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from composer.diagnostics.base import Diagnostic, Memory
+from composer.diagnostics.probe import Probe
+from composer.diagnostics.view import View
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from composer.blueprint.schema import Blueprint
+    from composer.clock import Clock
+    from composer.environments.base import EnvironmentInfo
+    from composer.experience.replay import Replay
+    from composer.learner import Learner
+
+Row = dict[str, float]
+"""Metrics of one seed by name."""
+
+
+class Recorder:
+    """The measures of a run, with the probe batch and what they remember."""
+
+    def __init__(self, blueprint: Blueprint, info: EnvironmentInfo, device: str) -> None:
+        """Nothing is drawn or allocated before the first reading."""
+        declared = blueprint.diagnostics
+        self._algorithm, self._info, self._device = blueprint.algorithm, info, device
+        self._measures = [(measure, declared.every_of(measure), Memory()) for measure in declared.measures]
+        self._probe = Probe(declared.probe, declared.batch, blueprint.seeds)
+
+    def due(self, clock: Clock) -> bool:
+        """Whether a measure is due after the last interaction."""
+        return any(clock.due(every) for _, every, _ in self._measures)
+
+    def read(self, learner: Learner, replay: Replay, clock: Clock, last: bool = False) -> list[Row]:
+        """A row a seed: the measures that are due, all of them where ``last``."""
+        due = [(measure, memory) for measure, every, memory in self._measures if last or clock.due(every)]
+        if not due:
+            return [{} for _ in learner.seeds]
+        transitions = self._probe.transitions(replay, learner.n_step, learner.discount)
+        return readings(View(self._algorithm, self._info, learner, transitions), due)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything that a resumed run needs, by name: the probe batch and what measures remember."""
+        named = {f"probe/{name}": value for name, value in self._probe.tensors().items()}
+        for index, (_, _, memory) in enumerate(self._measures):
+            named |= {f"memory/{index}/{name}": value for name, value in memory.items()}
+        return named
+
+    def load(self, saved: Mapping[str, Tensor]) -> None:
+        """Put back what ``tensors`` gave."""
+        self._probe.load(_below("probe/", saved), self._device)
+        for index, (_, _, memory) in enumerate(self._measures):
+            memory.clear()
+            memory |= {name: value.to(self._device) for name, value in _below(f"memory/{index}/", saved).items()}
+
+
+def readings(view: View, measures: Sequence[tuple[Diagnostic, Memory]]) -> list[Row]:
+    """The values of measures at one moment, a row a seed; one transfer to the host."""
+    found: dict[str, Tensor] = {}
+    for measure, memory in measures:
+        read = measure.read(view, memory)
+        found |= {f"diagnostics/{name}.v{measure.version}": value.detach().double() for name, value in read.items()}
+    if not found:
+        return [{} for _ in view.seeds]
+    table = torch.stack(list(found.values()), 1).tolist()
+    return [dict(zip(found, row, strict=True)) for row in table]
+
+
+def _below(prefix: str, saved: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in saved.items() if name.startswith(prefix)}

@@ -1,0 +1,55 @@
+"""The trainability measure. What it runs stands in ``fitting.py``. Tests: tests/papers/test_trainability.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from composer.diagnostics.base import Diagnostic, EnvSteps, Memory, Readings
+
+if TYPE_CHECKING:
+    from composer.diagnostics.view import View
+
+
+class Trainability(Diagnostic, kind="trainability"):
+    """How well a copy of a network fits fresh random targets in a few steps: 1 is exact, 0 as a constant would.
+
+    Targets on the probe batch are ``g(x) = mean f(x) + sin(1e5 f'(x))``, f the network and f' the same network freshly
+    drawn, for each entry of its output. A copy of f takes ``steps`` steps of Adam on the mean squared error of the
+    whole batch; the value is 1 minus the error that is left by the variance of the targets, a mean over ``targets``
+    random ones. Reported too: the value minus that of the network's first weights on targets drawn alike, negative
+    where trainability was lost. The random functions are the same at each reading.
+
+    Source: Lyle et al., arXiv:2303.01486, equations 4 and 5 and the targets of appendix A; theirs is 10 targets and
+    2,000 steps of the agent's own optimizer. Costly: a step costs an update of the network, twice.
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "trainability", "steps": 200, "every": 100_000}
+
+    every: EnvSteps | None = 50_000
+    """Environment steps between two readings."""
+    steps: Annotated[int, Field(ge=1, le=100_000)] = 500
+    """Optimizer steps."""
+    targets: Annotated[int, Field(ge=1, le=100)] = 1
+    """Random targets, each fitted by a copy of its own."""
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-3
+    """Of Adam."""
+
+    def names(self) -> tuple[str, ...]:
+        """The value, and its change since the beginning."""
+        return ("trainability", "trainability_change")
+
+    def read(self, view: View, memory: Memory) -> Readings:
+        """For the network as it is, and as it began."""
+        from composer.diagnostics.fitting import Task, trainability
+
+        found = Readings()
+        for role in self.chosen(view.networks):
+            network, first = view.network(role), view.first(role)
+            task = Task(view.inputs(role).now, view.outline(role), view.seeds, self.steps, self.targets)
+            now = trainability(network, task, self.learning_rate)
+            change = now - trainability(first, task, self.learning_rate)
+            found |= {f"{role}/{name}": value for name, value in zip(self.names(), (now, change), strict=True)}
+        return found

@@ -1,0 +1,215 @@
+"""What a measure reads: a learner at one moment, on one batch. Nothing of the learner is changed by looking.
+
+The networks here are the learner's own tensors under modules that are always in evaluation mode, so that neither
+statistics nor random streams move, and the losses are the algorithm's own, built over them. What several measures need
+is computed once. Legend: S seeds, C copies, B batch, U units of a layer, F features. Tests: tests/diagnostics/.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from composer.algorithms.base import Batch, Inputs, Program
+from composer.diagnostics.units import activations
+from composer.diagnostics.watching import watch
+from composer.members import Stacked, fresh_buffers, fresh_stack
+from composer.nn.measures import units
+from composer.streams import derive
+
+if TYPE_CHECKING:
+    from composer.algorithms.base import Algorithm
+    from composer.environments.base import EnvironmentInfo
+    from composer.experience.replay import Transitions
+    from composer.learner import Learner
+    from composer.shapes import Outline
+
+STREAM = "probe"
+"""The random stream of everything that diagnostics draw."""
+
+
+class View:
+    """One moment."""
+
+    def __init__(
+        self, algorithm: Algorithm, info: EnvironmentInfo, learner: Learner, transitions: Transitions
+    ) -> None:
+        """``transitions`` are raw, ``[S, B, ...]``; they are normalised as the learner would at this moment."""
+        self._learner, self._algorithm, self._info = learner, algorithm, info
+        self.transitions = transitions
+        self.batch = Batch(
+            self._normalised(transitions.observation),
+            *transitions[1:4],
+            self._normalised(transitions.next_observation),
+        )
+        self.networks = {role: _still(network) for role, network in learner.networks.items()}
+        self._features: dict[tuple[str, bool], Tensor] = {}
+        self._units: dict[str, dict[str, Tensor]] = {}
+        self._gradients: dict[str, dict[str, Tensor]] = {}
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The run's."""
+        return self._learner.seeds
+
+    @property
+    def updates(self) -> Tensor:
+        """Gradient updates so far, float64 ``[S]``, the learner's own tensor."""
+        return self._learner.updates
+
+    def outline(self, role: str) -> Outline:
+        """Of one copy of a network."""
+        return self._learner.outlines[role]
+
+    def parameters(self, role: str) -> dict[str, Tensor]:
+        """Trainable parameters by path, ``[S, C, ...]``, the learner's own tensors."""
+        return {path: value for path, value in self.networks[role].parameters.items() if value.requires_grad}
+
+    def network(self, role: str) -> Stacked:
+        """The learner's own, which a forward pass in training mode would change: for those who copy it."""
+        return self._learner.networks[role]
+
+    def first(self, role: str) -> Stacked:
+        """A network as the run began with it, drawn again."""
+        network, outline = self.network(role), self.outline(role)
+        of = (self.seeds, network.copies, "init", role)
+        device = self._learner.device
+        return Stacked(
+            network.template,
+            fresh_stack(outline, *of, device=device),
+            fresh_buffers(outline, *of, device=device),
+        )
+
+    def initial(self, role: str) -> dict[str, Tensor]:
+        """Trainable parameters by path as the run began with them; only those that were there."""
+        drawn = self.first(role).parameters
+        return {path: drawn[path].detach() for path in self.parameters(role) if path in drawn}
+
+    @torch.no_grad()
+    def act(self, observation: Tensor) -> Tensor:
+        """Actions without exploration ``[S, B, ...]`` for raw observations ``[S, B, ...]``."""
+        return self._program.act(self._normalised(observation), None)
+
+    def inputs(self, role: str) -> Inputs:
+        """What a network reads on the batch."""
+        return self._inputs[role]
+
+    def features(self, role: str, following: bool = False) -> Tensor:
+        """What the trunk gives to the head, flattened, ``[S, C, B, F]``; ``following`` at the next inputs."""
+        if (role, following) not in self._features:
+            self._watch(role, following)
+        return self._features[role, following]
+
+    def units(self, role: str) -> dict[str, Tensor]:
+        """Of each activation module by path: ``composer.nn.measures.units.summary`` of its units, ``[S, C, 3, U]``."""
+        if role not in self._units:
+            self._watch(role, following=False)
+        return self._units[role]
+
+    def loss(self, role: str, sample: int | None = None) -> Tensor:
+        """The loss of a network's own objective, ``[S]``: on the whole batch, or on one sample of it."""
+        batch, noise = self.batch, self._noise
+        if sample is not None:
+            batch = Batch(*(value[:, sample : sample + 1] for value in batch))
+            noise = {name: value[:, sample : sample + 1] for name, value in noise.items()}
+        signals: dict[str, Tensor] = {}
+        for objective in self._program.objectives:
+            if objective.role == role:
+                return objective.loss(batch, noise, signals)
+            with torch.no_grad():  # Later objectives may read what earlier ones report.
+                objective.loss(batch, noise, signals)
+        raise KeyError(role)
+
+    def gradients(self, role: str) -> dict[str, Tensor]:
+        """Of the loss on the whole batch, by path."""
+        if role not in self._gradients:
+            parameters = self.parameters(role)
+            found = torch.autograd.grad(self.loss(role).sum(), list(parameters.values()))
+            self._gradients[role] = dict(zip(parameters, found, strict=True))
+        return self._gradients[role]
+
+    def hessian(self, role: str) -> Callable[[list[Tensor]], list[Tensor]]:
+        """The function that multiplies the loss's Hessian, one a seed, with tensors like the parameters."""
+        parameters = list(self.parameters(role).values())
+        # Seeds share no parameter: the Hessian of the sum is block by block each seed's own.
+        gradients = torch.autograd.grad(self.loss(role).sum(), parameters, create_graph=True)
+
+        def product(vector: list[Tensor]) -> list[Tensor]:
+            slope = sum((g * v).sum() for g, v in zip(gradients, vector, strict=True))
+            assert isinstance(slope, Tensor)
+            rows = torch.autograd.grad(slope, parameters, retain_graph=True, allow_unused=True, materialize_grads=True)
+            return list(rows)
+
+        return product
+
+    def direction(self, role: str) -> list[Tensor]:
+        """Random tensors like the parameters, the same at each moment, a seed's own."""
+        return [
+            torch.stack([self._normal(value.shape[1:], seed, "direction", role, path) for seed in self.seeds])
+            for path, value in self.parameters(role).items()
+        ]
+
+    @contextmanager
+    def twice_differentiable(self) -> Iterator[None]:
+        """Losses inside have second derivatives: fused attention has none, its plain form has."""
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+
+    @cached_property
+    def _program(self) -> Program:
+        learner = self._learner
+        averages = {name: _still(network) for name, network in learner.averages.items()}
+        roles = replace(learner.roles, networks=self.networks, averages=averages)
+        return self._algorithm.build(roles, self._info, len(self.seeds), learner.device)
+
+    @cached_property
+    def _inputs(self) -> Mapping[str, Inputs]:
+        with torch.no_grad():
+            return self._program.inputs(self.batch, self._noise)
+
+    @cached_property
+    def _noise(self) -> dict[str, Tensor]:
+        batch = self.batch.reward.shape[1]
+        return {
+            name: torch.stack([self._normal((batch, *shape), seed, "noise", name) for seed in self.seeds])
+            for name, shape in self._program.noise.items()
+        }
+
+    def _normal(self, shape: tuple[int, ...], seed: int, *names: str) -> Tensor:
+        generator = torch.Generator(self._learner.device).manual_seed(derive(seed, STREAM, *names))
+        return torch.randn(shape, generator=generator, device=self._learner.device)
+
+    def _normalised(self, observation: Tensor) -> Tensor:
+        statistics = self._learner.statistics
+        return observation if statistics is None else statistics.normalise(observation)
+
+    @torch.no_grad()
+    def _watch(self, role: str, following: bool) -> None:
+        """One forward pass of a network, with an eye on its trunk and, at the present inputs, on its units."""
+        axes = {} if following else dict(activations(self.outline(role)))
+        watched = {path: partial(units.summary, unit_axis=axis) for path, axis in axes.items()}
+        inputs = self.inputs(role)
+        seen = watch(
+            self.networks[role],
+            inputs.following if following else inputs.now,
+            {"trunk": lambda output: output.flatten(1)},
+            watched,
+        )
+        self._features[role, following] = seen[0]["trunk"]
+        if not following:
+            self._units[role] = seen[1]
+
+
+def _still(network: Stacked) -> Stacked:
+    """The same tensors, always in evaluation mode."""
+    template = copy.copy(network.template)
+    template.training = template.evaluation
+    return Stacked(template, network.parameters, network.buffers)

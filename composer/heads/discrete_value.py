@@ -1,0 +1,44 @@
+"""The head of an action-value network over discrete actions. Tests: tests/contracts/test_heads.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from composer.calls import Call, call
+from composer.heads.base import Head
+from composer.heads.layers import dense, dense_call, features
+from composer.initializers import Initializer, Orthogonal, Zeros
+from composer.shapes import Outline, Shape
+
+
+class DiscreteValue(Head, kind="discrete_value"):
+    """The value of each discrete action: ``[n] -> [a]``. Source: DQN, Mnih et al., Nature 518, 2015."""
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "discrete_value"}
+
+    weight: Initializer = Orthogonal()
+    """Initialiser of the weight, shape [a, n]."""
+    bias_init: Initializer = Zeros()
+    """Initialiser of the bias, shape [a]."""
+    unit_norm: bool = False
+    """Whether the weights of each action are kept at unit norm, as hyperspherical networks do."""
+
+    @property
+    def produces(self) -> str:
+        """A value for each action."""
+        return "action_values"
+
+    def outline(self, shape: Shape, actions: int) -> Outline:
+        """Child ``linear``."""
+        features(self.kind, shape)
+        return Outline(self.kind, shape, (actions,), children={"linear": dense(self, shape, actions)})
+
+    def module(self, shape: Shape, actions: int) -> Call:
+        """``composer.nn.heads.DenseHead``: returns values [B, a]."""
+        self.outline(shape, actions)
+        return call("composer.nn.heads:DenseHead", dense_call(shape, actions), (actions,))
+
+    def returns(self) -> Call:
+        """``composer.nn.returns.Point``: each value itself."""
+        return call("composer.nn.returns:Point")

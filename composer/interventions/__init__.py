@@ -1,0 +1,34 @@
+"""Interventions: what is done to a network while it learns. Importing this package registers every kind."""
+
+from composer.interventions.base import Intervention, Operation, Rewrite, Theatre
+from composer.interventions.inject import Inject
+from composer.interventions.operations import Lerp, Nothing, Perturb, Project
+from composer.interventions.selectors import LastLayers, Paths, Selector
+from composer.interventions.sources import Fresh, FromAverage, Initial, Normal, Source, Zeros
+from composer.interventions.triggers import At, Crossing, Every, Lengths, Trigger
+
+__all__ = [
+    "At",
+    "Crossing",
+    "Every",
+    "Fresh",
+    "FromAverage",
+    "Initial",
+    "Inject",
+    "Intervention",
+    "LastLayers",
+    "Lengths",
+    "Lerp",
+    "Normal",
+    "Nothing",
+    "Operation",
+    "Paths",
+    "Perturb",
+    "Project",
+    "Rewrite",
+    "Selector",
+    "Source",
+    "Theatre",
+    "Trigger",
+    "Zeros",
+]

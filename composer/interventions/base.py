@@ -1,0 +1,115 @@
+"""Interventions: when x where x do x moments x target. The one protocol for what is done to a network while it learns.
+
+The specs are free of torch. An operation says what every chosen parameter becomes; ``composer.surgery`` decides when,
+applies it in place to the seeds it is for, takes optimizer state and averages along, asserts and records.
+Legend: S seeds, C copies. Tests: tests/interventions/.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Protocol
+
+from composer.interventions.selectors import Place, Selector
+from composer.interventions.triggers import Trigger
+from composer.shapes import Outline, ParameterPlan
+from composer.spec import Family, Spec
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from composer.blueprint.schema import Blueprint
+
+
+class Rewrite(NamedTuple):
+    """What one parameter becomes."""
+
+    place: Place
+    value: Tensor
+    """``[S, C, ...]``"""
+    entries: Tensor | None = None
+    """Which entries are changed, a boolean that broadcasts to the value; None for all."""
+
+
+class Case(NamedTuple):
+    """What an intervention is judged by before it is ever fired."""
+
+    name: str
+    blueprint: Blueprint
+    outlines: Mapping[str, Outline]
+    """Networks and learned scalars by role."""
+    chosen: Mapping[str, tuple[Place, ...]]
+    """What every intervention chooses."""
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """What this one chooses."""
+        return self.chosen[self.name]
+
+    @property
+    def roles(self) -> list[str]:
+        """Roles of what it chooses, in order."""
+        return list(dict.fromkeys(role for role, _ in self.places))
+
+
+class Theatre(Protocol):
+    """What an operation may look at: one set of weights (a network's, or those of an average of it) and its sources."""
+
+    def value(self, place: Place) -> Tensor:
+        """The parameter as it is, ``[S, C, ...]``."""
+
+    def plan(self, place: Place) -> ParameterPlan:
+        """How the parameter was declared."""
+
+    def fresh(self, place: Place) -> Tensor:
+        """A new draw of the declared initialiser, another at each firing and for each set of weights."""
+
+    def initial(self, place: Place) -> Tensor:
+        """What the run began with, drawn again."""
+
+    def noise(self, place: Place) -> Tensor:
+        """Unit-normal noise, another at each firing and for each set of weights."""
+
+    def average(self, name: str, place: Place) -> Tensor:
+        """The parameter's average of that name."""
+
+
+class Operation(Family, family="operation"):
+    """What is done to the chosen parameters."""
+
+    structural: ClassVar[bool] = False
+    """Whether the network becomes another one, with other parameters, instead of its numbers changing in place."""
+
+    @abstractmethod
+    def rewrites(self, theatre: Theatre, chosen: Sequence[Place]) -> Iterable[Rewrite]:
+        """What the chosen parameters become; all are computed before any is written."""
+
+    def problems(self, case: Case) -> Iterator[tuple[str, str]]:
+        """What is wrong with this operation on the chosen parameters: pairs of key and message."""
+        return iter(())
+
+
+class Intervention(Spec):
+    """One thing done to networks while they learn."""
+
+    when: Trigger
+    """When it fires."""
+    where: Selector
+    """Which parameters it is about: a selector, or a list of globs over ``role.path``."""
+    do: Operation
+    """What is done to them."""
+    moments: Literal["keep", "zero", "chosen"] = "keep"
+    """Optimizer state of the parameters: kept; as new, step counts included; or zeroed for the changed entries only."""
+    target: Literal["keep", "follow", "own"] = "keep"
+    """Averages of the network: kept; given the same new values; or treated alike with draws of their own."""
+    schedules: Literal["keep", "restart"] = "keep"
+    """Whether learning-rate schedules of the roles begin anew."""
+
+    def problems(self, case: Case) -> Iterator[tuple[str, str]]:
+        """What is wrong with this intervention as a whole: pairs of key and message."""
+        yield from ((f"do.{key}" if key else "do", message) for key, message in self.do.problems(case))
+        averaged = [average.of for average in case.blueprint.averages.values()]
+        if self.target != "keep" and not set(case.roles) & set(averaged):
+            roles = " or ".join(map(repr, case.roles))
+            yield "target", f"nothing averages {roles}; leave 'target' out"

@@ -1,0 +1,100 @@
+"""Plasticity injection, declared; ``composer.injection`` performs it. Tests: tests/interventions/test_injection.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from composer.interventions.base import Operation, Rewrite
+from composer.interventions.selectors import Place
+from composer.shapes import Outline
+
+if TYPE_CHECKING:
+    from composer.interventions.base import Case, Theatre
+
+OUTPUTS_TO_ADD = ("tanh_gaussian", "deterministic_action")
+"""What heads produce that is no sum of terms: a policy's output cannot be injected."""
+
+
+class Inject(Operation, kind="inject"):
+    """Give the last layers of a network new plasticity without changing what it computes: ``h + h_new - h_twin``.
+
+    The chosen parameters are those of the last layers, head included; what lies before is the encoder, shared by all
+    terms, and gradients reach it through all of them. ``h_new`` and its twin start as one fresh draw; only ``h_new``
+    is trained from then on, so that the number of trained parameters stays. It may be repeated. Averages of the network
+    are given the same terms. Source: Nikishin et al., arXiv:2305.15555; the other keys are ablations.
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "inject"}
+    structural: ClassVar[bool] = True
+
+    third_term: Literal["subtract", "omit"] = "subtract"
+    """Whether the frozen twin is subtracted; without it outputs change at the injection."""
+    original: Literal["freeze", "train"] = "freeze"
+    """Whether the terms there were are frozen or go on being trained."""
+
+    def rewrites(self, theatre: Theatre, chosen: Sequence[Place]) -> Iterable[Rewrite]:
+        """None: no number changes, terms are added."""
+        return ()
+
+    def problems(self, case: Case) -> Iterator[tuple[str, str]]:
+        """One value network, cut between two blocks of its trunk; one injection a network; the target follows."""
+        if len(case.roles) != 1:
+            yield "", f"an injection is about one network; 'where' chooses {' and '.join(map(repr, case.roles))}"
+            return
+        (role,) = case.roles
+        network = case.blueprint.networks.get(role)
+        if network is None or network.head.produces in OUTPUTS_TO_ADD:
+            what = "a learned number" if network is None else f"a network with the head {network.head.kind!r}"
+            yield "", f"{role!r} is {what}; only outputs that are sums of terms, such as values, can be injected"
+            return
+        try:
+            split_of(case.outlines[role], [path for _, path in case.places])
+        except ValueError as error:
+            yield "", str(error)
+        others = [name for name, each in case.blueprint.interventions.items() if isinstance(each.do, Inject)]
+        same = next(name for name in others if {place[0] for place in case.chosen[name]} == {role})
+        if same != case.name:
+            yield "", f"{same!r} injects {role!r} already; let its trigger repeat it instead"
+        averaged = [average.of for average in case.blueprint.averages.values()]
+        if role in averaged and case.blueprint.interventions[case.name].target != "follow":
+            yield "", f"averages of {role!r} take the same terms; write target = 'follow' beside 'do'"
+
+
+def split_of(outline: Outline, chosen: Sequence[str]) -> int:
+    """How many blocks of the trunk are encoder when exactly ``chosen`` paths are to be injected.
+
+    Raises ValueError, with what to choose instead, where they are not all parameters of the network's last layers.
+    """
+    trunk, wanted = outline.children["trunk"], set(chosen)
+    blocks = list(trunk.children) if trunk.kind in ("sequence", "repeat") else [""]
+    for split in range(len(blocks), -1, -1):
+        tail = set(tail_paths(outline, split))
+        if tail == wanted:
+            return split
+        if not tail <= wanted:
+            break
+    missing = sorted(set(tail_paths(outline, first_block(outline, chosen))) - wanted)
+    raise ValueError(f"choose whole layers from one of the trunk's blocks to the head; {missing[0]!r} is left out")
+
+
+def first_block(outline: Outline, chosen: Sequence[str]) -> int:
+    """The first block of the trunk that has a chosen parameter; their number where none has."""
+    trunk = outline.children["trunk"]
+    if trunk.kind not in ("sequence", "repeat"):
+        return 0 if any(path.startswith("trunk.") for path in chosen) else 1
+    names = list(trunk.children)
+    return next(
+        (i for i, name in enumerate(names) if any(path.startswith(f"trunk.{name}.") for path in chosen)), len(names)
+    )
+
+
+def tail_paths(outline: Outline, split: int) -> list[str]:
+    """Paths of the parameters from block ``split`` of the trunk to the head."""
+    trunk = outline.children["trunk"]
+    blocks = trunk.children if trunk.kind in ("sequence", "repeat") else {"": trunk}
+    tail = []
+    for name, block in list(blocks.items())[split:]:
+        prefix = f"trunk.{name}." if name else "trunk."
+        tail += [path for path, _ in block.named_parameters(prefix)]
+    return tail + [path for path, _ in outline.children["head"].named_parameters("head.")]

@@ -1,0 +1,114 @@
+"""Operations that give every chosen parameter a new value, entry by entry.
+
+Hare and Tortoise (Lee et al., ICML 2024), resets (arXiv:2205.07802), shrink-and-perturb
+(arXiv:1910.08475) and pulls to the beginning are these, with other sources and amounts.
+Tests: tests/interventions/test_operations.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from composer.interventions.base import Operation, Rewrite
+from composer.interventions.selectors import Place
+from composer.interventions.sources import Normal, Source
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from composer.interventions.base import Case, Theatre
+
+
+class Lerp(Operation, kind="lerp"):
+    """Move parameters toward a source: ``w <- (1 - amount) w + amount source``.
+
+    With ``amount = 1`` it is a copy, to the bit: a reset toward ``fresh``, a Hare's reset toward its Tortoise.
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "lerp", "toward": {"kind": "fresh"}, "amount": 0.5}
+
+    toward: Source
+    """Where to."""
+    amount: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the way, 0 to 1."""
+
+    def rewrites(self, theatre: Theatre, chosen: Sequence[Place]) -> Iterable[Rewrite]:
+        """One for each chosen parameter."""
+        for place in chosen:
+            source = self.toward.value(theatre, place)
+            exact = self.amount == 1.0
+            yield Rewrite(place, source if exact else theatre.value(place).detach().lerp(source, self.amount))
+
+    def problems(self, case: Case) -> Iterator[tuple[str, str]]:
+        """Those of the source."""
+        return ((f"toward.{key}", message) for key, message in self.toward.problems(case))
+
+
+class Perturb(Operation, kind="perturb"):
+    """Shrink parameters and add noise: ``w <- keep w + scale noise``. Source: Ash and Adams, arXiv:1910.08475."""
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "perturb", "keep": 0.6, "noise": {"kind": "normal", "std": 0.01}}
+
+    keep: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """What is left of a parameter: 1 adds noise only."""
+    noise: Source = Normal(std=0.01)
+    """What is added: ``normal``, or ``fresh`` for a draw of the initialiser."""
+    scale: Annotated[float, Field(ge=0, le=100)] = 1.0
+    """Factor on the noise."""
+
+    def rewrites(self, theatre: Theatre, chosen: Sequence[Place]) -> Iterable[Rewrite]:
+        """One for each chosen parameter."""
+        for place in chosen:
+            value = theatre.value(place).detach()
+            yield Rewrite(place, value * self.keep + self.noise.value(theatre, place) * self.scale)
+
+    def problems(self, case: Case) -> Iterator[tuple[str, str]]:
+        """Those of the noise."""
+        return ((f"noise.{key}", message) for key, message in self.noise.problems(case))
+
+
+class Project(Operation, kind="project"):
+    """Scale each weight tensor back to a norm: ``w <- w |w_0| / |w|``, so that its direction alone is learned.
+
+    ``norm = "initial"`` is the Frobenius norm of the run's first draw, a copy at a time: the projection of Normalize-
+    and-Project, Lyle et al., arXiv:2407.01800, for networks that normalise before every nonlinearity. A parameter
+    whose first draw is zero stays as it is.
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "project", "norm": "initial"}
+
+    norm: Literal["initial", "unit"] = "initial"
+    """The norm that is restored."""
+
+    def rewrites(self, theatre: Theatre, chosen: Sequence[Place]) -> Iterable[Rewrite]:
+        """One for each chosen parameter."""
+        import torch
+
+        for place in chosen:
+            value = theatre.value(place).detach()
+            now = _norm(value)
+            wanted = _norm(theatre.initial(place)) if self.norm == "initial" else torch.ones_like(now)
+            factor = torch.where((now > 0) & (wanted > 0), wanted / now.clamp_min(1e-30), torch.ones_like(now))
+            yield Rewrite(place, value * factor)
+
+
+class Nothing(Operation, kind="nothing"):
+    """Leave the parameters: what is done is done to their optimizer state, averages or schedules."""
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "nothing"}
+
+    def rewrites(self, theatre: Theatre, chosen: Sequence[Place]) -> Iterable[Rewrite]:
+        """Each parameter becomes what it is."""
+        return (Rewrite(place, theatre.value(place).detach().clone()) for place in chosen)
+
+
+def _norm(value: Tensor) -> Tensor:
+    """Frobenius norm a copy, ``[S, C, 1, ...]``; a learned scalar's absolute value."""
+    import torch
+
+    flat = value.flatten(2) if value.ndim > 2 else value[..., None]
+    norms: Tensor = torch.linalg.vector_norm(flat, dim=2)
+    return norms.view(*value.shape[:2], *[1] * (value.ndim - 2))

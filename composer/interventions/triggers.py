@@ -1,0 +1,166 @@
+"""When something is done to a network: triggers over the clocks of a run, or over a metric.
+
+A trigger of clocks is a pure function of two readings, so that a resumed run fires where the other would have. Clocks:
+``env`` environment steps, ``interaction`` decisions, ``update`` gradient updates, ``epoch`` passes over a data set.
+Tests: tests/interventions/test_triggers.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from composer.spec import Family, Items
+
+ClockName = Literal["env", "interaction", "update", "epoch"]
+Count = Annotated[int, Field(ge=1, le=10**12)]
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """How far each clock goes in the whole run; ``epoch`` is 0 where there is no data set."""
+
+    env: int
+    interaction: int
+    update: int
+    epoch: int = 0
+
+    def of(self, clock: ClockName) -> int:
+        """The length on one clock."""
+        length: int = getattr(self, clock)
+        return length
+
+
+class Trigger(Family, family="trigger"):
+    """When an intervention fires."""
+
+    clock: ClockName = "update"
+    """What the numbers of this trigger count."""
+
+    def fires(self, before: int, now: int, length: int) -> bool:
+        """Whether a planned moment lies in ``(before, now]`` of the clock, in a run of ``length``."""
+        return any(before < moment <= now for moment in self.moments(length))
+
+    def moments(self, length: int) -> Iterator[int]:
+        """The planned moments of a run, in order; none where what happens decides."""
+        return iter(())
+
+    def problems(self, lengths: Lengths) -> Iterator[tuple[str, str]]:
+        """What is wrong with this trigger for a run of these lengths: pairs of key and message."""
+        if self.clock == "epoch" and not lengths.epoch:
+            yield (
+                "clock",
+                "there is no data set here whose epochs could be counted; use 'env', 'interaction' or 'update'",
+            )
+
+
+class At(Trigger, kind="at"):
+    """At given moments, once each."""
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "at", "steps": [50_000], "clock": "env"}
+
+    steps: Annotated[Items[Count], Field(max_length=1_000)]
+    """The moments, rising."""
+
+    @model_validator(mode="after")
+    def _rising(self) -> Self:
+        if not self.steps or any(a >= b for a, b in zip(self.steps, self.steps[1:], strict=False)):
+            raise PydanticCustomError("at_steps", "'steps' must be a rising list of at least one moment")
+        return self
+
+    def moments(self, length: int) -> Iterator[int]:
+        """Those that the run reaches."""
+        return (step for step in self.steps if step <= length)
+
+    def problems(self, lengths: Lengths) -> Iterator[tuple[str, str]]:
+        """A moment after the end would never come."""
+        yield from super().problems(lengths)
+        length = lengths.of(self.clock)
+        if length and self.steps[-1] > length:
+            yield "steps", f"{self.steps[-1]:,} comes after the end of the run ({length:,} on the clock {self.clock!r})"
+
+
+class Every(Trigger, kind="every"):
+    """At regular intervals: at ``first``, ``first + interval``, and so on, but not in the last ``spare_last`` steps."""
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "every", "interval": 200_000, "clock": "env"}
+
+    interval: Count
+    """Steps of the clock between two firings."""
+    first: Annotated[int, Field(ge=0, le=10**12)] = 0
+    """The first moment; 0 means one interval after the beginning."""
+    spare_last: Annotated[int, Field(ge=0, le=10**12)] = 0
+    """Fire only where at least so many steps remain."""
+    maximum: Annotated[int, Field(ge=0, le=10**9)] = 0
+    """At most so many firings; 0 for no limit."""
+
+    def fires(self, before: int, now: int, length: int) -> bool:
+        """Without walking through the moments."""
+        first = self.first or self.interval
+        last = length - self.spare_last
+        if self.maximum:
+            last = min(last, first + (self.maximum - 1) * self.interval)
+        reached = (min(now, last) - first) // self.interval
+        return min(now, last) >= first and first + reached * self.interval > before
+
+    def moments(self, length: int) -> Iterator[int]:
+        """Every one of them."""
+        first = self.first or self.interval
+        planned = range(first, length - self.spare_last + 1, self.interval)
+        return iter(planned[: self.maximum] if self.maximum else planned)
+
+    def problems(self, lengths: Lengths) -> Iterator[tuple[str, str]]:
+        """An interval that the run does not reach would never fire."""
+        yield from super().problems(lengths)
+        length, first = lengths.of(self.clock), self.first or self.interval
+        if length and first > length - self.spare_last:
+            spared = f" with the last {self.spare_last:,} spared" if self.spare_last else ""
+            where = "first" if self.first else "interval"
+            yield where, f"never fires: {first:,} > {length:,} on the clock {self.clock!r}{spared}"
+
+
+class Crossing(Trigger, kind="crossing"):
+    """When a metric crosses a threshold, seed by seed.
+
+    The metric is read whenever a row of it is written. It fires after ``patience`` readings in a row on the far side,
+    at most ``maximum`` times, and not within ``cooldown`` steps of the clock after its last firing.
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {
+        "kind": "crossing",
+        "metric": "evaluation/return",
+        "below": 100.0,
+        "patience": 3,
+        "clock": "env",
+        "cooldown": 100_000,
+    }
+
+    metric: Annotated[str, Field(min_length=1, max_length=200)]
+    """Name of the metric, as in the journal."""
+    above: Annotated[float, Field(ge=-1e30, le=1e30)] | None = None
+    """Fire where the metric is greater than this."""
+    below: Annotated[float, Field(ge=-1e30, le=1e30)] | None = None
+    """Fire where the metric is less than this."""
+    patience: Annotated[int, Field(ge=1, le=10**6)] = 1
+    """Readings in a row that it takes."""
+    cooldown: Annotated[int, Field(ge=0, le=10**12)] = 0
+    """Steps of the clock after a firing in which there is no other."""
+    maximum: Annotated[int, Field(ge=0, le=10**9)] = 1
+    """At most so many firings a seed; 0 for no limit."""
+
+    @model_validator(mode="after")
+    def _one_side(self) -> Self:
+        if (self.above is None) == (self.below is None):
+            given = "neither" if self.above is None else "both"
+            raise PydanticCustomError(
+                "crossing_side", "give exactly one of 'above' and 'below'; got {given}", {"given": given}
+            )
+        return self
+
+    def is_beyond(self, value: float) -> bool:
+        """Whether a reading lies on the far side."""
+        return value > self.above if self.above is not None else value < (self.below or 0.0)

@@ -1,0 +1,229 @@
+"""Returns as points, probabilities at atoms, or quantiles: how a head's raw output stands for one, as pure functions.
+
+``raw`` is what a value head returns, ``[...]`` batch axes (and the actions, where it has them), N atoms or quantiles.
+An algorithm written over ``Returns`` works with every value head. Tests: tests/papers/test_returns.py.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import Protocol, TypeAlias, TypeVar
+
+import torch
+from torch import Tensor
+
+Raw: TypeAlias = Tensor | tuple[Tensor, Tensor]
+"""``[...]`` of a point, ``[..., N]`` logits or quantiles; of implicit quantiles ``[..., N]`` and their levels."""
+
+
+R = TypeVar("R")
+
+
+class Returns(Protocol[R]):
+    """What an algorithm asks of a representation, whose raw output is an ``R``."""
+
+    def value(self, raw: R) -> Tensor:
+        """The expected return, ``[...]``."""
+
+    def transform(self, raw: R, shift: Tensor, scale: Tensor, bonus: Tensor | float = 0.0) -> Tensor:
+        """A target that stands for ``shift + scale * (Z + bonus)``, Z the return of ``raw``; the rest ``[...]``."""
+
+    def average(self, raw: R, axis: int) -> R:
+        """The raw output of one distribution that stands for several along ``axis``, a batch axis (not negative)."""
+
+    def loss(self, raw: R, target: Tensor) -> Tensor:
+        """The loss of ``raw`` against a target, ``[...]``; batch axes broadcast."""
+
+
+class Point:
+    """A return as its expectation alone, ``[...]``; learned by the squared error, which is not halved."""
+
+    def value(self, raw: Tensor) -> Tensor:
+        """The output itself."""
+        return raw
+
+    def transform(self, raw: Tensor, shift: Tensor, scale: Tensor, bonus: Tensor | float = 0.0) -> Tensor:
+        """A number."""
+        return shift + scale * (raw + bonus)
+
+    def average(self, raw: Tensor, axis: int) -> Tensor:
+        """The mean."""
+        return raw.mean(axis)
+
+    def loss(self, raw: Tensor, target: Tensor) -> Tensor:
+        """``(raw - target)^2``."""
+        return (raw - target).square()
+
+
+class Categorical(ABC):
+    """A return as logits of its probabilities at N evenly spaced atoms, ``[..., N]``; targets are probabilities.
+
+    Built under the device on which it is used: ``with torch.device(...)``.
+    """
+
+    def __init__(self, atoms: int, low: float, high: float) -> None:
+        """Atoms from ``low`` to ``high``, both included."""
+        # Tensors and no numbers, so that agents that differ in them share one compiled program.
+        self.support = torch.linspace(low, high, atoms)
+        self.index = torch.arange(atoms, dtype=torch.float32)
+        self.low, self.high = torch.tensor(low), torch.tensor(high)
+        self.spacing = torch.tensor((high - low) / (atoms - 1))
+
+    def value(self, raw: Tensor) -> Tensor:
+        """The expectation."""
+        return (raw.softmax(-1) * self.support).sum(-1)
+
+    @abstractmethod
+    def transform(self, raw: Tensor, shift: Tensor, scale: Tensor, bonus: Tensor | float = 0.0) -> Tensor:
+        """Probabilities ``[..., N]``."""
+
+    def average(self, raw: Tensor, axis: int) -> Tensor:
+        """Logits of the mixture: the mean of the probabilities."""
+        return raw.log_softmax(-1).logsumexp(axis) - math.log(raw.shape[axis])
+
+    def loss(self, raw: Tensor, target: Tensor) -> Tensor:
+        """The cross-entropy, ``-sum_i p_i log q_i``."""
+        return -(target * raw.log_softmax(-1)).sum(-1)
+
+    def project(self, points: Tensor, probabilities: Tensor) -> Tensor:
+        """Probabilities ``[..., M]`` of points spread over the two nearest atoms each: ``[..., N]``. Eq. 7, 1707.06887.
+
+        Points beyond the support count as its ends; within, the mean is kept.
+        """
+        position = (points.clamp(self.low, self.high) - self.low) / self.spacing
+        # Each atom's share of a point falls linearly with their distance: a point on an atom gives it everything,
+        # which the usual floor and ceiling lose. No scattering either, whose order of addition a GPU leaves open.
+        share = (1 - (position[..., None, :] - self.index[:, None]).abs()).clamp_min(0)
+        return (share * probabilities[..., None, :]).sum(-1)
+
+
+class C51(Categorical):
+    """The target is the whole next distribution, moved and projected. Source: arXiv:1707.06887."""
+
+    def transform(self, raw: Tensor, shift: Tensor, scale: Tensor, bonus: Tensor | float = 0.0) -> Tensor:
+        """Every atom moves, with its probability."""
+        moved = (shift + scale * bonus)[..., None] + scale[..., None] * self.support
+        return self.project(moved, raw.softmax(-1))
+
+
+class TwoHot(Categorical):
+    """The target is the expectation, spread over the two nearest atoms."""
+
+    def transform(self, raw: Tensor, shift: Tensor, scale: Tensor, bonus: Tensor | float = 0.0) -> Tensor:
+        """At most two entries are not zero."""
+        point = (shift + scale * (self.value(raw) + bonus))[..., None]
+        return self.project(point, torch.ones_like(point))
+
+
+class HLGauss(Categorical):
+    """The target is the expectation, spread over bins around the atoms by a Gaussian.
+
+    Source: Imani and White, arXiv:1806.04613; Farebrother et al., arXiv:2403.03950, whose listing takes the outer
+    edges of the bins for ``low`` and ``high``, half a bin further out than the atoms are here.
+    """
+
+    def __init__(self, atoms: int, low: float, high: float, sigma_ratio: float) -> None:
+        """The Gaussian's standard deviation is ``sigma_ratio`` times the distance of two atoms."""
+        super().__init__(atoms, low, high)
+        half = (high - low) / (atoms - 1) / 2
+        self.edges = torch.linspace(low - half, high + half, atoms + 1)
+        self.reach = torch.tensor(math.sqrt(2.0) * sigma_ratio * 2 * half)
+
+    def transform(self, raw: Tensor, shift: Tensor, scale: Tensor, bonus: Tensor | float = 0.0) -> Tensor:
+        """The Gaussian's mass in each bin, divided by its mass in all of them."""
+        # Clipped, because far outside all of these masses round to zero.
+        point = (shift + scale * (self.value(raw) + bonus)).clamp(self.low, self.high)
+        below = torch.erf((self.edges - point[..., None]) / self.reach)
+        return below.diff(dim=-1) / (below[..., -1:] - below[..., :1])
+
+
+class Quantile:
+    """A return as its quantiles at the levels (i + 1/2) / N, ``[..., N]``. Source: QR-DQN, arXiv:1710.10044."""
+
+    def __init__(self, quantiles: int, kappa: float) -> None:
+        """``kappa``: where the loss turns from quadratic to linear."""
+        self.levels = (torch.arange(quantiles, dtype=torch.float32) + 0.5) / quantiles
+        self.kappa = kappa
+
+    def value(self, raw: Tensor) -> Tensor:
+        """The mean of the quantiles."""
+        return raw.mean(-1)
+
+    def transform(self, raw: Tensor, shift: Tensor, scale: Tensor, bonus: Tensor | float = 0.0) -> Tensor:
+        """Quantiles ``[..., N]``, each moved."""
+        return (shift + scale * bonus)[..., None] + scale[..., None] * raw
+
+    def average(self, raw: Tensor, axis: int) -> Tensor:
+        """Quantile by quantile, as BRO's critics are averaged, arXiv:2405.16158."""
+        return raw.mean(axis)
+
+    def loss(self, raw: Tensor, target: Tensor) -> Tensor:
+        """The quantile Huber loss."""
+        return quantile_huber(raw, self.levels, target, self.kappa)
+
+
+class ImplicitQuantile:
+    """A return as quantiles and their levels, a pair of ``[..., N]``. Source: IQN, arXiv:1806.06923."""
+
+    def __init__(self, kappa: float) -> None:
+        """``kappa``: where the loss turns from quadratic to linear."""
+        self.kappa = kappa
+
+    def value(self, raw: tuple[Tensor, Tensor]) -> Tensor:
+        """The mean of the quantiles: of all levels alike, drawn or midpoints."""
+        return raw[0].mean(-1)
+
+    def transform(
+        self, raw: tuple[Tensor, Tensor], shift: Tensor, scale: Tensor, bonus: Tensor | float = 0.0
+    ) -> Tensor:
+        """Quantiles ``[..., N]``, each moved; a target needs no levels."""
+        return (shift + scale * bonus)[..., None] + scale[..., None] * raw[0]
+
+    def average(self, raw: tuple[Tensor, Tensor], axis: int) -> tuple[Tensor, Tensor]:
+        """Quantile by quantile, which takes copies evaluated at the same levels, as in evaluation mode."""
+        return raw[0].mean(axis), raw[1].mean(axis)
+
+    def loss(self, raw: tuple[Tensor, Tensor], target: Tensor) -> Tensor:
+        """The quantile Huber loss at the levels of ``raw``."""
+        return quantile_huber(*raw, target, self.kappa)
+
+
+def quantile_huber(predicted: Tensor, levels: Tensor, target: Tensor, kappa: float) -> Tensor:
+    """Sum over predicted quantiles of the mean over targets of ``|tau - 1{u < 0}| L(u) / kappa``.
+
+    ``u`` is target minus predicted.
+
+    Args:
+        predicted: ``[..., N]``.
+        levels: ``[..., N]`` or ``[N]``, the levels tau of the predicted quantiles.
+        target: ``[..., M]``, samples or quantiles of equal weight.
+        kappa: L is the Huber loss with this threshold, divided by it as in arXiv:1806.06923 (Eq. 10 of
+            arXiv:1710.10044 does not divide; at 1 they agree); 0 gives ``|u|``, the limit.
+
+    Returns:
+        The loss of each sample, ``[...]``.
+    """
+    error = target[..., None, :] - predicted[..., None]
+    size = error.abs()
+    if kappa:
+        near = size.clamp_max(kappa)
+        size = near * (size - 0.5 * near) / kappa
+    weight = (levels[..., None] - (error < 0).to(levels.dtype)).abs()
+    return (weight * size).mean(-1).sum(-1)
+
+
+def lowest(raw: Raw, value: Tensor, axis: int) -> Raw:
+    """Of several distributions along a batch axis, sample by sample the whole one of lowest value, the first of equals.
+
+    ``value [...]`` is that of ``raw``. For points the minimum; for distributions SimbaV2's rule, arXiv:2502.15280.
+    """
+    chosen = value.argmin(axis, keepdim=True)
+    if isinstance(raw, tuple):
+        return _taken(raw[0], chosen, axis), _taken(raw[1], chosen, axis)
+    return _taken(raw, chosen, axis)
+
+
+def _taken(values: Tensor, chosen: Tensor, axis: int) -> Tensor:
+    index = chosen.view(*chosen.shape, *[1] * (values.ndim - chosen.ndim))
+    return values.take_along_dim(index, axis).squeeze(axis)

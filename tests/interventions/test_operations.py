@@ -1,0 +1,109 @@
+"""The closed forms of operations: Hare and Tortoise, shrink-and-perturb in its conventions, projection."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from surgeon import Patient, intervention
+
+from composer.compiling import Choice
+
+SEEDS = "seeds=[0, 5]"
+TORTOISE = "averages.tortoise={ of = 'critic', momentum = 0.9 }"
+WEIGHT = "networks/critic/trunk.0.weight"
+
+
+def before_and_after(do: str, *more: str, where: str = '["critic.*"]') -> tuple[Patient, dict[str, torch.Tensor]]:
+    """A patient after three updates and a firing, and the state that a plain one has after the same updates."""
+    plain, patient = Patient(SEEDS, *more), Patient(SEEDS, *more, intervention(do, where))
+    plain.update(3)
+    patient.update(3)
+    return patient, plain.state()
+
+
+def test_the_hare_becomes_its_tortoise_and_they_share_nothing() -> None:
+    patient, _ = before_and_after("{ kind = 'lerp', toward = { kind = 'average', name = 'tortoise' } }", TORTOISE)
+    critic, tortoise = patient.learner.networks["critic"], patient.learner.averages["tortoise"]
+    for path, value in critic.parameters.items():
+        assert torch.equal(value, tortoise.parameters[path])
+    with torch.no_grad():
+        critic.parameters["trunk.0.weight"].add_(1.0)
+    assert not torch.equal(critic.parameters["trunk.0.weight"], tortoise.parameters["trunk.0.weight"])
+    before = tortoise.parameters["trunk.0.weight"].clone()
+    patient.update(1)
+    torch.testing.assert_close(
+        tortoise.parameters["trunk.0.weight"], 0.9 * before + 0.1 * critic.parameters["trunk.0.weight"].detach()
+    )
+
+
+def test_lerp_goes_its_share_of_the_way() -> None:
+    patient, plain = before_and_after("{ kind = 'lerp', toward = { kind = 'initial' }, amount = 0.8 }")
+    start = Patient(SEEDS).state()
+    torch.testing.assert_close(patient.state()[WEIGHT], 0.2 * plain[WEIGHT] + 0.8 * start[WEIGHT])
+    patient, _ = before_and_after("{ kind = 'lerp', toward = { kind = 'initial' } }", where='["*"]')
+    now = patient.state()
+    assert all(torch.equal(now[name], start[name]) for name in start if name.startswith("networks/"))
+    patient, plain = before_and_after("{ kind = 'lerp', toward = { kind = 'zeros' }, amount = 0.25 }")
+    torch.testing.assert_close(patient.state()[WEIGHT], 0.75 * plain[WEIGHT])
+
+
+def test_shrink_and_perturb_adds_noise_of_its_size() -> None:
+    patient, plain = before_and_after(
+        "{ kind = 'perturb', keep = 0.6, noise = { kind = 'normal', std = 0.01 }, scale = 2.0 }"
+    )
+    noise = torch.cat(
+        [
+            (value - 0.6 * plain[name]).flatten()
+            for name, value in patient.state().items()
+            if name.startswith("networks/critic")
+        ]
+    )
+    assert noise.std().item() == pytest.approx(0.02, rel=0.05)
+    assert abs(noise.mean().item()) < 4 * 0.02 / noise.numel() ** 0.5
+    assert len(noise.unique()) > 0.99 * noise.numel(), "every seed, copy and parameter has noise of its own"
+
+
+def test_shrink_and_perturb_with_fresh_draws_is_a_lerp() -> None:
+    """BBF's convention: half of what there is and half of a new draw, arXiv:2305.19452."""
+    mixed, _ = before_and_after("{ kind = 'perturb', keep = 0.5, noise = { kind = 'fresh' }, scale = 0.5 }")
+    moved, _ = before_and_after("{ kind = 'lerp', toward = { kind = 'fresh' }, amount = 0.5 }")
+    torch.testing.assert_close(mixed.state()[WEIGHT], moved.state()[WEIGHT])
+
+
+def test_projection_restores_norms_and_keeps_directions() -> None:
+    patient, plain = before_and_after("{ kind = 'project', norm = 'initial' }", where='["critic.*weight"]')
+    start, now = Patient(SEEDS).state()[WEIGHT].flatten(2), patient.state()[WEIGHT].flatten(2)
+    torch.testing.assert_close(now.norm(dim=2), start.norm(dim=2))
+    cosine = torch.nn.functional.cosine_similarity(now, plain[WEIGHT].flatten(2), dim=2)
+    torch.testing.assert_close(cosine, torch.ones_like(cosine))
+    patient, _ = before_and_after("{ kind = 'project', norm = 'unit' }", where='["critic.*weight"]')
+    torch.testing.assert_close(patient.state()[WEIGHT].flatten(2).norm(dim=2), torch.ones(2, 2))
+
+
+def test_a_learned_number_is_a_parameter_too() -> None:
+    patient, _ = before_and_after("{ kind = 'lerp', toward = { kind = 'initial' } }", where='["temperature.*"]')
+    assert torch.equal(
+        patient.state()["networks/temperature/value"], Patient(SEEDS).state()["networks/temperature/value"]
+    )
+
+
+@pytest.mark.slow
+def test_the_compiled_update_survives_and_equals_the_eager_one() -> None:
+    from torch._dynamo.utils import counters
+
+    declared = [
+        SEEDS,
+        TORTOISE,
+        "interventions.reset={ when = { kind = 'at', steps = [2] }, where = ['critic.head.*', 'actor.*'], "
+        "do = { kind = 'lerp', toward = { kind = 'fresh' } }, moments = 'zero', target = 'own' }",
+        intervention("{ kind = 'lerp', toward = { kind = 'average', name = 'tortoise' } }", '["critic.*"]'),
+    ]
+    eager = Patient(*declared)
+    eager.update(6)
+    counters.clear()
+    compiled = Patient(*declared, choice=Choice(True, "a test"))
+    compiled.update(6)
+    assert counters["stats"]["unique_graphs"] == 1
+    theirs = eager.state()
+    for name, value in compiled.state().items():
+        torch.testing.assert_close(value, theirs[name], rtol=2e-4, atol=2e-5, msg=name)
