@@ -13,13 +13,16 @@ import torch
 from composer import compiling, provenance, runs
 from composer.blueprint import digest as blueprint_digest
 from composer.blueprint import flatten
-from composer.blueprint.timeline import lengths_of
+from composer.blueprint.timeline import clock_of, lengths_of
 from composer.checkpoint import Checkpoints, Snapshot
 from composer.clock import Clock
+from composer.collectors.acting import Acting
+from composer.collectors.base import Collector
+from composer.diagnostics.recorder import Recorder
 from composer.evaluation import Evaluator
 from composer.experience.replay import Replay
 from composer.learner import Learner
-from composer.state import Episodes, Parts
+from composer.state import Parts
 from composer.surgery import Surgery
 from composer.tracking.journal import Journal, read
 from composer.tracking.uploader import Uploader
@@ -46,7 +49,7 @@ def start(blueprint: Blueprint, directory: Path, variant: str | None) -> tuple[r
     """A new run under ``directory``: its folder is written, nothing has been stepped."""
     device = _set_up(blueprint)
     info = blueprint.environment.describe()
-    choice = _choose(blueprint, info, device)
+    choice = _choose(blueprint, device)
     fingerprint = provenance.fingerprint(device)
     facts = {
         "name": blueprint.name,
@@ -64,7 +67,7 @@ def start(blueprint: Blueprint, directory: Path, variant: str | None) -> tuple[r
     run = runs.create(directory, blueprint, facts, parameter_table(blueprint, info))
     journal, timing = Journal(run.path / "journal.jsonl"), _timing(run.path)
     parts = _parts(run, info, device, choice, journal, timing)
-    parts.observation = parts.environments.reset()
+    parts.collector.begin()
     return run, parts
 
 
@@ -93,7 +96,7 @@ def _restored(run: runs.Run, inexact: bool) -> tuple[Parts, list[str]]:
     parts.checkpoints = checkpoints
     if snapshot is None:
         notes.append("no checkpoint had been written yet: starting from step 0")
-        parts.observation = parts.environments.reset()
+        parts.collector.begin()
     else:
         notes += [f"skipped a damaged checkpoint: {damage}" for damage in snapshot.skipped]
         parts.restore(snapshot)
@@ -101,12 +104,15 @@ def _restored(run: runs.Run, inexact: bool) -> tuple[Parts, list[str]]:
     return parts, notes
 
 
-def agent(path: Path) -> tuple[Blueprint, Learner, Snapshot]:
-    """The agent of a run's newest good checkpoint, for reading only: neither lock nor journal is touched."""
+def agent(path: Path, at: int | None = None) -> tuple[Blueprint, Learner, Snapshot]:
+    """The agent of a run's newest good checkpoint, or of that of environment step ``at``, for reading only.
+
+    Neither lock nor journal is touched.
+    """
     runs.read_facts(path)
     blueprint = runs.read_blueprint(path)
     device = _set_up(blueprint)
-    snapshot = Checkpoints(path).load()
+    snapshot = Checkpoints(path).load(at)
     choice = compiling.Choice(False, "nothing is trained here")
     learner = Learner(blueprint, blueprint.environment.describe(), device, choice)
     # Weights alone are not enough: interventions may have changed what the networks are.
@@ -152,14 +158,9 @@ def _set_up(blueprint: Blueprint, device: str | None = None) -> str:
     return device_for(device or blueprint.compute.device)
 
 
-def _choose(blueprint: Blueprint, info: EnvironmentInfo, device: str) -> compiling.Choice:
-    updates = _clock(blueprint, info).updates_by(blueprint.training.env_steps)
+def _choose(blueprint: Blueprint, device: str) -> compiling.Choice:
+    updates = clock_of(blueprint).updates_by(blueprint.training.env_steps)
     return compiling.choose(blueprint.compute.compile, device, updates)
-
-
-def _clock(blueprint: Blueprint, info: EnvironmentInfo) -> Clock:
-    stride = info.action_repeat * blueprint.environment.copies
-    return Clock(stride, blueprint.algorithm.warmup_interactions, blueprint.algorithm.update_to_data)
 
 
 def _journal(path: Path, snapshot: Snapshot | None) -> Journal:
@@ -185,29 +186,32 @@ def _parts(
     run: runs.Run, info: EnvironmentInfo, device: str, choice: compiling.Choice, journal: Journal, timing: Journal
 ) -> Parts:
     blueprint = run.blueprint
-    copies, (size,) = blueprint.environment.copies, info.observation
-    streams = [stream for seed in blueprint.seeds for stream in blueprint.environment.copy_seeds(seed)]
-    environments = blueprint.environment.make(streams, "training")
-    clock = _clock(blueprint, info)
-    # A ring that is never filled need not be there: without wrapping, its size changes no draw.
-    capacity = min(blueprint.replay.capacity, clock.interactions_by(blueprint.training.env_steps) * copies)
+    clock, learner = clock_of(blueprint), Learner(blueprint, info, device, choice)
     parts = Parts(
         blueprint=blueprint,
         device=device,
-        shape=(len(blueprint.seeds), copies),
-        learner=Learner(blueprint, info, device, choice),
-        environments=environments,
+        learner=learner,
+        collector=_collector(blueprint, info, learner, clock),
         evaluator=Evaluator(blueprint.environment, blueprint.seeds, blueprint.evaluation.episodes),
-        replay=Replay(len(blueprint.seeds), copies, capacity, size, info.action_size, device),
         clock=clock,
         journal=journal,
         timing=timing,
         uploader=Uploader(run.path, None),
         checkpoints=Checkpoints(run.path, blueprint.checkpoint.keep),
-        episodes=Episodes(len(blueprint.seeds)),
+        diagnostics=Recorder(blueprint, info, device),
     )
     parts.surgery = Surgery(blueprint, parts.learner, lengths_of(blueprint), partial(_record_event, parts))
     return parts
+
+
+def _collector(blueprint: Blueprint, info: EnvironmentInfo, learner: Learner, clock: Clock) -> Collector:
+    copies, (size,) = blueprint.environment.copies, info.observation
+    streams = [stream for seed in blueprint.seeds for stream in blueprint.environment.copy_seeds(seed)]
+    environments = blueprint.environment.make(streams, "training")
+    # A ring that is never filled need not be there: without wrapping, its size changes no draw.
+    capacity = min(blueprint.replay.capacity, clock.interactions_by(blueprint.training.env_steps) * copies)
+    replay = Replay(len(blueprint.seeds), copies, capacity, size, info.action_size, learner.device)
+    return Acting(learner, environments, replay, blueprint.algorithm.warmup_interactions)
 
 
 def _record_event(parts: Parts, seed: int, event: Mapping[str, Any]) -> None:

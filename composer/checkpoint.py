@@ -115,10 +115,17 @@ class Checkpoints:
         self._prune()
         return final
 
-    def load(self) -> Snapshot:
-        """The newest checkpoint whose every file is as it was written; raises CheckpointDamaged where none is."""
+    def load(self, at: int | None = None) -> Snapshot:
+        """The newest checkpoint whose every file is as it was written, or that of environment step ``at``.
+
+        Raises CheckpointDamaged where there is none.
+        """
         skipped: list[str] = []
-        for step in reversed(self.steps()):
+        steps = self.steps()
+        if at is not None and at not in steps:
+            there = f"there are {', '.join(map('{:,}'.format, steps))}" if steps else "there is none at all"
+            raise CheckpointDamaged(f"no checkpoint of environment step {at:,} in {self._root}; {there}")
+        for step in reversed(steps if at is None else [at]):
             path = self._root / f"step-{step:012d}"
             try:
                 manifest = self._verify(path)

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 class Evaluator:
     """Environments of its own, ``episodes`` a seed, all stepped together."""
 
+    metric = "evaluation/return"
+    """What ``returns`` are, as the journal calls them."""
+
     def __init__(self, environment: Environment, seeds: Sequence[int], episodes: int) -> None:
         """``seeds`` are the run's; each gets ``episodes`` environments."""
         self._seeds, self._episodes = tuple(seeds), episodes

@@ -20,6 +20,7 @@ from composer.experience.replay import Transitions
 from composer.members import Stacked, Template, fresh_buffers, fresh_stack, per_seed
 from composer.nn.projection import to_unit_norm
 from composer.nn.returns import Returns
+from composer.penalties import Pulls
 from composer.shapes import Outline
 from composer.streams import derive
 
@@ -39,7 +40,7 @@ class Learner:
         """Draws fresh weights from the streams ``init`` of the blueprint's seeds."""
         self.seeds: tuple[int, ...] = tuple(blueprint.seeds)
         self.device = device
-        self._batch_size, self._action_size = blueprint.algorithm.batch_size, info.action_size
+        self.batch_size, self._action_size = blueprint.algorithm.batch_size, info.action_size
         self.n_step = blueprint.algorithm.n_step
         self.discount = torch.full((len(self.seeds),), blueprint.algorithm.discount.value_for(info), device=device)
         self.outlines: dict[str, Outline] = {}
@@ -63,6 +64,7 @@ class Learner:
         self._trained = {
             objective.role: _trainable(self.parameters(objective.role)) for objective in self.program.objectives
         }
+        self._pulls = Pulls(blueprint.penalties, self.outlines, {role: self.parameters(role) for role in self.outlines})
         self._projected = {role: self._projections(role) for role in self._trained}
         self.optimizers = {
             role: blueprint.optimizers[role].build(parameters, len(self.seeds))
@@ -72,7 +74,7 @@ class Learner:
         self.statistics = blueprint.normalization.observation.build(len(self.seeds), size, device)
         self.updates = torch.zeros(len(self.seeds), dtype=torch.float64, device=device)
         self._noise = {
-            name: torch.empty(len(self.seeds), self._batch_size, *shape, device=device)
+            name: torch.empty(len(self.seeds), self.batch_size, *shape, device=device)
             for name, shape in self.program.noise.items()
         }
         self._generators = [self._generator(seed, "learn") for seed in self.seeds]
@@ -121,18 +123,18 @@ class Learner:
         batch = Batch(self._normalise(observation), action, reward, bootstrap, self._normalise(following))
         signals: dict[str, Tensor] = {}
         for objective in self.program.objectives:
-            parameters = list(self._trained[objective.role].values())
-            loss = objective.loss(batch, noise, signals)
+            trained = self._trained[objective.role]
+            loss = self._pulls.added(objective.role, trained, objective.loss(batch, noise, signals))
             # Seeds share no parameter, so the gradient of the sum is each seed's own gradient.
-            gradients = torch.autograd.grad(loss.sum(), parameters)
+            gradients = torch.autograd.grad(loss.sum(), list(trained.values()))
             held = self._held.get(objective.role, {})
-            before = {path: self._trained[objective.role][path].detach().clone() for path in held}
+            before = {path: trained[path].detach().clone() for path in held}
             self.optimizers[objective.role].step(gradients)
             with torch.no_grad():
                 for value, axis in self._projected[objective.role]:
                     value.copy_(to_unit_norm(value, axis))
                 for path, seeds in held.items():
-                    value = self._trained[objective.role][path]
+                    value = trained[path]
                     value.copy_(torch.where(per_seed(seeds, value), before[path], value))
         with torch.no_grad():
             for average, online, momentum in self._averaging:

@@ -17,10 +17,9 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, ...]
 
-Layout = Literal["sequence", "residual", "parallel", "outputs", "leaf"]
+Layout = Literal["sequence", "residual", "parallel", "leaf"]
 """How a block's children are put together: one after another; one after another beside a path that skips them all;
-side by side, on the same input, and joined; side by side, each giving an output of its own; or as details of what is
-drawn as one operation."""
+side by side, on the same input; or as details of what is drawn as one operation."""
 
 
 class ShapeError(ValueError):
@@ -80,7 +79,8 @@ class Outline:
     """A block with its shapes: own parameters, own cost, children in order of their module names.
 
     ``flops`` counts the block's own floating-point operations for one sample forward (a multiply-add is two);
-    ``layout`` is how a figure draws the children.
+    ``layout`` is how a figure draws the children, ``join`` how the paths of ``residual`` and ``parallel`` meet: a word
+    such as ``sum``, ``multiply`` or ``concatenate``; none where each child gives an output of its own.
     """
 
     kind: str
@@ -93,6 +93,7 @@ class Outline:
     layout: Layout = "sequence"
     stops_gradients: bool = False
     """Whether no gradient flows from its output to its input."""
+    join: str = ""
 
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, ParameterPlan]]:
         """Every parameter below, by the path that the built module gives it."""

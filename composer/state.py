@@ -9,47 +9,18 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
-
-from composer.checkpoint import Checkpoints, Segment, Snapshot
+from composer.checkpoint import Checkpoints, Snapshot
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from composer.blueprint import Blueprint
     from composer.clock import Clock
-    from composer.environments.base import Step, VectorEnvironment
+    from composer.collectors.base import Collector
+    from composer.diagnostics.recorder import Recorder
     from composer.evaluation import Evaluator
-    from composer.experience.replay import Replay
     from composer.learner import Learner
     from composer.surgery import Surgery
     from composer.tracking.journal import Journal
     from composer.tracking.uploader import Uploader
-
-
-class Episodes:
-    """Returns and lengths of training episodes that ended since the last row of metrics."""
-
-    def __init__(self, seeds: int) -> None:
-        """No episode has ended."""
-        self.totals = np.zeros((seeds, 3))
-
-    def count(self, step: Step) -> None:
-        """Take in the episodes that ended in one decision of S × E environments."""
-        ended = step.terminated | step.truncated
-        if ended.any():
-            each = np.stack([ended, step.episode_return * ended, step.episode_length * ended], -1)
-            self.totals += each.reshape(len(self.totals), -1, 3).sum(1)
-
-    def drain(self) -> list[dict[str, float]]:
-        """Mean return and length a seed, empty where none ended; starts anew."""
-        rows = [
-            {"training/return": float(total / n), "training/episode_length": float(length / n)} if n else {}
-            for n, total, length in self.totals
-        ]
-        self.totals[:] = 0
-        return rows
 
 
 @dataclass
@@ -58,26 +29,19 @@ class Parts:
 
     blueprint: Blueprint
     device: str
-    shape: tuple[int, int]
-    """(S, E): seeds, and environments of a seed."""
     learner: Learner
-    environments: VectorEnvironment
+    collector: Collector
     evaluator: Evaluator
-    replay: Replay
     clock: Clock
     journal: Journal
     timing: Journal
     uploader: Uploader
     checkpoints: Checkpoints
-    episodes: Episodes
+    diagnostics: Recorder
     surgery: Surgery = field(init=False)
     """What is done to networks while they learn."""
-    observation: NDArray[np.float32] = field(init=False)
-    """``[S * E, d]``: what to act on next."""
     returns: list[list[float]] = field(default_factory=list)
     """Returns of the last evaluation, by seed and episode."""
-    segments: list[Segment] = field(default_factory=list)
-    """Replay rows already on disk."""
     _mark: tuple[float, int, int] | None = None
 
     def record(self, kind: str, **row: Any) -> None:
@@ -113,32 +77,26 @@ class Parts:
         """Write a checkpoint of the present moment; only between interactions. A diverged agent is not saved."""
         self.learner.assert_finite()
         self.flush(sync=True)
-        held = self.replay.added - self.replay.size
-        written = self.segments[-1].stop if self.segments else 0
-        if self.replay.added > max(written, held):
-            start = max(written, held)
-            self.segments.append(self.checkpoints.append_rows(start, self.replay.rows(start, self.replay.added)))
-        self.segments = [segment for segment in self.segments if segment.stop > held]
+        self.collector.save(self.checkpoints)
         self.checkpoints.save(self.clock.env_steps, self.snapshot())
 
     def snapshot(self) -> Snapshot:
-        """The whole state but for the replay rows, which are in the segments."""
+        """The whole state but for what the collector has written beside it."""
         tensors = dict(self.learner.tensors())
         tensors |= {f"random/{name}": generator.get_state() for name, generator in self.learner.generators().items()}
-        tensors |= {
-            f"environment/{name}": torch.from_numpy(np.array(value))
-            for name, value in self.environments.state().items()
-        }
+        collected = self.collector.snapshot()
+        tensors |= collected.tensors
         tensors |= self.surgery.tensors()
-        tensors["episodes"] = torch.from_numpy(self.episodes.totals.copy())
+        measured = self.diagnostics.tensors()
+        tensors |= {f"diagnostics/{name}": value for name, value in measured.items()}
         values = {
+            **collected.values,
             "interactions": self.clock.interactions,
-            "replay_added": self.replay.added,
-            "replay_start": self.replay.added - self.replay.size,
             "journal_offset": self.journal.offset,
             "returns": self.returns,
+            "diagnostics": sorted(measured),
         }
-        return Snapshot(tensors, values, tuple(self.segments))
+        return Snapshot(tensors, values, collected.segments)
 
     def restore(self, snapshot: Snapshot) -> None:
         """Put a checkpoint back, in place; the journals are cut to it by whoever opened them."""
@@ -146,22 +104,15 @@ class Parts:
         self.learner.load(snapshot.tensors)
         for name, generator in self.learner.generators().items():
             generator.set_state(snapshot.tensors[f"random/{name}"].contiguous())
-        prefix = "environment/"
-        state = {
-            name.removeprefix(prefix): t.numpy() for name, t in snapshot.tensors.items() if name.startswith(prefix)
-        }
-        self.observation = self.environments.load_state(state)
-        self.episodes.totals[:] = snapshot.tensors["episodes"].numpy()
-        for start, rows in self.checkpoints.rows(snapshot):
-            skip = max(0, snapshot.values["replay_start"] - start)
-            self.replay.restore(start + skip, rows[skip:])
-        self.segments = list(snapshot.segments)
+        self.collector.restore(snapshot, self.checkpoints)
+        names = snapshot.values["diagnostics"]
+        self.diagnostics.load({name: snapshot.tensors[f"diagnostics/{name}"] for name in names})
         self.clock.interactions = snapshot.values["interactions"]
         self.returns = snapshot.values["returns"]
 
     def close(self) -> None:
-        """Close environments and journals."""
-        self.environments.close()
+        """Close collector and journals."""
+        self.collector.close()
         self.evaluator.close()
         self.journal.close()
         self.timing.close()

@@ -1,6 +1,6 @@
 """The loop: interactions as a generator, and what watches it. One page; everything else is called from here.
 
-Legend: S seeds, E environments of a seed, d observation, a action.
+Tests: tests/contracts/test_loop.py, tests/faults.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from composer.interrupts import Interrupted, Interrupts
 from composer.learner import Diverged
@@ -44,6 +43,8 @@ def train(parts: Parts, console: Console) -> Outcome:
                 _log(parts)
             if last or clock.due(blueprint.evaluation.every):
                 _evaluate(parts, console)
+            if last or parts.diagnostics.due(clock):
+                _diagnose(parts, last)
             if last or asked or clock.due(blueprint.checkpoint.every):
                 parts.save()
             paused += time.monotonic() - pause
@@ -56,29 +57,15 @@ def train(parts: Parts, console: Console) -> Outcome:
 
 
 def interactions(parts: Parts) -> Iterator[None]:
-    """Act, step, store, learn; yields after each interaction, when the state is whole and may be saved."""
-    blueprint, learner, clock = parts.blueprint, parts.learner, parts.clock
-    shape, device = parts.shape, parts.device
+    """Collect, learn, intervene; yields after each interaction, when the state is whole and may be saved."""
+    blueprint, clock = parts.blueprint, parts.clock
     while clock.env_steps < blueprint.training.env_steps:
-        observation = torch.from_numpy(parts.observation).to(device).unflatten(0, shape)
-        if clock.interactions:  # The first observation of all is never counted, as in SimBa's published code.
-            learner.observe(observation)
-        warming = clock.interactions < blueprint.algorithm.warmup_interactions
-        action = learner.act_randomly(shape[1]) if warming else learner.act(observation)
-        step = parts.environments.step(action.flatten(0, 1).cpu().numpy())
-        moved = (step.reward, step.terminated, step.truncated, step.final_observation)
-        parts.replay.add(
-            observation, action, *(torch.from_numpy(part).to(device).unflatten(0, shape) for part in moved)
-        )
-        parts.observation = step.observation
-        parts.episodes.count(step)
-        done = clock.updates
+        parts.collector.interact(clock.interactions)
+        done, epochs = clock.updates, parts.collector.epochs(clock.interactions)
         for update in range(done + 1, done + clock.tick() + 1):
-            batch = parts.replay.sample(
-                blueprint.algorithm.batch_size, learner.n_step, learner.discount, learner.replay_generators
-            )
-            learner.update(batch)
+            parts.learner.update(parts.collector.batch())
             parts.surgery.passed("update", update - 1, update)
+        parts.surgery.passed("epoch", epochs, parts.collector.epochs(clock.interactions))
         parts.surgery.passed("interaction", clock.interactions - 1, clock.interactions)
         parts.surgery.passed("env", clock.env_steps - clock.stride, clock.env_steps)
         yield
@@ -86,17 +73,25 @@ def interactions(parts: Parts) -> Iterator[None]:
 
 def _log(parts: Parts) -> None:
     """One row of metrics a seed: means since the last row. The only transfer of training to the host."""
-    for seed, signals, episodes in zip(
-        parts.blueprint.seeds, parts.learner.drain_signals(), parts.episodes.drain(), strict=True
+    for seed, signals, collected in zip(
+        parts.blueprint.seeds, parts.learner.drain_signals(), parts.collector.metrics(), strict=True
     ):
         bad = [name for name, value in signals.items() if not np.isfinite(value)]
         if bad:
             raise Diverged(
                 f"{bad[0]} of seed {seed} is {signals[bad[0]]} at environment step {parts.clock.env_steps:,}"
             )
-        if signals or episodes:
-            parts.record_metrics(seed, signals | episodes)
+        if signals or collected:
+            parts.record_metrics(seed, signals | collected)
     parts.record_timing()
+
+
+def _diagnose(parts: Parts, last: bool) -> None:
+    """What measures read, recorded a seed."""
+    rows = parts.diagnostics.read(parts.learner, parts.collector.replay, parts.clock, last)
+    for seed, row in zip(parts.blueprint.seeds, rows, strict=True):
+        if row:
+            parts.record_metrics(seed, row)
 
 
 def _evaluate(parts: Parts, console: Console) -> None:
@@ -104,7 +99,7 @@ def _evaluate(parts: Parts, console: Console) -> None:
     returns = parts.evaluator.returns(parts.learner, parts.clock.env_steps)
     parts.returns = returns.tolist()
     for seed, row in zip(parts.blueprint.seeds, returns, strict=True):
-        parts.record_metrics(seed, {"evaluation/return": float(row.mean())})
+        parts.record_metrics(seed, {parts.evaluator.metric: float(row.mean())})
     parts.flush()
     console.evaluation(
         parts.clock.env_steps,

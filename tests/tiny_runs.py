@@ -15,12 +15,15 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from composer import assemble
 from composer.blueprint import Blueprint, load
 from composer.checkpoint import Checkpoints, digest
 from composer.compiling import Choice
 from composer.environments import Environment, EnvironmentInfo
+from composer.experience.replay import Transitions
 from composer.interrupts import Interrupted
 from composer.learner import Learner
 from composer.runs import Run
@@ -105,6 +108,17 @@ def learner(*overrides: str, choice: Choice = EAGER) -> Learner:
     """A fresh learner of the tiny experiment on ``test/drift``."""
     blueprint = tiny(DRIFT, *overrides)
     return Learner(blueprint, blueprint.environment.describe(), "cpu", choice)
+
+
+def transitions(agent: Learner, seed: int = 0) -> Transitions:
+    """A batch for every seed of the agent."""
+    generator = torch.Generator().manual_seed(seed)
+    seeds = agent.updates.shape[0]
+
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(seeds, 32, *shape, generator=generator)
+
+    return Transitions(draw(3), draw(2).tanh(), draw(), torch.full((seeds, 32), 0.9), draw(3))
 
 
 def state_digest(run: Path) -> str:

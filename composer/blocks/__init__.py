@@ -2,8 +2,10 @@
 
 from composer.blocks.activations import Elu, Gelu, Mish, Relu, Sigmoid, Silu, Tanh
 from composer.blocks.append import Append
+from composer.blocks.attention import Attention
 from composer.blocks.base import Block
 from composer.blocks.batch_norm import BatchNorm, BatchRenorm
+from composer.blocks.class_token import ClassToken
 from composer.blocks.conv import Conv
 from composer.blocks.crelu import CRelu
 from composer.blocks.detached import Detached
@@ -18,23 +20,32 @@ from composer.blocks.lerp_residual import LerpResidual
 from composer.blocks.linear import Linear
 from composer.blocks.normalization import LayerNorm, RmsNorm
 from composer.blocks.parallel import Parallel
+from composer.blocks.patches import Patches
 from composer.blocks.pooling import AveragePool, GlobalAveragePool, MaxPool
+from composer.blocks.position_embedding import PositionEmbedding
 from composer.blocks.reparameterised import SpectralNorm, WeightNorm
 from composer.blocks.repeat import Repeat
 from composer.blocks.residual import Residual
+from composer.blocks.restore_width import RestoreWidth
 from composer.blocks.rs_norm import RsNorm
 from composer.blocks.scale import Scale
 from composer.blocks.scaler import Scaler
 from composer.blocks.sequence import Sequence
+from composer.blocks.soft_moe import SoftMoe
+from composer.blocks.token_pooling import MeanTokens, SelectToken
+from composer.blocks.tokens import SplitTokens, Tokens
+from composer.blocks.top1_moe import Top1Moe
 from composer.blocks.unit_norm import UnitNorm
 
 __all__ = [
     "Append",
+    "Attention",
     "AveragePool",
     "BatchNorm",
     "BatchRenorm",
     "Block",
     "CRelu",
+    "ClassToken",
     "Conv",
     "Detached",
     "Dropout",
@@ -51,20 +62,29 @@ __all__ = [
     "LerpResidual",
     "Linear",
     "MaxPool",
+    "MeanTokens",
     "Mish",
     "Parallel",
+    "Patches",
+    "PositionEmbedding",
     "Relu",
     "Repeat",
     "Residual",
+    "RestoreWidth",
     "RmsNorm",
     "RsNorm",
     "Scale",
     "Scaler",
+    "SelectToken",
     "Sequence",
     "Sigmoid",
     "Silu",
+    "SoftMoe",
     "SpectralNorm",
+    "SplitTokens",
     "Tanh",
+    "Tokens",
+    "Top1Moe",
     "UnitNorm",
     "WeightNorm",
 ]

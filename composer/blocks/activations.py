@@ -24,6 +24,7 @@ class Relu(Block, kind="relu"):
     """Positive part: ``max(x, 0)``. Source: Nair and Hinton, ICML 2010."""
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "relu"}
+    is_activation: ClassVar[bool] = True
 
     def outline(self, shape: Shape) -> Outline:
         """One operation an entry."""
@@ -41,6 +42,7 @@ class Gelu(Block, kind="gelu"):
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "gelu"}
+    is_activation: ClassVar[bool] = True
 
     def outline(self, shape: Shape) -> Outline:
         """Five operations an entry."""
@@ -55,6 +57,7 @@ class Silu(Block, kind="silu"):
     """Sigmoid linear unit: ``x / (1 + exp(-x))``. Source: Elfwing et al., arXiv:1702.03118."""
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "silu"}
+    is_activation: ClassVar[bool] = True
 
     def outline(self, shape: Shape) -> Outline:
         """Four operations an entry."""
@@ -69,6 +72,7 @@ class Mish(Block, kind="mish"):
     """Smooth and not monotone: ``x tanh(log(1 + exp(x)))``. Source: Misra, arXiv:1908.08681."""
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "mish"}
+    is_activation: ClassVar[bool] = True
 
     def outline(self, shape: Shape) -> Outline:
         """Five operations an entry."""
@@ -83,6 +87,7 @@ class Sigmoid(Block, kind="sigmoid"):
     """Logistic function: ``1 / (1 + exp(-x))``, what opens and shuts a gate."""
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "sigmoid"}
+    is_activation: ClassVar[bool] = True
 
     def outline(self, shape: Shape) -> Outline:
         """Four operations an entry."""
@@ -97,6 +102,7 @@ class Tanh(Block, kind="tanh"):
     """Hyperbolic tangent."""
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "tanh"}
+    is_activation: ClassVar[bool] = True
 
     def outline(self, shape: Shape) -> Outline:
         """One operation an entry."""
@@ -111,6 +117,7 @@ class Elu(Block, kind="elu"):
     """Exponential linear unit: ``x`` above 0, ``alpha (exp(x) - 1)`` below. Source: arXiv:1511.07289."""
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "elu"}
+    is_activation: ClassVar[bool] = True
 
     alpha: Annotated[float, Field(gt=0, le=100)] = 1.0
     """Minus the limit at minus infinity."""

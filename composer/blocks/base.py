@@ -36,6 +36,8 @@ class Block(Family, family="block"):
 
     example_input: ClassVar[Shape] = (16,)
     """A shape that the example takes."""
+    is_activation: ClassVar[bool] = False
+    """Whether the entries of its output are a network's hidden units, which diagnostics count."""
 
     def repeats(self) -> int:
         """How many times each block inside this one stands in the outline; 1 but for blocks that repeat others."""

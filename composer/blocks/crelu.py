@@ -20,6 +20,7 @@ class CRelu(Block, kind="crelu"):
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "crelu"}
+    is_activation: ClassVar[bool] = True
 
     def outline(self, shape: Shape) -> Outline:
         """No parameters; raises ``ShapeError`` where twice the features are too many."""

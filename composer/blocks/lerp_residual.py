@@ -50,7 +50,14 @@ class LerpResidual(Block, kind="lerp_residual"):
         child = keeping_shape(self.block, shape)
         alpha = plan((width,), Constant(value=self.alpha_scale), width, width, "alpha_scale")
         return Outline(
-            self.kind, shape, shape, {"alpha": alpha}, {"block": child}, 3 * math.prod(shape), layout="residual"
+            self.kind,
+            shape,
+            shape,
+            {"alpha": alpha},
+            {"block": child},
+            3 * math.prod(shape),
+            layout="residual",
+            join="lerp",
         )
 
     def module(self, shape: Shape) -> Call:

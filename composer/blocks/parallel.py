@@ -56,7 +56,14 @@ class Parallel(Block, kind="parallel"):
             flops = (len(outputs) - (self.join != "mean")) * math.prod(output)
         stops = all(child.stops_gradients for child in children.values())
         return Outline(
-            self.kind, shape, output, children=children, flops=flops, layout="parallel", stops_gradients=stops
+            self.kind,
+            shape,
+            output,
+            children=children,
+            flops=flops,
+            layout="parallel",
+            stops_gradients=stops,
+            join=self.join,
         )
 
     def module(self, shape: Shape) -> Call:

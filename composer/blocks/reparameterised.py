@@ -23,7 +23,7 @@ from composer.shapes import BufferPlan, Outline, Shape, ShapeError
 def _weighted(block: Block) -> Block:
     if not isinstance(block, Linear | Conv):
         raise PydanticCustomError(
-            "weighted_block", "expected a block with one weight, 'linear' or 'conv', got {kind!r}", {"kind": block.kind}
+            "weighted_block", "expected a block with one weight, 'linear' or 'conv', got '{kind}'", {"kind": block.kind}
         )
     if block.weight in (Zeros(), Constant(value=0.0)):
         raise PydanticCustomError("weighted_zeros", "a weight that starts at 0 has no norm to divide by")

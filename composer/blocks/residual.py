@@ -28,7 +28,15 @@ class Residual(Block, kind="residual"):
     def outline(self, shape: Shape) -> Outline:
         """Child ``block``; raises ``ShapeError`` where it changes the shape."""
         child = keeping_shape(self.block, shape)
-        return Outline(self.kind, shape, shape, children={"block": child}, flops=math.prod(shape), layout="residual")
+        return Outline(
+            self.kind,
+            shape,
+            shape,
+            children={"block": child},
+            flops=math.prod(shape),
+            layout="residual",
+            join="sum",
+        )
 
     def module(self, shape: Shape) -> Call:
         """``composer.nn.skip.Skip``."""

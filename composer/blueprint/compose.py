@@ -14,6 +14,7 @@ from composer.blueprint.overrides import COMMAND_LINE, Override, apply_override
 from composer.blueprint.parts import is_part
 from composer.blueprint.positions import Path
 from composer.blueprint.report import BlueprintError, Problem, problem
+from composer.blueprint.required import required
 from composer.blueprint.schema import SLUG_RULE, is_slug
 from composer.spec import describe, near, spelled, suggestion
 
@@ -47,8 +48,13 @@ def compose(trees: Sequence[Node], overrides: Sequence[Override], variant: str |
     budgets = Budget(), Budget()
     root, unresolved, broken = interpolate(root, budgets[0])
     root = replace(root, value={name: child for name, child in root.value.items() if name != "values"})
-    root, unexpanded = expand(root, budget=budgets[1])
-    told = {path: found for path, found in unexpanded.items() if path not in {*unresolved, *broken}}
+    having = required(root, {*unresolved, *broken})
+    root, unexpanded = expand(root, having.parts, budgets[1], having.names)
+    told = {
+        path: found
+        for path, found in unexpanded.items()
+        if path not in {*unresolved, *broken} and not having.excuses(root.get(path))
+    }
     # Where a part is missing, its whole table stays unread.
     quiet = {*unresolved, *broken, *(path[:-1] if path[-1:] == ("use",) else path for path in unexpanded)}
     problems += [*unresolved.values(), *told.values()]
@@ -69,7 +75,7 @@ def layered(
         raise BlueprintError([problem(whole.at, "", message)])
     if is_part(whole):
         message = "this is a part, no blueprint: blueprints name it with 'use'"
-        raise BlueprintError([problem(whole.value["part"].key, "part", message)])
+        raise BlueprintError([problem(whole.at, "", message)])
     variants = _variants(whole)
     root = replace(whole, value={name: child for name, child in whole.value.items() if name != "variants"})
     if variant is not None:

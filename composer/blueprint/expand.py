@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
+from composer import plugins
 from composer.blueprint.interpolation import Budget, is_marked, malformed, reference
 from composer.blueprint.nodes import Node, Origin, show_path
 from composer.blueprint.parts import Part, parts
 from composer.blueprint.positions import Path
 from composer.blueprint.report import BlueprintError, Problem, problem
-from composer.spec import describe, listing, near, spelled, suggestion
+from composer.spec import FAMILIES, describe, listing, near, quote, spelled, suggestion
 
 MAX_USES = 16
 """Parts inside parts inside parts: deepest nesting."""
@@ -19,16 +20,19 @@ MAX_STEPS = 64
 
 
 def expand(
-    root: Node, known: Mapping[str, Part] | None = None, budget: Budget | None = None
+    root: Node, known: Mapping[str, Part] | None = None, budget: Budget | None = None, required: Collection[str] = ()
 ) -> tuple[Node, dict[Path, Problem]]:
-    """The tree with each ``use`` table replaced by its part, and problems by the paths of those that could not be."""
-    work = _Expansion(known, budget or Budget())
+    """The tree with each ``use`` table replaced by its part, and problems by the paths of those that could not be.
+
+    ``required`` are the plug-ins whose parts are among the ``known`` ones.
+    """
+    work = _Expansion(parts() if known is None else known, budget or Budget(), required)
     return work.expanded((), root, ()), work.problems
 
 
 class _Expansion:
-    def __init__(self, known: Mapping[str, Part] | None, budget: Budget) -> None:
-        self._known = known
+    def __init__(self, known: Mapping[str, Part], budget: Budget, required: Collection[str]) -> None:
+        self._known, self._required = known, required
         self.problems: dict[Path, Problem] = {}
         self.budget = budget
 
@@ -57,21 +61,18 @@ class _Expansion:
     def _part(self, path: Path, node: Node, within: tuple[str, ...]) -> Part | None:
         use, at = node.value["use"], (*path, "use")
         name = use.value
-        known = self._known if self._known is not None else parts()
         if not isinstance(name, str):
             self.tell(at, use.at, f"expected string, got {describe(name)}")
         elif "kind" in node.value:
             self.tell(at, use.key, "a table names either 'kind' or 'use', not both")
-        elif name not in known:
-            code = "; code is never loaded by name" if "." in name else ""
-            meant = suggestion(name, known).removeprefix("; ")
-            self.tell(at, use.at, f"no part named {spelled(name)}{code}", meant)
+        elif name not in self._known:
+            self.tell(at, use.at, *_no_part(name, self._known, self._required))
         elif name in within:
             self.tell(at, use.at, f"parts use each other: {' → '.join([*within[within.index(name) :], name])}")
         elif len(within) >= MAX_USES:
             self.tell(at, use.at, f"parts inside parts, more than {MAX_USES} deep")
         else:
-            return known[name]
+            return self._known[name]
         return None
 
     def tell(self, path: Path, origin: Origin, message: str, hint: str = "") -> None:
@@ -105,6 +106,20 @@ class _Body:
             return replace(self._values[str(target[0])], key=moved.key)
         self._expansion.tell(path, moved.at, *unknown_parameter(show_path(target), self._part))
         return moved
+
+
+def _no_part(name: str, known: Mapping[str, Part], required: Collection[str]) -> tuple[str, str]:
+    """Message and hint for a name that is no part's: perhaps it is a kind's, or a plug-in's that is not required."""
+    refused = plugins.unrequired(name, required) if plugins.is_namespaced(name) else None
+    if refused is not None:
+        message, hint = refused
+        meant = None if plugins.owners(name) else near(name.partition("/")[2], known)
+        return message, f"did you mean {meant!r}?" if meant else hint
+    families = [family for family in FAMILIES.values() if name in family.kinds()]
+    if families:
+        return f"{name!r} is a kind of {families[0].noun()}, not a part", f"write kind = {quote(name)}"
+    code = "; code is never loaded by name" if "." in name else ""
+    return f"no part named {spelled(name)}{code}", suggestion(name, known).removeprefix("; ")
 
 
 def unknown_parameter(name: str, part: Part) -> tuple[str, str]:

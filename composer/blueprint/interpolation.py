@@ -64,13 +64,13 @@ def mentioned(root: Node) -> Iterator[Path]:
                 yield tuple(match.group().split("."))
 
 
-def malformed(path: Path, node: Node) -> Problem:
+def malformed(path: Path, node: Node, example: str = "${values.width}") -> Problem:
     """The problem of a string that carries ``${`` but is no reference."""
     if re.search(r"\$\{[^}]*:", node.value):
         # The value is not echoed: what it names may be secret.
         message = "no resolver is available here; ${...} names a value of this blueprint"
         return problem(node.at, show_path(path), message)
-    message = f"${{...}} stands for a whole value, as in ${{values.width}}; got {quote(node.value)}"
+    message = f"${{...}} stands for a whole value, as in {example}; got {quote(node.value)}"
     return problem(node.at, show_path(path), message)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from composer import kinds
 from composer.blueprint.compose import Composed
-from composer.blueprint.nodes import Node, plain, read_path, show_path
+from composer.blueprint.nodes import Node, read_path, show_path
 from composer.blueprint.owners import file_steps
 from composer.blueprint.positions import Path
 from composer.blueprint.report import Problem, problem
+from composer.blueprint.required import required, unrequired_kinds
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.validate import validate
 from composer.blueprint.verify import verify
@@ -19,8 +20,10 @@ def judge(composed: Composed, is_to_run: bool = True) -> tuple[Blueprint | None,
     Memory is judged only of what is to run: an old run must stay readable on a smaller or a busier machine.
     """
     kinds.register()
-    problems = [*composed.problems, *_require(composed.root)]
-    blueprint, invalid = validate(composed.root, composed.quiet, Blueprint)
+    having = required(composed.root, composed.quiet)
+    unrequired, quiet = unrequired_kinds(composed.root, having)
+    problems = [*composed.problems, *having.problems, *unrequired]
+    blueprint, invalid = validate(composed.root, composed.quiet | quiet, Blueprint)
     told = {(found.file, found.line, found.column) for found in invalid}
     problems += invalid
     problems += [found for found in composed.too_large if (found.file, found.line, found.column) not in told]
@@ -35,15 +38,3 @@ def located(root: Node, path: str | Path, message: str) -> Problem:
     message, mark, meant = message.partition("; did you mean ")
     reached, node, rest = file_steps(root, steps)
     return problem(node.at, show_path((*reached, *rest)), message, f"{mark}{meant}".removeprefix("; "))
-
-
-def _require(root: Node) -> list[Problem]:
-    node = root.value.get("requires")
-    names = plain(node) if node else []
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        return []
-    try:
-        kinds.require(names)
-    except kinds.MissingPluginError as error:
-        return [problem(node.at, "requires", str(error))] if node else []
-    return []

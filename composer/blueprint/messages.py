@@ -30,13 +30,13 @@ _BOUNDS = {"gt": "greater than", "ge": "at least", "lt": "less than", "le": "at 
 
 def out_of_bounds(error: Error, limits: Iterable[object]) -> str:
     """All the bounds of a number that is outside of one of them."""
-    told = [
-        f"{words} {_number(getattr(limit, key))}"
-        for key, words in _BOUNDS.items()
-        for limit in limits
-        if getattr(limit, key, None) is not None
-    ]
-    return f"must be {' and '.join(told)}, got {_number(error['input'])}"
+    bounds = {
+        key: _number(getattr(limit, key)) for key in _BOUNDS for limit in limits if getattr(limit, key, None) is not None
+    }
+    told = " and ".join(f"{_BOUNDS[key]} {bound}" for key, bound in bounds.items())
+    if set(bounds) == {"ge", "le"}:
+        told = f"in {bounds['ge']} to {bounds['le']}"
+    return f"must be {told}, got {_number(error['input'])}"
 
 
 def _length(words: str, key: str, unit: str) -> Callable[[Error], str]:

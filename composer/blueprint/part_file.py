@@ -1,7 +1,7 @@
 """Judging a part by its own file, with its parameters at their defaults: what ``composer check PART.toml`` says.
 
 Where a blueprint uses a part, problems are told at the place of use; here they are told at the part's own lines.
-Tests: tests/blueprint/test_shipped.py, tests/errors/test_parts.py.
+Tests: tests/blueprint/test_strict_parts.py.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from composer.blocks.base import Block
 from composer.blueprint.expand import expand, unknown_parameter
 from composer.blueprint.interpolation import is_marked, malformed, mentioned, reference, references
 from composer.blueprint.judge import located
-from composer.blueprint.nodes import Node, noted, show_path
+from composer.blueprint.nodes import Node, noted, show_path, walk
 from composer.blueprint.parts import Part, read_part
 from composer.blueprint.positions import Path
 from composer.blueprint.report import BlueprintError, Problem, ordered, problem
@@ -25,6 +25,7 @@ from composer.blueprint.schema import Average
 from composer.blueprint.validate import validate
 from composer.interventions.base import Intervention
 from composer.networks import Network
+from composer.plugins import is_namespaced, load_installed
 from composer.shapes import ShapeError
 from composer.spec import FAMILIES, Spec, near, spelled, suggestion
 
@@ -35,6 +36,8 @@ _TABLES: Mapping[str, type[Spec]] = {"average": Average, "intervention": Interve
 def check_part(path: FilePath, tree: Node) -> list[Problem]:
     """Every problem of the part that ``path`` holds, whose values are ``tree``, in order of lines."""
     kinds.register()
+    if any(is_namespaced(node.value) for path, node in walk(tree) if path[-1:] in (("kind",), ("use",))):
+        load_installed()
     family = tree.value.get("family")
     known: Mapping[str, type[Spec]] = {**FAMILIES, **_TABLES}
     if family and isinstance(family.value, str) and family.value not in known:
@@ -74,7 +77,7 @@ def _bound(part: Part) -> tuple[Node, dict[Path, Problem]]:
             return node.rebuilt({step: bound((*path, step), child) for step, child in node.children()})
         target = reference(node)
         if target is None:
-            problems[path] = malformed(path, node)
+            problems[path] = malformed(path, node, "${width}")
         elif len(target) == 1 and target[0] in part.parameters:
             note = f"through {node.value} at {node.at.file}:{node.at.line}:{node.at.column}"
             return replace(noted(part.parameters[str(target[0])], note), key=node.key)

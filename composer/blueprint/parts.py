@@ -7,16 +7,21 @@ that it was made for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path as FilePath
 
+from composer import plugins
 from composer.blocks.base import MAX_WIDTH
-from composer.blueprint.nodes import Node, plain
+from composer.blueprint.nodes import Node, plain, show_path
 from composer.blueprint.report import BlueprintError, Problem, problem
 from composer.blueprint.schema import SLUG_RULE, is_slug
-from composer.blueprint.source import read_tree
+from composer.blueprint.source import parse_tree, read_tree
+from composer.plugins import Plugin
 from composer.resources import registry_root
 from composer.shapes import Shape
 from composer.spec import describe, suggestion
@@ -44,25 +49,63 @@ class Part:
     body: Node
     input: Shape | None = None
     """The shape that it was made for, where that is said."""
+    plugin: str | None = None
+    """The distribution that brings it; None for composer itself."""
 
 
 def is_part(tree: Node) -> bool:
     """Whether a file means to be a part rather than a blueprint."""
-    return "part" in tree.value and "blueprint" not in tree.value
+    return "blueprint" not in tree.value and ("part" in tree.value or "family" in tree.value)
+
+
+def parts() -> dict[str, Part]:
+    """Every part that this process knows, by name: those that ship with composer, and of the plug-ins loaded so far.
+
+    Raises BlueprintError for a bad part that ships with composer; one of a plug-in is told where that is required.
+    """
+    found = dict(read_parts(registry_root()))
+    for plugin in plugins.loaded():
+        with suppress(BlueprintError):
+            found |= plugin_parts(plugin)
+    return dict(sorted(found.items()))
 
 
 @cache
-def parts(root: FilePath | None = None) -> Mapping[str, Part]:
-    """All parts below ``root`` (the registry that ships with composer) by name; BlueprintError for a bad part file."""
-    root = root or registry_root()
+def read_parts(root: FilePath) -> Mapping[str, Part]:
+    """All parts below ``root`` by name; BlueprintError tells everything that is wrong with any of them."""
+    files = [path for path in sorted(root.rglob("*.toml")) if path.relative_to(root).parts[0] != SUITES]
+    return _gathered(
+        partial(read_part, path, (FilePath(root.name) / path.relative_to(root)).as_posix()) for path in files
+    )
+
+
+@cache
+def plugin_parts(plugin: Plugin) -> Mapping[str, Part]:
+    """The parts of a plug-in, ``NAMESPACE/NAME`` for the file ``NAME.toml``; BlueprintError as ``read_parts``."""
+    if not plugin.package:
+        return {}
+    folder = resources.files(plugin.package) / "registry"
+    files = _toml_files(folder, f"{plugin.package}/registry") if folder.is_dir() else ()
+    return _gathered(partial(_plugin_part, plugin, name, entry) for name, entry in files)
+
+
+def installed_problems() -> list[str]:
+    """Load every plug-in that is installed; what is wrong with those that do not work, in a line each."""
+    problems = [str(error) for error in plugins.load_installed()]
+    for plugin in plugins.loaded():
+        try:
+            plugin_parts(plugin)
+        except BlueprintError as error:
+            problems.append(f"the plug-in {plugin.distribution!r} has a bad part: {error.problems[0]}")
+    return problems
+
+
+def _gathered(readers: Iterable[Callable[[], Part]]) -> dict[str, Part]:
     found: dict[str, Part] = {}
     problems: list[Problem] = []
-    for path in sorted(root.rglob("*.toml")):
-        if path.relative_to(root).parts[0] == SUITES:
-            continue
-        file = (FilePath(root.name) / path.relative_to(root)).as_posix()
+    for read in readers:
         try:
-            part = read_part(path, file)
+            part = read()
         except BlueprintError as error:
             problems.extend(error.problems)
             continue
@@ -74,23 +117,41 @@ def parts(root: FilePath | None = None) -> Mapping[str, Part]:
     return dict(sorted(found.items()))
 
 
+def _toml_files(folder: Traversable, name: str) -> Iterator[tuple[str, Traversable]]:
+    """Part files below a plug-in's folder, with the names that messages give them."""
+    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        if entry.is_dir():
+            yield from _toml_files(entry, f"{name}/{entry.name}")
+        elif entry.name.endswith(".toml"):
+            yield f"{name}/{entry.name}", entry
+
+
+def _plugin_part(plugin: Plugin, file: str, entry: Traversable) -> Part:
+    part = _part(parse_tree(entry.read_bytes(), file), entry.name.removesuffix(".toml"), file)
+    return replace(part, name=f"{plugin.namespace}/{part.name}", plugin=plugin.distribution)
+
+
 def read_part(path: FilePath, file: str) -> Part:
     """The part in the file at ``path``; BlueprintError tells everything that keeps it from being one."""
-    tree = read_tree(path, file)
+    return _part(read_tree(path, file), path.stem, file)
+
+
+def _part(tree: Node, name: str, file: str) -> Part:
     problems = [*_header_problems(tree)]
-    if not is_slug(path.stem):
+    if not is_slug(name):
         problems.append(problem(tree.at, "", f"the name of a part: {SLUG_RULE}"))
     if problems:
         raise BlueprintError(problems)
     family, description, source = (str(tree.value[name].value) for name in _TEXTS)
     parameters = tree.value["parameters"].value if "parameters" in tree.value else {}
     shape = tuple(plain(tree.value["input"])) if "input" in tree.value else None
-    return Part(path.stem, family, description, source, file, parameters, tree.value[family], shape)
+    return Part(name, family, description, source, file, parameters, tree.value[family], shape)
 
 
 def _header_problems(tree: Node) -> Iterator[Problem]:
     header: Mapping[str, Node] = tree.value
-    if "part" not in header or header["part"].value != FORMAT:
+    version = header["part"].value if "part" in header else None
+    if version != FORMAT or isinstance(version, bool | float):
         yield problem(header.get("part", tree).at, "part", f"a part begins with part = {FORMAT}, its format")
     for name in _TEXTS:
         node = header.get(name, tree)
@@ -109,8 +170,10 @@ def _header_problems(tree: Node) -> Iterator[Problem]:
             yield problem(header["family"].at, "family", f"the body, a table or a list named {family!r}, is absent")
     for name, node in header.items():
         if name not in _HEADER and name != family:
-            yield problem(node.key, name, "unknown key" + suggestion(name, _HEADER))
+            hint = suggestion(name, {*_HEADER, family} if isinstance(family, str) else _HEADER)
+            yield problem(node.key, show_path((name,)), "unknown key", hint.removeprefix("; "))
 
 
 def _is_shape(value: object) -> bool:
-    return isinstance(value, list) and bool(value) and all(type(size) is int and 0 < size <= MAX_WIDTH for size in value)
+    is_size = [type(size) is int and 0 < size <= MAX_WIDTH for size in value] if isinstance(value, list) else []
+    return bool(is_size) and all(is_size)

@@ -10,11 +10,13 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from composer.algorithms.base import Algorithm
+from composer.diagnostics.base import Diagnostics
 from composer.environments.base import Environment
 from composer.interventions.base import Intervention
 from composer.networks import Network
 from composer.normalization import Normalization
 from composer.optim.base import Optimizer
+from composer.penalties import Penalty
 from composer.schedules.base import Schedule
 from composer.shapes import Outline, ShapeError
 from composer.spec import Items, Spec
@@ -128,6 +130,8 @@ class Blueprint(Spec):
     """Slow copies of networks, by name."""
     interventions: dict[Role, Intervention] = Field(default={}, max_length=64)
     """What is done to networks while they learn, by name; those that fire together fire in this order."""
+    penalties: dict[Role, Penalty] = Field(default={}, max_length=64)
+    """What is added to losses to pull parameters somewhere, by name."""
     optimizers: Annotated[dict[Role, Optimizer], Field(min_length=1, max_length=64)]
     """One for every trained role."""
     normalization: Normalization = Normalization()
@@ -138,6 +142,8 @@ class Blueprint(Spec):
     """The length of the run."""
     evaluation: Evaluation = Evaluation()
     """When and how the agent is judged."""
+    diagnostics: Diagnostics = Diagnostics()
+    """What is measured of the networks, and when."""
     checkpoint: Checkpoint = Checkpoint()
     """When the run is saved."""
     compute: Compute = Compute()

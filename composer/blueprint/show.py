@@ -105,14 +105,13 @@ def _buffer(plan: BufferPlan) -> dict[str, Any]:
 
 def _average(blueprint: Blueprint, name: str, found: dict[str, Outline]) -> dict[str, Any]:
     average = blueprint.averages[name]
-    low, high = average.momentum.bounds()
-    lives = [half_life(value) for value in (low, high)]
+    # JSON has no infinity: null is an average that never moves.
+    low, high = (half_life(value) if value < 1 else None for value in average.momentum.bounds())
     return {
         "of": average.of,
         "parameters": found[average.of].count() * blueprint.networks[average.of].copies,
-        # JSON has no infinity: null is an average that never moves.
-        "half_life_updates_min": lives[0],
-        "half_life_updates_max": lives[1] if high < 1 else None,
+        "half_life_updates_min": low,
+        "half_life_updates_max": high,
     }
 
 

@@ -20,12 +20,23 @@ MAX_BYTES = 64 * 1024
 MAX_LINE = 2_000
 """Longest line, in characters."""
 
+_BACKSLASH = "; in double quotes a backslash begins an escape: write the text in single quotes"
+_MEANT = {
+    "illegal character '\\n'": "; is a closing quote missing?",
+    "invalid value": "; text stands in quotes, a number begins with a digit, true and false are written small",
+    "unclosed array": "; is a comma or a closing bracket missing?",
+    "unclosed inline table": "; is a comma or a closing brace missing? An inline table stands on one line",
+    "invalid initial character for a key part": "; an inline table stands on one line, with no comma at its end",
+    "invalid hex value": _BACKSLASH,
+    "unescaped '\\' in a string": _BACKSLASH,
+}
+"""What was probably meant by a text that is not TOML, by what tomllib says."""
 _AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
 def read_tree(path: Path, file: str) -> Node:
     """The values of the TOML file at ``path``, called ``file`` in origins and messages; BlueprintError if unusable."""
-    return parse_tree(_read_bytes(path, file), file)
+    return parse_tree(read_bytes(path, file), file)
 
 
 def parse_tree(data: bytes, file: str) -> Node:
@@ -46,7 +57,8 @@ def parse_tree(data: bytes, file: str) -> Node:
     return annotate(values, found.places, file)
 
 
-def _read_bytes(path: Path, file: str) -> bytes:
+def read_bytes(path: Path, file: str) -> bytes:
+    """What the regular file at ``path`` holds; BlueprintError where it is none, or over the cap."""
     try:
         # Never block on opening a pipe; what is opened is judged by its descriptor, not by its name.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -96,7 +108,8 @@ def _parse(text: str, found: Positions, file: str) -> Mapping[str, Any]:
         if match and match.group(1):
             line, column = int(match.group(1)), int(match.group(2))
         what = _AT.sub("", message)
-        raise at_file(file, f"not TOML: {what[:1].lower()}{what[1:]}", line, column) from None
+        what = f"{what[:1].lower()}{what[1:]}"
+        raise at_file(file, f"not TOML: {what}{_MEANT.get(what, '')}", line, column) from None
     except RecursionError:
         raise at_file(file, f"nested deeper than {MAX_NESTING}") from None
     except ValueError as error:

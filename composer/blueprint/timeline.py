@@ -141,6 +141,17 @@ def _periodic(blueprint: Blueprint, clock: Clock) -> Iterator[Moment]:
         yield Moment(clock.updates_by(first), first, key, event, every, count)
 
 
+def _diagnostics(blueprint: Blueprint, clock: Clock) -> Iterator[Moment]:
+    declared = blueprint.diagnostics
+    interactions = clock.interactions_by(blueprint.training.env_steps)
+    for index, measure in enumerate(declared.measures):
+        every = declared.every_of(measure)
+        first = min(max(-(-every // clock.stride), 1), interactions) * clock.stride
+        count = firings(every, clock.stride, interactions)
+        key = f"diagnostics.measures[{index}]"
+        yield Moment(clock.updates_by(first), first, key, f"{measure.kind} is measured", every, count)
+
+
 def firings(every: int, stride: int, interactions: int) -> int:
     """How often something happens that is due every ``every`` environment steps and once more at the end."""
     last = interactions * stride
@@ -149,4 +160,4 @@ def firings(every: int, stride: int, interactions: int) -> int:
     return due + (not is_due_last)
 
 
-_SOURCES: tuple[Source, ...] = (_learning, _schedules, _averages, _periodic)
+_SOURCES: tuple[Source, ...] = (_learning, _schedules, _averages, _periodic, _diagnostics)

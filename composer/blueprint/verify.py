@@ -22,7 +22,7 @@ def verify(blueprint: Blueprint, is_to_run: bool = True) -> list[Finding]:
 
     Memory is judged only of a blueprint that is to run, here and now.
     """
-    last = (_optimizers, _interventions, *((_memory,) if is_to_run else ()))
+    last = (_optimizers, _interventions, _diagnostics, *((_memory,) if is_to_run else ()))
     for judges in ((_names, _sizes, _algorithm), (_shapes,), last):
         findings = _first_of_each_path(finding for judge in judges for finding in judge(blueprint))
         if findings:
@@ -105,8 +105,15 @@ def _interventions(blueprint: Blueprint) -> Iterator[Finding]:
         chosen = {name: each.where.select(trained) for name, each in blueprint.interventions.items()}
         for name, each in blueprint.interventions.items():
             found[name] += each.problems(Case(name, blueprint, trained, chosen))
+    for name, penalty in blueprint.penalties.items():
+        yield from ((f"penalties.{name}.{key}", message) for key, message in penalty.problems(trained))
     for name, problems in found.items():
         yield from ((f"interventions.{name}.{key}", message) for key, message in problems)
+
+
+def _diagnostics(blueprint: Blueprint) -> Iterator[Finding]:
+    found = {role: outline for role, outline in outlines(blueprint).items() if isinstance(outline, Outline)}
+    yield from ((f"diagnostics.{key}", message) for key, message in blueprint.diagnostics.problems(found))
 
 
 def _memory(blueprint: Blueprint) -> Iterator[Finding]:

@@ -26,14 +26,16 @@ _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "Run": (running.train, running.resume, running.evaluate, running.digest, running.sync),
     "Read a blueprint": (
         reading.check,
-        reading.lint,
         reading.show,
-        reading.diff,
         reading.explain,
+        reading.diff,
+        reading.lint,
         reading.parts,
+        reading.eject,
+        reading.migrate,
         reading.schema,
     ),
-    "Study": (studying.compare, studying.ui, studying.bench),
+    "Study": (studying.compare, studying.simplicity, studying.ui, studying.bench),
 }
 for _panel, _commands in _PANELS.items():
     for _command in _commands:

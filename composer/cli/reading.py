@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from composer.cli.answers import fail, read, refuse, say
+from composer.cli.answers import answer, fail, read, refuse, say
 from composer.cli.arguments import BlueprintPath, BlueprintPaths, Json, Overrides, Variant
 
 if TYPE_CHECKING:
@@ -111,6 +111,51 @@ def parts(name: Annotated[str | None, typer.Argument()] = None, as_json: Json = 
         print(json.dumps(catalogue.parts_json(name)) if as_json else catalogue.parts_text(name))
     except catalogue.UnknownPartError as error:
         fail(str(error), 2, as_json)
+
+
+def migrate(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Blueprints of an older format.")],
+    write: Annotated[bool, typer.Option("--write", help="Replace the files; otherwise the changes are shown.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Carry blueprints of older formats forward; comments and layout stay."""
+    from composer.blueprint import BlueprintError
+    from composer.blueprint import migrate as migrating
+
+    try:
+        made = migrating.migrate_files(files)
+        if write:
+            migrating.write(made)
+    except BlueprintError as error:
+        refuse(error, as_json)
+    except OSError as error:
+        fail(f"{error.filename}: cannot be written ({error.strerror})", 2, as_json)
+    for one in made:
+        diff = one.diff()
+        say(f"{one.path}: format {one.old}" + (f" to {one.new}" if diff else ", nothing to do"))
+        if diff and not as_json:
+            print(diff, end="")
+    answer({"written": write, "files": [one.as_dict() for one in made]}, as_json)
+
+
+def eject(
+    blueprint: BlueprintPath,
+    overrides: Overrides = None,
+    variant: Variant = None,
+    out: Annotated[Path | None, typer.Option(help="Write the file here; otherwise it is printed.")] = None,
+) -> None:
+    """Print the networks of a blueprint as one file of plain torch."""
+    from composer.eject import eject as ejected
+
+    text = ejected(read(blueprint, list(overrides or ()), variant, False).blueprint)
+    if out is None:
+        print(text, end="")
+        return
+    try:
+        out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        fail(f"{out}: cannot be written ({error.strerror})", 2, False)
+    say(f"written: {out}")
 
 
 def schema() -> None:

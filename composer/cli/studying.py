@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from composer.cli.answers import fail, guarded, say, tell
-from composer.cli.arguments import Json
+from composer.cli.answers import fail, guarded, read, say, tell
+from composer.cli.arguments import BlueprintPaths, Json
 
 
 def compare(
@@ -23,6 +23,29 @@ def compare(
     from composer.study import compare_command as command
 
     tell(guarded(lambda: command.answer(runs, metric, at, threshold or (), plot), as_json), command.text, as_json)
+
+
+def simplicity(
+    blueprints: BlueprintPaths,
+    initialisations: Annotated[
+        int, typer.Option("--initialisations", min=1, max=10_000, help="Fresh networks; about half a second each.")
+    ] = 100,
+    as_json: Json = False,
+) -> None:
+    """Measure how simple the functions of a blueprint's networks are before training, as SimBa's paper does."""
+    found = [read(path, [], None, as_json).blueprint for path in blueprints]
+
+    def measure() -> dict[str, Any]:
+        from composer.study.simplicity import answer
+
+        return answer(found, initialisations)
+
+    def text(table: dict[str, Any]) -> str:
+        from composer.study.simplicity import text
+
+        return text(table)
+
+    tell(guarded(measure, as_json), text, as_json)
 
 
 def bench(

@@ -24,7 +24,7 @@ EnvSteps = Annotated[int, Field(ge=1, le=10**12)]
 RoleName = Annotated[str, Field(min_length=1, max_length=64)]
 
 Readings = dict[str, "Tensor"]
-"""Values ``[S]`` by name, such as ``critic/srank``: the role, for one layer also ``layers`` and its path, the metric."""
+"""Values ``[S]`` by name: ``critic/srank``, and of one layer ``critic/layers/trunk.0/parameter_norm``."""
 Memory = dict[str, "Tensor"]
 """What a measure keeps between two readings, by name: saved with the run."""
 

@@ -1,4 +1,4 @@
-"""Measures of features: what a network's trunk gives to its head, flattened to vectors.
+"""Measures of features: what a network's trunk gives to its head, flattened to vectors; after injections too.
 
 Values of a network's copies are averaged. Formulas: composer/nn/measures/ranks.py, features.py.
 Tests: tests/diagnostics/test_readings.py.

@@ -7,7 +7,7 @@ of training; its values go to the host in one transfer. Legend: S seeds. Tests: 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
@@ -35,47 +35,58 @@ class Recorder:
     def __init__(self, blueprint: Blueprint, info: EnvironmentInfo, device: str) -> None:
         """Nothing is drawn or allocated before the first reading."""
         declared = blueprint.diagnostics
-        self._algorithm, self._info, self._device = blueprint.algorithm, info, device
-        self._measures = [(measure, declared.every_of(measure), Memory()) for measure in declared.measures]
+        self._blueprint, self._info, self._device = blueprint, info, device
+        self._measures = [_Kept(measure, declared.every_of(measure), Memory()) for measure in declared.measures]
         self._probe = Probe(declared.probe, declared.batch, blueprint.seeds)
 
     def due(self, clock: Clock) -> bool:
         """Whether a measure is due after the last interaction."""
-        return any(clock.due(every) for _, every, _ in self._measures)
+        return any(clock.due(each.every) for each in self._measures)
 
     def read(self, learner: Learner, replay: Replay, clock: Clock, last: bool = False) -> list[Row]:
-        """A row a seed: the measures that are due, all of them where ``last``."""
-        due = [(measure, memory) for measure, every, memory in self._measures if last or clock.due(every)]
-        if not due:
-            return [{} for _ in learner.seeds]
-        transitions = self._probe.transitions(replay, learner.n_step, learner.discount)
-        return readings(View(self._algorithm, self._info, learner, transitions), due)
+        """A row a seed: the measures that are due after the last interaction, all of them where it was the ``last``."""
+        return self._read([each for each in self._measures if last or clock.due(each.every)], learner, replay)
+
+    def read_all(self, learner: Learner, replay: Replay) -> list[Row]:
+        """A row a seed: every measure."""
+        return self._read(self._measures, learner, replay)
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything that a resumed run needs, by name: the probe batch and what measures remember."""
         named = {f"probe/{name}": value for name, value in self._probe.tensors().items()}
-        for index, (_, _, memory) in enumerate(self._measures):
-            named |= {f"memory/{index}/{name}": value for name, value in memory.items()}
+        for index, each in enumerate(self._measures):
+            named |= {f"memory/{index}/{name}": value for name, value in each.memory.items()}
         return named
 
     def load(self, saved: Mapping[str, Tensor]) -> None:
         """Put back what ``tensors`` gave."""
         self._probe.load(_below("probe/", saved), self._device)
-        for index, (_, _, memory) in enumerate(self._measures):
-            memory.clear()
-            memory |= {name: value.to(self._device) for name, value in _below(f"memory/{index}/", saved).items()}
+        for index, each in enumerate(self._measures):
+            each.memory.clear()
+            each.memory.update(
+                (name, value.to(self._device)) for name, value in _below(f"memory/{index}/", saved).items()
+            )
+
+    def _read(self, due: Sequence[_Kept], learner: Learner, replay: Replay) -> list[Row]:
+        found: dict[str, Tensor] = {}
+        if due:
+            transitions = self._probe.transitions(replay, learner.n_step, learner.discount)
+            view = View(self._blueprint, self._info, learner, transitions)
+            for each in due:
+                values, version = each.measure.read(view, each.memory), each.measure.version
+                found |= {f"diagnostics/{name}.v{version}": value.detach().double() for name, value in values.items()}
+        if not found:
+            return [{} for _ in learner.seeds]
+        table = torch.stack(list(found.values()), 1).tolist()  # The one transfer to the host.
+        return [dict(zip(found, row, strict=True)) for row in table]
 
 
-def readings(view: View, measures: Sequence[tuple[Diagnostic, Memory]]) -> list[Row]:
-    """The values of measures at one moment, a row a seed; one transfer to the host."""
-    found: dict[str, Tensor] = {}
-    for measure, memory in measures:
-        read = measure.read(view, memory)
-        found |= {f"diagnostics/{name}.v{measure.version}": value.detach().double() for name, value in read.items()}
-    if not found:
-        return [{} for _ in view.seeds]
-    table = torch.stack(list(found.values()), 1).tolist()
-    return [dict(zip(found, row, strict=True)) for row in table]
+class _Kept(NamedTuple):
+    """A measure, its interval in environment steps, and what it remembers."""
+
+    measure: Diagnostic
+    every: int
+    memory: Memory
 
 
 def _below(prefix: str, saved: Mapping[str, Tensor]) -> dict[str, Tensor]:

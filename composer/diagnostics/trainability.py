@@ -43,13 +43,20 @@ class Trainability(Diagnostic, kind="trainability"):
 
     def read(self, view: View, memory: Memory) -> Readings:
         """For the network as it is, and as it began."""
-        from composer.diagnostics.fitting import Task, trainability
+        import torch
+
+        from composer.diagnostics.fitting import random_wave, trainability
 
         found = Readings()
         for role in self.chosen(view.networks):
-            network, first = view.network(role), view.first(role)
-            task = Task(view.inputs(role).now, view.outline(role), view.seeds, self.steps, self.targets)
-            now = trainability(network, task, self.learning_rate)
-            change = now - trainability(first, task, self.learning_rate)
-            found |= {f"{role}/{name}": value for name, value in zip(self.names(), (now, change), strict=True)}
+            inputs, first, origin = view.inputs(role).now, view.first(role), view.origin(role)
+            waves = [
+                random_wave(first.template, origin, view.seeds, first.copies, inputs, number)
+                for number in range(self.targets)
+            ]
+            now, then = (
+                torch.stack([trainability(*of, inputs, wave, self.steps, self.learning_rate) for wave in waves]).mean(0)
+                for of in ((view.network(role), view.outline(role)), (first, origin))
+            )
+            found |= {f"{role}/{name}": value for name, value in zip(self.names(), (now, now - then), strict=True)}
         return found

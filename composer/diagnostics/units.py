@@ -41,9 +41,7 @@ def _problems(measure: Diagnostic, outlines: Mapping[str, Outline]) -> Iterator[
         yield "kind", f"no activation block, and so no hidden unit, in {' and '.join(map(repr, known))}"
 
 
-def _shares(
-    measure: Dormant | DeadUnits | ZeroActivations, view: View, share: Callable[[Tensor], Tensor]
-) -> Readings:
+def _shares(measure: Dormant | DeadUnits | ZeroActivations, view: View, share: Callable[[Tensor], Tensor]) -> Readings:
     """Of each network and, if asked for, of its layers; ``share`` turns summaries ``[S, C, 3, U]`` to ``[S, U]``."""
     import torch
 

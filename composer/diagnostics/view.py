@@ -21,16 +21,17 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from composer.algorithms.base import Batch, Inputs, Program
 from composer.diagnostics.units import activations
 from composer.diagnostics.watching import watch
-from composer.members import Stacked, fresh_buffers, fresh_stack
+from composer.members import Stacked, Template, fresh_buffers, fresh_stack
 from composer.nn.measures import units
 from composer.streams import derive
 
 if TYPE_CHECKING:
-    from composer.algorithms.base import Algorithm
+    from composer.blueprint.schema import Blueprint
     from composer.environments.base import EnvironmentInfo
     from composer.experience.replay import Transitions
     from composer.learner import Learner
-    from composer.shapes import Outline
+    from composer.networks import Network
+    from composer.shapes import Outline, Shape
 
 STREAM = "probe"
 """The random stream of everything that diagnostics draw."""
@@ -39,11 +40,9 @@ STREAM = "probe"
 class View:
     """One moment."""
 
-    def __init__(
-        self, algorithm: Algorithm, info: EnvironmentInfo, learner: Learner, transitions: Transitions
-    ) -> None:
+    def __init__(self, blueprint: Blueprint, info: EnvironmentInfo, learner: Learner, transitions: Transitions) -> None:
         """``transitions`` are raw, ``[S, B, ...]``; they are normalised as the learner would at this moment."""
-        self._learner, self._algorithm, self._info = learner, algorithm, info
+        self._learner, self._blueprint, self._info = learner, blueprint, info
         self.transitions = transitions
         self.batch = Batch(
             self._normalised(transitions.observation),
@@ -66,8 +65,13 @@ class View:
         return self._learner.updates
 
     def outline(self, role: str) -> Outline:
-        """Of one copy of a network."""
+        """Of one copy of a network as it is: interventions may have added to it."""
         return self._learner.outlines[role]
+
+    def origin(self, role: str) -> Outline:
+        """Of one copy of a network as it was declared."""
+        spec, shape = self._declared(role)
+        return spec.outline(shape, self._info.action_size)
 
     def parameters(self, role: str) -> dict[str, Tensor]:
         """Trainable parameters by path, ``[S, C, ...]``, the learner's own tensors."""
@@ -79,13 +83,12 @@ class View:
 
     def first(self, role: str) -> Stacked:
         """A network as the run began with it, drawn again."""
-        network, outline = self.network(role), self.outline(role)
-        of = (self.seeds, network.copies, "init", role)
-        device = self._learner.device
+        spec, shape = self._declared(role)
+        outline, device = self.origin(role), self._learner.device
         return Stacked(
-            network.template,
-            fresh_stack(outline, *of, device=device),
-            fresh_buffers(outline, *of, device=device),
+            Template(partial(spec.build, shape, self._info.action_size)),
+            fresh_stack(outline, self.seeds, spec.copies, "init", role, device=device),
+            fresh_buffers(outline, self.seeds, spec.copies, "init", role, device=device),
         )
 
     def initial(self, role: str) -> dict[str, Tensor]:
@@ -103,7 +106,7 @@ class View:
         return self._inputs[role]
 
     def features(self, role: str, following: bool = False) -> Tensor:
-        """What the trunk gives to the head, flattened, ``[S, C, B, F]``; ``following`` at the next inputs."""
+        """What enters the network's head, flattened, ``[S, C, B, F]``; ``following`` at the next inputs."""
         if (role, following) not in self._features:
             self._watch(role, following)
         return self._features[role, following]
@@ -163,12 +166,15 @@ class View:
         with sdpa_kernel(SDPBackend.MATH):
             yield
 
+    def _declared(self, role: str) -> tuple[Network, Shape]:
+        return self._blueprint.networks[role], self._blueprint.algorithm.network_inputs(self._info)[role]
+
     @cached_property
     def _program(self) -> Program:
         learner = self._learner
         averages = {name: _still(network) for name, network in learner.averages.items()}
         roles = replace(learner.roles, networks=self.networks, averages=averages)
-        return self._algorithm.build(roles, self._info, len(self.seeds), learner.device)
+        return self._blueprint.algorithm.build(roles, self._info, len(self.seeds), learner.device)
 
     @cached_property
     def _inputs(self) -> Mapping[str, Inputs]:
@@ -193,19 +199,14 @@ class View:
 
     @torch.no_grad()
     def _watch(self, role: str, following: bool) -> None:
-        """One forward pass of a network, with an eye on its trunk and, at the present inputs, on its units."""
+        """One forward pass of a network, with an eye on its head and, at the present inputs, on its units."""
         axes = {} if following else dict(activations(self.outline(role)))
-        watched = {path: partial(units.summary, unit_axis=axis) for path, axis in axes.items()}
-        inputs = self.inputs(role)
-        seen = watch(
-            self.networks[role],
-            inputs.following if following else inputs.now,
-            {"trunk": lambda output: output.flatten(1)},
-            watched,
-        )
-        self._features[role, following] = seen[0]["trunk"]
+        outputs = {path: partial(units.summary, unit_axis=axis) for path, axis in axes.items()}
+        x = self.inputs(role).following if following else self.inputs(role).now
+        summaries, features = watch(self.networks[role], x, outputs, {"head": lambda entered: entered.flatten(1)})
+        self._features[role, following] = features["head"]
         if not following:
-            self._units[role] = seen[1]
+            self._units[role] = summaries
 
 
 def _still(network: Stacked) -> Stacked:

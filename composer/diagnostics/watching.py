@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
@@ -11,42 +12,51 @@ from torch import Tensor, nn
 from composer.members import Stacked
 
 Reduce = Callable[[Tensor], Tensor]
-"""From a module's output ``[B, ...]`` to what is kept of it: the rest is not held in memory."""
+"""From what passes, ``[B, ...]``, to what is kept of it: the rest is not held in memory."""
+Seen = dict[str, Tensor]
 
 
-def watch(network: Stacked, x: Tensor, *groups: Mapping[str, Reduce]) -> tuple[dict[str, Tensor], ...]:
-    """Run a network on ``x [S, B, ...]`` in evaluation mode; returns what passed, ``[S, C, ...]`` by path, by group.
+def watch(
+    network: Stacked, x: Tensor, outputs: Mapping[str, Reduce], inputs: Mapping[str, Reduce]
+) -> tuple[Seen, Seen]:
+    """Run a network on ``x [S, B, ...]`` in evaluation mode; returns what left modules, and what entered others.
 
-    Each group names modules by path, and how their output is reduced. A module that is called several times is seen
-    each time: ``PATH``, then ``PATH.call2`` and so on.
+    Both are named by the module's path, and reduced as it says there: ``[S, C, ...]``. A module that is called several
+    times is seen each time: ``PATH``, then ``PATH.call2`` and so on.
     """
     # A copy, so that no program that was compiled over the module sees a hook. It holds no memory.
     module = copy.deepcopy(network.template.evaluation)
-    seen: dict[tuple[int, str], Tensor] = {}
-    for index, group in enumerate(groups):
-        for path, reduce in group.items():
-            module.get_submodule(path).register_forward_hook(_Eye(seen, index, path, reduce))
+    seen: dict[tuple[bool, str], Tensor] = {}
+    for path, reduce in outputs.items():
+        module.get_submodule(path).register_forward_hook(partial(_left, seen, path, reduce))
+    for path, reduce in inputs.items():
+        module.get_submodule(path).register_forward_pre_hook(partial(_entered, seen, path, reduce))
     module.register_forward_pre_hook(lambda *_: seen.clear())
     # Replaces the output: what was seen leaves the mapping over members as an output does.
     module.register_forward_hook(lambda *_: tuple(seen.values()))
     template = copy.copy(network.template)
     template.evaluation = module
-    values = Stacked(template, network.parameters, network.buffers)(x)
-    found: tuple[dict[str, Tensor], ...] = tuple({} for _ in groups)
-    for (index, path), value in zip(seen, values, strict=True):
-        found[index][path] = value
-    return found
+    passed = Stacked(template, network.parameters, network.buffers)(x)
+    values = dict(zip(seen, passed, strict=True))  # The names, now that it has run.
+    left = {path: value for (entered, path), value in values.items() if not entered}
+    return left, {path: value for (entered, path), value in values.items() if entered}
 
 
-class _Eye:
-    """A forward hook."""
+def _left(
+    seen: dict[tuple[bool, str], Tensor], path: str, reduce: Reduce, module: nn.Module, arguments: Any, output: Tensor
+) -> None:
+    seen[_free(seen, False, path)] = reduce(output)
 
-    def __init__(self, seen: dict[tuple[int, str], Tensor], index: int, path: str, reduce: Reduce) -> None:
-        self._seen, self._index, self._path, self._reduce = seen, index, path, reduce
 
-    def __call__(self, module: nn.Module, arguments: Any, output: Tensor) -> None:
-        path, call = self._path, 1
-        while (self._index, path) in self._seen:
-            call += 1
-            path = f"{self._path}.call{call}"
-        self._seen[self._index, path] = self._reduce(output)
+def _entered(
+    seen: dict[tuple[bool, str], Tensor], path: str, reduce: Reduce, module: nn.Module, arguments: tuple[Tensor]
+) -> None:
+    seen[_free(seen, True, path)] = reduce(arguments[0])
+
+
+def _free(seen: Mapping[tuple[bool, str], Tensor], entered: bool, path: str) -> tuple[bool, str]:
+    call, name = 1, path
+    while (entered, name) in seen:
+        call += 1
+        name = f"{path}.call{call}"
+    return entered, name

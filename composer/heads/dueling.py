@@ -62,7 +62,8 @@ class Dueling(Head, kind="dueling"):
         features(self.kind, shape)
         value, advantage = (self._stream(shape, number) for number in (1, actions))
         output, children = advantage.output, {"value": value, "advantage": advantage}
-        return Outline(self.kind, shape, output, children=children, flops=3 * math.prod(output), layout="parallel")
+        flops = 3 * math.prod(output)
+        return Outline(self.kind, shape, output, children=children, flops=flops, layout="parallel", join="dueling")
 
     def module(self, shape: Shape, actions: int) -> Call:
         """``composer.nn.heads.DuelingHead``: returns what ``head`` does, [B, a] or [B, a, atoms]."""

@@ -67,6 +67,7 @@ class ImplicitQuantile(Head, kind="implicit_quantile"):
             children={"embedding": embedding, "output": output},
             flops=2 * self.samples * (self.cosines + width),
             buffers={"key": BufferPlan("key"), "draws": BufferPlan("counter")},
+            layout="leaf",
         )
 
     def module(self, shape: Shape, actions: int) -> Call:

@@ -14,6 +14,8 @@ from torch import Tensor
 
 # The published unsigned constants, as the signed integers of the same bits: torch's int64 arithmetic wraps alike.
 GOLDEN = 0x9E3779B97F4A7C15 - 2**64
+GOLDEN_INVERSE = 0xF1DE83E19937733D - 2**64
+"""Modulo 2**64."""
 FIRST, SECOND = 0xBF58476D1CE4E5B9 - 2**64, 0x94D049BB133111EB - 2**64
 BITS = 24
 """Bits of a draw: as many as a float32 in [0, 1) has at equal distances."""
@@ -31,7 +33,10 @@ def uniform(key: Tensor, draws: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Float32 draws in [0, 1) of ``shape``, the same for the same scalars ``key`` and ``draws`` (int64)."""
     stream = mix(mix(key) + draws * GOLDEN)
     index = torch.arange(1, math.prod(shape) + 1, device=key.device).view(shape)
-    integers: Tensor = (mix(stream + index * GOLDEN) >> (64 - BITS)) & (2**BITS - 1)
+    # stream + index * GOLDEN. But a compiler that sees the index alone multiplied does so in the loop's own signed
+    # counter, where overflow is undefined: gcc then proved loops endless, and wrote past the end of the result.
+    states = (stream * GOLDEN_INVERSE + index) * GOLDEN
+    integers: Tensor = (mix(states) >> (64 - BITS)) & (2**BITS - 1)
     return integers.to(torch.float32) * 2.0**-BITS
 
 

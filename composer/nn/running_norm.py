@@ -33,10 +33,10 @@ class RunningNorm(nn.Module):
     def _observe(self, batch: Tensor) -> None:
         variance, mean = torch.var_mean(batch, 0, correction=0)
         total = self.count + batch.shape[0]
-        share = batch.shape[0] / total
+        # Shares of the total, not sums of squares: nothing grows with the count. Each is divided out by itself, for
+        # 1 - share would have lost its digits while the starting weight is small.
+        share, kept = batch.shape[0] / total, self.count / total
         delta = mean - self.mean
-        # Shares of the total, not sums of squares, so that nothing grows with the count.
-        spread = share * variance + share * (1 - share) * delta.square()
-        self.variance.mul_(1 - share).add_(spread)
+        self.variance.mul_(kept).add_(share * variance + share * kept * delta.square())
         self.mean.add_(share * delta)
         self.count.copy_(total)

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 from composer.optim.base import Optimizer, matches, unmatched
 from composer.schedules import Constant, Schedule
-from composer.spec import spelled
+from composer.spec import spelled, suggestion
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -89,8 +89,9 @@ class AdamW(Optimizer, kind="adamw"):
 
     def problems(self, paths: Iterable[str]) -> Iterable[tuple[str, str]]:
         """A glob that matches nothing is a mistake."""
-        for glob in unmatched(self.decay, paths):
-            yield "decay", f"{spelled(glob)} matches no parameter"
+        known = list(paths)
+        for glob in unmatched(self.decay, known):
+            yield "decay", f"{spelled(glob)} matches no parameter{suggestion(glob, known)}"
 
     def moments(self) -> int:
         """Two: first and second moment."""

@@ -13,7 +13,7 @@ from composer.blueprint import BlueprintError, Loaded, check, load, loads_resolv
 from composer.blueprint.expand import expand
 from composer.blueprint.interpolation import interpolate
 from composer.blueprint.nodes import merge, plain, read_path, show_path
-from composer.blueprint.parts import Part, parts, read_part
+from composer.blueprint.parts import Part, read_part, read_parts
 from composer.blueprint.source import parse_tree
 
 PARENT = """\
@@ -121,7 +121,7 @@ def test_every_value_knows_where_it_was_written(child: Path) -> None:
         ("seeds.x=1", "command line:1:1: seeds.x: seeds is no table but list"),
         ("algorithm[0]=1", "command line:1:1: algorithm[0]: algorithm is no list but table"),
         ("trainng.env_steps=5", "command line:1:1: trainng: unknown key (override "),
-        ("training.env_steps=0", "command line:1:20: training.env_steps: must be at least 1, got 0 (override "),
+        ("training.env_steps=0", "command line:1:20: training.env_steps: must be in 1 to 1,000,000,000,000, got 0 (override "),
         ("values.depth=3", "command line:1:1: values.depth: nothing refers to this value"),
         ("values.width=${values.width}", "command line:1:14: values.width: interpolation loop"),
         ("algorithm.discount=nan", "command line:1:20: algorithm.discount: must be finite"),
@@ -199,8 +199,8 @@ def test_part_files_that_are_no_parts(tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text('part = 2\nfamily = "block"\ndescription = 3\nparamters = 1\n')
     (tmp_path / "BAD NAME.toml").write_text("")
     with pytest.raises(BlueprintError) as caught:
-        parts(tmp_path)
-    told = [f"{problem.file}:{problem.line}: {problem.message}" for problem in caught.value.problems]
+        read_parts(tmp_path)
+    told = [f"{p.file}:{p.line}: {p.message}; {p.hint}".removesuffix("; ") for p in caught.value.problems]
     name = tmp_path.name
     assert f"{name}/bad.toml:1: a part begins with part = 1, its format" in told
     assert f"{name}/bad.toml:2: the body, a table or a list named 'block', is absent" in told

@@ -1,4 +1,4 @@
-"""A blueprint as TOML, as a hash, as flat parameters, compared; and the memory it will take."""
+"""A blueprint as TOML, as a hash, as flat parameters, compared; and memory that is not there."""
 
 from __future__ import annotations
 
@@ -8,11 +8,8 @@ from pathlib import Path
 import pytest
 
 from composer.blueprint import check, diff, digest, dump, flatten, load, loads_resolved, verify
-from composer.blueprint.commands import check_json, check_text, diff_json, diff_text, parts_json, parts_text
-from composer.blueprint.memory import forecast
-from composer.blueprint.parts import parts
+from composer.blueprint.commands import check_json, check_text
 from composer.blueprint.schema import Blueprint
-from composer.blueprint.show import show_json, show_text
 from composer.resources import blueprints_root
 
 QUICKSTART = blueprints_root() / "quickstart.toml"
@@ -51,31 +48,6 @@ def test_flat_parameters_and_differences() -> None:
     found = {difference.key: (difference.left, difference.right) for difference in diff(left, right)}
     assert found["seeds[1]"] == (None, 1)
     assert found["networks.actor.trunk.layers[0].width"] == (32, 64)
-    assert "networks.actor.trunk.layers[0].width: 32 → 64" in diff_text(left, right).split("\n")
-    assert {"key": "seeds[1]", "left": None, "right": 1} in diff_json(left, right)["differences"]
-
-
-def test_what_a_blueprint_amounts_to() -> None:
-    blueprint = quickstart("networks.critic.copies=2", "seeds=[0, 1, 2]", "replay.capacity=1_000")
-    shown = show_json(blueprint)
-    critic, hidden, inputs = shown["networks"]["critic"], 64, 5 + 1
-    embedding = inputs * hidden + hidden
-    block = 2 * hidden + hidden * 4 * hidden + 4 * hidden + 4 * hidden * hidden + hidden
-    one = embedding + block + 2 * hidden + hidden + 1
-    assert critic["parameters"] == critic["trainable"] == 2 * one
-    assert shown["hash"] == digest(blueprint)
-    # Weights, gradient, two moments and one average; float32; three seeds.
-    assert shown["memory"]["networks"]["critic"] == 2 * one * (1 + 1 + 2 + 1) * 4 * 3
-    # Observation twice, action, reward, two flags.
-    assert shown["memory"]["replay"] == 1_000 * (2 * 5 + 1 + 3) * 4 * 3
-    assert (
-        shown["memory_bytes"]
-        == forecast(blueprint).total
-        == sum([*shown["memory"]["networks"].values(), shown["memory"]["replay"]])
-    )
-    text = show_text(blueprint)
-    assert f"critic: {2 * one:,} parameters in 2 copies, averaged as target_critic, input [6]" in text
-    assert "    0: linear → [64]  448" in text
 
 
 def test_memory_that_is_not_there_is_told_at_what_takes_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -113,12 +85,3 @@ def test_commands_say_the_same_to_people_and_to_tools(tmp_path: Path) -> None:
         f"{table['file']}:{table['line']}:{table['column']}: {table['path']}: {table['message']}; {table['hint']}"
     )
     assert check_text(problems * 30).endswith("\nand 10 more problems")
-
-
-def test_parts_are_listed_and_shown() -> None:
-    assert [line.split()[0] for line in parts_text().split("\n")] == list(parts())
-    assert "  expansion = 4" in parts_text("simba").split("\n")
-    (simba,) = parts_json("simba")["parts"]
-    assert simba["parameters"]["expansion"] == 4
-    with pytest.raises(LookupError, match="no part named 'simbo'; did you mean 'simba'"):
-        parts_text("simbo")

@@ -1,107 +1,94 @@
 """Every blueprint that ships is sound, and every key and value of it is guarded.
 
-Each key is misspelt, each value given a wrong type, each number put out of range, one at a time; each must be refused
-on its own line, and a misspelling with the name that was meant.
+Each key is misspelt, given twice or left out where it is needed, each value given a wrong type or put out of range, one
+at a time (tests/mutations.py); ``composer check`` must refuse each with exit code 2, on its own line.
 """
 
 from __future__ import annotations
 
-import re
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from mutations import Mutation, answers, deleted, doubled, misspellings, unguarded, wrong_values
 
-from composer.blueprint import Problem, check, digest, dump, load, loads_resolved
+from composer.blueprint import Blueprint, check, digest, dump, load, loads_resolved
 from composer.blueprint.chain import shipped
+from composer.blueprint.owners import spec_at
 from composer.blueprint.parts import parts
-from composer.blueprint.positions import scan
+from composer.blueprint.positions import Path as Steps
 from composer.resources import blueprints_root
-from composer.spec import near
+from composer.spec import Family
 
 FILES = sorted(blueprints_root().rglob("*.toml"))
-_KEY = re.compile(r"[A-Za-z0-9_-]+")
-_SCALAR = re.compile(r"\"\"\".*?\"\"\"|\"[^\"\n]*\"|'[^'\n]*'|[^\s,\]}#]+", re.DOTALL)
+each_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(blueprints_root()).as_posix())
 
 
-@dataclass(frozen=True)
-class Mutation:
-    """A text in place of another at an offset, and the line on which it must be refused."""
-
-    offset: int
-    old: str
-    new: str
-    line: int
-    meant: str | None = None
-
-    def applied(self, text: str) -> str:
-        """The spoilt text."""
-        return text[: self.offset] + self.new + text[self.offset + len(self.old) :]
-
-    def is_refused(self, problems: list[Problem]) -> bool:
-        """Whether a problem stands on the line, with what was meant."""
-        here = [problem for problem in problems if problem.line == self.line]
-        return any(self.meant is None or f"'{self.meant}'" in str(problem) for problem in here)
+@pytest.fixture
+def beside(tmp_path: Path) -> Callable[[Path], Path]:
+    """The folder of a file, in a copy of all of them, so that parents are found where the file looks for them."""
+    folder = shutil.copytree(blueprints_root(), tmp_path / "blueprints")
+    return lambda path: (folder / path.relative_to(blueprints_root())).parent
 
 
-def mutations(text: str) -> Iterator[Mutation]:
-    """One for every key, two or three for every scalar of a blueprint."""
-    starts = [0, *(match.end() for match in re.finditer("\n", text))]
-    for path, place in scan(text).places.items():
-        is_free = path[:1] == ("variants",) and len(path) == 2
-        if place.key != place.value or isinstance(path[-1], str):
-            offset = starts[place.key[0] - 1] + place.key[1] - 1
-            match = _KEY.match(text, offset)
-            if match and match.group() == path[-1] and not is_free:
-                yield _misspelt(offset, match.group(), place.key[0])
-        offset = starts[place.value[0] - 1] + place.value[1] - 1
-        match = _SCALAR.match(text, offset)
-        # A table that is only named in passing has its key's place; a header, its bracket's.
-        if place.key == place.value and isinstance(path[-1], str):
-            continue
-        if match and match.group()[0] not in "[{":
-            yield from (Mutation(offset, match.group(), new, place.value[0]) for new in _spoilt(path, match.group()))
-
-
-def _misspelt(offset: int, key: str, line: int) -> Mutation:
-    middle = len(key) // 2
-    wrong = key[:middle] + key[middle + 1 :] if len(key) > 3 else key + "x"
-    return Mutation(offset, key, wrong, line, key if near(wrong, [key]) else None)
-
-
-def _spoilt(path: tuple[str | int, ...], value: str) -> list[str]:
-    if "${" in value:
-        return ['"${values.absent_value}"']
-    if value[0] in "\"'":
-        return ["12345", "true"]
-    if value in ("true", "false"):
-        return ['"x"', "7"]
-    large = "1e31" if re.search(r"[.e]", value) else "1_000_000_000_000_000"
-    return ['"x"', "-1_000_000_000_000_000", "9_223_372_036_854_775_808" if path[0] == "seeds" else large]
-
-
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(blueprints_root()).as_posix())
+@each_file
 def test_a_shipped_blueprint_is_sound(path: Path) -> None:
     assert check(path) == []
     loaded = load(path)
     assert loads_resolved(loaded.resolved) == loaded.blueprint
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(blueprints_root()).as_posix())
-def test_every_key_and_value_of_a_shipped_blueprint_is_guarded(path: Path, tmp_path: Path) -> None:
+@each_file
+@pytest.mark.parametrize("mutations", [misspellings, wrong_values, doubled], ids=lambda function: function.__name__)
+def test_every_key_and_value_of_a_shipped_blueprint_is_guarded(
+    path: Path, mutations: Callable[[str], Iterator[Mutation]], beside: Callable[[Path], Path]
+) -> None:
     text = path.read_text(encoding="utf-8")
-    # The whole folder, so that parents are found where the file looks for them.
-    folder = shutil.copytree(blueprints_root(), tmp_path / "blueprints")
-    spoilt = folder / path.relative_to(blueprints_root())
-    accepted = []
-    for mutation in mutations(text):
-        spoilt.write_text(mutation.applied(text), encoding="utf-8")
-        problems = check(spoilt)
-        if not mutation.is_refused(problems):
-            accepted.append((mutation.line, mutation.old, mutation.new, [str(problem) for problem in problems]))
-    assert accepted == []
+    assert unguarded(mutations(text), text, beside(path)) == []
+
+
+@each_file
+def test_what_a_shipped_blueprint_needs_cannot_be_left_out(path: Path, beside: Callable[[Path], Path]) -> None:
+    text = path.read_text(encoding="utf-8")
+    values, tried = tomllib.loads(text), list(deleted(text))
+    for (steps, mutation), problems in zip(
+        tried, answers((mutation.applied(text) for _, mutation in tried), beside(path)), strict=True
+    ):
+        # Without its 'use' a table has keys of no kind; which of 'kind' and 'use' it lacks cannot be known.
+        name = "kind" if steps[-1] == "use" else steps[-1]
+        told = any(f"'{name}'" in problem["message"] for problem in problems)
+        assert told or not is_needed(values, steps), (mutation, problems)
+
+
+def is_needed(values: dict[str, Any], steps: Steps) -> bool:
+    """Whether a key of a file without parents has no default: one of a spec, or the name of a kind or of a part."""
+    table: Any = values
+    for step in steps[:-1]:
+        table = table[step]
+    if "extends" in values or steps[0] == "variants" or ("use" in table and steps[-1] != "use"):
+        return False
+    spec = spec_at(Blueprint, values, steps[:-1])
+    if spec is None or steps[-1] not in spec.model_fields:
+        return steps[-1] in ("kind", "use") and (spec is None or issubclass(spec, Family))
+    return spec.model_fields[str(steps[-1])].is_required()
+
+
+def test_the_command_refuses_in_a_process_of_its_own(tmp_path: Path) -> None:
+    text = (blueprints_root() / "quickstart.toml").read_text(encoding="utf-8")
+    chosen = [next(iter(generate(text))) for generate in (misspellings, wrong_values, doubled)]
+    files = [tmp_path / f"{number}.toml" for number in range(len(chosen))]
+    for file, mutation in zip(files, chosen, strict=True):
+        file.write_text(mutation.applied(text), encoding="utf-8")
+    command = [sys.executable, "-c", "from composer.cli import main; main()", "check", *map(str, files)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (2, "")
+    for file, mutation in zip(files, chosen, strict=True):
+        assert f"{file}:{mutation.line}:" in done.stdout
 
 
 def test_a_shipped_blueprint_can_be_extended_by_name(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 from torch import Tensor
@@ -31,6 +31,7 @@ leaves = st.one_of(
         st.booleans(),
     ),
     st.builds(lambda value: {"kind": "append", "value": value}, st.sampled_from([0.0, 3.0])),
+    st.builds(lambda rate: {"kind": "dropout", "rate": rate}, st.sampled_from([0.0, 0.5])),
     st.builds(lambda init: {"kind": "scaler", "init": init}, st.sampled_from([0.5, 2.0])),
     st.builds(
         lambda unit: {"kind": "hyperspherical_linear", "width": 4, "unit": unit}, st.sampled_from(["rows", "columns"])
@@ -90,6 +91,26 @@ def test_outline_and_module_agree_or_refuse_alike(table: Any, shape: tuple[int, 
             5,
             *child.output,
         )
+
+
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(table=trees, shape=st.sampled_from([(4,), (3, 4)]))
+def test_gradients_reach_whatever_is_to_be_trained(table: Any, shape: tuple[int, ...]) -> None:
+    block = BLOCKS.validate_python(table)
+    try:
+        outline = block.outline(shape)
+    except ShapeError:
+        assume(False)
+    module = block.build(shape)
+    trained = {path for path, plan in outline.named_parameters() if plan.trainable}
+    assert trained == {path for path, value in module.named_parameters() if value.requires_grad}
+    x = torch.ones(2, *shape, requires_grad=True)
+    y = module(x)
+    assert y.requires_grad is not (outline.stops_gradients and not trained)
+    if y.requires_grad:
+        wanted = [x, *(value for value in module.parameters() if value.requires_grad)]
+        reached = [gradient is not None for gradient in torch.autograd.grad(y.sum(), wanted, allow_unused=True)]
+        assert reached == [not outline.stops_gradients, *(True for _ in trained)]
 
 
 @pytest.mark.parametrize("kind", sorted(Block.kinds()))

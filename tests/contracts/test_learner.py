@@ -8,26 +8,15 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_runs import finished, learner
+from tiny_runs import finished, learner, transitions
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from composer.compiling import Choice
-from composer.experience.replay import Replay, Transitions
+from composer.experience.replay import Replay
 from composer.learner import Diverged, Learner
 
 COMPILED = Choice(True, "a test")
-
-
-def transitions(agent: Learner, seed: int = 0) -> Transitions:
-    """A batch for every seed of the agent."""
-    generator = torch.Generator().manual_seed(seed)
-    seeds = agent.updates.shape[0]
-
-    def draw(*shape: int) -> Tensor:
-        return torch.randn(seeds, 32, *shape, generator=generator)
-
-    return Transitions(draw(3), draw(2).tanh(), draw(), torch.full((seeds, 32), 0.9), draw(3))
 
 
 def state(agent: Learner) -> dict[str, Tensor]:
@@ -48,8 +37,8 @@ def test_seeds_in_one_program_are_the_same_as_alone(tmp_path: Path) -> None:
     assert together.clock.updates == 60
     for index, seed in enumerate([0, 1, 2]):
         _, alone = finished(tmp_path, *short, f"seeds=[{seed}]")
-        rows = alone.replay.rows(10, 110)
-        torch.testing.assert_close(together.replay.rows(10, 110)[:, index], rows[:, 0], rtol=1e-4, atol=1e-4)
+        rows = alone.collector.replay.rows(10, 110)
+        torch.testing.assert_close(together.collector.replay.rows(10, 110)[:, index], rows[:, 0], rtol=1e-4, atol=1e-4)
         ours = together.learner.tensors()
         for name, value in alone.learner.tensors().items():
             got = ours[name][:, index] if name == "signals" else ours[name][index]

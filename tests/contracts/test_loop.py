@@ -28,8 +28,8 @@ def play(parts: Parts, number: int) -> None:
 def hashes(parts: Parts) -> dict[str, str]:
     """Every item of the state, replay included."""
     named = dict(parts.snapshot().tensors)
-    held = parts.replay.added - parts.replay.size
-    named["replay"] = parts.replay.rows(held, parts.replay.added)
+    held = parts.collector.replay.added - parts.collector.replay.size
+    named["replay"] = parts.collector.replay.rows(held, parts.collector.replay.added)
     return {name: hashlib.sha256(t.detach().numpy().tobytes()).hexdigest() for name, t in named.items()}
 
 
@@ -127,7 +127,7 @@ def test_statistics_see_each_environment_step_once_and_not_the_first_observation
     seen = []
     observe = parts.learner.observe
     parts.learner.observe = lambda values: (seen.append(values.clone()), observe(values))[1]  # type: ignore[method-assign]
-    first = parts.observation.copy()
+    first = parts.collector.observation.copy()
     play(parts, 11)
     assert len(seen) == 10
     assert all(values.shape == (1, 3, 3) for values in seen)
@@ -135,24 +135,24 @@ def test_statistics_see_each_environment_step_once_and_not_the_first_observation
     assert parts.learner.statistics is not None
     assert parts.learner.statistics.weight.item() == pytest.approx(30 + 1e-4)
     # 66 environment steps (3 copies, repeat 2), 33 transitions.
-    assert (parts.clock.env_steps, parts.replay.added) == (66, 33)
+    assert (parts.clock.env_steps, parts.collector.replay.added) == (66, 33)
     parts.close()
 
 
 def test_replay_keeps_raw_observations_and_terminal_ones(tmp_path: Path) -> None:
     _, parts = begin(tmp_path, *SHORT)
     raw, ended = [], []
-    step = parts.environments.step
+    step = parts.collector.environments.step
 
     def watch(actions):  # type: ignore[no-untyped-def]
-        raw.append(parts.observation.copy())
+        raw.append(parts.collector.observation.copy())
         result = step(actions)
         ended.append((result.final_observation.copy(), (result.terminated | result.truncated)[0]))
         return result
 
-    parts.environments.step = watch  # type: ignore[method-assign]
+    parts.collector.environments.step = watch  # type: ignore[method-assign]
     play(parts, 60)
-    stored = parts.replay.rows(0, 60)[:, 0]
+    stored = parts.collector.replay.rows(0, 60)[:, 0]
     for row, before, (after, end) in zip(stored, raw, ended, strict=True):
         assert torch.equal(row[:3], torch.from_numpy(before[0]))
         assert torch.equal(row[-3:], torch.from_numpy(after[0]))
@@ -186,7 +186,7 @@ def test_equal_blueprints_give_equal_runs_byte_by_byte(tmp_path: Path) -> None:
 
 def test_a_ring_that_cannot_fill_is_not_allocated(tmp_path: Path) -> None:
     run, parts = finished(tmp_path, *SHORT, "replay.capacity=1_000_000", "environment.copies=4")
-    assert parts.replay.capacity == parts.replay.added == 4 * 38  # 150 environment steps, four at a time.
+    assert parts.collector.replay.capacity == parts.collector.replay.added == 4 * 38  # 150 environment steps, four at a time.
     small, _ = finished(tmp_path, *SHORT, "replay.capacity=152", "environment.copies=4")
     assert state_digest(run) == state_digest(small)
 

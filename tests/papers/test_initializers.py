@@ -14,6 +14,7 @@ from composer.initializers import (
     HeNormal,
     Initializer,
     LecunNormal,
+    Normal,
     Ones,
     Orthogonal,
     UniformFanIn,
@@ -94,6 +95,14 @@ def test_truncated_normal_moments(initializer: Initializer, variance: float) -> 
     sixth = 5 * fourth - cut**4 * ratio
     eighth = 7 * sixth - cut**6 * ratio
     moment_matches(unit, 4, fourth, eighth)
+
+
+def test_normal_moments() -> None:
+    entries, variance = draw(Normal(std=0.3)), 0.09
+    moment_matches(entries, 1, 0.0, variance)
+    moment_matches(entries, 2, variance, 3 * variance**2)
+    moment_matches(entries, 4, 3 * variance**2, 105 * variance**4)
+    assert entries.abs().max() > 4 * 0.3, "not cut"
 
 
 @pytest.mark.parametrize("shape", [(5, 3), (3, 5), (4, 4), (1, 6), (8, 2, 3, 3), (40, 2, 3, 3)], ids=str)

@@ -140,9 +140,3 @@ def test_messages_show_values_on_one_line_and_shortened() -> None:
     assert suggestion("layernrom", ["layer_norm", "linear"]) == "; did you mean 'layer_norm'?"
     assert suggestion("zzz", ["b", "a"]) == "; one of 'a', 'b'"
     assert listing(str(number) for number in range(10, 30)).endswith("'20', '21' and 8 more")
-
-
-def test_a_plug_in_that_is_absent_is_named() -> None:
-    kinds.require([])
-    with pytest.raises(kinds.MissingPluginError, match="requires the plug-in 'acme', which is not installed"):
-        kinds.require(["acme"])

@@ -19,9 +19,9 @@ _WORDS = {
     "rms": "RMS",
     "silu": "SiLU",
 }
-_SIGNS = {"residual": "+", "sum": "+", "gate": "×", "concatenate": "concat"}
+_SIGNS = {"sum": "+", "multiply": "×", "concatenate": "concat"}
 # Mean width of a letter in sizes of the font, generous: a box must hold its text in other fonts too.
-_LETTER = 0.6
+_LETTER = 0.65
 
 
 def kind_name(kind: str) -> str:
@@ -31,9 +31,22 @@ def kind_name(kind: str) -> str:
     return _NAMES.get(name, words[:1].upper() + words[1:])
 
 
-def join_sign(kind: str) -> str:
-    """What stands where the paths of a block of this kind meet."""
-    return _SIGNS.get(kind, kind.rpartition("/")[2].replace("_", " "))
+def box_name(outline: Outline) -> str:
+    """The kind; of a convolution its window too: ``Conv 3 × 3``."""
+    windows = [plan.shape[2:] for plan in outline.parameters.values() if len(plan.shape) > 2]
+    window = f" {shape_label(windows[0])}" if windows else ""
+    return kind_name(outline.kind) + window
+
+
+def head_name(outline: Outline) -> str:
+    """``Scalar head``."""
+    return f"{kind_name(outline.kind)} head"
+
+
+def join_sign(outline: Outline) -> str:
+    """What stands where the paths of a block meet."""
+    word = outline.join or outline.kind.rpartition("/")[2]
+    return _SIGNS.get(word, word.replace("_", " "))
 
 
 def shape_label(shape: Shape) -> str:

@@ -19,14 +19,14 @@ LANE, PAD, APART = 11.0, 7.0, 14.0
 """Room of a path that skips a block; of a frame around its content; between branches."""
 RADIUS = 4.5
 """Of the circle in which paths meet."""
-_PLAIN = ("sequence", "repeat", "network", "residual")
+_PLAIN = ("sequence", "repeat", "identity", "residual")
 """Kinds that a figure shows by how their children stand, without a frame."""
 
 
 def network(outline: Outline) -> Sketch:
     """One copy of a network, with the shapes of its input and of its output."""
-    drawing = _Drawing(_box_width(outline))
     trunk, head = outline.children["trunk"], outline.children["head"]
+    drawing = _Drawing(max(_box_width(trunk), _box_width(head), _needed(labels.head_name(head), head)))
     pieces = [*drawing.pieces({"trunk": trunk}), drawing.head(head)]
     body = _stacked([(piece, shape) for piece, shape in pieces[:-1]] + [pieces[-1]])
     top = LABELLED_GAP
@@ -63,16 +63,19 @@ class _Drawing:
     def head(self, outline: Outline) -> Piece:
         """A head, called so; one that is a single layer is a single box."""
         (first, *others) = outline.children.values() or (outline,)
-        name = f"{labels.kind_name(outline.kind)} head"
-        if not others and not first.children:
+        name = labels.head_name(outline)
+        if outline.layout == "leaf" or (not others and not first.children):
             return self._box(outline, name), _changed(outline)
+        if outline.layout == "parallel" and not outline.join:
+            branches = [self._branch(run, True) for run in runs(outline.children)]
+            return _framed(_side_by_side(branches, None), name), None
         return _framed(self._composed(outline), name), _changed(outline)
 
     def sketch(self, outline: Outline) -> Sketch:
         """Any block."""
         if not outline.children or outline.layout == "leaf":
             is_empty = outline.kind in _PLAIN and not outline.count()
-            return _passage() if is_empty else self._box(outline, labels.kind_name(outline.kind))
+            return _passage() if is_empty else self._box(outline, labels.box_name(outline))
         whole = self._composed(outline)
         is_plain = outline.kind in _PLAIN or outline.layout in ("residual", "parallel")
         return whole if is_plain else _framed(whole, labels.kind_name(outline.kind))
@@ -80,22 +83,19 @@ class _Drawing:
     def _composed(self, outline: Outline) -> Sketch:
         if outline.layout == "residual":
             return self._residual(outline)
-        if outline.layout in ("parallel", "outputs"):
-            return self._parallel(outline)
+        if outline.layout == "parallel":
+            branches = [self._branch(run, False) for run in runs(outline.children)]
+            return _side_by_side(branches, labels.join_sign(outline))
         return _stacked(self.pieces(outline.children))
 
     def _residual(self, outline: Outline) -> Sketch:
         pieces = self.pieces(outline.children)
-        return _skipped(_stacked(pieces), pieces[-1][1], labels.join_sign(outline.kind))
-
-    def _parallel(self, outline: Outline) -> Sketch:
-        is_joined = outline.layout == "parallel"
-        sign = labels.join_sign(outline.kind) if is_joined else None
-        return _side_by_side([self._branch(run, sign is None) for run in runs(outline.children)], sign)
+        return _skipped(_stacked(pieces), pieces[-1][1], labels.join_sign(outline))
 
     def _branch(self, run: Run, is_output: bool) -> Piece:
-        sketch = _stacked(self.pieces({run.names[0]: run.outline}))
-        given = run.outline.output if is_output else _changed(run.outline)
+        pieces = self.pieces({run.names[0]: run.outline})
+        sketch, given = _stacked(pieces), pieces[-1][1] if pieces else None
+        given = run.outline.output if is_output else given
         if len(run.names) > 1:
             return _times(sketch, f"× {len(run.names)} in parallel"), given
         return (sketch if run.label.isdigit() else _captioned(sketch, run.label.replace("_", " "))), given
@@ -113,10 +113,14 @@ def _changed(outline: Outline) -> Shape | None:
 
 def _box_width(outline: Outline) -> float:
     """Wide enough for every box below."""
-    name = labels.text_width(labels.kind_name(outline.kind) + " head" * (outline.kind != "network"), NAME_SIZE)
-    own = name + labels.text_width(labels.count_label(outline), DETAIL_SIZE) + 3 * INSET
     is_box = not outline.children or outline.layout == "leaf"
-    return max(LEAST_WIDTH, own if is_box else 0, *map(_box_width, outline.children.values()), 0)
+    own = _needed(labels.box_name(outline), outline) if is_box else LEAST_WIDTH
+    return max(own, LEAST_WIDTH, *map(_box_width, outline.children.values()))
+
+
+def _needed(name: str, outline: Outline) -> float:
+    detail = labels.text_width(labels.count_label(outline), DETAIL_SIZE)
+    return labels.text_width(name, NAME_SIZE) + detail + 3 * INSET
 
 
 def _passage() -> Sketch:
@@ -179,7 +183,7 @@ def _side_by_side(branches: Sequence[Piece], sign: str | None) -> Sketch:
     fork = 3.0
     top = fork + GAP
     lowest = top + max(sketch.height for sketch, _ in branches)
-    meet = lowest + LABELLED_GAP + RADIUS
+    meet = lowest + (GAP if all(given is None for _, given in branches) else LABELLED_GAP) + RADIUS
     lefts = [sum(sketch.width + APART for sketch, _ in branches[:index]) for index in range(len(branches))]
     axes = [left + sketch.axis for left, (sketch, _) in zip(lefts, branches, strict=True)]
     # Over the branch in the middle, or between the two there.

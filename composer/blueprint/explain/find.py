@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
@@ -60,11 +60,23 @@ def _of_blueprint(resolved: Mapping[str, Any], path: Path, found: Sequence[Stage
     value = _value(resolved, path)
     made = [*settings(found, path)]
     field = field_at(resolved, path)
-    if field.has_default and (not made or made[0].layer != "default"):
+    if not made:
+        made += _default_of_a_table(resolved, path)
+    if field.has_default and all(one.value != _plain_default(field.default) for one in made if one.origin is None):
         made.insert(0, Setting("default", _plain_default(field.default), None, (field.declared_by,)))
     entries = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
     children = {show_path((*path, step)): _last(resolved, (*path, step), found) for step, _ in entries}
     return Explanation(show_path(path), value, field, tuple(made), children)
+
+
+def _default_of_a_table(resolved: Mapping[str, Any], path: Path) -> Iterator[Setting]:
+    """A key that no layer says, of a table that no layer says either: the table's own default holds."""
+    for length in range(len(path) - 1, 0, -1):
+        around = field_at(resolved, path[:length])
+        if around.has_default:
+            notes = (f"{around.declared_by}, as {show_path(path[length - 1 :])}",)
+            yield Setting("default", _value(resolved, path), None, notes)
+            return
 
 
 def _last(resolved: Mapping[str, Any], path: Path, found: Sequence[Stage]) -> Setting:

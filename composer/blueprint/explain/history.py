@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from composer.blocks.base import Block
 from composer.blueprint.compose import compose, layered
 from composer.blueprint.interpolation import interpolate
 from composer.blueprint.nodes import Node, Origin, plain
@@ -73,8 +74,18 @@ def settings(found: Sequence[Stage], path: Path) -> Iterator[Setting]:
                 yield Setting(stage.layer, None, node.at, (f"{table} is said anew, without it",))
             last = None
         elif last is None or (node.at, plain(node)) != (last.at, plain(last)):
-            yield Setting(_layer(stage.layer, node.at), plain(node), node.at, _notes(stage, node))
+            value, said = _meant(node, around, path)
+            yield Setting(_layer(stage.layer, node.at), value, node.at, (*_notes(stage, node), *said))
             last = node
+
+
+def _meant(node: Node, around: Path, path: Path) -> tuple[object, tuple[str, ...]]:
+    """The value at ``path``, and how: a list of blocks says the keys of the sequence that it stands for."""
+    value = plain(node)
+    if around[-1:] == path[-1:]:
+        return value, ()
+    table = Block.from_shorthand(value)
+    return (table[path[-1]] if isinstance(table, dict) else value), ("a list is a sequence",)
 
 
 def written_settings(found: Sequence[Stage], path: Path) -> Iterator[Setting]:

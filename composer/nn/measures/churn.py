@@ -16,5 +16,6 @@ def churn(before: Tensor, after: Tensor) -> Tensor:
     arXiv:2206.00730, for discrete actions; the distance is ours.
     """
     if before.is_floating_point():
-        return (after - before).norm(dim=-1).mean(-1)
+        distance: Tensor = (after - before).norm(dim=-1).mean(-1)
+        return distance
     return (after != before).double().mean(-1)

@@ -10,7 +10,8 @@ from torch import Tensor
 
 def feature_norm(features: Tensor) -> Tensor:
     """Mean over samples of the Euclidean norm, ``[..., n, d] -> [...]``."""
-    return features.norm(dim=-1).mean(-1)
+    norm: Tensor = features.norm(dim=-1).mean(-1)
+    return norm
 
 
 def feature_dot(features: Tensor, following: Tensor) -> Tensor:

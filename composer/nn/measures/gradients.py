@@ -16,7 +16,8 @@ SMALLEST = 1e-30
 def cosines(gradients: Tensor) -> Tensor:
     """``C_ij = <g_i, g_j> / (|g_i| |g_j|)`` of n gradients ``[..., n, entries]``: ``[..., n, n]``."""
     unit = gradients / gradients.norm(dim=-1, keepdim=True).clamp_min(SMALLEST)
-    return unit @ unit.mT
+    products: Tensor = unit @ unit.mT
+    return products
 
 
 def off_diagonal_mean(matrix: Tensor) -> Tensor:

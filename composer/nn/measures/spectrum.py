@@ -27,9 +27,11 @@ def mean_frequency(values: Tensor, constant: bool = True) -> Tensor:
     index = torch.fft.fftfreq(values.shape[-1], 1 / values.shape[-1], dtype=torch.float64, device=values.device)
     length = (index.square()[:, None] + index.square()).sqrt()
     counted = size if constant else torch.where(length > 0, size, 0.0)
-    return (size * length).sum((-2, -1)) / counted.sum((-2, -1))
+    mean: Tensor = (size * length).sum((-2, -1)) / counted.sum((-2, -1))
+    return mean
 
 
 def simplicity(values: Tensor, constant: bool = True) -> Tensor:
-    """``1 / c`` of each function ``[..., n, n]``; a network's score is the mean over initialisations, of the inverse."""
-    return 1 / mean_frequency(values, constant)
+    """``1 / c`` of each function ``[..., n, n]``; a network's score is the mean of this over initialisations."""
+    inverse: Tensor = 1 / mean_frequency(values, constant)
+    return inverse

@@ -1,0 +1,124 @@
+"""Acting: policies step environments, transitions go into a replay memory, updates draw from it.
+
+Legend: S seeds, E environments of a seed, d observation, a action. Tests: tests/contracts/test_loop.py.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from composer.checkpoint import Checkpoints, Segment, Snapshot
+from composer.collectors.base import Collector, below
+from composer.experience.replay import Replay, Transitions
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from composer.environments.base import Step, VectorEnvironment
+    from composer.learner import Learner
+
+_ENVIRONMENT = "environment/"
+
+
+class Acting(Collector):
+    """Environments, what to act on next, and everything that has been seen."""
+
+    replay: Replay
+
+    def __init__(self, learner: Learner, environments: VectorEnvironment, replay: Replay, warmup: int) -> None:
+        """``warmup`` interactions are random."""
+        self.environments, self.replay, self.episodes = environments, replay, Episodes(len(learner.seeds))
+        self.observation: NDArray[np.float32] = np.zeros(0, np.float32)
+        """``[S * E, d]``: what to act on next."""
+        self.segments: list[Segment] = []
+        """Replay rows already on disk."""
+        self._learner, self._warmup = learner, warmup
+        self._shape = (len(learner.seeds), environments.n // len(learner.seeds))
+
+    def begin(self) -> None:
+        """Reset the environments."""
+        self.observation = self.environments.reset()
+
+    def interact(self, interactions: int) -> None:
+        """Act, step, store."""
+        learner, device, shape = self._learner, self._learner.device, self._shape
+        observation = torch.from_numpy(self.observation).to(device).unflatten(0, shape)
+        if interactions:  # The first observation of all is never counted, as in SimBa's published code.
+            learner.observe(observation)
+        warming = interactions < self._warmup
+        action = learner.act_randomly(shape[1]) if warming else learner.act(observation)
+        step = self.environments.step(action.flatten(0, 1).cpu().numpy())
+        moved = (step.reward, step.terminated, step.truncated, step.final_observation)
+        self.replay.add(observation, action, *(torch.from_numpy(part).to(device).unflatten(0, shape) for part in moved))
+        self.observation = step.observation
+        self.episodes.count(step)
+
+    def batch(self) -> Transitions:
+        """A uniform draw from the replay memory."""
+        learner = self._learner
+        return self.replay.sample(learner.batch_size, learner.n_step, learner.discount, learner.replay_generators)
+
+    def epochs(self, interactions: int) -> int:
+        """0: experience is no data set."""
+        return 0
+
+    def metrics(self) -> list[dict[str, float]]:
+        """Of the training episodes that ended."""
+        return self.episodes.drain()
+
+    def save(self, checkpoints: Checkpoints) -> None:
+        """Append the rows that are not on disk yet; segments that the ring has overwritten are let go."""
+        held = self.replay.added - self.replay.size
+        start = max(self.segments[-1].stop if self.segments else 0, held)
+        if self.replay.added > start:
+            self.segments.append(checkpoints.append_rows(start, self.replay.rows(start, self.replay.added)))
+        self.segments = [segment for segment in self.segments if segment.stop > held]
+
+    def snapshot(self) -> Snapshot:
+        """Environments, episodes in progress, where the ring stands."""
+        tensors = {
+            _ENVIRONMENT + name: torch.from_numpy(np.array(value)) for name, value in self.environments.state().items()
+        }
+        tensors["episodes"] = torch.from_numpy(self.episodes.totals.copy())
+        values = {"replay_added": self.replay.added, "replay_start": self.replay.added - self.replay.size}
+        return Snapshot(tensors, values, tuple(self.segments))
+
+    def restore(self, snapshot: Snapshot, checkpoints: Checkpoints) -> None:
+        """Replay the episodes in progress, and fill the ring."""
+        self.observation = self.environments.load_state(below(_ENVIRONMENT, snapshot.tensors))
+        self.episodes.totals[:] = snapshot.tensors["episodes"].numpy()
+        for start, rows in checkpoints.rows(snapshot):
+            skip = max(0, snapshot.values["replay_start"] - start)
+            self.replay.restore(start + skip, rows[skip:])
+        self.segments = list(snapshot.segments)
+
+    def close(self) -> None:
+        """Close the environments."""
+        self.environments.close()
+
+
+class Episodes:
+    """Returns and lengths of training episodes that ended since the last row of metrics."""
+
+    def __init__(self, seeds: int) -> None:
+        """No episode has ended."""
+        self.totals = np.zeros((seeds, 3))
+
+    def count(self, step: Step) -> None:
+        """Take in the episodes that ended in one decision of S × E environments."""
+        ended = step.terminated | step.truncated
+        if ended.any():
+            each = np.stack([ended, step.episode_return * ended, step.episode_length * ended], -1)
+            self.totals += each.reshape(len(self.totals), -1, 3).sum(1)
+
+    def drain(self) -> list[dict[str, float]]:
+        """Mean return and length a seed, empty where none ended; starts anew."""
+        rows = [
+            {"training/return": float(total / n), "training/episode_length": float(length / n)} if n else {}
+            for n, total, length in self.totals
+        ]
+        self.totals[:] = 0
+        return rows

@@ -1,0 +1,69 @@
+"""Two blueprints compared: keys, sizes, and how a variant is named on the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from composer.blueprint import Blueprint, load
+from composer.blueprint.differences import addressed, diff_json, diff_text
+from composer.blueprint.show import show_json
+from composer.resources import blueprints_root
+
+
+def quickstart(*overrides: str) -> Blueprint:
+    return load(blueprints_root() / "quickstart.toml", overrides).blueprint
+
+
+def test_keys_and_sizes() -> None:
+    left, right = quickstart("networks.actor.trunk.width=32"), quickstart("normalization={}", "seeds=[0, 1]")
+    table, text = diff_json(left, right), diff_text(left, right).split("\n")
+    assert "networks.actor.trunk.layers[0].width: 32 → 64" in text
+    assert "seeds[1]: - → 1" in text
+    assert {"key": "seeds[1]", "left": None, "right": 1} in table["differences"]
+    ours, theirs = show_json(left), show_json(right)
+    actor = [shown["networks"]["actor"]["parameters"] for shown in (ours, theirs)]
+    assert table["parameters"]["actor"] == {"left": actor[0], "right": actor[1], "change": actor[1] - actor[0]}
+    assert table["parameters"]["critic"]["change"] == 0
+    flops = [shown["update"]["flops"] for shown in (ours, theirs)]
+    assert table["update_flops"] == {"left": flops[0], "right": flops[1], "change": flops[1] - flops[0]}
+    assert table["memory_bytes"] == {
+        "left": ours["memory_bytes"],
+        "right": theirs["memory_bytes"],
+        "change": theirs["memory_bytes"] - ours["memory_bytes"],
+    }
+    # The actor: 9,730 to 33,858 parameters; the critic keeps its size and has no row.
+    (row,) = (line.split() for line in text if line.startswith("actor parameters"))
+    assert row[2:] == [f"{actor[0]:,}", "→", f"{actor[1]:,}", f"{100 * (actor[1] / actor[0] - 1):+.1f}", "%"]
+    assert not any(line.startswith("critic parameters") for line in text)
+    assert [line.split()[0] for line in text[-2:]] == ["an", "memory"]
+
+
+def test_what_changes_no_size_says_so() -> None:
+    left, right = quickstart(), quickstart("optimizers.actor.learning_rate=1e-3")
+    assert diff_text(left, right).split("\n") == [
+        "optimizers.actor.learning_rate: 0.0003 → 0.001",
+        "",
+        "parameters, operations and memory are the same",
+    ]
+    assert diff_text(left, quickstart()) == "no difference"
+    assert diff_json(left, quickstart())["differences"] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("dmc/sac_simba", ("dmc/sac_simba", None)),
+        ("dmc/sac_simba@small", ("dmc/sac_simba", "small")),
+        ("a@b.toml@wide", ("a@b.toml", "wide")),
+        ("a@b.toml", ("a@b.toml", None)),
+    ],
+)
+def test_a_variant_after_an_at_sign(
+    text: str, expected: tuple[str, str | None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a@b.toml").touch()
+    path, variant = addressed(text)
+    assert (str(path), variant) == expected

@@ -1,0 +1,51 @@
+"""Blocks with random streams, projections and branches inside the compiled update: the same as eager."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from tiny_runs import learner, transitions
+
+from composer.compiling import Choice
+
+TRUNK = """networks.critic.trunk=[
+    { kind = "parallel", join = "concatenate", branches = [
+        [{ kind = "hyperspherical_linear", width = 8 }, { kind = "crelu" }],
+        [{ kind = "detached", block = { kind = "linear", width = 8 } }, { kind = "dropout", rate = 0.5 }],
+    ] },
+    { kind = "dropout", rate = 0.2 },
+]"""
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Of torch's own modules, when inductor is first imported.
+def test_compiled_and_eager_updates_agree() -> None:
+    torch.compiler.reset()
+    compiled, eager = (learner(TRUNK, "seeds=[0, 1]", choice=Choice(on, "a test")) for on in (True, False))
+    for step in range(10):
+        for agent in (compiled, eager):
+            agent.update(transitions(agent, step))
+    ours, theirs = compiled.tensors(), eager.tensors()
+    for name, value in ours.items():
+        torch.testing.assert_close(value, theirs[name], rtol=1e-3, atol=1e-4, msg=lambda m, n=name: f"{n}: {m}")
+    counters = {name: value.tolist() for name, value in ours.items() if name.endswith("draws")}
+    assert counters == {
+        f"{where}/trunk.{layer}.draws": [[count] * 2] * 2
+        for where, count in (("networks/critic", 10), ("averages/target_critic", 0))
+        for layer in ("0.1.1", "1")
+    }
+
+
+def test_seeds_with_noise_in_their_networks_are_the_same_as_alone() -> None:
+    together = learner(TRUNK, "seeds=[0, 4]")
+    for index, seed in enumerate((0, 4)):
+        alone = learner(TRUNK, f"seeds=[{seed}]")
+        for step in range(5):
+            batch = transitions(together, step)
+            alone.update(type(batch)(*(value[index : index + 1] for value in batch)))
+            if index == 0:
+                together.update(batch)
+        ours = together.tensors()
+        for name, value in alone.tensors().items():
+            got = ours[name][:, index] if name == "signals" else ours[name][index]
+            torch.testing.assert_close(got, value[:, 0] if name == "signals" else value[0], rtol=1e-4, atol=1e-5)

@@ -1,0 +1,60 @@
+"""Penalties: L2 and L2 toward the first draw, arXiv:2308.11958, each a term of the loss of the seeds it is for."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from surgeon import Patient
+from tiny_runs import DRIFT, learner, tiny
+
+from composer.blueprint import BlueprintError
+from composer.penalties import L2, L2Init, Pulls
+
+SEEDS = "seeds=[0, 5]"
+
+
+def test_terms_and_gradients_have_their_closed_form() -> None:
+    agent = learner(SEEDS)
+    parameters = {"critic": agent.networks["critic"].parameters}
+    declared = {
+        "a": L2(where=["critic.head.*weight"], coefficient=0.5),
+        "b": L2Init(where=["critic.trunk.0.*"], coefficient=2.0),
+    }
+    pulls = Pulls(declared, agent.outlines, parameters)
+    head, first = (parameters["critic"][path] for path in ("head.linear.weight", "trunk.0.weight"))
+    start = first.detach().clone()
+    with torch.no_grad():
+        first.add_(torch.randn(first.shape, generator=torch.Generator().manual_seed(0)))
+    base = torch.tensor([1.0, 2.0])
+    loss = pulls.added("critic", parameters["critic"], base)
+    expected = base + 0.5 * head.square().sum((1, 2, 3)) + 2.0 * (first - start).square().sum((1, 2, 3))
+    torch.testing.assert_close(loss, expected)
+    gradients = torch.autograd.grad(loss.sum(), [head, first])
+    torch.testing.assert_close(gradients[0], 2 * 0.5 * head)
+    torch.testing.assert_close(gradients[1], 2 * 2.0 * (first - start))
+    assert pulls.added("actor", {}, base) is base
+
+
+def test_a_strong_pull_keeps_a_network_where_it_began() -> None:
+    free = Patient(SEEDS)
+    pull = "penalties.pull={ kind = 'l2_init', where = ['critic.*'], coefficient = 1e4 }"
+    pulled = Patient(SEEDS, pull, "optimizers.critic.weight_decay=0.0", "optimizers.critic.learning_rate=1e-4")
+    start = pulled.state()
+    for patient in (free, pulled):
+        patient.update(30)
+    name = "networks/critic/trunk.0.weight"
+    assert (pulled.state()[name] - start[name]).abs().max() < 5e-4
+    assert (free.state()[name] - start[name]).abs().max() > 5e-3
+    assert pulled.addresses().keys() == free.addresses().keys(), "anchors are drawn again, not saved"
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("penalties.p={ kind = 'l2', where = ['crtic.*'], coefficient = 1.0 }", "did you mean 'critic.*'?"),
+        ("penalties.p={ kind = 'l2', where = ['critic.*'], coefficient = 0.0 }", "coefficient"),
+    ],
+)
+def test_what_is_wrong_is_told(override: str, message: str) -> None:
+    with pytest.raises(BlueprintError, match=message.replace("*", r"\*").replace("?", r"\?")):
+        tiny(DRIFT, override)

@@ -1,0 +1,229 @@
+"""Every way to spoil one leaf of a TOML text: its key misspelt, doubled or gone, its value of another type or size.
+
+A ``Mutation`` is a text in place of another at an offset, and the line on which it must be refused. Lines keep their
+numbers, but for a doubled key that stands on a line of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from typer.testing import CliRunner
+
+from composer.blueprint.positions import Path as Steps
+from composer.blueprint.positions import scan
+from composer.cli import app
+from composer.spec import near
+
+_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_SCALAR = re.compile(r"\"\"\".*?\"\"\"|\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'|[^\s,\]}#]+", re.DOTALL)
+_SKIPPED = re.compile(r"(?:\s|#[^\n]*)*")
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """``new`` in place of ``old`` at ``offset``; ``said`` is part of what must be told on ``line``."""
+
+    what: str
+    offset: int
+    old: str
+    new: str
+    line: int
+    said: str = ""
+
+    def applied(self, text: str) -> str:
+        """The spoilt text."""
+        assert text.startswith(self.old, self.offset)
+        return text[: self.offset] + self.new + text[self.offset + len(self.old) :]
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A key and its value as a text writes them."""
+
+    path: Steps
+    line: int
+    start: int
+    """Offset of the key's last step."""
+    value_line: int
+    value: str
+    value_start: int
+    is_statement: bool
+    """Whether the key begins its line; else it stands in an inline table."""
+
+    @property
+    def value_end(self) -> int:
+        return self.value_start + len(self.value)
+
+
+Problems = list[dict[str, Any]]
+
+
+def answers(texts: Iterable[str], folder: Path) -> list[Problems]:
+    """What ``composer check --json`` says of texts, written as files of one folder and checked by one command."""
+    files = []
+    for number, text in enumerate(texts):
+        files.append(folder / f"spoilt-{number}.toml")
+        files[-1].write_text(text, encoding="utf-8")
+    result = CliRunner().invoke(app, ["check", *map(str, files), "--json"])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    problems: dict[str, Problems] = {str(file): [] for file in files}
+    for problem in json.loads(result.stdout)["problems"]:
+        problems[problem["file"]].append(problem)
+    assert result.exit_code == (2 if any(problems.values()) else 0)
+    return list(problems.values())
+
+
+def unguarded(mutations: Iterable[Mutation], text: str, folder: Path) -> list[tuple[Mutation, Problems]]:
+    """The mutations that are not refused on their line, in the words that they ask for, and what is said instead."""
+    tried = list(mutations)
+    found = answers((mutation.applied(text) for mutation in tried), folder)
+    return [
+        (mutation, problems)
+        for mutation, problems in zip(tried, found, strict=True)
+        if not any(
+            mutation.said in f"{problem['message']}; {problem['hint']}"
+            for problem in problems
+            if problem["line"] == mutation.line
+        )
+    ]
+
+
+def leaves(text: str) -> Iterator[Leaf]:
+    """Every key with a value of its own; entries of lists and table headers have none."""
+    starts = [0, *(match.end() for match in re.finditer("\n", text))]
+    for path, place in scan(text).places.items():
+        if place.key == place.value or not isinstance(path[-1], str):
+            continue
+        start = starts[place.key[0] - 1] + place.key[1] - 1
+        match = _KEY.match(text, start)
+        if text[starts[place.value[0] - 1] + place.value[1] - 1] == "[" and _is_header(text, starts[place.value[0] - 1]):
+            continue
+        if match and match.group() == path[-1]:
+            before = text[starts[place.key[0] - 1] : start]
+            value_start = starts[place.value[0] - 1] + place.value[1] - 1
+            value = text[value_start : end_of_value(text, value_start)]
+            is_statement = re.fullmatch(r"\s*(?:[A-Za-z0-9_-]+\s*\.\s*)*", before) is not None
+            yield Leaf(path, place.key[0], start, place.value[0], value, value_start, is_statement)
+
+
+def entries(text: str) -> Iterator[tuple[Steps, int, int, str]]:
+    """Scalars in lists: path, line, offset and text of each."""
+    starts = [0, *(match.end() for match in re.finditer("\n", text))]
+    for path, place in scan(text).places.items():
+        offset = starts[place.value[0] - 1] + place.value[1] - 1
+        if isinstance(path[-1], int) and text[offset] not in "[{":
+            yield path, place.value[0], offset, text[offset : end_of_value(text, offset)]
+
+
+def headers(text: str) -> Iterator[tuple[Steps, int, int]]:
+    """Every ``[table]``: its path, its line and the offset of its last key."""
+    starts = [0, *(match.end() for match in re.finditer("\n", text))]
+    for path, place in scan(text).places.items():
+        line = place.value[0]
+        if isinstance(path[-1], str) and place.key[0] == line and _is_header(text, starts[line - 1]):
+            offset = starts[line - 1] + place.key[1] - 1
+            if text[starts[line - 1] : offset].startswith("[") and text.startswith(f"{path[-1]}]", offset):
+                yield path, line, offset
+
+
+def end_of_value(text: str, start: int) -> int:
+    """Offset behind the value that begins at ``start``."""
+    if text[start] not in "[{":
+        match = _SCALAR.match(text, start)
+        assert match
+        return match.end()
+    at = start + 1
+    while True:
+        match = _SKIPPED.match(text, at)
+        at = match.end() if match else at
+        if text[at] in "]}":
+            return at + 1
+        at = end_of_value(text, at) if text[at] in "[{\"'" else at + 1
+
+
+def misspelt(name: str) -> str:
+    """A near name that is another one."""
+    middle = len(name) // 2
+    return name[:middle] + name[middle + 1 :] if len(name) > 3 else name + "x"
+
+
+def misspellings(text: str) -> Iterator[Mutation]:
+    """One for every key and every header."""
+    found = [(leaf.path, leaf.start, leaf.line) for leaf in leaves(text)]
+    for path, offset, line in [*found, *((path, offset, line) for path, line, offset in headers(text))]:
+        if path[:1] == ("variants",) and len(path) == 2:
+            continue  # A free name.
+        name = str(path[-1])
+        wrong = misspelt(name)
+        meant = f"'{name}'" if near(wrong, [name]) else ""
+        yield Mutation(f"{name} misspelt", offset, name, wrong, line, meant)
+
+
+def wrong_values(text: str) -> Iterator[Mutation]:
+    """Values of other types, and numbers out of range."""
+    found = [(leaf.path, leaf.value_line, leaf.value_start, leaf.value) for leaf in leaves(text)]
+    for path, line, offset, value in [*found, *entries(text)]:
+        for new in _wrong(path, value):
+            yield Mutation(f"{'.'.join(map(str, path))} = {new}", offset, value, new, line)
+
+
+def _wrong(path: Steps, value: str) -> list[str]:
+    if value[0] == "{":
+        return ["12345", '"x"', "true", "[]", "1979-05-27"]
+    if value[0] == "[":
+        return ["12345", '"x"', "true", "{}"]
+    if "${" in value:
+        return ['"${values.absent_value}"', '"${values.absent', "[]"]
+    if value[0] in "\"'":
+        return ["12345", "true", "[]", "{}"]
+    if value in ("true", "false"):
+        return ['"x"', "7", "[]", "{}"]
+    large = "1e31" if re.search(r"[.e]", value) else "1_000_000_000_000_000"
+    large = "9_223_372_036_854_775_808" if path[0] == "seeds" else large
+    return ['"x"', "true", "[]", "{}", "1979-05-27", "nan", "-1_000_000_000_000_000", large]
+
+
+def doubled(text: str) -> Iterator[Mutation]:
+    """Every key given twice, every table declared twice."""
+    for leaf in leaves(text):
+        name = str(leaf.path[-1])
+        begin = text.rindex("\n", 0, leaf.start) + 1 if leaf.is_statement and "\n" in text[: leaf.start] else leaf.start
+        begin = 0 if leaf.is_statement and "\n" not in text[: leaf.start] else begin
+        key = text[begin : leaf.start] + name if leaf.is_statement else name
+        more = f"{key} = {leaf.value}{chr(10) if leaf.is_statement else ', '}"
+        line = leaf.line + more.count("\n")
+        yield Mutation(f"{name} doubled", begin, "", more, line, f"'{name}' set twice (lines {leaf.line}, {line})")
+    end = len(text)
+    for path, line, _ in headers(text):
+        name = ".".join(map(str, path))
+        last = text.count("\n") + 2
+        said = f"[{name}] declared twice (lines {line}, {last})"
+        yield Mutation(f"[{name}] doubled", end, "", f"\n[{name}]\n", last, said)
+
+
+def deleted(text: str) -> Iterator[tuple[Steps, Mutation]]:
+    """Every key left out, with its path; the line is that of the key, which is not where it must be told."""
+    for leaf in leaves(text):
+        begin, end = leaf.start, leaf.value_end
+        if leaf.is_statement:
+            begin = text.rfind("\n", 0, begin) + 1
+        else:
+            after = re.compile(r"\s*,\s*").match(text, end)
+            before = re.search(r",\s*$", text[:begin])
+            end = after.end() if after else end
+            begin = before.start() if before and not after else begin
+        old = text[begin:end]
+        yield leaf.path, Mutation(f"{leaf.path[-1]} deleted", begin, old, "\n" * old.count("\n"), leaf.line)
+
+
+def _is_header(text: str, start_of_line: int) -> bool:
+    return text[start_of_line : start_of_line + 1] == "[" and re.match(
+        r"\[\[?[A-Za-z0-9_.\"' -]+\]\]?\s*(?:#.*)?$", text[start_of_line:].split("\n", 1)[0]
+    ) is not None
