@@ -18,7 +18,10 @@ from composer.checkpoint import Checkpoints, Snapshot
 from composer.clock import Clock
 from composer.collectors.acting import Acting
 from composer.collectors.base import Collector
+from composer.collectors.streaming import Examiner, Streaming
 from composer.diagnostics.recorder import Recorder
+from composer.environments.base import Simulator
+from composer.environments.labelled import Labelled
 from composer.evaluation import Evaluator
 from composer.experience.replay import Replay
 from composer.learner import Learner
@@ -50,7 +53,7 @@ def start(blueprint: Blueprint, directory: Path, variant: str | None) -> tuple[r
     device = _set_up(blueprint)
     info = blueprint.environment.describe()
     choice = _choose(blueprint, device)
-    fingerprint = provenance.fingerprint(device)
+    fingerprint = provenance.fingerprint(device, blueprint.requires)
     facts = {
         "name": blueprint.name,
         "variant": variant,
@@ -192,7 +195,7 @@ def _parts(
         device=device,
         learner=learner,
         collector=_collector(blueprint, info, learner, clock),
-        evaluator=Evaluator(blueprint.environment, blueprint.seeds, blueprint.evaluation.episodes),
+        evaluator=evaluator(blueprint, blueprint.evaluation.episodes, device),
         clock=clock,
         journal=journal,
         timing=timing,
@@ -204,14 +207,26 @@ def _parts(
     return parts
 
 
+def evaluator(blueprint: Blueprint, episodes: int, device: str) -> Evaluator | Examiner:
+    """What judges an agent of ``blueprint``: by ``episodes`` episodes a seed, or by the data of its task."""
+    if isinstance(blueprint.environment, Labelled):
+        return Examiner(blueprint.environment, blueprint.seeds, blueprint.algorithm.batch_size, device)
+    assert isinstance(blueprint.environment, Simulator)
+    return Evaluator(blueprint.environment, blueprint.seeds, episodes)
+
+
 def _collector(blueprint: Blueprint, info: EnvironmentInfo, learner: Learner, clock: Clock) -> Collector:
-    copies, (size,) = blueprint.environment.copies, info.observation
-    streams = [stream for seed in blueprint.seeds for stream in blueprint.environment.copy_seeds(seed)]
-    environments = blueprint.environment.make(streams, "training")
+    environment = blueprint.environment
+    if isinstance(environment, Labelled):
+        return Streaming(environment, learner)
+    assert isinstance(environment, Simulator)
+    (size,) = info.observation
+    streams = [stream for seed in blueprint.seeds for stream in environment.copy_seeds(seed)]
+    environments, copies = environment.make(streams, "training"), environment.copies
     # A ring that is never filled need not be there: without wrapping, its size changes no draw.
     capacity = min(blueprint.replay.capacity, clock.interactions_by(blueprint.training.env_steps) * copies)
     replay = Replay(len(blueprint.seeds), copies, capacity, size, info.action_size, learner.device)
-    return Acting(learner, environments, replay, blueprint.algorithm.warmup_interactions)
+    return Acting(learner, environments, replay, clock.warmup)
 
 
 def _record_event(parts: Parts, seed: int, event: Mapping[str, Any]) -> None:
@@ -221,7 +236,7 @@ def _record_event(parts: Parts, seed: int, event: Mapping[str, Any]) -> None:
 
 def _compare(run: runs.Run, device: str, inexact: bool) -> list[str]:
     then: Mapping[str, Any] = run.facts["fingerprint"]
-    now = provenance.fingerprint(device)
+    now = provenance.fingerprint(device, run.blueprint.requires)
     changed = [f"{name}: {then.get(name)} then, {now.get(name)} now" for name in now if then.get(name) != now.get(name)]
     if changed and not inexact:
         raise NotTheSame(

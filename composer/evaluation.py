@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from composer.streams import derive
 
 if TYPE_CHECKING:
-    from composer.environments.base import Environment, VectorEnvironment
+    from composer.environments.base import Simulator, VectorEnvironment
     from composer.learner import Learner
 
 
@@ -22,7 +22,7 @@ class Evaluator:
     metric = "evaluation/return"
     """What ``returns`` are, as the journal calls them."""
 
-    def __init__(self, environment: Environment, seeds: Sequence[int], episodes: int) -> None:
+    def __init__(self, environment: Simulator, seeds: Sequence[int], episodes: int) -> None:
         """``seeds`` are the run's; each gets ``episodes`` environments."""
         self._seeds, self._episodes = tuple(seeds), episodes
         streams = [derive(seed, "episode", episode) for seed in seeds for episode in range(episodes)]

@@ -15,6 +15,7 @@ _ROOMS = (
     "composer.interventions",
     "composer.penalties",
     "composer.optim",
+    "composer.datasets",
     "composer.environments",
     "composer.algorithms",
     "composer.tracking",

@@ -90,9 +90,11 @@ def evaluate(path: Path, episodes: int, video: Path | None) -> dict[str, Any]:
     from composer.film import Film
 
     blueprint, learner, snapshot = assemble.agent(path)
-    evaluator = Evaluator(blueprint.environment, blueprint.seeds, episodes)
+    evaluator = assemble.evaluator(blueprint, episodes, learner.device)
+    if video is not None and not isinstance(evaluator, Evaluator):
+        raise runs.RunUnusable(f"{path}: labelled data cannot be filmed")
     try:
-        if video is None:
+        if video is None or not isinstance(evaluator, Evaluator):
             returns = evaluator.returns(learner, FRESH_EPISODES)
         else:
             with Film(video, FRAMES_PER_SECOND) as film:
@@ -101,9 +103,7 @@ def evaluate(path: Path, episodes: int, video: Path | None) -> dict[str, Any]:
         evaluator.close()
     return {
         "run": str(path),
-        "env_steps": snapshot.values["interactions"]
-        * blueprint.environment.action_repeat
-        * blueprint.environment.copies,
+        "env_steps": snapshot.values["interactions"] * blueprint.environment.stride,
         "return": float(returns.mean()),
         "returns": dict(zip(map(str, blueprint.seeds), returns.mean(1).tolist(), strict=True)),
         "episodes": returns.tolist(),

@@ -7,6 +7,7 @@ Legend: S seeds, C copies, B batch, E environments of a seed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -41,8 +42,9 @@ class Learner:
         self.seeds: tuple[int, ...] = tuple(blueprint.seeds)
         self.device = device
         self.batch_size, self._action_size = blueprint.algorithm.batch_size, info.action_size
-        self.n_step = blueprint.algorithm.n_step
-        self.discount = torch.full((len(self.seeds),), blueprint.algorithm.discount.value_for(info), device=device)
+        pace = blueprint.algorithm.pace(info)
+        self.n_step = pace.n_step
+        self.discount = torch.full((len(self.seeds),), pace.discount, device=device)
         self.outlines: dict[str, Outline] = {}
         self.networks = self._build_networks(blueprint, info)
         learned = blueprint.algorithm.learned_scalars()
@@ -70,8 +72,9 @@ class Learner:
             role: blueprint.optimizers[role].build(parameters, len(self.seeds))
             for role, parameters in self._trained.items()
         }
-        (size,) = info.observation
-        self.statistics = blueprint.normalization.observation.build(len(self.seeds), size, device)
+        self.statistics = blueprint.normalization.observation.build(
+            len(self.seeds), math.prod(info.observation), device
+        )
         self.updates = torch.zeros(len(self.seeds), dtype=torch.float64, device=device)
         self._noise = {
             name: torch.empty(len(self.seeds), self.batch_size, *shape, device=device)

@@ -7,6 +7,7 @@ import importlib.metadata
 import json
 import platform
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,14 @@ import composer
 LIBRARIES = ("torch", "numpy", "mujoco", "dm_control")
 
 
-def fingerprint(device: str) -> dict[str, Any]:
-    """What exact resumption needs to be equal: versions, processor capability and threads."""
+def fingerprint(device: str, plugins: Iterable[str] = ()) -> dict[str, Any]:
+    """What exact resumption needs to be equal: versions (of plug-ins too), processor capability and threads."""
     import torch
 
     return {
         "composer": composer.__version__,
         "python": platform.python_version(),
-        **{name: importlib.metadata.version(name) for name in LIBRARIES},
+        **{name: importlib.metadata.version(name) for name in (*LIBRARIES, *plugins)},
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "device": torch.cuda.get_device_name() if device.startswith("cuda") else "cpu",
         "threads": torch.get_num_threads(),

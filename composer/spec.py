@@ -51,6 +51,8 @@ class Spec(BaseModel):
 class Family(Spec):
     """An open set of kinds. Subclass with ``family="name"`` to open one, with ``kind="name"`` to join one.
 
+    A class between the two, with what several kinds share, says ``abstract=True`` and is no kind itself.
+
     Every kind carries one ``example``: a table that validates, read by the tests and by the reference documentation.
     """
 
@@ -59,19 +61,23 @@ class Family(Spec):
     example: ClassVar[Mapping[str, Any]] = {}
     _kinds: ClassVar[dict[str, type[Family]]] = {}
 
-    def __init_subclass__(cls, *, family: str = "", kind: str = "", **kwargs: Any) -> None:
+    def __init_subclass__(cls, *, family: str = "", kind: str = "", abstract: bool = False, **kwargs: Any) -> None:
         # Before pydantic builds the schema, which depends on whether the class is the root of a family or a kind.
         super().__init_subclass__(**kwargs)
-        if bool(family) == bool(kind):
+        if bool(family) + bool(kind) + abstract != 1:
             raise TypeError(f"{cls.__name__}: give exactly one of family=... (to open one) and kind=... (to join one)")
         cls.kind = kind
         if family:
             cls.family, cls._kinds = family, {}
 
     @classmethod
-    def __pydantic_init_subclass__(cls, *, family: str = "", kind: str = "", **kwargs: Any) -> None:
+    def __pydantic_init_subclass__(
+        cls, *, family: str = "", kind: str = "", abstract: bool = False, **kwargs: Any
+    ) -> None:
         # After the class is complete: only whole classes are registered.
         super().__pydantic_init_subclass__(**kwargs)
+        if abstract:
+            return
         registry, name = (FAMILIES, family) if family else (cls._kinds, kind)
         if name in registry:
             raise TypeError(f"{cls.__name__}: {name!r} is already registered, by {registry[name].__name__}")

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -103,11 +104,11 @@ def leaves(text: str) -> Iterator[Leaf]:
             continue
         start = starts[place.key[0] - 1] + place.key[1] - 1
         match = _KEY.match(text, start)
-        if text[starts[place.value[0] - 1] + place.value[1] - 1] == "[" and _is_header(text, starts[place.value[0] - 1]):
+        value_start = starts[place.value[0] - 1] + place.value[1] - 1
+        if text[value_start] == "[" and _is_header(text, starts[place.value[0] - 1]):
             continue
         if match and match.group() == path[-1]:
             before = text[starts[place.key[0] - 1] : start]
-            value_start = starts[place.value[0] - 1] + place.value[1] - 1
             value = text[value_start : end_of_value(text, value_start)]
             is_statement = re.fullmatch(r"\s*(?:[A-Za-z0-9_-]+\s*\.\s*)*", before) is not None
             yield Leaf(path, place.key[0], start, place.value[0], value, value_start, is_statement)
@@ -174,6 +175,13 @@ def wrong_values(text: str) -> Iterator[Mutation]:
             yield Mutation(f"{'.'.join(map(str, path))} = {new}", offset, value, new, line)
 
 
+def fewer_wrong_values(text: str) -> Iterator[Mutation]:
+    """Up to four for each value: two of other types, two of the worst."""
+    for _, group in groupby(wrong_values(text), key=lambda mutation: mutation.offset):
+        found = list(group)
+        yield from found if len(found) <= 4 else [*found[:2], *found[-2:]]
+
+
 def _wrong(path: Steps, value: str) -> list[str]:
     if value[0] == "{":
         return ["12345", '"x"', "true", "[]", "1979-05-27"]
@@ -224,6 +232,7 @@ def deleted(text: str) -> Iterator[tuple[Steps, Mutation]]:
 
 
 def _is_header(text: str, start_of_line: int) -> bool:
-    return text[start_of_line : start_of_line + 1] == "[" and re.match(
-        r"\[\[?[A-Za-z0-9_.\"' -]+\]\]?\s*(?:#.*)?$", text[start_of_line:].split("\n", 1)[0]
-    ) is not None
+    return (
+        text[start_of_line : start_of_line + 1] == "["
+        and re.match(r"\[\[?[A-Za-z0-9_.\"' -]+\]\]?\s*(?:#.*)?$", text[start_of_line:].split("\n", 1)[0]) is not None
+    )

@@ -140,6 +140,85 @@ def test_check_and_show_answer_in_json(tmp_path: Path) -> None:
     assert "did you mean 'batch_size'" in said
 
 
+def test_show_draws(tmp_path: Path) -> None:
+    path = tmp_path / "networks.svg"
+    output, said = invoke("show", str(TINY), "--diagram", str(path), "--json")
+    assert last_json(output)["networks"]["critic"]["copies"] == 2
+    assert said.strip() == f"drawn: {path}"
+    assert path.read_text().startswith("<?xml")
+    output, said = invoke("show", str(TINY), "--diagram", str(tmp_path / "a.gif"), "--json", code=2)
+    assert last_json(output)["exit_code"] == 2
+    assert "a figure is written as .svg, .png or .pdf" in said
+
+
+def test_what_is_too_large_for_this_machine_can_be_read(tmp_path: Path) -> None:
+    huge = "replay.capacity=10_000_000_000"
+    output, _ = invoke("show", str(TINY), huge, "--json")
+    assert last_json(output)["memory_bytes"] > 10**11
+    _, said = invoke("train", str(TINY), huge, "--runs", str(tmp_path / "runs"), code=2)
+    assert "nothing allocated" in said
+    assert not (tmp_path / "runs").exists()
+
+
+def test_diff_of_variants() -> None:
+    output, _ = invoke("diff", "dmc/sac_simba", "dmc/sac_simba@small", "--json")
+    table = last_json(output)
+    assert table["parameters"]["critic"]["change"] < 0
+    assert {"key": "networks.critic.trunk.layers[0].width", "left": 512, "right": 128} in table["differences"]
+    output, _ = invoke("diff", "dmc/sac_simba", "dmc/sac_simba@small")
+    assert "critic parameters" in output
+    _, said = invoke("diff", "dmc/sac_simba@smal", "quickstart", code=2)
+    assert "no variant named 'smal'; did you mean 'small'?" in said
+
+
+def test_explain() -> None:
+    output, _ = invoke("explain", "dmc/sac_simba", "networks.critic.trunk.width", "--variant", "small", "--json")
+    table = last_json(output)
+    assert (table["value"], [one["layer"] for one in table["settings"]]) == (128, ["file", "variant small"])
+    output, _ = invoke("explain", str(TINY), "training.env_steps", "training.env_steps=9")
+    assert output.startswith("training.env_steps = 9\n  Length of the run of one seed.")
+    _, said = invoke("explain", str(TINY), "training.env_step", code=2)
+    assert said == "no key \"training.env_step\"; did you mean 'training.env_steps'?\n"
+    output, _ = invoke("explain", str(TINY), "name", "algorithm.discount=2", "--json", code=2)
+    assert last_json(output)["status"] == "invalid"
+
+
+def test_lint_is_no_judge(tmp_path: Path) -> None:
+    output, _ = invoke("lint", str(TINY), "--json")
+    rules = {one["rule"] for one in last_json(output)["advice"]}
+    assert "one-seed" in rules
+    output, _ = invoke("lint", "dmc/sac_simba", "dmc/sac_simba_post")
+    assert output.count("[one-seed;") == 1, "what both inherit is told once"
+    sound = tmp_path / "sound.toml"
+    sound.write_text('extends = "dmc/sac_simba"\nname = "sound"\nseeds = [0, 1, 2]\n')
+    output, said = invoke("lint", str(sound))
+    assert (output, said) == ("", "no advice\n")
+    sound.write_text("seeds = 3")
+    invoke("lint", str(sound), code=2)
+
+
+def test_migrate(tmp_path: Path) -> None:
+    path = tmp_path / "b.toml"
+    path.write_text(TINY.read_text())
+    output, said = invoke("migrate", str(path))
+    assert (output, said) == ("", f"{path}: format 1, nothing to do\n")
+    output, _ = invoke("migrate", str(path), "--write", "--json")
+    expected = {"file": str(path), "format": 1, "new_format": 1, "diff": ""}
+    assert last_json(output) == {"written": True, "files": [expected]}
+    assert path.read_text() == TINY.read_text()
+    path.write_text("blueprint = 2")
+    _, said = invoke("migrate", str(path), code=2)
+    assert "format 2 needs a newer composer" in said
+
+
+def test_parts() -> None:
+    output, _ = invoke("parts", "simba", "--json")
+    (part,) = last_json(output)["parts"]
+    assert part["size"]["output_shape"] == [512]
+    output, _ = invoke("parts", "smba", "--json", code=2)
+    assert "did you mean 'simba'" in last_json(output)["message"]
+
+
 def test_version() -> None:
     assert invoke("--version")[0].strip() == __version__
 
@@ -161,15 +240,28 @@ def probe(*arguments: str) -> tuple[set[str], float]:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "limit"), [(["--help"], 1.0), (["check", str(TINY)], 3.0), (["show", str(TINY)], 3.0)]
+    ("arguments", "limit"),
+    [
+        (["--help"], 1.0),
+        (["check", str(TINY)], 3.0),
+        (["show", str(TINY)], 3.0),
+        (["explain", str(TINY), "networks.critic.trunk.width"], 3.0),
+        (["lint", str(TINY)], 3.0),
+        (["diff", str(TINY), "quickstart"], 3.0),
+        (["parts", "simba"], 3.0),
+        (["migrate", str(TINY)], 3.0),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
 )
 def test_commands_that_learn_nothing_load_no_torch(arguments: list[str], limit: float) -> None:
     modules, seconds = probe(*arguments)
-    assert not {"torch", "mlflow", "dm_control", "gymnasium", "scipy", "mujoco"} & modules
+    assert not {"torch", "mlflow", "dm_control", "gymnasium", "scipy", "mujoco", "matplotlib", "numpy"} & modules
     assert seconds < limit
 
 
 def test_the_module_can_be_asked_for_help() -> None:
     result = subprocess.run([*COMMAND, "--help"], capture_output=True, text=True, env=ALONE, check=True)
-    for command in ("train", "resume", "evaluate", "check", "show", "diff", "digest", "sync", "parts", "schema"):
+    running = ("train", "resume", "evaluate", "digest", "sync", "compare", "bench", "ui")
+    reading = ("check", "show", "explain", "diff", "lint", "parts", "eject", "migrate", "schema")
+    for command in (*running, *reading):
         assert f" {command} " in result.stdout

@@ -22,7 +22,7 @@ from composer import assemble
 from composer.blueprint import Blueprint, load
 from composer.checkpoint import Checkpoints, digest
 from composer.compiling import Choice
-from composer.environments import Environment, EnvironmentInfo
+from composer.environments import EnvironmentInfo, Simulator
 from composer.experience.replay import Transitions
 from composer.interrupts import Interrupted
 from composer.learner import Learner
@@ -45,11 +45,15 @@ EVENTFUL = (
     "replay.capacity=70",
     "algorithm.n_step=2",
     "algorithm.update_to_data=0.6",
+    'diagnostics={ every = 50, batch = 8, measures = [{ kind = "gradient_norm" }, { kind = "policy_churn" }] }',
 )
-"""Two seeds, a ring that wraps, windows of two rewards, fractional updates; rows, evaluations and saves out of step."""
+"""Two seeds, a ring that wraps, windows of two rewards, fractional updates, diagnostics that remember.
+
+Rows, evaluations, readings and saves are out of step.
+"""
 
 
-class Drift(Environment, kind="test/drift"):
+class Drift(Simulator, kind="test/drift"):
     """A mass on a line, pushed by actions: ends by itself far out, by time after ``limit`` steps."""
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "test/drift"}

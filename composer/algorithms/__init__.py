@@ -3,5 +3,6 @@
 from composer.algorithms.base import Algorithm
 from composer.algorithms.discount import Discount
 from composer.algorithms.sac import SAC
+from composer.algorithms.supervised import Supervised
 
-__all__ = ["SAC", "Algorithm", "Discount"]
+__all__ = ["SAC", "Algorithm", "Discount", "Supervised"]

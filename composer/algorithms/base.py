@@ -16,7 +16,7 @@ from pydantic import Field
 
 from composer.algorithms.discount import Constant, Discount
 from composer.shapes import Outline, Shape
-from composer.spec import Family
+from composer.spec import Family, Spec
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -110,11 +110,22 @@ class Roles:
     """How to read values from a network's output, by role, of every network whose head gives values."""
 
 
-class Algorithm(Family, family="algorithm"):
-    """How an agent learns."""
+class Pace(NamedTuple):
+    """How updates keep step with data, and how far they look ahead in it."""
 
-    batch_size: int = Field(default=256, ge=1, le=1_048_576)
-    """Transitions a gradient update."""
+    update_to_data: float = 1.0
+    """Gradient updates an interaction."""
+    warmup_interactions: int = 0
+    """Interactions before the first update."""
+    n_step: int = 1
+    """Rewards summed before a value is bootstrapped."""
+    discount: float = 0.0
+    """Of one interaction."""
+
+
+class OffPolicy(Spec):
+    """What algorithms have in common that learn from a memory of transitions."""
+
     update_to_data: float = Field(default=1.0, gt=0, le=1024)
     """Gradient updates an interaction (one decision of every environment copy); fractions accumulate."""
     warmup_interactions: int = Field(default=5_000, ge=1, le=10**9)
@@ -123,6 +134,21 @@ class Algorithm(Family, family="algorithm"):
     """Rewards summed before a value is bootstrapped; windows end early where an episode does."""
     discount: Discount = Constant(value=0.99)
     """Discount of one interaction: a number, or a rule."""
+
+    def pace(self, info: EnvironmentInfo) -> Pace:
+        """As declared."""
+        return Pace(self.update_to_data, self.warmup_interactions, self.n_step, self.discount.value_for(info))
+
+
+class Algorithm(Family, family="algorithm"):
+    """How an agent learns."""
+
+    batch_size: int = Field(default=256, ge=1, le=1_048_576)
+    """Samples a gradient update."""
+
+    @abstractmethod
+    def pace(self, info: EnvironmentInfo) -> Pace:
+        """How updates keep step with data, and how far they look ahead in it."""
 
     @abstractmethod
     def network_inputs(self, info: EnvironmentInfo) -> Mapping[str, Shape]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from composer.algorithms.base import Algorithm, Evaluated, Passes, Program, Roles
+from composer.algorithms.base import Algorithm, Evaluated, OffPolicy, Passes, Program, Roles
 from composer.heads import head_giving
 from composer.initializers import Constant
 from composer.shapes import Outline, ParameterPlan, Shape
@@ -22,7 +22,7 @@ TARGET = "target_critic"
 _PRODUCTS = {"actor": "tanh_gaussian", "critic": "value"}
 
 
-class SAC(Algorithm, kind="sac"):
+class SAC(OffPolicy, Algorithm, kind="sac"):
     """Soft actor-critic with learned temperature, over one critic or several, of values or of their distributions.
 
     The number of critics is ``networks.critic.copies``: 1 is a single critic, 2 the clipped double critic. The target

@@ -5,22 +5,23 @@ Tests: tests/blueprint/test_parts.py.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from composer import kinds
+from composer import kinds, plugins
 from composer.blocks.base import Block
 from composer.blueprint.expand import expand
 from composer.blueprint.nodes import Node, Origin, plain
-from composer.blueprint.parts import Part, parts
+from composer.blueprint.parts import Part, installed_problems, parts
 from composer.blueprint.quantities import counted, scaled, shape_text
 from composer.blueprint.toml_text import toml_value
 from composer.heads.base import Head
 from composer.shapes import Outline, Shape, ShapeError
-from composer.spec import spelled, suggestion
+from composer.spec import Family, spelled, suggestion
 
 VECTOR: Shape = (24,)
 """What a block is tried on that does not say what it was made for: the observation of walker-walk."""
@@ -43,11 +44,21 @@ class Trial:
 
 
 def parts_text(name: str | None = None) -> str:
-    """All parts, a line each; or one part, with parameters, size and use. Raises UnknownPartError with a near name."""
+    """All parts and the kinds of plug-ins, a line each; or one, with parameters, size and use.
+
+    Every installed plug-in is loaded. Raises UnknownPartError with a near name.
+    """
+    installed_problems()
     if name is None:
-        return "\n".join(f"{part.name:24} {part.family:12} {part.description}" for part in parts().values())
+        rows = [(part.name, part.family, part.description, part.plugin) for part in parts().values()]
+        rows += [(member.kind, member.noun(), member.summary(), of) for member, of in plugin_kinds()]
+        return "\n".join(f"{row[0]:24} {row[1]:12} {row[2]}" + (f" [{row[3]}]" if row[3] else "") for row in rows)
+    if found := [_kind_text(member, of) for member, of in plugin_kinds() if member.kind == name]:
+        return "\n\n".join(found)
     part = _part(name)
     lines = [f"{part.name} ({part.family}): {part.description}", f"source: {part.source}", f"file: {part.file}"]
+    if part.plugin:
+        lines.append(f'plug-in: requires = ["{part.plugin}"]')
     if part.parameters:
         lines.append("parameters:")
         lines += [f"  {key} = {toml_value(plain(node))}" for key, node in part.parameters.items()]
@@ -61,9 +72,13 @@ def parts_text(name: str | None = None) -> str:
 
 
 def parts_json(name: str | None = None) -> dict[str, Any]:
-    """All parts as tables; or one, with its size. Raises UnknownPartError with a near name."""
+    """All parts, and the kinds of plug-ins, as tables; or one, a part with its size. As ``parts_text`` otherwise."""
+    problems = installed_problems()
+    named = [_kind_table(member, of) for member, of in plugin_kinds() if name in (None, member.kind)]
     if name is None:
-        return {"parts": [_table(part) for part in parts().values()]}
+        return {"parts": [_table(part) for part in parts().values()], "kinds": named, "problems": problems}
+    if named:
+        return {"kinds": named}
     part = _part(name)
     trial = try_out(part)
     return {"parts": [{**_table(part), "size": _size(trial), "example": example(part, trial)}]}
@@ -109,10 +124,29 @@ def _inputs(part: Part) -> Iterator[Shape]:
         yield (width.value,)
 
 
+def plugin_kinds() -> list[tuple[type[Family], str]]:
+    """Kinds of the plug-ins loaded so far, by name, each with its distribution."""
+    found = [
+        (member, plugin.distribution) for plugin in plugins.loaded() for member in plugins.brought(plugin).values()
+    ]
+    return sorted(found, key=lambda item: (item[0].kind, item[0].family))
+
+
+def _kind_text(member: type[Family], of: str) -> str:
+    about = f"{member.kind} (kind of {member.noun()}): {inspect.getdoc(member)}"
+    return f'{about}\nplug-in: requires = ["{of}"]\nuse: {toml_value(member.example)}'
+
+
+def _kind_table(member: type[Family], of: str) -> dict[str, Any]:
+    about = {"name": member.kind, "family": member.family, "description": member.summary()}
+    return {**about, "plugin": of, "example": dict(member.example)}
+
+
 def _part(name: str) -> Part:
     known = parts()
     if name not in known:
-        raise UnknownPartError(f"no part named {spelled(name)}{suggestion(name, known)}")
+        names = [*known, *(member.kind for member, _ in plugin_kinds())]
+        raise UnknownPartError(f"no part named {spelled(name)}{suggestion(name, names)}")
     return known[name]
 
 
@@ -123,6 +157,7 @@ def _table(part: Part) -> dict[str, Any]:
         "description": part.description,
         "source": part.source,
         "file": part.file,
+        "plugin": part.plugin,
         "parameters": {key: plain(node) for key, node in part.parameters.items()},
     }
 

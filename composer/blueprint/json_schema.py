@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from composer import kinds
+from composer import kinds, plugins
 from composer.blueprint.nodes import plain
 from composer.blueprint.parts import Part, parts
 from composer.blueprint.schema import Blueprint
@@ -26,11 +26,12 @@ _USED_UP = {
 
 
 def schema_json() -> Schema:
-    """JSON Schema of a blueprint file: what ``load`` validates, and what it uses up before.
+    """JSON Schema of a blueprint file: what ``load`` validates, and what it uses up before; with installed plug-ins.
 
     It judges what is written. That something is absent it cannot tell, since a parent may have it: ``check`` does.
     """
     kinds.register()
+    plugins.load_installed()
     by_family: dict[str, list[Part]] = {}
     for part in parts().values():
         by_family.setdefault(part.family, []).append(part)
@@ -69,7 +70,7 @@ def _family(family: type[Family], definitions: Schema, named: list[Part]) -> Sch
         options.append(table)
     options += [_use(part) for part in named]
     if "list" in family.shorthands():
-        options.append({"type": "array", "items": {"$ref": _DEFINITIONS + family.family}})
+        options.append({"type": "array", "items": {"$ref": _pointer(family.family)}})
     if "number" in family.shorthands():
         options.append({"type": "number"})
     return {"anyOf": options, "description": family.summary()}
@@ -95,7 +96,7 @@ def _linked(schema: Any) -> Any:
         return schema
     if FAMILY_KEY in schema:
         rest = {key: value for key, value in schema.items() if key not in (FAMILY_KEY, "default")}
-        return {**rest, "$ref": _DEFINITIONS + schema[FAMILY_KEY]}
+        return {**rest, "$ref": _pointer(schema[FAMILY_KEY])}
     linked: Schema = {}
     for key, value in schema.items():
         if key in ("properties", "patternProperties"):
@@ -103,6 +104,11 @@ def _linked(schema: Any) -> Any:
         elif key != "required":
             linked[key] = value if key == "default" else _linked(value)
     return linked
+
+
+def _pointer(name: str) -> str:
+    """A reference to a definition; a slash, as in the family of a plug-in, is escaped (RFC 6901)."""
+    return _DEFINITIONS + name.replace("/", "~1")
 
 
 def _or_reference(schema: Schema) -> Schema:

@@ -25,7 +25,7 @@ from composer.blueprint.schema import Average
 from composer.blueprint.validate import validate
 from composer.interventions.base import Intervention
 from composer.networks import Network
-from composer.plugins import is_namespaced, load_installed
+from composer.plugins import is_namespaced, load_installed, loaded
 from composer.shapes import ShapeError
 from composer.spec import FAMILIES, Spec, near, spelled, suggestion
 
@@ -46,7 +46,9 @@ def check_part(path: FilePath, tree: Node) -> list[Problem]:
     try:
         part = read_part(path, tree.at.file)
         bound, unbound = _bound(part)
-        expanded, unexpanded = expand(replace(tree, value={part.family: bound}))
+        expanded, unexpanded = expand(
+            replace(tree, value={part.family: bound}), required=[plugin.distribution for plugin in loaded()]
+        )
     except BlueprintError as error:
         return error.problems
     told = {**unbound, **unexpanded}

@@ -53,7 +53,7 @@ def _environment(blueprint: Blueprint) -> dict[str, Any]:
         "episode_env_steps": info.episode_env_steps,
         "episode_interactions": info.episode_interactions,
         "terminates": info.terminates,
-        "discount": blueprint.algorithm.discount.value_for(info),
+        "discount": blueprint.algorithm.pace(info).discount,
     }
 
 

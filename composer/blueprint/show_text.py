@@ -15,6 +15,7 @@ from composer.blueprint.quantities import bytes_text, columns, counted, scaled, 
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.serialize import digest
 from composer.blueprint.timeline import clock_of, timeline
+from composer.environments.base import Simulator
 from composer.shapes import Outline
 
 _PASSES = {
@@ -48,7 +49,8 @@ def _summary(blueprint: Blueprint, found: dict[str, Outline]) -> Iterator[Row]:
     yield "environment", f"{kind}, {shape_text(info.observation)} → [{info.action_size}]"
     yield "episode", f"{counted(info.episode_interactions, 'interaction')} at most"
     yield "algorithm", f"{algorithm.kind}, {counted(len(blueprint.seeds), 'seed')}, batch {algorithm.batch_size:,}"
-    yield "discount", f"{algorithm.discount.value_for(info):.6g}"
+    if isinstance(blueprint.environment, Simulator):
+        yield "discount", f"{algorithm.pace(info).discount:.6g}"
     steps = counted(interactions * clock.stride, "environment step")
     yield "length", f"{steps}, {counted(interactions, 'interaction')}, {counted(updates, 'update')}"
     yield "parameters", f"{total:,} a seed, without averages"

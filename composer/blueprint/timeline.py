@@ -48,9 +48,9 @@ def timeline(blueprint: Blueprint) -> list[Moment]:
 
 def clock_of(blueprint: Blueprint) -> Clock:
     """The clock of a run of ``blueprint``, before its first step."""
-    environment, algorithm = blueprint.environment, blueprint.algorithm
-    stride = environment.action_repeat * environment.copies
-    return Clock(stride, algorithm.warmup_interactions, algorithm.update_to_data)
+    environment = blueprint.environment
+    pace = blueprint.algorithm.pace(environment.describe())
+    return Clock(environment.stride, pace.warmup_interactions, pace.update_to_data)
 
 
 def lengths_of(blueprint: Blueprint) -> Lengths:
@@ -96,8 +96,9 @@ def schedules(value: object, path: Path = ()) -> Iterator[tuple[Path, Schedule]]
 
 
 def _learning(blueprint: Blueprint, clock: Clock) -> Iterator[Moment]:
-    warmup = counted(clock.warmup, "interaction")
-    yield Moment(0, 0, "algorithm.warmup_interactions", f"random actions begin, for {warmup}")
+    if clock.warmup:
+        warmup = counted(clock.warmup, "interaction")
+        yield Moment(0, 0, "algorithm.warmup_interactions", f"random actions begin, for {warmup}")
     total = clock.updates_by(blueprint.training.env_steps)
     yield Moment(
         1,
@@ -157,7 +158,7 @@ def firings(every: int, stride: int, interactions: int) -> int:
     last = interactions * stride
     due = interactions if stride >= every else last // every
     is_due_last = last // every > (last - stride) // every
-    return due + (not is_due_last)
+    return due + 1
 
 
 _SOURCES: tuple[Source, ...] = (_learning, _schedules, _averages, _periodic, _diagnostics)

@@ -131,9 +131,11 @@ class _Found:
     def _no_kind(self) -> Problem:
         """A table of a family without ``kind``: perhaps the key is there, misspelt."""
         keys: Mapping[str, Node] = self.node.value if isinstance(self.node.value, dict) else {}
+        family = family_at(self.spec, self.values, self.loc)
+        fields = {name for kind in family.kinds().values() for name in kind.model_fields} if family else set()
         for name, child in keys.items():
             meant = near(name, ("kind", "use"))
-            if meant:
+            if meant and name not in fields:
                 return problem(child.key, show_path((*self.path, name)), "unknown key", f"did you mean {meant!r}?")
         message, hint = told(self.error)
         return problem(self.node.at, show_path(self.path), message, hint)

@@ -9,6 +9,7 @@ from composer.blueprint.nodes import read_path
 from composer.blueprint.positions import Path
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.timeline import lengths_of
+from composer.environments.base import Simulator
 from composer.interventions.base import Case
 from composer.shapes import Outline, ShapeError
 from composer.spec import near, suggestion
@@ -62,10 +63,12 @@ def _algorithm(blueprint: Blueprint) -> Iterator[Finding]:
 
 
 def _sizes(blueprint: Blueprint) -> Iterator[Finding]:
+    environment = blueprint.environment
+    if not isinstance(environment, Simulator):
+        return
     batch, capacity = blueprint.algorithm.batch_size, blueprint.replay.capacity
     if batch > capacity:
         yield ("algorithm", "batch_size"), f"batch {batch:,} > capacity {capacity:,} (replay.capacity)"
-    environment = blueprint.environment
     if capacity < environment.copies:
         yield ("replay", "capacity"), f"{capacity:,} transitions for {environment.copies:,} environments (copies)"
     step = environment.action_repeat * environment.copies

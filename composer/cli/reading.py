@@ -104,9 +104,10 @@ def explain(
 
 
 def parts(name: Annotated[str | None, typer.Argument()] = None, as_json: Json = False) -> None:
-    """List the named parts of the registry, or show one with its size and an example."""
+    """List the named parts, and what plug-ins bring; or show one, with its size and an example."""
     from composer.blueprint import catalogue
 
+    _tell_broken_plugins()
     try:
         print(json.dumps(catalogue.parts_json(name)) if as_json else catalogue.parts_text(name))
     except catalogue.UnknownPartError as error:
@@ -159,10 +160,18 @@ def eject(
 
 
 def schema() -> None:
-    """Print the JSON Schema of the blueprint language, for editors."""
+    """Print the JSON Schema of the blueprint language, plug-ins included, for editors."""
     from composer.blueprint.json_schema import schema_json
 
+    _tell_broken_plugins()
     print(json.dumps(schema_json(), indent=1))
+
+
+def _tell_broken_plugins() -> None:
+    from composer.blueprint.parts import installed_problems
+
+    for line in installed_problems():
+        say(line)
 
 
 def _draw(loaded: Loaded, path: Path, as_json: bool) -> None:

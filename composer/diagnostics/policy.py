@@ -46,5 +46,7 @@ class PolicyChurn(Diagnostic, kind="policy_churn"):
             made = (view.updates - memory["updates"]).clamp_min(1)
             found = dict(zip(self.reports(()), (change, change / made), strict=True))
         observation = view.transitions.observation
-        memory |= {"observation": observation, "action": view.act(observation), "updates": view.updates.clone()}
+        action = view.act(observation)
+        # Copies: what is saved may share no memory with what else is saved.
+        memory |= {"observation": observation.clone(), "action": action, "updates": view.updates.clone()}
         return found

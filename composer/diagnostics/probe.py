@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
 
 from composer.diagnostics.view import STREAM
-from composer.experience.replay import Replay, Transitions
+from composer.experience.replay import Transitions
 from composer.streams import derive
+
+if TYPE_CHECKING:
+    from composer.collectors.base import Samples
 
 
 class Probe:
@@ -21,15 +24,15 @@ class Probe:
         self._kind, self._batch, self._seeds = kind, batch, seeds
         self._held: Transitions | None = None
 
-    def transitions(self, replay: Replay, n_step: int, discount: Tensor) -> Transitions:
-        """Raw transitions, ``[S, B, ...]``; the replay holds at least one."""
+    def transitions(self, data: Samples, n_step: int, discount: Tensor) -> Transitions:
+        """Raw transitions, ``[S, B, ...]``; there is at least one."""
         if self._kind == "newest":
-            return replay.newest(self._batch, n_step, discount)
+            return data.newest(self._batch, n_step, discount)
         if self._held is None:
             generators = [
                 torch.Generator(discount.device).manual_seed(derive(seed, STREAM, "batch")) for seed in self._seeds
             ]
-            self._held = replay.sample(self._batch, n_step, discount, generators)
+            self._held = data.sample(self._batch, n_step, discount, generators)
         return self._held
 
     def tensors(self) -> dict[str, Tensor]:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from composer.blueprint.schema import Blueprint
     from composer.clock import Clock
+    from composer.collectors.base import Samples
     from composer.environments.base import EnvironmentInfo
-    from composer.experience.replay import Replay
     from composer.learner import Learner
 
 Row = dict[str, float]
@@ -43,13 +43,13 @@ class Recorder:
         """Whether a measure is due after the last interaction."""
         return any(clock.due(each.every) for each in self._measures)
 
-    def read(self, learner: Learner, replay: Replay, clock: Clock, last: bool = False) -> list[Row]:
+    def read(self, learner: Learner, data: Samples, clock: Clock, last: bool = False) -> list[Row]:
         """A row a seed: the measures that are due after the last interaction, all of them where it was the ``last``."""
-        return self._read([each for each in self._measures if last or clock.due(each.every)], learner, replay)
+        return self._read([each for each in self._measures if last or clock.due(each.every)], learner, data)
 
-    def read_all(self, learner: Learner, replay: Replay) -> list[Row]:
+    def read_all(self, learner: Learner, data: Samples) -> list[Row]:
         """A row a seed: every measure."""
-        return self._read(self._measures, learner, replay)
+        return self._read(self._measures, learner, data)
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything that a resumed run needs, by name: the probe batch and what measures remember."""
@@ -67,10 +67,10 @@ class Recorder:
                 (name, value.to(self._device)) for name, value in _below(f"memory/{index}/", saved).items()
             )
 
-    def _read(self, due: Sequence[_Kept], learner: Learner, replay: Replay) -> list[Row]:
+    def _read(self, due: Sequence[_Kept], learner: Learner, data: Samples) -> list[Row]:
         found: dict[str, Tensor] = {}
         if due:
-            transitions = self._probe.transitions(replay, learner.n_step, learner.discount)
+            transitions = self._probe.transitions(data, learner.n_step, learner.discount)
             view = View(self._blueprint, self._info, learner, transitions)
             for each in due:
                 values, version = each.measure.read(view, each.memory), each.measure.version

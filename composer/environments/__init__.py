@@ -6,11 +6,13 @@ from composer.environments.base import (
     EnvironmentInfo,
     InvalidAction,
     RenderingUnavailable,
+    Simulator,
     SingleEnvironment,
     Step,
     VectorEnvironment,
 )
 from composer.environments.dm_control import DmControl
+from composer.environments.labelled import Labelled, TaskSequence
 
 __all__ = [
     "DmControl",
@@ -18,8 +20,11 @@ __all__ = [
     "EnvironmentFailure",
     "EnvironmentInfo",
     "InvalidAction",
+    "Labelled",
     "RenderingUnavailable",
+    "Simulator",
     "SingleEnvironment",
     "Step",
+    "TaskSequence",
     "VectorEnvironment",
 ]

@@ -161,7 +161,20 @@ class VectorEnvironment(ABC):
 
 
 class Environment(Family, family="environment"):
-    """A declaration of environments. A kind adds ``describe`` and ``single``; the rest is shared."""
+    """What an agent learns from: a simulator in which it acts, or a stream of labelled data."""
+
+    @property
+    def stride(self) -> int:
+        """Environment steps of one interaction."""
+        return 1
+
+    @abstractmethod
+    def describe(self) -> EnvironmentInfo:
+        """Shapes and limits, without running anything."""
+
+
+class Simulator(Environment, abstract=True):
+    """A declaration of simulated environments. A kind adds ``describe`` and ``single``; the rest is shared."""
 
     action_repeat: Annotated[int, Field(ge=1, le=100)] = 1
     """Environment steps for which one action is held; rewards are summed."""
@@ -172,9 +185,10 @@ class Environment(Family, family="environment"):
     timeout_seconds: Annotated[float, Field(gt=0.0, le=86_400.0)] = 60.0
     """How long one answer of a worker may take; a hung environment is then reported (without workers, nothing can)."""
 
-    @abstractmethod
-    def describe(self) -> EnvironmentInfo:
-        """Shapes and limits, without running anything."""
+    @property
+    def stride(self) -> int:
+        """Action repeat times copies."""
+        return self.action_repeat * self.copies
 
     @abstractmethod
     def single(self) -> SingleEnvironment:

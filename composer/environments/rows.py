@@ -17,7 +17,7 @@ from composer.environments.base import RenderingUnavailable
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from composer.environments.base import Environment, EnvironmentInfo, SingleEnvironment
+    from composer.environments.base import EnvironmentInfo, Simulator, SingleEnvironment
 
 Resets = Sequence[tuple[int, int]]
 """Pairs (row, seed): episodes to start."""
@@ -87,7 +87,7 @@ class Rows(ABC):
 class LocalRows(Rows):
     """Rows ``first`` to ``last`` (exclusive), stepped one after the other in this process."""
 
-    def __init__(self, environment: Environment, arrays: RowArrays, first: int, last: int) -> None:
+    def __init__(self, environment: Simulator, arrays: RowArrays, first: int, last: int) -> None:
         self.arrays = arrays
         self._repeat = environment.action_repeat
         self._first = first

@@ -22,10 +22,10 @@ from composer.streams import derive
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from composer.environments.base import Environment
+    from composer.environments.base import Simulator
 
 
-def make_vector(environment: Environment, seeds: Sequence[int]) -> VectorEnvironment:
+def make_vector(environment: Simulator, seeds: Sequence[int]) -> VectorEnvironment:
     """One environment for each of ``seeds`` (distinct), in this process or in ``environment.workers`` others."""
     if not seeds or len(set(seeds)) != len(seeds):
         raise ValueError(f"environments need distinct seeds, one each; got {list(seeds)}")

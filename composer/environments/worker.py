@@ -31,7 +31,7 @@ from composer.environments.rows import LocalRows, Resets, RowArrays, RowFailure,
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from composer.environments.base import Environment, EnvironmentInfo
+    from composer.environments.base import EnvironmentInfo, Simulator
 
 START_SECONDS = 120.0
 """How long a worker may take to import its simulator, beyond the time-out for one answer."""
@@ -49,7 +49,7 @@ _STEP, _DONE = b"step", b"done"
 class WorkerRows(Rows):
     """Rows in contiguous shares over at most ``environment.workers`` processes."""
 
-    def __init__(self, environment: Environment, info: EnvironmentInfo, n: int) -> None:
+    def __init__(self, environment: Simulator, info: EnvironmentInfo, n: int) -> None:
         self._timeout = environment.timeout_seconds
         self._workers: list[_Worker] = []
         memory = os.memfd_create("composer-environments")
@@ -182,7 +182,7 @@ class _Worker:
             return self.process.wait()
 
 
-def _importable(environment: Environment) -> bytes:
+def _importable(environment: Simulator) -> bytes:
     """The declaration as a worker can read it: class by module and name, fields by value."""
     if type(environment).__module__ == "__main__":
         raise ValueError(
@@ -210,7 +210,7 @@ def main() -> None:
 
 def _serve(pipe: Connection, memory: int, n: int, first: int, last: int) -> None:
     """Build the rows, then answer each message by ``_DONE``, by a picture or by what went wrong."""
-    environment: Environment = pickle.loads(pipe.recv_bytes())
+    environment: Simulator = pickle.loads(pipe.recv_bytes())
     arrays = RowArrays(environment.describe(), n, memoryview(mmap.mmap(memory, 0)))
     try:
         rows = LocalRows(environment, arrays, first, last)

@@ -8,9 +8,7 @@ from torch.nn import functional
 
 from composer.nn.conv import Convolution
 from composer.nn.dense import Dense
-
-SMALLEST = 1e-12
-"""Norms below it are not divided by."""
+from composer.nn.projection import SMALLEST
 
 
 class SpectralNorm(nn.Module):

@@ -47,7 +47,8 @@ def measure(
 
 def _replay(run: Path, blueprint: Blueprint, learner: Learner, snapshot: Snapshot) -> Replay:
     """The replay of a checkpoint, no larger than what it holds."""
-    info, copies = blueprint.environment.describe(), blueprint.environment.copies
+    info = blueprint.environment.describe()
+    copies = blueprint.environment.stride // info.action_repeat
     start, stop = snapshot.values["replay_start"], snapshot.values["replay_added"]
     (size,) = info.observation
     replay = Replay(len(learner.seeds), copies, stop - start, size, info.action_size, learner.device)

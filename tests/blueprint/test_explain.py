@@ -122,7 +122,7 @@ def test_a_default_and_the_class_that_declares_it(child: Path) -> None:
     assert found.settings[0].notes == ("AdamW in composer.optim.adam",)
     # Declared by a base, not by the kind.
     (found,) = explain(child, "environment.copies").settings
-    assert found.notes == ("Environment in composer.environments.base",)
+    assert found.notes == ("Simulator in composer.environments.base",)
     text = explain_text(explain(child, "optimizers.critic.weight_decay"))
     assert "a default of AdamW in composer.optim.adam" in text
 

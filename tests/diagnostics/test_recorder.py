@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from composer.clock import Clock
+from composer.collectors.acting import Acting
 from composer.compiling import Choice
 from composer.diagnostics import Diagnostic
 from composer.diagnostics.recorder import Recorder
@@ -39,10 +40,16 @@ NOISY = (
 """A critic with statistics and a random stream of its own."""
 
 
+def replay_of(parts: Parts) -> Replay:
+    assert isinstance(parts.collector, Acting)
+    return parts.collector.replay
+
+
 def state(parts: Parts) -> dict[str, str]:
     """Every item of the state but that of the diagnostics, replay included."""
     named = {name: value for name, value in parts.snapshot().tensors.items() if not name.startswith("diagnostics/")}
-    named["replay"] = parts.replay.rows(parts.replay.added - parts.replay.size, parts.replay.added)
+    replay = replay_of(parts)
+    named["replay"] = replay.rows(replay.added - replay.size, replay.added)
     named["global"] = torch.get_rng_state()
     return {name: hashlib.sha256(t.detach().numpy().tobytes()).hexdigest() for name, t in named.items()}
 
@@ -71,8 +78,8 @@ def test_a_reading_touches_nothing_of_the_learner(tmp_path: Path) -> None:
     list(islice(interactions(parts), 80))
     before, learner = state(parts), parts.learner
     versions = {name: value._version for name, value in learner.tensors().items()}
-    first = parts.diagnostics.read(learner, parts.replay, parts.clock, last=True)
-    second = parts.diagnostics.read(learner, parts.replay, parts.clock, last=True)
+    first = parts.diagnostics.read(learner, parts.collector.replay, parts.clock, last=True)
+    second = parts.diagnostics.read(learner, parts.collector.replay, parts.clock, last=True)
     assert state(parts) == before
     assert {name: value._version for name, value in learner.tensors().items()} == versions
     assert all(value.grad is None for value in learner.tensors().values())
@@ -112,7 +119,8 @@ def test_names_are_stable_and_tell_their_version(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("probe", ["fixed", "newest"])
 def test_a_run_that_was_stopped_reads_what_one_reads_that_was_not(probe: str, tmp_path: Path) -> None:
-    watched = (*SHORT, *WATCHED, f"diagnostics.probe={probe}", "replay.capacity=70", "seeds=[0, 5]")
+    measures = 'diagnostics.measures=[{ kind = "policy_churn" }, { kind = "gradient_norm" }]'
+    watched = (*SHORT, *WATCHED, measures, f"diagnostics.probe={probe}", "replay.capacity=70", "seeds=[0, 5]")
     whole, _ = finished(tmp_path / "whole", *watched)
     halted = stopped(*begin(tmp_path / "halted", *watched), at=90)
     assert result(resumed(halted)) == result(whole)
@@ -124,11 +132,11 @@ def test_the_probe_is_drawn_once_and_kept_or_is_the_newest(tmp_path: Path) -> No
         _, parts = begin(tmp_path, *SHORT, *WATCHED, f"diagnostics.probe={probe}")
         steps = interactions(parts)
         list(islice(steps, 60))
-        parts.diagnostics.read(parts.learner, parts.replay, parts.clock, last=True)
+        parts.diagnostics.read(parts.learner, parts.collector.replay, parts.clock, last=True)
         first = parts.diagnostics.tensors()
         list(islice(steps, 30))
-        parts.diagnostics.read(parts.learner, parts.replay, parts.clock, last=True)
-        held[probe] = first, parts.diagnostics.tensors(), parts.replay.rows(74, 90)[:, 0, :3]
+        parts.diagnostics.read(parts.learner, parts.collector.replay, parts.clock, last=True)
+        held[probe] = first, parts.diagnostics.tensors(), replay_of(parts).rows(74, 90)[:, 0, :3]
         parts.close()
     first, second, _ = held["fixed"]
     names = {name for name in first if name.startswith("probe/")}
@@ -158,7 +166,7 @@ def test_nothing_is_allocated_or_read_where_nothing_is_measured(tmp_path: Path) 
     _, parts = begin(tmp_path, *SHORT)
     list(islice(interactions(parts), 60))
     assert not any(parts.diagnostics.due(Clock(1, 0, 1.0, interactions=step)) for step in range(1, 200))
-    assert parts.diagnostics.read(parts.learner, parts.replay, parts.clock, last=True) == [{}]
+    assert parts.diagnostics.read(parts.learner, parts.collector.replay, parts.clock, last=True) == [{}]
     assert parts.diagnostics.tensors() == {}
     parts.close()
 
@@ -191,6 +199,7 @@ def test_a_reading_waits_for_the_host_once(monkeypatch: pytest.MonkeyPatch) -> N
     assert tables == [(2, len(row))]
 
 
+@pytest.mark.slow
 def test_one_graph_serves_before_and_after_a_reading(monkeypatch: pytest.MonkeyPatch) -> None:
     """A compiled update is not compiled anew because somebody looked."""
     graphs: list[str] = []
@@ -217,13 +226,15 @@ def test_one_graph_serves_before_and_after_a_reading(monkeypatch: pytest.MonkeyP
 
 
 def test_an_intervention_can_wait_for_a_diagnosis(tmp_path: Path) -> None:
+    metric = "diagnostics/critic/parameter_norm.v1"
+    when = f'{{ kind = "crossing", metric = "{metric}", above = 1.0, clock = "env" }}'
+    do = '{ kind = "lerp", toward = { kind = "zeros" }, amount = 0.5 }'
     run, _ = finished(
         tmp_path,
         *SHORT,
         "diagnostics.every=40",
         'diagnostics.measures=[{ kind = "parameter_norm" }]',
-        'interventions.shrink={ when = { kind = "crossing", metric = "diagnostics/critic/parameter_norm.v1", above = 1.0, '
-        'clock = "env" }, where = ["critic.*"], do = { kind = "lerp", toward = { kind = "zeros" }, amount = 0.5 } }',
+        f"interventions.shrink={{ when = {when}, where = ['critic.*'], do = {do} }}",
     )
     events = [row for row in rows(run) if row["type"] == "event"]
     assert [event["env_step"] for event in events] == [40]

@@ -47,6 +47,10 @@ def keep(value: Tensor) -> Tensor:
     return value
 
 
+def note(seen: dict[str, Tensor], path: str, module: nn.Module, arguments: object, output: Tensor) -> None:
+    seen[path] = output
+
+
 @pytest.mark.parametrize(("seeds", "copies"), [(1, 1), (1, 2), (2, 1), (2, 3)])
 @pytest.mark.parametrize(("trunk", "shape"), [(RESIDUAL, (5,)), (CONVOLUTIONAL, (2, 6, 7))], ids=["residual", "conv"])
 def test_what_is_seen_is_what_each_member_computes(trunk: object, shape: Shape, seeds: int, copies: int) -> None:
@@ -61,7 +65,7 @@ def test_what_is_seen_is_what_each_member_computes(trunk: object, shape: Shape, 
         for copy in range(copies):
             module, seen = plain(network, shape, stack, seed, copy), dict[str, Tensor]()
             for path in found:
-                module.get_submodule(path).register_forward_hook(lambda _m, _a, out, path=path: seen.update({path: out}))
+                module.get_submodule(path).register_forward_hook(partial(note, seen, path))
             module(x[seed])
             for path, axis in found.items():
                 torch.testing.assert_close(units[path][seed, copy], summary(seen[path], axis))
@@ -85,7 +89,9 @@ def test_the_activations_of_every_kind_of_block_are_seen(kind: str) -> None:
     if block.is_activation:
         assert list(found) == ["trunk.0"]
     x = torch.randn(2, 3, *shape, generator=torch.Generator().manual_seed(0))
-    units, features = watch(stack, x, {path: partial(summary, unit_axis=a) for path, a in found.items()}, {"head": keep})
+    units, features = watch(
+        stack, x, {path: partial(summary, unit_axis=a) for path, a in found.items()}, {"head": keep}
+    )
     assert set(units) >= set(found)
     assert all(value.shape[:3] == (2, 1, 3) for value in units.values())
     assert features["head"].shape == (2, 1, 3, outline.children["trunk"].output[0])

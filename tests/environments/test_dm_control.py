@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from composer.environments import DmControl, Environment
+from composer.environments import DmControl, Simulator
 from composer.environments.dm_control import load_suite
 from composer.environments.suites import task_table
 from composer.environments.vector import episode_seed
@@ -33,7 +33,7 @@ TASKS = [
 
 
 class Holder(Spec):
-    environment: Environment
+    environment: Simulator
 
 
 def draw_actions(task: str, count: int) -> np.ndarray:

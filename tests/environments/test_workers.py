@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 from scripted_environment import Fault, Scripted
 
-from composer.environments import DmControl, Environment, EnvironmentFailure, RenderingUnavailable, VectorEnvironment
+from composer.environments import DmControl, EnvironmentFailure, RenderingUnavailable, Simulator, VectorEnvironment
 from composer.environments import worker as worker_module
 
 SEEDS = [0, 1, 2, 3, 4]
 
 
 @contextlib.contextmanager
-def opened(environment: Environment, seeds: list[int] = SEEDS) -> Iterator[VectorEnvironment]:
+def opened(environment: Simulator, seeds: list[int] = SEEDS) -> Iterator[VectorEnvironment]:
     with contextlib.closing(environment.make(seeds, "training")) as vector:
         yield vector
 
@@ -36,7 +36,7 @@ def processes(vector: VectorEnvironment) -> list[int]:
     [Scripted(limit=7, action_repeat=2, terminates_at=5), DmControl(task="cartpole-swingup", action_repeat=25)],
     ids=lambda environment: environment.kind,
 )
-def test_workers_equal_this_process(environment: Environment) -> None:
+def test_workers_equal_this_process(environment: Simulator) -> None:
     draw = np.random.default_rng(0)
     apart = environment.model_copy(update={"workers": 2})
     with opened(environment) as here, opened(apart) as there:

@@ -48,6 +48,7 @@ STATE = (
     "returns",
     "journal_offset",
     "replay_start",
+    "diagnostics",
 )
 
 
@@ -82,12 +83,14 @@ def test_the_state_is_complete(halted: Path) -> None:
     groups = {name.split("/")[0] for name in snapshot.tensors}
     assert groups == {
         *("updates", "signals", "episodes", "networks", "averages", "optimizers"),
-        *("normalization", "random", "environment"),
+        *("normalization", "random", "environment", "diagnostics"),
     }
     assert {name for name in snapshot.tensors if name.startswith("random/")} == {
         f"random/{stream}/{seed}" for stream in ("learn", "explore", "replay") for seed in (0, 5)
     }
-    assert set(snapshot.values) == {"interactions", "replay_added", "replay_start", "journal_offset", "returns"}
+    assert set(snapshot.values) == {
+        *("interactions", "replay_added", "replay_start", "journal_offset", "returns", "diagnostics")
+    }
 
 
 def test_what_is_restored_is_what_was_saved(halted: Path) -> None:
@@ -104,7 +107,8 @@ def test_what_is_restored_is_what_was_saved(halted: Path) -> None:
 
 def test_an_item_that_is_missing_stops_the_resume(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     snapshot = Checkpoints(copy).load()
-    for name in ("networks/actor/head.mean.weight", "random/learn/0", "environment/actions", "episodes"):
+    several = "networks/actor/head.mean.weight", "random/learn/0", "environment/actions", "diagnostics/probe/reward"
+    for name in (*several, "episodes"):
         tensors = {key: value for key, value in snapshot.tensors.items() if key != name}
         incomplete = Snapshot(tensors, snapshot.values, snapshot.segments)
         monkeypatch.setattr(Checkpoints, "load", lambda self, snapshot=incomplete: snapshot)

@@ -181,15 +181,13 @@ def test_the_penultimate_parts_read_an_image_as_the_paper_does() -> None:
 
 @pytest.mark.slow
 def test_transformer_and_experts_compiled_stacked_and_alone_agree_with_gradients() -> None:
+    narrow = {"kind": "linear", "width": 8}
     table = [
-        {"kind": "patches", "patch": 2, "width": 8},
-        {"kind": "class_token"},
-        {"kind": "attention", "heads": 2, "probabilities": {"kind": "dropout", "rate": 0.5}},
-        soft(experts=2, normalised=True),
-        {"kind": "residual", "block": top1(experts=3)},
-        {"kind": "select_token"},
+        {"kind": "attention", "heads": 2},
+        {"kind": "soft_moe", "experts": 2, "expert": narrow},
+        {"kind": "top1_moe", "experts": 3, "expert": narrow},
     ]
-    block, shape = parse(table), (3, 6, 6)
+    block, shape = parse(table), (6, 8)
     copies = [fresh(block, shape, seed) for seed in (0, 1)]
     values, buffers = stack_module_state(copies)
     template, x = fresh(block, shape), torch.randn(5, *shape, generator=torch.Generator().manual_seed(1))

@@ -214,7 +214,10 @@ def test_keys_out_of_bounds_are_refused_once(keys: dict[str, Any], where: tuple[
     assert message in error["msg"]
 
 
-def test_a_window_in_padding_alone_is_refused() -> None:
+def test_pools_refuse_no_stride_and_windows_in_padding_alone() -> None:
+    with pytest.raises(ValidationError) as caught:
+        parse({"kind": "max_pool", "kernel": 2, "stride": 0})
+    assert [error["loc"] for error in caught.value.errors()] == [("stride",)]
     with pytest.raises(ValidationError, match=r"'padding' \(2\) is more than half of 'kernel' \(3\)"):
         AveragePool(kernel=3, padding=2)
     assert AveragePool(kernel=(2, 4), padding=1).outline((1, 2, 4)).output == (1, 2, 1)

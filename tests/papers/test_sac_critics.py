@@ -261,7 +261,9 @@ def test_one_graph_serves_all_updates_and_supports(monkeypatch: pytest.MonkeyPat
 def test_compiled_and_eager_updates_agree() -> None:
     """Random levels are drawn inside the compiled program too."""
     torch.compiler.reset()
-    options = (*over("implicit_quantile"), "seeds=[0, 1]")
+    short = "{ trunk = { kind = 'linear', width = 8 }"  # A compilation costs by the number of layers.
+    networks = f"{{ actor = {short}, head = {{ kind = 'tanh_gaussian' }} }}, critic = {short} }} }}"
+    options = (f"networks={networks}", *over("implicit_quantile"))
     agent, twin = learner(*options, choice=Choice(True, "a test")), learner(*options)
     for step in range(3):
         agent.update(batch(agent, step))

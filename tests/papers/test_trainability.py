@@ -56,7 +56,9 @@ def test_before_any_step_only_the_spread_of_the_network_itself_is_missing() -> N
     targets = wave(stack, outline, x)
     out = entries(stack(x)).detach()
     left = (out - out.mean(2, keepdim=True) - targets).square().mean((1, 2, 3))
-    torch.testing.assert_close(trainability(stack, outline, x, targets, 0), 1 - left / targets.var(2, correction=0)[:, 0, 0])
+    torch.testing.assert_close(
+        trainability(stack, outline, x, targets, 0), 1 - left / targets.var(2, correction=0)[:, 0, 0]
+    )
 
 
 def test_an_offset_of_the_output_changes_nothing() -> None:

@@ -18,6 +18,7 @@ _WORDS = {
     "relu": "ReLU",
     "rms": "RMS",
     "silu": "SiLU",
+    "top1": "top-1",
 }
 _SIGNS = {"sum": "+", "multiply": "×", "concatenate": "concat"}
 # Mean width of a letter in sizes of the font, generous: a box must hold its text in other fonts too.

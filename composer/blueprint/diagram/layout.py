@@ -19,8 +19,8 @@ LANE, PAD, APART = 11.0, 7.0, 14.0
 """Room of a path that skips a block; of a frame around its content; between branches."""
 RADIUS = 4.5
 """Of the circle in which paths meet."""
-_PLAIN = ("sequence", "repeat", "identity", "residual")
-"""Kinds that a figure shows by how their children stand, without a frame."""
+_NOTHING = ("sequence", "repeat", "identity")
+"""Kinds that, without children, are a wire."""
 
 
 def network(outline: Outline) -> Sketch:
@@ -54,7 +54,7 @@ class _Drawing:
         for run in runs(children):
             if len(run.names) > 1:
                 found.append((_times(self.sketch(run.outline), f"× {len(run.names)}"), _changed(run.outline)))
-            elif run.outline.kind in _PLAIN and run.outline.layout == "sequence":
+            elif run.outline.children and _is_a_row(run.outline):
                 found += self.pieces(run.outline.children)
             else:
                 found.append((self.sketch(run.outline), _changed(run.outline)))
@@ -74,11 +74,10 @@ class _Drawing:
     def sketch(self, outline: Outline) -> Sketch:
         """Any block."""
         if not outline.children or outline.layout == "leaf":
-            is_empty = outline.kind in _PLAIN and not outline.count()
-            return _passage() if is_empty else self._box(outline, labels.box_name(outline))
+            return _passage() if outline.kind in _NOTHING else self._box(outline, labels.box_name(outline))
         whole = self._composed(outline)
-        is_plain = outline.kind in _PLAIN or outline.layout in ("residual", "parallel")
-        return whole if is_plain else _framed(whole, labels.kind_name(outline.kind))
+        is_told = outline.layout != "sequence" or _is_a_row(outline)
+        return whole if is_told else _framed(whole, labels.kind_name(outline.kind))
 
     def _composed(self, outline: Outline) -> Sketch:
         if outline.layout == "residual":
@@ -105,6 +104,12 @@ class _Drawing:
         detail = labels.count_label(outline)
         box = Box(0, 0, self._width, HEIGHT, name, detail, labels.tone(outline), is_frozen)
         return Sketch(self._width, HEIGHT, self._width / 2, (box,))
+
+
+def _is_a_row(outline: Outline) -> bool:
+    """Whether a block is no more than its children in a row: then no frame stands around them."""
+    stops = outline.stops_gradients and not any(child.stops_gradients for child in outline.children.values())
+    return outline.layout == "sequence" and not (outline.parameters or outline.buffers or outline.flops or stops)
 
 
 def _changed(outline: Outline) -> Shape | None:

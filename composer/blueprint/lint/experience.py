@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from composer.blueprint.lint.base import Finding, Subject, rule
 from composer.blueprint.nodes import read_path
 from composer.blueprint.timeline import timeline
+from composer.environments.base import Simulator
 
 
 @rule("short-replay", "info", "Fedus et al., arXiv:2007.06700")
 def short_replay(subject: Subject) -> Iterator[Finding]:
     """A replay that forgets before the run ends."""
-    capacity = subject.blueprint.replay.capacity
-    made = subject.interactions * subject.blueprint.environment.copies
+    capacity, environment = subject.blueprint.replay.capacity, subject.blueprint.environment
+    made = subject.interactions * environment.copies if isinstance(environment, Simulator) else 0
     if capacity < made:
         message = (
             f"keeps {capacity:,} of the run's {made:,} transitions: capacity changes what is learnt, so say it is meant"
@@ -35,8 +36,8 @@ def no_update(subject: Subject) -> Iterator[Finding]:
 @rule("small-warmup", "info", "argued")
 def small_warmup(subject: Subject) -> Iterator[Finding]:
     """A first batch larger than what the replay then holds."""
-    held = subject.clock.warmup * subject.blueprint.environment.copies
-    batch = subject.blueprint.algorithm.batch_size
+    batch, environment = subject.blueprint.algorithm.batch_size, subject.blueprint.environment
+    held = subject.clock.warmup * environment.copies if isinstance(environment, Simulator) else batch
     if held < batch:
         message = f"the first updates draw {batch:,} transitions out of {held:,}, each several times"
         yield ("algorithm", "warmup_interactions"), message
@@ -45,7 +46,7 @@ def small_warmup(subject: Subject) -> Iterator[Finding]:
 @rule("long-horizon", "info", "Pardo et al., arXiv:1712.00378")
 def long_horizon(subject: Subject) -> Iterator[Finding]:
     """A discount that looks further ahead than an episode lasts."""
-    discount, episode = subject.blueprint.algorithm.discount.value_for(subject.info), subject.info.episode_interactions
+    discount, episode = subject.blueprint.algorithm.pace(subject.info).discount, subject.info.episode_interactions
     horizon = 1 / (1 - discount) if discount < 1 else math.inf
     if horizon > episode:
         message = (

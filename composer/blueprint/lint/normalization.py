@@ -35,7 +35,7 @@ def norm_and_decay(subject: Subject) -> Iterator[Finding]:
 @rule("high-update-to-data", "warn", "Hussing et al., arXiv:2403.05996")
 def high_update_to_data(subject: Subject) -> Iterator[Finding]:
     """Many updates an interaction on a bootstrapped network that normalises nothing."""
-    ratio = subject.blueprint.algorithm.update_to_data
+    ratio = subject.clock.update_to_data
     for role in sorted(subject.bootstrapped()):
         outline = subject.outlines[role]
         if ratio >= HIGH_RATIO and not has_kind(outline, *FEATURES, *WEIGHTS) and not on_sphere(outline):

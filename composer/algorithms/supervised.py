@@ -1,0 +1,77 @@
+"""Supervised learning: the spec. Its loss stands in ``supervised_program.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from composer.algorithms.base import Algorithm, Evaluated, Pace, Passes, Program, Roles
+from composer.environments.base import Simulator
+from composer.heads.base import head_giving
+from composer.shapes import Shape
+from composer.spec import suggestion
+
+if TYPE_CHECKING:
+    from composer.blueprint.schema import Blueprint
+    from composer.environments.base import EnvironmentInfo
+
+MODEL = "model"
+
+
+class Supervised(Algorithm, kind="supervised"):
+    """Classification by the cross-entropy of a softmax: one update a batch, over one network, ``model``.
+
+    The environment is labelled data, such as ``task_sequence``.
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "supervised", "batch_size": 128}
+
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of a target's weight that is spread evenly over all classes."""
+    logit_decay: Annotated[float, Field(ge=0, le=100)] = 0.0
+    """Spectral decoupling: half this times the mean square of the logits is added. Source: arXiv:2011.09468, Eq. 4."""
+
+    def pace(self, info: EnvironmentInfo) -> Pace:
+        """One update an interaction, which is one batch."""
+        return Pace()
+
+    def network_inputs(self, info: EnvironmentInfo) -> Mapping[str, Shape]:
+        """The model reads inputs."""
+        return {MODEL: info.observation}
+
+    def trained_roles(self) -> tuple[str, ...]:
+        """The model."""
+        return (MODEL,)
+
+    def evaluations(self) -> tuple[Evaluated, ...]:
+        """One pass."""
+        return (Evaluated(MODEL, Passes.TRAIN),)
+
+    def problems(self, blueprint: Blueprint) -> Iterator[tuple[str, str]]:
+        """Labelled data, one network, as many logits as classes."""
+        if isinstance(blueprint.environment, Simulator):
+            yield "environment.kind", f"supervised learning needs labelled data, got {blueprint.environment.kind!r}"
+            return
+        for role in blueprint.networks:
+            if role != MODEL:
+                yield f"networks.{role}", f"supervised learning has no network {role!r}{suggestion(role, [MODEL])}"
+        network = blueprint.networks.get(MODEL)
+        if network is None:
+            yield "networks", f"supervised learning needs a network {MODEL!r}"
+            return
+        classes = blueprint.environment.describe().action_size
+        given = getattr(network.head, "classes", classes)
+        if network.head.produces != "class_logits":
+            yield f"networks.{MODEL}.head", f"supervised learning needs {head_giving('class_logits', network.head)}"
+        elif given != classes:
+            yield f"networks.{MODEL}.head.classes", f"{given} classes, and the data have {classes}"
+        if network.copies != 1:
+            yield f"networks.{MODEL}.copies", f"supervised learning has one model, got {network.copies}"
+
+    def build(self, roles: Roles, info: EnvironmentInfo, seeds: int, device: str) -> Program:
+        """The loss over the built model."""
+        from composer.algorithms.supervised_program import SupervisedProgram
+
+        return SupervisedProgram(roles, self.label_smoothing, self.logit_decay, seeds, device)

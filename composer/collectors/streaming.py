@@ -1,0 +1,85 @@
+"""Streaming: labelled batches, one after another, task after task. Tests: tests/environments/test_tasks.py."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from composer.checkpoint import Checkpoints, Snapshot
+from composer.collectors.base import Collector
+from composer.experience.replay import Transitions
+from composer.experience.tasks import Tasks
+
+if TYPE_CHECKING:
+    from composer.environments.labelled import Labelled
+    from composer.learner import Learner
+
+
+class Streaming(Collector):
+    """Batches of the present task. It has no state: what comes next follows from the count of interactions."""
+
+    replay: Tasks
+
+    def __init__(self, environment: Labelled, learner: Learner) -> None:
+        """Loads the data."""
+        self.replay = Tasks(environment, learner.seeds, learner.batch_size, learner.device)
+        self._seeds, self._next = len(learner.seeds), 0
+
+    def begin(self) -> None:
+        """At the first batch of the first task."""
+        self._next = 0
+
+    def interact(self, interactions: int) -> None:
+        """Go to the next batch."""
+        self._next = interactions
+
+    def batch(self) -> Transitions:
+        """It."""
+        return self.replay.at(self._next)
+
+    def epochs(self, interactions: int) -> int:
+        """Whole passes over the data."""
+        return interactions // self.replay.batches_per_epoch
+
+    def metrics(self) -> list[dict[str, float]]:
+        """None beside the learner's."""
+        return [{} for _ in range(self._seeds)]
+
+    def save(self, checkpoints: Checkpoints) -> None:
+        """Nothing."""
+
+    def snapshot(self) -> Snapshot:
+        """Nothing."""
+        return Snapshot({}, {}, ())
+
+    def restore(self, snapshot: Snapshot, checkpoints: Checkpoints) -> None:
+        """The count of interactions says all; the present task is what diagnostics look at."""
+        self.replay.enter(self.replay.task_of(max(snapshot.values["interactions"] - 1, 0)))
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+class Examiner:
+    """Share of right answers on everything that the present task holds, in evaluation mode."""
+
+    metric = "evaluation/accuracy"
+
+    def __init__(self, environment: Labelled, learner_seeds: tuple[int, ...], batch: int, device: str) -> None:
+        """Data of its own, so that an examination changes nothing."""
+        self._tasks = Tasks(environment, learner_seeds, batch, device)
+
+    @torch.no_grad()
+    def returns(self, learner: Learner, number: int) -> NDArray[np.float64]:
+        """Accuracies ``[S, 1]`` on the task that batch ``number`` (from 1) belonged to."""
+        self._tasks.enter(self._tasks.task_of(number - 1))
+        inputs, answers = self._tasks.all()
+        said = learner.act(inputs, explore=False)
+        right = said.argmax(-1) == answers.argmax(-1)
+        return right.double().mean(1, keepdim=True).cpu().numpy()
+
+    def close(self) -> None:
+        """Nothing."""

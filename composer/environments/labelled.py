@@ -1,0 +1,73 @@
+"""Environments that are labelled data: an interaction is one batch, an answer is right or wrong.
+
+A decision is the answer to an input, its action size the number of classes. Nothing here loads data; the tasks
+themselves are made in ``composer.experience.tasks``. Tests: tests/environments/test_tasks.py.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from composer.datasets import Data, Samples
+from composer.environments.base import Environment, EnvironmentInfo
+from composer.streams import derive
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class Labelled(Environment, abstract=True):
+    """Labelled data that may change from task to task."""
+
+    data: Data
+    """What inputs and labels are made from."""
+    task_updates: Annotated[int, Field(ge=1, le=10**9)] = 1_000
+    """Gradient updates, and so batches, that a task lasts; one environment step is one batch."""
+
+    def describe(self) -> EnvironmentInfo:
+        """Inputs as observations, classes as the action size, tasks as episodes."""
+        return EnvironmentInfo(self.data.shape, self.data.classes, self.task_updates, 1, terminates=False)
+
+    def task_of(self, interactions: int) -> int:
+        """The number of the task that batch ``interactions`` (from 0) belongs to."""
+        return interactions // self.task_updates
+
+    @abstractmethod
+    def samples_of(self, samples: Samples, seed: int, number: int) -> Samples:
+        """The samples of one task of one seed, made from all that there are."""
+
+
+class TaskSequence(Labelled, kind="task_sequence"):
+    """One task after another on the same data, each to be learned from where the last one left the network.
+
+    ``change = "labels"`` draws every label anew at each task (random-label memorisation), ``"inputs"`` permutes the
+    coordinates of the inputs by another permutation at each task, ``"nothing"`` is the stationary control. Source:
+    Lyle et al., arXiv:2303.01486 (random labels); Goodfellow et al., arXiv:1312.6211 (permuted inputs).
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {
+        "kind": "task_sequence",
+        "data": {"kind": "digits"},
+        "change": "labels",
+        "task_updates": 500,
+    }
+
+    change: Literal["labels", "inputs", "nothing"]
+    """What is another at each task."""
+
+    def samples_of(self, samples: Samples, seed: int, number: int) -> Samples:
+        """Under a stream of the seed and the task's number; the first task of ``inputs`` is permuted too."""
+        import numpy as np
+
+        random: np.random.Generator = np.random.Generator(np.random.PCG64(derive(seed, "task", number)))
+        if self.change == "labels":
+            return samples._replace(labels=random.integers(0, self.data.classes, len(samples.labels)))
+        if self.change == "inputs":
+            flat = samples.inputs.reshape(len(samples.inputs), -1)
+            permuted = flat[:, random.permutation(flat.shape[1])].reshape(samples.inputs.shape)
+            return samples._replace(inputs=permuted)
+        return samples

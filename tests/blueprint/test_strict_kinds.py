@@ -1,0 +1,184 @@
+"""Every kind of every family is strict: numbers bounded on both sides, and no field takes what it does not declare.
+
+Each field of each kind's example is given every TOML type that its schema does not name, and numbers outside of its
+bounds; each key a near misspelling. All must be refused at the field's own line, in our words, not in pydantic's.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+from mutations import misspelt
+from pydantic import create_model
+
+from composer import kinds
+from composer.blueprint import Blueprint, Problem
+from composer.blueprint.source import parse_tree
+from composer.blueprint.validate import validate
+from composer.spec import FAMILIES, FAMILY_KEY, Family, Spec, near
+
+kinds.register()
+KINDS: list[type[Family]] = [
+    member for family in FAMILIES.values() for member in family.kinds().values() if member.__module__[:9] == "composer."
+]
+each_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: f"{kind.family}-{kind.kind}")
+Schema = Mapping[str, Any]
+
+OF_TYPES: dict[str, object] = {
+    "string": "no such word",
+    "integer": 12_345_678_901_234_567,
+    "number": 1.5e300,
+    "boolean": True,
+    "array": [[[]]],
+    "object": {"no_such_key": 1},
+    "date": datetime.date(1979, 5, 27),
+}
+
+
+def told(family: str, table: Mapping[str, object]) -> tuple[dict[str, int], list[Problem]]:
+    """Lines of the keys of a table written as TOML, a line each, and what is said of it as a value of the family."""
+    lines = {key: number for number, key in enumerate(table, 2)}
+    text = "[value]\n" + "".join(f"{_key(key)} = {_toml(value)}\n" for key, value in table.items())
+    spec = create_model("Body", __base__=Spec, value=(FAMILIES[family], ...))
+    return lines, validate(parse_tree(text.encode(), "k.toml"), frozenset(), spec)[1]
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{_key(key)} = {_toml(item)}" for key, item in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_toml, value))}]"
+    return value.isoformat() if isinstance(value, datetime.date) else json.dumps(value).replace("NaN", "nan")
+
+
+def _key(name: str) -> str:
+    return name if name.isascii() and name.replace("_", "").isalnum() else json.dumps(name)
+
+
+def schema_of(spec: type[Spec]) -> Schema:
+    return spec.model_json_schema()
+
+
+def options(schema: Schema, root: Schema) -> Iterator[Schema]:
+    """The alternatives of a field's schema, without references and ``null``."""
+    if "$ref" in schema:
+        schema = {**root["$defs"][schema["$ref"].rsplit("/", 1)[1]], **{k: v for k, v in schema.items() if k != "$ref"}}
+    for key in ("anyOf", "oneOf", "allOf"):
+        for option in schema.get(key, ()):
+            yield from options(option, root)
+    if not {"anyOf", "oneOf", "allOf"} & set(schema) and schema.get("type") != "null":
+        yield schema
+
+
+def wrong(schema: Schema, root: Schema) -> Iterator[object]:
+    """Values that a field of this schema must refuse."""
+    found = list(options(schema, root))
+    accepted = {_type(option) for option in found}
+    for option in found:
+        if FAMILY_KEY in option:
+            accepted |= {{"number": "number", "list": "array"}[name] for name in FAMILIES[option[FAMILY_KEY]].shorthands()}
+    if "number" in accepted:
+        accepted.add("integer")
+    is_constrained = any({"enum", "const", "pattern"} & set(option) for option in found)
+    for name, value in OF_TYPES.items():
+        # Of the types that are taken, what is nonsense: no choice of ours, a list of empty lists, a table of no kind.
+        if name not in accepted or (name == "string" and is_constrained) or name in ("array", "object"):
+            yield value
+    if not {"number", "integer"} & accepted:
+        return
+    numbers = [option for option in found if _type(option) in ("number", "integer") and "enum" not in option]
+    if numbers:
+        yield float("nan")
+        yield min(option.get("minimum", option.get("exclusiveMinimum")) for option in numbers) - 1
+        yield max(option.get("maximum", option.get("exclusiveMaximum")) for option in numbers) + 1
+
+
+def _type(option: Schema) -> str:
+    if FAMILY_KEY in option:
+        return "object"
+    values = option.get("enum", [option["const"]] if "const" in option else [])
+    names = {bool: "boolean", str: "string", int: "integer", float: "number"}
+    return str(option.get("type") or names[type(values[0])])
+
+
+def unbounded(schema: Any, path: str = "") -> Iterator[str]:
+    """Numbers, lists and tables of free keys in a schema without a bound on each side."""
+    if isinstance(schema, list):
+        for index, item in enumerate(schema):
+            yield from unbounded(item, f"{path}[{index}]")
+    if not isinstance(schema, Mapping):
+        return
+    if schema.get("type") in ("integer", "number") and not {"enum", "const"} & set(schema):
+        if not ({"minimum", "exclusiveMinimum"} & set(schema) and {"maximum", "exclusiveMaximum"} & set(schema)):
+            yield f"{path}: a {schema['type']}"
+    if schema.get("type") == "array" and "maxItems" not in schema:
+        yield f"{path}: a list"
+    if schema.get("type") == "object" and "properties" not in schema and "maxProperties" not in schema:
+        yield f"{path}: a table"
+    for key, inner in schema.items():
+        if key not in ("default", "examples", "description"):
+            yield from unbounded(inner, f"{path}.{key}" if path else key)
+
+
+def assert_told_well(problems: list[Problem]) -> None:
+    for problem in problems:
+        assert str(problem).isprintable()
+        assert len(str(problem)) < 1_000
+        assert "Input should" not in problem.message and "Value error" not in problem.message, problem
+
+
+@each_kind
+def test_every_number_and_every_list_is_bounded(kind: type[Family]) -> None:
+    assert list(unbounded(schema_of(kind))) == []
+
+
+def test_the_top_of_the_language_is_bounded() -> None:
+    assert list(unbounded(schema_of(Blueprint))) == []
+
+
+@each_kind
+def test_every_field_has_its_documentation(kind: type[Family]) -> None:
+    assert [name for name, field in kind.model_fields.items() if not field.description] == []
+
+
+@each_kind
+def test_the_example_is_accepted(kind: type[Family]) -> None:
+    assert told(kind.family, kind.example) == ({key: line for line, key in enumerate(kind.example, 2)}, [])
+
+
+@each_kind
+def test_no_field_takes_another_type_or_a_number_out_of_bounds(kind: type[Family]) -> None:
+    root = schema_of(kind)
+    for name, schema in root.get("properties", {}).items():
+        for value in wrong(schema, root):
+            lines, problems = told(kind.family, {**kind.example, name: value})
+            assert_told_well(problems)
+            assert any(problem.line == lines[name] for problem in problems), f"{name} = {value!r} is accepted"
+
+
+@each_kind
+def test_a_misspelt_key_is_told_with_the_name_that_was_meant(kind: type[Family]) -> None:
+    for name in ("kind", *kind.model_fields):
+        near_name = misspelt(name)
+        if near_name in kind.model_fields or near(near_name, [*kind.model_fields, "kind"]) != name:
+            continue
+        example = {key: value for key, value in kind.example.items() if key != name}
+        lines, problems = told(kind.family, {**example, near_name: kind.example.get(name, 1)})
+        assert_told_well(problems)
+        here = [str(problem) for problem in problems if problem.line == lines[near_name]]
+        assert any(f"unknown key; did you mean '{name}'?" in line for line in here), (near_name, problems)
+
+
+@each_kind
+def test_a_misspelt_kind_is_told_with_the_name_that_was_meant(kind: type[Family]) -> None:
+    name = misspelt(kind.kind)
+    if near(name, FAMILIES[kind.family].kinds()) != kind.kind:
+        return  # Another kind is nearer.
+    lines, problems = told(kind.family, {**kind.example, "kind": name})
+    assert [problem.line for problem in problems] == [lines["kind"]]
+    assert problems[0].message.startswith(f"no {kind.noun()} named '{name}'")
+    assert f"did you mean '{kind.kind}'?" in str(problems[0])

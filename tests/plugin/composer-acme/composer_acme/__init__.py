@@ -1,0 +1,9 @@
+"""A plug-in of composer: importing it registers its kinds. Its parts lie in the folder ``registry/`` beside this file.
+
+As everywhere in composer, specs import no torch: that stands in ``modules``, which is imported when a network is built.
+"""
+
+from composer_acme.periodic import Periodic
+from composer_acme.softsign import SoftsignGaussian
+
+__all__ = ["Periodic", "SoftsignGaussian"]
