@@ -25,7 +25,8 @@ def shipped() -> Mapping[str, Path]:
 
 def named(path: Path) -> Path:
     """``path``, or the shipped blueprint of that name where there is no such file: what a command line may say."""
-    return path if path.exists() else shipped().get(path.as_posix(), path)
+    # Not Path.exists, which raises for a name that is too long.
+    return path if os.path.exists(path) else shipped().get(path.as_posix(), path)
 
 
 def read_chain(path: Path, file: str | None = None) -> list[Node]:

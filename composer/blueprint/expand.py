@@ -52,7 +52,8 @@ class _Expansion:
         values = {name: replace(default, at=_seen(use, default.at, part)) for name, default in part.parameters.items()}
         for name, child in node.value.items():
             if name in values:
-                values[name] = child
+                # Before it enters the body, which is inside of the part: an argument may use the same part again.
+                values[name] = self.expanded((*path, name), child, within)
             elif name != "use":
                 self.tell((*path, name), child.key, *unknown_parameter(name, part))
         body = _Body(part, values, use, self).bound(path, part.body)

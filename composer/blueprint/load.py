@@ -23,7 +23,7 @@ from composer.blueprint.schema import Blueprint
 from composer.blueprint.serialize import resolved
 from composer.blueprint.validate import MAX_PROBLEMS
 
-MAX_EFFORT = 60_000
+MAX_EFFORT = 40_000
 """Values and blocks of a file and its variants that are checked: a second's work, far more than any file needs."""
 RESOLVED = "resolved blueprint"
 """Stands for the file in problems of a table that was read from no file."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from composer.blueprint.nodes import Node, Origin, annotate, merge, read_path, show_path
-from composer.blueprint.positions import Path
+from composer.blueprint.positions import MAX_NESTING, Path
 from composer.blueprint.report import BlueprintError, Problem, problem
 from composer.spec import describe, quote
 
@@ -53,7 +53,7 @@ def apply_override(root: Node, override: Override) -> Node:
 def _read(text: str, number: int) -> Override:
     name, equals, value = text.partition("=")
     path = read_path(name.strip())
-    if not equals or path is None or len(text) > _MAX_LENGTH:
+    if not equals or path is None or len(path) > MAX_NESTING or len(text) > _MAX_LENGTH:
         message = f"expected KEY=VALUE such as training.env_steps=1000, got {quote(text)}"
         raise BlueprintError([Problem(COMMAND_LINE, number, 1, "", message)])
     column = len(name) + 2

@@ -116,7 +116,7 @@ class Blueprint(Spec):
     """Short name of the experiment, used in folder names."""
     description: Annotated[str, Field(max_length=2_000)] = ""
     """What the experiment is for."""
-    requires: Items[Annotated[str, Field(min_length=1, max_length=128)]] = ()
+    requires: Annotated[Items[Annotated[str, Field(min_length=1, max_length=128)]], Field(max_length=64)] = ()
     """Plug-in distributions whose kinds are used."""
     seeds: Annotated[Items[Seed], Field(min_length=1, max_length=64)]
     """One agent is trained for each, all in one program."""

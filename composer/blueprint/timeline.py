@@ -57,7 +57,9 @@ def lengths_of(blueprint: Blueprint) -> Lengths:
     """How far each clock goes in a run of ``blueprint``."""
     clock, asked = clock_of(blueprint), blueprint.training.env_steps
     interactions = clock.interactions_by(asked)
-    return Lengths(interactions * clock.stride, interactions, clock.updates_by(asked))
+    epoch = blueprint.environment.epoch_interactions(blueprint.algorithm.batch_size)
+    epochs = interactions // epoch if epoch else 0
+    return Lengths(interactions * clock.stride, interactions, clock.updates_by(asked), epochs)
 
 
 def env_step_of(update: int, blueprint: Blueprint, clock: Clock) -> int | None:
@@ -158,7 +160,7 @@ def firings(every: int, stride: int, interactions: int) -> int:
     last = interactions * stride
     due = interactions if stride >= every else last // every
     is_due_last = last // every > (last - stride) // every
-    return due + 1
+    return due + (not is_due_last)
 
 
 _SOURCES: tuple[Source, ...] = (_learning, _schedules, _averages, _periodic, _diagnostics)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from composer.cli.answers import fail, guarded, read, say, tell
-from composer.cli.arguments import BlueprintPaths, Json
+from composer.cli.arguments import BlueprintPath, BlueprintPaths, Json, Overrides
 
 
 def compare(
@@ -23,6 +23,35 @@ def compare(
     from composer.study import compare_command as command
 
     tell(guarded(lambda: command.answer(runs, metric, at, threshold or (), plot), as_json), command.text, as_json)
+
+
+def sweep(
+    blueprint: BlueprintPath,
+    overrides: Overrides = None,
+    variants: Annotated[str | None, typer.Option(help="Comma-separated; 'base' is the blueprint itself.")] = None,
+    runs: Annotated[Path, typer.Option(help="Where run directories are made and finished ones are found.")] = Path(
+        "runs"
+    ),
+    jobs: Annotated[int, typer.Option(min=1, max=256, help="Runs at a time, each a process.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Train a blueprint and all its variants; what is finished is not run again."""
+    from composer.blueprint.chain import named
+
+    def train_all() -> dict[str, Any]:
+        from composer.study.sweep import sweep
+
+        chosen = variants.split(",") if variants else []
+        return sweep(named(blueprint), overrides or [], chosen, runs, jobs, say)
+
+    def text(table: dict[str, Any]) -> str:
+        from composer.study.sweep import text
+
+        return text(table)
+
+    table = guarded(train_all, as_json)
+    tell(table, text, as_json)
+    raise typer.Exit(1 if table["failed"] else 0)
 
 
 def simplicity(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from composer.diagnostics.base import Diagnostic, Memory, Readings
+from composer.diagnostics.base import Diagnostic, EnvSteps, Memory, Readings
 
 if TYPE_CHECKING:
     from composer.diagnostics.view import View
@@ -24,6 +24,8 @@ class Curvature(Diagnostic, kind="curvature"):
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "curvature", "iterations": 20, "roles": ["critic"]}
 
+    every: EnvSteps | None = 50_000
+    """Environment steps between two readings."""
     iterations: Annotated[int, Field(ge=1, le=1_000)] = 20
     """Hessian-vector products, each the cost of about two gradients."""
 

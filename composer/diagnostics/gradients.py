@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from composer.diagnostics.base import Diagnostic, Memory, Readings
+from composer.diagnostics.base import Diagnostic, EnvSteps, Memory, Readings
 
 if TYPE_CHECKING:
     from composer.diagnostics.view import View
@@ -26,6 +26,8 @@ class GradientCovariance(Diagnostic, kind="gradient_covariance"):
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "gradient_covariance", "samples": 32}
 
+    every: EnvSteps | None = 50_000
+    """Environment steps between two readings."""
     samples: Annotated[int, Field(ge=2, le=1_024)] = 32
     """The first so many samples of the probe batch."""
 

@@ -32,7 +32,9 @@ class Probe:
             generators = [
                 torch.Generator(discount.device).manual_seed(derive(seed, STREAM, "batch")) for seed in self._seeds
             ]
-            self._held = data.sample(self._batch, n_step, discount, generators)
+            # Copies: what is saved may share no memory, and data may be overwritten where they lie.
+            drawn = data.sample(self._batch, n_step, discount, generators)
+            self._held = Transitions(*(value.clone() for value in drawn))
         return self._held
 
     def tensors(self) -> dict[str, Tensor]:

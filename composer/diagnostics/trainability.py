@@ -26,11 +26,11 @@ class Trainability(Diagnostic, kind="trainability"):
     2,000 steps of the agent's own optimizer. Costly: a step costs an update of the network, twice.
     """
 
-    example: ClassVar[Mapping[str, Any]] = {"kind": "trainability", "steps": 200, "every": 100_000}
+    example: ClassVar[Mapping[str, Any]] = {"kind": "trainability", "steps": 1_000, "every": 200_000}
 
-    every: EnvSteps | None = 50_000
+    every: EnvSteps | None = 100_000
     """Environment steps between two readings."""
-    steps: Annotated[int, Field(ge=1, le=100_000)] = 500
+    steps: Annotated[int, Field(ge=1, le=100_000)] = 200
     """Optimizer steps."""
     targets: Annotated[int, Field(ge=1, le=100)] = 1
     """Random targets, each fitted by a copy of its own."""

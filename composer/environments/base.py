@@ -168,6 +168,10 @@ class Environment(Family, family="environment"):
         """Environment steps of one interaction."""
         return 1
 
+    def epoch_interactions(self, batch_size: int) -> int:
+        """Interactions of a pass over the data; 0 where there is no data set."""
+        return 0
+
     @abstractmethod
     def describe(self) -> EnvironmentInfo:
         """Shapes and limits, without running anything."""

@@ -32,6 +32,10 @@ class Labelled(Environment, abstract=True):
         """Inputs as observations, classes as the action size, tasks as episodes."""
         return EnvironmentInfo(self.data.shape, self.data.classes, self.task_updates, 1, terminates=False)
 
+    def epoch_interactions(self, batch_size: int) -> int:
+        """Whole batches of the data; one where the data are less than a batch."""
+        return max(self.data.size // batch_size, 1)
+
     def task_of(self, interactions: int) -> int:
         """The number of the task that batch ``interactions`` (from 0) belongs to."""
         return interactions // self.task_updates

@@ -20,10 +20,11 @@ from composer.shapes import BufferPlan, Outline, Shape, ShapeError
 class ImplicitQuantile(Head, kind="implicit_quantile"):
     """A return's quantiles at given levels tau: ``[n] -> ([N], [N])``, quantiles and levels, or ``[a, N]`` each.
 
-    Levels are embedded by cosines, ``phi(tau) = ReLU(W cos(pi i tau) + b)``, i = 0 ... ``cosines`` - 1, and multiplied
-    into the features before ``hidden`` and the last layer. In training mode N levels a sample are drawn uniformly, each
+    Levels are embedded by cosines, ``phi(tau) = ReLU(W cos(pi i tau) + b)``, i = 1 ... ``cosines``, and multiplied into
+    the features before ``hidden`` and the last layer. In training mode N levels a sample are drawn uniformly, each
     member of a stack from a stream of its own; in evaluation mode they are the midpoints (i + 1/2) / N, so that values
-    do not flicker. Source: IQN, Dabney et al., arXiv:1806.06923, which draws levels for targets and acting too.
+    do not flicker. Source: IQN, Dabney et al., arXiv:1806.06923, which draws levels for targets and acting too. Its
+    sum starts at i = 0, a constant as the bias is; the released code of DeepMind and of Dopamine starts at 1.
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "implicit_quantile", "samples": 8, "cosines": 16}
@@ -33,7 +34,7 @@ class ImplicitQuantile(Head, kind="implicit_quantile"):
     samples: Annotated[int, Field(ge=1, le=1024)] = 64
     """Levels at which a sample is evaluated, N."""
     cosines: Annotated[int, Field(ge=1, le=1024)] = 64
-    """Cosines that embed a level, i = 0 included."""
+    """Cosines that embed a level."""
     kappa: Kappa = 1.0
     """Error up to which the loss is quadratic, in units of return; the loss is divided by it; 0: the absolute loss."""
     hidden: Block | None = None

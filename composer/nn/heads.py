@@ -70,7 +70,7 @@ class ImplicitQuantileHead(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(quantiles, levels) of one shape: drawn levels in training mode, midpoints in evaluation mode."""
         levels = self._levels(x)
-        frequencies = math.pi * torch.arange(self.cosines, device=x.device, dtype=x.dtype)
+        frequencies = math.pi * torch.arange(1, self.cosines + 1, device=x.device, dtype=x.dtype)
         embedded = torch.relu(self.embedding(torch.cos(levels[..., None] * frequencies)))
         quantiles: Tensor = self.output(x[..., None, :] * embedded)
         quantiles = quantiles.mT if self.has_actions else quantiles.squeeze(-1)

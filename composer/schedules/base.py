@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
@@ -16,6 +16,11 @@ from composer.spec import Family
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+LARGEST = 1e30
+"""Far beyond use, yet finite in float32, so that a run may diverge by its own fault and be told so."""
+Value = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 
 
 class Schedule(Family, family="schedule"):
@@ -46,7 +51,7 @@ class Constant(Schedule, kind="constant"):
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "constant", "value": 3e-4}
 
-    value: float
+    value: Value
     """The value."""
 
     def to_shorthand(self, table: dict[str, Any]) -> object:
@@ -74,9 +79,9 @@ class Linear(Schedule, kind="linear"):
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "linear", "start": 1e-4, "end": 5e-5, "updates": 500_000}
 
-    start: float
+    start: Value
     """Value at the first update."""
-    end: float
+    end: Value
     """Value after ``updates`` updates and from then on."""
     updates: int = Field(ge=1, le=10**12)
     """Length of the line in gradient updates."""

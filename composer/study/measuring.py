@@ -14,8 +14,11 @@ from pathlib import Path
 from composer.assemble import agent
 from composer.blueprint import Blueprint
 from composer.checkpoint import Checkpoints, Snapshot
+from composer.collectors.base import Samples
+from composer.collectors.streaming import Streaming
 from composer.diagnostics import Diagnostic, Diagnostics
 from composer.diagnostics.recorder import Recorder, Row
+from composer.environments.labelled import Labelled
 from composer.experience.replay import Replay
 from composer.learner import Learner
 from composer.study.refusal import Refused
@@ -27,8 +30,8 @@ def measure(
     """Metrics by seed: what the measures read of a run's newest good checkpoint, or of that of environment step ``at``.
 
     They are read on the run's own probe batch where it has one and ``batch`` asks for no other, so that values continue
-    the run's; else on ``batch`` transitions (512) drawn from its replay. Nothing of the run is changed. Raises
-    RunUnusable, CheckpointDamaged, and Refused for measures that these networks do not have.
+    the run's; else on ``batch`` samples (512) drawn from its replay or the data of its present task. Nothing of the run
+    is changed. Raises RunUnusable, CheckpointDamaged, and Refused for measures that these networks do not have.
     """
     blueprint, learner, snapshot = agent(run, at)
     declared = Diagnostics(batch=batch or blueprint.diagnostics.batch, measures=tuple(measures))
@@ -41,18 +44,23 @@ def measure(
     if batch in (None, blueprint.diagnostics.batch):
         names = [name for name in snapshot.values["diagnostics"] if name.startswith("probe/")]
         recorder.load({name: snapshot.tensors[f"diagnostics/{name}"] for name in names})
-    rows = recorder.read_all(learner, _replay(run, blueprint, learner, snapshot))
+    rows = recorder.read_all(learner, _data(Checkpoints(run), blueprint, learner, snapshot))
     return dict(zip(learner.seeds, rows, strict=True))
 
 
-def _replay(run: Path, blueprint: Blueprint, learner: Learner, snapshot: Snapshot) -> Replay:
-    """The replay of a checkpoint, no larger than what it holds."""
-    info = blueprint.environment.describe()
-    copies = blueprint.environment.stride // info.action_repeat
+def _data(checkpoints: Checkpoints, blueprint: Blueprint, learner: Learner, snapshot: Snapshot) -> Samples:
+    """What the agent learned from; a replay no larger than what it holds."""
+    environment = blueprint.environment
+    if isinstance(environment, Labelled):
+        stream = Streaming(environment, learner)
+        stream.restore(snapshot, checkpoints)
+        return stream.replay
+    info = environment.describe()
+    copies = environment.stride // info.action_repeat
     start, stop = snapshot.values["replay_start"], snapshot.values["replay_added"]
     (size,) = info.observation
     replay = Replay(len(learner.seeds), copies, stop - start, size, info.action_size, learner.device)
-    for first, rows in Checkpoints(run).rows(snapshot):
+    for first, rows in checkpoints.rows(snapshot):
         skip = max(0, start - first)
         replay.restore(first + skip, rows[skip:])
     return replay

@@ -130,6 +130,20 @@ def test_branches_stand_side_by_side_under_their_names() -> None:
     ends = [e for e in whole.elements if isinstance(e, Wire) and e.points[-1][1] == whole.height]
     middles = [box.x + box.width / 2 for box in (mean, log_std)]
     assert sorted(wire.points[-1][0] for wire in ends) == pytest.approx(middles)
+    assert whole.axis == pytest.approx(sum(middles) / 2)
+
+
+def test_what_is_more_than_its_children_has_a_frame_with_its_name() -> None:
+    def captions(name: str) -> list[str]:
+        trial = try_out(parts()[name])
+        assert trial is not None
+        drawn = layout.network(network(trial.outline)).elements
+        return [one.text for one in drawn if isinstance(one, Text) and one.style in ("caption", "times")]
+
+    assert captions("soft_moe") == ["Soft MoE", "× 8 in parallel"]
+    assert captions("vit_block") == []
+    detached = layout.network(outline('[{ kind = "detached", block = { kind = "linear", width = 4 } }]')).elements
+    assert [one.text for one in detached if isinstance(one, Text) and one.style == "caption"] == ["Detached"]
 
 
 def test_shapes_stand_where_they_change() -> None:

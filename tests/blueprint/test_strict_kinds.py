@@ -29,7 +29,7 @@ each_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: f"{kind.fami
 Schema = Mapping[str, Any]
 
 OF_TYPES: dict[str, object] = {
-    "string": "no such word",
+    "string": "no such word\0",
     "integer": 12_345_678_901_234_567,
     "number": 1.5e300,
     "boolean": True,
@@ -37,6 +37,7 @@ OF_TYPES: dict[str, object] = {
     "object": {"no_such_key": 1},
     "date": datetime.date(1979, 5, 27),
 }
+SHORTHANDS = {"number": "number", "list": "array"}
 
 
 def told(family: str, table: Mapping[str, object]) -> tuple[dict[str, int], list[Problem]]:
@@ -80,7 +81,7 @@ def wrong(schema: Schema, root: Schema) -> Iterator[object]:
     accepted = {_type(option) for option in found}
     for option in found:
         if FAMILY_KEY in option:
-            accepted |= {{"number": "number", "list": "array"}[name] for name in FAMILIES[option[FAMILY_KEY]].shorthands()}
+            accepted |= {SHORTHANDS[name] for name in FAMILIES[option[FAMILY_KEY]].shorthands()}
     if "number" in accepted:
         accepted.add("integer")
     is_constrained = any({"enum", "const", "pattern"} & set(option) for option in found)
@@ -93,8 +94,10 @@ def wrong(schema: Schema, root: Schema) -> Iterator[object]:
     numbers = [option for option in found if _type(option) in ("number", "integer") and "enum" not in option]
     if numbers:
         yield float("nan")
-        yield min(option.get("minimum", option.get("exclusiveMinimum")) for option in numbers) - 1
-        yield max(option.get("maximum", option.get("exclusiveMaximum")) for option in numbers) + 1
+        lowest = min(option.get("minimum", option.get("exclusiveMinimum")) for option in numbers)
+        highest = max(option.get("maximum", option.get("exclusiveMaximum")) for option in numbers)
+        yield lowest - max(1, abs(lowest))
+        yield highest + max(1, abs(highest))
 
 
 def _type(option: Schema) -> str:

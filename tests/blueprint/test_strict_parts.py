@@ -16,6 +16,10 @@ from mutations import Mutation, answers, deleted, doubled, fewer_wrong_values, m
 from composer.blueprint import check
 from composer.blueprint import parts as parts_module
 from composer.blueprint import required as required_module
+from composer.blueprint.expand import expand
+from composer.blueprint.nodes import plain
+from composer.blueprint.parts import read_part
+from composer.blueprint.source import parse_tree
 from composer.resources import blueprints_root, registry_root
 
 SUITES = registry_root() / "suites"
@@ -105,6 +109,19 @@ def test_what_is_said_of_a_spoilt_part(
     Path("p.toml").write_text(PART.replace(old, new))
     told = [str(problem) for problem in check("p.toml")]
     assert any(line.startswith(f"p.toml:{expected}") for line in told), told
+
+
+def test_an_argument_may_use_the_same_part_again(tmp_path: Path) -> None:
+    header = 'part = 1\nfamily = "block"\ndescription = ""\nsource = ""\n'
+    (tmp_path / "wrap.toml").write_text(
+        header + '[parameters]\nof = { kind = "relu" }\n[block]\nkind = "residual"\nblock = "${of}"\n'
+    )
+    known = {"wrap": read_part(tmp_path / "wrap.toml", "wrap.toml")}
+    tree = parse_tree(b'x = { use = "wrap", of = { use = "wrap", of = { use = "wrap" } } }', "t")
+    expanded, problems = expand(tree, known)
+    assert problems == {}
+    residual = {"kind": "residual", "block": {"kind": "relu"}}
+    assert plain(expanded)["x"] == {"kind": "residual", "block": {"kind": "residual", "block": residual}}
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ def test_nothing_is_measured_by_default() -> None:
 def test_a_measure_keeps_its_own_interval() -> None:
     found = tiny('diagnostics={ every = 500, measures = [{ kind = "rank" }, { kind = "feature_norm", every = 7 }, '
                  '{ kind = "trainability" }] }').diagnostics  # fmt: skip
-    assert [found.every_of(measure) for measure in found.measures] == [500, 7, 50_000]
+    assert [found.every_of(measure) for measure in found.measures] == [500, 7, 100_000]
 
 
 def test_the_timeline_tells_when_readings_come() -> None:

@@ -7,12 +7,15 @@ from collections.abc import Iterator
 import pytest
 import torch
 from looking import DIAGNOSTICS, TANH, looked_at, read, transitions
+from tiny_runs import DRIFT, EAGER, tiny
 from torch import Tensor
 from torch.func import functional_call
 
+from composer.blueprint.timeline import lengths_of
 from composer.diagnostics import Diagnostic
 from composer.diagnostics.view import View
 from composer.learner import Learner
+from composer.surgery import Surgery
 
 SMALL = {"trainability": {"steps": 3}, "gradient_covariance": {"samples": 4}, "curvature": {"iterations": 4}}
 
@@ -318,3 +321,43 @@ def test_churn_is_read_on_the_states_of_the_time_before() -> None:
     moved = View(view._blueprint, view._info, learner, transitions(1, seed=5))
     assert not measure.read(moved, memory)["policy/churn"].any()
     assert torch.equal(memory["observation"], moved.transitions.observation)
+
+
+# Networks that became others --------------------------------------------------------------------------------------
+
+INJECTION = (
+    'interventions.it={ when = { kind = "at", steps = [2] }, where = ["critic.trunk.2.*", "critic.head.*"], '
+    'do = { kind = "inject" }, target = "follow" }'
+)
+
+
+def test_a_network_can_be_read_after_an_injection() -> None:
+    trunk = 'networks.critic.trunk=[{ kind = "linear", width = 8 }, { kind = "relu" }, { kind = "linear", width = 6 }, '
+    blueprint = tiny(DRIFT, "seeds=[3, 4]", trunk + '{ kind = "relu" }]', INJECTION)
+    info = blueprint.environment.describe()
+    learner = Learner(blueprint, info, "cpu", EAGER)
+    surgery = Surgery(blueprint, learner, lengths_of(blueprint), lambda *_: None)
+    before = View(blueprint, info, learner, transitions(2))
+    for step in (1, 2):
+        learner.update(transitions(2, 32, step))
+    features = _again(learner, before).features("critic")
+    norm = read(_again(learner, before), kind="parameter_norm")["critic/parameter_norm"]
+    surgery.passed("update", 1, 2)
+    view = _again(learner, before)
+    assert "injected" in view.outline("critic").kind
+    # The network's own head reads what it read; what is trained is as much as before, with fresh last layers.
+    torch.testing.assert_close(view.features("critic"), features)
+    assert set(view.units("critic")) == {
+        "trunk.1",
+        "trunk.3",
+        *(f"injections.0.{term}.trunk.1" for term in ("new", "twin")),
+    }
+    assert not torch.equal(read(view, kind="parameter_norm")["critic/parameter_norm"], norm)
+    # The way from the beginning is that of the encoder, which alone is trained and was there.
+    found = read(view, kind="distance_to_init", layers=True)
+    assert {name for name in found if "critic/layers" in name} == {"critic/layers/trunk.0/distance_to_init"}
+    assert (found["critic/distance_to_init"] > 0).all()
+    learner.update(transitions(2, 32, 3))
+    for kind in sorted(set(Diagnostic.kinds()) - {"policy_churn"}):
+        for name, value in every(kind).read(_again(learner, before), {}).items():
+            assert torch.isfinite(value).all(), name

@@ -18,16 +18,13 @@ from pydantic import TypeAdapter
 from composer.blocks import Block
 from composer.blueprint.expand import expand
 from composer.blueprint.nodes import annotate, plain
-from composer.blueprint.parts import parts
-from composer.resources import registry_root
 from composer.shapes import Outline
 
-PARTS = {**parts(registry_root() / "blocks"), **parts(registry_root() / "networks")}
 ACTOR_V2 = {"width": 128, "blocks": 1, "embed_scaler": 0.125, "block_scaler": 0.0625, "alpha_init": 0.5}
 
 
 def outline(name: str, inputs: int, **parameters: Any) -> tuple[Block, Outline]:
-    tree, problems = expand(annotate({"use": name, **parameters}, {}, "test"), PARTS)
+    tree, problems = expand(annotate({"use": name, **parameters}, {}, "test"))
     assert not problems
     block = TypeAdapter[Block](Block).validate_python(plain(tree))
     return block, block.outline((inputs,))

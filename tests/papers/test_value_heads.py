@@ -74,7 +74,7 @@ def test_implicit_quantiles_are_features_times_embedded_levels(values: str, hidd
         for sample in range(7):
             for index in range(samples):
                 tau = (levels if values == "one" else levels[:, 0])[sample, index]
-                cosine = torch.stack([torch.cos(math.pi * i * tau) for i in range(cosines)])
+                cosine = torch.stack([torch.cos(math.pi * i * tau) for i in range(1, cosines + 1)])
                 product = x[sample] * (weight @ cosine + bias).clamp_min(0)
                 expected = module.output(product)
                 got = quantiles[sample, index] if values == "one" else quantiles[sample, :, index]

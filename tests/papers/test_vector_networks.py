@@ -19,22 +19,19 @@ from torch import Tensor, nn
 from composer.blocks import Block
 from composer.blueprint.expand import expand
 from composer.blueprint.nodes import annotate, plain
-from composer.blueprint.parts import parts
 from composer.fresh import draw
 from composer.initializers import Ones, Orthogonal, Zeros
 from composer.networks import Network
 from composer.nn.skip import LerpSkip
-from composer.resources import registry_root
 from composer.shapes import Shape
 from composer.streams import derive
 
 Array = NDArray[np.float64]
-PARTS = {**parts(registry_root() / "blocks"), **parts(registry_root() / "networks")}
 
 
 def part(name: str, **parameters: Any) -> Any:
     """A part of the registry as a plain table."""
-    tree, problems = expand(annotate({"use": name, **parameters}, {}, "test"), PARTS)
+    tree, problems = expand(annotate({"use": name, **parameters}, {}, "test"))
     assert not problems
     return plain(tree)
 

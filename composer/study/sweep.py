@@ -1,0 +1,145 @@
+"""What ``composer sweep`` does: a blueprint and its variants, each trained by a process of its own, a few at a time.
+
+What has been finished in the runs directory under the same settings is not run again, so that a sweep that was stopped
+goes on where it was. One failure does not stop the others. Tests: tests/study/test_sweep.py.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from composer.blueprint import BlueprintError, digest, load
+from composer.runs import RunUnusable, read_blueprint, read_facts
+from composer.spec import suggestion
+from composer.study.refusal import Refused
+from composer.tracking.records import Ended
+
+BASE = "base"
+"""Names the blueprint without a variant."""
+
+
+class NoVariant(Refused):
+    """A variant is asked for that the blueprint does not have."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One run of a sweep."""
+
+    name: str
+    variant: str | None
+    digest: str
+
+
+def sweep(
+    blueprint: Path,
+    overrides: Sequence[str],
+    variants: Sequence[str],
+    runs: Path,
+    jobs: int,
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """Train what is not finished yet; returns the table of runs by variant. Raises BlueprintError and NoVariant."""
+    members = list(_members(blueprint, overrides, variants))
+    done = {member.name: found for member in members if (found := finished(runs, member))}
+    for name, run in done.items():
+        say(f"{name}: finished before, in {run}")
+    running = _Processes(say)
+    with ThreadPoolExecutor(jobs) as pool:
+        waiting = [member for member in members if member.name not in done]
+        try:
+            ends = list(pool.map(lambda m: running.train(m, blueprint, overrides, runs), waiting))
+        except BaseException:
+            running.stop()
+            raise
+    rows = [{"variant": name, "run": str(run), "status": "finished", "exit_code": 0} for name, run in done.items()]
+    rows += ends
+    order = [member.name for member in members]
+    rows.sort(key=lambda row: order.index(str(row["variant"])))
+    return {"runs": rows, "failed": sum(bool(row["exit_code"]) for row in rows)}
+
+
+def text(table: dict[str, Any]) -> str:
+    """A line a run, and the command that compares them."""
+    width = max(len(row["variant"]) for row in table["runs"])
+    lines = [f"{row['variant']:{width}}  {row['status']:11}  {row['run'] or row['message']}" for row in table["runs"]]
+    sound = [row["run"] for row in table["runs"] if row["run"] and not row["exit_code"]]
+    if len(sound) > 1:
+        lines.append(f"compare them: composer compare {' '.join(sound)}")
+    if table["failed"]:
+        lines.append(f"{table['failed']} failed; the same command again runs those alone")
+    return "\n".join(lines)
+
+
+def finished(runs: Path, member: Member) -> Path | None:
+    """The newest finished run of the same settings and variant under ``runs``, if there is one."""
+    for path in sorted(runs.glob("*/run.json"), reverse=True):
+        try:
+            facts, ended = read_facts(path.parent), Ended.load(path.parent)
+            same = facts["variant"] == member.variant and digest(read_blueprint(path.parent)) == member.digest
+        except (RunUnusable, BlueprintError):
+            continue
+        if same and ended is not None and ended.status == "FINISHED":
+            return path.parent
+    return None
+
+
+def _members(blueprint: Path, overrides: Sequence[str], variants: Sequence[str]) -> Iterator[Member]:
+    loaded = load(blueprint, overrides)
+    known = (BASE, *loaded.variants)
+    for name in variants:
+        if name not in known:
+            raise NoVariant(f"{blueprint} has no variant {name!r}{suggestion(name, known)}")
+    for name in variants or known:
+        variant = None if name == BASE else name
+        yield Member(
+            name,
+            variant,
+            digest(loaded.blueprint if variant is None else load(blueprint, overrides, variant).blueprint),
+        )
+
+
+class _Processes:
+    """The commands that run now."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say, self._lock = say, threading.Lock()
+        self._alive: set[subprocess.Popen[str]] = set()
+        self._stopped = False
+
+    def train(self, member: Member, blueprint: Path, overrides: Sequence[str], runs: Path) -> dict[str, Any]:
+        """Run one command to its end."""
+        command = [sys.executable, "-c", "from composer.cli import main; main()", "train", str(blueprint), *overrides]
+        command += ["--runs", str(runs), "--json"] + (["--variant", member.variant] if member.variant else [])
+        with self._lock:
+            if self._stopped:
+                return _row(member, {"status": "not started", "message": "the sweep was stopped"}, 130)
+            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            self._alive.add(process)
+        self._say(f"{member.name}: training")
+        out, errors = process.communicate()
+        self._alive.discard(process)
+        lines = out.strip().splitlines()
+        answer = json.loads(lines[-1]) if lines else {"status": "failed", "message": errors.strip()[-2_000:]}
+        self._say(f"{member.name}: {answer['status']} (exit code {process.returncode})")
+        return _row(member, answer, process.returncode)
+
+    def stop(self) -> None:
+        """Interrupt all: each saves a checkpoint, and is trained anew by the next sweep."""
+        with self._lock:
+            self._stopped = True
+            for process in self._alive:
+                process.terminate()
+
+
+def _row(member: Member, answer: dict[str, Any], code: int) -> dict[str, Any]:
+    said: dict[str, Any] = {key: answer[key] for key in ("final_return", "seconds", "message") if key in answer}
+    return {"variant": member.name, "run": answer.get("run"), "status": answer["status"], "exit_code": code, **said}
