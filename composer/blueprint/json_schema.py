@@ -15,7 +15,7 @@ Schema = dict[str, Any]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _REFERENCE = {"type": "string", "pattern": r"^\$\{[A-Za-z0-9_.\[\]-]+\}$"}
 _DEFINITIONS = "#/$defs/"
-_USED_UP = {
+USED_UP = {
     "extends": {"type": "string", "description": "The parent: a file beside this one, or a shipped blueprint."},
     "variants": {
         "type": "object",
@@ -49,7 +49,7 @@ def schema_json() -> Schema:
         "$schema": DIALECT,
         **experiment,
         "title": "composer blueprint",
-        "properties": {**experiment["properties"], **_USED_UP},
+        "properties": {**experiment["properties"], **USED_UP},
         "$defs": dict(sorted(definitions.items())),
     }
 

@@ -69,10 +69,10 @@ def _choice(error: Error) -> str:
 
 def _pattern(error: Error) -> str:
     pattern = error["ctx"]["pattern"]
-    return f"{_PATTERNS.get(pattern, f'must match {pattern}')}, got {describe(error['input'])}"
+    return f"{PATTERNS.get(pattern, f'must match {pattern}')}, got {describe(error['input'])}"
 
 
-_PATTERNS = {SLUG: SLUG_RULE, ROLE: ROLE_RULE, EXPERIMENT: EXPERIMENT_RULE}
+PATTERNS = {SLUG: SLUG_RULE, ROLE: ROLE_RULE, EXPERIMENT: EXPERIMENT_RULE}
 """What a pattern asks for, in words."""
 
 _MESSAGES: Mapping[str, Callable[[Error], str]] = {

@@ -46,13 +46,14 @@ class Gathered:
 
     def sections(self) -> Iterator[tuple[Source, list[Statement]]]:
         """Modules in order of import, each with the statements that are needed, in the order of the source."""
-        done: dict[str, None] = {}
+        order: list[str] = []
+        seen: set[str] = set()
         for module in sorted(self._needed):
-            self._visit(module, done)
-        for module in done:
-            if module in self._needed:
-                source = self._sources[module]
-                yield source, [statement for statement in source.statements if statement in self._needed[module]]
+            self._visit(module, seen, order)
+        for module in order:
+            source, needed = self._sources[module], self._needed.get(module, set())
+            if needed:
+                yield source, [statement for statement in source.statements if statement in needed]
 
     def names(self, reserved: Iterable[str]) -> Mapping[Place, str]:
         """The name in the file of everything that is imported or defined, by the module and the name it has there.
@@ -87,13 +88,14 @@ class Gathered:
         else:
             raise EjectError(f"{module} uses {imported.module!r}, which cannot stand in a file of plain torch")
 
-    def _visit(self, module: str, done: dict[str, None]) -> None:
-        if module in done:
+    def _visit(self, module: str, seen: set[str], order: list[str]) -> None:
+        if module in seen:
             return
+        seen.add(module)
         for imported in self._source(module).imports.values():
-            if imported.module in self._sources and imported.module != module:
-                self._visit(imported.module, done)
-        done[module] = None
+            if imported.module in self._sources:
+                self._visit(imported.module, seen, order)
+        order.append(module)
 
     def _source(self, module: str) -> Source:
         if module not in self._sources:

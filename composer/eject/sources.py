@@ -67,7 +67,7 @@ class Source:
         self.title = (ast.get_docstring(tree) or name).split("\n\n")[0].replace("\n", " ").partition(" Tests:")[0]
         self.statements = [*self._statements(tree.body)]
         self.by_name = {bound: statement for statement in self.statements for bound in statement.names}
-        self.imports = dict(_imports(tree.body))
+        self.imports = dict(_imports(tree.body, spec.parent or ""))
 
     def _statements(self, body: list[ast.stmt]) -> Iterator[Statement]:
         for position, node in enumerate(body):
@@ -97,7 +97,7 @@ def _is_text(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
-def _imports(body: list[ast.stmt]) -> Iterator[tuple[str, Import]]:
+def _imports(body: list[ast.stmt], package: str) -> Iterator[tuple[str, Import]]:
     for node in body:
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -106,6 +106,7 @@ def _imports(body: list[ast.stmt]) -> Iterator[tuple[str, Import]]:
         elif isinstance(node, ast.ImportFrom) and node.module and node.module != "__future__":
             for alias in node.names:
                 local = alias.asname or alias.name
-                yield local, Import(node.module, alias.name, local)
+                module = importlib.util.resolve_name("." * node.level + node.module, package)
+                yield local, Import(module, alias.name, local)
         elif isinstance(node, ast.If):  # ``if TYPE_CHECKING``: annotations name them.
-            yield from _imports(node.body)
+            yield from _imports(node.body, package)

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from composer.blueprint import BlueprintError, digest, load
+from composer.checkpoint import Checkpoints
 from composer.runs import RunUnusable, read_blueprint, read_facts
 from composer.spec import suggestion
 from composer.study.refusal import Refused
-from composer.tracking.records import Ended
 
 BASE = "base"
 """Names the blueprint without a variant."""
@@ -83,11 +83,13 @@ def finished(runs: Path, member: Member) -> Path | None:
     """The newest finished run of the same settings and variant under ``runs``, if there is one."""
     for path in sorted(runs.glob("*/run.json"), reverse=True):
         try:
-            facts, ended = read_facts(path.parent), Ended.load(path.parent)
-            same = facts["variant"] == member.variant and digest(read_blueprint(path.parent)) == member.digest
+            facts, blueprint = read_facts(path.parent), read_blueprint(path.parent)
         except (RunUnusable, BlueprintError):
             continue
-        if same and ended is not None and ended.status == "FINISHED":
+        same = facts["variant"] == member.variant and digest(blueprint) == member.digest
+        # The last checkpoint follows the last step; who watched the run does not matter.
+        steps = Checkpoints(path.parent).steps()
+        if same and steps and steps[-1] >= blueprint.training.env_steps:
             return path.parent
     return None
 

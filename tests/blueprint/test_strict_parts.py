@@ -112,10 +112,18 @@ def test_what_is_said_of_a_spoilt_part(
 
 
 def test_an_argument_may_use_the_same_part_again(tmp_path: Path) -> None:
-    header = 'part = 1\nfamily = "block"\ndescription = ""\nsource = ""\n'
-    (tmp_path / "wrap.toml").write_text(
-        header + '[parameters]\nof = { kind = "relu" }\n[block]\nkind = "residual"\nblock = "${of}"\n'
-    )
+    text = """
+part = 1
+family = "block"
+description = ""
+source = ""
+[parameters]
+of = { kind = "relu" }
+[block]
+kind = "residual"
+block = "${of}"
+"""
+    (tmp_path / "wrap.toml").write_text(text)
     known = {"wrap": read_part(tmp_path / "wrap.toml", "wrap.toml")}
     tree = parse_tree(b'x = { use = "wrap", of = { use = "wrap", of = { use = "wrap" } } }', "t")
     expanded, problems = expand(tree, known)

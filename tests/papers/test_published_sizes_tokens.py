@@ -45,11 +45,12 @@ def test_vit_tiny() -> None:
 
 
 def test_the_same_blocks_at_the_size_of_deit_ti() -> None:
-    # DeiT-Ti (arXiv:2012.12877, table 1: 5M; 5,717,416 in its released model with a head for 1,000 classes) has all
-    # biases and no norms around the patch embedding, which here are 2 x (768 + 192) parameters more.
-    shape = (3, 224, 224)
-    ours = count("vit_tiny", shape, patch=16, qkv_bias=True)
-    assert ours - 2 * (768 + 192) + dense(192, 1000) == 5_717_416
+    # DeiT-Ti (arXiv:2012.12877; 5.7M parameters with a head for 1,000 classes) has all biases, and no norms around the
+    # patch embedding, which here are 2 x (768 + 192) parameters more.
+    ours = count("vit_tiny", (3, 224, 224), patch=16, qkv_bias=True)
+    deit = ours - 2 * (768 + 192) + dense(192, 1000)
+    embedding = dense(768, 192) + 192 + (14 * 14 + 1) * 192
+    assert deit == embedding + 12 * transformer_block(192, 768, qkv_bias=True) + 2 * 192 + dense(192, 1000) == 5_717_416
 
 
 @pytest.mark.parametrize(("experts", "slots"), [(1, 121), (8, 16)])
@@ -58,8 +59,18 @@ def test_soft_moe(experts: int, slots: int) -> None:
     # a dense layer to 512 and one back.
     expected = 32 * experts * slots + experts * (dense(32, 512) + dense(512, 32))
     assert count("soft_moe", (32, 11, 11), experts=experts) == expected
-    assert slots == math.ceil(121 / experts)
+    assert slots == math.ceil(121 / experts) and (experts != 8 or expected == 270_592)
     assert part("soft_moe", experts=experts).outline((32, 11, 11)).output == (3872,)
+
+
+def test_impala_soft_moe() -> None:
+    # Three stages of five 3 x 3 convolutions, of widths 16, 32, 32; then the mixture.
+    convolutions, inputs = 0, 4
+    for width in (16, 32, 32):
+        convolutions += dense(9 * inputs, width) + 4 * dense(9 * width, width)
+        inputs = width
+    assert count("impala_soft_moe", (4, 84, 84)) == convolutions + 270_592 == 368_336
+    assert part("impala_convolutions").outline((4, 84, 84)).output == (32, 11, 11)
 
 
 def test_top1_moe() -> None:

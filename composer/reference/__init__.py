@@ -1,0 +1,10 @@
+"""The reference documentation, written from the kinds themselves: ``docs/reference/``, by ``make docs``.
+
+    python -m composer.reference --out docs/reference [--plugin NAME ...]
+
+Reads specs, parts and outlines, and imports no torch. Tests: tests/blueprint/test_reference.py.
+"""
+
+from composer.reference.pages import pages
+
+__all__ = ["pages"]
