@@ -2,6 +2,7 @@
 # make test         the same set-up plus tools; linters, types, import rule, every test but the learning proofs (under 12 minutes)
 # make test-fast    the fast tests alone (under 3 minutes)
 # make learning     the slow proofs that agents learn
+# make docs         write docs/reference/ anew from the kinds; a test says when that is due
 # Variables: PYTHON (3.11 or 3.12), PIP_ARGS (extra arguments for pip, such as an index with CPU builds of torch)
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
@@ -12,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # One torch thread a test process: two test processes share two cores.
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: quickstart test test-fast learning lint format clean
+.PHONY: quickstart test test-fast learning docs lint format clean
 
 quickstart: $(VENV)/.installed
 	$(BIN)/composer train blueprints/quickstart.toml
@@ -25,6 +26,9 @@ test-fast: $(VENV)/.installed-dev
 
 learning: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m learning
+
+docs: $(VENV)/.installed
+	$(BIN)/python -m composer.reference --out docs/reference
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -50,28 +50,43 @@ def device_for(name: str) -> str:
 
 def start(blueprint: Blueprint, directory: Path, variant: str | None) -> tuple[runs.Run, Parts]:
     """A new run under ``directory``: its folder is written, nothing has been stepped."""
-    device = _set_up(blueprint)
+    device = set_up(blueprint)
+    run, parts = create(blueprint, directory, variant, device, choose(blueprint, device))
+    parts.collector.begin()
+    return run, parts
+
+
+def create(
+    blueprint: Blueprint,
+    directory: Path,
+    variant: str | None,
+    device: str,
+    choice: compiling.Choice,
+    fork: Mapping[str, Any] | None = None,
+) -> tuple[runs.Run, Parts]:
+    """A new run directory and what its run is made of, neither begun nor restored.
+
+    ``fork`` says from where the run goes on, if not from nothing; its provenance hash covers that too.
+    """
     info = blueprint.environment.describe()
-    choice = _choose(blueprint, device)
     fingerprint = provenance.fingerprint(device, blueprint.requires)
+    origin = {} if fork is None else {"fork": fork}
     facts = {
         "name": blueprint.name,
         "variant": variant,
         "task": getattr(blueprint.environment, "task", blueprint.environment.kind),
         "algorithm": blueprint.algorithm.kind,
         "seeds": list(blueprint.seeds),
-        "hash": provenance.provenance_hash(blueprint_digest(blueprint), fingerprint),
+        "hash": provenance.provenance_hash(blueprint_digest(blueprint), fingerprint | origin),
         "git_commit": provenance.git_commit(),
         "fingerprint": fingerprint,
         "device": device,
         "compiled": choice.compiled,
         "compile_reason": choice.reason,
     }
-    run = runs.create(directory, blueprint, facts, parameter_table(blueprint, info))
+    run = runs.create(directory, blueprint, facts | origin, parameter_table(blueprint, info))
     journal, timing = Journal(run.path / "journal.jsonl"), _timing(run.path)
-    parts = _parts(run, info, device, choice, journal, timing)
-    parts.collector.begin()
-    return run, parts
+    return run, _parts(run, info, device, choice, journal, timing)
 
 
 def resume(path: Path, inexact: bool = False) -> tuple[runs.Run, Parts, list[str]]:
@@ -89,12 +104,14 @@ def resume(path: Path, inexact: bool = False) -> tuple[runs.Run, Parts, list[str
 
 
 def _restored(run: runs.Run, inexact: bool) -> tuple[Parts, list[str]]:
-    device = _set_up(run.blueprint, str(run.facts["device"]))
+    device = set_up(run.blueprint, str(run.facts["device"]))
     notes = _compare(run, device, inexact)
     info = run.blueprint.environment.describe()
     choice = compiling.Choice(bool(run.facts["compiled"]), str(run.facts["compile_reason"]))
     checkpoints = Checkpoints(run.path, run.blueprint.checkpoint.keep)
     snapshot = checkpoints.load() if checkpoints.steps() else None
+    if snapshot is None and "fork" in run.facts:
+        raise runs.RunUnusable(f"{run.path} is a fork without a checkpoint: where it began is not known; fork again")
     parts = _parts(run, info, device, choice, _journal(run.path, snapshot), _timing(run.path))
     parts.checkpoints = checkpoints
     if snapshot is None:
@@ -114,7 +131,7 @@ def agent(path: Path, at: int | None = None) -> tuple[Blueprint, Learner, Snapsh
     """
     runs.read_facts(path)
     blueprint = runs.read_blueprint(path)
-    device = _set_up(blueprint)
+    device = set_up(blueprint)
     snapshot = Checkpoints(path).load(at)
     choice = compiling.Choice(False, "nothing is trained here")
     learner = Learner(blueprint, blueprint.environment.describe(), device, choice)
@@ -155,13 +172,15 @@ def parameter_table(blueprint: Blueprint, info: EnvironmentInfo) -> dict[str, An
     return table
 
 
-def _set_up(blueprint: Blueprint, device: str | None = None) -> str:
+def set_up(blueprint: Blueprint, device: str | None = None) -> str:
+    """Set what is set once a process, the threads; returns the device that a run of ``blueprint`` computes on."""
     if blueprint.compute.threads:
         torch.set_num_threads(blueprint.compute.threads)
     return device_for(device or blueprint.compute.device)
 
 
-def _choose(blueprint: Blueprint, device: str) -> compiling.Choice:
+def choose(blueprint: Blueprint, device: str) -> compiling.Choice:
+    """Whether updates of a whole run of ``blueprint`` are compiled."""
     updates = clock_of(blueprint).updates_by(blueprint.training.env_steps)
     return compiling.choose(blueprint.compute.compile, device, updates)
 

@@ -71,6 +71,20 @@ class Checkpoints:
         found = (_STEP.fullmatch(entry.name) for entry in self._root.iterdir()) if self._root.is_dir() else ()
         return sorted(int(match[1]) for match in found if match)
 
+    def adopt(self, other: Checkpoints, snapshot: Snapshot) -> None:
+        """Make the replay rows of another run's snapshot this run's too; files are linked, for they never change."""
+        for segment in snapshot.segments:
+            source, target = other._replay / segment.name, self._replay / segment.name
+            self._replay.mkdir(exist_ok=True)
+            try:
+                os.link(source, target)
+            except OSError:  # Another file system, or one without links.
+                shutil.copyfile(source, target)
+            sync(target)
+            self._hashed[f"replay/{segment.name}"] = other._hashed[f"replay/{segment.name}"]
+        if snapshot.segments:
+            sync(self._replay)
+
     def append_rows(self, start: int, rows: Tensor) -> Segment:
         """Write replay rows ``[n, S, row]`` as a segment; never overwrites a finished file."""
         segment = Segment(start, start + rows.shape[0])
@@ -199,13 +213,17 @@ class Checkpoints:
 
 
 def digest(checkpoints: Checkpoints, snapshot: Snapshot) -> str:
-    """SHA-256 over the whole state: each tensor by name, type, shape and bytes, plain values, replay rows."""
+    """SHA-256 over the whole state: each tensor by name, type, shape and bytes, plain values, replay rows.
+
+    How long the journal was is no state of the agent: a fork, whose journal is its own, has the digest of its origin.
+    """
     total = hashlib.sha256()
     for name in sorted(snapshot.tensors):
         tensor = snapshot.tensors[name]
         total.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)}:".encode())
         total.update(_bytes(tensor))
-    total.update(json.dumps(snapshot.values, sort_keys=True).encode())
+    values = {name: value for name, value in snapshot.values.items() if name != "journal_offset"}
+    total.update(json.dumps(values, sort_keys=True).encode())
     first = snapshot.values.get("replay_start", 0)
     for start, rows in checkpoints.rows(snapshot):
         total.update(_bytes(rows[max(0, first - start) :]))

@@ -1,4 +1,4 @@
-"""What ``composer train``, ``resume``, ``evaluate``, ``digest`` and ``sync`` do, as functions that return plain tables.
+"""What ``composer train``, ``resume``, ``evaluate``, ``digest`` and ``sync`` do, as functions.
 
 Each way in which a run can end has an exit code (``EXIT_CODES``); the command line prints, here it is decided.
 """
@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from composer import assemble, runs
@@ -21,12 +22,14 @@ from composer.environments.base import EnvironmentFailure, InvalidAction
 from composer.evaluation import Evaluator
 from composer.interrupts import Interrupted
 from composer.learner import Diverged
+from composer.loop import Outcome, train
+from composer.results import Result, read_metrics
 from composer.state import Parts
 from composer.tracking.console import Console
 from composer.tracking.journal import JournalError
+from composer.tracking.records import JOURNAL
 from composer.tracking.uploader import UploadReport
 from composer.tracking.uploader import sync as send_pending
-from composer.train import Outcome, train
 
 if TYPE_CHECKING:
     from composer.blueprint import Blueprint
@@ -71,15 +74,15 @@ class Stopped(RuntimeError):
         self.exit_code, self.table = exit_code, table
 
 
-def start(blueprint: Blueprint, directory: Path, variant: str | None, quiet: bool) -> dict[str, Any]:
-    """Train a blueprint in a new run directory under ``directory``; returns the result table, raises Stopped."""
+def start(blueprint: Blueprint, directory: Path, variant: str | None, quiet: bool) -> Result:
+    """Train a blueprint in a new run directory under ``directory``; raises Stopped."""
     _check_store(blueprint, directory)
     run, parts = assemble.start(blueprint, directory, variant)
     return _drive(run, parts, [], quiet)
 
 
-def resume(path: Path, inexact: bool, quiet: bool) -> dict[str, Any]:
-    """Go on from the newest good checkpoint of a run; returns the result table, raises Stopped."""
+def resume(path: Path, inexact: bool, quiet: bool) -> Result:
+    """Go on from the newest good checkpoint of a run; raises Stopped."""
     _check_store(runs.read_blueprint(path), path.parent)
     run, parts, notes = assemble.resume(path, inexact)
     return _drive(run, parts, notes, quiet)
@@ -137,7 +140,7 @@ def _check_store(blueprint: Blueprint, directory: Path) -> None:
         raise StoreRefused(str(error)) from None
 
 
-def _drive(run: runs.Run, parts: Parts, notes: Sequence[str], quiet: bool) -> dict[str, Any]:
+def _drive(run: runs.Run, parts: Parts, notes: Sequence[str], quiet: bool) -> Result:
     total = run.blueprint.training.env_steps
     status: RunStatus = "FAILED"
     try:
@@ -161,7 +164,9 @@ def _drive(run: runs.Run, parts: Parts, notes: Sequence[str], quiet: bool) -> di
         report = parts.uploader.finish(status, UPLOAD_SECONDS if status == "FINISHED" else INTERRUPTED_UPLOAD_SECONDS)
         run.close()
     curves = [f"curves: composer ui{_runs_option(run.path.parent)}"] if report.mlflow_run_id else []
-    return _table(run, "finished", outcome, report) | {"notes": [report.message, *curves]}
+    table = _table(run, "finished", outcome, report) | {"notes": [report.message, *curves]}
+    metrics = read_metrics(run.path / JOURNAL, run.blueprint.seeds)
+    return Result(run.path, run.blueprint, table["final_return"], np.array(outcome.returns), metrics, table)
 
 
 def exit_code(error: BaseException) -> int:

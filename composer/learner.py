@@ -8,19 +8,20 @@ Legend: S seeds, C copies, B batch, E environments of a seed.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from composer.algorithms.base import Batch, Roles
+from composer.algorithms.base import Batch, Objective, Roles
+from composer.built import average_of, networks_of, returns_of
 from composer.compiling import Choice, capture
 from composer.experience.replay import Transitions
-from composer.members import Stacked, Template, fresh_buffers, fresh_stack, per_seed
+from composer.members import Stacked, Template, fresh_stack, per_seed
 from composer.nn.projection import to_unit_norm
-from composer.nn.returns import Returns
+from composer.optim.sam_steps import SharpnessState
+from composer.optim.steps import OptimizerState
 from composer.penalties import Pulls
 from composer.shapes import Outline
 from composer.streams import derive
@@ -45,33 +46,33 @@ class Learner:
         pace = blueprint.algorithm.pace(info)
         self.n_step = pace.n_step
         self.discount = torch.full((len(self.seeds),), pace.discount, device=device)
-        self.outlines: dict[str, Outline] = {}
-        self.networks = self._build_networks(blueprint, info)
-        learned = blueprint.algorithm.learned_scalars()
-        self.outlines |= learned
+        courses = blueprint.algorithm.courses()
+        self._clocked, count = courses.role, len(self.seeds)
+        self._lengths_at = courses.n_step.build(count, device) if courses.n_step else None
+        self._shortfall_at = courses.shortfall.build(count, device) if courses.shortfall else None
+        self.lengths: Tensor | None = None
+        built, learned = networks_of(blueprint, info, device), blueprint.algorithm.learned_scalars()
+        self.networks = {role: network for role, (_, network) in built.items()}
+        self.outlines: dict[str, Outline] = {role: outline for role, (outline, _) in built.items()} | dict(learned)
         self.scalars = {
             role: fresh_stack(outline, self.seeds, 1, "init", role, device=device) for role, outline in learned.items()
         }
-        self.averages = {
-            name: self._average(name, blueprint, average.of) for name, average in blueprint.averages.items()
-        }
+        self.averages = {name: average_of(blueprint, name, built, device) for name in blueprint.averages}
         self._averaged = {name: average.of for name, average in blueprint.averages.items()}
         self._averaging = [
             (self.averages[name], self.networks[average.of], average.momentum.build(len(self.seeds), device))
             for name, average in blueprint.averages.items()
         ]
         scalars = {role: named["value"] for role, named in self.scalars.items()}
-        self.roles = Roles(self.networks, self.averages, scalars, self._returns(blueprint))
+        self.roles = Roles(self.networks, self.averages, scalars, returns_of(blueprint, built, device))
         self.program = blueprint.algorithm.build(self.roles, info, len(self.seeds), device)
         self._trained = {
             objective.role: _trainable(self.parameters(objective.role)) for objective in self.program.objectives
         }
         self._pulls = Pulls(blueprint.penalties, self.outlines, {role: self.parameters(role) for role in self.outlines})
         self._projected = {role: self._projections(role) for role in self._trained}
-        self.optimizers = {
-            role: blueprint.optimizers[role].build(parameters, len(self.seeds))
-            for role, parameters in self._trained.items()
-        }
+        self._declared, self._choice = blueprint.optimizers, choice
+        self.optimizers = {role: self._optimizer(role) for role in self._trained}
         self.statistics = blueprint.normalization.observation.build(
             len(self.seeds), math.prod(info.observation), device
         )
@@ -86,7 +87,6 @@ class Learner:
         # Signals are summed on the device and read once a logging interval: one transfer to the host.
         self._sums = torch.zeros(len(self.program.signals) + 1, len(self.seeds), device=device)
         self._held: dict[str, Mapping[str, Tensor]] = {}
-        self._declared, self._choice = blueprint.optimizers, choice
         self._capture()
 
     @torch.no_grad()
@@ -112,6 +112,13 @@ class Learner:
         if self.statistics is not None:
             self.statistics.observe(observation)
 
+    def look_ahead(self) -> None:
+        """Bring ``discount`` and ``lengths`` (windows of a seed, ``[S]``, where they change) to the present update."""
+        if self._lengths_at is not None:
+            self.lengths = self._lengths_at(self.optimizers[self._clocked].clock()).round()
+        if self._shortfall_at is not None:
+            self.discount.copy_(1 - self._shortfall_at(self.optimizers[self._clocked].clock()))
+
     def update(self, transitions: Transitions) -> None:
         """One gradient update of every objective, on the captured program."""
         for noise in self._noise.values():
@@ -127,10 +134,8 @@ class Learner:
         signals: dict[str, Tensor] = {}
         for objective in self.program.objectives:
             trained = self._trained[objective.role]
-            loss = self._pulls.added(objective.role, trained, objective.loss(batch, noise, signals))
-            # Seeds share no parameter, so the gradient of the sum is each seed's own gradient.
-            gradients = torch.autograd.grad(loss.sum(), list(trained.values()))
             held = self._held.get(objective.role, {})
+            gradients = self._gradients(objective, batch, noise, signals)
             before = {path: trained[path].detach().clone() for path in held}
             self.optimizers[objective.role].step(gradients)
             with torch.no_grad():
@@ -147,6 +152,23 @@ class Learner:
             self.updates.add_(1)
             ones = torch.ones_like(self._sums[0])
             self._sums.add_(torch.stack([ones, *(signals[name] for name in self.program.signals)]))
+
+    def _gradients(
+        self, objective: Objective, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]
+    ) -> Sequence[Tensor]:
+        """Of the loss of a role; its optimizer may want it taken somewhere else again."""
+        role, optimizer = objective.role, self.optimizers[objective.role]
+        trained = self._trained[role]
+
+        def slope(told: dict[str, Tensor]) -> Sequence[Tensor]:
+            loss = self._pulls.added(role, trained, objective.loss(batch, noise, told))
+            # Seeds share no parameter, so the gradient of the sum is each seed's own gradient.
+            return torch.autograd.grad(loss.sum(), list(trained.values()))
+
+        if not isinstance(optimizer, SharpnessState):
+            return slope(signals)
+        buffers = self.networks[role].buffers if role in self.networks else {}
+        return optimizer.sharpest(slope, signals, list(buffers.values()), self._held.get(role, {}))
 
     def drain_signals(self) -> list[dict[str, float]]:
         """Means of the signals since the last call, a dict a seed, empty without updates. One transfer to the host."""
@@ -212,8 +234,9 @@ class Learner:
         network.template, network.parameters, network.buffers = template, dict(parameters), dict(buffers)
         self.outlines[role], self._held[role] = outline, held
         self._trained[role] = _trainable(parameters)
-        self.optimizers[role] = new = self._declared[role].build(self._trained[role], len(self.seeds))
-        new.clock().copy_(old.clock())
+        self.optimizers[role] = new = self._optimizer(role)
+        for theirs, ours in zip(old.counters(), new.counters(), strict=True):
+            ours.copy_(theirs)
         for path in old.paths():
             if path in self._trained[role]:
                 new.count(path).copy_(old.count(path))
@@ -225,31 +248,14 @@ class Learner:
     def _capture(self) -> None:
         self._captured = capture(self.update_eagerly, self._choice, self.device, lambda: list(self.tensors().values()))
 
-    def _build_networks(self, blueprint: Blueprint, info: EnvironmentInfo) -> dict[str, Stacked]:
-        networks = {}
-        for role, shape in blueprint.algorithm.network_inputs(info).items():
-            spec, actions = blueprint.networks[role], info.action_size
-            outline = self.outlines[role] = spec.outline(shape, actions)
-            template = Template(partial(spec.build, shape, actions))
-            parameters = fresh_stack(outline, self.seeds, spec.copies, "init", role, device=self.device)
-            buffers = fresh_buffers(outline, self.seeds, spec.copies, "init", role, device=self.device)
-            networks[role] = Stacked(template, parameters, buffers)
-        return networks
-
-    def _returns(self, blueprint: Blueprint) -> dict[str, Returns[Any]]:
-        calls = {role: blueprint.networks[role].head.returns() for role in self.networks}
-        with torch.device(self.device):
-            return {role: call.make() for role, call in calls.items() if call}
+    def _optimizer(self, role: str) -> OptimizerState:
+        """Fresh state over what is trained of a role."""
+        keys = [derive(seed, "optimizer", role) for seed in self.seeds]
+        return self._declared[role].build(self._trained[role], len(self.seeds), keys)
 
     def averaged_roles(self) -> dict[str, tuple[str, Stacked]]:
         """By name of an average: the role that it averages, and the average."""
         return {name: (of, self.averages[name]) for name, of in self._averaged.items()}
-
-    def _average(self, name: str, blueprint: Blueprint, of: str) -> Stacked:
-        """A copy of a network, whose random streams are its own."""
-        network, outline, copies = self.networks[of], self.outlines[of], blueprint.networks[of].copies
-        buffers = fresh_buffers(outline, self.seeds, copies, "average", name, device=self.device)
-        return Stacked(network.template, _copies(network.parameters), buffers)
 
     def _projections(self, role: str) -> list[tuple[Tensor, int]]:
         """Parameters of a role that stay on the sphere, each with its axis counted from the end."""
@@ -270,10 +276,6 @@ class Learner:
 
     def _generator(self, seed: int, name: str) -> torch.Generator:
         return torch.Generator(self.device).manual_seed(derive(seed, name))
-
-
-def _copies(parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {path: value.detach().clone() for path, value in parameters.items()}
 
 
 def _trainable(parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -26,11 +26,11 @@ from composer.environments import EnvironmentInfo, Simulator
 from composer.experience.replay import Transitions
 from composer.interrupts import Interrupted
 from composer.learner import Learner
+from composer.loop import train
 from composer.runs import Run
 from composer.state import Parts
 from composer.tracking.console import Console
 from composer.tracking.journal import Row, read
-from composer.train import train
 
 TINY = Path(__file__).parent / "tiny.toml"
 DRIFT = 'environment={ kind = "test/drift" }'

@@ -10,11 +10,13 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Protocol
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from composer import schedules
 from composer.algorithms.discount import Constant, Discount
+from composer.schedules import Schedule
 from composer.shapes import Outline, Shape
 from composer.spec import Family, Spec
 
@@ -123,6 +125,26 @@ class Pace(NamedTuple):
     """Of one interaction."""
 
 
+class Courses(NamedTuple):
+    """What of a horizon changes while a network learns, on the clock of a role's optimizer."""
+
+    n_step: Schedule | None = None
+    """Rewards summed, to be rounded."""
+    shortfall: Schedule | None = None
+    """``1 - discount``."""
+    role: str = ""
+    """Whose clock it is."""
+
+
+def _whole_steps(schedule: Schedule) -> Schedule:
+    low, high = schedule.bounds()
+    if not 1 <= low <= high <= 100:
+        raise ValueError(f"must be in 1 to 100, got {low:g}" + (f" to {high:g}" if high > low else ""))
+    if low == high and low != round(low):
+        raise ValueError(f"must be a whole number, got {low:g}")
+    return schedule
+
+
 class OffPolicy(Spec):
     """What algorithms have in common that learn from a memory of transitions."""
 
@@ -130,14 +152,21 @@ class OffPolicy(Spec):
     """Gradient updates an interaction (one decision of every environment copy); fractions accumulate."""
     warmup_interactions: int = Field(default=5_000, ge=1, le=10**9)
     """Interactions with uniformly random actions before the first update."""
-    n_step: int = Field(default=1, ge=1, le=100)
-    """Rewards summed before a value is bootstrapped; windows end early where an episode does."""
+    n_step: Annotated[Schedule, AfterValidator(_whole_steps)] = schedules.Constant(value=1)
+    """Rewards summed before a value is bootstrapped, 1 to 100: a number, or a schedule on the clock of the critic's
+    optimizer, rounded; windows end early where an episode does."""
     discount: Discount = Constant(value=0.99)
     """Discount of one interaction: a number, or a rule."""
 
     def pace(self, info: EnvironmentInfo) -> Pace:
-        """As declared."""
-        return Pace(self.update_to_data, self.warmup_interactions, self.n_step, self.discount.value_for(info))
+        """As declared, at the upper bound of what changes."""
+        longest = round(self.n_step.bounds()[1])
+        return Pace(self.update_to_data, self.warmup_interactions, longest, self.discount.value_for(info))
+
+    def courses(self) -> Courses:
+        """What changes of the horizon."""
+        changes = self.n_step.bounds()[0] != self.n_step.bounds()[1]
+        return Courses(self.n_step if changes else None, self.discount.course(), "critic")
 
 
 class Algorithm(Family, family="algorithm"):
@@ -149,6 +178,10 @@ class Algorithm(Family, family="algorithm"):
     @abstractmethod
     def pace(self, info: EnvironmentInfo) -> Pace:
         """How updates keep step with data, and how far they look ahead in it."""
+
+    def courses(self) -> Courses:
+        """What of that changes over updates."""
+        return Courses()
 
     @abstractmethod
     def network_inputs(self, info: EnvironmentInfo) -> Mapping[str, Shape]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
+from composer.schedules import Exponential, Schedule
 from composer.spec import Family
 
 if TYPE_CHECKING:
@@ -26,7 +27,11 @@ class Discount(Family, family="discount"):
 
     @abstractmethod
     def value_for(self, info: EnvironmentInfo) -> float:
-        """The discount in ``info``'s environment."""
+        """The discount in ``info``'s environment; that of the end where it changes."""
+
+    def course(self) -> Schedule | None:
+        """How ``1 - discount`` changes over updates; None where it does not."""
+        return None
 
 
 class Constant(Discount, kind="constant"):
@@ -65,3 +70,28 @@ class EpisodeLength(Discount, kind="episode_length"):
         """The rule, for ``info.episode_interactions``."""
         horizon = info.episode_interactions / self.divisor
         return min(max((horizon - 1) / horizon, self.minimum), self.maximum)
+
+
+class Lengthening(Discount, kind="lengthening"):
+    """From ``start`` to ``end`` over ``updates`` gradient updates, ``1 - discount`` by equal factors, then ``end``.
+
+    It follows the clock of the critic's optimizer, which an intervention with ``schedules = "restart"`` sets back.
+    Source: BBF, arXiv:2305.19452: 0.97 to 0.997 over 10,000 updates after each reset.
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "lengthening", "start": 0.97, "end": 0.997, "updates": 10_000}
+
+    start: float = Field(ge=0, lt=1)
+    """The discount at the first update."""
+    end: float = Field(ge=0, lt=1)
+    """The discount after ``updates`` updates and from then on."""
+    updates: int = Field(ge=1, le=10**12)
+    """Length of the course in gradient updates."""
+
+    def value_for(self, info: EnvironmentInfo) -> float:
+        """Its end."""
+        return self.end
+
+    def course(self) -> Schedule:
+        """Exponential, of ``1 - discount``."""
+        return Exponential(start=1 - self.start, end=1 - self.end, updates=self.updates)

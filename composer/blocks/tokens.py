@@ -25,7 +25,7 @@ class Tokens(Block, kind="tokens"):
     ``position``: h w tokens of all channels at one place, row by row (PerConv). ``feature``: c tokens of one channel
     each, ``[c, h w]`` (PerFeat); of a vector ``[n]``, n tokens of one entry. ``sample``: one token of everything, any
     shape (PerSamp). ``patch``: one token a ``patch`` of pixels, channel by channel.
-    Source: Obando-Ceron, Sokar et al., arXiv:2402.08609, section 4.1; patches: Dosovitskiy et al., arXiv:2010.11929.
+    Source: Obando-Ceron, Sokar et al., arXiv:2402.08609; patches: Dosovitskiy et al., arXiv:2010.11929.
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "tokens", "per": "position"}

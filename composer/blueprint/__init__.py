@@ -2,14 +2,20 @@
 
 from composer.blueprint.load import Loaded, check, load, loads_resolved
 from composer.blueprint.report import BlueprintError, Problem
-from composer.blueprint.schema import Blueprint
+from composer.blueprint.schema import Average, Blueprint, Checkpoint, Compute, Evaluation, Replay, Training
 from composer.blueprint.serialize import diff, digest, dump, flatten
 
 __all__ = [
+    "Average",
     "Blueprint",
     "BlueprintError",
+    "Checkpoint",
+    "Compute",
+    "Evaluation",
     "Loaded",
     "Problem",
+    "Replay",
+    "Training",
     "check",
     "diff",
     "digest",

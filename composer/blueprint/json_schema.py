@@ -15,7 +15,7 @@ Schema = dict[str, Any]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _REFERENCE = {"type": "string", "pattern": r"^\$\{[A-Za-z0-9_.\[\]-]+\}$"}
 _DEFINITIONS = "#/$defs/"
-USED_UP = {
+USED_UP: dict[str, Schema] = {
     "extends": {"type": "string", "description": "The parent: a file beside this one, or a shipped blueprint."},
     "variants": {
         "type": "object",

@@ -68,13 +68,26 @@ def load(
     return _loaded(composed, is_to_run)
 
 
+def loads(values: Mapping[str, Any], file: str) -> Blueprint:
+    """The blueprint in a table, parts and references and all, as if ``file`` held it; raises BlueprintError."""
+    return _loaded(compose([annotate(dict(values), {}, file)], ()), is_to_run=False).blueprint
+
+
 def loads_resolved(values: Mapping[str, Any]) -> Blueprint:
     """Revalidate a resolved blueprint, such as a run has saved; raises BlueprintError, with paths but without lines.
 
     Whether this machine has the memory to run it is not asked.
     """
-    tree = annotate(dict(values), {}, RESOLVED)
-    return _loaded(Composed(tree, ()), is_to_run=False).blueprint
+    return _judged(values, is_to_run=False)
+
+
+def judged(blueprint: Blueprint, *, is_to_run: bool) -> Blueprint:
+    """The blueprint, whoever has made it, judged as if it had been loaded; raises BlueprintError."""
+    return _judged(resolved(blueprint), is_to_run)
+
+
+def _judged(values: Mapping[str, Any], is_to_run: bool) -> Blueprint:
+    return _loaded(Composed(annotate(dict(values), {}, RESOLVED), ()), is_to_run).blueprint
 
 
 def check(path: str | FilePath) -> list[Problem]:

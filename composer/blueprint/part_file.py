@@ -33,13 +33,18 @@ _TABLES: Mapping[str, type[Spec]] = {"average": Average, "intervention": Interve
 """What a part may stand for besides the families."""
 
 
+def families() -> Mapping[str, type[Spec]]:
+    """What a part may stand for, by the name that its file gives."""
+    return {**FAMILIES, **_TABLES}
+
+
 def check_part(path: FilePath, tree: Node) -> list[Problem]:
     """Every problem of the part that ``path`` holds, whose values are ``tree``, in order of lines."""
     kinds.register()
     if any(is_namespaced(node.value) for path, node in walk(tree) if path[-1:] in (("kind",), ("use",))):
         load_installed()
     family = tree.value.get("family")
-    known: Mapping[str, type[Spec]] = {**FAMILIES, **_TABLES}
+    known = families()
     if family and isinstance(family.value, str) and family.value not in known:
         message = f"no family named {spelled(family.value)}"
         return [problem(family.at, "family", message, suggestion(family.value, known).removeprefix("; "))]

@@ -133,26 +133,20 @@ def _averages(blueprint: Blueprint, clock: Clock) -> Iterator[Moment]:
 
 
 def _periodic(blueprint: Blueprint, clock: Clock) -> Iterator[Moment]:
-    episodes = counted(blueprint.evaluation.episodes, "episode")
-    for key, every, event in (
+    episodes, measured = counted(blueprint.evaluation.episodes, "episode"), blueprint.diagnostics
+    repeated = [
         ("evaluation.every", blueprint.evaluation.every, f"evaluation over {episodes}"),
         ("checkpoint.every", blueprint.checkpoint.every, "checkpoint"),
-    ):
+    ]
+    for index, measure in enumerate(measured.measures):
+        repeated.append(
+            (f"diagnostics.measures[{index}]", measured.every_of(measure), f"{measure.kind} is measured"),
+        )
+    for key, every, event in repeated:
         interactions = clock.interactions_by(blueprint.training.env_steps)
         first = min(max(-(-every // clock.stride), 1), interactions) * clock.stride
         count = firings(every, clock.stride, interactions)
         yield Moment(clock.updates_by(first), first, key, event, every, count)
-
-
-def _diagnostics(blueprint: Blueprint, clock: Clock) -> Iterator[Moment]:
-    declared = blueprint.diagnostics
-    interactions = clock.interactions_by(blueprint.training.env_steps)
-    for index, measure in enumerate(declared.measures):
-        every = declared.every_of(measure)
-        first = min(max(-(-every // clock.stride), 1), interactions) * clock.stride
-        count = firings(every, clock.stride, interactions)
-        key = f"diagnostics.measures[{index}]"
-        yield Moment(clock.updates_by(first), first, key, f"{measure.kind} is measured", every, count)
 
 
 def firings(every: int, stride: int, interactions: int) -> int:
@@ -163,4 +157,4 @@ def firings(every: int, stride: int, interactions: int) -> int:
     return due + (not is_due_last)
 
 
-_SOURCES: tuple[Source, ...] = (_learning, _schedules, _averages, _periodic, _diagnostics)
+_SOURCES: tuple[Source, ...] = (_learning, _schedules, _averages, _periodic)

@@ -146,9 +146,14 @@ def eject(
     out: Annotated[Path | None, typer.Option(help="Write the file here; otherwise it is printed.")] = None,
 ) -> None:
     """Print the networks of a blueprint as one file of plain torch."""
+    from composer.eject import EjectError
     from composer.eject import eject as ejected
 
-    text = ejected(read(blueprint, list(overrides or ()), variant, False).blueprint)
+    loaded = read(blueprint, list(overrides or ()), variant, False)
+    try:
+        text = ejected(loaded.blueprint)
+    except EjectError as error:
+        fail(str(error), 2, False)
     if out is None:
         print(text, end="")
         return

@@ -30,9 +30,9 @@ def train(
     loaded = read(blueprint, changes, variant, as_json, is_to_run=True)
 
     def run() -> dict[str, Any]:
-        from composer import launch
+        from composer import api
 
-        return launch.start(loaded.blueprint, runs, variant, quiet=False)
+        return dict(api.train(loaded.blueprint, runs, variant=variant, quiet=False).table)
 
     _finish(guarded(run, as_json), as_json)
 
@@ -49,7 +49,7 @@ def resume(
     def go_on() -> dict[str, Any]:
         from composer import launch
 
-        return launch.resume(run, inexact, quiet=False)
+        return dict(launch.resume(run, inexact, quiet=False).table)
 
     _finish(guarded(go_on, as_json), as_json)
 

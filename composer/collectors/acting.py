@@ -59,7 +59,10 @@ class Acting(Collector):
     def batch(self) -> Transitions:
         """A uniform draw from the replay memory."""
         learner = self._learner
-        return self.replay.sample(learner.batch_size, learner.n_step, learner.discount, learner.replay_generators)
+        learner.look_ahead()
+        return self.replay.sample(
+            learner.batch_size, learner.n_step, learner.discount, learner.replay_generators, learner.lengths
+        )
 
     def epochs(self, interactions: int) -> int:
         """0: experience is no data set."""

@@ -18,7 +18,7 @@ from composer.calls import Call
 from composer.eject.expression import STEP, expression
 from composer.eject.gathering import Gathered, Place
 from composer.eject.notes import first_values, sized, wrapped
-from composer.eject.sources import Import, Source, Statement
+from composer.eject.sources import Import, Statement
 from composer.eject.text import import_lines, renamed
 from composer.shapes import Outline
 
@@ -107,19 +107,17 @@ def _definitions(gathered: Gathered, names: Mapping[Place, str]) -> Iterator[str
     """Every statement that is needed, after the empty lines that part it from what stands before."""
     after_definition = False
     for source, statements in gathered.sections():
+        comment = "".join(f"{line}\n" for line in wrapped(f"{source.name}: {source.title}", "# "))
         last: Statement | None = None
         for statement in statements:
             apart = after_definition or statement.is_definition
-            gap = "\n" if _follows(statement, last, source) and not apart else "\n\n\n" if apart else "\n\n"
-            comment = (
-                "" if last else "".join(f"{line}\n" for line in wrapped(f"{source.name}: {source.title}", "# ", "# "))
-            )
-            yield gap + comment + renamed(source, statement, names)
+            gap = "\n\n\n" if apart else "\n" if _follows(statement, last) else "\n\n"
+            yield gap + ("" if last else comment) + renamed(source, statement, names)
             after_definition, last = statement.is_definition, statement
 
 
-def _follows(statement: Statement, last: Statement | None, source: Source) -> bool:
-    """Whether a statement stands right below the one before in its own module."""
+def _follows(statement: Statement, last: Statement | None) -> bool:
+    """Whether a statement stands right below the one before in their module."""
     return last is not None and last.last + 1 == statement.first
 
 

@@ -47,7 +47,7 @@ def _group(value: Any, named: Named) -> _Group:
         words = (_prefixed(f"{name}=", _group(item, named)) for name, item in value.kwargs.items())
         return _Group(f"{named(value.target)}(", (*_items(value.args, named), *words), ")")
     if isinstance(value, Mapping):
-        entries = (_prefixed(f"{json.dumps(name)}: ", _group(item, named)) for name, item in value.items())
+        entries = (_prefixed(f"{_plain(name)}: ", _group(item, named)) for name, item in value.items())
         return _Group("{", tuple(entries), "}", one_a_line=True)
     if isinstance(value, list):
         return _list(value, named)
@@ -58,7 +58,8 @@ def _group(value: Any, named: Named) -> _Group:
 
 def _plain(value: object) -> str:
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
+        has_double_alone = '"' in value and "'" not in value
+        return repr(value) if has_double_alone or not value.isprintable() else json.dumps(value, ensure_ascii=False)
     if isinstance(value, float) and not math.isfinite(value):
         return f'float("{value}")'
     if value is None or isinstance(value, bool | int | float):

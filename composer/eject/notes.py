@@ -36,14 +36,14 @@ def first_values(outline: Outline) -> Iterator[str]:
     if groups:
         yield f"{indent}First values, as the blueprint declares them:"
     for words, paths in groups.items():
-        yield from wrapped(f"{', '.join(grouped(paths))}: {words}", further, " " * STEP)
+        yield from wrapped(f"{words}: {', '.join(grouped(paths))}", further, " " * STEP)
     buffers: dict[str, list[str]] = {}
     for path, buffer in outline.named_buffers():
         buffers.setdefault(_started(buffer), []).append(path)
     if buffers:
         yield f"{indent}Buffers:"
     for words, paths in buffers.items():
-        yield from wrapped(f"{', '.join(grouped(paths))}: {words}", further, " " * STEP)
+        yield from wrapped(f"{words}: {', '.join(grouped(paths))}", further, " " * STEP)
 
 
 def _drawn(plan: ParameterPlan) -> str:
@@ -51,15 +51,15 @@ def _drawn(plan: ParameterPlan) -> str:
     if not plan.trainable:
         words.append("frozen")
     if plan.unit_axis is not None:
-        words.append(f"vectors along axis {plan.unit_axis} brought to unit norm, then and after every optimizer step")
+        words.append(f"vectors along axis {plan.unit_axis} at unit norm, at first and after every optimizer step")
     return "; ".join(words)
 
 
 def _started(plan: BufferPlan) -> str:
     return {
-        "statistic": f"a running statistic, {plan.start:g} at first",
-        "counter": "a counter, 0 at first",
-        "key": "the key of a random stream, another one for each module; 0 here",
+        "statistic": f"running statistics, {plan.start:g} at first",
+        "counter": "counters, 0 at first",
+        "key": "keys of random streams, each its own; 0 here",
     }[plan.kind]
 
 

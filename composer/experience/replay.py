@@ -70,17 +70,24 @@ class Replay:
         )
         self.added += self._environments
 
-    def sample(self, batch: int, n_step: int, discount: Tensor, generators: Sequence[torch.Generator]) -> Transitions:
+    def sample(
+        self,
+        batch: int,
+        n_step: int,
+        discount: Tensor,
+        generators: Sequence[torch.Generator],
+        lengths: Tensor | None = None,
+    ) -> Transitions:
         """``batch`` transitions a seed, uniform with replacement, drawn from ``generators[s]``; ``discount [S]``.
 
         A window of ``n_step`` rewards ends early where the episode ends and at the newest transition, and is then
-        bootstrapped over its own length.
+        bootstrapped over its own length. ``lengths [S]`` are those of the seeds where they differ, ``n_step`` at most.
         """
         device = self._rows.device
         picks = torch.stack([torch.randint(self.size, (batch,), generator=g, device=g.device) for g in generators]).to(
             device
         )
-        return self._windows(picks, n_step, discount)
+        return self._windows(picks, n_step, discount, lengths)
 
     def newest(self, batch: int, n_step: int, discount: Tensor) -> Transitions:
         """The ``batch`` newest transitions a seed, the newest first; held ones come again where there are fewer."""
@@ -88,7 +95,7 @@ class Replay:
         picks = (self.added - 1 - back) % self.capacity
         return self._windows(picks.expand(self._rows.shape[0], -1), n_step, discount)
 
-    def _windows(self, picks: Tensor, n_step: int, discount: Tensor) -> Transitions:
+    def _windows(self, picks: Tensor, n_step: int, discount: Tensor, lengths: Tensor | None = None) -> Transitions:
         """Windows that start at the slots ``picks [S, B]``."""
         observation, action, reward, terminated, ended, final = self._gather(picks)
         bootstrap = discount[:, None] * (1 - terminated)
@@ -98,6 +105,8 @@ class Replay:
         for step in range(1, n_step):
             # A window goes on while its episode does and a later row of the same environment exists.
             running = running & (ended == 0) & ((order + step * self._environments) < self.size)
+            if lengths is not None:
+                running = running & (lengths > step)[:, None]
             _, _, later_reward, terminated, ended, later = self._gather(
                 (picks + step * self._environments) % self.capacity
             )

@@ -2,5 +2,7 @@
 
 from composer.optim.adam import Adam, AdamW
 from composer.optim.base import Optimizer
+from composer.optim.sam import Sam
+from composer.optim.upgd import Upgd
 
-__all__ = ["Adam", "AdamW", "Optimizer"]
+__all__ = ["Adam", "AdamW", "Optimizer", "Sam", "Upgd"]

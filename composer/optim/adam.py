@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, Field
@@ -41,7 +41,7 @@ class Adam(Optimizer, kind="adam"):
     epsilon: float = Field(default=1e-8, gt=0, le=1)
     """Added to the root of the second moment."""
 
-    def build(self, parameters: Mapping[str, Tensor], seeds: int) -> AdamState:
+    def build(self, parameters: Mapping[str, Tensor], seeds: int, keys: Sequence[int] = ()) -> AdamState:
         """Zero moments and zero step counts."""
         from composer.optim.steps import AdamState
 
@@ -72,7 +72,7 @@ class AdamW(Optimizer, kind="adamw"):
     epsilon: float = Field(default=1e-8, gt=0, le=1)
     """Added to the root of the second moment."""
 
-    def build(self, parameters: Mapping[str, Tensor], seeds: int) -> AdamState:
+    def build(self, parameters: Mapping[str, Tensor], seeds: int, keys: Sequence[int] = ()) -> AdamState:
         """Zero moments and zero step counts; the decay mask is fixed here."""
         from composer.optim.steps import AdamState
 

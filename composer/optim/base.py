@@ -19,8 +19,11 @@ class Optimizer(Family, family="optimizer"):
     """How gradients move the parameters of one network."""
 
     @abstractmethod
-    def build(self, parameters: Mapping[str, Tensor], seeds: int) -> OptimizerState:
-        """Fresh state for ``parameters``, by path; raises ValueError where a mask matches none of them."""
+    def build(self, parameters: Mapping[str, Tensor], seeds: int, keys: Sequence[int] = ()) -> OptimizerState:
+        """Fresh state for ``parameters``, by path; raises ValueError where a mask matches none of them.
+
+        ``keys``, one a seed, are the random streams of optimizers that draw; by default the seeds are numbered.
+        """
 
     def problems(self, paths: Iterable[str]) -> Iterable[tuple[str, str]]:
         """What is wrong with this optimizer for parameters of these paths: pairs of key and message."""

@@ -37,6 +37,9 @@ class OptimizerState(Protocol):
     def clock(self) -> Tensor:
         """Steps since the schedules began, ``[seeds]``, the very tensor."""
 
+    def counters(self) -> tuple[Tensor, ...]:
+        """What is counted of no parameter, the clock among it, ``[seeds]`` each, the very tensors."""
+
 
 class AdamState:
     """Moments ``[seeds, copies, ...]`` and step counts ``[seeds, parameters]`` of Adam with decoupled weight decay."""
@@ -117,3 +120,7 @@ class AdamState:
     def clock(self) -> Tensor:
         """Steps since the schedules began, ``[seeds]``."""
         return self._clock
+
+    def counters(self) -> tuple[Tensor, ...]:
+        """The clock."""
+        return (self._clock,)

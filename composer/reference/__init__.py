@@ -2,7 +2,7 @@
 
     python -m composer.reference --out docs/reference [--plugin NAME ...]
 
-Reads specs, parts and outlines, and imports no torch. Tests: tests/blueprint/test_reference.py.
+Reads specs, parts and outlines, and imports no torch. Tests: tests/docs/test_reference.py.
 """
 
 from composer.reference.pages import pages

@@ -1,5 +1,6 @@
 """Schedules: numbers that may change while a network learns."""
 
 from composer.schedules.base import Constant, Linear, Schedule
+from composer.schedules.curves import Exponential, Warmup
 
-__all__ = ["Constant", "Linear", "Schedule"]
+__all__ = ["Constant", "Exponential", "Linear", "Schedule", "Warmup"]

@@ -55,8 +55,9 @@ class Constant(Schedule, kind="constant"):
     """The value."""
 
     def to_shorthand(self, table: dict[str, Any]) -> object:
-        """The number."""
-        return self.value
+        """The number, a whole one without its point."""
+        whole = self.value.is_integer() and abs(self.value) < 2**53
+        return int(self.value) if whole else self.value
 
     def bounds(self) -> tuple[float, float]:
         """The value, twice."""

@@ -19,6 +19,7 @@ from composer import assemble
 from composer.algorithms.base import Algorithm, Evaluated, Pace, Passes, Program, Roles
 from composer.blueprint import Blueprint, check, load
 from composer.blueprint.show import show_json
+from composer.eject import eject
 from composer.environments import Environment, EnvironmentInfo
 from composer.members import Stacked, Template, fresh_buffers, fresh_stack
 from composer.shapes import Outline, Shape
@@ -97,6 +98,8 @@ def test_what_is_shown_is_what_is_built(file: Path) -> None:
         assert shown[role]["buffers"] == copies * sum(value.numel() for value in module.buffers())
         planned = [(path, plan.shape) for path, plan in outline.named_parameters()]
         assert planned == [(path, tuple(value.shape)) for path, value in module.named_parameters()]
+        planned = [(path, plan.shape) for path, plan in outline.named_buffers()]
+        assert planned == [(path, tuple(value.shape)) for path, value in module.named_buffers()]
         seen = {tuple(value.shape) for value in returned(module(torch.empty(7, *outline.input, device="meta")))}
         assert seen == {(7, *shown[role]["output_shape"])}
 
@@ -127,6 +130,19 @@ def test_stacked_equals_alone_and_gradients_reach_what_learns(file: Path, traini
         gradients = torch.autograd.grad(loss, list(trained.values()))
         unreached = [path for path, gradient in zip(trained, gradients, strict=True) if not gradient.any()]
         assert unreached == [], role
+
+
+def test_ejected_it_computes_the_same(file: Path) -> None:
+    blueprint = load(file).blueprint
+    made: dict[str, Any] = {"__name__": "ejected"}
+    exec(compile(eject(blueprint), "ejected.py", "exec"), made)
+    for role, outline, template in networks(blueprint):
+        stack = stacked(outline, template)
+        theirs: nn.Module = made[role]().eval()
+        theirs.load_state_dict({path: value[0, 1] for path, value in stack.tensors().items()})
+        x = inputs(outline.input)
+        for ours, other in zip(returned(stack(x.expand(2, *x.shape))), returned(theirs(x)), strict=True):
+            torch.testing.assert_close(ours[0, 1], other, rtol=1e-4, atol=1e-5)
 
 
 def trained_parameters(learner: Learner, role: str) -> dict[str, Tensor]:

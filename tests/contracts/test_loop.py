@@ -14,8 +14,8 @@ from tiny_runs import DRIFT, begin, finished, go_on, rows, state_digest
 from composer.checkpoint import Checkpoints
 from composer.clock import Clock
 from composer.evaluation import Evaluator
+from composer.loop import interactions
 from composer.state import Parts
-from composer.train import interactions
 
 SHORT = (DRIFT, "training.env_steps=150", "evaluation.every=150", "checkpoint.every=50", "training.log_every=30")
 

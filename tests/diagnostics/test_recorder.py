@@ -21,8 +21,8 @@ from composer.diagnostics import Diagnostic
 from composer.diagnostics.recorder import Recorder
 from composer.experience.replay import Replay
 from composer.learner import Learner
+from composer.loop import interactions
 from composer.state import Parts
-from composer.train import interactions
 
 SHORT = (DRIFT, "training.env_steps=150", "evaluation.every=150", "checkpoint.every=50", "training.log_every=30")
 ALL = (

@@ -92,8 +92,8 @@ def test_an_epoch_shows_every_sample_once_in_an_order_of_its_own() -> None:
 def test_a_run_learns_and_its_examination_is_on_the_present_task(tmp_path: Path) -> None:
     blueprint = load(SHUFFLED, [*SMALL, "training.env_steps=300", "environment.task_updates=150"]).blueprint
     from composer import assemble
+    from composer.loop import train
     from composer.tracking.console import Console
-    from composer.train import train
 
     run, parts = assemble.start(blueprint, tmp_path, None)
     outcome = train(parts, Console(300, enabled=False))

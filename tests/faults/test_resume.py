@@ -15,10 +15,10 @@ from tiny_runs import EVENTFUL, begin, finished, result, resumed, stopped
 
 from composer import assemble
 from composer.checkpoint import Checkpoints
+from composer.loop import train
 from composer.runs import RunUnusable, open_run
 from composer.tracking.console import Console
 from composer.tracking.journal import JournalError
-from composer.train import train
 
 
 @pytest.mark.parametrize("at", [1, 12, 50, 79, 80, 137])

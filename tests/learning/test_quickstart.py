@@ -31,6 +31,6 @@ def test_a_random_policy_scores_under_200() -> None:
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_the_quickstart_reaches_800_in_five_minutes(tmp_path: Path, seed: int) -> None:
     loaded = load(blueprints_root() / "quickstart.toml", [f"seeds=[{seed}]", 'tracking={kind="none"}'])
-    table = launch.start(loaded.blueprint, tmp_path, None, quiet=True)
-    assert table["final_return"] >= 800
-    assert table["seconds"] < 300
+    result = launch.start(loaded.blueprint, tmp_path, None, quiet=True)
+    assert result.final_return >= 800
+    assert result.table["seconds"] < 300

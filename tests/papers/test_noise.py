@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
+import pytest
 import torch
 from torch.func import vmap
 
@@ -53,3 +57,24 @@ def test_members_of_a_stack_draw_their_own_numbers() -> None:
     stacked = vmap(lambda k, d: uniform(k, d, (4, 2)))(keys, draws)
     for index in range(3):
         assert torch.equal(stacked[index], uniform(keys[index], draws[index], (4, 2)))
+
+
+COMPILED = """
+import torch
+from torch.func import vmap
+from composer.nn.noise import uniform
+
+def draw(keys, draws):
+    return vmap(lambda key, count: uniform(key, count, (5, 8)))(keys, draws)
+
+keys, draws, compiled = torch.tensor([5, 6]), torch.tensor([0, 3]), torch.compile(draw, fullgraph=True, dynamic=False)
+for _ in range(4):
+    assert torch.equal(compiled(keys, draws), draw(keys, draws))
+"""
+
+
+@pytest.mark.slow
+def test_compiled_draws_are_the_same_and_stay_within_their_tensor() -> None:
+    """In a process of its own: a product that overflows in a loop's counter once made gcc write past the end."""
+    done = subprocess.run([sys.executable, "-c", COMPILED], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr

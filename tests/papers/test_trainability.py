@@ -109,6 +109,27 @@ def test_the_network_itself_learns_nothing_and_its_statistics_see_nothing() -> N
         assert value.grad is None
 
 
+def test_the_copy_learns_in_training_mode_and_is_judged_in_evaluation_mode(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its statistics move with it: those of the first layer's outputs, whose mean is that of the inputs."""
+    from composer.diagnostics import fitting
+
+    stack, outline = network([{"kind": "linear", "width": 8}, {"kind": "batch_norm"}, {"kind": "relu"}])
+    copies = []
+    copy = fitting._copy
+    monkeypatch.setattr(fitting, "_copy", lambda of: copies.append(copy(of)) or copies[-1])
+    x = inputs() + 5.0
+    trainability(stack, outline, x, wave(stack, outline, x), 3)
+    moved = {path for path, value in copies[0].buffers.items() if not torch.equal(value, stack.buffers[path])}
+    assert any("mean" in path for path in moved)
+    modes: list[bool] = []
+    call = Stacked.__call__
+    monkeypatch.setattr(
+        Stacked, "__call__", lambda self, x, training=False: modes.append(training) or call(self, x, training)
+    )
+    trainability(stack, outline, x, torch.zeros(2, 1, 30, 1), 2)
+    assert modes == [False, True, True, False]
+
+
 def test_weights_on_the_sphere_stay_there_while_the_copy_learns(monkeypatch: pytest.MonkeyPatch) -> None:
     from composer.diagnostics import fitting
 

@@ -38,7 +38,7 @@ class LearnerSubject:
         self._replay.restore(0, rows[:, None].expand(-1, self.agents, -1))
 
     def update(self) -> None:
-        """Sample and learn, as ``composer.train.interactions`` does."""
+        """Sample and learn, as ``composer.loop.interactions`` does."""
         self._learner.update(self._sample())
 
     def update_eagerly(self) -> None:

@@ -1,0 +1,54 @@
+"""Sharpness-aware minimisation around any optimizer. Tests: tests/papers/test_sam.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
+
+from composer.optim.base import Optimizer
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from composer.optim.sam_steps import SharpnessState
+
+
+class Sam(Optimizer, kind="sam"):
+    """Sharpness-aware minimisation: the base optimizer steps from ``w`` along the gradient at ``w + rho g / |g|``.
+
+    The norm is that of a seed's whole gradient, over all parameters of the optimizer, copies included. Both gradients
+    are of the same loss: same samples, same noise, and the same dropout mask, for random streams start twice from where
+    they were and move on once. Running statistics take in the pass at ``w`` alone; what an update reports is of that
+    pass too. An update of this network costs about twice as much. Source: Foret et al., arXiv:2010.01412, algorithm 1.
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "sam", "rho": 0.05, "base": {"kind": "adam", "learning_rate": 3e-4}}
+
+    rho: float = Field(default=0.05, gt=0, le=100)
+    """Length of the way from the weights to where the gradient is taken, as an Euclidean norm."""
+    base: Optimizer
+    """What steps; its moments are those of the second gradient."""
+
+    @field_validator("base")
+    @classmethod
+    def _steps_itself(cls, base: Optimizer) -> Optimizer:
+        if isinstance(base, Sam):
+            raise PydanticCustomError("sam_base", "'base' is the optimizer that steps; it cannot be 'sam' again")
+        return base
+
+    def build(self, parameters: Mapping[str, Tensor], seeds: int, keys: Sequence[int] = ()) -> SharpnessState:
+        """The state of ``base``; there is none beside."""
+        from composer.optim.sam_steps import SharpnessState
+
+        return SharpnessState(parameters, self.base.build(parameters, seeds, keys), self.rho, seeds)
+
+    def problems(self, paths: Iterable[str]) -> Iterable[tuple[str, str]]:
+        """Those of ``base``."""
+        return ((f"base.{key}", message) for key, message in self.base.problems(paths))
+
+    def moments(self) -> int:
+        """Those of ``base``."""
+        return self.base.moments()

@@ -1,0 +1,68 @@
+"""UPGD: steps that protect useful weights and perturb useless ones. Tests: tests/papers/test_upgd.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field
+
+from composer.optim.adam import LearningRate
+from composer.optim.base import Optimizer, matches, unmatched
+from composer.schedules import Constant
+from composer.spec import spelled, suggestion
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from composer.optim.upgd_steps import UtilityState
+
+
+class Upgd(Optimizer, kind="upgd"):
+    """Utility-based perturbed gradient descent, in the form that scales gradient and noise alike.
+
+    ``w <- (1 - rate decay) w - rate (g + noise) (1 - sigmoid(U / max U))``, where the utility ``U`` is the running mean
+    of ``-g w``, free of its bias toward 0, and the largest is taken over all parameters of the optimizer, copies
+    included, a seed at a time. A weight without utility moves at half speed, the most useful one at 0.27 of it. Where
+    no utility is above 0, which the released code does not guard against and where all signs would turn round, all
+    count as 0. That code also divides by the largest utility before its bias is removed; here both are free of it.
+    Noise comes from a random stream of the optimizer's own. Decay and noise are the defaults of the authors' PPO script.
+    Source: Elsayed and Mahmood, arXiv:2404.00781.
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "upgd", "learning_rate": 1e-2, "sigma": 1e-3}
+
+    learning_rate: LearningRate = Constant(value=1e-2)
+    """Step size, a number or a schedule over updates."""
+    beta_utility: float = Field(default=0.999, ge=0, lt=1)
+    """Decay of the running mean of utilities."""
+    sigma: float = Field(default=1e-3, ge=0, le=1e3)
+    """Standard deviation of the noise that is added to gradients."""
+    weight_decay: float = Field(default=1e-3, ge=0, le=10)
+    """Each step multiplies the decayed parameters by ``1 - learning_rate * weight_decay``."""
+    decay: list[str] = Field(default=["*"], max_length=64)
+    """Globs over parameter paths that decay; ``["*"]`` decays biases and norms too, ``["*weight"]`` only weights."""
+
+    def build(self, parameters: Mapping[str, Tensor], seeds: int, keys: Sequence[int] = ()) -> UtilityState:
+        """Zero utilities, zero step counts, nothing drawn yet."""
+        from composer.optim.upgd_steps import UtilityState
+
+        return UtilityState(
+            parameters,
+            keys or range(seeds),
+            self.learning_rate,
+            self.beta_utility,
+            self.sigma,
+            self.weight_decay,
+            [path for path in parameters if matches(self.decay, path)],
+        )
+
+    def problems(self, paths: Iterable[str]) -> Iterable[tuple[str, str]]:
+        """A glob that matches nothing is a mistake."""
+        known = list(paths)
+        for glob in unmatched(self.decay, known):
+            yield "decay", f"{spelled(glob)} matches no parameter{suggestion(glob, known)}"
+
+    def moments(self) -> int:
+        """One: the utility."""
+        return 1

@@ -1,0 +1,59 @@
+"""What a finished run has left, as arrays: returns, and every metric of its journal. Tests: tests/api/test_train.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from composer.tracking.journal import read
+
+if TYPE_CHECKING:
+    from composer.blueprint import Blueprint
+
+
+class Series(NamedTuple):
+    """One metric over a run."""
+
+    env_steps: NDArray[np.int64]
+    """[T] where any seed has a value, in environment steps."""
+    values: NDArray[np.float64]
+    """[seeds, T]; NaN where a seed has none there, such as the return of an episode that has not ended."""
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A finished run."""
+
+    path: Path
+    """Its directory."""
+    blueprint: Blueprint
+    """What was trained."""
+    final_return: float
+    """Mean over seeds and episodes of the last evaluation."""
+    returns: NDArray[np.float64]
+    """[seeds, episodes] of the last evaluation."""
+    metrics: Mapping[str, Series] = field(repr=False)
+    """Every metric by name, as the journal has it: ``evaluation/return``, ``critic/loss``."""
+    table: Mapping[str, Any] = field(repr=False)
+    """What ``composer train --json`` prints, of plain types."""
+
+
+def read_metrics(journal: Path, seeds: Sequence[int]) -> dict[str, Series]:
+    """The metrics of a journal by name; rows of no seed, such as those of the machine, are left out."""
+    points: dict[str, dict[int, dict[int, float]]] = {}
+    for row in read(journal):
+        if row["type"] == "metrics" and row["seed"] is not None:
+            for name, value in row["metrics"].items():
+                points.setdefault(name, {}).setdefault(row["env_step"], {})[row["seed"]] = value
+    return {name: _series(by_step, seeds) for name, by_step in sorted(points.items())}
+
+
+def _series(by_step: Mapping[int, Mapping[int, float]], seeds: Sequence[int]) -> Series:
+    steps = sorted(by_step)
+    values = [[by_step[step].get(seed, np.nan) for step in steps] for seed in seeds]
+    return Series(np.array(steps, np.int64), np.array(values, np.float64))

@@ -1,0 +1,95 @@
+"""Schedules in their closed forms; horizons that lengthen after each reset, BBF, arXiv:2305.19452."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from pydantic import ValidationError
+from tiny_runs import DRIFT, EVENTFUL, begin, finished, learner, result, resumed, stopped, tiny
+
+from composer.algorithms.discount import Lengthening
+from composer.blueprint import BlueprintError
+from composer.schedules import Exponential, Linear, Schedule, Warmup
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        (Linear(start=1.0, end=3.0, updates=4), [1.0, 1.5, 3.0, 3.0]),
+        (Exponential(start=10.0, end=3.0, updates=4), [10.0, 10 * 0.3**0.25, 3.0, 3.0]),
+        (Warmup(value=2.0, updates=4, start=0.5), [1.0, 1.25, 2.0, 2.0]),
+        (Warmup(value=2.0, updates=4, start=0.0), [0.0, 0.5, 2.0, 2.0]),
+    ],
+)
+def test_closed_forms(schedule: Schedule, expected: list[float]) -> None:
+    at = schedule.build(4, "cpu")
+    torch.testing.assert_close(at(torch.tensor([0.0, 1.0, 4.0, 9.0], dtype=torch.float64)), torch.tensor(expected))
+    assert schedule.bounds() == (pytest.approx(min(expected)), pytest.approx(max(expected)))
+    assert schedule.points() == ((0, pytest.approx(expected[0])), (4, pytest.approx(expected[2])))
+
+
+def test_a_shortfall_shrinks_by_equal_factors() -> None:
+    course = Lengthening(start=0.97, end=0.997, updates=100).course().build(3, "cpu")
+    discount = 1 - course(torch.tensor([0.0, 50.0, 100.0], dtype=torch.float64))
+    torch.testing.assert_close(discount, torch.tensor([0.97, 1 - math.sqrt(0.03 * 0.003), 0.997]))
+
+
+CYCLE = (
+    "algorithm.n_step={ kind = 'exponential', start = 10, end = 3, updates = 40 }",
+    "algorithm.discount={ kind = 'lengthening', start = 0.97, end = 0.997, updates = 40 }",
+)
+
+
+def test_the_horizon_begins_anew_where_a_reset_says_so() -> None:
+    from surgeon import Patient, intervention
+
+    reset = intervention(
+        "{ kind = 'lerp', toward = { kind = 'fresh' } }",
+        '["critic.head.*"]',
+        "{ kind = 'at', steps = [30] }",
+        moments="zero",
+        target="own",
+        schedules="restart",
+    )
+    patient = Patient("seeds=[0, 5]", *CYCLE, reset)
+    seen = []
+    for _ in range(50):
+        patient.learner.look_ahead()
+        assert patient.learner.lengths is not None
+        seen.append((patient.learner.lengths.tolist(), patient.learner.discount[1].item()))
+        patient.update()
+    lengths = [round(10 * 0.3 ** (min(t, 40) / 40)) for t in range(31)]
+    assert [each for each, _ in seen[:30]] == [[n, n] for n in lengths[:30]]
+    assert [each for each, _ in seen[30:]] == [[n, n] for n in lengths[:20]], "as at the beginning"
+    assert seen[0][1] == pytest.approx(0.97) and seen[30][1] == pytest.approx(0.97)
+    assert seen[29][1] == pytest.approx(1 - 0.03 * 0.1 ** (29 / 40))
+
+
+def test_windows_have_the_length_of_their_seed(tmp_path: Path) -> None:
+    run, parts = finished(tmp_path, *EVENTFUL)
+    agent, replay = parts.learner, parts.collector.replay  # type: ignore[attr-defined]
+    picks = torch.arange(20).expand(2, 20)
+    discount = torch.tensor([0.9, 0.8])
+    both = replay._windows(picks, 4, discount, torch.tensor([1.0, 4.0]))
+    for seed, length in enumerate((1, 4)):
+        alone = replay._windows(picks, length, discount)
+        assert all(torch.equal(got[seed], want[seed]) for got, want in zip(both, alone, strict=True))
+    assert agent.lengths is None and run.exists()
+
+
+def test_resume_is_exact_while_the_horizon_changes(tmp_path: Path) -> None:
+    run, _ = finished(tmp_path / "whole", *EVENTFUL, *CYCLE)
+    assert result(resumed(stopped(*begin(tmp_path / "half", *EVENTFUL, *CYCLE), at=79))) == result(run)
+
+
+def test_a_constant_is_a_whole_number_of_steps() -> None:
+    assert learner("algorithm.n_step=3").n_step == 3
+    assert tiny(DRIFT, "algorithm.n_step=3").model_dump()["algorithm"]["n_step"] == 3
+    for wrong in ("2.5", "0", "101", "{ kind = 'linear', start = 0, end = 3, updates = 5 }"):
+        with pytest.raises(BlueprintError, match="must be"):
+            tiny(DRIFT, f"algorithm.n_step={wrong}")
+    with pytest.raises(ValidationError):
+        Exponential(start=0.0, end=1.0, updates=3)
