@@ -65,15 +65,17 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> object:
-    """The name from its module, or the room of that name."""
-    for home, names in _HOMES.items():
-        if name in names:
-            value = globals()[name] = getattr(import_module(home), name)
-            return value
-    if name in __all__:
-        return import_module(f"composer.{name}")
-    raise AttributeError(f"module 'composer' has no attribute {name!r}")
+if not TYPE_CHECKING:  # To a type checker, a name that is not there is an error.
+
+    def __getattr__(name: str) -> object:
+        """The name from its module, or the room of that name."""
+        for home, names in _HOMES.items():
+            if name in names:
+                value = globals()[name] = getattr(import_module(home), name)
+                return value
+        if name in __all__:
+            return import_module(f"composer.{name}")
+        raise AttributeError(f"module 'composer' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

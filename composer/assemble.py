@@ -133,12 +133,17 @@ def agent(path: Path, at: int | None = None) -> tuple[Blueprint, Learner, Snapsh
     blueprint = runs.read_blueprint(path)
     device = set_up(blueprint)
     snapshot = Checkpoints(path).load(at)
+    return blueprint, learner_of(blueprint, snapshot, device), snapshot
+
+
+def learner_of(blueprint: Blueprint, snapshot: Snapshot, device: str) -> Learner:
+    """The agent of a checkpoint, not compiled."""
     choice = compiling.Choice(False, "nothing is trained here")
     learner = Learner(blueprint, blueprint.environment.describe(), device, choice)
     # Weights alone are not enough: interventions may have changed what the networks are.
     Surgery(blueprint, learner, lengths_of(blueprint), lambda *_: None).restore(snapshot.tensors)
     learner.load(snapshot.tensors)
-    return blueprint, learner, snapshot
+    return learner
 
 
 def start_uploading(parts: Parts, run: runs.Run) -> None:
@@ -253,10 +258,15 @@ def _record_event(parts: Parts, seed: int, event: Mapping[str, Any]) -> None:
     parts.record("event", seed=parts.blueprint.seeds[seed], **event)
 
 
+def differences(facts: Mapping[str, Any], blueprint: Blueprint, device: str) -> list[str]:
+    """What a run's numbers depend on and is not as it was when the run of ``facts`` began."""
+    then: Mapping[str, Any] = facts["fingerprint"]
+    now = provenance.fingerprint(device, blueprint.requires)
+    return [f"{name}: {then.get(name)} then, {now.get(name)} now" for name in now if then.get(name) != now.get(name)]
+
+
 def _compare(run: runs.Run, device: str, inexact: bool) -> list[str]:
-    then: Mapping[str, Any] = run.facts["fingerprint"]
-    now = provenance.fingerprint(device, run.blueprint.requires)
-    changed = [f"{name}: {then.get(name)} then, {now.get(name)} now" for name in now if then.get(name) != now.get(name)]
+    changed = differences(run.facts, run.blueprint, device)
     if changed and not inexact:
         raise NotTheSame(
             f"this run cannot be resumed exactly ({'; '.join(changed)}); --inexact continues it all the same"

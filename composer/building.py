@@ -49,7 +49,7 @@ def build(subject: Any, shape: Sequence[int] = (), actions: int = 0, *, seed: in
         raise TypeError(f"expected a blueprint, a network, a head or a block, got {type(subject).__name__}")
     rest = (tuple(shape),) if isinstance(subject, Block) else (tuple(shape), actions)
     stream = partial(derive, 0 if seed is None else seed, "init")
-    make, outline = partial(subject.build, *rest), subject.outline(*rest)  # type: ignore[arg-type]
+    make, outline = partial(subject.build, *rest), subject.outline(*rest)
     return (
         _copies(make, outline, subject.copies, stream) if isinstance(subject, Network) else _one(make, outline, stream)
     )

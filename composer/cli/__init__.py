@@ -35,7 +35,7 @@ _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         reading.migrate,
         reading.schema,
     ),
-    "Study": (studying.sweep, studying.compare, studying.simplicity, studying.ui, studying.bench),
+    "Study": (studying.sweep, studying.compare, studying.retention, studying.simplicity, studying.ui, studying.bench),
 }
 for _panel, _commands in _PANELS.items():
     for _command in _commands:

@@ -54,6 +54,33 @@ def sweep(
     raise typer.Exit(1 if table["failed"] else 0)
 
 
+def retention(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Runs of task sequences, the plain one first.")],
+    plot: Annotated[Path | None, typer.Option(help="Draw accuracy over tasks here: a .png or .svg file.")] = None,
+    page: Annotated[Path | None, typer.Option(help="Also write the tables as Markdown here.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Tell whether agents keep learning over a sequence of tasks, and which proxies went with it."""
+
+    def compare() -> dict[str, Any]:
+        from composer.study import retention_report as report
+        from composer.study.retention import answer
+
+        table, courses = answer(runs)
+        if plot is not None:
+            report.draw(courses, plot)
+        if page is not None:
+            page.write_text(report.page(table, [plot.name] if plot else []), encoding="utf-8")
+        return table
+
+    def text(table: dict[str, Any]) -> str:
+        from composer.study.retention_report import text
+
+        return text(table)
+
+    tell(guarded(compare, as_json), text, as_json)
+
+
 def simplicity(
     blueprints: BlueprintPaths,
     initialisations: Annotated[

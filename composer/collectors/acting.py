@@ -93,8 +93,10 @@ class Acting(Collector):
         """Replay the episodes in progress, and fill the ring."""
         self.observation = self.environments.load_state(below(_ENVIRONMENT, snapshot.tensors))
         self.episodes.totals[:] = snapshot.tensors["episodes"].numpy()
+        # A fork's ring may be smaller than the one that was saved: it keeps the newest.
+        first = max(snapshot.values["replay_start"], snapshot.values["replay_added"] - self.replay.capacity)
         for start, rows in checkpoints.rows(snapshot):
-            skip = max(0, snapshot.values["replay_start"] - start)
+            skip = max(0, first - start)
             self.replay.restore(start + skip, rows[skip:])
         self.segments = list(snapshot.segments)
 

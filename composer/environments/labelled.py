@@ -27,6 +27,12 @@ class Labelled(Environment, abstract=True):
     """What inputs and labels are made from."""
     task_updates: Annotated[int, Field(ge=1, le=10**9)] = 1_000
     """Gradient updates, and so batches, that a task lasts; one environment step is one batch."""
+    sequence: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
+    """Which tasks and orders of their samples come: another number, others, made from the same data."""
+
+    def stream(self, seed: int) -> int:
+        """The seed of everything drawn for tasks and orders; the data themselves have the run's."""
+        return derive(seed, "sequence", self.sequence) if self.sequence else seed
 
     def describe(self) -> EnvironmentInfo:
         """Inputs as observations, classes as the action size, tasks as episodes."""
@@ -42,7 +48,7 @@ class Labelled(Environment, abstract=True):
 
     @abstractmethod
     def samples_of(self, samples: Samples, seed: int, number: int) -> Samples:
-        """The samples of one task of one seed, made from all that there are."""
+        """The samples of one task, made from all that there are; ``seed`` is what ``stream`` gives."""
 
 
 class TaskSequence(Labelled, kind="task_sequence"):

@@ -29,6 +29,9 @@ class TaskMaker(Protocol):
     def data(self) -> Data:
         """What samples are made from."""
 
+    def stream(self, seed: int) -> int:
+        """The seed of what is drawn for tasks and orders of a run's seed."""
+
     def task_of(self, interactions: int) -> int:
         """The number of the task of a batch."""
 
@@ -41,7 +44,8 @@ class Tasks:
 
     def __init__(self, make: TaskMaker, seeds: Sequence[int], batch: int, device: str) -> None:
         """Loads the data of every seed."""
-        self._make, self._seeds, self._batch = make, tuple(seeds), min(batch, make.data.size)
+        self._make, self._batch = make, min(batch, make.data.size)
+        self._seeds = tuple(make.stream(seed) for seed in seeds)
         self._data = [make.data.load(seed) for seed in seeds]
         self._device = device
         self.size = make.data.size

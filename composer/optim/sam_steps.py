@@ -1,4 +1,4 @@
-"""Steps of sharpness-aware minimisation on stacked parameters, arXiv:2010.01412; S seeds. Tests: tests/papers/test_sam.py."""
+"""Steps of sharpness-aware minimisation on stacked parameters (arXiv:2010.01412). Tests: tests/papers/test_sam.py."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class SharpnessState:
 
         ``slope`` gives the gradient at the present parameters and adds to ``signals``, which keep what the pass at
         ``w`` adds. ``buffers``, that a pass may change, are the same before both and left as the first one leaves them.
-        ``held`` are parameters, by path, that stay where they are for some seeds, ``[S]``.
+        ``held`` are parameters, by path, that stay where they are for some seeds: masks ``[S]``.
         """
         before = _copies(buffers)
         gradients = slope(signals)

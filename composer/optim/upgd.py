@@ -26,7 +26,7 @@ class Upgd(Optimizer, kind="upgd"):
     included, a seed at a time. A weight without utility moves at half speed, the most useful one at 0.27 of it. Where
     no utility is above 0, which the released code does not guard against and where all signs would turn round, all
     count as 0. That code also divides by the largest utility before its bias is removed; here both are free of it.
-    Noise comes from a random stream of the optimizer's own. Decay and noise are the defaults of the authors' PPO script.
+    Noise comes from a random stream of the optimizer's own. Defaults of noise and decays: the authors' PPO script.
     Source: Elsayed and Mahmood, arXiv:2404.00781.
     """
 

@@ -16,7 +16,7 @@ COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F0
 DASHES: Final = ("-", "--", ":")
 """Tells agents apart where there are more of them than colours, and where print has no colour."""
 SUFFIXES: Final = (".png", ".svg")
-_STYLE: Final[Any] = {
+STYLE: Final[Any] = {
     "svg.hashsalt": "composer",
     "font.size": 9,
     "axes.spines.top": False,
@@ -45,7 +45,7 @@ def plot(groups: Sequence[Group], metric: str, path: Path) -> None:
         agent: (COLOURS[number % len(COLOURS)], DASHES[number // len(COLOURS) % len(DASHES)])
         for number, agent in enumerate(agents)
     }
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(1.2 + 3.8 * len(tasks), 3.2), layout="constrained")
         for axes, task in zip(figure.subplots(1, len(tasks), squeeze=False)[0], tasks, strict=True):
             for group in groups:

@@ -148,6 +148,9 @@ def test_the_features_of_the_next_input_follow_the_policy() -> None:
     now, following = view.features("critic"), view.features("critic", following=True)
     same(read(view, kind="feature_dot")["critic/feature_dot"], (now * following).sum(-1).mean((1, 2)))
     inputs = view.inputs("critic")
+    for _, copy, parameters in members(view, "critic"):
+        by_hand = torch.tanh(inputs.following[0] @ parameters["trunk.0.weight"].T + parameters["trunk.0.bias"])
+        same(following[0, copy], by_hand)
     assert torch.equal(inputs.following[..., :3], view.batch.next_observation)
     action = inputs.following[..., 3:]
     assert action.abs().max() <= 1

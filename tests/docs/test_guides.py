@@ -146,6 +146,16 @@ def test_compose_your_own_block(folder: Path, tmp_path: Path) -> None:
     assert "1 passed" in done.stdout, done.stdout + done.stderr
 
 
+def test_reading_a_blueprint(folder: Path) -> None:
+    name = "reading-a-blueprint.md"
+    assert len(write_files(name, folder)) == 3
+    assert_true(name, folder)
+    assert (folder / "mine.svg").stat().st_size > 1_000
+    ejected = (folder / "networks.py").read_text(encoding="utf-8")
+    assert "import torch" in ejected
+    assert not re.search(r"^\s*(?:from|import) composer", ejected, flags=re.MULTILINE)
+
+
 @pytest.fixture
 def elsewhere(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The files of the page on the same block elsewhere, importable."""

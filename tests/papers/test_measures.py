@@ -98,6 +98,13 @@ def test_only_the_feature_rank_has_a_scale() -> None:
     assert (float(ranks.feature_rank(small, 40)), float(ranks.feature_rank(large, 40))) == (1.0, 2.0)
 
 
+def test_no_rank_exceeds_the_number_of_singular_values() -> None:
+    """However close to nothing may be left out: rounding brings the last share to 1 or just below."""
+    values = ranks.singular_values(noise(200, 30, 17))
+    assert values.dtype == torch.float32
+    assert (ranks.srank(values, 1e-12) == 17).all() and (ranks.pca_rank(values, 1e-12) == 17).all()
+
+
 def test_srank_and_stable_rank_are_different_things() -> None:
     """What published code calls a stable rank is the first."""
     values = ranks.singular_values(with_values([10.0, 1.0, 1.0, 1.0, 1.0, 1.0]))

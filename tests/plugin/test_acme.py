@@ -97,7 +97,7 @@ def test_ejected_networks_hold_its_modules(site: Path, waves: Path) -> None:
     assert "import composer" not in text
     namespace: dict[str, Any] = {"__name__": "ejected"}
     exec(compile(text, "ejected.py", "exec"), namespace)
-    assert dict(namespace["critic"]().named_parameters())["trunk.0.weight"].shape == (4, 5)
+    assert dict(namespace["critic"]().named_parameters())["trunk.0.weight"].shape == (4, 6)
 
 
 def test_without_it_the_blueprint_says_what_to_install(waves: Path) -> None:
