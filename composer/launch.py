@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from composer import assemble, runs
+from composer import assemble, forking, runs
+from composer.blueprint import load
 from composer.checkpoint import CheckpointDamaged, Checkpoints
 from composer.checkpoint import digest as state_digest
 from composer.compiling import Unavailable
@@ -42,6 +43,7 @@ class StoreRefused(ValueError):
 
 EXIT_CODES: dict[type[BaseException], int] = {
     assemble.NotTheSame: 2,
+    forking.NotForkable: 2,
     Unavailable: 2,
     StoreRefused: 2,
     runs.RunUnusable: 3,
@@ -85,6 +87,19 @@ def resume(path: Path, inexact: bool, quiet: bool) -> Result:
     """Go on from the newest good checkpoint of a run; raises Stopped."""
     _check_store(runs.read_blueprint(path), path.parent)
     run, parts, notes = assemble.resume(path, inexact)
+    return _drive(run, parts, notes, quiet)
+
+
+def fork(path: Path, overrides: Sequence[str], at: int | None, branch: int, directory: Path, quiet: bool) -> Result:
+    """Go on from a checkpoint of a run under a changed blueprint, in a new run directory under ``directory``.
+
+    Raises BlueprintError for overrides that make no valid blueprint, NotForkable for those that a fork cannot take,
+    and Stopped.
+    """
+    runs.read_facts(path)
+    blueprint = load(path / "blueprint.toml", overrides).blueprint
+    _check_store(blueprint, directory)
+    run, parts, notes = forking.fork(path, blueprint, at, branch, directory)
     return _drive(run, parts, notes, quiet)
 
 

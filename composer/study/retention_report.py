@@ -64,7 +64,7 @@ def draw(courses: Sequence[Course], path: Path) -> None:
         for axes in panels[len(courses) :]:
             axes.set_axis_off()
         figure.supxlabel("task", fontsize=9)
-        figure.supylabel(f"{METRIC.split('/')[1]} at its end, mean and 95% interval", fontsize=9)
+        figure.supylabel(METRIC.split("/")[1], fontsize=9)
         figure.savefig(path, dpi=170, metadata={"Date": None} if path.suffix == ".svg" else {"Software": None})
 
 

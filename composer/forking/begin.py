@@ -1,0 +1,112 @@
+"""The beginning of a fork: a new run directory that holds the checkpoint it goes on from as its first.
+
+Tests: tests/study/test_fork.py.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from composer import assemble, compiling
+from composer.blueprint import diff
+from composer.environments.labelled import Labelled
+from composer.forking.carry import Carried, carried
+from composer.forking.origin import Origin, read_origin
+from composer.forking.refusals import NotForkable, problems
+from composer.streams import derive
+
+if TYPE_CHECKING:
+    from composer.blueprint import Blueprint
+    from composer.runs import Run
+    from composer.state import Parts
+
+
+def fork(path: Path, blueprint: Blueprint, at: int | None, branch: int, directory: Path) -> tuple[Run, Parts, list[str]]:
+    """A checkpoint of the run at ``path``, going on under ``blueprint`` in a new run directory under ``directory``.
+
+    Everything that both have goes on exactly: random streams, episodes, replay, optimizers, statistics, clocks. A
+    ``branch`` other than 0 draws what follows (batches, exploration, later tasks) from streams of its own, the same in
+    every fork of that branch. Returns run, parts and what to tell; raises NotForkable, RunUnusable, CheckpointDamaged.
+    """
+    origin = read_origin(path, at)
+    blueprint = _branched(blueprint, branch)
+    device = assemble.set_up(blueprint, _device(origin, blueprint))
+    if found := problems(origin, blueprint, device):
+        raise NotForkable("\n".join(found))
+    old = assemble.learner_of(origin.blueprint, origin.snapshot, device)
+    facts = _facts(origin, blueprint, branch)
+    choice = _choice(origin, blueprint, device)
+    run, parts = assemble.create(blueprint, directory, origin.facts["variant"], device, choice, facts)
+    try:
+        parts.checkpoints.adopt(origin.checkpoints, origin.snapshot)
+        state = carried(origin, old, parts)
+        parts.restore(state.snapshot)
+        if branch:
+            _reseed(parts, branch, origin.step)
+        parts.record("event", seed=None, **_event(facts, state))
+        parts.save()
+    except BaseException:
+        parts.close()
+        run.close()
+        shutil.rmtree(run.path, ignore_errors=True)
+        raise
+    return run, parts, list(_notes(path, origin, blueprint, device, state))
+
+
+def _branched(blueprint: Blueprint, branch: int) -> Blueprint:
+    """Which labelled data come is declared, and follows from no stream that could be reseeded."""
+    environment = blueprint.environment
+    if not branch or not isinstance(environment, Labelled):
+        return blueprint
+    other = environment.model_copy(update={"sequence": environment.sequence + branch})
+    return blueprint.model_copy(update={"environment": other})
+
+
+def _reseed(parts: Parts, branch: int, step: int) -> None:
+    for name, generator in parts.learner.generators().items():
+        stream, seed = name.split("/")
+        generator.manual_seed(derive(int(seed), stream, "branch", branch, step))
+
+
+def _device(origin: Origin, blueprint: Blueprint) -> str:
+    """That of the run, unless another is asked for."""
+    asked = blueprint.compute.device
+    return asked if asked not in ("auto", origin.blueprint.compute.device) else str(origin.facts["device"])
+
+
+def _choice(origin: Origin, blueprint: Blueprint, device: str) -> compiling.Choice:
+    """As the run computes, unless ``compute.compile`` is another."""
+    if blueprint.compute.compile != origin.blueprint.compute.compile:
+        return assemble.choose(blueprint, device)
+    return compiling.Choice(bool(origin.facts["compiled"]), f"as its origin: {origin.facts['compile_reason']}")
+
+
+def _facts(origin: Origin, blueprint: Blueprint, branch: int) -> dict[str, Any]:
+    changes = {found.key: found.right for found in diff(origin.blueprint, blueprint)}
+    return {
+        "from": origin.facts["run_id"],
+        "env_step": origin.step,
+        "digest": origin.digest(),
+        "branch": branch,
+        "changes": changes,
+    }
+
+
+def _event(facts: dict[str, Any], state: Carried) -> dict[str, Any]:
+    changed = {"changes": list(facts["changes"]), "fresh": list(state.fresh), "dropped": list(state.dropped)}
+    return {"name": "fork", **{key: value for key, value in facts.items() if key != "env_step"}, **changed}
+
+
+def _notes(path: Path, origin: Origin, blueprint: Blueprint, device: str, state: Carried) -> Iterator[str]:
+    yield f"forked from {path} at environment step {origin.step:,}"
+    yield from (f"skipped a damaged checkpoint: {damage}" for damage in origin.snapshot.skipped)
+    yield from (f"fresh, for the checkpoint has none: {name}" for name in state.fresh)
+    yield from (f"dropped: {name}" for name in state.dropped)
+    then, now = (each.algorithm.pace(each.environment.describe()) for each in (origin.blueprint, blueprint))
+    if (then.update_to_data, then.warmup_interactions) != (now.update_to_data, now.warmup_interactions):
+        yield "the clock of updates counts as though they had always kept the present pace with data"
+    changed = assemble.differences(origin.facts, blueprint, device)
+    yield from (f"not as it was: {line}" for line in changed)

@@ -1,0 +1,171 @@
+"""What a fork may not change: that whose state could not go on. Everything is told before anything is written.
+
+Tests: tests/study/test_fork.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from composer.blueprint import Blueprint, diff
+from composer.blueprint.serialize import Difference
+from composer.blueprint.timeline import clock_of, lengths_of
+from composer.environments.base import Simulator
+from composer.interventions.base import Intervention
+from composer.interventions.inject import Inject
+from composer.interventions.selectors import Place
+from composer.interventions.triggers import ClockName, Crossing
+from composer.shapes import Outline
+
+if TYPE_CHECKING:
+    from composer.forking.origin import Origin
+
+SHOWN = 3
+"""Changed keys that are told as the cause of one problem."""
+RUNS_THE_SAME = ("environment.workers", "environment.timeout_seconds")
+"""Keys of a simulator that change where it runs, and nothing of what it does."""
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+class NotForkable(RuntimeError):
+    """A fork is refused; the message says which keys, or which checkpoint, and why."""
+
+
+def problems(origin: Origin, blueprint: Blueprint, device: str) -> list[str]:
+    """Why the checkpoint cannot go on under ``blueprint`` on ``device``; empty where it can."""
+    changed = {found.key: found for found in diff(origin.blueprint, blueprint)}
+    return [
+        *_seeds(changed, origin),
+        *_device(origin, device),
+        *_length(origin, blueprint),
+        *_environment(changed, origin),
+        *_replay(origin, blueprint),
+        *_shapes(changed, origin.blueprint, blueprint),
+        *_injections(origin, blueprint),
+        *_moments(origin, blueprint),
+    ]
+
+
+def _seeds(changed: Mapping[str, Difference], origin: Origin) -> Iterator[str]:
+    if any(key.startswith("seeds[") for key in changed):
+        yield f"seeds: a fork goes on with the seeds of its run, {list(origin.blueprint.seeds)}"
+
+
+def _device(origin: Origin, device: str) -> Iterator[str]:
+    then = str(origin.facts["device"])
+    if device != then:
+        yield f"compute.device: the random streams of {then!r} cannot go on on {device!r}"
+
+
+def _length(origin: Origin, blueprint: Blueprint) -> Iterator[str]:
+    if blueprint.training.env_steps <= origin.step:
+        yield (
+            f"training.env_steps: {blueprint.training.env_steps:,} is reached, the checkpoint is of environment step"
+            f" {origin.step:,}; go on further with training.env_steps=N, or from an earlier checkpoint with --at STEP"
+        )
+
+
+def _environment(changed: Mapping[str, Difference], origin: Origin) -> Iterator[str]:
+    """Episodes in progress belong to their simulator; labelled data have no state beside the count of batches."""
+    if not isinstance(origin.blueprint.environment, Simulator):
+        return
+    for key, found in changed.items():
+        if key.startswith("environment.") and key not in RUNS_THE_SAME:
+            yield f"{_told(found)}: the episodes in progress cannot go on in another environment"
+
+
+def _replay(origin: Origin, blueprint: Blueprint) -> Iterator[str]:
+    start, added = (origin.snapshot.values.get(key, 0) for key in ("replay_start", "replay_added"))
+    environment = blueprint.environment
+    if start and isinstance(environment, Simulator):
+        capacity = blueprint.replay.capacity // environment.copies * environment.copies
+        if capacity > added - start:
+            yield (
+                f"replay.capacity: {capacity:,} cannot be filled: older transitions than the last"
+                f" {added - start:,} have been overwritten"
+            )
+
+
+def _shapes(changed: Mapping[str, Difference], old: Blueprint, new: Blueprint) -> Iterator[str]:
+    for role, theirs in _network_shapes(old).items():
+        ours = _network_shapes(new).get(role, {})
+        path = next((path for path in theirs if path in ours and theirs[path] != ours[path]), None)
+        if path is not None:
+            within = [found for key, found in changed.items() if key.startswith(f"networks.{role}.")]
+            causes = within or list(changed.values())
+            more = f" and {len(causes) - SHOWN} more" if len(causes) > SHOWN else ""
+            yield (
+                f"{', '.join(map(_told, causes[:SHOWN]))}{more}: {role}.{path} would be {_size(ours[path])},"
+                f" and the checkpoint has {_size(theirs[path])}"
+            )
+
+
+def _injections(origin: Origin, blueprint: Blueprint) -> Iterator[str]:
+    """Terms that have been added to a network stay: who takes them away changes what it computes."""
+    for name, each in origin.blueprint.interventions.items():
+        if not isinstance(each.do, Inject) or not origin.snapshot.tensors[f"interventions/{name}/fired"].any():
+            continue
+        now = blueprint.interventions.get(name)
+        if now is None or _terms(each, origin.blueprint) != _terms(now, blueprint):
+            yield (
+                f"interventions.{name}: it has injected its network already, and the terms stay; a fork keeps its"
+                " 'where', 'do.third_term', and whether 'when' waits for a metric"
+            )
+
+
+def _moments(origin: Origin, blueprint: Blueprint) -> Iterator[str]:
+    """An intervention that is new, or another, and planned for the past alone is a mistake."""
+    clock, lengths = clock_of(blueprint), lengths_of(blueprint)
+    clock.interactions = origin.interactions
+    epoch = blueprint.environment.epoch_interactions(blueprint.algorithm.batch_size)
+    now: dict[ClockName, int] = {
+        "env": clock.env_steps,
+        "interaction": clock.interactions,
+        "update": clock.updates,
+        "epoch": clock.interactions // epoch if epoch else 0,
+    }
+    for name, each in blueprint.interventions.items():
+        when, length = each.when, lengths.of(each.when.clock)
+        if each == origin.blueprint.interventions.get(name) or next(when.moments(length), None) is None:
+            continue
+        if not when.fires(now[when.clock], length, length):
+            yield (
+                f"interventions.{name}.when: never fires: the fork begins at {now[when.clock]:,} on the clock"
+                f" {when.clock!r} and ends at {length:,}"
+            )
+
+
+def _terms(each: Intervention, blueprint: Blueprint) -> tuple[object, ...]:
+    """What the structure of an injected network follows from."""
+    third = each.do.third_term if isinstance(each.do, Inject) else None
+    return third, isinstance(each.when, Crossing), _chosen(each, blueprint)
+
+
+def _chosen(each: Intervention, blueprint: Blueprint) -> tuple[Place, ...]:
+    outlines = {role: outline for role, outline in blueprint.outlines.items() if isinstance(outline, Outline)}
+    return each.where.select(outlines | dict(blueprint.algorithm.learned_scalars()))
+
+
+def _network_shapes(blueprint: Blueprint) -> dict[str, Shapes]:
+    """By role and path: copies, then the shape of one."""
+    found: dict[str, Shapes] = {}
+    for role, outline in blueprint.outlines.items():
+        assert isinstance(outline, Outline)
+        copies = blueprint.networks[role].copies
+        named = (*outline.named_parameters(), *outline.named_buffers())
+        found[role] = {path: (copies, *plan.shape) for path, plan in named}
+    return found
+
+
+def _told(found: Difference) -> str:
+    return f"{found.key} ({_value(found.left)} then, {_value(found.right)} now)"
+
+
+def _value(value: object) -> str:
+    return "absent" if value is None else str(value)
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return f"{shape[0]} x {shape[1:]}" if shape[0] > 1 else str(shape[1:])

@@ -1,0 +1,89 @@
+"""``composer retention``: what was kept of plasticity, with intervals, and which proxies went with it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import spearmanr
+from tiny_runs import begin, go_on
+
+from composer.study.retention import Course, NoTasks, _agent, _proxies, answer, course, interval, spearman
+from composer.study.retention_report import draw, page, text
+
+
+def made(name: str, first: float, last: float, seeds: int = 5, noise: float = 0.01) -> Course:
+    """A run whose accuracy goes in a line from first to last, and one proxy with it, one against it."""
+    rng = np.random.default_rng(len(name))
+    line = np.linspace(first, last, 20) + noise * rng.standard_normal((seeds, 20))
+    return Course(name, tuple(range(seeds)), line, {"with": 2 * line, "against": -line, "flat": np.ones((seeds, 20))})
+
+
+def test_verdicts_and_gains() -> None:
+    plain, kept, worse = made("plain", 0.9, 0.2), made("kept", 0.9, 0.88), made("worse", 0.9, 0.5)
+    rows = [_agent(each, plain) for each in (plain, kept, worse)]
+    assert [row["verdict"] for row in rows] == ["lost", "kept", "lost"]
+    assert rows[0]["gain_over_plain"] is None and rows[0]["p_value"] < 1e-6
+    assert rows[1]["gain_over_plain"]["low"] > 0.5
+    first, last = worse.ends()
+    assert rows[2]["change"]["value"] == pytest.approx((last - first).mean())
+    one = made("one", 0.9, 0.6, seeds=1)
+    assert _agent(one, one)["verdict"] == "unclear", "one seed tells no spread"
+
+
+def test_proxies_are_ranked_by_their_correlation() -> None:
+    rows = _proxies([made("a", 0.9, 0.2), made("bb", 0.9, 0.5), made("ccc", 0.9, 0.8)], made("a", 0.9, 0.2))
+    assert {row["proxy"] for row in rows[:2]} == {"with", "against"} and rows[2]["proxy"] == "flat"
+    within = {row["proxy"]: row["within"]["value"] for row in rows}
+    assert within["with"] == pytest.approx(1) and within["against"] == pytest.approx(-1) and within["flat"] == 0
+    assert next(row for row in rows if row["proxy"] == "with")["across"] == pytest.approx(1)
+
+
+def test_spearman_is_scipys() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 5, 30).astype(float), rng.standard_normal(30)
+    assert spearman(x, y) == pytest.approx(float(spearmanr(x, y).statistic))
+
+
+def test_intervals_hold_the_mean() -> None:
+    found = interval(np.array([1.0, 2.0, 3.0, 4.0]))
+    assert found["low"] < found["value"] == 2.5 < found["high"]
+    assert np.isnan(interval(np.array([1.0]))["low"])
+
+
+def test_a_real_run_is_read_drawn_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import tiny_runs
+
+    from composer.blueprint import load
+
+    shuffled = Path(__file__).parents[2] / "blueprints" / "plasticity" / "shuffled_labels.toml"
+    monkeypatch.setattr(tiny_runs, "tiny", lambda *overrides: load(shuffled, overrides).blueprint)
+    small = (
+        "seeds=[0, 1]",
+        "environment.data.samples=20",
+        "environment.task_updates=4",
+        "algorithm.batch_size=10",
+        "training.env_steps=48",
+        "evaluation.every=4",
+        "diagnostics={ every = 4, batch = 20, measures = [{ kind = 'parameter_norm' }] }",
+        "networks.model.trunk={ use = 'mlp', width = 8, depth = 1 }",
+        "tracking.kind='none'",
+    )
+    run, parts = begin(tmp_path, *small)
+    go_on(parts)
+    run.close()
+    found = course(run.path)
+    assert found.accuracy.shape == (2, 12) and found.seeds == (0, 1)
+    assert list(found.proxies) == ["model/parameter_norm.v1"]
+    table, courses = answer([run.path, run.path])
+    json.dumps(table)
+    assert "model/parameter_norm.v1" in text(table) and "| base | 2 |" in page(table, ["a.png"])
+    draw(courses, tmp_path / "a.png")
+    assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
+    run, parts = begin(tmp_path, *small, "training.env_steps=16")
+    go_on(parts)
+    run.close()
+    with pytest.raises(NoTasks, match="at the end of each of at least 10 tasks"):
+        course(run.path)
