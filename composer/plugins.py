@@ -11,9 +11,12 @@ or a command lists everything that is there. Tests: tests/plugin/.
 from __future__ import annotations
 
 import importlib
+import os
 import re
+import sys
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import EntryPoint, PackageNotFoundError, distribution, entry_points
 from typing import TypeGuard
 
@@ -133,13 +136,25 @@ def brought(plugin: Plugin) -> Mapping[_Place, type[Family]]:
     return {place: member for place, member in _registered().items() if place[1].startswith(f"{plugin.namespace}/")}
 
 
-def _installed() -> dict[str, list[EntryPoint]]:
-    """Entry points by the canonical name of their distribution; asked anew each time, for notebooks that install."""
+def _installed() -> Mapping[str, list[EntryPoint]]:
+    """Entry points by the canonical name of their distribution; read anew where a notebook has installed something."""
+    _read.cache_clear(); return _read(tuple((folder, _modified(folder)) for folder in sys.path))
+
+
+@lru_cache(maxsize=1)
+def _read(stamp: tuple[tuple[str, int], ...]) -> Mapping[str, list[EntryPoint]]:
     found: dict[str, list[EntryPoint]] = {}
     for entry in entry_points(group=GROUP):
         if entry.dist is not None:
             found.setdefault(_canonical(entry.dist.name), []).append(entry)
     return found
+
+
+def _modified(folder: str) -> int:
+    try:
+        return os.stat(folder or ".").st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _entry(name: str) -> EntryPoint:

@@ -6,7 +6,7 @@ Tests: tests/study/test_fork.py.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from composer.blueprint import Blueprint
     from composer.runs import Run
     from composer.state import Parts
+
+
+SHOWN = 6
+"""Names of state that are told to people; the journal has them all."""
 
 
 def fork(path: Path, blueprint: Blueprint, at: int | None, branch: int, directory: Path) -> tuple[Run, Parts, list[str]]:
@@ -81,7 +85,7 @@ def _choice(origin: Origin, blueprint: Blueprint, device: str) -> compiling.Choi
     """As the run computes, unless ``compute.compile`` is another."""
     if blueprint.compute.compile != origin.blueprint.compute.compile:
         return assemble.choose(blueprint, device)
-    return compiling.Choice(bool(origin.facts["compiled"]), f"as its origin: {origin.facts['compile_reason']}")
+    return compiling.Choice(bool(origin.facts["compiled"]), str(origin.facts["compile_reason"]))
 
 
 def _facts(origin: Origin, blueprint: Blueprint, branch: int) -> dict[str, Any]:
@@ -100,11 +104,18 @@ def _event(facts: dict[str, Any], state: Carried) -> dict[str, Any]:
     return {"name": "fork", **{key: value for key, value in facts.items() if key != "env_step"}, **changed}
 
 
+def _few(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"{', '.join(names[:SHOWN])}{more}"
+
+
 def _notes(path: Path, origin: Origin, blueprint: Blueprint, device: str, state: Carried) -> Iterator[str]:
     yield f"forked from {path} at environment step {origin.step:,}"
     yield from (f"skipped a damaged checkpoint: {damage}" for damage in origin.snapshot.skipped)
-    yield from (f"fresh, for the checkpoint has none: {name}" for name in state.fresh)
-    yield from (f"dropped: {name}" for name in state.dropped)
+    if state.fresh:
+        yield f"fresh, for the checkpoint has none: {_few(state.fresh)}"
+    if state.dropped:
+        yield f"dropped, for the fork has none: {_few(state.dropped)}"
     then, now = (each.algorithm.pace(each.environment.describe()) for each in (origin.blueprint, blueprint))
     if (then.update_to_data, then.warmup_interactions) != (now.update_to_data, now.warmup_interactions):
         yield "the clock of updates counts as though they had always kept the present pace with data"

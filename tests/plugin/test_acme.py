@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import pytest
 from wheels import environment
 
 SCRIPT = """
@@ -34,6 +35,7 @@ def composer(*commands: list[object], sites: tuple[Path, ...] = (), torch: bool 
     return answers
 
 
+@pytest.mark.slow
 def test_a_blueprint_that_requires_it_trains_and_is_evaluated(site: Path, waves: Path, tmp_path: Path) -> None:
     train = ["train", waves, "--runs", tmp_path / "runs", "--json"]
     ((code, output, said),) = composer(train, sites=(site,), torch=True)
@@ -108,6 +110,7 @@ def test_without_it_the_blueprint_says_what_to_install(waves: Path) -> None:
 
 TWO_IN_ONE_PROCESS = """
 import sys
+import composer
 from composer.blueprint import check, dump, load, loads_resolved
 from composer.blueprint.json_schema import schema_json
 
@@ -118,7 +121,19 @@ assert load(needs).blueprint == blueprint == loads_resolved(load(needs).resolved
 # What is registered by now changes nothing for a blueprint that does not require it.
 after = [str(problem).partition(": ")[2] for problem in check(forgets)]
 assert after == before, (before, after)
-assert "acme/periodic" in str(schema_json()) and "torch" not in sys.modules
+assert "acme/periodic" in str(schema_json())
+
+# From Python a part's plug-in is loaded; a blueprint requires it here as anywhere.
+assert composer.part("acme/periodic_mlp", width=16) == blueprint.networks["actor"].trunk
+table = {name: getattr(blueprint, name) for name in type(blueprint).model_fields}
+assert composer.compose(**table) == blueprint
+try:
+    composer.compose(**{**table, "requires": ()})
+except composer.BlueprintError as error:
+    assert "write requires = [\\"composer-acme\\"]" in str(error)
+else:
+    raise AssertionError("nothing was required")
+assert "torch" not in sys.modules
 print(*after, sep="\\n")
 """
 

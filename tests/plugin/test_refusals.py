@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -173,3 +174,12 @@ def test_two_entry_points_are_one_too_many(folder: Path) -> None:
 def test_a_plug_in_that_is_absent_is_named() -> None:
     with pytest.raises(plugins.MissingPluginError, match="the plug-in 'acme' is not installed; pip install acme"):
         plugins.load("acme")
+
+
+def test_a_file_full_of_namespaces_is_answered_quickly(tmp_path: Path) -> None:
+    path = tmp_path / "child.toml"
+    kinds = ", ".join(f'{{ kind = "space{number}/x" }}' for number in range(1_500))
+    path.write_text(QUICKSTART + "networks.actor.trunk = [\n" + kinds.replace("}, ", "},\n") + "]\n")
+    before = time.process_time()
+    assert len(check(path)) >= 100
+    assert time.process_time() - before < 5

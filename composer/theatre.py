@@ -1,0 +1,139 @@
+"""What an operation of an intervention may look at and draw from, in one firing, of one set of weights.
+
+Every random number is a function of seed, intervention and count of firings; none is from a stream of training.
+Legend: S seeds, C copies, B batch, U units of a layer. Tests: tests/interventions/test_surgery.py, test_recycle.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from composer.algorithms.base import Batch
+from composer.diagnostics.watching import watch
+from composer.fresh import draw_one
+from composer.interventions.base import Activity
+from composer.interventions.selectors import Place
+from composer.interventions.units import HiddenLayer
+from composer.members import Stacked
+from composer.shapes import Outline, ParameterPlan
+from composer.streams import derive
+
+if TYPE_CHECKING:
+    from composer.collectors.base import Samples
+    from composer.learner import Learner
+
+
+class Stage:
+    """One set of weights under one firing: a network's, or those of an average of it."""
+
+    def __init__(
+        self,
+        learner: Learner,
+        samples: Samples | None,
+        name: str,
+        firing: Tensor,
+        memory: Mapping[Place, Tensor],
+        average: str | None = None,
+    ) -> None:
+        """``firing [S]`` counts what has been; ``samples`` may be None where no operation looks at activations."""
+        self._learner, self._samples, self._memory, self._average = learner, samples, memory, average
+        self._streams = [("intervention", name, int(count), average or "network") for count in firing.tolist()]
+        self.told: dict[str, Tensor] = {}
+        """What the operation has told."""
+
+    @property
+    def outlines(self) -> Mapping[str, Outline]:
+        return self._learner.outlines
+
+    def value(self, place: Place) -> Tensor:
+        role, path = place
+        if self._average is not None:
+            return self._learner.averages[self._average].parameters[path]
+        return self._learner.parameters(role)[path]
+
+    def plan(self, place: Place) -> ParameterPlan:
+        role, path = place
+        return dict(self._learner.outlines[role].named_parameters())[path]
+
+    def fresh(self, place: Place) -> Tensor:
+        return self._drawn(place, lambda index: self._streams[index])
+
+    def initial(self, place: Place) -> Tensor:
+        return self._drawn(place, lambda index: ("init", place[0]), named=False)
+
+    def noise(self, place: Place) -> Tensor:
+        value = self.value(place)
+        shape = value.shape[1:]
+        draws = [torch.randn(shape, generator=generator) for generator in self._generators("cpu", *place)]
+        return torch.stack(draws).to(value.device)
+
+    def average(self, name: str, place: Place) -> Tensor:
+        return self._learner.averages[name].parameters[place[1]].detach().clone()
+
+    def memory(self, place: Place) -> Tensor:
+        return self._memory[place]
+
+    def tell(self, name: str, value: Tensor) -> None:
+        self.told[name] = value
+
+    @torch.no_grad()
+    def activity(self, role: str, layers: list[HiddenLayer], batch: int) -> list[Activity]:
+        acted = {layer.activation.path: partial(_of_units, axis=layer.axis, of=torch.abs) for layer in layers}
+        first = [layer.readers[0] for layer in layers]
+        read = {reader.path: partial(_of_units, axis=reader.axis) for reader in first}
+        left, entered = watch(self._network(role), self._input(role, batch), acted, read)
+        return [
+            Activity(
+                _folded(left[layer.activation.path], layer.activation.entries),
+                _folded(entered[reader.path], reader.entries),
+            )
+            for layer, reader in zip(layers, first, strict=True)
+        ]
+
+    def _network(self, role: str) -> Stacked:
+        return self._learner.networks[role] if self._average is None else self._learner.averages[self._average]
+
+    def _input(self, role: str, batch: int) -> Tensor:
+        """What a network reads of transitions drawn from the run's data, ``[S, B, ...]``."""
+        learner = self._learner
+        assert self._samples is not None, "nothing is fired where there are no data"
+        generators = self._generators(learner.device, "batch")
+        drawn = self._samples.sample(batch, learner.n_step, learner.discount, generators)
+        now, following = learner.normalised(drawn.observation), learner.normalised(drawn.next_observation)
+        noise = {
+            name: torch.stack([torch.randn(drawn.reward.shape[1], *shape, generator=g, device=g.device) for g in generators])
+            for name, shape in learner.program.noise.items()
+        }
+        return learner.program.inputs(Batch(now, *drawn[1:4], following), noise)[role].now
+
+    def _generators(self, device: str, *names: str) -> list[torch.Generator]:
+        """One a seed."""
+        seeds = enumerate(self._learner.seeds)
+        return [torch.Generator(device).manual_seed(derive(seed, *self._streams[index], *names)) for index, seed in seeds]
+
+    def _drawn(self, place: Place, stream: Callable[[int], tuple[str | int, ...]], named: bool = True) -> Tensor:
+        role, path = place
+        plan, value = self.plan(place), self.value(place)
+        of = (role,) if named else ()
+        rows = [
+            torch.stack(
+                [draw_one(plan, derive(seed, *stream(index), *of, copy, path)) for copy in range(value.shape[1])]
+            )
+            for index, seed in enumerate(self._learner.seeds)
+        ]
+        return torch.stack(rows).to(value.device)
+
+
+def _of_units(value: Tensor, axis: int, of: Callable[[Tensor], Tensor] = torch.clone) -> Tensor:
+    """Mean of ``of`` over every axis but that of units, which is counted from the last."""
+    return of(value).mean([other for other in range(-value.ndim, 0) if other != axis])
+
+
+def _folded(means: Tensor, entries: int) -> Tensor:
+    """From ``[S, C, U * entries]`` to the means of each unit, ``[S, C, U]``."""
+    return means.unflatten(-1, (-1, entries)).mean(-1)
