@@ -227,7 +227,8 @@ def _parts(
         checkpoints=Checkpoints(run.path, blueprint.checkpoint.keep),
         diagnostics=Recorder(blueprint, info, device),
     )
-    parts.surgery = Surgery(blueprint, parts.learner, lengths_of(blueprint), partial(_record_event, parts))
+    tell, samples = partial(_record_event, parts), parts.collector.replay
+    parts.surgery = Surgery(blueprint, parts.learner, lengths_of(blueprint), tell, samples)
     return parts
 
 

@@ -100,7 +100,7 @@ class Learner:
                     for g in self._explorers
                 ]
             )
-        return self.program.act(self._normalise(observation), noise)
+        return self.program.act(self.normalised(observation), noise)
 
     def act_randomly(self, environments: int) -> Tensor:
         """Uniform actions ``[S, E, a]`` in [-1, 1): what warm-up plays."""
@@ -130,7 +130,7 @@ class Learner:
         """The whole update as one function of tensors: five of ``Transitions``, then the program's noise, in order."""
         observation, action, reward, bootstrap, following = tensors[:5]
         noise = dict(zip(self._noise, tensors[5:], strict=True))
-        batch = Batch(self._normalise(observation), action, reward, bootstrap, self._normalise(following))
+        batch = Batch(self.normalised(observation), action, reward, bootstrap, self.normalised(following))
         signals: dict[str, Tensor] = {}
         for objective in self.program.objectives:
             trained = self._trained[objective.role]
@@ -271,7 +271,8 @@ class Learner:
         """The parameters of a network or a learned scalar by path, ``[S, C, ...]``, the very tensors."""
         return self.networks[role].parameters if role in self.networks else self.scalars[role]
 
-    def _normalise(self, observation: Tensor) -> Tensor:
+    def normalised(self, observation: Tensor) -> Tensor:
+        """Raw observations ``[S, ..., d]`` as networks read them at this moment."""
         return observation if self.statistics is None else self.statistics.normalise(observation)
 
     def _generator(self, seed: int, name: str) -> torch.Generator:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 class Penalty(Family, family="penalty"):
     """A sum over parameters, added to the loss of each seed and network that they belong to."""
 
+    anchored: ClassVar[bool] = False
+    """Whether a copy of each parameter is kept for the whole run."""
+
     where: Selector
     """Which parameters: a selector, or a list of globs over ``role.path``."""
     coefficient: Annotated[float, Field(gt=0, le=1e6)]
@@ -50,6 +53,7 @@ class L2Init(Penalty, kind="l2_init"):
     """``coefficient * sum (w - w_0)^2`` with the first draw ``w_0``. Source: Kumar et al., arXiv:2308.11958."""
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "l2_init", "where": ["critic.*"], "coefficient": 1e-2}
+    anchored: ClassVar[bool] = True
 
     def anchor(self, value: Tensor) -> Tensor | None:
         """A copy of the first draw."""

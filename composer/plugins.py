@@ -138,7 +138,7 @@ def brought(plugin: Plugin) -> Mapping[_Place, type[Family]]:
 
 def _installed() -> Mapping[str, list[EntryPoint]]:
     """Entry points by the canonical name of their distribution; read anew where a notebook has installed something."""
-    _read.cache_clear(); return _read(tuple((folder, _modified(folder)) for folder in sys.path))
+    return _read(tuple((folder, _modified(folder)) for folder in sys.path))
 
 
 @lru_cache(maxsize=1)

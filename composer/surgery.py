@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from composer.fresh import draw_one
 from composer.injection import Injector, outputs, relative_change
 from composer.interventions.base import Intervention, Rewrite
 from composer.interventions.inject import Inject
 from composer.interventions.selectors import Place
 from composer.interventions.triggers import ClockName, Crossing, Lengths
 from composer.members import per_seed
-from composer.shapes import ParameterPlan, Shape
-from composer.streams import derive
+from composer.shapes import Shape
+from composer.theatre import Stage
 
 if TYPE_CHECKING:
     from composer.blueprint.schema import Blueprint
+    from composer.collectors.base import Samples
     from composer.learner import Learner
 
 OUTPUT_TOLERANCE = 1e-6
@@ -42,15 +42,24 @@ class Surgery:
     """The interventions of a run, in their declared order."""
 
     def __init__(
-        self, blueprint: Blueprint, learner: Learner, lengths: Lengths, tell: Callable[[int, Event], None]
+        self,
+        blueprint: Blueprint,
+        learner: Learner,
+        lengths: Lengths,
+        tell: Callable[[int, Event], None],
+        samples: Samples | None = None,
     ) -> None:
-        """``tell`` takes the index of a seed and what was done to it."""
-        self._learner, self._lengths, self._tell = learner, lengths, tell
+        """``tell`` takes the index of a seed and what was done to it.
+
+        ``samples`` are the run's data, on which hidden units are looked at; None where nothing will be fired.
+        """
+        self._learner, self._lengths, self._tell, self._samples = learner, lengths, tell, samples
         self._interventions: Mapping[str, Intervention] = blueprint.interventions
         self._chosen = {name: each.where.select(learner.outlines) for name, each in self._interventions.items()}
         count = len(learner.seeds)
         self.fired = {name: torch.zeros(count, dtype=torch.int64) for name in self._interventions}
         """Firings of each intervention, a seed."""
+        self._memories = {name: self._memory(name) for name in self._interventions}
         self._injectors = dict(self._injections(blueprint))
         self._streaks = {
             name: torch.zeros(2, count, dtype=torch.int64)
@@ -81,6 +90,8 @@ class Surgery:
     def tensors(self) -> dict[str, Tensor]:
         """What is remembered of firings, by name, the very tensors."""
         named = {f"interventions/{name}/fired": value for name, value in self.fired.items()}
+        for name, memory in self._memories.items():
+            named |= {f"interventions/{name}/memory/{role}/{path}": value for (role, path), value in memory.items()}
         return named | {f"interventions/{name}/streak": value for name, value in self._streaks.items()}
 
     def restore(self, saved: Mapping[str, Tensor]) -> None:
@@ -89,6 +100,14 @@ class Surgery:
             value.copy_(saved[name])
         for name, injector in self._injectors.items():
             injector.inject(self.fired[name])
+
+    def _memory(self, name: str) -> dict[Place, Tensor]:
+        learner, shapes = self._learner, self._interventions[name].do.memory(self._learner.outlines, self._chosen[name])
+        members = {role: next(iter(learner.parameters(role).values())).shape[:2] for role, _ in shapes}
+        return {
+            place: torch.zeros(*members[place[0]], *shape, dtype=torch.float64, device=learner.device)
+            for place, shape in shapes.items()
+        }
 
     def _injections(self, blueprint: Blueprint) -> Iterator[tuple[str, Injector]]:
         info = blueprint.environment.describe()
@@ -127,10 +146,10 @@ class Surgery:
         each = self._interventions[name]
         random_before = torch.get_rng_state()
         facts = self._inject(name, seeds) if name in self._injectors else {}
-        theatre = _Theatre(self._learner, name, self.fired[name])
-        rewrites = list(each.do.rewrites(theatre, self._chosen[name]))
+        stage = Stage(self._learner, self._samples, name, self.fired[name], self._memories[name])
+        rewrites = self._rewrites(name, stage, seeds)
         averages = self._averages(each, name, rewrites)
-        report = [self._operate(each, rewrite, seeds) for rewrite in rewrites]
+        report = [self._operate(each, place, mine, seeds) for place, mine in _by_place(rewrites).items()]
         for values, rewrite in averages:
             _write(values[rewrite.place[1]], rewrite, seeds)
         if each.schedules == "restart":
@@ -139,21 +158,34 @@ class Surgery:
         self.fired[name][seeds] += 1
         if not torch.equal(random_before, torch.get_rng_state()):
             raise SurgeryError(f"the intervention {name!r} drew from torch's global random numbers")
-        self._record(name, seeds, report, {"at": dict(at), **facts})
+        if rewrites or facts:  # Of an operation that watches and did nothing there is nothing to tell.
+            self._record(name, seeds, report, stage.told, {"at": dict(at), **facts})
 
-    def _operate(self, each: Intervention, rewrite: Rewrite, seeds: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _rewrites(self, name: str, stage: Stage, seeds: Tensor) -> list[Rewrite]:
+        """What an operation wants; what it remembers of seeds that do not fire stays as it was."""
+        kept = {place: value.clone() for place, value in self._memories[name].items()}
+        rewrites = list(self._interventions[name].do.rewrites(stage, self._chosen[name]))
+        for place, value in self._memories[name].items():
+            _write(value, Rewrite(place, kept[place]), ~seeds)
+        return rewrites
+
+    def _operate(
+        self, each: Intervention, place: Place, rewrites: Sequence[Rewrite], seeds: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Write one parameter and its optimizer state; returns changed entries and squared norms before and after."""
-        role, path = rewrite.place
+        role, path = place
         value = self._learner.parameters(role)[path]
         old = value.detach().clone()
-        _write(value, rewrite, seeds)
+        for rewrite in rewrites:
+            _write(value, rewrite, seeds)
         if not torch.isfinite(value).all():
             raise SurgeryError(f"{role}.{path} is not finite after the intervention")
         optimizer = self._learner.optimizers.get(role)
         if optimizer is not None and value.requires_grad and each.moments != "keep":
-            entries = rewrite.entries if each.moments == "chosen" else None
+            chosen = [rewrite.entries for rewrite in rewrites if rewrite.forgets]
             for moment in optimizer.moments(path):
-                _write(moment, Rewrite(rewrite.place, torch.zeros_like(moment), entries), seeds)
+                for entries in chosen if each.moments == "chosen" else [None]:
+                    _write(moment, Rewrite(place, torch.zeros_like(moment), entries), seeds)
             if each.moments == "zero":
                 optimizer.count(path)[seeds] = 0
         return (old != value).flatten(1).sum(1), _squares(old), _squares(value)
@@ -165,72 +197,39 @@ class Surgery:
         found = []
         for average, (of, network) in self._learner.averaged_roles().items():
             mine = [rewrite for rewrite in rewrites if rewrite.place[0] == of]
-            if each.target == "own" and mine:
-                theatre = _Theatre(self._learner, name, self.fired[name], average)
-                mine = list(each.do.rewrites(theatre, [rewrite.place for rewrite in mine]))
+            if each.target == "own":
+                stage = Stage(self._learner, self._samples, name, self.fired[name], {}, average)
+                mine = list(each.do.rewrites(stage, [place for place in self._chosen[name] if place[0] == of]))
             if each.target != "keep":
                 found += [(network.parameters, rewrite) for rewrite in mine]
         return found
 
-    def _record(self, name: str, seeds: Tensor, report: Sequence[tuple[Tensor, Tensor, Tensor]], facts: Event) -> None:
+    def _record(
+        self,
+        name: str,
+        seeds: Tensor,
+        report: Sequence[tuple[Tensor, Tensor, Tensor]],
+        told: Mapping[str, Tensor],
+        facts: Event,
+    ) -> None:
         """One event a seed; one transfer to the host."""
         report = report or [(torch.zeros(len(seeds)),) * 3]
         columns = [torch.stack([values.double() for values in column]).sum(0) for column in zip(*report, strict=True)]
-        totals = torch.stack(columns).cpu()
+        totals = torch.stack([*columns, *(value.double() for value in told.values())]).cpu()
         for seed in torch.nonzero(seeds).flatten().tolist():
-            changed, before, after = totals[:, seed].tolist()
+            changed, before, after, *counts = totals[:, seed].tolist()
             numbers = {"firing": int(self.fired[name][seed]), "entries_changed": int(changed)}
             norms = {"norm_before": before**0.5, "norm_after": after**0.5}
             own = {key: value[seed] if isinstance(value, list) else value for key, value in facts.items()}
+            own |= {key: int(value) for key, value in zip(told, counts, strict=True)}
             self._tell(seed, {"name": name, **numbers, **norms, **own})
 
 
-class _Theatre:
-    """One set of weights under one firing: a network's, or those of an average of it."""
-
-    def __init__(self, learner: Learner, name: str, firing: Tensor, average: str | None = None) -> None:
-        self._learner, self._average = learner, average
-        self._streams = [("intervention", name, int(count), average or "network") for count in firing.tolist()]
-
-    def value(self, place: Place) -> Tensor:
-        role, path = place
-        if self._average is not None:
-            return self._learner.averages[self._average].parameters[path]
-        return self._learner.parameters(role)[path]
-
-    def plan(self, place: Place) -> ParameterPlan:
-        role, path = place
-        return dict(self._learner.outlines[role].named_parameters())[path]
-
-    def fresh(self, place: Place) -> Tensor:
-        return self._drawn(place, lambda index: self._streams[index])
-
-    def initial(self, place: Place) -> Tensor:
-        return self._drawn(place, lambda index: ("init", place[0]), named=False)
-
-    def noise(self, place: Place) -> Tensor:
-        value = self.value(place)
-        shape = value.shape[1:]
-        draws = [
-            torch.randn(shape, generator=torch.Generator().manual_seed(derive(seed, *self._streams[index], *place)))
-            for index, seed in enumerate(self._learner.seeds)
-        ]
-        return torch.stack(draws).to(value.device)
-
-    def average(self, name: str, place: Place) -> Tensor:
-        return self._learner.averages[name].parameters[place[1]].detach().clone()
-
-    def _drawn(self, place: Place, stream: Callable[[int], tuple[str | int, ...]], named: bool = True) -> Tensor:
-        role, path = place
-        plan, value = self.plan(place), self.value(place)
-        of = (role,) if named else ()
-        rows = [
-            torch.stack(
-                [draw_one(plan, derive(seed, *stream(index), *of, copy, path)) for copy in range(value.shape[1])]
-            )
-            for index, seed in enumerate(self._learner.seeds)
-        ]
-        return torch.stack(rows).to(value.device)
+def _by_place(rewrites: Sequence[Rewrite]) -> dict[Place, list[Rewrite]]:
+    found: dict[Place, list[Rewrite]] = {}
+    for rewrite in rewrites:
+        found.setdefault(rewrite.place, []).append(rewrite)
+    return found
 
 
 def _write(value: Tensor, rewrite: Rewrite, seeds: Tensor) -> None:

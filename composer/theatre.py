@@ -48,44 +48,54 @@ class Stage:
 
     @property
     def outlines(self) -> Mapping[str, Outline]:
+        """Networks and learned scalars by role."""
         return self._learner.outlines
 
     def value(self, place: Place) -> Tensor:
+        """The very tensor."""
         role, path = place
         if self._average is not None:
             return self._learner.averages[self._average].parameters[path]
         return self._learner.parameters(role)[path]
 
     def plan(self, place: Place) -> ParameterPlan:
+        """As in the outline."""
         role, path = place
         return dict(self._learner.outlines[role].named_parameters())[path]
 
     def fresh(self, place: Place) -> Tensor:
+        """Under the streams of this firing."""
         return self._drawn(place, lambda index: self._streams[index])
 
     def initial(self, place: Place) -> Tensor:
+        """Under the streams of the run's first draw."""
         return self._drawn(place, lambda index: ("init", place[0]), named=False)
 
     def noise(self, place: Place) -> Tensor:
+        """Under the streams of this firing."""
         value = self.value(place)
         shape = value.shape[1:]
         draws = [torch.randn(shape, generator=generator) for generator in self._generators("cpu", *place)]
         return torch.stack(draws).to(value.device)
 
     def average(self, name: str, place: Place) -> Tensor:
+        """A copy."""
         return self._learner.averages[name].parameters[place[1]].detach().clone()
 
     def memory(self, place: Place) -> Tensor:
+        """The very tensor."""
         return self._memory[place]
 
-    def tell(self, name: str, value: Tensor) -> None:
-        self.told[name] = value
+    def tell(self, name: str, counts: Tensor) -> None:
+        """Kept in ``told``."""
+        self.told[name] = counts
 
     @torch.no_grad()
     def activity(self, role: str, layers: list[HiddenLayer], batch: int) -> list[Activity]:
-        acted = {layer.activation.path: partial(_of_units, axis=layer.axis, of=torch.abs) for layer in layers}
+        """One forward pass of the network, in evaluation mode, with an eye on activations and on what is read."""
+        acted = {layer.activation.path: partial(_magnitude, axis=layer.axis) for layer in layers}
         first = [layer.readers[0] for layer in layers]
-        read = {reader.path: partial(_of_units, axis=reader.axis) for reader in first}
+        read = {reader.path: partial(_mean, axis=reader.axis) for reader in first}
         left, entered = watch(self._network(role), self._input(role, batch), acted, read)
         return [
             Activity(
@@ -106,7 +116,9 @@ class Stage:
         drawn = self._samples.sample(batch, learner.n_step, learner.discount, generators)
         now, following = learner.normalised(drawn.observation), learner.normalised(drawn.next_observation)
         noise = {
-            name: torch.stack([torch.randn(drawn.reward.shape[1], *shape, generator=g, device=g.device) for g in generators])
+            name: torch.stack(
+                [torch.randn(drawn.reward.shape[1], *shape, generator=g, device=g.device) for g in generators]
+            )
             for name, shape in learner.program.noise.items()
         }
         return learner.program.inputs(Batch(now, *drawn[1:4], following), noise)[role].now
@@ -114,7 +126,9 @@ class Stage:
     def _generators(self, device: str, *names: str) -> list[torch.Generator]:
         """One a seed."""
         seeds = enumerate(self._learner.seeds)
-        return [torch.Generator(device).manual_seed(derive(seed, *self._streams[index], *names)) for index, seed in seeds]
+        return [
+            torch.Generator(device).manual_seed(derive(seed, *self._streams[index], *names)) for index, seed in seeds
+        ]
 
     def _drawn(self, place: Place, stream: Callable[[int], tuple[str | int, ...]], named: bool = True) -> Tensor:
         role, path = place
@@ -129,9 +143,14 @@ class Stage:
         return torch.stack(rows).to(value.device)
 
 
-def _of_units(value: Tensor, axis: int, of: Callable[[Tensor], Tensor] = torch.clone) -> Tensor:
-    """Mean of ``of`` over every axis but that of units, which is counted from the last."""
-    return of(value).mean([other for other in range(-value.ndim, 0) if other != axis])
+def _magnitude(value: Tensor, axis: int) -> Tensor:
+    """Mean magnitude over every axis but that of units, which is counted from the last."""
+    return _mean(value.abs(), axis)
+
+
+def _mean(value: Tensor, axis: int) -> Tensor:
+    mean: Tensor = value.mean([other for other in range(-value.ndim, 0) if other != axis])
+    return mean
 
 
 def _folded(means: Tensor, entries: int) -> Tensor:

@@ -159,12 +159,19 @@ def misspellings(text: str) -> Iterator[Mutation]:
     """One for every key and every header."""
     found = [(leaf.path, leaf.start, leaf.line) for leaf in leaves(text)]
     for path, offset, line in [*found, *((path, offset, line) for path, line, offset in headers(text))]:
-        if path[:1] == ("variants",) and len(path) == 2:
-            continue  # A free name.
+        if is_free(path):
+            continue
         name = str(path[-1])
         wrong = misspelt(name)
         meant = f"'{name}'" if near(wrong, [name]) else ""
         yield Mutation(f"{name} misspelt", offset, name, wrong, line, meant)
+
+
+def is_free(path: Steps) -> bool:
+    """Whether a key is a name that the blueprint gives itself, and may be any."""
+    below = path[2:] if path[0] == "variants" else path
+    named = len(below) == 2 and below[0] in ("averages", "interventions", "penalties") and below[1] != "target_critic"
+    return named or (path[0] == "variants" and len(path) == 2)
 
 
 def wrong_values(text: str) -> Iterator[Mutation]:

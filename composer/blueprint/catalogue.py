@@ -28,6 +28,8 @@ VECTOR: Shape = (24,)
 ACTIONS = 6
 """The action size under which a head is tried: that of walker-walk."""
 _KEYS = {"block": "trunk", "head": "head"}
+_NAMED = {"average": "averages", "intervention": "interventions", "penalty": "penalties"}
+"""Families whose values stand under names of their own, and the table of these."""
 
 
 class UnknownPartError(LookupError):
@@ -109,6 +111,8 @@ def example(part: Part, trial: Trial | None) -> str:
     """A line of a blueprint that uses the part, every parameter written out."""
     use = {"use": part.name, **{name: plain(node) for name, node in part.parameters.items()}}
     key = _KEYS.get(part.family, part.family)
+    if part.family in _NAMED:
+        key = f"{_NAMED[part.family]}.{part.name.rpartition('/')[2]}"
     if trial is not None and trial.needs_embedding and part.family == "block":
         return f"{key} = {toml_value([{'kind': 'linear', 'width': trial.outline.input[-1]}, use])}"
     return f"{key} = {toml_value(use)}"

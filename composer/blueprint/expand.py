@@ -125,7 +125,7 @@ def _no_part(name: str, known: Mapping[str, Part], required: Collection[str]) ->
 
 def unknown_parameter(name: str, part: Part) -> tuple[str, str]:
     """Message and hint for a name that is no parameter of ``part``."""
-    meant = near(name, [*part.parameters, "use"])
+    meant = near(name, [*part.parameters, "kind", "use"])
     hint = f"did you mean {meant!r}?" if meant else f"its parameters: {listing(part.parameters)}"
     return f"part {part.name!r} has no parameter {spelled(name)}", hint
 

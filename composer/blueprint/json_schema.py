@@ -63,27 +63,28 @@ def _spec(spec: type[Any], definitions: Schema) -> Schema:
 
 
 def _family(family: type[Family], definitions: Schema, named: list[Part]) -> Schema:
-    options: list[Schema] = []
+    tables: dict[str, Schema] = {}
     for name, member in family.kinds().items():
-        table = _spec(member, definitions)
+        table = tables[name] = _spec(member, definitions)
         table["properties"] = {"kind": {"const": name}, **table.get("properties", {})}
-        options.append(table)
-    options += [_use(part) for part in named]
+    options = [*tables.values(), *map(_use, named)]
     if "list" in family.shorthands():
-        options.append({"type": "array", "items": {"$ref": _pointer(family.family)}})
+        # What stands for a table is the value of one of its keys: the layers of a sequence, the globs of a selector.
+        shorthand: Any = family.from_shorthand([])
+        table = tables[shorthand["kind"]]
+        options += [table["properties"][key]["anyOf"][0] for key in shorthand if key != "kind"]
     if "number" in family.shorthands():
         options.append({"type": "number"})
     return {"anyOf": options, "description": family.summary()}
 
 
 def _use(part: Part) -> Schema:
-    """The table that uses a part: its parameters with their defaults, and nothing else."""
+    """The table that uses a part: its parameters with their defaults, and nothing else; a parent may have ``use``."""
     parameters = {name: {"default": plain(node)} for name, node in part.parameters.items()}
     return {
         "type": "object",
         "description": part.description,
         "properties": {"use": {"const": part.name}, **parameters},
-        "required": ["use"],
         "additionalProperties": False,
     }
 

@@ -8,8 +8,12 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path as FilePath
 
+from composer.blueprint import planned
 from composer.blueprint.positions import Path
 from composer.blueprint.schema import Blueprint
+from composer.blueprint.timeline import clock_of
+from composer.interventions.inject import Inject
+from composer.interventions.triggers import Crossing
 from composer.shapes import Outline, ShapeError
 
 FLOAT = 4
@@ -32,11 +36,16 @@ class Held:
     """Moments of trainable parameters."""
     averages: Mapping[str, int] = field(default_factory=dict)
     """Each average of this network, by name: parameters and buffers."""
+    injections: int = 0
+    """What all planned injections add to all of the above."""
+    anchors: int = 0
+    """First draws that penalties keep."""
 
     @property
     def total(self) -> int:
         """All of it."""
-        return self.parameters + self.buffers + self.gradients + self.optimizer + sum(self.averages.values())
+        own = self.parameters + self.buffers + self.gradients + self.optimizer + sum(self.averages.values())
+        return own + self.injections + self.anchors
 
 
 @dataclass(frozen=True)
@@ -75,7 +84,7 @@ def forecast(blueprint: Blueprint) -> Forecast:
     A network takes four bytes a parameter and an entry of its statistics, as many again for each average of it, and
     for each trainable parameter those of its gradient and of every optimizer moment; times copies and seeds. A
     transition takes two observations, an action, a reward and two flags. What is declared is counted: a run too short
-    to fill its replay allocates less.
+    to fill its replay allocates less. An injection that a metric may repeat without limit counts once.
     """
     seeds = len(blueprint.seeds)
     networks = {role: _held(blueprint, role, outline) for role, outline in outlines(blueprint).items()}
@@ -99,7 +108,38 @@ def _held(blueprint: Blueprint, role: str, outline: Outline | ShapeError) -> Hel
         gradients=trained,
         optimizer=trained * optimizer.moments() if optimizer else 0,
         averages={name: parameters + buffers for name, average in blueprint.averages.items() if average.of == role},
+        injections=_injections(blueprint, role, outline) * members,
+        anchors=_anchors(blueprint, role, outline) * members,
     )
+
+
+def _injections(blueprint: Blueprint, role: str, outline: Outline) -> int:
+    """Bytes of one copy: each injection adds one term or two, which every average of the network takes too.
+
+    As many parameters are trained as before, but where the terms before go on being trained, or where seeds are
+    injected at times of their own: a frozen term of one seed is then a trained one of another.
+    """
+    name = planned.injected(blueprint).get(role)
+    if name is None:
+        return 0
+    each, paths = blueprint.interventions[name], dict(outline.named_parameters())
+    operation, optimizer = each.do, blueprint.optimizers.get(role)
+    assert isinstance(operation, Inject)
+    chosen = [paths[path] for _, path in each.where.select(planned.sizes(blueprint))]
+    size, trained = (sum(plan.count for plan in chosen if plan.trainable >= only) for only in (False, True))
+    terms = 2 if operation.third_term == "subtract" else 1
+    held = 1 + sum(average.of == role for average in blueprint.averages.values())
+    alone = isinstance(each.when, Crossing) and len(blueprint.seeds) > 1
+    more = trained * (1 + optimizer.moments()) if optimizer and (alone or operation.original == "train") else 0
+    return planned.injections(blueprint, name, clock_of(blueprint)) * (size * terms * held + more) * FLOAT
+
+
+def _anchors(blueprint: Blueprint, role: str, outline: Outline) -> int:
+    """Bytes of one copy: a parameter for every penalty that pulls it to its first draw."""
+    outlines = planned.sizes(blueprint)
+    trained = {(role, path): plan.count for path, plan in outline.named_parameters() if plan.trainable}
+    kept = [penalty.where.select(outlines) for penalty in blueprint.penalties.values() if penalty.anchored]
+    return sum(trained.get(place, 0) for chosen in kept for place in chosen) * FLOAT
 
 
 @cache

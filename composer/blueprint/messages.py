@@ -30,9 +30,8 @@ _BOUNDS = {"gt": "greater than", "ge": "at least", "lt": "less than", "le": "at 
 
 def out_of_bounds(error: Error, limits: Iterable[object]) -> str:
     """All the bounds of a number that is outside of one of them."""
-    bounds = {
-        key: _number(getattr(limit, key)) for key in _BOUNDS for limit in limits if getattr(limit, key, None) is not None
-    }
+    found = {key: [getattr(limit, key, None) for limit in limits] for key in _BOUNDS}
+    bounds = {key: _number(bound) for key, of in found.items() for bound in of if bound is not None}
     told = " and ".join(f"{_BOUNDS[key]} {bound}" for key, bound in bounds.items())
     if set(bounds) == {"ge", "le"}:
         told = f"in {bounds['ge']} to {bounds['le']}"

@@ -136,4 +136,6 @@ def _held(held: Held) -> dict[str, Any]:
         "gradients_bytes": held.gradients,
         "optimizer_bytes": held.optimizer,
         "averages_bytes": dict(held.averages),
+        "injections_bytes": held.injections,
+        "anchors_bytes": held.anchors,
     }

@@ -103,19 +103,25 @@ def _operations(blueprint: Blueprint) -> list[str]:
 
 def _memory(blueprint: Blueprint) -> list[str]:
     needs = forecast(blueprint)
-    rows: list[Row] = [("", "parameters", "buffers", "gradients", "optimizer", "averages", "total")]
-    for role, held in needs.networks.items():
-        parts = (held.parameters, held.buffers, held.gradients, held.optimizer, sum(held.averages.values()), held.total)
-        rows.append((f"  {role}", *(bytes_text(part) if part else "-" for part in parts)))
-    rows.append(("  replay", *([""] * 5), bytes_text(needs.replay)))
-    return columns(rows, right=range(1, 7))
+    names = ["parameters", "buffers", "gradients", "optimizer", "averages", "injections", "anchors", "total"]
+    parts = []
+    for held in needs.networks.values():
+        own = (held.parameters, held.buffers, held.gradients, held.optimizer, sum(held.averages.values()))
+        parts.append((*own, held.injections, held.anchors, held.total))
+    # What few runs have takes a column only where it is.
+    shown = [index for index, name in enumerate(names) if index not in (5, 6) or any(row[index] for row in parts)]
+    rows: list[Row] = [("", *(names[index] for index in shown))]
+    for role, row in zip(needs.networks, parts, strict=True):
+        rows.append((f"  {role}", *(bytes_text(row[index]) if row[index] else "-" for index in shown)))
+    rows.append(("  replay", *([""] * (len(shown) - 1)), bytes_text(needs.replay)))
+    return columns(rows, right=range(1, len(shown) + 1))
 
 
 def _timeline(blueprint: Blueprint) -> list[str]:
     rows: list[Row] = [("  env step", "update", "", "")]
     for moment in timeline(blueprint):
         step = "after end" if moment.env_step is None else f"{moment.env_step:,}"
-        again = f", every {moment.every_env_steps:,} environment steps" if moment.every_env_steps else ""
-        times = f", {counted(moment.count, 'time')}" if moment.every_env_steps else ""
+        again = "".join(f", every {every:,} {unit}" for every, unit in moment.intervals())
+        times = f", {counted(moment.count or 0, 'time')}" if again else ""
         rows.append((f"  {step}", f"{moment.update:,}", f"{moment.event}{again}{times}", moment.key))
     return columns(rows, right=(0, 1))

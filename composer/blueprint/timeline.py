@@ -6,17 +6,19 @@ A room that adds something that happens adds a function to ``_SOURCES``. Tests: 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from composer.blueprint import planned
 from composer.blueprint.nodes import show_path
 from composer.blueprint.positions import Path
 from composer.blueprint.quantities import counted
 from composer.blueprint.schema import Blueprint
 from composer.clock import Clock
-from composer.interventions.triggers import Lengths
+from composer.interventions.base import Intervention
+from composer.interventions.triggers import ClockName, Crossing, Every, Lengths
 from composer.schedules.base import Schedule
-from composer.spec import Spec
+from composer.spec import Family, Spec
 
 
 @dataclass(frozen=True)
@@ -32,10 +34,36 @@ class Moment:
     event: str
     every_env_steps: int | None = None
     """Of what repeats: the interval. ``update`` and ``env_step`` are those of the first time."""
-    count: int = 1
-    """How many times it happens in the whole run."""
+    every_updates: int | None = None
+    """The interval of what repeats on the clock of updates."""
+    every_interactions: int | None = None
+    """The interval of what repeats on the clock of interactions."""
+    every_epochs: int | None = None
+    """The interval of what repeats on the clock of epochs."""
+    count: int | None = 1
+    """How many times it happens in the whole run; None where a metric decides."""
+    parameters: int | None = None
+    """Of an intervention or a penalty: entries of the parameters that it is about, all copies of one seed."""
+
+    def intervals(self) -> Iterator[tuple[int, str]]:
+        """The interval with its unit, where it repeats."""
+        for on, name in _EVERY.items():
+            if getattr(self, name):
+                yield getattr(self, name), _WORDS[on]
 
 
+_EVERY: Mapping[ClockName, str] = {
+    "env": "every_env_steps",
+    "interaction": "every_interactions",
+    "update": "every_updates",
+    "epoch": "every_epochs",
+}
+_WORDS: Mapping[ClockName, str] = {
+    "env": "environment steps",
+    "interaction": "interactions",
+    "update": "updates",
+    "epoch": "epochs",
+}
 Source = Callable[[Blueprint, Clock], Iterator[Moment]]
 
 
@@ -120,7 +148,7 @@ def _schedules(blueprint: Blueprint, clock: Clock) -> Iterator[Moment]:
                 update,
                 env_step_of(max(update, 1), blueprint, clock),
                 show_path(path),
-                f"{value:g}, on a {schedule.kind} schedule",
+                f"{value:g}, on {'an' if schedule.kind[0] in 'aeiou' else 'a'} {schedule.kind} schedule",
             )
 
 
@@ -146,7 +174,69 @@ def _periodic(blueprint: Blueprint, clock: Clock) -> Iterator[Moment]:
         interactions = clock.interactions_by(blueprint.training.env_steps)
         first = min(max(-(-every // clock.stride), 1), interactions) * clock.stride
         count = firings(every, clock.stride, interactions)
-        yield Moment(clock.updates_by(first), first, key, event, every, count)
+        yield Moment(clock.updates_by(first), first, key, event, every_env_steps=every, count=count)
+
+
+def _interventions(blueprint: Blueprint, clock: Clock) -> Iterator[Moment]:
+    outlines = planned.sizes(blueprint)
+    for name, each in blueprint.interventions.items():
+        key, chosen = f"interventions.{name}", each.where.select(outlines)
+        size = planned.entries(blueprint, chosen)
+        event = f"{name}: {_done(each)}, {_about(size, [role for role, _ in chosen])}"
+        found = planned.firings(blueprint, each.when, clock)
+        if isinstance(each.when, Crossing):
+            yield Moment(0, 0, key, f"{_condition(each.when)}, {event}", count=None, parameters=size)
+        elif found is not None:
+            interval = each.when.interval if isinstance(each.when, Every) else None
+            repeated = {_EVERY[each.when.clock]: interval} if interval else {}
+            due = found.moments[:1] if interval else found.moments
+            for update, step in dict.fromkeys(_reached(blueprint, clock, each.when.clock, moment) for moment in due):
+                count = found.count if interval else 1
+                yield Moment(update, step, key, event, count=count, parameters=size, **repeated)
+
+
+def _reached(blueprint: Blueprint, clock: Clock, on: ClockName, moment: int) -> tuple[int, int | None]:
+    """Updates and environment steps done when something fires that is due at a moment of a clock."""
+    if on == "update":
+        return moment, env_step_of(moment, blueprint, clock)
+    each = {"interaction": 1, "epoch": blueprint.environment.epoch_interactions(blueprint.algorithm.batch_size)}
+    step = -(-moment // clock.stride) * clock.stride if on == "env" else moment * each[on] * clock.stride
+    return clock.updates_by(step), step
+
+
+def _condition(when: Crossing) -> str:
+    side = f"above {when.above:g}" if when.above is not None else f"below {when.below:g}"
+    row = f" {when.patience} times in a row" if when.patience > 1 else ""
+    most = f", {counted(when.maximum, 'time')} a seed at most" if when.maximum else ""
+    rest = f", not within {when.cooldown:,} {_WORDS[when.clock]} of the last" if when.cooldown else ""
+    return f"when {when.metric} is {side}{row}{most}{rest}"
+
+
+def _done(each: Intervention) -> str:
+    """What an intervention does, with what is not left at its default beside it."""
+    beside = {"moments": each.moments, "target": each.target, "schedules": each.schedules}
+    return ", ".join([_told(each.do), *(f"{key} {value}" for key, value in beside.items() if value != "keep")])
+
+
+def _told(spec: Family) -> str:
+    """A kind and what was written of its keys: ``lerp toward fresh, amount 0.5``."""
+    written = {key: getattr(spec, key) for key in type(spec).model_fields if key in spec.model_fields_set}
+    keys = (f"{key} {_told(item) if isinstance(item, Family) else item}" for key, item in written.items())
+    return f"{spec.kind} {', '.join(keys)}".rstrip()
+
+
+def _about(size: int, roles: Iterable[str]) -> str:
+    return f"{counted(size, 'parameter')} of {' and '.join(dict.fromkeys(roles))}"
+
+
+def _penalties(blueprint: Blueprint, clock: Clock) -> Iterator[Moment]:
+    outlines = planned.sizes(blueprint)
+    for name, penalty in blueprint.penalties.items():
+        chosen = penalty.where.select(outlines)
+        size = planned.entries(blueprint, chosen)
+        about = _about(size, [role for role, _ in chosen])
+        event = f"{name}: {penalty.kind} of coefficient {penalty.coefficient:g} begins to pull {about}"
+        yield Moment(1, env_step_of(1, blueprint, clock), f"penalties.{name}", event, parameters=size)
 
 
 def firings(every: int, stride: int, interactions: int) -> int:
@@ -157,4 +247,4 @@ def firings(every: int, stride: int, interactions: int) -> int:
     return due + (not is_due_last)
 
 
-_SOURCES: tuple[Source, ...] = (_learning, _schedules, _averages, _periodic)
+_SOURCES: tuple[Source, ...] = (_learning, _schedules, _averages, _interventions, _penalties, _periodic)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from composer.blueprint.interpolation import is_marked
 from composer.blueprint.messages import BOUND_ERRORS, out_of_bounds, told
@@ -162,6 +162,8 @@ class _Found:
         if name in parts():
             return f"write {{ use = {quote(name)} }}"
         meant = near(name, wanted.kinds()) if wanted else None
+        if wanted and not meant and _is_valid(wanted, [name]):
+            return f"write [{quote(name)}]"
         return f"did you mean {{ kind = {quote(meant)} }}?" if meant else ""
 
     def _purpose(self) -> str:
@@ -173,6 +175,14 @@ class _Found:
         # Not of a name such as MLflow.
         start = sentence[:1].lower() if sentence[1:2] == sentence[1:2].lower() else sentence[:1]
         return f" ({start}{sentence[1:]})" if sentence else ""
+
+
+def _is_valid(family: type[Family], value: object) -> bool:
+    try:
+        TypeAdapter[Any](family).validate_python(value)
+    except ValidationError:
+        return False
+    return True
 
 
 def _a(noun: str) -> str:

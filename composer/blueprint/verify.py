@@ -19,12 +19,12 @@ Finding = tuple[str | Path, str]
 
 
 def verify(blueprint: Blueprint, is_to_run: bool = True) -> list[Finding]:
-    """Every problem of meaning. Shapes are judged where the roles are right, memory where the shapes are.
+    """Every problem of meaning. Shapes are judged where the roles are right, memory where all else is.
 
     Memory is judged only of a blueprint that is to run, here and now.
     """
-    last = (_optimizers, _interventions, _diagnostics, *((_memory,) if is_to_run else ()))
-    for judges in ((_names, _sizes, _algorithm), (_shapes,), last):
+    stages = ((_names, _sizes, _algorithm), (_shapes,), (_optimizers, _interventions, _diagnostics), (_memory,))
+    for judges in stages if is_to_run else stages[:-1]:
         findings = _first_of_each_path(finding for judge in judges for finding in judge(blueprint))
         if findings:
             return findings

@@ -23,7 +23,7 @@ app = typer.Typer(
 )
 
 _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Run": (running.train, running.resume, running.evaluate, running.digest, running.sync),
+    "Run": (running.train, running.resume, running.fork, running.evaluate, running.digest, running.sync),
     "Read a blueprint": (
         reading.check,
         reading.show,
@@ -35,7 +35,15 @@ _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         reading.migrate,
         reading.schema,
     ),
-    "Study": (studying.sweep, studying.compare, studying.retention, studying.simplicity, studying.ui, studying.bench),
+    "Study": (
+        studying.sweep,
+        studying.compare,
+        studying.doctor,
+        studying.retention,
+        studying.simplicity,
+        studying.ui,
+        studying.bench,
+    ),
 }
 for _panel, _commands in _PANELS.items():
     for _command in _commands:

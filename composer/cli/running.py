@@ -54,6 +54,31 @@ def resume(
     _finish(guarded(go_on, as_json), as_json)
 
 
+def fork(
+    run: RunPath,
+    overrides: Overrides = None,
+    at: Annotated[
+        int | None, typer.Option(min=0, help="Environment step of a kept checkpoint; by default the newest good one.")
+    ] = None,
+    branch: Annotated[
+        int,
+        typer.Option(min=0, max=2**31, help="Draw what follows from other random streams; 0 goes on with the run's."),
+    ] = 0,
+    runs: Annotated[
+        Path | None, typer.Option(help="Where the new run directory is made; by default beside the run.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Go on from a checkpoint of a run under changed keys, as a new run."""
+
+    def go_on() -> dict[str, Any]:
+        from composer import launch
+
+        return dict(launch.fork(run, overrides or (), at, branch, runs or run.parent, quiet=False).table)
+
+    _finish(guarded(go_on, as_json), as_json)
+
+
 def evaluate(
     run: RunPath,
     episodes: Annotated[int, typer.Option(min=1, max=10_000, help="Fresh episodes a seed.")] = 10,

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from composer.cli.answers import fail, guarded, read, say, tell
-from composer.cli.arguments import BlueprintPath, BlueprintPaths, Json, Overrides
+from composer.cli.arguments import BlueprintPath, BlueprintPaths, Json, Overrides, RunPath
 
 
 def compare(
@@ -79,6 +79,44 @@ def retention(
         return text(table)
 
     tell(guarded(compare, as_json), text, as_json)
+
+
+def doctor(
+    run: RunPath,
+    at: Annotated[
+        int | None, typer.Option(min=0, help="Environment step of a kept checkpoint; by default the newest good one.")
+    ] = None,
+    branches: Annotated[
+        int | None,
+        typer.Option(min=1, max=1_000, help="Continuations of each seed; by default so many as give ten pairs."),
+    ] = None,
+    horizon: Annotated[
+        int | None, typer.Option(min=1, help="Environment steps trained after the fork; by default five evaluations.")
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Parameters to inject, a glob such as 'critic.head.*'; repeatable. By default the last layers."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of forks, report and picture; by default one beside the run.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Tell whether an agent is losing plasticity: fork it with and without fresh weights, and compare."""
+
+    def diagnose() -> dict[str, Any]:
+        from composer.study.doctor.examine import examine
+
+        return examine(run, at, branches, horizon, where or (), out, say)
+
+    def text(table: dict[str, Any]) -> str:
+        from composer.study.doctor.examine import text
+
+        return text(table)
+
+    tell(guarded(diagnose, as_json), text, as_json)
 
 
 def simplicity(

@@ -45,9 +45,9 @@ class View:
         self._learner, self._blueprint, self._info = learner, blueprint, info
         self.transitions = transitions
         self.batch = Batch(
-            self._normalised(transitions.observation),
+            learner.normalised(transitions.observation),
             *transitions[1:4],
-            self._normalised(transitions.next_observation),
+            learner.normalised(transitions.next_observation),
         )
         self.networks = {role: _still(network) for role, network in learner.networks.items()}
         self._features: dict[tuple[str, bool], Tensor] = {}
@@ -99,7 +99,7 @@ class View:
     @torch.no_grad()
     def act(self, observation: Tensor) -> Tensor:
         """Actions without exploration ``[S, B, ...]`` for raw observations ``[S, B, ...]``."""
-        return self._program.act(self._normalised(observation), None)
+        return self._program.act(self._learner.normalised(observation), None)
 
     def inputs(self, role: str) -> Inputs:
         """What a network reads on the batch."""
@@ -192,10 +192,6 @@ class View:
     def _normal(self, shape: tuple[int, ...], seed: int, *names: str) -> Tensor:
         generator = torch.Generator(self._learner.device).manual_seed(derive(seed, STREAM, *names))
         return torch.randn(shape, generator=generator, device=self._learner.device)
-
-    def _normalised(self, observation: Tensor) -> Tensor:
-        statistics = self._learner.statistics
-        return observation if statistics is None else statistics.normalise(observation)
 
     @torch.no_grad()
     def _watch(self, role: str, following: bool) -> None:

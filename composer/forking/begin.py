@@ -28,7 +28,9 @@ SHOWN = 6
 """Names of state that are told to people; the journal has them all."""
 
 
-def fork(path: Path, blueprint: Blueprint, at: int | None, branch: int, directory: Path) -> tuple[Run, Parts, list[str]]:
+def fork(
+    path: Path, blueprint: Blueprint, at: int | None, branch: int, directory: Path
+) -> tuple[Run, Parts, list[str]]:
     """A checkpoint of the run at ``path``, going on under ``blueprint`` in a new run directory under ``directory``.
 
     Everything that both have goes on exactly: random streams, episodes, replay, optimizers, statistics, clocks. A
@@ -36,12 +38,12 @@ def fork(path: Path, blueprint: Blueprint, at: int | None, branch: int, director
     every fork of that branch. Returns run, parts and what to tell; raises NotForkable, RunUnusable, CheckpointDamaged.
     """
     origin = read_origin(path, at)
-    blueprint = _branched(blueprint, branch)
+    blueprint = branched(blueprint, branch)
     device = assemble.set_up(blueprint, _device(origin, blueprint))
     if found := problems(origin, blueprint, device):
         raise NotForkable("\n".join(found))
     old = assemble.learner_of(origin.blueprint, origin.snapshot, device)
-    facts = _facts(origin, blueprint, branch)
+    facts = parting(origin, blueprint, branch)
     choice = _choice(origin, blueprint, device)
     run, parts = assemble.create(blueprint, directory, origin.facts["variant"], device, choice, facts)
     try:
@@ -60,8 +62,8 @@ def fork(path: Path, blueprint: Blueprint, at: int | None, branch: int, director
     return run, parts, list(_notes(path, origin, blueprint, device, state))
 
 
-def _branched(blueprint: Blueprint, branch: int) -> Blueprint:
-    """Which labelled data come is declared, and follows from no stream that could be reseeded."""
+def branched(blueprint: Blueprint, branch: int) -> Blueprint:
+    """``blueprint`` of a branch: which labelled data come is declared, and no stream that could be reseeded."""
     environment = blueprint.environment
     if not branch or not isinstance(environment, Labelled):
         return blueprint
@@ -88,14 +90,14 @@ def _choice(origin: Origin, blueprint: Blueprint, device: str) -> compiling.Choi
     return compiling.Choice(bool(origin.facts["compiled"]), str(origin.facts["compile_reason"]))
 
 
-def _facts(origin: Origin, blueprint: Blueprint, branch: int) -> dict[str, Any]:
-    changes = {found.key: found.right for found in diff(origin.blueprint, blueprint)}
+def parting(origin: Origin, blueprint: Blueprint, branch: int) -> dict[str, Any]:
+    """From where a fork under ``blueprint`` (of its branch) goes on, and what it changes: as ``run.json`` says it."""
     return {
         "from": origin.facts["run_id"],
         "env_step": origin.step,
-        "digest": origin.digest(),
+        "digest": origin.digest,
         "branch": branch,
-        "changes": changes,
+        "changes": {found.key: found.right for found in diff(origin.blueprint, blueprint)},
     }
 
 

@@ -44,7 +44,8 @@ def carried(origin: Origin, old: Learner, parts: Parts) -> Carried:
     """
     tensors = dict(origin.snapshot.tensors)
     for name, value in parts.surgery.tensors().items():
-        tensors.setdefault(name, value.clone())
+        if name not in tensors or tensors[name].shape != value.shape:
+            tensors[name] = value.clone()
     parts.surgery.restore(tensors)
     new = parts.learner
     if old.program.signals != new.program.signals:

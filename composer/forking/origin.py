@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,9 @@ class Origin:
         """Environment steps done."""
         return self.interactions * self.blueprint.environment.stride
 
+    @cached_property
     def digest(self) -> str:
-        """The hash of its whole state."""
+        """The hash of its whole state, replay rows included."""
         return state_digest(self.checkpoints, self.snapshot)
 
 

@@ -116,7 +116,7 @@ def _injections(origin: Origin, blueprint: Blueprint) -> Iterator[str]:
 
 
 def _moments(origin: Origin, blueprint: Blueprint) -> Iterator[str]:
-    """An intervention that is new, or another, and planned for the past alone is a mistake."""
+    """A trigger that is new, and planned for the past alone, is a mistake."""
     clock, lengths = clock_of(blueprint), lengths_of(blueprint)
     clock.interactions = origin.interactions
     epoch = blueprint.environment.epoch_interactions(blueprint.algorithm.batch_size)
@@ -127,8 +127,8 @@ def _moments(origin: Origin, blueprint: Blueprint) -> Iterator[str]:
         "epoch": clock.interactions // epoch if epoch else 0,
     }
     for name, each in blueprint.interventions.items():
-        when, length = each.when, lengths.of(each.when.clock)
-        if each == origin.blueprint.interventions.get(name) or next(when.moments(length), None) is None:
+        when, length, before = each.when, lengths.of(each.when.clock), origin.blueprint.interventions.get(name)
+        if (before is not None and before.when == when) or next(when.moments(length), None) is None:
             continue
         if not when.fires(now[when.clock], length, length):
             yield (
@@ -154,8 +154,8 @@ def _network_shapes(blueprint: Blueprint) -> dict[str, Shapes]:
     for role, outline in blueprint.outlines.items():
         assert isinstance(outline, Outline)
         copies = blueprint.networks[role].copies
-        named = (*outline.named_parameters(), *outline.named_buffers())
-        found[role] = {path: (copies, *plan.shape) for path, plan in named}
+        found[role] = {path: (copies, *plan.shape) for path, plan in outline.named_parameters()}
+        found[role] |= {path: (copies, *plan.shape) for path, plan in outline.named_buffers()}
     return found
 
 

@@ -1,13 +1,16 @@
 """Interventions: what is done to a network while it learns. Importing this package registers every kind."""
 
-from composer.interventions.base import Intervention, Operation, Rewrite, Theatre
+from composer.interventions.base import Activity, Intervention, Operation, Rewrite, Theatre
 from composer.interventions.inject import Inject
 from composer.interventions.operations import Lerp, Nothing, Perturb, Project
+from composer.interventions.recycle import Recycle
+from composer.interventions.replace_units import ReplaceUnits
 from composer.interventions.selectors import LastLayers, Paths, Selector
 from composer.interventions.sources import Fresh, FromAverage, Initial, Normal, Source, Zeros
 from composer.interventions.triggers import At, Crossing, Every, Lengths, Trigger
 
 __all__ = [
+    "Activity",
     "At",
     "Crossing",
     "Every",
@@ -25,6 +28,8 @@ __all__ = [
     "Paths",
     "Perturb",
     "Project",
+    "Recycle",
+    "ReplaceUnits",
     "Rewrite",
     "Selector",
     "Source",

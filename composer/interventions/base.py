@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Protocol
 
 from composer.interventions.selectors import Place, Selector
 from composer.interventions.triggers import Trigger
-from composer.shapes import Outline, ParameterPlan
+from composer.shapes import Outline, ParameterPlan, Shape
 from composer.spec import Family, Spec
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from composer.blueprint.schema import Blueprint
+    from composer.interventions.units import HiddenLayer
 
 
 class Rewrite(NamedTuple):
@@ -30,6 +31,17 @@ class Rewrite(NamedTuple):
     """``[S, C, ...]``"""
     entries: Tensor | None = None
     """Which entries are changed, a boolean that broadcasts to the value; None for all."""
+    forgets: bool = True
+    """Whether ``moments = "chosen"`` zeroes the moments of these entries."""
+
+
+class Activity(NamedTuple):
+    """Of the hidden units of one layer, over a batch and all positions, ``[S, C, U]`` each."""
+
+    magnitude: Tensor
+    """Mean of ``|h|``, where ``h`` leaves the last activation."""
+    read: Tensor
+    """Mean of what the layers behind read, signs kept."""
 
 
 class Case(NamedTuple):
@@ -56,6 +68,10 @@ class Case(NamedTuple):
 class Theatre(Protocol):
     """What an operation may look at: one set of weights (a network's, or those of an average of it) and its sources."""
 
+    @property
+    def outlines(self) -> Mapping[str, Outline]:
+        """Networks and learned scalars by role."""
+
     def value(self, place: Place) -> Tensor:
         """The parameter as it is, ``[S, C, ...]``."""
 
@@ -74,6 +90,15 @@ class Theatre(Protocol):
     def average(self, name: str, place: Place) -> Tensor:
         """The parameter's average of that name."""
 
+    def activity(self, role: str, layers: list[HiddenLayer], batch: int) -> list[Activity]:
+        """What hidden units do, in evaluation mode, on ``batch`` samples of the run's data, others at each firing."""
+
+    def memory(self, place: Place) -> Tensor:
+        """What the operation remembers there, to be changed in place; it stays as it was for seeds that do not fire."""
+
+    def tell(self, name: str, counts: Tensor) -> None:
+        """Have a count of each seed, ``[S]``, stand in the event."""
+
 
 class Operation(Family, family="operation"):
     """What is done to the chosen parameters."""
@@ -81,9 +106,13 @@ class Operation(Family, family="operation"):
     structural: ClassVar[bool] = False
     """Whether the network becomes another one, with other parameters, instead of its numbers changing in place."""
 
+    def memory(self, outlines: Mapping[str, Outline], chosen: Sequence[Place]) -> Mapping[Place, Shape]:
+        """What is remembered from firing to firing: float64 ``[S, C, *shape]`` by a role and a name, 0 at first."""
+        return {}
+
     @abstractmethod
     def rewrites(self, theatre: Theatre, chosen: Sequence[Place]) -> Iterable[Rewrite]:
-        """What the chosen parameters become; all are computed before any is written."""
+        """What the chosen parameters become; all are computed before any is written, then written in this order."""
 
     def problems(self, case: Case) -> Iterator[tuple[str, str]]:
         """What is wrong with this operation on the chosen parameters: pairs of key and message."""
@@ -109,6 +138,9 @@ class Intervention(Spec):
     def problems(self, case: Case) -> Iterator[tuple[str, str]]:
         """What is wrong with this intervention as a whole: pairs of key and message."""
         yield from ((f"do.{key}" if key else "do", message) for key, message in self.do.problems(case))
+        if self.target == "own" and self.do.memory(case.outlines, case.places):
+            message = f"what {self.do.kind!r} remembers is about the network itself; use 'keep' or 'follow'"
+            yield "target", message
         averaged = [average.of for average in case.blueprint.averages.values()]
         if self.target != "keep" and not set(case.roles) & set(averaged):
             roles = " or ".join(map(repr, case.roles))

@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field
 
 from composer.shapes import Outline
-from composer.spec import Family, Items, near
+from composer.spec import Family, Items, listing, near, spelled, suggestion
 
 Place = tuple[str, str]
 """A role and the path of a parameter below it."""
@@ -42,7 +42,7 @@ class Paths(Selector, kind="paths"):
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "paths", "globs": ["critic.head.*", "!*.bias"]}
 
-    globs: Annotated[Items[Glob], Field(max_length=64)]
+    globs: Annotated[Items[Glob], Field(min_length=1, max_length=64)]
     """Taken in order; the last one that matches decides."""
 
     def to_shorthand(self, table: dict[str, Any]) -> object:
@@ -56,13 +56,12 @@ class Paths(Selector, kind="paths"):
     def problems(self, outlines: Mapping[str, Outline]) -> Iterator[tuple[str, str]]:
         """A glob that matches nothing is a mistake."""
         names = [".".join(place) for place in _places(outlines)]
-        if not self.globs:
-            yield "globs", "at least one glob over parameters, such as 'critic.head.*'"
         for index, glob in enumerate(self.globs):
             if not fnmatch.filter(names, glob.removeprefix("!")):
-                meant = near(glob, [*(f"{role}.*" for role in outlines), *names])
-                hint = f"; did you mean {meant!r}?" if meant else f"; the first is {names[0]!r}" if names else ""
-                yield f"globs[{index}]", f"{glob!r} matches no parameter{hint}"
+                whole = [f"{role}.*" for role in outlines]
+                meant = near(glob, [*whole, *names])
+                hint = f"; did you mean {meant!r}?" if meant else f"; one of {listing(whole)}"
+                yield f"globs[{index}]", f"{spelled(glob)} matches no parameter{hint}"
 
     def _takes(self, name: str) -> bool:
         taken = False
@@ -90,8 +89,7 @@ class LastLayers(Selector, kind="last_layers"):
     def problems(self, outlines: Mapping[str, Outline]) -> Iterator[tuple[str, str]]:
         """The network must exist and have so many layers."""
         if self.of not in outlines:
-            meant = near(self.of, outlines)
-            yield "of", f"no network named {self.of!r}" + (f"; did you mean {meant!r}?" if meant else "")
+            yield "of", f"no network named {spelled(self.of)}{suggestion(self.of, outlines)}"
         elif (have := len(list(_layers(outlines[self.of], "")))) < self.count:
             yield "count", f"{self.of!r} has {have} layers"
 

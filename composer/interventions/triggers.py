@@ -7,7 +7,7 @@ Tests: tests/interventions/test_triggers.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -47,7 +47,11 @@ class Trigger(Family, family="trigger"):
 
     def moments(self, length: int) -> Iterator[int]:
         """The planned moments of a run, in order; none where what happens decides."""
-        return iter(())
+        return iter(self.planned(length))
+
+    def planned(self, length: int) -> Sequence[int]:
+        """The same as a sequence, which knows how many there are without walking through them."""
+        return ()
 
     def problems(self, lengths: Lengths) -> Iterator[tuple[str, str]]:
         """What is wrong with this trigger for a run of these lengths: pairs of key and message."""
@@ -72,9 +76,9 @@ class At(Trigger, kind="at"):
             raise PydanticCustomError("at_steps", "'steps' must be a rising list of at least one moment")
         return self
 
-    def moments(self, length: int) -> Iterator[int]:
+    def planned(self, length: int) -> Sequence[int]:
         """Those that the run reaches."""
-        return (step for step in self.steps if step <= length)
+        return [step for step in self.steps if step <= length]
 
     def problems(self, lengths: Lengths) -> Iterator[tuple[str, str]]:
         """A moment after the end would never come."""
@@ -107,11 +111,11 @@ class Every(Trigger, kind="every"):
         reached = (min(now, last) - first) // self.interval
         return min(now, last) >= first and first + reached * self.interval > before
 
-    def moments(self, length: int) -> Iterator[int]:
+    def planned(self, length: int) -> Sequence[int]:
         """Every one of them."""
         first = self.first or self.interval
         planned = range(first, length - self.spare_last + 1, self.interval)
-        return iter(planned[: self.maximum] if self.maximum else planned)
+        return planned[: self.maximum] if self.maximum else planned
 
     def problems(self, lengths: Lengths) -> Iterator[tuple[str, str]]:
         """An interval that the run does not reach would never fire."""

@@ -108,22 +108,21 @@ def hidden_layers(outline: Outline) -> Iterator[HiddenLayer]:
             yield layer
 
 
-def chosen_layers(outlines: Mapping[str, Outline], chosen: Sequence[Place]) -> list[tuple[str, HiddenLayer]]:
-    """Layers with their roles whose weight, what the units read by, is among the chosen parameters."""
-    weights = set(chosen)
-    return [
-        (role, layer)
-        for role, outline in outlines.items()
-        for layer in hidden_layers(outline)
-        if (role, f"{layer.path}.weight") in weights
-    ]
+def chosen_layers(outlines: Mapping[str, Outline], chosen: Sequence[Place]) -> dict[str, list[HiddenLayer]]:
+    """By role: the layers whose weight, what their units read by, is among the chosen parameters."""
+    taken = set(chosen)
+    found = {
+        role: [layer for layer in hidden_layers(outlines[role]) if (role, f"{layer.path}.weight") in taken]
+        for role in dict.fromkeys(role for role, _ in chosen)
+    }
+    return {role: layers for role, layers in found.items() if layers}
 
 
 def problems_of_choice(outlines: Mapping[str, Outline], chosen: Sequence[Place], verb: str) -> Iterator[str]:
     """What is wrong with a choice of parameters whose units are to be ``verb``, such as ``recycled``."""
     found, taken = chosen_layers(outlines, chosen), set(chosen)
     for role in dict.fromkeys(role for role, _ in chosen):
-        layers = [layer for at, layer in found if at == role]
+        layers = found.get(role, [])
         if not layers:
             yield (
                 f"no hidden units here can be {verb}: in {role!r} no chosen layer is read, past activations and norms, "

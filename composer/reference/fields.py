@@ -96,7 +96,8 @@ def _simple(schema: Schema, root: Schema) -> str:
     if kind == "array":
         return f"list{_size(schema)} of {type_text(schema.get('items', {}), root)}"
     if kind == "object":
-        inner: Schema = schema.get("additionalProperties") or next(iter(schema.get("patternProperties", {}).values()), {})
+        patterns = schema.get("patternProperties", {})
+        inner: Schema = schema.get("additionalProperties") or next(iter(patterns.values()), {})
         return f"table by free names{_size(schema)} of {type_text(inner, root)}"
     if kind in ("integer", "number"):
         bounds = [f"{word} {_number(schema[key])}" for key, word in _BOUNDS if key in schema]

@@ -16,6 +16,7 @@ from composer.blueprint import Blueprint
 from composer.checkpoint import Checkpoints, Snapshot
 from composer.collectors.base import Samples
 from composer.collectors.streaming import Streaming
+from composer.compiling import Choice
 from composer.diagnostics import Diagnostic, Diagnostics
 from composer.diagnostics.recorder import Recorder, Row
 from composer.environments.labelled import Labelled
@@ -25,13 +26,18 @@ from composer.study.refusal import Refused
 
 
 def measure(
-    run: Path, measures: Sequence[Diagnostic], at: int | None = None, batch: int | None = None
+    run: Path,
+    measures: Sequence[Diagnostic],
+    at: int | None = None,
+    batch: int | None = None,
+    newborn: bool = False,
 ) -> dict[int, Row]:
     """Metrics by seed: what the measures read of a run's newest good checkpoint, or of that of environment step ``at``.
 
     They are read on the run's own probe batch where it has one and ``batch`` asks for no other, so that values continue
-    the run's; else on ``batch`` samples (512) drawn from its replay or the data of its present task. Nothing of the run
-    is changed. Raises RunUnusable, CheckpointDamaged, and Refused for measures that these networks do not have.
+    the run's; else on ``batch`` samples (512) drawn from its replay or the data of its present task. ``newborn`` reads
+    the networks as they were first drawn, on the same samples. Nothing of the run is changed. Raises RunUnusable,
+    CheckpointDamaged, and Refused for measures that these networks do not have.
     """
     blueprint, learner, snapshot = agent(run, at)
     declared = Diagnostics(batch=batch or blueprint.diagnostics.batch, measures=tuple(measures))
@@ -44,8 +50,19 @@ def measure(
     if batch in (None, blueprint.diagnostics.batch):
         names = [name for name in snapshot.values["diagnostics"] if name.startswith("probe/")]
         recorder.load({name: snapshot.tensors[f"diagnostics/{name}"] for name in names})
-    rows = recorder.read_all(learner, _data(Checkpoints(run), blueprint, learner, snapshot))
+    subject = _newborn(blueprint, learner) if newborn else learner
+    rows = recorder.read_all(subject, _data(Checkpoints(run), blueprint, learner, snapshot))
     return dict(zip(learner.seeds, rows, strict=True))
+
+
+def _newborn(blueprint: Blueprint, learner: Learner) -> Learner:
+    """The agent at its first draw; it sees observations normalised as they are now."""
+    choice = Choice(False, "nothing is trained here")
+    first = Learner(blueprint, blueprint.environment.describe(), learner.device, choice)
+    for name, value in learner.tensors().items():
+        if name.startswith("normalization/"):
+            first.tensors()[name].copy_(value)
+    return first
 
 
 def _data(checkpoints: Checkpoints, blueprint: Blueprint, learner: Learner, snapshot: Snapshot) -> Samples:

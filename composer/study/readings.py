@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,19 +15,24 @@ from composer.study.refusal import Refused
 from composer.tracking.journal import read
 from composer.tracking.records import JOURNAL, Ended
 
+ASIDE = ("seeds", "name", "description", "tracking", "compute", "checkpoint")
+"""Keys whose values make no other experiment."""
+
 
 class NotComparable(Refused):
     """Runs do not hold what was asked for, or hold nothing that can be compared; the message says what they do hold."""
 
 
 class Agent(NamedTuple):
-    """What is compared: a blueprint's name and the variant of it."""
+    """What is compared: a blueprint's name and the variant of it, and for forks what they are."""
 
     name: str
     variant: str | None
+    fork: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.name}:{self.variant}" if self.variant else self.name
+        agent = f"{self.name}:{self.variant}" if self.variant else self.name
+        return f"{agent} {self.fork}" if self.fork else agent
 
 
 @dataclass(frozen=True)
@@ -68,8 +74,37 @@ def read_run(path: Path, metric: str) -> Reading:
     if not all(points.values()):
         raise NotComparable(f"{path} {_lacks(metric, known)}")
     blueprint = read_blueprint(path)
-    agent = Agent(facts["name"], facts["variant"])
-    return Reading(path, agent, facts["task"], blueprint, points, tuple(_notes(path, reader.problem, last, blueprint)))
+    agent = Agent(facts["name"], facts["variant"], fork_label(facts.get("fork")))
+    notes = (*_parting(path, facts), *_notes(path, reader.problem, last, blueprint))
+    return Reading(path, agent, facts["task"], blueprint, points, notes)
+
+
+def fork_label(fork: Mapping[str, Any] | None) -> str | None:
+    """What a fork is, in short: where it began, and what was changed; equal labels mean equal changes."""
+    if fork is None:
+        return None
+    changes = {key: value for key, value in fork["changes"].items() if not key.startswith(ASIDE)}
+    tables: dict[str, list[str]] = {}
+    for key in changes:
+        tables.setdefault(".".join(key.split(".")[:2]), []).append(key)
+    # A table that was put in has a key for everything that it says: its name and a hash stand for them.
+    whole = {table: sha256(repr([(key, changes[key]) for key in keys]).encode()) for table, keys in tables.items()}
+    shown = [
+        f"{keys[0]}={changes[keys[0]]}" if len(keys) == 1 else f"{table}#{whole[table].hexdigest()[:4]}"
+        for table, keys in tables.items()
+    ]
+    branch = f"branch {fork['branch']}" if fork["branch"] else ""
+    told = ", ".join(part for part in (*shown, branch) if part)
+    return f"fork@{fork['env_step']:,}" + (f"({told})" if told else "")
+
+
+def _parting(path: Path, facts: Mapping[str, Any]) -> Iterator[str]:
+    if "fork" in facts:
+        fork = facts["fork"]
+        yield (
+            f"{path.name} parted from {fork['from']} at environment step {fork['env_step']:,}: until then they are one"
+            " run, and its own journal begins there"
+        )
 
 
 def _lacks(metric: str, known: set[str]) -> str:
@@ -95,5 +130,4 @@ def settings(blueprint: Blueprint) -> dict[str, Any]:
     """What runs must agree on to be seeds of one experiment: all but seeds, bookkeeping and where it is computed."""
     from composer.blueprint import flatten
 
-    aside = ("seeds", "name", "description", "tracking", "compute", "checkpoint")
-    return {key: value for key, value in flatten(blueprint).items() if not key.startswith(aside)}
+    return {key: value for key, value in flatten(blueprint).items() if not key.startswith(ASIDE)}

@@ -80,13 +80,13 @@ def text(table: dict[str, Any]) -> str:
 
 
 def finished(runs: Path, member: Member) -> Path | None:
-    """The newest finished run of the same settings and variant under ``runs``, if there is one."""
+    """The newest finished run of the same settings and variant under ``runs``, if there is one; a fork is none."""
     for path in sorted(runs.glob("*/run.json"), reverse=True):
         try:
             facts, blueprint = read_facts(path.parent), read_blueprint(path.parent)
         except (RunUnusable, BlueprintError):
             continue
-        same = facts["variant"] == member.variant and digest(blueprint) == member.digest
+        same = "fork" not in facts and facts["variant"] == member.variant and digest(blueprint) == member.digest
         # The last checkpoint follows the last step; who watched the run does not matter.
         steps = Checkpoints(path.parent).steps()
         if same and steps and steps[-1] >= blueprint.training.env_steps:

@@ -121,7 +121,7 @@ def test_every_value_knows_where_it_was_written(child: Path) -> None:
         ("seeds.x=1", "command line:1:1: seeds.x: seeds is no table but list"),
         ("algorithm[0]=1", "command line:1:1: algorithm[0]: algorithm is no list but table"),
         ("trainng.env_steps=5", "command line:1:1: trainng: unknown key (override "),
-        ("training.env_steps=0", "command line:1:20: training.env_steps: must be in 1 to 1,000,000,000,000, got 0 (override "),
+        ("training.env_steps=0", "command line:1:20: training.env_steps: must be in 1 to 1,000,000,000,000, got 0 ("),
         ("values.depth=3", "command line:1:1: values.depth: nothing refers to this value"),
         ("values.width=${values.width}", "command line:1:14: values.width: interpolation loop"),
         ("algorithm.discount=nan", "command line:1:20: algorithm.discount: must be finite"),

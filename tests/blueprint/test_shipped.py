@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mutations import Mutation, answers, deleted, doubled, misspellings, unguarded, wrong_values
+from mutations import Mutation, answers, deleted, doubled, fewer_wrong_values, misspellings, unguarded, wrong_values
 
 from composer.blueprint import Blueprint, check, digest, dump, load, loads_resolved
 from composer.blueprint.chain import shipped
@@ -44,12 +44,17 @@ def test_a_shipped_blueprint_is_sound(path: Path) -> None:
 
 
 @each_file
-@pytest.mark.parametrize("mutations", [misspellings, wrong_values, doubled], ids=lambda function: function.__name__)
+@pytest.mark.parametrize("mutations", [misspellings, fewer_wrong_values, doubled], ids=lambda chosen: chosen.__name__)
 def test_every_key_and_value_of_a_shipped_blueprint_is_guarded(
     path: Path, mutations: Callable[[str], Iterator[Mutation]], beside: Callable[[Path], Path]
 ) -> None:
     text = path.read_text(encoding="utf-8")
     assert unguarded(mutations(text), text, beside(path)) == []
+
+
+def test_no_value_of_the_quickstart_may_have_another_type(tmp_path: Path) -> None:
+    text = (blueprints_root() / "quickstart.toml").read_text(encoding="utf-8")
+    assert unguarded(wrong_values(text), text, tmp_path) == []
 
 
 @each_file

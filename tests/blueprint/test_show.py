@@ -52,6 +52,7 @@ def test_parameters_and_memory() -> None:
     assert memory["networks"]["critic"] == {
         "total_bytes": 5 * whole, "parameters_bytes": whole, "buffers_bytes": 0, "gradients_bytes": whole,
         "optimizer_bytes": 2 * whole, "averages_bytes": {"target_critic": whole},
+        "injections_bytes": 0, "anchors_bytes": 0,
     }  # fmt: skip
     # Observation twice, action, reward, two flags.
     assert memory["replay_bytes"] == 1_000 * (2 * 5 + 1 + 3) * 4 * 3

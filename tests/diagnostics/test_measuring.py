@@ -14,7 +14,7 @@ from composer.study.refusal import Refused
 
 SHORT = (DRIFT, "seeds=[4, 2]", "training.env_steps=150", "evaluation.every=150", "checkpoint.every=50",
          "replay.capacity=70")  # fmt: skip
-MEASURES = '[{ kind = "rank" }, { kind = "gradient_norm" }, { kind = "curvature", iterations = 3, roles = ["critic"] }]'
+MEASURES = '[{ kind = "rank" }, { kind = "gradient_norm" }, { kind = "curvature", iterations = 3, every = 50 }]'
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("at", [None, 100, 150])
 def test_a_checkpoint_reads_what_the_run_read_there(at: int | None, watched: Path) -> None:
-    found = measure(watched, [Rank(), GradientNorm(), Curvature(iterations=3, roles=("critic",))], at=at)
+    found = measure(watched, [Rank(), GradientNorm(), Curvature(iterations=3)], at=at)
     assert list(found) == [4, 2]
     for row in rows(watched):
         if row["env_step"] == (at or 150) and "diagnostics/critic/srank.v1" in row["metrics"]:

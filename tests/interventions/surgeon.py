@@ -10,7 +10,7 @@ from torch import Tensor
 
 from composer.blueprint.timeline import lengths_of
 from composer.compiling import Choice
-from composer.experience.replay import Transitions
+from composer.experience.replay import Replay, Transitions
 from composer.learner import Learner
 from composer.surgery import Surgery
 
@@ -22,11 +22,13 @@ class Patient:
         self.blueprint = tiny(DRIFT, "training.env_steps=100_000", *overrides)
         self.learner = Learner(self.blueprint, self.blueprint.environment.describe(), "cpu", choice)
         self.events: list[dict[str, Any]] = []
+        self.replay = self._filled()
         self.surgery = Surgery(
             self.blueprint,
             self.learner,
             lengths_of(self.blueprint),
             lambda seed, event: self.events.append({"seed": seed, **event}),
+            self.replay,
         )
         self.updates = 0
 
@@ -46,6 +48,13 @@ class Patient:
             return torch.randn(32, *shape, generator=generator).expand(seeds, 32, *shape).clone()
 
         return Transitions(draw(3), draw(2).tanh(), draw(), torch.full((seeds, 32), 0.9), draw(3))
+
+    def _filled(self) -> Replay:
+        """A memory of 32 random transitions, the same for every seed."""
+        observation, action, reward, _, following = self.transitions(0)
+        replay = Replay(len(self.learner.seeds), 32, 32, 3, 2)
+        replay.add(observation, action, reward, reward > 1, reward < -1, following)
+        return replay
 
     def state(self) -> dict[str, Tensor]:
         """Copies of every tensor."""

@@ -1,0 +1,57 @@
+"""ReDo: hidden units that are all but silent are made new. Tests: tests/interventions/test_recycle.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from composer.interventions import renewal
+from composer.interventions.base import Operation, Rewrite
+from composer.interventions.selectors import Place
+from composer.interventions.units import chosen_layers
+
+if TYPE_CHECKING:
+    from composer.interventions.base import Case, Theatre
+
+Batch = Annotated[int, Field(ge=2, le=65_536)]
+"""Samples of a seed on which hidden units are looked at."""
+
+
+class Recycle(Operation, kind="recycle"):
+    """ReDo: give dormant units fresh weights in, a bias of 0 and weights out of 0, so that they can be used again.
+
+    A unit's score is its mean magnitude over a batch (and all positions), divided by the mean over its layer; it is
+    dormant at a score of at most ``tau``, each copy's by its own activations. All scores are taken before anything is
+    written. The units meant are those of hidden layers whose weight is chosen; those of a residual stream, which are
+    read by more than weights, are none. Write ``moments = "chosen"`` beside for the published rule: moments of changed
+    weights are zeroed, those of biases and all step counts kept. Where the network has norms, gains and shifts of the
+    unit start anew too; running moments of batch norm stay, and follow. The event counts ``units_recycled``.
+    Source: Sokar et al., arXiv:2302.12902, algorithm 1; a batch of 256 as in the authors' released code.
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "recycle", "tau": 0.1}
+
+    tau: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Threshold of the score; 0 recycles units that are silent."""
+    batch: Batch = 256
+    """Samples of the run's data on which scores are taken, drawn from a random stream of its own at each firing."""
+
+    def rewrites(self, theatre: Theatre, chosen: Sequence[Place]) -> Iterable[Rewrite]:
+        """Of all parameters of the layers meant, most of them unchanged."""
+        import torch
+
+        from composer.nn.measures.units import dormant
+
+        renewals = []
+        for role, layers in chosen_layers(theatre.outlines, chosen).items():
+            activities = theatre.activity(role, layers, self.batch)
+            for layer, activity in zip(layers, activities, strict=True):
+                renewals.append(renewal.Renewal(role, layer, dormant(activity.magnitude, self.tau)))
+        theatre.tell("units_recycled", torch.stack([each.units.sum((1, 2)) for each in renewals]).sum(0))
+        return renewal.renewed(theatre, renewals, forgets_biases=False)
+
+    def problems(self, case: Case) -> Iterator[tuple[str, str]]:
+        """There must be such units, and everything that they read and write must be chosen."""
+        return renewal.problems(case, "recycled")

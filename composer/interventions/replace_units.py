@@ -1,0 +1,130 @@
+"""Continual backprop: the least useful hidden units are replaced, a few at a time.
+
+Legend: S seeds, C copies, U units of a layer. Tests: tests/interventions/test_replace_units.py.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from composer.interventions import renewal
+from composer.interventions.base import Activity, Operation, Rewrite
+from composer.interventions.recycle import Batch
+from composer.interventions.renewal import Renewal, along
+from composer.interventions.selectors import Place
+from composer.interventions.units import HiddenLayer, chosen_layers
+from composer.shapes import Outline, Shape
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from composer.interventions.base import Case, Theatre
+
+REMEMBERED = ("utility", "mean", "age", "owed")
+"""Of each layer: running means of each unit's contribution and of what is read of it, and firings since it was new,
+``[U]``; and the part of a unit that is still to be replaced, a scalar."""
+
+
+class ReplaceUnits(Operation, kind="replace_units"):
+    """Continual backprop's generate and test: replace the least useful of the hidden units that are old enough.
+
+    At each firing, meant to be each update (``when = { kind = "every", interval = 1 }``), a unit's utility follows its
+    contribution, ``u <- decay u + (1 - decay) mean|h| mean|w_out|``, and counts free of its bias toward 0. Of the n
+    units of a layer older than ``maturity`` firings, ``rate * n`` are due, fractions saved up; those of least utility
+    get fresh weights in, a bias of 0, weights out of 0, age 0, and ``w_out`` times the running mean of what is read of
+    them is added to the bias of the layers behind, whose outputs so stay where they were on average. Each copy has
+    counts of its own. Write ``moments = "chosen"`` beside: moments of a new unit's weights and bias are zeroed; step
+    counts, which here belong to whole parameters, are kept, where the released code zeroes those of the entries.
+
+    A firing costs one forward pass of the network, in evaluation mode and not compiled, and a look of the host at
+    whether a unit is due; only then weights are drawn, and there is an event, which counts ``units_replaced``. The
+    samples are drawn anew as those of updates are, but are not those of the last update. The released code zeroes the
+    running mean before it adds it to biases; the paper does not. Running moments of batch norm stay, and follow.
+    Source: Dohare et al., Nature 632, 2024, algorithm 1; defaults are those of its PPO on Ant.
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "replace_units", "rate": 1e-4, "maturity": 10_000}
+
+    rate: Annotated[float, Field(gt=0, le=1)] = 1e-4
+    """Share of the units that are old enough replaced at each firing."""
+    maturity: Annotated[int, Field(ge=0, le=10**9)] = 10_000
+    """Firings that a unit is safe for."""
+    decay: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    """What a firing leaves of running means; 0 judges by the last one alone."""
+    batch: Batch = 256
+    """Samples of the run's data on which units are looked at, drawn from a random stream of its own at each firing."""
+
+    def memory(self, outlines: Mapping[str, Outline], chosen: Sequence[Place]) -> Mapping[Place, Shape]:
+        """Three numbers a unit and one a layer."""
+        return {
+            (role, f"{layer.path}.{name}"): () if name == "owed" else (layer.units,)
+            for role, layers in chosen_layers(outlines, chosen).items()
+            for layer in layers
+            for name in REMEMBERED
+        }
+
+    def rewrites(self, theatre: Theatre, chosen: Sequence[Place]) -> Iterable[Rewrite]:
+        """Of the layers that have a unit due; usually none."""
+        import torch
+
+        tested = [
+            self._tested(theatre, role, layer, activity)
+            for role, layers in chosen_layers(theatre.outlines, chosen).items()
+            for layer, activity in zip(layers, theatre.activity(role, layers, self.batch), strict=True)
+        ]
+        some = torch.stack([each.units.any() for each, _ in tested]).tolist()  # The look of the host.
+        due = [pair for pair, is_due in zip(tested, some, strict=True) if is_due]
+        if not due:
+            return
+        theatre.tell("units_replaced", torch.stack([each.units.sum((1, 2)) for each, _ in due]).sum(0))
+        for each, mean in due:
+            yield from _compensated(theatre, each, mean)
+        yield from renewal.renewed(theatre, [each for each, _ in due], forgets_biases=True)
+
+    def problems(self, case: Case) -> Iterator[tuple[str, str]]:
+        """There must be such units, and everything that they read and write must be chosen."""
+        return renewal.problems(case, "replaced")
+
+    def _tested(self, theatre: Theatre, role: str, layer: HiddenLayer, activity: Activity) -> tuple[Renewal, Tensor]:
+        """Which units of a layer are replaced, and what has been read of each on average, ``[S, C, U]``."""
+        utility, mean, age, owed = (theatre.memory((role, f"{layer.path}.{name}")) for name in REMEMBERED)
+        age.add_(1)
+        contribution = activity.magnitude * _weights_out(theatre, role, layer)
+        utility.lerp_(contribution.double(), 1 - self.decay)
+        mean.lerp_(activity.read.double(), 1 - self.decay)
+        unbias = 1 - self.decay**age
+        is_old = age > self.maturity
+        owed.add_(self.rate * is_old.sum(-1))
+        due = owed.floor()
+        owed.sub_(due)
+        order = (utility / unbias).masked_fill(~is_old, math.inf).argsort(stable=True, dim=-1)
+        units = is_old & (order.argsort(-1) < due[..., None])
+        read = mean / unbias
+        for value in (utility, mean, age):
+            value.masked_fill_(units, 0)
+        return Renewal(role, layer, units), read
+
+
+def _weights_out(theatre: Theatre, role: str, layer: HiddenLayer) -> Tensor:
+    """Mean magnitude of the weights that read each unit, ``[S, C, U]``."""
+    import torch
+
+    weights = []
+    for reader in layer.readers:
+        weight = theatre.value((role, f"{reader.path}.weight")).transpose(2, 3)  # [S, C, in, out, ...]
+        weights.append(weight.unflatten(2, (layer.units, reader.entries)).flatten(3))
+    return torch.cat(weights, -1).abs().mean(-1)
+
+
+def _compensated(theatre: Theatre, renewal: Renewal, mean: Tensor) -> Iterator[Rewrite]:
+    """What goes with the units on average is added to the biases behind them, where there are any."""
+    for reader, (place, inputs) in zip(renewal.layer.readers, renewal.readers(), strict=True):
+        if reader.bias:
+            weight, bias = theatre.value(place), (renewal.role, f"{reader.path}.bias")
+            gone = inputs * mean.repeat_interleave(reader.entries, -1)
+            added = (weight * along(gone, weight, 3)).flatten(3).sum(-1)
+            yield Rewrite(bias, theatre.value(bias) + added, forgets=False)
