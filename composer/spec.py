@@ -25,6 +25,9 @@ FAMILIES: dict[str, type[Family]] = {}
 FAMILY_KEY = "x-family"
 """In a JSON Schema, stands where a value of the named family is expected."""
 
+MAX_CANDIDATES = 1_000
+"""Names among which a near one is looked for: comparing them takes ten milliseconds."""
+
 T = TypeVar("T")
 Items = Annotated[tuple[T, ...], Strict(False)]
 """A frozen list: a TOML array (a Python list) is accepted; its entries stay strict. Write ``Items[int]``."""
@@ -209,7 +212,8 @@ def shorten(text: str, limit: int = 60) -> str:
 
 def near(name: str, known: Iterable[str]) -> str | None:
     """The known name that ``name`` most likely meant, if any is close; capitals and hyphens make no difference."""
-    folded = {_folded(candidate): candidate for candidate in sorted(known, reverse=True)}
+    candidates = sorted(known)[:MAX_CANDIDATES]
+    folded = {_folded(candidate): candidate for candidate in reversed(candidates)}
     found = difflib.get_close_matches(_folded(name[:100]), sorted(folded), n=1, cutoff=0.6)
     return folded[found[0]] if found else None
 

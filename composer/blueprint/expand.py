@@ -49,7 +49,7 @@ class _Expansion:
         if part is None:
             return node
         use: Origin = node.value["use"].at
-        values = {name: replace(default, at=_seen(use, default.at, part)) for name, default in part.parameters.items()}
+        values = {name: _moved(use, default, part) for name, default in part.parameters.items()}
         for name, child in node.value.items():
             if name in values:
                 # Before it enters the body, which is inside of the part: an argument may use the same part again.
@@ -128,6 +128,12 @@ def unknown_parameter(name: str, part: Part) -> tuple[str, str]:
     meant = near(name, [*part.parameters, "kind", "use"])
     hint = f"did you mean {meant!r}?" if meant else f"its parameters: {listing(part.parameters)}"
     return f"part {part.name!r} has no parameter {spelled(name)}", hint
+
+
+def _moved(site: Origin, node: Node, part: Part) -> Node:
+    """A default with all that it holds, its origins moved to the place of use."""
+    inner = node.rebuilt({step: _moved(site, child, part) for step, child in node.children()})
+    return replace(inner, key=_seen(site, node.key, part), at=_seen(site, node.at, part))
 
 
 def _seen(site: Origin, inner: Origin, part: Part) -> Origin:

@@ -15,11 +15,15 @@ from composer.blueprint.owners import family_at, file_steps, limits_at, spec_at
 from composer.blueprint.parts import parts
 from composer.blueprint.positions import Path
 from composer.blueprint.report import Problem, problem
-from composer.blueprint.schema import FORMAT, Blueprint
+from composer.blueprint.schema import FORMAT, Average, Blueprint
+from composer.interventions.base import Intervention
+from composer.networks import Network
 from composer.spec import FAMILIES, Family, Spec, describe, listing, near, quote
 
 MAX_PROBLEMS = 100
 """Most problems of form that are told at once: a text made to be wrong everywhere is answered quickly too."""
+NAMED_TABLES = (Average, Intervention, Network)
+"""Tables of no family that a part may stand for, so that ``use`` may be meant in them."""
 BEFORE_VALIDATION = ("extends", "values", "variants")
 """Keys of a file that are used up before the blueprint is validated."""
 
@@ -109,7 +113,8 @@ class _Found:
 
     def _unknown_key(self) -> tuple[str, str]:
         name = str(self.loc[-1])
-        meant = near(name, self._keys())
+        is_named = spec_at(self.spec, self.values, self.table) in NAMED_TABLES
+        meant = near(name, self._keys() | ({"use"} if is_named else set()))
         if meant:
             return "unknown key", f"did you mean {meant!r}?"
         family = family_at(self.spec, self.values, self.table)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from composer.blueprint.memory import available_bytes, forecast, outlines
 from composer.blueprint.nodes import read_path
@@ -12,10 +12,12 @@ from composer.blueprint.timeline import lengths_of
 from composer.environments.base import Simulator
 from composer.interventions.base import Case
 from composer.shapes import Outline, ShapeError
-from composer.spec import near, suggestion
+from composer.spec import Spec, near, suggestion
 
 Finding = tuple[str | Path, str]
 """A path, of keys or as text, and what is wrong there."""
+MAX_COMPARISONS = 1_000_000
+"""Globs times parameters: a second's work, a hundred times what an experiment needs."""
 
 
 def verify(blueprint: Blueprint, is_to_run: bool = True) -> list[Finding]:
@@ -23,7 +25,8 @@ def verify(blueprint: Blueprint, is_to_run: bool = True) -> list[Finding]:
 
     Memory is judged only of a blueprint that is to run, here and now.
     """
-    stages = ((_names, _sizes, _algorithm), (_shapes,), (_optimizers, _interventions, _diagnostics), (_memory,))
+    meant = (_optimizers, _interventions, _diagnostics)
+    stages = ((_names, _sizes, _algorithm), (_shapes,), (_comparisons,), meant, (_memory,))
     for judges in stages if is_to_run else stages[:-1]:
         findings = _first_of_each_path(finding for judge in judges for finding in judge(blueprint))
         if findings:
@@ -85,6 +88,26 @@ def _shapes(blueprint: Blueprint) -> Iterator[Finding]:
     for role, outline in outlines(blueprint).items():
         if isinstance(outline, ShapeError):
             yield ("networks", role, *outline.steps), outline.message
+
+
+def _comparisons(blueprint: Blueprint) -> Iterator[Finding]:
+    """Globs are matched with every parameter: a file made of both in masses would be judged for minutes."""
+    outlined = (found for found in outlines(blueprint).values() if isinstance(found, Outline))
+    names = sum(1 for outline in outlined for _ in outline.named_parameters())
+    groups: dict[str, Mapping[str, Spec]] = {
+        "interventions": blueprint.interventions, "penalties": blueprint.penalties, "optimizers": blueprint.optimizers
+    }  # fmt: skip
+    globs = {key: sum(1 + _entries(spec.model_dump()) for spec in group.values()) for key, group in groups.items()}
+    if sum(globs.values()) * names > MAX_COMPARISONS:
+        message = f"{sum(globs.values()):,} globs over {names:,} parameters; limit {MAX_COMPARISONS:,} comparisons"
+        yield (max(globs, key=lambda key: globs[key]),), message
+
+
+def _entries(value: object) -> int:
+    """Strings in lists, anywhere in a value."""
+    if isinstance(value, Mapping):
+        return sum(map(_entries, value.values()))
+    return sum(isinstance(item, str) or _entries(item) for item in value) if isinstance(value, list | tuple) else 0
 
 
 def _optimizers(blueprint: Blueprint) -> Iterator[Finding]:

@@ -145,9 +145,9 @@ class Crossing(Trigger, kind="crossing"):
 
     metric: Annotated[str, Field(min_length=1, max_length=200)]
     """Name of the metric, as in the journal."""
-    above: Annotated[float, Field(ge=-1e30, le=1e30)] | None = None
+    above: Annotated[float, Field(ge=-1e12, le=1e12)] | None = None
     """Fire where the metric is greater than this."""
-    below: Annotated[float, Field(ge=-1e30, le=1e30)] | None = None
+    below: Annotated[float, Field(ge=-1e12, le=1e12)] | None = None
     """Fire where the metric is less than this."""
     patience: Annotated[int, Field(ge=1, le=10**6)] = 1
     """Readings in a row that it takes."""

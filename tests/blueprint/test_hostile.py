@@ -19,7 +19,6 @@ from composer.resources import blueprints_root
 LIMIT = 2.0
 """Seconds of processor time for one file."""
 QUICKSTART = (blueprints_root() / "quickstart.toml").read_text(encoding="utf-8")
-CRITIC = 'critic = { trunk = { use = "simba", width = 64, blocks = 1 }, head'
 LINEAR = '{ kind = "linear", width = 8 }'
 
 
@@ -64,18 +63,21 @@ TRUNKS = {
 }  # fmt: skip
 
 
+def with_critic(trunk: str) -> str:
+    """The quickstart with another trunk of its critic."""
+    old = '{ use = "simba", width = 64, blocks = 1 }, head = { kind = "scalar" } }'
+    assert QUICKSTART.count(old) == 1
+    whole = QUICKSTART.replace("critic = { trunk = " + old, "")
+    return f'{whole}\n[networks.critic]\ntrunk = {trunk}\nhead = {{ kind = "scalar" }}\n'
+
+
 @pytest.mark.parametrize("name", TRUNKS)
 def test_networks_that_would_fill_memory_are_refused(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("composer.blueprint.verify.available_bytes", lambda: 21_000_000_000)
     trunk, said = TRUNKS[name]
-    (tmp_path / "b.toml").write_text(
-        QUICKSTART.replace(CRITIC, "").replace(', weight_decay = 1e-2 }\ntemp', ' }\ntemp').replace(
-            '= { kind = "scalar" } }\n', "\n"
-        )
-        + f'[networks.critic]\ntrunk = {trunk}\nhead = {{ kind = "scalar" }}\n'
-    )  # fmt: skip
+    (tmp_path / "b.toml").write_text(with_critic(trunk))
     problems = quick(tmp_path / "b.toml")
     assert any(said in str(problem) for problem in problems), problems
 
@@ -87,6 +89,10 @@ LAYERS = '{ kind = "sequence", layers = "${values.u}" }'
 
 def _reference(name: str) -> str:
     return f'"${{values.{name}}}"'
+
+
+def _glob(number: int) -> str:
+    return f"'*c*{number}*z'"
 
 
 VALUES = {
@@ -126,6 +132,19 @@ def test_texts_that_would_take_for_ever_are_refused(name: str, tmp_path: Path) -
     problems = quick(tmp_path / "b.toml")
     assert any(said in str(problem) for problem in problems), problems
     assert all(len(str(problem)) < 1_500 and str(problem).isprintable() for problem in problems)
+
+
+def test_many_globs_over_many_parameters_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "b.toml").write_text(
+        with_critic(f"[{REPEATED}]")
+        + "".join(
+            f"[interventions.r{number}]\nwhen = {{ kind = 'every', interval = 9 }}\ndo = {{ kind = 'nothing' }}\n"
+            f"where = [{', '.join([_glob(number)] * 40)}]\n"
+            for number in range(64)
+        )
+    )
+    (problem,) = quick(tmp_path / "b.toml")
+    assert "globs over 15,3" in problem.message
 
 
 def test_letters_that_pass_for_others_are_shown_for_what_they_are(tmp_path: Path) -> None:

@@ -68,18 +68,18 @@ def _role(blueprint: Blueprint) -> str:
 
 
 def _tail(role: str, outline: Outline) -> Iterator[str]:
-    """Globs over the shortest tail with enough weights; over the whole network where it has no more."""
-    trunk, shapes = outline.children["trunk"], {path: plan.shape for path, plan in outline.named_parameters()}
-    blocks = list(trunk.children) if trunk.kind in ("sequence", "repeat") else []
+    """Globs over everything behind the encoder, which ends before the first block that takes a vector.
 
-    def weights(split: int) -> int:
-        return sum(len(shapes[path]) >= 2 for path in tail_paths(outline, split))
-
-    split = next((split for split in range(len(blocks), 0, -1) if weights(split) >= DENSE), 0)
-    if not split:
-        yield f"{role}.*"
-        return
-    for name in blocks[split:]:
-        if any(path.startswith(f"trunk.{name}.") for path in shapes):
+    So convolutions are the encoder, as in the paper; of dense layers alone the first is.
+    """
+    trunk, paths = outline.children["trunk"], [path for path, _ in outline.named_parameters()]
+    blocks = dict(trunk.children) if trunk.kind in ("sequence", "repeat") else {}
+    learned = [name for name in blocks if any(path.startswith(f"trunk.{name}.") for path in paths)]
+    matrices = [name for name in learned if any(len(plan.shape) > 1 for _, plan in blocks[name].named_parameters())]
+    vectors = False
+    for name in learned:
+        # Once features are vectors they stay so up to the head; a block without weights of its own is no encoder.
+        vectors = vectors or (len(blocks[name].input) == 1 and any(name != other for other in _before(learned, matrices, name)))
+        if vectors:
             yield f"{role}.trunk.{name}.*"
     yield f"{role}.head.*"
