@@ -155,4 +155,5 @@ def _mean(value: Tensor, axis: int) -> Tensor:
 
 def _folded(means: Tensor, entries: int) -> Tensor:
     """From ``[S, C, U * entries]`` to the means of each unit, ``[S, C, U]``."""
-    return means.unflatten(-1, (-1, entries)).mean(-1)
+    folded: Tensor = means.unflatten(-1, (-1, entries)).mean(-1)
+    return folded

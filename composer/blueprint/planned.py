@@ -43,8 +43,8 @@ def copies(blueprint: Blueprint, role: str) -> int:
     return blueprint.networks[role].copies if role in blueprint.networks else 1
 
 
-def firings(blueprint: Blueprint, when: Trigger, clock: Clock) -> Firings | None:
-    """What is planned of a trigger in the whole run; None where nothing is, or where a metric decides."""
+def length(blueprint: Blueprint, on: ClockName, clock: Clock) -> int:
+    """How far a clock goes in the whole run."""
     interactions = clock.interactions_by(blueprint.training.env_steps)
     epoch = blueprint.environment.epoch_interactions(blueprint.algorithm.batch_size)
     lengths: Mapping[ClockName, int] = {
@@ -53,7 +53,12 @@ def firings(blueprint: Blueprint, when: Trigger, clock: Clock) -> Firings | None
         "update": clock.updates_by(blueprint.training.env_steps),
         "epoch": interactions // epoch if epoch else 0,
     }
-    moments = when.planned(lengths[when.clock])
+    return lengths[on]
+
+
+def firings(blueprint: Blueprint, when: Trigger, clock: Clock) -> Firings | None:
+    """What is planned of a trigger in the whole run; None where nothing is, or where a metric decides."""
+    moments = when.planned(length(blueprint, when.clock, clock))
     if not moments:
         return None
     if when.clock != "env":

@@ -17,6 +17,12 @@ QUICKSTART = blueprints_root() / "quickstart.toml"
 MLP = 'networks.{}.trunk=[{{ kind="linear", width=8 }}, {{ kind="relu" }}]'
 SPHERE = 'networks.critic.trunk=[{ kind="hyperspherical_linear", width=8 }, { kind="unit_norm" }]'
 BATCH = 'networks.critic.trunk=[{ kind="linear", width=8 }, { kind="batch_norm" }]'
+FRESH = 'do={ kind="lerp", toward={ kind="fresh" } }'
+RESET = 'interventions.a={ use="head_reset", interval=10_000, spare_last=10_000 }'
+TORTOISE = 'averages.tortoise={ of="actor", momentum=0.999 }'
+HARE = 'interventions.a={{ use="hare_and_tortoise", interval={}, clock="update", where=["actor.*"] }}'
+ENV = 'when={ kind="every", interval=10_000, clock="env" }'
+SHRINK = 'interventions.a={{ use="shrink_and_perturb_fresh", interval=10_000, spare_last=10_000, amount={} }}'
 LINE = '{{ kind="linear", start=1e-3, end=1e-4, updates={} }}'
 
 # By rule: overrides of the quickstart under which it speaks, and of what; overrides under which it is silent.
@@ -70,6 +76,28 @@ CASES: dict[str, tuple[tuple[str, ...], str, tuple[str, ...]]] = {
         (f"optimizers.actor.learning_rate={LINE.format(29_001)}",),
         "optimizers.actor.learning_rate",
         (f"optimizers.actor.learning_rate={LINE.format(29_000)}",),
+    ),
+    "stale-moments": (
+        (f'interventions.a={{ {ENV}, where=["critic.head.*"], {FRESH} }}',),
+        "interventions.a",
+        (f'interventions.a={{ {ENV}, where=["critic.head.*"], {FRESH}, moments="keep" }}',),
+    ),
+    "late-reset": ((RESET.replace("spare_last=10_000", "spare_last=0"),), "interventions.a.when", (RESET,)),
+    "early-tortoise": (
+        (TORTOISE, HARE.format(999)),
+        "interventions.a.when",
+        (TORTOISE, HARE.format(1_001)),
+    ),
+    "target-as-tortoise": (
+        (HARE.format(1_001).replace("actor", "critic").replace("clock", 'average="target_critic", clock'),),
+        "interventions.a.do",
+        (TORTOISE, HARE.format(1_001)),
+    ),
+    "reset-on-sphere": ((SPHERE, SHRINK.format(0.5)), "interventions.a.do", (SPHERE, SHRINK.format(1.0))),
+    "same-moment": (
+        (RESET, RESET.replace(".a=", ".b=").replace("interval=10_000", "interval=5_000")),
+        "interventions.b",
+        (RESET, RESET.replace(".a=", ".b=").replace("interval=10_000", "interval=10_000, first=5_000")),
     ),
     "one-seed": (("seeds=[7]",), "seeds", ("seeds=[7, 8]",)),
     "one-episode": (("evaluation.episodes=1",), "evaluation.episodes", ("evaluation.episodes=2",)),

@@ -13,12 +13,14 @@ from typing import Any
 
 import pytest
 from mutations import misspelt
-from pydantic import create_model
+from pydantic import TypeAdapter, ValidationError, create_model
 
 from composer import kinds
+from composer.blocks.base import Block, count_blocks, declared_blocks
 from composer.blueprint import Blueprint, Problem
 from composer.blueprint.source import parse_tree
 from composer.blueprint.validate import validate
+from composer.shapes import ShapeError
 from composer.spec import FAMILIES, FAMILY_KEY, Family, Spec, near
 
 kinds.register()
@@ -185,3 +187,22 @@ def test_a_misspelt_kind_is_told_with_the_name_that_was_meant(kind: type[Family]
     assert [problem.line for problem in problems] == [lines["kind"]]
     assert problems[0].message.startswith(f"no {kind.noun()} named '{name}'")
     assert f"did you mean '{kind.kind}'?" in str(problems[0])
+
+
+@pytest.mark.parametrize("kind", Block.kinds().values(), ids=lambda kind: kind.kind)
+def test_the_size_of_a_block_is_known_before_it_is_outlined(kind: type[Block]) -> None:
+    root = schema_of(kind)
+    limits = {
+        name: max(option.get("maximum", option.get("exclusiveMaximum")) for option in found)
+        for name, schema in root.get("properties", {}).items()
+        if (
+            found := [option for option in options(schema, root) if _type(option) == "integer" and "enum" not in option]
+        )
+    }
+    for change in ({}, *({name: limit} for name, limit in limits.items())):
+        try:
+            block = TypeAdapter[Block](Block).validate_python({**kind.example, **change})
+            outline = block.outline(kind.example_input)
+        except (ValidationError, ShapeError):
+            continue  # Such a number does not fit the example.
+        assert count_blocks(outline) <= 8 * declared_blocks(block), f"{change}: declare 'repeats'"

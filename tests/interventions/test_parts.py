@@ -21,6 +21,7 @@ TAIL = "where = ['critic.trunk.1.*', 'critic.head.*']"
 CASES: dict[str, tuple[str, ...]] = {
     "bbf_encoder_shrink": (EVERY,),
     "bbf_head_reset": (EVERY,),
+    "continual_backprop": ("rate = 0.5, maturity = 1, batch = 8", MLP),
     "full_reset": (EVERY,),
     "hare_and_tortoise": (f"{EVERY}, {CRITIC}", TORTOISE),
     "head_reset": (EVERY,),
@@ -28,6 +29,7 @@ CASES: dict[str, tuple[str, ...]] = {
     "last_layers_reset": (EVERY, MLP),
     "moments_reset": (AT,),
     "normalize_and_project": ("",),
+    "redo": (f"{EVERY}, tau = 1.0, batch = 8", MLP),
     "shrink_and_perturb_ash_adams": (f"{EVERY}, {CRITIC}",),
     "shrink_and_perturb_fresh": (EVERY,),
     "shrink_and_perturb_gaussian": (CRITIC,),

@@ -8,17 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tiny_runs
 import torch
-from tiny_runs import DRIFT, EVENTFUL, begin, finished, go_on, resumed, rows, state_digest, stopped, tiny
+from tiny_runs import EVENTFUL, finished, last_json, resumed, rows, state_digest
+from typer.testing import CliRunner
 
 from composer import assemble, launch
 from composer.blueprint import load
-from composer.checkpoint import CheckpointDamaged, Checkpoints, Snapshot
+from composer.checkpoint import Checkpoints, digest
+from composer.cli import app
 from composer.forking import NotForkable
 from composer.forking import fork as begin_fork
 from composer.runs import RunUnusable
 from composer.state import Parts
+from composer.study.compare import compare
+from composer.study.sweep import Member
+from composer.study.sweep import finished as finished_before
 
 INJECTION = (
     "interventions.injection={ when = { kind = 'at', steps = [10] }, "
@@ -67,8 +71,6 @@ def test_a_fork_that_changes_nothing_is_the_run(at: int, whole: Path, tmp_path: 
     assert rest == unnumbered(whole, after=at)
     assert event["type"] == "event" and (event["name"], event["env_step"]) == ("fork", at)
     checkpoints = Checkpoints(whole)
-    from composer.checkpoint import digest
-
     assert event["digest"] == digest(checkpoints, checkpoints.load(at))
     assert (event["from"], event["changes"], event["fresh"], event["dropped"]) == (whole.name, [], [], [])
     ours, theirs = (json.loads((path / "run.json").read_text()) for path in (fork, whole))
@@ -174,11 +176,15 @@ def test_measures_keep_their_memory_where_their_place_changes(whole: Path, tmp_p
 
 
 def test_a_smaller_replay_keeps_the_newest(whole: Path, tmp_path: Path) -> None:
-    parts = at_birth(whole, tmp_path, "replay.capacity=40", at=120)
-    (run,) = tmp_path.iterdir()
-    full, replay = assemble.resume(shutil.copytree(whole, tmp_path / "full"))[1].collector, parts.collector.replay
-    assert torch.equal(replay.rows(80, 120), full.replay.rows(80, 120)[:, :]) if False else replay.size == 40  # type: ignore
+    full = at_birth(whole, tmp_path / "full", at=120)
+    small = at_birth(whole, tmp_path / "small", "replay.capacity=40", at=120)
+    rows_of = [parts.collector.replay.rows(80, 120) for parts in (full, small)]  # type: ignore[attr-defined]
+    assert torch.equal(*rows_of)
+    (run,) = (tmp_path / "small").iterdir()
     assert Checkpoints(run).load().values["replay_start"] == 80
+    # The rows that no longer count are gone once the fork saves again.
+    resumed(run)
+    assert Checkpoints(run).load().values["replay_start"] == 100
 
 
 def test_branches_differ_and_are_the_same_under_other_keys(whole: Path, tmp_path: Path) -> None:
@@ -197,3 +203,89 @@ def test_branches_differ_and_are_the_same_under_other_keys(whole: Path, tmp_path
         assert not torch.equal(one[index], other[index]) and not torch.equal(one[index], before[name])
         assert torch.equal(one[index], changed[index])
     assert not torch.equal(one[0], one[2])
+
+
+REFUSED = [
+    ("seeds=[0]", r"seeds: a fork goes on with the seeds of its run, \[0, 5\]"),
+    ("training.env_steps=120", r"training.env_steps: 120 is reached, the checkpoint is of environment step 120; go on"),
+    ("environment.limit=9", r"environment.limit \(23 then, 9 now\): the episodes in progress cannot go on"),
+    ("replay.capacity=71", r"replay.capacity: 71 cannot be filled: older transitions than the last 70 have been over"),
+    (
+        "networks.actor.trunk=[{ kind = 'linear', width = 17 }]",
+        r"networks.actor.trunk\S* .*: actor.trunk.0.weight would be \(17, 3\), and the checkpoint has \(16, 3\)",
+    ),
+    (
+        "networks.critic.copies=3",
+        r"networks.critic.copies \(2 then, 3 now\): critic.trunk.0.weight would be 3 x \(16, 5\), and",
+    ),
+    (
+        "interventions.injection.where=['critic.head.*']",
+        r"interventions.injection: it has injected its network already",
+    ),
+    ("interventions.injection.do.third_term='omit'", r"interventions.injection: it has injected its network already"),
+    (
+        "interventions.injection.when={ kind = 'crossing', metric = 'm', above = 0.0 }",
+        r"interventions.injection: it has injected its network already",
+    ),
+    (
+        "interventions.new={ when = { kind = 'at', steps = [30], clock = 'env' }, where = ['actor.*'], "
+        "do = { kind = 'nothing' } }",
+        r"interventions.new.when: never fires: the fork begins at 120 on the clock 'env' and ends at 140",
+    ),
+]
+
+
+@pytest.mark.parametrize(("override", "message"), REFUSED)
+def test_what_cannot_go_on_is_refused_with_its_key(override: str, message: str, whole: Path, tmp_path: Path) -> None:
+    with pytest.raises(NotForkable, match=message):
+        at_birth(whole, tmp_path / "forks", override, at=120)
+    assert not (tmp_path / "forks").exists(), "nothing is left of it"
+
+
+def test_a_checkpoint_that_was_not_kept_is_told_with_those_that_were(whole: Path, tmp_path: Path) -> None:
+    with pytest.raises(NotForkable) as caught:
+        at_birth(whole, tmp_path, at=77)
+    assert str(caught.value) == (
+        f"{whole} has no checkpoint of environment step 77; there are 40, 80, 120, 140; the nearest is --at 80 "
+        "(its blueprint decides which are written, and how many of the newest stay: "
+        "checkpoint.every = 40, checkpoint.keep = 9)"
+    )
+
+
+def test_the_command(whole: Path, tmp_path: Path) -> None:
+    def invoke(*arguments: str) -> tuple[int, dict[str, Any], str]:
+        found = CliRunner().invoke(app, ["fork", *arguments, "--json"])
+        return found.exit_code, last_json(found.stdout), found.stderr
+
+    code, table, said = invoke(str(whole), "--at", "120", "--runs", str(tmp_path), "algorithm.n_step=1")
+    assert (code, table["status"], table["env_steps"]) == (0, "finished", 140)
+    assert Path(table["run"]).parent == tmp_path
+    assert f"forked from {whole} at environment step 120" in said
+    code, table, said = invoke(str(whole))
+    assert (code, table["exit_code"]) == (2, 2) and "training.env_steps: 140 is reached" in said
+    code, table, _ = invoke(str(whole), "algorithm.n_stp=1")
+    assert code == 2 and "did you mean 'n_step'" in table["message"]
+    code, _, said = invoke(str(tmp_path / "nothing"))
+    assert code == 3 and "is no run directory" in said
+
+
+def test_compare_says_where_runs_parted(whole: Path, tmp_path: Path) -> None:
+    fork = forked(whole, tmp_path, "algorithm.n_step=1", at=80)
+    injected = forked(whole, tmp_path, "averages.slow={ of = 'actor', momentum = 0.5 }", "name='renamed'", at=80)
+    table = compare([whole, fork, injected]).table
+    names = [row["agent"] for row in table["tasks"][0]["agents"]]
+    assert names[:2] == ["tiny", "tiny fork@80(algorithm.n_step=1)"]
+    assert names[2].startswith("renamed fork@80(averages.slow#")
+    parted = f"{fork.name} parted from {whole.name} at environment step 80"
+    assert sum(note.startswith(parted) for note in table["notes"]) == 1
+    assert table["tasks"][0]["area_from"] > 80
+
+
+def test_a_fork_is_no_finished_run_of_a_sweep(whole: Path, tmp_path: Path) -> None:
+    from composer.blueprint import digest as blueprint_digest
+    from composer.runs import read_blueprint
+
+    fork = forked(whole, tmp_path / "fork", at=120)
+    member = Member("base", None, blueprint_digest(read_blueprint(fork)))
+    assert finished_before(whole.parent, member) == whole
+    assert finished_before(fork.parent, member) is None

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path as FilePath
 from typing import Any
 
-from composer.blueprint.lint import evidence, experience, normalization, optimization
+from composer.blueprint.lint import evidence, experience, interventions, normalization, optimization
 from composer.blueprint.lint.base import Rule, Severity, Subject
 from composer.blueprint.load import Loaded, load
 from composer.blueprint.nodes import show_path
@@ -30,6 +30,12 @@ RULES: tuple[Rule, ...] = (
     experience.small_warmup,
     experience.long_horizon,
     experience.unfinished_schedule,
+    interventions.stale_moments,
+    interventions.late_reset,
+    interventions.early_tortoise,
+    interventions.target_as_tortoise,
+    interventions.reset_on_sphere,
+    interventions.same_moment,
     evidence.one_seed,
     evidence.one_episode,
 )

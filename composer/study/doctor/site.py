@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from composer.blueprint import Blueprint
-from composer.interventions.inject import OUTPUTS_TO_ADD, Inject, tail_paths
+from composer.interventions.inject import OUTPUTS_TO_ADD, Inject
 from composer.interventions.selectors import Paths
 from composer.shapes import Outline
 from composer.spec import listing
@@ -14,8 +14,6 @@ from composer.study.refusal import Refused
 
 NAME = "doctor"
 """Of the intervention that is added."""
-DENSE = 2
-"""Layers with a weight that are injected at least: the paper's head is a hidden layer and the output."""
 
 
 class NotInjectable(Refused):
@@ -39,9 +37,9 @@ class Site(NamedTuple):
 
 
 def site(blueprint: Blueprint, globs: Sequence[str]) -> Site:
-    """The layers that ``globs`` choose; without any, the shortest tail with two layers of weights.
+    """The layers that ``globs`` choose; without any, everything behind the encoder, as in the paper.
 
-    That tail is of the critic or the model, or else of the first network whose outputs can be added.
+    That is of the critic or the model, or else of the first network whose outputs can be added.
     """
     outlines = {role: found for role, found in blueprint.outlines.items() if isinstance(found, Outline)}
     if globs:
@@ -68,18 +66,20 @@ def _role(blueprint: Blueprint) -> str:
 
 
 def _tail(role: str, outline: Outline) -> Iterator[str]:
-    """Globs over everything behind the encoder, which ends before the first block that takes a vector.
+    """Globs over everything behind the encoder.
 
-    So convolutions are the encoder, as in the paper; of dense layers alone the first is.
+    The encoder is all that does not take a vector, such as convolutions, and at least the first layer of weights.
     """
-    trunk, paths = outline.children["trunk"], [path for path, _ in outline.named_parameters()]
-    blocks = dict(trunk.children) if trunk.kind in ("sequence", "repeat") else {}
-    learned = [name for name in blocks if any(path.startswith(f"trunk.{name}.") for path in paths)]
-    matrices = [name for name in learned if any(len(plan.shape) > 1 for _, plan in blocks[name].named_parameters())]
-    vectors = False
-    for name in learned:
-        # Once features are vectors they stay so up to the head; a block without weights of its own is no encoder.
-        vectors = vectors or (len(blocks[name].input) == 1 and any(name != other for other in _before(learned, matrices, name)))
-        if vectors:
+    trunk = outline.children["trunk"]
+    blocks = list(trunk.children.items()) if trunk.kind in ("sequence", "repeat") else []
+    shaped = [index for index, (_, block) in enumerate(blocks) if len(block.input) > 1]
+    weighted = [index for index, (_, block) in enumerate(blocks) if _is_weighted(block)]
+    split = max([*shaped[-1:], *weighted[:1]], default=len(blocks)) + 1
+    for name, block in blocks[split:]:
+        if any(True for _ in block.named_parameters()):
             yield f"{role}.trunk.{name}.*"
     yield f"{role}.head.*"
+
+
+def _is_weighted(block: Outline) -> bool:
+    return any(len(plan.shape) > 1 for _, plan in block.named_parameters())
