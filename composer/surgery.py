@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from composer.eye import Eye
 from composer.injection import Injector, outputs, relative_change
 from composer.interventions.base import Intervention, Rewrite
 from composer.interventions.inject import Inject
@@ -53,7 +54,7 @@ class Surgery:
 
         ``samples`` are the run's data, on which hidden units are looked at; None where nothing will be fired.
         """
-        self._learner, self._lengths, self._tell, self._samples = learner, lengths, tell, samples
+        self._learner, self._lengths, self._tell, self._eye = learner, lengths, tell, Eye(learner, samples)
         self._interventions: Mapping[str, Intervention] = blueprint.interventions
         self._chosen = {name: each.where.select(learner.outlines) for name, each in self._interventions.items()}
         count = len(learner.seeds)
@@ -146,7 +147,7 @@ class Surgery:
         each = self._interventions[name]
         random_before = torch.get_rng_state()
         facts = self._inject(name, seeds) if name in self._injectors else {}
-        stage = Stage(self._learner, self._samples, name, self.fired[name], self._memories[name])
+        stage = Stage(self._learner, self._eye, name, self.fired[name], self._memories[name])
         rewrites = self._rewrites(name, stage, seeds)
         averages = self._averages(each, name, rewrites)
         report = [self._operate(each, place, mine, seeds) for place, mine in _by_place(rewrites).items()]
@@ -198,7 +199,7 @@ class Surgery:
         for average, (of, network) in self._learner.averaged_roles().items():
             mine = [rewrite for rewrite in rewrites if rewrite.place[0] == of]
             if each.target == "own":
-                stage = Stage(self._learner, self._samples, name, self.fired[name], {}, average)
+                stage = Stage(self._learner, self._eye, name, self.fired[name], {}, average)
                 mine = list(each.do.rewrites(stage, [place for place in self._chosen[name] if place[0] == of]))
             if each.target != "keep":
                 found += [(network.parameters, rewrite) for rewrite in mine]

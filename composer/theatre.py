@@ -1,30 +1,26 @@
 """What an operation of an intervention may look at and draw from, in one firing, of one set of weights.
 
 Every random number is a function of seed, intervention and count of firings; none is from a stream of training.
-Legend: S seeds, C copies, B batch, U units of a layer. Tests: tests/interventions/test_surgery.py, test_recycle.py.
+Legend: S seeds, C copies. Tests: tests/interventions/test_surgery.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from composer.algorithms.base import Batch
-from composer.diagnostics.watching import watch
+from composer.eye import Eye
 from composer.fresh import draw_one
 from composer.interventions.base import Activity
 from composer.interventions.selectors import Place
 from composer.interventions.units import HiddenLayer
-from composer.members import Stacked
 from composer.shapes import Outline, ParameterPlan
 from composer.streams import derive
 
 if TYPE_CHECKING:
-    from composer.collectors.base import Samples
     from composer.learner import Learner
 
 
@@ -34,14 +30,14 @@ class Stage:
     def __init__(
         self,
         learner: Learner,
-        samples: Samples | None,
+        eye: Eye,
         name: str,
         firing: Tensor,
         memory: Mapping[Place, Tensor],
         average: str | None = None,
     ) -> None:
-        """``firing [S]`` counts what has been; ``samples`` may be None where no operation looks at activations."""
-        self._learner, self._samples, self._memory, self._average = learner, samples, memory, average
+        """``firing [S]`` counts what has been."""
+        self._learner, self._eye, self._memory, self._average = learner, eye, memory, average
         self._streams = [("intervention", name, int(count), average or "network") for count in firing.tolist()]
         self.told: dict[str, Tensor] = {}
         """What the operation has told."""
@@ -90,38 +86,11 @@ class Stage:
         """Kept in ``told``."""
         self.told[name] = counts
 
-    @torch.no_grad()
     def activity(self, role: str, layers: list[HiddenLayer], batch: int) -> list[Activity]:
-        """One forward pass of the network, in evaluation mode, with an eye on activations and on what is read."""
-        acted = {layer.activation.path: partial(_magnitude, axis=layer.axis) for layer in layers}
-        first = [layer.readers[0] for layer in layers]
-        read = {reader.path: partial(_mean, axis=reader.axis) for reader in first}
-        left, entered = watch(self._network(role), self._input(role, batch), acted, read)
-        return [
-            Activity(
-                _folded(left[layer.activation.path], layer.activation.entries),
-                _folded(entered[reader.path], reader.entries),
-            )
-            for layer, reader in zip(layers, first, strict=True)
-        ]
-
-    def _network(self, role: str) -> Stacked:
-        return self._learner.networks[role] if self._average is None else self._learner.averages[self._average]
-
-    def _input(self, role: str, batch: int) -> Tensor:
-        """What a network reads of transitions drawn from the run's data, ``[S, B, ...]``."""
-        learner = self._learner
-        assert self._samples is not None, "nothing is fired where there are no data"
-        generators = self._generators(learner.device, "batch")
-        drawn = self._samples.sample(batch, learner.n_step, learner.discount, generators)
-        now, following = learner.normalised(drawn.observation), learner.normalised(drawn.next_observation)
-        noise = {
-            name: torch.stack(
-                [torch.randn(drawn.reward.shape[1], *shape, generator=g, device=g.device) for g in generators]
-            )
-            for name, shape in learner.program.noise.items()
-        }
-        return learner.program.inputs(Batch(now, *drawn[1:4], following), noise)[role].now
+        """One forward pass of the network."""
+        network = self._learner.networks[role] if self._average is None else self._learner.averages[self._average]
+        generators = self._generators(self._learner.device, "batch")
+        return self._eye.look(network, role, layers, batch, generators)
 
     def _generators(self, device: str, *names: str) -> list[torch.Generator]:
         """One a seed."""
@@ -141,19 +110,3 @@ class Stage:
             for index, seed in enumerate(self._learner.seeds)
         ]
         return torch.stack(rows).to(value.device)
-
-
-def _magnitude(value: Tensor, axis: int) -> Tensor:
-    """Mean magnitude over every axis but that of units, which is counted from the last."""
-    return _mean(value.abs(), axis)
-
-
-def _mean(value: Tensor, axis: int) -> Tensor:
-    mean: Tensor = value.mean([other for other in range(-value.ndim, 0) if other != axis])
-    return mean
-
-
-def _folded(means: Tensor, entries: int) -> Tensor:
-    """From ``[S, C, U * entries]`` to the means of each unit, ``[S, C, U]``."""
-    folded: Tensor = means.unflatten(-1, (-1, entries)).mean(-1)
-    return folded

@@ -9,37 +9,49 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from composer.members import Stacked
+from composer.members import Stacked, Template
 
 Reduce = Callable[[Tensor], Tensor]
 """From what passes, ``[B, ...]``, to what is kept of it: the rest is not held in memory."""
 Seen = dict[str, Tensor]
 
 
+class Watcher:
+    """A network's module with an eye on what passes inside, for as long as its structure stays."""
+
+    def __init__(self, template: Template, outputs: Mapping[str, Reduce], inputs: Mapping[str, Reduce]) -> None:
+        """Watches what leaves some modules and what enters others, by path, each reduced as it says there."""
+        # A copy, so that no program that was compiled over the module sees a hook. It holds no memory.
+        module = copy.deepcopy(template.evaluation)
+        self._seen: dict[tuple[bool, str], Tensor] = {}
+        for path, reduce in outputs.items():
+            module.get_submodule(path).register_forward_hook(partial(_left, self._seen, path, reduce))
+        for path, reduce in inputs.items():
+            module.get_submodule(path).register_forward_pre_hook(partial(_entered, self._seen, path, reduce))
+        module.register_forward_pre_hook(lambda *_: self._seen.clear())
+        # Replaces the output: what was seen leaves the mapping over members as an output does.
+        module.register_forward_hook(lambda *_: tuple(self._seen.values()))
+        self._template = copy.copy(template)
+        self._template.evaluation = module
+
+    def __call__(self, network: Stacked, x: Tensor) -> tuple[Seen, Seen]:
+        """Run a network of this module on ``x [S, B, ...]`` in evaluation mode; returns outputs and inputs of modules.
+
+        Both are named by the module's path, ``[S, C, ...]``. A module that is called several times is seen each time:
+        ``PATH``, then ``PATH.call2`` and so on.
+        """
+        passed = Stacked(self._template, network.parameters, network.buffers)(x)
+        values = dict(zip(self._seen, passed, strict=True))  # The names, now that it has run.
+        self._seen.clear()
+        left = {path: value for (entered, path), value in values.items() if not entered}
+        return left, {path: value for (entered, path), value in values.items() if entered}
+
+
 def watch(
     network: Stacked, x: Tensor, outputs: Mapping[str, Reduce], inputs: Mapping[str, Reduce]
 ) -> tuple[Seen, Seen]:
-    """Run a network on ``x [S, B, ...]`` in evaluation mode; returns what left modules, and what entered others.
-
-    Both are named by the module's path, and reduced as it says there: ``[S, C, ...]``. A module that is called several
-    times is seen each time: ``PATH``, then ``PATH.call2`` and so on.
-    """
-    # A copy, so that no program that was compiled over the module sees a hook. It holds no memory.
-    module = copy.deepcopy(network.template.evaluation)
-    seen: dict[tuple[bool, str], Tensor] = {}
-    for path, reduce in outputs.items():
-        module.get_submodule(path).register_forward_hook(partial(_left, seen, path, reduce))
-    for path, reduce in inputs.items():
-        module.get_submodule(path).register_forward_pre_hook(partial(_entered, seen, path, reduce))
-    module.register_forward_pre_hook(lambda *_: seen.clear())
-    # Replaces the output: what was seen leaves the mapping over members as an output does.
-    module.register_forward_hook(lambda *_: tuple(seen.values()))
-    template = copy.copy(network.template)
-    template.evaluation = module
-    passed = Stacked(template, network.parameters, network.buffers)(x)
-    values = dict(zip(seen, passed, strict=True))  # The names, now that it has run.
-    left = {path: value for (entered, path), value in values.items() if not entered}
-    return left, {path: value for (entered, path), value in values.items() if entered}
+    """What a ``Watcher`` sees, once."""
+    return Watcher(network.template, outputs, inputs)(network, x)
 
 
 def _left(

@@ -47,12 +47,14 @@ def test_a_reset_of_every_update_has_no_last_one_to_speak_of() -> None:
 
 
 @pytest.mark.parametrize(
-    ("clock", "interval", "speaks"), [("env", 999, True), ("env", 1_001, False), ("update", 1, True)]
+    ("clock", "interval", "speaks"), [("env", 1_999, True), ("env", 2_001, False), ("update", 1, True)]
 )
 def test_a_tortoise_is_judged_in_updates(clock: str, interval: int, speaks: bool) -> None:
-    # The quickstart makes an update an environment step.
+    # The quickstart makes an update every two environment steps.
     hare = HARE.format(interval).replace('"update"', f'"{clock}"')
     assert found("early-tortoise", (TORTOISE, hare)) == (["interventions.a.when"] if speaks else [])
+    if clock == "env":
+        assert found("early-tortoise", (TORTOISE, hare, "algorithm.update_to_data=1.1")) == []
 
 
 def test_a_tortoise_that_never_moves_is_never_late_enough() -> None:

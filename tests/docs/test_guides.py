@@ -156,6 +156,24 @@ def test_reading_a_blueprint(folder: Path) -> None:
     assert not re.search(r"^\s*(?:from|import) composer", ejected, flags=re.MULTILINE)
 
 
+def test_interventions(folder: Path) -> None:
+    from composer.blueprint import load
+
+    name = "interventions.md"
+    assert len(write_files(name, folder)) == 2
+    assert_true(name, folder)
+    variants = load(folder / "methods.toml").variants
+    used = {each.kind for v in variants for each in _done(load(folder / "methods.toml", (), v).blueprint)}
+    assert used == {"lerp", "perturb", "inject", "project"}
+    text = (GUIDES / name).read_text(encoding="utf-8")
+    for variant in load(ROOT / "blueprints" / "dmc" / "sac_injection.toml").variants:
+        assert f"`{variant}`" in text, "every ablation is listed"
+
+
+def _done(blueprint: Any) -> list[Any]:
+    return [each.do for each in blueprint.interventions.values()]
+
+
 @pytest.fixture
 def elsewhere(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The files of the page on the same block elsewhere, importable."""

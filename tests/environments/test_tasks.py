@@ -89,6 +89,18 @@ def test_an_epoch_shows_every_sample_once_in_an_order_of_its_own() -> None:
     assert torch.equal(tasks.at(3).observation, orders[0][:, 30:40]), "any batch again, without what came before"
 
 
+def test_another_sequence_is_other_tasks_and_orders_of_the_same_data() -> None:
+    def tasks(number: int) -> Tasks:
+        declared = sequence("labels").model_copy(update={"sequence": number})
+        return Tasks(declared, (0, 1), 10, "cpu")
+
+    first, same, other = tasks(0), tasks(0), tasks(1)
+    assert torch.equal(first.at(0).observation, same.at(0).observation)
+    assert not torch.equal(first.at(0).observation, other.at(0).observation)
+    (inputs, answers), (others, different) = first.all(), other.all()
+    assert torch.equal(inputs, others) and not torch.equal(answers, different)
+
+
 def test_a_run_learns_and_its_examination_is_on_the_present_task(tmp_path: Path) -> None:
     blueprint = load(SHUFFLED, [*SMALL, "training.env_steps=300", "environment.task_updates=150"]).blueprint
     from composer import assemble

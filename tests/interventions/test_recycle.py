@@ -164,8 +164,11 @@ def test_gains_of_a_unit_begin_anew_and_keep_their_moments() -> None:
 @pytest.mark.parametrize("target", ["keep", "follow", "own"])
 def test_targets_follow_their_rule(target: str) -> None:
     plain, patient = Patient(PLAIN), Patient(PLAIN, recycle(0.85, target=target))
-    plain.update(3)
-    patient.update(3)
+    for each in (plain, patient):
+        each.update(2)
+        with torch.no_grad():  # In the average alone: it is judged by itself only where it is treated on its own.
+            each.learner.averages["target_critic"].parameters[f"{FIRST}.bias"][0, 1, 0] = -1e4
+        each.update(1)
     old, new = (each.state() for each in (plain, patient))
     name, online = "averages/target_critic/", critic(new, 0, 1)
     average, before = critic(new, 0, 1, name), critic(old, 0, 1, name)
@@ -175,6 +178,7 @@ def test_targets_follow_their_rule(target: str) -> None:
     own = target == "own"
     judged, batch = (before, inputs(plain, 0, "target_critic")) if own else (critic(old, 0, 1), inputs(plain))
     first, _ = dormant(judged, batch[0], 0.85)
+    assert bool(first[0]) is own
     weight = f"{FIRST}.weight"
     fresh = drawn(patient, weight, 0, 1, "target_critic") if own else online[weight]
     assert torch.equal(average[weight], torch.where(first[:, None], fresh, before[weight]))

@@ -87,6 +87,15 @@ def test_targets_follow_their_rule(target: str) -> None:
         assert torch.equal(average, plain.state()["averages/target_critic/head.linear.weight"])
 
 
+def test_an_average_on_its_own_is_moved_from_where_it_is() -> None:
+    half = "{ kind = 'perturb', keep = 0.5, scale = 0.0 }"
+    plain, patient = Patient(SEEDS), Patient(SEEDS, intervention(half, '["critic.head.*"]', target="own"))
+    plain.update(3)
+    patient.update(3)
+    name = "averages/target_critic/head.linear.weight"
+    assert torch.equal(patient.state()[name], 0.5 * plain.state()[name])
+
+
 def test_a_schedule_restarts_where_asked() -> None:
     rate = "{ kind = 'linear', start = 1e-6, end = 1e-3, updates = 4 }"
     schedule = f"optimizers.critic={{ kind = 'adam', learning_rate = {rate} }}"

@@ -72,9 +72,9 @@ def test_steps_are_those_of_the_formula(globs: list[str], decayed: set[str]) -> 
 
 def test_the_useful_are_protected_and_no_sign_turns_round_where_nothing_is_useful() -> None:
     declared = Upgd(learning_rate=1.0, beta_utility=0.0, sigma=0.0, weight_decay=0.0)
-    weights = {"w": torch.tensor([[[2.0, 1.0, 0.0, -1.0]], [[2.0, 1.0, 0.0, -1.0]]])}
+    weights = {"w": torch.tensor([[[2.0, 1.0, 0.0, -1.0]], [[2.0, 1.0, 3.0, -1.0]]])}
     before = weights["w"].clone()
-    # Utilities -g w: 2, 1, 0, -1 for the first seed, and none above 0 for the second.
+    # Utilities -g w: 2, 1, 0, -1 for the first seed, and all below 0 for the second.
     gradient = torch.tensor([[[-1.0, -1.0, 1.0, -1.0]], [[1.0, 1.0, 1.0, -1.0]]])
     declared.build(weights, 2).step([gradient])
     moved = (before - weights["w"]) / gradient

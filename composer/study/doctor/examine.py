@@ -23,7 +23,7 @@ from composer.study.compare import COVERAGE
 from composer.study.doctor import forks, picture, proxies
 from composer.study.doctor.site import site
 from composer.study.doctor.verdict import LEAST, MARGIN, Diagnosis, diagnose
-from composer.study.statistics import LEVEL, Curve, Estimate
+from composer.study.statistics import LEVEL, Curve, Estimate, Floats
 from composer.tracking.records import JOURNAL
 
 EVALUATIONS: Final = 5
@@ -75,7 +75,7 @@ def examine(
         "pairs": _pairs(blueprint, *scores),
         "proxies": proxies.proxies(run, blueprint, chosen.role, origin.step),
         "forks": {arm: [str(path) for path in found] for arm, found in paths.items()},
-        "notes": _notes(blueprint, branches),
+        "notes": _notes(blueprint, *scores),
     }
     table["sentence"] = sentence(table, diagnosis)
     picture.draw(folder / PICTURE, _history(run, metric, origin), plain, injected, table)
@@ -125,7 +125,7 @@ def _metric(blueprint: Blueprint) -> str:
     return Examiner.metric if isinstance(blueprint.environment, Labelled) else Evaluator.metric
 
 
-def _pairs(blueprint: Blueprint, plain: Any, injected: Any) -> list[dict[str, Any]]:
+def _pairs(blueprint: Blueprint, plain: Floats, injected: Floats) -> list[dict[str, Any]]:
     return [
         {"seed": seed, "branch": branch, "plain": float(without), "injected": float(fresh)}
         for seed, ours, theirs in zip(blueprint.seeds, plain, injected, strict=True)
@@ -133,16 +133,19 @@ def _pairs(blueprint: Blueprint, plain: Any, injected: Any) -> list[dict[str, An
     ]
 
 
-def _notes(blueprint: Blueprint, branches: int) -> list[str]:
-    seeds, notes = len(blueprint.seeds), []
+def _notes(blueprint: Blueprint, plain: Floats, injected: Floats) -> list[str]:
+    seeds, pairs = len(blueprint.seeds), plain.size
+    notes = []
     if seeds < LEAST:
         agents = "one agent" if seeds == 1 else f"{seeds} agents"
         notes.append(f"the run has {agents}: the answer is about them, and not about the blueprint's agents in general")
-    if (pairs := seeds * branches) in COVERAGE:
+    if pairs in COVERAGE:
         notes.append(
             f"a {LEVEL:.0%} bootstrap interval from {pairs} pairs is too narrow: of normal scores it covers the truth"
             f" {COVERAGE[pairs]:.0%} of the time; the test of signs has no such fault"
         )
+    if (plain == injected).all():
+        notes.append("no pair differs: where nothing is left to learn nothing can be gained, and nothing else is shown")
     return notes
 
 

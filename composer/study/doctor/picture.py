@@ -31,7 +31,7 @@ def draw(path: Path, history: Curve | None, plain: Curve, injected: Curve, table
         left, right = figure.subplots(1, 2, width_ratios=[2.2, 1])
         _curves(left, history, plain, injected, table)
         _gains(right, table)
-        figure.suptitle(table["verdict"], fontsize=10, x=0.01, ha="left")
+        left.set_title(f"{table['verdict']}: mean and 95% interval", fontsize=9, loc="left")
         figure.savefig(path, dpi=170, metadata={"Date": None} if path.suffix == ".svg" else {"Software": None})
 
 
@@ -51,7 +51,7 @@ def _curves(axes: Any, history: Curve | None, plain: Curve, injected: Curve, tab
         )
     axes.axvline(step, color=GREY, linewidth=0.8, linestyle=":")
     axes.set_xlabel("environment steps")
-    axes.set_ylabel(f"{table['metric'].replace('/', ' ')}, mean and 95% interval")
+    axes.set_ylabel(table["metric"].replace("/", " "))
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.legend(loc="best")
 
@@ -69,4 +69,4 @@ def _gains(axes: Any, table: Mapping[str, Any]) -> None:
     axes.plot([place], [gain["value"]], "D", color="black", markersize=5)
     axes.set_xticks([*range(len(seeds)), place], [*map(str, seeds), "all"])
     axes.set_xlabel("seed")
-    axes.set_ylabel("gain by injection, a pair each")
+    axes.set_title("gain, a point a pair", fontsize=9, loc="left")

@@ -55,7 +55,7 @@ def site(blueprint: Blueprint, globs: Sequence[str]) -> Site:
             )
     if NAME in blueprint.interventions:
         raise NotInjectable(f"interventions.{NAME}: the run has an intervention of that name, which this command needs")
-    return Site(role, tuple(globs) or tuple(_tail(role, outlines[role])))
+    return Site(role, tuple(globs) or tuple(behind_encoder(role, outlines[role])))
 
 
 def _role(blueprint: Blueprint) -> str:
@@ -65,8 +65,8 @@ def _role(blueprint: Blueprint) -> str:
     return next((role for role in ("critic", "model") if role in roles), roles[0])
 
 
-def _tail(role: str, outline: Outline) -> Iterator[str]:
-    """Globs over everything behind the encoder.
+def behind_encoder(role: str, outline: Outline) -> Iterator[str]:
+    """Globs over the blocks of a network behind its encoder, head included.
 
     The encoder is all that does not take a vector, such as convolutions, and at least the first layer of weights.
     """

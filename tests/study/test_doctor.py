@@ -1,0 +1,275 @@
+"""``composer doctor``: three verdicts, what is injected, forks in pairs, and a network that did lose its plasticity."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tiny_runs import DRIFT, TINY, finished, last_json, rows, state_digest
+from typer.testing import CliRunner
+
+from composer import launch
+from composer.blueprint import Blueprint, load
+from composer.cli import app
+from composer.networks import Network
+from composer.study.doctor import forks, verdict
+from composer.study.doctor.examine import examine, text
+from composer.study.doctor.site import NotInjectable, behind_encoder, site
+from composer.study.doctor.verdict import diagnose, flips, interval
+
+SHUFFLED = Path(__file__).parents[2] / "blueprints" / "plasticity" / "shuffled_labels.toml"
+QUICK = ("tracking.kind='none'", "compute.compile='never'")
+SMALL = (
+    *QUICK,
+    "seeds=[3, 8]",
+    "environment.data.samples=40",
+    "environment.task_updates=8",
+    "algorithm.batch_size=10",
+    "networks.model.trunk={ use = 'mlp', width = 8, depth = 2 }",
+    "training={ env_steps = 20, log_every = 1 }",
+    "evaluation.every=4",
+    "checkpoint={ every = 10, keep = 3 }",
+)
+
+
+def quiet(line: str) -> None:
+    """Nobody listens."""
+
+
+def examined(run: Path, out: Path, *where: str, at: int | None = None, branches: int = 3) -> dict[str, Any]:
+    return examine(run, at, branches, 8, where, out, quiet)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twenty batches of tasks of eight, two seeds; checkpoints at 10 and 20."""
+    return launch.start(load(SHUFFLED, SMALL).blueprint, tmp_path_factory.mktemp("runs"), None, True).path
+
+
+@pytest.fixture(scope="module")
+def table(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """An examination in the middle of the second task."""
+    return examined(trained, tmp_path_factory.mktemp("doctor"), at=10)
+
+
+def gains(seeds: int, branches: int, mean: float, spread: float = 1.0, seed: int = 0) -> np.ndarray:
+    values: np.ndarray = np.random.default_rng(seed).normal(mean, spread, (seeds, branches))
+    return values
+
+
+def test_three_verdicts() -> None:
+    plain = np.full((5, 2), 10.0)
+    assert diagnose(plain, plain + gains(5, 2, 3.0)).verdict == "losing plasticity"
+    assert diagnose(plain, plain + gains(5, 2, 0.0, 0.1)).verdict == "not losing plasticity"
+    assert diagnose(plain, plain + gains(5, 2, -3.0)).verdict == "not losing plasticity"
+    assert diagnose(plain, plain).verdict == "not losing plasticity"
+    wide = diagnose(plain, plain + gains(5, 2, 0.5, 4.0))
+    assert wide.gain.low < 0 and wide.gain.high > 1.0 and wide.verdict == "cannot tell"
+    assert diagnose(plain[:2], plain[:2] + 3.0).verdict == "cannot tell", "four pairs, all of which gain"
+    assert diagnose(plain[:, :1], plain[:, :1] + 3.0).verdict == "losing plasticity", "five"
+    assert np.isnan(diagnose(plain[:1, :1], plain[:1, :1]).gain.low)
+
+
+def test_the_test_of_signs_in_closed_form() -> None:
+    assert flips(np.ones((5, 1))) == 1 / 32, "only one toss of five signs is as good"
+    assert flips(np.array([[1.0, 2.0, -3.0]])) == 5 / 8, "sums of +-1 +-2 +-3 that are 0 or more"
+    assert flips(np.zeros((2, 3))) == 1.0
+    many = flips(np.ones((4, 5)))
+    assert many == pytest.approx(1 / (1 + verdict.REPETITIONS)), "drawn, and never nothing"
+    assert flips(gains(4, 5, 0.0, seed=3)) + flips(-gains(4, 5, 0.0, seed=3)) == pytest.approx(1, abs=0.02)
+
+
+def test_branches_are_not_as_good_as_seeds() -> None:
+    """Where seeds differ and branches hardly do, more branches narrow nothing."""
+    between = gains(5, 1, 0.0)
+    alone, repeated = interval(between), interval(np.repeat(between, 40, 1))
+    assert repeated.high - repeated.low == pytest.approx(alone.high - alone.low, rel=0.02)
+    within = interval(gains(1, 10, 0.0))
+    assert within.low < within.value < within.high, "one seed is judged by its branches"
+
+
+@pytest.mark.parametrize(("seeds", "branches"), [(5, 2), (1, 10), (10, 1)])
+def test_no_loss_is_told_as_one_at_most_one_time_in_twenty(
+    seeds: int, branches: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verdict, "REPETITIONS", 500)
+    plain = np.full((seeds, branches), 10.0)
+    told = [diagnose(plain, plain + gains(seeds, branches, 0.0, seed=n)).verdict for n in range(300)]
+    assert told.count("losing plasticity") <= 0.05 * 300 + 2 * (300 * 0.05 * 0.95) ** 0.5
+    found = [diagnose(plain, plain + gains(seeds, branches, 2.0, seed=n)).verdict for n in range(50)]
+    assert found.count("losing plasticity") > 45
+
+
+def blueprint(*overrides: str, path: Path = TINY) -> Blueprint:
+    return load(path, overrides, is_to_run=False).blueprint
+
+
+def test_what_is_injected_is_everything_behind_the_encoder() -> None:
+    assert site(blueprint(), ()) == ("critic", ("critic.trunk.1.*", "critic.trunk.2.*", "critic.head.*"))
+    layers = [f"model.trunk.{number}.*" for number in (1, 2, 3)]
+    assert site(blueprint(path=SHUFFLED), ()).globs == (*layers, "model.head.*")
+    assert site(blueprint("networks.critic.trunk={ kind = 'linear', width = 9 }"), ()).globs == ("critic.head.*",)
+    assert site(blueprint(), ["actor.head.*"]).role == "actor"
+
+
+@pytest.mark.parametrize(
+    ("trunk", "globs"),
+    [
+        # The paper's own case: convolutions are the encoder, the dense layers the head.
+        ('[CONV, RELU, CONV, { kind = "flatten" }, DENSE, RELU, DENSE]', ["4", "6"]),
+        ('[CONV, { kind = "flatten" }, RELU]', []),
+        ("[DENSE, NORM, RELU, DENSE, RELU]", ["1", "3"]),
+        ("[NORM, DENSE, RELU]", []),
+        ("[{ kind = 'residual', block = [RELU, DENSE] }, DENSE]", ["1"]),
+        ("DENSE", []),
+    ],
+)
+def test_the_encoder_ends_where_features_are_vectors(trunk: str, globs: list[str]) -> None:
+    for name, block in {
+        "CONV": '{ kind = "conv", width = 4, kernel = 3 }', "RELU": '{ kind = "relu" }',
+        "DENSE": '{ kind = "linear", width = 9 }', "NORM": '{ kind = "layer_norm" }',
+    }.items():  # fmt: skip
+        trunk = trunk.replace(name, block)
+    network = Network.model_validate(tomllib.loads(f"trunk = {trunk}\nhead = {{ kind = 'scalar' }}"))
+    outline = network.outline((3, 8, 8) if "conv" in trunk else (9,), 1)
+    assert list(behind_encoder("q", outline)) == [*(f"q.trunk.{name}.*" for name in globs), "q.head.*"]
+
+
+def test_what_cannot_be_injected_is_told(trained: Path, tmp_path: Path) -> None:
+    injection = (
+        "interventions.now={ when = { kind = 'at', steps = [2] }, where = ['model.head.*'], do = { kind = 'inject' } }"
+    )
+    with pytest.raises(NotInjectable, match=r"interventions\.now injects 'model' already: examine a run without it"):
+        site(blueprint(injection, path=SHUFFLED), ())
+    with pytest.raises(NotInjectable, match=r"interventions\.doctor: the run has an intervention of that name"):
+        site(blueprint(injection.replace("now=", "doctor=").replace("'inject'", "'nothing'"), path=SHUFFLED), ())
+    for where, message in (("model.hed.*", "did you mean"), ("model.trunk.0.*", "choose whole layers")):
+        found = CliRunner().invoke(app, ["doctor", str(trained), "--where", where, "--out", str(tmp_path), "--json"])
+        assert found.exit_code == 2 and message in last_json(found.stdout)["message"]
+    assert list(tmp_path.iterdir()) == [], "nothing has been trained"
+
+
+def test_forks_of_a_pair_share_their_random_numbers(table: dict[str, Any]) -> None:
+    def losses(arm: str, branch: int) -> dict[tuple[int, int], float]:
+        found = rows(Path(table["forks"][arm][branch]))
+        return {
+            (row["seed"], row["env_step"]): row["metrics"]["model/loss"]
+            for row in found
+            if row["type"] == "metrics" and "model/loss" in row["metrics"]
+        }
+
+    for branch in range(3):
+        plain, injected = losses("plain", branch), losses("injected", branch)
+        for seed in (3, 8):
+            # Fresh weights come after the first batch, and change no output then: the second loss is the same too.
+            assert plain[seed, 11] == injected[seed, 11]
+            assert plain[seed, 12] == pytest.approx(injected[seed, 12], rel=1e-5)
+            assert plain[seed, 18] != injected[seed, 18]
+    one, other = losses("plain", 0), losses("plain", 1)
+    assert all(one[key] != other[key] for key in one)
+
+
+def test_branch_0_goes_on_as_the_run_did(trained: Path, table: dict[str, Any]) -> None:
+    def accuracies(path: Path) -> list[tuple[int, int, float]]:
+        return [
+            (row["env_step"], row["seed"], row["metrics"]["evaluation/accuracy"])
+            for row in rows(path)
+            if row["type"] == "metrics" and "evaluation/accuracy" in row["metrics"] and 10 < row["env_step"] < 18
+        ]
+
+    assert accuracies(Path(table["forks"]["plain"][0])) == accuracies(trained) != []
+
+
+def test_the_table_is_what_the_forks_hold(trained: Path, table: dict[str, Any]) -> None:
+    assert [(pair["seed"], pair["branch"]) for pair in table["pairs"]] == [(s, b) for s in (3, 8) for b in range(3)]
+    for pair in table["pairs"]:
+        for arm in ("plain", "injected"):
+            found = [
+                row["metrics"]["evaluation/accuracy"]
+                for row in rows(Path(table["forks"][arm][pair["branch"]]))
+                if row["type"] == "metrics" and row["seed"] == pair["seed"] and "evaluation/accuracy" in row["metrics"]
+            ]
+            # Evaluations at 12, 16 and, the last, 18: trapezoids.
+            assert pair[arm] == pytest.approx((4 * (found[0] + found[1]) / 2 + 2 * (found[1] + found[2]) / 2) / 6)
+    mean = np.mean([pair["injected"] - pair["plain"] for pair in table["pairs"]])
+    assert table["gain"]["value"] == pytest.approx(mean)
+    assert (table["env_step"], table["horizon"], table["network"]) == (10, 8, "model")
+    assert table["where"] == ["model.trunk.1.*", "model.head.*"]
+    folder = Path(table["report"]).parent
+    report = json.loads((folder / "doctor.json").read_text())
+    assert report == {key: value for key, value in table.items() if key not in ("report", "picture")}
+    assert (folder / "doctor.png").read_bytes().startswith(b"\x89PNG")
+    proxies = table["proxies"]
+    assert {"dormant_ratio_0.1.v1", "srank.v1", "parameter_norm.v1"} <= proxies.keys()
+    assert all(len(sides["birth"]) == len(sides["now"]) == 2 for sides in proxies.values())
+    assert proxies["parameter_norm.v1"]["birth"] != proxies["parameter_norm.v1"]["now"]
+    shown = text(table)
+    assert shown.startswith(table["sentence"]) and "srank.v1" in shown
+    assert "note: the run has 2 agents: the answer is about them" in shown
+
+
+def test_finished_forks_are_not_trained_again(
+    trained: Path, table: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, made = Path(table["report"]).parent, []
+    fork = launch.fork
+
+    def counted(*arguments: Any, **keys: Any) -> Any:
+        made.append(arguments[3])
+        return fork(*arguments, **keys)
+
+    monkeypatch.setattr(forks.launch, "fork", counted)
+    assert examined(trained, folder, at=10) == table
+    assert made == []
+    more = examined(trained, folder, at=10, branches=4)
+    assert made == [3, 3] and more["forks"]["plain"][:3] == table["forks"]["plain"]
+    examined(trained, folder, "model.head.*", at=10, branches=1)
+    assert made == [3, 3, 0], "another injection; the plain fork is there"
+
+
+def test_the_command_on_an_acting_agent(tmp_path: Path) -> None:
+    """SAC in an environment: the critic is injected, its target follows, and the replay is there."""
+    short = ("training.env_steps=120", "evaluation.every=20", "evaluation.episodes=1", "checkpoint.every=60")
+    run, _ = finished(tmp_path, DRIFT, "seeds=[0, 5]", *short)
+    before = state_digest(run)
+    arguments = ["doctor", str(run), "--branches", "1", "--horizon", "20", "--json"]
+    found = CliRunner().invoke(app, arguments)
+    assert found.exit_code == 0, found.stderr
+    answer = last_json(found.stdout)
+    assert (answer["metric"], answer["network"], answer["env_step"]) == ("evaluation/return", "critic", 120)
+    assert answer["verdict"] == "cannot tell" and "2 pairs are too few for any claim" in answer["sentence"]
+    assert Path(answer["picture"]).parent == tmp_path / f"doctor-{run.name}-120"
+    (event,) = [
+        row for row in rows(Path(answer["forks"]["injected"][0])) if row.get("name") == "doctor" and row["seed"] == 5
+    ]
+    assert event["at"] == {"interaction": 121} and event["output_change"] <= 1e-6
+    assert state_digest(run) == before
+
+
+LOST = (
+    *QUICK,
+    "optimizers.model.learning_rate=1e-2",
+    "environment.data.samples=200",
+    "environment.task_updates=80",
+    "training={ env_steps = 800, log_every = 800 }",
+    "evaluation.every=80",
+    "checkpoint.every=800",
+)
+
+
+@pytest.mark.slow
+def test_a_network_that_lost_its_plasticity_is_told_from_one_that_did_not(tmp_path: Path) -> None:
+    """At ten times the blueprint's learning rate accuracy falls within ten tasks; with labels that stay it does not."""
+    answers = {}
+    for variant in (None, "stationary"):
+        run = launch.start(load(SHUFFLED, LOST, variant).blueprint, tmp_path, variant, True).path
+        answers[variant] = examine(run, None, None, 240, (), None, quiet)
+    assert answers[None]["verdict"] == "losing plasticity" and answers[None]["gain"]["low"] > 0
+    assert answers["stationary"]["verdict"] == "not losing plasticity"
+    assert any(note.startswith("no pair differs") for note in answers["stationary"]["notes"])
+    dead = answers[None]["proxies"]["dead_unit_ratio.v1"]
+    assert np.mean(dead["now"]) > np.mean(dead["birth"])
