@@ -12,6 +12,7 @@ from composer.blueprint import planned
 from composer.blueprint.positions import Path
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.timeline import clock_of
+from composer.environments.base import Simulator
 from composer.interventions.inject import Inject
 from composer.interventions.triggers import Crossing
 from composer.shapes import Outline, ShapeError
@@ -90,7 +91,8 @@ def forecast(blueprint: Blueprint) -> Forecast:
     networks = {role: _held(blueprint, role, outline) for role, outline in outlines(blueprint).items()}
     info = blueprint.environment.describe()
     row = 2 * math.prod(info.observation) + info.action_size + 3
-    return Forecast(networks, blueprint.replay.capacity * row * seeds * FLOAT)
+    held = blueprint.replay.capacity if isinstance(blueprint.environment, Simulator) else 0
+    return Forecast(networks, held * row * seeds * FLOAT)
 
 
 def _held(blueprint: Blueprint, role: str, outline: Outline | ShapeError) -> Held:

@@ -15,5 +15,5 @@ Overrides = Annotated[
     list[str] | None, typer.Argument(metavar="[KEY=VALUE ...]", help="Overrides, such as training.env_steps=10_000.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, last, on standard output.")]
-Variant = Annotated[str | None, typer.Option("--variant", help="One of the blueprint's [variants].")]
+Variant = Annotated[str | None, typer.Option("--variant", help="One of the blueprint's variants.")]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]

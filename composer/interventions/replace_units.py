@@ -40,10 +40,11 @@ class ReplaceUnits(Operation, kind="replace_units"):
     counts of its own. Write ``moments = "chosen"`` beside: moments of a new unit's weights and bias are zeroed; step
     counts, which here belong to whole parameters, are kept, where the released code zeroes those of the entries.
 
-    A firing costs one forward pass of the network, in evaluation mode and not compiled, and a look of the host at
-    whether a unit is due; only then weights are drawn, and there is an event, which counts ``units_replaced``. The
-    samples are drawn anew as those of updates are, but are not those of the last update. The released code zeroes the
-    running mean before it adds it to biases; the paper does not. Running moments of batch norm stay, and follow.
+    A firing costs one forward pass of the network (and what the algorithm needs to tell its inputs), in evaluation mode
+    and not compiled, and a look of the host at whether a unit is due; only then weights are drawn, and there is an
+    event, which counts ``units_replaced``. The samples are drawn anew as those of updates are, but are not those of the
+    last update. The released code zeroes the running mean just before it would add it to biases; here it is added.
+    Running moments of batch norm stay, and follow.
     Source: Dohare et al., Nature 632, 2024, algorithm 1; defaults are those of its PPO on Ant.
     """
 

@@ -1,4 +1,7 @@
-"""``python -m composer.reference --out DIR``: writes the pages, and removes those that are no longer written."""
+"""``python -m composer.reference --out DIR``: writes the pages, and removes those that are no longer written.
+
+Tests: tests/docs/test_reference.py.
+"""
 
 from __future__ import annotations
 

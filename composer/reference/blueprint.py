@@ -1,4 +1,7 @@
-"""The page of a blueprint's own keys: the top of the file, and every table in it that is no family."""
+"""The page of a blueprint's own keys: the top of the file, and every table in it that is no family.
+
+Tests: tests/docs/test_reference.py.
+"""
 
 from __future__ import annotations
 

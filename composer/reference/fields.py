@@ -1,4 +1,7 @@
-"""The table of a spec's keys: name, type with its bounds, default, documentation."""
+"""The table of a spec's keys: name, type with its bounds, default, documentation.
+
+Tests: tests/docs/test_reference.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The page of a family: what it is, its kinds in a table, and a section for each."""
+"""The page of a family: what it is, its kinds in a table, and a section for each.
+
+Tests: tests/docs/test_reference.py.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Markdown as the reference needs it: prose from docstrings, tables whose cells may hold pipes, code, links."""
+"""Markdown as the reference needs it: prose from docstrings, tables whose cells may hold pipes, code, links.
+
+Tests: tests/docs/test_reference.py.
+"""
 
 from __future__ import annotations
 

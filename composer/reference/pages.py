@@ -1,4 +1,4 @@
-"""All pages of the reference, by file name."""
+"""All pages of the reference, by file name. Tests: tests/docs/test_reference.py."""
 
 from __future__ import annotations
 

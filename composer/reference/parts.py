@@ -1,4 +1,7 @@
-"""The page of parts: every named composition of the registry, with parameters, size and use."""
+"""The page of parts: every named composition of the registry, with parameters, size and use.
+
+Tests: tests/docs/test_reference.py.
+"""
 
 from __future__ import annotations
 

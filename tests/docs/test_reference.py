@@ -73,7 +73,6 @@ def test_no_table_is_broken_by_its_cells(written: dict[str, str]) -> None:
             widths = {len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}
             assert len(widths) == 1, (name, block)
         assert text.count("```") % 2 == 0
-        assert not re.search(r"[^`]`\n", re.sub(r"```.*?```", "", text, flags=re.DOTALL).replace("`` ", "")) or name
 
 
 def test_markup_of_docstrings() -> None:
@@ -99,3 +98,9 @@ def test_every_link_of_the_documentation_leads_somewhere(written: dict[str, str]
             if fragment:
                 headings = {anchor(found) for found in re.findall(r"^#+ (.+)$", texts[leads], flags=re.MULTILINE)}
                 assert fragment in headings, f"{path.relative_to(ROOT)}: {target}"
+
+
+def test_every_guide_stands_in_the_index() -> None:
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    absent = [path.name for path in (ROOT / "docs" / "guide").glob("*.md") if f"](guide/{path.name})" not in index]
+    assert not absent, f"add {', '.join(absent)} to docs/README.md"

@@ -14,6 +14,7 @@ from composer.blueprint.schema import Blueprint
 from composer.blueprint.timeline import clock_of
 from composer.clock import Clock
 from composer.environments.base import EnvironmentInfo
+from composer.optim import Optimizer, Sam
 from composer.schedules.base import Schedule
 from composer.shapes import Outline
 
@@ -79,9 +80,14 @@ class Subject:
         evaluated = {network for network, _ in self.blueprint.algorithm.evaluations()}
         return {average.of for name, average in self.blueprint.averages.items() if name in evaluated}
 
+    def stepping(self, role: str) -> Optimizer | None:
+        """What moves the parameters of a role: its optimizer, or the base of one that only says where gradients are."""
+        optimizer = self.blueprint.optimizers.get(role)
+        return optimizer.base if isinstance(optimizer, Sam) else optimizer
+
     def weight_decay(self, role: str) -> float:
         """The largest weight decay of a role's optimizer; 0 where it knows none."""
-        decay = getattr(self.blueprint.optimizers.get(role), "weight_decay", 0.0)
+        decay = getattr(self.stepping(role), "weight_decay", 0.0)
         return decay.bounds()[1] if isinstance(decay, Schedule) else float(decay)
 
 

@@ -84,7 +84,7 @@ def _updates(subject: Subject, when: Every) -> float:
     clock, batch = subject.clock, subject.blueprint.algorithm.batch_size
     epoch = subject.blueprint.environment.epoch_interactions(batch)
     interactions = {"env": when.interval / clock.stride, "interaction": when.interval, "epoch": when.interval * epoch}
-    return interactions[when.clock]
+    return interactions[when.clock] * clock.update_to_data
 
 
 @rule("target-as-tortoise", "info", "argued")

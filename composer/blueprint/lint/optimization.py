@@ -12,7 +12,7 @@ from composer.optim.base import matches
 def decay_mask(subject: Subject) -> Iterator[Finding]:
     """A decay mask that leaves some vectors out, and decays others."""
     for role, outline in subject.outlines.items():
-        mask = getattr(subject.blueprint.optimizers.get(role), "decay", None)
+        mask = getattr(subject.stepping(role), "decay", None)
         vectors = [path for path, plan in outline.named_parameters() if len(plan.shape) < 2 and plan.trainable]
         caught = [path for path in vectors if mask and matches(mask, path)]
         if caught and len(caught) < len(vectors) and subject.weight_decay(role) > 0:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,10 +18,12 @@ from composer.collectors.streaming import Examiner
 from composer.environments.labelled import Labelled
 from composer.evaluation import Evaluator
 from composer.forking import Origin, read_origin
+from composer.interventions.selectors import Paths
 from composer.results import read_metrics
+from composer.shapes import Outline
 from composer.study.compare import COVERAGE
 from composer.study.doctor import forks, picture, proxies
-from composer.study.doctor.site import site
+from composer.study.doctor.site import Site, site
 from composer.study.doctor.verdict import LEAST, MARGIN, Diagnosis, diagnose
 from composer.study.statistics import LEVEL, Curve, Estimate, Floats
 from composer.tracking.records import JOURNAL
@@ -75,7 +77,7 @@ def examine(
         "pairs": _pairs(blueprint, *scores),
         "proxies": proxies.proxies(run, blueprint, chosen.role, origin.step),
         "forks": {arm: [str(path) for path in found] for arm, found in paths.items()},
-        "notes": _notes(blueprint, *scores),
+        "notes": [*_notes(blueprint, *scores), *_confounds(blueprint, chosen)],
     }
     table["sentence"] = sentence(table, diagnosis)
     picture.draw(folder / PICTURE, _history(run, metric, origin), plain, injected, table)
@@ -147,6 +149,17 @@ def _notes(blueprint: Blueprint, plain: Floats, injected: Floats) -> list[str]:
     if (plain == injected).all():
         notes.append("no pair differs: where nothing is left to learn nothing can be gained, and nothing else is shown")
     return notes
+
+
+def _confounds(blueprint: Blueprint, chosen: Site) -> Iterator[str]:
+    """What the run does to the layers that are injected, and not to the terms that are added."""
+    outlines = {role: found for role, found in blueprint.outlines.items() if isinstance(found, Outline)}
+    injected = set(Paths(globs=chosen.globs).select(outlines))
+    outlines |= blueprint.algorithm.learned_scalars()
+    for table, declared in (("penalties", blueprint.penalties), ("interventions", blueprint.interventions)):
+        names = [f"{table}.{name}" for name, each in declared.items() if injected & set(each.where.select(outlines))]
+        if names:
+            yield f"{', '.join(names)} does not reach the fresh weights: part of the gain may be due to that"
 
 
 def _history(run: Path, metric: str, origin: Origin) -> Curve | None:

@@ -64,7 +64,7 @@ def interval(gains: Floats) -> Estimate:
     rng, (seeds, branches) = np.random.default_rng(SEED), gains.shape
     drawn = rng.integers(seeds, size=(REPETITIONS, seeds, 1))
     within = rng.integers(branches, size=(REPETITIONS, seeds, branches))
-    low, high = np.quantile(gains[np.arange(seeds)[None, :, None], within].mean((1, 2)), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = np.quantile(gains[drawn, within].mean((1, 2)), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Estimate(value, float(low), float(high))
 
 
