@@ -134,6 +134,12 @@ def test_norm_and_decay_tells_what_is_missing() -> None:
     assert found("norm-and-decay", (SPHERE, "optimizers.critic.weight_decay=0.0")) == [], "a sphere needs neither"
 
 
+def test_the_decay_of_an_optimizer_inside_another_counts() -> None:
+    for decay, told in ((0.0, ["optimizers.critic"]), (0.01, [])):
+        base = f'optimizers.critic={{ kind="sam", base={{ kind="adamw", weight_decay={decay} }} }}'
+        assert found("norm-and-decay", (base,)) == told
+
+
 @pytest.mark.parametrize("kind", ["layer_norm", "unit_norm"])
 def test_normalisation_of_any_kind_bears_many_updates(kind: str) -> None:
     trunk = f'networks.critic.trunk=[{{ kind="linear", width=8 }}, {{ kind="{kind}" }}]'

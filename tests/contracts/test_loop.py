@@ -186,7 +186,8 @@ def test_equal_blueprints_give_equal_runs_byte_by_byte(tmp_path: Path) -> None:
 
 def test_a_ring_that_cannot_fill_is_not_allocated(tmp_path: Path) -> None:
     run, parts = finished(tmp_path, *SHORT, "replay.capacity=1_000_000", "environment.copies=4")
-    assert parts.collector.replay.capacity == parts.collector.replay.added == 4 * 38  # 150 environment steps, four at a time.
+    replay = parts.collector.replay
+    assert replay.capacity == replay.added == 4 * 38  # 150 environment steps, four at a time.
     small, _ = finished(tmp_path, *SHORT, "replay.capacity=152", "environment.copies=4")
     assert state_digest(run) == state_digest(small)
 
