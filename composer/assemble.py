@@ -155,6 +155,7 @@ def start_uploading(parts: Parts, run: runs.Run) -> None:
         "algorithm": facts["algorithm"],
         "composer.hash": facts["hash"],
         "composer.run_id": facts["run_id"],
+        "composer.forked_from": facts["fork"]["from"] if "fork" in facts else None,
         "mlflow.source.git.commit": facts["git_commit"],
     }
     parts.uploader = Uploader.start(run.path, run.blueprint.tracking, flatten(run.blueprint), tags, run.path.parent)

@@ -183,10 +183,10 @@ def wrong_values(text: str) -> Iterator[Mutation]:
 
 
 def fewer_wrong_values(text: str) -> Iterator[Mutation]:
-    """Up to four for each value: two of other types, two of the worst."""
+    """Two for each value, of other types; for a number one of another type, one too small and one too large."""
     for _, group in groupby(wrong_values(text), key=lambda mutation: mutation.offset):
         found = list(group)
-        yield from found if len(found) <= 4 else [*found[:2], *found[-2:]]
+        yield from found[:2] if len(found) <= 5 else [found[0], *found[-2:]]
 
 
 def _wrong(path: Steps, value: str) -> list[str]:

@@ -40,7 +40,7 @@ def problems(origin: Origin, blueprint: Blueprint, device: str) -> list[str]:
         *_seeds(changed, origin),
         *_device(origin, device),
         *_length(origin, blueprint),
-        *_environment(changed, origin),
+        *_environment(changed, origin, blueprint),
         *_replay(origin, blueprint),
         *_shapes(changed, origin.blueprint, blueprint),
         *_injections(origin, blueprint),
@@ -67,9 +67,11 @@ def _length(origin: Origin, blueprint: Blueprint) -> Iterator[str]:
         )
 
 
-def _environment(changed: Mapping[str, Difference], origin: Origin) -> Iterator[str]:
+def _environment(changed: Mapping[str, Difference], origin: Origin, blueprint: Blueprint) -> Iterator[str]:
     """Episodes in progress belong to their simulator; labelled data have no state beside the count of batches."""
     if not isinstance(origin.blueprint.environment, Simulator):
+        if isinstance(blueprint.environment, Simulator):
+            yield f"{_told(changed['environment.kind'])}: a run on labelled data has no episodes to go on with"
         return
     for key, found in changed.items():
         if key.startswith("environment.") and key not in RUNS_THE_SAME:

@@ -5,7 +5,8 @@ Both forks of a pair share every random number. Tests: tests/study/test_doctor.p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,14 +65,16 @@ class Plan:
 
 def train(plan: Plan, say: Callable[[str], None]) -> dict[str, list[Path]]:
     """The forks of both arms, by branch. Raises Stopped and whatever refuses a fork."""
-    for arm in ARMS:  # What is wrong with either is told before anything is trained.
-        load(plan.run / "blueprint.toml", plan.overrides(arm))
+    # What is wrong with either arm is told before anything is trained.
+    arms = {arm: load(plan.run / "blueprint.toml", plan.overrides(arm)).blueprint for arm in ARMS}
     paths: dict[str, list[Path]] = {arm: [] for arm in ARMS}
-    there = sorted(entry.parent for entry in plan.folder.glob("*/run.json"))
-    for number in range(plan.branches * len(ARMS)):
-        branch, arm = number // len(ARMS), ARMS[number % len(ARMS)]
-        told = f"fork {number + 1} of {plan.branches * len(ARMS)}: branch {branch}, {arm}"
-        path = next((path for path in there if _is_finished(path, plan, arm, branch)), None)
+    there = list(_forks(plan.folder))
+    pairs = [(branch, arm) for branch in range(plan.branches) for arm in ARMS]
+    for number, (branch, arm) in enumerate(pairs, 1):
+        wanted = parting(plan.origin, branched(arms[arm], branch), branch)
+        ends = arms[arm].training.env_steps
+        path = next((path for fork, path in there if fork == wanted and _has_reached(path, ends)), None)
+        told = f"fork {number} of {len(pairs)}: branch {branch}, {arm}"
         say(told if path is None else f"{told}: finished before, in {path}")
         paths[arm].append(path or _trained(plan, arm, branch))
     return paths
@@ -94,13 +97,13 @@ def _trained(plan: Plan, arm: str, branch: int) -> Path:
         raise launch.Stopped(message, stopped.exit_code, stopped.table) from stopped
 
 
-def _is_finished(path: Path, plan: Plan, arm: str, branch: int) -> bool:
-    """Whether a run is this fork, trained to its end."""
-    try:
-        facts = read_facts(path)
-    except RunUnusable:
-        return False
-    wanted = branched(load(plan.run / "blueprint.toml", plan.overrides(arm)).blueprint, branch)
-    steps = Checkpoints(path).steps()
-    is_it = facts.get("fork") == parting(plan.origin, wanted, branch)
-    return is_it and bool(steps) and steps[-1] >= wanted.training.env_steps
+def _forks(folder: Path) -> Iterator[tuple[object, Path]]:
+    """What is in a folder already: what ``run.json`` says of where a run parted, and the run."""
+    for entry in sorted(folder.glob("*/run.json")):
+        with suppress(RunUnusable):
+            yield read_facts(entry.parent).get("fork"), entry.parent
+
+
+def _has_reached(path: Path, env_steps: int) -> bool:
+    """Whether a run was trained so far: its last checkpoint follows its last step."""
+    return max(Checkpoints(path).steps(), default=0) >= env_steps
