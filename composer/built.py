@@ -6,11 +6,13 @@ Tests: tests/contracts/test_learner.py.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 
+from composer.algorithms.base import Roles
 from composer.members import Stacked, Template, fresh_buffers, fresh_stack
 from composer.shapes import Outline
 
@@ -48,3 +50,8 @@ def returns_of(blueprint: Blueprint, roles: Mapping[str, Any], device: str) -> d
     calls = {role: blueprint.networks[role].head.returns() for role in roles}
     with torch.device(device):
         return {role: call.make() for role, call in calls.items() if call}
+
+
+def stood_in(roles: Roles, acting: Mapping[str, str]) -> Roles:
+    """``roles`` with averages in the place of the networks that they act for, by role."""
+    return replace(roles, networks={**roles.networks, **{role: roles.averages[name] for role, name in acting.items()}})

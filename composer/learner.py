@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from composer.algorithms.base import Batch, Objective, Roles
-from composer.built import average_of, networks_of, returns_of
+from composer.built import average_of, networks_of, returns_of, stood_in
 from composer.compiling import Choice, capture
 from composer.experience.replay import Transitions
 from composer.members import Stacked, Template, fresh_stack, per_seed
@@ -66,6 +66,10 @@ class Learner:
         scalars = {role: named["value"] for role, named in self.scalars.items()}
         self.roles = Roles(self.networks, self.averages, scalars, returns_of(blueprint, built, device))
         self.program = blueprint.algorithm.build(self.roles, info, len(self.seeds), device)
+        self._explorer, self._judged = (
+            blueprint.algorithm.build(stood_in(self.roles, acting), info, len(self.seeds), device)
+            for acting in (blueprint.training.acting, blueprint.evaluation.acting)
+        )
         self._trained = {
             objective.role: _trainable(self.parameters(objective.role)) for objective in self.program.objectives
         }
@@ -100,7 +104,7 @@ class Learner:
                     for g in self._explorers
                 ]
             )
-        return self.program.act(self.normalised(observation), noise)
+        return (self._explorer if explore else self._judged).act(self.normalised(observation), noise)
 
     def act_randomly(self, environments: int) -> Tensor:
         """Uniform actions ``[S, E, a]`` in [-1, 1): what warm-up plays."""

@@ -84,16 +84,26 @@ def answers(texts: Iterable[str], folder: Path) -> list[Problems]:
 def unguarded(mutations: Iterable[Mutation], text: str, folder: Path) -> list[tuple[Mutation, Problems]]:
     """The mutations that are not refused on their line, in the words that they ask for, and what is said instead."""
     tried = list(mutations)
-    found = answers((mutation.applied(text) for mutation in tried), folder)
-    return [
-        (mutation, problems)
-        for mutation, problems in zip(tried, found, strict=True)
-        if not any(
-            mutation.said in f"{problem['message']}; {problem['hint']}"
-            for problem in problems
-            if problem["line"] == mutation.line
-        )
-    ]
+    found = answers((focused(mutation.applied(text), mutation.line) for mutation in tried), folder)
+    rest = [mutation for mutation, problems in zip(tried, found, strict=True) if not _is_refused(mutation, problems)]
+    # Without the other variants a value may be one to which nothing refers: then that alone is told.
+    found = answers((mutation.applied(text) for mutation in rest), folder) if rest else []
+    return [(mutation, told) for mutation, told in zip(rest, found, strict=True) if not _is_refused(mutation, told)]
+
+
+def _is_refused(mutation: Mutation, problems: Problems) -> bool:
+    here = [problem for problem in problems if problem["line"] == mutation.line]
+    return any(mutation.said in f"{problem['message']}; {problem['hint']}" for problem in here)
+
+
+def focused(text: str, line: int) -> str:
+    """The text without the variants that a line is not of, which would be judged too; lines keep their numbers."""
+    lines, owners = text.split("\n"), []
+    for written in lines:
+        header = re.match(r"\[(?:variants\.([^.\]]+))?", written)
+        owners.append((header.group(1) if header else owners[-1]) if owners else None)
+    kept = owners[line - 1]
+    return "\n".join(written if owner in (None, kept) else "" for written, owner in zip(lines, owners, strict=True))
 
 
 def leaves(text: str) -> Iterator[Leaf]:

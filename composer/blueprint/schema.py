@@ -76,6 +76,8 @@ class Training(Spec):
     """Length of the run of one seed."""
     log_every: EnvSteps = 1_000
     """Environment steps between two rows of metrics."""
+    acting: dict[Role, Role] = Field(default={}, max_length=64)
+    """Averages that act in the place of networks while data are collected, by role: BBF acts with its target."""
 
 
 class Evaluation(Spec):
@@ -85,6 +87,8 @@ class Evaluation(Spec):
     """Environment steps between two evaluations; the last one follows the last step."""
     episodes: Annotated[int, Field(ge=1, le=10_000)] = 10
     """Episodes of one seed in each."""
+    acting: dict[Role, Role] = Field(default={}, max_length=64)
+    """Averages that are evaluated in the place of networks, by role."""
 
 
 class Checkpoint(Spec):

@@ -26,7 +26,7 @@ def verify(blueprint: Blueprint, is_to_run: bool = True) -> list[Finding]:
     Memory is judged only of a blueprint that is to run, here and now.
     """
     meant = (_optimizers, _interventions, _diagnostics)
-    stages = ((_names, _sizes, _algorithm), (_shapes,), (_comparisons,), meant, (_memory,))
+    stages = ((_names, _acting, _sizes, _algorithm), (_shapes,), (_comparisons,), meant, (_memory,))
     for judges in stages if is_to_run else stages[:-1]:
         findings = _first_of_each_path(finding for judge in judges for finding in judge(blueprint))
         if findings:
@@ -59,6 +59,17 @@ def _names(blueprint: Blueprint) -> Iterator[Finding]:
     for role in roles:
         if role not in blueprint.optimizers and role not in misspelt.values():
             yield ("optimizers", role), f"missing: {blueprint.algorithm.kind} trains {role!r}, which needs an optimizer"
+
+
+def _acting(blueprint: Blueprint) -> Iterator[Finding]:
+    for key, acting in (("training", blueprint.training.acting), ("evaluation", blueprint.evaluation.acting)):
+        for role, name in acting.items():
+            if name not in blueprint.averages:
+                message = f"no average named {name!r}{suggestion(name, blueprint.averages)}"
+                yield (key, "acting", role), message
+            elif blueprint.averages[name].of != role:
+                of = blueprint.averages[name].of
+                yield (key, "acting", role), f"{name!r} averages {of!r}, and cannot act for {role!r}"
 
 
 def _algorithm(blueprint: Blueprint) -> Iterator[Finding]:

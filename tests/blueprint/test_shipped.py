@@ -15,7 +15,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mutations import Mutation, answers, deleted, doubled, fewer_wrong_values, misspellings, unguarded, wrong_values
+from mutations import (
+    Mutation,
+    answers,
+    deleted,
+    doubled,
+    fewer_wrong_values,
+    focused,
+    misspellings,
+    unguarded,
+    wrong_values,
+)
 
 from composer.blueprint import Blueprint, check, digest, dump, load, loads_resolved
 from composer.blueprint.chain import shipped
@@ -62,7 +72,9 @@ def test_what_a_shipped_blueprint_needs_cannot_be_left_out(path: Path, beside: C
     text = path.read_text(encoding="utf-8")
     values, tried = tomllib.loads(text), list(deleted(text))
     for (steps, mutation), problems in zip(
-        tried, answers((mutation.applied(text) for _, mutation in tried), beside(path)), strict=True
+        tried,
+        answers((focused(mutation.applied(text), mutation.line) for _, mutation in tried), beside(path)),
+        strict=True,
     ):
         # Without its 'use' a table has keys of no kind; which of 'kind' and 'use' it lacks cannot be known.
         name = "kind" if steps[-1] == "use" else steps[-1]
