@@ -36,7 +36,16 @@ from composer.resources import blueprints_root
 from composer.spec import Family
 
 FILES = sorted(blueprints_root().rglob("*.toml"))
-each_file = pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(blueprints_root()).as_posix())
+LONG = 2_700
+"""Bytes from which on a file's mutations, each of which judges all its variants, are no quick test."""
+
+
+def _named(path: Path) -> object:
+    marks = [pytest.mark.slow] if path.stat().st_size > LONG else []
+    return pytest.param(path, id=path.relative_to(blueprints_root()).as_posix(), marks=marks)
+
+
+each_file = pytest.mark.parametrize("path", map(_named, FILES))
 
 
 @pytest.fixture

@@ -94,6 +94,7 @@ class Counter:
         return graph.forward
 
 
+@pytest.mark.slow
 def test_one_graph_serves_all_updates(monkeypatch: pytest.MonkeyPatch) -> None:
     counter = Counter(monkeypatch)
     schedule = "optimizers.actor.learning_rate={ kind = 'linear', start = 1e-3, end = 1e-4, updates = 100 }"
@@ -118,6 +119,7 @@ def test_one_graph_serves_all_updates(monkeypatch: pytest.MonkeyPatch) -> None:
     agree(agent, twin)
 
 
+@pytest.mark.slow
 def test_variants_that_differ_in_numbers_share_one_graph(monkeypatch: pytest.MonkeyPatch) -> None:
     counter = Counter(monkeypatch)
     others = ["optimizers.critic={ kind = 'adamw', learning_rate = 7e-4, weight_decay = 3e-2, beta2 = 0.99 }"]

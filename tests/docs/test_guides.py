@@ -133,6 +133,7 @@ def installed(project: Path, site: Path) -> Path:
     return site
 
 
+@pytest.mark.slow
 def test_compose_your_own_block(folder: Path, tmp_path: Path) -> None:
     name = "compose-your-own-block.md"
     assert len(write_files(name, folder)) == 10

@@ -18,6 +18,7 @@ def test_table_names_every_task_of_the_installed_suite() -> None:
     assert sorted(task_table("dm_control")) == sorted("-".join(pair) for pair in load_suite().ALL_TASKS)
 
 
+@pytest.mark.slow
 def test_table_is_what_the_tool_measures_on_the_installed_suite() -> None:
     committed = (registry_root() / "suites" / "tasks_dm_control.toml").read_text(encoding="utf-8")
     assert runpy.run_path(str(TOOL))["table"]() == committed

@@ -67,6 +67,7 @@ def kill_and_resume(kills: int, runs: Path, draws: random.Random) -> Path:
     return run
 
 
+@pytest.mark.slow
 def test_a_killed_run_ends_as_if_never_killed(whole: Whole, tmp_path: Path) -> None:
     check(kill_and_resume(1, tmp_path, random.Random(0)), whole)
 
