@@ -118,7 +118,8 @@ def _lacks(metric: str, known: set[str]) -> str:
 def _notes(path: Path, problem: str | None, last: int, blueprint: Blueprint) -> Iterator[str]:
     ended = Ended.load(path)
     total = blueprint.training.env_steps
-    if ended is None or ended.status != "FINISHED":
+    # Only a run that is tracked says how it ended; the last row of any is at its last step.
+    if (last < total) if ended is None else (ended.status != "FINISHED"):
         how = "still runs, or was killed" if ended is None else f"ended as {ended.status}"
         yield f"{path.name} is not finished: it {how} at environment step {last:,} of {total:,}"
     # The last line of a journal that is being written may be torn; that is no damage.

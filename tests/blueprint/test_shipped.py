@@ -45,7 +45,7 @@ def _named(path: Path) -> object:
     return pytest.param(path, id=path.relative_to(blueprints_root()).as_posix(), marks=marks)
 
 
-each_file = pytest.mark.parametrize("path", map(_named, FILES))
+each_file = pytest.mark.parametrize("path", [_named(path) for path in FILES])
 
 
 @pytest.fixture
