@@ -15,11 +15,13 @@ from typer.testing import CliRunner
 from composer import launch
 from composer.blueprint import Blueprint, load
 from composer.cli import app
+from composer.diagnostics import DistanceToInit
 from composer.networks import Network
 from composer.study.doctor import forks, verdict
 from composer.study.doctor.examine import examine, text
 from composer.study.doctor.site import NotInjectable, behind_encoder, site
 from composer.study.doctor.verdict import diagnose, flips, interval
+from composer.study.measuring import measure
 
 SHUFFLED = Path(__file__).parents[2] / "blueprints" / "plasticity" / "shuffled_labels.toml"
 QUICK = ("tracking.kind='none'", "compute.compile='never'")
@@ -211,6 +213,25 @@ def test_the_table_is_what_the_forks_hold(trained: Path, table: dict[str, Any]) 
     shown = text(table)
     assert shown.startswith(table["sentence"]) and "srank.v1" in shown
     assert "note: the run has 2 agents: the answer is about them" in shown
+
+
+def test_a_newborn_network_is_the_first_draw(trained: Path) -> None:
+    birth, now = (measure(trained, [DistanceToInit()], newborn=newborn) for newborn in (True, False))
+    for seed in (3, 8):
+        assert all(birth[seed][name] == 0 < value for name, value in now[seed].items())
+
+
+def test_penalties_and_interventions_on_what_is_injected_are_told(tmp_path: Path) -> None:
+    pull = "penalties.pull={ kind = 'l2', where = ['model.head.*'], coefficient = 1e-3 }"
+    reset = (
+        "interventions.first={ when = { kind = 'at', steps = [1] }, where = ['model.trunk.0.*'], "
+        "do = { kind = 'nothing' } }"
+    )
+    short = ("training={ env_steps = 2, log_every = 1 }", "checkpoint.every=2")
+    run = launch.start(load(SHUFFLED, [*SMALL, *short, pull, reset]).blueprint, tmp_path, None, True).path
+    notes = examine(run, None, 1, 1, (), None, quiet)["notes"]
+    (told,) = [note for note in notes if "does not reach" in note]
+    assert told.startswith("penalties.pull does not reach the fresh weights")
 
 
 def test_finished_forks_are_not_trained_again(
