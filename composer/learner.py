@@ -271,6 +271,10 @@ class Learner:
             if plan.unit_axis is not None and plan.trainable
         ]
 
+    def tensors_of(self, role: str) -> Mapping[str, Tensor]:
+        """Parameters, and buffers of a network, by path, the very tensors."""
+        return self.networks[role].tensors() if role in self.networks else self.scalars[role]
+
     def parameters(self, role: str) -> Mapping[str, Tensor]:
         """The parameters of a network or a learned scalar by path, ``[S, C, ...]``, the very tensors."""
         return self.networks[role].parameters if role in self.networks else self.scalars[role]

@@ -20,7 +20,7 @@ from composer.interventions.inject import Inject
 from composer.interventions.selectors import Place
 from composer.interventions.triggers import ClockName, Crossing, Lengths
 from composer.members import per_seed
-from composer.shapes import Shape
+from composer.shapes import Outline, Shape
 from composer.theatre import Stage
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Surgery:
         """
         self._learner, self._lengths, self._tell, self._eye = learner, lengths, tell, Eye(learner, samples)
         self._interventions: Mapping[str, Intervention] = blueprint.interventions
-        self._chosen = {name: each.where.select(learner.outlines) for name, each in self._interventions.items()}
+        self._chosen = {name: _chosen(each, learner.outlines) for name, each in self._interventions.items()}
         count = len(learner.seeds)
         self.fired = {name: torch.zeros(count, dtype=torch.int64) for name in self._interventions}
         """Firings of each intervention, a seed."""
@@ -175,7 +175,7 @@ class Surgery:
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Write one parameter and its optimizer state; returns changed entries and squared norms before and after."""
         role, path = place
-        value = self._learner.parameters(role)[path]
+        value = self._learner.tensors_of(role)[path]
         old = value.detach().clone()
         for rewrite in rewrites:
             _write(value, rewrite, seeds)
@@ -202,7 +202,7 @@ class Surgery:
                 stage = Stage(self._learner, self._eye, name, self.fired[name], {}, average)
                 mine = list(each.do.rewrites(stage, [place for place in self._chosen[name] if place[0] == of]))
             if each.target != "keep":
-                found += [(network.parameters, rewrite) for rewrite in mine]
+                found += [(network.tensors(), rewrite) for rewrite in mine]
         return found
 
     def _record(
@@ -231,6 +231,18 @@ def _by_place(rewrites: Sequence[Rewrite]) -> dict[Place, list[Rewrite]]:
     for rewrite in rewrites:
         found.setdefault(rewrite.place, []).append(rewrite)
     return found
+
+
+def _chosen(each: Intervention, outlines: Mapping[str, Outline]) -> tuple[Place, ...]:
+    """The chosen parameters, and the running statistics of networks that are chosen whole where these move too."""
+    places = each.where.select(outlines)
+    statistics = [
+        (role, path)
+        for role, outline in outlines.items()
+        for path, plan in outline.named_buffers()
+        if plan.kind == "statistic" and {(role, name) for name, _ in outline.named_parameters()} <= set(places)
+    ]
+    return (*places, *statistics) if each.do.moves_statistics else places
 
 
 def _write(value: Tensor, rewrite: Rewrite, seeds: Tensor) -> None:

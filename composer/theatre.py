@@ -51,8 +51,8 @@ class Stage:
         """The very tensor."""
         role, path = place
         if self._average is not None:
-            return self._learner.averages[self._average].parameters[path]
-        return self._learner.parameters(role)[path]
+            return self._learner.averages[self._average].tensors()[path]
+        return self._learner.tensors_of(role)[path]
 
     def plan(self, place: Place) -> ParameterPlan:
         """As in the outline."""
@@ -76,7 +76,7 @@ class Stage:
 
     def average(self, name: str, place: Place) -> Tensor:
         """A copy."""
-        return self._learner.averages[name].parameters[place[1]].detach().clone()
+        return self._learner.averages[name].tensors()[place[1]].detach().clone()
 
     def memory(self, place: Place) -> Tensor:
         """The very tensor."""
@@ -101,7 +101,10 @@ class Stage:
 
     def _drawn(self, place: Place, stream: Callable[[int], tuple[str | int, ...]], named: bool = True) -> Tensor:
         role, path = place
-        plan, value = self.plan(place), self.value(place)
+        value, statistics = self.value(place), dict(self._learner.outlines[role].named_buffers())
+        if path in statistics:
+            return torch.full_like(value, statistics[path].start)
+        plan = self.plan(place)
         of = (role,) if named else ()
         rows = [
             torch.stack(

@@ -105,6 +105,8 @@ class Operation(Family, family="operation"):
 
     structural: ClassVar[bool] = False
     """Whether the network becomes another one, with other parameters, instead of its numbers changing in place."""
+    moves_statistics: ClassVar[bool] = False
+    """Whether running statistics of a network are treated like its parameters where all of these are chosen."""
 
     def memory(self, outlines: Mapping[str, Outline], chosen: Sequence[Place]) -> Mapping[Place, Shape]:
         """What is remembered from firing to firing: float64 ``[S, C, *shape]`` by a role and a name, 0 at first."""

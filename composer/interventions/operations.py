@@ -25,8 +25,11 @@ if TYPE_CHECKING:
 class Lerp(Operation, kind="lerp"):
     """Move parameters toward a source: ``w <- (1 - amount) w + amount source``.
 
-    With ``amount = 1`` it is a copy, to the bit: a reset toward ``fresh``, a Hare's reset toward its Tortoise.
+    With ``amount = 1`` it is a copy, to the bit: a reset toward ``fresh``, a Hare's reset toward its Tortoise. Where
+    all parameters of a network are chosen, its running statistics move too: toward their average, or to their start.
     """
+
+    moves_statistics: ClassVar[bool] = True
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "lerp", "toward": {"kind": "fresh"}, "amount": 0.5}
 

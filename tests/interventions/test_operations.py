@@ -107,3 +107,24 @@ def test_the_compiled_update_survives_and_equals_the_eager_one() -> None:
     theirs = eager.state()
     for name, value in compiled.state().items():
         torch.testing.assert_close(value, theirs[name], rtol=2e-4, atol=2e-5, msg=name)
+
+
+NORMED = "networks.critic.trunk=[{ kind = 'linear', width = 8 }, { kind = 'batch_norm' }, { kind = 'relu' }]"
+
+
+def test_running_statistics_move_with_a_whole_network() -> None:
+    """Hare and Tortoise cover the buffers of batch norm too; a full reset begins them anew."""
+    mean = "trunk.1.running_mean"
+    hare = "{ kind = 'lerp', toward = { kind = 'average', name = 'tortoise' } }"
+    patient, plain = before_and_after(hare, NORMED, TORTOISE)
+    critic, tortoise = patient.learner.networks["critic"], patient.learner.averages["tortoise"]
+    assert mean in critic.buffers
+    assert torch.equal(critic.buffers[mean], tortoise.buffers[mean])
+    assert not torch.equal(critic.buffers[mean], plain[f"networks/critic/{mean}"])
+    patient, plain = before_and_after("{ kind = 'lerp', toward = { kind = 'fresh' } }", NORMED)
+    assert not patient.learner.networks["critic"].buffers[mean].any()
+    assert plain[f"networks/critic/{mean}"].any()
+    patient, plain = before_and_after(
+        "{ kind = 'lerp', toward = { kind = 'fresh' } }", NORMED, where='["critic.head.*"]'
+    )
+    assert torch.equal(patient.learner.networks["critic"].buffers[mean], plain[f"networks/critic/{mean}"])
