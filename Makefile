@@ -1,6 +1,7 @@
 # make quickstart   make a virtual environment, install, train blueprints/quickstart.toml (a few minutes)
 # make test         the same set-up plus tools; linters, types, import rule, every test but the learning proofs (under 12 minutes)
 # make test-fast    the fast tests alone (under 3 minutes)
+# make plasticity   a network that loses plasticity, and its remedies: a quarter of an hour; tables and a picture
 # make learning     the slow proofs that agents learn
 # make docs         write docs/reference/ anew from the kinds; a test says when that is due
 # Variables: PYTHON (3.11 or 3.12), PIP_ARGS (extra arguments for pip, such as an index with CPU builds of torch)
@@ -13,10 +14,14 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # One torch thread a test process: two test processes share two cores.
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: quickstart test test-fast learning docs lint format clean
+.PHONY: quickstart plasticity test test-fast learning docs lint format clean
 
 quickstart: $(VENV)/.installed
 	$(BIN)/composer train blueprints/quickstart.toml
+
+plasticity: $(VENV)/.installed
+	$(BIN)/composer sweep plasticity/shuffled_labels tracking.kind=none --jobs 2 --runs runs/plasticity
+	$(BIN)/composer retention runs/plasticity/shuffled-labels-* --plot docs/images/plasticity.png --page runs/plasticity/tables.md
 
 test: lint
 	$(TEST) -m "not learning"
