@@ -27,6 +27,8 @@ EDGE = 5
 """Tasks at either end whose accuracies are averaged."""
 KEPT = 0.9
 """Share of its first accuracy that an agent must still reach to count as having kept its plasticity."""
+LEARNED = 0.5
+"""Share of the plain agent's first accuracy below which an agent has nothing to keep."""
 
 Floats = NDArray[np.float64]
 
@@ -106,11 +108,13 @@ def _agent(each: Course, plain: Course) -> dict[str, Any]:
         "change": change,
         "p_value": _paired(first, last),
         "gain_over_plain": gain,
-        "verdict": _verdict(first, last, change),
+        "verdict": _verdict(first, last, change, plain.ends()[0].mean()),
     }
 
 
-def _verdict(first: Floats, last: Floats, change: Mapping[str, float]) -> str:
+def _verdict(first: Floats, last: Floats, change: Mapping[str, float], plain_first: float) -> str:
+    if first.mean() < LEARNED * plain_first:
+        return "never learned"
     if last.mean() >= KEPT * first.mean():
         return "kept"
     return "lost" if change["high"] < 0 else "unclear"

@@ -29,6 +29,7 @@ def test_verdicts_and_gains() -> None:
     assert rows[1]["gain_over_plain"]["low"] > 0.5
     first, last = worse.ends()
     assert rows[2]["change"]["value"] == pytest.approx((last - first).mean())
+    assert _agent(made("barely", 0.3, 0.3), plain)["verdict"] == "never learned"
     one = made("one", 0.9, 0.6, seeds=1)
     assert _agent(one, one)["verdict"] == "unclear", "one seed tells no spread"
 
