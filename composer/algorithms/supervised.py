@@ -21,9 +21,10 @@ MODEL = "model"
 
 
 class Supervised(Algorithm, kind="supervised"):
-    """Classification by the cross-entropy of a softmax: one update a batch, over one network, ``model``.
+    """Classification by the cross-entropy of a softmax, or regression: one update a batch, over one network, ``model``.
 
-    The environment is labelled data, such as ``task_sequence``.
+    The environment is labelled data, such as ``task_sequence``, or makes numbers, such as ``bit_flipping``; which of
+    the two says whether the loss is a cross-entropy or a squared error.
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "supervised", "batch_size": 128}
@@ -63,8 +64,10 @@ class Supervised(Algorithm, kind="supervised"):
             return
         classes = blueprint.environment.describe().action_size
         given = getattr(network.head, "classes", classes)
-        if network.head.produces != "class_logits":
-            yield f"networks.{MODEL}.head", f"supervised learning needs {head_giving('class_logits', network.head)}"
+        wanted = "value" if _is_regression(blueprint) else "class_logits"
+        if network.head.produces != wanted or (wanted == "value" and network.head.kind != "scalar"):
+            needed = "the head 'scalar' for a regression" if wanted == "value" else head_giving(wanted, network.head)
+            yield f"networks.{MODEL}.head", f"supervised learning needs {needed}"
         elif given != classes:
             yield f"networks.{MODEL}.head.classes", f"{given} classes, and the data have {classes}"
         if network.copies != 1:
@@ -74,4 +77,10 @@ class Supervised(Algorithm, kind="supervised"):
         """The loss over the built model."""
         from composer.algorithms.supervised_program import SupervisedProgram
 
-        return SupervisedProgram(roles, self.label_smoothing, self.logit_decay, seeds, device)
+        regression = info.action_size == 1
+        return SupervisedProgram(roles, self.label_smoothing, self.logit_decay, regression, seeds, device)
+
+
+def _is_regression(blueprint: Blueprint) -> bool:
+    # A classifier has at least two classes: one answer is a number.
+    return blueprint.environment.describe().action_size == 1

@@ -64,20 +64,29 @@ class Streaming(Collector):
 
 
 class Examiner:
-    """Share of right answers on everything that the present task holds, in evaluation mode."""
+    """Judges a model in evaluation mode on everything that the present task holds.
 
-    metric = "evaluation/accuracy"
+    By the share of right answers; of regressions by R squared: 1 is perfect, 0 what the mean of the targets scores.
+    Their variance counts as a thousandth of their mean square at least: a task may have one target for all.
+    """
 
     def __init__(self, environment: Labelled, learner_seeds: tuple[int, ...], batch: int, device: str) -> None:
         """Data of its own, so that an examination changes nothing."""
         self._tasks = Tasks(environment, learner_seeds, batch, device)
+        self._regression = environment.regression
+        self.metric = environment.metric
+        """What ``returns`` are, as the journal calls them."""
 
     @torch.no_grad()
     def returns(self, learner: Learner, number: int) -> NDArray[np.float64]:
-        """Accuracies ``[S, 1]`` on the task that batch ``number`` (from 1) belonged to."""
+        """Scores ``[S, 1]`` on the task that batch ``number`` (from 1) belonged to."""
         self._tasks.enter(self._tasks.task_of(number - 1))
         inputs, answers = self._tasks.all()
         said = learner.act(inputs, explore=False)
+        if self._regression:
+            exact = answers.double()
+            spread = torch.maximum(exact.var(1, correction=0), 1e-3 * exact.square().mean(1)).clamp_min(1e-6)
+            return (1 - (said.double() - answers).square().mean(1) / spread).cpu().numpy()
         right = said.argmax(-1) == answers.argmax(-1)
         return right.double().mean(1, keepdim=True).cpu().numpy()
 

@@ -21,8 +21,8 @@ class Samples(NamedTuple):
 
     inputs: NDArray[np.float32]
     """``[n, ...]``"""
-    labels: NDArray[np.int64]
-    """``[n]``, from 0 to classes - 1"""
+    labels: NDArray[np.int64] | NDArray[np.float32]
+    """``[n]``: classes from 0 to classes - 1, or the numbers to be answered"""
 
 
 class Data(Family, family="data"):

@@ -13,9 +13,12 @@ from composer.environments.base import (
 )
 from composer.environments.dm_control import DmControl
 from composer.environments.labelled import Labelled, TaskSequence
+from composer.environments.regression import BitFlipping, DriftingTargets
 
 __all__ = [
+    "BitFlipping",
     "DmControl",
+    "DriftingTargets",
     "Environment",
     "EnvironmentFailure",
     "EnvironmentInfo",

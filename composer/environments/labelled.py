@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 class Labelled(Environment, abstract=True):
     """Labelled data that may change from task to task."""
 
+    regression: ClassVar[bool] = False
+    """Whether an answer is a number instead of a class."""
+
     data: Data
     """What inputs and labels are made from."""
     task_updates: Annotated[int, Field(ge=1, le=10**9)] = 1_000
@@ -30,13 +33,19 @@ class Labelled(Environment, abstract=True):
     sequence: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
     """Which tasks and orders of their samples come: another number, others, made from the same data."""
 
+    @property
+    def metric(self) -> str:
+        """What a model is judged by, as the journal calls it; higher is better."""
+        return "evaluation/r_squared" if self.regression else "evaluation/accuracy"
+
     def stream(self, seed: int) -> int:
         """The seed of everything drawn for tasks and orders; the data themselves have the run's."""
         return derive(seed, "sequence", self.sequence) if self.sequence else seed
 
     def describe(self) -> EnvironmentInfo:
-        """Inputs as observations, classes as the action size, tasks as episodes."""
-        return EnvironmentInfo(self.data.shape, self.data.classes, self.task_updates, 1, terminates=False)
+        """Inputs as observations, classes (or one number) as the action size, tasks as episodes."""
+        answers = 1 if self.regression else self.data.classes
+        return EnvironmentInfo(self.data.shape, answers, self.task_updates, 1, terminates=False)
 
     def epoch_interactions(self, batch_size: int) -> int:
         """Whole batches of the data; one where the data are less than a batch."""

@@ -69,7 +69,9 @@ class Tasks:
             self._number = number
             self._inputs = torch.stack([torch.from_numpy(each.inputs) for each in samples]).to(self._device)
             labels = torch.from_numpy(np.stack([each.labels for each in samples]))
-            self._answers = functional.one_hot(labels, self._make.data.classes).float().to(self._device)
+            numbers = labels.is_floating_point()
+            answers = labels[..., None] if numbers else functional.one_hot(labels, self._make.data.classes).float()
+            self._answers = answers.to(self._device)
 
     def task_of(self, interactions: int) -> int:
         """The number of the task of a batch, from 0."""

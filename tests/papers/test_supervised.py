@@ -26,7 +26,7 @@ class Model:
 def program(smoothing: float, decay: float) -> tuple[SupervisedProgram, Model]:
     model = Model()
     roles = Roles(networks={"model": model}, averages={}, scalars={}, returns={})  # type: ignore[dict-item]
-    return SupervisedProgram(roles, smoothing, decay, 2, "cpu"), model
+    return SupervisedProgram(roles, smoothing, decay, False, 2, "cpu"), model
 
 
 def batch() -> Batch:

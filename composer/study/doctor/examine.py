@@ -14,7 +14,6 @@ from typing import Any, Final
 import numpy as np
 
 from composer.blueprint import Blueprint
-from composer.collectors.streaming import Examiner
 from composer.environments.labelled import Labelled
 from composer.evaluation import Evaluator
 from composer.forking import Origin, read_origin
@@ -124,7 +123,8 @@ def sentence(table: Mapping[str, Any], diagnosis: Diagnosis) -> str:
 
 
 def _metric(blueprint: Blueprint) -> str:
-    return Examiner.metric if isinstance(blueprint.environment, Labelled) else Evaluator.metric
+    environment = blueprint.environment
+    return environment.metric if isinstance(environment, Labelled) else Evaluator.metric
 
 
 def _pairs(blueprint: Blueprint, plain: Floats, injected: Floats) -> list[dict[str, Any]]:
