@@ -40,7 +40,7 @@ class SupervisedProgram:
         return {"model": Inputs(batch.observation, batch.next_observation)}
 
     def model_loss(self, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]) -> Tensor:
-        """Mean over the batch of ``-sum q log p``, or of the squared error, and half the decay times the mean square output.
+        """Mean of ``-sum q log p`` or of squared errors, plus half the decay times the mean square output.
 
         Spectral decoupling: arXiv:2011.09468, Eq. 4.
         """
