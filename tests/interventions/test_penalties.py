@@ -8,6 +8,7 @@ from surgeon import Patient
 from tiny_runs import DRIFT, learner, tiny
 
 from composer.blueprint import BlueprintError
+from composer.compiling import Choice
 from composer.penalties import L2, L2Init, Pulls
 
 SEEDS = "seeds=[0, 5]"
@@ -58,3 +59,20 @@ def test_a_strong_pull_keeps_a_network_where_it_began() -> None:
 def test_what_is_wrong_is_told(override: str, message: str) -> None:
     with pytest.raises(BlueprintError, match=message.replace("*", r"\*").replace("?", r"\?")):
         tiny(DRIFT, override)
+
+
+@pytest.mark.slow
+def test_compiled_and_eager_pulls_agree() -> None:
+    declared = (
+        SEEDS,
+        "penalties.pull={ kind = 'l2_init', where = ['critic.*'], coefficient = 0.1 }",
+        "penalties.shrink={ kind = 'l2', where = ['actor.*weight'], coefficient = 0.1 }",
+    )
+    eager, compiled, free = Patient(*declared), Patient(*declared, choice=Choice(True, "a test")), Patient(SEEDS)
+    for patient in (eager, compiled, free):
+        patient.update(6)
+    theirs = eager.state()
+    for name, value in compiled.state().items():
+        torch.testing.assert_close(value, theirs[name], rtol=2e-4, atol=2e-5, msg=name)
+    weight = "networks/actor/trunk.0.weight"
+    assert not torch.equal(theirs[weight], free.state()[weight])
