@@ -27,7 +27,8 @@ class BitFlipping(Labelled, kind="bit_flipping"):
 
     The target is a fixed network of linear threshold units: weights of -1 and 1 on the bits and a constant; a unit is
     on where its sum exceeds ``beta * (bits + 1)`` less the number of its negative weights; outputs are summed under
-    weights of -1 and 1. Source: Dohare et al., arXiv:2108.06325, the slowly-changing regression problem.
+    weights of -1 and 1. After the slowly-changing regression problem of Dohare et al., arXiv:2108.06325; its constants
+    were not checked against the paper.
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "bit_flipping", "task_updates": 500}

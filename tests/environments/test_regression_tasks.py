@@ -33,7 +33,7 @@ def test_one_slow_bit_flips_at_each_task_and_the_others_are_new() -> None:
     assert np.array_equal(again.inputs, tasks[4].inputs) and np.array_equal(again.labels, tasks[4].labels)
 
 
-def test_the_target_of_bits_is_the_published_network() -> None:
+def test_the_target_of_bits_is_the_network_that_is_told() -> None:
     environment = BitFlipping(data=DATA, units=7)
     task = environment.samples_of(DATA.load(0), 0, 2)
     from composer.streams import derive
