@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         normalization,
         optim,
         penalties,
+        sampling,
         schedules,
         tracking,
     )
@@ -51,6 +52,7 @@ __all__ = [
     "optim",
     "part",
     "penalties",
+    "sampling",
     "schedules",
     "tracking",
     "train",

@@ -18,12 +18,14 @@ from composer.checkpoint import Checkpoints, Snapshot
 from composer.clock import Clock
 from composer.collectors.acting import Acting
 from composer.collectors.base import Collector
-from composer.collectors.streaming import Examiner, Streaming
+from composer.collectors.labelled import Judge, examiner, streaming
+from composer.collectors.memory import Memory
+from composer.collectors.phased import PhasedStreaming
 from composer.diagnostics.recorder import Recorder
 from composer.environments.base import Simulator
 from composer.environments.labelled import Labelled
 from composer.evaluation import Evaluator
-from composer.experience.replay import Replay
+from composer.experience.make import make_ring
 from composer.learner import Learner
 from composer.state import Parts
 from composer.surgery import Surgery
@@ -230,13 +232,15 @@ def _parts(
     )
     tell, samples = partial(_record_event, parts), parts.collector.replay
     parts.surgery = Surgery(blueprint, parts.learner, lengths_of(blueprint), tell, samples)
+    if isinstance(parts.collector, PhasedStreaming):
+        parts.collector.switched = parts.surgery.switched
     return parts
 
 
-def evaluator(blueprint: Blueprint, episodes: int, device: str) -> Evaluator | Examiner:
+def evaluator(blueprint: Blueprint, episodes: int, device: str) -> Evaluator | Judge:
     """What judges an agent of ``blueprint``: by ``episodes`` episodes a seed, or by the data of its task."""
     if isinstance(blueprint.environment, Labelled):
-        return Examiner(blueprint.environment, blueprint.seeds, blueprint.algorithm.batch_size, device)
+        return examiner(blueprint.environment, blueprint.seeds, blueprint.algorithm.batch_size, device)
     assert isinstance(blueprint.environment, Simulator)
     return Evaluator(blueprint.environment, blueprint.seeds, episodes)
 
@@ -244,14 +248,14 @@ def evaluator(blueprint: Blueprint, episodes: int, device: str) -> Evaluator | E
 def _collector(blueprint: Blueprint, info: EnvironmentInfo, learner: Learner, clock: Clock) -> Collector:
     environment = blueprint.environment
     if isinstance(environment, Labelled):
-        return Streaming(environment, learner)
+        return streaming(environment, learner)
     assert isinstance(environment, Simulator)
-    (size,) = info.observation
     streams = [stream for seed in blueprint.seeds for stream in environment.copy_seeds(seed)]
     environments, copies = environment.make(streams, "training"), environment.copies
     # A ring that is never filled need not be there: without wrapping, its size changes no draw.
     capacity = min(blueprint.replay.capacity, clock.interactions_by(blueprint.training.env_steps) * copies)
-    replay = Replay(len(blueprint.seeds), copies, capacity, size, info.action_size, learner.device)
+    ring = make_ring(info, len(blueprint.seeds), copies, capacity, learner.device)
+    replay = Memory(ring, blueprint.replay.sampling, blueprint.algorithm.pace(info).future, learner)
     return Acting(learner, environments, replay, clock.warmup)
 
 

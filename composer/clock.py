@@ -16,6 +16,8 @@ class Clock:
     """Interactions before the first update."""
     update_to_data: float
     """Updates an interaction after the warm-up; may be fractional."""
+    rollout: int = 1
+    """Interactions collected before the updates that they owe are made, all at once."""
     interactions: int = 0
     """Decisions of every environment copy so far."""
 
@@ -48,4 +50,8 @@ class Clock:
         return self._updates_after(self.interactions_by(env_steps))
 
     def _updates_after(self, interactions: int) -> int:
-        return floor(max(0, interactions - self.warmup) * self.update_to_data)
+        learned_from = interactions - interactions % self.rollout
+        if self.rollout > 1:
+            # A whole number of updates a rollout: a fraction of them an interaction may not be a number of binary digits.
+            return learned_from // self.rollout * round(self.update_to_data * self.rollout)
+        return floor(max(0, learned_from - self.warmup) * self.update_to_data)

@@ -26,7 +26,7 @@ class Evaluator:
         """``seeds`` are the run's; each gets ``episodes`` environments."""
         self._seeds, self._episodes = tuple(seeds), episodes
         streams = [derive(seed, "episode", episode) for seed in seeds for episode in range(episodes)]
-        self._environments = environment.make(streams, "evaluation")
+        self._environments = environment.for_evaluation().make(streams, "evaluation")
 
     def returns(
         self, learner: Learner, number: int, watch: Callable[[VectorEnvironment], None] | None = None

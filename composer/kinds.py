@@ -9,6 +9,7 @@ _ROOMS = (
     "composer.initializers",
     "composer.schedules",
     "composer.normalization",
+    "composer.sampling",
     "composer.blocks",
     "composer.heads",
     "composer.networks",

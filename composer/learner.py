@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from composer.algorithms.base import Batch, Objective, Roles
 from composer.built import average_of, networks_of, returns_of, stood_in
 from composer.compiling import Choice, capture
-from composer.experience.replay import Transitions
+from composer.experience.transitions import Transitions
 from composer.members import Stacked, Template, fresh_stack, per_seed
 from composer.nn.projection import to_unit_norm
 from composer.optim.sam_steps import SharpnessState
@@ -43,6 +45,7 @@ class Learner:
         self.seeds: tuple[int, ...] = tuple(blueprint.seeds)
         self.device = device
         self.batch_size, self._action_size = blueprint.algorithm.batch_size, info.action_size
+        self._discrete = info.discrete
         pace = blueprint.algorithm.pace(info)
         self.n_step = pace.n_step
         self.discount = torch.full((len(self.seeds),), pace.discount, device=device)
@@ -64,7 +67,8 @@ class Learner:
             for name, average in blueprint.averages.items()
         ]
         scalars = {role: named["value"] for role, named in self.scalars.items()}
-        self.roles = Roles(self.networks, self.averages, scalars, returns_of(blueprint, built, device))
+        self.updates = torch.zeros(len(self.seeds), dtype=torch.float64, device=device)
+        self.roles = Roles(self.networks, self.averages, scalars, returns_of(blueprint, built, device), self.updates)
         self.program = blueprint.algorithm.build(self.roles, info, len(self.seeds), device)
         self._explorer, self._judged = (
             blueprint.algorithm.build(stood_in(self.roles, acting), info, len(self.seeds), device)
@@ -80,11 +84,14 @@ class Learner:
         self.statistics = blueprint.normalization.observation.build(
             len(self.seeds), math.prod(info.observation), device
         )
-        self.updates = torch.zeros(len(self.seeds), dtype=torch.float64, device=device)
         self._noise = {
             name: torch.empty(len(self.seeds), self.batch_size, *shape, device=device)
             for name, shape in self.program.noise.items()
         }
+        self.feedback = {
+            name: torch.zeros(len(self.seeds), self.batch_size, device=device) for name in self.program.feedback
+        }
+        """What the last update found out about each sample, ``[S, B]``, by name."""
         self._generators = [self._generator(seed, "learn") for seed in self.seeds]
         self._explorers = [self._generator(seed, "explore") for seed in self.seeds]
         self.replay_generators = [self._generator(seed, "replay") for seed in self.seeds]
@@ -96,18 +103,22 @@ class Learner:
     @torch.no_grad()
     def act(self, observation: Tensor, explore: bool = True) -> Tensor:
         """Actions ``[S, E, a]`` for raw observations ``[S, E, d]``; without ``explore`` the policy's mode."""
-        noise = None
+        program, noise = self._explorer if explore else self._judged, None
         if explore:
+            each = (self._action_size,) if program.exploration is None else program.exploration
             noise = torch.stack(
-                [
-                    torch.randn(observation.shape[1], self._action_size, generator=g, device=self.device)
-                    for g in self._explorers
-                ]
+                [torch.randn(observation.shape[1], *each, generator=g, device=self.device) for g in self._explorers]
             )
-        return (self._explorer if explore else self._judged).act(self.normalised(observation), noise)
+        return program.act(self.normalised(observation), noise)
 
     def act_randomly(self, environments: int) -> Tensor:
-        """Uniform actions ``[S, E, a]`` in [-1, 1): what warm-up plays."""
+        """Uniform actions ``[S, E, a]``, in [-1, 1) or one-hot: what warm-up plays."""
+        if self._discrete:
+            chosen = [
+                torch.randint(self._action_size, (environments,), generator=g, device=self.device)
+                for g in self._explorers
+            ]
+            return one_hot(torch.stack(chosen), self._action_size).float()
         shape = (environments, self._action_size)
         return torch.stack([torch.rand(shape, generator=g, device=self.device) for g in self._explorers]) * 2 - 1
 
@@ -123,18 +134,20 @@ class Learner:
         if self._shortfall_at is not None:
             self.discount.copy_(1 - self._shortfall_at(self.optimizers[self._clocked].clock()))
 
-    def update(self, transitions: Transitions) -> None:
-        """One gradient update of every objective, on the captured program."""
+    def update(self, transitions: Transitions, extra: Mapping[str, Tensor] = MappingProxyType({})) -> None:
+        """One gradient update of every objective, on the captured program; ``extra`` is what the program asks for."""
         for noise in self._noise.values():
             for row, generator in zip(noise, self._generators, strict=True):
                 row.normal_(generator=generator)
-        self._captured(*transitions, *self._noise.values())
+        self._captured(*transitions, *(extra[name] for name in self.program.extras), *self._noise.values())
 
     def update_eagerly(self, *tensors: Tensor) -> None:
-        """The whole update as one function of tensors: five of ``Transitions``, then the program's noise, in order."""
+        """The whole update as one function of tensors: ``Transitions``, the program's extras, its noise, in order."""
         observation, action, reward, bootstrap, following = tensors[:5]
-        noise = dict(zip(self._noise, tensors[5:], strict=True))
-        batch = Batch(self.normalised(observation), action, reward, bootstrap, self.normalised(following))
+        asked = self.program.extras
+        extra = dict(zip(asked, tensors[5 : 5 + len(asked)], strict=True))
+        noise = dict(zip(self._noise, tensors[5 + len(asked) :], strict=True))
+        batch = Batch(self.normalised(observation), action, reward, bootstrap, self.normalised(following), extra)
         signals: dict[str, Tensor] = {}
         for objective in self.program.objectives:
             trained = self._trained[objective.role]
@@ -154,6 +167,8 @@ class Learner:
                 for path, value in average.averaged().items():
                     value.lerp_(source[path], per_seed(1 - keep, value))
             self.updates.add_(1)
+            for name, value in self.feedback.items():
+                value.copy_(signals[name])
             ones = torch.ones_like(self._sums[0])
             self._sums.add_(torch.stack([ones, *(signals[name] for name in self.program.signals)]))
 
@@ -280,8 +295,8 @@ class Learner:
         return self.networks[role].parameters if role in self.networks else self.scalars[role]
 
     def normalised(self, observation: Tensor) -> Tensor:
-        """Raw observations ``[S, ..., d]`` as networks read them at this moment."""
-        return observation if self.statistics is None else self.statistics.normalise(observation)
+        """Raw observations ``[S, ..., d]`` as networks read them at this moment, float32."""
+        return observation.float() if self.statistics is None else self.statistics.normalise(observation)
 
     def _generator(self, seed: int, name: str) -> torch.Generator:
         return torch.Generator(self.device).manual_seed(derive(seed, name))

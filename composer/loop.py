@@ -63,7 +63,8 @@ def interactions(parts: Parts) -> Iterator[None]:
         parts.collector.interact(clock.interactions)
         done, epochs = clock.updates, parts.collector.epochs(clock.interactions)
         for update in range(done + 1, done + clock.tick() + 1):
-            parts.learner.update(parts.collector.batch())
+            parts.learner.update(*parts.collector.batch())
+            parts.collector.learned()
             parts.surgery.passed("update", update - 1, update)
         parts.surgery.passed("epoch", epochs, parts.collector.epochs(clock.interactions))
         parts.surgery.passed("interaction", clock.interactions - 1, clock.interactions)

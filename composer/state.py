@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from composer.blueprint import Blueprint
     from composer.clock import Clock
     from composer.collectors.base import Collector
-    from composer.collectors.streaming import Examiner
+    from composer.collectors.labelled import Judge
     from composer.diagnostics.recorder import Recorder
     from composer.evaluation import Evaluator
     from composer.learner import Learner
@@ -32,7 +32,7 @@ class Parts:
     device: str
     learner: Learner
     collector: Collector
-    evaluator: Evaluator | Examiner
+    evaluator: Evaluator | Judge
     clock: Clock
     journal: Journal
     timing: Journal

@@ -70,9 +70,16 @@ class Surgery:
 
     def passed(self, clock: ClockName, before: int, now: int) -> None:
         """Fire what was planned in ``(before, now]`` of a clock, for every seed."""
+        self._pass(clock, before, now, torch.ones(len(self._learner.seeds), dtype=torch.bool))
+
+    def switched(self, seeds: Tensor, number: int) -> None:
+        """Fire what was planned at switch ``number`` (from 1) of phases, for the seeds, a mask, that make it now."""
+        self._pass("phase", number - 1, number, seeds)
+
+    def _pass(self, clock: ClockName, before: int, now: int, seeds: Tensor) -> None:
         for name, each in self._interventions.items():
             if each.when.clock == clock and each.when.fires(before, now, self._lengths.of(clock)):
-                self._fire(name, torch.ones(len(self._learner.seeds), dtype=torch.bool), {clock: now})
+                self._fire(name, seeds, {clock: now})
 
     def read(self, seed: int, metrics: Mapping[str, float], now: Mapping[str, int]) -> None:
         """Fire what a row of metrics of one seed (its index) brings about; ``now`` holds the clocks."""
@@ -117,7 +124,7 @@ class Surgery:
                 role, paths = self._chosen[name][0][0], tuple(path for _, path in self._chosen[name])
                 shape = blueprint.algorithm.network_inputs(info)[role]
                 network = blueprint.networks[role].module(shape, info.action_size)
-                alone = isinstance(each.when, Crossing) and len(blueprint.seeds) > 1
+                alone = each.when.is_alone(blueprint.environment) and len(blueprint.seeds) > 1
                 yield name, Injector(self._learner, name, each.do, role, paths, network, alone)
 
     def _inject(self, name: str, seeds: Tensor) -> Event:

@@ -22,8 +22,8 @@ from composer import assemble
 from composer.blueprint import Blueprint, load
 from composer.checkpoint import Checkpoints, digest
 from composer.compiling import Choice
-from composer.environments import EnvironmentInfo, Simulator
-from composer.experience.replay import Transitions
+from composer.environments import EnvironmentInfo, SingleSimulator
+from composer.experience.transitions import Transitions
 from composer.interrupts import Interrupted
 from composer.learner import Learner
 from composer.loop import train
@@ -53,7 +53,7 @@ Rows, evaluations, readings and saves are out of step.
 """
 
 
-class Drift(Simulator, kind="test/drift"):
+class Drift(SingleSimulator, kind="test/drift"):
     """A mass on a line, pushed by actions: ends by itself far out, by time after ``limit`` steps."""
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "test/drift"}

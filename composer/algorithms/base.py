@@ -6,11 +6,12 @@ Legend: S seeds, B batch, E environments of a seed.
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, Field
 
@@ -42,6 +43,15 @@ class Batch(NamedTuple):
     """``[S, B]``: discount over the window where the value of ``next_observation`` counts, 0 after a termination"""
     next_observation: Tensor
     """``[S, B, d]``, the last observation of the window (the terminal one where the episode ended)"""
+    extra: Mapping[str, Tensor] = MappingProxyType({})
+    """What else a program asks for by name in ``extras``, ``[S, B, ...]`` each"""
+
+    def only(self, sample: int) -> Batch:
+        """The batch of one sample."""
+        cut = slice(sample, sample + 1)
+        extra = {name: value[:, cut] for name, value in self.extra.items()}
+        observation, action, reward, bootstrap, following = (value[:, cut] for value in self[:5])
+        return Batch(observation, action, reward, bootstrap, following, extra)
 
 
 class Inputs(NamedTuple):
@@ -84,7 +94,7 @@ class Evaluated(NamedTuple):
     passes: Passes
 
 
-class Program(Protocol):
+class Program(ABC):
     """An algorithm over built networks."""
 
     objectives: tuple[Objective, ...]
@@ -92,12 +102,27 @@ class Program(Protocol):
     """Unit-normal draws an update needs, by name: shape of one sample."""
     signals: tuple[str, ...]
     """Names of the scalars that the objectives report, each ``[S]``."""
+    exploration: Shape | None = None
+    """Shape of the unit-normal draws that one decision of one environment needs; None: that of an action."""
+    extras: tuple[str, ...] = ()
+    """Names of what a batch must carry beside a transition."""
+    feedback: tuple[str, ...] = ()
+    """Names of the signals that are one number a sample, ``[S, B]``, for whoever drew the batch: new priorities."""
 
+    @abstractmethod
     def act(self, observation: Tensor, noise: Tensor | None) -> Tensor:
-        """Actions ``[S, E, a]`` in [-1, 1] for normalised observations; ``noise`` has their shape or is None."""
+        """Actions ``[S, E, a]`` in [-1, 1] for normalised observations.
 
+        ``noise [S, E, *exploration]`` is None where nothing is explored.
+        """
+
+    @abstractmethod
     def inputs(self, batch: Batch, noise: Mapping[str, Tensor]) -> Mapping[str, Inputs]:
         """What each network, by role, reads of a batch: for diagnostics, which look into networks one at a time."""
+
+    def neutral(self, batch: Batch) -> Mapping[str, Tensor]:
+        """What ``extras`` are for plain transitions that nobody weighed or continued: diagnostics look at those."""
+        return {}
 
 
 @dataclass(frozen=True)
@@ -110,6 +135,8 @@ class Roles:
     """Learned scalars ``[S, 1]`` by role."""
     returns: Mapping[str, Returns[Any]]
     """How to read values from a network's output, by role, of every network whose head gives values."""
+    updates: Tensor | None = None
+    """Updates done, float64 ``[S]``: the clock of schedules, whoever follows them."""
 
 
 class Pace(NamedTuple):
@@ -123,6 +150,10 @@ class Pace(NamedTuple):
     """Rewards summed before a value is bootstrapped."""
     discount: float = 0.0
     """Of one interaction."""
+    rollout: int = 1
+    """Interactions collected before the updates that they owe are made, all at once."""
+    future: int = 0
+    """Transitions after each sampled one that a batch carries."""
 
 
 class Courses(NamedTuple):

@@ -13,13 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from composer.algorithms.base import Batch, Inputs, Objective, Roles
+from composer.algorithms.base import Batch, Inputs, Objective, Program, Roles
 from composer.nn.returns import lowest
 from composer.nn.tanh_gaussian import mode, sample
 from composer.shapes import Shape
 
 
-class SACProgram:
+class SACProgram(Program):
     """Three objectives over an actor, C critics, their target and a learned temperature."""
 
     def __init__(

@@ -9,15 +9,32 @@ from pydantic import Field
 
 from composer.algorithms.base import Algorithm, Evaluated, Pace, Passes, Program, Roles
 from composer.environments.base import Simulator
+from composer.environments.labelled import Labelled
 from composer.heads.base import head_giving
 from composer.shapes import Shape
-from composer.spec import suggestion
+from composer.spec import Spec, suggestion
 
 if TYPE_CHECKING:
     from composer.blueprint.schema import Blueprint
     from composer.environments.base import EnvironmentInfo
 
 MODEL = "model"
+
+
+class Distillation(Spec):
+    """Learning from a slow copy of oneself, beside the labels.
+
+    ``weight * T^2 KL(softmax(teacher / T) || softmax(model / T))`` is added to the loss; the teacher is evaluated and
+    not trained. Source: the loss is that of Hinton et al., arXiv:1503.02531; the Tortoise as the teacher is the
+    baseline in the released code of arXiv:2406.02596. Weight and temperature are chosen here.
+    """
+
+    average: Annotated[str, Field(min_length=1, max_length=64)]
+    """The teacher: the name of an average of the model."""
+    weight: Annotated[float, Field(gt=0, le=1_000)] = 1.0
+    """Factor on the term."""
+    temperature: Annotated[float, Field(gt=0, le=100)] = 1.0
+    """T: greater than 1 softens both."""
 
 
 class Supervised(Algorithm, kind="supervised"):
@@ -33,6 +50,8 @@ class Supervised(Algorithm, kind="supervised"):
     """Share of a target's weight that is spread evenly over all classes."""
     logit_decay: Annotated[float, Field(ge=0, le=100)] = 0.0
     """Spectral decoupling: half this times the mean square of the logits is added. Source: arXiv:2011.09468, Eq. 4."""
+    distillation: Distillation | None = None
+    """What is learned from a slow copy."""
 
     def pace(self, info: EnvironmentInfo) -> Pace:
         """One update an interaction, which is one batch."""
@@ -47,8 +66,9 @@ class Supervised(Algorithm, kind="supervised"):
         return (MODEL,)
 
     def evaluations(self) -> tuple[Evaluated, ...]:
-        """One pass."""
-        return (Evaluated(MODEL, Passes.TRAIN),)
+        """One pass, and one of the teacher."""
+        model = Evaluated(MODEL, Passes.TRAIN)
+        return (model, Evaluated(self.distillation.average, Passes.FORWARD)) if self.distillation else (model,)
 
     def problems(self, blueprint: Blueprint) -> Iterator[tuple[str, str]]:
         """Labelled data, one network, as many logits as classes."""
@@ -62,6 +82,9 @@ class Supervised(Algorithm, kind="supervised"):
         if network is None:
             yield "networks", f"supervised learning needs a network {MODEL!r}"
             return
+        if isinstance(blueprint.environment, Labelled):
+            yield from blueprint.environment.problems(blueprint)
+        yield from self._teacher_problems(blueprint)
         classes = blueprint.environment.describe().action_size
         given = getattr(network.head, "classes", classes)
         wanted = "value" if _is_regression(blueprint) else "class_logits"
@@ -78,7 +101,19 @@ class Supervised(Algorithm, kind="supervised"):
         from composer.algorithms.supervised_program import SupervisedProgram
 
         regression = info.action_size == 1
-        return SupervisedProgram(roles, self.label_smoothing, self.logit_decay, regression, seeds, device)
+        teacher = self.distillation
+        told = (teacher.average, teacher.weight, teacher.temperature) if teacher else None
+        return SupervisedProgram(roles, self.label_smoothing, self.logit_decay, regression, seeds, device, told)
+
+    def _teacher_problems(self, blueprint: Blueprint) -> Iterator[tuple[str, str]]:
+        if self.distillation is None:
+            return
+        name = self.distillation.average
+        if name not in blueprint.averages:
+            hint = suggestion(name, blueprint.averages)
+            yield "algorithm.distillation.average", f"no average named {name!r}{hint}"
+        if _is_regression(blueprint):
+            yield "algorithm.distillation", "a regression has no probabilities to be learned from"
 
 
 def _is_regression(blueprint: Blueprint) -> bool:

@@ -14,7 +14,6 @@ from composer.blueprint.schema import Blueprint
 from composer.blueprint.timeline import clock_of
 from composer.environments.base import Simulator
 from composer.interventions.inject import Inject
-from composer.interventions.triggers import Crossing
 from composer.shapes import Outline, ShapeError
 
 FLOAT = 4
@@ -84,15 +83,19 @@ def forecast(blueprint: Blueprint) -> Forecast:
 
     A network takes four bytes a parameter and an entry of its statistics, as many again for each average of it, and
     for each trainable parameter those of its gradient and of every optimizer moment; times copies and seeds. A
-    transition takes two observations, an action, a reward and two flags. What is declared is counted: a run too short
+    transition takes two observations (of pictures: one frame), an action, a reward and two flags. What is declared is counted: a run too short
     to fill its replay allocates less. An injection that a metric may repeat without limit counts once.
     """
     seeds = len(blueprint.seeds)
     networks = {role: _held(blueprint, role, outline) for role, outline in outlines(blueprint).items()}
     info = blueprint.environment.describe()
-    row = 2 * math.prod(info.observation) + info.action_size + 3
+    row = FLOAT * (2 * math.prod(info.observation) + info.action_size + 3)
+    if info.pictures:  # One frame of one byte a pixel, numbers, and where an episode begins.
+        row = math.prod(info.observation) // max(info.stacked_frames, 1) + FLOAT * (info.action_size + 3) + INTEGER
+    if blueprint.replay.sampling.kind == "prioritised":
+        row += INTEGER
     held = blueprint.replay.capacity if isinstance(blueprint.environment, Simulator) else 0
-    return Forecast(networks, held * row * seeds * FLOAT)
+    return Forecast(networks, held * row * seeds)
 
 
 def _held(blueprint: Blueprint, role: str, outline: Outline | ShapeError) -> Held:
@@ -131,7 +134,7 @@ def _injections(blueprint: Blueprint, role: str, outline: Outline) -> int:
     size, trained = (sum(plan.count for plan in chosen if plan.trainable >= only) for only in (False, True))
     terms = 2 if operation.third_term == "subtract" else 1
     held = 1 + sum(average.of == role for average in blueprint.averages.values())
-    alone = isinstance(each.when, Crossing) and len(blueprint.seeds) > 1
+    alone = each.when.is_alone(blueprint.environment) and len(blueprint.seeds) > 1
     more = trained * (1 + optimizer.moments()) if optimizer and (alone or operation.original == "train") else 0
     return planned.injections(blueprint, name, clock_of(blueprint)) * (size * terms * held + more) * FLOAT
 

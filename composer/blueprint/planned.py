@@ -46,12 +46,13 @@ def copies(blueprint: Blueprint, role: str) -> int:
 def length(blueprint: Blueprint, on: ClockName, clock: Clock) -> int:
     """How far a clock goes in the whole run."""
     interactions = clock.interactions_by(blueprint.training.env_steps)
-    epoch = blueprint.environment.epoch_interactions(blueprint.algorithm.batch_size)
+    environment, batch = blueprint.environment, blueprint.algorithm.batch_size
     lengths: Mapping[ClockName, int] = {
         "env": interactions * clock.stride,
         "interaction": interactions,
         "update": clock.updates_by(blueprint.training.env_steps),
-        "epoch": interactions // epoch if epoch else 0,
+        "epoch": environment.epochs_by(interactions, batch),
+        "phase": environment.switches_by(interactions, batch),
     }
     return lengths[on]
 

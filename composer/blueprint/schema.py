@@ -17,6 +17,7 @@ from composer.networks import Network
 from composer.normalization import Normalization
 from composer.optim.base import Optimizer
 from composer.penalties import Penalty
+from composer.sampling import Sampling, Uniform
 from composer.schedules.base import Schedule
 from composer.shapes import Outline, ShapeError
 from composer.spec import Items, Spec
@@ -67,6 +68,8 @@ class Replay(Spec):
 
     capacity: Annotated[int, Field(ge=1, le=10**10)] = 1_000_000
     """Transitions of one seed that are kept, the newest ones."""
+    sampling: Sampling = Uniform()
+    """How updates draw from it."""
 
 
 class Training(Spec):

@@ -40,6 +40,8 @@ class Moment:
     """The interval of what repeats on the clock of interactions."""
     every_epochs: int | None = None
     """The interval of what repeats on the clock of epochs."""
+    every_phases: int | None = None
+    """The interval of what repeats on the clock of phases."""
     count: int | None = 1
     """How many times it happens in the whole run; None where a metric decides."""
     parameters: int | None = None
@@ -57,12 +59,14 @@ _EVERY: Mapping[ClockName, str] = {
     "interaction": "every_interactions",
     "update": "every_updates",
     "epoch": "every_epochs",
+    "phase": "every_phases",
 }
 _WORDS: Mapping[ClockName, str] = {
     "env": "environment steps",
     "interaction": "interactions",
     "update": "updates",
     "epoch": "epochs",
+    "phase": "phases",
 }
 Source = Callable[[Blueprint, Clock], Iterator[Moment]]
 
@@ -78,16 +82,16 @@ def clock_of(blueprint: Blueprint) -> Clock:
     """The clock of a run of ``blueprint``, before its first step."""
     environment = blueprint.environment
     pace = blueprint.algorithm.pace(environment.describe())
-    return Clock(environment.stride, pace.warmup_interactions, pace.update_to_data)
+    return Clock(environment.stride, pace.warmup_interactions, pace.update_to_data, pace.rollout)
 
 
 def lengths_of(blueprint: Blueprint) -> Lengths:
     """How far each clock goes in a run of ``blueprint``."""
     clock, asked = clock_of(blueprint), blueprint.training.env_steps
     interactions = clock.interactions_by(asked)
-    epoch = blueprint.environment.epoch_interactions(blueprint.algorithm.batch_size)
-    epochs = interactions // epoch if epoch else 0
-    return Lengths(interactions * clock.stride, interactions, clock.updates_by(asked), epochs)
+    environment, batch = blueprint.environment, blueprint.algorithm.batch_size
+    epochs, switches = environment.epochs_by(interactions, batch), environment.switches_by(interactions, batch)
+    return Lengths(interactions * clock.stride, interactions, clock.updates_by(asked), epochs, switches)
 
 
 def env_step_of(update: int, blueprint: Blueprint, clock: Clock) -> int | None:
@@ -139,6 +143,12 @@ def _learning(blueprint: Blueprint, clock: Clock) -> Iterator[Moment]:
     )
     last = clock.interactions_by(blueprint.training.env_steps) * clock.stride
     yield Moment(total, last, "training.env_steps", "end")
+
+
+def _stages(blueprint: Blueprint, clock: Clock) -> Iterator[Moment]:
+    for start, key, words in blueprint.environment.stages(blueprint.algorithm.batch_size):
+        step = start * clock.stride
+        yield Moment(clock.updates_by(step), step, key, words)
 
 
 def _schedules(blueprint: Blueprint, clock: Clock) -> Iterator[Moment]:
@@ -199,9 +209,14 @@ def _reached(blueprint: Blueprint, clock: Clock, on: ClockName, moment: int) -> 
     """Updates and environment steps done when something fires that is due at a moment of a clock."""
     if on == "update":
         return moment, env_step_of(moment, blueprint, clock)
-    each = {"interaction": 1, "epoch": blueprint.environment.epoch_interactions(blueprint.algorithm.batch_size)}
-    step = -(-moment // clock.stride) * clock.stride if on == "env" else moment * each[on] * clock.stride
-    return clock.updates_by(step), step
+    environment, batch = blueprint.environment, blueprint.algorithm.batch_size
+    if on == "env":
+        done = -(-moment // clock.stride)
+    elif on == "epoch":
+        done = environment.epoch_end(moment, batch)
+    else:
+        done = environment.stages(batch)[moment].start if on == "phase" else moment
+    return clock.updates_by(done * clock.stride), done * clock.stride
 
 
 def _condition(when: Crossing) -> str:
@@ -247,4 +262,4 @@ def firings(every: int, stride: int, interactions: int) -> int:
     return due + (not is_due_last)
 
 
-_SOURCES: tuple[Source, ...] = (_learning, _schedules, _averages, _interventions, _penalties, _periodic)
+_SOURCES: tuple[Source, ...] = (_learning, _stages, _schedules, _averages, _interventions, _penalties, _periodic)

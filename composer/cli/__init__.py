@@ -41,6 +41,7 @@ _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         studying.doctor,
         studying.retention,
         studying.simplicity,
+        studying.laboratory,
         studying.ui,
         studying.bench,
     ),

@@ -142,6 +142,26 @@ def simplicity(
     tell(guarded(measure, as_json), text, as_json)
 
 
+def laboratory(
+    name: Annotated[str, typer.Argument(help="quantile-td, categorical-td or categorical-fixed-point.")],
+    chain: Annotated[
+        str | None, typer.Option(help="two-state, loop, walk or garnet; by default one that suits the laboratory.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, max=1_000, help="Independent runs.")] = 10,
+    plot: Annotated[Path | None, typer.Option(help="Draw the curves here: a .png or .svg file.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure what distributional learning does on a small Markov chain whose exact values are known."""
+    from composer.laboratory import experiments, report
+    from composer.study.refusal import Refused
+
+    try:
+        table = experiments.answer(name, chain, seeds, plot)
+    except Refused as error:
+        fail(str(error), 2, as_json)
+    tell(table, report.text, as_json)
+
+
 def bench(
     seconds: Annotated[float, typer.Option(min=0.01, max=600, help="Length of one timed stretch.")] = 5.0,
     repeats: Annotated[int, typer.Option(min=1, max=100, help="Timed stretches of each party, taken in turns.")] = 5,

@@ -11,27 +11,31 @@ import numpy as np
 import torch
 
 from composer.checkpoint import Checkpoints, Segment, Snapshot
-from composer.collectors.base import Collector, below
-from composer.experience.replay import Replay, Transitions
+from composer.collectors.base import Collector, Drawn, below
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from composer.environments.base import Step, VectorEnvironment
+    from composer.collectors.memory import Memory
+    from composer.environments.base import Observations, Step, VectorEnvironment
+    from composer.experience.ring import Ring
     from composer.learner import Learner
 
 _ENVIRONMENT = "environment/"
+RING = "replay/"
+"""Before the names of what a replay memory saves beside its rows."""
 
 
 class Acting(Collector):
     """Environments, what to act on next, and everything that has been seen."""
 
-    replay: Replay
+    replay: Ring
 
-    def __init__(self, learner: Learner, environments: VectorEnvironment, replay: Replay, warmup: int) -> None:
+    def __init__(self, learner: Learner, environments: VectorEnvironment, memory: Memory, warmup: int) -> None:
         """``warmup`` interactions are random."""
-        self.environments, self.replay, self.episodes = environments, replay, Episodes(len(learner.seeds))
-        self.observation: NDArray[np.float32] = np.zeros(0, np.float32)
+        self.environments, self.memory, self.episodes = environments, memory, Episodes(len(learner.seeds))
+        self.replay = memory.ring
+        self.observation: Observations = np.zeros(0, np.float32)
         """``[S * E, d]``: what to act on next."""
         self.segments: list[Segment] = []
         """Replay rows already on disk."""
@@ -52,17 +56,18 @@ class Acting(Collector):
         action = learner.act_randomly(shape[1]) if warming else learner.act(observation)
         step = self.environments.step(action.flatten(0, 1).cpu().numpy())
         moved = (step.reward, step.terminated, step.truncated, step.final_observation)
-        self.replay.add(observation, action, *(torch.from_numpy(part).to(device).unflatten(0, shape) for part in moved))
+        self.memory.add(observation, action, *(torch.from_numpy(part).to(device).unflatten(0, shape) for part in moved))
         self.observation = step.observation
         self.episodes.count(step)
 
-    def batch(self) -> Transitions:
-        """A uniform draw from the replay memory."""
-        learner = self._learner
-        learner.look_ahead()
-        return self.replay.sample(
-            learner.batch_size, learner.n_step, learner.discount, learner.replay_generators, learner.lengths
-        )
+    def batch(self) -> Drawn:
+        """A draw from the replay memory."""
+        self._learner.look_ahead()
+        return self.memory.draw()
+
+    def learned(self) -> None:
+        """The memory hears what the update found."""
+        self.memory.learned()
 
     def epochs(self, interactions: int) -> int:
         """0: experience is no data set."""
@@ -85,19 +90,22 @@ class Acting(Collector):
         tensors = {
             _ENVIRONMENT + name: torch.from_numpy(np.array(value)) for name, value in self.environments.state().items()
         }
+        tensors |= {RING + name: value for name, value in self.memory.tensors().items()}
         tensors["episodes"] = torch.from_numpy(self.episodes.totals.copy())
         values = {"replay_added": self.replay.added, "replay_start": self.replay.added - self.replay.size}
         return Snapshot(tensors, values, tuple(self.segments))
 
     def restore(self, snapshot: Snapshot, checkpoints: Checkpoints) -> None:
         """Replay the episodes in progress, and fill the ring."""
-        self.observation = self.environments.load_state(below(_ENVIRONMENT, snapshot.tensors))
+        state = {name: value.numpy() for name, value in below(_ENVIRONMENT, snapshot.tensors).items()}
+        self.observation = self.environments.load_state(state)
         self.episodes.totals[:] = snapshot.tensors["episodes"].numpy()
         # A fork's ring may be smaller than the one that was saved: it keeps the newest.
         first = max(snapshot.values["replay_start"], snapshot.values["replay_added"] - self.replay.capacity)
         for start, rows in checkpoints.rows(snapshot):
             skip = max(0, first - start)
             self.replay.restore(start + skip, rows[skip:])
+        self.memory.load(below(RING, snapshot.tensors))
         self.segments = list(snapshot.segments)
 
     def close(self) -> None:

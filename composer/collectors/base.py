@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, Protocol
+from types import MappingProxyType
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 from composer.checkpoint import Checkpoints, Snapshot
-from composer.experience.replay import Transitions
+from composer.experience.transitions import Transitions
 
 
 class Samples(Protocol):
@@ -24,6 +25,14 @@ class Samples(Protocol):
 
     def newest(self, batch: int, n_step: int, discount: Tensor) -> Transitions:
         """The newest ``batch`` transitions a seed."""
+
+
+class Drawn(NamedTuple):
+    """What one update learns from: the arguments of ``Learner.update``."""
+
+    transitions: Transitions
+    extra: Mapping[str, Tensor] = MappingProxyType({})
+    """What the program asks for beside transitions, ``[S, B, ...]`` by name."""
 
 
 class Collector(ABC):
@@ -40,8 +49,11 @@ class Collector(ABC):
         """The next interaction, after as many as there have been."""
 
     @abstractmethod
-    def batch(self) -> Transitions:
+    def batch(self) -> Drawn:
         """What the next update learns from."""
+
+    def learned(self) -> None:
+        """The update on the last batch is done."""
 
     @abstractmethod
     def epochs(self, interactions: int) -> int:
@@ -68,6 +80,6 @@ class Collector(ABC):
         """Free what is held."""
 
 
-def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
-    """The tensors whose names begin with ``prefix``, without it, as arrays."""
-    return {name.removeprefix(prefix): t.numpy() for name, t in tensors.items() if name.startswith(prefix)}
+def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names begin with ``prefix``, without it."""
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -9,12 +9,11 @@ import torch
 from numpy.typing import NDArray
 
 from composer.checkpoint import Checkpoints, Snapshot
-from composer.collectors.base import Collector
-from composer.experience.replay import Transitions
+from composer.collectors.base import Collector, Drawn
 from composer.experience.tasks import Tasks
 
 if TYPE_CHECKING:
-    from composer.environments.labelled import Labelled
+    from composer.environments.labelled import TaskStream
     from composer.learner import Learner
 
 
@@ -23,7 +22,7 @@ class Streaming(Collector):
 
     replay: Tasks
 
-    def __init__(self, environment: Labelled, learner: Learner) -> None:
+    def __init__(self, environment: TaskStream, learner: Learner) -> None:
         """Loads the data."""
         self.replay = Tasks(environment, learner.seeds, learner.batch_size, learner.device)
         self._seeds, self._next = len(learner.seeds), 0
@@ -36,9 +35,9 @@ class Streaming(Collector):
         """Go to the next batch."""
         self._next = interactions
 
-    def batch(self) -> Transitions:
+    def batch(self) -> Drawn:
         """It."""
-        return self.replay.at(self._next)
+        return Drawn(self.replay.at(self._next))
 
     def epochs(self, interactions: int) -> int:
         """Whole passes over the data."""
@@ -70,7 +69,7 @@ class Examiner:
     Their variance counts as a thousandth of their mean square at least: a task may have one target for all.
     """
 
-    def __init__(self, environment: Labelled, learner_seeds: tuple[int, ...], batch: int, device: str) -> None:
+    def __init__(self, environment: TaskStream, learner_seeds: tuple[int, ...], batch: int, device: str) -> None:
         """Data of its own, so that an examination changes nothing."""
         self._tasks = Tasks(environment, learner_seeds, batch, device)
         self._regression = environment.regression

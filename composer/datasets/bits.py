@@ -15,6 +15,8 @@ from composer.streams import derive
 class Bits(Data, kind="bits"):
     """Vectors of zeros and ones, each with even chance, drawn for every seed. A task gives their targets."""
 
+    varies: ClassVar[bool] = True
+
     example: ClassVar[Mapping[str, Any]] = {"kind": "bits", "samples": 1_000, "width": 20}
 
     samples: Annotated[int, Field(ge=1, le=1_000_000)] = 1_000

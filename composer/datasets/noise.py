@@ -18,6 +18,8 @@ from composer.streams import derive
 class Noise(Data, kind="noise"):
     """Unit-normal vectors, each with a uniformly random label; other ones for every seed."""
 
+    varies: ClassVar[bool] = True
+
     example: ClassVar[Mapping[str, Any]] = {"kind": "noise", "samples": 512, "width": 32, "labels": 10}
 
     samples: Annotated[int, Field(ge=1, le=1_000_000)]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from composer.diagnostics.view import STREAM
-from composer.experience.replay import Transitions
+from composer.experience.transitions import Transitions
 from composer.streams import derive
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ from composer.streams import derive
 if TYPE_CHECKING:
     from composer.blueprint.schema import Blueprint
     from composer.environments.base import EnvironmentInfo
-    from composer.experience.replay import Transitions
+    from composer.experience.transitions import Transitions
     from composer.learner import Learner
     from composer.networks import Network
     from composer.shapes import Outline, Shape
@@ -119,9 +119,9 @@ class View:
 
     def loss(self, role: str, sample: int | None = None) -> Tensor:
         """The loss of a network's own objective, ``[S]``: on the whole batch, or on one sample of it."""
-        batch, noise = self.batch, self._noise
+        batch, noise = self.batch._replace(extra=self._program.neutral(self.batch)), self._noise
         if sample is not None:
-            batch = Batch(*(value[:, sample : sample + 1] for value in batch))
+            batch = batch.only(sample)
             noise = {name: value[:, sample : sample + 1] for name, value in noise.items()}
         signals: dict[str, Tensor] = {}
         for objective in self._program.objectives:

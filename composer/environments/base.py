@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from composer.environments.rows import Rows
+
+    Observations = NDArray[np.float32] | NDArray[np.uint8]
+
 
 class EnvironmentFailure(RuntimeError):
     """An environment raised, hung, died or returned a number that is not finite.
@@ -62,10 +66,13 @@ class RenderingUnavailable(RuntimeError):
 
 @dataclass(frozen=True)
 class EnvironmentInfo:
-    """What is known of an environment without running it. Actions are vectors in [-1, 1], whatever it takes inside."""
+    """What is known of an environment without running it.
+
+    Actions are vectors in [-1, 1], whatever it takes inside; a choice among k is one-hot, of length k.
+    """
 
     observation: Shape
-    """Shape of one observation, float32."""
+    """Shape of one observation: float32, or uint8 of pictures ``[frames or channels, height, width]``."""
     action_size: int
     """Length of an action vector."""
     episode_env_steps: int
@@ -74,6 +81,13 @@ class EnvironmentInfo:
     """Environment steps a decision lasts."""
     terminates: bool
     """Whether an episode may end by success or failure (its last value is zero), not only by its time limit."""
+    discrete: bool = False
+    """Whether an action is a choice, told one-hot, and not a vector of numbers."""
+    pictures: bool = False
+    """Whether observations are uint8 pictures, and not float32 numbers."""
+    stacked_frames: int = 0
+    """Of pictures: how many frames ``observation[0]`` is made of, oldest first, each step adding one and dropping one; 0
+    where pictures share nothing. A first observation repeats its newest frame or holds zeros before it."""
 
     @property
     def episode_interactions(self) -> int:
@@ -84,9 +98,9 @@ class EnvironmentInfo:
 class Step(NamedTuple):
     """One decision of n environments. The arrays are reused: they stay valid until the step after the next one."""
 
-    observation: NDArray[np.float32]
+    observation: Observations
     """[n, ...] what to act on next: where an episode has ended, the first observation of the next one."""
-    final_observation: NDArray[np.float32]
+    final_observation: Observations
     """[n, ...] what the action led to: where an episode has ended, its last observation; else ``observation``."""
     reward: NDArray[np.float32]
     """[n] summed over the repeat."""
@@ -112,7 +126,7 @@ class SingleEnvironment(Protocol):
     def step(self, action: NDArray[np.float32]) -> tuple[float, bool, bool]:
         """One environment step under ``action`` [action_size] in [-1, 1]: (reward, terminated, truncated)."""
 
-    def observe(self) -> NDArray[np.float32]:
+    def observe(self) -> Observations:
         """The observation of the present state; asked once a decision, copied by the caller."""
 
     def render(self) -> NDArray[np.uint8]:
@@ -129,7 +143,7 @@ class VectorEnvironment(ABC):
     n: int
 
     @abstractmethod
-    def reset(self, episode: int | None = None) -> NDArray[np.float32]:
+    def reset(self, episode: int | None = None) -> Observations:
         """Start the next episode everywhere, or the one numbered ``episode``; returns observations [n, ...].
 
         Raises EnvironmentFailure.
@@ -144,7 +158,7 @@ class VectorEnvironment(ABC):
         """What is needed to continue exactly: indices of the running episodes and their actions so far."""
 
     @abstractmethod
-    def load_state(self, state: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
+    def load_state(self, state: Mapping[str, NDArray[np.generic]]) -> Observations:
         """Continue from ``state`` by replaying its actions; returns the present observations [n, ...].
 
         Raises EnvironmentFailure where the replay does not lead to the observation that ``state`` remembers (``reset``
@@ -160,6 +174,17 @@ class VectorEnvironment(ABC):
         """Free everything; a second call does nothing."""
 
 
+class Stage(NamedTuple):
+    """A part of a run that its environment plans."""
+
+    start: int
+    """Interactions before it."""
+    key: str
+    """The key of the blueprint that says so."""
+    words: str
+    """What happens in it."""
+
+
 class Environment(Family, family="environment"):
     """What an agent learns from: a simulator in which it acts, or a stream of labelled data."""
 
@@ -168,9 +193,31 @@ class Environment(Family, family="environment"):
         """Environment steps of one interaction."""
         return 1
 
+    @property
+    def parts_seeds(self) -> bool:
+        """Whether seeds may pass from one planned stage to the next at times of their own."""
+        return False
+
     def epoch_interactions(self, batch_size: int) -> int:
         """Interactions of a pass over the data; 0 where there is no data set."""
         return 0
+
+    def epochs_by(self, interactions: int, batch_size: int) -> int:
+        """Whole passes over the data that so many interactions make; 0 where there is no data set."""
+        epoch = self.epoch_interactions(batch_size)
+        return interactions // epoch if epoch else 0
+
+    def epoch_end(self, epochs: int, batch_size: int) -> int:
+        """Interactions that so many passes over the data take."""
+        return epochs * self.epoch_interactions(batch_size)
+
+    def switches_by(self, interactions: int, batch_size: int) -> int:
+        """How often so many interactions lead from one planned stage to the next."""
+        return sum(0 < stage.start < interactions for stage in self.stages(batch_size))
+
+    def stages(self, batch_size: int) -> tuple[Stage, ...]:
+        """Parts of a run that are planned, in order, the first at 0; none where a run is all of one piece."""
+        return ()
 
     @abstractmethod
     def describe(self) -> EnvironmentInfo:
@@ -178,7 +225,7 @@ class Environment(Family, family="environment"):
 
 
 class Simulator(Environment, abstract=True):
-    """A declaration of simulated environments. A kind adds ``describe`` and ``single``; the rest is shared."""
+    """A declaration of simulated environments. A kind adds ``describe`` and ``rows``; the rest is shared."""
 
     action_repeat: Annotated[int, Field(ge=1, le=100)] = 1
     """Environment steps for which one action is held; rewards are summed."""
@@ -195,12 +242,16 @@ class Simulator(Environment, abstract=True):
         return self.action_repeat * self.copies
 
     @abstractmethod
-    def single(self) -> SingleEnvironment:
-        """Build one environment; the only place where a kind imports its simulator."""
+    def rows(self, n: int) -> Rows:
+        """Build n environments that step together. Raises RowFailure where they cannot be built."""
 
     def copy_seeds(self, seed: int) -> tuple[int, ...]:
         """Seeds of the copies that belong to one seed of a run."""
         return tuple(derive(seed, "copy", index) for index in range(self.copies))
+
+    def for_evaluation(self) -> Simulator:
+        """The environment that evaluations are made in: this one, unless its protocol says otherwise."""
+        return self
 
     def make(self, seeds: Sequence[int], stream: str) -> VectorEnvironment:
         """One environment for each of ``seeds``; ``stream`` keeps uses apart ("training", "evaluation").
@@ -210,3 +261,17 @@ class Simulator(Environment, abstract=True):
         from composer.environments.vector import make_vector
 
         return make_vector(self, tuple(derive(seed, stream) for seed in seeds))
+
+
+class SingleSimulator(Simulator, abstract=True):
+    """A declaration of environments that are stepped one by one. A kind adds ``describe`` and ``single``."""
+
+    @abstractmethod
+    def single(self) -> SingleEnvironment:
+        """Build one environment; the only place where a kind imports its simulator."""
+
+    def rows(self, n: int) -> Rows:
+        """``single`` environments, one after the other in this process or spread over ``workers``."""
+        from composer.environments.worker import single_rows
+
+        return single_rows(self, n)

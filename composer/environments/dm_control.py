@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from composer.environments.base import EnvironmentInfo, RenderingUnavailable, Simulator, SingleEnvironment
+from composer.environments.base import EnvironmentInfo, RenderingUnavailable, SingleEnvironment, SingleSimulator
 from composer.environments.suites import Task, task_table
 from composer.spec import spelled, suggestion
 
@@ -42,7 +42,7 @@ def _known_task(name: str) -> str:
     return name
 
 
-class DmControl(Simulator, kind="dm_control"):
+class DmControl(SingleSimulator, kind="dm_control"):
     """A task of the DeepMind Control Suite, observed as one vector.
 
     Parts of an observation are joined in alphabetical order of their names, as Gymnasium flattens a dictionary.

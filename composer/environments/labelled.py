@@ -7,7 +7,7 @@ themselves are made in ``composer.experience.tasks``. Tests: tests/environments/
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -19,17 +19,17 @@ from composer.streams import derive
 if TYPE_CHECKING:
     import numpy as np
 
+    from composer.blueprint.schema import Blueprint
+
 
 class Labelled(Environment, abstract=True):
-    """Labelled data that may change from task to task."""
+    """Labelled data, read in batches."""
 
     regression: ClassVar[bool] = False
     """Whether an answer is a number instead of a class."""
 
     data: Data
     """What inputs and labels are made from."""
-    task_updates: Annotated[int, Field(ge=1, le=10**9)] = 1_000
-    """Gradient updates, and so batches, that a task lasts; one environment step is one batch."""
     sequence: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
     """Which tasks and orders of their samples come: another number, others, made from the same data."""
 
@@ -41,6 +41,17 @@ class Labelled(Environment, abstract=True):
     def stream(self, seed: int) -> int:
         """The seed of everything drawn for tasks and orders; the data themselves have the run's."""
         return derive(seed, "sequence", self.sequence) if self.sequence else seed
+
+    def problems(self, blueprint: Blueprint) -> Iterator[tuple[str, str]]:
+        """What does not fit the rest of a blueprint: pairs of key path and message."""
+        return iter(())
+
+
+class TaskStream(Labelled, abstract=True):
+    """Labelled data that change from task to task, each of the same length."""
+
+    task_updates: Annotated[int, Field(ge=1, le=10**9)] = 1_000
+    """Gradient updates, and so batches, that a task lasts; one environment step is one batch."""
 
     def describe(self) -> EnvironmentInfo:
         """Inputs as observations, classes (or one number) as the action size, tasks as episodes."""
@@ -60,7 +71,7 @@ class Labelled(Environment, abstract=True):
         """The samples of one task, made from all that there are; ``seed`` is what ``stream`` gives."""
 
 
-class TaskSequence(Labelled, kind="task_sequence"):
+class TaskSequence(TaskStream, kind="task_sequence"):
     """One task after another on the same data, each to be learned from where the last one left the network.
 
     ``change = "labels"`` draws every label anew at each task (random-label memorisation), ``"inputs"`` permutes the

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from composer.datasets import Data, Samples
 from composer.datasets.bits import Bits
-from composer.environments.labelled import Labelled
+from composer.environments.labelled import TaskStream
 from composer.streams import derive
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Units = Annotated[int, Field(ge=1, le=10_000)]
 
 
-class BitFlipping(Labelled, kind="bit_flipping"):
+class BitFlipping(TaskStream, kind="bit_flipping"):
     """Slowly-changing regression: at each task one of the ``slow`` first bits flips; the others are drawn anew.
 
     The target is a fixed network of linear threshold units: weights of -1 and 1 on the bits and a constant; a unit is
@@ -64,7 +64,7 @@ class BitFlipping(Labelled, kind="bit_flipping"):
         return Samples(bits, (on @ outputs).astype(np.float32))
 
 
-class DriftingTargets(Labelled, kind="drifting_targets"):
+class DriftingTargets(TaskStream, kind="drifting_targets"):
     """Targets of a fixed input set that wander: ``y = sum_j a_j tanh(u_j x)`` with outer weights in a random walk.
 
     From task to task ``a <- sqrt(1 - drift^2) a + drift e`` with unit-normal ``e``, so that the size of targets stays;

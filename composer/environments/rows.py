@@ -17,7 +17,7 @@ from composer.environments.base import RenderingUnavailable
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from composer.environments.base import EnvironmentInfo, Simulator, SingleEnvironment
+    from composer.environments.base import EnvironmentInfo, SingleEnvironment, SingleSimulator
 
 Resets = Sequence[tuple[int, int]]
 """Pairs (row, seed): episodes to start."""
@@ -42,15 +42,23 @@ class RowArrays:
         self.steps = self._take((n,), np.int64)
         self.current = self._take((n,), np.int64)
         """At the first row of each worker: the row that it is busy with."""
-        self.observation = self._take((n, *info.observation), np.float32)
         self.actions = self._take((n, info.action_size), np.float32)
+        self.observation = self._take((n, *info.observation), np.uint8 if info.pictures else np.float32)
         self.terminated = self._take((n,), np.bool_)
         self.truncated = self._take((n,), np.bool_)
+        self.continues = self._take((n,), np.bool_)
+        """Of an ended episode: the next one goes on from where it ended, with no reset (a game after a lost life)."""
+
+    @classmethod
+    def private(cls, info: EnvironmentInfo, n: int) -> RowArrays:
+        """Arrays that no other process sees."""
+        return cls(info, n, memoryview(bytearray(cls.nbytes(info, n))))
 
     @staticmethod
     def nbytes(info: EnvironmentInfo, n: int) -> int:
         """Size of the buffer."""
-        return n * (3 * 8 + 4 * (math.prod(info.observation) + info.action_size) + 2)
+        entry = 1 if info.pictures else 4
+        return n * (3 * 8 + entry * math.prod(info.observation) + 4 * info.action_size + 3)
 
     def _take(self, shape: tuple[int, ...], dtype: type[np.generic]) -> NDArray[Any]:
         array = np.frombuffer(self._buffer, dtype, math.prod(shape), self._offset).reshape(shape)
@@ -72,8 +80,15 @@ class Rows(ABC):
         """One decision of every row under ``arrays.actions``."""
 
     @abstractmethod
+    def go_on(self, rows: NDArray[np.int64]) -> None:
+        """Turn the last observations of ``rows`` into first ones: their next episodes continue what has ended."""
+
+    @abstractmethod
     def replay(self, resets: Resets, actions: Sequence[NDArray[np.float32]]) -> None:
-        """Start episodes, take ``actions`` (each [t, a]); then ``reward`` and ``steps`` hold the episodes' sums."""
+        """Start every row, take ``actions`` (each [t, a]); then ``reward`` and ``steps`` hold the sums of the episodes.
+
+        They are those since the last ``go_on``, which is repeated wherever an episode continued another.
+        """
 
     @abstractmethod
     def render(self, row: int) -> NDArray[np.uint8]:
@@ -87,7 +102,7 @@ class Rows(ABC):
 class LocalRows(Rows):
     """Rows ``first`` to ``last`` (exclusive), stepped one after the other in this process."""
 
-    def __init__(self, environment: Simulator, arrays: RowArrays, first: int, last: int) -> None:
+    def __init__(self, environment: SingleSimulator, arrays: RowArrays, first: int, last: int) -> None:
         self.arrays = arrays
         self._repeat = environment.action_repeat
         self._first = first
@@ -115,6 +130,9 @@ class LocalRows(Rows):
                 self._step_row(row, actions[row])
         except Exception as error:
             raise self._failure(error) from error
+
+    def go_on(self, rows: NDArray[np.int64]) -> None:
+        """Nothing to do: a single environment does not continue."""
 
     def replay(self, resets: Resets, actions: Sequence[NDArray[np.float32]]) -> None:
         """Repeat episodes, one after the other."""

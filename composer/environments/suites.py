@@ -1,7 +1,7 @@
 """Tables of tasks: what is known of every task without its simulator, and the named sets that papers report on.
 
-Both are TOML under ``registry/suites/``; ``tools/dm_control_table.py`` writes the first kind, and a test compares it
-with the simulator.
+Both are TOML under ``registry/suites/``; ``tools/dm_control_table.py`` and ``tools/atari_table.py`` write the first kind,
+and a test compares it with the simulator.
 """
 
 from __future__ import annotations
@@ -31,6 +31,14 @@ class Task:
 
 
 @dataclass(frozen=True)
+class Game:
+    """One Atari game and how many actions do something in it."""
+
+    name: str
+    minimal_actions: int
+
+
+@dataclass(frozen=True)
 class Suite:
     """A named set of tasks of one kind of environment, with the budget that its source trains for."""
 
@@ -45,9 +53,13 @@ class Suite:
 @cache
 def task_table(environment: str) -> Mapping[str, Task]:
     """Every task of a kind of environment, by name."""
-    table = _read(f"tasks_{environment}")
-    columns = table["columns"]
-    return {name: Task(name, **dict(zip(columns, row, strict=True))) for name, row in table["tasks"].items()}
+    return {name: Task(name, **row) for name, row in _rows(f"tasks_{environment}").items()}
+
+
+@cache
+def game_table() -> Mapping[str, Game]:
+    """Every Atari game that ALE brings and one player can play, by name."""
+    return {name: Game(name, **row) for name, row in _rows("tasks_atari").items()}
 
 
 def suite_names() -> tuple[str, ...]:
@@ -62,6 +74,11 @@ def suite(name: str) -> Suite:
         raise KeyError(f"no suite named {name!r}{suggestion(name, suite_names())}")
     table = _read(name)
     return Suite(**{**table, "tasks": tuple(table["tasks"])})
+
+
+def _rows(stem: str) -> dict[str, dict[str, Any]]:
+    table = _read(stem)
+    return {name: dict(zip(table["columns"], row, strict=True)) for name, row in table["tasks"].items()}
 
 
 def _read(stem: str) -> dict[str, Any]:

@@ -10,33 +10,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from composer.environments.base import EnvironmentFailure, EnvironmentInfo, InvalidAction, Step, VectorEnvironment
-from composer.environments.rows import LocalRows, RowArrays, RowFailure, Rows
-from composer.environments.worker import WorkerRows
+from composer.environments.rows import RowFailure, Rows
 from composer.streams import derive
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from composer.environments.base import Simulator
+    from composer.environments.base import Observations, Simulator
 
 
 def make_vector(environment: Simulator, seeds: Sequence[int]) -> VectorEnvironment:
-    """One environment for each of ``seeds`` (distinct), in this process or in ``environment.workers`` others."""
+    """One environment for each of ``seeds`` (distinct)."""
     if not seeds or len(set(seeds)) != len(seeds):
         raise ValueError(f"environments need distinct seeds, one each; got {list(seeds)}")
-    info, n = environment.describe(), len(seeds)
-
-    def rows() -> Rows:
-        if environment.workers:
-            return WorkerRows(environment, info, n)
-        return LocalRows(environment, RowArrays(info, n, memoryview(bytearray(RowArrays.nbytes(info, n)))), 0, n)
-
-    return EpisodicVector(info, seeds, rows)
+    return EpisodicVector(environment.describe(), seeds, lambda: environment.rows(len(seeds)))
 
 
 def episode_seed(seed: int, episode: int) -> int:
@@ -54,10 +46,14 @@ class EpisodicVector(VectorEnvironment):
         self._all = np.arange(n)
         self._episodes = np.full(n, -1, np.int64)
         self._lengths = np.zeros(n, np.int64)
-        self._actions = np.zeros((n, info.episode_interactions, info.action_size), np.float32)
+        # A choice is zeros and a one: a byte each is enough for the log.
+        self._actions = np.zeros(
+            (n, info.episode_interactions, info.action_size), np.uint8 if info.discrete else np.float32
+        )
         self._returns = np.zeros(n, np.float64)
         self._env_steps = np.zeros(n, np.int64)
-        self._observation = np.zeros((n, *info.observation), np.float32)
+        self._dtype: type[Any] = np.uint8 if info.pictures else np.float32
+        self._observation: Any = np.zeros((n, *info.observation), self._dtype)
         # Two sets of results, used in turn: what one step returned is still intact while the next one is looked at.
         self._results = [self._new_step(), self._new_step()]
         self._running = False
@@ -66,14 +62,15 @@ class EpisodicVector(VectorEnvironment):
         except RowFailure as failure:
             raise self._named(failure, starting=0) from failure
 
-    def reset(self, episode: int | None = None) -> NDArray[np.float32]:
+    def reset(self, episode: int | None = None) -> Observations:
         """Start the next episode everywhere, or the one numbered ``episode``."""
         numbers = self._episodes + 1 if episode is None else np.full(self.n, episode, np.int64)
         self._begin(self._all, numbers)
         self._commit_begin(self._all, numbers)
         self._observation = self._rows.arrays.observation.copy()
         self._running = True
-        return self._observation.copy()
+        present: Observations = self._observation.copy()
+        return present
 
     def step(self, actions: NDArray[np.float32]) -> Step:
         """One decision, checked and logged; ended episodes make place for the next ones."""
@@ -89,9 +86,13 @@ class EpisodicVector(VectorEnvironment):
             _check_finite(step)
         except RowFailure as failure:
             raise self._named(failure, actions) from failure
-        where = (arrays.terminated | arrays.truncated).nonzero()[0]
+        ended = arrays.terminated | arrays.truncated
+        where = (ended & ~arrays.continues).nonzero()[0]
         if where.size:
             self._begin(where, self._episodes + 1)
+        onward = (ended & arrays.continues).nonzero()[0]
+        if onward.size:
+            self._rows.go_on(onward)
         # Nothing above has touched the log, so that a failure leaves the state of the step before.
         self._log(actions)
         np.copyto(step.terminated, arrays.terminated)
@@ -101,6 +102,7 @@ class EpisodicVector(VectorEnvironment):
         np.copyto(step.observation, arrays.observation)
         if where.size:
             self._commit_begin(where, self._episodes + 1)
+        self._returns[onward] = self._env_steps[onward] = 0
         self._results.reverse()
         self._observation = step.observation
         return step
@@ -120,7 +122,7 @@ class EpisodicVector(VectorEnvironment):
             "observations": self._observation.copy(),
         }
 
-    def load_state(self, state: Mapping[str, NDArray[np.generic]]) -> NDArray[np.float32]:
+    def load_state(self, state: Mapping[str, NDArray[np.generic]]) -> Observations:
         """Replay the running episodes of ``state`` and verify where they lead."""
         seeds = [int(seed) for seed in state["seeds"]]
         if seeds != list(self._seeds):
@@ -143,7 +145,8 @@ class EpisodicVector(VectorEnvironment):
         np.copyto(self._env_steps, arrays.steps)
         self._observation = arrays.observation.copy()
         self._running = True
-        return self._observation.copy()
+        present: Observations = self._observation.copy()
+        return present
 
     def render(self, index: int) -> NDArray[np.uint8]:
         """A picture of one environment."""
@@ -160,8 +163,8 @@ class EpisodicVector(VectorEnvironment):
     def _new_step(self) -> Step:
         n, observation = self.n, (self.n, *self.info.observation)
         return Step(
-            observation=np.zeros(observation, np.float32),
-            final_observation=np.zeros(observation, np.float32),
+            observation=np.zeros(observation, self._dtype),
+            final_observation=np.zeros(observation, self._dtype),
             reward=np.zeros(n, np.float32),
             terminated=np.zeros(n, np.bool_),
             truncated=np.zeros(n, np.bool_),
@@ -194,6 +197,9 @@ class EpisodicVector(VectorEnvironment):
             row = int(np.argmin((np.abs(actions) <= 1.0).all(axis=1)))
             finite = bool(np.isfinite(actions).all())
             raise InvalidAction(f"the action of environment {row} leaves [-1, 1]: {actions[row].tolist()}", finite)
+        if self.info.discrete and not (one_hot := _one_hot(actions)).all():
+            row = int(np.argmin(one_hot))
+            raise InvalidAction(f"the action of environment {row} is not one-hot: {actions[row].tolist()}")
 
     def _log(self, actions: NDArray[np.float32]) -> None:
         """Add one decision to the running episodes."""
@@ -238,10 +244,18 @@ class EpisodicVector(VectorEnvironment):
         )
 
 
+def _one_hot(actions: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """[n] whether a row is one 1 and zeros."""
+    found: NDArray[np.bool_] = (actions.max(axis=1) == 1.0) & (np.count_nonzero(actions, axis=1) == 1)
+    return found
+
+
 def _check_finite(step: Step) -> None:
     """Refuse rewards and observations that are not finite."""
     # A sum is finite only if every term is: one pass in the common case.
-    if isfinite(np.add.reduce(step.final_observation, axis=None)) and isfinite(np.add.reduce(step.reward)):
+    pictures = step.final_observation.dtype == np.uint8
+    seen = 0.0 if pictures else np.add.reduce(step.final_observation, axis=None)
+    if isfinite(seen) and isfinite(np.add.reduce(step.reward)):
         return
     for row, reward in enumerate(step.reward):
         if not np.isfinite(reward):

@@ -31,7 +31,7 @@ from composer.environments.rows import LocalRows, Resets, RowArrays, RowFailure,
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from composer.environments.base import EnvironmentInfo, Simulator
+    from composer.environments.base import EnvironmentInfo, SingleSimulator
 
 START_SECONDS = 120.0
 """How long a worker may take to import its simulator, beyond the time-out for one answer."""
@@ -46,10 +46,18 @@ _PR_SET_PDEATHSIG = 1
 _STEP, _DONE = b"step", b"done"
 
 
+def single_rows(environment: SingleSimulator, n: int) -> Rows:
+    """n single environments, in this process or in at most ``environment.workers`` others."""
+    info = environment.describe()
+    if environment.workers:
+        return WorkerRows(environment, info, n)
+    return LocalRows(environment, RowArrays.private(info, n), 0, n)
+
+
 class WorkerRows(Rows):
     """Rows in contiguous shares over at most ``environment.workers`` processes."""
 
-    def __init__(self, environment: Simulator, info: EnvironmentInfo, n: int) -> None:
+    def __init__(self, environment: SingleSimulator, info: EnvironmentInfo, n: int) -> None:
         self._timeout = environment.timeout_seconds
         self._workers: list[_Worker] = []
         memory = os.memfd_create("composer-environments")
@@ -77,6 +85,9 @@ class WorkerRows(Rows):
         for worker in self._workers:
             self._send(worker, _STEP)
         self._wait(self._workers, self._timeout)
+
+    def go_on(self, rows: NDArray[np.int64]) -> None:
+        """Nothing to do: a single environment does not continue."""
 
     def replay(self, resets: Resets, actions: Sequence[NDArray[np.float32]]) -> None:
         """Repeat episodes; each worker those of its rows."""
@@ -182,7 +193,7 @@ class _Worker:
             return self.process.wait()
 
 
-def _importable(environment: Simulator) -> bytes:
+def _importable(environment: SingleSimulator) -> bytes:
     """The declaration as a worker can read it: class by module and name, fields by value."""
     if type(environment).__module__ == "__main__":
         raise ValueError(
@@ -210,7 +221,7 @@ def main() -> None:
 
 def _serve(pipe: Connection, memory: int, n: int, first: int, last: int) -> None:
     """Build the rows, then answer each message by ``_DONE``, by a picture or by what went wrong."""
-    environment: Simulator = pickle.loads(pipe.recv_bytes())
+    environment: SingleSimulator = pickle.loads(pipe.recv_bytes())
     arrays = RowArrays(environment.describe(), n, memoryview(mmap.mmap(memory, 0)))
     try:
         rows = LocalRows(environment, arrays, first, last)

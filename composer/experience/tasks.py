@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from composer.experience.replay import Transitions
+from composer.experience.transitions import Transitions
 from composer.streams import derive
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from composer.environments.base import Simulator
 from composer.interventions.base import Intervention
 from composer.interventions.inject import Inject
 from composer.interventions.selectors import Place
-from composer.interventions.triggers import ClockName, Crossing
+from composer.interventions.triggers import ClockName
 from composer.shapes import Outline
 
 if TYPE_CHECKING:
@@ -121,12 +121,13 @@ def _moments(origin: Origin, blueprint: Blueprint) -> Iterator[str]:
     """A trigger that is new, and planned for the past alone, is a mistake."""
     clock, lengths = clock_of(blueprint), lengths_of(blueprint)
     clock.interactions = origin.interactions
-    epoch = blueprint.environment.epoch_interactions(blueprint.algorithm.batch_size)
+    environment, batch = blueprint.environment, blueprint.algorithm.batch_size
     now: dict[ClockName, int] = {
         "env": clock.env_steps,
         "interaction": clock.interactions,
         "update": clock.updates,
-        "epoch": clock.interactions // epoch if epoch else 0,
+        "epoch": environment.epochs_by(clock.interactions, batch),
+        "phase": environment.switches_by(clock.interactions, batch),
     }
     for name, each in blueprint.interventions.items():
         when, length, before = each.when, lengths.of(each.when.clock), origin.blueprint.interventions.get(name)
@@ -142,7 +143,7 @@ def _moments(origin: Origin, blueprint: Blueprint) -> Iterator[str]:
 def _terms(each: Intervention, blueprint: Blueprint) -> tuple[object, ...]:
     """What the structure of an injected network follows from."""
     third = each.do.third_term if isinstance(each.do, Inject) else None
-    return third, isinstance(each.when, Crossing), _chosen(each, blueprint)
+    return third, each.when.is_alone(blueprint.environment), _chosen(each, blueprint)
 
 
 def _chosen(each: Intervention, blueprint: Blueprint) -> tuple[Place, ...]:

@@ -1,7 +1,8 @@
 """When something is done to a network: triggers over the clocks of a run, or over a metric.
 
 A trigger of clocks is a pure function of two readings, so that a resumed run fires where the other would have. Clocks:
-``env`` environment steps, ``interaction`` decisions, ``update`` gradient updates, ``epoch`` passes over a data set.
+``env`` environment steps, ``interaction`` decisions, ``update`` gradient updates, ``epoch`` passes over a data set,
+``phase`` switches from one phase of labelled data to the next: 1 before the first update of the second phase.
 Tests: tests/interventions/test_triggers.py.
 """
 
@@ -9,25 +10,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from composer.spec import Family, Items
 
-ClockName = Literal["env", "interaction", "update", "epoch"]
+if TYPE_CHECKING:
+    from composer.environments.base import Environment
+
+ClockName = Literal["env", "interaction", "update", "epoch", "phase"]
 Count = Annotated[int, Field(ge=1, le=10**12)]
 
 
 @dataclass(frozen=True)
 class Lengths:
-    """How far each clock goes in the whole run; ``epoch`` is 0 where there is no data set."""
+    """How far each clock goes in the whole run; ``epoch`` is 0 where there is no data set, ``phase`` without phases."""
 
     env: int
     interaction: int
     update: int
     epoch: int = 0
+    phase: int = 0
 
     def of(self, clock: ClockName) -> int:
         """The length on one clock."""
@@ -53,6 +58,10 @@ class Trigger(Family, family="trigger"):
         """The same as a sequence, which knows how many there are without walking through them."""
         return ()
 
+    def is_alone(self, environment: Environment) -> bool:
+        """Whether it may fire for one seed at another time than for its neighbours."""
+        return self.clock == "phase" and environment.parts_seeds
+
     def problems(self, lengths: Lengths) -> Iterator[tuple[str, str]]:
         """What is wrong with this trigger for a run of these lengths: pairs of key and message."""
         if self.clock == "epoch" and not lengths.epoch:
@@ -60,6 +69,8 @@ class Trigger(Family, family="trigger"):
                 "clock",
                 "there is no data set here whose epochs could be counted; use 'env', 'interaction' or 'update'",
             )
+        if self.clock == "phase" and not lengths.phase:
+            yield "clock", "nothing switches here: 'environment' has no second phase that the run reaches"
 
 
 class At(Trigger, kind="at"):
@@ -164,6 +175,15 @@ class Crossing(Trigger, kind="crossing"):
                 "crossing_side", "give exactly one of 'above' and 'below'; got {given}", {"given": given}
             )
         return self
+
+    def is_alone(self, environment: Environment) -> bool:
+        """Seeds differ in their metrics."""
+        return True
+
+    def problems(self, lengths: Lengths) -> Iterator[tuple[str, str]]:
+        """A cooldown is counted where metrics are written, which tell no epochs and no phases."""
+        if self.clock in ("epoch", "phase"):
+            yield "clock", "a cooldown is counted on 'env', 'interaction' or 'update'"
 
     def is_beyond(self, value: float) -> bool:
         """Whether a reading lies on the far side."""

@@ -22,8 +22,8 @@ class RunningMoments:
 
     @torch.no_grad()
     def observe(self, values: Tensor) -> None:
-        """Take in ``values [seeds, n, size]``; non-differentiable, in place."""
-        values = values.double()
+        """Take in ``values [seeds, n, ...]`` of ``size`` entries each; non-differentiable, in place."""
+        values = values.flatten(2).double()
         count = values.shape[1]
         batch_mean = values.mean(1)
         batch_variance = values.var(1, correction=0)
@@ -35,10 +35,25 @@ class RunningMoments:
         self.weight.copy_(total)
 
     def normalise(self, values: Tensor) -> Tensor:
-        """``(values - mean) / sqrt(variance + epsilon)`` of ``[seeds, n, size]``, in float64, returned in float32."""
-        centred = values.double() - self.mean[:, None]
-        return (centred / (self.variance + self._epsilon).sqrt()[:, None]).float()
+        """``(values - mean) / sqrt(variance + epsilon)`` of ``[seeds, n, ...]``, in float64, returned in float32."""
+        centred = values.flatten(2).double() - self.mean[:, None]
+        return (centred / (self.variance + self._epsilon).sqrt()[:, None]).float().view(values.shape)
 
     def tensors(self) -> dict[str, Tensor]:
         """The statistics by name, the very tensors."""
         return {"mean": self.mean, "variance": self.variance, "weight": self.weight}
+
+
+class Brightness:
+    """What stands in the place of running moments where bytes of pictures become numbers in 0 to 1."""
+
+    def observe(self, values: Tensor) -> None:
+        """Nothing is counted."""
+
+    def normalise(self, values: Tensor) -> Tensor:
+        """uint8 of any shape to float32."""
+        return values.float() / 255
+
+    def tensors(self) -> dict[str, Tensor]:
+        """None."""
+        return {}

@@ -14,13 +14,14 @@ from pathlib import Path
 from composer.assemble import agent
 from composer.blueprint import Blueprint
 from composer.checkpoint import Checkpoints, Snapshot
-from composer.collectors.base import Samples
-from composer.collectors.streaming import Streaming
+from composer.collectors.acting import RING
+from composer.collectors.base import Samples, below
+from composer.collectors.labelled import streaming
 from composer.compiling import Choice
 from composer.diagnostics import Diagnostic, Diagnostics
 from composer.diagnostics.recorder import Recorder, Row
 from composer.environments.labelled import Labelled
-from composer.experience.replay import Replay
+from composer.experience.make import make_ring
 from composer.learner import Learner
 from composer.study.refusal import Refused
 
@@ -69,15 +70,15 @@ def _data(checkpoints: Checkpoints, blueprint: Blueprint, learner: Learner, snap
     """What the agent learned from; a replay no larger than what it holds."""
     environment = blueprint.environment
     if isinstance(environment, Labelled):
-        stream = Streaming(environment, learner)
+        stream = streaming(environment, learner)
         stream.restore(snapshot, checkpoints)
         return stream.replay
     info = environment.describe()
     copies = environment.stride // info.action_repeat
     start, stop = snapshot.values["replay_start"], snapshot.values["replay_added"]
-    (size,) = info.observation
-    replay = Replay(len(learner.seeds), copies, stop - start, size, info.action_size, learner.device)
+    replay = make_ring(info, len(learner.seeds), copies, stop - start, learner.device)
     for first, rows in checkpoints.rows(snapshot):
         skip = max(0, start - first)
         replay.restore(first + skip, rows[skip:])
+    replay.load(below(RING, snapshot.tensors))
     return replay

@@ -30,12 +30,17 @@ class Unplottable(Refused):
     """A plot cannot be written where it was asked for; the message says why."""
 
 
-def plot(groups: Sequence[Group], metric: str, path: Path) -> None:
-    """Draw every group's curve into ``path``, the same bytes each time; raises Unplottable."""
+def check(path: Path) -> None:
+    """Raise Unplottable where no plot can be written."""
     if path.suffix not in SUFFIXES:
         raise Unplottable(f"{path}: a plot is written as .png or .svg, got {path.suffix or 'no suffix'!r}")
     if not path.parent.is_dir():
         raise Unplottable(f"{path}: no such folder: {path.parent}")
+
+
+def plot(groups: Sequence[Group], metric: str, path: Path) -> None:
+    """Draw every group's curve into ``path``, the same bytes each time; raises Unplottable."""
+    check(path)
     import matplotlib
     from matplotlib.figure import Figure
 

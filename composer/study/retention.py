@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from composer.environments.labelled import Labelled
+from composer.environments.labelled import TaskStream
 from composer.runs import read_blueprint, read_facts
 from composer.study.refusal import Refused
 from composer.study.statistics import LEVEL, REPETITIONS, SEED
@@ -56,7 +56,7 @@ class Course:
 def course(run: Path) -> Course:
     """Read a run; raises RunUnusable and NoTasks."""
     facts, blueprint = read_facts(run), read_blueprint(run)
-    if not isinstance(blueprint.environment, Labelled):
+    if not isinstance(blueprint.environment, TaskStream):
         raise NoTasks(f"{run}: its environment is {blueprint.environment.kind!r}, which is no sequence of tasks")
     length = blueprint.environment.task_updates
     table: dict[str, dict[tuple[int, int], float]] = {}

@@ -12,7 +12,7 @@ from torch import Tensor
 from composer.compiling import Choice
 from composer.diagnostics import Diagnostic
 from composer.diagnostics.view import View
-from composer.experience.replay import Transitions
+from composer.experience.transitions import Transitions
 from composer.learner import Learner
 
 DIAGNOSTICS: TypeAdapter[Diagnostic] = TypeAdapter(Diagnostic)

@@ -14,13 +14,13 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from composer.environments import EnvironmentInfo, RenderingUnavailable, Simulator
+from composer.environments import EnvironmentInfo, RenderingUnavailable, SingleSimulator
 
 Fault = Literal["none", "raise", "hang", "kill", "nan", "infinite_reward", "raise_in_reset", "raise_in_build"]
 TRIGGER = np.float32(1.0)
 
 
-class Scripted(Simulator, kind="test/scripted"):
+class Scripted(SingleSimulator, kind="test/scripted"):
     """Counts; ends by itself at ``terminates_at`` and by time at ``limit``."""
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "test/scripted"}

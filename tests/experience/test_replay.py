@@ -10,7 +10,8 @@ import torch
 from scipy.stats import chisquare
 from torch import Tensor
 
-from composer.experience.replay import Replay, Transitions, row_size
+from composer.experience.replay import Replay, row_size
+from composer.experience.transitions import Transitions
 
 OBSERVATION, ACTION = 2, 1
 

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from composer.blueprint.timeline import lengths_of
 from composer.compiling import Choice
-from composer.experience.replay import Replay, Transitions
+from composer.experience.replay import Replay
+from composer.experience.transitions import Transitions
 from composer.learner import Learner
 from composer.surgery import Surgery
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from composer.blocks import BatchNorm, BatchRenorm, Block
 from composer.compiling import Choice, capture
-from composer.experience.replay import Transitions
+from composer.experience.transitions import Transitions
 from composer.members import Stacked, Template, fresh_buffers, fresh_stack
 from composer.shapes import Shape
 

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from composer.algorithms.base import Batch
 from composer.environments import EnvironmentInfo
-from composer.experience.replay import Transitions
+from composer.experience.transitions import Transitions
 from composer.learner import Learner
 
 BATCH = 32

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from composer.algorithms.base import Batch
 from composer.blueprint import BlueprintError
 from composer.compiling import Choice
-from composer.experience.replay import Transitions
+from composer.experience.transitions import Transitions
 from composer.learner import Learner
 
 BATCH, OBSERVATION, ACTION, ATOMS, LOW, HIGH = 32, 3, 2, 7, -3.0, 3.0

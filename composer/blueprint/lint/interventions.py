@@ -82,8 +82,14 @@ def _updates(subject: Subject, when: Every) -> float:
     if when.clock == "update":
         return when.interval
     clock, batch = subject.clock, subject.blueprint.algorithm.batch_size
-    epoch = subject.blueprint.environment.epoch_interactions(batch)
-    interactions = {"env": when.interval / clock.stride, "interaction": when.interval, "epoch": when.interval * epoch}
+    environment = subject.blueprint.environment
+    phases = max(len(environment.stages(batch)), 1)
+    interactions = {
+        "env": when.interval / clock.stride,
+        "interaction": when.interval,
+        "epoch": when.interval * environment.epoch_interactions(batch),
+        "phase": when.interval * subject.interactions / phases,
+    }
     return interactions[when.clock] * clock.update_to_data
 
 

@@ -10,7 +10,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from composer.compiling import choose
-from composer.experience.replay import Replay, Transitions
+from composer.experience.replay import Replay
+from composer.experience.transitions import Transitions
 from composer.learner import Learner
 
 if TYPE_CHECKING:

@@ -1,0 +1,90 @@
+"""Prioritised sampling: slots are drawn in proportion to a number that each holds, and weighed for it.
+
+Source: Schaul et al., arXiv:1511.05952. Two levels of sums instead of a tree: a draw reads one block's numbers.
+Legend: S seeds, N slots, B batch. Tests: tests/experience/test_priorities.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+BLOCK = 1024
+
+
+class Priorities:
+    """Non-negative numbers ``[S, N]`` in float64. A slot without one is never drawn."""
+
+    def __init__(self, seeds: int, capacity: int, exponent: float, device: str = "cpu") -> None:
+        """``exponent`` turns a reported error into a priority."""
+        blocks = -(-capacity // BLOCK)
+        self._values = torch.zeros(seeds, blocks, BLOCK, dtype=torch.float64, device=device)
+        self._flat = self._values.view(seeds, -1)
+        self._sums = torch.zeros(seeds, blocks, dtype=torch.float64, device=device)
+        self._largest = torch.ones(seeds, 1, dtype=torch.float64, device=device)
+        self._seeds, self._capacity, self._exponent = seeds, capacity, exponent
+        self._rows = torch.arange(seeds, device=device)[:, None]
+
+    def enter(self, slots: Tensor) -> None:
+        """New transitions at ``slots [n]``: as likely as the likeliest that was ever reported."""
+        self._write(slots.expand(self._seeds, -1), self._largest.expand(-1, slots.numel()))
+
+    def leave(self, slots: Tensor) -> None:
+        """Slots ``[n]`` that must not be drawn any more."""
+        self._write(slots.expand(self._seeds, -1), torch.zeros_like(self._largest).expand(-1, slots.numel()))
+
+    def report(self, slots: Tensor, errors: Tensor) -> None:
+        """What was learned of the transitions at ``slots [S, B]``: ``errors [S, B]``, not negative.
+
+        A slot that stands there twice takes one of its errors. Slots that left meanwhile stay away.
+        """
+        new = (errors.double() + 1e-10) ** self._exponent
+        self._largest.copy_(torch.maximum(self._largest, new.amax(1, keepdim=True)))
+        here = self._flat.gather(1, slots) > 0
+        self._write(slots, torch.where(here, new, torch.zeros_like(new)))
+
+    def draw(self, batch: int, generators: Sequence[torch.Generator]) -> tuple[Tensor, Tensor]:
+        """Slots ``[S, B]``, one from each of B equal shares of the sum (stratified), and their probabilities."""
+        device = self._values.device
+        random = torch.stack(
+            [torch.rand(batch, generator=g, device=g.device, dtype=torch.float64) for g in generators]
+        ).to(device)
+        shares = (torch.arange(batch, device=device) + random) / batch
+        ends = self._sums.cumsum(1)
+        total = ends[:, -1:]
+        # Rounding must not lead past the last number that is not zero.
+        aims = torch.minimum(shares * total, torch.nextafter(total, torch.zeros_like(total)))
+        block = torch.searchsorted(ends, aims, right=True).clamp_max(ends.shape[1] - 1)
+        rest = (aims - (ends - self._sums).gather(1, block)).clamp_min(0)
+        within = self._values[self._rows, block].cumsum(2)
+        last = within[..., -1]
+        rest = torch.minimum(rest, torch.nextafter(last, torch.zeros_like(last)))
+        place = torch.searchsorted(within, rest[..., None], right=True).squeeze(-1).clamp_max(BLOCK - 1)
+        slots = block * BLOCK + place
+        return slots, self._flat.gather(1, slots) / total
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The state by name."""
+        return {"priorities": self._flat[:, : self._capacity].clone(), "largest": self._largest}
+
+    def load(self, saved: Mapping[str, Tensor]) -> None:
+        """Put it back."""
+        self._flat[:, : self._capacity] = saved["priorities"].to(self._flat.device)
+        self._largest.copy_(saved["largest"])
+        self._sums.copy_(self._values.sum(2))
+
+    def _write(self, slots: Tensor, values: Tensor) -> None:
+        self._flat.scatter_(1, slots, values)
+        blocks = slots // BLOCK
+        self._sums.scatter_(1, blocks, self._values[self._rows, blocks].sum(2))
+
+
+def importance(probabilities: Tensor, size: int, exponent: Tensor) -> Tensor:
+    """Weights ``[S, B]`` float32 that undo a share ``exponent [S]`` of the bias, the largest of a batch being 1.
+
+    ``(N p)^-beta``, Sec. 3.4 of arXiv:1511.05952; divided by the batch's largest, as in Dopamine.
+    """
+    weights = (size * probabilities) ** -exponent[:, None].double()
+    return (weights / weights.amax(1, keepdim=True)).float()

@@ -1,0 +1,101 @@
+"""What ``composer laboratory`` answers: tables, pictures and refusals; what its figures must show."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from composer.cli import app
+from composer.laboratory import categorical_experiment, experiments, fixed_point_experiment, quantile_experiment
+
+
+@pytest.fixture(autouse=True)
+def _short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quantile_experiment, "UPDATES", 300)
+    monkeypatch.setattr(quantile_experiment, "QUANTILES", 8)
+    monkeypatch.setattr(categorical_experiment, "SAMPLES", (10, 300))
+    monkeypatch.setattr(categorical_experiment, "ATOMS", 21)
+    monkeypatch.setattr(fixed_point_experiment, "ATOMS", (5, 41))
+    monkeypatch.setattr(fixed_point_experiment, "DISCOUNTS", (0.6, 0.97))
+    monkeypatch.setattr(fixed_point_experiment, "FINE", 401)
+
+
+def told(*arguments: str, code: int = 0) -> tuple[dict[str, Any], str]:
+    """The object for programs and the words for people."""
+    result = CliRunner().invoke(app, ["laboratory", *arguments, "--json"])
+    assert result.exit_code == code, result.stderr
+    return json.loads(result.stdout), result.stderr
+
+
+def test_quantile_td(tmp_path: Path) -> None:
+    table, text = told("quantile-td", "--seeds", "3", "--plot", str(tmp_path / "curves.svg"))
+    assert (table["laboratory"], table["chain"], table["seeds"]) == ("quantile-td", "garnet", 3)
+    assert len(table["rows"]) == 12 and len(table["curves"]) == 8
+    for row in table["rows"]:
+        assert row["error"]["low"] <= row["error"]["value"] <= row["error"]["high"]
+    by = {(row["noise"], row["method"]): row["error"]["value"] for row in table["rows"]}
+    for noise in ("none", "gaussian", "exponential", "student"):
+        assert by[noise, "QTD - TD"] == pytest.approx(by[noise, "QTD"] - by[noise, "TD"])
+    assert by["student", "TD"] > by["gaussian", "TD"] > by["none", "TD"]
+    assert "95% bootstrap interval" in text and "exponential" in text
+    first = (tmp_path / "curves.svg").read_bytes()
+    told("quantile-td", "--seeds", "3", "--plot", str(tmp_path / "curves.svg"))
+    assert (tmp_path / "curves.svg").read_bytes() == first
+
+
+def test_categorical_td_comes_nearer_and_its_model_is_nearer_still() -> None:
+    table, _ = told("categorical-td", "--seeds", "4", "--chain", "walk")
+    by = {(row["method"], row["transitions"]): row["distance"]["value"] for row in table["rows"]}
+    for method in ("TD, step size 0.3", "TD, falling step size", "plug-in fixed point"):
+        assert by[method, 300] < 0.5 * by[method, 10]
+    assert by["plug-in fixed point", 300] < by["TD, step size 0.03", 300]
+
+
+def test_fixed_points_against_the_truth() -> None:
+    table, _ = told("categorical-fixed-point", "--seeds", "2")
+    by = {(row["discount"], row["atoms"], row["method"]): row["distance"]["value"] for row in table["rows"]}
+    for discount in (0.6, 0.97):
+        assert by[discount, 41, "DCFP"] == pytest.approx(by[discount, 41, "CDP"], rel=1e-4)
+        assert by[discount, 41, "DCFP"] < 0.5 * by[discount, 5, "DCFP"]
+        assert by[discount, 41, "QDP"] < by[discount, 5, "QDP"]
+    assert by[0.97, 41, "CDP, 100 sweeps"] > 1.3 * by[0.97, 41, "CDP"]
+    assert all(row["milliseconds"] > 0 for row in table["rows"])
+
+
+def test_one_seed_has_no_interval() -> None:
+    table, text = told("categorical-td", "--seeds", "1", "--chain", "two-state")
+    assert table["rows"][0]["distance"]["low"] is None
+    assert np.isfinite(table["rows"][0]["distance"]["value"]) and "[" not in text.split("\n\n")[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("quantle-td",), "no laboratory named 'quantle-td'; did you mean 'quantile-td'?"),
+        (("quantile-td", "--chain", "wlak"), "no chain named 'wlak'; did you mean 'walk'?"),
+        (("quantile-td", "--plot", "x.pdf"), "x.pdf: a plot is written as .png or .svg, got '.pdf'"),
+    ],
+)
+def test_refusals(arguments: tuple[str, ...], said: str) -> None:
+    table, text = told(*arguments, code=2)
+    assert table["message"] == said and text.strip() == said
+
+
+def test_the_help_names_what_there_is() -> None:
+    text = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["laboratory", "--help"]).stdout
+    from composer.laboratory.chains import CHAINS
+
+    for name in (*experiments.LABORATORIES, *CHAINS):
+        assert name in text
+
+
+def test_it_needs_no_torch() -> None:
+    code = "import sys\nimport composer.laboratory.experiments\nsys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
