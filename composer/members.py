@@ -52,7 +52,7 @@ class Stacked:
 
         seeds, copies = self.seeds, self.copies
         if seeds == copies == 1:
-            return _each(lambda out: out[None, None], one(self._viewed(lambda shape: shape[2:]), x[0]))
+            return _each(lambda out: out[None, None], one(self._viewed(lambda shape: shape[2:]), _for_convolution(x[0])))
         if seeds == 1:
             return _each(lambda out: out[None], vmap(one, (0, None))(self._viewed(lambda shape: shape[1:]), x[0]))
         if copies == 1:
@@ -70,6 +70,11 @@ class Stacked:
     def _viewed(self, shape: Callable[[torch.Size], Sequence[int]]) -> dict[str, Tensor]:
         # A view and not an index: its backward is a view too, where an index would scatter into zeros.
         return {path: value.view(shape(value.shape)) for path, value in self.tensors().items()}
+
+
+def _for_convolution(x: Tensor) -> Tensor:
+    """Images ``[B, c, h, w]`` with channels last in memory, which convolutions are faster on; else ``x``."""
+    return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
 
 
 def _each(change: Callable[[Tensor], Tensor], output: Any) -> Any:
@@ -106,9 +111,20 @@ def _stack(
         for seed in seeds
     ]
     return {
-        path: torch.stack([torch.stack([member[path] for member in row]) for row in rows]).to(device)
+        path: _kernels_last(torch.stack([torch.stack([member[path] for member in row]) for row in rows]).to(device))
         for path in rows[0][0]
     }
+
+
+def _kernels_last(value: Tensor) -> Tensor:
+    """Kernels ``[S, C, o, i, h, w]`` with i last in memory, as convolutions of such images read them; else ``value``.
+
+    Optimizer moments and averages take the layout over; shapes and checkpoints know nothing of it. Only where there is
+    one network: mapped convolutions are grouped ones, and take no layout (torch 2.13).
+    """
+    if value.ndim != 6 or value.shape[:2] != (1, 1):
+        return value
+    return value.permute(0, 1, 2, 4, 5, 3).contiguous().permute(0, 1, 2, 5, 3, 4)
 
 
 def per_seed(value: Tensor, like: Tensor) -> Tensor:

@@ -18,9 +18,12 @@ from composer.blocks.hyperspherical_linear import HypersphericalLinear
 from composer.blocks.identity import Identity
 from composer.blocks.lerp_residual import LerpResidual
 from composer.blocks.linear import Linear
+from composer.blocks.min_max import MinMax
+from composer.blocks.noisy_linear import NoisyLinear
 from composer.blocks.normalization import LayerNorm, RmsNorm
 from composer.blocks.parallel import Parallel
 from composer.blocks.patches import Patches
+from composer.blocks.planes import Planes
 from composer.blocks.pooling import AveragePool, GlobalAveragePool, MaxPool
 from composer.blocks.position_embedding import PositionEmbedding
 from composer.blocks.reparameterised import SpectralNorm, WeightNorm
@@ -63,9 +66,12 @@ __all__ = [
     "Linear",
     "MaxPool",
     "MeanTokens",
+    "MinMax",
     "Mish",
+    "NoisyLinear",
     "Parallel",
     "Patches",
+    "Planes",
     "PositionEmbedding",
     "Relu",
     "Repeat",

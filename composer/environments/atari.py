@@ -1,8 +1,8 @@
 """Atari 2600 games under named protocols, stepped by ALE's native vector environment.
 
 An environment step is one frame of the emulator; a decision lasts ``action_repeat`` of them (the frame skip). So the
-100,000 decisions of Atari-100k are 400,000 environment steps. Source: Bellemare et al., arXiv:1207.4708 (ALE); Machado et
-al., arXiv:1709.06009. Tests: tests/environments/test_atari.py holds this to Gymnasium's reference preprocessing.
+100,000 decisions of Atari-100k are 400,000 environment steps. Sources: Bellemare et al., arXiv:1207.4708 (ALE);
+Machado et al., arXiv:1709.06009. Tests: tests/environments/test_atari.py holds this to Gymnasium's reference.
 """
 
 from __future__ import annotations
@@ -54,10 +54,10 @@ def _known_game(name: str) -> str:
 class Atari(Simulator, kind="atari"):
     """An Atari 2600 game, observed as a stack of gray frames, under a named protocol.
 
-    Keys that are left out are what ``protocol`` says. ``machado2018`` (arXiv:1709.06009): sticky actions instead of random
-    starts, all 18 actions, an episode is a game. ``atari100k`` (arXiv:1903.00374 with the customs of later agents): no
-    sticky actions, up to 30 no-ops at the start, the game's own actions, and in training a lost life ends an episode.
-    Evaluations always play whole games for unclipped rewards.
+    Keys that are left out are what ``protocol`` says. ``machado2018`` (arXiv:1709.06009): sticky actions instead of
+    random starts, all 18 actions, an episode is a game. ``atari100k`` (arXiv:1903.00374 with the customs of later
+    agents): no sticky actions, up to 30 no-ops at the start, the game's own actions, and in training a lost life ends
+    an episode. Evaluations always play whole games for unclipped rewards.
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "atari", "game": "pong", "protocol": "atari100k"}

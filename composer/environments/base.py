@@ -86,8 +86,8 @@ class EnvironmentInfo:
     pictures: bool = False
     """Whether observations are uint8 pictures, and not float32 numbers."""
     stacked_frames: int = 0
-    """Of pictures: how many frames ``observation[0]`` is made of, oldest first, each step adding one and dropping one; 0
-    where pictures share nothing. A first observation repeats its newest frame or holds zeros before it."""
+    """Of pictures: how many frames ``observation[0]`` is made of, oldest first, each step adding one and dropping one;
+    0 where pictures share nothing. A first observation repeats its newest frame or holds zeros before it."""
 
     @property
     def episode_interactions(self) -> int:

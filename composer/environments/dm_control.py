@@ -11,14 +11,14 @@ import os
 import sys
 from collections.abc import Mapping
 from types import ModuleType
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from composer.environments.base import EnvironmentInfo, RenderingUnavailable, SingleEnvironment, SingleSimulator
 from composer.environments.suites import Task, task_table
-from composer.spec import spelled, suggestion
+from composer.spec import Spec, spelled, suggestion
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,10 +42,24 @@ def _known_task(name: str) -> str:
     return name
 
 
-class DmControl(SingleSimulator, kind="dm_control"):
-    """A task of the DeepMind Control Suite, observed as one vector.
+class Picture(Spec):
+    """What is seen of a task. The defaults are those of DrQ-v2, arXiv:2107.09645, for all tasks but the quadruped's."""
 
-    Parts of an observation are joined in alphabetical order of their names, as Gymnasium flattens a dictionary.
+    height: Annotated[int, Field(ge=8, le=480)] = 84
+    """Pixel rows."""
+    width: Annotated[int, Field(ge=8, le=640)] = 84
+    """Pixel columns."""
+    camera: Annotated[int, Field(ge=0, le=100)] = 0
+    """Which of the task's cameras."""
+    stack: Annotated[int, Field(ge=1, le=64)] = 3
+    """Newest pictures, one a decision, that make an observation; before the first there is the first again."""
+
+
+class DmControl(SingleSimulator, kind="dm_control"):
+    """A task of the DeepMind Control Suite, observed as one vector or from pixels.
+
+    Parts of the vector are joined in alphabetical order of their names, as Gymnasium flattens a dictionary. Pictures
+    are of three colours, and need a machine that can draw.
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "dm_control", "task": "walker-walk"}
@@ -54,21 +68,37 @@ class DmControl(SingleSimulator, kind="dm_control"):
     """Domain and task as dm_control names them, joined by a hyphen: ``ball_in_cup-catch``."""
     action_repeat: Annotated[int, Field(ge=1, le=100)] = 2
     """Control steps for which one action is held; rewards are summed."""
+    observe: Literal["state", "pixels"] = "state"
+    """The vector of the task's own measurements, or pictures of it."""
+    picture: Picture = Picture()
+    """What is seen, where pixels are observed."""
 
     def describe(self) -> EnvironmentInfo:
         """From the table of tasks; dm_control is not imported."""
-        task = task_table("dm_control")[self.task]
+        task, seen = task_table("dm_control")[self.task], self.picture
+        pictures = self.observe == "pixels"
         return EnvironmentInfo(
-            observation=(task.observation_size,),
+            observation=(3 * seen.stack, seen.height, seen.width) if pictures else (task.observation_size,),
             action_size=task.action_size,
             episode_env_steps=task.episode_env_steps,
             action_repeat=self.action_repeat,
             terminates=task.terminates,
+            pictures=pictures,
+            stacked_frames=seen.stack if pictures else 0,
         )
 
     def single(self) -> SingleEnvironment:
-        """dm_control's task and physics; ValueError where the installed version does not fit the table."""
-        return ControlTask(task_table("dm_control")[self.task])
+        """dm_control's task and physics.
+
+        Raises ValueError where the installed version does not fit the table, RenderingUnavailable where pixels are
+        observed and this machine cannot draw.
+        """
+        task = ControlTask(task_table("dm_control")[self.task])
+        if self.observe == "state":
+            return task
+        from composer.environments.dm_control_pixels import PixelTask
+
+        return PixelTask(task, self.picture)
 
 
 class ControlTask:
@@ -128,12 +158,16 @@ class ControlTask:
 
     def render(self) -> NDArray[np.uint8]:
         """The view of the task's first camera, 240 x 320."""
+        return self.draw(camera=0, **PICTURE)
+
+    def draw(self, height: int, width: int, camera: int) -> NDArray[np.uint8]:
+        """A picture [height, width, 3]; raises RenderingUnavailable."""
         try:
-            picture: NDArray[np.uint8] = self._physics.render(camera_id=0, **PICTURE)
+            picture: NDArray[np.uint8] = self._physics.render(height, width, camera)
         except Exception as error:
             raise RenderingUnavailable(
                 f"this machine cannot draw dm_control's pictures (MUJOCO_GL={os.environ.get('MUJOCO_GL')}): {error}. "
-                "Without a screen it needs EGL (Debian: libegl1 and libgl1-mesa-dri); training does not need it"
+                "Without a screen it needs EGL (Debian: libegl1 and libgl1-mesa-dri); training from state needs none"
             ) from error
         return picture
 

@@ -77,7 +77,8 @@ def action_layout(space: spaces.Space[Any]) -> ActionLayout:
         raise UnsupportedSpace(f"actions in {space} are neither a choice (Discrete) nor numbers (Box of floats)")
     low, high = space.low.astype(np.float64), space.high.astype(np.float64)
     bounded = (np.abs(low) < UNBOUNDED) & (np.abs(high) < UNBOUNDED)
-    offset, scale = np.where(bounded, (low + high) / 2, 0.0), np.where(bounded, (high - low) / 2, 1.0)
+    low, high = np.where(bounded, low, -1.0), np.where(bounded, high, 1.0)
+    offset, scale = (low + high) / 2, (high - low) / 2
     shape, dtype = space.shape, space.dtype
 
     def choose(action: NDArray[np.float32]) -> NDArray[np.floating[Any]]:
@@ -114,7 +115,7 @@ class GymnasiumSingle:
         try:
             picture: Any = self._environment.render()
         except Exception as error:
-            raise RenderingUnavailable(f"this environment cannot draw here: {error}") from error
+            raise RenderingUnavailable(f"this environment cannot draw here: {type(error).__name__}: {error}") from error
         if not isinstance(picture, np.ndarray):
             raise RenderingUnavailable("this environment has no pictures")
         return picture

@@ -36,9 +36,10 @@ class Unusable(ValueError):
 class Gymnasium(SingleSimulator, kind="gymnasium"):
     """An environment by its Gymnasium id.
 
-    Observations: pictures (uint8 boxes of two or three axes) stay pictures with channels first; all other spaces become
-    one vector as Gymnasium flattens them, so that a choice is one-hot. Actions: a choice, or a box; where both bounds of
-    an entry are finite, [-1, 1] is scaled to them. An episode has to depend on nothing but the seed of its reset.
+    Observations: pictures (uint8 boxes of two or three axes) stay pictures with channels first; all other spaces
+    become one vector as Gymnasium flattens them, so that a choice is one-hot. Actions: a choice, or a box; where both
+    bounds of an entry are finite, [-1, 1] is scaled to them. An episode has to depend on nothing but the seed of its
+    reset.
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "gymnasium", "id": "CartPole-v1"}
@@ -47,7 +48,7 @@ class Gymnasium(SingleSimulator, kind="gymnasium"):
     """An installed Python module that registers the id when it is imported; empty for Gymnasium's own."""
     id: Annotated[str, Field(min_length=1, max_length=200)]
     """The id with its version: ``CartPole-v1``."""
-    kwargs: Annotated[dict[str, Plain], Field(max_length=64)] = {}
+    kwargs: dict[str, Plain] = Field(default={}, max_length=64)
     """What its constructor is given beside."""
     episode_env_steps: Annotated[int, Field(ge=0, le=10**9)] = 0
     """Time limit in environment steps; 0 is that of its registration."""
@@ -88,7 +89,8 @@ def _described(declared: str) -> EnvironmentInfo:
         environment.close()
     steps = environment.spec.max_episode_steps if environment.spec else None
     if not steps:
-        raise Unusable("episode_env_steps", f"{name} has no time limit of its own: say here how many steps an episode has")
+        told = f"{name} has no time limit of its own: say here how many steps an episode has"
+        raise Unusable("episode_env_steps", told)
     return EnvironmentInfo(
         observation=observed.shape,
         action_size=acted.size,

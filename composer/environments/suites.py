@@ -1,7 +1,7 @@
 """Tables of tasks: what is known of every task without its simulator, and the named sets that papers report on.
 
-Both are TOML under ``registry/suites/``; ``tools/dm_control_table.py`` and ``tools/atari_table.py`` write the first kind,
-and a test compares it with the simulator.
+Both are TOML under ``registry/suites/``; ``tools/dm_control_table.py`` and ``tools/atari_table.py`` write the first
+kind, and a test compares it with the simulator.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ _STEP, _DONE = b"step", b"done"
 
 
 def single_rows(environment: SingleSimulator, n: int) -> Rows:
-    """n single environments, in this process or in at most ``environment.workers`` others."""
+    """Single environments, in this process or in at most ``environment.workers`` others."""
     info = environment.describe()
     if environment.workers:
         return WorkerRows(environment, info, n)

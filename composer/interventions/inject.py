@@ -12,7 +12,7 @@ from composer.shapes import Outline
 if TYPE_CHECKING:
     from composer.interventions.base import Case, Theatre
 
-OUTPUTS_TO_ADD = ("tanh_gaussian", "deterministic_action")
+OUTPUTS_TO_ADD = ("tanh_gaussian", "gaussian", "deterministic_action")
 """What heads produce that is no sum of terms: a policy's output cannot be injected."""
 
 

@@ -102,6 +102,21 @@ class TanhGaussianHead(nn.Module):
         return self.mean(x), log_std
 
 
+class GaussianHead(nn.Module):
+    """Mean and log standard deviation of normals, the second free of the input: ``[..., n] -> ([..., a], [..., a])``."""
+
+    def __init__(self, mean: nn.Module, actions: int) -> None:
+        """``mean`` maps features to ``actions`` numbers."""
+        super().__init__()
+        self.log_std = nn.Parameter(torch.zeros(actions))
+        self.mean = mean
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(mean, log_std)."""
+        mean: Tensor = self.mean(x)
+        return mean, self.log_std.expand_as(mean)
+
+
 class DeterministicTanhHead(nn.Module):
     """A linear map squashed into the action box: ``[..., n] -> [..., a]`` in [-1, 1]."""
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from composer.environments import Atari, Simulator, VectorEnvironment
+from composer.environments import Atari, Simulator
 from composer.environments.suites import game_table, suite
 from composer.environments.vector import episode_seed
 from composer.resources import registry_root
@@ -101,17 +101,6 @@ def test_games_equal_gymnasiums_reference_frame_by_frame(environment: Atari) -> 
     oracle.close()
 
 
-def ends(vector: VectorEnvironment, actions: np.ndarray) -> list[tuple[int, int, float]]:
-    """Decision, kind of end (1: life, 2: game) and return of every episode that ends under ``actions``."""
-    found = []
-    for moment, action in enumerate(actions):
-        games = vector.state()["episodes"][0]
-        step = vector.step(action)
-        if step.terminated[0]:
-            found.append((moment, 1 + int(vector.state()["episodes"][0] != games), float(step.episode_return[0])))
-    return found
-
-
 def test_a_lost_life_ends_an_episode_and_not_the_game() -> None:
     whole = Atari(game="breakout", protocol="atari100k", noop_starts=0, life_loss_ends=False)
     by_life = whole.model_copy(update={"life_loss_ends": True})
@@ -144,7 +133,7 @@ def test_a_lost_life_ends_an_episode_and_not_the_game() -> None:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_state_in_mid_game_continues_exactly(workers: int) -> None:
     environment = Atari(game="breakout", protocol="atari100k", sticky_actions=0.25, workers=workers)
-    actions = one_hot(environment, 560, 3, seed=5)
+    actions = one_hot(environment, 440, 3, seed=5)
     vector = environment.make([0, 1, 2], "training")
     vector.reset()
     elsewhere = environment.make([0, 1, 2], "training")
@@ -153,7 +142,7 @@ def test_state_in_mid_game_continues_exactly(workers: int) -> None:
     for moment, action in enumerate(actions):
         step = vector.step(action)
         lives += int((step.terminated & (vector.state()["lengths"] > 0)).sum())
-        fresh = step.terminated.any() and len(points) < 4
+        fresh = step.terminated.any() and len(points) < 2
         if fresh or moment == 400:  # right after a life or a game was lost, and in between
             points.add(moment)
             state = vector.state()
@@ -163,7 +152,7 @@ def test_state_in_mid_game_continues_exactly(workers: int) -> None:
             got = elsewhere.step(action)
             for name in step._fields:
                 np.testing.assert_array_equal(getattr(got, name), getattr(step, name), err_msg=name)
-    assert len(points) == 5 and lives > 5
+    assert len(points) == 3 and lives > 5
     vector.close()
     elsewhere.close()
 
@@ -258,6 +247,7 @@ def test_describing_imports_no_emulator() -> None:
     assert json.loads(printed) == [[4, 84, 84], 18, 27_000, []]
 
 
+@pytest.mark.slow
 def test_table_is_what_the_tool_reads_from_the_installed_emulator() -> None:
     committed = (registry_root() / "suites" / "tasks_atari.toml").read_text(encoding="utf-8")
     assert runpy.run_path(str(TOOL))["table"]() == committed

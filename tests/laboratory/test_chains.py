@@ -79,3 +79,8 @@ def test_a_plug_in_chain_has_the_frequencies_seen() -> None:
 def test_what_is_no_chain_is_refused(transition: object, discount: float, wrong: str) -> None:
     with pytest.raises(ValueError, match=wrong):
         Chain(np.array(transition), np.zeros(2), discount)
+
+
+def test_bounds_of_unbounded_noise_are_four_deviations_of_the_return() -> None:
+    chain = Chain(np.ones((1, 1)), np.array([2.0]), 0.6, GAUSSIAN, 3.0)
+    np.testing.assert_allclose(chain.bounds(), [5 - 4 * 3 / 0.8, 5 + 4 * 3 / 0.8], rtol=1e-12)

@@ -1,0 +1,61 @@
+"""What algorithms have in common that learn from what their present policy did, and from that alone.
+
+Interactions are collected into a rollout; then the rollout is judged once (values, log-densities, advantages), learned
+from in a few passes, and done with. Legend: S seeds, B batch, E environments of a seed, T interactions of a rollout.
+Tests: tests/papers/test_ppo.py, tests/experience/test_rollout.py.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from composer.algorithms.base import Courses, Pace, Program
+from composer.algorithms.discount import Constant, Discount
+from composer.spec import Spec
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from composer.environments.base import EnvironmentInfo
+
+
+class OnPolicy(Spec):
+    """Rollouts, passes over them, and generalised advantages."""
+
+    rollout_interactions: int = Field(default=2_048, ge=1, le=10**7)
+    """Interactions of a rollout, T; it holds as many transitions of every environment copy."""
+    epochs: int = Field(default=10, ge=1, le=1_000)
+    """Passes over each rollout, each in another order."""
+    minibatches: int = Field(default=32, ge=1, le=10**6)
+    """Updates a pass: a rollout holds this many times ``batch_size`` transitions."""
+    discount: Discount = Constant(value=0.99)
+    """Discount of one interaction: a number, or a rule."""
+    gae_lambda: float = Field(default=0.95, ge=0, le=1)
+    """Decay of the weights of longer returns in an advantage, lambda of arXiv:1506.02438: 0 is one step, 1 is all."""
+
+    def pace(self, info: EnvironmentInfo) -> Pace:
+        """All updates of a rollout at once, none before the first one is whole."""
+        ratio = self.epochs * self.minibatches / self.rollout_interactions
+        return Pace(ratio, discount=self.discount.value_for(info), rollout=self.rollout_interactions)
+
+    def courses(self) -> Courses:
+        """What changes of the horizon."""
+        return Courses(None, self.discount.course(), "critic")
+
+
+class OnPolicyProgram(Program):
+    """A program whose data must be judged by the networks that are to learn from them."""
+
+    extras: tuple[str, ...] = ("advantage", "log_density", "return", "value")
+    """All ``[S, B]``: the last three are the present policy's and critic's, taken before the first update."""
+
+    @abstractmethod
+    def value(self, observation: Tensor) -> Tensor:
+        """What the critic expects, ``[S, B]``, at normalised observations; no gradient is needed."""
+
+    @abstractmethod
+    def log_density(self, observation: Tensor, action: Tensor) -> Tensor:
+        """Of actions ``[S, B, a]`` as they were drawn, under the present policy, ``[S, B]``."""

@@ -1,0 +1,217 @@
+"""One contract for every kind of environment, in this process and in workers (Atari: threads).
+
+Each is run once, for a while, over several episodes; the tests look at what was told.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from composer.environments import (
+    Atari,
+    DmControl,
+    EnvironmentFailure,
+    Gymnasium,
+    InvalidAction,
+    Simulator,
+    Step,
+    VectorEnvironment,
+)
+
+SEEDS = [3, 8]
+FIRST = 5
+"""The number of the episodes that are begun with."""
+
+ENVIRONMENTS: dict[str, tuple[Simulator, int]] = {
+    "dm_control": (DmControl(task="cartpole-swingup", action_repeat=70), 40),
+    "choice": (Gymnasium(id="CartPole-v1"), 80),
+    "numbers": (Gymnasium(id="Pendulum-v1", action_repeat=24), 30),
+    "pictures": (Gymnasium(module="registered_environments", id="test/Painted-v0"), 30),
+    "atari": (Atari(game="pong", protocol="machado2018", frame_limit=90, noop_starts=30), 60),
+    "atari lives": (Atari(game="breakout", protocol="atari100k", action_repeat=12, frame_limit=1200), 260),
+}
+"""Each kind with how many decisions to run it; action repeats and time limits do not divide."""
+
+
+class Course(NamedTuple):
+    """What one vector told: first observations, then each decision's action and result, and the state in between."""
+
+    environment: Simulator
+    vector: VectorEnvironment
+    first: np.ndarray
+    actions: np.ndarray
+    steps: list[Step]
+    states: list[dict[str, np.ndarray]]
+
+
+def draw_actions(environment: Simulator, count: int, n: int) -> np.ndarray:
+    info, draw = environment.describe(), np.random.default_rng(4)
+    if info.discrete:
+        return np.eye(info.action_size, dtype=np.float32)[draw.integers(0, info.action_size, (count, n))]
+    return draw.uniform(-1, 1, (count, n, info.action_size)).astype(np.float32)
+
+
+def run(vector: VectorEnvironment, actions: np.ndarray) -> tuple[np.ndarray, list[Step], list[dict[str, np.ndarray]]]:
+    first, steps, states = vector.reset(episode=FIRST).copy(), [], []
+    for action in actions:
+        steps.append(Step(*(array.copy() for array in vector.step(action))))
+        states.append(vector.state())
+    return first, steps, states
+
+
+@pytest.fixture(
+    scope="module",
+    params=[(name, workers) for name in ENVIRONMENTS for workers in (0, 2)],
+    ids=lambda case: f"{case[0]}, {case[1]} workers",
+)
+def course(request: pytest.FixtureRequest) -> Iterator[Course]:
+    name, workers = request.param
+    declared, count = ENVIRONMENTS[name]
+    environment = declared.model_copy(update={"workers": workers})
+    vector = environment.make(SEEDS, "training")
+    actions = draw_actions(environment, count, len(SEEDS))
+    yield Course(environment, vector, *[(told := run(vector, actions))[0], actions, *told[1:]])
+    vector.close()
+
+
+def ended(step: Step) -> np.ndarray:
+    return step.terminated | step.truncated
+
+
+def test_shapes_and_types_are_those_described(course: Course) -> None:
+    info, n = course.environment.describe(), len(SEEDS)
+    assert course.vector.info == info and course.vector.n == n
+    kind = np.uint8 if info.pictures else np.float32
+    assert (course.first.shape, course.first.dtype) == ((n, *info.observation), kind)
+    types = (kind, kind, np.float32, np.bool_, np.bool_, np.float64, np.int64)
+    for step in course.steps:
+        assert tuple(array.dtype for array in step) == types
+        assert all(array.shape == ((n, *info.observation) if at < 2 else (n,)) for at, array in enumerate(step))
+
+
+def test_episodes_end_in_one_way_and_never_after_their_limit(course: Course) -> None:
+    info, terminated, truncated = course.environment.describe(), 0, 0
+    for step in course.steps:
+        assert not (step.terminated & step.truncated).any()
+        assert (step.episode_length <= info.episode_env_steps).all()
+        terminated, truncated = terminated + step.terminated.sum(), truncated + step.truncated.sum()
+        if not (isinstance(course.environment, Atari) and course.environment.life_loss_ends):
+            np.testing.assert_array_equal(
+                step.truncated, (step.episode_length == info.episode_env_steps) & ~step.terminated
+            )
+    assert terminated + truncated >= 4
+    assert info.terminates or not terminated
+
+
+def test_every_decision_counts_once_and_no_reset_is_a_decision(course: Course) -> None:
+    """Returns and lengths are sums over exactly the decisions since the last end: nothing else was stepped."""
+    total, length, repeat = np.zeros(len(SEEDS)), np.zeros(len(SEEDS)), course.environment.action_repeat
+    for step in course.steps:
+        total, before = total + step.reward, length
+        length = step.episode_length
+        np.testing.assert_allclose(step.episode_return, total, rtol=1e-6, atol=1e-6)
+        whole = ~ended(step)
+        np.testing.assert_array_equal((length - before)[whole], repeat)
+        assert ((length - before > 0) & (length - before <= repeat)).all()
+        total, length = total * whole, length * whole
+
+
+def test_what_an_action_led_to_is_kept_and_the_next_episode_begins_beside_it(course: Course) -> None:
+    """Acting goes on from ``observation``; what is learned from is ``final_observation``, the last of its episode."""
+    other = course.environment.model_copy(update={"workers": 0}).make(SEEDS, "training")
+    begun = {FIRST: other.reset(episode=FIRST)}
+    np.testing.assert_array_equal(course.first, begun[FIRST])
+    frames = course.environment.describe().stacked_frames
+    numbers, before = np.full(len(SEEDS), FIRST), course.first
+    for step, state in zip(course.steps, course.states, strict=True):
+        went_on = ended(step) & (state["episodes"] == numbers)
+        numbers = state["episodes"].copy()
+        if frames:  # each decision adds a frame and drops one
+            each = before.shape[1] // frames
+            np.testing.assert_array_equal(step.final_observation[:, :-each], before[:, each:])
+            before = step.observation
+        for row in range(len(SEEDS)):
+            if not ended(step)[row]:
+                np.testing.assert_array_equal(step.observation[row], step.final_observation[row])
+                continue
+            assert (step.observation[row] != step.final_observation[row]).any()
+            if went_on[row]:
+                np.testing.assert_array_equal(step.observation[row, -each:], step.final_observation[row, -each:])
+                assert not step.observation[row, :-each].any()
+            else:
+                number = int(numbers[row])
+                if number not in begun:
+                    begun[number] = other.reset(episode=number)
+                np.testing.assert_array_equal(step.observation[row], begun[number][row])
+    lives = isinstance(course.environment, Atari) and course.environment.life_loss_ends
+    went_on_somewhere = [
+        (ended(step) & (state["lengths"] > 0)).any() for step, state in zip(course.steps, course.states, strict=True)
+    ]
+    assert any(went_on_somewhere) == lives
+    other.close()
+
+
+def test_a_seed_decides_everything(course: Course) -> None:
+    here = course.environment.model_copy(update={"workers": 0})
+    alone = here.make(SEEDS[1:], "training")
+    first, steps, _ = run(alone, course.actions[:, 1:])
+    np.testing.assert_array_equal(first, course.first[1:])
+    for got, expected in zip(steps, course.steps, strict=True):
+        for name in got._fields:
+            np.testing.assert_array_equal(getattr(got, name), getattr(expected, name)[1:], err_msg=name)
+    alone.close()
+    twin = here.make([SEEDS[0], 99], "training")
+    same = np.repeat(course.actions[:12, :1], 2, axis=1)
+    first, steps, _ = run(twin, same)
+    differ = [(told[0] != told[1]).any() for told in (first, *(step.final_observation for step in steps))]
+    assert any(differ), "two seeds under the same actions"
+    np.testing.assert_array_equal(steps[-1].final_observation[0], course.steps[11].final_observation[0])
+    twin.close()
+
+
+def test_actions_out_of_their_space_are_refused_and_change_nothing(course: Course) -> None:
+    vector, info = course.vector, course.environment.describe()
+    before = vector.state()
+    good = course.actions[0]
+    wrong = [good[:1], good[:, :-1] if info.action_size > 1 else good[:, [0, 0]], good * np.nan, good * 0 + 1.01]
+    if info.discrete:
+        wrong += [good * 0, good * 0 + 1, good * 0.5, -good]
+    for action in wrong:
+        with pytest.raises(InvalidAction):
+            vector.step(action.astype(np.float32))
+    for name, array in vector.state().items():
+        np.testing.assert_array_equal(array, before[name], err_msg=name)
+
+
+def test_a_state_in_mid_episode_continues_exactly(course: Course) -> None:
+    lengths = np.array([state["lengths"] for state in course.states])
+    moment = int(np.argmax((lengths.min(axis=1) > 0) & (np.arange(len(lengths)) >= len(lengths) // 2)))
+    resumed = course.environment.model_copy(update={"workers": 0}).make(SEEDS, "training")
+    observation = resumed.load_state(course.states[moment])
+    np.testing.assert_array_equal(observation, course.steps[moment].observation)
+    for action, expected in zip(course.actions[moment + 1 :], course.steps[moment + 1 :], strict=True):
+        got = resumed.step(action)
+        for name in got._fields:
+            np.testing.assert_array_equal(getattr(got, name), getattr(expected, name), err_msg=name)
+    resumed.close()
+    # And in the vector that has gone on since.
+    np.testing.assert_array_equal(course.vector.load_state(course.states[moment]), observation)
+
+
+@pytest.mark.parametrize("name", ["dm_control", "choice"])
+def test_a_hung_environment_is_reported(name: str) -> None:
+    environment = ENVIRONMENTS[name][0].model_copy(update={"workers": 2, "timeout_seconds": 2.0})
+    vector = environment.make(SEEDS, "training")
+    vector.reset()
+    state = vector.state()
+    os.kill(vector._rows._workers[1].process.pid, signal.SIGSTOP)  # type: ignore[attr-defined]
+    with pytest.raises(EnvironmentFailure, match=r"environment 1 .* no answer within 2 s"):
+        vector.step(draw_actions(environment, 1, 2)[0])
+    np.testing.assert_array_equal(vector.state()["lengths"], state["lengths"])
+    vector.close()
