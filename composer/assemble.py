@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from composer import compiling, provenance, runs
+from composer.algorithms.on_policy import OnPolicy
 from composer.blueprint import digest as blueprint_digest
 from composer.blueprint import flatten
+from composer.blueprint.memory import transitions_held
 from composer.blueprint.timeline import clock_of, lengths_of
 from composer.checkpoint import Checkpoints, Snapshot
 from composer.clock import Clock
@@ -21,6 +23,7 @@ from composer.collectors.base import Collector
 from composer.collectors.labelled import Judge, examiner, streaming
 from composer.collectors.memory import Memory
 from composer.collectors.phased import PhasedStreaming
+from composer.collectors.rollout import Rollout
 from composer.diagnostics.recorder import Recorder
 from composer.environments.base import Simulator
 from composer.environments.labelled import Labelled
@@ -252,10 +255,14 @@ def _collector(blueprint: Blueprint, info: EnvironmentInfo, learner: Learner, cl
     assert isinstance(environment, Simulator)
     streams = [stream for seed in blueprint.seeds for stream in environment.copy_seeds(seed)]
     environments, copies = environment.make(streams, "training"), environment.copies
+    held, algorithm = transitions_held(blueprint), blueprint.algorithm
+    if isinstance(algorithm, OnPolicy):
+        ring = make_ring(info, len(blueprint.seeds), copies, held, learner.device)
+        return Acting(learner, environments, Rollout(ring, algorithm, copies, learner), clock.warmup)
     # A ring that is never filled need not be there: without wrapping, its size changes no draw.
-    capacity = min(blueprint.replay.capacity, clock.interactions_by(blueprint.training.env_steps) * copies)
+    capacity = min(held, clock.interactions_by(blueprint.training.env_steps) * copies)
     ring = make_ring(info, len(blueprint.seeds), copies, capacity, learner.device)
-    replay = Memory(ring, blueprint.replay.sampling, blueprint.algorithm.pace(info).future, learner)
+    replay = Memory(ring, blueprint.replay.sampling, algorithm.pace(info).future, learner)
     return Acting(learner, environments, replay, clock.warmup)
 
 

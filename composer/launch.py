@@ -19,6 +19,7 @@ from composer.blueprint import load
 from composer.checkpoint import CheckpointDamaged, Checkpoints
 from composer.checkpoint import digest as state_digest
 from composer.compiling import Unavailable
+from composer.datasets import DataUnusable
 from composer.environments.base import EnvironmentFailure, InvalidAction
 from composer.evaluation import Evaluator
 from composer.interrupts import Interrupted
@@ -52,6 +53,7 @@ EXIT_CODES: dict[type[BaseException], int] = {
     Diverged: 5,
     InvalidAction: 5,
     EnvironmentFailure: 6,
+    DataUnusable: 6,
     MemoryError: 7,
     torch.OutOfMemoryError: 7,
     OSError: 7,

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
+from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -19,13 +21,15 @@ from torch.nn.functional import one_hot
 from composer.algorithms.base import Batch, Objective, Roles
 from composer.built import average_of, networks_of, returns_of, stood_in
 from composer.compiling import Choice, capture
+from composer.environments.base import Simulator
 from composer.experience.transitions import Transitions
 from composer.members import Stacked, Template, fresh_stack, per_seed
 from composer.nn.projection import to_unit_norm
+from composer.optim.delayed import now_and_then
 from composer.optim.sam_steps import SharpnessState
 from composer.optim.steps import OptimizerState
 from composer.penalties import Pulls
-from composer.shapes import Outline
+from composer.shapes import Outline, Shape
 from composer.streams import derive
 
 if TYPE_CHECKING:
@@ -74,9 +78,8 @@ class Learner:
             blueprint.algorithm.build(stood_in(self.roles, acting), info, len(self.seeds), device)
             for acting in (blueprint.training.acting, blueprint.evaluation.acting)
         )
-        self._trained = {
-            objective.role: _trainable(self.parameters(objective.role)) for objective in self.program.objectives
-        }
+        trained = [role for objective in self.program.objectives for role in objective.roles]
+        self._trained = {role: _trainable(self.parameters(role)) for role in trained}
         self._pulls = Pulls(blueprint.penalties, self.outlines, {role: self.parameters(role) for role in self.outlines})
         self._projected = {role: self._projections(role) for role in self._trained}
         self._declared, self._choice = blueprint.optimizers, choice
@@ -84,6 +87,9 @@ class Learner:
         self.statistics = blueprint.normalization.observation.build(
             len(self.seeds), math.prod(info.observation), device
         )
+        environments = blueprint.environment.copies if isinstance(blueprint.environment, Simulator) else 1
+        self.rewards = blueprint.normalization.reward.build(len(self.seeds), environments, self.discount, device)
+        """Statistics that rewards are scaled by; None where they are not."""
         self._noise = {
             name: torch.empty(len(self.seeds), self.batch_size, *shape, device=device)
             for name, shape in self.program.noise.items()
@@ -94,6 +100,7 @@ class Learner:
         """What the last update found out about each sample, ``[S, B]``, by name."""
         self._generators = [self._generator(seed, "learn") for seed in self.seeds]
         self._explorers = [self._generator(seed, "explore") for seed in self.seeds]
+        self.judged_anew(0)
         self.replay_generators = [self._generator(seed, "replay") for seed in self.seeds]
         # Signals are summed on the device and read once a logging interval: one transfer to the host.
         self._sums = torch.zeros(len(self.program.signals) + 1, len(self.seeds), device=device)
@@ -103,13 +110,20 @@ class Learner:
     @torch.no_grad()
     def act(self, observation: Tensor, explore: bool = True) -> Tensor:
         """Actions ``[S, E, a]`` for raw observations ``[S, E, d]``; without ``explore`` the policy's mode."""
-        program, noise = self._explorer if explore else self._judged, None
-        if explore:
-            each = (self._action_size,) if program.exploration is None else program.exploration
-            noise = torch.stack(
-                [torch.randn(observation.shape[1], *each, generator=g, device=self.device) for g in self._explorers]
-            )
-        return program.act(self.normalised(observation), noise)
+        seen, environments = self.normalised(observation), observation.shape[1]
+        if not explore:
+            judging = self._judged.judging
+            return self._judged.judge(seen, judging and self._normals(self._judges, (environments, *judging)))
+        asked = self._explorer.exploration
+        each = (self._action_size,) if asked is None else asked
+        return self._explorer.act(seen, self._normals(self._explorers, (environments, *each)))
+
+    def judged_anew(self, number: int) -> None:
+        """Evaluation ``number`` begins: equal numbers, equal draws."""
+        self._judges = [self._generator(seed, "judge", number) for seed in self.seeds]
+
+    def _normals(self, generators: Sequence[torch.Generator], shape: Shape) -> Tensor:
+        return torch.stack([torch.randn(shape, generator=g, device=self.device) for g in generators])
 
     def act_randomly(self, environments: int) -> Tensor:
         """Uniform actions ``[S, E, a]``, in [-1, 1) or one-hot: what warm-up plays."""
@@ -143,24 +157,19 @@ class Learner:
 
     def update_eagerly(self, *tensors: Tensor) -> None:
         """The whole update as one function of tensors: ``Transitions``, the program's extras, its noise, in order."""
-        observation, action, reward, bootstrap, following = tensors[:5]
         asked = self.program.extras
         extra = dict(zip(asked, tensors[5 : 5 + len(asked)], strict=True))
         noise = dict(zip(self._noise, tensors[5 + len(asked) :], strict=True))
-        batch = Batch(self.normalised(observation), action, reward, bootstrap, self.normalised(following), extra)
+        batch = self.batch(Transitions(*tensors[:5]), extra)
         signals: dict[str, Tensor] = {}
         for objective in self.program.objectives:
-            trained = self._trained[objective.role]
-            held = self._held.get(objective.role, {})
-            gradients = self._gradients(objective, batch, noise, signals)
-            before = {path: trained[path].detach().clone() for path in held}
-            self.optimizers[objective.role].step(gradients)
-            with torch.no_grad():
-                for value, axis in self._projected[objective.role]:
-                    value.copy_(to_unit_norm(value, axis))
-                for path, seeds in held.items():
-                    value = trained[path]
-                    value.copy_(torch.where(per_seed(seeds, value), before[path], value))
+            step = partial(self._step, objective, batch, noise, signals)
+            if objective.every is None:
+                step()
+            else:
+                held = [(self.tensors_of(role), self.optimizers[role].tensors()) for role in objective.roles]
+                changed = [value for pair in held for named in pair for value in named.values()]
+                now_and_then(step, changed, objective.every, self.updates)
         with torch.no_grad():
             for average, online, momentum in self._averaging:
                 keep, source = momentum(self.updates), online.averaged()
@@ -172,17 +181,40 @@ class Learner:
             ones = torch.ones_like(self._sums[0])
             self._sums.add_(torch.stack([ones, *(signals[name] for name in self.program.signals)]))
 
+    def _step(
+        self, objective: Objective, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]
+    ) -> None:
+        """One step of an objective, of every role that it trains."""
+        gradients = iter(self._gradients(objective, batch, noise, signals))
+        for role in objective.roles:
+            self._follow(role, list(islice(gradients, len(self._trained[role]))))
+
+    def _follow(self, role: str, gradients: Sequence[Tensor]) -> None:
+        """One step of an optimizer; what is held stays."""
+        trained, held = self._trained[role], self._held.get(role, {})
+        before = {path: trained[path].detach().clone() for path in held}
+        self.optimizers[role].step(gradients)
+        with torch.no_grad():
+            for value, axis in self._projected[role]:
+                value.copy_(to_unit_norm(value, axis))
+            for path, seeds in held.items():
+                value = trained[path]
+                value.copy_(torch.where(per_seed(seeds, value), before[path], value))
+
     def _gradients(
         self, objective: Objective, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]
     ) -> Sequence[Tensor]:
-        """Of the loss of a role; its optimizer may want it taken somewhere else again."""
+        """Of a loss, role by role; the optimizer of an only role may want it taken somewhere else again."""
         role, optimizer = objective.role, self.optimizers[objective.role]
-        trained = self._trained[role]
 
         def slope(told: dict[str, Tensor]) -> Sequence[Tensor]:
-            loss = self._pulls.added(role, trained, objective.loss(batch, noise, told))
+            loss = objective.loss(batch, noise, told)
+            for each in objective.roles:
+                loss = self._pulls.added(each, self._trained[each], loss)
             # Seeds share no parameter, so the gradient of the sum is each seed's own gradient.
-            return torch.autograd.grad(loss.sum(), list(trained.values()))
+            return torch.autograd.grad(
+                loss.sum(), [v for each in objective.roles for v in self._trained[each].values()]
+            )
 
         if not isinstance(optimizer, SharpnessState):
             return slope(signals)
@@ -214,6 +246,8 @@ class Learner:
             named |= {f"optimizers/{role}/{path}": value for path, value in optimizer.tensors().items()}
         if self.statistics is not None:
             named |= {f"normalization/observation/{path}": value for path, value in self.statistics.tensors().items()}
+        if self.rewards is not None:
+            named |= {f"normalization/reward/{path}": value for path, value in self.rewards.tensors().items()}
         return named
 
     @torch.no_grad()
@@ -294,12 +328,19 @@ class Learner:
         """The parameters of a network or a learned scalar by path, ``[S, C, ...]``, the very tensors."""
         return self.networks[role].parameters if role in self.networks else self.scalars[role]
 
+    def batch(self, drawn: Transitions, extra: Mapping[str, Tensor] = MappingProxyType({})) -> Batch:
+        """Raw transitions ``[S, B, ...]`` as losses read them at this moment: observations and rewards normalised."""
+        observation, action, reward, bootstrap, following = drawn
+        reward = reward if self.rewards is None else self.rewards.scaled(reward)
+        extra = {n: self.normalised(value) if n.endswith("/observation") else value for n, value in extra.items()}
+        return Batch(self.normalised(observation), action, reward, bootstrap, self.normalised(following), extra)
+
     def normalised(self, observation: Tensor) -> Tensor:
         """Raw observations ``[S, ..., d]`` as networks read them at this moment, float32."""
         return observation.float() if self.statistics is None else self.statistics.normalise(observation)
 
-    def _generator(self, seed: int, name: str) -> torch.Generator:
-        return torch.Generator(self.device).manual_seed(derive(seed, name))
+    def _generator(self, seed: int, *names: str | int) -> torch.Generator:
+        return torch.Generator(self.device).manual_seed(derive(seed, *names))
 
 
 def _trainable(parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,12 +1,14 @@
 """The axis of members: everything a network holds is stacked ``[seeds, copies, ...]``, and one module describes it all.
 
 A block is written for one network. Here template modules on the meta device are called with stacked tensors through
-``torch.func``: mapped over copies (which share an input) and seeds (which do not), directly where there is one.
+``torch.func``: mapped over copies (which share an input) and seeds (which do not), directly where there is one, one
+after the other where they convolve.
 Legend: S seeds, C copies, B batch.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +41,8 @@ class Stacked:
         self.template, self.parameters, self.buffers = template, dict(parameters), dict(buffers)
         first = next(iter(self.parameters.values()))
         self.seeds, self.copies = first.shape[:2]
+        # Mapped over members a convolution becomes a grouped one, slower than as many plain ones (measured: 1.5 times).
+        self._convolves = any(value.ndim == 6 for value in self.parameters.values())
 
     def __call__(self, x: Tensor, training: bool = False) -> Any:
         """Input ``[S, B, ...]`` to outputs ``[S, C, B, ...]``, a tensor or a tuple of them as the head returns.
@@ -51,13 +55,28 @@ class Stacked:
             return functional_call(module, tensors, (x,))
 
         seeds, copies = self.seeds, self.copies
+        if self._convolves:
+            rows = [[one(tensors, _for_convolution(x[s])) for tensors in row] for s, row in enumerate(self._apart())]
+            return _stacked(rows)
         if seeds == copies == 1:
-            return _each(lambda out: out[None, None], one(self._viewed(lambda shape: shape[2:]), _for_convolution(x[0])))
+            return _each(lambda out: out[None, None], one(self._viewed(lambda shape: shape[2:]), x[0]))
         if seeds == 1:
             return _each(lambda out: out[None], vmap(one, (0, None))(self._viewed(lambda shape: shape[1:]), x[0]))
         if copies == 1:
             return _each(lambda out: out[:, None], vmap(one)(self._viewed(lambda shape: (seeds, *shape[2:])), x))
         return vmap(vmap(one, (0, None)))(self.tensors(), x)
+
+    def child(self, name: str) -> Stacked:
+        """A child of the network, such as its trunk, over the very same tensors."""
+        template, prefix = copy.copy(self.template), f"{name}."
+        template.training, template.evaluation = (
+            module.get_submodule(name) for module in (self.template.training, self.template.evaluation)
+        )
+        parameters, buffers = (
+            {path.removeprefix(prefix): value for path, value in held.items() if path.startswith(prefix)}
+            for held in (self.parameters, self.buffers)
+        )
+        return Stacked(template, parameters, buffers)
 
     def tensors(self) -> dict[str, Tensor]:
         """Parameters, then buffers, by path: the very tensors."""
@@ -67,6 +86,19 @@ class Stacked:
         """What an average of this network averages: parameters and floating-point buffers, by path."""
         return {path: value for path, value in self.tensors().items() if value.is_floating_point()}
 
+    def _apart(self) -> list[list[dict[str, Tensor]]]:
+        """The tensors of each member, by seed and copy."""
+        # Unbound and not indexed: the backward of one is a stack, that of the other as many sums of zeros.
+        parts = {path: [each.unbind() for each in value.unbind()] for path, value in self.parameters.items()}
+        return [
+            [
+                {path: part[s][c] for path, part in parts.items()}
+                | {path: value[s, c] for path, value in self.buffers.items()}
+                for c in range(self.copies)
+            ]
+            for s in range(self.seeds)
+        ]
+
     def _viewed(self, shape: Callable[[torch.Size], Sequence[int]]) -> dict[str, Tensor]:
         # A view and not an index: its backward is a view too, where an index would scatter into zeros.
         return {path: value.view(shape(value.shape)) for path, value in self.tensors().items()}
@@ -75,6 +107,13 @@ class Stacked:
 def _for_convolution(x: Tensor) -> Tensor:
     """Images ``[B, c, h, w]`` with channels last in memory, which convolutions are faster on; else ``x``."""
     return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
+
+
+def _stacked(rows: Sequence[Sequence[Any]]) -> Any:
+    """Outputs by seed and copy to ``[S, C, ...]``."""
+    if isinstance(rows[0][0], tuple):
+        return tuple(_stacked([[out[index] for out in row] for row in rows]) for index in range(len(rows[0][0])))
+    return torch.stack([torch.stack(list(row)) for row in rows])
 
 
 def _each(change: Callable[[Tensor], Tensor], output: Any) -> Any:
@@ -119,10 +158,9 @@ def _stack(
 def _kernels_last(value: Tensor) -> Tensor:
     """Kernels ``[S, C, o, i, h, w]`` with i last in memory, as convolutions of such images read them; else ``value``.
 
-    Optimizer moments and averages take the layout over; shapes and checkpoints know nothing of it. Only where there is
-    one network: mapped convolutions are grouped ones, and take no layout (torch 2.13).
+    Optimizer moments and averages take the layout over; shapes and checkpoints know nothing of it.
     """
-    if value.ndim != 6 or value.shape[:2] != (1, 1):
+    if value.ndim != 6:
         return value
     return value.permute(0, 1, 2, 4, 5, 3).contiguous().permute(0, 1, 2, 5, 3, 4)
 

@@ -1,4 +1,7 @@
-"""Running statistics that normalise what an agent sees. State lives in ``composer.nn.running_moments``."""
+"""Running statistics that normalise what an agent sees and what it is rewarded with.
+
+State lives in ``composer.nn.running_moments`` and ``composer.nn.running_returns``.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,10 @@ from pydantic import Field
 from composer.spec import Family, Spec
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from composer.nn.running_moments import Brightness, RunningMoments
+    from composer.nn.running_returns import RunningReturns
 
 
 class RunningStatistic(Family, family="running_statistic"):
@@ -63,8 +69,77 @@ class RSNorm(RunningStatistic, kind="rs_norm"):
         return RunningMoments(seeds, size, self.epsilon, device)
 
 
+class RewardScale(Family, family="reward_scale"):
+    """What rewards are divided by, from statistics of the discounted returns of training environments.
+
+    Replay keeps raw rewards, which are scaled when an update draws them, by the statistics of that moment. Every
+    interaction counts, those of warm-up too; evaluation reports raw returns.
+    """
+
+    @abstractmethod
+    def build(self, seeds: int, environments: int, discount: Tensor, device: str) -> RunningReturns | None:
+        """Fresh statistics of ``environments`` a seed; ``discount [seeds]`` is held. None where nothing is scaled."""
+
+
+class RawReward(RewardScale, kind="raw"):
+    """No scaling: losses see rewards as they are."""
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "raw"}
+
+    def build(self, seeds: int, environments: int, discount: Tensor, device: str) -> None:
+        """None."""
+        return None
+
+
+class ReturnScaling(RewardScale, kind="return_scale"):
+    """By the deviation of returns, ``r / sqrt(var(G) + epsilon)``: G is discounted backwards, and 0 after an episode.
+
+    Not centred. The rule of OpenAI Baselines' VecNormalize, which PPO's implementations share; Gymnasium's wrapper
+    drops the past one reward earlier where an episode terminates, and keeps it where one is truncated. Population
+    variance, started as that of ``rs_norm``.
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "return_scale", "clip": 10.0}
+
+    epsilon: float = Field(default=1e-8, gt=0, le=1)
+    """Added to the variance, inside the root; 1e-8 in Baselines and Gymnasium."""
+    clip: float | None = Field(default=None, gt=0, le=1e6)
+    """Bound of the size of a scaled reward; Baselines clips at 10. Only where single rewards are learned from: sums of
+    rewards that a replay memory makes are scaled as a whole."""
+
+    def build(self, seeds: int, environments: int, discount: Tensor, device: str) -> RunningReturns:
+        """Statistics at their starting values."""
+        from composer.nn.running_returns import ReturnScale
+
+        return ReturnScale(seeds, environments, discount, self.epsilon, self.clip, device)
+
+
+class SimbaV2Scaling(RewardScale, kind="simba_v2"):
+    """By the deviation of returns or their largest size, ``r / max(sqrt(var(G) + epsilon), max|G| / bound)``.
+
+    ``G = discount (1 - done) G + r``, where truncation is done too; not centred. So scaled, returns fit the atoms of a
+    categorical critic from ``-bound`` to ``bound``. Source: SimbaV2, arXiv:2502.15280, and its published code (which
+    takes the size of returns). Population variance, started as that of ``rs_norm``.
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "simba_v2"}
+
+    bound: float = Field(default=5.0, gt=0, le=1e6)
+    """Largest size of a scaled return: 5 in SimbaV2, whose critic's atoms end there."""
+    epsilon: float = Field(default=1e-8, gt=0, le=1)
+    """Added to the variance, inside the root; 1e-8 in SimbaV2's code."""
+
+    def build(self, seeds: int, environments: int, discount: Tensor, device: str) -> RunningReturns:
+        """Statistics at their starting values."""
+        from composer.nn.running_returns import BoundedScale
+
+        return BoundedScale(seeds, environments, discount, self.epsilon, self.bound, device)
+
+
 class Normalization(Spec):
     """Which quantities are normalised by running statistics."""
 
     observation: RunningStatistic = Raw()
     """Of the observation."""
+    reward: RewardScale = RawReward()
+    """Of the reward."""

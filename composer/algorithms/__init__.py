@@ -1,8 +1,31 @@
 """Algorithms: which networks there are, what each minimises, and how actions are chosen."""
 
+from composer.algorithms.augmentation import Augmentation, Intensity, RandomShift
 from composer.algorithms.base import Algorithm
+from composer.algorithms.deterministic import DDPG, TD3
 from composer.algorithms.discount import Constant, Discount, EpisodeLength, Lengthening
+from composer.algorithms.dqn import DQN
+from composer.algorithms.on_policy import OnPolicy
+from composer.algorithms.ppo import PPO
 from composer.algorithms.sac import SAC
+from composer.algorithms.spr import SPR
 from composer.algorithms.supervised import Supervised
 
-__all__ = ["SAC", "Algorithm", "Constant", "Discount", "EpisodeLength", "Lengthening", "Supervised"]
+__all__ = [
+    "DDPG",
+    "DQN",
+    "PPO",
+    "SAC",
+    "SPR",
+    "TD3",
+    "Algorithm",
+    "Augmentation",
+    "Constant",
+    "Discount",
+    "EpisodeLength",
+    "Intensity",
+    "Lengthening",
+    "OnPolicy",
+    "RandomShift",
+    "Supervised",
+]

@@ -70,6 +70,16 @@ class Objective(NamedTuple):
     """Role of the trained parameters and of their optimizer."""
     loss: Callable[[Batch, Mapping[str, Tensor], dict[str, Tensor]], Tensor]
     """From batch, noise by name and the signals so far (which it adds to) to a loss a seed, ``[S]``."""
+    every: Tensor | None = None
+    """Each how many updates the step is taken, float64 ``[S]``: else parameters, buffers and optimizer stay as they
+    are, though the loss is computed. None for each update."""
+    beside: tuple[str, ...] = ()
+    """Roles whose parameters follow the gradient of this loss too, each by an optimizer of its own."""
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """All whose parameters it trains."""
+        return (self.role, *self.beside)
 
 
 class Passes(Enum):
@@ -104,6 +114,8 @@ class Program(ABC):
     """Names of the scalars that the objectives report, each ``[S]``."""
     exploration: Shape | None = None
     """Shape of the unit-normal draws that one decision of one environment needs; None: that of an action."""
+    judging: Shape | None = None
+    """The same of a decision in an evaluation; None where nothing is drawn there."""
     extras: tuple[str, ...] = ()
     """Names of what a batch must carry beside a transition."""
     feedback: tuple[str, ...] = ()
@@ -115,6 +127,17 @@ class Program(ABC):
 
         ``noise [S, E, *exploration]`` is None where nothing is explored.
         """
+
+    def judge(self, observation: Tensor, noise: Tensor | None) -> Tensor:
+        """Actions ``[S, E, a]`` in an evaluation; ``noise [S, E, *judging]`` is None where nothing is drawn there."""
+        return self.act(observation, None)
+
+    def playable(self, action: Tensor) -> Tensor:
+        """What the environment is given for an action ``[S, E, a]`` that was drawn: it, unless draws leave the box.
+
+        The draw itself is what is stored and learned from.
+        """
+        return action
 
     @abstractmethod
     def inputs(self, batch: Batch, noise: Mapping[str, Tensor]) -> Mapping[str, Inputs]:

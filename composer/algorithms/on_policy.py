@@ -35,6 +35,8 @@ class OnPolicy(Spec):
     """Discount of one interaction: a number, or a rule."""
     gae_lambda: float = Field(default=0.95, ge=0, le=1)
     """Decay of the weights of longer returns in an advantage, lambda of arXiv:1506.02438: 0 is one step, 1 is all."""
+    normalize_advantages: bool = True
+    """Whether advantages have mean 0 and standard deviation 1 in each minibatch, as in the code of OpenAI Baselines."""
 
     def pace(self, info: EnvironmentInfo) -> Pace:
         """All updates of a rollout at once, none before the first one is whole."""

@@ -55,12 +55,10 @@ class PPO(OnPolicy, Algorithm, kind="ppo"):
     clip_ratio: Annotated[Schedule, AfterValidator(_positive)] = schedules.Constant(value=0.2)
     """How far the ratio of new to old probability is followed away from 1: a number, or a schedule over updates."""
     value_clip: Annotated[Schedule, AfterValidator(_positive)] | None = None
-    """How far values are followed away from those of before: a number, or a schedule over updates. Absent: freely, as in
-    the paper. In the units of the rewards as they are learned from."""
+    """How far values are followed away from those of before: a number, or a schedule over updates. Absent: freely, as
+    in the paper. In the units of the rewards as they are learned from."""
     entropy_bonus: Annotated[Schedule, AfterValidator(_not_negative)] = schedules.Constant(value=0)
     """Weight of the policy's entropy in the actor's loss: a number, or a schedule over updates."""
-    normalize_advantages: bool = True
-    """Whether advantages have mean 0 and standard deviation 1 in each minibatch, as in the code of OpenAI Baselines."""
 
     def network_inputs(self, info: EnvironmentInfo) -> Mapping[str, Shape]:
         """Both read observations."""
@@ -87,7 +85,10 @@ class PPO(OnPolicy, Algorithm, kind="ppo"):
                 yield "networks", f"PPO needs a network {role!r}"
                 continue
             if network.head.produces != produces:
-                yield f"networks.{role}.head", f"PPO's {role} needs {head_giving(produces, network.head)} (these actions)"
+                yield (
+                    f"networks.{role}.head",
+                    f"PPO's {role} needs {head_giving(produces, network.head)}",
+                )
             if network.copies != 1:
                 yield f"networks.{role}.copies", f"PPO has one {role}, got {network.copies}"
         for role in blueprint.networks:
@@ -95,7 +96,10 @@ class PPO(OnPolicy, Algorithm, kind="ppo"):
                 yield f"networks.{role}", f"PPO has no network {role!r}{suggestion(role, wanted)}"
         critic = blueprint.networks.get("critic")
         if self.value_clip is not None and critic is not None and critic.head.kind != "scalar":
-            yield "algorithm.value_clip", f"needs the critic's head 'scalar', got {critic.head.kind!r}: no distributions"
+            yield (
+                "algorithm.value_clip",
+                f"needs the critic's head 'scalar', got {critic.head.kind!r}: no distributions",
+            )
         yield from self._rollout_problems(blueprint, environment)
 
     def build(self, roles: Roles, info: EnvironmentInfo, seeds: int, device: str) -> Program:

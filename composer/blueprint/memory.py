@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path as FilePath
 
+from composer.algorithms.on_policy import OnPolicy
 from composer.blueprint import planned
 from composer.blueprint.positions import Path
 from composer.blueprint.schema import Blueprint
@@ -56,6 +57,8 @@ class Forecast:
     """By role."""
     replay: int
     """The memory of transitions."""
+    replay_key: Path = ("replay", "capacity")
+    """What decides it."""
 
     @property
     def total(self) -> int:
@@ -65,7 +68,7 @@ class Forecast:
     def parts(self) -> dict[Path, int]:
         """Bytes by the key of the blueprint that decides them."""
         networks: dict[Path, int] = {("networks", role): held.total for role, held in self.networks.items()}
-        return {("replay", "capacity"): self.replay, **networks}
+        return {self.replay_key: self.replay, **networks}
 
 
 def outlines(blueprint: Blueprint) -> dict[str, Outline | ShapeError]:
@@ -94,8 +97,21 @@ def forecast(blueprint: Blueprint) -> Forecast:
         row = math.prod(info.observation) // max(info.stacked_frames, 1) + FLOAT * (info.action_size + 3) + INTEGER
     if blueprint.replay.sampling.kind == "prioritised":
         row += INTEGER
-    held = blueprint.replay.capacity if isinstance(blueprint.environment, Simulator) else 0
-    return Forecast(networks, held * row * seeds)
+    key = ("algorithm", "rollout_interactions") if isinstance(blueprint.algorithm, OnPolicy) else ("replay", "capacity")
+    return Forecast(networks, transitions_held(blueprint) * row * seeds, key)
+
+
+def transitions_held(blueprint: Blueprint) -> int:
+    """Transitions of one seed that are kept: the replay's, or those of a rollout; none of labelled data."""
+    environment, algorithm = blueprint.environment, blueprint.algorithm
+    if not isinstance(environment, Simulator):
+        return 0
+    if not isinstance(algorithm, OnPolicy):
+        return blueprint.replay.capacity
+    info = environment.describe()
+    # Of a full ring of pictures the oldest rows are frames alone.
+    frames = max(info.stacked_frames, 1) if info.pictures else 0
+    return (algorithm.rollout_interactions + frames) * environment.copies
 
 
 def _held(blueprint: Blueprint, role: str, outline: Outline | ShapeError) -> Held:

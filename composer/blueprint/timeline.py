@@ -134,13 +134,12 @@ def _learning(blueprint: Blueprint, clock: Clock) -> Iterator[Moment]:
         warmup = counted(clock.warmup, "interaction")
         yield Moment(0, 0, "algorithm.warmup_interactions", f"random actions begin, for {warmup}")
     total = clock.updates_by(blueprint.training.env_steps)
-    yield Moment(
-        1,
-        env_step_of(1, blueprint, clock),
-        "algorithm.update_to_data",
-        f"first update of {total:,}; {clock.update_to_data:g} an interaction",
-        count=total,
-    )
+    key, pace = "algorithm.update_to_data", f"{clock.update_to_data:g} an interaction"
+    if clock.rollout > 1:
+        each = round(clock.update_to_data * clock.rollout)
+        key = "algorithm.rollout_interactions"
+        pace = f"{counted(each, 'update')} after every {counted(clock.rollout, 'interaction')}"
+    yield Moment(1, env_step_of(1, blueprint, clock), key, f"first update of {total:,}; {pace}", count=total)
     last = clock.interactions_by(blueprint.training.env_steps) * clock.stride
     yield Moment(total, last, "training.env_steps", "end")
 

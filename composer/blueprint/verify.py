@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from composer.algorithms.base import OffPolicy
 from composer.blueprint.memory import available_bytes, forecast, outlines
 from composer.blueprint.nodes import read_path
 from composer.blueprint.positions import Path
@@ -11,6 +12,7 @@ from composer.blueprint.schema import Blueprint
 from composer.blueprint.timeline import lengths_of
 from composer.environments.base import Simulator
 from composer.interventions.base import Case
+from composer.normalization import ReturnScaling
 from composer.shapes import Outline, ShapeError
 from composer.spec import Spec, near, suggestion
 
@@ -26,7 +28,7 @@ def verify(blueprint: Blueprint, is_to_run: bool = True) -> list[Finding]:
     Memory is judged only of a blueprint that is to run, here and now.
     """
     meant = (_optimizers, _interventions, _diagnostics)
-    stages = ((_names, _acting, _sizes, _algorithm), (_shapes,), (_comparisons,), meant, (_memory,))
+    stages = ((_names, _acting, _sizes, _rewards, _algorithm), (_shapes,), (_comparisons,), meant, (_memory,))
     for judges in stages if is_to_run else stages[:-1]:
         findings = _first_of_each_path(finding for judge in judges for finding in judge(blueprint))
         if findings:
@@ -93,6 +95,16 @@ def _sizes(blueprint: Blueprint) -> Iterator[Finding]:
     total = environment.copies * len(blueprint.seeds)
     if environment.workers > total:
         yield ("environment", "workers"), f"{environment.workers} workers for {total} environments (copies x seeds)"
+
+
+def _rewards(blueprint: Blueprint) -> Iterator[Finding]:
+    declared = blueprint.normalization.reward
+    if not isinstance(blueprint.environment, Simulator) and declared.kind != "raw":
+        yield ("normalization", "reward"), f"{blueprint.environment.kind!r} gives no rewards"
+    clips = isinstance(declared, ReturnScaling) and declared.clip is not None
+    if clips and isinstance(blueprint.algorithm, OffPolicy):
+        message = f"{blueprint.algorithm.kind} learns from sums of rewards, which are scaled as a whole: leave it out"
+        yield ("normalization", "reward", "clip"), message
 
 
 def _shapes(blueprint: Blueprint) -> Iterator[Finding]:

@@ -14,9 +14,9 @@ from composer.checkpoint import Checkpoints, Segment, Snapshot
 from composer.collectors.base import Collector, Drawn, below
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
     from composer.collectors.memory import Memory
+    from composer.collectors.rollout import Rollout
     from composer.environments.base import Observations, Step, VectorEnvironment
     from composer.experience.ring import Ring
     from composer.learner import Learner
@@ -31,7 +31,9 @@ class Acting(Collector):
 
     replay: Ring
 
-    def __init__(self, learner: Learner, environments: VectorEnvironment, memory: Memory, warmup: int) -> None:
+    def __init__(
+        self, learner: Learner, environments: VectorEnvironment, memory: Memory | Rollout, warmup: int
+    ) -> None:
         """``warmup`` interactions are random."""
         self.environments, self.memory, self.episodes = environments, memory, Episodes(len(learner.seeds))
         self.replay = memory.ring
@@ -54,9 +56,12 @@ class Acting(Collector):
             learner.observe(observation)
         warming = interactions < self._warmup
         action = learner.act_randomly(shape[1]) if warming else learner.act(observation)
-        step = self.environments.step(action.flatten(0, 1).cpu().numpy())
+        step = self.environments.step(learner.program.playable(action).flatten(0, 1).cpu().numpy())
         moved = (step.reward, step.terminated, step.truncated, step.final_observation)
-        self.memory.add(observation, action, *(torch.from_numpy(part).to(device).unflatten(0, shape) for part in moved))
+        reward, *ended, final = (torch.from_numpy(part).to(device).unflatten(0, shape) for part in moved)
+        if learner.rewards is not None:
+            learner.rewards.observe(reward, *ended)
+        self.memory.add(observation, action, reward, *ended, final)
         self.observation = step.observation
         self.episodes.count(step)
 

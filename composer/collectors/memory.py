@@ -55,7 +55,7 @@ class Memory:
             extra["weight"] = importance(likely, ring.size, self._correction(learner.updates))
         if self._future:
             extra |= ring.future(self._picks, self._future)
-        elif "weight" in learner.program.extras and self._priorities is None:
+        if "weight" in learner.program.extras and self._priorities is None:
             extra["weight"] = torch.ones(self._picks.shape, device=learner.device)
         return Drawn(ring.windows(self._picks, learner.n_step, learner.discount, learner.lengths), extra)
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from composer.algorithms.base import Batch, Inputs, Program
+from composer.algorithms.base import Inputs, Program
 from composer.diagnostics.units import activations
 from composer.diagnostics.watching import watch
 from composer.members import Stacked, Template, fresh_buffers, fresh_stack
@@ -44,11 +44,7 @@ class View:
         """``transitions`` are raw, ``[S, B, ...]``; they are normalised as the learner would at this moment."""
         self._learner, self._blueprint, self._info = learner, blueprint, info
         self.transitions = transitions
-        self.batch = Batch(
-            learner.normalised(transitions.observation),
-            *transitions[1:4],
-            learner.normalised(transitions.next_observation),
-        )
+        self.batch = learner.batch(transitions)
         self.networks = {role: _still(network) for role, network in learner.networks.items()}
         self._features: dict[tuple[str, bool], Tensor] = {}
         self._units: dict[str, dict[str, Tensor]] = {}
@@ -125,7 +121,7 @@ class View:
             noise = {name: value[:, sample : sample + 1] for name, value in noise.items()}
         signals: dict[str, Tensor] = {}
         for objective in self._program.objectives:
-            if objective.role == role:
+            if role in objective.roles:
                 return objective.loss(batch, noise, signals)
             with torch.no_grad():  # Later objectives may read what earlier ones report.
                 objective.loss(batch, noise, signals)

@@ -21,7 +21,19 @@ from composer.spec import Items, spelled, suggestion
 if TYPE_CHECKING:
     from gymnasium import Env
 
-Plain = bool | int | float | str | Items[int] | Items[float] | Items[str]
+Integer = Annotated[int, Field(ge=-(10**15), le=10**15)]
+Number = Annotated[float, Field(ge=-1e15, le=1e15)]
+Text = Annotated[str, Field(max_length=1000)]
+Entries = Field(max_length=1000)
+Plain = (
+    bool
+    | Integer
+    | Number
+    | Text
+    | Annotated[Items[Integer], Entries]
+    | Annotated[Items[Number], Entries]
+    | Annotated[Items[Text], Entries]
+)
 """What a keyword argument may be."""
 
 
@@ -120,7 +132,8 @@ def make(module: str, name: str, kwargs: Mapping[str, Any], limit: int) -> Env[A
     except DependencyNotInstalled as error:
         raise Unusable("id", f"{name} needs a package that is not installed: {error}") from error
     except Exception as error:
-        raise Unusable("id", f"{name} cannot be built: {type(error).__name__}: {error}") from error
+        key = "kwargs" if kwargs and isinstance(error, TypeError) else "id"
+        raise Unusable(key, f"{name} cannot be built: {type(error).__name__}: {error}") from error
 
 
 def _draws(name: str) -> bool:

@@ -128,6 +128,10 @@ class Ring(ABC):
         following = first.following if n_step == 1 else self._look(last).following
         return Transitions(first.observation, first.action, reward, bootstrap, following)
 
+    def ended(self, picks: Tensor) -> Tensor:
+        """1 where the transition at a slot was its episode's last, terminated or truncated, else 0: ``[S, B]``."""
+        return self._look(picks).ended
+
     def future(self, picks: Tensor, steps: int) -> dict[str, Tensor]:
         """What came after the slots ``picks [S, B]``: names of ``Program.extras``.
 

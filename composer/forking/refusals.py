@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from composer.algorithms.on_policy import OnPolicy
 from composer.blueprint import Blueprint, diff
 from composer.blueprint.serialize import Difference
 from composer.blueprint.timeline import clock_of, lengths_of
@@ -41,6 +42,7 @@ def problems(origin: Origin, blueprint: Blueprint, device: str) -> list[str]:
         *_device(origin, device),
         *_length(origin, blueprint),
         *_environment(changed, origin, blueprint),
+        *_rollout(origin.blueprint, blueprint),
         *_replay(origin, blueprint),
         *_shapes(changed, origin.blueprint, blueprint),
         *_injections(origin, blueprint),
@@ -78,10 +80,23 @@ def _environment(changed: Mapping[str, Difference], origin: Origin, blueprint: B
             yield f"{_told(found)}: the episodes in progress cannot go on in another environment"
 
 
+def _rollout(old: Blueprint, new: Blueprint) -> Iterator[str]:
+    """What has been collected of a rollout is of its length, and by the policy that learns from it."""
+    ours, theirs = new.algorithm, old.algorithm
+    if isinstance(ours, OnPolicy) != isinstance(theirs, OnPolicy):
+        yield f"algorithm.kind: the transitions of {theirs.kind!r} cannot go on under {ours.kind!r}: one learns on policy"
+    elif isinstance(ours, OnPolicy) and isinstance(theirs, OnPolicy):
+        if ours.rollout_interactions != theirs.rollout_interactions:
+            yield (
+                f"algorithm.rollout_interactions ({theirs.rollout_interactions:,} then, {ours.rollout_interactions:,}"
+                " now): the rollout in progress cannot go on at another length"
+            )
+
+
 def _replay(origin: Origin, blueprint: Blueprint) -> Iterator[str]:
     start, added = (origin.snapshot.values.get(key, 0) for key in ("replay_start", "replay_added"))
     environment = blueprint.environment
-    if start and isinstance(environment, Simulator):
+    if start and isinstance(environment, Simulator) and not isinstance(blueprint.algorithm, OnPolicy):
         capacity = blueprint.replay.capacity // environment.copies * environment.copies
         if capacity > added - start:
             yield (

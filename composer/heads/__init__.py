@@ -7,6 +7,7 @@ from composer.heads.classifier import Classifier
 from composer.heads.deterministic_tanh import DeterministicTanh
 from composer.heads.discrete_value import DiscreteValue
 from composer.heads.dueling import Dueling
+from composer.heads.features import Features
 from composer.heads.gaussian_policy import GaussianPolicy
 from composer.heads.implicit_quantile import ImplicitQuantile
 from composer.heads.quantile import Quantile
@@ -20,6 +21,7 @@ __all__ = [
     "DeterministicTanh",
     "DiscreteValue",
     "Dueling",
+    "Features",
     "GaussianPolicy",
     "Head",
     "ImplicitQuantile",

@@ -31,7 +31,8 @@ class Head(Family, family="head"):
         """What it returns, in one word, so that an algorithm can refuse a head that it cannot read.
 
         ``value`` (one, of a state or of a state and an action), ``action_values`` (one for each discrete action),
-        ``tanh_gaussian``, ``gaussian``, ``deterministic_action``, ``action_logits``, ``class_logits``; plug-ins may add words.
+        ``tanh_gaussian``, ``gaussian``, ``deterministic_action``, ``action_logits``, ``class_logits``,
+        ``features``; plug-ins may add words.
         """
 
     @abstractmethod

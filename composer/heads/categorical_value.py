@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from composer.calls import Call, call
 from composer.heads.base import Head
-from composer.heads.layers import Values, dense, dense_call, features, laid_out, produced
+from composer.heads.layers import MayBeNoisy, Values, dense, dense_call, features, laid_out, produced
 from composer.initializers import Initializer, Orthogonal, Zeros
 from composer.shapes import Outline, Shape
 
@@ -20,7 +20,7 @@ _CLASSES = {"c51": "C51", "two_hot": "TwoHot"}
 Return = Annotated[float, Field(ge=-1e6, le=1e6)]
 
 
-class CategoricalValue(Head, kind="categorical_value"):
+class CategoricalValue(MayBeNoisy, Head, kind="categorical_value"):
     """Logits of a return's probability at evenly spaced atoms: ``[n] -> [atoms]``, or ``[a, atoms]`` for each action.
 
     ``projection`` is how a target becomes probabilities: ``c51`` moves the whole next distribution and spreads each of
@@ -74,12 +74,12 @@ class CategoricalValue(Head, kind="categorical_value"):
         """Child ``linear``."""
         features(self.kind, shape)
         output = laid_out(self.values, actions, self.atoms)
-        return Outline(self.kind, shape, output, children={"linear": dense(self, shape, math.prod(output))})
+        return Outline(self.kind, shape, output, children={"linear": dense(self, shape, math.prod(output), self.sigma)})
 
     def module(self, shape: Shape, actions: int) -> Call:
         """``composer.nn.heads.DenseHead``: returns logits [B, atoms] or [B, a, atoms]."""
         output = self.outline(shape, actions).output
-        return call("composer.nn.heads:DenseHead", dense_call(shape, math.prod(output)), output)
+        return call("composer.nn.heads:DenseHead", dense_call(shape, math.prod(output), self.sigma), output)
 
     def returns(self) -> Call:
         """``C51``, ``TwoHot`` or ``HLGauss`` of ``composer.nn.returns``."""

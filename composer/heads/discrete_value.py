@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
 
 from composer.calls import Call, call
 from composer.heads.base import Head
-from composer.heads.layers import dense, dense_call, features
+from composer.heads.layers import MayBeNoisy, dense, dense_call, features
 from composer.initializers import Initializer, Orthogonal, Zeros
 from composer.shapes import Outline, Shape
 
 
-class DiscreteValue(Head, kind="discrete_value"):
-    """The value of each discrete action: ``[n] -> [a]``. Source: DQN, Mnih et al., Nature 518, 2015."""
+class DiscreteValue(MayBeNoisy, Head, kind="discrete_value"):
+    """The value of each discrete action: ``[n] -> [a]``. Source: DQN, Mnih et al., Nature 518, 2015.
+
+    Learned by the squared error, which is not halved, or by the Huber loss.
+    """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "discrete_value"}
 
+    huber: Annotated[float, Field(gt=0, le=1000)] | None = None
+    """Error beyond which the loss is linear, in units of return: 1 in DQN, which cuts the error there. None: squares."""
     weight: Initializer = Orthogonal()
     """Initialiser of the weight, shape [a, n]."""
     bias_init: Initializer = Zeros()
@@ -32,13 +39,13 @@ class DiscreteValue(Head, kind="discrete_value"):
     def outline(self, shape: Shape, actions: int) -> Outline:
         """Child ``linear``."""
         features(self.kind, shape)
-        return Outline(self.kind, shape, (actions,), children={"linear": dense(self, shape, actions)})
+        return Outline(self.kind, shape, (actions,), children={"linear": dense(self, shape, actions, self.sigma)})
 
     def module(self, shape: Shape, actions: int) -> Call:
         """``composer.nn.heads.DenseHead``: returns values [B, a]."""
         self.outline(shape, actions)
-        return call("composer.nn.heads:DenseHead", dense_call(shape, actions), (actions,))
+        return call("composer.nn.heads:DenseHead", dense_call(shape, actions, self.sigma), (actions,))
 
     def returns(self) -> Call:
         """``composer.nn.returns.Point``: each value itself."""
-        return call("composer.nn.returns:Point")
+        return call("composer.nn.returns:Point", self.huber)

@@ -11,13 +11,13 @@ from composer.blocks.base import Block
 from composer.blocks.linear import Linear
 from composer.calls import Call, call
 from composer.heads.base import Head
-from composer.heads.layers import Values, after, after_call, dense, dense_call, features, laid_out, produced
+from composer.heads.layers import MayBeNoisy, Values, after, after_call, dense, dense_call, features, laid_out, produced
 from composer.heads.quantile import Kappa
 from composer.initializers import Initializer, Orthogonal, Zeros
 from composer.shapes import BufferPlan, Outline, Shape, ShapeError
 
 
-class ImplicitQuantile(Head, kind="implicit_quantile"):
+class ImplicitQuantile(MayBeNoisy, Head, kind="implicit_quantile"):
     """A return's quantiles at given levels tau: ``[n] -> ([N], [N])``, quantiles and levels, or ``[a, N]`` each.
 
     Levels are embedded by cosines, ``phi(tau) = ReLU(W cos(pi i tau) + b)``, i = 1 ... ``cosines``, and multiplied into
@@ -78,7 +78,7 @@ class ImplicitQuantile(Head, kind="implicit_quantile"):
         return call(
             "composer.nn.heads:ImplicitQuantileHead",
             dense_call((self.cosines,), width),
-            after_call(self.hidden, (self.samples, width), lambda given: dense_call(given, outputs)),
+            after_call(self.hidden, (self.samples, width), lambda given: dense_call(given, outputs, self.sigma)),
             self.samples,
             self.cosines,
             self.values == "per_action",
@@ -95,4 +95,4 @@ class ImplicitQuantile(Head, kind="implicit_quantile"):
                 f"its output has shape {list(shape)}",
                 ("hidden",),
             )
-        return dense(self, shape, 1 if self.values == "one" else actions)
+        return dense(self, shape, 1 if self.values == "one" else actions, self.sigma)

@@ -7,13 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
+
+from pydantic import model_validator
+from pydantic_core import PydanticCustomError
 
 from composer.blocks.base import Block
 from composer.blocks.linear import Linear
+from composer.blocks.noisy_linear import NoisyLinear, Sigma
 from composer.calls import Call, call
 from composer.initializers import Initializer
 from composer.shapes import Outline, Shape, ShapeError
+from composer.spec import Spec
 
 Values = Literal["one", "per_action"]
 """One value, or one for each discrete action."""
@@ -42,8 +47,25 @@ def features(kind: str, shape: Shape) -> int:
     return shape[0]
 
 
-def dense(head: Dense, shape: Shape, width: int) -> Outline:
+class MayBeNoisy(Spec):
+    """What heads of action values have in common whose dense layer may carry noise."""
+
+    unit_norm: bool = False
+    """Whether the weights of each output are kept at unit norm, as hyperspherical networks do."""
+    sigma: Sigma | None = None
+    """First scale of the dense layer's noise, which makes it a ``noisy_linear``: 0.5 in arXiv:1706.10295. None without."""
+
+    @model_validator(mode="after")
+    def _either_noise_or_norm(self) -> Self:
+        if self.sigma is not None and self.unit_norm:
+            raise PydanticCustomError("sigma_on_sphere", "'sigma' and 'unit_norm' exclude each other")
+        return self
+
+
+def dense(head: Dense, shape: Shape, width: int, sigma: float | None = None) -> Outline:
     """The dense layer of a head on the last axis of ``shape``; its errors name the head's fields of the same names."""
+    if sigma is not None:
+        return NoisyLinear(width=width, sigma=sigma, weight=head.weight, bias_init=head.bias_init).outline(shape)
     outline = Linear(width=width, weight=head.weight, bias_init=head.bias_init).outline(shape)
     if not head.unit_norm:
         return outline
@@ -51,8 +73,10 @@ def dense(head: Dense, shape: Shape, width: int) -> Outline:
     return replace(outline, parameters={**outline.parameters, "weight": kept})
 
 
-def dense_call(shape: Shape, width: int) -> Call:
-    """``torch.nn.Linear`` on the last axis of ``shape``."""
+def dense_call(shape: Shape, width: int, sigma: float | None = None) -> Call:
+    """``torch.nn.Linear`` on the last axis of ``shape``, or its noisy relative."""
+    if sigma is not None:
+        return call("composer.nn.noisy_linear:NoisyLinear", shape[-1], width)
     return call("torch.nn:Linear", shape[-1], width)
 
 

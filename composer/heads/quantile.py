@@ -10,14 +10,14 @@ from pydantic import Field
 
 from composer.calls import Call, call
 from composer.heads.base import Head
-from composer.heads.layers import Values, dense, dense_call, features, laid_out, produced
+from composer.heads.layers import MayBeNoisy, Values, dense, dense_call, features, laid_out, produced
 from composer.initializers import Initializer, Orthogonal, Zeros
 from composer.shapes import Outline, Shape
 
 Kappa = Annotated[float, Field(ge=0, le=1000)]
 
 
-class Quantile(Head, kind="quantile"):
+class Quantile(MayBeNoisy, Head, kind="quantile"):
     """A return's quantiles at the levels (i + 1/2) / N: ``[n] -> [N]``, or ``[a, N]`` for each action.
 
     Learned by the quantile Huber loss, the sum over predicted quantiles of the mean over target ones.
@@ -48,12 +48,12 @@ class Quantile(Head, kind="quantile"):
         """Child ``linear``."""
         features(self.kind, shape)
         output = laid_out(self.values, actions, self.quantiles)
-        return Outline(self.kind, shape, output, children={"linear": dense(self, shape, math.prod(output))})
+        return Outline(self.kind, shape, output, children={"linear": dense(self, shape, math.prod(output), self.sigma)})
 
     def module(self, shape: Shape, actions: int) -> Call:
         """``composer.nn.heads.DenseHead``: returns quantiles [B, N] or [B, a, N], in no forced order."""
         output = self.outline(shape, actions).output
-        return call("composer.nn.heads:DenseHead", dense_call(shape, math.prod(output)), output)
+        return call("composer.nn.heads:DenseHead", dense_call(shape, math.prod(output), self.sigma), output)
 
     def returns(self) -> Call:
         """``composer.nn.returns.Quantile``."""

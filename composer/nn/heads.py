@@ -103,7 +103,7 @@ class TanhGaussianHead(nn.Module):
 
 
 class GaussianHead(nn.Module):
-    """Mean and log standard deviation of normals, the second free of the input: ``[..., n] -> ([..., a], [..., a])``."""
+    """Mean and log deviation of normals, the second the same for every input: ``[..., n] -> ([..., a], [..., a])``."""
 
     def __init__(self, mean: nn.Module, actions: int) -> None:
         """``mean`` maps features to ``actions`` numbers."""

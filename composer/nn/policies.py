@@ -6,16 +6,15 @@ Tests: tests/papers/test_policies.py.
 
 from __future__ import annotations
 
-import math
 from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-R = TypeVar("R")
+from composer.nn.tanh_gaussian import HALF_LOG_TWO_PI
 
-HALF_LOG_TWO_PI = 0.5 * math.log(2.0 * math.pi)
+R = TypeVar("R", contravariant=True)
 
 
 class Policy(Protocol[R]):

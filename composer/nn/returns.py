@@ -37,7 +37,11 @@ class Returns(Protocol[R]):
 
 
 class Point:
-    """A return as its expectation alone, ``[...]``; learned by the squared error, which is not halved."""
+    """A return as its expectation alone, ``[...]``."""
+
+    def __init__(self, huber: float | None = None) -> None:
+        """``huber``: the error beyond which the loss is linear; None for a loss that is quadratic throughout."""
+        self.huber = huber
 
     def value(self, raw: Tensor) -> Tensor:
         """The output itself."""
@@ -52,8 +56,12 @@ class Point:
         return raw.mean(axis)
 
     def loss(self, raw: Tensor, target: Tensor) -> Tensor:
-        """``(raw - target)^2``."""
-        return (raw - target).square()
+        """``(raw - target)^2``, not halved; or the Huber loss, ``error^2 / 2`` near 0, whose slope is the cut error."""
+        if self.huber is None:
+            return (raw - target).square()
+        size = (raw - target).abs()
+        near = size.clamp_max(self.huber)
+        return near * (size - 0.5 * near)
 
 
 class Categorical(ABC):
@@ -218,12 +226,16 @@ def lowest(raw: Raw, value: Tensor, axis: int) -> Raw:
 
     ``value [...]`` is that of ``raw``. For points the minimum; for distributions SimbaV2's rule, arXiv:2502.15280.
     """
-    chosen = value.argmin(axis, keepdim=True)
+    return chosen(raw, value.argmin(axis, keepdim=True), axis)
+
+
+def chosen(raw: Raw, index: Tensor, axis: int) -> Raw:
+    """Of several distributions along a batch axis the one at ``index``, whose size there is 1; the axis goes."""
     if isinstance(raw, tuple):
-        return _taken(raw[0], chosen, axis), _taken(raw[1], chosen, axis)
-    return _taken(raw, chosen, axis)
+        return _taken(raw[0], index, axis), _taken(raw[1], index, axis)
+    return _taken(raw, index, axis)
 
 
-def _taken(values: Tensor, chosen: Tensor, axis: int) -> Tensor:
-    index = chosen.view(*chosen.shape, *[1] * (values.ndim - chosen.ndim))
+def _taken(values: Tensor, index: Tensor, axis: int) -> Tensor:
+    index = index.view(*index.shape, *[1] * (values.ndim - index.ndim))
     return values.take_along_dim(index, axis).squeeze(axis)

@@ -25,6 +25,7 @@ def _in_range(schedule: Schedule) -> Schedule:
 
 
 LearningRate = Annotated[Schedule, AfterValidator(_in_range)]
+MaxGradientNorm = Annotated[float, Field(gt=0, le=1e9)] | None
 
 
 class Adam(Optimizer, kind="adam"):
@@ -40,13 +41,23 @@ class Adam(Optimizer, kind="adam"):
     """Decay of the running mean of squared gradients."""
     epsilon: float = Field(default=1e-8, gt=0, le=1)
     """Added to the root of the second moment."""
+    max_gradient_norm: MaxGradientNorm = None
+    """Longest gradient of a seed, all parameters and copies together: longer ones are shortened. Absent: none is."""
 
     def build(self, parameters: Mapping[str, Tensor], seeds: int, keys: Sequence[int] = ()) -> AdamState:
         """Zero moments and zero step counts."""
         from composer.optim.steps import AdamState
 
         return AdamState(
-            parameters, seeds, self.learning_rate, self.beta1, self.beta2, self.epsilon, weight_decay=0.0, decayed=()
+            parameters,
+            seeds,
+            self.learning_rate,
+            self.beta1,
+            self.beta2,
+            self.epsilon,
+            weight_decay=0.0,
+            decayed=(),
+            max_gradient_norm=self.max_gradient_norm,
         )
 
     def moments(self) -> int:
@@ -71,6 +82,8 @@ class AdamW(Optimizer, kind="adamw"):
     """Decay of the running mean of squared gradients."""
     epsilon: float = Field(default=1e-8, gt=0, le=1)
     """Added to the root of the second moment."""
+    max_gradient_norm: MaxGradientNorm = None
+    """Longest gradient of a seed, all parameters and copies together: longer ones are shortened. Absent: none is."""
 
     def build(self, parameters: Mapping[str, Tensor], seeds: int, keys: Sequence[int] = ()) -> AdamState:
         """Zero moments and zero step counts; the decay mask is fixed here."""
@@ -78,7 +91,15 @@ class AdamW(Optimizer, kind="adamw"):
 
         decayed = [path for path in parameters if matches(self.decay, path)]
         return AdamState(
-            parameters, seeds, self.learning_rate, self.beta1, self.beta2, self.epsilon, self.weight_decay, decayed
+            parameters,
+            seeds,
+            self.learning_rate,
+            self.beta1,
+            self.beta2,
+            self.epsilon,
+            self.weight_decay,
+            decayed,
+            self.max_gradient_norm,
         )
 
     def problems(self, paths: Iterable[str]) -> Iterable[tuple[str, str]]:

@@ -54,6 +54,7 @@ class AdamState:
         epsilon: float,
         weight_decay: float,
         decayed: Collection[str],
+        max_gradient_norm: float | None = None,
     ) -> None:
         self._paths = list(parameters)
         self._parameters = list(parameters.values())
@@ -69,11 +70,14 @@ class AdamState:
             torch.full((seeds,), number, dtype=torch.float64, device=device)
             for number in (beta1, beta2, epsilon, weight_decay)
         )
+        self._longest = None if max_gradient_norm is None else torch.full((seeds,), max_gradient_norm, device=device)
         self._decayed = [weight_decay > 0 and path in decayed for path in self._paths]
 
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor]) -> None:
         """One step, arXiv:1711.05101 algorithm 2: decay first, then the bias-corrected Adam direction."""
+        if self._longest is not None:
+            gradients = shortened(gradients, self._longest)
         rate = self._rate(self._clock)
         self._clock.add_(1)
         self._steps.add_(1)
@@ -124,3 +128,13 @@ class AdamState:
     def counters(self) -> tuple[Tensor, ...]:
         """The clock."""
         return (self._clock,)
+
+
+def shortened(gradients: Sequence[Tensor], longest: Tensor) -> list[Tensor]:
+    """Gradients ``[seeds, copies, ...]`` whose norm, all of a seed's together, is ``longest [seeds]`` at most.
+
+    As ``torch.nn.utils.clip_grad_norm_`` does it: Pascanu et al., arXiv:1211.5063.
+    """
+    squares = torch.stack([gradient.square().flatten(1).sum(1) for gradient in gradients])
+    factor = (longest / (squares.sum(0).sqrt() + 1e-6)).clamp(max=1.0)
+    return [gradient * factor.view(-1, *[1] * (gradient.ndim - 1)) for gradient in gradients]

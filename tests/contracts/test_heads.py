@@ -26,6 +26,7 @@ PRODUCTS = {
     "deterministic_tanh": "deterministic_action",
     "discrete_value": "action_values",
     "dueling": "action_values",
+    "features": "features",
     "implicit_quantile": "value",
     "quantile": "value",
     "scalar": "value",
@@ -42,6 +43,11 @@ TABLES: dict[str, dict[str, Any]] = {
     "quantile per action": {"kind": "quantile", "quantiles": 4, "kappa": 0.5} | PER_ACTION,
     "implicit_quantile per action": {"kind": "implicit_quantile", "samples": 4, "hidden": HIDDEN} | PER_ACTION,
     "dueling categorical": {"kind": "dueling", "head": ATOMS | PER_ACTION},
+    "huber": {"kind": "discrete_value", "huber": 1.0},
+    "noisy": {"kind": "discrete_value", "sigma": 0.5},
+    "noisy dueling categorical": {"kind": "dueling", "head": ATOMS | PER_ACTION | {"sigma": 0.5}},
+    "noisy quantile": {"kind": "quantile", "quantiles": 4, "sigma": 0.5} | PER_ACTION,
+    "noisy implicit_quantile": {"kind": "implicit_quantile", "samples": 4, "sigma": 0.5} | PER_ACTION,
     "tanh_gaussian, two layers each": {"kind": "tanh_gaussian", "hidden": HIDDEN},
 }
 """Every kind's example, and the shapes that it does not show."""
@@ -96,14 +102,18 @@ def test_what_is_outlined_is_built(head: Head, batch: tuple[int, ...]) -> None:
 
 
 def test_starts_orthogonal_without_bias_and_gradients_reach(head: Head) -> None:
-    module = filled(head)
+    module = filled(head).train()  # In training mode, for noise has scales of its own.
+    if not list(module.parameters()):
+        return
     outputs = [output for output in returned(module, features(7)) if output.requires_grad]
     total = sum((output * torch.linspace(-1, 2, output.numel()).view_as(output)).sum() for output in outputs)
     assert isinstance(total, Tensor)
     total.backward()
     for path, parameter in module.named_parameters():
         assert parameter.grad is not None and parameter.grad.any(), path
-        if path.endswith("weight"):
+        if path.endswith("_sigma"):
+            torch.testing.assert_close(parameter, torch.full_like(parameter, 0.5 / 4))
+        elif path.endswith("weight"):
             wide = parameter if parameter.shape[0] <= parameter.shape[1] else parameter.mT
             torch.testing.assert_close(wide @ wide.mT, torch.eye(len(wide)))
         else:
@@ -120,6 +130,8 @@ def test_samples_do_not_mix(head: Head) -> None:
 def test_stacked_copies_equal_each_alone(head: Head, training: bool) -> None:
     copies = [filled(head, seed).train(training) for seed in (0, 1)]
     parameters, buffers = stack_module_state(copies)
+    if not parameters:
+        return  # Nothing to stack.
     x, one = features(5), on_meta(head).train(training)
 
     def called(values: dict[str, Tensor], states: dict[str, Tensor]) -> Any:
@@ -161,7 +173,7 @@ def test_value_heads_say_how_their_output_stands_for_a_return(head: Head) -> Non
     torch.testing.assert_close(returns.value(returns.average(raw, 0)), value.mean(0))
 
 
-@pytest.mark.parametrize("kind", sorted(set(Head.kinds()) - {"dueling"}))
+@pytest.mark.parametrize("kind", sorted(set(Head.kinds()) - {"dueling", "features"}))
 def test_the_last_layer_can_be_kept_at_unit_norm(kind: str) -> None:
     head = HEADS.validate_python({**Head.kinds()[kind].example, "unit_norm": True, "weight": {"kind": "he_normal"}})
     outline = head.outline(FEATURES, ACTIONS)
@@ -258,7 +270,7 @@ def test_log_std_stays_within_its_bounds_and_starts_in_the_middle() -> None:
 def test_compiled_heads_equal_eager_ones_in_one_graph() -> None:
     """All of them, two copies each, in training mode, where random levels are drawn and counted."""
     torch.compiler.reset()
-    heads = [HEADS.validate_python(table) for table in TABLES.values()]
+    heads = [HEADS.validate_python(table) for table in TABLES.values() if table["kind"] != "features"]
     modules = [on_meta(head).train() for head in heads]
     stacks = [stack_module_state([filled(head, seed) for seed in (0, 1)]) for head in heads]
 

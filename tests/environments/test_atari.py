@@ -130,6 +130,36 @@ def test_a_lost_life_ends_an_episode_and_not_the_game() -> None:
     np.testing.assert_array_equal(got.observation, expected.observation)
 
 
+def test_an_episode_of_the_last_life_ends_with_the_game() -> None:
+    """Bank Heist plays on for a while when no lives are left."""
+    vector = Atari(game="bank_heist", protocol="atari100k", noop_starts=0).make([0], "training")
+    actions, rows = one_hot(Atari(game="bank_heist", protocol="atari100k"), 1500), vector._rows  # type: ignore[attr-defined]
+    vector.reset()
+    lives, without = [4], 0
+    for action in actions:
+        step = vector.step(action)
+        over = vector.state()["lengths"][0] == 0
+        without += int(rows._lives[0] == 0 and not over)
+        assert bool(step.terminated[0]) == bool(over or 0 < rows._lives[0] < lives[-1])
+        lives.append(int(rows._lives[0]))
+        if over:
+            break
+    assert over and without > 0
+    vector.close()
+
+
+def test_starting_frames_are_as_declared() -> None:
+    def frames(**pieces: Any) -> set[int]:
+        vector = Atari(game="breakout", sticky_actions=0.0, **pieces).make(list(range(12)), "training")
+        vector.reset()
+        found = set(vector._rows._frame.tolist())  # type: ignore[attr-defined]
+        vector.close()
+        return found
+
+    assert frames(noop_starts=1) == {0, 1}
+    assert frames(noop_starts=0, fire_on_reset=True) == {1}
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_state_in_mid_game_continues_exactly(workers: int) -> None:
     environment = Atari(game="breakout", protocol="atari100k", sticky_actions=0.25, workers=workers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from composer.algorithms.on_policy import OnPolicy
 from composer.blueprint.lint.base import Finding, Subject, rule
 from composer.blueprint.nodes import read_path
 from composer.blueprint.timeline import timeline
@@ -15,6 +16,8 @@ from composer.environments.base import Simulator
 def short_replay(subject: Subject) -> Iterator[Finding]:
     """A replay that forgets before the run ends."""
     capacity, environment = subject.blueprint.replay.capacity, subject.blueprint.environment
+    if isinstance(subject.blueprint.algorithm, OnPolicy):
+        return
     made = subject.interactions * environment.copies if isinstance(environment, Simulator) else 0
     if capacity < made:
         message = (
@@ -30,14 +33,19 @@ def no_update(subject: Subject) -> Iterator[Finding]:
         message = (
             f"the run ends after {subject.interactions:,} interactions, before the first update: nothing is learnt"
         )
-        yield ("algorithm", "warmup_interactions"), message
+        key = "warmup_interactions" if subject.clock.warmup else "rollout_interactions"
+        yield ("algorithm", key), message
 
 
 @rule("small-warmup", "info", "argued")
 def small_warmup(subject: Subject) -> Iterator[Finding]:
     """A first batch larger than what the replay then holds."""
     batch, environment = subject.blueprint.algorithm.batch_size, subject.blueprint.environment
-    held = subject.clock.warmup * environment.copies if isinstance(environment, Simulator) else batch
+    held = (
+        max(subject.clock.warmup, subject.clock.rollout) * environment.copies
+        if isinstance(environment, Simulator)
+        else batch
+    )
     if held < batch:
         message = f"the first updates draw {batch:,} transitions out of {held:,}, each several times"
         yield ("algorithm", "warmup_interactions"), message

@@ -1,0 +1,68 @@
+"""Self-predictive representations: the spec. The loss stands in ``spr_program.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from composer.algorithms.base import Evaluated, Passes
+from composer.optim.sam import SAM
+from composer.shapes import Outline, Shape
+from composer.spec import Spec
+
+if TYPE_CHECKING:
+    from composer.blueprint.schema import Blueprint
+
+Size = Annotated[int, Field(ge=1, le=1_048_576)]
+ROLES = ("transition", "projection", "predictor")
+TARGET = "target_projection"
+
+
+class SPR(Spec):
+    """Predict the latents of the next K observations from the present one and the actions taken.
+
+    The latent is what the trunk of the network ``value`` gives its head, flat. ``transition`` maps latent and one-hot
+    action to the next latent, ``projection`` a latent to a smaller one, ``predictor`` a projection to one like it; what
+    is predicted are projections by the averages ``target_value`` and ``target_projection``. The loss of a sample is the
+    mean over K steps of ``|p - t|^2 = 2 - 2 cos``, p and t at unit norm, 0 after the episode's end: so in the released
+    code of BBF, arXiv:2305.19452. Times 5 its gradient is, for K = 5, that of arXiv:2007.05929: ``-cos`` summed, times 2.
+    """
+
+    steps: Annotated[int, Field(ge=1, le=64)] = 5
+    """How many observations ahead, K."""
+    weight: Annotated[float, Field(gt=0, le=1e6)] = 5.0
+    """Factor on the loss, beside that of values."""
+    latent: Size
+    """Width of a latent: the output of the trunk of ``value``."""
+    projection: Size = 512
+    """Width of a projection; 512 in SPR, 2048 in BBF."""
+
+    def network_inputs(self, actions: int) -> Mapping[str, Shape]:
+        """A latent and an action, a latent, a projection."""
+        return dict(zip(ROLES, ((self.latent + actions,), (self.latent,), (self.projection,)), strict=True))
+
+    def evaluations(self) -> tuple[Evaluated, ...]:
+        """Each step ahead counts the whole target network, though its head is not evaluated."""
+        each = [Evaluated(role, Passes.TRAIN) for role in ROLES]
+        return (*each, Evaluated("target_value", Passes.FORWARD), Evaluated(TARGET, Passes.FORWARD)) * self.steps
+
+    def problems(self, blueprint: Blueprint) -> Iterator[tuple[str, str]]:
+        """Widths that do not meet, and what cannot be combined with it."""
+        outlines = blueprint.outlines
+        value = outlines.get("value")
+        if isinstance(value, Outline) and value.children["trunk"].output != (self.latent,):
+            found = list(value.children["trunk"].output)
+            yield "algorithm.spr.latent", f"the trunk of 'value' gives {found}: 'latent' must be its width"
+        widths = {"transition": self.latent, "projection": self.projection, "predictor": self.projection}
+        for role, width in widths.items():
+            outline = outlines.get(role)
+            if isinstance(outline, Outline) and outline.output != (width,):
+                yield f"networks.{role}", f"SPR's {role} must give [{width}], and gives {list(outline.output)}"
+        for role in ("value", *ROLES):
+            if isinstance(blueprint.optimizers.get(role), SAM):
+                yield f"optimizers.{role}", "SPR trains several networks by one loss, which 'sam' cannot"
+        for name, one in blueprint.interventions.items():
+            if one.do.kind == "inject":
+                yield f"interventions.{name}", "SPR reads a network's trunk alone, so that nothing can be injected"

@@ -1,0 +1,84 @@
+"""Tiny runs that learn on policy: ``tiny_ppo.toml`` over numbers, and over choices on ``test/choice``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from tiny_runs import EAGER, Drift, DriftSingle
+
+from composer import assemble
+from composer.blueprint import Blueprint, load
+from composer.collectors.acting import Acting
+from composer.collectors.rollout import Rollout
+from composer.compiling import Choice
+from composer.environments import EnvironmentInfo
+from composer.learner import Learner
+from composer.runs import Run
+from composer.state import Parts
+
+TINY = Path(__file__).parent / "tiny_ppo.toml"
+CHOICES = (
+    'environment={ kind = "test/choice", copies = 2 }',
+    'networks.actor.head={ kind = "categorical_policy" }',
+)
+NUMBERS: tuple[str, ...] = ()
+BOTH = {"numbers": NUMBERS, "choices": CHOICES}
+
+
+class Choices(Drift, kind="test/choice"):
+    """The drifting mass, pushed left, not at all or right."""
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "test/choice"}
+
+    def describe(self) -> EnvironmentInfo:
+        """Three choices."""
+        return EnvironmentInfo((3,), 3, self.limit, self.action_repeat, terminates=True, discrete=True)
+
+    def single(self) -> DriftSingle:
+        """One mass."""
+        return ChoiceSingle(self)
+
+
+class ChoiceSingle(DriftSingle):
+    """One of them."""
+
+    def step(self, action: np.ndarray) -> tuple[float, bool, bool]:
+        assert sorted(action.tolist()) == [0.0, 0.0, 1.0]
+        return super().step(np.array([action @ [-1.0, 0.0, 1.0], 0.0], np.float32))
+
+
+def tiny(*overrides: str) -> Blueprint:
+    return load(TINY, overrides).blueprint
+
+
+def learner(*overrides: str, choice: Choice = EAGER) -> Learner:
+    blueprint = tiny(*overrides)
+    return Learner(blueprint, blueprint.environment.describe(), "cpu", choice)
+
+
+def begin(runs: Path, *overrides: str) -> tuple[Run, Parts]:
+    """A new run, not yet stepped."""
+    return assemble.start(tiny(*overrides), runs, None)
+
+
+def collected(runs: Path, *overrides: str, interactions: int = 8) -> tuple[Parts, Rollout]:
+    """A run that has acted and not learned, and its rollout."""
+    run, parts = begin(runs, *overrides)
+    for number in range(interactions):
+        parts.collector.interact(number)
+    run.close()
+    assert isinstance(parts.collector, Acting) and isinstance(parts.collector.memory, Rollout)
+    return parts, parts.collector.memory
+
+
+def moved(agent: Learner, by: float = 0.3) -> None:
+    """Change every weight, so that ratios are not 1."""
+    generator = torch.Generator().manual_seed(3)
+    with torch.no_grad():
+        for network in agent.networks.values():
+            for value in network.parameters.values():
+                value.add_(by * torch.randn(value.shape, generator=generator))
