@@ -112,8 +112,9 @@ class Learner:
         """Actions ``[S, E, a]`` for raw observations ``[S, E, d]``; without ``explore`` the policy's mode."""
         seen, environments = self.normalised(observation), observation.shape[1]
         if not explore:
-            judging = self._judged.judging
-            return self._judged.judge(seen, judging and self._normals(self._judges, (environments, *judging)))
+            drawn = self._judged.judging
+            noise = None if drawn is None else self._normals(self._judges, (environments, *drawn))
+            return self._judged.judge(seen, noise)
         asked = self._explorer.exploration
         each = (self._action_size,) if asked is None else asked
         return self._explorer.act(seen, self._normals(self._explorers, (environments, *each)))
@@ -212,9 +213,8 @@ class Learner:
             for each in objective.roles:
                 loss = self._pulls.added(each, self._trained[each], loss)
             # Seeds share no parameter, so the gradient of the sum is each seed's own gradient.
-            return torch.autograd.grad(
-                loss.sum(), [v for each in objective.roles for v in self._trained[each].values()]
-            )
+            parameters = [value for each in objective.roles for value in self._trained[each].values()]
+            return torch.autograd.grad(loss.sum(), parameters)
 
         if not isinstance(optimizer, SharpnessState):
             return slope(signals)
@@ -332,7 +332,9 @@ class Learner:
         """Raw transitions ``[S, B, ...]`` as losses read them at this moment: observations and rewards normalised."""
         observation, action, reward, bootstrap, following = drawn
         reward = reward if self.rewards is None else self.rewards.scaled(reward)
-        extra = {n: self.normalised(value) if n.endswith("/observation") else value for n, value in extra.items()}
+        if (ahead := extra.get("future/observation")) is not None:
+            seen = self.normalised(ahead.flatten(1, 2)).unflatten(1, ahead.shape[1:3])
+            extra = {**extra, "future/observation": seen}
         return Batch(self.normalised(observation), action, reward, bootstrap, self.normalised(following), extra)
 
     def normalised(self, observation: Tensor) -> Tensor:

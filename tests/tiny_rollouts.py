@@ -25,6 +25,12 @@ CHOICES = (
     'environment={ kind = "test/choice", copies = 2 }',
     'networks.actor.head={ kind = "categorical_policy" }',
 )
+PICTURES = (
+    'environment={ kind = "test/film", copies = 2 }',
+    'networks.actor.trunk=[{ kind = "flatten" }, { kind = "linear", width = 8 }, { kind = "relu" }]',
+    'networks.critic.trunk=[{ kind = "flatten" }, { kind = "linear", width = 8 }, { kind = "relu" }]',
+    'normalization.observation={ kind = "pixels" }',
+)
 NUMBERS: tuple[str, ...] = ()
 BOTH = {"numbers": NUMBERS, "choices": CHOICES}
 
@@ -49,6 +55,41 @@ class ChoiceSingle(DriftSingle):
     def step(self, action: np.ndarray) -> tuple[float, bool, bool]:
         assert sorted(action.tolist()) == [0.0, 0.0, 1.0]
         return super().step(np.array([action @ [-1.0, 0.0, 1.0], 0.0], np.float32))
+
+
+class Film(Drift, kind="test/film"):
+    """The drifting mass as a spot of light, in two frames."""
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "test/film"}
+
+    def describe(self) -> EnvironmentInfo:
+        """Two frames of four by four."""
+        return EnvironmentInfo((2, 4, 4), 2, self.limit, 1, terminates=True, pictures=True, stacked_frames=2)
+
+    def single(self) -> DriftSingle:
+        """One mass."""
+        return FilmSingle(self)
+
+
+class FilmSingle(DriftSingle):
+    """One of them."""
+
+    def reset(self, seed: int) -> None:
+        super().reset(seed)
+        self._seen = np.stack([self._frame()] * 2)
+
+    def step(self, action: np.ndarray) -> tuple[float, bool, bool]:
+        told = super().step(action)
+        self._seen = np.stack([self._seen[1], self._frame()])
+        return told
+
+    def _frame(self) -> np.ndarray:
+        frame = np.zeros(16, np.uint8)
+        frame[int(np.clip(4 * (self._x + 2), 0, 15))] = 255 - self._t
+        return frame.reshape(4, 4)
+
+    def observe(self) -> np.ndarray:
+        return self._seen
 
 
 def tiny(*overrides: str) -> Blueprint:

@@ -38,8 +38,8 @@ class DQN(OffPolicy, Algorithm, kind="dqn"):
     (``discrete_value``; arXiv:1312.5602), its distribution (C51, arXiv:1707.06887; QR-DQN, arXiv:1710.10044; IQN,
     arXiv:1806.06923), or its mean by classification (HL-Gauss, two-hot, arXiv:2403.03950); ``dueling`` wraps most of
     them. The target network is the average ``target_value``: with momentum ``{ kind = "periodic", every = N }`` it is
-    copied every N updates, as published. Prioritised replay hears of the absolute error of a mean, of a distribution its
-    loss (Rainbow, arXiv:1710.02298, says the divergence; Dopamine the root of the loss: exponent 0.5).
+    copied every N updates, as published. Prioritised replay hears of the absolute error of a mean, of a
+    distribution its loss (Rainbow, arXiv:1710.02298, takes the divergence; Dopamine the root of the loss: exponent 0.5).
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "dqn", "batch_size": 32, "update_to_data": 0.25, "double": True}
@@ -52,8 +52,8 @@ class DQN(OffPolicy, Algorithm, kind="dqn"):
     evaluation_epsilon: Annotated[float, Field(ge=0, le=1)] = 0.001
     """Share of random actions in evaluations; 0.001 in Dopamine, 0.05 in Mnih et al., 2015."""
     noisy: bool = False
-    """Whether noisy layers explore, and act on both sides of the loss: networks then choose actions, and are targets, in
-    training mode, each pass with a draw of its own (arXiv:1706.10295). What else acts in that mode does so too."""
+    """Whether noisy layers explore and act on both sides of the loss: the network that collects data, and the target,
+    are then in training mode, each pass with a draw of its own (arXiv:1706.10295). Dropout acts there with them."""
     augmentation: Annotated[Items[Augmentation], Field(max_length=8)] = ()
     """Changes of pictures in the loss, in this order, drawn apart for the observation and the next one. The first of
     DrQ's three uses; its averages over several draws are of one, as in its Atari experiments (arXiv:2004.13649)."""

@@ -136,7 +136,7 @@ class DQNProgram(Program):
         with torch.no_grad():
             target = self._learned_from(batch, self._varied(batch.next_observation, noise, "following"))
         raw, found = self._evaluated(observation)
-        predicted = chosen(raw, batch.action.argmax(-1, keepdim=True), 2)
+        predicted: Any = chosen(raw, batch.action.argmax(-1, keepdim=True), 2)
         losses: Tensor = returns.loss(predicted, target)
         with torch.no_grad():
             # Of a mean the error itself, as in arXiv:1511.05952; a distribution has none but its loss.

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from composer.algorithms.base import Evaluated, Passes
-from composer.optim.sam import SAM
 from composer.shapes import Outline, Shape
 from composer.spec import Spec
 
@@ -26,8 +25,8 @@ class SPR(Spec):
     The latent is what the trunk of the network ``value`` gives its head, flat. ``transition`` maps latent and one-hot
     action to the next latent, ``projection`` a latent to a smaller one, ``predictor`` a projection to one like it; what
     is predicted are projections by the averages ``target_value`` and ``target_projection``. The loss of a sample is the
-    mean over K steps of ``|p - t|^2 = 2 - 2 cos``, p and t at unit norm, 0 after the episode's end: so in the released
-    code of BBF, arXiv:2305.19452. Times 5 its gradient is, for K = 5, that of arXiv:2007.05929: ``-cos`` summed, times 2.
+    mean over K steps of ``|p - t|^2 = 2 - 2 cos``, p and t at unit norm, 0 after the episode's end, as in the released
+    code of BBF, arXiv:2305.19452. Source: arXiv:2007.05929, where it is ``-cos`` summed: the same gradient up to 2 / K.
     """
 
     steps: Annotated[int, Field(ge=1, le=64)] = 5
@@ -61,7 +60,7 @@ class SPR(Spec):
             if isinstance(outline, Outline) and outline.output != (width,):
                 yield f"networks.{role}", f"SPR's {role} must give [{width}], and gives {list(outline.output)}"
         for role in ("value", *ROLES):
-            if isinstance(blueprint.optimizers.get(role), SAM):
+            if role in blueprint.optimizers and blueprint.optimizers[role].kind == "sam":
                 yield f"optimizers.{role}", "SPR trains several networks by one loss, which 'sam' cannot"
         for name, one in blueprint.interventions.items():
             if one.do.kind == "inject":

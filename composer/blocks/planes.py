@@ -1,4 +1,7 @@
-"""A vector as an image and constant planes. Tests: tests/contracts/test_blocks.py, tests/papers/test_image_blocks.py."""
+"""A vector as an image and constant planes.
+
+Tests: tests/contracts/test_blocks.py, tests/papers/test_image_blocks.py.
+"""
 
 from __future__ import annotations
 

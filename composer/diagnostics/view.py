@@ -131,7 +131,10 @@ class View:
         """Of the loss on the whole batch, by path."""
         if role not in self._gradients:
             parameters = self.parameters(role)
-            found = torch.autograd.grad(self.loss(role).sum(), list(parameters.values()))
+            # Without noise its scales play no part.
+            found = torch.autograd.grad(
+                self.loss(role).sum(), list(parameters.values()), allow_unused=True, materialize_grads=True
+            )
             self._gradients[role] = dict(zip(parameters, found, strict=True))
         return self._gradients[role]
 
@@ -139,7 +142,9 @@ class View:
         """The function that multiplies the loss's Hessian, one a seed, with tensors like the parameters."""
         parameters = list(self.parameters(role).values())
         # Seeds share no parameter: the Hessian of the sum is block by block each seed's own.
-        gradients = torch.autograd.grad(self.loss(role).sum(), parameters, create_graph=True)
+        gradients = torch.autograd.grad(
+            self.loss(role).sum(), parameters, create_graph=True, allow_unused=True, materialize_grads=True
+        )
 
         def product(vector: list[Tensor]) -> list[Tensor]:
             slope = sum((g * v).sum() for g, v in zip(gradients, vector, strict=True))

@@ -53,7 +53,7 @@ class MayBeNoisy(Spec):
     unit_norm: bool = False
     """Whether the weights of each output are kept at unit norm, as hyperspherical networks do."""
     sigma: Sigma | None = None
-    """First scale of the dense layer's noise, which makes it a ``noisy_linear``: 0.5 in arXiv:1706.10295. None without."""
+    """First scale of the dense layer's noise, which makes it a ``noisy_linear``; 0.5 in arXiv:1706.10295."""
 
     @model_validator(mode="after")
     def _either_noise_or_norm(self) -> Self:

@@ -27,6 +27,7 @@ PRODUCTS = {
     "discrete_value": "action_values",
     "dueling": "action_values",
     "features": "features",
+    "gaussian_policy": "gaussian",
     "implicit_quantile": "value",
     "quantile": "value",
     "scalar": "value",

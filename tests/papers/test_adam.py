@@ -180,3 +180,28 @@ def test_loaded_state_goes_on_as_if_never_saved() -> None:
         state.step(list(gradients(1, step).values()))
         other.step(list(gradients(1, step).values()))
     assert all(torch.equal(ours[path], copies[path]) for path in SHAPES)
+
+
+@pytest.mark.parametrize("longest", [1e-3, 0.5])
+def test_long_gradients_are_shortened_as_torch_does_a_seed_at_a_time(longest: float) -> None:
+    """All parameters and copies of a seed together; short ones are left alone."""
+    ours = parameters(2)
+    state = AdamW(learning_rate=3e-3, weight_decay=0.0, epsilon=1e-2, max_gradient_norm=longest).build(ours, 2)
+
+    def reference(seed: int) -> Callable[[int], Tensors]:
+        theirs = {path: p[seed].clone().requires_grad_() for path, p in parameters(2).items()}
+        optimizer = torch.optim.AdamW(theirs.values(), lr=3e-3, weight_decay=0.0, eps=1e-2)
+
+        def step(number: int) -> Tensors:
+            for path, gradient in gradients(2, number).items():
+                theirs[path].grad = gradient[seed]
+            norm = torch.nn.utils.clip_grad_norm_(theirs.values(), longest)
+            shortened.add(bool(norm > longest))
+            optimizer.step()
+            return {path: p.detach() for path, p in theirs.items()}
+
+        return step
+
+    shortened: set[bool] = set()
+    check(state, ours, [reference(0), reference(1)], 2)
+    assert shortened == {False, True}

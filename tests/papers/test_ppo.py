@@ -221,10 +221,10 @@ PROBLEMS = {
         "environment.copies=3"
     ],
     "replay: PPO learns from its last rollout and keeps no replay": ["replay.capacity=1_000"],
-    "networks.actor.head: PPO's actor needs a head that gives 'gaussian': gaussian_policy; 'categorical_policy'": [
+    "networks.actor.head: PPO's actor needs a head that gives 'gaussian': 'gaussian_policy'; 'categorical_policy'": [
         "networks.actor.head={ kind = 'categorical_policy' }"
     ],
-    "networks.actor.head: PPO's actor needs a head that gives 'action_logits': categorical_policy": [CHOICES[0]],
+    "networks.actor.head: PPO's actor needs a head that gives 'action_logits': 'categorical_policy'": [CHOICES[0]],
     "networks.critic.copies: PPO has one critic, got 2": ["networks.critic.copies=2"],
     "algorithm.value_clip: needs the critic's head 'scalar'": [
         "algorithm.value_clip=0.1", "networks.critic.head={ kind = 'quantile', quantiles = 4 }"
