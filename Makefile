@@ -3,6 +3,7 @@
 # make test-fast    the fast tests alone (under 3 minutes)
 # make plasticity   a network that loses plasticity, and its remedies: a quarter of an hour; tables and a picture
 # make learning     the slow proofs that agents learn
+# make bench        speed beside other libraries, installed for it: half an hour on an idle machine
 # make docs         write docs/reference/ anew from the kinds; a test says when that is due
 # Variables: PYTHON (3.11 or 3.12), PIP_ARGS (extra arguments for pip, such as an index with CPU builds of torch)
 
@@ -14,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # One torch thread a test process: two test processes share two cores.
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: quickstart plasticity test test-fast learning docs lint format clean
+.PHONY: quickstart plasticity test test-fast bench learning docs lint format clean
 
 quickstart: $(VENV)/.installed
 	$(BIN)/composer train blueprints/quickstart.toml
@@ -28,6 +29,9 @@ test: lint
 
 test-fast: $(VENV)/.installed-dev
 	$(TEST) -m "not slow and not learning"
+
+bench: $(VENV)/.installed-bench
+	$(BIN)/composer bench --out docs/benchmarks/speed.json --plot docs/images/speed.png
 
 learning: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m learning
@@ -55,6 +59,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 $(VENV)/.installed-dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(BIN)/pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[dev,bench]'
 	touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-bench: $(VENV)/.installed-dev
+	$(BIN)/pip install --quiet $(PIP_ARGS) -c constraints.txt -e '.[dev,bench,peers]'
+	touch $@ $(VENV)/.installed-dev $(VENV)/.installed
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .import_linter_cache build dist

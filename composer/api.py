@@ -77,17 +77,22 @@ def part(name: str, /, **parameters: Any) -> Any:
 
 
 def train(
-    blueprint: Blueprint, runs: str | os.PathLike[str] = "runs", *, variant: str | None = None, quiet: bool = True
+    blueprint: Blueprint,
+    runs: str | os.PathLike[str] = "runs",
+    *,
+    variant: str | None = None,
+    quiet: bool = True,
+    profile: bool = False,
 ) -> Result:
     """Train a blueprint in a new directory below ``runs``, as ``composer train`` does, to its end.
 
-    ``variant`` is noted as the name of what was trained. Raises BlueprintError where the blueprint does not make sense
+    ``variant`` is noted as the name of what was trained; ``profile`` tells where the time went. Raises BlueprintError where the blueprint does not make sense
     or this machine has no memory for it, and ``composer.launch.Stopped`` where the run ends early, with the command
     that goes on; Ctrl-C saves before it stops.
     """
     from composer import launch
 
-    return launch.start(judged(blueprint, is_to_run=True), Path(runs), variant, quiet)
+    return launch.start(judged(blueprint, is_to_run=True), Path(runs), variant, quiet, profile)
 
 
 def _table(value: Any) -> Any:

@@ -263,7 +263,7 @@ def _collector(blueprint: Blueprint, info: EnvironmentInfo, learner: Learner, cl
     capacity = min(held, clock.interactions_by(blueprint.training.env_steps) * copies)
     ring = make_ring(info, len(blueprint.seeds), copies, capacity, learner.device)
     replay = Memory(ring, blueprint.replay.sampling, algorithm.pace(info).future, learner)
-    return Acting(learner, environments, replay, clock.warmup)
+    return Acting(learner, environments, replay, clock.warmup, blueprint.training.overlap)
 
 
 def _record_event(parts: Parts, seed: int, event: Mapping[str, Any]) -> None:

@@ -5,6 +5,7 @@ Each way in which a run can end has an exit code (``EXIT_CODES``); the command l
 
 from __future__ import annotations
 
+import json
 import statistics
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from composer import assemble, forking, runs
+from composer import assemble, forking, profiling, runs
 from composer.blueprint import load
 from composer.checkpoint import CheckpointDamaged, Checkpoints
 from composer.checkpoint import digest as state_digest
@@ -78,11 +79,16 @@ class Stopped(RuntimeError):
         self.exit_code, self.table = exit_code, table
 
 
-def start(blueprint: Blueprint, directory: Path, variant: str | None, quiet: bool) -> Result:
-    """Train a blueprint in a new run directory under ``directory``; raises Stopped."""
+def start(
+    blueprint: Blueprint, directory: Path, variant: str | None, quiet: bool, profiled: bool = False
+) -> Result:
+    """Train a blueprint in a new run directory under ``directory``; raises Stopped.
+
+    ``profiled`` tells at the end where the time went; the table is also ``profile.json`` in the run directory.
+    """
     _check_store(blueprint, directory)
     run, parts = assemble.start(blueprint, directory, variant)
-    return _drive(run, parts, [], quiet)
+    return _drive(run, parts, [], quiet, profiling.profile(parts) if profiled else None)
 
 
 def resume(path: Path, inexact: bool, quiet: bool) -> Result:
@@ -157,7 +163,9 @@ def _check_store(blueprint: Blueprint, directory: Path) -> None:
         raise StoreRefused(str(error)) from None
 
 
-def _drive(run: runs.Run, parts: Parts, notes: Sequence[str], quiet: bool) -> Result:
+def _drive(
+    run: runs.Run, parts: Parts, notes: Sequence[str], quiet: bool, profile: profiling.Profile | None = None
+) -> Result:
     total = run.blueprint.training.env_steps
     status: RunStatus = "FAILED"
     try:
@@ -166,6 +174,10 @@ def _drive(run: runs.Run, parts: Parts, notes: Sequence[str], quiet: bool) -> Re
                 console.note(line)
             assemble.start_uploading(parts, run)
             outcome = train(parts, console)
+            if profile is not None:
+                spent = profile.table()
+                (run.path / "profile.json").write_text(json.dumps(spent, indent=1) + "\n")
+                console.note(profiling.text(spent))
         parts.close()
         status = "FINISHED"
     except Interrupted as interrupted:

@@ -66,6 +66,7 @@ def interactions(parts: Parts) -> Iterator[None]:
             parts.learner.update(*parts.collector.batch())
             parts.collector.learned()
             parts.surgery.passed("update", update - 1, update)
+        parts.collector.settle()
         parts.surgery.passed("epoch", epochs, parts.collector.epochs(clock.interactions))
         parts.surgery.passed("interaction", clock.interactions - 1, clock.interactions)
         parts.surgery.passed("env", clock.env_steps - clock.stride, clock.env_steps)

@@ -81,6 +81,9 @@ class Training(Spec):
     """Environment steps between two rows of metrics."""
     acting: dict[Role, Role] = Field(default={}, max_length=64)
     """Averages that act in the place of networks while data are collected, by role: BBF acts with its target."""
+    overlap: bool = False
+    """Whether environments step beside the updates, which then learn from what was stored before that step. It pays
+    with ``environment.workers``, and where updates run on a GPU; numbers are others, and reproduced as exactly."""
 
 
 class Evaluation(Spec):

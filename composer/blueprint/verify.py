@@ -28,7 +28,7 @@ def verify(blueprint: Blueprint, is_to_run: bool = True) -> list[Finding]:
     Memory is judged only of a blueprint that is to run, here and now.
     """
     meant = (_optimizers, _interventions, _diagnostics)
-    stages = ((_names, _acting, _sizes, _rewards, _algorithm), (_shapes,), (_comparisons,), meant, (_memory,))
+    stages = ((_names, _acting, _overlap, _sizes, _rewards, _algorithm), (_shapes,), (_comparisons,), meant, (_memory,))
     for judges in stages if is_to_run else stages[:-1]:
         findings = _first_of_each_path(finding for judge in judges for finding in judge(blueprint))
         if findings:
@@ -42,6 +42,12 @@ def _first_of_each_path(findings: Iterable[Finding]) -> list[Finding]:
         steps = path if isinstance(path, tuple) else read_path(path) or ()
         first.setdefault(steps, (steps, message))
     return list(first.values())
+
+
+def _overlap(blueprint: Blueprint) -> Iterator[Finding]:
+    if blueprint.training.overlap and not isinstance(blueprint.algorithm, OffPolicy):
+        why = f"{blueprint.algorithm.kind} learns from no memory of transitions: nothing can go on beside its updates"
+        yield ("training", "overlap"), why
 
 
 def _names(blueprint: Blueprint) -> Iterator[Finding]:

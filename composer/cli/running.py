@@ -21,6 +21,7 @@ def train(
     ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
     runs: Annotated[Path, typer.Option(help="Where run directories are made.")] = Path("runs"),
+    profile: Annotated[bool, typer.Option("--profile", help="Tell at the end where the time went.")] = False,
     as_json: Json = False,
 ) -> None:
     """Train a blueprint in a new run directory."""
@@ -32,7 +33,7 @@ def train(
     def run() -> dict[str, Any]:
         from composer import api
 
-        return dict(api.train(loaded.blueprint, runs, variant=variant, quiet=False).table)
+        return dict(api.train(loaded.blueprint, runs, variant=variant, quiet=False, profile=profile).table)
 
     _finish(guarded(run, as_json), as_json)
 

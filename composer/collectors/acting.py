@@ -5,16 +5,17 @@ Legend: S seeds, E environments of a seed, d observation, a action. Tests: tests
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from composer.checkpoint import Checkpoints, Segment, Snapshot
 from composer.collectors.base import Collector, Drawn, below
 
 if TYPE_CHECKING:
-
     from composer.collectors.memory import Memory
     from composer.collectors.rollout import Rollout
     from composer.environments.base import Observations, Step, VectorEnvironment
@@ -32,9 +33,14 @@ class Acting(Collector):
     replay: Ring
 
     def __init__(
-        self, learner: Learner, environments: VectorEnvironment, memory: Memory | Rollout, warmup: int
+        self,
+        learner: Learner,
+        environments: VectorEnvironment,
+        memory: Memory | Rollout,
+        warmup: int,
+        overlap: bool = False,
     ) -> None:
-        """``warmup`` interactions are random."""
+        """``warmup`` interactions are random. With ``overlap`` environments step beside the updates."""
         self.environments, self.memory, self.episodes = environments, memory, Episodes(len(learner.seeds))
         self.replay = memory.ring
         self.observation: Observations = np.zeros(0, np.float32)
@@ -43,20 +49,37 @@ class Acting(Collector):
         """Replay rows already on disk."""
         self._learner, self._warmup = learner, warmup
         self._shape = (len(learner.seeds), environments.n // len(learner.seeds))
+        self._beside = ThreadPoolExecutor(1, "environments") if overlap else None
+        self._waiting: tuple[Tensor, Tensor, Future[Step]] | None = None
 
     def begin(self) -> None:
         """Reset the environments."""
         self.observation = self.environments.reset()
 
     def interact(self, interactions: int) -> None:
-        """Act, step, store."""
+        """Act, step, store; with ``overlap`` the last two go on beside the updates, until ``settle``."""
         learner, device, shape = self._learner, self._learner.device, self._shape
         observation = torch.from_numpy(self.observation).to(device).unflatten(0, shape)
         if interactions:  # The first observation of all is never counted, as in SimBa's published code.
             learner.observe(observation)
         warming = interactions < self._warmup
         action = learner.act_randomly(shape[1]) if warming else learner.act(observation)
-        step = self.environments.step(learner.program.playable(action).flatten(0, 1).cpu().numpy())
+        played = learner.program.playable(action).flatten(0, 1).cpu().numpy()
+        if self._beside is None:
+            self._take(observation, action, self.environments.step(played))
+        else:
+            self._waiting = observation, action, self._beside.submit(self.environments.step, played)
+
+    def settle(self) -> None:
+        """Take in what the environments did beside the updates."""
+        if self._waiting is not None:
+            observation, action, step = self._waiting
+            self._waiting = None
+            self._take(observation, action, step.result())
+
+    def _take(self, observation: Tensor, action: Tensor, step: Step) -> None:
+        """Store where an action has led, and go on from there."""
+        learner, device, shape = self._learner, self._learner.device, self._shape
         moved = (step.reward, step.terminated, step.truncated, step.final_observation)
         reward, *ended, final = (torch.from_numpy(part).to(device).unflatten(0, shape) for part in moved)
         if learner.rewards is not None:
@@ -115,6 +138,8 @@ class Acting(Collector):
 
     def close(self) -> None:
         """Close the environments."""
+        if self._beside is not None:
+            self._beside.shutdown()
         self.environments.close()
 
 

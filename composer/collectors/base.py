@@ -55,6 +55,9 @@ class Collector(ABC):
     def learned(self) -> None:
         """The update on the last batch is done."""
 
+    def settle(self) -> None:
+        """All updates that an interaction owed are done: take in what has been going on beside them."""
+
     @abstractmethod
     def epochs(self, interactions: int) -> int:
         """Passes over the data after so many interactions; 0 where there is no data set."""

@@ -18,7 +18,7 @@ from pydantic_core import PydanticCustomError
 
 from composer.environments.base import EnvironmentInfo, RenderingUnavailable, SingleEnvironment, SingleSimulator
 from composer.environments.suites import Task, task_table
-from composer.spec import Spec, spelled, suggestion
+from composer.spec import spelled, suggestion
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,24 +42,11 @@ def _known_task(name: str) -> str:
     return name
 
 
-class Picture(Spec):
-    """What is seen of a task. The defaults are those of DrQ-v2, arXiv:2107.09645, for all tasks but the quadruped's."""
-
-    height: Annotated[int, Field(ge=8, le=480)] = 84
-    """Pixel rows."""
-    width: Annotated[int, Field(ge=8, le=640)] = 84
-    """Pixel columns."""
-    camera: Annotated[int, Field(ge=0, le=100)] = 0
-    """Which of the task's cameras."""
-    stack: Annotated[int, Field(ge=1, le=64)] = 3
-    """Newest pictures, one a decision, that make an observation; before the first there is the first again."""
-
-
 class DmControl(SingleSimulator, kind="dm_control"):
     """A task of the DeepMind Control Suite, observed as one vector or from pixels.
 
     Parts of the vector are joined in alphabetical order of their names, as Gymnasium flattens a dictionary. Pictures
-    are of three colours, and need a machine that can draw.
+    are of three colours and need a machine that can draw; their defaults are those of DrQ-v2, arXiv:2107.09645.
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "dm_control", "task": "walker-walk"}
@@ -70,21 +57,27 @@ class DmControl(SingleSimulator, kind="dm_control"):
     """Control steps for which one action is held; rewards are summed."""
     observe: Literal["state", "pixels"] = "state"
     """The vector of the task's own measurements, or pictures of it."""
-    picture: Picture = Picture()
-    """What is seen, where pixels are observed."""
+    height: Annotated[int, Field(ge=8, le=480)] = 84
+    """Of pixels: rows of a picture."""
+    width: Annotated[int, Field(ge=8, le=640)] = 84
+    """Of pixels: columns of a picture."""
+    camera: Annotated[int, Field(ge=0, le=100)] = 0
+    """Of pixels: which of the task's cameras."""
+    stack: Annotated[int, Field(ge=1, le=64)] = 3
+    """Of pixels: newest pictures, one a decision, that make an observation; the first one fills it."""
 
     def describe(self) -> EnvironmentInfo:
         """From the table of tasks; dm_control is not imported."""
-        task, seen = task_table("dm_control")[self.task], self.picture
+        task = task_table("dm_control")[self.task]
         pictures = self.observe == "pixels"
         return EnvironmentInfo(
-            observation=(3 * seen.stack, seen.height, seen.width) if pictures else (task.observation_size,),
+            observation=(3 * self.stack, self.height, self.width) if pictures else (task.observation_size,),
             action_size=task.action_size,
             episode_env_steps=task.episode_env_steps,
             action_repeat=self.action_repeat,
             terminates=task.terminates,
             pictures=pictures,
-            stacked_frames=seen.stack if pictures else 0,
+            stacked_frames=self.stack if pictures else 0,
         )
 
     def single(self) -> SingleEnvironment:
@@ -98,7 +91,7 @@ class DmControl(SingleSimulator, kind="dm_control"):
             return task
         from composer.environments.dm_control_pixels import PixelTask
 
-        return PixelTask(task, self.picture)
+        return PixelTask(task, self)
 
 
 class ControlTask:

@@ -12,15 +12,15 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from composer.environments.dm_control import ControlTask, Picture
+    from composer.environments.dm_control import ControlTask, DmControl
 
 
 class PixelTask:
     """A task and its newest pictures, oldest first. One picture is drawn a decision, when it is asked for."""
 
-    def __init__(self, task: ControlTask, picture: Picture) -> None:
-        self._task, self._picture = task, picture
-        self._frames = np.zeros((picture.stack, 3, picture.height, picture.width), np.uint8)
+    def __init__(self, task: ControlTask, seen: DmControl) -> None:
+        self._task, self._seen = task, seen
+        self._frames = np.zeros((seen.stack, 3, seen.height, seen.width), np.uint8)
         self._is_first, self._is_drawn = True, False
         self._draw()  # a machine that cannot is found out now, and not in the first episode
 
@@ -52,4 +52,4 @@ class PixelTask:
         self._task.close()
 
     def _draw(self) -> NDArray[np.uint8]:
-        return self._task.draw(self._picture.height, self._picture.width, self._picture.camera)
+        return self._task.draw(self._seen.height, self._seen.width, self._seen.camera)

@@ -22,28 +22,34 @@ def answer(
 
 def text(table: Mapping[str, Any]) -> str:
     """Tables by task, pairs with their verdicts, and notes."""
-    interval = table["interval"]
+    interval, digits = table["interval"], _digits(table)
     lines = [f"{table['metric']}, in brackets the {interval['level']:.0%} interval ({interval['method']})"]
     for task in table["tasks"]:
         lines += ["", f"{task['task']} at environment step {task['env_step']:,}"]
-        lines += _columns(_rows(task))
-        lines += _pairs(task["pairs"])
+        lines += _columns(_rows(task, digits))
+        lines += _pairs(task["pairs"], digits)
     over = table["all_tasks"]
     if over is not None and over["agents"]:
         lines += ["", f"over all {len(over['tasks'])} tasks, each weighing the same in the mean"]
         body = [["", "seeds", "mean", "IQM"]]
         body += [
-            [row["agent"], "+".join(map(str, row["seeds"])), _span(row["mean"]), _span(row["iqm"])]
+            [row["agent"], "+".join(map(str, row["seeds"])), _span(row["mean"], digits), _span(row["iqm"], digits)]
             for row in over["agents"]
         ]
         lines += _columns(body)
-        lines += _pairs(over["pairs"])
+        lines += _pairs(over["pairs"], digits)
     if table["notes"]:
         lines += ["", *(f"note: {note}" for note in table["notes"])]
     return "\n".join(lines)
 
 
-def _rows(task: Mapping[str, Any]) -> list[list[str]]:
+def _digits(table: Mapping[str, Any]) -> int:
+    """After the point: accuracies and other shares need more of them than returns."""
+    means = [abs(row["final"]["mean"]["value"]) for task in table["tasks"] for row in task["agents"]]
+    return 3 if max(means, default=0.0) <= 1 else 1
+
+
+def _rows(task: Mapping[str, Any], digits: int) -> list[list[str]]:
     thresholds = [reach["threshold"] for reach in task["agents"][0]["thresholds"]]
     heads = [
         "",
@@ -53,18 +59,18 @@ def _rows(task: Mapping[str, Any]) -> list[list[str]]:
         f"area from {task['area_from']:,}",
         *(f"env steps to {value:g}" for value in thresholds),
     ]
-    return [heads, *(_row(row) for row in task["agents"])]
+    return [heads, *(_row(row, digits) for row in task["agents"])]
 
 
-def _row(row: Mapping[str, Any]) -> list[str]:
+def _row(row: Mapping[str, Any], digits: int) -> list[str]:
     final = row["final"]
     reaches = [_reach(reach) for reach in row["thresholds"]]
     return [
         row["agent"],
         str(len(row["seeds"])),
-        _span(final["mean"]),
-        _span(final["iqm"]),
-        _span(row["area"]["mean"]),
+        _span(final["mean"], digits),
+        _span(final["iqm"], digits),
+        _span(row["area"]["mean"], digits),
         *reaches,
     ]
 
@@ -74,16 +80,16 @@ def _reach(reach: Mapping[str, Any]) -> str:
     return counts if reach["median_env_step"] is None else f"{reach['median_env_step']:,.0f} (median; {counts})"
 
 
-def _pairs(pairs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _pairs(pairs: Sequence[Mapping[str, Any]], digits: int) -> Iterator[str]:
     for pair in pairs:
         chance = pair["probability_of_improvement"]
         yield (
-            f"{pair['left']} - {pair['right']}: difference {_span(pair['difference'])},"
+            f"{pair['left']} - {pair['right']}: difference {_span(pair['difference'], digits)},"
             f" P(improvement) {_span(chance, 2)}: {pair['verdict']}"
         )
 
 
-def _span(estimate: Mapping[str, Any], digits: int = 1) -> str:
+def _span(estimate: Mapping[str, Any], digits: int) -> str:
     value = f"{estimate['value']:.{digits}f}"
     return (
         value if estimate["low"] is None else f"{value} [{estimate['low']:.{digits}f}, {estimate['high']:.{digits}f}]"

@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from composer.environments import DmControl, EnvironmentFailure
-from composer.environments.dm_control import Picture
 
-SEEN = DmControl(task="cartpole-swingup", action_repeat=8, observe="pixels", picture=Picture(height=32, width=48))
+SEEN = DmControl(task="cartpole-swingup", action_repeat=8, observe="pixels", height=32, width=48)
 
 
 @pytest.fixture

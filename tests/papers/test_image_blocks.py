@@ -221,3 +221,24 @@ def test_pools_refuse_no_stride_and_windows_in_padding_alone() -> None:
     with pytest.raises(ValidationError, match=r"'padding' \(2\) is more than half of 'kernel' \(3\)"):
         AveragePool(kernel=3, padding=2)
     assert AveragePool(kernel=(2, 4), padding=1).outline((1, 2, 4)).output == (1, 2, 1)
+
+
+def test_planes_stand_behind_the_image_of_a_flat_vector() -> None:
+    image, numbers = images(2, 3, shape=(2, 3, 4)), torch.tensor([0.0, 1.0, -2.0]).expand(2, 3, 3)
+    block = parse({"kind": "planes", "channels": 2, "height": 3, "width": 4})
+    joined = torch.cat([image.flatten(2), numbers], -1)
+    out = fresh(block, (27,))(joined)
+    assert out.shape == (2, 3, 5, 3, 4) and torch.equal(out[:, :, :2], image)
+    for index, number in enumerate((0.0, 1.0, -2.0)):
+        assert (out[:, :, 2 + index] == number).all()
+    with pytest.raises(ShapeError, match=r"a vector of 24 entries or more \(2 x 3 x 4\).* \[23\]"):
+        block.outline((23,))
+
+
+def test_min_max_brings_each_sample_into_zero_to_one() -> None:
+    x = images(2, 3)
+    out = fresh(parse({"kind": "min_max", "epsilon": 1e-3}), IMAGE)(x)
+    for sample, got in zip(x.flatten(0, 1), out.flatten(0, 1), strict=True):
+        expected = (sample - sample.min()) / (sample.max() - sample.min() + 1e-3)
+        torch.testing.assert_close(got, expected)
+    assert torch.isfinite(fresh(parse({"kind": "min_max"}), (3,))(torch.zeros(1, 3))).all()

@@ -1,0 +1,169 @@
+"""Rollouts: judged by the networks that learn from them, each transition once an epoch, and stopped anywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_rollouts import BOTH, CHOICES, NUMBERS, PICTURES, begin, collected, moved
+from tiny_runs import go_on, result, resumed, rows, stopped
+from torch import Tensor
+
+from composer.collectors.acting import Acting
+from composer.collectors.base import Drawn
+from composer.collectors.rollout import Rollout, standardised
+
+T, E, N = 8, 2, 16
+RAW = "algorithm.normalize_advantages=false"
+EVERYTHING = {"numbers": NUMBERS, "choices": CHOICES, "pictures": PICTURES}
+ENDING = 'environment={ kind = "test/drift", copies = 2, limit = 3, edge = 0.5 }'
+
+
+def epoch(memory: Rollout, minibatches: int = 2) -> list[Drawn]:
+    found = []
+    for _ in range(minibatches):
+        found.append(memory.draw())
+        memory.learned()
+    return found
+
+
+def joined(batches: list[Drawn], name: str) -> Tensor:
+    return torch.cat([drawn.extra[name] for drawn in batches], 1)
+
+
+@pytest.mark.parametrize("kind", EVERYTHING)
+def test_an_epoch_holds_each_transition_once_and_each_epoch_in_another_order(kind: str, tmp_path: Path) -> None:
+    parts, memory = collected(tmp_path, *EVERYTHING[kind])
+    order = torch.arange(N).expand(2, -1)
+    whole = memory.ring.windows(memory._slots(order), 1, parts.learner.discount)
+    memory.draw()
+    memory._drawn = 0
+    seen: list[Tensor] = []
+    for _ in range(2):
+        batches = epoch(memory)
+        seen.append(torch.cat([memory._order], 1))
+        for seed in range(2):
+            assert sorted(memory._order[seed].tolist()) == list(range(N))
+            for name in ("observation", "action", "reward", "next_observation"):
+                got = torch.cat([getattr(drawn.transitions, name)[seed] for drawn in batches])
+                assert torch.equal(got, getattr(whole, name)[seed][memory._order[seed]]), name
+    assert not torch.equal(*seen) and not torch.equal(seen[0][0], seen[0][1])
+    parts.close()
+
+
+@pytest.mark.parametrize("kind", EVERYTHING)
+def test_what_comes_with_a_transition_is_of_the_policy_that_begins_to_learn(kind: str, tmp_path: Path) -> None:
+    """The first ratios are 1 to the bit; they stay those of the rollout's judging while the networks move on."""
+    parts, memory = collected(tmp_path, *EVERYTHING[kind])
+    program = memory._program
+    batches = epoch(memory)
+    for drawn in batches:
+        batch = parts.learner.batch(drawn.transitions, drawn.extra)
+        with torch.no_grad():
+            assert torch.equal(program.log_density(batch.observation, batch.action), drawn.extra["log_density"])
+            assert torch.equal(program.value(batch.observation), drawn.extra["value"])
+    before, order = joined(batches, "log_density"), memory._order
+    moved(parts.learner)
+    later = epoch(memory)
+    for seed in range(2):
+        assert torch.equal(before[seed][order[seed].argsort()], joined(later, "log_density")[seed][memory._order[seed].argsort()])
+    assert memory._drawn == 0
+    judged = joined(epoch(memory), "log_density")
+    assert not torch.equal(judged.sort().values, before.sort().values), "the next rollout is judged anew"
+    parts.close()
+
+
+def test_advantages_are_those_of_the_episodes_as_they_went(tmp_path: Path) -> None:
+    """Over rows as they were stored, with terminations and truncations, from the last to the first."""
+    parts, memory = collected(tmp_path, RAW, ENDING)
+    learner, program = parts.learner, memory._program
+    stored = memory.ring.rows(0, N).transpose(0, 1).view(2, T, E, -1)
+    observation, _, reward, terminated, ended, final = stored.split([3, 2, 1, 1, 1, 3], -1)
+    assert terminated.any() and (ended > terminated).any()
+    with torch.no_grad():
+        value = program.value(learner.normalised(observation.flatten(1, 2))).view(2, T, E)
+        following = program.value(learner.normalised(final.flatten(1, 2))).view(2, T, E)
+    expected = torch.zeros(2, T + 1, E)
+    for t in reversed(range(T)):
+        going, last = 1 - terminated[:, t, :, 0], 1 - ended[:, t, :, 0]
+        delta = reward[:, t, :, 0] + 0.9 * going * following[:, t] - value[:, t]
+        expected[:, t] = delta + 0.9 * 0.8 * last * expected[:, t + 1]
+    batches = epoch(memory)
+    back = memory._order.argsort(1)
+    advantage = joined(batches, "advantage").gather(1, back).view(2, T, E)
+    torch.testing.assert_close(advantage, expected[:, :T], rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(joined(batches, "return").gather(1, back).view(2, T, E), expected[:, :T] + value)
+    parts.close()
+
+
+def test_advantages_are_normalised_a_minibatch_and_a_seed(tmp_path: Path) -> None:
+    parts, memory = collected(tmp_path)
+    for drawn in epoch(memory):
+        advantage = drawn.extra["advantage"]
+        torch.testing.assert_close(advantage.mean(1), torch.zeros(2), atol=1e-6, rtol=0)
+        torch.testing.assert_close(advantage.std(1, correction=0), torch.ones(2))
+    assert torch.equal(standardised(torch.full((2, 3), 7.0)), torch.zeros(2, 3))
+    parts.close()
+
+
+def test_rewards_are_scaled_where_that_is_declared(tmp_path: Path) -> None:
+    """All rewards of a rollout by the scale of its end."""
+    told = "normalization.reward={ kind = 'return_scale' }"
+    parts, memory = collected(tmp_path, RAW, told, "algorithm.gae_lambda=0", "algorithm.discount=0")
+    assert parts.learner.rewards is not None
+    scale = parts.learner.rewards.scale()
+    assert (scale != 1).all()
+    for drawn in epoch(memory):
+        torch.testing.assert_close(drawn.extra["return"], drawn.transitions.reward * scale[:, None])
+    parts.close()
+
+
+def test_environments_are_given_actions_within_their_box_and_draws_are_stored(tmp_path: Path) -> None:
+    parts, memory = collected(tmp_path, "networks.actor.head.initial_log_std=1.0")
+    assert (memory.ring.rows(0, N)[..., 3:5].abs() > 1).any()
+    played = parts.collector.snapshot().tensors["environment/actions"]
+    assert played.abs().max() == 1
+    parts.close()
+
+
+MOMENTS = [("numbers", 2), ("numbers", 14), ("numbers", 16), ("numbers", 90), ("choices", 10), ("pictures", 58)]
+
+
+@pytest.mark.parametrize(("kind", "at"), MOMENTS)
+def test_stopped_within_a_rollout_and_resumed_is_as_if_never_stopped(kind: str, at: int, tmp_path: Path) -> None:
+    """At the first interaction, within the first rollout, at its end, after it, within a later one."""
+    whole = begin(tmp_path / "whole", *EVERYTHING[kind])
+    go_on(whole[1])
+    whole[0].close()
+    run = stopped(*begin(tmp_path / "halted", *EVERYTHING[kind]), at=at)
+    assert result(resumed(run)) == result(whole[0].path)
+
+
+def test_a_run_reports_what_it_learns(tmp_path: Path) -> None:
+    run, parts = begin(tmp_path)
+    go_on(parts)
+    run.close()
+    metrics = {name for row in rows(run.path) if row["type"] == "metrics" for name in row["metrics"]}
+    assert metrics >= {
+        *("actor/loss", "actor/entropy", "actor/kl", "actor/clipped"),
+        *("critic/loss", "critic/value", "critic/explained_variance", "training/return", "evaluation/return"),
+        "diagnostics/policy/churn.v1",
+    }
+    assert parts.clock.updates == 7 * 4
+    assert parts.learner.updates.tolist() == [28.0, 28.0]
+    assert isinstance(parts.collector, Acting)
+    # A ring of one rollout: what is saved of it does not grow.
+    assert parts.collector.replay.size == N
+
+
+@pytest.mark.parametrize("kind", BOTH)
+def test_a_seed_among_others_runs_as_it_would_alone(kind: str, tmp_path: Path) -> None:
+    both, one = begin(tmp_path / "both", *BOTH[kind]), begin(tmp_path / "one", "seeds=[5]", *BOTH[kind])
+    for run, parts in (both, one):
+        go_on(parts)
+        run.close()
+    together, alone = both[1].learner.tensors(), one[1].learner.tensors()
+    for name, value in alone.items():
+        if name != "signals":
+            torch.testing.assert_close(value[0], together[name][1], rtol=1e-3, atol=1e-4, msg=lambda m, n=name: f"{n}: {m}")

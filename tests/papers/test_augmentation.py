@@ -1,0 +1,54 @@
+"""Random changes of pictures against slow loops: arXiv:2004.13649 (shift), arXiv:2007.05929 (intensity)."""
+
+from __future__ import annotations
+
+import torch
+from pydantic import TypeAdapter
+from torch.func import vmap
+
+from composer.algorithms import Augmentation
+from composer.nn.augmentation import whole
+
+AUGMENTATIONS: TypeAdapter[Augmentation] = TypeAdapter(Augmentation)
+
+
+def drawn(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def test_kinds_keep_their_contract() -> None:
+    for kind in Augmentation.kinds().values():
+        one = AUGMENTATIONS.validate_python(kind.example)
+        assert AUGMENTATIONS.validate_python(AUGMENTATIONS.dump_python(one)) == one
+        pictures, noise = drawn(2, 5, 3, 9, 7), drawn(2, 5, *one.draws(), seed=1)
+        change = one.build()
+        changed = change(pictures, noise)
+        assert changed.shape == pictures.shape and not torch.equal(changed, pictures)
+        torch.testing.assert_close(changed[1, 3], change(pictures[1, 3], noise[1, 3])), "samples do not mix"
+        torch.testing.assert_close(vmap(change)(pictures, noise), changed)
+
+
+def test_a_shift_is_a_crop_of_the_picture_with_its_edges_repeated() -> None:
+    pad, pictures, noise = 2, drawn(40, 3, 9, 7), drawn(40, 2, seed=1)
+    shifted = AUGMENTATIONS.validate_python({"kind": "random_shift", "pad": pad}).build()(pictures, noise)
+    padded = torch.nn.functional.pad(pictures, [pad] * 4, mode="replicate")
+    seen = set()
+    for picture, got, (down, right) in zip(padded, shifted, whole(noise, 2 * pad + 1).tolist(), strict=True):
+        seen.add((down, right))
+        for row in range(9):
+            for column in range(7):
+                assert torch.equal(got[:, row, column], picture[:, row + down, column + right])
+    assert len(seen) > 10
+
+
+def test_every_whole_number_is_as_likely_and_none_is_beyond() -> None:
+    counts = whole(drawn(90_000), 9).bincount()
+    assert counts.numel() == 9 and (counts - 10_000).abs().max() < 5 * 10_000**0.5
+    assert whole(torch.tensor([-50.0, 50.0]), 9).tolist() == [0, 8]
+
+
+def test_intensity_is_one_factor_a_picture_and_cut() -> None:
+    noise = torch.tensor([[0.5], [-1.0], [3.0], [-9.0]])
+    changed = AUGMENTATIONS.validate_python({"kind": "intensity"}).build()(torch.ones(4, 2, 3, 3), noise)
+    for picture, factor in zip(changed, (1.025, 0.95, 1.1, 0.9), strict=True):
+        torch.testing.assert_close(picture, torch.full_like(picture, factor))
