@@ -2,6 +2,7 @@
 # make test         the same set-up plus tools; linters, types, import rule, every test but the learning proofs (under 12 minutes)
 # make test-fast    the fast tests alone (under 3 minutes)
 # make plasticity   a network that loses plasticity, and its remedies: a quarter of an hour; tables and a picture
+# make warm-start   what a start on few, wrongly labelled digits costs, and its remedies: under ten minutes; a table
 # make learning     the slow proofs that agents learn
 # make bench        speed beside other libraries, installed for it: half an hour on an idle machine
 # make docs         write docs/reference/ anew from the kinds; a test says when that is due
@@ -15,7 +16,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # One torch thread a test process: two test processes share two cores.
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: quickstart plasticity test test-fast bench learning docs lint format clean
+.PHONY: quickstart plasticity warm-start test test-fast bench learning docs lint format clean
 
 quickstart: $(VENV)/.installed
 	$(BIN)/composer train blueprints/quickstart.toml
@@ -23,6 +24,10 @@ quickstart: $(VENV)/.installed
 plasticity: $(VENV)/.installed
 	$(BIN)/composer sweep plasticity/shuffled_labels tracking.kind=none --jobs 2 --runs runs/plasticity
 	$(BIN)/composer retention runs/plasticity/shuffled-labels-* --plot docs/images/plasticity.png --page runs/plasticity/tables.md
+
+warm-start: $(VENV)/.installed
+	$(BIN)/composer sweep warm_start/digits tracking.kind=none --jobs 2 --runs runs/warm-start
+	$(BIN)/composer compare runs/warm-start/warm-start-digits-* --metric evaluation/accuracy
 
 test: lint
 	$(TEST) -m "not learning"

@@ -171,6 +171,23 @@ def test_interventions(folder: Path) -> None:
         assert f"`{variant}`" in text, "every ablation is listed"
 
 
+def test_warm_start(folder: Path) -> None:
+    from composer.blueprint import load
+    from composer.datasets import Data
+    from composer.environments.phases import Phase
+
+    name = "warm-start.md"
+    assert len(write_files(name, folder)) == 1
+    assert_true(name, folder)
+    text = (GUIDES / name).read_text(encoding="utf-8")
+    for variant in load(ROOT / "blueprints" / "warm_start" / "vit_tiny.toml").variants:
+        assert f"| `{variant}` |" in text, "every variant is listed"
+    assert all(f"`{key}`" in text for key in Phase.model_fields)
+    assert {"cifar", "digits", "generated_images", "tiny_imagenet"} == {
+        kind for kind, spec in Data.kinds().items() if f"| `{kind}` |" in text and not spec.varies
+    }
+
+
 def _done(blueprint: Any) -> list[Any]:
     return [each.do for each in blueprint.interventions.values()]
 

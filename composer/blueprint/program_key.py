@@ -1,0 +1,63 @@
+"""Which compiled program a blueprint needs: two with the same key share one, whatever numbers they differ in.
+
+Numbers of algorithms, optimizers, averages, penalties and schedules enter the update as tensors; those of networks, and
+whole numbers, are part of the program. The key also names versions and the kind of processor, for compiled code is of
+no use to others. Free of torch. Tests: tests/blueprint/test_program_key.py.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from composer.blueprint.schema import Blueprint
+from composer.blueprint.serialize import to_table
+
+_NOT_IN_THE_UPDATE = {"update_to_data", "warmup_interactions", "n_step", "discount", "evaluation_epsilon"}
+"""Keys of algorithms that decide what a batch is, and when: not what is done with it."""
+
+
+def structure(blueprint: Blueprint) -> dict[str, Any]:
+    """What of a blueprint decides its compiled update, as plain values; numbers that may vary read ``number``."""
+    table, info = to_table(blueprint), blueprint.environment.describe()
+    algorithm = {key: value for key, value in table["algorithm"].items() if key not in _NOT_IN_THE_UPDATE}
+    loose = {key: table.get(key, {}) for key in ("averages", "optimizers", "penalties")} | {"algorithm": algorithm}
+    compute = table.get("compute", {})
+    return {
+        "networks": table["networks"],
+        **{key: _without_numbers(value) for key, value in loose.items()},
+        "normalization": table.get("normalization", {}),
+        "observation": [*info.observation, info.pictures],
+        "action": [info.action_size, info.discrete],
+        "seeds": len(blueprint.seeds),
+        "precision": compute.get("precision", "float32"),
+    }
+
+
+def program_key(blueprint: Blueprint, device: str) -> str:
+    """A short hash of the structure, of versions and of the processor."""
+    parts = [structure(blueprint), device, *_surroundings()]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _surroundings() -> list[str]:
+    import composer
+
+    try:
+        torch = version("torch")
+    except PackageNotFoundError:  # pragma: no cover - nothing can be compiled without it
+        torch = ""
+    return [composer.__version__, torch, platform.python_version(), platform.machine(), platform.processor()]
+
+
+def _without_numbers(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _without_numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_numbers(item) for item in value]
+    # A schedule of one number and one with a course are other programs; two with other numbers are not.
+    return "number" if isinstance(value, float) else value
