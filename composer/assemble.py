@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from composer import compiling, provenance, runs
+from composer.ahead import Ahead
 from composer.algorithms.on_policy import OnPolicy
 from composer.blueprint import digest as blueprint_digest
 from composer.blueprint import flatten
 from composer.blueprint.memory import transitions_held
 from composer.blueprint.timeline import clock_of, lengths_of
+from composer.caching import use_cache
+from composer.calibration import calibrate
 from composer.checkpoint import Checkpoints, Snapshot
 from composer.clock import Clock
 from composer.collectors.acting import Acting
@@ -184,14 +187,20 @@ def parameter_table(blueprint: Blueprint, info: EnvironmentInfo) -> dict[str, An
 
 
 def set_up(blueprint: Blueprint, device: str | None = None) -> str:
-    """Set what is set once a process, the threads; returns the device that a run of ``blueprint`` computes on."""
-    if blueprint.compute.threads:
-        torch.set_num_threads(blueprint.compute.threads)
-    return device_for(device or blueprint.compute.device)
+    """Set what is set once a process: threads, precision, the cache. Returns the device that a run computes on."""
+    compute = blueprint.compute
+    if compute.threads:
+        torch.set_num_threads(compute.threads)
+    torch.set_float32_matmul_precision("high" if compute.precision == "tf32" else "highest")
+    found = device_for(device or compute.device)
+    use_cache(blueprint, found)
+    return found
 
 
 def choose(blueprint: Blueprint, device: str) -> compiling.Choice:
     """Whether updates of a whole run of ``blueprint`` are compiled."""
+    if blueprint.compute.compile == "measured":
+        return calibrate(blueprint, device)
     updates = clock_of(blueprint).updates_by(blueprint.training.env_steps)
     return compiling.choose(blueprint.compute.compile, device, updates)
 
@@ -233,6 +242,8 @@ def _parts(
         checkpoints=Checkpoints(run.path, blueprint.checkpoint.keep),
         diagnostics=Recorder(blueprint, info, device),
     )
+    if blueprint.compute.compile == "background" and compiling.missing_for_compiling() is None:
+        parts.ahead = Ahead(run.path, device)
     tell, samples = partial(_record_event, parts), parts.collector.replay
     parts.surgery = Surgery(blueprint, parts.learner, lengths_of(blueprint), tell, samples)
     if isinstance(parts.collector, PhasedStreaming):

@@ -31,7 +31,8 @@ def networks_of(blueprint: Blueprint, info: EnvironmentInfo, device: str) -> dic
         template = Template(partial(spec.build, shape, actions))
         parameters = fresh_stack(outline, blueprint.seeds, spec.copies, "init", role, device=device)
         buffers = fresh_buffers(outline, blueprint.seeds, spec.copies, "init", role, device=device)
-        found[role] = outline, Stacked(template, parameters, buffers)
+        autocast = torch.bfloat16 if blueprint.compute.precision == "bf16" else None
+        found[role] = outline, Stacked(template, parameters, buffers, autocast)
     return found
 
 
@@ -42,7 +43,7 @@ def average_of(
     outline, network = networks[blueprint.averages[name].of]
     buffers = fresh_buffers(outline, blueprint.seeds, network.copies, "average", name, device=device)
     parameters = {path: value.detach().clone() for path, value in network.parameters.items()}
-    return Stacked(network.template, parameters, buffers)
+    return Stacked(network.template, parameters, buffers, network.autocast)
 
 
 def returns_of(blueprint: Blueprint, roles: Mapping[str, Any], device: str) -> dict[str, Returns[Any]]:

@@ -37,8 +37,8 @@ class Choice:
 def choose(mode: str, device: str, updates: int) -> Choice:
     """Decide from the blueprint alone (never from a measurement), so that equal blueprints give equal numbers.
 
-    ``mode`` is "auto", "always" or "never"; ``updates`` counts the whole run's. Raises Unavailable for "always" where
-    something is missing.
+    ``mode`` is "auto", "always", "never" or "background"; ``updates`` counts the whole run's. Raises Unavailable for
+    "always" where something is missing. "background" begins eagerly.
     """
     if mode == "never":
         return Choice(False, "compute.compile is 'never'")
@@ -49,6 +49,8 @@ def choose(mode: str, device: str, updates: int) -> Choice:
         return Choice(False, lacking)
     if mode == "always":
         return Choice(True, "compute.compile is 'always'")
+    if mode == "background":
+        return Choice(False, "until another process has compiled it")
     if device == "cpu" and updates < COLD_COMPILE_UPDATES:
         return Choice(False, f"{updates:,} updates do not repay a cold compile of about half a minute on a CPU")
     return Choice(True, f"{updates:,} updates repay it")

@@ -79,9 +79,7 @@ class Stopped(RuntimeError):
         self.exit_code, self.table = exit_code, table
 
 
-def start(
-    blueprint: Blueprint, directory: Path, variant: str | None, quiet: bool, profiled: bool = False
-) -> Result:
+def start(blueprint: Blueprint, directory: Path, variant: str | None, quiet: bool, profiled: bool = False) -> Result:
     """Train a blueprint in a new run directory under ``directory``; raises Stopped.
 
     ``profiled`` tells at the end where the time went; the table is also ``profile.json`` in the run directory.

@@ -156,6 +156,11 @@ class Learner:
                 row.normal_(generator=generator)
         self._captured(*transitions, *(extra[name] for name in self.program.extras), *self._noise.values())
 
+    def stand_ins(self, transitions: Transitions) -> Mapping[str, Tensor]:
+        """What the program asks for beside transitions, for plain ones."""
+        now, following = self.normalised(transitions.observation), self.normalised(transitions.next_observation)
+        return self.program.neutral(Batch(now, *transitions[1:4], following))
+
     def update_eagerly(self, *tensors: Tensor) -> None:
         """The whole update as one function of tensors: ``Transitions``, the program's extras, its noise, in order."""
         asked = self.program.extras
@@ -296,6 +301,11 @@ class Learner:
                 for theirs, ours in zip(old.moments(path), new.moments(path), strict=True):
                     ours.copy_(theirs)
         self._projected[role] = self._projections(role)
+        self._capture()
+
+    def recapture(self, choice: Choice) -> None:
+        """Go on with an update that is compiled, or is not, as ``choice`` says."""
+        self._choice = choice
         self._capture()
 
     def _capture(self) -> None:

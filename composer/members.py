@@ -36,8 +36,14 @@ class Template:
 class Stacked:
     """A network of S seeds × C copies: a template, parameters and buffers ``[S, C, ...]`` by path."""
 
-    def __init__(self, template: Template, parameters: Tensors, buffers: Tensors) -> None:
-        """The tensors are held, not copied; in training mode buffers are changed in place."""
+    def __init__(
+        self, template: Template, parameters: Tensors, buffers: Tensors, autocast: torch.dtype | None = None
+    ) -> None:
+        """The tensors are held, not copied; in training mode buffers are changed in place.
+
+        ``autocast`` is what matrix products are computed in; outputs are float32 all the same.
+        """
+        self.autocast = autocast
         self.template, self.parameters, self.buffers = template, dict(parameters), dict(buffers)
         first = next(iter(self.parameters.values()))
         self.seeds, self.copies = first.shape[:2]
@@ -49,6 +55,13 @@ class Stacked:
 
         ``training`` is for the loss of the network's own objective: batch statistics are taken in and noise is on.
         """
+        if self.autocast is None:
+            return self._call(x, training)
+        with torch.autocast(x.device.type, self.autocast):
+            output = self._call(x, training)
+        return _each(lambda out: out.float(), output)
+
+    def _call(self, x: Tensor, training: bool) -> Any:
         module = self.template.training if training else self.template.evaluation
 
         def one(tensors: dict[str, Tensor], x: Tensor) -> Any:

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from composer.checkpoint import Checkpoints, Snapshot
+from composer.compiling import Choice
 
 if TYPE_CHECKING:
+    from composer.ahead import Ahead
     from composer.blueprint import Blueprint
     from composer.clock import Clock
     from composer.collectors.base import Collector
@@ -39,6 +41,8 @@ class Parts:
     uploader: Uploader
     checkpoints: Checkpoints
     diagnostics: Recorder
+    ahead: Ahead | None = None
+    """The process that compiles the update meanwhile, while there is one."""
     surgery: Surgery = field(init=False)
     """What is done to networks while they learn."""
     returns: list[list[float]] = field(default_factory=list)
@@ -68,6 +72,19 @@ class Parts:
             self.timing.append({"type": "timing", "env_step": self.clock.env_steps, "seed": None, "metrics": metrics})
         self.flush()
         self.uploader.revive()
+        if self.ahead is not None:
+            self._go_over(self.ahead)
+
+    def _go_over(self, ahead: Ahead) -> None:
+        """To the compiled update, as soon as it has been compiled; to no other, should that have failed."""
+        outcome = ahead.outcome()
+        if outcome is None:
+            return
+        self.ahead = None
+        if not outcome:
+            self.learner.recapture(Choice(True, "compiled by another process"))
+        told = {"failed": outcome} if outcome else {}
+        self.record("event", seed=None, name="compiled", update=self.clock.updates, **told)
 
     def flush(self, sync: bool = False) -> None:
         """Write waiting rows, down to the device with ``sync``."""
@@ -113,6 +130,8 @@ class Parts:
 
     def close(self) -> None:
         """Close collector and journals."""
+        if self.ahead is not None:
+            self.ahead.close()
         self.collector.close()
         self.evaluator.close()
         self.journal.close()

@@ -15,7 +15,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from composer.blueprint.schema import Blueprint
-from composer.blueprint.serialize import to_table
+from composer.blueprint.serialize import resolved
+from composer.schedules import Schedule
 
 _NOT_IN_THE_UPDATE = {"update_to_data", "warmup_interactions", "n_step", "discount", "evaluation_epsilon"}
 """Keys of algorithms that decide what a batch is, and when: not what is done with it."""
@@ -23,13 +24,13 @@ _NOT_IN_THE_UPDATE = {"update_to_data", "warmup_interactions", "n_step", "discou
 
 def structure(blueprint: Blueprint) -> dict[str, Any]:
     """What of a blueprint decides its compiled update, as plain values; numbers that may vary read ``number``."""
-    table, info = to_table(blueprint), blueprint.environment.describe()
+    table, info = resolved(blueprint), blueprint.environment.describe()
     algorithm = {key: value for key, value in table["algorithm"].items() if key not in _NOT_IN_THE_UPDATE}
     loose = {key: table.get(key, {}) for key in ("averages", "optimizers", "penalties")} | {"algorithm": algorithm}
     compute = table.get("compute", {})
     return {
         "networks": table["networks"],
-        **{key: _without_numbers(value) for key, value in loose.items()},
+        **{key: _without_numbers(value, whole=key != "algorithm") for key, value in loose.items()},
         "normalization": table.get("normalization", {}),
         "observation": [*info.observation, info.pictures],
         "action": [info.action_size, info.discrete],
@@ -54,10 +55,13 @@ def _surroundings() -> list[str]:
     return [composer.__version__, torch, platform.python_version(), platform.machine(), platform.processor()]
 
 
-def _without_numbers(value: Any) -> Any:
+def _without_numbers(value: Any, whole: bool) -> Any:
+    """Numbers are left out, ``whole`` ones too; a schedule's kind stays, and all of its numbers go."""
     if isinstance(value, Mapping):
-        return {key: _without_numbers(item) for key, item in value.items()}
+        inside = whole or value.get("kind") in Schedule.kinds()
+        return {key: _without_numbers(item, inside) for key, item in value.items()}
     if isinstance(value, list):
-        return [_without_numbers(item) for item in value]
-    # A schedule of one number and one with a course are other programs; two with other numbers are not.
-    return "number" if isinstance(value, float) else value
+        return [_without_numbers(item, whole) for item in value]
+    is_number = isinstance(value, float) or (whole and isinstance(value, int) and not isinstance(value, bool))
+    # What is multiplied by nothing is left out of a program.
+    return ("number" if value else 0) if is_number else value

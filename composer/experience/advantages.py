@@ -1,5 +1,6 @@
-"""Generalised advantages of a rollout. Source: Schulman et al., arXiv:1506.02438. Tests: tests/papers/test_advantages.py.
+"""Generalised advantages of a rollout. Source: Schulman et al., arXiv:1506.02438.
 
+Tests: tests/papers/test_advantages.py.
 Legend: S seeds, T interactions of a rollout, E environments of a seed.
 """
 

@@ -84,7 +84,7 @@ def _rollout(old: Blueprint, new: Blueprint) -> Iterator[str]:
     """What has been collected of a rollout is of its length, and by the policy that learns from it."""
     ours, theirs = new.algorithm, old.algorithm
     if isinstance(ours, OnPolicy) != isinstance(theirs, OnPolicy):
-        yield f"algorithm.kind: the transitions of {theirs.kind!r} cannot go on under {ours.kind!r}: one learns on policy"
+        yield f"algorithm.kind: what {theirs.kind!r} has stored cannot go on under {ours.kind!r}: one learns on policy"
     elif isinstance(ours, OnPolicy) and isinstance(theirs, OnPolicy):
         if ours.rollout_interactions != theirs.rollout_interactions:
             yield (

@@ -13,7 +13,7 @@ from composer.blueprint.json_schema import USED_UP
 from composer.blueprint.schema import Blueprint
 from composer.reference.fields import fields_table
 from composer.reference.markdown import page, prose, table
-from composer.spec import Family, Spec
+from composer.spec import FAMILIES, Family, Spec
 
 _BEFORE = "These keys are used up before anything is validated:"
 _VALUES = {"values": "Free values, to which `${values.name}` refers."}
@@ -39,17 +39,24 @@ def blueprint_page() -> str:
 
 
 def tables() -> list[type[Spec]]:
-    """Blueprint and the specs inside of it that are no kinds, in the order of their keys."""
+    """Blueprint and the specs inside of it and of kinds that ship that are no kinds, in the order of their keys."""
     found: dict[type[Spec], None] = {}
 
     def visit(spec: type[Spec]) -> None:
         if spec not in found:
             found[spec] = None
-            for field in spec.model_fields.values():
-                for inner in _specs(field.annotation):
-                    visit(inner)
+            inside(spec)
+
+    def inside(spec: type[Spec]) -> None:
+        for field in spec.model_fields.values():
+            for inner in _specs(field.annotation):
+                visit(inner)
 
     visit(Blueprint)
+    for family in FAMILIES.values():
+        for kind in family.kinds().values():
+            if kind.__module__.partition(".")[0] == "composer":
+                inside(kind)
     return list(found)
 
 

@@ -26,6 +26,17 @@ def found(rule: str, overrides: tuple[str, ...]) -> list[str]:
 
 
 @pytest.mark.parametrize(
+    ("rule", "variant"),
+    [("late-reset", "head_reset"), ("late-reset", "cold_start"), ("batch-norm-target", "self_distillation")],
+)
+def test_phases_of_labelled_data_are_no_episodes(rule: str, variant: str) -> None:
+    """What comes at the last switch is followed by the last phase; a teacher's values are not bootstrapped from."""
+    subject = Subject(load(blueprints_root() / "warm_start" / "resnet18.toml", (), variant).blueprint)
+    (finder,) = (one for one in RULES if one.id == rule)
+    assert list(finder.find(subject)) == []
+
+
+@pytest.mark.parametrize(
     ("do", "speaks"),
     [
         ('do={ kind="lerp", toward={ kind="initial" } }', True),

@@ -317,6 +317,15 @@ def test_a_new_best_restores_patience(monkeypatch: pytest.MonkeyPatch) -> None:
     assert one.index(2) == 15 and two.index(2) == 9, "an equal loss is no better"
 
 
+def test_each_phase_is_read_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Patience 1 twice: the second phase falls from a loss that would have ended the first."""
+    stop = "early_stopping = { patience = 1, every = 3 }"
+    two = f"environment.phases=[{{ updates = 9, {stop} }}, {{ updates = 9, {stop} }}, {{}}]"
+    losses = [[1.0], [2.0], [5.0], [4.0], [4.5]]
+    (one,) = scripted(tiny(*PICTURES, two, "seeds=[3]"), losses, monkeypatch)
+    assert one == [1] * 6 + [2] * 9 + [3] * 25, "over at 6; read again after 3, 6 and, too late to matter, 9"
+
+
 def test_the_held_out_loss_is_the_cross_entropy_on_what_is_held_out() -> None:
     blueprint = tiny("seeds=[0, 1]", "environment.data={ kind = 'digits', samples = 700, held_out = 613 }")
     environment = blueprint.environment

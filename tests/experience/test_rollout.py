@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,12 @@ from tiny_rollouts import BOTH, CHOICES, NUMBERS, PICTURES, begin, collected, mo
 from tiny_runs import go_on, result, resumed, rows, stopped
 from torch import Tensor
 
+from composer.checkpoint import Checkpoints
 from composer.collectors.acting import Acting
 from composer.collectors.base import Drawn
 from composer.collectors.rollout import Rollout, standardised
+from composer.loop import train
+from composer.tracking.console import Console
 
 T, E, N = 8, 2, 16
 RAW = "algorithm.normalize_advantages=false"
@@ -67,7 +71,9 @@ def test_what_comes_with_a_transition_is_of_the_policy_that_begins_to_learn(kind
     moved(parts.learner)
     later = epoch(memory)
     for seed in range(2):
-        assert torch.equal(before[seed][order[seed].argsort()], joined(later, "log_density")[seed][memory._order[seed].argsort()])
+        assert torch.equal(
+            before[seed][order[seed].argsort()], joined(later, "log_density")[seed][memory._order[seed].argsort()]
+        )
     assert memory._drawn == 0
     judged = joined(epoch(memory), "log_density")
     assert not torch.equal(judged.sort().values, before.sort().values), "the next rollout is judged anew"
@@ -140,6 +146,40 @@ def test_stopped_within_a_rollout_and_resumed_is_as_if_never_stopped(kind: str, 
     assert result(resumed(run)) == result(whole[0].path)
 
 
+class Died(BaseException):
+    """In the place of SIGKILL, inside this process: nothing after it is done."""
+
+
+@pytest.mark.parametrize(("method", "number"), [("learned", 15), ("draw", 14), ("add", 22)])
+def test_killed_among_the_updates_of_a_rollout(
+    method: str, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes on from a checkpoint in the middle of a rollout, and makes the same updates again."""
+    run, parts = begin(tmp_path / "whole")
+    go_on(parts)
+    run.close()
+    killed, doomed = begin(tmp_path / "killed")
+    calls, real = 0, getattr(Rollout, method)
+
+    def die(*arguments: Tensor) -> object:
+        nonlocal calls
+        calls += 1
+        if calls == number:
+            raise Died
+        return real(*arguments)
+
+    monkeypatch.setattr(Rollout, method, die)
+    with pytest.raises(Died):
+        train(doomed, Console(1, enabled=False))
+    monkeypatch.undo()
+    os.close(doomed.journal._file)
+    os.close(doomed.timing._file)
+    killed.close()
+    (step,) = Checkpoints(killed.path).steps()
+    assert step // E % T, "a checkpoint within a rollout"
+    assert result(resumed(killed.path)) == result(run.path)
+
+
 def test_a_run_reports_what_it_learns(tmp_path: Path) -> None:
     run, parts = begin(tmp_path)
     go_on(parts)
@@ -166,4 +206,6 @@ def test_a_seed_among_others_runs_as_it_would_alone(kind: str, tmp_path: Path) -
     together, alone = both[1].learner.tensors(), one[1].learner.tensors()
     for name, value in alone.items():
         if name != "signals":
-            torch.testing.assert_close(value[0], together[name][1], rtol=1e-3, atol=1e-4, msg=lambda m, n=name: f"{n}: {m}")
+            torch.testing.assert_close(
+                value[0], together[name][1], rtol=1e-3, atol=1e-4, msg=lambda m, n=name: f"{n}: {m}"
+            )

@@ -66,6 +66,8 @@ def test_at_fires_once_at_each_moment() -> None:
             "never fires: 395 > 400 on the clock 'update' with the last 10 spared",
         ),
         (Every(interval=10, clock="epoch"), "there is no data set here whose epochs could be counted"),
+        (Every(interval=1, clock="phase"), "nothing switches here"),
+        (Crossing(metric="m", above=1.0, clock="epoch"), "a cooldown is counted on 'env', 'interaction' or 'update'"),
     ],
 )
 def test_what_would_never_fire_is_told(trigger: Trigger, problem: str) -> None:

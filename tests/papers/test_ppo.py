@@ -172,7 +172,9 @@ def step(agent: Learner, given: Drawn) -> None:
 def agree(agent: Learner, other: Learner, seed: int | None = None) -> None:
     theirs = other.tensors()
     for name, value in agent.tensors().items():
-        part = theirs[name] if seed is None else theirs[name].movedim(-1 if name == "signals" else 0, 0)[seed : seed + 1]
+        part = (
+            theirs[name] if seed is None else theirs[name].movedim(-1 if name == "signals" else 0, 0)[seed : seed + 1]
+        )
         ours = value if seed is None else value.movedim(-1 if name == "signals" else 0, 0)
         torch.testing.assert_close(ours, part, rtol=2e-4, atol=2e-5, msg=lambda m, n=name: f"{n}: {m}")
 

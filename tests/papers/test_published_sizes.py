@@ -30,6 +30,15 @@ def nature_cnn() -> int:
     return conv(4, 32, 8) + conv(32, 64, 4) + conv(64, 64, 3) + dense(64 * 7 * 7, 512)
 
 
+def nature_convolutions() -> int:
+    return nature_cnn() - dense(64 * 7 * 7, 512)
+
+
+def data_efficient_convolutions() -> int:
+    # 84 -> 16 -> 3
+    return conv(4, 32, 5) + conv(32, 64, 5)
+
+
 def impala(channels: int, side: int, multiple: int = 1) -> int:
     total = 0
     for width in (16 * multiple, 32 * multiple, 32 * multiple):
@@ -59,6 +68,7 @@ def vgg16_bn() -> int:
 
 def test_formulas_give_the_numbers_that_are_quoted() -> None:
     assert nature_cnn() == 1_684_128 and nature_cnn() + dense(512, 6) == 1_687_206
+    assert nature_convolutions() == 77_984 and data_efficient_convolutions() == 54_496
     assert impala(4, 84) == 1_089_232
     assert resnet18() == 11_168_832 and resnet18() + dense(512, 10) == 11_173_962
     assert vgg16_bn() == 14_723_136
@@ -68,6 +78,8 @@ def test_formulas_give_the_numbers_that_are_quoted() -> None:
     ("name", "parameters", "shape", "output", "size"),
     [
         ("nature_cnn", {}, (4, 84, 84), (512,), nature_cnn()),
+        ("nature_convolutions", {}, (4, 84, 84), (3136,), nature_convolutions()),
+        ("data_efficient_convolutions", {}, (4, 84, 84), (576,), data_efficient_convolutions()),
         ("impala", {}, (4, 84, 84), (256,), impala(4, 84)),
         ("impala", {"width": 64}, (4, 84, 84), (256,), impala(4, 84, multiple=4)),
         ("impala", {}, (3, 72, 72), (256,), impala(3, 72)),

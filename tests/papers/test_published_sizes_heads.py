@@ -48,6 +48,8 @@ def streams(outputs: Callable[[int], int]) -> int:
         ({"use": "iqn"}, CONV, dense(64, CONV) + dense(CONV, 512) + dense(512, ACTIONS), (ACTIONS, 64)),
         ({"use": "dueling"}, CONV, streams(lambda actions: actions), (ACTIONS,)),
         ({"use": "dueling", "head": C51}, CONV, streams(lambda actions: actions * 51), (ACTIONS, 51)),
+        # Every weight and bias of Rainbow's streams comes with the scale of its noise.
+        ({"use": "rainbow"}, CONV, 2 * streams(lambda actions: actions * 51), (ACTIONS, 51)),
         ({"use": "c51", "values": "one"}, 512, dense(512, 51), (51,)),
         ({"use": "simba_v2_value"}, 512, dense(512, 101), (101,)),
         ({"use": "bro_value"}, 512, dense(512, 100), (100,)),
@@ -101,3 +103,7 @@ def test_bbf_head_is_its_projection_and_two_linear_streams() -> None:
     projected = TypeAdapter[Block](Block).validate_python(expanded({"use": "spr_projection", "width": 2048}))
     predictor = TypeAdapter[Block](Block).validate_python(expanded({"use": "spr_predictor"}))
     assert predictor.outline(projected.outline((15488,)).output).count() == dense(2048, 2048)
+    # SPR's transition model on DQN's latent: two convolutions of 3 x 3, the first on planes for actions too.
+    transition = TypeAdapter[Block](Block).validate_python(expanded({"use": "spr_transition"}))
+    outline = transition.outline((CONV + ACTIONS,))
+    assert outline.count() == dense(9 * (64 + ACTIONS), 64) + dense(9 * 64, 64) and outline.output == (CONV,)

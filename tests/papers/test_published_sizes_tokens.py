@@ -73,6 +73,14 @@ def test_impala_soft_moe() -> None:
     assert part("impala_convolutions").outline((4, 84, 84)).output == (32, 11, 11)
 
 
+def test_nature_soft_moe() -> None:
+    # Three convolutions; 49 tokens of width 64 on 8 experts of 7 slots, of 512 hidden units.
+    convolutions = dense(4 * 64, 32) + dense(32 * 16, 64) + dense(64 * 9, 64)
+    mixture = 64 * 8 * 7 + 8 * (dense(64, 512) + dense(512, 64))
+    assert count("nature_soft_moe", (4, 84, 84)) == convolutions + mixture == 610_464
+    assert part("nature_soft_moe").outline((4, 84, 84)).output == (3136,)
+
+
 def test_top1_moe() -> None:
     # 32 tokens of width 121, one a channel; the router has no bias.
     expected = dense(121, 8, bias=False) + 8 * (dense(121, 512) + dense(512, 121))

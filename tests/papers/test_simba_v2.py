@@ -29,7 +29,9 @@ def off_the_sphere(agent: Learner, values: dict[str, torch.Tensor], role: str) -
     plans = [(path, plan) for path, plan in agent.outlines[role].named_parameters() if plan.unit_axis is not None]
     assert plans
     norms = [
-        values[path].norm(dim=plan.unit_axis - len(plan.shape)) for path, plan in plans if plan.unit_axis is not None
+        values[path].detach().norm(dim=plan.unit_axis % len(plan.shape) - len(plan.shape))
+        for path, plan in plans
+        if plan.unit_axis is not None
     ]
     return max(float((norm - 1).abs().max()) for norm in norms)
 

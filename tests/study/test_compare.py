@@ -83,6 +83,8 @@ def test_scores_of_a_clear_case(make_run: MakeRun) -> None:
     shown = compare_command.text(comparison.table)
     assert "good - bad: difference 9.0 [" in shown and "2 of 4 seeds" in shown
     json.dumps(comparison.table, allow_nan=False)
+    shares = compare([make_run("one", rising(0.9, 0.9)), make_run("other", rising(0.85, 0.85))])
+    assert "difference 0.050 [" in compare_command.text(shares.table)
 
 
 def test_three_seeds_claim_nothing(make_run: MakeRun) -> None:

@@ -13,7 +13,7 @@ from composer.blueprint.positions import Path
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.timeline import clock_of
 from composer.clock import Clock
-from composer.environments.base import EnvironmentInfo
+from composer.environments.base import EnvironmentInfo, Simulator
 from composer.optim import Optimizer, Sam
 from composer.schedules.base import Schedule
 from composer.shapes import Outline
@@ -76,7 +76,9 @@ class Subject:
         return self.clock.updates_by(self.blueprint.training.env_steps)
 
     def bootstrapped(self) -> set[str]:
-        """Networks that learn from values of an average of themselves."""
+        """Networks that learn from values of an average of themselves; labelled data have no values."""
+        if not isinstance(self.blueprint.environment, Simulator):
+            return set()
         evaluated = {network for network, _ in self.blueprint.algorithm.evaluations()}
         return {average.of for name, average in self.blueprint.averages.items() if name in evaluated}
 

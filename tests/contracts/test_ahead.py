@@ -1,0 +1,128 @@
+"""Compiling beside a run that trains: the switch, its record, failures; and where compiled code is kept."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from composer import assemble, caching
+from composer.ahead import Ahead, example
+from composer.loop import interactions
+from tests.tiny_runs import DRIFT, begin, learner, rows, tiny
+
+QUICK = "compute.compile=background"
+
+
+class Told:
+    """Stands in the place of the process that compiles: says what it is told to."""
+
+    def __init__(self, *outcomes: str | None) -> None:
+        self.outcomes, self.closed = list(outcomes), False
+
+    def outcome(self) -> str | None:
+        return self.outcomes.pop(0)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+
+def drive(tmp_path: Path, ahead: Told, captured: list[bool], monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
+    monkeypatch.setattr(assemble, "Ahead", lambda run, device: ahead)
+    run, parts = begin(tmp_path, DRIFT, QUICK, "training.env_steps=120", "training.log_every=20")
+    assert run.facts["compiled"] is False and "another process" in run.facts["compile_reason"]
+    monkeypatch.setattr(parts.learner, "recapture", lambda choice: captured.append(choice.compiled))
+    for _ in interactions(parts):
+        if parts.clock.due(20):
+            parts.record_timing()
+    parts.close()
+    run.close()
+    return [row for row in rows(run.path) if row["type"] == "event"]
+
+
+def test_a_run_goes_over_when_the_other_process_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    captured: list[bool] = []
+    (event,) = drive(tmp_path, Told(None, None, ""), captured, monkeypatch)
+    assert captured == [True]
+    assert event["name"] == "compiled" and event["env_step"] == 60 and event["update"] == 10 and "failed" not in event
+
+
+def test_a_run_stays_eager_where_compiling_failed_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    captured: list[bool] = []
+    (event,) = drive(tmp_path, Told("no space left"), captured, monkeypatch)
+    assert not captured and event["failed"] == "no space left" and event["env_step"] == 20
+
+
+def test_a_run_that_ends_first_ends_the_other_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ahead = Told(*[None] * 10)
+    assert drive(tmp_path, ahead, [], monkeypatch) == []
+    assert ahead.closed
+
+
+def test_what_went_wrong_is_the_end_of_its_log(tmp_path: Path) -> None:
+    ahead = Ahead(tmp_path, "cpu")  # There is no run in this folder.
+    ahead._process.wait()
+    found = ahead.outcome()
+    assert found and "blueprint.toml" in found
+    ahead.close()
+
+
+@pytest.mark.slow
+def test_what_another_process_compiled_is_found_in_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
+    monkeypatch.setattr(caching, "_chosen", None)
+    monkeypatch.setenv(caching.CACHE, str(tmp_path / "cache"))
+    run, parts = begin(tmp_path, 'environment={ kind = "dm_control", task = "cartpole-swingup" }', QUICK)
+    assert parts.ahead is not None and not caching.is_warm(parts.blueprint, "cpu")
+    parts.ahead._process.wait()
+    assert parts.ahead.outcome() == ""
+    assert caching.is_warm(parts.blueprint, "cpu")
+    parts.record_timing()
+    torch._dynamo.utils.counters.clear()
+    parts.learner.update(*example(parts.learner, parts.blueprint.environment.describe()))
+    counters = torch._dynamo.utils.counters["inductor"]
+    assert counters["fxgraph_cache_hit"] >= 1 and counters["fxgraph_cache_miss"] == 0
+    parts.close()
+    run.close()
+
+
+def test_a_program_has_a_folder_of_its_own_unless_inductor_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
+    monkeypatch.setattr(caching, "_chosen", None)
+    monkeypatch.setenv(caching.CACHE, str(tmp_path))
+    plain, wide = tiny(DRIFT), tiny(DRIFT, "algorithm.batch_size=8")
+    caching.use_cache(plain, "cpu")
+    first = os.environ["TORCHINDUCTOR_CACHE_DIR"]
+    assert first == str(caching.cache_directory(plain, "cpu")) and Path(first).parent == tmp_path
+    caching.use_cache(wide, "cpu")
+    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] not in (first, "")
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "elsewhere")
+    caching.use_cache(plain, "cpu")
+    assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == "elsewhere"
+
+
+@pytest.mark.parametrize("precision", ["bf16", "float32"])
+def test_bfloat16_is_close_to_float32_and_state_stays_float32(precision: str) -> None:
+    exact, other = learner(), learner(f"compute.precision={precision}")
+    info = tiny(DRIFT).environment.describe()
+    arguments = example(exact, info)
+    random = torch.Generator().manual_seed(0)
+    arguments[0].observation.normal_(generator=random)
+    arguments[0].reward.normal_(generator=random)
+    for agent in (exact, other):
+        for _ in range(5):
+            agent.update(*arguments)
+    apart = 0.0
+    for (name, ours), theirs in zip(other.tensors().items(), exact.tensors().values(), strict=True):
+        assert ours.dtype == theirs.dtype
+        if name.startswith("networks/"):
+            apart = max(apart, float((ours - theirs).detach().abs().max()))
+    # Five Adam steps of 1e-3 move a weight by 5e-3 at most; signs of the smallest gradients may differ.
+    assert apart == 0 if precision == "float32" else 0 < apart < 1.01e-2
+    losses = [agent.drain_signals()[0]["critic/loss"] for agent in (exact, other)]
+    assert losses[1] == pytest.approx(losses[0], rel=2e-2)

@@ -1,0 +1,64 @@
+"""Measuring eager against compiled: turns, medians, and what is decided from them."""
+
+from __future__ import annotations
+
+import pytest
+
+from composer import calibration
+from composer.calibration import ROUNDS, calibrate, race
+from composer.compiling import Choice
+from tests.tiny_runs import DRIFT, tiny
+
+
+class Clock:
+    """Time that passes only in calls."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_parties_take_turns_and_the_median_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calibration, "SECONDS", 0.5)
+    clock, order, made = Clock(), [], {"a": 0, "b": 0}
+
+    def party(name: str, seconds: float) -> None:
+        made[name] += 1
+        order.append(name)
+        clock.now += seconds * (100 if name == "a" and made[name] == 3 else 1)  # One slow call is no verdict.
+
+    found = race([lambda: party("a", 0.125), lambda: party("b", 0.0625)], lambda: None, clock)
+    assert found == pytest.approx([0.125, 0.0625])
+    turns = "".join(order).replace("bbbbbbbb", "B").replace("aaaa", "A")
+    assert turns == "aabb" + "aB" + "AB" * (ROUNDS - 1)  # The slow call filled its own turn.
+    assert made["b"] == 2 + 8 * ROUNDS
+
+
+@pytest.mark.parametrize(("seconds", "compiled"), [((0.010, 0.004), True), ((0.010, 0.0097), False)])
+def test_a_tie_stays_eager(monkeypatch: pytest.MonkeyPatch, seconds: tuple[float, float], compiled: bool) -> None:
+    monkeypatch.setattr(calibration, "race", lambda parties, settle: list(seconds))
+    monkeypatch.setattr(calibration, "choose", lambda *_: Choice(True, "possible"))
+    choice = calibrate(tiny(DRIFT), "cpu")
+    assert choice.compiled is compiled
+    assert choice.reason == f"10.00 ms eager and {1e3 * seconds[1]:.2f} ms compiled an update, measured at the start"
+
+
+def test_what_cannot_be_compiled_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    assert calibrate(tiny(DRIFT), "cpu") == Choice(False, "no C++ compiler was found (no-such-compiler)")
+
+
+def test_both_parties_are_the_agents_of_the_blueprint(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calibration, "choose", lambda *_: Choice(True, "possible"))
+    monkeypatch.setattr(calibration, "SECONDS", 0.01)
+    built: list[bool] = []
+    real = calibration.Learner
+
+    def make(blueprint, info, device, choice):  # type: ignore[no-untyped-def]
+        built.append(choice.compiled)
+        return real(blueprint, info, device, Choice(False, "a test"))
+
+    monkeypatch.setattr(calibration, "Learner", make)
+    choice = calibrate(tiny(DRIFT), "cpu")
+    assert built == [False, True] and "ms eager" in choice.reason

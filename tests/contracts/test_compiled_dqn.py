@@ -1,0 +1,25 @@
+"""One captured graph of the whole update, with everything that DQN can be, equals the eager update."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from tiny_dqn import RAINBOW, SPR, batch, learner, noise
+
+from composer.compiling import Choice
+
+EVERYTHING = (*SPR, *RAINBOW[2:], "seeds=[0, 5]")
+"""Rainbow on augmented pictures, with self-prediction, two seeds in one program."""
+
+
+@pytest.mark.slow
+def test_the_captured_update_equals_the_eager_one() -> None:
+    torch.compiler.reset()
+    eager, captured = (learner(*EVERYTHING, choice=Choice(compiled, "a test")) for compiled in (False, True))
+    for step in range(3):
+        data, extra = batch(eager, step, future=2)
+        for agent in (eager, captured):
+            agent._captured(*data, *(extra[name] for name in agent.program.extras), *noise(agent, step).values())
+    for (name, one), other in zip(eager.tensors().items(), captured.tensors().values(), strict=True):
+        torch.testing.assert_close(other, one, rtol=1e-3, atol=1e-5, msg=name)
+    torch.testing.assert_close(captured.feedback, eager.feedback, rtol=1e-3, atol=1e-5)

@@ -1,0 +1,60 @@
+"""Value-based runs, stopped and resumed, end to the bit as runs that were never stopped; and what replay hears."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_dqn import ACTIONS, RAINBOW, SPR, tiny
+from tiny_runs import go_on, result, resumed, state_digest, stopped
+
+from composer import assemble
+from composer.runs import Run
+from composer.state import Parts
+
+FAMILIES = {"rainbow": RAINBOW, "spr": SPR}
+
+
+def begin(runs: Path, *overrides: str) -> tuple[Run, Parts]:
+    return assemble.start(tiny(*overrides), runs, None)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("at", [50, 97])
+def test_a_stopped_run_ends_as_if_never_stopped(name: str, at: int, tmp_path: Path) -> None:
+    overrides = (*FAMILIES[name], "seeds=[0, 5]", "training.acting={ value = 'target_value' }")
+    run, parts = begin(tmp_path / "whole", *overrides)
+    go_on(parts)
+    run.close()
+    whole = result(run.path)
+    path = stopped(*begin(tmp_path / "stopped", *overrides), at)
+    assert state_digest(path) != whole[0]
+    assert result(resumed(path)) == whole
+
+
+def test_replay_takes_in_what_the_update_found(tmp_path: Path) -> None:
+    """After the run priorities are spread; all would stand at one, the first largest, had nothing been told."""
+    run, parts = begin(tmp_path, *RAINBOW)
+    go_on(parts)
+    run.close()
+    priorities = parts.collector.memory.tensors()["priorities"]  # type: ignore[attr-defined]
+    held = priorities[priorities > 0]
+    assert held.unique().numel() > 10
+    assert parts.learner.feedback["priority"].min() > 0
+    reported = (parts.learner.feedback["priority"].double() + 1e-10).sqrt()
+    assert torch.isin(reported, priorities).all()
+
+
+def test_actions_that_are_stored_are_choices(tmp_path: Path) -> None:
+    run, parts = begin(tmp_path, "algorithm.n_step=3", "environment.limit=7")
+    go_on(parts)
+    run.close()
+    drawn = parts.collector.batch()
+    action = drawn.transitions.action
+    assert action.shape[-1] == ACTIONS and torch.equal(action.sum(-1), torch.ones(action.shape[:2]))
+    # Windows of three rewards that a time limit ends early are bootstrapped over their own length.
+    allowed = torch.tensor([0.0, 0.99, 0.99**2, 0.99**3])
+    bootstrap = torch.cat([parts.collector.batch().transitions.bootstrap.flatten() for _ in range(40)])
+    nearest = (bootstrap[:, None] - allowed).abs().min(1)
+    assert nearest.values.max() < 1e-6 and set(nearest.indices.tolist()) >= {1, 2, 3}
