@@ -107,7 +107,11 @@ def batch(agent: Learner, seed: int = 0, future: int = 0) -> tuple[Transitions, 
 
     def seen(*rest: int) -> Tensor:
         sizes = (seeds, BATCH, *rest, *shape)
-        return torch.randint(256, sizes, generator=generator, dtype=torch.uint8) if len(shape) == 3 else numbers(*rest, *shape)
+        return (
+            torch.randint(256, sizes, generator=generator, dtype=torch.uint8)
+            if len(shape) == 3
+            else numbers(*rest, *shape)
+        )
 
     def choices(*rest: int) -> Tensor:
         return torch.eye(ACTIONS)[torch.randint(ACTIONS, (seeds, BATCH, *rest), generator=generator)]

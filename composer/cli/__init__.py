@@ -36,6 +36,7 @@ _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         reading.schema,
     ),
     "Study": (
+        studying.plan,
         studying.sweep,
         studying.compare,
         studying.doctor,

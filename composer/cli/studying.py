@@ -54,6 +54,29 @@ def sweep(
     raise typer.Exit(1 if table["failed"] else 0)
 
 
+def plan(
+    blueprint: BlueprintPath,
+    overrides: Overrides = None,
+    variants: Annotated[str | None, typer.Option(help="Comma-separated; 'base' is the blueprint itself.")] = None,
+    runs: Annotated[Path, typer.Option(help="Where finished runs are found.")] = Path("runs"),
+    as_json: Json = False,
+) -> None:
+    """Tell what a sweep would train, and how many programs it would compile; nothing is run."""
+    from composer.blueprint.chain import named
+
+    def look() -> dict[str, Any]:
+        from composer.study.plan import plan
+
+        return plan(named(blueprint), overrides or [], variants.split(",") if variants else [], runs)
+
+    def text(table: dict[str, Any]) -> str:
+        from composer.study.plan import text
+
+        return text(table)
+
+    tell(guarded(look, as_json), text, as_json)
+
+
 def retention(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Runs of task sequences, the plain one first.")],
     plot: Annotated[Path | None, typer.Option(help="Draw accuracy over tasks here: a .png or .svg file.")] = None,

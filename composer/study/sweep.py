@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from composer.blueprint import BlueprintError, digest, load
+from composer.blueprint import Blueprint, BlueprintError, digest, load
 from composer.checkpoint import Checkpoints
 from composer.runs import RunUnusable, read_blueprint, read_facts
 from composer.spec import suggestion
@@ -36,7 +36,12 @@ class Member:
 
     name: str
     variant: str | None
-    digest: str
+    blueprint: Blueprint
+
+    @property
+    def digest(self) -> str:
+        """What is trained, whatever it is called."""
+        return digest(self.blueprint)
 
 
 def sweep(
@@ -48,7 +53,7 @@ def sweep(
     say: Callable[[str], None],
 ) -> dict[str, Any]:
     """Train what is not finished yet; returns the table of runs by variant. Raises BlueprintError and NoVariant."""
-    members = list(_members(blueprint, overrides, variants))
+    members = list(members_of(blueprint, overrides, variants))
     done = {member.name: found for member in members if (found := finished(runs, member))}
     for name, run in done.items():
         say(f"{name}: finished before, in {run}")
@@ -94,7 +99,8 @@ def finished(runs: Path, member: Member) -> Path | None:
     return None
 
 
-def _members(blueprint: Path, overrides: Sequence[str], variants: Sequence[str]) -> Iterator[Member]:
+def members_of(blueprint: Path, overrides: Sequence[str], variants: Sequence[str]) -> Iterator[Member]:
+    """The blueprint and its variants, or those that are named. Raises BlueprintError and NoVariant."""
     loaded = load(blueprint, overrides)
     known = (BASE, *loaded.variants)
     for name in variants:
@@ -102,11 +108,8 @@ def _members(blueprint: Path, overrides: Sequence[str], variants: Sequence[str])
             raise NoVariant(f"{blueprint} has no variant {name!r}{suggestion(name, known)}")
     for name in variants or known:
         variant = None if name == BASE else name
-        yield Member(
-            name,
-            variant,
-            digest(loaded.blueprint if variant is None else load(blueprint, overrides, variant).blueprint),
-        )
+        found = loaded if variant is None else load(blueprint, overrides, variant)
+        yield Member(name, variant, found.blueprint)
 
 
 class _Processes:

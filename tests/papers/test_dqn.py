@@ -130,7 +130,9 @@ def test_losses_and_priorities_are_those_of_the_equations(head: str, double: boo
         elsewhere += choices["own"] != choices["its"]
         chosen = target[index, choices["own" if double else "its"]]
         taken = int(data.action[0, index].argmax())
-        each = loss_of_one(head, own[index, taken], chosen, data.reward[0, index].item(), data.bootstrap[0, index].item())
+        each = loss_of_one(
+            head, own[index, taken], chosen, data.reward[0, index].item(), data.bootstrap[0, index].item()
+        )
         total += extra["weight"][0, index].item() * each[0] / BATCH
         assert signals["priority"][0, index].item() == pytest.approx(each[1], rel=1e-4, abs=1e-5)
     assert elsewhere, "the two networks choose differently, or double is not told from plain"

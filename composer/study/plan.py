@@ -1,0 +1,71 @@
+"""What ``composer plan`` does: what a sweep would train and compile, before anything is.
+
+Variants that differ in numbers only share one compiled program. Tests: tests/study/test_plan.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from composer.assemble import device_for
+from composer.blueprint.program_key import program_key
+from composer.blueprint.quantities import counted
+from composer.blueprint.timeline import clock_of
+from composer.caching import is_warm
+from composer.compiling import choose
+from composer.study.sweep import finished, members_of
+
+
+def plan(blueprint: Path, overrides: Sequence[str], variants: Sequence[str], runs: Path) -> dict[str, Any]:
+    """A row a variant: lengths, how its update would run, its program. Raises BlueprintError and NoVariant."""
+    rows = []
+    for member in members_of(blueprint, overrides, variants):
+        declared = member.blueprint
+        device, clock = device_for(declared.compute.device), clock_of(declared)
+        updates = clock.updates_by(declared.training.env_steps)
+        mode = declared.compute.compile
+        compiles = mode in ("measured", "background") or choose(mode, device, updates).compiled
+        rows.append(
+            {
+                "variant": member.name,
+                "seeds": len(declared.seeds),
+                "env_steps": declared.training.env_steps,
+                "updates": updates,
+                "finished": finished(runs, member) is not None,
+                "program": program_key(declared, device),
+                "compiles": compiles,
+                "cached": is_warm(declared, device),
+            }
+        )
+    waiting = [row for row in rows if not row["finished"]]
+    programs = {row["program"]: row["cached"] for row in waiting if row["compiles"]}
+    return {
+        "variants": rows,
+        "to_train": len(waiting),
+        "programs": len(programs),
+        "compilations": sum(not cached for cached in programs.values()),
+    }
+
+
+def text(table: dict[str, Any]) -> str:
+    """A line a variant, and what there is to do."""
+    names = [row["program"] for row in table["variants"]]
+    letters = {name: f"{index + 1}" for index, name in enumerate(dict.fromkeys(names))}
+    width = max(len("variant"), *(len(row["variant"]) for row in table["variants"]))
+    lines = [f"{'variant':{width}}  seeds   env steps     updates  program  update"]
+    for row in table["variants"]:
+        how = "finished before" if row["finished"] else _how(row)
+        numbers = f"{row['seeds']:5}  {row['env_steps']:10,}  {row['updates']:10,}"
+        lines.append(f"{row['variant']:{width}}  {numbers}  {letters[row['program']]:>7}  {how}")
+    cached = table["programs"] - table["compilations"]
+    compiled = f"{counted(table['compilations'], 'compilation')}" + (f", {cached} in the cache" if cached else "")
+    lines.append(f"{counted(table['to_train'], 'run')} to train; {compiled}")
+    return "\n".join(lines)
+
+
+def _how(row: dict[str, Any]) -> str:
+    if not row["compiles"]:
+        return "eager"
+    return "compiled, in the cache" if row["cached"] else "compiled"
