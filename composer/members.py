@@ -9,6 +9,7 @@ Legend: S seeds, C copies, B batch.
 from __future__ import annotations
 
 import copy
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,7 @@ class Stacked:
         first = next(iter(self.parameters.values()))
         self.seeds, self.copies = first.shape[:2]
         # Mapped over members a convolution becomes a grouped one, slower than as many plain ones (measured: 1.5 times).
+        self._bindings: list[tuple[tuple[Any, ...], nn.Module]] = []
         self._convolves = any(value.ndim == 6 for value in self.parameters.values())
 
     def __call__(self, x: Tensor, training: bool = False) -> Any:
@@ -68,6 +70,8 @@ class Stacked:
             return functional_call(module, tensors, (x,))
 
         seeds, copies = self.seeds, self.copies
+        if seeds == copies == 1 and not (torch.is_grad_enabled() or torch.compiler.is_compiling()):
+            return _each(lambda out: out[None, None], self._bound(module)(_for_convolution(x[0])))
         if self._convolves:
             rows = [[one(tensors, _for_convolution(x[s])) for tensors in row] for s, row in enumerate(self._apart())]
             return _stacked(rows)
@@ -98,6 +102,24 @@ class Stacked:
     def averaged(self) -> dict[str, Tensor]:
         """What an average of this network averages: parameters and floating-point buffers, by path."""
         return {path: value for path, value in self.tensors().items() if value.is_floating_point()}
+
+    def _bound(self, module: nn.Module) -> nn.Module:
+        """A module that holds the very tensors of the one member: acting on one observation is mostly overhead.
+
+        A functional call takes longer than the layers of a small policy (measured: 0.14 of 0.23 ms).
+        """
+        made_of = (module, self.parameters, self.buffers)
+        for found, bound in self._bindings:
+            if all(a is b for a, b in zip(found, made_of, strict=True)):
+                return bound
+        bound = copy.deepcopy(module)
+        for path, value in self.tensors().items():
+            holder, _, name = path.rpartition(".")
+            owner = bound.get_submodule(holder)
+            held: dict[str, Any] = owner._parameters if name in owner._parameters else owner._buffers
+            held[name] = value.detach().view(value.shape[2:])
+        self._bindings = [*self._bindings[-1:], (made_of, bound)]
+        return bound
 
     def _apart(self) -> list[list[dict[str, Tensor]]]:
         """The tensors of each member, by seed and copy."""

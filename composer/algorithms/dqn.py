@@ -39,7 +39,7 @@ class DQN(OffPolicy, Algorithm, kind="dqn"):
     arXiv:1806.06923), or its mean by classification (HL-Gauss, two-hot, arXiv:2403.03950); ``dueling`` wraps most of
     them. The target network is the average ``target_value``: with momentum ``{ kind = "periodic", every = N }`` it is
     copied every N updates, as published. Prioritised replay hears of the absolute error of a mean, of a
-    distribution its loss (Rainbow, arXiv:1710.02298, takes the divergence; Dopamine the root of the loss: exponent 0.5).
+    distribution its loss (Rainbow, arXiv:1710.02298, takes the divergence; Dopamine the loss, exponent 0.5).
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "dqn", "batch_size": 32, "update_to_data": 0.25, "double": True}

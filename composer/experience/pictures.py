@@ -1,4 +1,4 @@
-"""Pictures on the device: cropped and flipped by chance, bytes made numbers. Tests: tests/environments/test_phases.py.
+"""Pictures on the device: cropped, flipped by chance, bytes made numbers. Tests: tests/environments/test_pictures.py.
 
 Legend: S seeds, B batch, C channels, H height, W width.
 """

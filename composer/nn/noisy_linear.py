@@ -12,7 +12,8 @@ from composer.nn.noise import normal
 class NoisyLinear(nn.Linear):
     """``(W + S_w * e_w) x + b + s_b * e_b``, the noise e factorised and in training mode only.
 
-    ``[..., in] -> [..., out]``. One draw a forward pass, the same for every sample of it. Source: Fortunato et al., arXiv:1706.10295, Eq. 8 to 11.
+    ``[..., in] -> [..., out]``. One draw a forward pass, the same for every sample of it.
+    Source: Fortunato et al., arXiv:1706.10295, Eq. 8 to 11.
     """
 
     key: Tensor

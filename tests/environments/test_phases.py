@@ -20,7 +20,6 @@ from composer.collectors import phased as collectors
 from composer.collectors.phased import PhasedExaminer, PhasedStreaming, held_out_loss
 from composer.environments.phases import Phases
 from composer.experience.phased import HeldOut, Phased
-from composer.experience.pictures import Standard, changed, drawn
 from composer.learner import Learner
 from composer.loop import interactions
 
@@ -176,6 +175,8 @@ def test_epochs_of_the_loop_are_those_of_the_plan(runs: None, tmp_path: Path) ->
     assert fired == [2, 4, 9, 21, 31]
     planned = [moment.env_step for moment in timeline(parts.blueprint) if moment.key == "interventions.fresh_optimizer"]
     assert planned == [2]
+    environment = parts.blueprint.environment
+    assert [environment.epoch_end(number, 10) for number in (1, 2, 3, 4, 5)] == [2, 4, 9, 21, 31]
 
 
 def test_what_waits_for_a_phase_fires_after_the_evaluation_and_before_its_first_update(
@@ -223,53 +224,6 @@ def test_show_lists_phases_and_what_fires_between_them() -> None:
     assert any(step == 500 and event.startswith("shrink: lerp toward initial, amount 0.8") for step, event in lines)
 
 
-# Pictures
-
-
-def test_crops_and_flips_are_those_of_a_slow_reference() -> None:
-    pictures = torch.arange(2 * 5 * 3 * 6 * 4).reshape(2, 5, 3, 6, 4).to(torch.uint8)
-    changes = drawn((7, 9), 5, 2, True)
-    got = changed(pictures, 2, changes)
-    assert got.dtype == torch.uint8 and got.shape == pictures.shape
-    for seed in range(2):
-        for index in range(5):
-            padded = torch.zeros(3, 10, 8, dtype=torch.uint8)
-            padded[:, 2:8, 2:6] = pictures[seed, index]
-            down, right = int(changes.down[seed, index]), int(changes.right[seed, index])
-            cut = padded[:, down : down + 6, right : right + 4]
-            expected = cut.flip(-1) if changes.flipped[seed, index] else cut
-            assert torch.equal(got[seed, index], expected)
-
-
-def test_changes_are_uniform_and_a_seeds_own() -> None:
-    together, alone = drawn((7, 9), 4_000, 2, True), drawn((9,), 4_000, 2, True)
-    for row, single in zip(together, alone, strict=True):
-        assert torch.equal(row[1], single[0]) and not torch.equal(row[0], row[1])
-    for moved in together[:2]:
-        counts = moved.flatten().bincount()
-        assert len(counts) == 5 and counts.min() > 8_000 / 5 * 0.9
-    assert together.flipped.float().mean().item() == pytest.approx(0.5, abs=0.02)
-    assert not drawn((7,), 100, 0, False).flipped.any() and drawn((7,), 100, 0, False).down.max() == 0
-
-
-def test_nothing_is_cut_or_mirrored_where_nothing_is_asked() -> None:
-    pictures = torch.randint(256, (1, 6, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(changed(pictures, 0, drawn((3,), 6, 0, False)), pictures)
-
-
-def test_bytes_are_standardised_by_channel_and_numbers_left_alone() -> None:
-    generator = torch.Generator().manual_seed(0)
-    spread = torch.tensor([10, 100, 255])[:, None, None]
-    pictures = (torch.rand(2, 5_000, 3, 4, 4, generator=generator) * spread).to(torch.uint8)
-    numbers = Standard(pictures)(pictures)
-    torch.testing.assert_close(numbers.mean((1, 3, 4)), torch.zeros(2, 3), atol=1e-4, rtol=0)
-    torch.testing.assert_close(numbers.std((1, 3, 4), correction=0), torch.ones(2, 3), atol=1e-4, rtol=0)
-    shared = Standard(pictures[:1].expand(4, -1, -1, -1, -1))(pictures[:1])
-    torch.testing.assert_close(shared, numbers[:1])
-    floats = torch.rand(1, 3, 64, generator=generator)
-    assert Standard(floats)(floats) is floats
-
-
 def test_augmentation_follows_from_the_number_of_the_batch(runs: None) -> None:
     blueprint = tiny(*PICTURES)
     one, other = (Phased(blueprint.environment, (3, 8), 10, "cpu") for _ in range(2))  # type: ignore[arg-type]
@@ -298,6 +252,16 @@ def scripted(blueprint: Blueprint, losses: list[list[float]], patch: pytest.Monk
         stream.interact(index)
         found.append([int(row["training/phase"]) for row in stream.metrics()])
     assert next(readings, None) is None
+    before, expected = [1] * len(found[0]), []
+    for now in found:
+        moved = [a != b for a, b in zip(before, now, strict=True)]
+        expected += [
+            ([m and n == to for m, n in zip(moved, now, strict=True)], to - 1)
+            for to in (2, 3)
+            if any(m and n == to for m, n in zip(moved, now, strict=True))
+        ]
+        before = now
+    assert switches == expected, "only the seeds that switch are told"
     return [[row[seed] for row in found] for seed in range(len(found[0]))]
 
 
@@ -319,11 +283,11 @@ def test_a_new_best_restores_patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_each_phase_is_read_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """Patience 1 twice: the second phase falls from a loss that would have ended the first."""
-    stop = "early_stopping = { patience = 1, every = 3 }"
-    two = f"environment.phases=[{{ updates = 9, {stop} }}, {{ updates = 9, {stop} }}, {{}}]"
+    stop = "updates = 9, early_stopping = { patience = 1, every = "
+    two = f"environment.phases=[{{ {stop} 4 }} }}, {{ {stop} 3 }} }}, {{}}]"
     losses = [[1.0], [2.0], [5.0], [4.0], [4.5]]
     (one,) = scripted(tiny(*PICTURES, two, "seeds=[3]"), losses, monkeypatch)
-    assert one == [1] * 6 + [2] * 9 + [3] * 25, "over at 6; read again after 3, 6 and, too late to matter, 9"
+    assert one == [1] * 8 + [2] * 9 + [3] * 23, "over at 8; read again after 3, 6 and, too late to matter, 9"
 
 
 def test_the_held_out_loss_is_the_cross_entropy_on_what_is_held_out() -> None:
