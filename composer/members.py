@@ -9,7 +9,6 @@ Legend: S seeds, C copies, B batch.
 from __future__ import annotations
 
 import copy
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +69,8 @@ class Stacked:
             return functional_call(module, tensors, (x,))
 
         seeds, copies = self.seeds, self.copies
-        if seeds == copies == 1 and not (torch.is_grad_enabled() or torch.compiler.is_compiling()):
+        differentiable = torch.is_grad_enabled() or torch.compiler.is_compiling()
+        if seeds == copies == 1 and not differentiable and not module._forward_pre_hooks:  # What is watched is no copy.
             return _each(lambda out: out[None, None], self._bound(module)(_for_convolution(x[0])))
         if self._convolves:
             rows = [[one(tensors, _for_convolution(x[s])) for tensors in row] for s, row in enumerate(self._apart())]
