@@ -86,9 +86,9 @@ def train(
 ) -> Result:
     """Train a blueprint in a new directory below ``runs``, as ``composer train`` does, to its end.
 
-    ``variant`` is noted as the name of what was trained; ``profile`` tells where the time went. Raises BlueprintError where the blueprint does not make sense
-    or this machine has no memory for it, and ``composer.launch.Stopped`` where the run ends early, with the command
-    that goes on; Ctrl-C saves before it stops.
+    ``variant`` is noted as the name of what was trained; ``profile`` tells where the time went. Raises BlueprintError
+    where the blueprint does not make sense or this machine has no memory for it, and ``composer.launch.Stopped`` where
+    the run ends early, with the command that goes on; Ctrl-C saves before it stops.
     """
     from composer import launch
 

@@ -82,7 +82,7 @@ def create(
     facts = {
         "name": blueprint.name,
         "variant": variant,
-        "task": getattr(blueprint.environment, "task", blueprint.environment.kind),
+        "task": blueprint.environment.title,
         "algorithm": blueprint.algorithm.kind,
         "seeds": list(blueprint.seeds),
         "hash": provenance.provenance_hash(blueprint_digest(blueprint), fingerprint | origin),

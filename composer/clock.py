@@ -52,6 +52,6 @@ class Clock:
     def _updates_after(self, interactions: int) -> int:
         learned_from = interactions - interactions % self.rollout
         if self.rollout > 1:
-            # A whole number of updates a rollout: a fraction of them an interaction may not be a number of binary digits.
+            # A whole number of updates a rollout: a fraction of one an interaction may have no end in binary digits.
             return learned_from // self.rollout * round(self.update_to_data * self.rollout)
         return floor(max(0, learned_from - self.warmup) * self.update_to_data)

@@ -16,7 +16,7 @@ from composer.spec import Family, Spec
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from composer.nn.running_moments import Brightness, RunningMoments
+    from composer.nn.running_moments import RunningMoments
     from composer.nn.running_returns import RunningReturns
 
 
@@ -24,7 +24,7 @@ class RunningStatistic(Family, family="running_statistic"):
     """A statistic updated by environment steps only, shared by every network and by its averages."""
 
     @abstractmethod
-    def build(self, seeds: int, size: int, device: str) -> RunningMoments | Brightness | None:
+    def build(self, seeds: int, size: int, device: str) -> RunningMoments | None:
         """Fresh statistics for vectors of ``size``, one set a seed; None where nothing is normalised."""
 
 
@@ -36,18 +36,6 @@ class Raw(RunningStatistic, kind="raw"):
     def build(self, seeds: int, size: int, device: str) -> None:
         """None."""
         return None
-
-
-class Pixels(RunningStatistic, kind="pixels"):
-    """Brightness of pictures in 0 to 1: each byte divided by 255. Nothing is counted."""
-
-    example: ClassVar[Mapping[str, Any]] = {"kind": "pixels"}
-
-    def build(self, seeds: int, size: int, device: str) -> Brightness:
-        """It has no state."""
-        from composer.nn.running_moments import Brightness
-
-        return Brightness()
 
 
 class RSNorm(RunningStatistic, kind="rs_norm"):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import AfterValidator, Field
 
@@ -225,6 +225,9 @@ class OffPolicy(Spec):
 
 class Algorithm(Family, family="algorithm"):
     """How an agent learns."""
+
+    weighs_samples: ClassVar[bool] = False
+    """Whether it can learn from prioritised samples: it weighs them, and reports their errors."""
 
     batch_size: int = Field(default=256, ge=1, le=1_048_576)
     """Samples a gradient update."""

@@ -106,8 +106,6 @@ class DeterministicPolicyGradient(OffPolicy, Algorithm, abstract=True):
         actor = blueprint.networks.get("actor")
         if actor is not None and actor.copies != 1:
             yield "networks.actor.copies", f"{name} has one actor, got {actor.copies}"
-        if blueprint.replay.sampling.kind == "prioritised":
-            yield "replay.sampling", f"{name} weighs all samples alike and reports no priorities: use 'uniform'"
         yield from self._missing_averages(blueprint)
 
     def _missing_averages(self, blueprint: Blueprint) -> Iterator[tuple[str, str]]:

@@ -42,6 +42,7 @@ class DQN(OffPolicy, Algorithm, kind="dqn"):
     distribution its loss (Rainbow, arXiv:1710.02298, takes the divergence; Dopamine the loss, exponent 0.5).
     """
 
+    weighs_samples: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"kind": "dqn", "batch_size": 32, "update_to_data": 0.25, "double": True}
 
     double: bool = False

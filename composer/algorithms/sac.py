@@ -43,8 +43,7 @@ class SAC(OffPolicy, Algorithm, kind="sac"):
 
     def network_inputs(self, info: EnvironmentInfo) -> Mapping[str, Shape]:
         """The actor reads observations, the critic observations joined with actions."""
-        (size,) = info.observation
-        return {"actor": (size,), "critic": (size + info.action_size,)}
+        return {"actor": info.observation, "critic": (math.prod(info.observation) + info.action_size,)}
 
     def learned_scalars(self) -> Mapping[str, Outline]:
         """The logarithm of the temperature."""
@@ -67,6 +66,10 @@ class SAC(OffPolicy, Algorithm, kind="sac"):
 
     def problems(self, blueprint: Blueprint) -> Iterator[tuple[str, str]]:
         """Roles, heads and averages that SAC needs, and those it does not know."""
+        info = blueprint.environment.describe()
+        if info.discrete or len(info.observation) != 1:
+            found = "choices" if info.discrete else f"observations {list(info.observation)}"
+            yield "environment", f"SAC needs vectors as observations and actions, got {found}"
         for role, produces in _PRODUCTS.items():
             network = blueprint.networks.get(role)
             if network is None:

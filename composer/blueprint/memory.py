@@ -86,8 +86,9 @@ def forecast(blueprint: Blueprint) -> Forecast:
 
     A network takes four bytes a parameter and an entry of its statistics, as many again for each average of it, and
     for each trainable parameter those of its gradient and of every optimizer moment; times copies and seeds. A
-    transition takes two observations (of pictures: one frame), an action, a reward and two flags. What is declared is counted: a run too short
-    to fill its replay allocates less. An injection that a metric may repeat without limit counts once.
+    transition takes two observations (of pictures: one frame), an action, a reward and two flags. What is declared is
+    counted: a run too short to fill its replay allocates less. An injection that a metric may repeat without limit
+    counts once.
     """
     seeds = len(blueprint.seeds)
     networks = {role: _held(blueprint, role, outline) for role, outline in outlines(blueprint).items()}

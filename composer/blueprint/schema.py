@@ -112,8 +112,8 @@ class Compute(Spec):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where tensors live; ``auto`` takes a GPU where there is one."""
     compile: Literal["auto", "always", "never", "measured", "background"] = "auto"
-    """Whether the update is compiled. ``auto`` does so where the blueprint says that it pays for its start; ``measured``
-    compiles, times both and keeps the faster; ``background`` trains eagerly while another process compiles, and goes
+    """Whether the update is compiled. ``auto`` does so where the run is long enough to repay it; ``measured`` compiles,
+    times both and keeps the faster; ``background`` trains eagerly while another process compiles, and goes
     over when that is done. Compiled and eager numbers differ by rounding: the last two may not be reproduced."""
     precision: Literal["float32", "tf32", "bf16"] = "float32"
     """Of matrix products: exact float32; TF32 on GPUs that have it; or networks under bfloat16 autocast, whose

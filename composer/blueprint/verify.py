@@ -28,7 +28,8 @@ def verify(blueprint: Blueprint, is_to_run: bool = True) -> list[Finding]:
     Memory is judged only of a blueprint that is to run, here and now.
     """
     meant = (_optimizers, _interventions, _diagnostics)
-    stages = ((_names, _acting, _overlap, _sizes, _rewards, _algorithm), (_shapes,), (_comparisons,), meant, (_memory,))
+    roles = (_names, _acting, _overlap, _sampling, _sizes, _rewards, _algorithm)
+    stages = (roles, (_shapes,), (_comparisons,), meant, (_memory,))
     for judges in stages if is_to_run else stages[:-1]:
         findings = _first_of_each_path(finding for judge in judges for finding in judge(blueprint))
         if findings:
@@ -48,6 +49,13 @@ def _overlap(blueprint: Blueprint) -> Iterator[Finding]:
     if blueprint.training.overlap and not isinstance(blueprint.algorithm, OffPolicy):
         why = f"{blueprint.algorithm.kind} learns from no memory of transitions: nothing can go on beside its updates"
         yield ("training", "overlap"), why
+
+
+def _sampling(blueprint: Blueprint) -> Iterator[Finding]:
+    algorithm, sampling = blueprint.algorithm, blueprint.replay.sampling
+    if sampling.kind == "prioritised" and not algorithm.weighs_samples:
+        why = f"{algorithm.kind} weighs all samples alike and reports no priorities: use 'uniform'"
+        yield ("replay", "sampling"), why
 
 
 def _names(blueprint: Blueprint) -> Iterator[Finding]:

@@ -52,10 +52,10 @@ class Collector(ABC):
     def batch(self) -> Drawn:
         """What the next update learns from."""
 
-    def learned(self) -> None:
+    def learned(self) -> None:  # noqa: B027 - most collectors have nothing to do
         """The update on the last batch is done."""
 
-    def settle(self) -> None:
+    def settle(self) -> None:  # noqa: B027
         """All updates that an interaction owed are done: take in what has been going on beside them."""
 
     @abstractmethod

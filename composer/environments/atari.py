@@ -105,6 +105,11 @@ class Atari(Simulator, kind="atari"):
         known = PROTOCOLS.get(name) if isinstance(name, str) else None
         return {**known, **given} if known else given
 
+    @property
+    def title(self) -> str:
+        """The game."""
+        return self.game
+
     def describe(self) -> EnvironmentInfo:
         """From the table of games; ALE is not imported."""
         channels = self.stack * (1 if self.grayscale else 3)

@@ -189,6 +189,11 @@ class Environment(Family, family="environment"):
     """What an agent learns from: a simulator in which it acts, or a stream of labelled data."""
 
     @property
+    def title(self) -> str:
+        """What it is called in tables and curves: the name of its task where it has one."""
+        return self.kind
+
+    @property
     def stride(self) -> int:
         """Environment steps of one interaction."""
         return 1

@@ -66,6 +66,11 @@ class DmControl(SingleSimulator, kind="dm_control"):
     stack: Annotated[int, Field(ge=1, le=64)] = 3
     """Of pixels: newest pictures, one a decision, that make an observation; the first one fills it."""
 
+    @property
+    def title(self) -> str:
+        """The task."""
+        return self.task
+
     def describe(self) -> EnvironmentInfo:
         """From the table of tasks; dm_control is not imported."""
         task = task_table("dm_control")[self.task]

@@ -75,6 +75,11 @@ class Gymnasium(SingleSimulator, kind="gymnasium"):
             raise ValidationError.from_exception_data("Gymnasium", [line]) from error  # type: ignore[list-item]
         return self
 
+    @property
+    def title(self) -> str:
+        """The id."""
+        return self.id
+
     def describe(self) -> EnvironmentInfo:
         """From the spaces of an environment that is built once; ValueError where it cannot be used."""
         declared = json.dumps([self.module, self.id, self.kwargs, self.episode_env_steps, self.action_repeat])

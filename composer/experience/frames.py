@@ -50,7 +50,7 @@ class Frames(Ring):
         self._numbers = torch.zeros(seeds, self.capacity, action + 3, device=device)
         self._seam = torch.full((seeds, self.capacity), -1, dtype=torch.int64, device=device)
         self._seams = torch.empty(16, self._stacked, *self._frame, dtype=torch.uint8, device=device)
-        """The last frame of what came before, then the older frames of what begins, oldest first; number modulo length."""
+        """The last frame of what was before, then older ones of what begins, oldest first; by number, modulo length."""
         self._made = 0
         self._final = torch.zeros(seeds, environments, self._stacked, *self._frame, dtype=torch.uint8, device=device)
         self._seeds_at = torch.arange(seeds, device=device)[:, None]

@@ -21,27 +21,27 @@ class Look(Protocol):
 
     @property
     def observation(self) -> Tensor:
-        """``[S, B, ...]``"""
+        """``[S, B, ...]``."""
 
     @property
     def action(self) -> Tensor:
-        """``[S, B, a]``"""
+        """``[S, B, a]``."""
 
     @property
     def reward(self) -> Tensor:
-        """``[S, B]``"""
+        """``[S, B]``."""
 
     @property
     def terminated(self) -> Tensor:
-        """``[S, B]``, 0 or 1"""
+        """``[S, B]``, 0 or 1."""
 
     @property
     def ended(self) -> Tensor:
-        """``[S, B]``, 0 or 1: terminated or truncated"""
+        """``[S, B]``, 0 or 1: terminated or truncated."""
 
     @property
     def following(self) -> Tensor:
-        """``[S, B, ...]``: what the action led to"""
+        """``[S, B, ...]``: what the action led to."""
 
 
 class Ring(ABC):
@@ -156,7 +156,7 @@ class Ring(ABC):
         """State beside the rows, by name."""
         return {}
 
-    def load(self, saved: Mapping[str, Tensor]) -> None:
+    def load(self, saved: Mapping[str, Tensor]) -> None:  # noqa: B027 - rows of numbers have no more state
         """Put it back, after the rows."""
 
     @abstractmethod

@@ -42,18 +42,3 @@ class RunningMoments:
     def tensors(self) -> dict[str, Tensor]:
         """The statistics by name, the very tensors."""
         return {"mean": self.mean, "variance": self.variance, "weight": self.weight}
-
-
-class Brightness:
-    """What stands in the place of running moments where bytes of pictures become numbers in 0 to 1."""
-
-    def observe(self, values: Tensor) -> None:
-        """Nothing is counted."""
-
-    def normalise(self, values: Tensor) -> Tensor:
-        """uint8 of any shape to float32."""
-        return values.float() / 255
-
-    def tensors(self) -> dict[str, Tensor]:
-        """None."""
-        return {}

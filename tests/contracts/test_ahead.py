@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -29,8 +30,7 @@ class Told:
         self.closed = True
 
 
-
-def drive(tmp_path: Path, ahead: Told, captured: list[bool], monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
+def drive(tmp_path: Path, ahead: Told, captured: list[bool], monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     monkeypatch.setattr(assemble, "Ahead", lambda run, device: ahead)
     run, parts = begin(tmp_path, DRIFT, QUICK, "training.env_steps=120", "training.log_every=20")
     assert run.facts["compiled"] is False and "another process" in run.facts["compile_reason"]

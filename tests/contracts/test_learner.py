@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
+from dispatched import Graphs, NoHost
 from tiny_runs import finished, learner, transitions
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from composer.compiling import Choice
 from composer.experience.replay import Replay
@@ -76,27 +75,9 @@ def test_a_seed_that_diverges_leaves_its_neighbours_alone() -> None:
             assert torch.equal(value[0], same.tensors()[name][0]), name
 
 
-class Counter:
-    """In the place of ``torch.compile``: compiles with a backend that runs the traced graph as it is, and keeps it."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.graphs: list[str] = []
-        compile_ = torch.compile
-        torch.compiler.reset()
-
-        def stand_in(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
-            return compile_(function, backend=self._keep, **options)
-
-        monkeypatch.setattr("composer.compiling.torch.compile", stand_in)
-
-    def _keep(self, graph: torch.fx.GraphModule, _: list[Tensor]) -> Callable[..., Any]:
-        self.graphs.append(graph.code)
-        return graph.forward
-
-
 @pytest.mark.slow
 def test_one_graph_serves_all_updates(monkeypatch: pytest.MonkeyPatch) -> None:
-    counter = Counter(monkeypatch)
+    counter = Graphs(monkeypatch)
     schedule = "optimizers.actor.learning_rate={ kind = 'linear', start = 1e-3, end = 1e-4, updates = 100 }"
     agent = learner(schedule, "seeds=[0, 1]", choice=COMPILED)
     twin = learner(schedule, "seeds=[0, 1]")
@@ -121,7 +102,7 @@ def test_one_graph_serves_all_updates(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 def test_variants_that_differ_in_numbers_share_one_graph(monkeypatch: pytest.MonkeyPatch) -> None:
-    counter = Counter(monkeypatch)
+    counter = Graphs(monkeypatch)
     others = ["optimizers.critic={ kind = 'adamw', learning_rate = 7e-4, weight_decay = 3e-2, beta2 = 0.99 }"]
     others += ["averages.target_critic.momentum=0.9", "algorithm.initial_temperature=0.7", "seeds=[3]"]
     others += ["algorithm.target_entropy_per_action=-2.0"]
@@ -145,17 +126,6 @@ def test_compiled_and_eager_updates_agree() -> None:
             agent.observe(torch.randn(2, 1, 3, generator=torch.Generator().manual_seed(step)))
             agent.update(transitions(agent, step))
     agree(compiled, eager, rtol=1e-3, atol=1e-4)
-
-
-class NoHost(TorchDispatchMode):
-    """Refuses whatever makes the host wait for a number, or makes shapes depend on one."""
-
-    REFUSED = ("_local_scalar_dense", "item", "nonzero", "is_nonzero", "equal", "masked_select", "unique")
-
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name = function.overloadpacket.__name__
-        assert name not in self.REFUSED, f"{function} makes the host wait"
-        return function(*args, **(kwargs or {}))
 
 
 def test_neither_acting_nor_learning_waits_for_the_host() -> None:

@@ -190,7 +190,7 @@ def test_the_two_kinds_differ_in_defaults_alone() -> None:
         ("networks.actor.copies=2", "TD3 has one actor, got 2"),
         ("networks.critc={ trunk = { kind = 'relu' }, head = { kind = 'scalar' } }", "TD3 has no network 'critc'"),
         ("averages.target_actor.of='critic'", "TD3's 'target_actor' averages 'actor', got 'critic'"),
-        ("replay.sampling={ kind = 'prioritised' }", "TD3 weighs all samples alike"),
+        ("replay.sampling={ kind = 'prioritised' }", "td3 weighs all samples alike"),
         ("algorithm.exploration.std=-0.1", "must be in 0 to 10, got -0.1"),
         ("algorithm.policy_delay=0", "must be in 1 to 1,000,000, got 0"),
         (

@@ -1,173 +1,193 @@
-"""``composer bench`` at toy sizes: every path is run, no time is judged."""
+"""``composer bench`` at toy sizes: processes, turns, failures, arithmetic, text and plot. No time is judged."""
+
+from __future__ import annotations
 
 import json
 import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
-import torch
+from typer.testing import CliRunner
 
-from composer.compiling import Choice
-from composer.study.bench.command import bench
-from composer.study.bench.entries import FLOOR, PEERS, Entry, Ours, Subject
-from composer.study.bench.machine import ForeignLoad
-from composer.study.bench.products import Product, record
+from composer.cli import app
+from composer.study.bench import command, plot, text
+from composer.study.bench.command import WORKLOADS, bench
+from composer.study.bench.machine import ForeignLoad, held_memory, peak_memory
+from composer.study.bench.party import FLOOR, Party, Subject, ours
+from composer.study.bench.prepare import prepare
 from composer.study.bench.race import Repeat, Row
-from composer.study.bench.report import NotTheSameNetwork, Summary, assert_same_network, ratio, text
+from composer.study.bench.report import NotTheSameNetwork, Summary, assert_same_network, ratio, table
 from composer.study.bench.worker import BenchFailed, Lap, Ready, Worker, measure
-from composer.study.bench.workloads import WORKLOADS, Workload
+from composer.study.bench.workloads.agents import Learning
+from composer.study.bench.workloads.base import Workload
+from composer.study.bench.workloads.starting import Starting
+from composer.study.plot import Unplottable
+from composer.study.refusal import Refused
 
-SMALL = ("algorithm.batch_size=8", "algorithm.warmup_interactions=10")
-MLP = Workload(
-    "mlp", "toy MLP", "dmc/sac_mlp", (8, 8), rows=600,
-    overrides=(*SMALL, "networks.actor.trunk.width=8", "networks.critic.trunk.width=8"),
+SMALL = (
+    "algorithm.batch_size=8", "algorithm.warmup_interactions=10",
+    "networks.actor.trunk.width=8", "networks.critic.trunk.width=8",
 )  # fmt: skip
-SIMBA = Workload(
-    "simba", "toy SimBa", "dmc/sac_simba", None, rows=600,
-    overrides=(*SMALL, "networks.actor.trunk.width=8", "networks.critic.trunk.width=12"),
-)  # fmt: skip
+LEARNER = "learning:learner"
+MIB = 2**20
 
 
-class Broken(Entry):
-    name = "broken"
+@dataclass(frozen=True)
+class Toy(Learning):
+    """The MLP at toy size, with a cast of its own."""
 
-    def build(self, workload: Workload) -> Subject:
-        raise RuntimeError("no such thing")
+    cast: tuple[Party, ...] = ()
 
-
-class Dying(Entry):
-    name = "dying"
-
-    def build(self, workload: Workload) -> Subject:
-        raise SystemExit(9)
+    def parties(self, seeds: Sequence[int]) -> tuple[Party, ...]:
+        return self.cast
 
 
-class Twice(Entry):
-    """Says that it compiles, and leaves a file in the cache as compiled code would."""
-
-    name = "twice"
-    compiles = True
-
-    def build(self, workload: Workload) -> Subject:
-        mark = Path(os.environ["TORCHINDUCTOR_CACHE_DIR"]) / "compiled"
-        subject = Ours(2 if mark.exists() else 1, compiles=False).build(workload)
-        mark.touch()
-        return subject
+def toy(*cast: Party) -> Toy:
+    return Toy(
+        "toy", "toy MLP", "dmc/sac_mlp", (8, 8), SMALL, rows=600, places={"width": 8, "seeds": 1}, cast=cast
+    )  # fmt: skip
 
 
-class Absent(Entry):
-    name = "absent"
+@dataclass(frozen=True)
+class ToyStarts(Starting):
+    def parties(self, seeds: Sequence[int]) -> tuple[Party, ...]:
+        return (Party("twice", f"{__name__}:twice", compiles=True), Party("broken", f"{__name__}:broken"))
 
-    def absent(self) -> str | None:
-        return "not installed"
 
-    def build(self, workload: Workload) -> Subject:
-        raise AssertionError("an absent entry is not built")
+def broken(workload: Workload, party: Party) -> Subject:
+    raise RuntimeError("no such thing")
+
+
+def dying(workload: Workload, party: Party) -> Subject:
+    raise SystemExit(9)
+
+
+def twice(workload: Any, party: Party) -> Subject:
+    """Leaves a file in the cache as compiled code would; with it, there are two seeds."""
+    mark = Path(os.environ["TORCHINDUCTOR_CACHE_DIR"]) / "compiled"
+    subject = ours(LEARNER, 2 if mark.exists() else 1, compiles=False).build(workload)
+    mark.parent.mkdir(parents=True, exist_ok=True)
+    mark.touch()
+    return subject
+
+
+TWICE = Party("twice", f"{__name__}:twice", compiles=True)
+BROKEN = Party("broken", f"{__name__}:broken")
+ABSENT = Party("absent", f"{__name__}:broken", "peer", ("no_such_module",), "no-such", "does less")
+PEER = Party("peer", "composer.study.bench.ours.learning:learner", "peer", differs="is ours")
 
 
 @pytest.mark.slow
 def test_whole_benchmark_with_processes_and_failures(tmp_path: Path) -> None:
     said: list[str] = []
-    result = bench(0.01, 2, said.append, tmp_path / "bench.json", [MLP], [Twice(), Ours(3, False), Broken(), Absent()])
-    (workload,) = result["workloads"]
+    cast = (FLOOR, TWICE, ours(LEARNER, 3, compiles=False), BROKEN, PEER, ABSENT)
+    out, picture = tmp_path / "bench.json", tmp_path / "bench.svg"
+    starting = ToyStarts("starts", "toy starts", "dmc/sac_mlp", (8, 8), SMALL, rows=600)
+    result = bench(0.01, 2, said.append, out, picture, [toy(*cast), starting])
+    workload, started = result["workloads"]
     rows = {row["name"]: row for row in workload["rows"]}
     assert rows["broken"]["error"] == "RuntimeError: no such thing" and not rows["broken"]["skipped"]
-    assert rows["absent"]["error"] == "not installed" and rows["absent"]["skipped"]
+    assert rows["absent"]["skipped"] and "pip install 'no-such'" in rows["absent"]["error"]
     assert [name for name, row in rows.items() if row["error"]] == ["broken", "absent"], rows
-    compiled, stacked = rows["twice"], rows["composer, eager, 3 seeds"]
     # What a first process compiled, the timed one finds on disk.
-    assert compiled["cold_start_seconds"] > 0 and compiled["agents"] == 2
-    assert stacked["cold_start_seconds"] is None
-    assert stacked["agents"] == 3 and len(stacked["repeats"]) == 2
-    assert all(repeat["agent_updates"] % 3 == 0 for repeat in stacked["repeats"])
-    assert rows[FLOOR.name]["gflop_per_agent_update"] == stacked["gflop_per_agent_update"] > 0
+    assert all(repeat["units"] % 2 == 0 for repeat in rows["twice"]["repeats"])
+    stacked = rows["composer, eager, 3 seeds"]
+    assert len(stacked["repeats"]) == 2 and all(repeat["units"] % 3 == 0 for repeat in stacked["repeats"])
+    assert rows[FLOOR.name]["gflop_each"] == stacked["gflop_each"] > 0
     assert stacked["share_of_floor"]["low"] > 0 and rows[FLOOR.name]["share_of_floor"] is None
-    assert set(stacked["times_as_fast_as"]) == {"stable-baselines3"}
-    shown = text(result)
-    for expected in ("failed: RuntimeError: no such thing", "skipped: not installed", "toy MLP", "torch"):
+    assert set(stacked["times_as_fast_as"]) == {"peer", "absent"} and stacked["times_as_fast_as"]["absent"] is None
+    assert stacked["peak_mib"] > 50
+    (first, second) = started["rows"]
+    assert first["cold_start_seconds"] > 0 and len(first["starts"]) == 2
+    assert second["error"] == "RuntimeError: no such thing"
+    shown = text.text(result)
+    for expected in ("failed: RuntimeError: no such thing", "skipped: not installed", "toy MLP", "torch", "cold s"):
         assert expected in shown
-    assert any("round 2 of 2" in line for line in said)
-    assert json.loads((tmp_path / "bench.json").read_text()) == json.loads(json.dumps(result))
+    assert any("round 2 of 2" in line for line in said) and "toy: compiling twice" in said
+    assert json.loads(out.read_text()) == json.loads(json.dumps(result))
+    assert picture.read_text().startswith("<?xml")
 
 
 def test_result_that_cannot_be_written_stops_before_measuring(tmp_path: Path) -> None:
+    def fail(line: str) -> None:
+        raise AssertionError(line)
+
     with pytest.raises(FileNotFoundError):
-        bench(1.0, 1, lambda line: pytest.fail(line), tmp_path / "missing" / "bench.json")
+        bench(1.0, 1, fail, tmp_path / "missing" / "bench.json", workloads=[toy(TWICE)])
+    with pytest.raises(Unplottable, match="no such folder"):
+        bench(1.0, 1, fail, plot=tmp_path / "missing" / "bench.png", workloads=[toy(TWICE)])
+    with pytest.raises(Refused, match="nothing that was chosen can be plotted; these can: mlp, mlp-width-64"):
+        bench(1.0, 1, fail, plot=tmp_path / "bench.png", workloads=command.chosen(["atari-1"]))
 
 
 def test_process_that_dies_is_reported(tmp_path: Path) -> None:
-    worker = Worker(Dying(), MLP, str(tmp_path))
+    worker = Worker(Party("dying", f"{__name__}:dying"), toy(), str(tmp_path))
     with pytest.raises(BenchFailed, match="died with exit code 9"):
         worker.ready()
     worker.close()
 
 
-@pytest.mark.parametrize("workload", [MLP, SIMBA], ids=["mlp", "simba"])
-def test_parties_learn_the_same_network(workload: Workload) -> None:
-    pytest.importorskip("stable_baselines3")
-    ours = [Ours(seeds, compiles=False).build(workload) for seeds in (1, 3)]
-    (theirs,) = (peer.build(workload) for peer in PEERS)
-    assert ours[0].parameters() == ours[1].parameters() == theirs.parameters()
-    blueprint = workload.load()
-    info = blueprint.environment.describe()
-    for role, shape in blueprint.algorithm.network_inputs(info).items():
-        network = blueprint.networks[role]
-        assert theirs.parameters()[role] == network.outline(shape, info.action_size).count() * network.copies
-    for subject in (*ours, theirs):
-        lap = measure(subject, 0.0)
-        assert lap.updates == subject.agents and lap.seconds > 0
-
-
-def test_peer_computes_more_only_by_the_gradient_it_wastes() -> None:
-    """It also differentiates the loss of the actor by the weights of the critics."""
-    pytest.importorskip("stable_baselines3")
-    batch, hidden, inputs, critics = 8, 8, 24 + 6, 2
-    wasted = critics * 2 * batch * (inputs * hidden + hidden * hidden + hidden)
-    (peer,) = PEERS
-    assert peer.build(MLP).flops() - Ours(1, compiles=False).build(MLP).flops() == wasted
-
-
-def test_compiled_party_runs_the_compiled_program(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not compiled here, which takes long: what the learner was asked for is looked at."""
-    asked: list[Choice] = []
-    monkeypatch.setattr("composer.learner.capture", lambda function, choice, *rest: asked.append(choice) or function)
-    for compiles in (True, False):
-        Ours(1, compiles).build(MLP)
-    assert [choice.compiled for choice in asked] == [True, False]
-
-
-def test_three_seeds_compute_three_times_as_much() -> None:
-    one, three = (Ours(seeds, compiles=False).build(SIMBA) for seeds in (1, 3))
-    assert three.flops() == 3 * one.flops() == 3 * FLOOR.build(SIMBA).flops()
-
-
-def test_products_are_recorded_with_shapes_and_layouts() -> None:
-    left, right, stack = torch.randn(4, 3), torch.randn(5, 3), torch.randn(2, 3, 5)
-    products = record(lambda: torch.bmm((left @ right.T).expand(2, 4, 5), stack.transpose(1, 2)))
-    assert products == [Product((4, 3), (3, 5), False, True), Product((2, 4, 5), (2, 5, 3), False, True)]
-    assert [product.flops for product in products] == [2 * 4 * 3 * 5, 2 * 2 * 4 * 5 * 3]
-
-
-def test_operations_that_the_floor_would_miss_are_an_error() -> None:
-    with pytest.raises(RuntimeError, match="torch counts"):
-        record(lambda: torch.nn.functional.conv1d(torch.ones(1, 1, 4), torch.ones(1, 1, 2)))
+def test_failures_while_compiling_are_kept(tmp_path: Path) -> None:
+    workload, failing = toy(), replace(BROKEN, compiles=True)
+    assert prepare([(workload, failing)], str(tmp_path), lambda line: None) == {
+        ("toy", failing): "RuntimeError: no such thing"
+    }
 
 
 def test_ratios_are_taken_within_rounds() -> None:
     """The machine halves its speed in the second round: the ratio does not notice."""
-    ours, theirs = (Row(name, repeats=[_repeat(rate), _repeat(rate / 2)]) for name, rate in (("a", 30.0), ("b", 10.0)))
-    assert ratio(ours, theirs) == Summary(3.0, 3.0, 3.0)
-    assert ratio(ours, Row("c", error="failed")) is None
+    fast, slow = (_row(name, rate, rate / 2) for name, rate in (("a", 30.0), ("b", 10.0)))
+    assert ratio(fast, slow) == Summary(3.0, 3.0, 3.0)
+    assert ratio(fast, Row(_party("c"), error="failed")) is None
+
+
+def test_a_start_that_takes_half_as_long_is_twice_as_fast() -> None:
+    ours_, theirs = Row(_party("a"), starts=[2.0, 3.0]), Row(_party("b"), starts=[4.0, 9.0])
+    assert ratio(ours_, theirs) == Summary(2.5, 2.0, 3.0)
 
 
 def test_unequal_networks_are_refused() -> None:
-    rows = [Row(str(n), ready=Ready(1.0, 1, {"actor": n}, 1)) for n in (5, 6)]
+    rows = [Row(_party(str(n)), ready=Ready(1.0, {"actor": n}, 1)) for n in (5, 6)]
     with pytest.raises(NotTheSameNetwork, match=r"5 has parameters \{'actor': 5\}, 6 has \{'actor': 6\}"):
         assert_same_network(rows)
 
 
+def test_a_table_by_hand() -> None:
+    """The floor makes 100 a second of 2 GFLOP, the party 50 and then 40, a peer 25 and then 10."""
+    floor = _row(FLOOR.name, 100.0, 100.0, role="floor")
+    mine, peer = _row("mine", 50.0, 40.0), _row("peer", 25.0, 10.0, role="peer")
+    made = table(toy(), [floor, mine, peer])
+    row = made["rows"][1]
+    assert row["per_second"] == {"median": 45.0, "low": 40.0, "high": 50.0}
+    assert row["milliseconds_each"] == pytest.approx(1e3 / 45)
+    assert (row["gflop_each"], row["gflop_per_second"]) == (2.0, 90.0)
+    assert row["share_of_floor"] == {"median": 0.45, "low": 0.4, "high": 0.5}
+    assert row["times_as_fast_as"] == {"peer": {"median": 3.0, "low": 2.0, "high": 4.0}}
+    # The second lap of 400 units ended with 3 MiB more than the first.
+    assert (row["peak_mib"], row["grown_mib"], row["grown_over"]) == (203.0, 3.0, 400)
+    shown = text.text(_result(made))
+    line = next(line for line in shown.splitlines() if line.startswith("mine"))
+    assert re.split(r"\s{2,}", line)[1:5] == ["45.0 (40.0 to 50.0)", "22.2", "2.000", "90.0"]
+    assert "+3.0 in 400" in line and "45%" in line and "3.00 (2.00 to 4.00)" in line
+    assert "‡" not in shown
+
+
+def test_columns_that_nobody_fills_are_left_out() -> None:
+    row = _row("mine", 50.0, 40.0)
+    row.ready = Ready(1.0, {}, 0)
+    shown = text.text(_result(table(toy(), [row])))
+    assert "GFLOP" not in shown and "of floor" not in shown and "parameters" not in shown and "ms each" in shown
+
+
 def test_repeats_that_others_disturb_are_marked() -> None:
     assert _repeat(1.0, foreign=0.21).disturbed and not _repeat(1.0, foreign=0.19).disturbed
+    row = _row("mine", 50.0)
+    row.repeats.append(_repeat(50.0, foreign=1.0))
+    assert "(50.0 to 50.0) ‡1" in text.text(_result(table(toy(), [row])))
 
 
 def test_own_work_is_not_foreign(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,16 +197,88 @@ def test_own_work_is_not_foreign(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ForeignLoad(os.getpid()).cores() == 0.5
 
 
-def test_shipped_workloads_are_the_published_sizes() -> None:
-    from composer.assemble import parameter_table
+def test_a_lap_counts_units_until_its_time_is_over() -> None:
+    class Counted:
+        units: ClassVar[int] = 3
+        settled = False
 
-    counts = []
+        def call(self) -> None: ...
+
+        def settle(self) -> None:
+            self.settled = True
+
+    subject: Any = Counted()
+    times = iter([0.0, 1.0, 2.0, 2.5])
+    lap = measure(subject, 2.0, clock=lambda: next(times))
+    # Settling belongs to the time: two calls, read at 1 and 2 s, done at 2.5 s.
+    assert (lap.units, lap.seconds, subject.settled) == (6, 2.5, True)
+
+
+def test_peak_memory_remembers_what_was_let_go() -> None:
+    before = peak_memory()
+    block = bytearray(64 * MIB)
+    block[::4096] = b"x" * len(block[::4096])
+    at_most = peak_memory()
+    del block
+    # The kernel counts a process's pages to within a few MiB.
+    assert at_most > before - 8 * MIB and peak_memory() > at_most - 8 * MIB
+    assert peak_memory() > max(held_memory() - 8 * MIB, 64 * MIB)
+
+
+def test_points_of_the_plot_are_where_workloads_stand() -> None:
+    seeds = [_row("composer, eager, 1 seed", 10.0), _row("composer, eager, 4 seeds", 30.0, seeds=4)]
+    base = table(toy(), [*seeds, _row(FLOOR.name, 99.0, role="floor")])
+    wide = table(replace(toy(), places={"width": 4}), [_row("composer, eager, 1 seed", 20.0)])
+    found = plot.points(_result(base, wide))
+    middle = {
+        axis: {name: [(x, rate["median"]) for x, rate in line] for name, line in lines.items()}
+        for axis, lines in found.items()
+    }
+    assert middle == {
+        "width": {"composer, eager": [(4.0, 20.0), (8.0, 10.0)], FLOOR.name: [(8.0, 99.0)]},
+        "seeds": {"composer, eager": [(1.0, 10.0), (4.0, 30.0)], FLOOR.name: [(1.0, 99.0)]},
+    }
+
+
+def test_workloads_and_seeds_are_chosen_by_name() -> None:
+    assert command.chosen([]) == WORKLOADS
+    assert [each.name for each in command.chosen(["simba", "mlp"])] == ["mlp", "simba"]
+    with pytest.raises(Refused, match="no workload named 'simbaa'; did you mean 'simba'"):
+        command.chosen(["simbaa"])
+    assert command.seed_counts("1, 2,2") == (1, 2)
+    for told in ("", "0", "1,x", "65", "-1"):
+        with pytest.raises(Refused, match="--seeds takes counts from 1 to 64"):
+            command.seed_counts(told)
+    (simba,) = command.chosen(["simba"])
+    assert [party.seeds for party in simba.parties((1, 2, 8)) if party.role == "ours"] == [1, 1, 2, 2]
+    assert len({workload.name for workload in WORKLOADS}) == len(WORKLOADS)
     for workload in WORKLOADS:
-        blueprint = workload.load()
-        table = parameter_table(blueprint, blueprint.environment.describe())
-        counts.append({role: entry["count"] for role, entry in table.items()})
-    assert counts == [{"actor": 75_276, "critic": 147_970}, {"actor": 136_972, "critic": 4_218_881}]
+        names = [party.name for party in workload.parties((1, 2))]
+        assert len(set(names)) == len(names)
 
 
-def _repeat(rate: float, foreign: float = 0.0) -> Repeat:
-    return Repeat(Lap(int(rate * 10), 10.0), foreign)
+def test_command_line_lists_and_refuses() -> None:
+    run = CliRunner().invoke(app, ["bench", "--list"])
+    assert run.exit_code == 0 and re.search(r"^atari-8 +Atari, Pong, 8 games$", run.output, re.MULTILINE)
+    assert CliRunner().invoke(app, ["bench", "no-such"]).exit_code == 2
+    assert CliRunner().invoke(app, ["bench", "mlp", "--seeds", "0"]).exit_code == 2
+
+
+def _party(name: str, role: Any = "ours", seeds: int = 1) -> Party:
+    return Party(name, "x:y", role, seeds=seeds)
+
+
+def _repeat(rate: float, foreign: float = 0.0, held: int = 100 * MIB) -> Repeat:
+    return Repeat(Lap(int(rate * 10), 10.0, held, held + 100 * MIB), foreign)
+
+
+def _row(name: str, *rates: float, role: Any = "ours", seeds: int = 1) -> Row:
+    laps = [_repeat(rate, held=(100 + 3 * number) * MIB) for number, rate in enumerate(rates)]
+    return Row(_party(name, role, seeds), ready=Ready(1.0, {}, 2 * 10**9), repeats=laps)
+
+
+def _result(*tables: dict[str, Any]) -> dict[str, Any]:
+    machine = dict.fromkeys(("composer", "python", *text.LIBRARIES), "1") | {
+        "cpu": "x", "cores": 2, "threads": 2, "cpu_capability": "y"
+    }  # fmt: skip
+    return {"machine": machine, "repeats": 2, "seconds": 1.0, "foreign_limit": 0.2, "workloads": list(tables)}

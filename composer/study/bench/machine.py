@@ -11,7 +11,10 @@ from typing import Any, Final
 
 import psutil
 
-LIBRARIES: Final = ("torch", "numpy", "stable-baselines3")
+LIBRARIES: Final = (
+    "torch", "numpy", "stable-baselines3", "sbx-rl", "jax", "torchrl", "gymnasium", "dm_control", "mujoco", "ale-py",
+    "shimmy",
+)  # fmt: skip
 FOREIGN_LIMIT: Final = 0.2
 """Cores used by others above which a repeat counts as disturbed."""
 
@@ -32,6 +35,22 @@ def describe_machine() -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
     }
+
+
+def peak_memory() -> int:
+    """Most bytes that this process has held at once; what it holds now where the kernel does not tell."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        lines = []
+    # Not getrusage: its peak begins with that of the process that started this one.
+    peaks = (int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+    return next(peaks, held_memory())
+
+
+def held_memory() -> int:
+    """Bytes that this process holds."""
+    return int(psutil.Process().memory_info().rss)
 
 
 def cpu_model() -> str:

@@ -1,18 +1,24 @@
-"""The matrix products of one update, recorded and then repeated without anything around them.
+"""The products and convolutions of one update, recorded and then repeated without anything around them.
 
 Their speed is the floor of the time that an update takes, at exactly the shapes and layouts of the workload.
+Tests: tests/study/test_bench_products.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from math import prod
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from composer.study.bench.subjects import count_flops
+from composer.study.bench.counting import count_flops
+
+if TYPE_CHECKING:
+    from composer.study.bench.party import Party
+    from composer.study.bench.workloads.base import AgentWorkload
 
 _ATEN = torch.ops.aten
 _FACTORS: Mapping[Any, int] = {
@@ -38,59 +44,106 @@ class Product(NamedTuple):
         *stack, rows, inner = self.left
         return 2 * (stack[0] if stack else 1) * rows * inner * self.right[-1]
 
+    def work(self) -> Callable[[], object]:
+        """It, on operands and a result of its own."""
+        left, right = _operand(self.left, self.left_transposed), _operand(self.right, self.right_transposed)
+        result = torch.empty(*self.left[:-1], self.right[-1])
+        return lambda: torch.matmul(left, right, out=result)
+
+
+class Layout(NamedTuple):
+    """A tensor without its numbers."""
+
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    def filled(self) -> Tensor:
+        """Unit-normal numbers, laid out as it was."""
+        room = 1 + sum((length - 1) * stride for length, stride in zip(self.shape, self.strides, strict=True))
+        return torch.randn(room).as_strided(self.shape, self.strides)
+
+
+class Convolution(NamedTuple):
+    """One convolution, or the gradients of one that were asked for: inputs, weights or both."""
+
+    arguments: tuple[Any, ...]
+    """As the operation took them, tensors told by their layouts."""
+    output: tuple[int, ...]
+    """Shape of what the forward pass gives."""
+    passes: int
+    """1 forward, or how many of the two gradients."""
+    backward: bool
+
+    @property
+    def flops(self) -> int:
+        """A multiplication and an addition for each term."""
+        weight: Layout = self.arguments[2 if self.backward else 1]
+        return 2 * self.passes * prod(self.output) * prod(weight.shape[1:])
+
+    def work(self) -> Callable[[], object]:
+        """It, on tensors of its own; what it gives is let go."""
+        function = _ATEN.convolution_backward.default if self.backward else _ATEN.convolution.default
+        given = [each.filled() if isinstance(each, Layout) else each for each in self.arguments]
+        return lambda: function(*given)
+
 
 class _Recorder(TorchDispatchMode):
     def __init__(self) -> None:
         super().__init__()
-        self.products: list[Product] = []
+        self.found: list[Product | Convolution] = []
 
     def __torch_dispatch__(
         self, function: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
+        result = function(*args, **(kwargs or {}))
         if function in _FACTORS:
             left, right = args[_FACTORS[function] :][:2]
             shapes = tuple(left.shape), tuple(right.shape)
-            self.products.append(Product(*shapes, _transposed(left), _transposed(right)))
-        return function(*args, **(kwargs or {}))
+            self.found.append(Product(*shapes, _transposed(left), _transposed(right)))
+        elif function is _ATEN.convolution.default:
+            self.found.append(Convolution(_told(args), tuple(result.shape), 1, backward=False))
+        elif function is _ATEN.convolution_backward.default:
+            asked: Sequence[bool] = args[10]
+            self.found.append(Convolution(_told(args), tuple(args[0].shape), sum(asked[:2]), backward=True))
+        return result
 
 
-def record(call: Callable[[], object]) -> list[Product]:
-    """Every matrix product of one call, in order.
+def record(call: Callable[[], object]) -> list[Product | Convolution]:
+    """Every product and every convolution of one call, in order.
 
     Raises:
-        RuntimeError: torch counts other operations than these products: the floor would be of something else.
+        RuntimeError: torch counts other operations than these: the floor would be of something else.
     """
+    recorded = seen(call)
+    found, counted = sum(each.flops for each in recorded), count_flops(call)
+    if found != counted:
+        raise RuntimeError(f"recorded products of {found:,} operations, but torch counts {counted:,}")
+    return recorded
+
+
+def seen(call: Callable[[], object]) -> list[Product | Convolution]:
+    """The same, unchecked: what torch's counter cannot be put around."""
     recorder = _Recorder()
     with recorder:
         call()
-    found, counted = sum(product.flops for product in recorder.products), count_flops(call)
-    if found != counted:
-        raise RuntimeError(f"recorded products of {found:,} operations, but torch counts {counted:,}")
-    return recorder.products
+    return recorder.found
 
 
 class ProductsSubject:
-    """Repeats the recorded products on operands and results of its own."""
+    """Repeats what was recorded."""
 
-    agents = 1
+    units = 1
 
     def __init__(self, call: Callable[[], None]) -> None:
         """``call`` is one eager update."""
-        products = record(call)
-        self._flops = sum(product.flops for product in products)
-        self._work = [
-            (
-                _operand(p.left, p.left_transposed),
-                _operand(p.right, p.right_transposed),
-                torch.empty(*p.left[:-1], p.right[-1]),
-            )
-            for p in products
-        ]
+        recorded = record(call)
+        self._flops = sum(each.flops for each in recorded)
+        self._work = [each.work() for each in recorded]
 
-    def update(self) -> None:
-        """Every product once."""
-        for left, right, result in self._work:
-            torch.matmul(left, right, out=result)
+    def call(self) -> None:
+        """Everything once."""
+        for work in self._work:
+            work()
 
     def settle(self) -> None:
         """On a CPU nothing is pending."""
@@ -100,8 +153,19 @@ class ProductsSubject:
         return {}
 
     def flops(self) -> int:
-        """Of all the products."""
+        """Of all of it."""
         return self._flops
+
+
+def floor(workload: AgentWorkload, party: Party) -> ProductsSubject:
+    """The products of this project's eager update."""
+    from composer.study.bench.ours.learning import LearnerSubject
+
+    return ProductsSubject(LearnerSubject(workload.load(), workload.rows).eager_update())
+
+
+def _told(arguments: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(Layout(tuple(each.shape), each.stride()) if isinstance(each, Tensor) else each for each in arguments)
 
 
 def _transposed(value: Tensor) -> bool:

@@ -1,11 +1,12 @@
 """Taking turns: every party of a workload in its own process, one lap each, round after round.
 
 Whatever drifts (clock speed, heat, neighbours) hits interleaved parties alike; ratios are taken within rounds.
+Tests: tests/study/test_bench.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -14,8 +15,8 @@ from composer.study.bench.machine import FOREIGN_LIMIT, ForeignLoad
 from composer.study.bench.worker import BenchFailed, Lap, Ready, Worker
 
 if TYPE_CHECKING:
-    from composer.study.bench.entries import Entry
-    from composer.study.bench.workloads import Workload
+    from composer.study.bench.party import Party
+    from composer.study.bench.workloads.base import Workload
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,8 @@ class Repeat:
 
     @property
     def rate(self) -> float:
-        """Agent updates a second."""
-        return self.lap.updates / self.lap.seconds
+        """Units of work a second."""
+        return self.lap.units / self.lap.seconds
 
     @property
     def disturbed(self) -> bool:
@@ -40,61 +41,73 @@ class Repeat:
 class Row:
     """One party's result; ``error`` says why there is none."""
 
-    name: str
+    party: Party
     error: str | None = None
     skipped: bool = False
     """Not run because something that is not part of this project is missing."""
     ready: Ready | None = None
     cold_start_seconds: float | None = None
-    """As ``ready.start_seconds``, in a first process that found no compiled code."""
+    """As ``ready.start_seconds``, of a process that found no compiled code."""
+    starts: list[float] = field(default_factory=list)
+    """The same of processes that found their own; where starts are what is measured."""
     repeats: list[Repeat] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """The party's."""
+        return self.party.name
+
+
+def rows_of(parties: Sequence[Party], failures: Mapping[Party, str]) -> dict[Party, Row]:
+    """An empty row for every party; absent ones say so, and so do those that have failed already."""
+    rows = {}
+    for party in parties:
+        absent = party.absent()
+        rows[party] = Row(party, absent or failures.get(party), skipped=absent is not None)
+    return rows
 
 
 def race(
-    workload: Workload, entries: Sequence[Entry], seconds: float, repeats: int, cache: str, say: Callable[[str], None]
-) -> list[Row]:
-    """Time every entry ``repeats`` times for ``seconds``, in turns; a party that fails is out and its row says why."""
-    rows = {entry: Row(entry.name) for entry in entries}
+    workload: Workload,
+    rows: Mapping[Party, Row],
+    seconds: float,
+    repeats: int,
+    cache: str,
+    say: Callable[[str], None],
+) -> None:
+    """Time every party ``repeats`` times for ``seconds``, in turns; a party that fails is out and its row says why."""
     with ExitStack() as stack:
-        running: dict[Entry, Worker] = {}
-        for entry, row in rows.items():
-            row.error = entry.absent()
-            row.skipped = row.error is not None
-            if row.skipped:
+        running: dict[Party, Worker] = {}
+        for party, row in rows.items():
+            if row.error is not None:
                 continue
-            say(f"{workload.name}: starting {entry.name}{' (twice: it compiles)' if entry.compiles else ''}")
-            worker = _start(entry, workload, cache, row)
+            say(f"{workload.name}: starting {party.name}")
+            worker = started(party, workload, cache, row)
             if worker is not None:
                 stack.callback(worker.close)
-                running[entry] = worker
+                running[party] = worker
         # The first round warms up and is thrown away.
         for number in range(repeats + 1):
             say(f"{workload.name}: {'warming up' if number == 0 else f'round {number} of {repeats}'}")
-            for entry, worker in running.items():
-                repeat = _turn(worker, seconds, rows[entry])
+            for party, worker in running.items():
+                repeat = _turn(worker, seconds, rows[party])
                 if repeat is not None and number:
-                    rows[entry].repeats.append(repeat)
-    return list(rows.values())
+                    rows[party].repeats.append(repeat)
 
 
-def _start(entry: Entry, workload: Workload, cache: str, row: Row) -> Worker | None:
-    """A party that is ready, after a first process that only compiled where it compiles; None where it failed."""
-    for last in (False, True) if entry.compiles else (True,):
-        worker = Worker(entry, workload, cache)
-        try:
-            row.ready = worker.ready()
-        except BenchFailed as failure:
-            row.error = str(failure)
-            worker.close()
-            return None
-        except BaseException:
-            worker.close()
-            raise
-        if last:
-            return worker
-        row.cold_start_seconds = row.ready.start_seconds
+def started(party: Party, workload: Workload, cache: str, row: Row) -> Worker | None:
+    """A party that is ready; None where it failed, and its row then says why."""
+    worker = Worker(party, workload, cache)
+    try:
+        row.ready = worker.ready()
+    except BenchFailed as failure:
+        row.error = str(failure)
         worker.close()
-    raise AssertionError("the loop returns")
+        return None
+    except BaseException:
+        worker.close()
+        raise
+    return worker
 
 
 def _turn(worker: Worker, seconds: float, row: Row) -> Repeat | None:

@@ -1,6 +1,7 @@
 """A party in a process of its own: built there, then timed whenever it is its turn.
 
 The process speaks over a pipe: ``Ready`` or ``Failed`` once, then a ``Lap`` for every number of seconds it is sent.
+Tests: tests/study/test_bench.py.
 """
 
 from __future__ import annotations
@@ -16,14 +17,16 @@ from typing import TYPE_CHECKING, Final
 
 import psutil
 
+from composer.study.bench.machine import held_memory, peak_memory
+
 if TYPE_CHECKING:
-    from composer.study.bench.entries import Entry, Subject
-    from composer.study.bench.workloads import Workload
+    from composer.study.bench.party import Party, Subject
+    from composer.study.bench.workloads.base import Workload
 
 START_SECONDS: Final = 900.0
 """How long a party may take to be built and to compile."""
 LAP_SECONDS: Final = 300.0
-"""How long beyond its time a lap may take: one update always ends."""
+"""How long beyond its time a lap may take: one call always ends."""
 
 
 class BenchFailed(RuntimeError):
@@ -32,14 +35,13 @@ class BenchFailed(RuntimeError):
 
 @dataclass(frozen=True)
 class Ready:
-    """A party stands; its first update is done."""
+    """A party stands; its first call is done."""
 
     start_seconds: float
-    """From the start of the process to the end of the first update: imports, building, compiling."""
-    agents: int
+    """From the start of the process to the end of the first call: imports, building, compiling."""
     parameters: Mapping[str, int]
     flops: int
-    """Of one call of update."""
+    """Of one unit of work; 0 where they are not counted."""
 
 
 @dataclass(frozen=True)
@@ -53,19 +55,23 @@ class Failed:
 class Lap:
     """One timed stretch."""
 
-    updates: int
-    """Agent updates: calls times agents."""
+    units: int
+    """Units of work done."""
     seconds: float
+    held: int
+    """Bytes of memory at its end."""
+    peak: int
+    """Most bytes of memory until then."""
 
 
 class Worker:
     """The parent's end of a party's process."""
 
-    def __init__(self, entry: Entry, workload: Workload, cache: str) -> None:
+    def __init__(self, party: Party, workload: Workload, cache: str) -> None:
         """Start the process; ``cache`` is where compiled code is kept."""
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=serve, args=(theirs, entry, workload, cache))
+        self._process = context.Process(target=serve, args=(theirs, party, workload, cache))
         self._process.start()
         theirs.close()
 
@@ -76,13 +82,13 @@ class Worker:
         return self._process.pid
 
     def ready(self) -> Ready:
-        """Wait until the first update is done; raises BenchFailed."""
+        """Wait until the first call is done; raises BenchFailed."""
         answer = self._receive(START_SECONDS)
         assert isinstance(answer, Ready)
         return answer
 
     def lap(self, seconds: float) -> Lap:
-        """Let it update for ``seconds``; raises BenchFailed."""
+        """Let it work for ``seconds``; raises BenchFailed."""
         self._pipe.send(seconds)
         answer = self._receive(seconds + LAP_SECONDS)
         assert isinstance(answer, Lap)
@@ -111,16 +117,17 @@ class Worker:
         return answer
 
 
-def serve(pipe: Connection, entry: Entry, workload: Workload, cache: str) -> None:
-    """The process: build, update once, then time laps until told to stop or left alone."""
+def serve(pipe: Connection, party: Party, workload: Workload, cache: str) -> None:
+    """The process: build, work once, then time laps until told to stop or left alone."""
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
+    os.dup2(2, 1)  # What libraries print must not mix with the command's answer.
     with suppress(EOFError, OSError, KeyboardInterrupt):
         try:
-            subject = entry.build(workload)
-            subject.update()
+            subject = party.build(workload)
+            subject.call()
             subject.settle()
             start = time.time() - psutil.Process().create_time()
-            pipe.send(Ready(start, subject.agents, subject.parameters(), subject.flops()))
+            pipe.send(Ready(start, subject.parameters(), subject.flops()))
             while (seconds := pipe.recv()) is not None:
                 pipe.send(measure(subject, seconds))
         except Exception as error:  # Whatever a library raises becomes a row of the table that says so.
@@ -128,12 +135,12 @@ def serve(pipe: Connection, entry: Entry, workload: Workload, cache: str) -> Non
 
 
 def measure(subject: Subject, seconds: float, clock: Callable[[], float] = time.perf_counter) -> Lap:
-    """Update until ``seconds`` have passed, at least once."""
+    """Work until ``seconds`` have passed, one call at least."""
     started, calls = clock(), 0
     while True:
-        subject.update()
+        subject.call()
         calls += 1
         if clock() - started >= seconds:
             break
     subject.settle()
-    return Lap(calls * subject.agents, clock() - started)
+    return Lap(calls * subject.units, clock() - started, held_memory(), peak_memory())

@@ -1,0 +1,1 @@
+"""This project's parties: the very code that trains, under the clock."""

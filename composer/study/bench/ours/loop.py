@@ -1,0 +1,56 @@
+"""This project's training loop as a party: ``composer.loop.interactions`` over a run directory that is thrown away.
+
+Tests: tests/study/test_bench_parties.py.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from composer import assemble
+from composer.loop import interactions
+from composer.study.bench.counting import size
+
+if TYPE_CHECKING:
+    from composer.state import Parts
+    from composer.study.bench.party import Party
+    from composer.study.bench.workloads.agents import Looping
+
+
+class LoopSubject:
+    """A run that has passed its warm-up. Nothing is logged, evaluated or saved."""
+
+    units = 1
+
+    def __init__(self, parts: Parts, folder: tempfile.TemporaryDirectory[str]) -> None:
+        """``folder`` holds the run, as long as this lives."""
+        self._folder, self._parts = folder, parts
+        self._course = interactions(parts)
+        while parts.clock.updates == 0:
+            next(self._course)
+
+    def call(self) -> None:
+        """One decision of one environment, and the update that it owes."""
+        next(self._course)
+
+    def settle(self) -> None:
+        """Read the signals, as a logging interval does."""
+        self._parts.learner.drain_signals()
+
+    def parameters(self) -> Mapping[str, int]:
+        """Of the networks that are trained."""
+        return {role: size(network.parameters.values()) for role, network in self._parts.learner.networks.items()}
+
+    def flops(self) -> int:
+        """Not counted: the workload of the learner alone does."""
+        return 0
+
+
+def loop(workload: Looping, party: Party) -> LoopSubject:
+    """A run of the workload's blueprint."""
+    folder = tempfile.TemporaryDirectory(prefix="composer-bench-", ignore_cleanup_errors=True)
+    _, parts = assemble.start(workload.load(party.seeds, party.compiles), Path(folder.name), None)
+    return LoopSubject(parts, folder)

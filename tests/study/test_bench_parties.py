@@ -1,0 +1,183 @@
+"""Every party of ``composer bench`` at toy sizes: the same networks, the same work, and each can work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+
+from composer.assemble import parameter_table
+from composer.compiling import Choice
+from composer.study.bench.command import WORKLOADS
+from composer.study.bench.party import FLOOR, Party, Subject
+from composer.study.bench.worker import measure
+from composer.study.bench.workloads.agents import Deciding, Learning, Looping
+from composer.study.bench.workloads.base import Workload
+
+NAMED: dict[str, Any] = {workload.name: workload for workload in WORKLOADS}
+SMALL = ("algorithm.batch_size=8", "algorithm.warmup_interactions=10")
+MLP: Learning = replace(
+    NAMED["mlp"], title="toy MLP", hidden=(8, 8), rows=600,
+    overrides=(*SMALL, "networks.actor.trunk.width=8", "networks.critic.trunk.width=8"),
+)  # fmt: skip
+SIMBA: Learning = replace(
+    NAMED["simba"], title="toy SimBa", rows=600,
+    overrides=(*SMALL, "networks.actor.trunk.width=8", "networks.critic.trunk.width=12"),
+)  # fmt: skip
+PPO: Learning = replace(
+    NAMED["ppo"],
+    overrides=(*NAMED["ppo"].overrides, "algorithm.rollout_interactions=4", "algorithm.minibatches=2",
+               "algorithm.batch_size=16", "algorithm.epochs=3"),
+)  # fmt: skip
+FRAMES = 'environment={ kind = "atari", game = "pong", height = 44, width = 44 }'
+NATURE: Learning = replace(NAMED["dqn-nature"], rows=40, overrides=("algorithm.batch_size=4", FRAMES))
+IMPALA: Learning = replace(
+    NAMED["dqn-impala"],
+    rows=40,
+    overrides=("algorithm.batch_size=4", FRAMES, 'networks.value.trunk={ use = "impala", width = 4, features = 16 }'),
+)
+LEARNING = {"mlp": MLP, "simba": SIMBA, "ppo": PPO, "dqn-nature": NATURE, "dqn-impala": IMPALA}
+pytestmark = pytest.mark.filterwarnings("ignore")  # Other libraries' imports warn.
+
+
+def subjects(workload: Workload, names: Sequence[str], seeds: Sequence[int] = (1,)) -> list[Subject]:
+    """The parties whose names begin with one of ``names``, none compiled."""
+    parties = [party for party in workload.parties(seeds) if party.name.startswith(tuple(names)) and not party.compiles]
+    for party in parties:
+        for module in party.needs:
+            pytest.importorskip(module)
+    return [party.build(workload) for party in parties]
+
+
+@pytest.mark.parametrize("name", LEARNING)
+def test_parties_learn_the_same_network(name: str) -> None:
+    workload = LEARNING[name]
+    ours, *theirs = subjects(workload, ["composer", "stable"])
+    assert theirs and all(their.parameters() == ours.parameters() for their in theirs)
+    blueprint = workload.load()
+    for role, entry in parameter_table(blueprint, blueprint.environment.describe()).items():
+        assert ours.parameters()[role] == entry["count"]
+    for subject in (ours, *theirs):
+        lap = measure(subject, 0.0)
+        assert lap.units == subject.units and lap.seconds > 0 and lap.peak >= lap.held > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workload", [MLP, PPO], ids=["mlp", "ppo"])
+def test_libraries_of_the_extra_peers_learn_the_same_network(workload: Learning) -> None:
+    ours, *theirs = subjects(workload, ["composer", "SBX", "TorchRL"])
+    for their in theirs:
+        assert their.parameters() == ours.parameters()
+        their.call()
+        their.settle()
+
+
+@pytest.mark.slow
+def test_sbx_builds_simba_at_its_published_size() -> None:
+    (theirs,) = subjects(NAMED["simba"], ["SBX"])
+    table = parameter_table(NAMED["simba"].load(), NAMED["simba"].load().environment.describe())
+    assert {role: theirs.parameters()[role] for role in table} == {role: e["count"] for role, e in table.items()}
+
+
+@pytest.mark.parametrize("name", LEARNING)
+def test_the_floor_counts_what_an_update_computes(name: str) -> None:
+    """Of one seed and of three: an agent's update is the unit."""
+    floor, *ours = subjects(LEARNING[name], [FLOOR.name, "composer"], seeds=(1,))
+    assert len({floor.flops(), *(subject.flops() for subject in ours)}) == 1 and floor.flops() > 0
+    floor.call()
+
+
+def test_three_seeds_are_three_units_of_the_same_work() -> None:
+    one, three = subjects(replace(SIMBA, most_seeds=3), ["composer"], seeds=(1, 3))
+    assert (one.units, three.units) == (1, 3) and one.flops() == three.flops()
+    assert one.parameters() == three.parameters()
+    (phase,) = subjects(PPO, ["composer"])
+    assert phase.units == 3 * 2
+
+
+def test_a_peer_computes_more_only_by_the_gradient_it_wastes() -> None:
+    """It also differentiates the loss of the actor by the weights of the critics."""
+    batch, hidden, inputs, critics = 8, 8, 24 + 6, 2
+    wasted = critics * 2 * batch * (inputs * hidden + hidden * hidden + hidden)
+    ours, theirs = subjects(MLP, ["composer", "stable"])
+    assert theirs.flops() - ours.flops() == wasted
+
+
+def test_peers_of_other_algorithms_compute_the_same() -> None:
+    for workload in (PPO, NATURE):
+        ours, theirs = subjects(workload, ["composer", "stable"])
+        assert theirs.flops() == ours.flops()
+
+
+def test_compiled_party_runs_the_compiled_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not compiled here, which takes long: what the learner was asked for is looked at."""
+    asked: list[Choice] = []
+    monkeypatch.setattr("composer.learner.capture", lambda function, choice, *rest: asked.append(choice) or function)
+    for party in MLP.parties((1,)):
+        if party.role == "ours":
+            party.build(MLP)
+    assert [choice.compiled for choice in asked] == [False, True]
+
+
+@pytest.mark.parametrize("name", ["act-mlp", "act-simba"])
+def test_policies_act_by_the_same_network(name: str) -> None:
+    workload: Deciding = NAMED[name]
+    ours, theirs = subjects(workload, ["composer", "stable"])
+    assert ours.parameters() == theirs.parameters()
+    assert measure(ours, 0.0).units == measure(theirs, 0.0).units == 1
+
+
+def test_loops_make_one_update_a_decision() -> None:
+    pytest.importorskip("shimmy")
+    toy: Looping = replace(
+        NAMED["loop-cartpole"], hidden=(8, 8), rows=100,
+        overrides=(*NAMED["loop-cartpole"].overrides, *SMALL, "networks.actor.trunk.width=8",
+                   "networks.critic.trunk.width=8"),
+    )  # fmt: skip
+    ours, theirs = (cast(Any, subject) for subject in subjects(toy, ["composer", "stable"]))
+    assert ours.parameters() == theirs.parameters()
+    for _ in range(3):
+        ours.call()
+        theirs.call()
+    ours.settle()
+    clock, model = ours._parts.clock, theirs._model
+    # Past the first update, which building ran up to: 10 random decisions and 4 more.
+    assert (clock.interactions, clock.updates) == (14, 4)
+    assert (model.num_timesteps, model._n_updates) == (14, 4)
+    assert clock.env_steps == 28
+
+
+@pytest.mark.parametrize("name", ["control-cartpole", "atari-1", "atari-8"])
+def test_environments_step(name: str) -> None:
+    for subject in subjects(NAMED[name], [""]):
+        assert measure(subject, 0.0).units == subject.units == (8 if name == "atari-8" else 1)
+        assert not subject.parameters() and not subject.flops()
+
+
+def test_an_absent_library_is_named_with_what_installs_it() -> None:
+    party = Party("x", "x:y", needs=("json", "no_such_module"), install="no-such>=1")
+    assert party.absent() == "not installed: pip install 'no-such>=1'"
+    assert replace(party, needs=("json",)).absent() is None
+
+
+def test_shipped_workloads_are_the_published_sizes() -> None:
+    counts = []
+    for name in ("mlp", "simba", "dqn-nature", "dqn-impala"):
+        blueprint = NAMED[name].load()
+        table = parameter_table(blueprint, blueprint.environment.describe())
+        counts.append({role: entry["count"] for role, entry in table.items()})
+    # 18 actions read 512 and 256 features.
+    assert counts == [
+        {"actor": 75_276, "critic": 147_970},
+        {"actor": 136_972, "critic": 4_218_881},
+        {"value": 1_684_128 + 513 * 18},
+        {"value": 1_089_232 + 257 * 18},
+    ]
+
+
+def test_every_shipped_workload_has_a_blueprint_or_an_environment_that_loads() -> None:
+    for workload in WORKLOADS:
+        if hasattr(workload, "load"):
+            assert workload.load().seeds == (0,)
