@@ -37,7 +37,7 @@ class Evaluator:
         """
         shape = (len(self._seeds), self._episodes)
         observation = self._environments.reset(episode=number)
-        learner.judged_anew(number)
+        learner.player.judged_anew(number)
         returns = np.zeros(self._environments.n)
         running = np.ones(self._environments.n, dtype=bool)
         while running.any():

@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot
 
 from composer.algorithms.base import Batch, Objective, Roles
-from composer.built import average_of, networks_of, returns_of, stood_in
+from composer.built import average_of, networks_of, returns_of
 from composer.compiling import Choice, capture
 from composer.environments.base import Simulator
 from composer.experience.transitions import Transitions
@@ -27,9 +26,10 @@ from composer.members import Stacked, Template, fresh_stack, per_seed
 from composer.nn.projection import to_unit_norm
 from composer.optim.delayed import now_and_then
 from composer.optim.sam_steps import SharpnessState
-from composer.optim.steps import OptimizerState
+from composer.optim.steps import OptimizerState, carry
 from composer.penalties import Pulls
-from composer.shapes import Outline, Shape
+from composer.playing import Player, Signals
+from composer.shapes import Outline
 from composer.streams import derive
 
 if TYPE_CHECKING:
@@ -48,8 +48,7 @@ class Learner:
         """Draws fresh weights from the streams ``init`` of the blueprint's seeds."""
         self.seeds: tuple[int, ...] = tuple(blueprint.seeds)
         self.device = device
-        self.batch_size, self._action_size = blueprint.algorithm.batch_size, info.action_size
-        self._discrete = info.discrete
+        self.batch_size = blueprint.algorithm.batch_size
         pace = blueprint.algorithm.pace(info)
         self.n_step = pace.n_step
         self.discount = torch.full((len(self.seeds),), pace.discount, device=device)
@@ -74,10 +73,7 @@ class Learner:
         self.updates = torch.zeros(len(self.seeds), dtype=torch.float64, device=device)
         self.roles = Roles(self.networks, self.averages, scalars, returns_of(blueprint, built, device), self.updates)
         self.program = blueprint.algorithm.build(self.roles, info, len(self.seeds), device)
-        self._explorer, self._judged = (
-            blueprint.algorithm.build(stood_in(self.roles, acting), info, len(self.seeds), device)
-            for acting in (blueprint.training.acting, blueprint.evaluation.acting)
-        )
+        self.player = Player(blueprint, info, self.roles, device)
         trained = [role for objective in self.program.objectives for role in objective.roles]
         self._trained = {role: _trainable(self.parameters(role)) for role in trained}
         self._pulls = Pulls(blueprint.penalties, self.outlines, {role: self.parameters(role) for role in self.outlines})
@@ -99,43 +95,20 @@ class Learner:
         }
         """What the last update found out about each sample, ``[S, B]``, by name."""
         self._generators = [self._generator(seed, "learn") for seed in self.seeds]
-        self._explorers = [self._generator(seed, "explore") for seed in self.seeds]
-        self.judged_anew(0)
         self.replay_generators = [self._generator(seed, "replay") for seed in self.seeds]
-        # Signals are summed on the device and read once a logging interval: one transfer to the host.
-        self._sums = torch.zeros(len(self.program.signals) + 1, len(self.seeds), device=device)
+        self._signals = Signals(self.program.signals, len(self.seeds), device)
         self._held: dict[str, Mapping[str, Tensor]] = {}
         self._capture()
 
     @torch.no_grad()
     def act(self, observation: Tensor, explore: bool = True) -> Tensor:
-        """Actions ``[S, E, a]`` for raw observations ``[S, E, d]``; without ``explore`` the policy's mode."""
-        seen, environments = self.normalised(observation), observation.shape[1]
-        if not explore:
-            drawn = self._judged.judging
-            noise = None if drawn is None else self._normals(self._judges, (environments, *drawn))
-            return self._judged.judge(seen, noise)
-        asked = self._explorer.exploration
-        each = (self._action_size,) if asked is None else asked
-        return self._explorer.act(seen, self._normals(self._explorers, (environments, *each)))
-
-    def judged_anew(self, number: int) -> None:
-        """Evaluation ``number`` begins: equal numbers, equal draws."""
-        self._judges = [self._generator(seed, "judge", number) for seed in self.seeds]
-
-    def _normals(self, generators: Sequence[torch.Generator], shape: Shape) -> Tensor:
-        return torch.stack([torch.randn(shape, generator=g, device=self.device) for g in generators])
+        """Actions ``[S, E, a]`` for raw observations ``[S, E, ...]``; without ``explore`` the policy's mode."""
+        seen = self.normalised(observation)
+        return self.player.explore(seen) if explore else self.player.judge(seen)
 
     def act_randomly(self, environments: int) -> Tensor:
         """Uniform actions ``[S, E, a]``, in [-1, 1) or one-hot: what warm-up plays."""
-        if self._discrete:
-            chosen = [
-                torch.randint(self._action_size, (environments,), generator=g, device=self.device)
-                for g in self._explorers
-            ]
-            return one_hot(torch.stack(chosen), self._action_size).float()
-        shape = (environments, self._action_size)
-        return torch.stack([torch.rand(shape, generator=g, device=self.device) for g in self._explorers]) * 2 - 1
+        return self.player.at_random(environments)
 
     def observe(self, observation: Tensor) -> None:
         """Let the running statistics see raw observations ``[S, E, d]`` of an environment step."""
@@ -184,8 +157,7 @@ class Learner:
             self.updates.add_(1)
             for name, value in self.feedback.items():
                 value.copy_(signals[name])
-            ones = torch.ones_like(self._sums[0])
-            self._sums.add_(torch.stack([ones, *(signals[name] for name in self.program.signals)]))
+            self._signals.add(signals)
 
     def _step(
         self, objective: Objective, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]
@@ -228,19 +200,11 @@ class Learner:
 
     def drain_signals(self) -> list[dict[str, float]]:
         """Means of the signals since the last call, a dict a seed, empty without updates. One transfer to the host."""
-        sums = self._sums.to("cpu", copy=True)  # On a CPU, plain ``.cpu()`` would be the very tensor zeroed below.
-        self._sums.zero_()
-        names = self.program.signals
-        return [
-            {name: float(sums[row + 1, seed] / sums[0, seed]) for row, name in enumerate(names)}
-            if sums[0, seed]
-            else {}
-            for seed in range(len(self.seeds))
-        ]
+        return self._signals.drain()
 
     def tensors(self) -> dict[str, Tensor]:
         """Every tensor of the state by name, the very tensors, not copies."""
-        named: dict[str, Tensor] = {"updates": self.updates, "signals": self._sums}
+        named: dict[str, Tensor] = {"updates": self.updates, "signals": self._signals.sums}
         for role, network in self.networks.items():
             named |= {f"networks/{role}/{path}": value for path, value in network.tensors().items()}
         for role, scalar in self.scalars.items():
@@ -271,7 +235,7 @@ class Learner:
 
     def generators(self) -> dict[str, torch.Generator]:
         """Every random stream by name."""
-        streams = {"learn": self._generators, "explore": self._explorers, "replay": self.replay_generators}
+        streams = {"learn": self._generators, "explore": self.player.explorers, "replay": self.replay_generators}
         return {f"{name}/{seed}": g for name, row in streams.items() for seed, g in zip(self.seeds, row, strict=True)}
 
     def restructure(
@@ -292,14 +256,8 @@ class Learner:
         network.template, network.parameters, network.buffers = template, dict(parameters), dict(buffers)
         self.outlines[role], self._held[role] = outline, held
         self._trained[role] = _trainable(parameters)
-        self.optimizers[role] = new = self._optimizer(role)
-        for theirs, ours in zip(old.counters(), new.counters(), strict=True):
-            ours.copy_(theirs)
-        for path in old.paths():
-            if path in self._trained[role]:
-                new.count(path).copy_(old.count(path))
-                for theirs, ours in zip(old.moments(path), new.moments(path), strict=True):
-                    ours.copy_(theirs)
+        self.optimizers[role] = self._optimizer(role)
+        carry(old, self.optimizers[role])
         self._projected[role] = self._projections(role)
         self._capture()
 

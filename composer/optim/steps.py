@@ -41,6 +41,16 @@ class OptimizerState(Protocol):
         """What is counted of no parameter, the clock among it, ``[seeds]`` each, the very tensors."""
 
 
+def carry(old: OptimizerState, new: OptimizerState) -> None:
+    """Copy counters, and what is known of the parameters that both move, from one state to another of the same kind."""
+    for theirs, ours in zip(old.counters(), new.counters(), strict=True):
+        ours.copy_(theirs)
+    for path in set(old.paths()) & set(new.paths()):
+        new.count(path).copy_(old.count(path))
+        for theirs, ours in zip(old.moments(path), new.moments(path), strict=True):
+            ours.copy_(theirs)
+
+
 class AdamState:
     """Moments ``[seeds, copies, ...]`` and step counts ``[seeds, parameters]`` of Adam with decoupled weight decay."""
 

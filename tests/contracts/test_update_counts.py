@@ -143,10 +143,9 @@ def test_a_compiled_update_is_few_kernels_takes_little_memory_and_is_compiled_on
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("changes", [(), tiny_dqn.C51, tiny_dqn.RAINBOW], ids=["mean", "c51", "rainbow"])
+@pytest.mark.parametrize("changes", [(), (tiny_dqn.C51,), tiny_dqn.RAINBOW], ids=["mean", "c51", "rainbow"])
 def test_one_graph_serves_all_updates_of_dqn(changes: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     graphs = Graphs(monkeypatch)
-    changes = (changes,) if isinstance(changes, str) else changes
     for rate in (1e-3, 3e-4):
         agent = tiny_dqn.learner(*changes, f"optimizers.value.learning_rate={rate}", choice=COMPILED)
         for seed in range(10):  # The target network is copied every seventh update.

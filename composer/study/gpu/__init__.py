@@ -1,0 +1,6 @@
+"""``make gpu``: everything that is worth a GPU's minutes, in pieces of a few minutes that are taken up where they stopped.
+
+``pieces`` says what a piece is, and the rooms beside it hold them: ``equivalence``, ``interventions``, ``resuming``,
+``hygiene``, ``speed``, ``seeds``, ``startup``, ``learning``. ``runner`` runs those that are not done, ``tables`` writes
+the page, ``__main__`` is the command. Tests: tests/study/test_gpu_suite.py runs all of it at toy size on a CPU.
+"""
