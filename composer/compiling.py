@@ -32,6 +32,8 @@ class Choice:
 
     compiled: bool
     reason: str
+    graphed: bool = True
+    """Whether on CUDA the compiled update is replayed as a graph; only measurements do without."""
 
 
 def choose(mode: str, device: str, updates: int) -> Choice:
@@ -81,13 +83,14 @@ def capture(
     # Every learner captures another closure over the same code; the limit guards against accidents, not these.
     torch._dynamo.config.recompile_limit = 64
     compiled = torch.compile(function, fullgraph=True, dynamic=False)
-    return _CudaGraph(compiled, state) if device.startswith("cuda") else compiled
+    return CudaGraph(compiled, state) if choice.graphed and device.startswith("cuda") else compiled
 
 
-class _CudaGraph:
+class CudaGraph:
     """Records a function of tensors once and replays it: inputs are copied into the recorded addresses."""
 
     def __init__(self, function: Callable[..., Any], state: Callable[[], Sequence[Tensor]], warmups: int = 3) -> None:
+        """``state`` lists what the function mutates; recording runs it ``warmups`` times, and puts that back."""
         self._function, self._state, self._warmups = function, state, warmups
         self._graph: torch.cuda.CUDAGraph | None = None
 

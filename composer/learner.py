@@ -127,7 +127,17 @@ class Learner:
         for noise in self._noise.values():
             for row, generator in zip(noise, self._generators, strict=True):
                 row.normal_(generator=generator)
-        self._captured(*transitions, *(extra[name] for name in self.program.extras), *self._noise.values())
+        self.update_under(self._noise, transitions, extra)
+
+    def update_under(
+        self,
+        noise: Mapping[str, Tensor],
+        transitions: Transitions,
+        extra: Mapping[str, Tensor] = MappingProxyType({}),
+    ) -> None:
+        """The same under noise that is given, ``[S, B, ...]`` by name, as ``program.noise`` asks for it."""
+        asked = (extra[name] for name in self.program.extras)
+        self._captured(*transitions, *asked, *(noise[name] for name in self._noise))
 
     def stand_ins(self, transitions: Transitions) -> Mapping[str, Tensor]:
         """What the program asks for beside transitions, for plain ones."""

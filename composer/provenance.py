@@ -23,11 +23,19 @@ def fingerprint(device: str, plugins: Iterable[str] = ()) -> dict[str, Any]:
     return {
         "composer": composer.__version__,
         "python": platform.python_version(),
-        **{name: importlib.metadata.version(name) for name in (*LIBRARIES, *plugins)},
+        **{name: _version(name) for name in (*LIBRARIES, *plugins)},
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "device": torch.cuda.get_device_name() if device.startswith("cuda") else "cpu",
         "threads": torch.get_num_threads(),
     }
+
+
+def _version(library: str) -> str | None:
+    """None where it is not installed: a run that does not need it has none to depend on."""
+    try:
+        return importlib.metadata.version(library)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def provenance_hash(blueprint_digest: str, facts: dict[str, Any]) -> str:

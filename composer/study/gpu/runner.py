@@ -13,11 +13,10 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from composer.study.gpu.pieces import Check, Findings, Piece, Skipped, chosen
+from composer.study.gpu.pieces import Findings, Piece, Skipped, chosen
 from composer.study.gpu.setting import Setting, machine
 
 Record = dict[str, Any]
@@ -129,21 +128,23 @@ def _write(
         "seconds": round(seconds, 1),
         # Of a process that broke, the device may be broken too: nothing is asked of it.
         "machine": machine(setting.device if here else "cpu"),
-        "checks": [_plain(check) for check in findings.checks],
+        "checks": [check.table() for check in findings.checks],
         "rows": findings.rows,
         "notes": findings.notes,
         **findings.data,
     }
     staged = setting.out / f".tmp-{piece.name}.json"
-    staged.write_text(json.dumps(record, indent=1, allow_nan=False) + "\n")
+    staged.write_text(json.dumps(_finite(record), indent=1, allow_nan=False) + "\n")
     os.replace(staged, setting.out / f"{piece.name}.json")
 
 
-def _plain(check: Check) -> Mapping[str, Any]:
-    """JSON has no word for what is not a number: it reads null, and has not passed."""
-    return (check if math.isfinite(check.value) else replace(check, value=math.nan)).table() | (
-        {} if math.isfinite(check.value) else {"value": None}
-    )
+def _finite(value: Any) -> Any:
+    """The same with null for what is not a number or not finite: JSON has no word for either."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _told(error: Exception) -> str:
