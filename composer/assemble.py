@@ -192,6 +192,8 @@ def set_up(blueprint: Blueprint, device: str | None = None) -> str:
     if compute.threads:
         torch.set_num_threads(compute.threads)
     torch.set_float32_matmul_precision("high" if compute.precision == "tf32" else "highest")
+    # Convolutions on GPUs have a switch of their own, which torch leaves on.
+    torch.backends.cudnn.allow_tf32 = compute.precision == "tf32"
     found = device_for(device or compute.device)
     use_cache(blueprint, found)
     return found

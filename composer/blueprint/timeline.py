@@ -17,6 +17,7 @@ from composer.blueprint.schema import Blueprint
 from composer.clock import Clock
 from composer.interventions.base import Intervention
 from composer.interventions.triggers import ClockName, Crossing, Every, Lengths
+from composer.schedules import Periodic
 from composer.schedules.base import Schedule
 from composer.spec import Family, Spec
 
@@ -163,6 +164,13 @@ def _schedules(blueprint: Blueprint, clock: Clock) -> Iterator[Moment]:
 
 def _averages(blueprint: Blueprint, clock: Clock) -> Iterator[Moment]:
     for name, average in blueprint.averages.items():
+        momentum = average.momentum
+        if isinstance(momentum, Periodic) and momentum.value == 1 and momentum.at == 0:
+            event, total = f"{name} is copied from {average.of}", clock.updates_by(blueprint.training.env_steps)
+            key, first = f"averages.{name}.momentum", env_step_of(momentum.every, blueprint, clock)
+            count = total // momentum.every
+            yield Moment(momentum.every, first, key, event, every_updates=momentum.every, count=count)
+            continue
         ends = dict.fromkeys(half_life(value) for value in average.momentum.bounds())
         lives = " to ".join(f"{value:,.3g}" for value in ends)
         event = f"{name} begins to follow {average.of}, half-life {lives} updates"

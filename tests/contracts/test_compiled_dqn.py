@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny_dqn import RAINBOW, SPR, batch, learner, noise
+from tiny_dqn import AUGMENTED, RAINBOW, batch, learner, noise
 
 from composer.compiling import Choice
 
-EVERYTHING = (*SPR, *RAINBOW[2:], "seeds=[0, 5]")
-"""Rainbow on augmented pictures, with self-prediction, two seeds in one program."""
+EVERYTHING = (*RAINBOW, AUGMENTED[-1])
+"""Rainbow on augmented pictures."""
 
 
 @pytest.mark.slow
@@ -17,7 +17,7 @@ def test_the_captured_update_equals_the_eager_one() -> None:
     torch.compiler.reset()
     eager, captured = (learner(*EVERYTHING, choice=Choice(compiled, "a test")) for compiled in (False, True))
     for step in range(3):
-        data, extra = batch(eager, step, future=2)
+        data, extra = batch(eager, step)
         for agent in (eager, captured):
             agent._captured(*data, *(extra[name] for name in agent.program.extras), *noise(agent, step).values())
     for (name, one), other in zip(eager.tensors().items(), captured.tensors().values(), strict=True):

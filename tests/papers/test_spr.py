@@ -92,10 +92,11 @@ def test_an_update_moves_every_role_by_its_own_optimizer() -> None:
 
 
 def test_future_observations_are_normalised_and_augmented_apart() -> None:
-    agent = made('normalization.observation={ kind = "pixels" }')
+    agent = made()
     data, extra = batch(agent, future=K)
     seen = agent.batch(data, extra)
-    torch.testing.assert_close(seen.extra["future/observation"], extra["future/observation"].float() / 255)
+    assert seen.extra["future/observation"].dtype == torch.float32
+    torch.testing.assert_close(seen.extra["future/observation"], agent.normalised(extra["future/observation"]))
     draws = {name: value.shape[2:] for name, value in noise(agent).items()}
     assert draws == {
         "now/0": (2,), "now/1": (1,), "following/0": (2,), "following/1": (1,), "future/0": (K, 2), "future/1": (K, 1)

@@ -240,6 +240,12 @@ def test_points_of_the_plot_are_where_workloads_stand() -> None:
     }
 
 
+def test_a_plot_of_nothing_is_refused(tmp_path: Path) -> None:
+    failed = Row(_party("a"), error="failed")
+    with pytest.raises(Refused, match="nothing could be measured"):
+        plot.plot(_result(table(toy(), [failed])), tmp_path / "x.png")
+
+
 def test_workloads_and_seeds_are_chosen_by_name() -> None:
     assert command.chosen([]) == WORKLOADS
     assert [each.name for each in command.chosen(["simba", "mlp"])] == ["mlp", "simba"]

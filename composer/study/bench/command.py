@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,8 +36,8 @@ def bench(
 ) -> dict[str, Any]:
     """Measure every workload and return one plain table (``text`` shows it); progress goes to ``say``.
 
-    Compiled code is kept in a folder of this run's own. The table goes to ``out`` as JSON, its curves to ``plot``;
-    OSError and Refused, before anything is measured, where those cannot be written.
+    Compiled code is kept in a folder of this run's own. The table goes to ``out`` as JSON, after each workload, and its
+    curves to ``plot``; OSError and Refused, before anything is measured, where those cannot be written.
     """
     if plot is not None:
         check(plot)
@@ -46,8 +46,7 @@ def bench(
             raise Refused(f"nothing that was chosen can be plotted; these can: {named}")
     if out is not None:
         out.touch()
-    with tempfile.TemporaryDirectory(prefix="composer-bench-", ignore_cleanup_errors=True) as cache:
-        tables = _measured(workloads, seeds, seconds, repeats, cache, say)
+    tables: list[dict[str, Any]] = []
     result = {
         "benchmark": "speed",
         "seconds": seconds,
@@ -56,8 +55,11 @@ def bench(
         "machine": describe_machine(),
         "workloads": tables,
     }
-    if out is not None:
-        out.write_text(json.dumps(result, indent=1) + "\n")
+    with tempfile.TemporaryDirectory(prefix="composer-bench-", ignore_cleanup_errors=True) as cache:
+        for made in _measured(workloads, seeds, seconds, repeats, cache, say):
+            tables.append(made)
+            if out is not None:
+                out.write_text(json.dumps(result, indent=1) + "\n")
     if plot is not None:
         draw(result, plot)
     return result
@@ -70,7 +72,7 @@ def _measured(
     repeats: int,
     cache: str,
     say: Callable[[str], None],
-) -> list[dict[str, Any]]:
+) -> Iterator[dict[str, Any]]:
     cast = {workload.name: workload.parties(seeds) for workload in workloads}
     compiling = [
         (workload, party)
@@ -80,7 +82,6 @@ def _measured(
         if party.compiles and party.absent() is None
     ]
     failed = prepare(compiling, cache, say)
-    tables = []
     for workload in workloads:
         failures = {party: why for (name, party), why in failed.items() if name == workload.name}
         rows: dict[Any, Row] = rows_of(cast[workload.name], failures)
@@ -88,8 +89,7 @@ def _measured(
             starts(workload, rows, repeats, say)
         else:
             race(workload, rows, seconds * workload.lap, repeats, cache, say)
-        tables.append(table(workload, list(rows.values())))
-    return tables
+        yield table(workload, list(rows.values()))
 
 
 def chosen(names: Sequence[str]) -> tuple[Workload, ...]:

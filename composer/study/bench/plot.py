@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from composer.study.plot import COLOURS, STYLE
+from composer.study.refusal import Refused
 
 AXES: Final = {"width": "width of both hidden layers", "batch": "batch", "seeds": "seeds in one program"}
 FLOOR: Final = "#777777"
@@ -33,11 +34,13 @@ def points(result: Mapping[str, Any]) -> dict[str, dict[str, list[tuple[float, M
 
 
 def plot(result: Mapping[str, Any], path: Path) -> None:
-    """Draw them into ``path``."""
+    """Draw them into ``path``; Refused where no party of these workloads could be measured."""
     import matplotlib
     from matplotlib.figure import Figure
 
     panels = points(result)
+    if not panels:
+        raise Refused("nothing could be measured that can be plotted")
     names = list(dict.fromkeys(name for lines in panels.values() for name in lines))
     coloured = [name for name in names if not name.startswith("matrix")]
     colours = {name: COLOURS[number % len(COLOURS)] for number, name in enumerate(coloured)}

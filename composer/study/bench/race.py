@@ -7,11 +7,13 @@ Tests: tests/study/test_bench.py.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from composer.study.bench.machine import FOREIGN_LIMIT, ForeignLoad
+from composer.study.bench.prepare import AT_ONCE
 from composer.study.bench.worker import BenchFailed, Lap, Ready, Worker
 
 if TYPE_CHECKING:
@@ -47,9 +49,9 @@ class Row:
     """Not run because something that is not part of this project is missing."""
     ready: Ready | None = None
     cold_start_seconds: float | None = None
-    """As ``ready.start_seconds``, of a process that found no compiled code."""
+    """Where starts are what is measured: ``ready.start_seconds`` of a process that found no compiled code."""
     starts: list[float] = field(default_factory=list)
-    """The same of processes that found their own; where starts are what is measured."""
+    """The same of processes that found their own."""
     repeats: list[Repeat] = field(default_factory=list)
 
     @property
@@ -75,17 +77,21 @@ def race(
     cache: str,
     say: Callable[[str], None],
 ) -> None:
-    """Time every party ``repeats`` times for ``seconds``, in turns; a party that fails is out and its row says why."""
+    """Time every party ``repeats`` times for ``seconds``, in turns; a party that fails is out and its row says why.
+
+    They are started two at a time: how long that takes is measured by ``starts`` alone.
+    """
     with ExitStack() as stack:
-        running: dict[Party, Worker] = {}
-        for party, row in rows.items():
-            if row.error is not None:
-                continue
+
+        def start(party: Party) -> Worker | None:
+            if rows[party].error is not None:
+                return None
             say(f"{workload.name}: starting {party.name}")
-            worker = started(party, workload, cache, row)
-            if worker is not None:
-                stack.callback(worker.close)
-                running[party] = worker
+            return started(party, workload, cache, rows[party], stack)
+
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            workers = dict(zip(rows, pool.map(start, rows), strict=True))
+        running = {party: worker for party, worker in workers.items() if worker is not None}
         # The first round warms up and is thrown away.
         for number in range(repeats + 1):
             say(f"{workload.name}: {'warming up' if number == 0 else f'round {number} of {repeats}'}")
@@ -95,18 +101,15 @@ def race(
                     rows[party].repeats.append(repeat)
 
 
-def started(party: Party, workload: Workload, cache: str, row: Row) -> Worker | None:
-    """A party that is ready; None where it failed, and its row then says why."""
+def started(party: Party, workload: Workload, cache: str, row: Row, stack: ExitStack) -> Worker | None:
+    """A party that is ready, closed with ``stack``; None where it failed, and its row then says why."""
     worker = Worker(party, workload, cache)
+    stack.callback(worker.close)
     try:
         row.ready = worker.ready()
     except BenchFailed as failure:
         row.error = str(failure)
-        worker.close()
         return None
-    except BaseException:
-        worker.close()
-        raise
     return worker
 
 

@@ -80,7 +80,6 @@ def _row(row: Row, floor: Row | None, peers: Sequence[Row]) -> dict[str, Any]:
         return entry
     return entry | {
         "times_as_fast_as": {peer.name: _asdict(ratio(row, peer)) for peer in peers if peer is not row},
-        "start_seconds": row.ready.start_seconds,
         **(_starts(row) if row.starts else _speed(row, row.ready.flops, floor)),
     }
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from composer.study.bench.race import Row, started
@@ -24,10 +25,10 @@ def starts(workload: Workload, rows: Mapping[Party, Row], repeats: int, say: Cal
             for party, row in rows.items():
                 if row.error is not None:
                     continue
-                worker = started(party, workload, cache, row)
-                if worker is None or row.ready is None:
+                with ExitStack() as stack:
+                    started(party, workload, cache, row, stack)
+                if row.error is not None or row.ready is None:
                     continue
-                worker.close()
                 if number == 0:
                     row.cold_start_seconds = row.ready.start_seconds
                 else:

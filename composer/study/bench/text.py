@@ -66,7 +66,6 @@ def _cells(row: Mapping[str, Any], workload: Mapping[str, Any]) -> dict[str, str
         "GFLOP/s": "" if flops is None else f"{row['gflop_per_second']:.1f}",
         "of floor": "" if share is None else f"{share['median']:.0%}",
         **ratios,
-        "start s": f"{row['start_seconds']:.1f}",
         "peak MiB": f"{row['peak_mib']:.0f}",
         "grown MiB": f"{row['grown_mib']:+.1f} in {row['grown_over']:,}",
     }

@@ -5,8 +5,9 @@ Legend: S seeds, B batch. Tests: tests/study/test_gpu_suite.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import torch
@@ -19,10 +20,12 @@ from composer.blueprint.chain import shipped
 from composer.compiling import Choice
 from composer.experience.transitions import Transitions
 from composer.learner import Learner
+from composer.study.gpu.pieces import Piece
 
 if TYPE_CHECKING:
     from composer.blueprint import Blueprint
     from composer.environments.base import EnvironmentInfo
+    from composer.study.gpu.pieces import Findings
     from composer.study.gpu.setting import Setting
 
 
@@ -60,6 +63,12 @@ _V2: Final = (
     'networks.critic.trunk=[{ use = "simba_v2", width = 12, blocks = 1 }, { use = "simba_v2_hidden", width = 12 }]',
 )
 _PIXELS: Final = (*_SMALL, "networks.value.trunk.width=4", "networks.value.trunk.features=16")
+_RAINBOW: Final = (
+    *_SMALL,
+    'networks.value.trunk={ use = "data_efficient_convolutions" }',
+    "networks.value.head.width=16",
+)
+_ROLLOUT: Final = ("environment.copies=1", "algorithm.rollout_interactions=16", "algorithm.minibatches=2")
 
 
 def _sac(name: str, head: str) -> Case:
@@ -72,23 +81,31 @@ SIMBA_V2: Final = Case("sac, SimbaV2", "dmc/simba_v2", (), _V2)
 NATURE: Final = Case("dqn, Nature", "atari/dqn", (), _PIXELS)
 SUPERVISED: Final = Case("supervised", "warm_start/digits", (), (*_SMALL, "networks.model.trunk.width=8"))
 
-CASES: Final = (
-    MLP,
-    _sac("c51", '{ use = "c51", values = "one" }'),
-    _sac("two_hot", '{ kind = "categorical_value", atoms = 51, low = -10.0, high = 10.0, projection = "two_hot" }'),
-    _sac("hl_gauss", '{ use = "hl_gauss", values = "one" }'),
-    _sac("quantile", '{ use = "bro_value" }'),
-    _sac("implicit_quantile", '{ kind = "implicit_quantile" }'),
-    SIMBA,
-    SIMBA_V2,
-    Case("td3", "dmc/td3", (), _PAIR),
-    Case("ddpg, SimBa", "dmc/ddpg_simba", (), _PAIR),
-    NATURE,
-    Case("dqn, Rainbow", "atari/rainbow", (), _SMALL),
-    Case("ppo, SimBa", "dmc/ppo_simba", (), _PAIR),
-    SUPERVISED,
-)
-"""One of each family, and SAC over each head that a critic can have."""
+GROUPS: Final = {
+    "heads": (
+        MLP,
+        _sac("c51", '{ use = "c51", values = "one" }'),
+        _sac("two_hot", '{ kind = "categorical_value", atoms = 51, low = -10.0, high = 10.0, projection = "two_hot" }'),
+        _sac("hl_gauss", '{ use = "hl_gauss", values = "one" }'),
+        _sac("quantile", '{ use = "bro_value" }'),
+        _sac("implicit_quantile", '{ kind = "implicit_quantile" }'),
+    ),
+    "vectors": (
+        SIMBA,
+        SIMBA_V2,
+        Case("td3", "dmc/td3", (), _PAIR),
+        Case("ddpg, SimBa", "dmc/ddpg_simba", (), _PAIR),
+        Case("ppo, SimBa", "dmc/ppo_simba", (), (*_PAIR, *_ROLLOUT)),
+    ),
+    "others": (NATURE, Case("dqn, Rainbow", "atari/rainbow", (), _RAINBOW), SUPERVISED),
+}
+"""One of each family, SAC over each head that a critic can have; as many together as are compiled in a piece's time."""
+CASES: Final = tuple(case for group in GROUPS.values() for case in group)
+
+
+def grouped(name: str, shows: str, run: Callable[[tuple[Case, ...], Setting], Findings]) -> list[Piece]:
+    """A piece for each group of agents."""
+    return [Piece(f"{name}-{group}", shows, partial(run, cases)) for group, cases in GROUPS.items()]
 
 
 def agent(blueprint: Blueprint, device: str, choice: Choice) -> Agent:

@@ -8,16 +8,30 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from composer import assemble
 from composer.compiling import Choice
-from composer.study.gpu.agents import CASES, MLP, NATURE, SIMBA, Agent, Case, agent, distance, given, learn, weights
+from composer.study.gpu.agents import (
+    CASES,
+    MLP,
+    NATURE,
+    SIMBA,
+    Agent,
+    Case,
+    agent,
+    distance,
+    given,
+    grouped,
+    learn,
+    weights,
+)
 from composer.study.gpu.pieces import Check, Findings, Piece, Row
 from composer.study.gpu.setting import EAGER, Setting
 
 LIMIT: Final = 0.02
-"""Of the difference of what was learned, relative to what was learned, in float32. This project's choice: rounding moves
-the few entries whose gradient is all but zero, which Adam then steps as far as any other; a wrong number moves all."""
+"""Of the difference of what was learned, relative to what was learned, in float32. This project's choice: rounding
+moves the few entries whose gradient is all but zero, which Adam steps as far as any other; a wrong number moves all."""
 PRECISIONS: Final = {"tf32": 0.25, "bf16": 0.6}
-"""The same for lower precisions, whose larger rounding turns the signs of more small gradients. This project's choice."""
+"""The same for lower precisions, whose larger rounding turns more signs of small gradients. This project's choice."""
 
 
 def devices(setting: Setting) -> Findings:
@@ -30,15 +44,15 @@ def devices(setting: Setting) -> Findings:
     return _each(CASES, LIMIT, compare)
 
 
-def capturing(setting: Setting) -> Findings:
-    """Every family, captured and eager, on the device."""
+def capturing(cases: tuple[Case, ...], setting: Setting) -> Findings:
+    """Captured and eager, on the device."""
 
     def compare(case: Case) -> Row:
         blueprint = case.load(setting)
         eager, captured = (agent(blueprint, setting.device, choice) for choice in (EAGER, setting.captured()))
         return _compared(setting, eager, captured)
 
-    findings = _each(CASES, LIMIT, compare)
+    findings = _each(cases, LIMIT, compare)
     findings.notes.append(_how(setting))
     return findings
 
@@ -57,12 +71,13 @@ def precisions(setting: Setting) -> Findings:
             lower = agent(case.load(setting, 2, f"compute.precision={precision}"), setting.device, EAGER)
             for _ in learn(lower, batches):
                 pass
-            agent(case.load(setting, 1), setting.device, EAGER)
+            assemble.set_up(case.load(setting), setting.device)
             return {"updates": len(batches), "difference": distance(start, weights(lower), weights(exact))}
 
         found = _each((MLP, SIMBA, NATURE), limit, compare, f", {precision}")
         findings.checks += found.checks
         findings.rows += found.rows
+        findings.errors += found.errors
     if not setting.on_gpu:
         findings.notes.append("a CPU computes TF32 as float32")
     return findings
@@ -71,9 +86,10 @@ def precisions(setting: Setting) -> Findings:
 def _each(cases: tuple[Case, ...], limit: float, compare: Callable[[Case], Row], suffix: str = "") -> Findings:
     findings = Findings()
     for case in cases:
-        row = compare(case)
-        findings.rows.append({"agent": case.name + suffix, **row, "limit": limit})
-        findings.checks.append(Check(case.name + suffix, row["difference"], limit))
+        with findings.attempt(case.name + suffix):
+            row = compare(case)
+            findings.rows.append({"agent": case.name + suffix, **row, "limit": limit})
+            findings.checks.append(Check(case.name + suffix, row["difference"], limit))
     return findings
 
 
@@ -95,11 +111,15 @@ def _how(setting: Setting) -> str:
     captured: Choice = setting.captured()
     if not captured.compiled:
         return "nothing was compiled here: captured is eager"
-    return "captured is a CUDA graph of compiled code" if setting.on_gpu else "captured is compiled; a CPU has no graphs"
+    return (
+        "captured is a CUDA graph of compiled code" if setting.on_gpu else "captured is compiled; a CPU has no graphs"
+    )
 
 
 PIECES: Final = (
-    Piece("devices", "The same updates on this device and on a CPU, from the same weights, batches and noise.", devices),
-    Piece("capturing", "Captured updates beside eager ones on this device.", capturing),
+    Piece(
+        "devices", "The same updates on this device and on a CPU, from the same weights, batches and noise.", devices
+    ),
+    *grouped("capturing", "Captured updates beside eager ones on this device.", capturing),
     Piece("precisions", "Updates in lower precision beside float32.", precisions),
 )

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from composer.study.gpu.agents import CASES, MLP, NATURE, Agent, agent, given, learn
+from composer.study.gpu.agents import MLP, NATURE, Agent, Case, agent, given, grouped, learn
 from composer.study.gpu.pieces import Check, Findings, Piece
 from composer.study.gpu.setting import EAGER, Setting
 
@@ -35,31 +35,44 @@ class Waits(TorchDispatchMode):
         self, function: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         result = function(*args, **(kwargs or {}))
-        brought = isinstance(result, Tensor) and any(
-            isinstance(each, Tensor) and each.device.type != result.device.type for each in args
-        )
-        if function in _WAITING or brought:
+        if function in _WAITING or any(_crosses(each, result) for each in args):
             self.names.append(str(function))
         return result
 
 
-def synchronisation(setting: Setting) -> Findings:
-    """Updates and decisions of every family under torch's own alarm, and eager ones under a counter."""
-    findings = Findings(
-        notes=[] if setting.on_gpu else ["torch's alarm for synchronisation needs a GPU: operations were counted alone"]
-    )
-    for case in CASES:
-        blueprint = case.load(setting)
-        eager = agent(blueprint, setting.device, EAGER)
-        waits = _counted(eager)
-        row: dict[str, Any] = {"agent": case.name, "waits": len(waits), "which": ", ".join(sorted(set(waits)))}
-        if setting.on_gpu:
-            captured = agent(blueprint, setting.device, setting.captured())
-            row["alarm"] = "; ".join(_alarms(eager) + _alarms(captured))
-            findings.checks.append(Check(f"{case.name}: alarms", float(bool(row["alarm"])), 0.0))
-        findings.rows.append(row)
-        findings.checks.append(Check(f"{case.name}: waits", float(len(waits)), 0.0))
+def _crosses(source: object, result: object) -> bool:
+    """Whether numbers go from one device to another; a lone number of the host's goes along with a launch."""
+    if not (isinstance(source, Tensor) and isinstance(result, Tensor)):
+        return False
+    return source.device.type != result.device.type and (result.device.type == "cpu" or source.ndim > 0)
+
+
+def synchronisation(cases: tuple[Case, ...], setting: Setting) -> Findings:
+    """Updates and decisions under torch's own alarm, and eager ones under a counter."""
+    findings = Findings()
+    if not setting.on_gpu:
+        findings.notes = [
+            "torch's alarm for synchronisation needs a GPU: operations were counted alone",
+            "decisions of agents that choose were not counted: one_hot asks a CPU for its bounds, and no GPU",
+        ]
+    for case in cases:
+        with findings.attempt(case.name):
+            _watched(case, setting, findings)
     return findings
+
+
+def _watched(case: Case, setting: Setting, findings: Findings) -> None:
+    """One family."""
+    blueprint = case.load(setting)
+    eager = agent(blueprint, setting.device, EAGER)
+    waits = _counted(eager)
+    row: dict[str, Any] = {"agent": case.name, "waits": len(waits), "which": ", ".join(sorted(set(waits)))}
+    if setting.on_gpu:
+        captured = agent(blueprint, setting.device, setting.captured())
+        row["alarm"] = "; ".join(_alarms(eager) + _alarms(captured))
+        findings.checks.append(Check(f"{case.name}: alarms", float(bool(row["alarm"])), 0.0))
+    findings.rows.append(row)
+    findings.checks.append(Check(f"{case.name}: waits", float(len(waits)), 0.0))
 
 
 def _counted(one: Agent) -> list[str]:
@@ -95,7 +108,8 @@ def _alarm() -> Iterator[None]:
 def _work(one: Agent, batches: Sequence[Any]) -> None:
     for batch in batches:
         one.learner.update(batch.transitions, batch.extra)
-        if not one.blueprint.algorithm.kind == "supervised":
+        # A classifier does not act; one_hot, by which others choose, waits on CPUs alone.
+        if one.blueprint.algorithm.kind != "supervised" and (one.learner.device != "cpu" or not one.info.discrete):
             one.learner.act(batch.transitions.observation[:, :1])
 
 
@@ -130,6 +144,6 @@ def _held(setting: Setting) -> int:
 
 
 PIECES: Final = (
-    Piece("synchronisation", "Whether updates and decisions make the host wait for the device.", synchronisation),
+    *grouped("synchronisation", "Whether updates and decisions make the host wait for the device.", synchronisation),
     Piece("memory", "Memory that many updates leave behind.", memory),
 )

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from composer.blueprint.timeline import lengths_of
-from composer.compiling import Choice
 from composer.experience.transitions import Transitions
 from composer.study.gpu.agents import MLP, Agent, Case, Given, agent, distance, given, learn, weights
 from composer.study.gpu.equivalence import LIMIT
@@ -32,7 +31,8 @@ INTERVENTIONS: Final = (
     _mlp(
         "lerp to an average",
         'averages.tortoise={ of = "critic", momentum = 0.9 }',
-        f'interventions.it={{ use = "hare_and_tortoise", interval = {_EVERY}, clock = "update", where = ["critic.*"] }}',
+        f'interventions.it={{ use = "hare_and_tortoise", interval = {_EVERY}, clock = "update", '
+        'where = ["critic.*"] }',
     ),
     _mlp("recycling", f'interventions.it={{ use = "redo", interval = {_EVERY}, tau = 0.5, batch = 8 }}'),
     _mlp(
@@ -62,19 +62,24 @@ def intervene(setting: Setting) -> Findings:
     """Each kind of intervention, captured beside eager."""
     findings = Findings()
     for case in INTERVENTIONS:
-        blueprint = case.load(setting)
-        eager: Agent = agent(blueprint, setting.device, EAGER)
-        batches, start = given(eager, 2 * _EVERY + 1), weights(eager)
-        fired = _operated(eager, batches)
-        choice: Choice = setting.captured()
-        captured = agent(blueprint, setting.device, choice)
-        also = _operated(captured, batches)
-        apart = distance(start, weights(captured), weights(eager))
-        row = {"intervention": case.name, "firings": fired, "updates": len(batches), "difference": apart}
-        findings.rows.append({**row, "limit": LIMIT})
-        findings.checks.append(Check(case.name, apart, LIMIT))
-        findings.checks.append(Check(f"{case.name}: fired, and as often", float(fired == 0 or fired != also), 0.0))
+        with findings.attempt(case.name):
+            _beside(case, setting, findings)
     return findings
+
+
+def _beside(case: Case, setting: Setting, findings: Findings) -> None:
+    """One intervention."""
+    blueprint = case.load(setting)
+    eager = agent(blueprint, setting.device, EAGER)
+    batches, start = given(eager, 2 * _EVERY + 1), weights(eager)
+    fired = _operated(eager, batches)
+    captured = agent(blueprint, setting.device, setting.captured())
+    also = _operated(captured, batches)
+    apart = distance(start, weights(captured), weights(eager))
+    row = {"intervention": case.name, "firings": fired, "updates": len(batches), "difference": apart, "limit": LIMIT}
+    findings.rows.append(row)
+    findings.checks.append(Check(case.name, apart, LIMIT))
+    findings.checks.append(Check(f"{case.name}: fired, and as often", float(fired == 0 or fired != also), 0.0))
 
 
 def _operated(one: Agent, batches: list[Given]) -> int:

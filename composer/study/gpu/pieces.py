@@ -5,10 +5,13 @@ Tests: tests/study/test_gpu_suite.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from composer.spec import suggestion
@@ -57,6 +60,16 @@ class Findings:
     """Whether there is nothing left to do for another call."""
     data: Mapping[str, Any] = field(default_factory=dict)
     """More for whoever reads the JSON."""
+    errors: list[str] = field(default_factory=list)
+    """What was raised by single parts of the piece."""
+
+    @contextmanager
+    def attempt(self, name: str) -> Iterator[None]:
+        """One part of the piece: what it raises fails the piece, and hides no other part."""
+        try:
+            yield
+        except Exception as error:
+            self.errors.append(f"{name}: {told(error)}")
 
 
 @dataclass(frozen=True)
@@ -67,6 +80,13 @@ class Piece:
     shows: str
     """What its result says, in words for the page."""
     run: Callable[[Setting], Findings]
+
+
+def told(error: Exception) -> str:
+    """An error in a line, with the function that raised it and no path of this machine."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" (in {Path(frames[-1].filename).stem}.{frames[-1].name}, line {frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:400]}{where}"
 
 
 def pieces() -> dict[str, Piece]:

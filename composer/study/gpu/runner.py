@@ -11,12 +11,11 @@ import math
 import multiprocessing
 import os
 import time
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from composer.study.gpu.pieces import Findings, Piece, Skipped, chosen
+from composer.study.gpu.pieces import Findings, Piece, Skipped, chosen, told
 from composer.study.gpu.setting import Setting, machine
 
 Record = dict[str, Any]
@@ -61,10 +60,11 @@ def perform(piece: Piece, setting: Setting) -> None:
     except Skipped as missing:
         state, why = "skipped", str(missing)
     except Exception as error:  # Whatever a piece raises becomes a result that says so.
-        state, why = "failed", _told(error)
+        state, why = "failed", told(error)
     missed = [check.name for check in findings.checks if not check.passed]
-    if missed:
-        state, why = "failed", f"beyond the limit: {', '.join(missed)}"
+    if missed or findings.errors:
+        beyond = [f"beyond the limit: {', '.join(missed)}"] if missed else []
+        state, why = "failed", "; ".join([*beyond, *findings.errors])
     elif state == "done" and not findings.finished:
         state, why = "unfinished", "goes on when it is called again"
     _write(piece, setting, state, why, time.monotonic() - began, findings)
@@ -145,10 +145,3 @@ def _finite(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _finite(item) for key, item in value.items()}
     return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
-
-
-def _told(error: Exception) -> str:
-    """An error in a line, with the function that raised it and no path of this machine."""
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f" (in {Path(frames[-1].filename).stem}.{frames[-1].name}, line {frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:400]}{where}"
