@@ -27,9 +27,8 @@ CHOICES = (
 )
 PICTURES = (
     'environment={ kind = "test/film", copies = 2 }',
-    'networks.actor.trunk=[{ kind = "flatten" }, { kind = "linear", width = 8 }, { kind = "relu" }]',
-    'networks.critic.trunk=[{ kind = "flatten" }, { kind = "linear", width = 8 }, { kind = "relu" }]',
-    'normalization.observation={ kind = "pixels" }',
+    'networks.actor.trunk=[{ kind = "scale", factor = 0.00392 }, { kind = "flatten" }, { kind = "linear", width = 8 }, { kind = "relu" }]',
+    'networks.critic.trunk=[{ kind = "scale", factor = 0.00392 }, { kind = "flatten" }, { kind = "linear", width = 8 }, { kind = "relu" }]',
 )
 NUMBERS: tuple[str, ...] = ()
 BOTH = {"numbers": NUMBERS, "choices": CHOICES}
