@@ -5,7 +5,9 @@
 # make warm-start   what a start on few, wrongly labelled digits costs, and its remedies: under ten minutes; a table
 # make learning     the slow proofs that agents learn
 # make bench        speed beside other libraries, installed for it: half an hour on an idle machine
+# make gpu          what a GPU is needed for, on one, with the Python that is there: pieces of at most 8 minutes; call it until it is done
 # make docs         write docs/reference/ anew from the kinds; a test says when that is due
+# Variables: GPU_PYTHON and GPU_ARGS (such as --pieces memory --published results.csv) of make gpu
 # Variables: PYTHON (3.11 or 3.12), PIP_ARGS (extra arguments for pip, such as an index with CPU builds of torch)
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
@@ -16,7 +18,11 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # One torch thread a test process: two test processes share two cores.
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: quickstart plasticity warm-start test test-fast bench learning docs lint format clean
+# Nothing is installed for it: a machine with a GPU brings its own torch.
+GPU_PYTHON ?= $(if $(wildcard $(BIN)/python),$(BIN)/python,python3)
+GPU_ARGS ?=
+
+.PHONY: quickstart plasticity warm-start test test-fast bench gpu learning docs lint format clean
 
 quickstart: $(VENV)/.installed
 	$(BIN)/composer train blueprints/quickstart.toml
@@ -37,6 +43,9 @@ test-fast: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed-bench
 	$(BIN)/composer bench --out docs/benchmarks/speed.json --plot docs/images/speed.png
+
+gpu:
+	PYTHONPATH=. $(GPU_PYTHON) -m composer.study.gpu $(GPU_ARGS)
 
 learning: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m learning

@@ -95,6 +95,7 @@ class CudaGraph:
         self._graph: torch.cuda.CUDAGraph | None = None
 
     def __call__(self, *inputs: Tensor) -> Any:
+        """What was recorded, on ``inputs`` of the recorded shapes; outputs are overwritten by the next call."""
         if self._graph is None:
             self._record(inputs)
         for slot, value in zip(self._inputs, inputs, strict=True):

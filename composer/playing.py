@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot
 
 from composer.algorithms.base import Roles
 from composer.built import stood_in
+from composer.nn.policies import chosen_of
 from composer.shapes import Shape
 from composer.streams import derive
 
@@ -59,7 +59,7 @@ class Player:
             chosen = [
                 torch.randint(self._actions, (environments,), generator=g, device=self._device) for g in self.explorers
             ]
-            return one_hot(torch.stack(chosen), self._actions).float()
+            return chosen_of(torch.stack(chosen), self._actions)
         shape = (environments, self._actions)
         return torch.stack([torch.rand(shape, generator=g, device=self._device) for g in self.explorers]) * 2 - 1
 

@@ -25,10 +25,13 @@ CHOICES = (
     'environment={ kind = "test/choice", copies = 2 }',
     'networks.actor.head={ kind = "categorical_policy" }',
 )
+BYTES = (
+    '[{ kind = "scale", factor = 0.00392 }, { kind = "flatten" }, { kind = "linear", width = 8 }, { kind = "relu" }]'
+)
 PICTURES = (
     'environment={ kind = "test/film", copies = 2 }',
-    'networks.actor.trunk=[{ kind = "scale", factor = 0.00392 }, { kind = "flatten" }, { kind = "linear", width = 8 }, { kind = "relu" }]',
-    'networks.critic.trunk=[{ kind = "scale", factor = 0.00392 }, { kind = "flatten" }, { kind = "linear", width = 8 }, { kind = "relu" }]',
+    f"networks.actor.trunk={BYTES}",
+    f"networks.critic.trunk={BYTES}",
 )
 NUMBERS: tuple[str, ...] = ()
 BOTH = {"numbers": NUMBERS, "choices": CHOICES}

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot
 from torch.special import ndtr
 
 from composer.algorithms.base import Batch, Inputs, Objective, Program, Roles
 from composer.algorithms.spr_program import EXTRAS, SelfPrediction, latent
 from composer.nn.augmentation import whole
+from composer.nn.policies import chosen_of
 from composer.nn.returns import Point, chosen
 from composer.shapes import Shape
 
@@ -49,7 +49,7 @@ class Exploration:
         """
         random = whole(noise[..., 1], self.actions)
         action = torch.where(ndtr(noise[..., 0]) < share[:, None], random, greedy)
-        return one_hot(action, self.actions).float()
+        return chosen_of(action, self.actions)
 
 
 class Varied:
@@ -107,7 +107,7 @@ class DQNProgram(Program):
     def act(self, observation: Tensor, noise: Tensor | None) -> Tensor:
         """One-hot actions ``[S, E, A]``: the best one, or with ``noise [S, E, 2]`` sometimes any."""
         if noise is None:
-            return one_hot(self._best(observation, training=False), self._exploration.actions).float()
+            return chosen_of(self._best(observation, training=False), self._exploration.actions)
         greedy = self._best(observation, training=self._is_noisy)
         return self._exploration.mixed(greedy, self._exploration.epsilon(self._updates), noise)
 

@@ -10,7 +10,6 @@ from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot
 
 from composer.nn.tanh_gaussian import HALF_LOG_TWO_PI
 
@@ -94,4 +93,12 @@ class GaussianPolicy:
 
 
 def _chosen(scores: Tensor) -> Tensor:
-    return one_hot(scores.argmax(-1), scores.shape[-1])
+    return chosen_of(scores.argmax(-1), scores.shape[-1])
+
+
+def chosen_of(choices: Tensor, count: int) -> Tensor:
+    """One-hot float32 ``[..., count]`` of choices ``[...]``.
+
+    Torch's own function asks a CPU's numbers whether they are in bounds: the host would wait.
+    """
+    return (choices[..., None] == torch.arange(count, device=choices.device)).float()

@@ -7,7 +7,7 @@ import torch
 import torch._dynamo
 
 from composer.blueprint.program_key import program_key, structure
-from tests.tiny_runs import DRIFT, learner, tiny, transitions
+from tiny_runs import DRIFT, learner, tiny, transitions
 
 LINE = "optimizers.critic.learning_rate={{ kind = 'linear', start = {0}, end = 0.2, updates = {1} }}"
 

@@ -12,7 +12,7 @@ import torch
 from composer import assemble, caching
 from composer.ahead import Ahead, example
 from composer.loop import interactions
-from tests.tiny_runs import DRIFT, begin, learner, rows, tiny
+from tiny_runs import DRIFT, begin, learner, rows, tiny
 
 QUICK = "compute.compile=background"
 

@@ -7,7 +7,7 @@ import pytest
 from composer import calibration
 from composer.calibration import ROUNDS, calibrate, race
 from composer.compiling import Choice
-from tests.tiny_runs import DRIFT, tiny
+from tiny_runs import DRIFT, tiny
 
 
 class Clock:

@@ -11,7 +11,7 @@ from composer import assemble
 from composer.blueprint import BlueprintError
 from composer.environments.base import EnvironmentFailure
 from composer.loop import interactions
-from tests.tiny_runs import DRIFT, EVENTFUL, begin, finished, result, resumed, stopped, tiny
+from tiny_runs import DRIFT, EVENTFUL, begin, finished, result, resumed, stopped, tiny
 
 OVERLAP = "training.overlap=true"
 

@@ -12,7 +12,7 @@ import torch
 
 from composer.checkpoint import Checkpoints
 from composer.study.gpu import __main__, equivalence, hygiene, learning, tables
-from composer.study.gpu.agents import MLP, SIMBA, agent, distance, given, learn, weights
+from composer.study.gpu.agents import MLP, agent, distance, given, learn, weights
 from composer.study.gpu.laps import Party, race
 from composer.study.gpu.pieces import Check, Findings, Piece, Skipped, chosen, pieces
 from composer.study.gpu.published import Published, published
@@ -231,8 +231,8 @@ def test_pieces_in_processes_of_their_own(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_compiled_updates_beside_eager_ones(tmp_path: Path) -> None:
     setting = toy(tmp_path, compiles=True)
-    simba = piece("simba", partial(equivalence.capturing, (SIMBA,)))
-    assert run([simba], setting, quiet, isolated=False) == {"simba": "done"}
-    record = read(setting.out, "simba")
+    mlp = piece("mlp", partial(equivalence.capturing, (MLP,)))
+    assert run([mlp], setting, quiet, isolated=False) == {"mlp": "done"}
+    record = read(setting.out, "mlp")
     assert record is not None and 0 < record["rows"][0]["difference"] < 1e-3
     assert record["notes"] == ["captured is compiled; a CPU has no graphs"]

@@ -9,7 +9,7 @@ import pytest
 
 from composer import api
 from composer.profiling import Profile, text
-from tests.tiny_runs import tiny
+from tiny_runs import tiny
 
 
 class Clock:

@@ -14,6 +14,7 @@ from composer.study.refusal import Refused
 
 AXES: Final = {"width": "width of both hidden layers", "batch": "batch", "seeds": "seeds in one program"}
 FLOOR: Final = "#777777"
+OURS: Final = ("composer, eager", "composer, compiled")
 
 
 def points(result: Mapping[str, Any]) -> dict[str, dict[str, list[tuple[float, Mapping[str, float]]]]]:
@@ -49,17 +50,18 @@ def plot(result: Mapping[str, Any], path: Path) -> None:
         drawn = figure.subplots(1, len(panels), squeeze=False)[0]
         for axes, (axis, lines) in zip(drawn, panels.items(), strict=True):
             for name, line in lines.items():
-                _draw(axes, name, line, colours.get(name, FLOOR))
+                _draw(axes, name, line, colours.get(name, FLOOR), alone=axis == "seeds" and name not in OURS)
             _dress(axes, axis, sorted({x for line in lines.values() for x, _ in line}))
         drawn[0].set_ylabel("agent updates a second, median and range")
         drawn[0].legend(loc="best", fontsize=7)
         figure.savefig(path, dpi=200, metadata={"Date": None} if path.suffix == ".svg" else {"Software": None})
 
 
-def _draw(axes: Any, name: str, line: Sequence[tuple[float, Mapping[str, float]]], colour: str) -> None:
+def _draw(axes: Any, name: str, line: Sequence[tuple[float, Mapping[str, float]]], colour: str, alone: bool) -> None:
+    """A curve with its range; a level where one agent ``alone`` is what there is."""
     x = [place for place, _ in line]
     middle = [rate["median"] for _, rate in line]
-    if len(set(x)) == 1 and len(line) == 1 and name not in ("composer, eager", "composer, compiled"):
+    if alone:
         axes.axhline(middle[0], color=colour, linewidth=0.8, linestyle=":", label=name)
         return
     low, high = ([rate[end] for _, rate in line] for end in ("low", "high"))

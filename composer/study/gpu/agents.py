@@ -41,9 +41,13 @@ class Case:
 
     def load(self, setting: Setting, seeds: int = 2, *more: str) -> Blueprint:
         """The blueprint; whether its replay would fit is not asked, for none is made."""
-        own = [f"seeds={list(range(seeds))}", 'tracking={ kind = "none" }']
-        overrides = [*self.overrides, *setting.sized((), self.toy), *own, *more]
+        overrides = [*self.all_overrides(setting, seeds), *more]
         return load(shipped()[self.blueprint], overrides, is_to_run=False).blueprint
+
+    def all_overrides(self, setting: Setting, seeds: int) -> list[str]:
+        """Those that are declared, and as many seeds, tracked nowhere."""
+        own = [f"seeds={list(range(seeds))}", 'tracking={ kind = "none" }']
+        return [*self.overrides, *setting.sized((), self.toy), *own]
 
 
 class Agent(NamedTuple):

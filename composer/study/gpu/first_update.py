@@ -1,6 +1,7 @@
-"""``python -m composer.study.gpu.first_update BLUEPRINT DEVICE compiled|eager``: one update, and what came before it.
+"""``python -m composer.study.gpu.first_update BLUEPRINT DEVICE MODE KEY=VALUE...``: one update, and what came before.
 
-The process that ``startup`` times; it prints seconds as JSON. Tests: tests/study/test_gpu_suite.py.
+The process that ``startup`` times; it prints seconds as JSON. BLUEPRINT is a shipped one, MODE compiled
+or eager. Tests: tests/study/test_gpu_suite.py.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ def main() -> None:
     began = psutil.Process().create_time()
     from composer.ahead import example
     from composer.blueprint import load
+    from composer.blueprint.chain import shipped
     from composer.compiling import Choice
     from composer.study.gpu.agents import agent
 
     imported = time.time()
-    file, device, mode = sys.argv[1:]
-    one = agent(load(file, is_to_run=False).blueprint, device, Choice(mode == "compiled", "measured"))
+    name, device, mode, *overrides = sys.argv[1:]
+    blueprint = load(shipped()[name], overrides, is_to_run=False).blueprint
+    one = agent(blueprint, device, Choice(mode == "compiled", "measured"))
     arguments = example(one.learner, one.info)
     built = time.time()
     one.learner.update(*arguments)

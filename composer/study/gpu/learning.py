@@ -35,7 +35,7 @@ _RETURN: Final = "evaluation/return"
 
 def learn(task: str, setting: Setting) -> Findings:
     """One stretch of a task's run; the piece is unfinished until the run is at its end."""
-    require("dm_control")
+    require("dm_control", "tomli_w")
     deadline = time.monotonic() + setting.seconds()
     folder = setting.runs / f"{task}-{setting.scale}"
     found = sorted(folder.glob("*/run.json"))
@@ -44,19 +44,23 @@ def learn(task: str, setting: Setting) -> Findings:
     else:
         run, parts = assemble.start(_blueprint(task, setting), folder, None)
         notes = []
-    finished = True
+    finished, began, before = True, time.monotonic(), parts.clock.updates
     total = parts.blueprint.training.env_steps
     try:
         train(parts, Until(total, deadline=deadline))
     except Interrupted:
         finished = False
     finally:
-        reached = parts.clock.env_steps
+        reached, rate = parts.clock.env_steps, (parts.clock.updates - before) / (time.monotonic() - began)
         parts.close()
         run.close()
     findings = _curve(run.path, task, setting)
     findings.finished = finished
-    findings.notes += [*notes, f"{reached:,} of {total:,} environment steps a seed, {len(run.blueprint.seeds)} seeds"]
+    findings.notes += [
+        *notes,
+        f"{reached:,} of {total:,} environment steps a seed, {len(run.blueprint.seeds)} seeds",
+        f"{rate:,.1f} updates a second of all seeds at once in the last stretch, environments and evaluations included",
+    ]
     return findings
 
 

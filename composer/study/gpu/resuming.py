@@ -18,7 +18,7 @@ from composer.checkpoint import Checkpoints, Snapshot, digest
 from composer.interrupts import Interrupted
 from composer.loop import train
 from composer.study.gpu.agents import SUPERVISED, Agent, Case, Given, agent, given, grouped
-from composer.study.gpu.pieces import Check, Findings, Piece, Row
+from composer.study.gpu.pieces import Check, Findings, Piece, Row, Skipped
 from composer.study.gpu.setting import Setting
 from composer.study.gpu.until import Until
 from composer.tracking.console import Console
@@ -58,13 +58,16 @@ def runs(setting: Setting) -> Findings:
         (_DIGITS, _DIGITS_STEPS, "sklearn"),
         (_SWING, setting.sized(4_000, 120), "dm_control"),
     ):
-        if find_spec(module) is None:
-            findings.rows.append({"run": case.name, "environment steps": None, "equal": f"skipped: needs {module}"})
+        lacking = [name for name in (module, "tomli_w") if find_spec(name) is None]
+        if lacking:
+            findings.rows.append({"run": case.name, "environment steps": None, "equal": f"skipped: needs {lacking[0]}"})
             continue
         with findings.attempt(case.name):
             equal = _same_end(case, setting, steps)
             findings.rows.append({"run": case.name, "environment steps": steps, "equal": "yes" if equal else "no"})
             findings.checks.append(Check(f"{case.name}: a run that was resumed differs", float(not equal), 0.0))
+    if not findings.checks and not findings.errors:
+        raise Skipped("; ".join(f"{row['run']} {row['equal'].removeprefix('skipped: ')}" for row in findings.rows))
     return findings
 
 

@@ -99,10 +99,11 @@ def _apart(piece: Piece, setting: Setting) -> None:
     late = process.is_alive()
     if late:
         process.terminate()
-        process.join(10)
+        process.join(60)
         process.kill()
         process.join()
-    if late or process.exitcode:
+    # A run that trains takes the signal for what it is, saves, and its piece has written what there is.
+    if process.exitcode:
         why = f"took longer than {setting.minutes:g} minutes" if late else f"its process ended with {process.exitcode}"
         _write(piece, setting, "failed", why, time.monotonic() - began, Findings(), here=False)
 

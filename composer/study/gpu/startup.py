@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import composer
-from composer.blueprint import dump
 from composer.study.gpu.agents import MLP, SIMBA, Case
 from composer.study.gpu.pieces import Findings, Piece
 from composer.study.gpu.setting import Setting
@@ -36,13 +35,12 @@ def startup(setting: Setting) -> Findings:
 
 def _first_update(case: Case, setting: Setting, folder: str) -> dict[str, Any]:
     """What a fresh process says of its own start; it keeps compiled code in ``folder``."""
-    file = Path(folder) / "blueprint.toml"
-    file.write_text(dump(case.load(setting, 1)))
     caches = {"TORCHINDUCTOR_CACHE_DIR": f"{folder}/inductor", "TRITON_CACHE_DIR": f"{folder}/triton"}
     root = str(Path(composer.__file__).parent.parent)
     path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
-    command = [sys.executable, "-m", "composer.study.gpu.first_update", str(file), setting.device]
-    command.append("compiled" if setting.compiles else "eager")
+    mode = "compiled" if setting.compiles else "eager"
+    command = [sys.executable, "-m", "composer.study.gpu.first_update", case.blueprint, setting.device, mode]
+    command += case.all_overrides(setting, 1)
     done = subprocess.run(
         command, env={**os.environ, **caches, "PYTHONPATH": path}, capture_output=True, text=True, check=False
     )

@@ -26,9 +26,10 @@ _SIMBA: Final = (
     torchrl("torchrl:sac", f"one optimizer for all losses; {OURS_INSIDE}; {UNSCALED}"),
 )
 _DQN: Final = (stable_baselines("stable_baselines_dqn:dqn", "the norm of gradients is bounded, at 1e9"),)
-_PPO: Final = tuple(
-    peer(maker, "actor and critic are one step; values and densities are taken while collecting: not counted here")
-    for peer, maker in ((stable_baselines, "rollouts:stable_baselines_ppo"), (sbx, "rollouts:sbx_ppo"))
+_JUDGED = "values and densities are taken while collecting: not counted here"
+_PPO: Final = (
+    stable_baselines("rollouts:stable_baselines_ppo", f"actor and critic are one step; {_JUDGED}"),
+    sbx("rollouts:sbx_ppo", _JUDGED),
 )
 _WALKER: Final = 'environment={ kind = "dm_control", task = "walker-walk", action_repeat = 2, copies = 8 }'
 _UNSCALED_PPO: Final = ('normalization={ observation = { kind = "raw" }, reward = { kind = "raw" } }',)
