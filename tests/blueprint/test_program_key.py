@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 import torch._dynamo
+from tiny_runs import DRIFT, learner, tiny, transitions
 
 from composer.blueprint.program_key import program_key, structure
-from tiny_runs import DRIFT, learner, tiny, transitions
 
 LINE = "optimizers.critic.learning_rate={{ kind = 'linear', start = {0}, end = 0.2, updates = {1} }}"
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 import torch
+from tiny_runs import DRIFT, begin, learner, rows, tiny
 
 from composer import assemble, caching
 from composer.ahead import Ahead, example
 from composer.loop import interactions
-from tiny_runs import DRIFT, begin, learner, rows, tiny
 
 QUICK = "compute.compile=background"
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from tiny_runs import DRIFT, tiny
 
 from composer import calibration
 from composer.calibration import ROUNDS, calibrate, race
 from composer.compiling import Choice
-from tiny_runs import DRIFT, tiny
 
 
 class Clock:

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiny_runs import DRIFT, EVENTFUL, begin, finished, result, resumed, stopped, tiny
 
 from composer import assemble
 from composer.blueprint import BlueprintError
 from composer.environments.base import EnvironmentFailure
 from composer.loop import interactions
-from tiny_runs import DRIFT, EVENTFUL, begin, finished, result, resumed, stopped, tiny
 
 OVERLAP = "training.overlap=true"
 

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+from tiny_runs import tiny
 
 from composer import api
 from composer.profiling import Profile, text
-from tiny_runs import tiny
 
 
 class Clock:
