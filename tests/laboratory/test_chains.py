@@ -29,7 +29,7 @@ def test_a_smooth_noise_is_what_scipy_calls_it(noise: Smooth) -> None:
     assert stats.kstest(draws, known.cdf).pvalue > 0.01
 
 
-@pytest.mark.parametrize("noise", NOISES.values(), ids=str)
+@pytest.mark.parametrize("noise", NOISES.values(), ids=NOISES)
 def test_a_ramp_is_the_mean_of_clipped_draws(noise: Noise) -> None:
     draws = noise.draw(np.random.default_rng(1), (40_000,))
     for edge in (-1.3, 0.2, 0.5, 2.0):
