@@ -17,16 +17,10 @@ if TYPE_CHECKING:
     from composer.optim.steps import AdamState
 
 
-LARGEST_RATE = 1_000
-"""Far beyond use: a greater step size is a slip of the pen."""
-
-
 def _in_range(schedule: Schedule) -> Schedule:
-    low, high = schedule.bounds()
+    low, _ = schedule.bounds()
     if low <= 0:
         raise ValueError(f"must be > 0, got {low:g}")
-    if high > LARGEST_RATE:
-        raise ValueError(f"must be at most {LARGEST_RATE:,}, got {high:g}")
     return schedule
 
 
