@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from composer.checkpoint import Checkpoints, Snapshot
 from composer.collectors.base import Collector, Drawn
+from composer.collectors.streaming import explained_share
 from composer.experience.phased import HeldOut, Phased
 
 if TYPE_CHECKING:
@@ -138,18 +139,22 @@ class PhasedStreaming(Collector):
 
 @torch.no_grad()
 def held_out_loss(learner: Learner, held_out: HeldOut, phase: Phase) -> Tensor:
-    """Mean cross-entropy of the judged model, float64 ``[S]``, on the CPU."""
+    """Mean cross-entropy, or squared error, of the judged model, float64 ``[S]``, on the CPU."""
     total = torch.zeros(len(learner.seeds), dtype=torch.float64)
     count = torch.zeros_like(total)
     for said, labels in _judged(learner, held_out, phase):
-        each = functional.cross_entropy(said.movedim(-1, 1).double(), labels, ignore_index=-1, reduction="none")
+        if labels.is_floating_point():
+            each, counted = (said[..., 0].double() - labels).square(), torch.ones_like(labels)
+        else:
+            each = functional.cross_entropy(said.movedim(-1, 1).double(), labels, ignore_index=-1, reduction="none")
+            counted = labels >= 0
         total += each.sum(1).cpu()
-        count += (labels >= 0).sum(1).cpu()
+        count += counted.sum(1).cpu()
     return total / count
 
 
 class PhasedExaminer:
-    """Judges a model in evaluation mode by the share of right answers on what is held out."""
+    """Judges a model in evaluation mode on what is held out: by the share of right answers; of numbers by R squared."""
 
     def __init__(self, environment: Phases, seeds: tuple[int, ...], batch: int, device: str) -> None:
         """Data of its own, so that an examination changes nothing."""
@@ -162,6 +167,11 @@ class PhasedExaminer:
     def returns(self, learner: Learner, number: int) -> NDArray[np.float64]:
         """Shares ``[S, 1]``, on the classes of the phase that batch ``number`` (from 1) belonged to, in its order."""
         phase = self._environment.plan[self._environment.phase_of(max(number - 1, 0), self._batch)]
+        if self._environment.regression:
+            pieces = [(said[..., 0], right) for said, right in _judged(learner, self._held_out, phase)]
+            said, exact = (torch.cat(column, 1).double() for column in zip(*pieces, strict=True))
+            explained: NDArray[np.float64] = explained_share(said, exact)[:, None].cpu().numpy()
+            return explained
         right = torch.zeros(len(learner.seeds), 1, dtype=torch.float64)
         count = torch.zeros_like(right)
         for said, labels in _judged(learner, self._held_out, phase):

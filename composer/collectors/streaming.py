@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from composer.checkpoint import Checkpoints, Snapshot
 from composer.collectors.base import Collector, Drawn
@@ -62,11 +63,19 @@ class Streaming(Collector):
         """Nothing."""
 
 
+def explained_share(said: Tensor, exact: Tensor) -> Tensor:
+    """R squared over samples, ``[S, n, ...]`` to ``[S, ...]``: 1 is perfect, 0 what the mean of the targets scores.
+
+    Their variance counts as a thousandth of their mean square at least: a task may have one target for all.
+    """
+    spread = torch.maximum(exact.var(1, correction=0), 1e-3 * exact.square().mean(1)).clamp_min(1e-6)
+    return 1 - (said - exact).square().mean(1) / spread
+
+
 class Examiner:
     """Judges a model in evaluation mode on everything that the present task holds.
 
-    By the share of right answers; of regressions by R squared: 1 is perfect, 0 what the mean of the targets scores.
-    Their variance counts as a thousandth of their mean square at least: a task may have one target for all.
+    By the share of right answers; of regressions by R squared.
     """
 
     def __init__(self, environment: TaskStream, learner_seeds: tuple[int, ...], batch: int, device: str) -> None:
@@ -83,9 +92,8 @@ class Examiner:
         inputs, answers = self._tasks.all()
         said = learner.act(inputs, explore=False)
         if self._regression:
-            exact = answers.double()
-            spread = torch.maximum(exact.var(1, correction=0), 1e-3 * exact.square().mean(1)).clamp_min(1e-6)
-            return (1 - (said.double() - answers).square().mean(1) / spread).cpu().numpy()
+            explained: NDArray[np.float64] = explained_share(said.double(), answers.double()).cpu().numpy()
+            return explained
         right = said.argmax(-1) == answers.argmax(-1)
         return right.double().mean(1, keepdim=True).cpu().numpy()
 

@@ -6,6 +6,7 @@ from composer.datasets.cifar import Cifar
 from composer.datasets.digits import Digits
 from composer.datasets.generated_images import GeneratedImages
 from composer.datasets.noise import Noise
+from composer.datasets.teacher import Teacher
 from composer.datasets.tiny_imagenet import TinyImageNet
 
 __all__ = [
@@ -17,5 +18,6 @@ __all__ = [
     "GeneratedImages",
     "Noise",
     "Samples",
+    "Teacher",
     "TinyImageNet",
 ]

@@ -25,13 +25,15 @@ if TYPE_CHECKING:
 class Labelled(Environment, abstract=True):
     """Labelled data, read in batches."""
 
-    regression: ClassVar[bool] = False
-    """Whether an answer is a number instead of a class."""
-
     data: Data
     """What inputs and labels are made from."""
     sequence: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
     """Which tasks and orders of their samples come: another number, others, made from the same data."""
+
+    @property
+    def regression(self) -> bool:
+        """Whether an answer is a number instead of a class."""
+        return self.data.classes == 1
 
     @property
     def metric(self) -> str:

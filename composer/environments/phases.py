@@ -222,6 +222,8 @@ class Phases(Labelled, kind="phases"):
             yield "environment.data", f"models are judged on what is held out, and {data.kind!r} holds nothing out here"
         if self.augmentation and len(data.shape) != 3:
             yield "environment.augmentation", f"pictures are cropped and flipped; an input here is {list(data.shape)}"
+        if self.regression and any(phase.classes for phase in self.phases):
+            yield "environment.phases", f"{data.kind!r} asks for numbers: there are no 'classes' to choose from"
         switched = any(phase.classes or phase.permutation for phase in self.phases)
         for index, (phase, stage) in enumerate(zip(self.phases, self._firsts(batch), strict=True)):
             key = f"environment.phases[{index}]"

@@ -33,8 +33,6 @@ class BitFlipping(TaskStream, kind="bit_flipping"):
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "bit_flipping", "task_updates": 500}
 
-    regression: ClassVar[bool] = True
-
     data: Data = Bits()
     """What gives the bits: the kind ``bits``."""
     slow: Annotated[int, Field(ge=1, le=4_096)] = 15
@@ -77,12 +75,15 @@ class DriftingTargets(TaskStream, kind="drifting_targets"):
         "task_updates": 500,
     }
 
-    regression: ClassVar[bool] = True
-
     drift: Annotated[float, Field(gt=0, le=1)] = 0.5
     """How far the targets wander from task to task."""
     units: Units = 32
     """Units of the function that makes the targets."""
+
+    @property
+    def regression(self) -> bool:
+        """Whatever the labels of the data are."""
+        return True
 
     def samples_of(self, samples: Samples, seed: int, number: int) -> Samples:
         """The inputs with the targets of one task."""

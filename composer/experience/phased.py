@@ -28,7 +28,7 @@ AT_ONCE = 500
 
 
 def loaded(data: Data, seeds: Sequence[int], device: str, held_out: bool = False) -> tuple[Tensor, Tensor]:
-    """Inputs ``[S, N, ...]`` and classes ``[S, N]``; what all seeds share lies on the device once."""
+    """Inputs ``[S, N, ...]`` and classes or numbers ``[S, N]``; what all seeds share lies on the device once."""
     load = data.load_held_out if held_out else data.load
     sets: list[Samples] = [load(seed) for seed in (seeds if data.varies else seeds[:1])]
     inputs = torch.stack([torch.from_numpy(np.ascontiguousarray(each.inputs)) for each in sets]).to(device)
@@ -46,7 +46,7 @@ class _Held:
     picks: Tensor
     """``[n]``: which samples."""
     labels: Tensor
-    """``[n]``: their classes, right or wrong."""
+    """``[n]``: their classes or numbers, right or wrong."""
     places: Tensor | None
     """``[d]``: in which order the entries of an input come."""
     epoch: int = -1
@@ -119,7 +119,8 @@ class Phased:
     def _told(self, raw: Tensor, labels: Tensor) -> Transitions:
         inputs = ordered(self.standard(raw), [held.places for held in self._held])
         nothing = torch.zeros(labels.shape, device=self._device)
-        answers = functional.one_hot(labels, self._declared.data.classes).float()
+        is_number = labels.is_floating_point()
+        answers = labels[..., None] if is_number else functional.one_hot(labels, self._declared.data.classes).float()
         return Transitions(inputs, answers, nothing, nothing, inputs)
 
     def _entered(self, index: int, number: int, start: int) -> _Held:
@@ -144,12 +145,15 @@ class HeldOut:
         self._standard = standard or Standard(loaded(declared.data, seeds, device)[0])
 
     def pieces(self, phase: Phase) -> Iterator[tuple[Tensor, Tensor]]:
-        """Inputs ``[S, b, ...]`` and classes ``[S, b]`` of a phase; those of no class of it have the class -1."""
+        """Inputs ``[S, b, ...]`` and classes ``[S, b]`` of a phase; those of no class of it have the class -1.
+
+        Where answers are numbers, all of them.
+        """
         size = self._inputs[0, 0].numel()
         places = [places_of(phase, seed, size, self._device) for seed in self._streams]
         known = torch.tensor(phase.classes or range(self._declared.data.classes), device=self._device)
         for inputs, labels in zip(self._inputs.split(AT_ONCE, 1), self._labels.split(AT_ONCE, 1), strict=True):
-            judged = torch.where(torch.isin(labels, known), labels, -1)
+            judged = labels if labels.is_floating_point() else torch.where(torch.isin(labels, known), labels, -1)
             yield ordered(self._standard(inputs), places), judged
 
 
@@ -172,13 +176,20 @@ def ordered(inputs: Tensor, places: Sequence[Tensor | None]) -> Tensor:
 
 
 def _noisy(right: Tensor, phase: Phase, classes: int, stream: int) -> Tensor:
-    """Labels ``[n]`` of which a share, rounded, are wrong ones: each other class of the phase is as likely."""
+    """Labels ``[n]`` of which a share, rounded, are wrong ones: each other class of the phase is as likely.
+
+    Of numbers, that share takes the number of any sample.
+    """
     labels, wrong = right.clone(), round(phase.noise(0) * len(right))
     known = torch.tensor(sorted(phase.classes) or range(classes))
-    if not wrong or len(known) < 2:
+    is_number = right.is_floating_point()
+    if not wrong or (len(known) < 2 and not is_number):
         return labels
     generator = torch.Generator().manual_seed(stream)
     chosen = torch.randperm(len(right), generator=generator)[:wrong]
+    if is_number:
+        labels[chosen] = right[torch.randint(len(right), (wrong,), generator=generator)]
+        return labels
     moved = torch.randint(1, len(known), (wrong,), generator=generator)
     labels[chosen] = known[(torch.searchsorted(known, right[chosen]) + moved) % len(known)]
     return labels
