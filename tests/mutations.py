@@ -201,7 +201,8 @@ def fewer_wrong_values(text: str) -> Iterator[Mutation]:
 
 def _wrong(path: Steps, value: str) -> list[str]:
     if value[0] == "{":
-        return ["12345", '"x"', "true", "[]", "1979-05-27"]
+        # Negative: a number may stand for a schedule, and a learning rate may be absurd.
+        return ["-12345", '"x"', "true", "[]", "1979-05-27"]
     if value[0] == "[":
         return ["12345", '"x"', "true", "{}"]
     if "${" in value:
