@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, Field
 
 from composer import schedules
+from composer.algorithms.actor_critic import actor_critic_problems
 from composer.algorithms.base import Algorithm, Evaluated, OffPolicy, Passes, Program, Roles
-from composer.heads import head_giving
 from composer.schedules import Schedule
 from composer.shapes import Shape
-from composer.spec import Spec, near, suggestion
+from composer.spec import Spec, near
 
 if TYPE_CHECKING:
     from composer.blueprint.schema import Blueprint
@@ -90,22 +90,7 @@ class DeterministicPolicyGradient(OffPolicy, Algorithm, abstract=True):
 
     def problems(self, blueprint: Blueprint) -> Iterator[tuple[str, str]]:
         """Roles, heads and averages that are needed, and roles that are not known."""
-        name, info = self.kind.upper(), blueprint.environment.describe()
-        if info.discrete or len(info.observation) != 1:
-            found = "choices" if info.discrete else f"observations {list(info.observation)}"
-            yield "environment", f"{name} needs vectors as observations and actions, got {found}"
-        for role, produces in _PRODUCTS.items():
-            network = blueprint.networks.get(role)
-            if network is None:
-                yield "networks", f"{name} needs a network {role!r}"
-            elif network.head.produces != produces:
-                yield f"networks.{role}.head", f"{name}'s {role} needs {head_giving(produces, network.head)}"
-        for role in blueprint.networks:
-            if role not in _PRODUCTS:
-                yield f"networks.{role}", f"{name} has no network {role!r}{suggestion(role, _PRODUCTS)}"
-        actor = blueprint.networks.get("actor")
-        if actor is not None and actor.copies != 1:
-            yield "networks.actor.copies", f"{name} has one actor, got {actor.copies}"
+        yield from actor_critic_problems(blueprint, self.kind.upper(), _PRODUCTS)
         yield from self._missing_averages(blueprint)
 
     def _missing_averages(self, blueprint: Blueprint) -> Iterator[tuple[str, str]]:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from composer.algorithms.actor_critic import actor_critic_problems
 from composer.algorithms.base import Algorithm, Evaluated, OffPolicy, Passes, Program, Roles
-from composer.heads import head_giving
 from composer.initializers import Constant
 from composer.shapes import Outline, ParameterPlan, Shape
-from composer.spec import near, suggestion
+from composer.spec import near
 
 if TYPE_CHECKING:
     from composer.blueprint.schema import Blueprint
@@ -66,22 +66,7 @@ class SAC(OffPolicy, Algorithm, kind="sac"):
 
     def problems(self, blueprint: Blueprint) -> Iterator[tuple[str, str]]:
         """Roles, heads and averages that SAC needs, and those it does not know."""
-        info = blueprint.environment.describe()
-        if info.discrete or len(info.observation) != 1:
-            found = "choices" if info.discrete else f"observations {list(info.observation)}"
-            yield "environment", f"SAC needs vectors as observations and actions, got {found}"
-        for role, produces in _PRODUCTS.items():
-            network = blueprint.networks.get(role)
-            if network is None:
-                yield "networks", f"SAC needs a network {role!r}"
-            elif network.head.produces != produces:
-                yield f"networks.{role}.head", f"SAC's {role} needs {head_giving(produces, network.head)}"
-        for role in blueprint.networks:
-            if role not in _PRODUCTS:
-                yield f"networks.{role}", f"SAC has no network {role!r}{suggestion(role, _PRODUCTS)}"
-        actor = blueprint.networks.get("actor")
-        if actor is not None and actor.copies != 1:
-            yield "networks.actor.copies", f"SAC has one actor, got {actor.copies}"
+        yield from actor_critic_problems(blueprint, "SAC", _PRODUCTS)
         target = blueprint.averages.get(TARGET)
         if target is None:
             meant = near(TARGET, blueprint.averages)

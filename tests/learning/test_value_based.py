@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from composer import launch
 from composer.blueprint import load
 from composer.resources import blueprints_root
+from composer.results import Result
 
 pytestmark = pytest.mark.learning
 CARTPOLE = blueprints_root() / "classic" / "cartpole_dqn.toml"
@@ -29,10 +28,18 @@ def test_random_pushes_score_under_50() -> None:
     assert 0 < np.mean(list(first.values())) < 50
 
 
-def test_dqn_balances_the_pole_on_three_seeds(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> Result:
     loaded = load(CARTPOLE, ['tracking={kind="none"}'])
-    result = launch.start(loaded.blueprint, tmp_path, None, quiet=True)
     assert len(loaded.blueprint.seeds) == 3
-    # Nine of twelve seeds play perfectly, 500; the page of figures has all. 475 on any three is not certain.
+    return launch.start(loaded.blueprint, tmp_path_factory.mktemp("runs"), None, quiet=True)
+
+
+def test_dqn_learns_to_balance_the_pole(result: Result) -> None:
     assert result.final_return >= 400
     assert result.table["seconds"] < 600
+
+
+@pytest.mark.xfail(reason="nine of twelve seeds play perfectly; the mean of these three is 445", strict=False)
+def test_dqn_solves_the_task(result: Result) -> None:
+    assert result.final_return >= 475
