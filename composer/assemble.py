@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from composer.ahead import Ahead
 from composer.algorithms.on_policy import OnPolicy
 from composer.blueprint import digest as blueprint_digest
 from composer.blueprint import flatten
-from composer.blueprint.memory import transitions_held
+from composer.blueprint.memory import transitions_allocated
 from composer.blueprint.timeline import clock_of, lengths_of
 from composer.caching import use_cache
 from composer.calibration import calibrate
@@ -26,12 +26,14 @@ from composer.collectors.base import Collector
 from composer.collectors.labelled import Judge, examiner, streaming
 from composer.collectors.memory import Memory
 from composer.collectors.phased import PhasedStreaming
+from composer.collectors.placing import Place, place, recorded
 from composer.collectors.rollout import Rollout
 from composer.diagnostics.recorder import Recorder
 from composer.environments.base import Simulator
 from composer.environments.labelled import Labelled
 from composer.evaluation import Evaluator
 from composer.experience.make import make_ring
+from composer.experience.storage import Storage
 from composer.learner import Learner
 from composer.state import Parts
 from composer.surgery import Surgery
@@ -71,27 +73,34 @@ def create(
     device: str,
     choice: compiling.Choice,
     fork: Mapping[str, Any] | None = None,
+    beside: Sequence[str] = (),
+    stored: Place | None = None,
 ) -> tuple[runs.Run, Parts]:
     """A new run directory and what its run is made of, neither begun nor restored.
 
-    ``fork`` says from where the run goes on, if not from nothing; its provenance hash covers that too.
+    ``fork`` says from where the run goes on, if not from nothing; its provenance hash covers that too. ``beside`` are
+    the variants that are trained in the same program; ``stored`` says where the replay lies, if that is known already.
     """
+    stored = stored or place(blueprint, device, directory)
     info = blueprint.environment.describe()
     fingerprint = provenance.fingerprint(device, blueprint.requires)
     origin = {} if fork is None else {"fork": fork}
-    facts = {
+    facts: dict[str, Any] = {
         "name": blueprint.name,
         "variant": variant,
         "task": blueprint.environment.title,
         "algorithm": blueprint.algorithm.kind,
         "seeds": list(blueprint.seeds),
-        "hash": provenance.provenance_hash(blueprint_digest(blueprint), fingerprint | origin),
+        "hash": provenance.provenance_hash(blueprint_digest(blueprint), fingerprint | origin | stored.decides(device)),
         "git_commit": provenance.git_commit(),
         "fingerprint": fingerprint,
         "device": device,
         "compiled": choice.compiled,
         "compile_reason": choice.reason,
+        **stored.facts(),
     }
+    if beside:
+        facts["beside"] = list(beside)
     run = runs.create(directory, blueprint, facts | origin, parameter_table(blueprint, info))
     journal, timing = Journal(run.path / "journal.jsonl"), _timing(run.path)
     return run, _parts(run, info, device, choice, journal, timing)
@@ -235,7 +244,7 @@ def _parts(
         blueprint=blueprint,
         device=device,
         learner=learner,
-        collector=_collector(blueprint, info, learner, clock),
+        collector=_collector(blueprint, info, learner, clock, Storage(device, recorded(run.facts).storage, run.path)),
         evaluator=evaluator(blueprint, blueprint.evaluation.episodes, device),
         clock=clock,
         journal=journal,
@@ -261,20 +270,20 @@ def evaluator(blueprint: Blueprint, episodes: int, device: str) -> Evaluator | J
     return Evaluator(blueprint.environment, blueprint.seeds, episodes)
 
 
-def _collector(blueprint: Blueprint, info: EnvironmentInfo, learner: Learner, clock: Clock) -> Collector:
+def _collector(
+    blueprint: Blueprint, info: EnvironmentInfo, learner: Learner, clock: Clock, storage: Storage
+) -> Collector:
     environment = blueprint.environment
     if isinstance(environment, Labelled):
         return streaming(environment, learner)
     assert isinstance(environment, Simulator)
     streams = [stream for seed in blueprint.seeds for stream in environment.copy_seeds(seed)]
     environments, copies = environment.make(streams, "training"), environment.copies
-    held, algorithm = transitions_held(blueprint), blueprint.algorithm
+    held, algorithm = transitions_allocated(blueprint), blueprint.algorithm
     if isinstance(algorithm, OnPolicy):
         ring = make_ring(info, len(blueprint.seeds), copies, held, learner.device)
         return Acting(learner, environments, Rollout(ring, algorithm, copies, learner), clock.warmup)
-    # A ring that is never filled need not be there: without wrapping, its size changes no draw.
-    capacity = min(held, clock.interactions_by(blueprint.training.env_steps) * copies)
-    ring = make_ring(info, len(blueprint.seeds), copies, capacity, learner.device)
+    ring = make_ring(info, len(blueprint.seeds), copies, held, learner.device, storage)
     replay = Memory(ring, blueprint.replay.sampling, algorithm.pace(info).future, learner)
     return Acting(learner, environments, replay, clock.warmup, blueprint.training.overlap)
 
@@ -293,6 +302,8 @@ def differences(facts: Mapping[str, Any], blueprint: Blueprint, device: str) -> 
 
 def _compare(run: runs.Run, device: str, inexact: bool) -> list[str]:
     changed = differences(run.facts, run.blueprint, device)
+    if "beside" in run.facts:
+        changed.append(f"program: shared with {', '.join(run.facts['beside'])} then, its own now")
     if changed and not inexact:
         raise NotTheSame(
             f"this run cannot be resumed exactly ({'; '.join(changed)}); --inexact continues it all the same"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from composer import assemble, forking, profiling, runs
+from composer import assemble, fleet, forking, profiling, runs
 from composer.blueprint import load
 from composer.checkpoint import CheckpointDamaged, Checkpoints
 from composer.checkpoint import digest as state_digest
@@ -25,7 +25,7 @@ from composer.environments.base import EnvironmentFailure, InvalidAction
 from composer.evaluation import Evaluator
 from composer.interrupts import Interrupted
 from composer.learner import Diverged
-from composer.loop import Outcome, train
+from composer.loop import Outcome, train, train_together
 from composer.results import Result, read_metrics
 from composer.state import Parts
 from composer.tracking.console import Console
@@ -87,6 +87,56 @@ def start(blueprint: Blueprint, directory: Path, variant: str | None, quiet: boo
     _check_store(blueprint, directory)
     run, parts = assemble.start(blueprint, directory, variant)
     return _drive(run, parts, [], quiet, profiling.profile(parts) if profiled else None)
+
+
+def start_together(blueprints: Mapping[str | None, Blueprint], directory: Path, quiet: bool) -> dict[str, Any]:
+    """Train variants beside each other in one program, each in a new run directory; a row each of what came of it.
+
+    One that diverges, or whose environment fails, does not stop the others. Raises Stopped where all are stopped.
+    """
+    for blueprint in blueprints.values():
+        _check_store(blueprint, directory)
+    ships, stack = fleet.start(blueprints, directory)
+    try:
+        with Console(ships[0].run.blueprint.training.env_steps, not quiet) as console:
+            for run, parts in ships:
+                console.note(f"{parts.title}: run {run.path}")
+                assemble.start_uploading(parts, run)
+            console.note(f"one update of all of them is {_how(ships[0].run)}")
+            ends: Sequence[Outcome | BaseException] = train_together(
+                [ship.parts for ship in ships], stack.learn, console
+            )
+    except BaseException as error:
+        ends = [error] * len(ships)
+        if not isinstance(error, (Interrupted, *EXIT_CODES)):
+            raise
+    finally:
+        rows = [_ended(ship, end) for ship, end in zip(ships, ends, strict=True)]
+    table = {"runs": rows, "failed": sum(bool(row["exit_code"]) for row in rows)}
+    codes = {row["exit_code"] for row in rows}
+    if len(codes) == 1 and codes != {0}:
+        raise Stopped("\n".join(dict.fromkeys(row["message"] for row in rows)), codes.pop(), table)
+    return table
+
+
+def _ended(ship: fleet.Ship, end: Outcome | BaseException) -> dict[str, Any]:
+    """Close one run of a fleet and say what came of it."""
+    run, parts = ship
+    row: dict[str, Any] = {"variant": parts.title, "run": str(run.path), "status": "finished", "exit_code": 0}
+    status: RunStatus = "FINISHED"
+    with suppress(OSError):
+        parts.close()
+    if isinstance(end, Outcome):
+        row |= _table(run, "finished", end)
+    elif isinstance(end, Interrupted):
+        status, message = "KILLED", f"interrupted ({end}) and saved at environment step {parts.clock.env_steps:,}"
+        row |= {"status": "interrupted", "exit_code": end.exit_code, "message": _go_on(message, run)}
+    else:
+        status, message = "FAILED", str(end) or type(end).__name__
+        row |= {"status": "failed", "exit_code": exit_code(end), "message": _go_on(message, run)}
+    parts.uploader.finish(status, UPLOAD_SECONDS if status == "FINISHED" else INTERRUPTED_UPLOAD_SECONDS)
+    run.close()
+    return row
 
 
 def resume(path: Path, inexact: bool, quiet: bool) -> Result:
@@ -197,8 +247,8 @@ def _drive(
 
 
 def exit_code(error: BaseException) -> int:
-    """The documented code of an expected error."""
-    return next(code for kind, code in EXIT_CODES.items() if isinstance(error, kind))
+    """The documented code of an expected error; 1 of any other."""
+    return next((code for kind, code in EXIT_CODES.items() if isinstance(error, kind)), 1)
 
 
 def _how(run: runs.Run) -> str:
@@ -210,7 +260,7 @@ def _runs_option(directory: Path) -> str:
 
 
 def _go_on(message: str, run: runs.Run) -> str:
-    return f"{message}\ngo on with: composer resume {run.path}"
+    return f"{message}\ngo on with: composer resume {run.path}{' --inexact' if 'beside' in run.facts else ''}"
 
 
 def _table(

@@ -24,6 +24,7 @@ from composer.environments.base import Simulator
 from composer.experience.transitions import Transitions
 from composer.members import Stacked, Template, fresh_stack, per_seed
 from composer.nn.projection import to_unit_norm
+from composer.numbers import number, recorded
 from composer.optim.delayed import now_and_then
 from composer.optim.sam_steps import SharpnessState
 from composer.optim.steps import OptimizerState, carry
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
     from composer.environments.base import EnvironmentInfo
 
 
+Learnt = tuple[Transitions, Mapping[str, Tensor]]
+"""What an update learns from: transitions ``[S, B, ...]``, and by name what the program asks for beside them."""
+
+
 class Diverged(RuntimeError):
     """A loss or a parameter is not finite: the message says which and when. No checkpoint has been overwritten."""
 
@@ -46,12 +51,16 @@ class Learner:
 
     def __init__(self, blueprint: Blueprint, info: EnvironmentInfo, device: str, choice: Choice) -> None:
         """Draws fresh weights from the streams ``init`` of the blueprint's seeds."""
+        with recorded() as self.numbers:
+            self._build(blueprint, info, device, choice)
+
+    def _build(self, blueprint: Blueprint, info: EnvironmentInfo, device: str, choice: Choice) -> None:
         self.seeds: tuple[int, ...] = tuple(blueprint.seeds)
         self.device = device
         self.batch_size = blueprint.algorithm.batch_size
         pace = blueprint.algorithm.pace(info)
         self.n_step = pace.n_step
-        self.discount = torch.full((len(self.seeds),), pace.discount, device=device)
+        self.discount = number(pace.discount, (len(self.seeds),), device)
         courses = blueprint.algorithm.courses()
         self._clocked, count = courses.role, len(self.seeds)
         self._lengths_at = courses.n_step.build(count, device) if courses.n_step else None
@@ -86,10 +95,14 @@ class Learner:
         environments = blueprint.environment.copies if isinstance(blueprint.environment, Simulator) else 1
         self.rewards = blueprint.normalization.reward.build(len(self.seeds), environments, self.discount, device)
         """Statistics that rewards are scaled by; None where they are not."""
-        self._noise = {
-            name: torch.empty(len(self.seeds), self.batch_size, *shape, device=device)
-            for name, shape in self.program.noise.items()
-        }
+        self.noise = [
+            {
+                name: torch.empty(len(self.seeds), self.batch_size, *shape, device=device)
+                for name, shape in self.program.noise.items()
+            }
+            for _ in range(blueprint.compute.updates_per_call)
+        ]
+        """Where the draws of each update of a call are put, ``[S, B, ...]`` by name."""
         self.feedback = {
             name: torch.zeros(len(self.seeds), self.batch_size, device=device) for name in self.program.feedback
         }
@@ -115,6 +128,17 @@ class Learner:
         if self.statistics is not None:
             self.statistics.observe(observation)
 
+    @property
+    def looks_ahead(self) -> bool:
+        """Whether the horizon of batches changes from update to update."""
+        return self._lengths_at is not None or self._shortfall_at is not None
+
+    def draw_on(self, device: str) -> None:
+        """Draw from replay there instead of where updates run; of equal seeds a CPU makes other numbers than a GPU."""
+        if device != self.device:
+            seeds = [generator.initial_seed() for generator in self.replay_generators]
+            self.replay_generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
+
     def look_ahead(self) -> None:
         """Bring ``discount`` and ``lengths`` (windows of a seed, ``[S]``, where they change) to the present update."""
         if self._lengths_at is not None:
@@ -124,20 +148,29 @@ class Learner:
 
     def update(self, transitions: Transitions, extra: Mapping[str, Tensor] = MappingProxyType({})) -> None:
         """One gradient update of every objective, on the captured program; ``extra`` is what the program asks for."""
-        for noise in self._noise.values():
-            for row, generator in zip(noise, self._generators, strict=True):
-                row.normal_(generator=generator)
-        self.update_under(self._noise, transitions, extra)
+        self.learn([(transitions, extra)])
 
-    def update_under(
-        self,
-        noise: Mapping[str, Tensor],
-        transitions: Transitions,
-        extra: Mapping[str, Tensor] = MappingProxyType({}),
-    ) -> None:
-        """The same under noise that is given, ``[S, B, ...]`` by name, as ``program.noise`` asks for it."""
-        asked = (extra[name] for name in self.program.extras)
-        self._captured(*transitions, *asked, *(noise[name] for name in self._noise))
+    def learn(self, batches: Sequence[Learnt]) -> None:
+        """As many updates, one after the other, in one call of a captured program: one, or ``updates_per_call``."""
+        self.draw_noise(len(batches))
+        self.learn_under(self.noise, batches)
+
+    def draw_noise(self, updates: int) -> None:
+        """The unit-normal draws of the next ``updates`` updates, into ``noise``."""
+        for noise in self.noise[:updates]:
+            for values in noise.values():
+                for row, generator in zip(values, self._generators, strict=True):
+                    row.normal_(generator=generator)
+
+    def learn_under(self, noises: Sequence[Mapping[str, Tensor]], batches: Sequence[Learnt]) -> None:
+        """``learn`` under noise that is given, ``[S, B, ...]`` by name, as ``program.noise`` asks for it."""
+        if len(batches) not in (1, len(self.noise)):
+            raise ValueError(f"a call makes 1 update or {len(self.noise)}, got {len(batches)} batches")
+        tensors: list[Tensor] = []
+        for noise, (transitions, extra) in zip(noises, batches, strict=False):
+            tensors += (*transitions, *(extra[name] for name in self.program.extras))
+            tensors += (noise[name] for name in self.program.noise)
+        self._captured[len(batches) > 1](*tensors)
 
     def stand_ins(self, transitions: Transitions) -> Mapping[str, Tensor]:
         """What the program asks for beside transitions, for plain ones."""
@@ -148,7 +181,7 @@ class Learner:
         """The whole update as one function of tensors: ``Transitions``, the program's extras, its noise, in order."""
         asked = self.program.extras
         extra = dict(zip(asked, tensors[5 : 5 + len(asked)], strict=True))
-        noise = dict(zip(self._noise, tensors[5 + len(asked) :], strict=True))
+        noise = dict(zip(self.program.noise, tensors[5 + len(asked) :], strict=True))
         batch = self.batch(Transitions(*tensors[:5]), extra)
         signals: dict[str, Tensor] = {}
         for objective in self.program.objectives:
@@ -168,6 +201,12 @@ class Learner:
             for name, value in self.feedback.items():
                 value.copy_(signals[name])
             self._signals.add(signals)
+
+    def update_repeatedly(self, *tensors: Tensor) -> None:
+        """``updates_per_call`` whole updates as one function: the tensors of the first, of the second and so on."""
+        each = len(tensors) // len(self.noise)
+        for start in range(0, len(tensors), each):
+            self.update_eagerly(*tensors[start : start + each])
 
     def _step(
         self, objective: Objective, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]
@@ -277,7 +316,11 @@ class Learner:
         self._capture()
 
     def _capture(self) -> None:
-        self._captured = capture(self.update_eagerly, self._choice, self.device, lambda: list(self.tensors().values()))
+        functions = [self.update_eagerly, self.update_repeatedly][: len(self.noise)]
+        self._captured = [
+            capture(function, self._choice, self.device, lambda: list(self.tensors().values()))
+            for function in functions
+        ]
 
     def _optimizer(self, role: str) -> OptimizerState:
         """Fresh state over what is trained of a role."""

@@ -1,8 +1,8 @@
 """The axis of members: everything a network holds is stacked ``[seeds, copies, ...]``, and one module describes it all.
 
-A block is written for one network. Here template modules on the meta device are called with stacked tensors through
-``torch.func``: mapped over copies (which share an input) and seeds (which do not), directly where there is one, one
-after the other where they convolve.
+A block is written for one network. Here template modules on the meta device are called with stacked tensors: where
+there are few or they convolve, one after the other; else, and in compiled programs, through ``torch.func``, mapped over
+copies (which share an input) and seeds (which do not).
 Legend: S seeds, C copies, B batch.
 """
 
@@ -16,12 +16,17 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from composer.bound import Bound
 from composer.fresh import draw, draw_buffers
 from composer.shapes import Outline
 from composer.streams import derive
 
 if TYPE_CHECKING:
     Tensors = Mapping[str, Tensor]
+
+
+FEW = 4
+"""Up to so many members, calls in turn are never slower than one mapped call: docs/decisions/0015-eager-updates.md."""
 
 
 class Template:
@@ -47,8 +52,8 @@ class Stacked:
         self.template, self.parameters, self.buffers = template, dict(parameters), dict(buffers)
         first = next(iter(self.parameters.values()))
         self.seeds, self.copies = first.shape[:2]
+        self._bindings: list[Bound] = []
         # Mapped over members a convolution becomes a grouped one, slower than as many plain ones (measured: 1.5 times).
-        self._bindings: list[tuple[tuple[Any, ...], nn.Module]] = []
         self._convolves = any(value.ndim == 6 for value in self.parameters.values())
 
     def __call__(self, x: Tensor, training: bool = False) -> Any:
@@ -64,17 +69,22 @@ class Stacked:
 
     def _call(self, x: Tensor, training: bool) -> Any:
         module = self.template.training if training else self.template.evaluation
+        # What is watched is called once: not worth copies of its module.
+        is_few = self._convolves or self.seeds * self.copies <= FEW
+        if is_few and not torch.compiler.is_compiling() and not module._forward_pre_hooks:
+            modules, inputs = self._bound(module).rows(), [self._input(seen) for seen in x.unbind()]
+            return _stacked([[member(seen) for member in row] for row, seen in zip(modules, inputs, strict=True)])
+        return self._functional(module, x)
+
+    def _functional(self, module: nn.Module, x: Tensor) -> Any:
+        """What compilers see through, and what maps over many members."""
 
         def one(tensors: dict[str, Tensor], x: Tensor) -> Any:
             return functional_call(module, tensors, (x,))
 
         seeds, copies = self.seeds, self.copies
-        differentiable = torch.is_grad_enabled() or torch.compiler.is_compiling()
-        if seeds == copies == 1 and not differentiable and not module._forward_pre_hooks:  # What is watched is no copy.
-            return _each(lambda out: out[None, None], self._bound(module)(_for_convolution(x[0])))
         if self._convolves:
-            rows = [[one(tensors, _for_convolution(x[s])) for tensors in row] for s, row in enumerate(self._apart())]
-            return _stacked(rows)
+            return _stacked([[one(each, self._input(x[s])) for each in row] for s, row in enumerate(self._apart())])
         if seeds == copies == 1:
             return _each(lambda out: out[None, None], one(self._viewed(lambda shape: shape[2:]), x[0]))
         if seeds == 1:
@@ -103,23 +113,18 @@ class Stacked:
         """What an average of this network averages: parameters and floating-point buffers, by path."""
         return {path: value for path, value in self.tensors().items() if value.is_floating_point()}
 
-    def _bound(self, module: nn.Module) -> nn.Module:
-        """A module that holds the very tensors of the one member: acting on one observation is mostly overhead.
+    def _bound(self, module: nn.Module) -> Bound:
+        """Kept for two modules: that of training and that of evaluation."""
+        made_of = module, self.parameters, self.buffers
+        for found in self._bindings:
+            if found.is_of(*made_of):
+                return found
+        self._bindings = [*self._bindings[-1:], Bound(*made_of)]
+        return self._bindings[-1]
 
-        A functional call takes longer than the layers of a small policy (measured: 0.14 of 0.23 ms).
-        """
-        made_of = (module, self.parameters, self.buffers)
-        for found, bound in self._bindings:
-            if all(a is b for a, b in zip(found, made_of, strict=True)):
-                return bound
-        bound = copy.deepcopy(module)
-        for path, value in self.tensors().items():
-            holder, _, name = path.rpartition(".")
-            owner = bound.get_submodule(holder)
-            held: dict[str, Any] = owner._parameters if name in owner._parameters else owner._buffers
-            held[name] = value.detach().view(value.shape[2:])
-        self._bindings = [*self._bindings[-1:], (made_of, bound)]
-        return bound
+    def _input(self, x: Tensor) -> Tensor:
+        """Images ``[B, c, h, w]`` with channels last in memory, which convolutions are faster on; else ``x``."""
+        return x.contiguous(memory_format=torch.channels_last) if self._convolves and x.ndim == 4 else x
 
     def _apart(self) -> list[list[dict[str, Tensor]]]:
         """The tensors of each member, by seed and copy."""
@@ -139,15 +144,12 @@ class Stacked:
         return {path: value.view(shape(value.shape)) for path, value in self.tensors().items()}
 
 
-def _for_convolution(x: Tensor) -> Tensor:
-    """Images ``[B, c, h, w]`` with channels last in memory, which convolutions are faster on; else ``x``."""
-    return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
-
-
 def _stacked(rows: Sequence[Sequence[Any]]) -> Any:
     """Outputs by seed and copy to ``[S, C, ...]``."""
     if isinstance(rows[0][0], tuple):
         return tuple(_stacked([[out[index] for out in row] for row in rows]) for index in range(len(rows[0][0])))
+    if len(rows) == len(rows[0]) == 1:
+        return rows[0][0].unsqueeze(0).unsqueeze(0)
     return torch.stack([torch.stack(list(row)) for row in rows])
 
 

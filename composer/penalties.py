@@ -70,7 +70,7 @@ class Pulls:
         parameters: Mapping[str, Mapping[str, Tensor]],
     ) -> None:
         """``parameters`` by role and path, ``[S, C, ...]``, as first drawn."""
-        import torch
+        from composer.numbers import kept, number
 
         self._terms: dict[str, list[tuple[str, Tensor | None, Tensor]]] = {}
         for penalty in penalties.values():
@@ -78,8 +78,10 @@ class Pulls:
                 value = parameters[role][path]
                 if value.requires_grad:
                     # A tensor, so that variants that differ in it share a compiled program.
-                    factor = torch.full((value.shape[0],), penalty.coefficient, device=value.device)
-                    self._terms.setdefault(role, []).append((path, penalty.anchor(value), factor))
+                    factor = number(penalty.coefficient, value.shape[:1], value.device)
+                    anchor = penalty.anchor(value)
+                    term = (path, anchor if anchor is None else kept(anchor), factor)
+                    self._terms.setdefault(role, []).append(term)
 
     def added(self, role: str, parameters: Mapping[str, Tensor], loss: Tensor) -> Tensor:
         """``loss [S]`` of a role with its penalties; what is no longer trained is no longer pulled."""

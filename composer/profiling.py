@@ -75,7 +75,7 @@ class Profile:
 def profile(parts: Parts) -> Profile:
     """Watch every stage of a run that is about to be driven."""
     found = Profile(parts.device)
-    found.watch(parts.learner, "update", UPDATE, FIRST)
+    found.watch(parts.learner, "learn", UPDATE, FIRST)
     found.watch(parts.learner, "act", "policy: choosing actions")
     found.watch(parts.learner, "observe", "running statistics")
     found.watch(parts.collector, "batch", "replay: drawing batches")

@@ -41,6 +41,8 @@ class Parts:
     uploader: Uploader
     checkpoints: Checkpoints
     diagnostics: Recorder
+    title: str = ""
+    """What the run is called among others that are trained beside it."""
     ahead: Ahead | None = None
     """The process that compiles the update meanwhile, while there is one."""
     surgery: Surgery = field(init=False)

@@ -76,6 +76,11 @@ class Surgery:
         """Fire what was planned at switch ``number`` (from 1) of phases, for the seeds, a mask, that make it now."""
         self._pass("phase", number - 1, number, seeds)
 
+    def due(self, clock: ClockName, before: int, now: int) -> bool:
+        """Whether something is planned in ``(before, now]`` of a clock."""
+        planned = (each.when for each in self._interventions.values() if each.when.clock == clock)
+        return any(when.fires(before, now, self._lengths.of(clock)) for when in planned)
+
     def _pass(self, clock: ClockName, before: int, now: int, seeds: Tensor) -> None:
         for name, each in self._interventions.items():
             if each.when.clock == clock and each.when.fires(before, now, self._lengths.of(clock)):

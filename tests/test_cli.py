@@ -152,10 +152,10 @@ def test_show_draws(tmp_path: Path) -> None:
 
 
 def test_what_is_too_large_for_this_machine_can_be_read(tmp_path: Path) -> None:
-    huge = "replay.capacity=10_000_000_000"
-    output, _ = invoke("show", str(TINY), huge, "--json")
+    huge = ("replay.capacity=10_000_000_000", "replay.storage=device")
+    output, _ = invoke("show", str(TINY), *huge, "--json")
     assert last_json(output)["memory_bytes"] > 10**11
-    _, said = invoke("train", str(TINY), huge, "--runs", str(tmp_path / "runs"), code=2)
+    _, said = invoke("train", str(TINY), *huge, "--runs", str(tmp_path / "runs"), code=2)
     assert "nothing allocated" in said
     assert not (tmp_path / "runs").exists()
 

@@ -1,4 +1,4 @@
-"""Tiny runs for the tests of the core: an environment of plain arithmetic, and runs inside this process.
+"""Tiny runs for the tests of the core, inside this process.
 
 ``tiny.toml`` is the experiment (dm_control, 150 decisions); with ``DRIFT`` it plays ``test/drift``, which costs
 nothing, terminates and truncates.
@@ -10,19 +10,18 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-import numpy as np
 import torch
+from drift import Drift as Drift
+from drift import DriftSingle as DriftSingle
 from torch import Tensor
 
 from composer import assemble
 from composer.blueprint import Blueprint, load
 from composer.checkpoint import Checkpoints, digest
 from composer.compiling import Choice
-from composer.environments import EnvironmentInfo, SingleSimulator
 from composer.experience.transitions import Transitions
 from composer.interrupts import Interrupted
 from composer.learner import Learner
@@ -51,56 +50,6 @@ EVENTFUL = (
 
 Rows, evaluations, readings and saves are out of step.
 """
-
-
-class Drift(SingleSimulator, kind="test/drift"):
-    """A mass on a line, pushed by actions: ends by itself far out, by time after ``limit`` steps."""
-
-    example: ClassVar[Mapping[str, Any]] = {"kind": "test/drift"}
-
-    limit: int = 23
-    edge: float = 1.5
-    raises_at: int = 0
-    """The step, of all that this environment takes, at which it raises; 0 for never."""
-
-    def describe(self) -> EnvironmentInfo:
-        """Position, speed and time in, two pushes out."""
-        return EnvironmentInfo((3,), 2, self.limit, self.action_repeat, terminates=True)
-
-    def single(self) -> DriftSingle:
-        """One mass."""
-        return DriftSingle(self)
-
-
-class DriftSingle:
-    """One of them."""
-
-    def __init__(self, declared: Drift) -> None:
-        self._declared, self._taken = declared, 0
-        self._x = self._v = 0.0
-        self._t = 0
-
-    def reset(self, seed: int) -> None:
-        self._x, self._v, self._t = seed / 2**63 - 0.5, 0.0, 0
-
-    def step(self, action: np.ndarray) -> tuple[float, bool, bool]:
-        self._taken += 1
-        if self._taken == self._declared.raises_at:
-            raise ZeroDivisionError("no mass")
-        self._v += 0.1 * float(action[0]) + 0.05 * float(action[1])
-        self._x += self._v
-        self._t += 1
-        out = abs(self._x) > self._declared.edge
-        return 1.0 - abs(self._x), out, self._t >= self._declared.limit and not out
-
-    def observe(self) -> np.ndarray:
-        return np.array([self._x, self._v, self._t / self._declared.limit], np.float32)
-
-    def render(self) -> np.ndarray:
-        return np.zeros((2, 2, 3), np.uint8)
-
-    def close(self) -> None:
-        self._t = 0
 
 
 def tiny(*overrides: str) -> Blueprint:

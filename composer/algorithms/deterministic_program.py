@@ -15,6 +15,7 @@ from torch import Tensor
 
 from composer.algorithms.base import Batch, Inputs, Objective, Program, Roles
 from composer.nn.returns import lowest
+from composer.numbers import number
 from composer.shapes import Shape
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class Jitter:
     def __init__(self, declared: ActionNoise, updates: Tensor, device: str) -> None:
         """``updates [S]`` is held, not copied."""
         self._std, self._updates = declared.std.build(len(updates), device), updates
-        self._clip = None if declared.clip is None else torch.tensor(declared.clip, device=device)
+        self._clip = None if declared.clip is None else number(declared.clip, (len(updates), 1, 1), device)
 
     def __call__(self, action: Tensor, draws: Tensor) -> Tensor:
         """``clip(action + clip(std * draws, -c, c), -1, 1)``, ``[S, N, a]``."""
@@ -57,7 +58,7 @@ class DeterministicProgram(Program):
         }
         self.noise: Mapping[str, Shape] = {name: (actions,) for name in self._jitters}
         self.signals: tuple[str, ...] = ("actor/loss", "actor/action_size", "critic/loss", "critic/value")
-        every = torch.full((seeds,), float(declared.policy_delay), dtype=torch.float64, device=device)
+        every = number(float(declared.policy_delay), (seeds,), device, torch.float64)
         steps = {
             "actor": Objective("actor", self.actor_loss, every if declared.policy_delay > 1 else None),
             "critic": Objective("critic", self.critic_loss),

@@ -19,6 +19,7 @@ from composer.algorithms.spr_program import EXTRAS, SelfPrediction, latent
 from composer.nn.augmentation import whole
 from composer.nn.policies import chosen_of
 from composer.nn.returns import Point, chosen
+from composer.numbers import number
 from composer.shapes import Shape
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Exploration:
     @classmethod
     def build(cls, epsilon: Schedule, judged: float, actions: int, seeds: int, device: str) -> Exploration:
         """From what is declared."""
-        share = torch.full((seeds,), judged, device=device) if judged else None
+        share = number(judged, (seeds,), device) if judged else None
         return cls(epsilon.build(seeds, device), share, actions)
 
     def mixed(self, greedy: Tensor, share: Tensor, noise: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from torch import Tensor
 from composer.algorithms.base import Batch, Inputs, Objective, Program, Roles
 from composer.nn.returns import lowest
 from composer.nn.tanh_gaussian import mode, sample
+from composer.numbers import number
 from composer.shapes import Shape
 
 
@@ -30,7 +31,7 @@ class SACProgram(Program):
         self._target, self._returns = roles.averages["target_critic"], roles.returns["critic"]
         self._is_minimum = critics == "minimum"
         self._log_temperature = roles.scalars["temperature"]
-        self._target_entropy = torch.full((seeds,), actions * target_entropy_per_action, device=device)
+        self._target_entropy = number(actions * target_entropy_per_action, (seeds,), device)
         self.signals: tuple[str, ...] = (
             "actor/loss",
             "actor/entropy",

@@ -13,6 +13,7 @@ from torch.nn.functional import normalize
 
 from composer.algorithms.base import Batch, Inputs, Roles
 from composer.members import Stacked
+from composer.numbers import number
 
 EXTRAS = ("future/observation", "future/action", "future/alive")
 
@@ -29,7 +30,7 @@ class SelfPrediction:
         self._encoder = roles.averages["target_value"].child("trunk")
         self._target = roles.averages["target_projection"]
         first = next(iter(self._transition.parameters.values()))
-        self._weight = torch.tensor(weight, device=first.device)
+        self._weight = number(weight, (len(first), 1), first.device)
 
     def loss(self, latent: Tensor, batch: Batch, varied: Callable[[Tensor], Tensor]) -> Tensor:
         """The weighted loss of each sample ``[S, B]`` from latents ``[S, B, n]``; ``varied`` augments what comes."""

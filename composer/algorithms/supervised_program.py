@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from composer.algorithms.base import Batch, Inputs, Objective, Program, Roles
+from composer.numbers import number
 from composer.shapes import Shape
 
 if TYPE_CHECKING:
@@ -36,14 +37,12 @@ class SupervisedProgram(Program):
         ``teacher`` is the name of an average, the weight of what is learned from it, and a temperature.
         """
         self._model = roles.networks["model"]
-        self._smoothing, self._decay = (
-            torch.full((seeds, 1), value, device=device) for value in (label_smoothing, logit_decay)
-        )
+        self._smoothing, self._decay = (number(value, (seeds, 1), device) for value in (label_smoothing, logit_decay))
         self._regression = regression
         self.signals: tuple[str, ...] = ("model/loss",) if regression else ("model/loss", "model/accuracy")
         self._teacher = roles.averages[teacher[0]] if teacher else None
         if teacher:
-            self._weight, self._temperature = (torch.full((seeds, 1), value, device=device) for value in teacher[1:])
+            self._weight, self._temperature = (number(value, (seeds, 1), device) for value in teacher[1:])
             self.signals += ("model/distillation",)
         self.noise: Mapping[str, Shape] = {}
         self.objectives: tuple[Objective, ...] = (Objective("model", self.model_loss),)

@@ -21,6 +21,7 @@ from composer.blueprint.positions import Path
 from composer.blueprint.report import BlueprintError, Problem, ordered, problem
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.serialize import resolved
+from composer.blueprint.source import read_tree
 from composer.blueprint.validate import MAX_PROBLEMS
 
 MAX_EFFORT = 40_000
@@ -99,7 +100,8 @@ def check(path: str | FilePath) -> list[Problem]:
     try:
         trees = read_chain(FilePath(path))
         if is_part(trees[-1]):
-            return check_part(FilePath(path), trees[-1])
+            # A part has no parent: what says that it has one is read again, with that key.
+            return check_part(FilePath(path), trees[0] if len(trees) == 1 else read_tree(FilePath(path), str(path)))
         bare = compose(trees, ())
         blueprint, problems = judge(bare)
     except BlueprintError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -56,13 +57,15 @@ class Forecast:
     networks: Mapping[str, Held]
     """By role."""
     replay: int
-    """The memory of transitions."""
+    """The memory of transitions, but for what of it lies on disk."""
     replay_key: Path = ("replay", "capacity")
     """What decides it."""
+    disk: int = 0
+    """Of files of the run directory that hold the replay while the run goes on; checkpoints are not counted."""
 
     @property
     def total(self) -> int:
-        """All of it."""
+        """All memory; what lies on a GPU is counted as though it lay on the host."""
         return sum(held.total for held in self.networks.values()) + self.replay
 
     def parts(self) -> dict[Path, int]:
@@ -86,20 +89,25 @@ def forecast(blueprint: Blueprint) -> Forecast:
 
     A network takes four bytes a parameter and an entry of its statistics, as many again for each average of it, and
     for each trainable parameter those of its gradient and of every optimizer moment; times copies and seeds. A
-    transition takes two observations (of pictures: one frame), an action, a reward and two flags. What is declared is
-    counted: a run too short to fill its replay allocates less. An injection that a metric may repeat without limit
-    counts once.
+    transition takes two observations (of pictures: one frame), an action, a reward and two flags; on disk lie all of
+    them, of pictures the frames. What is declared is counted: a run too short to fill its replay allocates less. An
+    injection that a metric may repeat without limit counts once.
     """
     seeds = len(blueprint.seeds)
     networks = {role: _held(blueprint, role, outline) for role, outline in outlines(blueprint).items()}
     info = blueprint.environment.describe()
-    row = FLOAT * (2 * math.prod(info.observation) + info.action_size + 3)
+    large, small = FLOAT * (2 * math.prod(info.observation) + info.action_size + 3), 0
     if info.pictures:  # One frame of one byte a pixel, numbers, and where an episode begins.
-        row = math.prod(info.observation) // max(info.stacked_frames, 1) + FLOAT * (info.action_size + 3) + INTEGER
+        large = math.prod(info.observation) // max(info.stacked_frames, 1)
+        small = FLOAT * (info.action_size + 3) + INTEGER
     if blueprint.replay.sampling.kind == "prioritised":
-        row += INTEGER
-    key = ("algorithm", "rollout_interactions") if isinstance(blueprint.algorithm, OnPolicy) else ("replay", "capacity")
-    return Forecast(networks, transitions_held(blueprint) * row * seeds, key)
+        small += INTEGER
+    held = transitions_held(blueprint) * seeds
+    if isinstance(blueprint.algorithm, OnPolicy):
+        return Forecast(networks, held * (large + small), ("algorithm", "rollout_interactions"))
+    if blueprint.replay.storage == "disk":
+        return Forecast(networks, held * small, disk=held * large)
+    return Forecast(networks, held * (large + small))
 
 
 def transitions_held(blueprint: Blueprint) -> int:
@@ -113,6 +121,22 @@ def transitions_held(blueprint: Blueprint) -> int:
     # Of a full ring of pictures the oldest rows are frames alone.
     frames = max(info.stacked_frames, 1) if info.pictures else 0
     return (algorithm.rollout_interactions + frames) * environment.copies
+
+
+def transitions_allocated(blueprint: Blueprint) -> int:
+    """The same as far as there is room for them: a ring that is never filled need not be there as a whole.
+
+    Without wrapping, its size changes no draw.
+    """
+    environment, held = blueprint.environment, transitions_held(blueprint)
+    if not isinstance(environment, Simulator) or isinstance(blueprint.algorithm, OnPolicy):
+        return held
+    return min(held, clock_of(blueprint).interactions_by(blueprint.training.env_steps) * environment.copies)
+
+
+def stored(blueprint: Blueprint, **replay: object) -> Blueprint:
+    """``blueprint`` with other keys of ``replay``: what would it need?"""
+    return blueprint.model_copy(update={"replay": blueprint.replay.model_copy(update=replay)})
 
 
 def _held(blueprint: Blueprint, role: str, outline: Outline | ShapeError) -> Held:
@@ -176,3 +200,9 @@ def available_bytes() -> int:
     except (OSError, ValueError):
         return available
     return min(available, max(limit - used, 0))
+
+
+def disk_bytes(folder: FilePath) -> int:
+    """Room on the disk that a folder, which need not be there yet, would lie on."""
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
+    return shutil.disk_usage(there).free

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path as FilePath
 
 from pydantic import create_model
@@ -18,7 +19,7 @@ from composer.blueprint.expand import expand, unknown_parameter
 from composer.blueprint.interpolation import is_marked, malformed, mentioned, reference, references
 from composer.blueprint.judge import located
 from composer.blueprint.nodes import Node, noted, show_path, walk
-from composer.blueprint.parts import Part, read_part
+from composer.blueprint.parts import Part, part_of
 from composer.blueprint.positions import Path
 from composer.blueprint.report import BlueprintError, Problem, ordered, problem
 from composer.blueprint.schema import Average
@@ -49,7 +50,7 @@ def check_part(path: FilePath, tree: Node) -> list[Problem]:
         message = f"no family named {spelled(family.value)}"
         return [problem(family.at, "family", message, suggestion(family.value, known).removeprefix("; "))]
     try:
-        part = read_part(path, tree.at.file)
+        part = part_of(tree, path.stem, tree.at.file)
         bound, unbound = _bound(part)
         expanded, unexpanded = expand(
             replace(tree, value={part.family: bound}), required=[plugin.distribution for plugin in loaded()]
@@ -58,12 +59,17 @@ def check_part(path: FilePath, tree: Node) -> list[Problem]:
         return error.problems
     told = {**unbound, **unexpanded}
     quiet = frozenset(path[:-1] if path[-1:] == ("use",) else path for path in told)
-    spec = create_model("Body", __base__=Spec, **{part.family: (known[part.family], ...)})  # type: ignore[call-overload]
-    body, invalid = validate(expanded, quiet, spec)
+    body, invalid = validate(expanded, quiet, _body_of(part.family, known[part.family]))
     problems = [*_unused(part), *told.values(), *invalid]
     if body is not None and not problems:
         problems += _misshapen(getattr(body, part.family), part, expanded)
     return ordered(problems)
+
+
+@cache
+def _body_of(name: str, family: type[Spec]) -> type[Spec]:
+    """A table whose one key, ``name``, takes what a part of that family stands for."""
+    return create_model("Body", __base__=Spec, **{name: (family, ...)})  # type: ignore[call-overload, no-any-return]
 
 
 def _misshapen(body: object, part: Part, root: Node) -> Iterator[Problem]:

@@ -127,16 +127,17 @@ def _toml_files(folder: Traversable, name: str) -> Iterator[tuple[str, Traversab
 
 
 def _plugin_part(plugin: Plugin, file: str, entry: Traversable) -> Part:
-    part = _part(parse_tree(entry.read_bytes(), file), entry.name.removesuffix(".toml"), file)
+    part = part_of(parse_tree(entry.read_bytes(), file), entry.name.removesuffix(".toml"), file)
     return replace(part, name=f"{plugin.namespace}/{part.name}", plugin=plugin.distribution)
 
 
 def read_part(path: FilePath, file: str) -> Part:
     """The part in the file at ``path``; BlueprintError tells everything that keeps it from being one."""
-    return _part(read_tree(path, file), path.stem, file)
+    return part_of(read_tree(path, file), path.stem, file)
 
 
-def _part(tree: Node, name: str, file: str) -> Part:
+def part_of(tree: Node, name: str, file: str) -> Part:
+    """The part that a file's values are, as ``read_part``."""
     problems = [*_header_problems(tree)]
     if not is_slug(name):
         problems.append(problem(tree.at, "", f"the name of a part: {SLUG_RULE}"))

@@ -36,6 +36,7 @@ def structure(blueprint: Blueprint) -> dict[str, Any]:
         "action": [info.action_size, info.discrete],
         "seeds": len(blueprint.seeds),
         "precision": compute.get("precision", "float32"),
+        "updates_per_call": compute.get("updates_per_call", 1),
     }
 
 

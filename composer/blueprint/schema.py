@@ -70,6 +70,10 @@ class Replay(Spec):
     """Transitions of one seed that are kept, the newest ones."""
     sampling: Sampling = Uniform()
     """How updates draw from it."""
+    storage: Literal["auto", "device", "host", "disk"] = "auto"
+    """Where it lies: where the learner computes; in the machine's memory, from which batches are sent to a GPU; or in
+    files of the run directory that are gone when the run ends. ``auto`` takes the first of these that has room when the
+    run starts. On a CPU all give equal numbers; off a GPU batches are drawn by other random numbers than on it."""
 
 
 class Training(Spec):
@@ -115,6 +119,10 @@ class Compute(Spec):
     """Whether the update is compiled. ``auto`` does so where the run is long enough to repay it; ``measured`` compiles,
     times both and keeps the faster; ``background`` trains eagerly while another process compiles, and goes
     over when that is done. Compiled and eager numbers differ by rounding: the last two may not be reproduced."""
+    updates_per_call: Annotated[int, Field(ge=1, le=64)] = 1
+    """Updates in one call of the program, where an interaction owes as many and none of them waits for the one before:
+    with a ``update_to_data`` above 1, or on rollouts. Numbers are the same up to rounding; compiling takes as many
+    times longer. It saves calls, which few programs are short enough to notice (docs/benchmarks/speed.md)."""
     precision: Literal["float32", "tf32", "bf16"] = "float32"
     """Of matrix products: exact float32; TF32 on GPUs that have it; or networks under bfloat16 autocast, whose
     parameters, losses and optimizers stay float32."""

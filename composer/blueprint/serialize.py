@@ -15,7 +15,10 @@ from composer.blueprint.schema import Blueprint
 Scalar = bool | int | float | str
 
 NOT_IN_DIGEST = ("name", "description", "tracking", "compute")
-"""What an experiment is called, who watches and what computes: two blueprints that differ in these alone are one."""
+"""What an experiment is called, who watches and what computes: two blueprints that differ in these alone are one.
+
+So are those that differ in where the replay lies (``replay.storage``).
+"""
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,7 @@ def dump(blueprint: Blueprint) -> str:
 def digest(blueprint: Blueprint) -> str:
     """SHA-256, in hexadecimal, of the resolved blueprint as canonical JSON, without the keys of ``NOT_IN_DIGEST``."""
     table = {key: value for key, value in resolved(blueprint).items() if key not in NOT_IN_DIGEST}
+    table["replay"] = {key: value for key, value in table["replay"].items() if key != "storage"}
     text = json.dumps(table, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -40,6 +40,7 @@ def show_json(blueprint: Blueprint) -> dict[str, Any]:
             "networks": {role: _held(held) for role, held in needs.networks.items()},
             "replay_bytes": needs.replay,
         },
+        "disk_bytes": needs.disk,
         "timeline": [asdict(moment) for moment in timeline(blueprint)],
     }
 

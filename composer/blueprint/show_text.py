@@ -114,6 +114,8 @@ def _memory(blueprint: Blueprint) -> list[str]:
     for role, row in zip(needs.networks, parts, strict=True):
         rows.append((f"  {role}", *(bytes_text(row[index]) if row[index] else "-" for index in shown)))
     rows.append(("  replay", *([""] * (len(shown) - 1)), bytes_text(needs.replay)))
+    if needs.disk:
+        rows.append(("  replay, on disk", *([""] * (len(shown) - 1)), bytes_text(needs.disk)))
     return columns(rows, right=range(1, len(shown) + 1))
 
 

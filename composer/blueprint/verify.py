@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path as FilePath
 
 from composer.algorithms.base import OffPolicy
-from composer.blueprint.memory import available_bytes, forecast, outlines
+from composer.blueprint.memory import available_bytes, disk_bytes, forecast, outlines, stored
 from composer.blueprint.nodes import read_path
 from composer.blueprint.positions import Path
 from composer.blueprint.schema import Blueprint
@@ -180,8 +181,15 @@ def _diagnostics(blueprint: Blueprint) -> Iterator[Finding]:
 
 
 def _memory(blueprint: Blueprint) -> Iterator[Finding]:
+    """``auto`` may put a replay on a disk: on that of the present folder, unless runs are written somewhere else."""
     needs, available = forecast(blueprint), available_bytes()
-    if needs.total > available:
+    if needs.total <= available:
+        return
+    least = forecast(stored(blueprint, storage="disk")) if blueprint.replay.storage == "auto" else needs
+    if least.total > available or not least.disk:
         sizes = needs.parts()
         largest = max(sizes, key=lambda path: sizes[path])
         yield largest, f"needs {needs.total:.1e} bytes; available {available:.1e}; nothing allocated"
+    elif least.disk > (room := disk_bytes(FilePath.cwd())):
+        there = f"available {available:.1e}, on disk {room:.1e}"
+        yield needs.replay_key, f"needs {needs.total:.1e} bytes; {there}; nothing allocated"

@@ -16,4 +16,5 @@ Overrides = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, last, on standard output.")]
 Variant = Annotated[str | None, typer.Option("--variant", help="One of the blueprint's variants.")]
+Variants = Annotated[str | None, typer.Option(help="Comma-separated; 'base' is the blueprint itself.")]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]

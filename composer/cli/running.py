@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from composer.cli.answers import answer, guarded, read, say
+from composer.cli.answers import answer, fail, guarded, read, say
 from composer.cli.arguments import BlueprintPath, Json, Overrides, RunPath, Variant
 
 
@@ -22,12 +22,21 @@ def train(
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
     runs: Annotated[Path, typer.Option(help="Where run directories are made.")] = Path("runs"),
     profile: Annotated[bool, typer.Option("--profile", help="Tell at the end where the time went.")] = False,
+    together: Annotated[
+        str | None,
+        typer.Option(help="Comma-separated variants, 'base' among them, that train beside each other in one program."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Train a blueprint in a new run directory."""
     changes = list(overrides or ())
     changes += [f"seeds=[{seeds}]"] if seeds is not None else []
     changes += [f"compute.device={device}"] if device is not None else []
+    if together is not None:
+        if variant is not None or profile:
+            fail("--together takes neither --variant nor --profile", 2, as_json)
+        _train_together(blueprint, changes, together.split(","), runs, as_json)
+        return
     loaded = read(blueprint, changes, variant, as_json, is_to_run=True)
 
     def run() -> dict[str, Any]:
@@ -36,6 +45,23 @@ def train(
         return dict(api.train(loaded.blueprint, runs, variant=variant, quiet=False, profile=profile).table)
 
     _finish(guarded(run, as_json), as_json)
+
+
+def _train_together(path: Path, changes: list[str], names: list[str], runs: Path, as_json: bool) -> None:
+    from composer.blueprint.chain import named
+
+    def run() -> dict[str, Any]:
+        from composer import launch
+        from composer.study.sweep import company
+
+        return launch.start_together(company(named(path), changes, names), runs, quiet=False)
+
+    table = guarded(run, as_json)
+    for row in table["runs"]:
+        told = f"return {row['final_return']:.1f}" if row["status"] == "finished" else row["message"]
+        say(f"{row['variant']}: {told}; everything of the run is in {row['run']}")
+    answer(table, as_json)
+    raise typer.Exit(1 if table["failed"] else 0)
 
 
 def resume(

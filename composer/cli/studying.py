@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from composer.cli.answers import fail, guarded, read, say, tell
-from composer.cli.arguments import BlueprintPath, BlueprintPaths, Json, Overrides, RunPath
+from composer.cli.arguments import BlueprintPath, BlueprintPaths, Json, Overrides, RunPath, Variants
 
 
 def compare(
@@ -28,11 +28,14 @@ def compare(
 def sweep(
     blueprint: BlueprintPath,
     overrides: Overrides = None,
-    variants: Annotated[str | None, typer.Option(help="Comma-separated; 'base' is the blueprint itself.")] = None,
+    variants: Variants = None,
     runs: Annotated[Path, typer.Option(help="Where run directories are made and finished ones are found.")] = Path(
         "runs"
     ),
-    jobs: Annotated[int, typer.Option(min=1, max=256, help="Runs at a time, each a process.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, max=256, help="Processes at a time.")] = 1,
+    together: Annotated[
+        int, typer.Option(min=1, max=64, help="Variants in one process and program, where they differ in numbers only.")
+    ] = 1,
     as_json: Json = False,
 ) -> None:
     """Train a blueprint and all its variants; what is finished is not run again."""
@@ -42,7 +45,7 @@ def sweep(
         from composer.study.sweep import sweep
 
         chosen = variants.split(",") if variants else []
-        return sweep(named(blueprint), overrides or [], chosen, runs, jobs, say)
+        return sweep(named(blueprint), overrides or [], chosen, runs, jobs, say, together)
 
     def text(table: dict[str, Any]) -> str:
         from composer.study.sweep import text
@@ -57,8 +60,9 @@ def sweep(
 def plan(
     blueprint: BlueprintPath,
     overrides: Overrides = None,
-    variants: Annotated[str | None, typer.Option(help="Comma-separated; 'base' is the blueprint itself.")] = None,
+    variants: Variants = None,
     runs: Annotated[Path, typer.Option(help="Where finished runs are found.")] = Path("runs"),
+    together: Annotated[int, typer.Option(min=1, max=64, help="As a sweep would be told.")] = 1,
     as_json: Json = False,
 ) -> None:
     """Tell what a sweep would train, and how many programs it would compile; nothing is run."""
@@ -67,7 +71,7 @@ def plan(
     def look() -> dict[str, Any]:
         from composer.study.plan import plan
 
-        return plan(named(blueprint), overrides or [], variants.split(",") if variants else [], runs)
+        return plan(named(blueprint), overrides or [], variants.split(",") if variants else [], runs, together)
 
     def text(table: dict[str, Any]) -> str:
         from composer.study.plan import text

@@ -48,6 +48,7 @@ class Acting(Collector):
         self.segments: list[Segment] = []
         """Replay rows already on disk."""
         self._learner, self._warmup = learner, warmup
+        self.foresees = memory.foresees and not learner.looks_ahead
         self._shape = (len(learner.seeds), environments.n // len(learner.seeds))
         self._beside = ThreadPoolExecutor(1, "environments") if overlap else None
         self._waiting: tuple[Tensor, Tensor, Future[Step]] | None = None
@@ -59,16 +60,19 @@ class Acting(Collector):
     def interact(self, interactions: int) -> None:
         """Act, step, store; with ``overlap`` the last two go on beside the updates, until ``settle``."""
         learner, device, shape = self._learner, self._learner.device, self._shape
-        observation = torch.from_numpy(self.observation).to(device).unflatten(0, shape)
+        here = torch.from_numpy(self.observation).unflatten(0, shape)
+        observation = here.to(device)
         if interactions:  # The first observation of all is never counted, as in SimBa's published code.
             learner.observe(observation)
         warming = interactions < self._warmup
         action = learner.act_randomly(shape[1]) if warming else learner.act(observation)
         played = learner.program.playable(action).flatten(0, 1).cpu().numpy()
+        # Nothing is under way on the device now: bringing an action to the replay's host waits for no update.
+        kept = (observation if self.replay.device == device else here), action.to(self.replay.device)
         if self._beside is None:
-            self._take(observation, action, self.environments.step(played))
+            self._take(*kept, self.environments.step(played))
         else:
-            self._waiting = observation, action, self._beside.submit(self.environments.step, played)
+            self._waiting = *kept, self._beside.submit(self.environments.step, played)
 
     def settle(self) -> None:
         """Take in what the environments did beside the updates."""
@@ -78,13 +82,13 @@ class Acting(Collector):
             self._take(observation, action, step.result())
 
     def _take(self, observation: Tensor, action: Tensor, step: Step) -> None:
-        """Store where an action has led, and go on from there."""
-        learner, device, shape = self._learner, self._learner.device, self._shape
+        """Store where an action has led, and go on from there; both arguments are where the replay lies."""
+        learner, shape = self._learner, self._shape
         moved = (step.reward, step.terminated, step.truncated, step.final_observation)
-        reward, *ended, final = (torch.from_numpy(part).to(device).unflatten(0, shape) for part in moved)
+        kept = [torch.from_numpy(part).to(self.replay.device).unflatten(0, shape) for part in moved]
         if learner.rewards is not None:
-            learner.rewards.observe(reward, *ended)
-        self.memory.add(observation, action, reward, *ended, final)
+            learner.rewards.observe(*(part.to(learner.device) for part in kept[:3]))
+        self.memory.add(observation, action, *kept)
         self.observation = step.observation
         self.episodes.count(step)
 

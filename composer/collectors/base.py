@@ -39,6 +39,9 @@ class Collector(ABC):
     """Collects data of S seeds at once."""
 
     replay: Samples
+    foresees: bool = False
+    """Whether batches may be drawn before the updates on those before them are made: nothing of a draw follows from
+    an update."""
 
     @abstractmethod
     def begin(self) -> None:

@@ -38,6 +38,8 @@ class Rollout:
         self._trace, self._normalised = declared.gae_lambda, declared.normalize_advantages
         assert isinstance(learner.program, OnPolicyProgram)
         self._program: OnPolicyProgram = learner.program
+        self.foresees = True
+        """The whole rollout is judged before its first update."""
         self._drawn = 0
         self._judged: dict[str, Tensor] = {}
         self._order = torch.zeros(0)
@@ -60,11 +62,11 @@ class Rollout:
         extra = {name: value.gather(1, picks) for name, value in self._judged.items()}
         if self._normalised:
             extra["advantage"] = standardised(extra["advantage"])
+        self._drawn = (self._drawn + 1) % self._updates
         return Drawn(self.ring.windows(self._slots(picks), 1, self._learner.discount), extra)
 
     def learned(self) -> None:
-        """The update on the minibatch drawn last is done."""
-        self._drawn = (self._drawn + 1) % self._updates
+        """Nothing follows from it."""
 
     def tensors(self) -> dict[str, Tensor]:
         """State beside the ring's rows."""

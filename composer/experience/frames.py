@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from composer.experience.ring import Ring
+from composer.experience.storage import IN_MEMORY, Storage
 
 _NUMBERS = 8
 """Bytes of a whole number on disk."""
@@ -33,10 +34,11 @@ class Frames(Ring):
         observation: tuple[int, ...],
         stacked: int,
         action: int,
-        device: str = "cpu",
+        storage: Storage = IN_MEMORY,
     ) -> None:
-        """``stacked`` is F; 0 says that pictures share nothing, and each is one frame."""
-        super().__init__(seeds, environments, capacity, device)
+        """``stacked`` is F; 0 says that pictures share nothing, and each is one frame. On disk frames alone lie."""
+        super().__init__(seeds, environments, capacity, storage)
+        device = storage.device
         self._stacked = max(stacked, 1)
         self._frame = (observation[0] // self._stacked, *observation[1:])
         # A stack needs the rows before it, and the newest rows' last frames are written ahead over the oldest rows.
@@ -45,7 +47,7 @@ class Frames(Ring):
             raise ValueError(
                 f"a replay of {capacity} holds no stack of {stacked} frames of {environments} environments"
             )
-        self._pictures = torch.empty(seeds, self.capacity, *self._frame, dtype=torch.uint8, device=device)
+        self._pictures = storage.empty((seeds, self.capacity, *self._frame), torch.uint8)
         self._flat = self._pictures.view(seeds * self.capacity, *self._frame)
         self._numbers = torch.zeros(seeds, self.capacity, action + 3, device=device)
         self._seam = torch.full((seeds, self.capacity), -1, dtype=torch.int64, device=device)
@@ -129,6 +131,9 @@ class Frames(Ring):
         start = self.added % self.capacity
         self._pictures[:, start : start + self._environments] = self._final[:, :, -1]
         self._seam[:, start : start + self._environments] = -1
+
+    def _flags(self, slots: Tensor) -> Tensor:
+        return self.frame_numbers(slots)[..., -3:]
 
     def _look(self, slots: Tensor) -> _Look:
         return _Look(self, slots)

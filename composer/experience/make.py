@@ -8,13 +8,20 @@ from typing import TYPE_CHECKING
 from composer.experience.frames import Frames
 from composer.experience.replay import Replay
 from composer.experience.ring import Ring
+from composer.experience.storage import Storage
 
 if TYPE_CHECKING:
     from composer.environments.base import EnvironmentInfo
 
 
-def make_ring(info: EnvironmentInfo, seeds: int, environments: int, capacity: int, device: str) -> Ring:
-    """Frames for pictures, packed rows for vectors; ``capacity`` transitions a seed."""
+def make_ring(
+    info: EnvironmentInfo, seeds: int, environments: int, capacity: int, device: str, storage: Storage | None = None
+) -> Ring:
+    """Frames for pictures, packed rows for vectors; ``capacity`` transitions a seed.
+
+    They lie on the learner's ``device`` but for a ``storage`` that says otherwise.
+    """
+    lies, action = storage or Storage(device), info.action_size
     if info.pictures:
-        return Frames(seeds, environments, capacity, info.observation, info.stacked_frames, info.action_size, device)
-    return Replay(seeds, environments, capacity, math.prod(info.observation), info.action_size, device)
+        return Frames(seeds, environments, capacity, info.observation, info.stacked_frames, action, lies)
+    return Replay(seeds, environments, capacity, math.prod(info.observation), action, lies)

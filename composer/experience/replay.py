@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from composer.experience.ring import Ring
+from composer.experience.storage import IN_MEMORY, Storage
 
 
 def row_size(observation: int, action: int) -> int:
@@ -32,14 +33,21 @@ class Replay(Ring):
     """A ring whose observations are vectors of ``observation`` numbers."""
 
     def __init__(
-        self, seeds: int, environments: int, capacity: int, observation: int, action: int, device: str = "cpu"
+        self,
+        seeds: int,
+        environments: int,
+        capacity: int,
+        observation: int,
+        action: int,
+        storage: Storage = IN_MEMORY,
     ) -> None:
         """S × capacity rows, touched only as they arrive on a CPU. ``capacity`` is cut to a multiple of E."""
-        super().__init__(seeds, environments, capacity, device)
+        super().__init__(seeds, environments, capacity, storage)
         self._splits = [observation, action, 1, 1, 1, observation]
-        self._rows = torch.empty(seeds, self.capacity, row_size(observation, action), device=device)
+        self._rows = storage.empty((seeds, self.capacity, row_size(observation, action)), torch.float32)
         self._flat = self._rows.view(seeds * self.capacity, -1)
-        self._offsets = (torch.arange(seeds, device=device) * self.capacity)[:, None]
+        self._marks = self._flat[:, observation + action : observation + action + 3]
+        self._offsets = (torch.arange(seeds, device=self._device) * self.capacity)[:, None]
 
     def rows(self, start: int, stop: int) -> Tensor:
         """float32 ``[stop - start, S, row_size]``."""
@@ -53,6 +61,9 @@ class Replay(Ring):
 
     def _store(self, start: int, observation: Tensor, action: Tensor, flags: Tensor, final: Tensor) -> None:
         self._rows[:, start : start + self._environments] = torch.cat([observation, action, flags, final], -1)
+
+    def _flags(self, slots: Tensor) -> Tensor:
+        return self._marks.index_select(0, (slots + self._offsets).flatten()).view(*slots.shape, 3)
 
     def _look(self, slots: Tensor) -> _Row:
         rows = self._flat.index_select(0, (slots + self._offsets).flatten()).view(*slots.shape, -1)

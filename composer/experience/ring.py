@@ -1,6 +1,7 @@
 """A ring of transitions for every seed: what is drawn, and windows of several steps made when they are drawn.
 
-How a transition is stored is left to ``replay`` (rows of numbers) and ``frames`` (pictures that share frames).
+How a transition is stored is left to ``replay`` (rows of numbers) and ``frames`` (pictures that share frames), where
+it lies to ``storage``: slots are drawn and windows made there, and ``sent`` brings what was made to the learner.
 Legend: S seeds, E environments of a seed, B batch. Rows of one environment lie E apart, in order of time.
 """
 
@@ -13,6 +14,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from composer.experience.storage import Storage
 from composer.experience.transitions import Transitions
 
 
@@ -50,11 +52,17 @@ class Ring(ABC):
     stale = 0
     """Of a full ring: the oldest transitions of all environments that can no longer be put together."""
 
-    def __init__(self, seeds: int, environments: int, capacity: int, device: str) -> None:
+    def __init__(self, seeds: int, environments: int, capacity: int, storage: Storage) -> None:
         """``capacity`` is cut to a multiple of E."""
-        self._seeds, self._environments, self._device = seeds, environments, device
+        self._seeds, self._environments, self._device = seeds, environments, storage.device
+        self._storage = storage
         self.capacity = capacity // environments * environments
         self.added = 0
+
+    @property
+    def device(self) -> str:
+        """Where rows lie: transitions that are added should be there, and so are windows."""
+        return self._device
 
     @property
     def size(self) -> int:
@@ -87,8 +95,13 @@ class Ring(ABC):
 
         A window of ``n_step`` rewards ends early where the episode ends and at the newest transition, and is then
         bootstrapped over its own length. ``lengths [S]`` are those of the seeds where they differ, ``n_step`` at most.
+        They come to the learner's device.
         """
-        return self.windows(self.picks(batch, generators), n_step, discount, lengths)
+        return Transitions(*self.sent(self.windows(self.picks(batch, generators), n_step, discount, lengths)))
+
+    def sent(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """What was made of rows, on the learner's device; the very tensors where rows lie there."""
+        return self._storage.sent(tensors)
 
     def picks(self, batch: int, generators: Sequence[torch.Generator]) -> Tensor:
         """Slots ``[S, B]``, uniform with replacement."""
@@ -103,10 +116,14 @@ class Ring(ABC):
         low = self.stale if self.added >= self.capacity else 0
         back = torch.arange(batch, device=self._device) % (self.size - low)
         picks = (self.added - 1 - back) % self.capacity
-        return self.windows(picks.expand(self._seeds, -1), n_step, discount)
+        return Transitions(*self.sent(self.windows(picks.expand(self._seeds, -1), n_step, discount)))
 
     def windows(self, picks: Tensor, n_step: int, discount: Tensor, lengths: Tensor | None = None) -> Transitions:
-        """Windows that start at the slots ``picks [S, B]``."""
+        """Windows that start at the slots ``picks [S, B]``, where rows lie.
+
+        For a GPU's ``discount`` and ``lengths`` rows on the host wait; equal ones of the host spare them that.
+        """
+        discount, lengths = discount.to(self._device), None if lengths is None else lengths.to(self._device)
         first = self._look(picks)
         reward, ended = first.reward, first.ended
         bootstrap = discount[:, None] * (1 - first.terminated)
@@ -118,19 +135,18 @@ class Ring(ABC):
             if lengths is not None:
                 running = running & (lengths > step)[:, None]
             slots = (picks + step * self._environments) % self.capacity
-            later = self._look(slots)
-            ended = later.ended
+            later, terminated, ended = self._flags(slots).unbind(-1)
             # Chosen and not multiplied by zero: rows that were never written may hold anything, NaN too.
-            reward = torch.where(running, reward + factor * later.reward, reward)
+            reward = torch.where(running, reward + factor * later, reward)
             factor = factor * discount[:, None]
-            bootstrap = torch.where(running, factor * (1 - later.terminated), bootstrap)
+            bootstrap = torch.where(running, factor * (1 - terminated), bootstrap)
             last = torch.where(running, slots, last)
         following = first.following if n_step == 1 else self._look(last).following
         return Transitions(first.observation, first.action, reward, bootstrap, following)
 
     def ended(self, picks: Tensor) -> Tensor:
         """1 where the transition at a slot was its episode's last, terminated or truncated, else 0: ``[S, B]``."""
-        return self._look(picks).ended
+        return self._flags(picks)[..., 2]
 
     def future(self, picks: Tensor, steps: int) -> dict[str, Tensor]:
         """What came after the slots ``picks [S, B]``: names of ``Program.extras``.
@@ -174,6 +190,10 @@ class Ring(ABC):
     @abstractmethod
     def _look(self, slots: Tensor) -> Look:
         """The transitions at ``slots [S, B]``."""
+
+    @abstractmethod
+    def _flags(self, slots: Tensor) -> Tensor:
+        """Reward, terminated, ended ``[S, B, 3]`` at ``slots [S, B]``, without what else is stored there."""
 
     def _order(self, slots: Tensor) -> Tensor:
         """How many transitions that are held are older than those at ``slots``."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from composer import assemble, compiling
 from composer.blueprint import diff
+from composer.collectors.placing import Place, recorded
 from composer.environments.labelled import Labelled
 from composer.forking.carry import Carried, carried
 from composer.forking.origin import Origin, read_origin
@@ -45,7 +46,8 @@ def fork(
     old = assemble.learner_of(origin.blueprint, origin.snapshot, device)
     facts = parting(origin, blueprint, branch)
     choice = _choice(origin, blueprint, device)
-    run, parts = assemble.create(blueprint, directory, origin.facts["variant"], device, choice, facts)
+    stored = _place(origin, blueprint, device)
+    run, parts = assemble.create(blueprint, directory, origin.facts["variant"], device, choice, facts, stored=stored)
     try:
         parts.checkpoints.adopt(origin.checkpoints, origin.snapshot)
         state = carried(origin, old, parts)
@@ -88,6 +90,12 @@ def _choice(origin: Origin, blueprint: Blueprint, device: str) -> compiling.Choi
     if blueprint.compute.compile != origin.blueprint.compute.compile:
         return assemble.choose(blueprint, device)
     return compiling.Choice(bool(origin.facts["compiled"]), str(origin.facts["compile_reason"]))
+
+
+def _place(origin: Origin, blueprint: Blueprint, device: str) -> Place | None:
+    """Where the run's replay lies, so that batches are drawn by the same random numbers; None where that may change."""
+    same = blueprint.replay == origin.blueprint.replay and device == origin.facts["device"]
+    return recorded(origin.facts) if same else None
 
 
 def parting(origin: Origin, blueprint: Blueprint, branch: int) -> dict[str, Any]:

@@ -57,6 +57,10 @@ def carried(origin: Origin, old: Learner, parts: Parts) -> Carried:
     fresh, dropped = [name for name in named if name not in before], [name for name in before if name not in named]
     for name in fresh:
         tensors.setdefault(name, named[name].clone())
+    streams = {f"random/{name}": generator.get_state() for name, generator in new.generators().items()}
+    # A random stream of a CPU cannot go on on a GPU, nor the other way.
+    anew = {name: state for name, state in streams.items() if tensors[name].shape != state.shape}
+    tensors |= anew
     tensors |= _averages(origin.blueprint, parts.blueprint, new, tensors)
     for name, value in named.items():
         if tensors[name].shape != value.shape:
@@ -65,7 +69,7 @@ def carried(origin: Origin, old: Learner, parts: Parts) -> Carried:
     values: dict[str, Any] = {**origin.snapshot.values, "diagnostics": sorted(measured)}
     tensors |= {DIAGNOSTICS + name: value for name, value in measured.items()}
     snapshot = Snapshot(tensors, values, origin.snapshot.segments)
-    return Carried(snapshot, _groups(fresh, before), _groups(dropped, named))
+    return Carried(snapshot, (*_groups(fresh, before), *anew), _groups(dropped, named))
 
 
 def _optimizer(prefix: str, old: OptimizerState, new: OptimizerState) -> dict[str, Tensor]:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from composer.nn.running_moments import RunningMoments
+from composer.numbers import number
 
 
 class RunningReturns(ABC):
@@ -26,7 +27,7 @@ class RunningReturns(ABC):
         self.moments = RunningMoments(seeds, 1, epsilon, device)
         self.returns = torch.zeros(seeds, environments, dtype=torch.float64, device=device)
         self._discount, self._clip = discount, clip
-        self._epsilon = torch.full((seeds,), epsilon, dtype=torch.float64, device=device)
+        self._epsilon = number(epsilon, (seeds,), device, torch.float64)
 
     @abstractmethod
     def observe(self, reward: Tensor, terminated: Tensor, truncated: Tensor) -> None:
@@ -74,7 +75,7 @@ class BoundedScale(RunningReturns):
         """``bound`` is the largest size of a scaled return."""
         super().__init__(seeds, environments, discount, epsilon, None, device)
         self.largest = torch.zeros(seeds, dtype=torch.float64, device=device)
-        self._bound = torch.full((seeds,), bound, dtype=torch.float64, device=device)
+        self._bound = number(bound, (seeds,), device, torch.float64)
 
     @torch.no_grad()
     def observe(self, reward: Tensor, terminated: Tensor, truncated: Tensor) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from composer.numbers import number
 from composer.optim.steps import OptimizerState
 
 Signals = dict[str, Tensor]
@@ -22,7 +23,7 @@ class SharpnessState:
         """``base`` is over the same parameters."""
         self._parameters, self._base = list(parameters.values()), base
         # A tensor, so that variants that differ in it share a compiled program.
-        self._rho = torch.full((seeds,), rho, device=self._parameters[0].device)
+        self._rho = number(rho, (seeds,), self._parameters[0].device)
 
     def sharpest(
         self,

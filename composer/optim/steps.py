@@ -13,6 +13,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from composer.numbers import number
 from composer.schedules import Schedule
 
 
@@ -77,10 +78,9 @@ class AdamState:
         self._rate = learning_rate.build(seeds, str(device))
         # Numbers enter as tensors: a variant with other numbers runs the same compiled program.
         self._beta1, self._beta2, self._epsilon, self._decay = (
-            torch.full((seeds,), number, dtype=torch.float64, device=device)
-            for number in (beta1, beta2, epsilon, weight_decay)
+            number(each, (seeds,), device, torch.float64) for each in (beta1, beta2, epsilon, weight_decay)
         )
-        self._longest = None if max_gradient_norm is None else torch.full((seeds,), max_gradient_norm, device=device)
+        self._longest = None if max_gradient_norm is None else number(max_gradient_norm, (seeds,), device)
         self._decayed = [weight_decay > 0 and path in decayed for path in self._paths]
 
     @torch.no_grad()
@@ -100,16 +100,15 @@ class AdamState:
         for parameter, gradient, first, second, decays, unbias, size in zip(
             self._parameters, gradients, self._first, self._second, self._decayed, unbias2, sizes, strict=True
         ):
-
-            def each(scalar: Tensor, like: Tensor = parameter) -> Tensor:
-                return scalar.view(-1, *[1] * (like.ndim - 1))
-
-            first.lerp_(gradient, each(take1))
-            second.mul_(each(keep2)).add_(gradient * gradient * each(take2))
-            scale = (second / each(unbias)).sqrt_().add_(each(epsilon)).mul_(each(size))
+            first.lerp_(gradient, _each(take1, gradient))
+            # In one temporary: fresh memory costs more than the arithmetic of a large layer.
+            work = (gradient * gradient).mul_(_each(take2, gradient))
+            second.mul_(_each(keep2, gradient)).add_(work)
+            torch.div(second, _each(unbias, gradient), out=work)
+            work.sqrt_().add_(_each(epsilon, gradient)).mul_(_each(size, gradient))
             if decays:
-                parameter.mul_(each(shrink))
-            parameter.addcdiv_(first, scale, value=-1)
+                parameter.mul_(_each(shrink, gradient))
+            parameter.addcdiv_(first, work, value=-1)
 
     def tensors(self) -> dict[str, Tensor]:
         """``clock``, ``steps``, and ``first.PATH`` and ``second.PATH`` for every parameter."""
@@ -147,4 +146,9 @@ def shortened(gradients: Sequence[Tensor], longest: Tensor) -> list[Tensor]:
     """
     squares = torch.stack([gradient.square().flatten(1).sum(1) for gradient in gradients])
     factor = (longest / (squares.sum(0).sqrt() + 1e-6)).clamp(max=1.0)
-    return [gradient * factor.view(-1, *[1] * (gradient.ndim - 1)) for gradient in gradients]
+    return [gradient * _each(factor, gradient) for gradient in gradients]
+
+
+def _each(scalar: Tensor, like: Tensor) -> Tensor:
+    """``[seeds]`` shaped to broadcast against a parameter, which that of one seed does already."""
+    return scalar if scalar.shape[0] == 1 else scalar.view(-1, *[1] * (like.ndim - 1))

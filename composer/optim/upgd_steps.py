@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.func import vmap
 
 from composer.nn.noise import normal
+from composer.numbers import kept, number
 from composer.schedules import Schedule
 
 
@@ -31,12 +32,12 @@ class UtilityState:
         seeds, device = len(keys), self._parameters[0].device
         self._clock = torch.zeros(seeds, dtype=torch.float64, device=device)
         self._steps = torch.zeros(seeds, len(self._paths), dtype=torch.float64, device=device)
-        self._keys = torch.tensor(list(keys), dtype=torch.int64, device=device)
+        self._keys = kept(torch.tensor(list(keys), dtype=torch.int64, device=device))
         self._draws = torch.zeros(seeds, dtype=torch.int64, device=device)
         self._rate = learning_rate.build(seeds, str(device))
         # Numbers enter as tensors: a variant with other numbers runs the same compiled program.
         self._beta, self._sigma, self._decay = (
-            torch.full((seeds,), number, dtype=torch.float64, device=device) for number in (beta, sigma, weight_decay)
+            number(each, (seeds,), device, torch.float64) for each in (beta, sigma, weight_decay)
         )
         self._decayed = [weight_decay > 0 and path in decayed for path in self._paths]
 

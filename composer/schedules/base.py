@@ -69,9 +69,9 @@ class Constant(Schedule, kind="constant"):
 
     def build(self, seeds: int, device: str) -> Callable[[Tensor], Tensor]:
         """A function that ignores the update count."""
-        import torch
+        from composer.numbers import number
 
-        value = torch.full((seeds,), self.value, device=device)
+        value = number(self.value, (seeds,), device)
         return lambda updates: value
 
 
@@ -97,9 +97,9 @@ class Linear(Schedule, kind="linear"):
 
     def build(self, seeds: int, device: str) -> Callable[[Tensor], Tensor]:
         """``start + (end - start) * min(updates / length, 1)``."""
-        import torch
+        from composer.numbers import number
 
-        start = torch.full((seeds,), self.start, device=device)
-        change = torch.full((seeds,), self.end - self.start, device=device)
-        length = torch.full((seeds,), float(self.updates), device=device)
+        start, change, length = (
+            number(each, (seeds,), device) for each in (self.start, self.end - self.start, float(self.updates))
+        )
         return lambda updates: start + change * (updates / length).clamp(max=1.0).float()

@@ -41,9 +41,11 @@ class Exponential(Schedule, kind="exponential"):
         """``start * (end / start) ** min(updates / length, 1)``."""
         import torch
 
+        from composer.numbers import number
+
         start, slope, length = (
-            torch.full((seeds,), number, dtype=torch.float64, device=device)
-            for number in (self.start, math.log(self.end / self.start), float(self.updates))
+            number(each, (seeds,), device, torch.float64)
+            for each in (self.start, math.log(self.end / self.start), float(self.updates))
         )
         return lambda updates: (start * (slope * (updates / length).clamp(max=1.0)).exp()).float()
 
@@ -74,9 +76,9 @@ class Warmup(Schedule, kind="warmup"):
 
     def build(self, seeds: int, device: str) -> Callable[[Tensor], Tensor]:
         """``value * (start + (1 - start) * min(updates / length, 1))``."""
-        import torch
+        from composer.numbers import number
 
         value, start, length = (
-            torch.full((seeds,), number, device=device) for number in (self.value, self.start, float(self.updates))
+            number(each, (seeds,), device) for each in (self.value, self.start, float(self.updates))
         )
         return lambda updates: value * (start + (1 - start) * (updates / length).clamp(max=1.0).float())

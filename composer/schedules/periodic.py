@@ -45,6 +45,8 @@ class Periodic(Schedule, kind="periodic"):
         """``at`` where ``updates + 1`` is a multiple of ``every``."""
         import torch
 
-        value, at = (torch.full((seeds,), number, device=device) for number in (self.value, self.at))
-        every = torch.full((seeds,), float(self.every), dtype=torch.float64, device=device)
+        from composer.numbers import number
+
+        value, at = (number(each, (seeds,), device) for each in (self.value, self.at))
+        every = number(float(self.every), (seeds,), device, torch.float64)
         return lambda updates: torch.where(torch.remainder(updates + 1, every) == 0, at, value)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from composer.assemble import device_for
+from composer.blueprint.beside import joined, parties
 from composer.blueprint.program_key import program_key
 from composer.blueprint.quantities import counted
 from composer.blueprint.timeline import clock_of
@@ -18,11 +19,21 @@ from composer.compiling import choose
 from composer.study.sweep import finished, members_of
 
 
-def plan(blueprint: Path, overrides: Sequence[str], variants: Sequence[str], runs: Path) -> dict[str, Any]:
-    """A row a variant: lengths, how its update would run, its program. Raises BlueprintError and NoVariant."""
+def plan(
+    blueprint: Path, overrides: Sequence[str], variants: Sequence[str], runs: Path, together: int = 1
+) -> dict[str, Any]:
+    """A row a variant: lengths, how its update would run, its program. Raises BlueprintError and NoVariant.
+
+    ``together`` variants at most share a process, as the sweep would be told.
+    """
     rows = []
-    for member in members_of(blueprint, overrides, variants):
-        declared = member.blueprint
+    members = list(members_of(blueprint, overrides, variants))
+    done = {member.name for member in members if finished(runs, member) is not None}
+    known = {member.name: member.blueprint for member in members}
+    shared = parties({name: each for name, each in known.items() if name not in done}, together)
+    wholes = {name: joined([known[each] for each in party]) for party in shared for name in party}
+    for member in members:
+        declared = wholes.get(member.name, member.blueprint)
         device, clock = device_for(declared.compute.device), clock_of(declared)
         updates = clock.updates_by(declared.training.env_steps)
         mode = declared.compute.compile
@@ -30,10 +41,10 @@ def plan(blueprint: Path, overrides: Sequence[str], variants: Sequence[str], run
         rows.append(
             {
                 "variant": member.name,
-                "seeds": len(declared.seeds),
+                "seeds": len(member.blueprint.seeds),
                 "env_steps": declared.training.env_steps,
                 "updates": updates,
-                "finished": finished(runs, member) is not None,
+                "finished": member.name in done,
                 "program": program_key(declared, device),
                 "compiles": compiles,
                 "cached": is_warm(declared, device),
@@ -44,6 +55,7 @@ def plan(blueprint: Path, overrides: Sequence[str], variants: Sequence[str], run
     return {
         "variants": rows,
         "to_train": len(waiting),
+        "processes": len(shared),
         "programs": len(programs),
         "compilations": sum(not cached for cached in programs.values()),
     }
@@ -61,7 +73,10 @@ def text(table: dict[str, Any]) -> str:
         lines.append(f"{row['variant']:{width}}  {numbers}  {letters[row['program']]:>7}  {how}")
     cached = table["programs"] - table["compilations"]
     compiled = f"{counted(table['compilations'], 'compilation')}" + (f", {cached} in the cache" if cached else "")
-    lines.append(f"{counted(table['to_train'], 'run')} to train; {compiled}")
+    trained = counted(table["to_train"], "run")
+    if table["processes"] < table["to_train"]:
+        trained += f" in {table['processes']} process{'es' if table['processes'] > 1 else ''}"
+    lines.append(f"{trained} to train; {compiled}")
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""What ``composer sweep`` does: a blueprint and its variants, each trained by a process of its own, a few at a time.
+"""What ``composer sweep`` does: a blueprint and its variants, trained by processes, a few at a time.
 
 What has been finished in the runs directory under the same settings is not run again, so that a sweep that was stopped
 goes on where it was. One failure does not stop the others. Tests: tests/study/test_sweep.py.
@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from composer.blueprint import Blueprint, BlueprintError, digest, load
+from composer.blueprint.beside import joined, obstacle, parties
+from composer.blueprint.memory import available_bytes, forecast
 from composer.checkpoint import Checkpoints
 from composer.runs import RunUnusable, read_blueprint, read_facts
 from composer.spec import suggestion
@@ -51,22 +53,27 @@ def sweep(
     runs: Path,
     jobs: int,
     say: Callable[[str], None],
+    together: int = 1,
 ) -> dict[str, Any]:
-    """Train what is not finished yet; returns the table of runs by variant. Raises BlueprintError and NoVariant."""
+    """Train what is not finished yet; returns the table of runs by variant. Raises BlueprintError and NoVariant.
+
+    Up to ``together`` variants share a process and a program where they differ in numbers only.
+    """
     members = list(members_of(blueprint, overrides, variants))
     done = {member.name: found for member in members if (found := finished(runs, member))}
     for name, run in done.items():
         say(f"{name}: finished before, in {run}")
     running = _Processes(say)
     with ThreadPoolExecutor(jobs) as pool:
-        waiting = [member for member in members if member.name not in done]
+        waiting = {member.name: member for member in members if member.name not in done}
+        shared = parties({name: member.blueprint for name, member in waiting.items()}, together)
         try:
-            ends = list(pool.map(lambda m: running.train(m, blueprint, overrides, runs), waiting))
+            ends = list(pool.map(lambda p: running.train([waiting[n] for n in p], blueprint, overrides, runs), shared))
         except BaseException:
             running.stop()
             raise
     rows = [{"variant": name, "run": str(run), "status": "finished", "exit_code": 0} for name, run in done.items()]
-    rows += ends
+    rows += [row for party in ends for row in party]
     order = [member.name for member in members]
     rows.sort(key=lambda row: order.index(str(row["variant"])))
     return {"runs": rows, "failed": sum(bool(row["exit_code"]) for row in rows)}
@@ -82,6 +89,20 @@ def text(table: dict[str, Any]) -> str:
     if table["failed"]:
         lines.append(f"{table['failed']} failed; the same command again runs those alone")
     return "\n".join(lines)
+
+
+def company(blueprint: Path, overrides: Sequence[str], variants: Sequence[str]) -> dict[str | None, Blueprint]:
+    """Variants, by name, that can be trained in one program; Refused where one cannot, or memory is short."""
+    members = list(members_of(blueprint, overrides, variants))
+    if len(members) < 2 or len({member.name for member in members}) < len(members):
+        raise Refused("what is trained together are two variants or more, each once")
+    for member in members[1:]:
+        if why := obstacle(members[0].blueprint, member.blueprint):
+            raise Refused(f"{members[0].name!r} and {member.name!r} cannot be trained in one program: {why}")
+    needs, available = forecast(joined([member.blueprint for member in members])).total, available_bytes()
+    if needs > available:
+        raise Refused(f"{len(members)} variants together need {needs:.1e} bytes; available {available:.1e}")
+    return {member.variant: member.blueprint for member in members}
 
 
 def finished(runs: Path, member: Member) -> Path | None:
@@ -120,22 +141,35 @@ class _Processes:
         self._alive: set[subprocess.Popen[str]] = set()
         self._stopped = False
 
-    def train(self, member: Member, blueprint: Path, overrides: Sequence[str], runs: Path) -> dict[str, Any]:
-        """Run one command to its end."""
+    def train(
+        self, party: Sequence[Member], blueprint: Path, overrides: Sequence[str], runs: Path
+    ) -> list[dict[str, Any]]:
+        """Run one command to its end; a row for each of those that it trains."""
         command = [sys.executable, "-c", "from composer.cli import main; main()", "train", str(blueprint), *overrides]
-        command += ["--runs", str(runs), "--json"] + (["--variant", member.variant] if member.variant else [])
+        command += ["--runs", str(runs), "--json"]
+        names = ",".join(member.name for member in party)
+        if len(party) > 1:
+            command += ["--together", names]
+        elif party[0].variant:
+            command += ["--variant", party[0].variant]
         with self._lock:
             if self._stopped:
-                return _row(member, {"status": "not started", "message": "the sweep was stopped"}, 130)
+                told = {"status": "not started", "message": "the sweep was stopped"}
+                return [_row(member, told, 130) for member in party]
             process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
             self._alive.add(process)
-        self._say(f"{member.name}: training")
+        self._say(f"{names}: training")
         out, errors = process.communicate()
         self._alive.discard(process)
+        ended = process.wait()
         lines = out.strip().splitlines()
-        answer = json.loads(lines[-1]) if lines else {"status": "failed", "message": errors.strip()[-2_000:]}
-        self._say(f"{member.name}: {answer['status']} (exit code {process.returncode})")
-        return _row(member, answer, process.returncode)
+        nothing = {"status": "failed", "message": errors.strip()[-2_000:]}
+        answer: dict[str, Any] = json.loads(lines[-1]) if lines else nothing
+        answers: list[dict[str, Any]] = answer.get("runs") or [answer] * len(party)
+        codes: list[int] = [each.get("exit_code", ended) for each in answers]
+        for member, each, code in zip(party, answers, codes, strict=True):
+            self._say(f"{member.name}: {each['status']} (exit code {code})")
+        return [_row(member, each, code) for member, each, code in zip(party, answers, codes, strict=True)]
 
     def stop(self) -> None:
         """Interrupt all: each saves a checkpoint, and is trained anew by the next sweep."""

@@ -56,12 +56,15 @@ class Console:
         self._env_step, self._updates, self._marked, self._due = env_step, updates, now, now + self._every
         self._show()
 
-    def evaluation(self, env_step: int, returns_by_seed: Mapping[int, float]) -> None:
-        """Show an evaluation: each seed's mean return, summarised as mean ± half the 95 % interval over seeds."""
+    def evaluation(self, env_step: int, returns_by_seed: Mapping[int, float], title: str = "") -> None:
+        """Show an evaluation: each seed's mean return, summarised as mean ± half the 95 % interval over seeds.
+
+        ``title`` tells whose it is where several are trained beside each other.
+        """
         if not self._enabled:
             return
         self._env_step = env_step
-        self._return = f"return {_summary(list(returns_by_seed.values()))}"
+        self._return = f"{title} return {_summary(list(returns_by_seed.values()))}".strip()
         if self._live:
             self._show()
         else:

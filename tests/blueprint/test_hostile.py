@@ -281,6 +281,7 @@ def test_no_part_leaves_the_registry(name: str, tmp_path: Path) -> None:
     assert problems[0].path == "networks.actor.trunk.use"
 
 
+@pytest.mark.slow
 def test_the_worst_files_stay_within_a_gibibyte_and_two_seconds(tmp_path: Path) -> None:
     files = []
     for number, (text, _) in enumerate(VALUES.values()):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import json
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 import pytest
@@ -46,8 +47,13 @@ def told(family: str, table: Mapping[str, object]) -> tuple[dict[str, int], list
     """Lines of the keys of a table written as TOML, a line each, and what is said of it as a value of the family."""
     lines = {key: number for number, key in enumerate(table, 2)}
     text = "[value]\n" + "".join(f"{_key(key)} = {_toml(value)}\n" for key, value in table.items())
-    spec = create_model("Body", __base__=Spec, value=(FAMILIES[family], ...))
-    return lines, validate(parse_tree(text.encode(), "k.toml"), frozenset(), spec)[1]
+    return lines, validate(parse_tree(text.encode(), "k.toml"), frozenset(), _body(family))[1]
+
+
+@cache
+def _body(family: str) -> type[Spec]:
+    """A table with a value of the family."""
+    return create_model("Body", __base__=Spec, value=(FAMILIES[family], ...))
 
 
 def _toml(value: object) -> str:
@@ -62,6 +68,7 @@ def _key(name: str) -> str:
     return name if name.isascii() and name.replace("_", "").isalnum() else json.dumps(name)
 
 
+@cache
 def schema_of(spec: type[Spec]) -> Schema:
     return spec.model_json_schema()
 

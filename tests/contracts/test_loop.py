@@ -14,7 +14,7 @@ from tiny_runs import DRIFT, begin, finished, go_on, rows, state_digest
 from composer.checkpoint import Checkpoints
 from composer.clock import Clock
 from composer.evaluation import Evaluator
-from composer.loop import interactions
+from composer.loop import course, interactions
 from composer.state import Parts
 
 SHORT = (DRIFT, "training.env_steps=150", "evaluation.every=150", "checkpoint.every=50", "training.log_every=30")
@@ -198,3 +198,44 @@ def test_going_on_after_the_end_does_nothing(tmp_path: Path) -> None:
     before = hashes(parts)
     assert list(interactions(parts)) == []
     assert hashes(parts) == before
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        ("algorithm.update_to_data=3",),
+        ("algorithm.update_to_data=2.5", "seeds=[0, 5]"),
+        # Fires at every fifth update: a call ends there, or makes one update.
+        (
+            "algorithm.update_to_data=4",
+            "interventions={ a = { when = { kind = 'every', interval = 5 }, where = ['critic.head.*'], "
+            "do = { kind = 'perturb', scale = 0.1 } } }",
+        ),
+        # Batches follow from the updates before them.
+        ("algorithm.update_to_data=2", "algorithm.n_step={ kind = 'linear', start = 5, end = 1, updates = 60 }"),
+    ],
+)
+def test_several_updates_a_call_are_those_of_single_calls(tmp_path: Path, setting: tuple[str, ...]) -> None:
+    overrides = (DRIFT, "tracking.kind='none'", "training.env_steps=140", *setting)
+    _, one = finished(tmp_path, *overrides)
+    _, two = finished(tmp_path, *overrides, "compute.updates_per_call=2")
+    for name, value in one.learner.tensors().items():
+        assert torch.equal(value, two.learner.tensors()[name]), name
+    assert one.clock.updates == two.clock.updates > 100
+
+
+def test_a_call_makes_several_updates_only_where_it_may(tmp_path: Path) -> None:
+    fires = "interventions={ a = { when = { kind = 'at', steps = [6] }, where = ['critic.head.*'], "
+    fires += "do = { kind = 'perturb', scale = 0.1 } } }"
+    setting = ("algorithm.update_to_data=4", "algorithm.warmup_interactions=10", fires)
+    run, parts = begin(tmp_path, DRIFT, "tracking.kind='none'", "compute.updates_per_call=2", *setting)
+    calls = [len(asked) for asked in islice(course(parts), 10 + 2 * 3)]
+    assert calls == [0] * 10 + [2, 2, 0, 2, 2, 0]
+    parts.close()
+    run.close()
+    run, parts = begin(tmp_path, DRIFT, "tracking.kind='none'", "compute.updates_per_call=3", *setting)
+    calls = [len(asked) for asked in islice(course(parts), 10 + 3 + 5)]
+    # Due after the sixth update, in the midst of a call: single ones until it is made.
+    assert calls == [0] * 10 + [3, 1, 0] + [1, 1, 1, 1, 0]
+    parts.close()
+    run.close()

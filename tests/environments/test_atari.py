@@ -160,7 +160,7 @@ def test_starting_frames_are_as_declared() -> None:
     assert frames(noop_starts=0, fire_on_reset=True) == {1}
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [pytest.param(0, marks=pytest.mark.slow), 2])
 def test_state_in_mid_game_continues_exactly(workers: int) -> None:
     environment = Atari(game="breakout", protocol="atari100k", sticky_actions=0.25, workers=workers)
     actions = one_hot(environment, 440, 3, seed=5)

@@ -46,7 +46,7 @@ def test_pictures_are_those_of_the_same_episode_and_shift_by_one() -> None:
 
 
 @pytest.mark.usefixtures("drawing")
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_pictures_are_replayed_exactly(workers: int) -> None:
     environment = SEEN.model_copy(update={"workers": workers, "action_repeat": 100})
     actions = draw_actions(25, 2)

@@ -5,6 +5,7 @@ Each is run once, for a while, over several episodes; the tests look at what was
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 from collections.abc import Iterator
@@ -39,6 +40,10 @@ ENVIRONMENTS: dict[str, tuple[Simulator, int]] = {
 """Each kind with how many decisions to run it; action repeats and time limits do not divide."""
 
 
+REPEATED = {("numbers", 2), ("pictures", 2), ("atari lives", 2)}
+"""Whose worker processes, or threads, are those of another kind: they take long to start, and show little more."""
+
+
 class Course(NamedTuple):
     """What one vector told: first observations, then each decision's action and result, and the state in between."""
 
@@ -67,7 +72,10 @@ def run(vector: VectorEnvironment, actions: np.ndarray) -> tuple[np.ndarray, lis
 
 @pytest.fixture(
     scope="module",
-    params=[(name, workers) for name in ENVIRONMENTS for workers in (0, 2)],
+    params=[
+        pytest.param(case, marks=[pytest.mark.slow] if case in REPEATED else [])
+        for case in itertools.product(ENVIRONMENTS, (0, 2))
+    ],
     ids=lambda case: f"{case[0]}, {case[1]} workers",
 )
 def course(request: pytest.FixtureRequest) -> Iterator[Course]:
@@ -204,7 +212,7 @@ def test_a_state_in_mid_episode_continues_exactly(course: Course) -> None:
     np.testing.assert_array_equal(course.vector.load_state(course.states[moment]), observation)
 
 
-@pytest.mark.parametrize("name", ["dm_control", "choice"])
+@pytest.mark.parametrize("name", ["choice", pytest.param("dm_control", marks=pytest.mark.slow)])
 def test_a_hung_environment_is_reported(name: str) -> None:
     environment = ENVIRONMENTS[name][0].model_copy(update={"workers": 2, "timeout_seconds": 2.0})
     vector = environment.make(SEEDS, "training")

@@ -45,6 +45,8 @@ WORDS = [
     *(kind for family in FAMILIES.values() for kind in family.kinds()),
 ]
 many = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+some = settings(many, max_examples=40)
+"""For whole commands, which judge what the other tests judge many times, and take ten times as long."""
 
 
 def judged(path: Path, data: bytes) -> None:
@@ -169,7 +171,7 @@ def command(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str]]:
     return invoke
 
 
-@many
+@some
 @given(seeds=st.text(max_size=60) | st.lists(st.integers(), max_size=70).map(lambda seeds: ",".join(map(str, seeds))))
 def test_any_seeds(seeds: str, command: Callable[..., tuple[int, str]]) -> None:
     code, said = command("train", "quickstart", "--seeds", seeds)
@@ -197,7 +199,7 @@ def test_bad_seeds_are_told(seeds: str, said: str, command: Callable[..., tuple[
     assert said in told
 
 
-@many
+@some
 @given(
     arguments=st.lists(
         st.text(max_size=20) | _TEXTS | st.sampled_from(["quickstart", "--json", "--variant", "-"]), max_size=4

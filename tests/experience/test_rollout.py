@@ -209,3 +209,14 @@ def test_a_seed_among_others_runs_as_it_would_alone(kind: str, tmp_path: Path) -
             torch.testing.assert_close(
                 value[0], together[name][1], rtol=1e-3, atol=1e-4, msg=lambda m, n=name: f"{n}: {m}"
             )
+
+
+def test_minibatches_of_several_updates_a_call_are_those_of_single_calls(tmp_path: Path) -> None:
+    states = []
+    for count in (1, 2, 4):
+        run, parts = begin(tmp_path, f"compute.updates_per_call={count}")
+        go_on(parts)
+        states.append({name: value.clone() for name, value in parts.learner.tensors().items()})
+        run.close()
+    for state in states[1:]:
+        assert all(torch.equal(value, states[0][name]) for name, value in state.items())

@@ -235,7 +235,7 @@ def test_no_memory_is_7(train: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
     def starve(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr("composer.learner.Learner.update", starve)
+    monkeypatch.setattr("composer.learner.Learner.learn", starve)
     code, answer, _ = train()
     assert (code, answer["message"].splitlines()[0]) == (7, "CUDA out of memory")
 
@@ -245,7 +245,7 @@ def test_a_second_ctrl_c_is_130_at_once(train: Invoke, invoke: Invoke, tmp_path:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as hand:
-        hand.setattr("composer.learner.Learner.update", impatient)
+        hand.setattr("composer.learner.Learner.learn", impatient)
         code, answer, said = train()
     assert (code, answer["status"]) == (130, "failed")
     assert "go on with: composer resume" in said

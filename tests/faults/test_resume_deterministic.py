@@ -13,6 +13,8 @@ import torch
 from tiny_deterministic import SIMBA, TINY_TD3, begin, finished
 from tiny_runs import ALONE, COMMAND, result, resumed, stopped
 
+from composer.state import Parts
+
 EVENTFUL = (
     *("seeds=[0, 5]", "environment.copies=2", "training.env_steps=280", "checkpoint.every=80", "evaluation.every=120"),
     *("replay.capacity=140", "algorithm.n_step=2", "algorithm.update_to_data=0.6", "algorithm.policy_delay=3"),
@@ -22,10 +24,15 @@ EVENTFUL = (
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, bytes]:
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Parts]:
+    """A run from its first step to its last, and what it was made of."""
+    return finished(tmp_path_factory.mktemp("whole"), *EVENTFUL)
+
+
+@pytest.fixture(scope="module")
+def whole(undisturbed: tuple[Path, Parts]) -> tuple[str, bytes]:
     """What a run leaves that nothing has disturbed."""
-    run, _ = finished(tmp_path_factory.mktemp("whole"), *EVENTFUL)
-    return result(run)
+    return result(undisturbed[0])
 
 
 @pytest.mark.parametrize("at", [6, 102, 106, 190])
@@ -36,8 +43,8 @@ def test_stopped_and_resumed_is_as_if_never_stopped(at: int, whole: tuple[str, b
 
 
 @pytest.mark.parametrize("name", ["returns", "mean", "variance", "weight", "largest"])
-def test_every_statistic_of_rewards_is_state(name: str, tmp_path: Path) -> None:
-    _, parts = finished(tmp_path, *EVENTFUL)
+def test_every_statistic_of_rewards_is_state(name: str, undisturbed: tuple[Path, Parts]) -> None:
+    _, parts = undisturbed
     saved = parts.snapshot().tensors[f"normalization/reward/{name}"]
     assert saved.dtype == torch.float64 and saved.shape[0] == 2
     assert not torch.equal(saved[0], saved[1]) or name == "weight"

@@ -52,15 +52,21 @@ STATE = (
 )
 
 
-@pytest.mark.parametrize("name", STATE)
-def test_every_item_of_the_state_is_needed(
-    name: str, whole: tuple[str, bytes], copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With any one item left as a fresh run has it, the resumed run differs or fails: none is saved in vain."""
-    opened, parts = begin(tmp_path / "fresh", *EVENTFUL, "training.env_steps=139")
-    fresh = parts.snapshot()
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
+    """What a run holds before its first step."""
+    opened, parts = begin(tmp_path_factory.mktemp("fresh"), *EVENTFUL, "training.env_steps=139")
+    snapshot = parts.snapshot()
     opened.close()
     parts.close()
+    return snapshot
+
+
+@pytest.mark.parametrize("name", STATE)
+def test_every_item_of_the_state_is_needed(
+    name: str, fresh: Snapshot, whole: tuple[str, bytes], copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With any one item left as a fresh run has it, the resumed run differs or fails: none is saved in vain."""
     if name not in fresh.tensors and name not in fresh.values:
         name = next(key for key in fresh.tensors if key.startswith("networks/critic/trunk") and key.endswith("bias"))
     if name == "returns":

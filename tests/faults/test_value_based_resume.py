@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -16,21 +17,32 @@ from composer.state import Parts
 FAMILIES = {"rainbow": RAINBOW, "spr": SPR}
 
 
+class Family(NamedTuple):
+    """A blueprint's overrides, and what a whole run under them leaves."""
+
+    overrides: tuple[str, ...]
+    whole: tuple[str, bytes]
+
+
 def begin(runs: Path, *overrides: str) -> tuple[Run, Parts]:
     return assemble.start(tiny(*overrides), runs, None)
 
 
-@pytest.mark.parametrize("name", FAMILIES)
-@pytest.mark.parametrize("at", [50, 97])
-def test_a_stopped_run_ends_as_if_never_stopped(name: str, at: int, tmp_path: Path) -> None:
-    overrides = (*FAMILIES[name], "seeds=[0, 5]", "training.acting={ value = 'target_value' }")
-    run, parts = begin(tmp_path / "whole", *overrides)
+@pytest.fixture(scope="module", params=FAMILIES)
+def family(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Family:
+    """One of the families, and a run of it that was never stopped."""
+    overrides = (*FAMILIES[request.param], "seeds=[0, 5]", "training.acting={ value = 'target_value' }")
+    run, parts = begin(tmp_path_factory.mktemp("whole"), *overrides)
     go_on(parts)
     run.close()
-    whole = result(run.path)
-    path = stopped(*begin(tmp_path / "stopped", *overrides), at)
-    assert state_digest(path) != whole[0]
-    assert result(resumed(path)) == whole
+    return Family(overrides, result(run.path))
+
+
+@pytest.mark.parametrize("at", [50, pytest.param(97, marks=pytest.mark.slow)])
+def test_a_stopped_run_ends_as_if_never_stopped(at: int, family: Family, tmp_path: Path) -> None:
+    path = stopped(*begin(tmp_path, *family.overrides), at)
+    assert state_digest(path) != family.whole[0]
+    assert result(resumed(path)) == family.whole
 
 
 def test_replay_takes_in_what_the_update_found(tmp_path: Path) -> None:

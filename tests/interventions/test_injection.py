@@ -145,7 +145,11 @@ def test_seeds_may_be_injected_at_times_of_their_own() -> None:
 
 
 @pytest.mark.parametrize(
-    "when", ["{ kind = 'every', interval = 13, maximum = 2 }", CROSSING.replace("'m'", "'critic/loss'")]
+    "when",
+    [
+        "{ kind = 'every', interval = 13, maximum = 2 }",
+        pytest.param(CROSSING.replace("'m'", "'critic/loss'"), marks=pytest.mark.slow),
+    ],
 )
 def test_resume_is_exact_before_at_and_after(when: str, tmp_path: Path) -> None:
     declared = (*EVENTFUL, injected(when=when))

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any, cast
 
+import numpy as np
 import pytest
 
 from composer.assemble import parameter_table
 from composer.compiling import Choice
+from composer.environments import DmControl
 from composer.study.bench.command import WORKLOADS
+from composer.study.bench.ours.environments import drawn
 from composer.study.bench.party import FLOOR, Party, Subject
+from composer.study.bench.peers.native import Alone, Batched, Rolled, in_episodes
 from composer.study.bench.worker import measure
 from composer.study.bench.workloads.agents import Deciding, Learning, Looping
 from composer.study.bench.workloads.base import Workload
+from composer.study.bench.workloads.environments import Control
 
 NAMED: dict[str, Any] = {workload.name: workload for workload in WORKLOADS}
 SMALL = ("algorithm.batch_size=8", "algorithm.warmup_interactions=10")
@@ -149,11 +155,64 @@ def test_loops_make_one_update_a_decision() -> None:
     assert clock.env_steps == 28
 
 
-@pytest.mark.parametrize("name", ["control-cartpole", "atari-1", "atari-8"])
-def test_environments_step(name: str) -> None:
-    for subject in subjects(NAMED[name], [""]):
-        assert measure(subject, 0.0).units == subject.units == (8 if name == "atari-8" else 1)
+@pytest.mark.parametrize(("name", "units"), [("atari-1", [1, 1]), ("atari-8", [8, 8])])
+def test_games_step(name: str, units: list[int]) -> None:
+    assert_they_step(subjects(NAMED[name], [""]), units)
+
+
+def test_controlled_environments_step() -> None:
+    assert_they_step(subjects(NAMED["control-cartpole"], ["composer", "dm_control"]), [1, 1, 8, 8, 1])
+    assert_they_step(subjects(NAMED["control-cartpole"], ["mj_step", "mujoco"]), [1, 8, 8, 8, 8])
+
+
+def assert_they_step(stepped: Sequence[Subject], units: Sequence[int]) -> None:
+    for subject, expected in zip(stepped, units, strict=True):
+        assert measure(subject, 0.0).units == subject.units == expected
         assert not subject.parameters() and not subject.flops()
+
+
+@pytest.mark.parametrize("name", ["control-walker", "control-cartpole"])
+def test_native_parties_step_what_the_adapter_steps(name: str) -> None:
+    """From the same starts to the same places; ``mujoco.rollout``, without warm starts, nearly."""
+    workload: Control = NAMED[name]
+    one, rolled, batched = Alone(workload), Rolled(workload, 2), Batched(workload, 2)
+    declared = DmControl(task=workload.task)
+    actions = drawn(8, declared.describe().action_size)[:20]
+    expected, measured = [], []
+    for seed in range(8):
+        adapted: Any = declared.single()
+        adapted.reset(seed)
+        for action in actions[:, seed]:
+            adapted.step(action)
+        expected.append(adapted._physics.data.qpos.copy())
+        measured.append(adapted._physics.data.xpos.copy())
+    for native in (one, rolled, batched):
+        native.begin()
+        for action in actions:
+            native.step(action[0] if native is one else action)
+    assert one.data.qpos.tolist() == expected[0].tolist()
+    np.testing.assert_array_equal(batched.stepper.qpos, expected)
+    np.testing.assert_array_equal(batched.stepper.xpos, measured)
+    reached = rolled.states[:, 1 : 1 + len(expected[0])]
+    np.testing.assert_allclose(reached, expected, rtol=0, atol=1e-9)
+
+
+def test_native_parties_begin_again_after_an_episode() -> None:
+    done: list[str] = []
+    starts = SimpleNamespace(limit=2)
+    step = in_episodes(
+        cast(
+            Any, SimpleNamespace(starts=starts, begin=lambda: done.append("begin"), step=lambda _: done.append("step"))
+        )
+    )
+    for _ in range(3):
+        step(np.zeros(1, np.float32))
+    assert done == ["begin", "step", "step", "begin", "step"]
+
+
+def test_native_parties_refuse_actions_that_would_need_scaling() -> None:
+    with pytest.raises(ValueError, match="quadruped-walk has bounds of its own"):
+        Alone(replace(NAMED["control-walker"], task="quadruped-walk"))
 
 
 def test_an_absent_library_is_named_with_what_installs_it() -> None:

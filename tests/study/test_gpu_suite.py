@@ -44,6 +44,7 @@ def piece(name: str, call: Any) -> Piece:
     return Piece(name, f"shows {name}", call)
 
 
+@pytest.mark.slow
 def test_all_pieces_at_toy_size_then_none_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
     arguments = [*ARGUMENTS, "--out", str(out), "--runs", str(tmp_path / "runs")]

@@ -55,6 +55,15 @@ def test_variants_that_differ_in_numbers_share_a_program(study: Path, tmp_path: 
     assert "4 runs to train; 1 compilation, 1 in the cache" in shown
 
 
+def test_variants_that_are_trained_together_are_one_program_of_all_their_seeds(study: Path, tmp_path: Path) -> None:
+    table = answer(study, "--runs", tmp_path, "--together", 8)
+    assert (table["to_train"], table["processes"], table["programs"], table["compilations"]) == (4, 2, 2, 2)
+    pairs = answer(study, "--runs", tmp_path, "--together", 2)
+    assert (pairs["to_train"], pairs["processes"], pairs["programs"]) == (4, 3, 3)
+    shown = CliRunner().invoke(app, ["plan", str(study), "--runs", str(tmp_path), "--together", "8"]).stdout
+    assert "4 runs in 2 processes to train; 2 compilations" in shown
+
+
 def test_an_eager_study_compiles_nothing(study: Path, tmp_path: Path) -> None:
     table = answer(study, "compute.compile=never", "--variants", "base,wide", "--runs", tmp_path)
     assert (table["to_train"], table["programs"], table["compilations"]) == (2, 0, 0)

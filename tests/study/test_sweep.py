@@ -6,8 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from composer import assemble
+from composer.assemble import NotTheSame
 from composer.blueprint import BlueprintError
-from composer.study.sweep import NoVariant, sweep, text
+from composer.runs import read_facts
+from composer.study.refusal import Refused
+from composer.study.sweep import NoVariant, company, sweep, text
 
 PLASTICITY = Path(__file__).parents[2] / "blueprints" / "plasticity" / "shuffled_labels.toml"
 OVERRIDES = (
@@ -42,6 +46,33 @@ def test_what_is_finished_is_not_run_again_and_failures_are_alone(tmp_path: Path
     failed, _ = swept(tmp_path, "base", "stationary", more=diverging)
     assert failed["failed"] and {row["exit_code"] for row in failed["runs"]} <= {0, 5}  # type: ignore[attr-defined]
     assert "the same command again runs those alone" in text(failed)
+
+
+@pytest.mark.slow
+def test_variants_share_a_process_where_they_can_and_fall_alone(tmp_path: Path) -> None:
+    study = tmp_path / "study.toml"
+    variants = "[variants.wild.optimizers.critic]\nlearning_rate = 1e29\n"
+    variants += "[variants.small_step.optimizers.critic]\nlearning_rate = 1e-5\n"
+    study.write_text((Path(__file__).parents[1] / "tiny.toml").read_text() + variants)
+    said: list[str] = []
+    overrides = ["training.log_every=80"]
+    table = sweep(study, overrides, ("base", "wild", "small_step"), tmp_path / "runs", 1, said.append, 8)
+    assert said[0] == "base,wild,small_step: training"
+    codes = {row["variant"]: (row["status"], row["exit_code"]) for row in table["runs"]}
+    assert codes == {"base": ("finished", 0), "wild": ("failed", 5), "small_step": ("finished", 0)}
+    again = sweep(study, overrides, ("base", "small_step"), tmp_path / "runs", 1, said.append, 8)
+    assert [row["run"] for row in again["runs"]] == [table["runs"][0]["run"], table["runs"][2]["run"]]
+    facts = read_facts(Path(table["runs"][0]["run"]))
+    assert facts["beside"] == ["wild", "small_step"]
+    with pytest.raises(NotTheSame, match="program: shared with wild, small_step then, its own now"):
+        assemble.resume(Path(table["runs"][0]["run"]))
+
+
+def test_company_is_refused_with_the_key_that_parts(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="'base' and 'l2' cannot be trained in one program: they differ in penalties"):
+        company(PLASTICITY, OVERRIDES, ["base", "l2"])
+    with pytest.raises(Refused, match="two variants or more, each once"):
+        company(PLASTICITY, OVERRIDES, ["base", "base"])
 
 
 def test_an_unknown_variant_is_told_before_anything_runs(tmp_path: Path) -> None:

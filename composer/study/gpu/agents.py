@@ -165,7 +165,7 @@ def _one(one: Agent, generator: torch.Generator) -> Given:
 def learn(one: Agent, batches: Sequence[Given]) -> Iterator[int]:
     """An update on each batch under its own noise; yields the count of updates after each."""
     for number, batch in enumerate(batches, 1):
-        one.learner.update_under(batch.noise, batch.transitions, batch.extra)
+        one.learner.learn_under([batch.noise], [(batch.transitions, batch.extra)])
         yield number
 
 

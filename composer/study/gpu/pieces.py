@@ -22,7 +22,17 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 """One line of a table: plain values by column; None is a gap."""
 
-_ROOMS: Final = ("equivalence", "interventions", "resuming", "hygiene", "speed", "seeds", "startup", "learning")
+_ROOMS: Final = (
+    "equivalence",
+    "interventions",
+    "resuming",
+    "hygiene",
+    "speed",
+    "seeds",
+    "fleets",
+    "startup",
+    "learning",
+)
 """In the order in which they are run: what is wrong is found before it is timed."""
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from composer.environments.atari import Atari
 from composer.environments.base import SingleEnvironment, VectorEnvironment
 from composer.environments.dm_control import DmControl
+from composer.study.bench.workloads.environments import COPIES, at_once
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -77,12 +78,28 @@ def vector(workload: Control, party: Party) -> StepSubject:
     return StepSubject(_begun(declared.make([0], "training")).step, drawn(1, declared.describe().action_size), 1)
 
 
+def vector_of_copies(workload: Control, party: Party) -> StepSubject:
+    """Some environments, one after the other."""
+    return _copies(workload, workers=0)
+
+
+def vector_in_workers(workload: Control, party: Party) -> StepSubject:
+    """The same, spread over a process for every core."""
+    return _copies(workload, workers=at_once())
+
+
 def games(workload: Frames, party: Party) -> StepSubject:
     """Games under the protocol machado2018, one thread."""
     declared = Atari(game=workload.game, copies=workload.copies)
     choices = declared.describe().action_size
     actions = np.eye(choices, dtype=np.float32)[chosen(workload.copies, choices)]
     return StepSubject(_begun(declared.make(declared.copy_seeds(0), "training")).step, actions, workload.copies)
+
+
+def _copies(workload: Control, workers: int) -> StepSubject:
+    declared = DmControl(task=workload.task, action_repeat=1, workers=workers)
+    environments = _begun(declared.make(range(COPIES), "training"))
+    return StepSubject(environments.step, drawn(COPIES, declared.describe().action_size), COPIES)
 
 
 def _begun(environments: VectorEnvironment) -> VectorEnvironment:

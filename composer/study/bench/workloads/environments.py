@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from composer.study.bench.party import Party
 from composer.study.bench.workloads.base import Workload
 
 _OURS = "composer.study.bench.ours.environments"
 _PEERS = "composer.study.bench.peers.environments"
+_NATIVE = "composer.study.bench.peers.native"
+
+COPIES: Final = 8
+"""Environments that step together."""
+
+
+def at_once() -> int:
+    """How many of them can: the machine's cores."""
+    return min(os.cpu_count() or 1, COPIES)
 
 
 @dataclass(frozen=True)
@@ -22,11 +32,24 @@ class Control(Workload):
     task: str
 
     def parties(self, seeds: Sequence[int]) -> tuple[Party, ...]:
-        """The adapter, the vector environment that training uses, and dm_control's own ``step``."""
+        """The adapter, the vector environment that training uses, dm_control's own ``step``, and less than a step.
+
+        The physics alone is the floor; where MuJoCo steps some environments natively, each is a unit.
+        """
+        alone, stale = "no observation, reward or end", "sensors are a substep old, the solver's warm start is lost"
+        batched = f"mujoco.batch, {COPIES}"
+        rolled = f"mujoco.rollout, {COPIES}"
         return (
             Party("composer, adapter", f"{_OURS}:adapter"),
             Party("composer, vector of 1", f"{_OURS}:vector"),
+            Party(f"composer, vector of {COPIES}", f"{_OURS}:vector_of_copies"),
+            Party(f"composer, vector of {COPIES} in workers", f"{_OURS}:vector_in_workers", differs="a worker a core"),
             Party("dm_control", f"{_PEERS}:control", "peer", ("dm_control",), "dm_control", "parts are left apart"),
+            Party("mj_step", f"{_NATIVE}:alone", "floor", differs=alone),
+            Party(rolled, f"{_NATIVE}:rollout", "floor", differs=f"{alone}; {stale}"),
+            Party(f"{rolled} in threads", f"{_NATIVE}:rollout_at_once", "floor", differs="a thread a core"),
+            Party(batched, f"{_NATIVE}:batch", "floor", differs=alone),
+            Party(f"{batched} in threads", f"{_NATIVE}:batch_at_once", "floor", differs="a thread a core"),
         )
 
 

@@ -1,0 +1,53 @@
+"""Starting a fleet: a run directory for every variant, and one program for all. Tests: tests/study/test_fleet.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from composer import assemble
+from composer.blueprint.beside import joined
+from composer.fleet.stack import Stack
+from composer.learner import Learner
+
+if TYPE_CHECKING:
+    from composer.blueprint import Blueprint
+    from composer.runs import Run
+    from composer.state import Parts
+
+
+class Ship(NamedTuple):
+    """One run of a fleet."""
+
+    run: Run
+    parts: Parts
+
+
+def start(blueprints: Mapping[str | None, Blueprint], directory: Path) -> tuple[list[Ship], Stack]:
+    """New runs under ``directory``, by variant, none of which stands against another (``blueprint.beside``).
+
+    Each is what it would be alone, but that its updates are the stack's to make.
+    """
+    whole = joined(list(blueprints.values()))
+    device = assemble.set_up(whole)
+    choice = assemble.choose(whole, device)
+    names = [variant or "base" for variant in blueprints]
+    ships: list[Ship] = []
+    try:
+        for variant, blueprint in blueprints.items():
+            company = [name for name in names if name != (variant or "base")]
+            run, parts = assemble.create(blueprint, directory, variant, device, choice, beside=company)
+            parts.title = variant or "base"
+            ships.append(Ship(run, parts))
+        # The largest tensors are made last: what each run has drawn is copied into them, and then let go.
+        learner = Learner(whole, whole.environment.describe(), device, choice)
+        stack = Stack(learner, [ship.parts.learner for ship in ships])
+        for ship in ships:
+            ship.parts.collector.begin()
+    except BaseException:
+        for ship in ships:
+            ship.parts.close()
+            ship.run.close()
+        raise
+    return ships, stack

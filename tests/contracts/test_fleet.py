@@ -1,0 +1,136 @@
+"""A fleet: variants that differ in numbers, trained in one program, are what each is alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_runs import DRIFT, EAGER, EVENTFUL, rows, tiny, transitions
+from torch import Tensor
+
+from composer import assemble, fleet
+from composer.blueprint.beside import joined
+from composer.learner import Learner
+from composer.loop import FALLS, Outcome, train, train_together
+from composer.tracking.console import Console
+
+NUMBERS = (
+    "optimizers.actor.learning_rate={ kind = 'linear', start = 1e-3, end = 1e-4, updates = 30 }",
+    "optimizers.critic.beta1=0.5",
+    "optimizers.critic.weight_decay=0.3",
+    "averages.target_critic.momentum=0.5",
+    "algorithm.target_entropy_per_action=-3",
+    "algorithm.initial_temperature=0.1",
+    "algorithm.discount=0.5",
+    "algorithm.n_step=3",
+    "penalties.pull.coefficient=0.5",
+)
+SAME = (
+    "optimizers.actor.learning_rate={ kind = 'linear', start = 1e-4, end = 1e-5, updates = 50 }",
+    "penalties={ pull = { kind = 'l2_init', where = ['critic.*'], coefficient = 1e-3 } }",
+    "interventions={ again = { when = { kind = 'every', interval = 20, clock = 'update' }, where = ['critic.head.*'], "
+    "do = { kind = 'lerp', toward = { kind = 'initial' } } } }",
+    "tracking.kind='none'",
+)
+EARLIER = "interventions.again.when.interval=15"
+
+
+def blueprints(*more: str) -> dict[str | None, object]:
+    plain, other = tiny(*EVENTFUL, *SAME, *more), tiny(*EVENTFUL, *SAME, *NUMBERS, EARLIER, "seeds=[3, 0]", *more)
+    return {None: plain, "other": other}
+
+
+def quiet(total: int) -> Console:
+    return Console(total, enabled=False)
+
+
+def close(tensors: dict[str, Tensor], others: dict[str, Tensor]) -> Iterator[str]:
+    """Names of state that is not the same up to rounding."""
+    for name, value in tensors.items():
+        if not torch.allclose(value.double(), others[name].double(), rtol=2e-4, atol=2e-5):
+            yield name
+
+
+def test_each_run_of_a_fleet_is_what_it_is_alone(tmp_path: Path) -> None:
+    found = blueprints()
+    ships, stack = fleet.start(found, tmp_path / "fleet")  # type: ignore[arg-type]
+    ends = train_together([ship.parts for ship in ships], stack.learn, quiet(140))
+    assert all(isinstance(end, Outcome) for end in ends)
+    for ship, (variant, blueprint), end in zip(ships, found.items(), ends, strict=True):
+        run, parts = assemble.start(blueprint, tmp_path / "alone", variant)  # type: ignore[arg-type]
+        outcome = train(parts, quiet(140))
+        assert list(close(ship.parts.learner.tensors(), parts.learner.tensors())) == []
+        assert [(row["type"], row.get("name")) for row in rows(ship.run.path)] == [
+            (row["type"], row.get("name")) for row in rows(run.path)
+        ]
+        assert isinstance(end, Outcome) and end.updates == outcome.updates > 50
+        assert torch.allclose(torch.tensor(end.returns), torch.tensor(outcome.returns), rtol=1e-3, atol=1e-3)
+        # What a checkpoint holds is the run's own, and an agent is made of it.
+        _, agent, _ = assemble.agent(ship.run.path)
+        for name, value in agent.tensors().items():
+            assert torch.equal(value, ship.parts.learner.tensors()[name]), name
+        for each in (ship.parts, parts):
+            each.close()
+        for each_run in (ship.run, run):
+            each_run.close()
+
+
+def test_the_first_state_is_each_runs_own_to_the_bit_and_lies_in_the_whole() -> None:
+    found = [blueprint for blueprint in blueprints().values()]
+    info = found[0].environment.describe()  # type: ignore[attr-defined]
+    parts = [Learner(blueprint, info, "cpu", EAGER) for blueprint in found]  # type: ignore[arg-type]
+    before = [{name: value.clone() for name, value in part.tensors().items()} for part in parts]
+    whole = Learner(joined(found), info, "cpu", EAGER)  # type: ignore[arg-type]
+    fleet.Stack(whole, parts)
+    for part, state in zip(parts, before, strict=True):
+        for name, value in part.tensors().items():
+            assert torch.equal(value, state[name]), name
+            held = whole.tensors()[name]
+            assert value.untyped_storage().data_ptr() == held.untyped_storage().data_ptr(), name
+    first, second = (part.seeds for part in parts)
+    assert whole.seeds == (*first, *second)
+
+
+@pytest.mark.parametrize("falls", ["base", "other"])
+def test_one_that_diverges_leaves_the_others_alone(tmp_path: Path, falls: str) -> None:
+    found = blueprints()
+    wild = "optimizers.actor.learning_rate={ kind = 'linear', start = 1e29, end = 1e28, updates = 50 }"
+    which = None if falls == "base" else "other"
+    wrong = tiny(*EVENTFUL, *SAME, wild) if which is None else tiny(*EVENTFUL, *SAME, *NUMBERS, "seeds=[3, 0]", wild)
+    found[which] = wrong
+    ships, stack = fleet.start(found, tmp_path)  # type: ignore[arg-type]
+    ends = dict(zip(found, train_together([ship.parts for ship in ships], stack.learn, quiet(140)), strict=True))
+    assert isinstance(ends.pop(which), FALLS)
+    (sound,) = ends.values()
+    assert isinstance(sound, Outcome) and sound.env_steps == 140
+    for ship in ships:
+        ship.parts.close()
+        ship.run.close()
+
+
+def test_updates_of_a_stack_are_those_of_its_parts() -> None:
+    """Two updates a call, with numbers of their own, on batches of their own."""
+    found = [
+        tiny(DRIFT, *SAME, "compute.updates_per_call=2", *more) for more in ((), ("seeds=[4]", *NUMBERS[:6]), NUMBERS)
+    ]
+    info = found[0].environment.describe()
+    alone, parts = ([Learner(blueprint, info, "cpu", EAGER) for blueprint in found] for _ in range(2))
+    stack = fleet.Stack(Learner(joined(found), info, "cpu", EAGER), parts)
+    batches = [[(transitions(part, number), {}) for number in range(2)] for part in parts]
+    drawn = [[fleet_drawn(*batch) for batch in each] for each in batches]
+    for _ in range(3):
+        stack.learn(drawn)
+        for agent, each in zip(alone, batches, strict=True):
+            for batch in each:
+                agent.update(*batch)
+    for agent, part in zip(alone, parts, strict=True):
+        assert list(close(part.tensors(), agent.tensors())) == []
+        assert agent.drain_signals()[0] == pytest.approx(part.drain_signals()[0], rel=1e-3, abs=1e-4)
+
+
+def fleet_drawn(*batch: object) -> object:
+    from composer.collectors.base import Drawn
+
+    return Drawn(*batch)  # type: ignore[arg-type]
