@@ -10,25 +10,21 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import partial
-from itertools import islice
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from composer.algorithms.base import Batch, Objective, Roles
+from composer.algorithms.base import Batch, Roles
 from composer.built import average_of, networks_of, returns_of
 from composer.compiling import Choice, capture
+from composer.descent import Descent
 from composer.environments.base import Simulator
 from composer.experience.transitions import Transitions
 from composer.members import Stacked, Template, fresh_stack, per_seed
-from composer.nn.projection import to_unit_norm
 from composer.numbers import number, recorded
 from composer.optim.delayed import now_and_then
-from composer.optim.sam_steps import SharpnessState
-from composer.optim.steps import OptimizerState, carry
-from composer.penalties import Pulls
 from composer.playing import Player, Signals
 from composer.shapes import Outline
 from composer.streams import derive
@@ -83,12 +79,9 @@ class Learner:
         self.roles = Roles(self.networks, self.averages, scalars, returns_of(blueprint, built, device), self.updates)
         self.program = blueprint.algorithm.build(self.roles, info, len(self.seeds), device)
         self.player = Player(blueprint, info, self.roles, device)
-        trained = [role for objective in self.program.objectives for role in objective.roles]
-        self._trained = {role: _trainable(self.parameters(role)) for role in trained}
-        self._pulls = Pulls(blueprint.penalties, self.outlines, {role: self.parameters(role) for role in self.outlines})
-        self._projected = {role: self._projections(role) for role in self._trained}
-        self._declared, self._choice = blueprint.optimizers, choice
-        self.optimizers = {role: self._optimizer(role) for role in self._trained}
+        self._descent = Descent(blueprint, self.program.objectives, self.networks, self.scalars, self.outlines)
+        self.optimizers = self._descent.optimizers
+        self._choice = choice
         self.statistics = blueprint.normalization.observation.build(
             len(self.seeds), math.prod(info.observation), device
         )
@@ -110,7 +103,6 @@ class Learner:
         self._generators = [self._generator(seed, "learn") for seed in self.seeds]
         self.replay_generators = [self._generator(seed, "replay") for seed in self.seeds]
         self._signals = Signals(self.program.signals, len(self.seeds), device)
-        self._held: dict[str, Mapping[str, Tensor]] = {}
         self._capture()
 
     @torch.no_grad()
@@ -185,7 +177,7 @@ class Learner:
         batch = self.batch(Transitions(*tensors[:5]), extra)
         signals: dict[str, Tensor] = {}
         for objective in self.program.objectives:
-            step = partial(self._step, objective, batch, noise, signals)
+            step = partial(self._descent.step, objective, batch, noise, signals)
             if objective.every is None:
                 step()
             else:
@@ -207,45 +199,6 @@ class Learner:
         each = len(tensors) // len(self.noise)
         for start in range(0, len(tensors), each):
             self.update_eagerly(*tensors[start : start + each])
-
-    def _step(
-        self, objective: Objective, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]
-    ) -> None:
-        """One step of an objective, of every role that it trains."""
-        gradients = iter(self._gradients(objective, batch, noise, signals))
-        for role in objective.roles:
-            self._follow(role, list(islice(gradients, len(self._trained[role]))))
-
-    def _follow(self, role: str, gradients: Sequence[Tensor]) -> None:
-        """One step of an optimizer; what is held stays."""
-        trained, held = self._trained[role], self._held.get(role, {})
-        before = {path: trained[path].detach().clone() for path in held}
-        self.optimizers[role].step(gradients)
-        with torch.no_grad():
-            for value, axis in self._projected[role]:
-                value.copy_(to_unit_norm(value, axis))
-            for path, seeds in held.items():
-                value = trained[path]
-                value.copy_(torch.where(per_seed(seeds, value), before[path], value))
-
-    def _gradients(
-        self, objective: Objective, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]
-    ) -> Sequence[Tensor]:
-        """Of a loss, role by role; the optimizer of an only role may want it taken somewhere else again."""
-        role, optimizer = objective.role, self.optimizers[objective.role]
-
-        def slope(told: dict[str, Tensor]) -> Sequence[Tensor]:
-            loss = objective.loss(batch, noise, told)
-            for each in objective.roles:
-                loss = self._pulls.added(each, self._trained[each], loss)
-            # Seeds share no parameter, so the gradient of the sum is each seed's own gradient.
-            parameters = [value for each in objective.roles for value in self._trained[each].values()]
-            return torch.autograd.grad(loss.sum(), parameters)
-
-        if not isinstance(optimizer, SharpnessState):
-            return slope(signals)
-        buffers = self.networks[role].buffers if role in self.networks else {}
-        return optimizer.sharpest(slope, signals, list(buffers.values()), self._held.get(role, {}))
 
     def drain_signals(self) -> list[dict[str, float]]:
         """Means of the signals since the last call, a dict a seed, empty without updates. One transfer to the host."""
@@ -301,13 +254,10 @@ class Learner:
         ``held`` names trained parameters that stay as they are for some seeds, each with a mask ``[S]``. The update is
         captured anew: one recompilation.
         """
-        network, old = self.networks[role], self.optimizers[role]
+        network = self.networks[role]
         network.template, network.parameters, network.buffers = template, dict(parameters), dict(buffers)
-        self.outlines[role], self._held[role] = outline, held
-        self._trained[role] = _trainable(parameters)
-        self.optimizers[role] = self._optimizer(role)
-        carry(old, self.optimizers[role])
-        self._projected[role] = self._projections(role)
+        self.outlines[role] = outline
+        self._descent.restructure(role, held)
         self._capture()
 
     def recapture(self, choice: Choice) -> None:
@@ -322,24 +272,9 @@ class Learner:
             for function in functions
         ]
 
-    def _optimizer(self, role: str) -> OptimizerState:
-        """Fresh state over what is trained of a role."""
-        keys = [derive(seed, "optimizer", role) for seed in self.seeds]
-        return self._declared[role].build(self._trained[role], len(self.seeds), keys)
-
     def averaged_roles(self) -> dict[str, tuple[str, Stacked]]:
         """By name of an average: the role that it averages, and the average."""
         return {name: (of, self.averages[name]) for name, of in self._averaged.items()}
-
-    def _projections(self, role: str) -> list[tuple[Tensor, int]]:
-        """Parameters of a role that stay on the sphere, each with its axis counted from the end."""
-        if role not in self.networks:
-            return []
-        return [
-            (self.networks[role].parameters[path], plan.unit_axis % len(plan.shape) - len(plan.shape))
-            for path, plan in self.outlines[role].named_parameters()
-            if plan.unit_axis is not None and plan.trainable
-        ]
 
     def tensors_of(self, role: str) -> Mapping[str, Tensor]:
         """Parameters, and buffers of a network, by path, the very tensors."""
@@ -347,7 +282,7 @@ class Learner:
 
     def parameters(self, role: str) -> Mapping[str, Tensor]:
         """The parameters of a network or a learned scalar by path, ``[S, C, ...]``, the very tensors."""
-        return self.networks[role].parameters if role in self.networks else self.scalars[role]
+        return self._descent.parameters(role)
 
     def batch(self, drawn: Transitions, extra: Mapping[str, Tensor] = MappingProxyType({})) -> Batch:
         """Raw transitions ``[S, B, ...]`` as losses read them at this moment: observations and rewards normalised."""
@@ -364,7 +299,3 @@ class Learner:
 
     def _generator(self, seed: int, *names: str | int) -> torch.Generator:
         return torch.Generator(self.device).manual_seed(derive(seed, *names))
-
-
-def _trainable(parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {path: value for path, value in parameters.items() if value.requires_grad}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 import torch
 import torch._dynamo
@@ -12,6 +14,7 @@ from composer.blueprint.program_key import program_key, structure
 LINE = "optimizers.critic.learning_rate={{ kind = 'linear', start = {0}, end = 0.2, updates = {1} }}"
 
 
+@cache
 def graph(*overrides: str) -> str:
     """The update as dynamo traces it."""
     torch.compiler.reset()

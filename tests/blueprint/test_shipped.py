@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -36,16 +37,17 @@ from composer.resources import blueprints_root
 from composer.spec import Family
 
 FILES = sorted(blueprints_root().rglob("*.toml"))
-LONG = 2_700
-"""Bytes from which on a file's mutations, each of which judges all its variants, are no quick test."""
+LONG = 1_900
+"""Bytes above which a file's mutations, each of which judges all its variants, are no quick test."""
 
 
-def _named(path: Path) -> object:
-    marks = [pytest.mark.slow] if path.stat().st_size > LONG else []
+def _named(path: Path, quick: float) -> object:
+    marks = [pytest.mark.slow] if path.stat().st_size > quick else []
     return pytest.param(path, id=path.relative_to(blueprints_root()).as_posix(), marks=marks)
 
 
-each_file = pytest.mark.parametrize("path", [_named(path) for path in FILES])
+each_file = pytest.mark.parametrize("path", [_named(path, inf) for path in FILES])
+each_spoilt = pytest.mark.parametrize("path", [_named(path, LONG) for path in FILES])
 
 
 @pytest.fixture
@@ -62,7 +64,7 @@ def test_a_shipped_blueprint_is_sound(path: Path) -> None:
     assert loads_resolved(loaded.resolved) == loaded.blueprint
 
 
-@each_file
+@each_spoilt
 @pytest.mark.parametrize("mutations", [misspellings, fewer_wrong_values, doubled], ids=lambda chosen: chosen.__name__)
 def test_every_key_and_value_of_a_shipped_blueprint_is_guarded(
     path: Path, mutations: Callable[[str], Iterator[Mutation]], beside: Callable[[Path], Path]
@@ -76,7 +78,7 @@ def test_no_value_of_the_quickstart_may_have_another_type(tmp_path: Path) -> Non
     assert unguarded(wrong_values(text), text, tmp_path) == []
 
 
-@each_file
+@each_spoilt
 def test_what_a_shipped_blueprint_needs_cannot_be_left_out(path: Path, beside: Callable[[Path], Path]) -> None:
     text = path.read_text(encoding="utf-8")
     values, tried = tomllib.loads(text), list(deleted(text))

@@ -150,9 +150,13 @@ def trained_parameters(learner: Learner, role: str) -> dict[str, Tensor]:
 
 
 CONTROL = sorted(name for name, path in FILES.items() if '"_control.toml"' in path.read_text(encoding="utf-8"))
+QUICK = {"mixtures_in_mixtures", "simba_v2_with_implicit_quantiles"}
+"""Whose runs are among the quick tests."""
 
 
-@pytest.mark.parametrize("name", CONTROL)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in CONTROL]
+)
 def test_soft_actor_critic_trains_it_in_dm_control(name: str, tmp_path: Path) -> None:
     run, parts, *_ = assemble.start(load(FILES[name]).blueprint, tmp_path, None)
     learner = parts.learner

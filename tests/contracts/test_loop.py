@@ -203,13 +203,16 @@ def test_going_on_after_the_end_does_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "setting",
     [
-        ("algorithm.update_to_data=3",),
+        pytest.param(("algorithm.update_to_data=3",), marks=pytest.mark.slow),
         ("algorithm.update_to_data=2.5", "seeds=[0, 5]"),
         # Fires at every fifth update: a call ends there, or makes one update.
-        (
-            "algorithm.update_to_data=4",
-            "interventions={ a = { when = { kind = 'every', interval = 5 }, where = ['critic.head.*'], "
-            "do = { kind = 'perturb', scale = 0.1 } } }",
+        pytest.param(
+            (
+                "algorithm.update_to_data=4",
+                "interventions={ a = { when = { kind = 'every', interval = 5 }, where = ['critic.head.*'], "
+                "do = { kind = 'perturb', scale = 0.1 } } }",
+            ),
+            marks=pytest.mark.slow,
         ),
         # Batches follow from the updates before them.
         ("algorithm.update_to_data=2", "algorithm.n_step={ kind = 'linear', start = 5, end = 1, updates = 60 }"),

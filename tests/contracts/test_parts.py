@@ -28,7 +28,9 @@ from composer.streams import derive
 
 NAMES = [name for name, part in parts().items() if part.family in ("block", "head")]
 LARGE = 300_000
-"""Parameters from which on a part's passes are no quick test."""
+"""Parameters above which a part's passes are no quick test."""
+TRACED = 60_000
+"""Parameters above which tracing a part and its gradients is none."""
 
 
 def built(name: str) -> tuple[Outline, partial[nn.Module]]:
@@ -49,9 +51,9 @@ def tensors(output: object) -> list[Tensor]:
     return list(output) if isinstance(output, tuple) else [output]  # type: ignore[list-item]
 
 
-def sized(name: str) -> object:
+def sized(name: str, quick: int) -> object:
     outline, _ = built(name)
-    return pytest.param(name, marks=[pytest.mark.slow] if outline.count() > LARGE else [])
+    return pytest.param(name, marks=[pytest.mark.slow] if outline.count() > quick else [])
 
 
 def stack(name: str) -> Stacked:
@@ -84,7 +86,7 @@ def test_what_is_counted_is_what_is_built(name: str) -> None:
 
 
 @pytest.mark.parametrize("training", [False, True], ids=["evaluation", "training"])
-@pytest.mark.parametrize("name", [sized(name) for name in NAMES])
+@pytest.mark.parametrize("name", [sized(name, LARGE) for name in NAMES])
 def test_gradients_reach_and_members_keep_to_themselves(name: str, training: bool) -> None:
     outline, build = built(name)
     network = exact(stack(name))
@@ -108,7 +110,7 @@ def test_gradients_reach_and_members_keep_to_themselves(name: str, training: boo
             torch.testing.assert_close(network.buffers[path][index, 0], value, rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.parametrize("name", [sized(name) for name in NAMES])
+@pytest.mark.parametrize("name", [sized(name, TRACED) for name in NAMES])
 def test_one_graph_with_its_gradients_equals_the_eager_pass(name: str) -> None:
     torch.compiler.reset()
     graphs: list[torch.fx.GraphModule] = []
