@@ -102,7 +102,8 @@ def start_together(blueprints: Mapping[str | None, Blueprint], directory: Path, 
             for run, parts in ships:
                 console.note(f"{parts.title}: run {run.path}")
                 assemble.start_uploading(parts, run)
-            console.note(f"one update of all of them is {_how(ships[0].run)}")
+            for line in (f"one update of all of them is {_how(ships[0].run)}", *_elsewhere(ships[0].run)):
+                console.note(line)
             ends: Sequence[Outcome | BaseException] = train_together(
                 [ship.parts for ship in ships], stack.learn, console
             )
@@ -218,7 +219,7 @@ def _drive(
     status: RunStatus = "FAILED"
     try:
         with Console(total, not quiet, start_env_step=parts.clock.env_steps) as console:
-            for line in (f"run {run.path}", f"the update is {_how(run)}", *notes):
+            for line in (f"run {run.path}", f"the update is {_how(run)}", *_elsewhere(run), *notes):
                 console.note(line)
             assemble.start_uploading(parts, run)
             outcome = train(parts, console)
@@ -253,6 +254,12 @@ def exit_code(error: BaseException) -> int:
 
 def _how(run: runs.Run) -> str:
     return f"{'compiled' if run.facts['compiled'] else 'eager'}: {run.facts['compile_reason']}"
+
+
+def _elsewhere(run: runs.Run) -> list[str]:
+    """A line on where the replay lies, if that is not where updates run."""
+    place = run.facts.get("replay_storage", "device")
+    return [] if place == "device" else [f"the replay lies on the {place}: {run.facts['replay_reason']}"]
 
 
 def _runs_option(directory: Path) -> str:

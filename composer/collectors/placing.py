@@ -1,4 +1,4 @@
-"""Placing: where the replay of a run lies, decided once, when it starts. Tests: tests/experience/test_storage.py."""
+"""Placing: where the replay of a run lies, decided once, when it starts. Tests: tests/experience/test_placing.py."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from composer import assemble
 from composer.blueprint.beside import joined
+from composer.collectors.placing import place
 from composer.fleet.stack import Stack
 from composer.learner import Learner
 
@@ -32,12 +33,13 @@ def start(blueprints: Mapping[str | None, Blueprint], directory: Path) -> tuple[
     whole = joined(list(blueprints.values()))
     device = assemble.set_up(whole)
     choice = assemble.choose(whole, device)
+    stored = place(whole, device, directory)
     names = [variant or "base" for variant in blueprints]
     ships: list[Ship] = []
     try:
         for variant, blueprint in blueprints.items():
             company = [name for name in names if name != (variant or "base")]
-            run, parts = assemble.create(blueprint, directory, variant, device, choice, beside=company)
+            run, parts = assemble.create(blueprint, directory, variant, device, choice, beside=company, stored=stored)
             parts.title = variant or "base"
             ships.append(Ship(run, parts))
         # The largest tensors are made last: what each run has drawn is copied into them, and then let go.

@@ -101,14 +101,12 @@ class AdamState:
             self._parameters, gradients, self._first, self._second, self._decayed, unbias2, sizes, strict=True
         ):
             first.lerp_(gradient, _each(take1, gradient))
-            # In one temporary: fresh memory costs more than the arithmetic of a large layer.
-            work = (gradient * gradient).mul_(_each(take2, gradient))
-            second.mul_(_each(keep2, gradient)).add_(work)
-            torch.div(second, _each(unbias, gradient), out=work)
-            work.sqrt_().add_(_each(epsilon, gradient)).mul_(_each(size, gradient))
+            # One temporary at a time: fresh memory costs more than the arithmetic of a large layer.
+            second.mul_(_each(keep2, gradient)).add_((gradient * gradient).mul_(_each(take2, gradient)))
+            scale = (second / _each(unbias, gradient)).sqrt_().add_(_each(epsilon, gradient))
             if decays:
                 parameter.mul_(_each(shrink, gradient))
-            parameter.addcdiv_(first, work, value=-1)
+            parameter.addcdiv_(first, scale.mul_(_each(size, gradient)), value=-1)
 
     def tensors(self) -> dict[str, Tensor]:
         """``clock``, ``steps``, and ``first.PATH`` and ``second.PATH`` for every parameter."""

@@ -126,8 +126,8 @@ def flat(agent: Learner, memory: Memory) -> int:
 
 
 def test_eager_updates_keep_no_memory_and_take_it_equally_often() -> None:
-    # 388: one for nearly every operation.
-    assert flat(*sac(1)) <= 395
+    # 403: one for nearly every operation.
+    assert flat(*sac(1)) <= 410
 
 
 @pytest.mark.slow
@@ -141,7 +141,7 @@ def test_a_compiled_update_is_few_kernels_takes_little_memory_and_is_compiled_on
     counters.clear()
     agent, memory = sac(1, COMPILED)
     taken, kernels = flat(agent, memory), metrics.generated_kernel_count
-    # 59, where the eager update takes memory 388 times.
+    # 59, where the eager update takes memory 403 times.
     assert taken <= 65
     agent.updates.add_(1_000)
     agent.discount.mul_(0.9)

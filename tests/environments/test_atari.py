@@ -73,10 +73,15 @@ GAMES = {
     "space_invaders": Atari(game="space_invaders", protocol="atari100k", life_loss_ends=False, action_repeat=3),
     "freeway": Atari(game="freeway", protocol="atari100k", noop_starts=0, frame_limit=2000, clip_rewards=False),
 }
+QUICK = {"pong", "breakout", "seaquest", "freeway"}
+"""A game of each protocol, and the two that do not end by themselves."""
 
 
-@pytest.mark.parametrize("environment", GAMES.values(), ids=GAMES)
-def test_games_equal_gymnasiums_reference_frame_by_frame(environment: Atari) -> None:
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in GAMES]
+)
+def test_games_equal_gymnasiums_reference_frame_by_frame(name: str) -> None:
+    environment = GAMES[name]
     vector = environment.make([0], "training")
     first = vector.reset()
     noops = int(vector._rows._frame[0])  # type: ignore[attr-defined]
@@ -188,7 +193,7 @@ def test_state_in_mid_game_continues_exactly(workers: int) -> None:
     elsewhere.close()
 
 
-@pytest.mark.parametrize("game", ["pong", "ms_pacman"])
+@pytest.mark.parametrize("game", ["pong", pytest.param("ms_pacman", marks=pytest.mark.slow)])
 def test_a_game_depends_on_nothing_but_its_seed(game: str) -> None:
     environment = Atari(game=game, protocol="machado2018", noop_starts=30)
     vector = environment.make([0, 7], "training")

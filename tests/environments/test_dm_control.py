@@ -66,7 +66,13 @@ def reference(task: str, episode: int, actions: np.ndarray, repeat: int) -> list
     return decisions
 
 
-@pytest.mark.parametrize("task", TASKS)
+LONG = {"humanoid-run", "quadruped-walk", "swimmer-swimmer6", "walker-walk"}
+"""Whose physics take so long that whole episodes are no quick test."""
+
+
+@pytest.mark.parametrize(
+    "task", [pytest.param(task, marks=[pytest.mark.slow] if task in LONG else []) for task in TASKS]
+)
 def test_whole_episode_equals_dm_controls_own(task: str) -> None:
     repeat = 2 if task in ("walker-walk", "cartpole-swingup") else 9
     actions = draw_actions(task, -(-1000 // repeat))

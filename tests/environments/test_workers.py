@@ -33,7 +33,10 @@ def processes(vector: VectorEnvironment) -> list[int]:
 
 @pytest.mark.parametrize(
     "environment",
-    [Scripted(limit=7, action_repeat=2, terminates_at=5), DmControl(task="cartpole-swingup", action_repeat=25)],
+    [
+        Scripted(limit=7, action_repeat=2, terminates_at=5),
+        pytest.param(DmControl(task="cartpole-swingup", action_repeat=25), marks=pytest.mark.slow),
+    ],
     ids=lambda environment: environment.kind,
 )
 def test_workers_equal_this_process(environment: Simulator) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -133,17 +135,30 @@ def test_environments_are_given_actions_within_their_box_and_draws_are_stored(tm
     parts.close()
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The run of a kind that nothing disturbs."""
+
+    @cache
+    def run(kind: str) -> Path:
+        opened, parts = begin(tmp_path_factory.mktemp(kind), *EVERYTHING[kind])
+        go_on(parts)
+        opened.close()
+        return opened.path
+
+    return run
+
+
 MOMENTS = [("numbers", 2), ("numbers", 14), ("numbers", 16), ("numbers", 90), ("choices", 10), ("pictures", 58)]
 
 
 @pytest.mark.parametrize(("kind", "at"), MOMENTS)
-def test_stopped_within_a_rollout_and_resumed_is_as_if_never_stopped(kind: str, at: int, tmp_path: Path) -> None:
+def test_stopped_within_a_rollout_and_resumed_is_as_if_never_stopped(
+    kind: str, at: int, whole: Callable[[str], Path], tmp_path: Path
+) -> None:
     """At the first interaction, within the first rollout, at its end, after it, within a later one."""
-    whole = begin(tmp_path / "whole", *EVERYTHING[kind])
-    go_on(whole[1])
-    whole[0].close()
-    run = stopped(*begin(tmp_path / "halted", *EVERYTHING[kind]), at=at)
-    assert result(resumed(run)) == result(whole[0].path)
+    run = stopped(*begin(tmp_path, *EVERYTHING[kind]), at=at)
+    assert result(resumed(run)) == result(whole(kind))
 
 
 class Died(BaseException):
@@ -152,13 +167,10 @@ class Died(BaseException):
 
 @pytest.mark.parametrize(("method", "number"), [("learned", 15), ("draw", 14), ("add", 22)])
 def test_killed_among_the_updates_of_a_rollout(
-    method: str, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    method: str, number: int, whole: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It goes on from a checkpoint in the middle of a rollout, and makes the same updates again."""
-    run, parts = begin(tmp_path / "whole")
-    go_on(parts)
-    run.close()
-    killed, doomed = begin(tmp_path / "killed")
+    killed, doomed = begin(tmp_path)
     calls, real = 0, getattr(Rollout, method)
 
     def die(*arguments: Tensor) -> object:
@@ -177,7 +189,7 @@ def test_killed_among_the_updates_of_a_rollout(
     killed.close()
     (step,) = Checkpoints(killed.path).steps()
     assert step // E % T, "a checkpoint within a rollout"
-    assert result(resumed(killed.path)) == result(run.path)
+    assert result(resumed(killed.path)) == result(whole("numbers"))
 
 
 def test_a_run_reports_what_it_learns(tmp_path: Path) -> None:

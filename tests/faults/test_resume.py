@@ -21,7 +21,7 @@ from composer.tracking.console import Console
 from composer.tracking.journal import JournalError
 
 
-@pytest.mark.parametrize("at", [1, 12, 50, 79, 80, 137])
+@pytest.mark.parametrize("at", [12, 80, *(pytest.param(at, marks=pytest.mark.slow) for at in (1, 50, 79, 137))])
 def test_stopped_by_sigterm_and_resumed_is_as_if_never_stopped(
     at: int, whole: tuple[str, bytes], tmp_path: Path
 ) -> None:
@@ -143,13 +143,19 @@ class Died(BaseException):
     ("target", "number"),
     [
         ("composer.checkpoint.Checkpoints.save", 3),  # Between the replay rows and the state that knows them.
-        ("composer.checkpoint.Checkpoints._verify", 2),  # After the rename, before pruning.
-        ("composer.checkpoint.Checkpoints._prune", 3),
         ("composer.checkpoint.sync", 8),
-        ("composer.checkpoint.sync", 11),
-        ("composer.checkpoint._write", 5),
         ("composer.state.Parts.record", 9),
-        ("composer.experience.replay.Replay.add", 101),
+        # After the rename, before pruning; and in other places.
+        *(
+            pytest.param(target, number, marks=pytest.mark.slow)
+            for target, number in (
+                ("composer.checkpoint.Checkpoints._verify", 2),
+                ("composer.checkpoint.Checkpoints._prune", 3),
+                ("composer.checkpoint.sync", 11),
+                ("composer.checkpoint._write", 5),
+                ("composer.experience.replay.Replay.add", 101),
+            )
+        ),
     ],
 )
 def test_dying_at_any_point_of_a_save_loses_nothing(

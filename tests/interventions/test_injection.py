@@ -116,6 +116,7 @@ def test_nothing_need_be_shared() -> None:
     assert all(path.startswith("injections.0.new.") for path in trained(patient))
 
 
+EVERY = "{ kind = 'every', interval = 13, maximum = 2 }"
 CROSSING = "{ kind = 'crossing', metric = 'm', above = 0.0, maximum = 2, clock = 'env' }"
 
 
@@ -145,16 +146,18 @@ def test_seeds_may_be_injected_at_times_of_their_own() -> None:
 
 
 @pytest.mark.parametrize(
-    "when",
+    ("when", "moments"),
     [
-        "{ kind = 'every', interval = 13, maximum = 2 }",
-        pytest.param(CROSSING.replace("'m'", "'critic/loss'"), marks=pytest.mark.slow),
+        (EVERY, (80,)),
+        pytest.param(EVERY, (50, 72, 101), marks=pytest.mark.slow),
+        pytest.param(CROSSING.replace("'m'", "'critic/loss'"), (50, 72, 80, 101), marks=pytest.mark.slow),
     ],
+    ids=["every", "every, more", "crossing"],
 )
-def test_resume_is_exact_before_at_and_after(when: str, tmp_path: Path) -> None:
+def test_resume_is_exact_before_at_and_after(when: str, moments: tuple[int, ...], tmp_path: Path) -> None:
     declared = (*EVENTFUL, injected(when=when))
     run, _ = finished(tmp_path / "whole", *declared)
-    for at in (50, 72, 80, 101):
+    for at in moments:
         assert result(resumed(stopped(*begin(tmp_path / str(at), *declared), at=at))) == result(run)
 
 

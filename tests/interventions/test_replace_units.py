@@ -205,6 +205,7 @@ def test_seeds_together_are_treated_as_alone() -> None:
             torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5, msg=name)
 
 
+@pytest.mark.slow
 def test_resume_is_exact(tmp_path: Path) -> None:
     declared = (*EVENTFUL, PLAIN, replace(moments="chosen"))
     run, _ = finished(tmp_path / "whole", *declared)

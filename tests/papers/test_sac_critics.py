@@ -211,7 +211,7 @@ def test_every_critic_learns_the_rewards_of_a_batch(head: str) -> None:
     assert all(map(math.isfinite, signals.values()))
 
 
-@pytest.mark.parametrize("head", ["c51", "quantile"])
+@pytest.mark.parametrize("head", ["c51", pytest.param("quantile", marks=pytest.mark.slow)])
 def test_a_run_trains_through_the_whole_loop(head: str, tmp_path: Path) -> None:
     run, parts = finished(tmp_path, *EVENTFUL, *over(head))
     assert parts.learner.updates.tolist() == [float(parts.learner.updates[0])] * 2 != [0.0] * 2
@@ -271,6 +271,7 @@ def test_compiled_and_eager_updates_agree() -> None:
     agree(agent, twin)
 
 
+@pytest.mark.slow
 def test_a_run_with_random_levels_resumes_exactly(tmp_path: Path) -> None:
     """The streams of drawn levels are state: stopped and resumed is as if never stopped, and they have moved."""
     options = (*EVENTFUL, *over("implicit_quantile"))

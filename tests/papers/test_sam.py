@@ -131,6 +131,7 @@ def test_buffers_take_in_one_pass_and_both_passes_drop_the_same_units() -> None:
         assert not torch.allclose(away, one, rtol=1e-2, atol=1e-5), path
 
 
+@pytest.mark.slow
 def test_resume_is_exact(tmp_path: Path) -> None:
     upgd = "{ kind = 'upgd', learning_rate = 1e-3 }"
     declared = (

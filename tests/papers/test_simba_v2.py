@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import torch
 from tiny_runs import EAGER, go_on, result, resumed, stopped
 
@@ -68,6 +69,7 @@ def test_the_full_blueprint_has_the_published_sizes() -> None:
         assert rate.bounds() == (5e-5, 1e-4)
 
 
+@pytest.mark.slow
 def test_a_run_resumes_exactly(tmp_path: Path) -> None:
     run, parts = assemble.start(small(), tmp_path / "whole", None)
     go_on(parts)

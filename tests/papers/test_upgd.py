@@ -120,6 +120,7 @@ def test_seeds_have_streams_of_their_own_whoever_is_beside_them() -> None:
                 torch.testing.assert_close(ours[name][index], theirs[name][0], rtol=1e-4, atol=1e-6, msg=name)
 
 
+@pytest.mark.slow
 def test_resume_is_exact_after_an_injection_too(tmp_path: Path) -> None:
     """A structural change makes the optimizer anew, whose noise must go on and not begin again."""
     injected = (

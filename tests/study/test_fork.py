@@ -63,7 +63,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run
 
 
-@pytest.mark.parametrize("at", [40, 80, 120])
+@pytest.mark.parametrize("at", [pytest.param(40, marks=pytest.mark.slow), 80, 120])
 def test_a_fork_that_changes_nothing_is_the_run(at: int, whole: Path, tmp_path: Path) -> None:
     before = (whole / "journal.jsonl").read_bytes()
     fork = forked(whole, tmp_path, at=at)
