@@ -15,6 +15,7 @@ from composer.ahead import Ahead, example
 from composer.loop import interactions
 
 QUICK = "compute.compile=background"
+SMALL = tuple(f"networks.{role}.trunk={{ kind = 'linear', width = 4 }}" for role in ("actor", "critic"))
 
 
 class Told:
@@ -75,7 +76,7 @@ def test_what_another_process_compiled_is_found_in_the_cache(tmp_path: Path, mon
     monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
     monkeypatch.setattr(caching, "_chosen", None)
     monkeypatch.setenv(caching.CACHE, str(tmp_path / "cache"))
-    run, parts = begin(tmp_path, 'environment={ kind = "dm_control", task = "cartpole-swingup" }', QUICK)
+    run, parts = begin(tmp_path, 'environment={ kind = "dm_control", task = "cartpole-swingup" }', QUICK, *SMALL)
     assert parts.ahead is not None and not caching.is_warm(parts.blueprint, "cpu")
     parts.ahead._process.wait()
     assert parts.ahead.outcome() == ""
