@@ -82,7 +82,9 @@ def capture(
     torch._dynamo.config.trace_autograd_ops = True
     # Every learner captures another closure over the same code; the limit guards against accidents, not these.
     torch._dynamo.config.recompile_limit = 64
-    compiled = torch.compile(function, fullgraph=True, dynamic=False)
+    from composer.handover import options
+
+    compiled = torch.compile(function, fullgraph=True, dynamic=False, options=options(device) or None)
     return CudaGraph(compiled, state) if choice.graphed and device.startswith("cuda") else compiled
 
 

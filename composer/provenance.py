@@ -20,6 +20,8 @@ def fingerprint(device: str, plugins: Iterable[str] = ()) -> dict[str, Any]:
     """What exact resumption needs to be equal: versions (of plug-ins too), processor capability and threads."""
     import torch
 
+    from composer.products import better_by_onednn
+
     return {
         "composer": composer.__version__,
         "python": platform.python_version(),
@@ -27,6 +29,8 @@ def fingerprint(device: str, plugins: Iterable[str] = ()) -> dict[str, Any]:
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "device": torch.cuda.get_device_name() if device.startswith("cuda") else "cpu",
         "threads": torch.get_num_threads(),
+        # Only where it is not torch's own choice, which the version says.
+        **({"products": "oneDNN"} if device == "cpu" and better_by_onednn() else {}),
     }
 
 

@@ -45,8 +45,8 @@ class Graphs:
         compile_ = torch.compile
         torch.compiler.reset()
 
-        def stand_in(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
-            return compile_(function, backend=self._keep, **options)
+        def stand_in(function: Callable[..., Any], options: object = None, **others: Any) -> Callable[..., Any]:
+            return compile_(function, backend=self._keep, **others)  # Options are inductor's.
 
         monkeypatch.setattr("composer.compiling.torch.compile", stand_in)
 

@@ -53,8 +53,9 @@ def tables() -> list[type[Spec]]:
                 visit(inner)
 
     visit(Blueprint)
-    for family in FAMILIES.values():
-        for kind in family.kinds().values():
+    # In the order of names: that of a process is the order in which it happened to import them.
+    for _, family in sorted(FAMILIES.items()):
+        for _, kind in sorted(family.kinds().items()):
             if kind.__module__.partition(".")[0] == "composer":
                 inside(kind)
     return list(found)

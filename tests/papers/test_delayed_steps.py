@@ -121,7 +121,8 @@ def test_compiled_and_eager_updates_agree_and_variants_share_a_graph(monkeypatch
         return compile_fx(graph, inputs)
 
     monkeypatch.setattr(
-        "composer.compiling.torch.compile", lambda function, **options: compile_(function, backend=counted, **options)
+        "composer.compiling.torch.compile",
+        lambda function, options, **others: compile_(function, backend=counted, **others),
     )
     others = (DELAY.format(3), "algorithm.target_noise={ std = 0.1, clip = 0.2 }", "normalization.reward.bound=2.0")
     others += ("averages.target_critic.momentum={ kind = 'periodic', every = 4, at = 0.5 }",)

@@ -228,7 +228,7 @@ class Graphs:
         torch.compiler.reset()
         monkeypatch.setattr(
             "composer.compiling.torch.compile",
-            lambda function, **options: compile_(function, backend=self._keep, **options),
+            lambda function, options, **others: compile_(function, backend=self._keep, **others),
         )
 
     def _keep(self, graph: torch.fx.GraphModule, _: list[Tensor]) -> Callable[..., Any]:

@@ -1,0 +1,45 @@
+"""Which library multiplies large matrices in programs that are compiled for a CPU.
+
+torch gives products of float32 to MKL, which on AMD's processors uses half of what AVX-512 can do; oneDNN, which comes
+with torch too, uses all of it (docs/decisions/0017-products.md). Which it is follows from the processor alone and never
+from a measurement: equal machines, equal numbers. Tests: tests/contracts/test_products.py.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+_CPU_FACTS = Path("/proc/cpuinfo")
+
+
+@cache
+def better_by_onednn() -> bool:
+    """Whether this processor is one of AMD's with AVX-512, and torch has oneDNN."""
+    try:
+        is_amd = "AuthenticAMD" in _CPU_FACTS.read_text()
+    except OSError:
+        return False
+    wide = torch.backends.cpu.get_cpu_capability().startswith("AVX512")
+    return is_amd and wide and bool(torch.backends.mkldnn.is_available())
+
+
+def product(left: Tensor, right: Tensor) -> Tensor:
+    """``left [m, k]`` times ``right [k, n]`` by oneDNN, whatever their layouts."""
+    result: Tensor = torch.ops.mkldnn._linear_pointwise(left, right.mT, None, "none", [], "")
+    return result
+
+
+def products(left: Tensor, right: Tensor) -> Tensor:
+    """``left [b, m, k]`` times ``right [b, k, n]``, one after the other."""
+    return torch.stack([product(a, b) for a, b in zip(left.unbind(), right.unbind(), strict=True)])
+
+
+_LIBRARY = torch.library.Library("composer", "DEF")
+for _name, _function in {"product": product, "products": products}.items():
+    _LIBRARY.define(f"{_name}(Tensor left, Tensor right) -> Tensor")
+    _LIBRARY.impl(_name, _function, "CPU")
+    _LIBRARY.impl(_name, lambda left, right: left.new_empty(*left.shape[:-1], right.shape[-1]), "Meta")
