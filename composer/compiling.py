@@ -17,8 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-# Measured on two CPU cores (docs/benchmarks/learner.md): a cold compile costs 26 to 38 s. It saves 4 ms of an MLP's
-# update and 15 ms of SimBa's at its published width, and is repaid after 7,000 and 2,500 updates. Doubled, to be safe.
+# Measured on two CPU cores (docs/benchmarks/speed.md): a cold compile costs 26 to 48 s. It saves 4 ms of an MLP's
+# update, 15 ms and more of SimBa's at its published width: repaid after 7,000 and 3,000. Doubled, to be safe.
 COLD_COMPILE_UPDATES = 12_000
 
 

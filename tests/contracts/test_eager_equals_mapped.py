@@ -29,7 +29,7 @@ from composer.shapes import Shape, ShapeError
 
 BLOCKS: TypeAdapter[Block] = TypeAdapter(Block)
 HEADS: TypeAdapter[Head] = TypeAdapter(Head)
-MEMBERS = [(1, 1), (1, 2), (2, 2)]
+MEMBERS = [*(pytest.param(*each, marks=pytest.mark.slow) for each in ((1, 1), (1, 2))), (2, 2)]
 LINEAR: dict[str, object] = {"kind": "linear", "width": 6}
 
 
@@ -79,7 +79,9 @@ def held_equal(turned: Stacked, mapped: Stacked, x: Tensor, training: bool) -> N
             torch.testing.assert_close(one, other, rtol=0.0, atol=0.0 if is_exact else 1e-5 * (1 + size))
 
 
-@pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
+@pytest.mark.parametrize(
+    "training", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["training", "evaluation"]
+)
 @pytest.mark.parametrize(("seeds", "copies"), MEMBERS)
 @pytest.mark.parametrize("kind", sorted(Block.kinds()))
 def test_networks_of_every_block(kind: str, seeds: int, copies: int, training: bool) -> None:
