@@ -53,3 +53,16 @@ class Graphs:
     def _keep(self, graph: torch.fx.GraphModule, _: list[Tensor]) -> Callable[..., Any]:
         self.graphs.append(graph.code)
         return graph.forward
+
+
+def captured_without_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Captured programs are traced, differentiated and made free of mutation, and then run operation by operation.
+
+    Making code of them is most of their time, and is proved elsewhere (``tests/contracts/test_compiled_*.py``).
+    """
+    compile_ = torch.compile
+    torch.compiler.reset()
+    monkeypatch.setattr(
+        "composer.compiling.torch.compile",
+        lambda function, options, **others: compile_(function, backend="aot_eager", **others),
+    )

@@ -61,6 +61,7 @@ def test_a_part_is_sound_by_itself(path: Path) -> None:
     assert check(path) == []
 
 
+@pytest.mark.slow
 @each_part
 @pytest.mark.parametrize(
     "mutations", [misspellings, fewer_wrong_values, doubled], ids=lambda function: function.__name__

@@ -63,6 +63,7 @@ def test_a_run_that_ends_first_ends_the_other_process(tmp_path: Path, monkeypatc
     assert ahead.closed
 
 
+@pytest.mark.slow
 def test_what_went_wrong_is_the_end_of_its_log(tmp_path: Path) -> None:
     ahead = Ahead(tmp_path, "cpu")  # There is no run in this folder.
     ahead._process.wait()

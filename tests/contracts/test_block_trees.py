@@ -113,6 +113,7 @@ def test_gradients_reach_whatever_is_to_be_trained(table: Any, shape: tuple[int,
         assert reached == [not outline.stops_gradients, *(True for _ in trained)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", sorted(Block.kinds()))
 def test_one_graph_serves_every_call(kind: str) -> None:
     block = BLOCKS.validate_python(Block.kinds()[kind].example)

@@ -200,6 +200,7 @@ def test_going_on_after_the_end_does_nothing(tmp_path: Path) -> None:
     assert hashes(parts) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "setting",
     [

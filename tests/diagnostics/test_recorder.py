@@ -212,7 +212,9 @@ def test_one_graph_serves_before_and_after_a_reading(monkeypatch: pytest.MonkeyP
         graphs.append(graph.code)
         return graph.forward
 
-    monkeypatch.setattr("composer.compiling.torch.compile", lambda f, options, **others: compile_(f, backend=keep, **others))
+    monkeypatch.setattr(
+        "composer.compiling.torch.compile", lambda f, options, **others: compile_(f, backend=keep, **others)
+    )
     blueprint = tiny(DRIFT, *WATCHED)
     info = blueprint.environment.describe()
     learner, twin = (Learner(blueprint, info, "cpu", Choice(compiled, "a test")) for compiled in (True, False))

@@ -27,6 +27,8 @@ from composer.heads import Head
 from composer.resources import blueprints_root
 from composer.shapes import Outline
 
+pytestmark = pytest.mark.slow
+
 kinds.register()
 PARTS = sorted(name for name, part in parts().items() if part.family in ("block", "head", "network"))
 FILES = sorted(blueprints_root().rglob("*.toml"))

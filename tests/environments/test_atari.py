@@ -77,6 +77,7 @@ QUICK = {"pong", "breakout", "seaquest", "freeway"}
 """A game of each protocol, and the two that do not end by themselves."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in GAMES]
 )
@@ -166,6 +167,7 @@ def test_starting_frames_are_as_declared() -> None:
     assert frames(noop_starts=0, fire_on_reset=True) == {1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [pytest.param(0, marks=pytest.mark.slow), 2])
 def test_state_in_mid_game_continues_exactly(workers: int) -> None:
     environment = Atari(game="breakout", protocol="atari100k", sticky_actions=0.25, workers=workers)

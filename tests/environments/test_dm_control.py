@@ -203,6 +203,7 @@ except RenderingUnavailable as error:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("chosen", "broken", "printed"),
     [

@@ -10,6 +10,8 @@ import pytest
 
 from composer.environments import DmControl, EnvironmentFailure
 
+pytestmark = pytest.mark.slow
+
 SEEN = DmControl(task="cartpole-swingup", action_repeat=8, observe="pixels", height=32, width=48)
 
 

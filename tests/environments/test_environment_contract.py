@@ -212,6 +212,7 @@ def test_a_state_in_mid_episode_continues_exactly(course: Course) -> None:
     np.testing.assert_array_equal(course.vector.load_state(course.states[moment]), observation)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["choice", pytest.param("dm_control", marks=pytest.mark.slow)])
 def test_a_hung_environment_is_reported(name: str) -> None:
     environment = ENVIRONMENTS[name][0].model_copy(update={"workers": 2, "timeout_seconds": 2.0})

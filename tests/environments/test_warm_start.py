@@ -12,6 +12,8 @@ from composer.blueprint import load
 from composer.loop import train
 from composer.tracking.console import Console
 
+pytestmark = pytest.mark.slow
+
 FOLDER = Path(__file__).parents[2] / "blueprints" / "warm_start"
 METHODS = ("cold_start", "l2", "ema", "head_reset", "shrink_and_perturb", "self_distillation", "hare_tortoise")
 SHORT = (

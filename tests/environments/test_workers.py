@@ -56,6 +56,7 @@ def test_workers_equal_this_process(environment: Simulator) -> None:
         np.testing.assert_array_equal(there.step(taken).observation, here.step(taken).observation)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [

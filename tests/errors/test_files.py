@@ -143,6 +143,7 @@ def test_references_that_multiply_end_quickly(text: str, tmp_path: Path) -> None
     assert time.process_time() - start < 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

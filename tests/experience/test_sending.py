@@ -19,6 +19,7 @@ from composer.learner import Learner
 from composer.sampling import Uniform
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["vectors", "rainbow", "spr"])
 def test_batches_that_are_sent_are_those_that_are_not(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -136,6 +136,7 @@ def test_a_killed_run_on_disk_ends_as_one_in_memory_that_nobody_killed(tmp_path:
     assert result(killed) == result(run)
 
 
+@pytest.mark.slow
 def test_rainbow_on_disk_equals_rainbow_in_memory(tmp_path: Path) -> None:
     """Prioritised draws, pictures, a ring that wraps."""
     found = []

@@ -160,6 +160,7 @@ def test_a_run_that_is_held_is_3_with_its_holder(halted: Path, invoke: Invoke) -
     assert invoke("resume", str(halted))[0] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["run.json", "blueprint.toml", "journal.jsonl"])
 @pytest.mark.parametrize("command", ["resume", "evaluate", "digest"])
 def test_a_run_without_its_files_is_3(name: str, command: str, halted: Path, invoke: Invoke) -> None:

@@ -14,6 +14,8 @@ from composer import assemble
 from composer.runs import Run
 from composer.state import Parts
 
+pytestmark = pytest.mark.slow
+
 FAMILIES = {"rainbow": RAINBOW, "spr": SPR}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from dispatched import captured_without_code
 from surgeon import Patient
 from tiny_runs import DRIFT, learner, tiny
 
@@ -62,7 +63,10 @@ def test_what_is_wrong_is_told(override: str, message: str) -> None:
 
 
 @pytest.mark.slow
-def test_compiled_and_eager_pulls_agree() -> None:
+def test_compiled_and_eager_pulls_agree(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    captured_without_code(monkeypatch)
     declared = (
         SEEDS,
         "penalties.pull={ kind = 'l2_init', where = ['critic.*'], coefficient = 0.1 }",

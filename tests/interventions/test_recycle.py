@@ -204,6 +204,7 @@ def test_seeds_together_are_treated_as_alone() -> None:
             torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5, msg=name)
 
 
+@pytest.mark.slow
 def test_resume_is_exact(tmp_path: Path) -> None:
     when = "{ kind = 'every', interval = 9, clock = 'env' }"
     do = "{ kind = 'recycle', tau = 0.4, batch = 16 }"

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from dispatched import captured_without_code
 from pupil import Pupil
 from surgeon import Patient, intervention
 from tiny_runs import DRIFT, EVENTFUL, begin, finished, result, resumed, rows, stopped, tiny
@@ -230,8 +231,11 @@ def test_what_cannot_be_done_is_told_before_the_run(overrides: list[str], messag
 
 
 @pytest.mark.slow
-def test_with_the_optimizers_of_perturbed_and_sharpest_gradients_compiled_equals_eager() -> None:
+def test_with_the_optimizers_of_perturbed_and_sharpest_gradients_compiled_equals_eager(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """UPGD, SAM with buffers that it must not move twice, recycling and replacing, in one program that stays."""
+    captured_without_code(monkeypatch)
     from torch._dynamo.utils import counters
 
     trunk = (

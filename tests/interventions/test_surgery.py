@@ -162,6 +162,7 @@ def test_seeds_together_are_treated_as_alone() -> None:
             torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5, msg=name)
 
 
+@pytest.mark.slow
 def test_events_are_in_the_journal_and_a_resumed_run_repeats_none(tmp_path: Path) -> None:
     declared = [
         *EVENTFUL,

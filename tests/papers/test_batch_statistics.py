@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from dispatched import captured_without_code
 from fresh_blocks import fresh, parse
 from tiny_runs import learner
 from torch import Tensor, nn
@@ -191,8 +192,11 @@ def test_averages_follow_the_statistics_and_only_a_networks_own_loss_moves_them(
 
 
 @pytest.mark.slow
-def test_compiled_training_of_a_small_resnet_is_the_eager_one() -> None:
+def test_compiled_training_of_a_small_resnet_is_the_eager_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Two seeds of two copies: three steps of gradient descent through statistics that change inside the program."""
+    captured_without_code(monkeypatch)
     conv = {"kind": "conv", "width": 4, "kernel": 3, "padding": 1, "bias": False}
     table = [
         [conv, {"kind": "batch_renorm", "warm_up": 1}, {"kind": "relu"}],

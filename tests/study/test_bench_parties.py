@@ -45,7 +45,7 @@ IMPALA: Learning = replace(
     overrides=("algorithm.batch_size=4", FRAMES, 'networks.value.trunk={ use = "impala", width = 4, features = 16 }'),
 )
 LEARNING = {"mlp": MLP, "simba": SIMBA, "ppo": PPO, "dqn-nature": NATURE, "dqn-impala": IMPALA}
-pytestmark = pytest.mark.filterwarnings("ignore")  # Other libraries' imports warn.
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # Other libraries' imports warn.
 
 
 def subjects(workload: Workload, names: Sequence[str], seeds: Sequence[int] = (1,)) -> list[Subject]:

@@ -80,6 +80,7 @@ def test_a_fork_that_changes_nothing_is_the_run(at: int, whole: Path, tmp_path: 
     assert (whole / "journal.jsonl").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_fork_resumes_and_forks_again(whole: Path, tmp_path: Path) -> None:
     fork = forked(whole, tmp_path / "one", at=40)
     origin = shutil.copytree(fork, tmp_path / "two" / fork.name)
@@ -278,6 +279,7 @@ def test_the_command(whole: Path, tmp_path: Path) -> None:
     assert code == 3 and "is no run directory" in said
 
 
+@pytest.mark.slow
 def test_compare_says_where_runs_parted(whole: Path, tmp_path: Path) -> None:
     fork = forked(whole, tmp_path, "algorithm.n_step=1", at=80)
     injected = forked(whole, tmp_path, "averages.slow={ of = 'actor', momentum = 0.5 }", "name='renamed'", at=80)

@@ -53,6 +53,7 @@ def query(database: Path, sql: str) -> list[Any]:
         return connection.execute(sql).fetchall()
 
 
+@pytest.mark.slow
 def test_a_new_store_is_whole_and_leaves_nothing_else_behind(fresh: Path) -> None:
     assert is_ready(fresh)
     assert query(fresh, "PRAGMA integrity_check") == [("ok",)]
