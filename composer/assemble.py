@@ -12,27 +12,20 @@ import torch
 
 from composer import compiling, provenance, runs
 from composer.ahead import Ahead
-from composer.algorithms.on_policy import OnPolicy
 from composer.blueprint import digest as blueprint_digest
 from composer.blueprint import flatten
-from composer.blueprint.memory import transitions_allocated
 from composer.blueprint.timeline import clock_of, lengths_of
 from composer.caching import use_cache
 from composer.calibration import calibrate
 from composer.checkpoint import Checkpoints, Snapshot
-from composer.clock import Clock
-from composer.collectors.acting import Acting
-from composer.collectors.base import Collector
-from composer.collectors.labelled import Judge, examiner, streaming
-from composer.collectors.memory import Memory
+from composer.collectors.labelled import Judge, examiner
+from composer.collectors.make import make_collector
 from composer.collectors.phased import PhasedStreaming
 from composer.collectors.placing import Place, place, recorded
-from composer.collectors.rollout import Rollout
 from composer.diagnostics.recorder import Recorder
 from composer.environments.base import Simulator
 from composer.environments.labelled import Labelled
 from composer.evaluation import Evaluator
-from composer.experience.make import make_ring
 from composer.experience.storage import Storage
 from composer.learner import Learner
 from composer.state import Parts
@@ -244,7 +237,9 @@ def _parts(
         blueprint=blueprint,
         device=device,
         learner=learner,
-        collector=_collector(blueprint, info, learner, clock, Storage(device, recorded(run.facts).storage, run.path)),
+        collector=make_collector(
+            blueprint, info, learner, clock, Storage(device, recorded(run.facts).storage, run.path)
+        ),
         evaluator=evaluator(blueprint, blueprint.evaluation.episodes, device),
         clock=clock,
         journal=journal,
@@ -270,24 +265,6 @@ def evaluator(blueprint: Blueprint, episodes: int, device: str) -> Evaluator | J
     return Evaluator(blueprint.environment, blueprint.seeds, episodes)
 
 
-def _collector(
-    blueprint: Blueprint, info: EnvironmentInfo, learner: Learner, clock: Clock, storage: Storage
-) -> Collector:
-    environment = blueprint.environment
-    if isinstance(environment, Labelled):
-        return streaming(environment, learner)
-    assert isinstance(environment, Simulator)
-    streams = [stream for seed in blueprint.seeds for stream in environment.copy_seeds(seed)]
-    environments, copies = environment.make(streams, "training"), environment.copies
-    held, algorithm = transitions_allocated(blueprint), blueprint.algorithm
-    if isinstance(algorithm, OnPolicy):
-        ring = make_ring(info, len(blueprint.seeds), copies, held, learner.device)
-        return Acting(learner, environments, Rollout(ring, algorithm, copies, learner), clock.warmup)
-    ring = make_ring(info, len(blueprint.seeds), copies, held, learner.device, storage)
-    replay = Memory(ring, blueprint.replay.sampling, algorithm.pace(info).future, learner)
-    return Acting(learner, environments, replay, clock.warmup, blueprint.training.overlap)
-
-
 def _record_event(parts: Parts, seed: int, event: Mapping[str, Any]) -> None:
     """Append what was done to the networks of one seed (its index)."""
     parts.record("event", seed=parts.blueprint.seeds[seed], **event)
@@ -297,7 +274,12 @@ def differences(facts: Mapping[str, Any], blueprint: Blueprint, device: str) -> 
     """What a run's numbers depend on and is not as it was when the run of ``facts`` began."""
     then: Mapping[str, Any] = facts["fingerprint"]
     now = provenance.fingerprint(device, blueprint.requires)
-    return [f"{name}: {then.get(name)} then, {now.get(name)} now" for name in now if then.get(name) != now.get(name)]
+    # Also what only one of them knows: a run whose products were oneDNN's does not go on exactly where they are MKL's.
+    return [
+        f"{name}: {then.get(name)} then, {now.get(name)} now"
+        for name in {**now, **then}
+        if then.get(name) != now.get(name)
+    ]
 
 
 def _compare(run: runs.Run, device: str, inexact: bool) -> list[str]:

@@ -122,7 +122,7 @@ class Compute(Spec):
     updates_per_call: Annotated[int, Field(ge=1, le=64)] = 1
     """Updates in one call of the program, where an interaction owes as many and none of them waits for the one before:
     with a ``update_to_data`` above 1, or on rollouts. Numbers are the same up to rounding; compiling takes as many
-    times longer. It saves calls, which few programs are short enough to notice (docs/benchmarks/speed.md)."""
+    times longer. It saves calls, which few programs are short enough to notice (docs/guide/speed.md)."""
     precision: Literal["float32", "tf32", "bf16"] = "float32"
     """Of matrix products: exact float32; TF32 on GPUs that have it; or networks under bfloat16 autocast, whose
     parameters, losses and optimizers stay float32."""

@@ -40,6 +40,6 @@ def test_dqn_learns_to_balance_the_pole(result: Result) -> None:
     assert result.table["seconds"] < 600
 
 
-@pytest.mark.xfail(reason="nine of twelve seeds play perfectly; the mean of these three is 445", strict=False)
+@pytest.mark.xfail(reason="nine of twelve seeds play perfectly; the mean of these three is 445", strict=True)
 def test_dqn_solves_the_task(result: Result) -> None:
     assert result.final_return >= 475
