@@ -76,7 +76,7 @@ def create(
     """
     stored = stored or place(blueprint, device, directory)
     info = blueprint.environment.describe()
-    fingerprint = provenance.fingerprint(device, blueprint.requires)
+    fingerprint = provenance.fingerprint(device, blueprint.requires, choice.compiled)
     origin = {} if fork is None else {"fork": fork}
     facts: dict[str, Any] = {
         "name": blueprint.name,
@@ -273,7 +273,7 @@ def _record_event(parts: Parts, seed: int, event: Mapping[str, Any]) -> None:
 def differences(facts: Mapping[str, Any], blueprint: Blueprint, device: str) -> list[str]:
     """What a run's numbers depend on and is not as it was when the run of ``facts`` began."""
     then: Mapping[str, Any] = facts["fingerprint"]
-    now = provenance.fingerprint(device, blueprint.requires)
+    now = provenance.fingerprint(device, blueprint.requires, bool(facts["compiled"]))
     # Also what only one of them knows: a run whose products were oneDNN's does not go on exactly where they are MKL's.
     return [
         f"{name}: {then.get(name)} then, {now.get(name)} now"

@@ -16,8 +16,11 @@ import composer
 LIBRARIES = ("torch", "numpy", "mujoco", "dm_control")
 
 
-def fingerprint(device: str, plugins: Iterable[str] = ()) -> dict[str, Any]:
-    """What exact resumption needs to be equal: versions (of plug-ins too), processor capability and threads."""
+def fingerprint(device: str, plugins: Iterable[str] = (), compiled: bool = False) -> dict[str, Any]:
+    """What exact resumption needs to be equal: versions (of plug-ins too), processor capability and threads.
+
+    Of ``compiled`` updates also the library of products, where it is not torch's own choice, which the version says.
+    """
     import torch
 
     from composer.products import better_by_onednn
@@ -29,8 +32,7 @@ def fingerprint(device: str, plugins: Iterable[str] = ()) -> dict[str, Any]:
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "device": torch.cuda.get_device_name() if device.startswith("cuda") else "cpu",
         "threads": torch.get_num_threads(),
-        # Only where it is not torch's own choice, which the version says.
-        **({"products": "oneDNN"} if device == "cpu" and better_by_onednn() else {}),
+        **({"products": "oneDNN"} if compiled and device == "cpu" and better_by_onednn() else {}),
     }
 
 
