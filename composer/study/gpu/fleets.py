@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -10,7 +11,7 @@ from composer.collectors.base import Drawn
 from composer.fleet import Stack
 from composer.study.gpu.agents import MLP, SIMBA, Case, agent, distance, given, weights
 from composer.study.gpu.equivalence import LIMIT
-from composer.study.gpu.laps import Party, race
+from composer.study.gpu.laps import by_count
 from composer.study.gpu.pieces import Check, Findings, Piece
 from composer.study.gpu.setting import EAGER, Setting
 
@@ -44,23 +45,13 @@ def fleets(setting: Setting) -> Findings:
 
 def calls(case: Case, setting: Setting) -> Findings:
     """Updates a second where one call of the program makes several."""
-    counts, parties = setting.sized((1, 2, 4, 8), (1, 2)), []
-    for count in counts:
+    made: dict[int, Callable[[], object]] = {}
+    for count in setting.sized((1, 2, 4, 8), (1, 2)):
         one = agent(case.load(setting, 1, f"compute.updates_per_call={count}"), setting.device, setting.captured())
         (batch,) = given(one, 1)
         asked = [(batch.transitions, batch.extra)] * count
-        parties.append(Party(str(count), partial(one.learner.learn, asked)))
-    laps = race(parties, setting)
-    alone = laps["1"].median
-    rows = [
-        {
-            "updates a call": count,
-            **laps[str(count)].times(count, "updates/s"),
-            "times one a call": laps[str(count)].median * count / alone,
-        }
-        for count in counts
-    ]
-    return Findings(rows=rows)
+        made[count] = partial(one.learner.learn, asked)
+    return Findings(rows=by_count(made, setting, "updates a call", "updates/s", "times one a call"))
 
 
 PIECES: Final = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -40,6 +40,21 @@ def race(parties: Sequence[Party], setting: Setting, clock: Callable[[], float] 
             if number:
                 found[party.name].append(rate)
     return {name: Rate(median(rates), min(rates), max(rates)) for name, rates in found.items()}
+
+
+def by_count(
+    calls: Mapping[int, Callable[[], object]], setting: Setting, counted: str, unit: str, against: str
+) -> list[dict[str, Any]]:
+    """A row for each count of things that one call does, 1 among them; ``against`` heads the column of times one."""
+    laps = race([Party(str(count), call) for count, call in calls.items()], setting)
+    return [
+        {
+            counted: count,
+            **laps[str(count)].times(count, unit),
+            against: laps[str(count)].median * count / laps["1"].median,
+        }
+        for count in calls
+    ]
 
 
 def _lap(party: Party, seconds: float, setting: Setting, clock: Callable[[], float]) -> float:
