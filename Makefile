@@ -42,16 +42,16 @@ test-fast: $(VENV)/.installed-dev
 	$(TEST) -m "not slow and not learning"
 
 bench: $(VENV)/.installed-bench
-	$(BIN)/composer bench --out docs/benchmarks/speed.json --plot docs/images/speed.png
+	$(BIN)/python -m benchmarks.speed --out docs/benchmarks/speed.json --plot docs/images/speed.png
 
 gpu:
-	PYTHONPATH=. $(GPU_PYTHON) -m composer.study.gpu $(GPU_ARGS)
+	PYTHONPATH=. $(GPU_PYTHON) -m benchmarks.gpu $(GPU_ARGS)
 
 learning: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m learning
 
 docs: $(VENV)/.installed
-	$(BIN)/python -m composer.reference --out docs/reference
+	$(BIN)/python -m composer.blueprint.inspect.reference --out docs/reference
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

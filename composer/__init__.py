@@ -7,29 +7,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from composer import (
-        algorithms,
-        blocks,
-        datasets,
-        diagnostics,
-        environments,
-        heads,
-        initializers,
-        interventions,
-        normalization,
-        optim,
-        penalties,
-        sampling,
-        schedules,
-        tracking,
-    )
+    from composer import algorithms, diagnostics, environments, interventions, optim, tracking
+    from composer.algorithms.normalization import spec as normalization
     from composer.api import compose, load, part, train
     from composer.blueprint import Blueprint, BlueprintError, dump
-    from composer.building import build
-    from composer.networks import Network
-    from composer.results import Result
-
-__version__ = "0.1.0"
+    from composer.environments.labelled import datasets
+    from composer.networks import blocks, heads, initializers
+    from composer.networks.network import Network
+    from composer.optim import penalties, schedules
+    from composer.replay import sampling
+    from composer.training.plain_modules import build
+    from composer.training.runs.results import Result
 
 __all__ = [
     "Blueprint",
@@ -61,10 +49,21 @@ __all__ = [
 _HOMES = {
     "composer.api": ("compose", "load", "part", "train"),
     "composer.blueprint": ("Blueprint", "BlueprintError", "dump"),
-    "composer.building": ("build",),
-    "composer.networks": ("Network",),
-    "composer.results": ("Result",),
+    "composer.networks.network": ("Network",),
+    "composer.training.plain_modules": ("build",),
+    "composer.training.runs.results": ("Result",),
 }
+_ROOMS = {
+    "blocks": "composer.networks.blocks",
+    "datasets": "composer.environments.labelled.datasets",
+    "heads": "composer.networks.heads",
+    "initializers": "composer.networks.initializers",
+    "normalization": "composer.algorithms.normalization.spec",
+    "penalties": "composer.optim.penalties",
+    "sampling": "composer.replay.sampling",
+    "schedules": "composer.optim.schedules",
+}
+"""Packages of kinds that are offered at the top, as ``torch.nn`` is."""
 
 
 if not TYPE_CHECKING:  # To a type checker, a name that is not there is an error.
@@ -76,7 +75,7 @@ if not TYPE_CHECKING:  # To a type checker, a name that is not there is an error
                 value = globals()[name] = getattr(import_module(home), name)
                 return value
         if name in __all__:
-            return import_module(f"composer.{name}")
+            return import_module(_ROOMS.get(name, f"composer.{name}"))
         raise AttributeError(f"module 'composer' has no attribute {name!r}")
 
 

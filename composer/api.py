@@ -1,4 +1,4 @@
-"""composer from Python: what ``import composer`` offers, besides ``composer.build`` (composer.building).
+"""composer from Python: what ``import composer`` offers, besides ``composer.build`` (composer.training.plain_modules).
 
 Everything here gives what the command line would: the same checks, the same messages, the same runs. Reading and
 composing import no torch. Tests: tests/api/.
@@ -14,21 +14,22 @@ from typing import TYPE_CHECKING, Any
 from pydantic import create_model
 
 from composer import blueprint as language
-from composer import kinds, plugins
 from composer.blueprint import Blueprint, BlueprintError
-from composer.blueprint.chain import named
-from composer.blueprint.expand import expand
+from composer.blueprint.checks.form import validate
+from composer.blueprint.checks.part_file import families
 from composer.blueprint.load import judged, loads
-from composer.blueprint.nodes import annotate
-from composer.blueprint.part_file import families
-from composer.blueprint.parts import parts
-from composer.blueprint.report import problem
 from composer.blueprint.schema import FORMAT
-from composer.blueprint.validate import validate
-from composer.spec import Family, Spec, dump_tagged
+from composer.blueprint.syntax.extends import named
+from composer.blueprint.syntax.nodes import annotate
+from composer.blueprint.syntax.parts import parts
+from composer.blueprint.syntax.parts_expand import expand
+from composer.blueprint.syntax.problems import problem
+from composer.spec import builtin_kinds as kinds
+from composer.spec import plugins
+from composer.spec.family import Family, Spec, dump_tagged
 
 if TYPE_CHECKING:
-    from composer.results import Result
+    from composer.training.runs.results import Result
 
 COMPOSED = "composed in Python"
 """Stands for the file in problems of what was written in Python."""
@@ -86,11 +87,12 @@ def train(
 ) -> Result:
     """Train a blueprint in a new directory below ``runs``, as ``composer train`` does, to its end.
 
-    ``variant`` is noted as the name of what was trained; ``profile`` tells where the time went. Raises BlueprintError
-    where the blueprint does not make sense or this machine has no memory for it, and ``composer.launch.Stopped`` where
-    the run ends early, with the command that goes on; Ctrl-C saves before it stops.
+    ``variant`` is noted as the name of what was trained; ``profile`` reports where the time went. Raises BlueprintError
+    where the blueprint does not make sense or this machine has no memory for it, and
+    ``composer.training.launch.Stopped`` where the run ends early, with the command that continues it; Ctrl-C saves
+    before it stops.
     """
-    from composer import launch
+    from composer.training import launch
 
     return launch.start(judged(blueprint, is_to_run=True), Path(runs), variant, quiet, profile)
 

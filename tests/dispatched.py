@@ -48,7 +48,7 @@ class Graphs:
         def stand_in(function: Callable[..., Any], options: object = None, **others: Any) -> Callable[..., Any]:
             return compile_(function, backend=self._keep, **others)  # Options are inductor's.
 
-        monkeypatch.setattr("composer.compiling.torch.compile", stand_in)
+        monkeypatch.setattr("composer.training.compile.capture.torch.compile", stand_in)
 
     def _keep(self, graph: torch.fx.GraphModule, _: list[Tensor]) -> Callable[..., Any]:
         self.graphs.append(graph.code)
@@ -63,6 +63,6 @@ def captured_without_code(monkeypatch: pytest.MonkeyPatch) -> None:
     compile_ = torch.compile
     torch.compiler.reset()
     monkeypatch.setattr(
-        "composer.compiling.torch.compile",
+        "composer.training.compile.capture.torch.compile",
         lambda function, options, **others: compile_(function, backend="aot_eager", **others),
     )

@@ -9,12 +9,12 @@ import torch
 from pydantic import TypeAdapter
 from torch import nn
 
-from composer.blocks import Block
-from composer.blueprint.expand import expand
-from composer.blueprint.nodes import annotate, plain
-from composer.fresh import draw, draw_buffers
-from composer.shapes import Shape
-from composer.streams import derive
+from composer.blueprint.syntax.nodes import annotate, plain
+from composer.blueprint.syntax.parts_expand import expand
+from composer.networks.blocks import Block
+from composer.networks.initialize import draw, draw_buffers
+from composer.spec.random_streams import derive
+from composer.spec.shape import Shape
 
 BLOCKS: TypeAdapter[Block] = TypeAdapter(Block)
 

@@ -16,10 +16,10 @@ from typing import Any
 
 from typer.testing import CliRunner
 
-from composer.blueprint.positions import Path as Steps
-from composer.blueprint.positions import scan
+from composer.blueprint.syntax.positions import Path as Steps
+from composer.blueprint.syntax.positions import scan
 from composer.cli import app
-from composer.spec import near
+from composer.spec.wording import near
 
 _KEY = re.compile(r"[A-Za-z0-9_-]+")
 _SCALAR = re.compile(r"\"\"\".*?\"\"\"|\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'|[^\s,\]}#]+", re.DOTALL)

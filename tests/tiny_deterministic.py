@@ -8,13 +8,13 @@ import torch
 from tiny_runs import EAGER, go_on
 from torch import Tensor
 
-from composer import assemble
 from composer.blueprint import Blueprint, load
-from composer.compiling import Choice
-from composer.experience.transitions import Transitions
-from composer.learner import Learner
-from composer.runs import Run
-from composer.state import Parts
+from composer.replay.transitions import Transitions
+from composer.training import assemble
+from composer.training.compile.capture import Choice
+from composer.training.learner import Learner
+from composer.training.runs.directory import Run
+from composer.training.session import Parts
 
 TINY_TD3 = Path(__file__).parent / "tiny_td3.toml"
 RAW = "normalization={ observation = { kind = 'raw' }, reward = { kind = 'raw' } }"

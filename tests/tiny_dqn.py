@@ -13,10 +13,10 @@ from tiny_runs import EAGER
 from torch import Tensor
 
 from composer.blueprint import Blueprint, load
-from composer.compiling import Choice
 from composer.environments import EnvironmentInfo
-from composer.experience.transitions import Transitions
-from composer.learner import Learner
+from composer.replay.transitions import Transitions
+from composer.training.compile.capture import Choice
+from composer.training.learner import Learner
 
 TINY = Path(__file__).parent / "tiny_dqn.toml"
 ACTIONS, BATCH = 3, 8

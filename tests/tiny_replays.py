@@ -7,8 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from composer.environments.base import EnvironmentInfo
-from composer.experience.ring import Ring
+from composer.environments.interface import EnvironmentInfo
+from composer.replay.ring import Ring
 
 SEEDS, COPIES, CAPACITY = 2, 3, 24
 VECTORS = EnvironmentInfo((5,), 2, 100, 1, terminates=True)

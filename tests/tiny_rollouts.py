@@ -10,15 +10,15 @@ import numpy as np
 import torch
 from tiny_runs import EAGER, Drift, DriftSingle
 
-from composer import assemble
 from composer.blueprint import Blueprint, load
-from composer.collectors.acting import Acting
-from composer.collectors.rollout import Rollout
-from composer.compiling import Choice
 from composer.environments import EnvironmentInfo
-from composer.learner import Learner
-from composer.runs import Run
-from composer.state import Parts
+from composer.training import assemble
+from composer.training.collect.on_policy import Rollout
+from composer.training.collect.simulation import Acting
+from composer.training.compile.capture import Choice
+from composer.training.learner import Learner
+from composer.training.runs.directory import Run
+from composer.training.session import Parts
 
 TINY = Path(__file__).parent / "tiny_ppo.toml"
 CHOICES = (

@@ -18,18 +18,18 @@ from drift import Drift as Drift
 from drift import DriftSingle as DriftSingle
 from torch import Tensor
 
-from composer import assemble
 from composer.blueprint import Blueprint, load
-from composer.checkpoint import Checkpoints, digest
-from composer.compiling import Choice
-from composer.experience.transitions import Transitions
-from composer.interrupts import Interrupted
-from composer.learner import Learner
-from composer.loop import train
-from composer.runs import Run
-from composer.state import Parts
+from composer.replay.transitions import Transitions
 from composer.tracking.console import Console
 from composer.tracking.journal import Row, read
+from composer.training import assemble
+from composer.training.compile.capture import Choice
+from composer.training.interrupts import Interrupted
+from composer.training.learner import Learner
+from composer.training.loop import train
+from composer.training.runs.checkpoint import Checkpoints, digest
+from composer.training.runs.directory import Run
+from composer.training.session import Parts
 
 TINY = Path(__file__).parent / "tiny.toml"
 DRIFT = 'environment={ kind = "test/drift" }'

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from composer.environments.suites import FORMAT
+from composer.environments.suites.task_tables import FORMAT
 
 COLUMNS = ("minimal_actions",)
 HEADER = f"""\

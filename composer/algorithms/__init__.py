@@ -2,7 +2,7 @@
 
 from composer.algorithms.augmentation import Augmentation, Intensity, RandomShift
 from composer.algorithms.base import Algorithm
-from composer.algorithms.deterministic import DDPG, TD3
+from composer.algorithms.ddpg_td3 import DDPG, TD3
 from composer.algorithms.discount import Constant, Discount, EpisodeLength, Lengthening
 from composer.algorithms.dqn import DQN
 from composer.algorithms.on_policy import OnPolicy

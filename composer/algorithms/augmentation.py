@@ -1,6 +1,6 @@
 """The family of augmentations: random changes of pictures before a loss is computed on them.
 
-The functions stand in ``composer.nn.augmentation``. Tests: tests/papers/test_augmentation.py.
+The functions stand in ``composer.algorithms.losses.augmentation``. Tests: tests/papers/test_augmentation.py.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
-from composer.shapes import Shape
-from composer.spec import Family
+from composer.spec.family import Family
+from composer.spec.shape import Shape
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,8 +47,8 @@ class RandomShift(Augmentation, kind="random_shift"):
         return (2,)
 
     def build(self) -> Callable[[Tensor, Tensor], Tensor]:
-        """``composer.nn.augmentation.random_shift``."""
-        from composer.nn.augmentation import random_shift
+        """``composer.algorithms.losses.augmentation.random_shift``."""
+        from composer.algorithms.losses.augmentation import random_shift
 
         return partial(random_shift, pad=self.pad)
 
@@ -71,7 +71,7 @@ class Intensity(Augmentation, kind="intensity"):
         return (1,)
 
     def build(self) -> Callable[[Tensor, Tensor], Tensor]:
-        """``composer.nn.augmentation.intensity``."""
-        from composer.nn.augmentation import intensity
+        """``composer.algorithms.losses.augmentation.intensity``."""
+        from composer.algorithms.losses.augmentation import intensity
 
         return partial(intensity, scale=self.scale, cut=self.cut)

@@ -15,19 +15,20 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import AfterValidator, Field
 
-from composer import schedules
 from composer.algorithms.discount import Constant, Discount
-from composer.schedules import Schedule
-from composer.shapes import Outline, Shape
-from composer.spec import Family, Spec
+from composer.networks.outline import Outline
+from composer.optim import schedules
+from composer.optim.schedules import Schedule
+from composer.spec.family import Family, Spec
+from composer.spec.shape import Shape
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from composer.algorithms.losses.returns import Returns
     from composer.blueprint.schema import Blueprint
-    from composer.environments.base import EnvironmentInfo
-    from composer.members import Stacked
-    from composer.nn.returns import Returns
+    from composer.environments.interface import EnvironmentInfo
+    from composer.networks.stacked import Stacked
 
 
 class Batch(NamedTuple):

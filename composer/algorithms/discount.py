@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
-from composer.schedules import Exponential, Schedule
-from composer.spec import Family
+from composer.optim.schedules import Exponential, Schedule
+from composer.spec.family import Family
 
 if TYPE_CHECKING:
-    from composer.environments.base import EnvironmentInfo
+    from composer.environments.interface import EnvironmentInfo
 
 
 class Discount(Family, family="discount"):

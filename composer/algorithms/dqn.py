@@ -7,19 +7,21 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, Field
 
-from composer import schedules
 from composer.algorithms.augmentation import Augmentation
 from composer.algorithms.base import Algorithm, Courses, Evaluated, OffPolicy, Pace, Passes, Program, Roles
 from composer.algorithms.spr import ROLES, SPR
 from composer.algorithms.spr import TARGET as TARGET_PROJECTION
-from composer.heads import head_giving
-from composer.schedules import Schedule
-from composer.shapes import Outline, Shape
-from composer.spec import Items, near, suggestion
+from composer.networks.heads import head_giving
+from composer.networks.outline import Outline
+from composer.optim import schedules
+from composer.optim.schedules import Schedule
+from composer.spec.family import Items
+from composer.spec.shape import Shape
+from composer.spec.wording import near, suggestion
 
 if TYPE_CHECKING:
     from composer.blueprint.schema import Blueprint
-    from composer.environments.base import EnvironmentInfo
+    from composer.environments.interface import EnvironmentInfo
 
 TARGET = "target_value"
 
@@ -115,8 +117,8 @@ class DQN(OffPolicy, Algorithm, kind="dqn"):
 
     def build(self, roles: Roles, info: EnvironmentInfo, seeds: int, device: str) -> Program:
         """The loss over built networks."""
-        from composer.algorithms.dqn_program import DQNProgram, Exploration, Varied
-        from composer.algorithms.spr_program import SelfPrediction
+        from composer.algorithms.dqn_losses import DQNProgram, Exploration, Varied
+        from composer.algorithms.spr_losses import SelfPrediction
 
         exploration = Exploration.build(self.epsilon, self.evaluation_epsilon, info.action_size, seeds, device)
         ahead = SelfPrediction(roles, self.spr.steps, self.spr.weight) if self.spr else None

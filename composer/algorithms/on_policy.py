@@ -14,12 +14,12 @@ from pydantic import Field
 
 from composer.algorithms.base import Courses, Pace, Program
 from composer.algorithms.discount import Constant, Discount
-from composer.spec import Spec
+from composer.spec.family import Spec
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from composer.environments.base import EnvironmentInfo
+    from composer.environments.interface import EnvironmentInfo
 
 
 class OnPolicy(Spec):

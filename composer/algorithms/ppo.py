@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, Field
 
-from composer import schedules
 from composer.algorithms.base import Algorithm, Evaluated, Passes, Program, Roles
 from composer.algorithms.on_policy import OnPolicy
 from composer.environments.base import Simulator
-from composer.heads import head_giving
-from composer.schedules import Schedule
-from composer.shapes import Shape
-from composer.spec import suggestion
+from composer.networks.heads import head_giving
+from composer.optim import schedules
+from composer.optim.schedules import Schedule
+from composer.spec.shape import Shape
+from composer.spec.wording import suggestion
 
 if TYPE_CHECKING:
     from composer.blueprint.schema import Blueprint
-    from composer.environments.base import EnvironmentInfo
+    from composer.environments.interface import EnvironmentInfo
 
 _ROLES = ("actor", "critic")
 
@@ -104,8 +104,8 @@ class PPO(OnPolicy, Algorithm, kind="ppo"):
 
     def build(self, roles: Roles, info: EnvironmentInfo, seeds: int, device: str) -> Program:
         """The losses over built networks."""
-        from composer.algorithms.ppo_program import PPOProgram
-        from composer.nn.policies import CategoricalPolicy, GaussianPolicy
+        from composer.algorithms.losses.policies import CategoricalPolicy, GaussianPolicy
+        from composer.algorithms.ppo_losses import PPOProgram
 
         return PPOProgram(
             roles,

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from composer.algorithms.actor_critic import actor_critic_problems
+from composer.algorithms.actor_critic_checks import actor_critic_problems
 from composer.algorithms.base import Algorithm, Evaluated, OffPolicy, Passes, Program, Roles
-from composer.initializers import Constant
-from composer.shapes import Outline, ParameterPlan, Shape
-from composer.spec import near
+from composer.networks.initializers import Constant
+from composer.networks.outline import Outline, ParameterPlan
+from composer.spec.shape import Shape
+from composer.spec.wording import near
 
 if TYPE_CHECKING:
     from composer.blueprint.schema import Blueprint
-    from composer.environments.base import EnvironmentInfo
+    from composer.environments.interface import EnvironmentInfo
 
 TARGET = "target_critic"
 _PRODUCTS = {"actor": "tanh_gaussian", "critic": "value"}
@@ -78,6 +79,6 @@ class SAC(OffPolicy, Algorithm, kind="sac"):
 
     def build(self, roles: Roles, info: EnvironmentInfo, seeds: int, device: str) -> Program:
         """The losses over built networks."""
-        from composer.algorithms.sac_program import SACProgram
+        from composer.algorithms.sac_losses import SACProgram
 
         return SACProgram(roles, info.action_size, self.target_entropy_per_action, self.critics, seeds, device)

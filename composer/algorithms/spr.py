@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from composer.algorithms.base import Evaluated, Passes
-from composer.shapes import Outline, Shape
-from composer.spec import Spec
+from composer.networks.outline import Outline
+from composer.spec.family import Spec
+from composer.spec.shape import Shape
 
 if TYPE_CHECKING:
     from composer.blueprint.schema import Blueprint

@@ -9,14 +9,15 @@ from pydantic import Field
 
 from composer.algorithms.base import Algorithm, Evaluated, Pace, Passes, Program, Roles
 from composer.environments.base import Simulator
-from composer.environments.labelled import Labelled
-from composer.heads.base import head_giving
-from composer.shapes import Shape
-from composer.spec import Spec, suggestion
+from composer.environments.labelled.task_sequence import Labelled
+from composer.networks.heads.base import head_giving
+from composer.spec.family import Spec
+from composer.spec.shape import Shape
+from composer.spec.wording import suggestion
 
 if TYPE_CHECKING:
     from composer.blueprint.schema import Blueprint
-    from composer.environments.base import EnvironmentInfo
+    from composer.environments.interface import EnvironmentInfo
 
 MODEL = "model"
 
@@ -98,7 +99,7 @@ class Supervised(Algorithm, kind="supervised"):
 
     def build(self, roles: Roles, info: EnvironmentInfo, seeds: int, device: str) -> Program:
         """The loss over the built model."""
-        from composer.algorithms.supervised_program import SupervisedProgram
+        from composer.algorithms.supervised_losses import SupervisedProgram
 
         regression = info.action_size == 1
         teacher = self.distillation

@@ -7,22 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
 
-from composer.blocks.base import declared_blocks
-from composer.blueprint.chain import read_chain
-from composer.blueprint.compose import Composed, compose
-from composer.blueprint.interpolation import MAX_VALUES
-from composer.blueprint.judge import judge
-from composer.blueprint.nodes import Node, Origin, annotate, read_path
-from composer.blueprint.overrides import read_overrides
-from composer.blueprint.owners import file_steps
-from composer.blueprint.part_file import check_part
-from composer.blueprint.parts import is_part
-from composer.blueprint.positions import Path
-from composer.blueprint.report import BlueprintError, Problem, ordered, problem
+from composer.blueprint.checks.check import judge
+from composer.blueprint.checks.form import MAX_PROBLEMS
+from composer.blueprint.checks.part_file import check_part
+from composer.blueprint.checks.spec_at import file_steps
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.serialize import resolved
-from composer.blueprint.source import read_tree
-from composer.blueprint.validate import MAX_PROBLEMS
+from composer.blueprint.syntax.compose import Composed, compose
+from composer.blueprint.syntax.extends import read_chain
+from composer.blueprint.syntax.interpolation import MAX_VALUES
+from composer.blueprint.syntax.nodes import Node, Origin, annotate, read_path
+from composer.blueprint.syntax.overrides import read_overrides
+from composer.blueprint.syntax.parts import is_part
+from composer.blueprint.syntax.positions import Path
+from composer.blueprint.syntax.problems import BlueprintError, Problem, ordered, problem
+from composer.blueprint.syntax.read import read_tree
+from composer.networks.blocks.base import declared_blocks
 
 MAX_EFFORT = 40_000
 """Values and blocks of a file and its variants that are checked: a second's work, far more than any file needs."""

@@ -10,17 +10,18 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from composer.algorithms.base import Algorithm
+from composer.algorithms.normalization.spec import Normalization
 from composer.diagnostics.base import Diagnostics
 from composer.environments.base import Environment
 from composer.interventions.base import Intervention
-from composer.networks import Network
-from composer.normalization import Normalization
+from composer.networks.network import Network
+from composer.networks.outline import Outline
 from composer.optim.base import Optimizer
-from composer.penalties import Penalty
-from composer.sampling import Sampling, Uniform
-from composer.schedules.base import Schedule
-from composer.shapes import Outline, ShapeError
-from composer.spec import Items, Spec
+from composer.optim.penalties import Penalty
+from composer.optim.schedules.base import Schedule
+from composer.replay.sampling import Sampling, Uniform
+from composer.spec.family import Items, Spec
+from composer.spec.shape import ShapeError
 from composer.tracking.base import MlflowTracker, Tracker
 
 FORMAT = 1

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from composer.blueprint.nodes import show_path
-from composer.blueprint.positions import Path
 from composer.blueprint.schema import Blueprint
+from composer.blueprint.syntax.nodes import show_path
+from composer.blueprint.syntax.positions import Path
 
 Scalar = bool | int | float | str
 

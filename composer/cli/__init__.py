@@ -12,8 +12,8 @@ from typing import Annotated
 
 import typer
 
-from composer import __version__
 from composer.cli import reading, running, studying
+from composer.spec.version import __version__
 
 app = typer.Typer(
     add_completion=False,
@@ -44,7 +44,6 @@ _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         studying.simplicity,
         studying.laboratory,
         studying.ui,
-        studying.bench,
     ),
 }
 for _panel, _commands in _PANELS.items():

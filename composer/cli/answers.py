@@ -40,7 +40,7 @@ def fail(message: str, code: int, as_json: bool, table: dict[str, Any] | None = 
 
 def refuse(error: BlueprintError, as_json: bool) -> NoReturn:
     """Leave with 2, having said everything that is wrong with a blueprint."""
-    from composer.blueprint import commands
+    from composer.cli import problems as commands
 
     say(commands.check_text(error.problems))
     answer({"status": "invalid", **commands.check_json(error.problems)}, as_json)
@@ -52,7 +52,7 @@ def read(
 ) -> Loaded:
     """A valid blueprint, or the end of the command; only one that is to run has to fit into this machine's memory."""
     from composer.blueprint import BlueprintError, load
-    from composer.blueprint.chain import named
+    from composer.blueprint.syntax.extends import named
 
     try:
         return load(named(path), overrides, variant, is_to_run=is_to_run)
@@ -62,9 +62,9 @@ def read(
 
 def guarded(command: Callable[[], dict[str, Any]], as_json: bool) -> dict[str, Any]:
     """Run a command that imports torch; every expected failure becomes a line and its exit code."""
-    from composer import launch
     from composer.blueprint import BlueprintError
-    from composer.study.refusal import Refused
+    from composer.studies.refusal import Refused
+    from composer.training import launch
 
     try:
         return command()

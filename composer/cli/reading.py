@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 def check(blueprints: BlueprintPaths, as_json: Json = False) -> None:
     """Say everything that is wrong with blueprints, each problem at its line."""
-    from composer.blueprint import commands
-    from composer.blueprint.chain import named
+    from composer.blueprint.syntax.extends import named
+    from composer.cli import problems as commands
 
     problems = commands.check_files([named(path) for path in blueprints])
     if as_json:
@@ -33,8 +33,8 @@ def check(blueprints: BlueprintPaths, as_json: Json = False) -> None:
 def lint(blueprints: BlueprintPaths, as_json: Json = False) -> None:
     """Give advice on blueprints, each with its source. Advice is no error: the exit code is 0."""
     from composer.blueprint import BlueprintError
-    from composer.blueprint import lint as linting
-    from composer.blueprint.chain import named
+    from composer.blueprint.inspect import lint as linting
+    from composer.blueprint.syntax.extends import named
 
     try:
         # What blueprints inherit from one parent is told once.
@@ -59,8 +59,8 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show what a blueprint amounts to: networks, shapes, parameters, operations, memory, timeline."""
-    from composer.blueprint.show import show_json
-    from composer.blueprint.show_text import show_text
+    from composer.blueprint.inspect.show import show_json
+    from composer.blueprint.inspect.show_text import show_text
 
     loaded = read(blueprint, list(overrides or ()), variant, as_json)
     if diagram is not None:
@@ -74,7 +74,7 @@ def diff(
     as_json: Json = False,
 ) -> None:
     """Compare two blueprints key by key, and what that changes in parameters, operations and memory."""
-    from composer.blueprint import differences
+    from composer.blueprint.inspect import diff as differences
 
     ours, theirs = (
         read(path, [], variant, as_json).blueprint for path, variant in map(differences.addressed, (left, right))
@@ -91,8 +91,8 @@ def explain(
 ) -> None:
     """Say what a key means, what it may be, and which lines gave it its value."""
     from composer.blueprint import BlueprintError
-    from composer.blueprint import explain as explaining
-    from composer.blueprint.chain import named
+    from composer.blueprint.inspect import explain as explaining
+    from composer.blueprint.syntax.extends import named
 
     try:
         found = explaining.explain(named(blueprint), key, list(overrides or ()), variant)
@@ -105,7 +105,7 @@ def explain(
 
 def parts(name: Annotated[str | None, typer.Argument()] = None, as_json: Json = False) -> None:
     """List the named parts, and what plug-ins bring; or show one, with its size and an example."""
-    from composer.blueprint import catalogue
+    from composer.blueprint.inspect import parts_list as catalogue
 
     _tell_broken_plugins()
     try:
@@ -121,7 +121,7 @@ def migrate(
 ) -> None:
     """Carry blueprints of older formats forward; comments and layout stay."""
     from composer.blueprint import BlueprintError
-    from composer.blueprint import migrate as migrating
+    from composer.blueprint.syntax import migrate as migrating
 
     try:
         made = migrating.migrate_files(files)
@@ -146,8 +146,8 @@ def eject(
     out: Annotated[Path | None, typer.Option(help="Write the file here; otherwise it is printed.")] = None,
 ) -> None:
     """Print the networks of a blueprint as one file of plain torch."""
-    from composer.eject import EjectError
-    from composer.eject import eject as ejected
+    from composer.blueprint.inspect.eject import EjectError
+    from composer.blueprint.inspect.eject import eject as ejected
 
     loaded = read(blueprint, list(overrides or ()), variant, False)
     try:
@@ -166,21 +166,21 @@ def eject(
 
 def schema() -> None:
     """Print the JSON Schema of the blueprint language, plug-ins included, for editors."""
-    from composer.blueprint.json_schema import schema_json
+    from composer.blueprint.inspect.json_schema import schema_json
 
     _tell_broken_plugins()
     print(json.dumps(schema_json(), indent=1))
 
 
 def _tell_broken_plugins() -> None:
-    from composer.blueprint.parts import installed_problems
+    from composer.blueprint.syntax.parts import installed_problems
 
     for line in installed_problems():
         say(line)
 
 
 def _draw(loaded: Loaded, path: Path, as_json: bool) -> None:
-    from composer.blueprint.diagram import UndrawableError, draw
+    from composer.blueprint.inspect.diagram import UndrawableError, draw
 
     try:
         draw(loaded.blueprint, path)

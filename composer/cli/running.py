@@ -48,11 +48,11 @@ def train(
 
 
 def _train_together(path: Path, changes: list[str], names: list[str], runs: Path, as_json: bool) -> None:
-    from composer.blueprint.chain import named
+    from composer.blueprint.syntax.extends import named
 
     def run() -> dict[str, Any]:
-        from composer import launch
-        from composer.study.sweep import company
+        from composer.studies.sweep import company
+        from composer.training import launch
 
         return launch.start_together(company(named(path), changes, names), runs, quiet=False)
 
@@ -74,7 +74,7 @@ def resume(
     """Go on with a run from its newest checkpoint, exactly."""
 
     def go_on() -> dict[str, Any]:
-        from composer import launch
+        from composer.training import launch
 
         return dict(launch.resume(run, inexact, quiet=False).table)
 
@@ -99,7 +99,7 @@ def fork(
     """Go on from a checkpoint of a run under changed keys, as a new run."""
 
     def go_on() -> dict[str, Any]:
-        from composer import launch
+        from composer.training import launch
 
         return dict(launch.fork(run, overrides or (), at, branch, runs or run.parent, quiet=False).table)
 
@@ -115,7 +115,7 @@ def evaluate(
     """Play fresh episodes with the newest checkpoint of a run."""
 
     def play() -> dict[str, Any]:
-        from composer import launch
+        from composer.training import launch
 
         return launch.evaluate(run, episodes, video)
 
@@ -133,7 +133,7 @@ def digest(run: RunPath, as_json: Json = False) -> None:
     """Print the hash of the whole state in the newest checkpoint of a run."""
 
     def hash_state() -> dict[str, Any]:
-        from composer import launch
+        from composer.training import launch
 
         return launch.digest(run)
 
@@ -145,7 +145,7 @@ def sync(run: RunPath) -> None:
     """Send what a run's journal holds and its tracking store has not got."""
 
     def send() -> dict[str, Any]:
-        from composer import launch
+        from composer.training import launch
 
         report = launch.sync(run)
         return {"message": report.message, "pending": report.pending}

@@ -20,7 +20,7 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Compare agents over seeds: means with intervals, differences, and what so few seeds cannot show."""
-    from composer.study import compare_command as command
+    from composer.studies.compare import report as command
 
     tell(guarded(lambda: command.answer(runs, metric, at, threshold or (), plot), as_json), command.text, as_json)
 
@@ -39,16 +39,16 @@ def sweep(
     as_json: Json = False,
 ) -> None:
     """Train a blueprint and all its variants; what is finished is not run again."""
-    from composer.blueprint.chain import named
+    from composer.blueprint.syntax.extends import named
 
     def train_all() -> dict[str, Any]:
-        from composer.study.sweep import sweep
+        from composer.studies.sweep import sweep
 
         chosen = variants.split(",") if variants else []
         return sweep(named(blueprint), overrides or [], chosen, runs, jobs, say, together)
 
     def text(table: dict[str, Any]) -> str:
-        from composer.study.sweep import text
+        from composer.studies.sweep import text
 
         return text(table)
 
@@ -66,15 +66,15 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Tell what a sweep would train, and how many programs it would compile; nothing is run."""
-    from composer.blueprint.chain import named
+    from composer.blueprint.syntax.extends import named
 
     def look() -> dict[str, Any]:
-        from composer.study.plan import plan
+        from composer.studies.sweep_plan import plan
 
         return plan(named(blueprint), overrides or [], variants.split(",") if variants else [], runs, together)
 
     def text(table: dict[str, Any]) -> str:
-        from composer.study.plan import text
+        from composer.studies.sweep_plan import text
 
         return text(table)
 
@@ -90,8 +90,8 @@ def retention(
     """Tell whether agents keep learning over a sequence of tasks, and which proxies went with it."""
 
     def compare() -> dict[str, Any]:
-        from composer.study import retention_report as report
-        from composer.study.retention import answer
+        from composer.studies.retention import report
+        from composer.studies.retention.retention import answer
 
         table, courses = answer(runs)
         if plot is not None:
@@ -101,7 +101,7 @@ def retention(
         return table
 
     def text(table: dict[str, Any]) -> str:
-        from composer.study.retention_report import text
+        from composer.studies.retention.report import text
 
         return text(table)
 
@@ -134,12 +134,12 @@ def doctor(
     """Tell whether an agent is losing plasticity: fork it with and without fresh weights, and compare."""
 
     def diagnose() -> dict[str, Any]:
-        from composer.study.doctor.examine import examine
+        from composer.studies.doctor.examine import examine
 
         return examine(run, at, branches, horizon, where or (), out, say)
 
     def text(table: dict[str, Any]) -> str:
-        from composer.study.doctor.examine import text
+        from composer.studies.doctor.examine import text
 
         return text(table)
 
@@ -157,12 +157,12 @@ def simplicity(
     found = [read(path, [], None, as_json).blueprint for path in blueprints]
 
     def measure() -> dict[str, Any]:
-        from composer.study.simplicity import answer
+        from composer.studies.simplicity import answer
 
         return answer(found, initialisations)
 
     def text(table: dict[str, Any]) -> str:
-        from composer.study.simplicity import text
+        from composer.studies.simplicity import text
 
         return text(table)
 
@@ -179,37 +179,14 @@ def laboratory(
     as_json: Json = False,
 ) -> None:
     """Measure what distributional learning does on a small Markov chain whose exact values are known."""
-    from composer.laboratory import experiments, report
-    from composer.study.refusal import Refused
+    from composer.studies.refusal import Refused
+    from composer.studies.tabular import experiments, report
 
     try:
         table = experiments.answer(name, chain, seeds, plot)
     except Refused as error:
         fail(str(error), 2, as_json)
     tell(table, report.text, as_json)
-
-
-def bench(
-    names: Annotated[list[str] | None, typer.Argument(metavar="NAME...", help="Workloads; by default all.")] = None,
-    list_only: Annotated[bool, typer.Option("--list", help="Name the workloads and measure nothing.")] = False,
-    seconds: Annotated[float, typer.Option(min=0.01, max=600, help="Length of one timed stretch.")] = 1.5,
-    repeats: Annotated[int, typer.Option(min=1, max=100, help="Timed stretches of each party, taken in turns.")] = 5,
-    seeds: Annotated[str, typer.Option(help="How many seeds of ours train in one program: counts.")] = "1,2,4,8,16",
-    out: Annotated[Path | None, typer.Option(help="Also write the result as JSON here.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Draw speed against work here: a .png or .svg file.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Measure speed side by side with stable-baselines3, SBX and TorchRL where they are installed, and a floor."""
-    from composer.study.bench import command
-    from composer.study.bench.text import text
-
-    def measure() -> dict[str, Any]:
-        if list_only:
-            return command.listed()
-        counts, workloads = command.seed_counts(seeds), command.chosen(names or ())
-        return command.bench(seconds, repeats, say, out, plot, workloads, counts)
-
-    tell(guarded(measure, as_json), text, as_json)
 
 
 def ui(

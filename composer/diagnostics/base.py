@@ -1,7 +1,7 @@
 """The family of diagnostics: what is measured of the networks of a run while they learn, and how often.
 
 A measure reads a ``View``, one moment of a learner on a fixed batch, and changes nothing of it. The specs are free of
-torch; formulas stand in ``composer.nn.measures``. Tests: tests/diagnostics/, tests/papers/test_measures.py.
+torch; formulas stand in ``composer.diagnostics.formulas``. Tests: tests/diagnostics/, tests/papers/test_measures.py.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from composer.shapes import Outline
-from composer.spec import Family, Items, Spec, suggestion
+from composer.networks.outline import Outline
+from composer.spec.family import Family, Items, Spec
+from composer.spec.wording import suggestion
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from composer.diagnostics.view import View
+    from composer.training.diagnose.view import View
 
 EnvSteps = Annotated[int, Field(ge=1, le=10**12)]
 RoleName = Annotated[str, Field(min_length=1, max_length=64)]

@@ -1,4 +1,7 @@
-"""The measure of curvature. Formulas: composer/nn/measures/curvature.py. Tests: tests/diagnostics/test_readings.py."""
+"""The measure of curvature.
+
+Formulas: composer/diagnostics/formulas/curvature.py. Tests: tests/diagnostics/test_readings.py.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from pydantic import Field
 from composer.diagnostics.base import Diagnostic, EnvSteps, Memory, Readings
 
 if TYPE_CHECKING:
-    from composer.diagnostics.view import View
+    from composer.training.diagnose.view import View
 
 
 class Curvature(Diagnostic, kind="curvature"):
@@ -36,8 +39,8 @@ class Curvature(Diagnostic, kind="curvature"):
 
     def read(self, view: View, memory: Memory) -> Readings:
         """Eigenvalues."""
-        from composer.nn.measures.curvature import largest_eigenvalue
-        from composer.nn.measures.norms import squared_norm
+        from composer.diagnostics.formulas.curvature import largest_eigenvalue
+        from composer.diagnostics.formulas.norms import squared_norm
 
         found = Readings()
         for role in self.chosen(view.networks):

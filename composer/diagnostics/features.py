@@ -1,6 +1,6 @@
 """Measures of features: what a network's trunk gives to its head, flattened to vectors; after injections too.
 
-Values of a network's copies are averaged. Formulas: composer/nn/measures/ranks.py, features.py.
+Values of a network's copies are averaged. Formulas: composer/diagnostics/formulas/ranks.py, features.py.
 Tests: tests/diagnostics/test_readings.py.
 """
 
@@ -14,7 +14,7 @@ from pydantic import Field
 from composer.diagnostics.base import Diagnostic, Memory, Readings
 
 if TYPE_CHECKING:
-    from composer.diagnostics.view import View
+    from composer.training.diagnose.view import View
 
 
 class Rank(Diagnostic, kind="rank"):
@@ -40,7 +40,7 @@ class Rank(Diagnostic, kind="rank"):
 
     def read(self, view: View, memory: Memory) -> Readings:
         """From one singular value decomposition a network."""
-        from composer.nn.measures import ranks
+        from composer.diagnostics.formulas import ranks
 
         found = Readings()
         for role in self.chosen(view.networks):
@@ -68,7 +68,7 @@ class FeatureNorm(Diagnostic, kind="feature_norm"):
 
     def read(self, view: View, memory: Memory) -> Readings:
         """Means over samples and copies."""
-        from composer.nn.measures.features import feature_norm
+        from composer.diagnostics.formulas.features import feature_norm
 
         return {
             f"{role}/feature_norm": feature_norm(view.features(role)).mean(1) for role in self.chosen(view.networks)
@@ -90,7 +90,7 @@ class FeatureDot(Diagnostic, kind="feature_dot"):
 
     def read(self, view: View, memory: Memory) -> Readings:
         """Means over samples and copies."""
-        from composer.nn.measures.features import feature_dot
+        from composer.diagnostics.formulas.features import feature_dot
 
         return {
             f"{role}/feature_dot": feature_dot(view.features(role), view.features(role, following=True)).mean(1)

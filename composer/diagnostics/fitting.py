@@ -12,11 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from composer.members import Stacked, Template, fresh_buffers, fresh_stack
-from composer.nn.projection import to_unit_norm
+from composer.networks.modules.projection import to_unit_norm
+from composer.networks.outline import Outline
+from composer.networks.stacked import Stacked, Template, fresh_buffers, fresh_stack
 from composer.optim import Adam
-from composer.schedules import Constant
-from composer.shapes import Outline
+from composer.optim.schedules import Constant
 
 FREQUENCY = 1e5
 """Of the sine around a random network's output: so high that neighbouring inputs have unrelated targets."""

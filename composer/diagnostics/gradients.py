@@ -1,4 +1,4 @@
-"""The measure of gradient covariance. Formulas: composer/nn/measures/gradients.py.
+"""The measure of gradient covariance. Formulas: composer/diagnostics/formulas/gradients.py.
 
 Tests: tests/diagnostics/test_readings.py.
 """
@@ -13,7 +13,7 @@ from pydantic import Field
 from composer.diagnostics.base import Diagnostic, EnvSteps, Memory, Readings
 
 if TYPE_CHECKING:
-    from composer.diagnostics.view import View
+    from composer.training.diagnose.view import View
 
 
 class GradientCovariance(Diagnostic, kind="gradient_covariance"):
@@ -39,7 +39,7 @@ class GradientCovariance(Diagnostic, kind="gradient_covariance"):
         """Means over pairs of samples."""
         import torch
 
-        from composer.nn.measures.gradients import cosines, flat, interference
+        from composer.diagnostics.formulas.gradients import cosines, flat, interference
 
         found = Readings()
         for role in self.chosen(view.networks):

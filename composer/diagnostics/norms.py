@@ -1,8 +1,8 @@
 """Measures of sizes: of parameters, gradients, effective steps and the way from the beginning.
 
 They are about trainable parameters; the copies of a network count as one vector. Gradients are those of the network's
-own loss on the probe batch, as the networks stand, in evaluation mode. Formulas: composer/nn/measures/norms.py.
-Tests: tests/diagnostics/test_readings.py.
+own loss on the probe batch, as the networks stand, in evaluation mode. Formulas:
+composer/diagnostics/formulas/norms.py. Tests: tests/diagnostics/test_readings.py.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from composer.diagnostics.base import Diagnostic, Memory, Readings
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from composer.diagnostics.view import View
+    from composer.training.diagnose.view import View
 
 
 def _norms(role: str, name: str, tensors: Mapping[str, Tensor], layers: bool) -> Readings:
     """The norm of all and, if asked for, of each layer."""
-    from composer.nn.measures import norms
+    from composer.diagnostics.formulas import norms
 
     found = {f"{role}/{name}": norms.norm(tensors.values())}
     if layers:
@@ -88,7 +88,7 @@ class EffectiveLearningRate(Diagnostic, kind="effective_learning_rate"):
 
     def read(self, view: View, memory: Memory) -> Readings:
         """Quotients."""
-        from composer.nn.measures import norms
+        from composer.diagnostics.formulas import norms
 
         (name,), found = self.names(), Readings()
         for role in self.chosen(view.networks):
@@ -119,7 +119,7 @@ class DistanceToInit(Diagnostic, kind="distance_to_init"):
 
     def read(self, view: View, memory: Memory) -> Readings:
         """Distances."""
-        from composer.nn.measures import norms
+        from composer.diagnostics.formulas import norms
 
         found = Readings()
         for role in self.chosen(view.networks):

@@ -1,4 +1,7 @@
-"""The measure of policy churn. Formula: composer/nn/measures/churn.py. Tests: tests/diagnostics/test_readings.py."""
+"""The measure of policy churn.
+
+Formula: composer/diagnostics/formulas/churn.py. Tests: tests/diagnostics/test_readings.py.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from composer.diagnostics.base import Diagnostic, Memory, Readings
-from composer.shapes import Outline
+from composer.networks.outline import Outline
 
 if TYPE_CHECKING:
-    from composer.diagnostics.view import View
+    from composer.training.diagnose.view import View
 
 
 class PolicyChurn(Diagnostic, kind="policy_churn"):
@@ -38,7 +41,7 @@ class PolicyChurn(Diagnostic, kind="policy_churn"):
 
     def read(self, view: View, memory: Memory) -> Readings:
         """From the second reading on."""
-        from composer.nn.measures.churn import churn
+        from composer.diagnostics.formulas.churn import churn
 
         found = Readings()
         if memory:

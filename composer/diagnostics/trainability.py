@@ -10,7 +10,7 @@ from pydantic import Field
 from composer.diagnostics.base import Diagnostic, EnvSteps, Memory, Readings
 
 if TYPE_CHECKING:
-    from composer.diagnostics.view import View
+    from composer.training.diagnose.view import View
 
 
 class Trainability(Diagnostic, kind="trainability"):

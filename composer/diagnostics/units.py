@@ -1,4 +1,4 @@
-"""Measures of hidden units. Formulas: composer/nn/measures/units.py. Tests: tests/diagnostics/test_units.py.
+"""Measures of hidden units. Formulas: composer/networks/unit_statistics.py. Tests: tests/diagnostics/test_units.py.
 
 A hidden unit is an entry of an activation block's output: a feature of a vector or token, a channel of an image (all
 positions together). The output layer is none. Copies of a network are joined along the batch, as in SimBa's published
@@ -12,26 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from composer.blocks import Block
-from composer.blocks.sizes import feature_axis
 from composer.diagnostics.base import Diagnostic, Memory, Readings
-from composer.shapes import Outline
+from composer.networks.activations import activations
+from composer.networks.outline import Outline
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torch import Tensor
 
-    from composer.diagnostics.view import View
-
-
-def activations(outline: Outline, prefix: str = "") -> Iterator[tuple[str, int]]:
-    """Paths of the activation modules of a network, and the axis of their units, counted from the last."""
-    kind = Block.kinds().get(outline.kind)
-    if kind is not None and kind.is_activation:
-        yield prefix.removesuffix("."), feature_axis(outline.output, outline.kind)
-    for name, child in outline.children.items():
-        yield from activations(child, f"{prefix}{name}.")
+    from composer.training.diagnose.view import View
 
 
 def _problems(measure: Diagnostic, outlines: Mapping[str, Outline]) -> Iterator[tuple[str, str]]:
@@ -75,7 +65,7 @@ class Dormant(Diagnostic, kind="dormant"):
 
     def read(self, view: View, memory: Memory) -> Readings:
         """Shares of units."""
-        from composer.nn.measures.units import dormant
+        from composer.networks.unit_statistics import dormant
 
         return _shares(self, view, lambda summary: dormant(summary[:, :, 0].mean(1), self.tau).double())
 
@@ -102,7 +92,7 @@ class DeadUnits(Diagnostic, kind="dead_units"):
 
     def read(self, view: View, memory: Memory) -> Readings:
         """Shares of units."""
-        from composer.nn.measures.units import dead
+        from composer.networks.unit_statistics import dead
 
         return _shares(self, view, lambda summary: dead(summary[:, :, 1].amax(1)).double())
 

@@ -1,23 +1,21 @@
 """Environments: what an agent acts in, stepped as a vector, with episodes that can be replayed exactly."""
 
-from composer.environments.atari import Atari
-from composer.environments.base import (
-    Environment,
+from composer.environments.base import Environment, Simulator, SingleSimulator
+from composer.environments.interface import (
     EnvironmentFailure,
     EnvironmentInfo,
     InvalidAction,
     RenderingUnavailable,
-    Simulator,
     SingleEnvironment,
-    SingleSimulator,
     Step,
     VectorEnvironment,
 )
-from composer.environments.dm_control import DmControl
-from composer.environments.gym_suite import Gymnasium
-from composer.environments.labelled import Labelled, TaskSequence, TaskStream
-from composer.environments.phases import Phases
-from composer.environments.regression import BitFlipping, DriftingTargets
+from composer.environments.labelled.phases import Phases
+from composer.environments.labelled.regression import BitFlipping, DriftingTargets
+from composer.environments.labelled.task_sequence import Labelled, TaskSequence, TaskStream
+from composer.environments.suites.atari import Atari
+from composer.environments.suites.dm_control import DmControl
+from composer.environments.suites.gymnasium import Gymnasium
 
 __all__ = [
     "Atari",

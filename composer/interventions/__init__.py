@@ -5,9 +5,9 @@ from composer.interventions.inject import Inject
 from composer.interventions.operations import Lerp, Nothing, Perturb, Project
 from composer.interventions.recycle import Recycle
 from composer.interventions.replace_units import ReplaceUnits
-from composer.interventions.selectors import LastLayers, Paths, Selector
 from composer.interventions.sources import Fresh, FromAverage, Initial, Normal, Source, Zeros
 from composer.interventions.triggers import At, Crossing, Every, Lengths, Trigger
+from composer.networks.parameter_selectors import LastLayers, Paths, Selector
 
 __all__ = [
     "Activity",

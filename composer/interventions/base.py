@@ -1,7 +1,7 @@
 """Interventions: when x where x do x moments x target. The one protocol for what is done to a network while it learns.
 
-The specs are free of torch. An operation says what every chosen parameter becomes; ``composer.surgery`` decides when,
-applies it in place to the seeds it is for, takes optimizer state and averages along, asserts and records.
+The specs are free of torch. An operation says what every chosen parameter becomes; ``composer.training.surgery.apply``
+decides when, applies it in place to the seeds it is for, takes optimizer state and averages along, asserts and records.
 Legend: S seeds, C copies. Tests: tests/interventions/.
 """
 
@@ -11,16 +11,17 @@ from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Protocol
 
-from composer.interventions.selectors import Place, Selector
 from composer.interventions.triggers import Trigger
-from composer.shapes import Outline, ParameterPlan, Shape
-from composer.spec import Family, Spec
+from composer.networks.outline import Outline, ParameterPlan
+from composer.networks.parameter_selectors import Place, Selector
+from composer.spec.family import Family, Spec
+from composer.spec.shape import Shape
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from composer.blueprint.schema import Blueprint
-    from composer.interventions.units import HiddenLayer
+    from composer.networks.hidden_units import HiddenLayer
 
 
 class Rewrite(NamedTuple):

@@ -1,4 +1,7 @@
-"""Plasticity injection, declared; ``composer.injection`` performs it. Tests: tests/interventions/test_injection.py."""
+"""Plasticity injection, declared; ``composer.training.surgery.injection`` performs it.
+
+Tests: tests/interventions/test_injection.py.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from composer.interventions.base import Operation, Rewrite
-from composer.interventions.selectors import Place
-from composer.shapes import Outline
+from composer.networks.outline import Outline
+from composer.networks.parameter_selectors import Place
 
 if TYPE_CHECKING:
     from composer.interventions.base import Case, Theatre

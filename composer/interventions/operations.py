@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from composer.interventions.base import Operation, Rewrite
-from composer.interventions.selectors import Place
 from composer.interventions.sources import Normal, Source
+from composer.networks.parameter_selectors import Place
 
 if TYPE_CHECKING:
     from torch import Tensor

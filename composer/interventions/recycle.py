@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from composer.interventions import renewal
+from composer.interventions import reinitialize_units as renewal
 from composer.interventions.base import Operation, Rewrite
-from composer.interventions.selectors import Place
-from composer.interventions.units import chosen_layers
+from composer.networks.hidden_units import chosen_layers
+from composer.networks.parameter_selectors import Place
 
 if TYPE_CHECKING:
     from composer.interventions.base import Case, Theatre
@@ -42,7 +42,7 @@ class Recycle(Operation, kind="recycle"):
         """Of all parameters of the layers meant, most of them unchanged."""
         import torch
 
-        from composer.nn.measures.units import dormant
+        from composer.networks.unit_statistics import dormant
 
         renewals = []
         for role, layers in chosen_layers(theatre.outlines, chosen).items():

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from composer.interventions import renewal
+from composer.interventions import reinitialize_units as renewal
 from composer.interventions.base import Activity, Operation, Rewrite
 from composer.interventions.recycle import Batch
-from composer.interventions.renewal import Renewal, along
-from composer.interventions.selectors import Place
-from composer.interventions.units import HiddenLayer, chosen_layers
-from composer.shapes import Outline, Shape
+from composer.interventions.reinitialize_units import Renewal, along
+from composer.networks.hidden_units import HiddenLayer, chosen_layers
+from composer.networks.outline import Outline
+from composer.networks.parameter_selectors import Place
+from composer.spec.shape import Shape
 
 if TYPE_CHECKING:
     from torch import Tensor

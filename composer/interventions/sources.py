@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from composer.interventions.selectors import Place
-from composer.spec import Family, suggestion
+from composer.networks.parameter_selectors import Place
+from composer.spec.family import Family
+from composer.spec.wording import suggestion
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from composer.spec import Family, Items
+from composer.spec.family import Family, Items
 
 if TYPE_CHECKING:
     from composer.environments.base import Environment

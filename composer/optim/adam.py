@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import AfterValidator, Field
 
 from composer.optim.base import Optimizer, matches, unmatched
-from composer.schedules import Constant, Schedule
-from composer.spec import spelled, suggestion
+from composer.optim.schedules import Constant, Schedule
+from composer.spec.wording import spelled, suggestion
 
 if TYPE_CHECKING:
     from torch import Tensor

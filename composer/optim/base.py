@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from composer.spec import Family
+from composer.spec.family import Family
 
 if TYPE_CHECKING:
     from torch import Tensor

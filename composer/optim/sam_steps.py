@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from composer.numbers import number
+from composer.optim.hyperparameters import number
 from composer.optim.steps import OptimizerState
 
 Signals = dict[str, Tensor]

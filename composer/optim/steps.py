@@ -13,8 +13,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from composer.numbers import number
-from composer.schedules import Schedule
+from composer.optim.hyperparameters import number
+from composer.optim.schedules import Schedule
 
 
 class OptimizerState(Protocol):

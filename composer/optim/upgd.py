@@ -9,8 +9,8 @@ from pydantic import Field
 
 from composer.optim.adam import LearningRate
 from composer.optim.base import Optimizer, matches, unmatched
-from composer.schedules import Constant
-from composer.spec import spelled, suggestion
+from composer.optim.schedules import Constant
+from composer.spec.wording import spelled, suggestion
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.func import vmap
 
-from composer.nn.noise import normal
-from composer.numbers import kept, number
-from composer.schedules import Schedule
+from composer.networks.modules.noise import normal
+from composer.optim.hyperparameters import kept, number
+from composer.optim.schedules import Schedule
 
 
 class UtilityState:

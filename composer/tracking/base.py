@@ -14,7 +14,7 @@ from urllib.parse import urlsplit, urlunsplit
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from composer.spec import Family
+from composer.spec.family import Family
 
 URI_VARIABLE: Final = "MLFLOW_TRACKING_URI"
 EXPERIMENT: Final = r"^/?[A-Za-z0-9][A-Za-z0-9@._ /-]{0,199}$"

@@ -16,9 +16,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import composer
-from composer.tracking.base import Destination, MlflowTracker, Tracker, located
-from composer.tracking.records import LOG, Ended, RunStatus, Tracking, Upload, Where, pending, rows_in, run_id
+from composer.spec.package_files import PACKAGE
+from composer.tracking.base import Destination, MlflowTracker, Tracker
+from composer.tracking.destination import recall
+from composer.tracking.records import (
+    LOG,
+    Ended,
+    RunStatus,
+    Tracking,
+    Upload,
+    Where,
+    pending,
+    rows_in,
+    run_id,
+)
 
 __all__ = ["UploadReport", "Uploader", "run_id", "sync"]
 
@@ -116,7 +127,7 @@ class Uploader:
         return report(self._run_dir, self._destination)
 
     def _spawn(self) -> None:
-        package = str(Path(composer.__file__).parents[1])
+        package = str(PACKAGE.parent)
         path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
         environment = os.environ | ENVIRONMENT | {"PYTHONPATH": path}
         with (self._run_dir / LOG).open("ab") as log:
@@ -169,23 +180,6 @@ def _found(run_dir: Path, destination: Destination | None) -> str | None:
     where = Where.load(run_dir)
     known = where is not None and destination is not None and where.tracking_uri == destination.shown
     return where.run_id if where is not None and known else None
-
-
-def recall(run_dir: Path, tracking: Tracking) -> Destination:
-    """The store of a run: that of its blueprint, else that of the environment now, else that of the environment then.
-
-    Raises:
-        ValueError: its URI was not recorded because it holds credentials, and the environment has none now.
-    """
-    runs_dir = (run_dir / tracking.runs_dir).resolve()
-    if tracking.source == "blueprint" and tracking.uri is not None:
-        return located(tracking.uri, "blueprint", runs_dir)
-    now = MlflowTracker().destination(runs_dir)
-    if now.source == "embedded" and tracking.source == "environment":
-        if tracking.uri is None:
-            raise ValueError("the run's store was named by MLFLOW_TRACKING_URI, with credentials; set it again")
-        return located(tracking.uri, "environment", runs_dir)
-    return now
 
 
 def report(run_dir: Path, destination: Destination | None) -> UploadReport:

@@ -18,11 +18,11 @@ from typing import Final
 
 from composer.tracking.base import Destination
 from composer.tracking.delivery import Delivery
+from composer.tracking.destination import recall
 from composer.tracking.locks import LOOK_SECONDS, lock_alone, open_lock
 from composer.tracking.mlflow_store import held
 from composer.tracking.records import EVERYTHING, JOURNAL, LOCK, TIMING, Ended, Tracking, Upload, pending
 from composer.tracking.system import SystemMetrics
-from composer.tracking.uploader import recall
 
 POLL_SECONDS: Final = 3.0
 PAUSES: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)

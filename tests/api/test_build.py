@@ -10,10 +10,17 @@ from tiny_runs import DRIFT, learner, tiny
 from torch import nn
 
 import composer
-from composer.blocks import BatchNorm, Dropout, FourierFeatures, HypersphericalLinear, Linear, Sequence
-from composer.heads import Scalar, TanhGaussian
-from composer.nn.projection import to_unit_norm
-from composer.shapes import ShapeError
+from composer.networks.blocks import (
+    BatchNorm,
+    Dropout,
+    FourierFeatures,
+    HypersphericalLinear,
+    Linear,
+    Sequence,
+)
+from composer.networks.heads import Scalar, TanhGaussian
+from composer.networks.modules.projection import to_unit_norm
+from composer.spec.shape import ShapeError
 
 # Dropout has a key, batch norm has statistics, the features are frozen: all of it is to be as in a run.
 TRUNK = (

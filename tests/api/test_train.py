@@ -11,11 +11,11 @@ from tiny_runs import DRIFT, EVENTFUL, TINY, result, rows, tiny
 from typer.testing import CliRunner
 
 import composer
-from composer import launch
-from composer.blueprint import verify
+from composer.blueprint.checks import meaning as verify
 from composer.cli import app
-from composer.results import Series, read_metrics
 from composer.tracking.journal import Journal
+from composer.training import launch
+from composer.training.runs.results import Series, read_metrics
 
 SHORT = ("training.env_steps=100", "evaluation.every=50", "evaluation.episodes=3", "checkpoint.every=50")
 

@@ -13,9 +13,9 @@ from tiny_rollouts import Choices
 from tiny_runs import DRIFT, EAGER, tiny
 
 from composer.blueprint import Blueprint, BlueprintError, load
-from composer.blueprint.beside import joined, obstacle, parties
-from composer.blueprint.program_key import structure
-from composer.learner import Learner
+from composer.blueprint.forecast.one_program import joined, obstacle, parties
+from composer.blueprint.forecast.program_key import structure
+from composer.training.learner import Learner
 
 HERE = Path(__file__).parents[1]
 
@@ -111,7 +111,7 @@ def _numbers(table: Any, path: str) -> Iterator[tuple[str, float]]:
 
 @pytest.mark.parametrize("file", SEVERAL)
 def test_every_number_that_variants_may_differ_in_is_one_that_a_fleet_can_stack(file: str) -> None:
-    """A number that is left out of the program's key and not made by ``composer.numbers`` would be the first one's."""
+    """A number left out of the program's key and not made by ``optim.hyperparameters`` would be the first one's."""
     from composer.blueprint.serialize import resolved
 
     plain = load(HERE / file, SEVERAL[file]).blueprint

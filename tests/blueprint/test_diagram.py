@@ -12,17 +12,18 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 from pydantic import TypeAdapter
 
-from composer.blocks import Block
 from composer.blueprint import Blueprint, load
-from composer.blueprint.catalogue import try_out
-from composer.blueprint.diagram import SUFFIXES, UndrawableError, draw, labels, layout
-from composer.blueprint.diagram.figure import MAX_BOXES, sketch
-from composer.blueprint.diagram.sketch import Box, Frame, Join, Sketch, Text, Wire, boxes
-from composer.blueprint.memory import sound_outlines
-from composer.blueprint.parts import parts
-from composer.heads import Head, Scalar
-from composer.resources import blueprints_root
-from composer.shapes import Outline, Shape
+from composer.blueprint.forecast.memory import sound_outlines
+from composer.blueprint.inspect.diagram import SUFFIXES, UndrawableError, draw, labels, layout
+from composer.blueprint.inspect.diagram.figure import MAX_BOXES, sketch
+from composer.blueprint.inspect.diagram.sketch import Box, Frame, Join, Sketch, Text, Wire, boxes
+from composer.blueprint.inspect.parts_list import try_out
+from composer.blueprint.syntax.parts import parts
+from composer.networks.blocks import Block
+from composer.networks.heads import Head, Scalar
+from composer.networks.outline import Outline
+from composer.spec.package_files import blueprints_root
+from composer.spec.shape import Shape
 
 NESTED = (
     '[{ kind = "residual", block = [{ kind = "layer_norm" }, { kind = "parallel", join = "sum", branches = ['

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from composer.blueprint import Blueprint, load
-from composer.blueprint.differences import addressed, diff_json, diff_text
-from composer.blueprint.show import show_json
-from composer.resources import blueprints_root
+from composer.blueprint.inspect.diff import addressed, diff_json, diff_text
+from composer.blueprint.inspect.show import show_json
+from composer.spec.package_files import blueprints_root
 
 
 def quickstart(*overrides: str) -> Blueprint:

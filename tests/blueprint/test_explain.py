@@ -8,9 +8,15 @@ from typing import Any
 import pytest
 
 from composer.blueprint import BlueprintError, load
-from composer.blueprint.explain import Explanation, UnknownKeyError, explain, explain_json, explain_text
+from composer.blueprint.inspect.explain import (
+    Explanation,
+    UnknownKeyError,
+    explain,
+    explain_json,
+    explain_text,
+)
 from composer.blueprint.serialize import flatten
-from composer.blueprint.toml_text import toml_value
+from composer.blueprint.syntax.write import toml_value
 
 GRANDPARENT = """\
 blueprint = 1
@@ -130,7 +136,7 @@ def test_a_default_and_the_class_that_declares_it(child: Path) -> None:
 def test_the_default_of_a_table_holds_for_its_keys(child: Path) -> None:
     found = explain(child, "networks.actor.trunk.layers[0].weight.kind")
     assert (found.value, layers(found)) == ("orthogonal", [("default", "orthogonal", None)])
-    assert found.settings[0].notes == ("Linear in composer.blocks.linear, as weight.kind",)
+    assert found.settings[0].notes == ("Linear in composer.networks.blocks.linear, as weight.kind",)
     (found,) = explain(child, "networks.actor.trunk.layers[0].weight.gain").settings
     assert found.value == 1.0
 

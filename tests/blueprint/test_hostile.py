@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from composer.blueprint import BlueprintError, Problem, check, load
-from composer.blueprint.expand import expand
-from composer.blueprint.parts import Part, read_part
-from composer.blueprint.source import parse_tree
-from composer.resources import blueprints_root
+from composer.blueprint.syntax.parts import Part, read_part
+from composer.blueprint.syntax.parts_expand import expand
+from composer.blueprint.syntax.read import parse_tree
+from composer.spec.package_files import blueprints_root
 
 LIMIT = 2.0
 """Seconds of processor time for one file."""
@@ -75,7 +75,7 @@ def with_critic(trunk: str) -> str:
 def test_networks_that_would_fill_memory_are_refused(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("composer.blueprint.verify.available_bytes", lambda: 21_000_000_000)
+    monkeypatch.setattr("composer.blueprint.checks.meaning.available_bytes", lambda: 21_000_000_000)
     trunk, said = TRUNKS[name]
     (tmp_path / "b.toml").write_text(with_critic(trunk))
     problems = quick(tmp_path / "b.toml")

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from composer.blueprint.json_schema import schema_json
-from composer.blueprint.parts import parts
-from composer.resources import blueprints_root
-from composer.spec import FAMILIES
+from composer.blueprint.inspect.json_schema import schema_json
+from composer.blueprint.syntax.parts import parts
+from composer.spec.family import FAMILIES
+from composer.spec.package_files import blueprints_root
 
 FILES = sorted(blueprints_root().rglob("*.toml"))
 

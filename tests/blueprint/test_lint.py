@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from composer.blueprint import BlueprintError, load
-from composer.blueprint.lint import RULES, Advice, lint, lint_json, lint_text
-from composer.blueprint.lint.base import Subject
-from composer.resources import blueprints_root
+from composer.blueprint.inspect.lint import RULES, Advice, lint, lint_json, lint_text
+from composer.blueprint.inspect.lint.base import Subject
+from composer.spec.package_files import blueprints_root
 
 QUICKSTART = blueprints_root() / "quickstart.toml"
 MLP = 'networks.{}.trunk=[{{ kind="linear", width=8 }}, {{ kind="relu" }}]'

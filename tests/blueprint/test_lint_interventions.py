@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from composer.blueprint import load
-from composer.blueprint.lint import RULES
-from composer.blueprint.lint.base import Subject
-from composer.resources import blueprints_root
+from composer.blueprint.inspect.lint import RULES
+from composer.blueprint.inspect.lint.base import Subject
+from composer.spec.package_files import blueprints_root
 
 SPHERE = 'networks.critic.trunk=[{ kind="hyperspherical_linear", width=8 }, { kind="unit_norm" }]'
 FRESH = 'do={ kind="lerp", toward={ kind="fresh" } }'

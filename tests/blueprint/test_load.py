@@ -10,11 +10,11 @@ import pytest
 from omegaconf import OmegaConf
 
 from composer.blueprint import BlueprintError, Loaded, check, load, loads_resolved
-from composer.blueprint.expand import expand
-from composer.blueprint.interpolation import interpolate
-from composer.blueprint.nodes import merge, plain, read_path, show_path
-from composer.blueprint.parts import Part, read_part, read_parts
-from composer.blueprint.source import parse_tree
+from composer.blueprint.syntax.interpolation import interpolate
+from composer.blueprint.syntax.nodes import merge, plain, read_path, show_path
+from composer.blueprint.syntax.parts import Part, read_part, read_parts
+from composer.blueprint.syntax.parts_expand import expand
+from composer.blueprint.syntax.read import parse_tree
 
 PARENT = """\
 blueprint = 1

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from composer.blueprint import BlueprintError
-from composer.blueprint.migrate import STEPS, Migration, migrate, migrate_files, substituted, write
-from composer.blueprint.positions import scan
 from composer.blueprint.schema import FORMAT
+from composer.blueprint.syntax.migrate import STEPS, Migration, migrate, migrate_files, substituted, write
+from composer.blueprint.syntax.positions import scan
 
 OLD = """\
 # A comment that stays.

@@ -8,14 +8,14 @@ import pytest
 from tiny_rollouts import CHOICES, PICTURES, TINY, begin, tiny
 from tiny_runs import go_on, resumed, stopped
 
-from composer import launch
-from composer.blueprint.lint import lint
+from composer.blueprint.forecast.memory import forecast, transitions_held
+from composer.blueprint.forecast.timeline import clock_of, env_step_of, timeline
+from composer.blueprint.inspect.lint import lint
+from composer.blueprint.inspect.show_text import show_text
 from composer.blueprint.load import load
-from composer.blueprint.memory import forecast, transitions_held
-from composer.blueprint.show_text import show_text
-from composer.blueprint.timeline import clock_of, env_step_of, timeline
-from composer.forking import NotForkable
-from composer.resources import blueprints_root
+from composer.spec.package_files import blueprints_root
+from composer.training import launch
+from composer.training.fork import NotForkable
 
 SHIPPED = ("classic/cartpole_ppo", "classic/pendulum_ppo", "dmc/ppo_simba")
 

@@ -9,14 +9,21 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from composer.blocks import Block
 from composer.blueprint import BlueprintError
-from composer.blueprint.catalogue import VECTOR, UnknownPartError, example, parts_json, parts_text, try_out
-from composer.blueprint.expand import expand
-from composer.blueprint.nodes import annotate, plain
-from composer.blueprint.part_file import families
-from composer.blueprint.parts import parts, read_part
-from composer.heads import Head
+from composer.blueprint.checks.part_file import families
+from composer.blueprint.inspect.parts_list import (
+    VECTOR,
+    UnknownPartError,
+    example,
+    parts_json,
+    parts_text,
+    try_out,
+)
+from composer.blueprint.syntax.nodes import annotate, plain
+from composer.blueprint.syntax.parts import parts, read_part
+from composer.blueprint.syntax.parts_expand import expand
+from composer.networks.blocks import Block
+from composer.networks.heads import Head
 
 BODY = 'part = 1\nfamily = "block"\ndescription = "d"\nsource = "s"\n{}\n[block]\nkind = "relu"\n'
 

@@ -9,7 +9,7 @@ import tomli_w
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from composer.blueprint.positions import Path, scan
+from composer.blueprint.syntax.positions import Path, scan
 
 TEXT = '''\
 name = "ünï" # a # comment

@@ -9,7 +9,7 @@ import torch
 import torch._dynamo
 from tiny_runs import DRIFT, learner, tiny, transitions
 
-from composer.blueprint.program_key import program_key, structure
+from composer.blueprint.forecast.program_key import program_key, structure
 
 LINE = "optimizers.critic.learning_rate={{ kind = 'linear', start = {0}, end = 0.2, updates = {1} }}"
 

@@ -10,11 +10,11 @@ import tiny_rollouts
 from tiny_runs import DRIFT, tiny
 
 from composer.blueprint import BlueprintError, digest, dump, load
-from composer.blueprint import verify as verifying
-from composer.blueprint.memory import disk_bytes, forecast, transitions_allocated
-from composer.blueprint.show import show_json
-from composer.blueprint.show_text import show_text
-from composer.blueprint.verify import verify
+from composer.blueprint.checks import meaning as verifying
+from composer.blueprint.checks.meaning import verify
+from composer.blueprint.forecast.memory import disk_bytes, forecast, transitions_allocated
+from composer.blueprint.inspect.show import show_json
+from composer.blueprint.inspect.show_text import show_text
 
 ON_DISK = "replay.storage=disk"
 PRIORITIES = 'replay.sampling={ kind = "prioritised" }'

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from composer.blueprint import check, diff, digest, dump, flatten, load, loads_resolved, verify
-from composer.blueprint.commands import check_json, check_text
+from composer.blueprint import check, diff, digest, dump, flatten, load, loads_resolved
+from composer.blueprint.checks import meaning as verify
 from composer.blueprint.schema import Blueprint
-from composer.resources import blueprints_root
+from composer.cli.problems import check_json, check_text
+from composer.spec.package_files import blueprints_root
 
 QUICKSTART = blueprints_root() / "quickstart.toml"
 

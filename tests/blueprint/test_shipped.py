@@ -29,12 +29,12 @@ from mutations import (
 )
 
 from composer.blueprint import Blueprint, check, digest, dump, load, loads_resolved
-from composer.blueprint.chain import shipped
-from composer.blueprint.owners import spec_at
-from composer.blueprint.parts import parts
-from composer.blueprint.positions import Path as Steps
-from composer.resources import blueprints_root
-from composer.spec import Family
+from composer.blueprint.checks.spec_at import spec_at
+from composer.blueprint.syntax.extends import shipped
+from composer.blueprint.syntax.parts import parts
+from composer.blueprint.syntax.positions import Path as Steps
+from composer.spec.family import Family
+from composer.spec.package_files import blueprints_root
 
 FILES = sorted(blueprints_root().rglob("*.toml"))
 LONG = 1_900
@@ -134,7 +134,7 @@ def test_a_resolved_blueprint_loads_as_a_file(tmp_path: Path) -> None:
 
 
 def test_every_parameter_of_a_part_is_used_in_its_body() -> None:
-    from composer.blueprint.interpolation import references
+    from composer.blueprint.syntax.interpolation import references
 
     for part in parts().values():
         used = {target[0] for _, target in references(part.body)}

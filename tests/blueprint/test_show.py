@@ -11,15 +11,22 @@ import pytest
 
 from composer.algorithms.base import Passes
 from composer.blueprint import Blueprint, digest, load
-from composer.blueprint.folding import runs
-from composer.blueprint.memory import forecast, sound_outlines
-from composer.blueprint.operations import evaluations
-from composer.blueprint.quantities import bytes_text, columns, scaled
-from composer.blueprint.show import show_json
-from composer.blueprint.show_text import show_text
-from composer.blueprint.timeline import Moment, clock_of, env_step_of, firings, half_life, timeline
-from composer.clock import Clock
-from composer.resources import blueprints_root
+from composer.blueprint.forecast.clock import Clock
+from composer.blueprint.forecast.flops import evaluations
+from composer.blueprint.forecast.memory import forecast, sound_outlines
+from composer.blueprint.forecast.timeline import (
+    Moment,
+    clock_of,
+    env_step_of,
+    firings,
+    half_life,
+    timeline,
+)
+from composer.blueprint.inspect.equal_blocks import runs
+from composer.blueprint.inspect.show import show_json
+from composer.blueprint.inspect.show_text import show_text
+from composer.spec.package_files import blueprints_root
+from composer.spec.quantities import bytes_text, columns, scaled
 
 SMALL = ("networks.critic.copies=2", "seeds=[0, 1, 2]", "replay.capacity=1_000")
 

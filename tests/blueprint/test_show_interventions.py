@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from composer.blueprint import Blueprint, load
-from composer.blueprint.planned import firings
-from composer.blueprint.show import show_json
-from composer.blueprint.show_text import show_text
-from composer.blueprint.timeline import clock_of, timeline
+from composer.blueprint.forecast.firings import firings
+from composer.blueprint.forecast.timeline import clock_of, timeline
+from composer.blueprint.inspect.show import show_json
+from composer.blueprint.inspect.show_text import show_text
 from composer.interventions import Every
-from composer.resources import blueprints_root
+from composer.spec.package_files import blueprints_root
 
 RESET = "do = { kind = 'lerp', toward = { kind = 'fresh' } }"
 HEAD = 64 + 1  # The quickstart's critic ends in a linear layer of 64 features.

@@ -16,13 +16,14 @@ import pytest
 from mutations import misspelt
 from pydantic import TypeAdapter, ValidationError, create_model
 
-from composer import kinds
-from composer.blocks.base import Block, count_blocks, declared_blocks
 from composer.blueprint import Blueprint, Problem
-from composer.blueprint.source import parse_tree
-from composer.blueprint.validate import validate
-from composer.shapes import ShapeError
-from composer.spec import FAMILIES, FAMILY_KEY, Family, Spec, near
+from composer.blueprint.checks.form import validate
+from composer.blueprint.syntax.read import parse_tree
+from composer.networks.blocks.base import Block, count_blocks, declared_blocks
+from composer.spec import builtin_kinds as kinds
+from composer.spec.family import FAMILIES, FAMILY_KEY, Family, Spec
+from composer.spec.shape import ShapeError
+from composer.spec.wording import near
 
 kinds.register()
 KINDS: list[type[Family]] = [

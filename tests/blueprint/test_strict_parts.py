@@ -14,13 +14,13 @@ import pytest
 from mutations import Mutation, answers, deleted, doubled, fewer_wrong_values, misspellings, unguarded
 
 from composer.blueprint import check
-from composer.blueprint import parts as parts_module
-from composer.blueprint import required as required_module
-from composer.blueprint.expand import expand
-from composer.blueprint.nodes import plain
-from composer.blueprint.parts import read_part
-from composer.blueprint.source import parse_tree
-from composer.resources import blueprints_root, registry_root
+from composer.blueprint.syntax import parts as parts_module
+from composer.blueprint.syntax import requires as required_module
+from composer.blueprint.syntax.nodes import plain
+from composer.blueprint.syntax.parts import read_part
+from composer.blueprint.syntax.parts_expand import expand
+from composer.blueprint.syntax.read import parse_tree
+from composer.spec.package_files import blueprints_root, registry_root
 
 SUITES = registry_root() / "suites"
 FILES = [path for path in sorted(registry_root().rglob("*.toml")) if SUITES not in path.parents]

@@ -10,9 +10,10 @@ import pytest
 import torch
 from tiny_runs import DRIFT, begin, learner, rows, tiny
 
-from composer import assemble, caching
-from composer.ahead import Ahead, example
-from composer.loop import interactions
+from composer.training import assemble
+from composer.training.compile import cache as caching
+from composer.training.compile_ahead import Ahead, example
+from composer.training.loop import interactions
 
 QUICK = "compute.compile=background"
 SMALL = tuple(f"networks.{role}.trunk={{ kind = 'linear', width = 4 }}" for role in ("actor", "critic"))

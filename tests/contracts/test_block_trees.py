@@ -13,10 +13,10 @@ from pydantic import TypeAdapter
 from torch import Tensor
 from torch.func import functional_call
 
-from composer.blocks import Block
-from composer.fresh import draw, draw_buffers
-from composer.shapes import ShapeError
-from composer.streams import derive
+from composer.networks.blocks import Block
+from composer.networks.initialize import draw, draw_buffers
+from composer.spec.random_streams import derive
+from composer.spec.shape import ShapeError
 
 BLOCKS: TypeAdapter[Block] = TypeAdapter(Block)
 

@@ -14,11 +14,11 @@ from pydantic import TypeAdapter, ValidationError
 from torch import nn
 from torch.func import functional_call, stack_module_state, vmap
 
-from composer.blocks import Block, Linear
-from composer.blocks.base import MAX_BLOCKS, MAX_WIDTH
-from composer.fresh import draw, draw_buffers
-from composer.shapes import Shape, ShapeError
-from composer.streams import derive
+from composer.networks.blocks import Block, Linear
+from composer.networks.blocks.base import MAX_BLOCKS, MAX_WIDTH
+from composer.networks.initialize import draw, draw_buffers
+from composer.spec.random_streams import derive
+from composer.spec.shape import Shape, ShapeError
 
 BLOCKS: TypeAdapter[Block] = TypeAdapter(Block)
 SHAPES: list[Shape | None] = [None, (16,), (3, 16)]
@@ -135,9 +135,9 @@ def test_stacked_copies_equal_each_alone(example: Block, training: bool) -> None
 def test_reading_blocks_imports_no_torch() -> None:
     code = """
 import sys
-from composer.blocks import Block
-from composer.heads import Head
-from composer.networks import Network
+from composer.networks.blocks import Block
+from composer.networks.heads import Head
+from composer.networks.network import Network
 for block in Block.kinds().values():
     for head in Head.kinds().values():
         trunk = [block.example, {"kind": "flatten"}, {"kind": "linear", "width": 4}]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from tiny_runs import DRIFT, tiny
 
-from composer import calibration
-from composer.calibration import ROUNDS, calibrate, race
-from composer.compiling import Choice
+from composer.training import compile_measured as calibration
+from composer.training.compile.capture import Choice
+from composer.training.compile_measured import ROUNDS, calibrate, race
 
 
 class Clock:

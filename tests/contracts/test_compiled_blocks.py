@@ -6,7 +6,7 @@ import pytest
 import torch
 from tiny_runs import learner, transitions
 
-from composer.compiling import Choice
+from composer.training.compile.capture import Choice
 
 TRUNK = """networks.critic.trunk=[
     { kind = "parallel", join = "concatenate", branches = [

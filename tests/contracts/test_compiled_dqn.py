@@ -6,7 +6,7 @@ import pytest
 import torch
 from tiny_dqn import AUGMENTED, RAINBOW, batch, learner, noise
 
-from composer.compiling import Choice
+from composer.training.compile.capture import Choice
 
 EVERYTHING = (*RAINBOW, AUGMENTED[-1])
 """Rainbow on augmented pictures."""

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from composer import compiling
-from composer.compiling import Unavailable, choose, missing_for_compiling
+from composer.training.compile import capture as compiling
+from composer.training.compile.capture import Unavailable, choose, missing_for_compiling
 
 
 @pytest.mark.parametrize(

@@ -15,17 +15,18 @@ from tiny_runs import go_on
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from composer import assemble
 from composer.algorithms.base import Algorithm, Evaluated, Pace, Passes, Program, Roles
 from composer.blueprint import Blueprint, check, load
-from composer.blueprint.show import show_json
-from composer.eject import eject
+from composer.blueprint.inspect.eject import eject
+from composer.blueprint.inspect.show import show_json
 from composer.environments import Environment, EnvironmentInfo
-from composer.members import Stacked, Template, fresh_buffers, fresh_stack
-from composer.shapes import Outline, Shape
+from composer.networks.outline import Outline
+from composer.networks.stacked import Stacked, Template, fresh_buffers, fresh_stack
+from composer.spec.shape import Shape
+from composer.training import assemble
 
 if TYPE_CHECKING:
-    from composer.learner import Learner
+    from composer.training.learner import Learner
 
 FILES = {path.stem: path for path in sorted((Path(__file__).parent.parent / "compositions").glob("[!_]*.toml"))}
 

@@ -16,16 +16,16 @@ import torch
 from pydantic import TypeAdapter
 from torch import Tensor
 
-from composer.blocks import Block
 from composer.blueprint import load
-from composer.blueprint.chain import shipped
-from composer.compiling import Choice
-from composer.experience.transitions import Transitions
-from composer.heads import Head, Scalar
-from composer.learner import Learner
-from composer.members import FEW, Stacked, Template, fresh_buffers, fresh_stack
-from composer.networks import Network
-from composer.shapes import Shape, ShapeError
+from composer.blueprint.syntax.extends import shipped
+from composer.networks.blocks import Block
+from composer.networks.heads import Head, Scalar
+from composer.networks.network import Network
+from composer.networks.stacked import FEW, Stacked, Template, fresh_buffers, fresh_stack
+from composer.replay.transitions import Transitions
+from composer.spec.shape import Shape, ShapeError
+from composer.training.compile.capture import Choice
+from composer.training.learner import Learner
 
 BLOCKS: TypeAdapter[Block] = TypeAdapter(Block)
 HEADS: TypeAdapter[Head] = TypeAdapter(Head)

@@ -10,11 +10,12 @@ import torch
 from tiny_runs import DRIFT, EAGER, EVENTFUL, rows, tiny, transitions
 from torch import Tensor
 
-from composer import assemble, fleet
-from composer.blueprint.beside import joined
-from composer.learner import Learner
-from composer.loop import FALLS, Outcome, train, train_together
+from composer.blueprint.forecast.one_program import joined
 from composer.tracking.console import Console
+from composer.training import assemble
+from composer.training import population as fleet
+from composer.training.learner import Learner
+from composer.training.loop import FALLS, Outcome, train, train_together
 
 NUMBERS = (
     "optimizers.actor.learning_rate={ kind = 'linear', start = 1e-3, end = 1e-4, updates = 30 }",
@@ -131,6 +132,6 @@ def test_updates_of_a_stack_are_those_of_its_parts() -> None:
 
 
 def fleet_drawn(*batch: object) -> object:
-    from composer.collectors.base import Drawn
+    from composer.training.collect.base import Drawn
 
     return Drawn(*batch)  # type: ignore[arg-type]

@@ -10,9 +10,9 @@ import torch
 from pydantic import TypeAdapter
 from tiny_runs import TINY, learner, transitions
 
-from composer.blocks import Block
 from composer.blueprint import check
-from composer.shapes import ShapeError
+from composer.networks.blocks import Block
+from composer.spec.shape import ShapeError
 
 LINEAR: dict[str, Any] = {"kind": "linear", "width": 4}
 FROZEN: dict[str, Any] = {"kind": "frozen", "block": LINEAR}

@@ -10,12 +10,12 @@ from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
-from composer.fresh import draw, draw_buffers
-from composer.heads import Head, TanhGaussian
-from composer.networks import Network
-from composer.nn.returns import Returns
-from composer.shapes import ShapeError
-from composer.streams import derive
+from composer.algorithms.losses.returns import Returns
+from composer.networks.heads import Head, TanhGaussian
+from composer.networks.initialize import draw, draw_buffers
+from composer.networks.network import Network
+from composer.spec.random_streams import derive
+from composer.spec.shape import ShapeError
 
 HEADS: TypeAdapter[Head] = TypeAdapter(Head)
 FEATURES, ACTIONS = (16,), 3

@@ -11,9 +11,9 @@ from dispatched import Graphs, NoHost
 from tiny_runs import finished, learner, transitions
 from torch import Tensor
 
-from composer.compiling import Choice
-from composer.experience.replay import Replay
-from composer.learner import Diverged, Learner
+from composer.replay.vectors import Replay
+from composer.training.compile.capture import Choice
+from composer.training.learner import Diverged, Learner
 
 COMPILED = Choice(True, "a test")
 

@@ -11,11 +11,11 @@ import pytest
 import torch
 from tiny_runs import DRIFT, begin, finished, go_on, rows, state_digest
 
-from composer.checkpoint import Checkpoints
-from composer.clock import Clock
-from composer.evaluation import Evaluator
-from composer.loop import course, interactions
-from composer.state import Parts
+from composer.blueprint.forecast.clock import Clock
+from composer.training.evaluation import Evaluator
+from composer.training.loop import course, interactions
+from composer.training.runs.checkpoint import Checkpoints
+from composer.training.session import Parts
 
 SHORT = (DRIFT, "training.env_steps=150", "evaluation.every=150", "checkpoint.every=50", "training.log_every=30")
 

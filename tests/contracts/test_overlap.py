@@ -8,10 +8,10 @@ import pytest
 import torch
 from tiny_runs import DRIFT, EVENTFUL, begin, finished, result, resumed, stopped, tiny
 
-from composer import assemble
 from composer.blueprint import BlueprintError
-from composer.environments.base import EnvironmentFailure
-from composer.loop import interactions
+from composer.environments.interface import EnvironmentFailure
+from composer.training import assemble
+from composer.training.loop import interactions
 
 OVERLAP = "training.overlap=true"
 
@@ -60,6 +60,6 @@ def test_a_failure_beside_the_updates_is_told(tmp_path: Path) -> None:
 def test_what_acts_on_nothing_has_nothing_to_overlap() -> None:
     with pytest.raises(BlueprintError, match="nothing can go on beside its updates"):
         from composer.blueprint import load
-        from composer.blueprint.chain import shipped
+        from composer.blueprint.syntax.extends import shipped
 
         load(shipped()["plasticity/shuffled_labels"], [OVERLAP])

@@ -15,16 +15,16 @@ import torch._dynamo
 from pydantic import TypeAdapter
 from torch import Tensor, nn
 
-from composer.blocks import Block
-from composer.blueprint.catalogue import ACTIONS, parts_json, try_out
-from composer.blueprint.expand import expand
-from composer.blueprint.nodes import annotate, plain
-from composer.blueprint.parts import parts
-from composer.fresh import draw, draw_buffers
-from composer.heads import Head
-from composer.members import Stacked, Template, fresh_buffers, fresh_stack
-from composer.shapes import Outline
-from composer.streams import derive
+from composer.blueprint.inspect.parts_list import ACTIONS, parts_json, try_out
+from composer.blueprint.syntax.nodes import annotate, plain
+from composer.blueprint.syntax.parts import parts
+from composer.blueprint.syntax.parts_expand import expand
+from composer.networks.blocks import Block
+from composer.networks.heads import Head
+from composer.networks.initialize import draw, draw_buffers
+from composer.networks.outline import Outline
+from composer.networks.stacked import Stacked, Template, fresh_buffers, fresh_stack
+from composer.spec.random_streams import derive
 
 NAMES = [name for name, part in parts().items() if part.family in ("block", "head")]
 LARGE = 300_000

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from tiny_runs import learner, transitions
 
-from composer.learner import Learner
-from composer.nn.projection import to_unit_norm
+from composer.networks.modules.projection import to_unit_norm
+from composer.training.learner import Learner
 
 TRUNK = """networks.critic.trunk=[
     { use = "simba_v2", width = 16, blocks = 1 },

@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from composer.fresh import draw, draw_buffers
-from composer.initializers import Orthogonal
-from composer.members import Stacked, Template, fresh_buffers, fresh_stack
-from composer.nn.noise import uniform
-from composer.nn.projection import to_unit_norm
-from composer.shapes import BufferPlan, Outline, ParameterPlan
-from composer.streams import derive
+from composer.networks.initialize import draw, draw_buffers
+from composer.networks.initializers import Orthogonal
+from composer.networks.modules.noise import uniform
+from composer.networks.modules.projection import to_unit_norm
+from composer.networks.outline import BufferPlan, Outline, ParameterPlan
+from composer.networks.stacked import Stacked, Template, fresh_buffers, fresh_stack
+from composer.spec.random_streams import derive
 
 WIDTH = 4
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from composer.members import Stacked, Template
+from composer.networks.stacked import Stacked, Template
 
 SEEDS, COPIES, WIDTH = 3, 2, 8
 

@@ -16,14 +16,14 @@ from dispatched import Counted, Graphs, NoHost
 from torch.profiler import ProfilerActivity, profile
 
 from composer.blueprint import load
-from composer.blueprint.chain import shipped
-from composer.collectors.memory import Memory
-from composer.compiling import Choice
-from composer.experience.make import make_ring
-from composer.experience.replay import Replay
-from composer.learner import Learner
-from composer.members import FEW
-from composer.sampling import Uniform
+from composer.blueprint.syntax.extends import shipped
+from composer.networks.stacked import FEW
+from composer.replay.sampling import Uniform
+from composer.replay.vectors import Replay
+from composer.training.collect.off_policy import Memory
+from composer.training.collect.replay_build import make_ring
+from composer.training.compile.capture import Choice
+from composer.training.learner import Learner
 
 EAGER, COMPILED = Choice(False, "a test"), Choice(True, "a test")
 ROWS, BATCH = 64, 8

@@ -9,11 +9,11 @@ from pydantic import TypeAdapter
 from tiny_runs import DRIFT, EAGER, tiny
 from torch import Tensor
 
-from composer.compiling import Choice
 from composer.diagnostics import Diagnostic
-from composer.diagnostics.view import View
-from composer.experience.transitions import Transitions
-from composer.learner import Learner
+from composer.replay.transitions import Transitions
+from composer.training.compile.capture import Choice
+from composer.training.diagnose.view import View
+from composer.training.learner import Learner
 
 DIAGNOSTICS: TypeAdapter[Diagnostic] = TypeAdapter(Diagnostic)
 TANH = 'networks.critic.trunk=[{ kind = "linear", width = 7 }, { kind = "tanh" }]'

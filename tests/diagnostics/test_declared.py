@@ -11,7 +11,7 @@ from looking import DIAGNOSTICS
 from tiny_runs import DRIFT, tiny
 
 from composer.blueprint import BlueprintError, dump
-from composer.blueprint.timeline import timeline
+from composer.blueprint.forecast.timeline import timeline
 from composer.diagnostics import Diagnostic, Diagnostics
 
 

@@ -11,11 +11,11 @@ from tiny_runs import DRIFT, EAGER, tiny
 from torch import Tensor
 from torch.func import functional_call
 
-from composer.blueprint.timeline import lengths_of
+from composer.blueprint.forecast.timeline import lengths_of
 from composer.diagnostics import Diagnostic
-from composer.diagnostics.view import View
-from composer.learner import Learner
-from composer.surgery import Surgery
+from composer.training.diagnose.view import View
+from composer.training.learner import Learner
+from composer.training.surgery.apply import Surgery
 
 SMALL = {"trainability": {"steps": 3}, "gradient_covariance": {"samples": 4}, "curvature": {"iterations": 4}}
 
@@ -191,7 +191,7 @@ def bellman_target(learner: Learner, view: View, seed: int) -> Tensor:
     """What the frozen target network and policy give."""
     inputs, noise = view.inputs("critic"), view._noise["target"]
     mean, log_std = learner.networks["actor"](view.batch.next_observation)
-    from composer.nn.tanh_gaussian import sample
+    from composer.algorithms.losses.tanh_gaussian import sample
 
     _, log_density = sample(mean[:, 0], log_std[:, 0], noise)
     value = learner.averages["target_critic"](inputs.following).amin(1)

@@ -14,15 +14,15 @@ from tiny_runs import DRIFT, begin, finished, result, resumed, rows, stopped, ti
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from composer.clock import Clock
-from composer.collectors.acting import Acting
-from composer.compiling import Choice
+from composer.blueprint.forecast.clock import Clock
 from composer.diagnostics import Diagnostic
-from composer.diagnostics.recorder import Recorder
-from composer.experience.replay import Replay
-from composer.learner import Learner
-from composer.loop import interactions
-from composer.state import Parts
+from composer.replay.vectors import Replay
+from composer.training.collect.simulation import Acting
+from composer.training.compile.capture import Choice
+from composer.training.diagnose.recorder import Recorder
+from composer.training.learner import Learner
+from composer.training.loop import interactions
+from composer.training.session import Parts
 
 SHORT = (DRIFT, "training.env_steps=150", "evaluation.every=150", "checkpoint.every=50", "training.log_every=30")
 ALL = (
@@ -213,7 +213,8 @@ def test_one_graph_serves_before_and_after_a_reading(monkeypatch: pytest.MonkeyP
         return graph.forward
 
     monkeypatch.setattr(
-        "composer.compiling.torch.compile", lambda f, options, **others: compile_(f, backend=keep, **others)
+        "composer.training.compile.capture.torch.compile",
+        lambda f, options, **others: compile_(f, backend=keep, **others),
     )
     blueprint = tiny(DRIFT, *WATCHED)
     info = blueprint.environment.describe()

@@ -9,7 +9,7 @@ from tiny_runs import TINY, last_json
 from typer.testing import CliRunner
 
 from composer.cli import app
-from composer.study import simplicity
+from composer.studies import simplicity
 
 MLP = '{ trunk = [{ kind = "linear", width = 8 }, { kind = "relu" }], head'
 

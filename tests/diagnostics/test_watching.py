@@ -9,14 +9,14 @@ import torch
 from pydantic import TypeAdapter
 from torch import Tensor, nn
 
-from composer.blocks import Block
-from composer.diagnostics.units import activations
-from composer.diagnostics.watching import watch
-from composer.heads import Scalar
-from composer.members import Stacked, Template, fresh_buffers, fresh_stack
-from composer.networks import Network
-from composer.nn.measures.units import summary
-from composer.shapes import Shape, ShapeError
+from composer.networks.activations import activations
+from composer.networks.blocks import Block
+from composer.networks.heads import Scalar
+from composer.networks.hooks import watch
+from composer.networks.network import Network
+from composer.networks.stacked import Stacked, Template, fresh_buffers, fresh_stack
+from composer.networks.unit_statistics import summary
+from composer.spec.shape import Shape, ShapeError
 
 BLOCKS: TypeAdapter[Block] = TypeAdapter(Block)
 RESIDUAL = [
@@ -98,7 +98,7 @@ def test_the_activations_of_every_kind_of_block_are_seen(kind: str) -> None:
 
 
 def test_every_entrywise_nonlinearity_counts_as_activation() -> None:
-    from composer.blocks import activations as room
+    from composer.networks.blocks import activations as room
 
     kinds = [kind for kind in Block.kinds().values() if kind.__module__ == room.__name__]
     assert len(kinds) >= 7

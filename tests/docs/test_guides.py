@@ -173,8 +173,8 @@ def test_interventions(folder: Path) -> None:
 
 def test_warm_start(folder: Path) -> None:
     from composer.blueprint import load
-    from composer.datasets import Data
-    from composer.environments.phases import Phase
+    from composer.environments.labelled.datasets import Data
+    from composer.environments.labelled.phases import Phase
 
     name = "warm-start.md"
     assert len(write_files(name, folder)) == 1
@@ -226,11 +226,11 @@ def assert_same(ours: Any, theirs: Any, size: int) -> None:
 def test_the_block_in_plain_torch_computes_the_same(elsewhere: Path) -> None:
     from pydantic import TypeAdapter
 
-    from composer.blocks import Block
     from composer.blueprint import load
-    from composer.blueprint.expand import expand
-    from composer.blueprint.nodes import plain as values
-    from composer.blueprint.source import parse_tree
+    from composer.blueprint.syntax.nodes import plain as values
+    from composer.blueprint.syntax.parts_expand import expand
+    from composer.blueprint.syntax.read import parse_tree
+    from composer.networks.blocks import Block
 
     block = TypeAdapter[Block](Block).validate_python(tomllib.loads(seven_lines()))
     part, _ = expand(parse_tree(b'block = { use = "simba_block", width = 64 }', "part"))

@@ -14,18 +14,18 @@ import torch
 from pydantic import TypeAdapter
 from torch import Tensor, nn
 
-from composer import kinds
-from composer.blocks import Block
 from composer.blueprint import load
-from composer.blueprint.catalogue import ACTIONS, try_out
-from composer.blueprint.expand import expand
-from composer.blueprint.nodes import annotate, plain
-from composer.blueprint.parts import parts
-from composer.calls import Call
-from composer.eject import Subject, eject, printed
-from composer.heads import Head
-from composer.resources import blueprints_root
-from composer.shapes import Outline
+from composer.blueprint.inspect.eject import Subject, eject, printed
+from composer.blueprint.inspect.parts_list import ACTIONS, try_out
+from composer.blueprint.syntax.nodes import annotate, plain
+from composer.blueprint.syntax.parts import parts
+from composer.blueprint.syntax.parts_expand import expand
+from composer.networks.blocks import Block
+from composer.networks.heads import Head
+from composer.networks.outline import Outline
+from composer.spec import builtin_kinds as kinds
+from composer.spec.lazy_call import Call
+from composer.spec.package_files import blueprints_root
 
 pytestmark = pytest.mark.slow
 

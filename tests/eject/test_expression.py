@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from composer.calls import Call, call
-from composer.eject.expression import expression
-from composer.eject.notes import grouped
+from composer.blueprint.inspect.eject.expression import expression
+from composer.blueprint.inspect.eject.notes import grouped
+from composer.spec.lazy_call import Call, call
 
 
 class Recorded:

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from composer.calls import Call, call
-from composer.eject import EjectError, Subject, printed
-from composer.eject.scopes import module_names
-from composer.shapes import Outline
+from composer.blueprint.inspect.eject import EjectError, Subject, printed
+from composer.blueprint.inspect.eject.scopes import module_names
+from composer.networks.outline import Outline
+from composer.spec.lazy_call import Call, call
 
 MODULES = {
     "first": '''

@@ -14,11 +14,11 @@ import pytest
 from pydantic import ValidationError
 
 from composer.environments import Atari, Simulator
-from composer.environments.suites import game_table, suite
-from composer.environments.vector import episode_seed
-from composer.resources import registry_root
-from composer.spec import Spec
-from composer.streams import derive
+from composer.environments.suites.task_tables import game_table, suite
+from composer.environments.vector.vector import episode_seed
+from composer.spec.family import Spec
+from composer.spec.package_files import registry_root
+from composer.spec.random_streams import derive
 
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "atari_table.py"
 

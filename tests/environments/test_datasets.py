@@ -13,8 +13,17 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydantic import ValidationError
 
-from composer.datasets import Bits, Cifar, DataUnusable, Digits, GeneratedImages, Noise, TinyImageNet, cifar
-from composer.datasets import tiny_imagenet as tiny
+from composer.environments.labelled.datasets import (
+    Bits,
+    Cifar,
+    DataUnusable,
+    Digits,
+    GeneratedImages,
+    Noise,
+    TinyImageNet,
+    cifar,
+)
+from composer.environments.labelled.datasets import tiny_imagenet as tiny
 
 RECORDS, HELD_OUT = 20, 12
 

@@ -12,11 +12,11 @@ import pytest
 from pydantic import ValidationError
 
 from composer.environments import DmControl, Simulator
-from composer.environments.dm_control import load_suite
-from composer.environments.suites import task_table
-from composer.environments.vector import episode_seed
-from composer.spec import Spec
-from composer.streams import derive
+from composer.environments.suites.dm_control import load_suite
+from composer.environments.suites.task_tables import task_table
+from composer.environments.vector.vector import episode_seed
+from composer.spec.family import Spec
+from composer.spec.random_streams import derive
 
 # Both integrators, bounds of their own (quadruped), parts with two axes (manipulator), models edited by their reset.
 TASKS = [

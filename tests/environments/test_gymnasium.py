@@ -11,10 +11,10 @@ from gymnasium import spaces
 from pydantic import ValidationError
 
 from composer.environments import Gymnasium, RenderingUnavailable, Simulator
-from composer.environments.gym_single import observation_layout
-from composer.environments.vector import episode_seed
-from composer.spec import Spec
-from composer.streams import derive
+from composer.environments.suites.gymnasium_single import observation_layout
+from composer.environments.vector.vector import episode_seed
+from composer.spec.family import Spec
+from composer.spec.random_streams import derive
 
 MODULE = "registered_environments"
 

@@ -15,13 +15,13 @@ from tiny_runs import EAGER, begin, finished, result, resumed, rows, stopped
 from torch import Tensor
 
 from composer.blueprint import Blueprint, BlueprintError, load
-from composer.blueprint.timeline import lengths_of, timeline
-from composer.collectors import phased as collectors
-from composer.collectors.phased import PhasedExaminer, PhasedStreaming, held_out_loss
-from composer.environments.phases import Phases
-from composer.experience.phased import HeldOut, Phased
-from composer.learner import Learner
-from composer.loop import interactions
+from composer.blueprint.forecast.timeline import lengths_of, timeline
+from composer.environments.labelled.phases import Phases
+from composer.training.collect import phase_stream as collectors
+from composer.training.collect.phase_batches import HeldOut, Phased
+from composer.training.collect.phase_stream import PhasedExaminer, PhasedStreaming, held_out_loss
+from composer.training.learner import Learner
+from composer.training.loop import interactions
 
 DIGITS = Path(__file__).parents[2] / "blueprints" / "warm_start" / "digits.toml"
 PICTURES = (

@@ -11,10 +11,10 @@ import torch
 from tiny_runs import begin, finished, result, resumed, rows, stopped
 
 from composer.blueprint import Blueprint, BlueprintError, load
-from composer.collectors.phased import PhasedExaminer, held_out_loss
-from composer.collectors.streaming import explained_share
-from composer.datasets import Teacher
-from composer.experience.phased import HeldOut, Phased
+from composer.environments.labelled.datasets import Teacher
+from composer.training.collect.phase_batches import HeldOut, Phased
+from composer.training.collect.phase_stream import PhasedExaminer, held_out_loss
+from composer.training.collect.task_stream import explained_share
 
 DIGITS = Path(__file__).parents[2] / "blueprints" / "warm_start" / "digits.toml"
 TEACHER = '{ kind = "teacher", samples = 200, held_out = 700, width = 4, units = 3, noise = 0.0 }'

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from composer.experience.pictures import Standard, changed, drawn
+from composer.training.collect.pictures import Standard, changed, drawn
 
 
 def test_crops_and_flips_are_those_of_a_slow_reference() -> None:

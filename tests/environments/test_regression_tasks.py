@@ -12,10 +12,10 @@ import torch
 from tiny_runs import begin, finished, result, resumed, rows, stopped
 
 from composer.algorithms.base import Batch, Roles
-from composer.algorithms.supervised_program import SupervisedProgram
+from composer.algorithms.supervised_losses import SupervisedProgram
 from composer.blueprint import BlueprintError, load
-from composer.datasets import Bits
 from composer.environments import BitFlipping, DriftingTargets
+from composer.environments.labelled.datasets import Bits
 
 FLIPPING = Path(__file__).parents[2] / "blueprints" / "plasticity" / "bit_flipping.toml"
 DATA = Bits(samples=300, width=20)
@@ -36,7 +36,7 @@ def test_one_slow_bit_flips_at_each_task_and_the_others_are_new() -> None:
 def test_the_target_of_bits_is_the_network_that_is_told() -> None:
     environment = BitFlipping(data=DATA, units=7)
     task = environment.samples_of(DATA.load(0), 0, 2)
-    from composer.streams import derive
+    from composer.spec.random_streams import derive
 
     fixed = np.random.Generator(np.random.PCG64(derive(0, "target")))
     weights, outputs = fixed.choice([-1.0, 1.0], (21, 7)), fixed.choice([-1.0, 1.0], 7)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from composer.environments.dm_control import load_suite
-from composer.environments.suites import suite, suite_names, task_table
-from composer.resources import registry_root
+from composer.environments.suites.dm_control import load_suite
+from composer.environments.suites.task_tables import suite, suite_names, task_table
+from composer.spec.package_files import registry_root
 
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "dm_control_table.py"
 

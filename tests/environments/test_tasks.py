@@ -10,11 +10,11 @@ import torch
 from tiny_runs import EAGER, begin, finished, result, resumed, rows, stopped
 
 from composer.blueprint import BlueprintError, load
-from composer.collectors.streaming import Examiner
-from composer.datasets import Digits, Noise
-from composer.environments.labelled import TaskSequence
-from composer.experience.tasks import Tasks
-from composer.learner import Learner
+from composer.environments.labelled.datasets import Digits, Noise
+from composer.environments.labelled.task_sequence import TaskSequence
+from composer.training.collect.task_batches import Tasks
+from composer.training.collect.task_stream import Examiner
+from composer.training.learner import Learner
 
 SHUFFLED = Path(__file__).parents[2] / "blueprints" / "plasticity" / "shuffled_labels.toml"
 SMALL = (
@@ -103,9 +103,9 @@ def test_another_sequence_is_other_tasks_and_orders_of_the_same_data() -> None:
 
 def test_a_run_learns_and_its_examination_is_on_the_present_task(tmp_path: Path) -> None:
     blueprint = load(SHUFFLED, [*SMALL, "training.env_steps=300", "environment.task_updates=150"]).blueprint
-    from composer import assemble
-    from composer.loop import train
     from composer.tracking.console import Console
+    from composer.training import assemble
+    from composer.training.loop import train
 
     run, parts = assemble.start(blueprint, tmp_path, None)
     outcome = train(parts, Console(300, enabled=False))

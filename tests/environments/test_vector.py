@@ -7,8 +7,8 @@ import pytest
 from scripted_environment import Fault, Scripted
 
 from composer.environments import EnvironmentFailure, InvalidAction
-from composer.environments.vector import episode_seed
-from composer.streams import derive
+from composer.environments.vector.vector import episode_seed
+from composer.spec.random_streams import derive
 
 
 def actions(n: int, value: float = 0.25) -> np.ndarray:

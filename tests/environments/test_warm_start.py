@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from composer import assemble
 from composer.blueprint import load
-from composer.loop import train
 from composer.tracking.console import Console
+from composer.training import assemble
+from composer.training.loop import train
 
 pytestmark = pytest.mark.slow
 

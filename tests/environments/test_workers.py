@@ -15,8 +15,14 @@ import numpy as np
 import pytest
 from scripted_environment import Fault, Scripted
 
-from composer.environments import DmControl, EnvironmentFailure, RenderingUnavailable, Simulator, VectorEnvironment
-from composer.environments import worker as worker_module
+from composer.environments import (
+    DmControl,
+    EnvironmentFailure,
+    RenderingUnavailable,
+    Simulator,
+    VectorEnvironment,
+)
+from composer.environments.vector import worker as worker_module
 
 SEEDS = [0, 1, 2, 3, 4]
 

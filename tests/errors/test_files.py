@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from composer.blueprint import check, digest, load
-from composer.blueprint.source import MAX_BYTES
+from composer.blueprint.syntax.read import MAX_BYTES
 
 
 def said(path: str | Path) -> list[str]:

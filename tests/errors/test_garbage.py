@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from composer import kinds
 from composer.blueprint import BlueprintError, check, load
-from composer.blueprint.overrides import read_overrides
+from composer.blueprint.syntax.overrides import read_overrides
 from composer.cli import app, running
-from composer.resources import blueprints_root, registry_root
-from composer.spec import FAMILIES
+from composer.spec import builtin_kinds as kinds
+from composer.spec.family import FAMILIES
+from composer.spec.package_files import blueprints_root, registry_root
 
 LIMIT = 2.0
 """Seconds of processor time that any one text may take."""

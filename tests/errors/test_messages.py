@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from composer.blueprint import check, verify
+from composer.blueprint import check
+from composer.blueprint.checks import meaning as verify
 
 CASES: list[dict[str, Any]] = tomllib.loads(Path(__file__).with_name("messages.toml").read_text())["case"]
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from composer.experience.frames import Frames
+from composer.replay.frames import Frames
 
 SHAPE = (4, 3, 2)
 

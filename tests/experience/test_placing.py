@@ -12,11 +12,12 @@ import torch
 from tiny_replays import maps
 from tiny_runs import EVENTFUL, begin, finished, go_on, result, stopped
 
-from composer import assemble, forking
-from composer.collectors import placing
-from composer.collectors.placing import Place, place, recorded
-from composer.forking import begin as beginning
-from composer.launch import exit_code
+from composer.training import assemble
+from composer.training import fork as forking
+from composer.training.collect import replay_placement as placing
+from composer.training.collect.replay_placement import Place, place, recorded
+from composer.training.fork import start as beginning
+from composer.training.launch import exit_code
 
 GIB = 2**30
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from composer.experience.priorities import BLOCK, Priorities, importance
+from composer.replay.priorities import BLOCK, Priorities, importance
 
 
 def generators(*seeds: int) -> list[torch.Generator]:

@@ -10,8 +10,8 @@ import torch
 from scipy.stats import chisquare
 from torch import Tensor
 
-from composer.experience.replay import Replay, row_size
-from composer.experience.transitions import Transitions
+from composer.replay.transitions import Transitions
+from composer.replay.vectors import Replay, row_size
 
 OBSERVATION, ACTION = 2, 1
 

@@ -13,12 +13,12 @@ from tiny_rollouts import BOTH, CHOICES, NUMBERS, PICTURES, begin, collected, mo
 from tiny_runs import go_on, result, resumed, rows, stopped
 from torch import Tensor
 
-from composer.checkpoint import Checkpoints
-from composer.collectors.acting import Acting
-from composer.collectors.base import Drawn
-from composer.collectors.rollout import Rollout, standardised
-from composer.loop import train
 from composer.tracking.console import Console
+from composer.training.collect.base import Drawn
+from composer.training.collect.on_policy import Rollout, standardised
+from composer.training.collect.simulation import Acting
+from composer.training.loop import train
+from composer.training.runs.checkpoint import Checkpoints
 
 T, E, N = 8, 2, 16
 RAW = "algorithm.normalize_advantages=false"

@@ -11,12 +11,12 @@ from tiny_replays import CAPACITY, COPIES, SEEDS, VECTORS, fill
 from tiny_runs import DRIFT, EAGER, go_on, learner, state_digest, tiny
 from torch import Tensor
 
-from composer import assemble
-from composer.collectors.memory import Memory
-from composer.experience.make import make_ring
-from composer.experience.storage import Courier, Storage
-from composer.learner import Learner
-from composer.sampling import Uniform
+from composer.replay.sampling import Uniform
+from composer.replay.storage import Courier, Storage
+from composer.training import assemble
+from composer.training.collect.off_policy import Memory
+from composer.training.collect.replay_build import make_ring
+from composer.training.learner import Learner
 
 
 @pytest.mark.slow

@@ -18,11 +18,11 @@ from tiny_replays import CAPACITY, COPIES, PICTURES, SEEDS, VECTORS, fill, maps
 from tiny_runs import ALONE, COMMAND, EVENTFUL, TINY, begin, finished, go_on, result, resumed, stopped
 from torch import Tensor
 
-from composer import assemble
-from composer.environments.base import EnvironmentInfo
-from composer.experience.make import make_ring
-from composer.experience.ring import Ring
-from composer.experience.storage import Storage
+from composer.environments.interface import EnvironmentInfo
+from composer.replay.ring import Ring
+from composer.replay.storage import Storage
+from composer.training import assemble
+from composer.training.collect.replay_build import make_ring
 
 KINDS = ("device", "host", "disk")
 
@@ -77,7 +77,7 @@ def test_what_is_large_lies_in_a_file_that_has_no_name_and_goes(tmp_path: Path) 
 @pytest.mark.slow
 def test_a_process_that_is_killed_leaves_no_file(tmp_path: Path) -> None:
     code = (
-        "import os, sys, signal, torch\nfrom pathlib import Path\nfrom composer.experience.storage import Storage\n"
+        "import os, sys, signal, torch\nfrom pathlib import Path\nfrom composer.replay.storage import Storage\n"
         "rows = Storage('cpu', 'disk', Path(sys.argv[1])).empty((1 << 20,), torch.float32).fill_(1)\n"
         "assert sys.argv[1] in Path('/proc/self/maps').read_text()\n"
         "os.kill(os.getpid(), signal.SIGKILL)"

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from composer.checkpoint import CheckpointDamaged, Checkpoints, Segment, Snapshot, digest
+from composer.training.runs.checkpoint import CheckpointDamaged, Checkpoints, Segment, Snapshot, digest
 
 PER_STEP = 10
 FILES = ("state.safetensors", "state.json", "manifest.json", "replay")
@@ -140,7 +140,7 @@ def test_a_shared_segment_takes_both_with_it(saved: Writer) -> None:
 
 
 def test_another_format_is_refused_in_words(saved: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("composer.checkpoint.FORMAT", 2)
+    monkeypatch.setattr("composer.training.runs.checkpoint.FORMAT", 2)
     with pytest.raises(CheckpointDamaged, match="format 1, this composer reads 2"):
         Checkpoints(saved.run).load()
 
@@ -251,7 +251,7 @@ def test_a_full_disk_keeps_the_last_checkpoint(saved: Writer, monkeypatch: pytes
         raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
 
     with monkeypatch.context() as disk:
-        disk.setattr("composer.checkpoint.save_file", full)
+        disk.setattr("composer.training.runs.checkpoint.save_file", full)
         with pytest.raises(OSError, match="No space left on device"):
             saved.save(4)
     assert content(Checkpoints(saved.run))[0] == 3
@@ -263,7 +263,7 @@ def test_a_full_disk_keeps_the_last_checkpoint(saved: Writer, monkeypatch: pytes
 def test_files_are_on_the_device_before_they_get_their_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[tuple[str, str]] = []
     rename = Path.rename
-    monkeypatch.setattr("composer.checkpoint.sync", lambda path: calls.append(("sync", path.name)))
+    monkeypatch.setattr("composer.training.runs.checkpoint.sync", lambda path: calls.append(("sync", path.name)))
     monkeypatch.setattr(Path, "rename", lambda self, to: (calls.append(("rename", to.name)), rename(self, to))[1])
     Writer(tmp_path).save(1)
     segment, step = "rows-000000000000-000000000010.safetensors", "step-000000000100"

@@ -15,9 +15,9 @@ import torch
 from tiny_runs import DRIFT, TINY, begin, finished, last_json, state_digest, stopped
 from typer.testing import CliRunner
 
-from composer.checkpoint import Checkpoints
 from composer.cli import app
-from composer.runs import open_run
+from composer.training.runs.checkpoint import Checkpoints
+from composer.training.runs.directory import open_run
 
 SHORT = ("training.env_steps=100", "evaluation.every=100", "checkpoint.every=10", "training.log_every=20")
 Invoke = Callable[..., tuple[int, dict[str, Any], str]]
@@ -65,7 +65,7 @@ def test_divergence_is_5_and_leaves_a_finite_checkpoint(train: Invoke, tmp_path:
 
 
 def test_a_loss_that_is_not_finite_is_named_with_its_seed(train: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
-    from composer.learner import Learner
+    from composer.training.learner import Learner
 
     drain = Learner.drain_signals
 
@@ -92,7 +92,7 @@ def test_a_full_disk_is_7_and_the_run_goes_on_later(
 ) -> None:
     from safetensors import SafetensorError
 
-    from composer import checkpoint
+    from composer.training.runs import checkpoint
 
     save, calls = checkpoint.save_file, []
 
@@ -104,7 +104,7 @@ def test_a_full_disk_is_7_and_the_run_goes_on_later(
         save(tensors, path)
 
     with monkeypatch.context() as disk:
-        disk.setattr("composer.checkpoint.save_file", full)
+        disk.setattr("composer.training.runs.checkpoint.save_file", full)
         code, answer, _ = train()
     run = only_run(tmp_path)
     assert (code, answer["status"]) == (7, "failed")
@@ -236,7 +236,7 @@ def test_no_memory_is_7(train: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
     def starve(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr("composer.learner.Learner.learn", starve)
+    monkeypatch.setattr("composer.training.learner.Learner.learn", starve)
     code, answer, _ = train()
     assert (code, answer["message"].splitlines()[0]) == (7, "CUDA out of memory")
 
@@ -246,7 +246,7 @@ def test_a_second_ctrl_c_is_130_at_once(train: Invoke, invoke: Invoke, tmp_path:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as hand:
-        hand.setattr("composer.learner.Learner.learn", impatient)
+        hand.setattr("composer.training.learner.Learner.learn", impatient)
         code, answer, said = train()
     assert (code, answer["status"]) == (130, "failed")
     assert "go on with: composer resume" in said

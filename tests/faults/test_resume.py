@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from tiny_runs import EVENTFUL, begin, finished, result, resumed, stopped
 
-from composer import assemble
-from composer.checkpoint import Checkpoints
-from composer.loop import train
-from composer.runs import RunUnusable, open_run
 from composer.tracking.console import Console
 from composer.tracking.journal import JournalError
+from composer.training import assemble
+from composer.training.loop import train
+from composer.training.runs.checkpoint import Checkpoints
+from composer.training.runs.directory import RunUnusable, open_run
 
 
 @pytest.mark.parametrize("at", [12, 80, *(pytest.param(at, marks=pytest.mark.slow) for at in (1, 50, 79, 137))])
@@ -145,18 +145,21 @@ class Died(BaseException):
 @pytest.mark.parametrize(
     ("target", "number"),
     [
-        ("composer.checkpoint.Checkpoints.save", 3),  # Between the replay rows and the state that knows them.
-        ("composer.checkpoint.sync", 8),
-        ("composer.state.Parts.record", 9),
+        (
+            "composer.training.runs.checkpoint.Checkpoints.save",
+            3,
+        ),  # Between the replay rows and the state that knows them.
+        ("composer.training.runs.checkpoint.sync", 8),
+        ("composer.training.session.Parts.record", 9),
         # After the rename, before pruning; and in other places.
         *(
             pytest.param(target, number, marks=pytest.mark.slow)
             for target, number in (
-                ("composer.checkpoint.Checkpoints._verify", 2),
-                ("composer.checkpoint.Checkpoints._prune", 3),
-                ("composer.checkpoint.sync", 11),
-                ("composer.checkpoint._write", 5),
-                ("composer.experience.replay.Replay.add", 101),
+                ("composer.training.runs.checkpoint.Checkpoints._verify", 2),
+                ("composer.training.runs.checkpoint.Checkpoints._prune", 3),
+                ("composer.training.runs.checkpoint.sync", 11),
+                ("composer.training.runs.checkpoint._write", 5),
+                ("composer.replay.vectors.Replay.add", 101),
             )
         ),
     ],

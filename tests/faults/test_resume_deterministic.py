@@ -13,7 +13,7 @@ import torch
 from tiny_deterministic import SIMBA, TINY_TD3, begin, finished
 from tiny_runs import ALONE, COMMAND, result, resumed, stopped
 
-from composer.state import Parts
+from composer.training.session import Parts
 
 EVENTFUL = (
     *("seeds=[0, 5]", "environment.copies=2", "training.env_steps=280", "checkpoint.every=80", "evaluation.every=120"),

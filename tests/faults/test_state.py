@@ -9,8 +9,8 @@ import pytest
 import torch
 from tiny_runs import EVENTFUL, begin, result, resumed
 
-from composer import assemble
-from composer.checkpoint import CheckpointDamaged, Checkpoints, Snapshot
+from composer.training import assemble
+from composer.training.runs.checkpoint import CheckpointDamaged, Checkpoints, Snapshot
 
 
 def replaced(run: Path, name: str, fresh: Snapshot) -> Callable[[Checkpoints], Snapshot]:

@@ -10,9 +10,9 @@ import torch
 from tiny_dqn import ACTIONS, RAINBOW, SPR, tiny
 from tiny_runs import go_on, result, resumed, state_digest, stopped
 
-from composer import assemble
-from composer.runs import Run
-from composer.state import Parts
+from composer.training import assemble
+from composer.training.runs.directory import Run
+from composer.training.session import Parts
 
 pytestmark = pytest.mark.slow
 

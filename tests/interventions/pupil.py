@@ -10,11 +10,11 @@ import numpy as np
 from tiny_runs import EAGER
 
 from composer.blueprint import load
-from composer.blueprint.timeline import lengths_of
-from composer.datasets import Data, Samples
-from composer.experience.tasks import Tasks
-from composer.learner import Learner
-from composer.surgery import Surgery
+from composer.blueprint.forecast.timeline import lengths_of
+from composer.environments.labelled.datasets import Data, Samples
+from composer.training.collect.task_batches import Tasks
+from composer.training.learner import Learner
+from composer.training.surgery.apply import Surgery
 
 SHUFFLED = Path(__file__).parents[2] / "blueprints" / "plasticity" / "shuffled_labels.toml"
 CONV = "{{ kind = 'conv', width = {}, kernel = 3, padding = 'same' }}"

@@ -8,12 +8,12 @@ import torch
 from tiny_runs import DRIFT, EAGER, tiny
 from torch import Tensor
 
-from composer.blueprint.timeline import lengths_of
-from composer.compiling import Choice
-from composer.experience.replay import Replay
-from composer.experience.transitions import Transitions
-from composer.learner import Learner
-from composer.surgery import Surgery
+from composer.blueprint.forecast.timeline import lengths_of
+from composer.replay.transitions import Transitions
+from composer.replay.vectors import Replay
+from composer.training.compile.capture import Choice
+from composer.training.learner import Learner
+from composer.training.surgery.apply import Surgery
 
 
 class Patient:

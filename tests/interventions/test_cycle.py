@@ -7,8 +7,8 @@ import torch
 from surgeon import Patient
 from torch import Tensor
 
-from composer.fresh import draw_one
-from composer.streams import derive
+from composer.networks.initialize import draw_one
+from composer.spec.random_streams import derive
 
 SEEDS = "seeds=[0, 5]"
 AT = 30

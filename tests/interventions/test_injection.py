@@ -10,7 +10,7 @@ from surgeon import Patient, intervention
 from tiny_runs import DRIFT, EVENTFUL, begin, finished, result, resumed, stopped, tiny
 
 from composer.blueprint import BlueprintError
-from composer.compiling import Choice
+from composer.training.compile.capture import Choice
 
 SEEDS = "seeds=[0, 5]"
 TAIL = '["critic.trunk.1.*", "critic.trunk.2.*", "critic.head.*"]'

@@ -6,7 +6,7 @@ import pytest
 import torch
 from surgeon import Patient, intervention
 
-from composer.compiling import Choice
+from composer.training.compile.capture import Choice
 
 SEEDS = "seeds=[0, 5]"
 TORTOISE = "averages.tortoise={ of = 'critic', momentum = 0.9 }"

@@ -8,7 +8,7 @@ from surgeon import Patient
 from tiny_runs import DRIFT, tiny
 
 from composer.blueprint import BlueprintError
-from composer.blueprint.parts import parts
+from composer.blueprint.syntax.parts import parts
 
 MLP = 'networks.critic.trunk={ use = "mlp", width = 16, depth = 2 }'
 TORTOISE = "averages.tortoise={ of = 'critic', momentum = 0.9 }"

@@ -9,8 +9,9 @@ from surgeon import Patient
 from tiny_runs import DRIFT, learner, tiny
 
 from composer.blueprint import BlueprintError
-from composer.compiling import Choice
-from composer.penalties import L2, L2Init, Pulls
+from composer.optim.penalties import L2, L2Init
+from composer.training.compile.capture import Choice
+from composer.training.penalty_terms import Pulls
 
 SEEDS = "seeds=[0, 5]"
 

@@ -7,8 +7,8 @@ import torch
 from tiny_deterministic import SIMBA, batch, learner, state
 
 from composer.blueprint import BlueprintError, load
-from composer.blueprint.timeline import timeline
-from composer.schedules import Periodic
+from composer.blueprint.forecast.timeline import timeline
+from composer.optim.schedules import Periodic
 
 
 @pytest.mark.parametrize("every", [1, 2, 3])

@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from composer.blueprint import BlueprintError
-from composer.fresh import draw_one
-from composer.streams import derive
+from composer.networks.initialize import draw_one
+from composer.spec.random_streams import derive
 
 SEEDS = "seeds=[0, 5]"
 TRUNK = "[{ kind = 'linear', width = 12 }, { kind = 'relu' }, { kind = 'linear', width = 8 }, { kind = 'relu' }]"

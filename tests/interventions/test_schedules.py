@@ -12,7 +12,7 @@ from tiny_runs import DRIFT, EVENTFUL, begin, finished, learner, result, resumed
 
 from composer.algorithms.discount import Lengthening
 from composer.blueprint import BlueprintError
-from composer.schedules import Exponential, Linear, Schedule, Warmup
+from composer.optim.schedules import Exponential, Linear, Schedule, Warmup
 
 
 @pytest.mark.parametrize(

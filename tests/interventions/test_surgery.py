@@ -9,8 +9,8 @@ import torch
 from surgeon import Patient, intervention
 from tiny_runs import EVENTFUL, begin, finished, result, resumed, rows, stopped
 
-from composer.fresh import draw_one
-from composer.streams import derive
+from composer.networks.initialize import draw_one
+from composer.spec.random_streams import derive
 
 HEAD = "networks/critic/head.linear.weight"
 SEEDS = "seeds=[0, 5]"

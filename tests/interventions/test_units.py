@@ -8,9 +8,10 @@ import pytest
 from fresh_blocks import parse, part
 from pydantic import TypeAdapter
 
-from composer.heads import Head
-from composer.interventions.units import HiddenLayer, hidden_layers
-from composer.shapes import Outline, Shape
+from composer.networks.heads import Head
+from composer.networks.hidden_units import HiddenLayer, hidden_layers
+from composer.networks.outline import Outline
+from composer.spec.shape import Shape
 
 HEADS: TypeAdapter[Head] = TypeAdapter(Head)
 SCALAR = {"kind": "scalar"}

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from composer.laboratory.categorical import Atoms, dynamic_programming, fixed_point, project, update
-from composer.laboratory.chains import CHAINS, Chain, transitions, two_state
-from composer.laboratory.distances import cramer, equally_likely, wasserstein
-from composer.laboratory.noises import COIN, EXPONENTIAL, NOISES, NONE, STUDENT
-from composer.laboratory.quantile import StepSize
+from composer.studies.tabular.categorical import Atoms, dynamic_programming, fixed_point, project, update
+from composer.studies.tabular.chains import CHAINS, Chain, transitions, two_state
+from composer.studies.tabular.distances import cramer, equally_likely, wasserstein
+from composer.studies.tabular.noises import COIN, EXPONENTIAL, NOISES, NONE, STUDENT
+from composer.studies.tabular.quantile import StepSize
 
 
 def test_projection_keeps_mass_and_unclipped_means_and_shares_by_distance() -> None:

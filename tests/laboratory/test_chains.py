@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from composer.laboratory.chains import CHAINS, Chain, transitions, two_state
-from composer.laboratory.noises import COIN, EXPONENTIAL, GAUSSIAN, NOISES, STUDENT, Noise, Smooth
+from composer.studies.tabular.chains import CHAINS, Chain, transitions, two_state
+from composer.studies.tabular.noises import COIN, EXPONENTIAL, GAUSSIAN, NOISES, STUDENT, Noise, Smooth
 
 DISTRIBUTIONS = {"gaussian": stats.norm(), "exponential": stats.expon(loc=-1), "student": stats.t(2)}
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from composer.laboratory.distances import Distribution, cramer, equally_likely, wasserstein
+from composer.studies.tabular.distances import Distribution, cramer, equally_likely, wasserstein
 
 
 def test_distances_are_scipys_row_by_row() -> None:

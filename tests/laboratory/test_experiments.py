@@ -13,7 +13,12 @@ import pytest
 from typer.testing import CliRunner
 
 from composer.cli import app
-from composer.laboratory import categorical_experiment, experiments, fixed_point_experiment, quantile_experiment
+from composer.studies.tabular import (
+    categorical_experiment,
+    experiments,
+    fixed_point_experiment,
+    quantile_experiment,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -95,12 +100,12 @@ def test_refusals(arguments: tuple[str, ...], said: str) -> None:
 
 def test_the_help_names_what_there_is() -> None:
     text = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["laboratory", "--help"]).stdout
-    from composer.laboratory.chains import CHAINS
+    from composer.studies.tabular.chains import CHAINS
 
     for name in (*experiments.LABORATORIES, *CHAINS):
         assert name in text
 
 
 def test_it_needs_no_torch() -> None:
-    code = "import sys\nimport composer.laboratory.experiments\nsys.exit('torch' in sys.modules)"
+    code = "import sys\nimport composer.studies.tabular.experiments\nsys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

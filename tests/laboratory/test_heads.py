@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from composer.laboratory import categorical, quantile
-from composer.laboratory.categorical import Atoms
-from composer.nn.returns import C51, Quantile
+from composer.algorithms.losses.returns import C51, Quantile
+from composer.studies.tabular import categorical, quantile
+from composer.studies.tabular.categorical import Atoms
 
 
 def test_c51_targets_are_those_of_the_laboratory() -> None:

@@ -8,11 +8,19 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from composer.laboratory import td
-from composer.laboratory.chains import CHAINS, Chain, transitions, two_state
-from composer.laboratory.distances import equally_likely, wasserstein
-from composer.laboratory.noises import COIN, EXPONENTIAL, GAUSSIAN, NOISES, NONE, STUDENT, Noise
-from composer.laboratory.quantile import StepSize, backup, drift, fixed_point, levels, residual, update
+from composer.studies.tabular import td
+from composer.studies.tabular.chains import CHAINS, Chain, transitions, two_state
+from composer.studies.tabular.distances import equally_likely, wasserstein
+from composer.studies.tabular.noises import COIN, EXPONENTIAL, GAUSSIAN, NOISES, NONE, STUDENT, Noise
+from composer.studies.tabular.quantile import (
+    StepSize,
+    backup,
+    drift,
+    fixed_point,
+    levels,
+    residual,
+    update,
+)
 
 
 def test_fixed_points_of_two_states_by_hand() -> None:

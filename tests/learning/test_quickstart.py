@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from composer import launch
 from composer.blueprint import load
-from composer.resources import blueprints_root
+from composer.spec.package_files import blueprints_root
+from composer.training import launch
 
 pytestmark = pytest.mark.learning
 

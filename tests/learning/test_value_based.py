@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from composer import launch
 from composer.blueprint import load
-from composer.resources import blueprints_root
-from composer.results import Result
+from composer.spec.package_files import blueprints_root
+from composer.training import launch
+from composer.training.runs.results import Result
 
 pytestmark = pytest.mark.learning
 CARTPOLE = blueprints_root() / "classic" / "cartpole_dqn.toml"

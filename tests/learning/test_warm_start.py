@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from composer import launch
 from composer.blueprint import load
-from composer.resources import blueprints_root
+from composer.spec.package_files import blueprints_root
+from composer.training import launch
 
 pytestmark = pytest.mark.learning
 SEEDS = "seeds=[0, 1, 2, 3, 4]"

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from composer.optim import Adam, AdamW
+from composer.optim.schedules import Linear
 from composer.optim.steps import AdamState
-from composer.schedules import Linear
 
 STEPS = 60
 SHAPES = {"trunk.0.weight": (4, 3), "trunk.0.bias": (4,), "head.weight": (1, 4)}

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from composer.experience.advantages import generalised_advantages
+from composer.algorithms.losses.advantages import generalised_advantages
 
 S, T, E = 2, 9, 3
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from composer.shapes import ShapeError
+from composer.spec.shape import ShapeError
 
 BIASED = {"kind": "normal", "std": 1.0}
 """Biases that are not zero, so that none can be forgotten."""

@@ -7,7 +7,7 @@ from pydantic import TypeAdapter
 from torch.func import vmap
 
 from composer.algorithms import Augmentation
-from composer.nn.augmentation import whole
+from composer.algorithms.losses.augmentation import whole
 
 AUGMENTATIONS: TypeAdapter[Augmentation] = TypeAdapter(Augmentation)
 

@@ -11,11 +11,11 @@ from fresh_blocks import fresh, parse
 from tiny_runs import learner
 from torch import Tensor, nn
 
-from composer.blocks import BatchNorm, BatchRenorm, Block
-from composer.compiling import Choice, capture
-from composer.experience.transitions import Transitions
-from composer.members import Stacked, Template, fresh_buffers, fresh_stack
-from composer.shapes import Shape
+from composer.networks.blocks import BatchNorm, BatchRenorm, Block
+from composer.networks.stacked import Stacked, Template, fresh_buffers, fresh_stack
+from composer.replay.transitions import Transitions
+from composer.spec.shape import Shape
+from composer.training.compile.capture import Choice, capture
 
 
 def batches(count: int, *shape: int, seed: int = 0) -> Tensor:

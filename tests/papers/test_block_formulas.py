@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from composer.blocks import Block, Elu, Gelu, LayerNorm, Relu, RmsNorm, Silu, Tanh
+from composer.networks.blocks import Block, Elu, Gelu, LayerNorm, Relu, RmsNorm, Silu, Tanh
 
 
 def grid() -> Tensor:

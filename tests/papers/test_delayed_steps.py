@@ -10,8 +10,8 @@ from tiny_deterministic import RAW, batch, learner, state
 from tiny_runs import EAGER
 from torch import Tensor
 
-from composer.compiling import Choice
 from composer.optim.delayed import now_and_then
+from composer.training.compile.capture import Choice
 
 DELAY = "algorithm.policy_delay={}"
 SAM = (
@@ -121,7 +121,7 @@ def test_compiled_and_eager_updates_agree_and_variants_share_a_graph(monkeypatch
         return compile_fx(graph, inputs)
 
     monkeypatch.setattr(
-        "composer.compiling.torch.compile",
+        "composer.training.compile.capture.torch.compile",
         lambda function, options, **others: compile_(function, backend=counted, **others),
     )
     others = (DELAY.format(3), "algorithm.target_noise={ std = 0.1, clip = 0.2 }", "normalization.reward.bound=2.0")

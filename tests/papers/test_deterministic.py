@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from composer.algorithms import DDPG, TD3
 from composer.algorithms.base import Batch
 from composer.blueprint import BlueprintError
-from composer.experience.transitions import Transitions
-from composer.learner import Learner
+from composer.replay.transitions import Transitions
+from composer.training.learner import Learner
 
 
 class Reference:

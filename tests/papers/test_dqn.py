@@ -15,8 +15,8 @@ from torch import Tensor
 
 from composer.algorithms.base import Batch
 from composer.blueprint import BlueprintError
-from composer.experience.transitions import Transitions
-from composer.learner import Learner
+from composer.replay.transitions import Transitions
+from composer.training.learner import Learner
 
 ATOMS, LOW, HIGH = 11, -5.0, 5.0
 GRID = f"atoms = {ATOMS}, low = {LOW}, high = {HIGH}"

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from composer.blocks import Dropout
+from composer.networks.blocks import Dropout
 
 
 def module(rate: float, key: int = 7) -> nn.Module:

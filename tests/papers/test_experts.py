@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 from torch.utils.flop_counter import FlopCounterMode
 
-from composer.initializers import LecunNormal
-from composer.shapes import Shape, ShapeError
+from composer.networks.initializers import LecunNormal
+from composer.spec.shape import Shape, ShapeError
 
 IDENTITY = {"kind": "identity"}
 EXPERT = {

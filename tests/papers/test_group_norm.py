@@ -7,8 +7,8 @@ import torch
 from fresh_blocks import fresh
 from torch import Tensor
 
-from composer.blocks import GroupNorm, LayerNorm
-from composer.shapes import Shape, ShapeError
+from composer.networks.blocks import GroupNorm, LayerNorm
+from composer.spec.shape import Shape, ShapeError
 
 
 def by_formula(x: Tensor, groups: int, epsilon: float, axis: int) -> Tensor:

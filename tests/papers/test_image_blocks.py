@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from composer.blocks import AveragePool, Conv, MaxPool
-from composer.shapes import Shape, ShapeError
+from composer.networks.blocks import AveragePool, Conv, MaxPool
+from composer.spec.shape import Shape, ShapeError
 
 IMAGE = (4, 9, 7)
 

@@ -9,7 +9,7 @@ import torch
 from pydantic import TypeAdapter
 from torch import Tensor
 
-from composer.initializers import (
+from composer.networks.initializers import (
     Constant,
     HeNormal,
     Initializer,
@@ -21,7 +21,7 @@ from composer.initializers import (
     XavierUniform,
     Zeros,
 )
-from composer.shapes import Shape, ShapeError
+from composer.spec.shape import Shape, ShapeError
 
 INITIALIZERS: TypeAdapter[Initializer] = TypeAdapter(Initializer)
 FAN_IN, FAN_OUT = 400, 1000

@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from composer.nn.measures import ranks
-from composer.nn.measures.churn import churn
-from composer.nn.measures.curvature import largest_eigenvalue
-from composer.nn.measures.features import feature_dot, feature_norm
-from composer.nn.measures.gradients import cosines, flat, interference
-from composer.nn.measures.norms import effective_rates, layers, norm, squared_norm, weighted_mean
-from composer.nn.measures.units import dead, dormant, scores, summary
+from composer.diagnostics.formulas import ranks
+from composer.diagnostics.formulas.churn import churn
+from composer.diagnostics.formulas.curvature import largest_eigenvalue
+from composer.diagnostics.formulas.features import feature_dot, feature_norm
+from composer.diagnostics.formulas.gradients import cosines, flat, interference
+from composer.diagnostics.formulas.norms import effective_rates, layers, norm, squared_norm, weighted_mean
+from composer.networks.unit_statistics import dead, dormant, scores, summary
 
 
 def close(actual: Tensor, expected: object, rtol: float = 1e-5) -> None:

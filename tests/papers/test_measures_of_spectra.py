@@ -10,10 +10,10 @@ import torch
 from pydantic import TypeAdapter
 from torch import Tensor
 
-from composer.blocks import Block
-from composer.nn.measures.spectrum import mean_frequency, plane, simplicity
-from composer.normalization import Raw, RSNorm
-from composer.study import simplicity as study
+from composer.algorithms.normalization.spec import Raw, RSNorm
+from composer.diagnostics.formulas.spectrum import mean_frequency, plane, simplicity
+from composer.networks.blocks import Block
+from composer.studies import simplicity as study
 
 BLOCKS: TypeAdapter[Block] = TypeAdapter(Block)
 HIDDEN = {"kind": "linear", "width": 16, "weight": {"kind": "he_normal"}}

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.func import vmap
 
-from composer.nn.noise import BITS, GOLDEN, mix, normal, uniform
+from composer.networks.modules.noise import BITS, GOLDEN, mix, normal, uniform
 
 
 def key(value: int) -> torch.Tensor:
@@ -62,7 +62,7 @@ def test_members_of_a_stack_draw_their_own_numbers() -> None:
 COMPILED = """
 import torch
 from torch.func import vmap
-from composer.nn.noise import uniform
+from composer.networks.modules.noise import uniform
 
 def draw(keys, draws):
     return vmap(lambda key, count: uniform(key, count, (5, 8)))(keys, draws)

@@ -9,7 +9,7 @@ import torch
 from fresh_blocks import fresh
 from torch import Tensor, nn
 
-from composer.blocks import NoisyLinear
+from composer.networks.blocks import NoisyLinear
 
 IN, OUT = 6, 4
 

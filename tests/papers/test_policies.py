@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.distributions import Categorical, Independent, Normal
 
-from composer.nn.policies import CategoricalPolicy, GaussianPolicy
+from composer.algorithms.losses.policies import CategoricalPolicy, GaussianPolicy
 
 
 def normals(*shape: int, seed: int = 0) -> torch.Tensor:

@@ -12,9 +12,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from composer.algorithms.base import Batch
 from composer.blueprint import BlueprintError
-from composer.compiling import Choice
-from composer.experience.transitions import Transitions
-from composer.learner import Learner
+from composer.replay.transitions import Transitions
+from composer.training.compile.capture import Choice
+from composer.training.learner import Learner
 
 B, PLAIN = 8, "normalization.observation={ kind = 'raw' }"
 EXTRAS = ("advantage", "log_density", "return", "value")

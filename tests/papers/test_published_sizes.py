@@ -14,7 +14,7 @@ from fresh_blocks import fresh, part
 from torch import Tensor
 from torch.nn import functional
 
-from composer.shapes import Shape
+from composer.spec.shape import Shape
 
 
 def conv(inputs: int, outputs: int, kernel: int, bias: bool = True) -> int:

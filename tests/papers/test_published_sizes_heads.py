@@ -14,11 +14,11 @@ import pytest
 import torch
 from pydantic import TypeAdapter
 
-from composer.blocks import Block
-from composer.blueprint.expand import expand
-from composer.blueprint.nodes import annotate, plain
-from composer.heads import Head
-from composer.networks import Network
+from composer.blueprint.syntax.nodes import annotate, plain
+from composer.blueprint.syntax.parts_expand import expand
+from composer.networks.blocks import Block
+from composer.networks.heads import Head
+from composer.networks.network import Network
 
 CONV, ACTIONS = 3136, 18
 C51 = {"use": "c51"}

@@ -12,7 +12,7 @@ import pytest
 import torch
 from fresh_blocks import part
 
-from composer.shapes import Shape
+from composer.spec.shape import Shape
 
 
 def dense(inputs: int, outputs: int, bias: bool = True) -> int:

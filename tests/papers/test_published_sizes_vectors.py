@@ -15,10 +15,10 @@ import pytest
 import torch
 from pydantic import TypeAdapter
 
-from composer.blocks import Block
-from composer.blueprint.expand import expand
-from composer.blueprint.nodes import annotate, plain
-from composer.shapes import Outline
+from composer.blueprint.syntax.nodes import annotate, plain
+from composer.blueprint.syntax.parts_expand import expand
+from composer.networks.blocks import Block
+from composer.networks.outline import Outline
 
 ACTOR_V2 = {"width": 128, "blocks": 1, "embed_scaler": 0.125, "block_scaler": 0.0625, "alpha_init": 0.5}
 

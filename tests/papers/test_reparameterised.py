@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
-from composer.shapes import Shape, ShapeError
+from composer.spec.shape import Shape, ShapeError
 
 UNIFORM = {"kind": "uniform_fan_in"}
 LINEAR = {"kind": "linear", "width": 6, "weight": UNIFORM, "bias_init": UNIFORM}

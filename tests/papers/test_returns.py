@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from composer.nn.returns import (
+from composer.algorithms.losses.returns import (
     C51,
     Categorical,
     HLGauss,

@@ -11,10 +11,10 @@ import torch
 from tiny_deterministic import SIMBA, batch, blueprint_of, learner, state
 from torch import Tensor
 
+from composer.algorithms.normalization.returns import BoundedScale, ReturnScale, RunningReturns
+from composer.algorithms.normalization.spec import ReturnScaling, SimbaV2Scaling
 from composer.blueprint import BlueprintError
-from composer.diagnostics.view import View
-from composer.nn.running_returns import BoundedScale, ReturnScale, RunningReturns
-from composer.normalization import ReturnScaling, SimbaV2Scaling
+from composer.training.diagnose.view import View
 
 DISCOUNT = 0.9
 # Two environments: one is truncated after its second reward and terminates with its fourth, the other goes on.

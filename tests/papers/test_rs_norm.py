@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from composer.nn.running_moments import RunningMoments
-from composer.normalization import RSNorm
+from composer.algorithms.normalization.moments import RunningMoments
+from composer.algorithms.normalization.spec import RSNorm
 
 START_WEIGHT = 1e-4
 

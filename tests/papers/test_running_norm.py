@@ -9,9 +9,9 @@ import torch
 from fresh_blocks import fresh
 from torch import Tensor
 
-from composer.blocks import RsNorm
-from composer.nn.running_moments import RunningMoments
-from composer.shapes import Shape
+from composer.algorithms.normalization.moments import RunningMoments
+from composer.networks.blocks import RsNorm
+from composer.spec.shape import Shape
 
 
 def stream(count: int, *shape: int) -> list[Tensor]:

@@ -13,8 +13,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from composer.algorithms.base import Batch
 from composer.environments import EnvironmentInfo
-from composer.experience.transitions import Transitions
-from composer.learner import Learner
+from composer.replay.transitions import Transitions
+from composer.training.learner import Learner
 
 BATCH = 32
 OBSERVATION, ACTION = 3, 2

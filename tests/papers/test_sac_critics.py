@@ -19,9 +19,9 @@ from torch import Tensor, nn
 
 from composer.algorithms.base import Batch
 from composer.blueprint import BlueprintError
-from composer.compiling import Choice
-from composer.experience.transitions import Transitions
-from composer.learner import Learner
+from composer.replay.transitions import Transitions
+from composer.training.compile.capture import Choice
+from composer.training.learner import Learner
 
 BATCH, OBSERVATION, ACTION, ATOMS, LOW, HIGH = 32, 3, 2, 7, -3.0, 3.0
 PLAIN = "normalization.observation={ kind = 'raw' }"
@@ -227,7 +227,7 @@ class Graphs:
         compile_ = torch.compile
         torch.compiler.reset()
         monkeypatch.setattr(
-            "composer.compiling.torch.compile",
+            "composer.training.compile.capture.torch.compile",
             lambda function, options, **others: compile_(function, backend=self._keep, **others),
         )
 

@@ -10,9 +10,9 @@ from tiny_runs import DRIFT, EAGER, EVENTFUL, begin, finished, learner, result, 
 from torch import Tensor
 
 from composer.blueprint import BlueprintError, load
-from composer.learner import Learner
 from composer.optim import Adam, Sam
 from composer.optim.sam_steps import SharpnessState
+from composer.training.learner import Learner
 
 RHO = 0.3
 ADAM = "{ kind = 'adam', learning_rate = 1e-3 }"

@@ -16,14 +16,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from composer.blueprint.expand import expand
-from composer.blueprint.nodes import annotate, plain
-from composer.blueprint.parts import read_parts
-from composer.fresh import draw
-from composer.initializers import Orthogonal
-from composer.networks import Network
-from composer.resources import registry_root
-from composer.streams import derive
+from composer.blueprint.syntax.nodes import annotate, plain
+from composer.blueprint.syntax.parts import read_parts
+from composer.blueprint.syntax.parts_expand import expand
+from composer.networks.initialize import draw
+from composer.networks.initializers import Orthogonal
+from composer.networks.network import Network
+from composer.spec.package_files import registry_root
+from composer.spec.random_streams import derive
 
 Array = NDArray[np.float64]
 BLOCKS, TRUNKS = read_parts(registry_root() / "blocks"), read_parts(registry_root() / "networks")

@@ -8,10 +8,10 @@ import pytest
 import torch
 from tiny_runs import EAGER, go_on, result, resumed, stopped
 
-from composer import assemble
 from composer.blueprint import Blueprint, load
-from composer.learner import Learner
-from composer.resources import blueprints_root
+from composer.spec.package_files import blueprints_root
+from composer.training import assemble
+from composer.training.learner import Learner
 
 SHORT = (
     'environment={ kind = "test/drift" }',

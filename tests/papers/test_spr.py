@@ -9,7 +9,7 @@ from tiny_dqn import ACTIONS, AUGMENTED, BATCH, SPR, batch, learner, noise, tiny
 from torch import Tensor, nn
 
 from composer.algorithms.base import Batch
-from composer.learner import Learner
+from composer.training.learner import Learner
 
 K, LATENT, PROJECTED, WEIGHT = 2, 12, 5, 5.0
 ROLES = ("value", "transition", "projection", "predictor")

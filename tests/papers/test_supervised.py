@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from composer.algorithms.base import Batch, Roles
-from composer.algorithms.supervised_program import SupervisedProgram
+from composer.algorithms.supervised_losses import SupervisedProgram
 from composer.blueprint import BlueprintError, load
 
 LOGITS = torch.randn(2, 1, 7, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Independent, Normal, TanhTransform, TransformedDistribution
 
-from composer.nn.tanh_gaussian import log_tanh_slope, mode, sample
+from composer.algorithms.losses.tanh_gaussian import log_tanh_slope, mode, sample
 
 
 def unit(*shape: int, seed: int) -> Tensor:

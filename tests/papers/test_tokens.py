@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from torch import Tensor
 from torch.nn import functional
 
-from composer.shapes import Shape, ShapeError
+from composer.spec.shape import Shape, ShapeError
 
 C, H, W = 3, 4, 6
 

@@ -10,12 +10,12 @@ import torch
 from pydantic import TypeAdapter
 from torch import Tensor
 
-from composer.blocks import Block
 from composer.diagnostics.fitting import entries, random_wave, trainability
-from composer.heads import Scalar
-from composer.members import Stacked, Template, fresh_buffers, fresh_stack
-from composer.networks import Network
-from composer.shapes import Outline
+from composer.networks.blocks import Block
+from composer.networks.heads import Scalar
+from composer.networks.network import Network
+from composer.networks.outline import Outline
+from composer.networks.stacked import Stacked, Template, fresh_buffers, fresh_stack
 
 BLOCKS: TypeAdapter[Block] = TypeAdapter(Block)
 LINEAR = [{"kind": "linear", "width": 4}]

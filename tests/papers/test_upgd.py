@@ -9,9 +9,9 @@ import torch
 from tiny_runs import EVENTFUL, begin, finished, learner, result, resumed, stopped, transitions
 from torch import Tensor
 
-from composer.nn.noise import normal
+from composer.networks.modules.noise import normal
 from composer.optim import Upgd
-from composer.schedules import Linear
+from composer.optim.schedules import Linear
 
 SHAPES = {"trunk.0.weight": (4, 3), "trunk.0.bias": (4,), "head.weight": (1, 4)}
 KEYS = (11, -7)

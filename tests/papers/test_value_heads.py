@@ -10,9 +10,9 @@ import torch
 from pydantic import TypeAdapter
 from torch import Tensor, nn
 
-from composer.fresh import draw, draw_buffers
-from composer.heads import Head
-from composer.streams import derive
+from composer.networks.heads import Head
+from composer.networks.initialize import draw, draw_buffers
+from composer.spec.random_streams import derive
 
 HEADS: TypeAdapter[Head] = TypeAdapter(Head)
 FEATURES, ACTIONS = 6, 3

@@ -10,12 +10,12 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 from torch import Tensor, nn
 
-from composer.blocks import Block
-from composer.blocks.base import MAX_WIDTH
-from composer.fresh import draw
-from composer.initializers import Constant
-from composer.shapes import Shape, ShapeError
-from composer.streams import derive
+from composer.networks.blocks import Block
+from composer.networks.blocks.base import MAX_WIDTH
+from composer.networks.initialize import draw
+from composer.networks.initializers import Constant
+from composer.spec.random_streams import derive
+from composer.spec.shape import Shape, ShapeError
 
 BLOCKS: TypeAdapter[Block] = TypeAdapter(Block)
 

@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 from torch import Tensor, nn
 
-from composer.blocks import Block
-from composer.blueprint.expand import expand
-from composer.blueprint.nodes import annotate, plain
-from composer.fresh import draw
-from composer.initializers import Ones, Orthogonal, Zeros
-from composer.networks import Network
-from composer.nn.skip import LerpSkip
-from composer.shapes import Shape
-from composer.streams import derive
+from composer.blueprint.syntax.nodes import annotate, plain
+from composer.blueprint.syntax.parts_expand import expand
+from composer.networks.blocks import Block
+from composer.networks.initialize import draw
+from composer.networks.initializers import Ones, Orthogonal, Zeros
+from composer.networks.modules.skip import LerpSkip
+from composer.networks.network import Network
+from composer.spec.random_streams import derive
+from composer.spec.shape import Shape
 
 Array = NDArray[np.float64]
 

@@ -112,7 +112,7 @@ TWO_IN_ONE_PROCESS = """
 import sys
 import composer
 from composer.blueprint import check, dump, load, loads_resolved
-from composer.blueprint.json_schema import schema_json
+from composer.blueprint.inspect.json_schema import schema_json
 
 needs, forgets = sys.argv[1:]
 before = [str(problem).partition(": ")[2] for problem in check(forgets)]

@@ -10,21 +10,22 @@ from pathlib import Path
 import pytest
 from wheels import unpack
 
-from composer import kinds, plugins
 from composer.blueprint import check
-from composer.blueprint.catalogue import parts_json
-from composer.blueprint.json_schema import schema_json
-from composer.spec import FAMILIES
+from composer.blueprint.inspect.json_schema import schema_json
+from composer.blueprint.inspect.parts_list import parts_json
+from composer.spec import builtin_kinds as kinds
+from composer.spec import plugins
+from composer.spec.family import FAMILIES
 
 KIND = """
-from composer.blocks import Identity
+from composer.networks.blocks import Identity
 {extra}
 class Block(Identity, kind="{kind}"):
     "A block."
     example = {{"kind": "{example}"}}
 """
 OWN_FAMILY = """
-from composer.spec import Family
+from composer.spec.family import Family
 
 class Shape(Family, family="own/shape"):
     "A shape."
@@ -80,7 +81,11 @@ def refusal(name: str) -> str:
         ("taken", code("relu"), "cannot be imported (TypeError: Block: 'relu' is already registered, by Relu)"),
         ("lost", code("lost/x", extra="import no_such_thing"), "cannot be imported (ModuleNotFoundError: No module"),
         ("late", code("late/x") + "1 / 0", "cannot be imported (ZeroDivisionError: division by zero)"),
-        ("opens", "from composer.spec import Family\nclass F(Family, family='shape'): ...", "its family 'shape' must"),
+        (
+            "opens",
+            "from composer.spec.family import Family\nclass F(Family, family='shape'): ...",
+            "its family 'shape' must",
+        ),
         (
             "example",
             code("example/x").replace('{"kind": "example/x"}', '{"kind": "example/x", "width": 3}'),

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import pytest
 
-from composer.calls import call
+from composer.spec.lazy_call import call
 
 
 def test_inner_calls_are_made_wherever_they_stand() -> None:

@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 import pytest
 from pydantic import Field, ValidationError
 
-from composer import kinds
-from composer.spec import FAMILIES, Family, Items, Spec, describe, dump_tagged, listing, suggestion
+from composer.spec import builtin_kinds as kinds
+from composer.spec.family import FAMILIES, Family, Items, Spec, dump_tagged
+from composer.spec.wording import describe, listing, suggestion
 
 
 class Shape(Family, family="test_shape"):

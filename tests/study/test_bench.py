@@ -1,4 +1,4 @@
-"""``composer bench`` at toy sizes: processes, turns, failures, arithmetic, text and plot. No time is judged."""
+"""``python -m benchmarks.speed`` at toy sizes: processes, turns, failures, arithmetic, text and plot; no times."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from typing import Any, ClassVar
 import pytest
 from typer.testing import CliRunner
 
-from composer.cli import app
-from composer.study.bench import command, plot, text
-from composer.study.bench.command import WORKLOADS, bench
-from composer.study.bench.machine import ForeignLoad, held_memory, peak_memory
-from composer.study.bench.party import FLOOR, Party, Subject, ours
-from composer.study.bench.prepare import prepare
-from composer.study.bench.race import Repeat, Row
-from composer.study.bench.report import NotTheSameNetwork, Summary, assert_same_network, ratio, table
-from composer.study.bench.worker import BenchFailed, Lap, Ready, Worker, measure
-from composer.study.bench.workloads.agents import Learning
-from composer.study.bench.workloads.base import Workload
-from composer.study.bench.workloads.starting import Starting
-from composer.study.plot import Unplottable
-from composer.study.refusal import Refused
+from benchmarks.speed import command, plot, text
+from benchmarks.speed.__main__ import app
+from benchmarks.speed.command import WORKLOADS, bench
+from benchmarks.speed.machine import ForeignLoad, held_memory, peak_memory
+from benchmarks.speed.party import FLOOR, Party, Subject, ours
+from benchmarks.speed.prepare import prepare
+from benchmarks.speed.race import Repeat, Row
+from benchmarks.speed.report import NotTheSameNetwork, Summary, assert_same_network, ratio, table
+from benchmarks.speed.worker import BenchFailed, Lap, Ready, Worker, measure
+from benchmarks.speed.workloads.agents import Learning
+from benchmarks.speed.workloads.base import Workload
+from benchmarks.speed.workloads.starting import Starting
+from composer.studies.compare.plot import Unplottable
+from composer.studies.refusal import Refused
 
 SMALL = (
     "algorithm.batch_size=8", "algorithm.warmup_interactions=10",
@@ -78,7 +78,7 @@ def twice(workload: Any, party: Party) -> Subject:
 TWICE = Party("twice", f"{__name__}:twice", compiles=True)
 BROKEN = Party("broken", f"{__name__}:broken")
 ABSENT = Party("absent", f"{__name__}:broken", "peer", ("no_such_module",), "no-such", "does less")
-PEER = Party("peer", "composer.study.bench.ours.learning:learner", "peer", differs="is ours")
+PEER = Party("peer", "benchmarks.speed.ours.learning:learner", "peer", differs="is ours")
 
 
 @pytest.mark.slow
@@ -264,10 +264,10 @@ def test_workloads_and_seeds_are_chosen_by_name() -> None:
 
 
 def test_command_line_lists_and_refuses() -> None:
-    run = CliRunner().invoke(app, ["bench", "--list"])
+    run = CliRunner().invoke(app, ["--list"])
     assert run.exit_code == 0 and re.search(r"^atari-8 +Atari, Pong, 8 games$", run.output, re.MULTILINE)
-    assert CliRunner().invoke(app, ["bench", "no-such"]).exit_code == 2
-    assert CliRunner().invoke(app, ["bench", "mlp", "--seeds", "0"]).exit_code == 2
+    assert CliRunner().invoke(app, ["no-such"]).exit_code == 2
+    assert CliRunner().invoke(app, ["mlp", "--seeds", "0"]).exit_code == 2
 
 
 def _party(name: str, role: Any = "ours", seeds: int = 1) -> Party:

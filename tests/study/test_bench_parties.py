@@ -1,4 +1,4 @@
-"""Every party of ``composer bench`` at toy sizes: the same networks, the same work, and each can work."""
+"""Every party of ``python -m benchmarks.speed`` at toy sizes: the same networks, the same work, and each can work."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from composer.assemble import parameter_table
-from composer.compiling import Choice
+from benchmarks.speed.command import WORKLOADS
+from benchmarks.speed.ours.environments import drawn
+from benchmarks.speed.party import FLOOR, Party, Subject
+from benchmarks.speed.peers.native import Alone, Batched, Rolled, in_episodes
+from benchmarks.speed.worker import measure
+from benchmarks.speed.workloads.agents import Deciding, Learning, Looping
+from benchmarks.speed.workloads.base import Workload
+from benchmarks.speed.workloads.environments import Control
 from composer.environments import DmControl
-from composer.study.bench.command import WORKLOADS
-from composer.study.bench.ours.environments import drawn
-from composer.study.bench.party import FLOOR, Party, Subject
-from composer.study.bench.peers.native import Alone, Batched, Rolled, in_episodes
-from composer.study.bench.worker import measure
-from composer.study.bench.workloads.agents import Deciding, Learning, Looping
-from composer.study.bench.workloads.base import Workload
-from composer.study.bench.workloads.environments import Control
+from composer.training.assemble import parameter_table
+from composer.training.compile.capture import Choice
 
 NAMED: dict[str, Any] = {workload.name: workload for workload in WORKLOADS}
 SMALL = ("algorithm.batch_size=8", "algorithm.warmup_interactions=10")
@@ -120,7 +120,9 @@ def test_peers_of_other_algorithms_compute_the_same() -> None:
 def test_compiled_party_runs_the_compiled_program(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not compiled here, which takes long: what the learner was asked for is looked at."""
     asked: list[Choice] = []
-    monkeypatch.setattr("composer.learner.capture", lambda function, choice, *rest: asked.append(choice) or function)
+    monkeypatch.setattr(
+        "composer.training.learner.capture", lambda function, choice, *rest: asked.append(choice) or function
+    )
     for party in MLP.parties((1,)):
         if party.role == "ours":
             party.build(MLP)

@@ -7,8 +7,8 @@ import torch
 from torch.nn.functional import conv2d
 from torch.utils.flop_counter import FlopCounterMode
 
-from composer.study.bench import products
-from composer.study.bench.products import Convolution, Layout, Product, ProductsSubject, record
+from benchmarks.speed import products
+from benchmarks.speed.products import Convolution, Layout, Product, ProductsSubject, record
 
 
 def test_products_are_recorded_with_shapes_and_layouts() -> None:

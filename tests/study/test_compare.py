@@ -10,13 +10,13 @@ import pytest
 from typer.testing import CliRunner
 
 from composer.blueprint import dump, load
-from composer.blueprint.chain import shipped
+from composer.blueprint.syntax.extends import shipped
 from composer.cli import app
-from composer.study import compare_command
-from composer.study.compare import compare, verdict
-from composer.study.plot import Unplottable, plot
-from composer.study.readings import NotComparable
-from composer.study.statistics import Estimate
+from composer.studies.compare import report as compare_command
+from composer.studies.compare.compare import compare, verdict
+from composer.studies.compare.plot import Unplottable, plot
+from composer.studies.compare.read_runs import NotComparable
+from composer.studies.statistics import Estimate
 from composer.tracking.journal import Journal
 from composer.tracking.records import Ended
 

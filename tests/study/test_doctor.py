@@ -12,16 +12,16 @@ import pytest
 from tiny_runs import DRIFT, TINY, finished, last_json, rows, state_digest
 from typer.testing import CliRunner
 
-from composer import launch
 from composer.blueprint import Blueprint, load
 from composer.cli import app
 from composer.diagnostics import DistanceToInit
-from composer.networks import Network
-from composer.study.doctor import forks, verdict
-from composer.study.doctor.examine import examine, text
-from composer.study.doctor.site import NotInjectable, behind_encoder, site
-from composer.study.doctor.verdict import diagnose, flips, interval
-from composer.study.measuring import measure
+from composer.networks.network import Network
+from composer.studies.doctor import forks, verdict
+from composer.studies.doctor.examine import examine, text
+from composer.studies.doctor.site import NotInjectable, behind_encoder, site
+from composer.studies.doctor.verdict import diagnose, flips, interval
+from composer.studies.measure_run import measure
+from composer.training import launch
 
 SHUFFLED = Path(__file__).parents[2] / "blueprints" / "plasticity" / "shuffled_labels.toml"
 QUICK = ("tracking.kind='none'", "compute.compile='never'")

@@ -12,18 +12,18 @@ import torch
 from tiny_runs import EVENTFUL, finished, last_json, resumed, rows, state_digest
 from typer.testing import CliRunner
 
-from composer import assemble, launch
 from composer.blueprint import load
-from composer.checkpoint import Checkpoints, digest
 from composer.cli import app
-from composer.experience.replay import Replay
-from composer.forking import NotForkable
-from composer.forking import fork as begin_fork
-from composer.runs import RunUnusable
-from composer.state import Parts
-from composer.study.compare import compare
-from composer.study.sweep import Member
-from composer.study.sweep import finished as finished_before
+from composer.replay.vectors import Replay
+from composer.studies.compare.compare import compare
+from composer.studies.sweep import Member
+from composer.studies.sweep import finished as finished_before
+from composer.training import assemble, launch
+from composer.training.fork import NotForkable
+from composer.training.fork import fork as begin_fork
+from composer.training.runs.checkpoint import Checkpoints, digest
+from composer.training.runs.directory import RunUnusable
+from composer.training.session import Parts
 
 INJECTION = (
     "interventions.injection={ when = { kind = 'at', steps = [10] }, "
@@ -293,7 +293,7 @@ def test_compare_says_where_runs_parted(whole: Path, tmp_path: Path) -> None:
 
 
 def test_a_fork_is_no_finished_run_of_a_sweep(whole: Path, tmp_path: Path) -> None:
-    from composer.runs import read_blueprint
+    from composer.training.runs.directory import read_blueprint
 
     fork = forked(whole, tmp_path / "fork", at=120)
     member = Member("base", None, read_blueprint(fork))

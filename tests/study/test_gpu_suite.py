@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 import torch
 
-from composer.checkpoint import Checkpoints
-from composer.study.gpu import __main__, equivalence, hygiene, learning, tables
-from composer.study.gpu.agents import MLP, agent, distance, given, learn, weights
-from composer.study.gpu.laps import Party, race
-from composer.study.gpu.pieces import Check, Findings, Piece, Skipped, chosen, pieces
-from composer.study.gpu.published import Published, published
-from composer.study.gpu.runner import Mixed, read, run
-from composer.study.gpu.setting import EAGER, Setting
+from benchmarks.gpu import __main__, equivalence, hygiene, learning, tables
+from benchmarks.gpu.agents import MLP, agent, distance, given, learn, weights
+from benchmarks.gpu.laps import Party, race
+from benchmarks.gpu.pieces import Check, Findings, Piece, Skipped, chosen, pieces
+from benchmarks.gpu.published import Published, published
+from benchmarks.gpu.runner import Mixed, read, run
+from benchmarks.gpu.setting import EAGER, Setting
+from composer.training.runs.checkpoint import Checkpoints
 
 ARGUMENTS = ("--device", "cpu", "--scale", "toy")
 TASK = "hopper-hop"

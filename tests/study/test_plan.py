@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from composer import caching
 from composer.blueprint import load
-from composer.blueprint.chain import shipped
+from composer.blueprint.syntax.extends import shipped
 from composer.cli import app
+from composer.training.compile import cache as caching
 
 VARIANTS = """
 [variants.fast]

@@ -9,7 +9,7 @@ import pytest
 from tiny_runs import tiny
 
 from composer import api
-from composer.profiling import Profile, text
+from composer.training.profiling import Profile, text
 
 
 class Clock:

@@ -10,8 +10,17 @@ import pytest
 from scipy.stats import spearmanr
 from tiny_runs import begin, go_on
 
-from composer.study.retention import Course, NoTasks, _agent, _proxies, answer, course, interval, spearman
-from composer.study.retention_report import draw, page, text
+from composer.studies.retention.report import draw, page, text
+from composer.studies.retention.retention import (
+    Course,
+    NoTasks,
+    _agent,
+    _proxies,
+    answer,
+    course,
+    interval,
+    spearman,
+)
 
 
 def made(name: str, first: float, last: float, seeds: int = 5, noise: float = 0.01) -> Course:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.stats import mannwhitneyu, permutation_test, trim_mean
 
-from composer.study import statistics
-from composer.study.compare import COVERAGE
-from composer.study.statistics import (
+from composer.studies import statistics
+from composer.studies.compare.compare import COVERAGE
+from composer.studies.statistics import (
     Curve,
     Scores,
     difference,

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from composer import assemble
-from composer.assemble import NotTheSame
 from composer.blueprint import BlueprintError
-from composer.runs import read_facts
-from composer.study.refusal import Refused
-from composer.study.sweep import NoVariant, company, sweep, text
+from composer.studies.refusal import Refused
+from composer.studies.sweep import NoVariant, company, sweep, text
+from composer.training import assemble
+from composer.training.assemble import NotTheSame
+from composer.training.runs.directory import read_facts
 
 PLASTICITY = Path(__file__).parents[2] / "blueprints" / "plasticity" / "shuffled_labels.toml"
 OVERRIDES = (

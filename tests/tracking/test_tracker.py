@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from composer.spec import Spec
+from composer.spec.family import Spec
 from composer.tracking.base import MlflowTracker, NoTracker, Tracker, redact
 
 ROOT = Path(__file__).parents[2]

@@ -8,11 +8,12 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from composer.blocks import Block
-from composer.blocks.base import last_axis, plan
-from composer.calls import Call, call
-from composer.initializers import Initializer, Normal
-from composer.shapes import Outline, Shape
+from composer.networks.blocks import Block
+from composer.networks.blocks.base import last_axis, plan
+from composer.networks.initializers import Initializer, Normal
+from composer.networks.outline import Outline
+from composer.spec.lazy_call import Call, call
+from composer.spec.shape import Shape
 
 
 class Periodic(Block, kind="acme/periodic"):

@@ -7,11 +7,12 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from composer.blocks import Linear
-from composer.calls import Call, call
-from composer.heads import Head
-from composer.initializers import Initializer, Orthogonal
-from composer.shapes import Outline, Shape, ShapeError
+from composer.networks.blocks import Linear
+from composer.networks.heads import Head
+from composer.networks.initializers import Initializer, Orthogonal
+from composer.networks.outline import Outline
+from composer.spec.lazy_call import Call, call
+from composer.spec.shape import Shape, ShapeError
 
 
 class SoftsignGaussian(Head, kind="acme/softsign_gaussian"):

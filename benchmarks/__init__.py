@@ -1,0 +1,1 @@
+"""Measurements for developers: speed beside other libraries, and what a GPU is needed for."""

@@ -1,0 +1,86 @@
+"""What the machine can do at most, measured on the spot: matrix products, copies, and the products of one update alone.
+
+Tests: tests/study/test_gpu_suite.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+
+from benchmarks.gpu.agents import Agent, given
+from benchmarks.gpu.laps import Party, race
+from benchmarks.speed.products import record
+from composer.training.compile.capture import CudaGraph
+
+if TYPE_CHECKING:
+    from benchmarks.gpu.setting import Setting
+
+
+@dataclass(frozen=True)
+class Roof:
+    """The roofline of a machine."""
+
+    flops: float
+    """Operations a second of a large float32 product, at the precision that is set."""
+    bandwidth: float
+    """Bytes a second, read and written, of a large copy."""
+
+    def seconds(self, flops: int, moved: int) -> float:
+        """The least time in which so many operations and so many bytes are done."""
+        return max(flops / self.flops, moved / self.bandwidth)
+
+
+def roof(setting: Setting) -> Roof:
+    """Measured now."""
+    size, length = setting.sized((8192, 2**28), (64, 2**12))
+    left, right = (torch.randn(size, size, device=setting.device) for _ in range(2))
+    product = torch.empty_like(left)
+    source = torch.randn(length, device=setting.device)
+    target = torch.empty_like(source)
+    parties = [
+        Party("product", lambda: torch.matmul(left, right, out=product)),
+        Party("copy", lambda: target.copy_(source)),
+    ]
+    laps = race(parties, setting)
+    return Roof(2 * size**3 * laps["product"].median, 2 * source.nbytes * laps["copy"].median)
+
+
+@dataclass(frozen=True)
+class Floor:
+    """The products and convolutions of one update, alone."""
+
+    call: Callable[[], object]
+    flops: int
+
+
+def floor(one: Agent, setting: Setting) -> Floor:
+    """Those of an eager agent's update; on CUDA replayed as a graph, so that launches cost nothing."""
+    (batch,) = given(one, 1)
+    arguments = (*batch.transitions, *(batch.extra[name] for name in one.learner.program.extras), *batch.noise.values())
+    recorded = record(lambda: one.learner.update_eagerly(*arguments))
+    with torch.device(setting.device):
+        work = [each.work() for each in recorded]
+
+    def together() -> None:
+        for each in work:
+            each()
+
+    call = CudaGraph(together, lambda: ()) if setting.on_gpu else together
+    return Floor(call, sum(each.flops for each in recorded))
+
+
+def moved(one: Agent) -> int:
+    """Bytes that one update must move: all state read and written once, and each gradient; activations not counted."""
+    learner = one.learner
+    state = sum(value.nbytes for value in learner.tensors().values())
+    gradients = sum(
+        value.nbytes
+        for role in learner.optimizers
+        for value in learner.parameters(role).values()
+        if value.requires_grad
+    )
+    return 2 * (state + gradients)

@@ -1,0 +1,98 @@
+"""Interventions under captured updates: what surgery writes, the next replay must see; what it rebuilds, is recaptured.
+
+Tests: tests/study/test_gpu_suite.py.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import torch
+from torch import Tensor
+
+from benchmarks.gpu.agents import MLP, Agent, Case, Given, agent, distance, given, learn, weights
+from benchmarks.gpu.equivalence import LIMIT
+from benchmarks.gpu.pieces import Check, Findings, Piece
+from benchmarks.gpu.setting import EAGER, Setting
+from composer.blueprint.forecast.timeline import lengths_of
+from composer.replay.transitions import Transitions
+from composer.training.surgery.apply import Surgery
+
+_EVERY = 3
+"""Updates between two firings."""
+
+
+def _mlp(name: str, *overrides: str) -> Case:
+    return Case(name, MLP.blueprint, overrides, MLP.toy)
+
+
+INTERVENTIONS: Final = (
+    _mlp("reset", f'interventions.it={{ use = "full_reset", interval = {_EVERY}, clock = "update" }}'),
+    _mlp(
+        "lerp to an average",
+        'averages.tortoise={ of = "critic", momentum = 0.9 }',
+        f'interventions.it={{ use = "hare_and_tortoise", interval = {_EVERY}, clock = "update", '
+        'where = ["critic.*"] }',
+    ),
+    _mlp("recycling", f'interventions.it={{ use = "redo", interval = {_EVERY}, tau = 0.5, batch = 8 }}'),
+    _mlp(
+        "injection",
+        f'interventions.it={{ use = "injection", when = {{ kind = "at", steps = [{_EVERY}], clock = "update" }}, '
+        'where = ["critic.trunk.1.*", "critic.head.*"] }',
+    ),
+)
+
+
+class _Fixed:
+    """Stands for the run's data: always the same transitions."""
+
+    def __init__(self, transitions: Transitions) -> None:
+        self._transitions = transitions
+
+    def sample(self, batch: int, n_step: int, discount: Tensor, generators: list[torch.Generator]) -> Transitions:
+        """The first ``batch`` of them."""
+        return Transitions(*(value[:, :batch] for value in self._transitions))
+
+    def newest(self, batch: int, n_step: int, discount: Tensor) -> Transitions:
+        """The same."""
+        return self.sample(batch, n_step, discount, [])
+
+
+def intervene(setting: Setting) -> Findings:
+    """Each kind of intervention, captured beside eager."""
+    findings = Findings()
+    for case in INTERVENTIONS:
+        with findings.attempt(case.name):
+            _beside(case, setting, findings)
+    return findings
+
+
+def _beside(case: Case, setting: Setting, findings: Findings) -> None:
+    """One intervention."""
+    blueprint = case.load(setting)
+    eager = agent(blueprint, setting.device, EAGER)
+    batches, start = given(eager, 2 * _EVERY + 1), weights(eager)
+    fired = _operated(eager, batches)
+    captured = agent(blueprint, setting.device, setting.captured())
+    also = _operated(captured, batches)
+    apart = distance(start, weights(captured), weights(eager))
+    row = {"intervention": case.name, "firings": fired, "updates": len(batches), "difference": apart, "limit": LIMIT}
+    findings.rows.append(row)
+    findings.checks.append(Check(case.name, apart, LIMIT))
+    findings.checks.append(Check(f"{case.name}: fired, and as often", float(fired == 0 or fired != also), 0.0))
+
+
+def _operated(one: Agent, batches: list[Given]) -> int:
+    """Learn from the batches and intervene as declared; returns how often."""
+    events: list[int] = []
+    lengths = lengths_of(one.blueprint)
+    data = _Fixed(batches[0].transitions)
+    surgery = Surgery(one.blueprint, one.learner, lengths, lambda seed, event: events.append(seed), data)
+    for number in learn(one, batches):
+        surgery.passed("update", number - 1, number)
+    return len(events)
+
+
+PIECES: Final = (
+    Piece("interventions", "Interventions between captured updates, beside the same between eager ones.", intervene),
+)

@@ -1,0 +1,148 @@
+"""Runs pieces one after another: what is done is not done again, what fails is told and hides nothing else.
+
+At full scale each piece has a process of its own, ended when its time is over: a broken CUDA context, or code that
+hangs, is the piece's alone. At toy scale all run here. Tests: tests/study/test_gpu_suite.py.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.gpu.pieces import Findings, Piece, Skipped, chosen, told
+from benchmarks.gpu.setting import Setting, machine
+
+Record = dict[str, Any]
+"""The JSON of a piece."""
+
+
+class Mixed(RuntimeError):
+    """A folder holds results of another scale or device, which would be written over."""
+
+
+def run(
+    wanted: Sequence[Piece], setting: Setting, say: Callable[[str], None], again: bool = False, isolated: bool = True
+) -> dict[str, str]:
+    """Run what is not done; returns the state of each piece: done, failed, skipped or unfinished.
+
+    ``isolated`` gives each a process of its own. Raises Mixed before anything is run.
+    """
+    for piece in wanted:
+        _refuse_others(read(setting.out, piece.name), setting)
+    setting.out.mkdir(parents=True, exist_ok=True)
+    states = {}
+    for piece in wanted:
+        known = read(setting.out, piece.name)
+        if known is not None and known["state"] == "done" and not again:
+            say(f"{piece.name}: done before")
+        else:
+            say(f"{piece.name}: begins")
+            (_apart if isolated else perform)(piece, setting)
+            known = read(setting.out, piece.name)
+            assert known is not None
+            say(f"{piece.name}: {known['state']}{': ' + known['why'] if known['why'] else ''} ({known['seconds']} s)")
+        states[piece.name] = known["state"]
+    return states
+
+
+def perform(piece: Piece, setting: Setting) -> None:
+    """Run one piece here and write what came of it."""
+    began = time.monotonic()
+    findings, state, why = Findings(), "done", ""
+    try:
+        findings = piece.run(setting)
+    except Skipped as missing:
+        state, why = "skipped", str(missing)
+    except Exception as error:  # Whatever a piece raises becomes a result that says so.
+        state, why = "failed", told(error)
+    missed = [check.name for check in findings.checks if not check.passed]
+    if missed or findings.errors:
+        beyond = [f"beyond the limit: {', '.join(missed)}"] if missed else []
+        state, why = "failed", "; ".join([*beyond, *findings.errors])
+    elif state == "done" and not findings.finished:
+        state, why = "unfinished", "goes on when it is called again"
+    _write(piece, setting, state, why, time.monotonic() - began, findings)
+
+
+def read(out: Path, name: str) -> Record | None:
+    """The result of a piece, None where there is none."""
+    try:
+        found: Record = json.loads((out / f"{name}.json").read_text())
+    except FileNotFoundError:
+        return None
+    return found
+
+
+def _refuse_others(known: Record | None, setting: Setting) -> None:
+    if known is None:
+        return
+    theirs, ours = (known["scale"], known["device"]), (setting.scale, setting.device)
+    if theirs != ours:
+        raise Mixed(
+            f"{setting.out} holds {known['piece']} at scale {theirs[0]} on {theirs[1]}, and this is scale {ours[0]} on "
+            f"{ours[1]}; choose another folder with --out"
+        )
+
+
+def _apart(piece: Piece, setting: Setting) -> None:
+    """In a process of its own, for as long as a piece may take."""
+    process = multiprocessing.get_context("spawn").Process(target=_serve, args=(piece.name, setting))
+    began = time.monotonic()
+    process.start()
+    process.join(60 * setting.minutes)
+    late = process.is_alive()
+    if late:
+        process.terminate()
+        process.join(60)
+        process.kill()
+        process.join()
+    # A run that trains takes the signal for what it is, saves, and its piece has written what there is.
+    if process.exitcode:
+        why = f"took longer than {setting.minutes:g} minutes" if late else f"its process ended with {process.exitcode}"
+        _write(piece, setting, "failed", why, time.monotonic() - began, Findings(), here=False)
+
+
+def _serve(name: str, setting: Setting) -> None:
+    (piece,) = chosen([name])
+    perform(piece, setting)
+
+
+def _write(
+    piece: Piece, setting: Setting, state: str, why: str, seconds: float, findings: Findings, here: bool = True
+) -> None:
+    """Staged and renamed: a result is whole or not there. ``here``: this process is the one that computed."""
+    record = {
+        "piece": piece.name,
+        "shows": piece.shows,
+        "state": state,
+        "why": why,
+        "scale": setting.scale,
+        "device": setting.device,
+        "command": setting.command,
+        "when": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()),
+        "seconds": round(seconds, 1),
+        # Of a process that broke, the device may be broken too: nothing is asked of it.
+        "machine": machine(setting.device if here else "cpu"),
+        "checks": [check.table() for check in findings.checks],
+        "rows": findings.rows,
+        "notes": findings.notes,
+        **findings.data,
+    }
+    staged = setting.out / f".tmp-{piece.name}.json"
+    staged.write_text(json.dumps(_finite(record), indent=1, allow_nan=False) + "\n")
+    os.replace(staged, setting.out / f"{piece.name}.json")
+
+
+def _finite(value: Any) -> Any:
+    """The same with null for what is not a number or not finite: JSON has no word for either."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value

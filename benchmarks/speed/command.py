@@ -1,0 +1,114 @@
+"""What ``python -m benchmarks.speed`` does. Tests: tests/study/test_bench.py."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.speed.machine import FOREIGN_LIMIT, describe_machine
+from benchmarks.speed.plot import plot as draw
+from benchmarks.speed.prepare import prepare
+from benchmarks.speed.race import Row, race, rows_of
+from benchmarks.speed.report import table
+from benchmarks.speed.starts import starts
+from benchmarks.speed.workloads.base import Workload
+from benchmarks.speed.workloads.catalogue import WORKLOADS
+from benchmarks.speed.workloads.starting import Starting
+from composer.spec.wording import quote, spelled, suggestion
+from composer.studies.compare.plot import check
+from composer.studies.refusal import Refused
+
+SEEDS: Final = (1, 2, 4, 8, 16)
+MOST_SEEDS: Final = 64
+
+
+def bench(
+    seconds: float,
+    repeats: int,
+    say: Callable[[str], None],
+    out: Path | None = None,
+    plot: Path | None = None,
+    workloads: Sequence[Workload] = WORKLOADS,
+    seeds: Sequence[int] = SEEDS,
+) -> dict[str, Any]:
+    """Measure every workload and return one plain table (``text`` shows it); progress goes to ``say``.
+
+    Compiled code is kept in a folder of this run's own. The table goes to ``out`` as JSON, after each workload, and its
+    curves to ``plot``; OSError and Refused, before anything is measured, where those cannot be written.
+    """
+    if plot is not None:
+        check(plot)
+        if not any(workload.curves for workload in workloads):
+            named = ", ".join(workload.name for workload in WORKLOADS if workload.curves)
+            raise Refused(f"nothing that was chosen can be plotted; these can: {named}")
+    if out is not None:
+        out.touch()
+    tables: list[dict[str, Any]] = []
+    result = {
+        "benchmark": "speed",
+        "seconds": seconds,
+        "repeats": repeats,
+        "foreign_limit": FOREIGN_LIMIT,
+        "machine": describe_machine(),
+        "workloads": tables,
+    }
+    with tempfile.TemporaryDirectory(prefix="composer-bench-", ignore_cleanup_errors=True) as cache:
+        for made in _measured(workloads, seeds, seconds, repeats, cache, say):
+            tables.append(made)
+            if out is not None:
+                out.write_text(json.dumps(result, indent=1) + "\n")
+    if plot is not None:
+        draw(result, plot)
+    return result
+
+
+def _measured(
+    workloads: Sequence[Workload],
+    seeds: Sequence[int],
+    seconds: float,
+    repeats: int,
+    cache: str,
+    say: Callable[[str], None],
+) -> Iterator[dict[str, Any]]:
+    cast = {workload.name: workload.parties(seeds) for workload in workloads}
+    compiling = [
+        (workload, party)
+        for workload in workloads
+        if not isinstance(workload, Starting)
+        for party in cast[workload.name]
+        if party.compiles and party.absent() is None
+    ]
+    failed = prepare(compiling, cache, say)
+    for workload in workloads:
+        failures = {party: why for (name, party), why in failed.items() if name == workload.name}
+        rows: dict[Any, Row] = rows_of(cast[workload.name], failures)
+        if isinstance(workload, Starting):
+            starts(workload, rows, repeats, say)
+        else:
+            race(workload, rows, seconds * workload.lap, repeats, cache, say)
+        yield table(workload, list(rows.values()))
+
+
+def chosen(names: Sequence[str]) -> tuple[Workload, ...]:
+    """The workloads of these names, in the catalogue's order, all where none is named; Refused for unknown ones."""
+    known = {workload.name: workload for workload in WORKLOADS}
+    for name in names:
+        if name not in known:
+            raise Refused(f"no workload named {spelled(name)}{suggestion(name, known)}; --list names them")
+    return tuple(workload for workload in WORKLOADS if not names or workload.name in names)
+
+
+def seed_counts(told: str) -> tuple[int, ...]:
+    """Counts that were told as ``1,2,4``; Refused where they are none."""
+    counts = [int(part) if part.strip().isdigit() else 0 for part in told.split(",")]
+    if not all(1 <= count <= MOST_SEEDS for count in counts):
+        raise Refused(f"--seeds takes counts from 1 to {MOST_SEEDS}, such as 1,2,4; got {quote(told)}")
+    return tuple(dict.fromkeys(counts))
+
+
+def listed() -> dict[str, Any]:
+    """Names and titles of all workloads."""
+    return {"workloads": [{"name": workload.name, "title": workload.title} for workload in WORKLOADS]}

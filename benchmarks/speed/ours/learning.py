@@ -1,0 +1,112 @@
+"""This project's learner as a party: the same drawing and the same update that the training loop calls.
+
+Tests: tests/study/test_bench_parties.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import torch
+
+from benchmarks.speed.counting import count_flops, size
+from benchmarks.speed.workloads.contents import pictures, stacks, transitions
+from composer.algorithms.on_policy import OnPolicy
+from composer.replay.frames import Frames
+from composer.training.collect.off_policy import Memory
+from composer.training.collect.on_policy import Rollout
+from composer.training.collect.replay_build import make_ring
+from composer.training.compile.capture import choose
+from composer.training.learner import Learner
+
+if TYPE_CHECKING:
+    from benchmarks.speed.party import Party
+    from benchmarks.speed.workloads.base import AgentWorkload
+    from composer.blueprint import Blueprint
+    from composer.environments.interface import EnvironmentInfo
+    from composer.replay.ring import Ring
+
+DEVICE: Final = "cpu"
+"""The peers' figures that these stand beside are a CPU's; a GPU needs another protocol (graphs, streams, transfers)."""
+
+
+class LearnerSubject:
+    """A learner over what has been collected. Every seed holds the same transitions and draws its own."""
+
+    def __init__(self, blueprint: Blueprint, rows: int) -> None:
+        """Fresh weights over ``rows`` transitions; compiled code is made by the first update."""
+        info = blueprint.environment.describe()
+        # Bounds do not matter where the mode says "always" or "never".
+        self.learner = Learner(blueprint, info, DEVICE, choose(blueprint.compute.compile, DEVICE, 0))
+        self._memory, self._updates = _memory(blueprint, info, rows, self.learner)
+        self._agents = len(blueprint.seeds)
+        self.units = self._agents * self._updates
+
+    def call(self) -> None:
+        """Draw and learn, as ``composer.training.loop.interactions`` does: once, or a whole phase over a rollout."""
+        for _ in range(self._updates):
+            self.learner.look_ahead()
+            self.learner.update(*self._memory.draw())
+            self._memory.learned()
+
+    def eager_update(self) -> Callable[[], None]:
+        """One update on a batch drawn now, never compiled: what operations are counted on."""
+        batch, extra = self._memory.draw()
+        asked = [extra[name] for name in self.learner.program.extras]
+        noise = [
+            torch.randn(self._agents, self.learner.batch_size, *shape, device=DEVICE)
+            for shape in self.learner.program.noise.values()
+        ]
+        return lambda: self.learner.update_eagerly(*batch, *asked, *noise)
+
+    def settle(self) -> None:
+        """Read the signals, as the training loop does once a logging interval."""
+        self.learner.drain_signals()
+
+    def parameters(self) -> Mapping[str, int]:
+        """Counts of one seed: networks, learned scalars and averages."""
+        held = self.learner
+        stacks = {role: network.parameters for role, network in held.networks.items()}
+        stacks |= {role: dict(scalars) for role, scalars in held.scalars.items()}
+        stacks |= {name: average.parameters for name, average in held.averages.items()}
+        return {name: size(stack.values()) // self._agents for name, stack in stacks.items()}
+
+    def flops(self) -> int:
+        """Of an update of one seed; what a rollout costs to be judged is not in it."""
+        return count_flops(self.eager_update()) // self._agents
+
+
+def learner(workload: AgentWorkload, party: Party) -> LearnerSubject:
+    """The learner that a workload describes, with as many seeds as the party says."""
+    return LearnerSubject(workload.load(party.seeds, party.compiles), workload.rows)
+
+
+def _memory(blueprint: Blueprint, info: EnvironmentInfo, rows: int, held: Learner) -> tuple[Memory | Rollout, int]:
+    """What updates draw from, filled, and how many updates are made at once."""
+    algorithm, seeds = blueprint.algorithm, len(blueprint.seeds)
+    if not isinstance(algorithm, OnPolicy):
+        ring = make_ring(info, seeds, 1, rows, DEVICE)
+        _fill(ring, info, seeds)
+        return Memory(ring, blueprint.replay.sampling, algorithm.pace(info).future, held), 1
+    copies = getattr(blueprint.environment, "copies", 1)
+    ring = make_ring(info, seeds, copies, algorithm.rollout_interactions * copies, DEVICE)
+    _fill(ring, info, seeds)
+    return Rollout(ring, algorithm, copies, held), algorithm.epochs * algorithm.minibatches
+
+
+def _fill(ring: Ring, info: EnvironmentInfo, seeds: int) -> None:
+    """The synthetic contents, for every seed."""
+    if isinstance(ring, Frames):
+        film = pictures(ring.capacity, info)
+        seen = torch.from_numpy(stacks(film, info.stacked_frames).copy())
+        action = torch.eye(info.action_size)[torch.from_numpy(film.action)]
+        told = [torch.from_numpy(film.reward), torch.zeros(ring.capacity).bool(), torch.from_numpy(film.ended) > 0]
+        for time in range(ring.capacity):
+            parts = (seen[time], action[time], *(each[time] for each in told), seen[time + 1])
+            ring.add(*(part.expand(seeds, 1, *part.shape) for part in parts))
+        return
+    columns = [part.reshape(ring.capacity, -1) for part in transitions(ring.capacity, info)]
+    rows = torch.from_numpy(np.concatenate(columns, axis=1))
+    ring.restore(0, rows[:, None].expand(-1, seeds, -1))

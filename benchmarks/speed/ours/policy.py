@@ -1,0 +1,56 @@
+"""This project's policy as a party: what the training loop does between two observations.
+
+Tests: tests/study/test_bench_parties.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from benchmarks.speed.counting import size
+from benchmarks.speed.ours.learning import DEVICE
+from composer.training.compile.capture import Choice
+from composer.training.learner import Learner
+
+if TYPE_CHECKING:
+    from benchmarks.speed.party import Party
+    from benchmarks.speed.workloads.agents import Deciding
+
+
+class PolicySubject:
+    """A fresh agent that acts."""
+
+    units = 1
+
+    def __init__(self, agent: Learner, observation: tuple[int, ...]) -> None:
+        """``observation`` is its shape."""
+        self._agent = agent
+        self._seen = np.random.default_rng(0).standard_normal((1, *observation), np.float32)
+
+    def call(self) -> None:
+        """From an array to an array, as ``composer.training.collect.simulation`` does."""
+        observation = torch.from_numpy(self._seen).unflatten(0, (1, 1))
+        action = self._agent.act(observation)
+        self._agent.program.playable(action).flatten(0, 1).cpu().numpy()
+
+    def settle(self) -> None:
+        """Nothing is pending."""
+
+    def parameters(self) -> Mapping[str, int]:
+        """Of the actor."""
+        return {"actor": size(self._agent.networks["actor"].parameters.values())}
+
+    def flops(self) -> int:
+        """Not counted: too few to matter."""
+        return 0
+
+
+def policy(workload: Deciding, party: Party) -> PolicySubject:
+    """The actor of the workload's blueprint."""
+    blueprint = workload.load()
+    info = blueprint.environment.describe()
+    return PolicySubject(Learner(blueprint, info, DEVICE, Choice(False, "a policy is not compiled")), info.observation)

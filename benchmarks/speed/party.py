@@ -1,0 +1,106 @@
+"""Who takes part. A party is a plain value that travels to a worker process and is built there. Free of torch.
+
+Tests: tests/study/test_bench.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Final, Literal, Protocol
+
+if TYPE_CHECKING:
+    from benchmarks.speed.workloads.base import Workload
+
+
+class Subject(Protocol):
+    """A party as it runs: what a worker times."""
+
+    units: int
+    """Units of work of one ``call``: agent updates, decisions, environment steps."""
+
+    def call(self) -> None:
+        """The smallest piece of work that the party does at once."""
+
+    def settle(self) -> None:
+        """Wait until all of it is computed."""
+
+    def parameters(self) -> Mapping[str, int]:
+        """Parameters of one agent by network; empty where there is no agent."""
+
+    def flops(self) -> int:
+        """Floating-point operations in the products and convolutions of one unit; 0 where they are not counted."""
+
+
+@dataclass(frozen=True)
+class Party:
+    """One row of a table."""
+
+    name: str
+    maker: str
+    """``package.module:function``: called with the workload and this party, in the party's own process."""
+    role: Literal["ours", "peer", "floor"] = "ours"
+    """Ratios are shown against peers, shares of the floor."""
+    needs: tuple[str, ...] = ()
+    """Modules that must be installed."""
+    install: str = ""
+    """What to install for them."""
+    differs: str = ""
+    """What it does not do as the others do, in words for the table."""
+    seeds: int = 1
+    """Agents trained in one program."""
+    compiles: bool = False
+    """Whether code is compiled beforehand, by a process that is thrown away: the timed one finds it on disk."""
+
+    def absent(self) -> str | None:
+        """Why this party cannot run here; None where it can."""
+        if any(find_spec(module) is None for module in self.needs):
+            return f"not installed: pip install '{self.install}'"
+        if self.compiles:
+            from composer.training.compile.capture import missing_for_compiling
+
+            return missing_for_compiling()
+        return None
+
+    def build(self, workload: Workload) -> Subject:
+        """The party itself, in the process that calls."""
+        module, _, function = self.maker.partition(":")
+        subject: Subject = getattr(import_module(module), function)(workload, self)
+        return subject
+
+
+_BENCH: Final = "benchmarks.speed"
+_SHIMMY: Final = "shimmy>=2.0.1,<2.1"
+
+
+def ours(maker: str, seeds: int, compiles: bool) -> Party:
+    """This project, with as many seeds in one program; ``maker`` is below ``benchmarks.speed.ours``."""
+    name = f"composer, {'compiled' if compiles else 'eager'}, {seeds} seed{'s' if seeds > 1 else ''}"
+    return Party(name, f"{_BENCH}.ours.{maker}", seeds=seeds, compiles=compiles)
+
+
+FLOOR: Final = Party("matrix products alone", f"{_BENCH}.products:floor", "floor")
+"""The products and convolutions of one update: what no implementation of the same arithmetic beats by much."""
+
+
+def stable_baselines(maker: str, differs: str = "", shimmy: bool = False) -> Party:
+    """stable-baselines3; ``maker`` is below ``benchmarks.speed.peers``."""
+    return _peer("stable-baselines3", maker, differs, ("stable_baselines3",), "stable-baselines3>=2.9,<3", shimmy)
+
+
+def sbx(maker: str, differs: str = "", shimmy: bool = False) -> Party:
+    """SBX, stable-baselines3's interface over JAX."""
+    return _peer("SBX", maker, differs, ("sbx", "jax"), "sbx-rl>=0.28,<0.29", shimmy)
+
+
+def torchrl(maker: str, differs: str = "") -> Party:
+    """TorchRL, eager."""
+    return _peer("TorchRL", maker, differs, ("torchrl", "tensordict"), "torchrl>=0.14.1,<0.15", shimmy=False)
+
+
+def _peer(name: str, maker: str, differs: str, needs: tuple[str, ...], install: str, shimmy: bool) -> Party:
+    if shimmy:
+        needs, install = (*needs, "shimmy"), f"{install}' '{_SHIMMY}"
+    return Party(name, f"{_BENCH}.peers.{maker}", "peer", needs, install, differs)

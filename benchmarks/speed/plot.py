@@ -1,0 +1,87 @@
+"""Speed against work: updates a second by width, by batch and by seeds, a panel each.
+
+Tests: tests/study/test_bench.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from composer.studies.compare.plot import COLOURS, STYLE
+from composer.studies.refusal import Refused
+
+AXES: Final = {"width": "width of both hidden layers", "batch": "batch", "seeds": "seeds in one program"}
+FLOOR: Final = "#777777"
+OURS: Final = ("composer, eager", "composer, compiled")
+
+
+def points(result: Mapping[str, Any]) -> dict[str, dict[str, list[tuple[float, Mapping[str, float]]]]]:
+    """By axis and party: where it stands on the axis and its rate there, in order; seeds are this project's alone."""
+    found: dict[str, dict[str, list[tuple[float, Mapping[str, float]]]]] = {axis: {} for axis in AXES}
+    for workload in result["workloads"]:
+        for axis, place in workload["curves"].items():
+            for row in workload["rows"]:
+                if "per_second" not in row or (axis != "seeds" and row["seeds"] != 1):
+                    continue
+                x = row["seeds"] if axis == "seeds" and row["role"] == "ours" else place
+                found[axis].setdefault(_label(row), []).append((float(x), row["per_second"]))
+    return {
+        axis: {name: sorted(line, key=lambda point: point[0]) for name, line in lines.items()}
+        for axis, lines in found.items()
+        if lines
+    }
+
+
+def plot(result: Mapping[str, Any], path: Path) -> None:
+    """Draw them into ``path``; Refused where no party of these workloads could be measured."""
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    panels = points(result)
+    if not panels:
+        raise Refused("nothing could be measured that can be plotted")
+    names = list(dict.fromkeys(name for lines in panels.values() for name in lines))
+    coloured = [name for name in names if not name.startswith("matrix")]
+    colours = {name: COLOURS[number % len(COLOURS)] for number, name in enumerate(coloured)}
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(1.2 + 3.4 * len(panels), 3.4), layout="constrained")
+        drawn = figure.subplots(1, len(panels), squeeze=False)[0]
+        for axes, (axis, lines) in zip(drawn, panels.items(), strict=True):
+            for name, line in lines.items():
+                _draw(axes, name, line, colours.get(name, FLOOR), alone=axis == "seeds" and name not in OURS)
+            _dress(axes, axis, sorted({x for line in lines.values() for x, _ in line}))
+        drawn[0].set_ylabel("agent updates a second, median and range")
+        drawn[0].legend(loc="best", fontsize=7)
+        figure.savefig(path, dpi=200, metadata={"Date": None} if path.suffix == ".svg" else {"Software": None})
+
+
+def _draw(axes: Any, name: str, line: Sequence[tuple[float, Mapping[str, float]]], colour: str, alone: bool) -> None:
+    """A curve with its range; a level where one agent ``alone`` is what there is."""
+    x = [place for place, _ in line]
+    middle = [rate["median"] for _, rate in line]
+    if alone:
+        axes.axhline(middle[0], color=colour, linewidth=0.8, linestyle=":", label=name)
+        return
+    low, high = ([rate[end] for _, rate in line] for end in ("low", "high"))
+    axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
+    axes.plot(x, middle, color=colour, linewidth=1.4, marker="o", markersize=3, label=name)
+
+
+def _dress(axes: Any, axis: str, ticks: Sequence[float]) -> None:
+    from matplotlib.ticker import LogFormatter, NullLocator
+
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(LogFormatter(labelOnlyBase=False))
+    axes.yaxis.set_minor_formatter(LogFormatter(labelOnlyBase=False, minor_thresholds=(2, 0.5)))
+    axes.set_xlabel(AXES[axis])
+
+
+def _label(row: Mapping[str, Any]) -> str:
+    if row["role"] != "ours":
+        return str(row["name"])
+    return f"composer, {'compiled' if row['compiled'] else 'eager'}"

@@ -1,0 +1,1 @@
+"""What the speed benchmark measures: each workload a declaration, with the parties that can take part."""

@@ -1,0 +1,106 @@
+"""All that ``python -m benchmarks.speed`` measures, in the order in which it does. Free of torch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from benchmarks.speed.party import Party, sbx, stable_baselines, torchrl
+from benchmarks.speed.workloads.agents import Deciding, Learning, Looping
+from benchmarks.speed.workloads.base import Workload
+from benchmarks.speed.workloads.environments import Control, Frames
+from benchmarks.speed.workloads.starting import Starting
+
+WASTE = "the gradient of the actor's loss runs into the critic's weights"
+CLAMPED = "the log standard deviation is clamped"
+OURS_INSIDE = "hidden layers are this project's modules"
+UNSCALED = "observations are not normalised"
+_SAC: Final = (
+    stable_baselines("stable_baselines:sac", f"{CLAMPED}; {WASTE}"),
+    sbx("sbx:sac", CLAMPED),
+    torchrl("torchrl:sac", "one optimizer for all losses"),
+)
+_SIMBA: Final = (
+    stable_baselines("stable_baselines:sac", f"{CLAMPED}; {WASTE}; {OURS_INSIDE}"),
+    sbx("sbx:sac", CLAMPED),
+    torchrl("torchrl:sac", f"one optimizer for all losses; {OURS_INSIDE}; {UNSCALED}"),
+)
+_DQN: Final = (stable_baselines("stable_baselines_dqn:dqn", "the norm of gradients is bounded, at 1e9"),)
+_JUDGED = "values and densities are taken while collecting: not counted here"
+_PPO: Final = (
+    stable_baselines("rollouts:stable_baselines_ppo", f"actor and critic are one step; {_JUDGED}"),
+    sbx("rollouts:sbx_ppo", _JUDGED),
+)
+_WALKER: Final = 'environment={ kind = "dm_control", task = "walker-walk", action_repeat = 2, copies = 8 }'
+_UNSCALED_PPO: Final = ('normalization={ observation = { kind = "raw" }, reward = { kind = "raw" } }',)
+_ONE_UPDATE: Final = ("algorithm.update_to_data=1.0", "algorithm.warmup_interactions=256")
+
+MLP: Final = Learning(
+    "mlp", "SAC, MLP 2x256, two critics, batch 256", "dmc/sac_mlp", (256, 256),
+    peers=_SAC, most_seeds=64, places={"width": 256, "batch": 256, "seeds": 1},
+)  # fmt: skip
+"""Seeds are told by the parties: their axis has many points here."""
+
+
+def _mlp(name: str, width: int, batch: int, axis: str) -> Learning:
+    """The MLP at another size, for the plot: measured half as long, beside fewer."""
+    overrides = (
+        f"networks.actor.trunk.width={width}",
+        f"networks.critic.trunk.width={width}",
+        f"algorithm.batch_size={batch}",
+    )
+    place = {"width": width, "batch": batch}[axis]
+    title = f"SAC, MLP 2x{width}, two critics, batch {batch}"
+    return replace(
+        MLP, name=name, title=title, hidden=(width, width), overrides=overrides, peers=_SAC[:2], most_seeds=1,
+        places={axis: place}, share=0.5,
+    )  # fmt: skip
+
+
+def _looping(name: str, title: str, task: str) -> Looping:
+    shimmy = "stepped through shimmy and Gymnasium's wrappers"
+    peers: tuple[Party, ...] = (
+        stable_baselines("loops:stable_baselines", f"{CLAMPED}; {WASTE}; {shimmy}", shimmy=True),
+        sbx("loops:sbx", f"{CLAMPED}; {shimmy}", shimmy=True),
+    )
+    overrides = (f"environment.task={task}", "environment.action_repeat=2", "training.env_steps=1_000_000_000")
+    return Looping(name, title, "dmc/sac_mlp", (256, 256), (*overrides, *_ONE_UPDATE), peers=peers)
+
+
+def _deciding(name: str, title: str, blueprint: str, hidden: tuple[int, ...] | None) -> Deciding:
+    peers = (stable_baselines("policies:stable_baselines", CLAMPED), sbx("policies:sbx", CLAMPED))
+    return Deciding(name, title, blueprint, hidden, rows=1_000, peers=peers)
+
+
+WORKLOADS: Final[tuple[Workload, ...]] = (
+    MLP,
+    Learning(
+        "simba", "SAC, SimBa: actor 128/1, one critic 512/2, RSNorm, batch 256", "dmc/sac_simba",
+        peers=_SIMBA, most_seeds=4,
+    ),
+    *(_mlp(f"mlp-width-{width}", width, 256, "width") for width in (64, 128, 512, 1024)),
+    *(_mlp(f"mlp-batch-{batch}", 256, batch, "batch") for batch in (64, 1024)),
+    Learning("dqn-nature", "DQN, Nature's convolutions, batch 32 of 84x84x4", "atari/dqn", rows=2_000, peers=_DQN),
+    Learning(
+        "dqn-impala", "DQN, IMPALA's convolutions, batch 32 of 84x84x4", "atari/dqn", rows=2_000, peers=_DQN,
+        overrides=('networks.value.trunk={ use = "impala" }',),
+    ),
+    Learning(
+        "ppo", "PPO, MLPs 2x64, rollouts of 2,048 transitions, 10 epochs of 8 minibatches of 256",
+        "classic/pendulum_ppo", (64, 64), (_WALKER, *_UNSCALED_PPO), peers=_PPO, most_seeds=4,
+    ),
+    _looping("loop-walker", "SAC, MLP 2x256, walker-walk, action repeat 2, one update a decision", "walker-walk"),
+    _looping("loop-cartpole", "SAC, MLP 2x256, cartpole-swingup, action repeat 2, one update a decision",
+             "cartpole-swingup"),
+    _deciding("act-mlp", "one action of SAC's actor, MLP 2x256", "dmc/sac_mlp", (256, 256)),
+    _deciding("act-simba", "one action of SAC's actor, SimBa 128/1", "dmc/sac_simba", None),
+    Control("control-walker", "dm_control, walker-walk", "walker-walk"),
+    Control("control-cartpole", "dm_control, cartpole-swingup", "cartpole-swingup"),
+    *(Frames(f"atari-{n}", f"Atari, Pong, {n} game{'s' if n > 1 else ''}", "pong", n) for n in (1, 8)),
+    Starting("start", "SAC, MLP 2x256: seconds from the start of a process to the end of its first update",
+             "dmc/sac_mlp", (256, 256), peers=_SAC),
+    Learning(
+        "memory", "memory over many updates: SAC, MLP 2x32, batch 32", "dmc/sac_mlp", (32, 32),
+        ("networks.actor.trunk.width=32", "networks.critic.trunk.width=32", "algorithm.batch_size=32"), peers=_SAC,
+    ),
+)  # fmt: skip

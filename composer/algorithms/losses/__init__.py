@@ -1,0 +1,1 @@
+"""Returns, policies and advantages: the formulas that losses share."""

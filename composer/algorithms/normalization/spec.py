@@ -1,0 +1,133 @@
+"""Running statistics that normalise what an agent sees and what it is rewarded with.
+
+State lives in ``composer.algorithms.normalization.moments`` and ``composer.algorithms.normalization.returns``.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field
+
+from composer.spec.family import Family, Spec
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from composer.algorithms.normalization.moments import RunningMoments
+    from composer.algorithms.normalization.returns import RunningReturns
+
+
+class RunningStatistic(Family, family="running_statistic"):
+    """A statistic updated by environment steps only, shared by every network and by its averages."""
+
+    @abstractmethod
+    def build(self, seeds: int, size: int, device: str) -> RunningMoments | None:
+        """Fresh statistics for vectors of ``size``, one set a seed; None where nothing is normalised."""
+
+
+class Raw(RunningStatistic, kind="raw"):
+    """No normalisation: networks see observations as they are."""
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "raw"}
+
+    def build(self, seeds: int, size: int, device: str) -> None:
+        """None."""
+        return None
+
+
+class RSNorm(RunningStatistic, kind="rs_norm"):
+    """Running-statistics normalisation of observations, ``(o - mean) / sqrt(variance + epsilon)``.
+
+    Float64 parallel moments with population variance, started at mean 0, variance 1, weight 1e-4; no clipping. Replay
+    keeps raw observations; evaluation reads the statistics frozen. Source: SimBa, arXiv:2410.09754, and its code.
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "rs_norm", "epsilon": 1e-8}
+
+    epsilon: float = Field(default=1e-8, gt=0, le=1)
+    """Added to the variance, inside the root."""
+
+    def build(self, seeds: int, size: int, device: str) -> RunningMoments:
+        """Statistics at their starting values."""
+        from composer.algorithms.normalization.moments import RunningMoments
+
+        return RunningMoments(seeds, size, self.epsilon, device)
+
+
+class RewardScale(Family, family="reward_scale"):
+    """What rewards are divided by, from statistics of the discounted returns of training environments.
+
+    Replay keeps raw rewards, which are scaled when an update draws them, by the statistics of that moment. Every
+    interaction counts, those of warm-up too; evaluation reports raw returns.
+    """
+
+    @abstractmethod
+    def build(self, seeds: int, environments: int, discount: Tensor, device: str) -> RunningReturns | None:
+        """Fresh statistics of ``environments`` a seed; ``discount [seeds]`` is held. None where nothing is scaled."""
+
+
+class RawReward(RewardScale, kind="raw"):
+    """No scaling: losses see rewards as they are."""
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "raw"}
+
+    def build(self, seeds: int, environments: int, discount: Tensor, device: str) -> None:
+        """None."""
+        return None
+
+
+class ReturnScaling(RewardScale, kind="return_scale"):
+    """By the deviation of returns, ``r / sqrt(var(G) + epsilon)``: G is discounted backwards, and 0 after an episode.
+
+    Not centred. The rule of OpenAI Baselines' VecNormalize, which PPO's implementations share; Gymnasium's wrapper
+    drops the past one reward earlier where an episode terminates, and keeps it where one is truncated. Population
+    variance, started as that of ``rs_norm``.
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "return_scale", "clip": 10.0}
+
+    epsilon: float = Field(default=1e-8, gt=0, le=1)
+    """Added to the variance, inside the root; 1e-8 in Baselines and Gymnasium."""
+    clip: float | None = Field(default=None, gt=0, le=1e6)
+    """Bound of the size of a scaled reward; Baselines clips at 10. Only where single rewards are learned from: sums of
+    rewards that a replay memory makes are scaled as a whole."""
+
+    def build(self, seeds: int, environments: int, discount: Tensor, device: str) -> RunningReturns:
+        """Statistics at their starting values."""
+        from composer.algorithms.normalization.returns import ReturnScale
+
+        return ReturnScale(seeds, environments, discount, self.epsilon, self.clip, device)
+
+
+class SimbaV2Scaling(RewardScale, kind="simba_v2"):
+    """By the deviation of returns or their largest size, ``r / max(sqrt(var(G) + epsilon), max|G| / bound)``.
+
+    ``G = discount (1 - done) G + r``, where truncation is done too; not centred. So scaled, returns fit the atoms of a
+    categorical critic from ``-bound`` to ``bound``. Source: SimbaV2, arXiv:2502.15280, and its published code (which
+    takes the size of returns). Population variance, started as that of ``rs_norm``.
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "simba_v2"}
+
+    bound: float = Field(default=5.0, gt=0, le=1e6)
+    """Largest size of a scaled return: 5 in SimbaV2, whose critic's atoms end there."""
+    epsilon: float = Field(default=1e-8, gt=0, le=1)
+    """Added to the variance, inside the root; 1e-8 in SimbaV2's code."""
+
+    def build(self, seeds: int, environments: int, discount: Tensor, device: str) -> RunningReturns:
+        """Statistics at their starting values."""
+        from composer.algorithms.normalization.returns import BoundedScale
+
+        return BoundedScale(seeds, environments, discount, self.epsilon, self.bound, device)
+
+
+class Normalization(Spec):
+    """Which quantities are normalised by running statistics."""
+
+    observation: RunningStatistic = Raw()
+    """Of the observation."""
+    reward: RewardScale = RawReward()
+    """Of the reward."""

@@ -1,0 +1,105 @@
+"""Soft actor-critic: losses and acting rule over stacked networks.
+
+Source: Haarnoja et al., arXiv:1812.05905, with the temperature loss and the order of steps of SimBa's published code
+(actor against the old critic, temperature, critic against the new actor and temperature, target).
+Legend: S seeds, C critics, B batch, d observation, a action. Tests: tests/papers/test_sac.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from composer.algorithms.base import Batch, Inputs, Objective, Program, Roles
+from composer.algorithms.losses.returns import lowest
+from composer.algorithms.losses.tanh_gaussian import mode, sample
+from composer.optim.hyperparameters import number
+from composer.spec.shape import Shape
+
+
+class SACProgram(Program):
+    """Three objectives over an actor, C critics, their target and a learned temperature."""
+
+    def __init__(
+        self, roles: Roles, actions: int, target_entropy_per_action: float, critics: str, seeds: int, device: str
+    ) -> None:
+        """``actions`` is a; the target entropy is a times ``target_entropy_per_action``; ``critics``: minimum, mean."""
+        self._actor, self._critic = roles.networks["actor"], roles.networks["critic"]
+        self._target, self._returns = roles.averages["target_critic"], roles.returns["critic"]
+        self._is_minimum = critics == "minimum"
+        self._log_temperature = roles.scalars["temperature"]
+        self._target_entropy = number(actions * target_entropy_per_action, (seeds,), device)
+        self.signals: tuple[str, ...] = (
+            "actor/loss",
+            "actor/entropy",
+            "temperature/value",
+            "temperature/loss",
+            "critic/loss",
+            "critic/value",
+        )
+        self.noise: Mapping[str, Shape] = {"actor": (actions,), "target": (actions,)}
+        self.objectives: tuple[Objective, ...] = (
+            Objective("actor", self.actor_loss),
+            Objective("temperature", self.temperature_loss),
+            Objective("critic", self.critic_loss),
+        )
+
+    def act(self, observation: Tensor, noise: Tensor | None) -> Tensor:
+        """A draw of the policy with ``noise [S, E, a]``; its mode without."""
+        mean, log_std = self._policy(observation)
+        return mode(mean) if noise is None else sample(mean, log_std, noise)[0]
+
+    def inputs(self, batch: Batch, noise: Mapping[str, Tensor]) -> Mapping[str, Inputs]:
+        """Observations for the actor; with actions, the next ones drawn as for the target, for the critic."""
+        action, _ = sample(*self._policy(batch.next_observation), noise["target"])
+        now = torch.cat([batch.observation, batch.action], -1)
+        following = torch.cat([batch.next_observation, action], -1)
+        return {"actor": Inputs(batch.observation, batch.next_observation), "critic": Inputs(now, following)}
+
+    def actor_loss(self, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]) -> Tensor:
+        """Mean of ``alpha log pi - Q``, the minimum or the mean of several. Eq. 9, arXiv:1812.05905."""
+        action, log_density = sample(*self._policy(batch.observation, training=True), noise["actor"])
+        values = self._returns.value(self._critic(torch.cat([batch.observation, action], -1)))
+        value = values.amin(1) if self._is_minimum else values.mean(1)
+        loss: Tensor = (self._temperature().detach() * log_density - value).mean(1)
+        signals["actor/loss"] = loss.detach()
+        signals["actor/entropy"] = -log_density.detach().mean(1)
+        return loss
+
+    def temperature_loss(self, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]) -> Tensor:
+        """``alpha (H - target)`` with alpha itself, not its logarithm, and the entropy H of the actor step above."""
+        temperature = self._temperature().squeeze(1)
+        loss = temperature * (signals["actor/entropy"] - self._target_entropy)
+        signals["temperature/value"], signals["temperature/loss"] = temperature.detach(), loss.detach()
+        return loss
+
+    def critic_loss(self, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]) -> Tensor:
+        """The head's loss of the soft Bellman target, averaged over the batch, *summed* over critics.
+
+        With a scalar head the squared errors of Eq. 5, arXiv:1812.05905.
+        """
+        returns = self._returns
+        with torch.no_grad():
+            action, log_density = sample(*self._policy(batch.next_observation), noise["target"])
+            following = self._joined(self._target(torch.cat([batch.next_observation, action], -1)))
+            bonus = -(self._temperature() * log_density)
+            target = returns.transform(following, batch.reward, batch.bootstrap, bonus)
+        predicted = self._critic(torch.cat([batch.observation, batch.action], -1), training=True)
+        loss: Tensor = returns.loss(predicted, target[:, None]).mean(2).sum(1)
+        with torch.no_grad():
+            signals["critic/loss"], signals["critic/value"] = loss.detach(), returns.value(predicted).mean((1, 2))
+        return loss
+
+    def _joined(self, raw: Any) -> Any:
+        """One distribution ``[S, B, ...]`` that stands for those of the critics ``[S, C, B, ...]``."""
+        return lowest(raw, self._returns.value(raw), 1) if self._is_minimum else self._returns.average(raw, 1)
+
+    def _policy(self, observation: Tensor, training: bool = False) -> tuple[Tensor, Tensor]:
+        mean, log_std = self._actor(observation, training)
+        return mean[:, 0], log_std[:, 0]
+
+    def _temperature(self) -> Tensor:
+        return self._log_temperature.exp()

@@ -1,0 +1,1 @@
+"""Whether a blueprint is valid: form, meaning, messages."""

@@ -1,0 +1,195 @@
+"""From a tree of values to a ``Blueprint``, or to problems that lead to the lines of the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from composer.blueprint.checks.messages import BOUND_ERRORS, out_of_bounds, told
+from composer.blueprint.checks.spec_at import family_at, file_steps, limits_at, spec_at
+from composer.blueprint.schema import FORMAT, Average, Blueprint
+from composer.blueprint.syntax.interpolation import is_marked
+from composer.blueprint.syntax.nodes import Node, plain, show_path
+from composer.blueprint.syntax.parts import parts
+from composer.blueprint.syntax.positions import Path
+from composer.blueprint.syntax.problems import Problem, problem
+from composer.interventions.base import Intervention
+from composer.networks.network import Network
+from composer.spec.family import FAMILIES, Family, Spec
+from composer.spec.wording import describe, listing, near, quote
+
+MAX_PROBLEMS = 100
+"""Most problems of form that are told at once: a text made to be wrong everywhere is answered quickly too."""
+NAMED_TABLES = (Average, Intervention, Network)
+"""Tables of no family that a part may stand for, so that ``use`` may be meant in them."""
+BEFORE_VALIDATION = ("extends", "values", "variants")
+"""Keys of a file that are used up before the blueprint is validated."""
+
+S = TypeVar("S", bound=Spec)
+
+
+def validate(root: Node, quiet: frozenset[Path], spec: type[S]) -> tuple[S | None, list[Problem]]:
+    """A tree as ``spec``, or None and every problem except those at or below ``quiet``, which are told already."""
+    values = plain(root)
+    try:
+        return spec.model_validate(values), []
+    except ValidationError as error:
+        errors = (_Found(root, values, spec, item) for item in error.errors(include_url=False) if not _is_echo(item))
+        spoken = [*islice((found for found in errors if not found.is_below(quiet)), MAX_PROBLEMS)]
+    meant = {(found.table, name) for found in spoken for name in found.meant()}
+    problems = [found.problem() for found in spoken if (found.table, found.missing) not in meant]
+    return None, problems
+
+
+def _is_echo(error: Mapping[str, Any]) -> bool:
+    """Whether a list is called too short only because its wrong entries, told themselves, do not count."""
+    return error["type"] == "too_short" and bool(len(error["input"]) >= error["ctx"]["min_length"])
+
+
+class _Found:
+    """One of pydantic's errors, with what the file and the specs know about its place."""
+
+    def __init__(self, root: Node, values: object, spec: type[Spec], error: Mapping[str, Any]) -> None:
+        self.root = root
+        self.values = values
+        self.spec = spec
+        self.error = error
+        # "[key]" marks an error of a table's key, which the file shows where the key stands.
+        self.loc: Path = tuple(step for step in error["loc"] if step != "[key]")
+        self.path, self.node, self.rest = file_steps(root, self.loc)
+        self.type = error["type"]
+
+    def is_below(self, quiet: frozenset[Path]) -> bool:
+        """Whether this comes of something told already; a bad reference may have travelled as an argument of a part."""
+        travelled = bool(quiet) and is_marked(self.node)
+        return travelled or any(self.path[:length] in quiet for length in range(len(self.path) + 1))
+
+    @property
+    def table(self) -> Path:
+        """The table in which a key is unknown, or missing."""
+        return self.loc[:-1]
+
+    @property
+    def missing(self) -> str | None:
+        return str(self.loc[-1]) if self.type == "missing" else None
+
+    def meant(self) -> Iterator[str]:
+        """Keys that an unknown key probably stands for: that these are missing need not be told again."""
+        if self.type == "extra_forbidden":
+            name = near(str(self.loc[-1]), self._keys())
+            if name:
+                yield name
+
+    def problem(self) -> Problem:
+        if self.type == "extra_forbidden":
+            return problem(self.node.key, show_path(self.path), *self._unknown_key())
+        if self.type == "missing":
+            path, hint = show_path((*self.path, *self.rest)), self._misspelt_table()
+            return problem(self.node.key, path, f"missing key {self.loc[-1]!r}{self._purpose()}", hint)
+        if self.type == "kind_missing":
+            return self._no_kind()
+        if self.loc == ("blueprint",):
+            message = f"this composer reads blueprints of format {FORMAT}, got {describe(self.node.value)}"
+            return problem(self.node.at, "blueprint", message)
+        message, hint = told(self.error)
+        if self.type in BOUND_ERRORS:
+            limits = limits_at(self.spec, self.values, self.loc)
+            message = out_of_bounds(self.error, limits) if limits else message
+        if self.type == "kind_unknown":
+            message, hint = self._other_family(message, hint)
+        if self.type == "family_type":
+            hint = self._named_only()
+        is_key = "[key]" in self.error["loc"]
+        return problem(self.node.key if is_key else self.node.at, show_path(self.path), message, hint)
+
+    def _keys(self) -> set[str]:
+        spec = spec_at(self.spec, self.values, self.table)
+        keys = set(spec.model_fields) if spec else set()
+        if spec and spec.__mro__[1] is not Family and issubclass(spec, Family):
+            keys.add("kind")
+        return keys | set(BEFORE_VALIDATION) if spec is Blueprint else keys
+
+    def _unknown_key(self) -> tuple[str, str]:
+        name = str(self.loc[-1])
+        is_named = spec_at(self.spec, self.values, self.table) in NAMED_TABLES
+        meant = near(name, self._keys() | ({"use"} if is_named else set()))
+        if meant:
+            return "unknown key", f"did you mean {meant!r}?"
+        family = family_at(self.spec, self.values, self.table)
+        owners = [kind for kind, member in (family.kinds() if family else {}).items() if name in member.model_fields]
+        if owners:
+            return f"unknown key; {name} belongs to {' and '.join(owners)}", ""
+        keys = self._keys()
+        return "unknown key", f"one of {listing(keys)}" if keys else ""
+
+    def _misspelt_table(self) -> str:
+        """For a table under a free name that lacks keys: another name beside it that it may be a misspelling of."""
+        if not self.path or spec_at(self.spec, self.values, self.path[:-1]) is not None:
+            return ""
+        beside = self.root.get(self.path[:-1])
+        others = [name for name, _ in beside.children() if name != self.path[-1]] if beside and beside.is_table else []
+        meant = near(str(self.path[-1]), map(str, others))
+        return f"is {str(self.path[-1])!r} meant to be {meant!r}?" if meant else ""
+
+    def _no_kind(self) -> Problem:
+        """A table of a family without ``kind``: perhaps the key is there, misspelt."""
+        keys: Mapping[str, Node] = self.node.value if isinstance(self.node.value, dict) else {}
+        family = family_at(self.spec, self.values, self.loc)
+        fields = {name for kind in family.kinds().values() for name in kind.model_fields} if family else set()
+        for name, child in keys.items():
+            meant = near(name, ("kind", "use"))
+            if meant and name not in fields:
+                return problem(child.key, show_path((*self.path, name)), "unknown key", f"did you mean {meant!r}?")
+        message, hint = told(self.error)
+        return problem(self.node.at, show_path(self.path), message, hint)
+
+    def _other_family(self, message: str, hint: str) -> tuple[str, str]:
+        """A kind of another family in this place, or a path to code."""
+        name, wanted = self.node.value, family_at(self.spec, self.values, self.loc[:-1])
+        if not isinstance(name, str):
+            return f"the name of a kind is a string, got {describe(name)}", hint
+        if "." in name:
+            return f"{message}; code is never loaded by name", hint
+        if name in parts():
+            return f"{name!r} is a part, not a kind", f"write use = {quote(name)}"
+        others = [root for root in FAMILIES.values() if wanted is not root and name in root.kinds()]
+        if wanted and others and "did you mean" not in hint:
+            return f"{name!r} is a kind of {others[0].noun()}; {_a(wanted.noun())} is expected here", hint
+        return message, hint
+
+    def _named_only(self) -> str:
+        """For the bare name of a part or a kind, where a table stands: how it is written."""
+        name, wanted = self.node.value, family_at(self.spec, self.values, self.loc)
+        if not isinstance(name, str):
+            return ""
+        if name in parts():
+            return f"write {{ use = {quote(name)} }}"
+        meant = near(name, wanted.kinds()) if wanted else None
+        if wanted and not meant and _is_valid(wanted, [name]):
+            return f"write [{quote(name)}]"
+        return f"did you mean {{ kind = {quote(meant)} }}?" if meant else ""
+
+    def _purpose(self) -> str:
+        """What a missing key is for: the first sentence of its documentation."""
+        spec = spec_at(self.spec, self.values, self.table)
+        field = spec.model_fields.get(str(self.loc[-1])) if spec else None
+        text = (field.description or "") if field else ""
+        sentence = " ".join(text.replace("``", "").split()).split(". ")[0].rstrip(".")
+        # Not of a name such as MLflow.
+        start = sentence[:1].lower() if sentence[1:2] == sentence[1:2].lower() else sentence[:1]
+        return f" ({start}{sentence[1:]})" if sentence else ""
+
+
+def _is_valid(family: type[Family], value: object) -> bool:
+    try:
+        TypeAdapter[Any](family).validate_python(value)
+    except ValidationError:
+        return False
+    return True
+
+
+def _a(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"

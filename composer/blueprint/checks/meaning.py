@@ -1,0 +1,197 @@
+"""What a valid blueprint means: whether its pieces fit each other, its shapes meet and its memory exists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path as FilePath
+
+from composer.algorithms.base import OffPolicy
+from composer.algorithms.normalization.spec import ReturnScaling
+from composer.blueprint.forecast.memory import available_bytes, disk_bytes, forecast, outlines, stored
+from composer.blueprint.forecast.timeline import lengths_of
+from composer.blueprint.schema import Blueprint
+from composer.blueprint.syntax.nodes import read_path
+from composer.blueprint.syntax.positions import Path
+from composer.environments.base import Simulator
+from composer.interventions.base import Case
+from composer.networks.outline import Outline
+from composer.spec.family import Spec
+from composer.spec.shape import ShapeError
+from composer.spec.wording import near, suggestion
+
+Finding = tuple[str | Path, str]
+"""A path, of keys or as text, and what is wrong there."""
+MAX_COMPARISONS = 1_000_000
+"""Globs times parameters: a second's work, a hundred times what an experiment needs."""
+
+
+def verify(blueprint: Blueprint, is_to_run: bool = True) -> list[Finding]:
+    """Every problem of meaning. Shapes are judged where the roles are right, memory where all else is.
+
+    Memory is judged only of a blueprint that is to run, here and now.
+    """
+    meant = (_optimizers, _interventions, _diagnostics)
+    roles = (_names, _acting, _overlap, _sampling, _sizes, _rewards, _algorithm)
+    stages = (roles, (_shapes,), (_comparisons,), meant, (_memory,))
+    for judges in stages if is_to_run else stages[:-1]:
+        findings = _first_of_each_path(finding for judge in judges for finding in judge(blueprint))
+        if findings:
+            return findings
+    return []
+
+
+def _first_of_each_path(findings: Iterable[Finding]) -> list[Finding]:
+    first: dict[Path, Finding] = {}
+    for path, message in findings:
+        steps = path if isinstance(path, tuple) else read_path(path) or ()
+        first.setdefault(steps, (steps, message))
+    return list(first.values())
+
+
+def _overlap(blueprint: Blueprint) -> Iterator[Finding]:
+    if blueprint.training.overlap and not isinstance(blueprint.algorithm, OffPolicy):
+        why = f"{blueprint.algorithm.kind} learns from no memory of transitions: nothing can go on beside its updates"
+        yield ("training", "overlap"), why
+
+
+def _sampling(blueprint: Blueprint) -> Iterator[Finding]:
+    algorithm, sampling = blueprint.algorithm, blueprint.replay.sampling
+    if sampling.kind == "prioritised" and not algorithm.weighs_samples:
+        why = f"{algorithm.kind} weighs all samples alike and reports no priorities: use 'uniform'"
+        yield ("replay", "sampling"), why
+
+
+def _names(blueprint: Blueprint) -> Iterator[Finding]:
+    needed = blueprint.algorithm.network_inputs(blueprint.environment.describe())
+    for name, average in blueprint.averages.items():
+        if name in blueprint.networks:
+            yield ("averages", name), f"{name!r} is the name of a network"
+        # A network that the algorithm needs and does not find is told by the algorithm.
+        if average.of not in blueprint.networks and average.of not in needed:
+            meant = suggestion(average.of, blueprint.networks)
+            yield ("averages", name, "of"), f"no network named {average.of!r}{meant}"
+    roles = blueprint.algorithm.trained_roles()
+    misspelt = {role: near(role, roles) for role in blueprint.optimizers if role not in roles}
+    for role, meant_role in misspelt.items():
+        hint = suggestion(role, [meant_role] if meant_role else roles)
+        yield ("optimizers", role), f"{blueprint.algorithm.kind} trains nothing named {role!r}{hint}"
+    for role in roles:
+        if role not in blueprint.optimizers and role not in misspelt.values():
+            yield ("optimizers", role), f"missing: {blueprint.algorithm.kind} trains {role!r}, which needs an optimizer"
+
+
+def _acting(blueprint: Blueprint) -> Iterator[Finding]:
+    for key, acting in (("training", blueprint.training.acting), ("evaluation", blueprint.evaluation.acting)):
+        for role, name in acting.items():
+            if name not in blueprint.averages:
+                message = f"no average named {name!r}{suggestion(name, blueprint.averages)}"
+                yield (key, "acting", role), message
+            elif blueprint.averages[name].of != role:
+                of = blueprint.averages[name].of
+                yield (key, "acting", role), f"{name!r} averages {of!r}, and cannot act for {role!r}"
+
+
+def _algorithm(blueprint: Blueprint) -> Iterator[Finding]:
+    yield from blueprint.algorithm.problems(blueprint)
+
+
+def _sizes(blueprint: Blueprint) -> Iterator[Finding]:
+    environment = blueprint.environment
+    if not isinstance(environment, Simulator):
+        return
+    batch, capacity = blueprint.algorithm.batch_size, blueprint.replay.capacity
+    if batch > capacity:
+        yield ("algorithm", "batch_size"), f"batch {batch:,} > capacity {capacity:,} (replay.capacity)"
+    if capacity < environment.copies:
+        yield ("replay", "capacity"), f"{capacity:,} transitions for {environment.copies:,} environments (copies)"
+    step = environment.action_repeat * environment.copies
+    length = blueprint.training.env_steps
+    if length < step:
+        message = f"{length:,} is less than one interaction: {step:,} environment steps (repeat x copies)"
+        yield ("training", "env_steps"), message
+    total = environment.copies * len(blueprint.seeds)
+    if environment.workers > total:
+        yield ("environment", "workers"), f"{environment.workers} workers for {total} environments (copies x seeds)"
+
+
+def _rewards(blueprint: Blueprint) -> Iterator[Finding]:
+    declared = blueprint.normalization.reward
+    if not isinstance(blueprint.environment, Simulator) and declared.kind != "raw":
+        yield ("normalization", "reward"), f"{blueprint.environment.kind!r} gives no rewards"
+    clips = isinstance(declared, ReturnScaling) and declared.clip is not None
+    if clips and isinstance(blueprint.algorithm, OffPolicy):
+        message = f"{blueprint.algorithm.kind} learns from sums of rewards, which are scaled as a whole: leave it out"
+        yield ("normalization", "reward", "clip"), message
+
+
+def _shapes(blueprint: Blueprint) -> Iterator[Finding]:
+    for role, outline in outlines(blueprint).items():
+        if isinstance(outline, ShapeError):
+            yield ("networks", role, *outline.steps), outline.message
+
+
+def _comparisons(blueprint: Blueprint) -> Iterator[Finding]:
+    """Globs are matched with every parameter: a file made of both in masses would be judged for minutes."""
+    outlined = (found for found in outlines(blueprint).values() if isinstance(found, Outline))
+    names = sum(1 for outline in outlined for _ in outline.named_parameters())
+    groups: dict[str, Mapping[str, Spec]] = {
+        "interventions": blueprint.interventions, "penalties": blueprint.penalties, "optimizers": blueprint.optimizers
+    }  # fmt: skip
+    globs = {key: sum(1 + _entries(spec.model_dump()) for spec in group.values()) for key, group in groups.items()}
+    if sum(globs.values()) * names > MAX_COMPARISONS:
+        message = f"{sum(globs.values()):,} globs over {names:,} parameters; limit {MAX_COMPARISONS:,} comparisons"
+        yield (max(globs, key=lambda key: globs[key]),), message
+
+
+def _entries(value: object) -> int:
+    """Strings in lists, anywhere in a value."""
+    if isinstance(value, Mapping):
+        return sum(map(_entries, value.values()))
+    return sum(isinstance(item, str) or _entries(item) for item in value) if isinstance(value, list | tuple) else 0
+
+
+def _optimizers(blueprint: Blueprint) -> Iterator[Finding]:
+    trained: dict[str, Outline] = dict(blueprint.algorithm.learned_scalars())
+    trained |= {role: found for role, found in outlines(blueprint).items() if isinstance(found, Outline)}
+    for role, optimizer in blueprint.optimizers.items():
+        paths = [path for path, plan in trained[role].named_parameters() if plan.trainable]
+        for key, message in optimizer.problems(paths):
+            yield ("optimizers", role, key), message
+
+
+def _interventions(blueprint: Blueprint) -> Iterator[Finding]:
+    trained: dict[str, Outline] = {role: o for role, o in outlines(blueprint).items() if isinstance(o, Outline)}
+    trained |= blueprint.algorithm.learned_scalars()
+    lengths = lengths_of(blueprint)
+    found: dict[str, list[tuple[str, str]]] = {}
+    for name, each in blueprint.interventions.items():
+        found[name] = [(f"when.{key}", message) for key, message in each.when.problems(lengths)]
+        found[name] += [(f"where.{key}", message) for key, message in each.where.problems(trained)]
+    if not any(key.startswith("where.") for problems in found.values() for key, _ in problems):
+        chosen = {name: each.where.select(trained) for name, each in blueprint.interventions.items()}
+        for name, each in blueprint.interventions.items():
+            found[name] += each.problems(Case(name, blueprint, trained, chosen))
+    for name, penalty in blueprint.penalties.items():
+        yield from ((f"penalties.{name}.{key}", message) for key, message in penalty.problems(trained))
+    for name, problems in found.items():
+        yield from ((f"interventions.{name}.{key}", message) for key, message in problems)
+
+
+def _diagnostics(blueprint: Blueprint) -> Iterator[Finding]:
+    found = {role: outline for role, outline in outlines(blueprint).items() if isinstance(outline, Outline)}
+    yield from ((f"diagnostics.{key}", message) for key, message in blueprint.diagnostics.problems(found))
+
+
+def _memory(blueprint: Blueprint) -> Iterator[Finding]:
+    """``auto`` may put a replay on a disk: on that of the present folder, unless runs are written somewhere else."""
+    needs, available = forecast(blueprint), available_bytes()
+    if needs.total <= available:
+        return
+    least = forecast(stored(blueprint, storage="disk")) if blueprint.replay.storage == "auto" else needs
+    if least.total > available or not least.disk:
+        sizes = needs.parts()
+        largest = max(sizes, key=lambda path: sizes[path])
+        yield largest, f"needs {needs.total:.1e} bytes; available {available:.1e}; nothing allocated"
+    elif least.disk > (room := disk_bytes(FilePath.cwd())):
+        there = f"available {available:.1e}, on disk {room:.1e}"
+        yield needs.replay_key, f"needs {needs.total:.1e} bytes; {there}; nothing allocated"

@@ -1,0 +1,113 @@
+"""Judging a part by its own file, with its parameters at their defaults: what ``composer check PART.toml`` says.
+
+Where a blueprint uses a part, problems are told at the place of use; here they are told at the part's own lines.
+Tests: tests/blueprint/test_strict_parts.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import cache
+from pathlib import Path as FilePath
+
+from pydantic import create_model
+
+from composer.blueprint.checks.check import located
+from composer.blueprint.checks.form import validate
+from composer.blueprint.schema import Average
+from composer.blueprint.syntax.interpolation import is_marked, malformed, mentioned, reference, references
+from composer.blueprint.syntax.nodes import Node, noted, show_path, walk
+from composer.blueprint.syntax.parts import Part, part_of
+from composer.blueprint.syntax.parts_expand import expand, unknown_parameter
+from composer.blueprint.syntax.positions import Path
+from composer.blueprint.syntax.problems import BlueprintError, Problem, ordered, problem
+from composer.interventions.base import Intervention
+from composer.networks.blocks.base import Block
+from composer.networks.network import Network
+from composer.spec import builtin_kinds as kinds
+from composer.spec.family import FAMILIES, Spec
+from composer.spec.plugins import is_namespaced, load_installed, loaded
+from composer.spec.shape import ShapeError
+from composer.spec.wording import near, spelled, suggestion
+
+_TABLES: Mapping[str, type[Spec]] = {"average": Average, "intervention": Intervention, "network": Network}
+"""What a part may stand for besides the families."""
+
+
+def families() -> Mapping[str, type[Spec]]:
+    """What a part may stand for, by the name that its file gives."""
+    return {**FAMILIES, **_TABLES}
+
+
+def check_part(path: FilePath, tree: Node) -> list[Problem]:
+    """Every problem of the part that ``path`` holds, whose values are ``tree``, in order of lines."""
+    kinds.register()
+    if any(is_namespaced(node.value) for path, node in walk(tree) if path[-1:] in (("kind",), ("use",))):
+        load_installed()
+    family = tree.value.get("family")
+    known = families()
+    if family and isinstance(family.value, str) and family.value not in known:
+        message = f"no family named {spelled(family.value)}"
+        return [problem(family.at, "family", message, suggestion(family.value, known).removeprefix("; "))]
+    try:
+        part = part_of(tree, path.stem, tree.at.file)
+        bound, unbound = _bound(part)
+        expanded, unexpanded = expand(
+            replace(tree, value={part.family: bound}), required=[plugin.distribution for plugin in loaded()]
+        )
+    except BlueprintError as error:
+        return error.problems
+    told = {**unbound, **unexpanded}
+    quiet = frozenset(path[:-1] if path[-1:] == ("use",) else path for path in told)
+    body, invalid = validate(expanded, quiet, _body_of(part.family, known[part.family]))
+    problems = [*_unused(part), *told.values(), *invalid]
+    if body is not None and not problems:
+        problems += _misshapen(getattr(body, part.family), part, expanded)
+    return ordered(problems)
+
+
+@cache
+def _body_of(name: str, family: type[Spec]) -> type[Spec]:
+    """A table whose one key, ``name``, takes what a part of that family stands for."""
+    return create_model("Body", __base__=Spec, **{name: (family, ...)})  # type: ignore[call-overload, no-any-return]
+
+
+def _misshapen(body: object, part: Part, root: Node) -> Iterator[Problem]:
+    """Shapes that do not meet on the input that a part of blocks was made for, where it says so."""
+    if isinstance(body, Block) and part.input is not None:
+        try:
+            body.outline(part.input)
+        except ShapeError as error:
+            yield located(root, (part.family, *error.steps), error.message)
+
+
+def _bound(part: Part) -> tuple[Node, dict[Path, Problem]]:
+    """The body with every parameter's default in its place, and the references that are none, by their paths."""
+    problems: dict[Path, Problem] = {}
+
+    def bound(path: Path, node: Node) -> Node:
+        if not is_marked(node):
+            return node.rebuilt({step: bound((*path, step), child) for step, child in node.children()})
+        target = reference(node)
+        if target is None:
+            problems[path] = malformed(path, node, "${width}")
+        elif len(target) == 1 and target[0] in part.parameters:
+            note = f"through {node.value} at {node.at.file}:{node.at.line}:{node.at.column}"
+            return replace(noted(part.parameters[str(target[0])], note), key=node.key)
+        else:
+            message, hint = unknown_parameter(show_path(target), part)
+            problems[path] = problem(node.at, show_path(path), message, hint)
+        return node
+
+    return bound((part.family,), part.body), problems
+
+
+def _unused(part: Part) -> Iterator[Problem]:
+    used = {target[0] for _, target in references(part.body)} | {target[0] for target in mentioned(part.body)}
+    absent = [str(name) for name in used if name not in part.parameters]
+    for name, node in part.parameters.items():
+        if name not in used:
+            meant = near(name, absent)
+            hint = f"did you mean {meant!r}?" if meant else ""
+            yield problem(node.key, show_path(("parameters", name)), "nothing refers to this parameter", hint)

@@ -1,0 +1,209 @@
+"""How much memory a run will take, counted before anything is allocated. Tests: tests/blueprint/test_show.py."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path as FilePath
+
+from composer.algorithms.on_policy import OnPolicy
+from composer.blueprint.forecast import firings as planned
+from composer.blueprint.forecast.timeline import clock_of
+from composer.blueprint.schema import Blueprint
+from composer.blueprint.syntax.positions import Path
+from composer.environments.base import Simulator
+from composer.interventions.inject import Inject
+from composer.networks.outline import Outline
+from composer.spec.shape import ShapeError
+
+FLOAT = 4
+"""Bytes of a number: everything that is large is float32."""
+INTEGER = 8
+"""Bytes of a counter or a key of a random stream."""
+
+_CGROUP = FilePath("/sys/fs/cgroup")
+
+
+@dataclass(frozen=True)
+class Held:
+    """Bytes of one network, all copies and seeds together."""
+
+    parameters: int = 0
+    buffers: int = 0
+    gradients: int = 0
+    """Of trainable parameters."""
+    optimizer: int = 0
+    """Moments of trainable parameters."""
+    averages: Mapping[str, int] = field(default_factory=dict)
+    """Each average of this network, by name: parameters and buffers."""
+    injections: int = 0
+    """What all planned injections add to all of the above."""
+    anchors: int = 0
+    """First draws that penalties keep."""
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        own = self.parameters + self.buffers + self.gradients + self.optimizer + sum(self.averages.values())
+        return own + self.injections + self.anchors
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Bytes that a run allocates for its lifetime, all seeds together."""
+
+    networks: Mapping[str, Held]
+    """By role."""
+    replay: int
+    """The memory of transitions, but for what of it lies on disk."""
+    replay_key: Path = ("replay", "capacity")
+    """What decides it."""
+    disk: int = 0
+    """Of files of the run directory that hold the replay while the run goes on; checkpoints are not counted."""
+
+    @property
+    def total(self) -> int:
+        """All memory; what lies on a GPU is counted as though it lay on the host."""
+        return sum(held.total for held in self.networks.values()) + self.replay
+
+    def parts(self) -> dict[Path, int]:
+        """Bytes by the key of the blueprint that decides them."""
+        networks: dict[Path, int] = {("networks", role): held.total for role, held in self.networks.items()}
+        return {self.replay_key: self.replay, **networks}
+
+
+def outlines(blueprint: Blueprint) -> dict[str, Outline | ShapeError]:
+    """The outline of one copy of each network that the algorithm knows, or why it has none."""
+    return dict(blueprint.outlines)
+
+
+def sound_outlines(blueprint: Blueprint) -> dict[str, Outline]:
+    """The same of a blueprint whose shapes are known to meet."""
+    return {role: found for role, found in outlines(blueprint).items() if isinstance(found, Outline)}
+
+
+def forecast(blueprint: Blueprint) -> Forecast:
+    """Bytes of networks and replay; activations are not counted. A network without an outline counts as nothing.
+
+    A network takes four bytes a parameter and an entry of its statistics, as many again for each average of it, and
+    for each trainable parameter those of its gradient and of every optimizer moment; times copies and seeds. A
+    transition takes two observations (of pictures: one frame), an action, a reward and two flags; on disk lie all of
+    them, of pictures the frames. What is declared is counted: a run too short to fill its replay allocates less. An
+    injection that a metric may repeat without limit counts once.
+    """
+    seeds = len(blueprint.seeds)
+    networks = {role: _held(blueprint, role, outline) for role, outline in outlines(blueprint).items()}
+    info = blueprint.environment.describe()
+    large, small = FLOAT * (2 * math.prod(info.observation) + info.action_size + 3), 0
+    if info.pictures:  # One frame of one byte a pixel, numbers, and where an episode begins.
+        large = math.prod(info.observation) // max(info.stacked_frames, 1)
+        small = FLOAT * (info.action_size + 3) + INTEGER
+    if blueprint.replay.sampling.kind == "prioritised":
+        small += INTEGER
+    held = transitions_held(blueprint) * seeds
+    if isinstance(blueprint.algorithm, OnPolicy):
+        return Forecast(networks, held * (large + small), ("algorithm", "rollout_interactions"))
+    if blueprint.replay.storage == "disk":
+        return Forecast(networks, held * small, disk=held * large)
+    return Forecast(networks, held * (large + small))
+
+
+def transitions_held(blueprint: Blueprint) -> int:
+    """Transitions of one seed that are kept: the replay's, or those of a rollout; none of labelled data."""
+    environment, algorithm = blueprint.environment, blueprint.algorithm
+    if not isinstance(environment, Simulator):
+        return 0
+    if not isinstance(algorithm, OnPolicy):
+        return blueprint.replay.capacity
+    info = environment.describe()
+    # Of a full ring of pictures the oldest rows are frames alone.
+    frames = max(info.stacked_frames, 1) if info.pictures else 0
+    return (algorithm.rollout_interactions + frames) * environment.copies
+
+
+def transitions_allocated(blueprint: Blueprint) -> int:
+    """The same as far as there is room for them: a ring that is never filled need not be there as a whole.
+
+    Without wrapping, its size changes no draw.
+    """
+    environment, held = blueprint.environment, transitions_held(blueprint)
+    if not isinstance(environment, Simulator) or isinstance(blueprint.algorithm, OnPolicy):
+        return held
+    return min(held, clock_of(blueprint).interactions_by(blueprint.training.env_steps) * environment.copies)
+
+
+def stored(blueprint: Blueprint, **replay: object) -> Blueprint:
+    """``blueprint`` with other keys of ``replay``: what would it need?"""
+    return blueprint.model_copy(update={"replay": blueprint.replay.model_copy(update=replay)})
+
+
+def _held(blueprint: Blueprint, role: str, outline: Outline | ShapeError) -> Held:
+    if not isinstance(outline, Outline):
+        return Held()
+    members = blueprint.networks[role].copies * len(blueprint.seeds)
+    optimizer = blueprint.optimizers.get(role)
+    parameters = outline.count() * members * FLOAT
+    buffers = sum(plan.count * (FLOAT if plan.kind == "statistic" else INTEGER) for _, plan in outline.named_buffers())
+    buffers *= members
+    trained = outline.count(trainable_only=True) * members * FLOAT if optimizer else 0
+    return Held(
+        parameters=parameters,
+        buffers=buffers,
+        gradients=trained,
+        optimizer=trained * optimizer.moments() if optimizer else 0,
+        averages={name: parameters + buffers for name, average in blueprint.averages.items() if average.of == role},
+        injections=_injections(blueprint, role, outline) * members,
+        anchors=_anchors(blueprint, role, outline) * members,
+    )
+
+
+def _injections(blueprint: Blueprint, role: str, outline: Outline) -> int:
+    """Bytes of one copy: each injection adds one term or two, which every average of the network takes too.
+
+    As many parameters are trained as before, but where the terms before go on being trained, or where seeds are
+    injected at times of their own: a frozen term of one seed is then a trained one of another.
+    """
+    name = planned.injected(blueprint).get(role)
+    if name is None:
+        return 0
+    each, paths = blueprint.interventions[name], dict(outline.named_parameters())
+    operation, optimizer = each.do, blueprint.optimizers.get(role)
+    assert isinstance(operation, Inject)
+    chosen = [paths[path] for _, path in each.where.select(planned.sizes(blueprint))]
+    size, trained = (sum(plan.count for plan in chosen if plan.trainable >= only) for only in (False, True))
+    terms = 2 if operation.third_term == "subtract" else 1
+    held = 1 + sum(average.of == role for average in blueprint.averages.values())
+    alone = each.when.is_alone(blueprint.environment) and len(blueprint.seeds) > 1
+    more = trained * (1 + optimizer.moments()) if optimizer and (alone or operation.original == "train") else 0
+    return planned.injections(blueprint, name, clock_of(blueprint)) * (size * terms * held + more) * FLOAT
+
+
+def _anchors(blueprint: Blueprint, role: str, outline: Outline) -> int:
+    """Bytes of one copy: a parameter for every penalty that pulls it to its first draw."""
+    outlines = planned.sizes(blueprint)
+    trained = {(role, path): plan.count for path, plan in outline.named_parameters() if plan.trainable}
+    kept = [penalty.where.select(outlines) for penalty in blueprint.penalties.values() if penalty.anchored]
+    return sum(trained.get(place, 0) for chosen in kept for place in chosen) * FLOAT
+
+
+@cache
+def available_bytes() -> int:
+    """Memory that this process may still take: the machine's, or its control group's where that is less."""
+    import psutil
+
+    available = int(psutil.virtual_memory().available)
+    try:
+        limit = int((_CGROUP / "memory.max").read_text())
+        used = int((_CGROUP / "memory.current").read_text())
+    except (OSError, ValueError):
+        return available
+    return min(available, max(limit - used, 0))
+
+
+def disk_bytes(folder: FilePath) -> int:
+    """Room on the disk that a folder, which need not be there yet, would lie on."""
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
+    return shutil.disk_usage(there).free

@@ -1,0 +1,1 @@
+"""Reading a blueprint without running it."""

@@ -1,0 +1,191 @@
+"""Draws the sketches of a blueprint's networks with matplotlib: the same bytes each time, text kept as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from composer.blueprint.forecast.memory import sound_outlines
+from composer.blueprint.inspect.diagram import labels, layout
+from composer.blueprint.inspect.diagram.sketch import Box, Element, Frame, Join, Sketch, Text, Wire, boxes
+from composer.blueprint.schema import Blueprint
+from composer.spec.quantities import counted
+
+SUFFIXES: Final = (".svg", ".png", ".pdf")
+MAX_BOXES: Final = 500
+"""A figure with more of them is no figure; drawing it would take minutes."""
+_MARGIN, _BETWEEN = 8.0, 36.0
+_INK: Final = "#222222"
+_PALE: Final = "#5f6368"
+_FILLS: Final = {"weights": ("#d9e7f4", "#3b6a97"), "vectors": ("#e4f0dc", "#55803d"), "plain": ("#f4f4f4", "#8c8c8c")}
+_SIZES: Final = {"title": 9.5, "subtitle": 6.5, "caption": 6.5, "shape": 6.5, "times": 8.0}
+_STYLE: Final[Any] = {
+    "svg.hashsalt": "composer",
+    "svg.fonttype": "none",
+    "pdf.fonttype": 42,
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans", "Helvetica", "Arial"],
+}
+# A date in the file would make two equal figures differ.
+_METADATA: Final[Any] = {
+    ".svg": {"Date": None},
+    ".png": {"Software": None},
+    ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+
+
+class UndrawableError(ValueError):
+    """A figure cannot be drawn, or not written where it was asked for; the message says why."""
+
+
+def draw(blueprint: Blueprint, path: Path) -> None:
+    """Draw every network side by side into ``path``. Raises UndrawableError."""
+    if path.suffix not in SUFFIXES:
+        raise UndrawableError(f"{path}: a figure is written as .svg, .png or .pdf, got {path.suffix or 'no suffix'!r}")
+    if not path.parent.is_dir():
+        raise UndrawableError(f"{path}: no such folder: {path.parent}")
+    whole = sketch(blueprint)
+    count = len(boxes(whole.elements))
+    if count > MAX_BOXES:
+        raise UndrawableError(f"{count:,} boxes are too many for a figure; limit {MAX_BOXES}")
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(whole.width / 72, whole.height / 72))
+        axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+        axes.set_xlim(0, whole.width)
+        axes.set_ylim(whole.height, 0)
+        axes.set_axis_off()
+        for element in whole.elements:
+            _DRAW[type(element)](axes, element)
+        try:
+            figure.savefig(path, dpi=300, metadata=_METADATA[path.suffix])
+        except OSError as error:
+            raise UndrawableError(f"{path}: cannot be written ({error.strerror})") from None
+
+
+def sketch(blueprint: Blueprint) -> Sketch:
+    """All networks, each under its name, tops in line."""
+    bodies = {role: layout.network(outline) for role, outline in sound_outlines(blueprint).items()}
+    headers = {role: list(_header(blueprint, role)) for role in bodies}
+    top = _MARGIN + max(header[-1].y for header in headers.values()) + 11.0
+    x = _MARGIN
+    elements: list[Element] = []
+    for role, body in bodies.items():
+        half = max(labels.text_width(line.text, _SIZES[line.style]) for line in headers[role]) / 2
+        axis = x + max(half, body.axis)
+        elements += [line.moved(axis, _MARGIN) for line in headers[role]]
+        elements += body.moved(axis - body.axis, top)
+        x = axis + max(half, body.right) + _BETWEEN
+    height = top + max(body.height for body in bodies.values()) + _MARGIN
+    return Sketch(x - _BETWEEN + _MARGIN, height, 0.0, tuple(elements))
+
+
+def _header(blueprint: Blueprint, role: str) -> Iterator[Text]:
+    """Name, size, and what follows a network, centred on 0."""
+    copies = blueprint.networks[role].copies
+    yield Text(0, 5, role, "title", True)
+    size = counted(sound_outlines(blueprint)[role].count(), "parameter")
+    yield Text(0, 17, f"{copies} copies of {size}" if copies > 1 else size, "subtitle", True)
+    averages = [name for name, average in blueprint.averages.items() if average.of == role]
+    if averages:
+        yield Text(0, 27, f"averaged as {', '.join(averages)}", "subtitle", True)
+
+
+def _box(axes: Any, box: Box) -> None:
+    from matplotlib.patches import FancyBboxPatch
+
+    fill, edge = _FILLS[box.tone]
+    shape = FancyBboxPatch(
+        (box.x, box.y),
+        box.width,
+        box.height,
+        boxstyle="round,pad=0,rounding_size=2.5",
+        facecolor="white" if box.is_frozen else fill,
+        edgecolor=edge,
+        linewidth=0.7,
+        linestyle=(0, (2, 1.5)) if box.is_frozen else "solid",
+        zorder=3,
+    )
+    axes.add_patch(shape)
+    middle = box.y + box.height / 2
+    if box.detail:
+        _write(axes, box.x + layout.INSET, middle, box.name, layout.NAME_SIZE, _INK, "left")
+        _write(axes, box.x + box.width - layout.INSET, middle, box.detail, layout.DETAIL_SIZE, _PALE, "right")
+    else:
+        _write(axes, box.x + box.width / 2, middle, box.name, layout.NAME_SIZE, _INK, "center")
+
+
+def _frame(axes: Any, frame: Frame) -> None:
+    from matplotlib.patches import FancyBboxPatch
+
+    axes.add_patch(
+        FancyBboxPatch(
+            (frame.x, frame.y),
+            frame.width,
+            frame.height,
+            boxstyle="round,pad=0,rounding_size=5",
+            facecolor="none",
+            edgecolor=_PALE,
+            linewidth=0.6,
+            linestyle=(0, (4, 2.5)) if frame.is_dashed else "solid",
+            zorder=1,
+        )
+    )
+
+
+def _wire(axes: Any, wire: Wire) -> None:
+    from matplotlib.patches import PathPatch, Polygon
+    from matplotlib.path import Path as Curve
+
+    points = list(wire.points)
+    if wire.has_head:
+        (x0, y0), (x1, y1) = points[-2:]
+        length = max(abs(x1 - x0), abs(y1 - y0))
+        dx, dy = (x1 - x0) / length, (y1 - y0) / length
+        points[-1] = (x1 - 3 * dx, y1 - 3 * dy)
+        corners = [(x1, y1), *((x1 - 4.5 * dx - side * dy, y1 - 4.5 * dy + side * dx) for side in (1.8, -1.8))]
+        axes.add_patch(Polygon(corners, closed=True, facecolor=_INK, edgecolor="none", zorder=4))
+    curve = PathPatch(Curve(points), fill=False, edgecolor=_INK, linewidth=0.8, joinstyle="round", capstyle="butt")
+    curve.set_zorder(2)
+    axes.add_patch(curve)
+
+
+def _join(axes: Any, join: Join) -> None:
+    from matplotlib.patches import Circle, FancyBboxPatch
+
+    if join.sign not in ("+", "×"):
+        corner = (join.x - join.width / 2, join.y - join.height / 2)
+        round_ends = f"round,pad=0,rounding_size={join.height / 2}"
+        pill = FancyBboxPatch(corner, join.width, join.height, boxstyle=round_ends, fc="white", ec=_INK, lw=0.8)
+        pill.set_zorder(3)
+        axes.add_patch(pill)
+        _write(axes, join.x, join.y, join.sign, layout.DETAIL_SIZE, _INK, "center")
+        return
+    radius = join.height / 2
+    axes.add_patch(Circle((join.x, join.y), radius, facecolor="white", edgecolor=_INK, linewidth=0.8, zorder=3))
+    arm = radius * 0.6
+    ends = [(arm, 0.0), (0.0, arm)] if join.sign == "+" else [(arm * 0.7, arm * 0.7), (arm * 0.7, -arm * 0.7)]
+    for dx, dy in ends:
+        axes.plot([join.x - dx, join.x + dx], [join.y - dy, join.y + dy], color=_INK, linewidth=0.8, zorder=4)
+
+
+def _text(axes: Any, text: Text) -> None:
+    colour = _INK if text.style in ("title", "times") else _PALE
+    weight = "bold" if text.style == "title" else "normal"
+    anchor = "center" if text.is_centred else "left"
+    _write(axes, text.x, text.y, text.text, _SIZES[text.style], colour, anchor, weight)
+
+
+def _write(
+    axes: Any, x: float, y: float, text: str, size: float, colour: str, anchor: str, weight: str = "normal"
+) -> None:
+    axes.text(
+        x, y, text, fontsize=size, color=colour, ha=anchor, va="center_baseline", fontweight=weight, parse_math=False,
+        zorder=5,
+    )  # fmt: skip
+
+
+_DRAW: Final[Any] = {Box: _box, Frame: _frame, Wire: _wire, Join: _join, Text: _text}

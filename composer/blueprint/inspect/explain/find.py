@@ -1,0 +1,181 @@
+"""From a key as people type it to the value it names, in the blueprint as it is run or as it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+from typing import Any
+
+from composer.blueprint.inspect.explain.fields import Field, field_at, names_at
+from composer.blueprint.inspect.explain.history import Setting, Stage, settings, stages, written_settings
+from composer.blueprint.load import load
+from composer.blueprint.syntax.extends import read_chain
+from composer.blueprint.syntax.nodes import Node, plain, read_path, show_path
+from composer.blueprint.syntax.overrides import read_overrides
+from composer.blueprint.syntax.parts import parts
+from composer.blueprint.syntax.positions import Path
+from composer.spec.family import Family, Spec, dump_tagged
+from composer.spec.wording import describe, listing, near, quote
+
+
+class UnknownKeyError(LookupError):
+    """A blueprint has no such key."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A key, what it means, and where its value comes from."""
+
+    key: str
+    value: object
+    """Of plain types; None where an option is absent."""
+    field: Field
+    settings: tuple[Setting, ...]
+    """Every layer that set it, in order: the last one holds."""
+    children: Mapping[str, Setting]
+    """Of a table or a list: the last setting of each entry."""
+
+
+def explain(path: str | FilePath, key: str, overrides: Sequence[str] = (), variant: str | None = None) -> Explanation:
+    """Explain ``key`` of the blueprint at ``path``; raises BlueprintError, and UnknownKeyError with a near name.
+
+    A key is one of the resolved blueprint (``networks.critic.trunk.layers[0].width``), or one of the file that is used
+    up before (``networks.critic.trunk.width`` of a part, ``values.width``).
+    """
+    loaded = load(path, overrides, variant, is_to_run=False)
+    found = [*stages(read_chain(FilePath(path)), read_overrides(overrides), variant)]
+    steps = read_path(key.strip())
+    if steps is None:
+        raise UnknownKeyError(f"expected a key such as training.env_steps, got {quote(key)}")
+    resolved = loaded.resolved
+    reached = _resolved_steps(resolved, steps)
+    if reached is not None:
+        return _of_blueprint(resolved, reached, found)
+    if _is_written(found[-1].written, steps):
+        return _as_written(found, steps)
+    raise UnknownKeyError(_unknown(resolved, found[-1].written, steps))
+
+
+def _of_blueprint(resolved: Mapping[str, Any], path: Path, found: Sequence[Stage]) -> Explanation:
+    value = _value(resolved, path)
+    made = [*settings(found, path)]
+    field = field_at(resolved, path)
+    if not made:
+        made += _default_of_a_table(resolved, path)
+    if field.has_default and all(one.value != _plain_default(field.default) for one in made if one.origin is None):
+        made.insert(0, Setting("default", _plain_default(field.default), None, (field.declared_by,)))
+    entries = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    children = {show_path((*path, step)): _last(resolved, (*path, step), found) for step, _ in entries}
+    return Explanation(show_path(path), value, field, tuple(made), children)
+
+
+def _default_of_a_table(resolved: Mapping[str, Any], path: Path) -> Iterator[Setting]:
+    """A key that no layer says, of a table that no layer says either: the table's own default holds."""
+    for length in range(len(path) - 1, 0, -1):
+        around = field_at(resolved, path[:length])
+        if around.has_default:
+            notes = (f"{around.declared_by}, as {show_path(path[length - 1 :])}",)
+            yield Setting("default", _value(resolved, path), None, notes)
+            return
+
+
+def _last(resolved: Mapping[str, Any], path: Path, found: Sequence[Stage]) -> Setting:
+    """The setting that holds, with the value that holds: of a table some entries may be defaults."""
+    made = [*settings(found, path)]
+    value = _value(resolved, path)
+    if not made or made[-1].value is None:
+        return Setting("default", value, None)
+    return Setting(made[-1].layer, value, made[-1].origin, made[-1].notes)
+
+
+def _as_written(found: Sequence[Stage], path: Path) -> Explanation:
+    made = tuple(written_settings(found, path))
+    table = found[-1].written.get(path[:-1])
+    use = plain(table.value["use"]) if table is not None and table.is_table and "use" in table.value else None
+    if use is None:
+        field = Field("A free value, for ${...}." if path[0] == "values" else "")
+    elif path[-1] == "use":
+        field = Field("The part that stands here.", f"one of {listing(parts(), 60)}")
+    else:
+        field = Field(f"A parameter of the part {use}: {parts()[use].description}")
+    return Explanation(show_path(path), made[-1].value, field, made, {})
+
+
+def _is_written(written: Node, path: Path) -> bool:
+    if written.get(path) is not None:
+        return True
+    table = written.get(path[:-1])
+    use = table.child("use") if table is not None else None
+    return use is not None and path[-1] in parts()[use.value].parameters
+
+
+def _resolved_steps(resolved: Mapping[str, Any], steps: Path) -> Path | None:
+    """``steps`` as the resolved blueprint has them: a list that stands for a table is a key deeper there."""
+    value: Any = resolved
+    path: Path = ()
+    for index, step in enumerate(steps):
+        if isinstance(step, int) and isinstance(value, Mapping):
+            lists = [name for name, item in value.items() if isinstance(item, list)]
+            if len(lists) != 1:
+                return None
+            value, path = value[lists[0]], (*path, lists[0])
+        if isinstance(value, Mapping) and step in value:
+            value = value[str(step)]
+        elif isinstance(value, list) and isinstance(step, int) and step < len(value):
+            value = value[step]
+        elif index == len(steps) - 1 and step in names_at(resolved, path):
+            return (*path, step)
+        else:
+            return None
+        path = (*path, step)
+    return path
+
+
+def _value(resolved: Any, path: Path) -> Any:
+    """The value there; None for an option that is left out."""
+    for step in path:
+        if isinstance(resolved, Mapping):
+            resolved = resolved.get(step)
+        elif isinstance(resolved, list) and isinstance(step, int):
+            resolved = resolved[step]
+    return resolved
+
+
+def _plain_default(default: object) -> object:
+    if isinstance(default, Family):
+        return dump_tagged(default)
+    if isinstance(default, Spec):
+        return default.model_dump()
+    return list(default) if isinstance(default, tuple) else default
+
+
+def _unknown(resolved: Mapping[str, Any], written: Node, steps: Path) -> str:
+    """The message for a key that is not there, with the near one, or what its table has."""
+    around = steps[:-1]
+    while around and _resolved_steps(resolved, around) is None and written.get(around) is None:
+        around = around[:-1]
+    names = {*map(str, _names(resolved, written, around))}
+    wrong = str(steps[len(around)])
+    meant = near(wrong, names)
+    text = f"no key {quote(show_path(steps))}"
+    if meant:
+        return f"{text}; did you mean '{show_path((*around, meant))}'?"
+    table = show_path(around) or "a blueprint"
+    inner = _value(resolved, _resolved_steps(resolved, around) or ())
+    if not names:
+        return f"{text}; {table} is {describe(inner)}"
+    return f"{text}; {table} has {listing(names)}"
+
+
+def _names(resolved: Mapping[str, Any], written: Node, around: Path) -> list[object]:
+    reached = _resolved_steps(resolved, around)
+    value = _value(resolved, reached) if reached is not None else None
+    names: list[object] = list(value) if isinstance(value, Mapping) else []
+    names += names_at(resolved, reached) if reached is not None else []
+    table = written.get(around)
+    if table is not None and table.is_table:
+        names += table.value
+        use = table.child("use")
+        names += parts()[use.value].parameters if use is not None else []
+    return names

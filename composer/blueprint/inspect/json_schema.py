@@ -1,0 +1,119 @@
+"""The language as JSON Schema, for editors: every kind of every family, every part, every default and bound."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from composer.blueprint.schema import Blueprint
+from composer.blueprint.syntax.nodes import plain
+from composer.blueprint.syntax.parts import Part, parts
+from composer.spec import builtin_kinds as kinds
+from composer.spec import plugins
+from composer.spec.family import FAMILIES, FAMILY_KEY, Family
+
+Schema = dict[str, Any]
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+_REFERENCE = {"type": "string", "pattern": r"^\$\{[A-Za-z0-9_.\[\]-]+\}$"}
+_DEFINITIONS = "#/$defs/"
+USED_UP: dict[str, Schema] = {
+    "extends": {"type": "string", "description": "The parent: a file beside this one, or a shipped blueprint."},
+    "variants": {
+        "type": "object",
+        "description": "Small diffs of this file, by name.",
+        "additionalProperties": {"$ref": _DEFINITIONS + "experiment"},
+    },
+}
+
+
+def schema_json() -> Schema:
+    """JSON Schema of a blueprint file: what ``load`` validates, and what it uses up before; with installed plug-ins.
+
+    It judges what is written. That something is absent it cannot tell, since a parent may have it: ``check`` does.
+    """
+    kinds.register()
+    plugins.load_installed()
+    by_family: dict[str, list[Part]] = {}
+    for part in parts().values():
+        by_family.setdefault(part.family, []).append(part)
+    definitions: Schema = {"reference": _REFERENCE}
+    experiment = _spec(Blueprint, definitions)
+    experiment["properties"]["values"] = {"type": "object", "description": "Free values, for ${values.name}."}
+    definitions["experiment"] = experiment
+    for name, family in FAMILIES.items():
+        definitions[name] = _family(family, definitions, by_family.get(name, []))
+    for name, found in by_family.items():
+        title = name.title().replace("_", "")
+        if name not in FAMILIES and title in definitions:
+            definitions[title] = {"anyOf": [definitions[title], *map(_use, found)]}
+    return {
+        "$schema": DIALECT,
+        **experiment,
+        "title": "composer blueprint",
+        "properties": {**experiment["properties"], **USED_UP},
+        "$defs": dict(sorted(definitions.items())),
+    }
+
+
+def _spec(spec: type[Any], definitions: Schema) -> Schema:
+    """The schema of one spec; what it refers to goes into ``definitions``."""
+    schema = dict(spec.model_json_schema())
+    for name, inner in schema.pop("$defs", {}).items():
+        definitions.setdefault(name, _linked(inner))
+    return dict(_linked(schema))
+
+
+def _family(family: type[Family], definitions: Schema, named: list[Part]) -> Schema:
+    tables: dict[str, Schema] = {}
+    for name, member in family.kinds().items():
+        table = tables[name] = _spec(member, definitions)
+        table["properties"] = {"kind": {"const": name}, **table.get("properties", {})}
+    options = [*tables.values(), *map(_use, named)]
+    if "list" in family.shorthands():
+        # What stands for a table is the value of one of its keys: the layers of a sequence, the globs of a selector.
+        shorthand: Any = family.from_shorthand([])
+        table = tables[shorthand["kind"]]
+        options += [table["properties"][key]["anyOf"][0] for key in shorthand if key != "kind"]
+    if "number" in family.shorthands():
+        options.append({"type": "number"})
+    return {"anyOf": options, "description": family.summary()}
+
+
+def _use(part: Part) -> Schema:
+    """The table that uses a part: its parameters with their defaults, and nothing else; a parent may have ``use``."""
+    parameters = {name: {"default": plain(node)} for name, node in part.parameters.items()}
+    return {
+        "type": "object",
+        "description": part.description,
+        "properties": {"use": {"const": part.name}, **parameters},
+        "additionalProperties": False,
+    }
+
+
+def _linked(schema: Any) -> Any:
+    """Families become references, no key is required, and the value of every key may be a ``${...}`` too."""
+    if isinstance(schema, list):
+        return [_linked(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if FAMILY_KEY in schema:
+        rest = {key: value for key, value in schema.items() if key not in (FAMILY_KEY, "default")}
+        return {**rest, "$ref": _pointer(schema[FAMILY_KEY])}
+    linked: Schema = {}
+    for key, value in schema.items():
+        if key in ("properties", "patternProperties"):
+            linked[key] = {name: _or_reference(_linked(inner)) for name, inner in value.items()}
+        elif key != "required":
+            linked[key] = value if key == "default" else _linked(value)
+    return linked
+
+
+def _pointer(name: str) -> str:
+    """A reference to a definition; a slash, as in the family of a plug-in, is escaped (RFC 6901)."""
+    return _DEFINITIONS + name.replace("/", "~1")
+
+
+def _or_reference(schema: Schema) -> Schema:
+    outer: Schema = {key: schema[key] for key in ("description", "default") if key in schema}
+    inner = {key: value for key, value in schema.items() if key not in ("description", "default", "title")}
+    return {**outer, "anyOf": [inner, {"$ref": _DEFINITIONS + "reference"}]}

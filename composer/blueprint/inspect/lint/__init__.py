@@ -1,0 +1,99 @@
+"""Advice on blueprints that are in order: what the literature, or plain arithmetic, would have one look at again.
+
+A rule is one function in a room of its subject; advice is never an error. Tests: tests/blueprint/test_lint.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path as FilePath
+from typing import Any
+
+from composer.blueprint.inspect.lint import (
+    evidence,
+    experience,
+    interventions,
+    normalization,
+    optimization,
+)
+from composer.blueprint.inspect.lint.base import Rule, Severity, Subject
+from composer.blueprint.load import Loaded, load
+from composer.blueprint.syntax.nodes import show_path
+
+RULES: tuple[Rule, ...] = (
+    normalization.norm_and_decay,
+    normalization.high_update_to_data,
+    normalization.batch_norm_target,
+    normalization.sphere_and_decay,
+    normalization.sphere_and_layer_norm,
+    normalization.raw_observations,
+    optimization.decay_mask,
+    optimization.decayed_scalar,
+    optimization.two_averages,
+    experience.short_replay,
+    experience.no_update,
+    experience.small_warmup,
+    experience.long_horizon,
+    experience.unfinished_schedule,
+    interventions.stale_moments,
+    interventions.late_reset,
+    interventions.early_tortoise,
+    interventions.target_as_tortoise,
+    interventions.reset_on_sphere,
+    interventions.same_moment,
+    evidence.one_seed,
+    evidence.one_episode,
+)
+
+
+@dataclass(frozen=True, order=True)
+class Advice:
+    """One thing to look at again."""
+
+    file: str
+    line: int
+    column: int
+    path: str
+    rule: str
+    severity: Severity
+    message: str
+    source: str
+    variant: str | None = None
+    """The variant under which it holds; None where it holds for the blueprint itself."""
+
+    def __str__(self) -> str:
+        under = f" (variant {self.variant})" if self.variant else ""
+        place = f"{self.file}:{self.line}:{self.column}: {self.severity}: {self.path}"
+        return f"{place}: {self.message}{under} [{self.rule}; {self.source}]"
+
+
+def lint(path: str | FilePath) -> list[Advice]:
+    """Advice on the blueprint at ``path`` and, where it is another, on each variant. Raises BlueprintError."""
+    bare = load(path, is_to_run=False)
+    found = [*_advice(bare, None)]
+    for name in bare.variants:
+        known = {(advice.rule, advice.path, advice.message) for advice in found}
+        variant = _advice(load(path, (), name, is_to_run=False), name)
+        found += [advice for advice in variant if (advice.rule, advice.path, advice.message) not in known]
+    return found
+
+
+def lint_text(advice: Sequence[Advice]) -> str:
+    """A line a piece of advice."""
+    return "\n".join(map(str, advice))
+
+
+def lint_json(advice: Sequence[Advice]) -> dict[str, Any]:
+    """``{"advice": [...]}``, each as a table."""
+    return {"advice": [asdict(one) for one in advice]}
+
+
+def _advice(loaded: Loaded, variant: str | None) -> Iterator[Advice]:
+    subject = Subject(loaded.blueprint)
+    for one in RULES:
+        for path, message in one.find(subject):
+            at = loaded.origins.find(path)
+            yield Advice(
+                at.file, at.line, at.column, show_path(path), one.id, one.severity, message, one.source, variant
+            )

@@ -1,0 +1,111 @@
+"""What a rule of advice is, and what it may look at."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+from composer.blueprint.forecast.clock import Clock
+from composer.blueprint.forecast.memory import sound_outlines
+from composer.blueprint.forecast.timeline import clock_of
+from composer.blueprint.schema import Blueprint
+from composer.blueprint.syntax.positions import Path
+from composer.environments.base import Simulator
+from composer.environments.interface import EnvironmentInfo
+from composer.networks.outline import Outline
+from composer.optim import Optimizer, Sam
+from composer.optim.schedules.base import Schedule
+
+Severity = Literal["info", "warn"]
+Finding = tuple[Path, str]
+"""The key that the advice is about, and the advice."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One piece of advice: its id, how much it matters, who says so, and what it finds."""
+
+    id: str
+    severity: Severity
+    source: str
+    """A paper, or ``argued``, where the message carries the whole argument."""
+    find: Callable[[Subject], Iterator[Finding]]
+
+    @property
+    def summary(self) -> str:
+        """What the rule looks for, in a line."""
+        return inspect.getdoc(self.find) or ""
+
+
+def rule(id: str, severity: Severity, source: str) -> Callable[[Callable[[Subject], Iterator[Finding]]], Rule]:
+    """Make a rule of a function from a subject to findings, whose docstring says what it looks for."""
+    return lambda find: Rule(id, severity, source, find)
+
+
+class Subject:
+    """A valid blueprint, and what rules ask of it."""
+
+    def __init__(self, blueprint: Blueprint) -> None:
+        self.blueprint = blueprint
+
+    @cached_property
+    def info(self) -> EnvironmentInfo:
+        """What is known of the environment."""
+        return self.blueprint.environment.describe()
+
+    @cached_property
+    def outlines(self) -> dict[str, Outline]:
+        """One copy of each network, by role."""
+        return sound_outlines(self.blueprint)
+
+    @cached_property
+    def clock(self) -> Clock:
+        """The clock of the run, at its start."""
+        return clock_of(self.blueprint)
+
+    @property
+    def interactions(self) -> int:
+        """Interactions of the whole run."""
+        return self.clock.interactions_by(self.blueprint.training.env_steps)
+
+    @property
+    def updates(self) -> int:
+        """Updates of the whole run."""
+        return self.clock.updates_by(self.blueprint.training.env_steps)
+
+    def bootstrapped(self) -> set[str]:
+        """Networks that learn from values of an average of themselves; labelled data have no values."""
+        if not isinstance(self.blueprint.environment, Simulator):
+            return set()
+        evaluated = {network for network, _ in self.blueprint.algorithm.evaluations()}
+        return {average.of for name, average in self.blueprint.averages.items() if name in evaluated}
+
+    def stepping(self, role: str) -> Optimizer | None:
+        """What moves the parameters of a role: its optimizer, or the base of one that only says where gradients are."""
+        optimizer = self.blueprint.optimizers.get(role)
+        return optimizer.base if isinstance(optimizer, Sam) else optimizer
+
+    def weight_decay(self, role: str) -> float:
+        """The largest weight decay of a role's optimizer; 0 where it knows none."""
+        decay = getattr(self.stepping(role), "weight_decay", 0.0)
+        return decay.bounds()[1] if isinstance(decay, Schedule) else float(decay)
+
+
+def blocks(outline: Outline) -> Iterator[Outline]:
+    """Every block of an outline, itself first."""
+    yield outline
+    for child in outline.children.values():
+        yield from blocks(child)
+
+
+def has_kind(outline: Outline, *kinds: str) -> bool:
+    """Whether a block of one of these kinds is in an outline."""
+    return any(block.kind in kinds for block in blocks(outline))
+
+
+def on_sphere(outline: Outline) -> bool:
+    """Whether parameters are kept at unit norm."""
+    return any(plan.unit_axis is not None for _, plan in outline.named_parameters())

@@ -1,0 +1,46 @@
+"""Advice on weight decay and on averages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from composer.blueprint.inspect.lint.base import Finding, Subject, rule
+from composer.optim.base import matches
+
+
+@rule("decay-mask", "warn", "Schwarzer et al. (BBF), arXiv:2305.19452: no decay of parameters with one axis")
+def decay_mask(subject: Subject) -> Iterator[Finding]:
+    """A decay mask that leaves some vectors out, and decays others."""
+    for role, outline in subject.outlines.items():
+        mask = getattr(subject.stepping(role), "decay", None)
+        vectors = [path for path, plan in outline.named_parameters() if len(plan.shape) < 2 and plan.trainable]
+        caught = [path for path in vectors if mask and matches(mask, path)]
+        if caught and len(caught) < len(vectors) and subject.weight_decay(role) > 0:
+            message = (
+                f"leaves out some vectors, yet decays {len(caught)} others, such as {caught[0]} (a gain or a shift)"
+            )
+            yield ("optimizers", role, "decay"), message
+
+
+@rule("decayed-scalar", "warn", "argued")
+def decayed_scalar(subject: Subject) -> Iterator[Finding]:
+    """Weight decay on a learned number, such as SAC's temperature."""
+    for role in subject.blueprint.algorithm.learned_scalars():
+        if subject.weight_decay(role) > 0:
+            message = f"weight decay pulls the logarithm of the {role} towards 0, so the {role} itself towards 1"
+            yield ("optimizers", role, "weight_decay"), message
+
+
+@rule("two-averages", "info", "argued")
+def two_averages(subject: Subject) -> Iterator[Finding]:
+    """Several averages of one network."""
+    first: dict[str, str] = {}
+    for name, average in subject.blueprint.averages.items():
+        other = first.setdefault(average.of, name)
+        if other == name:
+            continue
+        if subject.blueprint.averages[other].momentum == average.momentum:
+            message = f"the same numbers as {other}: one network, one momentum; whatever reads this can read that"
+        else:
+            message = f"{average.of} is averaged already, as {other}; one average can serve as target and as source"
+        yield ("averages", name), message

@@ -1,0 +1,68 @@
+"""The page of a blueprint's own keys: the top of the file, and every table in it that is no family.
+
+Tests: tests/docs/test_reference.py.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from typing import Any, get_args
+
+from composer.blueprint.inspect.json_schema import USED_UP
+from composer.blueprint.inspect.reference.fields import fields_table
+from composer.blueprint.inspect.reference.markdown import page, prose, table
+from composer.blueprint.schema import Blueprint
+from composer.spec.family import FAMILIES, Family, Spec
+
+_BEFORE = "These keys are used up before anything is validated:"
+_VALUES = {"values": "Free values, to which `${values.name}` refers."}
+
+
+def blueprint_page() -> str:
+    """The whole page."""
+    used_up = {**{name: inner["description"] for name, inner in USED_UP.items()}, **_VALUES}
+    sections = [
+        page(f"## {spec.__name__}", prose(inspect.getdoc(spec) or ""), fields_table(spec))
+        for spec in tables()
+        if spec is not Blueprint
+    ]
+    return page(
+        "# Blueprint",
+        prose(inspect.getdoc(Blueprint) or ""),
+        fields_table(Blueprint),
+        _BEFORE,
+        table(["key", "meaning"], [[f"`{name}`", text] for name, text in sorted(used_up.items())]),
+        *sections,
+        "[All families](README.md)",
+    )
+
+
+def tables() -> list[type[Spec]]:
+    """Blueprint and the specs inside of it and of kinds that ship that are no kinds, in the order of their keys."""
+    found: dict[type[Spec], None] = {}
+
+    def visit(spec: type[Spec]) -> None:
+        if spec not in found:
+            found[spec] = None
+            inside(spec)
+
+    def inside(spec: type[Spec]) -> None:
+        for field in spec.model_fields.values():
+            for inner in _specs(field.annotation):
+                visit(inner)
+
+    visit(Blueprint)
+    # In the order of names: that of a process is the order in which it happened to import them.
+    for _, family in sorted(FAMILIES.items()):
+        for _, kind in sorted(family.kinds().items()):
+            if kind.__module__.partition(".")[0] == "composer":
+                inside(kind)
+    return list(found)
+
+
+def _specs(annotation: Any) -> Iterator[type[Spec]]:
+    if isinstance(annotation, type) and issubclass(annotation, Spec) and not issubclass(annotation, Family):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _specs(argument)

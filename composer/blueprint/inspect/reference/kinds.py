@@ -1,0 +1,87 @@
+"""The page of a family: what it is, its kinds in a table, and a section for each.
+
+Tests: tests/docs/test_reference.py.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from composer.blueprint.inspect.parts_list import ACTIONS
+from composer.blueprint.inspect.reference.fields import fields_table
+from composer.blueprint.inspect.reference.markdown import anchor, code, page, prose, table
+from composer.blueprint.syntax.write import toml_value
+from composer.networks.blocks.base import Block
+from composer.networks.heads.base import Head
+from composer.networks.outline import Outline
+from composer.spec.family import Family
+from composer.spec.quantities import counted, scaled, shape_text
+from composer.spec.shape import Shape
+
+FEATURES: Shape = (16,)
+"""What the example of a head is shown on."""
+SHORTHANDS = {"list": "a list", "number": "a number"}
+_ROOT = Path(__file__).resolve().parents[4]
+
+
+def family_page_text(family: type[Family], members: Sequence[type[Family]]) -> str:
+    """The whole page."""
+    short = [SHORTHANDS[name] for name in family.shorthands()]
+    stands = f"Instead of a table with `kind`, {' or '.join(short)} may stand." if short else ""
+    rows = [[f"[`{member.kind}`](#{anchor(member.kind)})", prose(member.summary())] for member in members]
+    sections = [section(member) for member in members]
+    return page(
+        f"# {family.noun().capitalize()}",
+        prose(inspect.getdoc(family) or ""),
+        stands,
+        table(["kind", ""], rows),
+        *sections,
+        "[All families](README.md)",
+    )
+
+
+def section(member: type[Family]) -> str:
+    """A kind: documentation, example, shapes, keys, source."""
+    return page(
+        f"## {member.kind}",
+        prose(inspect.getdoc(member) or ""),
+        code("\n".join(f"{key} = {toml_value(value)}" for key, value in member.example.items())),
+        shapes(member),
+        fields_table(member),
+        f"Code: {source(member)}",
+    )
+
+
+def shapes(member: type[Family]) -> str:
+    """What the example makes of a shape, and how many parameters it has; only blocks and heads have shapes."""
+    outline = example_outline(member)
+    if outline is None:
+        return ""
+    size = counted(outline.count(), "parameter") if outline.count() else "no parameters"
+    frozen = outline.count() - outline.count(trainable_only=True)
+    size += f" ({frozen:,} frozen)" if frozen else ""
+    flops = scaled(outline.total_flops(), "FLOP")
+    given = f"`{shape_text(outline.input)}`" + (f" and {ACTIONS} actions" if issubclass(member, Head) else "")
+    return f"The example on {given} gives `{shape_text(outline.output)}`: {size}, {flops} a sample forward."
+
+
+def example_outline(member: type[Family]) -> Outline | None:
+    """The outline of a block's or a head's example; None for other kinds."""
+    if issubclass(member, Block):
+        return TypeAdapter[Block](Block).validate_python(member.example).outline(member.example_input)
+    if issubclass(member, Head):
+        return TypeAdapter[Head](Head).validate_python(member.example).outline(FEATURES, ACTIONS)
+    return None
+
+
+def source(member: type[Family]) -> str:
+    """A link to the file that declares a kind; the module's name where it is not composer's."""
+    path = Path(inspect.getfile(member)).resolve()
+    if not path.is_relative_to(_ROOT / "composer"):
+        return f"`{member.__module__}`"
+    name = path.relative_to(_ROOT).as_posix()
+    return f"[{name}](../../{name})"

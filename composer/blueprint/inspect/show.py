@@ -1,0 +1,142 @@
+"""What a blueprint amounts to, as a table for tools: networks, operations, memory, timeline. ``show_text`` prints it.
+
+Numbers carry their units in the names of their keys; what carries none is a count of entries.
+Tests: tests/blueprint/test_show.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from composer.blueprint.forecast.flops import evaluations
+from composer.blueprint.forecast.memory import Held, forecast, sound_outlines
+from composer.blueprint.forecast.timeline import clock_of, half_life, timeline
+from composer.blueprint.schema import Blueprint
+from composer.blueprint.serialize import digest
+from composer.networks.outline import BufferPlan, Outline, ParameterPlan
+
+
+def show_json(blueprint: Blueprint) -> dict[str, Any]:
+    """For ``show --json``.
+
+    ``networks.<role>`` counts all copies of one seed, its ``outline`` one copy; operations and memory all seeds.
+    ``hash`` is the digest.
+    """
+    found, needs = sound_outlines(blueprint), forecast(blueprint)
+    return {
+        "name": blueprint.name,
+        "hash": digest(blueprint),
+        "seeds": list(blueprint.seeds),
+        "environment": _environment(blueprint),
+        "algorithm": {"kind": blueprint.algorithm.kind, "batch_size": blueprint.algorithm.batch_size},
+        "length": _length(blueprint),
+        "networks": {role: _network(outline, blueprint.networks[role].copies) for role, outline in found.items()},
+        "averages": {name: _average(blueprint, name, found) for name in blueprint.averages},
+        "learned_scalars": {role: outline.count() for role, outline in blueprint.algorithm.learned_scalars().items()},
+        "update": _update(blueprint),
+        "memory_bytes": needs.total,
+        "memory": {
+            "networks": {role: _held(held) for role, held in needs.networks.items()},
+            "replay_bytes": needs.replay,
+        },
+        "disk_bytes": needs.disk,
+        "timeline": [asdict(moment) for moment in timeline(blueprint)],
+    }
+
+
+def _environment(blueprint: Blueprint) -> dict[str, Any]:
+    info = blueprint.environment.describe()
+    return {
+        "kind": blueprint.environment.kind,
+        "observation_shape": list(info.observation),
+        "action_size": info.action_size,
+        "episode_env_steps": info.episode_env_steps,
+        "episode_interactions": info.episode_interactions,
+        "terminates": info.terminates,
+        "discount": blueprint.algorithm.pace(info).discount,
+    }
+
+
+def _length(blueprint: Blueprint) -> dict[str, int]:
+    clock, env_steps = clock_of(blueprint), blueprint.training.env_steps
+    interactions = clock.interactions_by(env_steps)
+    return {
+        "env_steps": interactions * clock.stride,
+        "interactions": interactions,
+        "updates": clock.updates_by(env_steps),
+    }
+
+
+def _network(outline: Outline, copies: int) -> dict[str, Any]:
+    entries, trainable = outline.count(), outline.count(trainable_only=True)
+    return {
+        "parameters": entries * copies,
+        "trainable": trainable * copies,
+        "frozen": (entries - trainable) * copies,
+        "buffers": sum(plan.count for _, plan in outline.named_buffers()) * copies,
+        "copies": copies,
+        "input_shape": list(outline.input),
+        "output_shape": list(outline.output),
+        "forward_flops_per_sample": outline.total_flops() * copies,
+        "outline": _block(outline),
+    }
+
+
+def _block(outline: Outline) -> dict[str, Any]:
+    return {
+        "kind": outline.kind,
+        "input_shape": list(outline.input),
+        "output_shape": list(outline.output),
+        "parameter_count": outline.count(),
+        "forward_flops_per_sample": outline.total_flops(),
+        "parameters": {name: _parameter(plan) for name, plan in outline.parameters.items()},
+        "buffers": {name: _buffer(plan) for name, plan in outline.buffers.items()},
+        "children": {name: _block(child) for name, child in outline.children.items()},
+    }
+
+
+def _parameter(plan: ParameterPlan) -> dict[str, Any]:
+    return {"shape": list(plan.shape), "trainable": plan.trainable, "unit_norm_axis": plan.unit_axis}
+
+
+def _buffer(plan: BufferPlan) -> dict[str, Any]:
+    return {"shape": list(plan.shape), "kind": plan.kind}
+
+
+def _average(blueprint: Blueprint, name: str, found: dict[str, Outline]) -> dict[str, Any]:
+    average = blueprint.averages[name]
+    # JSON has no infinity: null is an average that never moves.
+    low, high = (half_life(value) if value < 1 else None for value in average.momentum.bounds())
+    return {
+        "of": average.of,
+        "parameters": found[average.of].count() * blueprint.networks[average.of].copies,
+        "half_life_updates_min": low,
+        "half_life_updates_max": high,
+    }
+
+
+def _update(blueprint: Blueprint) -> dict[str, Any]:
+    made = evaluations(blueprint)
+    updates = _length(blueprint)["updates"]
+    flops = sum(evaluation.flops for evaluation in made)
+    return {
+        "flops": flops,
+        "flops_of_all_updates": flops * updates,
+        "evaluations": [
+            {"network": one.network, "passes": one.passes.name.lower(), "flops": one.flops} for one in made
+        ],
+    }
+
+
+def _held(held: Held) -> dict[str, Any]:
+    return {
+        "total_bytes": held.total,
+        "parameters_bytes": held.parameters,
+        "buffers_bytes": held.buffers,
+        "gradients_bytes": held.gradients,
+        "optimizer_bytes": held.optimizer,
+        "averages_bytes": dict(held.averages),
+        "injections_bytes": held.injections,
+        "anchors_bytes": held.anchors,
+    }

@@ -1,0 +1,129 @@
+"""What a blueprint amounts to, for people: a summary, the networks as trees, operations, memory and timeline.
+
+Tests: tests/blueprint/test_show.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from composer.algorithms.base import Passes
+from composer.blueprint.forecast.flops import evaluations, update_flops
+from composer.blueprint.forecast.memory import forecast, sound_outlines
+from composer.blueprint.forecast.timeline import clock_of, timeline
+from composer.blueprint.inspect.equal_blocks import runs
+from composer.blueprint.schema import Blueprint
+from composer.blueprint.serialize import digest
+from composer.environments.base import Simulator
+from composer.networks.outline import Outline
+from composer.spec.quantities import bytes_text, columns, counted, scaled, shape_text
+
+_PASSES = {
+    Passes.FORWARD: "forward",
+    Passes.THROUGH: "forward, gradient of its input",
+    Passes.TRAIN: "forward, gradients of input and parameters",
+}
+Row = tuple[str, ...]
+
+
+def show_text(blueprint: Blueprint) -> str:
+    """For ``show``."""
+    found = sound_outlines(blueprint)
+    lines = [f"{blueprint.name}  {digest(blueprint)[:12]}", *columns(list(_summary(blueprint, found)))]
+    for role, outline in found.items():
+        lines += ["", *_network(blueprint, role, outline)]
+    lines += ["", _title("an update", blueprint.algorithm.batch_size, len(blueprint.seeds)), *_operations(blueprint)]
+    lines += ["", f"memory: {bytes_text(forecast(blueprint).total)}", *_memory(blueprint)]
+    lines += ["", "timeline", *_timeline(blueprint)]
+    return "\n".join(lines)
+
+
+def _summary(blueprint: Blueprint, found: dict[str, Outline]) -> Iterator[Row]:
+    info, algorithm = blueprint.environment.describe(), blueprint.algorithm
+    said = blueprint.environment.model_dump(exclude_unset=True)
+    kind = " ".join([blueprint.environment.kind, *(f"{key}={value}" for key, value in said.items())])
+    clock, env_steps = clock_of(blueprint), blueprint.training.env_steps
+    interactions, updates = clock.interactions_by(env_steps), clock.updates_by(env_steps)
+    flops = update_flops(blueprint)
+    total = sum(outline.count() * blueprint.networks[role].copies for role, outline in found.items())
+    yield "environment", f"{kind}, {shape_text(info.observation)} → [{info.action_size}]"
+    yield "episode", f"{counted(info.episode_interactions, 'interaction')} at most"
+    yield "algorithm", f"{algorithm.kind}, {counted(len(blueprint.seeds), 'seed')}, batch {algorithm.batch_size:,}"
+    if isinstance(blueprint.environment, Simulator):
+        yield "discount", f"{algorithm.pace(info).discount:.6g}"
+    steps = counted(interactions * clock.stride, "environment step")
+    yield "length", f"{steps}, {counted(interactions, 'interaction')}, {counted(updates, 'update')}"
+    yield "parameters", f"{total:,} a seed, without averages"
+    yield "operations", f"{scaled(flops, 'FLOP')} an update, {scaled(flops * updates, 'FLOP')} in all updates"
+    yield "memory", bytes_text(forecast(blueprint).total)
+
+
+def _network(blueprint: Blueprint, role: str, outline: Outline) -> list[str]:
+    copies = blueprint.networks[role].copies
+    total = counted(outline.count() * copies, "parameter") + (f" in {copies} copies" if copies > 1 else "")
+    averages = [name for name, average in blueprint.averages.items() if average.of == role]
+    followed = f", averaged as {', '.join(averages)}" if averages else ""
+    flops = scaled(outline.total_flops() * copies, "FLOP")
+    title = f"{role}: {total}{followed}, {flops} a sample forward, input {shape_text(outline.input)}"
+    of_one = "of one copy" if copies > 1 else ""
+    return [title, *columns([("", "→", "parameters", "FLOP", of_one), *_tree(outline, "  ")], right=(2, 3))]
+
+
+def _tree(outline: Outline, indent: str) -> Iterator[Row]:
+    for run in runs(outline.children):
+        child, times = run.outline, len(run.names)
+        each = f"{times} × " if times > 1 else ""
+        count = f"{each}{child.count():,}" if child.count() else ""
+        flops = f"{each}{scaled(child.total_flops())}" if child.total_flops() else ""
+        yield f"{indent}{run.label}: {child.kind}", shape_text(child.output), count, flops, "; ".join(_notes(child))
+        yield from _tree(child, indent + "  ")
+
+
+def _notes(outline: Outline) -> Iterator[str]:
+    """What is not ordinary about a block's own parameters, and its buffers."""
+    frozen = [name for name, plan in outline.parameters.items() if not plan.trainable]
+    spheres = [name for name, plan in outline.parameters.items() if plan.unit_axis is not None]
+    if frozen:
+        yield f"{', '.join(frozen)} frozen"
+    if spheres:
+        yield f"{', '.join(spheres)} of unit norm"
+    for name, plan in outline.buffers.items():
+        yield f"{plan.kind} {name} {shape_text(plan.shape)}" if plan.shape else f"{plan.kind} {name}"
+
+
+def _title(what: str, batch: int, seeds: int) -> str:
+    return f"{what}: batch {batch:,}" + (f" for each of {seeds} seeds" if seeds > 1 else "")
+
+
+def _operations(blueprint: Blueprint) -> list[str]:
+    made = evaluations(blueprint)
+    rows = [(f"  {one.network}", _PASSES[one.passes], scaled(one.flops, "FLOP")) for one in made]
+    return columns([*rows, ("  total", "", scaled(update_flops(blueprint), "FLOP"))], right=(2,))
+
+
+def _memory(blueprint: Blueprint) -> list[str]:
+    needs = forecast(blueprint)
+    names = ["parameters", "buffers", "gradients", "optimizer", "averages", "injections", "anchors", "total"]
+    parts = []
+    for held in needs.networks.values():
+        own = (held.parameters, held.buffers, held.gradients, held.optimizer, sum(held.averages.values()))
+        parts.append((*own, held.injections, held.anchors, held.total))
+    # What few runs have takes a column only where it is.
+    shown = [index for index, name in enumerate(names) if index not in (5, 6) or any(row[index] for row in parts)]
+    rows: list[Row] = [("", *(names[index] for index in shown))]
+    for role, row in zip(needs.networks, parts, strict=True):
+        rows.append((f"  {role}", *(bytes_text(row[index]) if row[index] else "-" for index in shown)))
+    rows.append(("  replay", *([""] * (len(shown) - 1)), bytes_text(needs.replay)))
+    if needs.disk:
+        rows.append(("  replay, on disk", *([""] * (len(shown) - 1)), bytes_text(needs.disk)))
+    return columns(rows, right=range(1, len(shown) + 1))
+
+
+def _timeline(blueprint: Blueprint) -> list[str]:
+    rows: list[Row] = [("  env step", "update", "", "")]
+    for moment in timeline(blueprint):
+        step = "after end" if moment.env_step is None else f"{moment.env_step:,}"
+        again = "".join(f", every {every:,} {unit}" for every, unit in moment.intervals())
+        times = f", {counted(moment.count or 0, 'time')}" if again else ""
+        rows.append((f"  {step}", f"{moment.update:,}", f"{moment.event}{again}{times}", moment.key))
+    return columns(rows, right=(0, 1))

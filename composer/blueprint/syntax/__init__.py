@@ -1,0 +1,1 @@
+"""From files to one table of values, each with its origin."""

@@ -1,0 +1,96 @@
+"""``extends``: a blueprint's line of parents, one each, by a path beside it or by the name of a shipped blueprint."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from composer.blueprint.syntax.nodes import Node, merge
+from composer.blueprint.syntax.problems import BlueprintError, problem
+from composer.blueprint.syntax.read import read_tree
+from composer.spec.package_files import blueprints_root
+from composer.spec.wording import describe, quote, spelled, suggestion
+
+MAX_PARENTS = 16
+"""Longest line of parents."""
+
+
+def shipped() -> Mapping[str, Path]:
+    """Blueprints that ship with composer, by the names under which they can be extended: ``dmc/sac_simba``."""
+    root = blueprints_root()
+    return {path.relative_to(root).with_suffix("").as_posix(): path for path in sorted(root.rglob("*.toml"))}
+
+
+def named(path: Path) -> Path:
+    """``path``, or the shipped blueprint of that name where there is no such file: what a command line may say."""
+    # Not Path.exists, which raises for a name that is too long.
+    return path if os.path.exists(path) else shipped().get(path.as_posix(), path)
+
+
+def read_chain(path: Path, file: str | None = None) -> list[Node]:
+    """The trees of the file at ``path`` and of its parents, the oldest first.
+
+    ``extends`` is taken out of each; the variants of parents are theirs and are taken out too.
+    """
+    trees: list[Node] = []
+    seen: dict[Path, str] = {}
+    current, name = path, file or str(path)
+    while True:
+        tree = read_tree(current, name)
+        seen[_real(current)] = name
+        parent = tree.value.get("extends")
+        trees.append(_without(tree, "extends") if not trees else _without(tree, "extends", "variants"))
+        if parent is None:
+            return trees[::-1]
+        current, name = _find(parent, current, name)
+        if _real(current) in seen:
+            raise BlueprintError([problem(parent.at, "extends", _cycle([*seen.values(), seen[_real(current)]]))])
+        if len(seen) > MAX_PARENTS:
+            raise BlueprintError([problem(parent.at, "extends", f"more than {MAX_PARENTS} parents in a line")])
+
+
+def merged(trees: Sequence[Node]) -> Node:
+    """One tree of a line of parents: the younger over the older."""
+    whole = trees[0]
+    for tree in trees[1:]:
+        whole = merge(whole, tree)
+    return whole
+
+
+def _without(tree: Node, *keys: str) -> Node:
+    return replace(tree, value={name: child for name, child in tree.value.items() if name not in keys})
+
+
+def _cycle(names: list[str]) -> str:
+    last = names[-1]
+    loop = names[names.index(last) :]
+    return f"{loop[0]!r} extends itself" if len(loop) == 2 else f"inheritance cycle: {' → '.join(loop)}"
+
+
+def _find(parent: Node, child: Path, child_name: str) -> tuple[Path, str]:
+    """The file that ``extends`` names, and how messages call it."""
+    reference = parent.value
+    if not isinstance(reference, str):
+        raise BlueprintError([problem(parent.at, "extends", f"expected string, got {describe(reference)}")])
+    if not reference.endswith(".toml"):
+        known = shipped()
+        if reference not in known:
+            meant = suggestion(reference, known).removeprefix("; ")
+            raise BlueprintError([problem(parent.at, "extends", f"no blueprint named {spelled(reference)}", meant)])
+        return known[reference], str(known[reference])
+    if not reference.isprintable():
+        raise BlueprintError([problem(parent.at, "extends", f"no such file: {quote(reference)}")])
+    relative, folder = Path(reference), child.parent
+    inside = _real(folder / relative).is_relative_to(_real(folder))
+    if relative.is_absolute() or ".." in relative.parts or not inside:
+        raise BlueprintError([problem(parent.at, "extends", "must lie in the folder of this file, or below it")])
+    if not (folder / relative).is_file():
+        raise BlueprintError([problem(parent.at, "extends", f"no such file: {folder / relative}")])
+    return folder / relative, str(Path(child_name).parent / relative)
+
+
+def _real(path: Path) -> Path:
+    # Not Path.resolve, which raises where links go round.
+    return Path(os.path.realpath(path))

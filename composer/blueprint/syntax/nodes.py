@@ -1,0 +1,157 @@
+"""A blueprint's values with their origins: the tree that is merged, overridden and expanded before validation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from composer.blueprint.syntax.positions import Path, Place
+from composer.spec.wording import shorten
+
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+MAX_SHOWN = 64
+"""Longest key that is shown whole: every name of the language is shorter."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a value was written. ``notes`` say how it came from there: a variant, an override, a part and its line."""
+
+    file: str
+    line: int
+    column: int
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        notes = "".join(f" ({note})" for note in self.notes)
+        return f"{self.file}:{self.line}:{self.column}{notes}"
+
+
+@dataclass(frozen=True)
+class Node:
+    """A value and the origins of its key and of itself. ``value`` is a scalar, a dict of nodes or a list of nodes."""
+
+    value: Any = field(repr=False)
+    key: Origin
+    at: Origin
+
+    @property
+    def is_table(self) -> bool:
+        """Whether this is a table (and not a scalar or a list)."""
+        return isinstance(self.value, dict)
+
+    def children(self) -> Iterator[tuple[str | int, Node]]:
+        """Entries of a table by key, of a list by index; none of a scalar."""
+        if isinstance(self.value, dict):
+            yield from self.value.items()
+        elif isinstance(self.value, list):
+            yield from enumerate(self.value)
+
+    def get(self, path: Path) -> Node | None:
+        """The node at ``path`` below, or None."""
+        node: Node | None = self
+        for step in path:
+            node = node.child(step) if node else None
+        return node
+
+    def child(self, step: str | int) -> Node | None:
+        """The entry of a table under a key, of a list at an index, or None."""
+        found: Node | None = None
+        if isinstance(self.value, dict):
+            found = self.value.get(step)
+        elif isinstance(self.value, list) and isinstance(step, int) and 0 <= step < len(self.value):
+            found = self.value[step]
+        return found
+
+    def rebuilt(self, children: Mapping[str | int, Node]) -> Node:
+        """This table or list with other entries; a scalar, which has none, stays as it is."""
+        if not isinstance(self.value, dict | list):
+            return self
+        return replace(self, value=dict(children) if self.is_table else list(children.values()))
+
+
+def annotate(value: object, places: Mapping[Path, Place], file: str, notes: tuple[str, ...] = ()) -> Node:
+    """The tree of a parsed TOML text; ``places`` are those that ``positions.scan`` found in the same text."""
+
+    def node(value: object, path: Path, outer: Place) -> Node:
+        place = places.get(path, outer)
+        key, at = Origin(file, *place.key, notes), Origin(file, *place.value, notes)
+        if isinstance(value, dict):
+            return Node({name: node(item, (*path, name), place) for name, item in value.items()}, key, at)
+        if isinstance(value, list):
+            return Node([node(item, (*path, index), place) for index, item in enumerate(value)], key, at)
+        return Node(value, key, at)
+
+    return node(value, (), Place((1, 1), (1, 1)))
+
+
+def noted(node: Node, note: str) -> Node:
+    """The same tree, with ``note`` added to the origin of every value."""
+    children = {step: noted(child, note) for step, child in node.children()}
+    key, at = (replace(origin, notes=(*origin.notes, note)) for origin in (node.key, node.at))
+    return replace(node.rebuilt(children), key=key, at=at)
+
+
+def plain(node: Node) -> Any:
+    """The values alone, as ``tomllib`` gave them."""
+    if isinstance(node.value, dict):
+        return {name: plain(child) for name, child in node.value.items()}
+    if isinstance(node.value, list):
+        return [plain(child) for child in node.value]
+    return node.value
+
+
+def merge(below: Node, above: Node) -> Node:
+    """``above`` laid over ``below``: tables merge key by key, and everything else replaces.
+
+    A table of ``above`` that names a ``kind`` or a ``use`` says anew what stands there, and replaces too.
+    """
+    if not (below.is_table and above.is_table) or "kind" in above.value or "use" in above.value:
+        return above
+    merged = dict(below.value)
+    for name, child in above.value.items():
+        merged[name] = merge(merged[name], child) if name in merged else child
+    return replace(above, value=merged)
+
+
+def walk(node: Node, path: Path = ()) -> Iterator[tuple[Path, Node]]:
+    """Every node with its path, parents first."""
+    yield path, node
+    for step, child in node.children():
+        yield from walk(child, (*path, step))
+
+
+def show_path(path: Path) -> str:
+    """A path as blueprints and messages write it: ``networks.critic.trunk.layers[1].width``."""
+    text = ""
+    for step in path:
+        if isinstance(step, int):
+            text += f"[{step}]"
+            continue
+        name = step if _BARE.fullmatch(step) and len(step) <= MAX_SHOWN else quote_key(step)
+        text += f".{name}" if text else name
+    return text
+
+
+def quote_key(name: str) -> str:
+    """A key that is not bare, in quotes, on one line and of bounded length; letters that pass for others escaped."""
+    return '"' + ascii(shorten(name, MAX_SHOWN))[1:-1].replace('"', '\\"') + '"'
+
+
+_STEP = re.compile(r"""\.?(?:([A-Za-z0-9_-]+)|"([^"\\]*)"|'([^']*)')|\[([0-9]{1,9})\]""")
+
+
+def read_path(text: str) -> Path | None:
+    """The path that ``text`` writes (``a.b[0].c``), or None where it is no path."""
+    steps: list[str | int] = []
+    at = 0
+    while at < len(text):
+        match = _STEP.match(text, at)
+        if match is None or (match.group()[0] == ".") != (at > 0 and match.group(4) is None):
+            return None
+        at = match.end()
+        name = next((group for group in match.groups()[:3] if group is not None), None)
+        steps.append(int(match.group(4)) if name is None else name)
+    return tuple(steps) if steps and isinstance(steps[0], str) else None

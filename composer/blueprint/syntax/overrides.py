@@ -1,0 +1,102 @@
+"""``key.path=value`` on the command line: the last word on a blueprint before interpolation."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from composer.blueprint.syntax.nodes import Node, Origin, annotate, merge, read_path, show_path
+from composer.blueprint.syntax.positions import MAX_NESTING, Path
+from composer.blueprint.syntax.problems import BlueprintError, Problem, problem
+from composer.spec.wording import describe, quote
+
+COMMAND_LINE = "command line"
+"""Stands for the file in the origin of an override; the line is the override's number."""
+
+_BARE_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_./:@+-]*|\$\{[A-Za-z0-9_.\[\]-]+\}")
+_MAX_LENGTH = 2_000
+_REFUSED = {
+    "extends": "a parent cannot be chosen on the command line",
+    "variants": "choose a variant with --variant; a variant itself cannot be overridden",
+}
+
+
+@dataclass(frozen=True)
+class Override:
+    """A path and the value to put there."""
+
+    path: Path
+    node: Node
+
+
+def read_overrides(texts: Sequence[str]) -> list[Override]:
+    """The overrides that ``texts`` write; BlueprintError tells every malformed one."""
+    read: list[Override] = []
+    problems: list[Problem] = []
+    for number, text in enumerate(texts, 1):
+        try:
+            read.append(_read(text, number))
+        except BlueprintError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise BlueprintError(problems)
+    return read
+
+
+def apply_override(root: Node, override: Override) -> Node:
+    """``root`` with the override's value at its path; tables are opened where a key is new, lists never grow."""
+    return _put(root, override.path, override)
+
+
+def _read(text: str, number: int) -> Override:
+    name, equals, value = text.partition("=")
+    path = read_path(name.strip())
+    if not equals or path is None or len(path) > MAX_NESTING or len(text) > _MAX_LENGTH:
+        message = f"expected KEY=VALUE such as training.env_steps=1000, got {quote(text)}"
+        raise BlueprintError([Problem(COMMAND_LINE, number, 1, "", message)])
+    column = len(name) + 2
+    origin = Origin(COMMAND_LINE, number, 1, (f"override {quote(text)}",))
+    if path[0] in _REFUSED:
+        raise BlueprintError([problem(origin, show_path(path), _REFUSED[str(path[0])])])
+    node = annotate(_value(value.strip(), show_path(path), origin), {}, COMMAND_LINE)
+    return Override(path, _placed(node, origin, replace(origin, column=column)))
+
+
+def _value(text: str, path: str, origin: Origin) -> object:
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except (ValueError, RecursionError):
+        parsed = {}
+    if set(parsed) == {"value"}:
+        return parsed["value"]
+    if _BARE_WORD.fullmatch(text):
+        return text
+    raise BlueprintError([problem(origin, path, f"{quote(text)} is no TOML value; put a string in quotes")])
+
+
+def _placed(node: Node, key: Origin, at: Origin) -> Node:
+    children = {step: _placed(child, at, at) for step, child in node.children()}
+    return replace(node.rebuilt(children), key=key, at=at)
+
+
+def _put(node: Node, rest: Path, override: Override) -> Node:
+    step, below = rest[0], rest[1:]
+    at = override.path[: len(override.path) - len(rest)]
+    children = dict(node.children())
+    fits = node.is_table if isinstance(step, str) else isinstance(node.value, list)
+    if not fits:
+        kind = "table" if isinstance(step, str) else "list"
+        message = f"{show_path(at)} is no {kind} but {describe(node.value if not node.is_table else {})}"
+        raise BlueprintError([problem(override.node.key, show_path(override.path), message)])
+    if isinstance(step, int) and step not in children:
+        message = f"{show_path(at)} has {len(children)} entries; there is no [{step}]"
+        raise BlueprintError([problem(override.node.key, show_path(override.path), message)])
+    old = children.get(step)
+    if below:
+        old = old or Node({}, override.node.key, override.node.key)
+        children[step] = _put(old, below, override)
+    else:
+        children[step] = merge(old, override.node) if old else override.node
+    return node.rebuilt(children)

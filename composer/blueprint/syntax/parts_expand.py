@@ -1,0 +1,142 @@
+"""``use``: puts parts in the place of the tables that name them, with origins that lead to both places."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+from composer.blueprint.syntax.interpolation import Budget, is_marked, malformed, reference
+from composer.blueprint.syntax.nodes import Node, Origin, show_path
+from composer.blueprint.syntax.parts import Part, parts
+from composer.blueprint.syntax.positions import Path
+from composer.blueprint.syntax.problems import BlueprintError, Problem, problem
+from composer.spec import plugins
+from composer.spec.family import FAMILIES
+from composer.spec.wording import describe, listing, near, quote, spelled, suggestion
+
+MAX_USES = 16
+"""Parts inside parts inside parts: deepest nesting."""
+MAX_STEPS = 64
+"""Longest path of an expanded blueprint; keeps recursion over specs far from Python's limit."""
+
+
+def expand(
+    root: Node, known: Mapping[str, Part] | None = None, budget: Budget | None = None, required: Collection[str] = ()
+) -> tuple[Node, dict[Path, Problem]]:
+    """The tree with each ``use`` table replaced by its part, and problems by the paths of those that could not be.
+
+    ``required`` are the plug-ins whose parts are among the ``known`` ones.
+    """
+    work = _Expansion(parts() if known is None else known, budget or Budget(), required)
+    return work.expanded((), root, ()), work.problems
+
+
+class _Expansion:
+    def __init__(self, known: Mapping[str, Part], budget: Budget, required: Collection[str]) -> None:
+        self._known, self._required = known, required
+        self.problems: dict[Path, Problem] = {}
+        self.budget = budget
+
+    def expanded(self, path: Path, node: Node, within: tuple[str, ...]) -> Node:
+        self.budget.spend(node, path)
+        if len(path) > MAX_STEPS:
+            raise BlueprintError([problem(node.at, show_path(path), f"parts nest deeper than {MAX_STEPS} tables")])
+        if node.is_table and "use" in node.value:
+            return self._use(path, node, within)
+        return node.rebuilt({step: self.expanded((*path, step), child, within) for step, child in node.children()})
+
+    def _use(self, path: Path, node: Node, within: tuple[str, ...]) -> Node:
+        part = self._part(path, node, within)
+        if part is None:
+            return node
+        use: Origin = node.value["use"].at
+        values = {name: _moved(use, default, part) for name, default in part.parameters.items()}
+        for name, child in node.value.items():
+            if name in values:
+                # Before it enters the body, which is inside of the part: an argument may use the same part again.
+                values[name] = self.expanded((*path, name), child, within)
+            elif name != "use":
+                self.tell((*path, name), child.key, *unknown_parameter(name, part))
+        body = _Body(part, values, use, self).bound(path, part.body)
+        return self.expanded(path, replace(body, key=node.key), (*within, part.name))
+
+    def _part(self, path: Path, node: Node, within: tuple[str, ...]) -> Part | None:
+        use, at = node.value["use"], (*path, "use")
+        name = use.value
+        if not isinstance(name, str):
+            self.tell(at, use.at, f"expected string, got {describe(name)}")
+        elif "kind" in node.value:
+            self.tell(at, use.key, "a table names either 'kind' or 'use', not both")
+        elif name not in self._known:
+            self.tell(at, use.at, *_no_part(name, self._known, self._required))
+        elif name in within:
+            self.tell(at, use.at, f"parts use each other: {' → '.join([*within[within.index(name) :], name])}")
+        elif len(within) >= MAX_USES:
+            self.tell(at, use.at, f"parts inside parts, more than {MAX_USES} deep")
+        else:
+            return self._known[name]
+        return None
+
+    def tell(self, path: Path, origin: Origin, message: str, hint: str = "") -> None:
+        self.problems[path] = problem(origin, show_path(path), message, hint)
+
+
+class _Body:
+    """The body of a part at one place of use."""
+
+    def __init__(self, part: Part, values: Mapping[str, Node], use: Origin, expansion: _Expansion) -> None:
+        self._part = part
+        self._values = values
+        self._use = use
+        self._expansion = expansion
+
+    def bound(self, path: Path, node: Node) -> Node:
+        """``node`` of the body with parameters put in, its origins moved to the place of use."""
+        key, at = _seen(self._use, node.key, self._part), _seen(self._use, node.at, self._part)
+        moved = replace(node, key=key, at=at)
+        self._expansion.budget.spend(moved, path)
+        if is_marked(node):
+            return self._value(path, node, moved)
+        return moved.rebuilt({step: self.bound((*path, step), child) for step, child in node.children()})
+
+    def _value(self, path: Path, node: Node, moved: Node) -> Node:
+        target = reference(node)
+        if target is None:
+            self._expansion.tell(path, moved.at, malformed(path, node).message)
+            return moved
+        if len(target) == 1 and target[0] in self._values:
+            return replace(self._values[str(target[0])], key=moved.key)
+        self._expansion.tell(path, moved.at, *unknown_parameter(show_path(target), self._part))
+        return moved
+
+
+def _no_part(name: str, known: Mapping[str, Part], required: Collection[str]) -> tuple[str, str]:
+    """Message and hint for a name that is no part's: perhaps it is a kind's, or a plug-in's that is not required."""
+    refused = plugins.unrequired(name, required) if plugins.is_namespaced(name) else None
+    if refused is not None:
+        message, hint = refused
+        meant = None if plugins.owners(name) else near(name.partition("/")[2], known)
+        return message, f"did you mean {meant!r}?" if meant else hint
+    nouns = sorted(family.noun() for family in FAMILIES.values() if name in family.kinds())
+    if nouns:
+        return f"{name!r} is a kind of {' and of '.join(nouns)}, not a part", f"write kind = {quote(name)}"
+    code = "; code is never loaded by name" if "." in name else ""
+    return f"no part named {spelled(name)}{code}", suggestion(name, known).removeprefix("; ")
+
+
+def unknown_parameter(name: str, part: Part) -> tuple[str, str]:
+    """Message and hint for a name that is no parameter of ``part``."""
+    meant = near(name, [*part.parameters, "kind", "use"])
+    hint = f"did you mean {meant!r}?" if meant else f"its parameters: {listing(part.parameters)}"
+    return f"part {part.name!r} has no parameter {spelled(name)}", hint
+
+
+def _moved(site: Origin, node: Node, part: Part) -> Node:
+    """A default with all that it holds, its origins moved to the place of use."""
+    inner = node.rebuilt({step: _moved(site, child, part) for step, child in node.children()})
+    return replace(inner, key=_seen(site, node.key, part), at=_seen(site, node.at, part))
+
+
+def _seen(site: Origin, inner: Origin, part: Part) -> Origin:
+    """``inner`` as seen from the place where the part is used: that place first, then the part's own line."""
+    return replace(site, notes=(*site.notes, f"part {part.name}, {inner.file}:{inner.line}:{inner.column}"))

@@ -1,0 +1,126 @@
+"""From the bytes of a file to a tree of values with origins: caps, decoding, TOML. Everything untrusted enters here."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import re
+import stat
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from composer.blueprint.syntax.nodes import Node, annotate, show_path
+from composer.blueprint.syntax.positions import MAX_NESTING, Duplicate, Positions, scan
+from composer.blueprint.syntax.problems import BlueprintError, Problem, at_file
+
+MAX_BYTES = 64 * 1024
+"""Largest file that is read: hundreds of times a blueprint."""
+MAX_LINE = 2_000
+"""Longest line, in characters."""
+
+_BACKSLASH = "; in double quotes a backslash begins an escape: write the text in single quotes"
+_MEANT = {
+    "illegal character '\\n'": "; is a closing quote missing?",
+    "invalid value": "; text stands in quotes, a number begins with a digit, true and false are written small",
+    "unclosed array": "; is a comma or a closing bracket missing?",
+    "unclosed inline table": "; is a comma or a closing brace missing? An inline table stands on one line",
+    "invalid initial character for a key part": "; an inline table stands on one line, with no comma at its end",
+    "invalid hex value": _BACKSLASH,
+    "unescaped '\\' in a string": _BACKSLASH,
+}
+"""What was probably meant by a text that is not TOML, by what tomllib says."""
+_AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+
+
+def read_tree(path: Path, file: str) -> Node:
+    """The values of the TOML file at ``path``, called ``file`` in origins and messages; BlueprintError if unusable."""
+    return parse_tree(read_bytes(path, file), file)
+
+
+def parse_tree(data: bytes, file: str) -> Node:
+    """The values of a TOML text, with origins; BlueprintError where the text is none, or over a cap."""
+    text = _decode(data, file)
+    lines = text.split("\n")
+    for number, line in enumerate(lines, 1):
+        if len(line) > MAX_LINE:
+            raise at_file(file, f"line of {len(line):,} characters; limit {MAX_LINE:,}", number, MAX_LINE + 1)
+    found = scan(text)
+    if found.too_deep:
+        raise at_file(file, f"nested deeper than {MAX_NESTING}", *found.too_deep)
+    values = _parse(text, found, file)
+    if found.broken:
+        raise AssertionError(
+            f"{file}: the scanner stops at {found.broken}, where tomllib reads on; please report this file"
+        )
+    return annotate(values, found.places, file)
+
+
+def read_bytes(path: Path, file: str) -> bytes:
+    """What the regular file at ``path`` holds; BlueprintError where it is none, or over the cap."""
+    try:
+        # Never block on opening a pipe; what is opened is judged by its descriptor, not by its name.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise at_file(file, "no such file") from None
+    except (OSError, ValueError) as error:
+        raise at_file(file, f"cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        is_folder = stat.S_ISDIR(status.st_mode)
+        raise at_file(file, "is a directory; pass its .toml file" if is_folder else "not a regular file")
+    with os.fdopen(descriptor, "rb") as stream:
+        data = stream.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise at_file(file, f"{status.st_size:,} bytes; limit 64 KiB")
+    return data
+
+
+def _decode(data: bytes, file: str) -> str:
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in data[:4]:
+        raise at_file(file, "looks like UTF-16; save as UTF-8")
+    data = data.removeprefix(codecs.BOM_UTF8)
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        before = data[: error.start]
+        line, column = before.count(b"\n") + 1, error.start - before.rfind(b"\n")
+        raise at_file(file, f"not UTF-8 at byte {error.start}", line, column) from None
+    text = text.replace("\r\n", "\n")
+    if "\r" in text:
+        above = text[: text.index("\r")]
+        line, column = above.count("\n") + 1, len(above) - above.rfind("\n")
+        raise at_file(file, "a carriage return without a line feed; save with line ends of LF or CRLF", line, column)
+    return text
+
+
+def _parse(text: str, found: Positions, file: str) -> Mapping[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        if found.duplicates:
+            raise BlueprintError(_duplicate(file, duplicate) for duplicate in found.duplicates) from None
+        message = str(error)
+        match = _AT.search(message)
+        line, column = text.count("\n") + 1, len(text) - text.rfind("\n")
+        if match and match.group(1):
+            line, column = int(match.group(1)), int(match.group(2))
+        what = _AT.sub("", message)
+        what = f"{what[:1].lower()}{what[1:]}"
+        raise at_file(file, f"not TOML: {what}{_MEANT.get(what, '')}", line, column) from None
+    except RecursionError:
+        raise at_file(file, f"nested deeper than {MAX_NESTING}") from None
+    except ValueError as error:
+        # Numbers and dates that Python cannot hold; tomllib gives no place.
+        what = "integer too large" if "integer" in str(error) else f"not TOML: {error}"
+        raise at_file(file, what, *(found.broken or (1, 1))) from None
+
+
+def _duplicate(file: str, found: Duplicate) -> Problem:
+    path = show_path(found.path)
+    first, (line, column) = found.first[0], found.second
+    if found.is_table:
+        return Problem(file, line, column, path, f"[{path}] declared twice (lines {first}, {line})")
+    return Problem(file, line, column, path, f"{show_path(found.path[-1:])!r} set twice (lines {first}, {line})")

@@ -1,0 +1,71 @@
+"""``requires``: the plug-ins of a blueprint, whose kinds and parts it may use, and what is said where one is not there.
+
+What another blueprint of this process has required counts for nothing. Tests: tests/plugin/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from composer.blueprint.syntax.nodes import Node, plain, show_path, walk
+from composer.blueprint.syntax.parts import Part, plugin_parts, read_parts
+from composer.blueprint.syntax.positions import Path
+from composer.blueprint.syntax.problems import BlueprintError, Problem, problem
+from composer.spec import plugins
+from composer.spec.package_files import registry_root
+
+
+@dataclass(frozen=True)
+class Required:
+    """What a blueprint requires."""
+
+    names: tuple[str, ...]
+    """Distributions, as they are written."""
+    parts: Mapping[str, Part]
+    """Every part that it may use, by name."""
+    problems: tuple[Problem, ...]
+    """One for each plug-in that is not there or does not work."""
+
+    def refused(self, name: str) -> tuple[str, str] | None:
+        """Message and hint for a namespaced name that the blueprint may not use; None where it may."""
+        return plugins.unrequired(name, self.names)
+
+    def excuses(self, node: Node | None) -> bool:
+        """Whether a name is unknown only because a required plug-in, which is told itself, is not there."""
+        name = node.value if node is not None else None
+        return bool(self.problems) and plugins.is_namespaced(name) and not plugins.owners(name)
+
+
+def required(root: Node, quiet: Collection[Path] = ()) -> Required:
+    """Load the plug-ins that a blueprint requires; entries that are not strings, or ``quiet``, others tell."""
+    node = root.value.get("requires")
+    listed = [*node.children()] if node is not None and isinstance(node.value, list) else []
+    named = [(step, child) for step, child in listed if isinstance(child.value, str)]
+    known, problems = dict(read_parts(registry_root())), []
+    for step, child in named:
+        path: Path = ("requires", step)
+        if path in quiet:
+            continue
+        try:
+            known |= plugin_parts(plugins.load(child.value))
+        except plugins.PluginError as error:
+            problems.append(problem(child.at, show_path(path), error.message, error.hint))
+        except BlueprintError as error:
+            message = f"the plug-in {child.value!r} has a bad part: {error.problems[0]}"
+            problems.append(problem(child.at, show_path(path), message))
+    return Required(tuple(plain(child) for _, child in named), known, tuple(problems))
+
+
+def unrequired_kinds(root: Node, having: Required) -> tuple[list[Problem], set[Path]]:
+    """Problems of kinds whose plug-in is not required, and the paths of which nothing more is to be said."""
+    problems, quiet = [], set()
+    for path, node in walk(root):
+        if path[-1:] != ("kind",) or not plugins.is_namespaced(node.value):
+            continue
+        found = having.refused(node.value)
+        if found is not None:
+            quiet.add(path)
+            if not having.excuses(node):
+                problems.append(problem(node.at, show_path(path), *found))
+    return problems, quiet

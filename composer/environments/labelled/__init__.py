@@ -1,0 +1,1 @@
+"""Labelled data as environments: sequences of tasks and phases."""

@@ -1,0 +1,64 @@
+"""The family of data sets: labelled samples, told by shape before they are loaded.
+
+Tests: tests/environments/test_tasks.py, tests/environments/test_datasets.py.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+from composer.spec.family import Family
+from composer.spec.shape import Shape
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class DataUnusable(ValueError):
+    """Files of a data set are missing, cut short or not what they are said to be: where, what, and what was meant."""
+
+
+class Samples(NamedTuple):
+    """A whole data set in memory."""
+
+    inputs: NDArray[np.float32] | NDArray[np.uint8]
+    """``[n, ...]``: numbers; or, of pictures, bytes ``[n, channels, height, width]``"""
+    labels: NDArray[np.int64] | NDArray[np.float32]
+    """``[n]``: classes from 0 to classes - 1, or the numbers to be answered"""
+
+
+class Data(Family, family="data"):
+    """Labelled samples."""
+
+    varies: ClassVar[bool] = False
+    """Whether every seed has samples of its own."""
+
+    @property
+    @abstractmethod
+    def shape(self) -> Shape:
+        """Shape of one input."""
+
+    @property
+    @abstractmethod
+    def classes(self) -> int:
+        """Number of classes."""
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """Number of samples to learn from."""
+
+    @property
+    def held_out_size(self) -> int:
+        """Number of samples that are held out for judging; 0 where there are none."""
+        return 0
+
+    @abstractmethod
+    def load(self, seed: int) -> Samples:
+        """Everything to learn from; ``seed`` is for data that are drawn, and equal seeds give equal samples."""
+
+    def load_held_out(self, seed: int) -> Samples:
+        """What is held out: of the same distribution, and no sample of it in ``load``."""
+        raise DataUnusable(f"the data {self.kind!r} hold nothing out")

@@ -1,0 +1,76 @@
+"""Numbers that a random network gives, for regressions. Tests: tests/environments/test_phases_of_numbers.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from composer.environments.labelled.datasets.base import Data, Samples
+from composer.spec.random_streams import derive
+from composer.spec.shape import Shape
+
+
+class Teacher(Data, kind="teacher"):
+    """Unit-normal vectors, and what a random network of one layer of tanh units says to each, of variance 1, and noise.
+
+    The network is that of ``number``, samples are drawn for every seed; what is held out has the same noise.
+    """
+
+    varies: ClassVar[bool] = True
+    example: ClassVar[Mapping[str, Any]] = {"kind": "teacher", "samples": 1_000, "held_out": 500, "width": 16}
+
+    samples: Annotated[int, Field(ge=1, le=1_000_000)]
+    """Number of samples to learn from."""
+    held_out: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    """Number of samples that are held out."""
+    width: Annotated[int, Field(ge=1, le=4_096)] = 16
+    """Length of an input."""
+    units: Annotated[int, Field(ge=1, le=4_096)] = 32
+    """Units of the teacher."""
+    noise: Annotated[float, Field(ge=0, le=100)] = 0.1
+    """Standard deviation of what is added to its answers."""
+    number: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
+    """Which teacher."""
+
+    @property
+    def shape(self) -> Shape:
+        """A vector."""
+        return (self.width,)
+
+    @property
+    def classes(self) -> int:
+        """1: one number to be answered."""
+        return 1
+
+    @property
+    def size(self) -> int:
+        """As declared."""
+        return self.samples
+
+    @property
+    def held_out_size(self) -> int:
+        """As declared."""
+        return self.held_out
+
+    def load(self, seed: int) -> Samples:
+        """Drawn under a stream of its own."""
+        return self._answered(derive(seed, "data"), self.samples)
+
+    def load_held_out(self, seed: int) -> Samples:
+        """Drawn under another."""
+        return self._answered(derive(seed, "held out"), self.held_out)
+
+    def _answered(self, stream: int, count: int) -> Samples:
+        import numpy as np
+
+        teacher = np.random.Generator(np.random.PCG64(derive(self.number, "teacher")))
+        weights = teacher.standard_normal((self.width, self.units)) / self.width**0.5
+        readout = teacher.standard_normal(self.units)
+        # Its answers are scaled by what they are on inputs of its own.
+        scale = np.std(np.tanh(teacher.standard_normal((4_096, self.width)) @ weights) @ readout)
+        random = np.random.Generator(np.random.PCG64(stream))
+        inputs = random.standard_normal((count, self.width))
+        numbers = np.tanh(inputs @ weights) @ readout / scale + self.noise * random.standard_normal(count)
+        return Samples(inputs.astype(np.float32), numbers.astype(np.float32))

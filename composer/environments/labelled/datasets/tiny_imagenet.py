@@ -1,0 +1,114 @@
+"""Tiny ImageNet from a local folder, in its published layout. Tests: tests/environments/test_datasets.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from composer.environments.labelled.datasets.base import Data, DataUnusable, Samples
+from composer.environments.labelled.datasets.files import Folder, file_of, folder_of
+from composer.spec.shape import Shape
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+CLASSES, EACH, HELD_OUT, SIDE = 200, 500, 10_000, 64
+MEANT = "the unpacked tiny-imagenet-200.zip is meant"
+
+
+class TinyImageNet(Data, kind="tiny_imagenet"):
+    """Tiny ImageNet: photographs of 64 x 64 in 200 classes, 500 of each to learn from and 10,000 held out.
+
+    JPEG files as published: ``train/CLASS/images/*.JPEG``, ``val/images/*.JPEG`` with ``val/val_annotations.txt``,
+    classes in ``wnids.txt``; classes are numbered in alphabetical order. Grey photographs become three equal channels.
+    Files are decoded at every start, and nothing is written. Source: Stanford CS231n, Tiny ImageNet challenge.
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "tiny_imagenet", "folder": "data/tiny-imagenet-200"}
+
+    folder: Folder
+    """Where ``wnids.txt``, ``train`` and ``val`` lie."""
+
+    @property
+    def shape(self) -> Shape:
+        """Three channels of 64 x 64."""
+        return (3, SIDE, SIDE)
+
+    @property
+    def classes(self) -> int:
+        """200."""
+        return CLASSES
+
+    @property
+    def size(self) -> int:
+        """100,000."""
+        return CLASSES * EACH
+
+    @property
+    def held_out_size(self) -> int:
+        """10,000: the published validation set."""
+        return HELD_OUT
+
+    def load(self, seed: int) -> Samples:
+        """The same for every seed, class by class. Raises DataUnusable."""
+        folder = folder_of(self.folder, MEANT)
+        found = [
+            (path, number)
+            for number, name in enumerate(_classes(folder))
+            for path in _pictures(folder / "train" / name / "images")
+        ]
+        return self._decoded(folder / "train", found, self.size)
+
+    def load_held_out(self, seed: int) -> Samples:
+        """The validation set, in the order of its annotations. Raises DataUnusable."""
+        folder = folder_of(self.folder, MEANT)
+        return self._decoded(folder / "val", list(_annotated(folder)), self.held_out_size)
+
+    def _decoded(self, where: Path, found: Sequence[tuple[Path, int]], wanted: int) -> Samples:
+        import numpy as np
+
+        if len(found) != wanted:
+            raise DataUnusable(f"{where.absolute()} holds {len(found):,} pictures instead of {wanted:,}; {MEANT}")
+        inputs = np.empty((wanted, *self.shape), np.uint8)
+        for row, (path, _) in zip(inputs, found, strict=True):
+            row[:] = _picture(path)
+        return Samples(inputs, np.array([number for _, number in found], np.int64))
+
+
+def _classes(folder: Path) -> list[str]:
+    path = file_of(folder, "wnids.txt", MEANT)
+    names = sorted(path.read_text(encoding="ascii", errors="replace").split())
+    if len(set(names)) != CLASSES:
+        raise DataUnusable(f"{path} names {len(set(names))} classes instead of {CLASSES}; {MEANT}")
+    return names
+
+
+def _pictures(folder: Path) -> list[Path]:
+    return sorted(folder_of(str(folder), MEANT).glob("*.JPEG"))
+
+
+def _annotated(folder: Path) -> Iterator[tuple[Path, int]]:
+    number = {name: index for index, name in enumerate(_classes(folder))}
+    path = file_of(folder_of(str(folder / "val"), MEANT), "val_annotations.txt", MEANT)
+    pictures = folder_of(str(folder / "val" / "images"), MEANT)
+    for row, line in enumerate(path.read_text(encoding="ascii", errors="replace").splitlines(), 1):
+        name, known, *_ = (*line.split("\t"), "")
+        if known not in number:
+            raise DataUnusable(f"{path}:{row}: {known!r} is no class of wnids.txt")
+        yield pictures / Path(name).name, number[known]
+
+
+def _picture(path: Path) -> NDArray[np.uint8]:
+    """``[3, 64, 64]``."""
+    import numpy as np
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path, formats=["JPEG"]) as picture:
+            if picture.size != (SIDE, SIDE):
+                raise DataUnusable(f"{path} is {picture.size[0]} x {picture.size[1]} pixels instead of {SIDE} x {SIDE}")
+            return np.asarray(picture.convert("RGB")).transpose(2, 0, 1)
+    except (OSError, UnidentifiedImageError) as error:
+        raise DataUnusable(f"{path} cannot be read as a JPEG: {error}") from error

@@ -1,0 +1,1 @@
+"""Environments by suite: dm_control, Gymnasium, Atari."""

@@ -1,0 +1,136 @@
+"""Atari 2600 games under named protocols, stepped by ALE's native vector environment.
+
+An environment step is one frame of the emulator; a decision lasts ``action_repeat`` of them (the frame skip). So the
+100,000 decisions of Atari-100k are 400,000 environment steps. Sources: Bellemare et al., arXiv:1207.4708 (ALE);
+Machado et al., arXiv:1709.06009. Tests: tests/environments/test_atari.py holds this to Gymnasium's reference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from composer.environments.base import Simulator
+from composer.environments.interface import EnvironmentInfo
+from composer.environments.suites.task_tables import game_table
+from composer.spec.wording import spelled, suggestion
+
+if TYPE_CHECKING:
+    from composer.environments.vector.rows import Rows
+
+FULL_ACTIONS = 18
+"""Joystick positions times button: what every game takes."""
+
+PROTOCOLS: Mapping[str, Mapping[str, object]] = {
+    "machado2018": {
+        "sticky_actions": 0.25,
+        "noop_starts": 0,
+        "full_actions": True,
+        "life_loss_ends": False,
+    },
+    "atari100k": {
+        "sticky_actions": 0.0,
+        "noop_starts": 30,
+        "full_actions": False,
+        "life_loss_ends": True,
+    },
+}
+"""In what the named protocols differ; all else is the defaults of the fields, in both."""
+
+
+def _known_game(name: str) -> str:
+    games = game_table()
+    if name not in games:
+        raise PydanticCustomError(
+            "game_unknown",
+            "no Atari game named {name}{hint}",
+            {"name": spelled(name), "hint": suggestion(name, games)},
+        )
+    return name
+
+
+class Atari(Simulator, kind="atari"):
+    """An Atari 2600 game, observed as a stack of gray frames, under a named protocol.
+
+    Keys that are left out are what ``protocol`` says. ``machado2018`` (arXiv:1709.06009): sticky actions instead of
+    random starts, all 18 actions, an episode is a game. ``atari100k`` (arXiv:1903.00374 with the customs of later
+    agents): no sticky actions, up to 30 no-ops at the start, the game's own actions, and in training a lost life ends
+    an episode. Evaluations always play whole games for unclipped rewards.
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "atari", "game": "pong", "protocol": "atari100k"}
+
+    game: Annotated[str, AfterValidator(_known_game)]
+    """The game as ALE names its file: ``ms_pacman``."""
+    protocol: Literal["machado2018", "atari100k"] = "machado2018"
+    """What stands for the keys below that are left out. Their defaults here are those of ``machado2018``."""
+    sticky_actions: Annotated[float, Field(ge=0.0, le=1.0)] = 0.25
+    """Probability, at every frame, that the emulator holds the action of the frame before; 0 in ``atari100k``."""
+    noop_starts: Annotated[int, Field(ge=0, le=1000)] = 0
+    """A game begins with 0 to so many frames without action, each number as likely; 30 in ``atari100k``."""
+    full_actions: bool = True
+    """All 18 actions, or only those that do something in this game; the latter in ``atari100k``."""
+    life_loss_ends: bool = False
+    """Whether in training a lost life ends an episode, and the game goes on in the next; so in ``atari100k``."""
+    clip_rewards: bool = True
+    """Whether in training the sum of a decision's rewards is cut to [-1, 1] (Mnih et al., 2015); in both protocols."""
+    fire_on_reset: bool = False
+    """Whether a game begins with one frame of FIRE, where the game has it; not in either protocol (our choice)."""
+    frame_limit: Annotated[int, Field(ge=1, le=10**7)] = 108_000
+    """Frames after which a game is cut, half an hour as in ALE's own registrations; starting no-ops do not count."""
+    action_repeat: Annotated[int, Field(ge=1, le=100)] = 4
+    """Frames for which one action is held (frame skip); rewards are summed."""
+    pool_frames: bool = True
+    """Whether a frame is the pixelwise maximum of a decision's last two, against flicker."""
+    grayscale: bool = True
+    """Gray frames of one channel, or colour frames of three."""
+    height: Annotated[int, Field(ge=8, le=210)] = 84
+    """Pixel rows of a frame."""
+    width: Annotated[int, Field(ge=8, le=160)] = 84
+    """Pixel columns of a frame."""
+    stack: Annotated[int, Field(ge=1, le=64)] = 4
+    """Newest frames that make an observation; those from before the episode are black."""
+    workers: Annotated[int, Field(ge=0, le=512)] = 0
+    """Threads that step the games inside of the training process; 0 is one thread. There is no time-out for them."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _resolve(cls, given: Any) -> Any:
+        """Write out what the protocol says, so that a resolved blueprint names every piece."""
+        if not isinstance(given, Mapping):
+            return given
+        name = given.get("protocol", cls.model_fields["protocol"].default)
+        known = PROTOCOLS.get(name) if isinstance(name, str) else None
+        return {**known, **given} if known else given
+
+    @property
+    def title(self) -> str:
+        """The game."""
+        return self.game
+
+    def describe(self) -> EnvironmentInfo:
+        """From the table of games; ALE is not imported."""
+        channels = self.stack * (1 if self.grayscale else 3)
+        return EnvironmentInfo(
+            observation=(channels, self.height, self.width),
+            action_size=FULL_ACTIONS if self.full_actions else game_table()[self.game].minimal_actions,
+            episode_env_steps=self.frame_limit,
+            action_repeat=self.action_repeat,
+            terminates=True,
+            discrete=True,
+            pictures=True,
+            stacked_frames=self.stack,
+        )
+
+    def for_evaluation(self) -> Atari:
+        """Whole games and the game's own score; the rest is as in training."""
+        return self.model_copy(update={"clip_rewards": False, "life_loss_ends": False})
+
+    def rows(self, n: int) -> Rows:
+        """ALE's vector of n games."""
+        from composer.environments.suites.atari_rows import AtariRows
+
+        return AtariRows(self, n)

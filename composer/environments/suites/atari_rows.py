@@ -1,0 +1,158 @@
+"""Rows of Atari games on ALE's native vector environment (docs/decisions/0013).
+
+ALE's own automatic reset takes place in the step after the one that ended a game. It never comes to that: a game that
+ended is reset here, under a seed of its own, before anything is stepped again. A seeded reset loads the game anew, so
+that nothing of what was played before is left, its random stream included.
+
+Legend: n games. Tests: tests/environments/test_atari.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from composer.environments.vector.rows import Resets, RowArrays, RowFailure, Rows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from composer.environments.suites.atari import Atari
+
+ENLARGED = 4
+"""How many times larger than the agent sees it a picture is."""
+
+
+class AtariRows(Rows):
+    """n games that step together. A lost life may end an episode; the game and its log of actions go on."""
+
+    def __init__(self, environment: Atari, n: int) -> None:
+        self.arrays = RowArrays.private(environment.describe(), n)
+        self._stack = environment.stack
+        self._channels = 1 if environment.grayscale else 3
+        self._life_loss_ends = environment.life_loss_ends
+        self._lives = np.zeros(n, np.int32)
+        self._frame = np.zeros(n, np.int64)
+        self._seen = np.full(n, self._stack)
+        try:
+            self._games: Any = _native(environment, n)
+        except Exception as error:
+            raise RowFailure(0, f"{type(error).__name__}: {error}") from error
+
+    def reset(self, resets: Resets) -> None:
+        """Start games; the first call has to start all of them."""
+        seeds = dict(resets)
+        chosen = np.zeros(len(self._lives), np.bool_)
+        chosen[list(seeds)] = True
+        rows = chosen.nonzero()[0]
+        # ALE's seeds have 31 bits: the upper ones of ours.
+        numbers = np.array([seeds[int(row)] >> 32 for row in rows])
+        observation, told = self._games.reset(seed=numbers, options={"reset_mask": chosen})
+        self.arrays.observation[rows] = self._channels_first(observation)[rows]
+        self._lives[rows] = told["lives"][rows]
+        self._frame[rows] = told["episode_frame_number"][rows]
+        self._seen[rows] = self._stack
+
+    def step(self) -> None:
+        """One decision of every game."""
+        arrays = self.arrays
+        choices = arrays.actions.argmax(axis=1)
+        try:
+            observation, reward, over, cut, told = self._games.step(choices)
+        except Exception as error:
+            raise RowFailure(0, f"{type(error).__name__}: {error}") from error
+        arrays.observation[...] = self._channels_first(observation)
+        arrays.reward[...] = reward
+        arrays.steps[...] = told["episode_frame_number"] - self._frame
+        self._frame[...] = told["episode_frame_number"]
+        lives = told["lives"]
+        if self._life_loss_ends:
+            # No lives left is not yet the end of some games: their last episode lasts until the game is over.
+            arrays.continues[...] = (lives < self._lives) & (lives > 0) & ~over & ~cut
+        self._lives[...] = lives
+        arrays.terminated[...] = over | arrays.continues
+        arrays.truncated[...] = cut
+        self._seen += 1
+        if self._seen.min() < self._stack:
+            self._hide_earlier_lives()
+
+    def go_on(self, rows: NDArray[np.int64]) -> None:
+        """The newest frame is the first one of the next life."""
+        self._seen[rows] = 1
+        self._hide_earlier_lives()
+
+    def replay(self, resets: Resets, actions: Sequence[NDArray[np.float32]]) -> None:
+        """Play all games together so that they arrive at the same time: shorter ones are started later."""
+        arrays, seeds = self.arrays, dict(resets)
+        taken = {row: played for (row, _), played in zip(resets, actions, strict=True)}
+        total = max(len(played) for played in taken.values())
+        wait = np.array([total - len(taken[row]) for row in range(len(taken))])
+        reward, steps = np.zeros_like(arrays.reward), np.zeros_like(arrays.steps)
+        self.reset(resets)
+        for moment in range(total):
+            self._start(np.flatnonzero(wait == moment), seeds)
+            for row, played in taken.items():
+                arrays.actions[row] = played[max(moment - wait[row], 0)] if len(played) else 0.0
+            self.step()
+            reward += arrays.reward * (wait <= moment)
+            steps += arrays.steps * (wait <= moment)
+            onward = arrays.continues.nonzero()[0]
+            reward[onward] = steps[onward] = 0
+            self.go_on(onward)
+        self._start(np.flatnonzero(wait == total), seeds)
+        arrays.reward[...], arrays.steps[...] = reward, steps
+
+    def render(self, row: int) -> NDArray[np.uint8]:
+        """The newest frame as the agent sees it, enlarged; ALE's vector shows no other."""
+        newest = self.arrays.observation[row, -self._channels :].transpose(1, 2, 0)
+        picture: NDArray[np.uint8] = np.broadcast_to(newest, (*newest.shape[:2], 3))
+        return picture.repeat(ENLARGED, axis=0).repeat(ENLARGED, axis=1)
+
+    def close(self) -> None:
+        """Free the games and their threads."""
+        self._games = None
+
+    def _start(self, rows: NDArray[np.int64], seeds: dict[int, int]) -> None:
+        if rows.size:
+            self.reset([(row, seeds[row]) for row in rows.tolist()])
+
+    def _hide_earlier_lives(self) -> None:
+        """Black out the frames from before the episode, as ALE does at a reset."""
+        for row in (self._seen < self._stack).nonzero()[0]:
+            self.arrays.observation[row, : -self._channels * self._seen[row]] = 0
+
+    def _channels_first(self, observation: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """[n, frames, h, w] or [n, frames, h, w, 3] as [n, channels, h, w]."""
+        if self._channels == 1:
+            return observation
+        return np.moveaxis(observation, -1, 2).reshape(self.arrays.observation.shape)
+
+
+def _native(environment: Atari, n: int) -> Any:
+    """ALE's vector. Everything is told: the defaults of its constructor are not those of its registered names."""
+    from ale_py.vector_env import AtariVectorEnv
+    from gymnasium.vector import AutoresetMode
+
+    return AtariVectorEnv(
+        environment.game,
+        n,
+        num_threads=max(environment.workers, 1),
+        max_num_frames_per_episode=environment.frame_limit,
+        repeat_action_probability=environment.sticky_actions,
+        full_action_space=environment.full_actions,
+        autoreset_mode=AutoresetMode.NEXT_STEP,
+        img_height=environment.height,
+        img_width=environment.width,
+        grayscale=environment.grayscale,
+        stack_num=environment.stack,
+        frameskip=environment.action_repeat,
+        maxpool=environment.pool_frames,
+        # It draws less than this many, and with FIRE, which it counts as one of them, one less again.
+        noop_max=environment.noop_starts + 1,
+        use_fire_reset=environment.fire_on_reset,
+        episodic_life=False,
+        life_loss_info=False,
+        reward_clipping=environment.clip_rewards,
+    )

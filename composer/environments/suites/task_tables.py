@@ -1,0 +1,89 @@
+"""Tables of tasks: what is known of every task without its simulator, and the named sets that papers report on.
+
+Both are TOML under ``registry/suites/``; ``tools/dm_control_table.py`` and ``tools/atari_table.py`` write the first
+kind, and a test compares it with the simulator.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from composer.spec.package_files import registry_root
+from composer.spec.wording import suggestion
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task of a simulator; steps are environment steps, before action repeat."""
+
+    name: str
+    observation_size: int
+    action_size: int
+    episode_env_steps: int
+    control_seconds: float
+    terminates: bool
+
+
+@dataclass(frozen=True)
+class Game:
+    """One Atari game and how many actions do something in it."""
+
+    name: str
+    minimal_actions: int
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A named set of tasks of one kind of environment, with the budget that its source trains for."""
+
+    name: str
+    environment: str
+    description: str
+    source: str
+    env_steps: int
+    tasks: tuple[str, ...]
+
+
+@cache
+def task_table(environment: str) -> Mapping[str, Task]:
+    """Every task of a kind of environment, by name."""
+    return {name: Task(name, **row) for name, row in _rows(f"tasks_{environment}").items()}
+
+
+@cache
+def game_table() -> Mapping[str, Game]:
+    """Every Atari game that ALE brings and one player can play, by name."""
+    return {name: Game(name, **row) for name, row in _rows("tasks_atari").items()}
+
+
+def suite_names() -> tuple[str, ...]:
+    """Names of all sets of tasks, sorted."""
+    files = (registry_root() / "suites").glob("*.toml")
+    return tuple(sorted(file.stem for file in files if not file.stem.startswith("tasks_")))
+
+
+def suite(name: str) -> Suite:
+    """The set of tasks called ``name``; KeyError names near ones."""
+    if name not in suite_names():
+        raise KeyError(f"no suite named {name!r}{suggestion(name, suite_names())}")
+    table = _read(name)
+    return Suite(**{**table, "tasks": tuple(table["tasks"])})
+
+
+def _rows(stem: str) -> dict[str, dict[str, Any]]:
+    table = _read(stem)
+    return {name: dict(zip(table["columns"], row, strict=True)) for name, row in table["tasks"].items()}
+
+
+def _read(stem: str) -> dict[str, Any]:
+    path = registry_root() / "suites" / f"{stem}.toml"
+    table = tomllib.loads(path.read_text(encoding="utf-8"))
+    if (version := table.pop("suite", None)) != FORMAT:
+        raise ValueError(f"{path}: this table is of format {version}; composer reads format {FORMAT}")
+    return table

@@ -1,0 +1,192 @@
+"""Environments as rows of arrays: stepping, action repeat and replay, with no notion of seeds, episodes or logs.
+
+Legend: n environments, d entries of an observation, a entries of an action.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from composer.environments.interface import RenderingUnavailable
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from composer.environments.base import SingleSimulator
+    from composer.environments.interface import EnvironmentInfo, SingleEnvironment
+
+Resets = Sequence[tuple[int, int]]
+"""Pairs (row, seed): episodes to start."""
+
+
+class RowFailure(Exception):
+    """The environment in one row failed; whoever knows its seed and episode adds them."""
+
+    def __init__(self, row: int, reason: str) -> None:
+        super().__init__(row, reason)  # both, because it travels between processes
+        self.row = row
+        self.reason = reason
+
+
+class RowArrays:
+    """What n environments exchange with their user, laid out in one buffer, which may be shared between processes."""
+
+    def __init__(self, info: EnvironmentInfo, n: int, buffer: memoryview) -> None:
+        self._buffer = buffer
+        self._offset = 0
+        self.reward = self._take((n,), np.float64)
+        self.steps = self._take((n,), np.int64)
+        self.current = self._take((n,), np.int64)
+        """At the first row of each worker: the row that it is busy with."""
+        self.actions = self._take((n, info.action_size), np.float32)
+        self.observation = self._take((n, *info.observation), np.uint8 if info.pictures else np.float32)
+        self.terminated = self._take((n,), np.bool_)
+        self.truncated = self._take((n,), np.bool_)
+        self.continues = self._take((n,), np.bool_)
+        """Of an ended episode: the next one goes on from where it ended, with no reset (a game after a lost life)."""
+
+    @classmethod
+    def private(cls, info: EnvironmentInfo, n: int) -> RowArrays:
+        """Arrays that no other process sees."""
+        return cls(info, n, memoryview(bytearray(cls.nbytes(info, n))))
+
+    @staticmethod
+    def nbytes(info: EnvironmentInfo, n: int) -> int:
+        """Size of the buffer."""
+        entry = 1 if info.pictures else 4
+        return n * (3 * 8 + entry * math.prod(info.observation) + 4 * info.action_size + 3)
+
+    def _take(self, shape: tuple[int, ...], dtype: type[np.generic]) -> NDArray[Any]:
+        array = np.frombuffer(self._buffer, dtype, math.prod(shape), self._offset).reshape(shape)
+        self._offset += array.nbytes
+        return array
+
+
+class Rows(ABC):
+    """n environments whose results appear in ``arrays``."""
+
+    arrays: RowArrays
+
+    @abstractmethod
+    def reset(self, resets: Resets) -> None:
+        """Start episodes; their observations appear in ``arrays``. Raises RowFailure, as all methods do."""
+
+    @abstractmethod
+    def step(self) -> None:
+        """One decision of every row under ``arrays.actions``."""
+
+    @abstractmethod
+    def go_on(self, rows: NDArray[np.int64]) -> None:
+        """Turn the last observations of ``rows`` into first ones: their next episodes continue what has ended."""
+
+    @abstractmethod
+    def replay(self, resets: Resets, actions: Sequence[NDArray[np.float32]]) -> None:
+        """Start every row, take ``actions`` (each [t, a]); then ``reward`` and ``steps`` hold the sums of the episodes.
+
+        They are those since the last ``go_on``, which is repeated wherever an episode continued another.
+        """
+
+    @abstractmethod
+    def render(self, row: int) -> NDArray[np.uint8]:
+        """A picture [height, width, 3]."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Free the environments; a second call does nothing."""
+
+
+class LocalRows(Rows):
+    """Rows ``first`` to ``last`` (exclusive), stepped one after the other in this process."""
+
+    def __init__(self, environment: SingleSimulator, arrays: RowArrays, first: int, last: int) -> None:
+        self.arrays = arrays
+        self._repeat = environment.action_repeat
+        self._first = first
+        self._singles: dict[int, SingleEnvironment] = {}
+        try:
+            for row in range(first, last):
+                arrays.current[first] = row
+                self._singles[row] = environment.single()
+        except Exception as error:
+            raise self._failure(error) from error
+
+    def reset(self, resets: Resets) -> None:
+        """Start episodes, one after the other."""
+        try:
+            for row, seed in resets:
+                self._reset_row(row, seed)
+        except Exception as error:
+            raise self._failure(error) from error
+
+    def step(self) -> None:
+        """One decision of every row."""
+        actions = self.arrays.actions
+        try:
+            for row in self._singles:
+                self._step_row(row, actions[row])
+        except Exception as error:
+            raise self._failure(error) from error
+
+    def go_on(self, rows: NDArray[np.int64]) -> None:
+        """Nothing to do: a single environment does not continue."""
+
+    def replay(self, resets: Resets, actions: Sequence[NDArray[np.float32]]) -> None:
+        """Repeat episodes, one after the other."""
+        reward, steps = self.arrays.reward, self.arrays.steps
+        try:
+            for (row, seed), taken in zip(resets, actions, strict=True):
+                self._reset_row(row, seed)
+                total_reward, total_steps = 0.0, 0
+                for action in taken:
+                    self._step_row(row, action)
+                    total_reward += reward[row]
+                    total_steps += steps[row]
+                reward[row], steps[row] = total_reward, total_steps
+        except Exception as error:
+            raise self._failure(error) from error
+
+    def render(self, row: int) -> NDArray[np.uint8]:
+        """A picture of one row."""
+        self.arrays.current[self._first] = row
+        try:
+            return self._singles[row].render()
+        except RenderingUnavailable:
+            raise
+        except Exception as error:
+            raise self._failure(error) from error
+
+    def close(self) -> None:
+        """Free the environments."""
+        while self._singles:
+            self._singles.popitem()[1].close()
+
+    def _reset_row(self, row: int, seed: int) -> None:
+        self.arrays.current[self._first] = row
+        single = self._singles[row]
+        single.reset(seed)
+        self.arrays.observation[row] = single.observe()
+
+    def _step_row(self, row: int, action: NDArray[np.float32]) -> None:
+        arrays = self.arrays
+        arrays.current[self._first] = row
+        single = self._singles[row]
+        total, taken, repeat = 0.0, 0, self._repeat
+        terminated = truncated = False
+        while taken < repeat and not (terminated or truncated):
+            reward, terminated, truncated = single.step(action)
+            total += reward
+            taken += 1
+        arrays.reward[row] = total
+        arrays.steps[row] = taken
+        arrays.terminated[row] = terminated
+        arrays.truncated[row] = truncated
+        arrays.observation[row] = single.observe()
+
+    def _failure(self, error: Exception) -> RowFailure:
+        """Whatever a simulator raises is the failure of the row that was busy."""
+        return RowFailure(int(self.arrays.current[self._first]), f"{type(error).__name__}: {error}")

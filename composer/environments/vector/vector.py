@@ -1,0 +1,273 @@
+"""The vector environment: seeds of episodes, automatic reset, checks, and a state that can be replayed exactly.
+
+Episode k of an environment is reset under a seed derived from the environment's own and k, and the actions since then
+are kept. That is the whole state of an environment, whatever its simulator hides (docs/decisions/0007).
+
+Legend: n environments, d entries of an observation, a entries of an action.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from math import isfinite
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from composer.environments.interface import (
+    EnvironmentFailure,
+    EnvironmentInfo,
+    InvalidAction,
+    Step,
+    VectorEnvironment,
+)
+from composer.environments.vector.rows import RowFailure, Rows
+from composer.spec.random_streams import derive
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from composer.environments.base import Simulator
+    from composer.environments.interface import Observations
+
+
+def make_vector(environment: Simulator, seeds: Sequence[int]) -> VectorEnvironment:
+    """One environment for each of ``seeds`` (distinct)."""
+    if not seeds or len(set(seeds)) != len(seeds):
+        raise ValueError(f"environments need distinct seeds, one each; got {list(seeds)}")
+    return EpisodicVector(environment.describe(), seeds, lambda: environment.rows(len(seeds)))
+
+
+def episode_seed(seed: int, episode: int) -> int:
+    """The seed under which episode ``episode`` of the environment with ``seed`` is reset."""
+    return derive(seed, "episode", episode)
+
+
+class EpisodicVector(VectorEnvironment):
+    """Rows with their running episodes. After a failed step only ``state`` and ``close`` may be called."""
+
+    def __init__(self, info: EnvironmentInfo, seeds: Sequence[int], make_rows: Callable[[], Rows]) -> None:
+        self.info = info
+        self.n = n = len(seeds)
+        self._seeds = tuple(seeds)
+        self._all = np.arange(n)
+        self._episodes = np.full(n, -1, np.int64)
+        self._lengths = np.zeros(n, np.int64)
+        # A choice is zeros and a one: a byte each is enough for the log.
+        self._actions = np.zeros(
+            (n, info.episode_interactions, info.action_size), np.uint8 if info.discrete else np.float32
+        )
+        self._returns = np.zeros(n, np.float64)
+        self._env_steps = np.zeros(n, np.int64)
+        self._dtype: type[Any] = np.uint8 if info.pictures else np.float32
+        self._observation: Any = np.zeros((n, *info.observation), self._dtype)
+        # Two sets of results, used in turn: what one step returned is still intact while the next one is looked at.
+        self._results = [self._new_step(), self._new_step()]
+        self._running = False
+        try:
+            self._rows = make_rows()
+        except RowFailure as failure:
+            raise self._named(failure, starting=0) from failure
+
+    def reset(self, episode: int | None = None) -> Observations:
+        """Start the next episode everywhere, or the one numbered ``episode``."""
+        numbers = self._episodes + 1 if episode is None else np.full(self.n, episode, np.int64)
+        self._begin(self._all, numbers)
+        self._commit_begin(self._all, numbers)
+        self._observation = self._rows.arrays.observation.copy()
+        self._running = True
+        present: Observations = self._observation.copy()
+        return present
+
+    def step(self, actions: NDArray[np.float32]) -> Step:
+        """One decision, checked and logged; ended episodes make place for the next ones."""
+        if not self._running:
+            raise RuntimeError("reset the environments first; after a failure they cannot be stepped")
+        self._check_actions(actions)
+        arrays, step = self._rows.arrays, self._results[1]
+        np.copyto(arrays.actions, actions)
+        try:
+            self._rows.step()
+            np.copyto(step.final_observation, arrays.observation)
+            np.copyto(step.reward, arrays.reward, casting="same_kind")
+            _check_finite(step)
+        except RowFailure as failure:
+            raise self._named(failure, actions) from failure
+        ended = arrays.terminated | arrays.truncated
+        where = (ended & ~arrays.continues).nonzero()[0]
+        if where.size:
+            self._begin(where, self._episodes + 1)
+        onward = (ended & arrays.continues).nonzero()[0]
+        if onward.size:
+            self._rows.go_on(onward)
+        # Nothing above has touched the log, so that a failure leaves the state of the step before.
+        self._log(actions)
+        np.copyto(step.terminated, arrays.terminated)
+        np.copyto(step.truncated, arrays.truncated)
+        np.copyto(step.episode_return, self._returns)
+        np.copyto(step.episode_length, self._env_steps)
+        np.copyto(step.observation, arrays.observation)
+        if where.size:
+            self._commit_begin(where, self._episodes + 1)
+        self._returns[onward] = self._env_steps[onward] = 0
+        self._results.reverse()
+        self._observation = step.observation
+        return step
+
+    def state(self) -> dict[str, NDArray[np.generic]]:
+        """Arrays by name: ``seeds``, ``episodes``, ``lengths`` (decisions) [n], ``actions`` [sum of lengths, a].
+
+        ``returns`` [n] and ``observations`` [n, ...] only serve to verify a replay.
+        """
+        taken = [self._actions[row, : self._lengths[row]] for row in range(self.n)]
+        return {
+            "seeds": np.array(self._seeds, np.int64),
+            "episodes": self._episodes.copy(),
+            "lengths": self._lengths.copy(),
+            "actions": np.concatenate(taken),
+            "returns": self._returns.copy(),
+            "observations": self._observation.copy(),
+        }
+
+    def load_state(self, state: Mapping[str, NDArray[np.generic]]) -> Observations:
+        """Replay the running episodes of ``state`` and verify where they lead."""
+        seeds = [int(seed) for seed in state["seeds"]]
+        if seeds != list(self._seeds):
+            raise ValueError(f"this state is that of environments with seeds {seeds}, not {list(self._seeds)}")
+        self._episodes[:] = state["episodes"]
+        self._lengths[:] = state["lengths"]
+        taken = np.split(np.asarray(state["actions"], np.float32), np.cumsum(self._lengths)[:-1])
+        resets = [(row, episode_seed(self._seeds[row], int(self._episodes[row]))) for row in range(self.n)]
+        try:
+            self._rows.replay(resets, taken)
+            self._check_replay(state)
+        except RowFailure as failure:
+            raise self._named(failure) from failure
+        while self._lengths.max() > self._actions.shape[1]:
+            self._grow()
+        for row, actions in enumerate(taken):
+            self._actions[row, : len(actions)] = actions
+        arrays = self._rows.arrays
+        np.copyto(self._returns, arrays.reward)
+        np.copyto(self._env_steps, arrays.steps)
+        self._observation = arrays.observation.copy()
+        self._running = True
+        present: Observations = self._observation.copy()
+        return present
+
+    def render(self, index: int) -> NDArray[np.uint8]:
+        """A picture of one environment."""
+        try:
+            return self._rows.render(index)
+        except RowFailure as failure:
+            raise self._named(failure) from failure
+
+    def close(self) -> None:
+        """Free the rows."""
+        self._running = False
+        self._rows.close()
+
+    def _new_step(self) -> Step:
+        n, observation = self.n, (self.n, *self.info.observation)
+        return Step(
+            observation=np.zeros(observation, self._dtype),
+            final_observation=np.zeros(observation, self._dtype),
+            reward=np.zeros(n, np.float32),
+            terminated=np.zeros(n, np.bool_),
+            truncated=np.zeros(n, np.bool_),
+            episode_return=np.zeros(n, np.float64),
+            episode_length=np.zeros(n, np.int64),
+        )
+
+    def _begin(self, where: NDArray[np.int64], numbers: NDArray[np.int64]) -> None:
+        """Reset the rows ``where`` to their episodes in ``numbers`` [n], without touching the log."""
+        try:
+            self._rows.reset([(row, episode_seed(self._seeds[row], int(numbers[row]))) for row in where.tolist()])
+            for row in where.tolist():
+                if not np.isfinite(self._rows.arrays.observation[row]).all():
+                    raise RowFailure(row, "the observation after the reset is not finite")
+        except RowFailure as failure:
+            raise self._named(failure, starting=int(numbers[failure.row])) from failure
+
+    def _commit_begin(self, where: NDArray[np.int64], numbers: NDArray[np.int64]) -> None:
+        """Log that the episodes in ``numbers`` [n] have begun in the rows ``where``."""
+        self._episodes[where] = numbers[where]
+        self._lengths[where] = 0
+        self._returns[where] = 0.0
+        self._env_steps[where] = 0
+
+    def _check_actions(self, actions: NDArray[np.float32]) -> None:
+        expected = (self.n, self.info.action_size)
+        if actions.shape != expected:
+            raise InvalidAction(f"actions have shape {actions.shape}; these environments take {expected}")
+        if not np.maximum.reduce(np.abs(actions), axis=None) <= 1.0:  # false for NaN, too
+            row = int(np.argmin((np.abs(actions) <= 1.0).all(axis=1)))
+            finite = bool(np.isfinite(actions).all())
+            raise InvalidAction(f"the action of environment {row} leaves [-1, 1]: {actions[row].tolist()}", finite)
+        if self.info.discrete and not (one_hot := _one_hot(actions)).all():
+            row = int(np.argmin(one_hot))
+            raise InvalidAction(f"the action of environment {row} is not one-hot: {actions[row].tolist()}")
+
+    def _log(self, actions: NDArray[np.float32]) -> None:
+        """Add one decision to the running episodes."""
+        try:
+            self._actions[self._all, self._lengths] = actions
+        except IndexError:
+            self._grow()
+            self._actions[self._all, self._lengths] = actions
+        self._lengths += 1
+        self._returns += self._rows.arrays.reward
+        self._env_steps += self._rows.arrays.steps
+
+    def _grow(self) -> None:
+        """Double the room for actions; only an environment that passes its declared limit needs it."""
+        self._actions = np.concatenate([self._actions, np.zeros_like(self._actions)], axis=1)
+
+    def _check_replay(self, state: Mapping[str, NDArray[np.generic]]) -> None:
+        arrays = self._rows.arrays
+        for row in range(self.n):
+            same = np.array_equal(arrays.observation[row], state["observations"][row])
+            if not (same and arrays.reward[row] == state["returns"][row]):
+                raise RowFailure(
+                    row,
+                    f"replaying the {self._lengths[row]} actions of the running episode led elsewhere: the simulator's "
+                    "version or build, or the kind of CPU, is not the one that made them",
+                )
+
+    def _named(
+        self, failure: RowFailure, actions: NDArray[np.float32] | None = None, starting: int | None = None
+    ) -> EnvironmentFailure:
+        """A row's failure as that of its running episode, or of the episode ``starting``."""
+        self._running = False
+        row = failure.row
+        episode = int(self._episodes[row]) if starting is None else starting
+        return EnvironmentFailure(
+            failure.reason,
+            environment=row,
+            seed=episode_seed(self._seeds[row], episode),
+            episode=episode,
+            step=int(self._lengths[row]) if starting is None else 0,
+            action=None if actions is None else actions[row].tolist(),
+        )
+
+
+def _one_hot(actions: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """[n] whether a row is one 1 and zeros."""
+    found: NDArray[np.bool_] = (actions.max(axis=1) == 1.0) & (np.count_nonzero(actions, axis=1) == 1)
+    return found
+
+
+def _check_finite(step: Step) -> None:
+    """Refuse rewards and observations that are not finite."""
+    # A sum is finite only if every term is: one pass in the common case.
+    pictures = step.final_observation.dtype == np.uint8
+    seen = 0.0 if pictures else np.add.reduce(step.final_observation, axis=None)
+    if isfinite(seen) and isfinite(np.add.reduce(step.reward)):
+        return
+    for row, reward in enumerate(step.reward):
+        if not np.isfinite(reward):
+            raise RowFailure(row, f"the reward is {reward}")
+        values = step.final_observation[row].ravel()
+        bad = np.flatnonzero(~np.isfinite(values))
+        if bad.size:
+            raise RowFailure(row, f"entry {bad[0]} of the observation is {values[bad[0]]}")

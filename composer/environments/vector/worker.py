@@ -1,0 +1,253 @@
+"""The same rows, spread over worker processes that share their arrays with this one.
+
+Workers are started with ``exec``, never by forking a process that has torch's threads. Arrays lie in one block of
+memory without a name (nothing is left behind by ``kill -9``); a pipe only carries who has to do what. Workers die with
+their parent (strictly: with the thread that made them), leave signals to it, and every wait for them ends.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import mmap
+import os
+import pickle
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from composer.environments.interface import RenderingUnavailable
+from composer.environments.vector.rows import LocalRows, Resets, RowArrays, RowFailure, Rows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from composer.environments.base import SingleSimulator
+    from composer.environments.interface import EnvironmentInfo
+
+START_SECONDS = 120.0
+"""How long a worker may take to import its simulator, beyond the time-out for one answer."""
+CLOSE_SECONDS = 2.0
+"""How long workers get to leave by themselves."""
+
+_PROGRAM = (
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "from composer.environments.vector.worker import main; main()"
+)
+_THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+_PR_SET_PDEATHSIG = 1
+_STEP, _DONE = b"step", b"done"
+
+
+def single_rows(environment: SingleSimulator, n: int) -> Rows:
+    """Single environments, in this process or in at most ``environment.workers`` others."""
+    info = environment.describe()
+    if environment.workers:
+        return WorkerRows(environment, info, n)
+    return LocalRows(environment, RowArrays.private(info, n), 0, n)
+
+
+class WorkerRows(Rows):
+    """Rows in contiguous shares over at most ``environment.workers`` processes."""
+
+    def __init__(self, environment: SingleSimulator, info: EnvironmentInfo, n: int) -> None:
+        self._timeout = environment.timeout_seconds
+        self._workers: list[_Worker] = []
+        memory = os.memfd_create("composer-environments")
+        try:
+            os.ftruncate(memory, RowArrays.nbytes(info, n))
+            self.arrays = RowArrays(info, n, memoryview(mmap.mmap(memory, 0)))
+            declared = _importable(environment)
+            for share in np.array_split(np.arange(n), min(environment.workers, n)):
+                first, last = int(share[0]), int(share[-1]) + 1
+                self.arrays.current[first] = first
+                self._workers.append(_Worker(memory, declared, (n, first, last), self._timeout))
+            self._wait(self._workers, START_SECONDS + self._timeout)
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            os.close(memory)
+
+    def reset(self, resets: Resets) -> None:
+        """Start episodes; the workers share them out."""
+        self._share("reset", [(pair,) for pair in resets])
+
+    def step(self) -> None:
+        """Ring every worker, then wait for all."""
+        for worker in self._workers:
+            self._send(worker, _STEP)
+        self._wait(self._workers, self._timeout)
+
+    def go_on(self, rows: NDArray[np.int64]) -> None:
+        """Nothing to do: a single environment does not continue."""
+
+    def replay(self, resets: Resets, actions: Sequence[NDArray[np.float32]]) -> None:
+        """Repeat episodes; each worker those of its rows."""
+        self._share("replay", list(zip(resets, actions, strict=True)))
+
+    def render(self, row: int) -> NDArray[np.uint8]:
+        """A picture from the row's worker."""
+        worker = next(worker for worker in self._workers if worker.first <= row < worker.last)
+        self._send(worker, pickle.dumps(("render", (row,))))
+        picture: NDArray[np.uint8] = self._answer(worker, time.monotonic() + self._timeout)
+        return picture
+
+    def close(self) -> None:
+        """Let the workers leave, and kill those that do not."""
+        for worker in self._workers:
+            worker.connection.close()
+        deadline = time.monotonic() + CLOSE_SECONDS
+        while self._workers:
+            self._workers.pop().end(max(0.0, deadline - time.monotonic()))
+
+    def _share(self, method: str, items: Sequence[tuple[Any, ...]]) -> None:
+        """Call ``method`` in each worker with its own ``items``, whose first members are pairs (row, seed)."""
+        busy = []
+        for worker in self._workers:
+            own = [item for item in items if worker.first <= item[0][0] < worker.last]
+            if own:
+                self._send(worker, pickle.dumps((method, tuple(list(column) for column in zip(*own, strict=True)))))
+                busy.append(worker)
+        self._wait(busy, self._timeout)
+
+    def _send(self, worker: _Worker, message: bytes) -> None:
+        try:
+            worker.connection.send_bytes(message)
+        except BlockingIOError as error:
+            raise self._silent(worker) from error
+        except OSError as error:
+            raise self._lost(worker) from error
+
+    def _wait(self, workers: Sequence[_Worker], seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        for worker in workers:
+            self._answer(worker, deadline)
+
+    def _answer(self, worker: _Worker, deadline: float) -> Any:
+        """The worker's answer. A failure it reports, its death and its silence fail the row that it is busy with."""
+        allowed = deadline - time.monotonic()
+        try:
+            if not worker.connection.poll(max(0.0, allowed)):
+                raise self._silent(worker)
+            answer = worker.connection.recv_bytes()
+        except (EOFError, OSError) as error:
+            raise self._lost(worker) from error
+        if answer == _DONE:
+            return None
+        outcome = pickle.loads(answer)
+        if isinstance(outcome, RowFailure | RenderingUnavailable):
+            raise outcome
+        return outcome
+
+    def _busy_row(self, worker: _Worker) -> int:
+        return int(self.arrays.current[worker.first])
+
+    def _silent(self, worker: _Worker) -> RowFailure:
+        worker.process.kill()
+        return RowFailure(self._busy_row(worker), f"no answer within {self._timeout:g} s; its worker was killed")
+
+    def _lost(self, worker: _Worker) -> RowFailure:
+        code = worker.end(CLOSE_SECONDS)
+        how = f"exit code {code}" if code >= 0 else signal.Signals(-code).name
+        return RowFailure(self._busy_row(worker), f"its worker process died ({how})")
+
+
+class _Worker:
+    """The parent's end of one worker process, which owns the rows ``first`` to ``last`` (exclusive)."""
+
+    def __init__(self, memory: int, declared: bytes, extent: tuple[int, int, int], timeout: float) -> None:
+        _, self.first, self.last = extent
+        ours, theirs = socket.socketpair()
+        # A stopped worker reads nothing: without a limit, sending it a long episode would wait for ever.
+        limit = struct.pack("ll", int(timeout), int(timeout % 1.0 * 1e6))
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
+        self.connection = Connection(ours.detach())
+        with theirs:
+            command = [sys.executable, "-c", _PROGRAM, json.dumps(sys.path)]
+            numbers = [theirs.fileno(), memory, os.getpid(), *extent]
+            # Standard output belongs to the command's own result: whatever a simulator prints goes to standard error.
+            self.process = subprocess.Popen(
+                [*command, *map(str, numbers)],
+                pass_fds=(theirs.fileno(), memory),
+                env={**os.environ, **_THREADS},
+                stdin=subprocess.DEVNULL,
+                stdout=2,
+            )
+        self.connection.send_bytes(declared)
+
+    def end(self, seconds: float) -> int:
+        """Let the process leave within ``seconds``, else kill it; returns its exit code."""
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
+
+
+def _importable(environment: SingleSimulator) -> bytes:
+    """The declaration as a worker can read it: class by module and name, fields by value."""
+    if type(environment).__module__ == "__main__":
+        raise ValueError(
+            f"workers import environments, and {type(environment).__name__} is defined in the program itself: "
+            "move it to a module of its own, or set workers = 0"
+        )
+    return pickle.dumps(environment)
+
+
+def main() -> None:
+    """The worker's side: obey until the parent closes the pipe."""
+    connection, memory, parent, n, first, last = map(int, sys.argv[2:])
+    # The parent decides when to stop, and its checkpoint may need this process: a Ctrl-C in the terminal is not for us.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        return
+    with Connection(connection) as pipe:
+        try:
+            _serve(pipe, memory, n, first, last)
+        except (EOFError, BrokenPipeError, ConnectionResetError):
+            return
+
+
+def _serve(pipe: Connection, memory: int, n: int, first: int, last: int) -> None:
+    """Build the rows, then answer each message by ``_DONE``, by a picture or by what went wrong."""
+    environment: SingleSimulator = pickle.loads(pipe.recv_bytes())
+    arrays = RowArrays(environment.describe(), n, memoryview(mmap.mmap(memory, 0)))
+    try:
+        rows = LocalRows(environment, arrays, first, last)
+    except RowFailure as failure:
+        pipe.send_bytes(pickle.dumps(_with_traceback(failure)))
+        return
+    pipe.send_bytes(_DONE)
+    while True:
+        message = pipe.recv_bytes()
+        try:
+            answer = _obey(rows, message)
+        except (RowFailure, RenderingUnavailable) as failure:
+            answer = _with_traceback(failure)
+        pipe.send_bytes(_DONE if answer is None else pickle.dumps(answer))
+
+
+def _obey(rows: LocalRows, message: bytes) -> Any:
+    if message == _STEP:
+        return rows.step()
+    method, arguments = pickle.loads(message)
+    return getattr(rows, method)(*arguments)
+
+
+def _with_traceback(failure: Exception) -> Exception:
+    """Only a note survives the way to the parent; the traceback and the cause do not."""
+    failure.add_note("in the worker process:\n" + "".join(traceback.format_exception(failure)))
+    return failure

@@ -1,0 +1,1 @@
+"""Networks: blocks, heads, modules, and how they are stacked and initialised."""

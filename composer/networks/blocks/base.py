@@ -1,0 +1,100 @@
+"""The family of blocks: a declared map from a tensor to a tensor, with its shapes known before torch is imported.
+
+Tests: tests/contracts/test_blocks.py runs every kind's example through one contract.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from pydantic import Field
+
+from composer.networks.initializers import Initializer
+from composer.networks.outline import Outline, ParameterPlan
+from composer.spec.family import Family, Spec
+from composer.spec.lazy_call import Call
+from composer.spec.shape import Shape, ShapeError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+# Bounds that no sensible network meets: they stop a typing error before anything is allocated.
+MAX_WIDTH = 65_536
+MAX_BLOCKS = 8_192
+
+Width = Annotated[int, Field(ge=1, le=MAX_WIDTH)]
+Epsilon = Annotated[float, Field(gt=0, le=1)]
+
+
+class Block(Family, family="block"):
+    """A map from one tensor to one tensor; a list of blocks is a ``sequence``.
+
+    Shapes are those of one sample. A built module takes any number of batch axes before them. It is built under
+    ``torch.device("meta")``; its values are drawn from the outline (``composer.networks.initialize``), never by the
+    module.
+    """
+
+    example_input: ClassVar[Shape] = (16,)
+    """A shape that the example takes."""
+    is_activation: ClassVar[bool] = False
+    """Whether the entries of its output are a network's hidden units, which diagnostics count."""
+
+    def repeats(self) -> int:
+        """How many times each block inside this one stands in the outline; 1 but for blocks that repeat others."""
+        return 1
+
+    @classmethod
+    def from_shorthand(cls, value: object) -> object:
+        """A list is the ``layers`` of a ``sequence``."""
+        return {"kind": "sequence", "layers": value} if isinstance(value, list) else value
+
+    @abstractmethod
+    def outline(self, shape: Shape) -> Outline:
+        """What this block is on an input of ``shape``; raises ``ShapeError`` where it cannot take that shape."""
+
+    @abstractmethod
+    def module(self, shape: Shape) -> Call:
+        """The module as a tree of constructor calls, its parameters and buffers those of the outline."""
+
+    def build(self, shape: Shape) -> nn.Module:
+        """The module itself, best under ``torch.device("meta")``; raises ``ShapeError`` as ``outline`` does."""
+        built: nn.Module = self.module(shape).make()
+        return built
+
+
+def last_axis(shape: Shape, kind: str) -> int:
+    """Width of the last axis; raises ``ShapeError`` for a scalar input, which has none."""
+    if not shape:
+        raise ShapeError(f"{kind!r} acts on the last axis, and its input is a scalar, shape []")
+    return shape[-1]
+
+
+def plan(
+    shape: Shape, initializer: Initializer, fan_in: int, fan_out: int, key: str, unit_axis: int | None = None
+) -> ParameterPlan:
+    """A parameter's plan; ``key`` names the initialiser's place in the blueprint should it refuse the shape."""
+    try:
+        initializer.check(shape)
+    except ShapeError as error:
+        raise error.under(key) from None
+    return ParameterPlan(shape, initializer, fan_in, fan_out, unit_axis=unit_axis)
+
+
+def declared_blocks(value: object) -> int:
+    """Blocks of a spec, or of values of a spec, with every repetition written out; counted without outlining any."""
+    inner: Iterable[object] = ()
+    if isinstance(value, Spec):
+        inner = (getattr(value, name) for name in type(value).model_fields)
+    elif isinstance(value, tuple | list):
+        inner = value
+    elif isinstance(value, Mapping):
+        inner = value.values()
+    count = sum(map(declared_blocks, inner))
+    return 1 + value.repeats() * count if isinstance(value, Block) else count
+
+
+def count_blocks(outline: Outline) -> int:
+    """Blocks in an outline, itself included."""
+    return 1 + sum(count_blocks(child) for child in outline.children.values())

@@ -1,0 +1,102 @@
+"""Batch norm and batch renorm: in training mode every sample depends on its batch.
+
+Tests: tests/contracts/test_blocks.py, tests/papers/test_batch_statistics.py.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from composer.networks.blocks.base import Block, Epsilon
+from composer.networks.blocks.channels import features, gain_and_shift
+from composer.networks.outline import BufferPlan, Outline
+from composer.spec.lazy_call import Call, call
+from composer.spec.shape import Shape
+
+Momentum = Annotated[float, Field(ge=0, lt=1)]
+
+
+def _running(width: int) -> dict[str, BufferPlan]:
+    return {
+        "running_mean": BufferPlan("statistic", (width,)),
+        "running_var": BufferPlan("statistic", (width,), start=1.0),
+    }
+
+
+class BatchNorm(Block, kind="batch_norm"):
+    """Unit moments of each feature over the batch, then gain and shift: ``[..., n] -> [..., n]``, ``[c, h, w]`` alike.
+
+    Features are the channels of an image, else the last axis; moments run over every other axis and the batch. In
+    evaluation mode running moments stand in their place, so that samples do not mix; averages of networks average
+    them. The variance that normalises is the population's, ``epsilon`` inside the root. ``momentum`` is the share
+    kept, as in JAX: torch's ``momentum`` is one minus it. Seven operations an entry (five without gain and shift).
+    Source: Ioffe and Szegedy, arXiv:1502.03167.
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "batch_norm"}
+
+    epsilon: Epsilon = 1e-5
+    """Added to the variance."""
+    momentum: Momentum = 0.9
+    """Share of the running moments kept at each training pass."""
+    unbiased: bool = False
+    """Whether the running variance follows the batch's with Bessel's correction, as paper and torch; JAX does not."""
+    affine: bool = True
+    """Whether a learned gain (initially 1) and shift (initially 0) follow."""
+
+    def outline(self, shape: Shape) -> Outline:
+        """Parameters ``weight``, ``bias`` if ``affine``, statistics ``running_mean`` and ``running_var``, all [n]."""
+        width, _ = features(shape, self.kind)
+        parameters = gain_and_shift(width) if self.affine else {}
+        flops = (7 if self.affine else 5) * math.prod(shape)
+        return Outline(self.kind, shape, shape, parameters, flops=flops, buffers=_running(width))
+
+    def module(self, shape: Shape) -> Call:
+        """``composer.networks.modules.batch_norm.BatchNorm``."""
+        keys = {"epsilon": self.epsilon, "momentum": self.momentum, "affine": self.affine, "unbiased": self.unbiased}
+        return call("composer.networks.modules.batch_norm:BatchNorm", *features(shape, self.kind), **keys)
+
+
+class BatchRenorm(Block, kind="batch_renorm"):
+    """Batch norm corrected to agree with its evaluation mode: shapes as ``batch_norm``.
+
+    In training mode the normalised batch is multiplied by ``r`` and moved by ``d``, constants to the gradient, which
+    would make it what the running moments give; ``r`` stays in [1 / r_max, r_max] and ``d`` in [-d_max, d_max]. For
+    the first ``warm_up`` training passes ``r = 1`` and ``d = 0``: batch norm. Defaults are those of CrossQ,
+    arXiv:1902.05605; like its code, and unlike the paper, this switches the bounds on at once and keeps a running
+    variance, not a running deviation. Nine operations an entry (seven without gain and shift).
+    Source: Ioffe, arXiv:1702.03275.
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "batch_renorm", "warm_up": 0}
+
+    epsilon: Epsilon = 1e-3
+    """Added to the variance."""
+    momentum: Momentum = 0.99
+    """Share of the running moments kept at each training pass."""
+    r_max: Annotated[float, Field(ge=1, le=1e6)] = 3.0
+    """Bound on the factor and its inverse."""
+    d_max: Annotated[float, Field(ge=0, le=1e6)] = 5.0
+    """Bound on the shift, in running standard deviations."""
+    warm_up: Annotated[int, Field(ge=0, le=1_000_000_000)] = 100_000
+    """Training passes without correction."""
+    affine: bool = True
+    """Whether a learned gain (initially 1) and shift (initially 0) follow."""
+
+    def outline(self, shape: Shape) -> Outline:
+        """As ``batch_norm``, and a counter ``steps`` of training passes."""
+        width, _ = features(shape, self.kind)
+        parameters = gain_and_shift(width) if self.affine else {}
+        buffers = {**_running(width), "steps": BufferPlan("counter")}
+        flops = (9 if self.affine else 7) * math.prod(shape)
+        return Outline(self.kind, shape, shape, parameters, flops=flops, buffers=buffers)
+
+    def module(self, shape: Shape) -> Call:
+        """``composer.networks.modules.batch_renorm.BatchRenorm``."""
+        keys = {"epsilon": self.epsilon, "momentum": self.momentum, "affine": self.affine}
+        bounds = {"r_max": self.r_max, "d_max": self.d_max, "warm_up": self.warm_up}
+        return call("composer.networks.modules.batch_renorm:BatchRenorm", *features(shape, self.kind), **keys, **bounds)

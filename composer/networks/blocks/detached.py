@@ -1,0 +1,42 @@
+"""A block from which nothing before it learns.
+
+Tests: tests/contracts/test_blocks.py, tests/contracts/test_frozen.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from composer.networks.blocks.base import Block
+from composer.networks.outline import Outline
+from composer.spec.lazy_call import Call, call
+from composer.spec.shape import Shape, ShapeError
+
+
+class Detached(Block, kind="detached"):
+    """A block that learns, of an input that does not learn from it: no gradient flows back to what comes before.
+
+    It is for a branch beside another; where it would leave what comes before without any gradient, it is refused.
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {
+        "kind": "detached",
+        "block": [{"kind": "linear", "width": 32}, {"kind": "relu"}],
+    }
+
+    block: Block
+    """What takes the input."""
+
+    def outline(self, shape: Shape) -> Outline:
+        """Child ``block``."""
+        try:
+            child = self.block.outline(shape)
+        except ShapeError as error:
+            raise error.under("block") from None
+        return Outline(self.kind, shape, child.output, children={"block": child}, stops_gradients=True)
+
+    def module(self, shape: Shape) -> Call:
+        """``composer.networks.modules.frozen.Detached``."""
+        self.outline(shape)
+        return call("composer.networks.modules.frozen:Detached", self.block.module(shape))

@@ -1,0 +1,37 @@
+"""Dropout. Tests: tests/contracts/test_blocks.py, tests/papers/test_dropout.py."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from composer.networks.blocks.base import Block
+from composer.networks.outline import BufferPlan, Outline
+from composer.spec.lazy_call import Call, call
+from composer.spec.shape import Shape
+
+
+class Dropout(Block, kind="dropout"):
+    """Each entry zeroed with probability ``rate``, the others divided by ``1 - rate``, in training; any shape.
+
+    In evaluation, which is wherever no loss of this very network is computed, it is the identity: targets and actions
+    see no noise. Every copy of a network draws from a stream of its own. Two operations an entry (in training).
+    Source: Srivastava et al., JMLR 15, 2014; divided while training and not multiplied afterwards, as all libraries do.
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "dropout", "rate": 0.1}
+
+    rate: Annotated[float, Field(ge=0, lt=1)]
+    """Probability that an entry is zeroed, to 24 bits."""
+
+    def outline(self, shape: Shape) -> Outline:
+        """No parameters; the random stream is the buffers ``key`` and ``draws``, one draw a call in training."""
+        buffers = {"key": BufferPlan("key"), "draws": BufferPlan("counter")}
+        return Outline(self.kind, shape, shape, flops=2 * math.prod(shape), buffers=buffers)
+
+    def module(self, shape: Shape) -> Call:
+        """``composer.networks.modules.dropout.Dropout``."""
+        return call("composer.networks.modules.dropout:Dropout", self.rate)

@@ -1,0 +1,48 @@
+"""A block that does not learn. Tests: tests/contracts/test_blocks.py, tests/contracts/test_frozen.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
+
+from composer.networks.blocks.base import Block
+from composer.networks.outline import Outline
+from composer.spec.lazy_call import Call, call
+from composer.spec.shape import Shape, ShapeError
+
+
+class Frozen(Block, kind="frozen"):
+    """A block whose parameters stay as they were drawn; gradients pass through it to what comes before.
+
+    Optimizers, weight decay and projections leave the parameters alone. Only they are frozen: batch statistics are
+    still taken in.
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {
+        "kind": "frozen",
+        "block": [{"kind": "linear", "width": 32}, {"kind": "relu"}],
+    }
+
+    block: Block
+    """What is frozen."""
+
+    def outline(self, shape: Shape) -> Outline:
+        """Child ``block``, none of its parameters trainable."""
+        try:
+            child = self.block.outline(shape)
+        except ShapeError as error:
+            raise error.under("block") from None
+        children = {"block": _frozen(child)}
+        return Outline(self.kind, shape, child.output, children=children, stops_gradients=child.stops_gradients)
+
+    def module(self, shape: Shape) -> Call:
+        """``composer.networks.modules.frozen.Frozen``."""
+        self.outline(shape)
+        return call("composer.networks.modules.frozen:Frozen", self.block.module(shape))
+
+
+def _frozen(outline: Outline) -> Outline:
+    parameters = {name: replace(plan, trainable=False) for name, plan in outline.parameters.items()}
+    children = {name: _frozen(child) for name, child in outline.children.items()}
+    return replace(outline, parameters=parameters, children=children)

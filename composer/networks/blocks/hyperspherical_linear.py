@@ -1,0 +1,64 @@
+"""The dense layer whose weights stay on the unit sphere.
+
+Tests: tests/contracts/test_blocks.py, tests/contracts/test_projection.py.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from composer.networks.blocks.base import Block, Width, last_axis, plan
+from composer.networks.blocks.sizes import check_one_size, output_width
+from composer.networks.initializers import Initializer, Orthogonal, Zeros
+from composer.networks.outline import Outline
+from composer.spec.lazy_call import Call, call
+from composer.spec.shape import Shape
+
+
+class HypersphericalLinear(Block, kind="hyperspherical_linear"):
+    """Dense layer whose weight vectors keep unit norm: ``[..., in] -> [..., out]``, ``y = x W^T``.
+
+    Exactly one of ``width`` (out) and ``expansion`` (out = expansion x in) is given. The weight is projected once it
+    is drawn and after every step of the optimizer; an average of the network is not. Two operations a weight, one a
+    bias. Source: SimbaV2, arXiv:2502.15280; nGPT, arXiv:2410.01131.
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "hyperspherical_linear", "width": 32}
+
+    width: Width | None = None
+    """Output width."""
+    expansion: Annotated[int, Field(ge=1, le=64)] | None = None
+    """Output width as a multiple of the input width."""
+    unit: Literal["rows", "columns"] = "rows"
+    """What has unit norm: ``rows`` of the weight [out, in], what an output reads; ``columns``, what an input writes."""
+    bias: bool = False
+    """Whether a bias, which is not projected, is added."""
+    weight: Initializer = Orthogonal()
+    """Initialiser of the weight, shape [out, in], before its projection."""
+    bias_init: Initializer = Zeros()
+    """Initialiser of the bias, shape [out]; it counts the weight's fans."""
+
+    @model_validator(mode="after")
+    def _one_size(self) -> Self:
+        check_one_size(self.width, self.expansion)
+        return self
+
+    def outline(self, shape: Shape) -> Outline:
+        """Parameters ``weight`` [out, in], projected, and ``bias`` [out] where there is one."""
+        fan_in = last_axis(shape, self.kind)
+        fan_out = output_width(self.width, self.expansion, fan_in)
+        axis = -1 if self.unit == "rows" else -2
+        parameters = {"weight": plan((fan_out, fan_in), self.weight, fan_in, fan_out, "weight", unit_axis=axis)}
+        if self.bias:
+            parameters["bias"] = plan((fan_out,), self.bias_init, fan_in, fan_out, "bias_init")
+        flops = math.prod(shape[:-1]) * fan_out * (2 * fan_in + self.bias)
+        return Outline(self.kind, shape, (*shape[:-1], fan_out), parameters, flops=flops)
+
+    def module(self, shape: Shape) -> Call:
+        """``torch.nn.Linear``: keeping the norm is for whoever trains it."""
+        outline = self.outline(shape)
+        return call("torch.nn:Linear", shape[-1], outline.output[-1], bias=self.bias)

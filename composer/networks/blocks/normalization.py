@@ -1,0 +1,73 @@
+"""Normalisation of one sample over its last axis.
+
+Tests: tests/contracts/test_blocks.py, tests/papers/test_block_formulas.py.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from composer.networks.blocks.base import Block, Epsilon, last_axis, plan
+from composer.networks.initializers import Ones, Zeros
+from composer.networks.outline import Outline, ParameterPlan
+from composer.spec.lazy_call import Call, call
+from composer.spec.shape import Shape
+
+
+class LayerNorm(Block, kind="layer_norm"):
+    """Zero mean and unit variance over the last axis, then gain and shift: ``[..., n] -> [..., n]``.
+
+    The variance is the population's and ``epsilon`` stands inside the root. 1e-6 is JAX's default; torch's is 1e-5.
+    Seven operations an entry (five without gain and shift). Source: Ba et al., arXiv:1607.06450.
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "layer_norm"}
+
+    epsilon: Epsilon = 1e-6
+    """Added to the variance."""
+    affine: bool = True
+    """Whether a learned gain (initially 1) and shift (initially 0) follow."""
+
+    def outline(self, shape: Shape) -> Outline:
+        """Parameters ``weight`` [n] and ``bias`` [n] if ``affine``."""
+        width = last_axis(shape, self.kind)
+        parameters: dict[str, ParameterPlan] = {}
+        if self.affine:
+            parameters = {
+                "weight": plan((width,), Ones(), width, width, "affine"),
+                "bias": plan((width,), Zeros(), width, width, "affine"),
+            }
+        return Outline(self.kind, shape, shape, parameters, flops=(7 if self.affine else 5) * math.prod(shape))
+
+    def module(self, shape: Shape) -> Call:
+        """``torch.nn.LayerNorm``."""
+        width = last_axis(shape, self.kind)
+        return call("torch.nn:LayerNorm", width, eps=self.epsilon, elementwise_affine=self.affine)
+
+
+class RmsNorm(Block, kind="rms_norm"):
+    """Unit mean square over the last axis, then gain: ``[..., n] -> [..., n]``; the mean is kept.
+
+    ``epsilon`` is added to the mean square, inside the root. Four operations an entry (three without gain).
+    Source: Zhang and Sennrich, arXiv:1910.07467.
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "rms_norm"}
+
+    epsilon: Epsilon = 1e-6
+    """Added to the mean square."""
+    affine: bool = True
+    """Whether a learned gain (initially 1) follows."""
+
+    def outline(self, shape: Shape) -> Outline:
+        """Parameter ``weight`` [n] if ``affine``."""
+        width = last_axis(shape, self.kind)
+        parameters = {"weight": plan((width,), Ones(), width, width, "affine")} if self.affine else {}
+        return Outline(self.kind, shape, shape, parameters, flops=(4 if self.affine else 3) * math.prod(shape))
+
+    def module(self, shape: Shape) -> Call:
+        """``torch.nn.RMSNorm``."""
+        width = last_axis(shape, self.kind)
+        return call("torch.nn:RMSNorm", width, eps=self.epsilon, elementwise_affine=self.affine)

@@ -1,0 +1,102 @@
+"""Blocks side by side. Tests: tests/contracts/test_blocks.py, tests/papers/test_vector_blocks.py."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
+
+from composer.networks.blocks.base import Block
+from composer.networks.blocks.sizes import feature_axis, resized, within_bounds
+from composer.networks.outline import Outline
+from composer.spec.family import Items
+from composer.spec.lazy_call import Call, call
+from composer.spec.shape import Shape, ShapeError
+
+
+class Parallel(Block, kind="parallel"):
+    """Several blocks on the same input, their outputs joined to one.
+
+    ``sum``, ``mean`` and ``multiply`` join entry by entry, all branches of one shape: a residual block with a projected
+    shortcut (arXiv:1512.03385) is a sum, a gated linear unit (arXiv:2002.05202) a product.
+    ``concatenate`` joins features: channels of images, else the last axis. One operation an entry joined to another,
+    one more for a mean, none to concatenate.
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {
+        "kind": "parallel",
+        "join": "multiply",
+        "branches": [{"kind": "linear", "width": 32}, [{"kind": "linear", "width": 32}, {"kind": "sigmoid"}]],
+    }
+
+    branches: Annotated[Items[Block], Field(max_length=64)]
+    """The blocks; concatenated in this order."""
+    join: Literal["sum", "mean", "multiply", "concatenate"]
+    """How the outputs become one."""
+
+    @field_validator("branches")
+    @classmethod
+    def _some(cls, branches: tuple[Block, ...]) -> tuple[Block, ...]:
+        # Not min_length: pydantic counts only the valid entries of a tuple, so that one bad block would be two errors.
+        if not branches:
+            raise PydanticCustomError("parallel_empty", "a parallel block needs at least one branch")
+        return branches
+
+    def outline(self, shape: Shape) -> Outline:
+        """Children ``0``, ``1``, ... in order; raises ``ShapeError`` where their outputs do not fit together."""
+        children = {str(index): self._branch(index, shape) for index in range(len(self.branches))}
+        outputs = [child.output for child in children.values()]
+        if self.join == "concatenate":
+            output, flops = self._concatenated(outputs), 0
+        else:
+            self._check_alike(outputs, outputs)
+            output = outputs[0]
+            flops = (len(outputs) - (self.join != "mean")) * math.prod(output)
+        stops = all(child.stops_gradients for child in children.values())
+        return Outline(
+            self.kind,
+            shape,
+            output,
+            children=children,
+            flops=flops,
+            layout="parallel",
+            stops_gradients=stops,
+            join=self.join,
+        )
+
+    def module(self, shape: Shape) -> Call:
+        """``composer.networks.modules.parallel.Parallel``."""
+        output = self.outline(shape).output
+        axis = {"axis": feature_axis(output, self.kind)} if self.join == "concatenate" else {}
+        return call(
+            "composer.networks.modules.parallel:Parallel",
+            [block.module(shape) for block in self.branches],
+            self.join,
+            **axis,
+        )
+
+    def _branch(self, index: int, shape: Shape) -> Outline:
+        try:
+            return self.branches[index].outline(shape)
+        except ShapeError as error:
+            raise error.under("branches", index) from None
+
+    def _concatenated(self, outputs: list[Shape]) -> Shape:
+        axis = feature_axis(outputs[0], self.kind)
+        # Outputs with fewer axes than the first have no such axis; they differ from it as they are.
+        self._check_alike([resized(o, axis, 0) if len(o) == len(outputs[0]) else o for o in outputs], outputs)
+        sizes = [output[axis] for output in outputs]
+        width = within_bounds(sum(sizes), " + ".join(map(str, sizes)), "branches")
+        return resized(outputs[0], axis, width)
+
+    def _check_alike(self, compared: list[Shape], outputs: list[Shape]) -> None:
+        rule = "must agree except in their features" if self.join == "concatenate" else "must have one shape"
+        for index, item in enumerate(compared):
+            if item != compared[0]:
+                first, other = (
+                    f"branch {at} ({self.branches[at].kind!r}) gives {list(outputs[at])}" for at in (0, index)
+                )
+                raise ShapeError(f"outputs to {self.join} {rule}: {first}, {other}", ("branches", index))

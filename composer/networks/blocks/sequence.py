@@ -1,0 +1,59 @@
+"""Blocks one after another. Tests: tests/contracts/test_blocks.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field, field_validator
+from pydantic_core import PydanticCustomError
+
+from composer.networks.blocks.base import Block
+from composer.networks.blocks.gradients import check_reached
+from composer.networks.outline import Outline
+from composer.spec.family import Items
+from composer.spec.lazy_call import Call, call
+from composer.spec.shape import Shape, ShapeError
+
+
+class Sequence(Block, kind="sequence"):
+    """Blocks applied in order, each on the output of the one before; a plain list means the same.
+
+    Shapes compose: ``[a] -> [b] -> [c]``.
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {
+        "kind": "sequence",
+        "layers": [{"kind": "linear", "width": 64}, {"kind": "relu"}, {"kind": "linear", "width": 32}],
+    }
+
+    layers: Annotated[Items[Block], Field(max_length=256)]
+    """The blocks, first to last."""
+
+    @field_validator("layers")
+    @classmethod
+    def _some(cls, layers: tuple[Block, ...]) -> tuple[Block, ...]:
+        # Not min_length: pydantic counts only the valid entries of a tuple, so that one bad block would be two errors.
+        if not layers:
+            raise PydanticCustomError("sequence_empty", "a sequence needs at least one block")
+        return layers
+
+    def outline(self, shape: Shape) -> Outline:
+        """Children ``0``, ``1``, ... in order."""
+        children: dict[str, Outline] = {}
+        output = shape
+        for position, layer in enumerate(self.layers):
+            try:
+                child = layer.outline(output)
+                check_reached(children.values(), child)
+            except ShapeError as error:
+                raise error.under("layers", position) from None
+            children[str(position)] = child
+            output = child.output
+        stops = any(child.stops_gradients for child in children.values())
+        return Outline(self.kind, shape, output, children=children, stops_gradients=stops)
+
+    def module(self, shape: Shape) -> Call:
+        """``torch.nn.Sequential``."""
+        inputs = [child.input for child in self.outline(shape).children.values()]
+        return call("torch.nn:Sequential", *map(lambda layer, taken: layer.module(taken), self.layers, inputs))

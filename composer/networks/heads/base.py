@@ -1,0 +1,62 @@
+"""The family of heads: the last map of a network, from a trunk's features to what an algorithm reads.
+
+Tests: tests/contracts/test_heads.py.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING
+
+from pydantic import TypeAdapter
+
+from composer.networks.outline import Outline
+from composer.spec.family import Family
+from composer.spec.lazy_call import Call
+from composer.spec.shape import Shape
+from composer.spec.wording import listing
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Head(Family, family="head"):
+    """What a network returns.
+
+    A trunk ends in any layers, so that a head is one dense layer and what is done to its output. Layers that only a
+    head can hold, because they come twice or after something of its own, are its ``hidden`` block.
+    """
+
+    @property
+    @abstractmethod
+    def produces(self) -> str:
+        """What it returns, in one word, so that an algorithm can refuse a head that it cannot read.
+
+        ``value`` (one, of a state or of a state and an action), ``action_values`` (one for each discrete action),
+        ``tanh_gaussian``, ``gaussian``, ``deterministic_action``, ``action_logits``, ``class_logits``,
+        ``features``; plug-ins may add words.
+        """
+
+    @abstractmethod
+    def outline(self, shape: Shape, actions: int) -> Outline:
+        """What this head is on features of ``shape``; ``actions`` is the action size. Raises ``ShapeError``."""
+
+    @abstractmethod
+    def module(self, shape: Shape, actions: int) -> Call:
+        """The module as a tree of constructor calls, its parameters and buffers those of the outline."""
+
+    def returns(self) -> Call | None:
+        """How its output represents a return or its distribution; None where it gives no value."""
+        return None
+
+    def build(self, shape: Shape, actions: int) -> nn.Module:
+        """The module itself, best under ``torch.device("meta")``; raises ``ShapeError`` as ``outline`` does."""
+        built: nn.Module = self.module(shape, actions).make()
+        return built
+
+
+def head_giving(product: str, got: Head) -> str:
+    """For an algorithm's message: the heads that give ``product``, and what ``got``, which does not, gives instead."""
+    examples = map(TypeAdapter[Head](Head).validate_python, (kind.example for kind in Head.kinds().values()))
+    kinds = listing(head.kind for head in examples if head.produces == product)
+    return f"a head that gives {product!r}: {kinds}; {got.kind!r} as it is set here gives {got.produces!r}"

@@ -1,0 +1,81 @@
+"""The head of a stochastic policy with bounded actions. Tests: tests/contracts/test_heads.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from composer.networks.blocks.base import Block
+from composer.networks.heads.base import Head
+from composer.networks.heads.layers import after, after_call, dense, dense_call, features
+from composer.networks.initializers import Initializer, Orthogonal, Zeros
+from composer.networks.outline import Outline
+from composer.spec.lazy_call import Call, call
+from composer.spec.shape import Shape, ShapeError
+
+LogStd = Annotated[float, Field(ge=-30, le=10)]
+
+
+class TanhGaussian(Head, kind="tanh_gaussian"):
+    """Mean and log standard deviation of a Gaussian whose draws pass through tanh: ``[n] -> ([a], [a])``.
+
+    Two dense layers, ``mean`` and ``log_std``, each after a ``hidden`` block of its own where there is one; the second
+    is mapped smoothly into its bounds: ``min + (max - min) / 2 * (1 + tanh(x))``. Sampling:
+    ``composer.algorithms.losses.tanh_gaussian``.
+    Source: Haarnoja et al., arXiv:1812.05905; bounds of SimBa, arXiv:2410.09754.
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "tanh_gaussian"}
+
+    log_std_min: LogStd = -10.0
+    """Lower bound of the log standard deviation (natural logarithm)."""
+    log_std_max: LogStd = 2.0
+    """Upper bound of the log standard deviation (natural logarithm)."""
+    hidden: Block | None = None
+    """A block before each of the two layers, twice with parameters of its own, as in SimbaV2; a list is a sequence."""
+    weight: Initializer = Orthogonal()
+    """Initialiser of both weights, shape [a, n]."""
+    bias_init: Initializer = Zeros()
+    """Initialiser of both biases, shape [a]."""
+    unit_norm: bool = False
+    """Whether the weights of each output are kept at unit norm, as hyperspherical networks do."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.log_std_min >= self.log_std_max:
+            raise PydanticCustomError(
+                "log_std_bounds",
+                "'log_std_min' ({low}) must be below 'log_std_max' ({high})",
+                {"low": self.log_std_min, "high": self.log_std_max},
+            )
+        return self
+
+    @property
+    def produces(self) -> str:
+        """Mean and log standard deviation."""
+        return "tanh_gaussian"
+
+    def outline(self, shape: Shape, actions: int) -> Outline:
+        """Children ``mean`` and ``log_std``; ``output`` is the shape of each. Four operations bound an entry."""
+        features(self.kind, shape)
+        child = after(self.hidden, shape, lambda given: self._layer(given, actions))
+        children = {"mean": child, "log_std": child}
+        return Outline(self.kind, shape, (actions,), children=children, flops=4 * actions, layout="parallel")
+
+    def module(self, shape: Shape, actions: int) -> Call:
+        """``composer.networks.modules.heads.TanhGaussianHead``: returns (mean [B, a], log_std [B, a])."""
+        self.outline(shape, actions)
+        layer = after_call(self.hidden, shape, lambda given: dense_call(given, actions))
+        return call(
+            "composer.networks.modules.heads:TanhGaussianHead", layer, layer, self.log_std_min, self.log_std_max
+        )
+
+    def _layer(self, shape: Shape, actions: int) -> Outline:
+        try:
+            features(self.kind, shape)
+        except ShapeError as error:
+            raise error.under("hidden") from None
+        return dense(self, shape, actions)

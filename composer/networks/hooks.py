@@ -1,0 +1,74 @@
+"""Seeing what passes inside a stacked network. Tests: tests/diagnostics/test_watching.py."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from torch import Tensor, nn
+
+from composer.networks.stacked import Stacked, Template
+
+Reduce = Callable[[Tensor], Tensor]
+"""From what passes, ``[B, ...]``, to what is kept of it: the rest is not held in memory."""
+Seen = dict[str, Tensor]
+
+
+class Watcher:
+    """A network's module with an eye on what passes inside, for as long as its structure stays."""
+
+    def __init__(self, template: Template, outputs: Mapping[str, Reduce], inputs: Mapping[str, Reduce]) -> None:
+        """Watches what leaves some modules and what enters others, by path, each reduced as it says there."""
+        # A copy, so that no program that was compiled over the module sees a hook. It holds no memory.
+        module = copy.deepcopy(template.evaluation)
+        self._seen: dict[tuple[bool, str], Tensor] = {}
+        for path, reduce in outputs.items():
+            module.get_submodule(path).register_forward_hook(partial(_left, self._seen, path, reduce))
+        for path, reduce in inputs.items():
+            module.get_submodule(path).register_forward_pre_hook(partial(_entered, self._seen, path, reduce))
+        module.register_forward_pre_hook(lambda *_: self._seen.clear())
+        # Replaces the output: what was seen leaves the mapping over members as an output does.
+        module.register_forward_hook(lambda *_: tuple(self._seen.values()))
+        self._template = copy.copy(template)
+        self._template.evaluation = module
+
+    def __call__(self, network: Stacked, x: Tensor) -> tuple[Seen, Seen]:
+        """Run a network of this module on ``x [S, B, ...]`` in evaluation mode; returns outputs and inputs of modules.
+
+        Both are named by the module's path, ``[S, C, ...]``. A module that is called several times is seen each time:
+        ``PATH``, then ``PATH.call2`` and so on.
+        """
+        passed = Stacked(self._template, network.parameters, network.buffers)(x)
+        values = dict(zip(self._seen, passed, strict=True))  # The names, now that it has run.
+        self._seen.clear()
+        left = {path: value for (entered, path), value in values.items() if not entered}
+        return left, {path: value for (entered, path), value in values.items() if entered}
+
+
+def watch(
+    network: Stacked, x: Tensor, outputs: Mapping[str, Reduce], inputs: Mapping[str, Reduce]
+) -> tuple[Seen, Seen]:
+    """What a ``Watcher`` sees, once."""
+    return Watcher(network.template, outputs, inputs)(network, x)
+
+
+def _left(
+    seen: dict[tuple[bool, str], Tensor], path: str, reduce: Reduce, module: nn.Module, arguments: Any, output: Tensor
+) -> None:
+    seen[_free(seen, False, path)] = reduce(output)
+
+
+def _entered(
+    seen: dict[tuple[bool, str], Tensor], path: str, reduce: Reduce, module: nn.Module, arguments: tuple[Tensor]
+) -> None:
+    seen[_free(seen, True, path)] = reduce(arguments[0])
+
+
+def _free(seen: Mapping[tuple[bool, str], Tensor], entered: bool, path: str) -> tuple[bool, str]:
+    call, name = 1, path
+    while (entered, name) in seen:
+        call += 1
+        name = f"{path}.call{call}"
+    return entered, name

@@ -1,0 +1,61 @@
+"""A network: a trunk, a head, and how many independent copies there are of it (two for a clipped double critic).
+
+Tests: tests/papers/test_simba_network.py.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
+from composer.networks.blocks import Block
+from composer.networks.blocks.base import MAX_BLOCKS, declared_blocks
+from composer.networks.heads import Head
+from composer.networks.outline import Outline
+from composer.spec.family import Spec
+from composer.spec.lazy_call import Call, call
+from composer.spec.shape import Shape, ShapeError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Network(Spec):
+    """A trunk and a head. Outline and module describe *one* copy; copies are a leading axis that the learner adds."""
+
+    trunk: Block
+    """From the network's input to features."""
+    head: Head
+    """From features to what the algorithm reads."""
+    copies: Annotated[int, Field(ge=1, le=16)] = 1
+    """Independent copies, each with parameters of its own."""
+
+    def outline(self, shape: Shape, actions: int) -> Outline:
+        """One copy on inputs of ``shape``: children ``trunk`` and ``head``; raises ``ShapeError``."""
+        blocks = declared_blocks(self)
+        if blocks > MAX_BLOCKS:
+            raise ShapeError(f"{blocks:,} blocks; limit {MAX_BLOCKS:,}", ("trunk",))
+        try:
+            trunk = self.trunk.outline(shape)
+        except ShapeError as error:
+            raise error.under("trunk") from None
+        try:
+            head = self.head.outline(trunk.output, actions)
+        except ShapeError as error:
+            raise error.under("head") from None
+        return Outline("network", shape, head.output, children={"trunk": trunk, "head": head})
+
+    def module(self, shape: Shape, actions: int) -> Call:
+        """One copy as a tree of constructor calls."""
+        features = self.outline(shape, actions).children["trunk"].output
+        return call(
+            "composer.networks.modules.trunk_and_head:TrunkAndHead",
+            self.trunk.module(shape),
+            self.head.module(features, actions),
+        )
+
+    def build(self, shape: Shape, actions: int) -> nn.Module:
+        """One copy as a module with children ``trunk`` and ``head``; raises ``ShapeError`` as ``outline`` does."""
+        built: nn.Module = self.module(shape, actions).make()
+        return built

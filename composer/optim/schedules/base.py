@@ -1,0 +1,105 @@
+"""Schedules: a number, constant or changing with the count of gradient updates.
+
+A schedule is evaluated inside the captured update from the update counter, one value a seed, so that neither a changing
+number nor a variant with another number compiles anything anew.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from composer.spec.family import Family
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+LARGEST = 1e30
+"""Far beyond use, yet finite in float32, so that a run may diverge by its own fault and be told so."""
+Value = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
+
+
+class Schedule(Family, family="schedule"):
+    """A number over gradient updates. A plain number where a schedule is expected is a constant."""
+
+    @classmethod
+    def from_shorthand(cls, value: object) -> object:
+        """A number means ``{ kind = "constant", value = ... }``."""
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return {"kind": "constant", "value": value}
+        return value
+
+    @abstractmethod
+    def bounds(self) -> tuple[float, float]:
+        """Smallest and largest value that the schedule takes."""
+
+    @abstractmethod
+    def points(self) -> tuple[tuple[int, float], ...]:
+        """Where its course begins, turns and ends: updates and the value there; none for a constant."""
+
+    @abstractmethod
+    def build(self, seeds: int, device: str) -> Callable[[Tensor], Tensor]:
+        """A function from updates done, float64 ``[seeds]``, to values, float32 ``[seeds]``."""
+
+
+class Constant(Schedule, kind="constant"):
+    """The same value throughout."""
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "constant", "value": 3e-4}
+
+    value: Value
+    """The value."""
+
+    def to_shorthand(self, table: dict[str, Any]) -> object:
+        """The number, a whole one without its point."""
+        whole = self.value.is_integer() and abs(self.value) < 2**53
+        return int(self.value) if whole else self.value
+
+    def bounds(self) -> tuple[float, float]:
+        """The value, twice."""
+        return self.value, self.value
+
+    def points(self) -> tuple[tuple[int, float], ...]:
+        """None."""
+        return ()
+
+    def build(self, seeds: int, device: str) -> Callable[[Tensor], Tensor]:
+        """A function that ignores the update count."""
+        from composer.optim.hyperparameters import number
+
+        value = number(self.value, (seeds,), device)
+        return lambda updates: value
+
+
+class Linear(Schedule, kind="linear"):
+    """A straight line from ``start`` to ``end`` over ``updates`` gradient updates, then ``end``."""
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "linear", "start": 1e-4, "end": 5e-5, "updates": 500_000}
+
+    start: Value
+    """Value at the first update."""
+    end: Value
+    """Value after ``updates`` updates and from then on."""
+    updates: int = Field(ge=1, le=10**12)
+    """Length of the line in gradient updates."""
+
+    def bounds(self) -> tuple[float, float]:
+        """The two ends, in order of size."""
+        return min(self.start, self.end), max(self.start, self.end)
+
+    def points(self) -> tuple[tuple[int, float], ...]:
+        """The two ends."""
+        return (0, self.start), (self.updates, self.end)
+
+    def build(self, seeds: int, device: str) -> Callable[[Tensor], Tensor]:
+        """``start + (end - start) * min(updates / length, 1)``."""
+        from composer.optim.hyperparameters import number
+
+        start, change, length = (
+            number(each, (seeds,), device) for each in (self.start, self.end - self.start, float(self.updates))
+        )
+        return lambda updates: start + change * (updates / length).clamp(max=1.0).float()

@@ -1,0 +1,84 @@
+"""Schedules that bend: exponential ones, and warm-ups. Tests: tests/interventions/test_schedules.py."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from composer.optim.schedules.base import LARGEST, Schedule, Value
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Positive = Annotated[float, Field(gt=0, le=LARGEST)]
+Updates = Annotated[int, Field(ge=1, le=10**12)]
+
+
+class Exponential(Schedule, kind="exponential"):
+    """From ``start`` to ``end`` over ``updates`` gradient updates by equal factors, then ``end``."""
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "exponential", "start": 10, "end": 3, "updates": 10_000}
+
+    start: Positive
+    """Value at the first update."""
+    end: Positive
+    """Value after ``updates`` updates and from then on."""
+    updates: Updates
+    """Length of the curve in gradient updates."""
+
+    def bounds(self) -> tuple[float, float]:
+        """The two ends, in order of size."""
+        return min(self.start, self.end), max(self.start, self.end)
+
+    def points(self) -> tuple[tuple[int, float], ...]:
+        """The two ends."""
+        return (0, self.start), (self.updates, self.end)
+
+    def build(self, seeds: int, device: str) -> Callable[[Tensor], Tensor]:
+        """``start * (end / start) ** min(updates / length, 1)``."""
+        import torch
+
+        from composer.optim.hyperparameters import number
+
+        start, slope, length = (
+            number(each, (seeds,), device, torch.float64)
+            for each in (self.start, math.log(self.end / self.start), float(self.updates))
+        )
+        return lambda updates: (start * (slope * (updates / length).clamp(max=1.0)).exp()).float()
+
+
+class Warmup(Schedule, kind="warmup"):
+    """From ``start`` in a straight line to ``value`` over ``updates`` gradient updates, then ``value``.
+
+    With an intervention that says ``schedules = "restart"`` it warms up again after each firing.
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "warmup", "value": 1e-3, "updates": 1_000}
+
+    value: Value
+    """Value after the warm-up."""
+    updates: Updates
+    """Length of the warm-up in gradient updates."""
+    start: Annotated[float, Field(ge=0, le=1)] = 0.01
+    """Value at the first update, as a share of ``value``."""
+
+    def bounds(self) -> tuple[float, float]:
+        """The two ends, in order of size."""
+        first = self.start * self.value
+        return min(first, self.value), max(first, self.value)
+
+    def points(self) -> tuple[tuple[int, float], ...]:
+        """The two ends."""
+        return (0, self.start * self.value), (self.updates, self.value)
+
+    def build(self, seeds: int, device: str) -> Callable[[Tensor], Tensor]:
+        """``value * (start + (1 - start) * min(updates / length, 1))``."""
+        from composer.optim.hyperparameters import number
+
+        value, start, length = (
+            number(each, (seeds,), device) for each in (self.value, self.start, float(self.updates))
+        )
+        return lambda updates: value * (start + (1 - start) * (updates / length).clamp(max=1.0).float())

@@ -1,0 +1,52 @@
+"""A schedule with another value at each N-th update. Tests: tests/interventions/test_periodic.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import Field
+
+from composer.optim.schedules.base import Schedule, Value
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Periodic(Schedule, kind="periodic"):
+    """The same value at every update but each N-th, where it is another one.
+
+    As the momentum of an average, ``{ kind = "periodic", every = 8_000 }`` copies the network after each 8,000th update
+    and leaves the copy alone in between, as DQN's target network does (Mnih et al., 2015); with ``every = 2`` and
+    ``at = 0.995`` it is TD3's target, which moves with every second update (arXiv:1802.09477, algorithm 1).
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "periodic", "every": 8_000, "value": 1.0, "at": 0.0}
+
+    every: int = Field(ge=1, le=10**12)
+    """N, in gradient updates; the first such update is number N, counted from 1."""
+    value: Value = 1.0
+    """Value at all other updates."""
+    at: Value = 0.0
+    """Value at each N-th update."""
+
+    def bounds(self) -> tuple[float, float]:
+        """The two values, in order of size; one of them where every update is the N-th."""
+        if self.every == 1:
+            return self.at, self.at
+        return min(self.value, self.at), max(self.value, self.at)
+
+    def points(self) -> tuple[tuple[int, float], ...]:
+        """The first update, and the first N-th one."""
+        first = ((0, self.value),) if self.every > 1 else ()
+        return (*first, (self.every - 1, self.at))
+
+    def build(self, seeds: int, device: str) -> Callable[[Tensor], Tensor]:
+        """``at`` where ``updates + 1`` is a multiple of ``every``."""
+        import torch
+
+        from composer.optim.hyperparameters import number
+
+        value, at = (number(each, (seeds,), device) for each in (self.value, self.at))
+        every = number(float(self.every), (seeds,), device, torch.float64)
+        return lambda updates: torch.where(torch.remainder(updates + 1, every) == 0, at, value)

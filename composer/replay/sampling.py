@@ -1,0 +1,43 @@
+"""Sampling: which of the transitions that are held an update learns from. State lives in ``experience.priorities``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AfterValidator, Field
+
+from composer.optim.schedules import Constant, Schedule
+from composer.spec.family import Family
+
+
+class Sampling(Family, family="sampling"):
+    """How a batch is drawn from the replay memory."""
+
+
+class Uniform(Sampling, kind="uniform"):
+    """Every transition is as likely as any other, with replacement."""
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "uniform"}
+
+
+def _share(schedule: Schedule) -> Schedule:
+    low, high = schedule.bounds()
+    if not 0 <= low <= high <= 1:
+        raise ValueError(f"must be in 0 to 1, got {low:g}" + (f" to {high:g}" if high > low else ""))
+    return schedule
+
+
+class Prioritised(Sampling, kind="prioritised"):
+    """In proportion to a power of what was last learned about a transition, in equal shares of the sum.
+
+    New transitions are as likely as the likeliest was. Losses are weighed by ``(N p)^-correction``, divided by the
+    batch's largest weight. Source: arXiv:1511.05952 (proportional, stratified); exponents of Rainbow, arXiv:1710.02298.
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "prioritised", "exponent": 0.5, "correction": 0.5}
+
+    exponent: float = Field(default=0.5, ge=0, le=1)
+    """Power of the error that makes the priority; 0 is uniform."""
+    correction: Annotated[Schedule, AfterValidator(_share)] = Constant(value=0.5)
+    """Share of the bias that weights undo, 0 to 1: a number, or a schedule over gradient updates."""

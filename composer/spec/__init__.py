@@ -1,0 +1,1 @@
+"""The declaration mechanism: specs, families, plug-ins, lazy calls, random streams."""

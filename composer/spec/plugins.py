@@ -1,0 +1,272 @@
+"""Plug-ins: distributions that bring kinds and parts of their own, under a namespace that is theirs alone.
+
+A plug-in has one entry point, whose name is the namespace and whose import registers the kinds; the folder
+``registry/`` in that module's package holds its parts. Nothing of a plug-in is imported before a blueprint requires it,
+or a command lists everything that is there. Tests: tests/plugin/.
+
+    [project.entry-points."composer.plugins"]
+    acme = "composer_acme"          # brings kinds such as acme/fourier
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import sys
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import EntryPoint, PackageNotFoundError, distribution, entry_points
+from typing import TypeGuard
+
+from composer.spec import builtin_kinds as kinds
+from composer.spec.family import FAMILIES, Family
+from composer.spec.wording import near, shorten, spelled
+
+GROUP = "composer.plugins"
+"""The group of entry points."""
+
+_DISTRIBUTION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?")
+_NAMESPACE = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_NAME = re.compile(rf"{_NAMESPACE.pattern}/[a-z0-9][a-z0-9._-]{{0,63}}(?<!\.toml)")
+_Place = tuple[str, str]
+"""A family and one of its kinds; the family itself under no kind."""
+
+
+class PluginError(LookupError):
+    """A plug-in cannot be used. ``message`` says which and why, ``hint`` what to do."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(f"{message}; {hint}" if hint else message)
+        self.message, self.hint = message, hint
+
+
+class MissingPluginError(PluginError):
+    """No such plug-in is installed."""
+
+
+class BrokenPluginError(PluginError):
+    """A plug-in is installed and does not work, or does what no plug-in may."""
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A plug-in whose kinds are registered."""
+
+    distribution: str
+    version: str
+    namespace: str
+    package: str
+    """The package that holds its parts; empty for a plug-in of one module, which has none."""
+
+
+_outcomes: dict[str, Plugin | BrokenPluginError] = {}
+"""What came of loading a distribution: modules are imported once, so a second try would find nothing to register."""
+
+
+def load(name: str) -> Plugin:
+    """Import the plug-in of the distribution ``name``, once in a process; raises PluginError.
+
+    A plug-in that is refused leaves no kind behind.
+    """
+    entry = _entry(name)
+    key = _canonical(name)
+    if key not in _outcomes:
+        try:
+            _outcomes[key] = _loaded(entry)
+        except BrokenPluginError as error:
+            _outcomes[key] = error
+    outcome = _outcomes[key]
+    if isinstance(outcome, BrokenPluginError):
+        raise BrokenPluginError(outcome.message, outcome.hint)
+    return outcome
+
+
+def loaded() -> tuple[Plugin, ...]:
+    """The plug-ins that this process has loaded so far, by namespace."""
+    plugins = [outcome for outcome in _outcomes.values() if isinstance(outcome, Plugin)]
+    return tuple(sorted(plugins, key=lambda plugin: plugin.namespace))
+
+
+def load_installed() -> tuple[PluginError, ...]:
+    """Load every plug-in that is installed; returns what is wrong with those that do not work."""
+    problems = []
+    for name in sorted(_installed()):
+        try:
+            load(name)
+        except PluginError as error:
+            problems.append(error)
+    return tuple(problems)
+
+
+def is_namespaced(name: object) -> TypeGuard[str]:
+    """Whether a name is that of a plug-in's kind or part; a path to a file is none."""
+    return isinstance(name, str) and _NAME.fullmatch(name) is not None
+
+
+def owners(name: str) -> tuple[str, ...]:
+    """The installed distributions to whose namespace a kind or a part belongs, alphabetically."""
+    namespace = name.partition("/")[0]
+    entries = [entry for entries in _installed().values() for entry in entries]
+    return tuple(sorted(_label(entry) for entry in entries if entry.name == namespace))
+
+
+def unrequired(name: str, required: Collection[str]) -> tuple[str, str] | None:
+    """Why a namespaced name cannot be used where the distributions ``required`` are, and what to write; None if it can.
+
+    What a program has registered itself, without a plug-in, needs no leave.
+    """
+    having = owners(name)
+    if {_canonical(one) for one in having} & {_canonical(one) for one in required}:
+        return None
+    if having:
+        names = ", ".join(f'"{one}"' for one in (*required, having[0]))
+        return f"{name!r} belongs to the plug-in {having[0]!r}", f"write requires = [{names}]"
+    if any(name in family.kinds() for family in FAMILIES.values()):
+        return None
+    namespace = name.partition("/")[0]
+    known = sorted(entry.name for entries in _installed().values() for entry in entries)
+    meant = near(namespace, known)
+    hint = f"did you mean {meant!r}?" if meant else "name the distribution that has it in 'requires'"
+    return f"no installed plug-in has the namespace {spelled(namespace)}", hint
+
+
+def brought(plugin: Plugin) -> Mapping[_Place, type[Family]]:
+    """The kinds of a loaded plug-in."""
+    return {place: member for place, member in _registered().items() if place[1].startswith(f"{plugin.namespace}/")}
+
+
+def _installed() -> Mapping[str, list[EntryPoint]]:
+    """Entry points by the canonical name of their distribution; read anew where a notebook has installed something."""
+    return _read(tuple((folder, _modified(folder)) for folder in sys.path))
+
+
+@lru_cache(maxsize=1)
+def _read(stamp: tuple[tuple[str, int], ...]) -> Mapping[str, list[EntryPoint]]:
+    found: dict[str, list[EntryPoint]] = {}
+    for entry in entry_points(group=GROUP):
+        if entry.dist is not None:
+            found.setdefault(_canonical(entry.dist.name), []).append(entry)
+    return found
+
+
+def _modified(folder: str) -> int:
+    try:
+        return os.stat(folder or ".").st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _entry(name: str) -> EntryPoint:
+    if not _DISTRIBUTION.fullmatch(name):
+        raise MissingPluginError(f"expected the name of a distribution, such as 'composer-acme', got {spelled(name)}")
+    installed = _installed()
+    entries = installed.get(_canonical(name))
+    if entries is None:
+        raise _missing(name, installed)
+    if len(entries) > 1:
+        raise BrokenPluginError(f"the plug-in {name!r} has {len(entries)} entry points {GROUP!r}; it may have one")
+    return entries[0]
+
+
+def _missing(name: str, installed: Collection[str]) -> PluginError:
+    try:
+        distribution(name)
+    except PackageNotFoundError:
+        meant = near(name, installed)
+        hint = f"did you mean {meant!r}?" if meant else f"pip install {name}"
+        return MissingPluginError(f"the plug-in {name!r} is not installed", hint)
+    return MissingPluginError(f"{name!r} is installed, but is no plug-in: it has no entry point {GROUP!r}")
+
+
+def _loaded(entry: EntryPoint) -> Plugin:
+    name, version = _label(entry), entry.dist.version if entry.dist else ""
+    if not _NAMESPACE.fullmatch(entry.name):
+        raise BrokenPluginError(f"the plug-in {name!r} has the namespace {spelled(entry.name)}; use [a-z0-9_-]")
+    for other in loaded():
+        if other.namespace == entry.name:
+            raise BrokenPluginError(
+                f"the plug-in {name!r} has the namespace {entry.name!r}, which is that of {other.distribution!r}"
+            )
+    kinds.register()
+    before = _registered().keys()
+    try:
+        module = importlib.import_module(entry.module)
+    except Exception as error:
+        _forget(_own(entry, before))
+        raise BrokenPluginError(
+            f"the plug-in {name!r} cannot be imported ({type(error).__name__}: {error})", f"mend or update {name}"
+        ) from error
+    own = _own(entry, before)
+    faults = [*_faults(entry.name, own)]
+    if faults:
+        _forget(own)
+        raise BrokenPluginError(f"the plug-in {name!r} is refused: {', '.join(faults)}")
+    return Plugin(name, version, entry.name, module.__spec__.parent or "" if module.__spec__ else "")
+
+
+def _faults(namespace: str, own: Mapping[_Place, type[Family]]) -> Iterator[str]:
+    for (family, kind), member in own.items():
+        name, noun = kind or family, member.noun() if kind else "family"
+        if not _NAME.fullmatch(name) or name.partition("/")[0] != namespace:
+            yield f"the name of its {noun} {spelled(name)} must begin with '{namespace}/'"
+        elif kind:
+            try:
+                member.model_validate({key: value for key, value in member.example.items() if key != "kind"})
+            except Exception as error:
+                reason = shorten(" ".join(str(error).split()), 200)
+                yield f"the example of its {noun} {name!r} is not valid ({reason})"
+
+
+def _registered() -> dict[_Place, type[Family]]:
+    found = {(name, ""): family for name, family in FAMILIES.items()}
+    for name, family in FAMILIES.items():
+        found |= {(name, kind): member for kind, member in family.kinds().items()}
+    return found
+
+
+def _own(entry: EntryPoint, before: Collection[_Place]) -> dict[_Place, type[Family]]:
+    """What a plug-in has registered: what its package defines, and what is new and of nobody else's package.
+
+    A plug-in may import another's kinds: those stay the other's.
+    """
+    modules = {each.module: key for key, entries in _installed().items() for each in entries}
+    modules["composer"] = ""
+    mine = _canonical(_label(entry))
+
+    def home(member: type[Family]) -> str:
+        nearest = max(modules, key=lambda module: _shared(module, member.__module__))
+        return modules[nearest] if _shared(nearest, member.__module__) else mine
+
+    found = {place: member for place, member in _registered().items() if home(member) == mine}
+    ours = [entry.module.partition(".")[0] == member.__module__.partition(".")[0] for member in found.values()]
+    return {place: found[place] for place, is_ours in zip(found, ours, strict=True) if is_ours or place not in before}
+
+
+def _shared(left: str, right: str) -> int:
+    """Leading names that two dotted paths share."""
+    count = 0
+    for ours, theirs in zip(left.split("."), right.split("."), strict=False):
+        if ours != theirs:
+            break
+        count += 1
+    return count
+
+
+def _forget(places: Collection[_Place]) -> None:
+    for family, kind in places:
+        if kind:
+            FAMILIES[family]._kinds.pop(kind)
+    for family, kind in places:
+        if not kind:
+            FAMILIES.pop(family)
+
+
+def _label(entry: EntryPoint) -> str:
+    return entry.dist.name if entry.dist else ""
+
+
+def _canonical(name: str) -> str:
+    """A distribution's name as package indexes compare names."""
+    return re.sub(r"[-_.]+", "-", name).lower()

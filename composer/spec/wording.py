@@ -1,0 +1,70 @@
+"""How messages speak: values as text, near names, lists. Tests: tests/spec/."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterable
+
+MAX_CANDIDATES = 1_000
+"""Names among which a near one is looked for: comparing them takes ten milliseconds."""
+
+
+def describe(value: object) -> str:
+    """Name a TOML value's type and show it, as error messages do: ``string "256"``."""
+    names = {bool: "boolean", int: "integer", float: "float", str: "string", list: "list", dict: "table"}
+    name = names.get(type(value), type(value).__name__)
+    if isinstance(value, list | dict):
+        return name
+    if isinstance(value, bool):
+        return f"{name} {str(value).lower()}"
+    return f"{name} {quote(value) if isinstance(value, str) else shorten(str(value))}"
+
+
+def spelled(name: object) -> str:
+    """A name in single quotes, cut to a readable length; foreign letters that pass for Latin ones are escaped.
+
+    What is no string is described instead.
+    """
+    return ascii(shorten(name)) if isinstance(name, str) else describe(name)
+
+
+def quote(text: str) -> str:
+    """``text`` in double quotes on one line, what cannot be printed escaped, cut to a readable length."""
+    return printable(json.dumps(shorten(text), ensure_ascii=False))
+
+
+def printable(text: str) -> str:
+    """``text`` with everything escaped that would move a terminal's cursor or turn its letters round."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def shorten(text: str, limit: int = 60) -> str:
+    """``text``, or its beginning and its length where it is too long for a message."""
+    return text if len(text) <= limit else f"{text[: limit - 20]}... ({len(text)} characters)"
+
+
+def near(name: str, known: Iterable[str]) -> str | None:
+    """The known name that ``name`` most likely meant, if any is close; capitals and hyphens make no difference."""
+    candidates = sorted(known)[:MAX_CANDIDATES]
+    folded = {_folded(candidate): candidate for candidate in reversed(candidates)}
+    found = difflib.get_close_matches(_folded(name[:100]), sorted(folded), n=1, cutoff=0.6)
+    return folded[found[0]] if found else None
+
+
+def _folded(name: str) -> str:
+    return name.casefold().replace("-", "_")
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """``; did you mean 'layer_norm'?`` where a near name exists, else the list of what is known."""
+    names = sorted(known)
+    meant = near(name, names)
+    return f"; did you mean {meant!r}?" if meant else f"; one of {listing(names)}"
+
+
+def listing(names: Iterable[str], limit: int = 12) -> str:
+    """Names in quotes, cut after ``limit`` with a count."""
+    ordered = sorted(names)
+    shown = ", ".join(repr(name) for name in ordered[:limit]) or "(none)"
+    return shown if len(ordered) <= limit else f"{shown} and {len(ordered) - limit} more"

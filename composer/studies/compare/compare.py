@@ -1,0 +1,256 @@
+"""``composer compare``: agents over seeds, task by task, with intervals, and plain words on what they do not show.
+
+Runs are grouped by agent (name and variant) and task. Within a task all scores are read at one environment step that
+every seed of every agent has reached: agents are compared after equal experience or not at all.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from composer.studies.compare.read_runs import Agent, NotComparable, Reading, read_runs, settings
+from composer.studies.statistics import (
+    LEVEL,
+    REPETITIONS,
+    Curve,
+    Estimate,
+    Scores,
+    difference,
+    least_p_value,
+    probability_of_improvement,
+)
+
+SHOWN = 5
+"""Settings named where two pooled runs differ in more."""
+COVERAGE = {2: 0.50, 3: 0.75, 4: 0.80, 5: 0.84, 6: 0.86, 7: 0.88, 8: 0.88, 9: 0.89}
+"""How often the 95% interval of a mean holds the truth, by number of seeds, where scores are normally distributed.
+
+Measured (tests/study/test_statistics.py measures it again); from 10 seeds on it is 0.9 or more.
+"""
+
+
+@dataclass(frozen=True)
+class Group:
+    """An agent on a task: one curve of all its seeds."""
+
+    agent: Agent
+    task: str
+    seeds: tuple[int, ...]
+    curve: Curve
+    """On the steps that all of its seeds have."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Everything that was read and worked out; ``table`` is what ``--json`` prints."""
+
+    metric: str
+    groups: tuple[Group, ...]
+    table: Mapping[str, Any]
+
+
+def compare(
+    paths: Sequence[Path], metric: str = "evaluation/return", at: int | None = None, thresholds: Sequence[float] = ()
+) -> Comparison:
+    """Compare run directories on ``metric`` at environment step ``at``, by default the last that all have reached.
+
+    Raises RunUnusable for a path that is no run, NotComparable where the runs do not hold what was asked for.
+    """
+    readings = read_runs(paths, metric)
+    notes = [note for reading in readings for note in reading.notes]
+    groups = gather(readings, notes)
+    tasks = sorted({group.task for group in groups})
+    if len(tasks) > 1:
+        notes.append(
+            f"different tasks ({', '.join(tasks)}): agents are compared within a task, and over tasks if they ran all"
+        )
+    tables: list[dict[str, Any]] = []
+    scores: dict[tuple[Agent, str], NDArray[np.float64]] = {}
+    for task in tasks:
+        here = [group for group in groups if group.task == task]
+        step, first = common_step(task, here, at, notes)
+        cut = {group.agent: _until(group.curve, here, step) for group in here}
+        scores |= {(group.agent, task): cut[group.agent].at(step) for group in here}
+        rows = [_row(group, cut[group.agent], thresholds) for group in here]
+        pairs = _pairs({group.agent: Scores.of(scores[group.agent, task]) for group in here})
+        tables.append({"task": task, "env_step": step, "area_from": first, "agents": rows, "pairs": pairs})
+    over = _over_tasks(scores, tasks, notes)
+    _warn_few(groups, tables, notes)
+    table = {
+        "metric": metric,
+        "interval": {
+            "level": LEVEL,
+            "method": "stratified percentile bootstrap over seeds",
+            "repetitions": REPETITIONS,
+        },
+        "tasks": tables,
+        "all_tasks": over,
+        "notes": notes,
+    }
+    return Comparison(metric, tuple(groups), table)
+
+
+def gather(readings: Sequence[Reading], notes: list[str]) -> list[Group]:
+    """Runs of one agent on one task become one curve; ``notes`` gets what was left out or does not match."""
+    by_key: dict[tuple[Agent, str], list[Reading]] = {}
+    for reading in readings:
+        by_key.setdefault((reading.agent, reading.task), []).append(reading)
+    return [_group(agent, task, members, notes) for (agent, task), members in by_key.items()]
+
+
+def _group(agent: Agent, task: str, members: Sequence[Reading], notes: list[str]) -> Group:
+    points: dict[int, Mapping[int, float]] = {}
+    for reading in members:
+        run, differing = reading.path.name, _differing(members[0], reading)
+        if differing:
+            notes.append(f"{members[0].path.name} and {run} are pooled as {agent}, but differ in {differing}")
+        for seed, values in reading.points.items():
+            if seed in points:
+                notes.append(f"seed {seed} of {agent} on {task} occurs twice: the one in {run} is left out")
+            elif not all(map(math.isfinite, values.values())):
+                notes.append(f"seed {seed} in {run} is not finite and is left out: the figures flatter {agent}")
+            else:
+                points[seed] = values
+    if not points:
+        raise NotComparable(f"no seed of {agent} on {task} stayed finite")
+    steps = _shared(points.values())
+    if not steps:
+        raise NotComparable(f"the seeds of {agent} on {task} have no environment step in common")
+    curve = np.array([[points[seed][step] for step in steps] for seed in points], np.float64)
+    return Group(agent, task, tuple(points), Curve(np.array(steps, np.int64), curve))
+
+
+def common_step(task: str, groups: Sequence[Group], at: int | None, notes: list[str]) -> tuple[int, int]:
+    """The step at which agents are compared, and the first of their common steps; raises NotComparable."""
+    steps = _shared([group.curve.steps.tolist() for group in groups])
+    within = [step for step in steps if at is None or step <= at]
+    if not within:
+        have = "; ".join(f"{g.agent}: {g.curve.steps[0]:,} to {g.curve.steps[-1]:,}" for g in groups)
+        limit = "" if at is None else f" up to {at:,}"
+        raise NotComparable(f"the agents on {task} have no environment step in common{limit} ({have})")
+    if at is not None and within[-1] != at:
+        notes.append(f"{task}: not every seed has a point at environment step {at:,}; all have one at {within[-1]:,}")
+    if at is None and any(group.curve.steps[-1] != within[-1] for group in groups):
+        notes.append(f"{task}: agents have come differently far; all are compared at environment step {within[-1]:,}")
+    return within[-1], within[0]
+
+
+def _until(curve: Curve, groups: Sequence[Group], step: int) -> Curve:
+    shared = _shared([group.curve.steps.tolist() for group in groups])
+    chosen = np.isin(curve.steps, [s for s in shared if s <= step])
+    return Curve(curve.steps[chosen], curve.values[:, chosen])
+
+
+def _shared(each: Iterable[Iterable[int]]) -> list[int]:
+    """Steps that all have, rising."""
+    return sorted(set.intersection(*(set(steps) for steps in each)))
+
+
+def _differing(left: Reading, right: Reading) -> str:
+    """The first settings on which two runs differ, in words; empty where they agree."""
+    ours, theirs = settings(left.blueprint), settings(right.blueprint)
+    keys = [key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)]
+    shown = [f"{key} ({ours.get(key, 'absent')} and {theirs.get(key, 'absent')})" for key in keys[:SHOWN]]
+    return ", ".join(shown) + (f" and {len(keys) - SHOWN} more" if len(keys) > SHOWN else "")
+
+
+def _row(group: Group, curve: Curve, thresholds: Sequence[float]) -> dict[str, Any]:
+    final, area = Scores.of(curve.values[:, -1]), Scores.of(curve.area())
+    return {
+        "agent": str(group.agent),
+        "name": group.agent.name,
+        "variant": group.agent.variant,
+        "seeds": list(group.seeds),
+        "final": {"by_seed": curve.values[:, -1].tolist(), "mean": _json(final.mean()), "iqm": _json(final.iqm())},
+        "area": {"by_seed": curve.area().tolist(), "mean": _json(area.mean())},
+        "thresholds": [_reach(curve, threshold) for threshold in thresholds],
+    }
+
+
+def _reach(curve: Curve, threshold: float) -> dict[str, Any]:
+    first = curve.first_reach(threshold)
+    middle = float(np.median(first))
+    return {
+        "threshold": threshold,
+        "reached": int(np.isfinite(first).sum()),
+        "seeds": len(first),
+        "median_env_step": middle if math.isfinite(middle) else None,
+        "by_seed": [int(step) if np.isfinite(step) else None for step in first],
+    }
+
+
+def _pairs(scores: Mapping[Agent, Scores]) -> list[dict[str, Any]]:
+    return [_pair(str(ours), scores[ours], str(theirs), scores[theirs]) for ours, theirs in combinations(scores, 2)]
+
+
+def _pair(ours: str, x: Scores, theirs: str, y: Scores) -> dict[str, Any]:
+    gap, chance, least = difference(x, y), probability_of_improvement(x, y), least_p_value(x, y)
+    return {
+        "left": ours,
+        "right": theirs,
+        "difference": _json(gap),
+        "probability_of_improvement": _json(chance),
+        "least_p_value": least,
+        "verdict": verdict(ours, theirs, gap, least, x.seeds, y.seeds),
+    }
+
+
+def verdict(ours: str, theirs: str, gap: Estimate, least: float, left: Sequence[int], right: Sequence[int]) -> str:
+    """In words, what a difference with its interval shows; first of all whether so few seeds can show anything."""
+    if least > 1 - LEVEL:
+        against = " and ".join(f"{n} against {m}" for n, m in zip(left, right, strict=True))
+        return (
+            f"too few seeds for any claim: {against} cannot give p < {1 - LEVEL:.2f} even if they separate completely"
+        )
+    if gap.low > 0 or gap.high < 0:
+        higher, lower = (ours, theirs) if gap.low > 0 else (theirs, ours)
+        return f"{higher} scores higher than {lower}"
+    return "no difference shown"
+
+
+def _over_tasks(
+    scores: Mapping[tuple[Agent, str], Any], tasks: Sequence[str], notes: list[str]
+) -> dict[str, Any] | None:
+    """Agents that ran every task, over all tasks; None for one task."""
+    if len(tasks) < 2:
+        return None
+    agents = list(dict.fromkeys(agent for agent, _ in scores))
+    complete = {
+        a: Scores.of(*(scores[a, task] for task in tasks)) for a in agents if all((a, task) in scores for task in tasks)
+    }
+    missing = [str(agent) for agent in agents if agent not in complete]
+    if missing:
+        notes.append(f"over all tasks: {', '.join(missing)} did not run every task and stays out")
+    rows = [
+        {"agent": str(a), "seeds": list(s.seeds), "mean": _json(s.mean()), "iqm": _json(s.iqm())}
+        for a, s in complete.items()
+    ]
+    return {"tasks": list(tasks), "agents": rows, "pairs": _pairs(complete)}
+
+
+def _warn_few(groups: Sequence[Group], tables: Sequence[Mapping[str, Any]], notes: list[str]) -> None:
+    fewest = min(len(group.seeds) for group in groups)
+    if fewest == 1:
+        notes.append("one seed tells nothing of the spread: no interval")
+    elif fewest in COVERAGE:
+        real = f"of normal scores it covers the truth {COVERAGE[fewest]:.0%} of the time"
+        notes.append(f"a {LEVEL:.0%} bootstrap interval from {fewest} seeds is too narrow: {real}")
+    pairs = sum(len(table["pairs"]) for table in tables)
+    if pairs > 1:
+        notes.append(f"{pairs} pairs are compared, and no verdict is corrected for it")
+    for table in tables:
+        if len(table["agents"]) == 1:
+            notes.append(f"{table['task']}: one agent, nothing to compare it with")
+
+
+def _json(estimate: Estimate) -> dict[str, float | None]:
+    bounds = {"low": estimate.low, "high": estimate.high}
+    return {"value": estimate.value, **{name: None if math.isnan(bound) else bound for name, bound in bounds.items()}}

@@ -1,0 +1,134 @@
+"""What ``compare`` reads: a metric's points by seed, from journals of run directories. Nothing is locked or written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from composer.blueprint import Blueprint
+from composer.spec.wording import suggestion
+from composer.studies.refusal import Refused
+from composer.tracking.journal import read
+from composer.tracking.records import JOURNAL, Ended
+from composer.training.runs.directory import read_blueprint, read_facts
+
+ASIDE = ("seeds", "name", "description", "tracking", "compute", "checkpoint")
+"""Keys whose values make no other experiment."""
+
+
+class NotComparable(Refused):
+    """Runs do not hold what was asked for, or hold nothing that can be compared; the message says what they do hold."""
+
+
+class Agent(NamedTuple):
+    """What is compared: a blueprint's name and the variant of it, and for forks what they are."""
+
+    name: str
+    variant: str | None
+    fork: str | None = None
+
+    def __str__(self) -> str:
+        agent = f"{self.name}:{self.variant}" if self.variant else self.name
+        return f"{agent} {self.fork}" if self.fork else agent
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One metric of one run, and what the run says of itself."""
+
+    path: Path
+    agent: Agent
+    task: str
+    blueprint: Blueprint
+    points: Mapping[int, Mapping[int, float]]
+    """Value by environment step, by seed."""
+    notes: tuple[str, ...]
+    """What a reader of the figures must know of this run."""
+
+
+def read_runs(paths: Sequence[Path], metric: str) -> list[Reading]:
+    """Read every run once; raises RunUnusable, and NotComparable where a run holds no point of ``metric``."""
+    distinct: dict[Path, Path] = {}
+    for path in paths:
+        distinct.setdefault(path.resolve(), path)
+    return [read_run(path, metric) for path in distinct.values()]
+
+
+def read_run(path: Path, metric: str) -> Reading:
+    """The points of ``metric`` in a run directory's journal; raises RunUnusable and NotComparable."""
+    facts = read_facts(path)
+    points: dict[int, dict[int, float]] = {seed: {} for seed in facts["seeds"]}
+    known: set[str] = set()
+    reader = read(path / JOURNAL)
+    last = 0
+    for row in reader:
+        last = row.get("env_step", last)
+        if row["type"] != "metrics" or row["seed"] is None:
+            continue
+        known |= row["metrics"].keys()
+        if metric in row["metrics"]:
+            points[row["seed"]][row["env_step"]] = row["metrics"][metric]
+    if not all(points.values()):
+        raise NotComparable(f"{path} {_lacks(metric, known)}")
+    blueprint = read_blueprint(path)
+    agent = Agent(facts["name"], facts["variant"], fork_label(facts.get("fork")))
+    notes = (*_parting(path, facts), *_notes(path, reader.problem, last, blueprint))
+    return Reading(path, agent, facts["task"], blueprint, points, notes)
+
+
+def fork_label(fork: Mapping[str, Any] | None) -> str | None:
+    """What a fork is, in short: where it began, and what was changed; equal labels mean equal changes."""
+    if fork is None:
+        return None
+    changes = {key: value for key, value in fork["changes"].items() if not key.startswith(ASIDE)}
+    tables: dict[str, list[str]] = {}
+    for key in changes:
+        tables.setdefault(".".join(key.split(".")[:2]), []).append(key)
+    # A table that was put in has a key for everything that it says: its name and a hash stand for them.
+    whole = {table: sha256(repr([(key, changes[key]) for key in keys]).encode()) for table, keys in tables.items()}
+    shown = [
+        f"{keys[0]}={changes[keys[0]]}" if len(keys) == 1 else f"{table}#{whole[table].hexdigest()[:4]}"
+        for table, keys in tables.items()
+    ]
+    branch = f"branch {fork['branch']}" if fork["branch"] else ""
+    told = ", ".join(part for part in (*shown, branch) if part)
+    return f"fork@{fork['env_step']:,}" + (f"({told})" if told else "")
+
+
+def _parting(path: Path, facts: Mapping[str, Any]) -> Iterator[str]:
+    if "fork" in facts:
+        fork = facts["fork"]
+        yield (
+            f"{path.name} parted from {fork['from']} at environment step {fork['env_step']:,}: until then they are one"
+            " run, and its own journal begins there"
+        )
+
+
+def _lacks(metric: str, known: set[str]) -> str:
+    if not known:
+        return f"holds no metrics yet, so no {metric!r}"
+    if metric in known:
+        return f"holds {metric!r} for some of its seeds only"
+    return f"holds no metric {metric!r}{suggestion(metric, sorted(known))}; it has {', '.join(sorted(known))}"
+
+
+def _notes(path: Path, problem: str | None, last: int, blueprint: Blueprint) -> Iterator[str]:
+    ended = Ended.load(path)
+    total = blueprint.training.env_steps
+    # Only a run that is tracked says how it ended; the last row of any is at its last step.
+    if (last < total) if ended is None else (ended.status != "FINISHED"):
+        how = "still runs, or was killed" if ended is None else f"ended as {ended.status}"
+        yield f"{path.name} is not finished: it {how} at environment step {last:,} of {total:,}"
+    # The last line of a journal that is being written may be torn; that is no damage.
+    if problem is not None and (ended is not None or "torn" not in problem):
+        yield f"{path.name}: its journal is damaged ({problem}); what follows was not read"
+
+
+def settings(blueprint: Blueprint) -> dict[str, Any]:
+    """What runs must agree on to be seeds of one experiment: all but seeds, bookkeeping and where it is computed."""
+    from composer.blueprint import flatten
+
+    return {key: value for key, value in flatten(blueprint).items() if not key.startswith(ASIDE)}

@@ -1,0 +1,179 @@
+"""The examination: forks, scores, verdict, proxies and picture, as one table, and that table in words.
+
+Tests: tests/study/test_doctor.py.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from composer.blueprint import Blueprint
+from composer.environments.labelled.task_sequence import Labelled
+from composer.networks.outline import Outline
+from composer.networks.parameter_selectors import Paths
+from composer.studies.compare.compare import COVERAGE
+from composer.studies.doctor import forks, picture, proxies
+from composer.studies.doctor.site import Site, site
+from composer.studies.doctor.verdict import LEAST, MARGIN, Diagnosis, diagnose
+from composer.studies.statistics import LEVEL, Curve, Estimate, Floats
+from composer.tracking.records import JOURNAL
+from composer.training.evaluation import Evaluator
+from composer.training.fork import Origin, read_origin
+from composer.training.runs.results import read_metrics
+
+EVALUATIONS: Final = 5
+"""After the fork, by default."""
+PAIRS: Final = 10
+"""By default, at least."""
+REPORT, PICTURE = "doctor.json", "doctor.png"
+
+
+def examine(
+    run: Path,
+    at: int | None,
+    branches: int | None,
+    horizon: int | None,
+    where: Sequence[str],
+    out: Path | None,
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """Fork a checkpoint of ``run`` with and without fresh weights, compare, and write report and picture into ``out``.
+
+    Raises NotForkable, RunUnusable, CheckpointDamaged, BlueprintError, Refused, and Stopped where a fork stops.
+    """
+    origin = read_origin(run, at)
+    blueprint = origin.blueprint
+    horizon = horizon or EVALUATIONS * blueprint.evaluation.every
+    branches = branches or math.ceil(PAIRS / len(blueprint.seeds))
+    folder = out or run.parent / f"doctor-{origin.facts['run_id']}-{origin.step}"
+    chosen = site(blueprint, where)
+    injection = chosen.override(blueprint, origin.interactions + 1)
+    plan = forks.Plan(run, origin, injection, horizon, branches, folder)
+    paths = forks.train(plan, say)
+    metric = _metric(blueprint)
+    plain, injected = (forks.curves(paths[arm], metric, blueprint.seeds) for arm in forks.ARMS)
+    scores = [curve.area().reshape(len(blueprint.seeds), branches) for curve in (plain, injected)]
+    diagnosis = diagnose(*scores)
+    table = {
+        "run": str(run),
+        "env_step": origin.step,
+        "horizon": horizon,
+        "metric": metric,
+        "network": chosen.role,
+        "where": list(chosen.globs),
+        "verdict": diagnosis.verdict,
+        "sentence": "",
+        "gain": _json(diagnosis.gain),
+        "p_value": diagnosis.p_value,
+        "plain": diagnosis.plain,
+        "injected": float(scores[1].mean()),
+        "pairs": _pairs(blueprint, *scores),
+        "proxies": proxies.proxies(run, blueprint, chosen.role, origin.step),
+        "forks": {arm: [str(path) for path in found] for arm, found in paths.items()},
+        "notes": [*_notes(blueprint, *scores), *_confounds(blueprint, chosen)],
+    }
+    table["sentence"] = sentence(table, diagnosis)
+    picture.draw(folder / PICTURE, _history(run, metric, origin), plain, injected, table)
+    (folder / REPORT).write_text(json.dumps(table, indent=1) + "\n")
+    return table | {"report": str(folder / REPORT), "picture": str(folder / PICTURE)}
+
+
+def text(table: Mapping[str, Any]) -> str:
+    """The sentence, then what it rests on."""
+    where = ", ".join(table["where"])
+    lines = [
+        table["sentence"],
+        "",
+        f"injected: {where}; each pair shares every random number until then, and the streams after it",
+        "",
+        *proxies.lines(table["proxies"]),
+        "",
+        *(f"note: {note}" for note in table["notes"]),
+        f"picture: {table['picture']}; all figures: {table['report']}",
+    ]
+    return "\n".join(lines)
+
+
+def sentence(table: Mapping[str, Any], diagnosis: Diagnosis) -> str:
+    """The answer, with its figures."""
+    gain, count = diagnosis.gain, len(table["pairs"])
+    if count < LEAST:
+        return (
+            f"cannot tell: {count} pairs are too few for any claim, {LEAST} are the least that can give"
+            f" p < {1 - LEVEL:.2f}; use --branches"
+        )
+    what = (
+        f"fresh weights injected into {table['network']!r} at environment step {table['env_step']:,} changed"
+        f" {table['metric']} over the next {table['horizon']:,} steps by {gain.value:+.3g}"
+        f" [{gain.low:+.3g}, {gain.high:+.3g}] from {diagnosis.plain:.3g}"
+        f" ({count} pairs, one-sided p {_p(diagnosis.p_value)})"
+    )
+    if diagnosis.verdict == "cannot tell":
+        return (
+            f"cannot tell: {what}; neither no gain nor one of more than {MARGIN:.0%} is ruled out:"
+            " more --branches or a longer --horizon narrow the interval"
+        )
+    return f"{diagnosis.verdict}{' at 95%' if diagnosis.verdict.startswith('not') else ''}: {what}"
+
+
+def _metric(blueprint: Blueprint) -> str:
+    environment = blueprint.environment
+    return environment.metric if isinstance(environment, Labelled) else Evaluator.metric
+
+
+def _pairs(blueprint: Blueprint, plain: Floats, injected: Floats) -> list[dict[str, Any]]:
+    return [
+        {"seed": seed, "branch": branch, "plain": float(without), "injected": float(fresh)}
+        for seed, ours, theirs in zip(blueprint.seeds, plain, injected, strict=True)
+        for branch, (without, fresh) in enumerate(zip(ours, theirs, strict=True))
+    ]
+
+
+def _notes(blueprint: Blueprint, plain: Floats, injected: Floats) -> list[str]:
+    seeds, pairs = len(blueprint.seeds), plain.size
+    notes = []
+    if seeds < LEAST:
+        agents = "one agent" if seeds == 1 else f"{seeds} agents"
+        notes.append(f"the run has {agents}: the answer is about them, and not about the blueprint's agents in general")
+    if pairs in COVERAGE:
+        notes.append(
+            f"a {LEVEL:.0%} bootstrap interval from {pairs} pairs is too narrow: of normal scores it covers the truth"
+            f" {COVERAGE[pairs]:.0%} of the time; the test of signs has no such fault"
+        )
+    if (plain == injected).all():
+        notes.append("no pair differs: where nothing is left to learn nothing can be gained, and nothing else is shown")
+    return notes
+
+
+def _confounds(blueprint: Blueprint, chosen: Site) -> Iterator[str]:
+    """What the run does to the layers that are injected, and not to the terms that are added."""
+    outlines = {role: found for role, found in blueprint.outlines.items() if isinstance(found, Outline)}
+    injected = set(Paths(globs=chosen.globs).select(outlines))
+    outlines |= blueprint.algorithm.learned_scalars()
+    for table, declared in (("penalties", blueprint.penalties), ("interventions", blueprint.interventions)):
+        names = [f"{table}.{name}" for name, each in declared.items() if injected & set(each.where.select(outlines))]
+        if names:
+            yield f"{', '.join(names)} does not reach the fresh weights: part of the gain may be due to that"
+
+
+def _history(run: Path, metric: str, origin: Origin) -> Curve | None:
+    """What the run itself reached up to the fork, at steps that all its seeds have."""
+    found = read_metrics(run / JOURNAL, origin.blueprint.seeds).get(metric)
+    if found is None:
+        return None
+    kept = (found.env_steps <= origin.step) & ~np.isnan(found.values).any(0)
+    return Curve(found.env_steps[kept], found.values[:, kept]) if kept.any() else None
+
+
+def _p(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _json(estimate: Estimate) -> dict[str, float | None]:
+    return {name: None if math.isnan(value) else value for name, value in estimate._asdict().items()}

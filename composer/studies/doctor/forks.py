@@ -1,0 +1,110 @@
+"""The doctor's forks: with and without fresh weights, branch by branch; finished ones are not trained again.
+
+Both forks of a pair share every random number. Tests: tests/study/test_doctor.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from composer.blueprint import load
+from composer.blueprint.forecast.timeline import clock_of
+from composer.studies.statistics import Curve
+from composer.tracking.records import JOURNAL
+from composer.training import launch
+from composer.training.compile import capture as compiling
+from composer.training.fork import Origin, branched, parting
+from composer.training.runs.checkpoint import Checkpoints
+from composer.training.runs.directory import RunUnusable, read_facts
+from composer.training.runs.results import read_metrics
+
+ARMS = ("plain", "injected")
+NEVER = 10**12
+"""Environment steps between two checkpoints of a fork: its first and its last are enough."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is forked, and how often."""
+
+    run: Path
+    origin: Origin
+    injection: str
+    """The override that injects."""
+    horizon: int
+    """Environment steps that are trained."""
+    branches: int
+    folder: Path
+    """Where the forks lie."""
+
+    def overrides(self, arm: str) -> list[str]:
+        """Of one of the ``ARMS``."""
+        step = self.origin.step
+        common = [
+            f"training.env_steps={step + self.horizon}",
+            f"checkpoint.every={NEVER}",
+            'tracking={ kind = "none" }',
+            *self._computing(),
+        ]
+        return [*common, self.injection] if arm == "injected" else common
+
+    def _computing(self) -> list[str]:
+        """Whether a compilation pays is a matter of the horizon, not of the whole run."""
+        blueprint = self.origin.blueprint
+        if blueprint.compute.compile != "auto":
+            return []
+        clock = clock_of(blueprint)
+        updates = clock.updates_by(self.origin.step + self.horizon) - clock.updates_by(self.origin.step)
+        choice = compiling.choose("auto", str(self.origin.facts["device"]), updates)
+        return [f"compute.compile={'always' if choice.compiled else 'never'}"]
+
+
+def train(plan: Plan, say: Callable[[str], None]) -> dict[str, list[Path]]:
+    """The forks of both arms, by branch. Raises Stopped and whatever refuses a fork."""
+    # What is wrong with either arm is told before anything is trained.
+    arms = {arm: load(plan.run / "blueprint.toml", plan.overrides(arm)).blueprint for arm in ARMS}
+    paths: dict[str, list[Path]] = {arm: [] for arm in ARMS}
+    there = list(_forks(plan.folder))
+    pairs = [(branch, arm) for branch in range(plan.branches) for arm in ARMS]
+    for number, (branch, arm) in enumerate(pairs, 1):
+        wanted = parting(plan.origin, branched(arms[arm], branch), branch)
+        ends = arms[arm].training.env_steps
+        path = next((path for fork, path in there if fork == wanted and _has_reached(path, ends)), None)
+        told = f"fork {number} of {len(pairs)}: branch {branch}, {arm}"
+        say(told if path is None else f"{told}: finished before, in {path}")
+        paths[arm].append(path or _trained(plan, arm, branch))
+    return paths
+
+
+def curves(paths: Sequence[Path], metric: str, seeds: Sequence[int]) -> Curve:
+    """The metric in forks of one arm, one curve a seed and branch, ``[S * N, T]``: all branches of a seed in a row."""
+    found = [read_metrics(path / JOURNAL, seeds)[metric] for path in paths]
+    steps = found[0].env_steps
+    values = np.stack([series.values for series in found], 1)
+    return Curve(steps, values.reshape(-1, len(steps)))
+
+
+def _trained(plan: Plan, arm: str, branch: int) -> Path:
+    try:
+        return launch.fork(plan.run, plan.overrides(arm), plan.origin.step, branch, plan.folder, quiet=True).path
+    except launch.Stopped as stopped:
+        first = str(stopped).splitlines()[0]
+        message = f"{first}\nthe same command again trains what is not finished; forks are in {plan.folder}"
+        raise launch.Stopped(message, stopped.exit_code, stopped.table) from stopped
+
+
+def _forks(folder: Path) -> Iterator[tuple[object, Path]]:
+    """What is in a folder already: what ``run.json`` says of where a run parted, and the run."""
+    for entry in sorted(folder.glob("*/run.json")):
+        with suppress(RunUnusable):
+            yield read_facts(entry.parent).get("fork"), entry.parent
+
+
+def _has_reached(path: Path, env_steps: int) -> bool:
+    """Whether a run was trained so far: its last checkpoint follows its last step."""
+    return max(Checkpoints(path).steps(), default=0) >= env_steps

@@ -1,0 +1,85 @@
+"""Where the doctor injects: which network, and which of its last layers. Tests: tests/study/test_doctor.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from composer.blueprint import Blueprint
+from composer.interventions.inject import OUTPUTS_TO_ADD, Inject
+from composer.networks.outline import Outline
+from composer.networks.parameter_selectors import Paths
+from composer.spec.wording import listing
+from composer.studies.refusal import Refused
+
+NAME = "doctor"
+"""Of the intervention that is added."""
+
+
+class NotInjectable(Refused):
+    """The run has no network to inject, or it is injected already; the message says which and what to do."""
+
+
+class Site(NamedTuple):
+    """What is injected."""
+
+    role: str
+    globs: tuple[str, ...]
+
+    def override(self, blueprint: Blueprint, interaction: int) -> str:
+        """The intervention, as ``KEY=VALUE``: once, after decision number ``interaction``."""
+        follow = any(average.of == self.role for average in blueprint.averages.values())
+        where = ", ".join(f'"{glob}"' for glob in self.globs)
+        return (
+            f'interventions.{NAME}={{ when = {{ kind = "at", steps = [{interaction}], clock = "interaction" }}, '
+            f'where = [{where}], do = {{ kind = "inject" }}' + (', target = "follow" }' if follow else " }")
+        )
+
+
+def site(blueprint: Blueprint, globs: Sequence[str]) -> Site:
+    """The layers that ``globs`` choose; without any, everything behind the encoder, as in the paper.
+
+    That is of the critic or the model, or else of the first network whose outputs can be added.
+    """
+    outlines = {role: found for role, found in blueprint.outlines.items() if isinstance(found, Outline)}
+    if globs:
+        roles = dict.fromkeys(role for role, _ in Paths(globs=tuple(globs)).select(outlines))
+        role = next(iter(roles), "")  # What matches nothing is told when the intervention is validated.
+    else:
+        role = _role(blueprint)
+    for name, each in blueprint.interventions.items():
+        if isinstance(each.do, Inject) and role in {place[0] for place in each.where.select(outlines)}:
+            raise NotInjectable(
+                f"interventions.{name} injects {role!r} already: examine a run without it, or fork this one"
+                f" with interventions.{name}.when set anew, and compare"
+            )
+    if NAME in blueprint.interventions:
+        raise NotInjectable(f"interventions.{NAME}: the run has an intervention of that name, which this command needs")
+    return Site(role, tuple(globs) or tuple(behind_encoder(role, outlines[role])))
+
+
+def _role(blueprint: Blueprint) -> str:
+    roles = [role for role in blueprint.outlines if blueprint.networks[role].head.produces not in OUTPUTS_TO_ADD]
+    if not roles:
+        raise NotInjectable(f"no network has outputs that can be added: there are {listing(blueprint.outlines)}")
+    return next((role for role in ("critic", "model") if role in roles), roles[0])
+
+
+def behind_encoder(role: str, outline: Outline) -> Iterator[str]:
+    """Globs over the blocks of a network behind its encoder, head included.
+
+    The encoder is all that does not take a vector, such as convolutions, and at least the first layer of weights.
+    """
+    trunk = outline.children["trunk"]
+    blocks = list(trunk.children.items()) if trunk.kind in ("sequence", "repeat") else []
+    shaped = [index for index, (_, block) in enumerate(blocks) if len(block.input) > 1]
+    weighted = [index for index, (_, block) in enumerate(blocks) if _is_weighted(block)]
+    split = max([*shaped[-1:], *weighted[:1]], default=len(blocks)) + 1
+    for name, block in blocks[split:]:
+        if any(True for _ in block.named_parameters()):
+            yield f"{role}.trunk.{name}.*"
+    yield f"{role}.head.*"
+
+
+def _is_weighted(block: Outline) -> bool:
+    return any(len(plan.shape) > 1 for _, plan in block.named_parameters())

@@ -1,0 +1,1 @@
+"""Whether networks still learn the last tasks of a sequence."""

@@ -1,0 +1,139 @@
+"""What ``composer simplicity`` does: how simple the functions are that networks compute before any training.
+
+Score: the mean over initialisations of 1 / c, with c the mean frequency of the network's output on a grid over
+[-100, 100]^2 (``diagnostics/formulas/spectrum.py``). A network is a trunk on two inputs with a linear scalar output.
+Source: SimBa, arXiv:2410.09754, appendices A and B. Tests: tests/papers/test_measures_of_spectra.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch.func import functional_call
+
+from composer.algorithms.normalization.spec import RunningStatistic
+from composer.diagnostics.formulas.spectrum import plane, simplicity
+from composer.networks.heads import Scalar
+from composer.networks.initialize import draw, draw_buffers
+from composer.networks.network import Network
+from composer.spec.random_streams import derive
+from composer.spec.shape import ShapeError
+from composer.studies.refusal import Refused
+from composer.studies.statistics import LEVEL, Estimate, Scores, difference
+
+if TYPE_CHECKING:
+    from composer.blueprint import Blueprint
+    from composer.networks.blocks import Block
+
+POINTS, EXTENT = 300, 100.0
+"""Points on either axis of the grid, and where it ends."""
+ROWS = 15_000
+"""Points of the grid in one forward pass: what bounds the memory."""
+
+
+class Spectra(NamedTuple):
+    """A value for each initialisation of one network."""
+
+    whole: Scores
+    """1 / c, as published: with the constant term of the transform in the denominator."""
+    varying: Scores
+    """Without it: an offset of the function makes it no simpler."""
+
+
+def spectra(trunk: Block, statistic: RunningStatistic, initialisations: int, seed: int = 0) -> Spectra:
+    """1 / c of freshly drawn networks; the statistics that normalise their inputs have seen the grid, and it alone.
+
+    Raises ``ShapeError`` where the trunk takes no vector of two entries or gives no vector.
+    """
+    network = Network(trunk=trunk, head=Scalar())
+    outline = network.outline((2,), 1)
+    with torch.device("meta"):
+        module = network.build((2,), 1).eval()
+    grid = plane(POINTS, EXTENT)
+    statistics = statistic.build(1, 2, "cpu")
+    if statistics is not None:
+        statistics.observe(grid[None])
+        grid = statistics.normalise(grid[None])[0]
+    whole, varying = [], []
+    for number in range(initialisations):
+
+        def stream(path: str, number: int = number) -> int:
+            return derive(seed, "simplicity", number, path)
+
+        state = draw(outline, stream) | draw_buffers(outline, stream)
+        with torch.no_grad():
+            values = torch.cat([functional_call(module, state, (rows,)) for rows in grid.split(ROWS)])
+        surface = values.view(POINTS, POINTS)
+        whole.append(float(simplicity(surface)))
+        varying.append(float(simplicity(surface, constant=False)))
+    return Spectra(Scores.of(whole), Scores.of(varying))
+
+
+def answer(blueprints: Sequence[Blueprint], initialisations: int) -> dict[str, Any]:
+    """Every trunk of blueprints, each also compared with the first; raises Refused where one takes no two numbers."""
+    rows: list[dict[str, Any]] = []
+    found: list[Spectra] = []
+    for blueprint in blueprints:
+        statistic = blueprint.normalization.observation
+        for trunk, roles in _trunks(blueprint):
+            try:
+                each = spectra(trunk, statistic, initialisations)
+            except ShapeError as error:
+                raise Refused(f"{blueprint.name}: networks.{roles[0]} on two inputs: {error.message}") from None
+            found.append(each)
+            rows.append(
+                {
+                    "blueprint": blueprint.name,
+                    "networks": roles,
+                    "normalization": statistic.kind,
+                    "score": _table(each.whole.mean()),
+                    "score_without_constant": _table(each.varying.mean()),
+                    "difference_to_first": _table(difference(each.whole, found[0].whole)),
+                    "difference_to_first_without_constant": _table(difference(each.varying, found[0].varying)),
+                }
+            )
+    grid = {"points": POINTS, "extent": EXTENT, "frequency": "integer index"}
+    return {"initialisations": initialisations, "grid": grid, "level": LEVEL, "networks": rows}
+
+
+def text(table: Mapping[str, Any]) -> str:
+    """A line a network."""
+    count, level = table["initialisations"], table["level"]
+    lines = [f"simplicity, mean of 1/c over {count} initialisations, in brackets the {level:.0%} bootstrap interval"]
+    for index, row in enumerate(table["networks"]):
+        lines.append(
+            f"{row['blueprint']} {' and '.join(row['networks'])} ({row['normalization']}): {_span(row['score'])}, "
+            f"without the constant term {_span(row['score_without_constant'])}"
+        )
+        if index:
+            apart = row["difference_to_first"], row["difference_to_first_without_constant"]
+            lines.append(f"  minus the first: {_span(apart[0])}, without the constant term {_span(apart[1])}")
+    return "\n".join(lines)
+
+
+def _trunks(blueprint: Blueprint) -> list[tuple[Block, list[str]]]:
+    """Each different trunk, with the networks that have it."""
+    found: list[tuple[Block, list[str]]] = []
+    for role, network in blueprint.networks.items():
+        same = [roles for trunk, roles in found if trunk == network.trunk]
+        if same:
+            same[0].append(role)
+        else:
+            found.append((network.trunk, [role]))
+    return found
+
+
+def _table(estimate: Estimate) -> dict[str, float | None]:
+    known = estimate.low == estimate.low
+    return {
+        "value": estimate.value,
+        "low": estimate.low if known else None,
+        "high": estimate.high if known else None,
+    }
+
+
+def _span(estimate: Mapping[str, float | None]) -> str:
+    value = f"{estimate['value']:.5f}"
+    return value if estimate["low"] is None else f"{value} [{estimate['low']:.5f}, {estimate['high']:.5f}]"

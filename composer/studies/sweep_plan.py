@@ -1,0 +1,86 @@
+"""What ``composer plan`` does: what a sweep would train and compile, before anything is.
+
+Variants that differ in numbers only share one compiled program. Tests: tests/study/test_plan.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from composer.blueprint.forecast.one_program import joined, parties
+from composer.blueprint.forecast.program_key import program_key
+from composer.blueprint.forecast.timeline import clock_of
+from composer.spec.quantities import counted
+from composer.studies.sweep import finished, members_of
+from composer.training.assemble import device_for
+from composer.training.compile.cache import is_warm
+from composer.training.compile.capture import choose
+
+
+def plan(
+    blueprint: Path, overrides: Sequence[str], variants: Sequence[str], runs: Path, together: int = 1
+) -> dict[str, Any]:
+    """A row a variant: lengths, how its update would run, its program. Raises BlueprintError and NoVariant.
+
+    ``together`` variants at most share a process, as the sweep would be told.
+    """
+    rows = []
+    members = list(members_of(blueprint, overrides, variants))
+    done = {member.name for member in members if finished(runs, member) is not None}
+    known = {member.name: member.blueprint for member in members}
+    shared = parties({name: each for name, each in known.items() if name not in done}, together)
+    wholes = {name: joined([known[each] for each in party]) for party in shared for name in party}
+    for member in members:
+        declared = wholes.get(member.name, member.blueprint)
+        device, clock = device_for(declared.compute.device), clock_of(declared)
+        updates = clock.updates_by(declared.training.env_steps)
+        mode = declared.compute.compile
+        compiles = mode in ("measured", "background") or choose(mode, device, updates).compiled
+        rows.append(
+            {
+                "variant": member.name,
+                "seeds": len(member.blueprint.seeds),
+                "env_steps": declared.training.env_steps,
+                "updates": updates,
+                "finished": member.name in done,
+                "program": program_key(declared, device),
+                "compiles": compiles,
+                "cached": is_warm(declared, device),
+            }
+        )
+    waiting = [row for row in rows if not row["finished"]]
+    programs = {row["program"]: row["cached"] for row in waiting if row["compiles"]}
+    return {
+        "variants": rows,
+        "to_train": len(waiting),
+        "processes": len(shared),
+        "programs": len(programs),
+        "compilations": sum(not cached for cached in programs.values()),
+    }
+
+
+def text(table: dict[str, Any]) -> str:
+    """A line a variant, and what there is to do."""
+    names = [row["program"] for row in table["variants"]]
+    letters = {name: f"{index + 1}" for index, name in enumerate(dict.fromkeys(names))}
+    width = max(len("variant"), *(len(row["variant"]) for row in table["variants"]))
+    lines = [f"{'variant':{width}}  seeds   env steps     updates  program  update"]
+    for row in table["variants"]:
+        how = "finished before" if row["finished"] else _how(row)
+        numbers = f"{row['seeds']:5}  {row['env_steps']:10,}  {row['updates']:10,}"
+        lines.append(f"{row['variant']:{width}}  {numbers}  {letters[row['program']]:>7}  {how}")
+    cached = table["programs"] - table["compilations"]
+    compiled = f"{counted(table['compilations'], 'compilation')}" + (f", {cached} in the cache" if cached else "")
+    trained = counted(table["to_train"], "run")
+    if table["processes"] < table["to_train"]:
+        trained += f" in {table['processes']} process{'es' if table['processes'] > 1 else ''}"
+    lines.append(f"{trained} to train; {compiled}")
+    return "\n".join(lines)
+
+
+def _how(row: dict[str, Any]) -> str:
+    if not row["compiles"]:
+        return "eager"
+    return "compiled, in the cache" if row["cached"] else "compiled"

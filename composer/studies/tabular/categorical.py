@@ -1,0 +1,151 @@
+"""Return distributions as probabilities at evenly spaced atoms: projection, dynamic programming, online learning, DCFP.
+
+Sources: C51, arXiv:1707.06887 (projection); Rowland et al., arXiv:1802.08163 (categorical dynamic programming and TD);
+Rowland et al., arXiv:2402.07598 (categorical CDF Bellman equation, direct categorical fixed point).
+Legend: n states, m atoms z, h_i the hat around z_i. Tests: tests/laboratory/test_categorical.py.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse.linalg import spsolve
+
+from composer.studies.tabular.chains import Chain, Indices
+from composer.studies.tabular.distances import Distribution
+from composer.studies.tabular.noises import Floats
+
+
+@dataclass(frozen=True)
+class Atoms:
+    """Evenly spaced returns, both ends included."""
+
+    low: float
+    high: float
+    count: int
+
+    def __post_init__(self) -> None:
+        if self.count < 2 or not self.low < self.high:
+            raise ValueError(f"atoms need two or more and rising ends, got {self}")
+
+    @classmethod
+    def covering(cls, chain: Chain, count: int) -> Atoms:
+        """From the lowest to the highest return of a chain: nothing is clipped, unless its noise has no bounds."""
+        return cls(*chain.bounds(), count)
+
+    @property
+    def points(self) -> Floats:
+        """z, ``[m]``."""
+        return np.linspace(self.low, self.high, self.count)
+
+    @property
+    def spacing(self) -> float:
+        """Distance of two neighbours."""
+        return (self.high - self.low) / (self.count - 1)
+
+    def distribution(self, probabilities: Floats) -> Distribution:
+        """Of probabilities ``[..., m]`` at these atoms."""
+        return Distribution(self.points, probabilities)
+
+
+def project(points: Floats, probabilities: Floats, atoms: Atoms) -> Floats:
+    """Probabilities ``[..., m]`` of points ``[..., k]`` shared by their two neighbours; beyond the ends, by the ends.
+
+    Mass is kept, and the mean where nothing is clipped. Eq. 7, arXiv:1707.06887.
+    """
+    position = (np.clip(points, atoms.low, atoms.high) - atoms.low) / atoms.spacing
+    hats = np.maximum(1 - np.abs(position[..., None, :] - np.arange(atoms.count)[:, None]), 0)
+    shares: Floats = (hats * probabilities[..., None, :]).sum(-1)
+    return shares
+
+
+def dynamic_programming(
+    chain: Chain, atoms: Atoms, tolerance: float = 1e-12, limit: float = math.inf
+) -> tuple[Floats, int]:
+    """Probabilities ``[n, m]`` and the number of sweeps, of backup and projection each, from equal probabilities.
+
+    It ends when no probability moves by more than ``tolerance``, or after ``limit`` sweeps.
+
+    A sweep shrinks the Cramér distance to the fixed point by the root of the discount.
+    """
+    backup = _operator(chain, _hats(chain, atoms))
+    current = np.full(chain.states * atoms.count, 1 / atoms.count)
+    sweeps, moved = 0, math.inf
+    while moved > tolerance and sweeps < limit:
+        following = backup @ current
+        moved, current, sweeps = float(np.abs(following - current).max()), following, sweeps + 1
+    return current.reshape(chain.states, atoms.count), sweeps
+
+
+def fixed_point(chain: Chain, atoms: Atoms) -> Floats:
+    """DCFP: the probabilities ``[n, m]`` to which dynamic programming converges, by one sparse linear solve.
+
+    ``F_i(x) = sum_y P(y|x) sum_j H_ij(x) F_j(y)`` with ``F_m = 1``,
+    ``H_ij(x) = sum_{l<=i} E[h_l(R + discount z_j) - h_l(R + discount z_{j+1})]`` and ``h(. z_{m+1}) = 0``.
+    """
+    n, m = chain.states, atoms.count
+    ramps = _ramps(chain, atoms)
+    inner = _operator(chain, ramps[:, :, :-1] - ramps[:, :, 1:])
+    solved = spsolve(sparse.eye_array(n * (m - 1), format="csc") - inner, ramps[:, :, -1].ravel())
+    cdf = np.concatenate([np.zeros((n, 1)), solved.reshape(n, m - 1), np.ones((n, 1))], axis=1)
+    return np.diff(cdf)
+
+
+def update(
+    cdf: Floats, rewards: Floats, successors: Indices, discount: float, atoms: Atoms, rate: Floats | float
+) -> Floats:
+    """Categorical TD of every state of every run after one transition, on values of the distribution function.
+
+    ``F(x) += rate (projection of R + discount Z(Y) - F(x))``; as F is linear in the probabilities, so learn these too.
+
+    Args:
+        cdf: ``[S, n, m]``, F at the atoms; the last is one.
+        rewards: ``[S, n]``.
+        successors: ``[S, n]``.
+        discount: Of the chain, above zero.
+        atoms: The m atoms.
+        rate: A number, or several that broadcast to ``cdf``.
+    """
+    after = np.take_along_axis(cdf, successors[..., None], axis=-2)
+    learned: Floats = cdf + rate * (_target(after, rewards, discount, atoms) - cdf)
+    return learned
+
+
+def _target(cdf: Floats, rewards: Floats, discount: float, atoms: Atoms) -> Floats:
+    """Projected ``reward + discount Z``. Its F at z_i is the mean of the unprojected F over the cell above z_i.
+
+    That is a difference of ``G(t) = E max(t - Z, 0)``, which is linear between atoms: m look-ups, and no m x m hats.
+    """
+    integral = np.concatenate([np.zeros_like(cdf[..., :1]), cdf[..., :-1].cumsum(-1) * atoms.spacing], axis=-1)
+    asked = (atoms.points - rewards[..., None]) / discount
+    position = (asked - atoms.low) / atoms.spacing
+    cell = np.clip(np.floor(position).astype(np.int64), 0, atoms.count - 1)
+    # Below the first atom G is zero, above the last it rises with slope one, which is F there.
+    rise = np.maximum(position - cell, 0) * atoms.spacing * np.take_along_axis(cdf, cell, -1)
+    shifted = discount * (np.take_along_axis(integral, cell, -1) + rise)
+    return np.concatenate([np.diff(shifted) / atoms.spacing, np.ones_like(cdf[..., :1])], axis=-1)
+
+
+def _ramps(chain: Chain, atoms: Atoms) -> Floats:
+    """``[n, m - 1, m]``: of the mass that a backup takes from atom j in state x, what ends at atom i or below."""
+    z, scale = atoms.points, chain.scale
+    edge = z[1:, None] - chain.rewards[:, None, None] - chain.discount * z
+    return chain.noise.ramp(edge / scale, atoms.spacing / scale)
+
+
+def _hats(chain: Chain, atoms: Atoms) -> Floats:
+    """``[n, m, m]``: what of it ends at atom i, ``E h_i(R + discount z_j)``."""
+    edges = np.zeros((chain.states, 1, atoms.count))
+    return np.diff(np.concatenate([edges, _ramps(chain, atoms), edges + 1], axis=1), axis=1)
+
+
+def _operator(chain: Chain, blocks: Floats) -> sparse.csc_array:
+    """``[n a, n a]``: block (x, y) is ``P(y|x) blocks[x]``; most entries are zero where rewards are not random."""
+    rows = [
+        sparse.kron(sparse.csr_array(chain.transition[x : x + 1]), sparse.csr_array(blocks[x]))
+        for x in range(chain.states)
+    ]
+    return sparse.csc_array(sparse.vstack(rows))

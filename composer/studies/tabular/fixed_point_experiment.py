@@ -1,0 +1,86 @@
+"""``composer laboratory categorical-fixed-point``: model-based methods against the truth, with their times.
+
+Each is given the frequencies of the same sampled transitions. Tests: tests/laboratory/test_experiments.py.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final
+
+import numpy as np
+
+from composer.studies.statistics import Scores
+from composer.studies.tabular import categorical, quantile
+from composer.studies.tabular.categorical import Atoms
+from composer.studies.tabular.chains import Chain, transitions
+from composer.studies.tabular.distances import Distribution, equally_likely, wasserstein
+from composer.studies.tabular.report import estimated
+
+DISCOUNTS: Final = (0.8, 0.95, 0.99)
+ATOMS: Final = (11, 31, 101)
+SAMPLES: Final = 1_000
+FINE: Final = 1_001
+"""Atoms of what stands for the truth: a fixed point of the true chain on a grid ten times finer."""
+SWEEPS: Final = 100
+"""Of the dynamic programming that stops early: enough for a discount of 0.8, too few for 0.99."""
+
+
+def _direct(chain: Chain, atoms: Atoms) -> Distribution:
+    return atoms.distribution(categorical.fixed_point(chain, atoms))
+
+
+def _iterated(chain: Chain, atoms: Atoms) -> Distribution:
+    return atoms.distribution(categorical.dynamic_programming(chain, atoms, 1e-8)[0])
+
+
+def _stopped(chain: Chain, atoms: Atoms) -> Distribution:
+    return atoms.distribution(categorical.dynamic_programming(chain, atoms, 1e-8, SWEEPS)[0])
+
+
+def _quantiles(chain: Chain, atoms: Atoms) -> Distribution:
+    return equally_likely(quantile.fixed_point(chain, atoms.count, 1e-4)[0])
+
+
+METHODS: Final[dict[str, Callable[[Chain, Atoms], Distribution]]] = {
+    "DCFP": _direct,
+    "CDP": _iterated,
+    f"CDP, {SWEEPS} sweeps": _stopped,
+    "QDP": _quantiles,
+}
+
+
+def measure(chain: Chain, seeds: int) -> dict[str, Any]:
+    """Rows, curves and what was measured; see ``composer.studies.tabular.report``."""
+    rows, curves = [], []
+    for discount in DISCOUNTS:
+        true = replace(chain, discount=discount)
+        aim = _direct(true, Atoms.covering(true, FINE))
+        plugged = [true.plug_in(transitions(true, [seed], SAMPLES).successors[:, 0]) for seed in range(seeds)]
+        for name, method in METHODS.items():
+            points = []
+            for count in ATOMS:
+                atoms = Atoms.covering(true, count)
+                distances, seconds = zip(*(_timed(method, each, atoms, aim) for each in plugged), strict=True)
+                points.append(estimated(Scores.of(distances).mean()))
+                row = {"discount": discount, "atoms": count, "method": name, "distance": points[-1]}
+                rows.append(row | {"milliseconds": 1e3 * float(np.median(seconds))})
+            curves.append({"panel": f"discount {discount}", "line": name, "x": list(ATOMS), "y": points})
+    return {
+        "measured": "W1 to the true distribution, mean over states, of methods given frequencies of transitions",
+        "settings": {"transitions of each state": SAMPLES, "atoms of the truth": FINE},
+        "rows": rows,
+        "axes": {"x": "atoms or quantiles", "y": "W1 to the true distribution"},
+        "curves": curves,
+    }
+
+
+def _timed(
+    method: Callable[[Chain, Atoms], Distribution], chain: Chain, atoms: Atoms, aim: Distribution
+) -> tuple[float, float]:
+    began = time.perf_counter()
+    found = method(chain, atoms)
+    took = time.perf_counter() - began
+    return float(wasserstein(found, aim).mean()), took

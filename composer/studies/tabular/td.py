@@ -1,0 +1,23 @@
+"""Temporal-difference learning of the mean, the baseline. Tests: tests/laboratory/test_quantile.py."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from composer.studies.tabular.chains import Indices
+from composer.studies.tabular.noises import Floats
+
+
+def update(values: Floats, rewards: Floats, successors: Indices, discount: float, rate: Floats | float) -> Floats:
+    """Every state of every run after one transition: ``V(x) += rate (R + discount V(Y) - V(x))``.
+
+    Args:
+        values: ``[..., S, n]``.
+        rewards: ``[S, n]``.
+        successors: ``[S, n]``.
+        discount: Of the chain.
+        rate: A number, or several that broadcast to ``values``.
+    """
+    after = np.take_along_axis(values, successors[(None,) * (values.ndim - 2)], axis=-1)
+    learned: Floats = values + rate * (rewards + discount * after - values)
+    return learned

@@ -1,0 +1,1 @@
+"""Training performs what a blueprint declares."""

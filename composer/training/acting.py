@@ -1,0 +1,70 @@
+"""Playing: how an agent chooses actions, while it explores, before it has learned anything, and when it is judged.
+
+Legend: S seeds, E environments of a seed, a action. Tests: tests/contracts/test_learner.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from composer.algorithms.base import Roles
+from composer.algorithms.losses.policies import chosen_of
+from composer.spec.random_streams import derive
+from composer.spec.shape import Shape
+from composer.training.agent_networks import stood_in
+
+if TYPE_CHECKING:
+    from composer.blueprint.schema import Blueprint
+    from composer.environments.interface import EnvironmentInfo
+
+
+class Player:
+    """The program as it acts: averages may act in the place of networks. Random streams are the seeds' own."""
+
+    def __init__(self, blueprint: Blueprint, info: EnvironmentInfo, roles: Roles, device: str) -> None:
+        """Over the networks of a learner."""
+        self._seeds, self._device = tuple(blueprint.seeds), device
+        self._actions, self._discrete = info.action_size, info.discrete
+        self._explorer, self._judged = (
+            blueprint.algorithm.build(stood_in(roles, acting), info, len(self._seeds), device)
+            for acting in (blueprint.training.acting, blueprint.evaluation.acting)
+        )
+        self.explorers = [self._generator(seed, "explore") for seed in self._seeds]
+        """Random streams of exploration, by seed."""
+        self.judged_anew(0)
+
+    def explore(self, seen: Tensor) -> Tensor:
+        """Actions ``[S, E, a]`` for normalised observations ``[S, E, ...]``."""
+        asked = self._explorer.exploration
+        each = (self._actions,) if asked is None else asked
+        return self._explorer.act(seen, self._normals(self.explorers, (seen.shape[1], *each)))
+
+    def judge(self, seen: Tensor) -> Tensor:
+        """The policy's mode; what an algorithm draws even then comes from the evaluation's own stream."""
+        drawn = self._judged.judging
+        noise = None if drawn is None else self._normals(self._judges, (seen.shape[1], *drawn))
+        return self._judged.judge(seen, noise)
+
+    def judged_anew(self, number: int) -> None:
+        """Evaluation ``number`` begins: equal numbers, equal draws."""
+        self._judges = [self._generator(seed, "judge", number) for seed in self._seeds]
+
+    def at_random(self, environments: int) -> Tensor:
+        """Uniform actions ``[S, E, a]``, in [-1, 1) or one-hot."""
+        if self._discrete:
+            chosen = [
+                torch.randint(self._actions, (environments,), generator=g, device=self._device) for g in self.explorers
+            ]
+            return chosen_of(torch.stack(chosen), self._actions)
+        shape = (environments, self._actions)
+        return torch.stack([torch.rand(shape, generator=g, device=self._device) for g in self.explorers]) * 2 - 1
+
+    def _normals(self, generators: Sequence[torch.Generator], shape: Shape) -> Tensor:
+        return torch.stack([torch.randn(shape, generator=g, device=self._device) for g in generators])
+
+    def _generator(self, seed: int, *names: str | int) -> torch.Generator:
+        return torch.Generator(self._device).manual_seed(derive(seed, *names))

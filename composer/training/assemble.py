@@ -1,0 +1,295 @@
+"""Assembling: from a valid blueprint, or a run directory, to everything that a run is made of."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from composer.blueprint import digest as blueprint_digest
+from composer.blueprint import flatten
+from composer.blueprint.forecast.timeline import clock_of, lengths_of
+from composer.environments.base import Simulator
+from composer.environments.labelled.task_sequence import Labelled
+from composer.replay.storage import Storage
+from composer.tracking.journal import Journal, read
+from composer.tracking.uploader import Uploader
+from composer.training.collect.build import make_collector
+from composer.training.collect.labelled import Judge, examiner
+from composer.training.collect.phase_stream import PhasedStreaming
+from composer.training.collect.replay_placement import Place, place, recorded
+from composer.training.compile import capture as compiling
+from composer.training.compile.cache import use_cache
+from composer.training.compile_ahead import Ahead
+from composer.training.compile_measured import calibrate
+from composer.training.diagnose.recorder import Recorder
+from composer.training.evaluation import Evaluator
+from composer.training.learner import Learner
+from composer.training.runs import directory as runs
+from composer.training.runs import provenance
+from composer.training.runs.checkpoint import Checkpoints, Snapshot
+from composer.training.session import Parts
+from composer.training.surgery.apply import Surgery
+
+if TYPE_CHECKING:
+    from composer.blueprint import Blueprint
+    from composer.environments.interface import EnvironmentInfo
+
+
+class NotTheSame(RuntimeError):
+    """A run cannot be resumed exactly here: something that its numbers depend on has changed. The message lists it."""
+
+
+def device_for(name: str) -> str:
+    """``auto`` to ``cuda`` where there is one, else ``cpu``; raises Unavailable for a GPU that is not there."""
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise compiling.Unavailable("compute.device is 'cuda', but torch sees no GPU here")
+    return name
+
+
+def start(blueprint: Blueprint, directory: Path, variant: str | None) -> tuple[runs.Run, Parts]:
+    """A new run under ``directory``: its folder is written, nothing has been stepped."""
+    device = set_up(blueprint)
+    run, parts = create(blueprint, directory, variant, device, choose(blueprint, device))
+    parts.collector.begin()
+    return run, parts
+
+
+def create(
+    blueprint: Blueprint,
+    directory: Path,
+    variant: str | None,
+    device: str,
+    choice: compiling.Choice,
+    fork: Mapping[str, Any] | None = None,
+    beside: Sequence[str] = (),
+    stored: Place | None = None,
+) -> tuple[runs.Run, Parts]:
+    """A new run directory and what its run is made of, neither begun nor restored.
+
+    ``fork`` says from where the run goes on, if not from nothing; its provenance hash covers that too. ``beside`` are
+    the variants that are trained in the same program; ``stored`` says where the replay lies, if that is known already.
+    """
+    stored = stored or place(blueprint, device, directory)
+    info = blueprint.environment.describe()
+    fingerprint = provenance.fingerprint(device, blueprint.requires, choice.compiled)
+    origin = {} if fork is None else {"fork": fork}
+    facts: dict[str, Any] = {
+        "name": blueprint.name,
+        "variant": variant,
+        "task": blueprint.environment.title,
+        "algorithm": blueprint.algorithm.kind,
+        "seeds": list(blueprint.seeds),
+        "hash": provenance.provenance_hash(blueprint_digest(blueprint), fingerprint | origin | stored.decides(device)),
+        "git_commit": provenance.git_commit(),
+        "fingerprint": fingerprint,
+        "device": device,
+        "compiled": choice.compiled,
+        "compile_reason": choice.reason,
+        **stored.facts(),
+    }
+    if beside:
+        facts["beside"] = list(beside)
+    run = runs.create(directory, blueprint, facts | origin, parameter_table(blueprint, info))
+    journal, timing = Journal(run.path / "journal.jsonl"), _timing(run.path)
+    return run, _parts(run, info, device, choice, journal, timing)
+
+
+def resume(path: Path, inexact: bool = False) -> tuple[runs.Run, Parts, list[str]]:
+    """A run as its newest good checkpoint left it, and what to tell about it.
+
+    Raises RunUnusable, CheckpointDamaged (there are checkpoints, and none is good) and, unless ``inexact``, NotTheSame.
+    """
+    run = runs.open_run(path)
+    try:
+        parts, notes = _restored(run, inexact)
+    except BaseException:
+        run.close()
+        raise
+    return run, parts, notes
+
+
+def _restored(run: runs.Run, inexact: bool) -> tuple[Parts, list[str]]:
+    device = set_up(run.blueprint, str(run.facts["device"]))
+    notes = _compare(run, device, inexact)
+    info = run.blueprint.environment.describe()
+    choice = compiling.Choice(bool(run.facts["compiled"]), str(run.facts["compile_reason"]))
+    checkpoints = Checkpoints(run.path, run.blueprint.checkpoint.keep)
+    snapshot = checkpoints.load() if checkpoints.steps() else None
+    if snapshot is None and "fork" in run.facts:
+        raise runs.RunUnusable(f"{run.path} is a fork without a checkpoint: where it began is not known; fork again")
+    parts = _parts(run, info, device, choice, _journal(run.path, snapshot), _timing(run.path))
+    parts.checkpoints = checkpoints
+    if snapshot is None:
+        notes.append("no checkpoint had been written yet: starting from step 0")
+        parts.collector.begin()
+    else:
+        notes += [f"skipped a damaged checkpoint: {damage}" for damage in snapshot.skipped]
+        parts.restore(snapshot)
+        checkpoints.discard_after(parts.clock.env_steps)
+    return parts, notes
+
+
+def agent(path: Path, at: int | None = None) -> tuple[Blueprint, Learner, Snapshot]:
+    """The agent of a run's newest good checkpoint, or of that of environment step ``at``, for reading only.
+
+    Neither lock nor journal is touched.
+    """
+    runs.read_facts(path)
+    blueprint = runs.read_blueprint(path)
+    device = set_up(blueprint)
+    snapshot = Checkpoints(path).load(at)
+    return blueprint, learner_of(blueprint, snapshot, device), snapshot
+
+
+def learner_of(blueprint: Blueprint, snapshot: Snapshot, device: str) -> Learner:
+    """The agent of a checkpoint, not compiled."""
+    choice = compiling.Choice(False, "nothing is trained here")
+    learner = Learner(blueprint, blueprint.environment.describe(), device, choice)
+    # Weights alone are not enough: interventions may have changed what the networks are.
+    Surgery(blueprint, learner, lengths_of(blueprint), lambda *_: None).restore(snapshot.tensors)
+    learner.load(snapshot.tensors)
+    return learner
+
+
+def start_uploading(parts: Parts, run: runs.Run) -> None:
+    """Start the process that sends the journal to MLflow; training never waits for it."""
+    facts = run.facts
+    tags = {
+        "variant": facts["variant"] or "base",
+        "task": facts["task"],
+        "algorithm": facts["algorithm"],
+        "composer.hash": facts["hash"],
+        "composer.run_id": facts["run_id"],
+        "composer.forked_from": facts["fork"]["from"] if "fork" in facts else None,
+        "mlflow.source.git.commit": facts["git_commit"],
+    }
+    parts.uploader = Uploader.start(run.path, run.blueprint.tracking, flatten(run.blueprint), tags, run.path.parent)
+
+
+def parameter_table(blueprint: Blueprint, info: EnvironmentInfo) -> dict[str, Any]:
+    """Every parameter by network: shape and initialiser of one copy, and how many copies and seeds there are."""
+    table: dict[str, Any] = {}
+    for role, shape in blueprint.algorithm.network_inputs(info).items():
+        network = blueprint.networks[role]
+        outline = network.outline(shape, info.action_size)
+        table[role] = {
+            "copies": network.copies,
+            "count": outline.count() * network.copies,
+            "parameters": {
+                path: {"shape": list(plan.shape), "initializer": plan.initializer.kind, "trainable": plan.trainable}
+                for path, plan in outline.named_parameters()
+            },
+        }
+    return table
+
+
+def set_up(blueprint: Blueprint, device: str | None = None) -> str:
+    """Set what is set once a process: threads, precision, the cache. Returns the device that a run computes on."""
+    compute = blueprint.compute
+    if compute.threads:
+        torch.set_num_threads(compute.threads)
+    torch.set_float32_matmul_precision("high" if compute.precision == "tf32" else "highest")
+    # Convolutions on GPUs have a switch of their own, which torch leaves on.
+    torch.backends.cudnn.allow_tf32 = compute.precision == "tf32"
+    found = device_for(device or compute.device)
+    use_cache(blueprint, found)
+    return found
+
+
+def choose(blueprint: Blueprint, device: str) -> compiling.Choice:
+    """Whether updates of a whole run of ``blueprint`` are compiled."""
+    if blueprint.compute.compile == "measured":
+        return calibrate(blueprint, device)
+    updates = clock_of(blueprint).updates_by(blueprint.training.env_steps)
+    return compiling.choose(blueprint.compute.compile, device, updates)
+
+
+def _journal(path: Path, snapshot: Snapshot | None) -> Journal:
+    """Continue the journal from where the checkpoint left it, from its beginning where there is none."""
+    journal = path / "journal.jsonl"
+    if snapshot is None:
+        journal.touch()
+        return Journal.resume(journal, 0)
+    return Journal.resume(journal, int(snapshot.values["journal_offset"]))
+
+
+def _timing(path: Path) -> Journal:
+    """Continue the journal of wall-clock times after its last whole row; it is not part of the state."""
+    timing = path / "timing.jsonl"
+    timing.touch()
+    reader = read(timing)
+    for _ in reader:
+        pass
+    return Journal.resume(timing, reader.offset, clock=time.time)
+
+
+def _parts(
+    run: runs.Run, info: EnvironmentInfo, device: str, choice: compiling.Choice, journal: Journal, timing: Journal
+) -> Parts:
+    blueprint = run.blueprint
+    clock, learner = clock_of(blueprint), Learner(blueprint, info, device, choice)
+    parts = Parts(
+        blueprint=blueprint,
+        device=device,
+        learner=learner,
+        collector=make_collector(
+            blueprint, info, learner, clock, Storage(device, recorded(run.facts).storage, run.path)
+        ),
+        evaluator=evaluator(blueprint, blueprint.evaluation.episodes, device),
+        clock=clock,
+        journal=journal,
+        timing=timing,
+        uploader=Uploader(run.path, None),
+        checkpoints=Checkpoints(run.path, blueprint.checkpoint.keep),
+        diagnostics=Recorder(blueprint, info, device),
+    )
+    if blueprint.compute.compile == "background" and compiling.missing_for_compiling() is None:
+        parts.ahead = Ahead(run.path, device)
+    tell, samples = partial(_record_event, parts), parts.collector.replay
+    parts.surgery = Surgery(blueprint, parts.learner, lengths_of(blueprint), tell, samples)
+    if isinstance(parts.collector, PhasedStreaming):
+        parts.collector.switched = parts.surgery.switched
+    return parts
+
+
+def evaluator(blueprint: Blueprint, episodes: int, device: str) -> Evaluator | Judge:
+    """What judges an agent of ``blueprint``: by ``episodes`` episodes a seed, or by the data of its task."""
+    if isinstance(blueprint.environment, Labelled):
+        return examiner(blueprint.environment, blueprint.seeds, blueprint.algorithm.batch_size, device)
+    assert isinstance(blueprint.environment, Simulator)
+    return Evaluator(blueprint.environment, blueprint.seeds, episodes)
+
+
+def _record_event(parts: Parts, seed: int, event: Mapping[str, Any]) -> None:
+    """Append what was done to the networks of one seed (its index)."""
+    parts.record("event", seed=parts.blueprint.seeds[seed], **event)
+
+
+def differences(facts: Mapping[str, Any], blueprint: Blueprint, device: str) -> list[str]:
+    """What a run's numbers depend on and is not as it was when the run of ``facts`` began."""
+    then: Mapping[str, Any] = facts["fingerprint"]
+    now = provenance.fingerprint(device, blueprint.requires, bool(facts["compiled"]))
+    # Also what only one of them knows: a run whose products were oneDNN's does not go on exactly where they are MKL's.
+    return [
+        f"{name}: {then.get(name)} then, {now.get(name)} now"
+        for name in {**now, **then}
+        if then.get(name) != now.get(name)
+    ]
+
+
+def _compare(run: runs.Run, device: str, inexact: bool) -> list[str]:
+    changed = differences(run.facts, run.blueprint, device)
+    if "beside" in run.facts:
+        changed.append(f"program: shared with {', '.join(run.facts['beside'])} then, its own now")
+    if changed and not inexact:
+        raise NotTheSame(
+            f"this run cannot be resumed exactly ({'; '.join(changed)}); --inexact continues it all the same"
+        )
+    return [f"resumed inexactly: {line}" for line in changed]

@@ -1,0 +1,1 @@
+"""Compiled updates: torch.compile, CUDA graphs, the cache, oneDNN products."""

@@ -1,0 +1,123 @@
+"""Compiling: the one room that mentions ``torch.compile`` and CUDA graphs.
+
+A captured function closes over its state, mutates it in place and takes tensors of fixed shapes: the compiled program
+and the graph remember addresses. The eager function is its twin, and tests hold the two together.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sysconfig
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+# Measured on two CPU cores (docs/benchmarks/speed.md): a cold compile costs 26 to 48 s. It saves 4 ms of an MLP's
+# update, 15 ms and more of SimBa's at its published width: repaid after 7,000 and 3,000. Doubled, to be safe.
+COLD_COMPILE_UPDATES = 12_000
+
+
+class Unavailable(RuntimeError):
+    """A blueprint asks for what this machine has not got: a GPU, a compiler."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Whether the update is compiled, and the reason in words for people."""
+
+    compiled: bool
+    reason: str
+    graphed: bool = True
+    """Whether on CUDA the compiled update is replayed as a graph; only measurements do without."""
+
+
+def choose(mode: str, device: str, updates: int) -> Choice:
+    """Decide from the blueprint alone (never from a measurement), so that equal blueprints give equal numbers.
+
+    ``mode`` is "auto", "always", "never" or "background"; ``updates`` counts the whole run's. Raises Unavailable for
+    "always" where something is missing. "background" begins eagerly.
+    """
+    if mode == "never":
+        return Choice(False, "compute.compile is 'never'")
+    lacking = missing_for_compiling() if device == "cpu" else None
+    if lacking and mode == "always":
+        raise Unavailable(f"compute.compile is 'always', but {lacking}")
+    if lacking:
+        return Choice(False, lacking)
+    if mode == "always":
+        return Choice(True, "compute.compile is 'always'")
+    if mode == "background":
+        return Choice(False, "until another process has compiled it")
+    if device == "cpu" and updates < COLD_COMPILE_UPDATES:
+        return Choice(False, f"{updates:,} updates do not repay a cold compile of about half a minute on a CPU")
+    return Choice(True, f"{updates:,} updates repay it")
+
+
+def missing_for_compiling() -> str | None:
+    """What inductor needs on a CPU and this machine has not got, in words: a C++ compiler, Python's headers."""
+    compiler = os.environ.get("CXX", "g++")
+    if shutil.which(compiler) is None:
+        return f"no C++ compiler was found ({compiler})"
+    header = Path(sysconfig.get_path("include")) / "Python.h"
+    return None if header.is_file() else f"Python's headers were not found ({header})"
+
+
+def capture(
+    function: Callable[..., Any], choice: Choice, device: str, state: Callable[[], Sequence[Tensor]]
+) -> Callable[..., Any]:
+    """``function`` compiled as one graph where ``choice`` says so, and on CUDA replayed as a CUDA graph.
+
+    ``state`` lists the tensors that the function mutates: warming a CUDA graph up runs it, so they are put back.
+    """
+    if not choice.compiled:
+        return function
+    import torch._dynamo
+
+    # Lets torch.autograd.grad be traced into the graph instead of breaking it.
+    torch._dynamo.config.trace_autograd_ops = True
+    # Every learner captures another closure over the same code; the limit guards against accidents, not these.
+    torch._dynamo.config.recompile_limit = 64
+    from composer.training.compile.onednn_pass import options
+
+    compiled = torch.compile(function, fullgraph=True, dynamic=False, options=options(device) or None)
+    return CudaGraph(compiled, state) if choice.graphed and device.startswith("cuda") else compiled
+
+
+class CudaGraph:
+    """Records a function of tensors once and replays it: inputs are copied into the recorded addresses."""
+
+    def __init__(self, function: Callable[..., Any], state: Callable[[], Sequence[Tensor]], warmups: int = 3) -> None:
+        """``state`` lists what the function mutates; recording runs it ``warmups`` times, and puts that back."""
+        self._function, self._state, self._warmups = function, state, warmups
+        self._graph: torch.cuda.CUDAGraph | None = None
+
+    def __call__(self, *inputs: Tensor) -> Any:
+        """What was recorded, on ``inputs`` of the recorded shapes; outputs are overwritten by the next call."""
+        if self._graph is None:
+            self._record(inputs)
+        for slot, value in zip(self._inputs, inputs, strict=True):
+            slot.copy_(value, non_blocking=True)
+        assert self._graph is not None
+        self._graph.replay()
+        return self._outputs
+
+    def _record(self, inputs: Sequence[Tensor]) -> None:
+        self._inputs = [value.clone() for value in inputs]
+        kept = [tensor.detach().clone() for tensor in self._state()]
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(self._warmups):
+                self._function(*self._inputs)
+        torch.cuda.current_stream().wait_stream(side)
+        self._graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self._graph):
+            self._outputs = self._function(*self._inputs)
+        with torch.no_grad():
+            for tensor, value in zip(self._state(), kept, strict=True):
+                tensor.copy_(value)

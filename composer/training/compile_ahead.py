@@ -1,0 +1,78 @@
+"""Compiling in another process, while the run trains eagerly; both read one cache.
+
+``python -m composer.training.compile_ahead RUN DEVICE`` is that process. It builds the same agent and makes one update
+on zeros; the run then finds the compiled code in the cache. Tests: tests/contracts/test_ahead.py.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+from composer.environments.interface import EnvironmentInfo
+from composer.replay.transitions import Transitions
+from composer.training.compile.cache import use_cache
+from composer.training.compile.capture import Choice
+from composer.training.learner import Learner
+
+NICE = 10
+"""How far the compiling process steps back: training goes first."""
+
+
+class Ahead:
+    """The other process."""
+
+    def __init__(self, run: Path, device: str) -> None:
+        """Starts it for the run in a directory; it dies with this object's ``close``."""
+        self._log = run / "compile.log"
+        with self._log.open("wb") as log:
+            command = [sys.executable, "-m", "composer.training.compile_ahead", str(run), device]
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+    def outcome(self) -> str | None:
+        """None while it works, an empty text once it is done, else what went wrong: the end of its log."""
+        code = self._process.poll()
+        if code is None:
+            return None
+        lines = self._log.read_text(errors="replace").strip().splitlines()
+        return "" if code == 0 else (lines[-1] if lines else f"exit code {code}")
+
+    def close(self) -> None:
+        """End it, whether it is done or not."""
+        self._process.kill()
+        self._process.wait()
+
+
+def example(learner: Learner, info: EnvironmentInfo) -> tuple[Transitions, dict[str, torch.Tensor]]:
+    """Arguments for ``Learner.update``: transitions of nothing, of the shapes that the program is compiled for."""
+    seeds, batch, device = len(learner.seeds), learner.batch_size, learner.device
+    kind = torch.uint8 if info.pictures else torch.float32
+    seen = torch.zeros(seeds, batch, *info.observation, dtype=kind, device=device)
+    numbers = torch.zeros(seeds, batch, device=device)
+    action = torch.zeros(seeds, batch, info.action_size, device=device)
+    action[..., 0] = float(info.discrete)
+    transitions = Transitions(seen, action, numbers, numbers.clone(), seen.clone())
+    return transitions, dict(learner.stand_ins(transitions))
+
+
+def main() -> None:
+    """Compile the update of the run that is named."""
+    from composer.training.runs.directory import read_blueprint
+
+    run, device = Path(sys.argv[1]), sys.argv[2]
+    os.nice(NICE)
+    blueprint = read_blueprint(run)
+    if blueprint.compute.threads:
+        torch.set_num_threads(blueprint.compute.threads)
+    use_cache(blueprint, device)
+    info = blueprint.environment.describe()
+    learner = Learner(blueprint, info, device, Choice(True, "compiling ahead"))
+    learner.update(*example(learner, info))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""The probe batch: transitions on which every measure is read. Tests: tests/diagnostics/test_recorder.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor
+
+from composer.replay.transitions import Transitions
+from composer.spec.random_streams import derive
+from composer.training.diagnose.view import STREAM
+
+if TYPE_CHECKING:
+    from composer.training.collect.base import Samples
+
+
+class Probe:
+    """``fixed``: drawn once, from a random stream of its own, and part of the state; or the ``newest`` transitions."""
+
+    def __init__(self, kind: Literal["fixed", "newest"], batch: int, seeds: Sequence[int]) -> None:
+        """``batch`` transitions a seed."""
+        self._kind, self._batch, self._seeds = kind, batch, seeds
+        self._held: Transitions | None = None
+
+    def transitions(self, data: Samples, n_step: int, discount: Tensor) -> Transitions:
+        """Raw transitions, ``[S, B, ...]``; there is at least one."""
+        if self._kind == "newest":
+            return data.newest(self._batch, n_step, discount)
+        if self._held is None:
+            generators = [
+                torch.Generator(discount.device).manual_seed(derive(seed, STREAM, "batch")) for seed in self._seeds
+            ]
+            # Copies: what is saved may share no memory, and data may be overwritten where they lie.
+            drawn = data.sample(self._batch, n_step, discount, generators)
+            self._held = Transitions(*(value.clone() for value in drawn))
+        return self._held
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What is held, by name."""
+        return {} if self._held is None else self._held._asdict()
+
+    def load(self, saved: Mapping[str, Tensor], device: str) -> None:
+        """Hold what was saved."""
+        if saved:
+            self._held = Transitions(**{name: value.to(device) for name, value in saved.items()})

@@ -1,0 +1,93 @@
+"""The diagnostics of a run: when they are due, what they read, and what of them is part of the run's state.
+
+Between readings they cost nothing. A reading is eager, changes nothing of the learner and draws from no random stream
+of training; its values go to the host in one transfer. Legend: S seeds. Tests: tests/diagnostics/test_recorder.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor
+
+from composer.diagnostics.base import Diagnostic, Memory
+from composer.training.diagnose.probe import Probe
+from composer.training.diagnose.view import View
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from composer.blueprint.forecast.clock import Clock
+    from composer.blueprint.schema import Blueprint
+    from composer.environments.interface import EnvironmentInfo
+    from composer.training.collect.base import Samples
+    from composer.training.learner import Learner
+
+Row = dict[str, float]
+"""Metrics of one seed by name."""
+
+
+class Recorder:
+    """The measures of a run, with the probe batch and what they remember."""
+
+    def __init__(self, blueprint: Blueprint, info: EnvironmentInfo, device: str) -> None:
+        """Nothing is drawn or allocated before the first reading."""
+        declared = blueprint.diagnostics
+        self._blueprint, self._info, self._device = blueprint, info, device
+        self._measures = [_Kept(measure, declared.every_of(measure), Memory()) for measure in declared.measures]
+        self._probe = Probe(declared.probe, declared.batch, blueprint.seeds)
+
+    def due(self, clock: Clock) -> bool:
+        """Whether a measure is due after the last interaction."""
+        return any(clock.due(each.every) for each in self._measures)
+
+    def read(self, learner: Learner, data: Samples, clock: Clock, last: bool = False) -> list[Row]:
+        """A row a seed: the measures that are due after the last interaction, all of them where it was the ``last``."""
+        return self._read([each for each in self._measures if last or clock.due(each.every)], learner, data)
+
+    def read_all(self, learner: Learner, data: Samples) -> list[Row]:
+        """A row a seed: every measure."""
+        return self._read(self._measures, learner, data)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything that a resumed run needs, by name: the probe batch and what measures remember."""
+        named = {f"probe/{name}": value for name, value in self._probe.tensors().items()}
+        for index, each in enumerate(self._measures):
+            named |= {f"memory/{index}/{name}": value for name, value in each.memory.items()}
+        return named
+
+    def load(self, saved: Mapping[str, Tensor]) -> None:
+        """Put back what ``tensors`` gave."""
+        self._probe.load(_below("probe/", saved), self._device)
+        for index, each in enumerate(self._measures):
+            each.memory.clear()
+            each.memory.update(
+                (name, value.to(self._device)) for name, value in _below(f"memory/{index}/", saved).items()
+            )
+
+    def _read(self, due: Sequence[_Kept], learner: Learner, data: Samples) -> list[Row]:
+        found: dict[str, Tensor] = {}
+        if due:
+            transitions = self._probe.transitions(data, learner.n_step, learner.discount)
+            view = View(self._blueprint, self._info, learner, transitions)
+            for each in due:
+                values, version = each.measure.read(view, each.memory), each.measure.version
+                found |= {f"diagnostics/{name}.v{version}": value.detach().double() for name, value in values.items()}
+        if not found:
+            return [{} for _ in learner.seeds]
+        table = torch.stack(list(found.values()), 1).tolist()  # The one transfer to the host.
+        return [dict(zip(found, row, strict=True)) for row in table]
+
+
+class _Kept(NamedTuple):
+    """A measure, its interval in environment steps, and what it remembers."""
+
+    measure: Diagnostic
+    every: int
+    memory: Memory
+
+
+def _below(prefix: str, saved: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in saved.items() if name.startswith(prefix)}

@@ -1,0 +1,58 @@
+"""Evaluation: separate episodes under the policy's mode, which read the agent and change nothing of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from composer.spec.random_streams import derive
+
+if TYPE_CHECKING:
+    from composer.environments.base import Simulator
+    from composer.environments.interface import VectorEnvironment
+    from composer.training.learner import Learner
+
+
+class Evaluator:
+    """Environments of its own, ``episodes`` a seed, all stepped together."""
+
+    metric = "evaluation/return"
+    """What ``returns`` are, as the journal calls them."""
+
+    def __init__(self, environment: Simulator, seeds: Sequence[int], episodes: int) -> None:
+        """``seeds`` are the run's; each gets ``episodes`` environments."""
+        self._seeds, self._episodes = tuple(seeds), episodes
+        streams = [derive(seed, "episode", episode) for seed in seeds for episode in range(episodes)]
+        self._environments = environment.for_evaluation().make(streams, "evaluation")
+
+    def returns(
+        self, learner: Learner, number: int, watch: Callable[[VectorEnvironment], None] | None = None
+    ) -> NDArray[np.float64]:
+        """Undiscounted returns ``[S, episodes]``. ``number`` names the evaluation: equal numbers, equal episodes.
+
+        ``watch`` is shown the environments before each decision of the first one's episode.
+        """
+        shape = (len(self._seeds), self._episodes)
+        observation = self._environments.reset(episode=number)
+        learner.player.judged_anew(number)
+        returns = np.zeros(self._environments.n)
+        running = np.ones(self._environments.n, dtype=bool)
+        while running.any():
+            if watch is not None and running[0]:
+                watch(self._environments)
+            raw = torch.from_numpy(observation).to(learner.device).unflatten(0, shape)
+            actions = learner.act(raw, explore=False)
+            step = self._environments.step(actions.flatten(0, 1).cpu().numpy())
+            ended = running & (step.terminated | step.truncated)
+            returns[ended] = step.episode_return[ended]
+            running &= ~ended
+            observation = step.observation
+        return returns.reshape(shape)
+
+    def close(self) -> None:
+        """Close the environments."""
+        self._environments.close()

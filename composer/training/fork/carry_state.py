@@ -1,0 +1,127 @@
+"""What of a checkpoint goes on in a fork: everything that both have, by name. What the fork alone has is fresh.
+
+An average that is declared anew begins as a copy of its network as it is. Tests: tests/study/test_fork.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from composer.optim.steps import OptimizerState
+from composer.training.fork.errors import NotForkable
+from composer.training.fork.origin import Origin
+from composer.training.learner import Learner
+from composer.training.runs.checkpoint import Snapshot
+
+if TYPE_CHECKING:
+    from composer.blueprint import Blueprint
+    from composer.training.session import Parts
+
+DIAGNOSTICS = "diagnostics/"
+
+
+@dataclass(frozen=True)
+class Carried:
+    """A snapshot that restores the fork, and what it had to make up or leave out."""
+
+    snapshot: Snapshot
+    fresh: tuple[str, ...]
+    """State that the checkpoint did not have: roles and averages, or parts of them."""
+    dropped: tuple[str, ...]
+    """State that the fork does not have."""
+
+
+@torch.no_grad()
+def carried(origin: Origin, old: Learner, parts: Parts) -> Carried:
+    """The checkpoint as the snapshot of ``parts``, which gets its structure, so that it names all its state.
+
+    ``old`` is the agent of the checkpoint: what its optimizers know of a parameter is found by the parameter's path.
+    """
+    tensors = dict(origin.snapshot.tensors)
+    for name, value in parts.surgery.tensors().items():
+        if name not in tensors or tensors[name].shape != value.shape:
+            tensors[name] = value.clone()
+    parts.surgery.restore(tensors)
+    new = parts.learner
+    if old.program.signals != new.program.signals:
+        tensors["signals"] = new.tensors()["signals"].clone()
+    for role, optimizer in new.optimizers.items():
+        if role in old.optimizers:
+            tensors |= _optimizer(f"optimizers/{role}/", old.optimizers[role], optimizer)
+    named, before = new.tensors(), old.tensors()
+    fresh, dropped = [name for name in named if name not in before], [name for name in before if name not in named]
+    for name in fresh:
+        tensors.setdefault(name, named[name].clone())
+    streams = {f"random/{name}": generator.get_state() for name, generator in new.generators().items()}
+    # A random stream of a CPU cannot go on on a GPU, nor the other way.
+    anew = {name: state for name, state in streams.items() if tensors[name].shape != state.shape}
+    tensors |= anew
+    tensors |= _averages(origin.blueprint, parts.blueprint, new, tensors)
+    for name, value in named.items():
+        if tensors[name].shape != value.shape:
+            raise NotForkable(f"{name} would be {tuple(value.shape)}, the checkpoint has {tuple(tensors[name].shape)}")
+    measured = dict(_measured(origin, parts.blueprint))
+    values: dict[str, Any] = {**origin.snapshot.values, "diagnostics": sorted(measured)}
+    tensors |= {DIAGNOSTICS + name: value for name, value in measured.items()}
+    snapshot = Snapshot(tensors, values, origin.snapshot.segments)
+    return Carried(snapshot, (*_groups(fresh, before), *anew), _groups(dropped, named))
+
+
+def _optimizer(prefix: str, old: OptimizerState, new: OptimizerState) -> dict[str, Tensor]:
+    """The state of a role's optimizer by name; counts stand in one tensor, in the order of the parameters."""
+    theirs, ours = old.tensors(), new.tensors()
+    if list(old.paths()) == list(new.paths()) and theirs.keys() == ours.keys():
+        return {prefix + name: value.clone() for name, value in theirs.items()}
+    if len(old.counters()) == len(new.counters()):
+        for counter, value in zip(new.counters(), old.counters(), strict=True):
+            counter.copy_(value)
+    for path in new.paths():
+        if path in old.paths() and len(old.moments(path)) == len(new.moments(path)):
+            new.count(path).copy_(old.count(path))
+            for moment, value in zip(new.moments(path), old.moments(path), strict=True):
+                moment.copy_(value)
+    return {prefix + name: value.clone() for name, value in ours.items()}
+
+
+def _averages(old: Blueprint, new: Blueprint, learner: Learner, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Averages that are new, or of another network than they were: copies of it."""
+    copies: dict[str, Tensor] = {}
+    for name, (of, average) in learner.averaged_roles().items():
+        if name not in old.averages or old.averages[name].of != new.averages[name].of:
+            copies |= {f"averages/{name}/{path}": tensors[f"networks/{of}/{path}"] for path in average.averaged()}
+    return copies
+
+
+def _measured(origin: Origin, new: Blueprint) -> Iterator[tuple[str, Tensor]]:
+    """The probe batch where it is to be of the same kind and size, and what measures that stay remember of it."""
+    was, now = origin.blueprint.diagnostics, new.diagnostics
+    if (was.batch, was.probe) != (now.batch, now.probe):
+        return
+    before = [_but_interval(measure) for measure in was.measures]
+    places = {"probe/": "probe/"}
+    for index, measure in enumerate(now.measures):
+        if _but_interval(measure) in before:
+            places[f"memory/{before.index(_but_interval(measure))}/"] = f"memory/{index}/"
+    for name in origin.snapshot.values["diagnostics"]:
+        for place, other in places.items():
+            if name.startswith(place):
+                yield other + name.removeprefix(place), origin.snapshot.tensors[DIAGNOSTICS + name]
+
+
+def _but_interval(measure: Any) -> Any:
+    return measure.model_copy(update={"every": None})
+
+
+def _groups(names: Sequence[str], others: Mapping[str, Tensor]) -> tuple[str, ...]:
+    """Names of tensors as people read them: whole roles where nothing else of the role is on the other side."""
+    heads = {"/".join(name.split("/")[:2]) for name in others}
+    found = []
+    for name in names:
+        head = "/".join(name.split("/")[:2])
+        found.append(head if head not in heads else name)
+    return tuple(dict.fromkeys(found))

@@ -1,0 +1,185 @@
+"""What a fork may not change: that whose state could not go on. Everything is told before anything is written.
+
+Tests: tests/study/test_fork.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from composer.algorithms.on_policy import OnPolicy
+from composer.blueprint import Blueprint, diff
+from composer.blueprint.forecast.timeline import clock_of, lengths_of
+from composer.blueprint.serialize import Difference
+from composer.environments.base import Simulator
+from composer.interventions.base import Intervention
+from composer.interventions.inject import Inject
+from composer.interventions.triggers import ClockName
+from composer.networks.outline import Outline
+from composer.networks.parameter_selectors import Place
+
+if TYPE_CHECKING:
+    from composer.training.fork.origin import Origin
+
+SHOWN = 3
+"""Changed keys that are told as the cause of one problem."""
+RUNS_THE_SAME = ("environment.workers", "environment.timeout_seconds")
+"""Keys of a simulator that change where it runs, and nothing of what it does."""
+
+Shapes = dict[str, tuple[int, ...]]
+
+
+def problems(origin: Origin, blueprint: Blueprint, device: str) -> list[str]:
+    """Why the checkpoint cannot go on under ``blueprint`` on ``device``; empty where it can."""
+    changed = {found.key: found for found in diff(origin.blueprint, blueprint)}
+    return [
+        *_seeds(changed, origin),
+        *_device(origin, device),
+        *_length(origin, blueprint),
+        *_environment(changed, origin, blueprint),
+        *_rollout(origin.blueprint, blueprint),
+        *_replay(origin, blueprint),
+        *_shapes(changed, origin.blueprint, blueprint),
+        *_injections(origin, blueprint),
+        *_moments(origin, blueprint),
+    ]
+
+
+def _seeds(changed: Mapping[str, Difference], origin: Origin) -> Iterator[str]:
+    if any(key.startswith("seeds[") for key in changed):
+        yield f"seeds: a fork goes on with the seeds of its run, {list(origin.blueprint.seeds)}"
+
+
+def _device(origin: Origin, device: str) -> Iterator[str]:
+    then = str(origin.facts["device"])
+    if device != then:
+        yield f"compute.device: the random streams of {then!r} cannot go on on {device!r}"
+
+
+def _length(origin: Origin, blueprint: Blueprint) -> Iterator[str]:
+    if blueprint.training.env_steps <= origin.step:
+        yield (
+            f"training.env_steps: {blueprint.training.env_steps:,} is reached, the checkpoint is of environment step"
+            f" {origin.step:,}; go on further with training.env_steps=N, or from an earlier checkpoint with --at STEP"
+        )
+
+
+def _environment(changed: Mapping[str, Difference], origin: Origin, blueprint: Blueprint) -> Iterator[str]:
+    """Episodes in progress belong to their simulator; labelled data have no state beside the count of batches."""
+    if not isinstance(origin.blueprint.environment, Simulator):
+        if isinstance(blueprint.environment, Simulator):
+            yield f"{_told(changed['environment.kind'])}: a run on labelled data has no episodes to go on with"
+        return
+    for key, found in changed.items():
+        if key.startswith("environment.") and key not in RUNS_THE_SAME:
+            yield f"{_told(found)}: the episodes in progress cannot go on in another environment"
+
+
+def _rollout(old: Blueprint, new: Blueprint) -> Iterator[str]:
+    """What has been collected of a rollout is of its length, and by the policy that learns from it."""
+    ours, theirs = new.algorithm, old.algorithm
+    if isinstance(ours, OnPolicy) != isinstance(theirs, OnPolicy):
+        yield f"algorithm.kind: what {theirs.kind!r} has stored cannot go on under {ours.kind!r}: one learns on policy"
+    elif isinstance(ours, OnPolicy) and isinstance(theirs, OnPolicy):
+        if ours.rollout_interactions != theirs.rollout_interactions:
+            yield (
+                f"algorithm.rollout_interactions ({theirs.rollout_interactions:,} then, {ours.rollout_interactions:,}"
+                " now): the rollout in progress cannot go on at another length"
+            )
+
+
+def _replay(origin: Origin, blueprint: Blueprint) -> Iterator[str]:
+    start, added = (origin.snapshot.values.get(key, 0) for key in ("replay_start", "replay_added"))
+    environment = blueprint.environment
+    if start and isinstance(environment, Simulator) and not isinstance(blueprint.algorithm, OnPolicy):
+        capacity = blueprint.replay.capacity // environment.copies * environment.copies
+        if capacity > added - start:
+            yield (
+                f"replay.capacity: {capacity:,} cannot be filled: older transitions than the last"
+                f" {added - start:,} have been overwritten"
+            )
+
+
+def _shapes(changed: Mapping[str, Difference], old: Blueprint, new: Blueprint) -> Iterator[str]:
+    for role, theirs in _network_shapes(old).items():
+        ours = _network_shapes(new).get(role, {})
+        path = next((path for path in theirs if path in ours and theirs[path] != ours[path]), None)
+        if path is not None:
+            within = [found for key, found in changed.items() if key.startswith(f"networks.{role}.")]
+            causes = within or list(changed.values())
+            more = f" and {len(causes) - SHOWN} more" if len(causes) > SHOWN else ""
+            yield (
+                f"{', '.join(map(_told, causes[:SHOWN]))}{more}: {role}.{path} would be {_size(ours[path])},"
+                f" and the checkpoint has {_size(theirs[path])}"
+            )
+
+
+def _injections(origin: Origin, blueprint: Blueprint) -> Iterator[str]:
+    """Terms that have been added to a network stay: who takes them away changes what it computes."""
+    for name, each in origin.blueprint.interventions.items():
+        if not isinstance(each.do, Inject) or not origin.snapshot.tensors[f"interventions/{name}/fired"].any():
+            continue
+        now = blueprint.interventions.get(name)
+        if now is None or _terms(each, origin.blueprint) != _terms(now, blueprint):
+            yield (
+                f"interventions.{name}: it has injected its network already, and the terms stay; a fork keeps its"
+                " 'where', 'do.third_term', and whether 'when' waits for a metric"
+            )
+
+
+def _moments(origin: Origin, blueprint: Blueprint) -> Iterator[str]:
+    """A trigger that is new, and planned for the past alone, is a mistake."""
+    clock, lengths = clock_of(blueprint), lengths_of(blueprint)
+    clock.interactions = origin.interactions
+    environment, batch = blueprint.environment, blueprint.algorithm.batch_size
+    now: dict[ClockName, int] = {
+        "env": clock.env_steps,
+        "interaction": clock.interactions,
+        "update": clock.updates,
+        "epoch": environment.epochs_by(clock.interactions, batch),
+        "phase": environment.switches_by(clock.interactions, batch),
+    }
+    for name, each in blueprint.interventions.items():
+        when, length, before = each.when, lengths.of(each.when.clock), origin.blueprint.interventions.get(name)
+        if (before is not None and before.when == when) or next(when.moments(length), None) is None:
+            continue
+        if not when.fires(now[when.clock], length, length):
+            yield (
+                f"interventions.{name}.when: never fires: the fork begins at {now[when.clock]:,} on the clock"
+                f" {when.clock!r} and ends at {length:,}"
+            )
+
+
+def _terms(each: Intervention, blueprint: Blueprint) -> tuple[object, ...]:
+    """What the structure of an injected network follows from."""
+    third = each.do.third_term if isinstance(each.do, Inject) else None
+    return third, each.when.is_alone(blueprint.environment), _chosen(each, blueprint)
+
+
+def _chosen(each: Intervention, blueprint: Blueprint) -> tuple[Place, ...]:
+    outlines = {role: outline for role, outline in blueprint.outlines.items() if isinstance(outline, Outline)}
+    return each.where.select(outlines | dict(blueprint.algorithm.learned_scalars()))
+
+
+def _network_shapes(blueprint: Blueprint) -> dict[str, Shapes]:
+    """By role and path: copies, then the shape of one."""
+    found: dict[str, Shapes] = {}
+    for role, outline in blueprint.outlines.items():
+        assert isinstance(outline, Outline)
+        copies = blueprint.networks[role].copies
+        found[role] = {path: (copies, *plan.shape) for path, plan in outline.named_parameters()}
+        found[role] |= {path: (copies, *plan.shape) for path, plan in outline.named_buffers()}
+    return found
+
+
+def _told(found: Difference) -> str:
+    return f"{found.key} ({_value(found.left)} then, {_value(found.right)} now)"
+
+
+def _value(value: object) -> str:
+    return "absent" if value is None else str(value)
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return f"{shape[0]} x {shape[1:]}" if shape[0] > 1 else str(shape[1:])

@@ -1,0 +1,62 @@
+"""Where a fork goes on from: a checkpoint of a run, read without lock and without touching it.
+
+Tests: tests/study/test_fork.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from composer.blueprint import Blueprint
+from composer.training.fork.errors import NotForkable
+from composer.training.runs import directory as runs
+from composer.training.runs.checkpoint import Checkpoints, Snapshot
+from composer.training.runs.checkpoint import digest as state_digest
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A checkpoint, and the run that it belongs to."""
+
+    facts: Mapping[str, Any]
+    """What ``run.json`` says."""
+    blueprint: Blueprint
+    checkpoints: Checkpoints
+    snapshot: Snapshot
+
+    @property
+    def interactions(self) -> int:
+        """Interactions done."""
+        return int(self.snapshot.values["interactions"])
+
+    @property
+    def step(self) -> int:
+        """Environment steps done."""
+        return self.interactions * self.blueprint.environment.stride
+
+    @cached_property
+    def digest(self) -> str:
+        """The hash of its whole state, replay rows included."""
+        return state_digest(self.checkpoints, self.snapshot)
+
+
+def read_origin(path: Path, at: int | None) -> Origin:
+    """The newest good checkpoint of a run, or that of environment step ``at``.
+
+    Raises RunUnusable, CheckpointDamaged, and NotForkable where none was kept of that step.
+    """
+    facts, blueprint, checkpoints = runs.read_facts(path), runs.read_blueprint(path), Checkpoints(path)
+    steps = checkpoints.steps()
+    if at is not None and at not in steps:
+        there = f"there are {', '.join(map('{:,}'.format, steps))}" if steps else "there is none at all"
+        meant = f"; the nearest is --at {min(steps, key=lambda step: abs(step - at))}" if steps else ""
+        kept = f"checkpoint.every = {blueprint.checkpoint.every}, checkpoint.keep = {blueprint.checkpoint.keep}"
+        raise NotForkable(
+            f"{path} has no checkpoint of environment step {at:,}; {there}{meant}"
+            f" (its blueprint decides which are written, and how many of the newest stay: {kept})"
+        )
+    return Origin(facts, blueprint, checkpoints, checkpoints.load(at))

@@ -1,0 +1,120 @@
+"""How parameters follow losses: gradients, penalties, optimizers, what stays on the sphere and what is held still.
+
+Everything is changed in place. Legend: S seeds, C copies, B batch. Tests: tests/contracts/test_learner.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from composer.algorithms.base import Batch, Objective
+from composer.networks.modules.projection import to_unit_norm
+from composer.networks.outline import Outline
+from composer.networks.stacked import Stacked, per_seed
+from composer.optim.sam_steps import SharpnessState
+from composer.optim.steps import OptimizerState, carry
+from composer.spec.random_streams import derive
+from composer.training.penalty_terms import Pulls
+
+if TYPE_CHECKING:
+    from composer.blueprint.schema import Blueprint
+
+
+class Descent:
+    """The optimizers of an agent and the steps that they take."""
+
+    def __init__(
+        self,
+        blueprint: Blueprint,
+        objectives: Sequence[Objective],
+        networks: Mapping[str, Stacked],
+        scalars: Mapping[str, Mapping[str, Tensor]],
+        outlines: Mapping[str, Outline],
+    ) -> None:
+        """Fresh optimizer state over what the objectives train of networks and learned scalars, by role."""
+        self._declared, self._seeds = blueprint.optimizers, tuple(blueprint.seeds)
+        self._networks, self._scalars, self._outlines = networks, scalars, outlines
+        trained = [role for objective in objectives for role in objective.roles]
+        self._trained = {role: _trainable(self.parameters(role)) for role in trained}
+        self._pulls = Pulls(blueprint.penalties, outlines, {role: self.parameters(role) for role in outlines})
+        self._projected = {role: self._projections(role) for role in self._trained}
+        self.optimizers = {role: self._optimizer(role) for role in self._trained}
+        """State by role."""
+        self._held: dict[str, Mapping[str, Tensor]] = {}
+
+    def parameters(self, role: str) -> Mapping[str, Tensor]:
+        """The parameters of a network or a learned scalar by path, ``[S, C, ...]``, the very tensors."""
+        return self._networks[role].parameters if role in self._networks else self._scalars[role]
+
+    def step(self, objective: Objective, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]) -> None:
+        """One step of an objective, of every role that it trains."""
+        gradients = iter(self._gradients(objective, batch, noise, signals))
+        for role in objective.roles:
+            self._follow(role, list(islice(gradients, len(self._trained[role]))))
+
+    def restructure(self, role: str, held: Mapping[str, Tensor]) -> None:
+        """Take up the parameters that a network has now; what is known of those that keep their path goes on.
+
+        ``held`` names trained parameters that stay as they are for some seeds, each with a mask ``[S]``.
+        """
+        old = self.optimizers[role]
+        self._held[role] = held
+        self._trained[role] = _trainable(self.parameters(role))
+        self.optimizers[role] = self._optimizer(role)
+        carry(old, self.optimizers[role])
+        self._projected[role] = self._projections(role)
+
+    def _follow(self, role: str, gradients: Sequence[Tensor]) -> None:
+        """One step of an optimizer; what is held stays."""
+        trained, held = self._trained[role], self._held.get(role, {})
+        before = {path: trained[path].detach().clone() for path in held}
+        self.optimizers[role].step(gradients)
+        with torch.no_grad():
+            for value, axis in self._projected[role]:
+                value.copy_(to_unit_norm(value, axis))
+            for path, seeds in held.items():
+                value = trained[path]
+                value.copy_(torch.where(per_seed(seeds, value), before[path], value))
+
+    def _gradients(
+        self, objective: Objective, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]
+    ) -> Sequence[Tensor]:
+        """Of a loss, role by role; the optimizer of an only role may want it taken somewhere else again."""
+        role, optimizer = objective.role, self.optimizers[objective.role]
+
+        def slope(told: dict[str, Tensor]) -> Sequence[Tensor]:
+            loss = objective.loss(batch, noise, told)
+            for each in objective.roles:
+                loss = self._pulls.added(each, self._trained[each], loss)
+            # Seeds share no parameter, so the gradient of the sum is each seed's own gradient.
+            parameters = [value for each in objective.roles for value in self._trained[each].values()]
+            return torch.autograd.grad(loss.sum(), parameters)
+
+        if not isinstance(optimizer, SharpnessState):
+            return slope(signals)
+        buffers = self._networks[role].buffers if role in self._networks else {}
+        return optimizer.sharpest(slope, signals, list(buffers.values()), self._held.get(role, {}))
+
+    def _optimizer(self, role: str) -> OptimizerState:
+        """Fresh state over what is trained of a role."""
+        keys = [derive(seed, "optimizer", role) for seed in self._seeds]
+        return self._declared[role].build(self._trained[role], len(self._seeds), keys)
+
+    def _projections(self, role: str) -> list[tuple[Tensor, int]]:
+        """Parameters of a role that stay on the sphere, each with its axis counted from the end."""
+        if role not in self._networks:
+            return []
+        return [
+            (self._networks[role].parameters[path], plan.unit_axis % len(plan.shape) - len(plan.shape))
+            for path, plan in self._outlines[role].named_parameters()
+            if plan.unit_axis is not None and plan.trainable
+        ]
+
+
+def _trainable(parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {path: value for path, value in parameters.items() if value.requires_grad}

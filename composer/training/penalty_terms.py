@@ -1,0 +1,45 @@
+"""What declared penalties add to a loss. Tests: tests/interventions/test_penalties.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from composer.networks.outline import Outline
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from composer.optim.penalties import Penalty
+
+
+class Pulls:
+    """The penalties of a run over its parameters. Anchors are the first draws, which a resumed run makes again."""
+
+    def __init__(
+        self,
+        penalties: Mapping[str, Penalty],
+        outlines: Mapping[str, Outline],
+        parameters: Mapping[str, Mapping[str, Tensor]],
+    ) -> None:
+        """``parameters`` by role and path, ``[S, C, ...]``, as first drawn."""
+        from composer.optim.hyperparameters import kept, number
+
+        self._terms: dict[str, list[tuple[str, Tensor | None, Tensor]]] = {}
+        for penalty in penalties.values():
+            for role, path in penalty.where.select(outlines):
+                value = parameters[role][path]
+                if value.requires_grad:
+                    # A tensor, so that variants that differ in it share a compiled program.
+                    factor = number(penalty.coefficient, value.shape[:1], value.device)
+                    anchor = penalty.anchor(value)
+                    term = (path, anchor if anchor is None else kept(anchor), factor)
+                    self._terms.setdefault(role, []).append(term)
+
+    def added(self, role: str, parameters: Mapping[str, Tensor], loss: Tensor) -> Tensor:
+        """``loss [S]`` of a role with its penalties; what is no longer trained is no longer pulled."""
+        for path, anchor, factor in self._terms.get(role, ()):
+            if path in parameters:
+                value = parameters[path] if anchor is None else parameters[path] - anchor
+                loss = loss + factor * value.square().flatten(1).sum(1)
+        return loss

@@ -1,0 +1,6 @@
+"""A fleet: variants that differ in numbers alone, trained in one program. Tests: tests/contracts/test_fleet.py."""
+
+from composer.training.population.stack import Stack
+from composer.training.population.start import Ship, start
+
+__all__ = ["Ship", "Stack", "start"]

@@ -1,0 +1,55 @@
+"""Starting a fleet: a run directory for every variant, and one program for all. Tests: tests/study/test_fleet.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from composer.blueprint.forecast.one_program import joined
+from composer.training import assemble
+from composer.training.collect.replay_placement import place
+from composer.training.learner import Learner
+from composer.training.population.stack import Stack
+
+if TYPE_CHECKING:
+    from composer.blueprint import Blueprint
+    from composer.training.runs.directory import Run
+    from composer.training.session import Parts
+
+
+class Ship(NamedTuple):
+    """One run of a fleet."""
+
+    run: Run
+    parts: Parts
+
+
+def start(blueprints: Mapping[str | None, Blueprint], directory: Path) -> tuple[list[Ship], Stack]:
+    """New runs under ``directory``, by variant, none of which stands against another (``blueprint.beside``).
+
+    Each is what it would be alone, but that its updates are the stack's to make.
+    """
+    whole = joined(list(blueprints.values()))
+    device = assemble.set_up(whole)
+    choice = assemble.choose(whole, device)
+    stored = place(whole, device, directory)
+    names = [variant or "base" for variant in blueprints]
+    ships: list[Ship] = []
+    try:
+        for variant, blueprint in blueprints.items():
+            company = [name for name in names if name != (variant or "base")]
+            run, parts = assemble.create(blueprint, directory, variant, device, choice, beside=company, stored=stored)
+            parts.title = variant or "base"
+            ships.append(Ship(run, parts))
+        # The largest tensors are made last: what each run has drawn is copied into them, and then let go.
+        learner = Learner(whole, whole.environment.describe(), device, choice)
+        stack = Stack(learner, [ship.parts.learner for ship in ships])
+        for ship in ships:
+            ship.parts.collector.begin()
+    except BaseException:
+        for ship in ships:
+            ship.parts.close()
+            ship.run.close()
+        raise
+    return ships, stack

@@ -1,0 +1,104 @@
+"""The run directory: created whole or not at all, held by one process at a time.
+
+RUN/run.json          who and what: id, name, variant, task, seeds, hash, versions, how the update is computed
+RUN/blueprint.toml    the resolved blueprint
+RUN/parameters.json   every parameter with its shape
+RUN/journal.jsonl     metrics and events; RUN/timing.jsonl what a clock on the wall says
+RUN/checkpoints/      see composer.training.runs.checkpoint
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import time
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from composer.blueprint import Blueprint, dump, loads_resolved
+from composer.training.runs.checkpoint import sync
+
+
+class RunUnusable(RuntimeError):
+    """A run directory is absent, incomplete, locked or cannot be written; the message says which and what to do."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """An open run directory; the lock is held until the process ends or ``close`` is called."""
+
+    path: Path
+    facts: Mapping[str, Any]
+    """What ``run.json`` says."""
+    blueprint: Blueprint
+    lock: int
+
+    def close(self) -> None:
+        """Give the lock back."""
+        os.close(self.lock)
+
+
+def create(runs: Path, blueprint: Blueprint, facts: Mapping[str, Any], parameters: Mapping[str, Any]) -> Run:
+    """A new run directory under ``runs``, staged beside it and renamed, so that it is never half there."""
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    parts = [blueprint.name, facts.get("variant"), stamp, secrets.token_hex(2)]
+    run_id = "-".join(part for part in parts if part)
+    staged = runs / f".tmp-{run_id}"
+    try:
+        staged.mkdir(parents=True)
+        (staged / "blueprint.toml").write_text(dump(blueprint))
+        (staged / "parameters.json").write_text(json.dumps(parameters, indent=1))
+        (staged / "run.json").write_text(json.dumps({"run_id": run_id, **facts}, indent=1, sort_keys=True))
+        (staged / "lock").touch()
+        for entry in (*staged.iterdir(), staged):
+            sync(entry)
+        staged.rename(runs / run_id)
+        sync(runs)
+    except OSError as error:
+        shutil.rmtree(staged, ignore_errors=True)
+        raise RunUnusable(f"cannot write {runs} ({error.strerror})") from None
+    return open_run(runs / run_id)
+
+
+def read_facts(path: Path) -> dict[str, Any]:
+    """What ``run.json`` of a run says; raises RunUnusable where ``path`` is no run directory."""
+    try:
+        facts: dict[str, Any] = json.loads((path / "run.json").read_text())
+    except (OSError, ValueError) as error:
+        raise RunUnusable(
+            f"{path} is no run directory: run.json: {getattr(error, 'strerror', None) or error}"
+        ) from None
+    return facts
+
+
+def read_blueprint(path: Path) -> Blueprint:
+    """The resolved blueprint that a run was started with, validated again."""
+    try:
+        text = (path / "blueprint.toml").read_text()
+        return loads_resolved(tomllib.loads(text))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise RunUnusable(f"{path} is no run directory: blueprint.toml: {error}") from None
+
+
+def open_run(path: Path) -> Run:
+    """Open an existing run directory and hold its lock; its saved blueprint is validated again."""
+    facts = read_facts(path)
+    try:
+        lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+    except OSError as error:
+        raise RunUnusable(f"{path}: {error.filename or ''} {error.strerror}") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(lock, 32, 0).decode() or "another process"
+        os.close(lock)
+        raise RunUnusable(f"{path} is in use by process {holder}") from None
+    os.truncate(lock, 0)
+    os.pwrite(lock, str(os.getpid()).encode(), 0)
+    return Run(path, facts, read_blueprint(path), lock)

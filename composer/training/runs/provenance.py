@@ -1,0 +1,65 @@
+"""Provenance: what a run's numbers depend on, besides its blueprint."""
+
+from __future__ import annotations
+
+from composer.spec.package_files import PACKAGE
+
+from composer.spec.version import __version__
+
+import hashlib
+import importlib.metadata
+import json
+import platform
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+
+LIBRARIES = ("torch", "numpy", "mujoco", "dm_control")
+
+
+def fingerprint(device: str, plugins: Iterable[str] = (), compiled: bool = False) -> dict[str, Any]:
+    """What exact resumption needs to be equal: versions (of plug-ins too), processor capability and threads.
+
+    Of ``compiled`` updates also the library of products, where it is not torch's own choice, which the version says.
+    """
+    import torch
+
+    from composer.training.compile.onednn import better_by_onednn
+
+    return {
+        "composer": __version__,
+        "python": platform.python_version(),
+        **{name: _version(name) for name in (*LIBRARIES, *plugins)},
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "device": torch.cuda.get_device_name() if device.startswith("cuda") else "cpu",
+        "threads": torch.get_num_threads(),
+        **({"products": "oneDNN"} if compiled and device == "cpu" and better_by_onednn() else {}),
+    }
+
+
+def _version(library: str) -> str | None:
+    """None where it is not installed: a run that does not need it has none to depend on."""
+    try:
+        return importlib.metadata.version(library)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def provenance_hash(blueprint_digest: str, facts: dict[str, Any]) -> str:
+    """SHA-256 over the resolved blueprint's digest and the fingerprint."""
+    text = json.dumps({"blueprint": blueprint_digest, **facts}, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def git_commit() -> str | None:
+    """Commit of the source tree that composer runs from, with ``-dirty`` where it was changed; None outside of one."""
+    root = PACKAGE.parent
+    if not (root / ".git").exists():
+        return None
+    try:
+        command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return None

@@ -1,0 +1,1 @@
+"""Interventions, applied to the networks of a learner."""

@@ -1,0 +1,85 @@
+"""An eye on hidden units: what they do on data of the run, for operations that judge them.
+
+Legend: S seeds, C copies, B batch, U units of a layer. Tests: tests/interventions/test_recycle.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from composer.algorithms.base import Batch
+from composer.interventions.base import Activity
+from composer.networks.hidden_units import HiddenLayer
+from composer.networks.hooks import Watcher
+from composer.networks.stacked import Stacked
+
+if TYPE_CHECKING:
+    from composer.training.collect.base import Samples
+    from composer.training.learner import Learner
+
+
+class Eye:
+    """Looks at networks of a learner, in evaluation mode; nothing of it is changed by looking."""
+
+    def __init__(self, learner: Learner, samples: Samples | None) -> None:
+        """``samples`` are the run's data; None where nothing will be looked at."""
+        self._learner, self._samples = learner, samples
+        # Made once for all firings: a copy of a module takes longer than a pass through a small one.
+        self._watchers: dict[tuple[str, tuple[HiddenLayer, ...]], Watcher] = {}
+
+    @torch.no_grad()
+    def look(
+        self,
+        network: Stacked,
+        role: str,
+        layers: Sequence[HiddenLayer],
+        batch: int,
+        generators: Sequence[torch.Generator],
+    ) -> list[Activity]:
+        """What units of a network, or of an average of it, do on ``batch`` samples drawn from ``generators [S]``."""
+        key = role, tuple(layers)
+        if key not in self._watchers:
+            acted = {layer.activation.path: partial(_magnitude, axis=layer.axis) for layer in layers}
+            read = {layer.readers[0].path: partial(_mean, axis=layer.readers[0].axis) for layer in layers}
+            self._watchers[key] = Watcher(network.template, acted, read)
+        left, entered = self._watchers[key](network, self._input(role, batch, generators))
+        return [
+            Activity(
+                _folded(left[layer.activation.path], layer.activation.entries),
+                _folded(entered[layer.readers[0].path], layer.readers[0].entries),
+            )
+            for layer in layers
+        ]
+
+    def _input(self, role: str, batch: int, generators: Sequence[torch.Generator]) -> Tensor:
+        """What a network reads of transitions drawn from the run's data, ``[S, B, ...]``."""
+        learner = self._learner
+        assert self._samples is not None, "nothing is fired where there are no data"
+        drawn = self._samples.sample(batch, learner.n_step, learner.discount, list(generators))
+        now, following = learner.normalised(drawn.observation), learner.normalised(drawn.next_observation)
+        noise = {
+            name: torch.stack([torch.randn(batch, *shape, generator=g, device=g.device) for g in generators])
+            for name, shape in learner.program.noise.items()
+        }
+        return learner.program.inputs(Batch(now, *drawn[1:4], following), noise)[role].now
+
+
+def _magnitude(value: Tensor, axis: int) -> Tensor:
+    """Mean magnitude over every axis but that of units, which is counted from the last."""
+    return _mean(value.abs(), axis)
+
+
+def _mean(value: Tensor, axis: int) -> Tensor:
+    mean: Tensor = value.mean([other for other in range(-value.ndim, 0) if other != axis])
+    return mean
+
+
+def _folded(means: Tensor, entries: int) -> Tensor:
+    """From ``[S, C, U * entries]`` to the means of each unit, ``[S, C, U]``."""
+    folded: Tensor = means.unflatten(-1, (-1, entries)).mean(-1)
+    return folded

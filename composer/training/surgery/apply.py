@@ -1,0 +1,270 @@
+"""Surgery: fires the declared interventions on a learner, asserts what they promise, and tells what was done.
+
+Everything happens in place and between updates, so that compiled programs and optimizers keep their addresses. Nothing
+is drawn from a random stream of training: a firing's noise is a function of seed, intervention and count of firings.
+Legend: S seeds, C copies. Tests: tests/interventions/test_surgery.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from composer.interventions.base import Intervention, Rewrite
+from composer.interventions.inject import Inject
+from composer.interventions.triggers import ClockName, Crossing, Lengths
+from composer.networks.outline import Outline
+from composer.networks.parameter_selectors import Place
+from composer.networks.stacked import per_seed
+from composer.spec.shape import Shape
+from composer.training.surgery.activity import Eye
+from composer.training.surgery.context import Stage
+from composer.training.surgery.injection import Injector, outputs, relative_change
+
+if TYPE_CHECKING:
+    from composer.blueprint.schema import Blueprint
+    from composer.training.collect.base import Samples
+    from composer.training.learner import Learner
+
+OUTPUT_TOLERANCE = 1e-6
+"""Largest change of outputs, relative to the largest, that an injection may make: rounding of float32."""
+
+Event = dict[str, Any]
+"""What one firing did to one seed."""
+
+
+class SurgeryError(AssertionError):
+    """An intervention did not keep what it promises: a bug of its operation. Nothing of it is saved."""
+
+
+class Surgery:
+    """The interventions of a run, in their declared order."""
+
+    def __init__(
+        self,
+        blueprint: Blueprint,
+        learner: Learner,
+        lengths: Lengths,
+        tell: Callable[[int, Event], None],
+        samples: Samples | None = None,
+    ) -> None:
+        """``tell`` takes the index of a seed and what was done to it.
+
+        ``samples`` are the run's data, on which hidden units are looked at; None where nothing will be fired.
+        """
+        self._learner, self._lengths, self._tell, self._eye = learner, lengths, tell, Eye(learner, samples)
+        self._interventions: Mapping[str, Intervention] = blueprint.interventions
+        self._chosen = {name: _chosen(each, learner.outlines) for name, each in self._interventions.items()}
+        count = len(learner.seeds)
+        self.fired = {name: torch.zeros(count, dtype=torch.int64) for name in self._interventions}
+        """Firings of each intervention, a seed."""
+        self._memories = {name: self._memory(name) for name in self._interventions}
+        self._injectors = dict(self._injections(blueprint))
+        self._streaks = {
+            name: torch.zeros(2, count, dtype=torch.int64)
+            for name, each in self._interventions.items()
+            if isinstance(each.when, Crossing)
+        }
+
+    def passed(self, clock: ClockName, before: int, now: int) -> None:
+        """Fire what was planned in ``(before, now]`` of a clock, for every seed."""
+        self._pass(clock, before, now, torch.ones(len(self._learner.seeds), dtype=torch.bool))
+
+    def switched(self, seeds: Tensor, number: int) -> None:
+        """Fire what was planned at switch ``number`` (from 1) of phases, for the seeds, a mask, that make it now."""
+        self._pass("phase", number - 1, number, seeds)
+
+    def due(self, clock: ClockName, before: int, now: int) -> bool:
+        """Whether something is planned in ``(before, now]`` of a clock."""
+        planned = (each.when for each in self._interventions.values() if each.when.clock == clock)
+        return any(when.fires(before, now, self._lengths.of(clock)) for when in planned)
+
+    def _pass(self, clock: ClockName, before: int, now: int, seeds: Tensor) -> None:
+        for name, each in self._interventions.items():
+            if each.when.clock == clock and each.when.fires(before, now, self._lengths.of(clock)):
+                self._fire(name, seeds, {clock: now})
+
+    def read(self, seed: int, metrics: Mapping[str, float], now: Mapping[str, int]) -> None:
+        """Fire what a row of metrics of one seed (its index) brings about; ``now`` holds the clocks."""
+        for name, (streak, last) in ((name, tuple(state)) for name, state in self._streaks.items()):
+            when = self._interventions[name].when
+            assert isinstance(when, Crossing)
+            if when.metric not in metrics:
+                continue
+            streak[seed] = streak[seed] + 1 if when.is_beyond(metrics[when.metric]) else 0
+            count, clock = int(self.fired[name][seed]), now[when.clock]
+            rested = not count or clock - int(last[seed]) >= when.cooldown
+            if streak[seed] >= when.patience and rested and (not when.maximum or count < when.maximum):
+                streak[seed], last[seed] = 0, clock
+                self._fire(name, torch.arange(len(self._learner.seeds)) == seed, {when.clock: clock})
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What is remembered of firings, by name, the very tensors."""
+        named = {f"interventions/{name}/fired": value for name, value in self.fired.items()}
+        for name, memory in self._memories.items():
+            named |= {f"interventions/{name}/memory/{role}/{path}": value for (role, path), value in memory.items()}
+        return named | {f"interventions/{name}/streak": value for name, value in self._streaks.items()}
+
+    def restore(self, saved: Mapping[str, Tensor]) -> None:
+        """Remember the firings of a checkpoint, and give networks the structure that they left."""
+        for name, value in self.tensors().items():
+            value.copy_(saved[name])
+        for name, injector in self._injectors.items():
+            injector.inject(self.fired[name])
+
+    def _memory(self, name: str) -> dict[Place, Tensor]:
+        learner, shapes = self._learner, self._interventions[name].do.memory(self._learner.outlines, self._chosen[name])
+        members = {role: next(iter(learner.parameters(role).values())).shape[:2] for role, _ in shapes}
+        return {
+            place: torch.zeros(*members[place[0]], *shape, dtype=torch.float64, device=learner.device)
+            for place, shape in shapes.items()
+        }
+
+    def _injections(self, blueprint: Blueprint) -> Iterator[tuple[str, Injector]]:
+        info = blueprint.environment.describe()
+        for name, each in self._interventions.items():
+            if isinstance(each.do, Inject):
+                role, paths = self._chosen[name][0][0], tuple(path for _, path in self._chosen[name])
+                shape = blueprint.algorithm.network_inputs(info)[role]
+                network = blueprint.networks[role].module(shape, info.action_size)
+                alone = each.when.is_alone(blueprint.environment) and len(blueprint.seeds) > 1
+                yield name, Injector(self._learner, name, each.do, role, paths, network, alone)
+
+    def _inject(self, name: str, seeds: Tensor) -> Event:
+        """Inject, assert that outputs stay where they are promised to, and that as many parameters are trained."""
+        injector = self._injectors[name]
+        networks = [self._learner.networks[injector.role]]
+        networks += [each for of, each in self._learner.averaged_roles().values() if of == injector.role]
+        probe = self._probe(self._learner.outlines[injector.role].input)
+        before, trained = [outputs(network, probe) for network in networks], injector.trained(self.fired[name])
+        injector.inject(self.fired[name] + seeds)
+        change = max(relative_change(old, outputs(new, probe)) for old, new in zip(before, networks, strict=True))
+        now = injector.trained(self.fired[name] + seeds)
+        operation = injector.operation
+        if operation.third_term == "subtract" and change > OUTPUT_TOLERANCE:
+            raise SurgeryError(f"the injection {name!r} changed outputs by {change:.1e}, relative to the largest")
+        if operation.original == "freeze" and now != trained:
+            raise SurgeryError(f"the injection {name!r} changed the count of trained parameters: {trained} to {now}")
+        return {"output_change": change, "trainable_before": trained, "trainable_after": now}
+
+    def _probe(self, shape: Shape) -> Tensor:
+        """Unit-normal inputs ``[S, 64, ...]``, the same for every seed and firing."""
+        draw = torch.randn(64, *shape, generator=torch.Generator().manual_seed(0))
+        return draw.expand(len(self._learner.seeds), *draw.shape).to(self._learner.device)
+
+    @torch.no_grad()
+    def _fire(self, name: str, seeds: Tensor, at: Mapping[str, int]) -> None:
+        each = self._interventions[name]
+        random_before = torch.get_rng_state()
+        facts = self._inject(name, seeds) if name in self._injectors else {}
+        stage = Stage(self._learner, self._eye, name, self.fired[name], self._memories[name])
+        rewrites = self._rewrites(name, stage, seeds)
+        averages = self._averages(each, name, rewrites)
+        report = [self._operate(each, place, mine, seeds) for place, mine in _by_place(rewrites).items()]
+        for values, rewrite in averages:
+            _write(values[rewrite.place[1]], rewrite, seeds)
+        if each.schedules == "restart":
+            for role in dict.fromkeys(role for role, _ in self._chosen[name]):
+                self._learner.optimizers[role].clock()[seeds] = 0
+        self.fired[name][seeds] += 1
+        if not torch.equal(random_before, torch.get_rng_state()):
+            raise SurgeryError(f"the intervention {name!r} drew from torch's global random numbers")
+        if rewrites or facts:  # Of an operation that watches and did nothing there is nothing to tell.
+            self._record(name, seeds, report, stage.told, {"at": dict(at), **facts})
+
+    def _rewrites(self, name: str, stage: Stage, seeds: Tensor) -> list[Rewrite]:
+        """What an operation wants; what it remembers of seeds that do not fire stays as it was."""
+        kept = {place: value.clone() for place, value in self._memories[name].items()}
+        rewrites = list(self._interventions[name].do.rewrites(stage, self._chosen[name]))
+        for place, value in self._memories[name].items():
+            _write(value, Rewrite(place, kept[place]), ~seeds)
+        return rewrites
+
+    def _operate(
+        self, each: Intervention, place: Place, rewrites: Sequence[Rewrite], seeds: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Write one parameter and its optimizer state; returns changed entries and squared norms before and after."""
+        role, path = place
+        value = self._learner.tensors_of(role)[path]
+        old = value.detach().clone()
+        for rewrite in rewrites:
+            _write(value, rewrite, seeds)
+        if not torch.isfinite(value).all():
+            raise SurgeryError(f"{role}.{path} is not finite after the intervention")
+        optimizer = self._learner.optimizers.get(role)
+        if optimizer is not None and value.requires_grad and each.moments != "keep":
+            chosen = [rewrite.entries for rewrite in rewrites if rewrite.forgets]
+            for moment in optimizer.moments(path):
+                for entries in chosen if each.moments == "chosen" else [None]:
+                    _write(moment, Rewrite(place, torch.zeros_like(moment), entries), seeds)
+            if each.moments == "zero":
+                optimizer.count(path)[seeds] = 0
+        return (old != value).flatten(1).sum(1), _squares(old), _squares(value)
+
+    def _averages(
+        self, each: Intervention, name: str, rewrites: Sequence[Rewrite]
+    ) -> list[tuple[dict[str, Tensor], Rewrite]]:
+        """What becomes of the averages of the networks that are changed."""
+        found = []
+        for average, (of, network) in self._learner.averaged_roles().items():
+            mine = [rewrite for rewrite in rewrites if rewrite.place[0] == of]
+            if each.target == "own":
+                stage = Stage(self._learner, self._eye, name, self.fired[name], {}, average)
+                mine = list(each.do.rewrites(stage, [place for place in self._chosen[name] if place[0] == of]))
+            if each.target != "keep":
+                found += [(network.tensors(), rewrite) for rewrite in mine]
+        return found
+
+    def _record(
+        self,
+        name: str,
+        seeds: Tensor,
+        report: Sequence[tuple[Tensor, Tensor, Tensor]],
+        told: Mapping[str, Tensor],
+        facts: Event,
+    ) -> None:
+        """One event a seed; one transfer to the host."""
+        report = report or [(torch.zeros(len(seeds)),) * 3]
+        columns = [torch.stack([values.double() for values in column]).sum(0) for column in zip(*report, strict=True)]
+        totals = torch.stack([*columns, *(value.double() for value in told.values())]).cpu()
+        for seed in torch.nonzero(seeds).flatten().tolist():
+            changed, before, after, *counts = totals[:, seed].tolist()
+            numbers = {"firing": int(self.fired[name][seed]), "entries_changed": int(changed)}
+            norms = {"norm_before": before**0.5, "norm_after": after**0.5}
+            own = {key: value[seed] if isinstance(value, list) else value for key, value in facts.items()}
+            own |= {key: int(value) for key, value in zip(told, counts, strict=True)}
+            self._tell(seed, {"name": name, **numbers, **norms, **own})
+
+
+def _by_place(rewrites: Sequence[Rewrite]) -> dict[Place, list[Rewrite]]:
+    found: dict[Place, list[Rewrite]] = {}
+    for rewrite in rewrites:
+        found.setdefault(rewrite.place, []).append(rewrite)
+    return found
+
+
+def _chosen(each: Intervention, outlines: Mapping[str, Outline]) -> tuple[Place, ...]:
+    """The chosen parameters, and the running statistics of networks that are chosen whole where these move too."""
+    places = each.where.select(outlines)
+    statistics = [
+        (role, path)
+        for role, outline in outlines.items()
+        for path, plan in outline.named_buffers()
+        if plan.kind == "statistic" and {(role, name) for name, _ in outline.named_parameters()} <= set(places)
+    ]
+    return (*places, *statistics) if each.do.moves_statistics else places
+
+
+def _write(value: Tensor, rewrite: Rewrite, seeds: Tensor) -> None:
+    """Put new numbers in place, for the chosen seeds and entries."""
+    mask = per_seed(seeds.to(value.device), value)
+    if rewrite.entries is not None:
+        mask = mask & rewrite.entries
+    value.copy_(torch.where(mask, rewrite.value.to(value.dtype), value))
+
+
+def _squares(value: Tensor) -> Tensor:
+    return value.double().square().flatten(1).sum(1)

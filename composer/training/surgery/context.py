@@ -1,0 +1,115 @@
+"""What an operation of an intervention may look at and draw from, in one firing, of one set of weights.
+
+Every random number is a function of seed, intervention and count of firings; none is from a stream of training.
+Legend: S seeds, C copies. Tests: tests/interventions/test_surgery.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from composer.interventions.base import Activity
+from composer.networks.hidden_units import HiddenLayer
+from composer.networks.initialize import draw_one
+from composer.networks.outline import Outline, ParameterPlan
+from composer.networks.parameter_selectors import Place
+from composer.spec.random_streams import derive
+from composer.training.surgery.activity import Eye
+
+if TYPE_CHECKING:
+    from composer.training.learner import Learner
+
+
+class Stage:
+    """One set of weights under one firing: a network's, or those of an average of it."""
+
+    def __init__(
+        self,
+        learner: Learner,
+        eye: Eye,
+        name: str,
+        firing: Tensor,
+        memory: Mapping[Place, Tensor],
+        average: str | None = None,
+    ) -> None:
+        """``firing [S]`` counts what has been."""
+        self._learner, self._eye, self._memory, self._average = learner, eye, memory, average
+        self._streams = [("intervention", name, int(count), average or "network") for count in firing.tolist()]
+        self.told: dict[str, Tensor] = {}
+        """What the operation has told."""
+
+    @property
+    def outlines(self) -> Mapping[str, Outline]:
+        """Networks and learned scalars by role."""
+        return self._learner.outlines
+
+    def value(self, place: Place) -> Tensor:
+        """The very tensor."""
+        role, path = place
+        if self._average is not None:
+            return self._learner.averages[self._average].tensors()[path]
+        return self._learner.tensors_of(role)[path]
+
+    def plan(self, place: Place) -> ParameterPlan:
+        """As in the outline."""
+        role, path = place
+        return dict(self._learner.outlines[role].named_parameters())[path]
+
+    def fresh(self, place: Place) -> Tensor:
+        """Under the streams of this firing."""
+        return self._drawn(place, lambda index: self._streams[index])
+
+    def initial(self, place: Place) -> Tensor:
+        """Under the streams of the run's first draw."""
+        return self._drawn(place, lambda index: ("init", place[0]), named=False)
+
+    def noise(self, place: Place) -> Tensor:
+        """Under the streams of this firing."""
+        value = self.value(place)
+        shape = value.shape[1:]
+        draws = [torch.randn(shape, generator=generator) for generator in self._generators("cpu", *place)]
+        return torch.stack(draws).to(value.device)
+
+    def average(self, name: str, place: Place) -> Tensor:
+        """A copy."""
+        return self._learner.averages[name].tensors()[place[1]].detach().clone()
+
+    def memory(self, place: Place) -> Tensor:
+        """The very tensor."""
+        return self._memory[place]
+
+    def tell(self, name: str, counts: Tensor) -> None:
+        """Kept in ``told``."""
+        self.told[name] = counts
+
+    def activity(self, role: str, layers: list[HiddenLayer], batch: int) -> list[Activity]:
+        """One forward pass of the network."""
+        network = self._learner.networks[role] if self._average is None else self._learner.averages[self._average]
+        generators = self._generators(self._learner.device, "batch")
+        return self._eye.look(network, role, layers, batch, generators)
+
+    def _generators(self, device: str, *names: str) -> list[torch.Generator]:
+        """One a seed."""
+        seeds = enumerate(self._learner.seeds)
+        return [
+            torch.Generator(device).manual_seed(derive(seed, *self._streams[index], *names)) for index, seed in seeds
+        ]
+
+    def _drawn(self, place: Place, stream: Callable[[int], tuple[str | int, ...]], named: bool = True) -> Tensor:
+        role, path = place
+        value, statistics = self.value(place), dict(self._learner.outlines[role].named_buffers())
+        if path in statistics:
+            return torch.full_like(value, statistics[path].start)
+        plan = self.plan(place)
+        of = (role,) if named else ()
+        rows = [
+            torch.stack(
+                [draw_one(plan, derive(seed, *stream(index), *of, copy, path)) for copy in range(value.shape[1])]
+            )
+            for index, seed in enumerate(self._learner.seeds)
+        ]
+        return torch.stack(rows).to(value.device)

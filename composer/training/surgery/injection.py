@@ -1,0 +1,179 @@
+"""Performs plasticity injections: builds the network with its new terms around the tensors that there are.
+
+Seeds may be injected at different times: terms are added for all of them at once, and are held still, where they
+cancel exactly, until a seed's own time has come. Legend: S seeds, C copies.
+Tests: tests/interventions/test_injection.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from composer.interventions.inject import Inject, split_of
+from composer.networks.outline import Outline
+from composer.networks.stacked import Stacked, Template, fresh_buffers, fresh_stack
+from composer.spec.lazy_call import Call, call
+
+if TYPE_CHECKING:
+    from composer.training.learner import Learner
+
+
+@dataclass
+class Injector:
+    """The injections of one network by one intervention, as many as there have been so far."""
+
+    learner: Learner
+    name: str
+    operation: Inject
+    role: str
+    chosen: tuple[str, ...]
+    network: Call
+    """How the network without injections is built: a call of ``TrunkAndHead``."""
+    seed_by_seed: bool
+    """Whether seeds are injected at times of their own."""
+
+    def __post_init__(self) -> None:
+        """Cut the network into encoder and tail."""
+        self.terms = 0
+        self._original = self.learner.outlines[self.role]
+        self._split = split_of(self._original, self.chosen)
+        self._held: dict[str, Tensor] = {}
+
+    def inject(self, counts: Tensor) -> None:
+        """Bring the network to injections of each seed ``counts [S]``; adds terms where there are too few."""
+        if int(counts.max()) > self.terms:
+            self._grow(int(counts.max()))
+        for path, mask in self._held.items():
+            mask.copy_(self._is_still(path, counts).to(mask.device))
+
+    def trained(self, counts: Tensor) -> list[int]:
+        """How many entries of the network are trained of each seed after ``counts [S]`` injections."""
+        parameters = self.learner.networks[self.role].parameters
+        totals = torch.zeros_like(counts)
+        for path, value in parameters.items():
+            if value.requires_grad:
+                totals += value[0].numel() * (~self._is_still(path, counts)).to(torch.int64)
+        return [int(total) for total in totals]
+
+    def _grow(self, terms: int) -> None:
+        """Add terms up to ``terms``, each a fresh draw and its equal twin."""
+        learner, network = self.learner, self.learner.networks[self.role]
+        parameters, buffers = dict(network.parameters), dict(network.buffers)
+        averages = [each for of, each in learner.averaged_roles().values() if of == self.role]
+        for index in range(self.terms, terms):
+            stream = ("intervention", self.name, index, self.role)
+            drawn = fresh_stack(self._tail, learner.seeds, network.copies, *stream, device=learner.device)
+            state = fresh_buffers(self._tail, learner.seeds, network.copies, *stream, device=learner.device)
+            for path, value in drawn.items():
+                parameters[f"injections.{index}.new.{path}"] = value
+                if self.operation.third_term == "subtract":
+                    parameters[f"injections.{index}.twin.{path}"] = value.detach().clone()
+            for path, value in state.items():
+                buffers[f"injections.{index}.new.{path}"] = value
+                if self.operation.third_term == "subtract":
+                    buffers[f"injections.{index}.twin.{path}"] = value.clone()
+        self.terms = terms
+        outline, template = self._outline(), Template(self._call().make)
+        for average in averages:
+            average.template = template
+            average.parameters |= _missing(parameters, average.parameters)
+            average.buffers |= _missing(buffers, average.buffers)
+        self._freeze(parameters)
+        parameters = {path: parameters[path] for path, _ in outline.named_parameters()}
+        learner.restructure(self.role, template, outline, parameters, buffers, self._held)
+
+    def _freeze(self, parameters: Mapping[str, Tensor]) -> None:
+        """Mark what gradients no longer change; seed by seed, masks say for whom."""
+        seeds = len(self.learner.seeds)
+        full = torch.full((seeds,), self.terms)
+        self._held = {}
+        for path, value in parameters.items():
+            twin = ".twin." in path and path.startswith("injections.")
+            still = bool(self._is_still(path, full).all())
+            value.requires_grad_(not twin and (self.seed_by_seed or not still) and self._was_trained(path))
+            if self.seed_by_seed and value.requires_grad and self._may_be_still(path):
+                self._held[path] = torch.zeros(seeds, dtype=torch.bool, device=value.device)
+
+    def _may_be_still(self, path: str) -> bool:
+        return path in self.chosen or path.startswith("injections.")
+
+    def _is_still(self, path: str, counts: Tensor) -> Tensor:
+        """For which seeds a parameter is not trained after ``counts [S]`` injections."""
+        if path.startswith("injections."):
+            _, index, term, _ = path.split(".", 3)
+            first = int(index) + 1
+            over = counts != first if self.operation.original == "freeze" else counts < first
+            return over | (term == "twin")
+        if path in self.chosen and self.operation.original == "freeze":
+            return counts > 0
+        return torch.zeros_like(counts, dtype=torch.bool)
+
+    def _was_trained(self, path: str) -> bool:
+        plans = dict(self._original.named_parameters())
+        if path.startswith("injections."):
+            path = self._own_path(path.split(".", 3)[3])
+        return plans[path].trainable
+
+    @property
+    def _tail(self) -> Outline:
+        """The last layers as an outline of their own: children ``trunk`` and ``head``."""
+        trunk, head = self._original.children["trunk"], self._original.children["head"]
+        blocks = list(trunk.children.values()) if _is_sequence(trunk) else [trunk]
+        tail = {str(index): block for index, block in enumerate(blocks[self._split :])}
+        shape = head.input
+        inside = Outline("sequence", next(iter(tail.values())).input if tail else shape, shape, children=tail)
+        return Outline("tail", inside.input, head.output, children={"trunk": inside, "head": head})
+
+    def _own_path(self, path: str) -> str:
+        """The network's own name of a parameter of the tail."""
+        if path.startswith("head."):
+            return path
+        _, index, rest = path.split(".", 2)
+        if not _is_sequence(self._original.children["trunk"]):
+            return f"trunk.{rest}"
+        return f"trunk.{int(index) + self._split}.{rest}"
+
+    def _outline(self) -> Outline:
+        """The network with its injections, its first children those of the network without."""
+        tail = self._tail
+        terms: dict[str, Outline] = {}
+        for index in range(self.terms):
+            pair = {"new": tail} | ({"twin": tail} if self.operation.third_term == "subtract" else {})
+            terms[str(index)] = Outline("injection", tail.input, tail.output, children=pair)
+        injections = Outline("injections", tail.input, tail.output, children=terms)
+        return replace(self._original, kind="injected", children={**self._original.children, "injections": injections})
+
+    def _call(self) -> Call:
+        trunk, head = self.network.args
+        layers = trunk.args if trunk.target == "torch.nn:Sequential" else (trunk,)
+        tail = call(
+            "composer.networks.modules.injected:Tail", call("torch.nn:Sequential", *layers[self._split :]), head
+        )
+        twin = tail if self.operation.third_term == "subtract" else None
+        pairs = [call("composer.networks.modules.injected:Injection", tail, twin) for _ in range(self.terms)]
+        return call("composer.networks.modules.injected:Injected", trunk, head, self._split, pairs)
+
+
+def _is_sequence(outline: Outline) -> bool:
+    return outline.kind in ("sequence", "repeat")
+
+
+def relative_change(before: Tensor, after: Tensor) -> float:
+    """Largest change of an output relative to the largest output, of tensors of one shape."""
+    return float((after - before).abs().max() / before.abs().max().clamp_min(1e-30))
+
+
+def outputs(network: Stacked, probe: Tensor) -> Tensor:
+    """What a network answers in evaluation mode."""
+    answer: Tensor = network(probe)
+    return answer.detach().clone()
+
+
+def _missing(tensors: Mapping[str, Tensor], there: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Copies of what is not there yet."""
+    return {path: value.detach().clone() for path, value in tensors.items() if path not in there}
