@@ -14,7 +14,7 @@ from composer.training import assemble
 from composer.training.compile.capture import Choice
 from composer.training.learner import Learner
 from composer.training.runs.directory import Run
-from composer.training.session import Parts
+from composer.training.session import Session
 
 TINY_TD3 = Path(__file__).parent / "tiny_td3.toml"
 RAW = "normalization={ observation = { kind = 'raw' }, reward = { kind = 'raw' } }"
@@ -38,12 +38,12 @@ def learner(*overrides: str, choice: Choice = EAGER) -> Learner:
     return Learner(blueprint, blueprint.environment.describe(), "cpu", choice)
 
 
-def begin(runs: Path, *overrides: str) -> tuple[Run, Parts]:
+def begin(runs: Path, *overrides: str) -> tuple[Run, Session]:
     """A new run of it, not yet stepped."""
     return assemble.start(blueprint_of(*overrides), runs, None)
 
 
-def finished(runs: Path, *overrides: str) -> tuple[Path, Parts]:
+def finished(runs: Path, *overrides: str) -> tuple[Path, Session]:
     """A whole run of it: its folder and what it was made of."""
     run, parts = begin(runs, *overrides)
     go_on(parts)

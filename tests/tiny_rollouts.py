@@ -18,7 +18,7 @@ from composer.training.collect.simulation import Acting
 from composer.training.compile.capture import Choice
 from composer.training.learner import Learner
 from composer.training.runs.directory import Run
-from composer.training.session import Parts
+from composer.training.session import Session
 
 TINY = Path(__file__).parent / "tiny_ppo.toml"
 CHOICES = (
@@ -59,7 +59,7 @@ class ChoiceSingle(DriftSingle):
         return super().step(np.array([action @ [-1.0, 0.0, 1.0], 0.0], np.float32))
 
 
-class Film(Drift, kind="test/film"):
+class VideoRecorder(Drift, kind="test/film"):
     """The drifting mass as a spot of light, in two frames."""
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "test/film"}
@@ -103,12 +103,12 @@ def learner(*overrides: str, choice: Choice = EAGER) -> Learner:
     return Learner(blueprint, blueprint.environment.describe(), "cpu", choice)
 
 
-def begin(runs: Path, *overrides: str) -> tuple[Run, Parts]:
+def begin(runs: Path, *overrides: str) -> tuple[Run, Session]:
     """A new run, not yet stepped."""
     return assemble.start(tiny(*overrides), runs, None)
 
 
-def collected(runs: Path, *overrides: str, interactions: int = 8) -> tuple[Parts, Rollout]:
+def collected(runs: Path, *overrides: str, interactions: int = 8) -> tuple[Session, Rollout]:
     """A run that has acted and not learned, and its rollout."""
     run, parts = begin(runs, *overrides)
     for number in range(interactions):

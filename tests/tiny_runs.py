@@ -29,7 +29,7 @@ from composer.training.learner import Learner
 from composer.training.loop import train
 from composer.training.runs.checkpoint import Checkpoints, digest
 from composer.training.runs.directory import Run
-from composer.training.session import Parts
+from composer.training.session import Session
 
 TINY = Path(__file__).parent / "tiny.toml"
 DRIFT = 'environment={ kind = "test/drift" }'
@@ -99,19 +99,19 @@ def last_json(output: str) -> dict[str, Any]:
     return answer
 
 
-def begin(runs: Path, *overrides: str) -> tuple[Run, Parts]:
+def begin(runs: Path, *overrides: str) -> tuple[Run, Session]:
     """A new run of the tiny experiment, not yet stepped."""
     return assemble.start(tiny(*overrides), runs, None)
 
 
-def go_on(parts: Parts) -> Parts:
+def go_on(parts: Session) -> Session:
     """Run to the end and close what is open."""
     train(parts, Console(parts.blueprint.training.env_steps, enabled=False))
     parts.close()
     return parts
 
 
-def finished(runs: Path, *overrides: str) -> tuple[Path, Parts]:
+def finished(runs: Path, *overrides: str) -> tuple[Path, Session]:
     """A whole run: its folder and what it was made of."""
     run, parts = begin(runs, *overrides)
     go_on(parts)
@@ -131,7 +131,7 @@ class Stopper(Console):
             os.kill(os.getpid(), signal.SIGTERM)
 
 
-def stopped(run: Run, parts: Parts, at: int) -> Path:
+def stopped(run: Run, parts: Session, at: int) -> Path:
     """Run until one decision after step ``at``, where a SIGTERM has it saved; closes everything."""
     try:
         train(parts, Stopper(at))

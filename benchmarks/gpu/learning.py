@@ -40,19 +40,19 @@ def learn(task: str, setting: Setting) -> Findings:
     folder = setting.runs / f"{task}-{setting.scale}"
     found = sorted(folder.glob("*/run.json"))
     if found:
-        run, parts, notes = assemble.resume(found[-1].parent)
+        run, session, notes = assemble.resume(found[-1].parent)
     else:
-        run, parts = assemble.start(_blueprint(task, setting), folder, None)
+        run, session = assemble.start(_blueprint(task, setting), folder, None)
         notes = []
-    finished, began, before = True, time.monotonic(), parts.clock.updates
-    total = parts.blueprint.training.env_steps
+    finished, began, before = True, time.monotonic(), session.clock.updates
+    total = session.blueprint.training.env_steps
     try:
-        train(parts, Until(total, deadline=deadline))
+        train(session, Until(total, deadline=deadline))
     except Interrupted:
         finished = False
     finally:
-        reached, rate = parts.clock.env_steps, (parts.clock.updates - before) / (time.monotonic() - began)
-        parts.close()
+        reached, rate = session.clock.env_steps, (session.clock.updates - before) / (time.monotonic() - began)
+        session.close()
         run.close()
     findings = _curve(run.path, task, setting)
     findings.finished = finished

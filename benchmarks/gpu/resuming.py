@@ -95,16 +95,16 @@ def _same_end(case: Case, setting: Setting, steps: int) -> bool:
     ends = []
     with tempfile.TemporaryDirectory() as folder:
         for half in (None, steps // 2):
-            run, parts = assemble.start(blueprint, Path(folder), None)
+            run, session = assemble.start(blueprint, Path(folder), None)
             try:
-                train(parts, Console(steps, enabled=False) if half is None else Until(steps, at=half))
+                train(session, Console(steps, enabled=False) if half is None else Until(steps, at=half))
             except Interrupted:
-                parts.close()
+                session.close()
                 run.close()
-                run, parts, _ = assemble.resume(run.path)
-                train(parts, Console(steps, enabled=False))
+                run, session, _ = assemble.resume(run.path)
+                train(session, Console(steps, enabled=False))
             finally:
-                parts.close()
+                session.close()
                 run.close()
             checkpoints = Checkpoints(run.path)
             ends.append(digest(checkpoints, checkpoints.load()))

@@ -115,11 +115,11 @@ class Program(ABC):
     """Names of the scalars that the objectives report, each ``[S]``."""
     exploration: Shape | None = None
     """Shape of the unit-normal draws that one decision of one environment needs; None: that of an action."""
-    judging: Shape | None = None
+    evaluation_noise: Shape | None = None
     """The same of a decision in an evaluation; None where nothing is drawn there."""
     extras: tuple[str, ...] = ()
     """Names of what a batch must carry beside a transition."""
-    feedback: tuple[str, ...] = ()
+    priorities: tuple[str, ...] = ()
     """Names of the signals that are one number a sample, ``[S, B]``, for whoever drew the batch: new priorities."""
 
     @abstractmethod
@@ -129,11 +129,11 @@ class Program(ABC):
         ``noise [S, E, *exploration]`` is None where nothing is explored.
         """
 
-    def judge(self, observation: Tensor, noise: Tensor | None) -> Tensor:
+    def evaluate(self, observation: Tensor, noise: Tensor | None) -> Tensor:
         """Actions ``[S, E, a]`` in an evaluation; ``noise [S, E, *judging]`` is None where nothing is drawn there."""
         return self.act(observation, None)
 
-    def playable(self, action: Tensor) -> Tensor:
+    def to_env_action(self, action: Tensor) -> Tensor:
         """What the environment is given for an action ``[S, E, a]`` that was drawn: it, unless draws leave the box.
 
         The draw itself is what is stored and learned from.
@@ -144,7 +144,7 @@ class Program(ABC):
     def inputs(self, batch: Batch, noise: Mapping[str, Tensor]) -> Mapping[str, Inputs]:
         """What each network, by role, reads of a batch: for diagnostics, which look into networks one at a time."""
 
-    def neutral(self, batch: Batch) -> Mapping[str, Tensor]:
+    def default_extras(self, batch: Batch) -> Mapping[str, Tensor]:
         """What ``extras`` are for plain transitions that nobody weighed or continued: diagnostics look at those."""
         return {}
 
@@ -163,7 +163,7 @@ class Roles:
     """Updates done, float64 ``[S]``: the clock of schedules, whoever follows them."""
 
 
-class Pace(NamedTuple):
+class UpdateSchedule(NamedTuple):
     """How updates keep step with data, and how far they look ahead in it."""
 
     update_to_data: float = 1.0
@@ -180,12 +180,12 @@ class Pace(NamedTuple):
     """Transitions after each sampled one that a batch carries."""
 
 
-class Courses(NamedTuple):
+class HorizonSchedules(NamedTuple):
     """What of a horizon changes while a network learns, on the clock of a role's optimizer."""
 
     n_step: Schedule | None = None
     """Rewards summed, to be rounded."""
-    shortfall: Schedule | None = None
+    one_minus_discount: Schedule | None = None
     """``1 - discount``."""
     role: str = ""
     """Whose clock it is."""
@@ -213,15 +213,15 @@ class OffPolicy(Spec):
     discount: Discount = Constant(value=0.99)
     """Discount of one interaction: a number, or a rule."""
 
-    def pace(self, info: EnvironmentInfo) -> Pace:
+    def update_schedule(self, info: EnvironmentInfo) -> UpdateSchedule:
         """As declared, at the upper bound of what changes."""
         longest = round(self.n_step.bounds()[1])
-        return Pace(self.update_to_data, self.warmup_interactions, longest, self.discount.value_for(info))
+        return UpdateSchedule(self.update_to_data, self.warmup_interactions, longest, self.discount.value_for(info))
 
-    def courses(self) -> Courses:
+    def horizon_schedules(self) -> HorizonSchedules:
         """What changes of the horizon."""
         changes = self.n_step.bounds()[0] != self.n_step.bounds()[1]
-        return Courses(self.n_step if changes else None, self.discount.course(), "critic")
+        return HorizonSchedules(self.n_step if changes else None, self.discount.course(), "critic")
 
 
 class Algorithm(Family, family="algorithm"):
@@ -234,12 +234,12 @@ class Algorithm(Family, family="algorithm"):
     """Samples a gradient update."""
 
     @abstractmethod
-    def pace(self, info: EnvironmentInfo) -> Pace:
+    def update_schedule(self, info: EnvironmentInfo) -> UpdateSchedule:
         """How updates keep step with data, and how far they look ahead in it."""
 
-    def courses(self) -> Courses:
+    def horizon_schedules(self) -> HorizonSchedules:
         """What of that changes over updates."""
-        return Courses()
+        return HorizonSchedules()
 
     @abstractmethod
     def network_inputs(self, info: EnvironmentInfo) -> Mapping[str, Shape]:

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import AfterValidator, Field
 
 from composer.algorithms.augmentation import Augmentation
-from composer.algorithms.base import Algorithm, Courses, Evaluated, OffPolicy, Pace, Passes, Program, Roles
+from composer.algorithms.base import (
+    Algorithm,
+    Evaluated,
+    HorizonSchedules,
+    OffPolicy,
+    Passes,
+    Program,
+    Roles,
+    UpdateSchedule,
+)
 from composer.algorithms.spr import ROLES, SPR
 from composer.algorithms.spr import TARGET as TARGET_PROJECTION
 from composer.networks.heads import head_giving
@@ -63,13 +72,13 @@ class DQN(OffPolicy, Algorithm, kind="dqn"):
     spr: SPR | None = None
     """Self-predictive representations beside values, over three more networks; absent without."""
 
-    def pace(self, info: EnvironmentInfo) -> Pace:
+    def update_schedule(self, info: EnvironmentInfo) -> UpdateSchedule:
         """As for all off-policy learners, and how far ahead is predicted."""
-        return super().pace(info)._replace(future=self.spr.steps if self.spr else 0)
+        return super().update_schedule(info)._replace(future=self.spr.steps if self.spr else 0)
 
-    def courses(self) -> Courses:
+    def horizon_schedules(self) -> HorizonSchedules:
         """What changes of the horizon, on the clock of the only optimizer of values."""
-        return super().courses()._replace(role="value")
+        return super().horizon_schedules()._replace(role="value")
 
     def network_inputs(self, info: EnvironmentInfo) -> Mapping[str, Shape]:
         """The value network reads observations, those of SPR latents and actions."""

@@ -92,11 +92,11 @@ class DQNProgram(Program):
         self._returns, self._updates = roles.returns["value"], roles.updates
         self._exploration, self._varied, self._ahead = exploration, varied, ahead
         self._is_double, self._is_noisy = is_double, is_noisy
-        self.judging = None if exploration.judged is None else (2,)
+        self.evaluation_noise = None if exploration.judged is None else (2,)
         self.noise: Mapping[str, Shape] = {**varied.noise("now"), **varied.noise("following")}
         self.signals: tuple[str, ...] = ("value/loss", "value/value")
         self.extras: tuple[str, ...] = ("weight",)
-        self.feedback = ("priority",)
+        self.priorities = ("priority",)
         beside: tuple[str, ...] = ()
         if ahead is not None:
             self._trunk, self._head = self._value.child("trunk"), self._value.child("head")
@@ -112,7 +112,7 @@ class DQNProgram(Program):
         greedy = self._best(observation, training=self._is_noisy)
         return self._exploration.mixed(greedy, self._exploration.epsilon(self._updates), noise)
 
-    def judge(self, observation: Tensor, noise: Tensor | None) -> Tensor:
+    def evaluate(self, observation: Tensor, noise: Tensor | None) -> Tensor:
         """As ``act`` without noise, but for the share of random actions that evaluations have."""
         if noise is None or self._exploration.judged is None:
             return self.act(observation, None)
@@ -126,9 +126,9 @@ class DQNProgram(Program):
         now, following = (latent(self._trunk, each) for each in found["value"])
         return found | self._ahead.inputs(now, following, batch.action)
 
-    def neutral(self, batch: Batch) -> Mapping[str, Tensor]:
+    def default_extras(self, batch: Batch) -> Mapping[str, Tensor]:
         """Weights of one, and what SPR takes for the future."""
-        return {"weight": torch.ones_like(batch.reward), **(self._ahead.neutral(batch) if self._ahead else {})}
+        return {"weight": torch.ones_like(batch.reward), **(self._ahead.default_extras(batch) if self._ahead else {})}
 
     def value_loss(self, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]) -> Tensor:
         """The head's loss against the target of its next action, and SPR's; weighed, and averaged over the batch."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from composer.algorithms.base import Courses, Pace, Program
+from composer.algorithms.base import HorizonSchedules, Program, UpdateSchedule
 from composer.algorithms.discount import Constant, Discount
 from composer.spec.family import Spec
 
@@ -38,14 +38,14 @@ class OnPolicy(Spec):
     normalize_advantages: bool = True
     """Whether advantages have mean 0 and standard deviation 1 in each minibatch, as in the code of OpenAI Baselines."""
 
-    def pace(self, info: EnvironmentInfo) -> Pace:
+    def update_schedule(self, info: EnvironmentInfo) -> UpdateSchedule:
         """All updates of a rollout at once, none before the first one is whole."""
         ratio = self.epochs * self.minibatches / self.rollout_interactions
-        return Pace(ratio, discount=self.discount.value_for(info), rollout=self.rollout_interactions)
+        return UpdateSchedule(ratio, discount=self.discount.value_for(info), rollout=self.rollout_interactions)
 
-    def courses(self) -> Courses:
+    def horizon_schedules(self) -> HorizonSchedules:
         """What changes of the horizon."""
-        return Courses(None, self.discount.course(), "critic")
+        return HorizonSchedules(None, self.discount.course(), "critic")
 
 
 class OnPolicyProgram(Program):

@@ -51,9 +51,9 @@ class PPOProgram(OnPolicyProgram):
         raw = self._policy(observation)
         return self._of.mode(raw) if noise is None else self._of.draw(raw, noise)
 
-    def playable(self, action: Tensor) -> Tensor:
+    def to_env_action(self, action: Tensor) -> Tensor:
         """The nearest action of the box; a choice is one already."""
-        return self._of.playable(action)
+        return self._of.to_env_action(action)
 
     def value(self, observation: Tensor) -> Tensor:
         """``[S, B]``, in evaluation mode."""
@@ -70,7 +70,7 @@ class PPOProgram(OnPolicyProgram):
         return {"actor": seen, "critic": seen}
 
     @torch.no_grad()
-    def neutral(self, batch: Batch) -> Mapping[str, Tensor]:
+    def default_extras(self, batch: Batch) -> Mapping[str, Tensor]:
         """As in the first update, with one-step advantages: the ratio is 1 and nothing is clipped."""
         value = self.value(batch.observation)
         returns = batch.reward + batch.bootstrap * self.value(batch.next_observation)

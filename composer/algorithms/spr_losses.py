@@ -53,7 +53,7 @@ class SelfPrediction:
         joined = (torch.cat([latent, action], -1) for latent in (now, following))
         return {"transition": Inputs(*joined), "projection": Inputs(now, following), "predictor": Inputs(*projected)}
 
-    def neutral(self, batch: Batch) -> dict[str, Tensor]:
+    def default_extras(self, batch: Batch) -> dict[str, Tensor]:
         """The next observation for all that come, of which only the first counts."""
         ahead = (batch.next_observation, batch.action)
         observation, action = (each.unsqueeze(2).repeat_interleave(self.steps, 2) for each in ahead)

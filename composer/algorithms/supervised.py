@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from composer.algorithms.base import Algorithm, Evaluated, Pace, Passes, Program, Roles
+from composer.algorithms.base import Algorithm, Evaluated, Passes, Program, Roles, UpdateSchedule
 from composer.environments.base import Simulator
 from composer.environments.labelled.task_sequence import Labelled
 from composer.networks.heads.base import head_giving
@@ -54,9 +54,9 @@ class Supervised(Algorithm, kind="supervised"):
     distillation: Distillation | None = None
     """What is learned from a slow copy."""
 
-    def pace(self, info: EnvironmentInfo) -> Pace:
+    def update_schedule(self, info: EnvironmentInfo) -> UpdateSchedule:
         """One update an interaction, which is one batch."""
-        return Pace()
+        return UpdateSchedule()
 
     def network_inputs(self, info: EnvironmentInfo) -> Mapping[str, Shape]:
         """The model reads inputs."""

@@ -1,6 +1,6 @@
 """Interventions: what is done to a network while it learns. Importing this package registers every kind."""
 
-from composer.interventions.base import Activity, Intervention, Operation, Rewrite, Theatre
+from composer.interventions.base import Activity, Intervention, Operation, OperationContext, Rewrite
 from composer.interventions.inject import Inject
 from composer.interventions.operations import Lerp, Nothing, Perturb, Project
 from composer.interventions.recycle import Recycle
@@ -25,6 +25,7 @@ __all__ = [
     "Normal",
     "Nothing",
     "Operation",
+    "OperationContext",
     "Paths",
     "Perturb",
     "Project",
@@ -33,7 +34,6 @@ __all__ = [
     "Rewrite",
     "Selector",
     "Source",
-    "Theatre",
     "Trigger",
     "Zeros",
 ]

@@ -66,7 +66,7 @@ class Case(NamedTuple):
         return list(dict.fromkeys(role for role, _ in self.places))
 
 
-class Theatre(Protocol):
+class OperationContext(Protocol):
     """What an operation may look at: one set of weights (a network's, or those of an average of it) and its sources."""
 
     @property
@@ -114,7 +114,7 @@ class Operation(Family, family="operation"):
         return {}
 
     @abstractmethod
-    def rewrites(self, theatre: Theatre, chosen: Sequence[Place]) -> Iterable[Rewrite]:
+    def rewrites(self, context: OperationContext, chosen: Sequence[Place]) -> Iterable[Rewrite]:
         """What the chosen parameters become; all are computed before any is written, then written in this order."""
 
     def problems(self, case: Case) -> Iterator[tuple[str, str]]:

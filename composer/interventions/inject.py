@@ -13,7 +13,7 @@ from composer.networks.outline import Outline
 from composer.networks.parameter_selectors import Place
 
 if TYPE_CHECKING:
-    from composer.interventions.base import Case, Theatre
+    from composer.interventions.base import Case, OperationContext
 
 OUTPUTS_TO_ADD = ("tanh_gaussian", "gaussian", "deterministic_action")
 """What heads produce that is no sum of terms: a policy's output cannot be injected."""
@@ -36,7 +36,7 @@ class Inject(Operation, kind="inject"):
     original: Literal["freeze", "train"] = "freeze"
     """Whether the terms there were are frozen or go on being trained."""
 
-    def rewrites(self, theatre: Theatre, chosen: Sequence[Place]) -> Iterable[Rewrite]:
+    def rewrites(self, context: OperationContext, chosen: Sequence[Place]) -> Iterable[Rewrite]:
         """None: no number changes, terms are added."""
         return ()
 

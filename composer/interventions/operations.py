@@ -19,7 +19,7 @@ from composer.networks.parameter_selectors import Place
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from composer.interventions.base import Case, Theatre
+    from composer.interventions.base import Case, OperationContext
 
 
 class Lerp(Operation, kind="lerp"):
@@ -38,12 +38,12 @@ class Lerp(Operation, kind="lerp"):
     amount: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Share of the way, 0 to 1."""
 
-    def rewrites(self, theatre: Theatre, chosen: Sequence[Place]) -> Iterable[Rewrite]:
+    def rewrites(self, context: OperationContext, chosen: Sequence[Place]) -> Iterable[Rewrite]:
         """One for each chosen parameter."""
         for place in chosen:
-            source = self.toward.value(theatre, place)
+            source = self.toward.value(context, place)
             exact = self.amount == 1.0
-            yield Rewrite(place, source if exact else theatre.value(place).detach().lerp(source, self.amount))
+            yield Rewrite(place, source if exact else context.value(place).detach().lerp(source, self.amount))
 
     def problems(self, case: Case) -> Iterator[tuple[str, str]]:
         """Those of the source."""
@@ -62,11 +62,11 @@ class Perturb(Operation, kind="perturb"):
     scale: Annotated[float, Field(ge=0, le=100)] = 1.0
     """Factor on the noise."""
 
-    def rewrites(self, theatre: Theatre, chosen: Sequence[Place]) -> Iterable[Rewrite]:
+    def rewrites(self, context: OperationContext, chosen: Sequence[Place]) -> Iterable[Rewrite]:
         """One for each chosen parameter."""
         for place in chosen:
-            value = theatre.value(place).detach()
-            yield Rewrite(place, value * self.keep + self.noise.value(theatre, place) * self.scale)
+            value = context.value(place).detach()
+            yield Rewrite(place, value * self.keep + self.noise.value(context, place) * self.scale)
 
     def problems(self, case: Case) -> Iterator[tuple[str, str]]:
         """Those of the noise."""
@@ -86,14 +86,14 @@ class Project(Operation, kind="project"):
     norm: Literal["initial", "unit"] = "initial"
     """The norm that is restored."""
 
-    def rewrites(self, theatre: Theatre, chosen: Sequence[Place]) -> Iterable[Rewrite]:
+    def rewrites(self, context: OperationContext, chosen: Sequence[Place]) -> Iterable[Rewrite]:
         """One for each chosen parameter."""
         import torch
 
         for place in chosen:
-            value = theatre.value(place).detach()
+            value = context.value(place).detach()
             now = _norm(value)
-            wanted = _norm(theatre.initial(place)) if self.norm == "initial" else torch.ones_like(now)
+            wanted = _norm(context.initial(place)) if self.norm == "initial" else torch.ones_like(now)
             factor = torch.where((now > 0) & (wanted > 0), wanted / now.clamp_min(1e-30), torch.ones_like(now))
             yield Rewrite(place, value * factor)
 
@@ -103,9 +103,9 @@ class Nothing(Operation, kind="nothing"):
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "nothing"}
 
-    def rewrites(self, theatre: Theatre, chosen: Sequence[Place]) -> Iterable[Rewrite]:
+    def rewrites(self, context: OperationContext, chosen: Sequence[Place]) -> Iterable[Rewrite]:
         """Each parameter becomes what it is."""
-        return (Rewrite(place, theatre.value(place).detach().clone()) for place in chosen)
+        return (Rewrite(place, context.value(place).detach().clone()) for place in chosen)
 
 
 def _norm(value: Tensor) -> Tensor:

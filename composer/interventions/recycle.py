@@ -13,7 +13,7 @@ from composer.networks.hidden_units import chosen_layers
 from composer.networks.parameter_selectors import Place
 
 if TYPE_CHECKING:
-    from composer.interventions.base import Case, Theatre
+    from composer.interventions.base import Case, OperationContext
 
 Batch = Annotated[int, Field(ge=2, le=65_536)]
 """Samples of a seed on which hidden units are looked at."""
@@ -38,19 +38,19 @@ class Recycle(Operation, kind="recycle"):
     batch: Batch = 256
     """Samples of the run's data on which scores are taken, drawn from a random stream of its own at each firing."""
 
-    def rewrites(self, theatre: Theatre, chosen: Sequence[Place]) -> Iterable[Rewrite]:
+    def rewrites(self, context: OperationContext, chosen: Sequence[Place]) -> Iterable[Rewrite]:
         """Of all parameters of the layers meant, most of them unchanged."""
         import torch
 
         from composer.networks.unit_statistics import dormant
 
         renewals = []
-        for role, layers in chosen_layers(theatre.outlines, chosen).items():
-            activities = theatre.activity(role, layers, self.batch)
+        for role, layers in chosen_layers(context.outlines, chosen).items():
+            activities = context.activity(role, layers, self.batch)
             for layer, activity in zip(layers, activities, strict=True):
                 renewals.append(renewal.Renewal(role, layer, dormant(activity.magnitude, self.tau)))
-        theatre.tell("units_recycled", torch.stack([each.units.sum((1, 2)) for each in renewals]).sum(0))
-        return renewal.renewed(theatre, renewals, forgets_biases=False)
+        context.tell("units_recycled", torch.stack([each.units.sum((1, 2)) for each in renewals]).sum(0))
+        return renewal.renewed(context, renewals, forgets_biases=False)
 
     def problems(self, case: Case) -> Iterator[tuple[str, str]]:
         """There must be such units, and everything that they read and write must be chosen."""

@@ -15,7 +15,7 @@ from composer.networks.parameter_selectors import Place
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from composer.interventions.base import Case, Theatre
+    from composer.interventions.base import Case, OperationContext
 
 
 class Renewal(NamedTuple):
@@ -37,7 +37,7 @@ class Renewal(NamedTuple):
             yield (self.role, f"{reader.path}.weight"), self.units.repeat_interleave(reader.entries, -1)
 
 
-def renewed(theatre: Theatre, renewals: Sequence[Renewal], forgets_biases: bool) -> Iterator[Rewrite]:
+def renewed(context: OperationContext, renewals: Sequence[Renewal], forgets_biases: bool) -> Iterator[Rewrite]:
     """Weights in are drawn afresh, biases are 0, gains and shifts of norms as declared; weights out are 0.
 
     A weight from one new unit to another is one out. ``forgets_biases`` says whether the moments of biases, gains and
@@ -46,17 +46,17 @@ def renewed(theatre: Theatre, renewals: Sequence[Renewal], forgets_biases: bool)
     import torch
 
     for each in renewals:
-        weight = theatre.value(each.weight)
-        yield Rewrite(each.weight, theatre.fresh(each.weight), along(each.units, weight, 2))
+        weight = context.value(each.weight)
+        yield Rewrite(each.weight, context.fresh(each.weight), along(each.units, weight, 2))
         if each.layer.bias:
             bias = each.role, f"{each.layer.path}.bias"
-            yield Rewrite(bias, torch.zeros_like(theatre.value(bias)), each.units, forgets_biases)
+            yield Rewrite(bias, torch.zeros_like(context.value(bias)), each.units, forgets_biases)
         for path, entries in each.layer.gains:
             gain = each.role, path
-            yield Rewrite(gain, theatre.fresh(gain), each.units.repeat_interleave(entries, -1), forgets_biases)
+            yield Rewrite(gain, context.fresh(gain), each.units.repeat_interleave(entries, -1), forgets_biases)
     for each in renewals:
         for place, inputs in each.readers():
-            value = theatre.value(place)
+            value = context.value(place)
             yield Rewrite(place, torch.zeros_like(value), along(inputs, value, 3))
 
 

@@ -23,7 +23,7 @@ from composer.spec.shape import Shape
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from composer.interventions.base import Case, Theatre
+    from composer.interventions.base import Case, OperationContext
 
 REMEMBERED = ("utility", "mean", "age", "owed")
 """Of each layer: running means of each unit's contribution and of what is read of it, and firings since it was new,
@@ -69,33 +69,35 @@ class ReplaceUnits(Operation, kind="replace_units"):
             for name in REMEMBERED
         }
 
-    def rewrites(self, theatre: Theatre, chosen: Sequence[Place]) -> Iterable[Rewrite]:
+    def rewrites(self, context: OperationContext, chosen: Sequence[Place]) -> Iterable[Rewrite]:
         """Of the layers that have a unit due; usually none."""
         import torch
 
         tested = [
-            self._tested(theatre, role, layer, activity)
-            for role, layers in chosen_layers(theatre.outlines, chosen).items()
-            for layer, activity in zip(layers, theatre.activity(role, layers, self.batch), strict=True)
+            self._tested(context, role, layer, activity)
+            for role, layers in chosen_layers(context.outlines, chosen).items()
+            for layer, activity in zip(layers, context.activity(role, layers, self.batch), strict=True)
         ]
         some = torch.stack([each.units.any() for each, _ in tested]).tolist()  # The look of the host.
         due = [pair for pair, is_due in zip(tested, some, strict=True) if is_due]
         if not due:
             return
-        theatre.tell("units_replaced", torch.stack([each.units.sum((1, 2)) for each, _ in due]).sum(0))
+        context.tell("units_replaced", torch.stack([each.units.sum((1, 2)) for each, _ in due]).sum(0))
         for each, mean in due:
-            yield from _compensated(theatre, each, mean)
-        yield from renewal.renewed(theatre, [each for each, _ in due], forgets_biases=True)
+            yield from _compensated(context, each, mean)
+        yield from renewal.renewed(context, [each for each, _ in due], forgets_biases=True)
 
     def problems(self, case: Case) -> Iterator[tuple[str, str]]:
         """There must be such units, and everything that they read and write must be chosen."""
         return renewal.problems(case, "replaced")
 
-    def _tested(self, theatre: Theatre, role: str, layer: HiddenLayer, activity: Activity) -> tuple[Renewal, Tensor]:
+    def _tested(
+        self, context: OperationContext, role: str, layer: HiddenLayer, activity: Activity
+    ) -> tuple[Renewal, Tensor]:
         """Which units of a layer are replaced, and what has been read of each on average, ``[S, C, U]``."""
-        utility, mean, age, owed = (theatre.memory((role, f"{layer.path}.{name}")) for name in REMEMBERED)
+        utility, mean, age, owed = (context.memory((role, f"{layer.path}.{name}")) for name in REMEMBERED)
         age.add_(1)
-        contribution = activity.magnitude * _weights_out(theatre, role, layer)
+        contribution = activity.magnitude * _weights_out(context, role, layer)
         utility.lerp_(contribution.double(), 1 - self.decay)
         mean.lerp_(activity.read.double(), 1 - self.decay)
         unbias = 1 - self.decay**age
@@ -111,22 +113,22 @@ class ReplaceUnits(Operation, kind="replace_units"):
         return Renewal(role, layer, units), read
 
 
-def _weights_out(theatre: Theatre, role: str, layer: HiddenLayer) -> Tensor:
+def _weights_out(context: OperationContext, role: str, layer: HiddenLayer) -> Tensor:
     """Mean magnitude of the weights that read each unit, ``[S, C, U]``."""
     import torch
 
     weights = []
     for reader in layer.readers:
-        weight = theatre.value((role, f"{reader.path}.weight")).transpose(2, 3)  # [S, C, in, out, ...]
+        weight = context.value((role, f"{reader.path}.weight")).transpose(2, 3)  # [S, C, in, out, ...]
         weights.append(weight.unflatten(2, (layer.units, reader.entries)).flatten(3))
     return torch.cat(weights, -1).abs().mean(-1)
 
 
-def _compensated(theatre: Theatre, renewal: Renewal, mean: Tensor) -> Iterator[Rewrite]:
+def _compensated(context: OperationContext, renewal: Renewal, mean: Tensor) -> Iterator[Rewrite]:
     """What goes with the units on average is added to the biases behind them, where there are any."""
     for reader, (place, inputs) in zip(renewal.layer.readers, renewal.readers(), strict=True):
         if reader.bias:
-            weight, bias = theatre.value(place), (renewal.role, f"{reader.path}.bias")
+            weight, bias = context.value(place), (renewal.role, f"{reader.path}.bias")
             gone = inputs * mean.repeat_interleave(reader.entries, -1)
             added = (weight * along(gone, weight, 3)).flatten(3).sum(-1)
-            yield Rewrite(bias, theatre.value(bias) + added, forgets=False)
+            yield Rewrite(bias, context.value(bias) + added, forgets=False)

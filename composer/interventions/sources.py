@@ -15,14 +15,14 @@ from composer.spec.wording import suggestion
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from composer.interventions.base import Case, Theatre
+    from composer.interventions.base import Case, OperationContext
 
 
 class Source(Family, family="source"):
     """What parameters are moved toward."""
 
     @abstractmethod
-    def value(self, theatre: Theatre, place: Place) -> Tensor:
+    def value(self, context: OperationContext, place: Place) -> Tensor:
         """One value for every entry, ``[S, C, ...]``."""
 
     def problems(self, case: Case) -> Iterator[tuple[str, str]]:
@@ -35,9 +35,9 @@ class Fresh(Source, kind="fresh"):
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "fresh"}
 
-    def value(self, theatre: Theatre, place: Place) -> Tensor:
+    def value(self, context: OperationContext, place: Place) -> Tensor:
         """Another one at each firing."""
-        return theatre.fresh(place)
+        return context.fresh(place)
 
 
 class Initial(Source, kind="initial"):
@@ -45,9 +45,9 @@ class Initial(Source, kind="initial"):
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "initial"}
 
-    def value(self, theatre: Theatre, place: Place) -> Tensor:
+    def value(self, context: OperationContext, place: Place) -> Tensor:
         """The same at each firing."""
-        return theatre.initial(place)
+        return context.initial(place)
 
 
 class Zeros(Source, kind="zeros"):
@@ -55,11 +55,11 @@ class Zeros(Source, kind="zeros"):
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "zeros"}
 
-    def value(self, theatre: Theatre, place: Place) -> Tensor:
+    def value(self, context: OperationContext, place: Place) -> Tensor:
         """Zeros."""
         import torch
 
-        return torch.zeros_like(theatre.value(place), requires_grad=False)
+        return torch.zeros_like(context.value(place), requires_grad=False)
 
 
 class Normal(Source, kind="normal"):
@@ -70,9 +70,9 @@ class Normal(Source, kind="normal"):
     std: Annotated[float, Field(gt=0, le=100)]
     """Standard deviation."""
 
-    def value(self, theatre: Theatre, place: Place) -> Tensor:
+    def value(self, context: OperationContext, place: Place) -> Tensor:
         """Another draw at each firing."""
-        return theatre.noise(place) * self.std
+        return context.noise(place) * self.std
 
 
 class FromAverage(Source, kind="average"):
@@ -83,9 +83,9 @@ class FromAverage(Source, kind="average"):
     name: Annotated[str, Field(min_length=1, max_length=64)]
     """Its name under ``averages``."""
 
-    def value(self, theatre: Theatre, place: Place) -> Tensor:
+    def value(self, context: OperationContext, place: Place) -> Tensor:
         """The average of this very parameter."""
-        return theatre.average(self.name, place)
+        return context.average(self.name, place)
 
     def problems(self, case: Case) -> Iterator[tuple[str, str]]:
         """It must exist, and average the networks whose parameters are chosen."""

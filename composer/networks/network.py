@@ -14,7 +14,7 @@ from composer.networks.blocks.base import MAX_BLOCKS, declared_blocks
 from composer.networks.heads import Head
 from composer.networks.outline import Outline
 from composer.spec.family import Spec
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape, ShapeError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Network(Spec):
             raise error.under("head") from None
         return Outline("network", shape, head.output, children={"trunk": trunk, "head": head})
 
-    def module(self, shape: Shape, actions: int) -> Call:
+    def module(self, shape: Shape, actions: int) -> LazyCall:
         """One copy as a tree of constructor calls."""
         features = self.outline(shape, actions).children["trunk"].output
         return call(

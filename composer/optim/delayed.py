@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 
-def now_and_then(step: Callable[[], None], tensors: Sequence[Tensor], every: Tensor, updates: Tensor) -> None:
+def apply_every(step: Callable[[], None], tensors: Sequence[Tensor], every: Tensor, updates: Tensor) -> None:
     """Take ``step``, and undo what it did to ``tensors`` for the seeds whose update is not an ``every``-th one.
 
     A captured program knows no branches: the step is computed each time. ``tensors`` are all that it changes, ``[S,

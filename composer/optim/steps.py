@@ -87,7 +87,7 @@ class AdamState:
     def step(self, gradients: Sequence[Tensor]) -> None:
         """One step, arXiv:1711.05101 algorithm 2: decay first, then the bias-corrected Adam direction."""
         if self._longest is not None:
-            gradients = shortened(gradients, self._longest)
+            gradients = clip_by_global_norm(gradients, self._longest)
         rate = self._rate(self._clock)
         self._clock.add_(1)
         self._steps.add_(1)
@@ -137,13 +137,13 @@ class AdamState:
         return (self._clock,)
 
 
-def shortened(gradients: Sequence[Tensor], longest: Tensor) -> list[Tensor]:
+def clip_by_global_norm(gradients: Sequence[Tensor], max_norm: Tensor) -> list[Tensor]:
     """Gradients ``[seeds, copies, ...]`` whose norm, all of a seed's together, is ``longest [seeds]`` at most.
 
     As ``torch.nn.utils.clip_grad_norm_`` does it: Pascanu et al., arXiv:1211.5063.
     """
     squares = torch.stack([gradient.square().flatten(1).sum(1) for gradient in gradients])
-    factor = (longest / (squares.sum(0).sqrt() + 1e-6)).clamp(max=1.0)
+    factor = (max_norm / (squares.sum(0).sqrt() + 1e-6)).clamp(max=1.0)
     return [gradient * _each(factor, gradient) for gradient in gradients]
 
 

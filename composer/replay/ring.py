@@ -97,13 +97,13 @@ class Ring(ABC):
         bootstrapped over its own length. ``lengths [S]`` are those of the seeds where they differ, ``n_step`` at most.
         They come to the learner's device.
         """
-        return Transitions(*self.sent(self.windows(self.picks(batch, generators), n_step, discount, lengths)))
+        return Transitions(*self.sent(self.windows(self.indices(batch, generators), n_step, discount, lengths)))
 
     def sent(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """What was made of rows, on the learner's device; the very tensors where rows lie there."""
         return self._storage.sent(tensors)
 
-    def picks(self, batch: int, generators: Sequence[torch.Generator]) -> Tensor:
+    def indices(self, batch: int, generators: Sequence[torch.Generator]) -> Tensor:
         """Slots ``[S, B]``, uniform with replacement."""
         low = self.stale if self.added >= self.capacity else 0
         drawn = torch.stack(
@@ -115,26 +115,26 @@ class Ring(ABC):
         """The ``batch`` newest transitions a seed, the newest first; held ones come again where there are fewer."""
         low = self.stale if self.added >= self.capacity else 0
         back = torch.arange(batch, device=self._device) % (self.size - low)
-        picks = (self.added - 1 - back) % self.capacity
-        return Transitions(*self.sent(self.windows(picks.expand(self._seeds, -1), n_step, discount)))
+        indices = (self.added - 1 - back) % self.capacity
+        return Transitions(*self.sent(self.windows(indices.expand(self._seeds, -1), n_step, discount)))
 
-    def windows(self, picks: Tensor, n_step: int, discount: Tensor, lengths: Tensor | None = None) -> Transitions:
+    def windows(self, indices: Tensor, n_step: int, discount: Tensor, lengths: Tensor | None = None) -> Transitions:
         """Windows that start at the slots ``picks [S, B]``, where rows lie.
 
         For a GPU's ``discount`` and ``lengths`` rows on the host wait; equal ones of the host spare them that.
         """
         discount, lengths = discount.to(self._device), None if lengths is None else lengths.to(self._device)
-        first = self._look(picks)
+        first = self._look(indices)
         reward, ended = first.reward, first.ended
         bootstrap = discount[:, None] * (1 - first.terminated)
-        factor, last = discount[:, None].expand_as(reward), picks
-        order, running = self._order(picks), torch.ones_like(reward, dtype=torch.bool)
+        factor, last = discount[:, None].expand_as(reward), indices
+        order, running = self._order(indices), torch.ones_like(reward, dtype=torch.bool)
         for step in range(1, n_step):
             # A window goes on while its episode does and a later row of the same environment exists.
             running = running & (ended == 0) & ((order + step * self._environments) < self.size)
             if lengths is not None:
                 running = running & (lengths > step)[:, None]
-            slots = (picks + step * self._environments) % self.capacity
+            slots = (indices + step * self._environments) % self.capacity
             later, terminated, ended = self._flags(slots).unbind(-1)
             # Chosen and not multiplied by zero: rows that were never written may hold anything, NaN too.
             reward = torch.where(running, reward + factor * later, reward)
@@ -144,22 +144,22 @@ class Ring(ABC):
         following = first.following if n_step == 1 else self._look(last).following
         return Transitions(first.observation, first.action, reward, bootstrap, following)
 
-    def ended(self, picks: Tensor) -> Tensor:
+    def ended(self, indices: Tensor) -> Tensor:
         """1 where the transition at a slot was its episode's last, terminated or truncated, else 0: ``[S, B]``."""
-        return self._flags(picks)[..., 2]
+        return self._flags(indices)[..., 2]
 
-    def future(self, picks: Tensor, steps: int) -> dict[str, Tensor]:
+    def future(self, indices: Tensor, steps: int) -> dict[str, Tensor]:
         """What came after the slots ``picks [S, B]``: names of ``Program.extras``.
 
         ``future/action [S, B, K, a]`` was taken at step k (from 0, the sampled one), ``future/observation [S, B, K,
         ...]`` is what it led to, and ``future/alive [S, B, K]`` is 1 where the step was taken in the same episode.
         """
         actions, observations, alive = [], [], []
-        order, running = self._order(picks), torch.ones(picks.shape, dtype=torch.bool, device=picks.device)
-        last = picks
+        order, running = self._order(indices), torch.ones(indices.shape, dtype=torch.bool, device=indices.device)
+        last = indices
         for step in range(steps):
             running = running & ((order + step * self._environments) < self.size)
-            last = torch.where(running, (picks + step * self._environments) % self.capacity, last)
+            last = torch.where(running, (indices + step * self._environments) % self.capacity, last)
             look = self._look(last)
             actions.append(look.action)
             observations.append(look.following)

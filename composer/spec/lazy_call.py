@@ -13,7 +13,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Call:
+class LazyCall:
     """``target(*args, **kwargs)``; arguments are plain values, calls, or tuples, lists and tables of them."""
 
     target: str
@@ -30,13 +30,13 @@ class Call:
         return callee(*map(_made, self.args), **{key: _made(value) for key, value in self.kwargs.items()})
 
 
-def call(target: str, *args: Any, **kwargs: Any) -> Call:
-    """``Call`` as one writes it: ``call("torch.nn:Linear", 17, 512, bias=True)``."""
-    return Call(target, args, kwargs)
+def call(target: str, *args: Any, **kwargs: Any) -> LazyCall:
+    """``LazyCall`` as one writes it: ``call("torch.nn:Linear", 17, 512, bias=True)``."""
+    return LazyCall(target, args, kwargs)
 
 
 def _made(value: Any) -> Any:
-    if isinstance(value, Call):
+    if isinstance(value, LazyCall):
         return value.make()
     if isinstance(value, Mapping):
         return {key: _made(item) for key, item in value.items()}

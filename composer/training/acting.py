@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from composer.environments.interface import EnvironmentInfo
 
 
-class Player:
+class ActingPolicy:
     """The program as it acts: averages may act in the place of networks. Random streams are the seeds' own."""
 
     def __init__(self, blueprint: Blueprint, info: EnvironmentInfo, roles: Roles, device: str) -> None:
@@ -35,7 +35,7 @@ class Player:
         )
         self.explorers = [self._generator(seed, "explore") for seed in self._seeds]
         """Random streams of exploration, by seed."""
-        self.judged_anew(0)
+        self.begin_evaluation(0)
 
     def explore(self, seen: Tensor) -> Tensor:
         """Actions ``[S, E, a]`` for normalised observations ``[S, E, ...]``."""
@@ -43,17 +43,17 @@ class Player:
         each = (self._actions,) if asked is None else asked
         return self._explorer.act(seen, self._normals(self.explorers, (seen.shape[1], *each)))
 
-    def judge(self, seen: Tensor) -> Tensor:
+    def evaluate(self, seen: Tensor) -> Tensor:
         """The policy's mode; what an algorithm draws even then comes from the evaluation's own stream."""
-        drawn = self._judged.judging
-        noise = None if drawn is None else self._normals(self._judges, (seen.shape[1], *drawn))
-        return self._judged.judge(seen, noise)
+        drawn = self._judged.evaluation_noise
+        noise = None if drawn is None else self._normals(self._evaluation_generators, (seen.shape[1], *drawn))
+        return self._judged.evaluate(seen, noise)
 
-    def judged_anew(self, number: int) -> None:
+    def begin_evaluation(self, number: int) -> None:
         """Evaluation ``number`` begins: equal numbers, equal draws."""
-        self._judges = [self._generator(seed, "judge", number) for seed in self._seeds]
+        self._evaluation_generators = [self._generator(seed, "judge", number) for seed in self._seeds]
 
-    def at_random(self, environments: int) -> Tensor:
+    def random_actions(self, environments: int) -> Tensor:
         """Uniform actions ``[S, E, a]``, in [-1, 1) or one-hot."""
         if self._discrete:
             chosen = [

@@ -32,7 +32,7 @@ from composer.training.learner import Learner
 from composer.training.runs import directory as runs
 from composer.training.runs import provenance
 from composer.training.runs.checkpoint import Checkpoints, Snapshot
-from composer.training.session import Parts
+from composer.training.session import Session
 from composer.training.surgery.apply import Surgery
 
 if TYPE_CHECKING:
@@ -53,12 +53,12 @@ def device_for(name: str) -> str:
     return name
 
 
-def start(blueprint: Blueprint, directory: Path, variant: str | None) -> tuple[runs.Run, Parts]:
+def start(blueprint: Blueprint, directory: Path, variant: str | None) -> tuple[runs.Run, Session]:
     """A new run under ``directory``: its folder is written, nothing has been stepped."""
     device = set_up(blueprint)
-    run, parts = create(blueprint, directory, variant, device, choose(blueprint, device))
-    parts.collector.begin()
-    return run, parts
+    run, session = create(blueprint, directory, variant, device, choose(blueprint, device))
+    session.collector.begin()
+    return run, session
 
 
 def create(
@@ -70,7 +70,7 @@ def create(
     fork: Mapping[str, Any] | None = None,
     beside: Sequence[str] = (),
     stored: Place | None = None,
-) -> tuple[runs.Run, Parts]:
+) -> tuple[runs.Run, Session]:
     """A new run directory and what its run is made of, neither begun nor restored.
 
     ``fork`` says from where the run goes on, if not from nothing; its provenance hash covers that too. ``beside`` are
@@ -98,24 +98,24 @@ def create(
         facts["beside"] = list(beside)
     run = runs.create(directory, blueprint, facts | origin, parameter_table(blueprint, info))
     journal, timing = Journal(run.path / "journal.jsonl"), _timing(run.path)
-    return run, _parts(run, info, device, choice, journal, timing)
+    return run, _session(run, info, device, choice, journal, timing)
 
 
-def resume(path: Path, inexact: bool = False) -> tuple[runs.Run, Parts, list[str]]:
+def resume(path: Path, inexact: bool = False) -> tuple[runs.Run, Session, list[str]]:
     """A run as its newest good checkpoint left it, and what to tell about it.
 
     Raises RunUnusable, CheckpointDamaged (there are checkpoints, and none is good) and, unless ``inexact``, NotTheSame.
     """
     run = runs.open_run(path)
     try:
-        parts, notes = _restored(run, inexact)
+        session, notes = _restored(run, inexact)
     except BaseException:
         run.close()
         raise
-    return run, parts, notes
+    return run, session, notes
 
 
-def _restored(run: runs.Run, inexact: bool) -> tuple[Parts, list[str]]:
+def _restored(run: runs.Run, inexact: bool) -> tuple[Session, list[str]]:
     device = set_up(run.blueprint, str(run.facts["device"]))
     notes = _compare(run, device, inexact)
     info = run.blueprint.environment.describe()
@@ -124,16 +124,16 @@ def _restored(run: runs.Run, inexact: bool) -> tuple[Parts, list[str]]:
     snapshot = checkpoints.load() if checkpoints.steps() else None
     if snapshot is None and "fork" in run.facts:
         raise runs.RunUnusable(f"{run.path} is a fork without a checkpoint: where it began is not known; fork again")
-    parts = _parts(run, info, device, choice, _journal(run.path, snapshot), _timing(run.path))
-    parts.checkpoints = checkpoints
+    session = _session(run, info, device, choice, _journal(run.path, snapshot), _timing(run.path))
+    session.checkpoints = checkpoints
     if snapshot is None:
         notes.append("no checkpoint had been written yet: starting from step 0")
-        parts.collector.begin()
+        session.collector.begin()
     else:
         notes += [f"skipped a damaged checkpoint: {damage}" for damage in snapshot.skipped]
-        parts.restore(snapshot)
-        checkpoints.discard_after(parts.clock.env_steps)
-    return parts, notes
+        session.restore(snapshot)
+        checkpoints.discard_after(session.clock.env_steps)
+    return session, notes
 
 
 def agent(path: Path, at: int | None = None) -> tuple[Blueprint, Learner, Snapshot]:
@@ -158,7 +158,7 @@ def learner_of(blueprint: Blueprint, snapshot: Snapshot, device: str) -> Learner
     return learner
 
 
-def start_uploading(parts: Parts, run: runs.Run) -> None:
+def start_uploading(session: Session, run: runs.Run) -> None:
     """Start the process that sends the journal to MLflow; training never waits for it."""
     facts = run.facts
     tags = {
@@ -170,7 +170,7 @@ def start_uploading(parts: Parts, run: runs.Run) -> None:
         "composer.forked_from": facts["fork"]["from"] if "fork" in facts else None,
         "mlflow.source.git.commit": facts["git_commit"],
     }
-    parts.uploader = Uploader.start(run.path, run.blueprint.tracking, flatten(run.blueprint), tags, run.path.parent)
+    session.uploader = Uploader.start(run.path, run.blueprint.tracking, flatten(run.blueprint), tags, run.path.parent)
 
 
 def parameter_table(blueprint: Blueprint, info: EnvironmentInfo) -> dict[str, Any]:
@@ -230,12 +230,12 @@ def _timing(path: Path) -> Journal:
     return Journal.resume(timing, reader.offset, clock=time.time)
 
 
-def _parts(
+def _session(
     run: runs.Run, info: EnvironmentInfo, device: str, choice: compiling.Choice, journal: Journal, timing: Journal
-) -> Parts:
+) -> Session:
     blueprint = run.blueprint
     clock, learner = clock_of(blueprint), Learner(blueprint, info, device, choice)
-    parts = Parts(
+    session = Session(
         blueprint=blueprint,
         device=device,
         learner=learner,
@@ -251,12 +251,12 @@ def _parts(
         diagnostics=Recorder(blueprint, info, device),
     )
     if blueprint.compute.compile == "background" and compiling.missing_for_compiling() is None:
-        parts.ahead = Ahead(run.path, device)
-    tell, samples = partial(_record_event, parts), parts.collector.replay
-    parts.surgery = Surgery(blueprint, parts.learner, lengths_of(blueprint), tell, samples)
-    if isinstance(parts.collector, PhasedStreaming):
-        parts.collector.switched = parts.surgery.switched
-    return parts
+        session.ahead = Ahead(run.path, device)
+    tell, samples = partial(_record_event, session), session.collector.replay
+    session.surgery = Surgery(blueprint, session.learner, lengths_of(blueprint), tell, samples)
+    if isinstance(session.collector, PhasedStreaming):
+        session.collector.switched = session.surgery.switched
+    return session
 
 
 def evaluator(blueprint: Blueprint, episodes: int, device: str) -> Evaluator | Judge:
@@ -267,9 +267,9 @@ def evaluator(blueprint: Blueprint, episodes: int, device: str) -> Evaluator | J
     return Evaluator(blueprint.environment, blueprint.seeds, episodes)
 
 
-def _record_event(parts: Parts, seed: int, event: Mapping[str, Any]) -> None:
+def _record_event(session: Session, seed: int, event: Mapping[str, Any]) -> None:
     """Append what was done to the networks of one seed (its index)."""
-    parts.record("event", seed=parts.blueprint.seeds[seed], **event)
+    session.record("event", seed=session.blueprint.seeds[seed], **event)
 
 
 def differences(facts: Mapping[str, Any], blueprint: Blueprint, device: str) -> list[str]:

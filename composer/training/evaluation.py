@@ -38,7 +38,7 @@ class Evaluator:
         """
         shape = (len(self._seeds), self._episodes)
         observation = self._environments.reset(episode=number)
-        learner.player.judged_anew(number)
+        learner.policy.begin_evaluation(number)
         returns = np.zeros(self._environments.n)
         running = np.ones(self._environments.n, dtype=bool)
         while running.any():

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from composer.blueprint.schema import Blueprint
 
 
-class Descent:
+class GradientStep:
     """The optimizers of an agent and the steps that they take."""
 
     def __init__(
@@ -55,7 +55,7 @@ class Descent:
         """One step of an objective, of every role that it trains."""
         gradients = iter(self._gradients(objective, batch, noise, signals))
         for role in objective.roles:
-            self._follow(role, list(islice(gradients, len(self._trained[role]))))
+            self.apply(role, list(islice(gradients, len(self._trained[role]))))
 
     def restructure(self, role: str, held: Mapping[str, Tensor]) -> None:
         """Take up the parameters that a network has now; what is known of those that keep their path goes on.
@@ -69,7 +69,7 @@ class Descent:
         carry(old, self.optimizers[role])
         self._projected[role] = self._projections(role)
 
-    def _follow(self, role: str, gradients: Sequence[Tensor]) -> None:
+    def apply(self, role: str, gradients: Sequence[Tensor]) -> None:
         """One step of an optimizer; what is held stays."""
         trained, held = self._trained[role], self._held.get(role, {})
         before = {path: trained[path].detach().clone() for path in held}

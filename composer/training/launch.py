@@ -35,7 +35,7 @@ from composer.training.runs import directory as runs
 from composer.training.runs.checkpoint import CheckpointDamaged, Checkpoints
 from composer.training.runs.checkpoint import digest as state_digest
 from composer.training.runs.results import Result, read_metrics
-from composer.training.session import Parts
+from composer.training.session import Session
 
 if TYPE_CHECKING:
     from composer.blueprint import Blueprint
@@ -88,8 +88,8 @@ def start(blueprint: Blueprint, directory: Path, variant: str | None, quiet: boo
     ``profiled`` tells at the end where the time went; the table is also ``profile.json`` in the run directory.
     """
     _check_store(blueprint, directory)
-    run, parts = assemble.start(blueprint, directory, variant)
-    return _drive(run, parts, [], quiet, profiling.profile(parts) if profiled else None)
+    run, session = assemble.start(blueprint, directory, variant)
+    return _drive(run, session, [], quiet, profiling.profile(session) if profiled else None)
 
 
 def start_together(blueprints: Mapping[str | None, Blueprint], directory: Path, quiet: bool) -> dict[str, Any]:
@@ -102,13 +102,13 @@ def start_together(blueprints: Mapping[str | None, Blueprint], directory: Path, 
     ships, stack = fleet.start(blueprints, directory)
     try:
         with Console(ships[0].run.blueprint.training.env_steps, not quiet) as console:
-            for run, parts in ships:
-                console.note(f"{parts.title}: run {run.path}")
-                assemble.start_uploading(parts, run)
+            for run, session in ships:
+                console.note(f"{session.title}: run {run.path}")
+                assemble.start_uploading(session, run)
             for line in (f"one update of all of them is {_how(ships[0].run)}", *_elsewhere(ships[0].run)):
                 console.note(line)
             ends: Sequence[Outcome | BaseException] = train_together(
-                [ship.parts for ship in ships], stack.learn, console
+                [ship.session for ship in ships], stack.learn, console
             )
     except BaseException as error:
         ends = [error] * len(ships)
@@ -125,20 +125,20 @@ def start_together(blueprints: Mapping[str | None, Blueprint], directory: Path, 
 
 def _ended(ship: fleet.Ship, end: Outcome | BaseException) -> dict[str, Any]:
     """Close one run of a fleet and say what came of it."""
-    run, parts = ship
-    row: dict[str, Any] = {"variant": parts.title, "run": str(run.path), "status": "finished", "exit_code": 0}
+    run, session = ship
+    row: dict[str, Any] = {"variant": session.title, "run": str(run.path), "status": "finished", "exit_code": 0}
     status: RunStatus = "FINISHED"
     with suppress(OSError):
-        parts.close()
+        session.close()
     if isinstance(end, Outcome):
         row |= _table(run, "finished", end)
     elif isinstance(end, Interrupted):
-        status, message = "KILLED", f"interrupted ({end}) and saved at environment step {parts.clock.env_steps:,}"
+        status, message = "KILLED", f"interrupted ({end}) and saved at environment step {session.clock.env_steps:,}"
         row |= {"status": "interrupted", "exit_code": end.exit_code, "message": _go_on(message, run)}
     else:
         status, message = "FAILED", str(end) or type(end).__name__
         row |= {"status": "failed", "exit_code": exit_code(end), "message": _go_on(message, run)}
-    parts.uploader.finish(status, UPLOAD_SECONDS if status == "FINISHED" else INTERRUPTED_UPLOAD_SECONDS)
+    session.uploader.finish(status, UPLOAD_SECONDS if status == "FINISHED" else INTERRUPTED_UPLOAD_SECONDS)
     run.close()
     return row
 
@@ -146,8 +146,8 @@ def _ended(ship: fleet.Ship, end: Outcome | BaseException) -> dict[str, Any]:
 def resume(path: Path, inexact: bool, quiet: bool) -> Result:
     """Go on from the newest good checkpoint of a run; raises Stopped."""
     _check_store(runs.read_blueprint(path), path.parent)
-    run, parts, notes = assemble.resume(path, inexact)
-    return _drive(run, parts, notes, quiet)
+    run, session, notes = assemble.resume(path, inexact)
+    return _drive(run, session, notes, quiet)
 
 
 def fork(path: Path, overrides: Sequence[str], at: int | None, branch: int, directory: Path, quiet: bool) -> Result:
@@ -159,13 +159,13 @@ def fork(path: Path, overrides: Sequence[str], at: int | None, branch: int, dire
     runs.read_facts(path)
     blueprint = load(path / "blueprint.toml", overrides).blueprint
     _check_store(blueprint, directory)
-    run, parts, notes = forking.fork(path, blueprint, at, branch, directory)
-    return _drive(run, parts, notes, quiet)
+    run, session, notes = forking.fork(path, blueprint, at, branch, directory)
+    return _drive(run, session, notes, quiet)
 
 
 def evaluate(path: Path, episodes: int, video: Path | None) -> dict[str, Any]:
     """Play ``episodes`` fresh episodes a seed with the newest good checkpoint; ``video`` films the first one."""
-    from composer.training.video import Film
+    from composer.training.video import VideoRecorder
 
     blueprint, learner, snapshot = assemble.agent(path)
     evaluator = assemble.evaluator(blueprint, episodes, learner.device)
@@ -175,8 +175,8 @@ def evaluate(path: Path, episodes: int, video: Path | None) -> dict[str, Any]:
         if video is None or not isinstance(evaluator, Evaluator):
             returns = evaluator.returns(learner, FRESH_EPISODES)
         else:
-            with Film(video, FRAMES_PER_SECOND) as film:
-                returns = evaluator.returns(learner, FRESH_EPISODES, film.take)
+            with VideoRecorder(video, FRAMES_PER_SECOND) as recorder:
+                returns = evaluator.returns(learner, FRESH_EPISODES, recorder.take)
     finally:
         evaluator.close()
     return {
@@ -216,33 +216,33 @@ def _check_store(blueprint: Blueprint, directory: Path) -> None:
 
 
 def _drive(
-    run: runs.Run, parts: Parts, notes: Sequence[str], quiet: bool, profile: profiling.Profile | None = None
+    run: runs.Run, session: Session, notes: Sequence[str], quiet: bool, profile: profiling.Profile | None = None
 ) -> Result:
     total = run.blueprint.training.env_steps
     status: RunStatus = "FAILED"
     try:
-        with Console(total, not quiet, start_env_step=parts.clock.env_steps) as console:
+        with Console(total, not quiet, start_env_step=session.clock.env_steps) as console:
             for line in (f"run {run.path}", f"the update is {_how(run)}", *_elsewhere(run), *notes):
                 console.note(line)
-            assemble.start_uploading(parts, run)
-            outcome = train(parts, console)
+            assemble.start_uploading(session, run)
+            outcome = train(session, console)
             if profile is not None:
                 spent = profile.table()
                 (run.path / "profile.json").write_text(json.dumps(spent, indent=1) + "\n")
                 console.note(profiling.text(spent))
-        parts.close()
+        session.close()
         status = "FINISHED"
     except Interrupted as interrupted:
         status = "KILLED"
-        message = f"interrupted ({interrupted}) and saved at environment step {parts.clock.env_steps:,}"
+        message = f"interrupted ({interrupted}) and saved at environment step {session.clock.env_steps:,}"
         raise Stopped(_go_on(message, run), interrupted.exit_code, _table(run, "interrupted")) from None
     except tuple(EXIT_CODES) as error:
         message = str(error) or type(error).__name__
         raise Stopped(_go_on(message, run), exit_code(error), _table(run, "failed")) from error
     finally:
         with suppress(OSError):  # Where the disk is full, the journal cannot be written; that has been reported.
-            parts.close()
-        report = parts.uploader.finish(status, UPLOAD_SECONDS if status == "FINISHED" else INTERRUPTED_UPLOAD_SECONDS)
+            session.close()
+        report = session.uploader.finish(status, UPLOAD_SECONDS if status == "FINISHED" else INTERRUPTED_UPLOAD_SECONDS)
         run.close()
     curves = [f"curves: composer ui{_runs_option(run.path.parent)}"] if report.mlflow_run_id else []
     table = _table(run, "finished", outcome, report) | {"notes": [report.message, *curves]}

@@ -20,14 +20,14 @@ from composer.algorithms.base import Batch, Roles
 from composer.environments.base import Simulator
 from composer.networks.outline import Outline
 from composer.networks.stacked import Stacked, Template, fresh_stack, per_seed
-from composer.optim.delayed import now_and_then
+from composer.optim.delayed import apply_every
 from composer.optim.hyperparameters import number, recorded
 from composer.replay.transitions import Transitions
 from composer.spec.random_streams import derive
-from composer.training.acting import Player
+from composer.training.acting import ActingPolicy
 from composer.training.agent_networks import average_of, networks_of, returns_of
 from composer.training.compile.capture import Choice, capture
-from composer.training.gradient_step import Descent
+from composer.training.gradient_step import GradientStep
 from composer.training.signals import Signals
 
 if TYPE_CHECKING:
@@ -55,13 +55,15 @@ class Learner:
         self.seeds: tuple[int, ...] = tuple(blueprint.seeds)
         self.device = device
         self.batch_size = blueprint.algorithm.batch_size
-        pace = blueprint.algorithm.pace(info)
-        self.n_step = pace.n_step
-        self.discount = number(pace.discount, (len(self.seeds),), device)
-        courses = blueprint.algorithm.courses()
-        self._clocked, count = courses.role, len(self.seeds)
-        self._lengths_at = courses.n_step.build(count, device) if courses.n_step else None
-        self._shortfall_at = courses.shortfall.build(count, device) if courses.shortfall else None
+        update_schedule = blueprint.algorithm.update_schedule(info)
+        self.n_step = update_schedule.n_step
+        self.discount = number(update_schedule.discount, (len(self.seeds),), device)
+        horizon_schedules = blueprint.algorithm.horizon_schedules()
+        self._clocked, count = horizon_schedules.role, len(self.seeds)
+        self._lengths_at = horizon_schedules.n_step.build(count, device) if horizon_schedules.n_step else None
+        self._one_minus_discount_at = (
+            horizon_schedules.one_minus_discount.build(count, device) if horizon_schedules.one_minus_discount else None
+        )
         self.lengths: Tensor | None = None
         built, learned = networks_of(blueprint, info, device), blueprint.algorithm.learned_scalars()
         self.networks = {role: network for role, (_, network) in built.items()}
@@ -79,9 +81,11 @@ class Learner:
         self.updates = torch.zeros(len(self.seeds), dtype=torch.float64, device=device)
         self.roles = Roles(self.networks, self.averages, scalars, returns_of(blueprint, built, device), self.updates)
         self.program = blueprint.algorithm.build(self.roles, info, len(self.seeds), device)
-        self.player = Player(blueprint, info, self.roles, device)
-        self._descent = Descent(blueprint, self.program.objectives, self.networks, self.scalars, self.outlines)
-        self.optimizers = self._descent.optimizers
+        self.policy = ActingPolicy(blueprint, info, self.roles, device)
+        self._gradient_step = GradientStep(
+            blueprint, self.program.objectives, self.networks, self.scalars, self.outlines
+        )
+        self.optimizers = self._gradient_step.optimizers
         self._choice = choice
         self.statistics = blueprint.normalization.observation.build(
             len(self.seeds), math.prod(info.observation), device
@@ -97,8 +101,8 @@ class Learner:
             for _ in range(blueprint.compute.updates_per_call)
         ]
         """Where the draws of each update of a call are put, ``[S, B, ...]`` by name."""
-        self.feedback = {
-            name: torch.zeros(len(self.seeds), self.batch_size, device=device) for name in self.program.feedback
+        self.priorities = {
+            name: torch.zeros(len(self.seeds), self.batch_size, device=device) for name in self.program.priorities
         }
         """What the last update found out about each sample, ``[S, B]``, by name."""
         self._generators = [self._generator(seed, "learn") for seed in self.seeds]
@@ -110,11 +114,11 @@ class Learner:
     def act(self, observation: Tensor, explore: bool = True) -> Tensor:
         """Actions ``[S, E, a]`` for raw observations ``[S, E, ...]``; without ``explore`` the policy's mode."""
         seen = self.normalised(observation)
-        return self.player.explore(seen) if explore else self.player.judge(seen)
+        return self.policy.explore(seen) if explore else self.policy.evaluate(seen)
 
     def act_randomly(self, environments: int) -> Tensor:
         """Uniform actions ``[S, E, a]``, in [-1, 1) or one-hot: what warm-up plays."""
-        return self.player.at_random(environments)
+        return self.policy.random_actions(environments)
 
     def observe(self, observation: Tensor) -> None:
         """Let the running statistics see raw observations ``[S, E, d]`` of an environment step."""
@@ -124,7 +128,7 @@ class Learner:
     @property
     def looks_ahead(self) -> bool:
         """Whether the horizon of batches changes from update to update."""
-        return self._lengths_at is not None or self._shortfall_at is not None
+        return self._lengths_at is not None or self._one_minus_discount_at is not None
 
     def draw_on(self, device: str) -> None:
         """Draw from replay there instead of where updates run; of equal seeds a CPU makes other numbers than a GPU."""
@@ -136,8 +140,8 @@ class Learner:
         """Bring ``discount`` and ``lengths`` (windows of a seed, ``[S]``, where they change) to the present update."""
         if self._lengths_at is not None:
             self.lengths = self._lengths_at(self.optimizers[self._clocked].clock()).round()
-        if self._shortfall_at is not None:
-            self.discount.copy_(1 - self._shortfall_at(self.optimizers[self._clocked].clock()))
+        if self._one_minus_discount_at is not None:
+            self.discount.copy_(1 - self._one_minus_discount_at(self.optimizers[self._clocked].clock()))
 
     def update(self, transitions: Transitions, extra: Mapping[str, Tensor] = MappingProxyType({})) -> None:
         """One gradient update of every objective, on the captured program; ``extra`` is what the program asks for."""
@@ -168,7 +172,7 @@ class Learner:
     def stand_ins(self, transitions: Transitions) -> Mapping[str, Tensor]:
         """What the program asks for beside transitions, for plain ones."""
         now, following = self.normalised(transitions.observation), self.normalised(transitions.next_observation)
-        return self.program.neutral(Batch(now, *transitions[1:4], following))
+        return self.program.default_extras(Batch(now, *transitions[1:4], following))
 
     def update_eagerly(self, *tensors: Tensor) -> None:
         """The whole update as one function of tensors: ``Transitions``, the program's extras, its noise, in order."""
@@ -178,20 +182,20 @@ class Learner:
         batch = self.batch(Transitions(*tensors[:5]), extra)
         signals: dict[str, Tensor] = {}
         for objective in self.program.objectives:
-            step = partial(self._descent.step, objective, batch, noise, signals)
+            step = partial(self._gradient_step.step, objective, batch, noise, signals)
             if objective.every is None:
                 step()
             else:
                 held = [(self.tensors_of(role), self.optimizers[role].tensors()) for role in objective.roles]
                 changed = [value for pair in held for named in pair for value in named.values()]
-                now_and_then(step, changed, objective.every, self.updates)
+                apply_every(step, changed, objective.every, self.updates)
         with torch.no_grad():
             for average, online, momentum in self._averaging:
                 keep, source = momentum(self.updates), online.averaged()
                 for path, value in average.averaged().items():
                     value.lerp_(source[path], per_seed(1 - keep, value))
             self.updates.add_(1)
-            for name, value in self.feedback.items():
+            for name, value in self.priorities.items():
                 value.copy_(signals[name])
             self._signals.add(signals)
 
@@ -238,7 +242,7 @@ class Learner:
 
     def generators(self) -> dict[str, torch.Generator]:
         """Every random stream by name."""
-        streams = {"learn": self._generators, "explore": self.player.explorers, "replay": self.replay_generators}
+        streams = {"learn": self._generators, "explore": self.policy.explorers, "replay": self.replay_generators}
         return {f"{name}/{seed}": g for name, row in streams.items() for seed, g in zip(self.seeds, row, strict=True)}
 
     def restructure(
@@ -258,7 +262,7 @@ class Learner:
         network = self.networks[role]
         network.template, network.parameters, network.buffers = template, dict(parameters), dict(buffers)
         self.outlines[role] = outline
-        self._descent.restructure(role, held)
+        self._gradient_step.restructure(role, held)
         self._capture()
 
     def recapture(self, choice: Choice) -> None:
@@ -283,7 +287,7 @@ class Learner:
 
     def parameters(self, role: str) -> Mapping[str, Tensor]:
         """The parameters of a network or a learned scalar by path, ``[S, C, ...]``, the very tensors."""
-        return self._descent.parameters(role)
+        return self._gradient_step.parameters(role)
 
     def batch(self, drawn: Transitions, extra: Mapping[str, Tensor] = MappingProxyType({})) -> Batch:
         """Raw transitions ``[S, B, ...]`` as losses read them at this moment: observations and rewards normalised."""

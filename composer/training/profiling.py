@@ -18,7 +18,7 @@ import torch
 from composer.training.collect.simulation import Acting
 
 if TYPE_CHECKING:
-    from composer.training.session import Parts
+    from composer.training.session import Session
 
 UPDATE = "gradient updates"
 FIRST = "first update (compiling)"
@@ -72,22 +72,22 @@ class Profile:
         }
 
 
-def profile(parts: Parts) -> Profile:
+def profile(session: Session) -> Profile:
     """Watch every stage of a run that is about to be driven."""
-    found = Profile(parts.device)
-    found.watch(parts.learner, "learn", UPDATE, FIRST)
-    found.watch(parts.learner, "act", "policy: choosing actions")
-    found.watch(parts.learner, "observe", "running statistics")
-    found.watch(parts.collector, "batch", "replay: drawing batches")
-    if isinstance(parts.collector, Acting):
-        found.watch(parts.collector.environments, "step", "environments: stepping")
-        found.watch(parts.collector.memory, "add", "replay: storing")
-    found.watch(parts.collector, "interact", "collecting: the rest")
-    found.watch(parts.surgery, "passed", "interventions")
-    found.watch(parts.evaluator, "returns", "evaluation, its policy not counted")
-    found.watch(parts.diagnostics, "read", "diagnostics")
-    found.watch(parts, "save", "checkpoints")
-    found.watch(parts, "record_timing", "logging")
+    found = Profile(session.device)
+    found.watch(session.learner, "learn", UPDATE, FIRST)
+    found.watch(session.learner, "act", "policy: choosing actions")
+    found.watch(session.learner, "observe", "running statistics")
+    found.watch(session.collector, "batch", "replay: drawing batches")
+    if isinstance(session.collector, Acting):
+        found.watch(session.collector.environments, "step", "environments: stepping")
+        found.watch(session.collector.memory, "add", "replay: storing")
+    found.watch(session.collector, "interact", "collecting: the rest")
+    found.watch(session.surgery, "passed", "interventions")
+    found.watch(session.evaluator, "returns", "evaluation, its policy not counted")
+    found.watch(session.diagnostics, "read", "diagnostics")
+    found.watch(session, "save", "checkpoints")
+    found.watch(session, "record_timing", "logging")
     return found
 
 

@@ -1,6 +1,6 @@
 """The whole state of a run in one place: what a checkpoint holds, and how it is put back.
 
-Every stateful object is listed in ``Parts.snapshot``: what is not there does not survive a kill, and a test fails.
+Every stateful object is listed in ``Session.snapshot``: what is not there does not survive a kill, and a test fails.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Parts:
+class Session:
     """Everything a run is made of. Built by ``composer.training.assemble``."""
 
     blueprint: Blueprint

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from composer.environments.interface import VectorEnvironment
 
 
-class Film:
+class VideoRecorder:
     """Writes an H.264 file at ``path`` while entered; ``take`` adds a frame of the first environment."""
 
     def __init__(self, path: Path, frames_per_second: int) -> None:

@@ -22,4 +22,4 @@ def test_the_captured_update_equals_the_eager_one() -> None:
             agent.learn_under([noise(agent, step)], [(data, extra)])
     for (name, one), other in zip(eager.tensors().items(), captured.tensors().values(), strict=True):
         torch.testing.assert_close(other, one, rtol=1e-3, atol=1e-5, msg=name)
-    torch.testing.assert_close(captured.feedback, eager.feedback, rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(captured.priorities, eager.priorities, rtol=1e-3, atol=1e-5)

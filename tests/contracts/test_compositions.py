@@ -15,7 +15,7 @@ from tiny_runs import go_on
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from composer.algorithms.base import Algorithm, Evaluated, Pace, Passes, Program, Roles
+from composer.algorithms.base import Algorithm, Evaluated, Passes, Program, Roles, UpdateSchedule
 from composer.blueprint import Blueprint, check, load
 from composer.blueprint.inspect.eject import eject
 from composer.blueprint.inspect.show import show_json
@@ -45,8 +45,8 @@ class Reader(Algorithm, kind="test/reader"):
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "test/reader"}
 
-    def pace(self, info: EnvironmentInfo) -> Pace:
-        return Pace()
+    def update_schedule(self, info: EnvironmentInfo) -> UpdateSchedule:
+        return UpdateSchedule()
 
     def network_inputs(self, info: EnvironmentInfo) -> Mapping[str, Shape]:
         return {"reader": info.observation}

@@ -57,12 +57,12 @@ def close(tensors: dict[str, Tensor], others: dict[str, Tensor]) -> Iterator[str
 def test_each_run_of_a_fleet_is_what_it_is_alone(tmp_path: Path) -> None:
     found = blueprints()
     ships, stack = fleet.start(found, tmp_path / "fleet")  # type: ignore[arg-type]
-    ends = train_together([ship.parts for ship in ships], stack.learn, quiet(140))
+    ends = train_together([ship.session for ship in ships], stack.learn, quiet(140))
     assert all(isinstance(end, Outcome) for end in ends)
     for ship, (variant, blueprint), end in zip(ships, found.items(), ends, strict=True):
         run, parts = assemble.start(blueprint, tmp_path / "alone", variant)  # type: ignore[arg-type]
         outcome = train(parts, quiet(140))
-        assert list(close(ship.parts.learner.tensors(), parts.learner.tensors())) == []
+        assert list(close(ship.session.learner.tensors(), parts.learner.tensors())) == []
         assert [(row["type"], row.get("name")) for row in rows(ship.run.path)] == [
             (row["type"], row.get("name")) for row in rows(run.path)
         ]
@@ -71,8 +71,8 @@ def test_each_run_of_a_fleet_is_what_it_is_alone(tmp_path: Path) -> None:
         # What a checkpoint holds is the run's own, and an agent is made of it.
         _, agent, _ = assemble.agent(ship.run.path)
         for name, value in agent.tensors().items():
-            assert torch.equal(value, ship.parts.learner.tensors()[name]), name
-        for each in (ship.parts, parts):
+            assert torch.equal(value, ship.session.learner.tensors()[name]), name
+        for each in (ship.session, parts):
             each.close()
         for each_run in (ship.run, run):
             each_run.close()
@@ -102,12 +102,12 @@ def test_one_that_diverges_leaves_the_others_alone(tmp_path: Path, falls: str) -
     wrong = tiny(*EVENTFUL, *SAME, wild) if which is None else tiny(*EVENTFUL, *SAME, *NUMBERS, "seeds=[3, 0]", wild)
     found[which] = wrong
     ships, stack = fleet.start(found, tmp_path)  # type: ignore[arg-type]
-    ends = dict(zip(found, train_together([ship.parts for ship in ships], stack.learn, quiet(140)), strict=True))
+    ends = dict(zip(found, train_together([ship.session for ship in ships], stack.learn, quiet(140)), strict=True))
     assert isinstance(ends.pop(which), FALLS)
     (sound,) = ends.values()
     assert isinstance(sound, Outcome) and sound.env_steps == 140
     for ship in ships:
-        ship.parts.close()
+        ship.session.close()
         ship.run.close()
 
 

@@ -15,17 +15,17 @@ from composer.blueprint.forecast.clock import Clock
 from composer.training.evaluation import Evaluator
 from composer.training.loop import course, interactions
 from composer.training.runs.checkpoint import Checkpoints
-from composer.training.session import Parts
+from composer.training.session import Session
 
 SHORT = (DRIFT, "training.env_steps=150", "evaluation.every=150", "checkpoint.every=50", "training.log_every=30")
 
 
-def play(parts: Parts, number: int) -> None:
+def play(parts: Session, number: int) -> None:
     """So many interactions, and nothing that watches them."""
     assert len(list(islice(interactions(parts), number))) == number
 
 
-def hashes(parts: Parts) -> dict[str, str]:
+def hashes(parts: Session) -> dict[str, str]:
     """Every item of the state, replay included."""
     named = dict(parts.snapshot().tensors)
     held = parts.collector.replay.added - parts.collector.replay.size

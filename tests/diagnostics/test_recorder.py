@@ -22,7 +22,7 @@ from composer.training.compile.capture import Choice
 from composer.training.diagnose.recorder import Recorder
 from composer.training.learner import Learner
 from composer.training.loop import interactions
-from composer.training.session import Parts
+from composer.training.session import Session
 
 SHORT = (DRIFT, "training.env_steps=150", "evaluation.every=150", "checkpoint.every=50", "training.log_every=30")
 ALL = (
@@ -40,12 +40,12 @@ NOISY = (
 """A critic with statistics and a random stream of its own."""
 
 
-def replay_of(parts: Parts) -> Replay:
+def replay_of(parts: Session) -> Replay:
     assert isinstance(parts.collector, Acting)
     return parts.collector.replay
 
 
-def state(parts: Parts) -> dict[str, str]:
+def state(parts: Session) -> dict[str, str]:
     """Every item of the state but that of the diagnostics, replay included."""
     named = {name: value for name, value in parts.snapshot().tensors.items() if not name.startswith("diagnostics/")}
     replay = replay_of(parts)

@@ -24,7 +24,7 @@ from composer.networks.blocks import Block
 from composer.networks.heads import Head
 from composer.networks.outline import Outline
 from composer.spec import builtin_kinds as kinds
-from composer.spec.lazy_call import Call
+from composer.spec.lazy_call import LazyCall
 from composer.spec.package_files import blueprints_root
 
 pytestmark = pytest.mark.slow
@@ -36,14 +36,14 @@ KINDS = [("block", kind) for kind in Block.kinds()] + [("head", kind) for kind i
 FEATURES = (12,)
 
 
-def declared(spec: Any, shape: tuple[int, ...]) -> tuple[Call, Outline]:
+def declared(spec: Any, shape: tuple[int, ...]) -> tuple[LazyCall, Outline]:
     """The tree of calls of a block or a head, and its outline."""
     rest = () if isinstance(spec, Block) else (ACTIONS,)
     return spec.module(shape, *rest), spec.outline(shape, *rest)
 
 
 @cache
-def of_part(name: str) -> tuple[Call, Outline]:
+def of_part(name: str) -> tuple[LazyCall, Outline]:
     part = parts()[name]
     trial = try_out(part)
     assert trial is not None
@@ -54,13 +54,13 @@ def of_part(name: str) -> tuple[Call, Outline]:
 
 
 @cache
-def of_kind(family: str, kind: str) -> tuple[Call, Outline]:
+def of_kind(family: str, kind: str) -> tuple[LazyCall, Outline]:
     root: Any = {"block": Block, "head": Head}[family]
     spec = TypeAdapter[Any](root).validate_python(dict(root.kinds()[kind].example))
     return declared(spec, spec.example_input if family == "block" else FEATURES)
 
 
-def text_of(name: str, call: Call, outline: Outline) -> str:
+def text_of(name: str, call: LazyCall, outline: Outline) -> str:
     return printed(f"The module {name!r}", [], [Subject("made", call, outline)])
 
 

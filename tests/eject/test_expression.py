@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from composer.blueprint.inspect.eject.expression import expression
 from composer.blueprint.inspect.eject.notes import grouped
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 
 
 class Recorded:
@@ -32,9 +32,9 @@ leaves = st.one_of(
 calls: st.SearchStrategy[Any] = st.recursive(
     leaves,
     lambda inner: st.one_of(
-        st.builds(lambda args, item: Call("t:Recorded", (*args,), {"x": item}), st.lists(inner, max_size=5), inner),
-        st.builds(lambda value, count: Call("t:Recorded", (value,) * count), inner, st.integers(1, 4)),
-        st.builds(lambda value, count: [Call("t:Recorded", (value,))] * count, inner, st.integers(0, 4)),
+        st.builds(lambda args, item: LazyCall("t:Recorded", (*args,), {"x": item}), st.lists(inner, max_size=5), inner),
+        st.builds(lambda value, count: LazyCall("t:Recorded", (value,) * count), inner, st.integers(1, 4)),
+        st.builds(lambda value, count: [LazyCall("t:Recorded", (value,))] * count, inner, st.integers(0, 4)),
         st.lists(inner, max_size=3).map(tuple),
         st.dictionaries(st.text(max_size=5), inner, max_size=3),
     ),
@@ -43,7 +43,7 @@ calls: st.SearchStrategy[Any] = st.recursive(
 
 
 def made(value: Any) -> Any:
-    if isinstance(value, Call):
+    if isinstance(value, LazyCall):
         return Recorded(*map(made, value.args), **{key: made(item) for key, item in value.kwargs.items()})
     if isinstance(value, dict):
         return {key: made(item) for key, item in value.items()}

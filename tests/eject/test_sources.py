@@ -11,7 +11,7 @@ import pytest
 from composer.blueprint.inspect.eject import EjectError, Subject, printed
 from composer.blueprint.inspect.eject.scopes import module_names
 from composer.networks.outline import Outline
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 
 MODULES = {
     "first": '''
@@ -98,7 +98,7 @@ def pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
 
 
-def text_of(*calls: Call, names: tuple[str, ...] = ("made",)) -> str:
+def text_of(*calls: LazyCall, names: tuple[str, ...] = ("made",)) -> str:
     outline = Outline("x", (2,), (2,))
     return printed("Some modules", [], [Subject(name, each, outline) for name, each in zip(names, calls, strict=True)])
 

@@ -200,17 +200,17 @@ def test_a_game_depends_on_nothing_but_its_seed(game: str) -> None:
     environment = Atari(game=game, protocol="machado2018", noop_starts=30)
     vector = environment.make([0, 7], "training")
     actions = one_hot(environment, 60, 2)
-    courses = []
+    horizon_schedules = []
     for before in (0, 45):
         vector.reset()
         for action in one_hot(environment, before, 2, seed=9):
             vector.step(action)
         observation = [vector.reset(episode=11)]
-        courses.append(np.stack(observation + [vector.step(action).observation.copy() for action in actions]))
-    np.testing.assert_array_equal(courses[0], courses[1])
-    assert (courses[0][:, 0] != courses[0][:, 1]).any()
+        horizon_schedules.append(np.stack(observation + [vector.step(action).observation.copy() for action in actions]))
+    np.testing.assert_array_equal(horizon_schedules[0], horizon_schedules[1])
+    assert (horizon_schedules[0][:, 0] != horizon_schedules[0][:, 1]).any()
     vector.reset(episode=12)
-    assert any((vector.step(a).observation != o).any() for a, o in zip(actions, courses[0][1:], strict=True))
+    assert any((vector.step(a).observation != o).any() for a, o in zip(actions, horizon_schedules[0][1:], strict=True))
     vector.close()
 
 

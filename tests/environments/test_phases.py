@@ -59,7 +59,7 @@ def phases(*tables: dict[str, Any], samples: int = 200, **keys: Any) -> Phases:
 
 def held(data: Phased, seed: int) -> set[int]:
     """Which samples the present phase of a seed holds."""
-    return set(data._held[seed].picks.tolist())
+    return set(data._held[seed].indices.tolist())
 
 
 # What a phase holds
@@ -85,14 +85,14 @@ def test_label_noise_makes_an_exact_share_wrong_and_anew_at_each_phase() -> None
     for number in range(3):
         for seed in range(2):
             data.enter(seed, number, 0)
-        seen.append([(each.picks, each.labels) for each in data._held])
+        seen.append([(each.indices, each.labels) for each in data._held])
     for seed in range(2):
-        wrong = [(labels != right[seed][picks]) for picks, labels in (one[seed] for one in seen)]
+        wrong = [(labels != right[seed][indices]) for indices, labels in (one[seed] for one in seen)]
         assert [int(each.sum()) for each in wrong] == [210, 210, 0]
         assert not torch.equal(wrong[0], wrong[1])
         # Each of the nine other classes is as likely: counts of a multinomial, 210 / 9 each.
-        picks, labels = seen[0][seed]
-        moved = ((labels - right[seed][picks]) % 10)[wrong[0]].bincount(minlength=10)
+        indices, labels = seen[0][seed]
+        moved = ((labels - right[seed][indices]) % 10)[wrong[0]].bincount(minlength=10)
         assert moved[0] == 0 and moved[1:].min() > 8 and moved[1:].max() < 45
     assert not torch.equal(seen[0][0][1], seen[0][1][1])
 
@@ -105,9 +105,9 @@ def test_an_epoch_shows_every_sample_of_a_phase_once_in_an_order_of_its_own() ->
     assert torch.equal(data._next(0, 5), orders[1][10:20]), "any batch again, without what came before"
     assert not torch.equal(data._next(1, 5), orders[1][10:20])
     batch = data.at(5)
-    picks = data._held[0].picks[orders[1][10:20]]
-    assert torch.equal(batch.observation[0], data._inputs[0][picks])
-    assert torch.equal(batch.action[0].argmax(-1), data._labels[0][picks]) and batch.action.sum() == 20
+    indices = data._held[0].indices[orders[1][10:20]]
+    assert torch.equal(batch.observation[0], data._inputs[0][indices])
+    assert torch.equal(batch.action[0].argmax(-1), data._labels[0][indices]) and batch.action.sum() == 20
 
 
 def test_classes_and_permutations_are_switches_of_task() -> None:
@@ -122,12 +122,12 @@ def test_classes_and_permutations_are_switches_of_task() -> None:
     assert order is not None and sorted(order.tolist()) == list(range(64))
     permuted = data.newest(10, 1, torch.zeros(2)).observation
     # The subset of everything begins with another sample: compare each sample with itself.
-    first = data._held[0].picks[0]
+    first = data._held[0].indices[0]
     assert torch.equal(permuted[0, 0], data._inputs[0, first][order])
     assert not torch.equal(data._held[0].places, data._held[1].places) and plain.shape == permuted.shape  # type: ignore[arg-type]
     noisy = Phased(phases({"updates": 5, "classes": [7, 2], "label_noise": 1.0}, {}, samples=400), (0,), 10, "cpu")
-    picks, given = noisy._held[0].picks, noisy._held[0].labels
-    assert torch.equal(given, 9 - noisy._labels[0][picks]), "the wrong one of two classes is the other"
+    indices, given = noisy._held[0].indices, noisy._held[0].labels
+    assert torch.equal(given, 9 - noisy._labels[0][indices]), "the wrong one of two classes is the other"
 
 
 def test_what_seeds_share_lies_on_the_device_once_and_bytes_stay_bytes() -> None:

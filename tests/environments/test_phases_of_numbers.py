@@ -68,13 +68,13 @@ def test_a_share_of_a_phase_takes_the_numbers_of_others() -> None:
     for seed, number in enumerate((0, 5)):
         samples = declared.data.load(number)  # type: ignore[attr-defined]
         held = phased._held[seed]
-        right = torch.from_numpy(samples.labels)[held.picks]
-        assert len(held.picks) == 40 and 15 <= int((held.labels != right).sum()) <= 20
+        right = torch.from_numpy(samples.labels)[held.indices]
+        assert len(held.indices) == 40 and 15 <= int((held.labels != right).sum()) <= 20
         assert set(held.labels.tolist()) <= set(right.tolist())
     batch = phased.at(0)
     assert batch.action.shape == (2, 10, 1) and batch.action.dtype == torch.float32
     phased.enter(0, 1, 60)
-    assert torch.equal(phased._held[0].labels, phased._labels[0][phased._held[0].picks])
+    assert torch.equal(phased._held[0].labels, phased._labels[0][phased._held[0].indices])
 
 
 def test_models_are_judged_by_what_they_explain_of_what_is_held_out(tmp_path: Path) -> None:

@@ -81,17 +81,17 @@ def test_stacks_are_put_together_as_they_were_seen(seeds: int, environments: int
 def test_a_draw_avoids_what_the_ring_has_forgotten_and_reaches_all_else() -> None:
     world = World(1, 2, 40)
     world.step(33)
-    picks = world.ring.picks(4_000, [torch.Generator().manual_seed(0)])
-    numbers = {(66 - 40 + (slot - 66) % 40) for slot in picks.flatten().tolist()}
+    indices = world.ring.indices(4_000, [torch.Generator().manual_seed(0)])
+    numbers = {(66 - 40 + (slot - 66) % 40) for slot in indices.flatten().tolist()}
     assert numbers == set(range(66 - 40 + world.ring.stale, 66))
 
 
 def test_windows_and_futures_stop_at_the_end_of_an_episode() -> None:
     world = World(1, 1, 64)
     world.step(50)
-    picks = torch.arange(50)[None]
-    got = world.ring.future(picks, 3)
-    windows = world.ring.windows(picks, 3, torch.tensor([0.9]))
+    indices = torch.arange(50)[None]
+    got = world.ring.future(indices, 3)
+    windows = world.ring.windows(indices, 3, torch.tensor([0.9]))
     for start in range(50):
         alive, total, factor = True, 0.0, 1.0
         for step in range(3):
@@ -132,7 +132,7 @@ def test_what_is_saved_in_segments_comes_back_and_goes_on(cut: int) -> None:
     world.ring = other  # What is added from now on goes into the restored one.
     world.step(30)
     world.check(other)
-    assert torch.equal(other.picks(8, random), other.picks(8, twins))
+    assert torch.equal(other.indices(8, random), other.indices(8, twins))
 
 
 def test_a_capacity_without_a_stack_is_refused() -> None:

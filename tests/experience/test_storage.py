@@ -30,14 +30,14 @@ KINDS = ("device", "host", "disk")
 def drawn(ring: Ring) -> list[Tensor]:
     """All that can be asked of a ring."""
     generators = [torch.Generator().manual_seed(seed) for seed in range(SEEDS)]
-    picks, discount = ring.picks(16, generators), torch.tensor([0.9, 0.8])
+    indices, discount = ring.indices(16, generators), torch.tensor([0.9, 0.8])
     lengths = torch.tensor([3.0, 2.0])
     return [
-        *ring.windows(picks, 3, discount, lengths),
+        *ring.windows(indices, 3, discount, lengths),
         *ring.sample(16, 1, discount, generators),
         *ring.newest(9, 2, discount),
-        *ring.future(picks, 3).values(),
-        ring.ended(picks),
+        *ring.future(indices, 3).values(),
+        ring.ended(indices),
         ring.rows(ring.added - ring.size, ring.added),
         *ring.tensors().values(),
     ]

@@ -150,7 +150,7 @@ class Died(BaseException):
             3,
         ),  # Between the replay rows and the state that knows them.
         ("composer.training.runs.checkpoint.sync", 8),
-        ("composer.training.session.Parts.record", 9),
+        ("composer.training.session.Session.record", 9),
         # After the rename, before pruning; and in other places.
         *(
             pytest.param(target, number, marks=pytest.mark.slow)

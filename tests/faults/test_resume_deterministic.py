@@ -13,7 +13,7 @@ import torch
 from tiny_deterministic import SIMBA, TINY_TD3, begin, finished
 from tiny_runs import ALONE, COMMAND, result, resumed, stopped
 
-from composer.training.session import Parts
+from composer.training.session import Session
 
 EVENTFUL = (
     *("seeds=[0, 5]", "environment.copies=2", "training.env_steps=280", "checkpoint.every=80", "evaluation.every=120"),
@@ -24,13 +24,13 @@ EVENTFUL = (
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Parts]:
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Session]:
     """A run from its first step to its last, and what it was made of."""
     return finished(tmp_path_factory.mktemp("whole"), *EVENTFUL)
 
 
 @pytest.fixture(scope="module")
-def whole(undisturbed: tuple[Path, Parts]) -> tuple[str, bytes]:
+def whole(undisturbed: tuple[Path, Session]) -> tuple[str, bytes]:
     """What a run leaves that nothing has disturbed."""
     return result(undisturbed[0])
 
@@ -43,7 +43,7 @@ def test_stopped_and_resumed_is_as_if_never_stopped(at: int, whole: tuple[str, b
 
 
 @pytest.mark.parametrize("name", ["returns", "mean", "variance", "weight", "largest"])
-def test_every_statistic_of_rewards_is_state(name: str, undisturbed: tuple[Path, Parts]) -> None:
+def test_every_statistic_of_rewards_is_state(name: str, undisturbed: tuple[Path, Session]) -> None:
     _, parts = undisturbed
     saved = parts.snapshot().tensors[f"normalization/reward/{name}"]
     assert saved.dtype == torch.float64 and saved.shape[0] == 2

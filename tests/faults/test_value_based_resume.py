@@ -12,7 +12,7 @@ from tiny_runs import go_on, result, resumed, state_digest, stopped
 
 from composer.training import assemble
 from composer.training.runs.directory import Run
-from composer.training.session import Parts
+from composer.training.session import Session
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +26,7 @@ class Family(NamedTuple):
     whole: tuple[str, bytes]
 
 
-def begin(runs: Path, *overrides: str) -> tuple[Run, Parts]:
+def begin(runs: Path, *overrides: str) -> tuple[Run, Session]:
     return assemble.start(tiny(*overrides), runs, None)
 
 
@@ -55,8 +55,8 @@ def test_replay_takes_in_what_the_update_found(tmp_path: Path) -> None:
     priorities = parts.collector.memory.tensors()["priorities"]  # type: ignore[attr-defined]
     held = priorities[priorities > 0]
     assert held.unique().numel() > 10
-    assert parts.learner.feedback["priority"].min() > 0
-    reported = (parts.learner.feedback["priority"].double() + 1e-10).sqrt()
+    assert parts.learner.priorities["priority"].min() > 0
+    reported = (parts.learner.priorities["priority"].double() + 1e-10).sqrt()
     assert torch.isin(reported, priorities).all()
 
 

@@ -71,11 +71,11 @@ def test_the_horizon_begins_anew_where_a_reset_says_so() -> None:
 def test_windows_have_the_length_of_their_seed(tmp_path: Path) -> None:
     run, parts = finished(tmp_path, *EVENTFUL)
     agent, replay = parts.learner, parts.collector.replay  # type: ignore[attr-defined]
-    picks = torch.arange(20).expand(2, 20)
+    indices = torch.arange(20).expand(2, 20)
     discount = torch.tensor([0.9, 0.8])
-    both = replay.windows(picks, 4, discount, torch.tensor([1.0, 4.0]))
+    both = replay.windows(indices, 4, discount, torch.tensor([1.0, 4.0]))
     for seed, length in enumerate((1, 4)):
-        alone = replay.windows(picks, length, discount)
+        alone = replay.windows(indices, length, discount)
         assert all(torch.equal(got[seed], want[seed]) for got, want in zip(both, alone, strict=True))
     assert agent.lengths is None and run.exists()
 

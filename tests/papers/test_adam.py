@@ -182,11 +182,11 @@ def test_loaded_state_goes_on_as_if_never_saved() -> None:
     assert all(torch.equal(ours[path], copies[path]) for path in SHAPES)
 
 
-@pytest.mark.parametrize("longest", [1e-3, 0.5])
-def test_long_gradients_are_shortened_as_torch_does_a_seed_at_a_time(longest: float) -> None:
+@pytest.mark.parametrize("max_norm", [1e-3, 0.5])
+def test_long_gradients_are_shortened_as_torch_does_a_seed_at_a_time(max_norm: float) -> None:
     """All parameters and copies of a seed together; short ones are left alone."""
     ours = parameters(2)
-    state = AdamW(learning_rate=3e-3, weight_decay=0.0, epsilon=1e-2, max_gradient_norm=longest).build(ours, 2)
+    state = AdamW(learning_rate=3e-3, weight_decay=0.0, epsilon=1e-2, max_gradient_norm=max_norm).build(ours, 2)
 
     def reference(seed: int) -> Callable[[int], Tensors]:
         theirs = {path: p[seed].clone().requires_grad_() for path, p in parameters(2).items()}
@@ -195,13 +195,13 @@ def test_long_gradients_are_shortened_as_torch_does_a_seed_at_a_time(longest: fl
         def step(number: int) -> Tensors:
             for path, gradient in gradients(2, number).items():
                 theirs[path].grad = gradient[seed]
-            norm = torch.nn.utils.clip_grad_norm_(theirs.values(), longest)
-            shortened.add(bool(norm > longest))
+            norm = torch.nn.utils.clip_grad_norm_(theirs.values(), max_norm)
+            clipped.add(bool(norm > max_norm))
             optimizer.step()
             return {path: p.detach() for path, p in theirs.items()}
 
         return step
 
-    shortened: set[bool] = set()
+    clipped: set[bool] = set()
     check(state, ours, [reference(0), reference(1)], 2)
-    assert shortened == {False, True}
+    assert clipped == {False, True}

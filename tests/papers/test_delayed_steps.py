@@ -10,7 +10,7 @@ from tiny_deterministic import RAW, batch, learner, state
 from tiny_runs import EAGER
 from torch import Tensor
 
-from composer.optim.delayed import now_and_then
+from composer.optim.delayed import apply_every
 from composer.training.compile.capture import Choice
 
 DELAY = "algorithm.policy_delay={}"
@@ -72,7 +72,7 @@ def test_each_seed_keeps_time_by_its_own_count() -> None:
         counts.add_(1)
 
     for _ in range(8):
-        now_and_then(step, [values, counts], every, updates)
+        apply_every(step, [values, counts], every, updates)
         updates.add_(1)
     assert counts.tolist() == [4, 2]
     assert values[:, 0, 0].tolist() == [4.0, 2.0]

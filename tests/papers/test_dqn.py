@@ -226,7 +226,7 @@ def test_evaluations_explore_by_a_share_of_their_own_and_repeat() -> None:
     best = int(agent.networks["value"](observation[:, :1])[0, 0, 0].argmax())
 
     def played(number: int) -> Tensor:
-        agent.player.judged_anew(number)
+        agent.policy.begin_evaluation(number)
         return agent.act(observation, explore=False)
 
     streams = {name: g.get_state() for name, g in agent.generators().items()}

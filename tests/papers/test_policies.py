@@ -20,7 +20,9 @@ def test_a_choice_is_torchs(size: float) -> None:
     theirs = Categorical(logits=logits)
     torch.testing.assert_close(CategoricalPolicy().log_density(logits, action), theirs.log_prob(action.argmax(-1)))
     torch.testing.assert_close(CategoricalPolicy().entropy(logits), theirs.entropy(), atol=1e-5, rtol=1e-5)
-    assert torch.equal(action.sum(-1), torch.ones(3, 7)) and torch.equal(action, CategoricalPolicy().playable(action))
+    assert torch.equal(action.sum(-1), torch.ones(3, 7)) and torch.equal(
+        action, CategoricalPolicy().to_env_action(action)
+    )
 
 
 def test_choices_are_drawn_as_often_as_they_are_likely() -> None:
@@ -54,6 +56,6 @@ def test_draws_leave_the_box_and_what_is_played_does_not() -> None:
     raw = torch.tensor([[3.0, -0.5]]), torch.zeros(1, 2)
     drawn = GaussianPolicy().draw(raw, torch.tensor([[1.0, -2.0]]))
     assert drawn.tolist() == [[4.0, -2.5]]
-    assert GaussianPolicy().playable(drawn).tolist() == [[1.0, -1.0]]
+    assert GaussianPolicy().to_env_action(drawn).tolist() == [[1.0, -1.0]]
     assert GaussianPolicy().mode(raw).tolist() == [[1.0, -0.5]]
-    assert GaussianPolicy().playable(torch.tensor([torch.nan])).isnan().all()
+    assert GaussianPolicy().to_env_action(torch.tensor([torch.nan])).isnan().all()

@@ -140,9 +140,9 @@ def test_a_critic_may_learn_a_distribution() -> None:
 
 
 def test_clip_and_bonus_follow_their_schedules() -> None:
-    courses = [f"algorithm.{name}={{ kind = 'linear', start = 0.4, end = 0.2, updates = 10 }}"
+    horizon_schedules = [f"algorithm.{name}={{ kind = 'linear', start = 0.4, end = 0.2, updates = 10 }}"
                for name in ("clip_ratio", "entropy_bonus", "value_clip")]  # fmt: skip
-    agent = learner(PLAIN, *courses)
+    agent = learner(PLAIN, *horizon_schedules)
     constant = learner(PLAIN, *(f"algorithm.{name}=0.3" for name in ("clip_ratio", "entropy_bonus", "value_clip")))
     given = drawn(agent, "numbers")
     agent.updates.fill_(5)
@@ -160,7 +160,7 @@ def test_a_draw_is_of_the_policy_and_may_leave_the_box() -> None:
     mean, log_std = agent.networks["actor"](observation)
     found = agent.program.act(observation, noise)
     torch.testing.assert_close(found, mean[:, 0] + log_std[:, 0].exp() * noise)
-    assert (found.abs() > 1).any() and (agent.program.playable(found).abs() <= 1).all()
+    assert (found.abs() > 1).any() and (agent.program.to_env_action(found).abs() <= 1).all()
     quiet = agent.program.act(10 * observation, None)
     assert torch.equal(quiet, agent.networks["actor"](10 * observation)[0][:, 0].clamp(-1, 1))
 

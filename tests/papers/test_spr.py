@@ -111,4 +111,4 @@ def test_future_observations_are_normalised_and_augmented_apart() -> None:
 def test_without_it_nothing_is_asked_of_the_future() -> None:
     program = learner(*AUGMENTED).program
     assert program.extras == ("weight",) and program.objectives[0].roles == ("value",)
-    assert tiny(*AUGMENTED).algorithm.pace(tiny(*AUGMENTED).environment.describe()).future == 0
+    assert tiny(*AUGMENTED).algorithm.update_schedule(tiny(*AUGMENTED).environment.describe()).future == 0

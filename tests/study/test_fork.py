@@ -23,7 +23,7 @@ from composer.training.fork import NotForkable
 from composer.training.fork import fork as begin_fork
 from composer.training.runs.checkpoint import Checkpoints, digest
 from composer.training.runs.directory import RunUnusable
-from composer.training.session import Parts
+from composer.training.session import Session
 
 INJECTION = (
     "interventions.injection={ when = { kind = 'at', steps = [10] }, "
@@ -41,7 +41,7 @@ def forked(origin: Path, directory: Path, *overrides: str, at: int | None = None
     return launch.fork(origin, overrides, at, branch, directory, quiet=True).path
 
 
-def at_birth(origin: Path, directory: Path, *overrides: str, at: int | None = None, branch: int = 0) -> Parts:
+def at_birth(origin: Path, directory: Path, *overrides: str, at: int | None = None, branch: int = 0) -> Session:
     """A fork that has not been stepped; its files are closed."""
     blueprint = load(origin / "blueprint.toml", overrides).blueprint
     run, parts, _ = begin_fork(origin, blueprint, at, branch, directory)

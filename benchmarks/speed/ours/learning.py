@@ -89,7 +89,7 @@ def _memory(blueprint: Blueprint, info: EnvironmentInfo, rows: int, held: Learne
     if not isinstance(algorithm, OnPolicy):
         ring = make_ring(info, seeds, 1, rows, DEVICE)
         _fill(ring, info, seeds)
-        return Memory(ring, blueprint.replay.sampling, algorithm.pace(info).future, held), 1
+        return Memory(ring, blueprint.replay.sampling, algorithm.update_schedule(info).future, held), 1
     copies = getattr(blueprint.environment, "copies", 1)
     ring = make_ring(info, seeds, copies, algorithm.rollout_interactions * copies, DEVICE)
     _fill(ring, info, seeds)
@@ -104,8 +104,8 @@ def _fill(ring: Ring, info: EnvironmentInfo, seeds: int) -> None:
         action = torch.eye(info.action_size)[torch.from_numpy(film.action)]
         told = [torch.from_numpy(film.reward), torch.zeros(ring.capacity).bool(), torch.from_numpy(film.ended) > 0]
         for time in range(ring.capacity):
-            parts = (seen[time], action[time], *(each[time] for each in told), seen[time + 1])
-            ring.add(*(part.expand(seeds, 1, *part.shape) for part in parts))
+            session = (seen[time], action[time], *(each[time] for each in told), seen[time + 1])
+            ring.add(*(part.expand(seeds, 1, *part.shape) for part in session))
         return
     columns = [part.reshape(ring.capacity, -1) for part in transitions(ring.capacity, info)]
     rows = torch.from_numpy(np.concatenate(columns, axis=1))

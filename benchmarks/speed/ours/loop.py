@@ -17,7 +17,7 @@ from composer.training.loop import interactions
 if TYPE_CHECKING:
     from benchmarks.speed.party import Party
     from benchmarks.speed.workloads.agents import Looping
-    from composer.training.session import Parts
+    from composer.training.session import Session
 
 
 class LoopSubject:
@@ -25,11 +25,11 @@ class LoopSubject:
 
     units = 1
 
-    def __init__(self, parts: Parts, folder: tempfile.TemporaryDirectory[str]) -> None:
+    def __init__(self, session: Session, folder: tempfile.TemporaryDirectory[str]) -> None:
         """``folder`` holds the run, as long as this lives."""
-        self._folder, self._parts = folder, parts
-        self._course = interactions(parts)
-        while parts.clock.updates == 0:
+        self._folder, self._session = folder, session
+        self._course = interactions(session)
+        while session.clock.updates == 0:
             next(self._course)
 
     def call(self) -> None:
@@ -38,11 +38,11 @@ class LoopSubject:
 
     def settle(self) -> None:
         """Read the signals, as a logging interval does."""
-        self._parts.learner.drain_signals()
+        self._session.learner.drain_signals()
 
     def parameters(self) -> Mapping[str, int]:
         """Of the networks that are trained."""
-        return {role: size(network.parameters.values()) for role, network in self._parts.learner.networks.items()}
+        return {role: size(network.parameters.values()) for role, network in self._session.learner.networks.items()}
 
     def flops(self) -> int:
         """Not counted: the workload of the learner alone does."""
@@ -52,5 +52,5 @@ class LoopSubject:
 def loop(workload: Looping, party: Party) -> LoopSubject:
     """A run of the workload's blueprint."""
     folder = tempfile.TemporaryDirectory(prefix="composer-bench-", ignore_cleanup_errors=True)
-    _, parts = assemble.start(workload.load(party.seeds, party.compiles), Path(folder.name), None)
-    return LoopSubject(parts, folder)
+    _, session = assemble.start(workload.load(party.seeds, party.compiles), Path(folder.name), None)
+    return LoopSubject(session, folder)

@@ -35,7 +35,7 @@ class PolicySubject:
         """From an array to an array, as ``composer.training.collect.simulation`` does."""
         observation = torch.from_numpy(self._seen).unflatten(0, (1, 1))
         action = self._agent.act(observation)
-        self._agent.program.playable(action).flatten(0, 1).cpu().numpy()
+        self._agent.program.to_env_action(action).flatten(0, 1).cpu().numpy()
 
     def settle(self) -> None:
         """Nothing is pending."""

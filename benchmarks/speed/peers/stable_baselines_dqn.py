@@ -85,7 +85,7 @@ def dqn(workload: AgentWorkload, party: Party) -> ValueSubject:
         learning_rate=optimizer.learning_rate.value,
         buffer_size=workload.rows,
         batch_size=algorithm.batch_size,
-        gamma=algorithm.pace(info).discount,
+        gamma=algorithm.update_schedule(info).discount,
         max_grad_norm=UNBOUNDED,
         policy_kwargs=_policy(blueprint),
         seed=0,

@@ -25,7 +25,7 @@ class Policy(Protocol[R]):
     def mode(self, raw: R) -> Tensor:
         """The likeliest action ``[..., a]``, where the environment takes it."""
 
-    def playable(self, action: Tensor) -> Tensor:
+    def to_env_action(self, action: Tensor) -> Tensor:
         """What the environment is given for a draw ``[..., a]``, in [-1, 1] or one-hot."""
 
     def log_density(self, raw: R, action: Tensor) -> Tensor:
@@ -48,7 +48,7 @@ class CategoricalPolicy:
         """The largest logit, the first of equals."""
         return _chosen(raw).to(raw.dtype)
 
-    def playable(self, action: Tensor) -> Tensor:
+    def to_env_action(self, action: Tensor) -> Tensor:
         """Itself."""
         return action
 
@@ -75,9 +75,9 @@ class GaussianPolicy:
 
     def mode(self, raw: tuple[Tensor, Tensor]) -> Tensor:
         """The mean, or the nearest action."""
-        return self.playable(raw[0])
+        return self.to_env_action(raw[0])
 
-    def playable(self, action: Tensor) -> Tensor:
+    def to_env_action(self, action: Tensor) -> Tensor:
         """The nearest action; what is not a number stays so, for the environment to refuse."""
         return action.clamp(-1.0, 1.0)
 

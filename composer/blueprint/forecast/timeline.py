@@ -82,8 +82,10 @@ def timeline(blueprint: Blueprint) -> list[Moment]:
 def clock_of(blueprint: Blueprint) -> Clock:
     """The clock of a run of ``blueprint``, before its first step."""
     environment = blueprint.environment
-    pace = blueprint.algorithm.pace(environment.describe())
-    return Clock(environment.stride, pace.warmup_interactions, pace.update_to_data, pace.rollout)
+    update_schedule = blueprint.algorithm.update_schedule(environment.describe())
+    return Clock(
+        environment.stride, update_schedule.warmup_interactions, update_schedule.update_to_data, update_schedule.rollout
+    )
 
 
 def lengths_of(blueprint: Blueprint) -> Lengths:
@@ -135,12 +137,12 @@ def _learning(blueprint: Blueprint, clock: Clock) -> Iterator[Moment]:
         warmup = counted(clock.warmup, "interaction")
         yield Moment(0, 0, "algorithm.warmup_interactions", f"random actions begin, for {warmup}")
     total = clock.updates_by(blueprint.training.env_steps)
-    key, pace = "algorithm.update_to_data", f"{clock.update_to_data:g} an interaction"
+    key, update_schedule = "algorithm.update_to_data", f"{clock.update_to_data:g} an interaction"
     if clock.rollout > 1:
         each = round(clock.update_to_data * clock.rollout)
         key = "algorithm.rollout_interactions"
-        pace = f"{counted(each, 'update')} after every {counted(clock.rollout, 'interaction')}"
-    yield Moment(1, env_step_of(1, blueprint, clock), key, f"first update of {total:,}; {pace}", count=total)
+        update_schedule = f"{counted(each, 'update')} after every {counted(clock.rollout, 'interaction')}"
+    yield Moment(1, env_step_of(1, blueprint, clock), key, f"first update of {total:,}; {update_schedule}", count=total)
     last = clock.interactions_by(blueprint.training.env_steps) * clock.stride
     yield Moment(total, last, "training.env_steps", "end")
 

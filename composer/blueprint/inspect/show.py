@@ -54,7 +54,7 @@ def _environment(blueprint: Blueprint) -> dict[str, Any]:
         "episode_env_steps": info.episode_env_steps,
         "episode_interactions": info.episode_interactions,
         "terminates": info.terminates,
-        "discount": blueprint.algorithm.pace(info).discount,
+        "discount": blueprint.algorithm.update_schedule(info).discount,
     }
 
 

@@ -50,7 +50,7 @@ def _summary(blueprint: Blueprint, found: dict[str, Outline]) -> Iterator[Row]:
     yield "episode", f"{counted(info.episode_interactions, 'interaction')} at most"
     yield "algorithm", f"{algorithm.kind}, {counted(len(blueprint.seeds), 'seed')}, batch {algorithm.batch_size:,}"
     if isinstance(blueprint.environment, Simulator):
-        yield "discount", f"{algorithm.pace(info).discount:.6g}"
+        yield "discount", f"{algorithm.update_schedule(info).discount:.6g}"
     steps = counted(interactions * clock.stride, "environment step")
     yield "length", f"{steps}, {counted(interactions, 'interaction')}, {counted(updates, 'update')}"
     yield "parameters", f"{total:,} a seed, without averages"

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from composer.networks.blocks.base import Block
 from composer.networks.outline import Outline
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape
 
 
@@ -31,7 +31,7 @@ class Relu(Block, kind="relu"):
         """One operation an entry."""
         return _entrywise(self, shape, 1)
 
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """``torch.nn.ReLU``."""
         return call("torch.nn:ReLU")
 
@@ -49,7 +49,7 @@ class Gelu(Block, kind="gelu"):
         """Five operations an entry."""
         return _entrywise(self, shape, 5)
 
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """``torch.nn.GELU``."""
         return call("torch.nn:GELU")
 
@@ -64,7 +64,7 @@ class Silu(Block, kind="silu"):
         """Four operations an entry."""
         return _entrywise(self, shape, 4)
 
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """``torch.nn.SiLU``."""
         return call("torch.nn:SiLU")
 
@@ -79,7 +79,7 @@ class Mish(Block, kind="mish"):
         """Five operations an entry."""
         return _entrywise(self, shape, 5)
 
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """``torch.nn.Mish``."""
         return call("torch.nn:Mish")
 
@@ -94,7 +94,7 @@ class Sigmoid(Block, kind="sigmoid"):
         """Four operations an entry."""
         return _entrywise(self, shape, 4)
 
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """``torch.nn.Sigmoid``."""
         return call("torch.nn:Sigmoid")
 
@@ -109,7 +109,7 @@ class Tanh(Block, kind="tanh"):
         """One operation an entry."""
         return _entrywise(self, shape, 1)
 
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """``torch.nn.Tanh``."""
         return call("torch.nn:Tanh")
 
@@ -127,6 +127,6 @@ class Elu(Block, kind="elu"):
         """Four operations an entry."""
         return _entrywise(self, shape, 4)
 
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """``torch.nn.ELU``."""
         return call("torch.nn:ELU", self.alpha)

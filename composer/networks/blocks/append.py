@@ -10,7 +10,7 @@ from pydantic import Field
 from composer.networks.blocks.base import Block, last_axis
 from composer.networks.blocks.sizes import within_bounds
 from composer.networks.outline import Outline
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape
 
 
@@ -31,7 +31,7 @@ class Append(Block, kind="append"):
         width = last_axis(shape, self.kind)
         return Outline(self.kind, shape, (*shape[:-1], within_bounds(width + 1, f"{width} + 1")))
 
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """``torch.nn.ConstantPad1d`` on the right of the last axis."""
         self.outline(shape)
         return call("torch.nn:ConstantPad1d", (0, 1), self.value)

@@ -16,7 +16,7 @@ from composer.networks.blocks.sizes import within_bounds
 from composer.networks.blocks.tokens import sequence
 from composer.networks.initializers import Constant, Initializer, XavierUniform, Zeros
 from composer.networks.outline import Outline
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape, ShapeError
 
 
@@ -77,7 +77,7 @@ class Attention(Block, kind="attention"):
         flops = self.heads * tokens**2 * (4 * width + 6)
         return Outline(self.kind, shape, shape, parameters, children, flops, layout="leaf")
 
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """``composer.networks.modules.attention.Attention``."""
         self.outline(shape)
         tokens, _ = sequence(shape, self.kind)

@@ -14,7 +14,7 @@ from pydantic import Field
 from composer.networks.initializers import Initializer
 from composer.networks.outline import Outline, ParameterPlan
 from composer.spec.family import Family, Spec
-from composer.spec.lazy_call import Call
+from composer.spec.lazy_call import LazyCall
 from composer.spec.shape import Shape, ShapeError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Block(Family, family="block"):
         """What this block is on an input of ``shape``; raises ``ShapeError`` where it cannot take that shape."""
 
     @abstractmethod
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """The module as a tree of constructor calls, its parameters and buffers those of the outline."""
 
     def build(self, shape: Shape) -> nn.Module:

@@ -14,7 +14,7 @@ from pydantic import Field
 from composer.networks.blocks.base import Block, Epsilon
 from composer.networks.blocks.channels import features, gain_and_shift
 from composer.networks.outline import BufferPlan, Outline
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape
 
 Momentum = Annotated[float, Field(ge=0, lt=1)]
@@ -55,7 +55,7 @@ class BatchNorm(Block, kind="batch_norm"):
         flops = (7 if self.affine else 5) * math.prod(shape)
         return Outline(self.kind, shape, shape, parameters, flops=flops, buffers=_running(width))
 
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """``composer.networks.modules.batch_norm.BatchNorm``."""
         keys = {"epsilon": self.epsilon, "momentum": self.momentum, "affine": self.affine, "unbiased": self.unbiased}
         return call("composer.networks.modules.batch_norm:BatchNorm", *features(shape, self.kind), **keys)
@@ -95,7 +95,7 @@ class BatchRenorm(Block, kind="batch_renorm"):
         flops = (9 if self.affine else 7) * math.prod(shape)
         return Outline(self.kind, shape, shape, parameters, flops=flops, buffers=buffers)
 
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """``composer.networks.modules.batch_renorm.BatchRenorm``."""
         keys = {"epsilon": self.epsilon, "momentum": self.momentum, "affine": self.affine}
         bounds = {"r_max": self.r_max, "d_max": self.d_max, "warm_up": self.warm_up}

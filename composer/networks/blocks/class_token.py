@@ -10,7 +10,7 @@ from composer.networks.blocks.sizes import within_bounds
 from composer.networks.blocks.tokens import sequence
 from composer.networks.initializers import Initializer, Normal
 from composer.networks.outline import Outline
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape
 
 
@@ -33,7 +33,7 @@ class ClassToken(Block, kind="class_token"):
         parameters = {"weight": plan((width,), self.weight, width, width, "weight")}
         return Outline(self.kind, shape, (within_bounds(count + 1, f"{count} + 1"), width), parameters, flops=width)
 
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """``composer.networks.modules.tokens.ClassToken``."""
         self.outline(shape)
         return call("composer.networks.modules.tokens:ClassToken", shape[1])

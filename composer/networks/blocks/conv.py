@@ -14,7 +14,7 @@ from composer.networks.blocks.sizes import check_one_size, output_width
 from composer.networks.blocks.windows import Padding, Pair, Windows, image, pair, windows
 from composer.networks.initializers import Initializer, Orthogonal, Zeros
 from composer.networks.outline import Outline
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape, ShapeError
 from composer.spec.wording import describe, near
 
@@ -96,7 +96,7 @@ class Conv(Block, kind="conv"):
         flops = math.prod(output) * (2 * fans[0] + self.bias)
         return Outline(self.kind, shape, output, parameters, flops=flops)
 
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """``composer.networks.modules.conv.Convolution``."""
         width = self.outline(shape).output[0]
         options: dict[str, Any] = {

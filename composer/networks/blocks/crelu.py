@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from composer.networks.blocks.base import Block
 from composer.networks.blocks.sizes import feature_axis, resized, within_bounds
 from composer.networks.outline import Outline
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape
 
 
@@ -29,7 +29,7 @@ class CRelu(Block, kind="crelu"):
         width = within_bounds(2 * shape[axis], f"2 x {shape[axis]}")
         return Outline(self.kind, shape, resized(shape, axis, width), flops=3 * math.prod(shape))
 
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """``composer.networks.modules.crelu.CReLU``."""
         self.outline(shape)
         return call("composer.networks.modules.crelu:CReLU", feature_axis(shape, self.kind))

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from composer.networks.blocks.base import Block
 from composer.networks.outline import Outline
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape, ShapeError
 
 
@@ -36,7 +36,7 @@ class Detached(Block, kind="detached"):
             raise error.under("block") from None
         return Outline(self.kind, shape, child.output, children={"block": child}, stops_gradients=True)
 
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """``composer.networks.modules.frozen.Detached``."""
         self.outline(shape)
         return call("composer.networks.modules.frozen:Detached", self.block.module(shape))

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from composer.networks.blocks.base import Block
 from composer.networks.outline import BufferPlan, Outline
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape
 
 
@@ -32,6 +32,6 @@ class Dropout(Block, kind="dropout"):
         buffers = {"key": BufferPlan("key"), "draws": BufferPlan("counter")}
         return Outline(self.kind, shape, shape, flops=2 * math.prod(shape), buffers=buffers)
 
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """``composer.networks.modules.dropout.Dropout``."""
         return call("composer.networks.modules.dropout:Dropout", self.rate)

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from composer.networks.blocks.base import Block
 from composer.networks.outline import Outline
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape, ShapeError
 
 Count = Annotated[int, Field(ge=1, le=1024)]
@@ -39,6 +39,6 @@ def outline_experts(block: Block, experts: int, shape: Shape) -> Outline:
     return Outline("experts", taken, given, children=children, layout="parallel", join="concatenate")
 
 
-def experts_call(block: Block, experts: int, shape: Shape) -> Call:
+def experts_call(block: Block, experts: int, shape: Shape) -> LazyCall:
     """``composer.networks.modules.experts.Experts``."""
     return call("composer.networks.modules.experts:Experts", [block.module(shape) for _ in range(experts)])

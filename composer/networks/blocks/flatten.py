@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from composer.networks.blocks.base import Block, last_axis
 from composer.networks.outline import Outline
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape
 
 
@@ -23,7 +23,7 @@ class Flatten(Block, kind="flatten"):
         last_axis(shape, self.kind)
         return Outline(self.kind, shape, (math.prod(shape),))
 
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """``torch.nn.Flatten`` of the sample's axes, counted from the last."""
         last_axis(shape, self.kind)
         return call("torch.nn:Flatten", -len(shape))

@@ -12,7 +12,7 @@ from pydantic import Field
 from composer.networks.blocks.base import MAX_WIDTH, Block, last_axis, plan
 from composer.networks.initializers import Normal
 from composer.networks.outline import Outline
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape
 
 
@@ -41,7 +41,7 @@ class FourierFeatures(Block, kind="fourier_features"):
         flops = math.prod(shape[:-1]) * m * (2 * width + 3)
         return Outline(self.kind, shape, (*shape[:-1], 2 * m), parameters, flops=flops)
 
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """``composer.networks.modules.fourier_features.FourierFeatures``."""
         width = last_axis(shape, self.kind)
         return call(

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from composer.networks.blocks.base import Block
 from composer.networks.outline import Outline
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape, ShapeError
 
 
@@ -36,7 +36,7 @@ class Frozen(Block, kind="frozen"):
         children = {"block": _frozen(child)}
         return Outline(self.kind, shape, child.output, children=children, stops_gradients=child.stops_gradients)
 
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """``composer.networks.modules.frozen.Frozen``."""
         self.outline(shape)
         return call("composer.networks.modules.frozen:Frozen", self.block.module(shape))

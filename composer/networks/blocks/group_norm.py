@@ -11,7 +11,7 @@ from pydantic import Field
 from composer.networks.blocks.base import MAX_WIDTH, Block, Epsilon
 from composer.networks.blocks.channels import features, gain_and_shift
 from composer.networks.outline import Outline
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape, ShapeError
 
 
@@ -43,7 +43,7 @@ class GroupNorm(Block, kind="group_norm"):
         parameters = gain_and_shift(width) if self.affine else {}
         return Outline(self.kind, shape, shape, parameters, flops=(7 if self.affine else 5) * math.prod(shape))
 
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """``composer.networks.modules.group_norm.GroupNorm``."""
         self.outline(shape)
         width, trailing = features(shape, self.kind)

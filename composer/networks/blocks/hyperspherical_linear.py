@@ -15,7 +15,7 @@ from composer.networks.blocks.base import Block, Width, last_axis, plan
 from composer.networks.blocks.sizes import check_one_size, output_width
 from composer.networks.initializers import Initializer, Orthogonal, Zeros
 from composer.networks.outline import Outline
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape
 
 
@@ -58,7 +58,7 @@ class HypersphericalLinear(Block, kind="hyperspherical_linear"):
         flops = math.prod(shape[:-1]) * fan_out * (2 * fan_in + self.bias)
         return Outline(self.kind, shape, (*shape[:-1], fan_out), parameters, flops=flops)
 
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """``torch.nn.Linear``: keeping the norm is for whoever trains it."""
         outline = self.outline(shape)
         return call("torch.nn:Linear", shape[-1], outline.output[-1], bias=self.bias)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from composer.networks.blocks.base import Block
 from composer.networks.outline import Outline
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape
 
 
@@ -20,6 +20,6 @@ class Identity(Block, kind="identity"):
         """No parameters, no cost."""
         return Outline(self.kind, shape, shape)
 
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """``torch.nn.Identity``."""
         return call("torch.nn:Identity")

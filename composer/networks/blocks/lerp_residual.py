@@ -16,7 +16,7 @@ from composer.networks.blocks.residual import keeping_shape
 from composer.networks.blocks.scaler import Factor
 from composer.networks.initializers import Constant
 from composer.networks.outline import Outline
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape
 
 
@@ -61,7 +61,7 @@ class LerpResidual(Block, kind="lerp_residual"):
             join="lerp",
         )
 
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """``composer.networks.modules.skip.LerpSkip``."""
         width = self.outline(shape).input[-1]
         block = self.block.module(shape)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from composer.networks.blocks.base import Block, Epsilon
 from composer.networks.outline import Outline
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape, ShapeError
 
 
@@ -33,6 +33,6 @@ class MinMax(Block, kind="min_max"):
             raise ShapeError(f"{self.kind!r} takes a sample of several entries, and its input is a scalar, shape []")
         return Outline(self.kind, shape, shape, flops=4 * math.prod(shape))
 
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """``composer.networks.modules.min_max.MinMax``."""
         return call("composer.networks.modules.min_max:MinMax", len(self.outline(shape).input), self.epsilon)

@@ -11,7 +11,7 @@ from pydantic import Field
 from composer.networks.blocks.base import Block, Width, last_axis, plan
 from composer.networks.initializers import Constant, Initializer, UniformFanIn
 from composer.networks.outline import BufferPlan, Outline
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape
 
 Sigma = Annotated[float, Field(gt=0, le=100)]
@@ -51,6 +51,6 @@ class NoisyLinear(Block, kind="noisy_linear"):
         flops = math.prod(shape[:-1]) * fan_out * (2 * fan_in + 1) + 4 * fan_out * fan_in
         return Outline(self.kind, shape, (*shape[:-1], fan_out), parameters, flops=flops, buffers=buffers)
 
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """``composer.networks.modules.noisy_linear.NoisyLinear``."""
         return call("composer.networks.modules.noisy_linear:NoisyLinear", last_axis(shape, self.kind), self.width)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from composer.networks.blocks.base import Block, Epsilon, last_axis, plan
 from composer.networks.initializers import Ones, Zeros
 from composer.networks.outline import Outline, ParameterPlan
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape
 
 
@@ -41,7 +41,7 @@ class LayerNorm(Block, kind="layer_norm"):
             }
         return Outline(self.kind, shape, shape, parameters, flops=(7 if self.affine else 5) * math.prod(shape))
 
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """``torch.nn.LayerNorm``."""
         width = last_axis(shape, self.kind)
         return call("torch.nn:LayerNorm", width, eps=self.epsilon, elementwise_affine=self.affine)
@@ -67,7 +67,7 @@ class RmsNorm(Block, kind="rms_norm"):
         parameters = {"weight": plan((width,), Ones(), width, width, "affine")} if self.affine else {}
         return Outline(self.kind, shape, shape, parameters, flops=(4 if self.affine else 3) * math.prod(shape))
 
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """``torch.nn.RMSNorm``."""
         width = last_axis(shape, self.kind)
         return call("torch.nn:RMSNorm", width, eps=self.epsilon, elementwise_affine=self.affine)

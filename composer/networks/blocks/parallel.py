@@ -13,7 +13,7 @@ from composer.networks.blocks.base import Block
 from composer.networks.blocks.sizes import feature_axis, resized, within_bounds
 from composer.networks.outline import Outline
 from composer.spec.family import Items
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape, ShapeError
 
 
@@ -67,7 +67,7 @@ class Parallel(Block, kind="parallel"):
             join=self.join,
         )
 
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """``composer.networks.modules.parallel.Parallel``."""
         output = self.outline(shape).output
         axis = {"axis": feature_axis(output, self.kind)} if self.join == "concatenate" else {}

@@ -10,7 +10,7 @@ from composer.networks.blocks.tokens import patch_grid
 from composer.networks.blocks.windows import Pair, pair
 from composer.networks.initializers import Initializer, LecunNormal, Zeros
 from composer.networks.outline import Outline
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape
 
 
@@ -45,7 +45,7 @@ class Patches(Block, kind="patches"):
         flops = count * self.width * (2 * entries + self.bias)
         return Outline(self.kind, shape, (count, self.width), parameters, flops=flops)
 
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """``composer.networks.modules.tokens.PatchEmbedding``."""
         self.outline(shape)
         return call(

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from composer.networks.blocks.base import Block
 from composer.networks.outline import Outline
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape, ShapeError
 
 Side = Annotated[int, Field(ge=1, le=4096)]
@@ -46,7 +46,7 @@ class Planes(Block, kind="planes"):
             )
         return Outline(self.kind, shape, (self.channels + shape[0] - size, self.height, self.width))
 
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """``composer.networks.modules.planes.Planes``."""
         self.outline(shape)
         return call("composer.networks.modules.planes:Planes", self.channels, self.height, self.width)

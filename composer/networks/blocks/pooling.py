@@ -13,7 +13,7 @@ from composer.networks.blocks.base import Block
 from composer.networks.blocks.windows import Padding, Pair, Windows, image, pair, windows
 from composer.networks.outline import Outline
 from composer.spec.family import Spec
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape
 
 
@@ -42,7 +42,7 @@ class _Pool(Spec):
         output = (shape[0], *self._windows(shape, kind).output)
         return Outline(kind, shape, output, flops=math.prod(output) * math.prod(pair(self.kernel)))
 
-    def _call(self, target: str, shape: Shape, kind: str) -> Call:
+    def _call(self, target: str, shape: Shape, kind: str) -> LazyCall:
         pads = self._windows(shape, kind).pads
         given = {"pads": pads} if any(pads) else {}
         return call(f"composer.networks.modules.pooling:{target}", pair(self.kernel), self._stride, **given)
@@ -69,7 +69,7 @@ class MaxPool(_Pool, Block, kind="max_pool"):
         """No parameters."""
         return self._outline(shape, self.kind)
 
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """``composer.networks.modules.pooling.MaxPool``."""
         return self._call("MaxPool", shape, self.kind)
 
@@ -87,7 +87,7 @@ class AveragePool(_Pool, Block, kind="average_pool"):
         """No parameters."""
         return self._outline(shape, self.kind)
 
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """``composer.networks.modules.pooling.AveragePool``."""
         return self._call("AveragePool", shape, self.kind)
 
@@ -106,7 +106,7 @@ class GlobalAveragePool(Block, kind="global_average_pool"):
         channels, *_ = image(shape, self.kind)
         return Outline(self.kind, shape, (channels,), flops=math.prod(shape))
 
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """``composer.networks.modules.pooling.GlobalAveragePool``."""
         image(shape, self.kind)
         return call("composer.networks.modules.pooling:GlobalAveragePool")

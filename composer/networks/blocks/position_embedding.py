@@ -9,7 +9,7 @@ from composer.networks.blocks.base import Block, plan
 from composer.networks.blocks.tokens import sequence
 from composer.networks.initializers import Initializer, Normal
 from composer.networks.outline import Outline
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape
 
 
@@ -32,6 +32,6 @@ class PositionEmbedding(Block, kind="position_embedding"):
         parameters = {"weight": plan((count, width), self.weight, count, width, "weight")}
         return Outline(self.kind, shape, shape, parameters, flops=count * width)
 
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """``composer.networks.modules.tokens.PositionEmbedding``."""
         return call("composer.networks.modules.tokens:PositionEmbedding", *sequence(shape, self.kind))

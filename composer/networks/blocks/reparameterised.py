@@ -17,7 +17,7 @@ from composer.networks.blocks.conv import Conv
 from composer.networks.blocks.linear import Linear
 from composer.networks.initializers import Constant, Initializer, Ones, Zeros
 from composer.networks.outline import BufferPlan, Outline
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape, ShapeError
 
 
@@ -42,7 +42,7 @@ def _inner(block: Block, shape: Shape) -> Outline:
         raise error.under("block") from None
 
 
-def _module(block: Block, shape: Shape) -> Call:
+def _module(block: Block, shape: Shape) -> LazyCall:
     # ``torch.nn.Linear`` has no way to be called with another weight, ours has.
     made = block.module(shape)
     return replace(made, target="composer.networks.modules.dense:Dense") if isinstance(block, Linear) else made
@@ -72,7 +72,7 @@ class WeightNorm(Block, kind="weight_norm"):
         gain = plan(weight.shape[:1], self.gain, weight.fan_in, weight.fan_out, "gain")
         return Outline(self.kind, shape, child.output, {"gain": gain}, {"block": child}, layout="leaf")
 
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """``composer.networks.modules.weight_norm.WeightNorm``."""
         self.outline(shape)
         return call("composer.networks.modules.weight_norm:WeightNorm", _module(self.block, shape))
@@ -101,7 +101,7 @@ class SpectralNorm(Block, kind="spectral_norm"):
         buffers = {"left": BufferPlan("statistic", child.parameters["weight"].shape[:1], start=1.0)}
         return Outline(self.kind, shape, child.output, children={"block": child}, buffers=buffers, layout="leaf")
 
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """``composer.networks.modules.spectral_norm.SpectralNorm``."""
         self.outline(shape)
         return call("composer.networks.modules.spectral_norm:SpectralNorm", _module(self.block, shape), self.iterations)

@@ -10,7 +10,7 @@ from pydantic import Field
 from composer.networks.blocks.base import MAX_BLOCKS, Block, count_blocks
 from composer.networks.blocks.gradients import check_reached
 from composer.networks.outline import Outline
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape, ShapeError
 
 
@@ -48,7 +48,7 @@ class Repeat(Block, kind="repeat"):
         stops = any(child.stops_gradients for child in children.values())
         return Outline(self.kind, shape, output, children=children, stops_gradients=stops)
 
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """``torch.nn.Sequential`` of independent modules."""
         inputs = [child.input for child in self.outline(shape).children.values()]
         return call("torch.nn:Sequential", *map(self.block.module, inputs))

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from composer.networks.blocks.base import Block
 from composer.networks.outline import Outline
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape, ShapeError
 
 
@@ -39,7 +39,7 @@ class Residual(Block, kind="residual"):
             join="sum",
         )
 
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """``composer.networks.modules.skip.Skip``."""
         self.outline(shape)
         return call("composer.networks.modules.skip:Skip", self.block.module(shape))

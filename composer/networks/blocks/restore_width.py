@@ -12,7 +12,7 @@ from composer.networks.blocks.base import Block, last_axis
 from composer.networks.blocks.linear import Linear
 from composer.networks.initializers import Initializer, Orthogonal, Zeros
 from composer.networks.outline import Outline
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape, ShapeError
 
 
@@ -48,7 +48,7 @@ class RestoreWidth(Block, kind="restore_width"):
         children, stops = {"0": inner, "1": back}, inner.stops_gradients
         return Outline(self.kind, shape, back.output, children=children, stops_gradients=stops)
 
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """``torch.nn.Sequential``."""
         inner = self.outline(shape).children["0"].output
         return call("torch.nn:Sequential", self.block.module(shape), self._back(shape[-1]).module(inner))

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from composer.networks.blocks.base import Block, Epsilon
 from composer.networks.outline import BufferPlan, Outline
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape
 
 
@@ -39,6 +39,6 @@ class RsNorm(Block, kind="rs_norm"):
         }
         return Outline(self.kind, shape, shape, flops=2 * math.prod(shape), buffers=buffers)
 
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """``composer.networks.modules.running_norm.RunningNorm``."""
         return call("composer.networks.modules.running_norm:RunningNorm", shape, self.epsilon)

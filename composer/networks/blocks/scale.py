@@ -10,7 +10,7 @@ from pydantic import Field
 
 from composer.networks.blocks.base import Block
 from composer.networks.outline import Outline
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape
 
 
@@ -31,6 +31,6 @@ class Scale(Block, kind="scale"):
         """No parameters."""
         return Outline(self.kind, shape, shape, flops=2 * math.prod(shape))
 
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """``composer.networks.modules.scale.Scale``."""
         return call("composer.networks.modules.scale:Scale", self.factor, self.shift)

@@ -11,7 +11,7 @@ from pydantic import Field
 from composer.networks.blocks.base import Block, last_axis, plan
 from composer.networks.initializers import Constant
 from composer.networks.outline import Outline
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape
 
 Factor = Annotated[float, Field(gt=0, le=1e6)]
@@ -38,6 +38,6 @@ class Scaler(Block, kind="scaler"):
         parameters = {"scaler": plan((width,), Constant(value=self.scale), width, width, "scale")}
         return Outline(self.kind, shape, shape, parameters, flops=2 * math.prod(shape))
 
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """``composer.networks.modules.scaler.Scaler``."""
         return call("composer.networks.modules.scaler:Scaler", last_axis(shape, self.kind), self.init, self.scale)

@@ -12,7 +12,7 @@ from composer.networks.blocks.base import Block
 from composer.networks.blocks.gradients import check_reached
 from composer.networks.outline import Outline
 from composer.spec.family import Items
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape, ShapeError
 
 
@@ -53,7 +53,7 @@ class Sequence(Block, kind="sequence"):
         stops = any(child.stops_gradients for child in children.values())
         return Outline(self.kind, shape, output, children=children, stops_gradients=stops)
 
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """``torch.nn.Sequential``."""
         inputs = [child.input for child in self.outline(shape).children.values()]
         return call("torch.nn:Sequential", *map(lambda layer, taken: layer.module(taken), self.layers, inputs))

@@ -11,7 +11,7 @@ from composer.networks.blocks.sizes import within_bounds
 from composer.networks.blocks.tokens import sequence
 from composer.networks.initializers import Initializer, LecunNormal, Ones
 from composer.networks.outline import Outline
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape
 
 
@@ -62,7 +62,7 @@ class SoftMoe(Block, kind="soft_moe"):
             flops += 3 * width * (tokens + slots) + width * slots
         return Outline(self.kind, shape, (tokens, experts.output[1]), parameters, {"experts": experts}, flops)
 
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """``composer.networks.modules.soft_moe.SoftMoE``."""
         self.outline(shape)
         tokens, width = sequence(shape, self.kind)

@@ -10,7 +10,7 @@ from pydantic import Field
 from composer.networks.blocks.base import MAX_WIDTH, Block
 from composer.networks.blocks.tokens import sequence
 from composer.networks.outline import Outline
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape, ShapeError
 
 
@@ -30,7 +30,7 @@ class SelectToken(Block, kind="select_token"):
             raise ShapeError(f"no token {self.index} among {count}", ("index",))
         return Outline(self.kind, shape, (width,))
 
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """``composer.networks.modules.tokens.SelectToken``."""
         self.outline(shape)
         return call("composer.networks.modules.tokens:SelectToken", self.index)
@@ -47,7 +47,7 @@ class MeanTokens(Block, kind="mean_tokens"):
         count, width = sequence(shape, self.kind)
         return Outline(self.kind, shape, (width,), flops=count * width)
 
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """``composer.networks.modules.tokens.MeanTokens``."""
         sequence(shape, self.kind)
         return call("composer.networks.modules.tokens:MeanTokens")

@@ -16,7 +16,7 @@ from composer.networks.blocks.base import Block, Width, last_axis
 from composer.networks.blocks.sizes import within_bounds
 from composer.networks.blocks.windows import Pair, image, pair
 from composer.networks.outline import Outline
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape, ShapeError
 
 
@@ -51,7 +51,7 @@ class Tokens(Block, kind="tokens"):
         """No parameters."""
         return Outline(self.kind, shape, self._shape(shape))
 
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """``composer.networks.modules.tokens.PatchTokens``, ``torch.nn.Flatten`` or ``torch.nn.Unflatten``."""
         tokens = self._shape(shape)
         if self.per in ("position", "patch"):
@@ -111,7 +111,7 @@ class SplitTokens(Block, kind="split_tokens"):
         """No parameters; raises ``ShapeError`` where the vector does not divide."""
         return Outline(self.kind, shape, self._shape(shape))
 
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """``torch.nn.Unflatten``."""
         return call("torch.nn:Unflatten", -1, self._shape(shape))
 

@@ -15,7 +15,7 @@ from composer.networks.blocks.sizes import within_bounds
 from composer.networks.blocks.tokens import sequence
 from composer.networks.initializers import Initializer, LecunNormal
 from composer.networks.outline import Outline
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape, ShapeError
 
 
@@ -63,7 +63,7 @@ class Top1Moe(Block, kind="top1_moe"):
         children = {"router": router, "experts": experts}
         return Outline(self.kind, shape, (tokens, experts.output[1]), children=children, flops=flops)
 
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """``composer.networks.modules.top1_moe.Top1MoE``."""
         self.outline(shape)
         tokens, width = sequence(shape, self.kind)

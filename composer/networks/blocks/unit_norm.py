@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from composer.networks.blocks.base import Block, last_axis
 from composer.networks.outline import Outline
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape
 
 
@@ -25,7 +25,7 @@ class UnitNorm(Block, kind="unit_norm"):
         last_axis(shape, self.kind)
         return Outline(self.kind, shape, shape, flops=3 * math.prod(shape))
 
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """``composer.networks.modules.unit_norm.UnitNorm``."""
         last_axis(shape, self.kind)
         return call("composer.networks.modules.unit_norm:UnitNorm")

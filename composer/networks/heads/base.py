@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 
 from composer.networks.outline import Outline
 from composer.spec.family import Family
-from composer.spec.lazy_call import Call
+from composer.spec.lazy_call import LazyCall
 from composer.spec.shape import Shape
 from composer.spec.wording import listing
 
@@ -42,10 +42,10 @@ class Head(Family, family="head"):
         """What this head is on features of ``shape``; ``actions`` is the action size. Raises ``ShapeError``."""
 
     @abstractmethod
-    def module(self, shape: Shape, actions: int) -> Call:
+    def module(self, shape: Shape, actions: int) -> LazyCall:
         """The module as a tree of constructor calls, its parameters and buffers those of the outline."""
 
-    def returns(self) -> Call | None:
+    def returns(self) -> LazyCall | None:
         """How its output represents a return or its distribution; None where it gives no value."""
         return None
 

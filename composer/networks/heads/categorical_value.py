@@ -21,7 +21,7 @@ from composer.networks.heads.layers import (
 )
 from composer.networks.initializers import Initializer, Orthogonal, Zeros
 from composer.networks.outline import Outline
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape
 
 Projection = Literal["c51", "two_hot", "hl_gauss"]
@@ -85,14 +85,14 @@ class CategoricalValue(MayBeNoisy, Head, kind="categorical_value"):
         output = laid_out(self.values, actions, self.atoms)
         return Outline(self.kind, shape, output, children={"linear": dense(self, shape, math.prod(output), self.sigma)})
 
-    def module(self, shape: Shape, actions: int) -> Call:
+    def module(self, shape: Shape, actions: int) -> LazyCall:
         """``composer.networks.modules.heads.DenseHead``: returns logits [B, atoms] or [B, a, atoms]."""
         output = self.outline(shape, actions).output
         return call(
             "composer.networks.modules.heads:DenseHead", dense_call(shape, math.prod(output), self.sigma), output
         )
 
-    def returns(self) -> Call:
+    def returns(self) -> LazyCall:
         """``C51``, ``TwoHot`` or ``HLGauss`` of ``composer.algorithms.losses.returns``."""
         support = (self.atoms, self.low, self.high)
         if self.projection == "hl_gauss":

@@ -11,7 +11,7 @@ from composer.networks.heads.base import Head
 from composer.networks.heads.layers import dense, dense_call, features
 from composer.networks.initializers import Initializer, Orthogonal, Zeros
 from composer.networks.outline import Outline
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape
 
 
@@ -39,7 +39,7 @@ class Classifier(Head, kind="classifier"):
         features(self.kind, shape)
         return Outline(self.kind, shape, (self.classes,), children={"linear": dense(self, shape, self.classes)})
 
-    def module(self, shape: Shape, actions: int) -> Call:
+    def module(self, shape: Shape, actions: int) -> LazyCall:
         """``composer.networks.modules.heads.DenseHead``: returns logits [B, classes]."""
         self.outline(shape, actions)
         return call("composer.networks.modules.heads:DenseHead", dense_call(shape, self.classes), (self.classes,))

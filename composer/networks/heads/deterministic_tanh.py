@@ -9,7 +9,7 @@ from composer.networks.heads.base import Head
 from composer.networks.heads.layers import dense, dense_call, features
 from composer.networks.initializers import Initializer, Orthogonal, Zeros
 from composer.networks.outline import Outline
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape
 
 
@@ -35,7 +35,7 @@ class DeterministicTanh(Head, kind="deterministic_tanh"):
         features(self.kind, shape)
         return Outline(self.kind, shape, (actions,), children={"linear": dense(self, shape, actions)}, flops=actions)
 
-    def module(self, shape: Shape, actions: int) -> Call:
+    def module(self, shape: Shape, actions: int) -> LazyCall:
         """``composer.networks.modules.heads.DeterministicTanhHead``: returns actions [B, a]."""
         self.outline(shape, actions)
         return call("composer.networks.modules.heads:DeterministicTanhHead", dense_call(shape, actions))

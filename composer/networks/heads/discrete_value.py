@@ -11,7 +11,7 @@ from composer.networks.heads.base import Head
 from composer.networks.heads.layers import MayBeNoisy, dense, dense_call, features
 from composer.networks.initializers import Initializer, Orthogonal, Zeros
 from composer.networks.outline import Outline
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape
 
 
@@ -42,11 +42,11 @@ class DiscreteValue(MayBeNoisy, Head, kind="discrete_value"):
         features(self.kind, shape)
         return Outline(self.kind, shape, (actions,), children={"linear": dense(self, shape, actions, self.sigma)})
 
-    def module(self, shape: Shape, actions: int) -> Call:
+    def module(self, shape: Shape, actions: int) -> LazyCall:
         """``composer.networks.modules.heads.DenseHead``: returns values [B, a]."""
         self.outline(shape, actions)
         return call("composer.networks.modules.heads:DenseHead", dense_call(shape, actions, self.sigma), (actions,))
 
-    def returns(self) -> Call:
+    def returns(self) -> LazyCall:
         """``composer.algorithms.losses.returns.Point``: each value itself."""
         return call("composer.algorithms.losses.returns:Point", self.huber)

@@ -14,7 +14,7 @@ from composer.networks.heads.base import Head
 from composer.networks.heads.implicit_quantile import ImplicitQuantile
 from composer.networks.heads.layers import after, after_call, features
 from composer.networks.outline import Outline
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape, ShapeError
 
 
@@ -66,14 +66,14 @@ class Dueling(Head, kind="dueling"):
         flops = 3 * math.prod(output)
         return Outline(self.kind, shape, output, children=children, flops=flops, layout="parallel", join="dueling")
 
-    def module(self, shape: Shape, actions: int) -> Call:
+    def module(self, shape: Shape, actions: int) -> LazyCall:
         """``composer.networks.modules.heads.DuelingHead``: returns what ``head`` does, [B, a] or [B, a, atoms]."""
         axis = -len(self.outline(shape, actions).output)
         value = after_call(self.hidden, shape, lambda given: self.head.module(given, 1))
         advantage = after_call(self.hidden, shape, lambda given: self.head.module(given, actions))
         return call("composer.networks.modules.heads:DuelingHead", value, advantage, axis)
 
-    def returns(self) -> Call | None:
+    def returns(self) -> LazyCall | None:
         """That of ``head``."""
         return self.head.returns()
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from composer.networks.heads.base import Head
 from composer.networks.heads.layers import features
 from composer.networks.outline import Outline
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape
 
 
@@ -27,7 +27,7 @@ class Features(Head, kind="features"):
         features(self.kind, shape)
         return Outline(self.kind, shape, shape)
 
-    def module(self, shape: Shape, actions: int) -> Call:
+    def module(self, shape: Shape, actions: int) -> LazyCall:
         """``torch.nn.Identity``."""
         self.outline(shape, actions)
         return call("torch.nn:Identity")

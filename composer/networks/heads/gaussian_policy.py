@@ -11,7 +11,7 @@ from composer.networks.heads.base import Head
 from composer.networks.heads.layers import dense, dense_call, features
 from composer.networks.initializers import Constant, Initializer, Orthogonal, Zeros
 from composer.networks.outline import Outline, ParameterPlan
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape
 
 
@@ -45,7 +45,7 @@ class GaussianPolicy(Head, kind="gaussian_policy"):
         children = {"mean": dense(self, shape, actions)}
         return Outline(self.kind, shape, (actions,), parameters={"log_std": plan}, children=children)
 
-    def module(self, shape: Shape, actions: int) -> Call:
+    def module(self, shape: Shape, actions: int) -> LazyCall:
         """``composer.networks.modules.heads.GaussianHead``: returns (mean [B, a], log_std [B, a])."""
         self.outline(shape, actions)
         return call("composer.networks.modules.heads:GaussianHead", dense_call(shape, actions), actions)

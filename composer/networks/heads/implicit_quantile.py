@@ -24,7 +24,7 @@ from composer.networks.heads.layers import (
 from composer.networks.heads.quantile import Kappa
 from composer.networks.initializers import Initializer, Orthogonal, Zeros
 from composer.networks.outline import BufferPlan, Outline
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape, ShapeError
 
 
@@ -82,7 +82,7 @@ class ImplicitQuantile(MayBeNoisy, Head, kind="implicit_quantile"):
             layout="leaf",
         )
 
-    def module(self, shape: Shape, actions: int) -> Call:
+    def module(self, shape: Shape, actions: int) -> LazyCall:
         """``ImplicitQuantileHead``: returns (quantiles [B, N], levels [B, N]), or [B, a, N] each."""
         self.outline(shape, actions)
         width, outputs = shape[0], 1 if self.values == "one" else actions
@@ -95,7 +95,7 @@ class ImplicitQuantile(MayBeNoisy, Head, kind="implicit_quantile"):
             self.values == "per_action",
         )
 
-    def returns(self) -> Call:
+    def returns(self) -> LazyCall:
         """``composer.algorithms.losses.returns.ImplicitQuantile``."""
         return call("composer.algorithms.losses.returns:ImplicitQuantile", self.kappa)
 

@@ -18,7 +18,7 @@ from composer.networks.blocks.noisy_linear import NoisyLinear, Sigma
 from composer.networks.initializers import Initializer
 from composer.networks.outline import Outline
 from composer.spec.family import Spec
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape, ShapeError
 
 Values = Literal["one", "per_action"]
@@ -74,7 +74,7 @@ def dense(head: Dense, shape: Shape, width: int, sigma: float | None = None) -> 
     return replace(outline, parameters={**outline.parameters, "weight": kept})
 
 
-def dense_call(shape: Shape, width: int, sigma: float | None = None) -> Call:
+def dense_call(shape: Shape, width: int, sigma: float | None = None) -> LazyCall:
     """``torch.nn.Linear`` on the last axis of ``shape``, or its noisy relative."""
     if sigma is not None:
         return call("composer.networks.modules.noisy_linear:NoisyLinear", shape[-1], width)
@@ -93,7 +93,7 @@ def after(hidden: Block | None, shape: Shape, last: Callable[[Shape], Outline]) 
     return Outline("sequence", shape, second.output, children={"0": first, "1": second})
 
 
-def after_call(hidden: Block | None, shape: Shape, last: Callable[[Shape], Call]) -> Call:
+def after_call(hidden: Block | None, shape: Shape, last: Callable[[Shape], LazyCall]) -> LazyCall:
     """The module of ``after``."""
     if hidden is None:
         return last(shape)

@@ -20,7 +20,7 @@ from composer.networks.heads.layers import (
 )
 from composer.networks.initializers import Initializer, Orthogonal, Zeros
 from composer.networks.outline import Outline
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape
 
 Kappa = Annotated[float, Field(ge=0, le=1000)]
@@ -59,13 +59,13 @@ class Quantile(MayBeNoisy, Head, kind="quantile"):
         output = laid_out(self.values, actions, self.quantiles)
         return Outline(self.kind, shape, output, children={"linear": dense(self, shape, math.prod(output), self.sigma)})
 
-    def module(self, shape: Shape, actions: int) -> Call:
+    def module(self, shape: Shape, actions: int) -> LazyCall:
         """``composer.networks.modules.heads.DenseHead``: returns quantiles [B, N] or [B, a, N], in no forced order."""
         output = self.outline(shape, actions).output
         return call(
             "composer.networks.modules.heads:DenseHead", dense_call(shape, math.prod(output), self.sigma), output
         )
 
-    def returns(self) -> Call:
+    def returns(self) -> LazyCall:
         """``composer.algorithms.losses.returns.Quantile``."""
         return call("composer.algorithms.losses.returns:Quantile", self.quantiles, self.kappa)

@@ -9,7 +9,7 @@ from composer.networks.heads.base import Head
 from composer.networks.heads.layers import dense, dense_call, features
 from composer.networks.initializers import Initializer, Orthogonal, Zeros
 from composer.networks.outline import Outline
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape
 
 
@@ -35,11 +35,11 @@ class Scalar(Head, kind="scalar"):
         features(self.kind, shape)
         return Outline(self.kind, shape, (), children={"linear": dense(self, shape, 1)})
 
-    def module(self, shape: Shape, actions: int) -> Call:
+    def module(self, shape: Shape, actions: int) -> LazyCall:
         """``composer.networks.modules.heads.DenseHead``: returns values [B]."""
         self.outline(shape, actions)
         return call("composer.networks.modules.heads:DenseHead", dense_call(shape, 1), ())
 
-    def returns(self) -> Call:
+    def returns(self) -> LazyCall:
         """``composer.algorithms.losses.returns.Point``: the value itself."""
         return call("composer.algorithms.losses.returns:Point")

@@ -13,7 +13,7 @@ from composer.networks.heads.base import Head
 from composer.networks.heads.layers import after, after_call, dense, dense_call, features
 from composer.networks.initializers import Initializer, Orthogonal, Zeros
 from composer.networks.outline import Outline
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape, ShapeError
 
 LogStd = Annotated[float, Field(ge=-30, le=10)]
@@ -65,7 +65,7 @@ class TanhGaussian(Head, kind="tanh_gaussian"):
         children = {"mean": child, "log_std": child}
         return Outline(self.kind, shape, (actions,), children=children, flops=4 * actions, layout="parallel")
 
-    def module(self, shape: Shape, actions: int) -> Call:
+    def module(self, shape: Shape, actions: int) -> LazyCall:
         """``composer.networks.modules.heads.TanhGaussianHead``: returns (mean [B, a], log_std [B, a])."""
         self.outline(shape, actions)
         layer = after_call(self.hidden, shape, lambda given: dense_call(given, actions))

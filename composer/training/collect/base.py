@@ -39,7 +39,7 @@ class Collector(ABC):
     """Collects data of S seeds at once."""
 
     replay: Samples
-    foresees: bool = False
+    can_prefetch: bool = False
     """Whether batches may be drawn before the updates on those before them are made: nothing of a draw follows from
     an update."""
 
@@ -58,7 +58,7 @@ class Collector(ABC):
     def learned(self) -> None:  # noqa: B027 - most collectors have nothing to do
         """The update on the last batch is done."""
 
-    def settle(self) -> None:  # noqa: B027
+    def finish_step(self) -> None:  # noqa: B027
         """All updates that an interaction owed are done: take in what has been going on beside them."""
 
     @abstractmethod

@@ -38,5 +38,5 @@ def make_collector(
         ring = make_ring(info, len(blueprint.seeds), copies, held, learner.device)
         return Acting(learner, environments, Rollout(ring, algorithm, copies, learner), clock.warmup)
     ring = make_ring(info, len(blueprint.seeds), copies, held, learner.device, storage)
-    replay = Memory(ring, blueprint.replay.sampling, algorithm.pace(info).future, learner)
+    replay = Memory(ring, blueprint.replay.sampling, algorithm.update_schedule(info).future, learner)
     return Acting(learner, environments, replay, clock.warmup, blueprint.training.overlap)

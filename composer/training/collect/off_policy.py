@@ -39,7 +39,7 @@ class Memory:
             self._correction = sampling.correction.build(len(learner.seeds), learner.device)
         self._picks = torch.zeros(0)
         self._discount = learner.discount.to(ring.device)
-        self.foresees = self._priorities is None
+        self.can_prefetch = self._priorities is None
         """Whether no draw follows from what updates find out."""
 
     def add(self, *transition: Tensor) -> None:
@@ -58,7 +58,7 @@ class Memory:
         learner, ring = self._learner, self.ring
         likely: list[Tensor] = []
         if self._priorities is None:
-            self._picks = ring.picks(learner.batch_size, learner.replay_generators)
+            self._picks = ring.indices(learner.batch_size, learner.replay_generators)
         else:
             self._picks, shares = self._priorities.draw(learner.batch_size, learner.replay_generators)
             likely = [shares]
@@ -77,7 +77,7 @@ class Memory:
     def learned(self) -> None:
         """Take in what the update found out about the batch drawn last."""
         if self._priorities is not None:
-            self._priorities.report(self._picks, self._learner.feedback["priority"].to(self.ring.device))
+            self._priorities.report(self._picks, self._learner.priorities["priority"].to(self.ring.device))
 
     def tensors(self) -> dict[str, Tensor]:
         """State beside the ring's rows."""

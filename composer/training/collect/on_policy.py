@@ -38,7 +38,7 @@ class Rollout:
         self._trace, self._normalised = declared.gae_lambda, declared.normalize_advantages
         assert isinstance(learner.program, OnPolicyProgram)
         self._program: OnPolicyProgram = learner.program
-        self.foresees = True
+        self.can_prefetch = True
         """The whole rollout is judged before its first update."""
         self._drawn = 0
         self._judged: dict[str, Tensor] = {}
@@ -58,12 +58,12 @@ class Rollout:
             drawn = [torch.randperm(self._length, generator=g, device=g.device) for g in generators]
             self._order = torch.stack(drawn).to(self._learner.device)
         batch = self._length // self._minibatches
-        picks = self._order[:, number * batch : (number + 1) * batch]
-        extra = {name: value.gather(1, picks) for name, value in self._judged.items()}
+        indices = self._order[:, number * batch : (number + 1) * batch]
+        extra = {name: value.gather(1, indices) for name, value in self._judged.items()}
         if self._normalised:
             extra["advantage"] = standardised(extra["advantage"])
         self._drawn = (self._drawn + 1) % self._updates
-        return Drawn(self.ring.windows(self._slots(picks), 1, self._learner.discount), extra)
+        return Drawn(self.ring.windows(self._slots(indices), 1, self._learner.discount), extra)
 
     def learned(self) -> None:
         """Nothing follows from it."""
@@ -79,7 +79,7 @@ class Rollout:
     @torch.no_grad()
     def _judge(self) -> dict[str, Tensor]:
         """``Program.extras`` of the whole rollout, ``[S, T * E]`` in order of arrival, by the present networks."""
-        learner, program, parts = self._learner, self._program, []
+        learner, program, rows = self._learner, self._program, []
         batch = self._length // self._minibatches
         # In pieces of an update's size, so that pictures fit, and ratios are 1 to the last bit of the same products.
         for number in range(self._minibatches):
@@ -88,8 +88,8 @@ class Rollout:
             seen = learner.batch(self.ring.windows(slots, 1, learner.discount))
             value, density = program.value(seen.observation), program.log_density(seen.observation, seen.action)
             following = program.value(seen.next_observation)
-            parts.append(torch.stack([density, value, following, seen.reward, seen.bootstrap, self.ring.ended(slots)]))
-        density, value, following, reward, bootstrap, ended = torch.cat(parts, -1)
+            rows.append(torch.stack([density, value, following, seen.reward, seen.bootstrap, self.ring.ended(slots)]))
+        density, value, following, reward, bootstrap, ended = torch.cat(rows, -1)
 
         def timed(each: Tensor) -> Tensor:
             return each.view(len(learner.seeds), -1, self._copies)

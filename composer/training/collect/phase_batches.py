@@ -43,7 +43,7 @@ class _Held:
     number: int
     start: int
     """Batches before it."""
-    picks: Tensor
+    indices: Tensor
     """``[n]``: which samples."""
     labels: Tensor
     """``[n]``: their classes or numbers, right or wrong."""
@@ -77,8 +77,8 @@ class Phased:
 
     def at(self, interactions: int) -> Transitions:
         """Batch number ``interactions``, from 0."""
-        picks = torch.stack([self._next(index, interactions) for index in range(len(self._seeds))])
-        inputs, labels = self._taken(picks)
+        indices = torch.stack([self._next(index, interactions) for index in range(len(self._seeds))])
+        inputs, labels = self._taken(indices)
         change = self._declared.augmentation
         if change is not None:
             streams = [derive(seed, "augmentation", interactions) for seed in self._seeds]
@@ -87,16 +87,16 @@ class Phased:
 
     def sample(self, batch: int, n_step: int, discount: Tensor, generators: Sequence[torch.Generator]) -> Transitions:
         """``batch`` samples of each seed's phase, with replacement, unchanged."""
-        picks = [
-            torch.randint(len(held.picks), (batch,), generator=g, device=g.device).to(self._device)
+        indices = [
+            torch.randint(len(held.indices), (batch,), generator=g, device=g.device).to(self._device)
             for held, g in zip(self._held, generators, strict=True)
         ]
-        return self._told(*self._taken(torch.stack(picks)))
+        return self._told(*self._taken(torch.stack(indices)))
 
     def newest(self, batch: int, n_step: int, discount: Tensor) -> Transitions:
         """The first ``batch`` samples of each seed's phase, unchanged; the same again where there are fewer."""
         line = torch.arange(batch, device=self._device)
-        return self._told(*self._taken(torch.stack([line % len(held.picks) for held in self._held])))
+        return self._told(*self._taken(torch.stack([line % len(held.indices) for held in self._held])))
 
     def _next(self, index: int, interactions: int) -> Tensor:
         """Which samples of its phase come in a batch of a seed, ``[B]``."""
@@ -105,15 +105,15 @@ class Phased:
         epoch, batch = divmod(interactions - held.start, per_epoch)
         if epoch != held.epoch:
             stream = derive(self._seeds[index], "order", held.number, epoch)
-            held.epoch, held.order = epoch, _shuffled(len(held.picks), stream).to(self._device)
+            held.epoch, held.order = epoch, _shuffled(len(held.indices), stream).to(self._device)
         assert held.order is not None
         line = torch.arange(batch * self._batch, (batch + 1) * self._batch, device=self._device)
-        return held.order[line % len(held.picks)]
+        return held.order[line % len(held.indices)]
 
-    def _taken(self, picks: Tensor) -> tuple[Tensor, Tensor]:
+    def _taken(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         """Raw inputs and classes of samples ``[S, B]``, numbered within the phases."""
-        chosen = torch.stack([held.picks[row] for held, row in zip(self._held, picks, strict=True)])
-        labels = torch.stack([held.labels[row] for held, row in zip(self._held, picks, strict=True)])
+        chosen = torch.stack([held.indices[row] for held, row in zip(self._held, indices, strict=True)])
+        labels = torch.stack([held.labels[row] for held, row in zip(self._held, indices, strict=True)])
         return self._inputs[self._rows, chosen], labels
 
     def _told(self, raw: Tensor, labels: Tensor) -> Transitions:
@@ -128,10 +128,10 @@ class Phased:
         everything = _shuffled(len(right), derive(seed, "subset"))
         if phase.classes:
             everything = everything[torch.isin(right[everything], torch.tensor(phase.classes))]
-        picks = everything[: max(round(phase.subset * len(everything)), 1)]
-        labels = _noisy(right[picks], phase, self._declared.data.classes, derive(seed, "noise", number))
+        indices = everything[: max(round(phase.subset * len(everything)), 1)]
+        labels = _noisy(right[indices], phase, self._declared.data.classes, derive(seed, "noise", number))
         places = places_of(phase, seed, self._inputs[0, 0].numel(), self._device)
-        return _Held(number, start, picks.to(self._device), labels.to(self._device), places)
+        return _Held(number, start, indices.to(self._device), labels.to(self._device), places)
 
 
 class HeldOut:

@@ -48,7 +48,7 @@ class Acting(Collector):
         self.segments: list[Segment] = []
         """Replay rows already on disk."""
         self._learner, self._warmup = learner, warmup
-        self.foresees = memory.foresees and not learner.looks_ahead
+        self.can_prefetch = memory.can_prefetch and not learner.looks_ahead
         self._shape = (len(learner.seeds), environments.n // len(learner.seeds))
         self._beside = ThreadPoolExecutor(1, "environments") if overlap else None
         self._waiting: tuple[Tensor, Tensor, Future[Step]] | None = None
@@ -58,7 +58,7 @@ class Acting(Collector):
         self.observation = self.environments.reset()
 
     def interact(self, interactions: int) -> None:
-        """Act, step, store; with ``overlap`` the last two go on beside the updates, until ``settle``."""
+        """Act, step, store; with ``overlap`` the last two go on beside the updates, until ``finish_step``."""
         learner, device, shape = self._learner, self._learner.device, self._shape
         here = torch.from_numpy(self.observation).unflatten(0, shape)
         observation = here.to(device)
@@ -66,7 +66,7 @@ class Acting(Collector):
             learner.observe(observation)
         warming = interactions < self._warmup
         action = learner.act_randomly(shape[1]) if warming else learner.act(observation)
-        played = learner.program.playable(action).flatten(0, 1).cpu().numpy()
+        played = learner.program.to_env_action(action).flatten(0, 1).cpu().numpy()
         # Nothing is under way on the device now: bringing an action to the replay's host waits for no update.
         kept = (observation if self.replay.device == device else here), action.to(self.replay.device)
         if self._beside is None:
@@ -74,7 +74,7 @@ class Acting(Collector):
         else:
             self._waiting = *kept, self._beside.submit(self.environments.step, played)
 
-    def settle(self) -> None:
+    def finish_step(self) -> None:
         """Take in what the environments did beside the updates."""
         if self._waiting is not None:
             observation, action, step = self._waiting

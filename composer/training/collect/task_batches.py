@@ -83,19 +83,19 @@ class Tasks:
 
     def sample(self, batch: int, n_step: int, discount: Tensor, generators: Sequence[torch.Generator]) -> Transitions:
         """``batch`` samples of the present task a seed, with replacement."""
-        picks = [torch.randint(self.size, (batch,), generator=g, device=g.device) for g in generators]
-        return self._taken(torch.stack(picks).to(self._device))
+        indices = [torch.randint(self.size, (batch,), generator=g, device=g.device) for g in generators]
+        return self._taken(torch.stack(indices).to(self._device))
 
     def newest(self, batch: int, n_step: int, discount: Tensor) -> Transitions:
         """The first ``batch`` samples of the present task."""
-        picks = torch.arange(min(batch, self.size), device=self._device)
-        return self._taken(picks.expand(len(self._seeds), -1))
+        indices = torch.arange(min(batch, self.size), device=self._device)
+        return self._taken(indices.expand(len(self._seeds), -1))
 
     def _shuffled(self, seed: int, epoch: int) -> Tensor:
         generator = torch.Generator().manual_seed(derive(seed, "order", epoch))
         return torch.randperm(self.size, generator=generator).to(self._device)
 
-    def _taken(self, picks: Tensor) -> Transitions:
+    def _taken(self, indices: Tensor) -> Transitions:
         rows = torch.arange(len(self._seeds), device=self._device)[:, None]
-        inputs, nothing = self._inputs[rows, picks], torch.zeros(picks.shape, device=self._device)
-        return Transitions(inputs, self._answers[rows, picks], nothing, nothing, inputs)
+        inputs, nothing = self._inputs[rows, indices], torch.zeros(indices.shape, device=self._device)
+        return Transitions(inputs, self._answers[rows, indices], nothing, nothing, inputs)

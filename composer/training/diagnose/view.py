@@ -116,7 +116,7 @@ class View:
 
     def loss(self, role: str, sample: int | None = None) -> Tensor:
         """The loss of a network's own objective, ``[S]``: on the whole batch, or on one sample of it."""
-        batch, noise = self.batch._replace(extra=self._program.neutral(self.batch)), self._noise
+        batch, noise = self.batch._replace(extra=self._program.default_extras(self.batch)), self._noise
         if sample is not None:
             batch = batch.only(sample)
             noise = {name: value[:, sample : sample + 1] for name, value in noise.items()}

@@ -20,7 +20,7 @@ from composer.training.runs.checkpoint import Snapshot
 
 if TYPE_CHECKING:
     from composer.blueprint import Blueprint
-    from composer.training.session import Parts
+    from composer.training.session import Session
 
 DIAGNOSTICS = "diagnostics/"
 
@@ -37,17 +37,17 @@ class Carried:
 
 
 @torch.no_grad()
-def carried(origin: Origin, old: Learner, parts: Parts) -> Carried:
-    """The checkpoint as the snapshot of ``parts``, which gets its structure, so that it names all its state.
+def carried(origin: Origin, old: Learner, session: Session) -> Carried:
+    """The checkpoint as the snapshot of ``session``, which gets its structure, so that it names all its state.
 
     ``old`` is the agent of the checkpoint: what its optimizers know of a parameter is found by the parameter's path.
     """
     tensors = dict(origin.snapshot.tensors)
-    for name, value in parts.surgery.tensors().items():
+    for name, value in session.surgery.tensors().items():
         if name not in tensors or tensors[name].shape != value.shape:
             tensors[name] = value.clone()
-    parts.surgery.restore(tensors)
-    new = parts.learner
+    session.surgery.restore(tensors)
+    new = session.learner
     if old.program.signals != new.program.signals:
         tensors["signals"] = new.tensors()["signals"].clone()
     for role, optimizer in new.optimizers.items():
@@ -61,11 +61,11 @@ def carried(origin: Origin, old: Learner, parts: Parts) -> Carried:
     # A random stream of a CPU cannot go on on a GPU, nor the other way.
     anew = {name: state for name, state in streams.items() if tensors[name].shape != state.shape}
     tensors |= anew
-    tensors |= _averages(origin.blueprint, parts.blueprint, new, tensors)
+    tensors |= _averages(origin.blueprint, session.blueprint, new, tensors)
     for name, value in named.items():
         if tensors[name].shape != value.shape:
             raise NotForkable(f"{name} would be {tuple(value.shape)}, the checkpoint has {tuple(tensors[name].shape)}")
-    measured = dict(_measured(origin, parts.blueprint))
+    measured = dict(_measured(origin, session.blueprint))
     values: dict[str, Any] = {**origin.snapshot.values, "diagnostics": sorted(measured)}
     tensors |= {DIAGNOSTICS + name: value for name, value in measured.items()}
     snapshot = Snapshot(tensors, values, origin.snapshot.segments)

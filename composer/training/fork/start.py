@@ -24,7 +24,7 @@ from composer.training.fork.origin import Origin, read_origin
 if TYPE_CHECKING:
     from composer.blueprint import Blueprint
     from composer.training.runs.directory import Run
-    from composer.training.session import Parts
+    from composer.training.session import Session
 
 
 SHOWN = 6
@@ -33,7 +33,7 @@ SHOWN = 6
 
 def fork(
     path: Path, blueprint: Blueprint, at: int | None, branch: int, directory: Path
-) -> tuple[Run, Parts, list[str]]:
+) -> tuple[Run, Session, list[str]]:
     """A checkpoint of the run at ``path``, going on under ``blueprint`` in a new run directory under ``directory``.
 
     Everything that both have goes on exactly: random streams, episodes, replay, optimizers, statistics, clocks. A
@@ -49,21 +49,21 @@ def fork(
     facts = parting(origin, blueprint, branch)
     choice = _choice(origin, blueprint, device)
     stored = _place(origin, blueprint, device)
-    run, parts = assemble.create(blueprint, directory, origin.facts["variant"], device, choice, facts, stored=stored)
+    run, session = assemble.create(blueprint, directory, origin.facts["variant"], device, choice, facts, stored=stored)
     try:
-        parts.checkpoints.adopt(origin.checkpoints, origin.snapshot)
-        state = carried(origin, old, parts)
-        parts.restore(state.snapshot)
+        session.checkpoints.adopt(origin.checkpoints, origin.snapshot)
+        state = carried(origin, old, session)
+        session.restore(state.snapshot)
         if branch:
-            _reseed(parts, branch, origin.step)
-        parts.record("event", seed=None, **_event(facts, state))
-        parts.save()
+            _reseed(session, branch, origin.step)
+        session.record("event", seed=None, **_event(facts, state))
+        session.save()
     except BaseException:
-        parts.close()
+        session.close()
         run.close()
         shutil.rmtree(run.path, ignore_errors=True)
         raise
-    return run, parts, list(_notes(path, origin, blueprint, device, state))
+    return run, session, list(_notes(path, origin, blueprint, device, state))
 
 
 def branched(blueprint: Blueprint, branch: int) -> Blueprint:
@@ -75,8 +75,8 @@ def branched(blueprint: Blueprint, branch: int) -> Blueprint:
     return blueprint.model_copy(update={"environment": other})
 
 
-def _reseed(parts: Parts, branch: int, step: int) -> None:
-    for name, generator in parts.learner.generators().items():
+def _reseed(session: Session, branch: int, step: int) -> None:
+    for name, generator in session.learner.generators().items():
         stream, seed = name.split("/")
         generator.manual_seed(derive(int(seed), stream, "branch", branch, step))
 
@@ -128,7 +128,7 @@ def _notes(path: Path, origin: Origin, blueprint: Blueprint, device: str, state:
         yield f"fresh, for the checkpoint has none: {_few(state.fresh)}"
     if state.dropped:
         yield f"dropped, for the fork has none: {_few(state.dropped)}"
-    then, now = (each.algorithm.pace(each.environment.describe()) for each in (origin.blueprint, blueprint))
+    then, now = (each.algorithm.update_schedule(each.environment.describe()) for each in (origin.blueprint, blueprint))
     if (then.update_to_data, then.warmup_interactions) != (now.update_to_data, now.warmup_interactions):
         yield "the clock of updates counts as though they had always kept the present pace with data"
     changed = assemble.differences(origin.facts, blueprint, device)

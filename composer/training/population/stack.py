@@ -26,22 +26,22 @@ class Stack:
     """Learners whose tensors are slices of those of one learner."""
 
     @torch.no_grad()
-    def __init__(self, whole: Learner, parts: Sequence[Learner]) -> None:
-        """``whole`` has as many seeds as ``parts`` together and the same structure; its numbers become theirs.
+    def __init__(self, whole: Learner, learners: Sequence[Learner]) -> None:
+        """``whole`` has as many seeds as ``learners`` together and the same structure; its numbers become theirs.
 
         Each part goes on as it is: everything that holds one of its tensors sees the slice.
         """
-        self._whole, self._parts = whole, parts
+        self._whole, self._learners = whole, learners
         start = 0
-        for part in parts:
+        for part in learners:
             count, held = len(part.seeds), whole.tensors()
             for name, value in part.tensors().items():
                 _take(value, held[name], 1 if name in _SEEDS_LAST else 0, start, count)
             for slots, given in zip(whole.noise, part.noise, strict=True):
                 for name, value in given.items():
                     _take(value, slots[name], 0, start, count)
-            for name, value in part.feedback.items():
-                _take(value, whole.feedback[name], 0, start, count)
+            for name, value in part.priorities.items():
+                _take(value, whole.priorities[name], 0, start, count)
             for number, value in zip(whole.numbers, part.numbers, strict=True):
                 number.narrow(0, start, count).copy_(value)
             start += count
@@ -49,7 +49,7 @@ class Stack:
     def learn(self, asked: Sequence[Sequence[Drawn]]) -> None:
         """The updates that each part asks for, in one call: as many of each."""
         updates = len(asked[0])
-        for part in self._parts:
+        for part in self._learners:
             part.draw_noise(updates)
         self._whole.learn_under(self._whole.noise, [self._joined(drawn) for drawn in zip(*asked, strict=True)])
 

@@ -15,14 +15,14 @@ from composer.training.population.stack import Stack
 if TYPE_CHECKING:
     from composer.blueprint import Blueprint
     from composer.training.runs.directory import Run
-    from composer.training.session import Parts
+    from composer.training.session import Session
 
 
 class Ship(NamedTuple):
     """One run of a fleet."""
 
     run: Run
-    parts: Parts
+    session: Session
 
 
 def start(blueprints: Mapping[str | None, Blueprint], directory: Path) -> tuple[list[Ship], Stack]:
@@ -39,17 +39,17 @@ def start(blueprints: Mapping[str | None, Blueprint], directory: Path) -> tuple[
     try:
         for variant, blueprint in blueprints.items():
             company = [name for name in names if name != (variant or "base")]
-            run, parts = assemble.create(blueprint, directory, variant, device, choice, beside=company, stored=stored)
-            parts.title = variant or "base"
-            ships.append(Ship(run, parts))
+            run, session = assemble.create(blueprint, directory, variant, device, choice, beside=company, stored=stored)
+            session.title = variant or "base"
+            ships.append(Ship(run, session))
         # The largest tensors are made last: what each run has drawn is copied into them, and then let go.
         learner = Learner(whole, whole.environment.describe(), device, choice)
-        stack = Stack(learner, [ship.parts.learner for ship in ships])
+        stack = Stack(learner, [ship.session.learner for ship in ships])
         for ship in ships:
-            ship.parts.collector.begin()
+            ship.session.collector.begin()
     except BaseException:
         for ship in ships:
-            ship.parts.close()
+            ship.session.close()
             ship.run.close()
         raise
     return ships, stack

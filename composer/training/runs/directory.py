@@ -47,8 +47,8 @@ class Run:
 def create(runs: Path, blueprint: Blueprint, facts: Mapping[str, Any], parameters: Mapping[str, Any]) -> Run:
     """A new run directory under ``runs``, staged beside it and renamed, so that it is never half there."""
     stamp = time.strftime("%Y%m%d-%H%M%S")
-    parts = [blueprint.name, facts.get("variant"), stamp, secrets.token_hex(2)]
-    run_id = "-".join(part for part in parts if part)
+    session = [blueprint.name, facts.get("variant"), stamp, secrets.token_hex(2)]
+    run_id = "-".join(part for part in session if part)
     staged = runs / f".tmp-{run_id}"
     try:
         staged.mkdir(parents=True)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from composer.training.learner import Learner
 
 
-class Eye:
+class UnitActivity:
     """Looks at networks of a learner, in evaluation mode; nothing of it is changed by looking."""
 
     def __init__(self, learner: Learner, samples: Samples | None) -> None:
@@ -33,7 +33,7 @@ class Eye:
         self._watchers: dict[tuple[str, tuple[HiddenLayer, ...]], Watcher] = {}
 
     @torch.no_grad()
-    def look(
+    def measure(
         self,
         network: Stacked,
         role: str,

@@ -20,8 +20,8 @@ from composer.networks.outline import Outline
 from composer.networks.parameter_selectors import Place
 from composer.networks.stacked import per_seed
 from composer.spec.shape import Shape
-from composer.training.surgery.activity import Eye
-from composer.training.surgery.context import Stage
+from composer.training.surgery.activity import UnitActivity
+from composer.training.surgery.context import FiringContext
 from composer.training.surgery.injection import Injector, outputs, relative_change
 
 if TYPE_CHECKING:
@@ -55,7 +55,12 @@ class Surgery:
 
         ``samples`` are the run's data, on which hidden units are looked at; None where nothing will be fired.
         """
-        self._learner, self._lengths, self._tell, self._eye = learner, lengths, tell, Eye(learner, samples)
+        self._learner, self._lengths, self._tell, self._activity = (
+            learner,
+            lengths,
+            tell,
+            UnitActivity(learner, samples),
+        )
         self._interventions: Mapping[str, Intervention] = blueprint.interventions
         self._chosen = {name: _chosen(each, learner.outlines) for name, each in self._interventions.items()}
         count = len(learner.seeds)
@@ -160,8 +165,8 @@ class Surgery:
         each = self._interventions[name]
         random_before = torch.get_rng_state()
         facts = self._inject(name, seeds) if name in self._injectors else {}
-        stage = Stage(self._learner, self._eye, name, self.fired[name], self._memories[name])
-        rewrites = self._rewrites(name, stage, seeds)
+        context = FiringContext(self._learner, self._activity, name, self.fired[name], self._memories[name])
+        rewrites = self._rewrites(name, context, seeds)
         averages = self._averages(each, name, rewrites)
         report = [self._operate(each, place, mine, seeds) for place, mine in _by_place(rewrites).items()]
         for values, rewrite in averages:
@@ -173,12 +178,12 @@ class Surgery:
         if not torch.equal(random_before, torch.get_rng_state()):
             raise SurgeryError(f"the intervention {name!r} drew from torch's global random numbers")
         if rewrites or facts:  # Of an operation that watches and did nothing there is nothing to tell.
-            self._record(name, seeds, report, stage.told, {"at": dict(at), **facts})
+            self._record(name, seeds, report, context.told, {"at": dict(at), **facts})
 
-    def _rewrites(self, name: str, stage: Stage, seeds: Tensor) -> list[Rewrite]:
+    def _rewrites(self, name: str, context: FiringContext, seeds: Tensor) -> list[Rewrite]:
         """What an operation wants; what it remembers of seeds that do not fire stays as it was."""
         kept = {place: value.clone() for place, value in self._memories[name].items()}
-        rewrites = list(self._interventions[name].do.rewrites(stage, self._chosen[name]))
+        rewrites = list(self._interventions[name].do.rewrites(context, self._chosen[name]))
         for place, value in self._memories[name].items():
             _write(value, Rewrite(place, kept[place]), ~seeds)
         return rewrites
@@ -212,8 +217,8 @@ class Surgery:
         for average, (of, network) in self._learner.averaged_roles().items():
             mine = [rewrite for rewrite in rewrites if rewrite.place[0] == of]
             if each.target == "own":
-                stage = Stage(self._learner, self._eye, name, self.fired[name], {}, average)
-                mine = list(each.do.rewrites(stage, [place for place in self._chosen[name] if place[0] == of]))
+                context = FiringContext(self._learner, self._activity, name, self.fired[name], {}, average)
+                mine = list(each.do.rewrites(context, [place for place in self._chosen[name] if place[0] == of]))
             if each.target != "keep":
                 found += [(network.tensors(), rewrite) for rewrite in mine]
         return found

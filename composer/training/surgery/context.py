@@ -18,26 +18,26 @@ from composer.networks.initialize import draw_one
 from composer.networks.outline import Outline, ParameterPlan
 from composer.networks.parameter_selectors import Place
 from composer.spec.random_streams import derive
-from composer.training.surgery.activity import Eye
+from composer.training.surgery.activity import UnitActivity
 
 if TYPE_CHECKING:
     from composer.training.learner import Learner
 
 
-class Stage:
+class FiringContext:
     """One set of weights under one firing: a network's, or those of an average of it."""
 
     def __init__(
         self,
         learner: Learner,
-        eye: Eye,
+        activity: UnitActivity,
         name: str,
         firing: Tensor,
         memory: Mapping[Place, Tensor],
         average: str | None = None,
     ) -> None:
         """``firing [S]`` counts what has been."""
-        self._learner, self._eye, self._memory, self._average = learner, eye, memory, average
+        self._learner, self._activity, self._memory, self._average = learner, activity, memory, average
         self._streams = [("intervention", name, int(count), average or "network") for count in firing.tolist()]
         self.told: dict[str, Tensor] = {}
         """What the operation has told."""
@@ -90,7 +90,7 @@ class Stage:
         """One forward pass of the network."""
         network = self._learner.networks[role] if self._average is None else self._learner.averages[self._average]
         generators = self._generators(self._learner.device, "batch")
-        return self._eye.look(network, role, layers, batch, generators)
+        return self._activity.measure(network, role, layers, batch, generators)
 
     def _generators(self, device: str, *names: str) -> list[torch.Generator]:
         """One a seed."""

@@ -17,7 +17,7 @@ from torch import Tensor
 from composer.interventions.inject import Inject, split_of
 from composer.networks.outline import Outline
 from composer.networks.stacked import Stacked, Template, fresh_buffers, fresh_stack
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 
 if TYPE_CHECKING:
     from composer.training.learner import Learner
@@ -32,7 +32,7 @@ class Injector:
     operation: Inject
     role: str
     chosen: tuple[str, ...]
-    network: Call
+    network: LazyCall
     """How the network without injections is built: a call of ``TrunkAndHead``."""
     seed_by_seed: bool
     """Whether seeds are injected at times of their own."""
@@ -148,7 +148,7 @@ class Injector:
         injections = Outline("injections", tail.input, tail.output, children=terms)
         return replace(self._original, kind="injected", children={**self._original.children, "injections": injections})
 
-    def _call(self) -> Call:
+    def _call(self) -> LazyCall:
         trunk, head = self.network.args
         layers = trunk.args if trunk.target == "torch.nn:Sequential" else (trunk,)
         tail = call(

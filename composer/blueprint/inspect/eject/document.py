@@ -19,7 +19,7 @@ from composer.blueprint.schema import Blueprint
 from composer.blueprint.serialize import digest
 from composer.blueprint.syntax.write import toml_value
 from composer.networks.outline import Outline
-from composer.spec.lazy_call import Call
+from composer.spec.lazy_call import LazyCall
 from composer.spec.version import __version__
 
 NN = "torch.nn"
@@ -31,7 +31,7 @@ class Subject:
 
     name: str
     """Of the function that makes it."""
-    call: Call
+    call: LazyCall
     outline: Outline
     copies: int = 1
 
@@ -93,7 +93,7 @@ def _docstring(title: str, about: Sequence[str]) -> Iterator[str]:
 
 def _targets(value: Any) -> Iterator[str]:
     """What a tree of calls calls, inner calls too."""
-    if isinstance(value, Call):
+    if isinstance(value, LazyCall):
         yield value.target
         yield from _targets([*value.args, *value.kwargs.values()])
     elif isinstance(value, Mapping):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from composer.spec.lazy_call import Call
+from composer.spec.lazy_call import LazyCall
 
 WIDTH = 120
 """Longest line."""
@@ -38,12 +38,12 @@ class _Group:
 
 
 def expression(value: Any, named: Named, indent: int, prefix: str = "") -> str:
-    """``value``, a ``Call`` or a plain value, as source after ``prefix`` on a line indented by ``indent``."""
+    """``value``, a ``LazyCall`` or a plain value, as source after ``prefix`` on a line indented by ``indent``."""
     return "\n".join(_lines(_group(value, named), indent, prefix, ""))
 
 
 def _group(value: Any, named: Named) -> _Group:
-    if isinstance(value, Call):
+    if isinstance(value, LazyCall):
         words = (_prefixed(f"{name}=", _group(item, named)) for name, item in value.kwargs.items())
         return _Group(f"{named(value.target)}(", (*_items(value.args, named), *words), ")")
     if isinstance(value, Mapping):
@@ -94,7 +94,7 @@ def _runs(values: Sequence[Any]) -> Iterator[tuple[int, Any]]:
 
 def _is_worth(count: int, value: Any) -> bool:
     """Whether equal modules read better as a comprehension: those that hold others do."""
-    return count > 1 and isinstance(value, Call) and any(isinstance(item, Call) for item in value.args)
+    return count > 1 and isinstance(value, LazyCall) and any(isinstance(item, LazyCall) for item in value.args)
 
 
 def _repeated(count: int, value: Any, named: Named) -> _Group:

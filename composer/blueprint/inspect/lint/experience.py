@@ -54,7 +54,10 @@ def small_warmup(subject: Subject) -> Iterator[Finding]:
 @rule("long-horizon", "info", "Pardo et al., arXiv:1712.00378")
 def long_horizon(subject: Subject) -> Iterator[Finding]:
     """A discount that looks further ahead than an episode lasts."""
-    discount, episode = subject.blueprint.algorithm.pace(subject.info).discount, subject.info.episode_interactions
+    discount, episode = (
+        subject.blueprint.algorithm.update_schedule(subject.info).discount,
+        subject.info.episode_interactions,
+    )
     horizon = 1 / (1 - discount) if discount < 1 else math.inf
     if horizon > episode:
         message = (

@@ -12,7 +12,7 @@ from composer.networks.blocks import Block
 from composer.networks.blocks.base import last_axis, plan
 from composer.networks.initializers import Initializer, Normal
 from composer.networks.outline import Outline
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape
 
 
@@ -33,6 +33,6 @@ class Periodic(Block, kind="acme/periodic"):
         flops = math.prod(shape[:-1]) * self.waves * (2 * width + 1)
         return Outline(self.kind, shape, (*shape[:-1], width + self.waves), parameters, flops=flops)
 
-    def module(self, shape: Shape) -> Call:
+    def module(self, shape: Shape) -> LazyCall:
         """``composer_acme.modules.Periodic``."""
         return call("composer_acme.modules:Periodic", last_axis(shape, self.kind), self.waves)

@@ -11,7 +11,7 @@ from composer.networks.blocks import Linear
 from composer.networks.heads import Head
 from composer.networks.initializers import Initializer, Orthogonal
 from composer.networks.outline import Outline
-from composer.spec.lazy_call import Call, call
+from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape, ShapeError
 
 
@@ -38,7 +38,7 @@ class SoftsignGaussian(Head, kind="acme/softsign_gaussian"):
         children = {"mean": layer, "log_std": layer}
         return Outline(self.kind, shape, (actions,), children=children, flops=7 * actions, layout="parallel")
 
-    def module(self, shape: Shape, actions: int) -> Call:
+    def module(self, shape: Shape, actions: int) -> LazyCall:
         """``composer_acme.modules.SoftsignHead``."""
         layer = call("torch.nn:Linear", shape[0], actions)
         return call("composer_acme.modules:SoftsignHead", layer, layer, self.reach)
