@@ -2,5 +2,5 @@
 
 ``pieces`` says what a piece is, and the rooms beside it hold them: ``equivalence``, ``interventions``, ``resuming``,
 ``hygiene``, ``speed``, ``seeds``, ``startup``, ``learning``. ``runner`` runs those that are not done, ``tables`` writes
-the page, ``__main__`` is the command. Tests: tests/study/test_gpu_suite.py runs all of it at toy size on a CPU.
+the page, ``__main__`` is the command. Tests: tests/benchmarks/test_gpu.py runs all of it at toy size on a CPU.
 """

@@ -1,7 +1,7 @@
 """``python -m benchmarks.gpu``: run what is not done yet, then write the page.
 
 Exit codes: 0 all is done or skipped; 1 a piece failed; 2 the command is wrong; 3 a piece is unfinished: call again.
-Tests: tests/study/test_gpu_suite.py.
+Tests: tests/benchmarks/test_gpu.py.
 """
 
 from __future__ import annotations

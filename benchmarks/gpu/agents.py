@@ -1,6 +1,6 @@
 """The agents that the suite looks at: shipped blueprints, one for each family of algorithms and each head of a critic.
 
-Legend: S seeds, B batch. Tests: tests/study/test_gpu_suite.py.
+Legend: S seeds, B batch. Tests: tests/benchmarks/test_gpu.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What the machine can do at most, measured on the spot: matrix products, copies, and the products of one update alone.
 
-Tests: tests/study/test_gpu_suite.py.
+Tests: tests/benchmarks/test_gpu.py.
 """
 
 from __future__ import annotations

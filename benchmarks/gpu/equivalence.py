@@ -1,6 +1,6 @@
 """Equal numbers: a GPU's and a CPU's, captured and eager, lower and full precision; from equal weights, data and noise.
 
-Tests: tests/study/test_gpu_suite.py.
+Tests: tests/benchmarks/test_gpu.py.
 """
 
 from __future__ import annotations

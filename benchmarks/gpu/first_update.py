@@ -1,7 +1,7 @@
 """``python -m benchmarks.gpu.first_update BLUEPRINT DEVICE MODE KEY=VALUE...``: one update, and what came before.
 
 The process that ``startup`` times; it prints seconds as JSON. BLUEPRINT is a shipped one, MODE compiled
-or eager. Tests: tests/study/test_gpu_suite.py.
+or eager. Tests: tests/benchmarks/test_gpu.py.
 """
 
 from __future__ import annotations

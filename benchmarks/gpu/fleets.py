@@ -1,4 +1,4 @@
-"""Variants beside each other, and updates after each other, in one program. Tests: tests/study/test_gpu_suite.py."""
+"""Variants beside each other, and updates after each other, in one program. Tests: tests/benchmarks/test_gpu.py."""
 
 from __future__ import annotations
 

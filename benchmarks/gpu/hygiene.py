@@ -1,6 +1,6 @@
 """No wait for the device inside an update or a decision, and no memory that grows.
 
-Tests: tests/study/test_gpu_suite.py.
+Tests: tests/benchmarks/test_gpu.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Interventions under captured updates: what surgery writes, the next replay must see; what it rebuilds, is recaptured.
 
-Tests: tests/study/test_gpu_suite.py.
+Tests: tests/benchmarks/test_gpu.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Timing in turns: whatever drifts hits all parties alike. Tests: tests/study/test_gpu_suite.py."""
+"""Timing in turns: whatever drifts hits all parties alike. Tests: tests/benchmarks/test_gpu.py."""
 
 from __future__ import annotations
 

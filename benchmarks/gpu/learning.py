@@ -1,6 +1,6 @@
 """Learning curves at published size, many seeds in one program, in stretches that go on from the last checkpoint.
 
-Tests: tests/study/test_gpu_suite.py.
+Tests: tests/benchmarks/test_gpu.py.
 """
 
 from __future__ import annotations

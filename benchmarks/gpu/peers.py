@@ -1,6 +1,6 @@
 """stable-baselines3's SAC over a plain MLP, on the device: its own ``train`` over its own replay buffer.
 
-Tests: tests/study/test_gpu_suite.py.
+Tests: tests/benchmarks/test_gpu.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a piece of the suite is: a name, what it shows, and a function that finds it out.
 
-Tests: tests/study/test_gpu_suite.py.
+Tests: tests/benchmarks/test_gpu.py.
 """
 
 from __future__ import annotations

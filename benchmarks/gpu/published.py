@@ -1,6 +1,6 @@
 """Published results, read from a CSV file: ``method,suite,env,step,metric,mean,std,n_seeds`` among its columns.
 
-Tests: tests/study/test_gpu_suite.py.
+Tests: tests/benchmarks/test_gpu.py.
 """
 
 from __future__ import annotations

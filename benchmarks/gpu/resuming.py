@@ -1,6 +1,6 @@
 """Going on from a checkpoint, on the same device: bit by bit what would have come without it.
 
-Tests: tests/study/test_gpu_suite.py.
+Tests: tests/benchmarks/test_gpu.py.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Runs pieces one after another: what is done is not done again, what fails is told and hides nothing else.
 
 At full scale each piece has a process of its own, ended when its time is over: a broken CUDA context, or code that
-hangs, is the piece's alone. At toy scale all run here. Tests: tests/study/test_gpu_suite.py.
+hangs, is the piece's alone. At toy scale all run here. Tests: tests/benchmarks/test_gpu.py.
 """
 
 from __future__ import annotations

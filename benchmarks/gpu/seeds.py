@@ -1,4 +1,4 @@
-"""How throughput grows with the number of seeds in one program. Tests: tests/study/test_gpu_suite.py."""
+"""How throughput grows with the number of seeds in one program. Tests: tests/benchmarks/test_gpu.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a piece is given: device, scale, time and folders. Tests: tests/study/test_gpu_suite.py."""
+"""What a piece is given: device, scale, time and folders. Tests: tests/benchmarks/test_gpu.py."""
 
 from __future__ import annotations
 

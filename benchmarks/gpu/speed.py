@@ -1,6 +1,6 @@
 """Learner updates a second: eager, compiled and graphed, against the floor, the roofline and another library.
 
-Tests: tests/study/test_gpu_suite.py.
+Tests: tests/benchmarks/test_gpu.py.
 """
 
 from __future__ import annotations

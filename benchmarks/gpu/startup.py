@@ -1,6 +1,6 @@
 """From the start of a process to the end of its first update, without compiled code on disk and with it.
 
-Tests: tests/study/test_gpu_suite.py.
+Tests: tests/benchmarks/test_gpu.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""All results as one page; what has not been measured is said to be so. Tests: tests/study/test_gpu_suite.py."""
+"""All results as one page; what has not been measured is said to be so. Tests: tests/benchmarks/test_gpu.py."""
 
 from __future__ import annotations
 

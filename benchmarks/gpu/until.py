@@ -1,6 +1,6 @@
 """Stops a run through the door by which Ctrl-C stops it: the interaction is finished, the state saved.
 
-Tests: tests/study/test_gpu_suite.py.
+Tests: tests/benchmarks/test_gpu.py.
 """
 
 from __future__ import annotations

@@ -3,5 +3,5 @@
 ``workloads`` says what is measured and ``party`` who takes part; ``ours``, ``peers`` and ``products`` are the parties
 as they run inside ``worker`` processes. ``prepare`` compiles beforehand, ``race`` takes turns, ``starts`` times starts;
 ``report`` does the arithmetic, ``text`` and ``plot`` show it, ``command`` ties all of it together.
-Tests: tests/study/test_bench.py, tests/study/test_bench_parties.py.
+Tests: tests/benchmarks/test_speed.py, tests/benchmarks/test_speed_parties.py.
 """

@@ -1,4 +1,4 @@
-"""What ``python -m benchmarks.speed`` does. Tests: tests/study/test_bench.py."""
+"""What ``python -m benchmarks.speed`` does. Tests: tests/benchmarks/test_speed.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Operations of a call, counted by torch. Tests: tests/study/test_bench_parties.py."""
+"""Operations of a call, counted by torch. Tests: tests/benchmarks/test_speed_parties.py."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Who takes part. A party is a plain value that travels to a worker process and is built there. Free of torch.
 
-Tests: tests/study/test_bench.py.
+Tests: tests/benchmarks/test_speed.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Speed against work: updates a second by width, by batch and by seeds, a panel each.
 
-Tests: tests/study/test_bench.py.
+Tests: tests/benchmarks/test_speed.py.
 """
 
 from __future__ import annotations

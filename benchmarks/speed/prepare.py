@@ -1,7 +1,7 @@
 """Compiling beforehand: a process a party that compiles, two at a time, before anything is timed.
 
 A process that has just compiled is slower than one that finds compiled code on disk, for as long as it lives.
-Tests: tests/study/test_bench.py.
+Tests: tests/benchmarks/test_speed.py.
 """
 
 from __future__ import annotations

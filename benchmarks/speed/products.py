@@ -1,7 +1,7 @@
 """The products and convolutions of one update, recorded and then repeated without anything around them.
 
 Their speed is the floor of the time that an update takes, at exactly the shapes and layouts of the workload.
-Tests: tests/study/test_bench_products.py.
+Tests: tests/benchmarks/test_speed_products.py.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Taking turns: every party of a workload in its own process, one lap each, round after round.
 
 Whatever drifts (clock speed, heat, neighbours) hits interleaved parties alike; ratios are taken within rounds.
-Tests: tests/study/test_bench.py.
+Tests: tests/benchmarks/test_speed.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The arithmetic of a benchmark, as plain tables for JSON. Tests: tests/study/test_bench.py."""
+"""The arithmetic of a benchmark, as plain tables for JSON. Tests: tests/benchmarks/test_speed.py."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Timing starts: every party's process is begun and ended again and again, in turns, nothing else running.
 
-Tests: tests/study/test_bench.py.
+Tests: tests/benchmarks/test_speed.py.
 """
 
 from __future__ import annotations

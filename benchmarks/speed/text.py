@@ -1,4 +1,4 @@
-"""A benchmark's result for people. Tests: tests/study/test_bench.py."""
+"""A benchmark's result for people. Tests: tests/benchmarks/test_speed.py."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A party in a process of its own: built there, then timed whenever it is its turn.
 
 The process speaks over a pipe: ``Ready`` or ``Failed`` once, then a ``Lap`` for every number of seconds it is sent.
-Tests: tests/study/test_bench.py.
+Tests: tests/benchmarks/test_speed.py.
 """
 
 from __future__ import annotations

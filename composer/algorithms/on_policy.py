@@ -2,7 +2,7 @@
 
 Interactions are collected into a rollout; then the rollout is judged once (values, log-densities, advantages), learned
 from in a few passes, and done with. Legend: S seeds, B batch, E environments of a seed, T interactions of a rollout.
-Tests: tests/papers/test_ppo.py, tests/experience/test_rollout.py.
+Tests: tests/papers/test_ppo.py, tests/training/test_on_policy.py.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Exit codes: 0 done; 2 the blueprint or the command is wrong; 3 the run directory is unusable or locked; 4 a checkpoint
 is damaged; 5 diverged; 6 the environment failed; 7 resources; 130 or 143 interrupted, checkpoint written; 1 a bug.
-Tests: tests/test_cli.py.
+Tests: tests/cli/test_commands.py.
 """
 
 from __future__ import annotations

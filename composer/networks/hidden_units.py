@@ -2,7 +2,7 @@
 
 A unit is an output of a weighted layer, a feature or a channel, that passes activations, norms and pools on its own and
 is read by the weights of further layers, and by nothing else. Told from outlines, before a tensor exists.
-Tests: tests/interventions/test_units.py.
+Tests: tests/networks/test_hidden_units.py.
 """
 
 from __future__ import annotations

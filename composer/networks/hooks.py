@@ -1,4 +1,4 @@
-"""Seeing what passes inside a stacked network. Tests: tests/diagnostics/test_watching.py."""
+"""Seeing what passes inside a stacked network. Tests: tests/networks/test_hooks.py."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Fresh weights: every parameter and buffer of an outline drawn under a random stream of its own.
 
 Used for the first weights of a run, and for every reset after. Tests: tests/papers/test_simba_network.py,
-tests/contracts/test_state_kinds.py.
+tests/training/test_state_kinds.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Where something is done: which parameters, told before a tensor exists, so that a miss is an error of the blueprint.
 
-A parameter is named ``role.path``, such as ``critic.trunk.1.weight``. Tests: tests/interventions/test_selectors.py.
+A parameter is named ``role.path``, such as ``critic.trunk.1.weight``.
+Tests: tests/networks/test_parameter_selectors.py.
 """
 
 from __future__ import annotations

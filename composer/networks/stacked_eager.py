@@ -1,7 +1,7 @@
 """One module a member, which holds that member's own tensors: how a stack of few members is called where not compiled.
 
 A functional call puts every tensor into its module and takes it out again, which takes longer than the layers of a
-small network. Legend: S seeds, C copies. Tests: tests/contracts/test_eager_equals_mapped.py.
+small network. Legend: S seeds, C copies. Tests: tests/networks/test_eager_equals_mapped.py.
 """
 
 from __future__ import annotations

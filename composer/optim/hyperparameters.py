@@ -1,7 +1,7 @@
 """Numbers of a method as tensors of members: a variant with other numbers runs the same program, or stands beside it.
 
 Every number that enters an update is made here, so that whoever stacks agents finds them all: in the order in which
-they were made, which is the same for agents that differ in numbers alone. Tests: tests/contracts/test_fleet.py.
+they were made, which is the same for agents that differ in numbers alone. Tests: tests/training/test_population.py.
 """
 
 from __future__ import annotations

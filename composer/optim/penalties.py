@@ -1,6 +1,6 @@
 """Penalties: terms added to the loss of a network that pull its parameters somewhere, within the captured update.
 
-Tests: tests/interventions/test_penalties.py.
+Tests: tests/optim/test_penalties.py.
 """
 
 from __future__ import annotations

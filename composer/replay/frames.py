@@ -5,7 +5,7 @@ not so, because an episode began, the older frames lie aside, with the last fram
 seam is found by comparing pictures, so that a game that goes on after a lost life needs none, and no rule of an
 environment about its first stack is taken for granted.
 
-Legend: S seeds, E environments of a seed, B batch, F frames of an observation. Tests: tests/experience/test_frames.py.
+Legend: S seeds, E environments of a seed, B batch, F frames of an observation. Tests: tests/replay/test_frames.py.
 """
 
 from __future__ import annotations

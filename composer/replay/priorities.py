@@ -1,7 +1,7 @@
 """Prioritised sampling: slots are drawn in proportion to a number that each holds, and weighed for it.
 
 Source: Schaul et al., arXiv:1511.05952. Two levels of sums instead of a tree: a draw reads one block's numbers.
-Legend: S seeds, N slots, B batch. Tests: tests/experience/test_priorities.py.
+Legend: S seeds, N slots, B batch. Tests: tests/replay/test_priorities.py.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 ``device``: where the learner computes. ``host``: in the machine's memory, from where batches are sent to a GPU.
 ``disk``: in files of no name, mapped into memory, for what is larger than that: the system keeps in memory what was
 touched last, and the files are gone when the process is, however it ends. Checkpoints do not read them: segments do.
-On a CPU all three give equal numbers. Tests: tests/experience/test_storage.py, tests/experience/test_sending.py.
+On a CPU all three give equal numbers. Tests: tests/replay/test_storage.py, tests/replay/test_sending.py.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Replay of vectors: a transition is one packed row of float32, so that a batch is one gather.
 
 Observations are raw: each update normalises them with the statistics of that moment.
-Legend: S seeds, E environments of a seed, B batch, d observation, a action. Tests: tests/experience/test_replay.py.
+Legend: S seeds, E environments of a seed, B batch, d observation, a action. Tests: tests/replay/test_vectors.py.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A constructor call as a value: what a spec says it is made of, before torch is imported.
 
 Blocks, heads and networks are declared as trees of calls. ``make`` builds the module; ``composer eject`` prints the
-same tree as Python. Tests: tests/spec/test_calls.py.
+same tree as Python. Tests: tests/spec/test_lazy_call.py.
 """
 
 from __future__ import annotations

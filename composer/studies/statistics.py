@@ -2,7 +2,8 @@
 
 Source: Agarwal et al., "Deep reinforcement learning at the edge of the statistical precipice", arXiv:2108.13264:
 interquartile mean, stratified bootstrap with percentile intervals, probability of improvement.
-Legend: K tasks, n seeds of a task, T points of a curve, R bootstrap repetitions. Tests: tests/study/test_statistics.py.
+Legend: K tasks, n seeds of a task, T points of a curve, R bootstrap repetitions.
+Tests: tests/studies/test_statistics.py.
 """
 
 from __future__ import annotations

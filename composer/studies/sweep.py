@@ -1,7 +1,7 @@
 """What ``composer sweep`` does: a blueprint and its variants, trained by processes, a few at a time.
 
 What has been finished in the runs directory under the same settings is not run again, so that a sweep that was stopped
-goes on where it was. One failure does not stop the others. Tests: tests/study/test_sweep.py.
+goes on where it was. One failure does not stop the others. Tests: tests/studies/test_sweep.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What ``composer plan`` does: what a sweep would train and compile, before anything is.
 
-Variants that differ in numbers only share one compiled program. Tests: tests/study/test_plan.py.
+Variants that differ in numbers only share one compiled program. Tests: tests/studies/test_sweep_plan.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Playing: how an agent chooses actions, while it explores, before it has learned anything, and when it is judged.
 
-Legend: S seeds, E environments of a seed, a action. Tests: tests/contracts/test_learner.py.
+Legend: S seeds, E environments of a seed, a action. Tests: tests/training/test_learner.py.
 """
 
 from __future__ import annotations

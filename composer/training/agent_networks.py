@@ -1,6 +1,6 @@
 """What a learner begins with: the networks of a blueprint with their first weights, and averages of them.
 
-Tests: tests/contracts/test_learner.py.
+Tests: tests/training/test_learner.py.
 """
 
 from __future__ import annotations

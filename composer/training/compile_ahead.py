@@ -1,7 +1,7 @@
 """Compiling in another process, while the run trains eagerly; both read one cache.
 
 ``python -m composer.training.compile_ahead RUN DEVICE`` is that process. It builds the same agent and makes one update
-on zeros; the run then finds the compiled code in the cache. Tests: tests/contracts/test_ahead.py.
+on zeros; the run then finds the compiled code in the cache. Tests: tests/training/test_compile_ahead.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Whether the compiled update is faster than the eager one, measured: ``compute.compile = "measured"``.
 
-Two agents of nothing take turns, so that whatever drifts hits both alike. Tests: tests/contracts/test_calibration.py.
+Two agents of nothing take turns, so that whatever drifts hits both alike.
+Tests: tests/training/test_compile_measured.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How parameters follow losses: gradients, penalties, optimizers, what stays on the sphere and what is held still.
 
-Everything is changed in place. Legend: S seeds, C copies, B batch. Tests: tests/contracts/test_learner.py.
+Everything is changed in place. Legend: S seeds, C copies, B batch. Tests: tests/training/test_learner.py.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The loop: interactions as a generator, and what watches it. One page; everything else is called from here.
 
 A run asks for its updates and does not make them, so that several runs can have theirs made in one program.
-Tests: tests/contracts/test_loop.py, tests/contracts/test_fleet.py, tests/faults.
+Tests: tests/training/test_loop.py, tests/training/test_population.py, tests/faults.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What declared penalties add to a loss. Tests: tests/interventions/test_penalties.py."""
+"""What declared penalties add to a loss. Tests: tests/optim/test_penalties.py."""
 
 from __future__ import annotations
 

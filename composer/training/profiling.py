@@ -3,7 +3,7 @@
 Methods of a run's parts are wrapped where they are called from; the loop knows nothing of it, and numbers stay the
 same. A stage counts what it does itself: of acting inside an evaluation, the evaluation has none. On a GPU the end of a
 stage waits for its kernels, so that their time is its own; a profiled run is slower for it.
-Tests: tests/study/test_profiling.py.
+Tests: tests/training/test_profiling.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Scalars that updates report, read once a logging interval. Tests: tests/contracts/test_learner.py."""
+"""Scalars that updates report, read once a logging interval. Tests: tests/training/test_learner.py."""
 
 from __future__ import annotations
 

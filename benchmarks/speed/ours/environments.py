@@ -1,4 +1,4 @@
-"""This project's environments as parties. Tests: tests/study/test_bench_parties.py."""
+"""This project's environments as parties. Tests: tests/benchmarks/test_speed_parties.py."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """This project's learner as a party: the same drawing and the same update that the training loop calls.
 
-Tests: tests/study/test_bench_parties.py.
+Tests: tests/benchmarks/test_speed_parties.py.
 """
 
 from __future__ import annotations

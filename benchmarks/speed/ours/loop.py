@@ -1,6 +1,6 @@
 """The training loop of this project, ``composer.training.loop.interactions``, over a temporary run directory.
 
-Tests: tests/study/test_bench_parties.py.
+Tests: tests/benchmarks/test_speed_parties.py.
 """
 
 from __future__ import annotations

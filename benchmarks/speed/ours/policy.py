@@ -1,6 +1,6 @@
 """This project's policy as a party: what the training loop does between two observations.
 
-Tests: tests/study/test_bench_parties.py.
+Tests: tests/benchmarks/test_speed_parties.py.
 """
 
 from __future__ import annotations

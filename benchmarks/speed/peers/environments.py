@@ -1,4 +1,4 @@
-"""What this project's environments stand on, alone. Tests: tests/study/test_bench_parties.py."""
+"""What this project's environments stand on, alone. Tests: tests/benchmarks/test_speed_parties.py."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Training loops of stable-baselines3 and SBX as parties: their own collecting and training, one decision a call.
 
 The environment is what a user would install: shimmy over dm_control, flattened by Gymnasium, the action repeated by a
-wrapper. Tests: tests/study/test_bench_parties.py.
+wrapper. Tests: tests/benchmarks/test_speed_parties.py.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 No party here observes, rewards or ends an episode. All step what the adapter steps: the same starts, the same drawn
 actions, begun again after an episode's length. Where that leads: tests/environments/test_native_dynamics.py.
-Tests: tests/study/test_bench_parties.py.
+Tests: tests/benchmarks/test_speed_parties.py.
 
 Legend: n environments, s entries of a state.
 """

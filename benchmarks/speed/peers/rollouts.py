@@ -1,7 +1,7 @@
 """PPO of stable-baselines3 and of SBX as parties: their own ``train`` over a full rollout buffer.
 
 Both take values and log-densities while they collect, which is not in the time; this project judges a rollout when it
-is whole, which is. Tests: tests/study/test_bench_parties.py.
+is whole, which is. Tests: tests/benchmarks/test_speed_parties.py.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """SBX's SAC as a party: stable-baselines3's replay buffer, JAX's arithmetic. It builds both networks itself.
 
 Its critics are always as many networks in one; SimBa's blocks are told by a width each.
-Tests: tests/study/test_bench_parties.py.
+Tests: tests/benchmarks/test_speed_parties.py.
 """
 
 from __future__ import annotations

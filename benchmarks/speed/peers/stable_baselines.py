@@ -2,7 +2,7 @@
 
 A plain MLP is built by stable-baselines3 itself. Any other network is put in by a policy: the very modules that this
 project builds take the place of the policy's hidden layers. Observations are normalised by its own ``VecNormalize``
-where the blueprint normalises them. Tests: tests/study/test_bench_parties.py.
+where the blueprint normalises them. Tests: tests/benchmarks/test_speed_parties.py.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """stable-baselines3's DQN as a party, its ``CnnPolicy`` over a replay buffer of pictures.
 
 Nature's convolutions are built by stable-baselines3 itself; any other trunk is this project's module in the place of
-its features extractor. Tests: tests/study/test_bench_parties.py.
+its features extractor. Tests: tests/benchmarks/test_speed_parties.py.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """TorchRL's SAC as a party: ``SACLoss``, ``SoftUpdate`` and a tensor replay buffer with the same contents, eager.
 
 Its own ``MLP`` where the network is one; else this project's trunk inside its actor and its value operator.
-Tests: tests/study/test_bench_parties.py.
+Tests: tests/benchmarks/test_speed_parties.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Which blueprints can be trained beside each other in one program: those that differ in numbers alone.
 
-Free of torch. Tests: tests/blueprint/test_beside.py.
+Free of torch. Tests: tests/blueprint/test_one_program.py.
 """
 
 from __future__ import annotations

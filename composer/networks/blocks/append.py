@@ -1,4 +1,4 @@
-"""A constant coordinate. Tests: tests/contracts/test_blocks.py, tests/papers/test_vector_blocks.py."""
+"""A constant coordinate. Tests: tests/networks/test_blocks.py, tests/papers/test_vector_blocks.py."""
 
 from __future__ import annotations
 

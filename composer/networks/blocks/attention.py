@@ -1,4 +1,4 @@
-"""Multi-head self-attention. Tests: tests/contracts/test_blocks.py, tests/papers/test_attention.py."""
+"""Multi-head self-attention. Tests: tests/networks/test_blocks.py, tests/papers/test_attention.py."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The family of blocks: a declared map from a tensor to a tensor, with its shapes known before torch is imported.
 
-Tests: tests/contracts/test_blocks.py runs every kind's example through one contract.
+Tests: tests/networks/test_blocks.py runs every kind's example through one contract.
 """
 
 from __future__ import annotations

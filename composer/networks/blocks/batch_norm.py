@@ -1,6 +1,6 @@
 """Batch norm and batch renorm: in training mode every sample depends on its batch.
 
-Tests: tests/contracts/test_blocks.py, tests/papers/test_batch_statistics.py.
+Tests: tests/networks/test_blocks.py, tests/papers/test_batch_statistics.py.
 """
 
 from __future__ import annotations

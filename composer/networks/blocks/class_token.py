@@ -1,4 +1,4 @@
-"""A token that stands for all the others. Tests: tests/contracts/test_blocks.py, tests/papers/test_tokens.py."""
+"""A token that stands for all the others. Tests: tests/networks/test_blocks.py, tests/papers/test_tokens.py."""
 
 from __future__ import annotations
 

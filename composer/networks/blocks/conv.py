@@ -1,4 +1,4 @@
-"""Two-dimensional convolution. Tests: tests/contracts/test_blocks.py, tests/papers/test_image_blocks.py."""
+"""Two-dimensional convolution. Tests: tests/networks/test_blocks.py, tests/papers/test_image_blocks.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Concatenated rectification. Tests: tests/contracts/test_blocks.py, tests/papers/test_vector_blocks.py."""
+"""Concatenated rectification. Tests: tests/networks/test_blocks.py, tests/papers/test_vector_blocks.py."""
 
 from __future__ import annotations
 

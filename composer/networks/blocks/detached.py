@@ -1,6 +1,6 @@
 """A block from which nothing before it learns.
 
-Tests: tests/contracts/test_blocks.py, tests/contracts/test_frozen.py.
+Tests: tests/networks/test_blocks.py, tests/networks/test_frozen.py.
 """
 
 from __future__ import annotations

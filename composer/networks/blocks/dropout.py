@@ -1,4 +1,4 @@
-"""Dropout. Tests: tests/contracts/test_blocks.py, tests/papers/test_dropout.py."""
+"""Dropout. Tests: tests/networks/test_blocks.py, tests/papers/test_dropout.py."""
 
 from __future__ import annotations
 

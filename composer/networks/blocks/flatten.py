@@ -1,4 +1,4 @@
-"""From any shape to a vector. Tests: tests/contracts/test_blocks.py, tests/papers/test_image_blocks.py."""
+"""From any shape to a vector. Tests: tests/networks/test_blocks.py, tests/papers/test_image_blocks.py."""
 
 from __future__ import annotations
 

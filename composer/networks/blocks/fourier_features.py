@@ -1,4 +1,4 @@
-"""Sinusoids of random directions. Tests: tests/contracts/test_blocks.py, tests/papers/test_vector_blocks.py."""
+"""Sinusoids of random directions. Tests: tests/networks/test_blocks.py, tests/papers/test_vector_blocks.py."""
 
 from __future__ import annotations
 

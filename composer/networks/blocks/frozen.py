@@ -1,4 +1,4 @@
-"""A block that does not learn. Tests: tests/contracts/test_blocks.py, tests/contracts/test_frozen.py."""
+"""A block that does not learn. Tests: tests/networks/test_blocks.py, tests/networks/test_frozen.py."""
 
 from __future__ import annotations
 

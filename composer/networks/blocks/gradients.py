@@ -1,6 +1,6 @@
 """Where gradients stop, so that a blueprint cannot ask to train what nothing would ever train.
 
-Tests: tests/contracts/test_frozen.py.
+Tests: tests/networks/test_frozen.py.
 """
 
 from __future__ import annotations

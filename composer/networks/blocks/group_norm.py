@@ -1,4 +1,4 @@
-"""Normalisation of groups of features. Tests: tests/contracts/test_blocks.py, tests/papers/test_group_norm.py."""
+"""Normalisation of groups of features. Tests: tests/networks/test_blocks.py, tests/papers/test_group_norm.py."""
 
 from __future__ import annotations
 

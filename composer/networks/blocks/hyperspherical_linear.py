@@ -1,6 +1,6 @@
 """The dense layer whose weights stay on the unit sphere.
 
-Tests: tests/contracts/test_blocks.py, tests/contracts/test_projection.py.
+Tests: tests/networks/test_blocks.py, tests/training/test_projection.py.
 """
 
 from __future__ import annotations

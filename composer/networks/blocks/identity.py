@@ -1,4 +1,4 @@
-"""The block that does nothing. Tests: tests/contracts/test_blocks.py."""
+"""The block that does nothing. Tests: tests/networks/test_blocks.py."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The residual connection as a learned interpolation.
 
-Tests: tests/contracts/test_blocks.py, tests/papers/test_vector_blocks.py.
+Tests: tests/networks/test_blocks.py, tests/papers/test_vector_blocks.py.
 """
 
 from __future__ import annotations

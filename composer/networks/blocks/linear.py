@@ -1,4 +1,4 @@
-"""The dense layer. Tests: tests/contracts/test_blocks.py."""
+"""The dense layer. Tests: tests/networks/test_blocks.py."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Values brought into [0, 1], sample by sample.
 
-Tests: tests/contracts/test_blocks.py, tests/papers/test_image_blocks.py.
+Tests: tests/networks/test_blocks.py, tests/papers/test_image_blocks.py.
 """
 
 from __future__ import annotations

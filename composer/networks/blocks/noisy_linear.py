@@ -1,4 +1,4 @@
-"""The dense layer with learned noise. Tests: tests/contracts/test_blocks.py, tests/papers/test_noisy_linear.py."""
+"""The dense layer with learned noise. Tests: tests/networks/test_blocks.py, tests/papers/test_noisy_linear.py."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Normalisation of one sample over its last axis.
 
-Tests: tests/contracts/test_blocks.py, tests/papers/test_block_formulas.py.
+Tests: tests/networks/test_blocks.py, tests/papers/test_block_formulas.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Blocks side by side. Tests: tests/contracts/test_blocks.py, tests/papers/test_vector_blocks.py."""
+"""Blocks side by side. Tests: tests/networks/test_blocks.py, tests/papers/test_vector_blocks.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Patches of an image as tokens. Tests: tests/contracts/test_blocks.py, tests/papers/test_tokens.py."""
+"""Patches of an image as tokens. Tests: tests/networks/test_blocks.py, tests/papers/test_tokens.py."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A vector as an image and constant planes.
 
-Tests: tests/contracts/test_blocks.py, tests/papers/test_image_blocks.py.
+Tests: tests/networks/test_blocks.py, tests/papers/test_image_blocks.py.
 """
 
 from __future__ import annotations

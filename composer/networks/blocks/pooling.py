@@ -1,4 +1,4 @@
-"""Pooling of images. Tests: tests/contracts/test_blocks.py, tests/papers/test_image_blocks.py."""
+"""Pooling of images. Tests: tests/networks/test_blocks.py, tests/papers/test_image_blocks.py."""
 
 from __future__ import annotations
 

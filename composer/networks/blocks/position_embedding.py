@@ -1,4 +1,4 @@
-"""What tells tokens apart by their places. Tests: tests/contracts/test_blocks.py, tests/papers/test_tokens.py."""
+"""What tells tokens apart by their places. Tests: tests/networks/test_blocks.py, tests/papers/test_tokens.py."""
 
 from __future__ import annotations
 

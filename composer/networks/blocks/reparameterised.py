@@ -1,6 +1,6 @@
 """Layers whose weight is normalised before it is used: weight norm and spectral norm around a linear or conv block.
 
-Tests: tests/contracts/test_blocks.py, tests/papers/test_reparameterised.py.
+Tests: tests/networks/test_blocks.py, tests/papers/test_reparameterised.py.
 """
 
 from __future__ import annotations

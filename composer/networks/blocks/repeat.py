@@ -1,4 +1,4 @@
-"""The same block several times, each copy with its own parameters. Tests: tests/contracts/test_blocks.py."""
+"""The same block several times, each copy with its own parameters. Tests: tests/networks/test_blocks.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The residual connection. Tests: tests/contracts/test_blocks.py."""
+"""The residual connection. Tests: tests/networks/test_blocks.py."""
 
 from __future__ import annotations
 

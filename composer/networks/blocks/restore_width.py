@@ -1,6 +1,6 @@
 """A block, then a dense layer back to the width that it was given.
 
-Tests: tests/contracts/test_blocks.py, tests/papers/test_tokens.py.
+Tests: tests/networks/test_blocks.py, tests/papers/test_tokens.py.
 """
 
 from __future__ import annotations

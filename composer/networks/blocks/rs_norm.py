@@ -1,6 +1,6 @@
 """Running-statistics normalisation inside a network.
 
-Tests: tests/contracts/test_blocks.py, tests/papers/test_running_norm.py.
+Tests: tests/networks/test_blocks.py, tests/papers/test_running_norm.py.
 """
 
 from __future__ import annotations

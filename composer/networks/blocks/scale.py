@@ -1,4 +1,4 @@
-"""A fixed change of units. Tests: tests/contracts/test_blocks.py, tests/papers/test_image_blocks.py."""
+"""A fixed change of units. Tests: tests/networks/test_blocks.py, tests/papers/test_image_blocks.py."""
 
 from __future__ import annotations
 

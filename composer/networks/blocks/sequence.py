@@ -1,4 +1,4 @@
-"""Blocks one after another. Tests: tests/contracts/test_blocks.py."""
+"""Blocks one after another. Tests: tests/networks/test_blocks.py."""
 
 from __future__ import annotations
 

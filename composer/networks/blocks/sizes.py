@@ -1,6 +1,6 @@
 """Widths of outputs: the two ways to give one, and the bound that all of them keep.
 
-Tests: tests/contracts/test_blocks.py, tests/papers/test_vector_blocks.py.
+Tests: tests/networks/test_blocks.py, tests/papers/test_vector_blocks.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The soft mixture of experts. Tests: tests/contracts/test_blocks.py, tests/papers/test_experts.py."""
+"""The soft mixture of experts. Tests: tests/networks/test_blocks.py, tests/papers/test_experts.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From tokens to one vector. Tests: tests/contracts/test_blocks.py, tests/papers/test_tokens.py."""
+"""From tokens to one vector. Tests: tests/networks/test_blocks.py, tests/papers/test_tokens.py."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """From images and vectors to tokens ``[t, d]``, by reshaping alone.
 
-Tests: tests/contracts/test_blocks.py, tests/papers/test_tokens.py.
+Tests: tests/networks/test_blocks.py, tests/papers/test_tokens.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The mixture of experts that sends each token to one.
 
-Tests: tests/contracts/test_blocks.py, tests/papers/test_experts.py.
+Tests: tests/networks/test_blocks.py, tests/papers/test_experts.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Projection onto the unit sphere. Tests: tests/contracts/test_blocks.py, tests/papers/test_vector_blocks.py."""
+"""Projection onto the unit sphere. Tests: tests/networks/test_blocks.py, tests/papers/test_vector_blocks.py."""
 
 from __future__ import annotations
 

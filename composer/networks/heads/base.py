@@ -1,6 +1,6 @@
 """The family of heads: the last map of a network, from a trunk's features to what an algorithm reads.
 
-Tests: tests/contracts/test_heads.py.
+Tests: tests/networks/test_heads.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The head of a policy over discrete actions. Tests: tests/contracts/test_heads.py."""
+"""The head of a policy over discrete actions. Tests: tests/networks/test_heads.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The head of a value that is a distribution over fixed atoms. Tests: tests/contracts/test_heads.py."""
+"""The head of a value that is a distribution over fixed atoms. Tests: tests/networks/test_heads.py."""
 
 from __future__ import annotations
 

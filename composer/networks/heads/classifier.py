@@ -1,4 +1,4 @@
-"""The head of a classifier, for supervised phases and probes. Tests: tests/contracts/test_heads.py."""
+"""The head of a classifier, for supervised phases and probes. Tests: tests/networks/test_heads.py."""
 
 from __future__ import annotations
 

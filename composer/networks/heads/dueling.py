@@ -1,4 +1,4 @@
-"""The head that splits action values into a state value and advantages. Tests: tests/contracts/test_heads.py."""
+"""The head that splits action values into a state value and advantages. Tests: tests/networks/test_heads.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The head that adds nothing to a trunk. Tests: tests/contracts/test_heads.py."""
+"""The head that adds nothing to a trunk. Tests: tests/networks/test_heads.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The head of a policy of independent normals. Tests: tests/contracts/test_heads.py, tests/papers/test_policies.py."""
+"""The head of a policy of independent normals. Tests: tests/networks/test_heads.py, tests/papers/test_policies.py."""
 
 from __future__ import annotations
 

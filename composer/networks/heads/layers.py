@@ -1,6 +1,6 @@
 """What heads are made of: their dense layer, the block before it, and the axis of actions.
 
-Tests: tests/contracts/test_heads.py.
+Tests: tests/networks/test_heads.py.
 """
 
 from __future__ import annotations

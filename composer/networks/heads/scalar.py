@@ -1,4 +1,4 @@
-"""The head of a value network. Tests: tests/contracts/test_heads.py."""
+"""The head of a value network. Tests: tests/networks/test_heads.py."""
 
 from __future__ import annotations
 

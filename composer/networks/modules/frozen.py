@@ -1,4 +1,4 @@
-"""Modules that do not learn, and modules behind which nothing does. Tests: tests/contracts/test_frozen.py."""
+"""Modules that do not learn, and modules behind which nothing does. Tests: tests/networks/test_frozen.py."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Projection of weights onto unit norm. Source: SimbaV2, arXiv:2502.15280; nGPT, arXiv:2410.01131.
 
-Tests: tests/contracts/test_state_kinds.py.
+Tests: tests/training/test_state_kinds.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Residual connections as modules.
 
-Tests: tests/contracts/test_blocks.py, tests/papers/test_simba_network.py, tests/papers/test_vector_blocks.py.
+Tests: tests/networks/test_blocks.py, tests/papers/test_simba_network.py, tests/papers/test_vector_blocks.py.
 """
 
 from __future__ import annotations

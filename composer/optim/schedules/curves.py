@@ -1,4 +1,4 @@
-"""Schedules that bend: exponential ones, and warm-ups. Tests: tests/interventions/test_schedules.py."""
+"""Schedules that bend: exponential ones, and warm-ups. Tests: tests/optim/test_schedules.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A schedule with another value at each N-th update. Tests: tests/interventions/test_periodic.py."""
+"""A schedule with another value at each N-th update. Tests: tests/optim/test_periodic.py."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ SHOWN = 5
 COVERAGE = {2: 0.50, 3: 0.75, 4: 0.80, 5: 0.84, 6: 0.86, 7: 0.88, 8: 0.88, 9: 0.89}
 """How often the 95% interval of a mean holds the truth, by number of seeds, where scores are normally distributed.
 
-Measured (tests/study/test_statistics.py measures it again); from 10 seeds on it is 0.9 or more.
+Measured (tests/studies/test_statistics.py measures it again); from 10 seeds on it is 0.9 or more.
 """
 
 

@@ -1,6 +1,6 @@
 """The examination: forks, scores, verdict, proxies and picture, as one table, and that table in words.
 
-Tests: tests/study/test_doctor.py.
+Tests: tests/studies/test_doctor.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The doctor's forks: with and without fresh weights, branch by branch; finished ones are not trained again.
 
-Both forks of a pair share every random number. Tests: tests/study/test_doctor.py.
+Both forks of a pair share every random number. Tests: tests/studies/test_doctor.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The doctor's picture: both arms' curves after the run's own, and the gain of every pair.
 
-Tests: tests/study/test_doctor.py.
+Tests: tests/studies/test_doctor.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What diagnostics say of the network examined, beside the same at its birth. Tests: tests/study/test_doctor.py.
+"""What diagnostics say of the network examined, beside the same at its birth. Tests: tests/studies/test_doctor.py.
 
 A proxy alone decides nothing: none of them tells in every case whether a network still learns (arXiv:2303.01486).
 """

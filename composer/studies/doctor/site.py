@@ -1,4 +1,4 @@
-"""Where the doctor injects: which network, and which of its last layers. Tests: tests/study/test_doctor.py."""
+"""Where the doctor injects: which network, and which of its last layers. Tests: tests/studies/test_doctor.py."""
 
 from __future__ import annotations
 

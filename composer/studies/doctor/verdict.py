@@ -1,6 +1,6 @@
 """From paired scores to an answer: the gain by fresh weights, its interval, and one of three verdicts.
 
-Legend: S seeds, N branches of a seed, R repetitions. Tests: tests/study/test_doctor.py.
+Legend: S seeds, N branches of a seed, R repetitions. Tests: tests/studies/test_doctor.py.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Whether agents keep learning over a sequence of tasks: the first tasks against the last, and what went with it.
 
 What is read are runs of ``task_sequence``: accuracy at the end of each task, and diagnostics read there. Pure but for
-reading journals. Legend: n seeds, K tasks. Tests: tests/study/test_retention.py.
+reading journals. Legend: n seeds, K tasks. Tests: tests/studies/test_retention.py.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Sources: C51, arXiv:1707.06887 (projection); Rowland et al., arXiv:1802.08163 (categorical dynamic programming and TD);
 Rowland et al., arXiv:2402.07598 (categorical CDF Bellman equation, direct categorical fixed point).
-Legend: n states, m atoms z, h_i the hat around z_i. Tests: tests/laboratory/test_categorical.py.
+Legend: n states, m atoms z, h_i the hat around z_i. Tests: tests/studies/tabular/test_categorical.py.
 """
 
 from __future__ import annotations

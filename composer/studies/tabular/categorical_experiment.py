@@ -1,7 +1,7 @@
 """``composer laboratory categorical-td``: how near online categorical TD comes to its fixed point, and how soon.
 
 Beside it, what a model makes of the same transitions: the direct fixed point of their frequencies.
-Tests: tests/laboratory/test_experiments.py.
+Tests: tests/studies/tabular/test_experiments.py.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Small Markov reward processes as plain values: a few named ones, exact values, sampled transitions and returns.
 
 Legend: n states x, successors y, S runs, T steps. The reward of a step is that of the state it leaves and independent
-of the successor. Tests: tests/laboratory/test_chains.py.
+of the successor. Tests: tests/studies/tabular/test_chains.py.
 """
 
 from __future__ import annotations

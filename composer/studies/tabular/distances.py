@@ -1,6 +1,6 @@
 """How far apart two distributions on the line are, each of finitely many points.
 
-Tests: tests/laboratory/test_distances.py.
+Tests: tests/studies/tabular/test_distances.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The laboratories by name, each with the chain on which it is run by default: ``composer laboratory NAME``.
 
-Tests: tests/laboratory/test_experiments.py.
+Tests: tests/studies/tabular/test_experiments.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """``composer laboratory categorical-fixed-point``: model-based methods against the truth, with their times.
 
-Each is given the frequencies of the same sampled transitions. Tests: tests/laboratory/test_experiments.py.
+Each is given the frequencies of the same sampled transitions. Tests: tests/studies/tabular/test_experiments.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Distributions of reward noise with mean zero: draws, tails and the integrals that projections need, in closed form.
 
-Tests: tests/laboratory/test_chains.py.
+Tests: tests/studies/tabular/test_chains.py.
 """
 
 from __future__ import annotations

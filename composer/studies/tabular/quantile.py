@@ -2,7 +2,7 @@
 
 Sources: Rowland et al., arXiv:2305.18388 (QTD for values) and arXiv:2301.04462 (its convergence to the fixed points of
 quantile dynamic programming). Legend: n states, m quantiles at the levels tau_i = (2i - 1) / 2m.
-Tests: tests/laboratory/test_quantile.py.
+Tests: tests/studies/tabular/test_quantile.py.
 """
 
 from __future__ import annotations

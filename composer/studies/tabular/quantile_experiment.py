@@ -1,7 +1,7 @@
 """``composer laboratory quantile-td``: the mean learned by QTD and by TD, of rewards with lighter and heavier tails.
 
 Both learn from the same transitions, one from every state at each update. Step sizes are chosen on other seeds than
-those reported. Tests: tests/laboratory/test_experiments.py.
+those reported. Tests: tests/studies/tabular/test_experiments.py.
 """
 
 from __future__ import annotations

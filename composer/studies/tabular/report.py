@@ -1,7 +1,7 @@
 """What a laboratory found, for people and for programs: a table of rows, and a picture of its curves.
 
 A table has ``rows``, flat, whose estimates are ``{value, low, high}``, and ``curves`` of ``{panel, line, x, y}``.
-Tests: tests/laboratory/test_experiments.py.
+Tests: tests/studies/tabular/test_experiments.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Temporal-difference learning of the mean, the baseline. Tests: tests/laboratory/test_quantile.py."""
+"""Temporal-difference learning of the mean, the baseline. Tests: tests/studies/tabular/test_quantile.py."""
 
 from __future__ import annotations
 

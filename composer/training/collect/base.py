@@ -1,6 +1,6 @@
 """What the loop asks of a collector: one interaction after another, and batches to learn from.
 
-Legend: S seeds, E environments of a seed, B batch. Tests: tests/contracts/test_loop.py.
+Legend: S seeds, E environments of a seed, B batch. Tests: tests/training/test_loop.py.
 """
 
 from __future__ import annotations

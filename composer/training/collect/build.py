@@ -1,4 +1,4 @@
-"""The collector that a blueprint's environment and algorithm need. Tests: tests/contracts/test_loop.py."""
+"""The collector that a blueprint's environment and algorithm need. Tests: tests/training/test_loop.py."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 Everything up to the finished batch is done where the ring's rows lie. Where that is the host, and updates run on a GPU,
 uniform draws never wait for it (but while discounts or lengths of windows follow schedules: those are its numbers). The
 sums of prioritised sampling lie on the host too, and take one transfer from the GPU, and one wait for it, an update.
-Legend: S seeds, B batch. Tests: tests/experience/test_sending.py, tests/contracts/test_loop.py.
+Legend: S seeds, B batch. Tests: tests/replay/test_sending.py, tests/training/test_loop.py.
 """
 
 from __future__ import annotations

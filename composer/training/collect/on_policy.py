@@ -3,7 +3,7 @@
 Updates of a rollout are all made after its last interaction, so that between interactions, when a run may be saved,
 nothing is left but the ring: a checkpoint in the middle of a rollout holds its first part.
 Legend: S seeds, E environments of a seed, T interactions of a rollout, B batch.
-Tests: tests/experience/test_rollout.py.
+Tests: tests/training/test_on_policy.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The replay memory that an environment's observations need. Tests: tests/contracts/test_loop.py."""
+"""The replay memory that an environment's observations need. Tests: tests/training/test_loop.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Placing: where the replay of a run lies, decided once, when it starts. Tests: tests/experience/test_placing.py."""
+"""Placing: where the replay of a run lies, decided once, when it starts.
+
+Tests: tests/training/test_replay_placement.py.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Acting: policies step environments, transitions go into a replay memory, updates draw from it.
 
-Legend: S seeds, E environments of a seed, d observation, a action. Tests: tests/contracts/test_loop.py.
+Legend: S seeds, E environments of a seed, d observation, a action. Tests: tests/training/test_loop.py.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Where compiled code is kept, so that the second start of the same program is warm. Free of torch.
 
 One folder a program, which holds all that inductor wrote for it: it may be shipped to machines of the same kind.
-Tests: tests/contracts/test_ahead.py.
+Tests: tests/training/test_compile_ahead.py.
 """
 
 from __future__ import annotations

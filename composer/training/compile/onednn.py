@@ -2,7 +2,7 @@
 
 torch gives products of float32 to MKL, which on AMD's processors uses half of what AVX-512 can do; oneDNN, which comes
 with torch too, uses all of it (docs/decisions/0017-products.md). Which it is follows from the processor alone and never
-from a measurement: equal machines, equal numbers. Tests: tests/contracts/test_products.py.
+from a measurement: equal machines, equal numbers. Tests: tests/training/test_onednn.py.
 """
 
 from __future__ import annotations

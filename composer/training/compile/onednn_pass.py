@@ -1,6 +1,6 @@
 """Hands large products of matrices to another library, before inductor makes code of a program.
 
-A room of its own, for inductor takes more than a second to import. Tests: tests/contracts/test_products.py.
+A room of its own, for inductor takes more than a second to import. Tests: tests/training/test_onednn.py.
 """
 
 from __future__ import annotations

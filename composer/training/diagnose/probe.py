@@ -1,4 +1,4 @@
-"""The probe batch: transitions on which every measure is read. Tests: tests/diagnostics/test_recorder.py."""
+"""The probe batch: transitions on which every measure is read. Tests: tests/training/test_recorder.py."""
 
 from __future__ import annotations
 

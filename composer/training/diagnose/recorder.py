@@ -1,7 +1,7 @@
 """The diagnostics of a run: when they are due, what they read, and what of them is part of the run's state.
 
 Between readings they cost nothing. A reading is eager, changes nothing of the learner and draws from no random stream
-of training; its values go to the host in one transfer. Legend: S seeds. Tests: tests/diagnostics/test_recorder.py.
+of training; its values go to the host in one transfer. Legend: S seeds. Tests: tests/training/test_recorder.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Forking: a checkpoint goes on under a changed blueprint, as a run of its own. Tests: tests/study/test_fork.py."""
+"""Forking: a checkpoint goes on under a changed blueprint, as a run of its own. Tests: tests/training/test_fork.py."""
 
 from composer.training.fork.errors import NotForkable
 from composer.training.fork.origin import Origin, read_origin

@@ -1,6 +1,6 @@
 """What of a checkpoint goes on in a fork: everything that both have, by name. What the fork alone has is fresh.
 
-An average that is declared anew begins as a copy of its network as it is. Tests: tests/study/test_fork.py.
+An average that is declared anew begins as a copy of its network as it is. Tests: tests/training/test_fork.py.
 """
 
 from __future__ import annotations

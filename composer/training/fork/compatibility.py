@@ -1,6 +1,6 @@
 """What a fork may not change: that whose state could not go on. Everything is told before anything is written.
 
-Tests: tests/study/test_fork.py.
+Tests: tests/training/test_fork.py.
 """
 
 from __future__ import annotations

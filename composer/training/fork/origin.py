@@ -1,6 +1,6 @@
 """Where a fork goes on from: a checkpoint of a run, read without lock and without touching it.
 
-Tests: tests/study/test_fork.py.
+Tests: tests/training/test_fork.py.
 """
 
 from __future__ import annotations

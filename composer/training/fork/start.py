@@ -1,6 +1,6 @@
 """The beginning of a fork: a new run directory that holds the checkpoint it goes on from as its first.
 
-Tests: tests/study/test_fork.py.
+Tests: tests/training/test_fork.py.
 """
 
 from __future__ import annotations

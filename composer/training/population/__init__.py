@@ -1,4 +1,4 @@
-"""A fleet: variants that differ in numbers alone, trained in one program. Tests: tests/contracts/test_fleet.py."""
+"""A fleet: variants that differ in numbers alone, trained in one program. Tests: tests/training/test_population.py."""
 
 from composer.training.population.stack import Stack
 from composer.training.population.start import Ship, start

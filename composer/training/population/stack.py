@@ -1,7 +1,7 @@
 """Agents side by side: what each holds becomes a part of what one larger agent holds, which makes their updates.
 
 Members of a program know nothing of each other, so that it does not matter whether they differ in their seed alone or
-in numbers too. Legend: S seeds of one agent, B batch. Tests: tests/contracts/test_fleet.py.
+in numbers too. Legend: S seeds of one agent, B batch. Tests: tests/training/test_population.py.
 """
 
 from __future__ import annotations

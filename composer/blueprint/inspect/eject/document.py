@@ -1,6 +1,7 @@
 """The ejected file: what it is, its imports, the modules it needs, a function for each network.
 
-Tests: tests/eject/test_eject.py runs the file of every shipped part and blueprint beside the modules it stands for.
+Tests: tests/blueprint/eject/test_eject.py runs the file of every shipped part and blueprint
+beside the modules it replaces.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""A call tree as a Python expression, laid out as ruff's formatter would. Tests: tests/eject/test_expression.py."""
+"""A call tree as a Python expression, laid out as ruff's formatter would.
+
+Tests: tests/blueprint/eject/test_expression.py.
+"""
 
 from __future__ import annotations
 

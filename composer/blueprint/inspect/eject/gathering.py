@@ -1,6 +1,6 @@
 """From the callables that networks need to the statements of all modules behind them, renamed where names clash.
 
-Tests: tests/eject/test_sources.py.
+Tests: tests/blueprint/eject/test_sources.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""What an ejected file says about a network: sizes, first values, buffers. Tests: tests/eject/test_eject.py."""
+"""What an ejected file says about a network: sizes, first values, buffers.
+
+Tests: tests/blueprint/eject/test_eject.py.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Which names of a statement are its module's own: locals, arguments and attributes are not.
 
-Tests: tests/eject/test_sources.py.
+Tests: tests/blueprint/eject/test_sources.py.
 """
 
 from __future__ import annotations

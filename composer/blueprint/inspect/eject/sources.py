@@ -1,6 +1,6 @@
 """Modules as text: what each defines at its top, and from where it imports. Nothing is imported or run.
 
-Tests: tests/eject/test_sources.py.
+Tests: tests/blueprint/eject/test_sources.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Pieces of the ejected file as text: statements under their new names, and imports in the order that linters want.
 
-Tests: tests/eject/test_sources.py.
+Tests: tests/blueprint/eject/test_sources.py.
 """
 
 from __future__ import annotations

@@ -130,7 +130,7 @@ def test_every_file_is_as_linter_and_formatter_want_it(tmp_path: Path) -> None:
         (tmp_path / f"{family}_{kind}.py").write_text(text_of(kind, *of_kind(family, kind)))
     for path in FILES:
         (tmp_path / f"blueprint_{path.stem}.py").write_text(eject(load(path, is_to_run=False).blueprint))
-    settings = Path(__file__).parent.parent.parent / "pyproject.toml"
+    settings = Path(__file__).parents[3] / "pyproject.toml"
     for command in (["check", "--no-cache"], ["format", "--diff", "--no-cache"]):
         ruff = [sys.executable, "-m", "ruff", *command, "--quiet", "--config", str(settings), str(tmp_path)]
         done = subprocess.run(ruff, capture_output=True, text=True, timeout=60)

@@ -16,7 +16,7 @@ from composer.training.collect.task_batches import Tasks
 from composer.training.learner import Learner
 from composer.training.surgery.apply import Surgery
 
-SHUFFLED = Path(__file__).parents[2] / "blueprints" / "plasticity" / "shuffled_labels.toml"
+SHUFFLED = Path(__file__).parents[1] / "blueprints" / "plasticity" / "shuffled_labels.toml"
 CONV = "{{ kind = 'conv', width = {}, kernel = 3, padding = 'same' }}"
 TRUNK = (
     f"networks.model.trunk=[{CONV.format(4)}, {{ kind = 'relu' }}, {CONV.format(5)}, {{ kind = 'relu' }}, "

@@ -84,7 +84,7 @@ def test_failures_are_told_and_hide_nothing(tmp_path: Path) -> None:
     expected = {"broken": "failed", "lacking": "skipped", "partly": "failed", "beyond": "failed", "fine": "done"}
     assert states == expected
     why = {name: read(setting.out, name)["why"] for name in states}  # type: ignore[index]
-    assert why["broken"].startswith("ZeroDivisionError: no mass (in test_gpu_suite.broken, line ")
+    assert why["broken"].startswith("ZeroDivisionError: no mass (in test_gpu.broken, line ")
     assert why["lacking"] == "needs dm_control" and why["partly"].startswith("one: ValueError: wrong")
     assert why["beyond"] == "beyond the limit: a, b"
     assert str(tmp_path) not in (setting.out / "broken.json").read_text()
