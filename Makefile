@@ -1,5 +1,5 @@
 # make quickstart   make a virtual environment, install, train blueprints/quickstart.toml (a few minutes)
-# make test         the same set-up plus tools; linters, types, import rule, every test but the learning proofs (under 12 minutes)
+# make test         the same set-up plus tools; linters, types, import rule, counts, every test but the learning proofs (under 12 minutes)
 # make test-fast    the fast tests alone (under 3 minutes)
 # make plasticity   a network that loses plasticity, and its remedies: a quarter of an hour; tables and a picture
 # make warm-start   what a start on few, wrongly labelled digits costs, and its remedies: under ten minutes; a table
@@ -58,6 +58,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tools.house
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .
