@@ -17,7 +17,7 @@ from composer import blueprint as language
 from composer.blueprint import Blueprint, BlueprintError
 from composer.blueprint.checks.form import validate
 from composer.blueprint.checks.part_file import families
-from composer.blueprint.load import judged, loads
+from composer.blueprint.load import ensure_checked, loads
 from composer.blueprint.schema import FORMAT
 from composer.blueprint.syntax.extends import named
 from composer.blueprint.syntax.nodes import annotate
@@ -94,7 +94,7 @@ def train(
     """
     from composer.training import launch
 
-    return launch.start(judged(blueprint, is_to_run=True), Path(runs), variant, quiet, profile)
+    return launch.start(ensure_checked(blueprint, is_to_run=True), Path(runs), variant, quiet, profile)
 
 
 def _table(value: Any) -> Any:

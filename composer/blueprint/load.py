@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
 
-from composer.blueprint.checks.check import judge
+from composer.blueprint.checks.check import check_composed, check_memory, is_checked
 from composer.blueprint.checks.form import MAX_PROBLEMS
 from composer.blueprint.checks.part_file import check_part
 from composer.blueprint.checks.spec_at import file_steps
@@ -75,20 +75,36 @@ def loads(values: Mapping[str, Any], file: str) -> Blueprint:
 
 
 def loads_resolved(values: Mapping[str, Any]) -> Blueprint:
-    """Revalidate a resolved blueprint, such as a run has saved; raises BlueprintError, with paths but without lines.
+    """The blueprint in a resolved table, such as a run has saved; raises BlueprintError, with paths but without lines.
 
-    Whether this machine has the memory to run it is not asked.
+    Whether this machine has the memory to run it is not checked.
     """
-    return _judged(values, is_to_run=False)
+    return _from_resolved(values, is_to_run=False)
 
 
-def judged(blueprint: Blueprint, *, is_to_run: bool) -> Blueprint:
-    """The blueprint, whoever has made it, judged as if it had been loaded; raises BlueprintError."""
-    return _judged(resolved(blueprint), is_to_run)
+def ensure_checked(blueprint: Blueprint, *, is_to_run: bool) -> Blueprint:
+    """A checked blueprint equal to ``blueprint``: itself where it is checked already; raises BlueprintError.
+
+    ``load`` and its kin return checked blueprints, which need no second check: whoever is handed one trusts it. A
+    blueprint made in another way (``model_copy``, ``model_construct``, the class itself) is checked here, as if it had
+    been loaded.
+    """
+    if is_checked(blueprint, is_to_run=is_to_run):
+        return blueprint
+    if not is_checked(blueprint, is_to_run=False):
+        return _from_resolved(resolved(blueprint), is_to_run)
+    problems = check_memory(blueprint, _tree(resolved(blueprint)))
+    if problems:
+        raise BlueprintError(problems)
+    return blueprint
 
 
-def _judged(values: Mapping[str, Any], is_to_run: bool) -> Blueprint:
-    return _loaded(Composed(annotate(dict(values), {}, RESOLVED), ()), is_to_run).blueprint
+def _from_resolved(values: Mapping[str, Any], is_to_run: bool) -> Blueprint:
+    return _loaded(Composed(_tree(values), ()), is_to_run).blueprint
+
+
+def _tree(values: Mapping[str, Any]) -> Node:
+    return annotate(dict(values), {}, RESOLVED)
 
 
 def check(path: str | FilePath) -> list[Problem]:
@@ -103,7 +119,7 @@ def check(path: str | FilePath) -> list[Problem]:
             # A part has no parent: what says that it has one is read again, with that key.
             return check_part(FilePath(path), trees[0] if len(trees) == 1 else read_tree(FilePath(path), str(path)))
         bare = compose(trees, ())
-        blueprint, problems = judge(bare)
+        blueprint, problems = check_composed(bare)
     except BlueprintError as error:
         return error.problems
     effort = _effort(bare, blueprint)
@@ -125,7 +141,7 @@ def _variant(trees: Sequence[Node], name: str) -> tuple[list[Problem], int]:
     """Problems of one variant, and what it took to find them."""
     try:
         composed = compose(trees, (), name)
-        blueprint, problems = judge(composed)
+        blueprint, problems = check_composed(composed)
     except BlueprintError as error:
         return error.problems, MAX_VALUES
     return problems, _effort(composed, blueprint)
@@ -136,7 +152,7 @@ def _effort(composed: Composed, blueprint: Blueprint | None) -> int:
 
 
 def _loaded(composed: Composed, is_to_run: bool) -> Loaded:
-    blueprint, problems = judge(composed, is_to_run)
+    blueprint, problems = check_composed(composed, is_to_run)
     if blueprint is None or problems:
         raise BlueprintError(problems)
     return Loaded(blueprint, Origins(composed.root), composed.variants)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator
 
@@ -13,6 +13,7 @@ from composer.algorithms.base import Algorithm
 from composer.algorithms.normalization.spec import Normalization
 from composer.diagnostics.base import Diagnostics
 from composer.environments.base import Environment
+from composer.environments.interface import EnvironmentInfo
 from composer.interventions.base import Intervention
 from composer.networks.network import Network
 from composer.networks.outline import Outline
@@ -176,9 +177,14 @@ class Blueprint(Spec):
     """Where metrics are shown."""
 
     @cached_property
+    def environment_info(self) -> EnvironmentInfo:
+        """The environment's description of itself. Computed once."""
+        return self.environment.describe()
+
+    @cached_property
     def outlines(self) -> Mapping[str, Outline | ShapeError]:
         """The outline of one copy of each network that the algorithm knows, or why it has none. Computed once."""
-        info = self.environment.describe()
+        info = self.environment_info
         found: dict[str, Outline | ShapeError] = {}
         for role, shape in self.algorithm.network_inputs(info).items():
             if role in self.networks:
@@ -187,6 +193,18 @@ class Blueprint(Spec):
                 except ShapeError as error:
                     found[role] = error
         return found
+
+    @cached_property
+    def derived(self) -> dict[str, Any]:
+        """Results that other modules computed from this blueprint and keep with it: its checks, its memory forecast."""
+        return {}
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy, perhaps with other values. It starts unchecked: nothing computed from this blueprint is copied."""
+        copied = super().model_copy(update=update, deep=deep)
+        for name in copied.__dict__.keys() - type(self).model_fields.keys():
+            del copied.__dict__[name]
+        return copied
 
     @field_validator("seeds")
     @classmethod

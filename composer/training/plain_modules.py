@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from composer.blueprint import Blueprint
-from composer.blueprint.load import judged
+from composer.blueprint.load import ensure_checked
 from composer.networks.blocks import Block
 from composer.networks.heads import Head
 from composer.networks.initialize import draw, draw_buffers
@@ -44,7 +44,7 @@ def build(subject: Any, shape: Sequence[int] = (), actions: int = 0, *, seed: in
     Raises BlueprintError for a blueprint that does not make sense, ShapeError for a shape that cannot be taken.
     """
     if isinstance(subject, Blueprint):
-        return _networks(judged(subject, is_to_run=False), subject.seeds[0] if seed is None else seed)
+        return _networks(ensure_checked(subject, is_to_run=False), subject.seeds[0] if seed is None else seed)
     if not isinstance(subject, Block | Head | Network):
         raise TypeError(f"expected a blueprint, a network, a head or a block, got {type(subject).__name__}")
     rest = (tuple(shape),) if isinstance(subject, Block) else (tuple(shape), actions)
@@ -56,7 +56,7 @@ def build(subject: Any, shape: Sequence[int] = (), actions: int = 0, *, seed: in
 
 
 def _networks(blueprint: Blueprint, seed: int) -> dict[str, nn.Module]:
-    info = blueprint.environment.describe()
+    info = blueprint.environment_info
     modules = {}
     for role, shape in blueprint.algorithm.network_inputs(info).items():
         network = blueprint.networks[role]

@@ -72,7 +72,7 @@ def test_nothing_is_written_for_a_blueprint_that_makes_no_sense(
         composer.train(blueprint.model_copy(update={"averages": {}}), tmp_path)
     monkeypatch.setattr(verify, "available_bytes", lambda: 1)
     with pytest.raises(composer.BlueprintError, match="nothing allocated"):
-        composer.train(blueprint, tmp_path)
+        composer.train(blueprint.model_copy(), tmp_path)
     assert [*tmp_path.iterdir()] == []
 
 

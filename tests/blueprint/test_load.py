@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from composer.blueprint import BlueprintError, Loaded, check, load, loads_resolved
+from composer.blueprint import Blueprint, BlueprintError, Loaded, check, load, loads_resolved
+from composer.blueprint.checks import check as checks
+from composer.blueprint.checks import meaning
+from composer.blueprint.forecast.memory import forecast
+from composer.blueprint.load import ensure_checked
 from composer.blueprint.syntax.interpolation import interpolate
 from composer.blueprint.syntax.nodes import merge, plain, read_path, show_path
 from composer.blueprint.syntax.parts import Part, read_part, read_parts
@@ -219,6 +223,35 @@ def test_a_saved_blueprint_is_judged_like_any_other(child: Path) -> None:
         loads_resolved(spoilt)
     with pytest.raises(BlueprintError, match="extends: unknown key"):
         loads_resolved({**loaded.resolved, "extends": "quickstart"})
+
+
+def test_a_checked_blueprint_is_checked_once(child: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its memory is checked when it is about to run, and forecast once."""
+    blueprint = load(child, is_to_run=False).blueprint
+    monkeypatch.setattr(checks, "validate", lambda *_: pytest.fail("validated again"))
+    assert ensure_checked(blueprint, is_to_run=False) is blueprint
+    assert not checks.is_checked(blueprint, is_to_run=True)
+    with monkeypatch.context() as small:
+        small.setattr(meaning, "available_bytes", lambda: 1)
+        with pytest.raises(BlueprintError, match="nothing allocated"):
+            ensure_checked(blueprint, is_to_run=True)
+    assert ensure_checked(blueprint, is_to_run=True) is blueprint
+    assert checks.is_checked(blueprint, is_to_run=True)
+    assert forecast(blueprint) is forecast(blueprint)
+
+
+def test_other_values_are_checked_anew(child: Path) -> None:
+    blueprint = load(child).blueprint
+    assert blueprint.outlines
+    same = Blueprint.model_validate(blueprint.model_dump())
+    assert same == blueprint
+    assert not checks.is_checked(same, is_to_run=False)
+    assert ensure_checked(same, is_to_run=True) == blueprint
+    for deep in (False, True):
+        copy = blueprint.model_copy(update={"averages": {}}, deep=deep)
+        assert not {"derived", "outlines", "environment_info"} & vars(copy).keys()
+        with pytest.raises(BlueprintError, match="target_critic"):
+            ensure_checked(copy, is_to_run=False)
 
 
 @pytest.mark.parametrize("text", ["a", "a.b", "a[0]", "a[0][12].b-c.d", 'a."b c".d'])

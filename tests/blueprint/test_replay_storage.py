@@ -11,7 +11,7 @@ from tiny_runs import DRIFT, tiny
 
 from composer.blueprint import BlueprintError, digest, dump, load
 from composer.blueprint.checks import meaning as verifying
-from composer.blueprint.checks.meaning import verify
+from composer.blueprint.checks.meaning import memory_problems
 from composer.blueprint.forecast.memory import disk_bytes, forecast, transitions_allocated
 from composer.blueprint.inspect.show import show_json
 from composer.blueprint.inspect.show_text import show_text
@@ -71,7 +71,7 @@ def test_memory_is_judged_where_it_will_be_taken(
     whole = forecast(tiny(DRIFT, "replay.capacity=10_000")).total
     monkeypatch.setattr(verifying, "available_bytes", lambda: int(memory * whole))
     monkeypatch.setattr(verifying, "disk_bytes", lambda folder: disk)
-    found = verify(blueprint)
+    found = list(memory_problems(blueprint))
     if said is None:
         assert found == []
         return

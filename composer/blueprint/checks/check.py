@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from composer.blueprint.checks.form import validate
-from composer.blueprint.checks.meaning import verify
+from composer.blueprint.checks.meaning import Finding, meaning_problems, memory_problems
 from composer.blueprint.checks.spec_at import file_steps
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.syntax.compose import Composed
@@ -13,11 +15,16 @@ from composer.blueprint.syntax.problems import Problem, problem
 from composer.blueprint.syntax.requires import required, unrequired_kinds
 from composer.spec import builtin_kinds as kinds
 
+_PASSED = "passed checks"
+_PASSED_TO_RUN = "passed checks of what is to run"
+"""Marks in ``Blueprint.derived``. A copy of a blueprint has none of them."""
 
-def judge(composed: Composed, is_to_run: bool = True) -> tuple[Blueprint | None, list[Problem]]:
-    """The blueprint of a tree, and every problem. It is None unless its form is valid; then its meaning is judged.
 
-    Memory is judged only of what is to run: an old run must stay readable on a smaller or a busier machine.
+def check_composed(composed: Composed, is_to_run: bool = True) -> tuple[Blueprint | None, list[Problem]]:
+    """The blueprint of a tree, or None where its form is invalid; and every problem of form and meaning.
+
+    Memory is checked only with ``is_to_run``: an old run must stay readable on a smaller or a busier machine. A
+    blueprint without problems is marked as checked (``is_checked``).
     """
     kinds.register()
     having = required(composed.root, composed.quiet)
@@ -28,8 +35,27 @@ def judge(composed: Composed, is_to_run: bool = True) -> tuple[Blueprint | None,
     problems += invalid
     problems += [found for found in composed.too_large if (found.file, found.line, found.column) not in told]
     if blueprint is not None and not problems:
-        problems += [located(composed.root, path, message) for path, message in verify(blueprint, is_to_run)]
+        problems += _located(composed.root, meaning_problems(blueprint))
+        if not problems:
+            blueprint.derived[_PASSED] = True
+            problems += check_memory(blueprint, composed.root) if is_to_run else []
     return blueprint, problems
+
+
+def check_memory(blueprint: Blueprint, root: Node) -> list[Problem]:
+    """What a checked blueprint needs beyond the memory of this machine; none, and it is marked as checked to run."""
+    problems = _located(root, memory_problems(blueprint))
+    blueprint.derived[_PASSED_TO_RUN] = not problems
+    return problems
+
+
+def is_checked(blueprint: Blueprint, *, is_to_run: bool) -> bool:
+    """Whether this very value passed all checks; with ``is_to_run``, whether this machine's memory was among them."""
+    return bool(blueprint.derived.get(_PASSED_TO_RUN if is_to_run else _PASSED))
+
+
+def _located(root: Node, findings: Iterable[Finding]) -> list[Problem]:
+    return [located(root, path, message) for path, message in findings]
 
 
 def located(root: Node, path: str | Path, message: str) -> Problem:

@@ -7,7 +7,7 @@ from pathlib import Path as FilePath
 
 from composer.algorithms.base import OffPolicy
 from composer.algorithms.normalization.spec import ReturnScaling
-from composer.blueprint.forecast.memory import available_bytes, disk_bytes, forecast, outlines, stored
+from composer.blueprint.forecast.memory import available_bytes, disk_bytes, forecast, outlines
 from composer.blueprint.forecast.timeline import lengths_of
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.syntax.nodes import read_path
@@ -25,16 +25,12 @@ MAX_COMPARISONS = 1_000_000
 """Globs times parameters: a second's work, a hundred times what an experiment needs."""
 
 
-def verify(blueprint: Blueprint, is_to_run: bool = True) -> list[Finding]:
-    """Every problem of meaning. Shapes are judged where the roles are right, memory where all else is.
-
-    Memory is judged only of a blueprint that is to run, here and now.
-    """
-    meant = (_optimizers, _interventions, _diagnostics)
+def meaning_problems(blueprint: Blueprint) -> list[Finding]:
+    """Problems of meaning. Each stage relies on the ones before it: the first stage that finds problems is the last."""
     roles = (_names, _acting, _overlap, _sampling, _sizes, _rewards, _algorithm)
-    stages = (roles, (_shapes,), (_comparisons,), meant, (_memory,))
-    for judges in stages if is_to_run else stages[:-1]:
-        findings = _first_of_each_path(finding for judge in judges for finding in judge(blueprint))
+    stages = (roles, (_shapes,), (_comparisons,), (_optimizers, _interventions, _diagnostics))
+    for stage in stages:
+        findings = _first_of_each_path(finding for check in stage for finding in check(blueprint))
         if findings:
             return findings
     return []
@@ -62,7 +58,7 @@ def _sampling(blueprint: Blueprint) -> Iterator[Finding]:
 
 
 def _names(blueprint: Blueprint) -> Iterator[Finding]:
-    needed = blueprint.algorithm.network_inputs(blueprint.environment.describe())
+    needed = blueprint.algorithm.network_inputs(blueprint.environment_info)
     for name, average in blueprint.averages.items():
         if name in blueprint.networks:
             yield ("averages", name), f"{name!r} is the name of a network"
@@ -182,12 +178,12 @@ def _diagnostics(blueprint: Blueprint) -> Iterator[Finding]:
     yield from ((f"diagnostics.{key}", message) for key, message in blueprint.diagnostics.problems(found))
 
 
-def _memory(blueprint: Blueprint) -> Iterator[Finding]:
-    """``auto`` may put a replay on a disk: on that of the present folder, unless runs are written somewhere else."""
+def memory_problems(blueprint: Blueprint) -> Iterator[Finding]:
+    """Whether this machine has the memory now. ``auto`` may put a replay on disk, taken to be that of this folder."""
     needs, available = forecast(blueprint), available_bytes()
     if needs.total <= available:
         return
-    least = forecast(stored(blueprint, storage="disk")) if blueprint.replay.storage == "auto" else needs
+    least = needs.on_disk() if blueprint.replay.storage == "auto" else needs
     if least.total > available or not least.disk:
         sizes = needs.parts()
         largest = max(sizes, key=lambda path: sizes[path])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path as FilePath
 
@@ -57,17 +57,34 @@ class Forecast:
 
     networks: Mapping[str, Held]
     """By role."""
-    replay: int
-    """The memory of transitions, but for what of it lies on disk."""
+    transitions: int
+    """Transitions that are kept."""
+    in_memory: int
+    """Bytes of a transition that are in memory under every ``replay.storage``."""
+    movable: int
+    """Bytes of a transition that are on disk with ``replay.storage = "disk"``, and in memory otherwise."""
+    is_on_disk: bool = False
     replay_key: Path = ("replay", "capacity")
-    """What decides it."""
-    disk: int = 0
-    """Of files of the run directory that hold the replay while the run goes on; checkpoints are not counted."""
+    """The key that decides how many transitions are kept."""
+
+    @property
+    def replay(self) -> int:
+        """Memory of the transitions, without what is on disk."""
+        return self.transitions * (self.in_memory + (0 if self.is_on_disk else self.movable))
+
+    @property
+    def disk(self) -> int:
+        """Files of the run directory that hold the replay during the run; checkpoints are not counted."""
+        return self.transitions * self.movable if self.is_on_disk else 0
 
     @property
     def total(self) -> int:
-        """All memory; what lies on a GPU is counted as though it lay on the host."""
+        """All memory; that of a GPU is counted as if it were the host's."""
         return sum(held.total for held in self.networks.values()) + self.replay
+
+    def on_disk(self) -> Forecast:
+        """The same run with its replay on disk."""
+        return replace(self, is_on_disk=True)
 
     def parts(self) -> dict[Path, int]:
         """Bytes by the key of the blueprint that decides them."""
@@ -86,29 +103,33 @@ def sound_outlines(blueprint: Blueprint) -> dict[str, Outline]:
 
 
 def forecast(blueprint: Blueprint) -> Forecast:
-    """Bytes of networks and replay; activations are not counted. A network without an outline counts as nothing.
+    """Bytes of networks and replay, computed once and kept with the blueprint; activations are not counted.
 
     A network takes four bytes a parameter and an entry of its statistics, as many again for each average of it, and
     for each trainable parameter those of its gradient and of every optimizer moment; times copies and seeds. A
     transition takes two observations (of pictures: one frame), an action, a reward and two flags; on disk lie all of
     them, of pictures the frames. What is declared is counted: a run too short to fill its replay allocates less. An
-    injection that a metric may repeat without limit counts once.
+    injection that a metric may repeat without limit counts once. A network without an outline counts as nothing.
     """
-    seeds = len(blueprint.seeds)
-    networks = {role: _held(blueprint, role, outline) for role, outline in outlines(blueprint).items()}
-    info = blueprint.environment.describe()
+    known: Forecast | None = blueprint.derived.get("memory")
+    if known is None:
+        known = blueprint.derived["memory"] = _forecast(blueprint)
+    return known
+
+
+def _forecast(blueprint: Blueprint) -> Forecast:
+    networks = {role: _held(blueprint, role, outline) for role, outline in blueprint.outlines.items()}
+    info = blueprint.environment_info
     large, small = FLOAT * (2 * math.prod(info.observation) + info.action_size + 3), 0
     if info.pictures:  # One frame of one byte a pixel, numbers, and where an episode begins.
         large = math.prod(info.observation) // max(info.stacked_frames, 1)
         small = FLOAT * (info.action_size + 3) + INTEGER
     if blueprint.replay.sampling.kind == "prioritised":
         small += INTEGER
-    held = transitions_held(blueprint) * seeds
+    held = transitions_held(blueprint) * len(blueprint.seeds)
     if isinstance(blueprint.algorithm, OnPolicy):
-        return Forecast(networks, held * (large + small), ("algorithm", "rollout_interactions"))
-    if blueprint.replay.storage == "disk":
-        return Forecast(networks, held * small, disk=held * large)
-    return Forecast(networks, held * (large + small))
+        return Forecast(networks, held, large + small, 0, replay_key=("algorithm", "rollout_interactions"))
+    return Forecast(networks, held, small, large, is_on_disk=blueprint.replay.storage == "disk")
 
 
 def transitions_held(blueprint: Blueprint) -> int:
@@ -118,7 +139,7 @@ def transitions_held(blueprint: Blueprint) -> int:
         return 0
     if not isinstance(algorithm, OnPolicy):
         return blueprint.replay.capacity
-    info = environment.describe()
+    info = blueprint.environment_info
     # Of a full ring of pictures the oldest rows are frames alone.
     frames = max(info.stacked_frames, 1) if info.pictures else 0
     return (algorithm.rollout_interactions + frames) * environment.copies
@@ -133,11 +154,6 @@ def transitions_allocated(blueprint: Blueprint) -> int:
     if not isinstance(environment, Simulator) or isinstance(blueprint.algorithm, OnPolicy):
         return held
     return min(held, clock_of(blueprint).interactions_by(blueprint.training.env_steps) * environment.copies)
-
-
-def stored(blueprint: Blueprint, **replay: object) -> Blueprint:
-    """``blueprint`` with other keys of ``replay``: what would it need?"""
-    return blueprint.model_copy(update={"replay": blueprint.replay.model_copy(update=replay)})
 
 
 def _held(blueprint: Blueprint, role: str, outline: Outline | ShapeError) -> Held:

@@ -39,7 +39,7 @@ def show_text(blueprint: Blueprint) -> str:
 
 
 def _summary(blueprint: Blueprint, found: dict[str, Outline]) -> Iterator[Row]:
-    info, algorithm = blueprint.environment.describe(), blueprint.algorithm
+    info, algorithm = blueprint.environment_info, blueprint.algorithm
     said = blueprint.environment.model_dump(exclude_unset=True)
     kind = " ".join([blueprint.environment.kind, *(f"{key}={value}" for key, value in said.items())])
     clock, env_steps = clock_of(blueprint), blueprint.training.env_steps

@@ -6,19 +6,13 @@ Tests: tests/training/test_replay_placement.py.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from composer.blueprint.forecast.memory import (
-    available_bytes,
-    disk_bytes,
-    forecast,
-    stored,
-    transitions_allocated,
-)
+from composer.blueprint.forecast.memory import available_bytes, disk_bytes, forecast, transitions_allocated
 from composer.replay.storage import Kind
 from composer.spec.quantities import bytes_text
 
@@ -57,8 +51,8 @@ def place(blueprint: Blueprint, device: str, directory: Path) -> Place:
     ``auto`` takes the device where the whole forecast fits its free memory, else the host, else the disk. On a CPU no
     number follows from it; on a GPU the random numbers that draw batches do. OSError where the disk has no room.
     """
-    alone = stored(blueprint, capacity=max(transitions_allocated(blueprint), 1))
-    needs, disk = forecast(alone), forecast(stored(alone, storage="disk")).disk
+    needs = replace(forecast(blueprint), transitions=transitions_allocated(blueprint) * len(blueprint.seeds))
+    disk = needs.on_disk().disk
     asked = blueprint.replay.storage
     if asked != "auto":
         found = Place(asked, f"replay.storage is '{asked}'")

@@ -54,7 +54,7 @@ class Subject:
     @cached_property
     def info(self) -> EnvironmentInfo:
         """What is known of the environment."""
-        return self.blueprint.environment.describe()
+        return self.blueprint.environment_info
 
     @cached_property
     def outlines(self) -> dict[str, Outline]:
