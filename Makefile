@@ -7,6 +7,7 @@
 # make bench        speed beside other libraries, installed for it: half an hour on an idle machine
 # make gpu          what a GPU is needed for, on one, with the Python that is there: pieces of at most 8 minutes; call it until it is done
 # make docs         write docs/reference/ anew from the kinds; a test says when that is due
+# make golden       write tests/golden/ anew: what every shipped blueprint and variant resolves to; review what changed
 # Variables: GPU_PYTHON and GPU_ARGS (such as --pieces memory --published results.csv) of make gpu
 # Variables: PYTHON (3.11 or 3.12), PIP_ARGS (extra arguments for pip, such as an index with CPU builds of torch)
 
@@ -22,7 +23,7 @@ TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 GPU_PYTHON ?= $(if $(wildcard $(BIN)/python),$(BIN)/python,python3)
 GPU_ARGS ?=
 
-.PHONY: quickstart plasticity warm-start test test-fast bench gpu learning docs lint format clean
+.PHONY: quickstart plasticity warm-start test test-fast bench gpu learning docs golden lint format clean
 
 quickstart: $(VENV)/.installed
 	$(BIN)/composer train blueprints/quickstart.toml
@@ -49,6 +50,9 @@ gpu:
 
 learning: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m learning
+
+golden: $(VENV)/.installed
+	$(BIN)/python -m tools.golden
 
 docs: $(VENV)/.installed
 	$(BIN)/python -m composer.blueprint.inspect.reference --out docs/reference
