@@ -32,7 +32,6 @@ _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         reading.lint,
         reading.parts,
         reading.eject,
-        reading.migrate,
         reading.schema,
     ),
     "Study": (

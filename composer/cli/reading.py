@@ -114,31 +114,6 @@ def parts(name: Annotated[str | None, typer.Argument()] = None, as_json: Json = 
         fail(str(error), 2, as_json)
 
 
-def migrate(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Blueprints of an older format.")],
-    write: Annotated[bool, typer.Option("--write", help="Replace the files; otherwise the changes are shown.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Carry blueprints of older formats forward; comments and layout stay."""
-    from composer.blueprint import BlueprintError
-    from composer.blueprint.syntax import migrate as migrating
-
-    try:
-        made = migrating.migrate_files(files)
-        if write:
-            migrating.write(made)
-    except BlueprintError as error:
-        refuse(error, as_json)
-    except OSError as error:
-        fail(f"{error.filename}: cannot be written ({error.strerror})", 2, as_json)
-    for one in made:
-        diff = one.diff()
-        say(f"{one.path}: format {one.old}" + (f" to {one.new}" if diff else ", nothing to do"))
-        if diff and not as_json:
-            print(diff, end="")
-    answer({"written": write, "files": [one.as_dict() for one in made]}, as_json)
-
-
 def eject(
     blueprint: BlueprintPath,
     overrides: Overrides = None,

@@ -197,20 +197,6 @@ def test_lint_is_no_judge(tmp_path: Path) -> None:
     invoke("lint", str(sound), code=2)
 
 
-def test_migrate(tmp_path: Path) -> None:
-    path = tmp_path / "b.toml"
-    path.write_text(TINY.read_text())
-    output, said = invoke("migrate", str(path))
-    assert (output, said) == ("", f"{path}: format 1, nothing to do\n")
-    output, _ = invoke("migrate", str(path), "--write", "--json")
-    expected = {"file": str(path), "format": 1, "new_format": 1, "diff": ""}
-    assert last_json(output) == {"written": True, "files": [expected]}
-    assert path.read_text() == TINY.read_text()
-    path.write_text("blueprint = 2")
-    _, said = invoke("migrate", str(path), code=2)
-    assert "format 2 needs a newer composer" in said
-
-
 def test_parts() -> None:
     output, _ = invoke("parts", "simba", "--json")
     (part,) = last_json(output)["parts"]
@@ -249,7 +235,6 @@ def probe(*arguments: str) -> tuple[set[str], float]:
         pytest.param(["lint", str(TINY)], 3.0, marks=pytest.mark.slow),
         pytest.param(["diff", str(TINY), "quickstart"], 3.0, marks=pytest.mark.slow),
         pytest.param(["parts", "simba"], 3.0, marks=pytest.mark.slow),
-        pytest.param(["migrate", str(TINY)], 3.0, marks=pytest.mark.slow),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
@@ -262,6 +247,6 @@ def test_commands_that_learn_nothing_load_no_torch(arguments: list[str], limit: 
 def test_the_module_can_be_asked_for_help() -> None:
     result = subprocess.run([*COMMAND, "--help"], capture_output=True, text=True, env=ALONE, check=True)
     running = ("train", "resume", "evaluate", "digest", "sync", "compare", "ui")
-    reading = ("check", "show", "explain", "diff", "lint", "parts", "eject", "migrate", "schema")
+    reading = ("check", "show", "explain", "diff", "lint", "parts", "eject", "schema")
     for command in (*running, *reading):
         assert f" {command} " in result.stdout

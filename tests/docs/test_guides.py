@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 GUIDES = ROOT / "docs" / "guide"
 sys.path.insert(0, str(ROOT / "tests" / "plugin"))
 
-READING = ("check", "show", "explain", "diff", "lint", "parts", "migrate", "schema", "eject")
+READING = ("check", "show", "explain", "diff", "lint", "parts", "schema", "eject")
 """Commands that are run here: those that read blueprints."""
 SCRIPT = """
 import json, sys

@@ -39,6 +39,7 @@ def validate(root: Node, quiet: frozenset[Path], spec: type[S]) -> tuple[S | Non
     except ValidationError as error:
         errors = (_Found(root, values, spec, item) for item in error.errors(include_url=False) if not _is_echo(item))
         spoken = [*islice((found for found in errors if not found.is_below(quiet)), MAX_PROBLEMS)]
+    spoken = [found for found in spoken if found.is_newer_format] or spoken
     meant = {(found.table, name) for found in spoken for name in found.meant()}
     problems = [found.problem() for found in spoken if (found.table, found.missing) not in meant]
     return None, problems
@@ -68,6 +69,11 @@ class _Found:
         return travelled or any(self.path[:length] in quiet for length in range(len(self.path) + 1))
 
     @property
+    def is_newer_format(self) -> bool:
+        """Whether the file is of a later format than this composer's, so that its other keys mean nothing here."""
+        return self.loc == ("blueprint",) and type(self.node.value) is int and self.node.value > FORMAT
+
+    @property
     def table(self) -> Path:
         """The table in which a key is unknown, or missing."""
         return self.loc[:-1]
@@ -93,7 +99,8 @@ class _Found:
             return self._no_kind()
         if self.loc == ("blueprint",):
             message = f"this composer reads blueprints of format {FORMAT}, got {describe(self.node.value)}"
-            return problem(self.node.at, "blueprint", message)
+            hint = "a newer composer may read it: pip install --upgrade rl-composer" if self.is_newer_format else ""
+            return problem(self.node.at, "blueprint", message, hint)
         message, hint = told(self.error)
         if self.type in BOUND_ERRORS:
             limits = limits_at(self.spec, self.values, self.loc)
