@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from composer.cli.answers import answer, fail, read, refuse, say
+from composer.cli.answers import fail, read, refuse, say
 from composer.cli.arguments import BlueprintPath, BlueprintPaths, Json, Overrides, Variant
 
 if TYPE_CHECKING:
