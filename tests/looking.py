@@ -33,7 +33,7 @@ def transitions(seeds: int, batch: int = 24, seed: int = 0) -> Transitions:
 def looked_at(*overrides: str, choice: Choice = EAGER, updates: int = 0, batch: int = 24) -> tuple[Learner, View]:
     """A learner, with so many updates behind it, and a view of it."""
     blueprint = tiny(DRIFT, *overrides)
-    info = blueprint.environment.describe()
+    info = blueprint.environment.info
     learner = Learner(blueprint, info, "cpu", choice)
     learner.observe(torch.randn(len(learner.seeds), 5, 3, generator=torch.Generator().manual_seed(9)))
     for step in range(updates):

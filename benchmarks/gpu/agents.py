@@ -115,7 +115,7 @@ def grouped(name: str, shows: str, run: Callable[[tuple[Case, ...], Setting], Fi
 def agent(blueprint: Blueprint, device: str, choice: Choice) -> Agent:
     """An agent as a run would begin with it; precision and cache are set for the whole process."""
     device = assemble.set_up(blueprint, device)
-    info = blueprint.environment.describe()
+    info = blueprint.environment.info
     return Agent(blueprint, info, Learner(blueprint, info, device, choice))
 
 

@@ -30,7 +30,7 @@ def stable_baselines(blueprint: Blueprint, setting: Setting) -> Callable[[], obj
     from stable_baselines3 import SAC
     from stable_baselines3.common.logger import Logger
 
-    info, algorithm = blueprint.environment.describe(), blueprint.algorithm
+    info, algorithm = blueprint.environment.info, blueprint.algorithm
 
     class Spaces(gymnasium.Env[Any, Any]):
         """Tells the sizes; nothing is ever stepped."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def actor_critic_problems(blueprint: Blueprint, name: str, products: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Environments, roles and heads that do not fit; ``products`` says by role what its head has to produce."""
-    info = blueprint.environment.describe()
+    info = blueprint.environment.info
     if info.discrete or len(info.observation) != 1:
         found = "choices" if info.discrete else f"observations {list(info.observation)}"
         yield "environment", f"{name} needs vectors as observations and actions, got {found}"

@@ -96,7 +96,7 @@ class DQN(OffPolicy, Algorithm, kind="dqn"):
 
     def problems(self, blueprint: Blueprint) -> Iterator[tuple[str, str]]:
         """Roles, heads, averages and actions that DQN needs, and those it does not know."""
-        info = blueprint.environment.describe()
+        info = blueprint.environment.info
         if not info.discrete:
             yield "environment", "DQN needs discrete actions; those of this environment are numbers"
         if self.augmentation and len(info.observation) != 3:

@@ -9,7 +9,6 @@ from pydantic import AfterValidator, Field
 
 from composer.algorithms.base import Algorithm, Evaluated, Passes, Program, Roles
 from composer.algorithms.on_policy import OnPolicy
-from composer.environments.base import Simulator
 from composer.networks.heads import head_giving
 from composer.optim import schedules
 from composer.optim.schedules import Schedule
@@ -75,10 +74,10 @@ class PPO(OnPolicy, Algorithm, kind="ppo"):
     def problems(self, blueprint: Blueprint) -> Iterator[tuple[str, str]]:
         """Roles and heads that PPO needs, a rollout that divides, and what has no meaning without a replay."""
         environment = blueprint.environment
-        if not isinstance(environment, Simulator):
+        if not environment.is_simulator:
             yield "environment.kind", f"PPO acts in a simulator, got {environment.kind!r}"
             return
-        wanted = {"actor": "action_logits" if environment.describe().discrete else "gaussian", "critic": "value"}
+        wanted = {"actor": "action_logits" if environment.info.discrete else "gaussian", "critic": "value"}
         for role, produces in wanted.items():
             network = blueprint.networks.get(role)
             if network is None:
@@ -100,7 +99,7 @@ class PPO(OnPolicy, Algorithm, kind="ppo"):
                 "algorithm.value_clip",
                 f"needs the critic's head 'scalar', got {critic.head.kind!r}: no distributions",
             )
-        yield from self._rollout_problems(blueprint, environment)
+        yield from self._rollout_problems(blueprint)
 
     def build(self, roles: Roles, info: EnvironmentInfo, seeds: int, device: str) -> Program:
         """The losses over built networks."""
@@ -115,9 +114,10 @@ class PPO(OnPolicy, Algorithm, kind="ppo"):
             None if self.value_clip is None else self.value_clip.build(seeds, device),
         )
 
-    def _rollout_problems(self, blueprint: Blueprint, environment: Simulator) -> Iterator[tuple[str, str]]:
-        held = self.rollout_interactions * environment.copies
-        told = f"{self.rollout_interactions:,} interactions x {environment.copies:,} copies = {held:,} transitions"
+    def _rollout_problems(self, blueprint: Blueprint) -> Iterator[tuple[str, str]]:
+        copies = blueprint.environment.copies_per_seed
+        held = self.rollout_interactions * copies
+        told = f"{self.rollout_interactions:,} interactions x {copies:,} copies = {held:,} transitions"
         if held % self.minibatches:
             yield "algorithm.minibatches", f"{told} cannot be dealt into {self.minibatches:,} equal minibatches"
         elif held // self.minibatches != self.batch_size:

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import Field
 
 from composer.algorithms.base import Algorithm, Evaluated, Passes, Program, Roles, UpdateSchedule
-from composer.environments.base import Simulator
-from composer.environments.labelled.task_sequence import Labelled
 from composer.networks.heads.base import head_giving
 from composer.spec.family import Spec
 from composer.spec.shape import Shape
@@ -73,7 +71,7 @@ class Supervised(Algorithm, kind="supervised"):
 
     def problems(self, blueprint: Blueprint) -> Iterator[tuple[str, str]]:
         """Labelled data, one network, as many logits as classes."""
-        if isinstance(blueprint.environment, Simulator):
+        if blueprint.environment.is_simulator:
             yield "environment.kind", f"supervised learning needs labelled data, got {blueprint.environment.kind!r}"
             return
         for role in blueprint.networks:
@@ -83,10 +81,8 @@ class Supervised(Algorithm, kind="supervised"):
         if network is None:
             yield "networks", f"supervised learning needs a network {MODEL!r}"
             return
-        if isinstance(blueprint.environment, Labelled):
-            yield from blueprint.environment.problems(blueprint)
         yield from self._teacher_problems(blueprint)
-        classes = blueprint.environment.describe().action_size
+        classes = blueprint.environment.info.action_size
         given = getattr(network.head, "classes", classes)
         wanted = "value" if _is_regression(blueprint) else "class_logits"
         if network.head.produces != wanted or (wanted == "value" and network.head.kind != "scalar"):
@@ -119,4 +115,4 @@ class Supervised(Algorithm, kind="supervised"):
 
 def _is_regression(blueprint: Blueprint) -> bool:
     # A classifier has at least two classes: one answer is a number.
-    return blueprint.environment.describe().action_size == 1
+    return blueprint.environment.info.action_size == 1

@@ -177,14 +177,9 @@ class Blueprint(Spec):
     """Where metrics are shown."""
 
     @cached_property
-    def environment_info(self) -> EnvironmentInfo:
-        """The environment's description of itself. Computed once."""
-        return self.environment.describe()
-
-    @cached_property
     def outlines(self) -> Mapping[str, Outline | ShapeError]:
         """The outline of one copy of each network that the algorithm knows, or why it has none. Computed once."""
-        info = self.environment_info
+        info = self.environment.info
         found: dict[str, Outline | ShapeError] = {}
         for role, shape in self.algorithm.network_inputs(info).items():
             if role in self.networks:
@@ -198,13 +193,6 @@ class Blueprint(Spec):
     def derived(self) -> dict[str, Any]:
         """Results that other modules computed from this blueprint and keep with it: its checks, its memory forecast."""
         return {}
-
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A copy, perhaps with other values. It starts unchecked: nothing computed from this blueprint is copied."""
-        copied = super().model_copy(update=update, deep=deep)
-        for name in copied.__dict__.keys() - type(self).model_fields.keys():
-            del copied.__dict__[name]
-        return copied
 
     @field_validator("seeds")
     @classmethod

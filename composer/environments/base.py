@@ -8,8 +8,9 @@ are written once, in ``vector``, ``rows`` and ``worker``. Nothing here imports a
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple, Self
 
 from pydantic import Field
 
@@ -44,6 +45,14 @@ class Stage(NamedTuple):
 class Environment(Family, family="environment"):
     """What an agent learns from: a simulator in which it acts, or a stream of labelled data."""
 
+    is_simulator: ClassVar[bool] = False
+    """Whether an agent acts in it, in episodes and for rewards; else it answers to labelled data."""
+
+    @cached_property
+    def info(self) -> EnvironmentInfo:
+        """What ``describe`` says, computed once for each environment value."""
+        return self.describe()
+
     @property
     def title(self) -> str:
         """What it is called in tables and curves: the name of its task where it has one."""
@@ -53,6 +62,21 @@ class Environment(Family, family="environment"):
     def stride(self) -> int:
         """Environment steps of one interaction."""
         return 1
+
+    @property
+    def copies_per_seed(self) -> int:
+        """Environments of one seed that are stepped together."""
+        return 1
+
+    @property
+    def metric(self) -> str:
+        """The evaluation metric as the journal names it; higher is better."""
+        return "evaluation/return"
+
+    @property
+    def task_interactions(self) -> int:
+        """Interactions of one task, where tasks of equal length follow each other; else 0."""
+        return 0
 
     @property
     def parts_seeds(self) -> bool:
@@ -80,13 +104,23 @@ class Environment(Family, family="environment"):
         """Parts of a run that are planned, in order, the first at 0; none where a run is all of one piece."""
         return ()
 
+    def branched(self, branch: int) -> Self:
+        """The environment of fork number ``branch``, where what it gives next is declared and not drawn by a stream."""
+        return self
+
+    def problems(self, batch_size: int, env_steps: int, seeds: int) -> Iterator[tuple[str, str]]:
+        """What does not fit a run of ``env_steps`` and a number of seeds: pairs of key path and message."""
+        return iter(())
+
     @abstractmethod
     def describe(self) -> EnvironmentInfo:
-        """Shapes and limits, without running anything."""
+        """Compute shapes and limits without running an episode; ``info`` keeps the answer."""
 
 
 class Simulator(Environment, abstract=True):
     """A declaration of simulated environments. A kind adds ``describe`` and ``rows``; the rest is shared."""
+
+    is_simulator: ClassVar[bool] = True
 
     action_repeat: Annotated[int, Field(ge=1, le=100)] = 1
     """Environment steps for which one action is held; rewards are summed."""
@@ -101,6 +135,20 @@ class Simulator(Environment, abstract=True):
     def stride(self) -> int:
         """Action repeat times copies."""
         return self.action_repeat * self.copies
+
+    @property
+    def copies_per_seed(self) -> int:
+        """As declared."""
+        return self.copies
+
+    def problems(self, batch_size: int, env_steps: int, seeds: int) -> Iterator[tuple[str, str]]:
+        """A run shorter than one interaction, and workers without an environment."""
+        if env_steps < self.stride:
+            message = f"{env_steps:,} is less than one interaction: {self.stride:,} environment steps (repeat x copies)"
+            yield "training.env_steps", message
+        total = self.copies * seeds
+        if self.workers > total:
+            yield "environment.workers", f"{self.workers} workers for {total} environments (copies x seeds)"
 
     @abstractmethod
     def rows(self, n: int) -> Rows:

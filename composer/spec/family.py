@@ -53,6 +53,13 @@ class Spec(BaseModel):
         use_attribute_docstrings=True,
     )
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy, perhaps with other values, which are not checked. Nothing computed from this value is copied."""
+        copied = super().model_copy(update=update, deep=deep)
+        for name in copied.__dict__.keys() - type(self).model_fields.keys():
+            del copied.__dict__[name]
+        return copied
+
 
 class Family(Spec):
     """An open set of kinds. Subclass with ``family="name"`` to open one, with ``kind="name"`` to join one.

@@ -46,7 +46,7 @@ def measure(
     problems = [f"{key}: {message}" for key, message in declared.problems(outlines)]
     if problems:
         raise Refused("; ".join(problems))
-    info = blueprint.environment.describe()
+    info = blueprint.environment.info
     recorder = Recorder(blueprint.model_copy(update={"diagnostics": declared}), info, learner.device)
     if batch in (None, blueprint.diagnostics.batch):
         names = [name for name in snapshot.values["diagnostics"] if name.startswith("probe/")]
@@ -59,7 +59,7 @@ def measure(
 def _newborn(blueprint: Blueprint, learner: Learner) -> Learner:
     """The agent at its first draw; it sees observations normalised as they are now."""
     choice = Choice(False, "nothing is trained here")
-    first = Learner(blueprint, blueprint.environment.describe(), learner.device, choice)
+    first = Learner(blueprint, blueprint.environment.info, learner.device, choice)
     for name, value in learner.tensors().items():
         if name.startswith("normalization/"):
             first.tensors()[name].copy_(value)
@@ -73,7 +73,7 @@ def _data(checkpoints: Checkpoints, blueprint: Blueprint, learner: Learner, snap
         stream = streaming(environment, learner)
         stream.restore(snapshot, checkpoints)
         return stream.replay
-    info = environment.describe()
+    info = environment.info
     copies = environment.stride // info.action_repeat
     start, stop = snapshot.values["replay_start"], snapshot.values["replay_added"]
     replay = make_ring(info, len(learner.seeds), copies, stop - start, learner.device)

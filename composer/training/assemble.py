@@ -77,7 +77,7 @@ def create(
     the variants that are trained in the same program; ``stored`` says where the replay lies, if that is known already.
     """
     stored = stored or place(blueprint, device, directory)
-    info = blueprint.environment.describe()
+    info = blueprint.environment.info
     fingerprint = provenance.fingerprint(device, blueprint.requires, choice.compiled)
     origin = {} if fork is None else {"fork": fork}
     facts: dict[str, Any] = {
@@ -118,7 +118,7 @@ def resume(path: Path, inexact: bool = False) -> tuple[runs.Run, Session, list[s
 def _restored(run: runs.Run, inexact: bool) -> tuple[Session, list[str]]:
     device = set_up(run.blueprint, str(run.facts["device"]))
     notes = _compare(run, device, inexact)
-    info = run.blueprint.environment.describe()
+    info = run.blueprint.environment.info
     choice = compiling.Choice(bool(run.facts["compiled"]), str(run.facts["compile_reason"]))
     checkpoints = Checkpoints(run.path, run.blueprint.checkpoint.keep)
     snapshot = checkpoints.load() if checkpoints.steps() else None
@@ -151,7 +151,7 @@ def agent(path: Path, at: int | None = None) -> tuple[Blueprint, Learner, Snapsh
 def learner_of(blueprint: Blueprint, snapshot: Snapshot, device: str) -> Learner:
     """The agent of a checkpoint, not compiled."""
     choice = compiling.Choice(False, "nothing is trained here")
-    learner = Learner(blueprint, blueprint.environment.describe(), device, choice)
+    learner = Learner(blueprint, blueprint.environment.info, device, choice)
     # Weights alone are not enough: interventions may have changed what the networks are.
     Surgery(blueprint, learner, lengths_of(blueprint), lambda *_: None).restore(snapshot.tensors)
     learner.load(snapshot.tensors)

@@ -69,7 +69,7 @@ def main() -> None:
     if blueprint.compute.threads:
         torch.set_num_threads(blueprint.compute.threads)
     use_cache(blueprint, device)
-    info = blueprint.environment.describe()
+    info = blueprint.environment.info
     learner = Learner(blueprint, info, device, Choice(True, "compiling ahead"))
     learner.update(*example(learner, info))
 

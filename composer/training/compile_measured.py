@@ -30,7 +30,7 @@ def calibrate(blueprint: Blueprint, device: str) -> Choice:
     possible = choose("auto", device, 10**12)
     if not possible.compiled:
         return possible
-    info = blueprint.environment.describe()
+    info = blueprint.environment.info
     agents = [Learner(blueprint, info, device, Choice(compiled, "measuring")) for compiled in (False, True)]
     parties = []
     for agent in agents:

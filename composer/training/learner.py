@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from composer.algorithms.base import Batch, Roles
-from composer.environments.base import Simulator
 from composer.networks.outline import Outline
 from composer.networks.stacked import Stacked, Template, fresh_stack, per_seed
 from composer.optim.delayed import apply_every
@@ -90,7 +89,7 @@ class Learner:
         self.statistics = blueprint.normalization.observation.build(
             len(self.seeds), math.prod(info.observation), device
         )
-        environments = blueprint.environment.copies if isinstance(blueprint.environment, Simulator) else 1
+        environments = blueprint.environment.copies_per_seed
         self.rewards = blueprint.normalization.reward.build(len(self.seeds), environments, self.discount, device)
         """Statistics that rewards are scaled by; None where they are not."""
         self.noise = [

@@ -56,7 +56,7 @@ def build(subject: Any, shape: Sequence[int] = (), actions: int = 0, *, seed: in
 
 
 def _networks(blueprint: Blueprint, seed: int) -> dict[str, nn.Module]:
-    info = blueprint.environment_info
+    info = blueprint.environment.info
     modules = {}
     for role, shape in blueprint.algorithm.network_inputs(info).items():
         network = blueprint.networks[role]

@@ -63,7 +63,7 @@ def test_parties_learn_the_same_network(name: str) -> None:
     ours, *theirs = subjects(workload, ["composer", "stable"])
     assert theirs and all(their.parameters() == ours.parameters() for their in theirs)
     blueprint = workload.load()
-    for role, entry in parameter_table(blueprint, blueprint.environment.describe()).items():
+    for role, entry in parameter_table(blueprint, blueprint.environment.info).items():
         assert ours.parameters()[role] == entry["count"]
     for subject in (ours, *theirs):
         lap = measure(subject, 0.0)
@@ -83,7 +83,7 @@ def test_libraries_of_the_extra_peers_learn_the_same_network(workload: Learning)
 @pytest.mark.slow
 def test_sbx_builds_simba_at_its_published_size() -> None:
     (theirs,) = subjects(NAMED["simba"], ["SBX"])
-    table = parameter_table(NAMED["simba"].load(), NAMED["simba"].load().environment.describe())
+    table = parameter_table(NAMED["simba"].load(), NAMED["simba"].load().environment.info)
     assert {role: theirs.parameters()[role] for role in table} == {role: e["count"] for role, e in table.items()}
 
 
@@ -179,7 +179,7 @@ def test_native_parties_step_what_the_adapter_steps(name: str) -> None:
     workload: Control = NAMED[name]
     one, rolled, batched = Alone(workload), Rolled(workload, 2), Batched(workload, 2)
     declared = DmControl(task=workload.task)
-    actions = drawn(8, declared.describe().action_size)[:20]
+    actions = drawn(8, declared.info.action_size)[:20]
     expected, measured = [], []
     for seed in range(8):
         adapted: Any = declared.single()
@@ -227,7 +227,7 @@ def test_shipped_workloads_are_the_published_sizes() -> None:
     counts = []
     for name in ("mlp", "simba", "dqn-nature", "dqn-impala"):
         blueprint = NAMED[name].load()
-        table = parameter_table(blueprint, blueprint.environment.describe())
+        table = parameter_table(blueprint, blueprint.environment.info)
         counts.append({role: entry["count"] for role, entry in table.items()})
     # 18 actions read 512 and 256 features.
     assert counts == [

@@ -249,7 +249,7 @@ def test_other_values_are_checked_anew(child: Path) -> None:
     assert ensure_checked(same, is_to_run=True) == blueprint
     for deep in (False, True):
         copy = blueprint.model_copy(update={"averages": {}}, deep=deep)
-        assert not {"derived", "outlines", "environment_info"} & vars(copy).keys()
+        assert not {"derived", "outlines"} & vars(copy).keys()
         with pytest.raises(BlueprintError, match="target_critic"):
             ensure_checked(copy, is_to_run=False)
 

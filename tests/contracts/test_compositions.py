@@ -71,7 +71,7 @@ def file(request: pytest.FixtureRequest) -> Path:
 
 def networks(blueprint: Blueprint) -> Iterator[tuple[str, Outline, Template]]:
     """Every network of a blueprint: its role, its outline and its module."""
-    info = blueprint.environment.describe()
+    info = blueprint.environment.info
     for role, shape in blueprint.algorithm.network_inputs(info).items():
         spec = blueprint.networks[role]
         yield (

@@ -339,7 +339,7 @@ INJECTION = (
 def test_a_network_can_be_read_after_an_injection() -> None:
     trunk = 'networks.critic.trunk=[{ kind = "linear", width = 8 }, { kind = "relu" }, { kind = "linear", width = 6 }, '
     blueprint = tiny(DRIFT, "seeds=[3, 4]", trunk + '{ kind = "relu" }]', INJECTION)
-    info = blueprint.environment.describe()
+    info = blueprint.environment.info
     learner = Learner(blueprint, info, "cpu", EAGER)
     surgery = Surgery(blueprint, learner, lengths_of(blueprint), lambda *_: None)
     before = View(blueprint, info, learner, transitions(2))

@@ -60,7 +60,7 @@ def reference(environment: Atari, noops: int) -> Any:
 
 
 def one_hot(environment: Simulator, count: int, n: int = 1, seed: int = 0) -> np.ndarray:
-    size = environment.describe().action_size
+    size = environment.info.action_size
     choices = np.random.default_rng(seed).integers(0, size, (count, n))
     return np.eye(size, dtype=np.float32)[choices]
 
@@ -216,7 +216,7 @@ def test_a_game_depends_on_nothing_but_its_seed(game: str) -> None:
 
 def test_colour_frames_are_three_channels_each() -> None:
     coloured = Atari(game="pong", noop_starts=0, sticky_actions=0.0, grayscale=False, stack=2, height=210, width=160)
-    info = coloured.describe()
+    info = coloured.info
     assert (info.observation, info.stacked_frames) == ((6, 210, 160), 2)
     vector = coloured.make([0], "training")
     first = vector.reset()
@@ -254,7 +254,7 @@ def test_protocols_are_written_out_and_any_piece_can_be_another() -> None:
     assert Holder.model_validate(held.model_dump()) == held
     judged = short.for_evaluation()
     assert (judged.clip_rewards, judged.life_loss_ends, judged.noop_starts) == (False, False, 7)
-    assert (classic.describe().action_size, short.describe().action_size) == (18, 6)
+    assert (classic.info.action_size, short.info.action_size) == (18, 6)
 
 
 @pytest.mark.parametrize(
@@ -277,7 +277,7 @@ def test_unknown_names_are_refused_with_the_near_one(table: dict[str, object], a
 
 def test_describing_imports_no_emulator() -> None:
     program = (
-        "import json, sys; from composer.environments import Atari; info = Atari(game='krull').describe();"
+        "import json, sys; from composer.environments import Atari; info = Atari(game='krull').info;"
         "print(json.dumps([info.observation, info.action_size, info.episode_interactions,"
         "[name for name in ('torch', 'numpy', 'ale_py', 'gymnasium') if name in sys.modules]]))"
     )

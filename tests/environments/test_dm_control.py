@@ -145,7 +145,7 @@ def test_lqr_is_one_task_and_gets_a_limit() -> None:
     first, second = (DmControl(task="lqr-lqr_6_2").single() for _ in range(2))
     stiffness = [single._physics.model.jnt_stiffness for single in (first, second)]  # type: ignore[attr-defined]
     np.testing.assert_array_equal(*stiffness)
-    info = DmControl(task="lqr-lqr_6_2", action_repeat=100).describe()
+    info = DmControl(task="lqr-lqr_6_2", action_repeat=100).info
     assert (info.episode_interactions, info.terminates) == (10, True)
     vector = DmControl(task="lqr-lqr_6_2", action_repeat=100).make([0], "training")
     vector.reset()
@@ -181,7 +181,7 @@ def test_declarations_round_trip_and_describe_without_a_simulator() -> None:
     held = Holder.model_validate({"environment": {"kind": "dm_control", "task": "dog-run", "copies": 2}})
     assert Holder.model_validate(held.model_dump()) == held
     program = (
-        "import json, sys; from composer.environments import DmControl; info = DmControl(task='dog-run').describe();"
+        "import json, sys; from composer.environments import DmControl; info = DmControl(task='dog-run').info;"
         "print(json.dumps([info.observation, info.action_size, info.episode_interactions,"
         "[name for name in ('torch', 'numpy', 'dm_control', 'mujoco', 'gymnasium') if name in sys.modules]]))"
     )

@@ -64,9 +64,9 @@ def test_pictures_are_replayed_exactly(workers: int) -> None:
 
 
 def test_describing_needs_no_machine_that_draws() -> None:
-    info = SEEN.describe()
+    info = SEEN.info
     assert (info.observation, info.pictures, info.stacked_frames, info.action_size) == ((9, 32, 48), True, 3, 1)
-    state = DmControl(task="cartpole-swingup").describe()
+    state = DmControl(task="cartpole-swingup").info
     assert (state.pictures, state.stacked_frames) == (False, 0)
 
 

@@ -18,6 +18,7 @@ from composer.environments import (
     Atari,
     DmControl,
     EnvironmentFailure,
+    EnvironmentInfo,
     Gymnasium,
     InvalidAction,
     Simulator,
@@ -56,7 +57,7 @@ class Course(NamedTuple):
 
 
 def draw_actions(environment: Simulator, count: int, n: int) -> np.ndarray:
-    info, draw = environment.describe(), np.random.default_rng(4)
+    info, draw = environment.info, np.random.default_rng(4)
     if info.discrete:
         return np.eye(info.action_size, dtype=np.float32)[draw.integers(0, info.action_size, (count, n))]
     return draw.uniform(-1, 1, (count, n, info.action_size)).astype(np.float32)
@@ -93,7 +94,7 @@ def ended(step: Step) -> np.ndarray:
 
 
 def test_shapes_and_types_are_those_described(course: Course) -> None:
-    info, n = course.environment.describe(), len(SEEDS)
+    info, n = course.environment.info, len(SEEDS)
     assert course.vector.info == info and course.vector.n == n
     kind = np.uint8 if info.pictures else np.float32
     assert (course.first.shape, course.first.dtype) == ((n, *info.observation), kind)
@@ -104,7 +105,7 @@ def test_shapes_and_types_are_those_described(course: Course) -> None:
 
 
 def test_episodes_end_in_one_way_and_never_after_their_limit(course: Course) -> None:
-    info, terminated, truncated = course.environment.describe(), 0, 0
+    info, terminated, truncated = course.environment.info, 0, 0
     for step in course.steps:
         assert not (step.terminated & step.truncated).any()
         assert (step.episode_length <= info.episode_env_steps).all()
@@ -135,7 +136,7 @@ def test_what_an_action_led_to_is_kept_and_the_next_episode_begins_beside_it(cou
     other = course.environment.model_copy(update={"workers": 0}).make(SEEDS, "training")
     begun = {FIRST: other.reset(episode=FIRST)}
     np.testing.assert_array_equal(course.first, begun[FIRST])
-    frames = course.environment.describe().stacked_frames
+    frames = course.environment.info.stacked_frames
     numbers, before = np.full(len(SEEDS), FIRST), course.first
     for step, state in zip(course.steps, course.states, strict=True):
         went_on = ended(step) & (state["episodes"] == numbers)
@@ -184,7 +185,7 @@ def test_a_seed_decides_everything(course: Course) -> None:
 
 
 def test_actions_out_of_their_space_are_refused_and_change_nothing(course: Course) -> None:
-    vector, info = course.vector, course.environment.describe()
+    vector, info = course.vector, course.environment.info
     before = vector.state()
     good = course.actions[0]
     wrong = [good[:1], good[:, :-1] if info.action_size > 1 else good[:, [0, 0]], good * np.nan, good * 0 + 1.01]
@@ -224,3 +225,18 @@ def test_a_hung_environment_is_reported(name: str) -> None:
         vector.step(draw_actions(environment, 1, 2)[0])
     np.testing.assert_array_equal(vector.state()["lengths"], state["lengths"])
     vector.close()
+
+
+def test_an_environment_is_described_once_and_a_changed_copy_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+    describe = DmControl.describe
+
+    def counted(environment: DmControl) -> EnvironmentInfo:
+        calls.append(environment.action_repeat)
+        return describe(environment)
+
+    monkeypatch.setattr(DmControl, "describe", counted)
+    environment = DmControl(task="walker-walk", action_repeat=2)
+    assert environment.info is environment.info
+    assert environment.model_copy(update={"action_repeat": 4}).info.action_repeat == 4
+    assert calls == [2, 4]

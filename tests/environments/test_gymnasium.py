@@ -60,7 +60,7 @@ def test_episodes_equal_gymnasiums_own(name: str) -> None:
 
 def test_pictures_get_their_channels_first_and_choices_their_start() -> None:
     environment = Gymnasium(module=MODULE, id="test/Painted-v0", kwargs={"stop": 6})
-    info = environment.describe()
+    info = environment.info
     assert (info.observation, info.pictures, info.discrete, info.action_size) == ((3, 12, 10), True, True, 3)
     vector = environment.make([0], "training")
     assert vector.reset()[0, :, 0, 0].tolist() == [0, 100, 200]
@@ -88,7 +88,7 @@ def test_channels_are_the_shorter_outer_axis(shape: tuple[int, ...], told: tuple
 
 def test_dictionaries_are_flattened_and_finite_bounds_scaled_to() -> None:
     environment = Gymnasium(module=MODULE, id="test/Shapes-v0", episode_env_steps=3)
-    info = environment.describe()
+    info = environment.info
     assert (info.observation, info.action_size, info.discrete, info.episode_env_steps) == ((6,), 4, False, 3)
     vector = environment.make([0], "training")
     np.testing.assert_array_equal(vector.reset()[0], np.float32([0.25, -0.5, 0, 0, 1, 0]))
@@ -143,4 +143,4 @@ def test_declarations_round_trip_and_an_environment_is_built_once_to_describe_it
     held = Holder.model_validate({"environment": table})
     monkeypatch.setattr(gymnasium, "make", None)
     assert Holder.model_validate(held.model_dump()) == held
-    assert held.environment.describe().episode_env_steps == 17
+    assert held.environment.info.episode_env_steps == 17

@@ -124,7 +124,7 @@ def test_a_run_learns_and_its_examination_is_on_the_present_task(tmp_path: Path)
 def test_seeds_together_are_the_same_as_alone() -> None:
     def learned(seeds: str) -> Learner:
         blueprint = load(SHUFFLED, [*SMALL, f"seeds={seeds}"]).blueprint
-        learner = Learner(blueprint, blueprint.environment.describe(), "cpu", EAGER)
+        learner = Learner(blueprint, blueprint.environment.info, "cpu", EAGER)
         tasks = Tasks(blueprint.environment, blueprint.seeds, 10, "cpu")  # type: ignore[arg-type]
         for index in range(20):
             learner.update(tasks.at(index))

@@ -41,7 +41,7 @@ def test_end_of_episode_keeps_last_observation_and_starts_the_next(terminates_at
 
 def test_repeat_sums_rewards_and_shortens_the_last_decision() -> None:
     environment = Scripted(limit=7, action_repeat=3)
-    assert environment.describe().episode_interactions == 3
+    assert environment.info.episode_interactions == 3
     vector = environment.make([0], "training")
     vector.reset()
     steps = [vector.step(actions(1)) for _ in range(2)]

@@ -134,7 +134,7 @@ def test_diagnostics_look_at_losses_of_scaled_rewards() -> None:
     no = torch.zeros(1, 1, dtype=torch.bool)
     agent.rewards.observe(torch.tensor([[100.0]]), no, no)
     data = batch()
-    view = View(blueprint, blueprint.environment.describe(), agent, data)
+    view = View(blueprint, blueprint.environment.info, agent, data)
     torch.testing.assert_close(view.batch.reward, data.reward / 20)  # The largest return becomes 5.
 
 

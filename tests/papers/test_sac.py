@@ -240,7 +240,7 @@ def test_discount_follows_from_the_length_of_an_episode(limit: int, repeat: int,
 
 def test_the_learner_bootstraps_by_that_discount() -> None:
     blueprint = tiny("environment={ kind = 'test/drift', limit = 500 }")
-    agent = Learner(blueprint, Drift(limit=500).describe(), "cpu", EAGER)
+    agent = Learner(blueprint, Drift(limit=500).info, "cpu", EAGER)
     assert agent.discount.tolist() == pytest.approx([0.99])
 
 

@@ -19,7 +19,7 @@ PLAIN = "algorithm.augmentation=[]"
 def module(agent: Learner, role: str, name: str, *overrides: str) -> nn.Module:
     """A network, or an average ``name`` of it, of seed 0."""
     blueprint = tiny(*SPR, *overrides)
-    shape = blueprint.algorithm.network_inputs(blueprint.environment.describe())[role]
+    shape = blueprint.algorithm.network_inputs(blueprint.environment.info)[role]
     built = blueprint.networks[role].build(shape, ACTIONS)
     stack = {**agent.networks, **agent.averages}[name]
     built.load_state_dict({path: value[0, 0].detach() for path, value in stack.tensors().items()})
@@ -111,4 +111,4 @@ def test_future_observations_are_normalised_and_augmented_apart() -> None:
 def test_without_it_nothing_is_asked_of_the_future() -> None:
     program = learner(*AUGMENTED).program
     assert program.extras == ("weight",) and program.objectives[0].roles == ("value",)
-    assert tiny(*AUGMENTED).algorithm.update_schedule(tiny(*AUGMENTED).environment.describe()).future == 0
+    assert tiny(*AUGMENTED).algorithm.update_schedule(tiny(*AUGMENTED).environment.info).future == 0

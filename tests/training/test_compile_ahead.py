@@ -116,7 +116,7 @@ def test_a_program_has_a_folder_of_its_own_unless_inductor_is_told(
 @pytest.mark.parametrize("precision", ["bf16", "float32"])
 def test_bfloat16_is_close_to_float32_and_state_stays_float32(precision: str) -> None:
     exact, other = learner(), learner(f"compute.precision={precision}")
-    info = tiny(DRIFT).environment.describe()
+    info = tiny(DRIFT).environment.info
     arguments = example(exact, info)
     random = torch.Generator().manual_seed(0)
     arguments[0].observation.normal_(generator=random)

@@ -190,7 +190,7 @@ class Transfers(TorchDispatchMode):
 def test_a_reading_waits_for_the_host_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """At its end, where all values go over together."""
     blueprint = tiny(DRIFT, *WATCHED, "seeds=[0, 1]")
-    info = blueprint.environment.describe()
+    info = blueprint.environment.info
     learner, recorder = Learner(blueprint, info, "cpu", Choice(False, "a test")), Recorder(blueprint, info, "cpu")
     monkeypatch.setattr(recorder._probe, "transitions", lambda *_: transitions(2, 16))
     tables: list[tuple[int, ...]] = []
@@ -217,7 +217,7 @@ def test_one_graph_serves_before_and_after_a_reading(monkeypatch: pytest.MonkeyP
         lambda f, options, **others: compile_(f, backend=keep, **others),
     )
     blueprint = tiny(DRIFT, *WATCHED)
-    info = blueprint.environment.describe()
+    info = blueprint.environment.info
     learner, twin = (Learner(blueprint, info, "cpu", Choice(compiled, "a test")) for compiled in (True, False))
     recorder = Recorder(blueprint, info, "cpu")
     monkeypatch.setattr(recorder._probe, "transitions", lambda *_: transitions(1, 16))

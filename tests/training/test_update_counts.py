@@ -34,7 +34,7 @@ def sac(seeds: int, choice: Choice = EAGER) -> tuple[Learner, Memory]:
     widths = [f"networks.{role}.trunk.width=8" for role in ("actor", "critic")]
     changes = [f"seeds={list(range(seeds))}", f"algorithm.batch_size={BATCH}", f"replay.capacity={ROWS}", *widths]
     blueprint = load(shipped()["dmc/sac_mlp"], changes).blueprint
-    info = blueprint.environment.describe()
+    info = blueprint.environment.info
     agent = Learner(blueprint, info, "cpu", choice)
     ring = make_ring(info, seeds, 1, ROWS, "cpu")
     rows = torch.randn(ROWS, seeds, 2 * 24 + 6 + 3)
@@ -184,7 +184,7 @@ def test_one_graph_serves_all_updates_of_ppo(
 def test_dqn_never_waits_for_the_host(changes: tuple[str, ...]) -> None:
     """Neither drawing, by priorities too, nor learning. Choosing does on a CPU, where ``one_hot`` checks its input."""
     agent, blueprint = tiny_dqn.learner(*changes), tiny_dqn.tiny(*changes)
-    info = blueprint.environment.describe()
+    info = blueprint.environment.info
     memory = Memory(make_ring(info, 1, 1, ROWS, "cpu"), blueprint.replay.sampling, 0, agent)
     flags = torch.zeros(1, 1, dtype=torch.bool)
     for time in range(ROWS):

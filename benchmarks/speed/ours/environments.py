@@ -69,13 +69,13 @@ def adapter(workload: Control, party: Party) -> StepSubject:
         if terminated or truncated:
             single.reset(0)
 
-    return StepSubject(step, drawn(declared.describe().action_size), 1)
+    return StepSubject(step, drawn(declared.info.action_size), 1)
 
 
 def vector(workload: Control, party: Party) -> StepSubject:
     """What training steps: checks, a log to replay from, automatic reset."""
     declared = DmControl(task=workload.task, action_repeat=1)
-    return StepSubject(_begun(declared.make([0], "training")).step, drawn(1, declared.describe().action_size), 1)
+    return StepSubject(_begun(declared.make([0], "training")).step, drawn(1, declared.info.action_size), 1)
 
 
 def vector_of_copies(workload: Control, party: Party) -> StepSubject:
@@ -91,7 +91,7 @@ def vector_in_workers(workload: Control, party: Party) -> StepSubject:
 def games(workload: Frames, party: Party) -> StepSubject:
     """Games under the protocol machado2018, one thread."""
     declared = Atari(game=workload.game, copies=workload.copies)
-    choices = declared.describe().action_size
+    choices = declared.info.action_size
     actions = np.eye(choices, dtype=np.float32)[chosen(workload.copies, choices)]
     return StepSubject(_begun(declared.make(declared.copy_seeds(0), "training")).step, actions, workload.copies)
 
@@ -99,7 +99,7 @@ def games(workload: Frames, party: Party) -> StepSubject:
 def _copies(workload: Control, workers: int) -> StepSubject:
     declared = DmControl(task=workload.task, action_repeat=1, workers=workers)
     environments = _begun(declared.make(range(COPIES), "training"))
-    return StepSubject(environments.step, drawn(COPIES, declared.describe().action_size), COPIES)
+    return StepSubject(environments.step, drawn(COPIES, declared.info.action_size), COPIES)
 
 
 def _begun(environments: VectorEnvironment) -> VectorEnvironment:

@@ -37,7 +37,7 @@ class LearnerSubject:
 
     def __init__(self, blueprint: Blueprint, rows: int) -> None:
         """Fresh weights over ``rows`` transitions; compiled code is made by the first update."""
-        info = blueprint.environment.describe()
+        info = blueprint.environment.info
         # Bounds do not matter where the mode says "always" or "never".
         self.learner = Learner(blueprint, info, DEVICE, choose(blueprint.compute.compile, DEVICE, 0))
         self._memory, self._updates = _memory(blueprint, info, rows, self.learner)

@@ -52,5 +52,5 @@ class PolicySubject:
 def policy(workload: Deciding, party: Party) -> PolicySubject:
     """The actor of the workload's blueprint."""
     blueprint = workload.load()
-    info = blueprint.environment.describe()
+    info = blueprint.environment.info
     return PolicySubject(Learner(blueprint, info, DEVICE, Choice(False, "a policy is not compiled")), info.observation)

@@ -18,7 +18,7 @@ def control(workload: Control, party: Party) -> StepSubject:
     domain, task = workload.task.split("-")
     environment: Any = load_suite().load(domain, task)
     environment.reset()
-    actions = drawn(DmControl(task=workload.task).describe().action_size)
+    actions = drawn(DmControl(task=workload.task).info.action_size)
     return StepSubject(environment.step, actions, 1)
 
 
@@ -38,4 +38,4 @@ def games(workload: Frames, party: Party) -> StepSubject:
         max_num_frames_per_episode=declared.frame_limit,
     )
     environment.reset(seed=0)
-    return StepSubject(environment.step, chosen(workload.copies, declared.describe().action_size), workload.copies)
+    return StepSubject(environment.step, chosen(workload.copies, declared.info.action_size), workload.copies)

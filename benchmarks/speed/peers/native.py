@@ -48,7 +48,7 @@ class Starts:
             raise ValueError(f"{workload.task} has bounds of its own, and nothing here scales actions")
         self.model: Any = environment.physics.model.ptr
         self.substeps = round(environment.control_timestep() / environment.physics.timestep())
-        self.limit = DmControl(task=workload.task).describe().episode_env_steps
+        self.limit = DmControl(task=workload.task).info.episode_env_steps
         self.states: NDArray[np.float64] = np.empty((n, mujoco.mj_stateSize(self.model, kind)))
         """``[n, s]``."""
         for seed, state in enumerate(self.states):

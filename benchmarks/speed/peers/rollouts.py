@@ -101,7 +101,7 @@ def _model(workload: AgentWorkload, kind: Any, more: Mapping[str, Any]) -> tuple
         seed=0,
         **more,
     )
-    held, buffer = transitions(length * copies, blueprint.environment.describe()), model.rollout_buffer
+    held, buffer = transitions(length * copies, blueprint.environment.info), model.rollout_buffer
     buffer.observations[:] = held.observation.reshape(length, copies, -1)
     buffer.actions[:] = held.action.reshape(length, copies, -1)
     buffer.rewards[:] = held.reward.reshape(length, copies)

@@ -28,7 +28,7 @@ class Spaces(gymnasium.Env[Any, Any]):
 
 def sizes(blueprint: Blueprint, copies: int = 1) -> VecEnv:
     """As many as ``copies``; normalised by ``VecNormalize`` where the blueprint has running statistics."""
-    info = blueprint.environment.describe()
+    info = blueprint.environment.info
     environment = DummyVecEnv([lambda: Spaces(info)] * copies)
     normalised = blueprint.normalization.observation.kind == "rs_norm"
     return VecNormalize(environment, norm_reward=False) if normalised else environment

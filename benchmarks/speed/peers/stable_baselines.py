@@ -77,7 +77,7 @@ def model_of(blueprint: Blueprint, workload: AgentWorkload, environment: VecEnv)
         "n_critics": blueprint.networks["critic"].copies,
     }
     if workload.hidden is None:
-        actions = blueprint.environment.describe().action_size
+        actions = blueprint.environment.info.action_size
         policy |= {"networks": blueprint.networks, "actions": actions, "net_arch": []}
     else:
         policy |= {"net_arch": list(workload.hidden)}
@@ -88,7 +88,7 @@ def model_of(blueprint: Blueprint, workload: AgentWorkload, environment: VecEnv)
 def settings(blueprint: Blueprint, workload: AgentWorkload) -> dict[str, Any]:
     """The numbers of SAC under the names of stable-baselines3's interface."""
     algorithm: Any = blueprint.algorithm
-    info = blueprint.environment.describe()
+    info = blueprint.environment.info
     momentum: Any = blueprint.averages["target_critic"].momentum
     optimizer: Any = blueprint.optimizers["critic"]
     return {
@@ -113,7 +113,7 @@ def quiet(model: Any) -> Any:
 def fill(model: Any, workload: AgentWorkload) -> None:
     """The synthetic contents, into the replay buffer."""
     buffer = model.replay_buffer
-    contents = transitions(workload.rows, workload.load().environment.describe())
+    contents = transitions(workload.rows, workload.load().environment.info)
     buffer.observations[:, 0], buffer.next_observations[:, 0] = contents.observation, contents.following
     buffer.actions[:, 0], buffer.rewards[:, 0] = contents.action, contents.reward
     # The buffer takes an end by time limit for none at all, as it should.

@@ -78,7 +78,7 @@ def dqn(workload: AgentWorkload, party: Party) -> ValueSubject:
     blueprint = workload.load()
     algorithm: Any = blueprint.algorithm
     optimizer: Any = blueprint.optimizers["value"]
-    info = blueprint.environment.describe()
+    info = blueprint.environment.info
     model: Any = DQN(
         "CnnPolicy",
         sizes(blueprint),
@@ -108,7 +108,7 @@ def _policy(blueprint: Blueprint) -> dict[str, Any]:
         "optimizer_class": torch.optim.Adam,
         "optimizer_kwargs": {"eps": optimizer.epsilon},
     }
-    shape = blueprint.environment.describe().observation
+    shape = blueprint.environment.info.observation
     if network.trunk.outline(shape).count() == _nature(shape):
         return told
     return told | {"features_extractor_class": OurTrunk, "features_extractor_kwargs": {"network": network}}

@@ -50,7 +50,7 @@ class LossSubject:
     def __init__(self, blueprint: Blueprint, workload: AgentWorkload) -> None:
         """The agent that ``blueprint`` describes, as near as TorchRL comes to it."""
         algorithm: Any = blueprint.algorithm
-        info = blueprint.environment.describe()
+        info = blueprint.environment.info
         momentum: Any = blueprint.averages["target_critic"].momentum
         optimizer: Any = blueprint.optimizers["critic"]
         self._loss = _loss(blueprint, workload)
@@ -100,7 +100,7 @@ def sac(workload: AgentWorkload, party: Party) -> LossSubject:
 
 def _loss(blueprint: Blueprint, workload: AgentWorkload) -> SACLoss:
     algorithm: Any = blueprint.algorithm
-    info = blueprint.environment.describe()
+    info = blueprint.environment.info
     (inputs,), actions = info.observation, info.action_size
     value: nn.Module
     if workload.hidden is None:
@@ -132,7 +132,7 @@ def _loss(blueprint: Blueprint, workload: AgentWorkload) -> SACLoss:
 
 
 def _contents(blueprint: Blueprint, workload: AgentWorkload) -> TensorDict:
-    held = transitions(workload.rows, blueprint.environment.describe())
+    held = transitions(workload.rows, blueprint.environment.info)
     told = {name: torch.from_numpy(value) for name, value in held._asdict().items()}
     ended, terminated = (told[name][:, None].bool() for name in ("ended", "terminated"))
     following = {"observation": told["following"], "reward": told["reward"][:, None]}

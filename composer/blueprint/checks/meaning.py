@@ -12,7 +12,6 @@ from composer.blueprint.forecast.timeline import lengths_of
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.syntax.nodes import read_path
 from composer.blueprint.syntax.positions import Path
-from composer.environments.base import Simulator
 from composer.interventions.base import Case
 from composer.networks.outline import Outline
 from composer.spec.family import Spec
@@ -27,7 +26,7 @@ MAX_COMPARISONS = 1_000_000
 
 def meaning_problems(blueprint: Blueprint) -> list[Finding]:
     """Problems of meaning. Each stage relies on the ones before it: the first stage that finds problems is the last."""
-    roles = (_names, _acting, _overlap, _sampling, _sizes, _rewards, _algorithm)
+    roles = (_names, _acting, _overlap, _sampling, _sizes, _environment, _rewards, _algorithm)
     stages = (roles, (_shapes,), (_comparisons,), (_optimizers, _interventions, _diagnostics))
     for stage in stages:
         findings = _first_of_each_path(finding for check in stage for finding in check(blueprint))
@@ -58,7 +57,7 @@ def _sampling(blueprint: Blueprint) -> Iterator[Finding]:
 
 
 def _names(blueprint: Blueprint) -> Iterator[Finding]:
-    needed = blueprint.algorithm.network_inputs(blueprint.environment_info)
+    needed = blueprint.algorithm.network_inputs(blueprint.environment.info)
     for name, average in blueprint.averages.items():
         if name in blueprint.networks:
             yield ("averages", name), f"{name!r} is the name of a network"
@@ -93,26 +92,24 @@ def _algorithm(blueprint: Blueprint) -> Iterator[Finding]:
 
 def _sizes(blueprint: Blueprint) -> Iterator[Finding]:
     environment = blueprint.environment
-    if not isinstance(environment, Simulator):
+    if not environment.is_simulator:
         return
     batch, capacity = blueprint.algorithm.batch_size, blueprint.replay.capacity
     if batch > capacity:
         yield ("algorithm", "batch_size"), f"batch {batch:,} > capacity {capacity:,} (replay.capacity)"
-    if capacity < environment.copies:
-        yield ("replay", "capacity"), f"{capacity:,} transitions for {environment.copies:,} environments (copies)"
-    step = environment.action_repeat * environment.copies
-    length = blueprint.training.env_steps
-    if length < step:
-        message = f"{length:,} is less than one interaction: {step:,} environment steps (repeat x copies)"
-        yield ("training", "env_steps"), message
-    total = environment.copies * len(blueprint.seeds)
-    if environment.workers > total:
-        yield ("environment", "workers"), f"{environment.workers} workers for {total} environments (copies x seeds)"
+    copies = environment.copies_per_seed
+    if capacity < copies:
+        yield ("replay", "capacity"), f"{capacity:,} transitions for {copies:,} environments (copies)"
+
+
+def _environment(blueprint: Blueprint) -> Iterator[Finding]:
+    batch, env_steps = blueprint.algorithm.batch_size, blueprint.training.env_steps
+    yield from blueprint.environment.problems(batch, env_steps, len(blueprint.seeds))
 
 
 def _rewards(blueprint: Blueprint) -> Iterator[Finding]:
     declared = blueprint.normalization.reward
-    if not isinstance(blueprint.environment, Simulator) and declared.kind != "raw":
+    if not blueprint.environment.is_simulator and declared.kind != "raw":
         yield ("normalization", "reward"), f"{blueprint.environment.kind!r} gives no rewards"
     clips = isinstance(declared, ReturnScaling) and declared.clip is not None
     if clips and isinstance(blueprint.algorithm, OffPolicy):

@@ -14,7 +14,6 @@ from composer.blueprint.forecast import firings as planned
 from composer.blueprint.forecast.timeline import clock_of
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.syntax.positions import Path
-from composer.environments.base import Simulator
 from composer.interventions.inject import Inject
 from composer.networks.outline import Outline
 from composer.spec.shape import ShapeError
@@ -119,7 +118,7 @@ def forecast(blueprint: Blueprint) -> Forecast:
 
 def _forecast(blueprint: Blueprint) -> Forecast:
     networks = {role: _held(blueprint, role, outline) for role, outline in blueprint.outlines.items()}
-    info = blueprint.environment_info
+    info = blueprint.environment.info
     large, small = FLOAT * (2 * math.prod(info.observation) + info.action_size + 3), 0
     if info.pictures:  # One frame of one byte a pixel, numbers, and where an episode begins.
         large = math.prod(info.observation) // max(info.stacked_frames, 1)
@@ -135,14 +134,14 @@ def _forecast(blueprint: Blueprint) -> Forecast:
 def transitions_held(blueprint: Blueprint) -> int:
     """Transitions of one seed that are kept: the replay's, or those of a rollout; none of labelled data."""
     environment, algorithm = blueprint.environment, blueprint.algorithm
-    if not isinstance(environment, Simulator):
+    if not environment.is_simulator:
         return 0
     if not isinstance(algorithm, OnPolicy):
         return blueprint.replay.capacity
-    info = blueprint.environment_info
+    info = blueprint.environment.info
     # Of a full ring of pictures the oldest rows are frames alone.
     frames = max(info.stacked_frames, 1) if info.pictures else 0
-    return (algorithm.rollout_interactions + frames) * environment.copies
+    return (algorithm.rollout_interactions + frames) * environment.copies_per_seed
 
 
 def transitions_allocated(blueprint: Blueprint) -> int:
@@ -151,9 +150,9 @@ def transitions_allocated(blueprint: Blueprint) -> int:
     Without wrapping, its size changes no draw.
     """
     environment, held = blueprint.environment, transitions_held(blueprint)
-    if not isinstance(environment, Simulator) or isinstance(blueprint.algorithm, OnPolicy):
+    if not environment.is_simulator or isinstance(blueprint.algorithm, OnPolicy):
         return held
-    return min(held, clock_of(blueprint).interactions_by(blueprint.training.env_steps) * environment.copies)
+    return min(held, clock_of(blueprint).interactions_by(blueprint.training.env_steps) * environment.copies_per_seed)
 
 
 def _held(blueprint: Blueprint, role: str, outline: Outline | ShapeError) -> Held:

@@ -25,7 +25,7 @@ _NOT_IN_THE_UPDATE = {"update_to_data", "warmup_interactions", "n_step", "discou
 
 def structure(blueprint: Blueprint) -> dict[str, Any]:
     """What of a blueprint decides its compiled update, as plain values; numbers that may vary read ``number``."""
-    table, info = resolved(blueprint), blueprint.environment_info
+    table, info = resolved(blueprint), blueprint.environment.info
     algorithm = {key: value for key, value in table["algorithm"].items() if key not in _NOT_IN_THE_UPDATE}
     loose = {key: table.get(key, {}) for key in ("averages", "optimizers", "penalties")} | {"algorithm": algorithm}
     compute = table.get("compute", {})

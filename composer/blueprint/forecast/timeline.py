@@ -82,7 +82,7 @@ def timeline(blueprint: Blueprint) -> list[Moment]:
 def clock_of(blueprint: Blueprint) -> Clock:
     """The clock of a run of ``blueprint``, before its first step."""
     environment = blueprint.environment
-    update_schedule = blueprint.algorithm.update_schedule(blueprint.environment_info)
+    update_schedule = blueprint.algorithm.update_schedule(blueprint.environment.info)
     return Clock(
         environment.stride, update_schedule.warmup_interactions, update_schedule.update_to_data, update_schedule.rollout
     )

@@ -46,7 +46,7 @@ def show_json(blueprint: Blueprint) -> dict[str, Any]:
 
 
 def _environment(blueprint: Blueprint) -> dict[str, Any]:
-    info = blueprint.environment_info
+    info = blueprint.environment.info
     return {
         "kind": blueprint.environment.kind,
         "observation_shape": list(info.observation),

@@ -14,7 +14,6 @@ from composer.blueprint.forecast.timeline import clock_of, timeline
 from composer.blueprint.inspect.equal_blocks import runs
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.serialize import digest
-from composer.environments.base import Simulator
 from composer.networks.outline import Outline
 from composer.spec.quantities import bytes_text, columns, counted, scaled, shape_text
 
@@ -39,7 +38,7 @@ def show_text(blueprint: Blueprint) -> str:
 
 
 def _summary(blueprint: Blueprint, found: dict[str, Outline]) -> Iterator[Row]:
-    info, algorithm = blueprint.environment_info, blueprint.algorithm
+    info, algorithm = blueprint.environment.info, blueprint.algorithm
     said = blueprint.environment.model_dump(exclude_unset=True)
     kind = " ".join([blueprint.environment.kind, *(f"{key}={value}" for key, value in said.items())])
     clock, env_steps = clock_of(blueprint), blueprint.training.env_steps
@@ -49,7 +48,7 @@ def _summary(blueprint: Blueprint, found: dict[str, Outline]) -> Iterator[Row]:
     yield "environment", f"{kind}, {shape_text(info.observation)} → [{info.action_size}]"
     yield "episode", f"{counted(info.episode_interactions, 'interaction')} at most"
     yield "algorithm", f"{algorithm.kind}, {counted(len(blueprint.seeds), 'seed')}, batch {algorithm.batch_size:,}"
-    if isinstance(blueprint.environment, Simulator):
+    if blueprint.environment.is_simulator:
         yield "discount", f"{algorithm.update_schedule(info).discount:.6g}"
     steps = counted(interactions * clock.stride, "environment step")
     yield "length", f"{steps}, {counted(interactions, 'interaction')}, {counted(updates, 'update')}"

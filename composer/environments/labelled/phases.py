@@ -7,7 +7,7 @@ Tests: tests/environments/test_phases.py.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
@@ -16,9 +16,6 @@ from composer.environments.base import Stage
 from composer.environments.interface import EnvironmentInfo
 from composer.environments.labelled.task_sequence import Labelled
 from composer.spec.family import Items, Spec
-
-if TYPE_CHECKING:
-    from composer.blueprint.schema import Blueprint
 
 Count = Annotated[int, Field(ge=1, le=10**9)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -216,9 +213,9 @@ class Phases(Labelled, kind="phases"):
             for index, (phase, start, key) in enumerate(zip(plan, self.starts(batch_size), keys, strict=True), 1)
         )
 
-    def problems(self, blueprint: Blueprint) -> Iterator[tuple[str, str]]:
+    def problems(self, batch_size: int, env_steps: int, seeds: int) -> Iterator[tuple[str, str]]:
         """Held-out data, batches that phases can fill, classes that exist, phases that the run reaches."""
-        batch, length, data = blueprint.algorithm.batch_size, blueprint.training.env_steps, self.data
+        batch, length, data = batch_size, env_steps, self.data
         if not data.held_out_size:
             yield "environment.data", f"models are judged on what is held out, and {data.kind!r} holds nothing out here"
         if self.augmentation and len(data.shape) != 3:

@@ -7,8 +7,8 @@ themselves are made in ``composer.training.collect.task_batches``. Tests: tests/
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
@@ -19,8 +19,6 @@ from composer.spec.random_streams import derive
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from composer.blueprint.schema import Blueprint
 
 
 class Labelled(Environment, abstract=True):
@@ -45,9 +43,9 @@ class Labelled(Environment, abstract=True):
         """The seed of everything drawn for tasks and orders; the data themselves have the run's."""
         return derive(seed, "sequence", self.sequence) if self.sequence else seed
 
-    def problems(self, blueprint: Blueprint) -> Iterator[tuple[str, str]]:
-        """What does not fit the rest of a blueprint: pairs of key path and message."""
-        return iter(())
+    def branched(self, branch: int) -> Self:
+        """Other tasks and orders for each branch."""
+        return self.model_copy(update={"sequence": self.sequence + branch})
 
 
 class TaskStream(Labelled, abstract=True):
@@ -60,6 +58,11 @@ class TaskStream(Labelled, abstract=True):
         """Inputs as observations, classes (or one number) as the action size, tasks as episodes."""
         answers = 1 if self.regression else self.data.classes
         return EnvironmentInfo(self.data.shape, answers, self.task_updates, 1, terminates=False)
+
+    @property
+    def task_interactions(self) -> int:
+        """One batch is one interaction."""
+        return self.task_updates
 
     def epoch_interactions(self, batch_size: int) -> int:
         """Whole batches of the data; one where the data are less than a batch."""

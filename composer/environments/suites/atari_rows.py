@@ -29,7 +29,7 @@ class AtariRows(Rows):
     """n games that step together. A lost life may end an episode; the game and its log of actions go on."""
 
     def __init__(self, environment: Atari, n: int) -> None:
-        self.arrays = RowArrays.private(environment.describe(), n)
+        self.arrays = RowArrays.private(environment.info, n)
         self._stack = environment.stack
         self._channels = 1 if environment.grayscale else 3
         self._life_loss_ends = environment.life_loss_ends

@@ -70,7 +70,7 @@ class Gymnasium(SingleSimulator, kind="gymnasium"):
     @model_validator(mode="after")
     def _is_usable(self) -> Self:
         try:
-            self.describe()
+            self.info  # noqa: B018 - built and described once, here
         except Unusable as error:
             told = PydanticCustomError("environment_unusable", "{message}", {"message": str(error)})
             line = {"type": told, "loc": (error.key,), "input": getattr(self, error.key)}

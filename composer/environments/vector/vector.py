@@ -35,7 +35,7 @@ def make_vector(environment: Simulator, seeds: Sequence[int]) -> VectorEnvironme
     """One environment for each of ``seeds`` (distinct)."""
     if not seeds or len(set(seeds)) != len(seeds):
         raise ValueError(f"environments need distinct seeds, one each; got {list(seeds)}")
-    return EpisodicVector(environment.describe(), seeds, lambda: environment.rows(len(seeds)))
+    return EpisodicVector(environment.info, seeds, lambda: environment.rows(len(seeds)))
 
 
 def episode_seed(seed: int, episode: int) -> int:

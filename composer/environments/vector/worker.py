@@ -50,7 +50,7 @@ _STEP, _DONE = b"step", b"done"
 
 def single_rows(environment: SingleSimulator, n: int) -> Rows:
     """Single environments, in this process or in at most ``environment.workers`` others."""
-    info = environment.describe()
+    info = environment.info
     if environment.workers:
         return WorkerRows(environment, info, n)
     return LocalRows(environment, RowArrays.private(info, n), 0, n)
@@ -224,7 +224,7 @@ def main() -> None:
 def _serve(pipe: Connection, memory: int, n: int, first: int, last: int) -> None:
     """Build the rows, then answer each message by ``_DONE``, by a picture or by what went wrong."""
     environment: SingleSimulator = pickle.loads(pipe.recv_bytes())
-    arrays = RowArrays(environment.describe(), n, memoryview(mmap.mmap(memory, 0)))
+    arrays = RowArrays(environment.info, n, memoryview(mmap.mmap(memory, 0)))
     try:
         rows = LocalRows(environment, arrays, first, last)
     except RowFailure as failure:

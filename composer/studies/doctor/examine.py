@@ -14,7 +14,6 @@ from typing import Any, Final
 import numpy as np
 
 from composer.blueprint import Blueprint
-from composer.environments.labelled.task_sequence import Labelled
 from composer.networks.outline import Outline
 from composer.networks.parameter_selectors import Paths
 from composer.studies.compare.compare import COVERAGE
@@ -23,7 +22,6 @@ from composer.studies.doctor.site import Site, site
 from composer.studies.doctor.verdict import LEAST, MARGIN, Diagnosis, diagnose
 from composer.studies.statistics import LEVEL, Curve, Estimate, Floats
 from composer.tracking.records import JOURNAL
-from composer.training.evaluation import Evaluator
 from composer.training.fork import Origin, read_origin
 from composer.training.runs.results import read_metrics
 
@@ -56,7 +54,7 @@ def examine(
     injection = chosen.override(blueprint, origin.interactions + 1)
     plan = forks.Plan(run, origin, injection, horizon, branches, folder)
     paths = forks.train(plan, say)
-    metric = _metric(blueprint)
+    metric = blueprint.environment.metric
     plain, injected = (forks.curves(paths[arm], metric, blueprint.seeds) for arm in forks.ARMS)
     scores = [curve.area().reshape(len(blueprint.seeds), branches) for curve in (plain, injected)]
     diagnosis = diagnose(*scores)
@@ -120,11 +118,6 @@ def sentence(table: Mapping[str, Any], diagnosis: Diagnosis) -> str:
             " more --branches or a longer --horizon narrow the interval"
         )
     return f"{diagnosis.verdict}{' at 95%' if diagnosis.verdict.startswith('not') else ''}: {what}"
-
-
-def _metric(blueprint: Blueprint) -> str:
-    environment = blueprint.environment
-    return environment.metric if isinstance(environment, Labelled) else Evaluator.metric
 
 
 def _pairs(blueprint: Blueprint, plain: Floats, injected: Floats) -> list[dict[str, Any]]:

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from composer.environments.labelled.task_sequence import TaskStream
 from composer.studies.refusal import Refused
 from composer.studies.statistics import LEVEL, REPETITIONS, SEED
 from composer.tracking.journal import read
@@ -56,9 +55,9 @@ class Course:
 def course(run: Path) -> Course:
     """Read a run; raises RunUnusable and NoTasks."""
     facts, blueprint = read_facts(run), read_blueprint(run)
-    if not isinstance(blueprint.environment, TaskStream):
+    length = blueprint.environment.task_interactions
+    if not length:
         raise NoTasks(f"{run}: its environment is {blueprint.environment.kind!r}, which is no sequence of tasks")
-    length = blueprint.environment.task_updates
     table: dict[str, dict[tuple[int, int], float]] = {}
     for row in read(run / JOURNAL):
         if row["type"] == "metrics" and row["env_step"] % length == 0:

@@ -12,7 +12,6 @@ from composer.algorithms.on_policy import OnPolicy
 from composer.blueprint import Blueprint, diff
 from composer.blueprint.forecast.timeline import clock_of, lengths_of
 from composer.blueprint.serialize import Difference
-from composer.environments.base import Simulator
 from composer.interventions.base import Intervention
 from composer.interventions.inject import Inject
 from composer.interventions.triggers import ClockName
@@ -67,8 +66,8 @@ def _length(origin: Origin, blueprint: Blueprint) -> Iterator[str]:
 
 def _environment(changed: Mapping[str, Difference], origin: Origin, blueprint: Blueprint) -> Iterator[str]:
     """Episodes in progress belong to their simulator; labelled data have no state beside the count of batches."""
-    if not isinstance(origin.blueprint.environment, Simulator):
-        if isinstance(blueprint.environment, Simulator):
+    if not origin.blueprint.environment.is_simulator:
+        if blueprint.environment.is_simulator:
             yield f"{_told(changed['environment.kind'])}: a run on labelled data has no episodes to go on with"
         return
     for key, found in changed.items():
@@ -91,9 +90,9 @@ def _rollout(old: Blueprint, new: Blueprint) -> Iterator[str]:
 
 def _replay(origin: Origin, blueprint: Blueprint) -> Iterator[str]:
     start, added = (origin.snapshot.values.get(key, 0) for key in ("replay_start", "replay_added"))
-    environment = blueprint.environment
-    if start and isinstance(environment, Simulator) and not isinstance(blueprint.algorithm, OnPolicy):
-        capacity = blueprint.replay.capacity // environment.copies * environment.copies
+    copies = blueprint.environment.copies_per_seed
+    if start and blueprint.environment.is_simulator and not isinstance(blueprint.algorithm, OnPolicy):
+        capacity = blueprint.replay.capacity // copies * copies
         if capacity > added - start:
             yield (
                 f"replay.capacity: {capacity:,} cannot be filled: older transitions than the last"

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from composer.blueprint import diff
-from composer.environments.labelled.task_sequence import Labelled
 from composer.spec.random_streams import derive
 from composer.training import assemble
 from composer.training.collect.replay_placement import Place, recorded
@@ -68,11 +67,7 @@ def fork(
 
 def branched(blueprint: Blueprint, branch: int) -> Blueprint:
     """``blueprint`` of a branch: which labelled data come is declared, and no stream that could be reseeded."""
-    environment = blueprint.environment
-    if not branch or not isinstance(environment, Labelled):
-        return blueprint
-    other = environment.model_copy(update={"sequence": environment.sequence + branch})
-    return blueprint.model_copy(update={"environment": other})
+    return blueprint.model_copy(update={"environment": blueprint.environment.branched(branch)}) if branch else blueprint
 
 
 def _reseed(session: Session, branch: int, step: int) -> None:
@@ -128,7 +123,7 @@ def _notes(path: Path, origin: Origin, blueprint: Blueprint, device: str, state:
         yield f"fresh, for the checkpoint has none: {_few(state.fresh)}"
     if state.dropped:
         yield f"dropped, for the fork has none: {_few(state.dropped)}"
-    then, now = (each.algorithm.update_schedule(each.environment.describe()) for each in (origin.blueprint, blueprint))
+    then, now = (each.algorithm.update_schedule(each.environment.info) for each in (origin.blueprint, blueprint))
     if (then.update_to_data, then.warmup_interactions) != (now.update_to_data, now.warmup_interactions):
         yield "the clock of updates counts as though they had always kept the present pace with data"
     changed = assemble.differences(origin.facts, blueprint, device)

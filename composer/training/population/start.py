@@ -43,7 +43,7 @@ def start(blueprints: Mapping[str | None, Blueprint], directory: Path) -> tuple[
             session.title = variant or "base"
             ships.append(Ship(run, session))
         # The largest tensors are made last: what each run has drawn is copied into them, and then let go.
-        learner = Learner(whole, whole.environment.describe(), device, choice)
+        learner = Learner(whole, whole.environment.info, device, choice)
         stack = Stack(learner, [ship.session.learner for ship in ships])
         for ship in ships:
             ship.session.collector.begin()

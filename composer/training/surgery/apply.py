@@ -129,7 +129,7 @@ class Surgery:
         }
 
     def _injections(self, blueprint: Blueprint) -> Iterator[tuple[str, Injector]]:
-        info = blueprint.environment.describe()
+        info = blueprint.environment.info
         for name, each in self._interventions.items():
             if isinstance(each.do, Inject):
                 role, paths = self._chosen[name][0][0], tuple(path for _, path in self._chosen[name])

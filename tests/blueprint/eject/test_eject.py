@@ -116,7 +116,7 @@ def test_the_example_of_a_kind_is_the_same_module(family: str, kind: str) -> Non
 def test_the_networks_of_a_blueprint_are_the_same(path: Path) -> None:
     blueprint = load(path, is_to_run=False).blueprint
     namespace = run(eject(blueprint))
-    info = blueprint.environment.describe()
+    info = blueprint.environment.info
     for role, shape in blueprint.algorithm.network_inputs(info).items():
         network = blueprint.networks[role]
         outline = network.outline(shape, info.action_size)

@@ -43,7 +43,7 @@ def eject(blueprint: Blueprint) -> str:
     Its functions are named by role and make modules that compute the same numbers with the same ``state_dict``. Nothing
     is imported to print it. Raises EjectError where a plug-in's module needs what such a file cannot hold.
     """
-    info = blueprint.environment_info
+    info = blueprint.environment.info
     subjects = []
     for role, shape in blueprint.algorithm.network_inputs(info).items():
         network = blueprint.networks[role]

@@ -13,7 +13,6 @@ from composer.blueprint.forecast.memory import sound_outlines
 from composer.blueprint.forecast.timeline import clock_of
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.syntax.positions import Path
-from composer.environments.base import Simulator
 from composer.environments.interface import EnvironmentInfo
 from composer.networks.outline import Outline
 from composer.optim import Optimizer, Sam
@@ -54,7 +53,7 @@ class Subject:
     @cached_property
     def info(self) -> EnvironmentInfo:
         """What is known of the environment."""
-        return self.blueprint.environment_info
+        return self.blueprint.environment.info
 
     @cached_property
     def outlines(self) -> dict[str, Outline]:
@@ -78,7 +77,7 @@ class Subject:
 
     def bootstrapped(self) -> set[str]:
         """Networks that learn from values of an average of themselves; labelled data have no values."""
-        if not isinstance(self.blueprint.environment, Simulator):
+        if not self.blueprint.environment.is_simulator:
             return set()
         evaluated = {network for network, _ in self.blueprint.algorithm.evaluations()}
         return {average.of for name, average in self.blueprint.averages.items() if name in evaluated}

@@ -9,7 +9,6 @@ from composer.algorithms.on_policy import OnPolicy
 from composer.blueprint.forecast.timeline import timeline
 from composer.blueprint.inspect.lint.base import Finding, Subject, rule
 from composer.blueprint.syntax.nodes import read_path
-from composer.environments.base import Simulator
 
 
 @rule("short-replay", "info", "Fedus et al., arXiv:2007.06700")
@@ -18,7 +17,7 @@ def short_replay(subject: Subject) -> Iterator[Finding]:
     capacity, environment = subject.blueprint.replay.capacity, subject.blueprint.environment
     if isinstance(subject.blueprint.algorithm, OnPolicy):
         return
-    made = subject.interactions * environment.copies if isinstance(environment, Simulator) else 0
+    made = subject.interactions * environment.copies_per_seed if environment.is_simulator else 0
     if capacity < made:
         message = (
             f"keeps {capacity:,} of the run's {made:,} transitions: capacity changes what is learnt, so say it is meant"
@@ -41,12 +40,8 @@ def no_update(subject: Subject) -> Iterator[Finding]:
 def small_warmup(subject: Subject) -> Iterator[Finding]:
     """A first batch larger than what the replay then holds."""
     batch, environment = subject.blueprint.algorithm.batch_size, subject.blueprint.environment
-    held = (
-        max(subject.clock.warmup, subject.clock.rollout) * environment.copies
-        if isinstance(environment, Simulator)
-        else batch
-    )
-    if held < batch:
+    held = max(subject.clock.warmup, subject.clock.rollout) * environment.copies_per_seed
+    if environment.is_simulator and held < batch:
         message = f"the first updates draw {batch:,} transitions out of {held:,}, each several times"
         yield ("algorithm", "warmup_interactions"), message
 
