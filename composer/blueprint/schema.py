@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -13,7 +13,6 @@ from composer.algorithms.base import Algorithm
 from composer.algorithms.normalization.spec import Normalization
 from composer.diagnostics.base import Diagnostics
 from composer.environments.base import Environment
-from composer.environments.interface import EnvironmentInfo
 from composer.interventions.base import Intervention
 from composer.networks.network import Network
 from composer.networks.outline import Outline
