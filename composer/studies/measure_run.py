@@ -13,17 +13,13 @@ from pathlib import Path
 
 from composer.blueprint import Blueprint
 from composer.diagnostics import Diagnostic, Diagnostics
-from composer.environments.labelled.task_sequence import Labelled
 from composer.studies.refusal import Refused
 from composer.training.assemble import agent
-from composer.training.collect.base import Samples, below
-from composer.training.collect.labelled import streaming
-from composer.training.collect.replay_build import make_ring
-from composer.training.collect.simulation import RING
+from composer.training.collect.build import runtime_of
 from composer.training.compile.capture import Choice
 from composer.training.diagnose.recorder import Recorder, Row
 from composer.training.learner import Learner
-from composer.training.runs.checkpoint import Checkpoints, Snapshot
+from composer.training.runs.checkpoint import Checkpoints
 
 
 def measure(
@@ -52,7 +48,8 @@ def measure(
         names = [name for name in snapshot.values["diagnostics"] if name.startswith("probe/")]
         recorder.load({name: snapshot.tensors[f"diagnostics/{name}"] for name in names})
     subject = _newborn(blueprint, learner) if newborn else learner
-    rows = recorder.read_all(subject, _data(Checkpoints(run), blueprint, learner, snapshot))
+    data = runtime_of(blueprint.environment).stored(learner, Checkpoints(run), snapshot)
+    rows = recorder.read_all(subject, data)
     return dict(zip(learner.seeds, rows, strict=True))
 
 
@@ -64,21 +61,3 @@ def _newborn(blueprint: Blueprint, learner: Learner) -> Learner:
         if name.startswith("normalization/"):
             first.tensors()[name].copy_(value)
     return first
-
-
-def _data(checkpoints: Checkpoints, blueprint: Blueprint, learner: Learner, snapshot: Snapshot) -> Samples:
-    """What the agent learned from; a replay no larger than what it holds."""
-    environment = blueprint.environment
-    if isinstance(environment, Labelled):
-        stream = streaming(environment, learner)
-        stream.restore(snapshot, checkpoints)
-        return stream.replay
-    info = environment.info
-    copies = environment.stride // info.action_repeat
-    start, stop = snapshot.values["replay_start"], snapshot.values["replay_added"]
-    replay = make_ring(info, len(learner.seeds), copies, stop - start, learner.device)
-    for first, rows in checkpoints.rows(snapshot):
-        skip = max(0, start - first)
-        replay.restore(first + skip, rows[skip:])
-    replay.load(below(RING, snapshot.tensors))
-    return replay

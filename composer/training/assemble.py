@@ -12,15 +12,12 @@ import torch
 
 from composer.blueprint import digest as blueprint_digest
 from composer.blueprint import flatten
+from composer.blueprint.forecast.memory import transitions_allocated
 from composer.blueprint.forecast.timeline import clock_of, lengths_of
-from composer.environments.base import Simulator
-from composer.environments.labelled.task_sequence import Labelled
 from composer.replay.storage import Storage
 from composer.tracking.journal import Journal, read
 from composer.tracking.uploader import Uploader
-from composer.training.collect.build import make_collector
-from composer.training.collect.labelled import Judge, examiner
-from composer.training.collect.phase_stream import PhasedStreaming
+from composer.training.collect.build import Collecting, Judge, runtime_of
 from composer.training.collect.replay_placement import Place, place, recorded
 from composer.training.compile import capture as compiling
 from composer.training.compile.cache import use_cache
@@ -235,13 +232,19 @@ def _session(
 ) -> Session:
     blueprint = run.blueprint
     clock, learner = clock_of(blueprint), Learner(blueprint, info, device, choice)
+    collecting = Collecting(
+        algorithm=blueprint.algorithm,
+        sampling=blueprint.replay.sampling,
+        capacity=transitions_allocated(blueprint),
+        warmup=clock.warmup,
+        overlap=blueprint.training.overlap,
+        storage=Storage(device, recorded(run.facts).storage, run.path),
+    )
     session = Session(
         blueprint=blueprint,
         device=device,
         learner=learner,
-        collector=make_collector(
-            blueprint, info, learner, clock, Storage(device, recorded(run.facts).storage, run.path)
-        ),
+        collector=runtime_of(blueprint.environment).collector(learner, collecting),
         evaluator=evaluator(blueprint, blueprint.evaluation.episodes, device),
         clock=clock,
         journal=journal,
@@ -254,17 +257,14 @@ def _session(
         session.ahead = Ahead(run.path, device)
     tell, samples = partial(_record_event, session), session.collector.replay
     session.surgery = Surgery(blueprint, session.learner, lengths_of(blueprint), tell, samples)
-    if isinstance(session.collector, PhasedStreaming):
-        session.collector.switched = session.surgery.switched
+    session.collector.switched = session.surgery.switched
     return session
 
 
 def evaluator(blueprint: Blueprint, episodes: int, device: str) -> Evaluator | Judge:
     """What judges an agent of ``blueprint``: by ``episodes`` episodes a seed, or by the data of its task."""
-    if isinstance(blueprint.environment, Labelled):
-        return examiner(blueprint.environment, blueprint.seeds, blueprint.algorithm.batch_size, device)
-    assert isinstance(blueprint.environment, Simulator)
-    return Evaluator(blueprint.environment, blueprint.seeds, episodes)
+    batch_size = blueprint.algorithm.batch_size
+    return runtime_of(blueprint.environment).evaluator(blueprint.seeds, episodes, batch_size, device)
 
 
 def _record_event(session: Session, seed: int, event: Mapping[str, Any]) -> None:

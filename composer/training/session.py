@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from composer.tracking.journal import Journal
     from composer.tracking.uploader import Uploader
     from composer.training.collect.base import Collector
-    from composer.training.collect.labelled import Judge
+    from composer.training.collect.build import Judge
     from composer.training.compile_ahead import Ahead
     from composer.training.diagnose.recorder import Recorder
     from composer.training.evaluation import Evaluator

@@ -14,8 +14,8 @@ from torch import Tensor
 from composer.replay.sampling import Uniform
 from composer.replay.storage import Courier, Storage
 from composer.training import assemble
+from composer.training.collect.build import make_ring
 from composer.training.collect.off_policy import Memory
-from composer.training.collect.replay_build import make_ring
 from composer.training.learner import Learner
 
 

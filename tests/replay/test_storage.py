@@ -22,7 +22,7 @@ from composer.environments.interface import EnvironmentInfo
 from composer.replay.ring import Ring
 from composer.replay.storage import Storage
 from composer.training import assemble
-from composer.training.collect.replay_build import make_ring
+from composer.training.collect.build import make_ring
 
 KINDS = ("device", "host", "disk")
 

@@ -20,8 +20,8 @@ from composer.blueprint.syntax.extends import shipped
 from composer.networks.stacked import FEW
 from composer.replay.sampling import Uniform
 from composer.replay.vectors import Replay
+from composer.training.collect.build import make_ring
 from composer.training.collect.off_policy import Memory
-from composer.training.collect.replay_build import make_ring
 from composer.training.compile.capture import Choice
 from composer.training.learner import Learner
 

@@ -15,9 +15,9 @@ from benchmarks.speed.counting import count_flops, size
 from benchmarks.speed.workloads.contents import pictures, stacks, transitions
 from composer.algorithms.on_policy import OnPolicy
 from composer.replay.frames import Frames
+from composer.training.collect.build import make_ring
 from composer.training.collect.off_policy import Memory
 from composer.training.collect.on_policy import Rollout
-from composer.training.collect.replay_build import make_ring
 from composer.training.compile.capture import choose
 from composer.training.learner import Learner
 

@@ -6,7 +6,7 @@ Legend: S seeds, E environments of a seed, B batch. Tests: tests/training/test_l
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
@@ -42,6 +42,8 @@ class Collector(ABC):
     can_prefetch: bool = False
     """Whether batches may be drawn before the updates on those before them are made: nothing of a draw follows from
     an update."""
+    switched: Callable[[Tensor, int], None] = staticmethod(lambda seeds, number: None)
+    """Called between updates when seeds enter the next planned stage: their mask ``[S]``, and how many they entered."""
 
     @abstractmethod
     def begin(self) -> None:

@@ -1,42 +1,166 @@
-"""The collector that a blueprint's environment and algorithm need. Tests: tests/training/test_loop.py."""
+"""What training makes for each kind of environment: its collector, its evaluator, the data that a checkpoint stored.
+
+``runtime_of`` dispatches by type, once. A plug-in's environment inherits the runtime of the class that it extends; one
+that gives data in a new way registers a runtime of its own. Tests: tests/training/test_loop.py, tests/plugin/.
+"""
 
 from __future__ import annotations
 
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial, singledispatch
 from typing import TYPE_CHECKING
 
 from composer.algorithms.on_policy import OnPolicy
-from composer.blueprint.forecast.memory import transitions_allocated
 from composer.environments.base import Simulator
-from composer.environments.labelled.task_sequence import Labelled
-from composer.training.collect.labelled import streaming
+from composer.environments.labelled.phases import Phases
+from composer.environments.labelled.task_sequence import TaskStream
+from composer.replay.frames import Frames
+from composer.replay.ring import Ring
+from composer.replay.storage import Storage
+from composer.replay.vectors import Replay
+from composer.training.collect.base import below
 from composer.training.collect.off_policy import Memory
 from composer.training.collect.on_policy import Rollout
-from composer.training.collect.replay_build import make_ring
-from composer.training.collect.simulation import Acting
+from composer.training.collect.phase_stream import PhasedExaminer, PhasedStreaming
+from composer.training.collect.simulation import RING, Acting
+from composer.training.collect.task_stream import Examiner, Streaming
+from composer.training.evaluation import Evaluator
 
 if TYPE_CHECKING:
-    from composer.blueprint import Blueprint
-    from composer.blueprint.forecast.clock import Clock
+    from composer.algorithms.base import Algorithm
+    from composer.environments.base import Environment
     from composer.environments.interface import EnvironmentInfo
-    from composer.replay.storage import Storage
-    from composer.training.collect.base import Collector
+    from composer.replay.sampling import Sampling
+    from composer.training.collect.base import Collector, Samples
     from composer.training.learner import Learner
+    from composer.training.runs.checkpoint import Checkpoints, Snapshot
+
+Judge = Examiner | PhasedExaminer
+"""Whatever judges a model on data."""
 
 
-def make_collector(
-    blueprint: Blueprint, info: EnvironmentInfo, learner: Learner, clock: Clock, storage: Storage
-) -> Collector:
-    """Of every seed at once, not yet begun; a replay lies where ``storage`` says, a rollout where updates run."""
-    environment = blueprint.environment
-    if isinstance(environment, Labelled):
-        return streaming(environment, learner)
-    assert isinstance(environment, Simulator)
-    streams = [stream for seed in blueprint.seeds for stream in environment.copy_seeds(seed)]
-    environments, copies = environment.make(streams, "training"), environment.copies
-    held, algorithm = transitions_allocated(blueprint), blueprint.algorithm
-    if isinstance(algorithm, OnPolicy):
-        ring = make_ring(info, len(blueprint.seeds), copies, held, learner.device)
-        return Acting(learner, environments, Rollout(ring, algorithm, copies, learner), clock.warmup)
-    ring = make_ring(info, len(blueprint.seeds), copies, held, learner.device, storage)
-    replay = Memory(ring, blueprint.replay.sampling, algorithm.update_schedule(info).future, learner)
-    return Acting(learner, environments, replay, clock.warmup, blueprint.training.overlap)
+@dataclass(frozen=True)
+class Collecting:
+    """What a collector is made from, beside environment and learner."""
+
+    algorithm: Algorithm
+    sampling: Sampling
+    capacity: int
+    """Transitions of one seed that there is room for."""
+    warmup: int
+    """Interactions with random actions."""
+    overlap: bool
+    """Whether environments step beside the updates."""
+    storage: Storage
+    """Where a replay is kept; a rollout is kept where updates run."""
+
+
+class EnvironmentRuntime(ABC):
+    """What training makes for one environment."""
+
+    @abstractmethod
+    def collector(self, learner: Learner, collecting: Collecting) -> Collector:
+        """The collector of all seeds, not yet begun."""
+
+    @abstractmethod
+    def evaluator(self, seeds: tuple[int, ...], episodes: int, batch_size: int, device: str) -> Evaluator | Judge:
+        """The evaluator, on environments or data of its own; ``episodes`` per seed where there are episodes."""
+
+    @abstractmethod
+    def stored(self, learner: Learner, checkpoints: Checkpoints, snapshot: Snapshot) -> Samples:
+        """The data that the agent of a checkpoint was learning from; no environment is started."""
+
+
+@dataclass(frozen=True)
+class SimulatorRuntime(EnvironmentRuntime):
+    """Environments are stepped; transitions go into a replay or a rollout."""
+
+    environment: Simulator
+
+    def collector(self, learner: Learner, collecting: Collecting) -> Collector:
+        """A rollout for algorithms that learn on policy, else a replay."""
+        streams = [stream for seed in learner.seeds for stream in self.environment.copy_seeds(seed)]
+        vector, copies, algorithm = (
+            self.environment.make(streams, "training"),
+            self.environment.copies,
+            collecting.algorithm,
+        )
+        info, seeds = self.environment.info, len(learner.seeds)
+        if isinstance(algorithm, OnPolicy):
+            ring = make_ring(info, seeds, copies, collecting.capacity, learner.device)
+            return Acting(learner, vector, Rollout(ring, algorithm, copies, learner), collecting.warmup)
+        ring = make_ring(info, seeds, copies, collecting.capacity, learner.device, collecting.storage)
+        memory = Memory(ring, collecting.sampling, algorithm.update_schedule(info).future, learner)
+        return Acting(learner, vector, memory, collecting.warmup, collecting.overlap)
+
+    def evaluator(self, seeds: tuple[int, ...], episodes: int, batch_size: int, device: str) -> Evaluator:
+        """By returns of episodes."""
+        return Evaluator(self.environment, seeds, episodes)
+
+    def stored(self, learner: Learner, checkpoints: Checkpoints, snapshot: Snapshot) -> Ring:
+        """The replay, no larger than what it holds."""
+        start, stop = snapshot.values["replay_start"], snapshot.values["replay_added"]
+        copies = self.environment.copies
+        ring = make_ring(self.environment.info, len(learner.seeds), copies, stop - start, learner.device)
+        for first, rows in checkpoints.rows(snapshot):
+            skip = max(0, start - first)
+            ring.restore(first + skip, rows[skip:])
+        ring.load(below(RING, snapshot.tensors))
+        return ring
+
+
+@dataclass(frozen=True)
+class LabelledRuntime(EnvironmentRuntime):
+    """Labelled data are read in batches."""
+
+    make_collector: Callable[[Learner], Collector]
+    make_evaluator: Callable[[tuple[int, ...], int, str], Judge]
+
+    def collector(self, learner: Learner, collecting: Collecting) -> Collector:
+        """It loads the data."""
+        return self.make_collector(learner)
+
+    def evaluator(self, seeds: tuple[int, ...], episodes: int, batch_size: int, device: str) -> Judge:
+        """By the answers to data that it loads."""
+        return self.make_evaluator(seeds, batch_size, device)
+
+    def stored(self, learner: Learner, checkpoints: Checkpoints, snapshot: Snapshot) -> Samples:
+        """The data of the present task or phase."""
+        collector = self.make_collector(learner)
+        collector.restore(snapshot, checkpoints)
+        return collector.replay
+
+
+@singledispatch
+def runtime_of(environment: Environment) -> EnvironmentRuntime:
+    """What training makes for ``environment``."""
+    raise TypeError(f"nothing is registered that collects from environments of the kind {environment.kind!r}")
+
+
+runtime_of.register(Simulator, SimulatorRuntime)
+
+
+@runtime_of.register(TaskStream)
+def _(environment: TaskStream) -> EnvironmentRuntime:
+    return LabelledRuntime(partial(Streaming, environment), partial(Examiner, environment))
+
+
+@runtime_of.register(Phases)
+def _(environment: Phases) -> EnvironmentRuntime:
+    return LabelledRuntime(partial(PhasedStreaming, environment), partial(PhasedExaminer, environment))
+
+
+def make_ring(
+    info: EnvironmentInfo, seeds: int, environments: int, capacity: int, device: str, storage: Storage | None = None
+) -> Ring:
+    """Frames for pictures, packed rows for vectors; ``capacity`` transitions per seed.
+
+    They are kept on the learner's ``device``, unless ``storage`` says otherwise.
+    """
+    where, action = storage or Storage(device), info.action_size
+    if info.pictures:
+        return Frames(seeds, environments, capacity, info.observation, info.stacked_frames, action, where)
+    return Replay(seeds, environments, capacity, math.prod(info.observation), action, where)

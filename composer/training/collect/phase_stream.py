@@ -8,7 +8,7 @@ Legend: S seeds. Tests: tests/environments/test_phases.py.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,8 +46,6 @@ class PhasedStreaming(Collector):
         """The least held-out loss of the phase, and the last one."""
         early = environment.parts_seeds
         self._held_out = HeldOut(environment, learner.seeds, learner.device, self.replay.standard) if early else None
-        self.switched: Callable[[Tensor, int], None] = lambda seeds, number: None
-        """Called with a mask of the seeds that switch, and the count of switches that they have then made."""
 
     def begin(self) -> None:
         """At the first batch of the first phase."""
