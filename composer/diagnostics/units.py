@@ -1,4 +1,4 @@
-"""Measures of hidden units. Formulas: composer/networks/unit_statistics.py. Tests: tests/diagnostics/test_units.py.
+"""Measures of hidden units. Formulas: composer/networks/unit_statistics.py. Tests: tests/diagnostics/test_readings.py.
 
 A hidden unit is an entry of an activation block's output: a feature of a vector or token, a channel of an image (all
 positions together). The output layer is none. Copies of a network are joined along the batch, as in SimBa's published

@@ -1,4 +1,4 @@
-"""Rows of Atari games on ALE's native vector environment (docs/decisions/0013).
+"""Rows of Atari games on ALE's native vector environment (docs/decisions/0013-atari-rows.md).
 
 ALE's own automatic reset takes place in the step after the one that ended a game. It never comes to that: a game that
 ended is reset here, under a seed of its own, before anything is stepped again. A seeded reset loads the game anew, so

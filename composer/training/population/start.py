@@ -1,4 +1,4 @@
-"""Starting a fleet: a run directory for every variant, and one program for all. Tests: tests/study/test_fleet.py."""
+"""Starting a fleet: a run directory for every variant, and one program for all. Tests: tests/training/test_population.py."""
 
 from __future__ import annotations
 

@@ -1,0 +1,79 @@
+"""Every file and every module that documentation, docstrings and comments name is there."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
+SOURCES = sorted(path for room in ("composer", "benchmarks", "tools") for path in (ROOT / room).rglob("*.py"))
+FOLDERS = "composer|benchmarks|tools|tests|docs|registry|blueprints"
+NOT_MODULES = {"composer.plugins", "composer.schema.json"}
+"""The entry points of plug-ins, and a file that a reader writes."""
+
+
+def named_files(text: str) -> Iterator[str]:
+    """Paths from the root of the repository; one behind a ``/`` belongs to another tree."""
+    for found in re.finditer(rf"(?<![\w/.-])(?:{FOLDERS})/[\w./*-]*\w", text):
+        yield found.group(0)
+
+
+def exists(name: str, page: Path) -> bool:
+    return any((above / name).exists() or any(above.glob(name)) for above in (ROOT, page.parent, page.parent.parent))
+
+
+def named_modules(text: str) -> set[str]:
+    return set(re.findall(r"(?<![\w/.-])(?:composer|benchmarks|tools)(?:\.[a-zA-Z_]\w*)+", text)) - NOT_MODULES
+
+
+def is_there(dotted: str) -> bool:
+    """Whether a dotted name is a module, or a name in one."""
+    module, _, rest = dotted.partition(".")
+    value: object = importlib.import_module(module)
+    for name in rest.split("."):
+        module = f"{module}.{name}"
+        try:
+            value = importlib.import_module(module)
+        except ModuleNotFoundError:
+            if not hasattr(value, name):
+                return False
+            value = getattr(value, name)
+    return True
+
+
+def imported(text: str) -> Iterator[str]:
+    """What the Python blocks of a page import from composer."""
+    for code in re.findall(r"^```python\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL):
+        for node in ast.walk(ast.parse(code)):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "composer":
+                yield from (f"{node.module}.{each.name}" for each in node.names)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_what_a_page_names_is_there(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert [name for name in named_files(text) if not exists(name, page)] == []
+    assert [name for name in sorted({*named_modules(text), *imported(text)}) if not is_there(name)] == []
+
+
+def test_every_file_that_a_docstring_or_a_comment_names_is_there() -> None:
+    named = [(path, name) for path in SOURCES for name in named_files(path.read_text(encoding="utf-8"))]
+    wrong = [f"{path.relative_to(ROOT)}: {name}" for path, name in named if not exists(name, path)]
+    assert len(named) > 50
+    assert wrong == []
+
+
+def test_a_wrong_name_is_found() -> None:
+    text = "See composer/nn/dense.py, ~/.cache/composer/x, `composer.nn.dense` and composer.load.\n"
+    assert [name for name in named_files(text) if not exists(name, ROOT / "docs" / "page.md")] == [
+        "composer/nn/dense.py"
+    ]
+    assert [name for name in sorted(named_modules(text)) if not is_there(name)] == ["composer.nn.dense"]
+    assert [*imported("```python\nfrom composer.spec.lazy_call import Call\n```\n")] == ["composer.spec.lazy_call.Call"]
+    assert not is_there("composer.spec.lazy_call.Call")
