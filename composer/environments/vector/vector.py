@@ -1,7 +1,8 @@
 """The vector environment: seeds of episodes, automatic reset, checks, and a state that can be replayed exactly.
 
 Episode k of an environment is reset under a seed derived from the environment's own and k, and the actions since then
-are kept. That is the whole state of an environment, whatever its simulator hides (docs/decisions/0007-environment-state.md).
+are kept. That is the whole state of an environment, whatever its simulator hides
+(docs/decisions/0007-environment-state.md).
 
 Legend: n environments, d entries of an observation, a entries of an action.
 """

@@ -1,4 +1,7 @@
-"""Starting a fleet: a run directory for every variant, and one program for all. Tests: tests/training/test_population.py."""
+"""Start variants together: a run directory for each, and one program for all.
+
+Tests: tests/training/test_population.py.
+"""
 
 from __future__ import annotations
 
