@@ -109,7 +109,7 @@ def focused(text: str, line: int) -> str:
 def leaves(text: str) -> Iterator[Leaf]:
     """Every key with a value of its own; entries of lists and table headers have none."""
     starts = [0, *(match.end() for match in re.finditer("\n", text))]
-    for path, place in scan(text).places.items():
+    for path, place in scan(text).locations.items():
         if place.key == place.value or not isinstance(path[-1], str):
             continue
         start = starts[place.key[0] - 1] + place.key[1] - 1
@@ -127,7 +127,7 @@ def leaves(text: str) -> Iterator[Leaf]:
 def entries(text: str) -> Iterator[tuple[Steps, int, int, str]]:
     """Scalars in lists: path, line, offset and text of each."""
     starts = [0, *(match.end() for match in re.finditer("\n", text))]
-    for path, place in scan(text).places.items():
+    for path, place in scan(text).locations.items():
         offset = starts[place.value[0] - 1] + place.value[1] - 1
         if isinstance(path[-1], int) and text[offset] not in "[{":
             yield path, place.value[0], offset, text[offset : end_of_value(text, offset)]
@@ -136,7 +136,7 @@ def entries(text: str) -> Iterator[tuple[Steps, int, int, str]]:
 def headers(text: str) -> Iterator[tuple[Steps, int, int]]:
     """Every ``[table]``: its path, its line and the offset of its last key."""
     starts = [0, *(match.end() for match in re.finditer("\n", text))]
-    for path, place in scan(text).places.items():
+    for path, place in scan(text).locations.items():
         line = place.value[0]
         if isinstance(path[-1], str) and place.key[0] == line and _is_header(text, starts[line - 1]):
             offset = starts[line - 1] + place.key[1] - 1

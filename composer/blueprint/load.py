@@ -1,4 +1,4 @@
-"""A file, a variant and overrides to a ``Blueprint``: the way in."""
+"""Load a blueprint: file, variant and overrides to a checked ``Blueprint``. Tests: tests/blueprint/test_load.py."""
 
 from __future__ import annotations
 
@@ -25,52 +25,52 @@ from composer.blueprint.syntax.read import read_tree
 from composer.networks.blocks.base import declared_blocks
 
 MAX_EFFORT = 40_000
-"""Values and blocks of a file and its variants that are checked: a second's work, far more than any file needs."""
+"""Most values and blocks that ``check`` goes through in a file and its variants: a second's work."""
 RESOLVED = "resolved blueprint"
-"""Stands for the file in problems of a table that was read from no file."""
+"""The file in problems of a table that was not read from a file."""
 
 
 @dataclass(frozen=True)
 class Origins:
-    """Where each value of a blueprint was written."""
+    """The origins of all values of a blueprint."""
 
     root: Node
 
     def find(self, path: str | Path) -> Origin:
-        """The origin of the value at ``path``; of the nearest table around it where the file leaves it out."""
+        """The origin of the value at ``path``, or of the nearest table around it where the file leaves it out."""
         steps = path if isinstance(path, tuple) else read_path(path) or ()
         return file_steps(self.root, steps)[1].at
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """A valid blueprint, with where its values came from."""
+    """A checked blueprint with the origins of its values."""
 
     blueprint: Blueprint
     origins: Origins
     variants: tuple[str, ...]
-    """Names of the variants that the file declares."""
+    """Names of the file's variants."""
 
     @property
     def resolved(self) -> dict[str, Any]:
-        """The blueprint as a plain table: no parent, no part and no reference is left, every default is there."""
+        """The blueprint as a plain table, with every default and without parents, parts and references."""
         return resolved(self.blueprint)
 
 
 def load(
     path: str | FilePath, overrides: Sequence[str] = (), variant: str | None = None, *, is_to_run: bool = True
 ) -> Loaded:
-    """Read the blueprint at ``path`` under a variant of it and ``KEY=VALUE`` overrides.
+    """Load the blueprint at ``path`` under a variant and ``KEY=VALUE`` overrides.
 
-    Raises BlueprintError with every problem found: of the text, of the values, and of what they mean together. Whether
-    this machine has the memory for it is asked only of what ``is_to_run``.
+    Raises BlueprintError with every problem: of syntax, of values, of their combination, and, with ``is_to_run``, of
+    the memory of this machine.
     """
     composed = compose(read_chain(FilePath(path)), read_overrides(overrides), variant)
     return _loaded(composed, is_to_run)
 
 
 def loads(values: Mapping[str, Any], file: str) -> Blueprint:
-    """The blueprint in a table, parts and references and all, as if ``file`` held it; raises BlueprintError."""
+    """The blueprint in a table that may hold parts and references, as if read from ``file``; raises BlueprintError."""
     return _loaded(compose([annotate(dict(values), {}, file)], ()), is_to_run=False).blueprint
 
 
@@ -108,15 +108,14 @@ def _tree(values: Mapping[str, Any]) -> Node:
 
 
 def check(path: str | FilePath) -> list[Problem]:
-    """Every problem of the blueprint at ``path``, those of its variants too, in order of lines; none if it is sound.
+    """Every problem of the blueprint at ``path`` and of its variants, or of the part there, in order of lines.
 
-    A part is judged by itself, with its parameters at their defaults. Of a text that is wrong nearly everywhere it
-    tells the first hundred or so.
+    A part is checked with its parameters at their defaults. After about a hundred problems the check stops.
     """
     try:
         trees = read_chain(FilePath(path))
         if is_part(trees[-1]):
-            # A part has no parent: what says that it has one is read again, with that key.
+            # A part has no parent: with a key ``extends`` it is read again, and the key reported.
             return check_part(FilePath(path), trees[0] if len(trees) == 1 else read_tree(FilePath(path), str(path)))
         bare = compose(trees, ())
         blueprint, problems = check_composed(bare)
@@ -127,9 +126,9 @@ def check(path: str | FilePath) -> list[Problem]:
         if len(problems) >= MAX_PROBLEMS:
             break
         if effort > MAX_EFFORT:
-            told = f"too large to check all of them: {number} of {len(bare.variants)} are checked"
+            message = f"too large to check all of them: {number} of {len(bare.variants)} are checked"
             here = trees[-1].value["variants"].key
-            problems.append(problem(here, "variants", told, "move some to other files"))
+            problems.append(problem(here, "variants", message, "move some to other files"))
             break
         found, taken = _variant(trees, name)
         problems += found
@@ -138,7 +137,7 @@ def check(path: str | FilePath) -> list[Problem]:
 
 
 def _variant(trees: Sequence[Node], name: str) -> tuple[list[Problem], int]:
-    """Problems of one variant, and what it took to find them."""
+    """The problems of one variant, and the values and blocks that were checked."""
     try:
         composed = compose(trees, (), name)
         blueprint, problems = check_composed(composed)

@@ -1,4 +1,4 @@
-"""A blueprint as a table, as TOML, as flat parameters, as a hash; and two blueprints compared key by key."""
+"""A blueprint as a table, as TOML, as flat parameters and as a hash; the difference of two blueprints."""
 
 from __future__ import annotations
 
@@ -15,15 +15,12 @@ from composer.blueprint.syntax.positions import Path
 Scalar = bool | int | float | str
 
 NOT_IN_DIGEST = ("name", "description", "tracking", "compute")
-"""What an experiment is called, who watches and what computes: two blueprints that differ in these alone are one.
-
-So are those that differ in where the replay lies (``replay.storage``).
-"""
+"""Keys that do not change the experiment, nor its digest; neither does ``replay.storage``."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One key on which two blueprints differ; None on the side that does not have it."""
+    """A key on which two blueprints differ; None on the side without it."""
 
     key: str
     left: Scalar | None
@@ -31,14 +28,14 @@ class Difference:
 
 
 def resolved(blueprint: Blueprint) -> dict[str, Any]:
-    """The blueprint as a plain table of TOML types, every default written out; absent options are left out."""
+    """The blueprint as a table of TOML types with every default; absent options are left out."""
     table = _plain(blueprint.model_dump())
     assert isinstance(table, dict)
     return table
 
 
 def dump(blueprint: Blueprint) -> str:
-    """The resolved blueprint as TOML; loading it gives an equal blueprint."""
+    """The resolved blueprint as TOML, which loads as an equal blueprint."""
     import tomli_w
 
     return tomli_w.dumps(resolved(blueprint))
@@ -58,7 +55,7 @@ def flatten(blueprint: Blueprint) -> dict[str, Scalar]:
 
 
 def diff(left: Blueprint, right: Blueprint) -> list[Difference]:
-    """The keys on which two blueprints differ, in the order of the left one, then those that only the right one has."""
+    """The keys on which two blueprints differ: those of the left in order, then those of the right alone."""
     ours, theirs = flatten(left), flatten(right)
     return [
         Difference(key, ours.get(key), theirs.get(key))

@@ -1,1 +1,1 @@
-"""The declaration mechanism: specs, families, plug-ins, lazy calls, random streams."""
+"""What every room uses to declare things: specs and families, plug-ins, lazy calls, shapes, random streams, wording."""

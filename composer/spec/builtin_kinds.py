@@ -1,11 +1,10 @@
-"""Brings every kind that ships with composer into its family; those of plug-ins come by ``composer.plugins``."""
+"""Registers every kind that ships with composer; ``composer.spec.plugins`` registers those of plug-ins."""
 
 from __future__ import annotations
 
 import importlib
 
-# Packages import their own kinds; none of them may import torch or a simulator on the way.
-_ROOMS = (
+PACKAGES = (
     "composer.networks.initializers",
     "composer.optim.schedules",
     "composer.algorithms.normalization.spec",
@@ -22,9 +21,10 @@ _ROOMS = (
     "composer.tracking",
     "composer.diagnostics",
 )
+"""Packages that import their own kinds, and neither torch nor a simulator."""
 
 
 def register() -> None:
-    """Import every room of composer that registers kinds."""
-    for room in _ROOMS:
-        importlib.import_module(room)
+    """Import every package that registers kinds."""
+    for package in PACKAGES:
+        importlib.import_module(package)

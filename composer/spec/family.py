@@ -1,8 +1,8 @@
 """Specs and families: how everything in a blueprint is declared.
 
-A *spec* is a frozen, strict pydantic value; its one verb is ``build``. A *family* ("block", "head", "algorithm")
-is an open set of specs: subclassing registers a *kind*, and a field annotated with the family accepts a table whose
-``kind`` names any registered member, whoever wrote it. Nothing here imports torch, so that reading a blueprint is fast.
+A *spec* is a frozen, strict pydantic model. A *family* ("block", "head", "algorithm") is an open set of specs: a
+subclass registers a *kind*, and a field annotated with the family accepts a table whose ``kind`` names any registered
+kind, of composer or of a plug-in. Nothing here imports torch, so that reading a blueprint is fast.
 
     class Block(Family, family="block"): ...
     class Linear(Block, kind="linear"): width: int
@@ -18,31 +18,25 @@ from typing import Annotated, Any, ClassVar, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, Strict, ValidationError
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from composer.spec.wording import (
-    describe,
-    listing,
-    spelled,
-    suggestion,
-)
+from composer.spec.wording import describe, listing, spelled, suggestion
 
 FAMILIES: dict[str, type[Family]] = {}
-
+"""Every family by name."""
 FAMILY_KEY = "x-family"
-"""In a JSON Schema, stands where a value of the named family is expected."""
-
+"""The key of a JSON Schema that names the family of a value."""
 
 T = TypeVar("T")
 Items = Annotated[tuple[T, ...], Strict(False)]
-"""A frozen list: a TOML array (a Python list) is accepted; its entries stay strict. Write ``Items[int]``."""
+"""A frozen list, such as ``Items[int]``: accepts a TOML array; its entries are validated strictly."""
 
 
 def dump_tagged(value: Family) -> object:
-    """``kind`` first, then the fields in declared order, or the shorthand: what a family dumps is what it loads."""
+    """The table (``kind`` first, then fields in declared order) or the shorthand that loads as ``value``."""
     return value.to_shorthand({"kind": value.kind, **value.model_dump()})
 
 
 class Spec(BaseModel):
-    """A frozen value of a blueprint: unknown keys, lax conversions and non-finite numbers are errors."""
+    """A frozen table of a blueprint. Unknown keys, lax conversions and non-finite numbers are errors."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -62,11 +56,10 @@ class Spec(BaseModel):
 
 
 class Family(Spec):
-    """An open set of kinds. Subclass with ``family="name"`` to open one, with ``kind="name"`` to join one.
+    """An open set of kinds. ``family="name"`` opens a family; ``kind="name"`` registers a kind.
 
-    A class between the two, with what several kinds share, says ``abstract=True`` and is no kind itself.
-
-    Every kind carries one ``example``: a table that validates, read by the tests and by the reference documentation.
+    ``abstract=True`` marks a class between the two, which shares code among kinds and is none itself. Every kind has an
+    ``example``, a table that validates; tests and the reference documentation read it.
     """
 
     family: ClassVar[str] = ""
@@ -75,7 +68,7 @@ class Family(Spec):
     _kinds: ClassVar[dict[str, type[Family]]] = {}
 
     def __init_subclass__(cls, *, family: str = "", kind: str = "", abstract: bool = False, **kwargs: Any) -> None:
-        # Before pydantic builds the schema, which depends on whether the class is the root of a family or a kind.
+        # Set before pydantic builds the schema, which differs between a family and a kind.
         super().__init_subclass__(**kwargs)
         if bool(family) + bool(kind) + abstract != 1:
             raise TypeError(f"{cls.__name__}: give exactly one of family=... (to open one) and kind=... (to join one)")
@@ -87,7 +80,7 @@ class Family(Spec):
     def __pydantic_init_subclass__(
         cls, *, family: str = "", kind: str = "", abstract: bool = False, **kwargs: Any
     ) -> None:
-        # After the class is complete: only whole classes are registered.
+        # Runs when the class is complete, so that no broken class is registered.
         super().__pydantic_init_subclass__(**kwargs)
         if abstract:
             return
@@ -98,33 +91,33 @@ class Family(Spec):
 
     @classmethod
     def kinds(cls) -> dict[str, type[Self]]:
-        """The registered kinds of this family, by name, in alphabetical order."""
+        """The registered kinds by name, in alphabetical order."""
         return dict(sorted(cls._kinds.items()))  # type: ignore[arg-type]
 
     @classmethod
     def from_shorthand(cls, value: object) -> object:
-        """Rewrite the family's one shorthand (a list of blocks, a constant schedule) to a table; else ``value``."""
+        """The table that a shorthand (a list of blocks, a constant schedule) stands for; else ``value``."""
         return value
 
     def to_shorthand(self, table: dict[str, Any]) -> object:
-        """The family's shorthand for this value where people would write it so; else ``table``."""
+        """The shorthand for this value where the family has one for it; else ``table``."""
         return table
 
     @classmethod
     def noun(cls) -> str:
-        """The family's name as messages write it: ``running statistic``."""
+        """The family's name in messages: ``running statistic``."""
         return cls.family.replace("_", " ")
 
     @classmethod
     def summary(cls) -> str:
-        """First line of the docstring: what a reference table shows."""
+        """The first line of the docstring, shown in tables."""
         return (inspect.getdoc(cls) or "").split("\n", 1)[0]
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         if cls.kind:
             return handler(source)
-        # The root of a family is never instantiated: a value is dispatched to the kind that it names.
+        # The family itself is never instantiated: a value is validated by the kind that it names.
         return core_schema.no_info_plain_validator_function(
             cls._dispatch,
             serialization=core_schema.plain_serializer_function_ser_schema(
@@ -172,7 +165,7 @@ class Family(Spec):
 
     @classmethod
     def shorthands(cls) -> tuple[str, ...]:
-        """What stands for a table of this family: ``number`` or ``list``."""
+        """The types of shorthand that the family accepts: ``number``, ``list``."""
         probes: tuple[tuple[str, object], ...] = (("number", 1), ("list", []))
         return tuple(name for name, probe in probes if isinstance(cls.from_shorthand(probe), Mapping))
 
@@ -182,5 +175,5 @@ class Family(Spec):
 
     @classmethod
     def _json_schema(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        # Families refer to each other and to themselves: a name stands here, definitions are put together elsewhere.
+        # Families refer to each other: the schema holds names, and inspect/json_schema.py adds the definitions.
         return {FAMILY_KEY: cls.family}

@@ -1,7 +1,6 @@
-"""A constructor call as a value: what a spec says it is made of, before torch is imported.
+"""Constructor calls as values: specs declare modules as trees of calls, without importing torch.
 
-Blocks, heads and networks are declared as trees of calls. ``make`` builds the module; ``composer eject`` prints the
-same tree as Python. Tests: tests/spec/test_lazy_call.py.
+``make`` builds the module of a tree; ``composer eject`` prints the tree as Python. Tests: tests/spec/test_lazy_call.py.
 """
 
 from __future__ import annotations
@@ -14,24 +13,24 @@ from typing import Any
 
 @dataclass(frozen=True)
 class LazyCall:
-    """``target(*args, **kwargs)``; arguments are plain values, calls, or tuples, lists and tables of them."""
+    """``target(*args, **kwargs)``. Arguments are plain values, calls, and tuples, lists and mappings of these."""
 
     target: str
-    """Where the callable is imported from: ``module:name``, such as ``torch.nn:Linear``."""
+    """The callable as ``module:name``, such as ``torch.nn:Linear``."""
     args: tuple[Any, ...] = ()
     """Positional arguments."""
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     """Arguments by name."""
 
     def make(self) -> Any:
-        """Import the target and call it, inner calls first."""
+        """Import the target and call it; inner calls are made first."""
         module, _, name = self.target.partition(":")
         callee = getattr(importlib.import_module(module), name)
         return callee(*map(_made, self.args), **{key: _made(value) for key, value in self.kwargs.items()})
 
 
 def call(target: str, *args: Any, **kwargs: Any) -> LazyCall:
-    """``LazyCall`` as one writes it: ``call("torch.nn:Linear", 17, 512, bias=True)``."""
+    """A ``LazyCall`` written as a call: ``call("torch.nn:Linear", 17, 512, bias=True)``."""
     return LazyCall(target, args, kwargs)
 
 

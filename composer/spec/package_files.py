@@ -1,6 +1,6 @@
-"""Where the files that ship with composer lie: named parts (``registry/``) and experiments (``blueprints/``).
+"""The folders that ship with composer: named parts (``registry/``) and experiments (``blueprints/``).
 
-In a source tree both stand at its top, in an installed package inside it. Everything that reads them asks here.
+A source tree has them at its top, an installed package inside of itself.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def _root(name: str) -> Path:
-    """The folder ``name`` inside the package, else beside it; FileNotFoundError names both when there is neither."""
+    """The folder ``name`` inside of the package, else beside it; raises FileNotFoundError."""
     candidates = (PACKAGE / name, PACKAGE.parent / name)
     for folder in candidates:
         if folder.is_dir():
@@ -21,7 +21,7 @@ def _root(name: str) -> Path:
 
 
 def registry_root() -> Path:
-    """The folder of named parts and tables: ``blocks/``, ``networks/``, ``suites/`` and so on."""
+    """The folder of named parts and of task tables."""
     return _root("registry")
 
 

@@ -1,8 +1,8 @@
-"""Plug-ins: distributions that bring kinds and parts of their own, under a namespace that is theirs alone.
+"""Plug-ins: installed distributions with kinds and parts of their own, each under its own namespace.
 
-A plug-in has one entry point, whose name is the namespace and whose import registers the kinds; the folder
-``registry/`` in that module's package holds its parts. Nothing of a plug-in is imported before a blueprint requires it,
-or a command lists everything that is there. Tests: tests/plugin/.
+A plug-in has one entry point: its name is the namespace, importing it registers the kinds, and the folder ``registry/``
+in its package holds the parts. A plug-in is imported when a blueprint requires it, or when a command lists all kinds.
+Tests: tests/plugin/.
 
     [project.entry-points."composer.plugins"]
     acme = "composer_acme"          # brings kinds such as acme/fourier
@@ -30,12 +30,12 @@ GROUP = "composer.plugins"
 _DISTRIBUTION = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?")
 _NAMESPACE = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 _NAME = re.compile(rf"{_NAMESPACE.pattern}/[a-z0-9][a-z0-9._-]{{0,63}}(?<!\.toml)")
-_Place = tuple[str, str]
-"""A family and one of its kinds; the family itself under no kind."""
+_KindName = tuple[str, str]
+"""A family and one of its kinds; an empty kind is the family itself."""
 
 
 class PluginError(LookupError):
-    """A plug-in cannot be used. ``message`` says which and why, ``hint`` what to do."""
+    """A plug-in cannot be used: ``message`` says which and why, ``hint`` what to do."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(f"{message}; {hint}" if hint else message)
@@ -47,28 +47,28 @@ class MissingPluginError(PluginError):
 
 
 class BrokenPluginError(PluginError):
-    """A plug-in is installed and does not work, or does what no plug-in may."""
+    """A plug-in does not work, or registers what it may not."""
 
 
 @dataclass(frozen=True)
 class Plugin:
-    """A plug-in whose kinds are registered."""
+    """A loaded plug-in: its kinds are registered."""
 
     distribution: str
     version: str
     namespace: str
     package: str
-    """The package that holds its parts; empty for a plug-in of one module, which has none."""
+    """The package with its parts; empty for a plug-in of one module, which has none."""
 
 
 _outcomes: dict[str, Plugin | BrokenPluginError] = {}
-"""What came of loading a distribution: modules are imported once, so a second try would find nothing to register."""
+"""The outcome of loading each distribution. A module registers its kinds once, so a second try would find none."""
 
 
 def load(name: str) -> Plugin:
-    """Import the plug-in of the distribution ``name``, once in a process; raises PluginError.
+    """Import the plug-in of the distribution ``name``, once per process; raises PluginError.
 
-    A plug-in that is refused leaves no kind behind.
+    Kinds of a plug-in that is refused are unregistered.
     """
     entry = _entry(name)
     key = _canonical(name)
@@ -84,13 +84,13 @@ def load(name: str) -> Plugin:
 
 
 def loaded() -> tuple[Plugin, ...]:
-    """The plug-ins that this process has loaded so far, by namespace."""
+    """The plug-ins that this process has loaded, in order of their namespaces."""
     plugins = [outcome for outcome in _outcomes.values() if isinstance(outcome, Plugin)]
     return tuple(sorted(plugins, key=lambda plugin: plugin.namespace))
 
 
 def load_installed() -> tuple[PluginError, ...]:
-    """Load every plug-in that is installed; returns what is wrong with those that do not work."""
+    """Load every installed plug-in; returns the errors of those that do not work."""
     problems = []
     for name in sorted(_installed()):
         try:
@@ -101,21 +101,21 @@ def load_installed() -> tuple[PluginError, ...]:
 
 
 def is_namespaced(name: object) -> TypeGuard[str]:
-    """Whether a name is that of a plug-in's kind or part; a path to a file is none."""
+    """Whether a name has the form ``namespace/name`` of a plug-in's kind or part; a path to a file does not."""
     return isinstance(name, str) and _NAME.fullmatch(name) is not None
 
 
 def owners(name: str) -> tuple[str, ...]:
-    """The installed distributions to whose namespace a kind or a part belongs, alphabetically."""
+    """The installed distributions with the namespace of a kind or a part, alphabetically."""
     namespace = name.partition("/")[0]
     entries = [entry for entries in _installed().values() for entry in entries]
     return tuple(sorted(_label(entry) for entry in entries if entry.name == namespace))
 
 
 def unrequired(name: str, required: Collection[str]) -> tuple[str, str] | None:
-    """Why a namespaced name cannot be used where the distributions ``required`` are, and what to write; None if it can.
+    """Why a blueprint with ``requires = required`` cannot use a namespaced name, and what to write; None if it can.
 
-    What a program has registered itself, without a plug-in, needs no leave.
+    Kinds that a program registers itself, without a plug-in, are always usable.
     """
     having = owners(name)
     if {_canonical(one) for one in having} & {_canonical(one) for one in required}:
@@ -132,13 +132,13 @@ def unrequired(name: str, required: Collection[str]) -> tuple[str, str] | None:
     return f"no installed plug-in has the namespace {spelled(namespace)}", hint
 
 
-def brought(plugin: Plugin) -> Mapping[_Place, type[Family]]:
+def brought(plugin: Plugin) -> Mapping[_KindName, type[Family]]:
     """The kinds of a loaded plug-in."""
-    return {place: member for place, member in _registered().items() if place[1].startswith(f"{plugin.namespace}/")}
+    return {name: member for name, member in _registered().items() if name[1].startswith(f"{plugin.namespace}/")}
 
 
 def _installed() -> Mapping[str, list[EntryPoint]]:
-    """Entry points by the canonical name of their distribution; read anew where a notebook has installed something."""
+    """Entry points by canonical distribution name, read anew when ``sys.path`` or one of its folders has changed."""
     return _read(tuple((folder, _modified(folder)) for folder in sys.path))
 
 
@@ -206,7 +206,7 @@ def _loaded(entry: EntryPoint) -> Plugin:
     return Plugin(name, version, entry.name, module.__spec__.parent or "" if module.__spec__ else "")
 
 
-def _faults(namespace: str, own: Mapping[_Place, type[Family]]) -> Iterator[str]:
+def _faults(namespace: str, own: Mapping[_KindName, type[Family]]) -> Iterator[str]:
     for (family, kind), member in own.items():
         name, noun = kind or family, member.noun() if kind else "family"
         if not _NAME.fullmatch(name) or name.partition("/")[0] != namespace:
@@ -219,17 +219,17 @@ def _faults(namespace: str, own: Mapping[_Place, type[Family]]) -> Iterator[str]
                 yield f"the example of its {noun} {name!r} is not valid ({reason})"
 
 
-def _registered() -> dict[_Place, type[Family]]:
+def _registered() -> dict[_KindName, type[Family]]:
     found = {(name, ""): family for name, family in FAMILIES.items()}
     for name, family in FAMILIES.items():
         found |= {(name, kind): member for kind, member in family.kinds().items()}
     return found
 
 
-def _own(entry: EntryPoint, before: Collection[_Place]) -> dict[_Place, type[Family]]:
-    """What a plug-in has registered: what its package defines, and what is new and of nobody else's package.
+def _own(entry: EntryPoint, before: Collection[_KindName]) -> dict[_KindName, type[Family]]:
+    """The kinds of a plug-in: those that its package defines, and new ones that no other plug-in's package defines.
 
-    A plug-in may import another's kinds: those stay the other's.
+    A plug-in may import another one, whose kinds stay the other's.
     """
     modules = {each.module: key for key, entries in _installed().items() for each in entries}
     modules["composer"] = ""
@@ -239,13 +239,13 @@ def _own(entry: EntryPoint, before: Collection[_Place]) -> dict[_Place, type[Fam
         nearest = max(modules, key=lambda module: _shared(module, member.__module__))
         return modules[nearest] if _shared(nearest, member.__module__) else mine
 
-    found = {place: member for place, member in _registered().items() if home(member) == mine}
+    found = {name: member for name, member in _registered().items() if home(member) == mine}
     ours = [entry.module.partition(".")[0] == member.__module__.partition(".")[0] for member in found.values()]
-    return {place: found[place] for place, is_ours in zip(found, ours, strict=True) if is_ours or place not in before}
+    return {name: found[name] for name, is_ours in zip(found, ours, strict=True) if is_ours or name not in before}
 
 
 def _shared(left: str, right: str) -> int:
-    """Leading names that two dotted paths share."""
+    """The number of leading names that two dotted paths share."""
     count = 0
     for ours, theirs in zip(left.split("."), right.split("."), strict=False):
         if ours != theirs:
@@ -254,11 +254,11 @@ def _shared(left: str, right: str) -> int:
     return count
 
 
-def _forget(places: Collection[_Place]) -> None:
-    for family, kind in places:
+def _forget(names: Collection[_KindName]) -> None:
+    for family, kind in names:
         if kind:
             FAMILIES[family]._kinds.pop(kind)
-    for family, kind in places:
+    for family, kind in names:
         if not kind:
             FAMILIES.pop(family)
 
@@ -268,5 +268,5 @@ def _label(entry: EntryPoint) -> str:
 
 
 def _canonical(name: str) -> str:
-    """A distribution's name as package indexes compare names."""
+    """A distribution's name, normalised as package indexes do (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()

@@ -1,4 +1,4 @@
-"""How quantities are written for people: shapes, counts, operations, bytes, and columns of them.
+"""Format quantities for people: shapes, counts, operations, bytes, and aligned columns.
 
 Tests: tests/blueprint/test_show.py.
 """
@@ -23,12 +23,12 @@ def counted(number: int, noun: str) -> str:
 
 
 def scaled(number: int, unit: str = "") -> str:
-    """Three digits and a prefix of powers of 1,000: ``19.6 GFLOP``, ``66.0 k``."""
+    """Three digits and a decimal prefix: ``19.6 GFLOP``, ``66.0 k``."""
     return _three_digits(number, 1000, [prefix + unit for prefix in _PREFIXES])
 
 
 def bytes_text(number: int) -> str:
-    """Three digits and a unit of powers of 1,024: ``217 MiB``."""
+    """Three digits and a binary prefix: ``217 MiB``."""
     return _three_digits(number, 1024, ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"])
 
 
@@ -43,7 +43,7 @@ def _three_digits(number: int, step: int, units: Sequence[str]) -> str:
 
 
 def columns(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[str]:
-    """Lines with aligned columns, two spaces apart; the columns in ``right`` are aligned there."""
+    """Lines of columns, two spaces apart, aligned left or, for the indices in ``right``, right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(

@@ -1,18 +1,12 @@
-"""Shapes of one sample, and the error of a shape that cannot be taken."""
+"""The shape of one sample, and the error of a block that does not accept one."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
-
 
 Shape = tuple[int, ...]
 
 
 class ShapeError(ValueError):
-    """A block was given a shape that it cannot take. ``steps`` leads to the block, in keys of the blueprint."""
+    """A block does not accept its input shape. ``steps`` are the blueprint's keys on the way to the block."""
 
     def __init__(self, message: str, steps: tuple[str | int, ...] = ()) -> None:
         super().__init__(message)
@@ -20,5 +14,5 @@ class ShapeError(ValueError):
         self.steps = steps
 
     def under(self, *steps: str | int) -> ShapeError:
-        """The same error seen from a parent: ``steps`` are put before its own."""
+        """The same error with the ``steps`` of a parent before its own."""
         return ShapeError(self.message, (*steps, *self.steps))

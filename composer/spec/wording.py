@@ -1,4 +1,4 @@
-"""How messages speak: values as text, near names, lists. Tests: tests/spec/."""
+"""The parts of messages: values as text, near names, lists. Tests: tests/errors/."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import json
 from collections.abc import Iterable
 
 MAX_CANDIDATES = 1_000
-"""Names among which a near one is looked for: comparing them takes ten milliseconds."""
+"""Most names that ``near`` compares, in ten milliseconds."""
 
 
 def describe(value: object) -> str:
-    """Name a TOML value's type and show it, as error messages do: ``string "256"``."""
+    """A TOML value with its type: ``string "256"``."""
     names = {bool: "boolean", int: "integer", float: "float", str: "string", list: "list", dict: "table"}
     name = names.get(type(value), type(value).__name__)
     if isinstance(value, list | dict):
@@ -22,30 +22,27 @@ def describe(value: object) -> str:
 
 
 def spelled(name: object) -> str:
-    """A name in single quotes, cut to a readable length; foreign letters that pass for Latin ones are escaped.
-
-    What is no string is described instead.
-    """
+    """A name in single quotes, shortened, with non-ASCII letters escaped; other values as by ``describe``."""
     return ascii(shorten(name)) if isinstance(name, str) else describe(name)
 
 
 def quote(text: str) -> str:
-    """``text`` in double quotes on one line, what cannot be printed escaped, cut to a readable length."""
+    """``text`` in double quotes on one line, shortened, with unprintable characters escaped."""
     return printable(json.dumps(shorten(text), ensure_ascii=False))
 
 
 def printable(text: str) -> str:
-    """``text`` with everything escaped that would move a terminal's cursor or turn its letters round."""
+    """``text`` with control and direction characters escaped, which would disturb a terminal."""
     return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def shorten(text: str, limit: int = 60) -> str:
-    """``text``, or its beginning and its length where it is too long for a message."""
+    """``text``, or its beginning and its length where it is longer than ``limit``."""
     return text if len(text) <= limit else f"{text[: limit - 20]}... ({len(text)} characters)"
 
 
 def near(name: str, known: Iterable[str]) -> str | None:
-    """The known name that ``name`` most likely meant, if any is close; capitals and hyphens make no difference."""
+    """The known name closest to ``name``, if one is close; capitals and hyphens do not count."""
     candidates = sorted(known)[:MAX_CANDIDATES]
     folded = {_folded(candidate): candidate for candidate in reversed(candidates)}
     found = difflib.get_close_matches(_folded(name[:100]), sorted(folded), n=1, cutoff=0.6)
@@ -57,14 +54,14 @@ def _folded(name: str) -> str:
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """``; did you mean 'layer_norm'?`` where a near name exists, else the list of what is known."""
+    """``; did you mean 'layer_norm'?`` where a near name exists, else the list of known names."""
     names = sorted(known)
     meant = near(name, names)
     return f"; did you mean {meant!r}?" if meant else f"; one of {listing(names)}"
 
 
 def listing(names: Iterable[str], limit: int = 12) -> str:
-    """Names in quotes, cut after ``limit`` with a count."""
+    """Names in quotes; of more than ``limit``, the count of the rest."""
     ordered = sorted(names)
     shown = ", ".join(repr(name) for name in ordered[:limit]) or "(none)"
     return shown if len(ordered) <= limit else f"{shown} and {len(ordered) - limit} more"

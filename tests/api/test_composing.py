@@ -28,7 +28,7 @@ def kind_rooms() -> dict[str, ModuleType]:
     kinds.register()
     offered = {name: getattr(composer, name) for name in composer.__all__}
     return {
-        name: room for name, room in offered.items() if isinstance(room, ModuleType) and room.__name__ in kinds._ROOMS
+        name: room for name, room in offered.items() if isinstance(room, ModuleType) and room.__name__ in kinds.PACKAGES
     }
 
 
@@ -158,7 +158,9 @@ def test_every_name_is_there_and_no_module_takes_the_place_of_a_function() -> No
     import composer.training.launch
     import composer.training.loop
 
-    assert len(kind_rooms()) == len(kinds._ROOMS) - 1, "all but composer.networks.network, whose one kind is at the top"
+    assert len(kind_rooms()) == len(kinds.PACKAGES) - 1, (
+        "all but composer.networks.network, whose one kind is at the top"
+    )
     for name in composer.__all__:
         assert getattr(composer, name) is not None
         assert name in dir(composer)

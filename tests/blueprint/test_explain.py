@@ -155,7 +155,7 @@ def test_a_table_said_anew_brings_the_default_back(child: Path) -> None:
         ("file", None, "child.toml:6:9"),
     ]
     assert found.value == 0.9
-    assert found.settings[-1].notes == ("optimizers.actor is said anew, without it",)
+    assert found.settings[-1].notes == ("optimizers.actor is set anew, without it",)
 
 
 def test_a_table_lists_its_entries(child: Path) -> None:

@@ -40,7 +40,7 @@ q = {}
 
 
 def test_places_in_a_text_with_everything() -> None:
-    places = scan(TEXT).places
+    places = scan(TEXT).locations
     shown = {path: (place.key, place.value) for path, place in places.items()}
     trunk: Path = ("networks", "critic", "trunk")
     assert shown[("name",)] == ((1, 1), (1, 8))
@@ -86,7 +86,7 @@ def test_every_value_of_any_document_has_a_place(document: dict[str, Any], multi
     assert not found.duplicates
     lines = text.split("\n")
     for path in _paths(tomllib.loads(text)):
-        place = found.places[path]
+        place = found.locations[path]
         if isinstance(path[-1], str):
             written = lines[place.key[0] - 1][place.key[1] - 1 :]
             assert tomllib.loads(f"{_key(written)} = 1") == {path[-1]: 1}
@@ -101,7 +101,7 @@ def test_a_text_that_tomllib_accepts_is_scanned_whole(text: str) -> None:
     except tomllib.TOMLDecodeError:
         return
     assert found.broken is None
-    assert set(_paths(values)) <= set(found.places)
+    assert set(_paths(values)) <= set(found.locations)
 
 
 def _paths(value: object, path: Path = ()) -> list[Path]:

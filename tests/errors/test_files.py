@@ -86,11 +86,11 @@ def test_byte_order_mark_and_line_ends_change_nothing(sound: str, spoil: Callabl
         ({"a.toml": 'extends = "b.toml"'}, "a.toml:1:11: extends: no such file: b.toml"),
         (
             {"a.toml": 'extends = "../b.toml"'},
-            "a.toml:1:11: extends: must lie in the folder",
+            "a.toml:1:11: extends: must be in the folder",
         ),
         (
             {"a.toml": 'extends = "/etc/b.toml"'},
-            "a.toml:1:11: extends: must lie in the folder",
+            "a.toml:1:11: extends: must be in the folder",
         ),
         ({"a.toml": 'extends = "quickstrat"'}, "a.toml:1:11: extends: no blueprint named 'quickstrat'; did you"),
         ({"a.toml": 'extends = "../../etc/passwd"'}, "a.toml:1:11: extends: no blueprint named '../../etc/passwd'; on"),
@@ -113,13 +113,13 @@ def test_a_link_does_not_lead_a_parent_out_of_its_folder(tmp_path: Path) -> None
     (tmp_path / "secret.toml").write_text("x = 1")
     (inner / "link.toml").symlink_to(tmp_path / "secret.toml")
     (inner / "a.toml").write_text('extends = "link.toml"')
-    assert "must lie in the folder" in said(inner / "a.toml")[0]
+    assert "must be in the folder" in said(inner / "a.toml")[0]
 
 
 def test_a_long_line_of_parents_ends(tmp_path: Path) -> None:
     for number in range(40):
         (tmp_path / f"{number}.toml").write_text(f'extends = "{number + 1}.toml"')
-    assert "more than 16 parents in a line" in said(tmp_path / "0.toml")[0]
+    assert "more than 16 parents in a chain" in said(tmp_path / "0.toml")[0]
 
 
 def _reference(number: int) -> str:

@@ -1,4 +1,4 @@
-"""From a composed tree to a blueprint that is valid in form and in meaning, or to problems with their lines."""
+"""Check a composed tree: a blueprint that is valid in form and meaning, or problems at their lines."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def check_composed(composed: Composed, is_to_run: bool = True) -> tuple[Blueprin
     unrequired, quiet = unrequired_kinds(composed.root, having)
     problems = [*composed.problems, *having.problems, *unrequired]
     blueprint, invalid = validate(composed.root, composed.quiet | quiet, Blueprint)
-    told = {(found.file, found.line, found.column) for found in invalid}
+    reported = {(found.file, found.line, found.column) for found in invalid}
     problems += invalid
-    problems += [found for found in composed.too_large if (found.file, found.line, found.column) not in told]
+    problems += [found for found in composed.too_large if (found.file, found.line, found.column) not in reported]
     if blueprint is not None and not problems:
         problems += _located(composed.root, meaning_problems(blueprint))
         if not problems:
@@ -59,7 +59,7 @@ def _located(root: Node, findings: Iterable[Finding]) -> list[Problem]:
 
 
 def located(root: Node, path: str | Path, message: str) -> Problem:
-    """A problem of meaning at the line that its path leads to, or at the nearest table that the file writes."""
+    """A problem of meaning at the line of its path, or of the nearest table around it that the file contains."""
     steps = path if isinstance(path, tuple) else read_path(path) or ()
     message, mark, meant = message.partition("; did you mean ")
     reached, node, rest = file_steps(root, steps)

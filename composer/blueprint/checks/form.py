@@ -1,4 +1,4 @@
-"""From a tree of values to a ``Blueprint``, or to problems that lead to the lines of the file."""
+"""Validate a tree against a spec, and turn pydantic's errors into problems at the lines of the file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from composer.blueprint.checks.messages import BOUND_ERRORS, out_of_bounds, told
+from composer.blueprint.checks.messages import BOUND_ERRORS, in_words, out_of_bounds
 from composer.blueprint.checks.spec_at import family_at, file_steps, limits_at, spec_at
 from composer.blueprint.schema import FORMAT, Average, Blueprint
 from composer.blueprint.syntax.interpolation import is_marked
@@ -22,49 +22,49 @@ from composer.spec.family import FAMILIES, Family, Spec
 from composer.spec.wording import describe, listing, near, quote
 
 MAX_PROBLEMS = 100
-"""Most problems of form that are told at once: a text made to be wrong everywhere is answered quickly too."""
+"""Most problems that one validation reports, so that a file full of errors is answered quickly too."""
 NAMED_TABLES = (Average, Intervention, Network)
-"""Tables of no family that a part may stand for, so that ``use`` may be meant in them."""
+"""Tables outside of families for which a part may stand: ``use`` may be meant in them."""
 BEFORE_VALIDATION = ("extends", "values", "variants")
-"""Keys of a file that are used up before the blueprint is validated."""
+"""Keys of a file that are processed before validation, and are no fields of ``Blueprint``."""
 
 S = TypeVar("S", bound=Spec)
 
 
 def validate(root: Node, quiet: frozenset[Path], spec: type[S]) -> tuple[S | None, list[Problem]]:
-    """A tree as ``spec``, or None and every problem except those at or below ``quiet``, which are told already."""
+    """The tree as ``spec``, or None and all problems but those at or below the paths ``quiet``, reported already."""
     values = plain(root)
     try:
         return spec.model_validate(values), []
     except ValidationError as error:
         errors = (_Found(root, values, spec, item) for item in error.errors(include_url=False) if not _is_echo(item))
-        spoken = [*islice((found for found in errors if not found.is_below(quiet)), MAX_PROBLEMS)]
-    spoken = [found for found in spoken if found.is_newer_format] or spoken
-    meant = {(found.table, name) for found in spoken for name in found.meant()}
-    problems = [found.problem() for found in spoken if (found.table, found.missing) not in meant]
+        reported = [*islice((found for found in errors if not found.is_below(quiet)), MAX_PROBLEMS)]
+    reported = [found for found in reported if found.is_newer_format] or reported
+    meant = {(found.table, name) for found in reported for name in found.meant()}
+    problems = [found.problem() for found in reported if (found.table, found.missing) not in meant]
     return None, problems
 
 
 def _is_echo(error: Mapping[str, Any]) -> bool:
-    """Whether a list is called too short only because its wrong entries, told themselves, do not count."""
+    """Whether a list is too short only because pydantic does not count its invalid entries, reported themselves."""
     return error["type"] == "too_short" and bool(len(error["input"]) >= error["ctx"]["min_length"])
 
 
 class _Found:
-    """One of pydantic's errors, with what the file and the specs know about its place."""
+    """One of pydantic's errors, with its node in the file and its spec."""
 
     def __init__(self, root: Node, values: object, spec: type[Spec], error: Mapping[str, Any]) -> None:
         self.root = root
         self.values = values
         self.spec = spec
         self.error = error
-        # "[key]" marks an error of a table's key, which the file shows where the key stands.
+        # pydantic marks an error of a table's key with "[key]"; in the file it is at that key.
         self.loc: Path = tuple(step for step in error["loc"] if step != "[key]")
         self.path, self.node, self.rest = file_steps(root, self.loc)
         self.type = error["type"]
 
     def is_below(self, quiet: frozenset[Path]) -> bool:
-        """Whether this comes of something told already; a bad reference may have travelled as an argument of a part."""
+        """Whether the error follows from a problem at ``quiet``, or from a bad reference in a part's argument."""
         travelled = bool(quiet) and is_marked(self.node)
         return travelled or any(self.path[:length] in quiet for length in range(len(self.path) + 1))
 
@@ -75,7 +75,7 @@ class _Found:
 
     @property
     def table(self) -> Path:
-        """The table in which a key is unknown, or missing."""
+        """The table of an unknown or missing key."""
         return self.loc[:-1]
 
     @property
@@ -83,7 +83,7 @@ class _Found:
         return str(self.loc[-1]) if self.type == "missing" else None
 
     def meant(self) -> Iterator[str]:
-        """Keys that an unknown key probably stands for: that these are missing need not be told again."""
+        """The key that an unknown key probably stands for, which is then not reported as missing."""
         if self.type == "extra_forbidden":
             name = near(str(self.loc[-1]), self._keys())
             if name:
@@ -101,7 +101,7 @@ class _Found:
             message = f"this composer reads blueprints of format {FORMAT}, got {describe(self.node.value)}"
             hint = "a newer composer may read it: pip install --upgrade rl-composer" if self.is_newer_format else ""
             return problem(self.node.at, "blueprint", message, hint)
-        message, hint = told(self.error)
+        message, hint = in_words(self.error)
         if self.type in BOUND_ERRORS:
             limits = limits_at(self.spec, self.values, self.loc)
             message = out_of_bounds(self.error, limits) if limits else message
@@ -133,7 +133,7 @@ class _Found:
         return "unknown key", f"one of {listing(keys)}" if keys else ""
 
     def _misspelt_table(self) -> str:
-        """For a table under a free name that lacks keys: another name beside it that it may be a misspelling of."""
+        """A hint for a table under a free name that lacks keys: the name beside it that was perhaps meant."""
         if not self.path or spec_at(self.spec, self.values, self.path[:-1]) is not None:
             return ""
         beside = self.root.get(self.path[:-1])
@@ -142,7 +142,7 @@ class _Found:
         return f"is {str(self.path[-1])!r} meant to be {meant!r}?" if meant else ""
 
     def _no_kind(self) -> Problem:
-        """A table of a family without ``kind``: perhaps the key is there, misspelt."""
+        """The problem of a table without ``kind``, or of a misspelt ``kind``."""
         keys: Mapping[str, Node] = self.node.value if isinstance(self.node.value, dict) else {}
         family = family_at(self.spec, self.values, self.loc)
         fields = {name for kind in family.kinds().values() for name in kind.model_fields} if family else set()
@@ -150,11 +150,11 @@ class _Found:
             meant = near(name, ("kind", "use"))
             if meant and name not in fields:
                 return problem(child.key, show_path((*self.path, name)), "unknown key", f"did you mean {meant!r}?")
-        message, hint = told(self.error)
+        message, hint = in_words(self.error)
         return problem(self.node.at, show_path(self.path), message, hint)
 
     def _other_family(self, message: str, hint: str) -> tuple[str, str]:
-        """A kind of another family in this place, or a path to code."""
+        """Message and hint for an unknown kind: perhaps a kind of another family, a part, or a path to code."""
         name, wanted = self.node.value, family_at(self.spec, self.values, self.loc[:-1])
         if not isinstance(name, str):
             return f"the name of a kind is a string, got {describe(name)}", hint
@@ -168,7 +168,7 @@ class _Found:
         return message, hint
 
     def _named_only(self) -> str:
-        """For the bare name of a part or a kind, where a table stands: how it is written."""
+        """A hint for the bare name of a part or a kind in place of a table: how to write it."""
         name, wanted = self.node.value, family_at(self.spec, self.values, self.loc)
         if not isinstance(name, str):
             return ""
@@ -180,12 +180,12 @@ class _Found:
         return f"did you mean {{ kind = {quote(meant)} }}?" if meant else ""
 
     def _purpose(self) -> str:
-        """What a missing key is for: the first sentence of its documentation."""
+        """The first sentence of the documentation of a missing key."""
         spec = spec_at(self.spec, self.values, self.table)
         field = spec.model_fields.get(str(self.loc[-1])) if spec else None
         text = (field.description or "") if field else ""
         sentence = " ".join(text.replace("``", "").split()).split(". ")[0].rstrip(".")
-        # Not of a name such as MLflow.
+        # Keep capitals of names such as MLflow.
         start = sentence[:1].lower() if sentence[1:2] == sentence[1:2].lower() else sentence[:1]
         return f" ({start}{sentence[1:]})" if sentence else ""
 

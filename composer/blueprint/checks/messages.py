@@ -1,4 +1,4 @@
-"""pydantic's errors in the words of this house: one table from its error types to messages."""
+"""Messages for pydantic's errors: a table by error type. Tests: tests/errors/."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ _BOUNDS = {"gt": "greater than", "ge": "at least", "lt": "less than", "le": "at 
 
 
 def out_of_bounds(error: Error, limits: Iterable[object]) -> str:
-    """All the bounds of a number that is outside of one of them."""
+    """The message for a number outside of its bounds, which names all of them."""
     found = {key: [getattr(limit, key, None) for limit in limits] for key in _BOUNDS}
     bounds = {key: _number(bound) for key, of in found.items() for bound in of if bound is not None}
-    told = " and ".join(f"{_BOUNDS[key]} {bound}" for key, bound in bounds.items())
+    words = " and ".join(f"{_BOUNDS[key]} {bound}" for key, bound in bounds.items())
     if set(bounds) == {"ge", "le"}:
-        told = f"in {bounds['ge']} to {bounds['le']}"
-    return f"must be {told}, got {_number(error['input'])}"
+        words = f"in {bounds['ge']} to {bounds['le']}"
+    return f"must be {words}, got {_number(error['input'])}"
 
 
 def _length(words: str, key: str, unit: str) -> Callable[[Error], str]:
-    def told(error: Error) -> str:
+    def message(error: Error) -> str:
         limit = error["ctx"][key]
         return f"needs {words} {limit} {unit if limit != 1 else _singular(unit)}, has {len(error['input'])}"
 
-    return told
+    return message
 
 
 def _singular(unit: str) -> str:
@@ -70,7 +70,7 @@ def _pattern(error: Error) -> str:
 
 
 PATTERNS = {SLUG: SLUG_RULE, ROLE: ROLE_RULE, EXPERIMENT: EXPERIMENT_RULE}
-"""What a pattern asks for, in words."""
+"""The rule of a pattern in words."""
 
 _MESSAGES: Mapping[str, Callable[[Error], str]] = {
     "missing": lambda error: f"missing key {error['loc'][-1]!r}",
@@ -103,8 +103,8 @@ _MESSAGES: Mapping[str, Callable[[Error], str]] = {
 }
 
 
-def told(error: Error) -> tuple[str, str]:
-    """Message and hint for one of pydantic's errors; a spec's own errors say it themselves."""
+def in_words(error: Error) -> tuple[str, str]:
+    """Message and hint for one of pydantic's errors; validators of specs write their own messages."""
     known = _MESSAGES.get(error["type"])
     message = known(error) if known else str(error["msg"])
     hint = str(error.get("ctx", {}).get("hint", ""))

@@ -1,6 +1,6 @@
-"""Judging a part by its own file, with its parameters at their defaults: what ``composer check PART.toml`` says.
+"""Check the file of a part, with its parameters at their defaults, for ``composer check PART.toml``.
 
-Where a blueprint uses a part, problems are told at the place of use; here they are told at the part's own lines.
+In a blueprint, problems of a part are reported at its use; here they are reported at the part's own lines.
 Tests: tests/blueprint/test_strict_parts.py.
 """
 
@@ -32,16 +32,16 @@ from composer.spec.shape import ShapeError
 from composer.spec.wording import near, spelled, suggestion
 
 _TABLES: Mapping[str, type[Spec]] = {"average": Average, "intervention": Intervention, "network": Network}
-"""What a part may stand for besides the families."""
+"""Tables outside of families for which a part may stand."""
 
 
 def families() -> Mapping[str, type[Spec]]:
-    """What a part may stand for, by the name that its file gives."""
+    """The specs for which a part may stand, by the name in its key ``family``."""
     return {**FAMILIES, **_TABLES}
 
 
 def check_part(path: FilePath, tree: Node) -> list[Problem]:
-    """Every problem of the part that ``path`` holds, whose values are ``tree``, in order of lines."""
+    """Every problem of the part at ``path``, read as ``tree``, in order of lines."""
     kinds.register()
     if any(is_namespaced(node.value) for path, node in walk(tree) if path[-1:] in (("kind",), ("use",))):
         load_installed()
@@ -58,10 +58,10 @@ def check_part(path: FilePath, tree: Node) -> list[Problem]:
         )
     except BlueprintError as error:
         return error.problems
-    told = {**unbound, **unexpanded}
-    quiet = frozenset(path[:-1] if path[-1:] == ("use",) else path for path in told)
+    reported = {**unbound, **unexpanded}
+    quiet = frozenset(path[:-1] if path[-1:] == ("use",) else path for path in reported)
     body, invalid = validate(expanded, quiet, _body_of(part.family, known[part.family]))
-    problems = [*_unused(part), *told.values(), *invalid]
+    problems = [*_unused(part), *reported.values(), *invalid]
     if body is not None and not problems:
         problems += _misshapen(getattr(body, part.family), part, expanded)
     return ordered(problems)
@@ -69,12 +69,12 @@ def check_part(path: FilePath, tree: Node) -> list[Problem]:
 
 @cache
 def _body_of(name: str, family: type[Spec]) -> type[Spec]:
-    """A table whose one key, ``name``, takes what a part of that family stands for."""
+    """A spec with one key, ``name``, for the body of a part of that family."""
     return create_model("Body", __base__=Spec, **{name: (family, ...)})  # type: ignore[call-overload, no-any-return]
 
 
 def _misshapen(body: object, part: Part, root: Node) -> Iterator[Problem]:
-    """Shapes that do not meet on the input that a part of blocks was made for, where it says so."""
+    """Shapes that do not match on the input that a block declares."""
     if isinstance(body, Block) and part.input is not None:
         try:
             body.outline(part.input)
@@ -83,7 +83,7 @@ def _misshapen(body: object, part: Part, root: Node) -> Iterator[Problem]:
 
 
 def _bound(part: Part) -> tuple[Node, dict[Path, Problem]]:
-    """The body with every parameter's default in its place, and the references that are none, by their paths."""
+    """The body with the default of every parameter in its place, and the problems of bad references by path."""
     problems: dict[Path, Problem] = {}
 
     def bound(path: Path, node: Node) -> Node:

@@ -1,4 +1,4 @@
-"""From the place of an error in nested specs to the spec that stands there, and to the keys of the file that say it."""
+"""Find the spec, the family, the bounds and the node of the file at a path of a blueprint."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Options = list[Any]
 
 
 def spec_at(root: type[Spec], values: object, steps: Path) -> type[Spec] | None:
-    """The spec class that validated the table at ``steps`` below ``root``; None where none did."""
+    """The class that validates the table at ``steps`` below ``root``, or None."""
     annotation: Annotation = root
     for step in steps:
         annotation, values = _into(annotation, values, step)
@@ -26,7 +26,7 @@ def spec_at(root: type[Spec], values: object, steps: Path) -> type[Spec] | None:
 
 
 def limits_at(root: type[Spec], values: object, steps: Path) -> list[object]:
-    """The bounds (``annotated_types.Ge`` and so on) that are declared for the value at ``steps``."""
+    """The declared bounds (``annotated_types.Ge`` and so on) of the value at ``steps``."""
     annotation: Annotation = root
     declared: list[object] = []
     for step in steps:
@@ -38,7 +38,7 @@ def limits_at(root: type[Spec], values: object, steps: Path) -> list[object]:
 
 
 def _declared(annotation: Annotation) -> list[object]:
-    """The metadata of an annotation and of the types that it allows."""
+    """The metadata of an annotation and of its members."""
     origin: Any = get_origin(annotation)
     if origin is Annotated:
         inner, *metadata = get_args(annotation)
@@ -50,7 +50,7 @@ def _declared(annotation: Annotation) -> list[object]:
 
 
 def family_at(root: type[Spec], values: object, steps: Path) -> type[Family] | None:
-    """The family of which a member is expected at ``steps``, if one is."""
+    """The family that is expected at ``steps``, or None."""
     annotation: Annotation = root
     for step in steps:
         annotation, values = _into(annotation, values, step)
@@ -58,9 +58,9 @@ def family_at(root: type[Spec], values: object, steps: Path) -> type[Family] | N
 
 
 def file_steps(root: Node, steps: Path) -> tuple[Path, Node, Path]:
-    """``steps`` as the file writes them: the path reached, the node there, and the steps that are not in the file.
+    """Follow ``steps`` in the file: the path reached, its node, and the steps that are not in the file.
 
-    The list shorthand leaves out a key that the validated table has; a step by name into a list is passed over.
+    A list may stand for a table with one key, which is not in the file: a name as a step into a list is skipped.
     """
     node = root
     path: Path = ()
@@ -79,7 +79,7 @@ def _is_open(option: object) -> bool:
 
 
 def _options(annotation: Annotation) -> Options:
-    """The types that an annotation allows, without its wrappers."""
+    """The types that an annotation admits, unwrapped."""
     if isinstance(annotation, TypeVar):
         return []
     origin: Any = get_origin(annotation)
@@ -91,7 +91,7 @@ def _options(annotation: Annotation) -> Options:
 
 
 def _spec(annotation: Annotation, values: object) -> tuple[type[Spec] | None, object]:
-    """The spec that an annotation leads to for ``values``, and the values as that spec sees them."""
+    """The spec of an annotation that validates ``values``, and the values with shorthands replaced."""
     for option in _options(annotation):
         if not (isinstance(option, type) and issubclass(option, Spec)):
             continue

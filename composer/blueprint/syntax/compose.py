@@ -1,4 +1,4 @@
-"""Everything between reading files and validating: variant, overrides, interpolation, parts. The result is one tree."""
+"""From the trees of files to the one tree that is validated: variant, overrides, references, parts, in this order."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from composer.blueprint.syntax.requires import required
 from composer.spec.wording import describe, near, spelled, suggestion
 
 MAX_VARIANTS = 64
-"""Variants of one file; each is checked as a blueprint of its own."""
+"""Most variants of one file."""
 
 
 @dataclass(frozen=True)
 class Composed:
-    """A tree that holds nothing but values, and what was wrong on the way to it."""
+    """A tree without references and parts, and the problems of composing it."""
 
     root: Node
     variants: tuple[str, ...]
     problems: tuple[Problem, ...] = ()
     quiet: frozenset[Path] = frozenset()
-    """Paths whose problems are told already."""
+    """Paths whose problems are reported already."""
     too_large: tuple[Problem, ...] = ()
-    """Integers that TOML does not have; told where nothing else is said of their value."""
+    """Integers outside of TOML's range; reported where validation finds nothing else wrong with the value."""
     effort: int = 0
-    """Values that were made on the way: those of the tree, and those that references and parts passed through."""
+    """Values created while composing, a measure of its cost."""
 
 
 def compose(trees: Sequence[Node], overrides: Sequence[Override], variant: str | None = None) -> Composed:
-    """One tree of a file and its parents (oldest first), under a variant and overrides.
+    """Compose the trees of a file and its parents (oldest first) under a variant and overrides.
 
-    Raises BlueprintError where there is no such tree; problems that leave a tree are in the result.
+    Raises BlueprintError where no tree results. Other problems are in the result.
     """
     root, variants = layered(trees, overrides, variant)
     problems: list[Problem] = [*_unused(root, [*trees, *(override.node for override in overrides)], trees[-1].at.file)]
@@ -50,14 +50,14 @@ def compose(trees: Sequence[Node], overrides: Sequence[Override], variant: str |
     root = replace(root, value={name: child for name, child in root.value.items() if name != "values"})
     having = required(root, {*unresolved, *broken})
     root, unexpanded = expand(root, having.parts, budgets[1], having.names)
-    told = {
+    reported = {
         path: found
         for path, found in unexpanded.items()
         if path not in {*unresolved, *broken} and not having.excuses(root.get(path))
     }
-    # Where a part is missing, its whole table stays unread.
+    # The table of a missing part is not validated.
     quiet = {*unresolved, *broken, *(path[:-1] if path[-1:] == ("use",) else path for path in unexpanded)}
-    problems += [*unresolved.values(), *told.values()]
+    problems += [*unresolved.values(), *reported.values()]
     effort = sum(budget.spent for budget in budgets)
     return Composed(root, tuple(variants), tuple(problems), frozenset(quiet), too_large, effort)
 
@@ -65,16 +65,13 @@ def compose(trees: Sequence[Node], overrides: Sequence[Override], variant: str |
 def layered(
     trees: Sequence[Node], overrides: Sequence[Override], variant: str | None = None
 ) -> tuple[Node, Mapping[str, Node]]:
-    """The tree as it is written, references and parts still in it; and the variants of the file.
-
-    Raises BlueprintError where there is no such tree.
-    """
+    """The merged tree, with references and parts still in it, and the variants of the file; raises BlueprintError."""
     whole = merged(trees)
     if not whole.value:
         message = "empty; needs [environment], [algorithm], [networks], [optimizers] and [training]"
         raise BlueprintError([problem(whole.at, "", message)])
     if is_part(whole):
-        message = "this is a part, no blueprint: blueprints name it with 'use'"
+        message = "this is a part, not a blueprint; blueprints name it with 'use'"
         raise BlueprintError([problem(whole.at, "", message)])
     variants = _variants(whole)
     root = replace(whole, value={name: child for name, child in whole.value.items() if name != "variants"})
@@ -115,7 +112,7 @@ def _with_variant(root: Node, variants: dict[str, Node], name: str) -> Node:
 
 
 def _unused(root: Node, trees: Sequence[Node], file: str) -> Iterator[Problem]:
-    """Values of this file, or of the command line, that nothing in the whole line of files refers to."""
+    """Problems of values of this file, or of the command line, to which no file of the chain refers."""
     values = root.value.get("values")
     if values is None:
         return
@@ -123,7 +120,7 @@ def _unused(root: Node, trees: Sequence[Node], file: str) -> Iterator[Problem]:
         yield problem(values.at, "values", f"expected table, got {describe(values.value)}")
         return
     targets = {target for tree in trees for _, target in references(tree)}
-    # A reference that is no reference is told where it stands; what it was about is not unused as well.
+    # A malformed reference is one problem: what it mentions is not reported as unused as well.
     targets |= {target for tree in trees for target in mentioned(tree)}
     towards = {target[:length] for target in targets for length in range(len(target) + 1)}
     missing = {str(target[1]) for target in targets if target[:1] == ("values",) and root.get(target) is None}

@@ -1,4 +1,4 @@
-"""``extends``: a blueprint's line of parents, one each, by a path beside it or by the name of a shipped blueprint."""
+"""``extends``: a blueprint's chain of parents, each named by a path beside its child or by a shipped name."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from composer.spec.package_files import blueprints_root
 from composer.spec.wording import describe, quote, spelled, suggestion
 
 MAX_PARENTS = 16
-"""Longest line of parents."""
+"""Longest chain of parents."""
 
 
 def shipped() -> Mapping[str, Path]:
-    """Blueprints that ship with composer, by the names under which they can be extended: ``dmc/sac_simba``."""
+    """The blueprints that ship with composer, by name: ``dmc/sac_simba``."""
     root = blueprints_root()
     return {path.relative_to(root).with_suffix("").as_posix(): path for path in sorted(root.rglob("*.toml"))}
 
 
 def named(path: Path) -> Path:
-    """``path``, or the shipped blueprint of that name where there is no such file: what a command line may say."""
-    # Not Path.exists, which raises for a name that is too long.
+    """``path``, or the shipped blueprint of that name where there is no such file."""
+    # Path.exists would raise for a name that is too long.
     return path if os.path.exists(path) else shipped().get(path.as_posix(), path)
 
 
 def read_chain(path: Path, file: str | None = None) -> list[Node]:
     """The trees of the file at ``path`` and of its parents, the oldest first.
 
-    ``extends`` is taken out of each; the variants of parents are theirs and are taken out too.
+    ``extends`` is removed from each. A child does not inherit variants: those of parents are removed too.
     """
     trees: list[Node] = []
     seen: dict[Path, str] = {}
@@ -48,11 +48,11 @@ def read_chain(path: Path, file: str | None = None) -> list[Node]:
         if _real(current) in seen:
             raise BlueprintError([problem(parent.at, "extends", _cycle([*seen.values(), seen[_real(current)]]))])
         if len(seen) > MAX_PARENTS:
-            raise BlueprintError([problem(parent.at, "extends", f"more than {MAX_PARENTS} parents in a line")])
+            raise BlueprintError([problem(parent.at, "extends", f"more than {MAX_PARENTS} parents in a chain")])
 
 
 def merged(trees: Sequence[Node]) -> Node:
-    """One tree of a line of parents: the younger over the older."""
+    """One tree of a chain: each child merged over its parent."""
     whole = trees[0]
     for tree in trees[1:]:
         whole = merge(whole, tree)
@@ -70,7 +70,7 @@ def _cycle(names: list[str]) -> str:
 
 
 def _find(parent: Node, child: Path, child_name: str) -> tuple[Path, str]:
-    """The file that ``extends`` names, and how messages call it."""
+    """The file that ``extends`` names, with its name in messages."""
     reference = parent.value
     if not isinstance(reference, str):
         raise BlueprintError([problem(parent.at, "extends", f"expected string, got {describe(reference)}")])
@@ -85,12 +85,12 @@ def _find(parent: Node, child: Path, child_name: str) -> tuple[Path, str]:
     relative, folder = Path(reference), child.parent
     inside = _real(folder / relative).is_relative_to(_real(folder))
     if relative.is_absolute() or ".." in relative.parts or not inside:
-        raise BlueprintError([problem(parent.at, "extends", "must lie in the folder of this file, or below it")])
+        raise BlueprintError([problem(parent.at, "extends", "must be in the folder of this file, or below it")])
     if not (folder / relative).is_file():
         raise BlueprintError([problem(parent.at, "extends", f"no such file: {folder / relative}")])
     return folder / relative, str(Path(child_name).parent / relative)
 
 
 def _real(path: Path) -> Path:
-    # Not Path.resolve, which raises where links go round.
+    # Path.resolve would raise on a loop of links.
     return Path(os.path.realpath(path))

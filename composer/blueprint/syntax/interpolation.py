@@ -1,7 +1,7 @@
-"""``"${values.width}"``: a whole value that stands elsewhere in the blueprint, named by its absolute path.
+"""References: ``"${values.width}"`` is replaced by the value at that absolute path of the blueprint.
 
-The syntax is OmegaConf's, without its resolvers, its relative paths and its parts of strings. The value keeps its type
-and the origin of where it was written, so that a message leads to the line that has to change.
+The syntax is a subset of OmegaConf's: no resolvers, no relative paths, no references inside of longer strings. The
+value keeps its type and its origin, so that a message points at the line that has to change.
 """
 
 from __future__ import annotations
@@ -20,36 +20,36 @@ MAX_VALUES = 20_000
 """Most values of a blueprint after interpolation, and after expansion of its parts."""
 
 MAX_HINTS = 20
-"""Absent and unused values for which a near name is looked up; with more of them a file has another problem."""
+"""Most absent or unused values for which a near name is looked up."""
 MAX_DEPTH = 64
-"""Longest way from a value of the file, through its tables and its references, to a scalar."""
+"""Deepest nesting of tables and references on the way to a scalar."""
 
 _MENTIONED = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*")
 _WHOLE = re.compile(r"\$\{([A-Za-z0-9_.\[\]-]+)\}")
 
 
 def reference(node: Node) -> Path | None:
-    """The path that a node's ``${...}`` names, or None where it is another value."""
+    """The path in a node's ``${...}``, or None for any other value."""
     match = _WHOLE.fullmatch(node.value) if isinstance(node.value, str) else None
     return read_path(match.group(1)) if match else None
 
 
 def is_marked(node: Node) -> bool:
-    """Whether a string carries the mark of an interpolation, well formed or not."""
+    """Whether a string contains ``${``, well formed or not."""
     return isinstance(node.value, str) and "${" in node.value
 
 
 def interpolate(root: Node, budget: Budget | None = None) -> tuple[Node, dict[Path, Problem], set[Path]]:
-    """The tree with every ``${...}`` replaced; problems by the paths of bad references; the paths that hang on those.
+    """The tree with every ``${...}`` replaced, the problems of bad references by path, and paths that depend on these.
 
-    A reference that hangs on a bad one has no problem of its own, but no value either.
+    A reference to a bad reference has no problem of its own, and no value.
     """
     work = _Interpolation(root, budget or Budget())
     return work.replaced((), root, (), 0), work.problems, work.broken
 
 
 def references(root: Node) -> Iterator[tuple[Path, Path]]:
-    """Where a reference stands, and what it names."""
+    """Every reference: its own path and the path that it names."""
     for path, node in walk(root):
         target = reference(node)
         if target:
@@ -57,7 +57,7 @@ def references(root: Node) -> Iterator[tuple[Path, Path]]:
 
 
 def mentioned(root: Node) -> Iterator[Path]:
-    """What strings that carry ``${`` but are no references seem to be about."""
+    """Paths that occur in malformed references."""
     for _, node in walk(root):
         if is_marked(node) and reference(node) is None:
             for match in _MENTIONED.finditer(node.value):
@@ -65,9 +65,9 @@ def mentioned(root: Node) -> Iterator[Path]:
 
 
 def malformed(path: Path, node: Node, example: str = "${values.width}") -> Problem:
-    """The problem of a string that carries ``${`` but is no reference."""
+    """The problem of a string that contains ``${`` but is not a reference."""
     if re.search(r"\$\{[^}]*:", node.value):
-        # The value is not echoed: what it names may be secret.
+        # Do not echo the string: it may name a secret.
         message = "no resolver is available here; ${...} names a value of this blueprint"
         return problem(node.at, show_path(path), message)
     message = f"${{...}} stands for a whole value, as in {example}; got {quote(node.value)}"
@@ -75,7 +75,7 @@ def malformed(path: Path, node: Node, example: str = "${values.width}") -> Probl
 
 
 class Budget:
-    """Counts values, so that a few lines which multiply each other cannot fill the memory."""
+    """A limit on the number of values, so that a few lines that multiply each other cannot fill the memory."""
 
     def __init__(self) -> None:
         self.left = MAX_VALUES
@@ -86,7 +86,7 @@ class Budget:
         return MAX_VALUES - self.left
 
     def spend(self, node: Node, path: Path) -> None:
-        """Count one value; BlueprintError at ``node`` when there are too many."""
+        """Count one value; raises BlueprintError at ``node`` where there are too many."""
         self.left -= 1
         if self.left < 0:
             message = f"the blueprint grows beyond {MAX_VALUES:,} values here"
@@ -105,7 +105,7 @@ class _Interpolation:
         return {path: show_path(path) for path, _ in walk(self.root)}
 
     def replaced(self, path: Path, node: Node, trail: tuple[Path, ...], depth: int) -> Node:
-        """``node`` with all references below it replaced; ``trail`` holds the references that led here."""
+        """``node`` with all references in it replaced; ``trail`` holds the references that led here."""
         self._budget.spend(node, path)
         if depth > MAX_DEPTH:
             raise BlueprintError([problem(node.at, show_path(path), f"references lead deeper than {MAX_DEPTH} values")])

@@ -1,4 +1,4 @@
-"""A blueprint's values with their origins: the tree that is merged, overridden and expanded before validation."""
+"""The tree of a blueprint: values with their origins. It is merged and expanded, then validated."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from composer.blueprint.syntax.positions import Path, Place
+from composer.blueprint.syntax.positions import Location, Path
 from composer.spec.wording import shorten
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 MAX_SHOWN = 64
-"""Longest key that is shown whole: every name of the language is shorter."""
+"""Longest key that messages show whole: every name of the language is shorter."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a value was written. ``notes`` say how it came from there: a variant, an override, a part and its line."""
+    """Where a value was written. ``notes`` name the variant, override or part through which it came."""
 
     file: str
     line: int
@@ -31,7 +31,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Node:
-    """A value and the origins of its key and of itself. ``value`` is a scalar, a dict of nodes or a list of nodes."""
+    """A value with its origin and that of its key. ``value`` is a scalar, a dict of nodes or a list of nodes."""
 
     value: Any = field(repr=False)
     key: Origin
@@ -39,25 +39,25 @@ class Node:
 
     @property
     def is_table(self) -> bool:
-        """Whether this is a table (and not a scalar or a list)."""
+        """Whether the value is a table."""
         return isinstance(self.value, dict)
 
     def children(self) -> Iterator[tuple[str | int, Node]]:
-        """Entries of a table by key, of a list by index; none of a scalar."""
+        """The entries of a table with their keys or of a list with their indices; a scalar has none."""
         if isinstance(self.value, dict):
             yield from self.value.items()
         elif isinstance(self.value, list):
             yield from enumerate(self.value)
 
     def get(self, path: Path) -> Node | None:
-        """The node at ``path`` below, or None."""
+        """The node at ``path`` below this one, or None."""
         node: Node | None = self
         for step in path:
             node = node.child(step) if node else None
         return node
 
     def child(self, step: str | int) -> Node | None:
-        """The entry of a table under a key, of a list at an index, or None."""
+        """The entry of a table at a key or of a list at an index, or None."""
         found: Node | None = None
         if isinstance(self.value, dict):
             found = self.value.get(step)
@@ -66,17 +66,17 @@ class Node:
         return found
 
     def rebuilt(self, children: Mapping[str | int, Node]) -> Node:
-        """This table or list with other entries; a scalar, which has none, stays as it is."""
+        """This table or list with other entries; a scalar stays as it is."""
         if not isinstance(self.value, dict | list):
             return self
         return replace(self, value=dict(children) if self.is_table else list(children.values()))
 
 
-def annotate(value: object, places: Mapping[Path, Place], file: str, notes: tuple[str, ...] = ()) -> Node:
-    """The tree of a parsed TOML text; ``places`` are those that ``positions.scan`` found in the same text."""
+def annotate(value: object, locations: Mapping[Path, Location], file: str, notes: tuple[str, ...] = ()) -> Node:
+    """The tree of a parsed TOML text, with the ``locations`` that ``positions.scan`` found in the same text."""
 
-    def node(value: object, path: Path, outer: Place) -> Node:
-        place = places.get(path, outer)
+    def node(value: object, path: Path, outer: Location) -> Node:
+        place = locations.get(path, outer)
         key, at = Origin(file, *place.key, notes), Origin(file, *place.value, notes)
         if isinstance(value, dict):
             return Node({name: node(item, (*path, name), place) for name, item in value.items()}, key, at)
@@ -84,18 +84,18 @@ def annotate(value: object, places: Mapping[Path, Place], file: str, notes: tupl
             return Node([node(item, (*path, index), place) for index, item in enumerate(value)], key, at)
         return Node(value, key, at)
 
-    return node(value, (), Place((1, 1), (1, 1)))
+    return node(value, (), Location((1, 1), (1, 1)))
 
 
 def noted(node: Node, note: str) -> Node:
-    """The same tree, with ``note`` added to the origin of every value."""
+    """The same tree with ``note`` added to every origin."""
     children = {step: noted(child, note) for step, child in node.children()}
     key, at = (replace(origin, notes=(*origin.notes, note)) for origin in (node.key, node.at))
     return replace(node.rebuilt(children), key=key, at=at)
 
 
 def plain(node: Node) -> Any:
-    """The values alone, as ``tomllib`` gave them."""
+    """The values without origins, as ``tomllib`` returned them."""
     if isinstance(node.value, dict):
         return {name: plain(child) for name, child in node.value.items()}
     if isinstance(node.value, list):
@@ -104,9 +104,9 @@ def plain(node: Node) -> Any:
 
 
 def merge(below: Node, above: Node) -> Node:
-    """``above`` laid over ``below``: tables merge key by key, and everything else replaces.
+    """``above`` merged over ``below``: tables merge key by key, every other value replaces the one below.
 
-    A table of ``above`` that names a ``kind`` or a ``use`` says anew what stands there, and replaces too.
+    A table with a ``kind`` or a ``use`` replaces the table below it as a whole.
     """
     if not (below.is_table and above.is_table) or "kind" in above.value or "use" in above.value:
         return above
@@ -124,7 +124,7 @@ def walk(node: Node, path: Path = ()) -> Iterator[tuple[Path, Node]]:
 
 
 def show_path(path: Path) -> str:
-    """A path as blueprints and messages write it: ``networks.critic.trunk.layers[1].width``."""
+    """A path as text: ``networks.critic.trunk.layers[1].width``."""
     text = ""
     for step in path:
         if isinstance(step, int):
@@ -136,7 +136,7 @@ def show_path(path: Path) -> str:
 
 
 def quote_key(name: str) -> str:
-    """A key that is not bare, in quotes, on one line and of bounded length; letters that pass for others escaped."""
+    """A key in quotes, on one line, cut to ``MAX_SHOWN``; non-ASCII letters, which may pass for others, are escaped."""
     return '"' + ascii(shorten(name, MAX_SHOWN))[1:-1].replace('"', '\\"') + '"'
 
 
@@ -144,7 +144,7 @@ _STEP = re.compile(r"""\.?(?:([A-Za-z0-9_-]+)|"([^"\\]*)"|'([^']*)')|\[([0-9]{1,
 
 
 def read_path(text: str) -> Path | None:
-    """The path that ``text`` writes (``a.b[0].c``), or None where it is no path."""
+    """Parse a path such as ``a.b[0].c``; None where ``text`` is not one."""
     steps: list[str | int] = []
     at = 0
     while at < len(text):

@@ -1,4 +1,4 @@
-"""``key.path=value`` on the command line: the last word on a blueprint before interpolation."""
+"""Overrides ``key.path=value`` of the command line, applied to a blueprint before its references are replaced."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from composer.blueprint.syntax.problems import BlueprintError, Problem, problem
 from composer.spec.wording import describe, quote
 
 COMMAND_LINE = "command line"
-"""Stands for the file in the origin of an override; the line is the override's number."""
+"""The file in the origin of an override; the line is the number of the override."""
 
 _BARE_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_./:@+-]*|\$\{[A-Za-z0-9_.\[\]-]+\}")
 _MAX_LENGTH = 2_000
@@ -25,14 +25,14 @@ _REFUSED = {
 
 @dataclass(frozen=True)
 class Override:
-    """A path and the value to put there."""
+    """A path and its new value."""
 
     path: Path
     node: Node
 
 
 def read_overrides(texts: Sequence[str]) -> list[Override]:
-    """The overrides that ``texts`` write; BlueprintError tells every malformed one."""
+    """Parse overrides; raises BlueprintError with a problem for each malformed one."""
     read: list[Override] = []
     problems: list[Problem] = []
     for number, text in enumerate(texts, 1):
@@ -46,7 +46,7 @@ def read_overrides(texts: Sequence[str]) -> list[Override]:
 
 
 def apply_override(root: Node, override: Override) -> Node:
-    """``root`` with the override's value at its path; tables are opened where a key is new, lists never grow."""
+    """``root`` with the override's value at its path; new keys open tables, lists never grow."""
     return _put(root, override.path, override)
 
 

@@ -1,8 +1,7 @@
-"""Named parts: compositions in ``registry/``, written in TOML, that stand for a table through ``use``.
+"""Named parts: TOML files in ``registry/``, each with parameters and a body that replaces a table with ``use``.
 
-A part declares parameters with defaults and a body; ``"${name}"`` in the body stands for a parameter, and for nothing
-else. ``expand`` puts them in place. Where a block does not take a plain vector, ``input = [3, 32, 32]`` gives the shape
-that it was made for.
+``"${name}"`` in the body stands for a parameter. ``parts_expand`` puts parts in place. A part for other inputs than
+vectors declares the shape that it was made for, such as ``input = [3, 32, 32]``.
 """
 
 from __future__ import annotations
@@ -33,12 +32,12 @@ _TEXTS = ("family", "description", "source")
 _HEADER = ("part", *_TEXTS, "input", "parameters")
 
 SUITES = "suites"
-"""The registry's folder of task sets and tables, which are not parts: see environments/suites/task_tables.py."""
+"""The registry's folder of task tables, which are not parts: see environments/suites/task_tables.py."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """One part: what it stands for, its parameters with their defaults, its body."""
+    """A named part: its family, its parameters with their defaults, its body."""
 
     name: str
     family: str
@@ -48,20 +47,20 @@ class Part:
     parameters: Mapping[str, Node]
     body: Node
     input: Shape | None = None
-    """The shape that it was made for, where that is said."""
+    """The shape that it was made for, where declared."""
     plugin: str | None = None
-    """The distribution that brings it; None for composer itself."""
+    """The plug-in that ships it; None for composer itself."""
 
 
 def is_part(tree: Node) -> bool:
-    """Whether a file means to be a part rather than a blueprint."""
+    """Whether a file is meant to be a part, not a blueprint."""
     return "blueprint" not in tree.value and ("part" in tree.value or "family" in tree.value)
 
 
 def parts() -> dict[str, Part]:
-    """Every part that this process knows, by name: those that ship with composer, and of the plug-ins loaded so far.
+    """The parts of composer and of the plug-ins loaded so far, by name.
 
-    Raises BlueprintError for a bad part that ships with composer; one of a plug-in is told where that is required.
+    Raises BlueprintError for a bad part of composer. Bad parts of a plug-in are reported to blueprints that require it.
     """
     found = dict(read_parts(registry_root()))
     for plugin in plugins.loaded():
@@ -72,7 +71,7 @@ def parts() -> dict[str, Part]:
 
 @cache
 def read_parts(root: FilePath) -> Mapping[str, Part]:
-    """All parts below ``root`` by name; BlueprintError tells everything that is wrong with any of them."""
+    """All parts below ``root`` by name; raises BlueprintError with all problems of all of them."""
     files = [path for path in sorted(root.rglob("*.toml")) if path.relative_to(root).parts[0] != SUITES]
     return _gathered(
         partial(read_part, path, (FilePath(root.name) / path.relative_to(root)).as_posix()) for path in files
@@ -81,7 +80,7 @@ def read_parts(root: FilePath) -> Mapping[str, Part]:
 
 @cache
 def plugin_parts(plugin: Plugin) -> Mapping[str, Part]:
-    """The parts of a plug-in, ``NAMESPACE/NAME`` for the file ``NAME.toml``; BlueprintError as ``read_parts``."""
+    """The parts of a plug-in, ``NAMESPACE/NAME`` for the file ``NAME.toml``; raises BlueprintError."""
     if not plugin.package:
         return {}
     folder = resources.files(plugin.package) / "registry"
@@ -90,7 +89,7 @@ def plugin_parts(plugin: Plugin) -> Mapping[str, Part]:
 
 
 def installed_problems() -> list[str]:
-    """Load every plug-in that is installed; what is wrong with those that do not work, in a line each."""
+    """Load every installed plug-in; a line for each that does not work."""
     problems = [str(error) for error in plugins.load_installed()]
     for plugin in plugins.loaded():
         try:
@@ -118,7 +117,7 @@ def _gathered(readers: Iterable[Callable[[], Part]]) -> dict[str, Part]:
 
 
 def _toml_files(folder: Traversable, name: str) -> Iterator[tuple[str, Traversable]]:
-    """Part files below a plug-in's folder, with the names that messages give them."""
+    """Part files below a plug-in's folder, with their names in messages."""
     for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
         if entry.is_dir():
             yield from _toml_files(entry, f"{name}/{entry.name}")
@@ -132,12 +131,12 @@ def _plugin_part(plugin: Plugin, file: str, entry: Traversable) -> Part:
 
 
 def read_part(path: FilePath, file: str) -> Part:
-    """The part in the file at ``path``; BlueprintError tells everything that keeps it from being one."""
+    """The part in the file at ``path``, called ``file`` in messages; raises BlueprintError."""
     return part_of(read_tree(path, file), path.stem, file)
 
 
 def part_of(tree: Node, name: str, file: str) -> Part:
-    """The part that a file's values are, as ``read_part``."""
+    """The part in the tree of a file; raises BlueprintError with all problems."""
     problems = [*_header_problems(tree)]
     if not is_slug(name):
         problems.append(problem(tree.at, "", f"the name of a part: {SLUG_RULE}"))

@@ -1,4 +1,4 @@
-"""``use``: puts parts in the place of the tables that name them, with origins that lead to both places."""
+"""``use``: replace the tables that name a part by its body. Origins point at the use and at the part's own line."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from composer.spec.family import FAMILIES
 from composer.spec.wording import describe, listing, near, quote, spelled, suggestion
 
 MAX_USES = 16
-"""Parts inside parts inside parts: deepest nesting."""
+"""Deepest nesting of parts in parts."""
 MAX_STEPS = 64
-"""Longest path of an expanded blueprint; keeps recursion over specs far from Python's limit."""
+"""Longest path of an expanded blueprint, far below Python's limit of recursion."""
 
 
 def expand(
     root: Node, known: Mapping[str, Part] | None = None, budget: Budget | None = None, required: Collection[str] = ()
 ) -> tuple[Node, dict[Path, Problem]]:
-    """The tree with each ``use`` table replaced by its part, and problems by the paths of those that could not be.
+    """The tree with each ``use`` table replaced by the body of its part, and problems by path.
 
-    ``required`` are the plug-ins whose parts are among the ``known`` ones.
+    ``known`` holds the parts of the plug-ins in ``required``.
     """
     work = _Expansion(parts() if known is None else known, budget or Budget(), required)
     return work.expanded((), root, ()), work.problems
@@ -53,10 +53,10 @@ class _Expansion:
         values = {name: _moved(use, default, part) for name, default in part.parameters.items()}
         for name, child in node.value.items():
             if name in values:
-                # Before it enters the body, which is inside of the part: an argument may use the same part again.
+                # Arguments are expanded outside of the part: an argument may use the same part again.
                 values[name] = self.expanded((*path, name), child, within)
             elif name != "use":
-                self.tell((*path, name), child.key, *unknown_parameter(name, part))
+                self.report((*path, name), child.key, *unknown_parameter(name, part))
         body = _Body(part, values, use, self).bound(path, part.body)
         return self.expanded(path, replace(body, key=node.key), (*within, part.name))
 
@@ -64,25 +64,25 @@ class _Expansion:
         use, at = node.value["use"], (*path, "use")
         name = use.value
         if not isinstance(name, str):
-            self.tell(at, use.at, f"expected string, got {describe(name)}")
+            self.report(at, use.at, f"expected string, got {describe(name)}")
         elif "kind" in node.value:
-            self.tell(at, use.key, "a table names either 'kind' or 'use', not both")
+            self.report(at, use.key, "a table names either 'kind' or 'use', not both")
         elif name not in self._known:
-            self.tell(at, use.at, *_no_part(name, self._known, self._required))
+            self.report(at, use.at, *_no_part(name, self._known, self._required))
         elif name in within:
-            self.tell(at, use.at, f"parts use each other: {' → '.join([*within[within.index(name) :], name])}")
+            self.report(at, use.at, f"parts use each other: {' → '.join([*within[within.index(name) :], name])}")
         elif len(within) >= MAX_USES:
-            self.tell(at, use.at, f"parts inside parts, more than {MAX_USES} deep")
+            self.report(at, use.at, f"parts inside parts, more than {MAX_USES} deep")
         else:
             return self._known[name]
         return None
 
-    def tell(self, path: Path, origin: Origin, message: str, hint: str = "") -> None:
+    def report(self, path: Path, origin: Origin, message: str, hint: str = "") -> None:
         self.problems[path] = problem(origin, show_path(path), message, hint)
 
 
 class _Body:
-    """The body of a part at one place of use."""
+    """The body of a part for one use of it."""
 
     def __init__(self, part: Part, values: Mapping[str, Node], use: Origin, expansion: _Expansion) -> None:
         self._part = part
@@ -91,7 +91,7 @@ class _Body:
         self._expansion = expansion
 
     def bound(self, path: Path, node: Node) -> Node:
-        """``node`` of the body with parameters put in, its origins moved to the place of use."""
+        """A node of the body with its parameters replaced and its origins moved to the use."""
         key, at = _seen(self._use, node.key, self._part), _seen(self._use, node.at, self._part)
         moved = replace(node, key=key, at=at)
         self._expansion.budget.spend(moved, path)
@@ -102,16 +102,16 @@ class _Body:
     def _value(self, path: Path, node: Node, moved: Node) -> Node:
         target = reference(node)
         if target is None:
-            self._expansion.tell(path, moved.at, malformed(path, node).message)
+            self._expansion.report(path, moved.at, malformed(path, node).message)
             return moved
         if len(target) == 1 and target[0] in self._values:
             return replace(self._values[str(target[0])], key=moved.key)
-        self._expansion.tell(path, moved.at, *unknown_parameter(show_path(target), self._part))
+        self._expansion.report(path, moved.at, *unknown_parameter(show_path(target), self._part))
         return moved
 
 
 def _no_part(name: str, known: Mapping[str, Part], required: Collection[str]) -> tuple[str, str]:
-    """Message and hint for a name that is no part's: perhaps it is a kind's, or a plug-in's that is not required."""
+    """Message and hint for an unknown part: perhaps it is a kind, or belongs to a plug-in that is not required."""
     refused = plugins.unrequired(name, required) if plugins.is_namespaced(name) else None
     if refused is not None:
         message, hint = refused
@@ -125,18 +125,18 @@ def _no_part(name: str, known: Mapping[str, Part], required: Collection[str]) ->
 
 
 def unknown_parameter(name: str, part: Part) -> tuple[str, str]:
-    """Message and hint for a name that is no parameter of ``part``."""
+    """Message and hint for an unknown parameter of ``part``."""
     meant = near(name, [*part.parameters, "kind", "use"])
     hint = f"did you mean {meant!r}?" if meant else f"its parameters: {listing(part.parameters)}"
     return f"part {part.name!r} has no parameter {spelled(name)}", hint
 
 
 def _moved(site: Origin, node: Node, part: Part) -> Node:
-    """A default with all that it holds, its origins moved to the place of use."""
+    """The default of a parameter with all its origins moved to the use."""
     inner = node.rebuilt({step: _moved(site, child, part) for step, child in node.children()})
     return replace(inner, key=_seen(site, node.key, part), at=_seen(site, node.at, part))
 
 
 def _seen(site: Origin, inner: Origin, part: Part) -> Origin:
-    """``inner`` as seen from the place where the part is used: that place first, then the part's own line."""
+    """The origin of the use, with the part's own line ``inner`` as a note."""
     return replace(site, notes=(*site.notes, f"part {part.name}, {inner.file}:{inner.line}:{inner.column}"))

@@ -1,9 +1,9 @@
-"""Where every key and value of a TOML text stands, for messages that name a line and a column.
+"""Line and column of every key and value of a TOML text, so that messages can point at them.
 
-``tomllib`` reads values and forgets places. This scanner reads places and forgets values: it walks the same text,
-trusts that ``tomllib`` judges it, and stops at the first thing that is no TOML. It also finds what ``tomllib`` tells
-without a place: keys that are set twice, and nesting too deep for a recursive parser.
-TOML 1.0, https://toml.io/en/v1.0.0.
+``tomllib`` returns values without locations. This scanner walks the same text and returns locations without values. It
+leaves errors of syntax to ``tomllib`` and stops at the first of them. It also finds what ``tomllib`` reports without a
+location: keys that are set twice, and nesting too deep for a recursive parser.
+Source: TOML 1.0, https://toml.io/en/v1.0.0. Tests: tests/blueprint/test_positions.py.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 Path = tuple[str | int, ...]
 
 MAX_NESTING = 32
-"""Levels of tables and arrays that a file may nest: more than any experiment needs, fewer than Python's stack."""
+"""Deepest nesting of tables and arrays: more than an experiment needs, less than Python's stack allows."""
 
 _SPACE = re.compile(r"[ \t]*")
 _BLANK = re.compile(r"(?:[ \t\n]|#[^\n]*)*")
@@ -31,8 +31,8 @@ _BARE_VALUE = re.compile(r"[^,\]}#\n\"'\[{]+")
 
 
 @dataclass(frozen=True)
-class Place:
-    """Line and column (both from 1, in characters) of a key and of its value; equal where there is no key."""
+class Location:
+    """Line and column (from 1, in characters) of a key and of its value. A value without a key has its own twice."""
 
     key: tuple[int, int]
     value: tuple[int, int]
@@ -40,7 +40,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Duplicate:
-    """A key, or a table, that is set twice."""
+    """A key or a table that is set twice, with the locations of both."""
 
     path: Path
     first: tuple[int, int]
@@ -49,21 +49,21 @@ class Duplicate:
 
 
 @dataclass
-class Positions:
-    """What a scan found. ``broken`` is the offset where the text stopped being TOML; None for a whole text."""
+class Scan:
+    """The result of a scan. ``broken`` and ``too_deep`` say where it stopped early."""
 
-    places: dict[Path, Place] = field(default_factory=dict)
+    locations: dict[Path, Location] = field(default_factory=dict)
     duplicates: list[Duplicate] = field(default_factory=list)
     too_deep: tuple[int, int] | None = None
     broken: tuple[int, int] | None = None
 
 
 class _StopError(Exception):
-    """The text at the scanner's position is no TOML, or nests too deep."""
+    """The text is not TOML here, or nests too deep."""
 
 
-def scan(text: str) -> Positions:
-    """Places of all keys and values of ``text``, whose lines end in newlines only. Never raises: see ``Positions``."""
+def scan(text: str) -> Scan:
+    """Locate all keys and values of ``text``, whose lines end in line feeds. Never raises: see ``Scan``."""
     scanner = _Scanner(text)
     try:
         scanner.document()
@@ -76,7 +76,7 @@ class _Scanner:
     def __init__(self, text: str) -> None:
         self.text = text
         self.at = 0
-        self.found = Positions()
+        self.found = Scan()
         self._lines = [0, *(match.end() for match in re.finditer("\n", text))]
         self._arrays: dict[Path, int] = {}
         self._set: dict[Path, tuple[int, int]] = {}
@@ -110,19 +110,19 @@ class _Scanner:
         last, place = keys[-1]
         path = (*path, last)
         if is_array:
-            self.found.places.setdefault(path, Place(place, start))
+            self.found.locations.setdefault(path, Location(place, start))
             self._arrays[path] = self._arrays.get(path, -1) + 1
             path = (*path, self._arrays[path])
         else:
             self._once(path, place, is_table=True)
         self._deep(path)
-        # A table that a longer header opened first gets its own header's place.
-        self.found.places[path] = Place(place, start)
+        # The header of the table itself wins over a longer header that opened it before.
+        self.found.locations[path] = Location(place, start)
         return path
 
     def _entered(self, path: Path, place: tuple[int, int]) -> Path:
-        """A parent named in passing; of an array of tables, its newest entry."""
-        self.found.places.setdefault(path, Place(place, place))
+        """The path of a parent that a header names; for an array of tables, that of its newest entry."""
+        self.found.locations.setdefault(path, Location(place, place))
         return (*path, self._arrays[path]) if path in self._arrays else path
 
     def _pair(self, prefix: Path) -> None:
@@ -132,11 +132,11 @@ class _Scanner:
         path = prefix
         for key, place in keys[:-1]:
             path = (*path, key)
-            self.found.places.setdefault(path, Place(place, place))
+            self.found.locations.setdefault(path, Location(place, place))
         last, place = keys[-1]
         path = (*path, last)
         self._once(path, place, is_table=False)
-        self.found.places[path] = Place(place, self.where(self.at))
+        self.found.locations[path] = Location(place, self.where(self.at))
         self._value(path)
 
     def _keys(self) -> list[tuple[str, tuple[int, int]]]:
@@ -184,7 +184,7 @@ class _Scanner:
             if self._took("]"):
                 return
             place = self.where(self.at)
-            self.found.places[(*path, index)] = Place(place, place)
+            self.found.locations[(*path, index)] = Location(place, place)
             self._value((*path, index))
             index += 1
             self._skip(_BLANK)
@@ -236,7 +236,7 @@ class _Scanner:
 
 
 def _unquoted(raw: str) -> str:
-    """The name that a quoted key spells; escapes are tomllib's business."""
+    """The name in a quoted key, its escapes read by ``tomllib``."""
     if raw[0] == "'" or "\\" not in raw:
         return raw[1:-1]
     try:

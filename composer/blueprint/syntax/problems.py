@@ -1,4 +1,4 @@
-"""Problems of a blueprint, and how they are told: where, what, and what was meant."""
+"""Problems of a blueprint: where, what is wrong, and what was probably meant."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from composer.blueprint.syntax.nodes import Origin
 from composer.spec.wording import printable, shorten
 
 MAX_MESSAGE = 600
-"""Longest message, in characters: what a file repeats a thousand times is not."""
+"""Longest message, in characters."""
 MAX_NOTES = 8
-"""Ways of one value through references and parts that are told; more lead nowhere new."""
+"""Most notes of an origin (references and parts that a value came through) in one message."""
 
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One thing wrong with a blueprint. ``path`` is a key's path, empty where the whole file is meant.
+    """One problem. Printed as ``file:line:column: key.path: message; hint``.
 
-    Printed as ``file:line:column: key.path: message``. ``hint`` is what was probably meant, where that is known.
+    ``path`` is empty where the whole file is meant, ``hint`` where nobody knows what was meant.
     """
 
     file: str
@@ -34,12 +34,12 @@ class Problem:
         return printable(f"{self.file}:{self.line}:{self.column}: {path}{self.message}{hint}")
 
     def as_dict(self) -> dict[str, str | int]:
-        """For ``--json``."""
+        """The entry of ``--json``."""
         return asdict(self)
 
 
 class BlueprintError(ValueError):
-    """A blueprint that cannot be used; ``problems`` says everything that is wrong with it, in order of lines."""
+    """A blueprint that cannot be used; ``problems`` lists everything that is wrong with it, in order of lines."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = ordered(problems)
@@ -47,7 +47,7 @@ class BlueprintError(ValueError):
 
 
 def ordered(problems: Iterable[Problem]) -> list[Problem]:
-    """By file, line and column; one value that is wrong in the same way at several paths is told at the first."""
+    """Problems by file, line and column; of equal problems at one location, the first."""
     first: dict[tuple[str, int, int, str], Problem] = {}
     for found in sorted(problems):
         first.setdefault((found.file, found.line, found.column, found.message), found)
@@ -55,11 +55,11 @@ def ordered(problems: Iterable[Problem]) -> list[Problem]:
 
 
 def problem(origin: Origin, path: str, message: str, hint: str = "") -> Problem:
-    """A problem at ``origin``, whose notes (variant, override, part) are told after the message."""
+    """A problem at ``origin``, with the origin's notes (variant, override, part) after the message."""
     notes = "".join(f" ({note})" for note in origin.notes[:MAX_NOTES])
     return Problem(origin.file, origin.line, origin.column, path, shorten(message, MAX_MESSAGE) + notes, hint)
 
 
 def at_file(file: str, message: str, line: int = 1, column: int = 1) -> BlueprintError:
-    """The one problem that kept ``file`` from being read any further."""
+    """The error of a ``file`` that cannot be read beyond one location."""
     return BlueprintError([Problem(file, line, column, "", message)])

@@ -1,4 +1,4 @@
-"""From the bytes of a file to a tree of values with origins: caps, decoding, TOML. Everything untrusted enters here."""
+"""Read a TOML file into a tree of values with origins. Untrusted bytes enter here alone: size, encoding, syntax."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from composer.blueprint.syntax.nodes import Node, annotate, show_path
-from composer.blueprint.syntax.positions import MAX_NESTING, Duplicate, Positions, scan
+from composer.blueprint.syntax.positions import MAX_NESTING, Duplicate, Scan, scan
 from composer.blueprint.syntax.problems import BlueprintError, Problem, at_file
 
 MAX_BYTES = 64 * 1024
-"""Largest file that is read: hundreds of times a blueprint."""
+"""Largest file that is read: hundreds of times a usual blueprint."""
 MAX_LINE = 2_000
 """Longest line, in characters."""
 
@@ -30,17 +30,17 @@ _MEANT = {
     "invalid hex value": _BACKSLASH,
     "unescaped '\\' in a string": _BACKSLASH,
 }
-"""What was probably meant by a text that is not TOML, by what tomllib says."""
+"""Hints for errors of syntax, by the message of tomllib."""
 _AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
 def read_tree(path: Path, file: str) -> Node:
-    """The values of the TOML file at ``path``, called ``file`` in origins and messages; BlueprintError if unusable."""
+    """The tree of the TOML file at ``path``, called ``file`` in origins and messages; raises BlueprintError."""
     return parse_tree(read_bytes(path, file), file)
 
 
 def parse_tree(data: bytes, file: str) -> Node:
-    """The values of a TOML text, with origins; BlueprintError where the text is none, or over a cap."""
+    """The tree of a TOML text; raises BlueprintError where it is not TOML, too large or nested too deep."""
     text = _decode(data, file)
     lines = text.split("\n")
     for number, line in enumerate(lines, 1):
@@ -54,13 +54,13 @@ def parse_tree(data: bytes, file: str) -> Node:
         raise AssertionError(
             f"{file}: the scanner stops at {found.broken}, where tomllib reads on; please report this file"
         )
-    return annotate(values, found.places, file)
+    return annotate(values, found.locations, file)
 
 
 def read_bytes(path: Path, file: str) -> bytes:
-    """What the regular file at ``path`` holds; BlueprintError where it is none, or over the cap."""
+    """The bytes of the regular file at ``path``; raises BlueprintError where it is none, or too large."""
     try:
-        # Never block on opening a pipe; what is opened is judged by its descriptor, not by its name.
+        # Do not block on a pipe. The descriptor, not the name, is checked: the file may be replaced meanwhile.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         raise at_file(file, "no such file") from None
@@ -96,7 +96,7 @@ def _decode(data: bytes, file: str) -> str:
     return text
 
 
-def _parse(text: str, found: Positions, file: str) -> Mapping[str, Any]:
+def _parse(text: str, found: Scan, file: str) -> Mapping[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -113,7 +113,7 @@ def _parse(text: str, found: Positions, file: str) -> Mapping[str, Any]:
     except RecursionError:
         raise at_file(file, f"nested deeper than {MAX_NESTING}") from None
     except ValueError as error:
-        # Numbers and dates that Python cannot hold; tomllib gives no place.
+        # Numbers and dates that Python cannot hold, reported by tomllib without a location.
         what = "integer too large" if "integer" in str(error) else f"not TOML: {error}"
         raise at_file(file, what, *(found.broken or (1, 1))) from None
 

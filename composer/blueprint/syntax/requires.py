@@ -1,6 +1,6 @@
-"""``requires``: the plug-ins of a blueprint, whose kinds and parts it may use, and what is said where one is not there.
+"""``requires``: load the plug-ins that a blueprint lists, and refuse kinds and parts of those that it does not list.
 
-What another blueprint of this process has required counts for nothing. Tests: tests/plugin/.
+A plug-in counts for the blueprint that lists it, not for others of the same process. Tests: tests/plugin/.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from composer.spec.package_files import registry_root
 
 @dataclass(frozen=True)
 class Required:
-    """What a blueprint requires."""
+    """The plug-ins that a blueprint requires."""
 
     names: tuple[str, ...]
-    """Distributions, as they are written."""
+    """Distributions, as written."""
     parts: Mapping[str, Part]
-    """Every part that it may use, by name."""
+    """Every part that the blueprint may use, by name."""
     problems: tuple[Problem, ...]
-    """One for each plug-in that is not there or does not work."""
+    """One for each plug-in that is not installed or does not work."""
 
     def refused(self, name: str) -> tuple[str, str] | None:
-        """Message and hint for a namespaced name that the blueprint may not use; None where it may."""
+        """Message and hint for a plug-in's kind or part that the blueprint may not use; None where it may."""
         return plugins.unrequired(name, self.names)
 
     def excuses(self, node: Node | None) -> bool:
-        """Whether a name is unknown only because a required plug-in, which is told itself, is not there."""
+        """Whether a name is unknown only because a required plug-in, reported itself, cannot be loaded."""
         name = node.value if node is not None else None
         return bool(self.problems) and plugins.is_namespaced(name) and not plugins.owners(name)
 
 
 def required(root: Node, quiet: Collection[Path] = ()) -> Required:
-    """Load the plug-ins that a blueprint requires; entries that are not strings, or ``quiet``, others tell."""
+    """Load the plug-ins that a blueprint requires, but for ``quiet`` entries and those that are no strings."""
     node = root.value.get("requires")
     listed = [*node.children()] if node is not None and isinstance(node.value, list) else []
     named = [(step, child) for step, child in listed if isinstance(child.value, str)]
@@ -58,7 +58,7 @@ def required(root: Node, quiet: Collection[Path] = ()) -> Required:
 
 
 def unrequired_kinds(root: Node, having: Required) -> tuple[list[Problem], set[Path]]:
-    """Problems of kinds whose plug-in is not required, and the paths of which nothing more is to be said."""
+    """Problems of kinds whose plug-in is not required, and the paths of these kinds."""
     problems, quiet = [], set()
     for path, node in walk(root):
         if path[-1:] != ("kind",) or not plugins.is_namespaced(node.value):

@@ -1,4 +1,4 @@
-"""A value as a blueprint writes it, on one line. Tests: tests/blueprint/test_explain.py."""
+"""Write a value as TOML on one line. Tests: tests/blueprint/test_explain.py."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from composer.blueprint.syntax.nodes import show_path
 
 
 def toml_value(value: object) -> str:
-    """``0.5``, ``"adam"``, ``[1, 2]``, ``{ kind = "adam", learning_rate = 0.0003 }``; TOML has no null."""
+    """A value as TOML: ``0.5``, ``"adam"``, ``[1, 2]``, ``{ kind = "adam", learning_rate = 0.0003 }``; never None."""
     if isinstance(value, Mapping):
         inner = ", ".join(f"{show_path((str(key),))} = {toml_value(item)}" for key, item in value.items())
         return f"{{ {inner} }}" if inner else "{}"

@@ -1,7 +1,7 @@
-"""Where a value of a blueprint comes from, what it means and what else it could be: the command ``explain``.
+"""The command ``explain``: the origin of a value, its documentation and its alternatives.
 
-``history`` finds every layer that set it, ``fields`` what the specs say of it, ``answers`` writes it down. Tests:
-tests/blueprint/test_explain.py.
+``history`` finds the layers that set a value, ``fields`` its documentation, ``answers`` formats both.
+Tests: tests/blueprint/test_explain.py.
 """
 
 from composer.blueprint.inspect.explain.answers import explain_json, explain_text

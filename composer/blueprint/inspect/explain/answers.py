@@ -1,4 +1,4 @@
-"""An explanation as text for people and as a table for ``--json``."""
+"""An explanation as text and as the table of ``--json``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_VALUE = 60
 
 
 def explain_json(found: Explanation) -> dict[str, Any]:
-    """Value, documentation, default, and every layer that set it; the last one holds."""
+    """Value, documentation and every setting; the last setting holds."""
     return {
         "key": found.key,
         "value": found.value,
@@ -27,7 +27,7 @@ def explain_json(found: Explanation) -> dict[str, Any]:
 
 
 def explain_text(found: Explanation) -> str:
-    """The same in lines."""
+    """The same as text."""
     is_table = isinstance(found.value, dict | list)
     lines = [found.key if is_table else f"{found.key} = {_value(found.value)}"]
     lines += [f"  {text}" for text in (found.field.documentation, found.field.accepts) if text]

@@ -1,4 +1,4 @@
-"""What the specs say of a key: its documentation, what it may be, its default, and the class that declares it."""
+"""The declaration of a key: its documentation, accepted values, default and class."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _BOUNDS = (
 
 @dataclass(frozen=True)
 class Field:
-    """A key of the language."""
+    """The declaration of a key."""
 
     documentation: str
     accepts: str = ""
@@ -36,7 +36,7 @@ class Field:
 
 
 def field_at(values: object, path: Path) -> Field:
-    """What is known of the key at ``path`` of the resolved blueprint ``values``."""
+    """The declaration of the key at ``path`` of the resolved blueprint ``values``."""
     owner = spec_at(Blueprint, values, path[:-1])
     name = str(path[-1])
     if owner is not None and name in owner.model_fields:
@@ -47,11 +47,11 @@ def field_at(values: object, path: Path) -> Field:
     found = spec_at(Blueprint, values, path)
     if found is None:
         return Field("")
-    return Field((found.__doc__ or "").split("\n", 1)[0], declared_by=_place(found))
+    return Field((found.__doc__ or "").split("\n", 1)[0], declared_by=_declaration(found))
 
 
 def names_at(values: object, path: Path) -> list[str]:
-    """Every key that the spec at ``path`` knows, whether the blueprint says it or not."""
+    """Every key of the spec at ``path``, whether the blueprint sets it or not."""
     found = spec_at(Blueprint, values, path)
     return list(found.model_fields) if found is not None else []
 
@@ -62,15 +62,15 @@ def _field(owner: type[Spec], name: str) -> Field:
     schema = owner.model_json_schema()
     accepts = " or ".join(dict.fromkeys(_accepted(schema["properties"][name], schema.get("$defs", {}))))
     default = None if info.is_required() else info.get_default(call_default_factory=True)
-    return Field(info.description or "", accepts, default, not info.is_required(), _place(declaring))
+    return Field(info.description or "", accepts, default, not info.is_required(), _declaration(declaring))
 
 
-def _place(declaring: type[Any]) -> str:
+def _declaration(declaring: type[Any]) -> str:
     return f"{declaring.__name__} in {declaring.__module__}"
 
 
 def _accepted(schema: Schema, definitions: Schema) -> Iterator[str]:
-    """What a JSON Schema admits, in words, one for each alternative."""
+    """The values that a JSON Schema admits, in words, one text per alternative."""
     if FAMILY_KEY in schema:
         family = FAMILIES[schema[FAMILY_KEY]]
         yield f"a {family.noun()}: {listing(family.kinds())}"

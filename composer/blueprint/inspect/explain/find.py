@@ -1,4 +1,4 @@
-"""From a key as people type it to the value it names, in the blueprint as it is run or as it is written."""
+"""Find the value of a key, in the resolved blueprint or in the file as it is written."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from composer.blueprint.inspect.explain.fields import Field, field_at, names_at
-from composer.blueprint.inspect.explain.history import Setting, Stage, settings, stages, written_settings
+from composer.blueprint.inspect.explain.history import Layer, Setting, layers, settings, written_settings
 from composer.blueprint.load import load
 from composer.blueprint.syntax.extends import read_chain
 from composer.blueprint.syntax.nodes import Node, plain, read_path, show_path
@@ -20,31 +20,31 @@ from composer.spec.wording import describe, listing, near, quote
 
 
 class UnknownKeyError(LookupError):
-    """A blueprint has no such key."""
+    """The blueprint has no such key."""
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """A key, what it means, and where its value comes from."""
+    """A key with its value, its declaration and the settings of the value."""
 
     key: str
     value: object
-    """Of plain types; None where an option is absent."""
+    """None where an option is absent."""
     field: Field
     settings: tuple[Setting, ...]
-    """Every layer that set it, in order: the last one holds."""
+    """In order; the last one holds."""
     children: Mapping[str, Setting]
-    """Of a table or a list: the last setting of each entry."""
+    """The last setting of each entry of a table or a list."""
 
 
 def explain(path: str | FilePath, key: str, overrides: Sequence[str] = (), variant: str | None = None) -> Explanation:
     """Explain ``key`` of the blueprint at ``path``; raises BlueprintError, and UnknownKeyError with a near name.
 
-    A key is one of the resolved blueprint (``networks.critic.trunk.layers[0].width``), or one of the file that is used
-    up before (``networks.critic.trunk.width`` of a part, ``values.width``).
+    The key is one of the resolved blueprint (``networks.critic.trunk.layers[0].width``), or one of the file alone
+    (``values.width``, or ``networks.critic.trunk.width`` as an argument of a part).
     """
     loaded = load(path, overrides, variant, is_to_run=False)
-    found = [*stages(read_chain(FilePath(path)), read_overrides(overrides), variant)]
+    found = [*layers(read_chain(FilePath(path)), read_overrides(overrides), variant)]
     steps = read_path(key.strip())
     if steps is None:
         raise UnknownKeyError(f"expected a key such as training.env_steps, got {quote(key)}")
@@ -57,7 +57,7 @@ def explain(path: str | FilePath, key: str, overrides: Sequence[str] = (), varia
     raise UnknownKeyError(_unknown(resolved, found[-1].written, steps))
 
 
-def _of_blueprint(resolved: Mapping[str, Any], path: Path, found: Sequence[Stage]) -> Explanation:
+def _of_blueprint(resolved: Mapping[str, Any], path: Path, found: Sequence[Layer]) -> Explanation:
     value = _value(resolved, path)
     made = [*settings(found, path)]
     field = field_at(resolved, path)
@@ -71,7 +71,7 @@ def _of_blueprint(resolved: Mapping[str, Any], path: Path, found: Sequence[Stage
 
 
 def _default_of_a_table(resolved: Mapping[str, Any], path: Path) -> Iterator[Setting]:
-    """A key that no layer says, of a table that no layer says either: the table's own default holds."""
+    """The setting of a key in a table that no layer sets: the default of the table holds."""
     for length in range(len(path) - 1, 0, -1):
         around = field_at(resolved, path[:length])
         if around.has_default:
@@ -80,8 +80,8 @@ def _default_of_a_table(resolved: Mapping[str, Any], path: Path) -> Iterator[Set
             return
 
 
-def _last(resolved: Mapping[str, Any], path: Path, found: Sequence[Stage]) -> Setting:
-    """The setting that holds, with the value that holds: of a table some entries may be defaults."""
+def _last(resolved: Mapping[str, Any], path: Path, found: Sequence[Layer]) -> Setting:
+    """The setting that holds, with the resolved value: entries of a table may be defaults."""
     made = [*settings(found, path)]
     value = _value(resolved, path)
     if not made or made[-1].value is None:
@@ -89,14 +89,14 @@ def _last(resolved: Mapping[str, Any], path: Path, found: Sequence[Stage]) -> Se
     return Setting(made[-1].layer, value, made[-1].origin, made[-1].notes)
 
 
-def _as_written(found: Sequence[Stage], path: Path) -> Explanation:
+def _as_written(found: Sequence[Layer], path: Path) -> Explanation:
     made = tuple(written_settings(found, path))
     table = found[-1].written.get(path[:-1])
     use = plain(table.value["use"]) if table is not None and table.is_table and "use" in table.value else None
     if use is None:
         field = Field("A free value, for ${...}." if path[0] == "values" else "")
     elif path[-1] == "use":
-        field = Field("The part that stands here.", f"one of {listing(parts(), 60)}")
+        field = Field("The part that is used here.", f"one of {listing(parts(), 60)}")
     else:
         field = Field(f"A parameter of the part {use}: {parts()[use].description}")
     return Explanation(show_path(path), made[-1].value, field, made, {})
@@ -111,7 +111,7 @@ def _is_written(written: Node, path: Path) -> bool:
 
 
 def _resolved_steps(resolved: Mapping[str, Any], steps: Path) -> Path | None:
-    """``steps`` as the resolved blueprint has them: a list that stands for a table is a key deeper there."""
+    """``steps`` in the resolved blueprint, where a list that stands for a table is one key deeper; None if absent."""
     value: Any = resolved
     path: Path = ()
     for index, step in enumerate(steps):
@@ -133,7 +133,7 @@ def _resolved_steps(resolved: Mapping[str, Any], steps: Path) -> Path | None:
 
 
 def _value(resolved: Any, path: Path) -> Any:
-    """The value there; None for an option that is left out."""
+    """The value at ``path``; None for an absent option."""
     for step in path:
         if isinstance(resolved, Mapping):
             resolved = resolved.get(step)
@@ -151,7 +151,7 @@ def _plain_default(default: object) -> object:
 
 
 def _unknown(resolved: Mapping[str, Any], written: Node, steps: Path) -> str:
-    """The message for a key that is not there, with the near one, or what its table has."""
+    """The message for an unknown key: the near one, or the keys of its table."""
     around = steps[:-1]
     while around and _resolved_steps(resolved, around) is None and written.get(around) is None:
         around = around[:-1]

@@ -1,7 +1,6 @@
-"""The layers of a blueprint, and those of them that set one value.
+"""The layers of a blueprint (parents, file, variant, overrides), and those that set one value.
 
-A layer is a parent, the file, a variant or an override. The blueprint is composed anew with one layer more at a time;
-where the value, or the place where it is written, is another one than before, that layer has set it.
+The blueprint is composed with one more layer at a time. A layer sets a value where the value or its origin changes.
 """
 
 from __future__ import annotations
@@ -21,66 +20,66 @@ from composer.networks.blocks.base import Block
 
 
 @dataclass(frozen=True)
-class Stage:
-    """A blueprint as it stands after one of its layers."""
+class Layer:
+    """A parent, the file, a variant or an override, with the blueprint up to it."""
 
-    layer: str
+    name: str
     """``parent``, ``file``, ``variant NAME`` or ``override``."""
     written: Node
-    """As it is written, references resolved: parts are still called by name."""
+    """The tree with references replaced and parts still used by name."""
     expanded: Node
-    """What is validated: parts are in their places."""
+    """The tree that is validated, with parts expanded."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """A layer that set a value."""
+    """One layer's setting of a value."""
 
     layer: str
     value: object
     origin: Origin | None
-    """Where; None for a default, which stands in no file."""
+    """None for a default, which is in no file."""
     notes: tuple[str, ...] = ()
-    """How it came from there: through references, from or into the body of a part."""
+    """The references and parts through which the value came from there."""
 
 
-def stages(trees: Sequence[Node], overrides: Sequence[Override], variant: str | None) -> Iterator[Stage]:
-    """The blueprint with one layer more each time, the oldest parent first, without those that are no whole tree."""
+def layers(trees: Sequence[Node], overrides: Sequence[Override], variant: str | None) -> Iterator[Layer]:
+    """The layers, the oldest parent first, without those that leave no complete tree."""
     for count in range(1, len(trees) + 1):
-        yield from _stage("file" if count == len(trees) else "parent", trees[:count], (), None)
+        yield from _layer("file" if count == len(trees) else "parent", trees[:count], (), None)
     if variant is not None:
-        yield from _stage(f"variant {variant}", trees, (), variant)
+        yield from _layer(f"variant {variant}", trees, (), variant)
     for count in range(1, len(overrides) + 1):
-        yield from _stage("override", trees, overrides[:count], variant)
+        yield from _layer("override", trees, overrides[:count], variant)
 
 
-def _stage(layer: str, trees: Sequence[Node], overrides: Sequence[Override], variant: str | None) -> Iterator[Stage]:
+def _layer(name: str, trees: Sequence[Node], overrides: Sequence[Override], variant: str | None) -> Iterator[Layer]:
     try:
         written, _, _ = interpolate(layered(trees, overrides, variant)[0])
-        yield Stage(layer, written, compose(trees, overrides, variant).root)
+        yield Layer(name, written, compose(trees, overrides, variant).root)
     except BlueprintError:
-        # What a parent lacks its child may give: the whole has been found in order.
+        # A parent may be incomplete; the whole blueprint has been checked.
         return
 
 
-def settings(found: Sequence[Stage], path: Path) -> Iterator[Setting]:
-    """The layers that set the value at ``path`` of the validated blueprint, in order."""
+def settings(found: Sequence[Layer], path: Path) -> Iterator[Setting]:
+    """The settings of the value at ``path`` of the validated blueprint, in order."""
     last: Node | None = None
-    for stage in found:
-        around, node, rest = file_steps(stage.expanded, path)
+    for layer in found:
+        around, node, rest = file_steps(layer.expanded, path)
         if rest:
             if last is not None:
                 table = ".".join(map(str, around)) or "the file"
-                yield Setting(stage.layer, None, node.at, (f"{table} is said anew, without it",))
+                yield Setting(layer.name, None, node.at, (f"{table} is set anew, without it",))
             last = None
         elif last is None or (node.at, plain(node)) != (last.at, plain(last)):
-            value, said = _meant(node, around, path)
-            yield Setting(_layer(stage.layer, node.at), value, node.at, (*_notes(stage, node), *said))
+            value, shorthand = _meant(node, around, path)
+            yield Setting(_source(layer.name, node.at), value, node.at, (*_notes(layer, node), *shorthand))
             last = node
 
 
 def _meant(node: Node, around: Path, path: Path) -> tuple[object, tuple[str, ...]]:
-    """The value at ``path``, and how: a list of blocks says the keys of the sequence that it stands for."""
+    """The value at ``path``, with a note where a list of blocks stands for the sequence that has the key."""
     value = plain(node)
     if around[-1:] == path[-1:]:
         return value, ()
@@ -88,12 +87,12 @@ def _meant(node: Node, around: Path, path: Path) -> tuple[object, tuple[str, ...
     return (table[path[-1]] if isinstance(table, dict) else value), ("a list is a sequence",)
 
 
-def written_settings(found: Sequence[Stage], path: Path) -> Iterator[Setting]:
-    """The layers that set the value at ``path`` of the blueprint as it is written: free values, arguments of parts."""
+def written_settings(found: Sequence[Layer], path: Path) -> Iterator[Setting]:
+    """The settings at ``path`` before parts are expanded: of free values and arguments of parts."""
     last: Node | None = None
-    for stage in found:
-        node = stage.written.get(path)
-        table = stage.written.get(path[:-1])
+    for layer in found:
+        node = layer.written.get(path)
+        table = layer.written.get(path[:-1])
         use = table.child("use") if table is not None else None
         part = parts().get(use.value) if use is not None and isinstance(use.value, str) else None
         default = part.parameters.get(str(path[-1])) if part is not None else None
@@ -105,23 +104,23 @@ def written_settings(found: Sequence[Stage], path: Path) -> Iterator[Setting]:
         if node is None:
             yield Setting("default", plain(shown), shown.at, of)
         else:
-            yield Setting(stage.layer, plain(node), node.at, (*_ways(stage.layer, node.at), *of))
+            yield Setting(layer.name, plain(node), node.at, (*_other_notes(layer.name, node.at), *of))
 
 
-def _layer(layer: str, origin: Origin) -> str:
-    """The layer, or the part that stands in it where the value is the part's own."""
+def _source(layer: str, origin: Origin) -> str:
+    """The layer, or the part that it uses where the value is the part's own."""
     own = [note for note in origin.notes if note.startswith("part ")]
     return own[-1].partition(",")[0] if own else layer
 
 
-def _notes(stage: Stage, node: Node) -> tuple[str, ...]:
-    """An argument of a part has its key in the part's body: that place too is told."""
-    ways = _ways(stage.layer, node.at)
-    if any(way.startswith("part ") for way in ways):
-        return ways
-    return (*ways, *(f"into {note}" for note in node.key.notes if note.startswith("part ")))
+def _notes(layer: Layer, node: Node) -> tuple[str, ...]:
+    """Notes of a value; an argument also has the line of the part's body that it enters."""
+    notes = _other_notes(layer.name, node.at)
+    if any(note.startswith("part ") for note in notes):
+        return notes
+    return (*notes, *(f"into {note}" for note in node.key.notes if note.startswith("part ")))
 
 
-def _ways(layer: str, origin: Origin) -> tuple[str, ...]:
-    """How a value came from where it stands; that a variant says it, the layer says already."""
+def _other_notes(layer: str, origin: Origin) -> tuple[str, ...]:
+    """The notes of an origin without the layer's own name."""
     return tuple(note for note in origin.notes if note != layer)
