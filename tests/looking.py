@@ -11,8 +11,9 @@ from torch import Tensor
 
 from composer.diagnostics import Diagnostic
 from composer.replay.transitions import Transitions
+from composer.training.assemble import agent_spec
 from composer.training.compile.capture import Choice
-from composer.training.diagnose.view import View
+from composer.training.diagnose.view import LearnerView
 from composer.training.learner import Learner
 
 DIAGNOSTICS: TypeAdapter[Diagnostic] = TypeAdapter(Diagnostic)
@@ -30,7 +31,9 @@ def transitions(seeds: int, batch: int = 24, seed: int = 0) -> Transitions:
     return Transitions(draw(3), draw(2).tanh(), draw(), torch.full((seeds, batch), 0.9), draw(3))
 
 
-def looked_at(*overrides: str, choice: Choice = EAGER, updates: int = 0, batch: int = 24) -> tuple[Learner, View]:
+def looked_at(
+    *overrides: str, choice: Choice = EAGER, updates: int = 0, batch: int = 24
+) -> tuple[Learner, LearnerView]:
     """A learner, with so many updates behind it, and a view of it."""
     blueprint = tiny(DRIFT, *overrides)
     info = blueprint.environment.info
@@ -38,9 +41,9 @@ def looked_at(*overrides: str, choice: Choice = EAGER, updates: int = 0, batch: 
     learner.observe(torch.randn(len(learner.seeds), 5, 3, generator=torch.Generator().manual_seed(9)))
     for step in range(updates):
         learner.update(transitions(len(learner.seeds), 32, step))
-    return learner, View(blueprint, info, learner, transitions(len(learner.seeds), batch))
+    return learner, LearnerView(agent_spec(blueprint), learner, transitions(len(learner.seeds), batch))
 
 
-def read(view: View, **table: Any) -> dict[str, Tensor]:
+def read(view: LearnerView, **table: Any) -> dict[str, Tensor]:
     """What a measure reads, the first time."""
     return DIAGNOSTICS.validate_python(table).read(view, {})

@@ -10,11 +10,10 @@ import numpy as np
 from tiny_runs import EAGER
 
 from composer.blueprint import load
-from composer.blueprint.forecast.timeline import lengths_of
 from composer.environments.labelled.datasets import Data, Samples
+from composer.training.assemble import surgery_of
 from composer.training.collect.task_batches import Tasks
 from composer.training.learner import Learner
-from composer.training.surgery.apply import Surgery
 
 SHUFFLED = Path(__file__).parents[1] / "blueprints" / "plasticity" / "shuffled_labels.toml"
 CONV = "{{ kind = 'conv', width = {}, kernel = 3, padding = 'same' }}"
@@ -60,10 +59,9 @@ class Pupil:
         environment: Any = self.blueprint.environment
         self.learner = Learner(self.blueprint, environment.info, "cpu", EAGER)
         self.events: list[dict[str, Any]] = []
-        self.surgery = Surgery(
+        self.surgery = surgery_of(
             self.blueprint,
             self.learner,
-            lengths_of(self.blueprint),
             lambda seed, event: self.events.append({"seed": seed, **event}),
             self.tasks(environment),
         )

@@ -8,12 +8,11 @@ import torch
 from tiny_runs import DRIFT, EAGER, tiny
 from torch import Tensor
 
-from composer.blueprint.forecast.timeline import lengths_of
 from composer.replay.transitions import Transitions
 from composer.replay.vectors import Replay
+from composer.training.assemble import surgery_of
 from composer.training.compile.capture import Choice
 from composer.training.learner import Learner
-from composer.training.surgery.apply import Surgery
 
 
 class Patient:
@@ -24,10 +23,9 @@ class Patient:
         self.learner = Learner(self.blueprint, self.blueprint.environment.info, "cpu", choice)
         self.events: list[dict[str, Any]] = []
         self.replay = self._filled()
-        self.surgery = Surgery(
+        self.surgery = surgery_of(
             self.blueprint,
             self.learner,
-            lengths_of(self.blueprint),
             lambda seed, event: self.events.append({"seed": seed, **event}),
             self.replay,
         )

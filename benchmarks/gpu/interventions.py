@@ -14,9 +14,8 @@ from benchmarks.gpu.agents import MLP, Agent, Case, Given, agent, distance, give
 from benchmarks.gpu.equivalence import LIMIT
 from benchmarks.gpu.pieces import Check, Findings, Piece
 from benchmarks.gpu.setting import EAGER, Setting
-from composer.blueprint.forecast.timeline import lengths_of
 from composer.replay.transitions import Transitions
-from composer.training.surgery.apply import Surgery
+from composer.training.assemble import surgery_of
 
 _EVERY = 3
 """Updates between two firings."""
@@ -85,9 +84,8 @@ def _beside(case: Case, setting: Setting, findings: Findings) -> None:
 def _operated(one: Agent, batches: list[Given]) -> int:
     """Learn from the batches and intervene as declared; returns how often."""
     events: list[int] = []
-    lengths = lengths_of(one.blueprint)
     data = _Fixed(batches[0].transitions)
-    surgery = Surgery(one.blueprint, one.learner, lengths, lambda seed, event: events.append(seed), data)
+    surgery = surgery_of(one.blueprint, one.learner, lambda seed, event: events.append(seed), data)
     for number in learn(one, batches):
         surgery.passed("update", number - 1, number)
     return len(events)

@@ -19,7 +19,7 @@ from composer.spec.wording import suggestion
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from composer.training.diagnose.view import View
+    from composer.diagnostics.interface import View
 
 EnvSteps = Annotated[int, Field(ge=1, le=10**12)]
 RoleName = Annotated[str, Field(min_length=1, max_length=64)]

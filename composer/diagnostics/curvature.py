@@ -13,7 +13,7 @@ from pydantic import Field
 from composer.diagnostics.base import Diagnostic, EnvSteps, Memory, Readings
 
 if TYPE_CHECKING:
-    from composer.training.diagnose.view import View
+    from composer.diagnostics.interface import View
 
 
 class Curvature(Diagnostic, kind="curvature"):

@@ -14,7 +14,7 @@ from pydantic import Field
 from composer.diagnostics.base import Diagnostic, Memory, Readings
 
 if TYPE_CHECKING:
-    from composer.training.diagnose.view import View
+    from composer.diagnostics.interface import View
 
 
 class Rank(Diagnostic, kind="rank"):

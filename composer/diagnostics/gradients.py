@@ -13,7 +13,7 @@ from pydantic import Field
 from composer.diagnostics.base import Diagnostic, EnvSteps, Memory, Readings
 
 if TYPE_CHECKING:
-    from composer.training.diagnose.view import View
+    from composer.diagnostics.interface import View
 
 
 class GradientCovariance(Diagnostic, kind="gradient_covariance"):
@@ -44,7 +44,7 @@ class GradientCovariance(Diagnostic, kind="gradient_covariance"):
         found = Readings()
         for role in self.chosen(view.networks):
             parameters = list(view.parameters(role).values())
-            samples = min(self.samples, view.batch.reward.shape[1])
+            samples = min(self.samples, view.samples)
             rows = [
                 flat(list(torch.autograd.grad(view.loss(role, sample=index).sum(), parameters)))
                 for index in range(samples)

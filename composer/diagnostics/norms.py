@@ -15,7 +15,7 @@ from composer.diagnostics.base import Diagnostic, Memory, Readings
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from composer.training.diagnose.view import View
+    from composer.diagnostics.interface import View
 
 
 def _norms(role: str, name: str, tensors: Mapping[str, Tensor], layers: bool) -> Readings:

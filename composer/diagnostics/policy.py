@@ -12,7 +12,7 @@ from composer.diagnostics.base import Diagnostic, Memory, Readings
 from composer.networks.outline import Outline
 
 if TYPE_CHECKING:
-    from composer.training.diagnose.view import View
+    from composer.diagnostics.interface import View
 
 
 class PolicyChurn(Diagnostic, kind="policy_churn"):
@@ -48,7 +48,7 @@ class PolicyChurn(Diagnostic, kind="policy_churn"):
             change = churn(memory["action"], view.act(memory["observation"]))
             made = (view.updates - memory["updates"]).clamp_min(1)
             found = dict(zip(self.reports(()), (change, change / made), strict=True))
-        observation = view.transitions.observation
+        observation = view.observation
         action = view.act(observation)
         # Copies: what is saved may share no memory with what else is saved.
         memory |= {"observation": observation.clone(), "action": action, "updates": view.updates.clone()}

@@ -10,7 +10,7 @@ from pydantic import Field
 from composer.diagnostics.base import Diagnostic, EnvSteps, Memory, Readings
 
 if TYPE_CHECKING:
-    from composer.training.diagnose.view import View
+    from composer.diagnostics.interface import View
 
 
 class Trainability(Diagnostic, kind="trainability"):
@@ -49,7 +49,7 @@ class Trainability(Diagnostic, kind="trainability"):
 
         found = Readings()
         for role in self.chosen(view.networks):
-            inputs, first, origin = view.inputs(role).now, view.first(role), view.origin(role)
+            inputs, first, origin = view.input(role), view.first(role), view.first_outline(role)
             waves = [
                 random_wave(first.template, origin, view.seeds, first.copies, inputs, number)
                 for number in range(self.targets)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from composer.training.diagnose.view import View
+    from composer.diagnostics.interface import View
 
 
 def _problems(measure: Diagnostic, outlines: Mapping[str, Outline]) -> Iterator[tuple[str, str]]:

@@ -20,8 +20,8 @@ from composer.spec.shape import Shape
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from composer.blueprint.schema import Blueprint
     from composer.networks.hidden_units import HiddenLayer
+    from composer.networks.network import Network
 
 
 class Rewrite(NamedTuple):
@@ -45,15 +45,30 @@ class Activity(NamedTuple):
     """Mean of what the layers behind read, signs kept."""
 
 
+class Growth(NamedTuple):
+    """Terms that a firing adds to a network: ``h + h_new - h_twin``."""
+
+    has_twin: bool
+    """Whether a frozen twin of the new term is subtracted."""
+    freezes_original: bool
+    """Whether the terms before it are frozen."""
+
+
 class Case(NamedTuple):
-    """What an intervention is judged by before it is ever fired."""
+    """One intervention of a blueprint among the others, checked before anything is allocated."""
 
     name: str
-    blueprint: Blueprint
+    """The intervention that is checked."""
+    interventions: Mapping[str, Intervention]
+    """All interventions of the blueprint, by name."""
+    networks: Mapping[str, Network]
+    """Declared networks, by role."""
+    averages: Mapping[str, str]
+    """By name of an average: the role that it averages."""
     outlines: Mapping[str, Outline]
     """Networks and learned scalars by role."""
     chosen: Mapping[str, tuple[Place, ...]]
-    """What every intervention chooses."""
+    """What every intervention chooses, by its name."""
 
     @property
     def places(self) -> tuple[Place, ...]:
@@ -104,10 +119,30 @@ class OperationContext(Protocol):
 class Operation(Family, family="operation"):
     """What is done to the chosen parameters."""
 
-    structural: ClassVar[bool] = False
-    """Whether the network becomes another one, with other parameters, instead of its numbers changing in place."""
+    changes_weights: ClassVar[bool] = True
+    """Whether parameters get new values."""
     moves_statistics: ClassVar[bool] = False
     """Whether running statistics of a network are treated like its parameters where all of these are chosen."""
+
+    @property
+    def growth(self) -> Growth | None:
+        """How the network grows at each firing; None where its parameters change in place."""
+        return None
+
+    @property
+    def resets_weights(self) -> bool:
+        """Whether less than half of the old weights is left after a firing."""
+        return False
+
+    @property
+    def mixes_weights(self) -> bool:
+        """Whether new values are sums of old weights and others, so that vectors of unit norm do not stay such."""
+        return False
+
+    @property
+    def average(self) -> str | None:
+        """Name of the average that parameters are moved toward, if any."""
+        return None
 
     def memory(self, outlines: Mapping[str, Outline], chosen: Sequence[Place]) -> Mapping[Place, Shape]:
         """What is remembered from firing to firing: float64 ``[S, C, *shape]`` by a role and a name, 0 at first."""
@@ -144,7 +179,6 @@ class Intervention(Spec):
         if self.target == "own" and self.do.memory(case.outlines, case.places):
             message = f"what {self.do.kind!r} remembers is about the network itself; use 'keep' or 'follow'"
             yield "target", message
-        averaged = [average.of for average in case.blueprint.averages.values()]
-        if self.target != "keep" and not set(case.roles) & set(averaged):
+        if self.target != "keep" and not set(case.roles) & set(case.averages.values()):
             roles = " or ".join(map(repr, case.roles))
             yield "target", f"nothing averages {roles}; leave 'target' out"

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from composer.interventions.base import Operation, Rewrite
+from typing_extensions import override
+
+from composer.interventions.base import Growth, Operation, Rewrite
 from composer.networks.outline import Outline
 from composer.networks.parameter_selectors import Place
 
@@ -29,15 +31,19 @@ class Inject(Operation, kind="inject"):
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "inject"}
-    structural: ClassVar[bool] = True
 
     third_term: Literal["subtract", "omit"] = "subtract"
     """Whether the frozen twin is subtracted; without it outputs change at the injection."""
     original: Literal["freeze", "train"] = "freeze"
     """Whether the terms there were are frozen or go on being trained."""
 
+    @property
+    @override
+    def growth(self) -> Growth:
+        return Growth(has_twin=self.third_term == "subtract", freezes_original=self.original == "freeze")
+
+    @override
     def rewrites(self, context: OperationContext, chosen: Sequence[Place]) -> Iterable[Rewrite]:
-        """None: no number changes, terms are added."""
         return ()
 
     def problems(self, case: Case) -> Iterator[tuple[str, str]]:
@@ -46,7 +52,7 @@ class Inject(Operation, kind="inject"):
             yield "", f"an injection is about one network; 'where' chooses {' and '.join(map(repr, case.roles))}"
             return
         (role,) = case.roles
-        network = case.blueprint.networks.get(role)
+        network = case.networks.get(role)
         if network is None or network.head.produces in OUTPUTS_TO_ADD:
             what = "a learned number" if network is None else f"a network with the head {network.head.kind!r}"
             yield "", f"{role!r} is {what}; only outputs that are sums of terms, such as values, can be injected"
@@ -55,12 +61,11 @@ class Inject(Operation, kind="inject"):
             split_of(case.outlines[role], [path for _, path in case.places])
         except ValueError as error:
             yield "", str(error)
-        others = [name for name, each in case.blueprint.interventions.items() if isinstance(each.do, Inject)]
+        others = [name for name, each in case.interventions.items() if each.do.growth]
         same = next(name for name in others if {place[0] for place in case.chosen[name]} == {role})
         if same != case.name:
             yield "", f"{same!r} injects {role!r} already; let its trigger repeat it instead"
-        averaged = [average.of for average in case.blueprint.averages.values()]
-        if role in averaged and case.blueprint.interventions[case.name].target != "follow":
+        if role in case.averages.values() and case.interventions[case.name].target != "follow":
             yield "", f"averages of {role!r} take the same terms; write target = 'follow' beside 'do'"
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
+from typing_extensions import override
 
 from composer.interventions.base import Operation, Rewrite
 from composer.interventions.sources import Normal, Source
@@ -38,15 +39,30 @@ class Lerp(Operation, kind="lerp"):
     amount: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Share of the way, 0 to 1."""
 
+    @property
+    @override
+    def resets_weights(self) -> bool:
+        return self.toward.renews and self.amount > 0.5
+
+    @property
+    @override
+    def mixes_weights(self) -> bool:
+        return self.amount < 1
+
+    @property
+    @override
+    def average(self) -> str | None:
+        return self.toward.average
+
+    @override
     def rewrites(self, context: OperationContext, chosen: Sequence[Place]) -> Iterable[Rewrite]:
-        """One for each chosen parameter."""
         for place in chosen:
             source = self.toward.value(context, place)
             exact = self.amount == 1.0
             yield Rewrite(place, source if exact else context.value(place).detach().lerp(source, self.amount))
 
+    @override
     def problems(self, case: Case) -> Iterator[tuple[str, str]]:
-        """Those of the source."""
         return ((f"toward.{key}", message) for key, message in self.toward.problems(case))
 
 
@@ -62,14 +78,24 @@ class Perturb(Operation, kind="perturb"):
     scale: Annotated[float, Field(ge=0, le=100)] = 1.0
     """Factor on the noise."""
 
+    @property
+    @override
+    def resets_weights(self) -> bool:
+        return self.keep < 0.5
+
+    @property
+    @override
+    def mixes_weights(self) -> bool:
+        return True
+
+    @override
     def rewrites(self, context: OperationContext, chosen: Sequence[Place]) -> Iterable[Rewrite]:
-        """One for each chosen parameter."""
         for place in chosen:
             value = context.value(place).detach()
             yield Rewrite(place, value * self.keep + self.noise.value(context, place) * self.scale)
 
+    @override
     def problems(self, case: Case) -> Iterator[tuple[str, str]]:
-        """Those of the noise."""
         return ((f"noise.{key}", message) for key, message in self.noise.problems(case))
 
 
@@ -86,8 +112,8 @@ class Project(Operation, kind="project"):
     norm: Literal["initial", "unit"] = "initial"
     """The norm that is restored."""
 
+    @override
     def rewrites(self, context: OperationContext, chosen: Sequence[Place]) -> Iterable[Rewrite]:
-        """One for each chosen parameter."""
         import torch
 
         for place in chosen:
@@ -102,9 +128,10 @@ class Nothing(Operation, kind="nothing"):
     """Leave the parameters: what is done is done to their optimizer state, averages or schedules."""
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "nothing"}
+    changes_weights: ClassVar[bool] = False
 
+    @override
     def rewrites(self, context: OperationContext, chosen: Sequence[Place]) -> Iterable[Rewrite]:
-        """Each parameter becomes what it is."""
         return (Rewrite(place, context.value(place).detach().clone()) for place in chosen)
 
 

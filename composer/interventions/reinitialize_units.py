@@ -68,7 +68,7 @@ def along(values: Tensor, like: Tensor, axis: int) -> Tensor:
 def problems(case: Case, verb: str) -> Iterator[tuple[str, str]]:
     """What is wrong with making units of the chosen parameters new; ``verb`` says how: ``recycled``."""
     yield from (("", message) for message in problems_of_choice(case.outlines, case.places, verb))
-    for name, each in case.blueprint.interventions.items():
+    for name, each in case.interventions.items():
         shared = {role for role, _ in case.chosen[name]} & set(case.roles)
-        if each.do.structural and shared:
+        if each.do.growth and shared:
             yield "", f"{name!r} adds terms to {min(shared)!r}; units of such a network cannot be {verb}"

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
+from typing_extensions import override
 
 from composer.networks.parameter_selectors import Place
 from composer.spec.family import Family
@@ -21,6 +22,14 @@ if TYPE_CHECKING:
 class Source(Family, family="source"):
     """What parameters are moved toward."""
 
+    renews: ClassVar[bool] = False
+    """Whether these are weights of an untrained network."""
+
+    @property
+    def average(self) -> str | None:
+        """Name of the average that values come from, if any."""
+        return None
+
     @abstractmethod
     def value(self, context: OperationContext, place: Place) -> Tensor:
         """One value for every entry, ``[S, C, ...]``."""
@@ -31,47 +40,49 @@ class Source(Family, family="source"):
 
 
 class Fresh(Source, kind="fresh"):
-    """A new draw of the declared initialiser, from a random stream of its own."""
+    """A new draw of the declared initialiser at each firing, from a random stream of its own."""
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "fresh"}
+    renews: ClassVar[bool] = True
 
+    @override
     def value(self, context: OperationContext, place: Place) -> Tensor:
-        """Another one at each firing."""
         return context.fresh(place)
 
 
 class Initial(Source, kind="initial"):
-    """The values that the run began with."""
+    """The values that the run began with, the same at each firing."""
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "initial"}
+    renews: ClassVar[bool] = True
 
+    @override
     def value(self, context: OperationContext, place: Place) -> Tensor:
-        """The same at each firing."""
         return context.initial(place)
 
 
 class Zeros(Source, kind="zeros"):
-    """Nothing."""
+    """Zeros."""
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "zeros"}
 
+    @override
     def value(self, context: OperationContext, place: Place) -> Tensor:
-        """Zeros."""
         import torch
 
         return torch.zeros_like(context.value(place), requires_grad=False)
 
 
 class Normal(Source, kind="normal"):
-    """Normal noise of mean zero."""
+    """Normal noise of mean zero, another draw at each firing."""
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "normal", "std": 0.01}
 
     std: Annotated[float, Field(gt=0, le=100)]
     """Standard deviation."""
 
+    @override
     def value(self, context: OperationContext, place: Place) -> Tensor:
-        """Another draw at each firing."""
         return context.noise(place) * self.std
 
 
@@ -83,17 +94,21 @@ class FromAverage(Source, kind="average"):
     name: Annotated[str, Field(min_length=1, max_length=64)]
     """Its name under ``averages``."""
 
+    @property
+    @override
+    def average(self) -> str:
+        return self.name
+
+    @override
     def value(self, context: OperationContext, place: Place) -> Tensor:
-        """The average of this very parameter."""
         return context.average(self.name, place)
 
     def problems(self, case: Case) -> Iterator[tuple[str, str]]:
         """It must exist, and average the networks whose parameters are chosen."""
-        averages = case.blueprint.averages
-        average = averages.get(self.name)
-        if average is None:
-            yield "name", f"no average named {self.name!r}{suggestion(self.name, averages)}"
+        averaged = case.averages.get(self.name)
+        if averaged is None:
+            yield "name", f"no average named {self.name!r}{suggestion(self.name, case.averages)}"
             return
         for role in case.roles:
-            if role != average.of:
-                yield "name", f"{self.name!r} averages {average.of!r}, and 'where' chooses parameters of {role!r}"
+            if role != averaged:
+                yield "name", f"{self.name!r} averages {averaged!r}, and 'where' chooses parameters of {role!r}"

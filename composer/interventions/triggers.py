@@ -10,18 +10,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
+from typing_extensions import override
 
 from composer.spec.family import Family, Items
-
-if TYPE_CHECKING:
-    from composer.environments.base import Environment
+from composer.spec.quantities import counted
 
 ClockName = Literal["env", "interaction", "update", "epoch", "phase"]
 Count = Annotated[int, Field(ge=1, le=10**12)]
+CLOCK_STEPS: Mapping[ClockName, str] = {
+    "env": "environment steps",
+    "interaction": "interactions",
+    "update": "updates",
+    "epoch": "epochs",
+    "phase": "phases",
+}
+"""What each clock counts, in words."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,8 @@ class Lengths:
     update: int
     epoch: int = 0
     phase: int = 0
+    phase_per_seed: bool = False
+    """Whether seeds switch from phase to phase at times of their own."""
 
     def of(self, clock: ClockName) -> int:
         """The length on one clock."""
@@ -58,9 +67,34 @@ class Trigger(Family, family="trigger"):
         """The same as a sequence, which knows how many there are without walking through them."""
         return ()
 
-    def is_alone(self, environment: Environment) -> bool:
-        """Whether it may fire for one seed at another time than for its neighbours."""
-        return self.clock == "phase" and environment.parts_seeds
+    @property
+    def period(self) -> int | None:
+        """Steps of the clock between two planned firings; None where they are not regular."""
+        return None
+
+    def is_per_seed(self, lengths: Lengths) -> bool:
+        """Whether it may fire for one seed at another time than for the others."""
+        return self.clock == "phase" and lengths.phase_per_seed
+
+    def watched_metric(self) -> str | None:
+        """The metric that decides when it fires; None where moments are planned."""
+        return None
+
+    def condition(self) -> str:
+        """What a metric must do for it to fire, in words; empty where moments are planned."""
+        return ""
+
+    def streak_after(self, streak: int, value: float) -> int:
+        """Readings in a row that speak for a firing, once ``value`` of the metric is read after ``streak`` of them."""
+        return 0
+
+    def is_met(self, streak: int, fired: int, since: int) -> bool:
+        """Whether it fires after ``streak`` such readings, for a seed fired ``fired`` times, ``since`` steps ago."""
+        return False
+
+    def most_firings(self, planned: int) -> int:
+        """The most firings of one seed, ``planned`` of them by the clock; 1 where a metric decides without limit."""
+        return planned
 
     def problems(self, lengths: Lengths) -> Iterator[tuple[str, str]]:
         """What is wrong with this trigger for a run of these lengths: pairs of key and message."""
@@ -87,8 +121,8 @@ class At(Trigger, kind="at"):
             raise PydanticCustomError("at_steps", "'steps' must be a rising list of at least one moment")
         return self
 
+    @override
     def planned(self, length: int) -> Sequence[int]:
-        """Those that the run reaches."""
         return [step for step in self.steps if step <= length]
 
     def problems(self, lengths: Lengths) -> Iterator[tuple[str, str]]:
@@ -113,8 +147,14 @@ class Every(Trigger, kind="every"):
     maximum: Annotated[int, Field(ge=0, le=10**9)] = 0
     """At most so many firings; 0 for no limit."""
 
+    @property
+    @override
+    def period(self) -> int:
+        return self.interval
+
+    @override
     def fires(self, before: int, now: int, length: int) -> bool:
-        """Without walking through the moments."""
+        # Without walking through the moments.
         first = self.first or self.interval
         last = length - self.spare_last
         if self.maximum:
@@ -122,8 +162,8 @@ class Every(Trigger, kind="every"):
         reached = (min(now, last) - first) // self.interval
         return min(now, last) >= first and first + reached * self.interval > before
 
+    @override
     def planned(self, length: int) -> Sequence[int]:
-        """Every one of them."""
         first = self.first or self.interval
         planned = range(first, length - self.spare_last + 1, self.interval)
         return planned[: self.maximum] if self.maximum else planned
@@ -176,15 +216,37 @@ class Crossing(Trigger, kind="crossing"):
             )
         return self
 
-    def is_alone(self, environment: Environment) -> bool:
-        """Seeds differ in their metrics."""
+    @override
+    def is_per_seed(self, lengths: Lengths) -> bool:
         return True
+
+    @override
+    def watched_metric(self) -> str:
+        return self.metric
+
+    @override
+    def condition(self) -> str:
+        side = f"above {self.above:g}" if self.above is not None else f"below {self.below:g}"
+        row = f" {self.patience} times in a row" if self.patience > 1 else ""
+        most = f", {counted(self.maximum, 'time')} a seed at most" if self.maximum else ""
+        rest = f", not within {self.cooldown:,} {CLOCK_STEPS[self.clock]} of the last" if self.cooldown else ""
+        return f"when {self.metric} is {side}{row}{most}{rest}"
+
+    @override
+    def streak_after(self, streak: int, value: float) -> int:
+        is_beyond = value > self.above if self.above is not None else value < (self.below or 0.0)
+        return streak + 1 if is_beyond else 0
+
+    @override
+    def is_met(self, streak: int, fired: int, since: int) -> bool:
+        rested = not fired or since >= self.cooldown
+        return streak >= self.patience and rested and (not self.maximum or fired < self.maximum)
+
+    @override
+    def most_firings(self, planned: int) -> int:
+        return max(self.maximum, 1)
 
     def problems(self, lengths: Lengths) -> Iterator[tuple[str, str]]:
         """A cooldown is counted where metrics are written, which tell no epochs and no phases."""
         if self.clock in ("epoch", "phase"):
             yield "clock", "a cooldown is counted on 'env', 'interaction' or 'update'"
-
-    def is_beyond(self, value: float) -> bool:
-        """Whether a reading lies on the far side."""
-        return value > self.above if self.above is not None else value < (self.below or 0.0)

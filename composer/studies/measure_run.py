@@ -14,7 +14,7 @@ from pathlib import Path
 from composer.blueprint import Blueprint
 from composer.diagnostics import Diagnostic, Diagnostics
 from composer.studies.refusal import Refused
-from composer.training.assemble import agent
+from composer.training.assemble import agent, agent_spec
 from composer.training.collect.build import runtime_of
 from composer.training.compile.capture import Choice
 from composer.training.diagnose.recorder import Recorder, Row
@@ -42,8 +42,7 @@ def measure(
     problems = [f"{key}: {message}" for key, message in declared.problems(outlines)]
     if problems:
         raise Refused("; ".join(problems))
-    info = blueprint.environment.info
-    recorder = Recorder(blueprint.model_copy(update={"diagnostics": declared}), info, learner.device)
+    recorder = Recorder(declared, agent_spec(blueprint), learner.device)
     if batch in (None, blueprint.diagnostics.batch):
         names = [name for name in snapshot.values["diagnostics"] if name.startswith("probe/")]
         recorder.load({name: snapshot.tensors[f"diagnostics/{name}"] for name in names})

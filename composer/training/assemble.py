@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from composer.blueprint.forecast.timeline import clock_of, lengths_of
 from composer.replay.storage import Storage
 from composer.tracking.journal import Journal, read
 from composer.tracking.uploader import Uploader
+from composer.training.agent_spec import AgentSpec
 from composer.training.collect.build import Collecting, Judge, runtime_of
 from composer.training.collect.replay_placement import Place, place, recorded
 from composer.training.compile import capture as compiling
@@ -30,11 +31,12 @@ from composer.training.runs import directory as runs
 from composer.training.runs import provenance
 from composer.training.runs.checkpoint import Checkpoints, Snapshot
 from composer.training.session import Session
-from composer.training.surgery.apply import Surgery
+from composer.training.surgery.apply import Event, Surgery
 
 if TYPE_CHECKING:
     from composer.blueprint import Blueprint
     from composer.environments.interface import EnvironmentInfo
+    from composer.training.collect.base import Samples
 
 
 class NotTheSame(RuntimeError):
@@ -150,9 +152,21 @@ def learner_of(blueprint: Blueprint, snapshot: Snapshot, device: str) -> Learner
     choice = compiling.Choice(False, "nothing is trained here")
     learner = Learner(blueprint, blueprint.environment.info, device, choice)
     # Weights alone are not enough: interventions may have changed what the networks are.
-    Surgery(blueprint, learner, lengths_of(blueprint), lambda *_: None).restore(snapshot.tensors)
+    surgery_of(blueprint, learner, lambda *_: None).restore(snapshot.tensors)
     learner.load(snapshot.tensors)
     return learner
+
+
+def agent_spec(blueprint: Blueprint) -> AgentSpec:
+    """The agent that a blueprint declares."""
+    return AgentSpec(blueprint.networks, blueprint.algorithm, blueprint.environment.info)
+
+
+def surgery_of(
+    blueprint: Blueprint, learner: Learner, tell: Callable[[int, Event], None], samples: Samples | None = None
+) -> Surgery:
+    """The interventions of a blueprint on a learner; other arguments as those of ``Surgery``."""
+    return Surgery(blueprint.interventions, agent_spec(blueprint), learner, lengths_of(blueprint), tell, samples)
 
 
 def start_uploading(session: Session, run: runs.Run) -> None:
@@ -251,12 +265,12 @@ def _session(
         timing=timing,
         uploader=Uploader(run.path, None),
         checkpoints=Checkpoints(run.path, blueprint.checkpoint.keep),
-        diagnostics=Recorder(blueprint, info, device),
+        diagnostics=Recorder(blueprint.diagnostics, agent_spec(blueprint), device),
     )
     if blueprint.compute.compile == "background" and compiling.missing_for_compiling() is None:
         session.ahead = Ahead(run.path, device)
     tell, samples = partial(_record_event, session), session.collector.replay
-    session.surgery = Surgery(blueprint, session.learner, lengths_of(blueprint), tell, samples)
+    session.surgery = surgery_of(blueprint, learner, tell, samples)
     session.collector.switched = session.surgery.switched
     return session
 

@@ -11,11 +11,10 @@ from tiny_runs import DRIFT, EAGER, tiny
 from torch import Tensor
 from torch.func import functional_call
 
-from composer.blueprint.forecast.timeline import lengths_of
 from composer.diagnostics import Diagnostic
-from composer.training.diagnose.view import View
+from composer.training.assemble import agent_spec, surgery_of
+from composer.training.diagnose.view import LearnerView
 from composer.training.learner import Learner
-from composer.training.surgery.apply import Surgery
 
 SMALL = {"trainability": {"steps": 3}, "gradient_covariance": {"samples": 4}, "curvature": {"iterations": 4}}
 
@@ -65,16 +64,16 @@ def test_seeds_in_one_program_read_the_same_as_alone(kind: str) -> None:
             same(value[its], expected[name], **loose)
 
 
-def _view(learner: Learner, view: View, index: int) -> View:
+def _view(learner: Learner, view: LearnerView, index: int) -> LearnerView:
     data = transitions(2)
-    return View(view._blueprint, view._info, learner, type(data)(*(part[index : index + 1] for part in data)))
+    return LearnerView(view.spec, learner, type(data)(*(part[index : index + 1] for part in data)))
 
 
-def _later(learner: Learner, view: View) -> View:
+def _later(learner: Learner, view: LearnerView) -> LearnerView:
     """After the policy has moved, the same way in every learner."""
     with torch.no_grad():
         learner.networks["actor"].parameters["head.mean.bias"].add_(0.3)
-    return View(view._blueprint, view._info, learner, view.transitions)
+    return LearnerView(view.spec, learner, view.transitions)
 
 
 # Units and features -----------------------------------------------------------------------------------------------
@@ -162,7 +161,7 @@ def test_the_features_of_the_next_input_follow_the_policy() -> None:
 # Sizes ------------------------------------------------------------------------------------------------------------
 
 
-def members(view: View, role: str) -> Iterator[tuple[int, int, dict[str, Tensor]]]:
+def members(view: LearnerView, role: str) -> Iterator[tuple[int, int, dict[str, Tensor]]]:
     network = view.networks[role]
     for seed in range(network.seeds):
         for copy in range(network.copies):
@@ -181,13 +180,13 @@ def test_parameters_of_all_copies_are_one_vector() -> None:
     same(torch.stack(layers).square().sum(0).sqrt(), total.sqrt())
 
 
-def critic_loss(view: View, parameters: dict[str, Tensor], seed: int, target: Tensor) -> Tensor:
+def critic_loss(view: LearnerView, parameters: dict[str, Tensor], seed: int, target: Tensor) -> Tensor:
     module = view.networks["critic"].template.evaluation
     predicted = functional_call(module, parameters, (view.inputs("critic").now[seed],))
     return (predicted - target).square().mean()
 
 
-def bellman_target(learner: Learner, view: View, seed: int) -> Tensor:
+def bellman_target(learner: Learner, view: LearnerView, seed: int) -> Tensor:
     """What the frozen target network and policy give."""
     inputs, noise = view.inputs("critic"), view._noise["target"]
     mean, log_std = learner.networks["actor"](view.batch.next_observation)
@@ -291,8 +290,8 @@ def test_a_reading_is_the_same_twice() -> None:
             assert torch.equal(value, second[name]), name
 
 
-def _again(learner: Learner, view: View) -> View:
-    return View(view._blueprint, view._info, learner, view.transitions)
+def _again(learner: Learner, view: LearnerView) -> LearnerView:
+    return LearnerView(view.spec, learner, view.transitions)
 
 
 # The policy -------------------------------------------------------------------------------------------------------
@@ -323,7 +322,7 @@ def test_churn_is_read_on_the_states_of_the_time_before() -> None:
     learner, view = looked_at()
     memory: dict[str, Tensor] = {}
     measure.read(view, memory)
-    moved = View(view._blueprint, view._info, learner, transitions(1, seed=5))
+    moved = LearnerView(view.spec, learner, transitions(1, seed=5))
     assert not measure.read(moved, memory)["policy/churn"].any()
     assert torch.equal(memory["observation"], moved.transitions.observation)
 
@@ -341,8 +340,8 @@ def test_a_network_can_be_read_after_an_injection() -> None:
     blueprint = tiny(DRIFT, "seeds=[3, 4]", trunk + '{ kind = "relu" }]', INJECTION)
     info = blueprint.environment.info
     learner = Learner(blueprint, info, "cpu", EAGER)
-    surgery = Surgery(blueprint, learner, lengths_of(blueprint), lambda *_: None)
-    before = View(blueprint, info, learner, transitions(2))
+    surgery = surgery_of(blueprint, learner, lambda *_: None)
+    before = LearnerView(agent_spec(blueprint), learner, transitions(2))
     for step in (1, 2):
         learner.update(transitions(2, 32, step))
     features = _again(learner, before).features("critic")

@@ -95,4 +95,5 @@ def test_a_crossing_has_one_side() -> None:
     for sides in ({}, {"above": 1.0, "below": 0.0}):
         with pytest.raises(ValidationError, match="exactly one of 'above' and 'below'"):
             Crossing(metric="m", **sides)
-    assert Crossing(metric="m", below=0.0).is_beyond(-0.1) and not Crossing(metric="m", below=0.0).is_beyond(0.0)
+    below = Crossing(metric="m", below=0.0)
+    assert (below.streak_after(2, -0.1), below.streak_after(2, 0.0)) == (3, 0)

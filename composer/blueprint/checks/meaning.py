@@ -162,8 +162,10 @@ def _interventions(blueprint: Blueprint) -> Iterator[Finding]:
         found[name] += [(f"where.{key}", message) for key, message in each.where.problems(trained)]
     if not any(key.startswith("where.") for problems in found.values() for key, _ in problems):
         chosen = {name: each.where.select(trained) for name, each in blueprint.interventions.items()}
+        averages = {name: average.of for name, average in blueprint.averages.items()}
         for name, each in blueprint.interventions.items():
-            found[name] += each.problems(Case(name, blueprint, trained, chosen))
+            case = Case(name, blueprint.interventions, blueprint.networks, averages, trained, chosen)
+            found[name] += each.problems(case)
     for name, penalty in blueprint.penalties.items():
         yield from ((f"penalties.{name}.{key}", message) for key, message in penalty.problems(trained))
     for name, problems in found.items():

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 from composer.blueprint.forecast.clock import Clock
 from composer.blueprint.schema import Blueprint
-from composer.interventions.inject import Inject
-from composer.interventions.triggers import ClockName, Crossing, Trigger
+from composer.interventions.triggers import ClockName, Trigger
 from composer.networks.outline import Outline
 from composer.networks.parameter_selectors import Place
 
@@ -73,14 +72,12 @@ def firings(blueprint: Blueprint, when: Trigger, clock: Clock) -> Firings | None
 def injections(blueprint: Blueprint, name: str, clock: Clock) -> int:
     """The most terms that an injection will have added: one at least, and one where a metric decides without limit."""
     when = blueprint.interventions[name].when
-    if isinstance(when, Crossing):
-        return max(when.maximum, 1)
     found = firings(blueprint, when, clock)
-    return found.count if found else 0
+    return when.most_firings(found.count if found else 0)
 
 
 def injected(blueprint: Blueprint) -> dict[str, str]:
     """The injection of each role that has one, by role."""
     outlines = sizes(blueprint)
-    each = ((name, one) for name, one in blueprint.interventions.items() if isinstance(one.do, Inject))
+    each = ((name, one) for name, one in blueprint.interventions.items() if one.do.growth)
     return {one.where.select(outlines)[0][0]: name for name, one in each}

@@ -11,10 +11,9 @@ from pathlib import Path as FilePath
 
 from composer.algorithms.on_policy import OnPolicy
 from composer.blueprint.forecast import firings as planned
-from composer.blueprint.forecast.timeline import clock_of
+from composer.blueprint.forecast.timeline import clock_of, lengths_of
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.syntax.positions import Path
-from composer.interventions.inject import Inject
 from composer.networks.outline import Outline
 from composer.spec.shape import ShapeError
 
@@ -185,14 +184,14 @@ def _injections(blueprint: Blueprint, role: str, outline: Outline) -> int:
     if name is None:
         return 0
     each, paths = blueprint.interventions[name], dict(outline.named_parameters())
-    operation, optimizer = each.do, blueprint.optimizers.get(role)
-    assert isinstance(operation, Inject)
+    growth, optimizer = each.do.growth, blueprint.optimizers.get(role)
+    assert growth is not None
     chosen = [paths[path] for _, path in each.where.select(planned.sizes(blueprint))]
     size, trained = (sum(plan.count for plan in chosen if plan.trainable >= only) for only in (False, True))
-    terms = 2 if operation.third_term == "subtract" else 1
+    terms = 2 if growth.has_twin else 1
     held = 1 + sum(average.of == role for average in blueprint.averages.values())
-    alone = each.when.is_alone(blueprint.environment) and len(blueprint.seeds) > 1
-    more = trained * (1 + optimizer.moments()) if optimizer and (alone or operation.original == "train") else 0
+    alone = each.when.is_per_seed(lengths_of(blueprint)) and len(blueprint.seeds) > 1
+    more = trained * (1 + optimizer.moments()) if optimizer and (alone or not growth.freezes_original) else 0
     return planned.injections(blueprint, name, clock_of(blueprint)) * (size * terms * held + more) * FLOAT
 
 

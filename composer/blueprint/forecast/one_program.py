@@ -13,7 +13,6 @@ from composer.blueprint.forecast.program_key import structure
 from composer.blueprint.forecast.timeline import clock_of
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.serialize import resolved
-from composer.interventions.inject import Inject
 
 
 def joined(blueprints: Sequence[Blueprint]) -> Blueprint:
@@ -47,7 +46,7 @@ def parties(blueprints: Mapping[str, Blueprint], most: int) -> list[list[str]]:
 def _needs_its_own(blueprint: Blueprint) -> Iterator[str]:
     """What stands against any company."""
     for name, each in blueprint.interventions.items():
-        if isinstance(each.do, Inject):
+        if each.do.growth:
             yield f"interventions.{name} changes what the network is"
     if blueprint.requires:
         yield "plug-ins may keep numbers of their own (requires)"

@@ -15,7 +15,7 @@ from composer.blueprint.schema import Blueprint
 from composer.blueprint.syntax.nodes import show_path
 from composer.blueprint.syntax.positions import Path
 from composer.interventions.base import Intervention
-from composer.interventions.triggers import ClockName, Crossing, Every, Lengths
+from composer.interventions.triggers import CLOCK_STEPS, ClockName, Lengths
 from composer.optim.schedules import Periodic
 from composer.optim.schedules.base import Schedule
 from composer.spec.family import Family, Spec
@@ -52,7 +52,7 @@ class Moment:
         """The interval with its unit, where it repeats."""
         for on, name in _EVERY.items():
             if getattr(self, name):
-                yield getattr(self, name), _WORDS[on]
+                yield getattr(self, name), CLOCK_STEPS[on]
 
 
 _EVERY: Mapping[ClockName, str] = {
@@ -61,13 +61,6 @@ _EVERY: Mapping[ClockName, str] = {
     "update": "every_updates",
     "epoch": "every_epochs",
     "phase": "every_phases",
-}
-_WORDS: Mapping[ClockName, str] = {
-    "env": "environment steps",
-    "interaction": "interactions",
-    "update": "updates",
-    "epoch": "epochs",
-    "phase": "phases",
 }
 Source = Callable[[Blueprint, Clock], Iterator[Moment]]
 
@@ -94,7 +87,8 @@ def lengths_of(blueprint: Blueprint) -> Lengths:
     interactions = clock.interactions_by(asked)
     environment, batch = blueprint.environment, blueprint.algorithm.batch_size
     epochs, switches = environment.epochs_by(interactions, batch), environment.switches_by(interactions, batch)
-    return Lengths(interactions * clock.stride, interactions, clock.updates_by(asked), epochs, switches)
+    updates, apart = clock.updates_by(asked), environment.parts_seeds
+    return Lengths(interactions * clock.stride, interactions, updates, epochs, switches, phase_per_seed=apart)
 
 
 def env_step_of(update: int, blueprint: Blueprint, clock: Clock) -> int | None:
@@ -203,10 +197,10 @@ def _interventions(blueprint: Blueprint, clock: Clock) -> Iterator[Moment]:
         size = planned.entries(blueprint, chosen)
         event = f"{name}: {_done(each)}, {_about(size, [role for role, _ in chosen])}"
         found = planned.firings(blueprint, each.when, clock)
-        if isinstance(each.when, Crossing):
-            yield Moment(0, 0, key, f"{_condition(each.when)}, {event}", count=None, parameters=size)
+        if condition := each.when.condition():
+            yield Moment(0, 0, key, f"{condition}, {event}", count=None, parameters=size)
         elif found is not None:
-            interval = each.when.interval if isinstance(each.when, Every) else None
+            interval = each.when.period
             repeated = {_EVERY[each.when.clock]: interval} if interval else {}
             due = found.moments[:1] if interval else found.moments
             for update, step in dict.fromkeys(_reached(blueprint, clock, each.when.clock, moment) for moment in due):
@@ -226,14 +220,6 @@ def _reached(blueprint: Blueprint, clock: Clock, on: ClockName, moment: int) -> 
     else:
         done = environment.stages(batch)[moment].start if on == "phase" else moment
     return clock.updates_by(done * clock.stride), done * clock.stride
-
-
-def _condition(when: Crossing) -> str:
-    side = f"above {when.above:g}" if when.above is not None else f"below {when.below:g}"
-    row = f" {when.patience} times in a row" if when.patience > 1 else ""
-    most = f", {counted(when.maximum, 'time')} a seed at most" if when.maximum else ""
-    rest = f", not within {when.cooldown:,} {_WORDS[when.clock]} of the last" if when.cooldown else ""
-    return f"when {when.metric} is {side}{row}{most}{rest}"
 
 
 def _done(each: Intervention) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from composer.blueprint import Blueprint
-from composer.interventions.inject import OUTPUTS_TO_ADD, Inject
+from composer.interventions.inject import OUTPUTS_TO_ADD
 from composer.networks.outline import Outline
 from composer.networks.parameter_selectors import Paths
 from composer.spec.wording import listing
@@ -48,7 +48,7 @@ def site(blueprint: Blueprint, globs: Sequence[str]) -> Site:
     else:
         role = _role(blueprint)
     for name, each in blueprint.interventions.items():
-        if isinstance(each.do, Inject) and role in {place[0] for place in each.where.select(outlines)}:
+        if each.do.growth and role in {place[0] for place in each.where.select(outlines)}:
             raise NotInjectable(
                 f"interventions.{name} injects {role!r} already: examine a run without it, or fork this one"
                 f" with interventions.{name}.when set anew, and compare"

@@ -19,19 +19,17 @@ if TYPE_CHECKING:
 class Probe:
     """``fixed``: drawn once, from a random stream of its own, and part of the state; or the ``newest`` transitions."""
 
-    def __init__(self, kind: Literal["fixed", "newest"], batch: int, seeds: Sequence[int]) -> None:
-        """``batch`` transitions a seed."""
-        self._kind, self._batch, self._seeds = kind, batch, seeds
+    def __init__(self, kind: Literal["fixed", "newest"], batch: int) -> None:
+        """``batch`` transitions per seed."""
+        self._kind, self._batch = kind, batch
         self._held: Transitions | None = None
 
-    def transitions(self, data: Samples, n_step: int, discount: Tensor) -> Transitions:
+    def transitions(self, data: Samples, seeds: Sequence[int], n_step: int, discount: Tensor) -> Transitions:
         """Raw transitions, ``[S, B, ...]``; there is at least one."""
         if self._kind == "newest":
             return data.newest(self._batch, n_step, discount)
         if self._held is None:
-            generators = [
-                torch.Generator(discount.device).manual_seed(derive(seed, STREAM, "batch")) for seed in self._seeds
-            ]
+            generators = [torch.Generator(discount.device).manual_seed(derive(seed, STREAM, "batch")) for seed in seeds]
             # Copies: what is saved may share no memory, and data may be overwritten where they lie.
             drawn = data.sample(self._batch, n_step, discount, generators)
             self._held = Transitions(*(value.clone() for value in drawn))

@@ -12,16 +12,15 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
-from composer.diagnostics.base import Diagnostic, Memory
+from composer.diagnostics.base import Diagnostic, Diagnostics, Memory
 from composer.training.diagnose.probe import Probe
-from composer.training.diagnose.view import View
+from composer.training.diagnose.view import LearnerView
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from composer.blueprint.forecast.clock import Clock
-    from composer.blueprint.schema import Blueprint
-    from composer.environments.interface import EnvironmentInfo
+    from composer.training.agent_spec import AgentSpec
     from composer.training.collect.base import Samples
     from composer.training.learner import Learner
 
@@ -32,12 +31,11 @@ Row = dict[str, float]
 class Recorder:
     """The measures of a run, with the probe batch and what they remember."""
 
-    def __init__(self, blueprint: Blueprint, info: EnvironmentInfo, device: str) -> None:
+    def __init__(self, declared: Diagnostics, spec: AgentSpec, device: str) -> None:
         """Nothing is drawn or allocated before the first reading."""
-        declared = blueprint.diagnostics
-        self._blueprint, self._info, self._device = blueprint, info, device
+        self._spec, self._device = spec, device
         self._measures = [_Kept(measure, declared.every_of(measure), Memory()) for measure in declared.measures]
-        self._probe = Probe(declared.probe, declared.batch, blueprint.seeds)
+        self._probe = Probe(declared.probe, declared.batch)
 
     def due(self, clock: Clock) -> bool:
         """Whether a measure is due after the last interaction."""
@@ -70,8 +68,8 @@ class Recorder:
     def _read(self, due: Sequence[_Kept], learner: Learner, data: Samples) -> list[Row]:
         found: dict[str, Tensor] = {}
         if due:
-            transitions = self._probe.transitions(data, learner.n_step, learner.discount)
-            view = View(self._blueprint, self._info, learner, transitions)
+            transitions = self._probe.transitions(data, learner.seeds, learner.n_step, learner.discount)
+            view = LearnerView(self._spec, learner, transitions)
             for each in due:
                 values, version = each.measure.read(view, each.memory), each.measure.version
                 found |= {f"diagnostics/{name}.v{version}": value.detach().double() for name, value in values.items()}

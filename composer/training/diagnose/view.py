@@ -1,4 +1,4 @@
-"""What a measure reads: a learner at one moment, on one batch. Nothing of the learner is changed by looking.
+"""The learner's implementation of ``composer.diagnostics.interface.View``. Reading changes nothing of the learner.
 
 The networks here are the learner's own tensors under modules that are always in evaluation mode, so that neither
 statistics nor random streams move, and the losses are the algorithm's own, built over them. What several measures need
@@ -26,24 +26,21 @@ from composer.networks.stacked import Stacked, Template, fresh_buffers, fresh_st
 from composer.spec.random_streams import derive
 
 if TYPE_CHECKING:
-    from composer.blueprint.schema import Blueprint
-    from composer.environments.interface import EnvironmentInfo
-    from composer.networks.network import Network
     from composer.networks.outline import Outline
     from composer.replay.transitions import Transitions
-    from composer.spec.shape import Shape
+    from composer.training.agent_spec import AgentSpec
     from composer.training.learner import Learner
 
 STREAM = "probe"
 """The random stream of everything that diagnostics draw."""
 
 
-class View:
-    """One moment."""
+class LearnerView:
+    """A learner at one moment, on one batch."""
 
-    def __init__(self, blueprint: Blueprint, info: EnvironmentInfo, learner: Learner, transitions: Transitions) -> None:
+    def __init__(self, spec: AgentSpec, learner: Learner, transitions: Transitions) -> None:
         """``transitions`` are raw, ``[S, B, ...]``; they are normalised as the learner would at this moment."""
-        self._learner, self._blueprint, self._info = learner, blueprint, info
+        self.spec, self._learner = spec, learner
         self.transitions = transitions
         self.batch = learner.batch(transitions)
         self.networks = {role: _still(network) for role, network in learner.networks.items()}
@@ -53,8 +50,18 @@ class View:
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """The run's."""
+        """The seeds of the run."""
         return self._learner.seeds
+
+    @property
+    def samples(self) -> int:
+        """Transitions of one seed, B."""
+        return self.batch.reward.shape[1]
+
+    @property
+    def observation(self) -> Tensor:
+        """Raw observations ``[S, B, ...]``."""
+        return self.transitions.observation
 
     @property
     def updates(self) -> Tensor:
@@ -62,30 +69,28 @@ class View:
         return self._learner.updates
 
     def outline(self, role: str) -> Outline:
-        """Of one copy of a network as it is: interventions may have added to it."""
+        """One copy of a network with what interventions have added to it."""
         return self._learner.outlines[role]
 
-    def origin(self, role: str) -> Outline:
-        """Of one copy of a network as it was declared."""
-        spec, shape = self._declared(role)
-        return spec.outline(shape, self._info.action_size)
+    def first_outline(self, role: str) -> Outline:
+        """One copy of a network as it was declared."""
+        return self.spec.outline(role)
 
     def parameters(self, role: str) -> dict[str, Tensor]:
         """Trainable parameters by path, ``[S, C, ...]``, the learner's own tensors."""
         return {path: value for path, value in self.networks[role].parameters.items() if value.requires_grad}
 
     def network(self, role: str) -> Stacked:
-        """The learner's own, which a forward pass in training mode would change: for those who copy it."""
+        """The learner's own network, for those who copy it: a forward pass in training mode would change it."""
         return self._learner.networks[role]
 
     def first(self, role: str) -> Stacked:
-        """A network as the run began with it, drawn again."""
-        spec, shape = self._declared(role)
-        outline, device = self.origin(role), self._learner.device
+        """A network with its first weights, drawn again."""
+        outline, copies, device = self.spec.outline(role), self.spec.networks[role].copies, self._learner.device
         return Stacked(
-            Template(partial(spec.build, shape, self._info.action_size)),
-            fresh_stack(outline, self.seeds, spec.copies, "init", role, device=device),
-            fresh_buffers(outline, self.seeds, spec.copies, "init", role, device=device),
+            Template(self.spec.module(role).make),
+            fresh_stack(outline, self.seeds, copies, "init", role, device=device),
+            fresh_buffers(outline, self.seeds, copies, "init", role, device=device),
         )
 
     def initial(self, role: str) -> dict[str, Tensor]:
@@ -99,8 +104,12 @@ class View:
         return self._program.act(self._learner.normalised(observation), None)
 
     def inputs(self, role: str) -> Inputs:
-        """What a network reads on the batch."""
+        """What a network reads on the batch, now and at the next step."""
         return self._inputs[role]
+
+    def input(self, role: str) -> Tensor:
+        """What a network reads on the batch, ``[S, B, ...]``."""
+        return self._inputs[role].now
 
     def features(self, role: str, following: bool = False) -> Tensor:
         """What enters the network's head, flattened, ``[S, C, B, F]``; ``following`` at the next inputs."""
@@ -129,7 +138,7 @@ class View:
         raise KeyError(role)
 
     def gradients(self, role: str) -> dict[str, Tensor]:
-        """Of the loss on the whole batch, by path."""
+        """Gradients of the loss on the whole batch, by path."""
         if role not in self._gradients:
             parameters = self.parameters(role)
             # Without noise its scales play no part.
@@ -140,7 +149,7 @@ class View:
         return self._gradients[role]
 
     def hessian(self, role: str) -> Callable[[list[Tensor]], list[Tensor]]:
-        """The function that multiplies the loss's Hessian, one a seed, with tensors like the parameters."""
+        """The product of each seed's Hessian of the loss with tensors like the parameters."""
         parameters = list(self.parameters(role).values())
         # Seeds share no parameter: the Hessian of the sum is block by block each seed's own.
         gradients = torch.autograd.grad(
@@ -156,7 +165,7 @@ class View:
         return product
 
     def direction(self, role: str) -> list[Tensor]:
-        """Random tensors like the parameters, the same at each moment, a seed's own."""
+        """Random tensors like the parameters, of each seed its own, the same at each moment."""
         return [
             torch.stack([self._normal(value.shape[1:], seed, "direction", role, path) for seed in self.seeds])
             for path, value in self.parameters(role).items()
@@ -168,15 +177,12 @@ class View:
         with sdpa_kernel(SDPBackend.MATH):
             yield
 
-    def _declared(self, role: str) -> tuple[Network, Shape]:
-        return self._blueprint.networks[role], self._blueprint.algorithm.network_inputs(self._info)[role]
-
     @cached_property
     def _program(self) -> Program:
         learner = self._learner
         averages = {name: _still(network) for name, network in learner.averages.items()}
         roles = replace(learner.roles, networks=self.networks, averages=averages)
-        return self._blueprint.algorithm.build(roles, self._info, len(self.seeds), learner.device)
+        return self.spec.algorithm.build(roles, self.spec.info, len(self.seeds), learner.device)
 
     @cached_property
     def _inputs(self) -> Mapping[str, Inputs]:

@@ -13,7 +13,6 @@ from composer.blueprint import Blueprint, diff
 from composer.blueprint.forecast.timeline import clock_of, lengths_of
 from composer.blueprint.serialize import Difference
 from composer.interventions.base import Intervention
-from composer.interventions.inject import Inject
 from composer.interventions.triggers import ClockName
 from composer.networks.outline import Outline
 from composer.networks.parameter_selectors import Place
@@ -117,7 +116,7 @@ def _shapes(changed: Mapping[str, Difference], old: Blueprint, new: Blueprint) -
 def _injections(origin: Origin, blueprint: Blueprint) -> Iterator[str]:
     """Terms that have been added to a network stay: who takes them away changes what it computes."""
     for name, each in origin.blueprint.interventions.items():
-        if not isinstance(each.do, Inject) or not origin.snapshot.tensors[f"interventions/{name}/fired"].any():
+        if not each.do.growth or not origin.snapshot.tensors[f"interventions/{name}/fired"].any():
             continue
         now = blueprint.interventions.get(name)
         if now is None or _terms(each, origin.blueprint) != _terms(now, blueprint):
@@ -152,8 +151,8 @@ def _moments(origin: Origin, blueprint: Blueprint) -> Iterator[str]:
 
 def _terms(each: Intervention, blueprint: Blueprint) -> tuple[object, ...]:
     """What the structure of an injected network follows from."""
-    third = each.do.third_term if isinstance(each.do, Inject) else None
-    return third, each.when.is_alone(blueprint.environment), _chosen(each, blueprint)
+    has_twin = each.do.growth and each.do.growth.has_twin
+    return has_twin, each.when.is_per_seed(lengths_of(blueprint)), _chosen(each, blueprint)
 
 
 def _chosen(each: Intervention, blueprint: Blueprint) -> tuple[Place, ...]:

@@ -14,8 +14,7 @@ import torch
 from torch import Tensor
 
 from composer.interventions.base import Intervention, Rewrite
-from composer.interventions.inject import Inject
-from composer.interventions.triggers import ClockName, Crossing, Lengths
+from composer.interventions.triggers import ClockName, Lengths
 from composer.networks.outline import Outline
 from composer.networks.parameter_selectors import Place
 from composer.networks.stacked import per_seed
@@ -25,7 +24,7 @@ from composer.training.surgery.context import FiringContext
 from composer.training.surgery.injection import Injector, outputs, relative_change
 
 if TYPE_CHECKING:
-    from composer.blueprint.schema import Blueprint
+    from composer.training.agent_spec import AgentSpec
     from composer.training.collect.base import Samples
     from composer.training.learner import Learner
 
@@ -45,7 +44,8 @@ class Surgery:
 
     def __init__(
         self,
-        blueprint: Blueprint,
+        interventions: Mapping[str, Intervention],
+        spec: AgentSpec,
         learner: Learner,
         lengths: Lengths,
         tell: Callable[[int, Event], None],
@@ -53,26 +53,22 @@ class Surgery:
     ) -> None:
         """``tell`` takes the index of a seed and what was done to it.
 
-        ``samples`` are the run's data, on which hidden units are looked at; None where nothing will be fired.
+        ``samples`` are the run's data, on which hidden units are measured; None where nothing will be fired.
         """
-        self._learner, self._lengths, self._tell, self._activity = (
-            learner,
-            lengths,
-            tell,
-            UnitActivity(learner, samples),
-        )
-        self._interventions: Mapping[str, Intervention] = blueprint.interventions
-        self._chosen = {name: _chosen(each, learner.outlines) for name, each in self._interventions.items()}
+        self._learner, self._lengths, self._tell = learner, lengths, tell
+        self._interventions, self._activity = interventions, UnitActivity(learner, samples)
+        self._chosen = {name: _chosen(each, learner.outlines) for name, each in interventions.items()}
         count = len(learner.seeds)
         self.fired = {name: torch.zeros(count, dtype=torch.int64) for name in self._interventions}
-        """Firings of each intervention, a seed."""
+        """Firings of each intervention, per seed."""
         self._memories = {name: self._memory(name) for name in self._interventions}
-        self._injectors = dict(self._injections(blueprint))
+        self._injectors = dict(self._injections(spec))
         self._streaks = {
             name: torch.zeros(2, count, dtype=torch.int64)
             for name, each in self._interventions.items()
-            if isinstance(each.when, Crossing)
+            if each.when.watched_metric()
         }
+        """By intervention that a metric decides, per seed: readings in a row that speak for it, and its last firing."""
 
     def passed(self, clock: ClockName, before: int, now: int) -> None:
         """Fire what was planned in ``(before, now]`` of a clock, for every seed."""
@@ -96,13 +92,11 @@ class Surgery:
         """Fire what a row of metrics of one seed (its index) brings about; ``now`` holds the clocks."""
         for name, (streak, last) in ((name, tuple(state)) for name, state in self._streaks.items()):
             when = self._interventions[name].when
-            assert isinstance(when, Crossing)
-            if when.metric not in metrics:
+            value, clock = metrics.get(when.watched_metric() or ""), now[when.clock]
+            if value is None:
                 continue
-            streak[seed] = streak[seed] + 1 if when.is_beyond(metrics[when.metric]) else 0
-            count, clock = int(self.fired[name][seed]), now[when.clock]
-            rested = not count or clock - int(last[seed]) >= when.cooldown
-            if streak[seed] >= when.patience and rested and (not when.maximum or count < when.maximum):
+            streak[seed] = when.streak_after(int(streak[seed]), value)
+            if when.is_met(int(streak[seed]), int(self.fired[name][seed]), clock - int(last[seed])):
                 streak[seed], last[seed] = 0, clock
                 self._fire(name, torch.arange(len(self._learner.seeds)) == seed, {when.clock: clock})
 
@@ -128,15 +122,12 @@ class Surgery:
             for place, shape in shapes.items()
         }
 
-    def _injections(self, blueprint: Blueprint) -> Iterator[tuple[str, Injector]]:
-        info = blueprint.environment.info
+    def _injections(self, spec: AgentSpec) -> Iterator[tuple[str, Injector]]:
         for name, each in self._interventions.items():
-            if isinstance(each.do, Inject):
+            if each.do.growth is not None:
                 role, paths = self._chosen[name][0][0], tuple(path for _, path in self._chosen[name])
-                shape = blueprint.algorithm.network_inputs(info)[role]
-                network = blueprint.networks[role].module(shape, info.action_size)
-                alone = each.when.is_alone(blueprint.environment) and len(blueprint.seeds) > 1
-                yield name, Injector(self._learner, name, each.do, role, paths, network, alone)
+                per_seed = each.when.is_per_seed(self._lengths) and len(self._learner.seeds) > 1
+                yield name, Injector(self._learner, name, each.do.growth, role, paths, spec.module(role), per_seed)
 
     def _inject(self, name: str, seeds: Tensor) -> Event:
         """Inject, assert that outputs stay where they are promised to, and that as many parameters are trained."""
@@ -148,10 +139,9 @@ class Surgery:
         injector.inject(self.fired[name] + seeds)
         change = max(relative_change(old, outputs(new, probe)) for old, new in zip(before, networks, strict=True))
         now = injector.trained(self.fired[name] + seeds)
-        operation = injector.operation
-        if operation.third_term == "subtract" and change > OUTPUT_TOLERANCE:
+        if injector.growth.has_twin and change > OUTPUT_TOLERANCE:
             raise SurgeryError(f"the injection {name!r} changed outputs by {change:.1e}, relative to the largest")
-        if operation.original == "freeze" and now != trained:
+        if injector.growth.freezes_original and now != trained:
             raise SurgeryError(f"the injection {name!r} changed the count of trained parameters: {trained} to {now}")
         return {"output_change": change, "trainable_before": trained, "trainable_after": now}
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from composer.interventions.inject import Inject, split_of
+from composer.interventions.base import Growth
+from composer.interventions.inject import split_of
 from composer.networks.outline import Outline
 from composer.networks.stacked import Stacked, Template, fresh_buffers, fresh_stack
 from composer.spec.lazy_call import LazyCall, call
@@ -29,7 +30,7 @@ class Injector:
 
     learner: Learner
     name: str
-    operation: Inject
+    growth: Growth
     role: str
     chosen: tuple[str, ...]
     network: LazyCall
@@ -71,11 +72,11 @@ class Injector:
             state = fresh_buffers(self._tail, learner.seeds, network.copies, *stream, device=learner.device)
             for path, value in drawn.items():
                 parameters[f"injections.{index}.new.{path}"] = value
-                if self.operation.third_term == "subtract":
+                if self.growth.has_twin:
                     parameters[f"injections.{index}.twin.{path}"] = value.detach().clone()
             for path, value in state.items():
                 buffers[f"injections.{index}.new.{path}"] = value
-                if self.operation.third_term == "subtract":
+                if self.growth.has_twin:
                     buffers[f"injections.{index}.twin.{path}"] = value.clone()
         self.terms = terms
         outline, template = self._outline(), Template(self._call().make)
@@ -107,9 +108,9 @@ class Injector:
         if path.startswith("injections."):
             _, index, term, _ = path.split(".", 3)
             first = int(index) + 1
-            over = counts != first if self.operation.original == "freeze" else counts < first
+            over = counts != first if self.growth.freezes_original else counts < first
             return over | (term == "twin")
-        if path in self.chosen and self.operation.original == "freeze":
+        if path in self.chosen and self.growth.freezes_original:
             return counts > 0
         return torch.zeros_like(counts, dtype=torch.bool)
 
@@ -143,7 +144,7 @@ class Injector:
         tail = self._tail
         terms: dict[str, Outline] = {}
         for index in range(self.terms):
-            pair = {"new": tail} | ({"twin": tail} if self.operation.third_term == "subtract" else {})
+            pair = {"new": tail} | ({"twin": tail} if self.growth.has_twin else {})
             terms[str(index)] = Outline("injection", tail.input, tail.output, children=pair)
         injections = Outline("injections", tail.input, tail.output, children=terms)
         return replace(self._original, kind="injected", children={**self._original.children, "injections": injections})
@@ -154,7 +155,7 @@ class Injector:
         tail = call(
             "composer.networks.modules.injected:Tail", call("torch.nn:Sequential", *layers[self._split :]), head
         )
-        twin = tail if self.operation.third_term == "subtract" else None
+        twin = tail if self.growth.has_twin else None
         pairs = [call("composer.networks.modules.injected:Injection", tail, twin) for _ in range(self.terms)]
         return call("composer.networks.modules.injected:Injected", trunk, head, self._split, pairs)
 

@@ -8,36 +8,19 @@ from itertools import combinations
 from composer.blueprint.forecast import firings as planned
 from composer.blueprint.inspect.lint.base import Finding, Subject, rule
 from composer.interventions.base import Intervention
-from composer.interventions.operations import Lerp, Perturb
-from composer.interventions.sources import Fresh, FromAverage, Initial
-from composer.interventions.triggers import Crossing, Every
+from composer.interventions.triggers import ClockName
 from composer.networks.parameter_selectors import Place
-
-SMALL = 0.5
-"""Share of old weights from which on moments still belong to them, more or less."""
 
 
 def _chosen(subject: Subject, each: Intervention) -> tuple[Place, ...]:
     return each.where.select(planned.sizes(subject.blueprint))
 
 
-def _is_reset(each: Intervention) -> bool:
-    """Whether most of the old weights is gone after a firing."""
-    if isinstance(each.do, Lerp):
-        return isinstance(each.do.toward, Fresh | Initial) and each.do.amount > SMALL
-    return isinstance(each.do, Perturb) and each.do.keep < SMALL
-
-
-def _averages(each: Intervention) -> str | None:
-    """The average that a network returns to."""
-    return each.do.toward.name if isinstance(each.do, Lerp) and isinstance(each.do.toward, FromAverage) else None
-
-
 @rule("stale-moments", "warn", "Nikishin et al., arXiv:2205.07802: optimizer state begins anew with the weights")
 def stale_moments(subject: Subject) -> Iterator[Finding]:
     """A reset of weights that says nothing of their optimizer state, which stays."""
     for name, each in subject.blueprint.interventions.items():
-        if _is_reset(each) and "moments" not in each.model_fields_set:
+        if each.do.resets_weights and "moments" not in each.model_fields_set:
             message = (
                 "moments of the old weights go on to move the new ones; write moments = 'zero', or 'keep' if meant"
             )
@@ -49,14 +32,15 @@ def late_reset(subject: Subject) -> Iterator[Finding]:
     """A reset after which the run ends before the next one would have come."""
     for name, each in subject.blueprint.interventions.items():
         # After the last switch of phases comes the last phase: nothing is too late.
-        if not (isinstance(each.when, Every) and each.when.clock != "phase" and _is_reset(each)):
+        period = each.when.period
+        if period is None or each.when.clock == "phase" or not each.do.resets_weights:
             continue
         found = planned.firings(subject.blueprint, each.when, subject.clock)
         length = planned.length(subject.blueprint, each.when.clock, subject.clock)
         left = length - found.moments[-1] if found else length
         # Where every firing of many is so near to the next one, the last is like any other.
-        if found is not None and left < each.when.interval and found.count < 100:
-            message = f"the last one leaves {left:,} of {each.when.interval:,} to recover; write spare_last there"
+        if found is not None and left < period and found.count < 100:
+            message = f"the last one leaves {left:,} of {period:,} to recover; write spare_last there"
             yield ("interventions", name, "when"), message
 
 
@@ -64,10 +48,10 @@ def late_reset(subject: Subject) -> Iterator[Finding]:
 def early_tortoise(subject: Subject) -> Iterator[Finding]:
     """A Hare that returns to its Tortoise before that has seen much of it."""
     for name, each in subject.blueprint.interventions.items():
-        average = _averages(each)
-        if average is None or not isinstance(each.when, Every):
+        average = each.do.average
+        if average is None or each.when.period is None:
             continue
-        updates = _updates(subject, each.when)
+        updates = _updates(subject, each.when.clock, each.when.period)
         slowest = subject.blueprint.averages[average].momentum.bounds()[1]
         if updates < (1 / (1 - slowest) if slowest < 1 else float("inf")):
             share = 100 * (1 - slowest**updates)
@@ -78,20 +62,20 @@ def early_tortoise(subject: Subject) -> Iterator[Finding]:
             yield ("interventions", name, "when"), message
 
 
-def _updates(subject: Subject, when: Every) -> float:
-    """Updates between two firings, after the warm-up."""
-    if when.clock == "update":
-        return when.interval
+def _updates(subject: Subject, on: ClockName, period: int) -> float:
+    """Updates in ``period`` steps of a clock, after the warm-up."""
+    if on == "update":
+        return period
     clock, batch = subject.clock, subject.blueprint.algorithm.batch_size
     environment = subject.blueprint.environment
     phases = max(len(environment.stages(batch)), 1)
     interactions = {
-        "env": when.interval / clock.stride,
-        "interaction": when.interval,
-        "epoch": when.interval * environment.epoch_interactions(batch),
-        "phase": when.interval * subject.interactions / phases,
+        "env": period / clock.stride,
+        "interaction": period,
+        "epoch": period * environment.epoch_interactions(batch),
+        "phase": period * subject.interactions / phases,
     }
-    return interactions[when.clock] * clock.update_to_data
+    return interactions[on] * clock.update_to_data
 
 
 @rule("target-as-tortoise", "info", "argued")
@@ -99,7 +83,7 @@ def target_as_tortoise(subject: Subject) -> Iterator[Finding]:
     """An average that is bootstrapped from and returned to."""
     evaluated = {network for network, _ in subject.blueprint.algorithm.evaluations()}
     for name, each in subject.blueprint.interventions.items():
-        average = _averages(each)
+        average = each.do.average
         if average is not None and average in evaluated:
             message = (
                 f"{average!r} is a target too: at a firing the network equals its target; one momentum serves two ends"
@@ -112,13 +96,12 @@ def reset_on_sphere(subject: Subject) -> Iterator[Finding]:
     """Part of a draw or noise in weights of unit norm, which the next step projects back."""
     plans = {role: dict(outline.named_parameters()) for role, outline in subject.outlines.items()}
     for name, each in subject.blueprint.interventions.items():
-        is_mixed = isinstance(each.do, Perturb) or (isinstance(each.do, Lerp) and each.do.amount < 1)
         units = [
             (role, path)
             for role, path in _chosen(subject, each)
             if role in plans and plans[role][path].unit_axis is not None
         ]
-        if is_mixed and units:
+        if each.do.mixes_weights and units:
             message = (
                 f"{'.'.join(units[0])} is kept at unit norm: shrinking does nothing to it, and until the next step, "
                 "which projects, its norm is another"
@@ -131,7 +114,7 @@ def same_moment(subject: Subject) -> Iterator[Finding]:
     """Two interventions that change the same parameters at the same moment."""
     for (first, one), (second, other) in combinations(subject.blueprint.interventions.items(), 2):
         shared = set(_chosen(subject, one)) & set(_chosen(subject, other))
-        if one.do.kind == "nothing" or other.do.kind == "nothing" or not shared:
+        if not (one.do.changes_weights and other.do.changes_weights and shared):
             continue
         if _meet(subject, one, other):
             message = (
@@ -141,8 +124,8 @@ def same_moment(subject: Subject) -> Iterator[Finding]:
 
 
 def _meet(subject: Subject, one: Intervention, other: Intervention) -> bool:
-    """Whether both have a firing at the same reading of the same clock; those that a metric decides are not judged."""
-    if one.when.clock != other.when.clock or isinstance(one.when, Crossing) or isinstance(other.when, Crossing):
+    """Whether both have a planned firing at the same reading of the same clock."""
+    if one.when.clock != other.when.clock:
         return False
     found = [planned.firings(subject.blueprint, each.when, subject.clock) for each in (one, other)]
     rare, often = sorted((each.moments if each else () for each in found), key=len)
