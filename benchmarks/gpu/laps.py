@@ -1,14 +1,20 @@
-"""Timing in turns: whatever drifts hits all parties alike. Tests: tests/benchmarks/test_gpu.py."""
+"""Rates of alternatives on a device, timed in turns. Tests: tests/benchmarks/test_gpu.py."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from statistics import median
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from composer.training.timing import in_turns, lap
 
 if TYPE_CHECKING:
     from benchmarks.gpu.setting import Setting
+
+BURST: Final = 10
+"""Calls between two waits for the device."""
 
 
 class Party(NamedTuple):
@@ -33,12 +39,12 @@ class Rate(NamedTuple):
 def race(parties: Sequence[Party], setting: Setting, clock: Callable[[], float] = time.perf_counter) -> dict[str, Rate]:
     """Rates by name; the device is waited for before and after each lap. A first round warms up and is thrown away."""
     seconds, rounds = setting.sized((1.5, 5), (0.0, 2))
-    found: dict[str, list[float]] = {party.name: [] for party in parties}
-    for number in range(rounds + 1):
-        for party in parties:
-            rate = _lap(party, seconds, setting, clock)
-            if number:
-                found[party.name].append(rate)
+
+    def timed(party: Party) -> float:
+        setting.settle()
+        return lap(party.call, seconds, setting.settle, clock, BURST).rate
+
+    found = in_turns({party.name: partial(timed, party) for party in parties}, rounds)
     return {name: Rate(median(rates), min(rates), max(rates)) for name, rates in found.items()}
 
 
@@ -55,16 +61,3 @@ def by_count(
         }
         for count in calls
     ]
-
-
-def _lap(party: Party, seconds: float, setting: Setting, clock: Callable[[], float]) -> float:
-    setting.settle()
-    began, calls = clock(), 0
-    while True:
-        # Several at once: a device works behind the host, which would run far ahead of it.
-        for _ in range(10):
-            party.call()
-        calls += 10
-        setting.settle()
-        if (passed := clock() - began) >= seconds:
-            return calls / max(passed, 1e-9)

@@ -31,7 +31,9 @@ def bench(
     def measure() -> dict[str, Any]:
         if list_only:
             return command.listed()
-        counts, workloads = command.seed_counts(seeds), command.chosen(names or ())
+        from composer.studies.bench import seed_counts
+
+        counts, workloads = seed_counts(seeds), command.chosen(names or ())
         return command.bench(seconds, repeats, say, out, plot, workloads, counts)
 
     tell(guarded(measure, as_json), text, as_json)

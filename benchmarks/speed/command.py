@@ -17,12 +17,11 @@ from benchmarks.speed.starts import starts
 from benchmarks.speed.workloads.base import Workload
 from benchmarks.speed.workloads.catalogue import WORKLOADS
 from benchmarks.speed.workloads.starting import Starting
-from composer.spec.wording import quote, spelled, suggestion
+from composer.spec.wording import spelled, suggestion
+from composer.studies import Refused
 from composer.studies.compare.plot import check
-from composer.studies.refusal import Refused
 
 SEEDS: Final = (1, 2, 4, 8, 16)
-MOST_SEEDS: Final = 64
 
 
 def bench(
@@ -99,14 +98,6 @@ def chosen(names: Sequence[str]) -> tuple[Workload, ...]:
         if name not in known:
             raise Refused(f"no workload named {spelled(name)}{suggestion(name, known)}; --list names them")
     return tuple(workload for workload in WORKLOADS if not names or workload.name in names)
-
-
-def seed_counts(told: str) -> tuple[int, ...]:
-    """Counts that were told as ``1,2,4``; Refused where they are none."""
-    counts = [int(part) if part.strip().isdigit() else 0 for part in told.split(",")]
-    if not all(1 <= count <= MOST_SEEDS for count in counts):
-        raise Refused(f"--seeds takes counts from 1 to {MOST_SEEDS}, such as 1,2,4; got {quote(told)}")
-    return tuple(dict.fromkeys(counts))
 
 
 def listed() -> dict[str, Any]:

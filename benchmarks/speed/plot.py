@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from composer.studies import Refused
 from composer.studies.compare.plot import COLOURS, STYLE
-from composer.studies.refusal import Refused
 
 AXES: Final = {"width": "width of both hidden layers", "batch": "batch", "seeds": "seeds in one program"}
 FLOOR: Final = "#777777"

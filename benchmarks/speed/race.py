@@ -10,11 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from benchmarks.speed.machine import FOREIGN_LIMIT, ForeignLoad
 from benchmarks.speed.prepare import AT_ONCE
 from benchmarks.speed.worker import BenchFailed, Lap, Ready, Worker
+from composer.training.timing import in_turns
 
 if TYPE_CHECKING:
     from benchmarks.speed.party import Party
@@ -91,14 +93,13 @@ def race(
 
         with ThreadPoolExecutor(AT_ONCE) as pool:
             workers = dict(zip(rows, pool.map(start, rows), strict=True))
-        running = {party: worker for party, worker in workers.items() if worker is not None}
-        # The first round warms up and is thrown away.
-        for number in range(repeats + 1):
-            say(f"{workload.name}: {'warming up' if number == 0 else f'round {number} of {repeats}'}")
-            for party, worker in running.items():
-                repeat = _turn(worker, seconds, rows[party])
-                if repeat is not None and number:
-                    rows[party].repeats.append(repeat)
+        laps = {party: partial(_turn, worker, seconds, rows[party]) for party, worker in workers.items() if worker}
+
+        def announce(number: int) -> None:
+            say(f"{workload.name}: {f'round {number} of {repeats}' if number else 'warming up'}")
+
+        for party, found in in_turns(laps, repeats, announce).items():
+            rows[party].repeats = [repeat for repeat in found if repeat is not None]
 
 
 def started(party: Party, workload: Workload, cache: str, row: Row, stack: ExitStack) -> Worker | None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 import psutil
 
 from benchmarks.speed.machine import held_memory, peak_memory
+from composer.training.timing import lap
 
 if TYPE_CHECKING:
     from benchmarks.speed.party import Party, Subject
@@ -135,12 +136,6 @@ def serve(pipe: Connection, party: Party, workload: Workload, cache: str) -> Non
 
 
 def measure(subject: Subject, seconds: float, clock: Callable[[], float] = time.perf_counter) -> Lap:
-    """Work until ``seconds`` have passed, one call at least."""
-    started, calls = clock(), 0
-    while True:
-        subject.call()
-        calls += 1
-        if clock() - started >= seconds:
-            break
-    subject.settle()
-    return Lap(calls * subject.units, clock() - started, held_memory(), peak_memory())
+    """Work until ``seconds`` have passed, at least one call; waiting for its results is part of the time."""
+    timed = lap(subject.call, seconds, subject.settle, clock)
+    return Lap(timed.calls * subject.units, timed.seconds, held_memory(), peak_memory())

@@ -35,6 +35,7 @@ _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         reading.schema,
     ),
     "Study": (
+        studying.bench,
         studying.plan,
         studying.sweep,
         studying.compare,

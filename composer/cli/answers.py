@@ -63,7 +63,7 @@ def read(
 def guarded(command: Callable[[], dict[str, Any]], as_json: bool) -> dict[str, Any]:
     """Run a command that imports torch; every expected failure becomes a line and its exit code."""
     from composer.blueprint import BlueprintError
-    from composer.studies.refusal import Refused
+    from composer.studies import Refused
     from composer.training import launch
 
     try:

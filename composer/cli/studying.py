@@ -8,7 +8,33 @@ from typing import Annotated, Any
 import typer
 
 from composer.cli.answers import fail, guarded, read, say, tell
-from composer.cli.arguments import BlueprintPath, BlueprintPaths, Json, Overrides, RunPath, Variants
+from composer.cli.arguments import BlueprintPath, BlueprintPaths, Json, Overrides, RunPath, Variant, Variants
+
+
+def bench(
+    blueprint: BlueprintPath,
+    overrides: Overrides = None,
+    variant: Variant = None,
+    seeds: Annotated[str, typer.Option(help="Numbers of seeds in one program, comma-separated.")] = "1,2,4",
+    seconds: Annotated[
+        float, typer.Option(min=0.01, max=600, help="Length of one timed stretch; there are 6 each.")
+    ] = 1.0,
+    as_json: Json = False,
+) -> None:
+    """Measure updates per second of a blueprint here: eager, compiled, and with several seeds in one program."""
+    found = read(blueprint, list(overrides or ()), variant, as_json).blueprint
+
+    def measure() -> dict[str, Any]:
+        from composer.studies.bench import bench, seed_counts
+
+        return bench(found, seed_counts(seeds), seconds, say)
+
+    def text(table: dict[str, Any]) -> str:
+        from composer.studies.bench import text
+
+        return text(table)
+
+    tell(guarded(measure, as_json), text, as_json)
 
 
 def compare(
@@ -179,7 +205,7 @@ def laboratory(
     as_json: Json = False,
 ) -> None:
     """Measure what distributional learning does on a small Markov chain whose exact values are known."""
-    from composer.studies.refusal import Refused
+    from composer.studies import Refused
     from composer.studies.tabular import experiments, report
 
     try:

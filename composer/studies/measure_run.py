@@ -13,7 +13,7 @@ from pathlib import Path
 
 from composer.blueprint import Blueprint
 from composer.diagnostics import Diagnostic, Diagnostics
-from composer.studies.refusal import Refused
+from composer.studies import Refused
 from composer.training.assemble import agent, agent_spec
 from composer.training.collect.build import runtime_of
 from composer.training.compile.capture import Choice

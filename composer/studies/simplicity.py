@@ -20,7 +20,7 @@ from composer.networks.initialize import draw, draw_buffers
 from composer.networks.network import Network
 from composer.spec.random_streams import derive
 from composer.spec.shape import ShapeError
-from composer.studies.refusal import Refused
+from composer.studies import Refused
 from composer.studies.statistics import LEVEL, Estimate, Scores, difference
 
 if TYPE_CHECKING:

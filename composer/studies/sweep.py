@@ -20,7 +20,7 @@ from composer.blueprint import Blueprint, BlueprintError, digest, load
 from composer.blueprint.forecast.memory import available_bytes, forecast
 from composer.blueprint.forecast.one_program import joined, obstacle, parties
 from composer.spec.wording import suggestion
-from composer.studies.refusal import Refused
+from composer.studies import Refused
 from composer.training.runs.checkpoint import Checkpoints
 from composer.training.runs.directory import RunUnusable, read_blueprint, read_facts
 

@@ -8,8 +8,8 @@ import pytest
 from tiny_runs import DRIFT, finished, rows, state_digest
 
 from composer.diagnostics import Curvature, Dormant, GradientNorm, Rank, Trainability
+from composer.studies import Refused
 from composer.studies.measure_run import measure
-from composer.studies.refusal import Refused
 from composer.training.runs.checkpoint import CheckpointDamaged
 
 SHORT = (DRIFT, "seeds=[4, 2]", "training.env_steps=150", "evaluation.every=150", "checkpoint.every=50",

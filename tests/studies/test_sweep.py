@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from composer.blueprint import BlueprintError
-from composer.studies.refusal import Refused
+from composer.studies import Refused
 from composer.studies.sweep import NoVariant, company, sweep, text
 from composer.training import assemble
 from composer.training.assemble import NotTheSame

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from composer.studies.refusal import Refused
+from composer.studies import Refused
 
 if TYPE_CHECKING:
     from composer.studies.compare.compare import Group

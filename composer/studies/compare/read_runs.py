@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from composer.blueprint import Blueprint
 from composer.spec.wording import suggestion
-from composer.studies.refusal import Refused
+from composer.studies import Refused
 from composer.tracking.journal import read
 from composer.tracking.records import JOURNAL, Ended
 from composer.training.runs.directory import read_blueprint, read_facts

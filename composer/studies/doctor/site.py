@@ -10,7 +10,7 @@ from composer.interventions.inject import OUTPUTS_TO_ADD
 from composer.networks.outline import Outline
 from composer.networks.parameter_selectors import Paths
 from composer.spec.wording import listing
-from composer.studies.refusal import Refused
+from composer.studies import Refused
 
 NAME = "doctor"
 """Of the intervention that is added."""

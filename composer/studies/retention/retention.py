@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from composer.studies.refusal import Refused
+from composer.studies import Refused
 from composer.studies.statistics import LEVEL, REPETITIONS, SEED
 from composer.tracking.journal import read
 from composer.tracking.records import JOURNAL

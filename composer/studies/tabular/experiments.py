@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
 from composer.spec.wording import suggestion
+from composer.studies import Refused
 from composer.studies.compare.plot import check
-from composer.studies.refusal import Refused
 from composer.studies.statistics import LEVEL
 from composer.studies.tabular import (
     categorical_experiment,
