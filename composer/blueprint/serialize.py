@@ -59,7 +59,7 @@ def diff(left: Blueprint, right: Blueprint) -> list[Difference]:
     ours, theirs = flatten(left), flatten(right)
     return [
         Difference(key, ours.get(key), theirs.get(key))
-        for key in [*ours, *(key for key in theirs if key not in ours)]
+        for key in {**ours, **theirs}
         if key not in ours or key not in theirs or (type(ours[key]), ours[key]) != (type(theirs[key]), theirs[key])
     ]
 

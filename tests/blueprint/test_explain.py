@@ -85,7 +85,7 @@ def test_every_layer_in_order_and_the_last_one_holds(child: Path) -> None:
     assert found.value == 800 == load(child, ["replay.capacity=800"]).blueprint.replay.capacity
     assert found.field.declared_by == "Replay in composer.blueprint.schema"
     assert found.field.documentation == "Transitions of one seed that are kept, the newest ones."
-    assert found.field.accepts == "integer, at least 1, at most 10,000,000,000"
+    assert found.field.accepts == "integer from 1 to 10^10"
 
 
 def test_the_body_of_a_part_and_its_argument(child: Path) -> None:

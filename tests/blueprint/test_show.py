@@ -22,7 +22,7 @@ from composer.blueprint.forecast.timeline import (
     half_life,
     timeline,
 )
-from composer.blueprint.inspect.equal_blocks import runs
+from composer.blueprint.inspect.equal_blocks import grouped
 from composer.blueprint.inspect.show import show_json
 from composer.blueprint.inspect.show_text import show_text
 from composer.spec.package_files import blueprints_root
@@ -220,11 +220,11 @@ def test_a_run_without_an_update_has_a_timeline() -> None:
 def test_only_equal_and_numbered_neighbours_are_folded() -> None:
     found = sound_outlines(quickstart("networks.actor.trunk.blocks=2"))["actor"]
     trunk, head = found.children["trunk"], found.children["head"]
-    assert [run.label for run in runs(trunk.children["1"].children)] == ["0..1"]
-    assert [run.label for run in runs(trunk.children)] == ["0", "1", "2"]
+    assert [group.label for group in grouped(trunk.children["1"].children)] == ["0..1"]
+    assert [group.label for group in grouped(trunk.children)] == ["0", "1", "2"]
     assert head.children["mean"] == head.children["log_std"]
-    assert [run.label for run in runs(head.children)] == ["mean", "log_std"]
-    assert [*runs({})] == []
+    assert [group.label for group in grouped(head.children)] == ["mean", "log_std"]
+    assert [*grouped({})] == []
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Equal blocks in a row told as one, with how many there are: in trees of text and in figures.
+"""Group consecutive equal blocks, so that trees and figures show them once with their number.
 
 Tests: tests/blueprint/test_show.py.
 """
@@ -6,13 +6,14 @@ Tests: tests/blueprint/test_show.py.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import groupby
 from typing import NamedTuple
 
 from composer.networks.outline import Outline
 
 
-class Run(NamedTuple):
-    """Blocks in a row that are equal in everything: kind, shapes, parameters, initialisers, children."""
+class BlockGroup(NamedTuple):
+    """Consecutive blocks that are equal in kind, shapes, parameters, initialisers and children."""
 
     names: tuple[str, ...]
     outline: Outline
@@ -23,15 +24,11 @@ class Run(NamedTuple):
         return self.names[0] if len(self.names) == 1 else f"{self.names[0]}..{self.names[-1]}"
 
 
-def runs(children: Mapping[str, Outline]) -> Iterator[Run]:
-    """The children in order, equal neighbours together; those that have names, not numbers, each alone."""
-    names: list[str] = []
-    last: Outline | None = None
-    for name, child in children.items():
-        if last is not None and (child != last or not name.isdigit()):
-            yield Run(tuple(names), last)
-            names = []
-        names.append(name)
-        last = child
-    if last is not None:
-        yield Run(tuple(names), last)
+def grouped(children: Mapping[str, Outline]) -> Iterator[BlockGroup]:
+    """The children in order, equal neighbours in one group; children with names, not numbers, are groups of one."""
+
+    def key(item: tuple[str, Outline]) -> tuple[Outline, str]:
+        return item[1], "" if item[0].isdigit() else item[0]
+
+    for (outline, _), group in groupby(children.items(), key):
+        yield BlockGroup(tuple(name for name, _ in group), outline)

@@ -1,4 +1,4 @@
-"""The language as JSON Schema, for editors: every kind of every family, every part, every default and bound."""
+"""The JSON Schema of blueprints, for editors: all kinds, parts, defaults and bounds."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ USED_UP: dict[str, Schema] = {
 
 
 def schema_json() -> Schema:
-    """JSON Schema of a blueprint file: what ``load`` validates, and what it uses up before; with installed plug-ins.
+    """JSON Schema of a blueprint file, with the kinds and parts of installed plug-ins.
 
-    It judges what is written. That something is absent it cannot tell, since a parent may have it: ``check`` does.
+    It requires no key, since a parent may have it: only ``check`` finds missing keys.
     """
     kinds.register()
     plugins.load_installed()
@@ -56,7 +56,7 @@ def schema_json() -> Schema:
 
 
 def _spec(spec: type[Any], definitions: Schema) -> Schema:
-    """The schema of one spec; what it refers to goes into ``definitions``."""
+    """The schema of one spec; its references are added to ``definitions``."""
     schema = dict(spec.model_json_schema())
     for name, inner in schema.pop("$defs", {}).items():
         definitions.setdefault(name, _linked(inner))
@@ -70,7 +70,7 @@ def _family(family: type[Family], definitions: Schema, named: list[Part]) -> Sch
         table["properties"] = {"kind": {"const": name}, **table.get("properties", {})}
     options = [*tables.values(), *map(_use, named)]
     if "list" in family.shorthands():
-        # What stands for a table is the value of one of its keys: the layers of a sequence, the globs of a selector.
+        # A list stands for a table by the value of one key: the layers of a sequence, the globs of a selector.
         shorthand: Any = family.from_shorthand([])
         table = tables[shorthand["kind"]]
         options += [table["properties"][key]["anyOf"][0] for key in shorthand if key != "kind"]
@@ -80,7 +80,7 @@ def _family(family: type[Family], definitions: Schema, named: list[Part]) -> Sch
 
 
 def _use(part: Part) -> Schema:
-    """The table that uses a part: its parameters with their defaults, and nothing else; a parent may have ``use``."""
+    """The table that uses a part, with its parameters; ``use`` is optional, since a parent may have it."""
     parameters = {name: {"default": plain(node)} for name, node in part.parameters.items()}
     return {
         "type": "object",
@@ -91,7 +91,7 @@ def _use(part: Part) -> Schema:
 
 
 def _linked(schema: Any) -> Any:
-    """Families become references, no key is required, and the value of every key may be a ``${...}`` too."""
+    """Turn families into references, make all keys optional, and admit ``${...}`` as the value of every key."""
     if isinstance(schema, list):
         return [_linked(item) for item in schema]
     if not isinstance(schema, dict):
@@ -109,7 +109,7 @@ def _linked(schema: Any) -> Any:
 
 
 def _pointer(name: str) -> str:
-    """A reference to a definition; a slash, as in the family of a plug-in, is escaped (RFC 6901)."""
+    """A reference to a definition; the slash in the name of a plug-in's family is escaped (RFC 6901)."""
     return _DEFINITIONS + name.replace("/", "~1")
 
 

@@ -1,4 +1,4 @@
-"""The named parts, listed and shown: what each is, how large it is at its defaults, and how it is used.
+"""List and show named parts: documentation, size at the defaults, an example of use.
 
 Tests: tests/blueprint/test_parts.py.
 """
@@ -27,16 +27,16 @@ from composer.spec.shape import Shape, ShapeError
 from composer.spec.wording import spelled, suggestion
 
 VECTOR: Shape = (24,)
-"""What a block is tried on that does not say what it was made for: the observation of walker-walk."""
+"""Input of blocks that declare none: the observation of walker-walk."""
 ACTIONS = 6
-"""The action size under which a head is tried: that of walker-walk."""
+"""Action size for heads: that of walker-walk."""
 _KEYS = {"block": "trunk", "head": "head"}
 _NAMED = {"average": "averages", "intervention": "interventions", "penalty": "penalties"}
-"""Families whose values stand under names of their own, and the table of these."""
+"""Families whose values have free names, with the table that holds them."""
 
 
 class UnknownPartError(LookupError):
-    """There is no part of that name."""
+    """There is no part, and no kind of a plug-in, of that name."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,13 @@ class Trial:
 
     outline: Outline
     needs_embedding: bool
-    """Whether the input is the part's own width, and not a vector of any size."""
+    """Whether the part takes only inputs of its own width, rather than vectors of any size."""
 
 
 def parts_text(name: str | None = None) -> str:
-    """All parts and the kinds of plug-ins, a line each; or one, with parameters, size and use.
+    """A line for each part and each kind of a plug-in; or one of them with parameters, size and an example.
 
-    Every installed plug-in is loaded. Raises UnknownPartError with a near name.
+    Loads every installed plug-in. Raises UnknownPartError with a near name.
     """
     installed_problems()
     if name is None:
@@ -77,7 +77,7 @@ def parts_text(name: str | None = None) -> str:
 
 
 def parts_json(name: str | None = None) -> dict[str, Any]:
-    """All parts, and the kinds of plug-ins, as tables; or one, a part with its size. As ``parts_text`` otherwise."""
+    """The same as tables."""
     problems = installed_problems()
     named = [_kind_table(member, of) for member, of in plugin_kinds() if name in (None, member.kind)]
     if name is None:
@@ -90,7 +90,7 @@ def parts_json(name: str | None = None) -> dict[str, Any]:
 
 
 def try_out(part: Part) -> Trial | None:
-    """A block or a head at its defaults, on the shape that it was made for; None where that cannot be known."""
+    """The outline of a block or a head at its defaults; None for other parts, and where no input shape fits."""
     kinds.register()
     family = {"block": Block, "head": Head}.get(part.family)
     if family is None:
@@ -111,7 +111,7 @@ def try_out(part: Part) -> Trial | None:
 
 
 def example(part: Part, trial: Trial | None) -> str:
-    """A line of a blueprint that uses the part, every parameter written out."""
+    """A line of a blueprint that uses the part with all its parameters."""
     use = {"use": part.name, **{name: plain(node) for name, node in part.parameters.items()}}
     key = _KEYS.get(part.family, part.family)
     if part.family in _NAMED:
@@ -132,7 +132,7 @@ def _inputs(part: Part) -> Iterator[Shape]:
 
 
 def plugin_kinds() -> list[tuple[type[Family], str]]:
-    """Kinds of the plug-ins loaded so far, by name, each with its distribution."""
+    """The kinds of loaded plug-ins, each with its distribution, in order of names."""
     found = [
         (member, plugin.distribution) for plugin in plugins.loaded() for member in plugins.brought(plugin).values()
     ]

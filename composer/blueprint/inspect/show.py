@@ -1,6 +1,6 @@
-"""What a blueprint amounts to, as a table for tools: networks, operations, memory, timeline. ``show_text`` prints it.
+"""The table of ``show --json``: networks, operations, memory and timeline of a blueprint.
 
-Numbers carry their units in the names of their keys; what carries none is a count of entries.
+Keys name the units of their values; a key without a unit is a count.
 Tests: tests/blueprint/test_show.py.
 """
 
@@ -11,16 +11,15 @@ from typing import Any
 
 from composer.blueprint.forecast.flops import evaluations
 from composer.blueprint.forecast.memory import Held, forecast, sound_outlines
-from composer.blueprint.forecast.timeline import clock_of, half_life, timeline
+from composer.blueprint.forecast.timeline import half_life, lengths_of, timeline
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.serialize import digest
 from composer.networks.outline import BufferPlan, Outline, ParameterPlan
 
 
 def show_json(blueprint: Blueprint) -> dict[str, Any]:
-    """For ``show --json``.
+    """The table. ``networks.<role>`` counts all copies of one seed, its ``outline`` one copy; the rest all seeds.
 
-    ``networks.<role>`` counts all copies of one seed, its ``outline`` one copy; operations and memory all seeds.
     ``hash`` is the digest.
     """
     found, needs = sound_outlines(blueprint), forecast(blueprint)
@@ -59,13 +58,8 @@ def _environment(blueprint: Blueprint) -> dict[str, Any]:
 
 
 def _length(blueprint: Blueprint) -> dict[str, int]:
-    clock, env_steps = clock_of(blueprint), blueprint.training.env_steps
-    interactions = clock.interactions_by(env_steps)
-    return {
-        "env_steps": interactions * clock.stride,
-        "interactions": interactions,
-        "updates": clock.updates_by(env_steps),
-    }
+    lengths = lengths_of(blueprint)
+    return {"env_steps": lengths.env, "interactions": lengths.interaction, "updates": lengths.update}
 
 
 def _network(outline: Outline, copies: int) -> dict[str, Any]:
@@ -106,7 +100,7 @@ def _buffer(plan: BufferPlan) -> dict[str, Any]:
 
 def _average(blueprint: Blueprint, name: str, found: dict[str, Outline]) -> dict[str, Any]:
     average = blueprint.averages[name]
-    # JSON has no infinity: null is an average that never moves.
+    # An infinite half-life, of an average that never moves, is null: JSON has no infinity.
     low, high = (half_life(value) if value < 1 else None for value in average.momentum.bounds())
     return {
         "of": average.of,
@@ -117,8 +111,7 @@ def _average(blueprint: Blueprint, name: str, found: dict[str, Outline]) -> dict
 
 
 def _update(blueprint: Blueprint) -> dict[str, Any]:
-    made = evaluations(blueprint)
-    updates = _length(blueprint)["updates"]
+    made, updates = evaluations(blueprint), lengths_of(blueprint).update
     flops = sum(evaluation.flops for evaluation in made)
     return {
         "flops": flops,

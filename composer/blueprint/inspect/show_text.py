@@ -1,4 +1,4 @@
-"""What a blueprint amounts to, for people: a summary, the networks as trees, operations, memory and timeline.
+"""The text of ``show``: a summary, the networks as trees, operations, memory and timeline.
 
 Tests: tests/blueprint/test_show.py.
 """
@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from composer.algorithms.base import Passes
 from composer.blueprint.forecast.flops import evaluations, update_flops
 from composer.blueprint.forecast.memory import forecast, sound_outlines
-from composer.blueprint.forecast.timeline import clock_of, timeline
-from composer.blueprint.inspect.equal_blocks import runs
+from composer.blueprint.forecast.timeline import lengths_of, timeline
+from composer.blueprint.inspect.equal_blocks import grouped
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.serialize import digest
 from composer.networks.outline import Outline
@@ -22,11 +22,11 @@ _PASSES = {
     Passes.THROUGH: "forward, gradient of its input",
     Passes.TRAIN: "forward, gradients of input and parameters",
 }
-Row = tuple[str, ...]
+Cells = tuple[str, ...]
 
 
 def show_text(blueprint: Blueprint) -> str:
-    """For ``show``."""
+    """The text."""
     found = sound_outlines(blueprint)
     lines = [f"{blueprint.name}  {digest(blueprint)[:12]}", *columns(list(_summary(blueprint, found)))]
     for role, outline in found.items():
@@ -37,23 +37,21 @@ def show_text(blueprint: Blueprint) -> str:
     return "\n".join(lines)
 
 
-def _summary(blueprint: Blueprint, found: dict[str, Outline]) -> Iterator[Row]:
+def _summary(blueprint: Blueprint, found: dict[str, Outline]) -> Iterator[Cells]:
     info, algorithm = blueprint.environment.info, blueprint.algorithm
-    said = blueprint.environment.model_dump(exclude_unset=True)
-    kind = " ".join([blueprint.environment.kind, *(f"{key}={value}" for key, value in said.items())])
-    clock, env_steps = clock_of(blueprint), blueprint.training.env_steps
-    interactions, updates = clock.interactions_by(env_steps), clock.updates_by(env_steps)
-    flops = update_flops(blueprint)
+    written = blueprint.environment.model_dump(exclude_unset=True)
+    kind = " ".join([blueprint.environment.kind, *(f"{key}={value}" for key, value in written.items())])
+    lengths, flops = lengths_of(blueprint), update_flops(blueprint)
     total = sum(outline.count() * blueprint.networks[role].copies for role, outline in found.items())
     yield "environment", f"{kind}, {shape_text(info.observation)} → [{info.action_size}]"
     yield "episode", f"{counted(info.episode_interactions, 'interaction')} at most"
     yield "algorithm", f"{algorithm.kind}, {counted(len(blueprint.seeds), 'seed')}, batch {algorithm.batch_size:,}"
     if blueprint.environment.is_simulator:
         yield "discount", f"{algorithm.update_schedule(info).discount:.6g}"
-    steps = counted(interactions * clock.stride, "environment step")
-    yield "length", f"{steps}, {counted(interactions, 'interaction')}, {counted(updates, 'update')}"
-    yield "parameters", f"{total:,} a seed, without averages"
-    yield "operations", f"{scaled(flops, 'FLOP')} an update, {scaled(flops * updates, 'FLOP')} in all updates"
+    steps, interactions = counted(lengths.env, "environment step"), counted(lengths.interaction, "interaction")
+    yield "length", f"{steps}, {interactions}, {counted(lengths.update, 'update')}"
+    yield "parameters", f"{total:,} per seed, without averages"
+    yield "operations", f"{scaled(flops, 'FLOP')} an update, {scaled(flops * lengths.update, 'FLOP')} in all updates"
     yield "memory", bytes_text(forecast(blueprint).total)
 
 
@@ -68,18 +66,18 @@ def _network(blueprint: Blueprint, role: str, outline: Outline) -> list[str]:
     return [title, *columns([("", "→", "parameters", "FLOP", of_one), *_tree(outline, "  ")], right=(2, 3))]
 
 
-def _tree(outline: Outline, indent: str) -> Iterator[Row]:
-    for run in runs(outline.children):
-        child, times = run.outline, len(run.names)
+def _tree(outline: Outline, indent: str) -> Iterator[Cells]:
+    for group in grouped(outline.children):
+        child, times = group.outline, len(group.names)
         each = f"{times} × " if times > 1 else ""
         count = f"{each}{child.count():,}" if child.count() else ""
         flops = f"{each}{scaled(child.total_flops())}" if child.total_flops() else ""
-        yield f"{indent}{run.label}: {child.kind}", shape_text(child.output), count, flops, "; ".join(_notes(child))
+        yield f"{indent}{group.label}: {child.kind}", shape_text(child.output), count, flops, "; ".join(_notes(child))
         yield from _tree(child, indent + "  ")
 
 
 def _notes(outline: Outline) -> Iterator[str]:
-    """What is not ordinary about a block's own parameters, and its buffers."""
+    """Frozen and unit-norm parameters of a block, and its buffers."""
     frozen = [name for name, plan in outline.parameters.items() if not plan.trainable]
     spheres = [name for name, plan in outline.parameters.items() if plan.unit_axis is not None]
     if frozen:
@@ -107,9 +105,9 @@ def _memory(blueprint: Blueprint) -> list[str]:
     for held in needs.networks.values():
         own = (held.parameters, held.buffers, held.gradients, held.optimizer, sum(held.averages.values()))
         parts.append((*own, held.injections, held.anchors, held.total))
-    # What few runs have takes a column only where it is.
+    # Injections and anchors are rare: their columns are shown only where a network has some.
     shown = [index for index, name in enumerate(names) if index not in (5, 6) or any(row[index] for row in parts)]
-    rows: list[Row] = [("", *(names[index] for index in shown))]
+    rows: list[Cells] = [("", *(names[index] for index in shown))]
     for role, row in zip(needs.networks, parts, strict=True):
         rows.append((f"  {role}", *(bytes_text(row[index]) if row[index] else "-" for index in shown)))
     rows.append(("  replay", *([""] * (len(shown) - 1)), bytes_text(needs.replay)))
@@ -119,7 +117,7 @@ def _memory(blueprint: Blueprint) -> list[str]:
 
 
 def _timeline(blueprint: Blueprint) -> list[str]:
-    rows: list[Row] = [("  env step", "update", "", "")]
+    rows: list[Cells] = [("  env step", "update", "", "")]
     for moment in timeline(blueprint):
         step = "after end" if moment.env_step is None else f"{moment.env_step:,}"
         again = "".join(f", every {every:,} {unit}" for every, unit in moment.intervals())

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from composer.blueprint.inspect.diagram import labels
 from composer.blueprint.inspect.diagram.sketch import Box, Element, Frame, Join, Sketch, Text, Wire
-from composer.blueprint.inspect.equal_blocks import Run, runs
+from composer.blueprint.inspect.equal_blocks import BlockGroup, grouped
 from composer.networks.outline import Outline
 from composer.spec.shape import Shape
 
@@ -52,13 +52,13 @@ class _Drawing:
     def pieces(self, children: Mapping[str, Outline]) -> list[Piece]:
         """Children in a row, those of sequences among them; equal ones in a frame that says how many they are."""
         found: list[Piece] = []
-        for run in runs(children):
-            if len(run.names) > 1:
-                found.append((_times(self.sketch(run.outline), f"× {len(run.names)}"), _changed(run.outline)))
-            elif run.outline.children and _is_a_row(run.outline):
-                found += self.pieces(run.outline.children)
+        for group in grouped(children):
+            if len(group.names) > 1:
+                found.append((_times(self.sketch(group.outline), f"× {len(group.names)}"), _changed(group.outline)))
+            elif group.outline.children and _is_a_row(group.outline):
+                found += self.pieces(group.outline.children)
             else:
-                found.append((self.sketch(run.outline), _changed(run.outline)))
+                found.append((self.sketch(group.outline), _changed(group.outline)))
         return found
 
     def head(self, outline: Outline) -> Piece:
@@ -68,7 +68,7 @@ class _Drawing:
         if outline.layout == "leaf" or (not others and not first.children):
             return self._box(outline, name), _changed(outline)
         if outline.layout == "parallel" and not outline.join:
-            branches = [self._branch(run, True) for run in runs(outline.children)]
+            branches = [self._branch(group, True) for group in grouped(outline.children)]
             return _framed(_side_by_side(branches, None), name), None
         return _framed(self._composed(outline), name), _changed(outline)
 
@@ -84,7 +84,7 @@ class _Drawing:
         if outline.layout == "residual":
             return self._residual(outline)
         if outline.layout == "parallel":
-            branches = [self._branch(run, False) for run in runs(outline.children)]
+            branches = [self._branch(group, False) for group in grouped(outline.children)]
             return _side_by_side(branches, labels.join_sign(outline))
         return _stacked(self.pieces(outline.children))
 
@@ -92,13 +92,13 @@ class _Drawing:
         pieces = self.pieces(outline.children)
         return _skipped(_stacked(pieces), pieces[-1][1], labels.join_sign(outline))
 
-    def _branch(self, run: Run, is_output: bool) -> Piece:
-        pieces = self.pieces({run.names[0]: run.outline})
+    def _branch(self, group: BlockGroup, is_output: bool) -> Piece:
+        pieces = self.pieces({group.names[0]: group.outline})
         sketch, given = _stacked(pieces), pieces[-1][1] if pieces else None
-        given = run.outline.output if is_output else given
-        if len(run.names) > 1:
-            return _times(sketch, f"× {len(run.names)} in parallel"), given
-        return (sketch if run.label.isdigit() else _captioned(sketch, run.label.replace("_", " "))), given
+        given = group.outline.output if is_output else given
+        if len(group.names) > 1:
+            return _times(sketch, f"× {len(group.names)} in parallel"), given
+        return (sketch if group.label.isdigit() else _captioned(sketch, group.label.replace("_", " "))), given
 
     def _box(self, outline: Outline, name: str) -> Sketch:
         is_frozen = bool(outline.count()) and not outline.count(trainable_only=True)

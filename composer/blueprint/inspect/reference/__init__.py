@@ -1,8 +1,8 @@
-"""The reference documentation, written from the kinds themselves: ``docs/reference/``, by ``make docs``.
+"""The reference documentation in ``docs/reference/``, generated from the kinds by ``make docs``.
 
     python -m composer.blueprint.inspect.reference --out docs/reference [--plugin NAME ...]
 
-Reads specs, parts and outlines, and imports no torch. Tests: tests/docs/test_reference.py.
+It reads specs, parts and outlines, and imports no torch. Tests: tests/docs/test_reference.py.
 """
 
 from composer.blueprint.inspect.reference.pages import pages

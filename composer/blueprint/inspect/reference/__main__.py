@@ -1,4 +1,4 @@
-"""``python -m composer.blueprint.inspect.reference --out DIR`` writes the pages and removes obsolete ones.
+"""``python -m composer.blueprint.inspect.reference --out DIR``: write the pages, remove obsolete ones.
 
 Tests: tests/docs/test_reference.py.
 """
@@ -14,7 +14,7 @@ from composer.spec.plugins import PluginError
 
 
 def main(arguments: list[str]) -> int:
-    """Write the pages into a folder; 2 where a plug-in cannot be used."""
+    """Write the pages; returns 2 where a plug-in cannot be used."""
     parser = argparse.ArgumentParser(
         prog="python -m composer.blueprint.inspect.reference", description="Write the reference pages."
     )

@@ -1,4 +1,4 @@
-"""The page of a blueprint's own keys: the top of the file, and every table in it that is no family.
+"""The page of a blueprint's own keys: the top level and every table that is no kind.
 
 Tests: tests/docs/test_reference.py.
 """
@@ -15,7 +15,7 @@ from composer.blueprint.inspect.reference.markdown import page, prose, table
 from composer.blueprint.schema import Blueprint
 from composer.spec.family import FAMILIES, Family, Spec
 
-_BEFORE = "These keys are used up before anything is validated:"
+_BEFORE = "These keys are processed before validation:"
 _VALUES = {"values": "Free values, to which `${values.name}` refers."}
 
 
@@ -39,7 +39,7 @@ def blueprint_page() -> str:
 
 
 def tables() -> list[type[Spec]]:
-    """Blueprint and the specs inside of it and of kinds that ship that are no kinds, in the order of their keys."""
+    """Blueprint, then the specs in its fields and in those of composer's kinds that are no kinds, in order of keys."""
     found: dict[type[Spec], None] = {}
 
     def visit(spec: type[Spec]) -> None:
@@ -53,7 +53,7 @@ def tables() -> list[type[Spec]]:
                 visit(inner)
 
     visit(Blueprint)
-    # In the order of names: that of a process is the order in which it happened to import them.
+    # Sorted, since families are registered in order of import.
     for _, family in sorted(FAMILIES.items()):
         for _, kind in sorted(family.kinds().items()):
             if kind.__module__.partition(".")[0] == "composer":

@@ -1,36 +1,32 @@
-"""The table of a spec's keys: name, type with its bounds, default, documentation.
+"""The table of a spec's keys: name, accepted values, default, documentation.
 
 Tests: tests/docs/test_reference.py.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from pydantic.fields import FieldInfo
 
-from composer.blueprint.checks.messages import PATTERNS
 from composer.blueprint.inspect.reference.markdown import anchor, prose, table
+from composer.blueprint.inspect.schema_words import Style, accepted
 from composer.blueprint.syntax.write import toml_value
-from composer.spec.family import FAMILIES, FAMILY_KEY, Family, Spec, dump_tagged
+from composer.spec.family import Family, Spec, dump_tagged
 
-Schema = Mapping[str, Any]
-_BOUNDS = (("minimum", "from"), ("exclusiveMinimum", "above"), ("maximum", "to"), ("exclusiveMaximum", "below"))
-_SIZES = (
-    ("minItems", "maxItems", "entries"),
-    ("minLength", "maxLength", "characters"),
-    ("minProperties", "maxProperties", "keys"),
+_LINKED = Style(
+    family=lambda family: f"[{family.noun()}]({family_page(family.family)})",
+    table=lambda name: f"[{name.lower()}](blueprint.md#{anchor(name)})",
+    value=lambda value: f"`{toml_value(value)}`",
 )
 
 
 def fields_table(spec: type[Spec]) -> str:
-    """A row a key, in declared order; empty for a spec without keys."""
+    """One row per key, in declared order; empty for a spec without keys."""
     schema = spec.model_json_schema()
     known = schema.get("properties", {})
     rows = [
-        [f"`{name}`", type_text(known[name], schema), default_text(field), prose(field.description or "")]
+        [f"`{name}`", accepted(known[name], _LINKED), default_text(field), prose(field.description or "")]
         for name, field in spec.model_fields.items()
     ]
     return table(["key", "type", "default", "meaning"], rows) if rows else ""
@@ -43,7 +39,7 @@ def family_page(family: str) -> str:
 
 
 def default_text(field: FieldInfo) -> str:
-    """The default as TOML, "required", or "none" where leaving a key out is a choice of its own."""
+    """The default as TOML; "required"; or "none" for an option that is absent by default."""
     if field.is_required():
         return "required"
     value = field.get_default(call_default_factory=True)
@@ -55,7 +51,7 @@ def default_text(field: FieldInfo) -> str:
 
 
 def brief(value: object) -> object:
-    """A value as a blueprint would write it: kinds without the keys that are at their defaults."""
+    """A value as plain data, kinds without the keys that have their defaults."""
     if isinstance(value, Family):
         short = dump_tagged(value)
         if not isinstance(short, Mapping):
@@ -69,58 +65,3 @@ def brief(value: object) -> object:
     if isinstance(value, list | tuple):
         return [brief(item) for item in value]
     return value
-
-
-def type_text(schema: Schema, root: Schema) -> str:
-    """What a key takes, in words: ``integer, 1 to 65,536``, a link to a family, ``"auto"`` or ``"cpu"``."""
-    return " or ".join(dict.fromkeys(_alternatives(schema, root)))
-
-
-def _alternatives(schema: Schema, root: Schema) -> Iterator[str]:
-    if "$ref" in schema:
-        name = schema["$ref"].rsplit("/", 1)[1]
-        yield f"[{name.lower()}](blueprint.md#{anchor(name)})"
-    elif FAMILY_KEY in schema:
-        family = FAMILIES[schema[FAMILY_KEY]]
-        yield f"[{family.noun()}]({family_page(family.family)})"
-    elif "anyOf" in schema:
-        for option in schema["anyOf"]:
-            if option.get("type") != "null":
-                yield from _alternatives(option, root)
-    else:
-        yield _simple(schema, root)
-
-
-def _simple(schema: Schema, root: Schema) -> str:
-    if "enum" in schema or "const" in schema:
-        *others, last = (f"`{toml_value(value)}`" for value in schema.get("enum", [schema.get("const")]))
-        return f"{', '.join(others)} or {last}" if others else last
-    kind = schema.get("type")
-    if kind == "array":
-        return f"list{_size(schema)} of {type_text(schema.get('items', {}), root)}"
-    if kind == "object":
-        patterns = schema.get("patternProperties", {})
-        inner: Schema = schema.get("additionalProperties") or next(iter(patterns.values()), {})
-        return f"table by free names{_size(schema)} of {type_text(inner, root)}"
-    if kind in ("integer", "number"):
-        bounds = [f"{word} {_number(schema[key])}" for key, word in _BOUNDS if key in schema]
-        is_fixed = "minimum" in schema and schema["minimum"] == schema.get("maximum")
-        return f"`{schema['minimum']}`" if is_fixed else " ".join([kind, *bounds])
-    rule = PATTERNS.get(schema.get("pattern", ""), "")
-    return f"{kind or 'any'}{_size(schema)}{'; ' + rule if rule else ''}"
-
-
-def _size(schema: Schema) -> str:
-    for low, high, unit in _SIZES:
-        if high in schema:
-            return f" ({schema.get(low, 0)} to {schema[high]:,} {unit})"
-    return ""
-
-
-def _number(value: float) -> str:
-    if value == 2**63 - 1:
-        return "2^63-1"
-    if isinstance(value, int):
-        power = len(str(value)) - 1
-        return f"10^{power}" if power > 6 and value == 10**power else f"{value:,}"
-    return re.sub(r"e\+?(-?)0*", r"e\1", f"{value:g}")

@@ -1,4 +1,4 @@
-"""The page of a family: what it is, its kinds in a table, and a section for each.
+"""The page of a family: its documentation, a table of its kinds and a section for each.
 
 Tests: tests/docs/test_reference.py.
 """
@@ -23,7 +23,7 @@ from composer.spec.quantities import counted, scaled, shape_text
 from composer.spec.shape import Shape
 
 FEATURES: Shape = (16,)
-"""What the example of a head is shown on."""
+"""Input shape for the example of a head."""
 SHORTHANDS = {"list": "a list", "number": "a number"}
 _ROOT = Path(__file__).resolve().parents[4]
 
@@ -31,13 +31,13 @@ _ROOT = Path(__file__).resolve().parents[4]
 def family_page_text(family: type[Family], members: Sequence[type[Family]]) -> str:
     """The whole page."""
     short = [SHORTHANDS[name] for name in family.shorthands()]
-    stands = f"Instead of a table with `kind`, {' or '.join(short)} may stand." if short else ""
+    shorthand = f"A table with `kind`, or {' or '.join(short)}, is accepted." if short else ""
     rows = [[f"[`{member.kind}`](#{anchor(member.kind)})", prose(member.summary())] for member in members]
     sections = [section(member) for member in members]
     return page(
         f"# {family.noun().capitalize()}",
         prose(inspect.getdoc(family) or ""),
-        stands,
+        shorthand,
         table(["kind", ""], rows),
         *sections,
         "[All families](README.md)",
@@ -45,7 +45,7 @@ def family_page_text(family: type[Family], members: Sequence[type[Family]]) -> s
 
 
 def section(member: type[Family]) -> str:
-    """A kind: documentation, example, shapes, keys, source."""
+    """The section of a kind: documentation, example, shapes, keys, source."""
     return page(
         f"## {member.kind}",
         prose(inspect.getdoc(member) or ""),
@@ -57,7 +57,7 @@ def section(member: type[Family]) -> str:
 
 
 def shapes(member: type[Family]) -> str:
-    """What the example makes of a shape, and how many parameters it has; only blocks and heads have shapes."""
+    """Output shape and size of the example of a block or a head; empty for other kinds."""
     outline = example_outline(member)
     if outline is None:
         return ""
@@ -70,7 +70,7 @@ def shapes(member: type[Family]) -> str:
 
 
 def example_outline(member: type[Family]) -> Outline | None:
-    """The outline of a block's or a head's example; None for other kinds."""
+    """The outline of the example of a block or a head; None for other kinds."""
     if issubclass(member, Block):
         return TypeAdapter[Block](Block).validate_python(member.example).outline(member.example_input)
     if issubclass(member, Head):
@@ -79,7 +79,7 @@ def example_outline(member: type[Family]) -> Outline | None:
 
 
 def source(member: type[Family]) -> str:
-    """A link to the file that declares a kind; the module's name where it is not composer's."""
+    """A link to the file of a kind, or the name of its module where that is not composer's."""
     path = Path(inspect.getfile(member)).resolve()
     if not path.is_relative_to(_ROOT / "composer"):
         return f"`{member.__module__}`"

@@ -1,4 +1,4 @@
-"""Markdown as the reference needs it: prose from docstrings, tables whose cells may hold pipes, code, links.
+"""Markdown for the reference: prose from docstrings, tables, code, anchors.
 
 Tests: tests/docs/test_reference.py.
 """
@@ -11,11 +11,11 @@ from collections.abc import Sequence
 _ARXIV = re.compile(r"arXiv:(\d{4}\.\d{4,5}|[a-z-]+/\d{7})")
 _CODE = re.compile(r"(``.+?``)", re.DOTALL)
 _SPECIAL = re.compile(r"([<\\]|\*(?!\w+\*)(?<!\w\*))")
-"""What Markdown would read as markup; ``*one*`` emphasised word stays one."""
+"""What Markdown would take for markup, except for the emphasis of ``*one*`` word."""
 
 
 def prose(docstring: str) -> str:
-    """A docstring's paragraphs: double backticks become code, arXiv numbers links; nothing else is markup."""
+    """A docstring as Markdown: double backticks become code and arXiv numbers links; the rest is escaped."""
     paragraphs = [" ".join(paragraph.split()) for paragraph in docstring.strip().split("\n\n")]
     return "\n\n".join(_marked(paragraph) for paragraph in paragraphs)
 
@@ -28,12 +28,12 @@ def _marked(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    # "[n] (of it)" is no link in Markdown, "[n](of it)" would be; docstrings have spaces there.
+    # Brackets need no escape: "[n] (of it)", with a space, is not a link.
     return _SPECIAL.sub(r"\\\1", text)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table; pipes in cells are escaped, in code too, where GitHub's Markdown wants it so."""
+    """A table. Pipes in cells are escaped, in code too, as GitHub's Markdown requires."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
 
@@ -44,10 +44,10 @@ def code(text: str, language: str = "toml") -> str:
 
 
 def anchor(heading: str) -> str:
-    """What GitHub makes of a heading for links: lower case, spaces to hyphens, other signs away."""
+    """GitHub's anchor of a heading: lower case, hyphens for spaces, no other signs."""
     return re.sub(r"[^a-z0-9 _-]", "", heading.lower()).replace(" ", "-")
 
 
 def page(*pieces: str) -> str:
-    """Pieces with a blank line between them; empty ones left out."""
+    """The pieces that are not empty, with blank lines between them."""
     return "\n\n".join(piece.strip("\n") for piece in pieces if piece) + "\n"

@@ -1,4 +1,4 @@
-"""The page of parts: every named composition of the registry, with parameters, size and use.
+"""The page of parts: every part of the registry with parameters, size and an example.
 
 Tests: tests/docs/test_reference.py.
 """
@@ -17,8 +17,8 @@ from composer.blueprint.syntax.write import toml_value
 from composer.spec.quantities import counted, scaled, shape_text
 
 _ABOUT = """\
-A part is a TOML file that stands for a table: `{ use = "simba", width = 128 }` puts its body there, with its parameters
-as given or at their defaults. `composer parts NAME` prints one, `composer check FILE` judges one by itself."""
+A part is a TOML file that stands for a table: `{ use = "simba", width = 128 }` is replaced by the part's body, with the
+given parameters and defaults for the others. `composer parts NAME` prints a part, `composer check FILE` checks one."""
 
 
 def parts_page(parts: Sequence[Part]) -> str:
@@ -63,5 +63,5 @@ def _family(part: Part) -> str:
 
 
 def _as_code(text: str) -> str:
-    """Single backticks, as parts have them, to the double ones of docstrings."""
+    """Double the single backticks of parts, as in docstrings."""
     return text.replace("`", "``")
