@@ -12,14 +12,14 @@ import torch
 
 from composer.blueprint import digest as blueprint_digest
 from composer.blueprint import flatten
-from composer.blueprint.forecast.memory import transitions_allocated
+from composer.blueprint.forecast.memory import allocated, transitions_allocated
 from composer.blueprint.forecast.timeline import clock_of, lengths_of
 from composer.replay.storage import Storage
 from composer.tracking.journal import Journal, read
 from composer.tracking.uploader import Uploader
 from composer.training.agent_spec import AgentSpec
 from composer.training.collect.build import Collecting, Judge, runtime_of
-from composer.training.collect.replay_placement import Place, place, recorded
+from composer.training.collect.replay_placement import ReplayPlacement, choose_placement, recorded_placement
 from composer.training.compile import capture as compiling
 from composer.training.compile.cache import use_cache
 from composer.training.compile_ahead import Ahead
@@ -68,14 +68,14 @@ def create(
     choice: compiling.Choice,
     fork: Mapping[str, Any] | None = None,
     beside: Sequence[str] = (),
-    stored: Place | None = None,
+    stored: ReplayPlacement | None = None,
 ) -> tuple[runs.Run, Session]:
     """A new run directory and what its run is made of, neither begun nor restored.
 
     ``fork`` says from where the run goes on, if not from nothing; its provenance hash covers that too. ``beside`` are
     the variants that are trained in the same program; ``stored`` says where the replay lies, if that is known already.
     """
-    stored = stored or place(blueprint, device, directory)
+    stored = stored or choose_placement(blueprint.replay.storage, allocated(blueprint), device, directory)
     info = blueprint.environment.info
     fingerprint = provenance.fingerprint(device, blueprint.requires, choice.compiled)
     origin = {} if fork is None else {"fork": fork}
@@ -252,7 +252,7 @@ def _session(
         capacity=transitions_allocated(blueprint),
         warmup=clock.warmup,
         overlap=blueprint.training.overlap,
-        storage=Storage(device, recorded(run.facts).storage, run.path),
+        storage=Storage(device, recorded_placement(run.facts).storage, run.path),
     )
     session = Session(
         blueprint=blueprint,

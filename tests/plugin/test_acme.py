@@ -80,6 +80,7 @@ def test_every_reading_command_knows_what_it_brings(site: Path, waves: Path, tmp
     assert answer["problems"] == []
     assert [(kind["name"], kind["family"], kind["plugin"]) for kind in answer["kinds"]] == [
         ("acme/periodic", "block", "composer-acme"),
+        ("acme/slider", "environment", "composer-acme"),
         ("acme/softsign_gaussian", "head", "composer-acme"),
     ]
     plugins = {table["name"]: table["plugin"] for table in answer["parts"]}

@@ -12,14 +12,20 @@ import torch
 from tiny_replays import maps
 from tiny_runs import EVENTFUL, begin, finished, go_on, result, stopped
 
+from composer.blueprint import Blueprint
+from composer.blueprint.forecast.memory import allocated
 from composer.training import assemble
 from composer.training import fork as forking
 from composer.training.collect import replay_placement as placing
-from composer.training.collect.replay_placement import Place, place, recorded
+from composer.training.collect.replay_placement import ReplayPlacement, choose_placement, recorded_placement
 from composer.training.fork import start as beginning
 from composer.training.launch import exit_code
 
 GIB = 2**30
+
+
+def place(blueprint: Blueprint, device: str, directory: Path) -> ReplayPlacement:
+    return choose_placement(blueprint.replay.storage, allocated(blueprint), device, directory)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +48,7 @@ def test_auto_takes_the_first_place_that_has_room(
     numbers = place(blueprint, device, tmp_path).decides(device)
     assert bool(numbers) == (device == "cuda" and found != "device")
     asked = tiny_dqn.tiny("replay.storage=host")
-    assert place(asked, device, tmp_path) == Place("host", "replay.storage is 'host'")
+    assert place(asked, device, tmp_path) == ReplayPlacement("host", "replay.storage is 'host'")
 
 
 def test_numbers_that_follow_from_the_place_are_part_of_the_provenance(
@@ -50,7 +56,7 @@ def test_numbers_that_follow_from_the_place_are_part_of_the_provenance(
 ) -> None:
     hashes = []
     for found in ({}, {}, {"batches_drawn_on": "cpu"}):
-        monkeypatch.setattr(Place, "decides", lambda place, device, found=found: found)
+        monkeypatch.setattr(ReplayPlacement, "decides", lambda place, device, found=found: found)
         run, parts = begin(tmp_path, *EVENTFUL)
         hashes.append(run.facts["hash"])
         parts.close()
@@ -84,7 +90,7 @@ def test_a_resumed_run_does_not_choose_again(tmp_path: Path, monkeypatch: pytest
     go_on(parts)
     run.close()
     assert result(path) == whole
-    assert recorded({}).storage == "device", "runs that were made before there was a choice"
+    assert recorded_placement({}).storage == "device", "runs that were made before there was a choice"
 
 
 def test_too_little_disk_is_refused_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -115,6 +115,11 @@ def forecast(blueprint: Blueprint) -> Forecast:
     return known
 
 
+def allocated(blueprint: Blueprint) -> Forecast:
+    """The same for the transitions that a run stores: it may be too short to fill its replay."""
+    return replace(forecast(blueprint), transitions=transitions_allocated(blueprint) * len(blueprint.seeds))
+
+
 def _forecast(blueprint: Blueprint) -> Forecast:
     networks = {role: _held(blueprint, role, outline) for role, outline in blueprint.outlines.items()}
     info = blueprint.environment.info

@@ -1,4 +1,4 @@
-"""Placing: where the replay of a run lies, decided once, when it starts.
+"""Where the replay of a run is kept: decided once, when it starts.
 
 Tests: tests/training/test_replay_placement.py.
 """
@@ -6,66 +6,53 @@ Tests: tests/training/test_replay_placement.py.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
-from composer.blueprint.forecast.memory import available_bytes, disk_bytes, forecast, transitions_allocated
+from composer.blueprint.forecast.memory import available_bytes, disk_bytes
 from composer.replay.storage import Kind
 from composer.spec.quantities import bytes_text
 
 if TYPE_CHECKING:
-    from composer.blueprint import Blueprint
+    from composer.blueprint.forecast.memory import Forecast
 
 SHARE = 0.8
-"""Of the memory that is free when a run starts, what ``auto`` plans with: activations and environments are not counted,
-and others want some."""
+"""Share of the free memory that ``auto`` plans with: the forecast leaves out activations, environments and others."""
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where the replay lies, and the reason in words for people."""
+class ReplayPlacement:
+    """Where the replay is kept, and why, in words for people."""
 
     storage: Kind
     reason: str
 
     def facts(self) -> dict[str, str]:
-        """For ``run.json``: a run that is resumed does not choose again."""
+        """What ``run.json`` says: a run that is resumed does not choose again."""
         return {"replay_storage": self.storage, "replay_reason": self.reason}
 
     def decides(self, device: str) -> dict[str, str]:
-        """What numbers of a learner on ``device`` follow from it: where batches are drawn, if that is elsewhere."""
+        """What the numbers of a learner on ``device`` depend on: where batches are drawn, if that is elsewhere."""
         return {} if device == "cpu" or self.storage == "device" else {"batches_drawn_on": "cpu"}
 
 
-def recorded(facts: Mapping[str, Any]) -> Place:
-    """What ``run.json`` says; before it said so, there was one choice."""
-    return Place(facts.get("replay_storage", "device"), facts.get("replay_reason", "as runs of its time do"))
+def recorded_placement(facts: Mapping[str, Any]) -> ReplayPlacement:
+    """The placement in ``run.json``; older runs have none there, and keep their replay on the device."""
+    return ReplayPlacement(facts.get("replay_storage", "device"), facts.get("replay_reason", "as runs of its time do"))
 
 
-def place(blueprint: Blueprint, device: str, directory: Path) -> Place:
-    """As ``replay.storage`` says, for a learner on ``device`` and a run directory under ``directory``.
+def choose_placement(
+    asked: Literal["auto", "device", "host", "disk"], needs: Forecast, device: str, directory: Path
+) -> ReplayPlacement:
+    """As ``replay.storage`` asks, for a learner on ``device`` and a run directory under ``directory``.
 
-    ``auto`` takes the device where the whole forecast fits its free memory, else the host, else the disk. On a CPU no
-    number follows from it; on a GPU the random numbers that draw batches do. OSError where the disk has no room.
+    ``auto`` takes the device where all that ``needs`` counts fits its free memory, else the host, else the disk. On a
+    CPU no number depends on it; on a GPU the random numbers that draw batches do. OSError where the disk is too small.
     """
-    needs = replace(forecast(blueprint), transitions=transitions_allocated(blueprint) * len(blueprint.seeds))
-    disk = needs.on_disk().disk
-    asked = blueprint.replay.storage
-    if asked != "auto":
-        found = Place(asked, f"replay.storage is '{asked}'")
-    elif needs.total <= SHARE * (room := _free(device)):
-        found = Place("device", f"{bytes_text(needs.total)} of {bytes_text(room)} that are free where updates run")
-    elif device != "cpu" and needs.replay <= SHARE * available_bytes():
-        found = Place("host", f"{bytes_text(needs.total)} are too much for {bytes_text(room)} that are free on the GPU")
-    elif disk:
-        memory = bytes_text(available_bytes())
-        found = Place("disk", f"{bytes_text(needs.total)} are too much for {memory} of memory that are free")
-    else:
-        found = Place("device", "there is no replay that could lie elsewhere")
-    left = disk_bytes(directory)
+    found, disk, left = _placement(asked, needs, device), needs.on_disk().disk, disk_bytes(directory)
     if found.storage == "disk" and disk > left:
         raise OSError(
             f"replay.capacity: the replay needs {bytes_text(disk)} on disk ({found.reason}), and {directory} has"
@@ -74,6 +61,19 @@ def place(blueprint: Blueprint, device: str, directory: Path) -> Place:
     return found
 
 
+def _placement(asked: Literal["auto", "device", "host", "disk"], needs: Forecast, device: str) -> ReplayPlacement:
+    if asked != "auto":
+        return ReplayPlacement(asked, f"replay.storage is '{asked}'")
+    whole, room, memory = bytes_text(needs.total), _free(device), available_bytes()
+    if needs.total <= SHARE * room:
+        return ReplayPlacement("device", f"{whole} of {bytes_text(room)} that are free where updates run")
+    if device != "cpu" and needs.replay <= SHARE * memory:
+        return ReplayPlacement("host", f"{whole} are too much for {bytes_text(room)} that are free on the GPU")
+    if needs.on_disk().disk:
+        return ReplayPlacement("disk", f"{whole} are too much for {bytes_text(memory)} of memory that are free")
+    return ReplayPlacement("device", "there is no replay that could lie elsewhere")
+
+
 def _free(device: str) -> int:
-    """Bytes where updates run."""
+    """Free bytes where updates run."""
     return available_bytes() if device == "cpu" else torch.cuda.mem_get_info(device)[0]

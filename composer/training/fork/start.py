@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from composer.blueprint import diff
 from composer.spec.random_streams import derive
 from composer.training import assemble
-from composer.training.collect.replay_placement import Place, recorded
+from composer.training.collect.replay_placement import ReplayPlacement, recorded_placement
 from composer.training.compile import capture as compiling
 from composer.training.fork.carry_state import Carried, carried
 from composer.training.fork.compatibility import problems
@@ -89,10 +89,10 @@ def _choice(origin: Origin, blueprint: Blueprint, device: str) -> compiling.Choi
     return compiling.Choice(bool(origin.facts["compiled"]), str(origin.facts["compile_reason"]))
 
 
-def _place(origin: Origin, blueprint: Blueprint, device: str) -> Place | None:
+def _place(origin: Origin, blueprint: Blueprint, device: str) -> ReplayPlacement | None:
     """Where the run's replay lies, so that batches are drawn by the same random numbers; None where that may change."""
     same = blueprint.replay == origin.blueprint.replay and device == origin.facts["device"]
-    return recorded(origin.facts) if same else None
+    return recorded_placement(origin.facts) if same else None
 
 
 def parting(origin: Origin, blueprint: Blueprint, branch: int) -> dict[str, Any]:

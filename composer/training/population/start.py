@@ -9,9 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from composer.blueprint.forecast.memory import allocated
 from composer.blueprint.forecast.one_program import joined
 from composer.training import assemble
-from composer.training.collect.replay_placement import place
+from composer.training.collect.replay_placement import choose_placement
 from composer.training.learner import Learner
 from composer.training.population.stack import Stack
 
@@ -36,7 +37,7 @@ def start(blueprints: Mapping[str | None, Blueprint], directory: Path) -> tuple[
     whole = joined(list(blueprints.values()))
     device = assemble.set_up(whole)
     choice = assemble.choose(whole, device)
-    stored = place(whole, device, directory)
+    stored = choose_placement(whole.replay.storage, allocated(whole), device, directory)
     names = [variant or "base" for variant in blueprints]
     ships: list[Ship] = []
     try:

@@ -4,6 +4,7 @@ As everywhere in composer, specs import no torch: that stands in ``modules``, wh
 """
 
 from composer_acme.periodic import Periodic
+from composer_acme.slider import Slider
 from composer_acme.softsign import SoftsignGaussian
 
-__all__ = ["Periodic", "SoftsignGaussian"]
+__all__ = ["Periodic", "Slider", "SoftsignGaussian"]

@@ -1,0 +1,73 @@
+"""A plug-in's environment: every command that reads knows it; training is killed and resumes to the same bits."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from wheels import environment
+
+SLIDER = '{ kind = "acme/slider", limit = 12, action_repeat = 2, copies = 2, workers = 1 }'
+COMMAND = "from composer.cli import main; main()"
+KILLED_AFTER_ITS_FIRST_CHECKPOINT = f"""
+import os, signal
+from composer.training.runs.checkpoint import Checkpoints
+save = Checkpoints.save
+Checkpoints.save = lambda *state: (save(*state), os.kill(os.getpid(), signal.SIGKILL))
+{COMMAND}
+"""
+
+
+def run(program: str, *arguments: object, site: Path) -> subprocess.CompletedProcess[str]:
+    """The command line in a process that sees the plug-in."""
+    line = [sys.executable, "-c", program, *map(str, arguments)]
+    return subprocess.run(line, env=environment(site), capture_output=True, text=True, timeout=120)
+
+
+def answer(*arguments: object, site: Path) -> dict[str, Any]:
+    """A command's answer as a table."""
+    done = run(COMMAND, *arguments, "--json", site=site)
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+@pytest.fixture
+def slider(waves: Path) -> Path:
+    """The plug-in's agent in the plug-in's environment."""
+    text = waves.read_text()
+    theirs = '{ kind = "dm_control", task = "cartpole-swingup", action_repeat = 8 }'
+    assert theirs in text
+    text = text.replace(theirs, SLIDER).replace("checkpoint = { every = 400 }", "checkpoint = { every = 200 }")
+    waves.write_text(text)
+    return waves
+
+
+@pytest.mark.slow
+def test_training_in_it_is_killed_and_ends_as_if_it_had_not_been(site: Path, slider: Path, tmp_path: Path) -> None:
+    whole = answer("train", slider, "--runs", tmp_path / "whole", site=site)
+    assert (whole["status"], whole["env_steps"]) == ("finished", 400)
+    killed = run(KILLED_AFTER_ITS_FIRST_CHECKPOINT, "train", slider, "--runs", tmp_path / "killed", site=site)
+    assert killed.returncode == -signal.SIGKILL
+    (path,) = (tmp_path / "killed").iterdir()
+    assert answer("resume", path, site=site)["status"] == "finished"
+    digests = [answer("digest", each, site=site)["digest"] for each in (whole["run"], path)]
+    assert digests[0] == digests[1]
+    (returns,) = answer("evaluate", path, "--episodes", 3, site=site)["episodes"]
+    assert len(returns) == 3
+
+
+def test_reading_commands_know_it(site: Path, slider: Path) -> None:
+    shown = run(COMMAND, "show", slider, site=site)
+    assert shown.returncode == 0, shown.stderr
+    assert "acme/slider action_repeat=2 copies=2 workers=1 limit=12, [2] → [1]" in " ".join(shown.stdout.split())
+    assert "6 interactions at most" in shown.stdout
+    advice = run(COMMAND, "lint", slider, site=site)
+    assert "replay.capacity: keeps 100 of the run's 200 transitions" in advice.stdout
+    slider.write_text(slider.read_text().replace("workers = 1", "workers = 3"))
+    refused = run(COMMAND, "check", slider, site=site)
+    assert "environment.workers: 3 workers for 2 environments (copies x seeds)" in refused.stdout
