@@ -1,4 +1,4 @@
-"""An environment: a mass on a rail, to be held at the middle. Worker processes import this file and no torch with it."""
+"""An environment: a mass on a rail, to be held at the middle. Workers import this file, and no torch with it."""
 
 from __future__ import annotations
 
