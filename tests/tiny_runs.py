@@ -21,7 +21,7 @@ from torch import Tensor
 from composer.blueprint import Blueprint, load
 from composer.replay.transitions import Transitions
 from composer.tracking.console import Console
-from composer.tracking.journal import Row, read
+from composer.tracking.journal import JournalRow, read
 from composer.training import assemble
 from composer.training.compile.capture import Choice
 from composer.training.interrupts import Interrupted
@@ -80,7 +80,7 @@ def state_digest(run: Path) -> str:
     return digest(checkpoints, checkpoints.load())
 
 
-def rows(run: Path) -> list[Row]:
+def rows(run: Path) -> list[JournalRow]:
     """All rows of a run's journal, which must be whole."""
     reader = read(run / "journal.jsonl")
     found = list(reader)

@@ -42,7 +42,7 @@ _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         studying.doctor,
         studying.retention,
         studying.simplicity,
-        studying.laboratory,
+        studying.tabular,
         studying.ui,
     ),
 }

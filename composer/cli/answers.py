@@ -12,6 +12,10 @@ import typer
 
 if TYPE_CHECKING:
     from composer.blueprint import BlueprintError, Loaded
+    from composer.blueprint.syntax.problems import Problem
+
+MAX_SHOWN = 20
+"""Problems of one file that are printed; ``--json`` has all of them."""
 
 
 def say(text: str) -> None:
@@ -40,11 +44,22 @@ def fail(message: str, code: int, as_json: bool, table: dict[str, Any] | None = 
 
 def refuse(error: BlueprintError, as_json: bool) -> NoReturn:
     """Leave with 2, having said everything that is wrong with a blueprint."""
-    from composer.cli import problems as commands
-
-    say(commands.check_text(error.problems))
-    answer({"status": "invalid", **commands.check_json(error.problems)}, as_json)
+    say(problems_text(error.problems))
+    answer({"status": "invalid", **problems_json(error.problems)}, as_json)
     raise typer.Exit(2)
+
+
+def problems_text(problems: Sequence[Problem]) -> str:
+    """A line per problem; the empty string where there is none."""
+    lines = [str(problem) for problem in problems[:MAX_SHOWN]]
+    if len(problems) > MAX_SHOWN:
+        lines.append(f"and {len(problems) - MAX_SHOWN} more problems")
+    return "\n".join(lines)
+
+
+def problems_json(problems: Sequence[Problem]) -> dict[str, Any]:
+    """``{"ok": ..., "problems": [{"file", "line", "column", "path", "message", "hint"}]}``."""
+    return {"ok": not problems, "problems": [problem.as_dict() for problem in problems]}
 
 
 def read(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from composer.cli.answers import fail, read, refuse, say
+from composer.cli.answers import fail, problems_json, problems_text, read, refuse, say
 from composer.cli.arguments import BlueprintPath, BlueprintPaths, Json, Overrides, Variant
 
 if TYPE_CHECKING:
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 def check(blueprints: BlueprintPaths, as_json: Json = False) -> None:
     """Say everything that is wrong with blueprints, each problem at its line."""
+    from composer.blueprint.load import check as problems_of
     from composer.blueprint.syntax.extends import named
-    from composer.cli import problems as commands
 
-    problems = commands.check_files([named(path) for path in blueprints])
+    problems = [problem for path in blueprints for problem in problems_of(named(path))]
     if as_json:
-        print(json.dumps(commands.check_json(problems)))
+        print(json.dumps(problems_json(problems)))
     elif problems:
-        print(commands.check_text(problems))
+        print(problems_text(problems))
     else:
         say(f"{len(blueprints)} blueprint{'s' if len(blueprints) > 1 else ''} in order")
     raise typer.Exit(2 if problems else 0)

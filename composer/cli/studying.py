@@ -195,10 +195,10 @@ def simplicity(
     tell(guarded(measure, as_json), text, as_json)
 
 
-def laboratory(
+def tabular(
     name: Annotated[str, typer.Argument(help="quantile-td, categorical-td or categorical-fixed-point.")],
     chain: Annotated[
-        str | None, typer.Option(help="two-state, loop, walk or garnet; by default one that suits the laboratory.")
+        str | None, typer.Option(help="two-state, loop, walk or garnet; by default one that suits the experiment.")
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, max=1_000, help="Independent runs.")] = 10,
     plot: Annotated[Path | None, typer.Option(help="Draw the curves here: a .png or .svg file.")] = None,

@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 from zlib import crc32
 
-Row = dict[str, Any]
+JournalRow = dict[str, Any]
 
 BUFFER_BYTES: Final = 256 * 1024
 NON_FINITE: Final = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
@@ -78,7 +78,7 @@ class Journal:
         Raises:
             TypeError: a value is none of JSON's, or a key is not a string.
         """
-        numbered: Row = {"seq": self.seq + 1, **row}
+        numbered: JournalRow = {"seq": self.seq + 1, **row}
         if numbered["seq"] != self.seq + 1:
             raise TypeError("a row is numbered by the journal; it cannot bring its own 'seq'")
         if self._clock is not None:
@@ -135,10 +135,10 @@ class Reader:
         self.seq = 0
         self.problem: str | None = None
 
-    def __iter__(self) -> Iterator[Row]:
+    def __iter__(self) -> Iterator[JournalRow]:
         return self.until(None)
 
-    def until(self, end: int | None) -> Iterator[Row]:
+    def until(self, end: int | None) -> Iterator[JournalRow]:
         """Rows that end at byte ``end`` or before; None for all."""
         self.problem = None
         if not self.path.exists():
@@ -165,14 +165,14 @@ def read(path: Path) -> Reader:
     return Reader(path)
 
 
-def encode(row: Row) -> bytes:
+def encode(row: JournalRow) -> bytes:
     """One line of a journal. Raises TypeError for a value that is none of JSON's."""
     plain = {key: _metrics_to_json(value) if key == "metrics" else _to_json(value, key) for key, value in row.items()}
     body = json.dumps(plain, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     return b"%08x %b\n" % (crc32(body), body)
 
 
-def decode(line: bytes) -> Row:
+def decode(line: bytes) -> JournalRow:
     """The row of one line. Raises ValueError for a line that is torn or damaged."""
     if not line.endswith(b"\n"):
         raise ValueError("the last line is torn")

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from composer.tracking.journal import Row
+from composer.tracking.journal import JournalRow
 
 PARENT: Final = "parent"
 NAME_LIMIT: Final = 240
@@ -43,7 +43,7 @@ class Points:
         self._seen: dict[str, dict[str, float]] = {}
         self._nonfinite: Counter[tuple[str, str]] = Counter()
 
-    def of(self, row: Row) -> Iterator[Point]:
+    def of(self, row: JournalRow) -> Iterator[Point]:
         """The points that this row brings or, for the parent, completes."""
         step = row["env_step"]
         if row["type"] == "timing" and self._step is not None and step < self._step:

@@ -10,7 +10,7 @@ import pytest
 from composer.blueprint import check, diff, digest, dump, flatten, load, loads_resolved
 from composer.blueprint.checks import meaning as verify
 from composer.blueprint.schema import Blueprint
-from composer.cli.problems import check_json, check_text
+from composer.cli.answers import problems_json, problems_text
 from composer.spec.package_files import blueprints_root
 
 QUICKSTART = blueprints_root() / "quickstart.toml"
@@ -78,11 +78,11 @@ def test_commands_say_the_same_to_people_and_to_tools(tmp_path: Path) -> None:
     path = tmp_path / "b.toml"
     path.write_text(QUICKSTART.read_text().replace("batch_size", "batch_sise"))
     problems = check(path)
-    (table,) = check_json(problems)["problems"]
-    assert check_json(problems)["ok"] is False
-    assert check_json([]) == {"ok": True, "problems": []}
+    (table,) = problems_json(problems)["problems"]
+    assert problems_json(problems)["ok"] is False
+    assert problems_json([]) == {"ok": True, "problems": []}
     assert list(table) == ["file", "line", "column", "path", "message", "hint"]
-    assert check_text(problems) == (
+    assert problems_text(problems) == (
         f"{table['file']}:{table['line']}:{table['column']}: {table['path']}: {table['message']}; {table['hint']}"
     )
-    assert check_text(problems * 30).endswith("\nand 10 more problems")
+    assert problems_text(problems * 30).endswith("\nand 10 more problems")

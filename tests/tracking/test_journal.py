@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from composer.tracking.journal import BUFFER_BYTES, Journal, JournalError, Row, decode, encode, read
+from composer.tracking.journal import BUFFER_BYTES, Journal, JournalError, JournalRow, decode, encode, read
 
 
-def metrics(step: int, **values: float) -> Row:
+def metrics(step: int, **values: float) -> JournalRow:
     return {"type": "metrics", "env_step": step, "seed": 0, "metrics": values}
 
 
@@ -66,7 +66,7 @@ def test_every_value_comes_back_bit_for_bit(numbers: dict[str, float], data: dic
         ({"seq": 9}, "cannot bring its own 'seq'"),
     ],
 )
-def test_a_refused_row_leaves_the_journal_as_it_was(tmp_path: Path, row: Row, problem: str) -> None:
+def test_a_refused_row_leaves_the_journal_as_it_was(tmp_path: Path, row: JournalRow, problem: str) -> None:
     with Journal(tmp_path / "j") as journal:
         journal.append(metrics(1, loss=1.0))
         with pytest.raises(TypeError, match=problem):

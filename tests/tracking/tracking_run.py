@@ -3,15 +3,15 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from composer.tracking.journal import Journal, Row
+from composer.tracking.journal import Journal, JournalRow
 
 SEEDS = [3, 5]
 STEPS = 8
 
 
-def rows(first: int = 0, last: int = STEPS) -> list[Row]:
+def rows(first: int = 0, last: int = STEPS) -> list[JournalRow]:
     """The journal of a small run: two seeds, three metrics, an infinity and an event."""
-    found: list[Row] = []
+    found: list[JournalRow] = []
     for step in range(first, last):
         for seed in SEEDS:
             values = {
@@ -25,7 +25,7 @@ def rows(first: int = 0, last: int = STEPS) -> list[Row]:
     return found
 
 
-def timing(first: int = 0, last: int = STEPS, speed: float = 50.0) -> list[Row]:
+def timing(first: int = 0, last: int = STEPS, speed: float = 50.0) -> list[JournalRow]:
     """The timing journal of the same run."""
     return [
         {"type": "timing", "env_step": 100 * step, "seed": None, "metrics": {"updates_per_second": speed + step}}
@@ -56,7 +56,7 @@ def expected(last: int = STEPS) -> dict[tuple[str, str, int], float]:
 
 
 def append(
-    path: Path, these: list[Row], *, resume_at: int | None = None, clock: Callable[[], float] | None = None
+    path: Path, these: list[JournalRow], *, resume_at: int | None = None, clock: Callable[[], float] | None = None
 ) -> None:
     """Write rows to a journal, new or cut back to ``resume_at`` bytes."""
     journal = Journal(path, clock) if resume_at is None else Journal.resume(path, resume_at, clock)

@@ -1,5 +1,5 @@
-"""Tabular laboratories: what the distributional heads do, exactly, on small Markov chains. numpy and scipy, float64.
+"""Tabular experiments: distributional learning rules on small Markov chains whose exact values are known.
 
-Nothing of the agents is imported here; tests/studies/tabular/test_heads.py holds the heads to it.
-Pages: docs/laboratory/.
+numpy and scipy in float64; no agent is imported. tests/studies/tabular/test_heads.py compares the heads with them.
+Pages: docs/tabular/.
 """

@@ -1,4 +1,4 @@
-"""``composer laboratory categorical-td``: how near online categorical TD comes to its fixed point, and how soon.
+"""``composer tabular categorical-td``: how near online categorical TD comes to its fixed point, and how soon.
 
 Beside it, what a model makes of the same transitions: the direct fixed point of their frequencies.
 Tests: tests/studies/tabular/test_experiments.py.

@@ -1,4 +1,4 @@
-"""The laboratories by name, each with the chain on which it is run by default: ``composer laboratory NAME``.
+"""The experiments of ``composer tabular NAME`` by name, each with its default chain.
 
 Tests: tests/studies/tabular/test_experiments.py.
 """
@@ -24,29 +24,29 @@ from composer.studies.tabular.chains import CHAINS, Chain
 T = TypeVar("T")
 
 
-class Laboratory(NamedTuple):
+class Experiment(NamedTuple):
     """A measurement of a chain over seeds."""
 
     measure: Callable[[Chain, int], dict[str, Any]]
     chain: str
 
 
-LABORATORIES: Final[Mapping[str, Laboratory]] = {
-    "quantile-td": Laboratory(quantile_experiment.measure, "garnet"),
-    "categorical-td": Laboratory(categorical_experiment.measure, "walk"),
-    "categorical-fixed-point": Laboratory(fixed_point_experiment.measure, "garnet"),
+EXPERIMENTS: Final[Mapping[str, Experiment]] = {
+    "quantile-td": Experiment(quantile_experiment.measure, "garnet"),
+    "categorical-td": Experiment(categorical_experiment.measure, "walk"),
+    "categorical-fixed-point": Experiment(fixed_point_experiment.measure, "garnet"),
 }
 
 
 def answer(name: str, chain: str | None, seeds: int, plot: Path | None) -> dict[str, Any]:
-    """Run a laboratory and draw what it found; raises Refused for an unknown name or a plot that cannot be written."""
-    laboratory = _known(LABORATORIES, name, "laboratory")
-    chosen = laboratory.chain if chain is None else chain
+    """Run an experiment and plot its curves. Raises Refused for an unknown name or a plot that cannot be written."""
+    experiment = _known(EXPERIMENTS, name, "experiment")
+    chosen = experiment.chain if chain is None else chain
     made = _known(CHAINS, chosen, "chain")()
     if plot is not None:
         check(plot)
-    asked = {"laboratory": name, "chain": chosen, "seeds": seeds, "level": LEVEL}
-    table = asked | laboratory.measure(made, seeds)
+    settings = {"experiment": name, "chain": chosen, "seeds": seeds, "level": LEVEL}
+    table = settings | experiment.measure(made, seeds)
     if plot is not None:
         report.draw(table, plot)
     return table

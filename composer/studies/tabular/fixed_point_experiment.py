@@ -1,4 +1,4 @@
-"""``composer laboratory categorical-fixed-point``: model-based methods against the truth, with their times.
+"""``composer tabular categorical-fixed-point``: model-based methods against the truth, with their times.
 
 Each is given the frequencies of the same sampled transitions. Tests: tests/studies/tabular/test_experiments.py.
 """

@@ -1,4 +1,4 @@
-"""``composer laboratory quantile-td``: the mean learned by QTD and by TD, of rewards with lighter and heavier tails.
+"""``composer tabular quantile-td``: the mean learned by QTD and by TD, of rewards with lighter and heavier tails.
 
 Both learn from the same transitions, one from every state at each update. Step sizes are chosen on other seeds than
 those reported. Tests: tests/studies/tabular/test_experiments.py.

@@ -1,4 +1,4 @@
-"""What a laboratory found, for people and for programs: a table of rows, and a picture of its curves.
+"""The result of a tabular experiment: a table of rows for people and programs, and a plot of its curves.
 
 A table has ``rows``, flat, whose estimates are ``{value, low, high}``, and ``curves`` of ``{panel, line, x, y}``.
 Tests: tests/studies/tabular/test_experiments.py.
@@ -29,7 +29,7 @@ def text(table: Mapping[str, Any]) -> str:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         [
-            f"{table['laboratory']} on the chain {table['chain']}: {table['measured']}",
+            f"{table['experiment']} on the chain {table['chain']}: {table['measured']}",
             f"{settings}; {table['seeds']} seeds, in brackets the {table['level']:.0%} bootstrap interval of the mean",
             "",
             *("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines),

@@ -1,4 +1,4 @@
-"""Categorical laboratory: by hand, DCFP against iterated dynamic programming and slow sums, categorical TD."""
+"""Categorical experiment: by hand, DCFP against iterated dynamic programming and slow sums, categorical TD."""
 
 from __future__ import annotations
 

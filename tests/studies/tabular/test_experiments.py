@@ -1,4 +1,4 @@
-"""What ``composer laboratory`` answers: tables, pictures and refusals; what its figures must show."""
+"""What ``composer tabular`` answers: tables, pictures and refusals; what its figures must show."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def told(*arguments: str, code: int = 0) -> tuple[dict[str, Any], str]:
     """The object for programs and the words for people."""
-    result = CliRunner().invoke(app, ["laboratory", *arguments, "--json"])
+    result = CliRunner().invoke(app, ["tabular", *arguments, "--json"])
     assert result.exit_code == code, result.stderr
     return json.loads(result.stdout), result.stderr
 
 
 def test_quantile_td() -> None:
     table, text = told("quantile-td", "--seeds", "3")
-    assert (table["laboratory"], table["chain"], table["seeds"]) == ("quantile-td", "garnet", 3)
+    assert (table["experiment"], table["chain"], table["seeds"]) == ("quantile-td", "garnet", 3)
     assert len(table["rows"]) == 12 and len(table["curves"]) == 8
     for row in table["rows"]:
         assert row["error"]["low"] <= row["error"]["value"] <= row["error"]["high"]
@@ -88,7 +88,7 @@ def test_one_seed_has_no_interval() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("quantle-td",), "no laboratory named 'quantle-td'; did you mean 'quantile-td'?"),
+        (("quantle-td",), "no experiment named 'quantle-td'; did you mean 'quantile-td'?"),
         (("quantile-td", "--chain", "wlak"), "no chain named 'wlak'; did you mean 'walk'?"),
         (("quantile-td", "--plot", "x.pdf"), "x.pdf: a plot is written as .png or .svg, got '.pdf'"),
     ],
@@ -99,10 +99,10 @@ def test_refusals(arguments: tuple[str, ...], said: str) -> None:
 
 
 def test_the_help_names_what_there_is() -> None:
-    text = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["laboratory", "--help"]).stdout
+    text = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["tabular", "--help"]).stdout
     from composer.studies.tabular.chains import CHAINS
 
-    for name in (*experiments.LABORATORIES, *CHAINS):
+    for name in (*experiments.EXPERIMENTS, *CHAINS):
         assert name in text
 
 

@@ -1,4 +1,4 @@
-"""The heads that agents learn with do what the laboratory does: same projection, same direction of learning."""
+"""The heads that agents learn with do what the tabular experiments do: same projection, same direction of learning."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from composer.studies.tabular import categorical, quantile
 from composer.studies.tabular.categorical import Atoms
 
 
-def test_c51_targets_are_those_of_the_laboratory() -> None:
+def test_c51_targets_are_those_of_the_tabular_experiment() -> None:
     rng = np.random.default_rng(0)
     atoms, discount = Atoms(-10.0, 10.0, 51), 0.9
     head = C51(atoms.count, atoms.low, atoms.high)

@@ -1,4 +1,4 @@
-"""Quantile laboratory: by hand, QTD's expected and sampled steps, its fixed point, its error as theory has it; TD."""
+"""Quantile experiment: by hand, QTD's expected and sampled steps, its fixed point, its error as theory has it; TD."""
 
 from __future__ import annotations
 
