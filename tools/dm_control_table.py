@@ -10,7 +10,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-from composer.environments.suites.dm_control import UNLIMITED_ENV_STEPS, load_suite
+from composer.environments.suites.dm_control import UNLIMITED_ENV_STEPS
+from composer.environments.suites.dm_control_single import load_suite
 from composer.environments.suites.task_tables import FORMAT
 
 COLUMNS = ("observation_size", "action_size", "episode_env_steps", "control_seconds", "terminates")

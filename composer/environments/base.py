@@ -167,9 +167,9 @@ class Simulator(Environment, abstract=True):
 
         Raises EnvironmentFailure where the simulator cannot be built.
         """
-        from composer.environments.vector.vector import make_vector
+        from composer.environments.vector.vector import EpisodicVector
 
-        return make_vector(self, tuple(derive(seed, stream) for seed in seeds))
+        return EpisodicVector(self.info, [derive(seed, stream) for seed in seeds], lambda: self.rows(len(seeds)))
 
 
 class SingleSimulator(Simulator, abstract=True):

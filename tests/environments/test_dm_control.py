@@ -12,7 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from composer.environments import DmControl, Simulator
-from composer.environments.suites.dm_control import load_suite
+from composer.environments.suites.dm_control_single import load_suite
 from composer.environments.suites.task_tables import task_table
 from composer.environments.vector.vector import episode_seed
 from composer.spec.family import Spec

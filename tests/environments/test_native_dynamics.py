@@ -15,7 +15,7 @@ import pytest
 from mujoco.batch import Batch
 from mujoco.rollout import Rollout
 
-from composer.environments.suites.dm_control import load_suite
+from composer.environments.suites.dm_control_single import load_suite
 
 TASKS = ["walker-walk", "cartpole-swingup"]  # Euler with contacts, Runge-Kutta without
 BEFORE, STEPS, COPIES = 50, 100, 8

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from composer.environments.suites.dm_control import load_suite
+from composer.environments.suites.dm_control_single import load_suite
 from composer.environments.suites.task_tables import suite, suite_names, task_table
 from composer.spec.package_files import registry_root
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.speed.ours.environments import StepSubject, chosen, drawn
 from composer.environments.suites.atari import Atari
-from composer.environments.suites.dm_control import DmControl, load_suite
+from composer.environments.suites.dm_control import DmControl
+from composer.environments.suites.dm_control_single import load_suite
 
 if TYPE_CHECKING:
     from benchmarks.speed.party import Party

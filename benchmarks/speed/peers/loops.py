@@ -16,7 +16,7 @@ from shimmy import DmControlCompatibilityV0
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from benchmarks.speed.peers.stable_baselines import quiet
-from composer.environments.suites.dm_control import load_suite
+from composer.environments.suites.dm_control_single import load_suite
 
 if TYPE_CHECKING:
     from benchmarks.speed.party import Party

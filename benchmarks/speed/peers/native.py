@@ -19,7 +19,8 @@ from mujoco.rollout import Rollout
 
 from benchmarks.speed.ours.environments import StepSubject, drawn
 from benchmarks.speed.workloads.environments import COPIES, at_once
-from composer.environments.suites.dm_control import DmControl, load_suite
+from composer.environments.suites.dm_control import DmControl
+from composer.environments.suites.dm_control_single import load_suite
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -133,4 +133,31 @@ class Atari(Simulator, kind="atari"):
         """ALE's vector of n games."""
         from composer.environments.suites.atari_rows import AtariRows
 
-        return AtariRows(self, n)
+        return AtariRows(self.info, n, self.life_loss_ends, lambda: self._games(n))
+
+    def _games(self, n: int) -> Any:
+        """ALE's vector. Every argument is given: the defaults of its constructor differ from its registered names."""
+        from ale_py.vector_env import AtariVectorEnv
+        from gymnasium.vector import AutoresetMode
+
+        return AtariVectorEnv(
+            self.game,
+            n,
+            num_threads=max(self.workers, 1),
+            max_num_frames_per_episode=self.frame_limit,
+            repeat_action_probability=self.sticky_actions,
+            full_action_space=self.full_actions,
+            autoreset_mode=AutoresetMode.NEXT_STEP,
+            img_height=self.height,
+            img_width=self.width,
+            grayscale=self.grayscale,
+            stack_num=self.stack,
+            frameskip=self.action_repeat,
+            maxpool=self.pool_frames,
+            # It draws less than this many, and with FIRE, which it counts as one of them, one less again.
+            noop_max=self.noop_starts + 1,
+            use_fire_reset=self.fire_on_reset,
+            episodic_life=False,
+            life_loss_info=False,
+            reward_clipping=self.clip_rewards,
+        )

@@ -9,7 +9,7 @@ Legend: n games. Tests: tests/environments/test_atari.py.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from composer.environments.vector.rows import Resets, RowArrays, RowFailure, Row
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from composer.environments.suites.atari import Atari
+    from composer.environments.interface import EnvironmentInfo
 
 ENLARGED = 4
 """How many times larger than the agent sees it a picture is."""
@@ -28,16 +28,17 @@ ENLARGED = 4
 class AtariRows(Rows):
     """n games that step together. A lost life may end an episode; the game and its log of actions go on."""
 
-    def __init__(self, environment: Atari, n: int) -> None:
-        self.arrays = RowArrays.private(environment.info, n)
-        self._stack = environment.stack
-        self._channels = 1 if environment.grayscale else 3
-        self._life_loss_ends = environment.life_loss_ends
+    def __init__(self, info: EnvironmentInfo, n: int, life_loss_ends: bool, make_games: Callable[[], Any]) -> None:
+        """``make_games`` builds ALE's vector of n games. Raises RowFailure."""
+        self.arrays = RowArrays.private(info, n)
+        self._stack = info.stacked_frames
+        self._channels = info.observation[0] // info.stacked_frames
+        self._life_loss_ends = life_loss_ends
         self._lives = np.zeros(n, np.int32)
         self._frame = np.zeros(n, np.int64)
         self._seen = np.full(n, self._stack)
         try:
-            self._games: Any = _native(environment, n)
+            self._games: Any = make_games()
         except Exception as error:
             raise RowFailure(0, f"{type(error).__name__}: {error}") from error
 
@@ -128,31 +129,3 @@ class AtariRows(Rows):
         if self._channels == 1:
             return observation
         return np.moveaxis(observation, -1, 2).reshape(self.arrays.observation.shape)
-
-
-def _native(environment: Atari, n: int) -> Any:
-    """ALE's vector. Everything is told: the defaults of its constructor are not those of its registered names."""
-    from ale_py.vector_env import AtariVectorEnv
-    from gymnasium.vector import AutoresetMode
-
-    return AtariVectorEnv(
-        environment.game,
-        n,
-        num_threads=max(environment.workers, 1),
-        max_num_frames_per_episode=environment.frame_limit,
-        repeat_action_probability=environment.sticky_actions,
-        full_action_space=environment.full_actions,
-        autoreset_mode=AutoresetMode.NEXT_STEP,
-        img_height=environment.height,
-        img_width=environment.width,
-        grayscale=environment.grayscale,
-        stack_num=environment.stack,
-        frameskip=environment.action_repeat,
-        maxpool=environment.pool_frames,
-        # It draws less than this many, and with FIRE, which it counts as one of them, one less again.
-        noop_max=environment.noop_starts + 1,
-        use_fire_reset=environment.fire_on_reset,
-        episodic_life=False,
-        life_loss_info=False,
-        reward_clipping=environment.clip_rewards,
-    )

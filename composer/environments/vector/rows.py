@@ -17,8 +17,7 @@ from composer.environments.interface import RenderingUnavailable
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from composer.environments.base import SingleSimulator
-    from composer.environments.interface import EnvironmentInfo, SingleEnvironment
+    from composer.environments.interface import EnvironmentInfo, SingleEnvironment, SingleMaker
 
 Resets = Sequence[tuple[int, int]]
 """Pairs (row, seed): episodes to start."""
@@ -103,7 +102,7 @@ class Rows(ABC):
 class LocalRows(Rows):
     """Rows ``first`` to ``last`` (exclusive), stepped one after the other in this process."""
 
-    def __init__(self, environment: SingleSimulator, arrays: RowArrays, first: int, last: int) -> None:
+    def __init__(self, environment: SingleMaker, arrays: RowArrays, first: int, last: int) -> None:
         self.arrays = arrays
         self._repeat = environment.action_repeat
         self._first = first

@@ -28,15 +28,7 @@ from composer.spec.random_streams import derive
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from composer.environments.base import Simulator
     from composer.environments.interface import Observations
-
-
-def make_vector(environment: Simulator, seeds: Sequence[int]) -> VectorEnvironment:
-    """One environment for each of ``seeds`` (distinct)."""
-    if not seeds or len(set(seeds)) != len(seeds):
-        raise ValueError(f"environments need distinct seeds, one each; got {list(seeds)}")
-    return EpisodicVector(environment.info, seeds, lambda: environment.rows(len(seeds)))
 
 
 def episode_seed(seed: int, episode: int) -> int:
@@ -48,6 +40,9 @@ class EpisodicVector(VectorEnvironment):
     """Rows with their running episodes. After a failed step only ``state`` and ``close`` may be called."""
 
     def __init__(self, info: EnvironmentInfo, seeds: Sequence[int], make_rows: Callable[[], Rows]) -> None:
+        """One environment for each of ``seeds``. Raises EnvironmentFailure, ValueError where two seeds are equal."""
+        if not seeds or len(set(seeds)) != len(seeds):
+            raise ValueError(f"environments need distinct seeds, one each; got {list(seeds)}")
         self.info = info
         self.n = n = len(seeds)
         self._seeds = tuple(seeds)

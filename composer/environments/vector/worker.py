@@ -31,8 +31,7 @@ from composer.environments.vector.rows import LocalRows, Resets, RowArrays, RowF
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from composer.environments.base import SingleSimulator
-    from composer.environments.interface import EnvironmentInfo
+    from composer.environments.interface import EnvironmentInfo, SingleMaker
 
 START_SECONDS = 120.0
 """How long a worker may take to import its simulator, beyond the time-out for one answer."""
@@ -48,7 +47,7 @@ _PR_SET_PDEATHSIG = 1
 _STEP, _DONE = b"step", b"done"
 
 
-def single_rows(environment: SingleSimulator, n: int) -> Rows:
+def single_rows(environment: SingleMaker, n: int) -> Rows:
     """Single environments, in this process or in at most ``environment.workers`` others."""
     info = environment.info
     if environment.workers:
@@ -59,7 +58,7 @@ def single_rows(environment: SingleSimulator, n: int) -> Rows:
 class WorkerRows(Rows):
     """Rows in contiguous shares over at most ``environment.workers`` processes."""
 
-    def __init__(self, environment: SingleSimulator, info: EnvironmentInfo, n: int) -> None:
+    def __init__(self, environment: SingleMaker, info: EnvironmentInfo, n: int) -> None:
         self._timeout = environment.timeout_seconds
         self._workers: list[_Worker] = []
         memory = os.memfd_create("composer-environments")
@@ -195,7 +194,7 @@ class _Worker:
             return self.process.wait()
 
 
-def _importable(environment: SingleSimulator) -> bytes:
+def _importable(environment: SingleMaker) -> bytes:
     """The declaration as a worker can read it: class by module and name, fields by value."""
     if type(environment).__module__ == "__main__":
         raise ValueError(
@@ -223,7 +222,7 @@ def main() -> None:
 
 def _serve(pipe: Connection, memory: int, n: int, first: int, last: int) -> None:
     """Build the rows, then answer each message by ``_DONE``, by a picture or by what went wrong."""
-    environment: SingleSimulator = pickle.loads(pipe.recv_bytes())
+    environment: SingleMaker = pickle.loads(pipe.recv_bytes())
     arrays = RowArrays(environment.info, n, memoryview(mmap.mmap(memory, 0)))
     try:
         rows = LocalRows(environment, arrays, first, last)

@@ -1,0 +1,219 @@
+"""One environment of the DeepMind Control Suite, observed as a vector or from pixels.
+
+Tests: tests/environments/test_dm_control.py, tests/environments/test_dm_control_pixels.py.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import os
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from composer.environments.interface import RenderingUnavailable
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from composer.environments.suites.task_tables import Task
+
+UNBOUNDED = 1e6
+"""An action's bound beyond this is none (``lqr`` declares 1e10), and there is nothing to scale to."""
+PICTURE = {"height": 240, "width": 320}
+
+
+class DmControlSingle:
+    """One task of the suite. It steps physics and task as dm_control's environment does, observing only when asked."""
+
+    def __init__(self, task: Task) -> None:
+        import mujoco
+
+        domain, name = task.name.split("-")
+        # The two ``lqr`` tasks draw their springs when they are built: one seed, so that they are the same task always.
+        self._random = np.random.RandomState(0)
+        environment = load_suite().load(domain, name, task_kwargs={"random": self._random})
+        self._environment, self._physics, self._task = environment, environment.physics, environment.task
+        self._model, self._data = self._physics.model.ptr, self._physics.data.ptr
+        self._warnings = self._physics.data.warning.number
+        self._substeps = round(environment.control_timestep() / self._physics.timestep())
+        self._runge_kutta = self._physics.model.opt.integrator == mujoco.mjtIntegrator.mjINT_RK4
+        self._mj_step, self._mj_step1, self._mj_step2 = mujoco.mj_step, mujoco.mj_step1, mujoco.mj_step2
+        self._limit, self._taken = task.episode_env_steps, 0
+        self._set_scale(environment.action_spec())
+        self._lay_out(environment.observation_spec(), task)
+
+    def reset(self, seed: int) -> None:
+        """Start the episode of ``seed``, whose two halves seed the task's Mersenne twister."""
+        self._random.seed([seed >> 32, seed & 0xFFFFFFFF])
+        self._environment.reset()
+        self._healthy = self._warnings.tobytes()
+        self._taken = 0
+
+    def step(self, action: NDArray[np.float32]) -> tuple[float, bool, bool]:
+        """One control step. A last discount of 0 is a termination; the time limit, which goes first, a truncation."""
+        task, physics = self._task, self._physics
+        control = self._control
+        control[...] = action
+        if self._scale is not None:
+            control *= self._scale
+            control += self._offset
+        task.before_step(control, physics)
+        self._advance()
+        task.after_step(physics)
+        reward = task.get_reward(physics)
+        self._taken += 1
+        if self._taken >= self._limit:
+            return reward, False, True
+        discount = task.get_termination(physics)
+        if discount is None:
+            return reward, False, False
+        return reward, discount == 0.0, discount != 0.0
+
+    def observe(self) -> NDArray[np.float32]:
+        """Parts in alphabetical order, as float32."""
+        parts = self._task.get_observation(self._physics)
+        for name, place in self._places:
+            place[...] = parts[name]
+        return self._observation
+
+    def render(self) -> NDArray[np.uint8]:
+        """The view of the task's first camera, 240 x 320."""
+        return self.draw(camera=0, **PICTURE)
+
+    def draw(self, height: int, width: int, camera: int) -> NDArray[np.uint8]:
+        """A picture [height, width, 3]; raises RenderingUnavailable."""
+        try:
+            picture: NDArray[np.uint8] = self._physics.render(height, width, camera)
+        except Exception as error:
+            raise RenderingUnavailable(
+                f"this machine cannot draw dm_control's pictures (MUJOCO_GL={os.environ.get('MUJOCO_GL')}): {error}. "
+                "Without a screen it needs EGL (Debian: libegl1 and libgl1-mesa-dri); training from state needs none"
+            ) from error
+        return picture
+
+    def close(self) -> None:
+        """Free the simulation."""
+        self._environment.close()
+        self._physics.free()
+
+    def _advance(self) -> None:
+        """One control step of the physics, as ``dm_control.mujoco.Physics.step`` takes it.
+
+        Velocities and positions are brought up to date after the last substep; with Euler integration the state's first
+        half-step has been taken already. A warning (a diverged simulation) is an error, as it is there.
+        """
+        model, data = self._model, self._data
+        if self._runge_kutta:
+            self._mj_step(model, data, self._substeps)
+        else:
+            self._mj_step2(model, data)
+            if self._substeps > 1:
+                self._mj_step(model, data, self._substeps - 1)
+        self._mj_step1(model, data)
+        if self._warnings.tobytes() != self._healthy:
+            names = [name for name, count in zip(_warning_names(), self._warnings, strict=False) if count]
+            raise FloatingPointError(f"MuJoCo warns of {', '.join(names)}: the simulation has diverged")
+
+    def _set_scale(self, spec: Any) -> None:
+        """[-1, 1] is mapped affinely to the bounds of ``spec``; where these are [-1, 1] or none, it is left alone."""
+        low = np.broadcast_to(spec.minimum, spec.shape)
+        high = np.broadcast_to(spec.maximum, spec.shape)
+        bounded = (np.abs(low) < UNBOUNDED) & (np.abs(high) < UNBOUNDED)
+        self._control = np.zeros(spec.shape)
+        self._offset = np.where(bounded, (high + low) / 2, 0.0)
+        scale = np.where(bounded, (high - low) / 2, 1.0)
+        self._scale = scale if (self._offset != 0.0).any() or (scale != 1.0).any() else None
+
+    def _lay_out(self, specs: Any, task: Task) -> None:
+        """One vector and, for each part of the observation, its place there."""
+        sizes = {name: int(np.prod(specs[name].shape, dtype=int)) for name in sorted(specs)}
+        if (total := sum(sizes.values())) != task.observation_size or self._control.size != task.action_size:
+            raise ValueError(
+                f"{task.name} has {total} observations and {self._control.size} actions in the installed dm_control, "
+                f"but {task.observation_size} and {task.action_size} in composer's table: install a version that "
+                "constraints.txt names"
+            )
+        self._observation = np.zeros(total, np.float32)
+        ends = np.cumsum(list(sizes.values()))
+        self._places = [
+            (name, self._observation[end - sizes[name] : end].reshape(specs[name].shape))
+            for name, end in zip(sizes, ends, strict=True)
+        ]
+
+
+class DmControlPixels:
+    """A task and its newest pictures, oldest first. One picture is drawn a decision, when it is asked for."""
+
+    def __init__(self, task: DmControlSingle, stack: int, height: int, width: int, camera: int) -> None:
+        self._task, self._view = task, (height, width, camera)
+        self._frames = np.zeros((stack, 3, height, width), np.uint8)
+        self._is_first, self._is_drawn = True, False
+        self._draw()  # a machine that cannot is found out now, and not in the first episode
+
+    def reset(self, seed: int) -> None:
+        """Start the episode of ``seed``."""
+        self._task.reset(seed)
+        self._is_first, self._is_drawn = True, False
+
+    def step(self, action: NDArray[np.float32]) -> tuple[float, bool, bool]:
+        """One control step."""
+        self._is_drawn = False
+        return self._task.step(action)
+
+    def observe(self) -> NDArray[np.uint8]:
+        """The stack [3 * stack, height, width]; the first picture of an episode fills it."""
+        if not self._is_drawn:
+            if not self._is_first:
+                self._frames[:-1] = self._frames[1:]
+            self._frames[slice(None) if self._is_first else -1] = self._draw().transpose(2, 0, 1)
+            self._is_first, self._is_drawn = False, True
+        return self._frames.reshape(-1, *self._frames.shape[2:])
+
+    def render(self) -> NDArray[np.uint8]:
+        """The view of the task's first camera."""
+        return self._task.render()
+
+    def close(self) -> None:
+        """Free the simulation."""
+        self._task.close()
+
+    def _draw(self) -> NDArray[np.uint8]:
+        return self._task.draw(*self._view)
+
+
+def _warning_names() -> list[str]:
+    import mujoco
+
+    return list(mujoco.mjtWarning.__members__)
+
+
+def load_suite() -> ModuleType:
+    """``dm_control.suite``, imported so that pictures can be drawn where the machine can, and training works anyway.
+
+    dm_control chooses its way of drawing once, when imported, and fails there if that way is broken. A choice of the
+    user's, in ``MUJOCO_GL``, is left alone.
+    """
+    if "dm_control" not in sys.modules and "MUJOCO_GL" not in os.environ:
+        os.environ["MUJOCO_GL"] = backend = _drawing_backend()
+        try:
+            importlib.import_module("dm_control._render")
+        except Exception:  # whatever OpenGL's loader meets on a machine without a display
+            if backend == "disabled":
+                raise
+            os.environ["MUJOCO_GL"] = "disabled"
+    return importlib.import_module("dm_control.suite")
+
+
+def _drawing_backend() -> str:
+    """``egl`` or ``osmesa``, whichever library is installed, else ``disabled``."""
+    for backend, library in (("egl", "libEGL.so.1"), ("osmesa", "libOSMesa.so.8")):
+        try:
+            ctypes.CDLL(library)
+        except OSError:
+            continue
+        return backend
+    return "disabled"
