@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from composer.blueprint import Blueprint
-from composer.blueprint.forecast.timeline import clock_of
+from composer.blueprint.forecast.clock import clock_of
 from composer.spec.quantities import columns, counted
 from composer.spec.wording import quote
 from composer.studies import Refused

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from composer.blueprint.forecast.clock import clock_of
 from composer.blueprint.forecast.one_program import joined, parties
 from composer.blueprint.forecast.program_key import program_key
-from composer.blueprint.forecast.timeline import clock_of
 from composer.spec.quantities import counted
 from composer.studies.sweep import finished, members_of
 from composer.training.assemble import device_for

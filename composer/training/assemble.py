@@ -12,8 +12,8 @@ import torch
 
 from composer.blueprint import digest as blueprint_digest
 from composer.blueprint import flatten
+from composer.blueprint.forecast.clock import clock_of, lengths_of
 from composer.blueprint.forecast.memory import allocated, transitions_allocated
-from composer.blueprint.forecast.timeline import clock_of, lengths_of
 from composer.replay.storage import Storage
 from composer.tracking.journal import Journal, read
 from composer.tracking.uploader import Uploader

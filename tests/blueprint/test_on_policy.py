@@ -8,8 +8,9 @@ import pytest
 from tiny_rollouts import CHOICES, PICTURES, TINY, begin, tiny
 from tiny_runs import go_on, resumed, stopped
 
+from composer.blueprint.forecast.clock import clock_of
 from composer.blueprint.forecast.memory import forecast, transitions_held
-from composer.blueprint.forecast.timeline import clock_of, env_step_of, timeline
+from composer.blueprint.forecast.timeline import timeline
 from composer.blueprint.inspect.lint import lint
 from composer.blueprint.inspect.show_text import show_text
 from composer.blueprint.load import load
@@ -25,7 +26,7 @@ def test_updates_come_in_bursts() -> None:
     clock = clock_of(blueprint)
     made = [clock.tick() for _ in range(20)]
     assert made == ([0] * 7 + [4]) * 2 + [0] * 4
-    assert [env_step_of(update, blueprint, clock_of(blueprint)) for update in (1, 4, 5, 28, 29)] == [
+    assert [clock_of(blueprint).env_step_of(update, blueprint.training.env_steps) for update in (1, 4, 5, 28, 29)] == [
         16,
         16,
         32,

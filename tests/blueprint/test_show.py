@@ -11,17 +11,10 @@ import pytest
 
 from composer.algorithms.base import Passes
 from composer.blueprint import Blueprint, digest, load
-from composer.blueprint.forecast.clock import Clock
+from composer.blueprint.forecast.clock import Clock, clock_of
 from composer.blueprint.forecast.flops import evaluations
 from composer.blueprint.forecast.memory import forecast, sound_outlines
-from composer.blueprint.forecast.timeline import (
-    Moment,
-    clock_of,
-    env_step_of,
-    firings,
-    half_life,
-    timeline,
-)
+from composer.blueprint.forecast.timeline import Moment, half_life, timeline, times_due
 from composer.blueprint.inspect.equal_blocks import grouped
 from composer.blueprint.inspect.show import show_json
 from composer.blueprint.inspect.show_text import show_text
@@ -172,8 +165,8 @@ def test_the_timeline_is_what_the_clock_does(ratio: float, copies: int) -> None:
             if last or clock.due(every):
                 fired[key].append(clock.env_steps)
     start = clock_of(blueprint)
-    assert {update: env_step_of(update, blueprint, start) for update in reached} == reached
-    assert env_step_of(max(reached) + 1, blueprint, start) is None
+    assert {update: start.env_step_of(update, blueprint.training.env_steps) for update in reached} == reached
+    assert start.env_step_of(max(reached) + 1, blueprint.training.env_steps) is None
     moments = timeline(blueprint)
     for key, steps in fired.items():
         (moment,) = (one for one in moments if one.key == key)
@@ -193,10 +186,10 @@ def test_the_timeline_is_what_the_clock_does(ratio: float, copies: int) -> None:
 
 
 def test_what_is_due_less_often_than_once_happens_at_the_end() -> None:
-    assert firings(every=1_000, stride=2, interactions=10) == 1
-    assert firings(every=20, stride=2, interactions=10) == 1
-    assert firings(every=1, stride=2, interactions=10) == 10
-    assert firings(every=6, stride=4, interactions=10) == 7
+    assert times_due(every=1_000, stride=2, interactions=10) == 1
+    assert times_due(every=20, stride=2, interactions=10) == 1
+    assert times_due(every=1, stride=2, interactions=10) == 10
+    assert times_due(every=6, stride=4, interactions=10) == 7
 
 
 def test_half_lives() -> None:

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from composer.blueprint import Blueprint, load
+from composer.blueprint.forecast.clock import clock_of, lengths_of
 from composer.blueprint.forecast.firings import firings
-from composer.blueprint.forecast.timeline import clock_of, timeline
+from composer.blueprint.forecast.timeline import timeline
 from composer.blueprint.inspect.show import show_json
 from composer.blueprint.inspect.show_text import show_text
 from composer.interventions import Every
@@ -67,14 +68,14 @@ def test_firings_are_those_of_a_run(
 
 def test_no_length_is_too_long_to_count() -> None:
     blueprint = quickstart("training.env_steps=1_000_000_000_000")
-    found = firings(blueprint, Every(interval=1, clock="update"), clock_of(blueprint))
+    found = firings(Every(interval=1, clock="update"), lengths_of(blueprint), blueprint.environment.stride)
     assert found is not None and found.count > 10**11
 
 
 def test_each_listed_moment_is_told_and_moments_of_one_interaction_are_one() -> None:
     at = "{ kind = 'at', steps = [1_001, 1_002, 9_000], clock = 'env' }"
     blueprint = quickstart("environment.action_repeat=2", reset(at))
-    found = firings(blueprint, blueprint.interventions["it"].when, clock_of(blueprint))
+    found = firings(blueprint.interventions["it"].when, lengths_of(blueprint), blueprint.environment.stride)
     assert found is not None and found.count == 2
     steps = [one.env_step for one in timeline(blueprint) if one.key == "interventions.it"]
     assert steps == [1_002, 9_000]

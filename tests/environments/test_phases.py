@@ -15,7 +15,8 @@ from tiny_runs import EAGER, begin, finished, result, resumed, rows, stopped
 from torch import Tensor
 
 from composer.blueprint import Blueprint, BlueprintError, load
-from composer.blueprint.forecast.timeline import lengths_of, timeline
+from composer.blueprint.forecast.clock import lengths_of
+from composer.blueprint.forecast.timeline import timeline
 from composer.environments.labelled.phases import Phases
 from composer.training.collect import phase_stream as collectors
 from composer.training.collect.phase_batches import HeldOut, Phased

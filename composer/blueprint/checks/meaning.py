@@ -7,8 +7,8 @@ from pathlib import Path as FilePath
 
 from composer.algorithms.base import OffPolicy
 from composer.algorithms.normalization.spec import ReturnScaling
+from composer.blueprint.forecast.clock import lengths_of
 from composer.blueprint.forecast.memory import available_bytes, disk_bytes, forecast, outlines
-from composer.blueprint.forecast.timeline import lengths_of
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.syntax.nodes import read_path
 from composer.blueprint.syntax.positions import Path

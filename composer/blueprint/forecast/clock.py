@@ -1,25 +1,31 @@
-"""The clock of a run: environment steps, interactions, updates. All that is periodic is a function of these."""
+"""The clock of a run: environment steps, interactions and updates, on which everything periodic depends.
+
+Tests: tests/blueprint/test_show.py.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import floor
+from math import ceil, floor
+
+from composer.blueprint.schema import Blueprint
+from composer.interventions.triggers import Lengths
 
 
 @dataclass
 class Clock:
-    """Counts of one seed. They need no accumulators, so a resumed run stays in step with one that was never stopped."""
+    """Counts of one seed, without accumulators: a resumed run counts as one that was never stopped."""
 
     stride: int
-    """Environment steps an interaction takes: action repeat times environment copies."""
+    """Environment steps per interaction: action repeat times environment copies."""
     warmup: int
     """Interactions before the first update."""
     update_to_data: float
-    """Updates an interaction after the warm-up; may be fractional."""
+    """Updates per interaction after the warm-up; may be fractional."""
     rollout: int = 1
-    """Interactions collected before the updates that they owe are made, all at once."""
+    """Interactions of a rollout; its updates follow all at once."""
     interactions: int = 0
-    """Decisions of every environment copy so far."""
+    """Interactions so far: decisions of each environment copy."""
 
     @property
     def env_steps(self) -> int:
@@ -28,11 +34,11 @@ class Clock:
 
     @property
     def updates(self) -> int:
-        """Gradient updates due up to and with the last interaction."""
+        """Gradient updates due after the last interaction."""
         return self._updates_after(self.interactions)
 
     def tick(self) -> int:
-        """Count one interaction; returns the updates that it owes."""
+        """Count one interaction; returns the updates that are due after it."""
         before = self.updates
         self.interactions += 1
         return self.updates - before
@@ -42,16 +48,49 @@ class Clock:
         return self.interactions > 0 and self.env_steps // every > (self.env_steps - self.stride) // every
 
     def interactions_by(self, env_steps: int) -> int:
-        """Interactions that a run of ``env_steps`` takes."""
+        """Interactions of a run of ``env_steps``."""
         return -(-env_steps // self.stride)
 
     def updates_by(self, env_steps: int) -> int:
-        """Updates that a run of ``env_steps`` makes."""
+        """Updates of a run of ``env_steps``."""
         return self._updates_after(self.interactions_by(env_steps))
+
+    def env_step_of(self, update: int, env_steps: int) -> int | None:
+        """Environment steps after which ``update`` updates are done; None if a run of ``env_steps`` makes fewer."""
+        if update > self.updates_by(env_steps):
+            return None
+        interactions = self.warmup + ceil(update / self.update_to_data) if update else 0
+        # The clock rounds products, this a quotient: they differ by one at most.
+        while interactions and self._updates_after(interactions - 1) >= update:
+            interactions -= 1
+        while self._updates_after(interactions) < update:
+            interactions += 1
+        return interactions * self.stride
 
     def _updates_after(self, interactions: int) -> int:
         learned_from = interactions - interactions % self.rollout
         if self.rollout > 1:
-            # A whole number of updates a rollout: a fraction of one an interaction may have no end in binary digits.
+            # Updates per rollout are whole, while updates per interaction may have no finite binary fraction.
             return learned_from // self.rollout * round(self.update_to_data * self.rollout)
         return floor(max(0, learned_from - self.warmup) * self.update_to_data)
+
+
+def clock_of(blueprint: Blueprint) -> Clock:
+    """The clock of a run of ``blueprint``, before its first step."""
+    schedule = blueprint.algorithm.update_schedule(blueprint.environment.info)
+    return Clock(blueprint.environment.stride, schedule.warmup_interactions, schedule.update_to_data, schedule.rollout)
+
+
+def lengths_of(blueprint: Blueprint) -> Lengths:
+    """The reading of every clock at the end of a run of ``blueprint``."""
+    clock, env_steps = clock_of(blueprint), blueprint.training.env_steps
+    environment, batch = blueprint.environment, blueprint.algorithm.batch_size
+    interactions = clock.interactions_by(env_steps)
+    return Lengths(
+        interactions * clock.stride,
+        interactions,
+        clock.updates_by(env_steps),
+        environment.epochs_by(interactions, batch),
+        environment.switches_by(interactions, batch),
+        phase_per_seed=environment.parts_seeds,
+    )

@@ -1,4 +1,4 @@
-"""Interventions as a run will fire them: when each planned firing comes, how often, and on how many parameters.
+"""The planned firings of interventions: when, how often, and on how many parameters.
 
 Tests: tests/blueprint/test_show_interventions.py.
 """
@@ -8,21 +8,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from composer.blueprint.forecast.clock import Clock
 from composer.blueprint.schema import Blueprint
-from composer.interventions.triggers import ClockName, Trigger
+from composer.interventions.base import Intervention
+from composer.interventions.triggers import Lengths, Trigger
+from composer.networks.network import Network
 from composer.networks.outline import Outline
 from composer.networks.parameter_selectors import Place
 
 
 @dataclass(frozen=True)
 class Firings:
-    """The planned firings of one intervention; there is at least one."""
+    """The planned firings of one intervention, at least one."""
 
     moments: Sequence[int]
     """On the clock of its trigger."""
     count: int
-    """How many: moments of environment steps that one interaction passes together are one firing."""
+    """Moments of environment steps within one interaction count as one firing."""
 
 
 def sizes(blueprint: Blueprint) -> dict[str, Outline]:
@@ -31,53 +32,32 @@ def sizes(blueprint: Blueprint) -> dict[str, Outline]:
     return found | dict(blueprint.algorithm.learned_scalars())
 
 
-def entries(blueprint: Blueprint, chosen: Sequence[Place]) -> int:
-    """Entries of parameters, all copies of one seed."""
-    plans = {role: dict(outline.named_parameters()) for role, outline in sizes(blueprint).items()}
-    return sum(plans[role][path].count * copies(blueprint, role) for role, path in chosen)
+def entries(chosen: Sequence[Place], outlines: Mapping[str, Outline], networks: Mapping[str, Network]) -> int:
+    """Entries of the chosen parameters, all copies of one seed; a learned scalar has one copy."""
+    plans = {role: dict(outlines[role].named_parameters()) for role in {role for role, _ in chosen}}
+    return sum(plans[role][path].count * (networks[role].copies if role in networks else 1) for role, path in chosen)
 
 
-def copies(blueprint: Blueprint, role: str) -> int:
-    """Of a network; a learned scalar has one."""
-    return blueprint.networks[role].copies if role in blueprint.networks else 1
-
-
-def length(blueprint: Blueprint, on: ClockName, clock: Clock) -> int:
-    """How far a clock goes in the whole run."""
-    interactions = clock.interactions_by(blueprint.training.env_steps)
-    environment, batch = blueprint.environment, blueprint.algorithm.batch_size
-    lengths: Mapping[ClockName, int] = {
-        "env": interactions * clock.stride,
-        "interaction": interactions,
-        "update": clock.updates_by(blueprint.training.env_steps),
-        "epoch": environment.epochs_by(interactions, batch),
-        "phase": environment.switches_by(interactions, batch),
-    }
-    return lengths[on]
-
-
-def firings(blueprint: Blueprint, when: Trigger, clock: Clock) -> Firings | None:
-    """What is planned of a trigger in the whole run; None where nothing is, or where a metric decides."""
-    moments = when.planned(length(blueprint, when.clock, clock))
+def firings(when: Trigger, lengths: Lengths, stride: int) -> Firings | None:
+    """The planned firings in a run with ``stride`` environment steps per interaction; None without any."""
+    moments = when.planned(lengths.of(when.clock))
     if not moments:
         return None
     if when.clock != "env":
         return Firings(moments, len(moments))
     if not isinstance(moments, range):
-        return Firings(moments, len({-(-moment // clock.stride) for moment in moments}))
-    span = -(-moments[-1] // clock.stride) - -(-moments[0] // clock.stride)
+        return Firings(moments, len({-(-moment // stride) for moment in moments}))
+    span = -(-moments[-1] // stride) - -(-moments[0] // stride)
     return Firings(moments, min(len(moments), span + 1))
 
 
-def injections(blueprint: Blueprint, name: str, clock: Clock) -> int:
-    """The most terms that an injection will have added: one at least, and one where a metric decides without limit."""
-    when = blueprint.interventions[name].when
-    found = firings(blueprint, when, clock)
+def injections(when: Trigger, lengths: Lengths, stride: int) -> int:
+    """The most terms that an injection adds: at least one, and one where a metric decides without a limit."""
+    found = firings(when, lengths, stride)
     return when.most_firings(found.count if found else 0)
 
 
-def injected(blueprint: Blueprint) -> dict[str, str]:
-    """The injection of each role that has one, by role."""
-    outlines = sizes(blueprint)
-    each = ((name, one) for name, one in blueprint.interventions.items() if one.do.growth)
-    return {one.where.select(outlines)[0][0]: name for name, one in each}
+def injected(interventions: Mapping[str, Intervention], outlines: Mapping[str, Outline]) -> dict[str, str]:
+    """The name of the injection of each role that has one."""
+    growing = {name: each for name, each in interventions.items() if each.do.growth}
+    return {each.where.select(outlines)[0][0]: name for name, each in growing.items()}

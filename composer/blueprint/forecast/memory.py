@@ -11,7 +11,7 @@ from pathlib import Path as FilePath
 
 from composer.algorithms.on_policy import OnPolicy
 from composer.blueprint.forecast import firings as planned
-from composer.blueprint.forecast.timeline import clock_of, lengths_of
+from composer.blueprint.forecast.clock import clock_of, lengths_of
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.syntax.positions import Path
 from composer.networks.outline import Outline
@@ -185,19 +185,21 @@ def _injections(blueprint: Blueprint, role: str, outline: Outline) -> int:
     As many parameters are trained as before, but where the terms before go on being trained, or where seeds are
     injected at times of their own: a frozen term of one seed is then a trained one of another.
     """
-    name = planned.injected(blueprint).get(role)
+    outlines, lengths = planned.sizes(blueprint), lengths_of(blueprint)
+    name = planned.injected(blueprint.interventions, outlines).get(role)
     if name is None:
         return 0
     each, paths = blueprint.interventions[name], dict(outline.named_parameters())
     growth, optimizer = each.do.growth, blueprint.optimizers.get(role)
     assert growth is not None
-    chosen = [paths[path] for _, path in each.where.select(planned.sizes(blueprint))]
+    chosen = [paths[path] for _, path in each.where.select(outlines)]
     size, trained = (sum(plan.count for plan in chosen if plan.trainable >= only) for only in (False, True))
     terms = 2 if growth.has_twin else 1
     held = 1 + sum(average.of == role for average in blueprint.averages.values())
-    alone = each.when.is_per_seed(lengths_of(blueprint)) and len(blueprint.seeds) > 1
+    alone = each.when.is_per_seed(lengths) and len(blueprint.seeds) > 1
     more = trained * (1 + optimizer.moments()) if optimizer and (alone or not growth.freezes_original) else 0
-    return planned.injections(blueprint, name, clock_of(blueprint)) * (size * terms * held + more) * FLOAT
+    times = planned.injections(each.when, lengths, blueprint.environment.stride)
+    return times * (size * terms * held + more) * FLOAT
 
 
 def _anchors(blueprint: Blueprint, role: str, outline: Outline) -> int:

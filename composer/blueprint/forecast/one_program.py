@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from composer.blueprint.forecast.clock import clock_of
 from composer.blueprint.forecast.program_key import structure
-from composer.blueprint.forecast.timeline import clock_of
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.serialize import resolved
 

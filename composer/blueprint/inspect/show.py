@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from composer.blueprint.forecast.clock import lengths_of
 from composer.blueprint.forecast.flops import evaluations
 from composer.blueprint.forecast.memory import Held, forecast, sound_outlines
-from composer.blueprint.forecast.timeline import half_life, lengths_of, timeline
+from composer.blueprint.forecast.timeline import half_life, timeline
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.serialize import digest
 from composer.networks.outline import BufferPlan, Outline, ParameterPlan

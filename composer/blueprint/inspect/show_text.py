@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from composer.algorithms.base import Passes
+from composer.blueprint.forecast.clock import lengths_of
 from composer.blueprint.forecast.flops import evaluations, update_flops
 from composer.blueprint.forecast.memory import forecast, sound_outlines
-from composer.blueprint.forecast.timeline import lengths_of, timeline
+from composer.blueprint.forecast.timeline import timeline
 from composer.blueprint.inspect.equal_blocks import grouped
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.serialize import digest

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from composer.blueprint import load
-from composer.blueprint.forecast.timeline import clock_of
+from composer.blueprint.forecast.clock import clock_of
 from composer.studies.statistics import Curve
 from composer.tracking.records import JOURNAL
 from composer.training import launch

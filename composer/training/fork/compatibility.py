@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from composer.algorithms.on_policy import OnPolicy
 from composer.blueprint import Blueprint, diff
-from composer.blueprint.forecast.timeline import clock_of, lengths_of
+from composer.blueprint.forecast.clock import clock_of, lengths_of
 from composer.blueprint.serialize import Difference
 from composer.interventions.base import Intervention
 from composer.interventions.triggers import ClockName

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from composer.blueprint.forecast.clock import Clock
+from composer.blueprint.forecast.clock import Clock, clock_of, lengths_of
 from composer.blueprint.forecast.memory import sound_outlines
-from composer.blueprint.forecast.timeline import clock_of
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.syntax.positions import Path
 from composer.environments.interface import EnvironmentInfo
+from composer.interventions.triggers import Lengths
 from composer.networks.outline import Outline
 from composer.optim import Optimizer, Sam
 from composer.optim.schedules.base import Schedule
@@ -65,15 +65,20 @@ class Subject:
         """The clock of the run, at its start."""
         return clock_of(self.blueprint)
 
+    @cached_property
+    def lengths(self) -> Lengths:
+        """The reading of every clock at the end of the run."""
+        return lengths_of(self.blueprint)
+
     @property
     def interactions(self) -> int:
         """Interactions of the whole run."""
-        return self.clock.interactions_by(self.blueprint.training.env_steps)
+        return self.lengths.interaction
 
     @property
     def updates(self) -> int:
         """Updates of the whole run."""
-        return self.clock.updates_by(self.blueprint.training.env_steps)
+        return self.lengths.update
 
     def bootstrapped(self) -> set[str]:
         """Networks that learn from values of an average of themselves; labelled data have no values."""

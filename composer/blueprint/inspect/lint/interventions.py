@@ -35,8 +35,8 @@ def late_reset(subject: Subject) -> Iterator[Finding]:
         period = each.when.period
         if period is None or each.when.clock == "phase" or not each.do.resets_weights:
             continue
-        found = planned.firings(subject.blueprint, each.when, subject.clock)
-        length = planned.length(subject.blueprint, each.when.clock, subject.clock)
+        found = planned.firings(each.when, subject.lengths, subject.clock.stride)
+        length = subject.lengths.of(each.when.clock)
         left = length - found.moments[-1] if found else length
         # Where every firing of many is so near to the next one, the last is like any other.
         if found is not None and left < period and found.count < 100:
@@ -127,7 +127,7 @@ def _meet(subject: Subject, one: Intervention, other: Intervention) -> bool:
     """Whether both have a planned firing at the same reading of the same clock."""
     if one.when.clock != other.when.clock:
         return False
-    found = [planned.firings(subject.blueprint, each.when, subject.clock) for each in (one, other)]
+    found = [planned.firings(each.when, subject.lengths, subject.clock.stride) for each in (one, other)]
     rare, often = sorted((each.moments if each else () for each in found), key=len)
     return any(moment in often for moment in _few(rare))
 
