@@ -89,7 +89,7 @@ def train(
 
     ``variant`` is noted as the name of what was trained; ``profile`` reports where the time went. Raises BlueprintError
     where the blueprint does not make sense or this machine has no memory for it, and
-    ``composer.training.launch.Stopped`` where the run ends early, with the command that continues it; Ctrl-C saves
+    ``composer.training.endings.Stopped`` where the run ends early, with the command that continues it; Ctrl-C saves
     before it stops.
     """
     from composer.training import launch

@@ -106,7 +106,7 @@ def begin(runs: Path, *overrides: str) -> tuple[Run, Session]:
 
 def go_on(parts: Session) -> Session:
     """Run to the end and close what is open."""
-    train(parts, Console(parts.blueprint.training.env_steps, enabled=False))
+    train(parts, Console(parts.training.env_steps, enabled=False))
     parts.close()
     return parts
 

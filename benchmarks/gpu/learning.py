@@ -45,7 +45,7 @@ def learn(task: str, setting: Setting) -> Findings:
         run, session = assemble.start(_blueprint(task, setting), folder, None)
         notes = []
     finished, began, before = True, time.monotonic(), session.clock.updates
-    total = session.blueprint.training.env_steps
+    total = session.training.env_steps
     try:
         train(session, Until(total, deadline=deadline))
     except Interrupted:

@@ -77,15 +77,11 @@ def read(
 
 def guarded(command: Callable[[], dict[str, Any]], as_json: bool) -> dict[str, Any]:
     """Run a command that imports torch; every expected failure becomes a line and its exit code."""
-    from composer.blueprint import BlueprintError
-    from composer.studies import Refused
-    from composer.training import launch
+    from composer.training.endings import EXPECTED, Stopped, exit_code
 
     try:
         return command()
-    except launch.Stopped as stopped:
+    except Stopped as stopped:
         fail(str(stopped), stopped.exit_code, as_json, stopped.table)
-    except (BlueprintError, Refused) as error:
-        fail(str(error), 2, as_json)
-    except tuple(launch.EXIT_CODES) as error:
-        fail(str(error) or type(error).__name__, launch.exit_code(error), as_json)
+    except EXPECTED as error:
+        fail(str(error) or type(error).__name__, exit_code(error), as_json)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from composer.spec.errors import ComposerError
 from composer.spec.shape import Shape
 
 if TYPE_CHECKING:
@@ -16,12 +17,14 @@ if TYPE_CHECKING:
     Observations = NDArray[np.float32] | NDArray[np.uint8]
 
 
-class EnvironmentFailure(RuntimeError):
+class EnvironmentFailure(ComposerError, RuntimeError):
     """An environment raised, hung, died or returned a number that is not finite.
 
     The message says which environment, in which episode and at which decision, and under which action; ``seed`` is
     what that episode was reset under. Nothing of the failed step is stored: ``state`` is that of the step before.
     """
+
+    exit_code = 6
 
     def __init__(
         self, reason: str, environment: int, seed: int, episode: int, step: int, action: Sequence[float] | None
@@ -38,11 +41,13 @@ class EnvironmentFailure(RuntimeError):
         self.action = None if action is None else list(action)
 
 
-class InvalidAction(ValueError):
+class InvalidAction(ComposerError, ValueError):
     """An action of the wrong shape, outside of [-1, 1] or not finite: the agent's doing, not the environment's.
 
     ``finite`` is false where the agent has diverged.
     """
+
+    exit_code = 5
 
     def __init__(self, message: str, finite: bool = True) -> None:
         super().__init__(message)

@@ -21,6 +21,8 @@ from types import TracebackType
 from typing import Any, Final, Self
 from zlib import crc32
 
+from composer.spec.errors import ComposerError
+
 JournalRow = dict[str, Any]
 
 BUFFER_BYTES: Final = 256 * 1024
@@ -28,8 +30,10 @@ NON_FINITE: Final = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 FLOAT_KEY: Final = "$float"
 
 
-class JournalError(Exception):
+class JournalError(ComposerError):
     """A journal cannot be opened, or its kept part is damaged. The message names the file and the byte."""
+
+    exit_code = 3
 
 
 class Journal:

@@ -15,14 +15,15 @@ from composer.blueprint import flatten
 from composer.blueprint.forecast.clock import clock_of, lengths_of
 from composer.blueprint.forecast.memory import allocated, transitions_allocated
 from composer.replay.storage import Storage
+from composer.spec.errors import ComposerError
 from composer.tracking.journal import Journal, read
 from composer.tracking.uploader import Uploader
 from composer.training.agent_spec import AgentSpec
-from composer.training.collect.build import Collecting, Judge, runtime_of
+from composer.training.collect.build import Collecting, runtime_of
 from composer.training.collect.replay_placement import ReplayPlacement, choose_placement, recorded_placement
 from composer.training.compile import capture as compiling
 from composer.training.compile.cache import use_cache
-from composer.training.compile_ahead import Ahead
+from composer.training.compile_ahead import BackgroundCompiler
 from composer.training.compile_measured import calibrate
 from composer.training.diagnose.recorder import Recorder
 from composer.training.evaluation import Evaluator
@@ -39,8 +40,10 @@ if TYPE_CHECKING:
     from composer.training.collect.base import Samples
 
 
-class NotTheSame(RuntimeError):
+class NotTheSame(ComposerError, RuntimeError):
     """A run cannot be resumed exactly here: something that its numbers depend on has changed. The message lists it."""
+
+    exit_code = 2
 
 
 def device_for(name: str) -> str:
@@ -255,7 +258,11 @@ def _session(
         storage=Storage(device, recorded_placement(run.facts).storage, run.path),
     )
     session = Session(
-        blueprint=blueprint,
+        seeds=blueprint.seeds,
+        training=blueprint.training,
+        evaluation=blueprint.evaluation,
+        checkpoint=blueprint.checkpoint,
+        updates_per_call=blueprint.compute.updates_per_call,
         device=device,
         learner=learner,
         collector=runtime_of(blueprint.environment).collector(learner, collecting),
@@ -268,22 +275,22 @@ def _session(
         diagnostics=Recorder(blueprint.diagnostics, agent_spec(blueprint), device),
     )
     if blueprint.compute.compile == "background" and compiling.missing_for_compiling() is None:
-        session.ahead = Ahead(run.path, device)
+        session.compiler = BackgroundCompiler(run.path, device)
     tell, samples = partial(_record_event, session), session.collector.replay
     session.surgery = surgery_of(blueprint, learner, tell, samples)
     session.collector.switched = session.surgery.switched
     return session
 
 
-def evaluator(blueprint: Blueprint, episodes: int, device: str) -> Evaluator | Judge:
-    """What judges an agent of ``blueprint``: by ``episodes`` episodes a seed, or by the data of its task."""
+def evaluator(blueprint: Blueprint, episodes: int, device: str) -> Evaluator:
+    """What scores agents of ``blueprint``: ``episodes`` episodes per seed, or the data of its task."""
     batch_size = blueprint.algorithm.batch_size
     return runtime_of(blueprint.environment).evaluator(blueprint.seeds, episodes, batch_size, device)
 
 
 def _record_event(session: Session, seed: int, event: Mapping[str, Any]) -> None:
     """Append what was done to the networks of one seed (its index)."""
-    session.record("event", seed=session.blueprint.seeds[seed], **event)
+    session.record("event", seed=session.seeds[seed], **event)
 
 
 def differences(facts: Mapping[str, Any], blueprint: Blueprint, device: str) -> list[str]:

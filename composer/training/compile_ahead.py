@@ -23,18 +23,18 @@ NICE = 10
 """How far the compiling process steps back: training goes first."""
 
 
-class Ahead:
-    """The other process."""
+class BackgroundCompiler:
+    """The process that compiles."""
 
     def __init__(self, run: Path, device: str) -> None:
-        """Starts it for the run in a directory; it dies with this object's ``close``."""
+        """Start it for the run in a directory; ``close`` ends it."""
         self._log = run / "compile.log"
         with self._log.open("wb") as log:
             command = [sys.executable, "-m", "composer.training.compile_ahead", str(run), device]
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
-    def outcome(self) -> str | None:
-        """None while it works, an empty text once it is done, else what went wrong: the end of its log."""
+    def problem(self) -> str | None:
+        """None while it works; once it has ended, the last line of its log if it failed, else an empty text."""
         code = self._process.poll()
         if code is None:
             return None
@@ -42,7 +42,7 @@ class Ahead:
         return "" if code == 0 else (lines[-1] if lines else f"exit code {code}")
 
     def close(self) -> None:
-        """End it, whether it is done or not."""
+        """End it, done or not."""
         self._process.kill()
         self._process.wait()
 

@@ -1,9 +1,12 @@
-"""Evaluation: separate episodes under the policy's mode, which read the agent and change nothing of it."""
+"""Evaluation: what the loop asks of an evaluator, and the one that plays episodes. It changes nothing of the agent.
+
+``composer.training.collect.labelled`` makes those that answer to held-out data. Tests: tests/training/test_loop.py.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
@@ -17,25 +20,39 @@ if TYPE_CHECKING:
     from composer.training.learner import Learner
 
 
-class Evaluator:
-    """Environments of its own, ``episodes`` a seed, all stepped together."""
+Watch = Callable[["VectorEnvironment"], None]
+"""Is shown the environments before each decision of the first one's episode."""
+
+
+class Evaluator(Protocol):
+    """Scores an agent on environments or data of its own."""
+
+    metric: str
+    """Name of the scores in the journal."""
+    can_record_video: bool
+    """Whether there is something to film, so that ``returns`` takes a ``watch``."""
+
+    def returns(self, learner: Learner, number: int, watch: Watch | None = None) -> NDArray[np.float64]:
+        """Scores ``[S, episodes]``. ``number`` names the evaluation: equal numbers, equal episodes or data."""
+
+    def close(self) -> None:
+        """Free what is held."""
+
+
+class EpisodeEvaluator:
+    """Undiscounted returns of episodes under the policy's mode: ``episodes`` per seed, all stepped together."""
 
     metric = "evaluation/return"
-    """What ``returns`` are, as the journal calls them."""
+    can_record_video = True
 
     def __init__(self, environment: Simulator, seeds: Sequence[int], episodes: int) -> None:
-        """``seeds`` are the run's; each gets ``episodes`` environments."""
+        """``seeds`` are the run's; each gets ``episodes`` environments. Raises EnvironmentFailure."""
         self._seeds, self._episodes = tuple(seeds), episodes
         streams = [derive(seed, "episode", episode) for seed in seeds for episode in range(episodes)]
         self._environments = environment.for_evaluation().make(streams, "evaluation")
 
-    def returns(
-        self, learner: Learner, number: int, watch: Callable[[VectorEnvironment], None] | None = None
-    ) -> NDArray[np.float64]:
-        """Undiscounted returns ``[S, episodes]``. ``number`` names the evaluation: equal numbers, equal episodes.
-
-        ``watch`` is shown the environments before each decision of the first one's episode.
-        """
+    def returns(self, learner: Learner, number: int, watch: Watch | None = None) -> NDArray[np.float64]:
+        """Undiscounted returns ``[S, episodes]`` of evaluation ``number``: equal numbers, equal episodes."""
         shape = (len(self._seeds), self._episodes)
         observation = self._environments.reset(episode=number)
         learner.policy.begin_evaluation(number)

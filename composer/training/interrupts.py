@@ -7,12 +7,14 @@ import threading
 from types import FrameType, TracebackType
 from typing import Self
 
+from composer.spec.errors import ComposerError
 
-class Interrupted(Exception):
-    """The run was asked to stop and has saved itself. ``exit_code`` is 128 plus the signal's number."""
+
+class Interrupted(ComposerError):
+    """A signal asked the run to stop, and it has saved itself. ``exit_code`` is 128 plus the signal's number."""
 
     def __init__(self, number: int) -> None:
-        """``number`` is the signal that asked."""
+        """``number`` is the signal's."""
         super().__init__(signal.Signals(number).name)
         self.exit_code = 128 + number
 

@@ -22,6 +22,7 @@ from composer.networks.stacked import Stacked, Template, fresh_stack, per_seed
 from composer.optim.delayed import apply_every
 from composer.optim.hyperparameters import number, recorded
 from composer.replay.transitions import Transitions
+from composer.spec.errors import ComposerError
 from composer.spec.random_streams import derive
 from composer.training.acting import ActingPolicy
 from composer.training.agent_networks import average_of, networks_of, returns_of
@@ -38,8 +39,10 @@ Learnt = tuple[Transitions, Mapping[str, Tensor]]
 """What an update learns from: transitions ``[S, B, ...]``, and by name what the program asks for beside them."""
 
 
-class Diverged(RuntimeError):
+class Diverged(ComposerError, RuntimeError):
     """A loss or a parameter is not finite: the message says which and when. No checkpoint has been overwritten."""
+
+    exit_code = 5
 
 
 class Learner:

@@ -1,13 +1,15 @@
-"""The loop: interactions as a generator, and what watches it. One page; everything else is called from here.
+"""The training loop: collect, update, record, intervene, evaluate, save.
 
-A run asks for its updates and does not make them, so that several runs can have theirs made in one program.
+``training_steps`` collects, and yields the batches of due updates instead of making them, so that several runs can make
+theirs in one program. ``finish_interaction`` does what is due between interactions, when the state is whole.
 Tests: tests/training/test_loop.py, tests/training/test_population.py, tests/faults.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,13 +21,13 @@ from composer.training.interrupts import Interrupted, Interrupts
 from composer.training.learner import Diverged
 from composer.training.session import Session
 
-FALLS = (Diverged, EnvironmentFailure, InvalidAction)
-"""What ends one run and leaves those beside it alone."""
+FAILURES = (Diverged, EnvironmentFailure, InvalidAction)
+"""Errors that end one run and leave the runs beside it alone."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a finished run went."""
+    """Results of a finished run."""
 
     returns: list[list[float]]
     """Undiscounted returns of the last evaluation, by seed and episode."""
@@ -33,158 +35,176 @@ class Outcome:
     updates: int
     seconds: float
     updates_per_second: float
-    """Updates of every seed's program call a second, over the time spent learning (environment steps included)."""
+    """Calls of the update per second, all seeds in one call, over the time spent collecting and learning."""
 
 
 def train(session: Session, console: Console) -> Outcome:
-    """Run to the end, from wherever ``session`` stands. Raises Interrupted (saved), Diverged, EnvironmentFailure."""
-    (end,) = train_together([session], lambda asked: session.learner.learn(asked[0]), console)
-    if not isinstance(end, Outcome):
-        raise end
-    return end
+    """Train one run to its end, from the state of ``session``.
 
-
-def train_together(
-    crew: Sequence[Session], learn: Callable[[Sequence[Sequence[Drawn]]], None], console: Console
-) -> list[Outcome | Exception]:
-    """Run several to the end, step by step beside each other; how each ended, in their order.
-
-    Their clocks are one. ``learn`` makes the updates that all of them ask for; of a run that has fallen it is given
-    what a neighbour learns from. Raises Interrupted, once all that still run are saved.
+    Raises Interrupted (after a save) and the ``FAILURES``.
     """
-    started, paused, updates_before = time.monotonic(), 0.0, crew[0].clock.updates
-    horizon_schedules = {index: course(session) for index, session in enumerate(crew)}
-    ends: dict[int, Exception] = {}
+    stopwatch = _Stopwatch(session)
     with Interrupts() as interrupts:
-        while horizon_schedules:
-            asked: dict[int, Sequence[Drawn]] = {}
-            for index in list(horizon_schedules):
-                try:
-                    asked[index] = next(horizon_schedules[index])
-                except StopIteration:
-                    del horizon_schedules[index]
-                except FALLS as fall:
-                    ends[index] = fall
-                    del horizon_schedules[index]
-            if any(asked.values()):
-                stand_in = next(iter(asked.values()))
-                learn([asked.get(index, stand_in) for index in range(len(crew))])
+        for batches in training_steps(session):
+            if batches:
+                session.learner.learn(batches)
                 continue
-            signal = interrupts.requested  # Read once: what comes after the save is obeyed after the next one.
-            pause, is_last = time.monotonic(), False
-            for index in asked:
-                try:
-                    is_last = _watch(crew[index], console, signal is not None)
-                except FALLS as fall:
-                    ends[index] = fall
-                    del horizon_schedules[index]
-            paused += time.monotonic() - pause
-            if horizon_schedules:
-                clock = crew[next(iter(horizon_schedules))].clock
-                console.update(clock.env_steps, clock.updates)
-            if signal and horizon_schedules and not is_last:
+            signal = interrupts.requested  # Read once: a later signal is obeyed after the next interaction.
+            with stopwatch.paused():
+                finish_interaction(session, console, is_stopping=signal is not None)
+            console.update(session.clock.env_steps, session.clock.updates)
+            if signal and not session.is_finished:
                 raise Interrupted(signal)
-    seconds = time.monotonic() - started
-    return [ends.get(index) or _outcome(session, seconds, paused, updates_before) for index, session in enumerate(crew)]
+    return stopwatch.outcome(session)
 
 
-def course(session: Session) -> Iterator[Sequence[Drawn]]:
-    """Collect, ask, intervene.
+def training_steps(session: Session) -> Iterator[Sequence[Drawn]]:
+    """Collect interactions and fire planned interventions; the caller makes the updates.
 
-    Yields what updates learn from, which are to be made, in one call, before it goes on; and nothing after each
-    interaction, when the state is whole and may be saved.
+    Yields the batches of the next call of ``Learner.learn``, and an empty sequence after each interaction.
     """
-    blueprint, clock = session.blueprint, session.clock
-    while clock.env_steps < blueprint.training.env_steps:
-        session.collector.interact(clock.interactions)
-        update, epochs = clock.updates, session.collector.epochs(clock.interactions)
-        owed = update + clock.tick()
-        while update < owed:
-            count = _at_once(session, update, owed)
-            yield [session.collector.batch() for _ in range(count)]
-            session.collector.learned()
-            session.surgery.passed("update", update, update + count)
+    clock, collector, surgery = session.clock, session.collector, session.surgery
+    while not session.is_finished:
+        collector.interact(clock.interactions)
+        update, epochs = clock.updates, collector.epochs(clock.interactions)
+        due = update + clock.tick()
+        while update < due:
+            count = _updates_of_next_call(session, update, due)
+            yield [collector.batch() for _ in range(count)]
+            collector.learned()
+            surgery.passed("update", update, update + count)
             update += count
-        session.collector.finish_step()
-        session.surgery.passed("epoch", epochs, session.collector.epochs(clock.interactions))
-        session.surgery.passed("interaction", clock.interactions - 1, clock.interactions)
-        session.surgery.passed("env", clock.env_steps - clock.stride, clock.env_steps)
+        collector.finish_step()
+        surgery.passed("epoch", epochs, collector.epochs(clock.interactions))
+        surgery.passed("interaction", clock.interactions - 1, clock.interactions)
+        surgery.passed("env", clock.env_steps - clock.stride, clock.env_steps)
         yield ()
 
 
 def interactions(session: Session) -> Iterator[None]:
-    """The course of one run with its updates made; yields after each interaction."""
-    for asked in course(session):
-        if asked:
-            session.learner.learn(asked)
+    """Collect and update, and nothing else; yields after each interaction."""
+    for batches in training_steps(session):
+        if batches:
+            session.learner.learn(batches)
         else:
             yield
 
 
-def _at_once(session: Session, update: int, owed: int) -> int:
-    """How many of the updates from ``update`` to ``owed`` one call makes: all that it takes, or one.
+def finish_interaction(session: Session, console: Console, is_stopping: bool = False) -> None:
+    """Record, intervene, evaluate, save: whatever is due after an interaction, and all of it after the last."""
+    clock, is_last = session.clock, session.is_finished
+    if is_last or clock.due(session.training.log_every):
+        _record_and_intervene(session, _training_metrics(session))
+        session.record_speed()
+        session.flush()
+        session.uploader.revive()
+        session.switch_to_compiled()
+    if is_last or clock.due(session.evaluation.every):
+        _record_and_intervene(session, _evaluate(session))
+        session.flush()
+        console.evaluation(clock.env_steps, session.mean_returns(), session.title)
+    if is_last or session.diagnostics.due(clock):
+        rows = session.diagnostics.read(session.learner, session.collector.replay, clock, is_last)
+        _record_and_intervene(session, rows)
+    if is_last or is_stopping or clock.due(session.checkpoint.every):
+        session.save()
 
-    Nothing may be due before its last one, and no batch may wait for what an earlier update finds out.
+
+def _record_and_intervene(session: Session, rows: Iterable[Mapping[str, float]]) -> None:
+    """Record one row of metrics per seed; interventions that wait for a metric read each row."""
+    for index, metrics in enumerate(rows):
+        if metrics:
+            session.record("metrics", seed=session.seeds[index], metrics=metrics)
+            session.surgery.read(index, metrics, session.counts())
+
+
+def _training_metrics(session: Session) -> Iterator[Mapping[str, float]]:
+    """Means since the last row, per seed. The only transfer of training to the host; raises Diverged."""
+    learned, collected = session.learner.drain_signals(), session.collector.metrics()
+    for seed, signals, episodes in zip(session.seeds, learned, collected, strict=True):
+        for name, value in signals.items():
+            if not np.isfinite(value):
+                raise Diverged(f"{name} of seed {seed} is {value} at environment step {session.clock.env_steps:,}")
+        yield {**signals, **episodes}
+
+
+def _evaluate(session: Session) -> list[dict[str, float]]:
+    """Evaluate every seed; the mean return of each as a row of metrics."""
+    returns = session.evaluator.returns(session.learner, session.clock.env_steps)
+    session.returns = returns.tolist()
+    return [{session.evaluator.metric: float(row.mean())} for row in returns]
+
+
+def _updates_of_next_call(session: Session, update: int, due: int) -> int:
+    """How many of the updates from ``update`` to ``due`` to make in one call: ``updates_per_call``, or one.
+
+    One where an intervention is planned before the last of them, or a batch depends on the update before it.
     """
-    count = session.blueprint.compute.updates_per_call
-    fits = owed - update >= count > 1 and session.collector.can_prefetch
+    count = session.updates_per_call
+    fits = due - update >= count > 1 and session.collector.can_prefetch
     return count if fits and not session.surgery.due("update", update, update + count - 1) else 1
 
 
-def _watch(session: Session, console: Console, is_asked: bool) -> bool:
-    """What is due after an interaction: rows, evaluations, checkpoints; whether it was the last one."""
-    blueprint, clock = session.blueprint, session.clock
-    is_last = clock.env_steps >= blueprint.training.env_steps
-    if is_last or clock.due(blueprint.training.log_every):
-        _log(session)
-    if is_last or clock.due(blueprint.evaluation.every):
-        _evaluate(session, console)
-    if is_last or session.diagnostics.due(clock):
-        _diagnose(session, is_last)
-    if is_last or is_asked or clock.due(blueprint.checkpoint.every):
-        session.save()
-    return is_last
+def train_together(
+    sessions: Sequence[Session], learn: Callable[[Sequence[Sequence[Drawn]]], None], console: Console
+) -> list[Outcome | Exception]:
+    """Train runs of one clock side by side, each step of all in turn; the outcome or the failure of each, in order.
+
+    ``learn`` makes the updates of all runs in one call, on the batches of each; a run that has failed gets those of
+    another one. Raises Interrupted once all running ones are saved.
+    """
+    stopwatch = _Stopwatch(sessions[0])
+    running = {index: training_steps(each) for index, each in enumerate(sessions) if not each.is_finished}
+    failures: dict[int, Exception] = {}
+
+    @contextmanager
+    def failing_alone(index: int) -> Iterator[None]:
+        try:
+            yield
+        except FAILURES as failure:
+            failures[index] = failure
+            del running[index]
+
+    with Interrupts() as interrupts:
+        while running:
+            batches: dict[int, Sequence[Drawn]] = {}
+            for index, steps in list(running.items()):
+                with failing_alone(index):
+                    batches[index] = next(steps)
+            if any(batches.values()):
+                stand_in = next(iter(batches.values()))
+                learn([batches.get(index, stand_in) for index in range(len(sessions))])
+                continue
+            signal = interrupts.requested
+            with stopwatch.paused():
+                for index in batches:
+                    with failing_alone(index):
+                        finish_interaction(sessions[index], console, is_stopping=signal is not None)
+            if running:
+                session = sessions[next(iter(running))]
+                console.update(session.clock.env_steps, session.clock.updates)
+                if session.is_finished:
+                    break
+                if signal:
+                    raise Interrupted(signal)
+    return [failures.get(index) or stopwatch.outcome(session) for index, session in enumerate(sessions)]
 
 
-def _log(session: Session) -> None:
-    """One row of metrics a seed: means since the last row. The only transfer of training to the host."""
-    for seed, signals, collected in zip(
-        session.blueprint.seeds, session.learner.drain_signals(), session.collector.metrics(), strict=True
-    ):
-        bad = [name for name, value in signals.items() if not np.isfinite(value)]
-        if bad:
-            raise Diverged(
-                f"{bad[0]} of seed {seed} is {signals[bad[0]]} at environment step {session.clock.env_steps:,}"
-            )
-        if signals or collected:
-            session.record_metrics(seed, signals | collected)
-    session.record_timing()
+class _Stopwatch:
+    """Measures how long training takes, and how much of that is collecting and learning."""
 
+    def __init__(self, session: Session) -> None:
+        self._started, self._paused, self._updates = time.monotonic(), 0.0, session.clock.updates
 
-def _diagnose(session: Session, is_last: bool) -> None:
-    """What measures read, recorded a seed."""
-    rows = session.diagnostics.read(session.learner, session.collector.replay, session.clock, is_last)
-    for seed, row in zip(session.blueprint.seeds, rows, strict=True):
-        if row:
-            session.record_metrics(seed, row)
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Do not count this time as collecting and learning."""
+        began = time.monotonic()
+        yield
+        self._paused += time.monotonic() - began
 
-
-def _evaluate(session: Session, console: Console) -> None:
-    """Evaluation episodes, recorded a seed."""
-    returns = session.evaluator.returns(session.learner, session.clock.env_steps)
-    session.returns = returns.tolist()
-    for seed, row in zip(session.blueprint.seeds, returns, strict=True):
-        session.record_metrics(seed, {session.evaluator.metric: float(row.mean())})
-    session.flush()
-    console.evaluation(
-        session.clock.env_steps,
-        {seed: float(row.mean()) for seed, row in zip(session.blueprint.seeds, returns, strict=True)},
-        session.title,
-    )
-
-
-def _outcome(session: Session, seconds: float, paused: float, updates_before: int) -> Outcome:
-    made = session.clock.updates - updates_before
-    return Outcome(
-        session.returns, session.clock.env_steps, session.clock.updates, seconds, made / max(seconds - paused, 1e-9)
-    )
+    def outcome(self, session: Session) -> Outcome:
+        """Results of a session that has just finished."""
+        seconds, clock = time.monotonic() - self._started, session.clock
+        rate = (clock.updates - self._updates) / max(seconds - self._paused, 1e-9)
+        return Outcome(session.returns, clock.env_steps, clock.updates, seconds, rate)

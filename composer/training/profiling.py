@@ -87,7 +87,7 @@ def profile(session: Session) -> Profile:
     found.watch(session.evaluator, "returns", "evaluation, its policy not counted")
     found.watch(session.diagnostics, "read", "diagnostics")
     found.watch(session, "save", "checkpoints")
-    found.watch(session, "record_timing", "logging")
+    found.watch(session, "record_speed", "logging")
     return found
 
 

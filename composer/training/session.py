@@ -1,25 +1,27 @@
-"""The whole state of a run in one place: what a checkpoint holds, and how it is put back.
+"""The whole state of a run: what a checkpoint holds, and how it is put back.
 
-Every stateful object is listed in ``Session.snapshot``: what is not there does not survive a kill, and a test fails.
+``Session.snapshot`` lists every stateful object: what it leaves out does not survive a kill, and a test fails.
 """
 
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from composer.training.compile.capture import Choice
 from composer.training.runs.checkpoint import Checkpoints, Snapshot
 
 if TYPE_CHECKING:
-    from composer.blueprint import Blueprint
+    from composer.blueprint import Checkpoint, Evaluation, Training
     from composer.blueprint.forecast.clock import Clock
     from composer.tracking.journal import Journal
     from composer.tracking.uploader import Uploader
     from composer.training.collect.base import Collector
-    from composer.training.collect.build import Judge
-    from composer.training.compile_ahead import Ahead
+    from composer.training.compile_ahead import BackgroundCompiler
     from composer.training.diagnose.recorder import Recorder
     from composer.training.evaluation import Evaluator
     from composer.training.learner import Learner
@@ -28,13 +30,17 @@ if TYPE_CHECKING:
 
 @dataclass
 class Session:
-    """Everything a run is made of. Built by ``composer.training.assemble``."""
+    """Everything that trains one run. Made by ``composer.training.assemble``."""
 
-    blueprint: Blueprint
+    seeds: tuple[int, ...]
+    training: Training
+    evaluation: Evaluation
+    checkpoint: Checkpoint
+    updates_per_call: int
     device: str
     learner: Learner
     collector: Collector
-    evaluator: Evaluator | Judge
+    evaluator: Evaluator
     clock: Clock
     journal: Journal
     timing: Journal
@@ -42,29 +48,38 @@ class Session:
     checkpoints: Checkpoints
     diagnostics: Recorder
     title: str = ""
-    """What the run is called among others that are trained beside it."""
-    ahead: Ahead | None = None
-    """The process that compiles the update meanwhile, while there is one."""
+    """The name of the run among those that train beside it."""
+    compiler: BackgroundCompiler | None = None
+    """The process that compiles the update while the run trains eagerly, until it is done."""
     surgery: Surgery = field(init=False)
-    """What is done to networks while they learn."""
+    """The interventions on the learner."""
     returns: list[list[float]] = field(default_factory=list)
     """Returns of the last evaluation, by seed and episode."""
-    _mark: tuple[float, int, int] | None = None
+    _last_speed: tuple[float, int, int] | None = None
+    """Seconds, updates and environment steps at the last row of speed."""
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the run has taken all its environment steps."""
+        return self.clock.env_steps >= self.training.env_steps
+
+    def mean_returns(self) -> dict[int, float]:
+        """Mean return of the last evaluation by seed."""
+        return {seed: float(np.mean(row)) for seed, row in zip(self.seeds, self.returns, strict=True)}
+
+    def counts(self) -> dict[str, int]:
+        """Environment steps, interactions and updates so far, by the name of their clock."""
+        clock = self.clock
+        return {"env": clock.env_steps, "interaction": clock.interactions, "update": clock.updates}
 
     def record(self, kind: str, **row: Any) -> None:
         """Append one row at the present environment step to the journal."""
         self.journal.append({"type": kind, "env_step": self.clock.env_steps, **row})
 
-    def record_metrics(self, seed: int, metrics: dict[str, float]) -> None:
-        """Append a row of metrics of one seed; interventions that wait for a metric see it."""
-        self.record("metrics", seed=seed, metrics=metrics)
-        clock = {"env": self.clock.env_steps, "interaction": self.clock.interactions, "update": self.clock.updates}
-        self.surgery.read(self.blueprint.seeds.index(seed), metrics, clock)
-
-    def record_timing(self) -> None:
-        """Speed since the last call, in a journal of its own: equal runs have equal journals. Revives the uploader."""
-        now, before = time.monotonic(), self._mark
-        self._mark = (now, self.clock.updates, self.clock.env_steps)
+    def record_speed(self) -> None:
+        """Append the speed since the last call to a journal of its own, so that equal runs have equal journals."""
+        now, before = time.monotonic(), self._last_speed
+        self._last_speed = (now, self.clock.updates, self.clock.env_steps)
         if before is not None:
             seconds = max(now - before[0], 1e-9)
             metrics = {
@@ -72,36 +87,32 @@ class Session:
                 "speed/env_steps_per_second": (self.clock.env_steps - before[2]) / seconds,
             }
             self.timing.append({"type": "timing", "env_step": self.clock.env_steps, "seed": None, "metrics": metrics})
-        self.flush()
-        self.uploader.revive()
-        if self.ahead is not None:
-            self._go_over(self.ahead)
 
-    def _go_over(self, ahead: Ahead) -> None:
-        """To the compiled update, as soon as it has been compiled; to no other, should that have failed."""
-        outcome = ahead.outcome()
-        if outcome is None:
+    def switch_to_compiled(self) -> None:
+        """Go on with the compiled update once another process has compiled it; stay eager where that failed."""
+        problem = None if self.compiler is None else self.compiler.problem()
+        if problem is None:
             return
-        self.ahead = None
-        if not outcome:
+        self.compiler = None
+        if not problem:
             self.learner.recapture(Choice(True, "compiled by another process"))
-        told = {"failed": outcome} if outcome else {}
-        self.record("event", seed=None, name="compiled", update=self.clock.updates, **told)
+        failed = {"failed": problem} if problem else {}
+        self.record("event", seed=None, name="compiled", update=self.clock.updates, **failed)
 
     def flush(self, sync: bool = False) -> None:
-        """Write waiting rows, down to the device with ``sync``."""
-        self.timing.flush()  # First, so that the uploader finds the time at which a row of the journal was written.
+        """Write waiting rows to the journals; with ``sync``, down to the disk."""
+        self.timing.flush()  # First: the uploader looks up there when a row of the journal was written.
         self.journal.flush(sync=sync)
 
     def save(self) -> None:
-        """Write a checkpoint of the present moment; only between interactions. A diverged agent is not saved."""
+        """Write a checkpoint; only between interactions. Raises Diverged, and saves nothing, for a diverged agent."""
         self.learner.assert_finite()
         self.flush(sync=True)
         self.collector.save(self.checkpoints)
         self.checkpoints.save(self.clock.env_steps, self.snapshot())
 
     def snapshot(self) -> Snapshot:
-        """The whole state but for what the collector has written beside it."""
+        """The whole state, except what the collector writes to files of its own."""
         tensors = dict(self.learner.tensors())
         tensors |= {f"random/{name}": generator.get_state() for name, generator in self.learner.generators().items()}
         collected = self.collector.snapshot()
@@ -119,7 +130,7 @@ class Session:
         return Snapshot(tensors, values, collected.segments)
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Put a checkpoint back, in place; the journals are cut to it by whoever opened them."""
+        """Put a checkpoint back, in place; whoever opened the journals has cut them to it."""
         self.surgery.restore(snapshot.tensors)
         self.learner.load(snapshot.tensors)
         for name, generator in self.learner.generators().items():
@@ -131,10 +142,8 @@ class Session:
         self.returns = snapshot.values["returns"]
 
     def close(self) -> None:
-        """Close collector and journals."""
-        if self.ahead is not None:
-            self.ahead.close()
-        self.collector.close()
-        self.evaluator.close()
-        self.journal.close()
-        self.timing.close()
+        """Close environments and journals, each even where another one raises."""
+        with ExitStack() as stack:
+            for each in (self.timing, self.journal, self.evaluator, self.collector, self.compiler):
+                if each is not None:
+                    stack.callback(each.close)

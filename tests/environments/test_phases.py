@@ -23,6 +23,7 @@ from composer.training.collect.phase_batches import HeldOut, Phased
 from composer.training.collect.phase_stream import PhasedExaminer, PhasedStreaming, held_out_loss
 from composer.training.learner import Learner
 from composer.training.loop import interactions
+from composer.training.runs.directory import read_blueprint
 
 DIGITS = Path(__file__).parents[2] / "blueprints" / "warm_start" / "digits.toml"
 PICTURES = (
@@ -170,14 +171,14 @@ def test_epochs_of_the_loop_are_those_of_the_plan(runs: None, tmp_path: Path) ->
     three = "[{ epochs = 2, subset = 0.2 }, { updates = 7, subset = 0.5 }, {}]"
     declared = ("environment.data.samples=100", f"environment.phases={three}", "algorithm.batch_size=10", *PICTURES[4:])
     every = "interventions.fresh_optimizer.when={ kind = 'every', interval = 1, clock = 'epoch' }"
-    run, parts = finished(tmp_path, *declared, "seeds=[0]", every)
+    run, _ = finished(tmp_path, *declared, "seeds=[0]", every)
+    blueprint = read_blueprint(run)
     # Two epochs of 2 batches, one whole epoch of 5 among 7, then epochs of 10 from batch 11 on: 21, 31.
     fired = [row["env_step"] for row in rows(run) if row["type"] == "event"]
     assert fired == [2, 4, 9, 21, 31]
-    planned = [moment.env_step for moment in timeline(parts.blueprint) if moment.key == "interventions.fresh_optimizer"]
+    planned = [moment.env_step for moment in timeline(blueprint) if moment.key == "interventions.fresh_optimizer"]
     assert planned == [2]
-    environment = parts.blueprint.environment
-    assert [environment.epoch_end(number, 10) for number in (1, 2, 3, 4, 5)] == [2, 4, 9, 21, 31]
+    assert [blueprint.environment.epoch_end(number, 10) for number in (1, 2, 3, 4, 5)] == [2, 4, 9, 21, 31]
 
 
 def test_what_waits_for_a_phase_fires_after_the_evaluation_and_before_its_first_update(

@@ -15,6 +15,7 @@ from composer.environments.labelled.datasets import Teacher
 from composer.training.collect.phase_batches import HeldOut, Phased
 from composer.training.collect.phase_stream import PhasedExaminer, held_out_loss
 from composer.training.collect.task_stream import explained_share
+from composer.training.runs.directory import read_blueprint
 
 DIGITS = Path(__file__).parents[2] / "blueprints" / "warm_start" / "digits.toml"
 TEACHER = '{ kind = "teacher", samples = 200, held_out = 700, width = 4, units = 3, noise = 0.0 }'
@@ -79,7 +80,7 @@ def test_a_share_of_a_phase_takes_the_numbers_of_others() -> None:
 
 def test_models_are_judged_by_what_they_explain_of_what_is_held_out(tmp_path: Path) -> None:
     run, parts = finished(tmp_path, *changes(WARM))
-    declared, learner = parts.blueprint.environment, parts.learner
+    declared, learner = read_blueprint(run).environment, parts.learner
     held = HeldOut(declared, (0,), "cpu")  # type: ignore[arg-type]
     inputs, right = (torch.cat(column, 1) for column in zip(*held.pieces(declared.plan[1]), strict=True))  # type: ignore[attr-defined]
     assert inputs.shape == (1, 700, 4)

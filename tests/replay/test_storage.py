@@ -23,6 +23,7 @@ from composer.replay.ring import Ring
 from composer.replay.storage import Storage
 from composer.training import assemble
 from composer.training.collect.build import make_ring
+from composer.training.runs.directory import read_blueprint
 
 KINDS = ("device", "host", "disk")
 
@@ -147,7 +148,7 @@ def test_rainbow_on_disk_equals_rainbow_in_memory(tmp_path: Path) -> None:
         assert maps(run.path) == (kind == "disk")
         found.append(result(run.path))
     assert found[0] == found[1]
-    path = stopped(*assemble.start(parts.blueprint, tmp_path / "stopped", None), 97)
+    path = stopped(*assemble.start(read_blueprint(run.path), tmp_path / "stopped", None), 97)
     assert result(resumed(path)) == found[0]
 
 

@@ -12,7 +12,7 @@ from tiny_runs import DRIFT, begin, learner, rows, tiny
 
 from composer.training import assemble
 from composer.training.compile import cache as caching
-from composer.training.compile_ahead import Ahead, example
+from composer.training.compile_ahead import BackgroundCompiler, example
 from composer.training.loop import interactions
 
 QUICK = "compute.compile=background"
@@ -25,7 +25,7 @@ class Told:
     def __init__(self, *outcomes: str | None) -> None:
         self.outcomes, self.closed = list(outcomes), False
 
-    def outcome(self) -> str | None:
+    def problem(self) -> str | None:
         return self.outcomes.pop(0)
 
     def close(self) -> None:
@@ -33,13 +33,13 @@ class Told:
 
 
 def drive(tmp_path: Path, ahead: Told, captured: list[bool], monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    monkeypatch.setattr(assemble, "Ahead", lambda run, device: ahead)
+    monkeypatch.setattr(assemble, "BackgroundCompiler", lambda run, device: ahead)
     run, parts = begin(tmp_path, DRIFT, QUICK, "training.env_steps=120", "training.log_every=20")
     assert run.facts["compiled"] is False and "another process" in run.facts["compile_reason"]
     monkeypatch.setattr(parts.learner, "recapture", lambda choice: captured.append(choice.compiled))
     for _ in interactions(parts):
         if parts.clock.due(20):
-            parts.record_timing()
+            parts.switch_to_compiled()
     parts.close()
     run.close()
     return [row for row in rows(run.path) if row["type"] == "event"]
@@ -66,9 +66,9 @@ def test_a_run_that_ends_first_ends_the_other_process(tmp_path: Path, monkeypatc
 
 @pytest.mark.slow
 def test_what_went_wrong_is_the_end_of_its_log(tmp_path: Path) -> None:
-    ahead = Ahead(tmp_path, "cpu")  # There is no run in this folder.
+    ahead = BackgroundCompiler(tmp_path, "cpu")  # There is no run in this folder.
     ahead._process.wait()
-    found = ahead.outcome()
+    found = ahead.problem()
     assert found and "blueprint.toml" in found
     ahead.close()
 
@@ -79,18 +79,18 @@ def test_what_another_process_compiled_is_found_in_the_cache(tmp_path: Path, mon
     monkeypatch.setattr(caching, "_chosen", None)
     monkeypatch.setenv(caching.CACHE, str(tmp_path / "cache"))
     run, parts = begin(tmp_path, 'environment={ kind = "dm_control", task = "cartpole-swingup" }', QUICK, *SMALL)
-    assert parts.ahead is not None and not caching.is_warm(parts.blueprint, "cpu")
-    parts.ahead._process.wait()
-    assert parts.ahead.outcome() == ""
-    assert caching.is_warm(parts.blueprint, "cpu")
-    folder = caching.cache_directory(parts.blueprint, "cpu")
+    assert parts.compiler is not None and not caching.is_warm(run.blueprint, "cpu")
+    parts.compiler._process.wait()
+    assert parts.compiler.problem() == ""
+    assert caching.is_warm(run.blueprint, "cpu")
+    folder = caching.cache_directory(run.blueprint, "cpu")
     compiled = {path.name for path in folder.rglob("*.so")}
-    second = Ahead(run.path, "cpu")  # Another process of the same program finds all of it.
+    second = BackgroundCompiler(run.path, "cpu")  # Another process of the same program finds all of it.
     second._process.wait()
-    assert second.outcome() == ""
+    assert second.problem() == ""
     assert compiled and {path.name for path in folder.rglob("*.so")} == compiled
-    parts.record_timing()
-    assert parts.ahead is None
+    parts.switch_to_compiled()
+    assert parts.compiler is None
     parts.close()
     run.close()
     assert [row["name"] for row in rows(run.path) if row["type"] == "event"] == ["compiled"]

@@ -12,8 +12,8 @@ import torch
 from tiny_runs import DRIFT, begin, finished, go_on, rows, state_digest
 
 from composer.blueprint.forecast.clock import Clock
-from composer.training.evaluation import Evaluator
-from composer.training.loop import course, interactions
+from composer.training.evaluation import EpisodeEvaluator
+from composer.training.loop import interactions, training_steps
 from composer.training.runs.checkpoint import Checkpoints
 from composer.training.session import Session
 
@@ -101,9 +101,9 @@ def test_evaluation_touches_nothing_of_training(tmp_path: Path) -> None:
 
 
 def test_an_episode_does_not_depend_on_how_many_are_played(tmp_path: Path) -> None:
-    _, parts = begin(tmp_path, *SHORT, "seeds=[0, 1]")
-    many = Evaluator(parts.blueprint.environment, (0, 1), 5).returns(parts.learner, 3)
-    few = Evaluator(parts.blueprint.environment, (0, 1), 2).returns(parts.learner, 3)
+    run, parts = begin(tmp_path, *SHORT, "seeds=[0, 1]")
+    many = EpisodeEvaluator(run.blueprint.environment, (0, 1), 5).returns(parts.learner, 3)
+    few = EpisodeEvaluator(run.blueprint.environment, (0, 1), 2).returns(parts.learner, 3)
     assert many[:, :2] == pytest.approx(few, rel=1e-4)
     parts.close()
 
@@ -233,12 +233,12 @@ def test_a_call_makes_several_updates_only_where_it_may(tmp_path: Path) -> None:
     fires += "do = { kind = 'perturb', scale = 0.1 } } }"
     setting = ("algorithm.update_to_data=4", "algorithm.warmup_interactions=10", fires)
     run, parts = begin(tmp_path, DRIFT, "tracking.kind='none'", "compute.updates_per_call=2", *setting)
-    calls = [len(asked) for asked in islice(course(parts), 10 + 2 * 3)]
+    calls = [len(asked) for asked in islice(training_steps(parts), 10 + 2 * 3)]
     assert calls == [0] * 10 + [2, 2, 0, 2, 2, 0]
     parts.close()
     run.close()
     run, parts = begin(tmp_path, DRIFT, "tracking.kind='none'", "compute.updates_per_call=3", *setting)
-    calls = [len(asked) for asked in islice(course(parts), 10 + 3 + 5)]
+    calls = [len(asked) for asked in islice(training_steps(parts), 10 + 3 + 5)]
     # Due after the sixth update, in the midst of a call: single ones until it is made.
     assert calls == [0] * 10 + [3, 1, 0] + [1, 1, 1, 1, 0]
     parts.close()

@@ -1,4 +1,4 @@
-"""A fleet: variants that differ in numbers, trained in one program, are what each is alone."""
+"""Variants that differ in numbers, trained in one program, are what each is alone."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from torch import Tensor
 
 from composer.blueprint.forecast.one_program import joined
 from composer.tracking.console import Console
-from composer.training import assemble
-from composer.training import population as fleet
+from composer.training import assemble, population
 from composer.training.learner import Learner
-from composer.training.loop import FALLS, Outcome, train, train_together
+from composer.training.loop import FAILURES, Outcome, train, train_together
 
 NUMBERS = (
     "optimizers.actor.learning_rate={ kind = 'linear', start = 1e-3, end = 1e-4, updates = 30 }",
@@ -54,27 +53,27 @@ def close(tensors: dict[str, Tensor], others: dict[str, Tensor]) -> Iterator[str
             yield name
 
 
-def test_each_run_of_a_fleet_is_what_it_is_alone(tmp_path: Path) -> None:
+def test_each_run_of_several_is_what_it_is_alone(tmp_path: Path) -> None:
     found = blueprints()
-    ships, stack = fleet.start(found, tmp_path / "fleet")  # type: ignore[arg-type]
-    ends = train_together([ship.session for ship in ships], stack.learn, quiet(140))
+    opened, stack = population.start(found, tmp_path / "together")  # type: ignore[arg-type]
+    ends = train_together([each.session for each in opened], stack.learn, quiet(140))
     assert all(isinstance(end, Outcome) for end in ends)
-    for ship, (variant, blueprint), end in zip(ships, found.items(), ends, strict=True):
+    for beside, (variant, blueprint), end in zip(opened, found.items(), ends, strict=True):
         run, parts = assemble.start(blueprint, tmp_path / "alone", variant)  # type: ignore[arg-type]
         outcome = train(parts, quiet(140))
-        assert list(close(ship.session.learner.tensors(), parts.learner.tensors())) == []
-        assert [(row["type"], row.get("name")) for row in rows(ship.run.path)] == [
+        assert list(close(beside.session.learner.tensors(), parts.learner.tensors())) == []
+        assert [(row["type"], row.get("name")) for row in rows(beside.run.path)] == [
             (row["type"], row.get("name")) for row in rows(run.path)
         ]
         assert isinstance(end, Outcome) and end.updates == outcome.updates > 50
         assert torch.allclose(torch.tensor(end.returns), torch.tensor(outcome.returns), rtol=1e-3, atol=1e-3)
         # What a checkpoint holds is the run's own, and an agent is made of it.
-        _, agent, _ = assemble.agent(ship.run.path)
+        _, agent, _ = assemble.agent(beside.run.path)
         for name, value in agent.tensors().items():
-            assert torch.equal(value, ship.session.learner.tensors()[name]), name
-        for each in (ship.session, parts):
+            assert torch.equal(value, beside.session.learner.tensors()[name]), name
+        for each in (beside.session, parts):
             each.close()
-        for each_run in (ship.run, run):
+        for each_run in (beside.run, run):
             each_run.close()
 
 
@@ -84,7 +83,7 @@ def test_the_first_state_is_each_runs_own_to_the_bit_and_lies_in_the_whole() -> 
     parts = [Learner(blueprint, info, "cpu", EAGER) for blueprint in found]  # type: ignore[arg-type]
     before = [{name: value.clone() for name, value in part.tensors().items()} for part in parts]
     whole = Learner(joined(found), info, "cpu", EAGER)  # type: ignore[arg-type]
-    fleet.Stack(whole, parts)
+    population.Stack(whole, parts)
     for part, state in zip(parts, before, strict=True):
         for name, value in part.tensors().items():
             assert torch.equal(value, state[name]), name
@@ -101,14 +100,14 @@ def test_one_that_diverges_leaves_the_others_alone(tmp_path: Path, falls: str) -
     which = None if falls == "base" else "other"
     wrong = tiny(*EVENTFUL, *SAME, wild) if which is None else tiny(*EVENTFUL, *SAME, *NUMBERS, "seeds=[3, 0]", wild)
     found[which] = wrong
-    ships, stack = fleet.start(found, tmp_path)  # type: ignore[arg-type]
-    ends = dict(zip(found, train_together([ship.session for ship in ships], stack.learn, quiet(140)), strict=True))
-    assert isinstance(ends.pop(which), FALLS)
+    opened, stack = population.start(found, tmp_path)  # type: ignore[arg-type]
+    ends = dict(zip(found, train_together([each.session for each in opened], stack.learn, quiet(140)), strict=True))
+    assert isinstance(ends.pop(which), FAILURES)
     (sound,) = ends.values()
     assert isinstance(sound, Outcome) and sound.env_steps == 140
-    for ship in ships:
-        ship.session.close()
-        ship.run.close()
+    for each in opened:
+        each.session.close()
+        each.run.close()
 
 
 def test_updates_of_a_stack_are_those_of_its_parts() -> None:
@@ -118,9 +117,9 @@ def test_updates_of_a_stack_are_those_of_its_parts() -> None:
     ]
     info = found[0].environment.info
     alone, parts = ([Learner(blueprint, info, "cpu", EAGER) for blueprint in found] for _ in range(2))
-    stack = fleet.Stack(Learner(joined(found), info, "cpu", EAGER), parts)
+    stack = population.Stack(Learner(joined(found), info, "cpu", EAGER), parts)
     batches = [[(transitions(part, number), {}) for number in range(2)] for part in parts]
-    drawn = [[fleet_drawn(*batch) for batch in each] for each in batches]
+    drawn = [[drawn_batch(*batch) for batch in each] for each in batches]
     for _ in range(3):
         stack.learn(drawn)
         for agent, each in zip(alone, batches, strict=True):
@@ -131,7 +130,7 @@ def test_updates_of_a_stack_are_those_of_its_parts() -> None:
         assert agent.drain_signals()[0] == pytest.approx(part.drain_signals()[0], rel=1e-3, abs=1e-4)
 
 
-def fleet_drawn(*batch: object) -> object:
+def drawn_batch(*batch: object) -> object:
     from composer.training.collect.base import Drawn
 
     return Drawn(*batch)  # type: ignore[arg-type]

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 from composer.blueprint.syntax.nodes import Origin
+from composer.spec.errors import ComposerError
 from composer.spec.wording import printable, shorten
 
 MAX_MESSAGE = 600
@@ -38,8 +39,10 @@ class Problem:
         return asdict(self)
 
 
-class BlueprintError(ValueError):
+class BlueprintError(ComposerError, ValueError):
     """A blueprint that cannot be used; ``problems`` lists everything that is wrong with it, in order of lines."""
+
+    exit_code = 2
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = ordered(problems)

@@ -18,6 +18,7 @@ from composer.studies.statistics import Curve
 from composer.tracking.records import JOURNAL
 from composer.training import launch
 from composer.training.compile import capture as compiling
+from composer.training.endings import Stopped
 from composer.training.fork import Origin, branched, parting
 from composer.training.runs.checkpoint import Checkpoints
 from composer.training.runs.directory import RunUnusable, read_facts
@@ -92,10 +93,10 @@ def curves(paths: Sequence[Path], metric: str, seeds: Sequence[int]) -> Curve:
 def _trained(plan: Plan, arm: str, branch: int) -> Path:
     try:
         return launch.fork(plan.run, plan.overrides(arm), plan.origin.step, branch, plan.folder, quiet=True).path
-    except launch.Stopped as stopped:
+    except Stopped as stopped:
         first = str(stopped).splitlines()[0]
         message = f"{first}\nthe same command again trains what is not finished; forks are in {plan.folder}"
-        raise launch.Stopped(message, stopped.exit_code, stopped.table) from stopped
+        raise Stopped(message, stopped.exit_code, stopped.table) from stopped
 
 
 def _forks(folder: Path) -> Iterator[tuple[object, Path]]:

@@ -27,7 +27,7 @@ from composer.training.collect.on_policy import Rollout
 from composer.training.collect.phase_stream import PhasedExaminer, PhasedStreaming
 from composer.training.collect.simulation import RING, Acting
 from composer.training.collect.task_stream import Examiner, Streaming
-from composer.training.evaluation import Evaluator
+from composer.training.evaluation import EpisodeEvaluator, Evaluator
 
 if TYPE_CHECKING:
     from composer.algorithms.base import Algorithm
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     from composer.training.collect.base import Collector, Samples
     from composer.training.learner import Learner
     from composer.training.runs.checkpoint import Checkpoints, Snapshot
-
-Judge = Examiner | PhasedExaminer
-"""Whatever judges a model on data."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +63,7 @@ class EnvironmentRuntime(ABC):
         """The collector of all seeds, not yet begun."""
 
     @abstractmethod
-    def evaluator(self, seeds: tuple[int, ...], episodes: int, batch_size: int, device: str) -> Evaluator | Judge:
+    def evaluator(self, seeds: tuple[int, ...], episodes: int, batch_size: int, device: str) -> Evaluator:
         """The evaluator, on environments or data of its own; ``episodes`` per seed where there are episodes."""
 
     @abstractmethod
@@ -98,7 +95,7 @@ class SimulatorRuntime(EnvironmentRuntime):
 
     def evaluator(self, seeds: tuple[int, ...], episodes: int, batch_size: int, device: str) -> Evaluator:
         """By returns of episodes."""
-        return Evaluator(self.environment, seeds, episodes)
+        return EpisodeEvaluator(self.environment, seeds, episodes)
 
     def stored(self, learner: Learner, checkpoints: Checkpoints, snapshot: Snapshot) -> Ring:
         """The replay, no larger than what it holds."""
@@ -117,13 +114,13 @@ class LabelledRuntime(EnvironmentRuntime):
     """Labelled data are read in batches."""
 
     make_collector: Callable[[Learner], Collector]
-    make_evaluator: Callable[[tuple[int, ...], int, str], Judge]
+    make_evaluator: Callable[[tuple[int, ...], int, str], Evaluator]
 
     def collector(self, learner: Learner, collecting: Collecting) -> Collector:
         """It loads the data."""
         return self.make_collector(learner)
 
-    def evaluator(self, seeds: tuple[int, ...], episodes: int, batch_size: int, device: str) -> Judge:
+    def evaluator(self, seeds: tuple[int, ...], episodes: int, batch_size: int, device: str) -> Evaluator:
         """By the answers to data that it loads."""
         return self.make_evaluator(seeds, batch_size, device)
 

@@ -24,6 +24,7 @@ from composer.training.runs.checkpoint import Checkpoints, Snapshot
 
 if TYPE_CHECKING:
     from composer.environments.labelled.phases import Phase, Phases
+    from composer.training.evaluation import Watch
     from composer.training.learner import Learner
 
 POSITION, LOSSES = "phases/position", "phases/losses"
@@ -154,6 +155,8 @@ def held_out_loss(learner: Learner, held_out: HeldOut, phase: Phase) -> Tensor:
 class PhasedExaminer:
     """Judges a model in evaluation mode on what is held out: by the share of right answers; of numbers by R squared."""
 
+    can_record_video = False
+
     def __init__(self, environment: Phases, seeds: tuple[int, ...], batch: int, device: str) -> None:
         """Data of its own, so that an examination changes nothing."""
         self._environment, self._batch = environment, batch
@@ -162,7 +165,7 @@ class PhasedExaminer:
         """What ``returns`` are, as the journal calls them."""
 
     @torch.no_grad()
-    def returns(self, learner: Learner, number: int) -> NDArray[np.float64]:
+    def returns(self, learner: Learner, number: int, watch: Watch | None = None) -> NDArray[np.float64]:
         """Shares ``[S, 1]``, on the classes of the phase that batch ``number`` (from 1) belonged to, in its order."""
         phase = self._environment.plan[self._environment.phase_of(max(number - 1, 0), self._batch)]
         if self._environment.regression:

@@ -15,6 +15,7 @@ from composer.training.runs.checkpoint import Checkpoints, Snapshot
 
 if TYPE_CHECKING:
     from composer.environments.labelled.task_sequence import TaskStream
+    from composer.training.evaluation import Watch
     from composer.training.learner import Learner
 
 
@@ -78,6 +79,8 @@ class Examiner:
     By the share of right answers; of regressions by R squared.
     """
 
+    can_record_video = False
+
     def __init__(self, environment: TaskStream, learner_seeds: tuple[int, ...], batch: int, device: str) -> None:
         """Data of its own, so that an examination changes nothing."""
         self._tasks = Tasks(environment, learner_seeds, batch, device)
@@ -86,7 +89,7 @@ class Examiner:
         """What ``returns`` are, as the journal calls them."""
 
     @torch.no_grad()
-    def returns(self, learner: Learner, number: int) -> NDArray[np.float64]:
+    def returns(self, learner: Learner, number: int, watch: Watch | None = None) -> NDArray[np.float64]:
         """Scores ``[S, 1]`` on the task that batch ``number`` (from 1) belonged to."""
         self._tasks.enter(self._tasks.task_of(number - 1))
         inputs, answers = self._tasks.all()

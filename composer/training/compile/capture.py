@@ -17,13 +17,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from composer.spec.errors import ComposerError
+
 # Measured on two CPU cores (docs/benchmarks/speed.md): a cold compile costs 26 to 48 s. It saves 4 ms of an MLP's
 # update, 15 ms and more of SimBa's at its published width: repaid after 7,000 and 3,000. Doubled, to be safe.
 COLD_COMPILE_UPDATES = 12_000
 
 
-class Unavailable(RuntimeError):
+class Unavailable(ComposerError, RuntimeError):
     """A blueprint asks for what this machine has not got: a GPU, a compiler."""
+
+    exit_code = 2
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ class Carried:
 
 
 @torch.no_grad()
-def carried(origin: Origin, old: Learner, session: Session) -> Carried:
+def carried(origin: Origin, old: Learner, blueprint: Blueprint, session: Session) -> Carried:
     """The checkpoint as the snapshot of ``session``, which gets its structure, so that it names all its state.
 
     ``old`` is the agent of the checkpoint: what its optimizers know of a parameter is found by the parameter's path.
@@ -61,11 +61,11 @@ def carried(origin: Origin, old: Learner, session: Session) -> Carried:
     # A random stream of a CPU cannot go on on a GPU, nor the other way.
     anew = {name: state for name, state in streams.items() if tensors[name].shape != state.shape}
     tensors |= anew
-    tensors |= _averages(origin.blueprint, session.blueprint, new, tensors)
+    tensors |= _averages(origin.blueprint, blueprint, new, tensors)
     for name, value in named.items():
         if tensors[name].shape != value.shape:
             raise NotForkable(f"{name} would be {tuple(value.shape)}, the checkpoint has {tuple(tensors[name].shape)}")
-    measured = dict(_measured(origin, session.blueprint))
+    measured = dict(_measured(origin, blueprint))
     values: dict[str, Any] = {**origin.snapshot.values, "diagnostics": sorted(measured)}
     tensors |= {DIAGNOSTICS + name: value for name, value in measured.items()}
     snapshot = Snapshot(tensors, values, origin.snapshot.segments)

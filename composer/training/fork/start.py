@@ -51,7 +51,7 @@ def fork(
     run, session = assemble.create(blueprint, directory, origin.facts["variant"], device, choice, facts, stored=stored)
     try:
         session.checkpoints.adopt(origin.checkpoints, origin.snapshot)
-        state = carried(origin, old, session)
+        state = carried(origin, old, blueprint, session)
         session.restore(state.snapshot)
         if branch:
             _reseed(session, branch, origin.step)

@@ -23,12 +23,16 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from composer.spec.errors import ComposerError
+
 FORMAT = 1
 _STEP = re.compile(r"step-(\d{12})")
 
 
-class CheckpointDamaged(RuntimeError):
+class CheckpointDamaged(ComposerError, RuntimeError):
     """No checkpoint of a run can be trusted; the message names each file that failed and how."""
+
+    exit_code = 4
 
 
 @dataclass(frozen=True)

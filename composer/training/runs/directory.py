@@ -21,12 +21,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from composer.spec.errors import ComposerError
 from composer.blueprint import Blueprint, dump, loads_resolved
 from composer.training.runs.checkpoint import sync
 
 
-class RunUnusable(RuntimeError):
+class RunUnusable(ComposerError, RuntimeError):
     """A run directory is absent, incomplete, locked or cannot be written; the message says which and what to do."""
+
+    exit_code = 3
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
+from composer.spec.errors import ComposerError
 from composer.spec.family import Family
 from composer.spec.shape import Shape
 
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class DataUnusable(ValueError):
+class DataUnusable(ComposerError, ValueError):
     """Files of a data set are missing, cut short or not what they are said to be: where, what, and what was meant."""
+
+    exit_code = 6
 
 
 class Samples(NamedTuple):

@@ -1,0 +1,110 @@
+"""Count the way from ``composer train`` to the first gradient step: ``tools/route.py [BLUEPRINT [KEY=VALUE...]]``.
+
+It trains a shortened blueprint twice, each time in a process of its own and until its first gradient step: once under a
+profiler that counts calls, once plainly, for the time.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent / "composer"
+SHORT = (
+    "training.env_steps=1200",
+    "algorithm.warmup_interactions=100",
+    "compute.compile=never",
+    "tracking.kind=none",
+)
+"""What makes the default blueprint short. Other blueprints bring their own overrides."""
+OPTIMIZED = 1
+"""``CO_OPTIMIZED``: set on the code of functions, not on that of modules and class bodies."""
+
+
+class Reached(BaseException):
+    """The first gradient step is about to be taken."""
+
+
+def main() -> None:
+    """Measure in two processes; print a table."""
+    arguments = sys.argv[1:] or ["quickstart", *SHORT]
+    counts, clock = (_in_a_process(mode, arguments) for mode in ("count", "time"))
+    for name, value in {**counts, **clock}.items():
+        print(f"{name:42} {value}")
+
+
+def _in_a_process(mode: str, arguments: list[str]) -> dict[str, Any]:
+    command = [sys.executable, __file__, f"--{mode}", str(time.time()), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def _count(arguments: list[str]) -> dict[str, Any]:
+    calls: Counter[tuple[str, str]] = Counter()
+
+    def note(frame: FrameType, event: str, argument: object) -> None:
+        code = frame.f_code
+        if event == "call" and code.co_flags & OPTIMIZED and code.co_filename.startswith(str(ROOT)):
+            file = Path(code.co_filename).relative_to(ROOT).as_posix()
+            if (file, code.co_qualname) == ("training/gradient_step.py", "GradientStep.apply"):
+                sys.setprofile(None)
+                raise Reached
+            calls[file, code.co_qualname] += 1
+
+    sys.setprofile(note)
+    _train(arguments)
+    files = {file for file, _ in calls}
+
+    def total(*ends: str, folder: str = "") -> int:
+        return sum(n for (file, name), n in calls.items() if name.endswith(ends) and file.startswith(folder))
+
+    return {
+        "files whose functions run": len(files),
+        "rooms": len({file.split("/")[0] for file in files if "/" in file}),
+        "functions": len(calls),
+        "validations of the root blueprint": total("Blueprint._are_distinct"),
+        "checks of its meaning": total("verify", folder="blueprint/"),
+        "memory forecasts": calls["blueprint/forecast/memory.py", "forecast"],
+        "descriptions of the environment": total(".describe", folder="environments/"),
+    }
+
+
+def _time(arguments: list[str], began: float) -> dict[str, Any]:
+    from composer.training.gradient_step import GradientStep
+
+    def reached(*_: object) -> None:
+        raise Reached
+
+    GradientStep.apply = reached  # type: ignore[method-assign, assignment]
+    _train(arguments)
+    return {"seconds to the first gradient step": round(time.time() - began, 2)}
+
+
+def _train(arguments: list[str]) -> None:
+    from composer.cli import app
+
+    with tempfile.TemporaryDirectory() as runs:
+        try:
+            app(["train", *arguments, "--runs", runs], standalone_mode=False)
+        except Reached:
+            return
+    raise SystemExit("no gradient step was taken")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--count"]:
+        print(json.dumps(_count(sys.argv[3:])))
+    elif sys.argv[1:2] == ["--time"]:
+        print(json.dumps(_time(sys.argv[3:], float(sys.argv[2]))))
+    else:
+        main()
