@@ -1,4 +1,4 @@
-"""Modules that tests of several rooms share lie beside this file, and are imported by name."""
+"""Modules that tests of several rooms share are beside this file, and are imported by name."""
 
 import gc
 import sys
@@ -8,6 +8,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 
 def pytest_collection_finish() -> None:
-    """All modules are there to stay: looking through them again for garbage is a fifteenth of the time."""
+    """Freeze the modules: without it, garbage collection visits all of them again, a fifteenth of the time."""
     gc.collect()
     gc.freeze()

@@ -58,7 +58,7 @@ class Graphs:
 def captured_without_code(monkeypatch: pytest.MonkeyPatch) -> None:
     """Captured programs are traced, differentiated and made free of mutation, and then run operation by operation.
 
-    Making code of them is most of their time, and is proved elsewhere (``tests/contracts/test_compiled_*.py``).
+    Making code of them is most of their time, and is proved elsewhere (``tests/networks/test_compiled_blocks.py``, ``tests/training/test_learner.py``).
     """
     compile_ = torch.compile
     torch.compiler.reset()

@@ -203,6 +203,7 @@ composer.lood
 
 @pytest.mark.slow
 def test_a_type_checker_sees_what_there_is(tmp_path: Path) -> None:
+    """Alone proves that the lazy names at the package's top have types: mypy itself is run on a user's file."""
     (tmp_path / "mine.py").write_text(TYPED)
     root = Path(composer.__file__).parent.parent
     command = [sys.executable, "-m", "mypy", "--config-file", str(root / "pyproject.toml"), str(tmp_path / "mine.py")]

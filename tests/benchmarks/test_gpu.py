@@ -46,6 +46,7 @@ def piece(name: str, call: Any) -> Piece:
 
 @pytest.mark.slow
 def test_all_pieces_at_toy_size_then_none_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Alone runs every piece of the GPU suite from start to page, and proves that finished pieces are not run again."""
     out = tmp_path / "out"
     arguments = [*ARGUMENTS, "--out", str(out), "--runs", str(tmp_path / "runs")]
     assert __main__.main(arguments) == 0, capsys.readouterr().err
@@ -219,6 +220,7 @@ def test_the_committed_page_knows_every_piece() -> None:
 
 @pytest.mark.slow
 def test_pieces_in_processes_of_their_own(tmp_path: Path) -> None:
+    """Alone proves that a piece that hangs or dies in its process is reported and the next one runs."""
     wanted = chosen(["seeds-mlp"])
     hurried, patient = toy(tmp_path, minutes=0.001), toy(tmp_path, minutes=5)
     assert run(wanted, hurried, quiet) == {"seeds-mlp": "failed"}
@@ -231,6 +233,7 @@ def test_pieces_in_processes_of_their_own(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_compiled_updates_beside_eager_ones(tmp_path: Path) -> None:
+    """Alone compiles inside the GPU suite: compiled updates differ from eager ones, and by little."""
     setting = toy(tmp_path, compiles=True)
     mlp = piece("mlp", partial(equivalence.capturing, (MLP,)))
     assert run([mlp], setting, quiet, isolated=False) == {"mlp": "done"}

@@ -83,6 +83,7 @@ PEER = Party("peer", "benchmarks.speed.ours.learning:learner", "peer", differs="
 
 @pytest.mark.slow
 def test_whole_benchmark_with_processes_and_failures(tmp_path: Path) -> None:
+    """Alone runs the benchmark in its processes: rounds, starts, failures, an absent library, the picture."""
     said: list[str] = []
     cast = (FLOOR, TWICE, ours(LEARNER, 3, compiles=False), BROKEN, PEER, ABSENT)
     out, picture = tmp_path / "bench.json", tmp_path / "bench.svg"

@@ -59,6 +59,7 @@ def subjects(workload: Workload, names: Sequence[str], seeds: Sequence[int] = (1
 
 @pytest.mark.parametrize("name", LEARNING)
 def test_parties_learn_the_same_network(name: str) -> None:
+    """Alone proves that compared libraries train networks with equal parameter counts, and that a lap measures each."""
     workload = LEARNING[name]
     ours, *theirs = subjects(workload, ["composer", "stable"])
     assert theirs and all(their.parameters() == ours.parameters() for their in theirs)
@@ -73,6 +74,7 @@ def test_parties_learn_the_same_network(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("workload", [MLP, PPO], ids=["mlp", "ppo"])
 def test_libraries_of_the_extra_peers_learn_the_same_network(workload: Learning) -> None:
+    """SBX and TorchRL, where installed, train a network with our parameters."""
     ours, *theirs = subjects(workload, ["composer", "SBX", "TorchRL"])
     for their in theirs:
         assert their.parameters() == ours.parameters()
@@ -82,6 +84,7 @@ def test_libraries_of_the_extra_peers_learn_the_same_network(workload: Learning)
 
 @pytest.mark.slow
 def test_sbx_builds_simba_at_its_published_size() -> None:
+    """Alone holds SBX's SimBa, where installed, to the published size."""
     (theirs,) = subjects(NAMED["simba"], ["SBX"])
     table = parameter_table(NAMED["simba"].load(), NAMED["simba"].load().environment.info)
     assert {role: theirs.parameters()[role] for role in table} == {role: e["count"] for role, e in table.items()}
@@ -96,6 +99,7 @@ def test_the_floor_counts_what_an_update_computes(name: str) -> None:
 
 
 def test_three_seeds_are_three_units_of_the_same_work() -> None:
+    """Rates per seed of a stacked program count every seed once."""
     one, three = subjects(replace(SIMBA, most_seeds=3), ["composer"], seeds=(1, 3))
     assert (one.units, three.units) == (1, 3) and one.flops() == three.flops()
     assert one.parameters() == three.parameters()
@@ -112,6 +116,7 @@ def test_a_peer_computes_more_only_by_the_gradient_it_wastes() -> None:
 
 
 def test_peers_of_other_algorithms_compute_the_same() -> None:
+    """PPO and DQN of the compared libraries take as many operations per update as ours."""
     for workload in (PPO, NATURE):
         ours, theirs = subjects(workload, ["composer", "stable"])
         assert theirs.flops() == ours.flops()
@@ -131,6 +136,7 @@ def test_compiled_party_runs_the_compiled_program(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("name", ["act-mlp", "act-simba"])
 def test_policies_act_by_the_same_network(name: str) -> None:
+    """Acting is compared on networks with equal parameter counts."""
     workload: Deciding = NAMED[name]
     ours, theirs = subjects(workload, ["composer", "stable"])
     assert ours.parameters() == theirs.parameters()
@@ -138,6 +144,7 @@ def test_policies_act_by_the_same_network(name: str) -> None:
 
 
 def test_loops_make_one_update_a_decision() -> None:
+    """Alone proves that our loop and stable-baselines3's do equal work: as many interactions, as many updates."""
     pytest.importorskip("shimmy")
     toy: Looping = replace(
         NAMED["loop-cartpole"], hidden=(8, 8), rows=100,
@@ -159,10 +166,12 @@ def test_loops_make_one_update_a_decision() -> None:
 
 @pytest.mark.parametrize(("name", "units"), [("atari-1", [1, 1]), ("atari-8", [8, 8])])
 def test_games_step(name: str, units: list[int]) -> None:
+    """Every way of stepping Atari that is compared steps as many games as it claims."""
     assert_they_step(subjects(NAMED[name], [""]), units)
 
 
 def test_controlled_environments_step() -> None:
+    """Every way of stepping dm_control that is compared steps as many environments as it claims."""
     assert_they_step(subjects(NAMED["control-cartpole"], ["composer", "dm_control"]), [1, 1, 8, 8, 1])
     assert_they_step(subjects(NAMED["control-cartpole"], ["mj_step", "mujoco"]), [1, 8, 8, 8, 8])
 
@@ -200,6 +209,7 @@ def test_native_parties_step_what_the_adapter_steps(name: str) -> None:
 
 
 def test_native_parties_begin_again_after_an_episode() -> None:
+    """MuJoCo's own steppers reset after an episode, as ours do."""
     done: list[str] = []
     starts = SimpleNamespace(limit=2)
     step = in_episodes(
@@ -213,17 +223,20 @@ def test_native_parties_begin_again_after_an_episode() -> None:
 
 
 def test_native_parties_refuse_actions_that_would_need_scaling() -> None:
+    """A task whose actions are not in [-1, 1] is refused, not stepped with other actions."""
     with pytest.raises(ValueError, match="quadruped-walk has bounds of its own"):
         Alone(replace(NAMED["control-walker"], task="quadruped-walk"))
 
 
 def test_an_absent_library_is_named_with_what_installs_it() -> None:
+    """Of a library that is not installed the table says how to install it."""
     party = Party("x", "x:y", needs=("json", "no_such_module"), install="no-such>=1")
     assert party.absent() == "not installed: pip install 'no-such>=1'"
     assert replace(party, needs=("json",)).absent() is None
 
 
 def test_shipped_workloads_are_the_published_sizes() -> None:
+    """Alone holds the shipped workloads to their papers' parameter counts."""
     counts = []
     for name in ("mlp", "simba", "dqn-nature", "dqn-impala"):
         blueprint = NAMED[name].load()
@@ -239,6 +252,7 @@ def test_shipped_workloads_are_the_published_sizes() -> None:
 
 
 def test_every_shipped_workload_has_a_blueprint_or_an_environment_that_loads() -> None:
+    """Alone loads every workload that `make bench` runs."""
     for workload in WORKLOADS:
         if hasattr(workload, "load"):
             assert workload.load().seeds == (0,)

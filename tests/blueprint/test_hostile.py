@@ -283,6 +283,7 @@ def test_no_part_leaves_the_registry(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_worst_files_stay_within_a_gibibyte_and_two_seconds(tmp_path: Path) -> None:
+    """Alone proves the bounds on memory and time, in a process whose limits are set."""
     files = []
     for number, (text, _) in enumerate(VALUES.values()):
         files.append(tmp_path / f"{number}.toml")

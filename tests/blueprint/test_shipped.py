@@ -69,6 +69,7 @@ def test_a_shipped_blueprint_is_sound(path: Path) -> None:
 def test_every_key_and_value_of_a_shipped_blueprint_is_guarded(
     path: Path, mutations: Callable[[str], Iterator[Mutation]], beside: Callable[[Path], Path]
 ) -> None:
+    """Alone spoils every key and value of the larger shipped blueprints."""
     text = path.read_text(encoding="utf-8")
     assert unguarded(mutations(text), text, beside(path)) == []
 
@@ -80,6 +81,7 @@ def test_no_value_of_the_quickstart_may_have_another_type(tmp_path: Path) -> Non
 
 @each_spoilt
 def test_what_a_shipped_blueprint_needs_cannot_be_left_out(path: Path, beside: Callable[[Path], Path]) -> None:
+    """Alone leaves out every key of the larger shipped blueprints."""
     text = path.read_text(encoding="utf-8")
     values, tried = tomllib.loads(text), list(deleted(text))
     for (steps, mutation), problems in zip(

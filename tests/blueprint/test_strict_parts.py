@@ -69,6 +69,7 @@ def test_a_part_is_sound_by_itself(path: Path) -> None:
 def test_every_key_and_value_of_a_part_is_guarded(
     path: Path, mutations: Callable[[str], Iterator[Mutation]], tmp_path: Path
 ) -> None:
+    """Alone spoils every key and value of every part."""
     text = path.read_text(encoding="utf-8")
     assert unguarded(mutations(text), text, tmp_path) == []
 

@@ -239,6 +239,7 @@ def probe(*arguments: str) -> tuple[set[str], float]:
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
 def test_commands_that_learn_nothing_load_no_torch(arguments: list[str], limit: float) -> None:
+    """Alone looks at the modules that a command's own process has imported."""
     modules, seconds = probe(*arguments)
     assert not {"torch", "mlflow", "dm_control", "gymnasium", "scipy", "mujoco", "matplotlib", "numpy"} & modules
     assert seconds < limit

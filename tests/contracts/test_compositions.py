@@ -159,6 +159,7 @@ QUICK = {"mixtures_in_mixtures", "simba_v2_with_implicit_quantiles"}
     "name", [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in CONTROL]
 )
 def test_soft_actor_critic_trains_it_in_dm_control(name: str, tmp_path: Path) -> None:
+    """Alone trains the larger compositions through the whole loop: every parameter moves and stays finite."""
     run, parts, *_ = assemble.start(load(FILES[name]).blueprint, tmp_path, None)
     learner = parts.learner
     first = {r: {k: v.detach().clone() for k, v in trained_parameters(learner, r).items()} for r in ("actor", "critic")}

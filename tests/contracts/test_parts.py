@@ -88,6 +88,7 @@ def test_what_is_counted_is_what_is_built(name: str) -> None:
 @pytest.mark.parametrize("training", [False, True], ids=["evaluation", "training"])
 @pytest.mark.parametrize("name", [sized(name, LARGE) for name in NAMES])
 def test_gradients_reach_and_members_keep_to_themselves(name: str, training: bool) -> None:
+    """Alone proves it for the larger parts, ResNet-18 and ViT-Tiny among them."""
     outline, build = built(name)
     network = exact(stack(name))
     x = torch.randn(2, 2, *outline.input, generator=torch.Generator().manual_seed(1)).double()
@@ -112,6 +113,7 @@ def test_gradients_reach_and_members_keep_to_themselves(name: str, training: boo
 
 @pytest.mark.parametrize("name", [sized(name, TRACED) for name in NAMES])
 def test_one_graph_with_its_gradients_equals_the_eager_pass(name: str) -> None:
+    """Alone traces the larger parts with their gradients into one graph."""
     torch.compiler.reset()
     graphs: list[torch.fx.GraphModule] = []
 

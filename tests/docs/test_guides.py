@@ -70,6 +70,7 @@ def installed(project: Path, site: Path) -> Path:
 
 @pytest.mark.slow
 def test_compose_your_own_block(folder: Path, tmp_path: Path) -> None:
+    """Alone follows the guide to a plug-in: its wheel, its commands, its own test."""
     name = "compose-your-own-block.md"
     assert len(write_files(name, folder)) == 10
     site = installed(folder / "composer-mine", tmp_path / "site")

@@ -82,6 +82,7 @@ QUICK = {"pong", "breakout", "seaquest", "freeway"}
     "name", [pytest.param(name, marks=[] if name in QUICK else [pytest.mark.slow]) for name in GAMES]
 )
 def test_games_equal_gymnasiums_reference_frame_by_frame(name: str) -> None:
+    """Alone compares the other games of the benchmark with Gymnasium's preprocessing, bit by bit."""
     environment = GAMES[name]
     vector = environment.make([0], "training")
     first = vector.reset()
@@ -170,6 +171,7 @@ def test_starting_frames_are_as_declared() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [pytest.param(0, marks=pytest.mark.slow), 2])
 def test_state_in_mid_game_continues_exactly(workers: int) -> None:
+    """Alone restores whole games, in this process and in ALE's threads."""
     environment = Atari(game="breakout", protocol="atari100k", sticky_actions=0.25, workers=workers)
     actions = one_hot(environment, 440, 3, seed=5)
     vector = environment.make([0, 1, 2], "training")
@@ -197,6 +199,7 @@ def test_state_in_mid_game_continues_exactly(workers: int) -> None:
 
 @pytest.mark.parametrize("game", ["pong", pytest.param("ms_pacman", marks=pytest.mark.slow)])
 def test_a_game_depends_on_nothing_but_its_seed(game: str) -> None:
+    """Beside the quick game, one with other randomness."""
     environment = Atari(game=game, protocol="machado2018", noop_starts=30)
     vector = environment.make([0, 7], "training")
     actions = one_hot(environment, 60, 2)
@@ -287,6 +290,7 @@ def test_describing_imports_no_emulator() -> None:
 
 @pytest.mark.slow
 def test_table_is_what_the_tool_reads_from_the_installed_emulator() -> None:
+    """Alone compares the shipped table of games with the installed emulator."""
     committed = (registry_root() / "suites" / "tasks_atari.toml").read_text(encoding="utf-8")
     assert runpy.run_path(str(TOOL))["table"]() == committed
 

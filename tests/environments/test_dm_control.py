@@ -74,6 +74,7 @@ LONG = {"humanoid-run", "quadruped-walk", "swimmer-swimmer6", "walker-walk"}
     "task", [pytest.param(task, marks=[pytest.mark.slow] if task in LONG else []) for task in TASKS]
 )
 def test_whole_episode_equals_dm_controls_own(task: str) -> None:
+    """Alone compares the larger bodies with dm_control's own loop over a whole episode, bit by bit."""
     repeat = 2 if task in ("walker-walk", "cartpole-swingup") else 9
     actions = draw_actions(task, -(-1000 // repeat))
     vector = DmControl(task=task, action_repeat=repeat).make([0], "training")
@@ -216,6 +217,7 @@ except RenderingUnavailable as error:
 def test_training_works_whatever_the_machine_can_draw(
     chosen: str | None, broken: bool, printed: str | tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Alone proves, in processes of their own, that training needs no way to draw."""
     monkeypatch.delenv("MUJOCO_GL", raising=False)
     if chosen:
         monkeypatch.setenv("MUJOCO_GL", chosen)

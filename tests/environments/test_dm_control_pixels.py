@@ -30,6 +30,7 @@ def draw_actions(count: int, n: int = 1) -> np.ndarray:
 
 @pytest.mark.usefixtures("drawing")
 def test_pictures_are_those_of_the_same_episode_and_shift_by_one() -> None:
+    """Alone compares rendered stacks with dm_control's own pictures."""
     told = SEEN.model_copy(update={"observe": "state"}).make([0], "training")
     seen = SEEN.make([0], "training")
     told.reset()
@@ -50,6 +51,7 @@ def test_pictures_are_those_of_the_same_episode_and_shift_by_one() -> None:
 @pytest.mark.usefixtures("drawing")
 @pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_pictures_are_replayed_exactly(workers: int) -> None:
+    """Alone proves exact resume from pixels, here and in workers."""
     environment = SEEN.model_copy(update={"workers": workers, "action_repeat": 100})
     actions = draw_actions(25, 2)
     vector, resumed = (environment.make([0, 1], "training") for _ in range(2))
@@ -64,6 +66,7 @@ def test_pictures_are_replayed_exactly(workers: int) -> None:
 
 
 def test_describing_needs_no_machine_that_draws() -> None:
+    """Alone proves that `check` and `show` of pixels need no way to draw."""
     info = SEEN.info
     assert (info.observation, info.pictures, info.stacked_frames, info.action_size) == ((9, 32, 48), True, 3, 1)
     state = DmControl(task="cartpole-swingup").info
@@ -71,6 +74,7 @@ def test_describing_needs_no_machine_that_draws() -> None:
 
 
 def test_a_machine_that_cannot_draw_is_told_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Alone proves that pixels without a way to draw end with an error before training."""
     monkeypatch.setenv("MUJOCO_GL", "disabled")
     program = (
         "from composer.environments import DmControl, EnvironmentFailure\n"

@@ -94,6 +94,7 @@ def ended(step: Step) -> np.ndarray:
 
 
 def test_shapes_and_types_are_those_described(course: Course) -> None:
+    """With two workers: that processes change nothing of it."""
     info, n = course.environment.info, len(SEEDS)
     assert course.vector.info == info and course.vector.n == n
     kind = np.uint8 if info.pictures else np.float32
@@ -105,6 +106,7 @@ def test_shapes_and_types_are_those_described(course: Course) -> None:
 
 
 def test_episodes_end_in_one_way_and_never_after_their_limit(course: Course) -> None:
+    """With two workers: that processes change nothing of it."""
     info, terminated, truncated = course.environment.info, 0, 0
     for step in course.steps:
         assert not (step.terminated & step.truncated).any()
@@ -167,6 +169,7 @@ def test_what_an_action_led_to_is_kept_and_the_next_episode_begins_beside_it(cou
 
 
 def test_a_seed_decides_everything(course: Course) -> None:
+    """With two workers: that processes change nothing of it."""
     here = course.environment.model_copy(update={"workers": 0})
     alone = here.make(SEEDS[1:], "training")
     first, steps, _ = run(alone, course.actions[:, 1:])
@@ -185,6 +188,7 @@ def test_a_seed_decides_everything(course: Course) -> None:
 
 
 def test_actions_out_of_their_space_are_refused_and_change_nothing(course: Course) -> None:
+    """With two workers: that processes change nothing of it."""
     vector, info = course.vector, course.environment.info
     before = vector.state()
     good = course.actions[0]
@@ -199,6 +203,7 @@ def test_actions_out_of_their_space_are_refused_and_change_nothing(course: Cours
 
 
 def test_a_state_in_mid_episode_continues_exactly(course: Course) -> None:
+    """With two workers: that processes change nothing of it."""
     lengths = np.array([state["lengths"] for state in course.states])
     moment = int(np.argmax((lengths.min(axis=1) > 0) & (np.arange(len(lengths)) >= len(lengths) // 2)))
     resumed = course.environment.model_copy(update={"workers": 0}).make(SEEDS, "training")
@@ -216,6 +221,7 @@ def test_a_state_in_mid_episode_continues_exactly(course: Course) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["choice", pytest.param("dm_control", marks=pytest.mark.slow)])
 def test_a_hung_environment_is_reported(name: str) -> None:
+    """Alone waits out the time limit of a worker for these kinds."""
     environment = ENVIRONMENTS[name][0].model_copy(update={"workers": 2, "timeout_seconds": 2.0})
     vector = environment.make(SEEDS, "training")
     vector.reset()

@@ -332,6 +332,7 @@ def test_an_examination_is_of_the_classes_of_the_present_phase() -> None:
 
 @pytest.mark.slow
 def test_resume_is_exact_through_phases_augmentation_and_early_stopping(runs: None, tmp_path: Path) -> None:
+    """Alone resumes a run whose seeds are in different phases."""
     declared = (*PICTURES, SHRINK, "optimizers.model.learning_rate=0.05")
     run, _ = finished(tmp_path / "whole", *declared)
     found = rows(run)

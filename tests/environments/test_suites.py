@@ -20,6 +20,7 @@ def test_table_names_every_task_of_the_installed_suite() -> None:
 
 @pytest.mark.slow
 def test_table_is_what_the_tool_measures_on_the_installed_suite() -> None:
+    """Alone compares the shipped table of tasks with the installed dm_control."""
     committed = (registry_root() / "suites" / "tasks_dm_control.toml").read_text(encoding="utf-8")
     assert runpy.run_path(str(TOOL))["table"]() == committed
 

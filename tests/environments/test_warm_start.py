@@ -67,6 +67,7 @@ def learned(path: Path, overrides: list[str], variant: str | None, runs: Path) -
 @pytest.mark.parametrize("name", ["digits", "vit_tiny"])
 @pytest.mark.parametrize("variant", [None, *METHODS])
 def test_each_variant_learns(name: str, variant: str | None, tmp_path: Path) -> None:
+    """Alone trains every variant of the warm-start blueprints through its change of phase."""
     fired = learned(FOLDER / f"{name}.toml", small(name), variant, tmp_path)
     assert fired.count("fresh_optimizer") == 1
     own = {"cold_start": "forget", "head_reset": "head", "shrink_and_perturb": "shrink", "hare_tortoise": "hare"}
@@ -75,11 +76,13 @@ def test_each_variant_learns(name: str, variant: str | None, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("name", ["resnet18", "vgg16"])
 def test_convolutional_networks_learn_with_their_tortoise(name: str, tmp_path: Path) -> None:
+    """Alone trains ResNet-18 and VGG-16 blueprints, on made-up files, through a Hare's reset."""
     assert "hare" in learned(FOLDER / f"{name}.toml", small(name), "hare_tortoise", tmp_path)
 
 
 @pytest.mark.parametrize("name", ["resnet18", "vgg16", "vit_tiny"])
 def test_the_small_variants_learn(name: str, tmp_path: Path) -> None:
+    """Alone trains the variants for two cores, on generated pictures."""
     shorter = ["environment.phases=[{ updates = 2, subset = 0.1, label_noise = 0.5 }, {}]", "seeds=[0]"]
     shorter += ["training.env_steps=4", "evaluation.every=4", "checkpoint.every=4", "tracking.kind='none'"]
     shorter += ["environment.data.samples=320", "environment.data.held_out=20"]
@@ -98,5 +101,6 @@ def test_the_small_variants_learn(name: str, tmp_path: Path) -> None:
     ],
 )
 def test_networks_have_the_sizes_of_their_papers(name: str, parameters: int) -> None:
+    """Alone holds ResNet-18, VGG-16 and ViT-Tiny of the blueprints to their papers' counts."""
     outline = load(FOLDER / f"{name}.toml", is_to_run=False).blueprint.outlines["model"]
     assert outline.count() == parameters  # type: ignore[union-attr]

@@ -46,6 +46,7 @@ def processes(vector: VectorEnvironment) -> list[int]:
     ids=lambda environment: environment.kind,
 )
 def test_workers_equal_this_process(environment: Simulator) -> None:
+    """Alone compares dm_control in workers with dm_control in this process, bit by bit."""
     draw = np.random.default_rng(0)
     apart = environment.model_copy(update={"workers": 2})
     with opened(environment) as here, opened(apart) as there:
@@ -73,6 +74,7 @@ def test_workers_equal_this_process(environment: Simulator) -> None:
     ],
 )
 def test_failures_name_the_environment_and_leave_the_state(fault: Fault, reason: str) -> None:
+    """Alone kills, hangs and spoils a worker process."""
     environment = Scripted(fault=fault, workers=2, timeout_seconds=0.5)
     with opened(environment) as vector:
         vector.reset()

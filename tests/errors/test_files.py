@@ -165,6 +165,7 @@ def test_references_that_multiply_end_quickly(text: str, tmp_path: Path) -> None
     ids=["networks", "references", "values", "both", "variants", "networks and variants"],
 )  # fmt: skip
 def test_a_text_that_is_wrong_everywhere_is_answered_quickly(text: str, expected: str, tmp_path: Path) -> None:
+    """Alone times the largest wrong files."""
     (tmp_path / "b.toml").write_text(text)
     start = time.process_time()
     told = said(tmp_path / "b.toml")

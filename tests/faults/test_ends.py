@@ -164,6 +164,7 @@ def test_a_run_that_is_held_is_3_with_its_holder(halted: Path, invoke: Invoke) -
 @pytest.mark.parametrize("name", ["run.json", "blueprint.toml", "journal.jsonl"])
 @pytest.mark.parametrize("command", ["resume", "evaluate", "digest"])
 def test_a_run_without_its_files_is_3(name: str, command: str, halted: Path, invoke: Invoke) -> None:
+    """Alone tries every command with every missing file."""
     (halted / name).unlink()
     if (command, name) in [("evaluate", "journal.jsonl"), ("digest", "journal.jsonl"), ("digest", "blueprint.toml")]:
         return  # These read what they need and no more.

@@ -69,6 +69,7 @@ def kill_and_resume(kills: int, runs: Path, draws: random.Random) -> Path:
 
 @pytest.mark.slow
 def test_a_killed_run_ends_as_if_never_killed(whole: Whole, tmp_path: Path) -> None:
+    """Alone sends SIGKILL to the command as users run it."""
     check(kill_and_resume(1, tmp_path, random.Random(0)), whole)
 
 
@@ -80,6 +81,7 @@ def test_killed_again_and_again(whole: Whole, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_sigterm_saves_says_so_and_leaves_143(whole: Whole, tmp_path: Path) -> None:
+    """Alone sends SIGTERM to the command as users run it."""
     process = start("train", str(TINY), *SHORT, "--runs", str(tmp_path))
     assert process.stderr is not None and process.stdout is not None
     while " steps (" not in process.stderr.readline():

@@ -167,6 +167,7 @@ class Died(BaseException):
 def test_dying_at_any_point_of_a_save_loses_nothing(
     target: str, number: int, whole: tuple[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Beside the quick ones, other moments of a save."""
     run, parts = begin(tmp_path, *EVENTFUL)
     calls = 0
     real = resolve_name(target)

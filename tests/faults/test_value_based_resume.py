@@ -42,6 +42,7 @@ def family(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.mark.parametrize("at", [50, pytest.param(97, marks=pytest.mark.slow)])
 def test_a_stopped_run_ends_as_if_never_stopped(at: int, family: Family, tmp_path: Path) -> None:
+    """Alone proves exact resume of priorities, of stacked frames and of self-predictive representations."""
     path = stopped(*begin(tmp_path, *family.overrides), at)
     assert state_digest(path) != family.whole[0]
     assert result(resumed(path)) == family.whole
@@ -61,6 +62,7 @@ def test_replay_takes_in_what_the_update_found(tmp_path: Path) -> None:
 
 
 def test_actions_that_are_stored_are_choices(tmp_path: Path) -> None:
+    """Alone looks at what a run of DQN stored: one-hot actions, and windows cut by a time limit."""
     run, parts = begin(tmp_path, "algorithm.n_step=3", "environment.limit=7")
     go_on(parts)
     run.close()

@@ -155,6 +155,7 @@ def test_seeds_may_be_injected_at_times_of_their_own() -> None:
     ids=["every", "every, more", "crossing"],
 )
 def test_resume_is_exact_before_at_and_after(when: str, moments: tuple[int, ...], tmp_path: Path) -> None:
+    """Beside the quick moment, others, and an injection that a metric sets off."""
     declared = (*EVENTFUL, injected(when=when))
     run, _ = finished(tmp_path / "whole", *declared)
     for at in moments:
@@ -191,6 +192,7 @@ def test_what_cannot_be_done_is_told_before_the_run(override: str, message: str)
 
 @pytest.mark.slow
 def test_one_recompilation_and_the_same_numbers() -> None:
+    """Alone proves that an injection costs one new graph, and that it computes what the eager update does."""
     from torch._dynamo.utils import counters
 
     eager = Patient(SEEDS, injected())

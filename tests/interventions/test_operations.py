@@ -89,6 +89,7 @@ def test_a_learned_number_is_a_parameter_too() -> None:
 
 @pytest.mark.slow
 def test_the_compiled_update_survives_and_equals_the_eager_one() -> None:
+    """Alone proves that resets and returns to an average need no new graph, and that its numbers follow."""
     from torch._dynamo.utils import counters
 
     declared = [

@@ -206,6 +206,7 @@ def test_seeds_together_are_treated_as_alone() -> None:
 
 @pytest.mark.slow
 def test_resume_is_exact(tmp_path: Path) -> None:
+    """Alone proves exact resume through ReDo."""
     when = "{ kind = 'every', interval = 9, clock = 'env' }"
     do = "{ kind = 'recycle', tau = 0.4, batch = 16 }"
     declared = (*EVENTFUL, PLAIN, intervention(do, CRITIC, when, moments="chosen"))

@@ -208,6 +208,7 @@ def test_seeds_together_are_treated_as_alone() -> None:
 
 @pytest.mark.slow
 def test_resume_is_exact(tmp_path: Path) -> None:
+    """Alone proves exact resume of the utilities and ages that continual backprop keeps."""
     declared = (*EVENTFUL, PLAIN, replace(moments="chosen"))
     run, _ = finished(tmp_path / "whole", *declared)
     events = [row for row in rows(run) if row["type"] == "event"]

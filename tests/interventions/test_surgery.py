@@ -164,6 +164,7 @@ def test_seeds_together_are_treated_as_alone() -> None:
 
 @pytest.mark.slow
 def test_events_are_in_the_journal_and_a_resumed_run_repeats_none(tmp_path: Path) -> None:
+    """Alone proves that a resumed run fires nothing twice."""
     declared = [
         *EVENTFUL,
         intervention("{ kind = 'perturb', keep = 0.9 }", '["*", "!temperature.*"]', "{ kind = 'every', interval = 9 }"),

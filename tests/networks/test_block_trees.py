@@ -116,6 +116,7 @@ def test_gradients_reach_whatever_is_to_be_trained(table: Any, shape: tuple[int,
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", sorted(Block.kinds()))
 def test_one_graph_serves_every_call(kind: str) -> None:
+    """Alone traces every kind of block: one graph, whatever the values."""
     block = BLOCKS.validate_python(Block.kinds()[kind].example)
     shape = block.example_input
     with torch.device("meta"):

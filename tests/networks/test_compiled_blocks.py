@@ -21,6 +21,7 @@ ACTOR = "networks.actor.trunk={ kind = 'linear', width = 4 }"
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Of torch's own modules, when inductor is first imported.
 def test_compiled_and_eager_updates_agree() -> None:
+    """Alone makes code of dropout, projections and detached branches inside an update, and compares its numbers."""
     torch.compiler.reset()
     compiled, eager = (learner(TRUNK, ACTOR, "seeds=[0, 1]", choice=Choice(on, "a test")) for on in (True, False))
     for step in range(10):

@@ -85,6 +85,7 @@ def held_equal(turned: Stacked, mapped: Stacked, x: Tensor, training: bool) -> N
 @pytest.mark.parametrize(("seeds", "copies"), MEMBERS)
 @pytest.mark.parametrize("kind", sorted(Block.kinds()))
 def test_networks_of_every_block(kind: str, seeds: int, copies: int, training: bool) -> None:
+    """Beside two seeds of two copies in training, the other ways of stacking, and evaluation."""
     block = BLOCKS.validate_python(Block.kinds()[kind].example)
     shape = block.example_input
     trunk = [block, *([] if len(block.outline(shape).output) == 1 else [{"kind": "flatten"}])]
@@ -99,6 +100,7 @@ def test_networks_of_every_block(kind: str, seeds: int, copies: int, training: b
 @pytest.mark.parametrize(("seeds", "copies"), MEMBERS)
 @pytest.mark.parametrize("kind", sorted(Head.kinds()))
 def test_networks_of_every_head(kind: str, seeds: int, copies: int) -> None:
+    """Beside two seeds of two copies, the other ways of stacking."""
     network = Network(trunk=BLOCKS.validate_python(LINEAR), head=HEADS.validate_python(Head.kinds()[kind].example))
     turned, mapped = pair(network, (4,), seeds, copies)
     held_equal(turned, mapped, torch.randn(seeds, 5, 4, generator=torch.Generator().manual_seed(0)), True)
@@ -144,6 +146,7 @@ def rebuilt(network: Stacked) -> None:
 def test_what_becomes_of_tensors_is_seen_at_the_next_call(
     change: Callable[[Stacked], None], seeds: int, copies: int
 ) -> None:
+    """Beside two seeds of two copies, the other ways of stacking."""
     turned, mapped = mlp(seeds, copies)
     x = torch.randn(seeds, 5, 4, generator=torch.Generator().manual_seed(0))
     for training in (True, False):

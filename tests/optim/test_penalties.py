@@ -67,6 +67,7 @@ def test_what_is_wrong_is_told(override: str, message: str) -> None:
 def test_compiled_and_eager_pulls_agree(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Alone traces penalties inside an update, and compares its numbers."""
     captured_without_code(monkeypatch)
     declared = (
         SEEDS,

@@ -181,6 +181,7 @@ def test_the_penultimate_parts_read_an_image_as_the_paper_does() -> None:
 
 @pytest.mark.slow
 def test_transformer_and_experts_compiled_stacked_and_alone_agree_with_gradients() -> None:
+    """Alone makes code of attention and experts, stacked, with gradients, and compares its numbers."""
     narrow = {"kind": "linear", "width": 8}
     table = [
         {"kind": "attention", "heads": 2},

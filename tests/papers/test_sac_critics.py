@@ -213,6 +213,7 @@ def test_every_critic_learns_the_rewards_of_a_batch(head: str) -> None:
 
 @pytest.mark.parametrize("head", ["c51", pytest.param("quantile", marks=pytest.mark.slow)])
 def test_a_run_trains_through_the_whole_loop(head: str, tmp_path: Path) -> None:
+    """Beside the quick head, SAC with quantiles through the whole loop."""
     run, parts = finished(tmp_path, *EVENTFUL, *over(head))
     assert parts.learner.updates.tolist() == [float(parts.learner.updates[0])] * 2 != [0.0] * 2
     reported = [row["metrics"]["critic/loss"] for row in rows(run) if "critic/loss" in row.get("metrics", {})]
@@ -244,6 +245,7 @@ def agree(agent: Learner, twin: Learner) -> None:
 
 @pytest.mark.slow
 def test_one_graph_serves_all_updates_and_supports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Alone proves that supports of distributions may change without a new graph."""
     graphs = Graphs(monkeypatch)
     wider = f"networks.critic.head={HEADS['hl_gauss'].replace('-3.0', '-5.0').replace('0.75', '1.5')}"
     for changes in ([], [wider, "seeds=[4, 5]"]):

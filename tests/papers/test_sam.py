@@ -133,6 +133,7 @@ def test_buffers_take_in_one_pass_and_both_passes_drop_the_same_units() -> None:
 
 @pytest.mark.slow
 def test_resume_is_exact(tmp_path: Path) -> None:
+    """Alone proves exact resume with sharpness-aware minimisation."""
     upgd = "{ kind = 'upgd', learning_rate = 1e-3 }"
     declared = (
         *EVENTFUL,

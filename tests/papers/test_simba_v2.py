@@ -71,6 +71,7 @@ def test_the_full_blueprint_has_the_published_sizes() -> None:
 
 @pytest.mark.slow
 def test_a_run_resumes_exactly(tmp_path: Path) -> None:
+    """Alone proves exact resume of SimbaV2's reward scale and unit-norm weights."""
     run, parts = assemble.start(small(), tmp_path / "whole", None)
     go_on(parts)
     run.close()

@@ -37,6 +37,7 @@ def composer(*commands: list[object], sites: tuple[Path, ...] = (), torch: bool 
 
 @pytest.mark.slow
 def test_a_blueprint_that_requires_it_trains_and_is_evaluated(site: Path, waves: Path, tmp_path: Path) -> None:
+    """Alone trains and evaluates, by the commands, a blueprint made of a plug-in's kinds."""
     train = ["train", waves, "--runs", tmp_path / "runs", "--json"]
     ((code, output, said),) = composer(train, sites=(site,), torch=True)
     assert code == 0, said

@@ -49,6 +49,7 @@ def slider(waves: Path) -> Path:
 
 @pytest.mark.slow
 def test_training_in_it_is_killed_and_ends_as_if_it_had_not_been(site: Path, slider: Path, tmp_path: Path) -> None:
+    """Alone trains in a plug-in's environment by the commands, kills the run and resumes it."""
     whole = answer("train", slider, "--runs", tmp_path / "whole", site=site)
     assert (whole["status"], whole["env_steps"]) == ("finished", 400)
     killed = run(KILLED_AFTER_ITS_FIRST_CHECKPOINT, "train", slider, "--runs", tmp_path / "killed", site=site)

@@ -77,6 +77,7 @@ def test_what_is_large_lies_in_a_file_that_has_no_name_and_goes(tmp_path: Path) 
 
 @pytest.mark.slow
 def test_a_process_that_is_killed_leaves_no_file(tmp_path: Path) -> None:
+    """Alone proves that a replay's file goes with its process."""
     code = (
         "import os, sys, signal, torch\nfrom pathlib import Path\nfrom composer.replay.storage import Storage\n"
         "rows = Storage('cpu', 'disk', Path(sys.argv[1])).empty((1 << 20,), torch.float32).fill_(1)\n"
@@ -119,6 +120,7 @@ def test_a_stopped_run_on_disk_goes_on_as_if_never_stopped(at: int, whole: tuple
 
 @pytest.mark.slow
 def test_a_killed_run_on_disk_ends_as_one_in_memory_that_nobody_killed(tmp_path: Path) -> None:
+    """Alone proves exact resume of a replay on disk after SIGKILL."""
     short = ("evaluation.every=80", "evaluation.episodes=1", "checkpoint.every=200", "training.log_every=40")
     run, _ = finished(tmp_path / "whole", *short)
     command = [*COMMAND, "train", str(TINY), *short, "replay.storage=disk", "--runs", str(tmp_path / "killed")]

@@ -34,6 +34,7 @@ def swept(runs: Path, *variants: str, more: tuple[str, ...] = (), jobs: int = 2)
 
 @pytest.mark.slow
 def test_what_is_finished_is_not_run_again_and_failures_are_alone(tmp_path: Path) -> None:
+    """Alone runs a sweep in its processes, twice."""
     table, said = swept(tmp_path, "base", "l2")
     assert table["failed"] == 0
     assert [(row["variant"], row["status"]) for row in table["runs"]] == [("base", "finished"), ("l2", "finished")]  # type: ignore[attr-defined]
@@ -50,6 +51,7 @@ def test_what_is_finished_is_not_run_again_and_failures_are_alone(tmp_path: Path
 
 @pytest.mark.slow
 def test_variants_share_a_process_where_they_can_and_fall_alone(tmp_path: Path) -> None:
+    """Alone runs a sweep's variants together in one process."""
     study = tmp_path / "study.toml"
     variants = "[variants.wild.optimizers.critic]\nlearning_rate = 1e29\n"
     variants += "[variants.small_step.optimizers.critic]\nlearning_rate = 1e-5\n"

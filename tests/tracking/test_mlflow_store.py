@@ -55,6 +55,7 @@ def query(database: Path, sql: str) -> list[Any]:
 
 @pytest.mark.slow
 def test_a_new_store_is_whole_and_leaves_nothing_else_behind(fresh: Path) -> None:
+    """Alone makes a store from nothing, by MLflow's own migrations."""
     assert is_ready(fresh)
     assert query(fresh, "PRAGMA integrity_check") == [("ok",)]
     assert {path.name for path in fresh.parent.iterdir()} == {"mlflow.db", ".mlflow.db.lock"}
@@ -189,6 +190,7 @@ def first_use(runs: Path, name: str) -> "subprocess.Popen[bytes]":
 
 @pytest.mark.slow
 def test_four_processes_may_be_the_first_at_once(tmp_path: Path) -> None:
+    """Alone races processes for a new store."""
     crowd = [first_use(tmp_path / "runs", str(number)) for number in range(4)]
     for process in crowd:
         assert process.stdout is not None and process.stdout.readline() == b"ready\n"
@@ -211,6 +213,7 @@ def is_written(path: Path, since: int, size: int) -> bool:
 
 @pytest.mark.slow
 def test_a_first_use_that_is_killed_anywhere_spoils_nothing(tmp_path: Path) -> None:
+    """Alone kills the process that makes a new store."""
     folder = tmp_path / "mlflow"
     new = folder / ".mlflow.db.new"
     for pages in (0, 30, 100):

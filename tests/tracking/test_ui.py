@@ -50,6 +50,7 @@ def ending(request: pytest.FixtureRequest) -> Iterator[int]:
 def test_the_page_and_a_server_for_runs_are_this_machine_s_only_and_end_with_the_command(
     run_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: int
 ) -> None:
+    """Alone starts MLflow's server as `composer ui` does."""
     append(run_dir / JOURNAL, rows())
     append(run_dir / TIMING, timing())
     destination = MlflowTracker().destination(tmp_path / "runs", {})

@@ -141,6 +141,7 @@ def test_an_outage_of_any_length_is_waited_out(run_dir: Path, monkeypatch: pytes
 def test_a_store_that_is_away_leaves_the_rows_pending_and_sync_sends_them(
     run_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Alone trains while the store refuses every connection."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")  # nobody listens there any more
@@ -159,6 +160,7 @@ def test_a_store_that_is_away_leaves_the_rows_pending_and_sync_sends_them(
 
 @pytest.mark.slow
 def test_an_uploader_killed_three_times_loses_nothing_and_repeats_nothing(run_dir: Path) -> None:
+    """Alone kills the uploader's process."""
     steps, names = 400, [f"loss/{number}" for number in range(40)]
     append(
         run_dir / JOURNAL,
@@ -203,6 +205,7 @@ signal.pause()
 
 @pytest.mark.slow
 def test_a_killed_trainer_is_marked_and_its_resume_ends_well(run_dir: Path) -> None:
+    """Alone kills a trainer whose uploader lives on."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(Path(__file__).parent)])}
     command = [sys.executable, "-c", TRAINER, str(run_dir)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as trainer:

@@ -66,6 +66,7 @@ def test_a_run_that_ends_first_ends_the_other_process(tmp_path: Path, monkeypatc
 
 @pytest.mark.slow
 def test_what_went_wrong_is_the_end_of_its_log(tmp_path: Path) -> None:
+    """Alone starts the other process where it must fail."""
     ahead = BackgroundCompiler(tmp_path, "cpu")  # There is no run in this folder.
     ahead._process.wait()
     found = ahead.problem()
@@ -75,6 +76,7 @@ def test_what_went_wrong_is_the_end_of_its_log(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_what_another_process_compiled_is_found_in_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Alone compiles in the other process for real: its code is on disk, and a second process finds all of it."""
     monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
     monkeypatch.setattr(caching, "_chosen", None)
     monkeypatch.setenv(caching.CACHE, str(tmp_path / "cache"))

@@ -14,6 +14,7 @@ EVERYTHING = (*RAINBOW, AUGMENTED[-1])
 
 @pytest.mark.slow
 def test_the_captured_update_equals_the_eager_one() -> None:
+    """Alone makes code of a whole DQN update (convolutions, noise, priorities), and compares its numbers."""
     torch.compiler.reset()
     eager, captured = (learner(*EVERYTHING, choice=Choice(compiled, "a test")) for compiled in (False, True))
     for step in range(3):

@@ -65,6 +65,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("at", [pytest.param(40, marks=pytest.mark.slow), 80, 120])
 def test_a_fork_that_changes_nothing_is_the_run(at: int, whole: Path, tmp_path: Path) -> None:
+    """Beside the quick ones, a fork before the first injection."""
     before = (whole / "journal.jsonl").read_bytes()
     fork = forked(whole, tmp_path, at=at)
     assert state_digest(fork) == state_digest(whole)
@@ -82,6 +83,7 @@ def test_a_fork_that_changes_nothing_is_the_run(at: int, whole: Path, tmp_path: 
 
 @pytest.mark.slow
 def test_a_fork_resumes_and_forks_again(whole: Path, tmp_path: Path) -> None:
+    """Alone resumes and forks a fork."""
     fork = forked(whole, tmp_path / "one", at=40)
     origin = shutil.copytree(fork, tmp_path / "two" / fork.name)
     for step in Checkpoints(origin).steps()[1:]:
@@ -281,6 +283,7 @@ def test_the_command(whole: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_compare_says_where_runs_parted(whole: Path, tmp_path: Path) -> None:
+    """Alone compares a run with its fork by the command."""
     fork = forked(whole, tmp_path, "algorithm.n_step=1", at=80)
     injected = forked(whole, tmp_path, "averages.slow={ of = 'actor', momentum = 0.5 }", "name='renamed'", at=80)
     table = compare([whole, fork, injected]).table

@@ -77,6 +77,7 @@ def test_a_seed_that_diverges_leaves_its_neighbours_alone() -> None:
 
 @pytest.mark.slow
 def test_one_graph_serves_all_updates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Alone proves that nothing that happens between updates needs a new graph."""
     counter = Graphs(monkeypatch)
     schedule = "optimizers.actor.learning_rate={ kind = 'linear', start = 1e-3, end = 1e-4, updates = 100 }"
     agent = learner(schedule, "seeds=[0, 1]", choice=COMPILED)
@@ -102,6 +103,7 @@ def test_one_graph_serves_all_updates(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 def test_variants_that_differ_in_numbers_share_one_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Alone proves that hyperparameters are inputs of the graph, not constants in it."""
     counter = Graphs(monkeypatch)
     others = ["optimizers.critic={ kind = 'adamw', learning_rate = 7e-4, weight_decay = 3e-2, beta2 = 0.99 }"]
     others += ["averages.target_critic.momentum=0.9", "algorithm.initial_temperature=0.7", "seeds=[3]"]
@@ -119,6 +121,7 @@ def test_variants_that_differ_in_numbers_share_one_graph(monkeypatch: pytest.Mon
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Of torch's own modules, when inductor is first imported.
 def test_compiled_and_eager_updates_agree() -> None:
+    """Alone makes code of a whole SAC update of two seeds, and compares its numbers over twenty steps."""
     torch.compiler.reset()
     compiled, eager = learner("seeds=[0, 1]", choice=COMPILED), learner("seeds=[0, 1]")
     for step in range(20):

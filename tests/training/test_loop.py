@@ -220,6 +220,7 @@ def test_going_on_after_the_end_does_nothing(tmp_path: Path) -> None:
     ],
 )
 def test_several_updates_a_call_are_those_of_single_calls(tmp_path: Path, setting: tuple[str, ...]) -> None:
+    """Alone runs the loop with several updates per call, to the bit the run with one."""
     overrides = (DRIFT, "tracking.kind='none'", "training.env_steps=140", *setting)
     _, one = finished(tmp_path, *overrides)
     _, two = finished(tmp_path, *overrides, "compute.updates_per_call=2")

@@ -34,6 +34,7 @@ def several(x: Tensor, weight: Tensor, bias: Tensor, stack: Tensor) -> tuple[Ten
 
 @pytest.mark.slow
 def test_compiled_programs_with_and_without_it_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Alone makes code with oneDNN's products in it, and compares its numbers."""
     monkeypatch.setattr(handover, "LARGE", 2**10)
     replaced: list[str] = []
 

@@ -68,6 +68,7 @@ def test_all_kinds_are_tried_here() -> None:
     "critic", [pytest.param((), id="simba"), pytest.param((NOISY,), id="noisy", marks=pytest.mark.slow)]
 )
 def test_a_run_that_is_watched_is_the_run_that_is_not(critic: tuple[str, ...], tmp_path: Path) -> None:
+    """Beside the quick network, one that draws noise."""
     one, bare = finished(tmp_path, *SHORT, *critic)
     before = state(bare)
     two, watched = finished(tmp_path, *SHORT, *critic, *WATCHED)
@@ -122,6 +123,7 @@ def test_names_are_stable_and_tell_their_version(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("probe", ["fixed", pytest.param("newest", marks=pytest.mark.slow)])
 def test_a_run_that_was_stopped_reads_what_one_reads_that_was_not(probe: str, tmp_path: Path) -> None:
+    """Beside the quick probe, the newest transitions."""
     measures = 'diagnostics.measures=[{ kind = "policy_churn" }, { kind = "gradient_norm" }]'
     watched = (*SHORT, *WATCHED, measures, f"diagnostics.probe={probe}", "replay.capacity=70", "seeds=[0, 5]")
     whole, _ = finished(tmp_path / "whole", *watched)

@@ -133,6 +133,7 @@ def test_eager_updates_keep_no_memory_and_take_it_equally_often() -> None:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Of torch's own modules, when inductor is first imported.
 def test_a_compiled_update_is_few_kernels_takes_little_memory_and_is_compiled_once() -> None:
+    """Alone counts kernels and allocations of compiled code."""
     from torch._dynamo.utils import counters
     from torch._inductor import metrics
 
@@ -154,6 +155,7 @@ def test_a_compiled_update_is_few_kernels_takes_little_memory_and_is_compiled_on
 @pytest.mark.slow
 @pytest.mark.parametrize("changes", [(), (tiny_dqn.C51,), tiny_dqn.RAINBOW], ids=["mean", "c51", "rainbow"])
 def test_one_graph_serves_all_updates_of_dqn(changes: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Alone proves it for DQN: expected values, C51, Rainbow."""
     graphs = Graphs(monkeypatch)
     for rate in (1e-3, 3e-4):
         agent = tiny_dqn.learner(*changes, f"optimizers.value.learning_rate={rate}", choice=COMPILED)
@@ -168,6 +170,7 @@ def test_one_graph_serves_all_updates_of_dqn(changes: tuple[str, ...], monkeypat
 def test_one_graph_serves_all_updates_of_ppo(
     changes: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Alone proves it for PPO, with numbers and with choices."""
     graphs = Graphs(monkeypatch)
     for clip in (0.2, 0.1):
         parts, rollout = tiny_rollouts.collected(

@@ -102,18 +102,21 @@ def tensors(output: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
 
 @pytest.mark.parametrize("name", PARTS)
 def test_a_part_is_the_same_module(name: str) -> None:
+    """Alone proves for every part that the ejected file computes the same numbers, bit by bit."""
     call, outline = of_part(name)
     assert_same(call.make(), run(text_of(name, call, outline))["made"](), outline)
 
 
 @pytest.mark.parametrize(("family", "kind"), KINDS)
 def test_the_example_of_a_kind_is_the_same_module(family: str, kind: str) -> None:
+    """Alone proves for every kind of block and head that its ejected file computes the same numbers, bit by bit."""
     call, outline = of_kind(family, kind)
     assert_same(call.make(), run(text_of(kind, call, outline))["made"](), outline)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(blueprints_root()).as_posix())
 def test_the_networks_of_a_blueprint_are_the_same(path: Path) -> None:
+    """Alone ejects whole shipped blueprints."""
     blueprint = load(path, is_to_run=False).blueprint
     namespace = run(eject(blueprint))
     info = blueprint.environment.info
@@ -124,6 +127,7 @@ def test_the_networks_of_a_blueprint_are_the_same(path: Path) -> None:
 
 
 def test_every_file_is_as_linter_and_formatter_want_it(tmp_path: Path) -> None:
+    """Alone runs ruff over ejected files."""
     for name in PARTS:
         (tmp_path / f"part_{name}.py").write_text(text_of(name, *of_part(name)))
     for family, kind in KINDS:
