@@ -1,6 +1,6 @@
-"""composer: deep-RL agents, and what is done to them while they learn, declared in one file.
+"""composer: declare deep-RL agents, and the interventions on them while they learn, in one file.
 
-Names and rooms are imported when they are first used, so that ``import composer`` costs nothing.
+Names and packages are imported when they are first used, so that ``import composer`` is fast.
 """
 
 from importlib import import_module
@@ -47,38 +47,41 @@ __all__ = [
 ]
 
 _HOMES = {
-    "composer.api": ("compose", "load", "part", "train"),
-    "composer.blueprint": ("Blueprint", "BlueprintError", "dump"),
-    "composer.networks.network": ("Network",),
-    "composer.training.plain_modules": ("build",),
-    "composer.training.runs.results": ("Result",),
-}
-_ROOMS = {
+    "Blueprint": "composer.blueprint:Blueprint",
+    "BlueprintError": "composer.blueprint:BlueprintError",
+    "Network": "composer.networks.network:Network",
+    "Result": "composer.training.runs.results:Result",
     "blocks": "composer.networks.blocks",
+    "build": "composer.training.plain_modules:build",
+    "compose": "composer.api:compose",
     "datasets": "composer.environments.labelled.datasets",
+    "dump": "composer.blueprint:dump",
     "heads": "composer.networks.heads",
     "initializers": "composer.networks.initializers",
+    "load": "composer.api:load",
     "normalization": "composer.algorithms.normalization.spec",
+    "part": "composer.api:part",
     "penalties": "composer.optim.penalties",
     "sampling": "composer.replay.sampling",
     "schedules": "composer.optim.schedules",
+    "train": "composer.api:train",
 }
-"""Packages of kinds that are offered at the top, as ``torch.nn`` is."""
+"""``module:name``, or the module itself, of every name that is no package of the top level."""
 
 
-if not TYPE_CHECKING:  # To a type checker, a name that is not there is an error.
+if not TYPE_CHECKING:  # For a type checker, a missing name must stay an error.
 
     def __getattr__(name: str) -> object:
-        """The name from its module, or the room of that name."""
-        for home, names in _HOMES.items():
-            if name in names:
-                value = globals()[name] = getattr(import_module(home), name)
-                return value
-        if name in __all__:
-            return import_module(_ROOMS.get(name, f"composer.{name}"))
-        raise AttributeError(f"module 'composer' has no attribute {name!r}")
+        """Import an offered name when it is first used."""
+        if name not in __all__:
+            raise AttributeError(f"module 'composer' has no attribute {name!r}")
+        module, _, attribute = _HOMES.get(name, f"composer.{name}").partition(":")
+        value = import_module(module)
+        if attribute:
+            value = globals()[name] = getattr(value, attribute)
+        return value
 
 
 def __dir__() -> list[str]:
-    """What is offered, for editors and notebooks."""
+    """The offered names, for editors and notebooks."""
     return sorted({*globals(), *__all__})

@@ -11,6 +11,7 @@ from typing import Any
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.syntax.nodes import show_path
 from composer.blueprint.syntax.positions import Path
+from composer.spec.family import Family, Spec, dump_tagged
 
 Scalar = bool | int | float | str
 
@@ -29,8 +30,7 @@ class Difference:
 
 def resolved(blueprint: Blueprint) -> dict[str, Any]:
     """The blueprint as a table of TOML types with every default; absent options are left out."""
-    table = _plain(blueprint.model_dump())
-    assert isinstance(table, dict)
+    table: dict[str, Any] = plain_value(blueprint)
     return table
 
 
@@ -64,11 +64,16 @@ def diff(left: Blueprint, right: Blueprint) -> list[Difference]:
     ]
 
 
-def _plain(value: object) -> object:
+def plain_value(value: object) -> Any:
+    """A value of TOML types: specs, also those in lists and mappings, become tables without absent options."""
+    if isinstance(value, Family):
+        value = dump_tagged(value)
+    elif isinstance(value, Spec):
+        value = value.model_dump()
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items() if item is not None}
+        return {str(key): plain_value(item) for key, item in value.items() if item is not None}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain_value(item) for item in value]
     return value
 
 

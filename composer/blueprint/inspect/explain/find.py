@@ -10,12 +10,12 @@ from typing import Any
 from composer.blueprint.inspect.explain.fields import Field, field_at, names_at
 from composer.blueprint.inspect.explain.history import Layer, Setting, layers, settings, written_settings
 from composer.blueprint.load import load
+from composer.blueprint.serialize import plain_value
 from composer.blueprint.syntax.extends import read_chain
 from composer.blueprint.syntax.nodes import Node, plain, read_path, show_path
 from composer.blueprint.syntax.overrides import read_overrides
 from composer.blueprint.syntax.parts import parts
 from composer.blueprint.syntax.positions import Path
-from composer.spec.family import Family, Spec, dump_tagged
 from composer.spec.wording import describe, listing, near, quote
 
 
@@ -63,8 +63,8 @@ def _of_blueprint(resolved: Mapping[str, Any], path: Path, found: Sequence[Layer
     field = field_at(resolved, path)
     if not made:
         made += _default_of_a_table(resolved, path)
-    if field.has_default and all(one.value != _plain_default(field.default) for one in made if one.origin is None):
-        made.insert(0, Setting("default", _plain_default(field.default), None, (field.declared_by,)))
+    if field.has_default and all(one.value != plain_value(field.default) for one in made if one.origin is None):
+        made.insert(0, Setting("default", plain_value(field.default), None, (field.declared_by,)))
     entries = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
     children = {show_path((*path, step)): _last(resolved, (*path, step), found) for step, _ in entries}
     return Explanation(show_path(path), value, field, tuple(made), children)
@@ -140,14 +140,6 @@ def _value(resolved: Any, path: Path) -> Any:
         elif isinstance(resolved, list) and isinstance(step, int):
             resolved = resolved[step]
     return resolved
-
-
-def _plain_default(default: object) -> object:
-    if isinstance(default, Family):
-        return dump_tagged(default)
-    if isinstance(default, Spec):
-        return default.model_dump()
-    return list(default) if isinstance(default, tuple) else default
 
 
 def _unknown(resolved: Mapping[str, Any], written: Node, steps: Path) -> str:
