@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from dispatched import captured_without_code
 from surgeon import Patient, intervention
 from tiny_runs import DRIFT, EVENTFUL, begin, finished, result, resumed, stopped, tiny
 
@@ -191,10 +192,11 @@ def test_what_cannot_be_done_is_told_before_the_run(override: str, message: str)
 
 
 @pytest.mark.slow
-def test_one_recompilation_and_the_same_numbers() -> None:
+def test_one_recompilation_and_the_same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Alone proves that an injection costs one new graph, and that it computes what the eager update does."""
     from torch._dynamo.utils import counters
 
+    captured_without_code(monkeypatch)
     eager = Patient(SEEDS, injected())
     eager.update(6)
     counters.clear()

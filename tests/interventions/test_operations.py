@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from dispatched import captured_without_code
 from surgeon import Patient, intervention
 
 from composer.training.compile.capture import Choice
@@ -88,7 +89,7 @@ def test_a_learned_number_is_a_parameter_too() -> None:
 
 
 @pytest.mark.slow
-def test_the_compiled_update_survives_and_equals_the_eager_one() -> None:
+def test_the_compiled_update_survives_and_equals_the_eager_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Alone proves that resets and returns to an average need no new graph, and that its numbers follow."""
     from torch._dynamo.utils import counters
 
@@ -99,6 +100,7 @@ def test_the_compiled_update_survives_and_equals_the_eager_one() -> None:
         "do = { kind = 'lerp', toward = { kind = 'fresh' } }, moments = 'zero', target = 'own' }",
         intervention("{ kind = 'lerp', toward = { kind = 'average', name = 'tortoise' } }", '["critic.*"]'),
     ]
+    captured_without_code(monkeypatch)
     eager = Patient(*declared)
     eager.update(6)
     counters.clear()

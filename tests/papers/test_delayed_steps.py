@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import pytest
 import torch
+from dispatched import Graphs
 from tiny_deterministic import RAW, batch, learner, state
 from tiny_runs import EAGER
 from torch import Tensor
@@ -107,23 +108,9 @@ def test_a_seed_that_diverges_does_not_end_in_its_neighbours_delay() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Of torch's own modules, when inductor is first imported.
 def test_compiled_and_eager_updates_agree_and_variants_share_a_graph(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Delay, periodic targets, smoothing and scaled rewards in one graph, whose numbers may change."""
-    graphs: list[str] = []
-    compile_: Callable[..., Callable[..., None]] = torch.compile
-    torch.compiler.reset()
-
-    def counted(graph: torch.fx.GraphModule, inputs: list[Tensor]) -> object:
-        from torch._inductor.compile_fx import compile_fx
-
-        graphs.append(graph.code)
-        return compile_fx(graph, inputs)
-
-    monkeypatch.setattr(
-        "composer.training.compile.capture.torch.compile",
-        lambda function, options, **others: compile_(function, backend=counted, **others),
-    )
+    """Alone traces delays, periodic targets, smoothing and scaled rewards into one graph, whose numbers may change."""
+    graphs = Graphs(monkeypatch)
     others = (DELAY.format(3), "algorithm.target_noise={ std = 0.1, clip = 0.2 }", "normalization.reward.bound=2.0")
     others += ("averages.target_critic.momentum={ kind = 'periodic', every = 4, at = 0.5 }",)
     for changes in ((), others):
@@ -137,7 +124,7 @@ def test_compiled_and_eager_updates_agree_and_variants_share_a_graph(monkeypatch
         theirs = agents[1].tensors()
         for name, value in agents[0].tensors().items():
             torch.testing.assert_close(value, theirs[name], rtol=1e-3, atol=1e-4, msg=name)
-    assert len(graphs) == 1
+    assert len(graphs.graphs) == 1
 
 
 def test_a_program_may_delay_any_objective() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from dispatched import Graphs, captured_without_code
 from tiny_runs import EVENTFUL, begin, finished, learner, result, resumed, rows, stopped, tiny
 from torch import Tensor, nn
 
@@ -220,23 +221,6 @@ def test_a_run_trains_through_the_whole_loop(head: str, tmp_path: Path) -> None:
     assert len(reported) == 8 and all(map(math.isfinite, reported)) and min(reported) > 0
 
 
-class Graphs:
-    """In the place of inductor: runs the traced graph as it is, and keeps its code."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.codes: list[str] = []
-        compile_ = torch.compile
-        torch.compiler.reset()
-        monkeypatch.setattr(
-            "composer.training.compile.capture.torch.compile",
-            lambda function, options, **others: compile_(function, backend=self._keep, **others),
-        )
-
-    def _keep(self, graph: torch.fx.GraphModule, _: list[Tensor]) -> Callable[..., Any]:
-        self.codes.append(graph.code)
-        return graph.forward
-
-
 def agree(agent: Learner, twin: Learner) -> None:
     theirs = twin.tensors()
     for name, value in agent.tensors().items():
@@ -255,14 +239,13 @@ def test_one_graph_serves_all_updates_and_supports(monkeypatch: pytest.MonkeyPat
             agent.update(batch(agent, step))
             twin.update(batch(agent, step))
         agree(agent, twin)
-    assert len(graphs.codes) == 1
+    assert len(graphs.graphs) == 1
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Of torch's own modules, when inductor is first imported.
-def test_compiled_and_eager_updates_agree() -> None:
-    """Random levels are drawn inside the compiled program too."""
-    torch.compiler.reset()
+def test_compiled_and_eager_updates_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Alone traces random levels inside an update. (Code of them: tests/networks/test_heads.py.)"""
+    captured_without_code(monkeypatch)
     short = "{ trunk = { kind = 'linear', width = 8 }"  # A compilation costs by the number of layers.
     networks = f"{{ actor = {short}, head = {{ kind = 'tanh_gaussian' }} }}, critic = {short} }} }}"
     options = (f"networks={networks}", *over("implicit_quantile"))
