@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Protocol
 
 from composer.interventions.triggers import Trigger
 from composer.networks.outline import Outline, ParameterPlan
-from composer.networks.parameter_selectors import Place, Selector
+from composer.networks.parameter_selectors import ParameterName, Selector
 from composer.spec.family import Family, Spec
 from composer.spec.shape import Shape
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class Rewrite(NamedTuple):
     """What one parameter becomes."""
 
-    place: Place
+    parameter: ParameterName
     value: Tensor
     """``[S, C, ...]``"""
     entries: Tensor | None = None
@@ -67,18 +67,18 @@ class Case(NamedTuple):
     """By name of an average: the role that it averages."""
     outlines: Mapping[str, Outline]
     """Networks and learned scalars by role."""
-    chosen: Mapping[str, tuple[Place, ...]]
+    chosen: Mapping[str, tuple[ParameterName, ...]]
     """What every intervention chooses, by its name."""
 
     @property
-    def places(self) -> tuple[Place, ...]:
+    def parameters(self) -> tuple[ParameterName, ...]:
         """What this one chooses."""
         return self.chosen[self.name]
 
     @property
     def roles(self) -> list[str]:
         """Roles of what it chooses, in order."""
-        return list(dict.fromkeys(role for role, _ in self.places))
+        return list(dict.fromkeys(role for role, _ in self.parameters))
 
 
 class OperationContext(Protocol):
@@ -88,32 +88,32 @@ class OperationContext(Protocol):
     def outlines(self) -> Mapping[str, Outline]:
         """Networks and learned scalars by role."""
 
-    def value(self, place: Place) -> Tensor:
+    def value(self, parameter: ParameterName) -> Tensor:
         """The parameter as it is, ``[S, C, ...]``."""
 
-    def plan(self, place: Place) -> ParameterPlan:
+    def plan(self, parameter: ParameterName) -> ParameterPlan:
         """How the parameter was declared."""
 
-    def fresh(self, place: Place) -> Tensor:
+    def fresh(self, parameter: ParameterName) -> Tensor:
         """A new draw of the declared initialiser, another at each firing and for each set of weights."""
 
-    def initial(self, place: Place) -> Tensor:
+    def initial(self, parameter: ParameterName) -> Tensor:
         """What the run began with, drawn again."""
 
-    def noise(self, place: Place) -> Tensor:
+    def noise(self, parameter: ParameterName) -> Tensor:
         """Unit-normal noise, another at each firing and for each set of weights."""
 
-    def average(self, name: str, place: Place) -> Tensor:
+    def average(self, name: str, parameter: ParameterName) -> Tensor:
         """The parameter's average of that name."""
 
     def activity(self, role: str, layers: list[HiddenLayer], batch: int) -> list[Activity]:
         """What hidden units do, in evaluation mode, on ``batch`` samples of the run's data, others at each firing."""
 
-    def memory(self, place: Place) -> Tensor:
+    def memory(self, parameter: ParameterName) -> Tensor:
         """What the operation remembers there, to be changed in place; it stays as it was for seeds that do not fire."""
 
-    def tell(self, name: str, counts: Tensor) -> None:
-        """Have a count of each seed, ``[S]``, stand in the event."""
+    def record_count(self, name: str, counts: Tensor) -> None:
+        """Add a count per seed, ``[S]``, to the event."""
 
 
 class Operation(Family, family="operation"):
@@ -144,12 +144,12 @@ class Operation(Family, family="operation"):
         """Name of the average that parameters are moved toward, if any."""
         return None
 
-    def memory(self, outlines: Mapping[str, Outline], chosen: Sequence[Place]) -> Mapping[Place, Shape]:
+    def memory(self, outlines: Mapping[str, Outline], chosen: Sequence[ParameterName]) -> Mapping[ParameterName, Shape]:
         """What is remembered from firing to firing: float64 ``[S, C, *shape]`` by a role and a name, 0 at first."""
         return {}
 
     @abstractmethod
-    def rewrites(self, context: OperationContext, chosen: Sequence[Place]) -> Iterable[Rewrite]:
+    def rewrites(self, context: OperationContext, chosen: Sequence[ParameterName]) -> Iterable[Rewrite]:
         """What the chosen parameters become; all are computed before any is written, then written in this order."""
 
     def problems(self, case: Case) -> Iterator[tuple[str, str]]:
@@ -176,7 +176,7 @@ class Intervention(Spec):
     def problems(self, case: Case) -> Iterator[tuple[str, str]]:
         """What is wrong with this intervention as a whole: pairs of key and message."""
         yield from ((f"do.{key}" if key else "do", message) for key, message in self.do.problems(case))
-        if self.target == "own" and self.do.memory(case.outlines, case.places):
+        if self.target == "own" and self.do.memory(case.outlines, case.parameters):
             message = f"what {self.do.kind!r} remembers is about the network itself; use 'keep' or 'follow'"
             yield "target", message
         if self.target != "keep" and not set(case.roles) & set(case.averages.values()):

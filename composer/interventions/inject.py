@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from typing_extensions import override
 
 from composer.interventions.base import Growth, Operation, Rewrite
+from composer.networks.blocks.base import in_a_row
 from composer.networks.outline import Outline
-from composer.networks.parameter_selectors import Place
+from composer.networks.parameter_selectors import ParameterName
 
 if TYPE_CHECKING:
     from composer.interventions.base import Case, OperationContext
@@ -43,7 +44,7 @@ class Inject(Operation, kind="inject"):
         return Growth(has_twin=self.third_term == "subtract", freezes_original=self.original == "freeze")
 
     @override
-    def rewrites(self, context: OperationContext, chosen: Sequence[Place]) -> Iterable[Rewrite]:
+    def rewrites(self, context: OperationContext, chosen: Sequence[ParameterName]) -> Iterable[Rewrite]:
         return ()
 
     def problems(self, case: Case) -> Iterator[tuple[str, str]]:
@@ -58,11 +59,11 @@ class Inject(Operation, kind="inject"):
             yield "", f"{role!r} is {what}; only outputs that are sums of terms, such as values, can be injected"
             return
         try:
-            split_of(case.outlines[role], [path for _, path in case.places])
+            split_of(case.outlines[role], [path for _, path in case.parameters])
         except ValueError as error:
             yield "", str(error)
         others = [name for name, each in case.interventions.items() if each.do.growth]
-        same = next(name for name in others if {place[0] for place in case.chosen[name]} == {role})
+        same = next(name for name in others if {parameter[0] for parameter in case.chosen[name]} == {role})
         if same != case.name:
             yield "", f"{same!r} injects {role!r} already; let its trigger repeat it instead"
         if role in case.averages.values() and case.interventions[case.name].target != "follow":
@@ -74,8 +75,7 @@ def split_of(outline: Outline, chosen: Sequence[str]) -> int:
 
     Raises ValueError, with what to choose instead, where they are not all parameters of the network's last layers.
     """
-    trunk, wanted = outline.children["trunk"], set(chosen)
-    blocks = list(trunk.children) if trunk.kind in ("sequence", "repeat") else [""]
+    blocks, wanted = in_a_row(outline.children["trunk"]), set(chosen)
     for split in range(len(blocks), -1, -1):
         tail = set(tail_paths(outline, split))
         if tail == wanted:
@@ -88,21 +88,16 @@ def split_of(outline: Outline, chosen: Sequence[str]) -> int:
 
 def first_block(outline: Outline, chosen: Sequence[str]) -> int:
     """The first block of the trunk that has a chosen parameter; their number where none has."""
-    trunk = outline.children["trunk"]
-    if trunk.kind not in ("sequence", "repeat"):
-        return 0 if any(path.startswith("trunk.") for path in chosen) else 1
-    names = list(trunk.children)
-    return next(
-        (i for i, name in enumerate(names) if any(path.startswith(f"trunk.{name}.") for path in chosen)), len(names)
-    )
+    names = list(in_a_row(outline.children["trunk"]))
+    starts = [f"trunk.{name}." if name else "trunk." for name in names]
+    taken = (index for index, start in enumerate(starts) if any(path.startswith(start) for path in chosen))
+    return next(taken, len(names))
 
 
 def tail_paths(outline: Outline, split: int) -> list[str]:
     """Paths of the parameters from block ``split`` of the trunk to the head."""
-    trunk = outline.children["trunk"]
-    blocks = trunk.children if trunk.kind in ("sequence", "repeat") else {"": trunk}
     tail = []
-    for name, block in list(blocks.items())[split:]:
+    for name, block in list(in_a_row(outline.children["trunk"]).items())[split:]:
         prefix = f"trunk.{name}." if name else "trunk."
         tail += [path for path, _ in block.named_parameters(prefix)]
     return tail + [path for path, _ in outline.children["head"].named_parameters("head.")]

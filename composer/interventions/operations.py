@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from composer.interventions.base import Operation, Rewrite
 from composer.interventions.sources import Normal, Source
-from composer.networks.parameter_selectors import Place
+from composer.networks.parameter_selectors import ParameterName
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,11 +55,11 @@ class Lerp(Operation, kind="lerp"):
         return self.toward.average
 
     @override
-    def rewrites(self, context: OperationContext, chosen: Sequence[Place]) -> Iterable[Rewrite]:
-        for place in chosen:
-            source = self.toward.value(context, place)
+    def rewrites(self, context: OperationContext, chosen: Sequence[ParameterName]) -> Iterable[Rewrite]:
+        for parameter in chosen:
+            source = self.toward.value(context, parameter)
             exact = self.amount == 1.0
-            yield Rewrite(place, source if exact else context.value(place).detach().lerp(source, self.amount))
+            yield Rewrite(parameter, source if exact else context.value(parameter).detach().lerp(source, self.amount))
 
     @override
     def problems(self, case: Case) -> Iterator[tuple[str, str]]:
@@ -89,10 +89,10 @@ class Perturb(Operation, kind="perturb"):
         return True
 
     @override
-    def rewrites(self, context: OperationContext, chosen: Sequence[Place]) -> Iterable[Rewrite]:
-        for place in chosen:
-            value = context.value(place).detach()
-            yield Rewrite(place, value * self.keep + self.noise.value(context, place) * self.scale)
+    def rewrites(self, context: OperationContext, chosen: Sequence[ParameterName]) -> Iterable[Rewrite]:
+        for parameter in chosen:
+            value = context.value(parameter).detach()
+            yield Rewrite(parameter, value * self.keep + self.noise.value(context, parameter) * self.scale)
 
     @override
     def problems(self, case: Case) -> Iterator[tuple[str, str]]:
@@ -113,15 +113,15 @@ class Project(Operation, kind="project"):
     """The norm that is restored."""
 
     @override
-    def rewrites(self, context: OperationContext, chosen: Sequence[Place]) -> Iterable[Rewrite]:
+    def rewrites(self, context: OperationContext, chosen: Sequence[ParameterName]) -> Iterable[Rewrite]:
         import torch
 
-        for place in chosen:
-            value = context.value(place).detach()
+        for parameter in chosen:
+            value = context.value(parameter).detach()
             now = _norm(value)
-            wanted = _norm(context.initial(place)) if self.norm == "initial" else torch.ones_like(now)
+            wanted = _norm(context.initial(parameter)) if self.norm == "initial" else torch.ones_like(now)
             factor = torch.where((now > 0) & (wanted > 0), wanted / now.clamp_min(1e-30), torch.ones_like(now))
-            yield Rewrite(place, value * factor)
+            yield Rewrite(parameter, value * factor)
 
 
 class Nothing(Operation, kind="nothing"):
@@ -131,8 +131,8 @@ class Nothing(Operation, kind="nothing"):
     changes_weights: ClassVar[bool] = False
 
     @override
-    def rewrites(self, context: OperationContext, chosen: Sequence[Place]) -> Iterable[Rewrite]:
-        return (Rewrite(place, context.value(place).detach().clone()) for place in chosen)
+    def rewrites(self, context: OperationContext, chosen: Sequence[ParameterName]) -> Iterable[Rewrite]:
+        return (Rewrite(parameter, context.value(parameter).detach().clone()) for parameter in chosen)
 
 
 def _norm(value: Tensor) -> Tensor:

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
+from typing_extensions import override
 
 from composer.interventions import reinitialize_units as renewal
 from composer.interventions.base import Operation, Rewrite
 from composer.networks.hidden_units import chosen_layers
-from composer.networks.parameter_selectors import Place
+from composer.networks.parameter_selectors import ParameterName
 
 if TYPE_CHECKING:
     from composer.interventions.base import Case, OperationContext
@@ -27,7 +28,10 @@ class Recycle(Operation, kind="recycle"):
     written. The units meant are those of hidden layers whose weight is chosen; those of a residual stream, which are
     read by more than weights, are none. Write ``moments = "chosen"`` beside for the published rule: moments of changed
     weights are zeroed, those of biases and all step counts kept. Where the network has norms, gains and shifts of the
-    unit start anew too; running moments of batch norm stay, and follow. The event counts ``units_recycled``.
+    unit start anew too; running moments of batch norm stay, and follow. Scales of noise are weights: they start anew on
+    the way in and are 0 on the way out. Weights of unit norm stay so: fresh rows are drawn on the sphere, and rows that
+    read a new unit lose it and are scaled back, ``w_i / sqrt(1 - w_j^2)``, so that outputs move where such a unit was
+    not silent, and by that factor. The event counts ``units_recycled``.
     Source: Sokar et al., arXiv:2302.12902, algorithm 1; a batch of 256 as in the authors' released code.
     """
 
@@ -38,8 +42,8 @@ class Recycle(Operation, kind="recycle"):
     batch: Batch = 256
     """Samples of the run's data on which scores are taken, drawn from a random stream of its own at each firing."""
 
-    def rewrites(self, context: OperationContext, chosen: Sequence[Place]) -> Iterable[Rewrite]:
-        """Of all parameters of the layers meant, most of them unchanged."""
+    @override
+    def rewrites(self, context: OperationContext, chosen: Sequence[ParameterName]) -> Iterable[Rewrite]:
         import torch
 
         from composer.networks.unit_statistics import dormant
@@ -49,9 +53,9 @@ class Recycle(Operation, kind="recycle"):
             activities = context.activity(role, layers, self.batch)
             for layer, activity in zip(layers, activities, strict=True):
                 renewals.append(renewal.Renewal(role, layer, dormant(activity.magnitude, self.tau)))
-        context.tell("units_recycled", torch.stack([each.units.sum((1, 2)) for each in renewals]).sum(0))
+        context.record_count("units_recycled", torch.stack([each.units.sum((1, 2)) for each in renewals]).sum(0))
         return renewal.renewed(context, renewals, forgets_biases=False)
 
+    @override
     def problems(self, case: Case) -> Iterator[tuple[str, str]]:
-        """There must be such units, and everything that they read and write must be chosen."""
         return renewal.problems(case, "recycled")

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
+from typing_extensions import override
 
 from composer.interventions import reinitialize_units as renewal
 from composer.interventions.base import Activity, Operation, Rewrite
@@ -17,7 +18,7 @@ from composer.interventions.recycle import Batch
 from composer.interventions.reinitialize_units import Renewal, along
 from composer.networks.hidden_units import HiddenLayer, chosen_layers
 from composer.networks.outline import Outline
-from composer.networks.parameter_selectors import Place
+from composer.networks.parameter_selectors import ParameterName
 from composer.spec.shape import Shape
 
 if TYPE_CHECKING:
@@ -60,8 +61,8 @@ class ReplaceUnits(Operation, kind="replace_units"):
     batch: Batch = 256
     """Samples of the run's data on which units are looked at, drawn from a random stream of its own at each firing."""
 
-    def memory(self, outlines: Mapping[str, Outline], chosen: Sequence[Place]) -> Mapping[Place, Shape]:
-        """Three numbers a unit and one a layer."""
+    @override
+    def memory(self, outlines: Mapping[str, Outline], chosen: Sequence[ParameterName]) -> Mapping[ParameterName, Shape]:
         return {
             (role, f"{layer.path}.{name}"): () if name == "owed" else (layer.units,)
             for role, layers in chosen_layers(outlines, chosen).items()
@@ -69,8 +70,8 @@ class ReplaceUnits(Operation, kind="replace_units"):
             for name in REMEMBERED
         }
 
-    def rewrites(self, context: OperationContext, chosen: Sequence[Place]) -> Iterable[Rewrite]:
-        """Of the layers that have a unit due; usually none."""
+    @override
+    def rewrites(self, context: OperationContext, chosen: Sequence[ParameterName]) -> Iterable[Rewrite]:
         import torch
 
         tested = [
@@ -82,13 +83,13 @@ class ReplaceUnits(Operation, kind="replace_units"):
         due = [pair for pair, is_due in zip(tested, some, strict=True) if is_due]
         if not due:
             return
-        context.tell("units_replaced", torch.stack([each.units.sum((1, 2)) for each, _ in due]).sum(0))
+        context.record_count("units_replaced", torch.stack([each.units.sum((1, 2)) for each, _ in due]).sum(0))
         for each, mean in due:
             yield from _compensated(context, each, mean)
         yield from renewal.renewed(context, [each for each, _ in due], forgets_biases=True)
 
+    @override
     def problems(self, case: Case) -> Iterator[tuple[str, str]]:
-        """There must be such units, and everything that they read and write must be chosen."""
         return renewal.problems(case, "replaced")
 
     def _tested(
@@ -119,16 +120,16 @@ def _weights_out(context: OperationContext, role: str, layer: HiddenLayer) -> Te
 
     weights = []
     for reader in layer.readers:
-        weight = context.value((role, f"{reader.path}.weight")).transpose(2, 3)  # [S, C, in, out, ...]
+        weight = context.value((role, reader.weights[0])).transpose(2, 3)  # [S, C, in, out, ...]
         weights.append(weight.unflatten(2, (layer.units, reader.entries)).flatten(3))
     return torch.cat(weights, -1).abs().mean(-1)
 
 
 def _compensated(context: OperationContext, renewal: Renewal, mean: Tensor) -> Iterator[Rewrite]:
     """What goes with the units on average is added to the biases behind them, where there are any."""
-    for reader, (place, inputs) in zip(renewal.layer.readers, renewal.readers(), strict=True):
-        if reader.bias:
-            weight, bias = context.value(place), (renewal.role, f"{reader.path}.bias")
-            gone = inputs * mean.repeat_interleave(reader.entries, -1)
+    for reader in renewal.layer.readers:
+        if reader.bias is not None:
+            weight, bias = context.value((renewal.role, reader.weights[0])), (renewal.role, reader.bias)
+            gone = renewal.inputs(reader) * mean.repeat_interleave(reader.entries, -1)
             added = (weight * along(gone, weight, 3)).flatten(3).sum(-1)
             yield Rewrite(bias, context.value(bias) + added, forgets=False)

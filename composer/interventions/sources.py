@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import Field
 from typing_extensions import override
 
-from composer.networks.parameter_selectors import Place
+from composer.networks.parameter_selectors import ParameterName
 from composer.spec.family import Family
 from composer.spec.wording import suggestion
 
@@ -31,7 +31,7 @@ class Source(Family, family="source"):
         return None
 
     @abstractmethod
-    def value(self, context: OperationContext, place: Place) -> Tensor:
+    def value(self, context: OperationContext, parameter: ParameterName) -> Tensor:
         """One value for every entry, ``[S, C, ...]``."""
 
     def problems(self, case: Case) -> Iterator[tuple[str, str]]:
@@ -46,8 +46,8 @@ class Fresh(Source, kind="fresh"):
     renews: ClassVar[bool] = True
 
     @override
-    def value(self, context: OperationContext, place: Place) -> Tensor:
-        return context.fresh(place)
+    def value(self, context: OperationContext, parameter: ParameterName) -> Tensor:
+        return context.fresh(parameter)
 
 
 class Initial(Source, kind="initial"):
@@ -57,8 +57,8 @@ class Initial(Source, kind="initial"):
     renews: ClassVar[bool] = True
 
     @override
-    def value(self, context: OperationContext, place: Place) -> Tensor:
-        return context.initial(place)
+    def value(self, context: OperationContext, parameter: ParameterName) -> Tensor:
+        return context.initial(parameter)
 
 
 class Zeros(Source, kind="zeros"):
@@ -67,10 +67,10 @@ class Zeros(Source, kind="zeros"):
     example: ClassVar[Mapping[str, Any]] = {"kind": "zeros"}
 
     @override
-    def value(self, context: OperationContext, place: Place) -> Tensor:
+    def value(self, context: OperationContext, parameter: ParameterName) -> Tensor:
         import torch
 
-        return torch.zeros_like(context.value(place), requires_grad=False)
+        return torch.zeros_like(context.value(parameter), requires_grad=False)
 
 
 class Normal(Source, kind="normal"):
@@ -82,8 +82,8 @@ class Normal(Source, kind="normal"):
     """Standard deviation."""
 
     @override
-    def value(self, context: OperationContext, place: Place) -> Tensor:
-        return context.noise(place) * self.std
+    def value(self, context: OperationContext, parameter: ParameterName) -> Tensor:
+        return context.noise(parameter) * self.std
 
 
 class FromAverage(Source, kind="average"):
@@ -100,8 +100,8 @@ class FromAverage(Source, kind="average"):
         return self.name
 
     @override
-    def value(self, context: OperationContext, place: Place) -> Tensor:
-        return context.average(self.name, place)
+    def value(self, context: OperationContext, parameter: ParameterName) -> Tensor:
+        return context.average(self.name, parameter)
 
     def problems(self, case: Case) -> Iterator[tuple[str, str]]:
         """It must exist, and average the networks whose parameters are chosen."""

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from composer.networks.blocks import Block
 from composer.networks.blocks.sizes import feature_axis
 from composer.networks.outline import Outline
 
-if TYPE_CHECKING:
-    pass
-
 
 def activations(outline: Outline, prefix: str = "") -> Iterator[tuple[str, int]]:
     """Paths of the activation modules of a network, and the axis of their units, counted from the last."""
-    kind = Block.kinds().get(outline.kind)
-    if kind is not None and kind.is_activation:
+    if Block.of(outline).is_activation:
         yield prefix.removesuffix("."), feature_axis(outline.output, outline.kind)
     for name, child in outline.children.items():
         yield from activations(child, f"{prefix}{name}.")

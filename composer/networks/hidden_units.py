@@ -1,8 +1,8 @@
 """Hidden units: which entries of a network can be made new alone, what each reads and what reads it.
 
-A unit is an output of a weighted layer, a feature or a channel, that passes activations, norms and pools on its own and
-is read by the weights of further layers, and by nothing else. Told from outlines, before a tensor exists.
-Tests: tests/networks/test_hidden_units.py.
+A unit is an output of a layer of weights, a feature or a channel, that passes activations, norms and pools on its own
+and is read by the weights of further layers, and by nothing else. All of it follows from outlines, before a tensor
+exists, and from what kinds of blocks say of themselves (``Block.units``). Tests: tests/networks/test_hidden_units.py.
 """
 
 from __future__ import annotations
@@ -14,17 +14,8 @@ from typing import NamedTuple
 from composer.networks.blocks import Block
 from composer.networks.blocks.sizes import feature_axis
 from composer.networks.heads import Head
-from composer.networks.outline import Outline
-from composer.networks.parameter_selectors import Place
-
-WEIGHTED = ("linear", "conv")
-"""Kinds with one plain weight ``[out, in, ...]``."""
-CHAINS = ("network", "sequence", "repeat", "restore_width", "frozen", "detached")
-"""Kinds whose children come one after another."""
-CHANNELWISE = ("max_pool", "average_pool", "global_average_pool")
-ENTRYWISE = ("dropout", "identity", "scale", "batch_norm", "batch_renorm", "group_norm", "rs_norm")
-LAST_AXIS = ("layer_norm", "rms_norm", "unit_norm", "scaler")
-"""Kinds whose parameters are those of the last axis, which is no unit's in an image."""
+from composer.networks.outline import Outline, ParameterPlan
+from composer.networks.parameter_selectors import ParameterName
 
 
 class Span(NamedTuple):
@@ -36,44 +27,56 @@ class Span(NamedTuple):
 
 @dataclass(frozen=True)
 class HiddenLayer:
-    """The hidden units of one layer. Paths are those of modules; ``weight`` and ``bias`` stand below."""
+    """The hidden units of one layer. ``path`` is that of its module; parameters have their own paths."""
 
     path: str
     units: int
-    bias: bool
+    weights: tuple[str, ...]
+    """Parameters ``[units, in, ...]``, the mean weight first; a noisy layer has two."""
+    vectors: tuple[str, ...]
+    """Parameters ``[units]``."""
     gains: tuple[Span, ...]
-    """Parameters of norms that belong to single units, by their own paths."""
+    """Parameters of norms and scales that belong to single units."""
     activation: Span
     """The last activation."""
     axis: int
     """Axis of units in the activation's output, counted from the last."""
     readers: tuple[Reader, ...]
 
+    @property
+    def bias(self) -> str | None:
+        """The bias, if there is one."""
+        return _bias(self.path, self.vectors)
+
     def parameters(self) -> list[str]:
         """Everything that has an entry of a unit."""
-        own = [f"{self.path}.weight", *([f"{self.path}.bias"] if self.bias else [])]
-        return [*own, *(gain.path for gain in self.gains), *(f"{reader.path}.weight" for reader in self.readers)]
+        readers = (weight for reader in self.readers for weight in reader.weights)
+        return [*self.weights, *self.vectors, *(gain.path for gain in self.gains), *readers]
 
 
 class Reader(NamedTuple):
-    """A layer whose weight reads units, on the axis of its inputs."""
+    """A layer whose weights read units, on the axis of its inputs."""
 
     path: str
+    weights: tuple[str, ...]
+    """Parameters ``[out, in, ...]``, the mean weight first."""
+    bias: str | None
     entries: int
-    bias: bool
     axis: int
     """Axis of units in its input, counted from the last."""
 
 
 @dataclass
 class _Source:
-    """A weighted layer, while it is found out who reads it."""
+    """A layer of weights, while it is found out who reads it."""
 
     path: str
-    outline: Outline
+    units: int
+    weights: tuple[str, ...]
+    vectors: tuple[str, ...]
     ends: list[tuple[Reader, _Flow]] = field(default_factory=list)
     is_lost: bool = False
-    """Whether something reads it otherwise than through a plain weight."""
+    """Whether something reads it otherwise than through weights."""
 
 
 @dataclass(frozen=True)
@@ -92,33 +95,37 @@ class _Flow:
 def hidden_layers(outline: Outline) -> Iterator[HiddenLayer]:
     """The layers of a network whose units can be made new, in order; the output layer is none."""
     sources: list[_Source] = []
-    _lose(_walk(outline, "", None, sources))
+    _lose(_walk_network(outline, sources))
     plans = dict(outline.named_parameters())
     for source in sources:
         if source.is_lost or not source.ends:
             continue
-        flow = source.ends[0][1]
+        flow, readers = source.ends[0][1], tuple(reader for reader, _ in source.ends)
         alike = all((other.activation, other.last) == (flow.activation, flow.last) for _, other in source.ends)
         if flow.activation is None or not alike:
             continue
-        readers = tuple(reader for reader, _ in source.ends)
-        weight, bias = source.outline.parameters["weight"], "bias" in source.outline.parameters
-        layer = HiddenLayer(source.path, weight.shape[0], bias, flow.gains, flow.activation, flow.axis, readers)
-        if all(plans[path].trainable and plans[path].unit_axis is None for path in layer.parameters()):
+        own = source.weights, source.vectors
+        layer = HiddenLayer(source.path, source.units, *own, flow.gains, flow.activation, flow.axis, readers)
+        if all(_can_begin_anew(plans[path]) for path in layer.parameters()):
             yield layer
 
 
-def chosen_layers(outlines: Mapping[str, Outline], chosen: Sequence[Place]) -> dict[str, list[HiddenLayer]]:
+def _can_begin_anew(plan: ParameterPlan) -> bool:
+    """Whether it is trained and an input of it can be 0: not where the weights of each input have unit norm."""
+    return plan.trainable and (plan.unit_axis is None or plan.unit_axis % len(plan.shape) == 1)
+
+
+def chosen_layers(outlines: Mapping[str, Outline], chosen: Sequence[ParameterName]) -> dict[str, list[HiddenLayer]]:
     """By role: the layers whose weight, what their units read by, is among the chosen parameters."""
     taken = set(chosen)
     found = {
-        role: [layer for layer in hidden_layers(outlines[role]) if (role, f"{layer.path}.weight") in taken]
+        role: [layer for layer in hidden_layers(outlines[role]) if (role, layer.weights[0]) in taken]
         for role in dict.fromkeys(role for role, _ in chosen)
     }
     return {role: layers for role, layers in found.items() if layers}
 
 
-def problems_of_choice(outlines: Mapping[str, Outline], chosen: Sequence[Place], verb: str) -> Iterator[str]:
+def problems_of_choice(outlines: Mapping[str, Outline], chosen: Sequence[ParameterName], verb: str) -> Iterator[str]:
     """What is wrong with a choice of parameters whose units are to be ``verb``, such as ``recycled``."""
     found, taken = chosen_layers(outlines, chosen), set(chosen)
     for role in dict.fromkeys(role for role, _ in chosen):
@@ -126,7 +133,7 @@ def problems_of_choice(outlines: Mapping[str, Outline], chosen: Sequence[Place],
         if not layers:
             yield (
                 f"no hidden units here can be {verb}: in {role!r} no chosen layer is read, past activations and norms, "
-                "by trained 'linear' or 'conv' layers alone"
+                "by layers of trained weights alone"
             )
         for layer in layers:
             left_out = [path for path in layer.parameters() if (role, path) not in taken]
@@ -138,24 +145,26 @@ def problems_of_choice(outlines: Mapping[str, Outline], chosen: Sequence[Place],
                 return
 
 
+def _walk_network(outline: Outline, sources: list[_Source]) -> _Flow | None:
+    """Pass trunk and head. A network that has been injected has more children: its units are read by other terms."""
+    if list(outline.children) != ["trunk", "head"]:
+        return None
+    return _in_turn(outline, "", None, sources)
+
+
 def _walk(outline: Outline, prefix: str, flow: _Flow | None, sources: list[_Source]) -> _Flow | None:
     """Pass one block; returns the units that leave it, if they are those of one layer."""
-    path = prefix.removesuffix(".")
-    if outline.kind in WEIGHTED:
-        return _weighted(outline, path, flow, sources)
-    if _is_transparent(outline):
-        return None if flow is None else _passed(outline, path, flow)
+    path, kind = prefix.removesuffix("."), Block.of(outline)
+    if kind.units == "makes":
+        return _made(outline, path, flow, sources)
+    if kind.units == "keeps" and _acts_on_features(outline):
+        return None if flow is None else _kept(outline, path, flow)
     bare = not outline.parameters and not outline.buffers
-    dense_head = outline.kind in Head.kinds() and list(outline.children) == ["linear"]
-    if bare and (outline.kind in CHAINS or dense_head):
-        for name, child in outline.children.items():
-            flow = _walk(child, f"{prefix}{name}.", flow, sources)
-        return flow
+    if bare and (kind.is_chain or Head.of(outline).is_chain):
+        return _in_turn(outline, prefix, flow, sources)
     if outline.layout == "residual":
         _lose(flow)  # Read by what comes after the sum, too.
-        flow = None
-        for name, child in outline.children.items():
-            flow = _walk(child, f"{prefix}{name}.", flow, sources)
+        flow = _in_turn(outline, prefix, None, sources)
     elif bare and outline.layout == "parallel":
         for name, child in outline.children.items():
             _lose(_walk(child, f"{prefix}{name}.", flow, sources))
@@ -164,47 +173,56 @@ def _walk(outline: Outline, prefix: str, flow: _Flow | None, sources: list[_Sour
     return None
 
 
-def _weighted(outline: Outline, path: str, flow: _Flow | None, sources: list[_Source]) -> _Flow | None:
+def _in_turn(outline: Outline, prefix: str, flow: _Flow | None, sources: list[_Source]) -> _Flow | None:
+    for name, child in outline.children.items():
+        flow = _walk(child, f"{prefix}{name}.", flow, sources)
+    return flow
+
+
+def _acts_on_features(outline: Outline) -> bool:
+    """Whether a block acts along the axis of features of its input, in which units lie."""
+    axis = Block.of(outline).axis
+    return bool(outline.input) and axis in (None, feature_axis(outline.input, outline.kind))
+
+
+def _made(outline: Outline, path: str, flow: _Flow | None, sources: list[_Source]) -> _Flow | None:
     """A layer reads the units before it, and its outputs are units themselves."""
-    axis = -3 if outline.kind == "conv" else -1
-    on_axis = axis == feature_axis(outline.input, outline.kind)
+    shapes = {f"{path}.{name}": plan.shape for name, plan in outline.parameters.items()}
+    weights = tuple(name for name, shape in shapes.items() if len(shape) > 1)
+    vectors = tuple(name for name, shape in shapes.items() if len(shape) == 1)
+    on_axis = _acts_on_features(outline)
     if flow is not None:
-        units, inputs = flow.source.outline.parameters["weight"].shape[0], outline.parameters["weight"].shape[1]
-        if on_axis and inputs == units * flow.entries:
-            bias = "bias" in outline.parameters
-            flow.source.ends.append((Reader(path, flow.entries, bias, axis), flow))
+        if on_axis and all(shapes[name][1] == flow.source.units * flow.entries for name in weights):
+            axis = feature_axis(outline.input, outline.kind)
+            flow.source.ends.append((Reader(path, weights, _bias(path, vectors), flow.entries, axis), flow))
         else:
             _lose(flow)
     if not on_axis:
         return None
-    sources.append(_Source(path, outline))
+    sources.append(_Source(path, shapes[weights[0]][0], weights, vectors))
     return _Flow(sources[-1])
 
 
-def _is_transparent(outline: Outline) -> bool:
-    kind, is_image = Block.kinds().get(outline.kind), len(outline.input) == 3
-    if outline.kind == "flatten":
-        return len(outline.input) in (1, 3)  # Of tokens the features are no neighbours.
-    if outline.kind in LAST_AXIS:
-        return not is_image
-    is_activation = kind is not None and kind.is_activation and outline.output == outline.input
-    return is_activation or outline.kind in (*CHANNELWISE, *ENTRYWISE)
-
-
-def _passed(outline: Outline, path: str, flow: _Flow) -> _Flow:
-    """Past a block that keeps units apart."""
-    if outline.kind == "flatten":
-        width = flow.source.outline.parameters["weight"].shape[0]
-        return replace(flow, entries=outline.output[0] // width)
-    kind = Block.kinds()[outline.kind]
-    if kind.is_activation:
-        axis = feature_axis(outline.output, outline.kind)
-        return replace(flow, activation=Span(path, flow.entries), axis=axis, last=path)
+def _kept(outline: Outline, path: str, flow: _Flow) -> _Flow | None:
+    """Past a block that keeps units apart; one that makes several entries of each has them side by side."""
+    before, after = feature_axis(outline.input, outline.kind), feature_axis(outline.output, outline.kind)
+    times, rest = divmod(outline.output[after], outline.input[before])
+    if rest or (times > 1 and len(outline.input) + before != 0):
+        _lose(flow)  # Of tokens the features are no neighbours.
+        return None
+    flow = replace(flow, entries=flow.entries * times)
+    if Block.of(outline).is_activation:
+        return replace(flow, activation=Span(path, flow.entries), axis=after, last=path)
     gains = tuple(Span(f"{path}.{name}", flow.entries) for name in outline.parameters)
-    return replace(flow, gains=(*flow.gains, *gains), last=path)
+    is_reshape = not (outline.flops or outline.parameters or outline.buffers)
+    return replace(flow, gains=(*flow.gains, *gains), last=flow.last if is_reshape else path)
+
+
+def _bias(path: str, vectors: Sequence[str]) -> str | None:
+    return next((name for name in vectors if name == f"{path}.bias"), None)
 
 
 def _lose(flow: _Flow | None) -> None:
-    """What is read by anything but a weight cannot be made new alone."""
+    """What is read by anything but weights cannot be made new alone."""
     if flow is not None:
         flow.source.is_lost = True

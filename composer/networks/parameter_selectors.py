@@ -17,8 +17,8 @@ from composer.networks.outline import Outline
 from composer.spec.family import Family, Items
 from composer.spec.wording import listing, near, spelled, suggestion
 
-Place = tuple[str, str]
-"""A role and the path of a parameter below it."""
+ParameterName = tuple[str, str]
+"""A role and the path of a parameter below it: ``("critic", "trunk.1.weight")``."""
 Glob = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -31,7 +31,7 @@ class Selector(Family, family="selector"):
         return {"kind": "paths", "globs": value} if isinstance(value, list) else value
 
     @abstractmethod
-    def select(self, outlines: Mapping[str, Outline]) -> tuple[Place, ...]:
+    def select(self, outlines: Mapping[str, Outline]) -> tuple[ParameterName, ...]:
         """The parameters chosen of networks and learned scalars by role, in their order."""
 
     @abstractmethod
@@ -51,13 +51,13 @@ class Paths(Selector, kind="paths"):
         """The list."""
         return list(self.globs)
 
-    def select(self, outlines: Mapping[str, Outline]) -> tuple[Place, ...]:
+    def select(self, outlines: Mapping[str, Outline]) -> tuple[ParameterName, ...]:
         """Matches in the order of networks and parameters."""
-        return tuple(place for place in _places(outlines) if self._takes(".".join(place)))
+        return tuple(parameter for parameter in _names(outlines) if self._takes(".".join(parameter)))
 
     def problems(self, outlines: Mapping[str, Outline]) -> Iterator[tuple[str, str]]:
         """A glob that matches nothing is a mistake."""
-        names = [".".join(place) for place in _places(outlines)]
+        names = [".".join(parameter) for parameter in _names(outlines)]
         for index, glob in enumerate(self.globs):
             if not fnmatch.filter(names, glob.removeprefix("!")):
                 whole = [f"{role}.*" for role in outlines]
@@ -83,7 +83,7 @@ class LastLayers(Selector, kind="last_layers"):
     count: Annotated[int, Field(ge=1, le=1_000)] = 1
     """How many layers, the output layer included."""
 
-    def select(self, outlines: Mapping[str, Outline]) -> tuple[Place, ...]:
+    def select(self, outlines: Mapping[str, Outline]) -> tuple[ParameterName, ...]:
         """Their parameters, in order; norms between them are not layers and stay."""
         layers = list(_layers(outlines[self.of], ""))[-self.count :]
         return tuple((self.of, path) for layer in layers for path in layer)
@@ -96,7 +96,7 @@ class LastLayers(Selector, kind="last_layers"):
             yield "count", f"{self.of!r} has {have} layers"
 
 
-def _places(outlines: Mapping[str, Outline]) -> Iterator[Place]:
+def _names(outlines: Mapping[str, Outline]) -> Iterator[ParameterName]:
     for role, outline in outlines.items():
         for path, _ in outline.named_parameters():
             yield role, path

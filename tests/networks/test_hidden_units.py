@@ -48,8 +48,14 @@ def test_a_perceptron_has_units_in_every_layer_but_the_last() -> None:
     layers = found(outline)
     assert links(outline) == {"trunk.0": [("trunk.2", 1)], "trunk.2": [("head.linear", 1)]}
     first, second = layers["trunk.0"], layers["trunk.2"]
-    assert (first.units, first.bias, first.gains, first.activation.path, first.axis) == (8, True, (), "trunk.1", -1)
-    assert (second.units, second.bias) == (5, False)
+    assert (first.units, first.bias, first.gains, first.activation.path, first.axis) == (
+        8,
+        "trunk.0.bias",
+        (),
+        "trunk.1",
+        -1,
+    )
+    assert (second.units, second.bias) == (5, None)
     assert [gain.path for gain in second.gains] == ["trunk.3.weight", "trunk.3.bias"]
     assert second.activation.path == "trunk.4"
     assert second.parameters() == ["trunk.2.weight", "trunk.3.weight", "trunk.3.bias", "head.linear.weight"]
@@ -107,8 +113,9 @@ def test_several_layers_may_read_a_unit() -> None:
     [
         pytest.param([dense(8)], (6,), SCALAR, id="no activation"),
         pytest.param([dense(8), {"kind": "crelu"}], (6,), SCALAR, id="two entries that are no neighbours"),
-        pytest.param([{"kind": "hyperspherical_linear", "width": 8}, RELU], (6,), SCALAR, id="weights of unit norm"),
-        pytest.param([dense(8), RELU], (6,), {"kind": "scalar", "unit_norm": True}, id="a head of unit norm"),
+        pytest.param(
+            [{"kind": "hyperspherical_linear", "width": 8, "unit": "columns"}, RELU], (6,), SCALAR, id="unit columns"
+        ),
         pytest.param([{"kind": "weight_norm", "block": dense(8)}, RELU], (6,), SCALAR, id="a weight made of others"),
         pytest.param([{"kind": "frozen", "block": dense(8)}, RELU], (6,), SCALAR, id="frozen"),
         pytest.param([dense(8), RELU], (6,), {"kind": "implicit_quantile"}, id="multiplied"),

@@ -13,7 +13,7 @@ from composer.interventions.base import Intervention
 from composer.interventions.triggers import Lengths, Trigger
 from composer.networks.network import Network
 from composer.networks.outline import Outline
-from composer.networks.parameter_selectors import Place
+from composer.networks.parameter_selectors import ParameterName
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def sizes(blueprint: Blueprint) -> dict[str, Outline]:
     return found | dict(blueprint.algorithm.learned_scalars())
 
 
-def entries(chosen: Sequence[Place], outlines: Mapping[str, Outline], networks: Mapping[str, Network]) -> int:
+def entries(chosen: Sequence[ParameterName], outlines: Mapping[str, Outline], networks: Mapping[str, Network]) -> int:
     """Entries of the chosen parameters, all copies of one seed; a learned scalar has one copy."""
     plans = {role: dict(outlines[role].named_parameters()) for role in {role for role, _ in chosen}}
     return sum(plans[role][path].count * (networks[role].copies if role in networks else 1) for role, path in chosen)

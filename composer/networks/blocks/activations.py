@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
+from typing_extensions import override
 
 from composer.networks.blocks.base import Block
 from composer.networks.outline import Outline
@@ -17,116 +18,80 @@ from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape
 
 
-def _entrywise(block: Block, shape: Shape, operations: int) -> Outline:
-    return Outline(block.kind, shape, shape, flops=operations * math.prod(shape))
+class Activation(Block, abstract=True):
+    """An entry-wise nonlinearity that is a module of torch's."""
+
+    is_activation = True
+    units = "keeps"
+
+    operations: ClassVar[int]
+    """Operations an entry."""
+    target: ClassVar[str]
+    """The module, as ``torch.nn:NAME``."""
+
+    @override
+    def outline(self, shape: Shape) -> Outline:
+        return Outline(self.kind, shape, shape, flops=self.operations * math.prod(shape))
+
+    @override
+    def module(self, shape: Shape) -> LazyCall:
+        return call(self.target)
 
 
-class Relu(Block, kind="relu"):
+class Relu(Activation, kind="relu"):
     """Positive part: ``max(x, 0)``. Source: Nair and Hinton, ICML 2010."""
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "relu"}
-    is_activation: ClassVar[bool] = True
-
-    def outline(self, shape: Shape) -> Outline:
-        """One operation an entry."""
-        return _entrywise(self, shape, 1)
-
-    def module(self, shape: Shape) -> LazyCall:
-        """``torch.nn.ReLU``."""
-        return call("torch.nn:ReLU")
+    operations, target = 1, "torch.nn:ReLU"
 
 
-class Gelu(Block, kind="gelu"):
+class Gelu(Activation, kind="gelu"):
     """Gaussian error linear unit, exact: ``x (1 + erf(x / sqrt 2)) / 2``. Source: arXiv:1606.08415.
 
     JAX's default is the tanh approximation, which differs by up to 5e-4.
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "gelu"}
-    is_activation: ClassVar[bool] = True
-
-    def outline(self, shape: Shape) -> Outline:
-        """Five operations an entry."""
-        return _entrywise(self, shape, 5)
-
-    def module(self, shape: Shape) -> LazyCall:
-        """``torch.nn.GELU``."""
-        return call("torch.nn:GELU")
+    operations, target = 5, "torch.nn:GELU"
 
 
-class Silu(Block, kind="silu"):
+class Silu(Activation, kind="silu"):
     """Sigmoid linear unit: ``x / (1 + exp(-x))``. Source: Elfwing et al., arXiv:1702.03118."""
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "silu"}
-    is_activation: ClassVar[bool] = True
-
-    def outline(self, shape: Shape) -> Outline:
-        """Four operations an entry."""
-        return _entrywise(self, shape, 4)
-
-    def module(self, shape: Shape) -> LazyCall:
-        """``torch.nn.SiLU``."""
-        return call("torch.nn:SiLU")
+    operations, target = 4, "torch.nn:SiLU"
 
 
-class Mish(Block, kind="mish"):
+class Mish(Activation, kind="mish"):
     """Smooth and not monotone: ``x tanh(log(1 + exp(x)))``. Source: Misra, arXiv:1908.08681."""
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "mish"}
-    is_activation: ClassVar[bool] = True
-
-    def outline(self, shape: Shape) -> Outline:
-        """Five operations an entry."""
-        return _entrywise(self, shape, 5)
-
-    def module(self, shape: Shape) -> LazyCall:
-        """``torch.nn.Mish``."""
-        return call("torch.nn:Mish")
+    operations, target = 5, "torch.nn:Mish"
 
 
-class Sigmoid(Block, kind="sigmoid"):
+class Sigmoid(Activation, kind="sigmoid"):
     """Logistic function: ``1 / (1 + exp(-x))``, what opens and shuts a gate."""
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "sigmoid"}
-    is_activation: ClassVar[bool] = True
-
-    def outline(self, shape: Shape) -> Outline:
-        """Four operations an entry."""
-        return _entrywise(self, shape, 4)
-
-    def module(self, shape: Shape) -> LazyCall:
-        """``torch.nn.Sigmoid``."""
-        return call("torch.nn:Sigmoid")
+    operations, target = 4, "torch.nn:Sigmoid"
 
 
-class Tanh(Block, kind="tanh"):
+class Tanh(Activation, kind="tanh"):
     """Hyperbolic tangent."""
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "tanh"}
-    is_activation: ClassVar[bool] = True
-
-    def outline(self, shape: Shape) -> Outline:
-        """One operation an entry."""
-        return _entrywise(self, shape, 1)
-
-    def module(self, shape: Shape) -> LazyCall:
-        """``torch.nn.Tanh``."""
-        return call("torch.nn:Tanh")
+    operations, target = 1, "torch.nn:Tanh"
 
 
-class Elu(Block, kind="elu"):
+class Elu(Activation, kind="elu"):
     """Exponential linear unit: ``x`` above 0, ``alpha (exp(x) - 1)`` below. Source: arXiv:1511.07289."""
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "elu"}
-    is_activation: ClassVar[bool] = True
+    operations, target = 4, "torch.nn:ELU"
 
     alpha: Annotated[float, Field(gt=0, le=100)] = 1.0
     """Minus the limit at minus infinity."""
 
-    def outline(self, shape: Shape) -> Outline:
-        """Four operations an entry."""
-        return _entrywise(self, shape, 4)
-
+    @override
     def module(self, shape: Shape) -> LazyCall:
-        """``torch.nn.ELU``."""
-        return call("torch.nn:ELU", self.alpha)
+        return call(self.target, self.alpha)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -38,8 +38,28 @@ class Block(Family, family="block"):
 
     example_input: ClassVar[Shape] = (16,)
     """A shape that the example takes."""
+
+    # What a kind is, for recycling, injection, diagnostics, lint and figures. A plug-in's kind declares the same.
     is_activation: ClassVar[bool] = False
     """Whether the entries of its output are a network's hidden units, which diagnostics count."""
+    units: ClassVar[Literal["makes", "keeps", "mixes"]] = "mixes"
+    """What becomes of hidden units. ``makes``: a layer of weights. Its parameters with two axes or more are
+    ``[out, in, ...]``, the first of them the mean weight; those with one axis are ``[out]``, the bias among them called
+    ``bias``; each output is a unit. ``keeps``: a unit of the output comes from one unit of the input (and statistics of
+    others), and every parameter has an entry per unit. ``mixes``: anything else."""
+    axis: ClassVar[int | None] = None
+    """The axis that a block of ``units`` other than ``mixes`` acts on, counted from the last: -1 for dense layers and
+    layer norm, -3 for convolutions. None where it is that of features: channels of an image, else the last axis."""
+    normalises: ClassVar[Literal["sample", "batch", "running", "sphere", "weights"] | None] = None
+    """What brings values to one scale: moments of a sample, of a batch, running ones; the unit sphere; the weights."""
+    is_chain: ClassVar[bool] = False
+    """Whether it applies its children one after another and does nothing else. Where children are called ``0``, ``1``
+    and so on, its module is a ``torch.nn.Sequential``. Without children it is the identity."""
+
+    @staticmethod
+    def of(outline: Outline) -> type[Block]:
+        """The kind of block that an outline is of; ``Block`` itself, which mixes units, where no block made it."""
+        return Block._kinds.get(outline.kind, Block)  # type: ignore[return-value]
 
     def repeats(self) -> int:
         """How many times each block inside this one stands in the outline; 1 but for blocks that repeat others."""
@@ -93,6 +113,12 @@ def declared_blocks(value: object) -> int:
         inner = value.values()
     count = sum(map(declared_blocks, inner))
     return 1 + value.repeats() * count if isinstance(value, Block) else count
+
+
+def in_a_row(outline: Outline) -> Mapping[str, Outline]:
+    """The blocks that an outline applies one after another, by name; itself under ``""`` where it is no such row."""
+    numbered = list(outline.children) == [str(index) for index in range(len(outline.children))]
+    return outline.children if Block.of(outline).is_chain and numbered else {"": outline}
 
 
 def count_blocks(outline: Outline) -> int:

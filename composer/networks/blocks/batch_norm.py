@@ -38,6 +38,8 @@ class BatchNorm(Block, kind="batch_norm"):
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "batch_norm"}
+    units = "keeps"
+    normalises = "batch"
 
     epsilon: Epsilon = 1e-5
     """Added to the variance."""
@@ -73,6 +75,8 @@ class BatchRenorm(Block, kind="batch_renorm"):
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "batch_renorm", "warm_up": 0}
+    units = "keeps"
+    normalises = "batch"
 
     epsilon: Epsilon = 1e-3
     """Added to the variance."""

@@ -53,6 +53,8 @@ class Conv(Block, kind="conv"):
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "conv", "width": 32, "kernel": 3, "stride": 2, "padding": "same"}
     example_input: ClassVar[Shape] = (4, 12, 12)
+    units = "makes"
+    axis = -3
 
     width: Width | None = None
     """Output channels."""

@@ -24,6 +24,7 @@ class Detached(Block, kind="detached"):
         "kind": "detached",
         "block": [{"kind": "linear", "width": 32}, {"kind": "relu"}],
     }
+    is_chain = True
 
     block: Block
     """What takes the input."""

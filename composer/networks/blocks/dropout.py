@@ -23,6 +23,7 @@ class Dropout(Block, kind="dropout"):
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "dropout", "rate": 0.1}
+    units = "keeps"
 
     rate: Annotated[float, Field(ge=0, lt=1)]
     """Probability that an entry is zeroed, to 24 bits."""

@@ -17,6 +17,7 @@ class Flatten(Block, kind="flatten"):
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "flatten"}
     example_input: ClassVar[Shape] = (4, 3, 3)
+    units = "keeps"
 
     def outline(self, shape: Shape) -> Outline:
         """No parameters."""

@@ -23,6 +23,7 @@ class Frozen(Block, kind="frozen"):
         "kind": "frozen",
         "block": [{"kind": "linear", "width": 32}, {"kind": "relu"}],
     }
+    is_chain = True
 
     block: Block
     """What is frozen."""

@@ -25,6 +25,8 @@ class GroupNorm(Block, kind="group_norm"):
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "group_norm", "groups": 4}
+    units = "keeps"
+    normalises = "sample"
 
     groups: Annotated[int, Field(ge=1, le=MAX_WIDTH)]
     """Groups of equally many features, neighbours together."""

@@ -28,6 +28,8 @@ class HypersphericalLinear(Block, kind="hyperspherical_linear"):
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "hyperspherical_linear", "width": 32}
+    units = "makes"
+    axis = -1
 
     width: Width | None = None
     """Output width."""

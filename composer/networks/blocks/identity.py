@@ -15,6 +15,7 @@ class Identity(Block, kind="identity"):
     """The input itself, any shape: the branch of a ``parallel`` block that passes by the others."""
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "identity"}
+    is_chain = True
 
     def outline(self, shape: Shape) -> Outline:
         """No parameters, no cost."""

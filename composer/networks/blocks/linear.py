@@ -24,6 +24,8 @@ class Linear(Block, kind="linear"):
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "linear", "width": 256, "weight": {"kind": "he_normal"}}
+    units = "makes"
+    axis = -1
 
     width: Width | None = None
     """Output width."""

@@ -27,6 +27,8 @@ class NoisyLinear(Block, kind="noisy_linear"):
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "noisy_linear", "width": 16}
+    units = "makes"
+    axis = -1
 
     width: Width
     """Output width."""

@@ -24,6 +24,9 @@ class LayerNorm(Block, kind="layer_norm"):
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "layer_norm"}
+    units = "keeps"
+    axis = -1
+    normalises = "sample"
 
     epsilon: Epsilon = 1e-6
     """Added to the variance."""
@@ -55,6 +58,9 @@ class RmsNorm(Block, kind="rms_norm"):
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "rms_norm"}
+    units = "keeps"
+    axis = -1
+    normalises = "sample"
 
     epsilon: Epsilon = 1e-6
     """Added to the mean square."""

@@ -64,6 +64,7 @@ class MaxPool(_Pool, Block, kind="max_pool"):
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "max_pool", "kernel": 3, "stride": 2, "padding": "same"}
     example_input: ClassVar[Shape] = (4, 12, 12)
+    units = "keeps"
 
     def outline(self, shape: Shape) -> Outline:
         """No parameters."""
@@ -82,6 +83,7 @@ class AveragePool(_Pool, Block, kind="average_pool"):
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "average_pool", "kernel": 2}
     example_input: ClassVar[Shape] = (4, 12, 12)
+    units = "keeps"
 
     def outline(self, shape: Shape) -> Outline:
         """No parameters."""
@@ -100,6 +102,7 @@ class GlobalAveragePool(Block, kind="global_average_pool"):
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "global_average_pool"}
     example_input: ClassVar[Shape] = (4, 12, 12)
+    units = "keeps"
 
     def outline(self, shape: Shape) -> Outline:
         """No parameters."""

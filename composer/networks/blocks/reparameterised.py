@@ -59,6 +59,7 @@ class WeightNorm(Block, kind="weight_norm"):
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "weight_norm", "block": {"kind": "linear", "width": 8}}
+    normalises = "weights"
 
     block: Weighted
     """The linear or conv block."""
@@ -89,6 +90,7 @@ class SpectralNorm(Block, kind="spectral_norm"):
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "spectral_norm", "block": {"kind": "linear", "width": 8}}
+    normalises = "weights"
 
     block: Weighted
     """The linear or conv block."""

@@ -25,6 +25,7 @@ class Repeat(Block, kind="repeat"):
         "times": 2,
         "block": [{"kind": "linear", "width": 64}, {"kind": "relu"}],
     }
+    is_chain = True
 
     times: Annotated[int, Field(ge=0, le=256)]
     """Number of copies."""

@@ -27,6 +27,7 @@ class RestoreWidth(Block, kind="restore_width"):
         "kind": "restore_width",
         "block": [{"kind": "linear", "expansion": 4}, {"kind": "gelu"}],
     }
+    is_chain = True
 
     block: Block
     """What comes before the dense layer."""

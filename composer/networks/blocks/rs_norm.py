@@ -26,6 +26,8 @@ class RsNorm(Block, kind="rs_norm"):
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "rs_norm"}
+    units = "keeps"
+    normalises = "running"
 
     epsilon: Epsilon = 1e-8
     """Added to the variance, inside the root."""

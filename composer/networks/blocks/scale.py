@@ -21,6 +21,7 @@ class Scale(Block, kind="scale"):
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "scale", "factor": 0.00392156862745098}
+    units = "keeps"
 
     factor: Annotated[float, Field(ge=-1e6, le=1e6)]
     """What every entry is multiplied by."""

@@ -26,6 +26,8 @@ class Scaler(Block, kind="scaler"):
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "scaler", "init": 0.5, "scale": 0.25}
+    units = "keeps"
+    axis = -1
 
     init: Factor = 1.0
     """First value of the factor."""

@@ -26,6 +26,7 @@ class Sequence(Block, kind="sequence"):
         "kind": "sequence",
         "layers": [{"kind": "linear", "width": 64}, {"kind": "relu"}, {"kind": "linear", "width": 32}],
     }
+    is_chain = True
 
     layers: Annotated[Items[Block], Field(max_length=256)]
     """The blocks, first to last."""

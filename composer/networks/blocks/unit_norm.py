@@ -19,6 +19,9 @@ class UnitNorm(Block, kind="unit_norm"):
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "unit_norm"}
+    units = "keeps"
+    axis = -1
+    normalises = "sphere"
 
     def outline(self, shape: Shape) -> Outline:
         """No parameters."""

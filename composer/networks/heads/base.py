@@ -6,7 +6,7 @@ Tests: tests/networks/test_heads.py.
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import TypeAdapter
 
@@ -26,6 +26,14 @@ class Head(Family, family="head"):
     A trunk ends in any layers, so that a head is one dense layer and what is done to its output. Layers that only a
     head can hold, because they come twice or after something of its own, are its ``hidden`` block.
     """
+
+    is_chain: ClassVar[bool] = False
+    """Whether it applies its children one after another, and at most an entry-wise function after them."""
+
+    @staticmethod
+    def of(outline: Outline) -> type[Head]:
+        """The kind of head that an outline is of; ``Head`` itself where no head made it."""
+        return Head._kinds.get(outline.kind, Head)  # type: ignore[return-value]
 
     @property
     @abstractmethod

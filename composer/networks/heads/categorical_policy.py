@@ -17,6 +17,7 @@ class CategoricalPolicy(Head, kind="categorical_policy"):
     """Logits of each discrete action's probability: ``[n] -> [a]``. Source: A3C, Mnih et al., arXiv:1602.01783."""
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "categorical_policy"}
+    is_chain = True
 
     weight: Initializer = Orthogonal()
     """Initialiser of the weight, shape [a, n]."""

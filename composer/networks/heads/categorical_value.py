@@ -39,6 +39,7 @@ class CategoricalValue(MayBeNoisy, Head, kind="categorical_value"):
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "categorical_value", "atoms": 51, "low": -10.0, "high": 10.0}
+    is_chain = True
 
     values: Values = "one"
     """Whether there is one value or one for each discrete action."""

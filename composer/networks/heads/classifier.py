@@ -19,6 +19,7 @@ class Classifier(Head, kind="classifier"):
     """Logits of each class's probability: ``[n] -> [classes]``; their loss is the cross-entropy of a softmax."""
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "classifier", "classes": 10}
+    is_chain = True
 
     classes: Annotated[int, Field(ge=2, le=65_536)]
     """Number of classes; the action size plays no part."""

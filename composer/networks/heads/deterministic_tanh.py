@@ -17,6 +17,7 @@ class DeterministicTanh(Head, kind="deterministic_tanh"):
     """One action in [-1, 1]: ``[n] -> [a]``, ``tanh(W x + b)``. Source: Lillicrap et al., arXiv:1509.02971."""
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "deterministic_tanh"}
+    is_chain = True
 
     weight: Initializer = Orthogonal()
     """Initialiser of the weight, shape [a, n]."""

@@ -22,6 +22,7 @@ class DiscreteValue(MayBeNoisy, Head, kind="discrete_value"):
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "discrete_value"}
+    is_chain = True
 
     huber: Annotated[float, Field(gt=0, le=1000)] | None = None
     """Error beyond which the loss is linear, in units of return: 1 in DQN, which cuts the error there."""

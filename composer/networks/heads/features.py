@@ -16,6 +16,7 @@ class Features(Head, kind="features"):
     """The trunk's output itself: ``[n] -> [n]``, for networks between networks, such as SPR's. No parameters."""
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "features"}
+    is_chain = True
 
     @property
     def produces(self) -> str:

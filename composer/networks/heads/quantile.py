@@ -34,6 +34,7 @@ class Quantile(MayBeNoisy, Head, kind="quantile"):
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "quantile", "quantiles": 100}
+    is_chain = True
 
     values: Values = "one"
     """Whether there is one value or one for each discrete action."""

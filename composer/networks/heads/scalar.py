@@ -17,6 +17,7 @@ class Scalar(Head, kind="scalar"):
     """One number a sample, without a trailing axis: ``[n] -> []``; a state or state-action value."""
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "scalar"}
+    is_chain = True
 
     weight: Initializer = Orthogonal()
     """Initialiser of the weight, shape [1, n]."""

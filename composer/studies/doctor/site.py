@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from composer.blueprint import Blueprint
 from composer.interventions.inject import OUTPUTS_TO_ADD
+from composer.networks.blocks.base import in_a_row
 from composer.networks.outline import Outline
 from composer.networks.parameter_selectors import Paths
 from composer.spec.wording import listing
@@ -70,8 +71,7 @@ def behind_encoder(role: str, outline: Outline) -> Iterator[str]:
 
     The encoder is all that does not take a vector, such as convolutions, and at least the first layer of weights.
     """
-    trunk = outline.children["trunk"]
-    blocks = list(trunk.children.items()) if trunk.kind in ("sequence", "repeat") else []
+    blocks = [(name, block) for name, block in in_a_row(outline.children["trunk"]).items() if name]
     shaped = [index for index, (_, block) in enumerate(blocks) if len(block.input) > 1]
     weighted = [index for index, (_, block) in enumerate(blocks) if _is_weighted(block)]
     split = max([*shaped[-1:], *weighted[:1]], default=len(blocks)) + 1

@@ -15,7 +15,7 @@ from composer.blueprint.serialize import Difference
 from composer.interventions.base import Intervention
 from composer.interventions.triggers import ClockName
 from composer.networks.outline import Outline
-from composer.networks.parameter_selectors import Place
+from composer.networks.parameter_selectors import ParameterName
 
 if TYPE_CHECKING:
     from composer.training.fork.origin import Origin
@@ -155,7 +155,7 @@ def _terms(each: Intervention, blueprint: Blueprint) -> tuple[object, ...]:
     return has_twin, each.when.is_per_seed(lengths_of(blueprint)), _chosen(each, blueprint)
 
 
-def _chosen(each: Intervention, blueprint: Blueprint) -> tuple[Place, ...]:
+def _chosen(each: Intervention, blueprint: Blueprint) -> tuple[ParameterName, ...]:
     outlines = {role: outline for role, outline in blueprint.outlines.items() if isinstance(outline, Outline)}
     return each.where.select(outlines | dict(blueprint.algorithm.learned_scalars()))
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from composer.interventions.base import Intervention, Rewrite
 from composer.interventions.triggers import ClockName, Lengths
 from composer.networks.outline import Outline
-from composer.networks.parameter_selectors import Place
+from composer.networks.parameter_selectors import ParameterName
 from composer.networks.stacked import per_seed
 from composer.spec.shape import Shape
 from composer.training.surgery.activity import UnitActivity
@@ -48,14 +48,14 @@ class Surgery:
         spec: AgentSpec,
         learner: Learner,
         lengths: Lengths,
-        tell: Callable[[int, Event], None],
+        record: Callable[[int, Event], None],
         samples: Samples | None = None,
     ) -> None:
-        """``tell`` takes the index of a seed and what was done to it.
+        """``record`` takes the index of a seed and what was done to it.
 
         ``samples`` are the run's data, on which hidden units are measured; None where nothing will be fired.
         """
-        self._learner, self._lengths, self._tell = learner, lengths, tell
+        self._learner, self._lengths, self._record_event = learner, lengths, record
         self._interventions, self._activity = interventions, UnitActivity(learner, samples)
         self._chosen = {name: _chosen(each, learner.outlines) for name, each in interventions.items()}
         count = len(learner.seeds)
@@ -114,12 +114,12 @@ class Surgery:
         for name, injector in self._injectors.items():
             injector.inject(self.fired[name])
 
-    def _memory(self, name: str) -> dict[Place, Tensor]:
+    def _memory(self, name: str) -> dict[ParameterName, Tensor]:
         learner, shapes = self._learner, self._interventions[name].do.memory(self._learner.outlines, self._chosen[name])
         members = {role: next(iter(learner.parameters(role).values())).shape[:2] for role, _ in shapes}
         return {
-            place: torch.zeros(*members[place[0]], *shape, dtype=torch.float64, device=learner.device)
-            for place, shape in shapes.items()
+            parameter: torch.zeros(*members[parameter[0]], *shape, dtype=torch.float64, device=learner.device)
+            for parameter, shape in shapes.items()
         }
 
     def _injections(self, spec: AgentSpec) -> Iterator[tuple[str, Injector]]:
@@ -158,9 +158,9 @@ class Surgery:
         context = FiringContext(self._learner, self._activity, name, self.fired[name], self._memories[name])
         rewrites = self._rewrites(name, context, seeds)
         averages = self._averages(each, name, rewrites)
-        report = [self._operate(each, place, mine, seeds) for place, mine in _by_place(rewrites).items()]
+        report = [self._operate(each, parameter, mine, seeds) for parameter, mine in _by_parameter(rewrites).items()]
         for values, rewrite in averages:
-            _write(values[rewrite.place[1]], rewrite, seeds)
+            _write(values[rewrite.parameter[1]], rewrite, seeds)
         if each.schedules == "restart":
             for role in dict.fromkeys(role for role, _ in self._chosen[name]):
                 self._learner.optimizers[role].clock()[seeds] = 0
@@ -168,21 +168,21 @@ class Surgery:
         if not torch.equal(random_before, torch.get_rng_state()):
             raise SurgeryError(f"the intervention {name!r} drew from torch's global random numbers")
         if rewrites or facts:  # Of an operation that watches and did nothing there is nothing to tell.
-            self._record(name, seeds, report, context.told, {"at": dict(at), **facts})
+            self._record(name, seeds, report, context.counts, {"at": dict(at), **facts})
 
     def _rewrites(self, name: str, context: FiringContext, seeds: Tensor) -> list[Rewrite]:
         """What an operation wants; what it remembers of seeds that do not fire stays as it was."""
-        kept = {place: value.clone() for place, value in self._memories[name].items()}
+        kept = {parameter: value.clone() for parameter, value in self._memories[name].items()}
         rewrites = list(self._interventions[name].do.rewrites(context, self._chosen[name]))
-        for place, value in self._memories[name].items():
-            _write(value, Rewrite(place, kept[place]), ~seeds)
+        for parameter, value in self._memories[name].items():
+            _write(value, Rewrite(parameter, kept[parameter]), ~seeds)
         return rewrites
 
     def _operate(
-        self, each: Intervention, place: Place, rewrites: Sequence[Rewrite], seeds: Tensor
+        self, each: Intervention, parameter: ParameterName, rewrites: Sequence[Rewrite], seeds: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Write one parameter and its optimizer state; returns changed entries and squared norms before and after."""
-        role, path = place
+        role, path = parameter
         value = self._learner.tensors_of(role)[path]
         old = value.detach().clone()
         for rewrite in rewrites:
@@ -194,7 +194,7 @@ class Surgery:
             chosen = [rewrite.entries for rewrite in rewrites if rewrite.forgets]
             for moment in optimizer.moments(path):
                 for entries in chosen if each.moments == "chosen" else [None]:
-                    _write(moment, Rewrite(place, torch.zeros_like(moment), entries), seeds)
+                    _write(moment, Rewrite(parameter, torch.zeros_like(moment), entries), seeds)
             if each.moments == "zero":
                 optimizer.count(path)[seeds] = 0
         return (old != value).flatten(1).sum(1), _squares(old), _squares(value)
@@ -205,10 +205,11 @@ class Surgery:
         """What becomes of the averages of the networks that are changed."""
         found = []
         for average, (of, network) in self._learner.averaged_roles().items():
-            mine = [rewrite for rewrite in rewrites if rewrite.place[0] == of]
+            mine = [rewrite for rewrite in rewrites if rewrite.parameter[0] == of]
             if each.target == "own":
                 context = FiringContext(self._learner, self._activity, name, self.fired[name], {}, average)
-                mine = list(each.do.rewrites(context, [place for place in self._chosen[name] if place[0] == of]))
+                chosen = [parameter for parameter in self._chosen[name] if parameter[0] == of]
+                mine = list(each.do.rewrites(context, chosen))
             if each.target != "keep":
                 found += [(network.tensors(), rewrite) for rewrite in mine]
         return found
@@ -218,39 +219,39 @@ class Surgery:
         name: str,
         seeds: Tensor,
         report: Sequence[tuple[Tensor, Tensor, Tensor]],
-        told: Mapping[str, Tensor],
+        counts: Mapping[str, Tensor],
         facts: Event,
     ) -> None:
         """One event a seed; one transfer to the host."""
         report = report or [(torch.zeros(len(seeds)),) * 3]
         columns = [torch.stack([values.double() for values in column]).sum(0) for column in zip(*report, strict=True)]
-        totals = torch.stack([*columns, *(value.double() for value in told.values())]).cpu()
+        totals = torch.stack([*columns, *(value.double() for value in counts.values())]).cpu()
         for seed in torch.nonzero(seeds).flatten().tolist():
-            changed, before, after, *counts = totals[:, seed].tolist()
+            changed, before, after, *values = totals[:, seed].tolist()
             numbers = {"firing": int(self.fired[name][seed]), "entries_changed": int(changed)}
             norms = {"norm_before": before**0.5, "norm_after": after**0.5}
             own = {key: value[seed] if isinstance(value, list) else value for key, value in facts.items()}
-            own |= {key: int(value) for key, value in zip(told, counts, strict=True)}
-            self._tell(seed, {"name": name, **numbers, **norms, **own})
+            own |= {key: int(value) for key, value in zip(counts, values, strict=True)}
+            self._record_event(seed, {"name": name, **numbers, **norms, **own})
 
 
-def _by_place(rewrites: Sequence[Rewrite]) -> dict[Place, list[Rewrite]]:
-    found: dict[Place, list[Rewrite]] = {}
+def _by_parameter(rewrites: Sequence[Rewrite]) -> dict[ParameterName, list[Rewrite]]:
+    found: dict[ParameterName, list[Rewrite]] = {}
     for rewrite in rewrites:
-        found.setdefault(rewrite.place, []).append(rewrite)
+        found.setdefault(rewrite.parameter, []).append(rewrite)
     return found
 
 
-def _chosen(each: Intervention, outlines: Mapping[str, Outline]) -> tuple[Place, ...]:
+def _chosen(each: Intervention, outlines: Mapping[str, Outline]) -> tuple[ParameterName, ...]:
     """The chosen parameters, and the running statistics of networks that are chosen whole where these move too."""
-    places = each.where.select(outlines)
+    parameters = each.where.select(outlines)
     statistics = [
         (role, path)
         for role, outline in outlines.items()
         for path, plan in outline.named_buffers()
-        if plan.kind == "statistic" and {(role, name) for name, _ in outline.named_parameters()} <= set(places)
+        if plan.kind == "statistic" and {(role, name) for name, _ in outline.named_parameters()} <= set(parameters)
     ]
-    return (*places, *statistics) if each.do.moves_statistics else places
+    return (*parameters, *statistics) if each.do.moves_statistics else parameters
 
 
 def _write(value: Tensor, rewrite: Rewrite, seeds: Tensor) -> None:

@@ -16,7 +16,7 @@ from composer.interventions.base import Activity
 from composer.networks.hidden_units import HiddenLayer
 from composer.networks.initialize import draw_one
 from composer.networks.outline import Outline, ParameterPlan
-from composer.networks.parameter_selectors import Place
+from composer.networks.parameter_selectors import ParameterName
 from composer.spec.random_streams import derive
 from composer.training.surgery.activity import UnitActivity
 
@@ -33,58 +33,58 @@ class FiringContext:
         activity: UnitActivity,
         name: str,
         firing: Tensor,
-        memory: Mapping[Place, Tensor],
+        memory: Mapping[ParameterName, Tensor],
         average: str | None = None,
     ) -> None:
         """``firing [S]`` counts what has been."""
         self._learner, self._activity, self._memory, self._average = learner, activity, memory, average
         self._streams = [("intervention", name, int(count), average or "network") for count in firing.tolist()]
-        self.told: dict[str, Tensor] = {}
-        """What the operation has told."""
+        self.counts: dict[str, Tensor] = {}
+        """What the operation has counted, by name, ``[S]`` each."""
 
     @property
     def outlines(self) -> Mapping[str, Outline]:
         """Networks and learned scalars by role."""
         return self._learner.outlines
 
-    def value(self, place: Place) -> Tensor:
+    def value(self, parameter: ParameterName) -> Tensor:
         """The very tensor."""
-        role, path = place
+        role, path = parameter
         if self._average is not None:
             return self._learner.averages[self._average].tensors()[path]
         return self._learner.tensors_of(role)[path]
 
-    def plan(self, place: Place) -> ParameterPlan:
+    def plan(self, parameter: ParameterName) -> ParameterPlan:
         """As in the outline."""
-        role, path = place
+        role, path = parameter
         return dict(self._learner.outlines[role].named_parameters())[path]
 
-    def fresh(self, place: Place) -> Tensor:
+    def fresh(self, parameter: ParameterName) -> Tensor:
         """Under the streams of this firing."""
-        return self._drawn(place, lambda index: self._streams[index])
+        return self._drawn(parameter, lambda index: self._streams[index])
 
-    def initial(self, place: Place) -> Tensor:
+    def initial(self, parameter: ParameterName) -> Tensor:
         """Under the streams of the run's first draw."""
-        return self._drawn(place, lambda index: ("init", place[0]), named=False)
+        return self._drawn(parameter, lambda index: ("init", parameter[0]), named=False)
 
-    def noise(self, place: Place) -> Tensor:
+    def noise(self, parameter: ParameterName) -> Tensor:
         """Under the streams of this firing."""
-        value = self.value(place)
+        value = self.value(parameter)
         shape = value.shape[1:]
-        draws = [torch.randn(shape, generator=generator) for generator in self._generators("cpu", *place)]
+        draws = [torch.randn(shape, generator=generator) for generator in self._generators("cpu", *parameter)]
         return torch.stack(draws).to(value.device)
 
-    def average(self, name: str, place: Place) -> Tensor:
+    def average(self, name: str, parameter: ParameterName) -> Tensor:
         """A copy."""
-        return self._learner.averages[name].tensors()[place[1]].detach().clone()
+        return self._learner.averages[name].tensors()[parameter[1]].detach().clone()
 
-    def memory(self, place: Place) -> Tensor:
+    def memory(self, parameter: ParameterName) -> Tensor:
         """The very tensor."""
-        return self._memory[place]
+        return self._memory[parameter]
 
-    def tell(self, name: str, counts: Tensor) -> None:
-        """Kept in ``told``."""
-        self.told[name] = counts
+    def record_count(self, name: str, counts: Tensor) -> None:
+        """Keep a count for the event."""
+        self.counts[name] = counts
 
     def activity(self, role: str, layers: list[HiddenLayer], batch: int) -> list[Activity]:
         """One forward pass of the network."""
@@ -99,12 +99,14 @@ class FiringContext:
             torch.Generator(device).manual_seed(derive(seed, *self._streams[index], *names)) for index, seed in seeds
         ]
 
-    def _drawn(self, place: Place, stream: Callable[[int], tuple[str | int, ...]], named: bool = True) -> Tensor:
-        role, path = place
-        value, statistics = self.value(place), dict(self._learner.outlines[role].named_buffers())
+    def _drawn(
+        self, parameter: ParameterName, stream: Callable[[int], tuple[str | int, ...]], named: bool = True
+    ) -> Tensor:
+        role, path = parameter
+        value, statistics = self.value(parameter), dict(self._learner.outlines[role].named_buffers())
         if path in statistics:
             return torch.full_like(value, statistics[path].start)
-        plan = self.plan(place)
+        plan = self.plan(parameter)
         of = (role,) if named else ()
         rows = [
             torch.stack(

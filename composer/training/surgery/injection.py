@@ -16,6 +16,7 @@ from torch import Tensor
 
 from composer.interventions.base import Growth
 from composer.interventions.inject import split_of
+from composer.networks.blocks.base import in_a_row
 from composer.networks.outline import Outline
 from composer.networks.stacked import Stacked, Template, fresh_buffers, fresh_stack
 from composer.spec.lazy_call import LazyCall, call
@@ -124,7 +125,7 @@ class Injector:
     def _tail(self) -> Outline:
         """The last layers as an outline of their own: children ``trunk`` and ``head``."""
         trunk, head = self._original.children["trunk"], self._original.children["head"]
-        blocks = list(trunk.children.values()) if _is_sequence(trunk) else [trunk]
+        blocks = list(in_a_row(trunk).values())
         tail = {str(index): block for index, block in enumerate(blocks[self._split :])}
         shape = head.input
         inside = Outline("sequence", next(iter(tail.values())).input if tail else shape, shape, children=tail)
@@ -135,7 +136,7 @@ class Injector:
         if path.startswith("head."):
             return path
         _, index, rest = path.split(".", 2)
-        if not _is_sequence(self._original.children["trunk"]):
+        if self._is_one_block:
             return f"trunk.{rest}"
         return f"trunk.{int(index) + self._split}.{rest}"
 
@@ -149,19 +150,19 @@ class Injector:
         injections = Outline("injections", tail.input, tail.output, children=terms)
         return replace(self._original, kind="injected", children={**self._original.children, "injections": injections})
 
+    @property
+    def _is_one_block(self) -> bool:
+        return "" in in_a_row(self._original.children["trunk"])
+
     def _call(self) -> LazyCall:
         trunk, head = self.network.args
-        layers = trunk.args if trunk.target == "torch.nn:Sequential" else (trunk,)
+        layers = (trunk,) if self._is_one_block else trunk.args
         tail = call(
             "composer.networks.modules.injected:Tail", call("torch.nn:Sequential", *layers[self._split :]), head
         )
         twin = tail if self.growth.has_twin else None
         pairs = [call("composer.networks.modules.injected:Injection", tail, twin) for _ in range(self.terms)]
         return call("composer.networks.modules.injected:Injected", trunk, head, self._split, pairs)
-
-
-def _is_sequence(outline: Outline) -> bool:
-    return outline.kind in ("sequence", "repeat")
 
 
 def relative_change(before: Tensor, after: Tensor) -> float:

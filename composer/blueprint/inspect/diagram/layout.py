@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from composer.blueprint.inspect.diagram import labels
 from composer.blueprint.inspect.diagram.sketch import Box, Element, Frame, Join, Sketch, Text, Wire
 from composer.blueprint.inspect.equal_blocks import BlockGroup, grouped
+from composer.networks.blocks import Block
 from composer.networks.outline import Outline
 from composer.spec.shape import Shape
 
@@ -20,8 +21,6 @@ LANE, PAD, APART = 11.0, 7.0, 14.0
 """Room of a path that skips a block; of a frame around its content; between branches."""
 RADIUS = 4.5
 """Of the circle in which paths meet."""
-_NOTHING = ("sequence", "repeat", "identity")
-"""Kinds that, without children, are a wire."""
 
 
 def network(outline: Outline) -> Sketch:
@@ -75,7 +74,7 @@ class _Drawing:
     def sketch(self, outline: Outline) -> Sketch:
         """Any block."""
         if not outline.children or outline.layout == "leaf":
-            return _passage() if outline.kind in _NOTHING else self._box(outline, labels.box_name(outline))
+            return _passage() if Block.of(outline).is_chain else self._box(outline, labels.box_name(outline))
         whole = self._composed(outline)
         is_told = outline.layout != "sequence" or _is_a_row(outline)
         return whole if is_told else _framed(whole, labels.kind_name(outline.kind))

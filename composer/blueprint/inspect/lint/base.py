@@ -14,6 +14,7 @@ from composer.blueprint.schema import Blueprint
 from composer.blueprint.syntax.positions import Path
 from composer.environments.interface import EnvironmentInfo
 from composer.interventions.triggers import Lengths
+from composer.networks.blocks import Block
 from composer.networks.outline import Outline
 from composer.optim import Optimizer, Sam
 from composer.optim.schedules.base import Schedule
@@ -105,9 +106,9 @@ def blocks(outline: Outline) -> Iterator[Outline]:
         yield from blocks(child)
 
 
-def has_kind(outline: Outline, *kinds: str) -> bool:
-    """Whether a block of one of these kinds is in an outline."""
-    return any(block.kind in kinds for block in blocks(outline))
+def normalises(outline: Outline, *by: str) -> bool:
+    """Whether a block in an outline normalises by one of these: ``Block.normalises``."""
+    return any(Block.of(block).normalises in by for block in blocks(outline))
 
 
 def on_sphere(outline: Outline) -> bool:

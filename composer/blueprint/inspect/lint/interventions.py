@@ -9,10 +9,10 @@ from composer.blueprint.forecast import firings as planned
 from composer.blueprint.inspect.lint.base import Finding, Subject, rule
 from composer.interventions.base import Intervention
 from composer.interventions.triggers import ClockName
-from composer.networks.parameter_selectors import Place
+from composer.networks.parameter_selectors import ParameterName
 
 
-def _chosen(subject: Subject, each: Intervention) -> tuple[Place, ...]:
+def _chosen(subject: Subject, each: Intervention) -> tuple[ParameterName, ...]:
     return each.where.select(planned.sizes(subject.blueprint))
 
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from composer.blueprint.inspect.lint.base import Finding, Subject, blocks, has_kind, on_sphere, rule
+from composer.blueprint.inspect.lint.base import Finding, Subject, blocks, normalises, on_sphere, rule
+from composer.networks.blocks import Block
 from composer.networks.outline import Outline
 
-FEATURES = ("layer_norm", "rms_norm", "group_norm", "batch_norm", "batch_renorm", "unit_norm")
-"""Kinds that normalise what flows through a network."""
-WEIGHTS = ("weight_norm", "spectral_norm")
-"""Kinds that bound the weights themselves."""
-BATCH = ("batch_norm", "batch_renorm")
+FEATURES = ("sample", "batch", "sphere")
+"""``Block.normalises`` of what scales the features inside a network."""
 HIGH_RATIO = 4.0
 """Updates an interaction from which values were seen to diverge without normalisation."""
 
@@ -22,7 +20,7 @@ def norm_and_decay(subject: Subject) -> Iterator[Finding]:
     for role, outline in subject.outlines.items():
         if on_sphere(outline) or role not in subject.blueprint.optimizers:
             continue
-        has_norm, decays = has_kind(outline, *FEATURES), subject.weight_decay(role) > 0
+        has_norm, decays = normalises(outline, *FEATURES), subject.weight_decay(role) > 0
         reason = "together the two keep networks trainable on changing targets, better than either"
         if has_norm and not decays:
             yield ("optimizers", role), f"normalisation without weight decay: {reason}"
@@ -38,7 +36,7 @@ def high_update_to_data(subject: Subject) -> Iterator[Finding]:
     ratio = subject.clock.update_to_data
     for role in sorted(subject.bootstrapped()):
         outline = subject.outlines[role]
-        if ratio >= HIGH_RATIO and not has_kind(outline, *FEATURES, *WEIGHTS) and not on_sphere(outline):
+        if ratio >= HIGH_RATIO and not normalises(outline, *FEATURES, "weights") and not on_sphere(outline):
             message = f"{ratio:g} updates an interaction, and {role} normalises nothing: its values tend to diverge"
             yield ("algorithm", "update_to_data"), message
 
@@ -47,7 +45,7 @@ def high_update_to_data(subject: Subject) -> Iterator[Finding]:
 def batch_norm_target(subject: Subject) -> Iterator[Finding]:
     """Batch norm in a network that learns from an average of itself."""
     for role in sorted(subject.bootstrapped()):
-        if has_kind(subject.outlines[role], *BATCH):
+        if normalises(subject.outlines[role], "batch"):
             message = (
                 "batch norm in a network with a target: statistics of the actions in the replay normalise those of the "
                 "policy. CrossQ normalises both in one batch, and has no target"
@@ -70,7 +68,7 @@ def sphere_and_decay(subject: Subject) -> Iterator[Finding]:
 def sphere_and_layer_norm(subject: Subject) -> Iterator[Finding]:
     """Layer norm in a network whose weights are kept at unit norm."""
     for role, outline in subject.outlines.items():
-        if on_sphere(outline) and has_kind(outline, "layer_norm", "rms_norm"):
+        if on_sphere(outline) and normalises(outline, "sample"):
             message = (
                 "layer norm beside weights of unit norm: the method replaces it by unit_norm, which leaves the sphere"
             )
@@ -83,7 +81,7 @@ def raw_observations(subject: Subject) -> Iterator[Finding]:
     if subject.blueprint.normalization.observation.kind != "raw" or len(subject.info.observation) != 1:
         return
     residual = [role for role, outline in subject.outlines.items() if _is_pre_norm(outline)]
-    if residual and not any(has_kind(outline, "rs_norm") for outline in subject.outlines.values()):
+    if residual and not any(normalises(outline, "running") for outline in subject.outlines.values()):
         message = (
             f"{' and '.join(residual)} built as SimBa's, on observations as they are: SimBa normalises them (rs_norm)"
         )
@@ -92,9 +90,8 @@ def raw_observations(subject: Subject) -> Iterator[Finding]:
 
 def _is_pre_norm(outline: Outline) -> bool:
     """Whether a residual branch begins with a norm."""
-    return any(
-        _first(block).kind in ("layer_norm", "rms_norm") for block in blocks(outline) if block.layout == "residual"
-    )
+    firsts = (_first(block) for block in blocks(outline) if block.layout == "residual")
+    return any(Block.of(first).normalises == "sample" for first in firsts)
 
 
 def _first(outline: Outline) -> Outline:
