@@ -11,7 +11,6 @@ from torch import Tensor
 
 from composer.diagnostics import Diagnostic
 from composer.replay.transitions import Transitions
-from composer.training.assemble import agent_spec
 from composer.training.compile.capture import Choice
 from composer.training.diagnose.view import LearnerView
 from composer.training.learner import Learner
@@ -36,12 +35,11 @@ def looked_at(
 ) -> tuple[Learner, LearnerView]:
     """A learner, with so many updates behind it, and a view of it."""
     blueprint = tiny(DRIFT, *overrides)
-    info = blueprint.environment.info
-    learner = Learner(blueprint, info, "cpu", choice)
+    learner = Learner(blueprint.agent, "cpu", choice)
     learner.observe(torch.randn(len(learner.seeds), 5, 3, generator=torch.Generator().manual_seed(9)))
     for step in range(updates):
         learner.update(transitions(len(learner.seeds), 32, step))
-    return learner, LearnerView(agent_spec(blueprint), learner, transitions(len(learner.seeds), batch))
+    return learner, LearnerView(blueprint.agent, learner, transitions(len(learner.seeds), batch))
 
 
 def read(view: LearnerView, **table: Any) -> dict[str, Tensor]:

@@ -57,7 +57,7 @@ class Pupil:
         small = ("seeds=[0, 5]", "environment.data={ kind = 'test/images' }", "networks.model.head.classes=3")
         self.blueprint = load(SHUFFLED, (*small, TRUNK, "training.env_steps=1_000", *overrides)).blueprint
         environment: Any = self.blueprint.environment
-        self.learner = Learner(self.blueprint, environment.info, "cpu", EAGER)
+        self.learner = Learner(self.blueprint.agent, "cpu", EAGER)
         self.events: list[dict[str, Any]] = []
         self.surgery = surgery_of(
             self.blueprint,

@@ -20,7 +20,7 @@ class Patient:
 
     def __init__(self, *overrides: str, choice: Choice = EAGER) -> None:
         self.blueprint = tiny(DRIFT, "training.env_steps=100_000", *overrides)
-        self.learner = Learner(self.blueprint, self.blueprint.environment.info, "cpu", choice)
+        self.learner = Learner(self.blueprint.agent, "cpu", choice)
         self.events: list[dict[str, Any]] = []
         self.replay = self._filled()
         self.surgery = surgery_of(

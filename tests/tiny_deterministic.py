@@ -35,7 +35,7 @@ def blueprint_of(*overrides: str) -> Blueprint:
 def learner(*overrides: str, choice: Choice = EAGER) -> Learner:
     """A fresh learner of it."""
     blueprint = blueprint_of(*overrides)
-    return Learner(blueprint, blueprint.environment.info, "cpu", choice)
+    return Learner(blueprint.agent, "cpu", choice)
 
 
 def begin(runs: Path, *overrides: str) -> tuple[Run, Session]:

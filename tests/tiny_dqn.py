@@ -94,7 +94,7 @@ def tiny(*overrides: str) -> Blueprint:
 
 def learner(*overrides: str, choice: Choice = EAGER) -> Learner:
     blueprint = tiny(*overrides)
-    return Learner(blueprint, blueprint.environment.info, "cpu", choice)
+    return Learner(blueprint.agent, "cpu", choice)
 
 
 def batch(agent: Learner, seed: int = 0, future: int = 0) -> tuple[Transitions, dict[str, Tensor]]:

@@ -100,7 +100,7 @@ def tiny(*overrides: str) -> Blueprint:
 
 def learner(*overrides: str, choice: Choice = EAGER) -> Learner:
     blueprint = tiny(*overrides)
-    return Learner(blueprint, blueprint.environment.info, "cpu", choice)
+    return Learner(blueprint.agent, "cpu", choice)
 
 
 def begin(runs: Path, *overrides: str) -> tuple[Run, Session]:

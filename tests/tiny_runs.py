@@ -60,7 +60,7 @@ def tiny(*overrides: str) -> Blueprint:
 def learner(*overrides: str, choice: Choice = EAGER) -> Learner:
     """A fresh learner of the tiny experiment on ``test/drift``."""
     blueprint = tiny(DRIFT, *overrides)
-    return Learner(blueprint, blueprint.environment.info, "cpu", choice)
+    return Learner(blueprint.agent, "cpu", choice)
 
 
 def transitions(agent: Learner, seed: int = 0) -> Transitions:

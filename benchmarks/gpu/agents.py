@@ -116,7 +116,7 @@ def agent(blueprint: Blueprint, device: str, choice: Choice) -> Agent:
     """An agent as a run would begin with it; precision and cache are set for the whole process."""
     device = assemble.set_up(blueprint, device)
     info = blueprint.environment.info
-    return Agent(blueprint, info, Learner(blueprint, info, device, choice))
+    return Agent(blueprint, info, Learner(blueprint.agent, device, choice))
 
 
 class Given(NamedTuple):

@@ -1,213 +1,57 @@
-"""The family of algorithms: it names network roles and an ordered tuple of objectives; the learner is generic.
+"""The family of algorithms: which networks an agent has, what trains them, and how it acts. The learner is generic.
 
-The spec half is free of torch. Its ``build`` returns a *program*: objectives and an acting rule over stacked networks.
-Legend: S seeds, B batch, E environments of a seed.
+A spec declares and is free of torch; its ``build`` gives a *program*, the objectives and the acting rule over built
+networks. Legend: S seeds, B batch.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from enum import Enum
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
+from composer.algorithms.declared import (
+    AverageRole,
+    Evaluated,
+    HorizonSchedules,
+    Role,
+    RolloutPlan,
+    StateTensor,
+    UpdateSchedule,
+)
 from composer.algorithms.discount import Constant, Discount
+from composer.algorithms.normalization.spec import Normalization
+from composer.environments.base import Environment
+from composer.environments.interface import EnvironmentInfo
+from composer.interventions.base import Intervention
+from composer.networks.network import Network
 from composer.networks.outline import Outline
 from composer.optim import schedules
-from composer.optim.schedules import Schedule
+from composer.optim.averages import Average
+from composer.optim.base import Optimizer
+from composer.optim.penalties import Penalty
+from composer.optim.schedules import Bounded, Schedule
 from composer.spec.family import Family, Spec
-from composer.spec.shape import Shape
+from composer.spec.lazy_call import LazyCall
+from composer.spec.shape import ShapeError
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from composer.algorithms.losses.returns import Returns
-    from composer.blueprint.schema import Blueprint
-    from composer.environments.interface import EnvironmentInfo
-    from composer.networks.stacked import Stacked
-
-
-class Batch(NamedTuple):
-    """Transitions that an update learns from; observations are normalised already."""
-
-    observation: Tensor
-    """``[S, B, d]``"""
-    action: Tensor
-    """``[S, B, a]``, in [-1, 1]"""
-    reward: Tensor
-    """``[S, B]``, the discounted sum over the n-step window"""
-    bootstrap: Tensor
-    """``[S, B]``: discount over the window where the value of ``next_observation`` counts, 0 after a termination"""
-    next_observation: Tensor
-    """``[S, B, d]``, the last observation of the window (the terminal one where the episode ended)"""
-    extra: Mapping[str, Tensor] = MappingProxyType({})
-    """What else a program asks for by name in ``extras``, ``[S, B, ...]`` each"""
-
-    def only(self, sample: int) -> Batch:
-        """The batch of one sample."""
-        cut = slice(sample, sample + 1)
-        extra = {name: value[:, cut] for name, value in self.extra.items()}
-        observation, action, reward, bootstrap, following = (value[:, cut] for value in self[:5])
-        return Batch(observation, action, reward, bootstrap, following, extra)
-
-
-class Inputs(NamedTuple):
-    """What one network reads of a batch, ``[S, B, ...]`` each."""
-
-    now: Tensor
-    """At the observation, and the action where it reads one."""
-    following: Tensor
-    """At the next observation, and the next action as the algorithm draws it."""
-
-
-class Objective(NamedTuple):
-    """One loss, and the role whose parameters follow its gradient. Each objective sees the steps of those before."""
-
-    role: str
-    """Role of the trained parameters and of their optimizer."""
-    loss: Callable[[Batch, Mapping[str, Tensor], dict[str, Tensor]], Tensor]
-    """From batch, noise by name and the signals so far (which it adds to) to a loss a seed, ``[S]``."""
-    every: Tensor | None = None
-    """Each how many updates the step is taken, float64 ``[S]``: else parameters, buffers and optimizer stay as they
-    are, though the loss is computed. None for each update."""
-    beside: tuple[str, ...] = ()
-    """Roles whose parameters follow the gradient of this loss too, each by an optimizer of its own."""
-
-    @property
-    def roles(self) -> tuple[str, ...]:
-        """All whose parameters it trains."""
-        return (self.role, *self.beside)
-
-
-class Passes(Enum):
-    """What an update computes of one network; the value is its cost in forward passes.
-
-    The convention: a gradient of parameters costs as much as a forward pass, and so does one of the input.
-    """
-
-    FORWARD = 1
-    """Values alone."""
-    THROUGH = 2
-    """Values, and the gradient of the input on its way to the parameters of another network."""
-    TRAIN = 3
-    """Values, and the gradients of parameters and input."""
-
-
-class Evaluated(NamedTuple):
-    """A network, or an average of one, that an update evaluates on one batch, every copy of it."""
-
-    network: str
-    """A role, or the name of an average."""
-    passes: Passes
-
-
-class Program(ABC):
-    """An algorithm over built networks."""
-
-    objectives: tuple[Objective, ...]
-    noise: Mapping[str, Shape]
-    """Unit-normal draws an update needs, by name: shape of one sample."""
-    signals: tuple[str, ...]
-    """Names of the scalars that the objectives report, each ``[S]``."""
-    exploration: Shape | None = None
-    """Shape of the unit-normal draws that one decision of one environment needs; None: that of an action."""
-    evaluation_noise: Shape | None = None
-    """The same of a decision in an evaluation; None where nothing is drawn there."""
-    extras: tuple[str, ...] = ()
-    """Names of what a batch must carry beside a transition."""
-    priorities: tuple[str, ...] = ()
-    """Names of the signals that are one number a sample, ``[S, B]``, for whoever drew the batch: new priorities."""
-
-    @abstractmethod
-    def act(self, observation: Tensor, noise: Tensor | None) -> Tensor:
-        """Actions ``[S, E, a]`` in [-1, 1] for normalised observations.
-
-        ``noise [S, E, *exploration]`` is None where nothing is explored.
-        """
-
-    def evaluate(self, observation: Tensor, noise: Tensor | None) -> Tensor:
-        """Actions ``[S, E, a]`` in an evaluation; ``noise [S, E, *judging]`` is None where nothing is drawn there."""
-        return self.act(observation, None)
-
-    def to_env_action(self, action: Tensor) -> Tensor:
-        """What the environment is given for an action ``[S, E, a]`` that was drawn: it, unless draws leave the box.
-
-        The draw itself is what is stored and learned from.
-        """
-        return action
-
-    @abstractmethod
-    def inputs(self, batch: Batch, noise: Mapping[str, Tensor]) -> Mapping[str, Inputs]:
-        """What each network, by role, reads of a batch: for diagnostics, which look into networks one at a time."""
-
-    def default_extras(self, batch: Batch) -> Mapping[str, Tensor]:
-        """What ``extras`` are for plain transitions that nobody weighed or continued: diagnostics look at those."""
-        return {}
-
-
-@dataclass(frozen=True)
-class Roles:
-    """What a program is built over."""
-
-    networks: Mapping[str, Stacked]
-    averages: Mapping[str, Stacked]
-    scalars: Mapping[str, Tensor]
-    """Learned scalars ``[S, 1]`` by role."""
-    returns: Mapping[str, Returns[Any]]
-    """How to read values from a network's output, by role, of every network whose head gives values."""
-    updates: Tensor | None = None
-    """Updates done, float64 ``[S]``: the clock of schedules, whoever follows them."""
-
-
-class UpdateSchedule(NamedTuple):
-    """How updates keep step with data, and how far they look ahead in it."""
-
-    update_to_data: float = 1.0
-    """Gradient updates an interaction."""
-    warmup_interactions: int = 0
-    """Interactions before the first update."""
-    n_step: int = 1
-    """Rewards summed before a value is bootstrapped."""
-    discount: float = 0.0
-    """Of one interaction."""
-    rollout: int = 1
-    """Interactions collected before the updates that they owe are made, all at once."""
-    future: int = 0
-    """Transitions after each sampled one that a batch carries."""
-
-
-class HorizonSchedules(NamedTuple):
-    """What of a horizon changes while a network learns, on the clock of a role's optimizer."""
-
-    n_step: Schedule | None = None
-    """Rewards summed, to be rounded."""
-    one_minus_discount: Schedule | None = None
-    """``1 - discount``."""
-    role: str = ""
-    """Whose clock it is."""
-
-
-def _whole_steps(schedule: Schedule) -> Schedule:
-    low, high = schedule.bounds()
-    if not 1 <= low <= high <= 100:
-        raise ValueError(f"must be in 1 to 100, got {low:g}" + (f" to {high:g}" if high > low else ""))
-    if low == high and low != round(low):
-        raise ValueError(f"must be a whole number, got {low:g}")
-    return schedule
+    from composer.algorithms.program import Program, Roles
 
 
 class OffPolicy(Spec):
     """What algorithms have in common that learn from a memory of transitions."""
 
+    learns_from_replay: ClassVar[bool] = True
+
     update_to_data: float = Field(default=1.0, gt=0, le=1024)
     """Gradient updates an interaction (one decision of every environment copy); fractions accumulate."""
     warmup_interactions: int = Field(default=5_000, ge=1, le=10**9)
     """Interactions with uniformly random actions before the first update."""
-    n_step: Annotated[Schedule, AfterValidator(_whole_steps)] = schedules.Constant(value=1)
+    n_step: Annotated[Schedule, Bounded(1, 100, whole=True)] = schedules.Constant(value=1)
     """Rewards summed before a value is bootstrapped, 1 to 100: a number, or a schedule on the clock of the critic's
     optimizer, rounded; windows end early where an episode does."""
     discount: Discount = Constant(value=0.99)
@@ -219,7 +63,7 @@ class OffPolicy(Spec):
         return UpdateSchedule(self.update_to_data, self.warmup_interactions, longest, self.discount.value_for(info))
 
     def horizon_schedules(self) -> HorizonSchedules:
-        """What changes of the horizon."""
+        """Those of the n-step window and of the discount, where they change."""
         changes = self.n_step.bounds()[0] != self.n_step.bounds()[1]
         return HorizonSchedules(self.n_step if changes else None, self.discount.course(), "critic")
 
@@ -229,38 +73,112 @@ class Algorithm(Family, family="algorithm"):
 
     weighs_samples: ClassVar[bool] = False
     """Whether it can learn from prioritised samples: it weighs them, and reports their errors."""
+    learns_from_replay: ClassVar[bool] = False
+    """Whether it learns from transitions drawn from a replay."""
 
     batch_size: int = Field(default=256, ge=1, le=1_048_576)
     """Samples a gradient update."""
+
+    @property
+    def title(self) -> str:
+        """Its name in messages."""
+        return self.kind.upper()
+
+    @property
+    def rollout_plan(self) -> RolloutPlan | None:
+        """How it learns from rollouts of its present policy; None where it does not learn on policy."""
+        return None
+
+    @property
+    def learns_on_policy(self) -> bool:
+        """Whether it learns from what its present policy did, and from that alone."""
+        return self.rollout_plan is not None
 
     @abstractmethod
     def update_schedule(self, info: EnvironmentInfo) -> UpdateSchedule:
         """How updates keep step with data, and how far they look ahead in it."""
 
     def horizon_schedules(self) -> HorizonSchedules:
-        """What of that changes over updates."""
+        """What of the horizon changes over updates."""
         return HorizonSchedules()
 
     @abstractmethod
-    def network_inputs(self, info: EnvironmentInfo) -> Mapping[str, Shape]:
-        """Input shape of every network role that the algorithm needs."""
+    def roles(self, info: EnvironmentInfo) -> tuple[Role, ...]:
+        """The networks that it needs, in the order in which they are built."""
+
+    def dormant_roles(self) -> Mapping[str, str]:
+        """Networks that it would need with another setting, each with the key of that setting."""
+        return {}
 
     def learned_scalars(self) -> Mapping[str, Outline]:
         """Roles that are one learned number rather than a network, each an outline with the parameter ``value``."""
         return {}
 
+    def averages_read(self) -> tuple[AverageRole, ...]:
+        """The averages that its losses read, such as target networks."""
+        return ()
+
+    def state_tensors(self, info: EnvironmentInfo) -> Mapping[str, StateTensor]:
+        """Tensors of its own by name, which the program is given and changes in place in ``finish_update``."""
+        return {}
+
     @abstractmethod
     def trained_roles(self) -> tuple[str, ...]:
-        """Roles that need an optimizer."""
+        """Roles that need an optimizer, in the order in which they step."""
 
     @abstractmethod
     def evaluations(self) -> tuple[Evaluated, ...]:
-        """What one update evaluates, in order: what the count of its operations rests on."""
+        """The networks that one update evaluates, in order: the count of its operations rests on this."""
 
-    @abstractmethod
-    def problems(self, blueprint: Blueprint) -> Iterator[tuple[str, str]]:
-        """What this algorithm finds wrong in a blueprint: pairs of key path and message."""
+    def environment_problems(self, environment: Environment, info: EnvironmentInfo) -> Iterator[tuple[str, str]]:
+        """Why it cannot learn in this environment: pairs of key path and message."""
+        return iter(())
+
+    def problems(self, agent: AgentDeclaration) -> Iterator[tuple[str, str]]:
+        """What else is wrong, beside roles and averages (``agent_problems`` checks those): key paths and messages."""
+        return iter(())
 
     @abstractmethod
     def build(self, roles: Roles, info: EnvironmentInfo, seeds: int, device: str) -> Program:
         """The program over built networks."""
+
+
+@dataclass(frozen=True)
+class AgentDeclaration:
+    """An agent as a blueprint declares it: what a learner is built from, and what an algorithm may check."""
+
+    seeds: tuple[int, ...]
+    environment: Environment
+    algorithm: Algorithm
+    networks: Mapping[str, Network]
+    """By role."""
+    outlines: Mapping[str, Outline | ShapeError]
+    """One copy of each network by role, or why it has none."""
+    averages: Mapping[str, Average]
+    optimizers: Mapping[str, Optimizer]
+    """By trained role."""
+    penalties: Mapping[str, Penalty]
+    interventions: Mapping[str, Intervention]
+    normalization: Normalization
+    acting: Mapping[str, str]
+    """Averages that act in the place of networks while data are collected, by role."""
+    evaluated: Mapping[str, str]
+    """Averages that are evaluated in the place of networks, by role."""
+    precision: str
+    """``bf16`` where networks run under bfloat16 autocast."""
+    updates_per_call: int
+    """Most updates in one call of the captured program."""
+
+    @property
+    def info(self) -> EnvironmentInfo:
+        """What the environment says of itself."""
+        return self.environment.info
+
+    def module(self, role: str) -> LazyCall:
+        """How one copy of a network is built, without what interventions have added to it."""
+        return self.networks[role].module(self.sound_outlines[role].input, self.info.action_size)
+
+    @property
+    def sound_outlines(self) -> dict[str, Outline]:
+        """Of the networks that have one: of all in a valid blueprint."""
+        return {role: outline for role, outline in self.outlines.items() if isinstance(outline, Outline)}

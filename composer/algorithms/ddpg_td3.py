@@ -1,4 +1,4 @@
-"""Deterministic policy gradients, DDPG and TD3: the specs. Their losses stand in ``deterministic_program.py``.
+"""Deterministic policy gradients, DDPG and TD3: the specs. Their losses are in ``ddpg_td3_losses.py``.
 
 The two share every rule; a kind is where its defaults come from. Tests: tests/papers/test_deterministic.py.
 """
@@ -9,38 +9,29 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
+from typing_extensions import override
 
-from composer.algorithms.actor_critic_checks import actor_critic_problems
-from composer.algorithms.base import Algorithm, Evaluated, OffPolicy, Passes, Program, Roles
+from composer.algorithms.base import Algorithm, OffPolicy
+from composer.algorithms.declared import AverageRole, Evaluated, Passes, Role
+from composer.algorithms.environment_checks import vectors_needed
+from composer.environments.base import Environment
+from composer.environments.interface import EnvironmentInfo
 from composer.optim import schedules
-from composer.optim.schedules import Schedule
+from composer.optim.schedules import Bounded, Schedule
 from composer.spec.family import Spec
-from composer.spec.shape import Shape
-from composer.spec.wording import near
 
 if TYPE_CHECKING:
-    from composer.blueprint.schema import Blueprint
-    from composer.environments.interface import EnvironmentInfo
+    from composer.algorithms.program import Program, Roles
 
-TARGETS = {"target_critic": "critic", "target_actor": "actor"}
-"""Averages by name, and what each is of."""
-_PRODUCTS = {"actor": "deterministic_action", "critic": "value"}
 LARGEST_STD = 10.0
 """Actions are 2 wide: beyond this all noise is clipped away."""
-
-
-def _deviation(schedule: Schedule) -> Schedule:
-    low, high = schedule.bounds()
-    if not 0 <= low <= high <= LARGEST_STD:
-        raise ValueError(f"must be in 0 to {LARGEST_STD:g}, got {low:g}" + (f" to {high:g}" if high > low else ""))
-    return schedule
 
 
 class ActionNoise(Spec):
     """Normal noise on actions, white in time; the sum is clipped to [-1, 1]."""
 
-    std: Annotated[Schedule, AfterValidator(_deviation)] = schedules.Constant(value=0)
+    std: Annotated[Schedule, Bounded(0, LARGEST_STD)] = schedules.Constant(value=0)
     """Standard deviation in units of the action's box [-1, 1]: a number, or a schedule over gradient updates. 0 is no
     noise."""
     clip: float | None = Field(default=None, gt=0, le=LARGEST_STD)
@@ -73,13 +64,16 @@ class DeterministicPolicyGradient(OffPolicy, Algorithm, abstract=True):
     actor_noise: ActionNoise = ActionNoise()
     """On the action whose value the actor climbs."""
 
-    def network_inputs(self, info: EnvironmentInfo) -> Mapping[str, Shape]:
-        """The actor reads observations, the critic observations joined with actions."""
+    @override
+    def roles(self, info: EnvironmentInfo) -> tuple[Role, ...]:
         size = math.prod(info.observation)
-        return {"actor": (size,), "critic": (size + info.action_size,)}
+        return (
+            Role("actor", (size,), produces="deterministic_action"),
+            Role("critic", (size + info.action_size,), produces="value", has_one_copy=False),
+        )
 
+    @override
     def trained_roles(self) -> tuple[str, ...]:
-        """In the order in which they step."""
         return ("critic", "actor") if self.first == "critic" else ("actor", "critic")
 
     def evaluations(self) -> tuple[Evaluated, ...]:
@@ -89,26 +83,18 @@ class DeterministicPolicyGradient(OffPolicy, Algorithm, abstract=True):
         actor = (Evaluated("actor", Passes.TRAIN), Evaluated("critic", Passes.THROUGH))
         return (*critic, *actor) if self.first == "critic" else (*actor, *critic)
 
-    def problems(self, blueprint: Blueprint) -> Iterator[tuple[str, str]]:
-        """Roles, heads and averages that are needed, and roles that are not known."""
-        yield from actor_critic_problems(blueprint, self.kind.upper(), _PRODUCTS)
-        yield from self._missing_averages(blueprint)
+    @override
+    def environment_problems(self, environment: Environment, info: EnvironmentInfo) -> Iterator[tuple[str, str]]:
+        return vectors_needed(self.title, info)
 
-    def _missing_averages(self, blueprint: Blueprint) -> Iterator[tuple[str, str]]:
-        name = self.kind.upper()
-        for target, of in TARGETS.items():
-            found = blueprint.averages.get(target)
-            if found is not None and found.of != of:
-                yield f"averages.{target}.of", f"{name}'s {target!r} averages {of!r}, got {found.of!r}"
-            elif found is None and (target == "target_critic" or self.target_actor):
-                meant = near(target, [each for each in blueprint.averages if each not in TARGETS])
-                hint = f"; did you mean {target!r}?" if meant else ""
-                without = ", or algorithm.target_actor = false" if target == "target_actor" and not meant else ""
-                path = f"averages.{meant}" if meant else "averages"
-                yield path, f"{name} needs an average {target!r} of {of!r}{hint}{without}"
+    @override
+    def averages_read(self) -> tuple[AverageRole, ...]:
+        without = "algorithm.target_actor = false"
+        actor = AverageRole("target_actor", of="actor", is_optional=not self.target_actor, alternative=without)
+        return AverageRole("target_critic", of="critic"), actor
 
+    @override
     def build(self, roles: Roles, info: EnvironmentInfo, seeds: int, device: str) -> Program:
-        """The losses over built networks."""
         from composer.algorithms.ddpg_td3_losses import DeterministicProgram
 
         return DeterministicProgram(roles, self, info.action_size, seeds, device)

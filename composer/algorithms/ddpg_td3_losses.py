@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from composer.algorithms.base import Batch, Inputs, Objective, Program, Roles
 from composer.algorithms.losses.returns import lowest
+from composer.algorithms.program import Batch, Inputs, Objective, Program, Roles
 from composer.optim.hyperparameters import number
 from composer.spec.shape import Shape
 

@@ -1,45 +1,29 @@
-"""Deep Q-networks and their relatives: the spec. Their losses stand in ``dqn_program.py``."""
+"""Deep Q-networks and their relatives: the spec. Their losses are in ``dqn_losses.py``.
+
+Tests: tests/papers/test_dqn.py.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
+from typing_extensions import override
 
 from composer.algorithms.augmentation import Augmentation
-from composer.algorithms.base import (
-    Algorithm,
-    Evaluated,
-    HorizonSchedules,
-    OffPolicy,
-    Passes,
-    Program,
-    Roles,
-    UpdateSchedule,
-)
+from composer.algorithms.base import AgentDeclaration, Algorithm, OffPolicy
+from composer.algorithms.declared import AverageRole, Evaluated, HorizonSchedules, Passes, Role, UpdateSchedule
 from composer.algorithms.spr import ROLES, SPR
-from composer.algorithms.spr import TARGET as TARGET_PROJECTION
-from composer.networks.heads import head_giving
+from composer.environments.base import Environment
+from composer.environments.interface import EnvironmentInfo
 from composer.networks.outline import Outline
 from composer.optim import schedules
-from composer.optim.schedules import Schedule
+from composer.optim.schedules import Share
 from composer.spec.family import Items
-from composer.spec.shape import Shape
-from composer.spec.wording import near, suggestion
 
 if TYPE_CHECKING:
-    from composer.blueprint.schema import Blueprint
-    from composer.environments.interface import EnvironmentInfo
-
-TARGET = "target_value"
-
-
-def _share(schedule: Schedule) -> Schedule:
-    low, high = schedule.bounds()
-    if not 0 <= low <= high <= 1:
-        raise ValueError(f"must be in 0 to 1, got {low:g}" + (f" to {high:g}" if high > low else ""))
-    return schedule
+    from composer.algorithms.program import Program, Roles
 
 
 class DQN(OffPolicy, Algorithm, kind="dqn"):
@@ -58,7 +42,7 @@ class DQN(OffPolicy, Algorithm, kind="dqn"):
 
     double: bool = False
     """Whether the network itself chooses the next action, whose value the target network gives (arXiv:1509.06461)."""
-    epsilon: Annotated[Schedule, AfterValidator(_share)] = schedules.Linear(start=1.0, end=0.01, updates=62_500)
+    epsilon: Share = schedules.Linear(start=1.0, end=0.01, updates=62_500)
     """Share of random actions while data are collected: a number, or a schedule over gradient updates. The default is
     Dopamine's, 250,000 decisions at four an update; actions before the first update are random anyway."""
     evaluation_epsilon: Annotated[float, Field(ge=0, le=1)] = 0.001
@@ -80,9 +64,19 @@ class DQN(OffPolicy, Algorithm, kind="dqn"):
         """What changes of the horizon, on the clock of the only optimizer of values."""
         return super().horizon_schedules()._replace(role="value")
 
-    def network_inputs(self, info: EnvironmentInfo) -> Mapping[str, Shape]:
-        """The value network reads observations, those of SPR latents and actions."""
-        return {"value": info.observation, **(self.spr.network_inputs(info.action_size) if self.spr else {})}
+    @override
+    def roles(self, info: EnvironmentInfo) -> tuple[Role, ...]:
+        value = Role("value", info.observation, produces="action_values")
+        return (value, *(self.spr.roles(info.action_size) if self.spr else ()))
+
+    @override
+    def dormant_roles(self) -> Mapping[str, str]:
+        return dict.fromkeys(ROLES, "spr") if self.spr is None else {}
+
+    @override
+    def averages_read(self) -> tuple[AverageRole, ...]:
+        value, projection = AverageRole("target_value", of="value"), AverageRole("target_projection", of="projection")
+        return (value, projection) if self.spr else (value,)
 
     def trained_roles(self) -> tuple[str, ...]:
         """All at once, by one loss."""
@@ -92,30 +86,24 @@ class DQN(OffPolicy, Algorithm, kind="dqn"):
         """The target, the choice where it is another network's, the prediction; then what SPR takes."""
         choice = (Evaluated("value", Passes.FORWARD),) if self.double else ()
         ahead = self.spr.evaluations() if self.spr else ()
-        return (Evaluated(TARGET, Passes.FORWARD), *choice, Evaluated("value", Passes.TRAIN), *ahead)
+        return (Evaluated("target_value", Passes.FORWARD), *choice, Evaluated("value", Passes.TRAIN), *ahead)
 
-    def problems(self, blueprint: Blueprint) -> Iterator[tuple[str, str]]:
-        """Roles, heads, averages and actions that DQN needs, and those it does not know."""
-        info = blueprint.environment.info
+    @override
+    def environment_problems(self, environment: Environment, info: EnvironmentInfo) -> Iterator[tuple[str, str]]:
         if not info.discrete:
             yield "environment", "DQN needs discrete actions; those of this environment are numbers"
-        if self.augmentation and len(info.observation) != 3:
-            shape = list(info.observation)
-            yield "algorithm.augmentation", f"augmentations change pictures [c, h, w]; observations here are {shape}"
-        needs = dict(zip(self.trained_roles(), ("action_values", *["features"] * len(ROLES)), strict=False))
-        for role, produces in needs.items():
-            yield from _network_problems(blueprint, role, produces)
-        for role in blueprint.networks:
-            if role not in needs:
-                yield f"networks.{role}", f"DQN has no network {role!r}{_elsewhere(role, needs)}"
-        yield from _average_problems(blueprint, TARGET, "value")
-        if self.spr is not None:
-            yield from _average_problems(blueprint, TARGET_PROJECTION, "projection")
-            yield from self.spr.problems(blueprint)
-        yield from self._noise_problems(blueprint)
 
-    def _noise_problems(self, blueprint: Blueprint) -> Iterator[tuple[str, str]]:
-        outline = blueprint.outlines.get("value")
+    @override
+    def problems(self, agent: AgentDeclaration) -> Iterator[tuple[str, str]]:
+        if self.augmentation and len(agent.info.observation) != 3:
+            shape = list(agent.info.observation)
+            yield "algorithm.augmentation", f"augmentations change pictures [c, h, w]; observations here are {shape}"
+        if self.spr is not None:
+            yield from self.spr.problems(agent)
+        yield from self._noise_problems(agent)
+
+    def _noise_problems(self, agent: AgentDeclaration) -> Iterator[tuple[str, str]]:
+        outline = agent.outlines.get("value")
         if not isinstance(outline, Outline):
             return
         has_noise = any(path.rpartition(".")[2] == "weight_sigma" for path, _ in outline.named_parameters())
@@ -124,8 +112,8 @@ class DQN(OffPolicy, Algorithm, kind="dqn"):
         if has_noise and not self.noisy:
             yield "algorithm.noisy", "'value' has noisy layers: set noisy = true, so that they explore"
 
+    @override
     def build(self, roles: Roles, info: EnvironmentInfo, seeds: int, device: str) -> Program:
-        """The loss over built networks."""
         from composer.algorithms.dqn_losses import DQNProgram, Exploration, Varied
         from composer.algorithms.spr_losses import SelfPrediction
 
@@ -133,28 +121,3 @@ class DQN(OffPolicy, Algorithm, kind="dqn"):
         ahead = SelfPrediction(roles, self.spr.steps, self.spr.weight) if self.spr else None
         varied = Varied([(one.draws(), one.build()) for one in self.augmentation])
         return DQNProgram(roles, exploration, varied, ahead, is_double=self.double, is_noisy=self.noisy)
-
-
-def _network_problems(blueprint: Blueprint, role: str, produces: str) -> Iterator[tuple[str, str]]:
-    network = blueprint.networks.get(role)
-    if network is None:
-        yield "networks", f"DQN needs a network {role!r}" + ("" if role == "value" else ", for 'spr'")
-        return
-    if network.head.produces != produces:
-        yield f"networks.{role}.head", f"DQN's {role} needs {head_giving(produces, network.head)}"
-    if network.copies != 1:
-        yield f"networks.{role}.copies", f"DQN has one {role}, got {network.copies}"
-
-
-def _average_problems(blueprint: Blueprint, name: str, of: str) -> Iterator[tuple[str, str]]:
-    average = blueprint.averages.get(name)
-    if average is None:
-        meant = near(name, set(blueprint.averages) - {TARGET, TARGET_PROJECTION})
-        hint = f"; did you mean {name!r}?" if meant else ""
-        yield (f"averages.{meant}" if meant else "averages"), f"DQN needs an average {name!r} of {of!r}{hint}"
-    elif average.of != of:
-        yield f"averages.{name}.of", f"DQN's {name!r} averages {of!r}, got {average.of!r}"
-
-
-def _elsewhere(role: str, needs: Mapping[str, str]) -> str:
-    return "; it belongs to 'spr', which is not declared" if role in ROLES else suggestion(role, needs)

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 from torch.special import ndtr
 
-from composer.algorithms.base import Batch, Inputs, Objective, Program, Roles
 from composer.algorithms.losses.augmentation import whole
 from composer.algorithms.losses.policies import chosen_of
 from composer.algorithms.losses.returns import Point, chosen
+from composer.algorithms.program import Batch, Inputs, Objective, Program, Roles
 from composer.algorithms.spr_losses import EXTRAS, SelfPrediction, latent
 from composer.optim.hyperparameters import number
 from composer.spec.shape import Shape

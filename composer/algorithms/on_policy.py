@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from composer.algorithms.base import HorizonSchedules, Program, UpdateSchedule
+from composer.algorithms.declared import HorizonSchedules, RolloutPlan, UpdateSchedule
 from composer.algorithms.discount import Constant, Discount
+from composer.algorithms.program import Program
+from composer.environments.interface import EnvironmentInfo
 from composer.spec.family import Spec
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from composer.environments.interface import EnvironmentInfo
 
 
 class OnPolicy(Spec):
@@ -37,6 +37,13 @@ class OnPolicy(Spec):
     """Decay of the weights of longer returns in an advantage, lambda of arXiv:1506.02438: 0 is one step, 1 is all."""
     normalize_advantages: bool = True
     """Whether advantages have mean 0 and standard deviation 1 in each minibatch, as in the code of OpenAI Baselines."""
+
+    @property
+    def rollout_plan(self) -> RolloutPlan:
+        """As declared."""
+        return RolloutPlan(
+            self.rollout_interactions, self.epochs, self.minibatches, self.gae_lambda, self.normalize_advantages
+        )
 
     def update_schedule(self, info: EnvironmentInfo) -> UpdateSchedule:
         """All updates of a rollout at once, none before the first one is whole."""

@@ -1,39 +1,25 @@
-"""Proximal policy optimisation: the spec. Its losses stand in ``ppo_program.py``. Tests: tests/papers/test_ppo.py."""
+"""Proximal policy optimisation: the spec. Its losses are in ``ppo_losses.py``. Tests: tests/papers/test_ppo.py."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
+from typing_extensions import override
 
-from composer.algorithms.base import Algorithm, Evaluated, Passes, Program, Roles
+from composer.algorithms.base import AgentDeclaration, Algorithm
+from composer.algorithms.declared import Evaluated, Passes, Role
 from composer.algorithms.on_policy import OnPolicy
-from composer.networks.heads import head_giving
+from composer.environments.base import Environment
+from composer.environments.interface import EnvironmentInfo
 from composer.optim import schedules
-from composer.optim.schedules import Schedule
-from composer.spec.shape import Shape
-from composer.spec.wording import suggestion
+from composer.optim.schedules import NonNegative, Positive
 
 if TYPE_CHECKING:
-    from composer.blueprint.schema import Blueprint
-    from composer.environments.interface import EnvironmentInfo
+    from composer.algorithms.program import Program, Roles
 
 _ROLES = ("actor", "critic")
-
-
-def _positive(schedule: Schedule) -> Schedule:
-    low, _ = schedule.bounds()
-    if low <= 0:
-        raise ValueError(f"must be > 0, got {low:g}")
-    return schedule
-
-
-def _not_negative(schedule: Schedule) -> Schedule:
-    low, _ = schedule.bounds()
-    if low < 0:
-        raise ValueError(f"must be >= 0, got {low:g}")
-    return schedule
 
 
 class PPO(OnPolicy, Algorithm, kind="ppo"):
@@ -51,58 +37,44 @@ class PPO(OnPolicy, Algorithm, kind="ppo"):
 
     batch_size: int = Field(default=64, ge=1, le=1_048_576)
     """Samples a gradient update: transitions of a rollout (interactions times copies) divided by ``minibatches``."""
-    clip_ratio: Annotated[Schedule, AfterValidator(_positive)] = schedules.Constant(value=0.2)
+    clip_ratio: Positive = schedules.Constant(value=0.2)
     """How far the ratio of new to old probability is followed away from 1: a number, or a schedule over updates."""
-    value_clip: Annotated[Schedule, AfterValidator(_positive)] | None = None
+    value_clip: Positive | None = None
     """How far values are followed away from those of before: a number, or a schedule over updates. Absent: freely, as
     in the paper. In the units of the rewards as they are learned from."""
-    entropy_bonus: Annotated[Schedule, AfterValidator(_not_negative)] = schedules.Constant(value=0)
+    entropy_bonus: NonNegative = schedules.Constant(value=0)
     """Weight of the policy's entropy in the actor's loss: a number, or a schedule over updates."""
 
-    def network_inputs(self, info: EnvironmentInfo) -> Mapping[str, Shape]:
-        """Both read observations."""
-        return dict.fromkeys(_ROLES, info.observation)
+    @override
+    def roles(self, info: EnvironmentInfo) -> tuple[Role, ...]:
+        policy = "action_logits" if info.discrete else "gaussian"
+        return Role("actor", info.observation, policy), Role("critic", info.observation, "value")
 
+    @override
     def trained_roles(self) -> tuple[str, ...]:
-        """In the order in which they step."""
         return _ROLES
 
     def evaluations(self) -> tuple[Evaluated, ...]:
         """One pass of each; judging a rollout, once for all its epochs, is not counted."""
         return tuple(Evaluated(role, Passes.TRAIN) for role in _ROLES)
 
-    def problems(self, blueprint: Blueprint) -> Iterator[tuple[str, str]]:
-        """Roles and heads that PPO needs, a rollout that divides, and what has no meaning without a replay."""
-        environment = blueprint.environment
+    @override
+    def environment_problems(self, environment: Environment, info: EnvironmentInfo) -> Iterator[tuple[str, str]]:
         if not environment.is_simulator:
             yield "environment.kind", f"PPO acts in a simulator, got {environment.kind!r}"
-            return
-        wanted = {"actor": "action_logits" if environment.info.discrete else "gaussian", "critic": "value"}
-        for role, produces in wanted.items():
-            network = blueprint.networks.get(role)
-            if network is None:
-                yield "networks", f"PPO needs a network {role!r}"
-                continue
-            if network.head.produces != produces:
-                yield (
-                    f"networks.{role}.head",
-                    f"PPO's {role} needs {head_giving(produces, network.head)}",
-                )
-            if network.copies != 1:
-                yield f"networks.{role}.copies", f"PPO has one {role}, got {network.copies}"
-        for role in blueprint.networks:
-            if role not in wanted:
-                yield f"networks.{role}", f"PPO has no network {role!r}{suggestion(role, wanted)}"
-        critic = blueprint.networks.get("critic")
-        if self.value_clip is not None and critic is not None and critic.head.kind != "scalar":
-            yield (
-                "algorithm.value_clip",
-                f"needs the critic's head 'scalar', got {critic.head.kind!r}: no distributions",
-            )
-        yield from self._rollout_problems(blueprint)
 
+    @override
+    def problems(self, agent: AgentDeclaration) -> Iterator[tuple[str, str]]:
+        critic = agent.networks.get("critic")
+        if self.value_clip is not None and critic is not None and critic.head.kind != "scalar":
+            message = f"needs the critic's head 'scalar', got {critic.head.kind!r}: no distributions"
+            yield "algorithm.value_clip", message
+        yield from self._rollout_problems(agent.environment.copies_per_seed)
+        if "actor" in agent.acting:
+            yield "training.acting.actor", "PPO learns from what its own actor does: an average cannot act for it"
+
+    @override
     def build(self, roles: Roles, info: EnvironmentInfo, seeds: int, device: str) -> Program:
-        """The losses over built networks."""
         from composer.algorithms.losses.policies import CategoricalPolicy, GaussianPolicy
         from composer.algorithms.ppo_losses import PPOProgram
 
@@ -114,16 +86,12 @@ class PPO(OnPolicy, Algorithm, kind="ppo"):
             None if self.value_clip is None else self.value_clip.build(seeds, device),
         )
 
-    def _rollout_problems(self, blueprint: Blueprint) -> Iterator[tuple[str, str]]:
-        copies = blueprint.environment.copies_per_seed
+    def _rollout_problems(self, copies: int) -> Iterator[tuple[str, str]]:
         held = self.rollout_interactions * copies
-        told = f"{self.rollout_interactions:,} interactions x {copies:,} copies = {held:,} transitions"
+        product = f"{self.rollout_interactions:,} interactions x {copies:,} copies = {held:,} transitions"
         if held % self.minibatches:
-            yield "algorithm.minibatches", f"{told} cannot be dealt into {self.minibatches:,} equal minibatches"
+            yield "algorithm.minibatches", f"{product} cannot be dealt into {self.minibatches:,} equal minibatches"
         elif held // self.minibatches != self.batch_size:
             each = held // self.minibatches
-            yield "algorithm.batch_size", f"{told} in {self.minibatches:,} minibatches are {each:,} each: write {each}"
-        if blueprint.replay != type(blueprint.replay)():
-            yield "replay", "PPO learns from its last rollout and keeps no replay: leave it out"
-        if "actor" in blueprint.training.acting:
-            yield "training.acting.actor", "PPO learns from what its own actor does: an average cannot act for it"
+            message = f"{product} in {self.minibatches:,} minibatches are {each:,} each: write {each}"
+            yield "algorithm.batch_size", message

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from composer.algorithms.base import Batch, Inputs, Objective, Roles
 from composer.algorithms.losses.policies import Policy
 from composer.algorithms.on_policy import OnPolicyProgram
+from composer.algorithms.program import Batch, Inputs, Objective, Roles
 from composer.spec.shape import Shape
 
 Course = Callable[[Tensor], Tensor]

@@ -1,4 +1,4 @@
-"""Soft actor-critic: the spec. Its losses stand in ``sac_program.py``."""
+"""Soft actor-critic: the spec. Its losses are in ``sac_losses.py``. Tests: tests/papers/test_sac.py."""
 
 from __future__ import annotations
 
@@ -7,20 +7,18 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
+from typing_extensions import override
 
-from composer.algorithms.actor_critic_checks import actor_critic_problems
-from composer.algorithms.base import Algorithm, Evaluated, OffPolicy, Passes, Program, Roles
+from composer.algorithms.base import Algorithm, OffPolicy
+from composer.algorithms.declared import AverageRole, Evaluated, Passes, Role
+from composer.algorithms.environment_checks import vectors_needed
+from composer.environments.base import Environment
+from composer.environments.interface import EnvironmentInfo
 from composer.networks.initializers import Constant
 from composer.networks.outline import Outline, ParameterPlan
-from composer.spec.shape import Shape
-from composer.spec.wording import near
 
 if TYPE_CHECKING:
-    from composer.blueprint.schema import Blueprint
-    from composer.environments.interface import EnvironmentInfo
-
-TARGET = "target_critic"
-_PRODUCTS = {"actor": "tanh_gaussian", "critic": "value"}
+    from composer.algorithms.program import Program, Roles
 
 
 class SAC(OffPolicy, Algorithm, kind="sac"):
@@ -42,17 +40,29 @@ class SAC(OffPolicy, Algorithm, kind="sac"):
     """What counts of several critics, sample by sample: the one of lowest value, its whole distribution in the target
     (arXiv:1812.05905, SimbaV2), or their mean (BRO, arXiv:2405.16158)."""
 
-    def network_inputs(self, info: EnvironmentInfo) -> Mapping[str, Shape]:
-        """The actor reads observations, the critic observations joined with actions."""
-        return {"actor": info.observation, "critic": (math.prod(info.observation) + info.action_size,)}
+    @override
+    def roles(self, info: EnvironmentInfo) -> tuple[Role, ...]:
+        joined = (math.prod(info.observation) + info.action_size,)
+        return (
+            Role("actor", info.observation, produces="tanh_gaussian"),
+            Role("critic", joined, produces="value", has_one_copy=False),
+        )
+
+    @override
+    def environment_problems(self, environment: Environment, info: EnvironmentInfo) -> Iterator[tuple[str, str]]:
+        return vectors_needed(self.title, info)
+
+    @override
+    def averages_read(self) -> tuple[AverageRole, ...]:
+        return (AverageRole("target_critic", of="critic"),)
 
     def learned_scalars(self) -> Mapping[str, Outline]:
         """The logarithm of the temperature."""
         plan = ParameterPlan((), Constant(value=math.log(self.initial_temperature)), fan_in=1, fan_out=1)
         return {"temperature": Outline("scalar", (), (), parameters={"value": plan})}
 
+    @override
     def trained_roles(self) -> tuple[str, ...]:
-        """In the order in which they step."""
         return ("actor", "temperature", "critic")
 
     def evaluations(self) -> tuple[Evaluated, ...]:
@@ -61,24 +71,12 @@ class SAC(OffPolicy, Algorithm, kind="sac"):
             Evaluated("actor", Passes.TRAIN),
             Evaluated("critic", Passes.THROUGH),
             Evaluated("actor", Passes.FORWARD),
-            Evaluated(TARGET, Passes.FORWARD),
+            Evaluated("target_critic", Passes.FORWARD),
             Evaluated("critic", Passes.TRAIN),
         )
 
-    def problems(self, blueprint: Blueprint) -> Iterator[tuple[str, str]]:
-        """Roles, heads and averages that SAC needs, and those it does not know."""
-        yield from actor_critic_problems(blueprint, "SAC", _PRODUCTS)
-        target = blueprint.averages.get(TARGET)
-        if target is None:
-            meant = near(TARGET, blueprint.averages)
-            path = f"averages.{meant}" if meant else "averages"
-            hint = f"; did you mean {TARGET!r}?" if meant else ""
-            yield path, f"SAC needs an average {TARGET!r} of 'critic'{hint}"
-        elif target.of != "critic":
-            yield f"averages.{TARGET}.of", f"SAC's {TARGET!r} averages 'critic', got {target.of!r}"
-
+    @override
     def build(self, roles: Roles, info: EnvironmentInfo, seeds: int, device: str) -> Program:
-        """The losses over built networks."""
         from composer.algorithms.sac_losses import SACProgram
 
         return SACProgram(roles, info.action_size, self.target_entropy_per_action, self.critics, seeds, device)

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from composer.algorithms.base import Batch, Inputs, Objective, Program, Roles
 from composer.algorithms.losses.returns import lowest
 from composer.algorithms.losses.tanh_gaussian import mode, sample
+from composer.algorithms.program import Batch, Inputs, Objective, Program, Roles
 from composer.optim.hyperparameters import number
 from composer.spec.shape import Shape
 

@@ -1,23 +1,19 @@
-"""Self-predictive representations: the spec. The loss stands in ``spr_program.py``."""
+"""Self-predictive representations: the spec. The loss is in ``spr_losses.py``. Tests: tests/papers/test_spr.py."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterator
+from typing import Annotated
 
 from pydantic import Field
 
-from composer.algorithms.base import Evaluated, Passes
+from composer.algorithms.base import AgentDeclaration
+from composer.algorithms.declared import Evaluated, Passes, Role
 from composer.networks.outline import Outline
 from composer.spec.family import Spec
-from composer.spec.shape import Shape
-
-if TYPE_CHECKING:
-    from composer.blueprint.schema import Blueprint
 
 Size = Annotated[int, Field(ge=1, le=1_048_576)]
 ROLES = ("transition", "projection", "predictor")
-TARGET = "target_projection"
 
 
 class SPR(Spec):
@@ -39,18 +35,23 @@ class SPR(Spec):
     projection: Size = 512
     """Width of a projection; 512 in SPR, 2048 in BBF."""
 
-    def network_inputs(self, actions: int) -> Mapping[str, Shape]:
-        """A latent and an action, a latent, a projection."""
-        return dict(zip(ROLES, ((self.latent + actions,), (self.latent,), (self.projection,)), strict=True))
+    def roles(self, actions: int) -> tuple[Role, ...]:
+        """The transition reads a latent and an action, the projection a latent, the predictor a projection."""
+        inputs = ((self.latent + actions,), (self.latent,), (self.projection,))
+        return tuple(Role(name, each, "features", option="spr") for name, each in zip(ROLES, inputs, strict=True))
 
     def evaluations(self) -> tuple[Evaluated, ...]:
         """Each step ahead counts the whole target network, though its head is not evaluated."""
         each = [Evaluated(role, Passes.TRAIN) for role in ROLES]
-        return (*each, Evaluated("target_value", Passes.FORWARD), Evaluated(TARGET, Passes.FORWARD)) * self.steps
+        return (
+            *each,
+            Evaluated("target_value", Passes.FORWARD),
+            Evaluated("target_projection", Passes.FORWARD),
+        ) * self.steps
 
-    def problems(self, blueprint: Blueprint) -> Iterator[tuple[str, str]]:
+    def problems(self, agent: AgentDeclaration) -> Iterator[tuple[str, str]]:
         """Widths that do not meet, and what cannot be combined with it."""
-        outlines = blueprint.outlines
+        outlines = agent.outlines
         value = outlines.get("value")
         if isinstance(value, Outline) and value.children["trunk"].output != (self.latent,):
             found = list(value.children["trunk"].output)
@@ -61,8 +62,8 @@ class SPR(Spec):
             if isinstance(outline, Outline) and outline.output != (width,):
                 yield f"networks.{role}", f"SPR's {role} must give [{width}], and gives {list(outline.output)}"
         for role in ("value", *ROLES):
-            if role in blueprint.optimizers and blueprint.optimizers[role].kind == "sam":
+            if role in agent.optimizers and agent.optimizers[role].kind == "sam":
                 yield f"optimizers.{role}", "SPR trains several networks by one loss, which 'sam' cannot"
-        for name, one in blueprint.interventions.items():
+        for name, one in agent.interventions.items():
             if one.do.kind == "inject":
                 yield f"interventions.{name}", "SPR reads a network's trunk alone, so that nothing can be injected"

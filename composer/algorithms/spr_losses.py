@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from composer.algorithms.base import Batch, Inputs, Roles
+from composer.algorithms.program import Batch, Inputs, Roles
 from composer.networks.stacked import Stacked
 from composer.optim.hyperparameters import number
 

@@ -1,4 +1,4 @@
-"""Supervised learning: the spec. Its loss stands in ``supervised_program.py``."""
+"""Supervised learning: the spec. Its loss is in ``supervised_losses.py``. Tests: tests/papers/test_supervised.py."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
+from typing_extensions import override
 
-from composer.algorithms.base import Algorithm, Evaluated, Passes, Program, Roles, UpdateSchedule
-from composer.networks.heads.base import head_giving
+from composer.algorithms.base import AgentDeclaration, Algorithm
+from composer.algorithms.declared import Evaluated, Passes, Role, UpdateSchedule
+from composer.environments.base import Environment
+from composer.environments.interface import EnvironmentInfo
 from composer.spec.family import Spec
-from composer.spec.shape import Shape
 from composer.spec.wording import suggestion
 
 if TYPE_CHECKING:
-    from composer.blueprint.schema import Blueprint
-    from composer.environments.interface import EnvironmentInfo
+    from composer.algorithms.program import Program, Roles
 
 MODEL = "model"
 
@@ -56,12 +57,17 @@ class Supervised(Algorithm, kind="supervised"):
         """One update an interaction, which is one batch."""
         return UpdateSchedule()
 
-    def network_inputs(self, info: EnvironmentInfo) -> Mapping[str, Shape]:
-        """The model reads inputs."""
-        return {MODEL: info.observation}
+    @property
+    def title(self) -> str:
+        """In words."""
+        return "supervised learning"
 
+    @override
+    def roles(self, info: EnvironmentInfo) -> tuple[Role, ...]:
+        return (Role(MODEL, info.observation, "value" if _is_regression(info) else "class_logits"),)
+
+    @override
     def trained_roles(self) -> tuple[str, ...]:
-        """The model."""
         return (MODEL,)
 
     def evaluations(self) -> tuple[Evaluated, ...]:
@@ -69,50 +75,41 @@ class Supervised(Algorithm, kind="supervised"):
         model = Evaluated(MODEL, Passes.TRAIN)
         return (model, Evaluated(self.distillation.average, Passes.FORWARD)) if self.distillation else (model,)
 
-    def problems(self, blueprint: Blueprint) -> Iterator[tuple[str, str]]:
-        """Labelled data, one network, as many logits as classes."""
-        if blueprint.environment.is_simulator:
-            yield "environment.kind", f"supervised learning needs labelled data, got {blueprint.environment.kind!r}"
-            return
-        for role in blueprint.networks:
-            if role != MODEL:
-                yield f"networks.{role}", f"supervised learning has no network {role!r}{suggestion(role, [MODEL])}"
-        network = blueprint.networks.get(MODEL)
-        if network is None:
-            yield "networks", f"supervised learning needs a network {MODEL!r}"
-            return
-        yield from self._teacher_problems(blueprint)
-        classes = blueprint.environment.info.action_size
-        given = getattr(network.head, "classes", classes)
-        wanted = "value" if _is_regression(blueprint) else "class_logits"
-        if network.head.produces != wanted or (wanted == "value" and network.head.kind != "scalar"):
-            needed = "the head 'scalar' for a regression" if wanted == "value" else head_giving(wanted, network.head)
-            yield f"networks.{MODEL}.head", f"supervised learning needs {needed}"
+    @override
+    def environment_problems(self, environment: Environment, info: EnvironmentInfo) -> Iterator[tuple[str, str]]:
+        if environment.is_simulator:
+            yield "environment.kind", f"supervised learning needs labelled data, got {environment.kind!r}"
+
+    @override
+    def problems(self, agent: AgentDeclaration) -> Iterator[tuple[str, str]]:
+        yield from self._teacher_problems(agent)
+        model, classes = agent.networks.get(MODEL), agent.info.action_size
+        given = getattr(model.head, "classes", classes) if model else classes
+        if model and _is_regression(agent.info) and model.head.kind != "scalar":
+            yield f"networks.{MODEL}.head", "supervised learning needs the head 'scalar' for a regression"
         elif given != classes:
             yield f"networks.{MODEL}.head.classes", f"{given} classes, and the data have {classes}"
-        if network.copies != 1:
-            yield f"networks.{MODEL}.copies", f"supervised learning has one model, got {network.copies}"
 
+    @override
     def build(self, roles: Roles, info: EnvironmentInfo, seeds: int, device: str) -> Program:
-        """The loss over the built model."""
         from composer.algorithms.supervised_losses import SupervisedProgram
 
-        regression = info.action_size == 1
+        regression = _is_regression(info)
         teacher = self.distillation
         told = (teacher.average, teacher.weight, teacher.temperature) if teacher else None
         return SupervisedProgram(roles, self.label_smoothing, self.logit_decay, regression, seeds, device, told)
 
-    def _teacher_problems(self, blueprint: Blueprint) -> Iterator[tuple[str, str]]:
+    def _teacher_problems(self, agent: AgentDeclaration) -> Iterator[tuple[str, str]]:
         if self.distillation is None:
             return
         name = self.distillation.average
-        if name not in blueprint.averages:
-            hint = suggestion(name, blueprint.averages)
+        if name not in agent.averages:
+            hint = suggestion(name, agent.averages)
             yield "algorithm.distillation.average", f"no average named {name!r}{hint}"
-        if _is_regression(blueprint):
+        if _is_regression(agent.info):
             yield "algorithm.distillation", "a regression has no probabilities to be learned from"
 
 
-def _is_regression(blueprint: Blueprint) -> bool:
-    # A classifier has at least two classes: one answer is a number.
-    return blueprint.environment.info.action_size == 1
+def _is_regression(info: EnvironmentInfo) -> bool:
+    """A classifier has at least two classes: one answer is a number."""
+    return info.action_size == 1

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from composer.algorithms.base import Batch, Inputs, Objective, Program, Roles
+from composer.algorithms.program import Batch, Inputs, Objective, Program, Roles
 from composer.optim.hyperparameters import number
 from composer.spec.shape import Shape
 

@@ -1,9 +1,10 @@
 """The blueprint language: from the text of a file to a frozen, valid ``Blueprint``. Free of torch."""
 
 from composer.blueprint.load import Loaded, check, load, loads_resolved
-from composer.blueprint.schema import Average, Blueprint, Checkpoint, Compute, Evaluation, Replay, Training
+from composer.blueprint.schema import Blueprint, Checkpoint, Compute, Evaluation, Replay, Training
 from composer.blueprint.serialize import diff, digest, dump, flatten
 from composer.blueprint.syntax.problems import BlueprintError, Problem
+from composer.optim.averages import Average
 
 __all__ = [
     "Average",

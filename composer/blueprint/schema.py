@@ -9,16 +9,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
-from composer.algorithms.base import Algorithm
+from composer.algorithms.base import AgentDeclaration, Algorithm
+from composer.algorithms.declared import outlines_of
 from composer.algorithms.normalization.spec import Normalization
 from composer.diagnostics.base import Diagnostics
 from composer.environments.base import Environment
 from composer.interventions.base import Intervention
 from composer.networks.network import Network
 from composer.networks.outline import Outline
+from composer.optim.averages import ROLE, Average
 from composer.optim.base import Optimizer
 from composer.optim.penalties import Penalty
-from composer.optim.schedules.base import Schedule
 from composer.replay.sampling import Sampling, Uniform
 from composer.spec.family import Items, Spec
 from composer.spec.shape import ShapeError
@@ -30,7 +31,6 @@ FORMAT = 1
 SLUG = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 """A name that is safe as a folder."""
 SLUG_RULE = "use [a-z0-9._-], 1 to 64 characters, the first a letter or a digit"
-ROLE = r"^[a-z][a-z0-9_]{0,63}$"
 ROLE_RULE = "use a name of [a-z0-9_], 1 to 64 characters, the first a letter"
 
 Slug = Annotated[str, Field(pattern=SLUG)]
@@ -45,23 +45,6 @@ EnvSteps = Annotated[int, Field(ge=1, le=10**12)]
 def is_slug(name: str) -> bool:
     """Whether a name is safe as a folder's."""
     return re.fullmatch(SLUG.strip("^$"), name) is not None
-
-
-class Average(Spec):
-    """A slow copy of a network, such as a target network: ``a = momentum * a + (1 - momentum) * w`` each update."""
-
-    of: Role
-    """The network that is averaged."""
-    momentum: Schedule
-    """What an update leaves of the average, 0 to 1: a number, or a schedule over gradient updates."""
-
-    @field_validator("momentum")
-    @classmethod
-    def _is_share(cls, momentum: Schedule) -> Schedule:
-        low, high = momentum.bounds()
-        if not 0 <= low <= high <= 1:
-            raise ValueError(f"must be in 0 to 1, got {low:g}" + (f" to {high:g}" if high > low else ""))
-        return momentum
 
 
 class Replay(Spec):
@@ -179,14 +162,27 @@ class Blueprint(Spec):
     def outlines(self) -> Mapping[str, Outline | ShapeError]:
         """The outline of one copy of each network that the algorithm knows, or why it has none. Computed once."""
         info = self.environment.info
-        found: dict[str, Outline | ShapeError] = {}
-        for role, shape in self.algorithm.network_inputs(info).items():
-            if role in self.networks:
-                try:
-                    found[role] = self.networks[role].outline(shape, info.action_size)
-                except ShapeError as error:
-                    found[role] = error
-        return found
+        return outlines_of(self.algorithm.roles(info), self.networks, info.action_size)
+
+    @property
+    def agent(self) -> AgentDeclaration:
+        """The agent that it declares: what a learner is built from."""
+        return AgentDeclaration(
+            seeds=self.seeds,
+            environment=self.environment,
+            algorithm=self.algorithm,
+            networks=self.networks,
+            outlines=self.outlines,
+            averages=self.averages,
+            optimizers=self.optimizers,
+            penalties=self.penalties,
+            interventions=self.interventions,
+            normalization=self.normalization,
+            acting=self.training.acting,
+            evaluated=self.evaluation.acting,
+            precision=self.compute.precision,
+            updates_per_call=self.compute.updates_per_call,
+        )
 
     @cached_property
     def derived(self) -> dict[str, Any]:

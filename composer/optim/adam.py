@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from composer.optim.base import Optimizer, matches, unmatched
-from composer.optim.schedules import Constant, Schedule
+from composer.optim.schedules import Constant, Positive
 from composer.spec.wording import spelled, suggestion
 
 if TYPE_CHECKING:
@@ -17,14 +17,6 @@ if TYPE_CHECKING:
     from composer.optim.steps import AdamState
 
 
-def _in_range(schedule: Schedule) -> Schedule:
-    low, _ = schedule.bounds()
-    if low <= 0:
-        raise ValueError(f"must be > 0, got {low:g}")
-    return schedule
-
-
-LearningRate = Annotated[Schedule, AfterValidator(_in_range)]
 MaxGradientNorm = Annotated[float, Field(gt=0, le=1e9)] | None
 
 
@@ -33,7 +25,7 @@ class Adam(Optimizer, kind="adam"):
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "adam", "learning_rate": 3e-4}
 
-    learning_rate: LearningRate = Constant(value=1e-3)
+    learning_rate: Positive = Constant(value=1e-3)
     """Step size, a number or a schedule over updates."""
     beta1: float = Field(default=0.9, ge=0, lt=1)
     """Decay of the running mean of gradients."""
@@ -70,7 +62,7 @@ class AdamW(Optimizer, kind="adamw"):
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "adamw", "learning_rate": 1e-4, "weight_decay": 1e-2}
 
-    learning_rate: LearningRate = Constant(value=1e-3)
+    learning_rate: Positive = Constant(value=1e-3)
     """Step size, a number or a schedule over updates."""
     weight_decay: float = Field(default=1e-2, ge=0, le=10)
     """Each step multiplies the decayed parameters by ``1 - learning_rate * weight_decay``."""

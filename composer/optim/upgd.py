@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
-from composer.optim.adam import LearningRate
 from composer.optim.base import Optimizer, matches, unmatched
-from composer.optim.schedules import Constant
+from composer.optim.schedules import Constant, Positive
 from composer.spec.wording import spelled, suggestion
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ class Upgd(Optimizer, kind="upgd"):
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "upgd", "learning_rate": 1e-2, "sigma": 1e-3}
 
-    learning_rate: LearningRate = Constant(value=1e-2)
+    learning_rate: Positive = Constant(value=1e-2)
     """Step size, a number or a schedule over updates."""
     beta_utility: float = Field(default=0.999, ge=0, lt=1)
     """Decay of the running mean of utilities."""

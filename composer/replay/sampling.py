@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from composer.optim.schedules import Constant, Schedule
+from composer.optim.schedules import Constant, Share
 from composer.spec.family import Family
 
 
@@ -21,13 +21,6 @@ class Uniform(Sampling, kind="uniform"):
     example: ClassVar[Mapping[str, Any]] = {"kind": "uniform"}
 
 
-def _share(schedule: Schedule) -> Schedule:
-    low, high = schedule.bounds()
-    if not 0 <= low <= high <= 1:
-        raise ValueError(f"must be in 0 to 1, got {low:g}" + (f" to {high:g}" if high > low else ""))
-    return schedule
-
-
 class Prioritised(Sampling, kind="prioritised"):
     """In proportion to a power of what was last learned about a transition, in equal shares of the sum.
 
@@ -39,5 +32,5 @@ class Prioritised(Sampling, kind="prioritised"):
 
     exponent: float = Field(default=0.5, ge=0, le=1)
     """Power of the error that makes the priority; 0 is uniform."""
-    correction: Annotated[Schedule, AfterValidator(_share)] = Constant(value=0.5)
+    correction: Share = Constant(value=0.5)
     """Share of the bias that weights undo, 0 to 1: a number, or a schedule over gradient updates."""

@@ -66,7 +66,7 @@ def update_of(blueprint: Blueprint, seeds: int, device: str, compiled: bool) -> 
     several = blueprint.model_copy(update={"seeds": tuple(range(seeds))})
     set_up(several, device)
     info = several.environment.info
-    learner = Learner(several, info, device, Choice(compiled, "composer bench compares them"))
+    learner = Learner(several.agent, device, Choice(compiled, "composer bench compares them"))
     batches = [example(learner, info)] * several.compute.updates_per_call
     call = partial(learner.learn, batches)
     call()

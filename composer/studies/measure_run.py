@@ -14,7 +14,7 @@ from pathlib import Path
 from composer.blueprint import Blueprint
 from composer.diagnostics import Diagnostic, Diagnostics
 from composer.studies import Refused
-from composer.training.assemble import agent, agent_spec
+from composer.training.assemble import agent
 from composer.training.collect.build import runtime_of
 from composer.training.compile.capture import Choice
 from composer.training.diagnose.recorder import Recorder, Row
@@ -42,7 +42,7 @@ def measure(
     problems = [f"{key}: {message}" for key, message in declared.problems(outlines)]
     if problems:
         raise Refused("; ".join(problems))
-    recorder = Recorder(declared, agent_spec(blueprint), learner.device)
+    recorder = Recorder(declared, blueprint.agent, learner.device)
     if batch in (None, blueprint.diagnostics.batch):
         names = [name for name in snapshot.values["diagnostics"] if name.startswith("probe/")]
         recorder.load({name: snapshot.tensors[f"diagnostics/{name}"] for name in names})
@@ -55,7 +55,7 @@ def measure(
 def _newborn(blueprint: Blueprint, learner: Learner) -> Learner:
     """The agent at its first draw; it sees observations normalised as they are now."""
     choice = Choice(False, "nothing is trained here")
-    first = Learner(blueprint, blueprint.environment.info, learner.device, choice)
+    first = Learner(blueprint.agent, learner.device, choice)
     for name, value in learner.tensors().items():
         if name.startswith("normalization/"):
             first.tensors()[name].copy_(value)

@@ -6,32 +6,28 @@ Legend: S seeds, E environments of a seed, a action. Tests: tests/training/test_
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from composer.algorithms.base import Roles
+from composer.algorithms.base import AgentDeclaration
 from composer.algorithms.losses.policies import chosen_of
+from composer.algorithms.program import Roles
 from composer.spec.random_streams import derive
 from composer.spec.shape import Shape
-from composer.training.agent_networks import stood_in
-
-if TYPE_CHECKING:
-    from composer.blueprint.schema import Blueprint
-    from composer.environments.interface import EnvironmentInfo
+from composer.training.agent_networks import with_averages
 
 
 class ActingPolicy:
     """The program as it acts: averages may act in the place of networks. Random streams are the seeds' own."""
 
-    def __init__(self, blueprint: Blueprint, info: EnvironmentInfo, roles: Roles, device: str) -> None:
+    def __init__(self, agent: AgentDeclaration, roles: Roles, device: str) -> None:
         """Over the networks of a learner."""
-        self._seeds, self._device = tuple(blueprint.seeds), device
-        self._actions, self._discrete = info.action_size, info.discrete
+        self._seeds, self._device = agent.seeds, device
+        self._actions, self._discrete = agent.info.action_size, agent.info.discrete
         self._explorer, self._judged = (
-            blueprint.algorithm.build(stood_in(roles, acting), info, len(self._seeds), device)
-            for acting in (blueprint.training.acting, blueprint.evaluation.acting)
+            agent.algorithm.build(with_averages(roles, acting), agent.info, len(self._seeds), device)
+            for acting in (agent.acting, agent.evaluated)
         )
         self.explorers = [self._generator(seed, "explore") for seed in self._seeds]
         """Random streams of exploration, by seed."""

@@ -18,7 +18,6 @@ from composer.replay.storage import Storage
 from composer.spec.errors import ComposerError
 from composer.tracking.journal import Journal, read
 from composer.tracking.uploader import Uploader
-from composer.training.agent_spec import AgentSpec
 from composer.training.collect.build import Collecting, runtime_of
 from composer.training.collect.replay_placement import ReplayPlacement, choose_placement, recorded_placement
 from composer.training.compile import capture as compiling
@@ -98,7 +97,7 @@ def create(
     }
     if beside:
         facts["beside"] = list(beside)
-    run = runs.create(directory, blueprint, facts | origin, parameter_table(blueprint, info))
+    run = runs.create(directory, blueprint, facts | origin, parameter_table(blueprint))
     journal, timing = Journal(run.path / "journal.jsonl"), _timing(run.path)
     return run, _session(run, info, device, choice, journal, timing)
 
@@ -153,23 +152,18 @@ def agent(path: Path, at: int | None = None) -> tuple[Blueprint, Learner, Snapsh
 def learner_of(blueprint: Blueprint, snapshot: Snapshot, device: str) -> Learner:
     """The agent of a checkpoint, not compiled."""
     choice = compiling.Choice(False, "nothing is trained here")
-    learner = Learner(blueprint, blueprint.environment.info, device, choice)
+    learner = Learner(blueprint.agent, device, choice)
     # Weights alone are not enough: interventions may have changed what the networks are.
     surgery_of(blueprint, learner, lambda *_: None).restore(snapshot.tensors)
     learner.load(snapshot.tensors)
     return learner
 
 
-def agent_spec(blueprint: Blueprint) -> AgentSpec:
-    """The agent that a blueprint declares."""
-    return AgentSpec(blueprint.networks, blueprint.algorithm, blueprint.environment.info)
-
-
 def surgery_of(
     blueprint: Blueprint, learner: Learner, tell: Callable[[int, Event], None], samples: Samples | None = None
 ) -> Surgery:
     """The interventions of a blueprint on a learner; other arguments as those of ``Surgery``."""
-    return Surgery(blueprint.interventions, agent_spec(blueprint), learner, lengths_of(blueprint), tell, samples)
+    return Surgery(blueprint.interventions, blueprint.agent, learner, lengths_of(blueprint), tell, samples)
 
 
 def start_uploading(session: Session, run: runs.Run) -> None:
@@ -187,12 +181,11 @@ def start_uploading(session: Session, run: runs.Run) -> None:
     session.uploader = Uploader.start(run.path, run.blueprint.tracking, flatten(run.blueprint), tags, run.path.parent)
 
 
-def parameter_table(blueprint: Blueprint, info: EnvironmentInfo) -> dict[str, Any]:
+def parameter_table(blueprint: Blueprint) -> dict[str, Any]:
     """Every parameter by network: shape and initialiser of one copy, and how many copies and seeds there are."""
     table: dict[str, Any] = {}
-    for role, shape in blueprint.algorithm.network_inputs(info).items():
+    for role, outline in blueprint.agent.sound_outlines.items():
         network = blueprint.networks[role]
-        outline = network.outline(shape, info.action_size)
         table[role] = {
             "copies": network.copies,
             "count": outline.count() * network.copies,
@@ -248,7 +241,7 @@ def _session(
     run: runs.Run, info: EnvironmentInfo, device: str, choice: compiling.Choice, journal: Journal, timing: Journal
 ) -> Session:
     blueprint = run.blueprint
-    clock, learner = clock_of(blueprint), Learner(blueprint, info, device, choice)
+    clock, learner = clock_of(blueprint), Learner(blueprint.agent, device, choice)
     collecting = Collecting(
         algorithm=blueprint.algorithm,
         sampling=blueprint.replay.sampling,
@@ -272,7 +265,7 @@ def _session(
         timing=timing,
         uploader=Uploader(run.path, None),
         checkpoints=Checkpoints(run.path, blueprint.checkpoint.keep),
-        diagnostics=Recorder(blueprint.diagnostics, agent_spec(blueprint), device),
+        diagnostics=Recorder(blueprint.diagnostics, blueprint.agent, device),
     )
     if blueprint.compute.compile == "background" and compiling.missing_for_compiling() is None:
         session.compiler = BackgroundCompiler(run.path, device)

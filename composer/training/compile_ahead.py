@@ -70,7 +70,7 @@ def main() -> None:
         torch.set_num_threads(blueprint.compute.threads)
     use_cache(blueprint, device)
     info = blueprint.environment.info
-    learner = Learner(blueprint, info, device, Choice(True, "compiling ahead"))
+    learner = Learner(blueprint.agent, device, Choice(True, "compiling ahead"))
     learner.update(*example(learner, info))
 
 

@@ -32,7 +32,7 @@ def calibrate(blueprint: Blueprint, device: str) -> Choice:
     if not possible.compiled:
         return possible
     info = blueprint.environment.info
-    agents = [Learner(blueprint, info, device, Choice(compiled, "measuring")) for compiled in (False, True)]
+    agents = [Learner(blueprint.agent, device, Choice(compiled, "measuring")) for compiled in (False, True)]
     updates = [partial(agent.update, *example(agent, info)) for agent in agents]
     eager, compiled = seconds_per_call(updates, agents[0].drain_signals)
     words = f"{1e3 * eager:.2f} ms eager and {1e3 * compiled:.2f} ms compiled an update, measured at the start"

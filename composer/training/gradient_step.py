@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from composer.algorithms.base import Batch, Objective
+from composer.algorithms.base import AgentDeclaration
+from composer.algorithms.program import Batch, Objective
 from composer.networks.modules.projection import to_unit_norm
 from composer.networks.outline import Outline
 from composer.networks.stacked import Stacked, per_seed
@@ -21,27 +21,24 @@ from composer.optim.steps import OptimizerState, carry
 from composer.spec.random_streams import derive
 from composer.training.penalty_terms import Pulls
 
-if TYPE_CHECKING:
-    from composer.blueprint.schema import Blueprint
-
 
 class GradientStep:
     """The optimizers of an agent and the steps that they take."""
 
     def __init__(
         self,
-        blueprint: Blueprint,
+        agent: AgentDeclaration,
         objectives: Sequence[Objective],
         networks: Mapping[str, Stacked],
         scalars: Mapping[str, Mapping[str, Tensor]],
         outlines: Mapping[str, Outline],
     ) -> None:
         """Fresh optimizer state over what the objectives train of networks and learned scalars, by role."""
-        self._declared, self._seeds = blueprint.optimizers, tuple(blueprint.seeds)
+        self._declared, self._seeds = agent.optimizers, agent.seeds
         self._networks, self._scalars, self._outlines = networks, scalars, outlines
         trained = [role for objective in objectives for role in objective.roles]
         self._trained = {role: _trainable(self.parameters(role)) for role in trained}
-        self._pulls = Pulls(blueprint.penalties, outlines, {role: self.parameters(role) for role in outlines})
+        self._pulls = Pulls(agent.penalties, outlines, {role: self.parameters(role) for role in outlines})
         self._projected = {role: self._projections(role) for role in self._trained}
         self.optimizers = {role: self._optimizer(role) for role in self._trained}
         """State by role."""

@@ -8,32 +8,37 @@ Legend: S seeds, C copies, B batch, E environments of a seed.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from composer.algorithms.base import Batch, Roles
+from composer.algorithms.base import AgentDeclaration
+from composer.algorithms.program import Batch, Roles
 from composer.networks.outline import Outline
-from composer.networks.stacked import Stacked, Template, fresh_stack, per_seed
+from composer.networks.stacked import Stacked, Template
+from composer.optim.averages import averaged_networks
 from composer.optim.delayed import apply_every
-from composer.optim.hyperparameters import number, recorded
+from composer.optim.hyperparameters import recorded
 from composer.replay.transitions import Transitions
 from composer.spec.errors import ComposerError
 from composer.spec.random_streams import derive
 from composer.training.acting import ActingPolicy
-from composer.training.agent_networks import average_of, networks_of, returns_of
+from composer.training.agent_networks import (
+    averages_of,
+    networks_of,
+    returns_of,
+    scalars_of,
+    state_tensors_of,
+)
 from composer.training.compile.capture import Choice, capture
 from composer.training.gradient_step import GradientStep
+from composer.training.horizon import Horizon
+from composer.training.moving_averages import MovingAverages
 from composer.training.signals import Signals
-
-if TYPE_CHECKING:
-    from composer.blueprint.schema import Blueprint
-    from composer.environments.interface import EnvironmentInfo
-
 
 Learnt = tuple[Transitions, Mapping[str, Tensor]]
 """What an update learns from: transitions ``[S, B, ...]``, and by name what the program asks for beside them."""
@@ -45,72 +50,81 @@ class Diverged(ComposerError, RuntimeError):
     exit_code = 5
 
 
+class StateOf(NamedTuple):
+    """A part of the state: its tensors by name, which are loaded in place, and the prefix of their names."""
+
+    prefix: str
+    tensors: Callable[[], Mapping[str, Tensor]]
+
+
 class Learner:
     """An agent of S seeds that learns: ``act``, ``observe``, ``update``, and every tensor of its state by name."""
 
-    def __init__(self, blueprint: Blueprint, info: EnvironmentInfo, device: str, choice: Choice) -> None:
-        """Draws fresh weights from the streams ``init`` of the blueprint's seeds."""
+    def __init__(self, agent: AgentDeclaration, device: str, choice: Choice) -> None:
+        """Draws fresh weights from the streams ``init`` of the agent's seeds."""
+        self.seeds, self.device, self.batch_size = agent.seeds, device, agent.algorithm.batch_size
+        self._averaged = averaged_networks(agent.averages)
         with recorded() as self.numbers:
-            self._build(blueprint, info, device, choice)
+            self._make_networks(agent)
+            self._make_update(agent)
+        self.state = self._state()
+        """Every part of the state, in order."""
+        self.recapture(choice)
 
-    def _build(self, blueprint: Blueprint, info: EnvironmentInfo, device: str, choice: Choice) -> None:
-        self.seeds: tuple[int, ...] = tuple(blueprint.seeds)
-        self.device = device
-        self.batch_size = blueprint.algorithm.batch_size
-        update_schedule = blueprint.algorithm.update_schedule(info)
-        self.n_step = update_schedule.n_step
-        self.discount = number(update_schedule.discount, (len(self.seeds),), device)
-        horizon_schedules = blueprint.algorithm.horizon_schedules()
-        self._clocked, count = horizon_schedules.role, len(self.seeds)
-        self._lengths_at = horizon_schedules.n_step.build(count, device) if horizon_schedules.n_step else None
-        self._one_minus_discount_at = (
-            horizon_schedules.one_minus_discount.build(count, device) if horizon_schedules.one_minus_discount else None
-        )
-        self.lengths: Tensor | None = None
-        built, learned = networks_of(blueprint, info, device), blueprint.algorithm.learned_scalars()
-        self.networks = {role: network for role, (_, network) in built.items()}
-        self.outlines: dict[str, Outline] = {role: outline for role, (outline, _) in built.items()} | dict(learned)
-        self.scalars = {
-            role: fresh_stack(outline, self.seeds, 1, "init", role, device=device) for role, outline in learned.items()
-        }
-        self.averages = {name: average_of(blueprint, name, built, device) for name in blueprint.averages}
-        self._averaged = {name: average.of for name, average in blueprint.averages.items()}
-        self._averaging = [
-            (self.averages[name], self.networks[average.of], average.momentum.build(len(self.seeds), device))
-            for name, average in blueprint.averages.items()
-        ]
-        scalars = {role: named["value"] for role, named in self.scalars.items()}
+    def _make_networks(self, agent: AgentDeclaration) -> None:
+        device = self.device
+        self.networks = networks_of(agent, device)
+        self.scalars = scalars_of(agent, device)
+        """Learned scalars by role: the parameter ``value [S, 1]``."""
+        self.outlines: dict[str, Outline] = agent.sound_outlines | dict(agent.algorithm.learned_scalars())
+        """Networks, as they are now, and learned scalars, by role."""
+        self.averages = averages_of(agent, self.networks, device)
+        own = state_tensors_of(agent, device)
         self.updates = torch.zeros(len(self.seeds), dtype=torch.float64, device=device)
-        self.roles = Roles(self.networks, self.averages, scalars, returns_of(blueprint, built, device), self.updates)
-        self.program = blueprint.algorithm.build(self.roles, info, len(self.seeds), device)
-        self.policy = ActingPolicy(blueprint, info, self.roles, device)
-        self._gradient_step = GradientStep(
-            blueprint, self.program.objectives, self.networks, self.scalars, self.outlines
-        )
-        self.optimizers = self._gradient_step.optimizers
-        self._choice = choice
-        self.statistics = blueprint.normalization.observation.build(
-            len(self.seeds), math.prod(info.observation), device
-        )
-        environments = blueprint.environment.copies_per_seed
-        self.rewards = blueprint.normalization.reward.build(len(self.seeds), environments, self.discount, device)
+        """Updates done, ``[S]``."""
+        scalars = {role: named["value"] for role, named in self.scalars.items()}
+        self.roles = Roles(self.networks, self.averages, scalars, returns_of(agent, device), self.updates, own)
+
+    def _make_update(self, agent: AgentDeclaration) -> None:
+        device, seeds = self.device, len(self.seeds)
+        self.program = agent.algorithm.build(self.roles, agent.info, seeds, device)
+        self.policy = ActingPolicy(agent, self.roles, device)
+        self.horizon = Horizon(agent, device)
+        self.statistics = agent.normalization.observation.build(seeds, math.prod(agent.info.observation), device)
+        """Statistics that observations are normalised by; None where they are not."""
+        environments, discount = agent.environment.copies_per_seed, self.horizon.discount
+        self.rewards = agent.normalization.reward.build(seeds, environments, discount, device)
         """Statistics that rewards are scaled by; None where they are not."""
+        self._moving_averages = MovingAverages(agent.averages, self.networks, self.averages, seeds, device)
+        self._gradient_step = GradientStep(agent, self.program.objectives, self.networks, self.scalars, self.outlines)
+        self.optimizers = self._gradient_step.optimizers
+        """State by trained role."""
+        rows, noise = (seeds, self.batch_size), self.program.noise
         self.noise = [
-            {
-                name: torch.empty(len(self.seeds), self.batch_size, *shape, device=device)
-                for name, shape in self.program.noise.items()
-            }
-            for _ in range(blueprint.compute.updates_per_call)
+            {name: torch.empty(*rows, *shape, device=device) for name, shape in noise.items()}
+            for _ in range(agent.updates_per_call)
         ]
-        """Where the draws of each update of a call are put, ``[S, B, ...]`` by name."""
-        self.priorities = {
-            name: torch.zeros(len(self.seeds), self.batch_size, device=device) for name in self.program.priorities
-        }
-        """What the last update found out about each sample, ``[S, B]``, by name."""
+        """The draws of each update of a call, ``[S, B, ...]`` by name."""
+        self.priorities = {name: torch.zeros(rows, device=device) for name in self.program.priorities}
+        """New priorities of the samples of the last update, ``[S, B]`` by name."""
         self._generators = [self._generator(seed, "learn") for seed in self.seeds]
         self.replay_generators = [self._generator(seed, "replay") for seed in self.seeds]
-        self._signals = Signals(self.program.signals, len(self.seeds), device)
-        self._capture()
+        self._signals = Signals(self.program.signals, seeds, device)
+
+    def _state(self) -> list[StateOf]:
+        parts = [StateOf("", lambda: {"updates": self.updates, "signals": self._signals.sums})]
+        roles = [*self.networks, *self.scalars]
+        parts += [StateOf(f"networks/{role}/", partial(self.tensors_of, role)) for role in roles]
+        parts += [StateOf(f"averages/{name}/", average.tensors) for name, average in self.averages.items()]
+        parts += [
+            StateOf(f"optimizers/{role}/", lambda role=role: self.optimizers[role].tensors())
+            for role in self.optimizers
+        ]
+        if self.statistics is not None:
+            parts.append(StateOf("normalization/observation/", self.statistics.tensors))
+        if self.rewards is not None:
+            parts.append(StateOf("normalization/reward/", self.rewards.tensors))
+        return [*parts, StateOf("algorithm/", lambda: self.roles.tensors)]
 
     @torch.no_grad()
     def act(self, observation: Tensor, explore: bool = True) -> Tensor:
@@ -128,22 +142,24 @@ class Learner:
             self.statistics.observe(observation)
 
     @property
-    def looks_ahead(self) -> bool:
-        """Whether the horizon of batches changes from update to update."""
-        return self._lengths_at is not None or self._one_minus_discount_at is not None
+    def n_step(self) -> int:
+        """Most rewards that are summed before a value is bootstrapped."""
+        return self.horizon.n_step
+
+    @property
+    def discount(self) -> Tensor:
+        """Of one interaction at the present update, ``[S]``."""
+        return self.horizon.discount
+
+    def follow_schedules(self) -> None:
+        """Bring the horizon to the present update."""
+        self.horizon.follow_schedules(self.optimizers)
 
     def draw_on(self, device: str) -> None:
         """Draw from replay there instead of where updates run; of equal seeds a CPU makes other numbers than a GPU."""
         if device != self.device:
             seeds = [generator.initial_seed() for generator in self.replay_generators]
             self.replay_generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
-
-    def look_ahead(self) -> None:
-        """Bring ``discount`` and ``lengths`` (windows of a seed, ``[S]``, where they change) to the present update."""
-        if self._lengths_at is not None:
-            self.lengths = self._lengths_at(self.optimizers[self._clocked].clock()).round()
-        if self._one_minus_discount_at is not None:
-            self.discount.copy_(1 - self._one_minus_discount_at(self.optimizers[self._clocked].clock()))
 
     def update(self, transitions: Transitions, extra: Mapping[str, Tensor] = MappingProxyType({})) -> None:
         """One gradient update of every objective, on the captured program; ``extra`` is what the program asks for."""
@@ -192,10 +208,8 @@ class Learner:
                 changed = [value for pair in held for named in pair for value in named.values()]
                 apply_every(step, changed, objective.every, self.updates)
         with torch.no_grad():
-            for average, online, momentum in self._averaging:
-                keep, source = momentum(self.updates), online.averaged()
-                for path, value in average.averaged().items():
-                    value.lerp_(source[path], per_seed(1 - keep, value))
+            self.program.finish_update(batch, noise, signals)
+            self._moving_averages.move(self.updates)
             self.updates.add_(1)
             for name, value in self.priorities.items():
                 value.copy_(signals[name])
@@ -213,20 +227,7 @@ class Learner:
 
     def tensors(self) -> dict[str, Tensor]:
         """Every tensor of the state by name, the very tensors, not copies."""
-        named: dict[str, Tensor] = {"updates": self.updates, "signals": self._signals.sums}
-        for role, network in self.networks.items():
-            named |= {f"networks/{role}/{path}": value for path, value in network.tensors().items()}
-        for role, scalar in self.scalars.items():
-            named |= {f"networks/{role}/{path}": value for path, value in scalar.items()}
-        for name, average in self.averages.items():
-            named |= {f"averages/{name}/{path}": value for path, value in average.tensors().items()}
-        for role, optimizer in self.optimizers.items():
-            named |= {f"optimizers/{role}/{path}": value for path, value in optimizer.tensors().items()}
-        if self.statistics is not None:
-            named |= {f"normalization/observation/{path}": value for path, value in self.statistics.tensors().items()}
-        if self.rewards is not None:
-            named |= {f"normalization/reward/{path}": value for path, value in self.rewards.tensors().items()}
-        return named
+        return {prefix + name: value for prefix, tensors in self.state for name, value in tensors().items()}
 
     @torch.no_grad()
     def load(self, saved: Mapping[str, Tensor]) -> None:
@@ -280,8 +281,8 @@ class Learner:
         ]
 
     def averaged_roles(self) -> dict[str, tuple[str, Stacked]]:
-        """By name of an average: the role that it averages, and the average."""
-        return {name: (of, self.averages[name]) for name, of in self._averaged.items()}
+        """By name of an average: the network that it follows, perhaps through other averages, and the average."""
+        return {name: (role, self.averages[name]) for name, role in self._averaged.items()}
 
     def tensors_of(self, role: str) -> Mapping[str, Tensor]:
         """Parameters, and buffers of a network, by path, the very tensors."""

@@ -56,11 +56,10 @@ def build(subject: Any, shape: Sequence[int] = (), actions: int = 0, *, seed: in
 
 
 def _networks(blueprint: Blueprint, seed: int) -> dict[str, nn.Module]:
-    info = blueprint.environment.info
-    modules = {}
-    for role, shape in blueprint.algorithm.network_inputs(info).items():
+    modules, actions = {}, blueprint.environment.info.action_size
+    for role, outline in blueprint.agent.sound_outlines.items():
         network = blueprint.networks[role]
-        make, outline = partial(network.build, shape, info.action_size), network.outline(shape, info.action_size)
+        make = partial(network.build, outline.input, actions)
         # The stream under which composer.networks.stacked draws a learner's weights.
         modules[role] = _copies(make, outline, network.copies, partial(derive, seed, "init", role))
     return modules

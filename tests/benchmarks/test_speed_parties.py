@@ -64,7 +64,7 @@ def test_parties_learn_the_same_network(name: str) -> None:
     ours, *theirs = subjects(workload, ["composer", "stable"])
     assert theirs and all(their.parameters() == ours.parameters() for their in theirs)
     blueprint = workload.load()
-    for role, entry in parameter_table(blueprint, blueprint.environment.info).items():
+    for role, entry in parameter_table(blueprint).items():
         assert ours.parameters()[role] == entry["count"]
     for subject in (ours, *theirs):
         lap = measure(subject, 0.0)
@@ -240,7 +240,7 @@ def test_shipped_workloads_are_the_published_sizes() -> None:
     counts = []
     for name in ("mlp", "simba", "dqn-nature", "dqn-impala"):
         blueprint = NAMED[name].load()
-        table = parameter_table(blueprint, blueprint.environment.info)
+        table = parameter_table(blueprint)
         counts.append({role: entry["count"] for role, entry in table.items()})
     # 18 actions read 512 and 256 features.
     assert counts == [

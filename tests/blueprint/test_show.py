@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from composer.algorithms.base import Passes
+from composer.algorithms.declared import Passes
 from composer.blueprint import Blueprint, digest, load
 from composer.blueprint.forecast.clock import Clock, clock_of
 from composer.blueprint.forecast.flops import evaluations

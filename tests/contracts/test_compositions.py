@@ -15,7 +15,9 @@ from tiny_runs import go_on
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from composer.algorithms.base import Algorithm, Evaluated, Passes, Program, Roles, UpdateSchedule
+from composer.algorithms.base import Algorithm
+from composer.algorithms.declared import Evaluated, Passes, Role, UpdateSchedule
+from composer.algorithms.program import Program, Roles
 from composer.blueprint import Blueprint, check, load
 from composer.blueprint.inspect.eject import eject
 from composer.blueprint.inspect.show import show_json
@@ -48,17 +50,14 @@ class Reader(Algorithm, kind="test/reader"):
     def update_schedule(self, info: EnvironmentInfo) -> UpdateSchedule:
         return UpdateSchedule()
 
-    def network_inputs(self, info: EnvironmentInfo) -> Mapping[str, Shape]:
-        return {"reader": info.observation}
+    def roles(self, info: EnvironmentInfo) -> tuple[Role, ...]:
+        return (Role("reader", info.observation, has_one_copy=False),)
 
     def trained_roles(self) -> tuple[str, ...]:
         return ("reader",)
 
     def evaluations(self) -> tuple[Evaluated, ...]:
         return (Evaluated("reader", Passes.TRAIN),)
-
-    def problems(self, blueprint: Blueprint) -> Iterator[tuple[str, str]]:
-        return iter(())
 
     def build(self, roles: Roles, info: EnvironmentInfo, seeds: int, device: str) -> Program:
         raise NotImplementedError
@@ -71,14 +70,10 @@ def file(request: pytest.FixtureRequest) -> Path:
 
 def networks(blueprint: Blueprint) -> Iterator[tuple[str, Outline, Template]]:
     """Every network of a blueprint: its role, its outline and its module."""
-    info = blueprint.environment.info
-    for role, shape in blueprint.algorithm.network_inputs(info).items():
+    actions = blueprint.environment.info.action_size
+    for role, outline in blueprint.agent.sound_outlines.items():
         spec = blueprint.networks[role]
-        yield (
-            role,
-            spec.outline(shape, info.action_size),
-            Template(lambda s=spec, x=shape: s.build(x, info.action_size)),
-        )
+        yield role, outline, Template(lambda s=spec, x=outline.input: s.build(x, actions))
 
 
 def returned(output: Any) -> list[Tensor]:

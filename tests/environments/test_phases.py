@@ -244,7 +244,7 @@ def scripted(blueprint: Blueprint, losses: list[list[float]], patch: pytest.Monk
     """Phases of each seed before every batch, where held-out losses are read off a script."""
     environment = blueprint.environment
     assert isinstance(environment, Phases)
-    learner = Learner(blueprint, environment.info, "cpu", EAGER)
+    learner = Learner(blueprint.agent, "cpu", EAGER)
     readings = iter(losses)
     patch.setattr(collectors, "held_out_loss", lambda *_: torch.tensor(next(readings), dtype=torch.float64))
     stream, found = PhasedStreaming(environment, learner), []
@@ -296,7 +296,7 @@ def test_the_held_out_loss_is_the_cross_entropy_on_what_is_held_out() -> None:
     blueprint = tiny("seeds=[0, 1]", "environment.data={ kind = 'digits', samples = 700, held_out = 613 }")
     environment = blueprint.environment
     assert isinstance(environment, Phases)
-    learner = Learner(blueprint, environment.info, "cpu", EAGER)
+    learner = Learner(blueprint.agent, "cpu", EAGER)
     samples = environment.data.load_held_out(0)
     inputs, labels = torch.from_numpy(samples.inputs).expand(2, -1, -1), torch.from_numpy(samples.labels)
     logits = learner.act(inputs, explore=False)

@@ -11,7 +11,7 @@ import tiny_runs
 import torch
 from tiny_runs import begin, finished, result, resumed, rows, stopped
 
-from composer.algorithms.base import Batch, Roles
+from composer.algorithms.program import Batch, Roles
 from composer.algorithms.supervised_losses import SupervisedProgram
 from composer.blueprint import BlueprintError, load
 from composer.environments import BitFlipping, DriftingTargets

@@ -124,7 +124,7 @@ def test_a_run_learns_and_its_examination_is_on_the_present_task(tmp_path: Path)
 def test_seeds_together_are_the_same_as_alone() -> None:
     def learned(seeds: str) -> Learner:
         blueprint = load(SHUFFLED, [*SMALL, f"seeds={seeds}"]).blueprint
-        learner = Learner(blueprint, blueprint.environment.info, "cpu", EAGER)
+        learner = Learner(blueprint.agent, "cpu", EAGER)
         tasks = Tasks(blueprint.environment, blueprint.seeds, 10, "cpu")  # type: ignore[arg-type]
         for index in range(20):
             learner.update(tasks.at(index))
@@ -162,7 +162,10 @@ def test_resume_is_exact_in_the_middle_of_a_task(tmp_path: Path) -> None:
             "supervised learning needs labelled data, got 'dm_control'",
         ),
         ("networks.model.head.classes=9", "9 classes, and the data have 10"),
-        ("networks.model.head={ kind = 'scalar' }", "supervised learning needs a head that gives 'class_logits'"),
+        (
+            "networks.model.head={ kind = 'scalar' }",
+            "supervised learning's model needs a head that gives 'class_logits'",
+        ),
         ("networks.model.copies=2", "supervised learning has one model, got 2"),
         ("environment.data.samples=1798", "must be in 1 to 1,797, got 1,798"),
         ("environment.data.kind='digit'", "did you mean 'digits'?"),

@@ -60,11 +60,11 @@ def test_the_cycle_has_its_closed_form() -> None:
 def test_horizons_begin_anew_with_each_cycle_and_follow_no_other_clock() -> None:
     patient = Patient(SEEDS, *HORIZON, *CYCLE)
     for update in range(2 * AT + 5):
-        patient.learner.look_ahead()
+        patient.learner.follow_schedules()
         since = update % AT if update else 0
         share = min(since, 40) / 40
-        assert patient.learner.lengths is not None
-        assert patient.learner.lengths.tolist() == [round(10 * 0.3**share)] * 2
+        assert patient.learner.horizon.lengths is not None
+        assert patient.learner.horizon.lengths.tolist() == [round(10 * 0.3**share)] * 2
         assert patient.learner.discount.tolist() == pytest.approx([1 - 0.03 * 0.1**share] * 2)
         patient.update()
     assert patient.learner.optimizers["actor"].clock().tolist() == [2 * AT + 5] * 2

@@ -185,7 +185,7 @@ def test_a_hook_of_a_layer_is_called_in_turn() -> None:
 def sac() -> Learner:
     widths = [f"networks.{role}.trunk.width=8" for role in ("actor", "critic")]
     blueprint = load(shipped()["dmc/sac_mlp"], ["algorithm.batch_size=8", "replay.capacity=64", *widths]).blueprint
-    return Learner(blueprint, blueprint.environment.info, "cpu", Choice(False, "a test"))
+    return Learner(blueprint.agent, "cpu", Choice(False, "a test"))
 
 
 def transitions_of_sac(seed: int) -> Transitions:

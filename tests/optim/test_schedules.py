@@ -57,9 +57,9 @@ def test_the_horizon_begins_anew_where_a_reset_says_so() -> None:
     patient = Patient("seeds=[0, 5]", *CYCLE, reset)
     seen = []
     for _ in range(50):
-        patient.learner.look_ahead()
-        assert patient.learner.lengths is not None
-        seen.append((patient.learner.lengths.tolist(), patient.learner.discount[1].item()))
+        patient.learner.follow_schedules()
+        assert patient.learner.horizon.lengths is not None
+        seen.append((patient.learner.horizon.lengths.tolist(), patient.learner.discount[1].item()))
         patient.update()
     lengths = [round(10 * 0.3 ** (min(t, 40) / 40)) for t in range(31)]
     assert [each for each, _ in seen[:30]] == [[n, n] for n in lengths[:30]]
@@ -77,7 +77,7 @@ def test_windows_have_the_length_of_their_seed(tmp_path: Path) -> None:
     for seed, length in enumerate((1, 4)):
         alone = replay.windows(indices, length, discount)
         assert all(torch.equal(got[seed], want[seed]) for got, want in zip(both, alone, strict=True))
-    assert agent.lengths is None and run.exists()
+    assert agent.horizon.lengths is None and run.exists()
 
 
 def test_resume_is_exact_while_the_horizon_changes(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from tiny_deterministic import ACTIONS, RAW, SILENT, SIMBA, batch, blueprint_of,
 from torch import Tensor, nn
 
 from composer.algorithms import DDPG, TD3
-from composer.algorithms.base import Batch
+from composer.algorithms.program import Batch
 from composer.blueprint import BlueprintError
 from composer.replay.transitions import Transitions
 from composer.training.learner import Learner

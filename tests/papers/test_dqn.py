@@ -13,7 +13,7 @@ import torch
 from tiny_dqn import ACTIONS, BATCH, C51, DOTS, RAINBOW, SPR, batch, learner, noise, tiny
 from torch import Tensor
 
-from composer.algorithms.base import Batch
+from composer.algorithms.program import Batch
 from composer.blueprint import BlueprintError
 from composer.replay.transitions import Transitions
 from composer.training.learner import Learner

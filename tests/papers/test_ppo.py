@@ -10,7 +10,7 @@ from tiny_rollouts import BOTH, CHOICES, learner, moved, tiny
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from composer.algorithms.base import Batch
+from composer.algorithms.program import Batch
 from composer.blueprint import BlueprintError
 from composer.replay.transitions import Transitions
 from composer.training.compile.capture import Choice

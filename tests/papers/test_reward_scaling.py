@@ -14,7 +14,6 @@ from torch import Tensor
 from composer.algorithms.normalization.returns import BoundedScale, ReturnScale, RunningReturns
 from composer.algorithms.normalization.spec import ReturnScaling, SimbaV2Scaling
 from composer.blueprint import BlueprintError
-from composer.training.assemble import agent_spec
 from composer.training.diagnose.view import LearnerView
 
 DISCOUNT = 0.9
@@ -135,7 +134,7 @@ def test_diagnostics_look_at_losses_of_scaled_rewards() -> None:
     no = torch.zeros(1, 1, dtype=torch.bool)
     agent.rewards.observe(torch.tensor([[100.0]]), no, no)
     data = batch()
-    view = LearnerView(agent_spec(blueprint), agent, data)
+    view = LearnerView(blueprint.agent, agent, data)
     torch.testing.assert_close(view.batch.reward, data.reward / 20)  # The largest return becomes 5.
 
 

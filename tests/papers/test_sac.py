@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 import torch
-from tiny_runs import EAGER, Drift, learner, tiny
+from tiny_runs import EAGER, learner, tiny
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from composer.algorithms.base import Batch
+from composer.algorithms.program import Batch
 from composer.environments import EnvironmentInfo
 from composer.replay.transitions import Transitions
 from composer.training.learner import Learner
@@ -240,7 +240,7 @@ def test_discount_follows_from_the_length_of_an_episode(limit: int, repeat: int,
 
 def test_the_learner_bootstraps_by_that_discount() -> None:
     blueprint = tiny("environment={ kind = 'test/drift', limit = 500 }")
-    agent = Learner(blueprint, Drift(limit=500).info, "cpu", EAGER)
+    agent = Learner(blueprint.agent, "cpu", EAGER)
     assert agent.discount.tolist() == pytest.approx([0.99])
 
 

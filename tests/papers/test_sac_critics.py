@@ -18,7 +18,7 @@ from dispatched import Graphs, captured_without_code
 from tiny_runs import EVENTFUL, begin, finished, learner, result, resumed, rows, stopped, tiny
 from torch import Tensor, nn
 
-from composer.algorithms.base import Batch
+from composer.algorithms.program import Batch
 from composer.blueprint import BlueprintError
 from composer.replay.transitions import Transitions
 from composer.training.compile.capture import Choice

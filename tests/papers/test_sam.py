@@ -78,7 +78,7 @@ def classifier(optimizer: str, *overrides: str) -> Learner:
     trunk = "networks.model.trunk=[{ kind = 'linear', width = 16 }, { kind = 'tanh' }]"
     declared = (*small, "networks.model.head.classes=10", trunk, f"optimizers.model={optimizer}", *overrides)
     blueprint = load(SHUFFLED, declared).blueprint
-    return Learner(blueprint, blueprint.environment.info, "cpu", EAGER)
+    return Learner(blueprint.agent, "cpu", EAGER)
 
 
 def labelled(number: int, agent: Learner) -> tuple[Tensor, ...]:

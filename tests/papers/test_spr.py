@@ -8,7 +8,7 @@ import torch
 from tiny_dqn import ACTIONS, AUGMENTED, BATCH, SPR, batch, learner, noise, tiny
 from torch import Tensor, nn
 
-from composer.algorithms.base import Batch
+from composer.algorithms.program import Batch
 from composer.training.learner import Learner
 
 K, LATENT, PROJECTED, WEIGHT = 2, 12, 5, 5.0
@@ -19,8 +19,7 @@ PLAIN = "algorithm.augmentation=[]"
 def module(agent: Learner, role: str, name: str, *overrides: str) -> nn.Module:
     """A network, or an average ``name`` of it, of seed 0."""
     blueprint = tiny(*SPR, *overrides)
-    shape = blueprint.algorithm.network_inputs(blueprint.environment.info)[role]
-    built = blueprint.networks[role].build(shape, ACTIONS)
+    built = blueprint.networks[role].build(blueprint.agent.sound_outlines[role].input, ACTIONS)
     stack = {**agent.networks, **agent.averages}[name]
     built.load_state_dict({path: value[0, 0].detach() for path, value in stack.tensors().items()})
     return built.double().eval().requires_grad_(False)

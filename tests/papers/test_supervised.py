@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from composer.algorithms.base import Batch, Roles
+from composer.algorithms.program import Batch, Roles
 from composer.algorithms.supervised_losses import SupervisedProgram
 from composer.blueprint import BlueprintError, load
 

@@ -134,7 +134,7 @@ def test_a_block_is_not_written_before_it_has_been_copied() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU")
 def test_draws_for_a_gpu_wait_for_nothing_and_arrive() -> None:
     blueprint = tiny(DRIFT, "seeds=[0, 5]")
-    agent = Learner(blueprint, blueprint.environment.info, "cuda", EAGER)
+    agent = Learner(blueprint.agent, "cuda", EAGER)
     ring = make_ring(VECTORS, SEEDS, COPIES, CAPACITY, "cuda", Storage("cuda", "host"))
     memory = Memory(ring, Uniform(), 0, agent)
     fill(ring, VECTORS, 5)

@@ -70,7 +70,7 @@ def test_the_timed_update_is_that_of_the_blueprint(monkeypatch: pytest.MonkeyPat
 
     def learner(blueprint: Any, info: Any, device: str, choice: Choice) -> Learner:
         choices.append(choice)
-        return Learner(blueprint, info, device, Choice(False, "a test"))
+        return Learner(blueprint.agent, device, Choice(False, "a test"))
 
     monkeypatch.setattr(benching, "Learner", learner)
     benching.update_of(tiny(DRIFT), 1, "cpu", compiled=True)

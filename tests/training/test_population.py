@@ -79,10 +79,9 @@ def test_each_run_of_several_is_what_it_is_alone(tmp_path: Path) -> None:
 
 def test_the_first_state_is_each_runs_own_to_the_bit_and_lies_in_the_whole() -> None:
     found = [blueprint for blueprint in blueprints().values()]
-    info = found[0].environment.info  # type: ignore[attr-defined]
-    parts = [Learner(blueprint, info, "cpu", EAGER) for blueprint in found]  # type: ignore[arg-type]
+    parts = [Learner(blueprint.agent, "cpu", EAGER) for blueprint in found]  # type: ignore[arg-type]
     before = [{name: value.clone() for name, value in part.tensors().items()} for part in parts]
-    whole = Learner(joined(found), info, "cpu", EAGER)  # type: ignore[arg-type]
+    whole = Learner(joined(found).agent, "cpu", EAGER)  # type: ignore[arg-type]
     population.Stack(whole, parts)
     for part, state in zip(parts, before, strict=True):
         for name, value in part.tensors().items():
@@ -115,9 +114,8 @@ def test_updates_of_a_stack_are_those_of_its_parts() -> None:
     found = [
         tiny(DRIFT, *SAME, "compute.updates_per_call=2", *more) for more in ((), ("seeds=[4]", *NUMBERS[:6]), NUMBERS)
     ]
-    info = found[0].environment.info
-    alone, parts = ([Learner(blueprint, info, "cpu", EAGER) for blueprint in found] for _ in range(2))
-    stack = population.Stack(Learner(joined(found), info, "cpu", EAGER), parts)
+    alone, parts = ([Learner(blueprint.agent, "cpu", EAGER) for blueprint in found] for _ in range(2))
+    stack = population.Stack(Learner(joined(found).agent, "cpu", EAGER), parts)
     batches = [[(transitions(part, number), {}) for number in range(2)] for part in parts]
     drawn = [[drawn_batch(*batch) for batch in each] for each in batches]
     for _ in range(3):

@@ -17,7 +17,6 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from composer.blueprint.forecast.clock import Clock
 from composer.diagnostics import Diagnostic
 from composer.replay.vectors import Replay
-from composer.training.assemble import agent_spec
 from composer.training.collect.simulation import Acting
 from composer.training.compile.capture import Choice
 from composer.training.diagnose.recorder import Recorder
@@ -193,8 +192,8 @@ class Transfers(TorchDispatchMode):
 def test_a_reading_waits_for_the_host_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """At its end, where all values go over together."""
     blueprint = tiny(DRIFT, *WATCHED, "seeds=[0, 1]")
-    learner = Learner(blueprint, blueprint.environment.info, "cpu", Choice(False, "a test"))
-    recorder = Recorder(blueprint.diagnostics, agent_spec(blueprint), "cpu")
+    learner = Learner(blueprint.agent, "cpu", Choice(False, "a test"))
+    recorder = Recorder(blueprint.diagnostics, blueprint.agent, "cpu")
     monkeypatch.setattr(recorder._probe, "transitions", lambda *_: transitions(2, 16))
     tables: list[tuple[int, ...]] = []
     monkeypatch.setattr(Tensor, "tolist", lambda self, of=Tensor.tolist: tables.append(tuple(self.shape)) or of(self))
@@ -220,9 +219,8 @@ def test_one_graph_serves_before_and_after_a_reading(monkeypatch: pytest.MonkeyP
         lambda f, options, **others: compile_(f, backend=keep, **others),
     )
     blueprint = tiny(DRIFT, *WATCHED)
-    info = blueprint.environment.info
-    learner, twin = (Learner(blueprint, info, "cpu", Choice(compiled, "a test")) for compiled in (True, False))
-    recorder = Recorder(blueprint.diagnostics, agent_spec(blueprint), "cpu")
+    learner, twin = (Learner(blueprint.agent, "cpu", Choice(compiled, "a test")) for compiled in (True, False))
+    recorder = Recorder(blueprint.diagnostics, blueprint.agent, "cpu")
     monkeypatch.setattr(recorder._probe, "transitions", lambda *_: transitions(1, 16))
     for step in range(4):
         for one in (learner, twin):

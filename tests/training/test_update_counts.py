@@ -35,7 +35,7 @@ def sac(seeds: int, choice: Choice = EAGER) -> tuple[Learner, Memory]:
     changes = [f"seeds={list(range(seeds))}", f"algorithm.batch_size={BATCH}", f"replay.capacity={ROWS}", *widths]
     blueprint = load(shipped()["dmc/sac_mlp"], changes).blueprint
     info = blueprint.environment.info
-    agent = Learner(blueprint, info, "cpu", choice)
+    agent = Learner(blueprint.agent, "cpu", choice)
     ring = make_ring(info, seeds, 1, ROWS, "cpu")
     rows = torch.randn(ROWS, seeds, 2 * 24 + 6 + 3)
     rows[..., -26:-24] = 0  # Nothing ends.

@@ -13,7 +13,6 @@ import torch
 
 from benchmarks.speed.counting import count_flops, size
 from benchmarks.speed.workloads.contents import pictures, stacks, transitions
-from composer.algorithms.on_policy import OnPolicy
 from composer.replay.frames import Frames
 from composer.training.collect.build import make_ring
 from composer.training.collect.off_policy import Memory
@@ -39,7 +38,7 @@ class LearnerSubject:
         """Fresh weights over ``rows`` transitions; compiled code is made by the first update."""
         info = blueprint.environment.info
         # Bounds do not matter where the mode says "always" or "never".
-        self.learner = Learner(blueprint, info, DEVICE, choose(blueprint.compute.compile, DEVICE, 0))
+        self.learner = Learner(blueprint.agent, DEVICE, choose(blueprint.compute.compile, DEVICE, 0))
         self._memory, self._updates = _memory(blueprint, info, rows, self.learner)
         self._agents = len(blueprint.seeds)
         self.units = self._agents * self._updates
@@ -47,7 +46,7 @@ class LearnerSubject:
     def call(self) -> None:
         """Draw and learn, as ``composer.training.loop.interactions`` does: once, or a whole phase over a rollout."""
         for _ in range(self._updates):
-            self.learner.look_ahead()
+            self.learner.follow_schedules()
             self.learner.update(*self._memory.draw())
             self._memory.learned()
 
@@ -86,14 +85,14 @@ def learner(workload: AgentWorkload, party: Party) -> LearnerSubject:
 def _memory(blueprint: Blueprint, info: EnvironmentInfo, rows: int, held: Learner) -> tuple[Memory | Rollout, int]:
     """What updates draw from, filled, and how many updates are made at once."""
     algorithm, seeds = blueprint.algorithm, len(blueprint.seeds)
-    if not isinstance(algorithm, OnPolicy):
+    if (plan := algorithm.rollout_plan) is None:
         ring = make_ring(info, seeds, 1, rows, DEVICE)
         _fill(ring, info, seeds)
         return Memory(ring, blueprint.replay.sampling, algorithm.update_schedule(info).future, held), 1
-    copies = getattr(blueprint.environment, "copies", 1)
-    ring = make_ring(info, seeds, copies, algorithm.rollout_interactions * copies, DEVICE)
+    copies = blueprint.environment.copies_per_seed
+    ring = make_ring(info, seeds, copies, plan.interactions * copies, DEVICE)
     _fill(ring, info, seeds)
-    return Rollout(ring, algorithm, copies, held), algorithm.epochs * algorithm.minibatches
+    return Rollout(ring, plan, copies, held), plan.epochs * plan.minibatches
 
 
 def _fill(ring: Ring, info: EnvironmentInfo, seeds: int) -> None:

@@ -53,4 +53,4 @@ def policy(workload: Deciding, party: Party) -> PolicySubject:
     """The actor of the workload's blueprint."""
     blueprint = workload.load()
     info = blueprint.environment.info
-    return PolicySubject(Learner(blueprint, info, DEVICE, Choice(False, "a policy is not compiled")), info.observation)
+    return PolicySubject(Learner(blueprint.agent, DEVICE, Choice(False, "a policy is not compiled")), info.observation)

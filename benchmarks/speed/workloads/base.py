@@ -58,7 +58,6 @@ class AgentWorkload(Workload, ABC):
 
     def load(self, seeds: int = 1, compiled: bool = False) -> Blueprint:
         """The resolved blueprint for ``seeds`` seeds, the update compiled or eager."""
-        from composer.algorithms.on_policy import OnPolicy
         from composer.blueprint import load
         from composer.blueprint.syntax.extends import shipped
 
@@ -67,6 +66,6 @@ class AgentWorkload(Workload, ABC):
         own = (f"seeds=[{numbers}]", f"compute.compile={mode}", "compute.device=cpu")
         path = shipped()[self.blueprint]
         loaded = load(path, (*self.overrides, *own), is_to_run=False).blueprint
-        if isinstance(loaded.algorithm, OnPolicy):
+        if loaded.algorithm.learns_on_policy:
             return loaded
         return load(path, (*self.overrides, *own, f"replay.capacity={self.rows}")).blueprint

@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from composer.blueprint.checks.messages import BOUND_ERRORS, in_words, out_of_bounds
 from composer.blueprint.checks.spec_at import family_at, file_steps, limits_at, spec_at
-from composer.blueprint.schema import FORMAT, Average, Blueprint
+from composer.blueprint.schema import FORMAT, Blueprint
 from composer.blueprint.syntax.interpolation import is_marked
 from composer.blueprint.syntax.nodes import Node, plain, show_path
 from composer.blueprint.syntax.parts import parts
@@ -18,6 +18,7 @@ from composer.blueprint.syntax.positions import Path
 from composer.blueprint.syntax.problems import Problem, problem
 from composer.interventions.base import Intervention
 from composer.networks.network import Network
+from composer.optim.averages import Average
 from composer.spec.family import FAMILIES, Family, Spec
 from composer.spec.wording import describe, listing, near, quote
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path as FilePath
 
-from composer.algorithms.base import OffPolicy
 from composer.algorithms.normalization.spec import ReturnScaling
+from composer.algorithms.role_checks import agent_problems
 from composer.blueprint.forecast.clock import lengths_of
 from composer.blueprint.forecast.memory import available_bytes, disk_bytes, forecast, outlines
-from composer.blueprint.schema import Blueprint
+from composer.blueprint.schema import Blueprint, Replay
 from composer.blueprint.syntax.nodes import read_path
 from composer.blueprint.syntax.positions import Path
 from composer.interventions.base import Case
 from composer.networks.outline import Outline
+from composer.optim.averages import averaged_networks
 from composer.spec.family import Spec
 from composer.spec.shape import ShapeError
-from composer.spec.wording import near, suggestion
+from composer.spec.wording import suggestion
 
 Finding = tuple[str | Path, str]
 """A path, of keys or as text, and what is wrong there."""
@@ -26,7 +27,7 @@ MAX_COMPARISONS = 1_000_000
 
 def meaning_problems(blueprint: Blueprint) -> list[Finding]:
     """Problems of meaning. Each stage relies on the ones before it: the first stage that finds problems is the last."""
-    roles = (_names, _acting, _overlap, _sampling, _sizes, _environment, _rewards, _algorithm)
+    roles = (_agent, _acting, _overlap, _sampling, _sizes, _environment, _rewards)
     stages = (roles, (_shapes,), (_comparisons,), (_optimizers, _interventions, _diagnostics))
     for stage in stages:
         findings = _first_of_each_path(finding for check in stage for finding in check(blueprint))
@@ -44,50 +45,33 @@ def _first_of_each_path(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def _overlap(blueprint: Blueprint) -> Iterator[Finding]:
-    if blueprint.training.overlap and not isinstance(blueprint.algorithm, OffPolicy):
+    if blueprint.training.overlap and not blueprint.algorithm.learns_from_replay:
         why = f"{blueprint.algorithm.kind} learns from no memory of transitions: nothing can go on beside its updates"
         yield ("training", "overlap"), why
 
 
 def _sampling(blueprint: Blueprint) -> Iterator[Finding]:
     algorithm, sampling = blueprint.algorithm, blueprint.replay.sampling
+    if algorithm.learns_on_policy and blueprint.replay != Replay():
+        yield ("replay",), f"{algorithm.title} learns from its last rollout and keeps no replay: leave it out"
     if sampling.kind == "prioritised" and not algorithm.weighs_samples:
         why = f"{algorithm.kind} weighs all samples alike and reports no priorities: use 'uniform'"
         yield ("replay", "sampling"), why
 
 
-def _names(blueprint: Blueprint) -> Iterator[Finding]:
-    needed = blueprint.algorithm.network_inputs(blueprint.environment.info)
-    for name, average in blueprint.averages.items():
-        if name in blueprint.networks:
-            yield ("averages", name), f"{name!r} is the name of a network"
-        # A network that the algorithm needs and does not find is told by the algorithm.
-        if average.of not in blueprint.networks and average.of not in needed:
-            meant = suggestion(average.of, blueprint.networks)
-            yield ("averages", name, "of"), f"no network named {average.of!r}{meant}"
-    roles = blueprint.algorithm.trained_roles()
-    misspelt = {role: near(role, roles) for role in blueprint.optimizers if role not in roles}
-    for role, meant_role in misspelt.items():
-        hint = suggestion(role, [meant_role] if meant_role else roles)
-        yield ("optimizers", role), f"{blueprint.algorithm.kind} trains nothing named {role!r}{hint}"
-    for role in roles:
-        if role not in blueprint.optimizers and role not in misspelt.values():
-            yield ("optimizers", role), f"missing: {blueprint.algorithm.kind} trains {role!r}, which needs an optimizer"
-
-
 def _acting(blueprint: Blueprint) -> Iterator[Finding]:
+    averaged = averaged_networks(blueprint.averages)
     for key, acting in (("training", blueprint.training.acting), ("evaluation", blueprint.evaluation.acting)):
         for role, name in acting.items():
             if name not in blueprint.averages:
                 message = f"no average named {name!r}{suggestion(name, blueprint.averages)}"
                 yield (key, "acting", role), message
-            elif blueprint.averages[name].of != role:
-                of = blueprint.averages[name].of
-                yield (key, "acting", role), f"{name!r} averages {of!r}, and cannot act for {role!r}"
+            elif averaged.get(name, role) != role:
+                yield (key, "acting", role), f"{name!r} averages {averaged[name]!r}, and cannot act for {role!r}"
 
 
-def _algorithm(blueprint: Blueprint) -> Iterator[Finding]:
-    yield from blueprint.algorithm.problems(blueprint)
+def _agent(blueprint: Blueprint) -> Iterator[Finding]:
+    yield from agent_problems(blueprint.agent)
 
 
 def _sizes(blueprint: Blueprint) -> Iterator[Finding]:
@@ -112,7 +96,7 @@ def _rewards(blueprint: Blueprint) -> Iterator[Finding]:
     if not blueprint.environment.is_simulator and declared.kind != "raw":
         yield ("normalization", "reward"), f"{blueprint.environment.kind!r} gives no rewards"
     clips = isinstance(declared, ReturnScaling) and declared.clip is not None
-    if clips and isinstance(blueprint.algorithm, OffPolicy):
+    if clips and blueprint.algorithm.learns_from_replay:
         message = f"{blueprint.algorithm.kind} learns from sums of rewards, which are scaled as a whole: leave it out"
         yield ("normalization", "reward", "clip"), message
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from composer.blueprint.schema import ROLE, ROLE_RULE, SLUG, SLUG_RULE
+from composer.blueprint.schema import ROLE_RULE, SLUG, SLUG_RULE
 from composer.blueprint.syntax.integers import INTEGER_RULE, INTEGERS
+from composer.optim.averages import ROLE
 from composer.spec.wording import describe, near, shorten
 from composer.tracking.base import EXPERIMENT, EXPERIMENT_RULE
 

@@ -15,7 +15,6 @@ from pydantic import create_model
 
 from composer.blueprint.checks.check import located
 from composer.blueprint.checks.form import validate
-from composer.blueprint.schema import Average
 from composer.blueprint.syntax.interpolation import is_marked, malformed, mentioned, reference, references
 from composer.blueprint.syntax.nodes import Node, noted, show_path, walk
 from composer.blueprint.syntax.parts import Part, part_of
@@ -25,6 +24,7 @@ from composer.blueprint.syntax.problems import BlueprintError, Problem, ordered,
 from composer.interventions.base import Intervention
 from composer.networks.blocks.base import Block
 from composer.networks.network import Network
+from composer.optim.averages import Average
 from composer.spec import builtin_kinds as kinds
 from composer.spec.family import FAMILIES, Spec
 from composer.spec.plugins import is_namespaced, load_installed, loaded

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from composer.algorithms.base import Passes
+from composer.algorithms.declared import Passes
 from composer.blueprint.forecast.memory import sound_outlines
 from composer.blueprint.schema import Blueprint
 

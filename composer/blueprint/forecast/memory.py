@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path as FilePath
 
-from composer.algorithms.on_policy import OnPolicy
 from composer.blueprint.forecast import firings as planned
 from composer.blueprint.forecast.clock import clock_of, lengths_of
 from composer.blueprint.schema import Blueprint
@@ -130,7 +129,7 @@ def _forecast(blueprint: Blueprint) -> Forecast:
     if blueprint.replay.sampling.kind == "prioritised":
         small += INTEGER
     held = transitions_held(blueprint) * len(blueprint.seeds)
-    if isinstance(blueprint.algorithm, OnPolicy):
+    if blueprint.algorithm.learns_on_policy:
         return Forecast(networks, held, large + small, 0, replay_key=("algorithm", "rollout_interactions"))
     return Forecast(networks, held, small, large, is_on_disk=blueprint.replay.storage == "disk")
 
@@ -140,12 +139,12 @@ def transitions_held(blueprint: Blueprint) -> int:
     environment, algorithm = blueprint.environment, blueprint.algorithm
     if not environment.is_simulator:
         return 0
-    if not isinstance(algorithm, OnPolicy):
+    if (plan := algorithm.rollout_plan) is None:
         return blueprint.replay.capacity
     info = blueprint.environment.info
     # Of a full ring of pictures the oldest rows are frames alone.
     frames = max(info.stacked_frames, 1) if info.pictures else 0
-    return (algorithm.rollout_interactions + frames) * environment.copies_per_seed
+    return (plan.interactions + frames) * environment.copies_per_seed
 
 
 def transitions_allocated(blueprint: Blueprint) -> int:
@@ -154,7 +153,7 @@ def transitions_allocated(blueprint: Blueprint) -> int:
     Without wrapping, its size changes no draw.
     """
     environment, held = blueprint.environment, transitions_held(blueprint)
-    if not environment.is_simulator or isinstance(blueprint.algorithm, OnPolicy):
+    if not environment.is_simulator or blueprint.algorithm.learns_on_policy:
         return held
     return min(held, clock_of(blueprint).interactions_by(blueprint.training.env_steps) * environment.copies_per_seed)
 

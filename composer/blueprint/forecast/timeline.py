@@ -11,12 +11,13 @@ from dataclasses import dataclass
 
 from composer.blueprint.forecast.clock import Clock, clock_of, lengths_of
 from composer.blueprint.forecast.firings import entries, firings, sizes
-from composer.blueprint.schema import Average, Blueprint
+from composer.blueprint.schema import Blueprint
 from composer.blueprint.syntax.nodes import show_path
 from composer.blueprint.syntax.positions import Path
 from composer.environments.base import Stage
 from composer.interventions.base import Intervention
 from composer.interventions.triggers import CLOCK_STEPS, ClockName
+from composer.optim.averages import Average
 from composer.optim.schedules import Periodic
 from composer.optim.schedules.base import Schedule
 from composer.spec.family import Family, Spec

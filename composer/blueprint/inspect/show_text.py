@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from composer.algorithms.base import Passes
+from composer.algorithms.declared import Passes
 from composer.blueprint.forecast.clock import lengths_of
 from composer.blueprint.forecast.flops import evaluations, update_flops
 from composer.blueprint.forecast.memory import forecast, sound_outlines

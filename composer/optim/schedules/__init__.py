@@ -1,7 +1,19 @@
 """Schedules: numbers that may change while a network learns."""
 
 from composer.optim.schedules.base import Constant, Linear, Schedule
+from composer.optim.schedules.bounded import Bounded, NonNegative, Positive, Share
 from composer.optim.schedules.curves import Exponential, Warmup
 from composer.optim.schedules.periodic import Periodic
 
-__all__ = ["Constant", "Exponential", "Linear", "Periodic", "Schedule", "Warmup"]
+__all__ = [
+    "Bounded",
+    "Constant",
+    "Exponential",
+    "Linear",
+    "NonNegative",
+    "Periodic",
+    "Positive",
+    "Schedule",
+    "Share",
+    "Warmup",
+]

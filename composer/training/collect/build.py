@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import partial, singledispatch
 from typing import TYPE_CHECKING
 
-from composer.algorithms.on_policy import OnPolicy
 from composer.environments.base import Simulator
 from composer.environments.labelled.phases import Phases
 from composer.environments.labelled.task_sequence import TaskStream
@@ -86,9 +85,9 @@ class SimulatorRuntime(EnvironmentRuntime):
             collecting.algorithm,
         )
         info, seeds = self.environment.info, len(learner.seeds)
-        if isinstance(algorithm, OnPolicy):
+        if (plan := algorithm.rollout_plan) is not None:
             ring = make_ring(info, seeds, copies, collecting.capacity, learner.device)
-            return Acting(learner, vector, Rollout(ring, algorithm, copies, learner), collecting.warmup)
+            return Acting(learner, vector, Rollout(ring, plan, copies, learner), collecting.warmup)
         ring = make_ring(info, seeds, copies, collecting.capacity, learner.device, collecting.storage)
         memory = Memory(ring, collecting.sampling, algorithm.update_schedule(info).future, learner)
         return Acting(learner, vector, memory, collecting.warmup, collecting.overlap)

@@ -63,8 +63,8 @@ class Memory:
             self._picks, shares = self._priorities.draw(learner.batch_size, learner.replay_generators)
             likely = [shares]
         future = ring.future(self._picks, self._future) if self._future else {}
-        discount = learner.discount if learner.looks_ahead else self._discount
-        drawn = ring.windows(self._picks, learner.n_step, discount, learner.lengths)
+        discount = learner.discount if learner.horizon.changes else self._discount
+        drawn = ring.windows(self._picks, learner.n_step, discount, learner.horizon.lengths)
         sent = iter(ring.sent([*drawn, *future.values(), *likely]))
         transitions = Transitions(*islice(sent, len(drawn)))
         extra = dict(zip(future, islice(sent, len(future)), strict=True))

@@ -19,7 +19,7 @@ from composer.algorithms.on_policy import OnPolicyProgram
 from composer.training.collect.base import Drawn
 
 if TYPE_CHECKING:
-    from composer.algorithms.on_policy import OnPolicy
+    from composer.algorithms.declared import RolloutPlan
     from composer.replay.ring import Ring
     from composer.training.learner import Learner
 
@@ -30,12 +30,12 @@ SMALLEST = 1e-8
 class Rollout:
     """What an update learns from: a minibatch of the last T interactions, each transition once an epoch."""
 
-    def __init__(self, ring: Ring, declared: OnPolicy, copies: int, learner: Learner) -> None:
+    def __init__(self, ring: Ring, plan: RolloutPlan, copies: int, learner: Learner) -> None:
         """``ring`` holds a rollout at least, of ``copies`` environments a seed."""
         self.ring, self._learner, self._copies = ring, learner, copies
-        self._length = declared.rollout_interactions * copies
-        self._minibatches, self._updates = declared.minibatches, declared.epochs * declared.minibatches
-        self._trace, self._normalised = declared.gae_lambda, declared.normalize_advantages
+        self._length = plan.interactions * copies
+        self._minibatches, self._updates = plan.minibatches, plan.epochs * plan.minibatches
+        self._trace, self._normalised = plan.gae_lambda, plan.normalize_advantages
         assert isinstance(learner.program, OnPolicyProgram)
         self._program: OnPolicyProgram = learner.program
         self.can_prefetch = True

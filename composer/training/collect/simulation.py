@@ -48,7 +48,7 @@ class Acting(Collector):
         self.segments: list[Segment] = []
         """Replay rows already on disk."""
         self._learner, self._warmup = learner, warmup
-        self.can_prefetch = memory.can_prefetch and not learner.looks_ahead
+        self.can_prefetch = memory.can_prefetch and not learner.horizon.changes
         self._shape = (len(learner.seeds), environments.n // len(learner.seeds))
         self._beside = ThreadPoolExecutor(1, "environments") if overlap else None
         self._waiting: tuple[Tensor, Tensor, Future[Step]] | None = None
@@ -94,7 +94,7 @@ class Acting(Collector):
 
     def batch(self) -> Drawn:
         """A draw from the replay memory."""
-        self._learner.look_ahead()
+        self._learner.follow_schedules()
         return self.memory.draw()
 
     def learned(self) -> None:

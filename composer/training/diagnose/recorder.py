@@ -19,8 +19,8 @@ from composer.training.diagnose.view import LearnerView
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from composer.algorithms.base import AgentDeclaration
     from composer.blueprint.forecast.clock import Clock
-    from composer.training.agent_spec import AgentSpec
     from composer.training.collect.base import Samples
     from composer.training.learner import Learner
 
@@ -31,7 +31,7 @@ Row = dict[str, float]
 class Recorder:
     """The measures of a run, with the probe batch and what they remember."""
 
-    def __init__(self, declared: Diagnostics, spec: AgentSpec, device: str) -> None:
+    def __init__(self, declared: Diagnostics, spec: AgentDeclaration, device: str) -> None:
         """Nothing is drawn or allocated before the first reading."""
         self._spec, self._device = spec, device
         self._measures = [_Kept(measure, declared.every_of(measure), Memory()) for measure in declared.measures]

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from composer.algorithms.base import Inputs, Program
+from composer.algorithms.program import Inputs, Program
 from composer.networks import unit_statistics as units
 from composer.networks.activations import activations
 from composer.networks.hooks import watch
@@ -26,9 +26,9 @@ from composer.networks.stacked import Stacked, Template, fresh_buffers, fresh_st
 from composer.spec.random_streams import derive
 
 if TYPE_CHECKING:
+    from composer.algorithms.base import AgentDeclaration
     from composer.networks.outline import Outline
     from composer.replay.transitions import Transitions
-    from composer.training.agent_spec import AgentSpec
     from composer.training.learner import Learner
 
 STREAM = "probe"
@@ -38,7 +38,7 @@ STREAM = "probe"
 class LearnerView:
     """A learner at one moment, on one batch."""
 
-    def __init__(self, spec: AgentSpec, learner: Learner, transitions: Transitions) -> None:
+    def __init__(self, spec: AgentDeclaration, learner: Learner, transitions: Transitions) -> None:
         """``transitions`` are raw, ``[S, B, ...]``; they are normalised as the learner would at this moment."""
         self.spec, self._learner = spec, learner
         self.transitions = transitions
@@ -74,7 +74,7 @@ class LearnerView:
 
     def first_outline(self, role: str) -> Outline:
         """One copy of a network as it was declared."""
-        return self.spec.outline(role)
+        return self.spec.sound_outlines[role]
 
     def parameters(self, role: str) -> dict[str, Tensor]:
         """Trainable parameters by path, ``[S, C, ...]``, the learner's own tensors."""
@@ -86,7 +86,7 @@ class LearnerView:
 
     def first(self, role: str) -> Stacked:
         """A network with its first weights, drawn again."""
-        outline, copies, device = self.spec.outline(role), self.spec.networks[role].copies, self._learner.device
+        outline, copies, device = self.spec.sound_outlines[role], self.spec.networks[role].copies, self._learner.device
         return Stacked(
             Template(self.spec.module(role).make),
             fresh_stack(outline, self.seeds, copies, "init", role, device=device),

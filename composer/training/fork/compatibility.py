@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from composer.algorithms.on_policy import OnPolicy
 from composer.blueprint import Blueprint, diff
 from composer.blueprint.forecast.clock import clock_of, lengths_of
 from composer.blueprint.serialize import Difference
@@ -77,20 +76,20 @@ def _environment(changed: Mapping[str, Difference], origin: Origin, blueprint: B
 def _rollout(old: Blueprint, new: Blueprint) -> Iterator[str]:
     """What has been collected of a rollout is of its length, and by the policy that learns from it."""
     ours, theirs = new.algorithm, old.algorithm
-    if isinstance(ours, OnPolicy) != isinstance(theirs, OnPolicy):
+    now, then = ours.rollout_plan, theirs.rollout_plan
+    if ours.learns_on_policy != theirs.learns_on_policy:
         yield f"algorithm.kind: what {theirs.kind!r} has stored cannot go on under {ours.kind!r}: one learns on policy"
-    elif isinstance(ours, OnPolicy) and isinstance(theirs, OnPolicy):
-        if ours.rollout_interactions != theirs.rollout_interactions:
-            yield (
-                f"algorithm.rollout_interactions ({theirs.rollout_interactions:,} then, {ours.rollout_interactions:,}"
-                " now): the rollout in progress cannot go on at another length"
-            )
+    elif now and then and now.interactions != then.interactions:
+        yield (
+            f"algorithm.rollout_interactions ({then.interactions:,} then, {now.interactions:,} now): the rollout in"
+            " progress cannot go on at another length"
+        )
 
 
 def _replay(origin: Origin, blueprint: Blueprint) -> Iterator[str]:
     start, added = (origin.snapshot.values.get(key, 0) for key in ("replay_start", "replay_added"))
     copies = blueprint.environment.copies_per_seed
-    if start and blueprint.environment.is_simulator and not isinstance(blueprint.algorithm, OnPolicy):
+    if start and blueprint.environment.is_simulator and not blueprint.algorithm.learns_on_policy:
         capacity = blueprint.replay.capacity // copies * copies
         if capacity > added - start:
             yield (

@@ -39,7 +39,7 @@ def start(blueprints: Mapping[str | None, Blueprint], directory: Path) -> tuple[
             session.title = variant or "base"
             opened.append(OpenRun(run, session))
         # The largest tensors are made last: what each run has drawn is copied into them, and then let go.
-        learner = Learner(whole, whole.environment.info, device, choice)
+        learner = Learner(whole.agent, device, choice)
         stack = Stack(learner, [each.session.learner for each in opened])
         for each in opened:
             each.session.collector.begin()

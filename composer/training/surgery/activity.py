@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from composer.algorithms.base import Batch
+from composer.algorithms.program import Batch
 from composer.interventions.base import Activity
 from composer.networks.hidden_units import HiddenLayer
 from composer.networks.hooks import Watcher

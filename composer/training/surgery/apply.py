@@ -24,7 +24,7 @@ from composer.training.surgery.context import FiringContext
 from composer.training.surgery.injection import Injector, outputs, relative_change
 
 if TYPE_CHECKING:
-    from composer.training.agent_spec import AgentSpec
+    from composer.algorithms.base import AgentDeclaration
     from composer.training.collect.base import Samples
     from composer.training.learner import Learner
 
@@ -45,7 +45,7 @@ class Surgery:
     def __init__(
         self,
         interventions: Mapping[str, Intervention],
-        spec: AgentSpec,
+        spec: AgentDeclaration,
         learner: Learner,
         lengths: Lengths,
         record: Callable[[int, Event], None],
@@ -122,7 +122,7 @@ class Surgery:
             for parameter, shape in shapes.items()
         }
 
-    def _injections(self, spec: AgentSpec) -> Iterator[tuple[str, Injector]]:
+    def _injections(self, spec: AgentDeclaration) -> Iterator[tuple[str, Injector]]:
         for name, each in self._interventions.items():
             if each.do.growth is not None:
                 role, paths = self._chosen[name][0][0], tuple(path for _, path in self._chosen[name])

@@ -119,11 +119,10 @@ def test_the_networks_of_a_blueprint_are_the_same(path: Path) -> None:
     """Alone ejects whole shipped blueprints."""
     blueprint = load(path, is_to_run=False).blueprint
     namespace = run(eject(blueprint))
-    info = blueprint.environment.info
-    for role, shape in blueprint.algorithm.network_inputs(info).items():
+    actions = blueprint.environment.info.action_size
+    for role, outline in blueprint.agent.sound_outlines.items():
         network = blueprint.networks[role]
-        outline = network.outline(shape, info.action_size)
-        assert_same(network.build(shape, info.action_size), namespace[role](), outline)
+        assert_same(network.build(outline.input, actions), namespace[role](), outline)
 
 
 def test_every_file_is_as_linter_and_formatter_want_it(tmp_path: Path) -> None:

@@ -43,11 +43,10 @@ def eject(blueprint: Blueprint) -> str:
     Its functions are named by role and make modules that compute the same numbers with the same ``state_dict``. Nothing
     is imported to print it. Raises EjectError where a plug-in's module needs what such a file cannot hold.
     """
-    info = blueprint.environment.info
-    subjects = []
-    for role, shape in blueprint.algorithm.network_inputs(info).items():
+    subjects, actions = [], blueprint.environment.info.action_size
+    for role, outline in blueprint.agent.sound_outlines.items():
         network = blueprint.networks[role]
-        call, outline = network.module(shape, info.action_size), network.outline(shape, info.action_size)
+        call = network.module(outline.input, actions)
         subjects.append(Subject(role, call, outline, network.copies))
     environment = {"kind": blueprint.environment.kind, **blueprint.environment.model_dump(exclude_defaults=True)}
     about = [f"Digest of the blueprint: {digest(blueprint)}.", f"Environment: {toml_value(environment)}."]

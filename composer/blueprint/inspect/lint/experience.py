@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from composer.algorithms.on_policy import OnPolicy
 from composer.blueprint.forecast.timeline import timeline
 from composer.blueprint.inspect.lint.base import Finding, Subject, rule
 from composer.blueprint.syntax.nodes import read_path
@@ -15,7 +14,7 @@ from composer.blueprint.syntax.nodes import read_path
 def short_replay(subject: Subject) -> Iterator[Finding]:
     """A replay that forgets before the run ends."""
     capacity, environment = subject.blueprint.replay.capacity, subject.blueprint.environment
-    if isinstance(subject.blueprint.algorithm, OnPolicy):
+    if subject.blueprint.algorithm.learns_on_policy:
         return
     made = subject.interactions * environment.copies_per_seed if environment.is_simulator else 0
     if capacity < made:

@@ -1,0 +1,174 @@
+"""What an algorithm declares of itself: network roles, averages that it reads, tensors of its own, its schedules.
+
+Free of torch. Tests: tests/training/test_algorithm_state.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from enum import Enum
+from typing import Literal, NamedTuple
+
+from composer.networks.network import Network
+from composer.networks.outline import Outline
+from composer.optim.schedules import Schedule
+from composer.spec.shape import Shape, ShapeError
+
+
+class InputFrom(NamedTuple):
+    """An input shape that follows from the outlines of other networks, such as an encoder's output."""
+
+    roles: tuple[str, ...]
+    """The networks that it follows from."""
+    shape: Callable[[Mapping[str, Outline]], Shape]
+    """From their outlines, by role, to the input shape."""
+
+
+class Role(NamedTuple):
+    """A network that an algorithm needs."""
+
+    name: str
+    input: Shape | InputFrom
+    """Input shape of one sample."""
+    produces: str | None = None
+    """What its head has to produce; None where any head will do."""
+    has_one_copy: bool = True
+    """Whether the algorithm reads a single copy of it."""
+    option: str = ""
+    """The key of the algorithm that asks for it; empty where the algorithm always needs it."""
+
+
+class AverageRole(NamedTuple):
+    """An average that an algorithm reads."""
+
+    name: str
+    of: str
+    """The network, or the average, that it has to average."""
+    is_optional: bool = False
+    """Whether the algorithm does without where it is not declared."""
+    alternative: str = ""
+    """The setting of the algorithm that does without it, for the message that it is missing."""
+
+
+class Passes(Enum):
+    """What an update computes of one network; the value is its cost in forward passes.
+
+    The convention: a gradient of parameters costs as much as a forward pass, and so does one of the input.
+    """
+
+    FORWARD = 1
+    """Values alone."""
+    THROUGH = 2
+    """Values, and the gradient of the input on its way to the parameters of another network."""
+    TRAIN = 3
+    """Values, and the gradients of parameters and input."""
+
+
+class Evaluated(NamedTuple):
+    """A network, or an average of one, that an update evaluates on one batch, every copy of it."""
+
+    network: str
+    """A role, or the name of an average."""
+    passes: Passes
+
+
+class UpdateSchedule(NamedTuple):
+    """How updates keep step with data, and how far they look ahead in it."""
+
+    update_to_data: float = 1.0
+    """Gradient updates an interaction."""
+    warmup_interactions: int = 0
+    """Interactions before the first update."""
+    n_step: int = 1
+    """Rewards summed before a value is bootstrapped."""
+    discount: float = 0.0
+    """Of one interaction."""
+    rollout: int = 1
+    """Interactions collected before the updates that they owe are made, all at once."""
+    future: int = 0
+    """Transitions after each sampled one that a batch carries."""
+
+
+class HorizonSchedules(NamedTuple):
+    """What of a horizon changes while a network learns, on the clock of a role's optimizer."""
+
+    n_step: Schedule | None = None
+    """Rewards summed, to be rounded."""
+    one_minus_discount: Schedule | None = None
+    """``1 - discount``."""
+    role: str = ""
+    """Whose clock it is."""
+
+
+class RolloutPlan(NamedTuple):
+    """How an algorithm learns from each rollout of its present policy."""
+
+    interactions: int
+    """Interactions of a rollout, T; it holds as many transitions of every environment copy."""
+    epochs: int
+    """Passes over each rollout."""
+    minibatches: int
+    """Updates of one pass."""
+    gae_lambda: float
+    """Decay of the weights of longer returns in an advantage, arXiv:1506.02438."""
+    normalize_advantages: bool
+    """Whether advantages have mean 0 and standard deviation 1 in each minibatch."""
+
+
+class StateTensor(NamedTuple):
+    """A tensor ``[S, *shape]`` that an algorithm keeps between updates, beside networks: a counter, a running bound."""
+
+    shape: Shape = ()
+    """Of one seed."""
+    initial: float = 0.0
+    """Every entry before the first update."""
+    dtype: Literal["float32", "float64", "int64"] = "float32"
+
+    @property
+    def bytes(self) -> int:
+        """Memory of one seed."""
+        size = 4 if self.dtype == "float32" else 8
+        for length in self.shape:
+            size *= length
+        return size
+
+
+def outlines_of(
+    roles: Sequence[Role], networks: Mapping[str, Network], actions: int
+) -> dict[str, Outline | ShapeError]:
+    """The outline of one copy of each declared network, or why it has none; networks that others follow from first.
+
+    A network that follows from one without an outline is left out: the other one's error says why.
+    """
+    found: dict[str, Outline | ShapeError] = {}
+    waiting = [role for role in roles if role.name in networks]
+    while waiting:
+        names = {role.name for role in waiting}
+        ready = [role for role in waiting if not names.intersection(_sources(role))]
+        if not ready:
+            circle = " and ".join(repr(role.name) for role in waiting)
+            return found | {role.name: ShapeError(f"the inputs of {circle} follow from each other") for role in waiting}
+        for role in ready:
+            shape = _input_shape(role, found)
+            if shape is not None:
+                found[role.name] = _outline(networks[role.name], shape, actions)
+        waiting = [role for role in waiting if role not in ready]
+    return {role.name: found[role.name] for role in roles if role.name in found}
+
+
+def _sources(role: Role) -> tuple[str, ...]:
+    return role.input.roles if isinstance(role.input, InputFrom) else ()
+
+
+def _input_shape(role: Role, found: Mapping[str, Outline | ShapeError]) -> Shape | None:
+    if not isinstance(role.input, InputFrom):
+        return role.input
+    outlines = {name: outline for name in role.input.roles if isinstance(outline := found.get(name), Outline)}
+    return role.input.shape(outlines) if len(outlines) == len(role.input.roles) else None
+
+
+def _outline(network: Network, shape: Shape, actions: int) -> Outline | ShapeError:
+    try:
+        return network.outline(shape, actions)
+    except ShapeError as error:
+        return error

@@ -1,0 +1,84 @@
+"""Whether an agent has the networks, averages and optimizers that its algorithm declares. Tests: tests/papers/."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from composer.algorithms.base import AgentDeclaration
+from composer.algorithms.declared import AverageRole
+from composer.networks.heads import head_giving
+from composer.optim.averages import circles
+from composer.spec.wording import near, suggestion
+
+Problem = tuple[str, str]
+"""A key path and a message."""
+
+
+def agent_problems(agent: AgentDeclaration) -> Iterator[Problem]:
+    """What does not fit the algorithm: the environment first, for the roles follow from it."""
+    unfit = list(agent.algorithm.environment_problems(agent.environment, agent.info))
+    yield from unfit or (*agent.algorithm.problems(agent), *_networks(agent))
+    yield from _averages(agent)
+    yield from _optimizers(agent)
+
+
+def _networks(agent: AgentDeclaration) -> Iterator[Problem]:
+    title, roles = agent.algorithm.title, agent.algorithm.roles(agent.info)
+    for role in roles:
+        network = agent.networks.get(role.name)
+        if network is None:
+            yield "networks", f"{title} needs a network {role.name!r}" + (f", for {role.option!r}" * bool(role.option))
+            continue
+        if role.produces is not None and network.head.produces != role.produces:
+            needed = head_giving(role.produces, network.head)
+            yield f"networks.{role.name}.head", f"{title}'s {role.name} needs {needed}"
+        if role.has_one_copy and network.copies != 1:
+            yield f"networks.{role.name}.copies", f"{title} has one {role.name}, got {network.copies}"
+    names, dormant = [role.name for role in roles], agent.algorithm.dormant_roles()
+    for name in agent.networks:
+        if name not in names:
+            option = dormant.get(name)
+            hint = f"; it belongs to {option!r}, which is not declared" if option else suggestion(name, names)
+            yield f"networks.{name}", f"{title} has no network {name!r}{hint}"
+
+
+def _averages(agent: AgentDeclaration) -> Iterator[Problem]:
+    needed = [role.name for role in agent.algorithm.roles(agent.info)]
+    for name, average in agent.averages.items():
+        if name in agent.networks:
+            yield f"averages.{name}", f"{name!r} is the name of a network"
+        # A network that the algorithm needs and does not find is reported already.
+        if average.of not in agent.networks and average.of not in needed and average.of not in agent.averages:
+            meant = suggestion(average.of, [*agent.networks, *agent.averages])
+            yield f"averages.{name}.of", f"no network named {average.of!r}{meant}"
+    named_apart = {name: average for name, average in agent.averages.items() if name not in agent.networks}
+    for name, chain in circles(named_apart):
+        way = " of ".join(map(repr, chain))
+        yield f"averages.{name}.of", f"an average cannot follow from itself: {way}"
+    for role in agent.algorithm.averages_read():
+        yield from _average(agent, role)
+
+
+def _average(agent: AgentDeclaration, role: AverageRole) -> Iterator[Problem]:
+    title, found = agent.algorithm.title, agent.averages.get(role.name)
+    if found is not None:
+        if found.of != role.of:
+            yield f"averages.{role.name}.of", f"{title}'s {role.name!r} averages {role.of!r}, got {found.of!r}"
+    elif not role.is_optional:
+        read = {each.name for each in agent.algorithm.averages_read()}
+        meant = near(role.name, [name for name in agent.averages if name not in read])
+        hint = f"; did you mean {role.name!r}?" if meant else ""
+        without = f", or {role.alternative}" if role.alternative and not meant else ""
+        path = f"averages.{meant}" if meant else "averages"
+        yield path, f"{title} needs an average {role.name!r} of {role.of!r}{hint}{without}"
+
+
+def _optimizers(agent: AgentDeclaration) -> Iterator[Problem]:
+    kind, roles = agent.algorithm.kind, agent.algorithm.trained_roles()
+    misspelt = {role: near(role, roles) for role in agent.optimizers if role not in roles}
+    for role, meant in misspelt.items():
+        hint = suggestion(role, [meant] if meant else roles)
+        yield f"optimizers.{role}", f"{kind} trains nothing named {role!r}{hint}"
+    for role in roles:
+        if role not in agent.optimizers and role not in misspelt.values():
+            yield f"optimizers.{role}", f"missing: {kind} trains {role!r}, which needs an optimizer"
