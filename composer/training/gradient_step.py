@@ -48,6 +48,10 @@ class GradientStep:
         """The parameters of a network or a learned scalar by path, ``[S, C, ...]``, the very tensors."""
         return self._networks[role].parameters if role in self._networks else self._scalars[role]
 
+    def tensors(self, role: str) -> Mapping[str, Tensor]:
+        """State of a role's optimizer by name."""
+        return self.optimizers[role].tensors()
+
     def step(self, objective: Objective, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]) -> None:
         """One step of an objective, of every role that it trains."""
         gradients = iter(self._gradients(objective, batch, noise, signals))

@@ -27,13 +27,7 @@ from composer.replay.transitions import Transitions
 from composer.spec.errors import ComposerError
 from composer.spec.random_streams import derive
 from composer.training.acting import ActingPolicy
-from composer.training.agent_networks import (
-    averages_of,
-    networks_of,
-    returns_of,
-    scalars_of,
-    state_tensors_of,
-)
+from composer.training.agent_networks import averages_of, networks_of, returns_of, scalars_of, state_tensors_of
 from composer.training.compile.capture import Choice, capture
 from composer.training.gradient_step import GradientStep
 from composer.training.horizon import Horizon
@@ -117,8 +111,7 @@ class Learner:
         parts += [StateOf(f"networks/{role}/", partial(self.tensors_of, role)) for role in roles]
         parts += [StateOf(f"averages/{name}/", average.tensors) for name, average in self.averages.items()]
         parts += [
-            StateOf(f"optimizers/{role}/", lambda role=role: self.optimizers[role].tensors())
-            for role in self.optimizers
+            StateOf(f"optimizers/{role}/", partial(self._gradient_step.tensors, role)) for role in self.optimizers
         ]
         if self.statistics is not None:
             parts.append(StateOf("normalization/observation/", self.statistics.tensors))

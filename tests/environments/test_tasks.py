@@ -164,7 +164,7 @@ def test_resume_is_exact_in_the_middle_of_a_task(tmp_path: Path) -> None:
         ("networks.model.head.classes=9", "9 classes, and the data have 10"),
         (
             "networks.model.head={ kind = 'scalar' }",
-            "supervised learning's model needs a head that gives 'class_logits'",
+            "model needs a head that gives 'class_logits'",
         ),
         ("networks.model.copies=2", "supervised learning has one model, got 2"),
         ("environment.data.samples=1798", "must be in 1 to 1,797, got 1,798"),
