@@ -10,7 +10,7 @@ import numpy as np
 from tiny_runs import EAGER
 
 from composer.blueprint import load
-from composer.environments.labelled.datasets import Data, Samples
+from composer.environments.labelled.datasets import Data, DataInfo, Samples
 from composer.training.assemble import surgery_of
 from composer.training.collect.task_batches import Tasks
 from composer.training.learner import Learner
@@ -29,25 +29,15 @@ class Images(Data, kind="test/images"):
     example: ClassVar[Mapping[str, Any]] = {"kind": "test/images"}
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """Channels, rows, columns."""
-        return (2, 3, 3)
-
-    @property
-    def classes(self) -> int:
-        """Three."""
-        return 3
-
-    @property
-    def size(self) -> int:
-        """Sixty."""
-        return 60
+    def info(self) -> DataInfo:
+        """Channels, rows, columns; three classes; sixty samples."""
+        return DataInfo((2, 3, 3), 3, 60)
 
     def load(self, seed: int) -> Samples:
         """The same for every seed."""
         random = np.random.default_rng(0)
-        inputs = random.standard_normal((self.size, *self.shape)).astype(np.float32)
-        return Samples(inputs, random.integers(0, 3, self.size))
+        inputs = random.standard_normal((60, 2, 3, 3)).astype(np.float32)
+        return Samples(inputs, random.integers(0, 3, 60))
 
 
 class Pupil:

@@ -53,9 +53,9 @@ def shrunk(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_published_sizes() -> None:
     for labels in (10, 100):
         data = Cifar(folder="nowhere", labels=labels)
-        assert (data.size, data.held_out_size, data.classes, data.shape) == (50_000, 10_000, labels, (3, 32, 32))
+        assert data.info == ((3, 32, 32), labels, 50_000, 10_000)
     images = TinyImageNet(folder="nowhere")
-    assert (images.size, images.held_out_size, images.classes, images.shape) == (100_000, 10_000, 200, (3, 64, 64))
+    assert images.info == ((3, 64, 64), 200, 100_000, 10_000)
 
 
 @pytest.mark.usefixtures("shrunk")
@@ -64,7 +64,7 @@ def test_cifar_is_read_record_by_record(tmp_path: Path, labels: int) -> None:
     rows = small_cifar(tmp_path, labels)
     data = Cifar(folder=str(tmp_path), labels=labels)
     samples, held_out = data.load(0), data.load_held_out(0)
-    assert samples.inputs.shape == (data.size, 3, 32, 32) and samples.inputs.dtype == np.uint8
+    assert samples.inputs.shape == (data.info.size, 3, 32, 32) and samples.inputs.dtype == np.uint8
     assert held_out.inputs.shape == (HELD_OUT, 3, 32, 32)
     # The class is the byte before the pixels: of two, the fine one. Red, green and blue planes follow, row by row.
     before = 1 if labels == 10 else 2
@@ -214,13 +214,13 @@ def test_what_is_held_out_of_the_digits_is_the_last_of_them() -> None:
     assert np.array_equal(data.load_held_out(0).inputs, whole.inputs[1_437:])
     assert np.array_equal(data.load_held_out(0).labels, whole.labels[1_437:])
     image = Digits(samples=9, layout="image")
-    assert image.shape == (1, 8, 8) and np.array_equal(image.load(0).inputs.reshape(9, 64), whole.inputs[:9])
+    assert image.info.shape == (1, 8, 8) and np.array_equal(image.load(0).inputs.reshape(9, 64), whole.inputs[:9])
     with pytest.raises(ValidationError, match=r"1500 \+ 360 > 1797; 'samples' may be 1437"):
         Digits(samples=1_500, held_out=360)
 
 
 @pytest.mark.parametrize("data", [Bits(samples=3), Noise(samples=3, width=2)])
 def test_data_that_hold_nothing_out_say_so(data: Bits | Noise) -> None:
-    assert data.held_out_size == Digits().held_out_size == 0
+    assert data.info.held_out == Digits().info.held_out == 0
     with pytest.raises(DataUnusable, match=f"'{data.kind}' hold nothing out"):
         data.load_held_out(0)

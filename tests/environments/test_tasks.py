@@ -38,9 +38,9 @@ def sequence(change: str, samples: int = 47) -> TaskSequence:
 def test_digits_are_as_they_are_told() -> None:
     data = Digits(samples=100)
     inputs, labels = data.load(0)
-    assert inputs.shape == (data.size, *data.shape) and inputs.dtype == np.float32
+    assert inputs.shape == (data.info.size, *data.info.shape) and inputs.dtype == np.float32
     assert inputs.min() == 0 and inputs.max() == 1
-    assert set(labels.tolist()) == set(range(data.classes))
+    assert set(labels.tolist()) == set(range(data.info.classes))
     assert np.array_equal(data.load(5).inputs, inputs)
 
 

@@ -156,8 +156,8 @@ class Phases(Labelled, kind="phases"):
 
     def samples_in(self, phase: Phase) -> int:
         """Samples that a phase holds where classes are of equal size; the classes of the data decide."""
-        share = len(phase.classes) / self.data.classes if phase.classes else 1.0
-        return max(round(phase.subset * share * self.data.size), 1)
+        share = len(phase.classes) / self.data.info.classes if phase.classes else 1.0
+        return max(round(phase.subset * share * self.data.info.size), 1)
 
     def epoch_of(self, phase: Phase, batch_size: int) -> int:
         """Whole batches of a pass over what a phase holds."""
@@ -180,7 +180,7 @@ class Phases(Labelled, kind="phases"):
 
     def describe(self) -> EnvironmentInfo:
         """Inputs as observations, classes as the action size, an answer as an episode."""
-        return EnvironmentInfo(self.data.shape, self.data.classes, 1, 1, terminates=False)
+        return EnvironmentInfo(self.data.info.shape, self.data.info.classes, 1, 1, terminates=False)
 
     def epoch_interactions(self, batch_size: int) -> int:
         """Of the last phase, which holds the most as a rule."""
@@ -215,18 +215,18 @@ class Phases(Labelled, kind="phases"):
 
     def problems(self, batch_size: int, env_steps: int, seeds: int) -> Iterator[tuple[str, str]]:
         """Held-out data, batches that phases can fill, classes that exist, phases that the run reaches."""
-        batch, length, data = batch_size, env_steps, self.data
-        if not data.held_out_size:
+        batch, length, data, info = batch_size, env_steps, self.data, self.data.info
+        if not info.held_out:
             yield "environment.data", f"models are judged on what is held out, and {data.kind!r} holds nothing out here"
-        if self.augmentation and len(data.shape) != 3:
-            yield "environment.augmentation", f"pictures are cropped and flipped; an input here is {list(data.shape)}"
+        if self.augmentation and len(info.shape) != 3:
+            yield "environment.augmentation", f"pictures are cropped and flipped; an input here is {list(info.shape)}"
         if self.regression and any(phase.classes for phase in self.phases):
             yield "environment.phases", f"{data.kind!r} asks for numbers: there are no 'classes' to choose from"
         switched = any(phase.classes or phase.permutation for phase in self.phases)
         for index, (phase, stage) in enumerate(zip(self.phases, self._firsts(batch), strict=True)):
             key = f"environment.phases[{index}]"
-            if any(each >= data.classes for each in phase.classes):
-                yield f"{key}.classes", f"no class {max(phase.classes)}: the data have {data.classes}, from 0"
+            if any(each >= info.classes for each in phase.classes):
+                yield f"{key}.classes", f"no class {max(phase.classes)}: the data have {info.classes}, from 0"
             smallest = self.samples_in(next(phase.split()))
             if smallest < batch:
                 yield f"{key}.subset", f"{smallest:,} samples, and a batch takes {batch:,} (algorithm.batch_size)"
@@ -247,11 +247,11 @@ class Phases(Labelled, kind="phases"):
             at += phase.chunks
 
     def _told(self, phase: Phase) -> str:
-        words = [f"{100 * phase.subset:.4g} % of {self.data.size:,} samples"]
+        words = [f"{100 * phase.subset:.4g} % of {self.data.info.size:,} samples"]
         if phase.noise(0):
             words.append(f"{100 * phase.noise(0):.4g} % of labels wrong")
         if phase.classes:
-            words.append(f"{len(phase.classes)} of {self.data.classes} classes")
+            words.append(f"{len(phase.classes)} of {self.data.info.classes} classes")
         if phase.permutation:
             words.append(f"inputs in order {phase.permutation}")
         if phase.early_stopping:

@@ -32,7 +32,7 @@ class Labelled(Environment, abstract=True):
     @property
     def regression(self) -> bool:
         """Whether an answer is a number instead of a class."""
-        return self.data.classes == 1
+        return self.data.info.classes == 1
 
     @property
     def metric(self) -> str:
@@ -56,8 +56,8 @@ class TaskStream(Labelled, abstract=True):
 
     def describe(self) -> EnvironmentInfo:
         """Inputs as observations, classes (or one number) as the action size, tasks as episodes."""
-        answers = 1 if self.regression else self.data.classes
-        return EnvironmentInfo(self.data.shape, answers, self.task_updates, 1, terminates=False)
+        answers = 1 if self.regression else self.data.info.classes
+        return EnvironmentInfo(self.data.info.shape, answers, self.task_updates, 1, terminates=False)
 
     @property
     def task_interactions(self) -> int:
@@ -66,7 +66,7 @@ class TaskStream(Labelled, abstract=True):
 
     def epoch_interactions(self, batch_size: int) -> int:
         """Whole batches of the data; one where the data are less than a batch."""
-        return max(self.data.size // batch_size, 1)
+        return max(self.data.info.size // batch_size, 1)
 
     def task_of(self, interactions: int) -> int:
         """The number of the task that batch ``interactions`` (from 0) belongs to."""
@@ -101,7 +101,7 @@ class TaskSequence(TaskStream, kind="task_sequence"):
 
         random: np.random.Generator = np.random.Generator(np.random.PCG64(derive(seed, "task", number)))
         if self.change == "labels":
-            return samples._replace(labels=random.integers(0, self.data.classes, len(samples.labels)))
+            return samples._replace(labels=random.integers(0, self.data.info.classes, len(samples.labels)))
         if self.change == "inputs":
             flat = samples.inputs.reshape(len(samples.inputs), -1)
             permuted = flat[:, random.permutation(flat.shape[1])].reshape(samples.inputs.shape)

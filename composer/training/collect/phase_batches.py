@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from composer.replay.transitions import Transitions
 from composer.spec.random_streams import derive
 from composer.training.collect.pictures import Standard, changed, drawn
+from composer.training.collect.task_batches import answered, answers_to
 
 if TYPE_CHECKING:
     from composer.environments.labelled.datasets import Data, Samples
@@ -118,10 +118,7 @@ class Phased:
 
     def _told(self, raw: Tensor, labels: Tensor) -> Transitions:
         inputs = ordered(self.standard(raw), [held.places for held in self._held])
-        nothing = torch.zeros(labels.shape, device=self._device)
-        is_number = labels.is_floating_point()
-        answers = labels[..., None] if is_number else functional.one_hot(labels, self._declared.data.classes).float()
-        return Transitions(inputs, answers, nothing, nothing, inputs)
+        return answered(inputs, answers_to(labels, self._declared.data.info.classes))
 
     def _entered(self, index: int, number: int, start: int) -> _Held:
         phase, seed, right = self._plan[number], self._seeds[index], self._labels[index].cpu()
@@ -129,7 +126,7 @@ class Phased:
         if phase.classes:
             everything = everything[torch.isin(right[everything], torch.tensor(phase.classes))]
         indices = everything[: max(round(phase.subset * len(everything)), 1)]
-        labels = _noisy(right[indices], phase, self._declared.data.classes, derive(seed, "noise", number))
+        labels = _noisy(right[indices], phase, self._declared.data.info.classes, derive(seed, "noise", number))
         places = places_of(phase, seed, self._inputs[0, 0].numel(), self._device)
         return _Held(number, start, indices.to(self._device), labels.to(self._device), places)
 
@@ -151,7 +148,7 @@ class HeldOut:
         """
         size = self._inputs[0, 0].numel()
         places = [places_of(phase, seed, size, self._device) for seed in self._streams]
-        known = torch.tensor(phase.classes or range(self._declared.data.classes), device=self._device)
+        known = torch.tensor(phase.classes or range(self._declared.data.info.classes), device=self._device)
         for inputs, labels in zip(self._inputs.split(AT_ONCE, 1), self._labels.split(AT_ONCE, 1), strict=True):
             judged = labels if labels.is_floating_point() else torch.where(torch.isin(labels, known), labels, -1)
             yield ordered(self._standard(inputs), places), judged

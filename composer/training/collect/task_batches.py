@@ -44,11 +44,11 @@ class Tasks:
 
     def __init__(self, make: TaskMaker, seeds: Sequence[int], batch: int, device: str) -> None:
         """Loads the data of every seed."""
-        self._make, self._batch = make, min(batch, make.data.size)
+        self._make, self._batch = make, min(batch, make.data.info.size)
         self._seeds = tuple(make.stream(seed) for seed in seeds)
         self._data = [make.data.load(seed) for seed in seeds]
         self._device = device
-        self.size = make.data.size
+        self.size = make.data.info.size
         self.batches_per_epoch = self.size // self._batch
         self._number = self._epoch = -1
         self._inputs = self._answers = self._order = torch.zeros(0)
@@ -69,9 +69,7 @@ class Tasks:
             self._number = number
             self._inputs = torch.stack([torch.from_numpy(each.inputs) for each in samples]).to(self._device)
             labels = torch.from_numpy(np.stack([each.labels for each in samples]))
-            numbers = labels.is_floating_point()
-            answers = labels[..., None] if numbers else functional.one_hot(labels, self._make.data.classes).float()
-            self._answers = answers.to(self._device)
+            self._answers = answers_to(labels, self._make.data.info.classes).to(self._device)
 
     def task_of(self, interactions: int) -> int:
         """The number of the task of a batch, from 0."""
@@ -97,5 +95,15 @@ class Tasks:
 
     def _taken(self, indices: Tensor) -> Transitions:
         rows = torch.arange(len(self._seeds), device=self._device)[:, None]
-        inputs, nothing = self._inputs[rows, indices], torch.zeros(indices.shape, device=self._device)
-        return Transitions(inputs, self._answers[rows, indices], nothing, nothing, inputs)
+        return answered(self._inputs[rows, indices], self._answers[rows, indices])
+
+
+def answers_to(labels: Tensor, classes: int) -> Tensor:
+    """Right answers ``[..., K]`` to ``labels [...]``: one-hot for classes, ``[..., 1]`` for numbers."""
+    return labels[..., None] if labels.is_floating_point() else functional.one_hot(labels, classes).float()
+
+
+def answered(inputs: Tensor, answers: Tensor) -> Transitions:
+    """Samples ``[S, B, ...]`` as transitions whose action is the right answer ``[S, B, K]``; there are no rewards."""
+    nothing = torch.zeros(answers.shape[:2], device=answers.device)
+    return Transitions(inputs, answers, nothing, nothing, inputs)

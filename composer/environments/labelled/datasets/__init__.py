@@ -1,6 +1,6 @@
 """Data sets: labelled samples for supervised learning. Importing this package registers every kind; none loads data."""
 
-from composer.environments.labelled.datasets.base import Data, DataUnusable, Samples
+from composer.environments.labelled.datasets.base import Data, DataInfo, DataUnusable, Samples
 from composer.environments.labelled.datasets.bits import Bits
 from composer.environments.labelled.datasets.cifar import Cifar
 from composer.environments.labelled.datasets.digits import Digits
@@ -13,6 +13,7 @@ __all__ = [
     "Bits",
     "Cifar",
     "Data",
+    "DataInfo",
     "DataUnusable",
     "Digits",
     "GeneratedImages",

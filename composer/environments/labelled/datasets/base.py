@@ -32,6 +32,19 @@ class Samples(NamedTuple):
     """``[n]``: classes from 0 to classes - 1, or the numbers to be answered"""
 
 
+class DataInfo(NamedTuple):
+    """What is known of a data set before it is loaded."""
+
+    shape: Shape
+    """Shape of one input."""
+    classes: int
+    """Number of classes; 1 where labels are numbers."""
+    size: int
+    """Number of samples to learn from."""
+    held_out: int = 0
+    """Number of samples that are held out for evaluation."""
+
+
 class Data(Family, family="data"):
     """Labelled samples."""
 
@@ -40,23 +53,8 @@ class Data(Family, family="data"):
 
     @property
     @abstractmethod
-    def shape(self) -> Shape:
-        """Shape of one input."""
-
-    @property
-    @abstractmethod
-    def classes(self) -> int:
-        """Number of classes."""
-
-    @property
-    @abstractmethod
-    def size(self) -> int:
-        """Number of samples to learn from."""
-
-    @property
-    def held_out_size(self) -> int:
-        """Number of samples that are held out for judging; 0 where there are none."""
-        return 0
+    def info(self) -> DataInfo:
+        """Shapes and counts, without loading anything."""
 
     @abstractmethod
     def load(self, seed: int) -> Samples:

@@ -10,8 +10,9 @@ from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
+from typing_extensions import override
 
-from composer.environments.labelled.datasets.base import Data, DataUnusable, Samples
+from composer.environments.labelled.datasets.base import Data, DataInfo, DataUnusable, Samples
 from composer.environments.labelled.datasets.files import (
     Checksums,
     Folder,
@@ -20,7 +21,6 @@ from composer.environments.labelled.datasets.files import (
     labels_in_range,
     records_of,
 )
-from composer.spec.shape import Shape
 from composer.spec.wording import suggestion
 
 SIDE = 32
@@ -86,24 +86,11 @@ class Cifar(Data, kind="cifar"):
         return self
 
     @property
-    def shape(self) -> Shape:
-        """Three channels of 32 x 32."""
-        return (3, SIDE, SIDE)
-
-    @property
-    def classes(self) -> int:
-        """As declared."""
-        return self.labels
-
-    @property
-    def size(self) -> int:
-        """50,000."""
-        return len(self._layout.learned) * self._layout.records
-
-    @property
-    def held_out_size(self) -> int:
-        """10,000."""
-        return self._layout.held_out_records
+    @override
+    def info(self) -> DataInfo:
+        layout = self._layout
+        size = len(layout.learned) * layout.records
+        return DataInfo((3, SIDE, SIDE), self.labels, size, layout.held_out_records)
 
     def load(self, seed: int) -> Samples:
         """The same for every seed, in the order of the files. Raises DataUnusable."""
@@ -131,4 +118,4 @@ class Cifar(Data, kind="cifar"):
             rows = records_of(path, records, layout.label_bytes + PIXELS, self.sha256)
             labels.append(labels_in_range(path, rows[:, layout.label_bytes - 1], self.labels))
             inputs.append(rows[:, layout.label_bytes :])
-        return Samples(np.concatenate(inputs).reshape(-1, *self.shape), np.concatenate(labels))
+        return Samples(np.concatenate(inputs).reshape(-1, *self.info.shape), np.concatenate(labels))

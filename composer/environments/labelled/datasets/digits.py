@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
+from typing_extensions import override
 
-from composer.environments.labelled.datasets.base import Data, Samples
-from composer.spec.shape import Shape
+from composer.environments.labelled.datasets.base import Data, DataInfo, Samples
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,24 +48,9 @@ class Digits(Data, kind="digits"):
         return self
 
     @property
-    def shape(self) -> Shape:
-        """A vector of 64, or one channel of 8 x 8."""
-        return (64,) if self.layout == "vector" else (1, 8, 8)
-
-    @property
-    def classes(self) -> int:
-        """10."""
-        return 10
-
-    @property
-    def size(self) -> int:
-        """As declared."""
-        return self.samples
-
-    @property
-    def held_out_size(self) -> int:
-        """As declared."""
-        return self.held_out
+    @override
+    def info(self) -> DataInfo:
+        return DataInfo((64,) if self.layout == "vector" else (1, 8, 8), 10, self.samples, self.held_out)
 
     def load(self, seed: int) -> Samples:
         """The same for every seed."""
@@ -82,4 +67,4 @@ class Digits(Data, kind="digits"):
         from sklearn.datasets import load_digits
 
         inputs, labels = load_digits(return_X_y=True)
-        return (inputs / 16.0).astype(np.float32).reshape(-1, *self.shape), labels.astype(np.int64)
+        return (inputs / 16.0).astype(np.float32).reshape(-1, *self.info.shape), labels.astype(np.int64)

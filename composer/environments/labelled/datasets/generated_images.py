@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
+from typing_extensions import override
 
-from composer.environments.labelled.datasets.base import Data, Samples
+from composer.environments.labelled.datasets.base import Data, DataInfo, Samples
 from composer.spec.random_streams import derive
-from composer.spec.shape import Shape
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,24 +51,9 @@ class GeneratedImages(Data, kind="generated_images"):
     """Which data set: another number, other prototypes."""
 
     @property
-    def shape(self) -> Shape:
-        """Three channels."""
-        return (3, self.side, self.side)
-
-    @property
-    def classes(self) -> int:
-        """As declared."""
-        return self.labels
-
-    @property
-    def size(self) -> int:
-        """As declared."""
-        return self.samples
-
-    @property
-    def held_out_size(self) -> int:
-        """As declared."""
-        return self.held_out
+    @override
+    def info(self) -> DataInfo:
+        return DataInfo((3, self.side, self.side), self.labels, self.samples, self.held_out)
 
     def load(self, seed: int) -> Samples:
         """The same for every seed."""
@@ -87,7 +72,7 @@ class GeneratedImages(Data, kind="generated_images"):
         random = np.random.Generator(np.random.PCG64(derive(self.number, part)))
         labels = random.integers(0, self.labels, count)
         prototypes = _smooth(coarse, self.side)
-        inputs = np.empty((count, *self.shape), np.uint8)
+        inputs = np.empty((count, *self.info.shape), np.uint8)
         for start in range(0, count, CHUNK):
             inputs[start : start + CHUNK] = self._bent(prototypes, labels[start : start + CHUNK], random)
         return Samples(inputs, labels)

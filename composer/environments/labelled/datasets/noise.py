@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
+from typing_extensions import override
 
-from composer.environments.labelled.datasets.base import Data, Samples
+from composer.environments.labelled.datasets.base import Data, DataInfo, Samples
 from composer.spec.random_streams import derive
-from composer.spec.shape import Shape
 
 
 class Noise(Data, kind="noise"):
@@ -30,19 +30,9 @@ class Noise(Data, kind="noise"):
     """Number of classes."""
 
     @property
-    def shape(self) -> Shape:
-        """A vector."""
-        return (self.width,)
-
-    @property
-    def classes(self) -> int:
-        """As declared."""
-        return self.labels
-
-    @property
-    def size(self) -> int:
-        """As declared."""
-        return self.samples
+    @override
+    def info(self) -> DataInfo:
+        return DataInfo((self.width,), self.labels, self.samples)
 
     def load(self, seed: int) -> Samples:
         """Drawn under a stream of its own."""

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
+from typing_extensions import override
 
-from composer.environments.labelled.datasets.base import Data, Samples
+from composer.environments.labelled.datasets.base import Data, DataInfo, Samples
 from composer.spec.random_streams import derive
-from composer.spec.shape import Shape
 
 
 class Teacher(Data, kind="teacher"):
@@ -35,24 +35,9 @@ class Teacher(Data, kind="teacher"):
     """Which teacher."""
 
     @property
-    def shape(self) -> Shape:
-        """A vector."""
-        return (self.width,)
-
-    @property
-    def classes(self) -> int:
-        """1: one number to be answered."""
-        return 1
-
-    @property
-    def size(self) -> int:
-        """As declared."""
-        return self.samples
-
-    @property
-    def held_out_size(self) -> int:
-        """As declared."""
-        return self.held_out
+    @override
+    def info(self) -> DataInfo:
+        return DataInfo((self.width,), 1, self.samples, self.held_out)
 
     def load(self, seed: int) -> Samples:
         """Drawn under a stream of its own."""

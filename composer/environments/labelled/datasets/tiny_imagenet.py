@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from composer.environments.labelled.datasets.base import Data, DataUnusable, Samples
+from typing_extensions import override
+
+from composer.environments.labelled.datasets.base import Data, DataInfo, DataUnusable, Samples
 from composer.environments.labelled.datasets.files import Folder, file_of, folder_of
-from composer.spec.shape import Shape
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,24 +33,9 @@ class TinyImageNet(Data, kind="tiny_imagenet"):
     """Where ``wnids.txt``, ``train`` and ``val`` lie."""
 
     @property
-    def shape(self) -> Shape:
-        """Three channels of 64 x 64."""
-        return (3, SIDE, SIDE)
-
-    @property
-    def classes(self) -> int:
-        """200."""
-        return CLASSES
-
-    @property
-    def size(self) -> int:
-        """100,000."""
-        return CLASSES * EACH
-
-    @property
-    def held_out_size(self) -> int:
-        """10,000: the published validation set."""
-        return HELD_OUT
+    @override
+    def info(self) -> DataInfo:
+        return DataInfo((3, SIDE, SIDE), CLASSES, CLASSES * EACH, HELD_OUT)
 
     def load(self, seed: int) -> Samples:
         """The same for every seed, class by class. Raises DataUnusable."""
@@ -59,19 +45,19 @@ class TinyImageNet(Data, kind="tiny_imagenet"):
             for number, name in enumerate(_classes(folder))
             for path in _pictures(folder / "train" / name / "images")
         ]
-        return self._decoded(folder / "train", found, self.size)
+        return self._decoded(folder / "train", found, self.info.size)
 
     def load_held_out(self, seed: int) -> Samples:
         """The validation set, in the order of its annotations. Raises DataUnusable."""
         folder = folder_of(self.folder, MEANT)
-        return self._decoded(folder / "val", list(_annotated(folder)), self.held_out_size)
+        return self._decoded(folder / "val", list(_annotated(folder)), self.info.held_out)
 
     def _decoded(self, where: Path, found: Sequence[tuple[Path, int]], wanted: int) -> Samples:
         import numpy as np
 
         if len(found) != wanted:
             raise DataUnusable(f"{where.absolute()} holds {len(found):,} pictures instead of {wanted:,}; {MEANT}")
-        inputs = np.empty((wanted, *self.shape), np.uint8)
+        inputs = np.empty((wanted, *self.info.shape), np.uint8)
         for row, (path, _) in zip(inputs, found, strict=True):
             row[:] = _picture(path)
         return Samples(inputs, np.array([number for _, number in found], np.int64))
