@@ -53,7 +53,7 @@ TRUNKS = {
     "widths that multiply": ('[' + ", ".join(['{ kind = "linear", expansion = 64 }'] * 9) + ']', "is wider than 65536"),
     "every width at its bound": (
         '{ use = "simba", width = 65_536, blocks = 256, expansion = 1 }',
-        "networks.critic: needs 4.4e+13 bytes; available 2.1e+10; nothing allocated",
+        "networks.critic: needs 40.0 TiB of memory, 19.6 GiB are available; nothing allocated",
     ),
     "a parameter of 10^18": ('{ use = "simba", blocks = 1_000_000_000_000_000_000 }', "must be in 0 to 256"),
     "a list for a parameter": ('{ use = "simba", width = [' + "1, " * 600 + "] }", "width: expected integer, got list"),

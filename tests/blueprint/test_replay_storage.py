@@ -56,10 +56,10 @@ def test_where_replay_lies_makes_no_other_experiment() -> None:
     [
         ("auto", 1.0, 0, None),
         ("auto", 0.9, 1_000_000, None),
-        ("auto", 0.9, 10, "on disk 1.0e+01; nothing allocated"),
-        ("auto", 0.1, 1_000_000, "available 5.7e+04; nothing allocated"),
-        ("device", 0.9, 1_000_000, "available 5.1e+05; nothing allocated"),
-        ("host", 0.9, 1_000_000, "available 5.1e+05; nothing allocated"),
+        ("auto", 0.9, 10, "500 KiB of memory and 10 B of disk are available; nothing allocated"),
+        ("auto", 0.1, 1_000_000, "of memory, 55.6 KiB are available; nothing allocated"),
+        ("device", 0.9, 1_000_000, "of memory, 500 KiB are available; nothing allocated"),
+        ("host", 0.9, 1_000_000, "of memory, 500 KiB are available; nothing allocated"),
         ("disk", 0.9, 10, None),
     ],
 )

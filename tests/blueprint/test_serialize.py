@@ -65,7 +65,7 @@ def test_memory_that_is_not_there_is_told_at_what_takes_it(monkeypatch: pytest.M
     (problem,) = check(path)
     assert problem.path == "networks.critic"
     assert lines[problem.line - 1].startswith("critic = { trunk")
-    assert "available 1.0e+07; nothing allocated" in problem.message
+    assert "9.54 MiB are available; nothing allocated" in problem.message
 
 
 def test_a_saved_blueprint_is_readable_where_it_could_not_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from composer.interventions.base import Case
 from composer.networks.outline import Outline
 from composer.optim.averages import averaged_networks
 from composer.spec.family import Spec
+from composer.spec.quantities import bytes_text
 from composer.spec.shape import ShapeError
 from composer.spec.wording import suggestion
 
@@ -170,7 +171,7 @@ def memory_problems(blueprint: Blueprint) -> Iterator[Finding]:
     if least.total > available or not least.disk:
         sizes = needs.parts()
         largest = max(sizes, key=lambda path: sizes[path])
-        yield largest, f"needs {needs.total:.1e} bytes; available {available:.1e}; nothing allocated"
+        yield largest, f"needs {bytes_text(needs.total)} of memory, {bytes_text(available)} are available; nothing allocated"
     elif least.disk > (room := disk_bytes(FilePath.cwd())):
-        there = f"available {available:.1e}, on disk {room:.1e}"
-        yield needs.replay_key, f"needs {needs.total:.1e} bytes; {there}; nothing allocated"
+        there = f"{bytes_text(available)} of memory and {bytes_text(room)} of disk are available"
+        yield needs.replay_key, f"needs {bytes_text(needs.total)}, {there}; nothing allocated"

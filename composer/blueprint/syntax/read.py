@@ -23,10 +23,10 @@ MAX_LINE = 2_000
 _BACKSLASH = "; in double quotes a backslash begins an escape: write the text in single quotes"
 _MEANT = {
     "illegal character '\\n'": "; is a closing quote missing?",
-    "invalid value": "; text stands in quotes, a number begins with a digit, true and false are written small",
+    "invalid value": "; write text in quotes, begin numbers with a digit, write true and false in lower case",
     "unclosed array": "; is a comma or a closing bracket missing?",
-    "unclosed inline table": "; is a comma or a closing brace missing? An inline table stands on one line",
-    "invalid initial character for a key part": "; an inline table stands on one line, with no comma at its end",
+    "unclosed inline table": "; is a comma or a closing brace missing? An inline table must be on one line",
+    "invalid initial character for a key part": "; an inline table must be on one line, with no comma at its end",
     "invalid hex value": _BACKSLASH,
     "unescaped '\\' in a string": _BACKSLASH,
 }
