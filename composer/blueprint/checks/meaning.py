@@ -171,10 +171,8 @@ def memory_problems(blueprint: Blueprint) -> Iterator[Finding]:
     if least.total > available or not least.disk:
         sizes = needs.parts()
         largest = max(sizes, key=lambda path: sizes[path])
-        yield (
-            largest,
-            f"needs {bytes_text(needs.total)} of memory, {bytes_text(available)} are available; nothing allocated",
-        )
+        there = f"{bytes_text(available)} are available"
+        yield largest, f"needs {bytes_text(needs.total)} of memory, {there}; nothing allocated"
     elif least.disk > (room := disk_bytes(FilePath.cwd())):
         there = f"{bytes_text(available)} of memory and {bytes_text(room)} of disk are available"
         yield needs.replay_key, f"needs {bytes_text(needs.total)}, {there}; nothing allocated"
