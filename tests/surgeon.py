@@ -9,7 +9,7 @@ from tiny_runs import DRIFT, EAGER, tiny
 from torch import Tensor
 
 from composer.replay.transitions import Transitions
-from composer.replay.vectors import Replay
+from composer.replay.vectors import VectorRing
 from composer.training.assemble import surgery_of
 from composer.training.compile.capture import Choice
 from composer.training.learner import Learner
@@ -48,10 +48,10 @@ class Patient:
 
         return Transitions(draw(3), draw(2).tanh(), draw(), torch.full((seeds, 32), 0.9), draw(3))
 
-    def _filled(self) -> Replay:
+    def _filled(self) -> VectorRing:
         """A memory of 32 random transitions, the same for every seed."""
         observation, action, reward, _, following = self.transitions(0)
-        replay = Replay(len(self.learner.seeds), 32, 32, 3, 2)
+        replay = VectorRing(len(self.learner.seeds), 32, 32, 3, 2)
         replay.add(observation, action, reward, reward > 1, reward < -1, following)
         return replay
 

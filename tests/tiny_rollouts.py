@@ -14,7 +14,7 @@ from composer.blueprint import Blueprint, load
 from composer.environments import EnvironmentInfo
 from composer.training import assemble
 from composer.training.collect.on_policy import Rollout
-from composer.training.collect.simulation import Acting
+from composer.training.collect.simulation import SimulatorCollector
 from composer.training.compile.capture import Choice
 from composer.training.learner import Learner
 from composer.training.runs.directory import Run
@@ -114,7 +114,7 @@ def collected(runs: Path, *overrides: str, interactions: int = 8) -> tuple[Sessi
     for number in range(interactions):
         parts.collector.interact(number)
     run.close()
-    assert isinstance(parts.collector, Acting) and isinstance(parts.collector.memory, Rollout)
+    assert isinstance(parts.collector, SimulatorCollector) and isinstance(parts.collector.memory, Rollout)
     return parts, parts.collector.memory
 
 

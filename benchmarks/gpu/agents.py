@@ -17,7 +17,7 @@ from torch.nn.functional import one_hot
 from benchmarks.gpu.pieces import Piece
 from composer.blueprint import load
 from composer.blueprint.syntax.extends import shipped
-from composer.replay.transitions import Transitions
+from composer.replay.transitions import Minibatch, Transitions
 from composer.training import assemble
 from composer.training.compile.capture import Choice
 from composer.training.learner import Learner
@@ -165,7 +165,7 @@ def _one(one: Agent, generator: torch.Generator) -> Given:
 def learn(one: Agent, batches: Sequence[Given]) -> Iterator[int]:
     """An update on each batch under its own noise; yields the count of updates after each."""
     for number, batch in enumerate(batches, 1):
-        one.learner.learn_under([batch.noise], [(batch.transitions, batch.extra)])
+        one.learner.learn_under([batch.noise], [Minibatch(batch.transitions, batch.extra)])
         yield number
 
 

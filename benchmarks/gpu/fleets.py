@@ -12,7 +12,7 @@ from benchmarks.gpu.laps import by_count
 from benchmarks.gpu.pieces import Check, Findings, Piece
 from benchmarks.gpu.setting import EAGER, Setting
 from composer.blueprint.forecast.one_program import joined
-from composer.training.collect.base import Drawn
+from composer.replay.transitions import Minibatch
 from composer.training.population import Stack
 
 NUMBERS: Final = ("optimizers.critic.learning_rate=1e-3", "averages.target_critic.momentum=0.9")
@@ -31,7 +31,7 @@ def fleets(setting: Setting) -> Findings:
             stack = Stack(whole.learner, [one.learner for one in beside])
             batches = [given(one, setting.sized(10, 2), number) for number, one in enumerate(alone)]
             for together in zip(*batches, strict=True):
-                stack.learn([[Drawn(batch.transitions, batch.extra)] for batch in together])
+                stack.learn([[Minibatch(batch.transitions, batch.extra)] for batch in together])
                 for one, batch in zip(alone, together, strict=True):
                     one.learner.update(batch.transitions, batch.extra)
             apart = max(
@@ -49,7 +49,7 @@ def calls(case: Case, setting: Setting) -> Findings:
     for count in setting.sized((1, 2, 4, 8), (1, 2)):
         one = agent(case.load(setting, 1, f"compute.updates_per_call={count}"), setting.device, setting.captured())
         (batch,) = given(one, 1)
-        asked = [(batch.transitions, batch.extra)] * count
+        asked = [Minibatch(batch.transitions, batch.extra)] * count
         made[count] = partial(one.learner.learn, asked)
     return Findings(rows=by_count(made, setting, "updates a call", "updates/s", "times one a call"))
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Observations = NDArray[np.float32] | NDArray[np.uint8]
 
 
-class Stage(NamedTuple):
+class PlannedStage(NamedTuple):
     """A part of a run that its environment plans."""
 
     start: int
@@ -79,7 +79,7 @@ class Environment(Family, family="environment"):
         return 0
 
     @property
-    def parts_seeds(self) -> bool:
+    def stages_differ_by_seed(self) -> bool:
         """Whether seeds may pass from one planned stage to the next at times of their own."""
         return False
 
@@ -100,7 +100,7 @@ class Environment(Family, family="environment"):
         """How often so many interactions lead from one planned stage to the next."""
         return sum(0 < stage.start < interactions for stage in self.stages(batch_size))
 
-    def stages(self, batch_size: int) -> tuple[Stage, ...]:
+    def stages(self, batch_size: int) -> tuple[PlannedStage, ...]:
         """Parts of a run that are planned, in order, the first at 0; none where a run is all of one piece."""
         return ()
 

@@ -23,7 +23,7 @@ _NUMBERS = 8
 """Bytes of a whole number on disk."""
 
 
-class Frames(Ring):
+class FrameRing(Ring):
     """A ring whose observations are uint8 pictures ``[F * c, h, w]``, of which a step replaces the oldest ``c``."""
 
     def __init__(
@@ -135,8 +135,8 @@ class Frames(Ring):
     def _flags(self, slots: Tensor) -> Tensor:
         return self.frame_numbers(slots)[..., -3:]
 
-    def _look(self, slots: Tensor) -> _Look:
-        return _Look(self, slots)
+    def _look(self, slots: Tensor) -> _FrameTransitions:
+        return _FrameTransitions(self, slots)
 
     def frame_numbers(self, slots: Tensor) -> Tensor:
         """Action, reward and flags ``[S, B, a + 3]`` at slots ``[S, B]``."""
@@ -172,10 +172,10 @@ class Frames(Ring):
         return self._flat[(slots + self._seeds_at * self.capacity).flatten()].view(*slots.shape, *self._frame)
 
 
-class _Look:
+class _FrameTransitions:
     """Transitions at some slots, read as they are asked for."""
 
-    def __init__(self, frames: Frames, slots: Tensor) -> None:
+    def __init__(self, frames: FrameRing, slots: Tensor) -> None:
         self._frames, self._slots = frames, slots
 
     @cached_property

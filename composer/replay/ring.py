@@ -18,7 +18,7 @@ from composer.replay.storage import Storage
 from composer.replay.transitions import Transitions
 
 
-class Look(Protocol):
+class StoredTransitions(Protocol):
     """The transitions at some slots; what is not asked for need not be read."""
 
     @property
@@ -188,7 +188,7 @@ class Ring(ABC):
         """Write E transitions from slot ``start`` on; ``flags [S, E, 3]``: reward, terminated, ended."""
 
     @abstractmethod
-    def _look(self, slots: Tensor) -> Look:
+    def _look(self, slots: Tensor) -> StoredTransitions:
         """The transitions at ``slots [S, B]``."""
 
     @abstractmethod

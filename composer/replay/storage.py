@@ -19,7 +19,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-Kind = Literal["device", "host", "disk"]
+StorageKind = Literal["device", "host", "disk"]
 _Layout = tuple[tuple[torch.dtype, torch.Size], ...]
 _ALIGNED = 64
 """Bytes: where a tensor may begin in a block."""
@@ -28,11 +28,11 @@ _ALIGNED = 64
 class Storage:
     """Where rows lie for a learner on a device."""
 
-    def __init__(self, learner: str, kind: Kind = "device", folder: Path | None = None) -> None:
+    def __init__(self, learner: str, kind: StorageKind = "device", folder: Path | None = None) -> None:
         """``learner`` is the device that batches are sent to; files of ``disk`` take their room from ``folder``'s."""
         self.device = learner if kind == "device" else "cpu"
         """Where rows lie, slots are drawn and windows are made."""
-        self.courier = None if self.device == learner else Courier(learner)
+        self.transfer = None if self.device == learner else HostToDevice(learner)
         if kind == "disk" and folder is None:
             raise ValueError("a replay on disk needs a folder")
         self._folder = folder if kind == "disk" else None
@@ -49,7 +49,7 @@ class Storage:
 
     def sent(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         """The same where the learner computes; the very tensors where that is here."""
-        return list(tensors) if self.courier is None else self.courier.send(tensors)
+        return list(tensors) if self.transfer is None else self.transfer.send(tensors)
 
 
 IN_MEMORY = Storage("cpu")
@@ -67,7 +67,7 @@ def _mapped(folder: Path, size: int) -> mmap.mmap:
     return mapped
 
 
-class Courier:
+class HostToDevice:
     """Takes batches from the host to a GPU: packed into a block of pinned memory and copied without waiting.
 
     Two blocks take turns, so that a batch can be packed while the one before is still waited for by the GPU; a block

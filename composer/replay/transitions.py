@@ -1,22 +1,32 @@
-"""Transitions as updates draw them. Legend: S seeds, B batch, d observation, a action."""
+"""Transitions as a replay stores and returns them. Legend: S seeds, B batch, d observation, a action."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from torch import Tensor
 
 
 class Transitions(NamedTuple):
-    """A sampled batch, raw."""
+    """Sampled transitions, raw: neither observations nor rewards are normalised."""
 
     observation: Tensor
     """``[S, B, d]``"""
     action: Tensor
     """``[S, B, a]``"""
     reward: Tensor
-    """``[S, B]``, discounted over the window"""
+    """``[S, B]``, the discounted sum over the window"""
     bootstrap: Tensor
-    """``[S, B]``: discount to the window's length, 0 where the window ends in a termination"""
+    """``[S, B]``: discount to the power of the window's length, 0 where the window ends in a termination"""
     next_observation: Tensor
     """``[S, B, d]``, at the end of the window"""
+
+
+class Minibatch(NamedTuple):
+    """The data of one update."""
+
+    transitions: Transitions
+    extra: Mapping[str, Tensor] = MappingProxyType({})
+    """Tensors that the program asks for in ``extras``, ``[S, B, ...]`` by name."""

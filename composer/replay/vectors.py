@@ -20,7 +20,7 @@ def row_size(observation: int, action: int) -> int:
     return 2 * observation + action + 3
 
 
-class _Row(NamedTuple):
+class _VectorTransitions(NamedTuple):
     observation: Tensor
     action: Tensor
     reward: Tensor
@@ -29,7 +29,7 @@ class _Row(NamedTuple):
     following: Tensor
 
 
-class Replay(Ring):
+class VectorRing(Ring):
     """A ring whose observations are vectors of ``observation`` numbers."""
 
     def __init__(
@@ -65,7 +65,9 @@ class Replay(Ring):
     def _flags(self, slots: Tensor) -> Tensor:
         return self._marks.index_select(0, (slots + self._offsets).flatten()).view(*slots.shape, 3)
 
-    def _look(self, slots: Tensor) -> _Row:
+    def _look(self, slots: Tensor) -> _VectorTransitions:
         rows = self._flat.index_select(0, (slots + self._offsets).flatten()).view(*slots.shape, -1)
         observation, action, reward, terminated, ended, final = rows.split(self._splits, -1)
-        return _Row(observation, action, reward.squeeze(-1), terminated.squeeze(-1), ended.squeeze(-1), final)
+        return _VectorTransitions(
+            observation, action, reward.squeeze(-1), terminated.squeeze(-1), ended.squeeze(-1), final
+        )

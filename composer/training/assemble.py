@@ -18,7 +18,7 @@ from composer.replay.storage import Storage
 from composer.spec.errors import ComposerError
 from composer.tracking.journal import Journal, read
 from composer.tracking.uploader import Uploader
-from composer.training.collect.build import Collecting, runtime_of
+from composer.training.collect.build import CollectorParts, runtime_of
 from composer.training.collect.replay_placement import ReplayPlacement, choose_placement, recorded_placement
 from composer.training.compile import capture as compiling
 from composer.training.compile.cache import use_cache
@@ -36,7 +36,7 @@ from composer.training.surgery.apply import Event, Surgery
 if TYPE_CHECKING:
     from composer.blueprint import Blueprint
     from composer.environments.interface import EnvironmentInfo
-    from composer.training.collect.base import Samples
+    from composer.training.collect.base import TransitionSource
 
 
 class NotTheSame(ComposerError, RuntimeError):
@@ -160,7 +160,7 @@ def learner_of(blueprint: Blueprint, snapshot: Snapshot, device: str) -> Learner
 
 
 def surgery_of(
-    blueprint: Blueprint, learner: Learner, tell: Callable[[int, Event], None], samples: Samples | None = None
+    blueprint: Blueprint, learner: Learner, tell: Callable[[int, Event], None], samples: TransitionSource | None = None
 ) -> Surgery:
     """The interventions of a blueprint on a learner; other arguments as those of ``Surgery``."""
     return Surgery(blueprint.interventions, blueprint.agent, learner, lengths_of(blueprint), tell, samples)
@@ -242,7 +242,7 @@ def _session(
 ) -> Session:
     blueprint = run.blueprint
     clock, learner = clock_of(blueprint), Learner(blueprint.agent, device, choice)
-    collecting = Collecting(
+    collecting = CollectorParts(
         algorithm=blueprint.algorithm,
         sampling=blueprint.replay.sampling,
         capacity=transitions_allocated(blueprint),

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from composer.environments.interface import EnvironmentInfo
-from composer.replay.transitions import Transitions
+from composer.replay.transitions import Minibatch, Transitions
 from composer.training.compile.cache import use_cache
 from composer.training.compile.capture import Choice
 from composer.training.learner import Learner
@@ -47,7 +47,7 @@ class BackgroundCompiler:
         self._process.wait()
 
 
-def example(learner: Learner, info: EnvironmentInfo) -> tuple[Transitions, dict[str, torch.Tensor]]:
+def example(learner: Learner, info: EnvironmentInfo) -> Minibatch:
     """Arguments for ``Learner.update``: transitions of nothing, of the shapes that the program is compiled for."""
     seeds, batch, device = len(learner.seeds), learner.batch_size, learner.device
     kind = torch.uint8 if info.pictures else torch.float32
@@ -56,7 +56,7 @@ def example(learner: Learner, info: EnvironmentInfo) -> tuple[Transitions, dict[
     action = torch.zeros(seeds, batch, info.action_size, device=device)
     action[..., 0] = float(info.discrete)
     transitions = Transitions(seen, action, numbers, numbers.clone(), seen.clone())
-    return transitions, dict(learner.stand_ins(transitions))
+    return Minibatch(transitions, learner.stand_ins(transitions))
 
 
 def main() -> None:

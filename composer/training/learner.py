@@ -23,7 +23,7 @@ from composer.networks.stacked import Stacked, Template
 from composer.optim.averages import averaged_networks
 from composer.optim.delayed import apply_every
 from composer.optim.hyperparameters import recorded
-from composer.replay.transitions import Transitions
+from composer.replay.transitions import Minibatch, Transitions
 from composer.spec.errors import ComposerError
 from composer.spec.random_streams import derive
 from composer.training.acting import ActingPolicy
@@ -33,9 +33,6 @@ from composer.training.gradient_step import GradientStep
 from composer.training.horizon import Horizon
 from composer.training.moving_averages import MovingAverages
 from composer.training.signals import Signals
-
-Learnt = tuple[Transitions, Mapping[str, Tensor]]
-"""What an update learns from: transitions ``[S, B, ...]``, and by name what the program asks for beside them."""
 
 
 class Diverged(ComposerError, RuntimeError):
@@ -156,9 +153,9 @@ class Learner:
 
     def update(self, transitions: Transitions, extra: Mapping[str, Tensor] = MappingProxyType({})) -> None:
         """One gradient update of every objective, on the captured program; ``extra`` is what the program asks for."""
-        self.learn([(transitions, extra)])
+        self.learn([Minibatch(transitions, extra)])
 
-    def learn(self, batches: Sequence[Learnt]) -> None:
+    def learn(self, batches: Sequence[Minibatch]) -> None:
         """As many updates, one after the other, in one call of a captured program: one, or ``updates_per_call``."""
         self.draw_noise(len(batches))
         self.learn_under(self.noise, batches)
@@ -170,7 +167,7 @@ class Learner:
                 for row, generator in zip(values, self._generators, strict=True):
                     row.normal_(generator=generator)
 
-    def learn_under(self, noises: Sequence[Mapping[str, Tensor]], batches: Sequence[Learnt]) -> None:
+    def learn_under(self, noises: Sequence[Mapping[str, Tensor]], batches: Sequence[Minibatch]) -> None:
         """``learn`` under noise that is given, ``[S, B, ...]`` by name, as ``program.noise`` asks for it."""
         if len(batches) not in (1, len(self.noise)):
             raise ValueError(f"a call makes 1 update or {len(self.noise)}, got {len(batches)} batches")

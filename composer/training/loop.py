@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from composer.environments.interface import EnvironmentFailure, InvalidAction
+from composer.replay.transitions import Minibatch
 from composer.tracking.console import Console
-from composer.training.collect.base import Drawn
 from composer.training.interrupts import Interrupted, Interrupts
 from composer.training.learner import Diverged
 from composer.training.session import Session
@@ -58,7 +58,7 @@ def train(session: Session, console: Console) -> Outcome:
     return stopwatch.outcome(session)
 
 
-def training_steps(session: Session) -> Iterator[Sequence[Drawn]]:
+def training_steps(session: Session) -> Iterator[Sequence[Minibatch]]:
     """Collect interactions and fire planned interventions; the caller makes the updates.
 
     Yields the batches of the next call of ``Learner.learn``, and an empty sequence after each interaction.
@@ -146,7 +146,7 @@ def _updates_of_next_call(session: Session, update: int, due: int) -> int:
 
 
 def train_together(
-    sessions: Sequence[Session], learn: Callable[[Sequence[Sequence[Drawn]]], None], console: Console
+    sessions: Sequence[Session], learn: Callable[[Sequence[Sequence[Minibatch]]], None], console: Console
 ) -> list[Outcome | Exception]:
     """Train runs of one clock side by side, each step of all in turn; the outcome or the failure of each, in order.
 
@@ -167,7 +167,7 @@ def train_together(
 
     with Interrupts() as interrupts:
         while running:
-            batches: dict[int, Sequence[Drawn]] = {}
+            batches: dict[int, Sequence[Minibatch]] = {}
             for index, steps in list(running.items()):
                 with failing_alone(index):
                     batches[index] = next(steps)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from composer.training.collect.simulation import Acting
+from composer.training.collect.simulation import SimulatorCollector
 
 if TYPE_CHECKING:
     from composer.training.session import Session
@@ -79,7 +79,7 @@ def profile(session: Session) -> Profile:
     found.watch(session.learner, "act", "policy: choosing actions")
     found.watch(session.learner, "observe", "running statistics")
     found.watch(session.collector, "batch", "replay: drawing batches")
-    if isinstance(session.collector, Acting):
+    if isinstance(session.collector, SimulatorCollector):
         found.watch(session.collector.environments, "step", "environments: stepping")
         found.watch(session.collector.memory, "add", "replay: storing")
     found.watch(session.collector, "interact", "collecting: the rest")

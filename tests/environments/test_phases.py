@@ -19,8 +19,8 @@ from composer.blueprint.forecast.clock import lengths_of
 from composer.blueprint.forecast.timeline import timeline
 from composer.environments.labelled.phases import Phases
 from composer.training.collect import phase_stream as collectors
-from composer.training.collect.phase_batches import HeldOut, Phased
-from composer.training.collect.phase_stream import PhasedExaminer, PhasedStreaming, held_out_loss
+from composer.training.collect.phase_batches import HeldOutData, PhaseBatches
+from composer.training.collect.phase_stream import HeldOutEvaluator, PhaseCollector, held_out_loss
 from composer.training.learner import Learner
 from composer.training.loop import interactions
 from composer.training.runs.directory import read_blueprint
@@ -59,7 +59,7 @@ def phases(*tables: dict[str, Any], samples: int = 200, **keys: Any) -> Phases:
     return Phases.model_validate({"data": data, "phases": list(tables), **keys})
 
 
-def held(data: Phased, seed: int) -> set[int]:
+def held(data: PhaseBatches, seed: int) -> set[int]:
     """Which samples the present phase of a seed holds."""
     return set(data._held[seed].indices.tolist())
 
@@ -68,7 +68,7 @@ def held(data: Phased, seed: int) -> set[int]:
 
 
 def test_a_subset_is_part_of_every_larger_one_and_a_seeds_own() -> None:
-    data = Phased(phases({"updates": 5, "subset": 0.1}, {"updates": 5, "subset": 0.45}, {}), (0, 1), 10, "cpu")
+    data = PhaseBatches(phases({"updates": 5, "subset": 0.1}, {"updates": 5, "subset": 0.45}, {}), (0, 1), 10, "cpu")
     found = []
     for number in range(3):
         for seed in range(2):
@@ -82,7 +82,7 @@ def test_a_subset_is_part_of_every_larger_one_and_a_seeds_own() -> None:
 
 def test_label_noise_makes_an_exact_share_wrong_and_anew_at_each_phase() -> None:
     noise = {"updates": 5, "subset": 0.5, "label_noise": 0.3}
-    data = Phased(phases(noise, noise, {}, samples=1_400), (0, 1), 10, "cpu")
+    data = PhaseBatches(phases(noise, noise, {}, samples=1_400), (0, 1), 10, "cpu")
     right, seen = data._labels, []
     for number in range(3):
         for seed in range(2):
@@ -100,7 +100,7 @@ def test_label_noise_makes_an_exact_share_wrong_and_anew_at_each_phase() -> None
 
 
 def test_an_epoch_shows_every_sample_of_a_phase_once_in_an_order_of_its_own() -> None:
-    data = Phased(phases({"epochs": 3, "subset": 0.2}, {}), (0, 1), 10, "cpu")
+    data = PhaseBatches(phases({"epochs": 3, "subset": 0.2}, {}), (0, 1), 10, "cpu")
     orders = [torch.cat([data._next(0, 4 * epoch + index) for index in range(4)]) for epoch in range(3)]
     assert all(sorted(order.tolist()) == list(range(40)) for order in orders)
     assert len({tuple(order.tolist()) for order in orders}) == 3
@@ -114,7 +114,7 @@ def test_an_epoch_shows_every_sample_of_a_phase_once_in_an_order_of_its_own() ->
 
 def test_classes_and_permutations_are_switches_of_task() -> None:
     declared = phases({"updates": 5, "classes": [2, 7]}, {"permutation": 1, "label_noise": 0.0}, samples=400)
-    data = Phased(declared, (0, 1), 10, "cpu")
+    data = PhaseBatches(declared, (0, 1), 10, "cpu")
     labels = data._labels[0]
     assert held(data, 0) == set(((labels == 2) | (labels == 7)).nonzero().flatten().tolist())
     plain = data.newest(10, 1, torch.zeros(2)).observation
@@ -127,14 +127,16 @@ def test_classes_and_permutations_are_switches_of_task() -> None:
     first = data._held[0].indices[0]
     assert torch.equal(permuted[0, 0], data._inputs[0, first][order])
     assert not torch.equal(data._held[0].places, data._held[1].places) and plain.shape == permuted.shape  # type: ignore[arg-type]
-    noisy = Phased(phases({"updates": 5, "classes": [7, 2], "label_noise": 1.0}, {}, samples=400), (0,), 10, "cpu")
+    noisy = PhaseBatches(
+        phases({"updates": 5, "classes": [7, 2], "label_noise": 1.0}, {}, samples=400), (0,), 10, "cpu"
+    )
     indices, given = noisy._held[0].indices, noisy._held[0].labels
     assert torch.equal(given, 9 - noisy._labels[0][indices]), "the wrong one of two classes is the other"
 
 
 def test_what_seeds_share_lies_on_the_device_once_and_bytes_stay_bytes() -> None:
     made = {"kind": "generated_images", "samples": 40, "held_out": 20, "side": 8}
-    data = Phased(Phases.model_validate({"data": made, "phases": [{}]}), (0, 1, 2), 10, "cpu")
+    data = PhaseBatches(Phases.model_validate({"data": made, "phases": [{}]}), (0, 1, 2), 10, "cpu")
     assert data._inputs.dtype == torch.uint8 and data._inputs.shape == (3, 40, 3, 8, 8)
     assert data._inputs.untyped_storage().nbytes() == 40 * 3 * 64
     assert data.at(0).observation.dtype == torch.float32
@@ -228,10 +230,10 @@ def test_show_lists_phases_and_what_fires_between_them() -> None:
 
 def test_augmentation_follows_from_the_number_of_the_batch(runs: None) -> None:
     blueprint = tiny(*PICTURES)
-    one, other = (Phased(blueprint.environment, (3, 8), 10, "cpu") for _ in range(2))  # type: ignore[arg-type]
+    one, other = (PhaseBatches(blueprint.environment, (3, 8), 10, "cpu") for _ in range(2))  # type: ignore[arg-type]
     batches = [one.at(index).observation for index in range(6)]
     assert torch.equal(other.at(4).observation, batches[4])
-    alone = Phased(blueprint.environment, (8,), 10, "cpu")  # type: ignore[arg-type]
+    alone = PhaseBatches(blueprint.environment, (8,), 10, "cpu")  # type: ignore[arg-type]
     assert torch.equal(alone.at(4).observation[0], batches[4][1])
     # The same samples come again three batches later (36 of 90, batches of ten), changed in another way.
     assert not any(torch.equal(a, b) for a in batches[0][0] for b in (row for batch in batches[3:] for row in batch[0]))
@@ -247,7 +249,7 @@ def scripted(blueprint: Blueprint, losses: list[list[float]], patch: pytest.Monk
     learner = Learner(blueprint.agent, "cpu", EAGER)
     readings = iter(losses)
     patch.setattr(collectors, "held_out_loss", lambda *_: torch.tensor(next(readings), dtype=torch.float64))
-    stream, found = PhasedStreaming(environment, learner), []
+    stream, found = PhaseCollector(environment, learner), []
     switches: list[tuple[list[bool], int]] = []
     stream.switched = lambda seeds, number: switches.append((seeds.tolist(), number))
     for index in range(40):
@@ -301,10 +303,10 @@ def test_the_held_out_loss_is_the_cross_entropy_on_what_is_held_out() -> None:
     inputs, labels = torch.from_numpy(samples.inputs).expand(2, -1, -1), torch.from_numpy(samples.labels)
     logits = learner.act(inputs, explore=False)
     expected = torch.stack([torch.nn.functional.cross_entropy(row.double(), labels) for row in logits])
-    got = held_out_loss(learner, HeldOut(environment, (0, 1), "cpu"), environment.plan[0])
+    got = held_out_loss(learner, HeldOutData(environment, (0, 1), "cpu"), environment.plan[0])
     torch.testing.assert_close(got, expected, rtol=1e-5, atol=1e-7)
     right = (logits.argmax(-1) == labels).double().mean(1, keepdim=True)
-    examined = PhasedExaminer(environment, (0, 1), 32, "cpu").returns(learner, 3)
+    examined = HeldOutEvaluator(environment, (0, 1), 32, "cpu").returns(learner, 3)
     np.testing.assert_allclose(examined, right.numpy())
 
 
@@ -321,7 +323,7 @@ def test_an_examination_is_of_the_classes_of_the_present_phase() -> None:
             return torch.nn.functional.one_hot(torch.full(inputs.shape[:2], 3), 10).float()
 
     labels = environment.data.load_held_out(0).labels
-    examiner = PhasedExaminer(environment, (0,), 32, "cpu")
+    examiner = HeldOutEvaluator(environment, (0,), 32, "cpu")
     threes, fives = int((labels == 3).sum()), int((labels == 5).sum())
     assert examiner.returns(Stub(), 4).item() == pytest.approx(threes / (threes + fives))  # type: ignore[arg-type]
     assert examiner.returns(Stub(), 5).item() == 0  # type: ignore[arg-type]

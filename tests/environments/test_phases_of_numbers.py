@@ -12,8 +12,8 @@ from tiny_runs import begin, finished, result, resumed, rows, stopped
 
 from composer.blueprint import Blueprint, BlueprintError, load
 from composer.environments.labelled.datasets import Teacher
-from composer.training.collect.phase_batches import HeldOut, Phased
-from composer.training.collect.phase_stream import PhasedExaminer, held_out_loss
+from composer.training.collect.phase_batches import HeldOutData, PhaseBatches
+from composer.training.collect.phase_stream import HeldOutEvaluator, held_out_loss
 from composer.training.collect.task_stream import explained_share
 from composer.training.runs.directory import read_blueprint
 
@@ -65,7 +65,7 @@ def test_answers_are_numbers_of_variance_one_and_generalise() -> None:
 
 def test_a_share_of_a_phase_takes_the_numbers_of_others() -> None:
     declared = tiny(*changes(WARM)).environment
-    phased = Phased(declared, (0, 5), 10, "cpu")  # type: ignore[arg-type]
+    phased = PhaseBatches(declared, (0, 5), 10, "cpu")  # type: ignore[arg-type]
     for seed, number in enumerate((0, 5)):
         samples = declared.data.load(number)  # type: ignore[attr-defined]
         held = phased._held[seed]
@@ -81,12 +81,12 @@ def test_a_share_of_a_phase_takes_the_numbers_of_others() -> None:
 def test_models_are_judged_by_what_they_explain_of_what_is_held_out(tmp_path: Path) -> None:
     run, parts = finished(tmp_path, *changes(WARM))
     declared, learner = read_blueprint(run).environment, parts.learner
-    held = HeldOut(declared, (0,), "cpu")  # type: ignore[arg-type]
+    held = HeldOutData(declared, (0,), "cpu")  # type: ignore[arg-type]
     inputs, right = (torch.cat(column, 1) for column in zip(*held.pieces(declared.plan[1]), strict=True))  # type: ignore[attr-defined]
     assert inputs.shape == (1, 700, 4)
     said = learner.act(inputs, explore=False)[..., 0].double()
     wanted = 1 - float(((said - right) ** 2).mean() / right.double().var(correction=0))
-    examiner = PhasedExaminer(declared, (0,), 10, "cpu")  # type: ignore[arg-type]
+    examiner = HeldOutEvaluator(declared, (0,), 10, "cpu")  # type: ignore[arg-type]
     assert examiner.metric == "evaluation/r_squared"
     assert float(examiner.returns(learner, 120)[0, 0]) == pytest.approx(wanted) and wanted > 0
     loss = held_out_loss(learner, held, declared.plan[1])  # type: ignore[attr-defined]

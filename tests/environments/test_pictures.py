@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from composer.training.collect.pictures import Standard, changed, drawn
+from composer.training.collect.pictures import Standardizer, changed, drawn
 
 
 def test_crops_and_flips_are_those_of_a_slow_reference() -> None:
@@ -43,10 +43,10 @@ def test_bytes_are_standardised_by_channel_and_numbers_left_alone() -> None:
     generator = torch.Generator().manual_seed(0)
     spread = torch.tensor([10, 100, 255])[:, None, None]
     pictures = (torch.rand(2, 5_000, 3, 4, 4, generator=generator) * spread).to(torch.uint8)
-    numbers = Standard(pictures)(pictures)
+    numbers = Standardizer(pictures)(pictures)
     torch.testing.assert_close(numbers.mean((1, 3, 4)), torch.zeros(2, 3), atol=1e-4, rtol=0)
     torch.testing.assert_close(numbers.std((1, 3, 4), correction=0), torch.ones(2, 3), atol=1e-4, rtol=0)
-    shared = Standard(pictures[:1].expand(4, -1, -1, -1, -1))(pictures[:1])
+    shared = Standardizer(pictures[:1].expand(4, -1, -1, -1, -1))(pictures[:1])
     torch.testing.assert_close(shared, numbers[:1])
     floats = torch.rand(1, 3, 64, generator=generator)
-    assert Standard(floats)(floats) is floats
+    assert Standardizer(floats)(floats) is floats

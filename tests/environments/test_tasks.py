@@ -12,8 +12,8 @@ from tiny_runs import EAGER, begin, finished, result, resumed, rows, stopped
 from composer.blueprint import BlueprintError, load
 from composer.environments.labelled.datasets import Digits, Noise
 from composer.environments.labelled.task_sequence import TaskSequence
-from composer.training.collect.task_batches import Tasks
-from composer.training.collect.task_stream import Examiner
+from composer.training.collect.task_batches import TaskBatches
+from composer.training.collect.task_stream import TaskEvaluator
 from composer.training.learner import Learner
 
 SHUFFLED = Path(__file__).parents[2] / "blueprints" / "plasticity" / "shuffled_labels.toml"
@@ -71,7 +71,7 @@ def test_what_changes_from_task_to_task(change: str) -> None:
 
 
 def test_an_epoch_shows_every_sample_once_in_an_order_of_its_own() -> None:
-    tasks = Tasks(sequence("nothing", samples=50), (0, 1), 10, "cpu")
+    tasks = TaskBatches(sequence("nothing", samples=50), (0, 1), 10, "cpu")
     orders = []
     for epoch in range(2):
         batches = [tasks.at(epoch * 5 + index) for index in range(5)]
@@ -90,9 +90,9 @@ def test_an_epoch_shows_every_sample_once_in_an_order_of_its_own() -> None:
 
 
 def test_another_sequence_is_other_tasks_and_orders_of_the_same_data() -> None:
-    def tasks(number: int) -> Tasks:
+    def tasks(number: int) -> TaskBatches:
         declared = sequence("labels").model_copy(update={"sequence": number})
-        return Tasks(declared, (0, 1), 10, "cpu")
+        return TaskBatches(declared, (0, 1), 10, "cpu")
 
     first, same, other = tasks(0), tasks(0), tasks(1)
     assert torch.equal(first.at(0).observation, same.at(0).observation)
@@ -115,7 +115,7 @@ def test_a_run_learns_and_its_examination_is_on_the_present_task(tmp_path: Path)
     metrics = [row["metrics"] for row in rows(run.path) if row["type"] == "metrics"]
     accuracies = [row["evaluation/accuracy"] for row in metrics if "evaluation/accuracy" in row]
     assert min(accuracies[-2:]) > 0.35, "labels of chance are memorised: chance is 0.1"
-    examiner = Examiner(blueprint.environment, blueprint.seeds, 10, "cpu")  # type: ignore[arg-type]
+    examiner = TaskEvaluator(blueprint.environment, blueprint.seeds, 10, "cpu")  # type: ignore[arg-type]
     assert examiner.returns(parts.learner, 300).tolist() == outcome.returns
     before = examiner.returns(parts.learner, 150).mean()
     assert before < np.mean(outcome.returns), "the labels of the task before are no longer known"
@@ -125,7 +125,7 @@ def test_seeds_together_are_the_same_as_alone() -> None:
     def learned(seeds: str) -> Learner:
         blueprint = load(SHUFFLED, [*SMALL, f"seeds={seeds}"]).blueprint
         learner = Learner(blueprint.agent, "cpu", EAGER)
-        tasks = Tasks(blueprint.environment, blueprint.seeds, 10, "cpu")  # type: ignore[arg-type]
+        tasks = TaskBatches(blueprint.environment, blueprint.seeds, 10, "cpu")  # type: ignore[arg-type]
         for index in range(20):
             learner.update(tasks.at(index))
         return learner

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from composer.replay.frames import Frames
+from composer.replay.frames import FrameRing
 
 SHAPE = (4, 3, 2)
 
@@ -18,7 +18,7 @@ class World:
         self.random = torch.Generator().manual_seed(1)
         self.shape = (seeds, environments)
         self.stacked = stacked
-        self.ring = Frames(seeds, environments, capacity, SHAPE, stacked, 2)
+        self.ring = FrameRing(seeds, environments, capacity, SHAPE, stacked, 2)
         self.ring._pictures.fill_(77)
         self.log: list[tuple[Tensor, ...]] = []
         self.observation = self._first()
@@ -54,7 +54,7 @@ class World:
             self.log.append(moved)
             self.observation = torch.where(fresh, self._first(), final)
 
-    def check(self, ring: Frames) -> None:
+    def check(self, ring: FrameRing) -> None:
         """Every transition that may be drawn is what was added."""
         environments = self.shape[1]
         low = ring.added - ring.size + (ring.stale if ring.added >= ring.capacity else 0)
@@ -122,7 +122,7 @@ def test_what_is_saved_in_segments_comes_back_and_goes_on(cut: int) -> None:
     pieces = [(start, ring.rows(start, ring.added))]
     if cut == 25:  # A segment that was written earlier, before what came next was known.
         pieces = [(0, early), (20, ring.rows(20, ring.added))]
-    other = Frames(2, 2, 60, SHAPE, 4, 2)
+    other = FrameRing(2, 2, 60, SHAPE, 4, 2)
     for first, rows in pieces:
         other.restore(first, rows)
     other.load({name: value.clone() for name, value in ring.tensors().items()})
@@ -137,4 +137,4 @@ def test_what_is_saved_in_segments_comes_back_and_goes_on(cut: int) -> None:
 
 def test_a_capacity_without_a_stack_is_refused() -> None:
     with pytest.raises(ValueError, match="holds no stack of 4 frames"):
-        Frames(1, 2, 8, SHAPE, 4, 2)
+        FrameRing(1, 2, 8, SHAPE, 4, 2)

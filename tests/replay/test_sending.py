@@ -12,10 +12,10 @@ from tiny_runs import DRIFT, EAGER, go_on, learner, state_digest, tiny
 from torch import Tensor
 
 from composer.replay.sampling import Uniform
-from composer.replay.storage import Courier, Storage
+from composer.replay.storage import HostToDevice, Storage
 from composer.training import assemble
 from composer.training.collect.build import make_ring
-from composer.training.collect.off_policy import Memory
+from composer.training.collect.off_policy import ReplayMemory
 from composer.training.learner import Learner
 
 
@@ -31,10 +31,10 @@ def test_batches_that_are_sent_are_those_that_are_not(
     for is_sent in (False, True):
         run, parts = assemble.start(blueprint, tmp_path / str(is_sent), None)
         if is_sent:
-            parts.collector.replay._storage.courier = courier = Courier("cpu")  # type: ignore[attr-defined]
-            send, sent = courier.send, []
+            parts.collector.replay._storage.transfer = transfer = HostToDevice("cpu")  # type: ignore[attr-defined]
+            send, sent = transfer.send, []
             monkeypatch.setattr(
-                courier, "send", lambda tensors, send=send, sent=sent: [sent.append(1), send(tensors)][1]
+                transfer, "send", lambda tensors, send=send, sent=sent: [sent.append(1), send(tensors)][1]
             )
         go_on(parts)
         run.close()
@@ -45,7 +45,7 @@ def test_batches_that_are_sent_are_those_that_are_not(
 
 def test_a_uniform_draw_reads_nothing_that_updates_write() -> None:
     agent = learner("seeds=[0, 5]")
-    memory = Memory(make_ring(VECTORS, SEEDS, COPIES, CAPACITY, "cpu"), Uniform(), 0, agent)
+    memory = ReplayMemory(make_ring(VECTORS, SEEDS, COPIES, CAPACITY, "cpu"), Uniform(), 0, agent)
     fill(memory.ring, VECTORS, 5)
     generators = [generator.get_state() for generator in agent.replay_generators]
     expected = memory.draw()
@@ -59,7 +59,7 @@ def test_a_uniform_draw_reads_nothing_that_updates_write() -> None:
 def test_weights_are_those_of_the_slots_that_are_drawn() -> None:
     blueprint = tiny_dqn.tiny("seeds=[0, 5]", 'replay.sampling={ kind = "prioritised", correction = 1.0 }')
     agent = tiny_dqn.learner("seeds=[0, 5]")
-    memory = Memory(make_ring(VECTORS, SEEDS, COPIES, CAPACITY, "cpu"), blueprint.replay.sampling, 0, agent)
+    memory = ReplayMemory(make_ring(VECTORS, SEEDS, COPIES, CAPACITY, "cpu"), blueprint.replay.sampling, 0, agent)
     random = torch.Generator().manual_seed(2)
     for _ in range(3):
         shape = (SEEDS, COPIES)
@@ -81,7 +81,7 @@ def test_slots_are_drawn_where_rows_lie_from_the_same_seeds() -> None:
     assert agent.replay_generators is own
     other.device = "elsewhere"
     before = other.replay_generators
-    Memory(make_ring(VECTORS, SEEDS, COPIES, CAPACITY, "cpu"), Uniform(), 0, other)
+    ReplayMemory(make_ring(VECTORS, SEEDS, COPIES, CAPACITY, "cpu"), Uniform(), 0, other)
     assert other.replay_generators is not before
     assert [g.initial_seed() for g in other.replay_generators] == [g.initial_seed() for g in own]
     assert other.generators()["replay/5"] is other.replay_generators[1], "it is what a checkpoint keeps"
@@ -101,9 +101,9 @@ def mixed(scale: int) -> list[Tensor]:
 
 
 def test_what_is_sent_arrives_and_stays() -> None:
-    courier = Courier("cpu")
-    arrived = [courier.send(mixed(scale)) for scale in range(5)]
-    arrived.append(courier.send([part[:1] for part in mixed(5)]))
+    transfer = HostToDevice("cpu")
+    arrived = [transfer.send(mixed(scale)) for scale in range(5)]
+    arrived.append(transfer.send([part[:1] for part in mixed(5)]))
     expected = [*map(mixed, range(5)), [part[:1] for part in mixed(5)]]
     for found, wanted in zip(arrived, expected, strict=True):
         assert [(each.dtype, each.shape) for each in found] == [(each.dtype, each.shape) for each in wanted]
@@ -121,14 +121,14 @@ class Copy:
 
 
 def test_a_block_is_not_written_before_it_has_been_copied() -> None:
-    courier, waited = Courier("cpu"), []
+    transfer, waited = HostToDevice("cpu"), []
     copies = []
     for scale in range(6):
-        courier.send(mixed(scale))
+        transfer.send(mixed(scale))
         # The batch before last has been waited for, the last one not.
         assert waited == copies[: max(scale - 1, 0)]
         copies.append(Copy(waited))
-        courier._blocks[0]._copied = copies[-1]  # type: ignore[assignment]
+        transfer._blocks[0]._copied = copies[-1]  # type: ignore[assignment]
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU")
@@ -136,7 +136,7 @@ def test_draws_for_a_gpu_wait_for_nothing_and_arrive() -> None:
     blueprint = tiny(DRIFT, "seeds=[0, 5]")
     agent = Learner(blueprint.agent, "cuda", EAGER)
     ring = make_ring(VECTORS, SEEDS, COPIES, CAPACITY, "cuda", Storage("cuda", "host"))
-    memory = Memory(ring, Uniform(), 0, agent)
+    memory = ReplayMemory(ring, Uniform(), 0, agent)
     fill(ring, VECTORS, 5)
     for _ in range(3):  # Blocks are made.
         memory.draw()

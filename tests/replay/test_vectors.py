@@ -11,7 +11,7 @@ from scipy.stats import chisquare
 from torch import Tensor
 
 from composer.replay.transitions import Transitions
-from composer.replay.vectors import Replay, row_size
+from composer.replay.vectors import VectorRing, row_size
 
 OBSERVATION, ACTION = 2, 1
 
@@ -23,11 +23,11 @@ class Memory:
     seeds: int
     environments: int
     capacity: int
-    ring: Replay = field(init=False)
+    ring: VectorRing = field(init=False)
     log: list[tuple[Tensor, ...]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.ring = Replay(self.seeds, self.environments, self.capacity, OBSERVATION, ACTION)
+        self.ring = VectorRing(self.seeds, self.environments, self.capacity, OBSERVATION, ACTION)
         self.ring._rows.fill_(torch.nan)  # Memory that was never written may hold anything.
         self._generator = torch.Generator().manual_seed(3)
 
@@ -160,7 +160,7 @@ def test_a_seeds_sample_depends_on_its_own_generator_alone() -> None:
     for part, other in zip(together, changed, strict=True):
         assert torch.equal(part[:2], other[:2])
     assert not torch.equal(numbers(together)[2], numbers(changed)[2])
-    alone = Replay(1, 2, 20, OBSERVATION, ACTION)
+    alone = VectorRing(1, 2, 20, OBSERVATION, ACTION)
     for moved in memory.log:
         alone.add(*(part[1:2] for part in moved))
     for part, other in zip(together, alone.sample(50, 2, discount[:1], generators(1, base=1)), strict=True):
@@ -209,7 +209,7 @@ def test_what_is_saved_is_a_copy() -> None:
 
 
 def test_capacity_is_cut_to_whole_decisions_of_all_environments() -> None:
-    assert Replay(1, 3, 10, OBSERVATION, ACTION).capacity == 9
+    assert VectorRing(1, 3, 10, OBSERVATION, ACTION).capacity == 9
 
 
 def test_a_larger_ring_draws_the_same_as_long_as_neither_wraps() -> None:

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from composer.blueprint import load
 from composer.cli import app
-from composer.replay.vectors import Replay
+from composer.replay.vectors import VectorRing
 from composer.studies.compare.compare import compare
 from composer.studies.sweep import Member
 from composer.studies.sweep import finished as finished_before
@@ -181,13 +181,13 @@ def test_measures_keep_their_memory_where_their_place_changes(whole: Path, tmp_p
 
 def test_a_smaller_replay_keeps_the_newest(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     full = at_birth(whole, tmp_path / "full", at=120)
-    restored, restore = [], Replay.restore
+    restored, restore = [], VectorRing.restore
 
-    def counted(replay: Replay, start: int, rows: torch.Tensor) -> None:
+    def counted(replay: VectorRing, start: int, rows: torch.Tensor) -> None:
         restored.append(rows.shape[0])
         restore(replay, start, rows)
 
-    monkeypatch.setattr(Replay, "restore", counted)
+    monkeypatch.setattr(VectorRing, "restore", counted)
     small = at_birth(whole, tmp_path / "small", "replay.capacity=40", at=120)
     rows_of = [parts.collector.replay.rows(80, 120) for parts in (full, small)]  # type: ignore[attr-defined]
     assert torch.equal(*rows_of)

@@ -11,7 +11,7 @@ from dispatched import Graphs, NoHost
 from tiny_runs import finished, learner, transitions
 from torch import Tensor
 
-from composer.replay.vectors import Replay
+from composer.replay.vectors import VectorRing
 from composer.training.compile.capture import Choice
 from composer.training.learner import Diverged, Learner
 
@@ -133,7 +133,7 @@ def test_compiled_and_eager_updates_agree() -> None:
 
 def test_neither_acting_nor_learning_waits_for_the_host() -> None:
     agent = learner("seeds=[0, 1]", "algorithm.n_step=3")
-    ring = Replay(2, 1, 50, 3, 2)
+    ring = VectorRing(2, 1, 50, 3, 2)
     flags = torch.zeros(2, 1, dtype=torch.bool)
     with NoHost():
         for _ in range(60):
@@ -149,7 +149,7 @@ def test_neither_acting_nor_learning_waits_for_the_host() -> None:
 def test_every_use_of_randomness_has_a_stream_of_its_own() -> None:
     """Acting more, learning more or sampling more shifts none of the others."""
     agent = learner("seeds=[0, 1]")
-    ring = Replay(2, 1, 50, 3, 2)
+    ring = VectorRing(2, 1, 50, 3, 2)
     ring.restore(0, torch.zeros(50, 2, 11))
     uses: dict[str, Callable[[], object]] = {
         "explore": lambda: (agent.act(torch.zeros(2, 4, 3)), agent.act_randomly(3)),

@@ -13,10 +13,10 @@ from tiny_rollouts import BOTH, CHOICES, NUMBERS, PICTURES, begin, collected, mo
 from tiny_runs import go_on, result, resumed, rows, stopped
 from torch import Tensor
 
+from composer.replay.transitions import Minibatch
 from composer.tracking.console import Console
-from composer.training.collect.base import Drawn
 from composer.training.collect.on_policy import Rollout, standardised
-from composer.training.collect.simulation import Acting
+from composer.training.collect.simulation import SimulatorCollector
 from composer.training.loop import train
 from composer.training.runs.checkpoint import Checkpoints
 
@@ -26,7 +26,7 @@ EVERYTHING = {"numbers": NUMBERS, "choices": CHOICES, "pictures": PICTURES}
 ENDING = 'environment={ kind = "test/drift", copies = 2, limit = 3, edge = 0.5 }'
 
 
-def epoch(memory: Rollout, minibatches: int = 2) -> list[Drawn]:
+def epoch(memory: Rollout, minibatches: int = 2) -> list[Minibatch]:
     found = []
     for _ in range(minibatches):
         found.append(memory.draw())
@@ -34,7 +34,7 @@ def epoch(memory: Rollout, minibatches: int = 2) -> list[Drawn]:
     return found
 
 
-def joined(batches: list[Drawn], name: str) -> Tensor:
+def joined(batches: list[Minibatch], name: str) -> Tensor:
     return torch.cat([drawn.extra[name] for drawn in batches], 1)
 
 
@@ -204,7 +204,7 @@ def test_a_run_reports_what_it_learns(tmp_path: Path) -> None:
     }
     assert parts.clock.updates == 7 * 4
     assert parts.learner.updates.tolist() == [28.0, 28.0]
-    assert isinstance(parts.collector, Acting)
+    assert isinstance(parts.collector, SimulatorCollector)
     # A ring of one rollout: what is saved of it does not grow.
     assert parts.collector.replay.size == N
 

@@ -129,6 +129,6 @@ def test_updates_of_a_stack_are_those_of_its_parts() -> None:
 
 
 def drawn_batch(*batch: object) -> object:
-    from composer.training.collect.base import Drawn
+    from composer.replay.transitions import Minibatch
 
-    return Drawn(*batch)  # type: ignore[arg-type]
+    return Minibatch(*batch)  # type: ignore[arg-type]

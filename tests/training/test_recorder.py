@@ -16,8 +16,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from composer.blueprint.forecast.clock import Clock
 from composer.diagnostics import Diagnostic
-from composer.replay.vectors import Replay
-from composer.training.collect.simulation import Acting
+from composer.replay.vectors import VectorRing
+from composer.training.collect.simulation import SimulatorCollector
 from composer.training.compile.capture import Choice
 from composer.training.diagnose.recorder import Recorder
 from composer.training.learner import Learner
@@ -40,8 +40,8 @@ NOISY = (
 """A critic with statistics and a random stream of its own."""
 
 
-def replay_of(parts: Session) -> Replay:
-    assert isinstance(parts.collector, Acting)
+def replay_of(parts: Session) -> VectorRing:
+    assert isinstance(parts.collector, SimulatorCollector)
     return parts.collector.replay
 
 
@@ -155,7 +155,7 @@ def test_the_probe_is_drawn_once_and_kept_or_is_the_newest(tmp_path: Path) -> No
 
 
 def test_the_newest_of_a_ring_that_has_wrapped_or_is_nearly_empty() -> None:
-    ring = Replay(1, 2, 6, 1, 1)
+    ring = VectorRing(1, 2, 6, 1, 1)
     flags = torch.zeros(1, 2, dtype=torch.bool)
     discount = torch.tensor([0.5])
     for step in range(5):
@@ -198,7 +198,7 @@ def test_a_reading_waits_for_the_host_once(monkeypatch: pytest.MonkeyPatch) -> N
     tables: list[tuple[int, ...]] = []
     monkeypatch.setattr(Tensor, "tolist", lambda self, of=Tensor.tolist: tables.append(tuple(self.shape)) or of(self))
     with Transfers() as transfers:
-        (row, _) = recorder.read_all(learner, Replay(2, 1, 4, 3, 2))
+        (row, _) = recorder.read_all(learner, VectorRing(2, 1, 4, 3, 2))
     assert transfers.names == []
     assert tables == [(2, len(row))]
 
@@ -225,7 +225,7 @@ def test_one_graph_serves_before_and_after_a_reading(monkeypatch: pytest.MonkeyP
     for step in range(4):
         for one in (learner, twin):
             one.update(transitions(1, 32, step))
-        recorder.read_all(learner, Replay(1, 1, 4, 3, 2))
+        recorder.read_all(learner, VectorRing(1, 1, 4, 3, 2))
     assert len(graphs) == 1
     for name, value in learner.tensors().items():
         torch.testing.assert_close(value, twin.tensors()[name], rtol=1e-4, atol=1e-5)

@@ -19,9 +19,9 @@ from composer.blueprint import load
 from composer.blueprint.syntax.extends import shipped
 from composer.networks.stacked import FEW
 from composer.replay.sampling import Uniform
-from composer.replay.vectors import Replay
+from composer.replay.vectors import VectorRing
 from composer.training.collect.build import make_ring
-from composer.training.collect.off_policy import Memory
+from composer.training.collect.off_policy import ReplayMemory
 from composer.training.compile.capture import Choice
 from composer.training.learner import Learner
 
@@ -29,7 +29,7 @@ EAGER, COMPILED = Choice(False, "a test"), Choice(True, "a test")
 ROWS, BATCH = 64, 8
 
 
-def sac(seeds: int, choice: Choice = EAGER) -> tuple[Learner, Memory]:
+def sac(seeds: int, choice: Choice = EAGER) -> tuple[Learner, ReplayMemory]:
     """SAC with the MLP that is shipped, of another width, over rows of noise."""
     widths = [f"networks.{role}.trunk.width=8" for role in ("actor", "critic")]
     changes = [f"seeds={list(range(seeds))}", f"algorithm.batch_size={BATCH}", f"replay.capacity={ROWS}", *widths]
@@ -40,10 +40,10 @@ def sac(seeds: int, choice: Choice = EAGER) -> tuple[Learner, Memory]:
     rows = torch.randn(ROWS, seeds, 2 * 24 + 6 + 3)
     rows[..., -26:-24] = 0  # Nothing ends.
     ring.restore(0, rows)
-    return agent, Memory(ring, Uniform(), 0, agent)
+    return agent, ReplayMemory(ring, Uniform(), 0, agent)
 
 
-def learn(agent: Learner, memory: Memory) -> None:
+def learn(agent: Learner, memory: ReplayMemory) -> None:
     agent.update(*memory.draw())
     memory.learned()
 
@@ -89,7 +89,7 @@ def test_seeds_add_no_operation_but_their_draws() -> None:
 @pytest.mark.parametrize(("n_step", "gathers"), [(1, 1), (3, 4)])
 def test_a_sample_is_one_gather_a_step_of_its_window(n_step: int, gathers: int) -> None:
     """And one more, where there are several, for what the last one led to."""
-    ring = Replay(2, 1, ROWS, 5, 2)
+    ring = VectorRing(2, 1, ROWS, 5, 2)
     ring.restore(0, torch.zeros(ROWS, 2, 2 * 5 + 2 + 3))
     generators = [torch.Generator() for _ in range(2)]
     found = counted(lambda: ring.sample(BATCH, n_step, torch.ones(2), generators)).operations
@@ -111,7 +111,7 @@ def memory_events(seen: profile) -> Iterator[torch._C._autograd._KinetoEvent]:
     yield from (event for event in results.events() if event.name() == "[memory]")
 
 
-def flat(agent: Learner, memory: Memory) -> int:
+def flat(agent: Learner, memory: ReplayMemory) -> int:
     """How often an update takes memory: twice as many updates take it twice as often and keep as little."""
 
     def several(count: int) -> None:
@@ -188,7 +188,7 @@ def test_dqn_never_waits_for_the_host(changes: tuple[str, ...]) -> None:
     """Neither drawing, by priorities too, nor learning. Choosing does on a CPU, where ``one_hot`` checks its input."""
     agent, blueprint = tiny_dqn.learner(*changes), tiny_dqn.tiny(*changes)
     info = blueprint.environment.info
-    memory = Memory(make_ring(info, 1, 1, ROWS, "cpu"), blueprint.replay.sampling, 0, agent)
+    memory = ReplayMemory(make_ring(info, 1, 1, ROWS, "cpu"), blueprint.replay.sampling, 0, agent)
     flags = torch.zeros(1, 1, dtype=torch.bool)
     for time in range(ROWS):
         seen = torch.full((1, 1, *info.observation), time, dtype=torch.uint8 if info.pictures else torch.float32)

@@ -13,9 +13,9 @@ import torch
 
 from benchmarks.speed.counting import count_flops, size
 from benchmarks.speed.workloads.contents import pictures, stacks, transitions
-from composer.replay.frames import Frames
+from composer.replay.frames import FrameRing
 from composer.training.collect.build import make_ring
-from composer.training.collect.off_policy import Memory
+from composer.training.collect.off_policy import ReplayMemory
 from composer.training.collect.on_policy import Rollout
 from composer.training.compile.capture import choose
 from composer.training.learner import Learner
@@ -82,13 +82,15 @@ def learner(workload: AgentWorkload, party: Party) -> LearnerSubject:
     return LearnerSubject(workload.load(party.seeds, party.compiles), workload.rows)
 
 
-def _memory(blueprint: Blueprint, info: EnvironmentInfo, rows: int, held: Learner) -> tuple[Memory | Rollout, int]:
+def _memory(
+    blueprint: Blueprint, info: EnvironmentInfo, rows: int, held: Learner
+) -> tuple[ReplayMemory | Rollout, int]:
     """What updates draw from, filled, and how many updates are made at once."""
     algorithm, seeds = blueprint.algorithm, len(blueprint.seeds)
     if (plan := algorithm.rollout_plan) is None:
         ring = make_ring(info, seeds, 1, rows, DEVICE)
         _fill(ring, info, seeds)
-        return Memory(ring, blueprint.replay.sampling, algorithm.update_schedule(info).future, held), 1
+        return ReplayMemory(ring, blueprint.replay.sampling, algorithm.update_schedule(info).future, held), 1
     copies = blueprint.environment.copies_per_seed
     ring = make_ring(info, seeds, copies, plan.interactions * copies, DEVICE)
     _fill(ring, info, seeds)
@@ -97,7 +99,7 @@ def _memory(blueprint: Blueprint, info: EnvironmentInfo, rows: int, held: Learne
 
 def _fill(ring: Ring, info: EnvironmentInfo, seeds: int) -> None:
     """The synthetic contents, for every seed."""
-    if isinstance(ring, Frames):
+    if isinstance(ring, FrameRing):
         film = pictures(ring.capacity, info)
         seen = torch.from_numpy(stacks(film, info.stacked_frames).copy())
         action = torch.eye(info.action_size)[torch.from_numpy(film.action)]

@@ -92,5 +92,5 @@ def lengths_of(blueprint: Blueprint) -> Lengths:
         clock.updates_by(env_steps),
         environment.epochs_by(interactions, batch),
         environment.switches_by(interactions, batch),
-        phase_per_seed=environment.parts_seeds,
+        phase_per_seed=environment.stages_differ_by_seed,
     )

@@ -14,7 +14,7 @@ from composer.blueprint.forecast.firings import entries, firings, sizes
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.syntax.nodes import show_path
 from composer.blueprint.syntax.positions import Path
-from composer.environments.base import Stage
+from composer.environments.base import PlannedStage
 from composer.interventions.base import Intervention
 from composer.interventions.triggers import CLOCK_STEPS, ClockName
 from composer.optim.averages import Average
@@ -114,7 +114,7 @@ def _learning(clock: Clock, env_steps: int) -> Iterator[Moment]:
     yield Moment(total, clock.interactions_by(env_steps) * clock.stride, "training.env_steps", "end")
 
 
-def _stages(stages: Iterable[Stage], clock: Clock) -> Iterator[Moment]:
+def _stages(stages: Iterable[PlannedStage], clock: Clock) -> Iterator[Moment]:
     for start, key, words in stages:
         step = start * clock.stride
         yield Moment(clock.updates_by(step), step, key, words)

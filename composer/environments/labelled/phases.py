@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
-from composer.environments.base import Stage
+from composer.environments.base import PlannedStage
 from composer.environments.interface import EnvironmentInfo
 from composer.environments.labelled.task_sequence import Labelled
 from composer.spec.family import Items, Spec
@@ -150,7 +150,7 @@ class Phases(Labelled, kind="phases"):
         return tuple(each for phase in self.phases for each in phase.split())
 
     @property
-    def parts_seeds(self) -> bool:
+    def stages_differ_by_seed(self) -> bool:
         """Whether a phase may end early."""
         return any(phase.early_stopping for phase in self.phases)
 
@@ -184,11 +184,11 @@ class Phases(Labelled, kind="phases"):
 
     def epoch_interactions(self, batch_size: int) -> int:
         """Of the last phase, which holds the most as a rule."""
-        return 0 if self.parts_seeds else self.epoch_of(self.plan[-1], batch_size)
+        return 0 if self.stages_differ_by_seed else self.epoch_of(self.plan[-1], batch_size)
 
     def epochs_by(self, interactions: int, batch_size: int) -> int:
         """Summed over phases; 0 where phases may end early, at another time for every seed."""
-        if self.parts_seeds:
+        if self.stages_differ_by_seed:
             return 0
         done, starts = 0, self.starts(batch_size)
         for phase, start, end in zip(self.plan, starts, (*starts[1:], interactions), strict=True):
@@ -205,11 +205,11 @@ class Phases(Labelled, kind="phases"):
             left -= passes
         return starts[-1] + left * self.epoch_of(plan[-1], batch_size)
 
-    def stages(self, batch_size: int) -> tuple[Stage, ...]:
+    def stages(self, batch_size: int) -> tuple[PlannedStage, ...]:
         """The phases."""
         plan, keys = self.plan, [f"environment.phases[{i}]" for i, each in enumerate(self.phases) for _ in each.split()]
         return tuple(
-            Stage(start, key, f"phase {index} of {len(plan)}: {self._told(phase)}")
+            PlannedStage(start, key, f"phase {index} of {len(plan)}: {self._told(phase)}")
             for index, (phase, start, key) in enumerate(zip(plan, self.starts(batch_size), keys, strict=True), 1)
         )
 
@@ -237,7 +237,7 @@ class Phases(Labelled, kind="phases"):
                 yield f"{key}.early_stopping", message
         last = self.length_of(self.plan[-1], batch)
         planned = self.starts(batch)[-1] + (last or 0)
-        if last is not None and not self.parts_seeds and planned != length:
+        if last is not None and not self.stages_differ_by_seed and planned != length:
             yield "training.env_steps", f"the phases last {planned:,} updates, and the run {length:,}"
 
     def _firsts(self, batch: int) -> Iterator[int]:

@@ -39,7 +39,7 @@ Plain = (
 """What a keyword argument may be."""
 
 
-class Unusable(ValueError):
+class UnusableEnvironment(ValueError):
     """An environment that does not exist here or does not fit; ``key`` is what has to change."""
 
     def __init__(self, key: str, message: str) -> None:
@@ -71,7 +71,7 @@ class Gymnasium(SingleSimulator, kind="gymnasium"):
     def _is_usable(self) -> Self:
         try:
             self.info  # noqa: B018 - built and described once, here
-        except Unusable as error:
+        except UnusableEnvironment as error:
             told = PydanticCustomError("environment_unusable", "{message}", {"message": str(error)})
             line = {"type": told, "loc": (error.key,), "input": getattr(self, error.key)}
             raise ValidationError.from_exception_data("Gymnasium", [line]) from error  # type: ignore[list-item]
@@ -107,13 +107,13 @@ def _described(declared: str) -> EnvironmentInfo:
     try:
         observed, acted = observation_layout(environment.observation_space), action_layout(environment.action_space)
     except UnsupportedSpace as error:
-        raise Unusable("id", f"{name}: {error}") from error
+        raise UnusableEnvironment("id", f"{name}: {error}") from error
     finally:
         environment.close()
     steps = environment.spec.max_episode_steps if environment.spec else None
     if not steps:
         told = f"{name} has no time limit of its own: say here how many steps an episode has"
-        raise Unusable("episode_env_steps", told)
+        raise UnusableEnvironment("episode_env_steps", told)
     return EnvironmentInfo(
         observation=observed.shape,
         action_size=acted.size,
@@ -126,7 +126,7 @@ def _described(declared: str) -> EnvironmentInfo:
 
 
 def make(module: str, name: str, kwargs: Mapping[str, Any], limit: int) -> Env[Any, Any]:
-    """Build the environment, ready to draw where it can. Raises Unusable."""
+    """Build the environment, ready to draw where it can. Raises UnusableEnvironment."""
     import gymnasium
     from gymnasium.error import DependencyNotInstalled
 
@@ -134,17 +134,19 @@ def make(module: str, name: str, kwargs: Mapping[str, Any], limit: int) -> Env[A
         try:
             importlib.import_module(module)
         except ImportError as error:
-            raise Unusable("module", f"module {spelled(module)} cannot be imported: {error}") from error
+            raise UnusableEnvironment("module", f"module {spelled(module)} cannot be imported: {error}") from error
     if name not in gymnasium.registry:
-        raise Unusable("id", f"no environment registered as {spelled(name)}{suggestion(name, gymnasium.registry)}")
+        raise UnusableEnvironment(
+            "id", f"no environment registered as {spelled(name)}{suggestion(name, gymnasium.registry)}"
+        )
     drawn = {"render_mode": "rgb_array"} if _draws(name) else {}
     try:
         return gymnasium.make(name, limit or None, disable_env_checker=True, **{**drawn, **kwargs})
     except DependencyNotInstalled as error:
-        raise Unusable("id", f"{name} needs a package that is not installed: {error}") from error
+        raise UnusableEnvironment("id", f"{name} needs a package that is not installed: {error}") from error
     except Exception as error:
         key = "kwargs" if kwargs and isinstance(error, TypeError) else "id"
-        raise Unusable(key, f"{name} cannot be built: {type(error).__name__}: {error}") from error
+        raise UnusableEnvironment(key, f"{name} cannot be built: {type(error).__name__}: {error}") from error
 
 
 def _draws(name: str) -> bool:

@@ -7,17 +7,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from composer.replay.transitions import Transitions
+from composer.replay.transitions import Minibatch, Transitions
 from composer.training.runs.checkpoint import Checkpoints, Snapshot
 
 
-class Samples(Protocol):
+class TransitionSource(Protocol):
     """What batches are drawn from; diagnostics draw their probe batch here too."""
 
     def sample(self, batch: int, n_step: int, discount: Tensor, generators: list[torch.Generator]) -> Transitions:
@@ -27,18 +26,10 @@ class Samples(Protocol):
         """The newest ``batch`` transitions a seed."""
 
 
-class Drawn(NamedTuple):
-    """What one update learns from: the arguments of ``Learner.update``."""
-
-    transitions: Transitions
-    extra: Mapping[str, Tensor] = MappingProxyType({})
-    """What the program asks for beside transitions, ``[S, B, ...]`` by name."""
-
-
 class Collector(ABC):
     """Collects data of S seeds at once."""
 
-    replay: Samples
+    replay: TransitionSource
     can_prefetch: bool = False
     """Whether batches may be drawn before the updates on those before them are made: nothing of a draw follows from
     an update."""
@@ -54,7 +45,7 @@ class Collector(ABC):
         """The next interaction, after as many as there have been."""
 
     @abstractmethod
-    def batch(self) -> Drawn:
+    def batch(self) -> Minibatch:
         """What the next update learns from."""
 
     def learned(self) -> None:  # noqa: B027 - most collectors have nothing to do
@@ -88,6 +79,6 @@ class Collector(ABC):
         """Free what is held."""
 
 
-def below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def without_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors whose names begin with ``prefix``, without it."""
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING
 from composer.environments.base import Simulator
 from composer.environments.labelled.phases import Phases
 from composer.environments.labelled.task_sequence import TaskStream
-from composer.replay.frames import Frames
+from composer.replay.frames import FrameRing
 from composer.replay.ring import Ring
 from composer.replay.storage import Storage
-from composer.replay.vectors import Replay
-from composer.training.collect.base import below
-from composer.training.collect.off_policy import Memory
+from composer.replay.vectors import VectorRing
+from composer.training.collect.base import without_prefix
+from composer.training.collect.off_policy import ReplayMemory
 from composer.training.collect.on_policy import Rollout
-from composer.training.collect.phase_stream import PhasedExaminer, PhasedStreaming
-from composer.training.collect.simulation import RING, Acting
-from composer.training.collect.task_stream import Examiner, Streaming
+from composer.training.collect.phase_stream import HeldOutEvaluator, PhaseCollector
+from composer.training.collect.simulation import RING, SimulatorCollector
+from composer.training.collect.task_stream import TaskCollector, TaskEvaluator
 from composer.training.evaluation import EpisodeEvaluator, Evaluator
 
 if TYPE_CHECKING:
@@ -33,13 +33,13 @@ if TYPE_CHECKING:
     from composer.environments.base import Environment
     from composer.environments.interface import EnvironmentInfo
     from composer.replay.sampling import Sampling
-    from composer.training.collect.base import Collector, Samples
+    from composer.training.collect.base import Collector, TransitionSource
     from composer.training.learner import Learner
     from composer.training.runs.checkpoint import Checkpoints, Snapshot
 
 
 @dataclass(frozen=True)
-class Collecting:
+class CollectorParts:
     """What a collector is made from, beside environment and learner."""
 
     algorithm: Algorithm
@@ -58,7 +58,7 @@ class EnvironmentRuntime(ABC):
     """What training makes for one environment."""
 
     @abstractmethod
-    def collector(self, learner: Learner, collecting: Collecting) -> Collector:
+    def collector(self, learner: Learner, collecting: CollectorParts) -> Collector:
         """The collector of all seeds, not yet begun."""
 
     @abstractmethod
@@ -66,7 +66,7 @@ class EnvironmentRuntime(ABC):
         """The evaluator, on environments or data of its own; ``episodes`` per seed where there are episodes."""
 
     @abstractmethod
-    def stored(self, learner: Learner, checkpoints: Checkpoints, snapshot: Snapshot) -> Samples:
+    def stored(self, learner: Learner, checkpoints: Checkpoints, snapshot: Snapshot) -> TransitionSource:
         """The data that the agent of a checkpoint was learning from; no environment is started."""
 
 
@@ -76,7 +76,7 @@ class SimulatorRuntime(EnvironmentRuntime):
 
     environment: Simulator
 
-    def collector(self, learner: Learner, collecting: Collecting) -> Collector:
+    def collector(self, learner: Learner, collecting: CollectorParts) -> Collector:
         """A rollout for algorithms that learn on policy, else a replay."""
         streams = [stream for seed in learner.seeds for stream in self.environment.copy_seeds(seed)]
         vector, copies, algorithm = (
@@ -87,10 +87,10 @@ class SimulatorRuntime(EnvironmentRuntime):
         info, seeds = self.environment.info, len(learner.seeds)
         if (plan := algorithm.rollout_plan) is not None:
             ring = make_ring(info, seeds, copies, collecting.capacity, learner.device)
-            return Acting(learner, vector, Rollout(ring, plan, copies, learner), collecting.warmup)
+            return SimulatorCollector(learner, vector, Rollout(ring, plan, copies, learner), collecting.warmup)
         ring = make_ring(info, seeds, copies, collecting.capacity, learner.device, collecting.storage)
-        memory = Memory(ring, collecting.sampling, algorithm.update_schedule(info).future, learner)
-        return Acting(learner, vector, memory, collecting.warmup, collecting.overlap)
+        memory = ReplayMemory(ring, collecting.sampling, algorithm.update_schedule(info).future, learner)
+        return SimulatorCollector(learner, vector, memory, collecting.warmup, collecting.overlap)
 
     def evaluator(self, seeds: tuple[int, ...], episodes: int, batch_size: int, device: str) -> Evaluator:
         """By returns of episodes."""
@@ -104,7 +104,7 @@ class SimulatorRuntime(EnvironmentRuntime):
         for first, rows in checkpoints.rows(snapshot):
             skip = max(0, start - first)
             ring.restore(first + skip, rows[skip:])
-        ring.load(below(RING, snapshot.tensors))
+        ring.load(without_prefix(RING, snapshot.tensors))
         return ring
 
 
@@ -115,7 +115,7 @@ class LabelledRuntime(EnvironmentRuntime):
     make_collector: Callable[[Learner], Collector]
     make_evaluator: Callable[[tuple[int, ...], int, str], Evaluator]
 
-    def collector(self, learner: Learner, collecting: Collecting) -> Collector:
+    def collector(self, learner: Learner, collecting: CollectorParts) -> Collector:
         """It loads the data."""
         return self.make_collector(learner)
 
@@ -123,7 +123,7 @@ class LabelledRuntime(EnvironmentRuntime):
         """By the answers to data that it loads."""
         return self.make_evaluator(seeds, batch_size, device)
 
-    def stored(self, learner: Learner, checkpoints: Checkpoints, snapshot: Snapshot) -> Samples:
+    def stored(self, learner: Learner, checkpoints: Checkpoints, snapshot: Snapshot) -> TransitionSource:
         """The data of the present task or phase."""
         collector = self.make_collector(learner)
         collector.restore(snapshot, checkpoints)
@@ -141,12 +141,12 @@ runtime_of.register(Simulator, SimulatorRuntime)
 
 @runtime_of.register(TaskStream)
 def _(environment: TaskStream) -> EnvironmentRuntime:
-    return LabelledRuntime(partial(Streaming, environment), partial(Examiner, environment))
+    return LabelledRuntime(partial(TaskCollector, environment), partial(TaskEvaluator, environment))
 
 
 @runtime_of.register(Phases)
 def _(environment: Phases) -> EnvironmentRuntime:
-    return LabelledRuntime(partial(PhasedStreaming, environment), partial(PhasedExaminer, environment))
+    return LabelledRuntime(partial(PhaseCollector, environment), partial(HeldOutEvaluator, environment))
 
 
 def make_ring(
@@ -158,5 +158,5 @@ def make_ring(
     """
     where, action = storage or Storage(device), info.action_size
     if info.pictures:
-        return Frames(seeds, environments, capacity, info.observation, info.stacked_frames, action, where)
-    return Replay(seeds, environments, capacity, math.prod(info.observation), action, where)
+        return FrameRing(seeds, environments, capacity, info.observation, info.stacked_frames, action, where)
+    return VectorRing(seeds, environments, capacity, math.prod(info.observation), action, where)

@@ -17,8 +17,7 @@ from torch import Tensor
 
 from composer.replay.priorities import Priorities, importance
 from composer.replay.sampling import Prioritised
-from composer.replay.transitions import Transitions
-from composer.training.collect.base import Drawn
+from composer.replay.transitions import Minibatch, Transitions
 
 if TYPE_CHECKING:
     from composer.replay.ring import Ring
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from composer.training.learner import Learner
 
 
-class Memory:
+class ReplayMemory:
     """What an update learns from: transitions, and what its program asks for beside them."""
 
     def __init__(self, ring: Ring, sampling: Sampling, future: int, learner: Learner) -> None:
@@ -53,7 +52,7 @@ class Memory:
                 gone = torch.arange(ring.added, ring.added + ring.stale, device=ring.device)
                 self._priorities.leave(gone % ring.capacity)
 
-    def draw(self) -> Drawn:
+    def draw(self) -> Minibatch:
         """A batch for the update that comes next."""
         learner, ring = self._learner, self.ring
         likely: list[Tensor] = []
@@ -72,7 +71,7 @@ class Memory:
             extra["weight"] = importance(next(sent), ring.size, self._correction(learner.updates))
         elif "weight" in learner.program.extras:
             extra["weight"] = torch.ones(self._picks.shape, device=learner.device)
-        return Drawn(transitions, extra)
+        return Minibatch(transitions, extra)
 
     def learned(self) -> None:
         """Take in what the update found out about the batch drawn last."""

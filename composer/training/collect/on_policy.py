@@ -16,7 +16,7 @@ from torch import Tensor
 
 from composer.algorithms.losses.advantages import generalised_advantages
 from composer.algorithms.on_policy import OnPolicyProgram
-from composer.training.collect.base import Drawn
+from composer.replay.transitions import Minibatch
 
 if TYPE_CHECKING:
     from composer.algorithms.declared import RolloutPlan
@@ -48,7 +48,7 @@ class Rollout:
         """A transition of every environment, as ``Ring.add`` takes it."""
         self.ring.add(*transition)
 
-    def draw(self) -> Drawn:
+    def draw(self) -> Minibatch:
         """The minibatch for the update that comes next."""
         number = self._drawn % self._minibatches
         if self._drawn == 0:
@@ -63,7 +63,7 @@ class Rollout:
         if self._normalised:
             extra["advantage"] = standardised(extra["advantage"])
         self._drawn = (self._drawn + 1) % self._updates
-        return Drawn(self.ring.windows(self._slots(indices), 1, self._learner.discount), extra)
+        return Minibatch(self.ring.windows(self._slots(indices), 1, self._learner.discount), extra)
 
     def learned(self) -> None:
         """Nothing follows from it."""

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from composer.replay.transitions import Transitions
 from composer.spec.random_streams import derive
-from composer.training.collect.pictures import Standard, changed, drawn
+from composer.training.collect.pictures import Standardizer, changed, drawn
 from composer.training.collect.task_batches import answered, answers_to
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class _Held:
     """``[n]``: in which order samples come in the present epoch."""
 
 
-class Phased:
+class PhaseBatches:
     """The data of S seeds; ``at`` chooses the batch, of the phase that each seed has entered."""
 
     def __init__(self, declared: Phases, seeds: Sequence[int], batch: int, device: str) -> None:
@@ -63,7 +63,7 @@ class Phased:
         self._plan = declared.plan
         self._seeds = tuple(declared.stream(seed) for seed in seeds)
         self._inputs, self._labels = loaded(declared.data, seeds, device)
-        self.standard = Standard(self._inputs)
+        self.standard = Standardizer(self._inputs)
         self._rows = torch.arange(len(seeds), device=device)[:, None]
         self._held = [self._entered(index, 0, 0) for index in range(len(seeds))]
 
@@ -131,15 +131,17 @@ class Phased:
         return _Held(number, start, indices.to(self._device), labels.to(self._device), places)
 
 
-class HeldOut:
+class HeldOutData:
     """What the data hold out, as the networks read it, in pieces."""
 
-    def __init__(self, declared: Phases, seeds: Sequence[int], device: str, standard: Standard | None = None) -> None:
+    def __init__(
+        self, declared: Phases, seeds: Sequence[int], device: str, standard: Standardizer | None = None
+    ) -> None:
         """``standard`` is that of the samples that are learned from; they are loaded for it where it is None."""
         self._declared, self._device = declared, device
         self._streams = [declared.stream(seed) for seed in seeds]
         self._inputs, self._labels = loaded(declared.data, seeds, device, held_out=True)
-        self._standard = standard or Standard(loaded(declared.data, seeds, device)[0])
+        self._standard = standard or Standardizer(loaded(declared.data, seeds, device)[0])
 
     def pieces(self, phase: Phase) -> Iterator[tuple[Tensor, Tensor]]:
         """Inputs ``[S, b, ...]`` and classes ``[S, b]`` of a phase; those of no class of it have the class -1.

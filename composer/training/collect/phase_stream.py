@@ -1,4 +1,4 @@
-"""Streaming in phases: batches of the phase that each seed is in, which may end early.
+"""TaskCollector in phases: batches of the phase that each seed is in, which may end early.
 
 Where phases last as long as planned, all follows from the count of interactions. Where they may end early, it is state:
 which phase a seed is in, since when, and what it has read of the held-out loss.
@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from composer.training.collect.base import Collector, Drawn
-from composer.training.collect.phase_batches import HeldOut, Phased
+from composer.replay.transitions import Minibatch
+from composer.training.collect.base import Collector
+from composer.training.collect.phase_batches import HeldOutData, PhaseBatches
 from composer.training.collect.task_stream import explained_share
 from composer.training.runs.checkpoint import Checkpoints, Snapshot
 
@@ -30,23 +31,25 @@ if TYPE_CHECKING:
 POSITION, LOSSES = "phases/position", "phases/losses"
 
 
-class PhasedStreaming(Collector):
+class PhaseCollector(Collector):
     """Batches of the present phases. ``switched`` is told, between updates, which seeds change to which phase."""
 
-    replay: Phased
+    replay: PhaseBatches
 
     def __init__(self, environment: Phases, learner: Learner) -> None:
         """Loads the data."""
         self._environment, self._learner, self._plan = environment, learner, environment.plan
-        self.replay = Phased(environment, learner.seeds, learner.batch_size, learner.device)
+        self.replay = PhaseBatches(environment, learner.seeds, learner.batch_size, learner.device)
         count = len(learner.seeds)
         self._next = 0
         self._position = torch.zeros(3, count, dtype=torch.int64)
         """Phase, interactions before it, and readings in a row that were no better than the best."""
         self._losses = torch.full((2, count), math.inf, dtype=torch.float64)
         """The least held-out loss of the phase, and the last one."""
-        early = environment.parts_seeds
-        self._held_out = HeldOut(environment, learner.seeds, learner.device, self.replay.standard) if early else None
+        early = environment.stages_differ_by_seed
+        self._held_out = (
+            HeldOutData(environment, learner.seeds, learner.device, self.replay.standard) if early else None
+        )
 
     def begin(self) -> None:
         """At the first batch of the first phase."""
@@ -66,9 +69,9 @@ class PhasedStreaming(Collector):
             for number in phases[over].unique().tolist():
                 self.switched(over & (phases == number), number)
 
-    def batch(self) -> Drawn:
+    def batch(self) -> Minibatch:
         """It."""
-        return Drawn(self.replay.at(self._next))
+        return Minibatch(self.replay.at(self._next))
 
     def epochs(self, interactions: int) -> int:
         """Whole passes over what the phases held, summed; 0 where phases may end early."""
@@ -87,7 +90,7 @@ class PhasedStreaming(Collector):
 
     def snapshot(self) -> Snapshot:
         """Where each seed is, if that does not follow from the count of interactions."""
-        kept = {POSITION: self._position, LOSSES: self._losses} if self._environment.parts_seeds else {}
+        kept = {POSITION: self._position, LOSSES: self._losses} if self._environment.stages_differ_by_seed else {}
         return Snapshot(dict(kept), {}, ())
 
     def restore(self, snapshot: Snapshot, checkpoints: Checkpoints) -> None:
@@ -96,7 +99,7 @@ class PhasedStreaming(Collector):
         number = self._environment.phase_of(max(done - 1, 0), batch)
         start = self._environment.starts(batch)[number]
         self._position.copy_(torch.tensor([[number], [start], [0]]).expand_as(self._position))
-        if self._environment.parts_seeds and POSITION in snapshot.tensors:
+        if self._environment.stages_differ_by_seed and POSITION in snapshot.tensors:
             self._position.copy_(snapshot.tensors[POSITION])
             self._losses.copy_(snapshot.tensors[LOSSES])
             self._position[0].clamp_(max=len(self._plan) - 1)
@@ -137,7 +140,7 @@ class PhasedStreaming(Collector):
 
 
 @torch.no_grad()
-def held_out_loss(learner: Learner, held_out: HeldOut, phase: Phase) -> Tensor:
+def held_out_loss(learner: Learner, held_out: HeldOutData, phase: Phase) -> Tensor:
     """Mean cross-entropy, or squared error, of the judged model, float64 ``[S]``, on the CPU."""
     total = torch.zeros(len(learner.seeds), dtype=torch.float64)
     count = torch.zeros_like(total)
@@ -152,7 +155,7 @@ def held_out_loss(learner: Learner, held_out: HeldOut, phase: Phase) -> Tensor:
     return total / count
 
 
-class PhasedExaminer:
+class HeldOutEvaluator:
     """Judges a model in evaluation mode on what is held out: by the share of right answers; of numbers by R squared."""
 
     can_record_video = False
@@ -160,7 +163,7 @@ class PhasedExaminer:
     def __init__(self, environment: Phases, seeds: tuple[int, ...], batch: int, device: str) -> None:
         """Data of its own, so that an examination changes nothing."""
         self._environment, self._batch = environment, batch
-        self._held_out = HeldOut(environment, seeds, device)
+        self._held_out = HeldOutData(environment, seeds, device)
         self.metric = environment.metric
         """What ``returns`` are, as the journal calls them."""
 
@@ -184,6 +187,6 @@ class PhasedExaminer:
         """Nothing."""
 
 
-def _judged(learner: Learner, held_out: HeldOut, phase: Phase) -> Iterator[tuple[Tensor, Tensor]]:
+def _judged(learner: Learner, held_out: HeldOutData, phase: Phase) -> Iterator[tuple[Tensor, Tensor]]:
     for inputs, labels in held_out.pieces(phase):
         yield learner.act(inputs, explore=False), labels

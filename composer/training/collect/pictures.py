@@ -53,7 +53,7 @@ def changed(pictures: Tensor, crop: int, changes: Changes) -> Tensor:
     return (taken * inside[..., None]).movedim(-1, 2)
 
 
-class Standard:
+class Standardizer:
     """Bytes as numbers: over 255, less the mean of their channel, over its standard deviation."""
 
     def __init__(self, pictures: Tensor) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 
 from composer.blueprint.forecast.memory import available_bytes, disk_bytes
-from composer.replay.storage import Kind
+from composer.replay.storage import StorageKind
 from composer.spec.quantities import bytes_text
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ SHARE = 0.8
 class ReplayPlacement:
     """Where the replay is kept, and why, in words for people."""
 
-    storage: Kind
+    storage: StorageKind
     reason: str
 
     def facts(self) -> dict[str, str]:

@@ -12,13 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from composer.training.collect.base import Collector, Drawn, below
+from composer.replay.transitions import Minibatch
+from composer.training.collect.base import Collector, without_prefix
 from composer.training.runs.checkpoint import Checkpoints, Segment, Snapshot
 
 if TYPE_CHECKING:
     from composer.environments.interface import Observations, Step, VectorEnvironment
     from composer.replay.ring import Ring
-    from composer.training.collect.off_policy import Memory
+    from composer.training.collect.off_policy import ReplayMemory
     from composer.training.collect.on_policy import Rollout
     from composer.training.learner import Learner
 
@@ -27,7 +28,7 @@ RING = "replay/"
 """Before the names of what a replay memory saves beside its rows."""
 
 
-class Acting(Collector):
+class SimulatorCollector(Collector):
     """Environments, what to act on next, and everything that has been seen."""
 
     replay: Ring
@@ -36,7 +37,7 @@ class Acting(Collector):
         self,
         learner: Learner,
         environments: VectorEnvironment,
-        memory: Memory | Rollout,
+        memory: ReplayMemory | Rollout,
         warmup: int,
         overlap: bool = False,
     ) -> None:
@@ -92,7 +93,7 @@ class Acting(Collector):
         self.observation = step.observation
         self.episodes.count(step)
 
-    def batch(self) -> Drawn:
+    def batch(self) -> Minibatch:
         """A draw from the replay memory."""
         self._learner.follow_schedules()
         return self.memory.draw()
@@ -129,7 +130,7 @@ class Acting(Collector):
 
     def restore(self, snapshot: Snapshot, checkpoints: Checkpoints) -> None:
         """Replay the episodes in progress, and fill the ring."""
-        state = {name: value.numpy() for name, value in below(_ENVIRONMENT, snapshot.tensors).items()}
+        state = {name: value.numpy() for name, value in without_prefix(_ENVIRONMENT, snapshot.tensors).items()}
         self.observation = self.environments.load_state(state)
         self.episodes.totals[:] = snapshot.tensors["episodes"].numpy()
         # A fork's ring may be smaller than the one that was saved: it keeps the newest.
@@ -137,7 +138,7 @@ class Acting(Collector):
         for start, rows in checkpoints.rows(snapshot):
             skip = max(0, first - start)
             self.replay.restore(start + skip, rows[skip:])
-        self.memory.load(below(RING, snapshot.tensors))
+        self.memory.load(without_prefix(RING, snapshot.tensors))
         self.segments = list(snapshot.segments)
 
     def close(self) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class TaskMaker(Protocol):
-    """What ``Tasks`` asks of the declaration of a labelled environment."""
+    """What ``TaskBatches`` asks of the declaration of a labelled environment."""
 
     @property
     def data(self) -> Data:
@@ -39,7 +39,7 @@ class TaskMaker(Protocol):
         """The samples of a task."""
 
 
-class Tasks:
+class TaskBatches:
     """The tasks of S seeds, one at a time; ``at`` chooses the batch."""
 
     def __init__(self, make: TaskMaker, seeds: Sequence[int], batch: int, device: str) -> None:

@@ -1,4 +1,4 @@
-"""Streaming: labelled batches, one after another, task after task. Tests: tests/environments/test_tasks.py."""
+"""TaskCollector: labelled batches, one after another, task after task. Tests: tests/environments/test_tasks.py."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from composer.training.collect.base import Collector, Drawn
-from composer.training.collect.task_batches import Tasks
+from composer.replay.transitions import Minibatch
+from composer.training.collect.base import Collector
+from composer.training.collect.task_batches import TaskBatches
 from composer.training.runs.checkpoint import Checkpoints, Snapshot
 
 if TYPE_CHECKING:
@@ -19,14 +20,14 @@ if TYPE_CHECKING:
     from composer.training.learner import Learner
 
 
-class Streaming(Collector):
+class TaskCollector(Collector):
     """Batches of the present task. It has no state: what comes next follows from the count of interactions."""
 
-    replay: Tasks
+    replay: TaskBatches
 
     def __init__(self, environment: TaskStream, learner: Learner) -> None:
         """Loads the data."""
-        self.replay = Tasks(environment, learner.seeds, learner.batch_size, learner.device)
+        self.replay = TaskBatches(environment, learner.seeds, learner.batch_size, learner.device)
         self._seeds, self._next = len(learner.seeds), 0
 
     def begin(self) -> None:
@@ -37,9 +38,9 @@ class Streaming(Collector):
         """Go to the next batch."""
         self._next = interactions
 
-    def batch(self) -> Drawn:
+    def batch(self) -> Minibatch:
         """It."""
-        return Drawn(self.replay.at(self._next))
+        return Minibatch(self.replay.at(self._next))
 
     def epochs(self, interactions: int) -> int:
         """Whole passes over the data."""
@@ -73,7 +74,7 @@ def explained_share(said: Tensor, exact: Tensor) -> Tensor:
     return 1 - (said - exact).square().mean(1) / spread
 
 
-class Examiner:
+class TaskEvaluator:
     """Judges a model in evaluation mode on everything that the present task holds.
 
     By the share of right answers; of regressions by R squared.
@@ -83,7 +84,7 @@ class Examiner:
 
     def __init__(self, environment: TaskStream, learner_seeds: tuple[int, ...], batch: int, device: str) -> None:
         """Data of its own, so that an examination changes nothing."""
-        self._tasks = Tasks(environment, learner_seeds, batch, device)
+        self._tasks = TaskBatches(environment, learner_seeds, batch, device)
         self._regression = environment.regression
         self.metric = environment.metric
         """What ``returns`` are, as the journal calls them."""

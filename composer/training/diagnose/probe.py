@@ -13,7 +13,7 @@ from composer.spec.random_streams import derive
 from composer.training.diagnose.view import STREAM
 
 if TYPE_CHECKING:
-    from composer.training.collect.base import Samples
+    from composer.training.collect.base import TransitionSource
 
 
 class Probe:
@@ -24,7 +24,7 @@ class Probe:
         self._kind, self._batch = kind, batch
         self._held: Transitions | None = None
 
-    def transitions(self, data: Samples, seeds: Sequence[int], n_step: int, discount: Tensor) -> Transitions:
+    def transitions(self, data: TransitionSource, seeds: Sequence[int], n_step: int, discount: Tensor) -> Transitions:
         """Raw transitions, ``[S, B, ...]``; there is at least one."""
         if self._kind == "newest":
             return data.newest(self._batch, n_step, discount)

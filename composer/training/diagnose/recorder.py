@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from composer.algorithms.base import AgentDeclaration
     from composer.blueprint.forecast.clock import Clock
-    from composer.training.collect.base import Samples
+    from composer.training.collect.base import TransitionSource
     from composer.training.learner import Learner
 
 Row = dict[str, float]
@@ -41,11 +41,11 @@ class Recorder:
         """Whether a measure is due after the last interaction."""
         return any(clock.due(each.every) for each in self._measures)
 
-    def read(self, learner: Learner, data: Samples, clock: Clock, last: bool = False) -> list[Row]:
+    def read(self, learner: Learner, data: TransitionSource, clock: Clock, last: bool = False) -> list[Row]:
         """A row a seed: the measures that are due after the last interaction, all of them where it was the ``last``."""
         return self._read([each for each in self._measures if last or clock.due(each.every)], learner, data)
 
-    def read_all(self, learner: Learner, data: Samples) -> list[Row]:
+    def read_all(self, learner: Learner, data: TransitionSource) -> list[Row]:
         """A row a seed: every measure."""
         return self._read(self._measures, learner, data)
 
@@ -65,7 +65,7 @@ class Recorder:
                 (name, value.to(self._device)) for name, value in _below(f"memory/{index}/", saved).items()
             )
 
-    def _read(self, due: Sequence[_Kept], learner: Learner, data: Samples) -> list[Row]:
+    def _read(self, due: Sequence[_Kept], learner: Learner, data: TransitionSource) -> list[Row]:
         found: dict[str, Tensor] = {}
         if due:
             transitions = self._probe.transitions(data, learner.seeds, learner.n_step, learner.discount)

@@ -7,16 +7,12 @@ in numbers too. Legend: S seeds of one agent, B batch. Tests: tests/training/tes
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from composer.replay.transitions import Transitions
-from composer.training.learner import Learner, Learnt
-
-if TYPE_CHECKING:
-    from composer.training.collect.base import Drawn
+from composer.replay.transitions import Minibatch, Transitions
+from composer.training.learner import Learner
 
 _SEEDS_LAST = ("signals",)
 """State whose seeds are its second axis: else they are the first."""
@@ -46,18 +42,18 @@ class Stack:
                 number.narrow(0, start, count).copy_(value)
             start += count
 
-    def learn(self, asked: Sequence[Sequence[Drawn]]) -> None:
+    def learn(self, asked: Sequence[Sequence[Minibatch]]) -> None:
         """The updates that each part asks for, in one call: as many of each."""
         updates = len(asked[0])
         for part in self._learners:
             part.draw_noise(updates)
         self._whole.learn_under(self._whole.noise, [self._joined(drawn) for drawn in zip(*asked, strict=True)])
 
-    def _joined(self, drawn: Sequence[Drawn]) -> Learnt:
+    def _joined(self, drawn: Sequence[Minibatch]) -> Minibatch:
         """What all learn from in one update, seeds below each other."""
         columns = zip(*(each.transitions for each in drawn), strict=True)
         extra = {name: torch.cat([each.extra[name] for each in drawn]) for name in self._whole.program.extras}
-        return Transitions(*(torch.cat(column) for column in columns)), extra
+        return Minibatch(Transitions(*(torch.cat(column) for column in columns)), extra)
 
 
 def _take(value: Tensor, whole: Tensor, axis: int, start: int, count: int) -> None:

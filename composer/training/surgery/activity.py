@@ -19,14 +19,14 @@ from composer.networks.hooks import Watcher
 from composer.networks.stacked import Stacked
 
 if TYPE_CHECKING:
-    from composer.training.collect.base import Samples
+    from composer.training.collect.base import TransitionSource
     from composer.training.learner import Learner
 
 
 class UnitActivity:
     """Looks at networks of a learner, in evaluation mode; nothing of it is changed by looking."""
 
-    def __init__(self, learner: Learner, samples: Samples | None) -> None:
+    def __init__(self, learner: Learner, samples: TransitionSource | None) -> None:
         """``samples`` are the run's data; None where nothing will be looked at."""
         self._learner, self._samples = learner, samples
         # Made once for all firings: a copy of a module takes longer than a pass through a small one.

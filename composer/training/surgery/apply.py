@@ -25,7 +25,7 @@ from composer.training.surgery.injection import Injector, outputs, relative_chan
 
 if TYPE_CHECKING:
     from composer.algorithms.base import AgentDeclaration
-    from composer.training.collect.base import Samples
+    from composer.training.collect.base import TransitionSource
     from composer.training.learner import Learner
 
 OUTPUT_TOLERANCE = 1e-6
@@ -49,7 +49,7 @@ class Surgery:
         learner: Learner,
         lengths: Lengths,
         record: Callable[[int, Event], None],
-        samples: Samples | None = None,
+        samples: TransitionSource | None = None,
     ) -> None:
         """``record`` takes the index of a seed and what was done to it.
 
