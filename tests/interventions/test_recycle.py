@@ -161,6 +161,54 @@ def test_gains_of_a_unit_begin_anew_and_keep_their_moments() -> None:
     assert state["optimizers/critic/second.trunk.0.weight"][0, 0, 5].abs().max() == 0
 
 
+def test_noise_of_a_unit_begins_anew_on_the_way_in_and_ends_on_the_way_out() -> None:
+    noisy = "{{ kind = 'noisy_linear', width = {} }}, {{ kind = 'relu' }}"
+    patient = Patient(SEEDS, f"networks.critic.trunk=[{noisy.format(12)}, {noisy.format(8)}]", recycle(0.0))
+    patient.update(2)
+    silence(patient, "critic", FIRST, [(0, 1, 5)])
+    critic = patient.learner.networks["critic"].parameters
+    with torch.no_grad():
+        for path in (f"{FIRST}.weight_sigma", f"{FIRST}.bias_sigma", f"{SECOND}.weight_sigma"):
+            critic[path].fill_(0.7)
+    patient.surgery.passed("update", 2, 3)
+    fresh = drawn(patient, f"{FIRST}.weight", 0, 1)
+    assert torch.equal(critic[f"{FIRST}.weight"][0, 1, 5], fresh[5])
+    sigma = 0.5 / 5**0.5
+    torch.testing.assert_close(critic[f"{FIRST}.weight_sigma"][0, 1, 5], torch.full((5,), sigma))
+    torch.testing.assert_close(critic[f"{FIRST}.bias_sigma"][0, 1, 5], torch.tensor(sigma))
+    assert critic[f"{FIRST}.bias"][0, 1, 5] == 0 and critic[f"{FIRST}.weight_sigma"][0, 1, 4, 0] == 0.7
+    for path in (f"{SECOND}.weight", f"{SECOND}.weight_sigma"):
+        assert not critic[path][0, 1, :, 5].any() and critic[path][0, 1, :, 4].all(), path
+
+
+def test_weights_of_unit_norm_stay_on_the_sphere() -> None:
+    """A row that loses an input w_j is scaled by 1 / sqrt(1 - w_j^2); a fresh row is drawn on the sphere."""
+    unit = "{{ kind = 'hyperspherical_linear', width = {} , bias = true }}, {{ kind = 'relu' }}"
+    trunk = f"networks.critic.trunk=[{unit.format(12)}, {unit.format(8)}]"
+    patient = Patient(SEEDS, trunk, recycle(0.0, moments="chosen"))
+    patient.update(2)
+    silence(patient, "critic", FIRST, [(0, 1, 5)])
+    critic = patient.learner.networks["critic"].parameters
+    with torch.no_grad():  # One unit of the second layer reads nothing else.
+        critic[f"{SECOND}.weight"][0, 1, 1] = functional.one_hot(torch.tensor(5), 12).float()
+    old = critic[f"{SECOND}.weight"].detach().clone()
+    optimizer = patient.learner.optimizers["critic"]
+    before = [moment.clone() for moment in optimizer.moments(f"{SECOND}.weight")]
+    patient.surgery.passed("update", 2, 3)
+    first, second = (critic[f"{layer}.weight"][0, 1] for layer in (FIRST, SECOND))
+    torch.testing.assert_close(first[5], drawn(patient, f"{FIRST}.weight", 0, 1)[5])
+    for weight in (first, second):
+        torch.testing.assert_close(weight.norm(dim=1), torch.ones(len(weight)))
+    rows, others = [row for row in range(8) if row != 1], torch.arange(12) != 5
+    kept = old[0, 1, rows]
+    torch.testing.assert_close(second[rows], kept * others / (1 - kept[:, 5:6].square()).sqrt())
+    torch.testing.assert_close(second[1], drawn(patient, f"{SECOND}.weight", 0, 1)[1])
+    assert torch.equal(critic[f"{SECOND}.weight"][0, 0], old[0, 0]), "the other copy has lost nothing"
+    for moment, was in zip(optimizer.moments(f"{SECOND}.weight"), before, strict=True):
+        assert not moment[0, 1, :, 5].any()
+        assert torch.equal(moment[0, 1, :, :5], was[0, 1, :, :5]), "scaling a row forgets nothing"
+
+
 @pytest.mark.parametrize("target", ["keep", "follow", "own"])
 def test_targets_follow_their_rule(target: str) -> None:
     plain, patient = Patient(PLAIN), Patient(PLAIN, recycle(0.85, target=target))

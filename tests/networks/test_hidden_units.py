@@ -8,6 +8,7 @@ import pytest
 from fresh_blocks import parse, part
 from pydantic import TypeAdapter
 
+from composer.networks.blocks import Block
 from composer.networks.heads import Head
 from composer.networks.hidden_units import HiddenLayer, hidden_layers
 from composer.networks.outline import Outline
@@ -154,3 +155,43 @@ def test_several_layers_may_read_a_unit() -> None:
 )
 def test_what_has_no_units_of_its_own(trunk: list[Any], shape: Shape, head: dict[str, Any]) -> None:
     assert not [path for path in links(network(trunk, shape, head)) if path.startswith("trunk.0")]
+
+
+NORMS = [None, *(kind for kind, block in Block.kinds().items() if block.units == "keeps" and block.normalises)]
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("kind", [kind for kind, block in Block.kinds().items() if block.units == "makes"])
+def test_every_layer_of_weights_has_units_before_every_norm(kind: str, norm: str | None) -> None:
+    """What kinds declare is enough: but where a norm acts on the last axis of an image, which holds no units."""
+    block = Block.kinds()[kind]
+    image = block.axis == -3
+    layer = {**block.example, "width": 8} | ({"padding": "same"} if image else {})
+    between = [] if norm is None else [dict(Block.kinds()[norm].example)]
+    trunk = [layer, *between, RELU, layer, *between, RELU, *([FLATTEN] if image else [])]
+    layers = found(network(trunk, (2, 8, 8) if image else (6,)))
+    if image and norm is not None and Block.kinds()[norm].axis == -1:
+        assert not layers
+        return
+    outline = parse(layer).outline((2, 8, 8) if image else (6,))
+    second = f"trunk.{len(between) + 2}"
+    assert list(layers) == ["trunk.0", second]
+    first = layers["trunk.0"]
+    assert {*first.weights, *first.vectors} == {f"trunk.0.{name}" for name in outline.parameters}
+    gains = parse(between[0]).outline(outline.output).parameters if between else {}
+    assert [gain.path for gain in first.gains] == [f"trunk.1.{name}" for name in gains]
+    assert [reader.path for reader in first.readers] == [second]
+
+
+def test_all_weights_of_a_noisy_layer_read_units() -> None:
+    layer = found(network([dense(8), RELU, {"kind": "noisy_linear", "width": 5}, RELU]))["trunk.2"]
+    assert layer.weights == ("trunk.2.weight", "trunk.2.weight_sigma")
+    assert layer.vectors == ("trunk.2.bias", "trunk.2.bias_sigma") and layer.bias == "trunk.2.bias"
+    (reader,) = found(network([dense(8), RELU, {"kind": "noisy_linear", "width": 5}]))["trunk.0"].readers
+    assert reader.weights == layer.weights and reader.bias == layer.bias
+
+
+def test_a_head_of_unit_norm_reads_units() -> None:
+    assert links(network([dense(8), RELU], head={"kind": "scalar", "unit_norm": True})) == {
+        "trunk.0": [("head.linear", 1)]
+    }

@@ -80,6 +80,8 @@ def test_every_reading_command_knows_what_it_brings(site: Path, waves: Path, tmp
     answer = json.loads(tables[1])
     assert answer["problems"] == []
     assert [(kind["name"], kind["family"], kind["plugin"]) for kind in answer["kinds"]] == [
+        ("acme/absolute_norm", "block", "composer-acme"),
+        ("acme/ntk_linear", "block", "composer-acme"),
         ("acme/periodic", "block", "composer-acme"),
         ("acme/slider", "environment", "composer-acme"),
         ("acme/softsign_gaussian", "head", "composer-acme"),
@@ -170,3 +172,47 @@ def test_what_is_wrong_is_told_in_its_names(site: Path, waves: Path) -> None:
         hint = f"; {first['hint']}" if first["hint"] else ""
         told = f"{first['line']}:{first['column']}: {first['path']}: {first['message']}{hint}"
         assert told.partition("; one of")[0] == case["said"]
+
+
+WIDE = """trunk = [
+    { kind = "acme/ntk_linear", width = 12 }, { kind = "acme/absolute_norm" }, { kind = "relu" },
+    { kind = "acme/ntk_linear", width = 8 }, { kind = "acme/absolute_norm" }, { kind = "tanh" },
+]"""
+ON_UNITS = """
+[interventions.redo]
+when = { kind = "at", steps = [1] }
+where = ["critic.*"]
+do = { kind = "recycle", tau = 0.0, batch = 32 }
+
+[interventions.replace]
+when = { kind = "at", steps = [2] }
+where = ["critic.*"]
+do = { kind = "replace_units", rate = 0.1, maturity = 0, batch = 32 }
+"""
+INJECTED = """
+[interventions.inject]
+when = { kind = "at", steps = [1] }
+where = ["critic.trunk.3.*", "critic.trunk.4.*", "critic.head.*"]
+do = { kind = "inject" }
+target = "follow"
+"""
+
+
+def test_everything_about_units_knows_its_layer_and_its_norm(site: Path, waves: Path, tmp_path: Path) -> None:
+    """Recycling, replacing, injection, the doctor's site, lint and figures go by what kinds say of themselves."""
+    narrow = 'trunk = [{ kind = "acme/periodic", waves = 4 }, { kind = "linear", width = 16 }, { kind = "relu" }]'
+    assert narrow in waves.read_text()
+    text = waves.read_text().replace(narrow, WIDE)
+    units, injected, figure = tmp_path / "units.toml", tmp_path / "injected.toml", tmp_path / "units.svg"
+    units.write_text(text.replace("\n[averages]", ON_UNITS + "\n[averages]"))
+    injected.write_text(text.replace("\n[averages]", INJECTED + "\n[averages]"))
+    done = subprocess.run(
+        [sys.executable, Path(__file__).with_name("acme_units.py"), units, injected, figure],
+        env=environment(site), capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    drawn = figure.read_text()
+    assert "Absolute norm" in drawn and "Ntk linear" in drawn
+    ((code, shown, said),) = composer(["show", units], sites=(site,))
+    assert code == 0, said
+    assert "acme/absolute_norm" in shown and "acme/ntk_linear" in shown and "recycle" in shown

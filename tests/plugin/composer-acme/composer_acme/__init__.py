@@ -3,8 +3,9 @@
 As everywhere in composer, specs import no torch: that stands in ``modules``, which is imported when a network is built.
 """
 
+from composer_acme.layers import AbsoluteNorm, NtkLinear
 from composer_acme.periodic import Periodic
 from composer_acme.slider import Slider
 from composer_acme.softsign import SoftsignGaussian
 
-__all__ = ["Periodic", "Slider", "SoftsignGaussian"]
+__all__ = ["AbsoluteNorm", "NtkLinear", "Periodic", "Slider", "SoftsignGaussian"]

@@ -20,6 +20,27 @@ class Periodic(nn.Module):
         return torch.cat([x, functional.linear(x, self.weight).sin()], -1)
 
 
+class NtkLinear(nn.Linear):
+    """``y = W x / sqrt(in) + b``."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[..., in] -> [..., out]``."""
+        return functional.linear(x, self.weight / self.in_features**0.5, self.bias)
+
+
+class AbsoluteNorm(nn.Module):
+    """``gain x / (mean |x| + 1e-6)`` over the last axis."""
+
+    def __init__(self, features: int) -> None:
+        """``gain`` [features] is for the caller to draw."""
+        super().__init__()
+        self.gain = nn.Parameter(torch.empty(features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[..., n] -> [..., n]``."""
+        return self.gain * x / (x.abs().mean(-1, keepdim=True) + 1e-6)
+
+
 class SoftsignHead(nn.Module):
     """``[..., n] -> ([..., a], [..., a])``: a bounded mean and a log standard deviation in [-10, 2]."""
 
