@@ -19,7 +19,7 @@ from benchmarks.speed.workloads.catalogue import WORKLOADS
 from benchmarks.speed.workloads.starting import Starting
 from composer.spec.wording import spelled, suggestion
 from composer.studies import Refused
-from composer.studies.compare.plot import check
+from composer.studies.plots import check
 
 SEEDS: Final = (1, 2, 4, 8, 16)
 

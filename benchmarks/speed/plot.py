@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from composer.studies import Refused
-from composer.studies.compare.plot import COLOURS, STYLE
+from composer.studies.plots import COLOURS, GREY, figure
 
 AXES: Final = {"width": "width of both hidden layers", "batch": "batch", "seeds": "seeds in one program"}
-FLOOR: Final = "#777777"
 OURS: Final = ("composer, eager", "composer, compiled")
 
 
@@ -36,25 +35,20 @@ def points(result: Mapping[str, Any]) -> dict[str, dict[str, list[tuple[float, M
 
 def plot(result: Mapping[str, Any], path: Path) -> None:
     """Draw them into ``path``; Refused where no party of these workloads could be measured."""
-    import matplotlib
-    from matplotlib.figure import Figure
-
     panels = points(result)
     if not panels:
         raise Refused("nothing could be measured that can be plotted")
     names = list(dict.fromkeys(name for lines in panels.values() for name in lines))
     coloured = [name for name in names if not name.startswith("matrix")]
     colours = {name: COLOURS[number % len(COLOURS)] for number, name in enumerate(coloured)}
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(1.2 + 3.4 * len(panels), 3.4), layout="constrained")
-        drawn = figure.subplots(1, len(panels), squeeze=False)[0]
+    with figure(path, 1.2 + 3.4 * len(panels), 3.4) as made:
+        drawn = made.subplots(1, len(panels), squeeze=False)[0]
         for axes, (axis, lines) in zip(drawn, panels.items(), strict=True):
             for name, line in lines.items():
-                _draw(axes, name, line, colours.get(name, FLOOR), alone=axis == "seeds" and name not in OURS)
+                _draw(axes, name, line, colours.get(name, GREY), alone=axis == "seeds" and name not in OURS)
             _dress(axes, axis, sorted({x for line in lines.values() for x, _ in line}))
         drawn[0].set_ylabel("agent updates a second, median and range")
         drawn[0].legend(loc="best", fontsize=7)
-        figure.savefig(path, dpi=200, metadata={"Date": None} if path.suffix == ".svg" else {"Software": None})
 
 
 def _draw(axes: Any, name: str, line: Sequence[tuple[float, Mapping[str, float]]], colour: str, alone: bool) -> None:

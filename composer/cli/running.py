@@ -51,10 +51,10 @@ def _train_together(path: Path, changes: list[str], names: list[str], runs: Path
     from composer.blueprint.syntax.extends import named
 
     def run() -> dict[str, Any]:
-        from composer.studies.sweep import company
+        from composer.studies.sweep import for_one_program
         from composer.training import launch
 
-        return launch.start_together(company(named(path), changes, names), runs, quiet=False)
+        return launch.start_together(for_one_program(named(path), changes, names), runs, quiet=False)
 
     table = guarded(run, as_json)
     for row in table["runs"]:

@@ -1,4 +1,4 @@
-"""Commands over finished runs and over the machine: comparisons, the tracking store's page, benchmarks."""
+"""Commands that study blueprints, finished runs and this machine."""
 
 from __future__ import annotations
 
@@ -16,70 +16,59 @@ def bench(
     overrides: Overrides = None,
     variant: Variant = None,
     seeds: Annotated[str, typer.Option(help="Numbers of seeds in one program, comma-separated.")] = "1,2,4",
-    seconds: Annotated[
-        float, typer.Option(min=0.01, max=600, help="Length of one timed stretch; there are 6 each.")
-    ] = 1.0,
+    seconds: Annotated[float, typer.Option(min=0.01, max=600, help="Length of a lap; each update runs six.")] = 1.0,
     as_json: Json = False,
 ) -> None:
     """Measure updates per second of a blueprint here: eager, compiled, and with several seeds in one program."""
     found = read(blueprint, list(overrides or ()), variant, as_json).blueprint
+    from composer.studies import bench as study
 
-    def measure() -> dict[str, Any]:
-        from composer.studies.bench import bench, seed_counts
-
-        return bench(found, seed_counts(seeds), seconds, say)
-
-    def text(table: dict[str, Any]) -> str:
-        from composer.studies.bench import text
-
-        return text(table)
-
-    tell(guarded(measure, as_json), text, as_json)
+    table = guarded(lambda: study.bench(found, study.seed_counts(seeds), seconds, say), as_json)
+    tell(table, study.text, as_json)
 
 
 def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories; each may hold several seeds.")],
-    metric: Annotated[str, typer.Option(help="What is compared.")] = "evaluation/return",
+    metric: Annotated[str, typer.Option(help="The metric to compare.")] = "evaluation/return",
     plot: Annotated[Path | None, typer.Option(help="Draw learning curves here: a .png or .svg file.")] = None,
-    at: Annotated[int | None, typer.Option(min=0, help="Compare here; by default at the last step all share.")] = None,
-    threshold: Annotated[list[float] | None, typer.Option(help="Also tell when this was reached; repeatable.")] = None,
+    at: Annotated[
+        int | None, typer.Option(min=0, help="Environment step; by default the last one that all seeds have.")
+    ] = None,
+    threshold: Annotated[
+        list[float] | None, typer.Option(help="Also show when seeds reached this value; repeatable.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Compare agents over seeds: means with intervals, differences, and what so few seeds cannot show."""
-    from composer.studies.compare import report as command
+    """Compare agents over seeds: means with intervals, differences, and whether the seeds are too few for a claim."""
+    from composer.studies.compare import report as study
 
-    tell(guarded(lambda: command.answer(runs, metric, at, threshold or (), plot), as_json), command.text, as_json)
+    tell(guarded(lambda: study.answer(runs, metric, at, threshold or (), plot), as_json), study.text, as_json)
 
 
 def sweep(
     blueprint: BlueprintPath,
     overrides: Overrides = None,
     variants: Variants = None,
-    runs: Annotated[Path, typer.Option(help="Where run directories are made and finished ones are found.")] = Path(
-        "runs"
-    ),
+    runs: Annotated[
+        Path, typer.Option(help="Directory of new runs, and of earlier ones that are not repeated.")
+    ] = Path("runs"),
     jobs: Annotated[int, typer.Option(min=1, max=256, help="Processes at a time.")] = 1,
     together: Annotated[
-        int, typer.Option(min=1, max=64, help="Variants in one process and program, where they differ in numbers only.")
+        int, typer.Option(min=1, max=64, help="Variants per process and program, where they differ in numbers only.")
     ] = 1,
     as_json: Json = False,
 ) -> None:
-    """Train a blueprint and all its variants; what is finished is not run again."""
+    """Train a blueprint and all its variants, except those that were finished before."""
     from composer.blueprint.syntax.extends import named
+    from composer.studies import sweep as study
+
+    chosen = variants.split(",") if variants else []
 
     def train_all() -> dict[str, Any]:
-        from composer.studies.sweep import sweep
-
-        chosen = variants.split(",") if variants else []
-        return sweep(named(blueprint), overrides or [], chosen, runs, jobs, say, together)
-
-    def text(table: dict[str, Any]) -> str:
-        from composer.studies.sweep import text
-
-        return text(table)
+        return study.sweep(named(blueprint), overrides or [], chosen, runs, jobs, say, together)
 
     table = guarded(train_all, as_json)
-    tell(table, text, as_json)
+    tell(table, study.text, as_json)
     raise typer.Exit(1 if table["failed"] else 0)
 
 
@@ -87,24 +76,17 @@ def plan(
     blueprint: BlueprintPath,
     overrides: Overrides = None,
     variants: Variants = None,
-    runs: Annotated[Path, typer.Option(help="Where finished runs are found.")] = Path("runs"),
-    together: Annotated[int, typer.Option(min=1, max=64, help="As a sweep would be told.")] = 1,
+    runs: Annotated[Path, typer.Option(help="Directory of earlier runs.")] = Path("runs"),
+    together: Annotated[int, typer.Option(min=1, max=64, help="Variants per process, as for a sweep.")] = 1,
     as_json: Json = False,
 ) -> None:
-    """Tell what a sweep would train, and how many programs it would compile; nothing is run."""
+    """Show what a sweep would train and how many programs it would compile, without running anything."""
     from composer.blueprint.syntax.extends import named
+    from composer.studies import sweep_plan as study
 
-    def look() -> dict[str, Any]:
-        from composer.studies.sweep_plan import plan
-
-        return plan(named(blueprint), overrides or [], variants.split(",") if variants else [], runs, together)
-
-    def text(table: dict[str, Any]) -> str:
-        from composer.studies.sweep_plan import text
-
-        return text(table)
-
-    tell(guarded(look, as_json), text, as_json)
+    chosen = variants.split(",") if variants else []
+    table = guarded(lambda: study.plan(named(blueprint), overrides or [], chosen, runs, together), as_json)
+    tell(table, study.text, as_json)
 
 
 def retention(
@@ -113,25 +95,10 @@ def retention(
     page: Annotated[Path | None, typer.Option(help="Also write the tables as Markdown here.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Tell whether agents keep learning over a sequence of tasks, and which proxies went with it."""
+    """Show whether agents keep learning over a sequence of tasks, and which diagnostics correlate with it."""
+    from composer.studies.retention import report as study
 
-    def compare() -> dict[str, Any]:
-        from composer.studies.retention import report
-        from composer.studies.retention.retention import answer
-
-        table, courses = answer(runs)
-        if plot is not None:
-            report.draw(courses, plot)
-        if page is not None:
-            page.write_text(report.page(table, [plot.name] if plot else []), encoding="utf-8")
-        return table
-
-    def text(table: dict[str, Any]) -> str:
-        from composer.studies.retention.report import text
-
-        return text(table)
-
-    tell(guarded(compare, as_json), text, as_json)
+    tell(guarded(lambda: study.answer(runs, plot, page), as_json), study.text, as_json)
 
 
 def doctor(
@@ -141,7 +108,7 @@ def doctor(
     ] = None,
     branches: Annotated[
         int | None,
-        typer.Option(min=1, max=1_000, help="Continuations of each seed; by default so many as give ten pairs."),
+        typer.Option(min=1, max=1_000, help="Pairs of forks per seed; by default enough for ten pairs in all."),
     ] = None,
     horizon: Annotated[
         int | None, typer.Option(min=1, help="Environment steps trained after the fork; by default five evaluations.")
@@ -153,23 +120,15 @@ def doctor(
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder of forks, report and picture; by default one beside the run.")
+        Path | None, typer.Option(help="Folder of forks, report and picture; by default one next to the run.")
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Tell whether an agent is losing plasticity: fork it with and without fresh weights, and compare."""
+    """Test whether an agent is losing plasticity: fork it with and without fresh weights, and compare."""
+    from composer.studies.doctor import examine as study
 
-    def diagnose() -> dict[str, Any]:
-        from composer.studies.doctor.examine import examine
-
-        return examine(run, at, branches, horizon, where or (), out, say)
-
-    def text(table: dict[str, Any]) -> str:
-        from composer.studies.doctor.examine import text
-
-        return text(table)
-
-    tell(guarded(diagnose, as_json), text, as_json)
+    table = guarded(lambda: study.examine(run, at, branches, horizon, where or (), out, say), as_json)
+    tell(table, study.text, as_json)
 
 
 def simplicity(
@@ -179,20 +138,11 @@ def simplicity(
     ] = 100,
     as_json: Json = False,
 ) -> None:
-    """Measure how simple the functions of a blueprint's networks are before training, as SimBa's paper does."""
+    """Measure the simplicity bias of a blueprint's networks at initialisation, as SimBa's paper does."""
     found = [read(path, [], None, as_json).blueprint for path in blueprints]
+    from composer.studies import simplicity as study
 
-    def measure() -> dict[str, Any]:
-        from composer.studies.simplicity import answer
-
-        return answer(found, initialisations)
-
-    def text(table: dict[str, Any]) -> str:
-        from composer.studies.simplicity import text
-
-        return text(table)
-
-    tell(guarded(measure, as_json), text, as_json)
+    tell(guarded(lambda: study.answer(found, initialisations), as_json), study.text, as_json)
 
 
 def tabular(
@@ -204,7 +154,7 @@ def tabular(
     plot: Annotated[Path | None, typer.Option(help="Draw the curves here: a .png or .svg file.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Measure what distributional learning does on a small Markov chain whose exact values are known."""
+    """Measure distributional learning rules on a small Markov chain whose exact values are known."""
     from composer.studies import Refused
     from composer.studies.tabular import experiments, report
 
@@ -220,7 +170,7 @@ def ui(
     experiment: Annotated[str, typer.Option(help="The MLflow experiment to open.")] = "composer",
     port: Annotated[int, typer.Option(min=1, max=65_535)] = 5000,
 ) -> None:
-    """Open the tracking store in MLflow's page, on this machine only."""
+    """Open the tracking store in MLflow's web page, on this machine only."""
     from composer.tracking.base import MlflowTracker
     from composer.tracking.ui import ServerError, serve
 

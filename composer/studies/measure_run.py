@@ -1,4 +1,4 @@
-"""Diagnostics of a run's checkpoint, whatever the run measured itself: for notebooks and other studies.
+"""Diagnostics of a run's checkpoint, also those that the run did not record: for notebooks and other studies.
 
     from composer.diagnostics import Trainability
     measure(Path("runs/..."), [Trainability(steps=2_000, targets=10)])
@@ -27,13 +27,13 @@ def measure(
     measures: Sequence[Diagnostic],
     at: int | None = None,
     batch: int | None = None,
-    newborn: bool = False,
+    untrained: bool = False,
 ) -> dict[int, Row]:
-    """Metrics by seed: what the measures read of a run's newest good checkpoint, or of that of environment step ``at``.
+    """Metrics by seed of a run's newest good checkpoint, or of the one at environment step ``at``.
 
-    They are read on the run's own probe batch where it has one and ``batch`` asks for no other, so that values continue
-    the run's; else on ``batch`` samples (512) drawn from its replay or the data of its present task. ``newborn`` reads
-    the networks as they were first drawn, on the same samples. Nothing of the run is changed. Raises RunUnusable,
+    The samples are the run's own probe batch where it has one and ``batch`` asks for no other size, so that values
+    continue the run's; otherwise ``batch`` samples (512) of its replay or of its present task. ``untrained`` reads
+    the networks at initialisation, on the same samples. The run is not changed. Raises RunUnusable,
     CheckpointDamaged, and Refused for measures that these networks do not have.
     """
     blueprint, learner, snapshot = agent(run, at)
@@ -46,15 +46,15 @@ def measure(
     if batch in (None, blueprint.diagnostics.batch):
         names = [name for name in snapshot.values["diagnostics"] if name.startswith("probe/")]
         recorder.load({name: snapshot.tensors[f"diagnostics/{name}"] for name in names})
-    subject = _newborn(blueprint, learner) if newborn else learner
+    subject = _untrained(blueprint, learner) if untrained else learner
     data = runtime_of(blueprint.environment).stored(learner, Checkpoints(run), snapshot)
     rows = recorder.read_all(subject, data)
     return dict(zip(learner.seeds, rows, strict=True))
 
 
-def _newborn(blueprint: Blueprint, learner: Learner) -> Learner:
-    """The agent at its first draw; it sees observations normalised as they are now."""
-    choice = Choice(False, "nothing is trained here")
+def _untrained(blueprint: Blueprint, learner: Learner) -> Learner:
+    """The agent at initialisation, with the present normalisation of observations."""
+    choice = Choice(False, "nothing is trained")
     first = Learner(blueprint.agent, learner.device, choice)
     for name, value in learner.tensors().items():
         if name.startswith("normalization/"):

@@ -21,7 +21,7 @@ from composer.networks.network import Network
 from composer.spec.random_streams import derive
 from composer.spec.shape import ShapeError
 from composer.studies import Refused
-from composer.studies.statistics import LEVEL, Estimate, Scores, difference
+from composer.studies.statistics import LEVEL, Scores, difference, span
 
 if TYPE_CHECKING:
     from composer.blueprint import Blueprint
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 POINTS, EXTENT = 300, 100.0
 """Points on either axis of the grid, and where it ends."""
+FORM = ".5f"
 ROWS = 15_000
 """Points of the grid in one forward pass: what bounds the memory."""
 
@@ -88,10 +89,10 @@ def answer(blueprints: Sequence[Blueprint], initialisations: int) -> dict[str, A
                     "blueprint": blueprint.name,
                     "networks": roles,
                     "normalization": statistic.kind,
-                    "score": _table(each.whole.mean()),
-                    "score_without_constant": _table(each.varying.mean()),
-                    "difference_to_first": _table(difference(each.whole, found[0].whole)),
-                    "difference_to_first_without_constant": _table(difference(each.varying, found[0].varying)),
+                    "score": each.whole.mean().as_dict(),
+                    "score_without_constant": each.varying.mean().as_dict(),
+                    "difference_to_first": difference(each.whole, found[0].whole).as_dict(),
+                    "difference_to_first_without_constant": difference(each.varying, found[0].varying).as_dict(),
                 }
             )
     grid = {"points": POINTS, "extent": EXTENT, "frequency": "integer index"}
@@ -104,12 +105,12 @@ def text(table: Mapping[str, Any]) -> str:
     lines = [f"simplicity, mean of 1/c over {count} initialisations, in brackets the {level:.0%} bootstrap interval"]
     for index, row in enumerate(table["networks"]):
         lines.append(
-            f"{row['blueprint']} {' and '.join(row['networks'])} ({row['normalization']}): {_span(row['score'])}, "
-            f"without the constant term {_span(row['score_without_constant'])}"
+            f"{row['blueprint']} {' and '.join(row['networks'])} ({row['normalization']}): {span(row['score'], FORM)}, "
+            f"without the constant term {span(row['score_without_constant'], FORM)}"
         )
         if index:
             apart = row["difference_to_first"], row["difference_to_first_without_constant"]
-            lines.append(f"  minus the first: {_span(apart[0])}, without the constant term {_span(apart[1])}")
+            lines.append(f"  minus the first: {span(apart[0], FORM)}, without the constant term {span(apart[1], FORM)}")
     return "\n".join(lines)
 
 
@@ -123,17 +124,3 @@ def _trunks(blueprint: Blueprint) -> list[tuple[Block, list[str]]]:
         else:
             found.append((network.trunk, [role]))
     return found
-
-
-def _table(estimate: Estimate) -> dict[str, float | None]:
-    known = estimate.low == estimate.low
-    return {
-        "value": estimate.value,
-        "low": estimate.low if known else None,
-        "high": estimate.high if known else None,
-    }
-
-
-def _span(estimate: Mapping[str, float | None]) -> str:
-    value = f"{estimate['value']:.5f}"
-    return value if estimate["low"] is None else f"{value} [{estimate['low']:.5f}, {estimate['high']:.5f}]"

@@ -9,7 +9,7 @@ Tests: tests/studies/test_statistics.py.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -21,22 +21,26 @@ Floats = NDArray[np.float64]
 REPETITIONS: Final = 10_000
 LEVEL: Final = 0.95
 SEED: Final = 0
-"""Of the bootstrap's random stream: equal runs give equal figures."""
+"""Seed of the bootstrap: equal runs give equal figures."""
 TRIM: Final = 0.25
-"""Share of scores left out at either end by the interquartile mean."""
+"""Share of scores that the interquartile mean leaves out at either end."""
 
 
 class Estimate(NamedTuple):
-    """A point estimate and the bounds of its interval, both NaN where a task has one seed, which tells no spread."""
+    """A point estimate and the bounds of its interval; both bounds are NaN where a task has a single seed."""
 
     value: float
     low: float
     high: float
 
+    def as_dict(self) -> dict[str, float | None]:
+        """``{"value", "low", "high"}`` for JSON, which has no NaN: None in its place."""
+        return {name: None if math.isnan(number) else number for name, number in self._asdict().items()}
+
 
 @dataclass(frozen=True)
 class Scores:
-    """One finite number a seed, by task. Tasks are the strata of the bootstrap: seeds are drawn anew within each."""
+    """One finite number per seed, by task. Tasks are the strata of the bootstrap: seeds are resampled within each."""
 
     tasks: tuple[Floats, ...]
 
@@ -47,18 +51,16 @@ class Scores:
             if scores.ndim != 1 or not len(scores):
                 raise ValueError(f"a task's scores must be one or more numbers, got shape {scores.shape}")
             if not np.isfinite(scores).all():
-                raise ValueError(
-                    "a score is not finite: a seed that failed must be left out, or counted, by whoever asks"
-                )
+                raise ValueError("a score is not finite: the caller must leave out seeds that failed, or count them")
 
     @classmethod
     def of(cls, *tasks: ArrayLike) -> Scores:
-        """From anything that numpy takes for a vector, one a task; raises ValueError."""
+        """From one vector per task; raises ValueError."""
         return cls(tuple(np.asarray(scores, np.float64) for scores in tasks))
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """By task, n."""
+        """Number of seeds of each task."""
         return tuple(len(scores) for scores in self.tasks)
 
     def mean(self) -> Estimate:
@@ -66,7 +68,7 @@ class Scores:
         return self._estimate(_mean)
 
     def iqm(self) -> Estimate:
-        """Interquartile mean: of the scores of all tasks together, without the lowest and the highest quarter."""
+        """Interquartile mean: the scores of all tasks together, without the lowest and the highest quarter."""
         return self._estimate(_pooled_iqm)
 
     def _estimate(self, statistic: Callable[[Sequence[Floats]], Floats]) -> Estimate:
@@ -77,10 +79,10 @@ class Scores:
 
 @dataclass(frozen=True)
 class Curve:
-    """A metric of n seeds at the same T steps."""
+    """A metric of n seeds at T common steps."""
 
     steps: NDArray[np.int64]
-    """``[T]``, rising."""
+    """``[T]``, strictly increasing."""
     values: Floats
     """``[n, T]``"""
 
@@ -91,28 +93,32 @@ class Curve:
             raise ValueError("a curve's steps must rise")
 
     def at(self, step: int) -> Floats:
-        """Values ``[n]`` at exactly ``step``; raises KeyError where the curve has no such point."""
+        """Values ``[n]`` at ``step``; raises KeyError where the curve has no such point."""
         (found,) = np.nonzero(self.steps == step)
         if not len(found):
             raise KeyError(step)
         chosen: Floats = self.values[:, found[0]]
         return chosen
 
+    def only(self, chosen: NDArray[np.bool_]) -> Curve:
+        """The curve at the steps that the mask ``[T]`` chooses."""
+        return Curve(self.steps[chosen], self.values[:, chosen])
+
     def area(self) -> Floats:
-        """Area under each seed's curve by its length, ``[n]``: a mean over steps, in the metric's unit (trapezoids)."""
+        """Area under each seed's curve divided by its length, ``[n]``, by trapezoids: a mean over steps."""
         if len(self.steps) == 1:
             return self.values[:, 0].copy()
         area: Floats = np.trapezoid(self.values, self.steps, axis=1) / (self.steps[-1] - self.steps[0])
         return area
 
     def first_reach(self, threshold: float) -> Floats:
-        """The first step, ``[n]``, at which each seed is at ``threshold`` or above; infinity where it never is."""
+        """First step at which each seed reaches ``threshold``, ``[n]``; infinity where it never does."""
         reached = self.values >= threshold
         first: Floats = np.where(reached.any(1), self.steps[reached.argmax(1)], np.inf)
         return first
 
     def band(self) -> tuple[Floats, Floats, Floats]:
-        """Mean over seeds and bounds of its pointwise bootstrap interval, each ``[T]``; bounds are NaN for one seed."""
+        """Mean over seeds and its pointwise bootstrap interval, each ``[T]``; the bounds are NaN for one seed."""
         mean = self.values.mean(0)
         n = len(self.values)
         if n == 1:
@@ -120,6 +126,17 @@ class Curve:
         drawn = _counts(n, np.random.default_rng(SEED)) @ self.values / n
         low, high = np.quantile(drawn, _tails(), axis=0)
         return mean, low, high
+
+
+def span(estimate: Mapping[str, float | None], form: str) -> str:
+    """``value [low, high]`` of ``Estimate.as_dict`` in the number format ``form``; no brackets without an interval."""
+    value = f"{estimate['value']:{form}}"
+    return value if estimate["low"] is None else f"{value} [{estimate['low']:{form}}, {estimate['high']:{form}}]"
+
+
+def p_text(value: float) -> str:
+    """A p-value as papers print it."""
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def iqm(scores: Floats) -> Floats:
@@ -131,7 +148,7 @@ def iqm(scores: Floats) -> Floats:
 
 
 def difference(ours: Scores, theirs: Scores) -> Estimate:
-    """Mean of ``ours`` minus mean of ``theirs``, averaged over tasks; both sides are drawn anew, independently."""
+    """Mean of ``ours`` minus mean of ``theirs``, averaged over tasks; both are resampled independently."""
     _same_tasks(ours, theirs)
     rng = np.random.default_rng(SEED)
 
@@ -144,7 +161,7 @@ def difference(ours: Scores, theirs: Scores) -> Estimate:
 
 
 def probability_of_improvement(ours: Scores, theirs: Scores) -> Estimate:
-    """Chance that a seed of ``ours`` scores higher than one of ``theirs``, ties counted half, averaged over tasks."""
+    """P(a seed of ``ours`` scores higher than one of ``theirs``), ties counted half, averaged over tasks."""
     _same_tasks(ours, theirs)
     rng = np.random.default_rng(SEED)
     wins = [0.5 * (1 + np.sign(x[:, None] - y)) for x, y in zip(ours.tasks, theirs.tasks, strict=True)]
@@ -158,14 +175,14 @@ def probability_of_improvement(ours: Scores, theirs: Scores) -> Estimate:
 
 
 def least_p_value(ours: Scores, theirs: Scores) -> float:
-    """The smallest two-sided p-value that so many seeds can give: of complete separation, by permutation in tasks."""
+    """The smallest two-sided p-value that so many seeds can give: complete separation, by permutation within tasks."""
     _same_tasks(ours, theirs)
     labellings = math.prod(math.comb(n + m, n) for n, m in zip(ours.seeds, theirs.seeds, strict=True))
     return min(1.0, 2 / labellings)
 
 
 def _mean(tasks: Sequence[Floats]) -> Floats:
-    """Of ``[R, n]`` a task: ``[R]``."""
+    """``[R]``, from ``[R, n]`` per task."""
     averaged: Floats = np.mean([scores.mean(-1) for scores in tasks], axis=0)
     return averaged
 

@@ -1,7 +1,7 @@
-"""What ``composer sweep`` does: a blueprint and its variants, trained by processes, a few at a time.
+"""``composer sweep``: train a blueprint and its variants in processes, a few at a time.
 
-What has been finished in the runs directory under the same settings is not run again, so that a sweep that was stopped
-goes on where it was. One failure does not stop the others. Tests: tests/studies/test_sweep.py.
+Runs that the runs directory already has finished, under the same settings, are not repeated: a sweep that was stopped
+continues. A failure does not stop the other runs. Tests: tests/studies/test_sweep.py.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from composer.training.runs.checkpoint import Checkpoints
 from composer.training.runs.directory import RunUnusable, read_blueprint, read_facts
 
 BASE = "base"
-"""Names the blueprint without a variant."""
+"""Name of the blueprint without a variant."""
 
 
 class NoVariant(Refused):
-    """A variant is asked for that the blueprint does not have."""
+    """The blueprint has no variant of the requested name."""
 
 
 @dataclass(frozen=True)
-class Member:
+class SweepRun:
     """One run of a sweep."""
 
     name: str
@@ -42,7 +42,7 @@ class Member:
 
     @property
     def digest(self) -> str:
-        """What is trained, whatever it is called."""
+        """The digest of the settings, which leaves names out."""
         return digest(self.blueprint)
 
 
@@ -55,73 +55,73 @@ def sweep(
     say: Callable[[str], None],
     together: int = 1,
 ) -> dict[str, Any]:
-    """Train what is not finished yet; returns the table of runs by variant. Raises BlueprintError and NoVariant.
+    """Train what is not finished yet; returns one row per variant. Raises BlueprintError and NoVariant.
 
-    Up to ``together`` variants share a process and a program where they differ in numbers only.
+    Up to ``together`` variants share a process and a program, where they differ in numbers only.
     """
-    members = list(members_of(blueprint, overrides, variants))
-    done = {member.name: found for member in members if (found := finished(runs, member))}
+    planned = list(planned_runs(blueprint, overrides, variants))
+    done = {each.name: found for each in planned if (found := finished(runs, each))}
     for name, run in done.items():
         say(f"{name}: finished before, in {run}")
     running = _Processes(say)
     with ThreadPoolExecutor(jobs) as pool:
-        waiting = {member.name: member for member in members if member.name not in done}
-        shared = parties({name: member.blueprint for name, member in waiting.items()}, together)
+        waiting = {each.name: each for each in planned if each.name not in done}
+        groups = parties({name: each.blueprint for name, each in waiting.items()}, together)
         try:
-            ends = list(pool.map(lambda p: running.train([waiting[n] for n in p], blueprint, overrides, runs), shared))
+            ends = list(pool.map(lambda g: running.train([waiting[n] for n in g], blueprint, overrides, runs), groups))
         except BaseException:
             running.stop()
             raise
     rows = [{"variant": name, "run": str(run), "status": "finished", "exit_code": 0} for name, run in done.items()]
-    rows += [row for party in ends for row in party]
-    order = [member.name for member in members]
+    rows += [row for group in ends for row in group]
+    order = [each.name for each in planned]
     rows.sort(key=lambda row: order.index(str(row["variant"])))
     return {"runs": rows, "failed": sum(bool(row["exit_code"]) for row in rows)}
 
 
 def text(table: dict[str, Any]) -> str:
-    """A line a run, and the command that compares them."""
+    """A line per run, and the command that compares them."""
     width = max(len(row["variant"]) for row in table["runs"])
     lines = [f"{row['variant']:{width}}  {row['status']:11}  {row['run'] or row['message']}" for row in table["runs"]]
     sound = [row["run"] for row in table["runs"] if row["run"] and not row["exit_code"]]
     if len(sound) > 1:
         lines.append(f"compare them: composer compare {' '.join(sound)}")
     if table["failed"]:
-        lines.append(f"{table['failed']} failed; the same command again runs those alone")
+        lines.append(f"{table['failed']} failed; the same command again runs only those")
     return "\n".join(lines)
 
 
-def company(blueprint: Path, overrides: Sequence[str], variants: Sequence[str]) -> dict[str | None, Blueprint]:
-    """Variants, by name, that can be trained in one program; Refused where one cannot, or memory is short."""
-    members = list(members_of(blueprint, overrides, variants))
-    if len(members) < 2 or len({member.name for member in members}) < len(members):
-        raise Refused("what is trained together are two variants or more, each once")
-    for member in members[1:]:
-        if why := obstacle(members[0].blueprint, member.blueprint):
-            raise Refused(f"{members[0].name!r} and {member.name!r} cannot be trained in one program: {why}")
-    needs, available = forecast(joined([member.blueprint for member in members])).total, available_bytes()
+def for_one_program(blueprint: Path, overrides: Sequence[str], variants: Sequence[str]) -> dict[str | None, Blueprint]:
+    """Blueprints of the variants, which are trained in one program. Refused where one cannot, or memory is short."""
+    planned = list(planned_runs(blueprint, overrides, variants))
+    if len(planned) < 2 or len({each.name for each in planned}) < len(planned):
+        raise Refused("--together takes two or more variants, each once")
+    for other in planned[1:]:
+        if why := obstacle(planned[0].blueprint, other.blueprint):
+            raise Refused(f"{planned[0].name!r} and {other.name!r} cannot be trained in one program: {why}")
+    needs, available = forecast(joined([each.blueprint for each in planned])).total, available_bytes()
     if needs > available:
-        raise Refused(f"{len(members)} variants together need {needs:.1e} bytes; available {available:.1e}")
-    return {member.variant: member.blueprint for member in members}
+        raise Refused(f"{len(planned)} variants together need {needs:.1e} bytes; available {available:.1e}")
+    return {each.variant: each.blueprint for each in planned}
 
 
-def finished(runs: Path, member: Member) -> Path | None:
-    """The newest finished run of the same settings and variant under ``runs``, if there is one; a fork is none."""
+def finished(runs: Path, planned: SweepRun) -> Path | None:
+    """The newest finished run of the same settings and variant in ``runs``, if there is one; forks do not count."""
     for path in sorted(runs.glob("*/run.json"), reverse=True):
         try:
             facts, blueprint = read_facts(path.parent), read_blueprint(path.parent)
         except (RunUnusable, BlueprintError):
             continue
-        same = "fork" not in facts and facts["variant"] == member.variant and digest(blueprint) == member.digest
-        # The last checkpoint follows the last step; who watched the run does not matter.
+        same = "fork" not in facts and facts["variant"] == planned.variant and digest(blueprint) == planned.digest
+        # A finished run saves a checkpoint after its last step.
         steps = Checkpoints(path.parent).steps()
         if same and steps and steps[-1] >= blueprint.training.env_steps:
             return path.parent
     return None
 
 
-def members_of(blueprint: Path, overrides: Sequence[str], variants: Sequence[str]) -> Iterator[Member]:
-    """The blueprint and its variants, or those that are named. Raises BlueprintError and NoVariant."""
+def planned_runs(blueprint: Path, overrides: Sequence[str], variants: Sequence[str]) -> Iterator[SweepRun]:
+    """The blueprint and its variants, or only the named ones. Raises BlueprintError and NoVariant."""
     loaded = load(blueprint, overrides)
     known = (BASE, *loaded.variants)
     for name in variants:
@@ -130,11 +130,11 @@ def members_of(blueprint: Path, overrides: Sequence[str], variants: Sequence[str
     for name in variants or known:
         variant = None if name == BASE else name
         found = loaded if variant is None else load(blueprint, overrides, variant)
-        yield Member(name, variant, found.blueprint)
+        yield SweepRun(name, variant, found.blueprint)
 
 
 class _Processes:
-    """The commands that run now."""
+    """The training processes that are running."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say, self._lock = say, threading.Lock()
@@ -142,20 +142,20 @@ class _Processes:
         self._stopped = False
 
     def train(
-        self, party: Sequence[Member], blueprint: Path, overrides: Sequence[str], runs: Path
+        self, group: Sequence[SweepRun], blueprint: Path, overrides: Sequence[str], runs: Path
     ) -> list[dict[str, Any]]:
-        """Run one command to its end; a row for each of those that it trains."""
+        """Run one training command to its end; a row for each run that it trains."""
         command = [sys.executable, "-c", "from composer.cli import main; main()", "train", str(blueprint), *overrides]
         command += ["--runs", str(runs), "--json"]
-        names = ",".join(member.name for member in party)
-        if len(party) > 1:
+        names = ",".join(each.name for each in group)
+        if len(group) > 1:
             command += ["--together", names]
-        elif party[0].variant:
-            command += ["--variant", party[0].variant]
+        elif group[0].variant:
+            command += ["--variant", group[0].variant]
         with self._lock:
             if self._stopped:
-                told = {"status": "not started", "message": "the sweep was stopped"}
-                return [_row(member, told, 130) for member in party]
+                stopped = {"status": "not started", "message": "the sweep was stopped"}
+                return [_row(each, stopped, 130) for each in group]
             process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
             self._alive.add(process)
         self._say(f"{names}: training")
@@ -163,22 +163,22 @@ class _Processes:
         self._alive.discard(process)
         ended = process.wait()
         lines = out.strip().splitlines()
-        nothing = {"status": "failed", "message": errors.strip()[-2_000:]}
-        answer: dict[str, Any] = json.loads(lines[-1]) if lines else nothing
-        answers: list[dict[str, Any]] = answer.get("runs") or [answer] * len(party)
-        codes: list[int] = [each.get("exit_code", ended) for each in answers]
-        for member, each, code in zip(party, answers, codes, strict=True):
-            self._say(f"{member.name}: {each['status']} (exit code {code})")
-        return [_row(member, each, code) for member, each, code in zip(party, answers, codes, strict=True)]
+        silent = {"status": "failed", "message": errors.strip()[-2_000:]}
+        answer: dict[str, Any] = json.loads(lines[-1]) if lines else silent
+        answers: list[dict[str, Any]] = answer.get("runs") or [answer] * len(group)
+        rows = [_row(each, found, found.get("exit_code", ended)) for each, found in zip(group, answers, strict=True)]
+        for row in rows:
+            self._say(f"{row['variant']}: {row['status']} (exit code {row['exit_code']})")
+        return rows
 
     def stop(self) -> None:
-        """Interrupt all: each saves a checkpoint, and is trained anew by the next sweep."""
+        """Interrupt all processes: each saves a checkpoint. The next sweep trains their runs from the beginning."""
         with self._lock:
             self._stopped = True
             for process in self._alive:
                 process.terminate()
 
 
-def _row(member: Member, answer: dict[str, Any], code: int) -> dict[str, Any]:
-    said: dict[str, Any] = {key: answer[key] for key in ("final_return", "seconds", "message") if key in answer}
-    return {"variant": member.name, "run": answer.get("run"), "status": answer["status"], "exit_code": code, **said}
+def _row(planned: SweepRun, answer: dict[str, Any], code: int) -> dict[str, Any]:
+    more: dict[str, Any] = {key: answer[key] for key in ("final_return", "seconds", "message") if key in answer}
+    return {"variant": planned.name, "run": answer.get("run"), "status": answer["status"], "exit_code": code, **more}

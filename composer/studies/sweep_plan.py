@@ -1,4 +1,4 @@
-"""What ``composer plan`` does: what a sweep would train and compile, before anything is.
+"""``composer plan``: what a sweep would train and compile.
 
 Variants that differ in numbers only share one compiled program. Tests: tests/studies/test_sweep_plan.py.
 """
@@ -13,7 +13,7 @@ from composer.blueprint.forecast.clock import clock_of
 from composer.blueprint.forecast.one_program import joined, parties
 from composer.blueprint.forecast.program_key import program_key
 from composer.spec.quantities import counted
-from composer.studies.sweep import finished, members_of
+from composer.studies.sweep import finished, planned_runs
 from composer.training.assemble import device_for
 from composer.training.compile.cache import is_warm
 from composer.training.compile.capture import choose
@@ -22,29 +22,29 @@ from composer.training.compile.capture import choose
 def plan(
     blueprint: Path, overrides: Sequence[str], variants: Sequence[str], runs: Path, together: int = 1
 ) -> dict[str, Any]:
-    """A row a variant: lengths, how its update would run, its program. Raises BlueprintError and NoVariant.
+    """A row per variant: lengths, how its update would run, its program. Raises BlueprintError and NoVariant.
 
-    ``together`` variants at most share a process, as the sweep would be told.
+    Up to ``together`` variants share a process, as in the sweep.
     """
     rows = []
-    members = list(members_of(blueprint, overrides, variants))
-    done = {member.name for member in members if finished(runs, member) is not None}
-    known = {member.name: member.blueprint for member in members}
-    shared = parties({name: each for name, each in known.items() if name not in done}, together)
-    wholes = {name: joined([known[each] for each in party]) for party in shared for name in party}
-    for member in members:
-        declared = wholes.get(member.name, member.blueprint)
+    planned = list(planned_runs(blueprint, overrides, variants))
+    done = {each.name for each in planned if finished(runs, each) is not None}
+    known = {each.name: each.blueprint for each in planned}
+    groups = parties({name: each for name, each in known.items() if name not in done}, together)
+    trained_as = {name: joined([known[each] for each in group]) for group in groups for name in group}
+    for each in planned:
+        declared = trained_as.get(each.name, each.blueprint)
         device, clock = device_for(declared.compute.device), clock_of(declared)
         updates = clock.updates_by(declared.training.env_steps)
         mode = declared.compute.compile
         compiles = mode in ("measured", "background") or choose(mode, device, updates).compiled
         rows.append(
             {
-                "variant": member.name,
-                "seeds": len(member.blueprint.seeds),
+                "variant": each.name,
+                "seeds": len(each.blueprint.seeds),
                 "env_steps": declared.training.env_steps,
                 "updates": updates,
-                "finished": member.name in done,
+                "finished": each.name in done,
                 "program": program_key(declared, device),
                 "compiles": compiles,
                 "cached": is_warm(declared, device),
@@ -55,14 +55,14 @@ def plan(
     return {
         "variants": rows,
         "to_train": len(waiting),
-        "processes": len(shared),
+        "processes": len(groups),
         "programs": len(programs),
         "compilations": sum(not cached for cached in programs.values()),
     }
 
 
 def text(table: dict[str, Any]) -> str:
-    """A line a variant, and what there is to do."""
+    """A line per variant, and the amount of work."""
     names = [row["program"] for row in table["variants"]]
     letters = {name: f"{index + 1}" for index, name in enumerate(dict.fromkeys(names))}
     width = max(len("variant"), *(len(row["variant"]) for row in table["variants"]))

@@ -26,7 +26,7 @@ from benchmarks.speed.workloads.agents import Learning
 from benchmarks.speed.workloads.base import Workload
 from benchmarks.speed.workloads.starting import Starting
 from composer.studies import Refused
-from composer.studies.compare.plot import Unplottable
+from composer.studies.plots import Unplottable
 
 SMALL = (
     "algorithm.batch_size=8", "algorithm.warmup_interactions=10",

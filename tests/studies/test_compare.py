@@ -14,8 +14,9 @@ from composer.blueprint.syntax.extends import shipped
 from composer.cli import app
 from composer.studies.compare import report as compare_command
 from composer.studies.compare.compare import compare, verdict
-from composer.studies.compare.plot import Unplottable, plot
+from composer.studies.compare.plot import plot
 from composer.studies.compare.read_runs import NotComparable
+from composer.studies.plots import Unplottable
 from composer.studies.statistics import Estimate
 from composer.tracking.journal import Journal
 from composer.tracking.records import Ended

@@ -212,11 +212,11 @@ def test_the_table_is_what_the_forks_hold(trained: Path, table: dict[str, Any]) 
     assert proxies["parameter_norm.v1"]["birth"] != proxies["parameter_norm.v1"]["now"]
     shown = text(table)
     assert shown.startswith(table["sentence"]) and "srank.v1" in shown
-    assert "note: the run has 2 agents: the answer is about them" in shown
+    assert "note: the run has 2 agents: the answer holds for them" in shown
 
 
-def test_a_newborn_network_is_the_first_draw(trained: Path) -> None:
-    birth, now = (measure(trained, [DistanceToInit()], newborn=newborn) for newborn in (True, False))
+def test_an_untrained_network_is_the_first_draw(trained: Path) -> None:
+    birth, now = (measure(trained, [DistanceToInit()], untrained=untrained) for untrained in (True, False))
     for seed in (3, 8):
         assert all(birth[seed][name] == 0 < value for name, value in now[seed].items())
 

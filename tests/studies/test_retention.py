@@ -12,22 +12,21 @@ from tiny_runs import begin, go_on
 
 from composer.studies.retention.report import draw, page, text
 from composer.studies.retention.retention import (
-    Course,
     NoTasks,
+    TaskRun,
     _agent,
     _proxies,
-    answer,
-    course,
-    interval,
+    compare,
+    read_run,
     spearman,
 )
 
 
-def made(name: str, first: float, last: float, seeds: int = 5, noise: float = 0.01) -> Course:
+def made(name: str, first: float, last: float, seeds: int = 5, noise: float = 0.01) -> TaskRun:
     """A run whose accuracy goes in a line from first to last, and one proxy with it, one against it."""
     rng = np.random.default_rng(len(name))
     line = np.linspace(first, last, 20) + noise * rng.standard_normal((seeds, 20))
-    return Course(name, tuple(range(seeds)), line, {"with": 2 * line, "against": -line, "flat": np.ones((seeds, 20))})
+    return TaskRun(name, tuple(range(seeds)), line, {"with": 2 * line, "against": -line, "flat": np.ones((seeds, 20))})
 
 
 def test_verdicts_and_gains() -> None:
@@ -57,12 +56,6 @@ def test_spearman_is_scipys() -> None:
     assert spearman(x, y) == pytest.approx(float(spearmanr(x, y).statistic))
 
 
-def test_intervals_hold_the_mean() -> None:
-    found = interval(np.array([1.0, 2.0, 3.0, 4.0]))
-    assert found["low"] < found["value"] == 2.5 < found["high"]
-    assert np.isnan(interval(np.array([1.0]))["low"])
-
-
 def test_a_real_run_is_read_drawn_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import tiny_runs
 
@@ -84,16 +77,16 @@ def test_a_real_run_is_read_drawn_and_told(tmp_path: Path, monkeypatch: pytest.M
     run, parts = begin(tmp_path, *small)
     go_on(parts)
     run.close()
-    found = course(run.path)
+    found = read_run(run.path)
     assert found.accuracy.shape == (2, 12) and found.seeds == (0, 1)
     assert list(found.proxies) == ["model/parameter_norm.v1"]
-    table, courses = answer([run.path, run.path])
+    table, runs = compare([run.path, run.path])
     json.dumps(table)
     assert "model/parameter_norm.v1" in text(table) and "| base | 2 |" in page(table, ["a.png"])
-    draw(courses, tmp_path / "a.png")
+    draw(runs, tmp_path / "a.png")
     assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
     run, parts = begin(tmp_path, *small, "training.env_steps=16")
     go_on(parts)
     run.close()
     with pytest.raises(NoTasks, match="at the end of each of at least 10 tasks"):
-        course(run.path)
+        read_run(run.path)

@@ -15,6 +15,7 @@ from composer.studies.statistics import (
     iqm,
     least_p_value,
     probability_of_improvement,
+    span,
 )
 
 
@@ -144,3 +145,12 @@ def test_curves_are_checked() -> None:
         Curve(np.array([1, 2]), np.zeros((1, 3)))
     with pytest.raises(KeyError):
         Curve(np.array([1, 2]), np.zeros((1, 2))).at(3)
+
+
+def test_an_estimate_without_an_interval_is_written_without_nan() -> None:
+    several, one = Scores.of([1.0, 2.0, 3.0, 4.0]).mean(), Scores.of([1.0]).mean()
+    assert several.low < several.value == 2.5 < several.high
+    assert several.as_dict() == {"value": 2.5, "low": several.low, "high": several.high}
+    assert one.as_dict() == {"value": 1.0, "low": None, "high": None}
+    assert span(one.as_dict(), ".2f") == "1.00"
+    assert span({"value": -1.0, "low": -2.5, "high": 0.25}, "+.1f") == "-1.0 [-2.5, +0.2]"

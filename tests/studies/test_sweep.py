@@ -8,7 +8,7 @@ import pytest
 
 from composer.blueprint import BlueprintError
 from composer.studies import Refused
-from composer.studies.sweep import NoVariant, company, sweep, text
+from composer.studies.sweep import NoVariant, for_one_program, sweep, text
 from composer.training import assemble
 from composer.training.assemble import NotTheSame
 from composer.training.runs.directory import read_facts
@@ -46,7 +46,7 @@ def test_what_is_finished_is_not_run_again_and_failures_are_alone(tmp_path: Path
     diverging = ("optimizers.model.learning_rate=1e29", "training.env_steps=12")
     failed, _ = swept(tmp_path, "base", "stationary", more=diverging)
     assert failed["failed"] and {row["exit_code"] for row in failed["runs"]} <= {0, 5}  # type: ignore[attr-defined]
-    assert "the same command again runs those alone" in text(failed)
+    assert "the same command again runs only those" in text(failed)
 
 
 @pytest.mark.slow
@@ -70,11 +70,11 @@ def test_variants_share_a_process_where_they_can_and_fall_alone(tmp_path: Path) 
         assemble.resume(Path(table["runs"][0]["run"]))
 
 
-def test_company_is_refused_with_the_key_that_parts(tmp_path: Path) -> None:
+def test_variants_of_different_programs_are_refused_with_the_key(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="'base' and 'l2' cannot be trained in one program: they differ in penalties"):
-        company(PLASTICITY, OVERRIDES, ["base", "l2"])
-    with pytest.raises(Refused, match="two variants or more, each once"):
-        company(PLASTICITY, OVERRIDES, ["base", "base"])
+        for_one_program(PLASTICITY, OVERRIDES, ["base", "l2"])
+    with pytest.raises(Refused, match="two or more variants, each once"):
+        for_one_program(PLASTICITY, OVERRIDES, ["base", "base"])
 
 
 def test_an_unknown_variant_is_told_before_anything_runs(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from composer.blueprint import load
 from composer.cli import app
 from composer.replay.vectors import VectorRing
 from composer.studies.compare.compare import compare
-from composer.studies.sweep import Member
+from composer.studies.sweep import SweepRun
 from composer.studies.sweep import finished as finished_before
 from composer.training import assemble, launch
 from composer.training.fork import NotForkable
@@ -299,6 +299,6 @@ def test_a_fork_is_no_finished_run_of_a_sweep(whole: Path, tmp_path: Path) -> No
     from composer.training.runs.directory import read_blueprint
 
     fork = forked(whole, tmp_path / "fork", at=120)
-    member = Member("base", None, read_blueprint(fork))
+    member = SweepRun("base", None, read_blueprint(fork))
     assert finished_before(whole.parent, member) == whole
     assert finished_before(fork.parent, member) is None

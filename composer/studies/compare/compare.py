@@ -146,7 +146,7 @@ def common_step(task: str, groups: Sequence[Group], at: int | None, notes: list[
 def _until(curve: Curve, groups: Sequence[Group], step: int) -> Curve:
     shared = _shared([group.curve.steps.tolist() for group in groups])
     chosen = np.isin(curve.steps, [s for s in shared if s <= step])
-    return Curve(curve.steps[chosen], curve.values[:, chosen])
+    return curve.only(chosen)
 
 
 def _shared(each: Iterable[Iterable[int]]) -> list[int]:
@@ -163,14 +163,19 @@ def _differing(left: Reading, right: Reading) -> str:
 
 
 def _row(group: Group, curve: Curve, thresholds: Sequence[float]) -> dict[str, Any]:
-    final, area = Scores.of(curve.values[:, -1]), Scores.of(curve.area())
+    last, area = curve.values[:, -1], curve.area()
+    final = Scores.of(last)
     return {
         "agent": str(group.agent),
         "name": group.agent.name,
         "variant": group.agent.variant,
         "seeds": list(group.seeds),
-        "final": {"by_seed": curve.values[:, -1].tolist(), "mean": _json(final.mean()), "iqm": _json(final.iqm())},
-        "area": {"by_seed": curve.area().tolist(), "mean": _json(area.mean())},
+        "final": {
+            "by_seed": last.tolist(),
+            "mean": final.mean().as_dict(),
+            "iqm": final.iqm().as_dict(),
+        },
+        "area": {"by_seed": area.tolist(), "mean": Scores.of(area).mean().as_dict()},
         "thresholds": [_reach(curve, threshold) for threshold in thresholds],
     }
 
@@ -196,8 +201,8 @@ def _pair(ours: str, x: Scores, theirs: str, y: Scores) -> dict[str, Any]:
     return {
         "left": ours,
         "right": theirs,
-        "difference": _json(gap),
-        "probability_of_improvement": _json(chance),
+        "difference": gap.as_dict(),
+        "probability_of_improvement": chance.as_dict(),
         "least_p_value": least,
         "verdict": verdict(ours, theirs, gap, least, x.seeds, y.seeds),
     }
@@ -230,7 +235,7 @@ def _over_tasks(
     if missing:
         notes.append(f"over all tasks: {', '.join(missing)} did not run every task and stays out")
     rows = [
-        {"agent": str(a), "seeds": list(s.seeds), "mean": _json(s.mean()), "iqm": _json(s.iqm())}
+        {"agent": str(a), "seeds": list(s.seeds), "mean": s.mean().as_dict(), "iqm": s.iqm().as_dict()}
         for a, s in complete.items()
     ]
     return {"tasks": list(tasks), "agents": rows, "pairs": _pairs(complete)}
@@ -249,8 +254,3 @@ def _warn_few(groups: Sequence[Group], tables: Sequence[Mapping[str, Any]], note
     for table in tables:
         if len(table["agents"]) == 1:
             notes.append(f"{table['task']}: one agent, nothing to compare it with")
-
-
-def _json(estimate: Estimate) -> dict[str, float | None]:
-    bounds = {"low": estimate.low, "high": estimate.high}
-    return {"value": estimate.value, **{name: None if math.isnan(bound) else bound for name, bound in bounds.items()}}

@@ -1,4 +1,4 @@
-"""What ``composer compare`` does, and its table in words and columns for people."""
+"""``composer compare``: the comparison as a table for programs and as text."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from composer.spec.quantities import columns
 from composer.studies.compare.compare import compare
 from composer.studies.compare.plot import plot
+from composer.studies.statistics import span
 
 
 def answer(
@@ -22,34 +24,34 @@ def answer(
 
 def text(table: Mapping[str, Any]) -> str:
     """Tables by task, pairs with their verdicts, and notes."""
-    interval, digits = table["interval"], _digits(table)
+    interval, form = table["interval"], _form(table)
     lines = [f"{table['metric']}, in brackets the {interval['level']:.0%} interval ({interval['method']})"]
     for task in table["tasks"]:
         lines += ["", f"{task['task']} at environment step {task['env_step']:,}"]
-        lines += _columns(_rows(task, digits))
-        lines += _pairs(task["pairs"], digits)
+        lines += columns(_rows(task, form))
+        lines += _pairs(task["pairs"], form)
     over = table["all_tasks"]
     if over is not None and over["agents"]:
         lines += ["", f"over all {len(over['tasks'])} tasks, each weighing the same in the mean"]
         body = [["", "seeds", "mean", "IQM"]]
         body += [
-            [row["agent"], "+".join(map(str, row["seeds"])), _span(row["mean"], digits), _span(row["iqm"], digits)]
+            [row["agent"], "+".join(map(str, row["seeds"])), span(row["mean"], form), span(row["iqm"], form)]
             for row in over["agents"]
         ]
-        lines += _columns(body)
-        lines += _pairs(over["pairs"], digits)
+        lines += columns(body)
+        lines += _pairs(over["pairs"], form)
     if table["notes"]:
         lines += ["", *(f"note: {note}" for note in table["notes"])]
     return "\n".join(lines)
 
 
-def _digits(table: Mapping[str, Any]) -> int:
-    """After the point: accuracies and other shares need more of them than returns."""
+def _form(table: Mapping[str, Any]) -> str:
+    """The number format: accuracies and other shares need more digits than returns."""
     means = [abs(row["final"]["mean"]["value"]) for task in table["tasks"] for row in task["agents"]]
-    return 3 if max(means, default=0.0) <= 1 else 1
+    return ".3f" if max(means, default=0.0) <= 1 else ".1f"
 
 
-def _rows(task: Mapping[str, Any], digits: int) -> list[list[str]]:
+def _rows(task: Mapping[str, Any], form: str) -> list[list[str]]:
     thresholds = [reach["threshold"] for reach in task["agents"][0]["thresholds"]]
     heads = [
         "",
@@ -59,18 +61,18 @@ def _rows(task: Mapping[str, Any], digits: int) -> list[list[str]]:
         f"area from {task['area_from']:,}",
         *(f"env steps to {value:g}" for value in thresholds),
     ]
-    return [heads, *(_row(row, digits) for row in task["agents"])]
+    return [heads, *(_row(row, form) for row in task["agents"])]
 
 
-def _row(row: Mapping[str, Any], digits: int) -> list[str]:
+def _row(row: Mapping[str, Any], form: str) -> list[str]:
     final = row["final"]
     reaches = [_reach(reach) for reach in row["thresholds"]]
     return [
         row["agent"],
         str(len(row["seeds"])),
-        _span(final["mean"], digits),
-        _span(final["iqm"], digits),
-        _span(row["area"]["mean"], digits),
+        span(final["mean"], form),
+        span(final["iqm"], form),
+        span(row["area"]["mean"], form),
         *reaches,
     ]
 
@@ -80,22 +82,10 @@ def _reach(reach: Mapping[str, Any]) -> str:
     return counts if reach["median_env_step"] is None else f"{reach['median_env_step']:,.0f} (median; {counts})"
 
 
-def _pairs(pairs: Sequence[Mapping[str, Any]], digits: int) -> Iterator[str]:
+def _pairs(pairs: Sequence[Mapping[str, Any]], form: str) -> Iterator[str]:
     for pair in pairs:
         chance = pair["probability_of_improvement"]
         yield (
-            f"{pair['left']} - {pair['right']}: difference {_span(pair['difference'], digits)},"
-            f" P(improvement) {_span(chance, 2)}: {pair['verdict']}"
+            f"{pair['left']} - {pair['right']}: difference {span(pair['difference'], form)},"
+            f" P(improvement) {span(chance, '.2f')}: {pair['verdict']}"
         )
-
-
-def _span(estimate: Mapping[str, Any], digits: int) -> str:
-    value = f"{estimate['value']:.{digits}f}"
-    return (
-        value if estimate["low"] is None else f"{value} [{estimate['low']:.{digits}f}, {estimate['high']:.{digits}f}]"
-    )
-
-
-def _columns(body: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(len(line[column]) for line in body) for column in range(len(body[0]))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in body]

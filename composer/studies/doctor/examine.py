@@ -1,4 +1,4 @@
-"""The examination: forks, scores, verdict, proxies and picture, as one table, and that table in words.
+"""``composer doctor``: forks, scores, verdict, proxies and picture in one table, and the table as text.
 
 Tests: tests/studies/test_doctor.py.
 """
@@ -14,21 +14,20 @@ from typing import Any, Final
 import numpy as np
 
 from composer.blueprint import Blueprint
-from composer.networks.outline import Outline
 from composer.networks.parameter_selectors import Paths
 from composer.studies.compare.compare import COVERAGE
 from composer.studies.doctor import forks, picture, proxies
-from composer.studies.doctor.site import Site, site
+from composer.studies.doctor.site import Site, outlines_of, site
 from composer.studies.doctor.verdict import LEAST, MARGIN, Diagnosis, diagnose
-from composer.studies.statistics import LEVEL, Curve, Estimate, Floats
+from composer.studies.statistics import LEVEL, Curve, Floats, p_text
 from composer.tracking.records import JOURNAL
 from composer.training.fork import Origin, read_origin
 from composer.training.runs.results import read_metrics
 
 EVALUATIONS: Final = 5
-"""After the fork, by default."""
+"""Evaluations after the fork, by default."""
 PAIRS: Final = 10
-"""By default, at least."""
+"""Pairs of forks, by default at least."""
 REPORT, PICTURE = "doctor.json", "doctor.png"
 
 
@@ -47,48 +46,59 @@ def examine(
     """
     origin = read_origin(run, at)
     blueprint = origin.blueprint
-    horizon = horizon or EVALUATIONS * blueprint.evaluation.every
-    branches = branches or math.ceil(PAIRS / len(blueprint.seeds))
-    folder = out or run.parent / f"doctor-{origin.facts['run_id']}-{origin.step}"
     chosen = site(blueprint, where)
-    injection = chosen.override(blueprint, origin.interactions + 1)
-    plan = forks.Plan(run, origin, injection, horizon, branches, folder)
+    plan = forks.Plan(
+        run,
+        origin,
+        chosen.override(blueprint, origin.interactions + 1),
+        horizon or EVALUATIONS * blueprint.evaluation.every,
+        branches or math.ceil(PAIRS / len(blueprint.seeds)),
+        out or run.parent / f"doctor-{origin.facts['run_id']}-{origin.step}",
+    )
     paths = forks.train(plan, say)
     metric = blueprint.environment.metric
     plain, injected = (forks.curves(paths[arm], metric, blueprint.seeds) for arm in forks.ARMS)
-    scores = [curve.area().reshape(len(blueprint.seeds), branches) for curve in (plain, injected)]
+    table = _table(plan, chosen, metric, plain, injected)
+    table["forks"] = {arm: [str(path) for path in found] for arm, found in paths.items()}
+    report, drawn = plan.folder / REPORT, plan.folder / PICTURE
+    picture.draw(drawn, _history(run, metric, origin), plain, injected, table)
+    report.write_text(json.dumps(table, indent=1) + "\n")
+    return table | {"report": str(report), "picture": str(drawn)}
+
+
+def _table(plan: forks.Plan, chosen: Site, metric: str, plain: Curve, injected: Curve) -> dict[str, Any]:
+    blueprint = plan.origin.blueprint
+    scores = [curve.area().reshape(len(blueprint.seeds), plan.branches) for curve in (plain, injected)]
     diagnosis = diagnose(*scores)
     table = {
-        "run": str(run),
-        "env_step": origin.step,
-        "horizon": horizon,
+        "run": str(plan.run),
+        "env_step": plan.origin.step,
+        "horizon": plan.horizon,
         "metric": metric,
         "network": chosen.role,
         "where": list(chosen.globs),
         "verdict": diagnosis.verdict,
         "sentence": "",
-        "gain": _json(diagnosis.gain),
+        "gain": diagnosis.gain.as_dict(),
         "p_value": diagnosis.p_value,
         "plain": diagnosis.plain,
         "injected": float(scores[1].mean()),
         "pairs": _pairs(blueprint, *scores),
-        "proxies": proxies.proxies(run, blueprint, chosen.role, origin.step),
-        "forks": {arm: [str(path) for path in found] for arm, found in paths.items()},
+        "proxies": proxies.proxies(plan.run, blueprint, chosen.role, plan.origin.step),
+        "forks": {},
         "notes": [*_notes(blueprint, *scores), *_confounds(blueprint, chosen)],
     }
     table["sentence"] = sentence(table, diagnosis)
-    picture.draw(folder / PICTURE, _history(run, metric, origin), plain, injected, table)
-    (folder / REPORT).write_text(json.dumps(table, indent=1) + "\n")
-    return table | {"report": str(folder / REPORT), "picture": str(folder / PICTURE)}
+    return table
 
 
 def text(table: Mapping[str, Any]) -> str:
-    """The sentence, then what it rests on."""
+    """The sentence, then what was injected, the proxies and the notes."""
     where = ", ".join(table["where"])
     lines = [
         table["sentence"],
         "",
-        f"injected: {where}; each pair shares every random number until then, and the streams after it",
+        f"injected: {where}; both forks of a pair have the same random streams",
         "",
         *proxies.lines(table["proxies"]),
         "",
@@ -99,18 +109,18 @@ def text(table: Mapping[str, Any]) -> str:
 
 
 def sentence(table: Mapping[str, Any], diagnosis: Diagnosis) -> str:
-    """The answer, with its figures."""
+    """The answer with its numbers."""
     gain, count = diagnosis.gain, len(table["pairs"])
     if count < LEAST:
         return (
-            f"cannot tell: {count} pairs are too few for any claim, {LEAST} are the least that can give"
-            f" p < {1 - LEVEL:.2f}; use --branches"
+            f"cannot tell: {count} pairs are too few for any claim; p < {1 - LEVEL:.2f} takes at least {LEAST};"
+            " use --branches"
         )
     what = (
         f"fresh weights injected into {table['network']!r} at environment step {table['env_step']:,} changed"
         f" {table['metric']} over the next {table['horizon']:,} steps by {gain.value:+.3g}"
         f" [{gain.low:+.3g}, {gain.high:+.3g}] from {diagnosis.plain:.3g}"
-        f" ({count} pairs, one-sided p {_p(diagnosis.p_value)})"
+        f" ({count} pairs, one-sided p {p_text(diagnosis.p_value)})"
     )
     if diagnosis.verdict == "cannot tell":
         return (
@@ -133,20 +143,20 @@ def _notes(blueprint: Blueprint, plain: Floats, injected: Floats) -> list[str]:
     notes = []
     if seeds < LEAST:
         agents = "one agent" if seeds == 1 else f"{seeds} agents"
-        notes.append(f"the run has {agents}: the answer is about them, and not about the blueprint's agents in general")
+        notes.append(f"the run has {agents}: the answer holds for them, not for agents of the blueprint in general")
     if pairs in COVERAGE:
         notes.append(
             f"a {LEVEL:.0%} bootstrap interval from {pairs} pairs is too narrow: of normal scores it covers the truth"
-            f" {COVERAGE[pairs]:.0%} of the time; the test of signs has no such fault"
+            f" {COVERAGE[pairs]:.0%} of the time; the sign-flip test is exact"
         )
     if (plain == injected).all():
-        notes.append("no pair differs: where nothing is left to learn nothing can be gained, and nothing else is shown")
+        notes.append("no pair differs; fresh weights gain nothing where nothing is left to learn")
     return notes
 
 
 def _confounds(blueprint: Blueprint, chosen: Site) -> Iterator[str]:
-    """What the run does to the layers that are injected, and not to the terms that are added."""
-    outlines = {role: found for role, found in blueprint.outlines.items() if isinstance(found, Outline)}
+    """Penalties and interventions of the run that act on the injected layers and not on the added terms."""
+    outlines = outlines_of(blueprint)
     injected = set(Paths(globs=chosen.globs).select(outlines))
     outlines |= blueprint.algorithm.learned_scalars()
     for table, declared in (("penalties", blueprint.penalties), ("interventions", blueprint.interventions)):
@@ -156,17 +166,9 @@ def _confounds(blueprint: Blueprint, chosen: Site) -> Iterator[str]:
 
 
 def _history(run: Path, metric: str, origin: Origin) -> Curve | None:
-    """What the run itself reached up to the fork, at steps that all its seeds have."""
+    """The run's own curve up to the fork, at steps that all of its seeds have."""
     found = read_metrics(run / JOURNAL, origin.blueprint.seeds).get(metric)
     if found is None:
         return None
     kept = (found.env_steps <= origin.step) & ~np.isnan(found.values).any(0)
-    return Curve(found.env_steps[kept], found.values[:, kept]) if kept.any() else None
-
-
-def _p(value: float) -> str:
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
-
-
-def _json(estimate: Estimate) -> dict[str, float | None]:
-    return {name: None if math.isnan(value) else value for name, value in estimate._asdict().items()}
+    return Curve(found.env_steps, found.values).only(kept) if kept.any() else None

@@ -1,6 +1,6 @@
-"""The doctor's forks: with and without fresh weights, branch by branch; finished ones are not trained again.
+"""Train the doctor's pairs of forks, with and without fresh weights; finished forks are not trained again.
 
-Both forks of a pair share every random number. Tests: tests/studies/test_doctor.py.
+Both forks of a pair have the same random streams. Tests: tests/studies/test_doctor.py.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ from composer.training.runs.results import read_metrics
 
 ARMS = ("plain", "injected")
 NEVER = 10**12
-"""Environment steps between two checkpoints of a fork: its first and its last are enough."""
+"""Environment steps between checkpoints of a fork: the first and the last checkpoint are enough."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is forked, and how often."""
+    """Which forks are trained."""
 
     run: Path
     origin: Origin
     injection: str
     """The override that injects."""
     horizon: int
-    """Environment steps that are trained."""
+    """Environment steps that each fork trains."""
     branches: int
     folder: Path
-    """Where the forks lie."""
+    """Folder of the forks."""
 
     def overrides(self, arm: str) -> list[str]:
-        """Of one of the ``ARMS``."""
+        """The overrides of one of the ``ARMS``."""
         step = self.origin.step
         common = [
             f"training.env_steps={step + self.horizon}",
@@ -55,7 +55,7 @@ class Plan:
         return [*common, self.injection] if arm == "injected" else common
 
     def _computing(self) -> list[str]:
-        """Whether a compilation pays is a matter of the horizon, not of the whole run."""
+        """Whether compiling pays depends on the updates of the fork, not of the whole run."""
         blueprint = self.origin.blueprint
         if blueprint.compute.compile != "auto":
             return []
@@ -66,8 +66,8 @@ class Plan:
 
 
 def train(plan: Plan, say: Callable[[str], None]) -> dict[str, list[Path]]:
-    """The forks of both arms, by branch. Raises Stopped and whatever refuses a fork."""
-    # What is wrong with either arm is told before anything is trained.
+    """The forks of both arms, by branch. Raises Stopped, and the errors of a fork."""
+    # Errors in either arm are raised before anything is trained.
     arms = {arm: load(plan.run / "blueprint.toml", plan.overrides(arm)).blueprint for arm in ARMS}
     paths: dict[str, list[Path]] = {arm: [] for arm in ARMS}
     there = list(_forks(plan.folder))
@@ -76,14 +76,14 @@ def train(plan: Plan, say: Callable[[str], None]) -> dict[str, list[Path]]:
         wanted = parting(plan.origin, branched(arms[arm], branch), branch)
         ends = arms[arm].training.env_steps
         path = next((path for fork, path in there if fork == wanted and _has_reached(path, ends)), None)
-        told = f"fork {number} of {len(pairs)}: branch {branch}, {arm}"
-        say(told if path is None else f"{told}: finished before, in {path}")
+        name = f"fork {number} of {len(pairs)}: branch {branch}, {arm}"
+        say(name if path is None else f"{name}: finished before, in {path}")
         paths[arm].append(path or _trained(plan, arm, branch))
     return paths
 
 
 def curves(paths: Sequence[Path], metric: str, seeds: Sequence[int]) -> Curve:
-    """The metric in forks of one arm, one curve a seed and branch, ``[S * N, T]``: all branches of a seed in a row."""
+    """The metric in the forks of one arm: a curve per seed and branch, ``[S * N, T]``, branches within seeds."""
     found = [read_metrics(path / JOURNAL, seeds)[metric] for path in paths]
     steps = found[0].env_steps
     values = np.stack([series.values for series in found], 1)
@@ -100,12 +100,12 @@ def _trained(plan: Plan, arm: str, branch: int) -> Path:
 
 
 def _forks(folder: Path) -> Iterator[tuple[object, Path]]:
-    """What is in a folder already: what ``run.json`` says of where a run parted, and the run."""
+    """The forks in a folder: the entry ``fork`` of ``run.json``, and the path."""
     for entry in sorted(folder.glob("*/run.json")):
         with suppress(RunUnusable):
             yield read_facts(entry.parent).get("fork"), entry.parent
 
 
 def _has_reached(path: Path, env_steps: int) -> bool:
-    """Whether a run was trained so far: its last checkpoint follows its last step."""
+    """Whether a run was trained up to ``env_steps``: its last checkpoint follows its last step."""
     return max(Checkpoints(path).steps(), default=0) >= env_steps

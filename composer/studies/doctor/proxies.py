@@ -1,6 +1,6 @@
-"""What diagnostics say of the network examined, beside the same at its birth. Tests: tests/studies/test_doctor.py.
+"""Diagnostics of the examined network, now and at initialisation. Tests: tests/studies/test_doctor.py.
 
-A proxy alone decides nothing: none of them tells in every case whether a network still learns (arXiv:2303.01486).
+No proxy decides the verdict: none of them shows in every case whether a network still learns (arXiv:2303.01486).
 """
 
 from __future__ import annotations
@@ -19,19 +19,17 @@ from composer.diagnostics import (
     ParameterNorm,
     Rank,
 )
-from composer.networks.outline import Outline
+from composer.spec.quantities import columns
+from composer.studies.doctor.site import outlines_of
 from composer.studies.measure_run import measure
 
 Proxies = dict[str, dict[str, list[float]]]
-"""By name: ``birth`` and ``now``, a value a seed."""
+"""By name: ``birth`` and ``now``, one value per seed."""
 
 
 def proxies(run: Path, blueprint: Blueprint, role: str, at: int) -> Proxies:
-    """Units, ranks and norms of one network in the checkpoint of environment step ``at``, and as it was first drawn.
-
-    Both are read on the same samples.
-    """
-    outlines = {name: found for name, found in blueprint.outlines.items() if isinstance(found, Outline)}
+    """Units, ranks and norms of one network at environment step ``at`` and at initialisation, on the same samples."""
+    outlines = outlines_of(blueprint)
     roles = (role,)
     wanted: tuple[Diagnostic, ...] = (
         Dormant(roles=roles),
@@ -42,7 +40,7 @@ def proxies(run: Path, blueprint: Blueprint, role: str, at: int) -> Proxies:
         GradientNorm(roles=roles),
     )
     measures = [each for each in wanted if not list(each.problems(outlines))]
-    birth, now = (measure(run, measures, at, newborn=newborn) for newborn in (True, False))
+    birth, now = (measure(run, measures, at, untrained=untrained) for untrained in (True, False))
     names = list(next(iter(now.values())))
     return {
         name.removeprefix(f"diagnostics/{role}/"): {
@@ -54,8 +52,7 @@ def proxies(run: Path, blueprint: Blueprint, role: str, at: int) -> Proxies:
 
 
 def lines(found: Proxies) -> list[str]:
-    """A table for people: means over seeds."""
-    body = [["", "at birth", "now"]]
+    """Means over seeds as a table."""
+    body = [["", "at initialisation", "now"]]
     body += [[name, *(f"{np.mean(sides[side]):.3g}" for side in ("birth", "now"))] for name, sides in found.items()]
-    widths = [max(len(row[column]) for row in body) for column in range(3)]
-    return [f"{row[0]:{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:>{widths[2]}}" for row in body]
+    return columns(body, right=(1, 2))

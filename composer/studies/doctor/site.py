@@ -1,4 +1,4 @@
-"""Where the doctor injects: which network, and which of its last layers. Tests: tests/studies/test_doctor.py."""
+"""Which network the doctor injects, and which of its last layers. Tests: tests/studies/test_doctor.py."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from composer.spec.wording import listing
 from composer.studies import Refused
 
 NAME = "doctor"
-"""Of the intervention that is added."""
+"""Name of the intervention that is added."""
 
 
 class NotInjectable(Refused):
-    """The run has no network to inject, or it is injected already; the message says which and what to do."""
+    """The run has no network that can be injected, or injects it already; the message says what to do."""
 
 
 class Site(NamedTuple):
-    """What is injected."""
+    """The layers that are injected."""
 
     role: str
     globs: tuple[str, ...]
 
     def override(self, blueprint: Blueprint, interaction: int) -> str:
-        """The intervention, as ``KEY=VALUE``: once, after decision number ``interaction``."""
+        """The intervention as ``KEY=VALUE``: once, after interaction number ``interaction``."""
         follow = any(average.of == self.role for average in blueprint.averages.values())
         where = ", ".join(f'"{glob}"' for glob in self.globs)
         return (
@@ -37,25 +37,30 @@ class Site(NamedTuple):
         )
 
 
-def site(blueprint: Blueprint, globs: Sequence[str]) -> Site:
-    """The layers that ``globs`` choose; without any, everything behind the encoder, as in the paper.
+def outlines_of(blueprint: Blueprint) -> dict[str, Outline]:
+    """The outlines of a valid blueprint's networks, by role."""
+    return {role: found for role, found in blueprint.outlines.items() if isinstance(found, Outline)}
 
-    That is of the critic or the model, or else of the first network whose outputs can be added.
+
+def site(blueprint: Blueprint, globs: Sequence[str]) -> Site:
+    """The layers that ``globs`` choose; without any, all layers after the encoder, as in the paper.
+
+    The network is the critic or the model, or else the first one whose outputs can be added.
     """
-    outlines = {role: found for role, found in blueprint.outlines.items() if isinstance(found, Outline)}
+    outlines = outlines_of(blueprint)
     if globs:
         roles = dict.fromkeys(role for role, _ in Paths(globs=tuple(globs)).select(outlines))
-        role = next(iter(roles), "")  # What matches nothing is told when the intervention is validated.
+        role = next(iter(roles), "")  # Validating the intervention reports a glob that matches nothing.
     else:
         role = _role(blueprint)
     for name, each in blueprint.interventions.items():
         if each.do.growth and role in {place[0] for place in each.where.select(outlines)}:
             raise NotInjectable(
                 f"interventions.{name} injects {role!r} already: examine a run without it, or fork this one"
-                f" with interventions.{name}.when set anew, and compare"
+                f" with another interventions.{name}.when, and compare"
             )
     if NAME in blueprint.interventions:
-        raise NotInjectable(f"interventions.{NAME}: the run has an intervention of that name, which this command needs")
+        raise NotInjectable(f"interventions.{NAME}: the run has an intervention of that name, which the doctor needs")
     return Site(role, tuple(globs) or tuple(behind_encoder(role, outlines[role])))
 
 
@@ -67,9 +72,9 @@ def _role(blueprint: Blueprint) -> str:
 
 
 def behind_encoder(role: str, outline: Outline) -> Iterator[str]:
-    """Globs over the blocks of a network behind its encoder, head included.
+    """Globs over the blocks of a network after its encoder, and its head.
 
-    The encoder is all that does not take a vector, such as convolutions, and at least the first layer of weights.
+    The encoder is every block that does not take a vector, such as convolutions, and at least the first with weights.
     """
     blocks = [(name, block) for name, block in in_a_row(outline.children["trunk"]).items() if name]
     shaped = [index for index, (_, block) in enumerate(blocks) if len(block.input) > 1]

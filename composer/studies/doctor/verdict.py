@@ -1,6 +1,6 @@
-"""From paired scores to an answer: the gain by fresh weights, its interval, and one of three verdicts.
+"""The gain by fresh weights from paired scores, its interval, and one of three verdicts.
 
-Legend: S seeds, N branches of a seed, R repetitions. Tests: tests/studies/test_doctor.py.
+Legend: S seeds, N branches per seed, R repetitions. Tests: tests/studies/test_doctor.py.
 """
 
 from __future__ import annotations
@@ -14,33 +14,33 @@ import numpy as np
 from composer.studies.statistics import LEVEL, REPETITIONS, SEED, Estimate, Floats
 
 MARGIN: Final = 0.1
-"""Share of the plain score: a gain that may be larger is not ruled out by an interval that holds 0."""
+"""A gain up to this share of the plain score counts as none."""
 EXACT: Final = 16
-"""Most pairs whose signs are all flipped in turn; of more, ``REPETITIONS`` flips are drawn."""
+"""Up to so many pairs all sign flips are enumerated; for more, ``REPETITIONS`` flips are drawn."""
 LEAST: Final = math.ceil(math.log2(1 / (1 - LEVEL)))
-"""Pairs that it takes for p < 1 - LEVEL, even if all gain."""
+"""Number of pairs from which p < 1 - LEVEL is possible."""
 
 Verdict = Literal["losing plasticity", "not losing plasticity", "cannot tell"]
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """The answer, and what it rests on."""
+    """A verdict and the numbers that it follows from."""
 
     verdict: Verdict
     gain: Estimate
-    """Mean score with fresh weights less that without; bounds are NaN for one pair."""
+    """Mean score with fresh weights minus the mean without; the bounds are NaN for one pair."""
     p_value: float
     plain: float
-    """Mean score without."""
+    """Mean score without fresh weights."""
 
 
 def diagnose(plain: Floats, injected: Floats) -> Diagnosis:
-    """Judge scores ``[S, N]`` without and with fresh weights, pair by pair.
+    """Compare scores ``[S, N]`` without and with fresh weights, pair by pair.
 
-    - losing plasticity: the interval of the gain lies above 0, and p is at most 5 %;
-    - not losing plasticity: otherwise, if the interval ends below a tenth of the plain score, be it all negative;
-    - cannot tell: fewer than 5 pairs, or both no gain and one of more than a tenth are within the interval.
+    - losing plasticity: the interval of the gain is above 0, and p is at most 5 %;
+    - not losing plasticity: otherwise, if the interval ends below a tenth of the plain score;
+    - cannot tell: fewer than 5 pairs, or the interval contains both 0 and gains above a tenth of the plain score.
     """
     gains = injected - plain
     gain, p_value, score = interval(gains), flips(gains), float(plain.mean())
@@ -54,9 +54,9 @@ def diagnose(plain: Floats, injected: Floats) -> Diagnosis:
 
 
 def interval(gains: Floats) -> Estimate:
-    """Mean of ``gains [S, N]`` with its percentile interval: seeds are drawn anew, then branches within each.
+    """Mean of ``gains [S, N]`` with its percentile interval: seeds are resampled, then branches within each.
 
-    Branches of a seed begin with the same network, so that they are not as good as as many seeds.
+    Branches of a seed begin with the same network, so they are worth less than as many seeds.
     """
     value = float(gains.mean())
     if gains.size == 1:
@@ -69,9 +69,9 @@ def interval(gains: Floats) -> Estimate:
 
 
 def flips(gains: Floats) -> float:
-    """One-sided p of the mean gain: how often it is as large where every pair's sign is tossed for.
+    """One-sided p of the mean gain by the sign-flip test: how often random signs of the pairs give as large a mean.
 
-    Without an effect, either fork of a pair is as likely to score higher. Exact up to 16 pairs.
+    Without an effect, either fork of a pair is equally likely to score higher. Exact up to 16 pairs.
     """
     flat, n = gains.ravel(), gains.size
     if n <= EXACT:
@@ -79,6 +79,6 @@ def flips(gains: Floats) -> float:
     else:
         signs = 1 - 2 * np.random.default_rng(SEED).integers(2, size=(REPETITIONS, n))
         signs = np.concatenate([np.ones((1, n), signs.dtype), signs])
-    # A sum and its own mirror image may differ in the last place.
+    # Equal sums may differ in the last digit.
     sums = signs @ flat
     return float((sums >= flat.sum() - 1e-9 * np.abs(flat).sum()).mean())

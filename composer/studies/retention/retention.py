@@ -1,7 +1,7 @@
-"""Whether agents keep learning over a sequence of tasks: the first tasks against the last, and what went with it.
+"""Whether agents keep learning over a sequence of tasks: the first tasks against the last, and how diagnostics changed.
 
-What is read are runs of ``task_sequence``: accuracy at the end of each task, and diagnostics read there. Pure but for
-reading journals. Legend: n seeds, K tasks. Tests: tests/studies/test_retention.py.
+It reads accuracy and diagnostics at the end of each task from the journals of runs.
+Legend: n seeds, K tasks. Tests: tests/studies/test_retention.py.
 """
 
 from __future__ import annotations
@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from composer.studies import Refused
-from composer.studies.statistics import LEVEL, REPETITIONS, SEED
+from composer.studies.statistics import LEVEL, REPETITIONS, Estimate, Floats, Scores
 from composer.tracking.journal import read
 from composer.tracking.records import JOURNAL
 from composer.training.runs.directory import read_blueprint, read_facts
@@ -25,34 +24,32 @@ PROXIES = "diagnostics/"
 EDGE = 5
 """Tasks at either end whose accuracies are averaged."""
 KEPT = 0.9
-"""Share of its first accuracy that an agent must still reach to count as having kept its plasticity."""
+"""An agent whose last accuracy is at least this share of its first has kept its plasticity."""
 LEARNED = 0.5
-"""Share of the plain agent's first accuracy below which an agent has nothing to keep."""
-
-Floats = NDArray[np.float64]
+"""An agent whose first accuracy is below this share of the plain agent's has not learned."""
 
 
 class NoTasks(Refused):
-    """A run is no sequence of tasks, or is too short to tell its first tasks from its last."""
+    """A run has no sequence of tasks, or too few tasks to compare the first with the last."""
 
 
 @dataclass(frozen=True)
-class Course:
-    """One run: what every seed reached at the end of each task."""
+class TaskRun:
+    """One run: accuracy and diagnostics of every seed at the end of each task."""
 
     name: str
     seeds: tuple[int, ...]
     accuracy: Floats
     """``[n, K]``"""
     proxies: Mapping[str, Floats]
-    """Each ``[n, K]``, by name without what all have in common."""
+    """Each ``[n, K]``, by name without the prefix ``diagnostics/``."""
 
     def ends(self) -> tuple[Floats, Floats]:
         """Mean accuracy of the first tasks and of the last ones, ``[n]`` each."""
         return self.accuracy[:, :EDGE].mean(1), self.accuracy[:, -EDGE:].mean(1)
 
 
-def course(run: Path) -> Course:
+def read_run(run: Path) -> TaskRun:
     """Read a run; raises RunUnusable and NoTasks."""
     facts, blueprint = read_facts(run), read_blueprint(run)
     length = blueprint.environment.task_interactions
@@ -74,61 +71,63 @@ def course(run: Path) -> Course:
         if len(points) == tasks * len(seeds)
     }
     proxies = {name.removeprefix(PROXIES): values for name, values in arrays.items() if name != METRIC}
-    return Course(facts["variant"] or "base", seeds, arrays[METRIC], proxies)
+    return TaskRun(facts["variant"] or "base", seeds, arrays[METRIC], proxies)
 
 
-def answer(runs: Sequence[Path]) -> tuple[dict[str, Any], list[Course]]:
-    """The table that ``composer retention`` prints, and what it is made from; the first run is the plain one."""
-    courses = [course(run) for run in runs]
-    plain = courses[0]
+def compare(paths: Sequence[Path]) -> tuple[dict[str, Any], list[TaskRun]]:
+    """The table that ``composer retention`` prints, and the runs that it compares; the first run is the plain one."""
+    runs = [read_run(path) for path in paths]
+    plain = runs[0]
     table = {
         "tasks": plain.accuracy.shape[1],
         "edge": EDGE,
         "kept_at": KEPT,
         "interval": {"level": LEVEL, "method": f"bootstrap over seeds, {REPETITIONS:,} repetitions"},
-        "agents": [_agent(each, plain) for each in courses],
-        "proxies": _proxies(courses, plain),
+        "agents": [_agent(each, plain) for each in runs],
+        "proxies": _proxies(runs, plain),
     }
-    return table, courses
+    return table, runs
 
 
-def _agent(each: Course, plain: Course) -> dict[str, Any]:
+def _agent(each: TaskRun, plain: TaskRun) -> dict[str, Any]:
     first, last = each.ends()
-    change = interval(last - first)
+    change = Scores.of(last - first).mean()
     shared = [seed for seed in each.seeds if seed in plain.seeds]
     ours = last[[each.seeds.index(seed) for seed in shared]]
     theirs = plain.ends()[1][[plain.seeds.index(seed) for seed in shared]]
-    gain = interval(ours - theirs) if each is not plain and shared else None
+    gain = Scores.of(ours - theirs).mean().as_dict() if each is not plain and shared else None
     return {
         "agent": each.name,
         "seeds": list(each.seeds),
-        "first": interval(first),
-        "last": interval(last),
-        "change": change,
+        "first": Scores.of(first).mean().as_dict(),
+        "last": Scores.of(last).mean().as_dict(),
+        "change": change.as_dict(),
         "p_value": _paired(first, last),
         "gain_over_plain": gain,
         "verdict": _verdict(first, last, change, plain.ends()[0].mean()),
     }
 
 
-def _verdict(first: Floats, last: Floats, change: Mapping[str, float], plain_first: float) -> str:
+def _verdict(first: Floats, last: Floats, change: Estimate, plain_first: float) -> str:
     if first.mean() < LEARNED * plain_first:
         return "never learned"
     if last.mean() >= KEPT * first.mean():
         return "kept"
-    return "lost" if change["high"] < 0 else "unclear"
+    return "lost" if change.high < 0 else "unclear"
 
 
-def _proxies(courses: Sequence[Course], plain: Course) -> list[dict[str, Any]]:
-    """Rank correlation of each proxy with accuracy: over the tasks of the plain run, and over the ends of all runs."""
+def _proxies(runs: Sequence[TaskRun], plain: TaskRun) -> list[dict[str, Any]]:
+    """Rank correlation of each proxy with accuracy: over tasks of the plain run, and over all runs at their end."""
     rows = []
     for name in plain.proxies:
         within = np.array([spearman(x, y) for x, y in zip(plain.proxies[name], plain.accuracy, strict=True)])
-        having = [each for each in courses if name in each.proxies]
+        having = [each for each in runs if name in each.proxies]
         ends = np.concatenate([each.proxies[name][:, -EDGE:].mean(1) for each in having])
         reached = np.concatenate([each.ends()[1] for each in having])
         across = spearman(ends, reached) if len(having) > 2 else None
-        rows.append({"proxy": name, "within": interval(within), "across": across, "runs": len(having)})
+        rows.append(
+            {"proxy": name, "within": Scores.of(within).mean().as_dict(), "across": across, "runs": len(having)}
+        )
     return sorted(rows, key=lambda row: -abs(row["within"]["value"]))
 
 
@@ -142,17 +141,6 @@ def spearman(x: Floats, y: Floats) -> float:
         return 0.0
     centred = ranks - ranks.mean(1, keepdims=True)
     return float((centred[0] * centred[1]).mean() / spread.prod())
-
-
-def interval(values: Floats) -> dict[str, float]:
-    """Mean over seeds with its percentile bootstrap interval; NaN bounds for one seed."""
-    mean = float(values.mean())
-    if len(values) < 2:
-        return {"value": mean, "low": float("nan"), "high": float("nan")}
-    rng = np.random.default_rng(SEED)
-    drawn = values[rng.integers(len(values), size=(REPETITIONS, len(values)))].mean(1)
-    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return {"value": mean, "low": float(low), "high": float(high)}
 
 
 def _paired(first: Floats, last: Floats) -> float | None:

@@ -17,7 +17,6 @@ from composer.studies.tabular.chains import Chain, Transitions, transitions
 from composer.studies.tabular.distances import wasserstein
 from composer.studies.tabular.noises import Floats
 from composer.studies.tabular.quantile import StepSize
-from composer.studies.tabular.report import estimated
 
 ATOMS: Final = 51
 SAMPLES: Final = (10, 30, 100, 300, 1_000, 3_000)
@@ -42,10 +41,10 @@ def measure(chain: Chain, seeds: int) -> dict[str, Any]:
     rows, curves = [], []
     for method, probabilities in learned.items():
         found = [wasserstein(atoms.distribution(each), aim).mean(-1) for each in probabilities]
-        points = [estimated(Scores.of(each).mean()) for each in found]
+        points = [Scores.of(each).mean().as_dict() for each in found]
         means = [np.abs(each @ atoms.points - chain.values()).mean(-1) for each in probabilities]
         for n, point, mean in zip(SAMPLES, points, means, strict=True):
-            value = estimated(Scores.of(mean).mean())
+            value = Scores.of(mean).mean().as_dict()
             rows.append({"method": method, "transitions": n, "distance": point, "error_of_mean": value})
         curves.append({"panel": f"{ATOMS} atoms", "line": method, "x": list(SAMPLES), "y": points})
     return {

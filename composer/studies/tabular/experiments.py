@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from composer.spec.wording import suggestion
 from composer.studies import Refused
-from composer.studies.compare.plot import check
+from composer.studies.plots import check
 from composer.studies.statistics import LEVEL
 from composer.studies.tabular import (
     categorical_experiment,

@@ -17,7 +17,6 @@ from composer.studies.tabular import categorical, quantile
 from composer.studies.tabular.categorical import Atoms
 from composer.studies.tabular.chains import Chain, transitions
 from composer.studies.tabular.distances import Distribution, equally_likely, wasserstein
-from composer.studies.tabular.report import estimated
 
 DISCOUNTS: Final = (0.8, 0.95, 0.99)
 ATOMS: Final = (11, 31, 101)
@@ -64,7 +63,7 @@ def measure(chain: Chain, seeds: int) -> dict[str, Any]:
             for count in ATOMS:
                 atoms = Atoms.covering(true, count)
                 distances, seconds = zip(*(_timed(method, each, atoms, aim) for each in plugged), strict=True)
-                points.append(estimated(Scores.of(distances).mean()))
+                points.append(Scores.of(distances).mean().as_dict())
                 row = {"discount": discount, "atoms": count, "method": name, "distance": points[-1]}
                 rows.append(row | {"milliseconds": 1e3 * float(np.median(seconds))})
             curves.append({"panel": f"discount {discount}", "line": name, "x": list(ATOMS), "y": points})

@@ -16,7 +16,6 @@ from composer.studies.statistics import Scores
 from composer.studies.tabular import quantile, td
 from composer.studies.tabular.chains import Chain, transitions
 from composer.studies.tabular.noises import EXPONENTIAL, GAUSSIAN, NONE, STUDENT, Floats
-from composer.studies.tabular.report import estimated
 
 NOISES: Final = (NONE, GAUSSIAN, EXPONENTIAL, STUDENT)
 UPDATES: Final = 1_000
@@ -35,14 +34,14 @@ def measure(chain: Chain, seeds: int) -> dict[str, Any]:
         best = {method: int(found.mean(1).argmin()) for method, found in tuning.items()}
         for method, found in errors.items():
             row = {"noise": noise.name, "method": method, "step_size": float(RATES[method][best[method]])}
-            rows.append(row | {"error": estimated(Scores.of(found[best[method]]).mean()), "fixed_point": 0.0})
-            points = [estimated(Scores.of(each).mean()) for each in found]
+            rows.append(row | {"error": Scores.of(found[best[method]]).mean().as_dict(), "fixed_point": 0.0})
+            points = [Scores.of(each).mean().as_dict() for each in found]
             curve = {"panel": f"reward noise: {noise.name}", "line": method}
             curves.append(curve | {"x": RATES[method].tolist(), "y": points})
         fixed, _ = quantile.fixed_point(noisy, QUANTILES, 1e-6)
         rows[-1]["fixed_point"] = float(_error(fixed.mean(1), noisy))
         apart = errors["QTD"][best["QTD"]] - errors["TD"][best["TD"]]
-        rows.append({"noise": noise.name, "method": "QTD - TD", "error": estimated(Scores.of(apart).mean())})
+        rows.append({"noise": noise.name, "method": "QTD - TD", "error": Scores.of(apart).mean().as_dict()})
     return {
         "measured": "root mean square over states of the value's error, after the updates, at the best step size",
         "settings": {"updates": UPDATES, "quantiles": QUANTILES, "discount": chain.discount},

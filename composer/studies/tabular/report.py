@@ -6,18 +6,13 @@ Tests: tests/studies/tabular/test_experiments.py.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from composer.studies.compare.plot import COLOURS, DASHES, STYLE
-from composer.studies.statistics import Estimate
-
-
-def estimated(estimate: Estimate) -> dict[str, float | None]:
-    """For JSON, which has no NaN: bounds are absent where one seed tells no spread."""
-    return {key: bound if math.isfinite(bound) else None for key, bound in estimate._asdict().items()}
+from composer.spec.quantities import columns
+from composer.studies.plots import COLOURS, DASHES, figure
+from composer.studies.statistics import span
 
 
 def text(table: Mapping[str, Any]) -> str:
@@ -26,36 +21,30 @@ def text(table: Mapping[str, Any]) -> str:
     heads = list(dict.fromkeys(key for row in table["rows"] for key in row))
     lines = [[head.replace("_", " ") for head in heads]]
     lines += [[_cell(row.get(head, "")) for head in heads] for row in table["rows"]]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         [
             f"{table['experiment']} on the chain {table['chain']}: {table['measured']}",
             f"{settings}; {table['seeds']} seeds, in brackets the {table['level']:.0%} bootstrap interval of the mean",
             "",
-            *("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines),
+            *columns(lines),
         ]
     )
 
 
 def draw(table: Mapping[str, Any], path: Path) -> None:
     """The curves, a panel each, with their intervals, both axes logarithmic; the same bytes each time."""
-    import matplotlib
-    from matplotlib.figure import Figure
-
     panels = list(dict.fromkeys(curve["panel"] for curve in table["curves"]))
     lines = list(dict.fromkeys(curve["line"] for curve in table["curves"]))
-    with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(1.6 + 2.6 * len(panels), 3.0), layout="constrained")
-        for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False, sharey=True)[0], panels, strict=True):
+    with figure(path, 1.6 + 2.6 * len(panels), 3.0) as made:
+        for axes, panel in zip(made.subplots(1, len(panels), squeeze=False, sharey=True)[0], panels, strict=True):
             for curve in table["curves"]:
                 if curve["panel"] == panel:
                     _draw(axes, curve, lines.index(curve["line"]))
             axes.set(xscale="log", yscale="log", xlabel=table["axes"]["x"])
             axes.set_title(panel, fontsize=9, loc="left")
-        first = figure.axes[0]
+        first = made.axes[0]
         first.set_ylabel(table["axes"]["y"])
         first.legend(loc="best")
-        figure.savefig(path, dpi=160, metadata={"Date": None} if path.suffix == ".svg" else {"Software": None})
 
 
 def _draw(axes: Any, curve: Mapping[str, Any], number: int) -> None:
@@ -70,6 +59,5 @@ def _draw(axes: Any, curve: Mapping[str, Any], number: int) -> None:
 
 def _cell(value: Any) -> str:
     if isinstance(value, Mapping):
-        bounds = "" if value["low"] is None else f" [{value['low']:.3g}, {value['high']:.3g}]"
-        return f"{value['value']:.3g}{bounds}"
+        return span(value, ".3g")
     return f"{value:.3g}" if isinstance(value, float) else str(value)
