@@ -68,9 +68,9 @@ def test_the_timed_update_is_that_of_the_blueprint(monkeypatch: pytest.MonkeyPat
     """All seeds are updated by one call, and a compiled one is captured as such."""
     choices: list[Choice] = []
 
-    def learner(blueprint: Any, info: Any, device: str, choice: Choice) -> Learner:
+    def learner(agent: Any, device: str, choice: Choice) -> Learner:
         choices.append(choice)
-        return Learner(blueprint.agent, device, Choice(False, "a test"))
+        return Learner(agent, device, Choice(False, "a test"))
 
     monkeypatch.setattr(benching, "Learner", learner)
     benching.update_of(tiny(DRIFT), 1, "cpu", compiled=True)
