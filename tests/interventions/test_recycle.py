@@ -191,6 +191,7 @@ def test_weights_of_unit_norm_stay_on_the_sphere() -> None:
     critic = patient.learner.networks["critic"].parameters
     with torch.no_grad():  # One unit of the second layer reads nothing else.
         critic[f"{SECOND}.weight"][0, 1, 1] = functional.one_hot(torch.tensor(5), 12).float()
+        critic[f"{SECOND}.bias"][0, 1, 1] = 1.0
     old = critic[f"{SECOND}.weight"].detach().clone()
     optimizer = patient.learner.optimizers["critic"]
     before = [moment.clone() for moment in optimizer.moments(f"{SECOND}.weight")]
