@@ -46,6 +46,9 @@ class OffPolicy(Spec):
     """What algorithms have in common that learn from a memory of transitions."""
 
     learns_from_replay: ClassVar[bool] = True
+    keys_outside_update: ClassVar[frozenset[str]] = frozenset(
+        {"update_to_data", "warmup_interactions", "n_step", "discount"}
+    )
 
     update_to_data: float = Field(default=1.0, gt=0, le=1024)
     """Gradient updates an interaction (one decision of every environment copy); fractions accumulate."""
@@ -75,6 +78,8 @@ class Algorithm(Family, family="algorithm"):
     """Whether it can learn from prioritised samples: it weighs them, and reports their errors."""
     learns_from_replay: ClassVar[bool] = False
     """Whether it learns from transitions drawn from a replay."""
+    keys_outside_update: ClassVar[frozenset[str]] = frozenset()
+    """Keys that decide what a batch holds, or when it is drawn, and are no part of the compiled update."""
 
     batch_size: int = Field(default=256, ge=1, le=1_048_576)
     """Samples a gradient update."""

@@ -38,6 +38,7 @@ class DQN(OffPolicy, Algorithm, kind="dqn"):
     """
 
     weighs_samples: ClassVar[bool] = True
+    keys_outside_update: ClassVar[frozenset[str]] = OffPolicy.keys_outside_update | {"evaluation_epsilon"}
     example: ClassVar[Mapping[str, Any]] = {"kind": "dqn", "batch_size": 32, "update_to_data": 0.25, "double": True}
 
     double: bool = False

@@ -8,7 +8,7 @@ Tests: tests/papers/test_ppo.py, tests/training/test_on_policy.py.
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 class OnPolicy(Spec):
     """Rollouts, passes over them, and generalised advantages."""
+
+    keys_outside_update: ClassVar[frozenset[str]] = frozenset({"discount"})
 
     rollout_interactions: int = Field(default=2_048, ge=1, le=10**7)
     """Interactions of a rollout, T; it holds as many transitions of every environment copy."""

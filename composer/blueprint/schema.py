@@ -17,7 +17,7 @@ from composer.environments.base import Environment
 from composer.interventions.base import Intervention
 from composer.networks.network import Network
 from composer.networks.outline import Outline
-from composer.optim.averages import ROLE, Average
+from composer.optim.averages import ROLE, Average, averaged_networks
 from composer.optim.base import Optimizer
 from composer.optim.penalties import Penalty
 from composer.replay.sampling import Sampling, Uniform
@@ -163,6 +163,21 @@ class Blueprint(Spec):
         """The outline of one copy of each network that the algorithm knows, or why it has none. Computed once."""
         info = self.environment.info
         return outlines_of(self.algorithm.roles(info), self.networks, info.action_size)
+
+    @cached_property
+    def sound_outlines(self) -> Mapping[str, Outline]:
+        """The outlines of networks whose shapes match, one copy each, by role."""
+        return {role: found for role, found in self.outlines.items() if isinstance(found, Outline)}
+
+    @cached_property
+    def trained_outlines(self) -> Mapping[str, Outline]:
+        """The same with learned scalars: everything that interventions, penalties and optimizers may name."""
+        return {**self.sound_outlines, **self.algorithm.learned_scalars()}
+
+    @cached_property
+    def averaged_networks(self) -> Mapping[str, str]:
+        """The network of each average, perhaps through other averages."""
+        return averaged_networks(self.averages)
 
     @property
     def agent(self) -> AgentDeclaration:

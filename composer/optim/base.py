@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 class Optimizer(Family, family="optimizer"):
     """How gradients move the parameters of one network."""
 
+    @property
+    def stepping(self) -> Optimizer:
+        """The optimizer that moves the parameters: this one, or the one that it wraps."""
+        return self
+
     @abstractmethod
     def build(self, parameters: Mapping[str, Tensor], seeds: int, keys: Sequence[int] = ()) -> OptimizerState:
         """Fresh state for ``parameters``, by path; raises ValueError where a mask matches none of them.

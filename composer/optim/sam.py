@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
+from typing_extensions import override
 
 from composer.optim.base import Optimizer
 
@@ -38,6 +39,11 @@ class Sam(Optimizer, kind="sam"):
         if isinstance(base, Sam):
             raise PydanticCustomError("sam_base", "'base' is the optimizer that steps; it cannot be 'sam' again")
         return base
+
+    @property
+    @override
+    def stepping(self) -> Optimizer:
+        return self.base
 
     def build(self, parameters: Mapping[str, Tensor], seeds: int, keys: Sequence[int] = ()) -> SharpnessState:
         """The state of ``base``; there is none beside."""

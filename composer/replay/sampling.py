@@ -14,6 +14,9 @@ from composer.spec.family import Family
 class Sampling(Family, family="sampling"):
     """How a batch is drawn from the replay memory."""
 
+    has_priorities: ClassVar[bool] = False
+    """Whether each transition has a priority, which the algorithm reports anew after an update."""
+
 
 class Uniform(Sampling, kind="uniform"):
     """Every transition is as likely as any other, with replacement."""
@@ -28,6 +31,7 @@ class Prioritised(Sampling, kind="prioritised"):
     batch's largest weight. Source: arXiv:1511.05952 (proportional, stratified); exponents of Rainbow, arXiv:1710.02298.
     """
 
+    has_priorities: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"kind": "prioritised", "exponent": 0.5, "correction": 0.5}
 
     exponent: float = Field(default=0.5, ge=0, le=1)

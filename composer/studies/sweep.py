@@ -18,7 +18,7 @@ from typing import Any
 
 from composer.blueprint import Blueprint, BlueprintError, digest, load
 from composer.blueprint.forecast.memory import available_bytes, forecast
-from composer.blueprint.forecast.one_program import joined, obstacle, parties
+from composer.blueprint.forecast.one_program import joined, obstacle, program_groups
 from composer.spec.wording import suggestion
 from composer.studies import Refused
 from composer.training.runs.checkpoint import Checkpoints
@@ -66,7 +66,7 @@ def sweep(
     running = _Processes(say)
     with ThreadPoolExecutor(jobs) as pool:
         waiting = {each.name: each for each in planned if each.name not in done}
-        groups = parties({name: each.blueprint for name, each in waiting.items()}, together)
+        groups = program_groups({name: each.blueprint for name, each in waiting.items()}, together)
         try:
             ends = list(pool.map(lambda g: running.train([waiting[n] for n in g], blueprint, overrides, runs), groups))
         except BaseException:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from composer.blueprint.forecast.clock import clock_of
-from composer.blueprint.forecast.one_program import joined, parties
+from composer.blueprint.forecast.one_program import joined, program_groups
 from composer.blueprint.forecast.program_key import program_key
 from composer.spec.quantities import counted
 from composer.studies.sweep import finished, planned_runs
@@ -30,7 +30,7 @@ def plan(
     planned = list(planned_runs(blueprint, overrides, variants))
     done = {each.name for each in planned if finished(runs, each) is not None}
     known = {each.name: each.blueprint for each in planned}
-    groups = parties({name: each for name, each in known.items() if name not in done}, together)
+    groups = program_groups({name: each for name, each in known.items() if name not in done}, together)
     trained_as = {name: joined([known[each] for each in group]) for group in groups for name in group}
     for each in planned:
         declared = trained_as.get(each.name, each.blueprint)

@@ -13,7 +13,6 @@ from matplotlib.textpath import TextPath
 from pydantic import TypeAdapter
 
 from composer.blueprint import Blueprint, load
-from composer.blueprint.forecast.memory import sound_outlines
 from composer.blueprint.inspect.diagram import SUFFIXES, UndrawableError, draw, labels, layout
 from composer.blueprint.inspect.diagram.figure import MAX_BOXES, sketch
 from composer.blueprint.inspect.diagram.sketch import Box, Frame, Join, Sketch, Text, Wire, boxes
@@ -41,7 +40,7 @@ def quickstart(*overrides: str) -> Blueprint:
 
 
 def outline(trunk: str) -> Outline:
-    return sound_outlines(quickstart(f"networks.critic.trunk={trunk}"))["critic"]
+    return quickstart(f"networks.critic.trunk={trunk}").sound_outlines["critic"]
 
 
 def network(trunk: Outline) -> Outline:
@@ -108,7 +107,7 @@ def test_a_nested_network() -> None:
 
 
 def test_a_residual_path_goes_around_its_branch() -> None:
-    whole = layout.network(sound_outlines(quickstart())["critic"])
+    whole = layout.network(quickstart().sound_outlines["critic"])
     (join,) = (element for element in whole.elements if isinstance(element, Join))
     skip = next(e for e in whole.elements if isinstance(e, Wire) and len(e.points) == 4)
     start, down, end = skip.points[0], skip.points[1], skip.points[-1]
@@ -121,7 +120,7 @@ def test_a_residual_path_goes_around_its_branch() -> None:
 
 
 def test_branches_stand_side_by_side_under_their_names() -> None:
-    whole = layout.network(sound_outlines(quickstart())["actor"])
+    whole = layout.network(quickstart().sound_outlines["actor"])
     mean, log_std = boxes(whole.elements)[-2:]
     assert (mean.y, mean.name) == (log_std.y, log_std.name)
     assert mean.x + mean.width < log_std.x

@@ -13,7 +13,7 @@ from tiny_rollouts import Choices
 from tiny_runs import DRIFT, EAGER, tiny
 
 from composer.blueprint import Blueprint, BlueprintError, load
-from composer.blueprint.forecast.one_program import joined, obstacle, parties
+from composer.blueprint.forecast.one_program import joined, obstacle, program_groups
 from composer.blueprint.forecast.program_key import structure
 from composer.training.learner import Learner
 
@@ -74,9 +74,9 @@ def test_several_updates_a_call_want_equal_moments() -> None:
 def test_parties_keep_the_order_and_their_size() -> None:
     wide = "networks.critic.copies=1"
     found = {name: tiny(DRIFT, *more) for name, more in {"a": (), "b": (wide,), "c": (), "d": (wide,), "e": ()}.items()}
-    assert parties(found, 64) == [["a", "c", "e"], ["b", "d"]]
-    assert parties(found, 2) == [["a", "c"], ["b", "d"], ["e"]]
-    assert parties(found, 1) == [["a"], ["b"], ["c"], ["d"], ["e"]]
+    assert program_groups(found, 64) == [["a", "c", "e"], ["b", "d"]]
+    assert program_groups(found, 2) == [["a", "c"], ["b", "d"], ["e"]]
+    assert program_groups(found, 1) == [["a"], ["b"], ["c"], ["d"], ["e"]]
 
 
 SEVERAL = {

@@ -13,7 +13,7 @@ from composer.algorithms.declared import Passes
 from composer.blueprint import Blueprint, digest, load
 from composer.blueprint.forecast.clock import Clock, clock_of
 from composer.blueprint.forecast.flops import evaluations
-from composer.blueprint.forecast.memory import forecast, sound_outlines
+from composer.blueprint.forecast.memory import forecast
 from composer.blueprint.forecast.timeline import Moment, half_life, timeline, times_due
 from composer.blueprint.inspect.equal_blocks import grouped
 from composer.blueprint.inspect.show import show_json
@@ -144,6 +144,16 @@ def test_the_table_is_json_and_its_numbers_say_their_units() -> None:
         assert any(word in path for word in (*words, *times)), path
 
 
+def test_an_average_of_an_average_is_one_of_the_network() -> None:
+    chained = quickstart('averages.slow={of="target_critic", momentum=0.9}')
+    plain = quickstart('averages.slow={of="critic", momentum=0.9}')
+    assert forecast(chained) == forecast(plain)
+    assert evaluations(chained) == evaluations(plain)
+    shown, expected = show_json(chained)["averages"]["slow"], show_json(plain)["averages"]["slow"]
+    assert shown == {**expected, "of": "target_critic"}
+    assert "averaged as target_critic, slow" in show_text(chained)
+
+
 @pytest.mark.parametrize("ratio", [0.1, 1 / 3, 0.7, 1.0, 2.0, 3.5])
 @pytest.mark.parametrize("copies", [1, 3])
 def test_the_timeline_is_what_the_clock_does(ratio: float, copies: int) -> None:
@@ -211,7 +221,7 @@ def test_a_run_without_an_update_has_a_timeline() -> None:
 
 
 def test_only_equal_and_numbered_neighbours_are_folded() -> None:
-    found = sound_outlines(quickstart("networks.actor.trunk.blocks=2"))["actor"]
+    found = quickstart("networks.actor.trunk.blocks=2").sound_outlines["actor"]
     trunk, head = found.children["trunk"], found.children["head"]
     assert [group.label for group in grouped(trunk.children["1"].children)] == ["0..1"]
     assert [group.label for group in grouped(trunk.children)] == ["0", "1", "2"]

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
+from typing_extensions import override
 
 from composer.spec.family import Family, Spec
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 class RunningStatistic(Family, family="running_statistic"):
     """A statistic updated by environment steps only, shared by every network and by its averages."""
 
+    is_identity: ClassVar[bool] = False
+    """Whether observations stay as they are."""
+
     @abstractmethod
     def build(self, seeds: int, size: int, device: str) -> RunningMoments | None:
         """Fresh statistics for vectors of ``size``, one set a seed; None where nothing is normalised."""
@@ -31,6 +35,7 @@ class RunningStatistic(Family, family="running_statistic"):
 class Raw(RunningStatistic, kind="raw"):
     """No normalisation: networks see observations as they are."""
 
+    is_identity: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"kind": "raw"}
 
     def build(self, seeds: int, size: int, device: str) -> None:
@@ -64,6 +69,14 @@ class RewardScale(Family, family="reward_scale"):
     interaction counts, those of warm-up too; evaluation reports raw returns.
     """
 
+    is_identity: ClassVar[bool] = False
+    """Whether rewards stay as they are."""
+
+    @property
+    def clips_rewards(self) -> bool:
+        """Whether single rewards are clipped, so that sums of several rewards cannot be scaled afterwards."""
+        return False
+
     @abstractmethod
     def build(self, seeds: int, environments: int, discount: Tensor, device: str) -> RunningReturns | None:
         """Fresh statistics of ``environments`` a seed; ``discount [seeds]`` is held. None where nothing is scaled."""
@@ -72,6 +85,7 @@ class RewardScale(Family, family="reward_scale"):
 class RawReward(RewardScale, kind="raw"):
     """No scaling: losses see rewards as they are."""
 
+    is_identity: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"kind": "raw"}
 
     def build(self, seeds: int, environments: int, discount: Tensor, device: str) -> None:
@@ -94,6 +108,11 @@ class ReturnScaling(RewardScale, kind="return_scale"):
     clip: float | None = Field(default=None, gt=0, le=1e6)
     """Bound of the size of a scaled reward; Baselines clips at 10. Only where single rewards are learned from: sums of
     rewards that a replay memory makes are scaled as a whole."""
+
+    @property
+    @override
+    def clips_rewards(self) -> bool:
+        return self.clip is not None
 
     def build(self, seeds: int, environments: int, discount: Tensor, device: str) -> RunningReturns:
         """Statistics at their starting values."""

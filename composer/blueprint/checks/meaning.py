@@ -1,29 +1,26 @@
-"""What a valid blueprint means: whether its pieces fit each other, its shapes meet and its memory exists."""
+"""Problems of meaning: parts that do not fit each other, shapes that do not match, memory that is not there."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path as FilePath
 
-from composer.algorithms.normalization.spec import ReturnScaling
 from composer.algorithms.role_checks import agent_problems
 from composer.blueprint.forecast.clock import lengths_of
-from composer.blueprint.forecast.memory import available_bytes, disk_bytes, forecast, outlines
+from composer.blueprint.forecast.memory import available_bytes, disk_bytes, forecast
 from composer.blueprint.schema import Blueprint, Replay
 from composer.blueprint.syntax.nodes import read_path
 from composer.blueprint.syntax.positions import Path
 from composer.interventions.base import Case
-from composer.networks.outline import Outline
-from composer.optim.averages import averaged_networks
 from composer.spec.family import Spec
 from composer.spec.quantities import bytes_text
 from composer.spec.shape import ShapeError
 from composer.spec.wording import suggestion
 
 Finding = tuple[str | Path, str]
-"""A path, of keys or as text, and what is wrong there."""
+"""A path, as keys or as text, and what is wrong there."""
 MAX_COMPARISONS = 1_000_000
-"""Globs times parameters: a second's work, a hundred times what an experiment needs."""
+"""Most comparisons of a glob with a parameter: a second's work, a hundred times what an experiment needs."""
 
 
 def meaning_problems(blueprint: Blueprint) -> list[Finding]:
@@ -47,7 +44,7 @@ def _first_of_each_path(findings: Iterable[Finding]) -> list[Finding]:
 
 def _overlap(blueprint: Blueprint) -> Iterator[Finding]:
     if blueprint.training.overlap and not blueprint.algorithm.learns_from_replay:
-        why = f"{blueprint.algorithm.kind} learns from no memory of transitions: nothing can go on beside its updates"
+        why = f"{blueprint.algorithm.kind} does not learn from a replay: its updates have to wait for new data"
         yield ("training", "overlap"), why
 
 
@@ -55,13 +52,13 @@ def _sampling(blueprint: Blueprint) -> Iterator[Finding]:
     algorithm, sampling = blueprint.algorithm, blueprint.replay.sampling
     if algorithm.learns_on_policy and blueprint.replay != Replay():
         yield ("replay",), f"{algorithm.title} learns from its last rollout and keeps no replay: leave it out"
-    if sampling.kind == "prioritised" and not algorithm.weighs_samples:
+    if sampling.has_priorities and not algorithm.weighs_samples:
         why = f"{algorithm.kind} weighs all samples alike and reports no priorities: use 'uniform'"
         yield ("replay", "sampling"), why
 
 
 def _acting(blueprint: Blueprint) -> Iterator[Finding]:
-    averaged = averaged_networks(blueprint.averages)
+    averaged = blueprint.averaged_networks
     for key, acting in (("training", blueprint.training.acting), ("evaluation", blueprint.evaluation.acting)):
         for role, name in acting.items():
             if name not in blueprint.averages:
@@ -94,24 +91,22 @@ def _environment(blueprint: Blueprint) -> Iterator[Finding]:
 
 def _rewards(blueprint: Blueprint) -> Iterator[Finding]:
     declared = blueprint.normalization.reward
-    if not blueprint.environment.is_simulator and declared.kind != "raw":
+    if not blueprint.environment.is_simulator and not declared.is_identity:
         yield ("normalization", "reward"), f"{blueprint.environment.kind!r} gives no rewards"
-    clips = isinstance(declared, ReturnScaling) and declared.clip is not None
-    if clips and blueprint.algorithm.learns_from_replay:
+    if declared.clips_rewards and blueprint.algorithm.learns_from_replay:
         message = f"{blueprint.algorithm.kind} learns from sums of rewards, which are scaled as a whole: leave it out"
         yield ("normalization", "reward", "clip"), message
 
 
 def _shapes(blueprint: Blueprint) -> Iterator[Finding]:
-    for role, outline in outlines(blueprint).items():
+    for role, outline in blueprint.outlines.items():
         if isinstance(outline, ShapeError):
             yield ("networks", role, *outline.steps), outline.message
 
 
 def _comparisons(blueprint: Blueprint) -> Iterator[Finding]:
-    """Globs are matched with every parameter: a file made of both in masses would be judged for minutes."""
-    outlined = (found for found in outlines(blueprint).values() if isinstance(found, Outline))
-    names = sum(1 for outline in outlined for _ in outline.named_parameters())
+    """Every glob is compared with every parameter: masses of both would take minutes."""
+    names = sum(1 for outline in blueprint.sound_outlines.values() for _ in outline.named_parameters())
     groups: dict[str, Mapping[str, Spec]] = {
         "interventions": blueprint.interventions, "penalties": blueprint.penalties, "optimizers": blueprint.optimizers
     }  # fmt: skip
@@ -122,32 +117,28 @@ def _comparisons(blueprint: Blueprint) -> Iterator[Finding]:
 
 
 def _entries(value: object) -> int:
-    """Strings in lists, anywhere in a value."""
+    """The number of strings in lists anywhere in a value."""
     if isinstance(value, Mapping):
         return sum(map(_entries, value.values()))
     return sum(isinstance(item, str) or _entries(item) for item in value) if isinstance(value, list | tuple) else 0
 
 
 def _optimizers(blueprint: Blueprint) -> Iterator[Finding]:
-    trained: dict[str, Outline] = dict(blueprint.algorithm.learned_scalars())
-    trained |= {role: found for role, found in outlines(blueprint).items() if isinstance(found, Outline)}
     for role, optimizer in blueprint.optimizers.items():
-        paths = [path for path, plan in trained[role].named_parameters() if plan.trainable]
+        paths = [path for path, plan in blueprint.trained_outlines[role].named_parameters() if plan.trainable]
         for key, message in optimizer.problems(paths):
             yield ("optimizers", role, key), message
 
 
 def _interventions(blueprint: Blueprint) -> Iterator[Finding]:
-    trained: dict[str, Outline] = {role: o for role, o in outlines(blueprint).items() if isinstance(o, Outline)}
-    trained |= blueprint.algorithm.learned_scalars()
-    lengths = lengths_of(blueprint)
+    trained, lengths = blueprint.trained_outlines, lengths_of(blueprint)
     found: dict[str, list[tuple[str, str]]] = {}
     for name, each in blueprint.interventions.items():
         found[name] = [(f"when.{key}", message) for key, message in each.when.problems(lengths)]
         found[name] += [(f"where.{key}", message) for key, message in each.where.problems(trained)]
     if not any(key.startswith("where.") for problems in found.values() for key, _ in problems):
         chosen = {name: each.where.select(trained) for name, each in blueprint.interventions.items()}
-        averages = {name: average.of for name, average in blueprint.averages.items()}
+        averages = blueprint.averaged_networks
         for name, each in blueprint.interventions.items():
             case = Case(name, blueprint.interventions, blueprint.networks, averages, trained, chosen)
             found[name] += each.problems(case)
@@ -158,8 +149,8 @@ def _interventions(blueprint: Blueprint) -> Iterator[Finding]:
 
 
 def _diagnostics(blueprint: Blueprint) -> Iterator[Finding]:
-    found = {role: outline for role, outline in outlines(blueprint).items() if isinstance(outline, Outline)}
-    yield from ((f"diagnostics.{key}", message) for key, message in blueprint.diagnostics.problems(found))
+    found = blueprint.diagnostics.problems(blueprint.sound_outlines)
+    yield from ((f"diagnostics.{key}", message) for key, message in found)
 
 
 def memory_problems(blueprint: Blueprint) -> Iterator[Finding]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from composer.blueprint.schema import Blueprint
 from composer.interventions.base import Intervention
 from composer.interventions.triggers import Lengths, Trigger
 from composer.networks.network import Network
@@ -24,12 +23,6 @@ class Firings:
     """On the clock of its trigger."""
     count: int
     """Moments of environment steps within one interaction count as one firing."""
-
-
-def sizes(blueprint: Blueprint) -> dict[str, Outline]:
-    """Networks and learned scalars by role, one copy each."""
-    found = {role: outline for role, outline in blueprint.outlines.items() if isinstance(outline, Outline)}
-    return found | dict(blueprint.algorithm.learned_scalars())
 
 
 def entries(chosen: Sequence[ParameterName], outlines: Mapping[str, Outline], networks: Mapping[str, Network]) -> int:

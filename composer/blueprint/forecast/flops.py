@@ -1,7 +1,7 @@
-"""How many floating-point operations an update takes, counted from what the algorithm says that it evaluates.
+"""Floating-point operations of an update, from the evaluations that the algorithm declares.
 
-A network's outline counts one sample forward (a multiply-add is two). The convention of ``Passes`` does the rest.
-Optimizers and averages take a few operations a parameter, less than one sample of the batch; they are not counted.
+A network's outline counts one sample forward (a multiply-add is two operations); ``Passes`` gives the factor for
+gradients. Optimizers and averages take a few operations per parameter, less than one sample, and are not counted.
 Tests: tests/blueprint/test_show.py.
 """
 
@@ -10,29 +10,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from composer.algorithms.declared import Passes
-from composer.blueprint.forecast.memory import sound_outlines
 from composer.blueprint.schema import Blueprint
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """One evaluation in an update, on the whole batch, all copies and seeds together."""
+class EvaluationCost:
+    """Operations of one evaluation of a network, on the whole batch, all copies and seeds together."""
 
     network: str
     passes: Passes
     flops: int
 
 
-def evaluations(blueprint: Blueprint) -> list[Evaluation]:
-    """Everything that one update evaluates, in order."""
-    forward = {
-        role: outline.total_flops() * blueprint.networks[role].copies
-        for role, outline in sound_outlines(blueprint).items()
-    }
-    forward |= {name: forward[average.of] for name, average in blueprint.averages.items()}
+def evaluations(blueprint: Blueprint) -> list[EvaluationCost]:
+    """The evaluations of one update, in order."""
+    outlines = blueprint.sound_outlines
+    forward = {role: outline.total_flops() * blueprint.networks[role].copies for role, outline in outlines.items()}
+    forward |= {name: forward[role] for name, role in blueprint.averaged_networks.items()}
     samples = blueprint.algorithm.batch_size * len(blueprint.seeds)
     return [
-        Evaluation(network, passes, passes.value * forward[network] * samples)
+        EvaluationCost(network, passes, passes.value * forward[network] * samples)
         for network, passes in blueprint.algorithm.evaluations()
     ]
 

@@ -1,31 +1,32 @@
-"""How much memory a run will take, counted before anything is allocated. Tests: tests/blueprint/test_show.py."""
+"""Forecast the memory of a run before anything is allocated. Tests: tests/blueprint/test_show.py."""
 
 from __future__ import annotations
 
 import math
 import shutil
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path as FilePath
 
-from composer.blueprint.forecast import firings as planned
-from composer.blueprint.forecast.clock import clock_of, lengths_of
+from composer.blueprint.forecast.clock import lengths_of
+from composer.blueprint.forecast.firings import injected, injections
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.syntax.positions import Path
 from composer.networks.outline import Outline
-from composer.spec.shape import ShapeError
+from composer.optim.penalties import Penalty
 
 FLOAT = 4
-"""Bytes of a number: everything that is large is float32."""
+"""Bytes of a number: all large tensors are float32."""
 INTEGER = 8
-"""Bytes of a counter or a key of a random stream."""
+"""Bytes of a counter, or of the key of a random stream."""
 
 _CGROUP = FilePath("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True)
-class Held:
+class NetworkBytes:
     """Bytes of one network, all copies and seeds together."""
 
     parameters: int = 0
@@ -37,13 +38,13 @@ class Held:
     averages: Mapping[str, int] = field(default_factory=dict)
     """Each average of this network, by name: parameters and buffers."""
     injections: int = 0
-    """What all planned injections add to all of the above."""
+    """Growth of all of the above by planned injections."""
     anchors: int = 0
-    """First draws that penalties keep."""
+    """Initial parameters that penalties keep."""
 
     @property
     def total(self) -> int:
-        """All of it."""
+        """Their sum."""
         own = self.parameters + self.buffers + self.gradients + self.optimizer + sum(self.averages.values())
         return own + self.injections + self.anchors
 
@@ -52,14 +53,14 @@ class Held:
 class Forecast:
     """Bytes that a run allocates for its lifetime, all seeds together."""
 
-    networks: Mapping[str, Held]
+    networks: Mapping[str, NetworkBytes]
     """By role."""
     transitions: int
     """Transitions that are kept."""
     in_memory: int
-    """Bytes of a transition that are in memory under every ``replay.storage``."""
+    """Bytes per transition that are in memory with every ``replay.storage``."""
     movable: int
-    """Bytes of a transition that are on disk with ``replay.storage = "disk"``, and in memory otherwise."""
+    """Bytes per transition that are on disk with ``replay.storage = "disk"``, else in memory."""
     is_on_disk: bool = False
     replay_key: Path = ("replay", "capacity")
     """The key that decides how many transitions are kept."""
@@ -89,129 +90,123 @@ class Forecast:
         return {self.replay_key: self.replay, **networks}
 
 
-def outlines(blueprint: Blueprint) -> dict[str, Outline | ShapeError]:
-    """The outline of one copy of each network that the algorithm knows, or why it has none."""
-    return dict(blueprint.outlines)
-
-
-def sound_outlines(blueprint: Blueprint) -> dict[str, Outline]:
-    """The same of a blueprint whose shapes are known to meet."""
-    return {role: found for role, found in outlines(blueprint).items() if isinstance(found, Outline)}
-
-
 def forecast(blueprint: Blueprint) -> Forecast:
     """Bytes of networks and replay, computed once and kept with the blueprint; activations are not counted.
 
-    A network takes four bytes a parameter and an entry of its statistics, as many again for each average of it, and
+    A network takes four bytes per parameter and per entry of its statistics, as many again for each average of it, and
     for each trainable parameter those of its gradient and of every optimizer moment; times copies and seeds. A
-    transition takes two observations (of pictures: one frame), an action, a reward and two flags; on disk lie all of
-    them, of pictures the frames. What is declared is counted: a run too short to fill its replay allocates less. An
+    transition takes two observations (of pictures: one frame), an action, a reward and two flags. On disk are all of
+    these; of pictures, the frames. What is declared is counted: a run too short to fill its replay allocates less. An
     injection that a metric may repeat without limit counts once. A network without an outline counts as nothing.
     """
     known: Forecast | None = blueprint.derived.get("memory")
-    if known is None:
-        known = blueprint.derived["memory"] = _forecast(blueprint)
-    return known
+    if known is not None:
+        return known
+    info, sampling = blueprint.environment.info, blueprint.replay.sampling
+    movable, in_memory = FLOAT * (2 * math.prod(info.observation) + info.action_size + 3), 0
+    if info.pictures:  # One frame of one byte per pixel; numbers; and the index at which the episode begins.
+        movable = math.prod(info.observation) // max(info.stacked_frames, 1)
+        in_memory = FLOAT * (info.action_size + 3) + INTEGER
+    in_memory += INTEGER if sampling.has_priorities else 0
+    found = Forecast(
+        _networks(blueprint),
+        transitions_held(blueprint) * len(blueprint.seeds),
+        in_memory,
+        movable,
+        is_on_disk=blueprint.replay.storage == "disk",
+    )
+    if blueprint.algorithm.learns_on_policy:
+        key = ("algorithm", "rollout_interactions")
+        found = replace(found, in_memory=in_memory + movable, movable=0, is_on_disk=False, replay_key=key)
+    blueprint.derived["memory"] = found
+    return found
 
 
 def allocated(blueprint: Blueprint) -> Forecast:
-    """The same for the transitions that a run stores: it may be too short to fill its replay."""
+    """The forecast for the transitions that a run stores: it may be too short to fill its replay."""
     return replace(forecast(blueprint), transitions=transitions_allocated(blueprint) * len(blueprint.seeds))
 
 
-def _forecast(blueprint: Blueprint) -> Forecast:
-    networks = {role: _held(blueprint, role, outline) for role, outline in blueprint.outlines.items()}
-    info = blueprint.environment.info
-    large, small = FLOAT * (2 * math.prod(info.observation) + info.action_size + 3), 0
-    if info.pictures:  # One frame of one byte a pixel, numbers, and where an episode begins.
-        large = math.prod(info.observation) // max(info.stacked_frames, 1)
-        small = FLOAT * (info.action_size + 3) + INTEGER
-    if blueprint.replay.sampling.kind == "prioritised":
-        small += INTEGER
-    held = transitions_held(blueprint) * len(blueprint.seeds)
-    if blueprint.algorithm.learns_on_policy:
-        return Forecast(networks, held, large + small, 0, replay_key=("algorithm", "rollout_interactions"))
-    return Forecast(networks, held, small, large, is_on_disk=blueprint.replay.storage == "disk")
-
-
 def transitions_held(blueprint: Blueprint) -> int:
-    """Transitions of one seed that are kept: the replay's, or those of a rollout; none of labelled data."""
-    environment, algorithm = blueprint.environment, blueprint.algorithm
+    """Transitions of one seed that are kept: those of the replay or of a rollout; none of labelled data."""
+    environment, plan = blueprint.environment, blueprint.algorithm.rollout_plan
     if not environment.is_simulator:
         return 0
-    if (plan := algorithm.rollout_plan) is None:
+    if plan is None:
         return blueprint.replay.capacity
-    info = blueprint.environment.info
     # Of a full ring of pictures the oldest rows are frames alone.
-    frames = max(info.stacked_frames, 1) if info.pictures else 0
+    frames = max(environment.info.stacked_frames, 1) if environment.info.pictures else 0
     return (plan.interactions + frames) * environment.copies_per_seed
 
 
 def transitions_allocated(blueprint: Blueprint) -> int:
-    """The same as far as there is room for them: a ring that is never filled need not be there as a whole.
+    """Transitions of one seed that are allocated: a replay that never fills is no larger than the run.
 
-    Without wrapping, its size changes no draw.
+    A ring that does not wrap draws the same at every size.
     """
     environment, held = blueprint.environment, transitions_held(blueprint)
     if not environment.is_simulator or blueprint.algorithm.learns_on_policy:
         return held
-    return min(held, clock_of(blueprint).interactions_by(blueprint.training.env_steps) * environment.copies_per_seed)
+    return min(held, lengths_of(blueprint).interaction * environment.copies_per_seed)
 
 
-def _held(blueprint: Blueprint, role: str, outline: Outline | ShapeError) -> Held:
-    if not isinstance(outline, Outline):
-        return Held()
-    members = blueprint.networks[role].copies * len(blueprint.seeds)
-    optimizer = blueprint.optimizers.get(role)
-    parameters = outline.count() * members * FLOAT
-    buffers = sum(plan.count * (FLOAT if plan.kind == "statistic" else INTEGER) for _, plan in outline.named_buffers())
-    buffers *= members
-    trained = outline.count(trainable_only=True) * members * FLOAT if optimizer else 0
-    return Held(
-        parameters=parameters,
-        buffers=buffers,
-        gradients=trained,
-        optimizer=trained * optimizer.moments() if optimizer else 0,
-        averages={name: parameters + buffers for name, average in blueprint.averages.items() if average.of == role},
-        injections=_injections(blueprint, role, outline) * members,
-        anchors=_anchors(blueprint, role, outline) * members,
-    )
+def _networks(blueprint: Blueprint) -> dict[str, NetworkBytes]:
+    averaged, grown = blueprint.averaged_networks, _injections(blueprint)
+    anchors = _anchors(blueprint.penalties, blueprint.trained_outlines)
+    found = {role: NetworkBytes() for role in blueprint.outlines}
+    for role, outline in blueprint.sound_outlines.items():
+        copies, optimizer = blueprint.networks[role].copies * len(blueprint.seeds), blueprint.optimizers.get(role)
+        parameters = outline.count() * copies * FLOAT
+        sizes = (plan.count * (FLOAT if plan.kind == "statistic" else INTEGER) for _, plan in outline.named_buffers())
+        buffers = sum(sizes) * copies
+        trained = outline.count(trainable_only=True) * copies * FLOAT if optimizer else 0
+        found[role] = NetworkBytes(
+            parameters=parameters,
+            buffers=buffers,
+            gradients=trained,
+            optimizer=trained * optimizer.moments() if optimizer else 0,
+            averages={name: parameters + buffers for name, of in averaged.items() if of == role},
+            injections=grown.get(role, 0) * copies,
+            anchors=anchors.get(role, 0) * copies,
+        )
+    return found
 
 
-def _injections(blueprint: Blueprint, role: str, outline: Outline) -> int:
-    """Bytes of one copy: each injection adds one term or two, which every average of the network takes too.
+def _injections(blueprint: Blueprint) -> dict[str, int]:
+    """Bytes of one copy, by role: each injection adds one or two terms to the network and to each average of it.
 
-    As many parameters are trained as before, but where the terms before go on being trained, or where seeds are
-    injected at times of their own: a frozen term of one seed is then a trained one of another.
+    The number of trained parameters stays, except where earlier terms go on being trained, or where each seed is
+    injected at a time of its own: a term that is frozen for one seed is then trained for another.
     """
-    outlines, lengths = planned.sizes(blueprint), lengths_of(blueprint)
-    name = planned.injected(blueprint.interventions, outlines).get(role)
-    if name is None:
-        return 0
-    each, paths = blueprint.interventions[name], dict(outline.named_parameters())
-    growth, optimizer = each.do.growth, blueprint.optimizers.get(role)
-    assert growth is not None
-    chosen = [paths[path] for _, path in each.where.select(outlines)]
-    size, trained = (sum(plan.count for plan in chosen if plan.trainable >= only) for only in (False, True))
-    terms = 2 if growth.has_twin else 1
-    held = 1 + sum(average.of == role for average in blueprint.averages.values())
-    alone = each.when.is_per_seed(lengths) and len(blueprint.seeds) > 1
-    more = trained * (1 + optimizer.moments()) if optimizer and (alone or not growth.freezes_original) else 0
-    times = planned.injections(each.when, lengths, blueprint.environment.stride)
-    return times * (size * terms * held + more) * FLOAT
+    outlines, lengths, found = blueprint.trained_outlines, lengths_of(blueprint), {}
+    for role, name in injected(blueprint.interventions, outlines).items():
+        each, optimizer = blueprint.interventions[name], blueprint.optimizers.get(role)
+        growth, paths = each.do.growth, dict(outlines[role].named_parameters())
+        assert growth is not None
+        chosen = [paths[path] for _, path in each.where.select(outlines)]
+        size, trained = (sum(plan.count for plan in chosen if plan.trainable >= only) for only in (False, True))
+        terms = 2 if growth.has_twin else 1
+        owners = 1 + [*blueprint.averaged_networks.values()].count(role)
+        alone = each.when.is_per_seed(lengths) and len(blueprint.seeds) > 1
+        more = trained * (1 + optimizer.moments()) if optimizer and (alone or not growth.freezes_original) else 0
+        times = injections(each.when, lengths, blueprint.environment.stride)
+        found[role] = times * (size * terms * owners + more) * FLOAT
+    return found
 
 
-def _anchors(blueprint: Blueprint, role: str, outline: Outline) -> int:
-    """Bytes of one copy: a parameter for every penalty that pulls it to its first draw."""
-    outlines = planned.sizes(blueprint)
-    trained = {(role, path): plan.count for path, plan in outline.named_parameters() if plan.trainable}
-    kept = [penalty.where.select(outlines) for penalty in blueprint.penalties.values() if penalty.anchored]
-    return sum(trained.get(place, 0) for chosen in kept for place in chosen) * FLOAT
+def _anchors(penalties: Mapping[str, Penalty], outlines: Mapping[str, Outline]) -> Mapping[str, int]:
+    """Bytes of one copy, by role: a penalty that pulls a parameter to its first draw keeps that draw."""
+    found: Counter[str] = Counter()
+    plans = {role: dict(outline.named_parameters()) for role, outline in outlines.items()}
+    for penalty in penalties.values():
+        for role, path in penalty.where.select(outlines) if penalty.anchored else ():
+            found[role] += plans[role][path].count * FLOAT if plans[role][path].trainable else 0
+    return found
 
 
 @cache
 def available_bytes() -> int:
-    """Memory that this process may still take: the machine's, or its control group's where that is less."""
+    """Memory available to this process: the machine's, or that of its control group where it is less."""
     import psutil
 
     available = int(psutil.virtual_memory().available)
@@ -224,6 +219,6 @@ def available_bytes() -> int:
 
 
 def disk_bytes(folder: FilePath) -> int:
-    """Room on the disk that a folder, which need not be there yet, would lie on."""
+    """Free space on the disk of a folder, which need not exist yet."""
     there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
     return shutil.disk_usage(there).free

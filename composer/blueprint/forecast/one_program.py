@@ -1,6 +1,6 @@
-"""Which blueprints can be trained beside each other in one program: those that differ in numbers alone.
+"""Which blueprints can be trained in one program: those that differ in numbers alone.
 
-Free of torch. Tests: tests/blueprint/test_one_program.py.
+Imports no torch. Tests: tests/blueprint/test_one_program.py.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ from composer.blueprint.serialize import resolved
 
 
 def joined(blueprints: Sequence[Blueprint]) -> Blueprint:
-    """The first one with the seeds of all: what the program is built from. Seeds may come in it more than once."""
+    """The first blueprint with the seeds of all, from which the program is built; seeds may repeat."""
     seeds = tuple(seed for blueprint in blueprints for seed in blueprint.seeds)
     return blueprints[0].model_copy(update={"seeds": seeds})
 
 
 def obstacle(first: Blueprint, other: Blueprint) -> str | None:
-    """Why two blueprints cannot be trained in one program, in words; None where they can."""
+    """Why two blueprints cannot be trained in one program, or None where they can."""
     alone = next((why for blueprint in (first, other) for why in _needs_its_own(blueprint)), None)
     if alone:
         return alone
-    key = _parting(_common(first), _common(other))
+    key = _first_difference(_common(first), _common(other))
     return None if key is None else f"they differ in {key}, which is part of the program and not a number in it"
 
 
-def parties(blueprints: Mapping[str, Blueprint], most: int) -> list[list[str]]:
-    """Names of those that are trained together, ``most`` at a time at most, in their order."""
+def program_groups(blueprints: Mapping[str, Blueprint], most: int) -> list[list[str]]:
+    """Groups of names that can be trained together, at most ``most`` in each, in order."""
     found: list[list[str]] = []
     for name, blueprint in blueprints.items():
-        for party in found:
-            if len(party) < most and obstacle(blueprints[party[0]], blueprint) is None:
-                party.append(name)
+        for group in found:
+            if len(group) < most and obstacle(blueprints[group[0]], blueprint) is None:
+                group.append(name)
                 break
         else:
             found.append([name])
@@ -44,7 +44,7 @@ def parties(blueprints: Mapping[str, Blueprint], most: int) -> list[list[str]]:
 
 
 def _needs_its_own(blueprint: Blueprint) -> Iterator[str]:
-    """What stands against any company."""
+    """Reasons for which a blueprint cannot share a program with any other."""
     for name, each in blueprint.interventions.items():
         if each.do.growth:
             yield f"interventions.{name} changes what the network is"
@@ -55,31 +55,31 @@ def _needs_its_own(blueprint: Blueprint) -> Iterator[str]:
 
 
 def _common(blueprint: Blueprint) -> dict[str, Any]:
-    """What has to be the same: the program, the clock, and what computes."""
+    """The values that must be equal: those of the program, of the clock and of ``compute``."""
     table = resolved(blueprint)
     found = structure(blueprint)
     found["clock"] = asdict(clock_of(blueprint))
-    found["environment"] = {"copies": getattr(blueprint.environment, "copies", 1)}
+    found["environment"] = {"copies": blueprint.environment.copies_per_seed}
     found["training"] = {"env_steps": blueprint.training.env_steps}
-    found["compute"] = table.get("compute", {})
+    found["compute"] = table["compute"]
     if blueprint.compute.updates_per_call > 1:
-        # They have to ask for as many updates at the same time.
-        found["interventions"] = table.get("interventions", {})
-        found["replay"] = {"sampling": table.get("replay", {}).get("sampling")}
+        # All have to make the same number of updates at the same time.
+        found["interventions"] = table["interventions"]
+        found["replay"] = {"sampling": table["replay"]["sampling"]}
     return found
 
 
-def _parting(ours: Any, theirs: Any, key: str = "") -> str | None:
+def _first_difference(ours: Any, theirs: Any, key: str = "") -> str | None:
     """The first key on which two tables differ."""
     if isinstance(ours, Mapping) and isinstance(theirs, Mapping):
         for name in [*ours, *(name for name in theirs if name not in ours)]:
             path = f"{key}.{name}" if key else str(name)
             if (name in ours) != (name in theirs):
                 return path
-            if found := _parting(ours[name], theirs[name], path):
+            if found := _first_difference(ours[name], theirs[name], path):
                 return found
         return None
     if isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
         pairs = enumerate(zip(ours, theirs, strict=True))
-        return next((found for at, (a, b) in pairs if (found := _parting(a, b, f"{key}[{at}]"))), None)
+        return next((found for at, (a, b) in pairs if (found := _first_difference(a, b, f"{key}[{at}]"))), None)
     return None if type(ours) is type(theirs) and ours == theirs else key

@@ -1,8 +1,8 @@
-"""Which compiled program a blueprint needs: two with the same key share one, whatever numbers they differ in.
+"""The key of the compiled program that a blueprint needs: blueprints with equal keys share one program.
 
-Numbers of algorithms, optimizers, averages, penalties and schedules enter the update as tensors; those of networks, and
-whole numbers, are part of the program. The key also names versions and the kind of processor, for compiled code is of
-no use to others. Free of torch. Tests: tests/blueprint/test_program_key.py.
+Numbers of algorithms, optimizers, averages, penalties and schedules enter the update as tensors. Numbers of networks,
+and whole numbers of algorithms, are part of the program. The key includes versions and the
+processor, since compiled code works for these alone. Imports no torch. Tests: tests/blueprint/test_program_key.py.
 """
 
 from __future__ import annotations
@@ -19,36 +19,31 @@ from composer.blueprint.serialize import resolved
 from composer.optim.schedules import Schedule
 from composer.spec.version import __version__
 
-_NOT_IN_THE_UPDATE = {"update_to_data", "warmup_interactions", "n_step", "discount", "evaluation_epsilon"}
-"""Keys of algorithms that decide what a batch is, and when: not what is done with it."""
-
 
 def structure(blueprint: Blueprint) -> dict[str, Any]:
-    """What of a blueprint decides its compiled update, as plain values; numbers that may vary read ``number``."""
-    table, info = resolved(blueprint), blueprint.environment.info
-    algorithm = {key: value for key, value in table["algorithm"].items() if key not in _NOT_IN_THE_UPDATE}
-    loose = {key: table.get(key, {}) for key in ("averages", "optimizers", "penalties")} | {"algorithm": algorithm}
-    compute = table.get("compute", {})
+    """The values of a blueprint that determine its compiled update, with ``number`` for numbers that may vary."""
+    table, info, outside = resolved(blueprint), blueprint.environment.info, blueprint.algorithm.keys_outside_update
+    algorithm = {key: value for key, value in table["algorithm"].items() if key not in outside}
+    loose = {key: table[key] for key in ("averages", "optimizers", "penalties")} | {"algorithm": algorithm}
     return {
         "networks": table["networks"],
         **{key: _without_numbers(value, whole=key != "algorithm") for key, value in loose.items()},
-        "normalization": table.get("normalization", {}),
+        "normalization": table["normalization"],
         "observation": [*info.observation, info.pictures],
         "action": [info.action_size, info.discrete],
         "seeds": len(blueprint.seeds),
-        "precision": compute.get("precision", "float32"),
-        "updates_per_call": compute.get("updates_per_call", 1),
+        "precision": blueprint.compute.precision,
+        "updates_per_call": blueprint.compute.updates_per_call,
     }
 
 
 def program_key(blueprint: Blueprint, device: str) -> str:
-    """A short hash of the structure, of versions and of the processor."""
+    """A short hash of the structure, the versions and the processor."""
     parts = [structure(blueprint), device, *_surroundings()]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _surroundings() -> list[str]:
-
     try:
         torch = version("torch")
     except PackageNotFoundError:  # pragma: no cover - nothing can be compiled without it
@@ -57,12 +52,12 @@ def _surroundings() -> list[str]:
 
 
 def _without_numbers(value: Any, whole: bool) -> Any:
-    """Numbers are left out, ``whole`` ones too; a schedule's kind stays, and all of its numbers go."""
+    """Replace floats by ``number``, integers too if ``whole``; of a schedule, all numbers."""
     if isinstance(value, Mapping):
         inside = whole or value.get("kind") in Schedule.kinds()
         return {key: _without_numbers(item, inside) for key, item in value.items()}
     if isinstance(value, list):
         return [_without_numbers(item, whole) for item in value]
     is_number = isinstance(value, float) or (whole and isinstance(value, int) and not isinstance(value, bool))
-    # What is multiplied by nothing is left out of a program.
+    # A program leaves out what is multiplied by 0.
     return ("number" if value else 0) if is_number else value

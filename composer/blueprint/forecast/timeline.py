@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from composer.blueprint.forecast.clock import Clock, clock_of, lengths_of
-from composer.blueprint.forecast.firings import entries, firings, sizes
+from composer.blueprint.forecast.firings import entries, firings
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.syntax.nodes import show_path
 from composer.blueprint.syntax.positions import Path
@@ -18,7 +18,6 @@ from composer.environments.base import PlannedStage
 from composer.interventions.base import Intervention
 from composer.interventions.triggers import CLOCK_STEPS, ClockName
 from composer.optim.averages import Average
-from composer.optim.schedules import Periodic
 from composer.optim.schedules.base import Schedule
 from composer.spec.family import Family, Spec
 from composer.spec.quantities import counted
@@ -131,8 +130,8 @@ def _schedules(found: Iterable[tuple[Path, Schedule]], clock: Clock, env_steps: 
 def _averages(averages: Mapping[str, Average], clock: Clock, env_steps: int) -> Iterator[Moment]:
     for name, average in averages.items():
         momentum, key = average.momentum, f"averages.{name}.momentum"
-        if isinstance(momentum, Periodic) and momentum.value == 1 and momentum.at == 0:
-            every, event = momentum.every, f"{name} is copied from {average.of}"
+        if every := momentum.copy_interval:
+            event = f"{name} is copied from {average.of}"
             count = clock.updates_by(env_steps) // every
             yield Moment(every, clock.env_step_of(every, env_steps), key, event, every_updates=every, count=count)
             continue
@@ -167,7 +166,7 @@ def times_due(every: int, stride: int, interactions: int) -> int:
 
 
 def _interventions(blueprint: Blueprint, clock: Clock) -> Iterator[Moment]:
-    outlines, lengths = sizes(blueprint), lengths_of(blueprint)
+    outlines, lengths = blueprint.trained_outlines, lengths_of(blueprint)
     for name, each in blueprint.interventions.items():
         key, chosen, when = f"interventions.{name}", each.where.select(outlines), each.when
         size = entries(chosen, outlines, blueprint.networks)
@@ -214,7 +213,7 @@ def _about(size: int, roles: Iterable[str]) -> str:
 
 
 def _penalties(blueprint: Blueprint, clock: Clock) -> Iterator[Moment]:
-    outlines, first = sizes(blueprint), clock.env_step_of(1, blueprint.training.env_steps)
+    outlines, first = blueprint.trained_outlines, clock.env_step_of(1, blueprint.training.env_steps)
     for name, penalty in blueprint.penalties.items():
         chosen = penalty.where.select(outlines)
         size = entries(chosen, outlines, blueprint.networks)

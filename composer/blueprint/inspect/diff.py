@@ -10,7 +10,7 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from composer.blueprint.forecast.flops import update_flops
-from composer.blueprint.forecast.memory import forecast, sound_outlines
+from composer.blueprint.forecast.memory import forecast
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.serialize import Scalar, diff
 from composer.blueprint.syntax.write import toml_value
@@ -62,7 +62,7 @@ def _parameters(left: Blueprint, right: Blueprint) -> dict[str, Pair]:
 
 def _counts(blueprint: Blueprint) -> Mapping[str, int]:
     return {
-        role: outline.count() * blueprint.networks[role].copies for role, outline in sound_outlines(blueprint).items()
+        role: outline.count() * blueprint.networks[role].copies for role, outline in blueprint.sound_outlines.items()
     }
 
 

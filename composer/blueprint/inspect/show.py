@@ -6,12 +6,13 @@ Tests: tests/blueprint/test_show.py.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from composer.blueprint.forecast.clock import lengths_of
 from composer.blueprint.forecast.flops import evaluations
-from composer.blueprint.forecast.memory import Held, forecast, sound_outlines
+from composer.blueprint.forecast.memory import NetworkBytes, forecast
 from composer.blueprint.forecast.timeline import half_life, timeline
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.serialize import digest
@@ -23,7 +24,7 @@ def show_json(blueprint: Blueprint) -> dict[str, Any]:
 
     ``hash`` is the digest.
     """
-    found, needs = sound_outlines(blueprint), forecast(blueprint)
+    found, needs = blueprint.sound_outlines, forecast(blueprint)
     return {
         "name": blueprint.name,
         "hash": digest(blueprint),
@@ -99,13 +100,13 @@ def _buffer(plan: BufferPlan) -> dict[str, Any]:
     return {"shape": list(plan.shape), "kind": plan.kind}
 
 
-def _average(blueprint: Blueprint, name: str, found: dict[str, Outline]) -> dict[str, Any]:
-    average = blueprint.averages[name]
+def _average(blueprint: Blueprint, name: str, found: Mapping[str, Outline]) -> dict[str, Any]:
+    average, network = blueprint.averages[name], blueprint.averaged_networks[name]
     # An infinite half-life, of an average that never moves, is null: JSON has no infinity.
     low, high = (half_life(value) if value < 1 else None for value in average.momentum.bounds())
     return {
         "of": average.of,
-        "parameters": found[average.of].count() * blueprint.networks[average.of].copies,
+        "parameters": found[network].count() * blueprint.networks[network].copies,
         "half_life_updates_min": low,
         "half_life_updates_max": high,
     }
@@ -123,7 +124,7 @@ def _update(blueprint: Blueprint) -> dict[str, Any]:
     }
 
 
-def _held(held: Held) -> dict[str, Any]:
+def _held(held: NetworkBytes) -> dict[str, Any]:
     return {
         "total_bytes": held.total,
         "parameters_bytes": held.parameters,

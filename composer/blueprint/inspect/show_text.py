@@ -5,12 +5,12 @@ Tests: tests/blueprint/test_show.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from composer.algorithms.declared import Passes
 from composer.blueprint.forecast.clock import lengths_of
 from composer.blueprint.forecast.flops import evaluations, update_flops
-from composer.blueprint.forecast.memory import forecast, sound_outlines
+from composer.blueprint.forecast.memory import forecast
 from composer.blueprint.forecast.timeline import timeline
 from composer.blueprint.inspect.equal_blocks import grouped
 from composer.blueprint.schema import Blueprint
@@ -28,7 +28,7 @@ Cells = tuple[str, ...]
 
 def show_text(blueprint: Blueprint) -> str:
     """The text."""
-    found = sound_outlines(blueprint)
+    found = blueprint.sound_outlines
     lines = [f"{blueprint.name}  {digest(blueprint)[:12]}", *columns(list(_summary(blueprint, found)))]
     for role, outline in found.items():
         lines += ["", *_network(blueprint, role, outline)]
@@ -38,7 +38,7 @@ def show_text(blueprint: Blueprint) -> str:
     return "\n".join(lines)
 
 
-def _summary(blueprint: Blueprint, found: dict[str, Outline]) -> Iterator[Cells]:
+def _summary(blueprint: Blueprint, found: Mapping[str, Outline]) -> Iterator[Cells]:
     info, algorithm = blueprint.environment.info, blueprint.algorithm
     written = blueprint.environment.model_dump(exclude_unset=True)
     kind = " ".join([blueprint.environment.kind, *(f"{key}={value}" for key, value in written.items())])
@@ -59,7 +59,7 @@ def _summary(blueprint: Blueprint, found: dict[str, Outline]) -> Iterator[Cells]
 def _network(blueprint: Blueprint, role: str, outline: Outline) -> list[str]:
     copies = blueprint.networks[role].copies
     total = counted(outline.count() * copies, "parameter") + (f" in {copies} copies" if copies > 1 else "")
-    averages = [name for name, average in blueprint.averages.items() if average.of == role]
+    averages = [name for name, network in blueprint.averaged_networks.items() if network == role]
     followed = f", averaged as {', '.join(averages)}" if averages else ""
     flops = scaled(outline.total_flops() * copies, "FLOP")
     title = f"{role}: {total}{followed}, {flops} a sample forward, input {shape_text(outline.input)}"

@@ -41,6 +41,11 @@ class Schedule(Family, family="schedule"):
     def points(self) -> tuple[tuple[int, float], ...]:
         """Where its course begins, turns and ends: updates and the value there; none for a constant."""
 
+    @property
+    def copy_interval(self) -> int | None:
+        """Updates between two copies, where this momentum only copies a network to its average; else None."""
+        return None
+
     @abstractmethod
     def build(self, seeds: int, device: str) -> Callable[[Tensor], Tensor]:
         """A function from updates done, float64 ``[seeds]``, to values, float32 ``[seeds]``."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
+from typing_extensions import override
 
 from composer.optim.schedules.base import Schedule, Value
 
@@ -40,6 +41,11 @@ class Periodic(Schedule, kind="periodic"):
         """The first update, and the first N-th one."""
         first = ((0, self.value),) if self.every > 1 else ()
         return (*first, (self.every - 1, self.at))
+
+    @property
+    @override
+    def copy_interval(self) -> int | None:
+        return self.every if (self.value, self.at) == (1, 0) else None
 
     def build(self, seeds: int, device: str) -> Callable[[Tensor], Tensor]:
         """``at`` where ``updates + 1`` is a multiple of ``every``."""

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from composer.blueprint.forecast.memory import sound_outlines
 from composer.blueprint.inspect.diagram import labels, layout
 from composer.blueprint.inspect.diagram.sketch import Box, Element, Frame, Join, Sketch, Text, Wire, boxes
 from composer.blueprint.schema import Blueprint
@@ -68,7 +67,7 @@ def draw(blueprint: Blueprint, path: Path) -> None:
 
 def sketch(blueprint: Blueprint) -> Sketch:
     """All networks, each under its name, tops in line."""
-    bodies = {role: layout.network(outline) for role, outline in sound_outlines(blueprint).items()}
+    bodies = {role: layout.network(outline) for role, outline in blueprint.sound_outlines.items()}
     headers = {role: list(_header(blueprint, role)) for role in bodies}
     top = _MARGIN + max(header[-1].y for header in headers.values()) + 11.0
     x = _MARGIN
@@ -87,9 +86,9 @@ def _header(blueprint: Blueprint, role: str) -> Iterator[Text]:
     """Name, size, and what follows a network, centred on 0."""
     copies = blueprint.networks[role].copies
     yield Text(0, 5, role, "title", True)
-    size = counted(sound_outlines(blueprint)[role].count(), "parameter")
+    size = counted(blueprint.sound_outlines[role].count(), "parameter")
     yield Text(0, 17, f"{copies} copies of {size}" if copies > 1 else size, "subtitle", True)
-    averages = [name for name, average in blueprint.averages.items() if average.of == role]
+    averages = [name for name, network in blueprint.averaged_networks.items() if network == role]
     if averages:
         yield Text(0, 27, f"averaged as {', '.join(averages)}", "subtitle", True)
 

@@ -51,7 +51,7 @@ def eject(blueprint: Blueprint) -> str:
     environment = {"kind": blueprint.environment.kind, **blueprint.environment.model_dump(exclude_defaults=True)}
     about = [f"Digest of the blueprint: {digest(blueprint)}.", f"Environment: {toml_value(environment)}."]
     statistic = blueprint.normalization.observation
-    if statistic.kind != "raw":
+    if not statistic.is_identity:
         about.append(f"Networks see observations normalised by {statistic.kind}, which is no part of them.")
     return printed(f"The networks of the blueprint {blueprint.name!r}", about, subjects)
 

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
 from composer.blueprint.forecast.clock import Clock, clock_of, lengths_of
-from composer.blueprint.forecast.memory import sound_outlines
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.syntax.positions import Path
 from composer.environments.interface import EnvironmentInfo
 from composer.interventions.triggers import Lengths
 from composer.networks.blocks import Block
 from composer.networks.outline import Outline
-from composer.optim import Optimizer, Sam
+from composer.optim import Optimizer
 from composer.optim.schedules.base import Schedule
 
 Severity = Literal["info", "warn"]
@@ -57,9 +56,9 @@ class Subject:
         return self.blueprint.environment.info
 
     @cached_property
-    def outlines(self) -> dict[str, Outline]:
+    def outlines(self) -> Mapping[str, Outline]:
         """One copy of each network, by role."""
-        return sound_outlines(self.blueprint)
+        return self.blueprint.sound_outlines
 
     @cached_property
     def clock(self) -> Clock:
@@ -86,12 +85,12 @@ class Subject:
         if not self.blueprint.environment.is_simulator:
             return set()
         evaluated = {network for network, _ in self.blueprint.algorithm.evaluations()}
-        return {average.of for name, average in self.blueprint.averages.items() if name in evaluated}
+        return {network for name, network in self.blueprint.averaged_networks.items() if name in evaluated}
 
     def stepping(self, role: str) -> Optimizer | None:
         """What moves the parameters of a role: its optimizer, or the base of one that only says where gradients are."""
         optimizer = self.blueprint.optimizers.get(role)
-        return optimizer.base if isinstance(optimizer, Sam) else optimizer
+        return optimizer.stepping if optimizer else None
 
     def weight_decay(self, role: str) -> float:
         """The largest weight decay of a role's optimizer; 0 where it knows none."""

@@ -13,7 +13,7 @@ from composer.networks.parameter_selectors import ParameterName
 
 
 def _chosen(subject: Subject, each: Intervention) -> tuple[ParameterName, ...]:
-    return each.where.select(planned.sizes(subject.blueprint))
+    return each.where.select(subject.blueprint.trained_outlines)
 
 
 @rule("stale-moments", "warn", "Nikishin et al., arXiv:2205.07802: optimizer state begins anew with the weights")

@@ -78,7 +78,7 @@ def sphere_and_layer_norm(subject: Subject) -> Iterator[Finding]:
 @rule("raw-observations", "info", "Lee et al. (SimBa), arXiv:2410.09754")
 def raw_observations(subject: Subject) -> Iterator[Finding]:
     """Pre-norm residual blocks, as SimBa's, on observations that nothing normalises."""
-    if subject.blueprint.normalization.observation.kind != "raw" or len(subject.info.observation) != 1:
+    if not subject.blueprint.normalization.observation.is_identity or len(subject.info.observation) != 1:
         return
     residual = [role for role, outline in subject.outlines.items() if _is_pre_norm(outline)]
     if residual and not any(normalises(outline, "running") for outline in subject.outlines.values()):
