@@ -1,4 +1,4 @@
-"""Where a run's numbers go: the journal (the truth, on disk), MLflow (a copy, in the background), the terminal."""
+"""Records of a run: the journal (on disk, authoritative), MLflow (a copy, in the background), the terminal."""
 
 from composer.tracking.base import MlflowTracker, NoTracker, Tracker
 

@@ -1,4 +1,4 @@
-"""Trackers: where a run's metrics are shown while it trains. Every command reads this: no torch, no mlflow here."""
+"""Trackers: where a run's metrics are shown while it trains. Every command imports this: no torch, no mlflow."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
+from typing_extensions import override
 
 from composer.spec.family import Family
 
@@ -26,7 +27,7 @@ SECRET_KEYS: Final = re.compile(r"(?i)(^|[?&;])([^=&;]*(?:pass|token|secret|key|
 
 @dataclass(frozen=True)
 class Destination:
-    """A tracking store: its URI, who named it, and the folder for artifacts (None where a server keeps them)."""
+    """A tracking store: its URI, the source of that, and the folder of artifacts (None where a server keeps them)."""
 
     uri: str
     source: Source
@@ -34,16 +35,16 @@ class Destination:
 
     @property
     def shown(self) -> str:
-        """The URI as it may be printed and written to disk: credentials are ``***``."""
+        """The URI for printing and for files: credentials are ``***``."""
         return redact(self.uri)
 
 
 class Tracker(Family, family="tracker"):
-    """Where a run's metrics go besides the journal, which every run keeps."""
+    """Where a run's metrics go besides the journal, which every run has."""
 
     @abstractmethod
     def destination(self, runs_dir: Path, environment: Mapping[str, str] = os.environ) -> Destination | None:
-        """The store that runs below ``runs_dir`` are sent to; None for none. Raises ValueError for a store refused."""
+        """The store of runs in ``runs_dir``; None for no store. Raises ValueError for a store that is refused."""
 
 
 class NoTracker(Tracker, kind="none"):
@@ -51,18 +52,18 @@ class NoTracker(Tracker, kind="none"):
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "none"}
 
+    @override
     def destination(self, runs_dir: Path, environment: Mapping[str, str] = os.environ) -> Destination | None:
-        """None: nothing is sent anywhere."""
         return None
 
 
 class MlflowTracker(Tracker, kind="mlflow"):
-    """MLflow: a parent run for the mean over seeds, one child run per seed, sent by a process of its own."""
+    """MLflow: a parent run with means over seeds and one child run per seed, sent by a process of its own."""
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "mlflow", "experiment": "composer"}
 
     uri: str | None = Field(default=None, max_length=2_000)
-    """Tracking URI without credentials. Absent: ``MLFLOW_TRACKING_URI``, else a database beside the runs directory."""
+    """Tracking URI without credentials. Absent: ``MLFLOW_TRACKING_URI``, else a database next to the runs directory."""
     experiment: str = Field(default="composer", pattern=EXPERIMENT)
     """Name of the MLflow experiment; created where it does not exist."""
     system_metrics: bool = True
@@ -74,7 +75,7 @@ class MlflowTracker(Tracker, kind="mlflow"):
         problem = None if uri is None else fault(uri, from_blueprint=True)
         if uri is None or problem is None:
             return uri
-        # Raised with an input of its own: the report of a refused URI must not print its password.
+        # Raised with a redacted input: the report of a refused URI must not print its password.
         error = PydanticCustomError("tracking_uri", "{problem}", {"problem": problem})
         raise ValidationError.from_exception_data(cls.__name__, [{"type": error, "loc": (), "input": shown(uri)}])
 
@@ -92,12 +93,12 @@ class MlflowTracker(Tracker, kind="mlflow"):
 
 
 def default_root(runs_dir: Path) -> Path:
-    """Folder of the embedded store: ``mlflow/`` beside the runs directory."""
+    """Folder of the embedded store: ``mlflow/`` next to the runs directory."""
     return runs_dir.absolute().parent / "mlflow"
 
 
 def located(uri: str, source: Source, runs_dir: Path) -> Destination:
-    """A store with its paths made absolute, for processes that run elsewhere; a database's artifacts lie beside it."""
+    """A store with absolute paths, for processes that run elsewhere; a database's artifacts are next to it."""
     path = sqlite_path(uri)
     if path is not None:
         absolute = path.absolute()
@@ -107,7 +108,7 @@ def located(uri: str, source: Source, runs_dir: Path) -> Destination:
 
 
 def fault(uri: str, *, from_blueprint: bool) -> str | None:
-    """What is wrong with a tracking URI, in words that do not repeat its secrets; None if nothing is."""
+    """What is wrong with a tracking URI, without repeating its secrets; None where nothing is."""
     try:
         urlsplit(uri)
     except ValueError as error:
@@ -125,7 +126,7 @@ def fault(uri: str, *, from_blueprint: bool) -> str | None:
 
 
 def sqlite_path(uri: str) -> Path | None:
-    """File of a SQLite URI (relative to the current directory if written so); None for any other store, or memory."""
+    """File of a SQLite URI, relative where the URI is; None for other stores and for databases in memory."""
     body = uri.partition(":///")[2].partition("?")[0]
     if uri.partition(":")[0].partition("+")[0].lower() != "sqlite" or not body or body == ":memory:":
         return None
@@ -133,7 +134,7 @@ def sqlite_path(uri: str) -> Path | None:
 
 
 def shown(uri: str) -> str:
-    """``redact``, for text that may be no URI at all: then nothing of it is shown."""
+    """``redact`` for text that may not be a URI; of such text nothing is shown."""
     try:
         return redact(uri)
     except ValueError:
@@ -147,7 +148,7 @@ def redact(uri: str) -> str:
     if not at and not parts.query:
         return uri
     if at:
-        # A user name alone is harmless for a database; for a web server it may be a token.
+        # For a database a user name alone is harmless; for a web server it may be a token.
         hidden = f"{user.partition(':')[0]}:***" if ":" in user else user
         host = f"{'***' if parts.scheme in ('http', 'https') else hidden}@{host}"
     query = SECRET_KEYS.sub(r"\1\2=***", parts.query)

@@ -1,4 +1,4 @@
-"""What people see while a run trains, on standard error: a live line on a terminal, plain lines in a pipe or a file."""
+"""The progress of a run on standard error: a live line on a terminal, plain lines in a pipe or a file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PLAIN_SECONDS: Final = 30.0
 class Console:
     """Shows the progress of one run towards ``total_env_steps``; shows nothing unless ``enabled``.
 
-    ``start_env_step`` is where a resumed run goes on, so that speed and time left are those of this process.
+    A resumed run begins at ``start_env_step``: speed and remaining time are those of this process.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Console:
         self._return = ""
 
     def update(self, env_step: int, updates: int) -> None:
-        """Say how far the run is, in environment steps and gradient updates. Cheap: call it at every interaction."""
+        """Report progress in environment steps and gradient updates. Cheap enough for every interaction."""
         now = self._clock()
         if now < self._due or not self._enabled:
             return
@@ -57,9 +57,9 @@ class Console:
         self._show()
 
     def evaluation(self, env_step: int, returns_by_seed: Mapping[int, float], title: str = "") -> None:
-        """Show an evaluation: each seed's mean return, summarised as mean ± half the 95 % interval over seeds.
+        """Show an evaluation: mean return over seeds ± half of its 95 % interval.
 
-        ``title`` tells whose it is where several are trained beside each other.
+        ``title`` names the run where several train in one program.
         """
         if not self._enabled:
             return
@@ -76,7 +76,7 @@ class Console:
             self._line(text)
 
     def close(self) -> None:
-        """Leave the terminal as it was found. A second call does nothing."""
+        """Restore the terminal. A second call does nothing."""
         if self._live:
             self._show()
             self._live.stop()
@@ -135,5 +135,5 @@ def _progress(stream: TextIO) -> Progress:
     from rich.progress import BarColumn, Progress, TextColumn
 
     columns = (BarColumn(bar_width=24), TextColumn("{task.fields[status]}", markup=False))
-    # Refreshed by hand: no thread of rich's beside the training loop.
+    # Refreshed by hand, so that rich starts no thread.
     return Progress(*columns, console=Terminal(file=stream), auto_refresh=False, transient=False)

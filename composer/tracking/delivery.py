@@ -1,8 +1,8 @@
-"""Brings a run's journal into an MLflow store so that no row is lost and none stored twice, whatever is killed when.
+"""Copy a run's journal into an MLflow store: no row is lost and none stored twice, whichever process is killed.
 
-Before rows are sent, ``upload.json`` says up to where they will be; after the store has taken them, that they are
-acknowledged. Rows between the two marks may be there or not: they are compared with what the store has before they are
-sent (again). Everything else follows from the journal, which is read from its first row at every start.
+``upload.json`` records rows as sent before they are sent, and as acknowledged after the store has accepted them. Rows
+between the two marks may be in the store or not: they are compared with it before they are sent again. Everything else
+follows from the journal, which every start reads from its first row.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from composer.tracking.feed import Feed
 from composer.tracking.journal import read
 from composer.tracking.mlflow_store import Store
 from composer.tracking.points import PARENT, Point, flatten
-from composer.tracking.records import ARTIFACTS, EVERYTHING, JOURNAL, RUN, TIMING, Tracking, Upload, Where
+from composer.tracking.records import ARTIFACTS, EVERYTHING, JOURNAL, RUN, TIMING, StoredRun, Tracking, Upload
 
-POINTS_A_BATCH: Final = 4000
+BATCH_POINTS: Final = 4000
 EVENTS: Final = "events.jsonl"
 
 
 class Delivery:
-    """One run's way into one store. Any call may raise; after that, make a new one and go on."""
+    """Delivers one run to one store. Any call may raise; then make a new object and continue."""
 
     def __init__(self, run_dir: Path, tracking: Tracking, destination: Destination) -> None:
         self._run_dir = run_dir
@@ -42,13 +42,13 @@ class Delivery:
 
     @property
     def started_at(self) -> float:
-        """When the run directory's ``run.json`` was written, in seconds since the epoch."""
+        """When ``run.json`` was written, in seconds since the epoch."""
         return (self._run_dir / RUN).stat().st_mtime
 
-    def _connect(self) -> tuple[Where, Upload]:
-        """Find or create the runs, and what is known of their contents."""
+    def _connect(self) -> tuple[StoredRun, Upload]:
+        """Find or create the runs in the store, and load the progress of the upload."""
         uri = self._destination.shown
-        where, upload = Where.load(self._run_dir), Upload.load(self._run_dir)
+        where, upload = StoredRun.load(self._run_dir), Upload.load(self._run_dir)
         if where is not None and where.tracking_uri == uri and all(map(self._store.exists, where.ids())):
             if upload is None or upload.tracking_uri != uri:
                 upload = Upload(uri, sent={JOURNAL: EVERYTHING, TIMING: EVERYTHING})
@@ -60,8 +60,8 @@ class Delivery:
         where.save(self._run_dir)
         return where, upload
 
-    def _runs(self) -> tuple[Where, bool]:
-        """The parent and its children, and whether any of them was there before."""
+    def _runs(self) -> tuple[StoredRun, bool]:
+        """The parent and its children, found or created, and whether any of them existed before."""
         experiment = self._store.experiment(self._tracking.experiment)
         name, variant = self._run["name"], self._run.get("variant")
         title = f"{name} · {variant}" if variant else name
@@ -80,10 +80,10 @@ class Delivery:
                 run_id = self._store.create_run(experiment, shown, tags, int(self.started_at * 1000))
             created[role] = run_id
         parent = created.pop(PARENT)
-        return Where(self._destination.shown, experiment, parent, created), found
+        return StoredRun(self._destination.shown, experiment, parent, created), found
 
     def _describe(self) -> None:
-        """Mark the runs as running; log parameters and files, once."""
+        """Mark the runs as running; log parameters and files once."""
         for run_id in self._where.ids():
             if self._upload.status != "RUNNING":
                 self._store.set_status(run_id, "RUNNING")
@@ -97,13 +97,13 @@ class Delivery:
         self._upload.save(self._run_dir)
 
     def step(self) -> bool:
-        """Send one batch of rows, if any wait; whether there were any."""
+        """Send one batch of waiting rows; False where none wait."""
         batch: list[tuple[Point, int, bool]] = []
         marks: dict[str, int] = {}
-        room = POINTS_A_BATCH
-        # The journal first: when its rows are read, the timing rows of the same steps are about to be, or have been.
+        room = BATCH_POINTS
+        # The journal first, so that the timing rows of the same steps can be read after it.
         for name in (JOURNAL, TIMING):
-            self._feeds[name].pull(POINTS_A_BATCH)
+            self._feeds[name].pull(BATCH_POINTS)
         times, now = self._feeds[TIMING].times, int(time.time() * 1000)
         for name in (JOURNAL, TIMING):
             for number, points in self._feeds[name].take(room):
@@ -133,18 +133,18 @@ class Delivery:
         return self._where.run_id if run == PARENT else self._where.children[run]
 
     def _steps(self, run_id: str, name: str) -> set[int]:
-        # Asked once: what this delivery itself adds, it adds once.
+        # Queried once: this delivery adds each point once.
         if (run_id, name) not in self._known:
             self._known[run_id, name] = self._store.steps(run_id, name)
         return self._known[run_id, name]
 
     def send_system(self, points: list[tuple[Point, int]]) -> None:
-        """Send samples of the machine to the parent run; they are in no journal."""
+        """Send samples of the machine to the parent run; no journal has them."""
         if points:
             self._store.log_points(self._where.run_id, points)
 
     def end(self, status: str, end_time: int | None) -> None:
-        """Set the runs' final status, children first. Without an ``end_time``, that of the last timing row."""
+        """Set the runs' final status, children first. Without ``end_time`` it is the time of the last timing row."""
         moment = end_time or max(self._feeds[TIMING].times.values(), default=int(time.time() * 1000))
         self._send_events()
         for run_id in reversed(self._where.ids()):
@@ -162,5 +162,5 @@ class Delivery:
 
     @property
     def problem(self) -> str | None:
-        """What is wrong with a journal, if reading stopped before its end."""
+        """Why reading a journal stopped before its end; None where it did not."""
         return next((feed.problem for feed in self._feeds.values() if feed.problem), None)

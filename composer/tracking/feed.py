@@ -1,4 +1,4 @@
-"""One journal as the uploader reads it: rows turned to points, in order, the acknowledged ones left out."""
+"""One journal as the uploader reads it: rows as points, in order, without the acknowledged ones."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from composer.tracking.points import Point, Points
 
 
 class Feed:
-    """Follows a growing journal. ``times`` maps environment steps to milliseconds, where rows bring a ``time``."""
+    """Follows a growing journal. ``times`` maps environment steps to milliseconds, where rows have a ``time``."""
 
     def __init__(self, path: Path, seeds: Sequence[int], acknowledged: int) -> None:
         self.path = path
@@ -21,10 +21,10 @@ class Feed:
         self._waiting: deque[tuple[int, list[Point]]] = deque()
 
     def pull(self, limit: int) -> None:
-        """Read on until about ``limit`` points wait, or the journal ends (for now)."""
+        """Read on until about ``limit`` points wait, or the present end of the journal."""
         waiting = sum(len(points) for _, points in self._waiting)
         for row in self._reader:
-            # Acknowledged rows are read too: means and counts follow from all rows before.
+            # Acknowledged rows are read too: means and counts depend on all earlier rows.
             points = list(self._points.of(row))
             if "time" in row:
                 self.times.setdefault(row["env_step"], int(row["time"] * 1000))
@@ -46,5 +46,5 @@ class Feed:
 
     @property
     def problem(self) -> str | None:
-        """Why reading stopped before the end of the file, if it did."""
+        """Why reading stopped before the end of the file; None where it did not."""
         return self._reader.problem and f"{self.path.name}: {self._reader.problem}"

@@ -1,13 +1,13 @@
-"""The journal: an append-only file of rows that survives kill -9, and of which MLflow holds a copy.
+"""The journal: an append-only file of rows that survives kill -9; MLflow has a copy of it.
 
-One row is one line: the CRC-32 of what follows in eight hexadecimal digits, a space, compact JSON, a newline.
+A row is one line: the CRC-32 of the rest in eight hexadecimal digits, a space, compact JSON, a newline.
 
     5f1c0b9e {"seq":7,"type":"metrics","env_step":2000,"seed":0,"metrics":{"critic/loss":0.25,"return":"nan"}}
 
-JSON has no non-finite numbers. They are kept exactly: as the strings ``"nan"``, ``"inf"`` and ``"-inf"`` among the
-values of ``metrics``, where no other string can stand; anywhere else as ``{"$float":"nan"}``. Finite floats are written
-by ``repr`` and come back bit for bit, so the journals of equal runs are equal byte for byte. Rows that hold wall-clock
-times would break that: they go to a second journal, ``timing.jsonl``, opened with a ``clock``.
+JSON has no non-finite numbers. Among the values of ``metrics``, which are no strings otherwise, they are the strings
+``"nan"``, ``"inf"`` and ``"-inf"``; elsewhere ``{"$float":"nan"}``. Finite floats are written by ``repr`` and read back
+bit for bit, so journals of equal runs have equal bytes. Rows with wall-clock times would break that: they go to a
+second journal, ``timing.jsonl``, opened with a ``clock``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ FLOAT_KEY: Final = "$float"
 
 
 class JournalError(ComposerError):
-    """A journal cannot be opened, or its kept part is damaged. The message names the file and the byte."""
+    """A journal cannot be opened, or is damaged before the checkpoint. The message names the file and the byte."""
 
     exit_code = 3
 
@@ -39,8 +39,8 @@ class JournalError(ComposerError):
 class Journal:
     """Appends rows to one file. Rows wait in memory until ``flush``, or until they fill 256 KiB.
 
-    ``path`` must be absent or empty: a file with rows is continued by ``Journal.resume``. With a ``clock`` (seconds
-    since the epoch) every row carries ``time``. One writer at a time; the run directory's lock sees to that.
+    ``path`` must be absent or empty: ``Journal.resume`` continues a file with rows. With a ``clock`` (seconds since the
+    epoch) every row has ``time``. One writer at a time: the run directory's lock ensures it.
     """
 
     def __init__(self, path: Path, clock: Callable[[], float] | None = None, *, offset: int = 0, seq: int = 0) -> None:
@@ -51,7 +51,7 @@ class Journal:
             raise JournalError(f"{path}: already holds {size} bytes; resume it, or choose another run directory")
         self.path = path
         self.offset = offset
-        """Bytes of whole rows in the file: what a checkpoint remembers, after ``flush``."""
+        """Bytes of whole rows in the file; a checkpoint saves it after ``flush``."""
         self.seq = seq
         """Number of the last row appended; the first is 1."""
         self._clock = clock
@@ -59,7 +59,7 @@ class Journal:
 
     @classmethod
     def resume(cls, path: Path, offset: int, clock: Callable[[], float] | None = None) -> Self:
-        """Continue a journal from a checkpoint's ``offset``: whatever follows it is cut off.
+        """Continue a journal from a checkpoint's ``offset``; the rest of the file is cut off.
 
         Raises:
             JournalError: the file is absent or shorter, a row before ``offset`` is damaged, or no row ends there.
@@ -77,14 +77,14 @@ class Journal:
         return cls(path, clock, offset=offset, seq=seq)
 
     def append(self, row: Mapping[str, Any]) -> int:
-        """Add one row (without ``seq``, which is given here and returned). Nothing is added when it raises.
+        """Add one row without ``seq``, which is assigned here and returned. Nothing is added if it raises.
 
         Raises:
-            TypeError: a value is none of JSON's, or a key is not a string.
+            TypeError: a value is not JSON, or a key is not a string.
         """
         numbered: JournalRow = {"seq": self.seq + 1, **row}
         if numbered["seq"] != self.seq + 1:
-            raise TypeError("a row is numbered by the journal; it cannot bring its own 'seq'")
+            raise TypeError("the journal numbers its rows: a row cannot have its own 'seq'")
         if self._clock is not None:
             numbered["time"] = self._clock()
         self._buffer += encode(numbered)
@@ -94,14 +94,14 @@ class Journal:
         return self.seq
 
     def flush(self, *, sync: bool = False) -> int:
-        """Write the waiting rows, with ``sync`` down to the device, and return ``offset``.
+        """Write the waiting rows, with ``sync`` also to the device, and return ``offset``.
 
         Raises:
-            OSError: the disk is full or gone. The rows wait on, and the next flush writes over what was torn.
+            OSError: the disk is full or gone. The rows keep waiting, and the next flush overwrites the torn line.
         """
         written = 0
         while written < len(self._buffer):
-            # At an explicit place: a retry after a short write repairs the torn line instead of following it.
+            # At an explicit offset: a retry after a short write overwrites the torn line.
             written += os.pwrite(self._file, memoryview(self._buffer)[written:], self.offset + written)
         self.offset += written
         self._buffer = bytearray()
@@ -126,11 +126,10 @@ class Journal:
 
 
 class Reader:
-    """Iterates over the whole, undamaged rows of a journal; iterating again goes on with what was added since.
+    """Iterates over the undamaged rows of a journal; iterating again continues with rows added since.
 
-    Iteration ends at the end of the file or at the first line that is torn or damaged. ``problem`` then says what is
-    wrong and where, and is None where the file ended well; ``offset`` is the byte after the last good row. A missing
-    file is an empty one.
+    Iteration ends at the end of the file or at the first torn or damaged line. ``problem`` then says what is wrong and
+    where; it is None at a sound end. ``offset`` is the byte after the last good row. A missing file counts as empty.
     """
 
     def __init__(self, path: Path) -> None:
@@ -165,12 +164,12 @@ class Reader:
 
 
 def read(path: Path) -> Reader:
-    """The rows of a journal; its ``problem`` tells afterwards why reading stopped early, if it did."""
+    """The rows of a journal; afterwards ``problem`` says why reading stopped early, if it did."""
     return Reader(path)
 
 
 def encode(row: JournalRow) -> bytes:
-    """One line of a journal. Raises TypeError for a value that is none of JSON's."""
+    """One line of a journal. Raises TypeError for a value that is not JSON."""
     plain = {key: _metrics_to_json(value) if key == "metrics" else _to_json(value, key) for key, value in row.items()}
     body = json.dumps(plain, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     return b"%08x %b\n" % (crc32(body), body)
@@ -213,7 +212,7 @@ def _to_json(value: object, path: str) -> object:
         if not all(isinstance(key, str) for key in value):
             raise TypeError(f"{path}: keys must be strings")
         if FLOAT_KEY in value:
-            raise TypeError(f"{path}: the key {FLOAT_KEY} is the journal's own")
+            raise TypeError(f"{path}: the key {FLOAT_KEY} is reserved")
         return {key: _to_json(item, f"{path}.{key}") for key, item in value.items()}
     raise TypeError(f"{path}: a journal holds numbers, strings, lists and tables, not {type(value).__name__}")
 

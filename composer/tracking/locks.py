@@ -1,4 +1,4 @@
-"""File locks with a deadline. The kernel frees them when their holder dies, however it dies."""
+"""File locks with a deadline. The kernel releases them when their holder dies, even by kill -9."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import time
 from pathlib import Path
 from typing import Final
 
-LOOK_SECONDS: Final = 0.1
+RETRY_SECONDS: Final = 0.1
 
 
 def open_lock(path: Path) -> int:
-    """A file to lock; closing it unlocks it."""
+    """Open a file for locking; closing it releases the lock."""
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
 
 
-def lock_alone(file: int, seconds: float) -> bool:
-    """Lock ``file`` for this process alone; False where others have held it for ``seconds``."""
+def lock_exclusive(file: int, seconds: float) -> bool:
+    """Lock ``file`` exclusively; False where others have held it for ``seconds``."""
     deadline = time.monotonic() + seconds
     while True:
         try:
@@ -26,14 +26,14 @@ def lock_alone(file: int, seconds: float) -> bool:
         except BlockingIOError:
             if time.monotonic() >= deadline:
                 return False
-            time.sleep(LOOK_SECONDS)
+            time.sleep(RETRY_SECONDS)
 
 
-def lock_together(file: int) -> None:
-    """Lock ``file`` in common with others that do the same; waits for one that has it alone."""
+def lock_shared(file: int) -> None:
+    """Lock ``file`` together with other sharers; waits for an exclusive lock to end."""
     fcntl.flock(file, fcntl.LOCK_SH)
 
 
 def unlock(file: int) -> None:
-    """Give up the lock, and keep the file open."""
+    """Release the lock, and keep the file open."""
     fcntl.flock(file, fcntl.LOCK_UN)

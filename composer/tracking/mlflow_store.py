@@ -1,9 +1,8 @@
-"""The MLflow store: a SQLite database made and migrated whole, and the few calls that the uploader needs.
+"""The MLflow store: a SQLite database, created and migrated atomically, and the few calls that the uploader needs.
 
-MLflow's own first use is not safe: a kill during its migration leaves a database that no later start can open, and
+MLflow's own first start is not safe: a kill during its migration leaves a database that no later start can open, and
 processes that start together crash each other. Here a database is built in a temporary file, under a lock, and renamed.
-Users hold the lock in common for as long as they have the database open, so that nobody writes to a file that is
-being replaced.
+Users share the lock while they have the database open, so nobody writes to a file that is being replaced.
 """
 
 from __future__ import annotations
@@ -17,26 +16,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from composer.tracking.base import Destination, sqlite_path
-from composer.tracking.locks import lock_alone, lock_together, open_lock, unlock
+from composer.tracking.locks import lock_exclusive, lock_shared, open_lock, unlock
 from composer.tracking.points import Point
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-METRICS_A_CALL: Final = 1000
-PARAMETERS_A_CALL: Final = 100
+CALL_METRICS: Final = 1000
+CALL_PARAMETERS: Final = 100
 VALUE_LIMIT: Final = 6000
-MAKING_SECONDS: Final = 120.0
-LOOK_AGAIN_SECONDS: Final = 1.0
+MIGRATION_SECONDS: Final = 120.0
+LOCK_SECONDS: Final = 1.0
 
 
 class StoreError(Exception):
-    """The tracking store cannot be used as it is; the message says what to do. Trying again later may help."""
+    """The tracking store cannot be used as it is; the message says what to do. A later attempt may succeed."""
 
 
 @contextmanager
-def held(destination: Destination) -> Iterator[None]:
-    """Keep the destination's database ready and in place; nothing to do where the store is a server's."""
+def ready_store(destination: Destination) -> Iterator[None]:
+    """Create or migrate the destination's database, and keep it in place meanwhile; does nothing for a server."""
     database = sqlite_path(destination.uri)
     if database is None:
         yield
@@ -44,25 +43,25 @@ def held(destination: Destination) -> Iterator[None]:
     database.parent.mkdir(parents=True, exist_ok=True)
     lock = open_lock(database.with_name(f".{database.name}.lock"))
     try:
-        deadline = time.monotonic() + MAKING_SECONDS
-        lock_together(lock)
+        deadline = time.monotonic() + MIGRATION_SECONDS
+        lock_shared(lock)
         while not is_ready(database):
-            # Whoever gets the lock alone does the work. The others look again every second: whoever did it holds the
-            # lock in common from then on, so that nobody gets it alone any more.
+            # Whoever gets the exclusive lock does the work, and shares the lock from then on. The others look again
+            # every second.
             unlock(lock)
-            if lock_alone(lock, LOOK_AGAIN_SECONDS):
+            if lock_exclusive(lock, LOCK_SECONDS):
                 if not is_ready(database):
                     _make(database, destination.artifacts or database.parent / "artifacts")
             elif time.monotonic() > deadline:
                 raise StoreError(f"{database}: must be migrated, but is in use; try again when its runs have ended")
-            lock_together(lock)
+            lock_shared(lock)
         yield
     finally:
         os.close(lock)
 
 
 def is_ready(database: Path) -> bool:
-    """Whether the database exists with the schema of the MLflow that is installed."""
+    """Whether the database exists with the schema of the installed MLflow."""
     from mlflow.store.db import utils
 
     untyped: Any = utils
@@ -70,11 +69,11 @@ def is_ready(database: Path) -> bool:
 
 
 def revision(database: Path) -> str | None:
-    """Name of the database's schema; None where there is no database, or an empty one."""
+    """Name of the database's schema; None where the database is absent or empty."""
     if not database.exists() or database.stat().st_size == 0:
         return None
     try:
-        # Not read-only: a kill may have left a journal that SQLite rolls back when it opens the file.
+        # Not read-only: after a kill SQLite may have to roll back when it opens the file.
         with closing(sqlite3.connect(database, timeout=60)) as connection:
             rows = connection.execute("SELECT version_num FROM alembic_version").fetchall()
     except sqlite3.DatabaseError as error:
@@ -83,7 +82,7 @@ def revision(database: Path) -> str | None:
 
 
 def _make(database: Path, artifacts: Path) -> None:
-    """Create or migrate the database beside itself, then rename it into place. The caller holds the lock alone."""
+    """Create or migrate the database in a temporary file and rename it. The caller holds the lock exclusively."""
     for leftover in database.parent.glob(f".{database.name}.new*"):
         leftover.unlink()
     before = revision(database)
@@ -131,7 +130,7 @@ def _migrate(database: Path, path: Path) -> Engine:
 
 
 class Store:
-    """An MLflow store, by the calls that the uploader makes. Every method may raise what a network may raise."""
+    """The calls that the uploader makes to an MLflow store. Every method may raise network errors."""
 
     def __init__(self, destination: Destination) -> None:
         from mlflow import MlflowClient
@@ -140,7 +139,7 @@ class Store:
         self._client = MlflowClient(tracking_uri=destination.uri, registry_uri=destination.uri)
 
     def experiment(self, name: str) -> str:
-        """Id of the experiment with this name, created if need be."""
+        """Id of the experiment of this name, created where it is missing."""
         from mlflow.exceptions import MlflowException
 
         found = self._client.get_experiment_by_name(name)
@@ -151,13 +150,13 @@ class Store:
             except MlflowException as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
-                found = self._client.get_experiment_by_name(name)  # another process was faster
+                found = self._client.get_experiment_by_name(name)  # another process created it
         if found is None or found.lifecycle_stage != "active":
             raise StoreError(f"the experiment {name!r} was deleted in MLflow; restore it there, or name another")
         return str(found.experiment_id)
 
     def find_run(self, experiment_id: str, tags: Mapping[str, str]) -> str | None:
-        """Id of the run that carries these tags, if there is one: what a killed uploader left is taken up again."""
+        """Id of the run with these tags, such as a killed uploader left it; None where there is none."""
         condition = " AND ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
         runs = self._client.search_runs([experiment_id], condition, max_results=1)
         return str(runs[0].info.run_id) if runs else None
@@ -168,7 +167,7 @@ class Store:
         return str(run.info.run_id)
 
     def exists(self, run_id: str) -> bool:
-        """Whether the run is there and not deleted."""
+        """Whether the run exists and is not deleted."""
         from mlflow.exceptions import MlflowException
 
         try:
@@ -179,31 +178,31 @@ class Store:
             raise
 
     def log_parameters(self, run_id: str, parameters: Mapping[str, str]) -> None:
-        """Log parameters; the same ones again change nothing. Values are cut to 6,000 characters, as MLflow does."""
+        """Log parameters, cut to 6,000 characters as MLflow does. Logging the same again changes nothing."""
         from mlflow.entities import Param
 
         items = [Param(name, value[:VALUE_LIMIT]) for name, value in parameters.items()]
-        for start in range(0, len(items), PARAMETERS_A_CALL):
-            self._client.log_batch(run_id, params=items[start : start + PARAMETERS_A_CALL], synchronous=True)
+        for start in range(0, len(items), CALL_PARAMETERS):
+            self._client.log_batch(run_id, params=items[start : start + CALL_PARAMETERS], synchronous=True)
 
     def log_file(self, run_id: str, path: Path) -> None:
-        """Copy a file to the run's artifacts, over an older one of its name."""
+        """Copy a file to the run's artifacts, replacing an older one of its name."""
         self._client.log_artifact(run_id, str(path))
 
     def log_points(self, run_id: str, points: Sequence[tuple[Point, int]]) -> None:
-        """Log points with their times, in milliseconds since the epoch, at most 1,000 a call."""
+        """Log points with their times, in milliseconds since the epoch, at most 1,000 per call."""
         from mlflow.entities import Metric
 
         metrics = [Metric(point.name, point.value, time, point.step) for point, time in points]
-        for start in range(0, len(metrics), METRICS_A_CALL):
-            self._client.log_batch(run_id, metrics=metrics[start : start + METRICS_A_CALL], synchronous=True)
+        for start in range(0, len(metrics), CALL_METRICS):
+            self._client.log_batch(run_id, metrics=metrics[start : start + CALL_METRICS], synchronous=True)
 
     def steps(self, run_id: str, name: str) -> set[int]:
         """Steps at which the store already has this metric."""
         return {metric.step for metric in self._client.get_metric_history(run_id, name)}
 
     def set_status(self, run_id: str, status: str, end_time: int | None = None) -> None:
-        """RUNNING, or an end with its time."""
+        """Set RUNNING, or a final status with its time in milliseconds."""
         if end_time is None:
             self._client.update_run(run_id, status=status)
         else:

@@ -1,9 +1,9 @@
-"""Turns rows of the journal into points of MLflow's charts: one child run per seed, one parent for all.
+"""Rows of the journal as points of MLflow's charts: one child run per seed, one parent run for all.
 
-A point is determined by the rows up to it, so that an uploader which starts again at the journal's first row finds the
-same points. A child shows its seed's values. The parent shows, for every step at which all seeds have reported, the
-mean over seeds and with two or more the 95 % t-interval of it, ``NAME.ci_low`` and ``NAME.ci_high``. A value that is
-not finite cannot be charted: it is counted under ``NAME.nonfinite``. An event is marked by ``events/NAME`` = 1.
+Points follow from the rows up to them, so an uploader that starts again at the first row makes the same points. A child
+has its seed's values. The parent has, at every step that all seeds have reported, the mean over seeds and, for two or
+more, its 95 % t-interval as ``NAME.ci_low`` and ``NAME.ci_high``. Values that are not finite cannot be charted: they
+are counted as ``NAME.nonfinite``. An event is the point ``events/NAME`` = 1.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ class Point(NamedTuple):
 
 
 class Points:
-    """Follows one journal. Rows come in order, all of them, from the first.
+    """Follows one journal, from its first row, in order.
 
-    A (run, name, step) is given once: where two rows bring the same one, the first stands.
+    Each (run, name, step) is given once: of two rows with the same one, the first counts.
     """
 
     def __init__(self, seeds: Sequence[int]) -> None:
@@ -44,10 +44,10 @@ class Points:
         self._nonfinite: Counter[tuple[str, str]] = Counter()
 
     def of(self, row: JournalRow) -> Iterator[Point]:
-        """The points that this row brings or, for the parent, completes."""
+        """The points of this row, and those of the parent that it completes."""
         step = row["env_step"]
         if row["type"] == "timing" and self._step is not None and step < self._step:
-            return  # wall-clock times are not cut back by a resume: it passes the same steps again
+            return  # a resumed run repeats steps, and the journal of wall-clock times is not cut back
         if step != self._step:
             self._step, self._seen = step, {}
         if row["type"] == "event":
@@ -82,10 +82,10 @@ class Points:
 
 
 def average(values: Sequence[float]) -> float:
-    """Mean of one or more values; not finite where one of them is not."""
+    """Mean of one or more values; NaN where one of them is not finite."""
     if not all(map(math.isfinite, values)):
         return math.nan
-    return math.fsum(value / len(values) for value in values)  # divided first: large values do not overflow
+    return math.fsum(value / len(values) for value in values)  # divided first, so that large values do not overflow
 
 
 def interval(values: Sequence[float]) -> tuple[float, float]:
@@ -101,13 +101,13 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
 
 
 def clean(name: str) -> str:
-    """A name that MLflow takes: letters, digits, ``_ - . / :`` and spaces, a plain relative path, 240 characters."""
+    """A name that MLflow accepts: letters, digits, ``_ - . / :`` and spaces, a plain relative path, 240 characters."""
     plain = re.sub(r"[^\w\-./: ]", "_", name, flags=re.ASCII)
     return posixpath.normpath("/" + plain).lstrip("/")[:NAME_LIMIT].rstrip("/") or "_"
 
 
 def flatten(value: object, path: str = "") -> dict[str, str]:
-    """A nested table as MLflow's parameters: dotted names, lists of tables by index, other lists whole."""
+    """A nested table as MLflow's parameters: dotted names; lists of tables by index, other lists as one value."""
     if isinstance(value, Mapping) and (value or not path):
         items: dict[str, Any] = {f"{path}.{key}" if path else str(key): item for key, item in value.items()}
     elif isinstance(value, list | tuple) and any(isinstance(item, Mapping) for item in value):

@@ -1,9 +1,9 @@
-"""The small files by which a run directory, its trainer and its uploader speak: each written whole, by rename.
+"""The small files in a run directory through which trainer and uploader communicate: each written whole, by rename.
 
-- ``tracking.json``, by the trainer: what is asked for: the store, the experiment, parameters, tags. No credentials.
+- ``tracking.json``, by the trainer: the requested store and experiment, parameters, tags. No credentials.
 - ``ended.json``, by the trainer: how the run ended, and when. Absent while it runs, and after a kill.
-- ``mlflow.json``, by the uploader: where the run is found in MLflow.
-- ``upload.json``, by the uploader: what has been sent and acknowledged, by row number; the last error.
+- ``mlflow.json``, by the uploader: the ids of the run in MLflow.
+- ``upload.json``, by the uploader: the rows sent and acknowledged, by row number; the last error.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, Self
+
+from composer.tracking.base import Destination, MlflowTracker, Source, located
 
 RunStatus = Literal["FINISHED", "FAILED", "KILLED"]
 
@@ -24,7 +26,7 @@ LOG: Final = "uploader.log"
 ARTIFACTS: Final = (RUN, "blueprint.toml", "parameters.json")
 
 EVERYTHING: Final = 2**62
-"""As a row number: whatever comes may already be in the store."""
+"""A row number beyond all others: every row may already be in the store."""
 
 
 @dataclass
@@ -35,14 +37,14 @@ class Record:
 
     @classmethod
     def load(cls, run_dir: Path) -> Self | None:
-        """The record, or None where it is absent or unreadable: each can be made again from the journal."""
+        """The record, or None where it is absent or unreadable; each can be made again from the journal."""
         try:
             return cls(**json.loads((run_dir / cls.file).read_bytes()))
         except (FileNotFoundError, ValueError, TypeError):
             return None
 
     def save(self, run_dir: Path) -> None:
-        """Replace the file at once: a reader sees the old one or the new one."""
+        """Replace the file atomically: a reader sees the old one or the new one."""
         path = run_dir / self.file
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
         temporary.write_text(json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n")
@@ -51,17 +53,33 @@ class Record:
 
 @dataclass
 class Tracking(Record):
-    """What the trainer asked for. ``uri`` is None for the embedded store, and for one whose URI holds credentials."""
+    """The trainer's request. ``uri`` is None for the embedded store, and for a URI with credentials."""
 
     file = "tracking.json"
     uri: str | None
-    source: str
+    source: Source
     runs_dir: str
     """The runs directory, relative to the run's: the embedded store moves with both."""
     experiment: str
     system_metrics: bool
     parameters: dict[str, Any]
     tags: dict[str, str]
+
+    def destination(self, run_dir: Path) -> Destination:
+        """The store of the run: the one in its blueprint, else that of the environment now, else that of then.
+
+        Raises:
+            ValueError: its URI was not recorded because it has credentials, and the environment names none now.
+        """
+        runs_dir = (run_dir / self.runs_dir).resolve()
+        if self.source == "blueprint" and self.uri is not None:
+            return located(self.uri, "blueprint", runs_dir)
+        now = MlflowTracker().destination(runs_dir)
+        if now.source == "embedded" and self.source == "environment":
+            if self.uri is None:
+                raise ValueError("MLFLOW_TRACKING_URI named the store of this run, with credentials; set it again")
+            return located(self.uri, "environment", runs_dir)
+        return now
 
 
 @dataclass
@@ -74,8 +92,8 @@ class Ended(Record):
 
 
 @dataclass
-class Where(Record):
-    """The run in MLflow. ``children`` maps seeds, as strings, to run ids."""
+class StoredRun(Record):
+    """The run in MLflow: the parent's id, and by seed, as a string, the child's."""
 
     file = "mlflow.json"
     tracking_uri: str
@@ -90,7 +108,7 @@ class Where(Record):
 
 @dataclass
 class Upload(Record):
-    """Progress, by file and row number. Rows after ``acknowledged`` and up to ``sent`` may be in the store or not."""
+    """Progress by file and row number. Rows between ``acknowledged`` and ``sent`` may be in the store or not."""
 
     file = "upload.json"
     tracking_uri: str
@@ -101,21 +119,21 @@ class Upload(Record):
     error: str | None = None
 
 
-def rows_in(run_dir: Path) -> int:
-    """Rows of the journal and of the timing journal, counted by their line ends."""
+def count_rows(run_dir: Path) -> int:
+    """Rows of the journal and of the timing journal."""
     return sum(_lines(run_dir / name) for name in (JOURNAL, TIMING))
 
 
 def pending(run_dir: Path) -> int:
     """Rows that no store has acknowledged yet."""
     upload = Upload.load(run_dir)
-    return max(0, rows_in(run_dir) - (sum(upload.acknowledged.values()) if upload else 0))
+    return max(0, count_rows(run_dir) - (sum(upload.acknowledged.values()) if upload else 0))
 
 
 def run_id(run_dir: Path) -> str | None:
-    """MLflow's id of the run (of its parent, that is); None before the store has been reached."""
-    where = Where.load(run_dir)
-    return where.run_id if where else None
+    """MLflow's id of the parent run; None before the store has been reached."""
+    stored = StoredRun.load(run_dir)
+    return stored.run_id if stored else None
 
 
 def _lines(path: Path) -> int:

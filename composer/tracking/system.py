@@ -1,4 +1,4 @@
-"""Processor, memory and GPU use while a run trains, under the names that MLflow's page shows as system metrics."""
+"""Processor, memory and GPU use while a run trains, under MLflow's names for system metrics."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ EVERY_SECONDS: Final = 15.0
 
 
 class SystemMetrics:
-    """Samples the machine and the training process. The step of a sample is seconds since the run was created."""
+    """Samples the machine and the training process. The step of a sample is the seconds since the run was created."""
 
     def __init__(self, trainer: int, started_at: float, clock: Callable[[], float] = time.time) -> None:
         self._monitors = _monitors()
         self._trainer = psutil.Process(trainer)
-        self._trainer.cpu_percent()  # the first call only sets the mark that the next one measures from
+        self._trainer.cpu_percent()  # the first call only starts the interval that the next one measures
         self._started_at, self._clock = started_at, clock
         self._due = clock() + EVERY_SECONDS
 
     def sample(self) -> list[tuple[Point, int]]:
-        """Points of the parent run with their times in milliseconds; nothing until the next sample is due."""
+        """Points of the parent run with their times in milliseconds; none until the next sample is due."""
         now = self._clock()
         if now < self._due:
             return []
@@ -55,6 +55,6 @@ def _monitors() -> list[Any]:
     always: list[Any] = [CPUMonitor, DiskMonitor, NetworkMonitor]
     gpu: Any = GPUMonitor
     monitors = [kind() for kind in always]
-    with suppress(ImportError, RuntimeError):  # no GPU here, or nothing installed that could ask one
+    with suppress(ImportError, RuntimeError):  # no GPU, or no library to query it
         monitors.append(gpu())
     return monitors

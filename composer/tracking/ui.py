@@ -1,4 +1,4 @@
-"""``composer ui``: MLflow's page over the runs, on this machine only, light and opened in its machine-learning view."""
+"""``composer ui``: MLflow's web page of the runs, on this machine only, opened in its machine-learning view."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ VIEW: Final = "workflowType=machine_learning&compareRunsMode=CHART"
 START_SECONDS: Final = 120.0
 STOP_SECONDS: Final = 10.0
 
-# One worker and no job runner: a third of the start-up time and half of the memory of MLflow's defaults.
+# One worker and no job runner: a third of the start-up time and half the memory of MLflow's defaults.
 ENVIRONMENT: Final = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -36,13 +36,13 @@ ENVIRONMENT: Final = {
 
 
 class ServerError(Exception):
-    """MLflow's page cannot be served; the message says why."""
+    """MLflow's web page cannot be served; the message says why."""
 
 
 def serve(destination: Destination, experiment: str, port: int = 5000, say: Callable[[str], None] = print) -> int:
     """Serve the store until interrupted, and ``say`` the link to its charts; returns the server's exit code.
 
-    A store that is a server already is not served: its link is said, and that is all.
+    If the store is a server itself, only its link is said.
 
     Raises:
         ServerError: the port is taken, or the server does not start.
@@ -54,9 +54,9 @@ def serve(destination: Destination, experiment: str, port: int = 5000, say: Call
     with ExitStack() as stack:
         stack.enter_context(_ended_by_sigterm())
         if sqlite_path(destination.uri) is not None:
-            from composer.tracking.mlflow_store import held
+            from composer.tracking.mlflow_store import ready_store
 
-            stack.enter_context(held(destination))
+            stack.enter_context(ready_store(destination))
         server = start(destination, port)
         stack.callback(stop, server)
         try:
@@ -69,7 +69,7 @@ def serve(destination: Destination, experiment: str, port: int = 5000, say: Call
 
 @contextmanager
 def _ended_by_sigterm() -> Iterator[None]:
-    """Let SIGTERM end the command as Ctrl-C does, so that it takes its server along; in the main thread only."""
+    """Let SIGTERM end the command and its server as Ctrl-C does; in the main thread only."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -81,7 +81,7 @@ def _ended_by_sigterm() -> Iterator[None]:
 
 
 def start(destination: Destination, port: int) -> subprocess.Popen[bytes]:
-    """Start MLflow's server. The store's URI goes through the environment: a command line can be read by everyone."""
+    """Start MLflow's server. The environment passes the store's URI, as every user can read command lines."""
     environment = os.environ | ENVIRONMENT | {"MLFLOW_PORT": str(port), "MLFLOW_BACKEND_STORE_URI": destination.uri}
     if destination.artifacts is not None:
         environment["MLFLOW_ARTIFACTS_DESTINATION"] = destination.artifacts.as_uri()
@@ -93,7 +93,7 @@ def start(destination: Destination, port: int) -> subprocess.Popen[bytes]:
 
 
 def stop(server: subprocess.Popen[bytes]) -> None:
-    """End the server with its workers, which are a process group of their own."""
+    """End the server and its workers, which have a process group of their own."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(server.pid, number)
@@ -103,7 +103,7 @@ def stop(server: subprocess.Popen[bytes]) -> None:
 
 
 def await_answer(server: subprocess.Popen[bytes], port: int) -> None:
-    """Wait until the server answers. Raises ServerError where it ends before, or takes two minutes."""
+    """Wait until the server answers. Raises ServerError if it ends first, or takes longer than two minutes."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if server.poll() is not None:
@@ -117,13 +117,13 @@ def await_answer(server: subprocess.Popen[bytes], port: int) -> None:
 
 
 def link(port: int, experiment: str | None) -> str:
-    """Address of an experiment's charts; of the list of experiments where it does not exist yet."""
+    """Address of an experiment's charts, or of the list of experiments where it does not exist yet."""
     base = f"http://{HOST}:{port}/#/experiments"
     return f"{base}/{experiment}/runs?{VIEW}" if experiment else f"{base}?workflowType=machine_learning"
 
 
 def experiment_id(destination: Destination, name: str) -> str | None:
-    """Id of an experiment in a SQLite store, read directly: no need to load mlflow for it. None where unknown."""
+    """Id of an experiment in a SQLite store, read without loading mlflow; None where unknown."""
     database = sqlite_path(destination.uri)
     if database is None:
         return None

@@ -1,8 +1,8 @@
-"""Starts, ends and repeats the upload of a run. The trainer imports this: no mlflow here, and nothing that waits.
+"""Start, end and repeat the upload of a run. The trainer imports this file, so it neither loads mlflow nor waits.
 
-The upload itself is a process of its own (``python -m composer.tracking.uploader_process``), of low priority. When the
-run ends, or the trainer dies, it sends what the journal holds, sets the run's status and leaves. The trainer only
-appends to its journal, so a store that is away, or hangs, costs it nothing.
+A process of its own uploads (``python -m composer.tracking.uploader_process``), at low priority. When the run ends, or
+the trainer dies, it sends the rest of the journal, sets the run's status and exits. The trainer only appends to its
+journal, so a store that is down, or hangs, costs it nothing.
 """
 
 from __future__ import annotations
@@ -18,16 +18,15 @@ from typing import Any, Final
 
 from composer.spec.package_files import PACKAGE
 from composer.tracking.base import Destination, MlflowTracker, Tracker
-from composer.tracking.destination import recall
 from composer.tracking.records import (
     LOG,
     Ended,
     RunStatus,
+    StoredRun,
     Tracking,
     Upload,
-    Where,
+    count_rows,
     pending,
-    rows_in,
     run_id,
 )
 
@@ -36,7 +35,7 @@ __all__ = ["UploadReport", "Uploader", "run_id", "sync"]
 REVIVE_SECONDS: Final = 30.0
 PROCESS: Final = "composer.tracking.uploader_process"
 
-# Small and steady. MLflow's own defaults retry for minutes inside one call.
+# Few threads, short retries: by default MLflow retries for minutes within one call.
 ENVIRONMENT: Final = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
@@ -55,7 +54,7 @@ ENVIRONMENT: Final = {
 
 @dataclass(frozen=True)
 class UploadReport:
-    """What has become of the upload: MLflow's id of the parent run, rows that still wait, and a line for people."""
+    """State of the upload: MLflow's id of the parent run, the number of rows not yet sent, and a line for the user."""
 
     mlflow_run_id: str | None
     pending: int
@@ -63,7 +62,7 @@ class UploadReport:
 
 
 class Uploader:
-    """The trainer's hold on the process that uploads its run. No method raises because of the store."""
+    """The trainer's handle on the process that uploads its run. No method raises because of the store."""
 
     def __init__(self, run_dir: Path, destination: Destination | None) -> None:
         self._run_dir = run_dir
@@ -80,10 +79,10 @@ class Uploader:
         tags: Mapping[str, str | None],
         runs_dir: Path,
     ) -> Uploader:
-        """Begin to upload ``run_dir``, new or resumed. ``run.json`` must lie in it; tags that are None are left out.
+        """Begin to upload ``run_dir``, new or resumed, which must contain ``run.json``. Tags that are None are omitted.
 
         Raises:
-            ValueError: ``MLFLOW_TRACKING_URI`` names a store that is refused. Nothing has been started then.
+            ValueError: ``MLFLOW_TRACKING_URI`` names a store that is refused; nothing was started.
         """
         destination = tracker.destination(runs_dir)
         uploader = cls(run_dir, destination)
@@ -103,16 +102,16 @@ class Uploader:
         return uploader
 
     def revive(self) -> None:
-        """Start the process again if it has died, at most every 30 seconds. Cheap: call it when metrics are logged."""
+        """Start the process again if it has died, at most every 30 seconds. Cheap enough for every logging interval."""
         if self._process is None or self._process.poll() is None:
             return
         if time.monotonic() - self._started_at >= REVIVE_SECONDS:
             self._spawn()
 
     def finish(self, status: RunStatus, timeout: float = 30.0) -> UploadReport:
-        """Say how the run ended, wait up to ``timeout`` seconds for the last rows to be sent, and report.
+        """Record how the run ended, wait up to ``timeout`` seconds for the last rows to be sent, and report.
 
-        The journal must be flushed. What is not sent by then stays pending; ``sync`` sends it.
+        The journal must be flushed. Rows that are not sent by then stay pending; ``sync`` sends them.
         """
         if self._process is None:
             return UploadReport(None, 0, "tracking is off; the journal has everything")
@@ -122,7 +121,7 @@ class Uploader:
         try:
             self._process.wait(timeout)
         except subprocess.TimeoutExpired:
-            self._process.kill()  # safe at any moment: what was not acknowledged is compared before it is sent again
+            self._process.kill()  # safe at any time: unacknowledged rows are compared before they are sent again
             self._process.wait()
         return report(self._run_dir, self._destination)
 
@@ -137,24 +136,24 @@ class Uploader:
                 stdout=log,
                 stderr=log,
                 env=environment,
-                start_new_session=True,  # Ctrl-C is the trainer's: the uploader has to send the end of the journal
+                start_new_session=True,  # Ctrl-C is for the trainer; the uploader still sends the end of the journal
             )
         self._started_at = time.monotonic()
 
 
 def sync(run_dir: Path) -> UploadReport:
-    """Send what a run's journal holds and its store has not got, here and now; the run must have ended.
+    """Send the rows of a run's journal that its store lacks, in this process; the run must have ended.
 
-    It goes on for as long as the store takes rows, and loads mlflow (seconds). A run whose store was changed by
-    ``MLFLOW_TRACKING_URI`` since is sent there whole.
+    It continues while the store accepts rows, and loads mlflow (seconds). If ``MLFLOW_TRACKING_URI`` has changed, the
+    whole run is sent to the new store.
 
     Raises:
-        ValueError: the run was not tracked, or its store can no longer be named.
+        ValueError: the run was not tracked, or the URI of its store is unknown.
     """
     tracking = Tracking.load(run_dir)
     if tracking is None:
-        raise ValueError(f'{run_dir}: not tracked; its blueprint says kind = "none"')
-    destination = recall(run_dir, tracking)
+        raise ValueError(f'{run_dir}: not tracked: its blueprint has tracking.kind = "none"')
+    destination = tracking.destination(run_dir)
     if _settled(run_dir, destination):
         return report(run_dir, destination)
     os.environ.update(ENVIRONMENT)  # MLflow reads them when it is imported
@@ -176,18 +175,19 @@ def _settled(run_dir: Path, destination: Destination) -> bool:
 
 
 def _found(run_dir: Path, destination: Destination | None) -> str | None:
-    """The run's id in this store, if it is known."""
-    where = Where.load(run_dir)
-    known = where is not None and destination is not None and where.tracking_uri == destination.shown
-    return where.run_id if where is not None and known else None
+    """The run's id in this store; None where it is unknown."""
+    stored = StoredRun.load(run_dir)
+    if stored is None or destination is None or stored.tracking_uri != destination.shown:
+        return None
+    return stored.run_id
 
 
 def report(run_dir: Path, destination: Destination | None) -> UploadReport:
-    """What has become of the upload so far, from the run directory's files."""
+    """State of the upload, from the run directory's files."""
     upload, waiting, found = Upload.load(run_dir), pending(run_dir), _found(run_dir, destination)
     store = destination.shown if destination else "none"
     if waiting == 0 and upload is not None and upload.status != "RUNNING":
-        return UploadReport(found, 0, f"{rows_in(run_dir)} rows in MLflow ({store})")
+        return UploadReport(found, 0, f"{count_rows(run_dir)} rows in MLflow ({store})")
     reason = f"; {upload.error}" if upload is not None and upload.error else ""
     what = f"{waiting} rows" if waiting else "the final status is"
     return UploadReport(found, waiting, f"{what} pending for {store}{reason}: composer sync {run_dir}")

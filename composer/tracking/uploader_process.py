@@ -1,6 +1,6 @@
-"""The process that uploads one run: follows the trainer, retries for as long as it lives, and ends with it.
+"""The process that uploads one run: it follows the trainer, retries while the trainer runs, and ends with it.
 
-Started by ``composer.tracking.uploader``; its output is the run directory's ``uploader.log``.
+``composer.tracking.uploader`` starts it; its output goes to ``uploader.log`` in the run directory.
 """
 
 from __future__ import annotations
@@ -18,15 +18,14 @@ from typing import Final
 
 from composer.tracking.base import Destination
 from composer.tracking.delivery import Delivery
-from composer.tracking.destination import recall
-from composer.tracking.locks import LOOK_SECONDS, lock_alone, open_lock
-from composer.tracking.mlflow_store import held
+from composer.tracking.locks import RETRY_SECONDS, lock_exclusive, open_lock
+from composer.tracking.mlflow_store import ready_store
 from composer.tracking.records import EVERYTHING, JOURNAL, LOCK, TIMING, Ended, Tracking, Upload, pending
 from composer.tracking.system import SystemMetrics
 
 POLL_SECONDS: Final = 3.0
 PAUSES: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
-ATTEMPTS_AFTER_END: Final = 2
+FAILURES_AFTER_END: Final = 2
 SYNC_PATIENCE: Final = 10.0
 NICENESS: Final = 15
 ERROR_LIMIT: Final = 300
@@ -35,32 +34,32 @@ log = logging.getLogger("composer.uploader")
 
 
 class Busy(Exception):
-    """Another process uploads this run."""
+    """Another process is uploading this run."""
 
 
 class Watch:
-    """Whether the run goes on: it ends when the trainer says so, or when the trainer is gone."""
+    """Whether the run is over: the trainer has recorded its end, or is gone."""
 
     def __init__(self, run_dir: Path, trainer: int | None) -> None:
         self.trainer = trainer
         self._run_dir = run_dir
 
     def over(self) -> bool:
-        """True once no more rows can come. Ask before reading the journal, so that its last rows are not missed."""
-        # A parent's death shows in the child's parent id: no race with a process id that is used again.
+        """Whether no more rows can come. Call it before reading the journal: the last rows are then not missed."""
+        # When the parent dies the child's parent id changes; a reused process id cannot deceive it.
         return self.trainer is None or os.getppid() != self.trainer or (self._run_dir / Ended.file).exists()
 
     def pause(self, seconds: float) -> None:
-        """Wait; where the run goes on, only until it is over."""
+        """Wait, but no longer than until the run is over."""
         was_over, deadline = self.over(), time.monotonic() + seconds
         while time.monotonic() < deadline and (was_over or not self.over()):
-            time.sleep(LOOK_SECONDS)
+            time.sleep(RETRY_SECONDS)
 
 
 def upload(
     run_dir: Path, tracking: Tracking, destination: Destination, watch: Watch, patience: float = math.inf
 ) -> bool:
-    """Upload until the run is over and all is sent, or until it is over and the store fails; whether all is sent.
+    """Upload until the run is over and all rows are sent, or the store fails after its end; returns whether all are.
 
     Raises:
         Busy: another process has been uploading this run for ``patience`` seconds.
@@ -69,20 +68,20 @@ def upload(
         failures, mark = 0, _acknowledged(run_dir)
         while True:
             try:
-                with held(destination):
+                with ready_store(destination):
                     _deliver(run_dir, tracking, destination, watch)
                 return True
-            except Exception as error:  # whatever a store, a network or a full disk raises: the journal keeps the rows
+            except Exception as error:  # of a store, a network or a full disk: the journal keeps the rows
                 _note(run_dir, destination, error)
                 mark, before = _acknowledged(run_dir), mark
                 failures = failures + 1 if mark == before else 1
-            if watch.over() and failures >= ATTEMPTS_AFTER_END:
+            if watch.over() and failures >= FAILURES_AFTER_END:
                 return False
             watch.pause(PAUSES[min(failures, len(PAUSES)) - 1])
 
 
 def _deliver(run_dir: Path, tracking: Tracking, destination: Destination, watch: Watch) -> None:
-    """One connection to the store, for as long as it holds: returns when the run is over."""
+    """Deliver over one connection to the store until the run is over."""
     delivery = Delivery(run_dir, tracking, destination)
     system = None
     if tracking.system_metrics and watch.trainer is not None and not watch.over():
@@ -101,7 +100,7 @@ def _deliver(run_dir: Path, tracking: Tracking, destination: Destination, watch:
 
 
 def _note(run_dir: Path, destination: Destination, error: Exception) -> None:
-    """Record a failed attempt, for people; the log names each new reason once."""
+    """Record a failed attempt; the log names each new reason once."""
     text = str(error).replace(destination.uri, destination.shown)
     text = re.sub(r"//[^/@\s]+@", "//***@", text).strip().split("\n", 1)[0][:ERROR_LIMIT]
     message = f"{type(error).__name__}: {text}"
@@ -121,11 +120,11 @@ def _acknowledged(run_dir: Path) -> int:
 
 @contextmanager
 def _locked(run_dir: Path, patience: float) -> Iterator[None]:
-    """Be the only uploader of this run. One whose trainer died may still be sending the last rows: wait for it."""
+    """Be the only uploader of this run. The uploader of a dead trainer may still be sending the last rows: wait."""
     lock = open_lock(run_dir / LOCK)
     try:
-        if not lock_alone(lock, patience):
-            raise Busy(f"{run_dir}: another process uploads this run")
+        if not lock_exclusive(lock, patience):
+            raise Busy(f"{run_dir}: another process is uploading this run")
         yield
     finally:
         os.close(lock)
@@ -141,7 +140,7 @@ def main(arguments: list[str]) -> int:
     if tracking is None:
         log.error("%s: no readable %s", run_dir, Tracking.file)
         return 1
-    destination = recall(run_dir, tracking)
+    destination = tracking.destination(run_dir)
     done = upload(run_dir, tracking, destination, Watch(run_dir, trainer))
     log.info("%s; %d rows pending", "all sent" if done else "ended before all was sent", pending(run_dir))
     return 0 if done else 1

@@ -14,7 +14,7 @@ from composer.tracking import delivery as module
 from composer.tracking.base import Destination
 from composer.tracking.delivery import Delivery
 from composer.tracking.points import Point
-from composer.tracking.records import JOURNAL, TIMING, Record, Tracking, Upload, Where, pending
+from composer.tracking.records import JOURNAL, TIMING, Record, StoredRun, Tracking, Upload, pending
 
 HERE = Destination("sqlite:////here.db", "embedded")
 THERE = Destination("http://there", "environment")
@@ -89,7 +89,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     world = FakeStore.world = World()
     save = Record.save
     monkeypatch.setattr(module, "Store", FakeStore)
-    monkeypatch.setattr(module, "POINTS_A_BATCH", 20)
+    monkeypatch.setattr(module, "BATCH_POINTS", 20)
     monkeypatch.setattr(Record, "save", lambda record, run_dir: world.call([lambda: save(record, run_dir)]))
     yield world
 
@@ -144,7 +144,7 @@ def test_every_row_reaches_the_store_with_its_runs_tags_and_files(run_dir: Path,
     assert parent["files"] == ["run.json", "blueprint.toml", "parameters.json", "events.jsonl"]
     assert {run["status"] for run in (parent, *children)} == {"FINISHED"}
     assert {time for run in (parent, *children) for _, time in run["metrics"]} == {7000}
-    where = Where.load(run_dir)
+    where = StoredRun.load(run_dir)
     assert where is not None and (where.run_id, where.children) == ("id0", {"3": "id1", "5": "id2"})
     assert pending(run_dir) == 0
 
@@ -157,7 +157,7 @@ def test_stopped_at_any_call_the_next_one_completes_the_same_store(run_dir: Path
     assert calls > 40
     for number in range(1, calls + 1):
         world.runs.clear()
-        for record in (Upload, Where):
+        for record in (Upload, StoredRun):
             (run_dir / record.file).unlink(missing_ok=True)
         world.calls, world.stop_at = 0, (number, moment)
         with pytest.raises(Killed):

@@ -63,7 +63,7 @@ def test_every_value_comes_back_bit_for_bit(numbers: dict[str, float], data: dic
         ({"data": {"path": [Path("x")]}}, r"data\.path\[0\]: a journal holds .*, not PosixPath"),
         ({"data": {3: "x"}}, "data: keys must be strings"),
         ({"data": {"$float": "x"}}, r"data: .*\$float"),
-        ({"seq": 9}, "cannot bring its own 'seq'"),
+        ({"seq": 9}, "cannot have its own 'seq'"),
     ],
 )
 def test_a_refused_row_leaves_the_journal_as_it_was(tmp_path: Path, row: JournalRow, problem: str) -> None:

@@ -17,7 +17,7 @@ from tracking_run import append, expected, rows, timing
 
 from composer.tracking import locks, mlflow_store
 from composer.tracking.base import Destination, MlflowTracker
-from composer.tracking.mlflow_store import Store, StoreError, held, is_ready, revision
+from composer.tracking.mlflow_store import Store, StoreError, is_ready, ready_store, revision
 from composer.tracking.records import JOURNAL, TIMING
 from composer.tracking.uploader import report, sync
 
@@ -35,7 +35,7 @@ def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "mlflow").mkdir()
     for name in (".mlflow.db.new", ".mlflow.db.new-journal"):
         (folder / "mlflow" / name).write_bytes(b"half a database")
-    with held(destination):
+    with ready_store(destination):
         return Path(destination.uri.removeprefix("sqlite:///"))
 
 
@@ -69,8 +69,8 @@ def test_whoever_comes_second_goes_on_as_soon_as_the_first_has_made_it(
     # The first user made the database and holds the lock in common for as long as it lives; the second saw none before.
     answers = iter([False, True])
     monkeypatch.setattr(mlflow_store, "is_ready", lambda database: next(answers))
-    monkeypatch.setattr(mlflow_store, "LOOK_AGAIN_SECONDS", 0.0)
-    with held_first(destination), held(destination):
+    monkeypatch.setattr(mlflow_store, "LOCK_SECONDS", 0.0)
+    with held_first(destination), ready_store(destination):
         assert next(answers, None) is None
 
 
@@ -78,7 +78,7 @@ def test_whoever_comes_second_goes_on_as_soon_as_the_first_has_made_it(
 def held_first(destination: Destination) -> Iterator[None]:
     database = Path(destination.uri.removeprefix("sqlite:///"))
     lock = locks.open_lock(database.with_name(f".{database.name}.lock"))
-    locks.lock_together(lock)
+    locks.lock_shared(lock)
     try:
         yield
     finally:
@@ -146,7 +146,7 @@ def test_an_older_database_is_migrated_whole_and_the_old_one_kept(tmp_path: Path
     query(database, "SELECT 1")
     with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute("INSERT INTO experiments (name, lifecycle_stage) VALUES ('kept', 'active')")
-    with held(destination):
+    with ready_store(destination):
         assert is_ready(database)
     assert query(database, "SELECT name FROM experiments") == [("kept",)]
     assert revision(database.with_name(f"mlflow.db.before-{old}")) == old
@@ -158,11 +158,11 @@ def test_a_database_that_cannot_be_migrated_is_left_as_it_was(destination: Desti
         connection.execute("UPDATE alembic_version SET version_num = 'f00dfacecafe'")
     before = database.read_bytes()
     problem = "its schema f00dfacecafe cannot be brought to that of the installed MLflow"
-    with pytest.raises(StoreError, match=problem), held(destination):
+    with pytest.raises(StoreError, match=problem), ready_store(destination):
         pass
     assert database.read_bytes() == before
     database.write_bytes(b"these are not the rows you are looking for" * 100)
-    with pytest.raises(StoreError, match="is no MLflow database"), held(destination):
+    with pytest.raises(StoreError, match="is no MLflow database"), ready_store(destination):
         pass
 
 

@@ -16,8 +16,8 @@ from tracking_run import append, expected, rows, timing
 
 from composer.tracking import ui
 from composer.tracking.base import Destination, MlflowTracker
-from composer.tracking.mlflow_store import Store, held
-from composer.tracking.records import JOURNAL, TIMING, Upload, Where
+from composer.tracking.mlflow_store import Store, ready_store
+from composer.tracking.records import JOURNAL, TIMING, StoredRun, Upload
 from composer.tracking.uploader import UploadReport, sync
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
@@ -54,7 +54,7 @@ def test_the_page_and_a_server_for_runs_are_this_machine_s_only_and_end_with_the
     append(run_dir / JOURNAL, rows())
     append(run_dir / TIMING, timing())
     destination = MlflowTracker().destination(tmp_path / "runs", {})
-    with held(destination):
+    with ready_store(destination):
         experiment = Store(destination).experiment("walker")
     with socket.create_server((ui.HOST, 0)) as free:
         port = free.getsockname()[1]
@@ -75,7 +75,7 @@ def test_the_page_and_a_server_for_runs_are_this_machine_s_only_and_end_with_the
         }
         seen["family"] = family
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://{ui.HOST}:{port}")
-        for lost in (Upload.file, Where.file):  # as if killed before the first acknowledgement
+        for lost in (Upload.file, StoredRun.file):  # as if killed before the first acknowledgement
             seen["report"] = sync(run_dir)
             (run_dir / lost).unlink()
         seen["again"] = sync(run_dir)

@@ -19,8 +19,8 @@ from tracking_run import SEEDS, append, expected, rows, timing
 from composer.tracking import uploader_process
 from composer.tracking.base import Destination, MlflowTracker, NoTracker
 from composer.tracking.journal import read
-from composer.tracking.locks import lock_alone, open_lock
-from composer.tracking.records import JOURNAL, LOCK, LOG, TIMING, Ended, Tracking, Upload, Where
+from composer.tracking.locks import lock_exclusive, open_lock
+from composer.tracking.records import JOURNAL, LOCK, LOG, TIMING, Ended, StoredRun, Tracking, Upload
 from composer.tracking.uploader import Uploader, UploadReport, run_id, sync
 
 # MLflow's own, with the SQLAlchemy that it asks for.
@@ -99,7 +99,9 @@ def test_sync_names_what_it_lacks(run_dir: Path, monkeypatch: pytest.MonkeyPatch
     assert tracking is not None
     tracking.source = "environment"
     tracking.save(run_dir)
-    with pytest.raises(ValueError, match="named by MLFLOW_TRACKING_URI, with credentials; set it again"):
+    with pytest.raises(
+        ValueError, match="MLFLOW_TRACKING_URI named the store of this run, with credentials"
+    ):
         sync(run_dir)
     (run_dir / Tracking.file).unlink()
     with pytest.raises(ValueError, match="not tracked"):
@@ -111,8 +113,8 @@ def test_sync_leaves_a_run_alone_that_is_being_uploaded(run_dir: Path, monkeypat
     monkeypatch.setattr(uploader_process, "SYNC_PATIENCE", 0.0)
     append(run_dir / JOURNAL, rows())
     lock = open_lock(run_dir / LOCK)
-    assert lock_alone(lock, 0.0)
-    assert sync(run_dir) == UploadReport(None, len(rows()), f"{run_dir}: another process uploads this run")
+    assert lock_exclusive(lock, 0.0)
+    assert sync(run_dir) == UploadReport(None, len(rows()), f"{run_dir}: another process is uploading this run")
     os.close(lock)
 
 
@@ -215,14 +217,14 @@ def test_a_killed_trainer_is_marked_and_its_resume_ends_well(run_dir: Path) -> N
     uploader.wait(120)
     assert statuses(run_dir) == {"KILLED"}
     assert {row[:3]: row[3] for row in stored(run_dir)} == pytest.approx(expected(6), rel=1e-12)
-    first = Where.load(run_dir)
+    first = StoredRun.load(run_dir)
 
     append(run_dir / "prefix", rows(0, 3))
     append(run_dir / JOURNAL, rows(3), resume_at=(run_dir / "prefix").stat().st_size)
     append(run_dir / "timing.prefix", timing(0, 3))
     append(run_dir / TIMING, timing(3), resume_at=(run_dir / "timing.prefix").stat().st_size)
     report = start(run_dir).finish("FINISHED", timeout=120)
-    assert report.pending == 0 and Where.load(run_dir) == first
+    assert report.pending == 0 and StoredRun.load(run_dir) == first
     assert {row[:3]: row[3] for row in stored(run_dir)} == pytest.approx(expected(), rel=1e-12)
     assert len(stored(run_dir)) == len(expected())
     assert statuses(run_dir) == {"FINISHED"}
