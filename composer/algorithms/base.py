@@ -40,6 +40,7 @@ from composer.spec.shape import ShapeError
 
 if TYPE_CHECKING:
     from composer.algorithms.program import Program, Roles
+    from composer.optim.hyperparameters import Hyperparameters
 
 
 class OffPolicy(Spec):
@@ -144,7 +145,7 @@ class Algorithm(Family, family="algorithm"):
         return iter(())
 
     @abstractmethod
-    def build(self, roles: Roles, info: EnvironmentInfo, seeds: int, device: str) -> Program:
+    def build(self, roles: Roles, info: EnvironmentInfo, hyperparameters: Hyperparameters) -> Program:
         """The program over built networks."""
 
 

@@ -23,6 +23,7 @@ from composer.spec.family import Spec
 
 if TYPE_CHECKING:
     from composer.algorithms.program import Program, Roles
+    from composer.optim.hyperparameters import Hyperparameters
 
 LARGEST_STD = 10.0
 """Actions are 2 wide: beyond this all noise is clipped away."""
@@ -94,10 +95,10 @@ class DeterministicPolicyGradient(OffPolicy, Algorithm, abstract=True):
         return AverageRole("target_critic", of="critic"), actor
 
     @override
-    def build(self, roles: Roles, info: EnvironmentInfo, seeds: int, device: str) -> Program:
+    def build(self, roles: Roles, info: EnvironmentInfo, hyperparameters: Hyperparameters) -> Program:
         from composer.algorithms.ddpg_td3_losses import DeterministicProgram
 
-        return DeterministicProgram(roles, self, info.action_size, seeds, device)
+        return DeterministicProgram(roles, self, info.action_size, hyperparameters)
 
 
 class DDPG(DeterministicPolicyGradient, kind="ddpg"):

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from composer.algorithms.losses.returns import lowest
 from composer.algorithms.program import Batch, Inputs, Objective, Program, Roles
-from composer.optim.hyperparameters import number
+from composer.optim.hyperparameters import Hyperparameters
 from composer.spec.shape import Shape
 
 if TYPE_CHECKING:
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 class Jitter:
     """Noise on actions: unit-normal draws times a deviation on the clock of updates, clipped, the sum clipped too."""
 
-    def __init__(self, declared: ActionNoise, updates: Tensor, device: str) -> None:
+    def __init__(self, declared: ActionNoise, updates: Tensor, hyperparameters: Hyperparameters) -> None:
         """``updates [S]`` is held, not copied."""
-        self._std, self._updates = declared.std.build(len(updates), device), updates
-        self._clip = None if declared.clip is None else number(declared.clip, (len(updates), 1, 1), device)
+        self._std, self._updates = declared.std.build(hyperparameters), updates
+        self._clip = None if declared.clip is None else hyperparameters.number(declared.clip, 1, 1)
 
     def __call__(self, action: Tensor, draws: Tensor) -> Tensor:
         """``clip(action + clip(std * draws, -c, c), -1, 1)``, ``[S, N, a]``."""
@@ -43,7 +43,7 @@ class DeterministicProgram(Program):
     """Two objectives over an actor, C critics and their targets."""
 
     def __init__(
-        self, roles: Roles, declared: DeterministicPolicyGradient, actions: int, seeds: int, device: str
+        self, roles: Roles, declared: DeterministicPolicyGradient, actions: int, hyperparameters: Hyperparameters
     ) -> None:
         """``actions`` is a."""
         assert roles.updates is not None, "noise follows the clock of updates"
@@ -51,14 +51,14 @@ class DeterministicProgram(Program):
         self._target_critic, self._returns = roles.averages["target_critic"], roles.returns["critic"]
         self._following_actor = roles.averages["target_actor"] if declared.target_actor else self._actor
         self._critics, self._climbed = declared.critics, declared.actor_critics
-        self._exploration = Jitter(declared.exploration, roles.updates, device)
+        self._exploration = Jitter(declared.exploration, roles.updates, hyperparameters)
         noises = {"actor": declared.actor_noise, "target": declared.target_noise}
         self._jitters = {
-            name: Jitter(noise, roles.updates, device) for name, noise in noises.items() if not noise.is_silent
+            name: Jitter(noise, roles.updates, hyperparameters) for name, noise in noises.items() if not noise.is_silent
         }
         self.noise: Mapping[str, Shape] = {name: (actions,) for name in self._jitters}
         self.signals: tuple[str, ...] = ("actor/loss", "actor/action_size", "critic/loss", "critic/value")
-        every = number(float(declared.policy_delay), (seeds,), device, torch.float64)
+        every = hyperparameters.number(float(declared.policy_delay), dtype=torch.float64)
         steps = {
             "actor": Objective("actor", self.actor_loss, every if declared.policy_delay > 1 else None),
             "critic": Objective("critic", self.critic_loss),

@@ -24,6 +24,7 @@ from composer.spec.family import Items
 
 if TYPE_CHECKING:
     from composer.algorithms.program import Program, Roles
+    from composer.optim.hyperparameters import Hyperparameters
 
 
 class DQN(OffPolicy, Algorithm, kind="dqn"):
@@ -114,11 +115,11 @@ class DQN(OffPolicy, Algorithm, kind="dqn"):
             yield "algorithm.noisy", "'value' has noisy layers: set noisy = true, so that they explore"
 
     @override
-    def build(self, roles: Roles, info: EnvironmentInfo, seeds: int, device: str) -> Program:
+    def build(self, roles: Roles, info: EnvironmentInfo, hyperparameters: Hyperparameters) -> Program:
         from composer.algorithms.dqn_losses import DQNProgram, Exploration, Varied
         from composer.algorithms.spr_losses import SelfPrediction
 
-        exploration = Exploration.build(self.epsilon, self.evaluation_epsilon, info.action_size, seeds, device)
-        ahead = SelfPrediction(roles, self.spr.steps, self.spr.weight) if self.spr else None
+        exploration = Exploration.build(self.epsilon, self.evaluation_epsilon, info.action_size, hyperparameters)
+        ahead = SelfPrediction(roles, self.spr.steps, self.spr.weight, hyperparameters) if self.spr else None
         varied = Varied([(one.draws(), one.build()) for one in self.augmentation])
         return DQNProgram(roles, exploration, varied, ahead, is_double=self.double, is_noisy=self.noisy)

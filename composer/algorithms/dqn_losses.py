@@ -19,7 +19,7 @@ from composer.algorithms.losses.policies import chosen_of
 from composer.algorithms.losses.returns import Point, chosen
 from composer.algorithms.program import Batch, Inputs, Objective, Program, Roles
 from composer.algorithms.spr_losses import EXTRAS, SelfPrediction, latent
-from composer.optim.hyperparameters import number
+from composer.optim.hyperparameters import Hyperparameters
 from composer.spec.shape import Shape
 
 if TYPE_CHECKING:
@@ -38,10 +38,10 @@ class Exploration:
     """A"""
 
     @classmethod
-    def build(cls, epsilon: Schedule, judged: float, actions: int, seeds: int, device: str) -> Exploration:
+    def build(cls, epsilon: Schedule, judged: float, actions: int, hyperparameters: Hyperparameters) -> Exploration:
         """From what is declared."""
-        share = number(judged, (seeds,), device) if judged else None
-        return cls(epsilon.build(seeds, device), share, actions)
+        share = hyperparameters.number(judged) if judged else None
+        return cls(epsilon.build(hyperparameters), share, actions)
 
     def mixed(self, greedy: Tensor, share: Tensor, noise: Tensor) -> Tensor:
         """One-hot actions ``[S, E, A]``: ``greedy [S, E]``, or any with probability ``share [S]``.

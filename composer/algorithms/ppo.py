@@ -18,6 +18,7 @@ from composer.optim.schedules import NonNegative, Positive
 
 if TYPE_CHECKING:
     from composer.algorithms.program import Program, Roles
+    from composer.optim.hyperparameters import Hyperparameters
 
 _ROLES = ("actor", "critic")
 
@@ -74,16 +75,16 @@ class PPO(OnPolicy, Algorithm, kind="ppo"):
             yield "training.acting.actor", "PPO learns from what its own actor does: an average cannot act for it"
 
     @override
-    def build(self, roles: Roles, info: EnvironmentInfo, seeds: int, device: str) -> Program:
+    def build(self, roles: Roles, info: EnvironmentInfo, hyperparameters: Hyperparameters) -> Program:
         from composer.algorithms.losses.policies import CategoricalPolicy, GaussianPolicy
         from composer.algorithms.ppo_losses import PPOProgram
 
         return PPOProgram(
             roles,
             CategoricalPolicy() if info.discrete else GaussianPolicy(),
-            self.clip_ratio.build(seeds, device),
-            self.entropy_bonus.build(seeds, device),
-            None if self.value_clip is None else self.value_clip.build(seeds, device),
+            self.clip_ratio.build(hyperparameters),
+            self.entropy_bonus.build(hyperparameters),
+            None if self.value_clip is None else self.value_clip.build(hyperparameters),
         )
 
     def _rollout_problems(self, copies: int) -> Iterator[tuple[str, str]]:

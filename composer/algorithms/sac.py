@@ -19,6 +19,7 @@ from composer.networks.outline import Outline, ParameterPlan
 
 if TYPE_CHECKING:
     from composer.algorithms.program import Program, Roles
+    from composer.optim.hyperparameters import Hyperparameters
 
 
 class SAC(OffPolicy, Algorithm, kind="sac"):
@@ -76,7 +77,7 @@ class SAC(OffPolicy, Algorithm, kind="sac"):
         )
 
     @override
-    def build(self, roles: Roles, info: EnvironmentInfo, seeds: int, device: str) -> Program:
+    def build(self, roles: Roles, info: EnvironmentInfo, hyperparameters: Hyperparameters) -> Program:
         from composer.algorithms.sac_losses import SACProgram
 
-        return SACProgram(roles, info.action_size, self.target_entropy_per_action, self.critics, seeds, device)
+        return SACProgram(roles, info.action_size, self.target_entropy_per_action, self.critics, hyperparameters)

@@ -16,7 +16,7 @@ from torch import Tensor
 from composer.algorithms.losses.returns import lowest
 from composer.algorithms.losses.tanh_gaussian import mode, sample
 from composer.algorithms.program import Batch, Inputs, Objective, Program, Roles
-from composer.optim.hyperparameters import number
+from composer.optim.hyperparameters import Hyperparameters
 from composer.spec.shape import Shape
 
 
@@ -24,14 +24,19 @@ class SACProgram(Program):
     """Three objectives over an actor, C critics, their target and a learned temperature."""
 
     def __init__(
-        self, roles: Roles, actions: int, target_entropy_per_action: float, critics: str, seeds: int, device: str
+        self,
+        roles: Roles,
+        actions: int,
+        target_entropy_per_action: float,
+        critics: str,
+        hyperparameters: Hyperparameters,
     ) -> None:
         """``actions`` is a; the target entropy is a times ``target_entropy_per_action``; ``critics``: minimum, mean."""
         self._actor, self._critic = roles.networks["actor"], roles.networks["critic"]
         self._target, self._returns = roles.averages["target_critic"], roles.returns["critic"]
         self._is_minimum = critics == "minimum"
         self._log_temperature = roles.scalars["temperature"]
-        self._target_entropy = number(actions * target_entropy_per_action, (seeds,), device)
+        self._target_entropy = hyperparameters.number(actions * target_entropy_per_action)
         self.signals: tuple[str, ...] = (
             "actor/loss",
             "actor/entropy",

@@ -13,7 +13,7 @@ from torch.nn.functional import normalize
 
 from composer.algorithms.program import Batch, Inputs, Roles
 from composer.networks.stacked import Stacked
-from composer.optim.hyperparameters import number
+from composer.optim.hyperparameters import Hyperparameters
 
 EXTRAS = ("future/observation", "future/action", "future/alive")
 
@@ -21,7 +21,7 @@ EXTRAS = ("future/observation", "future/action", "future/alive")
 class SelfPrediction:
     """How far off the predicted latents of the next K observations are."""
 
-    def __init__(self, roles: Roles, steps: int, weight: float) -> None:
+    def __init__(self, roles: Roles, steps: int, weight: float, hyperparameters: Hyperparameters) -> None:
         """``weight`` multiplies the loss."""
         self.steps = steps
         self._transition, self._projection, self._predictor = (
@@ -29,8 +29,7 @@ class SelfPrediction:
         )
         self._encoder = roles.averages["target_value"].child("trunk")
         self._target = roles.averages["target_projection"]
-        first = next(iter(self._transition.parameters.values()))
-        self._weight = number(weight, (len(first), 1), first.device)
+        self._weight = hyperparameters.number(weight, 1)
 
     def loss(self, latent: Tensor, batch: Batch, varied: Callable[[Tensor], Tensor]) -> Tensor:
         """The weighted loss of each sample ``[S, B]`` from latents ``[S, B, n]``; ``varied`` augments what comes."""

@@ -17,6 +17,7 @@ from composer.spec.wording import suggestion
 
 if TYPE_CHECKING:
     from composer.algorithms.program import Program, Roles
+    from composer.optim.hyperparameters import Hyperparameters
 
 MODEL = "model"
 
@@ -91,13 +92,13 @@ class Supervised(Algorithm, kind="supervised"):
             yield f"networks.{MODEL}.head.classes", f"{given} classes, and the data have {classes}"
 
     @override
-    def build(self, roles: Roles, info: EnvironmentInfo, seeds: int, device: str) -> Program:
+    def build(self, roles: Roles, info: EnvironmentInfo, hyperparameters: Hyperparameters) -> Program:
         from composer.algorithms.supervised_losses import SupervisedProgram
 
         regression = _is_regression(info)
         teacher = self.distillation
         told = (teacher.average, teacher.weight, teacher.temperature) if teacher else None
-        return SupervisedProgram(roles, self.label_smoothing, self.logit_decay, regression, seeds, device, told)
+        return SupervisedProgram(roles, self.label_smoothing, self.logit_decay, regression, hyperparameters, told)
 
     def _teacher_problems(self, agent: AgentDeclaration) -> Iterator[tuple[str, str]]:
         if self.distillation is None:

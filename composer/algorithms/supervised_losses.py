@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from composer.algorithms.program import Batch, Inputs, Objective, Program, Roles
-from composer.optim.hyperparameters import number
+from composer.optim.hyperparameters import Hyperparameters
 from composer.spec.shape import Shape
 
 if TYPE_CHECKING:
@@ -28,8 +28,7 @@ class SupervisedProgram(Program):
         label_smoothing: float,
         logit_decay: float,
         regression: bool,
-        seeds: int,
-        device: str,
+        hyperparameters: Hyperparameters,
         teacher: tuple[str, float, float] | None = None,
     ) -> None:
         """The numbers enter as tensors: variants that differ in them share a compiled program.
@@ -37,12 +36,12 @@ class SupervisedProgram(Program):
         ``teacher`` is the name of an average, the weight of what is learned from it, and a temperature.
         """
         self._model = roles.networks["model"]
-        self._smoothing, self._decay = (number(value, (seeds, 1), device) for value in (label_smoothing, logit_decay))
+        self._smoothing, self._decay = (hyperparameters.number(value, 1) for value in (label_smoothing, logit_decay))
         self._regression = regression
         self.signals: tuple[str, ...] = ("model/loss",) if regression else ("model/loss", "model/accuracy")
         self._teacher = roles.averages[teacher[0]] if teacher else None
         if teacher:
-            self._weight, self._temperature = (number(value, (seeds, 1), device) for value in teacher[1:])
+            self._weight, self._temperature = (hyperparameters.number(value, 1) for value in teacher[1:])
             self.signals += ("model/distillation",)
         self.noise: Mapping[str, Shape] = {}
         self.objectives: tuple[Objective, ...] = (Objective("model", self.model_loss),)

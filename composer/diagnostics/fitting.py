@@ -16,6 +16,7 @@ from composer.networks.modules.projection import to_unit_norm
 from composer.networks.outline import Outline
 from composer.networks.stacked import Stacked, Template, fresh_buffers, fresh_stack
 from composer.optim import Adam
+from composer.optim.hyperparameters import Hyperparameters
 from composer.optim.schedules import Constant
 
 FREQUENCY = 1e5
@@ -48,7 +49,9 @@ def trainability(
         for path, plan in outline.named_parameters()
         if plan.unit_axis is not None and path in trained
     ]
-    optimizer = Adam(learning_rate=Constant(value=learning_rate)).build(trained, network.seeds)
+    optimizer = Adam(learning_rate=Constant(value=learning_rate)).build(
+        trained, Hyperparameters(network.seeds, target.device)
+    )
     for _ in range(steps):
         loss = (entries(learner(inputs, training=True)) - target).square().mean((1, 2, 3)).sum()
         optimizer.step(torch.autograd.grad(loss, list(trained.values()), allow_unused=True, materialize_grads=True))

@@ -14,6 +14,7 @@ from composer.spec.wording import spelled, suggestion
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from composer.optim.hyperparameters import Hyperparameters
     from composer.optim.steps import AdamState
 
 
@@ -36,13 +37,15 @@ class Adam(Optimizer, kind="adam"):
     max_gradient_norm: MaxGradientNorm = None
     """Longest gradient of a seed, all parameters and copies together: longer ones are shortened. Absent: none is."""
 
-    def build(self, parameters: Mapping[str, Tensor], seeds: int, keys: Sequence[int] = ()) -> AdamState:
+    def build(
+        self, parameters: Mapping[str, Tensor], hyperparameters: Hyperparameters, keys: Sequence[int] = ()
+    ) -> AdamState:
         """Zero moments and zero step counts."""
         from composer.optim.steps import AdamState
 
         return AdamState(
             parameters,
-            seeds,
+            hyperparameters,
             self.learning_rate,
             self.beta1,
             self.beta2,
@@ -77,14 +80,16 @@ class AdamW(Optimizer, kind="adamw"):
     max_gradient_norm: MaxGradientNorm = None
     """Longest gradient of a seed, all parameters and copies together: longer ones are shortened. Absent: none is."""
 
-    def build(self, parameters: Mapping[str, Tensor], seeds: int, keys: Sequence[int] = ()) -> AdamState:
+    def build(
+        self, parameters: Mapping[str, Tensor], hyperparameters: Hyperparameters, keys: Sequence[int] = ()
+    ) -> AdamState:
         """Zero moments and zero step counts; the decay mask is fixed here."""
         from composer.optim.steps import AdamState
 
         decayed = [path for path in parameters if matches(self.decay, path)]
         return AdamState(
             parameters,
-            seeds,
+            hyperparameters,
             self.learning_rate,
             self.beta1,
             self.beta2,

@@ -12,6 +12,7 @@ from composer.spec.family import Family
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from composer.optim.hyperparameters import Hyperparameters
     from composer.optim.steps import OptimizerState
 
 
@@ -24,7 +25,9 @@ class Optimizer(Family, family="optimizer"):
         return self
 
     @abstractmethod
-    def build(self, parameters: Mapping[str, Tensor], seeds: int, keys: Sequence[int] = ()) -> OptimizerState:
+    def build(
+        self, parameters: Mapping[str, Tensor], hyperparameters: Hyperparameters, keys: Sequence[int] = ()
+    ) -> OptimizerState:
         """Fresh state for ``parameters``, by path; raises ValueError where a mask matches none of them.
 
         ``keys``, one a seed, are the random streams of optimizers that draw; by default the seeds are numbered.

@@ -1,42 +1,32 @@
-"""Numbers of a method as tensors of members: a variant with other numbers runs the same program, or stands beside it.
+"""Hyper-parameters as tensors, one value per seed: variants that differ in numbers alone run the same program.
 
-Every number that enters an update is made here, so that whoever stacks agents finds them all: in the order in which
-they were made, which is the same for agents that differ in numbers alone. Tests: tests/training/test_population.py.
+Tests: tests/training/test_population.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-
 import torch
 from torch import Tensor
 
-_list: ContextVar[list[Tensor] | None] = ContextVar("numbers", default=None)
 
+class Hyperparameters:
+    """The numbers that enter the updates of one agent, each a tensor ``[S, ...]`` that updates read and never write.
 
-def number(
-    value: float, shape: tuple[int, ...], device: str | torch.device, dtype: torch.dtype = torch.float32
-) -> Tensor:
-    """``value`` for every member: ``shape`` begins with the count of seeds."""
-    return kept(torch.full(shape, value, dtype=dtype, device=device))
+    Whoever computes with a number makes it here. The order is the same for agents that differ in numbers alone, so that
+    agents can be stacked. No checkpoint holds these tensors: a resumed agent makes them again.
+    """
 
+    def __init__(self, seeds: int, device: str | torch.device) -> None:
+        """Of an agent of S = ``seeds`` seeds; ``tensors`` is empty at first."""
+        self.seeds, self.device = seeds, device
+        self.tensors: list[Tensor] = []
+        """In the order in which they were made."""
 
-def kept(value: Tensor) -> Tensor:
-    """``value [S, ...]`` itself, a tensor that updates read, never write and no checkpoint holds."""
-    found = _list.get()
-    if found is not None:
-        found.append(value)
-    return value
+    def number(self, value: float, *ones: int, dtype: torch.dtype = torch.float32) -> Tensor:
+        """``value`` for every seed, ``[S, *ones]``; trailing axes of length 1 broadcast against batches."""
+        return self.keep(torch.full((self.seeds, *ones), value, dtype=dtype, device=self.device))
 
-
-@contextmanager
-def recorded() -> Iterator[list[Tensor]]:
-    """The numbers that are made meanwhile, in their order."""
-    found: list[Tensor] = []
-    token = _list.set(found)
-    try:
-        yield found
-    finally:
-        _list.reset(token)
+    def keep(self, value: Tensor) -> Tensor:
+        """``value [S, ...]`` itself, listed with the others."""
+        self.tensors.append(value)
+        return value

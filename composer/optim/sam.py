@@ -14,6 +14,7 @@ from composer.optim.base import Optimizer
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from composer.optim.hyperparameters import Hyperparameters
     from composer.optim.sam_steps import SharpnessState
 
 
@@ -45,11 +46,13 @@ class Sam(Optimizer, kind="sam"):
     def stepping(self) -> Optimizer:
         return self.base
 
-    def build(self, parameters: Mapping[str, Tensor], seeds: int, keys: Sequence[int] = ()) -> SharpnessState:
+    def build(
+        self, parameters: Mapping[str, Tensor], hyperparameters: Hyperparameters, keys: Sequence[int] = ()
+    ) -> SharpnessState:
         """The state of ``base``; there is none beside."""
         from composer.optim.sam_steps import SharpnessState
 
-        return SharpnessState(parameters, self.base.build(parameters, seeds, keys), self.rho, seeds)
+        return SharpnessState(parameters, self.base.build(parameters, hyperparameters, keys), self.rho, hyperparameters)
 
     def problems(self, paths: Iterable[str]) -> Iterable[tuple[str, str]]:
         """Those of ``base``."""

@@ -6,48 +6,48 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
-from composer.optim.hyperparameters import number
-from composer.optim.steps import OptimizerState
-
-Signals = dict[str, Tensor]
+from composer.optim.hyperparameters import Hyperparameters
+from composer.optim.steps import OptimizerState, Signals
 
 SMALLEST = 1e-12
 """Added to the norm, so that a gradient of zeros divides by no zero."""
 
 
-class SharpnessState:
+class SharpnessState(OptimizerState):
     """The state of another optimizer, and the way to where the gradient is taken again."""
 
-    def __init__(self, parameters: Mapping[str, Tensor], base: OptimizerState, rho: float, seeds: int) -> None:
+    def __init__(
+        self, parameters: Mapping[str, Tensor], base: OptimizerState, rho: float, hyperparameters: Hyperparameters
+    ) -> None:
         """``base`` is over the same parameters."""
         self._parameters, self._base = list(parameters.values()), base
-        # A tensor, so that variants that differ in it share a compiled program.
-        self._rho = number(rho, (seeds,), self._parameters[0].device)
+        self._rho = hyperparameters.number(rho)
 
-    def sharpest(
+    @override
+    def gradients(
         self,
-        slope: Callable[[Signals], Sequence[Tensor]],
+        gradient: Callable[[Signals], Sequence[Tensor]],
         signals: Signals,
         buffers: Sequence[Tensor],
         held: Mapping[str, Tensor],
     ) -> Sequence[Tensor]:
-        """The gradient at ``w + rho g / |g|``, Eq. 2 and 3, where ``g`` is that at ``w``; parameters stay as they are.
+        """The gradients at ``w + rho g / |g|``, Eq. 2 and 3, with ``g`` the gradient at ``w``; parameters do not move.
 
-        ``slope`` gives the gradient at the present parameters and adds to ``signals``, which keep what the pass at
-        ``w`` adds. ``buffers``, that a pass may change, are the same before both and left as the first one leaves them.
-        ``held`` are parameters, by path, that stay where they are for some seeds: masks ``[S]``.
+        ``signals`` get what the pass at ``w`` reports, and buffers end as that pass leaves them: both passes start from
+        the same ones.
         """
         before = _copies(buffers)
-        gradients = slope(signals)
+        first = gradient(signals)
         after = _copies(buffers)
         _put(buffers, before)
         origin = _copies(self._parameters)
-        self._ascend([_without(held.get(path), g) for path, g in zip(self.paths(), gradients, strict=True)])
-        sharpest = slope(dict(signals))
+        self._ascend([_without(held.get(path), g) for path, g in zip(self.paths(), first, strict=True)])
+        second = gradient(dict(signals))
         _put(self._parameters, origin)
         _put(buffers, after)
-        return sharpest
+        return second
 
     @torch.no_grad()
     def _ascend(self, gradients: Sequence[Tensor]) -> None:
@@ -56,32 +56,32 @@ class SharpnessState:
         for parameter, gradient in zip(self._parameters, gradients, strict=True):
             parameter.add_(gradient * _each(factor, gradient))
 
+    @override
     def step(self, gradients: Sequence[Tensor]) -> None:
-        """The step of the base."""
         self._base.step(gradients)
 
+    @override
     def tensors(self) -> dict[str, Tensor]:
-        """Those of the base."""
         return self._base.tensors()
 
+    @override
     def paths(self) -> Sequence[str]:
-        """In their order."""
         return self._base.paths()
 
+    @override
     def moments(self, path: str) -> tuple[Tensor, ...]:
-        """Those of the base."""
         return self._base.moments(path)
 
+    @override
     def count(self, path: str) -> Tensor:
-        """That of the base."""
         return self._base.count(path)
 
+    @override
     def clock(self) -> Tensor:
-        """That of the base."""
         return self._base.clock()
 
+    @override
     def counters(self) -> tuple[Tensor, ...]:
-        """Those of the base."""
         return self._base.counters()
 
 

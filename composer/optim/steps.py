@@ -7,39 +7,95 @@ carry the axis of members ``[seeds, copies, ...]``, with step counts by paramete
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
-from composer.optim.hyperparameters import number
+from composer.optim.hyperparameters import Hyperparameters
 from composer.optim.schedules import Schedule
 
+Signals = dict[str, Tensor]
+"""Scalars that a loss reports, ``[seeds]`` by name."""
 
-class OptimizerState(Protocol):
-    """What the learner asks of an optimizer."""
 
+class OptimizerState(ABC):
+    """How the parameters of one role move, and the tensors that are kept for it."""
+
+    def gradients(
+        self,
+        gradient: Callable[[Signals], Sequence[Tensor]],
+        signals: Signals,
+        buffers: Sequence[Tensor],
+        held: Mapping[str, Tensor],
+    ) -> Sequence[Tensor]:
+        """The gradients that ``step`` takes: ``gradient(signals)``, at the present parameters.
+
+        ``buffers`` of the network may change in a pass; ``held`` are parameters by path that stay where they are for
+        some seeds: masks ``[seeds]``.
+        """
+        return gradient(signals)
+
+    @abstractmethod
     def step(self, gradients: Sequence[Tensor]) -> None:
         """Move the parameters in place; gradients in the order of the parameters given at construction."""
 
+    @abstractmethod
     def tensors(self) -> dict[str, Tensor]:
-        """Every tensor of the state by name, the very tensors: what a checkpoint saves and loads in place."""
+        """Every tensor of the state by name: a checkpoint saves them and loads them in place."""
 
+    @abstractmethod
     def paths(self) -> Sequence[str]:
-        """The parameters that it moves."""
+        """The parameters that it moves, in order."""
 
+    @abstractmethod
     def moments(self, path: str) -> tuple[Tensor, ...]:
-        """What is kept beside each entry of a parameter, ``[seeds, copies, ...]`` each, the very tensors."""
+        """The numbers that are kept for each entry of a parameter, ``[seeds, copies, ...]`` each, to be changed."""
 
+    @abstractmethod
     def count(self, path: str) -> Tensor:
-        """Steps that a parameter has taken since its moments began, ``[seeds]``, the very tensor."""
+        """Steps that a parameter has taken since its moments began, ``[seeds]``, to be changed in place."""
 
+    @abstractmethod
     def clock(self) -> Tensor:
-        """Steps since the schedules began, ``[seeds]``, the very tensor."""
+        """Steps since the schedules began, ``[seeds]``, to be changed in place."""
 
     def counters(self) -> tuple[Tensor, ...]:
-        """What is counted of no parameter, the clock among it, ``[seeds]`` each, the very tensors."""
+        """Counters that belong to no parameter, ``[seeds]`` each: the clock first."""
+        return (self.clock(),)
+
+
+class CountingState(OptimizerState):
+    """A state that counts the steps of each parameter and of the whole, in float64."""
+
+    def __init__(
+        self, parameters: Mapping[str, Tensor], hyperparameters: Hyperparameters, learning_rate: Schedule
+    ) -> None:
+        """``parameters [seeds, copies, ...]`` by path are moved in place."""
+        self._paths, self._parameters = list(parameters), list(parameters.values())
+        seeds, device = hyperparameters.seeds, self._parameters[0].device
+        # float32 stops counting at 16.8 million.
+        self._clock = torch.zeros(seeds, dtype=torch.float64, device=device)
+        self._steps = torch.zeros(seeds, len(self._paths), dtype=torch.float64, device=device)
+        self._rate = learning_rate.build(hyperparameters)
+
+    @override
+    def paths(self) -> Sequence[str]:
+        return self._paths
+
+    @override
+    def count(self, path: str) -> Tensor:
+        return self._steps[:, self._paths.index(path)]
+
+    @override
+    def clock(self) -> Tensor:
+        return self._clock
+
+    def _zeros(self) -> list[Tensor]:
+        """A moment of each parameter, at its beginning."""
+        return [torch.zeros_like(parameter, requires_grad=False) for parameter in self._parameters]
 
 
 def carry(old: OptimizerState, new: OptimizerState) -> None:
@@ -52,13 +108,13 @@ def carry(old: OptimizerState, new: OptimizerState) -> None:
             ours.copy_(theirs)
 
 
-class AdamState:
+class AdamState(CountingState):
     """Moments ``[seeds, copies, ...]`` and step counts ``[seeds, parameters]`` of Adam with decoupled weight decay."""
 
     def __init__(
         self,
         parameters: Mapping[str, Tensor],
-        seeds: int,
+        hyperparameters: Hyperparameters,
         learning_rate: Schedule,
         beta1: float,
         beta2: float,
@@ -67,27 +123,21 @@ class AdamState:
         decayed: Collection[str],
         max_gradient_norm: float | None = None,
     ) -> None:
-        self._paths = list(parameters)
-        self._parameters = list(parameters.values())
-        self._first = [torch.zeros_like(p, requires_grad=False) for p in self._parameters]
-        self._second = [torch.zeros_like(p, requires_grad=False) for p in self._parameters]
-        device = self._parameters[0].device
-        # Counts and what is computed from them alone are float64: float32 stops counting at 16.8 million.
-        self._clock = torch.zeros(seeds, dtype=torch.float64, device=device)
-        self._steps = torch.zeros(seeds, len(self._paths), dtype=torch.float64, device=device)
-        self._rate = learning_rate.build(seeds, str(device))
-        # Numbers enter as tensors: a variant with other numbers runs the same compiled program.
+        super().__init__(parameters, hyperparameters, learning_rate)
+        self._first, self._second = self._zeros(), self._zeros()
+        numbers = (beta1, beta2, epsilon, weight_decay)
         self._beta1, self._beta2, self._epsilon, self._decay = (
-            number(each, (seeds,), device, torch.float64) for each in (beta1, beta2, epsilon, weight_decay)
+            hyperparameters.number(each, dtype=torch.float64) for each in numbers
         )
-        self._longest = None if max_gradient_norm is None else number(max_gradient_norm, (seeds,), device)
+        self._max_norm = None if max_gradient_norm is None else hyperparameters.number(max_gradient_norm)
         self._decayed = [weight_decay > 0 and path in decayed for path in self._paths]
 
+    @override
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor]) -> None:
         """One step, arXiv:1711.05101 algorithm 2: decay first, then the bias-corrected Adam direction."""
-        if self._longest is not None:
-            gradients = clip_by_global_norm(gradients, self._longest)
+        if self._max_norm is not None:
+            gradients = clip_by_global_norm(gradients, self._max_norm)
         rate = self._rate(self._clock)
         self._clock.add_(1)
         self._steps.add_(1)
@@ -108,6 +158,7 @@ class AdamState:
                 parameter.mul_(_each(shrink, gradient))
             parameter.addcdiv_(first, scale.mul_(_each(size, gradient)), value=-1)
 
+    @override
     def tensors(self) -> dict[str, Tensor]:
         """``clock``, ``steps``, and ``first.PATH`` and ``second.PATH`` for every parameter."""
         named = {"clock": self._clock, "steps": self._steps}
@@ -115,30 +166,14 @@ class AdamState:
             named |= {f"first.{path}": first, f"second.{path}": second}
         return named
 
-    def paths(self) -> Sequence[str]:
-        """In their order."""
-        return self._paths
-
+    @override
     def moments(self, path: str) -> tuple[Tensor, ...]:
-        """First and second moment."""
         index = self._paths.index(path)
         return self._first[index], self._second[index]
 
-    def count(self, path: str) -> Tensor:
-        """A column of the counts."""
-        return self._steps[:, self._paths.index(path)]
-
-    def clock(self) -> Tensor:
-        """Steps since the schedules began, ``[seeds]``."""
-        return self._clock
-
-    def counters(self) -> tuple[Tensor, ...]:
-        """The clock."""
-        return (self._clock,)
-
 
 def clip_by_global_norm(gradients: Sequence[Tensor], max_norm: Tensor) -> list[Tensor]:
-    """Gradients ``[seeds, copies, ...]`` whose norm, all of a seed's together, is ``longest [seeds]`` at most.
+    """Gradients ``[seeds, copies, ...]`` whose norm, all of a seed's together, is ``max_norm [seeds]`` at most.
 
     As ``torch.nn.utils.clip_grad_norm_`` does it: Pascanu et al., arXiv:1211.5063.
     """

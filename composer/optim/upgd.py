@@ -14,6 +14,7 @@ from composer.spec.wording import spelled, suggestion
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from composer.optim.hyperparameters import Hyperparameters
     from composer.optim.upgd_steps import UtilityState
 
 
@@ -42,13 +43,16 @@ class Upgd(Optimizer, kind="upgd"):
     decay: list[str] = Field(default=["*"], max_length=64)
     """Globs over parameter paths that decay; ``["*"]`` decays biases and norms too, ``["*weight"]`` only weights."""
 
-    def build(self, parameters: Mapping[str, Tensor], seeds: int, keys: Sequence[int] = ()) -> UtilityState:
+    def build(
+        self, parameters: Mapping[str, Tensor], hyperparameters: Hyperparameters, keys: Sequence[int] = ()
+    ) -> UtilityState:
         """Zero utilities, zero step counts, nothing drawn yet."""
         from composer.optim.upgd_steps import UtilityState
 
         return UtilityState(
             parameters,
-            keys or range(seeds),
+            hyperparameters,
+            keys or range(hyperparameters.seeds),
             self.learning_rate,
             self.beta_utility,
             self.sigma,

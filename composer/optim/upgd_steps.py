@@ -7,18 +7,21 @@ from collections.abc import Collection, Mapping, Sequence
 import torch
 from torch import Tensor
 from torch.func import vmap
+from typing_extensions import override
 
 from composer.networks.modules.noise import normal
-from composer.optim.hyperparameters import kept, number
+from composer.optim.hyperparameters import Hyperparameters
 from composer.optim.schedules import Schedule
+from composer.optim.steps import CountingState
 
 
-class UtilityState:
+class UtilityState(CountingState):
     """Utilities ``[seeds, copies, ...]``, step counts ``[seeds, parameters]`` and a random stream of each seed."""
 
     def __init__(
         self,
         parameters: Mapping[str, Tensor],
+        hyperparameters: Hyperparameters,
         keys: Sequence[int],
         learning_rate: Schedule,
         beta: float,
@@ -26,21 +29,15 @@ class UtilityState:
         weight_decay: float,
         decayed: Collection[str],
     ) -> None:
-        self._paths = list(parameters)
-        self._parameters = list(parameters.values())
-        self._utilities = [torch.zeros_like(p, requires_grad=False) for p in self._parameters]
-        seeds, device = len(keys), self._parameters[0].device
-        self._clock = torch.zeros(seeds, dtype=torch.float64, device=device)
-        self._steps = torch.zeros(seeds, len(self._paths), dtype=torch.float64, device=device)
-        self._keys = kept(torch.tensor(list(keys), dtype=torch.int64, device=device))
-        self._draws = torch.zeros(seeds, dtype=torch.int64, device=device)
-        self._rate = learning_rate.build(seeds, str(device))
-        # Numbers enter as tensors: a variant with other numbers runs the same compiled program.
-        self._beta, self._sigma, self._decay = (
-            number(each, (seeds,), device, torch.float64) for each in (beta, sigma, weight_decay)
-        )
+        super().__init__(parameters, hyperparameters, learning_rate)
+        self._utilities, device = self._zeros(), self._clock.device
+        self._keys = hyperparameters.keep(torch.tensor(list(keys), dtype=torch.int64, device=device))
+        self._draws = torch.zeros_like(self._keys)
+        numbers = (beta, sigma, weight_decay)
+        self._beta, self._sigma, self._decay = (hyperparameters.number(each, dtype=torch.float64) for each in numbers)
         self._decayed = [weight_decay > 0 and path in decayed for path in self._paths]
 
+    @override
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor]) -> None:
         """One step: utilities of all parameters first, for the largest of them."""
@@ -72,29 +69,19 @@ class UtilityState:
         self._draws.add_(1)
         return drawn
 
+    @override
     def tensors(self) -> dict[str, Tensor]:
         """``clock``, ``steps``, ``keys``, ``draws``, and ``utility.PATH`` for every parameter."""
         named = {"clock": self._clock, "steps": self._steps, "keys": self._keys, "draws": self._draws}
         return named | {f"utility.{path}": value for path, value in zip(self._paths, self._utilities, strict=True)}
 
-    def paths(self) -> Sequence[str]:
-        """In their order."""
-        return self._paths
-
+    @override
     def moments(self, path: str) -> tuple[Tensor, ...]:
-        """The utility."""
         return (self._utilities[self._paths.index(path)],)
 
-    def count(self, path: str) -> Tensor:
-        """A column of the counts."""
-        return self._steps[:, self._paths.index(path)]
-
-    def clock(self) -> Tensor:
-        """Steps since the schedules began, ``[seeds]``."""
-        return self._clock
-
+    @override
     def counters(self) -> tuple[Tensor, ...]:
-        """The clock, and how many draws have been made."""
+        """The clock, and the count of draws."""
         return self._clock, self._draws
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from composer.algorithms.base import AgentDeclaration
 from composer.algorithms.losses.policies import chosen_of
 from composer.algorithms.program import Roles
+from composer.optim.hyperparameters import Hyperparameters
 from composer.spec.random_streams import derive
 from composer.spec.shape import Shape
 from composer.training.agent_networks import with_averages
@@ -21,12 +22,12 @@ from composer.training.agent_networks import with_averages
 class ActingPolicy:
     """The program as it acts: averages may act in the place of networks. Random streams are the seeds' own."""
 
-    def __init__(self, agent: AgentDeclaration, roles: Roles, device: str) -> None:
+    def __init__(self, agent: AgentDeclaration, roles: Roles, hyperparameters: Hyperparameters, device: str) -> None:
         """Over the networks of a learner."""
         self._seeds, self._device = agent.seeds, device
         self._actions, self._discrete = agent.info.action_size, agent.info.discrete
         self._explorer, self._judged = (
-            agent.algorithm.build(with_averages(roles, acting), agent.info, len(self._seeds), device)
+            agent.algorithm.build(with_averages(roles, acting), agent.info, hyperparameters)
             for acting in (agent.acting, agent.evaluated)
         )
         self.explorers = [self._generator(seed, "explore") for seed in self._seeds]

@@ -16,10 +16,10 @@ from composer.algorithms.program import Batch, Objective
 from composer.networks.modules.projection import to_unit_norm
 from composer.networks.outline import Outline
 from composer.networks.stacked import Stacked, per_seed
-from composer.optim.sam_steps import SharpnessState
+from composer.optim.hyperparameters import Hyperparameters
 from composer.optim.steps import OptimizerState, carry
 from composer.spec.random_streams import derive
-from composer.training.penalty_terms import Pulls
+from composer.training.penalty_terms import PenaltyTerms
 
 
 class GradientStep:
@@ -32,15 +32,18 @@ class GradientStep:
         networks: Mapping[str, Stacked],
         scalars: Mapping[str, Mapping[str, Tensor]],
         outlines: Mapping[str, Outline],
+        hyperparameters: Hyperparameters,
     ) -> None:
         """Fresh optimizer state over what the objectives train of networks and learned scalars, by role."""
-        self._declared, self._seeds = agent.optimizers, agent.seeds
+        self._declared, self._seeds, self._device = agent.optimizers, agent.seeds, hyperparameters.device
         self._networks, self._scalars, self._outlines = networks, scalars, outlines
         trained = [role for objective in objectives for role in objective.roles]
         self._trained = {role: _trainable(self.parameters(role)) for role in trained}
-        self._pulls = Pulls(agent.penalties, outlines, {role: self.parameters(role) for role in outlines})
+        self._pulls = PenaltyTerms(
+            agent.penalties, outlines, {role: self.parameters(role) for role in outlines}, hyperparameters
+        )
         self._projected = {role: self._projections(role) for role in self._trained}
-        self.optimizers = {role: self._optimizer(role) for role in self._trained}
+        self.optimizers = {role: self._optimizer(role, hyperparameters) for role in self._trained}
         """State by role."""
         self._held: dict[str, Mapping[str, Tensor]] = {}
 
@@ -66,7 +69,8 @@ class GradientStep:
         old = self.optimizers[role]
         self._held[role] = held
         self._trained[role] = _trainable(self.parameters(role))
-        self.optimizers[role] = self._optimizer(role)
+        unlisted = Hyperparameters(len(self._seeds), self._device)  # An agent with a changed network is not stacked.
+        self.optimizers[role] = self._optimizer(role, unlisted)
         carry(old, self.optimizers[role])
         self._projected[role] = self._projections(role)
 
@@ -85,26 +89,24 @@ class GradientStep:
     def _gradients(
         self, objective: Objective, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]
     ) -> Sequence[Tensor]:
-        """Of a loss, role by role; the optimizer of an only role may want it taken somewhere else again."""
-        role, optimizer = objective.role, self.optimizers[objective.role]
+        """Of a loss, role by role; the optimizer of the first role says where they are taken."""
 
-        def slope(told: dict[str, Tensor]) -> Sequence[Tensor]:
-            loss = objective.loss(batch, noise, told)
-            for each in objective.roles:
-                loss = self._pulls.added(each, self._trained[each], loss)
+        def gradient(reported: dict[str, Tensor]) -> Sequence[Tensor]:
+            loss = objective.loss(batch, noise, reported)
+            for role in objective.roles:
+                loss = self._pulls.added(role, self._trained[role], loss)
             # Seeds share no parameter, so the gradient of the sum is each seed's own gradient.
-            parameters = [value for each in objective.roles for value in self._trained[each].values()]
+            parameters = [value for role in objective.roles for value in self._trained[role].values()]
             return torch.autograd.grad(loss.sum(), parameters)
 
-        if not isinstance(optimizer, SharpnessState):
-            return slope(signals)
-        buffers = self._networks[role].buffers if role in self._networks else {}
-        return optimizer.sharpest(slope, signals, list(buffers.values()), self._held.get(role, {}))
+        role = objective.role
+        buffers = list(self._networks[role].buffers.values()) if role in self._networks else []
+        return self.optimizers[role].gradients(gradient, signals, buffers, self._held.get(role, {}))
 
-    def _optimizer(self, role: str) -> OptimizerState:
+    def _optimizer(self, role: str, hyperparameters: Hyperparameters) -> OptimizerState:
         """Fresh state over what is trained of a role."""
         keys = [derive(seed, "optimizer", role) for seed in self._seeds]
-        return self._declared[role].build(self._trained[role], len(self._seeds), keys)
+        return self._declared[role].build(self._trained[role], hyperparameters, keys)
 
     def _projections(self, role: str) -> list[tuple[Tensor, int]]:
         """Parameters of a role that stay on the sphere, each with its axis counted from the end."""

@@ -10,27 +10,27 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from composer.algorithms.base import AgentDeclaration
-from composer.optim.hyperparameters import number
+from composer.optim.hyperparameters import Hyperparameters
 from composer.optim.steps import OptimizerState
 
 
 class Horizon:
     """The n-step window and the discount of the present update."""
 
-    def __init__(self, agent: AgentDeclaration, device: str) -> None:
+    def __init__(self, agent: AgentDeclaration, hyperparameters: Hyperparameters) -> None:
         """As they are before the first update, at their largest."""
-        declared, seeds = agent.algorithm.update_schedule(agent.info), len(agent.seeds)
+        declared = agent.algorithm.update_schedule(agent.info)
         schedules = agent.algorithm.horizon_schedules()
         self.n_step = declared.n_step
         """Most rewards that are summed before a value is bootstrapped."""
-        self.discount = number(declared.discount, (seeds,), device)
+        self.discount = hyperparameters.number(declared.discount)
         """Of one interaction, ``[S]``."""
         self.lengths: Tensor | None = None
         """Rewards summed at the present update, ``[S]``; None where always ``n_step``."""
         self._role = schedules.role
-        self._n_step_at = schedules.n_step.build(seeds, device) if schedules.n_step else None
+        self._n_step_at = schedules.n_step.build(hyperparameters) if schedules.n_step else None
         complement = schedules.one_minus_discount
-        self._one_minus_discount_at = complement.build(seeds, device) if complement else None
+        self._one_minus_discount_at = complement.build(hyperparameters) if complement else None
 
     @property
     def changes(self) -> bool:

@@ -22,7 +22,7 @@ from composer.networks.outline import Outline
 from composer.networks.stacked import Stacked, Template
 from composer.optim.averages import averaged_networks
 from composer.optim.delayed import apply_every
-from composer.optim.hyperparameters import recorded
+from composer.optim.hyperparameters import Hyperparameters
 from composer.replay.transitions import Minibatch, Transitions
 from composer.spec.errors import ComposerError
 from composer.spec.random_streams import derive
@@ -55,9 +55,9 @@ class Learner:
         """Draws fresh weights from the streams ``init`` of the agent's seeds."""
         self.seeds, self.device, self.batch_size = agent.seeds, device, agent.algorithm.batch_size
         self._averaged = averaged_networks(agent.averages)
-        with recorded() as self.numbers:
-            self._make_networks(agent)
-            self._make_update(agent)
+        self.hyperparameters = Hyperparameters(len(agent.seeds), device)
+        self._make_networks(agent)
+        self._make_update(agent)
         self.state = self._state()
         """Every part of the state, in order."""
         self.recapture(choice)
@@ -77,17 +77,18 @@ class Learner:
         self.roles = Roles(self.networks, self.averages, scalars, returns_of(agent, device), self.updates, own)
 
     def _make_update(self, agent: AgentDeclaration) -> None:
-        device, seeds = self.device, len(self.seeds)
-        self.program = agent.algorithm.build(self.roles, agent.info, seeds, device)
-        self.policy = ActingPolicy(agent, self.roles, device)
-        self.horizon = Horizon(agent, device)
+        device, seeds, numbers = self.device, len(self.seeds), self.hyperparameters
+        self.program = agent.algorithm.build(self.roles, agent.info, numbers)
+        self.policy = ActingPolicy(agent, self.roles, numbers, device)
+        self.horizon = Horizon(agent, numbers)
         self.statistics = agent.normalization.observation.build(seeds, math.prod(agent.info.observation), device)
         """Statistics that observations are normalised by; None where they are not."""
         environments, discount = agent.environment.copies_per_seed, self.horizon.discount
-        self.rewards = agent.normalization.reward.build(seeds, environments, discount, device)
+        self.rewards = agent.normalization.reward.build(numbers, environments, discount)
         """Statistics that rewards are scaled by; None where they are not."""
-        self._moving_averages = MovingAverages(agent.averages, self.networks, self.averages, seeds, device)
-        self._gradient_step = GradientStep(agent, self.program.objectives, self.networks, self.scalars, self.outlines)
+        self._moving_averages = MovingAverages(agent.averages, self.networks, self.averages, numbers)
+        objectives, trained = self.program.objectives, (self.networks, self.scalars, self.outlines)
+        self._gradient_step = GradientStep(agent, objectives, *trained, numbers)
         self.optimizers = self._gradient_step.optimizers
         """State by trained role."""
         rows, noise = (seeds, self.batch_size), self.program.noise

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from composer.networks.stacked import Stacked, per_seed
 from composer.optim.averages import Average
+from composer.optim.hyperparameters import Hyperparameters
 
 
 class _Following(NamedTuple):
@@ -28,12 +29,11 @@ class MovingAverages:
         declared: Mapping[str, Average],
         networks: Mapping[str, Stacked],
         averages: Mapping[str, Stacked],
-        seeds: int,
-        device: str,
+        hyperparameters: Hyperparameters,
     ) -> None:
         sources = {**networks, **averages}
         self._each = [
-            _Following(averages[name], sources[average.of], average.momentum.build(seeds, device))
+            _Following(averages[name], sources[average.of], average.momentum.build(hyperparameters))
             for name, average in declared.items()
         ]
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+
+from torch import Tensor
 
 from composer.networks.outline import Outline
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from composer.optim.penalties import Penalty
+from composer.optim.hyperparameters import Hyperparameters
+from composer.optim.penalties import Penalty
 
 
-class Pulls:
+class PenaltyTerms:
     """The penalties of a run over its parameters. Anchors are the first draws, which a resumed run makes again."""
 
     def __init__(
@@ -21,19 +19,17 @@ class Pulls:
         penalties: Mapping[str, Penalty],
         outlines: Mapping[str, Outline],
         parameters: Mapping[str, Mapping[str, Tensor]],
+        hyperparameters: Hyperparameters,
     ) -> None:
         """``parameters`` by role and path, ``[S, C, ...]``, as first drawn."""
-        from composer.optim.hyperparameters import kept, number
-
         self._terms: dict[str, list[tuple[str, Tensor | None, Tensor]]] = {}
         for penalty in penalties.values():
             for role, path in penalty.where.select(outlines):
                 value = parameters[role][path]
                 if value.requires_grad:
-                    # A tensor, so that variants that differ in it share a compiled program.
-                    factor = number(penalty.coefficient, value.shape[:1], value.device)
+                    factor = hyperparameters.number(penalty.coefficient)
                     anchor = penalty.anchor(value)
-                    term = (path, anchor if anchor is None else kept(anchor), factor)
+                    term = (path, anchor if anchor is None else hyperparameters.keep(anchor), factor)
                     self._terms.setdefault(role, []).append(term)
 
     def added(self, role: str, parameters: Mapping[str, Tensor], loss: Tensor) -> Tensor:

@@ -145,4 +145,4 @@ def _changed(file: str, path: str, value: float) -> Blueprint | None:
 
 
 def _held(blueprint: Blueprint) -> list[torch.Tensor]:
-    return list(Learner(blueprint.agent, "cpu", EAGER).numbers)
+    return list(Learner(blueprint.agent, "cpu", EAGER).hyperparameters.tensors)

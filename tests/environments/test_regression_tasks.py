@@ -16,6 +16,7 @@ from composer.algorithms.supervised_losses import SupervisedProgram
 from composer.blueprint import BlueprintError, load
 from composer.environments import BitFlipping, DriftingTargets
 from composer.environments.labelled.datasets import Bits
+from composer.optim.hyperparameters import Hyperparameters
 
 FLIPPING = Path(__file__).parents[2] / "blueprints" / "plasticity" / "bit_flipping.toml"
 DATA = Bits(samples=300, width=20)
@@ -66,7 +67,7 @@ def test_the_loss_is_the_mean_squared_error() -> None:
     roles = Roles(networks={"model": lambda x, training=False: said}, averages={}, scalars={}, returns={})  # type: ignore[dict-item]
     targets, nothing = torch.randn(2, 7, 1, generator=torch.Generator().manual_seed(1)), torch.zeros(2, 7)
     for decay in (0.0, 0.4):
-        program = SupervisedProgram(roles, 0.0, decay, True, 2, "cpu")
+        program = SupervisedProgram(roles, 0.0, decay, True, Hyperparameters(2, "cpu"))
         loss = program.model_loss(Batch(nothing, targets, nothing, nothing, nothing), {}, {})
         expected = ((said[:, 0] - targets[..., 0]) ** 2).mean(1) + decay / 2 * (said[:, 0] ** 2).mean(1)
         torch.testing.assert_close(loss, expected)

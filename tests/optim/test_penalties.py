@@ -9,9 +9,10 @@ from surgeon import Patient
 from tiny_runs import DRIFT, learner, tiny
 
 from composer.blueprint import BlueprintError
+from composer.optim.hyperparameters import Hyperparameters
 from composer.optim.penalties import L2, L2Init
 from composer.training.compile.capture import Choice
-from composer.training.penalty_terms import Pulls
+from composer.training.penalty_terms import PenaltyTerms
 
 SEEDS = "seeds=[0, 5]"
 
@@ -23,7 +24,7 @@ def test_terms_and_gradients_have_their_closed_form() -> None:
         "a": L2(where=["critic.head.*weight"], coefficient=0.5),
         "b": L2Init(where=["critic.trunk.0.*"], coefficient=2.0),
     }
-    pulls = Pulls(declared, agent.outlines, parameters)
+    pulls = PenaltyTerms(declared, agent.outlines, parameters, Hyperparameters(len(agent.seeds), "cpu"))
     head, first = (parameters["critic"][path] for path in ("head.linear.weight", "trunk.0.weight"))
     start = first.detach().clone()
     with torch.no_grad():

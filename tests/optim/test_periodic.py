@@ -8,6 +8,7 @@ from tiny_deterministic import SIMBA, batch, learner, state
 
 from composer.blueprint import BlueprintError, load
 from composer.blueprint.forecast.timeline import timeline
+from composer.optim.hyperparameters import Hyperparameters
 from composer.optim.schedules import Periodic
 
 
@@ -15,7 +16,7 @@ from composer.optim.schedules import Periodic
 def test_each_nth_update_counted_from_one_has_the_other_value(every: int) -> None:
     schedule = Periodic(every=every, value=0.25, at=0.75)
     done = torch.arange(7, dtype=torch.float64)
-    got = schedule.build(7, "cpu")(done)
+    got = schedule.build(Hyperparameters(7, "cpu"))(done)
     assert got.tolist() == [0.75 if number % every == 0 else 0.25 for number in range(1, 8)]
     assert got.dtype == torch.float32
     assert schedule.bounds() == ((0.75, 0.75) if every == 1 else (0.25, 0.75))
@@ -24,7 +25,7 @@ def test_each_nth_update_counted_from_one_has_the_other_value(every: int) -> Non
 
 
 def test_counting_is_exact_late_in_a_run() -> None:
-    at = Periodic(every=3).build(4, "cpu")
+    at = Periodic(every=3).build(Hyperparameters(4, "cpu"))
     assert at(3.0 * 10**11 + torch.arange(4, dtype=torch.float64)).tolist() == [1.0, 1.0, 0.0, 1.0]
 
 

@@ -12,6 +12,7 @@ from tiny_runs import DRIFT, EVENTFUL, begin, finished, learner, result, resumed
 
 from composer.algorithms.discount import Lengthening
 from composer.blueprint import BlueprintError
+from composer.optim.hyperparameters import Hyperparameters
 from composer.optim.schedules import Exponential, Linear, Schedule, Warmup
 
 
@@ -25,14 +26,14 @@ from composer.optim.schedules import Exponential, Linear, Schedule, Warmup
     ],
 )
 def test_closed_forms(schedule: Schedule, expected: list[float]) -> None:
-    at = schedule.build(4, "cpu")
+    at = schedule.build(Hyperparameters(4, "cpu"))
     torch.testing.assert_close(at(torch.tensor([0.0, 1.0, 4.0, 9.0], dtype=torch.float64)), torch.tensor(expected))
     assert schedule.bounds() == (pytest.approx(min(expected)), pytest.approx(max(expected)))
     assert schedule.points() == ((0, pytest.approx(expected[0])), (4, pytest.approx(expected[2])))
 
 
 def test_a_shortfall_shrinks_by_equal_factors() -> None:
-    course = Lengthening(start=0.97, end=0.997, updates=100).course().build(3, "cpu")
+    course = Lengthening(start=0.97, end=0.997, updates=100).course().build(Hyperparameters(3, "cpu"))
     discount = 1 - course(torch.tensor([0.0, 50.0, 100.0], dtype=torch.float64))
     torch.testing.assert_close(discount, torch.tensor([0.97, 1 - math.sqrt(0.03 * 0.003), 0.997]))
 

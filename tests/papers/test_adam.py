@@ -9,12 +9,17 @@ import torch
 from torch import Tensor
 
 from composer.optim import Adam, AdamW
+from composer.optim.hyperparameters import Hyperparameters
 from composer.optim.schedules import Linear
 from composer.optim.steps import AdamState
 
 STEPS = 60
 SHAPES = {"trunk.0.weight": (4, 3), "trunk.0.bias": (4,), "head.weight": (1, 4)}
 Tensors = dict[str, Tensor]
+
+
+def numbers(seeds: int) -> Hyperparameters:
+    return Hyperparameters(seeds, "cpu")
 
 
 def parameters(seeds: int, copies: int = 2) -> Tensors:
@@ -63,7 +68,7 @@ def torchs(
 @pytest.mark.parametrize("betas", [(0.9, 0.999), (0.5, 0.9), (0.0, 0.99)])
 def test_adam_is_torchs(betas: tuple[float, float]) -> None:
     ours = parameters(2)
-    state = Adam(learning_rate=3e-3, beta1=betas[0], beta2=betas[1], epsilon=1e-6).build(ours, 2)
+    state = Adam(learning_rate=3e-3, beta1=betas[0], beta2=betas[1], epsilon=1e-6).build(ours, numbers(2))
     references = [
         torchs(lambda groups: torch.optim.Adam(groups, lr=3e-3, betas=betas, eps=1e-6), seed, 2, set(SHAPES))
         for seed in range(2)
@@ -83,7 +88,7 @@ def test_adam_is_torchs(betas: tuple[float, float]) -> None:
 def test_adamw_is_torchs_under_every_decay_mask(globs: list[str], decayed: set[str]) -> None:
     ours = parameters(2)
     # A decay that large shows at once in whoever should not decay.
-    state = AdamW(learning_rate=3e-3, weight_decay=2.0, decay=globs).build(ours, 2)
+    state = AdamW(learning_rate=3e-3, weight_decay=2.0, decay=globs).build(ours, numbers(2))
     references = [
         torchs(lambda groups: torch.optim.AdamW(groups, lr=3e-3, weight_decay=2.0), seed, 2, decayed)
         for seed in range(2)
@@ -94,7 +99,7 @@ def test_adamw_is_torchs_under_every_decay_mask(globs: list[str], decayed: set[s
 def test_a_linear_schedule_counts_the_optimizers_own_steps() -> None:
     ours = parameters(1)
     schedule = Linear(start=1e-2, end=1e-3, updates=40)
-    state = AdamW(learning_rate=schedule, weight_decay=0.1).build(ours, 1)
+    state = AdamW(learning_rate=schedule, weight_decay=0.1).build(ours, numbers(1))
 
     def make(groups: list[dict[str, object]]) -> torch.optim.Optimizer:
         optimizer = torch.optim.AdamW(groups, lr=1.0, weight_decay=0.1)
@@ -109,11 +114,11 @@ def test_rates_and_step_counts_are_each_seeds_own() -> None:
     class Each:
         """A schedule with another rate for every seed."""
 
-        def build(self, seeds: int, device: str) -> Callable[[Tensor], Tensor]:
+        def build(self, hyperparameters: Hyperparameters) -> Callable[[Tensor], Tensor]:
             return lambda updates: torch.tensor([1e-2, 1e-4])
 
     ours = parameters(2)
-    state = AdamState(ours, 2, Each(), 0.9, 0.999, 1e-8, 0.0, ())
+    state = AdamState(ours, numbers(2), Each(), 0.9, 0.999, 1e-8, 0.0, ())
     references = [
         torchs(lambda groups, r=rate: torch.optim.Adam(groups, lr=r), seed, 2, set(SHAPES))
         for seed, rate in enumerate([1e-2, 1e-4])
@@ -140,7 +145,7 @@ def test_rates_and_step_counts_are_each_seeds_own() -> None:
 
 def test_state_is_named_and_changed_in_place() -> None:
     ours = parameters(2)
-    state = Adam(learning_rate=1e-3).build(ours, 2)
+    state = Adam(learning_rate=1e-3).build(ours, numbers(2))
     named = state.tensors()
     assert set(named) == {"clock", "steps"} | {f"{moment}.{path}" for moment in ("first", "second") for path in SHAPES}
     places = {name: value.data_ptr() for name, value in [*named.items(), *ours.items()]}
@@ -151,7 +156,7 @@ def test_state_is_named_and_changed_in_place() -> None:
 
 def test_a_parameter_may_begin_anew_alone() -> None:
     ours = parameters(2)
-    state = Adam(learning_rate=1e-3).build(ours, 2)
+    state = Adam(learning_rate=1e-3).build(ours, numbers(2))
     for step in range(5):
         state.step(list(gradients(2, step).values()))
     before = {path: value.clone() for path, value in ours.items()}
@@ -169,7 +174,10 @@ def test_a_parameter_may_begin_anew_alone() -> None:
 
 def test_loaded_state_goes_on_as_if_never_saved() -> None:
     ours, copies = parameters(1), parameters(1)
-    state, other = AdamW(learning_rate=1e-2).build(ours, 1), AdamW(learning_rate=1e-2).build(copies, 1)
+    state, other = (
+        AdamW(learning_rate=1e-2).build(ours, numbers(1)),
+        AdamW(learning_rate=1e-2).build(copies, numbers(1)),
+    )
     for step in range(5):
         state.step(list(gradients(1, step).values()))
     for path, value in ours.items():
@@ -186,7 +194,9 @@ def test_loaded_state_goes_on_as_if_never_saved() -> None:
 def test_long_gradients_are_shortened_as_torch_does_a_seed_at_a_time(max_norm: float) -> None:
     """All parameters and copies of a seed together; short ones are left alone."""
     ours = parameters(2)
-    state = AdamW(learning_rate=3e-3, weight_decay=0.0, epsilon=1e-2, max_gradient_norm=max_norm).build(ours, 2)
+    state = AdamW(learning_rate=3e-3, weight_decay=0.0, epsilon=1e-2, max_gradient_norm=max_norm).build(
+        ours, numbers(2)
+    )
 
     def reference(seed: int) -> Callable[[int], Tensors]:
         theirs = {path: p[seed].clone().requires_grad_() for path, p in parameters(2).items()}

@@ -14,6 +14,7 @@ from torch import Tensor
 from composer.algorithms.normalization.returns import BoundedScale, ReturnScale, RunningReturns
 from composer.algorithms.normalization.spec import ReturnScaling, SimbaV2Scaling
 from composer.blueprint import BlueprintError
+from composer.optim.hyperparameters import Hyperparameters
 from composer.training.diagnose.view import LearnerView
 
 DISCOUNT = 0.9
@@ -31,6 +32,10 @@ BASELINES = [
     *([-4.0, 0.81 * -2 + 0.45], [0.9 * -4 + 2, 0.729 * -2 + 0.405 + 1]),
     [1.0, 0.6561 * -2 + 0.3645 + 0.9 + 1],
 ]
+
+
+def numbers(seeds: int) -> Hyperparameters:
+    return Hyperparameters(seeds, "cpu")
 
 
 def one(values: Sequence[float]) -> Tensor:
@@ -51,7 +56,7 @@ def variance(returns: Sequence[Sequence[float]]) -> float:
 
 
 def test_simba_v2_by_hand() -> None:
-    scale = SimbaV2Scaling().build(1, 2, torch.tensor([DISCOUNT], dtype=torch.float64), "cpu")
+    scale = SimbaV2Scaling().build(numbers(1), 2, torch.tensor([DISCOUNT], dtype=torch.float64))
     assert isinstance(scale, BoundedScale)
     seen = []
     for reward, terminated, truncated in zip(REWARDS, TERMINATED, TRUNCATED, strict=True):
@@ -61,13 +66,13 @@ def test_simba_v2_by_hand() -> None:
     deviation = math.sqrt(variance(SIMBA_V2) + 1e-8)
     assert scale.largest.item() == 3.0
     assert scale.scale().item() == pytest.approx(1 / deviation, rel=1e-6), "the deviation is above 3 / 5"
-    tight = fed(SimbaV2Scaling(bound=1.0).build(1, 2, torch.tensor([DISCOUNT]), "cpu"))
+    tight = fed(SimbaV2Scaling(bound=1.0).build(numbers(1), 2, torch.tensor([DISCOUNT])))
     assert 3.0 > deviation
     assert tight.scale().item() == pytest.approx(1 / 3.0, rel=1e-6), "the largest return becomes the bound"
 
 
 def test_the_largest_return_is_one_in_size_and_is_never_forgotten() -> None:
-    scale = SimbaV2Scaling().build(1, 1, torch.tensor([0.0]), "cpu")
+    scale = SimbaV2Scaling().build(numbers(1), 1, torch.tensor([0.0]))
     no = torch.zeros(1, 1, dtype=torch.bool)
     for reward in (1.0, -60.0, 2.0, *[0.0] * 400):
         scale.observe(torch.tensor([[reward]]), no, no)
@@ -76,7 +81,7 @@ def test_the_largest_return_is_one_in_size_and_is_never_forgotten() -> None:
 
 
 def test_return_scale_by_hand() -> None:
-    scale = fed(ReturnScaling(clip=0.5).build(1, 2, torch.tensor([DISCOUNT], dtype=torch.float64), "cpu"))
+    scale = fed(ReturnScaling(clip=0.5).build(numbers(1), 2, torch.tensor([DISCOUNT], dtype=torch.float64)))
     assert isinstance(scale, ReturnScale)
     deviation = math.sqrt(variance(BASELINES) + 1e-8)
     assert scale.deviation().item() == pytest.approx(deviation, rel=1e-9)
@@ -86,13 +91,13 @@ def test_return_scale_by_hand() -> None:
 
 def test_nothing_seen_leaves_rewards_as_they_are() -> None:
     for declared in (ReturnScaling(), SimbaV2Scaling()):
-        scale = declared.build(2, 3, torch.full((2,), DISCOUNT), "cpu")
+        scale = declared.build(numbers(2), 3, torch.full((2,), DISCOUNT))
         torch.testing.assert_close(scale.scale(), torch.ones(2))
 
 
 def test_seeds_keep_their_own_and_the_discount_is_the_one_of_the_moment() -> None:
     discount = torch.tensor([0.9, 0.5])
-    together = SimbaV2Scaling().build(2, 2, discount, "cpu")
+    together = SimbaV2Scaling().build(numbers(2), 2, discount)
     no = torch.zeros(2, 2, dtype=torch.bool)
     for reward in REWARDS:
         together.observe(torch.tensor([reward, [5 * r for r in reward]]), no, no)
@@ -100,7 +105,7 @@ def test_seeds_keep_their_own_and_the_discount_is_the_one_of_the_moment() -> Non
     together.observe(torch.ones(2, 2), no, no)
     assert together.returns[1].tolist() == [1.0, 1.0]
     for index, own in enumerate([0.9, 0.5]):
-        alone = SimbaV2Scaling().build(1, 2, changed := torch.tensor([own]), "cpu")
+        alone = SimbaV2Scaling().build(numbers(1), 2, changed := torch.tensor([own]))
         for reward in REWARDS:
             alone.observe(one([5**index * r for r in reward]), no[:1], no[:1])
         changed[0] = discount[index]

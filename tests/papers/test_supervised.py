@@ -14,6 +14,7 @@ from torch import Tensor
 from composer.algorithms.program import Batch, Roles
 from composer.algorithms.supervised_losses import SupervisedProgram
 from composer.blueprint import BlueprintError, load
+from composer.optim.hyperparameters import Hyperparameters
 
 LOGITS = torch.randn(2, 1, 7, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 LABELS = torch.randint(0, 5, (2, 7), generator=torch.Generator().manual_seed(1))
@@ -33,7 +34,7 @@ class Model:
 def program(smoothing: float, decay: float) -> tuple[SupervisedProgram, Model]:
     model = Model()
     roles = Roles(networks={"model": model}, averages={}, scalars={}, returns={})  # type: ignore[dict-item]
-    return SupervisedProgram(roles, smoothing, decay, False, 2, "cpu"), model
+    return SupervisedProgram(roles, smoothing, decay, False, Hyperparameters(2, "cpu")), model
 
 
 def batch() -> Batch:
@@ -76,7 +77,7 @@ def test_distillation_adds_the_divergence_from_a_teacher_that_is_evaluated(weigh
 
     teacher, plain = Teacher(), program(0.1, 0.2)[0].model_loss(batch(), {}, {})
     roles = Roles({"model": Model()}, {"tortoise": teacher}, {}, {})  # type: ignore[dict-item]
-    told = SupervisedProgram(roles, 0.1, 0.2, False, 2, "cpu", ("tortoise", weight, temperature))
+    told = SupervisedProgram(roles, 0.1, 0.2, False, Hyperparameters(2, "cpu"), ("tortoise", weight, temperature))
     signals: dict[str, Tensor] = {}
     added = told.model_loss(batch(), {}, signals) - plain
     student, wanted = (torch.log_softmax(each[:, 0] / temperature, -1) for each in (LOGITS, TAUGHT))
@@ -94,8 +95,8 @@ def test_the_gradient_of_distillation_is_the_difference_of_probabilities() -> No
         return lambda x, training=False: value
 
     roles = Roles({"model": network(logits)}, {"tortoise": network(taught)}, {}, {})  # type: ignore[dict-item]
-    told = SupervisedProgram(roles, 0.0, 0.0, False, 2, "cpu", ("tortoise", 1.0, 1.0))
-    labelled = SupervisedProgram(roles, 0.0, 0.0, False, 2, "cpu")
+    told = SupervisedProgram(roles, 0.0, 0.0, False, Hyperparameters(2, "cpu"), ("tortoise", 1.0, 1.0))
+    labelled = SupervisedProgram(roles, 0.0, 0.0, False, Hyperparameters(2, "cpu"))
     loss = told.model_loss(batch(), {}, {}) - labelled.model_loss(batch(), {}, {})
     loss.sum().backward()
     assert taught.grad is None and logits.grad is not None

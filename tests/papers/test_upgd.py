@@ -11,12 +11,17 @@ from torch import Tensor
 
 from composer.networks.modules.noise import normal
 from composer.optim import Upgd
+from composer.optim.hyperparameters import Hyperparameters
 from composer.optim.schedules import Linear
 
 SHAPES = {"trunk.0.weight": (4, 3), "trunk.0.bias": (4,), "head.weight": (1, 4)}
 KEYS = (11, -7)
 BETA, SIGMA, DECAY = 0.9, 0.05, 0.3
 Tensors = dict[str, Tensor]
+
+
+def numbers(seeds: int) -> Hyperparameters:
+    return Hyperparameters(seeds, "cpu")
 
 
 def drawn(seed: int, scale: float = 1.0) -> Tensors:
@@ -54,7 +59,7 @@ def test_steps_are_those_of_the_formula(globs: list[str], decayed: set[str]) -> 
     ours = drawn(0)
     schedule = Linear(start=0.1, end=0.02, updates=20)
     declared = Upgd(learning_rate=schedule, beta_utility=BETA, sigma=SIGMA, weight_decay=DECAY, decay=globs)
-    state = declared.build(ours, 2, KEYS)
+    state = declared.build(ours, numbers(2), KEYS)
     references = [Reference(seed, drawn(0), decayed) for seed in range(2)]
     for step in range(30):
         gradients = drawn(step + 1, 10.0 ** (step % 4 - 2))
@@ -76,7 +81,7 @@ def test_the_useful_are_protected_and_no_sign_turns_round_where_nothing_is_usefu
     before = weights["w"].clone()
     # Utilities -g w: 2, 1, 0, -1 for the first seed, and all below 0 for the second.
     gradient = torch.tensor([[[-1.0, -1.0, 1.0, -1.0]], [[1.0, 1.0, 1.0, -1.0]]])
-    declared.build(weights, 2).step([gradient])
+    declared.build(weights, numbers(2)).step([gradient])
     moved = (before - weights["w"]) / gradient
     expected = 1 - torch.sigmoid(torch.tensor([[[1.0, 0.5, 0.0, -0.5]], [[0.0] * 4]]))
     torch.testing.assert_close(moved, expected)
@@ -85,7 +90,7 @@ def test_the_useful_are_protected_and_no_sign_turns_round_where_nothing_is_usefu
 def test_a_gradient_of_zeros_moves_nothing_without_noise_and_makes_no_nan() -> None:
     weights = drawn(3)
     before = {path: value.clone() for path, value in weights.items()}
-    state = Upgd(sigma=0.0, weight_decay=0.0).build(weights, 2)
+    state = Upgd(sigma=0.0, weight_decay=0.0).build(weights, numbers(2))
     for _ in range(2):
         state.step([torch.zeros_like(value) for value in weights.values()])
     assert all(torch.equal(value, before[path]) for path, value in weights.items())
@@ -93,7 +98,7 @@ def test_a_gradient_of_zeros_moves_nothing_without_noise_and_makes_no_nan() -> N
 
 def test_noise_is_of_its_size_and_never_the_same_twice() -> None:
     weights = {"w": torch.zeros(2, 1, 5000)}
-    state = Upgd(learning_rate=1.0, sigma=0.5, weight_decay=0.0).build(weights, 2)
+    state = Upgd(learning_rate=1.0, sigma=0.5, weight_decay=0.0).build(weights, numbers(2))
     steps = []
     for _ in range(2):
         before = weights["w"].clone()

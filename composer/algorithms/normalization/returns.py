@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from composer.algorithms.normalization.moments import RunningMoments
-from composer.optim.hyperparameters import number
+from composer.optim.hyperparameters import Hyperparameters
 
 
 class RunningReturns(ABC):
@@ -21,13 +21,19 @@ class RunningReturns(ABC):
     """
 
     def __init__(
-        self, seeds: int, environments: int, discount: Tensor, epsilon: float, clip: float | None, device: str
+        self,
+        hyperparameters: Hyperparameters,
+        environments: int,
+        discount: Tensor,
+        epsilon: float,
+        clip: float | None = None,
     ) -> None:
         """``discount [S]`` of one interaction is held, not copied; ``epsilon`` is added to the variance."""
+        seeds, device = hyperparameters.seeds, str(hyperparameters.device)
         self.moments = RunningMoments(seeds, 1, epsilon, device)
         self.returns = torch.zeros(seeds, environments, dtype=torch.float64, device=device)
         self._discount, self._clip = discount, clip
-        self._epsilon = number(epsilon, (seeds,), device, torch.float64)
+        self._epsilon = hyperparameters.number(epsilon, dtype=torch.float64)
 
     @abstractmethod
     def observe(self, reward: Tensor, terminated: Tensor, truncated: Tensor) -> None:
@@ -70,12 +76,12 @@ class BoundedScale(RunningReturns):
     """``r / max(sqrt(var(G) + epsilon), max|G| / bound)``: scaled returns stay within the bound."""
 
     def __init__(
-        self, seeds: int, environments: int, discount: Tensor, epsilon: float, bound: float, device: str
+        self, hyperparameters: Hyperparameters, environments: int, discount: Tensor, epsilon: float, bound: float
     ) -> None:
         """``bound`` is the largest size of a scaled return."""
-        super().__init__(seeds, environments, discount, epsilon, None, device)
-        self.largest = torch.zeros(seeds, dtype=torch.float64, device=device)
-        self._bound = number(bound, (seeds,), device, torch.float64)
+        super().__init__(hyperparameters, environments, discount, epsilon)
+        self.largest = torch.zeros_like(discount, dtype=torch.float64)
+        self._bound = hyperparameters.number(bound, dtype=torch.float64)
 
     @torch.no_grad()
     def observe(self, reward: Tensor, terminated: Tensor, truncated: Tensor) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from composer.algorithms.normalization.moments import RunningMoments
     from composer.algorithms.normalization.returns import RunningReturns
+    from composer.optim.hyperparameters import Hyperparameters
 
 
 class RunningStatistic(Family, family="running_statistic"):
@@ -78,7 +79,7 @@ class RewardScale(Family, family="reward_scale"):
         return False
 
     @abstractmethod
-    def build(self, seeds: int, environments: int, discount: Tensor, device: str) -> RunningReturns | None:
+    def build(self, hyperparameters: Hyperparameters, environments: int, discount: Tensor) -> RunningReturns | None:
         """Fresh statistics of ``environments`` a seed; ``discount [seeds]`` is held. None where nothing is scaled."""
 
 
@@ -88,7 +89,7 @@ class RawReward(RewardScale, kind="raw"):
     is_identity: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"kind": "raw"}
 
-    def build(self, seeds: int, environments: int, discount: Tensor, device: str) -> None:
+    def build(self, hyperparameters: Hyperparameters, environments: int, discount: Tensor) -> None:
         """None."""
         return None
 
@@ -114,11 +115,11 @@ class ReturnScaling(RewardScale, kind="return_scale"):
     def clips_rewards(self) -> bool:
         return self.clip is not None
 
-    def build(self, seeds: int, environments: int, discount: Tensor, device: str) -> RunningReturns:
+    def build(self, hyperparameters: Hyperparameters, environments: int, discount: Tensor) -> RunningReturns:
         """Statistics at their starting values."""
         from composer.algorithms.normalization.returns import ReturnScale
 
-        return ReturnScale(seeds, environments, discount, self.epsilon, self.clip, device)
+        return ReturnScale(hyperparameters, environments, discount, self.epsilon, self.clip)
 
 
 class SimbaV2Scaling(RewardScale, kind="simba_v2"):
@@ -136,11 +137,11 @@ class SimbaV2Scaling(RewardScale, kind="simba_v2"):
     epsilon: float = Field(default=1e-8, gt=0, le=1)
     """Added to the variance, inside the root; 1e-8 in SimbaV2's code."""
 
-    def build(self, seeds: int, environments: int, discount: Tensor, device: str) -> RunningReturns:
+    def build(self, hyperparameters: Hyperparameters, environments: int, discount: Tensor) -> RunningReturns:
         """Statistics at their starting values."""
         from composer.algorithms.normalization.returns import BoundedScale
 
-        return BoundedScale(seeds, environments, discount, self.epsilon, self.bound, device)
+        return BoundedScale(hyperparameters, environments, discount, self.epsilon, self.bound)
 
 
 class Normalization(Spec):

@@ -17,6 +17,7 @@ from composer.spec.family import Family
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from composer.optim.hyperparameters import Hyperparameters
 
 LARGEST = 1e30
 """Far beyond use, yet finite in float32, so that a run may diverge by its own fault and be told so."""
@@ -47,7 +48,7 @@ class Schedule(Family, family="schedule"):
         return None
 
     @abstractmethod
-    def build(self, seeds: int, device: str) -> Callable[[Tensor], Tensor]:
+    def build(self, hyperparameters: Hyperparameters) -> Callable[[Tensor], Tensor]:
         """A function from updates done, float64 ``[seeds]``, to values, float32 ``[seeds]``."""
 
 
@@ -72,11 +73,9 @@ class Constant(Schedule, kind="constant"):
         """None."""
         return ()
 
-    def build(self, seeds: int, device: str) -> Callable[[Tensor], Tensor]:
+    def build(self, hyperparameters: Hyperparameters) -> Callable[[Tensor], Tensor]:
         """A function that ignores the update count."""
-        from composer.optim.hyperparameters import number
-
-        value = number(self.value, (seeds,), device)
+        value = hyperparameters.number(self.value)
         return lambda updates: value
 
 
@@ -100,11 +99,8 @@ class Linear(Schedule, kind="linear"):
         """The two ends."""
         return (0, self.start), (self.updates, self.end)
 
-    def build(self, seeds: int, device: str) -> Callable[[Tensor], Tensor]:
+    def build(self, hyperparameters: Hyperparameters) -> Callable[[Tensor], Tensor]:
         """``start + (end - start) * min(updates / length, 1)``."""
-        from composer.optim.hyperparameters import number
-
-        start, change, length = (
-            number(each, (seeds,), device) for each in (self.start, self.end - self.start, float(self.updates))
-        )
+        numbers = (self.start, self.end - self.start, float(self.updates))
+        start, change, length = map(hyperparameters.number, numbers)
         return lambda updates: start + change * (updates / length).clamp(max=1.0).float()

@@ -13,6 +13,8 @@ from composer.optim.schedules.base import LARGEST, Schedule, Value
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from composer.optim.hyperparameters import Hyperparameters
+
 Positive = Annotated[float, Field(gt=0, le=LARGEST)]
 Updates = Annotated[int, Field(ge=1, le=10**12)]
 
@@ -37,16 +39,12 @@ class Exponential(Schedule, kind="exponential"):
         """The two ends."""
         return (0, self.start), (self.updates, self.end)
 
-    def build(self, seeds: int, device: str) -> Callable[[Tensor], Tensor]:
+    def build(self, hyperparameters: Hyperparameters) -> Callable[[Tensor], Tensor]:
         """``start * (end / start) ** min(updates / length, 1)``."""
         import torch
 
-        from composer.optim.hyperparameters import number
-
-        start, slope, length = (
-            number(each, (seeds,), device, torch.float64)
-            for each in (self.start, math.log(self.end / self.start), float(self.updates))
-        )
+        numbers = (self.start, math.log(self.end / self.start), float(self.updates))
+        start, slope, length = (hyperparameters.number(each, dtype=torch.float64) for each in numbers)
         return lambda updates: (start * (slope * (updates / length).clamp(max=1.0)).exp()).float()
 
 
@@ -74,11 +72,7 @@ class Warmup(Schedule, kind="warmup"):
         """The two ends."""
         return (0, self.start * self.value), (self.updates, self.value)
 
-    def build(self, seeds: int, device: str) -> Callable[[Tensor], Tensor]:
+    def build(self, hyperparameters: Hyperparameters) -> Callable[[Tensor], Tensor]:
         """``value * (start + (1 - start) * min(updates / length, 1))``."""
-        from composer.optim.hyperparameters import number
-
-        value, start, length = (
-            number(each, (seeds,), device) for each in (self.value, self.start, float(self.updates))
-        )
+        value, start, length = map(hyperparameters.number, (self.value, self.start, float(self.updates)))
         return lambda updates: value * (start + (1 - start) * (updates / length).clamp(max=1.0).float())

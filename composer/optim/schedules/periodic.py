@@ -13,6 +13,8 @@ from composer.optim.schedules.base import Schedule, Value
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from composer.optim.hyperparameters import Hyperparameters
+
 
 class Periodic(Schedule, kind="periodic"):
     """The same value at every update but each N-th, where it is another one.
@@ -47,12 +49,10 @@ class Periodic(Schedule, kind="periodic"):
     def copy_interval(self) -> int | None:
         return self.every if (self.value, self.at) == (1, 0) else None
 
-    def build(self, seeds: int, device: str) -> Callable[[Tensor], Tensor]:
+    def build(self, hyperparameters: Hyperparameters) -> Callable[[Tensor], Tensor]:
         """``at`` where ``updates + 1`` is a multiple of ``every``."""
         import torch
 
-        from composer.optim.hyperparameters import number
-
-        value, at = (number(each, (seeds,), device) for each in (self.value, self.at))
-        every = number(float(self.every), (seeds,), device, torch.float64)
+        value, at = map(hyperparameters.number, (self.value, self.at))
+        every = hyperparameters.number(float(self.every), dtype=torch.float64)
         return lambda updates: torch.where(torch.remainder(updates + 1, every) == 0, at, value)

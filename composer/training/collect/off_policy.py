@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from composer.optim.hyperparameters import Hyperparameters
 from composer.replay.priorities import Priorities, importance
 from composer.replay.sampling import Prioritised
 from composer.replay.transitions import Minibatch, Transitions
@@ -35,7 +36,7 @@ class ReplayMemory:
         self._priorities: Priorities | None = None
         if isinstance(sampling, Prioritised):
             self._priorities = Priorities(len(learner.seeds), ring.capacity, sampling.exponent, ring.device)
-            self._correction = sampling.correction.build(len(learner.seeds), learner.device)
+            self._correction = sampling.correction.build(Hyperparameters(len(learner.seeds), learner.device))
         self._picks = torch.zeros(0)
         self._discount = learner.discount.to(ring.device)
         self.can_prefetch = self._priorities is None

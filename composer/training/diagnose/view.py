@@ -23,6 +23,7 @@ from composer.networks import unit_statistics as units
 from composer.networks.activations import activations
 from composer.networks.hooks import watch
 from composer.networks.stacked import Stacked, Template, fresh_buffers, fresh_stack
+from composer.optim.hyperparameters import Hyperparameters
 from composer.spec.random_streams import derive
 
 if TYPE_CHECKING:
@@ -182,7 +183,7 @@ class LearnerView:
         learner = self._learner
         averages = {name: _still(network) for name, network in learner.averages.items()}
         roles = replace(learner.roles, networks=self.networks, averages=averages)
-        return self.spec.algorithm.build(roles, self.spec.info, len(self.seeds), learner.device)
+        return self.spec.algorithm.build(roles, self.spec.info, Hyperparameters(len(self.seeds), learner.device))
 
     @cached_property
     def _inputs(self) -> Mapping[str, Inputs]:

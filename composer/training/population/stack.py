@@ -38,7 +38,7 @@ class Stack:
                     _take(value, slots[name], 0, start, count)
             for name, value in part.priorities.items():
                 _take(value, whole.priorities[name], 0, start, count)
-            for number, value in zip(whole.numbers, part.numbers, strict=True):
+            for number, value in zip(whole.hyperparameters.tensors, part.hyperparameters.tensors, strict=True):
                 number.narrow(0, start, count).copy_(value)
             start += count
 
