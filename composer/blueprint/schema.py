@@ -1,4 +1,4 @@
-"""The top of the language: what a whole experiment is. A ``Blueprint`` is frozen and valid, or it does not exist."""
+"""The root of the language: ``Blueprint``, a whole experiment, and its tables that are no kinds."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ SLUG_RULE = "use [a-z0-9._-], 1 to 64 characters, the first a letter or a digit"
 ROLE_RULE = "use a name of [a-z0-9_], 1 to 64 characters, the first a letter"
 
 Slug = Annotated[str, Field(pattern=SLUG)]
-"""A name that is safe as a folder: small letters, digits and ``._-``."""
+"""A name that is safe as a folder's: small letters, digits and ``._-``."""
 Role = Annotated[str, Field(pattern=ROLE)]
 """The name of a network, an average or a learned number."""
 Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
 EnvSteps = Annotated[int, Field(ge=1, le=10**12)]
-"""A length in environment steps: control steps of the simulator, which count action repeat and copies."""
+"""A number of environment steps: control steps of the simulator, counted with action repeat and copies."""
 
 
 def is_slug(name: str) -> bool:
@@ -48,115 +48,115 @@ def is_slug(name: str) -> bool:
 
 
 class Replay(Spec):
-    """The memory of transitions that updates draw from."""
+    """The replay memory: transitions from which updates draw."""
 
     capacity: Annotated[int, Field(ge=1, le=10**10)] = 1_000_000
-    """Transitions of one seed that are kept, the newest ones."""
+    """Transitions that each seed keeps, the newest ones."""
     sampling: Sampling = Uniform()
-    """How updates draw from it."""
+    """How updates draw transitions."""
     storage: Literal["auto", "device", "host", "disk"] = "auto"
-    """Where it lies: where the learner computes; in the machine's memory, from which batches are sent to a GPU; or in
-    files of the run directory that are gone when the run ends. ``auto`` takes the first of these that has room when the
-    run starts. On a CPU all give equal numbers; off a GPU batches are drawn by other random numbers than on it."""
+    """Where transitions are stored: on the learner's device; in host memory, from which batches go to a GPU; or in
+    files of the run directory, deleted when the run ends. ``auto`` takes the first of these that has room when the run
+    starts. With a CPU learner all give equal numbers; with a GPU, batches from elsewhere use other random numbers."""
 
 
 class Training(Spec):
-    """How long an agent learns."""
+    """The length of the run, and how data are collected."""
 
     env_steps: EnvSteps
-    """Length of the run of one seed."""
+    """Length of the run, per seed."""
     log_every: EnvSteps = 1_000
     """Environment steps between two rows of metrics."""
     acting: dict[Role, Role] = Field(default={}, max_length=64)
-    """Averages that act in the place of networks while data are collected, by role: BBF acts with its target."""
+    """Averages that act instead of networks while data are collected, by role: BBF acts with its target."""
     overlap: bool = False
-    """Whether environments step beside the updates, which then learn from what was stored before that step. It pays
-    with ``environment.workers``, and where updates run on a GPU; numbers are others, and reproduced as exactly."""
+    """Whether environments step while updates run, which then learn from data stored before that step. Faster with
+    ``environment.workers``, and with updates on a GPU. Numbers differ from those without, and are as reproducible."""
 
 
 class Evaluation(Spec):
-    """Separate episodes, played without exploration, that leave training untouched."""
+    """Episodes without exploration, in environments of their own, that leave training unchanged."""
 
     every: EnvSteps = 10_000
-    """Environment steps between two evaluations; the last one follows the last step."""
+    """Environment steps between two evaluations; the last evaluation follows the last step."""
     episodes: Annotated[int, Field(ge=1, le=10_000)] = 10
-    """Episodes of one seed in each."""
+    """Episodes per seed in each evaluation."""
     acting: dict[Role, Role] = Field(default={}, max_length=64)
-    """Averages that are evaluated in the place of networks, by role."""
+    """Averages that are evaluated instead of networks, by role."""
 
 
 class Checkpoint(Spec):
     """Saved states from which a run continues exactly."""
 
     every: EnvSteps = 50_000
-    """Environment steps between two checkpoints; the last one follows the last step."""
+    """Environment steps between two checkpoints; the last checkpoint follows the last step."""
     keep: Annotated[int, Field(ge=2, le=1_000)] = 2
-    """Checkpoints that stay on disk, the newest; one alone would leave nothing should it be damaged."""
+    """Newest checkpoints kept on disk; at least two, in case one is damaged."""
 
 
 class Compute(Spec):
-    """What computes. No number of the method stands here."""
+    """Devices, compilation and precision: how the run is computed, without any number of the method."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where tensors live; ``auto`` takes a GPU where there is one."""
+    """Device of all tensors; ``auto`` takes a GPU where there is one."""
     compile: Literal["auto", "always", "never", "measured", "background"] = "auto"
-    """Whether the update is compiled. ``auto`` does so where the run is long enough to repay it; ``measured`` compiles,
-    times both and keeps the faster; ``background`` trains eagerly while another process compiles, and goes
-    over when that is done. Compiled and eager numbers differ by rounding: the last two may not be reproduced."""
+    """Whether the update is compiled. ``auto`` compiles where the run is long enough; ``measured`` compiles,
+    times both and keeps the faster; ``background`` trains eagerly while another process compiles, then switches.
+    Compiled and eager numbers differ by rounding, so that the last two may not be reproduced exactly."""
     updates_per_call: Annotated[int, Field(ge=1, le=64)] = 1
-    """Updates in one call of the program, where an interaction owes as many and none of them waits for the one before:
-    with a ``update_to_data`` above 1, or on rollouts. Numbers are the same up to rounding; compiling takes as many
-    times longer. It saves calls, which few programs are short enough to notice (docs/guide/speed.md)."""
+    """Updates in one call of the program, where several are due at once and do not depend on new data: with an
+    ``update_to_data`` above 1, or on rollouts. Numbers are equal up to rounding; compiling takes that much longer.
+    It saves calls, which matters for very short updates only (docs/guide/speed.md)."""
     precision: Literal["float32", "tf32", "bf16"] = "float32"
-    """Of matrix products: exact float32; TF32 on GPUs that have it; or networks under bfloat16 autocast, whose
-    parameters, losses and optimizers stay float32."""
+    """Precision of matrix products: exact float32; TF32 on GPUs that have it; or bfloat16 autocast of networks, with
+    parameters, losses and optimizers in float32."""
     threads: Annotated[int, Field(ge=0, le=1_024)] = 0
     """Threads of one operation; 0 leaves the choice to torch."""
 
 
 class Blueprint(Spec):
-    """A whole experiment: environment, networks, algorithm, what is done to them, for how long, and who watches."""
+    """A whole experiment: environment, networks, algorithm, interventions, length, measurements and tracking."""
 
     blueprint: Annotated[int, Field(ge=FORMAT, le=FORMAT)]
     """Format of the file: 1."""
     name: Slug
-    """Short name of the experiment, used in folder names."""
+    """Short name of the experiment, used in names of folders."""
     description: Annotated[str, Field(max_length=2_000)] = ""
-    """What the experiment is for."""
+    """Purpose of the experiment."""
     requires: Annotated[Items[Annotated[str, Field(min_length=1, max_length=128)]], Field(max_length=64)] = ()
-    """Plug-in distributions whose kinds are used."""
+    """Plug-in distributions whose kinds and parts are used."""
     seeds: Annotated[Items[Seed], Field(min_length=1, max_length=64)]
-    """One agent is trained for each, all in one program."""
+    """Seeds: one agent is trained for each, all in one program."""
     environment: Environment
-    """What the agent acts in."""
+    """Environment or data that the agent learns from."""
     algorithm: Algorithm
-    """How it learns."""
+    """Learning algorithm."""
     networks: Annotated[dict[Role, Network], Field(min_length=1, max_length=64)]
     """Networks by the role that the algorithm gives them."""
     averages: dict[Role, Average] = Field(default={}, max_length=64)
     """Slow copies of networks, by name."""
     interventions: dict[Role, Intervention] = Field(default={}, max_length=64)
-    """What is done to networks while they learn, by name; those that fire together fire in this order."""
+    """Changes to networks while they learn, by name; those that fire together fire in this order."""
     penalties: dict[Role, Penalty] = Field(default={}, max_length=64)
-    """What is added to losses to pull parameters somewhere, by name."""
+    """Terms of losses that pull parameters, by name."""
     optimizers: Annotated[dict[Role, Optimizer], Field(min_length=1, max_length=64)]
-    """One for every trained role."""
+    """One optimizer for every trained role."""
     normalization: Normalization = Normalization()
-    """What running statistics normalise."""
+    """Normalisation by running statistics."""
     replay: Replay = Replay()
-    """The memory of transitions."""
+    """The replay memory."""
     training: Training
     """The length of the run."""
     evaluation: Evaluation = Evaluation()
-    """When and how the agent is judged."""
+    """When and how the agent is evaluated."""
     diagnostics: Diagnostics = Diagnostics()
-    """What is measured of the networks, and when."""
+    """Measurements of the networks, and when they are made."""
     checkpoint: Checkpoint = Checkpoint()
-    """When the run is saved."""
+    """When checkpoints are saved."""
     compute: Compute = Compute()
-    """What computes."""
+    """How the run is computed."""
     tracking: Tracker = MlflowTracker()
-    """Where metrics are shown."""
+    """Where metrics are sent."""
 
     @cached_property
     def outlines(self) -> Mapping[str, Outline | ShapeError]:
@@ -181,7 +181,7 @@ class Blueprint(Spec):
 
     @property
     def agent(self) -> AgentDeclaration:
-        """The agent that it declares: what a learner is built from."""
+        """The parts of the blueprint from which a learner is built."""
         return AgentDeclaration(
             seeds=self.seeds,
             environment=self.environment,

@@ -6,6 +6,9 @@ import difflib
 import json
 from collections.abc import Iterable
 
+INTEGERS = range(-(2**63), 2**63)
+INTEGER_RULE = "must be in -2^63 to 2^63-1"
+"""The integers of TOML, and what a message says of others."""
 MAX_CANDIDATES = 1_000
 """Most names that ``near`` compares, in ten milliseconds."""
 

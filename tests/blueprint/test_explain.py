@@ -84,7 +84,7 @@ def test_every_layer_in_order_and_the_last_one_holds(child: Path) -> None:
     ]
     assert found.value == 800 == load(child, ["replay.capacity=800"]).blueprint.replay.capacity
     assert found.field.declared_by == "Replay in composer.blueprint.schema"
-    assert found.field.documentation == "Transitions of one seed that are kept, the newest ones."
+    assert found.field.documentation == "Transitions that each seed keeps, the newest ones."
     assert found.field.accepts == "integer from 1 to 10^10"
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from composer.blueprint import BlueprintError, Problem, check, load
-from composer.blueprint.syntax.parts import Part, read_part
+from composer.blueprint.syntax.parts import Part, part_of
 from composer.blueprint.syntax.parts_expand import expand
-from composer.blueprint.syntax.read import parse_tree
+from composer.blueprint.syntax.read import parse_tree, read_tree
 from composer.spec.package_files import blueprints_root
 
 LIMIT = 2.0
@@ -172,7 +172,7 @@ def _chain(folder: Path, count: int, body: str) -> dict[str, Part]:
         path = folder / f"p{number}.toml"
         text = body.replace("NEXT", f'{{ use = "p{number + 1}" }}' if number + 1 < count else '{ kind = "relu" }')
         path.write_text(f'part = 1\nfamily = "block"\ndescription = ""\nsource = ""\n[block]\n{text}\n')
-        known[path.stem] = read_part(path, path.name)
+        known[path.stem] = part_of(read_tree(path, path.name), path.stem, path.name)
     return known
 
 

@@ -16,9 +16,9 @@ from composer.blueprint.forecast.memory import forecast
 from composer.blueprint.load import ensure_checked
 from composer.blueprint.syntax.interpolation import interpolate
 from composer.blueprint.syntax.nodes import merge, plain, read_path, show_path
-from composer.blueprint.syntax.parts import Part, read_part, read_parts
+from composer.blueprint.syntax.parts import Part, part_of, read_parts
 from composer.blueprint.syntax.parts_expand import expand
-from composer.blueprint.syntax.read import parse_tree
+from composer.blueprint.syntax.read import parse_tree, read_tree
 
 PARENT = """\
 blueprint = 1
@@ -288,5 +288,5 @@ def _registry(folder: Path, **texts: str) -> dict[str, Part]:
     for name, text in texts.items():
         path = folder / f"{name}.toml"
         path.write_text(f'{header}description = ""\nsource = ""\n{text}')
-        found[name] = read_part(path, path.name)
+        found[name] = part_of(read_tree(path, path.name), path.stem, path.name)
     return found

@@ -20,8 +20,9 @@ from composer.blueprint.inspect.parts_list import (
     try_out,
 )
 from composer.blueprint.syntax.nodes import annotate, plain
-from composer.blueprint.syntax.parts import parts, read_part
+from composer.blueprint.syntax.parts import part_of, parts
 from composer.blueprint.syntax.parts_expand import expand
+from composer.blueprint.syntax.read import read_tree
 from composer.networks.blocks import Block
 from composer.networks.heads import Head
 
@@ -74,11 +75,11 @@ def test_a_block_of_one_width_is_shown_behind_a_layer_that_gives_it() -> None:
 def test_a_part_may_say_its_input(tmp_path: Path) -> None:
     path = tmp_path / "p.toml"
     path.write_text(BODY.format("input = [3, 8, 8]"))
-    part = read_part(path, "p.toml")
+    part = part_of(read_tree(path, "p.toml"), path.stem, "p.toml")
     assert part.input == (3, 8, 8)
     path.write_text(BODY.format(""))
-    assert read_part(path, "p.toml").input is None
+    assert part_of(read_tree(path, "p.toml"), path.stem, "p.toml").input is None
     for wrong in ("[]", "[0]", "[3, true]", "[1.0]", '"x"', "{ a = 1 }"):
         path.write_text(BODY.format(f"input = {wrong}"))
         with pytest.raises(BlueprintError, match=r"p\.toml:5:9: input: expected a shape such as \[3, 32, 32\]"):
-            read_part(path, "p.toml")
+            part_of(read_tree(path, "p.toml"), path.stem, "p.toml")

@@ -17,9 +17,9 @@ from composer.blueprint import check
 from composer.blueprint.syntax import parts as parts_module
 from composer.blueprint.syntax import requires as required_module
 from composer.blueprint.syntax.nodes import plain
-from composer.blueprint.syntax.parts import read_part
+from composer.blueprint.syntax.parts import part_of
 from composer.blueprint.syntax.parts_expand import expand
-from composer.blueprint.syntax.read import parse_tree
+from composer.blueprint.syntax.read import parse_tree, read_tree
 from composer.spec.package_files import blueprints_root, registry_root
 
 SUITES = registry_root() / "suites"
@@ -130,7 +130,7 @@ kind = "residual"
 block = "${of}"
 """
     (tmp_path / "wrap.toml").write_text(text)
-    known = {"wrap": read_part(tmp_path / "wrap.toml", "wrap.toml")}
+    known = {"wrap": part_of(read_tree(tmp_path / "wrap.toml", "wrap.toml"), "wrap", "wrap.toml")}
     tree = parse_tree(b'x = { use = "wrap", of = { use = "wrap", of = { use = "wrap" } } }', "t")
     expanded, problems = expand(tree, known)
     assert problems == {}

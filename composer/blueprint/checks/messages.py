@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from composer.blueprint.schema import ROLE_RULE, SLUG, SLUG_RULE
-from composer.blueprint.syntax.integers import INTEGER_RULE, INTEGERS
 from composer.optim.averages import ROLE
-from composer.spec.wording import describe, near, shorten
+from composer.spec.wording import INTEGER_RULE, INTEGERS, describe, near, shorten
 from composer.tracking.base import EXPERIMENT, EXPERIMENT_RULE
 
 Error = Mapping[str, Any]

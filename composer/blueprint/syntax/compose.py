@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 
 from composer.blueprint.schema import SLUG_RULE, is_slug
 from composer.blueprint.syntax.extends import merged
-from composer.blueprint.syntax.integers import INTEGER_RULE, INTEGERS
 from composer.blueprint.syntax.interpolation import MAX_HINTS, Budget, interpolate, mentioned, references
 from composer.blueprint.syntax.nodes import Node, merge, noted, show_path, walk
 from composer.blueprint.syntax.overrides import COMMAND_LINE, Override, apply_override
@@ -16,7 +15,7 @@ from composer.blueprint.syntax.parts_expand import expand
 from composer.blueprint.syntax.positions import Path
 from composer.blueprint.syntax.problems import BlueprintError, Problem, problem
 from composer.blueprint.syntax.requires import required
-from composer.spec.wording import describe, near, spelled, suggestion
+from composer.spec.wording import INTEGER_RULE, INTEGERS, describe, near, spelled, suggestion
 
 MAX_VARIANTS = 64
 """Most variants of one file."""

@@ -6,10 +6,10 @@ vectors declares the shape that it was made for, such as ``input = [3, 32, 32]``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path as FilePath
@@ -17,7 +17,7 @@ from pathlib import Path as FilePath
 from composer.blueprint.schema import SLUG_RULE, is_slug
 from composer.blueprint.syntax.nodes import Node, plain, show_path
 from composer.blueprint.syntax.problems import BlueprintError, Problem, problem
-from composer.blueprint.syntax.read import parse_tree, read_tree
+from composer.blueprint.syntax.read import parse_tree
 from composer.networks.blocks.base import MAX_WIDTH
 from composer.spec import plugins
 from composer.spec.package_files import registry_root
@@ -72,10 +72,7 @@ def parts() -> dict[str, Part]:
 @cache
 def read_parts(root: FilePath) -> Mapping[str, Part]:
     """All parts below ``root`` by name; raises BlueprintError with all problems of all of them."""
-    files = [path for path in sorted(root.rglob("*.toml")) if path.relative_to(root).parts[0] != SUITES]
-    return _gathered(
-        partial(read_part, path, (FilePath(root.name) / path.relative_to(root)).as_posix()) for path in files
-    )
+    return _parts_in(root, root.name)
 
 
 @cache
@@ -83,9 +80,9 @@ def plugin_parts(plugin: Plugin) -> Mapping[str, Part]:
     """The parts of a plug-in, ``NAMESPACE/NAME`` for the file ``NAME.toml``; raises BlueprintError."""
     if not plugin.package:
         return {}
-    folder = resources.files(plugin.package) / "registry"
-    files = _toml_files(folder, f"{plugin.package}/registry") if folder.is_dir() else ()
-    return _gathered(partial(_plugin_part, plugin, name, entry) for name, entry in files)
+    found = _parts_in(resources.files(plugin.package) / "registry", f"{plugin.package}/registry")
+    names = {part.name: f"{plugin.namespace}/{part.name}" for part in found.values()}
+    return {names[key]: replace(part, name=names[key], plugin=plugin.distribution) for key, part in found.items()}
 
 
 def installed_problems() -> list[str]:
@@ -99,12 +96,12 @@ def installed_problems() -> list[str]:
     return problems
 
 
-def _gathered(readers: Iterable[Callable[[], Part]]) -> dict[str, Part]:
+def _parts_in(folder: Traversable, name: str) -> dict[str, Part]:
     found: dict[str, Part] = {}
     problems: list[Problem] = []
-    for read in readers:
+    for file, entry in _toml_files(folder, name):
         try:
-            part = read()
+            part = part_of(parse_tree(entry.read_bytes(), file), entry.name.removesuffix(".toml"), file)
         except BlueprintError as error:
             problems.extend(error.problems)
             continue
@@ -117,26 +114,16 @@ def _gathered(readers: Iterable[Callable[[], Part]]) -> dict[str, Part]:
 
 
 def _toml_files(folder: Traversable, name: str) -> Iterator[tuple[str, Traversable]]:
-    """Part files below a plug-in's folder, with their names in messages."""
-    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
-        if entry.is_dir():
-            yield from _toml_files(entry, f"{name}/{entry.name}")
-        elif entry.name.endswith(".toml"):
+    """Part files below a folder, which need not exist, with their names in messages."""
+    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name) if folder.is_dir() else ():
+        if entry.name.endswith(".toml"):
             yield f"{name}/{entry.name}", entry
-
-
-def _plugin_part(plugin: Plugin, file: str, entry: Traversable) -> Part:
-    part = part_of(parse_tree(entry.read_bytes(), file), entry.name.removesuffix(".toml"), file)
-    return replace(part, name=f"{plugin.namespace}/{part.name}", plugin=plugin.distribution)
-
-
-def read_part(path: FilePath, file: str) -> Part:
-    """The part in the file at ``path``, called ``file`` in messages; raises BlueprintError."""
-    return part_of(read_tree(path, file), path.stem, file)
+        elif entry.name != SUITES:
+            yield from _toml_files(entry, f"{name}/{entry.name}")
 
 
 def part_of(tree: Node, name: str, file: str) -> Part:
-    """The part in the tree of a file; raises BlueprintError with all problems."""
+    """The part in the tree of a ``file``; raises BlueprintError with all problems."""
     problems = [*_header_problems(tree)]
     if not is_slug(name):
         problems.append(problem(tree.at, "", f"the name of a part: {SLUG_RULE}"))
