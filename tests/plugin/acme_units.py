@@ -16,7 +16,7 @@ from composer.blueprint import load
 from composer.blueprint.inspect.diagram import draw
 from composer.blueprint.inspect.lint import lint
 from composer.networks.hidden_units import hidden_layers
-from composer.replay.vectors import Replay
+from composer.replay.vectors import VectorRing
 from composer.studies.doctor.site import behind_encoder
 from composer.training.assemble import surgery_of
 from composer.training.compile.capture import Choice
@@ -33,8 +33,8 @@ def rows(*shape: int) -> Tensor:
 def operated(path: str, events: list[dict[str, Any]]) -> tuple[Learner, Surgery]:
     blueprint = load(path).blueprint
     info = blueprint.environment.info
-    learner = Learner(blueprint, info, "cpu", Choice(False, "a test"))
-    replay, none = Replay(1, 64, 64, info.observation[0], info.action_size), torch.zeros(1, 64, dtype=torch.bool)
+    learner = Learner(blueprint.agent, "cpu", Choice(False, "a test"))
+    replay, none = VectorRing(1, 64, 64, info.observation[0], info.action_size), torch.zeros(1, 64, dtype=torch.bool)
     observed = rows(*info.observation), rows(info.action_size).tanh(), rows()
     replay.add(*observed, none, none, rows(*info.observation))
     return learner, surgery_of(blueprint, learner, lambda seed, event: events.append(event), replay)
