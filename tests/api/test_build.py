@@ -14,7 +14,6 @@ from composer.networks.blocks import (
     BatchNorm,
     Dropout,
     FourierFeatures,
-    HypersphericalLinear,
     Linear,
     Sequence,
 )
@@ -25,7 +24,7 @@ from composer.spec.shape import ShapeError
 # Dropout has a key, batch norm has statistics, the features are frozen: all of it is to be as in a run.
 TRUNK = (
     'networks.critic.trunk=[{ kind = "fourier_features", frequencies = 3 }, { kind = "batch_norm" }, '
-    '{ kind = "hyperspherical_linear", width = 8 }, { kind = "dropout", rate = 0.5 }, { kind = "relu" }]'
+    '{ kind = "linear", width = 8, unit_norm = "rows" }, { kind = "dropout", rate = 0.5 }, { kind = "relu" }]'
 )
 OVERRIDES = ("seeds=[4, 7]", TRUNK)
 
@@ -74,7 +73,7 @@ def test_blocks_heads_and_networks_alone() -> None:
     assert torch.allclose(block.weight @ block.weight.mT, torch.eye(3), atol=1e-6)
     assert torch.equal(block.weight, composer.build(Linear(width=3), [17], seed=0).get_parameter("weight"))
     assert not torch.equal(block.weight, composer.build(Linear(width=3), [17], seed=1).get_parameter("weight"))
-    sphere = composer.build(HypersphericalLinear(width=4), (5,)).get_parameter("weight")
+    sphere = composer.build(Linear(width=4, unit_norm="rows"), (5,)).get_parameter("weight")
     assert torch.allclose(to_unit_norm(sphere, 1), sphere)
     frozen = composer.build(FourierFeatures(frequencies=2), (5,))
     assert [value.requires_grad for value in frozen.parameters()] == [False]

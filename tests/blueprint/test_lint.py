@@ -15,7 +15,7 @@ from composer.spec.package_files import blueprints_root
 
 QUICKSTART = blueprints_root() / "quickstart.toml"
 MLP = 'networks.{}.trunk=[{{ kind="linear", width=8 }}, {{ kind="relu" }}]'
-SPHERE = 'networks.critic.trunk=[{ kind="hyperspherical_linear", width=8 }, { kind="unit_norm" }]'
+SPHERE = 'networks.critic.trunk=[{ kind="linear", width=8, unit_norm = "rows", bias = false }, { kind="unit_norm" }]'
 BATCH = 'networks.critic.trunk=[{ kind="linear", width=8 }, { kind="batch_norm" }]'
 FRESH = 'do={ kind="lerp", toward={ kind="fresh" } }'
 RESET = 'interventions.a={ use="head_reset", interval=10_000, spare_last=10_000 }'
@@ -36,7 +36,7 @@ CASES: dict[str, tuple[tuple[str, ...], str, tuple[str, ...]]] = {
     "batch-norm-target": ((BATCH,), "networks.critic.trunk", (BATCH.replace("critic", "actor"),)),
     "sphere-and-decay": ((SPHERE,), "optimizers.critic.weight_decay", (SPHERE, "optimizers.critic.weight_decay=0.0")),
     "sphere-and-layer-norm": (
-        (SPHERE.replace("unit_norm", "layer_norm"),),
+        (SPHERE.replace('"unit_norm"', '"layer_norm"'),),
         "networks.critic.trunk",
         (SPHERE,),
     ),

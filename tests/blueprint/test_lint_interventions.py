@@ -9,7 +9,7 @@ from composer.blueprint.inspect.lint import RULES
 from composer.blueprint.inspect.lint.base import Subject
 from composer.spec.package_files import blueprints_root
 
-SPHERE = 'networks.critic.trunk=[{ kind="hyperspherical_linear", width=8 }, { kind="unit_norm" }]'
+SPHERE = 'networks.critic.trunk=[{ kind="linear", width=8, unit_norm = "rows", bias = false }, { kind="unit_norm" }]'
 FRESH = 'do={ kind="lerp", toward={ kind="fresh" } }'
 ENV = 'when={ kind="every", interval=10_000, clock="env" }'
 RESET = 'interventions.a={ use="head_reset", interval=10_000, spare_last=10_000 }'

@@ -92,7 +92,7 @@ def test_an_algorithm_evaluates_what_the_blueprint_has() -> None:
 def test_frozen_parameters_buffers_and_spheres_are_shown() -> None:
     trunk = (
         'networks.critic.trunk=[{ kind="frozen", block={ kind="linear", width=8 } }, { kind="batch_norm" }, '
-        '{ kind="dropout", rate=0.5 }, { kind="hyperspherical_linear", width=8 }]'
+        '{ kind="dropout", rate=0.5 }, { kind="linear", width=8, unit_norm = "rows", bias = false }]'
     )
     blueprint = quickstart(trunk)
     shown, text = show_json(blueprint), show_text(blueprint)
@@ -106,7 +106,7 @@ def test_frozen_parameters_buffers_and_spheres_are_shown() -> None:
     assert held["averages_bytes"]["target_critic"] == held["parameters_bytes"] + held["buffers_bytes"]
     lines = [line.strip() for line in text.split("\n")]
     assert any(line.startswith("block: linear") and line.endswith("weight, bias frozen") for line in lines)
-    assert any(line.startswith("3: hyperspherical_linear") and line.endswith("weight of unit norm") for line in lines)
+    assert any(line.startswith("3: linear") and line.endswith("weight of unit norm") for line in lines)
     assert any(line.startswith("2: dropout") and "key key; counter draws" in line for line in lines)
     assert any(line.startswith("1: batch_norm") and "statistic running_mean [8]" in line for line in lines)
 

@@ -183,7 +183,7 @@ def test_noise_of_a_unit_begins_anew_on_the_way_in_and_ends_on_the_way_out() -> 
 
 def test_weights_of_unit_norm_stay_on_the_sphere() -> None:
     """A row that loses an input w_j is scaled by 1 / sqrt(1 - w_j^2); a fresh row is drawn on the sphere."""
-    unit = "{{ kind = 'hyperspherical_linear', width = {} , bias = true }}, {{ kind = 'relu' }}"
+    unit = "{{ kind = 'linear', width = {}, unit_norm = 'rows' }}, {{ kind = 'relu' }}"
     trunk = f"networks.critic.trunk=[{unit.format(12)}, {unit.format(8)}]"
     patient = Patient(SEEDS, trunk, recycle(0.0, moments="chosen"))
     patient.update(2)

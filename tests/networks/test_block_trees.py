@@ -34,7 +34,8 @@ leaves = st.one_of(
     st.builds(lambda rate: {"kind": "dropout", "rate": rate}, st.sampled_from([0.0, 0.5])),
     st.builds(lambda init: {"kind": "scaler", "init": init}, st.sampled_from([0.5, 2.0])),
     st.builds(
-        lambda unit: {"kind": "hyperspherical_linear", "width": 4, "unit": unit}, st.sampled_from(["rows", "columns"])
+        lambda unit: {"kind": "linear", "width": 4, "unit_norm": unit, "bias": False},
+        st.sampled_from(["rows", "columns"]),
     ),
     st.builds(
         lambda m, trainable: {"kind": "fourier_features", "frequencies": m, "trainable": trainable},

@@ -10,7 +10,7 @@ from composer.training.compile.capture import Choice
 
 TRUNK = """networks.critic.trunk=[
     { kind = "parallel", join = "concatenate", branches = [
-        [{ kind = "hyperspherical_linear", width = 8 }, { kind = "crelu" }],
+        [{ kind = "linear", width = 8, unit_norm = "rows", bias = false }, { kind = "crelu" }],
         [{ kind = "detached", block = { kind = "linear", width = 8 } }, { kind = "dropout", rate = 0.5 }],
     ] },
     { kind = "dropout", rate = 0.2 },

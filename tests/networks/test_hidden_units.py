@@ -115,7 +115,10 @@ def test_several_layers_may_read_a_unit() -> None:
         pytest.param([dense(8)], (6,), SCALAR, id="no activation"),
         pytest.param([dense(8), {"kind": "crelu"}], (6,), SCALAR, id="two entries that are no neighbours"),
         pytest.param(
-            [{"kind": "hyperspherical_linear", "width": 8, "unit": "columns"}, RELU], (6,), SCALAR, id="unit columns"
+            [{"kind": "linear", "width": 8, "unit_norm": "columns", "bias": False}, RELU],
+            (6,),
+            SCALAR,
+            id="unit columns",
         ),
         pytest.param([{"kind": "weight_norm", "block": dense(8)}, RELU], (6,), SCALAR, id="a weight made of others"),
         pytest.param([{"kind": "frozen", "block": dense(8)}, RELU], (6,), SCALAR, id="frozen"),

@@ -21,7 +21,7 @@ SAM = (
 NOISY = (
     "networks.actor.trunk=[{ kind = 'batch_norm' }, { kind = 'linear', width = 8 }, { kind = 'dropout', rate = 0.5 }]"
 )
-SPHERE = "networks.actor.trunk=[{ kind = 'hyperspherical_linear', width = 8 }, { kind = 'relu' }]"
+SPHERE = "networks.actor.trunk=[{ kind = 'linear', width = 8, unit_norm = 'rows', bias = false }, { kind = 'relu' }]"
 
 
 def of_actor(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -133,7 +133,7 @@ def test_the_copy_learns_in_training_mode_and_is_judged_in_evaluation_mode(monke
 def test_weights_on_the_sphere_stay_there_while_the_copy_learns(monkeypatch: pytest.MonkeyPatch) -> None:
     from composer.diagnostics import fitting
 
-    stack, outline = network([{"kind": "hyperspherical_linear", "width": 16}, {"kind": "relu"}])
+    stack, outline = network([{"kind": "linear", "width": 16, "unit_norm": "rows", "bias": False}, {"kind": "relu"}])
     copies = []
     copy = fitting._copy
     monkeypatch.setattr(fitting, "_copy", lambda of: copies.append(copy(of)) or copies[-1])

@@ -159,7 +159,13 @@ def test_lerp_residual_goes_part_of_the_way(magnitude: bool) -> None:
 @pytest.mark.parametrize(("unit", "axis"), [("rows", 1), ("columns", 0)])
 @pytest.mark.parametrize("width", [3, 12])
 def test_hyperspherical_weights_are_drawn_onto_the_sphere(unit: str, axis: int, width: int) -> None:
-    table = {"kind": "hyperspherical_linear", "width": width, "unit": unit, "weight": {"kind": "normal", "std": 3.0}}
+    table = {
+        "kind": "linear",
+        "width": width,
+        "weight": {"kind": "normal", "std": 3.0},
+        "unit_norm": unit,
+        "bias": False,
+    }
     block = parse({**table, "bias": True})
     drawn = draw(block.outline((6,)), lambda path: derive(0, path))
     torch.testing.assert_close(drawn["weight"].norm(dim=axis), torch.ones(width if axis else 6))
@@ -209,7 +215,7 @@ LINEAR: dict[str, Any] = {"kind": "linear", "width": 8}
         ),
         ({"kind": "append", "value": 1.0}, (MAX_WIDTH,), (), f"{MAX_WIDTH} + 1 = 65537 is wider than {MAX_WIDTH}"),
         (
-            {"kind": "hyperspherical_linear", "expansion": 64},
+            {"kind": "linear", "expansion": 64, "unit_norm": "rows", "bias": False},
             (2048,),
             ("expansion",),
             f"64 x 2048 = 131072 is wider than {MAX_WIDTH}",
@@ -249,7 +255,11 @@ def test_shape_errors_lead_to_the_key(table: object, shape: Shape, steps: tuple[
         ({"kind": "parallel", "join": "add", "branches": [LINEAR]}, ("join",), "'sum', 'mean', 'multiply'"),
         ({"kind": "parallel", "branches": [LINEAR]}, ("join",), "required"),
         ({"kind": "dropout", "rate": 1.0}, ("rate",), "less than 1"),
-        ({"kind": "hyperspherical_linear"}, (), "give exactly one of 'width' and 'expansion'; got neither"),
+        (
+            {"kind": "linear", "unit_norm": "rows", "bias": False},
+            (),
+            "give exactly one of 'width' and 'expansion'; got neither",
+        ),
         ({"kind": "lerp_residual", "alpha_init": 0.0, "block": LINEAR}, ("alpha_init",), "greater than 0"),
         ({"kind": "scaler", "init": 1.0, "scale": 0.0}, ("scale",), "greater than 0"),
         ({"kind": "fourier_features", "frequencies": MAX_WIDTH}, ("frequencies",), "less than or equal to 32768"),

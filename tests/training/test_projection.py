@@ -49,7 +49,8 @@ def test_norms_stay_one_over_updates_and_those_of_averages_do_not() -> None:
 
 def test_a_frozen_weight_stays_as_it_was_projected_when_drawn() -> None:
     trunk = """networks.critic.trunk=[
-        { kind = "frozen", block = { kind = "hyperspherical_linear", width = 12 } }, { kind = "linear", width = 8 }]"""
+        { kind = "frozen", block = { kind = "linear", width = 12, unit_norm = "rows" } },
+        { kind = "linear", width = 8 }]"""
     agent = learner(trunk)
     frozen = agent.tensors()["networks/critic/trunk.0.block.weight"]
     before = frozen.clone()

@@ -14,7 +14,6 @@ from composer.networks.blocks.flatten import Flatten
 from composer.networks.blocks.fourier_features import FourierFeatures
 from composer.networks.blocks.frozen import Frozen
 from composer.networks.blocks.group_norm import GroupNorm
-from composer.networks.blocks.hyperspherical_linear import HypersphericalLinear
 from composer.networks.blocks.identity import Identity
 from composer.networks.blocks.lerp_residual import LerpResidual
 from composer.networks.blocks.linear import Linear
@@ -59,7 +58,6 @@ __all__ = [
     "Gelu",
     "GlobalAveragePool",
     "GroupNorm",
-    "HypersphericalLinear",
     "Identity",
     "LayerNorm",
     "LerpResidual",

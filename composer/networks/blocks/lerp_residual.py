@@ -33,7 +33,7 @@ class LerpResidual(Block, kind="lerp_residual"):
         "kind": "lerp_residual",
         "alpha_init": 0.5,
         "alpha_scale": 0.25,
-        "block": [{"kind": "hyperspherical_linear", "expansion": 1}, {"kind": "relu"}, {"kind": "unit_norm"}],
+        "block": [{"kind": "linear", "expansion": 1, "unit_norm": "rows"}, {"kind": "relu"}, {"kind": "unit_norm"}],
     }
 
     block: Block

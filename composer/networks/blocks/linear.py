@@ -1,10 +1,10 @@
-"""The dense layer. Tests: tests/networks/test_blocks.py."""
+"""The dense layer. Tests: tests/networks/test_blocks.py, tests/training/test_projection.py."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -15,12 +15,17 @@ from composer.networks.outline import Outline
 from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape
 
+UNIT_AXIS = {"rows": -1, "columns": -2}
+"""The axis of a weight ``[out, in]`` along which vectors have unit norm."""
+
 
 class Linear(Block, kind="linear"):
     """Dense layer on the last axis: ``[..., in] -> [..., out]``, ``y = x W^T + b``.
 
     Exactly one of ``width`` (out) and ``expansion`` (out = expansion x in) is given. Orthogonal weights and zero
     biases are the defaults of the continuous-control literature, not torch's. Operations: two a weight, one a bias.
+    With ``unit_norm`` the weight is projected once it is drawn and after every step of the optimizer; an average of the
+    network is not. Source: SimbaV2, arXiv:2502.15280; nGPT, arXiv:2410.01131.
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "linear", "width": 256, "weight": {"kind": "he_normal"}}
@@ -32,9 +37,12 @@ class Linear(Block, kind="linear"):
     expansion: Annotated[int, Field(ge=1, le=64)] | None = None
     """Output width as a multiple of the input width."""
     bias: bool = True
-    """Whether a bias is added."""
+    """Whether a bias, which is not projected, is added."""
+    unit_norm: Literal["rows", "columns"] | None = None
+    """What is kept at unit norm: ``rows`` of the weight [out, in], what an output reads; ``columns``, what an input
+    writes."""
     weight: Initializer = Orthogonal()
-    """Initialiser of the weight, shape [out, in]."""
+    """Initialiser of the weight, shape [out, in], before its projection."""
     bias_init: Initializer = Zeros()
     """Initialiser of the bias, shape [out]; it counts the weight's fans."""
 
@@ -47,13 +55,14 @@ class Linear(Block, kind="linear"):
         """Parameters ``weight`` [out, in] and ``bias`` [out]."""
         fan_in = last_axis(shape, self.kind)
         fan_out = output_width(self.width, self.expansion, fan_in)
-        parameters = {"weight": plan((fan_out, fan_in), self.weight, fan_in, fan_out, "weight")}
+        axis = None if self.unit_norm is None else UNIT_AXIS[self.unit_norm]
+        parameters = {"weight": plan((fan_out, fan_in), self.weight, fan_in, fan_out, "weight", axis)}
         if self.bias:
             parameters["bias"] = plan((fan_out,), self.bias_init, fan_in, fan_out, "bias_init")
         flops = math.prod(shape[:-1]) * fan_out * (2 * fan_in + self.bias)
         return Outline(self.kind, shape, (*shape[:-1], fan_out), parameters, flops=flops)
 
     def module(self, shape: Shape) -> LazyCall:
-        """``torch.nn.Linear``."""
+        """``torch.nn.Linear``: keeping a norm is for whoever trains it."""
         outline = self.outline(shape)
         return call("torch.nn:Linear", shape[-1], outline.output[-1], bias=self.bias)

@@ -26,6 +26,8 @@ def _weighted(block: Block) -> Block:
         raise PydanticCustomError(
             "weighted_block", "expected a block with one weight, 'linear' or 'conv', got '{kind}'", {"kind": block.kind}
         )
+    if isinstance(block, Linear) and block.unit_norm is not None:
+        raise PydanticCustomError("weighted_sphere", "weights of unit norm are normalised already: leave one out")
     if block.weight in (Zeros(), Constant(value=0.0)):
         raise PydanticCustomError("weighted_zeros", "a weight that starts at 0 has no norm to divide by")
     return block
