@@ -90,6 +90,7 @@ def train(
     a blueprint with problems or without the memory on this machine, and ``composer.training.endings.Stopped``, with the
     command that continues the run, where it ends early. Ctrl-C saves a checkpoint and stops.
     """
-    from composer.training import launch
+    from composer.training import assemble, launch
 
-    return launch.start(ensure_checked(blueprint, is_to_run=True), Path(runs), variant, quiet, profile)
+    run, session = assemble.start(ensure_checked(blueprint, is_to_run=True), Path(runs), variant)
+    return launch.train_to_end(run, session, quiet=quiet, profiled=profile)

@@ -13,7 +13,7 @@ from benchmarks.gpu.pieces import Check, Findings, Piece
 from benchmarks.gpu.setting import EAGER, Setting
 from composer.blueprint.forecast.one_program import joined
 from composer.replay.transitions import Minibatch
-from composer.training.population import Stack
+from composer.training.population.stack import Stack
 
 NUMBERS: Final = ("optimizers.critic.learning_rate=1e-3", "averages.target_critic.momentum=0.9")
 """What the second variant of a fleet has other than the first."""

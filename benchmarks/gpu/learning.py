@@ -58,7 +58,7 @@ def learn(task: str, setting: Setting) -> Findings:
     findings.finished = finished
     findings.notes += [
         *notes,
-        f"{reached:,} of {total:,} environment steps a seed, {len(run.blueprint.seeds)} seeds",
+        f"{reached:,} of {total:,} environment steps a seed, {len(session.seeds)} seeds",
         f"{rate:,.1f} updates a second of all seeds at once in the last stretch, environments and evaluations included",
     ]
     return findings

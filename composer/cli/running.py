@@ -52,9 +52,10 @@ def _train_together(path: Path, changes: list[str], names: list[str], runs: Path
 
     def run() -> dict[str, Any]:
         from composer.studies.sweep import for_one_program
-        from composer.training import launch
+        from composer.training import assemble, launch
 
-        return launch.start_together(for_one_program(named(path), changes, names), runs, quiet=False)
+        opened, stack = assemble.start_together(for_one_program(named(path), changes, names), runs)
+        return launch.train_together_to_end(opened, stack, quiet=False)
 
     table = guarded(run, as_json)
     for row in table["runs"]:

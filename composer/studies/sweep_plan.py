@@ -35,7 +35,7 @@ def plan(
     for each in planned:
         declared = trained_as.get(each.name, each.blueprint)
         device, clock = device_for(declared.compute.device), clock_of(declared)
-        updates = clock.updates_by(declared.training.env_steps)
+        key, updates = program_key(declared, device), clock.updates_by(declared.training.env_steps)
         mode = declared.compute.compile
         compiles = mode in ("measured", "background") or choose(mode, device, updates).compiled
         rows.append(
@@ -45,9 +45,9 @@ def plan(
                 "env_steps": declared.training.env_steps,
                 "updates": updates,
                 "finished": each.name in done,
-                "program": program_key(declared, device),
+                "program": key,
                 "compiles": compiles,
-                "cached": is_warm(declared, device),
+                "cached": is_warm(key),
             }
         )
     waiting = [row for row in rows if not row["finished"]]

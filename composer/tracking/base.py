@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from typing_extensions import override
 
+from composer.spec.errors import ComposerError
 from composer.spec.family import Family
 
 URI_VARIABLE: Final = "MLFLOW_TRACKING_URI"
@@ -23,6 +24,12 @@ EXPERIMENT_RULE: Final = "use letters, digits and '@._ /-', 1 to 200 characters,
 SCHEMES: Final = ("sqlite", "http", "https", "postgresql", "mysql", "mssql", "databricks")
 Source = Literal["blueprint", "environment", "embedded"]
 SECRET_KEYS: Final = re.compile(r"(?i)(^|[?&;])([^=&;]*(?:pass|token|secret|key|sig|pwd)[^=&;]*)=[^&;#]*")
+
+
+class StoreRefused(ComposerError, ValueError):
+    """A tracking store cannot be used, or is not known; the message shows no credentials."""
+
+    exit_code = 2
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,7 @@ class Tracker(Family, family="tracker"):
 
     @abstractmethod
     def destination(self, runs_dir: Path, environment: Mapping[str, str] = os.environ) -> Destination | None:
-        """The store of runs in ``runs_dir``; None for no store. Raises ValueError for a store that is refused."""
+        """The store of runs in ``runs_dir``; None for no store. Raises StoreRefused."""
 
 
 class NoTracker(Tracker, kind="none"):
@@ -88,7 +95,7 @@ class MlflowTracker(Tracker, kind="mlflow"):
             return located(f"sqlite:///{default_root(runs_dir) / 'mlflow.db'}", "embedded", runs_dir)
         problem = fault(uri, from_blueprint=False)
         if problem is not None:
-            raise ValueError(f"{URI_VARIABLE}={shown(uri)}: {problem}")
+            raise StoreRefused(f"{URI_VARIABLE}={shown(uri)}: {problem}")
         return located(uri, "environment", runs_dir)
 
 

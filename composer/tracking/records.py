@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, Self
 
-from composer.tracking.base import Destination, MlflowTracker, Source, located
+from composer.tracking.base import Destination, MlflowTracker, Source, StoreRefused, located
 
 RunStatus = Literal["FINISHED", "FAILED", "KILLED"]
 
@@ -69,7 +69,7 @@ class Tracking(Record):
         """The store of the run: the one in its blueprint, else that of the environment now, else that of then.
 
         Raises:
-            ValueError: its URI was not recorded because it has credentials, and the environment names none now.
+            StoreRefused: its URI was not recorded because it has credentials, and the environment names none now.
         """
         runs_dir = (run_dir / self.runs_dir).resolve()
         if self.source == "blueprint" and self.uri is not None:
@@ -77,7 +77,7 @@ class Tracking(Record):
         now = MlflowTracker().destination(runs_dir)
         if now.source == "embedded" and self.source == "environment":
             if self.uri is None:
-                raise ValueError("MLFLOW_TRACKING_URI named the store of this run, with credentials; set it again")
+                raise StoreRefused("MLFLOW_TRACKING_URI named the store of this run, with credentials; set it again")
             return located(self.uri, "environment", runs_dir)
         return now
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from composer.spec.package_files import PACKAGE
-from composer.tracking.base import Destination, MlflowTracker, Tracker
+from composer.tracking.base import Destination, MlflowTracker, StoreRefused, Tracker
 from composer.tracking.records import (
     LOG,
     Ended,
@@ -82,7 +82,7 @@ class Uploader:
         """Begin to upload ``run_dir``, new or resumed, which must contain ``run.json``. Tags that are None are omitted.
 
         Raises:
-            ValueError: ``MLFLOW_TRACKING_URI`` names a store that is refused; nothing was started.
+            StoreRefused: ``MLFLOW_TRACKING_URI`` names a store that is refused; nothing was started.
         """
         destination = tracker.destination(runs_dir)
         uploader = cls(run_dir, destination)
@@ -148,11 +148,11 @@ def sync(run_dir: Path) -> UploadReport:
     whole run is sent to the new store.
 
     Raises:
-        ValueError: the run was not tracked, or the URI of its store is unknown.
+        StoreRefused: the run was not tracked, or the URI of its store is unknown.
     """
     tracking = Tracking.load(run_dir)
     if tracking is None:
-        raise ValueError(f'{run_dir}: not tracked: its blueprint has tracking.kind = "none"')
+        raise StoreRefused(f'{run_dir}: not tracked: its blueprint has tracking.kind = "none"')
     destination = tracking.destination(run_dir)
     if _settled(run_dir, destination):
         return report(run_dir, destination)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+from composer.blueprint.forecast.program_key import program_key
 from composer.environments.interface import EnvironmentInfo
 from composer.replay.transitions import Minibatch, Transitions
 from composer.training.compile.cache import use_cache
@@ -68,7 +69,7 @@ def main() -> None:
     blueprint = read_blueprint(run)
     if blueprint.compute.threads:
         torch.set_num_threads(blueprint.compute.threads)
-    use_cache(blueprint, device)
+    use_cache(program_key(blueprint, device))
     info = blueprint.environment.info
     learner = Learner(blueprint.agent, device, Choice(True, "compiling ahead"))
     learner.update(*example(learner, info))

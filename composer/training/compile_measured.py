@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 from composer.training.compile.capture import Choice, choose
 from composer.training.compile_ahead import example
-from composer.training.learner import Learner
 from composer.training.timing import in_turns, lap
 
 if TYPE_CHECKING:
-    from composer.blueprint import Blueprint
+    from composer.environments.interface import EnvironmentInfo
+    from composer.training.learner import Learner
 
 ROUNDS = 5
 SECONDS = 0.4
@@ -26,13 +26,12 @@ WORTH = 0.95
 """A compiled update has to take less than this share of the eager one's time; otherwise it is a tie."""
 
 
-def calibrate(blueprint: Blueprint, device: str) -> Choice:
+def calibrate(make: Callable[[Choice], Learner], info: EnvironmentInfo, device: str) -> Choice:
     """Compile, then time both; the choice gives the times. Eager, unmeasured, where nothing can be compiled."""
     possible = choose("auto", device, 10**12)
     if not possible.compiled:
         return possible
-    info = blueprint.environment.info
-    agents = [Learner(blueprint.agent, device, Choice(compiled, "measuring")) for compiled in (False, True)]
+    agents = [make(Choice(compiled, "measuring")) for compiled in (False, True)]
     updates = [partial(agent.update, *example(agent, info)) for agent in agents]
     eager, compiled = seconds_per_call(updates, agents[0].drain_signals)
     words = f"{1e3 * eager:.2f} ms eager and {1e3 * compiled:.2f} ms compiled an update, measured at the start"

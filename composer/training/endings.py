@@ -67,7 +67,7 @@ class OpenRun:
     end: Outcome | BaseException | None = None
     """Set by whoever trains it; ``closing`` sets it to the error that ended it."""
     report: UploadReport | None = None
-    """What was uploaded; set by ``close``."""
+    """What was uploaded, set by ``close``; None if the upload had not begun."""
 
     def ending(self) -> Ending:
         """How it ended."""
@@ -90,7 +90,8 @@ class OpenRun:
             except OSError as error:
                 self.end = error if isinstance(self.end, Outcome) else self.end
             status, seconds = _UPLOADED[self.ending().status]
-            self.report = self.session.uploader.finish(status, seconds)
+            if self.session.uploader is not None:
+                self.report = self.session.uploader.finish(status, seconds)
 
 
 _UPLOADED: dict[str, tuple[RunStatus, float]] = {

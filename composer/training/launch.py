@@ -1,71 +1,78 @@
-"""What ``composer train``, ``resume``, ``evaluate``, ``digest`` and ``sync`` do, as functions.
+"""Training to the end, and the commands on runs: resume, fork, evaluate, digest, sync.
 
-``composer.training.endings`` says how each can end.
+``composer.training.assemble`` makes what is trained; ``composer.training.endings`` says how it can end.
+Tests: tests/faults/test_ends.py, tests/cli/test_commands.py.
 """
 
 from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from composer.blueprint import load
-from composer.spec.errors import ComposerError
 from composer.tracking.console import Console
 from composer.tracking.records import JOURNAL
 from composer.tracking.uploader import UploadReport
 from composer.tracking.uploader import sync as send_pending
-from composer.training import assemble, population, profiling
-from composer.training import fork as forking
+from composer.training import assemble, profiling
 from composer.training.endings import OpenRun, Stopped, closing
 from composer.training.loop import Outcome, train, train_together
+from composer.training.population.stack import Stack
 from composer.training.runs import directory as runs
 from composer.training.runs.checkpoint import Checkpoints
 from composer.training.runs.checkpoint import digest as state_digest
 from composer.training.runs.results import Result, read_metrics
 from composer.training.session import Session
 
-if TYPE_CHECKING:
-    from composer.blueprint import Blueprint
-
-
-class StoreRefused(ComposerError, ValueError):
-    """The tracking store that the environment names cannot be used."""
-
-    exit_code = 2
-
-
 FRESH_EPISODES = 2**62
 """Number of an evaluation that no training run reaches: none of its episodes has been seen before."""
 FRAMES_PER_SECOND = 30
 
 
-def start(blueprint: Blueprint, directory: Path, variant: str | None, quiet: bool, profiled: bool = False) -> Result:
-    """Train a blueprint in a new run directory under ``directory``; raises Stopped.
+def train_to_end(
+    run: runs.Run, session: Session, notes: Sequence[str] = (), *, quiet: bool, profiled: bool = False
+) -> Result:
+    """Train one run to its end and close it; raises Stopped.
 
-    ``profiled`` tells at the end where the time went; the table is also ``profile.json`` in the run directory.
+    ``notes`` are shown first. ``profiled`` shows at the end where the time went, and writes it to ``profile.json``.
     """
-    _check_store(blueprint, directory)
-    run, session = assemble.start(blueprint, directory, variant)
-    return _drive(run, session, [], quiet, profiled)
+    opened = OpenRun(run, session)
+    profile = profiling.profile(session) if profiled else None
+    console = Console(session.training.env_steps, not quiet, start_env_step=session.clock.env_steps)
+    with closing([opened]), console:
+        for line in (f"run {run.path}", f"the update is {_how(run)}", *_elsewhere(run), *notes):
+            console.note(line)
+        session.uploader = session.upload()
+        outcome = train(session, console)
+        if profile is not None:
+            spent = profile.table()
+            (run.path / "profile.json").write_text(json.dumps(spent, indent=1) + "\n")
+            console.note(profiling.text(spent))
+        opened.end = outcome
+    table, ending = _table(opened), opened.ending()
+    if isinstance(opened.end, BaseException):
+        raise Stopped(ending.message, ending.exit_code, table) from opened.end
+    assert opened.report is not None
+    curves = [f"curves: composer ui{_runs_option(run.path.parent)}"] if opened.report.mlflow_run_id else []
+    table["notes"] = [opened.report.message, *curves]
+    metrics = read_metrics(run.path / JOURNAL, session.seeds)
+    return Result(run.path, table["final_return"], np.array(outcome.returns), metrics, table)
 
 
-def start_together(blueprints: Mapping[str | None, Blueprint], directory: Path, quiet: bool) -> dict[str, Any]:
-    """Train variants side by side in one program, each in a new run directory; the results of each as a row.
+def train_together_to_end(opened: Sequence[OpenRun], stack: Stack, *, quiet: bool) -> dict[str, Any]:
+    """Train runs side by side in one program and close them; the results of each as a row.
 
     One that diverges, or whose environment fails, does not stop the others. Raises Stopped where all end early alike.
     """
-    for blueprint in blueprints.values():
-        _check_store(blueprint, directory)
-    opened, stack = population.start(blueprints, directory)
     with closing(opened), Console(opened[0].session.training.env_steps, not quiet) as console:
         for each in opened:
             console.note(f"{each.session.title}: run {each.run.path}")
-            assemble.start_uploading(each.session, each.run)
+            each.session.uploader = each.session.upload()
         for line in (f"one update of all of them is {_how(opened[0].run)}", *_elsewhere(opened[0].run)):
             console.note(line)
         ends = train_together([each.session for each in opened], stack.learn, console)
@@ -93,9 +100,8 @@ def _row(opened: OpenRun) -> dict[str, Any]:
 
 def resume(path: Path, inexact: bool, quiet: bool) -> Result:
     """Go on from the newest good checkpoint of a run; raises Stopped."""
-    _check_store(runs.read_blueprint(path), path.parent)
     run, session, notes = assemble.resume(path, inexact)
-    return _drive(run, session, notes, quiet)
+    return train_to_end(run, session, notes, quiet=quiet)
 
 
 def fork(path: Path, overrides: Sequence[str], at: int | None, branch: int, directory: Path, quiet: bool) -> Result:
@@ -106,9 +112,8 @@ def fork(path: Path, overrides: Sequence[str], at: int | None, branch: int, dire
     """
     runs.read_facts(path)
     blueprint = load(path / "blueprint.toml", overrides).blueprint
-    _check_store(blueprint, directory)
-    run, session, notes = forking.fork(path, blueprint, at, branch, directory)
-    return _drive(run, session, notes, quiet)
+    run, session, notes = assemble.fork(path, blueprint, at, branch, directory)
+    return train_to_end(run, session, notes, quiet=quiet)
 
 
 def evaluate(path: Path, episodes: int, video: Path | None) -> dict[str, Any]:
@@ -147,45 +152,9 @@ def digest(path: Path) -> dict[str, Any]:
 
 
 def sync(path: Path) -> UploadReport:
-    """Send what a run's journal holds and its tracking store has not got."""
+    """Send the rows of a run's journal that its tracking store does not have; raises StoreRefused."""
     runs.read_facts(path)
-    try:
-        return send_pending(path)
-    except ValueError as error:
-        raise StoreRefused(str(error)) from None
-
-
-def _check_store(blueprint: Blueprint, directory: Path) -> None:
-    """Refuse a tracking store before anything is written or computed."""
-    try:
-        blueprint.tracking.destination(directory)
-    except ValueError as error:
-        raise StoreRefused(str(error)) from None
-
-
-def _drive(run: runs.Run, session: Session, notes: Sequence[str], quiet: bool, profiled: bool = False) -> Result:
-    """Train one run to its end and close it; raises Stopped."""
-    opened = OpenRun(run, session)
-    profile = profiling.profile(session) if profiled else None
-    console = Console(session.training.env_steps, not quiet, start_env_step=session.clock.env_steps)
-    with closing([opened]), console:
-        for line in (f"run {run.path}", f"the update is {_how(run)}", *_elsewhere(run), *notes):
-            console.note(line)
-        assemble.start_uploading(session, run)
-        outcome = train(session, console)
-        if profile is not None:
-            spent = profile.table()
-            (run.path / "profile.json").write_text(json.dumps(spent, indent=1) + "\n")
-            console.note(profiling.text(spent))
-        opened.end = outcome
-    table, ending = _table(opened), opened.ending()
-    if isinstance(opened.end, BaseException):
-        raise Stopped(ending.message, ending.exit_code, table) from opened.end
-    assert opened.report is not None
-    curves = [f"curves: composer ui{_runs_option(run.path.parent)}"] if opened.report.mlflow_run_id else []
-    table["notes"] = [opened.report.message, *curves]
-    metrics = read_metrics(run.path / JOURNAL, session.seeds)
-    return Result(run.path, run.blueprint, table["final_return"], np.array(outcome.returns), metrics, table)
+    return send_pending(path)
 
 
 def _how(run: runs.Run) -> str:

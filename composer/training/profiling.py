@@ -74,7 +74,7 @@ class Profile:
 
 def profile(session: Session) -> Profile:
     """Watch every stage of a run that is about to be driven."""
-    found = Profile(session.device)
+    found = Profile(session.learner.device)
     found.watch(session.learner, "learn", UPDATE, FIRST)
     found.watch(session.learner, "act", "policy: choosing actions")
     found.watch(session.learner, "observe", "running statistics")

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -37,16 +38,18 @@ class Session:
     evaluation: Evaluation
     checkpoint: Checkpoint
     updates_per_call: int
-    device: str
     learner: Learner
     collector: Collector
     evaluator: Evaluator
     clock: Clock
     journal: Journal
     timing: Journal
-    uploader: Uploader
     checkpoints: Checkpoints
     diagnostics: Recorder
+    upload: Callable[[], Uploader]
+    """Starts the process that sends the journal to the tracking store; training never waits for it."""
+    uploader: Uploader | None = None
+    """That process, once started."""
     title: str = ""
     """The name of the run among those that train beside it."""
     compiler: BackgroundCompiler | None = None
@@ -87,6 +90,11 @@ class Session:
                 "speed/env_steps_per_second": (self.clock.env_steps - before[2]) / seconds,
             }
             self.timing.append({"type": "timing", "env_step": self.clock.env_steps, "seed": None, "metrics": metrics})
+
+    def revive_uploader(self) -> None:
+        """Start the upload again if its process has died."""
+        if self.uploader is not None:
+            self.uploader.revive()
 
     def switch_to_compiled(self) -> None:
         """Go on with the compiled update once another process has compiled it; stay eager where that failed."""

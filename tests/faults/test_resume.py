@@ -14,7 +14,7 @@ import pytest
 from tiny_runs import EVENTFUL, begin, finished, result, resumed, stopped
 
 from composer.tracking.console import Console
-from composer.tracking.journal import JournalError
+from composer.tracking.journal import JournalError, read
 from composer.training import assemble
 from composer.training.loop import train
 from composer.training.runs.checkpoint import Checkpoints
@@ -95,7 +95,7 @@ def test_rows_written_after_the_checkpoint_are_cut_from_the_journal(whole: tuple
     with (copy / "timing.jsonl").open("ab") as file:
         file.write(b'12345678 {"seq":')
     assert result(resumed(copy)) == whole
-    reader = assemble.read(copy / "timing.jsonl")
+    reader = read(copy / "timing.jsonl")
     numbers = [row["seq"] for row in reader]
     assert reader.problem is None
     assert numbers == list(range(1, len(numbers) + 1))

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from composer import api
 from composer.blueprint import load
 from composer.spec.package_files import blueprints_root
-from composer.training import launch
 
 pytestmark = pytest.mark.learning
 
@@ -23,5 +23,5 @@ OWN = ['tracking={ kind = "none" }', "compute.compile='never'"]
 )
 def test_every_seed_learns(name: str, each: float, tmp_path: Path) -> None:
     blueprint = load(blueprints_root() / "classic" / f"{name}.toml", OWN).blueprint
-    result = launch.start(blueprint, tmp_path, None, quiet=True)
+    result = api.train(blueprint, tmp_path)
     assert min(result.table["returns"].values()) >= each, result.table["returns"]

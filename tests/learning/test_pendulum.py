@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from composer import api
 from composer.blueprint import load
 from composer.spec.package_files import blueprints_root
-from composer.training import launch
 
 pytestmark = pytest.mark.learning
 
@@ -17,5 +17,5 @@ pytestmark = pytest.mark.learning
 def test_the_mean_of_three_seeds_is_above_300_below_zero(name: str, tmp_path: Path) -> None:
     """A policy of chance has about -1,200; -300 leaves room for one episode in ten that begins badly."""
     loaded = load(blueprints_root() / "classic" / f"{name}.toml", ['tracking={kind="none"}', "compute.threads=1"])
-    result = launch.start(loaded.blueprint, tmp_path, None, quiet=True)
+    result = api.train(loaded.blueprint, tmp_path)
     assert result.final_return >= -300

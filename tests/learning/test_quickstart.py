@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from composer import api
 from composer.blueprint import load
 from composer.spec.package_files import blueprints_root
-from composer.training import launch
 
 pytestmark = pytest.mark.learning
 
@@ -31,6 +31,6 @@ def test_a_random_policy_scores_under_200() -> None:
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_the_quickstart_reaches_800_in_five_minutes(tmp_path: Path, seed: int) -> None:
     loaded = load(blueprints_root() / "quickstart.toml", [f"seeds=[{seed}]", 'tracking={kind="none"}'])
-    result = launch.start(loaded.blueprint, tmp_path, None, quiet=True)
+    result = api.train(loaded.blueprint, tmp_path)
     assert result.final_return >= 800
     assert result.table["seconds"] < 300

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from composer import api
 from composer.blueprint import load
 from composer.spec.package_files import blueprints_root
-from composer.training import launch
 from composer.training.runs.results import Result
 
 pytestmark = pytest.mark.learning
@@ -32,7 +32,7 @@ def test_random_pushes_score_under_50() -> None:
 def result(tmp_path_factory: pytest.TempPathFactory) -> Result:
     loaded = load(CARTPOLE, ['tracking={kind="none"}'])
     assert len(loaded.blueprint.seeds) == 3
-    return launch.start(loaded.blueprint, tmp_path_factory.mktemp("runs"), None, quiet=True)
+    return api.train(loaded.blueprint, tmp_path_factory.mktemp("runs"))
 
 
 def test_dqn_learns_to_balance_the_pole(result: Result) -> None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from composer import api
 from composer.blueprint import load
 from composer.spec.package_files import blueprints_root
-from composer.training import launch
 
 pytestmark = pytest.mark.learning
 SEEDS = "seeds=[0, 1, 2, 3, 4]"
@@ -22,7 +22,7 @@ def accuracy(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
     path, found = blueprints_root() / "warm_start" / "digits.toml", {}
     for variant in (None, "cold_start", "shrink_and_perturb", "hare_tortoise_fast"):
         loaded = load(path, [SEEDS, 'tracking={kind="none"}'], variant)
-        result = launch.start(loaded.blueprint, tmp_path_factory.mktemp("runs"), variant, quiet=True)
+        result = api.train(loaded.blueprint, tmp_path_factory.mktemp("runs"), variant=variant)
         found[variant or "base"] = float(np.mean(result.final_return))
     return found
 

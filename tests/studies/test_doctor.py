@@ -12,6 +12,7 @@ import pytest
 from tiny_runs import DRIFT, TINY, finished, last_json, rows, state_digest
 from typer.testing import CliRunner
 
+from composer import api
 from composer.blueprint import Blueprint, load
 from composer.cli import app
 from composer.diagnostics import DistanceToInit
@@ -49,7 +50,7 @@ def examined(run: Path, out: Path, *where: str, at: int | None = None, branches:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twenty batches of tasks of eight, two seeds; checkpoints at 10 and 20."""
-    return launch.start(load(SHUFFLED, SMALL).blueprint, tmp_path_factory.mktemp("runs"), None, True).path
+    return api.train(load(SHUFFLED, SMALL).blueprint, tmp_path_factory.mktemp("runs")).path
 
 
 @pytest.fixture(scope="module")
@@ -228,7 +229,7 @@ def test_penalties_and_interventions_on_what_is_injected_are_told(tmp_path: Path
         "do = { kind = 'nothing' } }"
     )
     short = ("training={ env_steps = 2, log_every = 1 }", "checkpoint.every=2")
-    run = launch.start(load(SHUFFLED, [*SMALL, *short, pull, reset]).blueprint, tmp_path, None, True).path
+    run = api.train(load(SHUFFLED, [*SMALL, *short, pull, reset]).blueprint, tmp_path).path
     notes = examine(run, None, 1, 1, (), None, quiet)["notes"]
     (told,) = [note for note in notes if "does not reach" in note]
     assert told.startswith("penalties.pull does not reach the fresh weights")
@@ -288,7 +289,7 @@ def test_a_network_that_lost_its_plasticity_is_told_from_one_that_did_not(tmp_pa
     """At ten times the blueprint's learning rate accuracy falls within ten tasks; with labels that stay it does not."""
     answers = {}
     for variant in (None, "stationary"):
-        run = launch.start(load(SHUFFLED, LOST, variant).blueprint, tmp_path, variant, True).path
+        run = api.train(load(SHUFFLED, LOST, variant).blueprint, tmp_path, variant=variant).path
         answers[variant] = examine(run, None, None, 240, (), None, quiet)
     assert answers[None]["verdict"] == "losing plasticity" and answers[None]["gain"]["low"] > 0
     assert answers["stationary"]["verdict"] == "not losing plasticity"

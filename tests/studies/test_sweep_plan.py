@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from composer.blueprint import load
+from composer.blueprint.forecast.program_key import program_key
 from composer.blueprint.syntax.extends import shipped
 from composer.cli import app
 from composer.training.compile import cache as caching
@@ -47,7 +48,7 @@ def test_variants_that_differ_in_numbers_share_a_program(study: Path, tmp_path: 
     rows = {row["variant"]: row for row in table["variants"]}  # type: ignore[index, attr-defined]
     assert rows["base"]["program"] == rows["fast"]["program"] == rows["slow"]["program"] != rows["wide"]["program"]
     assert (table["to_train"], table["programs"], table["compilations"]) == (4, 2, 2)
-    folder = caching.cache_directory(load(study).blueprint, "cpu")
+    folder = caching.cache_directory(program_key(load(study).blueprint, "cpu"))
     folder.mkdir(parents=True)
     (folder / "code").touch()
     assert answer(study, "--runs", tmp_path)["compilations"] == 1

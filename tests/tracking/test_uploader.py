@@ -99,9 +99,7 @@ def test_sync_names_what_it_lacks(run_dir: Path, monkeypatch: pytest.MonkeyPatch
     assert tracking is not None
     tracking.source = "environment"
     tracking.save(run_dir)
-    with pytest.raises(
-        ValueError, match="MLFLOW_TRACKING_URI named the store of this run, with credentials"
-    ):
+    with pytest.raises(ValueError, match="MLFLOW_TRACKING_URI named the store of this run, with credentials"):
         sync(run_dir)
     (run_dir / Tracking.file).unlink()
     with pytest.raises(ValueError, match="not tracked"):

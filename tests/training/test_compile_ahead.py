@@ -10,10 +10,12 @@ import pytest
 import torch
 from tiny_runs import DRIFT, begin, learner, rows, tiny
 
-from composer.training import assemble
+from composer.blueprint.forecast.program_key import program_key
+from composer.training.assemble import make_session
 from composer.training.compile import cache as caching
 from composer.training.compile_ahead import BackgroundCompiler, example
 from composer.training.loop import interactions
+from composer.training.runs.directory import read_blueprint
 
 QUICK = "compute.compile=background"
 SMALL = tuple(f"networks.{role}.trunk={{ kind = 'linear', width = 4 }}" for role in ("actor", "critic"))
@@ -33,7 +35,7 @@ class Told:
 
 
 def drive(tmp_path: Path, ahead: Told, captured: list[bool], monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    monkeypatch.setattr(assemble, "BackgroundCompiler", lambda run, device: ahead)
+    monkeypatch.setattr(make_session, "BackgroundCompiler", lambda run, device: ahead)
     run, parts = begin(tmp_path, DRIFT, QUICK, "training.env_steps=120", "training.log_every=20")
     assert run.facts["compiled"] is False and "another process" in run.facts["compile_reason"]
     monkeypatch.setattr(parts.learner, "recapture", lambda choice: captured.append(choice.compiled))
@@ -81,11 +83,12 @@ def test_what_another_process_compiled_is_found_in_the_cache(tmp_path: Path, mon
     monkeypatch.setattr(caching, "_chosen", None)
     monkeypatch.setenv(caching.CACHE, str(tmp_path / "cache"))
     run, parts = begin(tmp_path, 'environment={ kind = "dm_control", task = "cartpole-swingup" }', QUICK, *SMALL)
-    assert parts.compiler is not None and not caching.is_warm(run.blueprint, "cpu")
+    key = program_key(read_blueprint(run.path), "cpu")
+    assert parts.compiler is not None and not caching.is_warm(key)
     parts.compiler._process.wait()
     assert parts.compiler.problem() == ""
-    assert caching.is_warm(run.blueprint, "cpu")
-    folder = caching.cache_directory(run.blueprint, "cpu")
+    assert caching.is_warm(key)
+    folder = caching.cache_directory(key)
     compiled = {path.name for path in folder.rglob("*.so")}
     second = BackgroundCompiler(run.path, "cpu")  # Another process of the same program finds all of it.
     second._process.wait()
@@ -104,14 +107,14 @@ def test_a_program_has_a_folder_of_its_own_unless_inductor_is_told(
     monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
     monkeypatch.setattr(caching, "_chosen", None)
     monkeypatch.setenv(caching.CACHE, str(tmp_path))
-    plain, wide = tiny(DRIFT), tiny(DRIFT, "algorithm.batch_size=8")
-    caching.use_cache(plain, "cpu")
+    plain, wide = (program_key(tiny(DRIFT, *more), "cpu") for more in ((), ("algorithm.batch_size=8",)))
+    caching.use_cache(plain)
     first = os.environ["TORCHINDUCTOR_CACHE_DIR"]
-    assert first == str(caching.cache_directory(plain, "cpu")) and Path(first).parent == tmp_path
-    caching.use_cache(wide, "cpu")
+    assert first == str(caching.cache_directory(plain)) and Path(first).parent == tmp_path
+    caching.use_cache(wide)
     assert os.environ["TORCHINDUCTOR_CACHE_DIR"] not in (first, "")
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "elsewhere")
-    caching.use_cache(plain, "cpu")
+    caching.use_cache(plain)
     assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == "elsewhere"
 
 

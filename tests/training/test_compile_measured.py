@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from tiny_runs import DRIFT, tiny
+from tiny_runs import DRIFT, learner, tiny
 
 from composer.training import compile_measured as calibration
 from composer.training.compile.capture import Choice
 from composer.training.compile_measured import ROUNDS, calibrate, seconds_per_call
+from composer.training.learner import Learner
 
 
 class Clock:
@@ -17,6 +18,11 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+def measured(*overrides: str) -> Choice:
+    """The choice that is measured for the tiny experiment."""
+    return calibrate(lambda choice: learner(*overrides, choice=choice), tiny(*overrides).environment.info, "cpu")
 
 
 def test_parties_take_turns_and_the_median_counts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,26 +44,24 @@ def test_parties_take_turns_and_the_median_counts(monkeypatch: pytest.MonkeyPatc
 def test_a_tie_stays_eager(monkeypatch: pytest.MonkeyPatch, seconds: tuple[float, float], compiled: bool) -> None:
     monkeypatch.setattr(calibration, "seconds_per_call", lambda calls, settle: list(seconds))
     monkeypatch.setattr(calibration, "choose", lambda *_: Choice(True, "possible"))
-    choice = calibrate(tiny(DRIFT), "cpu")
+    choice = measured(DRIFT)
     assert choice.compiled is compiled
     assert choice.reason == f"10.00 ms eager and {1e3 * seconds[1]:.2f} ms compiled an update, measured at the start"
 
 
 def test_what_cannot_be_compiled_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXX", "no-such-compiler")
-    assert calibrate(tiny(DRIFT), "cpu") == Choice(False, "no C++ compiler was found (no-such-compiler)")
+    assert measured(DRIFT) == Choice(False, "no C++ compiler was found (no-such-compiler)")
 
 
-def test_both_parties_are_the_agents_of_the_blueprint(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_both_alternatives_are_agents_of_the_blueprint(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calibration, "choose", lambda *_: Choice(True, "possible"))
     monkeypatch.setattr(calibration, "SECONDS", 0.01)
     built: list[bool] = []
-    real = calibration.Learner
 
-    def make(blueprint, info, device, choice):  # type: ignore[no-untyped-def]
+    def make(choice: Choice) -> Learner:
         built.append(choice.compiled)
-        return real(blueprint, info, device, Choice(False, "a test"))
+        return learner(choice=Choice(False, "a test"))
 
-    monkeypatch.setattr(calibration, "Learner", make)
-    choice = calibrate(tiny(DRIFT), "cpu")
+    choice = calibrate(make, tiny(DRIFT).environment.info, "cpu")
     assert built == [False, True] and "ms eager" in choice.reason

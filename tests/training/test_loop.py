@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_runs import DRIFT, begin, finished, go_on, rows, state_digest
+from tiny_runs import DRIFT, begin, finished, go_on, rows, state_digest, tiny
 
 from composer.blueprint.forecast.clock import Clock
+from composer.training import assemble
 from composer.training.evaluation import EpisodeEvaluator
 from composer.training.loop import interactions, training_steps
 from composer.training.runs.checkpoint import Checkpoints
@@ -101,9 +102,10 @@ def test_evaluation_touches_nothing_of_training(tmp_path: Path) -> None:
 
 
 def test_an_episode_does_not_depend_on_how_many_are_played(tmp_path: Path) -> None:
-    run, parts = begin(tmp_path, *SHORT, "seeds=[0, 1]")
-    many = EpisodeEvaluator(run.blueprint.environment, (0, 1), 5).returns(parts.learner, 3)
-    few = EpisodeEvaluator(run.blueprint.environment, (0, 1), 2).returns(parts.learner, 3)
+    blueprint = tiny(*SHORT, "seeds=[0, 1]")
+    _, parts = assemble.start(blueprint, tmp_path, None)
+    many = EpisodeEvaluator(blueprint.environment, (0, 1), 5).returns(parts.learner, 3)
+    few = EpisodeEvaluator(blueprint.environment, (0, 1), 2).returns(parts.learner, 3)
     assert many[:, :2] == pytest.approx(few, rel=1e-4)
     parts.close()
 

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from composer.blueprint.forecast.one_program import joined
 from composer.tracking.console import Console
-from composer.training import assemble, population
+from composer.training import assemble
 from composer.training.learner import Learner
 from composer.training.loop import FAILURES, Outcome, train, train_together
+from composer.training.population.stack import Stack
 
 NUMBERS = (
     "optimizers.actor.learning_rate={ kind = 'linear', start = 1e-3, end = 1e-4, updates = 30 }",
@@ -55,7 +56,7 @@ def close(tensors: dict[str, Tensor], others: dict[str, Tensor]) -> Iterator[str
 
 def test_each_run_of_several_is_what_it_is_alone(tmp_path: Path) -> None:
     found = blueprints()
-    opened, stack = population.start(found, tmp_path / "together")  # type: ignore[arg-type]
+    opened, stack = assemble.start_together(found, tmp_path / "together")  # type: ignore[arg-type]
     ends = train_together([each.session for each in opened], stack.learn, quiet(140))
     assert all(isinstance(end, Outcome) for end in ends)
     for beside, (variant, blueprint), end in zip(opened, found.items(), ends, strict=True):
@@ -82,7 +83,7 @@ def test_the_first_state_is_each_runs_own_to_the_bit_and_lies_in_the_whole() -> 
     parts = [Learner(blueprint.agent, "cpu", EAGER) for blueprint in found]  # type: ignore[arg-type]
     before = [{name: value.clone() for name, value in part.tensors().items()} for part in parts]
     whole = Learner(joined(found).agent, "cpu", EAGER)  # type: ignore[arg-type]
-    population.Stack(whole, parts)
+    Stack(whole, parts)
     for part, state in zip(parts, before, strict=True):
         for name, value in part.tensors().items():
             assert torch.equal(value, state[name]), name
@@ -99,7 +100,7 @@ def test_one_that_diverges_leaves_the_others_alone(tmp_path: Path, falls: str) -
     which = None if falls == "base" else "other"
     wrong = tiny(*EVENTFUL, *SAME, wild) if which is None else tiny(*EVENTFUL, *SAME, *NUMBERS, "seeds=[3, 0]", wild)
     found[which] = wrong
-    opened, stack = population.start(found, tmp_path)  # type: ignore[arg-type]
+    opened, stack = assemble.start_together(found, tmp_path)  # type: ignore[arg-type]
     ends = dict(zip(found, train_together([each.session for each in opened], stack.learn, quiet(140)), strict=True))
     assert isinstance(ends.pop(which), FAILURES)
     (sound,) = ends.values()
@@ -115,7 +116,7 @@ def test_updates_of_a_stack_are_those_of_its_parts() -> None:
         tiny(DRIFT, *SAME, "compute.updates_per_call=2", *more) for more in ((), ("seeds=[4]", *NUMBERS[:6]), NUMBERS)
     ]
     alone, parts = ([Learner(blueprint.agent, "cpu", EAGER) for blueprint in found] for _ in range(2))
-    stack = population.Stack(Learner(joined(found).agent, "cpu", EAGER), parts)
+    stack = Stack(Learner(joined(found).agent, "cpu", EAGER), parts)
     batches = [[(transitions(part, number), {}) for number in range(2)] for part in parts]
     drawn = [[drawn_batch(*batch) for batch in each] for each in batches]
     for _ in range(3):

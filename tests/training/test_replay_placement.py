@@ -15,11 +15,10 @@ from tiny_runs import EVENTFUL, begin, finished, go_on, result, stopped
 from composer.blueprint import Blueprint
 from composer.blueprint.forecast.memory import allocated
 from composer.training import assemble
-from composer.training import fork as forking
+from composer.training.assemble import forked_run as beginning
 from composer.training.collect import replay_placement as placing
 from composer.training.collect.replay_placement import ReplayPlacement, choose_placement, recorded_placement
 from composer.training.endings import exit_code
-from composer.training.fork import start as beginning
 from composer.training.runs.directory import read_blueprint
 
 GIB = 2**30
@@ -123,7 +122,7 @@ def test_a_fork_that_draws_elsewhere_says_that_its_stream_is_new(
     monkeypatch.setattr(beginning, "read_origin", lambda *_: origin)
     longer = parts.training.model_copy(update={"env_steps": 150})
     longer = read_blueprint(path).model_copy(update={"training": longer})
-    run, fork, notes = forking.fork(path, longer, None, 0, tmp_path / "forks")
+    run, fork, notes = assemble.fork(path, longer, None, 0, tmp_path / "forks")
     assert "fresh, for the checkpoint has none: random/replay/5" in notes
     assert run.facts["replay_storage"] == "disk", "as its origin's, though there is room by now"
     go_on(fork)

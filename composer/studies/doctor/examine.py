@@ -21,7 +21,7 @@ from composer.studies.doctor.site import Site, outlines_of, site
 from composer.studies.doctor.verdict import LEAST, MARGIN, Diagnosis, diagnose
 from composer.studies.statistics import LEVEL, Curve, Floats, p_text
 from composer.tracking.records import JOURNAL
-from composer.training.fork import Origin, read_origin
+from composer.training.assemble import Origin, read_origin
 from composer.training.runs.results import read_metrics
 
 EVALUATIONS: Final = 5

@@ -17,9 +17,9 @@ from composer.blueprint.forecast.clock import clock_of
 from composer.studies.statistics import Curve
 from composer.tracking.records import JOURNAL
 from composer.training import launch
+from composer.training.assemble import Origin, branched, fork_facts
 from composer.training.compile import capture as compiling
 from composer.training.endings import Stopped
-from composer.training.fork import Origin, branched, parting
 from composer.training.runs.checkpoint import Checkpoints
 from composer.training.runs.directory import RunUnusable, read_facts
 from composer.training.runs.results import read_metrics
@@ -73,7 +73,7 @@ def train(plan: Plan, say: Callable[[str], None]) -> dict[str, list[Path]]:
     there = list(_forks(plan.folder))
     pairs = [(branch, arm) for branch in range(plan.branches) for arm in ARMS]
     for number, (branch, arm) in enumerate(pairs, 1):
-        wanted = parting(plan.origin, branched(arms[arm], branch), branch)
+        wanted = fork_facts(plan.origin, branched(arms[arm], branch), branch)
         ends = arms[arm].training.env_steps
         path = next((path for fork, path in there if fork == wanted and _has_reached(path, ends)), None)
         name = f"fork {number} of {len(pairs)}: branch {branch}, {arm}"

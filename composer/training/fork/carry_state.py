@@ -14,12 +14,12 @@ from torch import Tensor
 
 from composer.optim.steps import OptimizerState
 from composer.training.fork.errors import NotForkable
-from composer.training.fork.origin import Origin
 from composer.training.learner import Learner
 from composer.training.runs.checkpoint import Snapshot
 
 if TYPE_CHECKING:
-    from composer.blueprint import Blueprint
+    from composer.blueprint import Average
+    from composer.diagnostics.base import Diagnostics
     from composer.training.session import Session
 
 DIAGNOSTICS = "diagnostics/"
@@ -36,13 +36,21 @@ class Carried:
     """State that the fork does not have."""
 
 
+@dataclass(frozen=True)
+class Declared:
+    """What a blueprint declares of the state that averages and diagnostics keep."""
+
+    averages: Mapping[str, Average]
+    diagnostics: Diagnostics
+
+
 @torch.no_grad()
-def carried(origin: Origin, old: Learner, blueprint: Blueprint, session: Session) -> Carried:
+def carried(saved: Snapshot, old: Learner, then: Declared, session: Session, now: Declared) -> Carried:
     """The checkpoint as the snapshot of ``session``, which gets its structure, so that it names all its state.
 
     ``old`` is the agent of the checkpoint: what its optimizers know of a parameter is found by the parameter's path.
     """
-    tensors = dict(origin.snapshot.tensors)
+    tensors = dict(saved.tensors)
     for name, value in session.surgery.tensors().items():
         if name not in tensors or tensors[name].shape != value.shape:
             tensors[name] = value.clone()
@@ -61,14 +69,14 @@ def carried(origin: Origin, old: Learner, blueprint: Blueprint, session: Session
     # A random stream of a CPU cannot go on on a GPU, nor the other way.
     anew = {name: state for name, state in streams.items() if tensors[name].shape != state.shape}
     tensors |= anew
-    tensors |= _averages(origin.blueprint, blueprint, new, tensors)
+    tensors |= _averages(then.averages, now.averages, new, tensors)
     for name, value in named.items():
         if tensors[name].shape != value.shape:
             raise NotForkable(f"{name} would be {tuple(value.shape)}, the checkpoint has {tuple(tensors[name].shape)}")
-    measured = dict(_measured(origin, blueprint))
-    values: dict[str, Any] = {**origin.snapshot.values, "diagnostics": sorted(measured)}
+    measured = dict(_measured(saved, then.diagnostics, now.diagnostics))
+    values: dict[str, Any] = {**saved.values, "diagnostics": sorted(measured)}
     tensors |= {DIAGNOSTICS + name: value for name, value in measured.items()}
-    snapshot = Snapshot(tensors, values, origin.snapshot.segments)
+    snapshot = Snapshot(tensors, values, saved.segments)
     return Carried(snapshot, (*_groups(fresh, before), *anew), _groups(dropped, named))
 
 
@@ -88,18 +96,19 @@ def _optimizer(prefix: str, old: OptimizerState, new: OptimizerState) -> dict[st
     return {prefix + name: value.clone() for name, value in ours.items()}
 
 
-def _averages(old: Blueprint, new: Blueprint, learner: Learner, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _averages(
+    old: Mapping[str, Average], new: Mapping[str, Average], learner: Learner, tensors: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
     """Averages that are new, or of another network than they were: copies of it."""
     copies: dict[str, Tensor] = {}
     for name, (of, average) in learner.averaged_roles().items():
-        if name not in old.averages or old.averages[name].of != new.averages[name].of:
+        if name not in old or old[name].of != new[name].of:
             copies |= {f"averages/{name}/{path}": tensors[f"networks/{of}/{path}"] for path in average.averaged()}
     return copies
 
 
-def _measured(origin: Origin, new: Blueprint) -> Iterator[tuple[str, Tensor]]:
+def _measured(saved: Snapshot, was: Diagnostics, now: Diagnostics) -> Iterator[tuple[str, Tensor]]:
     """The probe batch where it is to be of the same kind and size, and what measures that stay remember of it."""
-    was, now = origin.blueprint.diagnostics, new.diagnostics
     if (was.batch, was.probe) != (now.batch, now.probe):
         return
     before = [_but_interval(measure) for measure in was.measures]
@@ -107,10 +116,10 @@ def _measured(origin: Origin, new: Blueprint) -> Iterator[tuple[str, Tensor]]:
     for index, measure in enumerate(now.measures):
         if _but_interval(measure) in before:
             places[f"memory/{before.index(_but_interval(measure))}/"] = f"memory/{index}/"
-    for name in origin.snapshot.values["diagnostics"]:
+    for name in saved.values["diagnostics"]:
         for place, other in places.items():
             if name.startswith(place):
-                yield other + name.removeprefix(place), origin.snapshot.tensors[DIAGNOSTICS + name]
+                yield other + name.removeprefix(place), saved.tensors[DIAGNOSTICS + name]
 
 
 def _but_interval(measure: Any) -> Any:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from composer.spec.errors import ComposerError
-from composer.blueprint import Blueprint, dump, loads_resolved
+from composer.blueprint import Blueprint, loads_resolved
 from composer.training.runs.checkpoint import sync
 
 
@@ -38,24 +38,26 @@ class Run:
 
     path: Path
     facts: Mapping[str, Any]
-    """What ``run.json`` says."""
-    blueprint: Blueprint
+    """The content of ``run.json``."""
     lock: int
 
     def close(self) -> None:
-        """Give the lock back."""
+        """Release the lock."""
         os.close(self.lock)
 
 
-def create(runs: Path, blueprint: Blueprint, facts: Mapping[str, Any], parameters: Mapping[str, Any]) -> Run:
-    """A new run directory under ``runs``, staged beside it and renamed, so that it is never half there."""
+def create(runs: Path, blueprint: str, facts: Mapping[str, Any], parameters: Mapping[str, Any]) -> Run:
+    """A new run directory under ``runs``, staged beside it and renamed, so that it is never half there.
+
+    ``blueprint`` is the text of the resolved one. Raises RunUnusable.
+    """
     stamp = time.strftime("%Y%m%d-%H%M%S")
-    session = [blueprint.name, facts.get("variant"), stamp, secrets.token_hex(2)]
-    run_id = "-".join(part for part in session if part)
+    words = [facts["name"], facts.get("variant"), stamp, secrets.token_hex(2)]
+    run_id = "-".join(word for word in words if word)
     staged = runs / f".tmp-{run_id}"
     try:
         staged.mkdir(parents=True)
-        (staged / "blueprint.toml").write_text(dump(blueprint))
+        (staged / "blueprint.toml").write_text(blueprint)
         (staged / "parameters.json").write_text(json.dumps(parameters, indent=1))
         (staged / "run.json").write_text(json.dumps({"run_id": run_id, **facts}, indent=1, sort_keys=True))
         (staged / "lock").touch()
@@ -70,7 +72,7 @@ def create(runs: Path, blueprint: Blueprint, facts: Mapping[str, Any], parameter
 
 
 def read_facts(path: Path) -> dict[str, Any]:
-    """What ``run.json`` of a run says; raises RunUnusable where ``path`` is no run directory."""
+    """The content of a run's ``run.json``; raises RunUnusable where ``path`` is no run directory."""
     try:
         facts: dict[str, Any] = json.loads((path / "run.json").read_text())
     except (OSError, ValueError) as error:
@@ -81,7 +83,7 @@ def read_facts(path: Path) -> dict[str, Any]:
 
 
 def read_blueprint(path: Path) -> Blueprint:
-    """The resolved blueprint that a run was started with, validated again."""
+    """The resolved blueprint that a run was started with, checked anew. Raises BlueprintError and RunUnusable."""
     try:
         text = (path / "blueprint.toml").read_text()
         return loads_resolved(tomllib.loads(text))
@@ -90,7 +92,7 @@ def read_blueprint(path: Path) -> Blueprint:
 
 
 def open_run(path: Path) -> Run:
-    """Open an existing run directory and hold its lock; its saved blueprint is validated again."""
+    """Open an existing run directory and hold its lock. Raises RunUnusable."""
     facts = read_facts(path)
     try:
         lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
@@ -104,4 +106,4 @@ def open_run(path: Path) -> Run:
         raise RunUnusable(f"{path} is in use by process {holder}") from None
     os.truncate(lock, 0)
     os.pwrite(lock, str(os.getpid()).encode(), 0)
-    return Run(path, facts, read_blueprint(path), lock)
+    return Run(path, facts, lock)

@@ -11,7 +11,7 @@ import importlib.metadata
 import json
 import platform
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,18 @@ def fingerprint(device: str, plugins: Iterable[str] = (), compiled: bool = False
         "threads": torch.get_num_threads(),
         **({"products": "oneDNN"} if compiled and device == "cpu" and better_by_onednn() else {}),
     }
+
+
+def differences(facts: Mapping[str, Any], plugins: Iterable[str], device: str) -> list[str]:
+    """What has changed since the run of ``facts`` began, of all that its numbers depend on."""
+    then: Mapping[str, Any] = facts["fingerprint"]
+    now = fingerprint(device, plugins, bool(facts["compiled"]))
+    # Of both: a run whose products were oneDNN's does not go on exactly where they are MKL's.
+    return [
+        f"{name}: {then.get(name)} then, {now.get(name)} now"
+        for name in {**now, **then}
+        if then.get(name) != now.get(name)
+    ]
 
 
 def _version(library: str) -> str | None:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from composer.blueprint import Blueprint
 from composer.tracking.journal import read
-
-if TYPE_CHECKING:
-    from composer.blueprint import Blueprint
+from composer.training.runs.directory import read_blueprint
 
 
 class Series(NamedTuple):
@@ -31,8 +31,6 @@ class Result:
 
     path: Path
     """Its directory."""
-    blueprint: Blueprint
-    """What was trained."""
     final_return: float
     """Mean over seeds and episodes of the last evaluation."""
     returns: NDArray[np.float64]
@@ -40,7 +38,12 @@ class Result:
     metrics: Mapping[str, Series] = field(repr=False)
     """Every metric by name, as the journal has it: ``evaluation/return``, ``critic/loss``."""
     table: Mapping[str, Any] = field(repr=False)
-    """What ``composer train --json`` prints, of plain types."""
+    """The table that ``composer train --json`` prints, of plain types."""
+
+    @cached_property
+    def blueprint(self) -> Blueprint:
+        """The blueprint that was trained, read from the run directory."""
+        return read_blueprint(self.path)
 
 
 def read_metrics(journal: Path, seeds: Sequence[int]) -> dict[str, Series]:

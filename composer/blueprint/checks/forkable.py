@@ -1,4 +1,4 @@
-"""What a fork may not change: that whose state could not go on. Everything is told before anything is written.
+"""What a fork may not change: whatever its checkpoint could not continue. Nothing has been written yet.
 
 Tests: tests/training/test_fork.py.
 """
@@ -6,18 +6,15 @@ Tests: tests/training/test_fork.py.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
-from composer.blueprint import Blueprint, diff
 from composer.blueprint.forecast.clock import clock_of, lengths_of
-from composer.blueprint.serialize import Difference
+from composer.blueprint.schema import Blueprint
+from composer.blueprint.serialize import Difference, diff
 from composer.interventions.base import Intervention
 from composer.interventions.triggers import ClockName
 from composer.networks.outline import Outline
 from composer.networks.parameter_selectors import ParameterName
-
-if TYPE_CHECKING:
-    from composer.training.fork.origin import Origin
 
 SHOWN = 3
 """Changed keys that are told as the cause of one problem."""
@@ -27,45 +24,59 @@ RUNS_THE_SAME = ("environment.workers", "environment.timeout_seconds")
 Shapes = dict[str, tuple[int, ...]]
 
 
-def problems(origin: Origin, blueprint: Blueprint, device: str) -> list[str]:
-    """Why the checkpoint cannot go on under ``blueprint`` on ``device``; empty where it can."""
-    changed = {found.key: found for found in diff(origin.blueprint, blueprint)}
+@dataclass(frozen=True)
+class ForkPoint:
+    """What of a checkpoint another blueprint has to fit."""
+
+    interactions: int
+    device: str
+    replay_start: int
+    """Number of the oldest transition that is held, 0 where none has been overwritten."""
+    replay_added: int
+    """Transitions of one seed that have ever been added."""
+    fired: frozenset[str]
+    """Names of interventions that have fired."""
+
+
+def fork_problems(old: Blueprint, new: Blueprint, point: ForkPoint, device: str) -> list[str]:
+    """Why a checkpoint of ``old`` cannot continue under ``new`` on ``device``; empty where it can."""
+    changed = {found.key: found for found in diff(old, new)}
     return [
-        *_seeds(changed, origin),
-        *_device(origin, device),
-        *_length(origin, blueprint),
-        *_environment(changed, origin, blueprint),
-        *_rollout(origin.blueprint, blueprint),
-        *_replay(origin, blueprint),
-        *_shapes(changed, origin.blueprint, blueprint),
-        *_injections(origin, blueprint),
-        *_moments(origin, blueprint),
+        *_seeds(changed, old),
+        *_device(point, device),
+        *_length(old, new, point),
+        *_environment(changed, old, new),
+        *_rollout(old, new),
+        *_replay(new, point),
+        *_shapes(changed, old, new),
+        *_injections(old, new, point),
+        *_moments(old, new, point),
     ]
 
 
-def _seeds(changed: Mapping[str, Difference], origin: Origin) -> Iterator[str]:
+def _seeds(changed: Mapping[str, Difference], old: Blueprint) -> Iterator[str]:
     if any(key.startswith("seeds[") for key in changed):
-        yield f"seeds: a fork goes on with the seeds of its run, {list(origin.blueprint.seeds)}"
+        yield f"seeds: a fork goes on with the seeds of its run, {list(old.seeds)}"
 
 
-def _device(origin: Origin, device: str) -> Iterator[str]:
-    then = str(origin.facts["device"])
-    if device != then:
-        yield f"compute.device: the random streams of {then!r} cannot go on on {device!r}"
+def _device(point: ForkPoint, device: str) -> Iterator[str]:
+    if device != point.device:
+        yield f"compute.device: the random streams of {point.device!r} cannot go on on {device!r}"
 
 
-def _length(origin: Origin, blueprint: Blueprint) -> Iterator[str]:
-    if blueprint.training.env_steps <= origin.step:
+def _length(old: Blueprint, new: Blueprint, point: ForkPoint) -> Iterator[str]:
+    step = point.interactions * old.environment.stride
+    if new.training.env_steps <= step:
         yield (
-            f"training.env_steps: {blueprint.training.env_steps:,} is reached, the checkpoint is of environment step"
-            f" {origin.step:,}; go on further with training.env_steps=N, or from an earlier checkpoint with --at STEP"
+            f"training.env_steps: {new.training.env_steps:,} is reached, the checkpoint is of environment step"
+            f" {step:,}; go on further with training.env_steps=N, or from an earlier checkpoint with --at STEP"
         )
 
 
-def _environment(changed: Mapping[str, Difference], origin: Origin, blueprint: Blueprint) -> Iterator[str]:
+def _environment(changed: Mapping[str, Difference], old: Blueprint, new: Blueprint) -> Iterator[str]:
     """Episodes in progress belong to their simulator; labelled data have no state beside the count of batches."""
-    if not origin.blueprint.environment.is_simulator:
-        if blueprint.environment.is_simulator:
+    if not old.environment.is_simulator:
+        if new.environment.is_simulator:
             yield f"{_told(changed['environment.kind'])}: a run on labelled data has no episodes to go on with"
         return
     for key, found in changed.items():
@@ -86,15 +97,14 @@ def _rollout(old: Blueprint, new: Blueprint) -> Iterator[str]:
         )
 
 
-def _replay(origin: Origin, blueprint: Blueprint) -> Iterator[str]:
-    start, added = (origin.snapshot.values.get(key, 0) for key in ("replay_start", "replay_added"))
-    copies = blueprint.environment.copies_per_seed
-    if start and blueprint.environment.is_simulator and not blueprint.algorithm.learns_on_policy:
-        capacity = blueprint.replay.capacity // copies * copies
-        if capacity > added - start:
+def _replay(new: Blueprint, point: ForkPoint) -> Iterator[str]:
+    copies, held = new.environment.copies_per_seed, point.replay_added - point.replay_start
+    if point.replay_start and new.environment.is_simulator and not new.algorithm.learns_on_policy:
+        capacity = new.replay.capacity // copies * copies
+        if capacity > held:
             yield (
                 f"replay.capacity: {capacity:,} cannot be filled: older transitions than the last"
-                f" {added - start:,} have been overwritten"
+                f" {held:,} have been overwritten"
             )
 
 
@@ -112,24 +122,24 @@ def _shapes(changed: Mapping[str, Difference], old: Blueprint, new: Blueprint) -
             )
 
 
-def _injections(origin: Origin, blueprint: Blueprint) -> Iterator[str]:
+def _injections(old: Blueprint, new: Blueprint, point: ForkPoint) -> Iterator[str]:
     """Terms that have been added to a network stay: who takes them away changes what it computes."""
-    for name, each in origin.blueprint.interventions.items():
-        if not each.do.growth or not origin.snapshot.tensors[f"interventions/{name}/fired"].any():
+    for name, each in old.interventions.items():
+        if not each.do.growth or name not in point.fired:
             continue
-        now = blueprint.interventions.get(name)
-        if now is None or _terms(each, origin.blueprint) != _terms(now, blueprint):
+        now = new.interventions.get(name)
+        if now is None or _terms(each, old) != _terms(now, new):
             yield (
                 f"interventions.{name}: it has injected its network already, and the terms stay; a fork keeps its"
                 " 'where', 'do.third_term', and whether 'when' waits for a metric"
             )
 
 
-def _moments(origin: Origin, blueprint: Blueprint) -> Iterator[str]:
+def _moments(old: Blueprint, new: Blueprint, point: ForkPoint) -> Iterator[str]:
     """A trigger that is new, and planned for the past alone, is a mistake."""
-    clock, lengths = clock_of(blueprint), lengths_of(blueprint)
-    clock.interactions = origin.interactions
-    environment, batch = blueprint.environment, blueprint.algorithm.batch_size
+    clock, lengths = clock_of(new), lengths_of(new)
+    clock.interactions = point.interactions
+    environment, batch = new.environment, new.algorithm.batch_size
     now: dict[ClockName, int] = {
         "env": clock.env_steps,
         "interaction": clock.interactions,
@@ -137,8 +147,8 @@ def _moments(origin: Origin, blueprint: Blueprint) -> Iterator[str]:
         "epoch": environment.epochs_by(clock.interactions, batch),
         "phase": environment.switches_by(clock.interactions, batch),
     }
-    for name, each in blueprint.interventions.items():
-        when, length, before = each.when, lengths.of(each.when.clock), origin.blueprint.interventions.get(name)
+    for name, each in new.interventions.items():
+        when, length, before = each.when, lengths.of(each.when.clock), old.interventions.get(name)
         if (before is not None and before.when == when) or next(when.moments(length), None) is None:
             continue
         if not when.fires(now[when.clock], length, length):

@@ -1,4 +1,4 @@
-"""Where a fork goes on from: a checkpoint of a run, read without lock and without touching it.
+"""The checkpoint that a fork continues, read without a lock and without touching its run.
 
 Tests: tests/training/test_fork.py.
 """
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from composer.blueprint import Blueprint
+from composer.blueprint.checks.forkable import ForkPoint
 from composer.training.fork.errors import NotForkable
 from composer.training.runs import directory as runs
 from composer.training.runs.checkpoint import Checkpoints, Snapshot
@@ -23,7 +24,7 @@ class Origin:
     """A checkpoint, and the run that it belongs to."""
 
     facts: Mapping[str, Any]
-    """What ``run.json`` says."""
+    """The content of ``run.json``."""
     blueprint: Blueprint
     checkpoints: Checkpoints
     snapshot: Snapshot
@@ -37,6 +38,19 @@ class Origin:
     def step(self) -> int:
         """Environment steps done."""
         return self.interactions * self.blueprint.environment.stride
+
+    def point(self) -> ForkPoint:
+        """What a blueprint has to fit to continue it."""
+        values, tensors = self.snapshot.values, self.snapshot.tensors
+        return ForkPoint(
+            interactions=self.interactions,
+            device=str(self.facts["device"]),
+            replay_start=values.get("replay_start", 0),
+            replay_added=values.get("replay_added", 0),
+            fired=frozenset(
+                name for name in self.blueprint.interventions if tensors[f"interventions/{name}/fired"].any()
+            ),
+        )
 
     @cached_property
     def digest(self) -> str:

@@ -1,0 +1,109 @@
+"""Everything that trains one run, from its blueprint: learner, collector, evaluator, journals, checkpoints.
+
+Tests: tests/training/test_loop.py, tests/faults/test_state.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from composer.blueprint import flatten
+from composer.blueprint.forecast.clock import clock_of, lengths_of
+from composer.blueprint.forecast.memory import transitions_allocated
+from composer.replay.storage import Storage
+from composer.tracking.uploader import Uploader
+from composer.training.collect.build import CollectorParts, runtime_of
+from composer.training.collect.replay_placement import recorded_placement
+from composer.training.compile import capture as compiling
+from composer.training.compile_ahead import BackgroundCompiler
+from composer.training.diagnose.recorder import Recorder
+from composer.training.evaluation import Evaluator
+from composer.training.learner import Learner
+from composer.training.runs.checkpoint import Checkpoints, Snapshot
+from composer.training.session import Session
+from composer.training.surgery.apply import Event, Surgery
+
+if TYPE_CHECKING:
+    from composer.blueprint import Blueprint
+    from composer.tracking.journal import Journal
+    from composer.training.collect.base import TransitionSource
+    from composer.training.runs.directory import Run
+
+
+def make_session(
+    blueprint: Blueprint, run: Run, device: str, choice: compiling.Choice, journal: Journal, timing: Journal
+) -> Session:
+    """The session of an open run, neither begun nor restored."""
+    clock, learner = clock_of(blueprint), Learner(blueprint.agent, device, choice)
+    collecting = CollectorParts(
+        algorithm=blueprint.algorithm,
+        sampling=blueprint.replay.sampling,
+        capacity=transitions_allocated(blueprint),
+        warmup=clock.warmup,
+        overlap=blueprint.training.overlap,
+        storage=Storage(device, recorded_placement(run.facts).storage, run.path),
+    )
+    session = Session(
+        seeds=blueprint.seeds,
+        training=blueprint.training,
+        evaluation=blueprint.evaluation,
+        checkpoint=blueprint.checkpoint,
+        updates_per_call=blueprint.compute.updates_per_call,
+        learner=learner,
+        collector=runtime_of(blueprint.environment).collector(learner, collecting),
+        evaluator=evaluator(blueprint, blueprint.evaluation.episodes, device),
+        clock=clock,
+        journal=journal,
+        timing=timing,
+        upload=lambda: _upload(blueprint, run),
+        checkpoints=Checkpoints(run.path, blueprint.checkpoint.keep),
+        diagnostics=Recorder(blueprint.diagnostics, blueprint.agent, device),
+    )
+    if blueprint.compute.compile == "background" and compiling.missing_for_compiling() is None:
+        session.compiler = BackgroundCompiler(run.path, device)
+
+    def record(seed: int, event: Mapping[str, Any]) -> None:
+        session.record("event", seed=session.seeds[seed], **event)
+
+    session.surgery = surgery_of(blueprint, learner, record, session.collector.replay)
+    session.collector.switched = session.surgery.switched
+    return session
+
+
+def evaluator(blueprint: Blueprint, episodes: int, device: str) -> Evaluator:
+    """What scores agents of ``blueprint``: ``episodes`` episodes per seed, or the data of its task."""
+    batch_size = blueprint.algorithm.batch_size
+    return runtime_of(blueprint.environment).evaluator(blueprint.seeds, episodes, batch_size, device)
+
+
+def learner_of(blueprint: Blueprint, snapshot: Snapshot, device: str) -> Learner:
+    """The agent of a checkpoint, not compiled."""
+    choice = compiling.Choice(False, "nothing is trained here")
+    learner = Learner(blueprint.agent, device, choice)
+    # Weights alone are not enough: interventions may have changed what the networks are.
+    surgery_of(blueprint, learner, lambda *_: None).restore(snapshot.tensors)
+    learner.load(snapshot.tensors)
+    return learner
+
+
+def surgery_of(
+    blueprint: Blueprint, learner: Learner, tell: Callable[[int, Event], None], samples: TransitionSource | None = None
+) -> Surgery:
+    """The interventions of a blueprint on a learner; other arguments as those of ``Surgery``."""
+    return Surgery(blueprint.interventions, blueprint.agent, learner, lengths_of(blueprint), tell, samples)
+
+
+def _upload(blueprint: Blueprint, run: Run) -> Uploader:
+    """Start the process that sends the journal to the tracking store."""
+    facts = run.facts
+    tags = {
+        "variant": facts["variant"] or "base",
+        "task": facts["task"],
+        "algorithm": facts["algorithm"],
+        "composer.hash": facts["hash"],
+        "composer.run_id": facts["run_id"],
+        "composer.forked_from": facts["fork"]["from"] if "fork" in facts else None,
+        "mlflow.source.git.commit": facts["git_commit"],
+    }
+    return Uploader.start(run.path, blueprint.tracking, flatten(blueprint), tags, run.path.parent)

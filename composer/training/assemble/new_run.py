@@ -1,0 +1,92 @@
+"""A new run: its directory, and the session that trains it. Tests: tests/training/test_loop.py, tests/faults."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from composer.blueprint import digest as blueprint_digest
+from composer.blueprint import dump
+from composer.blueprint.forecast.memory import allocated
+from composer.tracking.journal import Journal
+from composer.tracking.records import JOURNAL, TIMING
+from composer.training.assemble.make_session import make_session
+from composer.training.assemble.process import choose, set_up
+from composer.training.collect.replay_placement import ReplayPlacement, choose_placement
+from composer.training.compile.capture import Choice
+from composer.training.runs import directory as runs
+from composer.training.runs import provenance
+
+if TYPE_CHECKING:
+    from composer.blueprint import Blueprint
+    from composer.training.session import Session
+
+
+def start(blueprint: Blueprint, directory: Path, variant: str | None) -> tuple[runs.Run, Session]:
+    """A new run under ``directory``: its folder is written, no environment has been stepped.
+
+    Raises StoreRefused and Unavailable, before anything is written, and RunUnusable where nothing can be.
+    """
+    blueprint.tracking.destination(directory)
+    device = set_up(blueprint)
+    run, session = create(blueprint, directory, variant, device, choose(blueprint, device))
+    session.collector.begin()
+    return run, session
+
+
+def create(
+    blueprint: Blueprint,
+    directory: Path,
+    variant: str | None,
+    device: str,
+    choice: Choice,
+    fork: Mapping[str, Any] | None = None,
+    beside: Sequence[str] = (),
+    placement: ReplayPlacement | None = None,
+) -> tuple[runs.Run, Session]:
+    """A new run directory and the session of its run, neither begun nor restored.
+
+    ``fork`` describes the checkpoint that the run continues, if any; it is part of the provenance hash. ``beside``
+    names the variants that train in the same program; ``placement`` says where the replay is kept, if that is known.
+    """
+    placement = placement or choose_placement(blueprint.replay.storage, allocated(blueprint), device, directory)
+    fingerprint = provenance.fingerprint(device, blueprint.requires, choice.compiled)
+    origin = {} if fork is None else {"fork": fork}
+    decisive = fingerprint | origin | placement.decides(device)
+    facts: dict[str, Any] = {
+        "name": blueprint.name,
+        "variant": variant,
+        "task": blueprint.environment.title,
+        "algorithm": blueprint.algorithm.kind,
+        "seeds": list(blueprint.seeds),
+        "hash": provenance.provenance_hash(blueprint_digest(blueprint), decisive),
+        "git_commit": provenance.git_commit(),
+        "fingerprint": fingerprint,
+        "device": device,
+        "compiled": choice.compiled,
+        "compile_reason": choice.reason,
+        **placement.facts(),
+        **({"beside": list(beside)} if beside else {}),
+        **origin,
+    }
+    run = runs.create(directory, dump(blueprint), facts, _parameter_table(blueprint))
+    journals = Journal(run.path / JOURNAL), Journal(run.path / TIMING, time.time)
+    return run, make_session(blueprint, run, device, choice, *journals)
+
+
+def _parameter_table(blueprint: Blueprint) -> dict[str, Any]:
+    """Every parameter by network: shape and initialiser of one copy, and the number of copies."""
+    table: dict[str, Any] = {}
+    for role, outline in blueprint.agent.sound_outlines.items():
+        copies = blueprint.networks[role].copies
+        table[role] = {
+            "copies": copies,
+            "count": outline.count() * copies,
+            "parameters": {
+                path: {"shape": list(plan.shape), "initializer": plan.initializer.kind, "trainable": plan.trainable}
+                for path, plan in outline.named_parameters()
+            },
+        }
+    return table

@@ -1,0 +1,53 @@
+"""What is set once per process, and how it computes: threads, precision, the device, the cache of compiled code.
+
+Tests: tests/training/test_capture.py, tests/training/test_compile_measured.py.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from composer.blueprint.forecast.clock import clock_of
+from composer.blueprint.forecast.program_key import program_key
+from composer.training.compile import capture as compiling
+from composer.training.compile.cache import use_cache
+from composer.training.compile_measured import calibrate
+from composer.training.learner import Learner
+
+if TYPE_CHECKING:
+    from composer.blueprint import Blueprint
+
+
+def set_up(blueprint: Blueprint, device: str | None = None) -> str:
+    """Set threads, precision and the cache of this process. Returns the device that a run computes on.
+
+    Raises Unavailable for a GPU that is not there.
+    """
+    compute = blueprint.compute
+    if compute.threads:
+        torch.set_num_threads(compute.threads)
+    torch.set_float32_matmul_precision("high" if compute.precision == "tf32" else "highest")
+    # Convolutions on GPUs have a switch of their own, which torch leaves on.
+    torch.backends.cudnn.allow_tf32 = compute.precision == "tf32"
+    found = device_for(device or compute.device)
+    use_cache(program_key(blueprint, found))
+    return found
+
+
+def choose(blueprint: Blueprint, device: str) -> compiling.Choice:
+    """Whether a whole run of ``blueprint`` compiles its updates."""
+    if blueprint.compute.compile == "measured":
+        return calibrate(lambda choice: Learner(blueprint.agent, device, choice), blueprint.environment.info, device)
+    updates = clock_of(blueprint).updates_by(blueprint.training.env_steps)
+    return compiling.choose(blueprint.compute.compile, device, updates)
+
+
+def device_for(name: str) -> str:
+    """``auto`` to ``cuda`` where there is one, else ``cpu``; raises Unavailable for a GPU that is not there."""
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise compiling.Unavailable("compute.device is 'cuda', but torch sees no GPU here")
+    return name

@@ -1,0 +1,107 @@
+"""A run that goes on: its newest good checkpoint, put back. Tests: tests/faults/test_resume.py."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from composer.spec.errors import ComposerError
+from composer.tracking.journal import Journal, read
+from composer.tracking.records import JOURNAL, TIMING
+from composer.training.assemble.make_session import learner_of, make_session
+from composer.training.assemble.process import set_up
+from composer.training.compile.capture import Choice
+from composer.training.learner import Learner
+from composer.training.runs import directory as runs
+from composer.training.runs.checkpoint import Checkpoints, Snapshot
+from composer.training.runs.provenance import differences
+
+if TYPE_CHECKING:
+    from composer.blueprint import Blueprint
+    from composer.training.session import Session
+
+
+class NotTheSame(ComposerError, RuntimeError):
+    """A run cannot be resumed exactly here: its numbers depend on something that has changed. The message lists it."""
+
+    exit_code = 2
+
+
+def resume(path: Path, inexact: bool = False) -> tuple[runs.Run, Session, list[str]]:
+    """A run as its newest good checkpoint left it, and notes for people.
+
+    Raises RunUnusable, StoreRefused, BlueprintError, CheckpointDamaged (there are checkpoints, and none is good) and,
+    unless ``inexact``, NotTheSame.
+    """
+    run = runs.open_run(path)
+    try:
+        session, notes = _restored(run, runs.read_blueprint(path), inexact)
+    except BaseException:
+        run.close()
+        raise
+    return run, session, notes
+
+
+def agent(path: Path, at: int | None = None) -> tuple[Blueprint, Learner, Snapshot]:
+    """The agent of a run's newest good checkpoint, or of that of environment step ``at``, for reading only.
+
+    Neither lock nor journal is touched.
+    """
+    runs.read_facts(path)
+    blueprint = runs.read_blueprint(path)
+    device = set_up(blueprint)
+    snapshot = Checkpoints(path).load(at)
+    return blueprint, learner_of(blueprint, snapshot, device), snapshot
+
+
+def _restored(run: runs.Run, blueprint: Blueprint, inexact: bool) -> tuple[Session, list[str]]:
+    blueprint.tracking.destination(run.path.parent)
+    device = set_up(blueprint, str(run.facts["device"]))
+    notes = _compare(run.facts, blueprint.requires, device, inexact)
+    choice = Choice(bool(run.facts["compiled"]), str(run.facts["compile_reason"]))
+    checkpoints = Checkpoints(run.path, blueprint.checkpoint.keep)
+    snapshot = checkpoints.load() if checkpoints.steps() else None
+    if snapshot is None and "fork" in run.facts:
+        raise runs.RunUnusable(f"{run.path} is a fork without a checkpoint: where it began is not known; fork again")
+    session = make_session(blueprint, run, device, choice, _journal(run.path, snapshot), _timing(run.path))
+    session.checkpoints = checkpoints
+    if snapshot is None:
+        notes.append("no checkpoint had been written yet: starting from step 0")
+        session.collector.begin()
+    else:
+        notes += [f"skipped a damaged checkpoint: {damage}" for damage in snapshot.skipped]
+        session.restore(snapshot)
+        checkpoints.discard_after(session.clock.env_steps)
+    return session, notes
+
+
+def _compare(facts: Mapping[str, Any], plugins: Sequence[str], device: str, inexact: bool) -> list[str]:
+    changed = differences(facts, plugins, device)
+    if "beside" in facts:
+        changed.append(f"program: shared with {', '.join(facts['beside'])} then, its own now")
+    if changed and not inexact:
+        raise NotTheSame(
+            f"this run cannot be resumed exactly ({'; '.join(changed)}); --inexact continues it all the same"
+        )
+    return [f"resumed inexactly: {line}" for line in changed]
+
+
+def _journal(path: Path, snapshot: Snapshot | None) -> Journal:
+    """Continue the journal from where the checkpoint left it, from its beginning where there is none."""
+    journal = path / JOURNAL
+    if snapshot is None:
+        journal.touch()
+        return Journal.resume(journal, 0)
+    return Journal.resume(journal, int(snapshot.values["journal_offset"]))
+
+
+def _timing(path: Path) -> Journal:
+    """Continue the journal of wall-clock times after its last whole row; it is not part of the state."""
+    timing = path / TIMING
+    timing.touch()
+    reader = read(timing)
+    for _ in reader:
+        pass
+    return Journal.resume(timing, reader.offset, clock=time.time)

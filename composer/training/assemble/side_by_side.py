@@ -1,0 +1,51 @@
+"""Several new runs in one program, each in a directory of its own. Tests: tests/training/test_population.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from composer.blueprint.forecast.memory import allocated
+from composer.blueprint.forecast.one_program import joined
+from composer.training.assemble.new_run import create
+from composer.training.assemble.process import choose, set_up
+from composer.training.collect.replay_placement import choose_placement
+from composer.training.endings import OpenRun
+from composer.training.learner import Learner
+from composer.training.population.stack import Stack
+
+if TYPE_CHECKING:
+    from composer.blueprint import Blueprint
+
+
+def start_together(blueprints: Mapping[str | None, Blueprint], directory: Path) -> tuple[list[OpenRun], Stack]:
+    """New runs under ``directory``, by variant, and the stack that makes the updates of all of them.
+
+    Apart from that, each run is what it would be alone. The blueprints have to fit into one program
+    (``composer.blueprint.forecast.one_program.obstacle``). Raises what ``start`` raises.
+    """
+    for blueprint in blueprints.values():
+        blueprint.tracking.destination(directory)
+    whole = joined(list(blueprints.values()))
+    device = set_up(whole)
+    choice = choose(whole, device)
+    placement = choose_placement(whole.replay.storage, allocated(whole), device, directory)
+    names = [variant or "base" for variant in blueprints]
+    opened: list[OpenRun] = []
+    with ExitStack() as undo:
+        for (variant, blueprint), name in zip(blueprints.items(), names, strict=True):
+            others = [other for other in names if other != name]
+            run, session = create(blueprint, directory, variant, device, choice, beside=others, placement=placement)
+            undo.callback(run.close)
+            undo.callback(session.close)
+            session.title = name
+            opened.append(OpenRun(run, session))
+        # The largest tensors are made last: what each run has drawn is copied into them, and then let go.
+        learner = Learner(whole.agent, device, choice)
+        stack = Stack(learner, [each.session.learner for each in opened])
+        for each in opened:
+            each.session.collector.begin()
+        undo.pop_all()
+    return opened, stack

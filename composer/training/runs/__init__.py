@@ -1,0 +1,1 @@
+"""Run directories: facts, checkpoints, provenance, results."""
