@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from composer.blueprint.checks.messages import BOUND_ERRORS, in_words, out_of_bounds
 from composer.blueprint.checks.spec_at import family_at, file_steps, limits_at, spec_at
 from composer.blueprint.schema import FORMAT, Blueprint
+from composer.blueprint.syntax.compose import BEFORE_VALIDATION
 from composer.blueprint.syntax.interpolation import is_marked
 from composer.blueprint.syntax.nodes import Node, plain, show_path
 from composer.blueprint.syntax.parts import parts
@@ -26,8 +27,6 @@ MAX_PROBLEMS = 100
 """Most problems that one validation reports, so that a file full of errors is answered quickly too."""
 NAMED_TABLES = (Average, Intervention, Network)
 """Tables outside of families for which a part may stand: ``use`` may be meant in them."""
-BEFORE_VALIDATION = ("extends", "values", "variants")
-"""Keys of a file that are processed before validation, and are no fields of ``Blueprint``."""
 
 S = TypeVar("S", bound=Spec)
 
@@ -118,7 +117,7 @@ class _Found:
         keys = set(spec.model_fields) if spec else set()
         if spec and spec.__mro__[1] is not Family and issubclass(spec, Family):
             keys.add("kind")
-        return keys | set(BEFORE_VALIDATION) if spec is Blueprint else keys
+        return keys | BEFORE_VALIDATION.keys() if spec is Blueprint else keys
 
     def _unknown_key(self) -> tuple[str, str]:
         name = str(self.loc[-1])

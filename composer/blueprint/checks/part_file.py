@@ -15,11 +15,10 @@ from pydantic import create_model
 
 from composer.blueprint.checks.check import located
 from composer.blueprint.checks.form import validate
-from composer.blueprint.syntax.interpolation import is_marked, malformed, mentioned, reference, references
-from composer.blueprint.syntax.nodes import Node, noted, show_path, walk
+from composer.blueprint.syntax.interpolation import Budget, mentioned, references
+from composer.blueprint.syntax.nodes import Node, show_path, walk
 from composer.blueprint.syntax.parts import Part, part_of
-from composer.blueprint.syntax.parts_expand import expand, unknown_parameter
-from composer.blueprint.syntax.positions import Path
+from composer.blueprint.syntax.parts_expand import bind, expand
 from composer.blueprint.syntax.problems import BlueprintError, Problem, ordered, problem
 from composer.interventions.base import Intervention
 from composer.networks.blocks.base import Block
@@ -52,7 +51,7 @@ def check_part(path: FilePath, tree: Node) -> list[Problem]:
         return [problem(family.at, "family", message, suggestion(family.value, known).removeprefix("; "))]
     try:
         part = part_of(tree, path.stem, tree.at.file)
-        bound, unbound = _bound(part)
+        bound, unbound = bind(part, part.parameters, (part.family,), Budget())
         expanded, unexpanded = expand(
             replace(tree, value={part.family: bound}), required=[plugin.distribution for plugin in loaded()]
         )
@@ -80,27 +79,6 @@ def _misshapen(body: object, part: Part, root: Node) -> Iterator[Problem]:
             body.outline(part.input)
         except ShapeError as error:
             yield located(root, (part.family, *error.steps), error.message)
-
-
-def _bound(part: Part) -> tuple[Node, dict[Path, Problem]]:
-    """The body with the default of every parameter in its place, and the problems of bad references by path."""
-    problems: dict[Path, Problem] = {}
-
-    def bound(path: Path, node: Node) -> Node:
-        if not is_marked(node):
-            return node.rebuilt({step: bound((*path, step), child) for step, child in node.children()})
-        target = reference(node)
-        if target is None:
-            problems[path] = malformed(path, node, "${width}")
-        elif len(target) == 1 and target[0] in part.parameters:
-            note = f"through {node.value} at {node.at.file}:{node.at.line}:{node.at.column}"
-            return replace(noted(part.parameters[str(target[0])], note), key=node.key)
-        else:
-            message, hint = unknown_parameter(show_path(target), part)
-            problems[path] = problem(node.at, show_path(path), message, hint)
-        return node
-
-    return bound((part.family,), part.body), problems
 
 
 def _unused(part: Part) -> Iterator[Problem]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from composer.blueprint.schema import Blueprint
+from composer.blueprint.syntax.compose import BEFORE_VALIDATION
 from composer.blueprint.syntax.nodes import plain
 from composer.blueprint.syntax.parts import Part, parts
 from composer.spec import builtin_kinds as kinds
@@ -16,13 +18,11 @@ Schema = dict[str, Any]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _REFERENCE = {"type": "string", "pattern": r"^\$\{[A-Za-z0-9_.\[\]-]+\}$"}
 _DEFINITIONS = "#/$defs/"
-USED_UP: dict[str, Schema] = {
-    "extends": {"type": "string", "description": "The parent: a file beside this one, or a shipped blueprint."},
-    "variants": {
-        "type": "object",
-        "description": "Small diffs of this file, by name.",
-        "additionalProperties": {"$ref": _DEFINITIONS + "experiment"},
-    },
+_VARIANT = {"$ref": _DEFINITIONS + "experiment"}
+_BEFORE_VALIDATION: Mapping[str, Schema] = {
+    "extends": {"type": "string"},
+    "values": {"type": "object"},
+    "variants": {"type": "object", "additionalProperties": _VARIANT},
 }
 
 
@@ -38,7 +38,8 @@ def schema_json() -> Schema:
         by_family.setdefault(part.family, []).append(part)
     definitions: Schema = {"reference": _REFERENCE}
     experiment = _spec(Blueprint, definitions)
-    experiment["properties"]["values"] = {"type": "object", "description": "Free values, for ${values.name}."}
+    before = {name: {**_BEFORE_VALIDATION[name], "description": text} for name, text in BEFORE_VALIDATION.items()}
+    experiment["properties"]["values"] = before["values"]
     definitions["experiment"] = experiment
     for name, family in FAMILIES.items():
         definitions[name] = _family(family, definitions, by_family.get(name, []))
@@ -50,7 +51,7 @@ def schema_json() -> Schema:
         "$schema": DIALECT,
         **experiment,
         "title": "composer blueprint",
-        "properties": {**experiment["properties"], **USED_UP},
+        "properties": {**experiment["properties"], **before},
         "$defs": dict(sorted(definitions.items())),
     }
 

@@ -17,6 +17,12 @@ from composer.blueprint.syntax.problems import BlueprintError, Problem, problem
 from composer.blueprint.syntax.requires import required
 from composer.spec.wording import INTEGER_RULE, INTEGERS, describe, near, spelled, suggestion
 
+BEFORE_VALIDATION = {
+    "extends": "The parent: a file beside this one, or a shipped blueprint.",
+    "values": "Free values, to which `${values.name}` refers.",
+    "variants": "Small diffs of this file, by name.",
+}
+"""Keys of a file that are processed before validation and are no fields of ``Blueprint``, with their documentation."""
 MAX_VARIANTS = 64
 """Most variants of one file."""
 

@@ -74,6 +74,11 @@ def malformed(path: Path, node: Node, example: str = "${values.width}") -> Probl
     return problem(node.at, show_path(path), message)
 
 
+def through(value: Node, by: Node) -> Node:
+    """``value`` with a note of the reference ``by`` that named it."""
+    return noted(value, f"through {by.value} at {by.at.file}:{by.at.line}:{by.at.column}")
+
+
 class Budget:
     """A limit on the number of values, so that a few lines that multiply each other cannot fill the memory."""
 
@@ -133,8 +138,7 @@ class _Interpolation:
         whole = self.replaced(target, found, (*trail, path), depth + 1)
         if any(is_marked(inner) for _, inner in walk(whole)):
             self.broken.add(path)
-        note = f"through {node.value} at {node.at.file}:{node.at.line}:{node.at.column}"
-        return replace(noted(whole, note), key=node.key)
+        return replace(through(whole, node), key=node.key)
 
     def _absent(self, path: Path, node: Node, target: Path) -> Problem:
         name = show_path(target)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from composer.blueprint.syntax.interpolation import Budget, is_marked, malformed, reference
+from composer.blueprint.syntax.interpolation import Budget, is_marked, malformed, reference, through
 from composer.blueprint.syntax.nodes import Node, Origin, show_path
 from composer.blueprint.syntax.parts import Part, parts
 from composer.blueprint.syntax.positions import Path
@@ -57,7 +57,8 @@ class _Expansion:
                 values[name] = self.expanded((*path, name), child, within)
             elif name != "use":
                 self.report((*path, name), child.key, *unknown_parameter(name, part))
-        body = _Body(part, values, use, self).bound(path, part.body)
+        body, problems = bind(part, values, path, self.budget, use)
+        self.problems |= problems
         return self.expanded(path, replace(body, key=node.key), (*within, part.name))
 
     def _part(self, path: Path, node: Node, within: tuple[str, ...]) -> Part | None:
@@ -81,33 +82,31 @@ class _Expansion:
         self.problems[path] = problem(origin, show_path(path), message, hint)
 
 
-class _Body:
-    """The body of a part for one use of it."""
+def bind(
+    part: Part, values: Mapping[str, Node], path: Path, budget: Budget, use: Origin | None = None
+) -> tuple[Node, dict[Path, Problem]]:
+    """The body of a part at ``path`` with ``values`` for its parameters, and the problems of bad references by path.
 
-    def __init__(self, part: Part, values: Mapping[str, Node], use: Origin, expansion: _Expansion) -> None:
-        self._part = part
-        self._values = values
-        self._use = use
-        self._expansion = expansion
+    With ``use``, the origins of the body are moved there. Without, notes lead from each value to its reference.
+    """
+    problems: dict[Path, Problem] = {}
 
-    def bound(self, path: Path, node: Node) -> Node:
-        """A node of the body with its parameters replaced and its origins moved to the use."""
-        key, at = _seen(self._use, node.key, self._part), _seen(self._use, node.at, self._part)
-        moved = replace(node, key=key, at=at)
-        self._expansion.budget.spend(moved, path)
-        if is_marked(node):
-            return self._value(path, node, moved)
-        return moved.rebuilt({step: self.bound((*path, step), child) for step, child in node.children()})
-
-    def _value(self, path: Path, node: Node, moved: Node) -> Node:
+    def bound(path: Path, node: Node) -> Node:
+        moved = replace(node, key=_seen(use, node.key, part), at=_seen(use, node.at, part)) if use else node
+        budget.spend(moved, path)
+        if not is_marked(node):
+            return moved.rebuilt({step: bound((*path, step), child) for step, child in node.children()})
         target = reference(node)
+        if target is not None and len(target) == 1 and target[0] in values:
+            value = values[str(target[0])]
+            return replace(value if use else through(value, node), key=moved.key)
         if target is None:
-            self._expansion.report(path, moved.at, malformed(path, node).message)
-            return moved
-        if len(target) == 1 and target[0] in self._values:
-            return replace(self._values[str(target[0])], key=moved.key)
-        self._expansion.report(path, moved.at, *unknown_parameter(show_path(target), self._part))
+            problems[path] = malformed(path, moved, "${width}")
+        else:
+            problems[path] = problem(moved.at, show_path(path), *unknown_parameter(show_path(target), part))
         return moved
+
+    return bound(path, part.body), problems
 
 
 def _no_part(name: str, known: Mapping[str, Part], required: Collection[str]) -> tuple[str, str]:

@@ -9,19 +9,17 @@ import inspect
 from collections.abc import Iterator
 from typing import Any, get_args
 
-from composer.blueprint.inspect.json_schema import USED_UP
 from composer.blueprint.inspect.reference.fields import fields_table
 from composer.blueprint.inspect.reference.markdown import page, prose, table
 from composer.blueprint.schema import Blueprint
+from composer.blueprint.syntax.compose import BEFORE_VALIDATION
 from composer.spec.family import FAMILIES, Family, Spec
 
 _BEFORE = "These keys are processed before validation:"
-_VALUES = {"values": "Free values, to which `${values.name}` refers."}
 
 
 def blueprint_page() -> str:
     """The whole page."""
-    used_up = {**{name: inner["description"] for name, inner in USED_UP.items()}, **_VALUES}
     sections = [
         page(f"## {spec.__name__}", prose(inspect.getdoc(spec) or ""), fields_table(spec))
         for spec in tables()
@@ -32,7 +30,7 @@ def blueprint_page() -> str:
         prose(inspect.getdoc(Blueprint) or ""),
         fields_table(Blueprint),
         _BEFORE,
-        table(["key", "meaning"], [[f"`{name}`", text] for name, text in sorted(used_up.items())]),
+        table(["key", "meaning"], [[f"`{name}`", text] for name, text in BEFORE_VALIDATION.items()]),
         *sections,
         "[All families](README.md)",
     )

@@ -24,13 +24,12 @@ from composer.spec.shape import Shape
 
 FEATURES: Shape = (16,)
 """Input shape for the example of a head."""
-SHORTHANDS = {"list": "a list", "number": "a number"}
 _ROOT = Path(__file__).resolve().parents[4]
 
 
 def family_page_text(family: type[Family], members: Sequence[type[Family]]) -> str:
     """The whole page."""
-    short = [SHORTHANDS[name] for name in family.shorthands()]
+    short = [f"a {name}" for name in family.shorthands()]
     shorthand = f"A table with `kind`, or {' or '.join(short)}, is accepted." if short else ""
     rows = [[f"[`{member.kind}`](#{anchor(member.kind)})", prose(member.summary())] for member in members]
     sections = [section(member) for member in members]
