@@ -1,4 +1,4 @@
-"""What a fork may not change: whatever its checkpoint could not continue. Nothing has been written yet.
+"""Check whether a checkpoint can be continued under a changed blueprint, before a fork writes anything.
 
 Tests: tests/training/test_fork.py.
 """
@@ -8,34 +8,31 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from composer.blueprint.forecast.clock import clock_of, lengths_of
+from composer.blueprint.forecast.clock import lengths_of
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.serialize import Difference, diff
 from composer.interventions.base import Intervention
-from composer.interventions.triggers import ClockName
-from composer.networks.outline import Outline
-from composer.networks.parameter_selectors import ParameterName
 
 SHOWN = 3
-"""Changed keys that are told as the cause of one problem."""
+"""Most changed keys that one problem names as its cause."""
 RUNS_THE_SAME = ("environment.workers", "environment.timeout_seconds")
-"""Keys of a simulator that change where it runs, and nothing of what it does."""
+"""Keys of a simulator that change how it runs, but not what it does."""
 
 Shapes = dict[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
 class ForkPoint:
-    """What of a checkpoint another blueprint has to fit."""
+    """The state of a checkpoint that another blueprint has to fit."""
 
     interactions: int
     device: str
     replay_start: int
-    """Number of the oldest transition that is held, 0 where none has been overwritten."""
+    """Index of the oldest transition kept; 0 where none has been overwritten."""
     replay_added: int
-    """Transitions of one seed that have ever been added."""
+    """Transitions added so far, per seed."""
     fired: frozenset[str]
-    """Names of interventions that have fired."""
+    """Interventions that have fired."""
 
 
 def fork_problems(old: Blueprint, new: Blueprint, point: ForkPoint, device: str) -> list[str]:
@@ -74,18 +71,18 @@ def _length(old: Blueprint, new: Blueprint, point: ForkPoint) -> Iterator[str]:
 
 
 def _environment(changed: Mapping[str, Difference], old: Blueprint, new: Blueprint) -> Iterator[str]:
-    """Episodes in progress belong to their simulator; labelled data have no state beside the count of batches."""
+    """Episodes in progress cannot move to another simulator; labelled data have no state but the number of batches."""
     if not old.environment.is_simulator:
         if new.environment.is_simulator:
-            yield f"{_told(changed['environment.kind'])}: a run on labelled data has no episodes to go on with"
+            yield f"{_change(changed['environment.kind'])}: a run on labelled data has no episodes to go on with"
         return
     for key, found in changed.items():
         if key.startswith("environment.") and key not in RUNS_THE_SAME:
-            yield f"{_told(found)}: the episodes in progress cannot go on in another environment"
+            yield f"{_change(found)}: the episodes in progress cannot go on in another environment"
 
 
 def _rollout(old: Blueprint, new: Blueprint) -> Iterator[str]:
-    """What has been collected of a rollout is of its length, and by the policy that learns from it."""
+    """A rollout in progress fits its own length only, and only an on-policy learner can use it."""
     ours, theirs = new.algorithm, old.algorithm
     now, then = ours.rollout_plan, theirs.rollout_plan
     if ours.learns_on_policy != theirs.learns_on_policy:
@@ -117,13 +114,13 @@ def _shapes(changed: Mapping[str, Difference], old: Blueprint, new: Blueprint) -
             causes = within or list(changed.values())
             more = f" and {len(causes) - SHOWN} more" if len(causes) > SHOWN else ""
             yield (
-                f"{', '.join(map(_told, causes[:SHOWN]))}{more}: {role}.{path} would be {_size(ours[path])},"
+                f"{', '.join(map(_change, causes[:SHOWN]))}{more}: {role}.{path} would be {_size(ours[path])},"
                 f" and the checkpoint has {_size(theirs[path])}"
             )
 
 
 def _injections(old: Blueprint, new: Blueprint, point: ForkPoint) -> Iterator[str]:
-    """Terms that have been added to a network stay: who takes them away changes what it computes."""
+    """Injected terms stay in the network: removing them would change its output."""
     for name, each in old.interventions.items():
         if not each.do.growth or name not in point.fired:
             continue
@@ -136,51 +133,37 @@ def _injections(old: Blueprint, new: Blueprint, point: ForkPoint) -> Iterator[st
 
 
 def _moments(old: Blueprint, new: Blueprint, point: ForkPoint) -> Iterator[str]:
-    """A trigger that is new, and planned for the past alone, is a mistake."""
-    clock, lengths = clock_of(new), lengths_of(new)
-    clock.interactions = point.interactions
-    environment, batch = new.environment, new.algorithm.batch_size
-    now: dict[ClockName, int] = {
-        "env": clock.env_steps,
-        "interaction": clock.interactions,
-        "update": clock.updates,
-        "epoch": environment.epochs_by(clock.interactions, batch),
-        "phase": environment.switches_by(clock.interactions, batch),
-    }
+    """A new trigger whose moments are all in the past is a mistake."""
+    lengths, start = lengths_of(new), lengths_of(new, point.interactions)
     for name, each in new.interventions.items():
-        when, length, before = each.when, lengths.of(each.when.clock), old.interventions.get(name)
+        when, before = each.when, old.interventions.get(name)
+        length, now = lengths.of(when.clock), start.of(when.clock)
         if (before is not None and before.when == when) or next(when.moments(length), None) is None:
             continue
-        if not when.fires(now[when.clock], length, length):
+        if not when.fires(now, length, length):
             yield (
-                f"interventions.{name}.when: never fires: the fork begins at {now[when.clock]:,} on the clock"
+                f"interventions.{name}.when: never fires: the fork begins at {now:,} on the clock"
                 f" {when.clock!r} and ends at {length:,}"
             )
 
 
 def _terms(each: Intervention, blueprint: Blueprint) -> tuple[object, ...]:
-    """What the structure of an injected network follows from."""
+    """The settings that determine the structure of an injected network."""
     has_twin = each.do.growth and each.do.growth.has_twin
-    return has_twin, each.when.is_per_seed(lengths_of(blueprint)), _chosen(each, blueprint)
-
-
-def _chosen(each: Intervention, blueprint: Blueprint) -> tuple[ParameterName, ...]:
-    outlines = {role: outline for role, outline in blueprint.outlines.items() if isinstance(outline, Outline)}
-    return each.where.select(outlines | dict(blueprint.algorithm.learned_scalars()))
+    return has_twin, each.when.is_per_seed(lengths_of(blueprint)), each.where.select(blueprint.trained_outlines)
 
 
 def _network_shapes(blueprint: Blueprint) -> dict[str, Shapes]:
-    """By role and path: copies, then the shape of one."""
+    """By role and path of parameters and buffers: copies, then the shape of one."""
     found: dict[str, Shapes] = {}
-    for role, outline in blueprint.outlines.items():
-        assert isinstance(outline, Outline)
+    for role, outline in blueprint.sound_outlines.items():
         copies = blueprint.networks[role].copies
         found[role] = {path: (copies, *plan.shape) for path, plan in outline.named_parameters()}
         found[role] |= {path: (copies, *plan.shape) for path, plan in outline.named_buffers()}
     return found
 
 
-def _told(found: Difference) -> str:
+def _change(found: Difference) -> str:
     return f"{found.key} ({_value(found.left)} then, {_value(found.right)} now)"
 
 

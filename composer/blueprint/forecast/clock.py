@@ -81,15 +81,15 @@ def clock_of(blueprint: Blueprint) -> Clock:
     return Clock(blueprint.environment.stride, schedule.warmup_interactions, schedule.update_to_data, schedule.rollout)
 
 
-def lengths_of(blueprint: Blueprint) -> Lengths:
-    """The reading of every clock at the end of a run of ``blueprint``."""
-    clock, env_steps = clock_of(blueprint), blueprint.training.env_steps
-    environment, batch = blueprint.environment, blueprint.algorithm.batch_size
-    interactions = clock.interactions_by(env_steps)
+def lengths_of(blueprint: Blueprint, interactions: int | None = None) -> Lengths:
+    """The reading of every clock at the end of a run of ``blueprint``, or after a number of interactions."""
+    clock, environment, batch = clock_of(blueprint), blueprint.environment, blueprint.algorithm.batch_size
+    if interactions is None:
+        interactions = clock.interactions_by(blueprint.training.env_steps)
     return Lengths(
         interactions * clock.stride,
         interactions,
-        clock.updates_by(env_steps),
+        clock.updates_by(interactions * clock.stride),
         environment.epochs_by(interactions, batch),
         environment.switches_by(interactions, batch),
         phase_per_seed=environment.stages_differ_by_seed,

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from composer.blueprint.syntax.nodes import Node, Origin, plain
+from composer.blueprint.syntax.nodes import annotate, plain
 from composer.blueprint.syntax.parts import Part, installed_problems, parts
 from composer.blueprint.syntax.parts_expand import expand
 from composer.blueprint.syntax.write import toml_value
@@ -95,8 +95,7 @@ def try_out(part: Part) -> Trial | None:
     family = {"block": Block, "head": Head}.get(part.family)
     if family is None:
         return None
-    nowhere = Origin(part.file, 1, 1)
-    body, _ = expand(Node({"use": Node(part.name, nowhere, nowhere)}, nowhere, nowhere))
+    body, _ = expand(annotate({"use": part.name}, {}, part.file))
     try:
         spec: Block | Head = TypeAdapter[Any](family).validate_python(plain(body))
     except ValidationError:
@@ -158,15 +157,9 @@ def _part(name: str) -> Part:
 
 
 def _table(part: Part) -> dict[str, Any]:
-    return {
-        "name": part.name,
-        "family": part.family,
-        "description": part.description,
-        "source": part.source,
-        "file": part.file,
-        "plugin": part.plugin,
-        "parameters": {key: plain(node) for key, node in part.parameters.items()},
-    }
+    keys = ("name", "family", "description", "source", "file", "plugin")
+    parameters = {key: plain(node) for key, node in part.parameters.items()}
+    return {**{key: getattr(part, key) for key in keys}, "parameters": parameters}
 
 
 def _size(trial: Trial | None) -> dict[str, Any] | None:
