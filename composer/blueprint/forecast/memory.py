@@ -99,9 +99,13 @@ def forecast(blueprint: Blueprint) -> Forecast:
     these; of pictures, the frames. What is declared is counted: a run too short to fill its replay allocates less. An
     injection that a metric may repeat without limit counts once. A network without an outline counts as nothing.
     """
-    known: Forecast | None = blueprint.derived.get("memory")
-    if known is not None:
-        return known
+    if "memory" not in blueprint.derived:
+        blueprint.derived["memory"] = _forecast(blueprint)
+    found: Forecast = blueprint.derived["memory"]
+    return found
+
+
+def _forecast(blueprint: Blueprint) -> Forecast:
     info, sampling = blueprint.environment.info, blueprint.replay.sampling
     movable, in_memory = FLOAT * (2 * math.prod(info.observation) + info.action_size + 3), 0
     if info.pictures:  # One frame of one byte per pixel; numbers; and the index at which the episode begins.
@@ -117,8 +121,7 @@ def forecast(blueprint: Blueprint) -> Forecast:
     )
     if blueprint.algorithm.learns_on_policy:
         key = ("algorithm", "rollout_interactions")
-        found = replace(found, in_memory=in_memory + movable, movable=0, is_on_disk=False, replay_key=key)
-    blueprint.derived["memory"] = found
+        return replace(found, in_memory=in_memory + movable, movable=0, is_on_disk=False, replay_key=key)
     return found
 
 
