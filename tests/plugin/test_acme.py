@@ -81,6 +81,7 @@ def test_every_reading_command_knows_what_it_brings(site: Path, waves: Path, tmp
     assert answer["problems"] == []
     assert [(kind["name"], kind["family"], kind["plugin"]) for kind in answer["kinds"]] == [
         ("acme/absolute_norm", "block", "composer-acme"),
+        ("acme/bounded_targets", "algorithm", "composer-acme"),
         ("acme/ntk_linear", "block", "composer-acme"),
         ("acme/periodic", "block", "composer-acme"),
         ("acme/slider", "environment", "composer-acme"),

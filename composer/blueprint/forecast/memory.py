@@ -64,6 +64,8 @@ class Forecast:
     is_on_disk: bool = False
     replay_key: Path = ("replay", "capacity")
     """The key that decides how many transitions are kept."""
+    algorithm: int = 0
+    """Tensors that the algorithm keeps beside networks."""
 
     @property
     def replay(self) -> int:
@@ -78,7 +80,7 @@ class Forecast:
     @property
     def total(self) -> int:
         """All memory; that of a GPU is counted as if it were the host's."""
-        return sum(held.total for held in self.networks.values()) + self.replay
+        return sum(held.total for held in self.networks.values()) + self.replay + self.algorithm
 
     def on_disk(self) -> Forecast:
         """The same run with its replay on disk."""
@@ -87,7 +89,7 @@ class Forecast:
     def parts(self) -> dict[Path, int]:
         """Bytes by the key of the blueprint that decides them."""
         networks: dict[Path, int] = {("networks", role): held.total for role, held in self.networks.items()}
-        return {self.replay_key: self.replay, **networks}
+        return {self.replay_key: self.replay, **networks, ("algorithm", "kind"): self.algorithm}
 
 
 def forecast(blueprint: Blueprint) -> Forecast:
@@ -118,6 +120,7 @@ def _forecast(blueprint: Blueprint) -> Forecast:
         in_memory,
         movable,
         is_on_disk=blueprint.replay.storage == "disk",
+        algorithm=sum(each.bytes for each in blueprint.algorithm.state_tensors(info).values()) * len(blueprint.seeds),
     )
     if blueprint.algorithm.learns_on_policy:
         key = ("algorithm", "rollout_interactions")

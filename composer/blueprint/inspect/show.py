@@ -35,11 +35,16 @@ def show_json(blueprint: Blueprint) -> dict[str, Any]:
         "networks": {role: _network(outline, blueprint.networks[role].copies) for role, outline in found.items()},
         "averages": {name: _average(blueprint, name, found) for name in blueprint.averages},
         "learned_scalars": {role: outline.count() for role, outline in blueprint.algorithm.learned_scalars().items()},
+        "algorithm_tensors": {
+            name: {"shape": list(each.shape), "dtype": each.dtype}
+            for name, each in blueprint.algorithm.state_tensors(blueprint.environment.info).items()
+        },
         "update": _update(blueprint),
         "memory_bytes": needs.total,
         "memory": {
             "networks": {role: _held(held) for role, held in needs.networks.items()},
             "replay_bytes": needs.replay,
+            "algorithm_bytes": needs.algorithm,
         },
         "disk_bytes": needs.disk,
         "timeline": [asdict(moment) for moment in timeline(blueprint)],

@@ -53,6 +53,9 @@ def _summary(blueprint: Blueprint, found: Mapping[str, Outline]) -> Iterator[Cel
     yield "length", f"{steps}, {interactions}, {counted(lengths.update, 'update')}"
     yield "parameters", f"{total:,} per seed, without averages"
     yield "operations", f"{scaled(flops, 'FLOP')} an update, {scaled(flops * lengths.update, 'FLOP')} in all updates"
+    own = [f"{name} {shape_text(each.shape)} {each.dtype}" for name, each in algorithm.state_tensors(info).items()]
+    if own:
+        yield "tensors", f"of the algorithm, per seed: {', '.join(own)}"
     yield "memory", bytes_text(forecast(blueprint).total)
 
 
@@ -112,6 +115,8 @@ def _memory(blueprint: Blueprint) -> list[str]:
     for role, row in zip(needs.networks, parts, strict=True):
         rows.append((f"  {role}", *(bytes_text(row[index]) if row[index] else "-" for index in shown)))
     rows.append(("  replay", *([""] * (len(shown) - 1)), bytes_text(needs.replay)))
+    if needs.algorithm:
+        rows.append(("  algorithm", *([""] * (len(shown) - 1)), bytes_text(needs.algorithm)))
     if needs.disk:
         rows.append(("  replay, on disk", *([""] * (len(shown) - 1)), bytes_text(needs.disk)))
     return columns(rows, right=range(1, len(shown) + 1))

@@ -29,7 +29,7 @@ class Site(NamedTuple):
 
     def override(self, blueprint: Blueprint, interaction: int) -> str:
         """The intervention as ``KEY=VALUE``: once, after interaction number ``interaction``."""
-        follow = any(average.of == self.role for average in blueprint.averages.values())
+        follow = self.role in blueprint.averaged_networks.values()
         where = ", ".join(f'"{glob}"' for glob in self.globs)
         return (
             f'interventions.{NAME}={{ when = {{ kind = "at", steps = [{interaction}], clock = "interaction" }}, '
