@@ -52,7 +52,7 @@ def test_a_uniform_draw_reads_nothing_that_updates_write() -> None:
     for generator, state in zip(agent.replay_generators, generators, strict=True):
         generator.set_state(state)
     memory._discount = memory._discount.clone()  # What stands on the host where a GPU learns.
-    agent.discount, agent.updates = None, None  # type: ignore[assignment]
+    agent.horizon.discount, agent.updates = None, None  # type: ignore[assignment]
     assert all(torch.equal(a, b) for a, b in zip(expected.transitions, memory.draw().transitions, strict=True))
 
 
