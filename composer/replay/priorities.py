@@ -1,12 +1,12 @@
-"""Prioritised sampling: slots are drawn in proportion to a number that each holds, and weighed for it.
+"""Prioritised sampling: slots are drawn in proportion to their priorities, and their losses are weighted for it.
 
-Source: Schaul et al., arXiv:1511.05952. Two levels of sums instead of a tree: a draw reads one block's numbers.
+Source: Schaul et al., arXiv:1511.05952. Two levels of sums replace a tree: a draw reads one block.
 Legend: S seeds, N slots, B batch. Tests: tests/replay/test_priorities.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -15,10 +15,18 @@ BLOCK = 1024
 
 
 class Priorities:
-    """Non-negative numbers ``[S, N]`` in float64. A slot without one is never drawn."""
+    """Priorities ``[S, N]``, float64. A slot of priority 0 is never drawn."""
 
-    def __init__(self, seeds: int, capacity: int, exponent: float, device: str = "cpu") -> None:
-        """``exponent`` turns a reported error into a priority."""
+    def __init__(
+        self,
+        seeds: int,
+        capacity: int,
+        exponent: float,
+        device: str = "cpu",
+        correction: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        """``exponent`` turns an error into a priority; ``correction`` gives the bias exponent ``[S]`` by update."""
+        self._correction = correction
         blocks = -(-capacity // BLOCK)
         self._values = torch.zeros(seeds, blocks, BLOCK, dtype=torch.float64, device=device)
         self._flat = self._values.view(seeds, -1)
@@ -28,17 +36,17 @@ class Priorities:
         self._rows = torch.arange(seeds, device=device)[:, None]
 
     def enter(self, slots: Tensor) -> None:
-        """New transitions at ``slots [n]``: as likely as the likeliest that was ever reported."""
+        """Add new transitions at ``slots [n]``, with the largest priority that was ever reported."""
         self._write(slots.expand(self._seeds, -1), self._largest.expand(-1, slots.numel()))
 
     def leave(self, slots: Tensor) -> None:
-        """Slots ``[n]`` that must not be drawn any more."""
+        """Remove ``slots [n]`` from the draws."""
         self._write(slots.expand(self._seeds, -1), torch.zeros_like(self._largest).expand(-1, slots.numel()))
 
     def report(self, slots: Tensor, errors: Tensor) -> None:
-        """What was learned of the transitions at ``slots [S, B]``: ``errors [S, B]``, not negative.
+        """Set priorities from ``errors [S, B]``, not negative, of the transitions at ``slots [S, B]``.
 
-        A slot that stands there twice takes one of its errors. Slots that left meanwhile stay away.
+        A slot that is listed twice takes one of its errors. Slots that were removed meanwhile stay removed.
         """
         new = (errors.double() + 1e-10) ** self._exponent
         self._largest.copy_(torch.maximum(self._largest, new.amax(1, keepdim=True)))
@@ -46,7 +54,7 @@ class Priorities:
         self._write(slots, torch.where(here, new, torch.zeros_like(new)))
 
     def draw(self, batch: int, generators: Sequence[torch.Generator]) -> tuple[Tensor, Tensor]:
-        """Slots ``[S, B]``, one from each of B equal shares of the sum (stratified), and their probabilities."""
+        """Draw slots ``[S, B]``, one from each of B equal shares of the sum (stratified), with their probabilities."""
         device = self._values.device
         random = torch.stack(
             [torch.rand(batch, generator=g, device=g.device, dtype=torch.float64) for g in generators]
@@ -65,12 +73,17 @@ class Priorities:
         slots = block * BLOCK + place
         return slots, self._flat.gather(1, slots) / total
 
+    def weights(self, probabilities: Tensor, size: int, updates: Tensor) -> Tensor:
+        """Importance weights ``[S, B]`` of draws from ``size`` transitions after ``updates [S]``."""
+        assert self._correction is not None
+        return importance(probabilities, size, self._correction(updates))
+
     def tensors(self) -> dict[str, Tensor]:
         """The state by name."""
         return {"priorities": self._flat[:, : self._capacity].clone(), "largest": self._largest}
 
     def load(self, saved: Mapping[str, Tensor]) -> None:
-        """Put it back."""
+        """Load what ``tensors`` gave."""
         self._flat[:, : self._capacity] = saved["priorities"].to(self._flat.device)
         self._largest.copy_(saved["largest"])
         self._sums.copy_(self._values.sum(2))
@@ -82,9 +95,9 @@ class Priorities:
 
 
 def importance(probabilities: Tensor, size: int, exponent: Tensor) -> Tensor:
-    """Weights ``[S, B]`` float32 that undo a share ``exponent [S]`` of the bias, the largest of a batch being 1.
+    """Weights ``[S, B]``, float32, that correct the bias by ``exponent [S]``: 0 not at all, 1 fully.
 
-    ``(N p)^-beta``, Sec. 3.4 of arXiv:1511.05952; divided by the batch's largest, as in Dopamine.
+    ``(N p)^-beta``, Sec. 3.4 of arXiv:1511.05952, divided by the batch's largest weight, as in Dopamine.
     """
     weights = (size * probabilities) ** -exponent[:, None].double()
     return (weights / weights.amax(1, keepdim=True)).float()

@@ -1,21 +1,29 @@
-"""Sampling: which of the transitions that are held an update learns from. State lives in ``experience.priorities``."""
+"""How minibatches are drawn from a replay memory. The state of priorities is in ``composer.replay.priorities``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
+from typing_extensions import override
 
 from composer.optim.schedules import Constant, Share
 from composer.spec.family import Family
+
+if TYPE_CHECKING:
+    from composer.replay.priorities import Priorities
 
 
 class Sampling(Family, family="sampling"):
     """How a batch is drawn from the replay memory."""
 
     has_priorities: ClassVar[bool] = False
-    """Whether each transition has a priority, which the algorithm reports anew after an update."""
+    """Whether draws depend on errors that updates report."""
+
+    def build(self, seeds: int, capacity: int, device: str, learner_device: str) -> Priorities | None:
+        """Priorities of ``capacity`` slots per seed on ``device``; None where draws are uniform."""
+        return None
 
 
 class Uniform(Sampling, kind="uniform"):
@@ -25,16 +33,23 @@ class Uniform(Sampling, kind="uniform"):
 
 
 class Prioritised(Sampling, kind="prioritised"):
-    """In proportion to a power of what was last learned about a transition, in equal shares of the sum.
+    """In proportion to a power of the last error of a transition, stratified into equal shares of the sum.
 
-    New transitions are as likely as the likeliest was. Losses are weighed by ``(N p)^-correction``, divided by the
+    New transitions get the largest priority so far. Losses are weighted by ``(N p)^-correction``, divided by the
     batch's largest weight. Source: arXiv:1511.05952 (proportional, stratified); exponents of Rainbow, arXiv:1710.02298.
     """
 
-    has_priorities: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"kind": "prioritised", "exponent": 0.5, "correction": 0.5}
+
+    has_priorities: ClassVar[bool] = True
 
     exponent: float = Field(default=0.5, ge=0, le=1)
     """Power of the error that makes the priority; 0 is uniform."""
     correction: Share = Constant(value=0.5)
-    """Share of the bias that weights undo, 0 to 1: a number, or a schedule over gradient updates."""
+    """How much of the bias the weights correct, 0 to 1: a number, or a schedule over gradient updates."""
+
+    @override
+    def build(self, seeds: int, capacity: int, device: str, learner_device: str) -> Priorities | None:
+        from composer.replay.priorities import Priorities
+
+        return Priorities(seeds, capacity, self.exponent, device, self.correction.build(seeds, learner_device))

@@ -1,6 +1,6 @@
 """Evaluation: what the loop asks of an evaluator, and the one that plays episodes. It changes nothing of the agent.
 
-``composer.training.collect.labelled`` makes those that answer to held-out data. Tests: tests/training/test_loop.py.
+Evaluators on labelled data are in ``composer.training.collect``. Tests: tests/training/test_loop.py.
 """
 
 from __future__ import annotations

@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from composer.training.collect.simulation import SimulatorCollector
-
 if TYPE_CHECKING:
     from composer.training.session import Session
 
@@ -79,9 +77,8 @@ def profile(session: Session) -> Profile:
     found.watch(session.learner, "act", "policy: choosing actions")
     found.watch(session.learner, "observe", "running statistics")
     found.watch(session.collector, "batch", "replay: drawing batches")
-    if isinstance(session.collector, SimulatorCollector):
-        found.watch(session.collector.environments, "step", "environments: stepping")
-        found.watch(session.collector.memory, "add", "replay: storing")
+    for owner, method, stage in session.collector.timed():
+        found.watch(owner, method, stage)
     found.watch(session.collector, "interact", "collecting: the rest")
     found.watch(session.surgery, "passed", "interventions")
     found.watch(session.evaluator, "returns", "evaluation, its policy not counted")

@@ -61,7 +61,7 @@ def phases(*tables: dict[str, Any], samples: int = 200, **keys: Any) -> Phases:
 
 def held(data: PhaseBatches, seed: int) -> set[int]:
     """Which samples the present phase of a seed holds."""
-    return set(data._held[seed].indices.tolist())
+    return set(data._phases[seed].indices.tolist())
 
 
 # What a phase holds
@@ -87,7 +87,7 @@ def test_label_noise_makes_an_exact_share_wrong_and_anew_at_each_phase() -> None
     for number in range(3):
         for seed in range(2):
             data.enter(seed, number, 0)
-        seen.append([(each.indices, each.labels) for each in data._held])
+        seen.append([(each.indices, each.labels) for each in data._phases])
     for seed in range(2):
         wrong = [(labels != right[seed][indices]) for indices, labels in (one[seed] for one in seen)]
         assert [int(each.sum()) for each in wrong] == [210, 210, 0]
@@ -107,7 +107,7 @@ def test_an_epoch_shows_every_sample_of_a_phase_once_in_an_order_of_its_own() ->
     assert torch.equal(data._next(0, 5), orders[1][10:20]), "any batch again, without what came before"
     assert not torch.equal(data._next(1, 5), orders[1][10:20])
     batch = data.at(5)
-    indices = data._held[0].indices[orders[1][10:20]]
+    indices = data._phases[0].indices[orders[1][10:20]]
     assert torch.equal(batch.observation[0], data._inputs[0][indices])
     assert torch.equal(batch.action[0].argmax(-1), data._labels[0][indices]) and batch.action.sum() == 20
 
@@ -120,17 +120,17 @@ def test_classes_and_permutations_are_switches_of_task() -> None:
     plain = data.newest(10, 1, torch.zeros(2)).observation
     for seed in range(2):
         data.enter(seed, 1, 5)
-    order = data._held[0].places
+    order = data._phases[0].permutation
     assert order is not None and sorted(order.tolist()) == list(range(64))
     permuted = data.newest(10, 1, torch.zeros(2)).observation
     # The subset of everything begins with another sample: compare each sample with itself.
-    first = data._held[0].indices[0]
+    first = data._phases[0].indices[0]
     assert torch.equal(permuted[0, 0], data._inputs[0, first][order])
-    assert not torch.equal(data._held[0].places, data._held[1].places) and plain.shape == permuted.shape  # type: ignore[arg-type]
+    assert not torch.equal(data._phases[0].permutation, data._phases[1].permutation) and plain.shape == permuted.shape  # type: ignore[arg-type]
     noisy = PhaseBatches(
         phases({"updates": 5, "classes": [7, 2], "label_noise": 1.0}, {}, samples=400), (0,), 10, "cpu"
     )
-    indices, given = noisy._held[0].indices, noisy._held[0].labels
+    indices, given = noisy._phases[0].indices, noisy._phases[0].labels
     assert torch.equal(given, 9 - noisy._labels[0][indices]), "the wrong one of two classes is the other"
 
 

@@ -12,9 +12,9 @@ from tiny_runs import begin, finished, result, resumed, rows, stopped
 
 from composer.blueprint import Blueprint, BlueprintError, load
 from composer.environments.labelled.datasets import Teacher
+from composer.training.collect.labelled import r_squared
 from composer.training.collect.phase_batches import HeldOutData, PhaseBatches
 from composer.training.collect.phase_stream import HeldOutEvaluator, held_out_loss
-from composer.training.collect.task_stream import explained_share
 from composer.training.runs.directory import read_blueprint
 
 DIGITS = Path(__file__).parents[2] / "blueprints" / "warm_start" / "digits.toml"
@@ -68,14 +68,14 @@ def test_a_share_of_a_phase_takes_the_numbers_of_others() -> None:
     phased = PhaseBatches(declared, (0, 5), 10, "cpu")  # type: ignore[arg-type]
     for seed, number in enumerate((0, 5)):
         samples = declared.data.load(number)  # type: ignore[attr-defined]
-        held = phased._held[seed]
+        held = phased._phases[seed]
         right = torch.from_numpy(samples.labels)[held.indices]
         assert len(held.indices) == 40 and 15 <= int((held.labels != right).sum()) <= 20
         assert set(held.labels.tolist()) <= set(right.tolist())
     batch = phased.at(0)
     assert batch.action.shape == (2, 10, 1) and batch.action.dtype == torch.float32
     phased.enter(0, 1, 60)
-    assert torch.equal(phased._held[0].labels, phased._labels[0][phased._held[0].indices])
+    assert torch.equal(phased._phases[0].labels, phased._labels[0][phased._phases[0].indices])
 
 
 def test_models_are_judged_by_what_they_explain_of_what_is_held_out(tmp_path: Path) -> None:
@@ -103,12 +103,12 @@ def test_resume_is_exact(phases: str, tmp_path: Path) -> None:
     assert result(resumed(half)) == result(run)
 
 
-def test_explained_share_by_hand() -> None:
+def test_r_squared_by_hand() -> None:
     exact = torch.tensor([[1.0, 3.0], [2.0, 2.0]]).double()
-    assert explained_share(exact, exact).tolist() == [1, 1]
+    assert r_squared(exact, exact).tolist() == [1, 1]
     # The mean explains nothing; one target for all has a thousandth of its square for a spread.
-    assert explained_share(torch.full_like(exact, 2), exact)[0] == 0
-    assert float(explained_share(exact + 0.1, exact)[1]) == pytest.approx(1 - 0.01 / 0.004)
+    assert r_squared(torch.full_like(exact, 2), exact)[0] == 0
+    assert float(r_squared(exact + 0.1, exact)[1]) == pytest.approx(1 - 0.01 / 0.004)
 
 
 def test_numbers_have_no_classes() -> None:

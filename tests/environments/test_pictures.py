@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from composer.training.collect.pictures import Standardizer, changed, drawn
+from composer.training.collect.pictures import Standardizer, cropped, random_crops
 
 
 def test_crops_and_flips_are_those_of_a_slow_reference() -> None:
     pictures = torch.arange(2 * 5 * 3 * 6 * 4).reshape(2, 5, 3, 6, 4).to(torch.uint8)
-    changes = drawn((7, 9), 5, 2, True)
-    got = changed(pictures, 2, changes)
+    changes = random_crops((7, 9), 5, 2, True)
+    got = cropped(pictures, 2, changes)
     assert got.dtype == torch.uint8 and got.shape == pictures.shape
     for seed in range(2):
         for index in range(5):
@@ -24,19 +24,19 @@ def test_crops_and_flips_are_those_of_a_slow_reference() -> None:
 
 
 def test_changes_are_uniform_and_a_seeds_own() -> None:
-    together, alone = drawn((7, 9), 4_000, 2, True), drawn((9,), 4_000, 2, True)
+    together, alone = random_crops((7, 9), 4_000, 2, True), random_crops((9,), 4_000, 2, True)
     for row, single in zip(together, alone, strict=True):
         assert torch.equal(row[1], single[0]) and not torch.equal(row[0], row[1])
     for moved in together[:2]:
         counts = moved.flatten().bincount()
         assert len(counts) == 5 and counts.min() > 8_000 / 5 * 0.9
     assert together.flipped.float().mean().item() == pytest.approx(0.5, abs=0.02)
-    assert not drawn((7,), 100, 0, False).flipped.any() and drawn((7,), 100, 0, False).down.max() == 0
+    assert not random_crops((7,), 100, 0, False).flipped.any() and random_crops((7,), 100, 0, False).down.max() == 0
 
 
 def test_nothing_is_cut_or_mirrored_where_nothing_is_asked() -> None:
     pictures = torch.randint(256, (1, 6, 3, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(changed(pictures, 0, drawn((3,), 6, 0, False)), pictures)
+    assert torch.equal(cropped(pictures, 0, random_crops((3,), 6, 0, False)), pictures)
 
 
 def test_bytes_are_standardised_by_channel_and_numbers_left_alone() -> None:

@@ -70,7 +70,7 @@ def test_weights_are_those_of_the_slots_that_are_drawn() -> None:
     memory._priorities.report(torch.arange(9).expand(SEEDS, -1), errors)
     weights = memory.draw().extra["weight"]
     likely = (errors.double() + 1e-10).sqrt()
-    inverse = 1 / likely.gather(1, memory._picks)
+    inverse = 1 / likely.gather(1, memory._slots)
     torch.testing.assert_close(weights, (inverse / inverse.amax(1, keepdim=True)).float())
 
 
@@ -145,7 +145,7 @@ def test_draws_for_a_gpu_wait_for_nothing_and_arrive() -> None:
         found = memory.draw().transitions
     finally:
         torch.cuda.set_sync_debug_mode("default")
-    expected = ring.windows(memory._picks, agent.n_step, agent.discount)
+    expected = ring.windows(memory._slots, agent.n_step, agent.discount)
     assert all(each.device.type == "cuda" for each in found)
     assert all(torch.equal(a.cpu(), b) for a, b in zip(found, expected, strict=True))
     assert all(generator.device.type == "cpu" for generator in agent.replay_generators)

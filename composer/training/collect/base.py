@@ -1,4 +1,4 @@
-"""What the loop asks of a collector: one interaction after another, and batches to learn from.
+"""The interface between the loop and a collector: one interaction after another, and minibatches to learn from.
 
 Legend: S seeds, E environments of a seed, B batch. Tests: tests/training/test_loop.py.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
@@ -15,56 +15,93 @@ from torch import Tensor
 from composer.replay.transitions import Minibatch, Transitions
 from composer.training.runs.checkpoint import Checkpoints, Snapshot
 
+if TYPE_CHECKING:
+    from composer.replay.ring import Ring
+    from composer.training.learner import Learner
+
 
 class TransitionSource(Protocol):
-    """What batches are drawn from; diagnostics draw their probe batch here too."""
+    """Data that batches are drawn from. Diagnostics draw their probe batch here too."""
 
     def sample(self, batch: int, n_step: int, discount: Tensor, generators: list[torch.Generator]) -> Transitions:
-        """``batch`` transitions a seed, ``[S, B, ...]``, from the generators of the seeds; ``discount [S]``."""
+        """Draw ``batch`` transitions per seed, ``[S, B, ...]``, from the generators of the seeds; ``discount [S]``."""
 
     def newest(self, batch: int, n_step: int, discount: Tensor) -> Transitions:
-        """The newest ``batch`` transitions a seed."""
+        """The newest ``batch`` transitions of each seed."""
+
+
+class TransitionMemory(ABC):
+    """The transitions of environments, and minibatches drawn from them."""
+
+    can_prefetch: bool = True
+    """Whether no draw depends on the results of the updates before it."""
+
+    def __init__(self, ring: Ring, learner: Learner) -> None:
+        """``ring`` keeps the transitions; ``learner`` says how far batches look ahead."""
+        self.ring, self._learner = ring, learner
+
+    def add(self, *transition: Tensor) -> None:
+        """Store one transition of every environment, as ``Ring.add`` takes it."""
+        self.ring.add(*transition)
+
+    @abstractmethod
+    def draw(self) -> Minibatch:
+        """The minibatch of the next update."""
+
+    def learned(self) -> None:  # noqa: B027 - only priorities change
+        """Called after the update on the minibatch drawn last."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The state beside the rows of the ring, by name."""
+        return self.ring.tensors()
+
+    def load(self, saved: Mapping[str, Tensor]) -> None:
+        """Load what ``tensors`` gave, after the rows."""
+        self.ring.load(saved)
 
 
 class Collector(ABC):
-    """Collects data of S seeds at once."""
+    """Collects data for S seeds at once."""
 
     replay: TransitionSource
     can_prefetch: bool = False
-    """Whether batches may be drawn before the updates on those before them are made: nothing of a draw follows from
-    an update."""
+    """Whether the batches of several updates may be drawn before the first of these updates."""
     switched: Callable[[Tensor, int], None] = staticmethod(lambda seeds, number: None)
-    """Called between updates when seeds enter the next planned stage: their mask ``[S]``, and how many they entered."""
+    """Called between updates when seeds enter a planned stage: their mask ``[S]``, and the number of the stage."""
 
     @abstractmethod
     def begin(self) -> None:
-        """Start anew; a resumed collector is restored instead."""
+        """Start from the beginning; a resumed collector is restored instead."""
 
     @abstractmethod
     def interact(self, interactions: int) -> None:
-        """The next interaction, after as many as there have been."""
+        """Make the next interaction; ``interactions`` were made before it."""
 
     @abstractmethod
     def batch(self) -> Minibatch:
-        """What the next update learns from."""
+        """The data of the next update."""
 
     def learned(self) -> None:  # noqa: B027 - most collectors have nothing to do
-        """The update on the last batch is done."""
+        """Called after the update on the last batch."""
 
     def finish_step(self) -> None:  # noqa: B027
-        """All updates that an interaction owed are done: take in what has been going on beside them."""
+        """Called after all updates of an interaction: take in what ran beside them."""
 
     @abstractmethod
     def epochs(self, interactions: int) -> int:
-        """Passes over the data after so many interactions; 0 where there is no data set."""
+        """Passes over the data after ``interactions``; 0 where there is no data set."""
 
     @abstractmethod
     def metrics(self) -> list[dict[str, float]]:
-        """What was seen since the last call, a dict a seed."""
+        """Metrics since the last call, one table per seed."""
+
+    def timed(self) -> tuple[tuple[object, str, str], ...]:
+        """Parts that a profile times on their own: owner, name of the method, name of the stage."""
+        return ()
 
     @abstractmethod
     def save(self, checkpoints: Checkpoints) -> None:
-        """Write what is too large for a snapshot."""
+        """Write the part of the state that is too large for a snapshot."""
 
     @abstractmethod
     def snapshot(self) -> Snapshot:
@@ -72,13 +109,13 @@ class Collector(ABC):
 
     @abstractmethod
     def restore(self, snapshot: Snapshot, checkpoints: Checkpoints) -> None:
-        """Put a checkpoint back."""
+        """Continue from a checkpoint."""
 
     @abstractmethod
     def close(self) -> None:
-        """Free what is held."""
+        """Free simulators, threads and memory."""
 
 
 def without_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors whose names begin with ``prefix``, without it."""
+    """The tensors whose names begin with ``prefix``, by the rest of their names."""
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

@@ -1,7 +1,8 @@
-"""What training makes for each kind of environment: its collector, its evaluator, the data that a checkpoint stored.
+"""The collector, the evaluator and the stored data of each kind of environment.
 
-``runtime_of`` dispatches by type, once. A plug-in's environment inherits the runtime of the class that it extends; one
-that gives data in a new way registers a runtime of its own. Tests: tests/training/test_loop.py, tests/plugin/.
+``runtime_of`` dispatches by type, once. A plug-in's environment inherits the runtime of the class that it extends; an
+environment that gives data in a new way registers a runtime of its own.
+Tests: tests/training/test_loop.py, tests/plugin/test_environment.py.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from dataclasses import dataclass
 from functools import partial, singledispatch
 from typing import TYPE_CHECKING
 
+from typing_extensions import override
+
 from composer.environments.base import Simulator
 from composer.environments.labelled.phases import Phases
 from composer.environments.labelled.task_sequence import TaskStream
@@ -20,7 +23,7 @@ from composer.replay.frames import FrameRing
 from composer.replay.ring import Ring
 from composer.replay.storage import Storage
 from composer.replay.vectors import VectorRing
-from composer.training.collect.base import without_prefix
+from composer.training.collect.base import TransitionMemory, without_prefix
 from composer.training.collect.off_policy import ReplayMemory
 from composer.training.collect.on_policy import Rollout
 from composer.training.collect.phase_stream import HeldOutEvaluator, PhaseCollector
@@ -40,26 +43,26 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CollectorParts:
-    """What a collector is made from, beside environment and learner."""
+    """The settings of a collector, beside its environment and its learner."""
 
     algorithm: Algorithm
     sampling: Sampling
     capacity: int
-    """Transitions of one seed that there is room for."""
+    """Transitions of one seed that memory is allocated for."""
     warmup: int
-    """Interactions with random actions."""
+    """Interactions with random actions, at the start."""
     overlap: bool
     """Whether environments step beside the updates."""
     storage: Storage
-    """Where a replay is kept; a rollout is kept where updates run."""
+    """Where a replay is kept; a rollout is always kept where updates run."""
 
 
 class EnvironmentRuntime(ABC):
-    """What training makes for one environment."""
+    """Makes what a run needs for one environment."""
 
     @abstractmethod
-    def collector(self, learner: Learner, collecting: CollectorParts) -> Collector:
-        """The collector of all seeds, not yet begun."""
+    def collector(self, learner: Learner, parts: CollectorParts) -> Collector:
+        """The collector of all seeds, which still has to begin or to be restored."""
 
     @abstractmethod
     def evaluator(self, seeds: tuple[int, ...], episodes: int, batch_size: int, device: str) -> Evaluator:
@@ -67,37 +70,37 @@ class EnvironmentRuntime(ABC):
 
     @abstractmethod
     def stored(self, learner: Learner, checkpoints: Checkpoints, snapshot: Snapshot) -> TransitionSource:
-        """The data that the agent of a checkpoint was learning from; no environment is started."""
+        """The data that the agent of a checkpoint learned from. Starts no environment."""
 
 
 @dataclass(frozen=True)
 class SimulatorRuntime(EnvironmentRuntime):
-    """Environments are stepped; transitions go into a replay or a rollout."""
+    """Steps environments; their transitions go into a replay or a rollout."""
 
     environment: Simulator
 
-    def collector(self, learner: Learner, collecting: CollectorParts) -> Collector:
+    @override
+    def collector(self, learner: Learner, parts: CollectorParts) -> Collector:
         """A rollout for algorithms that learn on policy, else a replay."""
         streams = [stream for seed in learner.seeds for stream in self.environment.copy_seeds(seed)]
-        vector, copies, algorithm = (
-            self.environment.make(streams, "training"),
-            self.environment.copies,
-            collecting.algorithm,
-        )
-        info, seeds = self.environment.info, len(learner.seeds)
+        vector, copies = self.environment.make(streams, "training"), self.environment.copies
+        info, seeds, algorithm = self.environment.info, len(learner.seeds), parts.algorithm
+        memory: TransitionMemory
         if (plan := algorithm.rollout_plan) is not None:
-            ring = make_ring(info, seeds, copies, collecting.capacity, learner.device)
-            return SimulatorCollector(learner, vector, Rollout(ring, plan, copies, learner), collecting.warmup)
-        ring = make_ring(info, seeds, copies, collecting.capacity, learner.device, collecting.storage)
-        memory = ReplayMemory(ring, collecting.sampling, algorithm.update_schedule(info).future, learner)
-        return SimulatorCollector(learner, vector, memory, collecting.warmup, collecting.overlap)
+            ring = make_ring(info, seeds, copies, parts.capacity, learner.device)
+            memory = Rollout(ring, plan, copies, learner)
+        else:
+            ring = make_ring(info, seeds, copies, parts.capacity, learner.device, parts.storage)
+            memory = ReplayMemory(ring, parts.sampling, algorithm.update_schedule(info).future, learner)
+        return SimulatorCollector(learner, vector, memory, parts.warmup, parts.overlap)
 
+    @override
     def evaluator(self, seeds: tuple[int, ...], episodes: int, batch_size: int, device: str) -> Evaluator:
-        """By returns of episodes."""
         return EpisodeEvaluator(self.environment, seeds, episodes)
 
+    @override
     def stored(self, learner: Learner, checkpoints: Checkpoints, snapshot: Snapshot) -> Ring:
-        """The replay, no larger than what it holds."""
+        """The replay, as large as what it holds."""
         start, stop = snapshot.values["replay_start"], snapshot.values["replay_added"]
         copies = self.environment.copies
         ring = make_ring(self.environment.info, len(learner.seeds), copies, stop - start, learner.device)
@@ -110,19 +113,20 @@ class SimulatorRuntime(EnvironmentRuntime):
 
 @dataclass(frozen=True)
 class LabelledRuntime(EnvironmentRuntime):
-    """Labelled data are read in batches."""
+    """Reads labelled data in batches."""
 
     make_collector: Callable[[Learner], Collector]
     make_evaluator: Callable[[tuple[int, ...], int, str], Evaluator]
 
-    def collector(self, learner: Learner, collecting: CollectorParts) -> Collector:
-        """It loads the data."""
+    @override
+    def collector(self, learner: Learner, parts: CollectorParts) -> Collector:
         return self.make_collector(learner)
 
+    @override
     def evaluator(self, seeds: tuple[int, ...], episodes: int, batch_size: int, device: str) -> Evaluator:
-        """By the answers to data that it loads."""
         return self.make_evaluator(seeds, batch_size, device)
 
+    @override
     def stored(self, learner: Learner, checkpoints: Checkpoints, snapshot: Snapshot) -> TransitionSource:
         """The data of the present task or phase."""
         collector = self.make_collector(learner)
@@ -132,8 +136,8 @@ class LabelledRuntime(EnvironmentRuntime):
 
 @singledispatch
 def runtime_of(environment: Environment) -> EnvironmentRuntime:
-    """What training makes for ``environment``."""
-    raise TypeError(f"nothing is registered that collects from environments of the kind {environment.kind!r}")
+    """The runtime of an environment. Raises TypeError where none is registered for its class."""
+    raise TypeError(f"no runtime is registered for environments of the kind {environment.kind!r}")
 
 
 runtime_of.register(Simulator, SimulatorRuntime)

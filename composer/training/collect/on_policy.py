@@ -1,22 +1,23 @@
-"""The rollout that updates learn from: a ring of its length, judged when it is whole, dealt out in minibatches.
+"""The rollout of an on-policy algorithm: a ring of its length, evaluated when it is full, dealt out in minibatches.
 
-Updates of a rollout are all made after its last interaction, so that between interactions, when a run may be saved,
-nothing is left but the ring: a checkpoint in the middle of a rollout holds its first part.
+All updates of a rollout come after its last interaction. Between interactions, when a run may be saved, the ring is
+therefore the whole state: a checkpoint in the middle of a rollout holds its first part.
 Legend: S seeds, E environments of a seed, T interactions of a rollout, B batch.
 Tests: tests/training/test_on_policy.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from composer.algorithms.losses.advantages import generalised_advantages
 from composer.algorithms.on_policy import OnPolicyProgram
 from composer.replay.transitions import Minibatch
+from composer.training.collect.base import TransitionMemory
 
 if TYPE_CHECKING:
     from composer.algorithms.declared import RolloutPlan
@@ -27,61 +28,46 @@ SMALLEST = 1e-8
 """Added to the standard deviation of advantages, as in the code of OpenAI Baselines."""
 
 
-class Rollout:
-    """What an update learns from: a minibatch of the last T interactions, each transition once an epoch."""
+class Rollout(TransitionMemory):
+    """The last T interactions; each transition is drawn once per epoch."""
 
     def __init__(self, ring: Ring, plan: RolloutPlan, copies: int, learner: Learner) -> None:
-        """``ring`` holds a rollout at least, of ``copies`` environments a seed."""
-        self.ring, self._learner, self._copies = ring, learner, copies
+        """``ring`` has room for a rollout of ``copies`` environments per seed."""
+        super().__init__(ring, learner)
+        self._copies = copies
         self._length = plan.interactions * copies
         self._minibatches, self._updates = plan.minibatches, plan.epochs * plan.minibatches
         self._trace, self._normalised = plan.gae_lambda, plan.normalize_advantages
         assert isinstance(learner.program, OnPolicyProgram)
         self._program: OnPolicyProgram = learner.program
-        self.can_prefetch = True
-        """The whole rollout is judged before its first update."""
         self._drawn = 0
-        self._judged: dict[str, Tensor] = {}
+        """Minibatches of the present rollout drawn so far."""
+        self._evaluated: dict[str, Tensor] = {}
         self._order = torch.zeros(0)
 
-    def add(self, *transition: Tensor) -> None:
-        """A transition of every environment, as ``Ring.add`` takes it."""
-        self.ring.add(*transition)
-
+    @override
     def draw(self) -> Minibatch:
-        """The minibatch for the update that comes next."""
         number = self._drawn % self._minibatches
         if self._drawn == 0:
-            self._judged = self._judge()
+            self._evaluated = self._evaluate()
         if number == 0:
             generators = self._learner.replay_generators
             drawn = [torch.randperm(self._length, generator=g, device=g.device) for g in generators]
             self._order = torch.stack(drawn).to(self._learner.device)
         batch = self._length // self._minibatches
         indices = self._order[:, number * batch : (number + 1) * batch]
-        extra = {name: value.gather(1, indices) for name, value in self._judged.items()}
+        extra = {name: value.gather(1, indices) for name, value in self._evaluated.items()}
         if self._normalised:
             extra["advantage"] = standardised(extra["advantage"])
         self._drawn = (self._drawn + 1) % self._updates
         return Minibatch(self.ring.windows(self._slots(indices), 1, self._learner.discount), extra)
 
-    def learned(self) -> None:
-        """Nothing follows from it."""
-
-    def tensors(self) -> dict[str, Tensor]:
-        """State beside the ring's rows."""
-        return self.ring.tensors()
-
-    def load(self, saved: Mapping[str, Tensor]) -> None:
-        """Put it back, after the rows."""
-        self.ring.load(saved)
-
     @torch.no_grad()
-    def _judge(self) -> dict[str, Tensor]:
-        """``Program.extras`` of the whole rollout, ``[S, T * E]`` in order of arrival, by the present networks."""
+    def _evaluate(self) -> dict[str, Tensor]:
+        """``Program.extras`` of the whole rollout, ``[S, T * E]`` in order of arrival, under the present networks."""
         learner, program, rows = self._learner, self._program, []
         batch = self._length // self._minibatches
-        # In pieces of an update's size, so that pictures fit, and ratios are 1 to the last bit of the same products.
+        # Pieces as large as a minibatch: pictures fit, and the same matrix products make the first ratios exactly 1.
         for number in range(self._minibatches):
             order = torch.arange(number * batch, (number + 1) * batch, device=learner.device)
             slots = self._slots(order.expand(len(learner.seeds), -1))
@@ -91,15 +77,15 @@ class Rollout:
             rows.append(torch.stack([density, value, following, seen.reward, seen.bootstrap, self.ring.ended(slots)]))
         density, value, following, reward, bootstrap, ended = torch.cat(rows, -1)
 
-        def timed(each: Tensor) -> Tensor:
+        def by_time(each: Tensor) -> Tensor:
             return each.view(len(learner.seeds), -1, self._copies)
 
-        chain = timed(reward), timed(value), timed(following), timed(bootstrap), timed(ended)
+        chain = by_time(reward), by_time(value), by_time(following), by_time(bootstrap), by_time(ended)
         advantage = generalised_advantages(*chain, learner.discount * self._trace).flatten(1)
         return {"advantage": advantage, "log_density": density, "return": advantage + value, "value": value}
 
     def _slots(self, order: Tensor) -> Tensor:
-        """Slots of the ring for places ``[S, B]`` in the rollout, 0 the oldest."""
+        """Slots of the ring for positions ``[S, B]`` in the rollout; 0 is the oldest."""
         return (self.ring.added - self._length + order) % self.ring.capacity
 
 

@@ -1,6 +1,6 @@
-"""Data in phases: what each phase holds, in which order it comes, and what is held out.
+"""Batches of data in phases, and held-out data. Every seed may be in a phase of its own.
 
-All of it is a function of seed, phase and count of batches. Every seed may be in a phase of its own.
+Seed, phase and number of a batch decide its samples, their order and their labels.
 Legend: S seeds, B batch, K classes, N samples of the data. Tests: tests/environments/test_phases.py.
 """
 
@@ -16,19 +16,19 @@ from torch import Tensor
 
 from composer.replay.transitions import Transitions
 from composer.spec.random_streams import derive
-from composer.training.collect.pictures import Standardizer, changed, drawn
-from composer.training.collect.task_batches import answered, answers_to
+from composer.training.collect.labelled import as_transitions
+from composer.training.collect.pictures import Standardizer, cropped, random_crops
 
 if TYPE_CHECKING:
     from composer.environments.labelled.datasets import Data, Samples
     from composer.environments.labelled.phases import Phase, Phases
 
-AT_ONCE = 500
-"""Samples that are judged in one pass, which bounds the memory of activations."""
+PIECE = 500
+"""Samples of one forward pass in an evaluation, which bounds the memory of activations."""
 
 
 def loaded(data: Data, seeds: Sequence[int], device: str, held_out: bool = False) -> tuple[Tensor, Tensor]:
-    """Inputs ``[S, N, ...]`` and classes or numbers ``[S, N]``; what all seeds share lies on the device once."""
+    """Inputs ``[S, N, ...]`` and classes or numbers ``[S, N]``; data that all seeds share are on the device once."""
     load = data.load_held_out if held_out else data.load
     sets: list[Samples] = [load(seed) for seed in (seeds if data.varies else seeds[:1])]
     inputs = torch.stack([torch.from_numpy(np.ascontiguousarray(each.inputs)) for each in sets]).to(device)
@@ -37,71 +37,70 @@ def loaded(data: Data, seeds: Sequence[int], device: str, held_out: bool = False
 
 
 @dataclass
-class _Held:
-    """What the phase of one seed holds."""
+class _SeedPhase:
+    """The phase that one seed is in."""
 
     number: int
     start: int
     """Batches before it."""
     indices: Tensor
-    """``[n]``: which samples."""
+    """``[n]``: its samples."""
     labels: Tensor
     """``[n]``: their classes or numbers, right or wrong."""
-    places: Tensor | None
-    """``[d]``: in which order the entries of an input come."""
+    permutation: Tensor | None
+    """``[d]``: the order of the entries of an input."""
     epoch: int = -1
     order: Tensor | None = None
-    """``[n]``: in which order samples come in the present epoch."""
+    """``[n]``: the order of samples in the present epoch."""
 
 
 class PhaseBatches:
-    """The data of S seeds; ``at`` chooses the batch, of the phase that each seed has entered."""
+    """The data of S seeds, each in the phase that it has entered."""
 
-    def __init__(self, declared: Phases, seeds: Sequence[int], batch: int, device: str) -> None:
+    def __init__(self, environment: Phases, seeds: Sequence[int], batch: int, device: str) -> None:
         """Loads the data, and enters the first phase."""
-        self._declared, self._batch, self._device = declared, batch, device
-        self._plan = declared.plan
-        self._seeds = tuple(declared.stream(seed) for seed in seeds)
-        self._inputs, self._labels = loaded(declared.data, seeds, device)
-        self.standard = Standardizer(self._inputs)
+        self._environment, self._batch, self._device = environment, batch, device
+        self._plan = environment.plan
+        self._seeds = tuple(environment.stream(seed) for seed in seeds)
+        self._inputs, self._labels = loaded(environment.data, seeds, device)
+        self.standardizer = Standardizer(self._inputs)
         self._rows = torch.arange(len(seeds), device=device)[:, None]
-        self._held = [self._entered(index, 0, 0) for index in range(len(seeds))]
+        self._phases = [self._seed_phase(index, 0, 0) for index in range(len(seeds))]
 
     def enter(self, seed: int, number: int, start: int) -> None:
         """Bring a seed (its index) into phase ``number``, which begins after ``start`` batches."""
-        held = self._held[seed]
-        if held.number != number:
-            self._held[seed] = self._entered(seed, number, start)
-        held = self._held[seed]
-        held.start = start
+        if self._phases[seed].number != number:
+            self._phases[seed] = self._seed_phase(seed, number, start)
+        self._phases[seed].start = start
 
     def at(self, interactions: int) -> Transitions:
         """Batch number ``interactions``, from 0."""
         indices = torch.stack([self._next(index, interactions) for index in range(len(self._seeds))])
-        inputs, labels = self._taken(indices)
-        change = self._declared.augmentation
-        if change is not None:
+        inputs, labels = self._select(indices)
+        augmentation = self._environment.augmentation
+        if augmentation is not None:
+            crop, flip = augmentation.crop, augmentation.flip
             streams = [derive(seed, "augmentation", interactions) for seed in self._seeds]
-            inputs = changed(inputs, change.crop, drawn(streams, self._batch, change.crop, change.flip))
-        return self._told(inputs, labels)
+            inputs = cropped(inputs, crop, random_crops(streams, self._batch, crop, flip))
+        return self._transitions(inputs, labels)
 
     def sample(self, batch: int, n_step: int, discount: Tensor, generators: Sequence[torch.Generator]) -> Transitions:
-        """``batch`` samples of each seed's phase, with replacement, unchanged."""
+        """Draw ``batch`` samples of each seed's phase, with replacement and without augmentation."""
         indices = [
             torch.randint(len(held.indices), (batch,), generator=g, device=g.device).to(self._device)
-            for held, g in zip(self._held, generators, strict=True)
+            for held, g in zip(self._phases, generators, strict=True)
         ]
-        return self._told(*self._taken(torch.stack(indices)))
+        return self._transitions(*self._select(torch.stack(indices)))
 
     def newest(self, batch: int, n_step: int, discount: Tensor) -> Transitions:
-        """The first ``batch`` samples of each seed's phase, unchanged; the same again where there are fewer."""
+        """The first ``batch`` samples of each seed's phase, without augmentation; too few are repeated."""
         line = torch.arange(batch, device=self._device)
-        return self._told(*self._taken(torch.stack([line % len(held.indices) for held in self._held])))
+        return self._transitions(*self._select(torch.stack([line % len(held.indices) for held in self._phases])))
 
     def _next(self, index: int, interactions: int) -> Tensor:
-        """Which samples of its phase come in a batch of a seed, ``[B]``."""
-        held = self._held[index]
-        per_epoch = self._declared.epoch_of(self._plan[held.number], self._batch)
+        """The samples of a seed's batch, ``[B]``, numbered within its phase."""
+        held = self._phases[index]
+        per_epoch = self._environment.epoch_of(self._plan[held.number], self._batch)
         epoch, batch = divmod(interactions - held.start, per_epoch)
         if epoch != held.epoch:
             stream = derive(self._seeds[index], "order", held.number, epoch)
@@ -110,75 +109,69 @@ class PhaseBatches:
         line = torch.arange(batch * self._batch, (batch + 1) * self._batch, device=self._device)
         return held.order[line % len(held.indices)]
 
-    def _taken(self, indices: Tensor) -> tuple[Tensor, Tensor]:
-        """Raw inputs and classes of samples ``[S, B]``, numbered within the phases."""
-        chosen = torch.stack([held.indices[row] for held, row in zip(self._held, indices, strict=True)])
-        labels = torch.stack([held.labels[row] for held, row in zip(self._held, indices, strict=True)])
+    def _select(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Raw inputs and labels of the samples at ``indices [S, B]``, numbered within the phases."""
+        chosen = torch.stack([held.indices[row] for held, row in zip(self._phases, indices, strict=True)])
+        labels = torch.stack([held.labels[row] for held, row in zip(self._phases, indices, strict=True)])
         return self._inputs[self._rows, chosen], labels
 
-    def _told(self, raw: Tensor, labels: Tensor) -> Transitions:
-        inputs = ordered(self.standard(raw), [held.places for held in self._held])
-        return answered(inputs, answers_to(labels, self._declared.data.info.classes))
+    def _transitions(self, raw: Tensor, labels: Tensor) -> Transitions:
+        inputs = permuted(self.standardizer(raw), [held.permutation for held in self._phases])
+        return as_transitions(inputs, labels, self._environment.data.info.classes)
 
-    def _entered(self, index: int, number: int, start: int) -> _Held:
+    def _seed_phase(self, index: int, number: int, start: int) -> _SeedPhase:
         phase, seed, right = self._plan[number], self._seeds[index], self._labels[index].cpu()
         everything = _shuffled(len(right), derive(seed, "subset"))
         if phase.classes:
             everything = everything[torch.isin(right[everything], torch.tensor(phase.classes))]
         indices = everything[: max(round(phase.subset * len(everything)), 1)]
-        labels = _noisy(right[indices], phase, self._declared.data.info.classes, derive(seed, "noise", number))
-        places = places_of(phase, seed, self._inputs[0, 0].numel(), self._device)
-        return _Held(number, start, indices.to(self._device), labels.to(self._device), places)
+        labels = _noisy(right[indices], phase, self._environment.data.info.classes, derive(seed, "noise", number))
+        permutation = permutation_of(phase, seed, self._inputs[0, 0].numel(), self._device)
+        return _SeedPhase(number, start, indices.to(self._device), labels.to(self._device), permutation)
 
 
 class HeldOutData:
-    """What the data hold out, as the networks read it, in pieces."""
+    """Held-out samples as the networks read them, in pieces."""
 
     def __init__(
-        self, declared: Phases, seeds: Sequence[int], device: str, standard: Standardizer | None = None
+        self, environment: Phases, seeds: Sequence[int], device: str, standardizer: Standardizer | None = None
     ) -> None:
-        """``standard`` is that of the samples that are learned from; they are loaded for it where it is None."""
-        self._declared, self._device = declared, device
-        self._streams = [declared.stream(seed) for seed in seeds]
-        self._inputs, self._labels = loaded(declared.data, seeds, device, held_out=True)
-        self._standard = standard or Standardizer(loaded(declared.data, seeds, device)[0])
+        """``standardizer`` has the moments of the training samples; without it they are loaded to measure them."""
+        self._environment, self._device = environment, device
+        self._streams = [environment.stream(seed) for seed in seeds]
+        self._inputs, self._labels = loaded(environment.data, seeds, device, held_out=True)
+        self._standardizer = standardizer or Standardizer(loaded(environment.data, seeds, device)[0])
 
     def pieces(self, phase: Phase) -> Iterator[tuple[Tensor, Tensor]]:
-        """Inputs ``[S, b, ...]`` and classes ``[S, b]`` of a phase; those of no class of it have the class -1.
-
-        Where answers are numbers, all of them.
-        """
+        """Inputs ``[S, b, ...]`` and labels ``[S, b]``; classes that the phase leaves out are labelled -1."""
         size = self._inputs[0, 0].numel()
-        places = [places_of(phase, seed, size, self._device) for seed in self._streams]
-        known = torch.tensor(phase.classes or range(self._declared.data.info.classes), device=self._device)
-        for inputs, labels in zip(self._inputs.split(AT_ONCE, 1), self._labels.split(AT_ONCE, 1), strict=True):
-            judged = labels if labels.is_floating_point() else torch.where(torch.isin(labels, known), labels, -1)
-            yield ordered(self._standard(inputs), places), judged
+        permutations = [permutation_of(phase, seed, size, self._device) for seed in self._streams]
+        known = torch.tensor(phase.classes or range(self._environment.data.info.classes), device=self._device)
+        for inputs, labels in zip(self._inputs.split(PIECE, 1), self._labels.split(PIECE, 1), strict=True):
+            kept = labels if labels.is_floating_point() else torch.where(torch.isin(labels, known), labels, -1)
+            yield permuted(self._standardizer(inputs), permutations), kept
 
 
-def places_of(phase: Phase, seed: int, size: int, device: str) -> Tensor | None:
-    """In which order the entries of an input come, ``[size]``; None for as they are."""
+def permutation_of(phase: Phase, seed: int, size: int, device: str) -> Tensor | None:
+    """The order of the entries of an input, ``[size]``; None leaves them as they are."""
     if not phase.permutation:
         return None
     return _shuffled(size, derive(seed, "permutation", phase.permutation)).to(device)
 
 
-def ordered(inputs: Tensor, places: Sequence[Tensor | None]) -> Tensor:
+def permuted(inputs: Tensor, permutations: Sequence[Tensor | None]) -> Tensor:
     """Inputs ``[S, B, ...]`` with their entries in the order of each seed."""
-    if all(order is None for order in places):
+    if all(order is None for order in permutations):
         return inputs
     rows = [
         row if order is None else row.flatten(1)[:, order].view(row.shape)
-        for row, order in zip(inputs, places, strict=True)
+        for row, order in zip(inputs, permutations, strict=True)
     ]
     return torch.stack(rows)
 
 
 def _noisy(right: Tensor, phase: Phase, classes: int, stream: int) -> Tensor:
-    """Labels ``[n]`` of which a share, rounded, are wrong ones: each other class of the phase is as likely.
-
-    Of numbers, that share takes the number of any sample.
-    """
+    """Labels ``[n]``, a share of them wrong: another class of the phase, each as likely, or any sample's number."""
     labels, wrong = right.clone(), round(phase.noise(0) * len(right))
     known = torch.tensor(sorted(phase.classes) or range(classes))
     is_number = right.is_floating_point()

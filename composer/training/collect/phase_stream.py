@@ -1,8 +1,8 @@
-"""TaskCollector in phases: batches of the phase that each seed is in, which may end early.
+"""Training and evaluating in phases: batches of the phase that each seed is in, which may end early.
 
-Where phases last as long as planned, all follows from the count of interactions. Where they may end early, it is state:
-which phase a seed is in, since when, and what it has read of the held-out loss.
-Legend: S seeds. Tests: tests/environments/test_phases.py.
+Where phases last as long as planned, the count of interactions decides everything. Where they may end early, the phase
+of each seed, its start and the held-out losses of the phase are state.
+Legend: S seeds, B batch, K classes. Tests: tests/environments/test_phases.py.
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
+from typing_extensions import override
 
-from composer.replay.transitions import Minibatch
-from composer.training.collect.base import Collector
+from composer.training.collect.labelled import LabelledCollector, r_squared
 from composer.training.collect.phase_batches import HeldOutData, PhaseBatches
-from composer.training.collect.task_stream import explained_share
 from composer.training.runs.checkpoint import Checkpoints, Snapshot
 
 if TYPE_CHECKING:
@@ -31,70 +30,58 @@ if TYPE_CHECKING:
 POSITION, LOSSES = "phases/position", "phases/losses"
 
 
-class PhaseCollector(Collector):
-    """Batches of the present phases. ``switched`` is told, between updates, which seeds change to which phase."""
+class PhaseCollector(LabelledCollector):
+    """Batches of the present phases."""
 
     replay: PhaseBatches
 
     def __init__(self, environment: Phases, learner: Learner) -> None:
-        """Loads the data."""
+        """Loads the data; held-out data only where phases may end early."""
+        batches = PhaseBatches(environment, learner.seeds, learner.batch_size, learner.device)
+        super().__init__(batches, count := len(learner.seeds))
         self._environment, self._learner, self._plan = environment, learner, environment.plan
-        self.replay = PhaseBatches(environment, learner.seeds, learner.batch_size, learner.device)
-        count = len(learner.seeds)
-        self._next = 0
         self._position = torch.zeros(3, count, dtype=torch.int64)
-        """Phase, interactions before it, and readings in a row that were no better than the best."""
+        """Phase, interactions before it, and consecutive readings without a better loss, ``[3, S]``."""
         self._losses = torch.full((2, count), math.inf, dtype=torch.float64)
-        """The least held-out loss of the phase, and the last one."""
-        early = environment.stages_differ_by_seed
-        self._held_out = (
-            HeldOutData(environment, learner.seeds, learner.device, self.replay.standard) if early else None
-        )
+        """The smallest held-out loss of the phase, and the last one, ``[2, S]``."""
+        self._held_out = None
+        if environment.stages_differ_by_seed:
+            self._held_out = HeldOutData(environment, learner.seeds, learner.device, self.replay.standardizer)
 
-    def begin(self) -> None:
-        """At the first batch of the first phase."""
-        self._next = 0
-
+    @override
     def interact(self, interactions: int) -> None:
-        """Go to the next batch, and to the next phase where it is time."""
-        self._next = interactions
+        super().interact(interactions)
         phases = self._position[0]
         over = self._over(interactions)
         if over.any():
-            self._position[:, over] = torch.stack([phases + 1, torch.full_like(phases, interactions), 0 * phases])[
-                :, over
-            ]
+            following = torch.stack([phases + 1, torch.full_like(phases, interactions), torch.zeros_like(phases)])
+            self._position[:, over] = following[:, over]
             self._losses[0, over] = math.inf
             self._enter()
             for number in phases[over].unique().tolist():
                 self.switched(over & (phases == number), number)
 
-    def batch(self) -> Minibatch:
-        """It."""
-        return Minibatch(self.replay.at(self._next))
-
+    @override
     def epochs(self, interactions: int) -> int:
-        """Whole passes over what the phases held, summed; 0 where phases may end early."""
         return self._environment.epochs_by(interactions, self._learner.batch_size)
 
+    @override
     def metrics(self) -> list[dict[str, float]]:
-        """The phase of each seed, from 1, and the last held-out loss where phases wait for it."""
+        """The phase of each seed, from 1, and the last held-out loss where phases depend on it."""
         rows = [{"training/phase": float(phase + 1)} for phase in self._position[0].tolist()]
         for row, loss in zip(rows, self._losses[1].tolist(), strict=True):
             if math.isfinite(loss):
                 row["training/held_out_loss"] = loss
         return rows
 
-    def save(self, checkpoints: Checkpoints) -> None:
-        """Nothing."""
-
+    @override
     def snapshot(self) -> Snapshot:
-        """Where each seed is, if that does not follow from the count of interactions."""
         kept = {POSITION: self._position, LOSSES: self._losses} if self._environment.stages_differ_by_seed else {}
         return Snapshot(dict(kept), {}, ())
 
+    @override
     def restore(self, snapshot: Snapshot, checkpoints: Checkpoints) -> None:
-        """Back into the phases of a checkpoint; of a fork whose origin had none, into those that are planned."""
+        """Continue in the phases of a checkpoint; a fork of a run without early stopping starts in the planned ones."""
         done, batch = snapshot.values["interactions"], self._learner.batch_size
         number = self._environment.phase_of(max(done - 1, 0), batch)
         start = self._environment.starts(batch)[number]
@@ -105,15 +92,12 @@ class PhaseCollector(Collector):
             self._position[0].clamp_(max=len(self._plan) - 1)
         self._enter()
 
-    def close(self) -> None:
-        """Nothing."""
-
     def _enter(self) -> None:
         for seed, (number, start) in enumerate(self._position[:2].T.tolist()):
             self.replay.enter(seed, number, start)
 
     def _over(self, interactions: int) -> Tensor:
-        """Which seeds have come to the end of their phase, ``[S]``."""
+        """Which seeds have reached the end of their phase, ``[S]``."""
         stopped, over = self._stopped(interactions), []
         for seed, (number, start, _) in enumerate(self._position.T.tolist()):
             length = self._environment.length_of(self._plan[number], self._learner.batch_size)
@@ -122,7 +106,7 @@ class PhaseCollector(Collector):
         return torch.tensor(over)
 
     def _stopped(self, interactions: int) -> Tensor:
-        """Which seeds have waited long enough for a better held-out loss; reads it where it is time."""
+        """Which seeds have run out of patience, ``[S]``; reads the held-out loss of the seeds that are due."""
         stops = [self._plan[number].early_stopping for number in self._position[0].tolist()]
         since = [interactions - start for start in self._position[1].tolist()]
         due = torch.tensor(
@@ -141,14 +125,15 @@ class PhaseCollector(Collector):
 
 @torch.no_grad()
 def held_out_loss(learner: Learner, held_out: HeldOutData, phase: Phase) -> Tensor:
-    """Mean cross-entropy, or squared error, of the judged model, float64 ``[S]``, on the CPU."""
+    """Mean cross-entropy, or squared error, of the evaluated model, float64 ``[S]``, on the CPU."""
     total = torch.zeros(len(learner.seeds), dtype=torch.float64)
     count = torch.zeros_like(total)
-    for said, labels in _judged(learner, held_out, phase):
+    for outputs, labels in _predictions(learner, held_out, phase):
         if labels.is_floating_point():
-            each, counted = (said[..., 0].double() - labels).square(), torch.ones_like(labels)
+            each, counted = (outputs[..., 0].double() - labels).square(), torch.ones_like(labels)
         else:
-            each = functional.cross_entropy(said.movedim(-1, 1).double(), labels, ignore_index=-1, reduction="none")
+            logits = outputs.movedim(-1, 1).double()
+            each = functional.cross_entropy(logits, labels, ignore_index=-1, reduction="none")
             counted = labels >= 0
         total += each.sum(1).cpu()
         count += counted.sum(1).cpu()
@@ -156,37 +141,36 @@ def held_out_loss(learner: Learner, held_out: HeldOutData, phase: Phase) -> Tens
 
 
 class HeldOutEvaluator:
-    """Judges a model in evaluation mode on what is held out: by the share of right answers; of numbers by R squared."""
+    """Evaluates a model on held-out data: accuracy, or R squared of a regression."""
 
     can_record_video = False
 
     def __init__(self, environment: Phases, seeds: tuple[int, ...], batch: int, device: str) -> None:
-        """Data of its own, so that an examination changes nothing."""
-        self._environment, self._batch = environment, batch
+        """Loads data of its own, so that an evaluation changes no training batch."""
+        self._environment, self._batch, self.metric = environment, batch, environment.metric
         self._held_out = HeldOutData(environment, seeds, device)
-        self.metric = environment.metric
-        """What ``returns`` are, as the journal calls them."""
 
     @torch.no_grad()
     def returns(self, learner: Learner, number: int, watch: Watch | None = None) -> NDArray[np.float64]:
-        """Shares ``[S, 1]``, on the classes of the phase that batch ``number`` (from 1) belonged to, in its order."""
+        """Scores ``[S, 1]`` on the classes and in the input order of the phase of batch ``number`` (from 1)."""
         phase = self._environment.plan[self._environment.phase_of(max(number - 1, 0), self._batch)]
         if self._environment.regression:
-            pieces = [(said[..., 0], right) for said, right in _judged(learner, self._held_out, phase)]
-            said, exact = (torch.cat(column, 1).double() for column in zip(*pieces, strict=True))
-            explained: NDArray[np.float64] = explained_share(said, exact)[:, None].cpu().numpy()
-            return explained
+            pieces = [(outputs[..., 0], labels) for outputs, labels in _predictions(learner, self._held_out, phase)]
+            predicted, target = (torch.cat(column, 1).double() for column in zip(*pieces, strict=True))
+            scores: NDArray[np.float64] = r_squared(predicted, target)[:, None].cpu().numpy()
+            return scores
         right = torch.zeros(len(learner.seeds), 1, dtype=torch.float64)
         count = torch.zeros_like(right)
-        for said, labels in _judged(learner, self._held_out, phase):
-            right += (said.argmax(-1) == labels).sum(1, keepdim=True).cpu()
+        for outputs, labels in _predictions(learner, self._held_out, phase):
+            right += (outputs.argmax(-1) == labels).sum(1, keepdim=True).cpu()
             count += (labels >= 0).sum(1, keepdim=True).cpu()
         return (right / count).numpy()
 
     def close(self) -> None:
-        """Nothing."""
+        """Nothing is open."""
 
 
-def _judged(learner: Learner, held_out: HeldOutData, phase: Phase) -> Iterator[tuple[Tensor, Tensor]]:
+def _predictions(learner: Learner, held_out: HeldOutData, phase: Phase) -> Iterator[tuple[Tensor, Tensor]]:
+    """Outputs ``[S, b, K]`` and labels ``[S, b]`` of held-out samples, in pieces."""
     for inputs, labels in held_out.pieces(phase):
         yield learner.act(inputs, explore=False), labels

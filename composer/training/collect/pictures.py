@@ -1,4 +1,4 @@
-"""Pictures on the device: cropped, flipped by chance, bytes made numbers. Tests: tests/environments/test_pictures.py.
+"""Augmentation and standardisation of pictures on the device. Tests: tests/environments/test_pictures.py.
 
 Legend: S seeds, B batch, C channels, H height, W width.
 """
@@ -12,22 +12,22 @@ import torch
 from torch import Tensor
 
 CHUNK = 4_096
-"""Pictures whose mean is taken at once."""
+"""Pictures whose moments are summed in one pass."""
 
 
-class Changes(NamedTuple):
-    """What is done to each of ``[S, B]`` pictures."""
+class Crops(NamedTuple):
+    """The random crop and flip of each of ``[S, B]`` pictures."""
 
     down: Tensor
-    """Row of the bordered picture at which the cut begins, 0 to twice the border."""
+    """First row of the crop within the padded picture, 0 to twice the padding."""
     right: Tensor
-    """Column of the same."""
+    """First column of the crop."""
     flipped: Tensor
-    """Whether it is mirrored left to right, after the cut."""
+    """Whether the crop is mirrored left to right."""
 
 
-def drawn(seeds: Sequence[int], batch: int, crop: int, flip: bool) -> Changes:
-    """The changes of one batch, a stream a seed, so that a seed's do not depend on its neighbours."""
+def random_crops(seeds: Sequence[int], batch: int, crop: int, flip: bool) -> Crops:
+    """The crops of one batch. Each seed has a stream of its own, so that it does not depend on its neighbours."""
     rows = []
     for seed in seeds:
         generator = torch.Generator().manual_seed(seed)
@@ -35,33 +35,33 @@ def drawn(seeds: Sequence[int], batch: int, crop: int, flip: bool) -> Changes:
         mirrored = torch.randint(2, (1, batch), generator=generator) * flip
         rows.append(torch.cat([moved, mirrored]))
     down, right, flipped = torch.stack(rows, 1)
-    return Changes(down, right, flipped.bool())
+    return Crops(down, right, flipped.bool())
 
 
-def changed(pictures: Tensor, crop: int, changes: Changes) -> Tensor:
-    """Pictures ``[S, B, C, H, W]`` cut out of themselves within a border of ``crop`` zeros, and mirrored."""
+def cropped(pictures: Tensor, padding: int, crops: Crops) -> Tensor:
+    """Pictures ``[S, B, C, H, W]``, padded with ``padding`` zeros on each side, cropped to their size and mirrored."""
     height, width, device = *pictures.shape[-2:], pictures.device
-    down, right, flipped = (part.to(device)[..., None] for part in changes)
-    rows = torch.arange(height, device=device) + down - crop
+    down, right, flipped = (part.to(device)[..., None] for part in crops)
+    rows = torch.arange(height, device=device) + down - padding
     line = torch.arange(width, device=device)
-    columns = torch.where(flipped, width - 1 - line, line) + right - crop
+    columns = torch.where(flipped, width - 1 - line, line) + right - padding
     seeds, batch = (torch.arange(size, device=device) for size in pictures.shape[:2])
     at = (seeds[:, None, None, None], batch[:, None, None])
-    # The axes of channels comes last where advanced indices surround it: put back after.
-    taken = pictures[*at, :, rows.clamp(0, height - 1)[..., None], columns.clamp(0, width - 1)[..., None, :]]
+    # Advanced indices around the channel axis move it to the end: move it back.
+    crop = pictures[*at, :, rows.clamp(0, height - 1)[..., None], columns.clamp(0, width - 1)[..., None, :]]
     inside = ((rows >= 0) & (rows < height))[..., None] & ((columns >= 0) & (columns < width))[..., None, :]
-    return (taken * inside[..., None]).movedim(-1, 2)
+    return (crop * inside[..., None]).movedim(-1, 2)
 
 
 class Standardizer:
-    """Bytes as numbers: over 255, less the mean of their channel, over its standard deviation."""
+    """Standardises bytes: divides by 255, subtracts the channel's mean, divides by its standard deviation."""
 
     def __init__(self, pictures: Tensor) -> None:
-        """Means and deviations over all of ``[S, n, C, H, W]``, a channel and a seed; numbers stay as they are."""
+        """Measures the moments of ``[S, n, C, H, W]`` per channel and seed; numbers are left as they are."""
         self._is_bytes = pictures.dtype == torch.uint8
         if not self._is_bytes:
             return
-        if not pictures.stride(0):  # What all seeds share is looked at once.
+        if not pictures.stride(0):  # All seeds share their pictures: measure them once.
             pictures = pictures[:1]
         sums = torch.zeros(2, *pictures.shape[:1], pictures.shape[2], dtype=torch.float64, device=pictures.device)
         for chunk in pictures.split(CHUNK, 1):
@@ -72,5 +72,5 @@ class Standardizer:
         self._mean, self._deviation = (value.float()[:, None, :, None, None] for value in (mean, deviation))
 
     def __call__(self, inputs: Tensor) -> Tensor:
-        """``[S, B, ...]`` as a network reads them."""
+        """Inputs ``[S, B, ...]`` as a network reads them."""
         return (inputs.float() / 255 - self._mean) / self._deviation if self._is_bytes else inputs

@@ -1,109 +1,77 @@
-"""Tasks in memory: labelled samples of every seed, read in epochs, each in an order of its own.
+"""Batches of a sequence of tasks: samples of every seed in memory, read in epochs, each in an order of its own.
 
-Which task it is, and in which order its samples come, is a function of the count of batches alone: there is nothing to
-save. A sample is told as a transition whose action is the right answer, one-hot. Legend: S seeds, B batch, K classes.
-Tests: tests/environments/test_tasks.py.
+The number of a batch decides its task and its samples, so there is no state to save.
+Legend: S seeds, B batch, N samples. Tests: tests/environments/test_tasks.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from composer.replay.transitions import Transitions
 from composer.spec.random_streams import derive
+from composer.training.collect.labelled import as_transitions
 
 if TYPE_CHECKING:
-    from composer.environments.labelled.datasets import Data, Samples
-
-
-class TaskMaker(Protocol):
-    """What ``TaskBatches`` asks of the declaration of a labelled environment."""
-
-    @property
-    def data(self) -> Data:
-        """What samples are made from."""
-
-    def stream(self, seed: int) -> int:
-        """The seed of what is drawn for tasks and orders of a run's seed."""
-
-    def task_of(self, interactions: int) -> int:
-        """The number of the task of a batch."""
-
-    def samples_of(self, samples: Samples, seed: int, number: int) -> Samples:
-        """The samples of a task."""
+    from composer.environments.labelled.task_sequence import TaskStream
 
 
 class TaskBatches:
-    """The tasks of S seeds, one at a time; ``at`` chooses the batch."""
+    """The tasks of S seeds; one task is in memory at a time."""
 
-    def __init__(self, make: TaskMaker, seeds: Sequence[int], batch: int, device: str) -> None:
+    def __init__(self, environment: TaskStream, seeds: Sequence[int], batch: int, device: str) -> None:
         """Loads the data of every seed."""
-        self._make, self._batch = make, min(batch, make.data.info.size)
-        self._seeds = tuple(make.stream(seed) for seed in seeds)
-        self._data = [make.data.load(seed) for seed in seeds]
+        self._environment, self.size = environment, environment.data.info.size
+        self._batch = min(batch, self.size)
+        self._seeds = tuple(environment.stream(seed) for seed in seeds)
+        self._data = [environment.data.load(seed) for seed in seeds]
         self._device = device
-        self.size = make.data.info.size
         self.batches_per_epoch = self.size // self._batch
         self._number = self._epoch = -1
-        self._inputs = self._answers = self._order = torch.zeros(0)
+        self.inputs = self.labels = self._order = torch.zeros(0)
+        """All samples of the present task: inputs ``[S, N, ...]``, classes or numbers ``[S, N]``."""
 
     def at(self, interactions: int) -> Transitions:
         """Batch number ``interactions``, from 0."""
-        self.enter(self._make.task_of(interactions))
+        self.enter(self._environment.task_of(interactions))
         epoch = interactions // self.batches_per_epoch
         if epoch != self._epoch:
             self._epoch, self._order = epoch, torch.stack([self._shuffled(seed, epoch) for seed in self._seeds])
         start = interactions % self.batches_per_epoch * self._batch
-        return self._taken(self._order[:, start : start + self._batch])
+        return self._select(self._order[:, start : start + self._batch])
 
     def enter(self, number: int) -> None:
-        """Make task ``number`` the present one."""
+        """Bring task ``number`` into memory."""
         if number != self._number:
-            samples = [self._make.samples_of(d, s, number) for d, s in zip(self._data, self._seeds, strict=True)]
+            samples = [
+                self._environment.samples_of(data, seed, number)
+                for data, seed in zip(self._data, self._seeds, strict=True)
+            ]
             self._number = number
-            self._inputs = torch.stack([torch.from_numpy(each.inputs) for each in samples]).to(self._device)
-            labels = torch.from_numpy(np.stack([each.labels for each in samples]))
-            self._answers = answers_to(labels, self._make.data.info.classes).to(self._device)
-
-    def task_of(self, interactions: int) -> int:
-        """The number of the task of a batch, from 0."""
-        return self._make.task_of(interactions)
-
-    def all(self) -> tuple[Tensor, Tensor]:
-        """Every input ``[S, n, ...]`` and answer ``[S, n, K]`` of the present task."""
-        return self._inputs, self._answers
+            self.inputs = torch.stack([torch.from_numpy(each.inputs) for each in samples]).to(self._device)
+            self.labels = torch.from_numpy(np.stack([each.labels for each in samples])).to(self._device)
 
     def sample(self, batch: int, n_step: int, discount: Tensor, generators: Sequence[torch.Generator]) -> Transitions:
-        """``batch`` samples of the present task a seed, with replacement."""
+        """Draw ``batch`` samples of the present task per seed, with replacement."""
         indices = [torch.randint(self.size, (batch,), generator=g, device=g.device) for g in generators]
-        return self._taken(torch.stack(indices).to(self._device))
+        return self._select(torch.stack(indices).to(self._device))
 
     def newest(self, batch: int, n_step: int, discount: Tensor) -> Transitions:
         """The first ``batch`` samples of the present task."""
         indices = torch.arange(min(batch, self.size), device=self._device)
-        return self._taken(indices.expand(len(self._seeds), -1))
+        return self._select(indices.expand(len(self._seeds), -1))
 
     def _shuffled(self, seed: int, epoch: int) -> Tensor:
         generator = torch.Generator().manual_seed(derive(seed, "order", epoch))
         return torch.randperm(self.size, generator=generator).to(self._device)
 
-    def _taken(self, indices: Tensor) -> Transitions:
-        rows = torch.arange(len(self._seeds), device=self._device)[:, None]
-        return answered(self._inputs[rows, indices], self._answers[rows, indices])
-
-
-def answers_to(labels: Tensor, classes: int) -> Tensor:
-    """Right answers ``[..., K]`` to ``labels [...]``: one-hot for classes, ``[..., 1]`` for numbers."""
-    return labels[..., None] if labels.is_floating_point() else functional.one_hot(labels, classes).float()
-
-
-def answered(inputs: Tensor, answers: Tensor) -> Transitions:
-    """Samples ``[S, B, ...]`` as transitions whose action is the right answer ``[S, B, K]``; there are no rewards."""
-    nothing = torch.zeros(answers.shape[:2], device=answers.device)
-    return Transitions(inputs, answers, nothing, nothing, inputs)
+    def _select(self, indices: Tensor) -> Transitions:
+        """The samples at ``indices [S, B]``."""
+        seeds = torch.arange(len(self._seeds), device=self._device)[:, None]
+        classes = self._environment.data.info.classes
+        return as_transitions(self.inputs[seeds, indices], self.labels[seeds, indices], classes)
