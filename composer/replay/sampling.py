@@ -50,6 +50,8 @@ class Prioritised(Sampling, kind="prioritised"):
 
     @override
     def build(self, seeds: int, capacity: int, device: str, learner_device: str) -> Priorities | None:
+        from composer.optim.hyperparameters import Hyperparameters
         from composer.replay.priorities import Priorities
 
-        return Priorities(seeds, capacity, self.exponent, device, self.correction.build(seeds, learner_device))
+        correction = self.correction.build(Hyperparameters(seeds, learner_device))
+        return Priorities(seeds, capacity, self.exponent, device, correction)
