@@ -1,4 +1,4 @@
-"""The command line: arguments only. Heavy imports stand inside the commands, so that reading a blueprint stays fast.
+"""The command line: arguments only. Commands import torch in their bodies, so that reading a blueprint stays fast.
 
 Exit codes: 0 done; 2 the blueprint or the command is wrong; 3 the run directory is unusable or locked; 4 a checkpoint
 is damaged; 5 diverged; 6 the environment failed; 7 resources; 130 or 143 interrupted, checkpoint written; 1 a bug.
@@ -53,7 +53,7 @@ for _panel, _commands in _PANELS.items():
 
 @app.callback(invoke_without_command=True)
 def _root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
 ) -> None:
     if version:
         print(__version__)

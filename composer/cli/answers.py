@@ -1,4 +1,4 @@
-"""How commands end: an answer for people, one for programs, and an exit code for everything that can be expected."""
+"""How commands answer: text for people, JSON for programs, and an exit code for every expected error."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ MAX_SHOWN = 20
 
 
 def say(text: str) -> None:
-    """A line for people, on standard error, at once."""
+    """Print a line for people on standard error, at once."""
     print(text, file=sys.stderr, flush=True)
 
 
 def answer(table: dict[str, Any], as_json: bool) -> None:
-    """The object for programs, where they asked for it; printed last."""
+    """Print the object for programs, where they asked for it; always last."""
     if as_json:
         print(json.dumps(table))
 
 
 def tell(table: dict[str, Any], text: Callable[[dict[str, Any]], str], as_json: bool) -> None:
-    """``text`` of the table on standard output; on standard error where the table itself goes there."""
+    """Print ``text`` of the table on standard output; with ``--json`` on standard error, and the table itself."""
     (say if as_json else print)(text(table))
     answer(table, as_json)
 
 
 def fail(message: str, code: int, as_json: bool, table: dict[str, Any] | None = None) -> NoReturn:
-    """Leave with ``code``, having said why to people and to programs."""
+    """Exit with ``code`` and a message for people and programs."""
     say(message)
     answer((table or {"status": "failed"}) | {"exit_code": code, "message": message}, as_json)
     raise typer.Exit(code)
 
 
 def refuse(error: BlueprintError, as_json: bool) -> NoReturn:
-    """Leave with 2, having said everything that is wrong with a blueprint."""
+    """Exit with 2 and every problem of a blueprint."""
     say(problems_text(error.problems))
     answer({"status": "invalid", **problems_json(error.problems)}, as_json)
     raise typer.Exit(2)
@@ -65,7 +65,7 @@ def problems_json(problems: Sequence[Problem]) -> dict[str, Any]:
 def read(
     path: Path, overrides: Sequence[str], variant: str | None, as_json: bool, *, is_to_run: bool = False
 ) -> Loaded:
-    """A valid blueprint, or the end of the command; only one that is to run has to fit into this machine's memory."""
+    """Load a valid blueprint or exit. Only with ``is_to_run`` must it fit into this machine's memory."""
     from composer.blueprint import BlueprintError, load
     from composer.blueprint.syntax.extends import named
 
@@ -76,7 +76,7 @@ def read(
 
 
 def guarded(command: Callable[[], dict[str, Any]], as_json: bool) -> dict[str, Any]:
-    """Run a command that imports torch; every expected failure becomes a line and its exit code."""
+    """Run a command that imports torch; an expected error becomes its message and its exit code."""
     from composer.training.endings import EXPECTED, Stopped, exit_code
 
     try:

@@ -18,3 +18,6 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, last,
 Variant = Annotated[str | None, typer.Option("--variant", help="One of the blueprint's variants.")]
 Variants = Annotated[str | None, typer.Option(help="Comma-separated; 'base' is the blueprint itself.")]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
+At = Annotated[
+    int | None, typer.Option(min=0, help="Environment step of a kept checkpoint; by default the newest good one.")
+]

@@ -1,4 +1,4 @@
-"""Commands that read blueprints and run nothing: none of them imports torch."""
+"""Commands that only read blueprints: none of them imports torch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def check(blueprints: BlueprintPaths, as_json: Json = False) -> None:
-    """Say everything that is wrong with blueprints, each problem at its line."""
+    """Report every problem of blueprints, each at its line."""
     from composer.blueprint.load import check as problems_of
     from composer.blueprint.syntax.extends import named
 
@@ -31,13 +31,13 @@ def check(blueprints: BlueprintPaths, as_json: Json = False) -> None:
 
 
 def lint(blueprints: BlueprintPaths, as_json: Json = False) -> None:
-    """Give advice on blueprints, each with its source. Advice is no error: the exit code is 0."""
+    """Give advice on blueprints, each with its source. Advice is not an error: the exit code is 0."""
     from composer.blueprint import BlueprintError
     from composer.blueprint.inspect import lint as linting
     from composer.blueprint.syntax.extends import named
 
     try:
-        # What blueprints inherit from one parent is told once.
+        # Advice on a common parent is given once.
         advice = list(dict.fromkeys(one for path in blueprints for one in linting.lint(named(path))))
     except BlueprintError as error:
         refuse(error, as_json)
@@ -58,7 +58,7 @@ def show(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show what a blueprint amounts to: networks, shapes, parameters, operations, memory, timeline."""
+    """Show a blueprint's networks, shapes, parameters, operations, memory and timeline."""
     from composer.blueprint.inspect.show import show_json
     from composer.blueprint.inspect.show_text import show_text
 
@@ -73,7 +73,7 @@ def diff(
     right: Annotated[str, typer.Argument(metavar="BLUEPRINT[@VARIANT]")],
     as_json: Json = False,
 ) -> None:
-    """Compare two blueprints key by key, and what that changes in parameters, operations and memory."""
+    """Compare two blueprints key by key, and their parameters, operations and memory."""
     from composer.blueprint.inspect import diff as differences
 
     ours, theirs = (
@@ -89,7 +89,7 @@ def explain(
     variant: Variant = None,
     as_json: Json = False,
 ) -> None:
-    """Say what a key means, what it may be, and which lines gave it its value."""
+    """Explain a key: its meaning, its possible values, and the lines that gave it its value."""
     from composer.blueprint import BlueprintError
     from composer.blueprint.inspect import explain as explaining
     from composer.blueprint.syntax.extends import named
@@ -104,7 +104,7 @@ def explain(
 
 
 def parts(name: Annotated[str | None, typer.Argument()] = None, as_json: Json = False) -> None:
-    """List the named parts, and what plug-ins bring; or show one, with its size and an example."""
+    """List the named parts and the kinds of plug-ins; or show one part, with its size and an example."""
     from composer.blueprint.inspect import parts_list as catalogue
 
     _tell_broken_plugins()

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from composer.cli.answers import fail, guarded, read, say, tell
-from composer.cli.arguments import BlueprintPath, BlueprintPaths, Json, Overrides, RunPath, Variant, Variants
+from composer.cli.arguments import At, BlueprintPath, BlueprintPaths, Json, Overrides, RunPath, Variant, Variants
 
 
 def bench(
@@ -103,9 +103,7 @@ def retention(
 
 def doctor(
     run: RunPath,
-    at: Annotated[
-        int | None, typer.Option(min=0, help="Environment step of a kept checkpoint; by default the newest good one.")
-    ] = None,
+    at: At = None,
     branches: Annotated[
         int | None,
         typer.Option(min=1, max=1_000, help="Pairs of forks per seed; by default enough for ten pairs in all."),
