@@ -1,6 +1,6 @@
-"""What ``composer simplicity`` does: how simple the functions are that networks compute before any training.
+"""``composer simplicity``: the simplicity bias of networks at initialisation.
 
-Score: the mean over initialisations of 1 / c, with c the mean frequency of the network's output on a grid over
+The score is the mean over initialisations of 1 / c, where c is the mean frequency of a network's output on a grid over
 [-100, 100]^2 (``diagnostics/formulas/spectrum.py``). A network is a trunk on two inputs with a linear scalar output.
 Source: SimBa, arXiv:2410.09754, appendices A and B. Tests: tests/papers/test_measures_of_spectra.py.
 """
@@ -28,25 +28,25 @@ if TYPE_CHECKING:
     from composer.networks.blocks import Block
 
 POINTS, EXTENT = 300, 100.0
-"""Points on either axis of the grid, and where it ends."""
+"""Points on each axis of the grid, and the end of the axis."""
 FORM = ".5f"
 ROWS = 15_000
-"""Points of the grid in one forward pass: what bounds the memory."""
+"""Points of the grid in one forward pass, which bounds the memory."""
 
 
 class Spectra(NamedTuple):
-    """A value for each initialisation of one network."""
+    """The score of each initialisation of one network."""
 
     whole: Scores
-    """1 / c, as published: with the constant term of the transform in the denominator."""
+    """1 / c as published: the constant term of the transform is in the denominator."""
     varying: Scores
-    """Without it: an offset of the function makes it no simpler."""
+    """1 / c without the constant term: an offset does not make a function simpler."""
 
 
 def spectra(trunk: Block, statistic: RunningStatistic, initialisations: int, seed: int = 0) -> Spectra:
-    """1 / c of freshly drawn networks; the statistics that normalise their inputs have seen the grid, and it alone.
+    """1 / c of freshly initialised networks; the statistics that normalise their inputs have seen only the grid.
 
-    Raises ``ShapeError`` where the trunk takes no vector of two entries or gives no vector.
+    Raises ``ShapeError`` where the trunk does not map two numbers to a vector.
     """
     network = Network(trunk=trunk, head=Scalar())
     outline = network.outline((2,), 1)
@@ -73,7 +73,7 @@ def spectra(trunk: Block, statistic: RunningStatistic, initialisations: int, see
 
 
 def answer(blueprints: Sequence[Blueprint], initialisations: int) -> dict[str, Any]:
-    """Every trunk of blueprints, each also compared with the first; raises Refused where one takes no two numbers."""
+    """Every trunk of the blueprints, each also compared with the first. Raises Refused for a trunk of other inputs."""
     rows: list[dict[str, Any]] = []
     found: list[Spectra] = []
     for blueprint in blueprints:
@@ -100,9 +100,9 @@ def answer(blueprints: Sequence[Blueprint], initialisations: int) -> dict[str, A
 
 
 def text(table: Mapping[str, Any]) -> str:
-    """A line a network."""
+    """A line per network, and one for its difference to the first."""
     count, level = table["initialisations"], table["level"]
-    lines = [f"simplicity, mean of 1/c over {count} initialisations, in brackets the {level:.0%} bootstrap interval"]
+    lines = [f"simplicity, mean of 1/c over {count} initialisations, with its {level:.0%} bootstrap interval"]
     for index, row in enumerate(table["networks"]):
         lines.append(
             f"{row['blueprint']} {' and '.join(row['networks'])} ({row['normalization']}): {span(row['score'], FORM)}, "
@@ -115,7 +115,7 @@ def text(table: Mapping[str, Any]) -> str:
 
 
 def _trunks(blueprint: Blueprint) -> list[tuple[Block, list[str]]]:
-    """Each different trunk, with the networks that have it."""
+    """The distinct trunks, each with the networks that have it."""
     found: list[tuple[Block, list[str]]] = []
     for role, network in blueprint.networks.items():
         same = [roles for trunk, roles in found if trunk == network.trunk]

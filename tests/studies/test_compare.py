@@ -79,7 +79,7 @@ def test_scores_of_a_clear_case(make_run: MakeRun) -> None:
     assert pair["probability_of_improvement"]["value"] == 1
     assert pair["verdict"] == "good scores higher than bad"
     assert comparison.table["notes"] == [
-        "a 95% bootstrap interval from 4 seeds is too narrow: of normal scores it covers the truth 80% of the time"
+        "a 95% bootstrap interval from 4 seeds is too narrow: for normal scores it covers the truth 80% of the time"
     ]
     shown = compare_command.text(comparison.table)
     assert "good - bad: difference 9.0 [" in shown and "2 of 4 seeds" in shown
@@ -107,8 +107,8 @@ def test_one_seed_says_so(make_run: MakeRun) -> None:
     table = compare([make_run("alone", rising(5))]).table
     assert table["tasks"][0]["agents"][0]["final"]["mean"] == {"value": 5.0, "low": None, "high": None}
     assert table["notes"] == [
-        "one seed tells nothing of the spread: no interval",
-        "walker-walk: one agent, nothing to compare it with",
+        "with one seed there is no interval",
+        "walker-walk: only one agent, no comparison",
     ]
 
 
@@ -118,8 +118,8 @@ def test_agents_meet_at_the_last_step_that_all_share(make_run: MakeRun) -> None:
     table = compare([long, short]).table
     (task,) = table["tasks"]
     assert task["env_step"] == 200 and task["agents"][0]["final"]["by_seed"] == [15.0, 15.5]
-    assert any("short-walker-walk is not finished: it still runs, or was killed" in note for note in table["notes"])
-    assert "walker-walk: agents have come differently far; all are compared at environment step 200" in table["notes"]
+    assert any("short-walker-walk is not finished: it is running, or was killed" in note for note in table["notes"])
+    assert "walker-walk: agents reached different steps; all are compared at environment step 200" in table["notes"]
     early = compare([long, short], at=150).table
     assert early["tasks"][0]["env_step"] == 100
     assert any("not every seed has a point at environment step 150" in note for note in early["notes"])
@@ -140,7 +140,7 @@ def test_tasks_are_not_mixed_without_saying_so(make_run: MakeRun) -> None:
     assert [(task["task"], len(task["pairs"])) for task in table["tasks"]] == [("cheetah-run", 1), ("walker-walk", 3)]
     over = table["all_tasks"]
     assert [row["agent"] for row in over["agents"]] == ["a", "b"]
-    assert "over all tasks: c did not run every task and stays out" in table["notes"]
+    assert "over all tasks: c did not run every task and is left out" in table["notes"]
     (pair,) = over["pairs"]
     assert pair["difference"]["value"] == ((4 - 1.5) + (1.5 - 0.5)) / 2
     assert "over all 2 tasks" in compare_command.text(table)
@@ -157,14 +157,14 @@ def test_runs_of_one_agent_are_pooled_with_care(make_run: MakeRun) -> None:
     assert table["tasks"][0]["agents"][0]["final"]["by_seed"] == [3.0, 4.0]
     assert table["notes"][:3] == [
         "first and second are pooled as a, but differ in algorithm.n_step (1 and 3)",
-        "seed 0 of a on walker-walk occurs twice: the one in second is left out",
-        "seed 2 in third is not finite and is left out: the figures flatter a",
+        "seed 0 of a on walker-walk occurs twice; the one in second is left out",
+        "seed 2 in third is not finite and is left out: the numbers flatter a",
     ]
 
 
 def test_unknown_metric_names_what_there_is(make_run: MakeRun) -> None:
     run = make_run("a", rising(1, 2))
-    with pytest.raises(NotComparable, match=r"holds no metric 'evaluation/retrun'; did you mean 'evaluation/return'\?"):
+    with pytest.raises(NotComparable, match=r"has no metric 'evaluation/retrun'; did you mean 'evaluation/return'\?"):
         compare([run], "evaluation/retrun")
 
 

@@ -290,8 +290,8 @@ def test_compare_says_where_runs_parted(whole: Path, tmp_path: Path) -> None:
     names = [row["agent"] for row in table["tasks"][0]["agents"]]
     assert names[:2] == ["tiny", "tiny fork@80(algorithm.n_step=1)"]
     assert names[2].startswith("renamed fork@80(averages.slow#")
-    parted = f"{fork.name} parted from {whole.name} at environment step 80"
-    assert sum(note.startswith(parted) for note in table["notes"]) == 1
+    origin = f"{fork.name} is a fork of {whole.name}: its journal begins at environment step 80"
+    assert sum(note.startswith(origin) for note in table["notes"]) == 1
     assert table["tasks"][0]["area_from"] > 80
 
 

@@ -1,1 +1,1 @@
-"""Comparing finished runs over seeds."""
+"""``composer compare``: finished runs, over seeds."""

@@ -1,7 +1,7 @@
-"""``composer compare``: agents over seeds, task by task, with intervals, and plain words on what they do not show.
+"""Compare agents over seeds, task by task, with intervals, and say where the seeds are too few for a claim.
 
-Runs are grouped by agent (name and variant) and task. Within a task all scores are read at one environment step that
-every seed of every agent has reached: agents are compared after equal experience or not at all.
+Runs are grouped by agent (name and variant) and task. Within a task all scores are read at one environment step, which
+every seed of every agent has reached: agents are compared only after equal experience.
 """
 
 from __future__ import annotations
@@ -29,28 +29,28 @@ from composer.studies.statistics import (
 )
 
 SHOWN = 5
-"""Settings named where two pooled runs differ in more."""
+"""So many differing settings of two pooled runs are named."""
 COVERAGE = {2: 0.50, 3: 0.75, 4: 0.80, 5: 0.84, 6: 0.86, 7: 0.88, 8: 0.88, 9: 0.89}
-"""How often the 95% interval of a mean holds the truth, by number of seeds, where scores are normally distributed.
+"""Coverage of the 95% interval of a mean by number of seeds, for normally distributed scores.
 
-Measured (tests/studies/test_statistics.py measures it again); from 10 seeds on it is 0.9 or more.
+Measured, as tests/studies/test_statistics.py does again; from 10 seeds on it is at least 0.9.
 """
 
 
 @dataclass(frozen=True)
 class Group:
-    """An agent on a task: one curve of all its seeds."""
+    """An agent on a task: one curve over all of its seeds."""
 
     agent: Agent
     task: str
     seeds: tuple[int, ...]
     curve: Curve
-    """On the steps that all of its seeds have."""
+    """At the steps that all of its seeds have."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Everything that was read and worked out; ``table`` is what ``--json`` prints."""
+    """The curves, and the table that ``--json`` prints."""
 
     metric: str
     groups: tuple[Group, ...]
@@ -62,7 +62,7 @@ def compare(
 ) -> Comparison:
     """Compare run directories on ``metric`` at environment step ``at``, by default the last that all have reached.
 
-    Raises RunUnusable for a path that is no run, NotComparable where the runs do not hold what was asked for.
+    Raises RunUnusable for a path that is not a run, and NotComparable where the runs lack what was asked for.
     """
     readings = read_runs(paths, metric)
     notes = [note for reading in readings for note in reading.notes]
@@ -70,7 +70,7 @@ def compare(
     tasks = sorted({group.task for group in groups})
     if len(tasks) > 1:
         notes.append(
-            f"different tasks ({', '.join(tasks)}): agents are compared within a task, and over tasks if they ran all"
+            f"different tasks ({', '.join(tasks)}): agents are compared within each task, and over all if they ran all"
         )
     tables: list[dict[str, Any]] = []
     scores: dict[tuple[Agent, str], NDArray[np.float64]] = {}
@@ -99,7 +99,7 @@ def compare(
 
 
 def gather(readings: Sequence[Reading], notes: list[str]) -> list[Group]:
-    """Runs of one agent on one task become one curve; ``notes`` gets what was left out or does not match."""
+    """Pool the runs of each agent on each task in one curve; ``notes`` gets what was left out or does not match."""
     by_key: dict[tuple[Agent, str], list[Reading]] = {}
     for reading in readings:
         by_key.setdefault((reading.agent, reading.task), []).append(reading)
@@ -114,9 +114,9 @@ def _group(agent: Agent, task: str, members: Sequence[Reading], notes: list[str]
             notes.append(f"{members[0].path.name} and {run} are pooled as {agent}, but differ in {differing}")
         for seed, values in reading.points.items():
             if seed in points:
-                notes.append(f"seed {seed} of {agent} on {task} occurs twice: the one in {run} is left out")
+                notes.append(f"seed {seed} of {agent} on {task} occurs twice; the one in {run} is left out")
             elif not all(map(math.isfinite, values.values())):
-                notes.append(f"seed {seed} in {run} is not finite and is left out: the figures flatter {agent}")
+                notes.append(f"seed {seed} in {run} is not finite and is left out: the numbers flatter {agent}")
             else:
                 points[seed] = values
     if not points:
@@ -129,7 +129,7 @@ def _group(agent: Agent, task: str, members: Sequence[Reading], notes: list[str]
 
 
 def common_step(task: str, groups: Sequence[Group], at: int | None, notes: list[str]) -> tuple[int, int]:
-    """The step at which agents are compared, and the first of their common steps; raises NotComparable."""
+    """The step of the comparison, and the first of the common steps; raises NotComparable."""
     steps = _shared([group.curve.steps.tolist() for group in groups])
     within = [step for step in steps if at is None or step <= at]
     if not within:
@@ -139,7 +139,7 @@ def common_step(task: str, groups: Sequence[Group], at: int | None, notes: list[
     if at is not None and within[-1] != at:
         notes.append(f"{task}: not every seed has a point at environment step {at:,}; all have one at {within[-1]:,}")
     if at is None and any(group.curve.steps[-1] != within[-1] for group in groups):
-        notes.append(f"{task}: agents have come differently far; all are compared at environment step {within[-1]:,}")
+        notes.append(f"{task}: agents reached different steps; all are compared at environment step {within[-1]:,}")
     return within[-1], within[0]
 
 
@@ -150,12 +150,12 @@ def _until(curve: Curve, groups: Sequence[Group], step: int) -> Curve:
 
 
 def _shared(each: Iterable[Iterable[int]]) -> list[int]:
-    """Steps that all have, rising."""
+    """The steps that all have, in order."""
     return sorted(set.intersection(*(set(steps) for steps in each)))
 
 
 def _differing(left: Reading, right: Reading) -> str:
-    """The first settings on which two runs differ, in words; empty where they agree."""
+    """The first settings in which two runs differ, as text; empty where they agree."""
     ours, theirs = settings(left.blueprint), settings(right.blueprint)
     keys = [key for key in {**ours, **theirs} if ours.get(key) != theirs.get(key)]
     shown = [f"{key} ({ours.get(key, 'absent')} and {theirs.get(key, 'absent')})" for key in keys[:SHOWN]]
@@ -209,7 +209,7 @@ def _pair(ours: str, x: Scores, theirs: str, y: Scores) -> dict[str, Any]:
 
 
 def verdict(ours: str, theirs: str, gap: Estimate, least: float, left: Sequence[int], right: Sequence[int]) -> str:
-    """In words, what a difference with its interval shows; first of all whether so few seeds can show anything."""
+    """What a difference with its interval shows; with too few seeds, that it shows nothing."""
     if least > 1 - LEVEL:
         against = " and ".join(f"{n} against {m}" for n, m in zip(left, right, strict=True))
         return (
@@ -224,7 +224,7 @@ def verdict(ours: str, theirs: str, gap: Estimate, least: float, left: Sequence[
 def _over_tasks(
     scores: Mapping[tuple[Agent, str], Any], tasks: Sequence[str], notes: list[str]
 ) -> dict[str, Any] | None:
-    """Agents that ran every task, over all tasks; None for one task."""
+    """Comparison over all tasks of the agents that ran every one; None for one task."""
     if len(tasks) < 2:
         return None
     agents = list(dict.fromkeys(agent for agent, _ in scores))
@@ -233,7 +233,7 @@ def _over_tasks(
     }
     missing = [str(agent) for agent in agents if agent not in complete]
     if missing:
-        notes.append(f"over all tasks: {', '.join(missing)} did not run every task and stays out")
+        notes.append(f"over all tasks: {', '.join(missing)} did not run every task and is left out")
     rows = [
         {"agent": str(a), "seeds": list(s.seeds), "mean": s.mean().as_dict(), "iqm": s.iqm().as_dict()}
         for a, s in complete.items()
@@ -244,13 +244,13 @@ def _over_tasks(
 def _warn_few(groups: Sequence[Group], tables: Sequence[Mapping[str, Any]], notes: list[str]) -> None:
     fewest = min(len(group.seeds) for group in groups)
     if fewest == 1:
-        notes.append("one seed tells nothing of the spread: no interval")
+        notes.append("with one seed there is no interval")
     elif fewest in COVERAGE:
-        real = f"of normal scores it covers the truth {COVERAGE[fewest]:.0%} of the time"
+        real = f"for normal scores it covers the truth {COVERAGE[fewest]:.0%} of the time"
         notes.append(f"a {LEVEL:.0%} bootstrap interval from {fewest} seeds is too narrow: {real}")
     pairs = sum(len(table["pairs"]) for table in tables)
     if pairs > 1:
-        notes.append(f"{pairs} pairs are compared, and no verdict is corrected for it")
+        notes.append(f"{pairs} pairs are compared without correction for multiple comparisons")
     for table in tables:
         if len(table["agents"]) == 1:
-            notes.append(f"{table['task']}: one agent, nothing to compare it with")
+            notes.append(f"{table['task']}: only one agent, no comparison")

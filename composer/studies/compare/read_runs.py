@@ -1,4 +1,4 @@
-"""What ``compare`` reads: a metric's points by seed, from journals of run directories. Nothing is locked or written."""
+"""Read a metric by seed from the journals of run directories, without locking or writing anything."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from composer.tracking.records import JOURNAL, Ended
 from composer.training.runs.directory import read_blueprint, read_facts
 
 ASIDE = ("seeds", "name", "description", "tracking", "compute", "checkpoint")
-"""Keys whose values make no other experiment."""
+"""Keys that may differ between runs of one experiment."""
 
 
 class NotComparable(Refused):
-    """Runs do not hold what was asked for, or hold nothing that can be compared; the message says what they do hold."""
+    """Runs lack what was asked for, or nothing in them can be compared; the message says what they have."""
 
 
 class Agent(NamedTuple):
-    """What is compared: a blueprint's name and the variant of it, and for forks what they are."""
+    """A blueprint's name, its variant, and for forks a label of the fork."""
 
     name: str
     variant: str | None
@@ -37,20 +37,20 @@ class Agent(NamedTuple):
 
 @dataclass(frozen=True)
 class Reading:
-    """One metric of one run, and what the run says of itself."""
+    """One metric of one run, and facts about the run."""
 
     path: Path
     agent: Agent
     task: str
     blueprint: Blueprint
     points: Mapping[int, Mapping[int, float]]
-    """Value by environment step, by seed."""
+    """By seed, then by environment step."""
     notes: tuple[str, ...]
-    """What a reader of the figures must know of this run."""
+    """Warnings about this run."""
 
 
 def read_runs(paths: Sequence[Path], metric: str) -> list[Reading]:
-    """Read every run once; raises RunUnusable, and NotComparable where a run holds no point of ``metric``."""
+    """Read every run once; raises RunUnusable, and NotComparable where a run lacks ``metric``."""
     distinct: dict[Path, Path] = {}
     for path in paths:
         distinct.setdefault(path.resolve(), path)
@@ -80,55 +80,52 @@ def read_run(path: Path, metric: str) -> Reading:
 
 
 def fork_label(fork: Mapping[str, Any] | None) -> str | None:
-    """What a fork is, in short: where it began, and what was changed; equal labels mean equal changes."""
+    """A short label of a fork: its step and its changes; equal labels mean equal changes."""
     if fork is None:
         return None
     changes = {key: value for key, value in fork["changes"].items() if not key.startswith(ASIDE)}
     tables: dict[str, list[str]] = {}
     for key in changes:
         tables.setdefault(".".join(key.split(".")[:2]), []).append(key)
-    # A table that was put in has a key for everything that it says: its name and a hash stand for them.
+    # A changed table has many keys: its name and a hash represent them.
     whole = {table: sha256(repr([(key, changes[key]) for key in keys]).encode()) for table, keys in tables.items()}
     shown = [
         f"{keys[0]}={changes[keys[0]]}" if len(keys) == 1 else f"{table}#{whole[table].hexdigest()[:4]}"
         for table, keys in tables.items()
     ]
     branch = f"branch {fork['branch']}" if fork["branch"] else ""
-    told = ", ".join(part for part in (*shown, branch) if part)
-    return f"fork@{fork['env_step']:,}" + (f"({told})" if told else "")
+    changed = ", ".join(part for part in (*shown, branch) if part)
+    return f"fork@{fork['env_step']:,}" + (f"({changed})" if changed else "")
 
 
 def _parting(path: Path, facts: Mapping[str, Any]) -> Iterator[str]:
     if "fork" in facts:
         fork = facts["fork"]
-        yield (
-            f"{path.name} parted from {fork['from']} at environment step {fork['env_step']:,}: until then they are one"
-            " run, and its own journal begins there"
-        )
+        yield (f"{path.name} is a fork of {fork['from']}: its journal begins at environment step {fork['env_step']:,}")
 
 
 def _lacks(metric: str, known: set[str]) -> str:
     if not known:
-        return f"holds no metrics yet, so no {metric!r}"
+        return f"has no metrics yet, so no {metric!r}"
     if metric in known:
-        return f"holds {metric!r} for some of its seeds only"
-    return f"holds no metric {metric!r}{suggestion(metric, sorted(known))}; it has {', '.join(sorted(known))}"
+        return f"has {metric!r} for some of its seeds only"
+    return f"has no metric {metric!r}{suggestion(metric, sorted(known))}; it has {', '.join(sorted(known))}"
 
 
 def _notes(path: Path, problem: str | None, last: int, blueprint: Blueprint) -> Iterator[str]:
     ended = Ended.load(path)
     total = blueprint.training.env_steps
-    # Only a run that is tracked says how it ended; the last row of any is at its last step.
+    # Only tracked runs record how they ended; every finished run has a row at its last step.
     if (last < total) if ended is None else (ended.status != "FINISHED"):
-        how = "still runs, or was killed" if ended is None else f"ended as {ended.status}"
+        how = "is running, or was killed" if ended is None else f"ended as {ended.status}"
         yield f"{path.name} is not finished: it {how} at environment step {last:,} of {total:,}"
-    # The last line of a journal that is being written may be torn; that is no damage.
+    # The last line of a journal that is being written may be torn: that is not damage.
     if problem is not None and (ended is not None or "torn" not in problem):
-        yield f"{path.name}: its journal is damaged ({problem}); what follows was not read"
+        yield f"{path.name}: its journal is damaged ({problem}) and was read only up to there"
 
 
 def settings(blueprint: Blueprint) -> dict[str, Any]:
-    """What runs must agree on to be seeds of one experiment: all but seeds, bookkeeping and where it is computed."""
+    """Settings that runs of one experiment share: all except seeds, bookkeeping and compute."""
     from composer.blueprint import flatten
 
     return {key: value for key, value in flatten(blueprint).items() if not key.startswith(ASIDE)}

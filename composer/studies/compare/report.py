@@ -23,16 +23,16 @@ def answer(
 
 
 def text(table: Mapping[str, Any]) -> str:
-    """Tables by task, pairs with their verdicts, and notes."""
+    """A table per task, the pairs with their verdicts, and notes."""
     interval, form = table["interval"], _form(table)
-    lines = [f"{table['metric']}, in brackets the {interval['level']:.0%} interval ({interval['method']})"]
+    lines = [f"{table['metric']}, with the {interval['level']:.0%} interval ({interval['method']})"]
     for task in table["tasks"]:
         lines += ["", f"{task['task']} at environment step {task['env_step']:,}"]
         lines += columns(_rows(task, form))
         lines += _pairs(task["pairs"], form)
     over = table["all_tasks"]
     if over is not None and over["agents"]:
-        lines += ["", f"over all {len(over['tasks'])} tasks, each weighing the same in the mean"]
+        lines += ["", f"over all {len(over['tasks'])} tasks, with equal weights in the mean"]
         body = [["", "seeds", "mean", "IQM"]]
         body += [
             [row["agent"], "+".join(map(str, row["seeds"])), span(row["mean"], form), span(row["iqm"], form)]

@@ -146,7 +146,7 @@ def _notes(blueprint: Blueprint, plain: Floats, injected: Floats) -> list[str]:
         notes.append(f"the run has {agents}: the answer holds for them, not for agents of the blueprint in general")
     if pairs in COVERAGE:
         notes.append(
-            f"a {LEVEL:.0%} bootstrap interval from {pairs} pairs is too narrow: of normal scores it covers the truth"
+            f"a {LEVEL:.0%} bootstrap interval from {pairs} pairs is too narrow: for normal scores it covers the truth"
             f" {COVERAGE[pairs]:.0%} of the time; the sign-flip test is exact"
         )
     if (plain == injected).all():

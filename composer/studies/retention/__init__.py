@@ -1,1 +1,1 @@
-"""Whether networks still learn the last tasks of a sequence."""
+"""``composer retention``: whether networks still learn the last tasks of a sequence."""

@@ -1,8 +1,8 @@
-"""Return distributions as probabilities at evenly spaced atoms: projection, dynamic programming, online learning, DCFP.
+"""Categorical return distributions at evenly spaced atoms: projection, dynamic programming, TD, DCFP.
 
 Sources: C51, arXiv:1707.06887 (projection); Rowland et al., arXiv:1802.08163 (categorical dynamic programming and TD);
 Rowland et al., arXiv:2402.07598 (categorical CDF Bellman equation, direct categorical fixed point).
-Legend: n states, m atoms z, h_i the hat around z_i. Tests: tests/studies/tabular/test_categorical.py.
+Legend: n states, m atoms z, h_i the hat function around z_i. Tests: tests/studies/tabular/test_categorical.py.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from composer.studies.tabular.noises import Floats
 
 @dataclass(frozen=True)
 class Atoms:
-    """Evenly spaced returns, both ends included."""
+    """Evenly spaced returns from ``low`` to ``high``, both included."""
 
     low: float
     high: float
@@ -33,7 +33,7 @@ class Atoms:
 
     @classmethod
     def covering(cls, chain: Chain, count: int) -> Atoms:
-        """From the lowest to the highest return of a chain: nothing is clipped, unless its noise has no bounds."""
+        """From the lowest to the highest return of a chain; only unbounded noise is clipped."""
         return cls(*chain.bounds(), count)
 
     @property
@@ -43,18 +43,18 @@ class Atoms:
 
     @property
     def spacing(self) -> float:
-        """Distance of two neighbours."""
+        """Distance of neighbouring atoms."""
         return (self.high - self.low) / (self.count - 1)
 
     def distribution(self, probabilities: Floats) -> Distribution:
-        """Of probabilities ``[..., m]`` at these atoms."""
+        """The distribution with probabilities ``[..., m]`` at these atoms."""
         return Distribution(self.points, probabilities)
 
 
 def project(points: Floats, probabilities: Floats, atoms: Atoms) -> Floats:
-    """Probabilities ``[..., m]`` of points ``[..., k]`` shared by their two neighbours; beyond the ends, by the ends.
+    """Project probabilities of points ``[..., k]`` on their two neighbouring atoms, ``[..., m]``; clipped at the ends.
 
-    Mass is kept, and the mean where nothing is clipped. Eq. 7, arXiv:1707.06887.
+    It preserves mass, and the mean where nothing is clipped. Eq. 7, arXiv:1707.06887.
     """
     position = (np.clip(points, atoms.low, atoms.high) - atoms.low) / atoms.spacing
     hats = np.maximum(1 - np.abs(position[..., None, :] - np.arange(atoms.count)[:, None]), 0)
@@ -65,11 +65,10 @@ def project(points: Floats, probabilities: Floats, atoms: Atoms) -> Floats:
 def dynamic_programming(
     chain: Chain, atoms: Atoms, tolerance: float = 1e-12, limit: float = math.inf
 ) -> tuple[Floats, int]:
-    """Probabilities ``[n, m]`` and the number of sweeps, of backup and projection each, from equal probabilities.
+    """Probabilities ``[n, m]`` after sweeps of backup and projection, from uniform ones, and the number of sweeps.
 
-    It ends when no probability moves by more than ``tolerance``, or after ``limit`` sweeps.
-
-    A sweep shrinks the Cramér distance to the fixed point by the root of the discount.
+    It ends when no probability changes by more than ``tolerance``, or after ``limit`` sweeps. A sweep contracts the
+    Cramér distance to the fixed point by the square root of the discount.
     """
     backup = _operator(chain, _hats(chain, atoms))
     current = np.full(chain.states * atoms.count, 1 / atoms.count)
@@ -81,7 +80,7 @@ def dynamic_programming(
 
 
 def fixed_point(chain: Chain, atoms: Atoms) -> Floats:
-    """DCFP: the probabilities ``[n, m]`` to which dynamic programming converges, by one sparse linear solve.
+    """DCFP: the fixed point ``[n, m]`` of dynamic programming by one sparse linear solve.
 
     ``F_i(x) = sum_y P(y|x) sum_j H_ij(x) F_j(y)`` with ``F_m = 1``,
     ``H_ij(x) = sum_{l<=i} E[h_l(R + discount z_j) - h_l(R + discount z_{j+1})]`` and ``h(. z_{m+1}) = 0``.
@@ -97,17 +96,17 @@ def fixed_point(chain: Chain, atoms: Atoms) -> Floats:
 def update(
     cdf: Floats, rewards: Floats, successors: Indices, discount: float, atoms: Atoms, rate: Floats | float
 ) -> Floats:
-    """Categorical TD of every state of every run after one transition, on values of the distribution function.
+    """Categorical TD of every state of every run after one transition, on the distribution function F.
 
-    ``F(x) += rate (projection of R + discount Z(Y) - F(x))``; as F is linear in the probabilities, so learn these too.
+    ``F(x) += rate (projection of R + discount Z(Y) - F(x))``; F is linear in the probabilities, so they learn alike.
 
     Args:
         cdf: ``[S, n, m]``, F at the atoms; the last is one.
         rewards: ``[S, n]``.
         successors: ``[S, n]``.
-        discount: Of the chain, above zero.
+        discount: The chain's, above zero.
         atoms: The m atoms.
-        rate: A number, or several that broadcast to ``cdf``.
+        rate: A number, or an array that broadcasts to ``cdf``.
     """
     after = np.take_along_axis(cdf, successors[..., None], axis=-2)
     learned: Floats = cdf + rate * (_target(after, rewards, discount, atoms) - cdf)
@@ -115,35 +114,35 @@ def update(
 
 
 def _target(cdf: Floats, rewards: Floats, discount: float, atoms: Atoms) -> Floats:
-    """Projected ``reward + discount Z``. Its F at z_i is the mean of the unprojected F over the cell above z_i.
+    """F of the projected ``reward + discount Z``: at z_i the mean of the unprojected F over the cell above z_i.
 
-    That is a difference of ``G(t) = E max(t - Z, 0)``, which is linear between atoms: m look-ups, and no m x m hats.
+    The mean is a difference of ``G(t) = E max(t - Z, 0)``, which is linear between atoms: m look-ups, no m x m hats.
     """
     integral = np.concatenate([np.zeros_like(cdf[..., :1]), cdf[..., :-1].cumsum(-1) * atoms.spacing], axis=-1)
-    asked = (atoms.points - rewards[..., None]) / discount
-    position = (asked - atoms.low) / atoms.spacing
+    shifted_atoms = (atoms.points - rewards[..., None]) / discount
+    position = (shifted_atoms - atoms.low) / atoms.spacing
     cell = np.clip(np.floor(position).astype(np.int64), 0, atoms.count - 1)
-    # Below the first atom G is zero, above the last it rises with slope one, which is F there.
+    # G is zero below the first atom and has slope one, which is F, above the last.
     rise = np.maximum(position - cell, 0) * atoms.spacing * np.take_along_axis(cdf, cell, -1)
     shifted = discount * (np.take_along_axis(integral, cell, -1) + rise)
     return np.concatenate([np.diff(shifted) / atoms.spacing, np.ones_like(cdf[..., :1])], axis=-1)
 
 
 def _ramps(chain: Chain, atoms: Atoms) -> Floats:
-    """``[n, m - 1, m]``: of the mass that a backup takes from atom j in state x, what ends at atom i or below."""
+    """``[n, m - 1, m]``: share of the mass from atom j in state x that a backup moves to atom i or below."""
     z, scale = atoms.points, chain.scale
     edge = z[1:, None] - chain.rewards[:, None, None] - chain.discount * z
     return chain.noise.ramp(edge / scale, atoms.spacing / scale)
 
 
 def _hats(chain: Chain, atoms: Atoms) -> Floats:
-    """``[n, m, m]``: what of it ends at atom i, ``E h_i(R + discount z_j)``."""
+    """``[n, m, m]``: the share that it moves to atom i, ``E h_i(R + discount z_j)``."""
     edges = np.zeros((chain.states, 1, atoms.count))
     return np.diff(np.concatenate([edges, _ramps(chain, atoms), edges + 1], axis=1), axis=1)
 
 
 def _operator(chain: Chain, blocks: Floats) -> sparse.csc_array:
-    """``[n a, n a]``: block (x, y) is ``P(y|x) blocks[x]``; most entries are zero where rewards are not random."""
+    """``[n a, n a]``: block (x, y) is ``P(y|x) blocks[x]``; mostly zeros where rewards are not random."""
     rows = [
         sparse.kron(sparse.csr_array(chain.transition[x : x + 1]), sparse.csr_array(blocks[x]))
         for x in range(chain.states)

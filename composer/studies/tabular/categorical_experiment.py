@@ -1,6 +1,6 @@
-"""``composer tabular categorical-td``: how near online categorical TD comes to its fixed point, and how soon.
+"""``composer tabular categorical-td``: how close online categorical TD comes to its fixed point, and how fast.
 
-Beside it, what a model makes of the same transitions: the direct fixed point of their frequencies.
+It is compared with a model of the same transitions: the fixed point of their frequencies.
 Tests: tests/studies/tabular/test_experiments.py.
 """
 
@@ -25,7 +25,7 @@ STEP_SIZES: Final = {
     "TD, step size 0.03": StepSize(0.03),
     "TD, falling step size": StepSize(1.0, 0.7, 10.0),
 }
-"""This project's choice: two constant ones, and one whose sum diverges while that of its squares does not."""
+"""This project's choice: two constants, and one whose sum diverges and whose sum of squares converges."""
 
 
 def measure(chain: Chain, seeds: int) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def measure(chain: Chain, seeds: int) -> dict[str, Any]:
 
 
 def online(chain: Chain, atoms: Atoms, seen: Transitions, size: StepSize) -> list[Floats]:
-    """Probabilities ``[S, n, m]`` after each number of samples, from equal ones at first."""
+    """Probabilities ``[S, n, m]`` after each number of samples, beginning with uniform ones."""
     steps, seeds, n = seen.rewards.shape
     cdf = np.broadcast_to(np.arange(1, atoms.count + 1) / atoms.count, (seeds, n, atoms.count))
     kept = []

@@ -1,7 +1,7 @@
-"""Small Markov reward processes as plain values: a few named ones, exact values, sampled transitions and returns.
+"""Small Markov reward processes: a few named ones, exact values, sampled transitions and returns.
 
-Legend: n states x, successors y, S runs, T steps. The reward of a step is that of the state it leaves and independent
-of the successor. Tests: tests/studies/tabular/test_chains.py.
+Legend: n states x, successors y, S runs, T steps. The reward of a step depends on the state it leaves and not on the
+successor. Tests: tests/studies/tabular/test_chains.py.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from composer.studies.tabular.noises import NONE, Finite, Floats, Noise
+from composer.studies.tabular.noises import NONE, Floats, Noise
 
 Indices = NDArray[np.int64]
 
@@ -42,35 +42,35 @@ class Chain:
 
     @property
     def states(self) -> int:
-        """How many, n."""
+        """The number n of states."""
         return len(self.rewards)
 
     def values(self) -> Floats:
-        """Expected returns ``[n]``: ``V = r + discount P V``, solved."""
+        """Expected returns ``[n]``, the solution of ``V = r + discount P V``."""
         solved = np.linalg.solve(np.eye(self.states) - self.discount * self.transition, self.rewards)
         return np.asarray(solved, np.float64)
 
     def bounds(self) -> tuple[float, float]:
-        """What returns lie between; of unbounded noise, which no bounds hold, nearly all of them."""
+        """Bounds of the returns; of nearly all of them where the noise is unbounded."""
         far = 1 - self.discount
-        # Deviations of independent steps add as squares; but a bounded noise may err in one direction for ever.
-        spread = far if isinstance(self.noise, Finite) else math.sqrt(1 - self.discount**2)
+        # Variances of independent steps add; bounded noise may also deviate in one direction at every step.
+        spread = far if self.noise.is_bounded else math.sqrt(1 - self.discount**2)
         low, high = (self.scale * end / spread for end in self.noise.bounds())
         return float(self.rewards.min() / far + low), float(self.rewards.max() / far + high)
 
     def successors(self, rng: np.random.Generator, states: Indices) -> Indices:
-        """A drawn successor of each state, same shape."""
-        # The last sum is one up to rounding, and left out: no draw can then fall beyond the states.
+        """A random successor of each state, same shape."""
+        # Without the last sum, which is one up to rounding, no draw can exceed the last state.
         sums = self.transition.cumsum(1)[:, :-1]
         drawn: Indices = (rng.random(states.shape)[..., None] >= sums[states]).sum(-1)
         return drawn
 
     def draw_rewards(self, rng: np.random.Generator, states: Indices) -> Floats:
-        """A drawn reward of leaving each state, same shape."""
+        """A random reward for leaving each state, same shape."""
         return self.rewards[states] + self.scale * self.noise.draw(rng, states.shape)
 
     def returns(self, rng: np.random.Generator, count: int, cut: float = 1e-6) -> Floats:
-        """``[n, count]`` sampled returns of every state; rewards whose weight is below ``cut`` are left out."""
+        """Sampled returns ``[n, count]`` of every state, without rewards whose weight is below ``cut``."""
         states = np.repeat(np.arange(self.states)[:, None], count, axis=1)
         total, weight = np.zeros(states.shape), 1.0
         while weight >= cut:
@@ -79,13 +79,13 @@ class Chain:
         return total
 
     def plug_in(self, successors: Indices) -> Chain:
-        """The same chain with the frequencies of observed successors ``[N, n]`` for chances; rewards are known."""
+        """The chain with the frequencies of observed successors ``[N, n]`` as probabilities; rewards are known."""
         counts = [np.bincount(column, minlength=self.states) for column in successors.T]
         return replace(self, transition=np.asarray(counts) / len(successors))
 
 
 class Transitions(NamedTuple):
-    """A transition from every state at every step of S runs: what the online learners learn from, all alike."""
+    """A transition from every state at every step of S runs; all online learners learn from the same ones."""
 
     rewards: Floats
     """``[T, S, n]``"""
@@ -94,7 +94,7 @@ class Transitions(NamedTuple):
 
 
 def transitions(chain: Chain, seeds: Sequence[int], steps: int) -> Transitions:
-    """Drawn from one stream a seed, so that a run is the same whatever runs beside it."""
+    """Sampled from one stream per seed, so that a run does not depend on the other seeds."""
     states = np.broadcast_to(np.arange(chain.states), (steps, chain.states))
     rngs = [np.random.default_rng(seed) for seed in seeds]
     drawn = [(chain.draw_rewards(rng, states), chain.successors(rng, states)) for rng in rngs]
@@ -102,24 +102,24 @@ def transitions(chain: Chain, seeds: Sequence[int], steps: int) -> Transitions:
 
 
 def two_state() -> Chain:
-    """A state that pays 1 and is left with chance 0.4, for one that pays nothing and is never left."""
+    """A state that pays 1 and is left with probability 0.4 for an absorbing state that pays nothing."""
     return Chain(np.array([[0.6, 0.4], [0.0, 1.0]]), np.array([1.0, 0.0]), 0.5)
 
 
 def loop() -> Chain:
-    """Five states in a circle, one of which pays: nothing is random."""
+    """A deterministic circle of five states, one of which pays 1."""
     return Chain(np.roll(np.eye(5), 1, axis=1), np.eye(5)[4], 0.9)
 
 
 def walk() -> Chain:
-    """Seven states in a row, a fair step to either side, walls at both ends; the last one pays."""
+    """A symmetric random walk on seven states with walls at both ends; the last one pays 1."""
     steps = 0.5 * (np.eye(7, k=1) + np.eye(7, k=-1))
     steps[0, 0] = steps[6, 6] = 0.5
     return Chain(steps, np.eye(7)[6], 0.9)
 
 
 def garnet(states: int = 10, branches: int = 3, seed: int = 0, discount: float = 0.9) -> Chain:
-    """Every state has ``branches`` random successors with random chances, and a reward from [0, 1].
+    """Every state has ``branches`` random successors with random probabilities, and a reward in [0, 1].
 
     Source of the name: Archibald, McKinnon and Thomas, "On the generation of Markov decision processes", 1995.
     """

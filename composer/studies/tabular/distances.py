@@ -1,4 +1,4 @@
-"""How far apart two distributions on the line are, each of finitely many points.
+"""Distances between distributions on finitely many points of the real line.
 
 Tests: tests/studies/tabular/test_distances.py.
 """
@@ -19,13 +19,13 @@ class Distribution(NamedTuple):
     probabilities: Floats
 
     def mean(self) -> Floats:
-        """``[...]``."""
+        """Expected value, ``[...]``."""
         mean: Floats = (self.points * self.probabilities).sum(-1)
         return mean
 
 
 def equally_likely(points: Floats) -> Distribution:
-    """Of samples or quantiles ``[..., k]``."""
+    """Equal probabilities of samples or quantiles ``[..., k]``."""
     return Distribution(points, np.full(points.shape[-1], 1 / points.shape[-1]))
 
 
@@ -37,9 +37,9 @@ def wasserstein(first: Distribution, second: Distribution) -> Floats:
 
 
 def cramer(first: Distribution, second: Distribution) -> Floats:
-    """The root of ``integral (F - G)^2``, ``[...]``, the metric in which categorical operators contract.
+    """Square root of ``integral (F - G)^2``, ``[...]``, in which categorical operators contract.
 
-    Some call the square the Cramér distance.
+    Some authors call the square the Cramér distance.
     """
     gap, width = _gaps(first, second)
     distance: Floats = np.sqrt((gap * gap * width).sum(-1))
@@ -47,7 +47,7 @@ def cramer(first: Distribution, second: Distribution) -> Floats:
 
 
 def _gaps(first: Distribution, second: Distribution) -> tuple[Floats, Floats]:
-    """``F - G`` between neighbouring points of both, and the widths of the stretches."""
+    """``F - G`` between neighbouring points of both, and the distances of these points."""
     shape = np.broadcast_shapes(*(array.shape[:-1] for array in (*first, *second)))
     points, jumps = (
         np.concatenate([np.broadcast_to(array, (*shape, array.shape[-1])) for array in pair], axis=-1)

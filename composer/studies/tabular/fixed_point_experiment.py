@@ -1,6 +1,6 @@
-"""``composer tabular categorical-fixed-point``: model-based methods against the truth, with their times.
+"""``composer tabular categorical-fixed-point``: errors and times of model-based methods.
 
-Each is given the frequencies of the same sampled transitions. Tests: tests/studies/tabular/test_experiments.py.
+All are given the frequencies of the same sampled transitions. Tests: tests/studies/tabular/test_experiments.py.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ DISCOUNTS: Final = (0.8, 0.95, 0.99)
 ATOMS: Final = (11, 31, 101)
 SAMPLES: Final = 1_000
 FINE: Final = 1_001
-"""Atoms of what stands for the truth: a fixed point of the true chain on a grid ten times finer."""
+"""Atoms of the reference: the fixed point of the true chain on a grid ten times finer."""
 SWEEPS: Final = 100
-"""Of the dynamic programming that stops early: enough for a discount of 0.8, too few for 0.99."""
+"""Sweeps of the dynamic programming that stops early: enough for a discount of 0.8, too few for 0.99."""
 
 
 def _direct(chain: Chain, atoms: Atoms) -> Distribution:

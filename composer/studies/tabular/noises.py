@@ -1,4 +1,4 @@
-"""Distributions of reward noise with mean zero: draws, tails and the integrals that projections need, in closed form.
+"""Reward noise with mean zero: samples, distribution functions, and the integrals that projections need.
 
 Tests: tests/studies/tabular/test_chains.py.
 """
@@ -8,11 +8,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
+from typing_extensions import override
 
 Floats = NDArray[np.float64]
 
@@ -21,10 +22,11 @@ class Noise(ABC):
     """A random number X with mean zero."""
 
     name: str
+    is_bounded: ClassVar[bool]
 
     @abstractmethod
     def bounds(self) -> tuple[float, float]:
-        """What it lies between; of an unbounded one, nearly always."""
+        """Bounds of X; of nearly all draws where it is unbounded."""
 
     @abstractmethod
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
@@ -43,25 +45,26 @@ class Noise(ABC):
 class Finite(Noise):
     """Takes finitely many values."""
 
+    is_bounded = True
     name: str
     values: tuple[float, ...]
     weights: tuple[float, ...]
 
+    @override
     def bounds(self) -> tuple[float, float]:
-        """The least and the greatest value."""
         return min(self.values), max(self.values)
 
+    @override
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
-        """Independent draws."""
         return rng.choice(np.asarray(self.values), size=shape, p=self.weights)
 
+    @override
     def below(self, x: Floats) -> Floats:
-        """P(X < x)."""
         chance: Floats = (np.asarray(self.values) < x[..., None]) @ np.asarray(self.weights)
         return chance
 
+    @override
     def ramp(self, edge: Floats, width: float) -> Floats:
-        """``E clip((edge - X) / width, 0, 1)``."""
         each = np.clip((edge[..., None] - np.asarray(self.values)) / width, 0, 1)
         mean: Floats = each @ np.asarray(self.weights)
         return mean
@@ -71,6 +74,7 @@ class Finite(Noise):
 class Smooth(Noise):
     """Has a density."""
 
+    is_bounded = False
     name: str
     reach: tuple[float, float]
     drawn: Callable[[np.random.Generator, tuple[int, ...]], Floats]
@@ -79,20 +83,20 @@ class Smooth(Noise):
     excess: Callable[[Floats], Floats]
     """``E max(X - c, 0)``."""
 
+    @override
     def bounds(self) -> tuple[float, float]:
-        """Where all but little of it lies."""
         return self.reach
 
+    @override
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
-        """Independent draws."""
         return self.drawn(rng, shape)
 
+    @override
     def below(self, x: Floats) -> Floats:
-        """P(X < x)."""
         return self.cdf(x)
 
+    @override
     def ramp(self, edge: Floats, width: float) -> Floats:
-        """``E clip((edge - X) / width, 0, 1)``."""
         return 1 - (self.excess(edge - width) - self.excess(edge)) / width
 
 
@@ -115,7 +119,7 @@ EXPONENTIAL: Final = Smooth(
     lambda c: np.where(c > -1, np.exp(-np.maximum(c + 1, 0)), -c),
 )
 STUDENT: Final = Smooth(
-    # Two degrees of freedom: it has a mean and no variance, and everything about it is elementary.
+    # Two degrees of freedom: a mean, no variance, and elementary formulas.
     "student",
     (-12.0, 12.0),
     lambda rng, shape: rng.standard_t(2, shape),

@@ -1,4 +1,4 @@
-"""Return distributions as m quantiles: online learning (QTD), its expected step, quantile dynamic programming.
+"""Return distributions as m quantiles: quantile TD (QTD), its expected step, quantile dynamic programming.
 
 Sources: Rowland et al., arXiv:2305.18388 (QTD for values) and arXiv:2301.04462 (its convergence to the fixed points of
 quantile dynamic programming). Legend: n states, m quantiles at the levels tau_i = (2i - 1) / 2m.
@@ -15,9 +15,9 @@ from composer.studies.tabular.chains import Chain, Indices
 from composer.studies.tabular.noises import Finite, Floats, Smooth
 
 HALVINGS = 12
-"""Of the bracket of a quantile in one sweep: it is then known 4,000 times better than before."""
+"""Bisections of a quantile's bracket in one sweep: it shrinks by a factor of 4,096."""
 ROUNDING = 1e-12
-"""Probabilities this near are equal: sums of them decide which quantile is the lowest that reaches a level."""
+"""Cumulative probabilities this close count as equal when the quantile of a level is chosen."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class StepSize:
     delay: float = 1.0
 
     def __call__(self, updates: int) -> float:
-        """The step size after that many updates."""
+        """The step size after so many updates."""
         return float(self.first / (1 + updates / self.delay) ** self.power)
 
 
@@ -39,17 +39,17 @@ def levels(m: int) -> Floats:
 
 
 def update(quantiles: Floats, rewards: Floats, successors: Indices, discount: float, rate: Floats | float) -> Floats:
-    """Every state of every run after one transition: QTD.
+    """QTD of every state of every run after one transition.
 
-    ``theta_i(x) += rate * mean_j (tau_i - 1{R + discount theta_j(Y) < theta_i(x)})``. A step is never longer than
-    ``rate``, which therefore has the unit of returns.
+    ``theta_i(x) += rate * mean_j (tau_i - 1{R + discount theta_j(Y) < theta_i(x)})``. A step is at most ``rate``,
+    which has the unit of returns.
 
     Args:
         quantiles: ``[..., S, n, m]``.
         rewards: ``[S, n]``.
         successors: ``[S, n]``.
-        discount: Of the chain.
-        rate: A number, or several that broadcast to ``quantiles``.
+        discount: The chain's.
+        rate: A number, or an array that broadcasts to ``quantiles``.
     """
     m = quantiles.shape[-1]
     after = np.take_along_axis(quantiles, successors[(None,) * (quantiles.ndim - 3)][..., None], axis=-2)
@@ -60,7 +60,7 @@ def update(quantiles: Floats, rewards: Floats, successors: Indices, discount: fl
 
 
 def drift(chain: Chain, quantiles: Floats) -> Floats:
-    """The expected QTD step over its rate, ``[n, m]``: ``tau_i - P(R + discount theta_J(Y) < theta_i(x))``."""
+    """The expected QTD step divided by its rate, ``[n, m]``: ``tau_i - P(R + discount theta_J(Y) < theta_i(x))``."""
     m = quantiles.shape[-1]
     chances = [_chance(chain, x, quantiles, quantiles[x]) for x in range(chain.states)]
     return levels(m) - np.stack(chances)
@@ -69,7 +69,7 @@ def drift(chain: Chain, quantiles: Floats) -> Floats:
 def backup(chain: Chain, quantiles: Floats, radius: float = np.inf) -> Floats:
     """One sweep: the lowest quantiles of ``R + discount theta_J(Y)`` at the levels, ``[n, m]``.
 
-    ``radius``: how far, at most, they lie from ``quantiles``; noise with a density is sought no further.
+    They are at most ``radius`` from ``quantiles``, which bounds the search where the noise has a density.
     """
     if isinstance(chain.noise, Finite):
         return np.stack([_sorted(chain, chain.noise, x, quantiles) for x in range(chain.states)])
@@ -78,39 +78,38 @@ def backup(chain: Chain, quantiles: Floats, radius: float = np.inf) -> Floats:
 
 
 def residual(chain: Chain, quantiles: Floats) -> float:
-    """How far a sweep moves any quantile: zero at a fixed point."""
+    """The largest change of a quantile in one sweep: zero at a fixed point."""
     return float(np.abs(backup(chain, quantiles) - quantiles).max())
 
 
 def fixed_point(chain: Chain, m: int, tolerance: float = 1e-9) -> tuple[Floats, int]:
-    """Quantiles ``[n, m]`` no further than ``tolerance`` from those of quantile dynamic programming, and the sweeps.
+    """Quantiles ``[n, m]`` within ``tolerance`` of the fixed point of dynamic programming, and the number of sweeps.
 
-    A sweep shrinks the greatest distance of two sets of quantiles by the discount: that bounds what is left to go.
+    A sweep contracts the largest distance of two sets of quantiles by the discount, which bounds the remaining error.
     """
-    smooth = not isinstance(chain.noise, Finite)
     current = np.repeat(chain.values()[:, None], m, axis=1)
     sweeps, radius = 0, np.inf
     while True:
         following = backup(chain, current, radius)
         moved = float(np.abs(following - current).max())
         current, sweeps = following, sweeps + 1
-        # Of a sweep that sought in a bracket, the end of the halvings is not known either.
-        blur = 2 * radius / 2**HALVINGS if smooth and np.isfinite(radius) else 0.0
+        # A bisected sweep is exact only to the width of its last bracket.
+        blur = 2 * radius / 2**HALVINGS if isinstance(chain.noise, Smooth) and np.isfinite(radius) else 0.0
         radius = chain.discount * moved + blur + ROUNDING
         if radius / (1 - chain.discount) <= tolerance:
             return current, sweeps
 
 
 def _targets(chain: Chain, x: int, quantiles: Floats) -> tuple[Floats, Floats]:
-    """What a step from x leads to, but for its noise, and with which probabilities: ``[k]`` both."""
+    """Targets of a step from x without noise, and their probabilities, both ``[k]``."""
     (reached,) = np.nonzero(chain.transition[x])
     points = chain.rewards[x] + chain.discount * quantiles[reached].ravel()
     return points, np.repeat(chain.transition[x, reached], quantiles.shape[1]) / quantiles.shape[1]
 
 
-def _chance(chain: Chain, x: int, quantiles: Floats, asked: Floats) -> Floats:
+def _chance(chain: Chain, x: int, quantiles: Floats, thresholds: Floats) -> Floats:
     points, weights = _targets(chain, x, quantiles)
-    chance: Floats = chain.noise.below((asked[:, None] - points) / chain.scale) @ weights
+    chance: Floats = chain.noise.below((thresholds[:, None] - points) / chain.scale) @ weights
     return chance
 
 
@@ -128,7 +127,7 @@ def _sorted(chain: Chain, noise: Finite, x: int, quantiles: Floats) -> Floats:
 def _bisected(chain: Chain, noise: Smooth, x: int, quantiles: Floats, radius: float) -> Floats:
     points, weights = _targets(chain, x, quantiles)
     wanted = levels(quantiles.shape[1])
-    # A mixture of shifts of one noise: its quantile lies between those of the least and the most shifted.
+    # A quantile of a mixture of shifted noises is between those of the least and the most shifted.
     own = chain.scale * noise.quantile(wanted)
     low = np.maximum(points.min() + own, quantiles[x] - radius)
     high = np.minimum(points.max() + own, quantiles[x] + radius)
@@ -136,5 +135,5 @@ def _bisected(chain: Chain, noise: Smooth, x: int, quantiles: Floats, radius: fl
         middle = 0.5 * (low + high)
         is_low = noise.below((middle[:, None] - points) / chain.scale) @ weights < wanted
         low, high = np.where(is_low, middle, low), np.where(is_low, high, middle)
-    sought: Floats = 0.5 * (low + high)
-    return sought
+    found: Floats = 0.5 * (low + high)
+    return found

@@ -1,7 +1,7 @@
-"""``composer tabular quantile-td``: the mean learned by QTD and by TD, of rewards with lighter and heavier tails.
+"""``composer tabular quantile-td``: the mean learned by QTD and by TD under reward noise with light and heavy tails.
 
-Both learn from the same transitions, one from every state at each update. Step sizes are chosen on other seeds than
-those reported. Tests: tests/studies/tabular/test_experiments.py.
+Both learn from the same transitions, one from every state per update. Step sizes are chosen on seeds other than those
+reported. Tests: tests/studies/tabular/test_experiments.py.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ NOISES: Final = (NONE, GAUSSIAN, EXPONENTIAL, STUDENT)
 UPDATES: Final = 1_000
 QUANTILES: Final = 32
 RATES: Final = {"TD": np.geomspace(0.005, 0.64, 8), "QTD": np.geomspace(0.02, 2.56, 8)}
-"""This project's choice, wide enough for the best to lie within; QTD's have the unit of returns."""
+"""This project's choice, wide enough to include the best; QTD's have the unit of returns."""
 
 
 def measure(chain: Chain, seeds: int) -> dict[str, Any]:
@@ -52,7 +52,7 @@ def measure(chain: Chain, seeds: int) -> dict[str, Any]:
 
 
 def learn(chain: Chain, seeds: Sequence[int]) -> dict[str, Floats]:
-    """Errors ``[rates, S]`` of the learned means; both methods start from zero."""
+    """Errors ``[rates, S]`` of the learned means; both methods begin at zero."""
     seen = transitions(chain, seeds, UPDATES)
     shape = (len(seeds), chain.states)
     rates = {method: found[:, None, None] for method, found in RATES.items()}

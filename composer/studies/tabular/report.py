@@ -16,7 +16,7 @@ from composer.studies.statistics import span
 
 
 def text(table: Mapping[str, Any]) -> str:
-    """A line a row, below what was measured and how."""
+    """What was measured and how, then a line per row."""
     settings = ", ".join(f"{key} {_cell(value)}" for key, value in table["settings"].items())
     heads = list(dict.fromkeys(key for row in table["rows"] for key in row))
     lines = [[head.replace("_", " ") for head in heads]]
@@ -24,7 +24,7 @@ def text(table: Mapping[str, Any]) -> str:
     return "\n".join(
         [
             f"{table['experiment']} on the chain {table['chain']}: {table['measured']}",
-            f"{settings}; {table['seeds']} seeds, in brackets the {table['level']:.0%} bootstrap interval of the mean",
+            f"{settings}; {table['seeds']} seeds, with the {table['level']:.0%} bootstrap interval of the mean",
             "",
             *columns(lines),
         ]
@@ -32,7 +32,7 @@ def text(table: Mapping[str, Any]) -> str:
 
 
 def draw(table: Mapping[str, Any], path: Path) -> None:
-    """The curves, a panel each, with their intervals, both axes logarithmic; the same bytes each time."""
+    """The curves with their intervals on logarithmic axes, a panel per group; the same bytes each time."""
     panels = list(dict.fromkeys(curve["panel"] for curve in table["curves"]))
     lines = list(dict.fromkeys(curve["line"] for curve in table["curves"]))
     with figure(path, 1.6 + 2.6 * len(panels), 3.0) as made:

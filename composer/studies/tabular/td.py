@@ -9,14 +9,14 @@ from composer.studies.tabular.noises import Floats
 
 
 def update(values: Floats, rewards: Floats, successors: Indices, discount: float, rate: Floats | float) -> Floats:
-    """Every state of every run after one transition: ``V(x) += rate (R + discount V(Y) - V(x))``.
+    """TD of every state of every run after one transition: ``V(x) += rate (R + discount V(Y) - V(x))``.
 
     Args:
         values: ``[..., S, n]``.
         rewards: ``[S, n]``.
         successors: ``[S, n]``.
-        discount: Of the chain.
-        rate: A number, or several that broadcast to ``values``.
+        discount: The chain's.
+        rate: A number, or an array that broadcasts to ``values``.
     """
     after = np.take_along_axis(values, successors[(None,) * (values.ndim - 2)], axis=-1)
     learned: Floats = values + rate * (rewards + discount * after - values)
