@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from composer import algorithms, diagnostics, environments, interventions, optim, tracking
     from composer.algorithms.normalization import spec as normalization
-    from composer.api import compose, load, part, train
+    from composer.api import build, compose, load, part, train
     from composer.blueprint import Blueprint, BlueprintError, dump
     from composer.environments.labelled import datasets
     from composer.networks import blocks, heads, initializers
     from composer.networks.network import Network
     from composer.optim import penalties, schedules
     from composer.replay import sampling
-    from composer.training.plain_modules import build
     from composer.training.runs.results import Result
 
 __all__ = [
@@ -52,7 +51,7 @@ _HOMES = {
     "Network": "composer.networks.network:Network",
     "Result": "composer.training.runs.results:Result",
     "blocks": "composer.networks.blocks",
-    "build": "composer.training.plain_modules:build",
+    "build": "composer.api:build",
     "compose": "composer.api:compose",
     "datasets": "composer.environments.labelled.datasets",
     "dump": "composer.blueprint:dump",

@@ -1,4 +1,4 @@
-"""The functions of ``import composer``, except for ``composer.build`` (composer.training.plain_modules).
+"""The functions of ``import composer``: load, compose, part, build, train.
 
 They check, report and run as the command line does. Loading and composing import no torch. Tests: tests/api/.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from pydantic import create_model
 
@@ -29,6 +29,11 @@ from composer.spec import plugins
 from composer.spec.family import Spec
 
 if TYPE_CHECKING:
+    from torch import nn
+
+    from composer.networks.blocks import Block
+    from composer.networks.heads import Head
+    from composer.networks.network import Network
     from composer.training.runs.results import Result
 
 COMPOSED = "composed in Python"
@@ -74,6 +79,40 @@ def part(name: str, /, **parameters: Any) -> Any:
     if found is None:
         raise BlueprintError(invalid)
     return getattr(found, family)
+
+
+@overload
+def build(subject: Blueprint, *, seed: int | None = None) -> dict[str, nn.Module]: ...
+
+
+@overload
+def build(subject: Block, shape: Sequence[int], *, seed: int | None = None) -> nn.Module: ...
+
+
+@overload
+def build(subject: Head | Network, shape: Sequence[int], actions: int, *, seed: int | None = None) -> nn.Module: ...
+
+
+def build(subject: Any, shape: Sequence[int] = (), actions: int = 0, *, seed: int | None = None) -> Any:
+    """Build plain torch modules on the CPU, in training mode, filled by the declared initialisers.
+
+    Of a blueprint: its networks by role, with the weights that a run of ``seed`` (by default its first) starts with, to
+    the last bit. Of a network, a head or a block: one module on samples of ``shape``; heads and networks take the
+    number of ``actions`` too, and ``seed`` is 0 by default. Several copies of a network are a ``ModuleList``.
+
+    Raises BlueprintError for a blueprint with problems, ShapeError for a shape that does not fit.
+    """
+    from composer.networks.blocks import Block
+    from composer.networks.heads import Head
+    from composer.networks.network import Network
+    from composer.training.plain_modules import module_of, modules_of
+
+    if isinstance(subject, Blueprint):
+        checked = ensure_checked(subject, is_to_run=False)
+        return modules_of(checked.agent, checked.seeds[0] if seed is None else seed)
+    if not isinstance(subject, Block | Head | Network):
+        raise TypeError(f"expected a blueprint, a network, a head or a block, got {type(subject).__name__}")
+    return module_of(subject, shape, actions, seed or 0)
 
 
 def train(

@@ -73,8 +73,7 @@ def _count(arguments: list[str]) -> dict[str, Any]:
         "rooms": len({file.split("/")[0] for file in files if "/" in file}),
         "functions": len(calls),
         "validations of the root blueprint": total("Blueprint._are_distinct"),
-        "checks of its meaning": total("verify", folder="blueprint/"),
-        "memory forecasts": calls["blueprint/forecast/memory.py", "forecast"],
+        "memory forecasts": calls["blueprint/forecast/memory.py", "_forecast"],
         "descriptions of the environment": total(".describe", folder="environments/"),
     }
 

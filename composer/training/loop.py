@@ -148,7 +148,7 @@ def _updates_of_next_call(session: Session, update: int, due: int) -> int:
 def train_together(
     sessions: Sequence[Session], learn: Callable[[Sequence[Sequence[Minibatch]]], None], console: Console
 ) -> list[Outcome | Exception]:
-    """Train runs of one clock side by side, each step of all in turn; the outcome or the failure of each, in order.
+    """Train runs of one clock side by side, one step of each in turn; the outcome or the failure of each, in order.
 
     ``learn`` makes the updates of all runs in one call, on the batches of each; a run that has failed gets those of
     another one. Raises Interrupted once all running ones are saved.
@@ -156,20 +156,11 @@ def train_together(
     stopwatch = _Stopwatch(sessions[0])
     running = {index: training_steps(each) for index, each in enumerate(sessions) if not each.is_finished}
     failures: dict[int, Exception] = {}
-
-    @contextmanager
-    def failing_alone(index: int) -> Iterator[None]:
-        try:
-            yield
-        except FAILURES as failure:
-            failures[index] = failure
-            del running[index]
-
     with Interrupts() as interrupts:
         while running:
             batches: dict[int, Sequence[Minibatch]] = {}
             for index, steps in list(running.items()):
-                with failing_alone(index):
+                with _failing_alone(index, running, failures):
                     batches[index] = next(steps)
             if any(batches.values()):
                 stand_in = next(iter(batches.values()))
@@ -178,7 +169,7 @@ def train_together(
             signal = interrupts.requested
             with stopwatch.paused():
                 for index in batches:
-                    with failing_alone(index):
+                    with _failing_alone(index, running, failures):
                         finish_interaction(sessions[index], console, is_stopping=signal is not None)
             if running:
                 session = sessions[next(iter(running))]
@@ -188,6 +179,18 @@ def train_together(
                 if signal:
                     raise Interrupted(signal)
     return [failures.get(index) or stopwatch.outcome(session) for index, session in enumerate(sessions)]
+
+
+@contextmanager
+def _failing_alone(
+    index: int, running: dict[int, Iterator[Sequence[Minibatch]]], failures: dict[int, Exception]
+) -> Iterator[None]:
+    """A failure inside ends run ``index`` and leaves the others alone."""
+    try:
+        yield
+    except FAILURES as failure:
+        failures[index] = failure
+        del running[index]
 
 
 class _Stopwatch:
