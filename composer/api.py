@@ -19,7 +19,7 @@ from composer.blueprint.checks.part_file import families
 from composer.blueprint.load import ensure_checked, loads
 from composer.blueprint.schema import FORMAT
 from composer.blueprint.serialize import plain_value
-from composer.blueprint.syntax.extends import named
+from composer.blueprint.syntax.extends import find_blueprint
 from composer.blueprint.syntax.nodes import annotate
 from composer.blueprint.syntax.parts import parts
 from composer.blueprint.syntax.parts_expand import expand
@@ -45,7 +45,7 @@ def load(path: str | os.PathLike[str], overrides: Sequence[str] = (), variant: s
 
     Raises BlueprintError, whose ``problems`` list everything that is wrong, each at its line.
     """
-    return language.load(named(Path(path)), overrides, variant, is_to_run=False).blueprint
+    return language.load(find_blueprint(Path(path)), overrides, variant, is_to_run=False).blueprint
 
 
 def compose(**keys: Any) -> Blueprint:
@@ -65,11 +65,11 @@ def part(name: str, /, **parameters: Any) -> Any:
     kinds.register()
     use = annotate({"use": name, **plain_value(parameters)}, {}, COMPOSED)
     try:
-        having = [plugins.load(owner).distribution for owner in plugins.owners(name)]
+        required = [plugins.load(owner).distribution for owner in plugins.distributions_of(name)]
     except plugins.PluginError as error:
         raise BlueprintError([problem(use.at, "use", error.message, error.hint)]) from None
     known = parts()
-    body, problems = expand(use, known, required=having)
+    body, problems = expand(use, known, required=required)
     if problems:
         raise BlueprintError(problems.values())
     family = known[name].family

@@ -67,10 +67,10 @@ def read(
 ) -> Loaded:
     """Load a valid blueprint or exit. Only with ``is_to_run`` must it fit into this machine's memory."""
     from composer.blueprint import BlueprintError, load
-    from composer.blueprint.syntax.extends import named
+    from composer.blueprint.syntax.extends import find_blueprint
 
     try:
-        return load(named(path), overrides, variant, is_to_run=is_to_run)
+        return load(find_blueprint(path), overrides, variant, is_to_run=is_to_run)
     except BlueprintError as error:
         refuse(error, as_json)
 

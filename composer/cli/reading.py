@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 def check(blueprints: BlueprintPaths, as_json: Json = False) -> None:
     """Report every problem of blueprints, each at its line."""
     from composer.blueprint.load import check as problems_of
-    from composer.blueprint.syntax.extends import named
+    from composer.blueprint.syntax.extends import find_blueprint
 
-    problems = [problem for path in blueprints for problem in problems_of(named(path))]
+    problems = [problem for path in blueprints for problem in problems_of(find_blueprint(path))]
     if as_json:
         print(json.dumps(problems_json(problems)))
     elif problems:
@@ -34,11 +34,11 @@ def lint(blueprints: BlueprintPaths, as_json: Json = False) -> None:
     """Give advice on blueprints, each with its source. Advice is not an error: the exit code is 0."""
     from composer.blueprint import BlueprintError
     from composer.blueprint.inspect import lint as linting
-    from composer.blueprint.syntax.extends import named
+    from composer.blueprint.syntax.extends import find_blueprint
 
     try:
         # Advice on a common parent is given once.
-        advice = list(dict.fromkeys(one for path in blueprints for one in linting.lint(named(path))))
+        advice = list(dict.fromkeys(one for path in blueprints for one in linting.lint(find_blueprint(path))))
     except BlueprintError as error:
         refuse(error, as_json)
     if as_json:
@@ -77,7 +77,7 @@ def diff(
     from composer.blueprint.inspect import diff as differences
 
     ours, theirs = (
-        read(path, [], variant, as_json).blueprint for path, variant in map(differences.addressed, (left, right))
+        read(path, [], variant, as_json).blueprint for path, variant in map(differences.split_variant, (left, right))
     )
     print(json.dumps(differences.diff_json(ours, theirs)) if as_json else differences.diff_text(ours, theirs))
 
@@ -92,10 +92,10 @@ def explain(
     """Explain a key: its meaning, its possible values, and the lines that gave it its value."""
     from composer.blueprint import BlueprintError
     from composer.blueprint.inspect import explain as explaining
-    from composer.blueprint.syntax.extends import named
+    from composer.blueprint.syntax.extends import find_blueprint
 
     try:
-        found = explaining.explain(named(blueprint), key, list(overrides or ()), variant)
+        found = explaining.explain(find_blueprint(blueprint), key, list(overrides or ()), variant)
     except BlueprintError as error:
         refuse(error, as_json)
     except explaining.UnknownKeyError as error:

@@ -46,12 +46,12 @@ def train(
 
 
 def _train_together(path: Path, changes: list[str], names: list[str], runs: Path, as_json: bool) -> None:
-    from composer.blueprint.syntax.extends import named
+    from composer.blueprint.syntax.extends import find_blueprint
     from composer.studies.sweep import for_one_program
     from composer.training import assemble, launch
 
     def run() -> dict[str, Any]:
-        opened, stack = assemble.start_together(for_one_program(named(path), changes, names), runs)
+        opened, stack = assemble.start_together(for_one_program(find_blueprint(path), changes, names), runs)
         return launch.train_together_to_end(opened, stack, quiet=False)
 
     table = guarded(run, as_json)

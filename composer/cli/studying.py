@@ -59,13 +59,13 @@ def sweep(
     as_json: Json = False,
 ) -> None:
     """Train a blueprint and all its variants, except those that were finished before."""
-    from composer.blueprint.syntax.extends import named
+    from composer.blueprint.syntax.extends import find_blueprint
     from composer.studies import sweep as study
 
     chosen = variants.split(",") if variants else []
 
     def train_all() -> dict[str, Any]:
-        return study.sweep(named(blueprint), overrides or [], chosen, runs, jobs, say, together)
+        return study.sweep(find_blueprint(blueprint), overrides or [], chosen, runs, jobs, say, together)
 
     table = guarded(train_all, as_json)
     tell(table, study.text, as_json)
@@ -81,11 +81,11 @@ def plan(
     as_json: Json = False,
 ) -> None:
     """Show what a sweep would train and how many programs it would compile, without running anything."""
-    from composer.blueprint.syntax.extends import named
+    from composer.blueprint.syntax.extends import find_blueprint
     from composer.studies import sweep_plan as study
 
     chosen = variants.split(",") if variants else []
-    table = guarded(lambda: study.plan(named(blueprint), overrides or [], chosen, runs, together), as_json)
+    table = guarded(lambda: study.plan(find_blueprint(blueprint), overrides or [], chosen, runs, together), as_json)
     tell(table, study.text, as_json)
 
 

@@ -105,24 +105,24 @@ def is_namespaced(name: object) -> TypeGuard[str]:
     return isinstance(name, str) and _NAME.fullmatch(name) is not None
 
 
-def owners(name: str) -> tuple[str, ...]:
+def distributions_of(name: str) -> tuple[str, ...]:
     """The installed distributions with the namespace of a kind or a part, alphabetically."""
     namespace = name.partition("/")[0]
     entries = [entry for entries in _installed().values() for entry in entries]
     return tuple(sorted(_label(entry) for entry in entries if entry.name == namespace))
 
 
-def unrequired(name: str, required: Collection[str]) -> tuple[str, str] | None:
+def refusal(name: str, required: Collection[str]) -> tuple[str, str] | None:
     """Why a blueprint with ``requires = required`` cannot use a namespaced name, and what to write; None if it can.
 
     Kinds that a program registers itself, without a plug-in, are always usable.
     """
-    having = owners(name)
-    if {_canonical(one) for one in having} & {_canonical(one) for one in required}:
+    installed = distributions_of(name)
+    if {_canonical(one) for one in installed} & {_canonical(one) for one in required}:
         return None
-    if having:
-        names = ", ".join(f'"{one}"' for one in (*required, having[0]))
-        return f"{name!r} belongs to the plug-in {having[0]!r}", f"write requires = [{names}]"
+    if installed:
+        names = ", ".join(f'"{one}"' for one in (*required, installed[0]))
+        return f"{name!r} belongs to the plug-in {installed[0]!r}", f"write requires = [{names}]"
     if any(name in family.kinds() for family in FAMILIES.values()):
         return None
     namespace = name.partition("/")[0]
@@ -132,7 +132,7 @@ def unrequired(name: str, required: Collection[str]) -> tuple[str, str] | None:
     return f"no installed plug-in has the namespace {spelled(namespace)}", hint
 
 
-def brought(plugin: Plugin) -> Mapping[_KindName, type[Family]]:
+def kinds_of(plugin: Plugin) -> Mapping[_KindName, type[Family]]:
     """The kinds of a loaded plug-in."""
     return {name: member for name, member in _registered().items() if name[1].startswith(f"{plugin.namespace}/")}
 

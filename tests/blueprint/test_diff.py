@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from composer.blueprint import Blueprint, load
-from composer.blueprint.inspect.diff import addressed, diff_json, diff_text
+from composer.blueprint.inspect.diff import diff_json, diff_text, split_variant
 from composer.blueprint.inspect.show import show_json
 from composer.spec.package_files import blueprints_root
 
@@ -65,5 +65,5 @@ def test_a_variant_after_an_at_sign(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("a@b.toml").touch()
-    path, variant = addressed(text)
+    path, variant = split_variant(text)
     assert (str(path), variant) == expected

@@ -104,7 +104,7 @@ def test_its_own_family_and_kinds_of_other_modules_are_its_own(folder: Path) -> 
     (folder / "helper_of_own.py").write_text(OWN_FAMILY)
     plugin = plugins.load(unpack(folder, "composer-own", "own", init="import helper_of_own\n" + code("own/x")))
     assert (plugin.distribution, plugin.version, plugin.namespace) == ("composer-own", "1.0", "own")
-    assert list(plugins.brought(plugin)) == [("block", "own/x"), ("own/shape", "own/dot"), ("own/shape", "own/in")]
+    assert list(plugins.kinds_of(plugin)) == [("block", "own/x"), ("own/shape", "own/dot"), ("own/shape", "own/in")]
     assert plugins.load("Composer.Own") is plugin
     schema = schema_json()
     assert '{"$ref": "#/$defs/own~1shape"}' in json.dumps(schema["$defs"]["own/shape"])
@@ -113,8 +113,8 @@ def test_its_own_family_and_kinds_of_other_modules_are_its_own(folder: Path) -> 
 def test_a_plug_in_may_build_on_another_whose_kinds_stay_that_ones(folder: Path) -> None:
     unpack(folder, "composer-below", "below", init=code("below/x"))
     unpack(folder, "composer-above", "above", init="import composer_below\n" + code("above/x"))
-    assert list(plugins.brought(plugins.load("composer-above"))) == [("block", "above/x")]
-    assert list(plugins.brought(plugins.load("composer-below"))) == [("block", "below/x")]
+    assert list(plugins.kinds_of(plugins.load("composer-above"))) == [("block", "above/x")]
+    assert list(plugins.kinds_of(plugins.load("composer-below"))) == [("block", "below/x")]
     unpack(folder, "composer-fails", "fails", init="import composer_below\n" + code("wrong"))
     refusal("composer-fails")
     assert ("block", "below/x") in plugins._registered()

@@ -12,7 +12,7 @@ from composer.blueprint.syntax.compose import Composed
 from composer.blueprint.syntax.nodes import Node, read_path, show_path
 from composer.blueprint.syntax.positions import Path
 from composer.blueprint.syntax.problems import Problem, problem
-from composer.blueprint.syntax.requires import required, unrequired_kinds
+from composer.blueprint.syntax.requires import load_required, unrequired_kinds
 from composer.spec import builtin_kinds as kinds
 
 _PASSED = "passed checks"
@@ -27,10 +27,10 @@ def check_composed(composed: Composed, is_to_run: bool = True) -> tuple[Blueprin
     blueprint without problems is marked as checked (``is_checked``).
     """
     kinds.register()
-    having = required(composed.root, composed.quiet)
-    unrequired, quiet = unrequired_kinds(composed.root, having)
-    problems = [*composed.problems, *having.problems, *unrequired]
-    blueprint, invalid = validate(composed.root, composed.quiet | quiet, Blueprint)
+    required = load_required(composed.root, composed.skipped)
+    unrequired, skipped = unrequired_kinds(composed.root, required)
+    problems = [*composed.problems, *required.problems, *unrequired]
+    blueprint, invalid = validate(composed.root, composed.skipped | skipped, Blueprint)
     reported = {(found.file, found.line, found.column) for found in invalid}
     problems += invalid
     problems += [found for found in composed.too_large if (found.file, found.line, found.column) not in reported]

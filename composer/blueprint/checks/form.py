@@ -31,14 +31,14 @@ NAMED_TABLES = (Average, Intervention, Network)
 S = TypeVar("S", bound=Spec)
 
 
-def validate(root: Node, quiet: frozenset[Path], spec: type[S]) -> tuple[S | None, list[Problem]]:
-    """The tree as ``spec``, or None and all problems but those at or below the paths ``quiet``, reported already."""
+def validate(root: Node, skipped: frozenset[Path], spec: type[S]) -> tuple[S | None, list[Problem]]:
+    """The tree as ``spec``, or None and all problems but those at or below the paths ``skipped``, reported already."""
     values = plain(root)
     try:
         return spec.model_validate(values), []
     except ValidationError as error:
         errors = (_Found(root, values, spec, item) for item in error.errors(include_url=False) if not _is_echo(item))
-        reported = [*islice((found for found in errors if not found.is_below(quiet)), MAX_PROBLEMS)]
+        reported = [*islice((found for found in errors if not found.is_below(skipped)), MAX_PROBLEMS)]
     reported = [found for found in reported if found.is_newer_format] or reported
     meant = {(found.table, name) for found in reported for name in found.meant()}
     problems = [found.problem() for found in reported if (found.table, found.missing) not in meant]
@@ -63,10 +63,10 @@ class _Found:
         self.path, self.node, self.rest = file_steps(root, self.loc)
         self.type = error["type"]
 
-    def is_below(self, quiet: frozenset[Path]) -> bool:
-        """Whether the error follows from a problem at ``quiet``, or from a bad reference in a part's argument."""
-        travelled = bool(quiet) and is_marked(self.node)
-        return travelled or any(self.path[:length] in quiet for length in range(len(self.path) + 1))
+    def is_below(self, skipped: frozenset[Path]) -> bool:
+        """Whether the error follows from a problem at ``skipped``, or from a bad reference in a part's argument."""
+        travelled = bool(skipped) and is_marked(self.node)
+        return travelled or any(self.path[:length] in skipped for length in range(len(self.path) + 1))
 
     @property
     def is_newer_format(self) -> bool:

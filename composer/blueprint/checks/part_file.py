@@ -58,8 +58,8 @@ def check_part(path: FilePath, tree: Node) -> list[Problem]:
     except BlueprintError as error:
         return error.problems
     reported = {**unbound, **unexpanded}
-    quiet = frozenset(path[:-1] if path[-1:] == ("use",) else path for path in reported)
-    body, invalid = validate(expanded, quiet, _body_of(part.family, known[part.family]))
+    skipped = frozenset(path[:-1] if path[-1:] == ("use",) else path for path in reported)
+    body, invalid = validate(expanded, skipped, _body_of(part.family, known[part.family]))
     problems = [*_unused(part), *reported.values(), *invalid]
     if body is not None and not problems:
         problems += _misshapen(getattr(body, part.family), part, expanded)

@@ -192,11 +192,11 @@ def _injections(blueprint: Blueprint) -> dict[str, int]:
         chosen = [paths[path] for _, path in each.where.select(outlines)]
         size, trained = (sum(plan.count for plan in chosen if plan.trainable >= only) for only in (False, True))
         terms = 2 if growth.has_twin else 1
-        owners = 1 + [*blueprint.averaged_networks.values()].count(role)
+        networks = 1 + [*blueprint.averaged_networks.values()].count(role)
         alone = each.when.is_per_seed(lengths) and len(blueprint.seeds) > 1
         more = trained * (1 + optimizer.moments()) if optimizer and (alone or not growth.freezes_original) else 0
         times = injections(each.when, lengths, blueprint.environment.stride)
-        found[role] = times * (size * terms * owners + more) * FLOAT
+        found[role] = times * (size * terms * networks + more) * FLOAT
     return found
 
 

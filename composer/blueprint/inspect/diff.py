@@ -20,7 +20,7 @@ Pair = tuple[int | None, int | None]
 """A quantity of the left and of the right blueprint; None for a network that one does not have."""
 
 
-def addressed(text: str) -> tuple[FilePath, str | None]:
+def split_variant(text: str) -> tuple[FilePath, str | None]:
     """Split ``dmc/sac_simba@small`` into blueprint and variant; a file whose name has an ``@`` is not split."""
     path, mark, variant = text.rpartition("@")
     return (FilePath(path), variant) if mark and not FilePath(text).exists() else (FilePath(text), None)

@@ -133,7 +133,7 @@ def _inputs(part: Part) -> Iterator[Shape]:
 def plugin_kinds() -> list[tuple[type[Family], str]]:
     """The kinds of loaded plug-ins, each with its distribution, in order of names."""
     found = [
-        (member, plugin.distribution) for plugin in plugins.loaded() for member in plugins.brought(plugin).values()
+        (member, plugin.distribution) for plugin in plugins.loaded() for member in plugins.kinds_of(plugin).values()
     ]
     return sorted(found, key=lambda item: (item[0].kind, item[0].family))
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from composer.blueprint.schema import SLUG_RULE, is_slug
 from composer.blueprint.syntax.extends import merged
 from composer.blueprint.syntax.interpolation import MAX_HINTS, Budget, interpolate, mentioned, references
-from composer.blueprint.syntax.nodes import Node, merge, noted, show_path, walk
+from composer.blueprint.syntax.nodes import Node, merge, show_path, walk, with_note
 from composer.blueprint.syntax.overrides import COMMAND_LINE, Override, apply_override
 from composer.blueprint.syntax.parts import is_part
 from composer.blueprint.syntax.parts_expand import expand
 from composer.blueprint.syntax.positions import Path
 from composer.blueprint.syntax.problems import BlueprintError, Problem, problem
-from composer.blueprint.syntax.requires import required
+from composer.blueprint.syntax.requires import load_required
 from composer.spec.wording import INTEGER_RULE, INTEGERS, describe, near, spelled, suggestion
 
 BEFORE_VALIDATION = {
@@ -34,7 +34,7 @@ class Composed:
     root: Node
     variants: tuple[str, ...]
     problems: tuple[Problem, ...] = ()
-    quiet: frozenset[Path] = frozenset()
+    skipped: frozenset[Path] = frozenset()
     """Paths whose problems are reported already."""
     too_large: tuple[Problem, ...] = ()
     """Integers outside of TOML's range; reported where validation finds nothing else wrong with the value."""
@@ -53,18 +53,18 @@ def compose(trees: Sequence[Node], overrides: Sequence[Override], variant: str |
     budgets = Budget(), Budget()
     root, unresolved, broken = interpolate(root, budgets[0])
     root = replace(root, value={name: child for name, child in root.value.items() if name != "values"})
-    having = required(root, {*unresolved, *broken})
-    root, unexpanded = expand(root, having.parts, budgets[1], having.names)
+    required = load_required(root, {*unresolved, *broken})
+    root, unexpanded = expand(root, required.parts, budgets[1], required.names)
     reported = {
         path: found
         for path, found in unexpanded.items()
-        if path not in {*unresolved, *broken} and not having.excuses(root.get(path))
+        if path not in {*unresolved, *broken} and not required.fails_to_load(root.get(path))
     }
     # The table of a missing part is not validated.
-    quiet = {*unresolved, *broken, *(path[:-1] if path[-1:] == ("use",) else path for path in unexpanded)}
+    skipped = {*unresolved, *broken, *(path[:-1] if path[-1:] == ("use",) else path for path in unexpanded)}
     problems += [*unresolved.values(), *reported.values()]
     effort = sum(budget.spent for budget in budgets)
-    return Composed(root, tuple(variants), tuple(problems), frozenset(quiet), too_large, effort)
+    return Composed(root, tuple(variants), tuple(problems), frozenset(skipped), too_large, effort)
 
 
 def layered(
@@ -113,7 +113,7 @@ def _with_variant(root: Node, variants: dict[str, Node], name: str) -> Node:
     if name not in variants:
         hint = suggestion(name, variants).removeprefix("; ") if variants else "it declares none"
         raise BlueprintError([problem(root.at, "", f"no variant named {spelled(name)}", hint)])
-    return merge(root, noted(variants[name], f"variant {name}"))
+    return merge(root, with_note(variants[name], f"variant {name}"))
 
 
 def _unused(root: Node, trees: Sequence[Node], file: str) -> Iterator[Problem]:

@@ -23,7 +23,7 @@ def shipped() -> Mapping[str, Path]:
     return {path.relative_to(root).with_suffix("").as_posix(): path for path in sorted(root.rglob("*.toml"))}
 
 
-def named(path: Path) -> Path:
+def find_blueprint(path: Path) -> Path:
     """``path``, or the shipped blueprint of that name where there is no such file."""
     # Path.exists would raise for a name that is too long.
     return path if os.path.exists(path) else shipped().get(path.as_posix(), path)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
 
-from composer.blueprint.syntax.nodes import Node, noted, read_path, show_path, walk
+from composer.blueprint.syntax.nodes import Node, read_path, show_path, walk, with_note
 from composer.blueprint.syntax.positions import Path
 from composer.blueprint.syntax.problems import BlueprintError, Problem, problem
 from composer.spec.wording import near, quote
@@ -76,7 +76,7 @@ def malformed(path: Path, node: Node, example: str = "${values.width}") -> Probl
 
 def through(value: Node, by: Node) -> Node:
     """``value`` with a note of the reference ``by`` that named it."""
-    return noted(value, f"through {by.value} at {by.at.file}:{by.at.line}:{by.at.column}")
+    return with_note(value, f"through {by.value} at {by.at.file}:{by.at.line}:{by.at.column}")
 
 
 class Budget:

@@ -87,9 +87,9 @@ def annotate(value: object, locations: Mapping[Path, Location], file: str, notes
     return node(value, (), Location((1, 1), (1, 1)))
 
 
-def noted(node: Node, note: str) -> Node:
+def with_note(node: Node, note: str) -> Node:
     """The same tree with ``note`` added to every origin."""
-    children = {step: noted(child, note) for step, child in node.children()}
+    children = {step: with_note(child, note) for step, child in node.children()}
     key, at = (replace(origin, notes=(*origin.notes, note)) for origin in (node.key, node.at))
     return replace(node.rebuilt(children), key=key, at=at)
 

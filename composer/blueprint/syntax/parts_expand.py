@@ -111,10 +111,10 @@ def bind(
 
 def _no_part(name: str, known: Mapping[str, Part], required: Collection[str]) -> tuple[str, str]:
     """Message and hint for an unknown part: perhaps it is a kind, or belongs to a plug-in that is not required."""
-    refused = plugins.unrequired(name, required) if plugins.is_namespaced(name) else None
+    refused = plugins.refusal(name, required) if plugins.is_namespaced(name) else None
     if refused is not None:
         message, hint = refused
-        meant = None if plugins.owners(name) else near(name.partition("/")[2], known)
+        meant = None if plugins.distributions_of(name) else near(name.partition("/")[2], known)
         return message, f"did you mean {meant!r}?" if meant else hint
     nouns = sorted(family.noun() for family in FAMILIES.values() if name in family.kinds())
     if nouns:

@@ -17,7 +17,7 @@ from composer.spec.package_files import registry_root
 
 
 @dataclass(frozen=True)
-class Required:
+class RequiredPlugins:
     """The plug-ins that a blueprint requires."""
 
     names: tuple[str, ...]
@@ -27,25 +27,25 @@ class Required:
     problems: tuple[Problem, ...]
     """One for each plug-in that is not installed or does not work."""
 
-    def refused(self, name: str) -> tuple[str, str] | None:
+    def refusal(self, name: str) -> tuple[str, str] | None:
         """Message and hint for a plug-in's kind or part that the blueprint may not use; None where it may."""
-        return plugins.unrequired(name, self.names)
+        return plugins.refusal(name, self.names)
 
-    def excuses(self, node: Node | None) -> bool:
+    def fails_to_load(self, node: Node | None) -> bool:
         """Whether a name is unknown only because a required plug-in, reported itself, cannot be loaded."""
         name = node.value if node is not None else None
-        return bool(self.problems) and plugins.is_namespaced(name) and not plugins.owners(name)
+        return bool(self.problems) and plugins.is_namespaced(name) and not plugins.distributions_of(name)
 
 
-def required(root: Node, quiet: Collection[Path] = ()) -> Required:
-    """Load the plug-ins that a blueprint requires, but for ``quiet`` entries and those that are no strings."""
+def load_required(root: Node, skipped: Collection[Path] = ()) -> RequiredPlugins:
+    """Load the plug-ins that a blueprint requires, but for ``skipped`` entries and those that are no strings."""
     node = root.value.get("requires")
     listed = [*node.children()] if node is not None and isinstance(node.value, list) else []
     named = [(step, child) for step, child in listed if isinstance(child.value, str)]
     known, problems = dict(read_parts(registry_root())), []
     for step, child in named:
         path: Path = ("requires", step)
-        if path in quiet:
+        if path in skipped:
             continue
         try:
             known |= plugin_parts(plugins.load(child.value))
@@ -54,18 +54,18 @@ def required(root: Node, quiet: Collection[Path] = ()) -> Required:
         except BlueprintError as error:
             message = f"the plug-in {child.value!r} has a bad part: {error.problems[0]}"
             problems.append(problem(child.at, show_path(path), message))
-    return Required(tuple(plain(child) for _, child in named), known, tuple(problems))
+    return RequiredPlugins(tuple(plain(child) for _, child in named), known, tuple(problems))
 
 
-def unrequired_kinds(root: Node, having: Required) -> tuple[list[Problem], set[Path]]:
+def unrequired_kinds(root: Node, required: RequiredPlugins) -> tuple[list[Problem], set[Path]]:
     """Problems of kinds whose plug-in is not required, and the paths of these kinds."""
-    problems, quiet = [], set()
+    problems, skipped = [], set()
     for path, node in walk(root):
         if path[-1:] != ("kind",) or not plugins.is_namespaced(node.value):
             continue
-        found = having.refused(node.value)
+        found = required.refusal(node.value)
         if found is not None:
-            quiet.add(path)
-            if not having.excuses(node):
+            skipped.add(path)
+            if not required.fails_to_load(node):
                 problems.append(problem(node.at, show_path(path), *found))
-    return problems, quiet
+    return problems, skipped

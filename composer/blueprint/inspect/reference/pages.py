@@ -24,9 +24,9 @@ def pages(plugin_names: Sequence[str] = ()) -> dict[str, str]:
     """The pages of composer and of the named plug-ins, by file name; raises PluginError."""
     kinds.register()
     loaded = [plugins.load(name) for name in plugin_names]
-    brought = {member for plugin in loaded for member in plugins.brought(plugin).values()}
-    families = {name: family for name, family in sorted(FAMILIES.items()) if _is_ours(family, brought)}
-    members = {name: _members(family, brought) for name, family in families.items()}
+    plugin_kinds = {member for plugin in loaded for member in plugins.kinds_of(plugin).values()}
+    families = {name: family for name, family in sorted(FAMILIES.items()) if _is_ours(family, plugin_kinds)}
+    members = {name: _members(family, plugin_kinds) for name, family in families.items()}
     distributions = {plugin.distribution for plugin in loaded}
     named = [part for part in parts().values() if part.plugin is None or part.plugin in distributions]
     written = {family_page(name): family_page_text(FAMILIES[name], found) for name, found in members.items()}
@@ -47,13 +47,13 @@ def pages(plugin_names: Sequence[str] = ()) -> dict[str, str]:
     return {"README.md": index, "blueprint.md": blueprint_page(), "parts.md": parts_page(named), **written}
 
 
-def _is_ours(member: type[Family], brought: set[type[Family]]) -> bool:
+def _is_ours(member: type[Family], plugin_kinds: set[type[Family]]) -> bool:
     """Whether a class is composer's or of a named plug-in, and not one that the running program registered."""
-    return member.__module__.partition(".")[0] == "composer" or member in brought
+    return member.__module__.partition(".")[0] == "composer" or member in plugin_kinds
 
 
-def _members(family: type[Family], brought: set[type[Family]]) -> list[type[Family]]:
-    return [member for member in family.kinds().values() if _is_ours(member, brought)]
+def _members(family: type[Family], plugin_kinds: set[type[Family]]) -> list[type[Family]]:
+    return [member for member in family.kinds().values() if _is_ours(member, plugin_kinds)]
 
 
 def _listed(name: str, members: Sequence[type[Family]]) -> str:
