@@ -126,7 +126,7 @@ class Blueprint(Spec):
     requires: Annotated[Items[Annotated[str, Field(min_length=1, max_length=128)]], Field(max_length=64)] = ()
     """Plug-in distributions whose kinds and parts are used."""
     seeds: Annotated[Items[Seed], Field(min_length=1, max_length=64)]
-    """Seeds: one agent is trained for each, all in one program."""
+    """One agent is trained for each seed, all in one program."""
     environment: Environment
     """Environment or data that the agent learns from."""
     algorithm: Algorithm

@@ -85,7 +85,7 @@ def test_what_is_dumped_loads_again(tmp_path: Path) -> None:
     [
         ({"traning": {}}, ["traning: unknown key; did you mean 'training'?"]),
         ({"seeds": [0, 0]}, ["seeds: seed 0 is listed twice"]),
-        ({"seeds": None}, ["seeds: missing key 'seeds' (one agent is trained for each, all in one program)"]),
+        ({"seeds": None}, ["seeds: missing key 'seeds' (one agent is trained for each seed, all in one program)"]),
         ({"name": Path("x")}, ["name: expected string, got PosixPath x"]),
         # What the pieces mean together is judged as well, at the path that a file would have.
         (
