@@ -176,7 +176,7 @@ def test_explain() -> None:
     table = last_json(output)
     assert (table["value"], [one["layer"] for one in table["settings"]]) == (128, ["file", "variant small"])
     output, _ = invoke("explain", str(TINY), "training.env_steps", "training.env_steps=9")
-    assert output.startswith("training.env_steps = 9\n  Length of the run of one seed.")
+    assert output.startswith("training.env_steps = 9\n  Length of the run, per seed.")
     _, said = invoke("explain", str(TINY), "training.env_step", code=2)
     assert said == "no key \"training.env_step\"; did you mean 'training.env_steps'?\n"
     output, _ = invoke("explain", str(TINY), "name", "algorithm.discount=2", "--json", code=2)
