@@ -121,7 +121,7 @@ def test_text() -> None:
     folded = [line for line in lines if line.startswith("      0..2: residual")]
     assert len(folded) == 1, "equal blocks are told once"
     assert "3 × 33,216" in folded[0]
-    assert "operations   " in text and "GFLOP an update" in text
+    assert "operations   " in text and "GFLOP per update" in text
 
 
 def numbers(value: Any, path: str = "") -> Iterator[tuple[str, float]]:

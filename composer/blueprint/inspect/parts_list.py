@@ -72,7 +72,7 @@ def parts_text(name: str | None = None) -> str:
         size = counted(trial.outline.count(), "parameter")
         flops = scaled(trial.outline.total_flops(), "FLOP")
         shapes = f"{shape_text(trial.outline.input)} → {shape_text(trial.outline.output)}"
-        lines.append(f"size: {size}, {flops} a sample forward, at these defaults on {shapes}")
+        lines.append(f"size: {size}, {flops} per sample forward, at these defaults on {shapes}")
     return "\n".join([*lines, f"use: {example(part, trial)}"])
 
 

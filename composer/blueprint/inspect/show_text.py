@@ -52,7 +52,7 @@ def _summary(blueprint: Blueprint, found: Mapping[str, Outline]) -> Iterator[Cel
     steps, interactions = counted(lengths.env, "environment step"), counted(lengths.interaction, "interaction")
     yield "length", f"{steps}, {interactions}, {counted(lengths.update, 'update')}"
     yield "parameters", f"{total:,} per seed, without averages"
-    yield "operations", f"{scaled(flops, 'FLOP')} an update, {scaled(flops * lengths.update, 'FLOP')} in all updates"
+    yield "operations", f"{scaled(flops, 'FLOP')} per update, {scaled(flops * lengths.update, 'FLOP')} in all updates"
     own = [f"{name} {shape_text(each.shape)} {each.dtype}" for name, each in algorithm.state_tensors(info).items()]
     if own:
         yield "tensors", f"of the algorithm, per seed: {', '.join(own)}"
@@ -65,7 +65,7 @@ def _network(blueprint: Blueprint, role: str, outline: Outline) -> list[str]:
     averages = [name for name, network in blueprint.averaged_networks.items() if network == role]
     followed = f", averaged as {', '.join(averages)}" if averages else ""
     flops = scaled(outline.total_flops() * copies, "FLOP")
-    title = f"{role}: {total}{followed}, {flops} a sample forward, input {shape_text(outline.input)}"
+    title = f"{role}: {total}{followed}, {flops} per sample forward, input {shape_text(outline.input)}"
     of_one = "of one copy" if copies > 1 else ""
     return [title, *columns([("", "→", "parameters", "FLOP", of_one), *_tree(outline, "  ")], right=(2, 3))]
 

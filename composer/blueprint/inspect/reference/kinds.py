@@ -65,7 +65,7 @@ def shapes(member: type[Family]) -> str:
     size += f" ({frozen:,} frozen)" if frozen else ""
     flops = scaled(outline.total_flops(), "FLOP")
     given = f"`{shape_text(outline.input)}`" + (f" and {ACTIONS} actions" if issubclass(member, Head) else "")
-    return f"The example on {given} gives `{shape_text(outline.output)}`: {size}, {flops} a sample forward."
+    return f"The example on {given} gives `{shape_text(outline.output)}`: {size}, {flops} per sample forward."
 
 
 def example_outline(member: type[Family]) -> Outline | None:

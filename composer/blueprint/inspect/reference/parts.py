@@ -44,7 +44,7 @@ def _section(part: Part) -> str:
     if trial is not None:
         shapes = f"`{shape_text(trial.outline.input)}` → `{shape_text(trial.outline.output)}`"
         count = counted(trial.outline.count(), "parameter")
-        size = f"At its defaults: {shapes}, {count}, {scaled(trial.outline.total_flops(), 'FLOP')} a sample forward."
+        size = f"At its defaults: {shapes}, {count}, {scaled(trial.outline.total_flops(), 'FLOP')} per sample forward."
     rows = [[f"`{name}`", f"`{toml_value(plain(node))}`"] for name, node in part.parameters.items()]
     return page(
         f"## {part.name}",
