@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
+from typing_extensions import override
 
-from composer.networks.heads.base import Head
-from composer.networks.heads.layers import (
-    MayBeNoisy,
-    Values,
-    dense,
-    dense_call,
-    features,
-    laid_out,
-    produced,
-)
-from composer.networks.initializers import Initializer, Orthogonal, Zeros
-from composer.networks.outline import Outline
+from composer.networks.heads.dense import OneLayerHead, ReturnHead
 from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape
 
@@ -29,7 +18,7 @@ _CLASSES = {"c51": "C51", "two_hot": "TwoHot"}
 Return = Annotated[float, Field(ge=-1e6, le=1e6)]
 
 
-class CategoricalValue(MayBeNoisy, Head, kind="categorical_value"):
+class CategoricalValue(ReturnHead, OneLayerHead, kind="categorical_value"):
     """Logits of a return's probability at evenly spaced atoms: ``[n] -> [atoms]``, or ``[a, atoms]`` for each action.
 
     ``projection`` is how a target becomes probabilities: ``c51`` moves the whole next distribution and spreads each of
@@ -39,10 +28,7 @@ class CategoricalValue(MayBeNoisy, Head, kind="categorical_value"):
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "categorical_value", "atoms": 51, "low": -10.0, "high": 10.0}
-    is_chain = True
 
-    values: Values = "one"
-    """Whether there is one value or one for each discrete action."""
     atoms: Annotated[int, Field(ge=2, le=4096)]
     """Number of atoms."""
     low: Return
@@ -53,12 +39,6 @@ class CategoricalValue(MayBeNoisy, Head, kind="categorical_value"):
     """How a target becomes probabilities of the atoms."""
     sigma_ratio: Annotated[float, Field(ge=0.01, le=100)] | None = None
     """Standard deviation of hl_gauss's Gaussian, divided by the distance of two atoms; 0.75 in arXiv:2403.03950."""
-    weight: Initializer = Orthogonal()
-    """Initialiser of the weight, shape [atoms, n], for each action [a x atoms, n]."""
-    bias_init: Initializer = Zeros()
-    """Initialiser of the bias, shape [atoms] or [a x atoms]."""
-    unit_norm: bool = False
-    """Whether the weights of each logit are kept at unit norm, as hyperspherical networks do."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -75,23 +55,9 @@ class CategoricalValue(MayBeNoisy, Head, kind="categorical_value"):
             )
         return self
 
-    @property
-    def produces(self) -> str:
-        """One value, or one for each action."""
-        return produced(self.values)
-
-    def outline(self, shape: Shape, actions: int) -> Outline:
-        """Child ``linear``."""
-        features(self.kind, shape)
-        output = laid_out(self.values, actions, self.atoms)
-        return Outline(self.kind, shape, output, children={"linear": dense(self, shape, math.prod(output), self.sigma)})
-
-    def module(self, shape: Shape, actions: int) -> LazyCall:
-        """``composer.networks.modules.heads.DenseHead``: returns logits [B, atoms] or [B, a, atoms]."""
-        output = self.outline(shape, actions).output
-        return call(
-            "composer.networks.modules.heads:DenseHead", dense_call(shape, math.prod(output), self.sigma), output
-        )
+    @override
+    def outputs(self, actions: int) -> Shape:
+        return self.laid_out(actions, self.atoms)
 
     def returns(self) -> LazyCall:
         """``C51``, ``TwoHot`` or ``HLGauss`` of ``composer.algorithms.losses.returns``."""

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from pydantic import field_validator
 from pydantic_core import PydanticCustomError
+from typing_extensions import override
 
 from composer.networks.blocks.base import Block
 from composer.networks.heads.base import Head
@@ -54,8 +55,8 @@ class Dueling(Head, kind="dueling"):
         return head
 
     @property
+    @override
     def produces(self) -> str:
-        """A value for each action."""
         return "action_values"
 
     def outline(self, shape: Shape, actions: int) -> Outline:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from typing_extensions import override
+
 from composer.networks.heads.base import Head
 from composer.networks.heads.layers import features
 from composer.networks.outline import Outline
@@ -19,8 +21,8 @@ class Features(Head, kind="features"):
     is_chain = True
 
     @property
+    @override
     def produces(self) -> str:
-        """A vector for another network."""
         return "features"
 
     def outline(self, shape: Shape, actions: int) -> Outline:

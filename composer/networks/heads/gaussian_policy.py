@@ -6,16 +6,17 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from pydantic import Field
+from typing_extensions import override
 
-from composer.networks.heads.base import Head
-from composer.networks.heads.layers import dense, dense_call, features
-from composer.networks.initializers import Constant, Initializer, Orthogonal, Zeros
+from composer.networks.heads.dense import DenseHead
+from composer.networks.heads.layers import features
+from composer.networks.initializers import Constant
 from composer.networks.outline import Outline, ParameterPlan
 from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape
 
 
-class GaussianPolicy(Head, kind="gaussian_policy"):
+class GaussianPolicy(DenseHead, kind="gaussian_policy"):
     """Mean and log standard deviation of normals that no tanh squashes: ``[n] -> ([a], [a])``.
 
     The deviation is one parameter an action, the same in every state. Draws may lie outside of the action box.
@@ -26,26 +27,20 @@ class GaussianPolicy(Head, kind="gaussian_policy"):
 
     initial_log_std: float = Field(default=0.0, ge=-30, le=10)
     """The log standard deviation (natural logarithm) before the first update."""
-    weight: Initializer = Orthogonal()
-    """Initialiser of the mean's weight, shape [a, n]."""
-    bias_init: Initializer = Zeros()
-    """Initialiser of the mean's bias, shape [a]."""
-    unit_norm: bool = False
-    """Whether the weights of each mean are kept at unit norm, as hyperspherical networks do."""
 
     @property
+    @override
     def produces(self) -> str:
-        """Mean and log standard deviation of what is not squashed."""
         return "gaussian"
 
     def outline(self, shape: Shape, actions: int) -> Outline:
         """Child ``mean``, parameter ``log_std`` [a]; ``output`` is the shape of each of the two outputs."""
         features(self.kind, shape)
         plan = ParameterPlan((actions,), Constant(value=self.initial_log_std), fan_in=1, fan_out=actions)
-        children = {"mean": dense(self, shape, actions)}
+        children = {"mean": self.layer(shape, actions)}
         return Outline(self.kind, shape, (actions,), parameters={"log_std": plan}, children=children)
 
     def module(self, shape: Shape, actions: int) -> LazyCall:
         """``composer.networks.modules.heads.GaussianHead``: returns (mean [B, a], log_std [B, a])."""
         self.outline(shape, actions)
-        return call("composer.networks.modules.heads:GaussianHead", dense_call(shape, actions), actions)
+        return call("composer.networks.modules.heads:GaussianHead", self.layer_call(shape, actions), actions)

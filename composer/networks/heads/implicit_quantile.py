@@ -9,26 +9,15 @@ from pydantic import Field
 
 from composer.networks.blocks.base import Block
 from composer.networks.blocks.linear import Linear
-from composer.networks.heads.base import Head
-from composer.networks.heads.layers import (
-    MayBeNoisy,
-    Values,
-    after,
-    after_call,
-    dense,
-    dense_call,
-    features,
-    laid_out,
-    produced,
-)
+from composer.networks.heads.dense import ReturnHead
+from composer.networks.heads.layers import after, after_call, features
 from composer.networks.heads.quantile import Kappa
-from composer.networks.initializers import Initializer, Orthogonal, Zeros
 from composer.networks.outline import BufferPlan, Outline
 from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape, ShapeError
 
 
-class ImplicitQuantile(MayBeNoisy, Head, kind="implicit_quantile"):
+class ImplicitQuantile(ReturnHead, kind="implicit_quantile"):
     """A return's quantiles at given levels tau: ``[n] -> ([N], [N])``, quantiles and levels, or ``[a, N]`` each.
 
     Levels are embedded by cosines, ``phi(tau) = ReLU(W cos(pi i tau) + b)``, i = 1 ... ``cosines``, and multiplied into
@@ -40,8 +29,6 @@ class ImplicitQuantile(MayBeNoisy, Head, kind="implicit_quantile"):
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "implicit_quantile", "samples": 8, "cosines": 16}
 
-    values: Values = "one"
-    """Whether there is one value or one for each discrete action."""
     samples: Annotated[int, Field(ge=1, le=1024)] = 64
     """Levels at which a sample is evaluated, N."""
     cosines: Annotated[int, Field(ge=1, le=1024)] = 64
@@ -50,17 +37,6 @@ class ImplicitQuantile(MayBeNoisy, Head, kind="implicit_quantile"):
     """Error up to which the loss is quadratic, in units of return; the loss is divided by it; 0: the absolute loss."""
     hidden: Block | None = None
     """A block on the products [N, n], applied to each level; a list is a sequence."""
-    weight: Initializer = Orthogonal()
-    """Initialiser of both weights, of the embedding [n, cosines] and of the last layer."""
-    bias_init: Initializer = Zeros()
-    """Initialiser of both biases."""
-    unit_norm: bool = False
-    """Whether the last layer's weights are kept at unit norm for each output, as hyperspherical networks do."""
-
-    @property
-    def produces(self) -> str:
-        """One value, or one for each action."""
-        return produced(self.values)
 
     def outline(self, shape: Shape, actions: int) -> Outline:
         """Children ``embedding`` and ``output``, on the axis of levels; ``output`` is the shape of each output.
@@ -68,14 +44,13 @@ class ImplicitQuantile(MayBeNoisy, Head, kind="implicit_quantile"):
         Operations: two a cosine, two a product of features and embedding.
         """
         width = features(self.kind, shape)
-        embedding = Linear(width=width, weight=self.weight, bias_init=self.bias_init).outline(
-            (self.samples, self.cosines)
-        )
+        drawn = Linear(width=width, weight=self.weight, bias_init=self.bias_init)
+        embedding = drawn.outline((self.samples, self.cosines))
         output = after(self.hidden, (self.samples, width), lambda given: self._last(given, actions))
         return Outline(
             self.kind,
             shape,
-            laid_out(self.values, actions, self.samples),
+            self.laid_out(actions, self.samples),
             children={"embedding": embedding, "output": output},
             flops=2 * self.samples * (self.cosines + width),
             buffers={"key": BufferPlan("key"), "draws": BufferPlan("counter")},
@@ -88,8 +63,8 @@ class ImplicitQuantile(MayBeNoisy, Head, kind="implicit_quantile"):
         width, outputs = shape[0], 1 if self.values == "one" else actions
         return call(
             "composer.networks.modules.heads:ImplicitQuantileHead",
-            dense_call((self.cosines,), width),
-            after_call(self.hidden, (self.samples, width), lambda given: dense_call(given, outputs, self.sigma)),
+            call("torch.nn:Linear", self.cosines, width),
+            after_call(self.hidden, (self.samples, width), lambda given: self.layer_call(given, outputs)),
             self.samples,
             self.cosines,
             self.values == "per_action",
@@ -106,4 +81,4 @@ class ImplicitQuantile(MayBeNoisy, Head, kind="implicit_quantile"):
                 f"its output has shape {list(shape)}",
                 ("hidden",),
             )
-        return dense(self, shape, 1 if self.values == "one" else actions, self.sigma)
+        return self.layer(shape, 1 if self.values == "one" else actions)

@@ -7,11 +7,11 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
+from typing_extensions import override
 
 from composer.networks.blocks.base import Block
-from composer.networks.heads.base import Head
-from composer.networks.heads.layers import after, after_call, dense, dense_call, features
-from composer.networks.initializers import Initializer, Orthogonal, Zeros
+from composer.networks.heads.dense import DenseHead
+from composer.networks.heads.layers import after, after_call, features
 from composer.networks.outline import Outline
 from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape, ShapeError
@@ -19,7 +19,7 @@ from composer.spec.shape import Shape, ShapeError
 LogStd = Annotated[float, Field(ge=-30, le=10)]
 
 
-class TanhGaussian(Head, kind="tanh_gaussian"):
+class TanhGaussian(DenseHead, kind="tanh_gaussian"):
     """Mean and log standard deviation of a Gaussian whose draws pass through tanh: ``[n] -> ([a], [a])``.
 
     Two dense layers, ``mean`` and ``log_std``, each after a ``hidden`` block of its own where there is one; the second
@@ -36,12 +36,6 @@ class TanhGaussian(Head, kind="tanh_gaussian"):
     """Upper bound of the log standard deviation (natural logarithm)."""
     hidden: Block | None = None
     """A block before each of the two layers, twice with parameters of its own, as in SimbaV2; a list is a sequence."""
-    weight: Initializer = Orthogonal()
-    """Initialiser of both weights, shape [a, n]."""
-    bias_init: Initializer = Zeros()
-    """Initialiser of both biases, shape [a]."""
-    unit_norm: bool = False
-    """Whether the weights of each output are kept at unit norm, as hyperspherical networks do."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -54,8 +48,8 @@ class TanhGaussian(Head, kind="tanh_gaussian"):
         return self
 
     @property
+    @override
     def produces(self) -> str:
-        """Mean and log standard deviation."""
         return "tanh_gaussian"
 
     def outline(self, shape: Shape, actions: int) -> Outline:
@@ -68,7 +62,7 @@ class TanhGaussian(Head, kind="tanh_gaussian"):
     def module(self, shape: Shape, actions: int) -> LazyCall:
         """``composer.networks.modules.heads.TanhGaussianHead``: returns (mean [B, a], log_std [B, a])."""
         self.outline(shape, actions)
-        layer = after_call(self.hidden, shape, lambda given: dense_call(given, actions))
+        layer = after_call(self.hidden, shape, lambda given: self.layer_call(given, actions))
         return call(
             "composer.networks.modules.heads:TanhGaussianHead", layer, layer, self.log_std_min, self.log_std_max
         )
@@ -78,4 +72,4 @@ class TanhGaussian(Head, kind="tanh_gaussian"):
             features(self.kind, shape)
         except ShapeError as error:
             raise error.under("hidden") from None
-        return dense(self, shape, actions)
+        return self.layer(shape, actions)
