@@ -179,7 +179,7 @@ def test_the_last_layer_can_be_kept_at_unit_norm(kind: str) -> None:
     head = HEADS.validate_python({**Head.kinds()[kind].example, "unit_norm": True, "weight": {"kind": "he_normal"}})
     outline = head.outline(FEATURES, ACTIONS)
     drawn = draw(outline, lambda path: derive(0, path))
-    kept = [path for path, plan in outline.named_parameters() if plan.unit_axis == 1]
+    kept = [path for path, plan in outline.named_parameters() if plan.unit_axis == -1]
     assert kept == [path for path in drawn if path.endswith("weight") and not path.startswith("embedding")]
     for path in kept:
         torch.testing.assert_close(drawn[path].norm(dim=1), torch.ones(len(drawn[path])))
