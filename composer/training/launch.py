@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import statistics
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -42,13 +43,14 @@ def train_to_end(
     ``notes`` are shown first. ``profiled`` shows at the end where the time went, and writes it to ``profile.json``.
     """
     opened = OpenRun(run, session)
-    profile = profiling.profile(session) if profiled else None
+    profile = profiling.Profile(session.learner.device) if profiled else None
     console = Console(session.training.env_steps, not quiet, start_env_step=session.clock.env_steps)
     with closing([opened]), console:
         for line in (f"run {run.path}", f"the update is {_how(run)}", *_elsewhere(run), *notes):
             console.note(line)
         session.uploader = session.upload()
-        outcome = train(session, console)
+        with profile.active() if profile else nullcontext():
+            outcome = train(session, console)
         if profile is not None:
             spent = profile.table()
             (run.path / "profile.json").write_text(json.dumps(spent, indent=1) + "\n")

@@ -32,6 +32,7 @@ from composer.training.compile.capture import Choice, capture
 from composer.training.gradient_step import GradientStep
 from composer.training.horizon import Horizon
 from composer.training.moving_averages import MovingAverages
+from composer.training.profiling import timed
 from composer.training.signals import Signals
 
 
@@ -105,18 +106,17 @@ class Learner:
 
     def _state(self) -> list[StateOf]:
         parts = [StateOf("", lambda: {"updates": self.updates, "signals": self._signals.sums})]
-        roles = [*self.networks, *self.scalars]
+        roles, step = [*self.networks, *self.scalars], self._gradient_step
         parts += [StateOf(f"networks/{role}/", partial(self.tensors_of, role)) for role in roles]
         parts += [StateOf(f"averages/{name}/", average.tensors) for name, average in self.averages.items()]
-        parts += [
-            StateOf(f"optimizers/{role}/", partial(self._gradient_step.tensors, role)) for role in self.optimizers
-        ]
+        parts += [StateOf(f"optimizers/{role}/", partial(step.tensors, role)) for role in self.optimizers]
         if self.statistics is not None:
             parts.append(StateOf("normalization/observation/", self.statistics.tensors))
         if self.rewards is not None:
             parts.append(StateOf("normalization/reward/", self.rewards.tensors))
         return [*parts, StateOf("algorithm/", lambda: self.roles.tensors)]
 
+    @timed("policy: choosing actions")
     @torch.no_grad()
     def act(self, observation: Tensor, explore: bool = True) -> Tensor:
         """Actions ``[S, E, a]`` for raw observations ``[S, E, ...]``; without ``explore`` the policy's mode."""
@@ -127,6 +127,7 @@ class Learner:
         """Uniform actions ``[S, E, a]``, in [-1, 1) or one-hot: what warm-up plays."""
         return self.policy.random_actions(environments)
 
+    @timed("running statistics")
     def observe(self, observation: Tensor) -> None:
         """Let the running statistics see raw observations ``[S, E, d]`` of an environment step."""
         if self.statistics is not None:
@@ -156,6 +157,7 @@ class Learner:
         """One gradient update of every objective, on the captured program; ``extra`` is what the program asks for."""
         self.learn([Minibatch(transitions, extra)])
 
+    @timed("gradient updates", first="first update (compiling)")
     def learn(self, batches: Sequence[Minibatch]) -> None:
         """As many updates, one after the other, in one call of a captured program: one, or ``updates_per_call``."""
         self.draw_noise(len(batches))
@@ -257,14 +259,11 @@ class Learner:
         network.template, network.parameters, network.buffers = template, dict(parameters), dict(buffers)
         self.outlines[role] = outline
         self._gradient_step.restructure(role, held)
-        self._capture()
+        self.recapture(self._choice)
 
     def recapture(self, choice: Choice) -> None:
         """Go on with an update that is compiled, or is not, as ``choice`` says."""
         self._choice = choice
-        self._capture()
-
-    def _capture(self) -> None:
         functions = [self.update_eagerly, self.update_repeatedly][: len(self.noise)]
         self._captured = [
             capture(function, self._choice, self.device, lambda: list(self.tensors().values()))

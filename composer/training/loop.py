@@ -19,6 +19,7 @@ from composer.replay.transitions import Minibatch
 from composer.tracking.console import Console
 from composer.training.interrupts import Interrupted, Interrupts
 from composer.training.learner import Diverged
+from composer.training.profiling import timed
 from composer.training.session import Session
 
 FAILURES = (Diverged, EnvironmentFailure, InvalidAction)
@@ -65,12 +66,12 @@ def training_steps(session: Session) -> Iterator[Sequence[Minibatch]]:
     """
     clock, collector, surgery = session.clock, session.collector, session.surgery
     while not session.is_finished:
-        collector.interact(clock.interactions)
+        _collect(session)
         update, epochs = clock.updates, collector.epochs(clock.interactions)
         due = update + clock.tick()
         while update < due:
             count = _updates_of_next_call(session, update, due)
-            yield [collector.batch() for _ in range(count)]
+            yield [_draw(session) for _ in range(count)]
             collector.learned()
             surgery.passed("update", update, update + count)
             update += count
@@ -104,8 +105,7 @@ def finish_interaction(session: Session, console: Console, is_stopping: bool = F
         session.flush()
         console.evaluation(clock.env_steps, session.mean_returns(), session.title)
     if is_last or session.diagnostics.due(clock):
-        rows = session.diagnostics.read(session.learner, session.collector.replay, clock, is_last)
-        _record_and_intervene(session, rows)
+        _record_and_intervene(session, _diagnose(session))
     if is_last or is_stopping or clock.due(session.checkpoint.every):
         session.save()
 
@@ -128,6 +128,24 @@ def _training_metrics(session: Session) -> Iterator[Mapping[str, float]]:
         yield {**signals, **episodes}
 
 
+@timed("collecting: the rest")
+def _collect(session: Session) -> None:
+    session.collector.interact(session.clock.interactions)
+
+
+@timed("replay: drawing batches")
+def _draw(session: Session) -> Minibatch:
+    return session.collector.batch()
+
+
+@timed("diagnostics")
+def _diagnose(session: Session) -> list[dict[str, float]]:
+    """Read what is due of the diagnostics; a row of metrics per seed."""
+    replay, clock = session.collector.replay, session.clock
+    return session.diagnostics.read(session.learner, replay, clock, session.is_finished)
+
+
+@timed("evaluation, its policy not counted")
 def _evaluate(session: Session) -> list[dict[str, float]]:
     """Evaluate every seed; the mean return of each as a row of metrics."""
     returns = session.evaluator.returns(session.learner, session.clock.env_steps)

@@ -1,66 +1,87 @@
 """Where the time of a run goes, stage by stage: ``composer train --profile``.
 
-Methods of a run's parts are wrapped where they are called from; the loop knows nothing of it, and numbers stay the
-same. A stage counts what it does itself: of acting inside an evaluation, the evaluation has none. On a GPU the end of a
-stage waits for its kernels, so that their time is its own; a profiled run is slower for it.
+Functions that are a stage are marked with ``timed``; their calls are counted while a ``Profile`` is active, and cost
+nothing else. A stage counts its own time only: of an evaluation, not the time in which its policy acts. On a GPU each
+stage waits for its kernels, which slows a profiled run down; its numbers stay the same.
 Tests: tests/training/test_profiling.py.
 """
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 
-if TYPE_CHECKING:
-    from composer.training.session import Session
+P = ParamSpec("P")
+R = TypeVar("R")
+_active: Profile | None = None
 
-UPDATE = "gradient updates"
-FIRST = "first update (compiling)"
+
+def timed(stage: str, first: str | None = None) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Mark a function as a stage of a profile; its first call of all counts as the stage ``first``, if given."""
+
+    def mark(function: Callable[P, R]) -> Callable[P, R]:
+        @wraps(function)
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            if _active is None:
+                return function(*args, **kwargs)
+            with _active.stage(stage, first):
+                return function(*args, **kwargs)
+
+        return call
+
+    return mark
 
 
 class Profile:
     """Seconds and calls by stage since it was made."""
 
     def __init__(self, device: str, clock: Callable[[], float] = time.perf_counter) -> None:
-        """``device`` is where stages may leave work behind."""
+        """``device`` is that of the learner, whose kernels each stage waits for."""
         self._device, self._clock = device, clock
         self._began = clock()
-        self._stages: dict[str, list[float]] = {}
-        self._inner: list[float] = []
+        self._stages: dict[str, tuple[float, int]] = {}
+        self._local = threading.local()
+        """Of each thread: ``inner``, the seconds of stages inside of each stage that is open, the innermost last."""
 
-    def watch(self, owner: object, method: str, stage: str, first: str | None = None) -> None:
-        """Count calls of a method under ``stage``; the very first one under ``first``, if given."""
-        function = getattr(owner, method)
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """Count the calls of timed functions inside."""
+        global _active
+        _active = self
+        try:
+            yield
+        finally:
+            _active = None
 
-        @wraps(function)
-        def timed(*args: Any, **kwargs: Any) -> Any:
-            name = first if first is not None and stage not in self._stages and first not in self._stages else stage
-            began = self._clock()
-            self._inner.append(0.0)
-            try:
-                return function(*args, **kwargs)
-            finally:
-                if self._device.startswith("cuda"):
-                    torch.cuda.synchronize()
-                whole = self._clock() - began
-                entry = self._stages.setdefault(name, [0.0, 0])
-                entry[0] += whole - self._inner.pop()
-                entry[1] += 1
-                if self._inner:
-                    self._inner[-1] += whole
-
-        setattr(owner, method, timed)
+    @contextmanager
+    def stage(self, name: str, first: str | None = None) -> Iterator[None]:
+        """Count the time inside, without that of stages within, under ``name``; the first time under ``first``."""
+        if first is not None and name not in self._stages and first not in self._stages:
+            name = first
+        inner: list[float] = self._local.__dict__.setdefault("inner", [])
+        began = self._clock()
+        inner.append(0.0)
+        try:
+            yield
+        finally:
+            if self._device.startswith("cuda"):
+                torch.cuda.synchronize()
+            whole, (seconds, calls) = self._clock() - began, self._stages.get(name, (0.0, 0))
+            self._stages[name] = seconds + whole - inner.pop(), calls + 1
+            if inner:
+                inner[-1] += whole
 
     def table(self) -> dict[str, Any]:
-        """Seconds, share and calls of every stage, the longest first, and what is in none of them."""
+        """Seconds, share and calls of every stage, the longest first, and the time outside of all stages."""
         whole = self._clock() - self._began
-        stages = {name: (seconds, int(calls)) for name, (seconds, calls) in self._stages.items()}
-        rest = whole - sum(seconds for seconds, _ in stages.values())
-        rows = sorted(stages.items(), key=lambda item: -item[1][0])
+        rest = whole - sum(seconds for seconds, _ in self._stages.values())
+        rows = sorted(self._stages.items(), key=lambda item: -item[1][0])
         return {
             "seconds": whole,
             "stages": [
@@ -68,24 +89,6 @@ class Profile:
                 for name, (seconds, calls) in [*rows, ("everything else", (max(rest, 0.0), 0))]
             ],
         }
-
-
-def profile(session: Session) -> Profile:
-    """Watch every stage of a run that is about to be driven."""
-    found = Profile(session.learner.device)
-    found.watch(session.learner, "learn", UPDATE, FIRST)
-    found.watch(session.learner, "act", "policy: choosing actions")
-    found.watch(session.learner, "observe", "running statistics")
-    found.watch(session.collector, "batch", "replay: drawing batches")
-    for owner, method, stage in session.collector.timed():
-        found.watch(owner, method, stage)
-    found.watch(session.collector, "interact", "collecting: the rest")
-    found.watch(session.surgery, "passed", "interventions")
-    found.watch(session.evaluator, "returns", "evaluation, its policy not counted")
-    found.watch(session.diagnostics, "read", "diagnostics")
-    found.watch(session, "save", "checkpoints")
-    found.watch(session, "record_speed", "logging")
-    return found
 
 
 def text(table: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from composer.training.compile.capture import Choice
+from composer.training.profiling import timed
 from composer.training.runs.checkpoint import Checkpoints, Snapshot
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class Session:
         """Append one row at the present environment step to the journal."""
         self.journal.append({"type": kind, "env_step": self.clock.env_steps, **row})
 
+    @timed("logging")
     def record_speed(self) -> None:
         """Append the speed since the last call to a journal of its own, so that equal runs have equal journals."""
         now, before = time.monotonic(), self._last_speed
@@ -112,6 +114,7 @@ class Session:
         self.timing.flush()  # First: the uploader looks up there when a row of the journal was written.
         self.journal.flush(sync=sync)
 
+    @timed("checkpoints")
     def save(self) -> None:
         """Write a checkpoint; only between interactions. Raises Diverged, and saves nothing, for a diverged agent."""
         self.learner.assert_finite()

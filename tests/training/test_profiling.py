@@ -9,7 +9,7 @@ import pytest
 from tiny_runs import tiny
 
 from composer import api
-from composer.training.profiling import Profile, text
+from composer.training.profiling import Profile, text, timed
 
 
 class Clock:
@@ -22,16 +22,18 @@ class Clock:
 
 
 class Worker:
-    """An outer method that spends 1 s itself and calls an inner one of 3 s."""
+    """An outer stage that spends 1 s itself and calls an inner one of 3 s."""
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
 
+    @timed("outer")
     def outer(self) -> str:
         self.clock.now += 1
         self.inner()
         return "done"
 
+    @timed("inner", first="first")
     def inner(self) -> None:
         self.clock.now += 3
 
@@ -39,14 +41,22 @@ class Worker:
 def test_a_stage_counts_its_own_time_only() -> None:
     clock = Clock()
     worker, profile = Worker(clock), Profile("cpu", clock)
-    profile.watch(worker, "inner", "inner", "first")
-    profile.watch(worker, "outer", "outer")
-    assert worker.outer() == worker.outer() == "done"
-    worker.inner()
-    clock.now += 5
+    with profile.active():
+        assert worker.outer() == worker.outer() == "done"
+        worker.inner()
+        clock.now += 5
     rows = {row["stage"]: (row["seconds"], row["calls"]) for row in profile.table()["stages"]}
     assert rows == {"outer": (2, 2), "first": (3, 1), "inner": (6, 2), "everything else": (5, 0)}
     assert sum(row["share"] for row in profile.table()["stages"]) == pytest.approx(1)
+
+
+def test_nothing_is_counted_while_no_profile_is_active() -> None:
+    clock = Clock()
+    worker, profile = Worker(clock), Profile("cpu", clock)
+    with pytest.raises(ZeroDivisionError), profile.active():
+        raise ZeroDivisionError
+    assert worker.outer() == "done"
+    assert [row["stage"] for row in profile.table()["stages"]] == ["everything else"]
 
 
 def test_a_profiled_run_has_the_same_numbers_and_leaves_a_table(tmp_path: Path) -> None:

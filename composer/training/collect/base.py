@@ -95,10 +95,6 @@ class Collector(ABC):
     def metrics(self) -> list[dict[str, float]]:
         """Metrics since the last call, one table per seed."""
 
-    def timed(self) -> tuple[tuple[object, str, str], ...]:
-        """Parts that a profile times on their own: owner, name of the method, name of the stage."""
-        return ()
-
     @abstractmethod
     def save(self, checkpoints: Checkpoints) -> None:
         """Write the part of the state that is too large for a snapshot."""

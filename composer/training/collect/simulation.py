@@ -15,9 +15,12 @@ from typing_extensions import override
 
 from composer.replay.transitions import Minibatch
 from composer.training.collect.base import Collector, without_prefix
+from composer.training.profiling import timed
 from composer.training.runs.checkpoint import Checkpoints, Segment, Snapshot
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from composer.environments.interface import Observations, Step, VectorEnvironment
     from composer.replay.ring import Ring
     from composer.training.collect.base import TransitionMemory
@@ -72,9 +75,9 @@ class SimulatorCollector(Collector):
         # The device is idle now, so copying the action to the host of the replay waits for no update.
         kept = (observation if self.replay.device == device else here), action.to(self.replay.device)
         if self._beside is None:
-            self._store(*kept, self.environments.step(played))
+            self._store(*kept, self._step(played))
         else:
-            self._waiting = *kept, self._beside.submit(self.environments.step, played)
+            self._waiting = *kept, self._beside.submit(self._step, played)
 
     @override
     def finish_step(self) -> None:
@@ -83,6 +86,11 @@ class SimulatorCollector(Collector):
             self._waiting = None
             self._store(observation, action, step.result())
 
+    @timed("environments: stepping")
+    def _step(self, actions: NDArray[np.float32]) -> Step:
+        return self.environments.step(actions)
+
+    @timed("replay: storing")
     def _store(self, observation: Tensor, action: Tensor, step: Step) -> None:
         """Store a transition and continue from its end; observation and action are on the device of the replay."""
         learner, shape = self._learner, self._shape
@@ -102,11 +110,6 @@ class SimulatorCollector(Collector):
     @override
     def learned(self) -> None:
         self.memory.learned()
-
-    @override
-    def timed(self) -> tuple[tuple[object, str, str], ...]:
-        stepping, storing = "environments: stepping", "replay: storing"
-        return (self.environments, "step", stepping), (self.memory, "add", storing)
 
     @override
     def epochs(self, interactions: int) -> int:

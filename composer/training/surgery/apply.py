@@ -19,6 +19,7 @@ from composer.networks.outline import Outline
 from composer.networks.parameter_selectors import ParameterName
 from composer.networks.stacked import per_seed
 from composer.spec.shape import Shape
+from composer.training.profiling import timed
 from composer.training.surgery.activity import UnitActivity
 from composer.training.surgery.context import FiringContext
 from composer.training.surgery.injection import Injector, outputs, relative_change
@@ -70,6 +71,7 @@ class Surgery:
         }
         """By intervention that a metric decides, per seed: readings in a row that speak for it, and its last firing."""
 
+    @timed("interventions")
     def passed(self, clock: ClockName, before: int, now: int) -> None:
         """Fire what was planned in ``(before, now]`` of a clock, for every seed."""
         self._pass(clock, before, now, torch.ones(len(self._learner.seeds), dtype=torch.bool))
