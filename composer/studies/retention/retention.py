@@ -15,9 +15,9 @@ import numpy as np
 
 from composer.studies import Refused
 from composer.studies.statistics import LEVEL, REPETITIONS, Estimate, Floats, Scores
-from composer.tracking.journal import read
 from composer.tracking.records import JOURNAL
 from composer.training.runs.directory import read_blueprint, read_facts
+from composer.training.runs.results import read_metrics
 
 METRIC = "evaluation/accuracy"
 PROXIES = "diagnostics/"
@@ -52,26 +52,20 @@ class TaskRun:
 def read_run(run: Path) -> TaskRun:
     """Read a run; raises RunUnusable and NoTasks."""
     facts, blueprint = read_facts(run), read_blueprint(run)
-    length = blueprint.environment.task_interactions
+    length, seeds = blueprint.environment.task_interactions, tuple(blueprint.seeds)
     if not length:
         raise NoTasks(f"{run}: its environment is {blueprint.environment.kind!r}, which is no sequence of tasks")
-    table: dict[str, dict[tuple[int, int], float]] = {}
-    for row in read(run / JOURNAL):
-        if row["type"] == "metrics" and row["env_step"] % length == 0:
-            for name, value in row["metrics"].items():
-                if name == METRIC or name.startswith(PROXIES):
-                    table.setdefault(name, {})[row["seed"], row["env_step"] // length] = value
     tasks = blueprint.training.env_steps // length
-    if tasks < 2 * EDGE or len(table.get(METRIC, {})) < tasks * len(blueprint.seeds):
+    ends = length * np.arange(1, tasks + 1)
+    found: dict[str, Floats] = {}
+    for name, series in read_metrics(run / JOURNAL, seeds).items():
+        values = series.values[:, np.isin(series.env_steps, ends)]
+        if values.shape[1] == tasks and not np.isnan(values).any():
+            found[name] = values
+    if tasks < 2 * EDGE or METRIC not in found:
         raise NoTasks(f"{run}: needs {METRIC!r} at the end of each of at least {2 * EDGE} tasks (evaluation.every)")
-    seeds = tuple(blueprint.seeds)
-    arrays = {
-        name: np.array([[points[seed, task] for task in range(1, tasks + 1)] for seed in seeds])
-        for name, points in table.items()
-        if len(points) == tasks * len(seeds)
-    }
-    proxies = {name.removeprefix(PROXIES): values for name, values in arrays.items() if name != METRIC}
-    return TaskRun(facts["variant"] or "base", seeds, arrays[METRIC], proxies)
+    proxies = {name.removeprefix(PROXIES): values for name, values in found.items() if name.startswith(PROXIES)}
+    return TaskRun(facts["variant"] or "base", seeds, found[METRIC], proxies)
 
 
 def compare(paths: Sequence[Path]) -> tuple[dict[str, Any], list[TaskRun]]:
@@ -133,14 +127,9 @@ def _proxies(runs: Sequence[TaskRun], plain: TaskRun) -> list[dict[str, Any]]:
 
 def spearman(x: Floats, y: Floats) -> float:
     """Rank correlation, ties averaged; 0 where one side does not vary."""
-    from scipy.stats import rankdata
+    from scipy.stats import spearmanr
 
-    ranks = np.stack([rankdata(x), rankdata(y)])
-    spread = ranks.std(1)
-    if not spread.all():
-        return 0.0
-    centred = ranks - ranks.mean(1, keepdims=True)
-    return float((centred[0] * centred[1]).mean() / spread.prod())
+    return float(spearmanr(x, y).statistic) if np.ptp(x) and np.ptp(y) else 0.0
 
 
 def _paired(first: Floats, last: Floats) -> float | None:

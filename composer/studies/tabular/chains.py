@@ -69,15 +69,6 @@ class Chain:
         """A random reward for leaving each state, same shape."""
         return self.rewards[states] + self.scale * self.noise.draw(rng, states.shape)
 
-    def returns(self, rng: np.random.Generator, count: int, cut: float = 1e-6) -> Floats:
-        """Sampled returns ``[n, count]`` of every state, without rewards whose weight is below ``cut``."""
-        states = np.repeat(np.arange(self.states)[:, None], count, axis=1)
-        total, weight = np.zeros(states.shape), 1.0
-        while weight >= cut:
-            total += weight * self.draw_rewards(rng, states)
-            states, weight = self.successors(rng, states), weight * self.discount
-        return total
-
     def plug_in(self, successors: Indices) -> Chain:
         """The chain with the frequencies of observed successors ``[N, n]`` as probabilities; rewards are known."""
         counts = [np.bincount(column, minlength=self.states) for column in successors.T]

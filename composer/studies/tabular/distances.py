@@ -18,11 +18,6 @@ class Distribution(NamedTuple):
     points: Floats
     probabilities: Floats
 
-    def mean(self) -> Floats:
-        """Expected value, ``[...]``."""
-        mean: Floats = (self.points * self.probabilities).sum(-1)
-        return mean
-
 
 def equally_likely(points: Floats) -> Distribution:
     """Equal probabilities of samples or quantiles ``[..., k]``."""
@@ -33,16 +28,6 @@ def wasserstein(first: Distribution, second: Distribution) -> Floats:
     """W1, ``integral |F - G|``, ``[...]``, in the unit of the points."""
     gap, width = _gaps(first, second)
     distance: Floats = (np.abs(gap) * width).sum(-1)
-    return distance
-
-
-def cramer(first: Distribution, second: Distribution) -> Floats:
-    """Square root of ``integral (F - G)^2``, ``[...]``, in which categorical operators contract.
-
-    Some authors call the square the Cramér distance.
-    """
-    gap, width = _gaps(first, second)
-    distance: Floats = np.sqrt((gap * gap * width).sum(-1))
     return distance
 
 

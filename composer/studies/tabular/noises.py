@@ -101,7 +101,6 @@ class Smooth(Noise):
 
 
 NONE: Final = Finite("none", (0.0,), (1.0,))
-COIN: Final = Finite("coin", (-1.0, 1.0), (0.5, 0.5))
 GAUSSIAN: Final = Smooth(
     "gaussian",
     (-4.0, 4.0),
@@ -127,4 +126,3 @@ STUDENT: Final = Smooth(
     lambda level: (2 * level - 1) / np.sqrt(2 * level * (1 - level)),
     lambda c: 0.5 * (np.hypot(c, np.sqrt(2.0)) - c),
 )
-NOISES: Final[dict[str, Noise]] = {noise.name: noise for noise in (NONE, COIN, GAUSSIAN, EXPONENTIAL, STUDENT)}

@@ -59,13 +59,6 @@ def update(quantiles: Floats, rewards: Floats, successors: Indices, discount: fl
     return learned
 
 
-def drift(chain: Chain, quantiles: Floats) -> Floats:
-    """The expected QTD step divided by its rate, ``[n, m]``: ``tau_i - P(R + discount theta_J(Y) < theta_i(x))``."""
-    m = quantiles.shape[-1]
-    chances = [_chance(chain, x, quantiles, quantiles[x]) for x in range(chain.states)]
-    return levels(m) - np.stack(chances)
-
-
 def backup(chain: Chain, quantiles: Floats, radius: float = np.inf) -> Floats:
     """One sweep: the lowest quantiles of ``R + discount theta_J(Y)`` at the levels, ``[n, m]``.
 
@@ -75,11 +68,6 @@ def backup(chain: Chain, quantiles: Floats, radius: float = np.inf) -> Floats:
         return np.stack([_sorted(chain, chain.noise, x, quantiles) for x in range(chain.states)])
     assert isinstance(chain.noise, Smooth)
     return np.stack([_bisected(chain, chain.noise, x, quantiles, radius) for x in range(chain.states)])
-
-
-def residual(chain: Chain, quantiles: Floats) -> float:
-    """The largest change of a quantile in one sweep: zero at a fixed point."""
-    return float(np.abs(backup(chain, quantiles) - quantiles).max())
 
 
 def fixed_point(chain: Chain, m: int, tolerance: float = 1e-9) -> tuple[Floats, int]:
@@ -105,12 +93,6 @@ def _targets(chain: Chain, x: int, quantiles: Floats) -> tuple[Floats, Floats]:
     (reached,) = np.nonzero(chain.transition[x])
     points = chain.rewards[x] + chain.discount * quantiles[reached].ravel()
     return points, np.repeat(chain.transition[x, reached], quantiles.shape[1]) / quantiles.shape[1]
-
-
-def _chance(chain: Chain, x: int, quantiles: Floats, thresholds: Floats) -> Floats:
-    points, weights = _targets(chain, x, quantiles)
-    chance: Floats = chain.noise.below((thresholds[:, None] - points) / chain.scale) @ weights
-    return chance
 
 
 def _sorted(chain: Chain, noise: Finite, x: int, quantiles: Floats) -> Floats:

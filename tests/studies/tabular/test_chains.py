@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy import integrate, stats
+from tabular_oracles import COIN, NOISES, sample_returns
 
 from composer.studies.tabular.chains import CHAINS, Chain, transitions, two_state
-from composer.studies.tabular.noises import COIN, EXPONENTIAL, GAUSSIAN, NOISES, STUDENT, Noise, Smooth
+from composer.studies.tabular.noises import EXPONENTIAL, GAUSSIAN, STUDENT, Noise, Smooth
 
 DISTRIBUTIONS = {"gaussian": stats.norm(), "exponential": stats.expon(loc=-1), "student": stats.t(2)}
 
@@ -45,7 +46,7 @@ def test_values_of_two_states_by_hand() -> None:
 @pytest.mark.parametrize("make", CHAINS.values(), ids=CHAINS)
 def test_sampled_returns_have_the_exact_mean_and_lie_within_the_bounds(make: Callable[[], Chain]) -> None:
     chain = replace(make(), noise=COIN, scale=0.5)
-    returns = chain.returns(np.random.default_rng(2), 2_000)
+    returns = sample_returns(chain, np.random.default_rng(2), 2_000)
     error = returns.std(1) / np.sqrt(2_000)
     assert (np.abs(returns.mean(1) - chain.values()) < 4.5 * error).all()
     low, high = chain.bounds()

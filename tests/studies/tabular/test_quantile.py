@@ -7,18 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy import stats
+from tabular_oracles import COIN, NOISES, drift, residual, sample_returns
 
 from composer.studies.tabular import td
 from composer.studies.tabular.chains import CHAINS, Chain, transitions, two_state
 from composer.studies.tabular.distances import equally_likely, wasserstein
-from composer.studies.tabular.noises import COIN, EXPONENTIAL, GAUSSIAN, NOISES, NONE, STUDENT, Noise
+from composer.studies.tabular.noises import EXPONENTIAL, GAUSSIAN, NONE, STUDENT, Noise
 from composer.studies.tabular.quantile import (
     StepSize,
     backup,
-    drift,
     fixed_point,
     levels,
-    residual,
     update,
 )
 
@@ -61,7 +60,7 @@ def test_a_sweep_contracts_the_greatest_distance() -> None:
 
 def test_many_quantiles_come_near_sampled_returns() -> None:
     chain = replace(CHAINS["garnet"](), noise=GAUSSIAN, discount=0.7)
-    returns = chain.returns(np.random.default_rng(0), 4_000)
+    returns = sample_returns(chain, np.random.default_rng(0), 4_000)
     found, _ = fixed_point(chain, 64, 1e-4)
     assert wasserstein(equally_likely(found), equally_likely(returns)).max() < 0.1 * returns.std(1).min()
 
