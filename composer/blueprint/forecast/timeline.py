@@ -70,7 +70,7 @@ def timeline(blueprint: Blueprint) -> list[Moment]:
         *_schedules(schedules(blueprint), clock, env_steps),
         *_averages(blueprint.averages, clock, env_steps),
         *_interventions(blueprint, clock),
-        *_penalties(blueprint, clock),
+        *_penalties(blueprint, clock.env_step_of(1, env_steps)),
         *_periodic(blueprint, clock),
     ]
     return sorted(moments, key=lambda moment: (moment.env_step is None, moment.update, moment.env_step or 0))
@@ -212,8 +212,8 @@ def _about(size: int, roles: Iterable[str]) -> str:
     return f"{counted(size, 'parameter')} of {' and '.join(dict.fromkeys(roles))}"
 
 
-def _penalties(blueprint: Blueprint, clock: Clock) -> Iterator[Moment]:
-    outlines, first = blueprint.trained_outlines, clock.env_step_of(1, blueprint.training.env_steps)
+def _penalties(blueprint: Blueprint, first: int | None) -> Iterator[Moment]:
+    outlines = blueprint.trained_outlines
     for name, penalty in blueprint.penalties.items():
         chosen = penalty.where.select(outlines)
         size = entries(chosen, outlines, blueprint.networks)

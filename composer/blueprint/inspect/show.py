@@ -6,17 +6,20 @@ Tests: tests/blueprint/test_show.py.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from composer.algorithms.base import Algorithm
 from composer.blueprint.forecast.clock import lengths_of
-from composer.blueprint.forecast.flops import evaluations
+from composer.blueprint.forecast.flops import EvaluationCost, evaluations
 from composer.blueprint.forecast.memory import NetworkBytes, forecast
 from composer.blueprint.forecast.timeline import half_life, timeline
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.serialize import digest
+from composer.environments.base import Environment
 from composer.networks.outline import BufferPlan, Outline, ParameterPlan
+from composer.optim.averages import Average
 
 
 def show_json(blueprint: Blueprint) -> dict[str, Any]:
@@ -24,49 +27,41 @@ def show_json(blueprint: Blueprint) -> dict[str, Any]:
 
     ``hash`` is the digest.
     """
-    found, needs = blueprint.sound_outlines, forecast(blueprint)
+    outlines, needs, lengths = blueprint.sound_outlines, forecast(blueprint), lengths_of(blueprint)
+    networks = {role: _network(outline, blueprint.networks[role].copies) for role, outline in outlines.items()}
+    sizes = {name: networks[role]["parameters"] for name, role in blueprint.averaged_networks.items()}
     return {
         "name": blueprint.name,
         "hash": digest(blueprint),
         "seeds": list(blueprint.seeds),
-        "environment": _environment(blueprint),
+        "environment": _environment(blueprint.environment, blueprint.algorithm),
         "algorithm": {"kind": blueprint.algorithm.kind, "batch_size": blueprint.algorithm.batch_size},
-        "length": _length(blueprint),
-        "networks": {role: _network(outline, blueprint.networks[role].copies) for role, outline in found.items()},
-        "averages": {name: _average(blueprint, name, found) for name in blueprint.averages},
+        "length": {"env_steps": lengths.env, "interactions": lengths.interaction, "updates": lengths.update},
+        "networks": networks,
+        "averages": {name: _average(average, sizes[name]) for name, average in blueprint.averages.items()},
         "learned_scalars": {role: outline.count() for role, outline in blueprint.algorithm.learned_scalars().items()},
-        "algorithm_tensors": {
-            name: {"shape": list(each.shape), "dtype": each.dtype}
-            for name, each in blueprint.algorithm.state_tensors(blueprint.environment.info).items()
-        },
-        "update": _update(blueprint),
+        "update": _update(evaluations(blueprint), lengths.update),
         "memory_bytes": needs.total,
         "memory": {
             "networks": {role: _held(held) for role, held in needs.networks.items()},
             "replay_bytes": needs.replay,
-            "algorithm_bytes": needs.algorithm,
         },
         "disk_bytes": needs.disk,
         "timeline": [asdict(moment) for moment in timeline(blueprint)],
     }
 
 
-def _environment(blueprint: Blueprint) -> dict[str, Any]:
-    info = blueprint.environment.info
+def _environment(environment: Environment, algorithm: Algorithm) -> dict[str, Any]:
+    info = environment.info
     return {
-        "kind": blueprint.environment.kind,
+        "kind": environment.kind,
         "observation_shape": list(info.observation),
         "action_size": info.action_size,
         "episode_env_steps": info.episode_env_steps,
         "episode_interactions": info.episode_interactions,
         "terminates": info.terminates,
-        "discount": blueprint.algorithm.update_schedule(info).discount,
+        "discount": algorithm.update_schedule(info).discount,
     }
-
-
-def _length(blueprint: Blueprint) -> dict[str, int]:
-    lengths = lengths_of(blueprint)
-    return {"env_steps": lengths.env, "interactions": lengths.interaction, "updates": lengths.update}
 
 
 def _network(outline: Outline, copies: int) -> dict[str, Any]:
@@ -105,26 +100,24 @@ def _buffer(plan: BufferPlan) -> dict[str, Any]:
     return {"shape": list(plan.shape), "kind": plan.kind}
 
 
-def _average(blueprint: Blueprint, name: str, found: Mapping[str, Outline]) -> dict[str, Any]:
-    average, network = blueprint.averages[name], blueprint.averaged_networks[name]
+def _average(average: Average, parameters: int) -> dict[str, Any]:
     # An infinite half-life, of an average that never moves, is null: JSON has no infinity.
     low, high = (half_life(value) if value < 1 else None for value in average.momentum.bounds())
     return {
         "of": average.of,
-        "parameters": found[network].count() * blueprint.networks[network].copies,
+        "parameters": parameters,
         "half_life_updates_min": low,
         "half_life_updates_max": high,
     }
 
 
-def _update(blueprint: Blueprint) -> dict[str, Any]:
-    made, updates = evaluations(blueprint), lengths_of(blueprint).update
-    flops = sum(evaluation.flops for evaluation in made)
+def _update(costs: Sequence[EvaluationCost], updates: int) -> dict[str, Any]:
+    flops = sum(cost.flops for cost in costs)
     return {
         "flops": flops,
         "flops_of_all_updates": flops * updates,
         "evaluations": [
-            {"network": one.network, "passes": one.passes.name.lower(), "flops": one.flops} for one in made
+            {"network": cost.network, "passes": cost.passes.name.lower(), "flops": cost.flops} for cost in costs
         ],
     }
 

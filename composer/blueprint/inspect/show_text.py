@@ -5,13 +5,13 @@ Tests: tests/blueprint/test_show.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 
 from composer.algorithms.declared import Passes
 from composer.blueprint.forecast.clock import lengths_of
-from composer.blueprint.forecast.flops import evaluations, update_flops
-from composer.blueprint.forecast.memory import forecast
-from composer.blueprint.forecast.timeline import timeline
+from composer.blueprint.forecast.flops import EvaluationCost, evaluations, update_flops
+from composer.blueprint.forecast.memory import Forecast, forecast
+from composer.blueprint.forecast.timeline import Moment, timeline
 from composer.blueprint.inspect.equal_blocks import grouped
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.serialize import digest
@@ -28,22 +28,24 @@ Cells = tuple[str, ...]
 
 def show_text(blueprint: Blueprint) -> str:
     """The text."""
-    found = blueprint.sound_outlines
-    lines = [f"{blueprint.name}  {digest(blueprint)[:12]}", *columns(list(_summary(blueprint, found)))]
-    for role, outline in found.items():
-        lines += ["", *_network(blueprint, role, outline)]
-    lines += ["", _title("an update", blueprint.algorithm.batch_size, len(blueprint.seeds)), *_operations(blueprint)]
-    lines += ["", f"memory: {bytes_text(forecast(blueprint).total)}", *_memory(blueprint)]
-    lines += ["", "timeline", *_timeline(blueprint)]
+    costs, needs, seeds = evaluations(blueprint), forecast(blueprint), len(blueprint.seeds)
+    lines = [f"{blueprint.name}  {digest(blueprint)[:12]}", *columns(list(_summary(blueprint)))]
+    for role, outline in blueprint.sound_outlines.items():
+        averages = [name for name, network in blueprint.averaged_networks.items() if network == role]
+        lines += ["", *_network(role, outline, blueprint.networks[role].copies, averages)]
+    each = f" for each of {seeds} seeds" if seeds > 1 else ""
+    lines += ["", f"an update: batch {blueprint.algorithm.batch_size:,}{each}", *_operations(costs)]
+    lines += ["", f"memory: {bytes_text(needs.total)}", *_memory(needs)]
+    lines += ["", "timeline", *_timeline(timeline(blueprint))]
     return "\n".join(lines)
 
 
-def _summary(blueprint: Blueprint, found: Mapping[str, Outline]) -> Iterator[Cells]:
+def _summary(blueprint: Blueprint) -> Iterator[Cells]:
     info, algorithm = blueprint.environment.info, blueprint.algorithm
     written = blueprint.environment.model_dump(exclude_unset=True)
     kind = " ".join([blueprint.environment.kind, *(f"{key}={value}" for key, value in written.items())])
     lengths, flops = lengths_of(blueprint), update_flops(blueprint)
-    total = sum(outline.count() * blueprint.networks[role].copies for role, outline in found.items())
+    total = sum(outline.count() * blueprint.networks[role].copies for role, outline in blueprint.sound_outlines.items())
     yield "environment", f"{kind}, {shape_text(info.observation)} → [{info.action_size}]"
     yield "episode", f"{counted(info.episode_interactions, 'interaction')} at most"
     yield "algorithm", f"{algorithm.kind}, {counted(len(blueprint.seeds), 'seed')}, batch {algorithm.batch_size:,}"
@@ -59,10 +61,8 @@ def _summary(blueprint: Blueprint, found: Mapping[str, Outline]) -> Iterator[Cel
     yield "memory", bytes_text(forecast(blueprint).total)
 
 
-def _network(blueprint: Blueprint, role: str, outline: Outline) -> list[str]:
-    copies = blueprint.networks[role].copies
+def _network(role: str, outline: Outline, copies: int, averages: Sequence[str]) -> list[str]:
     total = counted(outline.count() * copies, "parameter") + (f" in {copies} copies" if copies > 1 else "")
-    averages = [name for name, network in blueprint.averaged_networks.items() if network == role]
     followed = f", averaged as {', '.join(averages)}" if averages else ""
     flops = scaled(outline.total_flops() * copies, "FLOP")
     title = f"{role}: {total}{followed}, {flops} per sample forward, input {shape_text(outline.input)}"
@@ -92,18 +92,13 @@ def _notes(outline: Outline) -> Iterator[str]:
         yield f"{plan.kind} {name} {shape_text(plan.shape)}" if plan.shape else f"{plan.kind} {name}"
 
 
-def _title(what: str, batch: int, seeds: int) -> str:
-    return f"{what}: batch {batch:,}" + (f" for each of {seeds} seeds" if seeds > 1 else "")
+def _operations(costs: Sequence[EvaluationCost]) -> list[str]:
+    rows = [(f"  {cost.network}", _PASSES[cost.passes], scaled(cost.flops, "FLOP")) for cost in costs]
+    total = sum(cost.flops for cost in costs)
+    return columns([*rows, ("  total", "", scaled(total, "FLOP"))], right=(2,))
 
 
-def _operations(blueprint: Blueprint) -> list[str]:
-    made = evaluations(blueprint)
-    rows = [(f"  {one.network}", _PASSES[one.passes], scaled(one.flops, "FLOP")) for one in made]
-    return columns([*rows, ("  total", "", scaled(update_flops(blueprint), "FLOP"))], right=(2,))
-
-
-def _memory(blueprint: Blueprint) -> list[str]:
-    needs = forecast(blueprint)
+def _memory(needs: Forecast) -> list[str]:
     names = ["parameters", "buffers", "gradients", "optimizer", "averages", "injections", "anchors", "total"]
     parts = []
     for held in needs.networks.values():
@@ -122,9 +117,9 @@ def _memory(blueprint: Blueprint) -> list[str]:
     return columns(rows, right=range(1, len(shown) + 1))
 
 
-def _timeline(blueprint: Blueprint) -> list[str]:
+def _timeline(moments: Iterable[Moment]) -> list[str]:
     rows: list[Cells] = [("  env step", "update", "", "")]
-    for moment in timeline(blueprint):
+    for moment in moments:
         step = "after end" if moment.env_step is None else f"{moment.env_step:,}"
         again = "".join(f", every {every:,} {unit}" for every, unit in moment.intervals())
         times = f", {counted(moment.count or 0, 'time')}" if again else ""
