@@ -157,7 +157,7 @@ def test_loops_make_one_update_a_decision() -> None:
         ours.call()
         theirs.call()
     ours.settle()
-    clock, model = ours._parts.clock, theirs._model
+    clock, model = ours._session.clock, theirs._model
     # Past the first update, which building ran up to: 10 random decisions and 4 more.
     assert (clock.interactions, clock.updates) == (14, 4)
     assert (model.num_timesteps, model._n_updates) == (14, 4)
