@@ -58,8 +58,8 @@ class Graphs:
 def captured_without_code(monkeypatch: pytest.MonkeyPatch) -> None:
     """Captured programs are traced, differentiated and made free of mutation, and then run operation by operation.
 
-    Making code of them is most of their time. Others prove it: tests/training/test_learner.py and test_compiled_dqn.py,
-    tests/networks/test_compiled_blocks.py.
+    Making code of them is most of their time. Others prove it: tests/networks/test_compiled_blocks.py,
+    tests/training/test_compiled_dqn.py, tests/papers/test_ppo.py.
     """
     compile_ = torch.compile
     torch.compiler.reset()

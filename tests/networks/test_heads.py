@@ -268,10 +268,13 @@ def test_log_std_stays_within_its_bounds_and_starts_in_the_middle() -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Of torch's own modules, when inductor is first imported.
-def test_compiled_heads_equal_eager_ones_in_one_graph() -> None:
-    """All of them, two copies each, in training mode, where random levels are drawn and counted."""
+@pytest.mark.parametrize("makes_code", [True, False], ids=["code", "traced"])
+def test_compiled_heads_equal_eager_ones_in_one_graph(makes_code: bool) -> None:
+    """All of them, two copies each, in training mode; code is made of those that draw random levels or noise."""
     torch.compiler.reset()
-    heads = [HEADS.validate_python(table) for table in TABLES.values() if table["kind"] != "features"]
+    drawing = [TABLES[name] for name in ("implicit_quantile per action", "noisy implicit_quantile")]
+    tables, backend = (drawing, "inductor") if makes_code else ([*TABLES.values()], "aot_eager")
+    heads = [HEADS.validate_python(table) for table in tables if table["kind"] != "features"]
     modules = [on_meta(head).train() for head in heads]
     stacks = [stack_module_state([filled(head, seed) for seed in (0, 1)]) for head in heads]
 
@@ -281,7 +284,7 @@ def test_compiled_heads_equal_eager_ones_in_one_graph() -> None:
 
         return [called(module, stack[0], state) for module, stack, state in zip(modules, stacks, buffers, strict=True)]
 
-    compiled = torch.compile(all_of_them, fullgraph=True, dynamic=False)
+    compiled = torch.compile(all_of_them, backend=backend, fullgraph=True, dynamic=False)
     states = [[{path: value.clone() for path, value in stack[1].items()} for stack in stacks] for _ in range(2)]
     for _ in range(2):
         torch.testing.assert_close(compiled(features(5), states[0]), all_of_them(features(5), states[1]))

@@ -8,7 +8,13 @@ from tiny_dqn import AUGMENTED, RAINBOW, batch, learner, noise
 
 from composer.training.compile.capture import Choice
 
-EVERYTHING = (*RAINBOW, AUGMENTED[-1])
+EVERYTHING = (
+    *RAINBOW,
+    AUGMENTED[-1],
+    # A compilation costs by the number of parameters: both streams of one noisy layer.
+    'networks.value.head={ kind = "dueling", '
+    'head = { kind = "categorical_value", values = "per_action", atoms = 5, low = -5.0, high = 5.0, sigma = 0.5 } }',
+)
 """Rainbow on augmented pictures."""
 
 

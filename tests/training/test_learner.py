@@ -118,19 +118,6 @@ def test_variants_that_differ_in_numbers_share_one_graph(monkeypatch: pytest.Mon
     assert len(counter.graphs) == 1
 
 
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Of torch's own modules, when inductor is first imported.
-def test_compiled_and_eager_updates_agree() -> None:
-    """Alone makes code of a whole SAC update of two seeds, and compares its numbers over twenty steps."""
-    torch.compiler.reset()
-    compiled, eager = learner("seeds=[0, 1]", choice=COMPILED), learner("seeds=[0, 1]")
-    for step in range(20):
-        for agent in (compiled, eager):
-            agent.observe(torch.randn(2, 1, 3, generator=torch.Generator().manual_seed(step)))
-            agent.update(transitions(agent, step))
-    agree(compiled, eager, rtol=1e-3, atol=1e-4)
-
-
 def test_neither_acting_nor_learning_waits_for_the_host() -> None:
     agent = learner("seeds=[0, 1]", "algorithm.n_step=3")
     ring = VectorRing(2, 1, 50, 3, 2)
