@@ -15,7 +15,7 @@ from composer.networks.heads import Head
 from composer.networks.outline import Outline
 from composer.spec.family import Spec
 from composer.spec.lazy_call import LazyCall, call
-from composer.spec.shape import Shape, ShapeError
+from composer.spec.shape import Shape, ShapeError, located
 
 if TYPE_CHECKING:
     from torch import nn
@@ -36,14 +36,10 @@ class Network(Spec):
         blocks = declared_blocks(self)
         if blocks > MAX_BLOCKS:
             raise ShapeError(f"{blocks:,} blocks; limit {MAX_BLOCKS:,}", ("trunk",))
-        try:
+        with located("trunk"):
             trunk = self.trunk.outline(shape)
-        except ShapeError as error:
-            raise error.under("trunk") from None
-        try:
+        with located("head"):
             head = self.head.outline(trunk.output, actions)
-        except ShapeError as error:
-            raise error.under("head") from None
         return Outline("network", shape, head.output, children={"trunk": trunk, "head": head})
 
     def module(self, shape: Shape, actions: int) -> LazyCall:

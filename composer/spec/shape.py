@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 Shape = tuple[int, ...]
 
 
@@ -16,3 +19,12 @@ class ShapeError(ValueError):
     def under(self, *steps: str | int) -> ShapeError:
         """The same error with the ``steps`` of a parent before its own."""
         return ShapeError(self.message, (*steps, *self.steps))
+
+
+@contextmanager
+def located(*steps: str | int) -> Iterator[None]:
+    """Errors of shapes inside lead to the keys ``steps``, then to their own."""
+    try:
+        yield
+    except ShapeError as error:
+        raise error.under(*steps) from None

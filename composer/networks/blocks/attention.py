@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -17,7 +16,7 @@ from composer.networks.blocks.tokens import sequence
 from composer.networks.initializers import Constant, Initializer, XavierUniform, Zeros
 from composer.networks.outline import Outline
 from composer.spec.lazy_call import LazyCall, call
-from composer.spec.shape import Shape, ShapeError
+from composer.spec.shape import Shape, ShapeError, located
 
 
 class Attention(Block, kind="attention"):
@@ -66,9 +65,9 @@ class Attention(Block, kind="attention"):
         tokens, _ = sequence(shape, self.kind)
         width = self._head_width(shape)
         inner = self.heads * width
-        children = {name: self._dense(inner, shape, -1) for name in ("query", "key", "value")}
+        children = {name: self._dense(inner, shape, self.qkv_bias, "rows") for name in ("query", "key", "value")}
         # What an input writes has unit norm, where that of the others has what an output reads: both lie along d.
-        children["output"] = self._dense(shape[-1], (tokens, inner), -2)
+        children["output"] = self._dense(shape[-1], (tokens, inner), self.bias, "columns")
         if self.probabilities is not None:
             children["probabilities"] = self._on_probabilities((self.heads, tokens, tokens))
         parameters = {}
@@ -105,20 +104,15 @@ class Attention(Block, kind="attention"):
             )
         return shape[-1] // self.heads
 
-    def _dense(self, width: int, shape: Shape, unit_axis: int) -> Outline:
-        bias = self.bias if unit_axis == -2 else self.qkv_bias
-        outline = Linear(width=width, bias=bias, weight=self.weight, bias_init=self.bias_init).outline(shape)
-        if not self.unit_norm:
-            return outline
-        kept = replace(outline.parameters["weight"], unit_axis=unit_axis)
-        return replace(outline, parameters={**outline.parameters, "weight": kept})
+    def _dense(self, width: int, shape: Shape, bias: bool, unit: Literal["rows", "columns"]) -> Outline:
+        norm = unit if self.unit_norm else None
+        drawn = {"weight": self.weight, "bias_init": self.bias_init}
+        return Linear(width=width, bias=bias, unit_norm=norm, **drawn).outline(shape)
 
     def _on_probabilities(self, shape: Shape) -> Outline:
         assert self.probabilities is not None
-        try:
+        with located("probabilities"):
             outline = self.probabilities.outline(shape)
-        except ShapeError as error:
-            raise error.under("probabilities") from None
         if outline.output != shape:
             raise ShapeError(
                 f"a block on attention probabilities must keep their shape {list(shape)}; "

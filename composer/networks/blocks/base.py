@@ -15,7 +15,7 @@ from composer.networks.initializers import Initializer
 from composer.networks.outline import Outline, ParameterPlan
 from composer.spec.family import Family, Spec
 from composer.spec.lazy_call import LazyCall
-from composer.spec.shape import Shape, ShapeError
+from composer.spec.shape import Shape, ShapeError, located
 
 if TYPE_CHECKING:
     from torch import nn
@@ -95,10 +95,8 @@ def plan(
     shape: Shape, initializer: Initializer, fan_in: int, fan_out: int, key: str, unit_axis: int | None = None
 ) -> ParameterPlan:
     """A parameter's plan; ``key`` names the initialiser's place in the blueprint should it refuse the shape."""
-    try:
+    with located(key):
         initializer.check(shape)
-    except ShapeError as error:
-        raise error.under(key) from None
     return ParameterPlan(shape, initializer, fan_in, fan_out, unit_axis=unit_axis)
 
 

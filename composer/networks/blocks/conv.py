@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
+from pydantic import PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
-from composer.networks.blocks.base import MAX_WIDTH, Block, Width, plan
-from composer.networks.blocks.sizes import check_one_size, output_width
+from composer.networks.blocks.base import MAX_WIDTH
+from composer.networks.blocks.weighted import Weighted
 from composer.networks.blocks.windows import Padding, Pair, Windows, image, pair, windows
-from composer.networks.initializers import Initializer, Orthogonal, Zeros
 from composer.networks.outline import Outline
 from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape, ShapeError
@@ -40,10 +39,11 @@ _GROUPS_SCHEMA: dict[str, Any] = {
 Groups = Annotated[int | Literal["depthwise"], PlainValidator(_group_count), WithJsonSchema(_GROUPS_SCHEMA)]
 
 
-class Conv(Block, kind="conv"):
+class Conv(Weighted, kind="conv"):
     """Convolution of an image: ``[c, h, w] -> [width, h', w']``.
 
-    The kernel is not flipped. Exactly one of ``width`` (output channels) and ``expansion`` (of the input's) is given.
+    The weight, [width, c / groups, kernel height, kernel width], is not flipped. Exactly one of ``width`` (output
+    channels) and ``expansion`` (of the input's) is given.
     ``padding = "same"`` gives ``ceil(h / stride)`` rows, an odd entry of padding going below and to the right as in
     JAX and TensorFlow; torch's networks of stride 2 pad 1 on all sides instead, which is ``padding = 1``.
     The weight's fans are torch's: ``fan_in`` counts the inputs of one group, ``fan_out`` all outputs, times the
@@ -53,13 +53,8 @@ class Conv(Block, kind="conv"):
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "conv", "width": 32, "kernel": 3, "stride": 2, "padding": "same"}
     example_input: ClassVar[Shape] = (4, 12, 12)
-    units = "makes"
     axis = -3
 
-    width: Width | None = None
-    """Output channels."""
-    expansion: Annotated[int, Field(ge=1, le=64)] | None = None
-    """Output channels as a multiple of the input's."""
     kernel: Pair
     """Size of the kernel, ``[height, width]`` or one for both."""
     stride: Pair = 1
@@ -70,30 +65,17 @@ class Conv(Block, kind="conv"):
     """Entries of the image between entries of the kernel; 1 leaves no gap."""
     groups: Groups = 1
     """Independent groups of channels; "depthwise" is one an input channel."""
-    bias: bool = True
-    """Whether a bias a channel is added."""
-    weight: Initializer = Orthogonal()
-    """Initialiser of the weight, shape [width, c / groups, kernel height, kernel width]."""
-    bias_init: Initializer = Zeros()
-    """Initialiser of the bias, shape [width]; it counts the weight's fans."""
-
-    @model_validator(mode="after")
-    def _one_size(self) -> Self:
-        check_one_size(self.width, self.expansion)
-        return self
 
     def outline(self, shape: Shape) -> Outline:
         """Parameters ``weight`` [width, c / groups, kernel height, kernel width] and ``bias`` [width]."""
         channels, *_ = image(shape, self.kind)
-        groups, width = self._groups(channels), output_width(self.width, self.expansion, channels)
+        groups, width = self._groups(channels), self.size(channels)
         if width % groups:
             raise ShapeError(f"{width} output channels do not divide into {groups} groups", ("groups",))
         kernel = pair(self.kernel)
         inputs, area = channels // groups, math.prod(kernel)
         fans = inputs * area, width * area
-        parameters = {"weight": plan((width, inputs, *kernel), self.weight, *fans, "weight")}
-        if self.bias:
-            parameters["bias"] = plan((width,), self.bias_init, *fans, "bias_init")
+        parameters = self.plans((width, inputs, *kernel), *fans)
         output = (width, *self._windows(shape).output)
         flops = math.prod(output) * (2 * fans[0] + self.bias)
         return Outline(self.kind, shape, output, parameters, flops=flops)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from composer.networks.blocks.base import Block
 from composer.networks.outline import Outline
 from composer.spec.lazy_call import LazyCall, call
-from composer.spec.shape import Shape, ShapeError
+from composer.spec.shape import Shape, located
 
 
 class Detached(Block, kind="detached"):
@@ -31,10 +31,8 @@ class Detached(Block, kind="detached"):
 
     def outline(self, shape: Shape) -> Outline:
         """Child ``block``."""
-        try:
+        with located("block"):
             child = self.block.outline(shape)
-        except ShapeError as error:
-            raise error.under("block") from None
         return Outline(self.kind, shape, child.output, children={"block": child}, stops_gradients=True)
 
     def module(self, shape: Shape) -> LazyCall:

@@ -1,6 +1,6 @@
 """What mixtures of experts share: blocks side by side, each with parameters and slots of its own.
 
-Tests: tests/papers/test_experts.py.
+Module: composer/networks/modules/experts.py. Tests: tests/papers/test_experts.py.
 """
 
 from __future__ import annotations
@@ -8,37 +8,49 @@ from __future__ import annotations
 from typing import Annotated
 
 from pydantic import Field
+from typing_extensions import override
 
 from composer.networks.blocks.base import Block
+from composer.networks.initializers import Initializer, LecunNormal
 from composer.networks.outline import Outline
 from composer.spec.lazy_call import LazyCall, call
-from composer.spec.shape import Shape, ShapeError
-
-Count = Annotated[int, Field(ge=1, le=1024)]
+from composer.spec.shape import ShapeError, located
 
 
-def slots_each(declared: int | None, tokens: int, experts: int) -> int:
-    """Slots of an expert: as declared, or just enough for every token to have one."""
-    return -(-tokens // experts) if declared is None else declared
+class Mixture(Block, abstract=True):
+    """Experts that share the tokens among them: ``[t, d] -> [t, d']``, d' the width that the expert gives."""
 
+    example_input = (6, 16)
 
-def outline_experts(block: Block, experts: int, shape: Shape) -> Outline:
-    """The ``experts`` on slots ``[p, d]`` each, together ``[n p, d] -> [n p, d']``; children ``0``, ``1``, ..."""
-    try:
-        one = block.outline(shape)
-    except ShapeError as error:
-        raise error.under("expert") from None
-    if len(one.output) != 2 or one.output[0] != shape[0]:
-        raise ShapeError(
-            f"an expert must keep its {shape[0]} slots: its input is {list(shape)}, its output {list(one.output)}",
-            ("expert",),
-        )
-    slots = experts * shape[0]
-    children = {str(index): one for index in range(experts)}
-    taken, given = (slots, shape[1]), (slots, one.output[1])
-    return Outline("experts", taken, given, children=children, layout="parallel", join="concatenate")
+    experts: Annotated[int, Field(ge=1, le=1024)]
+    """Number of experts, n."""
+    expert: Block
+    """What each expert is, on its slots [p, d]; every one has parameters of its own. A slot without a token is 0."""
+    router: Initializer = LecunNormal()
+    """Initialiser of the router's weight."""
 
+    @override
+    def repeats(self) -> int:
+        return self.experts
 
-def experts_call(block: Block, experts: int, shape: Shape) -> LazyCall:
-    """``composer.networks.modules.experts.Experts``."""
-    return call("composer.networks.modules.experts:Experts", [block.module(shape) for _ in range(experts)])
+    def slots_each(self, declared: int | None, tokens: int) -> int:
+        """Slots of an expert: as declared, or just enough for every token to have one."""
+        return -(-tokens // self.experts) if declared is None else declared
+
+    def experts_outline(self, slots: int, width: int) -> Outline:
+        """The experts on ``slots`` each, together ``[n p, d] -> [n p, d']``; children ``0``, ``1``, ..."""
+        shape = slots, width
+        with located("expert"):
+            one = self.expert.outline(shape)
+            if len(one.output) != 2 or one.output[0] != slots:
+                raise ShapeError(
+                    f"an expert must keep its {slots} slots: its input is {list(shape)}, its output {list(one.output)}"
+                )
+        children = {str(index): one for index in range(self.experts)}
+        taken, given = (self.experts * slots, width), (self.experts * slots, one.output[1])
+        return Outline("experts", taken, given, children=children, layout="parallel", join="concatenate")
+
+    def experts_call(self, slots: int, width: int) -> LazyCall:
+        """``composer.networks.modules.experts.Experts``."""
+        experts = [self.expert.module((slots, width)) for _ in range(self.experts)]
+        return call("composer.networks.modules.experts:Experts", experts)

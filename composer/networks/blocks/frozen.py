@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from composer.networks.blocks.base import Block
 from composer.networks.outline import Outline
 from composer.spec.lazy_call import LazyCall, call
-from composer.spec.shape import Shape, ShapeError
+from composer.spec.shape import Shape, located
 
 
 class Frozen(Block, kind="frozen"):
@@ -30,10 +30,8 @@ class Frozen(Block, kind="frozen"):
 
     def outline(self, shape: Shape) -> Outline:
         """Child ``block``, none of its parameters trainable."""
-        try:
+        with located("block"):
             child = self.block.outline(shape)
-        except ShapeError as error:
-            raise error.under("block") from None
         children = {"block": _frozen(child)}
         return Outline(self.kind, shape, child.output, children=children, stops_gradients=child.stops_gradients)
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
-
-from composer.networks.blocks.base import Block, Width, last_axis, plan
-from composer.networks.blocks.sizes import check_one_size, output_width
-from composer.networks.initializers import Initializer, Orthogonal, Zeros
+from composer.networks.blocks.base import last_axis
+from composer.networks.blocks.weighted import Weighted
 from composer.networks.outline import Outline
 from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape
@@ -19,7 +16,7 @@ UNIT_AXIS = {"rows": -1, "columns": -2}
 """The axis of a weight ``[out, in]`` along which vectors have unit norm."""
 
 
-class Linear(Block, kind="linear"):
+class Linear(Weighted, kind="linear"):
     """Dense layer on the last axis: ``[..., in] -> [..., out]``, ``y = x W^T + b``.
 
     Exactly one of ``width`` (out) and ``expansion`` (out = expansion x in) is given. Orthogonal weights and zero
@@ -29,36 +26,18 @@ class Linear(Block, kind="linear"):
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "linear", "width": 256, "weight": {"kind": "he_normal"}}
-    units = "makes"
     axis = -1
 
-    width: Width | None = None
-    """Output width."""
-    expansion: Annotated[int, Field(ge=1, le=64)] | None = None
-    """Output width as a multiple of the input width."""
-    bias: bool = True
-    """Whether a bias, which is not projected, is added."""
     unit_norm: Literal["rows", "columns"] | None = None
     """What is kept at unit norm: ``rows`` of the weight [out, in], what an output reads; ``columns``, what an input
     writes."""
-    weight: Initializer = Orthogonal()
-    """Initialiser of the weight, shape [out, in], before its projection."""
-    bias_init: Initializer = Zeros()
-    """Initialiser of the bias, shape [out]; it counts the weight's fans."""
-
-    @model_validator(mode="after")
-    def _one_size(self) -> Self:
-        check_one_size(self.width, self.expansion)
-        return self
 
     def outline(self, shape: Shape) -> Outline:
         """Parameters ``weight`` [out, in] and ``bias`` [out]."""
         fan_in = last_axis(shape, self.kind)
-        fan_out = output_width(self.width, self.expansion, fan_in)
+        fan_out = self.size(fan_in)
         axis = None if self.unit_norm is None else UNIT_AXIS[self.unit_norm]
-        parameters = {"weight": plan((fan_out, fan_in), self.weight, fan_in, fan_out, "weight", axis)}
-        if self.bias:
-            parameters["bias"] = plan((fan_out,), self.bias_init, fan_in, fan_out, "bias_init")
+        parameters = self.plans((fan_out, fan_in), fan_in, fan_out, axis)
         flops = math.prod(shape[:-1]) * fan_out * (2 * fan_in + self.bias)
         return Outline(self.kind, shape, (*shape[:-1], fan_out), parameters, flops=flops)
 

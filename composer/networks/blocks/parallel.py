@@ -14,7 +14,7 @@ from composer.networks.blocks.sizes import feature_axis, resized, within_bounds
 from composer.networks.outline import Outline
 from composer.spec.family import Items
 from composer.spec.lazy_call import LazyCall, call
-from composer.spec.shape import Shape, ShapeError
+from composer.spec.shape import Shape, ShapeError, located
 
 
 class Parallel(Block, kind="parallel"):
@@ -79,10 +79,8 @@ class Parallel(Block, kind="parallel"):
         )
 
     def _branch(self, index: int, shape: Shape) -> Outline:
-        try:
+        with located("branches", index):
             return self.branches[index].outline(shape)
-        except ShapeError as error:
-            raise error.under("branches", index) from None
 
     def _concatenated(self, outputs: list[Shape]) -> Shape:
         axis = feature_axis(outputs[0], self.kind)

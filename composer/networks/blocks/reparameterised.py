@@ -18,7 +18,7 @@ from composer.networks.blocks.linear import Linear
 from composer.networks.initializers import Constant, Initializer, Ones, Zeros
 from composer.networks.outline import BufferPlan, Outline
 from composer.spec.lazy_call import LazyCall, call
-from composer.spec.shape import Shape, ShapeError
+from composer.spec.shape import Shape, located
 
 
 def _weighted(block: Block) -> Block:
@@ -38,10 +38,8 @@ Weighted = Annotated[Block, AfterValidator(_weighted)]
 
 
 def _inner(block: Block, shape: Shape) -> Outline:
-    try:
+    with located("block"):
         return block.outline(shape)
-    except ShapeError as error:
-        raise error.under("block") from None
 
 
 def _module(block: Block, shape: Shape) -> LazyCall:

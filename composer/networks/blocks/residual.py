@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from composer.networks.blocks.base import Block
 from composer.networks.outline import Outline
 from composer.spec.lazy_call import LazyCall, call
-from composer.spec.shape import Shape, ShapeError
+from composer.spec.shape import Shape, ShapeError, located
 
 
 class Residual(Block, kind="residual"):
@@ -47,10 +47,8 @@ class Residual(Block, kind="residual"):
 
 def keeping_shape(block: Block, shape: Shape) -> Outline:
     """The outline of a residual block's ``block``; raises ``ShapeError`` where it changes the shape."""
-    try:
+    with located("block"):
         child = block.outline(shape)
-    except ShapeError as error:
-        raise error.under("block") from None
     if child.output != shape:
         raise ShapeError(
             f"a residual block must keep its shape: its input is {list(shape)}, its output {list(child.output)}",

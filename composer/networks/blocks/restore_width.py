@@ -13,7 +13,7 @@ from composer.networks.blocks.linear import Linear
 from composer.networks.initializers import Initializer, Orthogonal, Zeros
 from composer.networks.outline import Outline
 from composer.spec.lazy_call import LazyCall, call
-from composer.spec.shape import Shape, ShapeError
+from composer.spec.shape import Shape, located
 
 
 class RestoreWidth(Block, kind="restore_width"):
@@ -41,10 +41,8 @@ class RestoreWidth(Block, kind="restore_width"):
     def outline(self, shape: Shape) -> Outline:
         """Children ``0``, the block, and ``1``, the dense layer."""
         width = last_axis(shape, self.kind)
-        try:
+        with located("block"):
             inner = self.block.outline(shape)
-        except ShapeError as error:
-            raise error.under("block") from None
         back = self._back(width).outline(inner.output)
         children, stops = {"0": inner, "1": back}, inner.stops_gradients
         return Outline(self.kind, shape, back.output, children=children, stops_gradients=stops)

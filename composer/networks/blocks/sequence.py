@@ -13,7 +13,7 @@ from composer.networks.blocks.gradients import check_reached
 from composer.networks.outline import Outline
 from composer.spec.family import Items
 from composer.spec.lazy_call import LazyCall, call
-from composer.spec.shape import Shape, ShapeError
+from composer.spec.shape import Shape, located
 
 
 class Sequence(Block, kind="sequence"):
@@ -44,11 +44,9 @@ class Sequence(Block, kind="sequence"):
         children: dict[str, Outline] = {}
         output = shape
         for position, layer in enumerate(self.layers):
-            try:
+            with located("layers", position):
                 child = layer.outline(output)
                 check_reached(children.values(), child)
-            except ShapeError as error:
-                raise error.under("layers", position) from None
             children[str(position)] = child
             output = child.output
         stops = any(child.stops_gradients for child in children.values())

@@ -1,31 +1,12 @@
-"""Widths of outputs: the two ways to give one, and the bound that all of them keep.
+"""Widths of outputs, the bound that all of them keep, and the axis of features.
 
 Tests: tests/networks/test_blocks.py, tests/papers/test_vector_blocks.py.
 """
 
 from __future__ import annotations
 
-from pydantic_core import PydanticCustomError
-
 from composer.networks.blocks.base import MAX_WIDTH, last_axis
 from composer.spec.shape import Shape, ShapeError
-
-
-def check_one_size(width: int | None, expansion: int | None) -> None:
-    """Raise unless exactly one of the two is given."""
-    if (width is None) == (expansion is None):
-        given = "neither" if width is None else "both"
-        raise PydanticCustomError(
-            "linear_size", "give exactly one of 'width' and 'expansion'; got {given}", {"given": given}
-        )
-
-
-def output_width(width: int | None, expansion: int | None, fan_in: int) -> int:
-    """``width``, or ``expansion`` times ``fan_in``; raises ``ShapeError`` where that is too wide."""
-    if width is not None:
-        return width
-    assert expansion is not None
-    return within_bounds(expansion * fan_in, f"{expansion} x {fan_in}", "expansion")
 
 
 def within_bounds(width: int, sum_: str, *steps: str | int) -> int:

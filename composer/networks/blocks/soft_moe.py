@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from composer.networks.blocks.base import Block, Width, plan
-from composer.networks.blocks.experts import Count, experts_call, outline_experts, slots_each
+from composer.networks.blocks.base import Width, plan
+from composer.networks.blocks.experts import Mixture
 from composer.networks.blocks.sizes import within_bounds
 from composer.networks.blocks.tokens import sequence
-from composer.networks.initializers import Initializer, LecunNormal, Ones
+from composer.networks.initializers import Ones
 from composer.networks.outline import Outline
 from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape
 
 
-class SoftMoe(Block, kind="soft_moe"):
+class SoftMoe(Mixture, kind="soft_moe"):
     """Experts on weighted means of all tokens: ``[t, d] -> [t, d']``, d' the width that the expert gives.
 
-    Each of n experts has p slots. Logits ``L = X Phi [t, n p]``; a slot is a mean of the tokens, weighted by the
+    Each of n experts has p slots. Logits ``L = X Phi [t, n p]``, with Phi [d, n, p] drawn by ``router``, its fans n d
+    and p d as JAX counts them; a slot is a mean of the tokens, weighted by the
     softmax of L over tokens; an output token is a mean of the experts' outputs, weighted by the softmax of L over all
     slots. No token is dropped. An expert that ends in ``restore_width`` keeps d. Operations: two a product of logits,
     slots and outputs, ten a logit, and the experts'. Source: Puigcerver et al., arXiv:2308.00951; as the penultimate
@@ -30,33 +31,22 @@ class SoftMoe(Block, kind="soft_moe"):
         "experts": 2,
         "expert": {"kind": "restore_width", "block": [{"kind": "linear", "width": 32}, {"kind": "relu"}]},
     }
-    example_input: ClassVar[Shape] = (6, 16)
 
-    experts: Count
-    """Number of experts, n."""
-    expert: Block
-    """What each expert is, on its slots [p, d]; every one has parameters of its own."""
     slots: Width | None = None
     """Slots of an expert, p; absent, t / n rounded up: a capacity of 1."""
-    router: Initializer = LecunNormal()
-    """Initialiser of Phi, shape [d, n, p], its fans as JAX counts them: n d and p d."""
     normalised: bool = False
     """Whether tokens and the columns of Phi are normalised in the logits, and these multiplied by a learned scalar."""
-
-    def repeats(self) -> int:
-        """``experts``."""
-        return self.experts
 
     def outline(self, shape: Shape) -> Outline:
         """Parameters ``router`` [d, n, p] and, if ``normalised``, ``scale`` []; child ``experts``."""
         tokens, width = sequence(shape, self.kind)
-        each = slots_each(self.slots, tokens, self.experts)
+        each = self.slots_each(self.slots, tokens)
         slots = within_bounds(self.experts * each, f"{self.experts} x {each}", "experts")
         fans = self.experts * width, each * width
         parameters = {"router": plan((width, self.experts, each), self.router, *fans, "router")}
         if self.normalised:
             parameters["scale"] = plan((), Ones(), 1, 1, "normalised")
-        experts = outline_experts(self.expert, self.experts, (each, width))
+        experts = self.experts_outline(each, width)
         flops = tokens * slots * (2 * (2 * width + experts.output[1]) + 10)
         if self.normalised:
             flops += 3 * width * (tokens + slots) + width * slots
@@ -66,7 +56,7 @@ class SoftMoe(Block, kind="soft_moe"):
         """``composer.networks.modules.soft_moe.SoftMoE``."""
         self.outline(shape)
         tokens, width = sequence(shape, self.kind)
-        each = slots_each(self.slots, tokens, self.experts)
+        each = self.slots_each(self.slots, tokens)
         options = {"normalised": True} if self.normalised else {}
-        experts = experts_call(self.expert, self.experts, (each, width))
+        experts = self.experts_call(each, width)
         return call("composer.networks.modules.soft_moe:SoftMoE", experts, width, each, **options)

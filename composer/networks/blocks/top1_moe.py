@@ -8,24 +8,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from composer.networks.blocks.base import Block, Width
-from composer.networks.blocks.experts import Count, experts_call, outline_experts, slots_each
+from composer.networks.blocks.base import Width
+from composer.networks.blocks.experts import Mixture
 from composer.networks.blocks.linear import Linear
 from composer.networks.blocks.sizes import within_bounds
 from composer.networks.blocks.tokens import sequence
-from composer.networks.initializers import Initializer, LecunNormal
 from composer.networks.outline import Outline
 from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape, ShapeError
 
 
-class Top1Moe(Block, kind="top1_moe"):
+class Top1Moe(Mixture, kind="top1_moe"):
     """Each token to the one expert that a router prefers: ``[t, d] -> [t, d']``, d' the width that the expert gives.
 
-    The router is a dense layer without bias and a softmax; a token's output is its expert's, times that probability.
-    An expert takes the first ``capacity`` tokens that choose it, in order; the others' outputs are zeros, so that a
-    residual path should pass by. There is no loss that balances the load. Operations: those of the router and the
-    experts, two a product of tokens and places, four a token and expert. Source: Switch, Fedus et al.,
+    The router is a dense layer [n, d] without bias and a softmax; a token's output is its expert's, times that
+    probability. An expert takes the first ``capacity`` tokens that choose it, in order; the others' outputs are zeros,
+    so that a residual path should pass by. There is no loss that balances the load. Operations: those of the router and
+    the experts, two per product of tokens and slots, four per token and expert. Source: Switch, Fedus et al.,
     arXiv:2101.03961; as the penultimate layer of value networks: Obando-Ceron, Sokar et al., arXiv:2402.08609.
     """
 
@@ -34,31 +33,20 @@ class Top1Moe(Block, kind="top1_moe"):
         "experts": 2,
         "expert": {"kind": "restore_width", "block": [{"kind": "linear", "width": 32}, {"kind": "relu"}]},
     }
-    example_input: ClassVar[Shape] = (6, 16)
 
-    experts: Count
-    """Number of experts, n."""
-    expert: Block
-    """What each expert is, on its places [capacity, d]; every one has parameters of its own. Free places are zeros."""
     capacity: Width | None = None
     """Tokens that an expert takes; absent, t / n rounded up."""
-    router: Initializer = LecunNormal()
-    """Initialiser of the router's weight, shape [n, d]."""
-
-    def repeats(self) -> int:
-        """``experts``."""
-        return self.experts
 
     def outline(self, shape: Shape) -> Outline:
         """Children ``router`` and ``experts``."""
         tokens, width = sequence(shape, self.kind)
-        capacity = slots_each(self.capacity, tokens, self.experts)
+        capacity = self.slots_each(self.capacity, tokens)
         places = within_bounds(self.experts * capacity, f"{self.experts} x {capacity}", "experts")
         try:
             router = Linear(width=self.experts, bias=False, weight=self.router).outline(shape)
         except ShapeError as error:
             raise ShapeError(error.message, ("router",)) from None
-        experts = outline_experts(self.expert, self.experts, (capacity, width))
+        experts = self.experts_outline(capacity, width)
         flops = 2 * tokens * places * (width + experts.output[1]) + 4 * tokens * self.experts
         children = {"router": router, "experts": experts}
         return Outline(self.kind, shape, (tokens, experts.output[1]), children=children, flops=flops)
@@ -67,6 +55,6 @@ class Top1Moe(Block, kind="top1_moe"):
         """``composer.networks.modules.top1_moe.Top1MoE``."""
         self.outline(shape)
         tokens, width = sequence(shape, self.kind)
-        capacity = slots_each(self.capacity, tokens, self.experts)
-        experts = experts_call(self.expert, self.experts, (capacity, width))
+        capacity = self.slots_each(self.capacity, tokens)
+        experts = self.experts_call(capacity, width)
         return call("composer.networks.modules.top1_moe:Top1MoE", experts, width, capacity)

@@ -16,7 +16,7 @@ from composer.networks.heads.implicit_quantile import ImplicitQuantile
 from composer.networks.heads.layers import after, after_call, features
 from composer.networks.outline import Outline
 from composer.spec.lazy_call import LazyCall, call
-from composer.spec.shape import Shape, ShapeError
+from composer.spec.shape import Shape, located
 
 
 class Dueling(Head, kind="dueling"):
@@ -80,9 +80,7 @@ class Dueling(Head, kind="dueling"):
 
     def _stream(self, shape: Shape, actions: int) -> Outline:
         def last(given: Shape) -> Outline:
-            try:
+            with located("head"):
                 return self.head.outline(given, actions)
-            except ShapeError as error:
-                raise error.under("head") from None
 
         return after(self.hidden, shape, last)

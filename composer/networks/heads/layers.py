@@ -10,7 +10,7 @@ from collections.abc import Callable
 from composer.networks.blocks.base import Block
 from composer.networks.outline import Outline
 from composer.spec.lazy_call import LazyCall, call
-from composer.spec.shape import Shape, ShapeError
+from composer.spec.shape import Shape, ShapeError, located
 
 
 def features(kind: str, shape: Shape) -> int:
@@ -24,10 +24,8 @@ def after(hidden: Block | None, shape: Shape, last: Callable[[Shape], Outline]) 
     """``last`` on what ``hidden`` makes of ``shape``, a sequence of the two; ``last`` alone without ``hidden``."""
     if hidden is None:
         return last(shape)
-    try:
+    with located("hidden"):
         first = hidden.outline(shape)
-    except ShapeError as error:
-        raise error.under("hidden") from None
     second = last(first.output)
     return Outline("sequence", shape, second.output, children={"0": first, "1": second})
 

@@ -14,7 +14,7 @@ from composer.networks.heads.dense import DenseHead
 from composer.networks.heads.layers import after, after_call, features
 from composer.networks.outline import Outline
 from composer.spec.lazy_call import LazyCall, call
-from composer.spec.shape import Shape, ShapeError
+from composer.spec.shape import Shape, located
 
 LogStd = Annotated[float, Field(ge=-30, le=10)]
 
@@ -68,8 +68,6 @@ class TanhGaussian(DenseHead, kind="tanh_gaussian"):
         )
 
     def _layer(self, shape: Shape, actions: int) -> Outline:
-        try:
+        with located("hidden"):
             features(self.kind, shape)
-        except ShapeError as error:
-            raise error.under("hidden") from None
         return self.layer(shape, actions)
