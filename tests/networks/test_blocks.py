@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -130,6 +132,16 @@ def test_stacked_copies_equal_each_alone(example: Block, training: bool) -> None
         torch.testing.assert_close(stacked[index], copy(x))
         for path, state in copy.named_buffers():
             torch.testing.assert_close(buffers[path][index], state, msg=path)
+
+
+def test_spec_and_module_name_each_other(example: Block) -> None:
+    """They have the same file name, or the docstring of each leads to the other."""
+    room, _, name = example.module(example.example_input).target.partition(":")[0].rpartition(".")
+    if room == "composer.networks.modules":
+        spec = Path(inspect.getfile(type(example)))
+        module = spec.parents[1] / "modules" / f"{name}.py"
+        assert f"{room}.{name}" in spec.read_text(), "the spec names its module"
+        assert name == spec.stem or spec.name in module.read_text().split('"""')[1], "the module names its spec"
 
 
 def test_reading_blocks_imports_no_torch() -> None:

@@ -106,8 +106,8 @@ class Attention(Block, kind="attention"):
 
     def _dense(self, width: int, shape: Shape, bias: bool, unit: Literal["rows", "columns"]) -> Outline:
         norm = unit if self.unit_norm else None
-        drawn = {"weight": self.weight, "bias_init": self.bias_init}
-        return Linear(width=width, bias=bias, unit_norm=norm, **drawn).outline(shape)
+        dense = Linear(width=width, bias=bias, unit_norm=norm, weight=self.weight, bias_init=self.bias_init)
+        return dense.outline(shape)
 
     def _on_probabilities(self, shape: Shape) -> Outline:
         assert self.probabilities is not None

@@ -1,4 +1,8 @@
-"""Batch renorm. Source: Ioffe, arXiv:1702.03275. Tests: tests/papers/test_batch_statistics.py."""
+"""Batch renorm. Source: Ioffe, arXiv:1702.03275.
+
+Spec: composer/networks/blocks/batch_norm.py.
+Tests: tests/papers/test_batch_statistics.py.
+"""
 
 from __future__ import annotations
 

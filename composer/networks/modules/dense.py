@@ -1,4 +1,8 @@
-"""The dense layer with a weight that is given. Tests: tests/papers/test_reparameterised.py."""
+"""The dense layer with a weight that is given.
+
+Spec: composer/networks/blocks/reparameterised.py.
+Tests: tests/papers/test_reparameterised.py.
+"""
 
 from __future__ import annotations
 

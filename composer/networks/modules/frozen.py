@@ -1,4 +1,8 @@
-"""Modules that do not learn, and modules behind which nothing does. Tests: tests/networks/test_frozen.py."""
+"""Modules that do not learn, and modules behind which nothing does.
+
+Specs: composer/networks/blocks/detached.py, frozen.py.
+Tests: tests/networks/test_frozen.py.
+"""
 
 from __future__ import annotations
 

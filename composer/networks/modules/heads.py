@@ -1,6 +1,6 @@
 """Heads as modules. ``[...]`` are batch axes, ``n`` the features, ``a`` the actions, ``N`` quantiles.
 
-Tests: tests/networks/test_heads.py.
+Specs: composer/networks/heads/. Tests: tests/networks/test_heads.py.
 """
 
 from __future__ import annotations

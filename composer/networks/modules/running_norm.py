@@ -1,4 +1,8 @@
-"""Normalisation by everything seen in training. Tests: tests/papers/test_running_norm.py."""
+"""Normalisation by everything seen in training.
+
+Spec: composer/networks/blocks/rs_norm.py.
+Tests: tests/papers/test_running_norm.py.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
 """Residual connections as modules.
 
+Specs: composer/networks/blocks/lerp_residual.py, residual.py.
 Tests: tests/networks/test_blocks.py, tests/papers/test_simba_network.py, tests/papers/test_vector_blocks.py.
 """
 

@@ -1,4 +1,8 @@
-"""Spectral norm. Source: Miyato et al., arXiv:1802.05957. Tests: tests/papers/test_reparameterised.py."""
+"""Spectral norm. Source: Miyato et al., arXiv:1802.05957.
+
+Spec: composer/networks/blocks/reparameterised.py.
+Tests: tests/papers/test_reparameterised.py.
+"""
 
 from __future__ import annotations
 

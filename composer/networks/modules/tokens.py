@@ -1,4 +1,8 @@
-"""To tokens ``[..., t, d]`` and from them to a vector. Tests: tests/papers/test_tokens.py."""
+"""To tokens ``[..., t, d]`` and from them to a vector.
+
+Specs: composer/networks/blocks/class_token.py, patches.py, position_embedding.py, token_pooling.py, tokens.py.
+Tests: tests/papers/test_tokens.py.
+"""
 
 from __future__ import annotations
 

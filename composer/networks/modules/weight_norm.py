@@ -1,4 +1,8 @@
-"""Weight norm. Source: Salimans and Kingma, arXiv:1602.07868. Tests: tests/papers/test_reparameterised.py."""
+"""Weight norm. Source: Salimans and Kingma, arXiv:1602.07868.
+
+Spec: composer/networks/blocks/reparameterised.py.
+Tests: tests/papers/test_reparameterised.py.
+"""
 
 from __future__ import annotations
 
