@@ -1,9 +1,9 @@
 """Replay of pictures: each frame is stored once, and stacks of frames are put together when they are drawn.
 
-A row holds the newest frame of its observation; the frames before it are those of the rows before it. Where that is
-not so, because an episode began, the older frames lie aside, with the last frame of the episode before: a *seam*. A
-seam is found by comparing pictures, so that a game that goes on after a lost life needs none, and no rule of an
-environment about its first stack is taken for granted.
+A row holds the newest frame of its observation; older frames are in the rows before it. Where an episode begins, the
+rows before it belong to another episode: its older frames are stored separately, together with the last frame of that
+other episode. Such a place is a *seam*. Seams are found by comparing pictures, so a game that continues after a lost
+life needs none, and nothing is assumed about an environment's first stack.
 
 Legend: S seeds, E environments of a seed, B batch, F frames of an observation. Tests: tests/replay/test_frames.py.
 """
@@ -11,16 +11,16 @@ Legend: S seeds, E environments of a seed, B batch, F frames of an observation. 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
-from composer.replay.ring import Ring
+from composer.replay.ring import Ring, StoredTransitions
 from composer.replay.storage import IN_MEMORY, Storage
 
 _NUMBERS = 8
-"""Bytes of a whole number on disk."""
+"""Bytes of an int64 on disk."""
 
 
 class FrameRing(Ring):
@@ -36,12 +36,12 @@ class FrameRing(Ring):
         action: int,
         storage: Storage = IN_MEMORY,
     ) -> None:
-        """``stacked`` is F; 0 says that pictures share nothing, and each is one frame. On disk frames alone lie."""
+        """``stacked`` is F; with 0, pictures share no frames. Storage on disk holds the frames alone."""
         super().__init__(seeds, environments, capacity, storage)
         device = storage.device
         self._stacked = max(stacked, 1)
         self._frame = (observation[0] // self._stacked, *observation[1:])
-        # A stack needs the rows before it, and the newest rows' last frames are written ahead over the oldest rows.
+        # A stack needs the rows before it, and the newest next frames overwrite the oldest rows ahead of time.
         self.stale = self._stacked * environments
         if self.capacity <= self.stale:
             raise ValueError(
@@ -52,7 +52,7 @@ class FrameRing(Ring):
         self._numbers = torch.zeros(seeds, self.capacity, action + 3, device=device)
         self._seam = torch.full((seeds, self.capacity), -1, dtype=torch.int64, device=device)
         self._seams = torch.empty(16, self._stacked, *self._frame, dtype=torch.uint8, device=device)
-        """The last frame of what was before, then older ones of what begins, oldest first; by number, modulo length."""
+        """By number modulo length: last frame of the episode before, then older frames of the new one, oldest first."""
         self._made = 0
         self._final = torch.zeros(seeds, environments, self._stacked, *self._frame, dtype=torch.uint8, device=device)
         self._seeds_at = torch.arange(seeds, device=device)[:, None]
@@ -69,7 +69,7 @@ class FrameRing(Ring):
         return torch.cat([part.cpu() for part in parts], -1).transpose(0, 1).contiguous()
 
     def restore(self, start: int, rows: Tensor) -> None:
-        """Put back what ``rows`` gave; ``load`` has to follow."""
+        """Load what ``rows`` gave; ``load`` has to follow."""
         slots = (torch.arange(start, start + rows.shape[0]) % self.capacity).to(self._device)
         numbers = 4 * self._numbers.shape[2]
         frame, floats, seam = rows.transpose(0, 1).split([rows.shape[2] - numbers - _NUMBERS, numbers, _NUMBERS], -1)
@@ -79,13 +79,13 @@ class FrameRing(Ring):
         self.added = start + rows.shape[0]
 
     def tensors(self) -> dict[str, Tensor]:
-        """Seams that are still needed, the number of the first of them, and the newest stacks."""
+        """The seams that are still needed, the number of the first one, and the newest stacks."""
         first = self._oldest_seam()
         kept = self._seams[torch.arange(first, self._made, device=self._device) % len(self._seams)]
         return {"seams": kept, "first_seam": torch.tensor(first), "final": self._final}
 
+    @override
     def load(self, saved: Mapping[str, Tensor]) -> None:
-        """Put them back."""
         kept, first = saved["seams"].to(self._device), int(saved["first_seam"])
         self._made = first + len(kept)
         while len(self._seams) < len(kept):
@@ -127,29 +127,33 @@ class FrameRing(Ring):
         return int(known.min()) if known.numel() else self._made
 
     def _write_ahead(self) -> None:
-        """What the newest actions led to, where the next rows will begin: unless an episode does, it is the same."""
+        """Write the newest next frames into the next rows, whose frames they are unless an episode begins."""
         start = self.added % self.capacity
         self._pictures[:, start : start + self._environments] = self._final[:, :, -1]
         self._seam[:, start : start + self._environments] = -1
 
     def _flags(self, slots: Tensor) -> Tensor:
-        return self.frame_numbers(slots)[..., -3:]
+        return self._numbers_at(slots)[..., -3:]
 
-    def _look(self, slots: Tensor) -> _FrameTransitions:
-        return _FrameTransitions(self, slots)
+    def _read(self, slots: Tensor) -> StoredTransitions:
+        return StoredTransitions(
+            lambda: self._numbers_at(slots),
+            lambda: self._stack(slots),
+            lambda observation: self._following(slots, observation),
+        )
 
-    def frame_numbers(self, slots: Tensor) -> Tensor:
+    def _numbers_at(self, slots: Tensor) -> Tensor:
         """Action, reward and flags ``[S, B, a + 3]`` at slots ``[S, B]``."""
         return self._numbers[self._seeds_at, slots]
 
-    def stack(self, slots: Tensor) -> Tensor:
+    def _stack(self, slots: Tensor) -> Tensor:
         """Observations ``[S, B, F * c, h, w]`` at slots ``[S, B]``."""
         found = []
         at, seam, beyond = slots, self._seam[self._seeds_at, slots], torch.zeros_like(slots)
         for back in range(self._stacked):
             picture = self._at(at)
             if back:
-                # Once a row began an episode, older frames lie in its seam, counted from the newest.
+                # Frames from before the beginning of an episode are in its seam, counted from the newest.
                 aside = self._seams[seam.clamp_min(0) % len(self._seams), (self._stacked - beyond) % self._stacked]
                 picture = torch.where(_like(beyond > 0, picture), aside, picture)
             found.append(picture)
@@ -159,8 +163,8 @@ class FrameRing(Ring):
             seam = torch.where(seam >= 0, seam, self._seam[self._seeds_at, earlier])
         return torch.stack(found[::-1], 2).flatten(2, 3)
 
-    def led_to(self, slots: Tensor, observation: Tensor) -> Tensor:
-        """Next observations of ``slots``, whose observations are given: one frame is new."""
+    def _following(self, slots: Tensor, observation: Tensor) -> Tensor:
+        """Next observations of ``slots``: the given observations, without their oldest frame and with a new one."""
         after = (slots + self._environments) % self.capacity
         seam = self._seam[self._seeds_at, after]
         aside = self._seams[seam.clamp_min(0) % len(self._seams), 0]
@@ -170,41 +174,6 @@ class FrameRing(Ring):
 
     def _at(self, slots: Tensor) -> Tensor:
         return self._flat[(slots + self._seeds_at * self.capacity).flatten()].view(*slots.shape, *self._frame)
-
-
-class _FrameTransitions:
-    """Transitions at some slots, read as they are asked for."""
-
-    def __init__(self, frames: FrameRing, slots: Tensor) -> None:
-        self._frames, self._slots = frames, slots
-
-    @cached_property
-    def observation(self) -> Tensor:
-        return self._frames.stack(self._slots)
-
-    @cached_property
-    def following(self) -> Tensor:
-        return self._frames.led_to(self._slots, self.observation)
-
-    @cached_property
-    def _numbers(self) -> Tensor:
-        return self._frames.frame_numbers(self._slots)
-
-    @property
-    def action(self) -> Tensor:
-        return self._numbers[..., :-3]
-
-    @property
-    def reward(self) -> Tensor:
-        return self._numbers[..., -3]
-
-    @property
-    def terminated(self) -> Tensor:
-        return self._numbers[..., -2]
-
-    @property
-    def ended(self) -> Tensor:
-        return self._numbers[..., -1]
 
 
 def _like(mask: Tensor, picture: Tensor) -> Tensor:

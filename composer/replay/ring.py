@@ -1,15 +1,15 @@
-"""A ring of transitions for every seed: what is drawn, and windows of several steps made when they are drawn.
+"""A ring of transitions for every seed. Windows of several steps are put together when they are drawn.
 
-How a transition is stored is left to ``replay`` (rows of numbers) and ``frames`` (pictures that share frames), where
-it lies to ``storage``: slots are drawn and windows made there, and ``sent`` brings what was made to the learner.
-Legend: S seeds, E environments of a seed, B batch. Rows of one environment lie E apart, in order of time.
+``vectors`` and ``frames`` store transitions, as rows of numbers and as pictures that share frames; ``storage`` decides
+where. Slots are drawn and windows are made there, and ``sent`` copies them to the learner.
+Legend: S seeds, E environments of a seed, B batch. Rows of one environment are E apart, in order of time.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -18,39 +18,41 @@ from composer.replay.storage import Storage
 from composer.replay.transitions import Transitions
 
 
-class StoredTransitions(Protocol):
-    """The transitions at some slots; what is not asked for need not be read."""
+class StoredTransitions:
+    """The transitions at slots ``[S, B]``. Each part is read when it is first used."""
 
-    @property
+    def __init__(
+        self, numbers: Callable[[], Tensor], observation: Callable[[], Tensor], following: Callable[[Tensor], Tensor]
+    ) -> None:
+        """Functions that read the parts; ``following`` gives next observations for given observations."""
+        self._numbers, self._observation, self._following = numbers, observation, following
+
+    @cached_property
+    def numbers(self) -> Tensor:
+        """Action, reward, and 1 or 0 for terminated and for ended (terminated or truncated), ``[S, B, a + 3]``."""
+        return self._numbers()
+
+    @cached_property
     def observation(self) -> Tensor:
         """``[S, B, ...]``."""
+        return self._observation()
 
     @property
     def action(self) -> Tensor:
         """``[S, B, a]``."""
+        return self.numbers[..., :-3]
 
     @property
-    def reward(self) -> Tensor:
-        """``[S, B]``."""
-
-    @property
-    def terminated(self) -> Tensor:
-        """``[S, B]``, 0 or 1."""
-
-    @property
-    def ended(self) -> Tensor:
-        """``[S, B]``, 0 or 1: terminated or truncated."""
-
-    @property
-    def following(self) -> Tensor:
-        """``[S, B, ...]``: what the action led to."""
+    def next_observation(self) -> Tensor:
+        """``[S, B, ...]``: the observation after the action."""
+        return self._following(self.observation)
 
 
 class Ring(ABC):
-    """A ring of ``capacity`` transitions a seed."""
+    """A ring of ``capacity`` transitions per seed."""
 
     stale = 0
-    """Of a full ring: the oldest transitions of all environments that can no longer be put together."""
+    """Number of the oldest transitions of a full ring that can no longer be drawn."""
 
     def __init__(self, seeds: int, environments: int, capacity: int, storage: Storage) -> None:
         """``capacity`` is cut to a multiple of E."""
@@ -61,12 +63,12 @@ class Ring(ABC):
 
     @property
     def device(self) -> str:
-        """Where rows lie: transitions that are added should be there, and so are windows."""
+        """The device of rows, of transitions that are added, and of windows."""
         return self._device
 
     @property
     def size(self) -> int:
-        """Transitions held, a seed."""
+        """Number of stored transitions per seed."""
         return min(self.added, self.capacity)
 
     def add(
@@ -78,7 +80,7 @@ class Ring(ABC):
         truncated: Tensor,
         final_observation: Tensor,
     ) -> None:
-        """Store a transition of every environment, ``[S, E, ...]``; ``final_observation`` is what the action led to."""
+        """Store one transition per environment, ``[S, E, ...]``; ``final_observation`` is the one after the action."""
         flags = torch.stack([reward, terminated.float(), (terminated | truncated).float()], -1)
         self._store(self.added % self.capacity, observation, action, flags, final_observation)
         self.added += self._environments
@@ -91,20 +93,20 @@ class Ring(ABC):
         generators: Sequence[torch.Generator],
         lengths: Tensor | None = None,
     ) -> Transitions:
-        """``batch`` transitions a seed, uniform with replacement, drawn from ``generators[s]``; ``discount [S]``.
+        """Draw ``batch`` transitions per seed from ``generators[s]``, uniformly with replacement; ``discount [S]``.
 
-        A window of ``n_step`` rewards ends early where the episode ends and at the newest transition, and is then
-        bootstrapped over its own length. ``lengths [S]`` are those of the seeds where they differ, ``n_step`` at most.
-        They come to the learner's device.
+        A window of ``n_step`` rewards ends early at the end of the episode and at the newest transition; its bootstrap
+        then has the discount of its own length. ``lengths [S]``, at most ``n_step``, are windows that differ by seed.
+        Returns tensors on the learner's device.
         """
         return Transitions(*self.sent(self.windows(self.indices(batch, generators), n_step, discount, lengths)))
 
     def sent(self, tensors: Sequence[Tensor]) -> list[Tensor]:
-        """What was made of rows, on the learner's device; the very tensors where rows lie there."""
+        """``tensors`` on the learner's device; not copied where they are there already."""
         return self._storage.sent(tensors)
 
     def indices(self, batch: int, generators: Sequence[torch.Generator]) -> Tensor:
-        """Slots ``[S, B]``, uniform with replacement."""
+        """Draw slots ``[S, B]``, uniformly with replacement."""
         low = self.stale if self.added >= self.capacity else 0
         drawn = torch.stack(
             [torch.randint(self.size - low, (batch,), generator=g, device=g.device) for g in generators]
@@ -112,47 +114,47 @@ class Ring(ABC):
         return (self.added + low + drawn) % self.capacity if low else drawn
 
     def newest(self, batch: int, n_step: int, discount: Tensor) -> Transitions:
-        """The ``batch`` newest transitions a seed, the newest first; held ones come again where there are fewer."""
+        """The ``batch`` newest transitions per seed, the newest first; too few are repeated."""
         low = self.stale if self.added >= self.capacity else 0
         back = torch.arange(batch, device=self._device) % (self.size - low)
         indices = (self.added - 1 - back) % self.capacity
         return Transitions(*self.sent(self.windows(indices.expand(self._seeds, -1), n_step, discount)))
 
     def windows(self, indices: Tensor, n_step: int, discount: Tensor, lengths: Tensor | None = None) -> Transitions:
-        """Windows that start at the slots ``picks [S, B]``, where rows lie.
+        """The windows that start at the slots ``indices [S, B]``, on the device of the rows.
 
-        For a GPU's ``discount`` and ``lengths`` rows on the host wait; equal ones of the host spare them that.
+        Rows on the host wait for a ``discount`` or ``lengths`` on a GPU; copies of these on the host avoid the wait.
         """
         discount, lengths = discount.to(self._device), None if lengths is None else lengths.to(self._device)
-        first = self._look(indices)
-        reward, ended = first.reward, first.ended
-        bootstrap = discount[:, None] * (1 - first.terminated)
+        first = self._read(indices)
+        reward, terminated, ended = first.numbers[..., -3:].unbind(-1)
+        bootstrap = discount[:, None] * (1 - terminated)
         factor, last = discount[:, None].expand_as(reward), indices
         order, running = self._order(indices), torch.ones_like(reward, dtype=torch.bool)
         for step in range(1, n_step):
-            # A window goes on while its episode does and a later row of the same environment exists.
+            # A window continues while its episode does and the environment has a later row.
             running = running & (ended == 0) & ((order + step * self._environments) < self.size)
             if lengths is not None:
                 running = running & (lengths > step)[:, None]
             slots = (indices + step * self._environments) % self.capacity
             later, terminated, ended = self._flags(slots).unbind(-1)
-            # Chosen and not multiplied by zero: rows that were never written may hold anything, NaN too.
+            # Select, never multiply by zero: rows that were never written may hold NaN.
             reward = torch.where(running, reward + factor * later, reward)
             factor = factor * discount[:, None]
             bootstrap = torch.where(running, factor * (1 - terminated), bootstrap)
             last = torch.where(running, slots, last)
-        following = first.following if n_step == 1 else self._look(last).following
-        return Transitions(first.observation, first.action, reward, bootstrap, following)
+        end = first if n_step == 1 else self._read(last)
+        return Transitions(first.observation, first.action, reward, bootstrap, end.next_observation)
 
     def ended(self, indices: Tensor) -> Tensor:
-        """1 where the transition at a slot was its episode's last, terminated or truncated, else 0: ``[S, B]``."""
+        """1 where the transition at a slot is the last of its episode, else 0: ``[S, B]``."""
         return self._flags(indices)[..., 2]
 
     def future(self, indices: Tensor, steps: int) -> dict[str, Tensor]:
-        """What came after the slots ``picks [S, B]``: names of ``Program.extras``.
+        """The transitions after the slots ``indices [S, B]``, by their names in ``Program.extras``.
 
-        ``future/action [S, B, K, a]`` was taken at step k (from 0, the sampled one), ``future/observation [S, B, K,
-        ...]`` is what it led to, and ``future/alive [S, B, K]`` is 1 where the step was taken in the same episode.
+        ``future/action [S, B, K, a]`` is the action of step k, from 0, the sampled one; ``future/observation [S, B, K,
+        ...]`` is the observation after it; ``future/alive [S, B, K]`` is 1 where step k is in the same episode.
         """
         actions, observations, alive = [], [], []
         order, running = self._order(indices), torch.ones(indices.shape, dtype=torch.bool, device=indices.device)
@@ -160,47 +162,47 @@ class Ring(ABC):
         for step in range(steps):
             running = running & ((order + step * self._environments) < self.size)
             last = torch.where(running, (indices + step * self._environments) % self.capacity, last)
-            look = self._look(last)
-            actions.append(look.action)
-            observations.append(look.following)
+            stored = self._read(last)
+            actions.append(stored.action)
+            observations.append(stored.next_observation)
             alive.append(running.float())
-            running = running & (look.ended == 0)
+            running = running & (stored.numbers[..., -1] == 0)
         named = {"action": actions, "observation": observations, "alive": alive}
         return {f"future/{name}": torch.stack(values, 2) for name, values in named.items()}
 
     def tensors(self) -> dict[str, Tensor]:
-        """State beside the rows, by name."""
+        """The state beside the rows, by name."""
         return {}
 
     def load(self, saved: Mapping[str, Tensor]) -> None:  # noqa: B027 - rows of numbers have no more state
-        """Put it back, after the rows."""
+        """Load what ``tensors`` gave, after the rows."""
 
     @abstractmethod
     def rows(self, start: int, stop: int) -> Tensor:
-        """Rows ``start`` to ``stop`` in order of arrival, ``[stop - start, S, row]``, on the CPU, if still held."""
+        """Rows ``start`` to ``stop`` in order of arrival, ``[stop - start, S, row]``, on the CPU. Raises ValueError."""
 
     @abstractmethod
     def restore(self, start: int, rows: Tensor) -> None:
-        """Put back ``rows [n, S, row]``, number ``start`` onwards in order of arrival; the last one is the newest."""
+        """Load ``rows [n, S, row]``, which begin at row ``start`` in order of arrival; the last one is the newest."""
 
     @abstractmethod
     def _store(self, start: int, observation: Tensor, action: Tensor, flags: Tensor, final: Tensor) -> None:
-        """Write E transitions from slot ``start`` on; ``flags [S, E, 3]``: reward, terminated, ended."""
+        """Write E transitions from slot ``start`` on; ``flags [S, E, 3]`` are reward, terminated, ended."""
 
     @abstractmethod
-    def _look(self, slots: Tensor) -> StoredTransitions:
+    def _read(self, slots: Tensor) -> StoredTransitions:
         """The transitions at ``slots [S, B]``."""
 
     @abstractmethod
     def _flags(self, slots: Tensor) -> Tensor:
-        """Reward, terminated, ended ``[S, B, 3]`` at ``slots [S, B]``, without what else is stored there."""
+        """Reward, terminated, ended ``[S, B, 3]`` at ``slots [S, B]``, without reading observations."""
 
     def _order(self, slots: Tensor) -> Tensor:
-        """How many transitions that are held are older than those at ``slots``."""
+        """Number of stored transitions that are older than those at ``slots``."""
         return (slots - self.added) % self.capacity if self.added > self.capacity else slots
 
     def _held(self, start: int, stop: int) -> Tensor:
-        """Slots of the rows ``start`` to ``stop``; ValueError where they are not held."""
+        """Slots of the rows ``start`` to ``stop``. Raises ValueError where they are overwritten or not yet there."""
         if not self.added - self.size <= start <= stop <= self.added:
             raise ValueError(f"rows {start} to {stop} are not held: {self.added - self.size} to {self.added} are")
         return torch.arange(start, stop, device=self._device) % self.capacity

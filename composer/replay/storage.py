@@ -1,9 +1,9 @@
-"""Where the rows of a replay memory lie, and how a batch of them gets to the device that learns.
+"""Where a replay memory keeps its rows, and how its batches get to the learner's device.
 
-``device``: where the learner computes. ``host``: in the machine's memory, from where batches are sent to a GPU.
-``disk``: in files of no name, mapped into memory, for what is larger than that: the system keeps in memory what was
-touched last, and the files are gone when the process is, however it ends. Checkpoints do not read them: segments do.
-On a CPU all three give equal numbers. Tests: tests/replay/test_storage.py, tests/replay/test_sending.py.
+``device``: the learner's device. ``host``: the machine's memory, from which batches are sent to a GPU. ``disk``:
+unnamed files mapped into memory, for replays larger than that: the system caches the pages used last, and the files
+vanish with the process, however it ends. Checkpoints use segments of their own. On a CPU all three give equal numbers.
+Tests: tests/replay/test_storage.py, tests/replay/test_sending.py.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from torch import Tensor
 StorageKind = Literal["device", "host", "disk"]
 _Layout = tuple[tuple[torch.dtype, torch.Size], ...]
 _ALIGNED = 64
-"""Bytes: where a tensor may begin in a block."""
+"""Tensors in a block begin at multiples of so many bytes."""
 
 
 class Storage:
-    """Where rows lie for a learner on a device."""
+    """Allocates rows for a learner on a device, and sends batches of them there."""
 
     def __init__(self, learner: str, kind: StorageKind = "device", folder: Path | None = None) -> None:
-        """``learner`` is the device that batches are sent to; files of ``disk`` take their room from ``folder``'s."""
+        """``learner`` is the device that batches are sent to; ``folder`` is on the disk that ``disk`` uses."""
         self.device = learner if kind == "device" else "cpu"
-        """Where rows lie, slots are drawn and windows are made."""
+        """The device of rows, on which slots are drawn and windows are made."""
         self.transfer = None if self.device == learner else HostToDevice(learner)
         if kind == "disk" and folder is None:
             raise ValueError("a replay on disk needs a folder")
         self._folder = folder if kind == "disk" else None
 
     def empty(self, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
-        """A large tensor of anything. OSError where the disk has no room for it: all of it is reserved now."""
+        """Allocate a large tensor, uninitialised. Raises OSError where the disk is full: all of it is reserved now."""
         if self._folder is None:
             return torch.empty(*shape, dtype=dtype, device=self.device)
         size = math.prod(shape) * dtype.itemsize
@@ -48,55 +48,55 @@ class Storage:
             raise OSError(f"{self._folder}: {size:.1e} bytes of replay cannot be kept here: {error.strerror}") from None
 
     def sent(self, tensors: Sequence[Tensor]) -> list[Tensor]:
-        """The same where the learner computes; the very tensors where that is here."""
+        """``tensors`` on the learner's device; not copied where they are there already."""
         return list(tensors) if self.transfer is None else self.transfer.send(tensors)
 
 
 IN_MEMORY = Storage("cpu")
-"""Of a learner on a CPU."""
+"""For a learner on a CPU."""
 
 
 def _mapped(folder: Path, size: int) -> mmap.mmap:
-    """So many bytes of a file without a name; it goes with the last tensor over it."""
+    """``size`` bytes of an unnamed file, which is deleted with the last tensor that uses it."""
     with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
-        # Reserved, for a page that finds a full disk when it is written would end the process without a word.
+        # Reserve the room: writing a page to a full disk would kill the process without a message.
         os.posix_fallocate(file.fileno(), 0, size)
         mapped = mmap.mmap(file.fileno(), size)
-    # Rows are drawn from anywhere: what lies beside them on the disk is not worth reading.
+    # Rows are drawn at random: reading ahead does not pay.
     mapped.madvise(mmap.MADV_RANDOM)
     return mapped
 
 
 class HostToDevice:
-    """Takes batches from the host to a GPU: packed into a block of pinned memory and copied without waiting.
+    """Copies batches from the host to a GPU without waiting, packed into blocks of pinned memory.
 
-    Two blocks take turns, so that a batch can be packed while the one before is still waited for by the GPU; a block
-    is written anew only when its last copy is done.
+    Two blocks alternate, so that one batch is packed while the GPU still reads the one before. A block is written again
+    only after its last copy is done.
     """
 
     def __init__(self, device: str) -> None:
-        """Blocks are made with the first batch, and others when a batch of other shapes comes."""
+        """Blocks are allocated with the first batch, and again when the shapes of batches change."""
         self._device = torch.device(device)
-        self._blocks = [_Block(self._device), _Block(self._device)]
+        self._blocks = [_PinnedBlock(self._device), _PinnedBlock(self._device)]
 
     def send(self, tensors: Sequence[Tensor]) -> list[Tensor]:
-        """Tensors of the host, strided ones too, as fresh tensors of the device; what comes next there waits for them.
+        """Copy tensors, strided ones too, to new tensors on the device, in one allocation.
 
-        They share one allocation.
+        Later work on the device waits for the copy; the host does not.
         """
         layout = tuple((tensor.dtype, tensor.shape) for tensor in tensors)
         self._blocks.reverse()
         block = self._blocks[0]
-        for slot, tensor in zip(block.opened(layout), tensors, strict=True):
+        for slot, tensor in zip(block.tensors(layout), tensors, strict=True):
             slot.copy_(tensor)
         there = torch.empty(block.bytes.shape, dtype=torch.uint8, device=self._device)
         there.copy_(block.bytes, non_blocking=True)
-        block.leave()
+        block.record_copy()
         return _parts(there, layout)
 
 
-class _Block:
-    """Bytes that a GPU reads from, and whether it still does."""
+class _PinnedBlock:
+    """Pinned bytes that a GPU copies, and the event of the last copy."""
 
     def __init__(self, device: torch.device) -> None:
         self._to_gpu = device.type == "cuda"
@@ -105,8 +105,8 @@ class _Block:
         self._layout: _Layout = ()
         self._copied: torch.cuda.Event | None = None
 
-    def opened(self, layout: _Layout) -> list[Tensor]:
-        """Tensors to be written, once what was in them has been copied."""
+    def tensors(self, layout: _Layout) -> list[Tensor]:
+        """Tensors to write a batch into; waits until the last batch has been copied."""
         if self._copied is not None:
             self._copied.synchronize()
         if self._layout != layout:
@@ -114,20 +114,20 @@ class _Block:
             self._slots, self._layout = _parts(self.bytes, layout), layout
         return self._slots
 
-    def leave(self) -> None:
-        """The copy has been asked for."""
+    def record_copy(self) -> None:
+        """Remember the copy that was just started."""
         if self._to_gpu:
             self._copied = torch.cuda.Event()
             self._copied.record()
 
 
 def _room(dtype: torch.dtype, shape: torch.Size) -> int:
-    """Bytes that a tensor takes, up to where the next one may begin."""
+    """Bytes from the beginning of a tensor to the next possible beginning."""
     return -(-shape.numel() * dtype.itemsize // _ALIGNED) * _ALIGNED
 
 
 def _parts(packed: Tensor, layout: _Layout) -> list[Tensor]:
-    """Bytes as the tensors that lie in them, one after another."""
+    """The tensors that ``packed`` bytes hold, one after another."""
     filled = [shape.numel() * dtype.itemsize for dtype, shape in layout]
     sizes = [size for each, full in zip(layout, filled, strict=True) for size in (full, _room(*each) - full)]
     parts = packed.split(sizes)[::2]
