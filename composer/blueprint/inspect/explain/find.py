@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import Any
 
 from composer.blueprint.inspect.explain.fields import Field, field_at, names_at
-from composer.blueprint.inspect.explain.history import Layer, Setting, layers, settings, written_settings
+from composer.blueprint.inspect.explain.history import Layer, Setting, layers, part_at, settings, written_settings
 from composer.blueprint.load import load
 from composer.blueprint.serialize import plain_value
 from composer.blueprint.syntax.extends import read_chain
-from composer.blueprint.syntax.nodes import Node, plain, read_path, show_path
+from composer.blueprint.syntax.nodes import Node, read_path, show_path
 from composer.blueprint.syntax.overrides import read_overrides
 from composer.blueprint.syntax.parts import parts
 from composer.blueprint.syntax.positions import Path
@@ -86,28 +86,24 @@ def _last(resolved: Mapping[str, Any], path: Path, found: Sequence[Layer]) -> Se
     value = _value(resolved, path)
     if not made or made[-1].value is None:
         return Setting("default", value, None)
-    return Setting(made[-1].layer, value, made[-1].origin, made[-1].notes)
+    return replace(made[-1], value=value)
 
 
 def _as_written(found: Sequence[Layer], path: Path) -> Explanation:
     made = tuple(written_settings(found, path))
-    table = found[-1].written.get(path[:-1])
-    use = plain(table.value["use"]) if table is not None and table.is_table and "use" in table.value else None
-    if use is None:
+    part = part_at(found[-1].written, path[:-1])
+    if part is None:
         field = Field("A free value, for ${...}." if path[0] == "values" else "")
     elif path[-1] == "use":
         field = Field("The part that is used here.", f"one of {listing(parts(), 60)}")
     else:
-        field = Field(f"A parameter of the part {use}: {parts()[use].description}")
+        field = Field(f"A parameter of the part {part.name}: {part.description}")
     return Explanation(show_path(path), made[-1].value, field, made, {})
 
 
 def _is_written(written: Node, path: Path) -> bool:
-    if written.get(path) is not None:
-        return True
-    table = written.get(path[:-1])
-    use = table.child("use") if table is not None else None
-    return use is not None and path[-1] in parts()[use.value].parameters
+    part = part_at(written, path[:-1])
+    return written.get(path) is not None or (part is not None and path[-1] in part.parameters)
 
 
 def _resolved_steps(resolved: Mapping[str, Any], steps: Path) -> Path | None:
@@ -165,9 +161,6 @@ def _names(resolved: Mapping[str, Any], written: Node, around: Path) -> list[obj
     value = _value(resolved, reached) if reached is not None else None
     names: list[object] = list(value) if isinstance(value, Mapping) else []
     names += names_at(resolved, reached) if reached is not None else []
-    table = written.get(around)
-    if table is not None and table.is_table:
-        names += table.value
-        use = table.child("use")
-        names += parts()[use.value].parameters if use is not None else []
-    return names
+    table, part = written.get(around), part_at(written, around)
+    names += table.value if table is not None and table.is_table else []
+    return [*names, *(part.parameters if part is not None else [])]

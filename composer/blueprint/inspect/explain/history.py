@@ -13,7 +13,7 @@ from composer.blueprint.syntax.compose import compose, layered
 from composer.blueprint.syntax.interpolation import interpolate
 from composer.blueprint.syntax.nodes import Node, Origin, plain
 from composer.blueprint.syntax.overrides import Override
-from composer.blueprint.syntax.parts import parts
+from composer.blueprint.syntax.parts import Part, parts
 from composer.blueprint.syntax.positions import Path
 from composer.blueprint.syntax.problems import BlueprintError
 from composer.networks.blocks.base import Block
@@ -91,10 +91,7 @@ def written_settings(found: Sequence[Layer], path: Path) -> Iterator[Setting]:
     """The settings at ``path`` before parts are expanded: of free values and arguments of parts."""
     last: Node | None = None
     for layer in found:
-        node = layer.written.get(path)
-        table = layer.written.get(path[:-1])
-        use = table.child("use") if table is not None else None
-        part = parts().get(use.value) if use is not None and isinstance(use.value, str) else None
+        node, part = layer.written.get(path), part_at(layer.written, path[:-1])
         default = part.parameters.get(str(path[-1])) if part is not None else None
         shown = node or default
         if shown is None or (last is not None and (shown.at, plain(shown)) == (last.at, plain(last))):
@@ -105,6 +102,13 @@ def written_settings(found: Sequence[Layer], path: Path) -> Iterator[Setting]:
             yield Setting("default", plain(shown), shown.at, of)
         else:
             yield Setting(layer.name, plain(node), node.at, (*_other_notes(layer.name, node.at), *of))
+
+
+def part_at(written: Node, path: Path) -> Part | None:
+    """The part that the table at ``path`` of the tree as written uses, or None."""
+    table = written.get(path)
+    use = table.child("use") if table is not None else None
+    return parts().get(use.value) if use is not None and isinstance(use.value, str) else None
 
 
 def _source(layer: str, origin: Origin) -> str:
