@@ -11,7 +11,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from typing import Any
 
 from composer.blueprint.schema import Blueprint
@@ -39,16 +39,9 @@ def structure(blueprint: Blueprint) -> dict[str, Any]:
 
 def program_key(blueprint: Blueprint, device: str) -> str:
     """A short hash of the structure, the versions and the processor."""
-    parts = [structure(blueprint), device, *_surroundings()]
+    machine = [platform.python_version(), platform.machine(), platform.processor()]
+    parts = [structure(blueprint), device, __version__, version("torch"), *machine]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _surroundings() -> list[str]:
-    try:
-        torch = version("torch")
-    except PackageNotFoundError:  # pragma: no cover - nothing can be compiled without it
-        torch = ""
-    return [__version__, torch, platform.python_version(), platform.machine(), platform.processor()]
 
 
 def _without_numbers(value: Any, whole: bool) -> Any:

@@ -40,11 +40,16 @@ def show_json(blueprint: Blueprint) -> dict[str, Any]:
         "networks": networks,
         "averages": {name: _average(average, sizes[name]) for name, average in blueprint.averages.items()},
         "learned_scalars": {role: outline.count() for role, outline in blueprint.algorithm.learned_scalars().items()},
+        "algorithm_tensors": {
+            name: {"shape": list(each.shape), "dtype": each.dtype}
+            for name, each in blueprint.algorithm.state_tensors(blueprint.environment.info).items()
+        },
         "update": _update(evaluations(blueprint), lengths.update),
         "memory_bytes": needs.total,
         "memory": {
             "networks": {role: _held(held) for role, held in needs.networks.items()},
             "replay_bytes": needs.replay,
+            "algorithm_bytes": needs.algorithm,
         },
         "disk_bytes": needs.disk,
         "timeline": [asdict(moment) for moment in timeline(blueprint)],
