@@ -1,4 +1,4 @@
-"""``make gpu``: everything that is worth a GPU's minutes, in pieces that are taken up where they stopped.
+"""``make gpu``: everything that needs a GPU, in pieces that continue where they stopped.
 
 ``pieces`` says what a piece is, and the rooms beside it hold them: ``equivalence``, ``interventions``, ``resuming``,
 ``hygiene``, ``speed``, ``seeds``, ``startup``, ``learning``. ``runner`` runs those that are not done, ``tables`` writes

@@ -47,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _end(states: dict[str, str]) -> int:
-    """Say what is left, and the code that says the same."""
+    """Print the pieces that are left, and return the exit code."""
     for state, told in (("failed", "failed"), ("unfinished", "unfinished, call again to go on")):
         names = [name for name, found in states.items() if found == state]
         if names:
@@ -67,7 +67,7 @@ def _setting(given: argparse.Namespace, arguments: Sequence[str]) -> Setting:
     # At toy size on a CPU, compiling would take longer than all the rest.
     on_gpu = given.device.startswith("cuda")
     compiles = on_gpu or (given.scale == "full" and missing_for_compiling() is None)
-    # Published results lie wherever whoever runs this has put them: the name alone is kept.
+    # The path of published results is private to a machine: only the file name is kept.
     shown = [Path(word).name if given.published and word == str(given.published) else word for word in arguments]
     command = shlex.join(["python", "-m", "benchmarks.gpu", *shown])
     return Setting(given.device, given.scale, given.minutes, given.out, given.runs, compiles, given.published, command)

@@ -1,4 +1,4 @@
-"""The agents that the suite looks at: shipped blueprints, one for each family of algorithms and each head of a critic.
+"""The agents of the suite: shipped blueprints, one for each family of algorithms and each head of a critic.
 
 Legend: S seeds, B batch. Tests: tests/benchmarks/test_gpu.py.
 """
@@ -37,21 +37,21 @@ class Case:
     blueprint: str
     overrides: tuple[str, ...] = ()
     toy: tuple[str, ...] = ()
-    """More of them at toy scale."""
+    """More overrides at toy scale."""
 
     def load(self, setting: Setting, seeds: int = 2, *more: str) -> Blueprint:
-        """The blueprint; whether its replay would fit is not asked, for none is made."""
+        """The blueprint, without a check of its memory: no replay is made."""
         overrides = [*self.all_overrides(setting, seeds), *more]
         return load(shipped()[self.blueprint], overrides, is_to_run=False).blueprint
 
     def all_overrides(self, setting: Setting, seeds: int) -> list[str]:
-        """Those that are declared, and as many seeds, tracked nowhere."""
+        """The declared overrides, with so many seeds and without tracking."""
         own = [f"seeds={list(range(seeds))}", 'tracking={ kind = "none" }']
         return [*self.overrides, *setting.sized((), self.toy), *own]
 
 
 class Agent(NamedTuple):
-    """A learner, and what it was made of."""
+    """A learner with its blueprint and environment."""
 
     blueprint: Blueprint
     info: EnvironmentInfo
@@ -103,7 +103,7 @@ GROUPS: Final = {
     ),
     "others": (NATURE, Case("dqn, Rainbow", "atari/rainbow", (), _RAINBOW), SUPERVISED),
 }
-"""One of each family, SAC over each head that a critic can have; as many together as are compiled in a piece's time."""
+"""One agent of each family, and SAC with each critic head, in groups that compile within a piece's time."""
 CASES: Final = tuple(case for group in GROUPS.values() for case in group)
 
 
@@ -113,21 +113,21 @@ def grouped(name: str, shows: str, run: Callable[[tuple[Case, ...], Setting], Fi
 
 
 def agent(blueprint: Blueprint, device: str, choice: Choice) -> Agent:
-    """An agent as a run would begin with it; precision and cache are set for the whole process."""
+    """An agent at the start of a run; precision and cache are set for the whole process."""
     device = assemble.set_up(blueprint, device)
     info = blueprint.environment.info
     return Agent(blueprint, info, Learner(blueprint.agent, device, choice))
 
 
 class Given(NamedTuple):
-    """All that one update depends on beside the agent."""
+    """The inputs of one update."""
 
     transitions: Transitions
     extra: Mapping[str, Tensor]
     noise: Mapping[str, Tensor]
 
     def to(self, device: str) -> Given:
-        """The same numbers on a device."""
+        """A copy on a device."""
         moved = Transitions(*(value.to(device) for value in self.transitions))
         return Given(moved, *({name: value.to(device) for name, value in part.items()} for part in self[1:]))
 
@@ -170,7 +170,7 @@ def learn(one: Agent, batches: Sequence[Given]) -> Iterator[int]:
 
 
 def weights(one: Agent) -> dict[str, Tensor]:
-    """What networks, learned scalars and averages hold, by name: copies on the CPU."""
+    """Weights of networks, learned scalars and averages by name, copied to the CPU."""
     return {
         name: value.detach().cpu().clone()
         for name, value in one.learner.tensors().items()
@@ -190,7 +190,7 @@ def distance(start: Mapping[str, Tensor], found: Mapping[str, Tensor], wanted: M
         apart = moved = 0.0
         for name in wanted:
             if name.rsplit("/", 1)[0] == network:
-                # What an injection has added was not there at the start.
+                # Weights that an injection added have no start value.
                 then = start.get(name, torch.zeros(()))
                 apart += float((found[name] - wanted[name]).square().sum())
                 moved += float((wanted[name] - then).square().sum())

@@ -1,4 +1,4 @@
-"""What the machine can do at most, measured on the spot: matrix products, copies, and the products of one update alone.
+"""Upper bounds of speed, measured here: matrix products, copies, and the products of one update alone.
 
 Tests: tests/benchmarks/test_gpu.py.
 """
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from benchmarks.gpu.agents import Agent, given
-from benchmarks.gpu.laps import Party, race
+from benchmarks.gpu.laps import Candidate, race
 from benchmarks.speed.products import record
 from composer.training.compile.capture import CudaGraph
 
@@ -25,40 +25,40 @@ class Roof:
     """The roofline of a machine."""
 
     flops: float
-    """Operations a second of a large float32 product, at the precision that is set."""
+    """Operations per second of a large float32 product, at the present precision."""
     bandwidth: float
-    """Bytes a second, read and written, of a large copy."""
+    """Bytes per second, read and written, of a large copy."""
 
     def seconds(self, flops: int, moved: int) -> float:
-        """The least time in which so many operations and so many bytes are done."""
+        """The least time for so many operations and bytes."""
         return max(flops / self.flops, moved / self.bandwidth)
 
 
 def roof(setting: Setting) -> Roof:
-    """Measured now."""
+    """Measure the roofline."""
     size, length = setting.sized((8192, 2**28), (64, 2**12))
     left, right = (torch.randn(size, size, device=setting.device) for _ in range(2))
     product = torch.empty_like(left)
     source = torch.randn(length, device=setting.device)
     target = torch.empty_like(source)
-    parties = [
-        Party("product", lambda: torch.matmul(left, right, out=product)),
-        Party("copy", lambda: target.copy_(source)),
+    candidates = [
+        Candidate("product", lambda: torch.matmul(left, right, out=product)),
+        Candidate("copy", lambda: target.copy_(source)),
     ]
-    laps = race(parties, setting)
+    laps = race(candidates, setting)
     return Roof(2 * size**3 * laps["product"].median, 2 * source.nbytes * laps["copy"].median)
 
 
 @dataclass(frozen=True)
 class Floor:
-    """The products and convolutions of one update, alone."""
+    """The products and convolutions of one update."""
 
     call: Callable[[], object]
     flops: int
 
 
 def floor(one: Agent, setting: Setting) -> Floor:
-    """Those of an eager agent's update; on CUDA replayed as a graph, so that launches cost nothing."""
+    """Record an eager agent's update; on CUDA it is replayed as a graph, without the cost of launches."""
     (batch,) = given(one, 1)
     arguments = (*batch.transitions, *(batch.extra[name] for name in one.learner.program.extras), *batch.noise.values())
     recorded = record(lambda: one.learner.update_eagerly(*arguments))

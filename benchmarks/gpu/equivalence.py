@@ -35,7 +35,7 @@ PRECISIONS: Final = {"tf32": 0.25, "bf16": 0.6}
 
 
 def devices(setting: Setting) -> Findings:
-    """Every family, eager, on the device and on a CPU."""
+    """Every family, eager: the device against a CPU."""
 
     def compare(case: Case) -> Row:
         blueprint = case.load(setting)
@@ -45,7 +45,7 @@ def devices(setting: Setting) -> Findings:
 
 
 def capturing(cases: tuple[Case, ...], setting: Setting) -> Findings:
-    """Captured and eager, on the device."""
+    """Captured against eager updates on the device."""
 
     def compare(case: Case) -> Row:
         blueprint = case.load(setting)
@@ -58,13 +58,13 @@ def capturing(cases: tuple[Case, ...], setting: Setting) -> Findings:
 
 
 def precisions(setting: Setting) -> Findings:
-    """Lower precision beside float32."""
+    """Lower precision against float32."""
     findings = Findings()
     for precision, limit in PRECISIONS.items():
 
         def compare(case: Case, precision: str = precision) -> Row:
             exact = agent(case.load(setting), setting.device, EAGER)
-            # Precision is set for the whole process: the one is done before the other is made.
+            # Precision is set for the whole process, so one agent finishes before the other is made.
             batches, start = given(exact, _updates(setting)), weights(exact)
             for _ in learn(exact, batches):
                 pass
@@ -94,7 +94,7 @@ def _each(cases: tuple[Case, ...], limit: float, compare: Callable[[Case], Row],
 
 
 def _compared(setting: Setting, reference: Agent, other: Agent) -> Row:
-    """Both learn from the same; rows tell how far apart they end."""
+    """Let both learn from the same batches; rows hold the difference at the end."""
     batches, start = given(reference, _updates(setting)), weights(reference)
     for _ in learn(reference, batches):
         pass
@@ -120,6 +120,6 @@ PIECES: Final = (
     Piece(
         "devices", "The same updates on this device and on a CPU, from the same weights, batches and noise.", devices
     ),
-    *grouped("capturing", "Captured updates beside eager ones on this device.", capturing),
-    Piece("precisions", "Updates in lower precision beside float32.", precisions),
+    *grouped("capturing", "Captured updates against eager ones on this device.", capturing),
+    Piece("precisions", "Updates in lower precision against float32.", precisions),
 )

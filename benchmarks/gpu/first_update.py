@@ -1,4 +1,4 @@
-"""``python -m benchmarks.gpu.first_update BLUEPRINT DEVICE MODE KEY=VALUE...``: one update, and what came before.
+"""``python -m benchmarks.gpu.first_update BLUEPRINT DEVICE MODE KEY=VALUE...``: the time to the first update.
 
 The process that ``startup`` times; it prints seconds as JSON. BLUEPRINT is a shipped one, MODE compiled
 or eager. Tests: tests/benchmarks/test_gpu.py.
@@ -14,7 +14,7 @@ import psutil
 
 
 def main() -> None:
-    """Import, build, update once, say how long each took."""
+    """Import, build and update once; print the time of each."""
     began = psutil.Process().create_time()
     from benchmarks.gpu.agents import agent
     from composer.blueprint import load

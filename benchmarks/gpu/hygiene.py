@@ -21,11 +21,11 @@ from benchmarks.gpu.setting import EAGER, Setting
 
 _ATEN = torch.ops.aten
 _WAITING: Final = frozenset({_ATEN._local_scalar_dense.default, _ATEN.nonzero.default, _ATEN.is_nonzero.default})
-"""Operations that need a number on the host before they can go on."""
+"""Operations for which the host waits for a number from the device."""
 
 
 class Waits(TorchDispatchMode):
-    """Counts operations that make the host wait for a device, on any device: a CPU runs the same ones."""
+    """Counts operations for which the host waits, on any device: a CPU runs the same operations."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,14 +41,14 @@ class Waits(TorchDispatchMode):
 
 
 def _crosses(source: object, result: object) -> bool:
-    """Whether numbers go from one device to another; a lone number of the host's goes along with a launch."""
+    """Whether data moves between devices; a single number of the host is part of a launch."""
     if not (isinstance(source, Tensor) and isinstance(result, Tensor)):
         return False
     return source.device.type != result.device.type and (result.device.type == "cpu" or source.ndim > 0)
 
 
 def synchronisation(cases: tuple[Case, ...], setting: Setting) -> Findings:
-    """Updates and decisions under torch's own alarm, and eager ones under a counter."""
+    """Updates and decisions under torch's sync warnings, and eager ones under a counter."""
     findings = Findings()
     if not setting.on_gpu:
         findings.notes = [
@@ -84,7 +84,7 @@ def _counted(one: Agent) -> list[str]:
 
 
 def _alarms(one: Agent) -> list[str]:
-    """What torch says of updates and decisions that wait; the first ones, which record, may."""
+    """Torch's warning about updates and decisions that wait, except the first ones, which record graphs."""
     batches = given(one, 3)
     _work(one, batches)
     torch.cuda.synchronize()
@@ -131,7 +131,7 @@ def memory(setting: Setting) -> Findings:
                 one.learner.drain_signals()
         setting.settle()
         grown = (_held(setting) - before) / 2**20
-        # An allocator hands out blocks: what a process holds may move a little on a CPU, what tensors hold may not.
+        # An allocator works in blocks: on a CPU the process's memory may vary a little, that of tensors may not.
         limit = 0.0 if setting.on_gpu else 64.0
         findings.rows.append({"agent": case.name, "updates": updates, "grown, MiB": grown, "limit": limit})
         findings.checks.append(Check(f"{case.name}: growth, MiB", grown, limit))

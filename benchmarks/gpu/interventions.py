@@ -1,4 +1,4 @@
-"""Interventions under captured updates: what surgery writes, the next replay must see; what it rebuilds, is recaptured.
+"""Interventions under captured updates: a replayed graph sees changed weights, and changed networks are recaptured.
 
 Tests: tests/benchmarks/test_gpu.py.
 """
@@ -43,13 +43,13 @@ INTERVENTIONS: Final = (
 
 
 class _Fixed:
-    """Stands for the run's data: always the same transitions."""
+    """In place of the run's data: always the same transitions."""
 
     def __init__(self, transitions: Transitions) -> None:
         self._transitions = transitions
 
     def sample(self, batch: int, n_step: int, discount: Tensor, generators: list[torch.Generator]) -> Transitions:
-        """The first ``batch`` of them."""
+        """The first ``batch`` transitions."""
         return Transitions(*(value[:, :batch] for value in self._transitions))
 
     def newest(self, batch: int, n_step: int, discount: Tensor) -> Transitions:
@@ -58,7 +58,7 @@ class _Fixed:
 
 
 def intervene(setting: Setting) -> Findings:
-    """Each kind of intervention, captured beside eager."""
+    """Each kind of intervention, captured against eager."""
     findings = Findings()
     for case in INTERVENTIONS:
         with findings.attempt(case.name):
@@ -82,7 +82,7 @@ def _beside(case: Case, setting: Setting, findings: Findings) -> None:
 
 
 def _operated(one: Agent, batches: list[Given]) -> int:
-    """Learn from the batches and intervene as declared; returns how often."""
+    """Learn from the batches and intervene as declared; returns the number of firings."""
     events: list[int] = []
     data = _Fixed(batches[0].transitions)
     surgery = surgery_of(one.blueprint, one.learner, lambda seed, event: events.append(seed), data)
@@ -92,5 +92,5 @@ def _operated(one: Agent, batches: list[Given]) -> int:
 
 
 PIECES: Final = (
-    Piece("interventions", "Interventions between captured updates, beside the same between eager ones.", intervene),
+    Piece("interventions", "Interventions between captured updates against the same between eager ones.", intervene),
 )

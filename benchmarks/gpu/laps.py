@@ -17,42 +17,44 @@ BURST: Final = 10
 """Calls between two waits for the device."""
 
 
-class Party(NamedTuple):
-    """One that is timed."""
+class Candidate(NamedTuple):
+    """A named call that is timed."""
 
     name: str
     call: Callable[[], object]
 
 
 class Rate(NamedTuple):
-    """Calls a second over the rounds."""
+    """Calls per second over the rounds."""
 
     median: float
     low: float
     high: float
 
     def times(self, number: float, unit: str) -> dict[str, Any]:
-        """As columns of a row, ``number`` units a call."""
+        """Columns of a row, with ``number`` units per call."""
         return {unit: self.median * number, "lowest": self.low * number, "highest": self.high * number}
 
 
-def race(parties: Sequence[Party], setting: Setting, clock: Callable[[], float] = time.perf_counter) -> dict[str, Rate]:
-    """Rates by name; the device is waited for before and after each lap. A first round warms up and is thrown away."""
+def race(
+    candidates: Sequence[Candidate], setting: Setting, clock: Callable[[], float] = time.perf_counter
+) -> dict[str, Rate]:
+    """Rates by name; each lap begins and ends with an idle device."""
     seconds, rounds = setting.sized((1.5, 5), (0.0, 2))
 
-    def timed(party: Party) -> float:
+    def timed(candidate: Candidate) -> float:
         setting.settle()
-        return lap(party.call, seconds, setting.settle, clock, BURST).rate
+        return lap(candidate.call, seconds, setting.settle, clock, BURST).rate
 
-    found = in_turns({party.name: partial(timed, party) for party in parties}, rounds)
+    found = in_turns({candidate.name: partial(timed, candidate) for candidate in candidates}, rounds)
     return {name: Rate(median(rates), min(rates), max(rates)) for name, rates in found.items()}
 
 
 def by_count(
     calls: Mapping[int, Callable[[], object]], setting: Setting, counted: str, unit: str, against: str
 ) -> list[dict[str, Any]]:
-    """A row for each count of things that one call does, 1 among them; ``against`` heads the column of times one."""
-    laps = race([Party(str(count), call) for count, call in calls.items()], setting)
+    """A row per count of units in one call, 1 among them; the column ``against`` is the speed relative to 1."""
+    laps = race([Candidate(str(count), call) for count, call in calls.items()], setting)
     return [
         {
             counted: count,

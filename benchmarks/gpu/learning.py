@@ -1,4 +1,4 @@
-"""Learning curves at published size, many seeds in one program, in stretches that go on from the last checkpoint.
+"""Learning curves at published size, many seeds in one program, in stretches that continue from the last checkpoint.
 
 Tests: tests/benchmarks/test_gpu.py.
 """
@@ -25,9 +25,9 @@ from composer.training.runs.directory import read_blueprint
 from composer.training.runs.results import Series, read_metrics
 
 METHOD: Final = "sac_simba"
-"""How files of published results call the method of the blueprint."""
+"""Name of the blueprint's method in files of published results."""
 SEEDS: Final = 10
-"""As many as SimBa's published results have on these tasks (arXiv:2410.09754 and its published code)."""
+"""As in SimBa's published results on these tasks (arXiv:2410.09754 and its code)."""
 TASKS: Final = ("hopper-hop", "acrobot-swingup", "walker-run")
 """Of the suite dmc_em, those on which results still differ at its end. This project's choice."""
 _RETURN: Final = "evaluation/return"
@@ -65,7 +65,7 @@ def learn(task: str, setting: Setting) -> Findings:
 
 
 def _blueprint(task: str, setting: Setting) -> Any:
-    """As published; only the seeds, and what computes, are the suite's."""
+    """The published blueprint, with the suite's seeds and compute settings."""
     seeds = setting.sized(SEEDS, 2)
     toy = ("training.env_steps=60", "evaluation={ every = 60, episodes = 1 }", "algorithm.warmup_interactions=20")
     case = Case(task, SIMBA.blueprint, (f"environment.task={task}",), (*SIMBA.toy, *toy, "replay.capacity=1000"))
@@ -81,7 +81,7 @@ def _blueprint(task: str, setting: Setting) -> Any:
 
 
 def _curve(path: Path, task: str, setting: Setting) -> Findings:
-    """What evaluations gave so far, beside what was published."""
+    """Evaluations so far, with the published results."""
     metrics = read_metrics(path / "journal.jsonl", read_blueprint(path).seeds)
     if _RETURN not in metrics:
         return Findings(notes=["no evaluation yet"])

@@ -1,4 +1,4 @@
-"""What a piece of the suite is: a name, what it shows, and a function that finds it out.
+"""The pieces of the suite: each has a name, a description and a function that measures it.
 
 Tests: tests/benchmarks/test_gpu.py.
 """
@@ -29,11 +29,11 @@ _ROOMS: Final = (
     "hygiene",
     "speed",
     "seeds",
-    "fleets",
+    "populations",
     "startup",
     "learning",
 )
-"""In the order in which they are run: what is wrong is found before it is timed."""
+"""In the order of execution: correctness before speed."""
 
 
 class Skipped(RuntimeError):
@@ -42,7 +42,7 @@ class Skipped(RuntimeError):
 
 @dataclass(frozen=True)
 class Check:
-    """One number that is held to a limit."""
+    """A number with its limit."""
 
     name: str
     value: float
@@ -51,31 +51,31 @@ class Check:
 
     @property
     def passed(self) -> bool:
-        """Whether it holds; a value that is not a number does not."""
+        """Whether the value is within the limit; NaN is not."""
         return self.value <= self.limit
 
     def table(self) -> dict[str, Any]:
-        """As plain values."""
+        """Plain values for JSON."""
         return {"name": self.name, "value": self.value, "limit": self.limit, "passed": self.passed}
 
 
 @dataclass
 class Findings:
-    """What a piece found."""
+    """The result of a piece."""
 
     checks: list[Check] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     finished: bool = True
-    """Whether there is nothing left to do for another call."""
+    """Whether no other call is needed."""
     data: Mapping[str, Any] = field(default_factory=dict)
-    """More for whoever reads the JSON."""
+    """More data for readers of the JSON."""
     errors: list[str] = field(default_factory=list)
-    """What was raised by single parts of the piece."""
+    """Errors of single parts of the piece."""
 
     @contextmanager
     def attempt(self, name: str) -> Iterator[None]:
-        """One part of the piece: what it raises fails the piece, and hides no other part."""
+        """Run one part: its error fails the piece, and the other parts still run."""
         try:
             yield
         except Exception as error:
@@ -84,11 +84,11 @@ class Findings:
 
 @dataclass(frozen=True)
 class Piece:
-    """One piece."""
+    """A piece of the suite."""
 
     name: str
     shows: str
-    """What its result says, in words for the page."""
+    """What the result shows, for the page."""
     run: Callable[[Setting], Findings]
 
 
@@ -100,7 +100,7 @@ def told(error: Exception) -> str:
 
 
 def pieces() -> dict[str, Piece]:
-    """All of them by name, in the order in which they are run."""
+    """All pieces by name, in the order of execution."""
     found: list[Piece] = []
     for room in _ROOMS:
         found += import_module(f"benchmarks.gpu.{room}").PIECES
@@ -108,7 +108,7 @@ def pieces() -> dict[str, Piece]:
 
 
 def chosen(names: list[str] | None) -> list[Piece]:
-    """The pieces of these names, all without; LookupError names what there is none of."""
+    """The pieces of these names, or all of them; LookupError for an unknown name."""
     known = pieces()
     for name in names or ():
         if name not in known:

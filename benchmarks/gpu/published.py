@@ -18,12 +18,12 @@ class Published(NamedTuple):
 
     mean: float
     std: float | None
-    """Over seeds; None where there was one."""
+    """Standard deviation over seeds; None for one seed."""
     seeds: int
 
 
 def published(file: Path, method: str, task: str) -> dict[int, Published]:
-    """Mean returns of a method on a task by environment step; ValueError where the file has not the columns.
+    """Mean returns of a method on a task by environment step; ValueError where columns are missing.
 
     ``task`` is dm_control's name with a hyphen, as blueprints have it; the file joins domain and task by ``_``.
     """

@@ -1,4 +1,4 @@
-"""Going on from a checkpoint, on the same device: bit by bit what would have come without it.
+"""Resuming from a checkpoint on the same device: equal bit by bit to an uninterrupted run.
 
 Tests: tests/benchmarks/test_gpu.py.
 """
@@ -25,7 +25,7 @@ from composer.training.runs.checkpoint import Checkpoints, Snapshot, digest
 
 
 def learners(cases: tuple[Case, ...], setting: Setting) -> Findings:
-    """Learn, save, learn; and a second agent that loads and learns the rest."""
+    """Learn, save, learn; a second agent loads and learns the rest."""
     findings, updates = Findings(), setting.sized(10, 2)
     for case in cases:
         with findings.attempt(case.name):
@@ -37,7 +37,7 @@ def learners(cases: tuple[Case, ...], setting: Setting) -> Findings:
 
 
 def _differing(case: Case, setting: Setting, updates: int) -> list[str]:
-    """Names of the tensors that end otherwise for having been saved and loaded."""
+    """Names of the tensors that differ at the end."""
     with tempfile.TemporaryDirectory() as folder:
         first = agent(case.load(setting), setting.device, setting.captured())
         batches = given(first, 2 * updates)
@@ -52,7 +52,7 @@ def _differing(case: Case, setting: Setting, updates: int) -> list[str]:
 
 
 def runs(setting: Setting) -> Findings:
-    """Whole runs: one at a stretch, one that is interrupted half-way and resumed."""
+    """Two whole runs: one uninterrupted, one interrupted half-way and resumed."""
     findings = Findings()
     for case, steps, module in (
         (_DIGITS, _DIGITS_STEPS, "sklearn"),
@@ -130,5 +130,5 @@ def _load(one: Agent, folder: Path) -> None:
 
 PIECES: Final = (
     *grouped("resuming", "Agents that go on from a checkpoint: tensors that end other than without it.", learners),
-    Piece("resuming-runs", "Runs that are interrupted and resumed beside runs at a stretch.", runs),
+    Piece("resuming-runs", "Runs that are interrupted and resumed against uninterrupted runs.", runs),
 )

@@ -1,7 +1,7 @@
-"""Runs pieces one after another: what is done is not done again, what fails is told and hides nothing else.
+"""Run pieces one after another: finished ones are not repeated, and failures do not stop the others.
 
-At full scale each piece has a process of its own, ended when its time is over: a broken CUDA context, or code that
-hangs, is the piece's alone. At toy scale all run here. Tests: tests/benchmarks/test_gpu.py.
+At full scale each piece has a process of its own, ended when its time is over, so a broken CUDA context, or code that
+hangs, affects one piece. At toy scale all run here. Tests: tests/benchmarks/test_gpu.py.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ Record = dict[str, Any]
 
 
 class Mixed(RuntimeError):
-    """A folder holds results of another scale or device, which would be written over."""
+    """A folder has results of another scale or device, which would be overwritten."""
 
 
 def run(
     wanted: Sequence[Piece], setting: Setting, say: Callable[[str], None], again: bool = False, isolated: bool = True
 ) -> dict[str, str]:
-    """Run what is not done; returns the state of each piece: done, failed, skipped or unfinished.
+    """Run the pieces that are not done; returns the state of each: done, failed, skipped or unfinished.
 
     ``isolated`` gives each a process of its own. Raises Mixed before anything is run.
     """
@@ -52,14 +52,14 @@ def run(
 
 
 def perform(piece: Piece, setting: Setting) -> None:
-    """Run one piece here and write what came of it."""
+    """Run one piece in this process and write its result."""
     began = time.monotonic()
     findings, state, why = Findings(), "done", ""
     try:
         findings = piece.run(setting)
     except Skipped as missing:
         state, why = "skipped", str(missing)
-    except Exception as error:  # Whatever a piece raises becomes a result that says so.
+    except Exception as error:  # Any error of a piece becomes its result.
         state, why = "failed", told(error)
     missed = [check.name for check in findings.checks if not check.passed]
     if missed or findings.errors:
@@ -71,7 +71,7 @@ def perform(piece: Piece, setting: Setting) -> None:
 
 
 def read(out: Path, name: str) -> Record | None:
-    """The result of a piece, None where there is none."""
+    """The result of a piece; None where there is none."""
     try:
         found: Record = json.loads((out / f"{name}.json").read_text())
     except FileNotFoundError:
@@ -91,7 +91,7 @@ def _refuse_others(known: Record | None, setting: Setting) -> None:
 
 
 def _apart(piece: Piece, setting: Setting) -> None:
-    """In a process of its own, for as long as a piece may take."""
+    """Run in a process of its own, with a time limit."""
     process = multiprocessing.get_context("spawn").Process(target=_serve, args=(piece.name, setting))
     began = time.monotonic()
     process.start()
@@ -102,7 +102,7 @@ def _apart(piece: Piece, setting: Setting) -> None:
         process.join(60)
         process.kill()
         process.join()
-    # A run that trains takes the signal for what it is, saves, and its piece has written what there is.
+    # A training run handles the signal: it saves, and its piece has written a result.
     if process.exitcode:
         why = f"took longer than {setting.minutes:g} minutes" if late else f"its process ended with {process.exitcode}"
         _write(piece, setting, "failed", why, time.monotonic() - began, Findings(), here=False)
@@ -116,7 +116,7 @@ def _serve(name: str, setting: Setting) -> None:
 def _write(
     piece: Piece, setting: Setting, state: str, why: str, seconds: float, findings: Findings, here: bool = True
 ) -> None:
-    """Staged and renamed: a result is whole or not there. ``here``: this process is the one that computed."""
+    """Write to a temporary file and rename it. ``here``: this process computed the result."""
     record = {
         "piece": piece.name,
         "shows": piece.shows,
@@ -127,7 +127,7 @@ def _write(
         "command": setting.command,
         "when": time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()),
         "seconds": round(seconds, 1),
-        # Of a process that broke, the device may be broken too: nothing is asked of it.
+        # After a crash the device may be unusable too: it is not queried.
         "machine": machine(setting.device if here else "cpu"),
         "checks": [check.table() for check in findings.checks],
         "rows": findings.rows,
@@ -140,7 +140,7 @@ def _write(
 
 
 def _finite(value: Any) -> Any:
-    """The same with null for what is not a number or not finite: JSON has no word for either."""
+    """A copy with None for NaN and infinities, which JSON lacks."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):

@@ -13,13 +13,21 @@ from benchmarks.gpu.speed import updating
 
 
 def scaling(case: Case, setting: Setting) -> Findings:
-    """Agent updates a second from 1 seed to 32."""
+    """Agent updates per second from 1 seed to 32."""
     counts = setting.sized((1, 2, 4, 8, 16, 32), (1, 2))
     made = {count: updating(agent(case.load(setting, count), setting.device, setting.captured())) for count in counts}
     return Findings(rows=by_count(made, setting, "seeds", "agent updates/s", "times one seed"))
 
 
 PIECES: Final = (
-    Piece("seeds-mlp", "SAC, MLP 2 x 256: agent updates a second by seeds in one program.", partial(scaling, MLP)),
-    Piece("seeds-simba", "SAC, SimBa: agent updates a second by seeds in one program.", partial(scaling, SIMBA)),
+    Piece(
+        "seeds-mlp",
+        "SAC, MLP 2 x 256: agent updates per second by number of seeds in one program.",
+        partial(scaling, MLP),
+    ),
+    Piece(
+        "seeds-simba",
+        "SAC, SimBa: agent updates per second by number of seeds in one program.",
+        partial(scaling, SIMBA),
+    ),
 )

@@ -1,4 +1,4 @@
-"""What a piece is given: device, scale, time and folders. Tests: tests/benchmarks/test_gpu.py."""
+"""The setting of a piece: device, scale, time and folders. Tests: tests/benchmarks/test_gpu.py."""
 
 from __future__ import annotations
 
@@ -14,47 +14,47 @@ Scale = Literal["full", "toy"]
 T = TypeVar("T")
 
 SHARE = 0.75
-"""Of a piece's minutes, how many it plans to work: starting, compiling and saving want the rest."""
+"""Share of a piece's minutes for its work; starting, compiling and saving take the rest."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One call of the suite. Travels to the process of a piece."""
+    """One call of the suite; sent to the process of a piece."""
 
     device: str
     scale: Scale
     minutes: float
-    """That a piece may take."""
+    """Time limit of a piece."""
     out: Path
-    """Where results lie, a JSON file a piece."""
+    """Folder of results, one JSON file per piece."""
     runs: Path
-    """Where training runs lie, from which learning goes on."""
+    """Folder of training runs, from which learning continues."""
     compiles: bool
-    """Whether what is captured is compiled; on CUDA it is a graph then."""
+    """Whether captured updates are compiled; on CUDA they are then graphs."""
     published: Path | None = None
     """A CSV file of published results."""
     command: str = ""
-    """The command that asked, as it was typed."""
+    """The command line."""
 
     @property
     def on_gpu(self) -> bool:
-        """Whether tensors live on a CUDA device."""
+        """Whether the device is a CUDA device."""
         return self.device.startswith("cuda")
 
     def sized(self, full: T, toy: T) -> T:
-        """The one of two that belongs to the scale."""
+        """The value for the scale."""
         return full if self.scale == "full" else toy
 
     def captured(self) -> Choice:
-        """How an update is computed where it is to be as fast as it can: eager where nothing is compiled."""
+        """How the fastest update is computed: eager where nothing is compiled."""
         return Choice(self.compiles, "the suite compares them")
 
     def seconds(self) -> float:
-        """That a piece plans to work."""
+        """Working time of a piece."""
         return 60 * SHARE * self.minutes
 
     def settle(self) -> None:
-        """Wait until the device has computed all that it was given."""
+        """Wait until the device is idle."""
         if self.on_gpu:
             torch.cuda.synchronize()
 
@@ -63,7 +63,7 @@ EAGER = Choice(False, "the suite compares them")
 
 
 def machine(device: str) -> dict[str, Any]:
-    """What figures hold for: versions, processor and, where there is one, the GPU."""
+    """Versions, processor and, where there is one, the GPU."""
     from benchmarks.speed.machine import describe_machine
 
     facts = describe_machine()

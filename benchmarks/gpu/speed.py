@@ -1,4 +1,4 @@
-"""Learner updates a second: eager, compiled and graphed, against the floor, the roofline and another library.
+"""Learner updates per second: eager, compiled and as CUDA graphs, against floor, roofline and another library.
 
 Tests: tests/benchmarks/test_gpu.py.
 """
@@ -11,14 +11,14 @@ from typing import Final
 
 from benchmarks.gpu.agents import MLP, NATURE, SIMBA, SIMBA_V2, Agent, Case, agent, given
 from benchmarks.gpu.ceilings import Roof, floor, moved, roof
-from benchmarks.gpu.laps import Party, Rate, race
+from benchmarks.gpu.laps import Candidate, Rate, race
 from benchmarks.gpu.pieces import Findings, Piece, Row
 from benchmarks.gpu.setting import EAGER, Setting
 from composer.training.compile.capture import Choice
 
 
 def modes(setting: Setting) -> dict[str, Choice]:
-    """Ways to compute an update here, by name."""
+    """Ways to compute an update on this device, by name."""
     found = {"eager": EAGER}
     if setting.compiles:
         found["compiled"] = Choice(True, "the suite compares them", graphed=False)
@@ -28,7 +28,7 @@ def modes(setting: Setting) -> dict[str, Choice]:
 
 
 def updating(one: Agent) -> Callable[[], object]:
-    """One update, its noise drawn too, on a batch that lies on the device."""
+    """One update, with its noise, on a batch that is on the device."""
     (batch,) = given(one, 1)
     return partial(one.learner.update, batch.transitions, batch.extra)
 
@@ -38,13 +38,13 @@ def speed(case: Case, setting: Setting, peer: bool = False) -> Findings:
     findings = Findings()
     agents = {name: agent(case.load(setting, 1), setting.device, choice) for name, choice in modes(setting).items()}
     ground = floor(agents["eager"], setting)
-    parties = [Party(name, updating(one)) for name, one in agents.items()]
-    parties.append(Party("products alone", ground.call))
+    candidates = [Candidate(name, updating(one)) for name, one in agents.items()]
+    candidates.append(Candidate("products alone", ground.call))
     if peer:
-        parties += _peers(case, setting, findings)
+        candidates += _peers(case, setting, findings)
     if not setting.on_gpu:
         findings.notes.append("a CPU has no CUDA graphs")
-    laps, limit = race(parties, setting), roof(setting)
+    laps, limit = race(candidates, setting), roof(setting)
     eager = agents["eager"]
     roofline = limit.seconds(ground.flops, moved(eager))
     findings.rows = [_row(name, rate, laps, ground.flops, roofline) for name, rate in laps.items()]
@@ -55,7 +55,7 @@ def speed(case: Case, setting: Setting, peer: bool = False) -> Findings:
 def _row(name: str, rate: Rate, laps: dict[str, Rate], flops: int, roofline: float) -> Row:
     ours = name != "products alone"
     return {
-        "party": name,
+        "candidate": name,
         **rate.times(1, "updates/s"),
         "TFLOP/s": rate.median * flops / 1e12,
         "times eager": rate.median / laps["eager"].median if ours else None,
@@ -73,7 +73,7 @@ def _said(limit: Roof, flops: int, data: int) -> str:
     )
 
 
-def _peers(case: Case, setting: Setting, findings: Findings) -> list[Party]:
+def _peers(case: Case, setting: Setting, findings: Findings) -> list[Candidate]:
     from benchmarks.gpu.peers import missing, stable_baselines
 
     if (lacking := missing()) is not None:
@@ -82,12 +82,14 @@ def _peers(case: Case, setting: Setting, findings: Findings) -> list[Party]:
     findings.notes.append(
         "stable-baselines3's update includes the sampling of its replay buffer, which lies on the host"
     )
-    return [Party("stable-baselines3", stable_baselines(case.load(setting, 1), setting))]
+    return [Candidate("stable-baselines3", stable_baselines(case.load(setting, 1), setting))]
 
 
 PIECES: Final = (
-    Piece("speed-mlp", "SAC, MLP 2 x 256, two critics: updates a second of one agent.", partial(speed, MLP, peer=True)),
-    Piece("speed-simba", "SAC, SimBa, critic 512/2: updates a second of one agent.", partial(speed, SIMBA)),
-    Piece("speed-simba-v2", "SAC, SimbaV2, critic 512/2: updates a second of one agent.", partial(speed, SIMBA_V2)),
-    Piece("speed-dqn", "DQN, Nature's network, batch 32: updates a second of one agent.", partial(speed, NATURE)),
+    Piece(
+        "speed-mlp", "SAC, MLP 2 x 256, two critics: updates per second of one agent.", partial(speed, MLP, peer=True)
+    ),
+    Piece("speed-simba", "SAC, SimBa, critic 512/2: updates per second of one agent.", partial(speed, SIMBA)),
+    Piece("speed-simba-v2", "SAC, SimbaV2, critic 512/2: updates per second of one agent.", partial(speed, SIMBA_V2)),
+    Piece("speed-dqn", "DQN, Nature's network, batch 32: updates per second of one agent.", partial(speed, NATURE)),
 )

@@ -20,7 +20,7 @@ from benchmarks.gpu.setting import Setting
 
 
 def startup(setting: Setting) -> Findings:
-    """Cold and warm, a process each."""
+    """A cold and a warm start, one process each."""
     findings = Findings()
     for case in setting.sized((MLP, SIMBA), (MLP,)):
         with tempfile.TemporaryDirectory() as folder:
@@ -34,7 +34,7 @@ def startup(setting: Setting) -> Findings:
 
 
 def _first_update(case: Case, setting: Setting, folder: str) -> dict[str, Any]:
-    """What a fresh process says of its own start; it keeps compiled code in ``folder``."""
+    """Times that a new process reports of its start; it keeps compiled code in ``folder``."""
     caches = {"TORCHINDUCTOR_CACHE_DIR": f"{folder}/inductor", "TRITON_CACHE_DIR": f"{folder}/triton"}
     root = str(Path(composer.__file__).parent.parent)
     path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))

@@ -1,4 +1,4 @@
-"""All results as one page; what has not been measured is said to be so. Tests: tests/benchmarks/test_gpu.py."""
+"""All results as one page, which also names the pieces without a result. Tests: tests/benchmarks/test_gpu.py."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ PAGE: Final = "README.md"
 _HEAD: Final = """\
 # On a GPU
 
-Written by `make gpu` (`python -m benchmarks.gpu`) from the JSON files beside it, one a piece; do not edit. A piece
-that has no file was not measured yet, and nothing is said of it.
+Written by `make gpu` (`python -m benchmarks.gpu`) from the JSON files next to it, one per piece; do not edit. A piece
+without a file was not measured yet.
 """
 _STATES: Final = {
     "done": "Done",
@@ -46,7 +46,7 @@ def _section(record: Record | None) -> list[str]:
     why = f": {record['why']}" if record["why"] else ""
     lines = [f"{_STATES[record['state']]}{why}. {_where(record)}", ""]
     if record["scale"] != "full":
-        lines += ["**At toy scale: these figures say nothing of speed.**", ""]
+        lines += ["**At toy scale: these numbers are no measure of speed.**", ""]
     if record["rows"]:
         lines += [*table(record["rows"]), ""]
     missed = [check for check in record["checks"] if not check["passed"]]

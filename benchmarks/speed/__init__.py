@@ -1,7 +1,7 @@
-"""Speed of this project beside other libraries and beside the floor of the arithmetic, measured in one run.
+"""Speed of this project against other libraries and the floor of its arithmetic, measured in one run.
 
-``workloads`` says what is measured and ``party`` who takes part; ``ours``, ``peers`` and ``products`` are the parties
-as they run inside ``worker`` processes. ``prepare`` compiles beforehand, ``race`` takes turns, ``starts`` times starts;
-``report`` does the arithmetic, ``text`` and ``plot`` show it, ``command`` ties all of it together.
-Tests: tests/benchmarks/test_speed.py, tests/benchmarks/test_speed_parties.py.
+``workloads`` declares what is measured and ``candidate`` the implementations; ``ours``, ``peers`` and ``products`` run
+them in ``worker`` processes. ``prepare`` compiles beforehand, ``race`` takes turns, ``starts`` times starts; ``report``
+computes the table, ``text`` and ``plot`` show it, ``command`` combines them.
+Tests: tests/benchmarks/test_speed.py, tests/benchmarks/test_speed_candidates.py.
 """

@@ -20,13 +20,13 @@ def bench(
     names: Annotated[list[str] | None, typer.Argument(metavar="NAME...", help="Workloads; by default all.")] = None,
     list_only: Annotated[bool, typer.Option("--list", help="List the workloads and measure nothing.")] = False,
     seconds: Annotated[float, typer.Option(min=0.01, max=600, help="Length of one timed stretch.")] = 1.5,
-    repeats: Annotated[int, typer.Option(min=1, max=100, help="Timed stretches of each party, taken in turns.")] = 5,
-    seeds: Annotated[str, typer.Option(help="How many seeds of ours train in one program: counts.")] = "1,2,4,8,16",
+    repeats: Annotated[int, typer.Option(min=1, max=100, help="Timed stretches of each, taken in turns.")] = 5,
+    seeds: Annotated[str, typer.Option(help="Numbers of our seeds in one program.")] = "1,2,4,8,16",
     out: Annotated[Path | None, typer.Option(help="Also write the result as JSON here.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw speed against work here: a .png or .svg file.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Measure speed side by side with stable-baselines3, SBX and TorchRL where they are installed, and a floor."""
+    """Compare speed with stable-baselines3, SBX and TorchRL, where they are installed, and with a floor."""
 
     def measure() -> dict[str, Any]:
         if list_only:

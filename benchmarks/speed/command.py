@@ -1,4 +1,4 @@
-"""What ``python -m benchmarks.speed`` does. Tests: tests/benchmarks/test_speed.py."""
+"""``python -m benchmarks.speed`` as a function. Tests: tests/benchmarks/test_speed.py."""
 
 from __future__ import annotations
 
@@ -72,17 +72,17 @@ def _measured(
     cache: str,
     say: Callable[[str], None],
 ) -> Iterator[dict[str, Any]]:
-    cast = {workload.name: workload.parties(seeds) for workload in workloads}
+    cast = {workload.name: workload.candidates(seeds) for workload in workloads}
     compiling = [
-        (workload, party)
+        (workload, candidate)
         for workload in workloads
         if not isinstance(workload, Starting)
-        for party in cast[workload.name]
-        if party.compiles and party.absent() is None
+        for candidate in cast[workload.name]
+        if candidate.compiles and candidate.absent() is None
     ]
     failed = prepare(compiling, cache, say)
     for workload in workloads:
-        failures = {party: why for (name, party), why in failed.items() if name == workload.name}
+        failures = {candidate: why for (name, candidate), why in failed.items() if name == workload.name}
         rows: dict[Any, Row] = rows_of(cast[workload.name], failures)
         if isinstance(workload, Starting):
             starts(workload, rows, repeats, say)
@@ -92,7 +92,7 @@ def _measured(
 
 
 def chosen(names: Sequence[str]) -> tuple[Workload, ...]:
-    """The workloads of these names, in the catalogue's order, all where none is named; Refused for unknown ones."""
+    """The workloads of these names, or all of them, in the catalogue's order; Refused for unknown names."""
     known = {workload.name: workload for workload in WORKLOADS}
     for name in names:
         if name not in known:

@@ -1,4 +1,4 @@
-"""Operations of a call, counted by torch. Tests: tests/benchmarks/test_speed_parties.py."""
+"""Operations of a call, counted by torch. Tests: tests/benchmarks/test_speed_candidates.py."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 
 def count_flops(call: Callable[[], object]) -> int:
-    """Operations of the products and convolutions in one call, forward and backward, as torch's own counter sees."""
+    """Operations of products and convolutions in one call, forward and backward, by torch's counter."""
     counter = FlopCounterMode(display=False)
     with counter:
         call()
@@ -17,5 +17,5 @@ def count_flops(call: Callable[[], object]) -> int:
 
 
 def size(tensors: Iterable[Tensor]) -> int:
-    """Numbers in all of them."""
+    """Number of elements in all tensors."""
     return sum(tensor.numel() for tensor in tensors)

@@ -1,4 +1,4 @@
-"""The machine that is measured on: what it is, and how much of it others use meanwhile."""
+"""The machine: its description, and how much of it other processes use."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ LIBRARIES: Final = (
     "shimmy",
 )  # fmt: skip
 FOREIGN_LIMIT: Final = 0.2
-"""Cores used by others above which a repeat counts as disturbed."""
+"""A repeat counts as disturbed if other processes use more cores than this."""
 
 
 def describe_machine() -> dict[str, Any]:
-    """Versions, processor, cores and threads: what the figures hold for."""
+    """Versions, processor, cores and threads."""
     import torch
 
     return {
@@ -38,23 +38,23 @@ def describe_machine() -> dict[str, Any]:
 
 
 def peak_memory() -> int:
-    """Most bytes that this process has held at once; what it holds now where the kernel does not tell."""
+    """Peak memory of this process in bytes; the present memory where the kernel has no peak."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:
         lines = []
-    # Not getrusage: its peak begins with that of the process that started this one.
+    # Not getrusage: its peak includes that of the parent process.
     peaks = (int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
     return next(peaks, held_memory())
 
 
 def held_memory() -> int:
-    """Bytes that this process holds."""
+    """Memory of this process in bytes."""
     return int(psutil.Process().memory_info().rss)
 
 
 def cpu_model() -> str:
-    """The processor's name as the kernel tells it; the architecture where it does not."""
+    """The processor's name, or its architecture where the kernel has no name."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -64,10 +64,10 @@ def cpu_model() -> str:
 
 
 class ForeignLoad:
-    """Cores that were used by processes other than one worker (with its children) and this one."""
+    """Cores used by processes other than this one and one worker."""
 
     def __init__(self, worker: int) -> None:
-        """Starts counting; ``worker`` is a process id."""
+        """Start counting; ``worker`` is a process id."""
         self._processes = [psutil.Process(worker), psutil.Process()]
         self._before = self._now()
 

@@ -1,4 +1,4 @@
-"""Speed against work: updates a second by width, by batch and by seeds, a panel each.
+"""Updates per second by width, batch size and number of seeds, one panel each.
 
 Tests: tests/benchmarks/test_speed.py.
 """
@@ -17,7 +17,7 @@ OURS: Final = ("composer, eager", "composer, compiled")
 
 
 def points(result: Mapping[str, Any]) -> dict[str, dict[str, list[tuple[float, Mapping[str, float]]]]]:
-    """By axis and party: where it stands on the axis and its rate there, in order; seeds are this project's alone."""
+    """By axis and candidate: places on the axis with their rates, in order; only this project has seeds."""
     found: dict[str, dict[str, list[tuple[float, Mapping[str, float]]]]] = {axis: {} for axis in AXES}
     for workload in result["workloads"]:
         for axis, place in workload["curves"].items():
@@ -34,7 +34,7 @@ def points(result: Mapping[str, Any]) -> dict[str, dict[str, list[tuple[float, M
 
 
 def plot(result: Mapping[str, Any], path: Path) -> None:
-    """Draw them into ``path``; Refused where no party of these workloads could be measured."""
+    """Plot them; Refused where no candidate of these workloads could be measured."""
     panels = points(result)
     if not panels:
         raise Refused("nothing could be measured that can be plotted")
@@ -52,7 +52,7 @@ def plot(result: Mapping[str, Any], path: Path) -> None:
 
 
 def _draw(axes: Any, name: str, line: Sequence[tuple[float, Mapping[str, float]]], colour: str, alone: bool) -> None:
-    """A curve with its range; a level where one agent ``alone`` is what there is."""
+    """A curve with its range; a horizontal line where there is one agent ``alone``."""
     x = [place for place, _ in line]
     middle = [rate["median"] for _, rate in line]
     if alone:

@@ -20,7 +20,7 @@ from benchmarks.speed.counting import count_flops
 from composer.training.compile.onednn import better_by_onednn, product, products
 
 if TYPE_CHECKING:
-    from benchmarks.speed.party import Party
+    from benchmarks.speed.candidate import Candidate
     from benchmarks.speed.workloads.base import AgentWorkload
 
 _ATEN = torch.ops.aten
@@ -30,7 +30,7 @@ _FACTORS: Mapping[Any, int] = {
     _ATEN.bmm.default: 0,
     _ATEN.baddbmm.default: 1,
 }
-"""Operations that multiply matrices, and where among their arguments the two factors begin."""
+"""Operations that multiply matrices, and the index of the first factor among their arguments."""
 
 
 class Product(NamedTuple):
@@ -43,12 +43,12 @@ class Product(NamedTuple):
 
     @property
     def flops(self) -> int:
-        """A multiplication and an addition for each term."""
+        """Operations: a multiplication and an addition per term."""
         *stack, rows, inner = self.left
         return 2 * (stack[0] if stack else 1) * rows * inner * self.right[-1]
 
     def work(self) -> Callable[[], object]:
-        """It, on operands and a result of its own, by the one of torch's two libraries that is faster at it here."""
+        """The product on its own operands, by the faster of torch's two libraries."""
         left, right = _operand(self.left, self.left_transposed), _operand(self.right, self.right_transposed)
         result = torch.empty(*self.left[:-1], self.right[-1])
         ways: list[Callable[[], object]] = [lambda: torch.matmul(left, right, out=result)]
@@ -58,13 +58,13 @@ class Product(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """A tensor without its numbers."""
+    """Shape and layout of a tensor."""
 
     shape: tuple[int, ...]
     strides: tuple[int, ...]
 
     def filled(self) -> Tensor:
-        """Unit-normal numbers, laid out as it was."""
+        """A tensor of this layout with unit-normal values."""
         room = 1 + sum((length - 1) * stride for length, stride in zip(self.shape, self.strides, strict=True))
         return torch.randn(room).as_strided(self.shape, self.strides)
 
@@ -73,21 +73,21 @@ class Convolution(NamedTuple):
     """One convolution, or the gradients of one that were asked for: inputs, weights or both."""
 
     arguments: tuple[Any, ...]
-    """As the operation took them, tensors told by their layouts."""
+    """The operation's arguments, with layouts in place of tensors."""
     output: tuple[int, ...]
-    """Shape of what the forward pass gives."""
+    """Shape of the forward result."""
     passes: int
-    """1 forward, or how many of the two gradients."""
+    """1 for the forward pass, else the number of gradients."""
     backward: bool
 
     @property
     def flops(self) -> int:
-        """A multiplication and an addition for each term."""
+        """Operations: a multiplication and an addition per term."""
         weight: Layout = self.arguments[2 if self.backward else 1]
         return 2 * self.passes * prod(self.output) * prod(weight.shape[1:])
 
     def work(self) -> Callable[[], object]:
-        """It, on tensors of its own; what it gives is let go."""
+        """The convolution on its own tensors, without keeping the result."""
         function = _ATEN.convolution_backward.default if self.backward else _ATEN.convolution.default
         given = [each.filled() if isinstance(each, Layout) else each for each in self.arguments]
         return lambda: function(*given)
@@ -128,7 +128,7 @@ def record(call: Callable[[], object]) -> list[Product | Convolution]:
 
 
 def seen(call: Callable[[], object]) -> list[Product | Convolution]:
-    """The same, unchecked: what torch's counter cannot be put around."""
+    """The same without the check, where torch's counter cannot be used."""
     recorder = _Recorder()
     with recorder:
         call()
@@ -136,7 +136,7 @@ def seen(call: Callable[[], object]) -> list[Product | Convolution]:
 
 
 class ProductsSubject:
-    """Repeats what was recorded."""
+    """Repeats the recorded operations."""
 
     units = 1
 
@@ -147,23 +147,23 @@ class ProductsSubject:
         self._work = [each.work() for each in recorded]
 
     def call(self) -> None:
-        """Everything once."""
+        """Run all operations once."""
         for work in self._work:
             work()
 
     def settle(self) -> None:
-        """On a CPU nothing is pending."""
+        """Nothing is pending on a CPU."""
 
     def parameters(self) -> Mapping[str, int]:
-        """No agent, no parameters."""
+        """No parameters: there is no agent."""
         return {}
 
     def flops(self) -> int:
-        """Of all of it."""
+        """Operations of one call."""
         return self._flops
 
 
-def floor(workload: AgentWorkload, party: Party) -> ProductsSubject:
+def floor(workload: AgentWorkload, candidate: Candidate) -> ProductsSubject:
     """The products of this project's eager update."""
     from benchmarks.speed.ours.learning import LearnerSubject
 
@@ -171,7 +171,7 @@ def floor(workload: AgentWorkload, party: Party) -> ProductsSubject:
 
 
 def _seconds(way: Callable[[], object]) -> float:
-    """Of a call: the shortest of a few, the first of which is not counted."""
+    """Time of a call: the shortest of a few, without the first."""
     found = []
     for _ in range(6):
         began = time.perf_counter()

@@ -1,6 +1,6 @@
-"""Taking turns: every party of a workload in its own process, one lap each, round after round.
+"""Take turns: every candidate of a workload in its own process, one lap each, round after round.
 
-Whatever drifts (clock speed, heat, neighbours) hits interleaved parties alike; ratios are taken within rounds.
+Drift (clock speed, heat, other processes) then affects all candidates alike; ratios are taken within rounds.
 Tests: tests/benchmarks/test_speed.py.
 """
 
@@ -19,92 +19,96 @@ from benchmarks.speed.worker import BenchFailed, Lap, Ready, Worker
 from composer.training.timing import in_turns
 
 if TYPE_CHECKING:
-    from benchmarks.speed.party import Party
+    from benchmarks.speed.candidate import Candidate
     from benchmarks.speed.workloads.base import Workload
 
 
 @dataclass(frozen=True)
 class Repeat:
-    """One lap, and who disturbed it."""
+    """One lap, and the load of other processes meanwhile."""
 
     lap: Lap
     foreign_cores: float
 
     @property
     def rate(self) -> float:
-        """Units of work a second."""
+        """Units of work per second."""
         return self.lap.units / self.lap.seconds
 
     @property
     def disturbed(self) -> bool:
-        """Whether others used more than a fifth of a core meanwhile."""
+        """Whether other processes used more than a fifth of a core."""
         return self.foreign_cores > FOREIGN_LIMIT
 
 
 @dataclass
 class Row:
-    """One party's result; ``error`` says why there is none."""
+    """The result of one candidate; ``error`` says why there is none."""
 
-    party: Party
+    candidate: Candidate
     error: str | None = None
     skipped: bool = False
-    """Not run because something that is not part of this project is missing."""
+    """Not run, as a package outside this project is missing."""
     ready: Ready | None = None
     cold_start_seconds: float | None = None
-    """Where starts are what is measured: ``ready.start_seconds`` of a process that found no compiled code."""
+    """Where starts are measured: ``ready.start_seconds`` of a process without compiled code."""
     starts: list[float] = field(default_factory=list)
-    """The same of processes that found their own."""
+    """The same of processes with compiled code on disk."""
     repeats: list[Repeat] = field(default_factory=list)
 
     @property
     def name(self) -> str:
-        """The party's."""
-        return self.party.name
+        """The candidate's name."""
+        return self.candidate.name
 
 
-def rows_of(parties: Sequence[Party], failures: Mapping[Party, str]) -> dict[Party, Row]:
-    """An empty row for every party; absent ones say so, and so do those that have failed already."""
+def rows_of(candidates: Sequence[Candidate], failures: Mapping[Candidate, str]) -> dict[Candidate, Row]:
+    """An empty row per candidate, with an error for absent candidates and for those that failed already."""
     rows = {}
-    for party in parties:
-        absent = party.absent()
-        rows[party] = Row(party, absent or failures.get(party), skipped=absent is not None)
+    for candidate in candidates:
+        absent = candidate.absent()
+        rows[candidate] = Row(candidate, absent or failures.get(candidate), skipped=absent is not None)
     return rows
 
 
 def race(
     workload: Workload,
-    rows: Mapping[Party, Row],
+    rows: Mapping[Candidate, Row],
     seconds: float,
     repeats: int,
     cache: str,
     say: Callable[[str], None],
 ) -> None:
-    """Time every party ``repeats`` times for ``seconds``, in turns; a party that fails is out and its row says why.
+    """Time every candidate ``repeats`` times for ``seconds``, in turns. One that fails is dropped with its error.
 
-    They are started two at a time: how long that takes is measured by ``starts`` alone.
+    They are started two at a time; only ``starts`` measures how long that takes.
     """
     with ExitStack() as stack:
 
-        def start(party: Party) -> Worker | None:
-            if rows[party].error is not None:
+        def start(candidate: Candidate) -> Worker | None:
+            if rows[candidate].error is not None:
                 return None
-            say(f"{workload.name}: starting {party.name}")
-            return started(party, workload, cache, rows[party], stack)
+            say(f"{workload.name}: starting {candidate.name}")
+            return started(candidate, workload, cache, rows[candidate], stack)
 
         with ThreadPoolExecutor(AT_ONCE) as pool:
             workers = dict(zip(rows, pool.map(start, rows), strict=True))
-        laps = {party: partial(_turn, worker, seconds, rows[party]) for party, worker in workers.items() if worker}
+        laps = {
+            candidate: partial(_turn, worker, seconds, rows[candidate])
+            for candidate, worker in workers.items()
+            if worker
+        }
 
         def announce(number: int) -> None:
             say(f"{workload.name}: {f'round {number} of {repeats}' if number else 'warming up'}")
 
-        for party, found in in_turns(laps, repeats, announce).items():
-            rows[party].repeats = [repeat for repeat in found if repeat is not None]
+        for candidate, found in in_turns(laps, repeats, announce).items():
+            rows[candidate].repeats = [repeat for repeat in found if repeat is not None]
 
 
-def started(party: Party, workload: Workload, cache: str, row: Row, stack: ExitStack) -> Worker | None:
-    """A party that is ready, closed with ``stack``; None where it failed, and its row then says why."""
-    worker = Worker(party, workload, cache)
+def started(candidate: Candidate, workload: Workload, cache: str, row: Row, stack: ExitStack) -> Worker | None:
+    """A candidate that is ready, closed with ``stack``; None where it failed, with the error in its row."""
+    worker = Worker(candidate, workload, cache)
     stack.callback(worker.close)
     try:
         row.ready = worker.ready()

@@ -1,4 +1,4 @@
-"""The arithmetic of a benchmark, as plain tables for JSON. Tests: tests/benchmarks/test_speed.py."""
+"""A benchmark's results as plain tables for JSON. Tests: tests/benchmarks/test_speed.py."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MIB = 2**20
 
 
 class Summary(NamedTuple):
-    """Middle and extremes of some repeats."""
+    """Median and range of some repeats."""
 
     median: float
     low: float
@@ -22,7 +22,7 @@ class Summary(NamedTuple):
 
 
 class NotTheSameNetwork(RuntimeError):
-    """Two parties that were to be compared have different numbers of parameters: the comparison would mean nothing."""
+    """Two candidates have different numbers of parameters: they cannot be compared."""
 
 
 def summarise(values: Sequence[float]) -> Summary:
@@ -31,7 +31,7 @@ def summarise(values: Sequence[float]) -> Summary:
 
 
 def ratio(ours: Row, theirs: Row) -> Summary | None:
-    """How many times as fast, taken round by round; None where either has no repeat in common with the other."""
+    """Relative speed, round by round; None where they have no round in common."""
     if ours.starts or theirs.starts:
         pairs = [theirs_ / ours_ for ours_, theirs_ in zip(ours.starts, theirs.starts, strict=False)]
     else:
@@ -53,8 +53,8 @@ def assert_same_network(rows: Sequence[Row]) -> Mapping[str, int]:
 
 def table(workload: Workload, rows: Sequence[Row]) -> dict[str, Any]:
     """One workload as a plain table."""
-    floor = next((row for row in rows if row.party.role == "floor"), None)
-    peers = [row for row in rows if row.party.role == "peer"]
+    floor = next((row for row in rows if row.candidate.role == "floor"), None)
+    peers = [row for row in rows if row.candidate.role == "peer"]
     return {
         "name": workload.name,
         "title": workload.title,
@@ -69,10 +69,10 @@ def table(workload: Workload, rows: Sequence[Row]) -> dict[str, Any]:
 def _row(row: Row, floor: Row | None, peers: Sequence[Row]) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "name": row.name,
-        "role": row.party.role,
-        "seeds": row.party.seeds,
-        "compiled": row.party.compiles,
-        "differs": row.party.differs,
+        "role": row.candidate.role,
+        "seeds": row.candidate.seeds,
+        "compiled": row.candidate.compiles,
+        "differs": row.candidate.differs,
         "error": row.error,
         "skipped": row.skipped,
     }

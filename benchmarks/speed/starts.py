@@ -1,4 +1,4 @@
-"""Timing starts: every party's process is begun and ended again and again, in turns, nothing else running.
+"""Time starts: every candidate's process is started and ended repeatedly, in turns, with nothing else running.
 
 Tests: tests/benchmarks/test_speed.py.
 """
@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING
 from benchmarks.speed.race import Row, started
 
 if TYPE_CHECKING:
-    from benchmarks.speed.party import Party
+    from benchmarks.speed.candidate import Candidate
     from benchmarks.speed.workloads.base import Workload
 
 
-def starts(workload: Workload, rows: Mapping[Party, Row], repeats: int, say: Callable[[str], None]) -> None:
-    """A cold start of every party, in an empty cache of compiled code, then ``repeats`` warm ones."""
+def starts(workload: Workload, rows: Mapping[Candidate, Row], repeats: int, say: Callable[[str], None]) -> None:
+    """A cold start of every candidate, in an empty cache of compiled code, then ``repeats`` warm ones."""
     with tempfile.TemporaryDirectory(prefix="composer-bench-", ignore_cleanup_errors=True) as cache:
         for number in range(repeats + 1):
             say(f"{workload.name}: {'cold starts' if number == 0 else f'round {number} of {repeats}'}")
-            for party, row in rows.items():
+            for candidate, row in rows.items():
                 if row.error is not None:
                     continue
                 with ExitStack() as stack:
-                    started(party, workload, cache, row, stack)
+                    started(candidate, workload, cache, row, stack)
                 if row.error is not None or row.ready is None:
                     continue
                 if number == 0:

@@ -1,4 +1,4 @@
-"""A benchmark's result for people. Tests: tests/benchmarks/test_speed.py."""
+"""A benchmark's result as text. Tests: tests/benchmarks/test_speed.py."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from benchmarks.speed.machine import LIBRARIES
 
 
 def text(result: Mapping[str, Any]) -> str:
-    """The whole benchmark; of a list of workloads, the list."""
+    """The whole benchmark, or the list of workloads."""
     if "machine" not in result:
         width = max(len(each["name"]) for each in result["workloads"])
         return "\n".join(f"{each['name'].ljust(width)}  {each['title']}" for each in result["workloads"])
@@ -18,14 +18,14 @@ def text(result: Mapping[str, Any]) -> str:
     lines = [
         f"{machine['cpu']}, {machine['cores']} cores, {machine['threads']} torch threads, {machine['cpu_capability']}",
         ", ".join(versions),
-        f"{result['repeats']} rounds of {result['seconds']:g} s each, parties in turns: median (lowest to highest)",
+        f"{result['repeats']} rounds of {result['seconds']:g} s each, candidates in turns: median (lowest to highest)",
     ]
     for workload in result["workloads"]:
         lines += ["", *_workload(workload)]
     if any(row.get("disturbed") for workload in result["workloads"] for row in workload["rows"]):
         lines += [
             "",
-            f"‡ repeats during which other processes used more than {result['foreign_limit']} core: not to be quoted",
+            f"‡ repeats during which other processes used more than {result['foreign_limit']} core: do not quote them",
         ]
     return "\n".join(lines)
 
@@ -48,7 +48,7 @@ def _workload(workload: Mapping[str, Any]) -> list[str]:
 
 
 def _cells(row: Mapping[str, Any], workload: Mapping[str, Any]) -> dict[str, str]:
-    """By head of the column; an empty one is left out of the table."""
+    """Cells by column; empty columns are left out of the table."""
     times = row.get("times_as_fast_as", {})
     ratios = {f"x {peer}": _span(times.get(peer), 2) for peer in workload["peers"]}
     if "warm_start_seconds" in row:

@@ -1,4 +1,4 @@
-"""A party in a process of its own: built there, then timed whenever it is its turn.
+"""A candidate in a process of its own: built there, then timed at each of its turns.
 
 The process speaks over a pipe: ``Ready`` or ``Failed`` once, then a ``Lap`` for every number of seconds it is sent.
 Tests: tests/benchmarks/test_speed.py.
@@ -21,33 +21,33 @@ from benchmarks.speed.machine import held_memory, peak_memory
 from composer.training.timing import lap
 
 if TYPE_CHECKING:
-    from benchmarks.speed.party import Party, Subject
+    from benchmarks.speed.candidate import Candidate, Subject
     from benchmarks.speed.workloads.base import Workload
 
 START_SECONDS: Final = 900.0
-"""How long a party may take to be built and to compile."""
+"""Time limit for building and compiling a candidate."""
 LAP_SECONDS: Final = 300.0
-"""How long beyond its time a lap may take: one call always ends."""
+"""Time limit of a lap beyond its length, as its last call always finishes."""
 
 
 class BenchFailed(RuntimeError):
-    """A party could not be built, died or hung; the message is its own."""
+    """A candidate could not be built, died or hung; the message is its error."""
 
 
 @dataclass(frozen=True)
 class Ready:
-    """A party stands; its first call is done."""
+    """A candidate is built and has made its first call."""
 
     start_seconds: float
     """From the start of the process to the end of the first call: imports, building, compiling."""
     parameters: Mapping[str, int]
     flops: int
-    """Of one unit of work; 0 where they are not counted."""
+    """Operations of one unit of work; 0 where they are not counted."""
 
 
 @dataclass(frozen=True)
 class Failed:
-    """A party raised."""
+    """A candidate raised."""
 
     reason: str
 
@@ -66,13 +66,13 @@ class Lap:
 
 
 class Worker:
-    """The parent's end of a party's process."""
+    """The parent's end of a candidate's process."""
 
-    def __init__(self, party: Party, workload: Workload, cache: str) -> None:
+    def __init__(self, candidate: Candidate, workload: Workload, cache: str) -> None:
         """Start the process; ``cache`` is where compiled code is kept."""
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=serve, args=(theirs, party, workload, cache))
+        self._process = context.Process(target=serve, args=(theirs, candidate, workload, cache))
         self._process.start()
         theirs.close()
 
@@ -89,7 +89,7 @@ class Worker:
         return answer
 
     def lap(self, seconds: float) -> Lap:
-        """Let it work for ``seconds``; raises BenchFailed."""
+        """Time a lap of ``seconds``; raises BenchFailed."""
         self._pipe.send(seconds)
         answer = self._receive(seconds + LAP_SECONDS)
         assert isinstance(answer, Lap)
@@ -118,13 +118,13 @@ class Worker:
         return answer
 
 
-def serve(pipe: Connection, party: Party, workload: Workload, cache: str) -> None:
-    """The process: build, work once, then time laps until told to stop or left alone."""
+def serve(pipe: Connection, candidate: Candidate, workload: Workload, cache: str) -> None:
+    """The process: build, call once, then time laps until the pipe says stop or closes."""
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
     os.dup2(2, 1)  # What libraries print must not mix with the command's answer.
     with suppress(EOFError, OSError, KeyboardInterrupt):
         try:
-            subject = party.build(workload)
+            subject = candidate.build(workload)
             subject.call()
             subject.settle()
             start = time.time() - psutil.Process().create_time()

@@ -12,7 +12,7 @@ import torch
 
 from benchmarks.gpu import __main__, equivalence, hygiene, learning, tables
 from benchmarks.gpu.agents import MLP, agent, distance, given, learn, weights
-from benchmarks.gpu.laps import Party, race
+from benchmarks.gpu.laps import Candidate, race
 from benchmarks.gpu.pieces import Check, Findings, Piece, Skipped, chosen, pieces
 from benchmarks.gpu.published import Published, published
 from benchmarks.gpu.runner import Mixed, read, run
@@ -186,7 +186,7 @@ def test_a_race_takes_turns_and_drops_the_first_round(tmp_path: Path) -> None:
     turns: list[str] = []
     ticks = iter([0.0, 99.0, 0.0, 99.0, 0.0, 2.0, 0.0, 5.0, 0.0, 1.0, 0.0, 10.0])
     laps = race(
-        [Party("a", lambda: turns.append("a")), Party("b", lambda: turns.append("b"))],
+        [Candidate("a", lambda: turns.append("a")), Candidate("b", lambda: turns.append("b"))],
         toy(tmp_path),
         lambda: next(ticks),
     )

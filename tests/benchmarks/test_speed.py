@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 
 from benchmarks.speed import command, plot, text
 from benchmarks.speed.__main__ import app
+from benchmarks.speed.candidate import FLOOR, Candidate, Subject, ours
 from benchmarks.speed.command import WORKLOADS, bench
 from benchmarks.speed.machine import ForeignLoad, held_memory, peak_memory
-from benchmarks.speed.party import FLOOR, Party, Subject, ours
 from benchmarks.speed.prepare import prepare
 from benchmarks.speed.race import Repeat, Row
 from benchmarks.speed.report import NotTheSameNetwork, Summary, assert_same_network, ratio, table
@@ -40,13 +40,13 @@ MIB = 2**20
 class Toy(Learning):
     """The MLP at toy size, with a cast of its own."""
 
-    cast: tuple[Party, ...] = ()
+    cast: tuple[Candidate, ...] = ()
 
-    def parties(self, seeds: Sequence[int]) -> tuple[Party, ...]:
+    def candidates(self, seeds: Sequence[int]) -> tuple[Candidate, ...]:
         return self.cast
 
 
-def toy(*cast: Party) -> Toy:
+def toy(*cast: Candidate) -> Toy:
     return Toy(
         "toy", "toy MLP", "dmc/sac_mlp", (8, 8), SMALL, rows=600, places={"width": 8, "seeds": 1}, cast=cast
     )  # fmt: skip
@@ -54,19 +54,19 @@ def toy(*cast: Party) -> Toy:
 
 @dataclass(frozen=True)
 class ToyStarts(Starting):
-    def parties(self, seeds: Sequence[int]) -> tuple[Party, ...]:
-        return (Party("twice", f"{__name__}:twice", compiles=True), Party("broken", f"{__name__}:broken"))
+    def candidates(self, seeds: Sequence[int]) -> tuple[Candidate, ...]:
+        return (Candidate("twice", f"{__name__}:twice", compiles=True), Candidate("broken", f"{__name__}:broken"))
 
 
-def broken(workload: Workload, party: Party) -> Subject:
+def broken(workload: Workload, candidate: Candidate) -> Subject:
     raise RuntimeError("no such thing")
 
 
-def dying(workload: Workload, party: Party) -> Subject:
+def dying(workload: Workload, candidate: Candidate) -> Subject:
     raise SystemExit(9)
 
 
-def twice(workload: Any, party: Party) -> Subject:
+def twice(workload: Any, candidate: Candidate) -> Subject:
     """Leaves a file in the cache as compiled code would; with it, there are two seeds."""
     mark = Path(os.environ["TORCHINDUCTOR_CACHE_DIR"]) / "compiled"
     subject = ours(LEARNER, 2 if mark.exists() else 1, compiles=False).build(workload)
@@ -75,10 +75,10 @@ def twice(workload: Any, party: Party) -> Subject:
     return subject
 
 
-TWICE = Party("twice", f"{__name__}:twice", compiles=True)
-BROKEN = Party("broken", f"{__name__}:broken")
-ABSENT = Party("absent", f"{__name__}:broken", "peer", ("no_such_module",), "no-such", "does less")
-PEER = Party("peer", "benchmarks.speed.ours.learning:learner", "peer", differs="is ours")
+TWICE = Candidate("twice", f"{__name__}:twice", compiles=True)
+BROKEN = Candidate("broken", f"{__name__}:broken")
+ABSENT = Candidate("absent", f"{__name__}:broken", "peer", ("no_such_module",), "no-such", "does less")
+PEER = Candidate("peer", "benchmarks.speed.ours.learning:learner", "peer", differs="is ours")
 
 
 @pytest.mark.slow
@@ -126,7 +126,7 @@ def test_result_that_cannot_be_written_stops_before_measuring(tmp_path: Path) ->
 
 
 def test_process_that_dies_is_reported(tmp_path: Path) -> None:
-    worker = Worker(Party("dying", f"{__name__}:dying"), toy(), str(tmp_path))
+    worker = Worker(Candidate("dying", f"{__name__}:dying"), toy(), str(tmp_path))
     with pytest.raises(BenchFailed, match="died with exit code 9"):
         worker.ready()
     worker.close()
@@ -158,7 +158,7 @@ def test_unequal_networks_are_refused() -> None:
 
 
 def test_a_table_by_hand() -> None:
-    """The floor makes 100 a second of 2 GFLOP, the party 50 and then 40, a peer 25 and then 10."""
+    """The floor makes 100 a second of 2 GFLOP, the candidate 50 and then 40, a peer 25 and then 10."""
     floor = _row(FLOOR.name, 100.0, 100.0, role="floor")
     mine, peer = _row("mine", 50.0, 40.0), _row("peer", 25.0, 10.0, role="peer")
     made = table(toy(), [floor, mine, peer])
@@ -253,10 +253,10 @@ def test_workloads_and_seeds_are_chosen_by_name() -> None:
     with pytest.raises(Refused, match="no workload named 'simbaa'; did you mean 'simba'"):
         command.chosen(["simbaa"])
     (simba,) = command.chosen(["simba"])
-    assert [party.seeds for party in simba.parties((1, 2, 8)) if party.role == "ours"] == [1, 1, 2, 2]
+    assert [candidate.seeds for candidate in simba.candidates((1, 2, 8)) if candidate.role == "ours"] == [1, 1, 2, 2]
     assert len({workload.name for workload in WORKLOADS}) == len(WORKLOADS)
     for workload in WORKLOADS:
-        names = [party.name for party in workload.parties((1, 2))]
+        names = [candidate.name for candidate in workload.candidates((1, 2))]
         assert len(set(names)) == len(names)
 
 
@@ -267,8 +267,8 @@ def test_command_line_lists_and_refuses() -> None:
     assert CliRunner().invoke(app, ["mlp", "--seeds", "0"]).exit_code == 2
 
 
-def _party(name: str, role: Any = "ours", seeds: int = 1) -> Party:
-    return Party(name, "x:y", role, seeds=seeds)
+def _party(name: str, role: Any = "ours", seeds: int = 1) -> Candidate:
+    return Candidate(name, "x:y", role, seeds=seeds)
 
 
 def _repeat(rate: float, foreign: float = 0.0, held: int = 100 * MIB) -> Repeat:

@@ -1,1 +1,1 @@
-"""This project's parties: the very code that trains, under the clock."""
+"""This project's candidates: the code that trains."""

@@ -1,4 +1,4 @@
-"""This project's environments as parties. Tests: tests/benchmarks/test_speed_parties.py."""
+"""This project's environments as candidates. Tests: tests/benchmarks/test_speed_candidates.py."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from composer.environments.suites.dm_control import DmControl
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from benchmarks.speed.party import Party
+    from benchmarks.speed.candidate import Candidate
     from benchmarks.speed.workloads.environments import Control, Frames
 
 DRAWN = 1_000
-"""Random actions, used again and again."""
+"""Number of random actions, which repeat."""
 
 
 class StepSubject:
-    """Something that takes actions, one after the other."""
+    """Takes one action after another."""
 
     def __init__(self, step: Callable[[Any], object], actions: NDArray[Any], units: int) -> None:
         """``actions`` has time on its first axis; a step of ``step`` counts as ``units``."""
@@ -39,11 +39,11 @@ class StepSubject:
         """Nothing is pending."""
 
     def parameters(self) -> Mapping[str, int]:
-        """There is no agent."""
+        """No parameters: there is no agent."""
         return {}
 
     def flops(self) -> int:
-        """Nothing that is counted."""
+        """Not counted."""
         return 0
 
 
@@ -53,11 +53,11 @@ def drawn(*shape: int) -> NDArray[np.float32]:
 
 
 def chosen(copies: int, choices: int) -> NDArray[np.int64]:
-    """Numbers of choices, ``[time, copies]``."""
+    """Random choices, ``[time, copies]``."""
     return np.random.default_rng(0).integers(choices, size=(DRAWN, copies))
 
 
-def adapter(workload: Control, party: Party) -> StepSubject:
+def adapter(workload: Control, candidate: Candidate) -> StepSubject:
     """One environment, observed after every step."""
     declared = DmControl(task=workload.task, action_repeat=1)
     single: SingleEnvironment = declared.single()
@@ -72,23 +72,23 @@ def adapter(workload: Control, party: Party) -> StepSubject:
     return StepSubject(step, drawn(declared.info.action_size), 1)
 
 
-def vector(workload: Control, party: Party) -> StepSubject:
-    """What training steps: checks, a log to replay from, automatic reset."""
+def vector(workload: Control, candidate: Candidate) -> StepSubject:
+    """The vector environment of training: checks, a log, automatic reset."""
     declared = DmControl(task=workload.task, action_repeat=1)
     return StepSubject(_begun(declared.make([0], "training")).step, drawn(1, declared.info.action_size), 1)
 
 
-def vector_of_copies(workload: Control, party: Party) -> StepSubject:
-    """Some environments, one after the other."""
+def vector_of_copies(workload: Control, candidate: Candidate) -> StepSubject:
+    """Several environments, one after the other."""
     return _copies(workload, workers=0)
 
 
-def vector_in_workers(workload: Control, party: Party) -> StepSubject:
-    """The same, spread over a process for every core."""
+def vector_in_workers(workload: Control, candidate: Candidate) -> StepSubject:
+    """Several environments, one process per core."""
     return _copies(workload, workers=at_once())
 
 
-def games(workload: Frames, party: Party) -> StepSubject:
+def games(workload: Frames, candidate: Candidate) -> StepSubject:
     """Games under the protocol machado2018, one thread."""
     declared = Atari(game=workload.game, copies=workload.copies)
     choices = declared.info.action_size

@@ -1,6 +1,6 @@
-"""This project's learner as a party: the same drawing and the same update that the training loop calls.
+"""This project's learner as a candidate: the drawing and the update that the training loop calls.
 
-Tests: tests/benchmarks/test_speed_parties.py.
+Tests: tests/benchmarks/test_speed_candidates.py.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from composer.training.compile.capture import choose
 from composer.training.learner import Learner
 
 if TYPE_CHECKING:
-    from benchmarks.speed.party import Party
+    from benchmarks.speed.candidate import Candidate
     from benchmarks.speed.workloads.base import AgentWorkload
     from composer.blueprint import Blueprint
     from composer.environments.interface import EnvironmentInfo
     from composer.replay.ring import Ring
 
 DEVICE: Final = "cpu"
-"""The peers' figures that these stand beside are a CPU's; a GPU needs another protocol (graphs, streams, transfers)."""
+"""The comparison is on CPUs; GPUs need another protocol (graphs, streams, transfers)."""
 
 
 class LearnerSubject:
-    """A learner over what has been collected. Every seed holds the same transitions and draws its own."""
+    """A learner and its data. All seeds have the same transitions and draw their own batches."""
 
     def __init__(self, blueprint: Blueprint, rows: int) -> None:
         """Fresh weights over ``rows`` transitions; compiled code is made by the first update."""
@@ -44,14 +44,14 @@ class LearnerSubject:
         self.units = self._agents * self._updates
 
     def call(self) -> None:
-        """Draw and learn, as ``composer.training.loop.interactions`` does: once, or a whole phase over a rollout."""
+        """Draw and learn as the training loop does: one update, or all updates of a rollout."""
         for _ in range(self._updates):
             self.learner.follow_schedules()
             self.learner.update(*self._memory.draw())
             self._memory.learned()
 
     def eager_update(self) -> Callable[[], None]:
-        """One update on a batch drawn now, never compiled: what operations are counted on."""
+        """One eager update on a new batch, for counting operations."""
         batch, extra = self._memory.draw()
         asked = [extra[name] for name in self.learner.program.extras]
         noise = [
@@ -61,11 +61,11 @@ class LearnerSubject:
         return lambda: self.learner.update_eagerly(*batch, *asked, *noise)
 
     def settle(self) -> None:
-        """Read the signals, as the training loop does once a logging interval."""
+        """Read the signals, as the training loop does at each logging interval."""
         self.learner.drain_signals()
 
     def parameters(self) -> Mapping[str, int]:
-        """Counts of one seed: networks, learned scalars and averages."""
+        """Parameters of one seed: networks, learned scalars and averages."""
         held = self.learner
         stacks = {role: network.parameters for role, network in held.networks.items()}
         stacks |= {role: dict(scalars) for role, scalars in held.scalars.items()}
@@ -73,19 +73,19 @@ class LearnerSubject:
         return {name: size(stack.values()) // self._agents for name, stack in stacks.items()}
 
     def flops(self) -> int:
-        """Of an update of one seed; what a rollout costs to be judged is not in it."""
+        """Operations of an update of one seed, without the evaluation of a rollout."""
         return count_flops(self.eager_update()) // self._agents
 
 
-def learner(workload: AgentWorkload, party: Party) -> LearnerSubject:
-    """The learner that a workload describes, with as many seeds as the party says."""
-    return LearnerSubject(workload.load(party.seeds, party.compiles), workload.rows)
+def learner(workload: AgentWorkload, candidate: Candidate) -> LearnerSubject:
+    """The learner that a workload describes, with as many seeds as the candidate says."""
+    return LearnerSubject(workload.load(candidate.seeds, candidate.compiles), workload.rows)
 
 
 def _memory(
     blueprint: Blueprint, info: EnvironmentInfo, rows: int, held: Learner
 ) -> tuple[ReplayMemory | Rollout, int]:
-    """What updates draw from, filled, and how many updates are made at once."""
+    """The filled memory that updates draw from, and the number of updates per call."""
     algorithm, seeds = blueprint.algorithm, len(blueprint.seeds)
     if (plan := algorithm.rollout_plan) is None:
         ring = make_ring(info, seeds, 1, rows, DEVICE)
@@ -98,7 +98,7 @@ def _memory(
 
 
 def _fill(ring: Ring, info: EnvironmentInfo, seeds: int) -> None:
-    """The synthetic contents, for every seed."""
+    """Fill with the synthetic contents, for every seed."""
     if isinstance(ring, FrameRing):
         film = pictures(ring.capacity, info)
         seen = torch.from_numpy(stacks(film, info.stacked_frames).copy())

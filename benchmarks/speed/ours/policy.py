@@ -1,6 +1,6 @@
-"""This project's policy as a party: what the training loop does between two observations.
+"""This project's policy as a candidate: what the training loop does between two observations.
 
-Tests: tests/benchmarks/test_speed_parties.py.
+Tests: tests/benchmarks/test_speed_candidates.py.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from composer.training.compile.capture import Choice
 from composer.training.learner import Learner
 
 if TYPE_CHECKING:
-    from benchmarks.speed.party import Party
+    from benchmarks.speed.candidate import Candidate
     from benchmarks.speed.workloads.agents import Deciding
 
 
 class PolicySubject:
-    """A fresh agent that acts."""
+    """An untrained agent that acts."""
 
     units = 1
 
@@ -32,7 +32,7 @@ class PolicySubject:
         self._seen = np.random.default_rng(0).standard_normal((1, *observation), np.float32)
 
     def call(self) -> None:
-        """From an array to an array, as ``composer.training.collect.simulation`` does."""
+        """Map an array to an array, as ``composer.training.collect.simulation`` does."""
         observation = torch.from_numpy(self._seen).unflatten(0, (1, 1))
         action = self._agent.act(observation)
         self._agent.program.to_env_action(action).flatten(0, 1).cpu().numpy()
@@ -41,7 +41,7 @@ class PolicySubject:
         """Nothing is pending."""
 
     def parameters(self) -> Mapping[str, int]:
-        """Of the actor."""
+        """Parameters of the actor."""
         return {"actor": size(self._agent.networks["actor"].parameters.values())}
 
     def flops(self) -> int:
@@ -49,7 +49,7 @@ class PolicySubject:
         return 0
 
 
-def policy(workload: Deciding, party: Party) -> PolicySubject:
+def policy(workload: Deciding, candidate: Candidate) -> PolicySubject:
     """The actor of the workload's blueprint."""
     blueprint = workload.load()
     info = blueprint.environment.info

@@ -1,1 +1,1 @@
-"""Other libraries as parties. Each module imports its library, and is imported in a worker process only."""
+"""Other libraries as candidates. Each module imports its library, and is imported in a worker process only."""

@@ -1,4 +1,4 @@
-"""What this project's environments stand on, alone. Tests: tests/benchmarks/test_speed_parties.py."""
+"""The environments that this project's environments wrap. Tests: tests/benchmarks/test_speed_candidates.py."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from composer.environments.suites.dm_control import DmControl
 from composer.environments.suites.dm_control_single import load_suite
 
 if TYPE_CHECKING:
-    from benchmarks.speed.party import Party
+    from benchmarks.speed.candidate import Candidate
     from benchmarks.speed.workloads.environments import Control, Frames
 
 
-def control(workload: Control, party: Party) -> StepSubject:
+def control(workload: Control, candidate: Candidate) -> StepSubject:
     """dm_control's own ``step``, which resets in the step after an episode's end."""
     domain, task = workload.task.split("-")
     environment: Any = load_suite().load(domain, task)
@@ -23,7 +23,7 @@ def control(workload: Control, party: Party) -> StepSubject:
     return StepSubject(environment.step, actions, 1)
 
 
-def games(workload: Frames, party: Party) -> StepSubject:
+def games(workload: Frames, candidate: Candidate) -> StepSubject:
     """ALE's vector under the settings of machado2018, one thread."""
     from ale_py.vector_env import AtariVectorEnv
 

@@ -1,7 +1,7 @@
-"""Training loops of stable-baselines3 and SBX as parties: their own collecting and training, one decision a call.
+"""Training loops of stable-baselines3 and SBX as candidates: their own collecting and training, one decision a call.
 
 The environment is what a user would install: shimmy over dm_control, flattened by Gymnasium, the action repeated by a
-wrapper. Tests: tests/benchmarks/test_speed_parties.py.
+wrapper. Tests: tests/benchmarks/test_speed_candidates.py.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from benchmarks.speed.peers.stable_baselines import quiet
 from composer.environments.suites.dm_control_single import load_suite
 
 if TYPE_CHECKING:
-    from benchmarks.speed.party import Party
+    from benchmarks.speed.candidate import Candidate
     from benchmarks.speed.workloads.agents import Looping
     from composer.blueprint import Blueprint
 
 
 class Repeated(gymnasium.Wrapper[Any, Any, Any, Any]):
-    """Holds every action for some steps; rewards are summed."""
+    """Repeats every action; rewards are summed."""
 
     def __init__(self, environment: gymnasium.Env[Any, Any], times: int) -> None:
-        """``times`` steps, fewer where an episode ends."""
+        """Repeat ``times`` times, or until the episode ends."""
         super().__init__(environment)
         self._times = times
 
@@ -44,7 +44,7 @@ class Repeated(gymnasium.Wrapper[Any, Any, Any, Any]):
 
 
 class LoopSubject:
-    """A run that has passed its warm-up."""
+    """A run after its warm-up."""
 
     units = 1
 
@@ -57,7 +57,7 @@ class LoopSubject:
             self.call()
 
     def call(self) -> None:
-        """What ``learn`` does again and again: collect one decision, then one gradient step."""
+        """One iteration of ``learn``: collect one transition, then one gradient step."""
         model = self._model
         model.collect_rollouts(
             model.env,
@@ -71,18 +71,18 @@ class LoopSubject:
             model.train(gradient_steps=1, batch_size=model.batch_size)
 
     def settle(self) -> None:
-        """Nothing: losses are read back at every step."""
+        """Nothing is pending: losses are read back at every step."""
 
     def parameters(self) -> Mapping[str, int]:
-        """Of the networks that are trained."""
+        """Parameters of the trained networks."""
         return self._counts
 
     def flops(self) -> int:
-        """Not counted: the workload of the learner alone does."""
+        """Not counted here but in the learner's workload."""
         return 0
 
 
-def stable_baselines(workload: Looping, party: Party) -> LoopSubject:
+def stable_baselines(workload: Looping, candidate: Candidate) -> LoopSubject:
     """SAC of stable-baselines3."""
     from benchmarks.speed.counting import size
     from benchmarks.speed.peers.stable_baselines import model_of
@@ -92,7 +92,7 @@ def stable_baselines(workload: Looping, party: Party) -> LoopSubject:
     return LoopSubject(model, {"actor": size(model.actor.parameters()), "critic": size(model.critic.parameters())})
 
 
-def sbx(workload: Looping, party: Party) -> LoopSubject:
+def sbx(workload: Looping, candidate: Candidate) -> LoopSubject:
     """SAC of SBX."""
     from benchmarks.speed.peers.sbx import leaves, model_of
 

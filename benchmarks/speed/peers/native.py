@@ -1,8 +1,8 @@
 """dm_control's physics without dm_control: what a native environment could gain.
 
-No party here observes, rewards or ends an episode. All step what the adapter steps: the same starts, the same drawn
+No candidate here observes, rewards or ends an episode. All step what the adapter steps: the same starts, the same drawn
 actions, begun again after an episode's length. Where that leads: tests/environments/test_native_dynamics.py.
-Tests: tests/benchmarks/test_speed_parties.py.
+Tests: tests/benchmarks/test_speed_candidates.py.
 
 Legend: n environments, s entries of a state.
 """
@@ -25,19 +25,19 @@ from composer.environments.suites.dm_control_single import load_suite
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from benchmarks.speed.party import Party
+    from benchmarks.speed.candidate import Candidate
     from benchmarks.speed.workloads.environments import Control
 
 _ROLLED: Final = mujoco.mjtState.mjSTATE_FULLPHYSICS
-"""What ``mujoco.rollout`` takes and gives."""
+"""Arguments and results of ``mujoco.rollout``."""
 _WHOLE: Final = mujoco.mjtState.mjSTATE_INTEGRATION
-"""What decides all that follows: the solver's warm start, too."""
+"""The full state, with the solver's warm start."""
 _CURRENT: Final = int(mujoco.mjtStage.mjSTAGE_VEL)
-"""Positions and velocities are brought up to date after a step, as dm_control does."""
+"""Position and velocity stages are recomputed after a step, as dm_control does."""
 
 
 class Starts:
-    """Where the adapter's episodes of seeds 0 to n - 1 begin, and how long a control step and an episode are."""
+    """Initial states of the adapter's episodes of seeds 0 to n - 1, and lengths of control steps and episodes."""
 
     def __init__(self, workload: Control, n: int, kind: mujoco.mjtState) -> None:
         """States are of ``kind``."""
@@ -59,22 +59,22 @@ class Starts:
 
 
 class Native(Protocol):
-    """Some environments, stepped by MuJoCo."""
+    """Several environments, stepped by MuJoCo."""
 
     starts: Starts
 
     def begin(self) -> None:
-        """Go to the starts."""
+        """Set the initial states."""
 
     def step(self, actions: NDArray[np.float32]) -> None:
-        """One control step of each."""
+        """One control step of each environment."""
 
 
 class Alone:
-    """One environment: as many ``mj_step`` as a control step has."""
+    """One environment: the ``mj_step`` calls of a control step."""
 
     def __init__(self, workload: Control) -> None:
-        """Begins nothing yet."""
+        """Set up without stepping."""
         self.starts = Starts(workload, 1, _WHOLE)
         self.data: Any = mujoco.MjData(self.starts.model)
 
@@ -92,7 +92,7 @@ class Rolled:
     """``mujoco.rollout``, a control step a call, from the states of the last call."""
 
     def __init__(self, workload: Control, threads: int) -> None:
-        """Begins nothing yet."""
+        """Set up without stepping."""
         self.starts = starts = Starts(workload, COPIES, _ROLLED)
         self.states = starts.states.copy()
         self._models = [starts.model] * COPIES
@@ -103,7 +103,7 @@ class Rolled:
         self._sensors = np.zeros((COPIES, starts.substeps, starts.model.nsensordata))
 
     def begin(self) -> None:
-        """All starts."""
+        """Set all initial states."""
         self.states[:] = self.starts.states
 
     def step(self, actions: NDArray[np.float32]) -> None:
@@ -126,14 +126,14 @@ class Batched:
     """``mujoco.batch`` in dm_control's order, with all that tasks measure."""
 
     def __init__(self, workload: Control, threads: int) -> None:
-        """Begins nothing yet."""
+        """Set up without stepping."""
         self.starts = Starts(workload, COPIES, _WHOLE)
         self.stepper: Any = Batch(self.starts.model, COPIES, threads, persistent=True)
         for measured in ("xpos", "xmat", "sensordata"):
             self.stepper.bind(measured)
 
     def begin(self) -> None:
-        """All starts."""
+        """Set all initial states."""
         self.stepper.state[:] = self.starts.states
 
     def step(self, actions: NDArray[np.float32]) -> None:
@@ -156,28 +156,28 @@ def in_episodes(native: Native) -> Callable[[NDArray[np.float32]], None]:
     return step
 
 
-def alone(workload: Control, party: Party) -> StepSubject:
+def alone(workload: Control, candidate: Candidate) -> StepSubject:
     """One environment, one thread."""
     native = Alone(workload)
     return StepSubject(in_episodes(native), drawn(native.starts.model.nu), 1)
 
 
-def rollout(workload: Control, party: Party) -> StepSubject:
+def rollout(workload: Control, candidate: Candidate) -> StepSubject:
     """``mujoco.rollout`` on one thread."""
     return _together(Rolled(workload, 1))
 
 
-def rollout_at_once(workload: Control, party: Party) -> StepSubject:
+def rollout_at_once(workload: Control, candidate: Candidate) -> StepSubject:
     """``mujoco.rollout`` on a thread for every core."""
     return _together(Rolled(workload, at_once()))
 
 
-def batch(workload: Control, party: Party) -> StepSubject:
+def batch(workload: Control, candidate: Candidate) -> StepSubject:
     """``mujoco.batch`` on one thread."""
     return _together(Batched(workload, 1))
 
 
-def batch_at_once(workload: Control, party: Party) -> StepSubject:
+def batch_at_once(workload: Control, candidate: Candidate) -> StepSubject:
     """``mujoco.batch`` on a thread for every core."""
     return _together(Batched(workload, at_once()))
 

@@ -1,4 +1,4 @@
-"""Policies of stable-baselines3 and SBX as parties: ``predict`` with exploration. Tests: as for ``loops``."""
+"""Policies of stable-baselines3 and SBX as candidates: ``predict`` with exploration. Tests: as for ``loops``."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 from benchmarks.speed.peers.spaces import sizes
 
 if TYPE_CHECKING:
-    from benchmarks.speed.party import Party
+    from benchmarks.speed.candidate import Candidate
     from benchmarks.speed.workloads.agents import Deciding
 
 
 class PredictSubject:
-    """A fresh agent that acts."""
+    """An untrained agent that acts."""
 
     units = 1
 
@@ -26,14 +26,14 @@ class PredictSubject:
         self._seen = np.random.default_rng(0).standard_normal((1, *shape), np.float32)
 
     def call(self) -> None:
-        """From an array to an array."""
+        """Map an array to an array."""
         self._model.predict(self._seen, deterministic=False)
 
     def settle(self) -> None:
-        """Nothing: the action is an array."""
+        """Nothing is pending: the action is an array."""
 
     def parameters(self) -> Mapping[str, int]:
-        """Of the actor."""
+        """Parameters of the actor."""
         return {"actor": self._actor}
 
     def flops(self) -> int:
@@ -41,7 +41,7 @@ class PredictSubject:
         return 0
 
 
-def stable_baselines(workload: Deciding, party: Party) -> PredictSubject:
+def stable_baselines(workload: Deciding, candidate: Candidate) -> PredictSubject:
     """SAC's actor of stable-baselines3."""
     from benchmarks.speed.counting import size
     from benchmarks.speed.peers.stable_baselines import model_of
@@ -51,7 +51,7 @@ def stable_baselines(workload: Deciding, party: Party) -> PredictSubject:
     return PredictSubject(model, size(model.actor.parameters()))
 
 
-def sbx(workload: Deciding, party: Party) -> PredictSubject:
+def sbx(workload: Deciding, candidate: Candidate) -> PredictSubject:
     """SAC's actor of SBX."""
     from benchmarks.speed.peers.sbx import leaves, model_of
 

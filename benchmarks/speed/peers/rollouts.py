@@ -1,7 +1,7 @@
-"""PPO of stable-baselines3 and of SBX as parties: their own ``train`` over a full rollout buffer.
+"""PPO of stable-baselines3 and of SBX as candidates: their own ``train`` over a full rollout buffer.
 
 Both take values and log-densities while they collect, which is not in the time; this project judges a rollout when it
-is whole, which is. Tests: tests/benchmarks/test_speed_parties.py.
+is whole, which is. Tests: tests/benchmarks/test_speed_candidates.py.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from benchmarks.speed.peers.stable_baselines import quiet
 from benchmarks.speed.workloads.contents import transitions
 
 if TYPE_CHECKING:
-    from benchmarks.speed.party import Party
+    from benchmarks.speed.candidate import Candidate
     from benchmarks.speed.workloads.base import AgentWorkload
 
 
@@ -27,7 +27,7 @@ class PhaseSubject:
     """One agent with a full rollout."""
 
     def __init__(self, model: Any, updates: int, counts: Mapping[str, int], counted: bool) -> None:
-        """``updates`` are made of a rollout; ``counted`` where torch sees the operations."""
+        """``updates`` per rollout; ``counted`` where torch sees the operations."""
         self._model: Any = quiet(model)
         self._counts, self._counted = counts, counted
         self.units = updates
@@ -37,18 +37,18 @@ class PhaseSubject:
         self._model.train()
 
     def settle(self) -> None:
-        """Nothing: losses are read back at every step."""
+        """Nothing is pending: losses are read back at every step."""
 
     def parameters(self) -> Mapping[str, int]:
-        """Counts by the names that this project gives to the same networks."""
+        """Parameters by this project's names of the networks."""
         return self._counts
 
     def flops(self) -> int:
-        """Of one gradient step."""
+        """Operations of one gradient step."""
         return count_flops(self.call) // self.units if self._counted else 0
 
 
-def stable_baselines_ppo(workload: AgentWorkload, party: Party) -> PhaseSubject:
+def stable_baselines_ppo(workload: AgentWorkload, candidate: Candidate) -> PhaseSubject:
     """PPO of stable-baselines3."""
     model, updates = _model(workload, PPO, {"device": "cpu"})
     policy = model.policy
@@ -63,7 +63,7 @@ def stable_baselines_ppo(workload: AgentWorkload, party: Party) -> PhaseSubject:
     return PhaseSubject(model, updates, counts, counted=True)
 
 
-def sbx_ppo(workload: AgentWorkload, party: Party) -> PhaseSubject:
+def sbx_ppo(workload: AgentWorkload, candidate: Candidate) -> PhaseSubject:
     """PPO of SBX."""
     import sbx
 
@@ -81,7 +81,7 @@ def sbx_ppo(workload: AgentWorkload, party: Party) -> PhaseSubject:
 
 
 def _model(workload: AgentWorkload, kind: Any, more: Mapping[str, Any]) -> tuple[Any, int]:
-    """An agent whose rollout buffer holds the synthetic contents, and its updates a rollout."""
+    """An agent whose rollout buffer has the synthetic contents, and its updates per rollout."""
     blueprint = workload.load()
     algorithm: Any = blueprint.algorithm
     optimizer: Any = blueprint.optimizers["actor"]

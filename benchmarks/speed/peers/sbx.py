@@ -1,7 +1,7 @@
-"""SBX's SAC as a party: stable-baselines3's replay buffer, JAX's arithmetic. It builds both networks itself.
+"""SBX's SAC as a candidate: stable-baselines3's replay buffer, JAX's arithmetic, and SBX's own networks.
 
 Its critics are always as many networks in one; SimBa's blocks are told by a width each.
-Tests: tests/benchmarks/test_speed_parties.py.
+Tests: tests/benchmarks/test_speed_candidates.py.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from benchmarks.speed.peers.stable_baselines import fill, quiet, settings
 if TYPE_CHECKING:
     from stable_baselines3.common.vec_env import VecEnv
 
-    from benchmarks.speed.party import Party
+    from benchmarks.speed.candidate import Candidate
     from benchmarks.speed.workloads.base import AgentWorkload
     from composer.blueprint import Blueprint
 
 SIMBA = {"pi": [128], "qf": [512, 512]}
-"""Widths of the blocks of ``dmc/sac_simba``; another blueprint's parameters would not be the same, which is checked."""
+"""Widths of the blocks of ``dmc/sac_simba``; the check of parameters refuses other blueprints."""
 
 
 class JaxSubject:
@@ -48,7 +48,7 @@ class JaxSubject:
         jax.block_until_ready((policy.qf_state.params, policy.actor_state.params))
 
     def parameters(self) -> Mapping[str, int]:
-        """Counts by the names that this project gives to the same networks."""
+        """Parameters by this project's names of the networks."""
         model = self._model
         return {
             "actor": leaves(model.policy.actor_state.params),
@@ -58,12 +58,12 @@ class JaxSubject:
         }
 
     def flops(self) -> int:
-        """Not known: JAX computes them out of torch's sight."""
+        """Unknown: torch's counter does not see JAX."""
         return 0
 
 
-def sac(workload: AgentWorkload, party: Party) -> JaxSubject:
-    """The agent of the workload's blueprint, as near as SBX comes to it."""
+def sac(workload: AgentWorkload, candidate: Candidate) -> JaxSubject:
+    """The agent of the workload's blueprint, as closely as SBX allows."""
     blueprint = workload.load()
     model = model_of(blueprint, workload, sizes(blueprint))
     fill(model, workload)
@@ -85,5 +85,5 @@ def model_of(blueprint: Blueprint, workload: AgentWorkload, environment: VecEnv)
 
 
 def leaves(tree: Any) -> int:
-    """Numbers in a tree of arrays."""
+    """Number of elements in a tree of arrays."""
     return sum(leaf.size for leaf in jax.tree_util.tree_leaves(tree))

@@ -1,4 +1,4 @@
-"""What Gymnasium's libraries are told of an environment that is never stepped."""
+"""Spaces of an environment that is never stepped, for libraries on Gymnasium."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Spaces(gymnasium.Env[Any, Any]):
-    """Tells the sizes."""
+    """Has the spaces only."""
 
     def __init__(self, info: EnvironmentInfo) -> None:
         """Vectors or pictures, numbers or choices."""

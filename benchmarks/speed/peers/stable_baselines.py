@@ -1,8 +1,8 @@
-"""stable-baselines3's SAC as a party: its own ``train`` over its own replay buffer, filled with the same contents.
+"""stable-baselines3's SAC as a candidate: its own ``train`` over its own replay buffer, filled with the same contents.
 
 A plain MLP is built by stable-baselines3 itself. Any other network is put in by a policy: the very modules that this
 project builds take the place of the policy's hidden layers. Observations are normalised by its own ``VecNormalize``
-where the blueprint normalises them. Tests: tests/benchmarks/test_speed_parties.py.
+where the blueprint normalises them. Tests: tests/benchmarks/test_speed_candidates.py.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from benchmarks.speed.workloads.contents import transitions
 if TYPE_CHECKING:
     from stable_baselines3.common.vec_env import VecEnv
 
-    from benchmarks.speed.party import Party
+    from benchmarks.speed.candidate import Candidate
     from benchmarks.speed.workloads.base import AgentWorkload
     from composer.blueprint import Blueprint
     from composer.networks.network import Network
@@ -46,22 +46,22 @@ class TrainSubject:
         self.model.train(gradient_steps=1, batch_size=self._batch)
 
     def settle(self) -> None:
-        """Nothing: losses are read back at every step."""
+        """Nothing is pending: losses are read back at every step."""
 
     def parameters(self) -> Mapping[str, int]:
-        """Counts by the names that this project gives to the same networks."""
+        """Parameters by this project's names of the networks."""
         model = self.model
         modules = {"actor": model.actor, "critic": model.critic, "target_critic": model.critic_target}
         counts = {name: size(module.parameters()) for name, module in modules.items()}
         return counts | {"temperature": model.log_ent_coef.numel()}
 
     def flops(self) -> int:
-        """Of one gradient step."""
+        """Operations of one gradient step."""
         return count_flops(self.call)
 
 
-def sac(workload: AgentWorkload, party: Party) -> TrainSubject:
-    """The agent of the workload's blueprint, as near as stable-baselines3 comes to it."""
+def sac(workload: AgentWorkload, candidate: Candidate) -> TrainSubject:
+    """The agent of the workload's blueprint, as closely as stable-baselines3 allows."""
     blueprint = workload.load()
     model = model_of(blueprint, workload, sizes(blueprint))
     fill(model, workload)
@@ -86,7 +86,7 @@ def model_of(blueprint: Blueprint, workload: AgentWorkload, environment: VecEnv)
 
 
 def settings(blueprint: Blueprint, workload: AgentWorkload) -> dict[str, Any]:
-    """The numbers of SAC under the names of stable-baselines3's interface."""
+    """SAC's hyper-parameters under stable-baselines3's names."""
     algorithm: Any = blueprint.algorithm
     info = blueprint.environment.info
     momentum: Any = blueprint.averages["target_critic"].momentum
@@ -105,18 +105,18 @@ def settings(blueprint: Blueprint, workload: AgentWorkload) -> dict[str, Any]:
 
 
 def quiet(model: Any) -> Any:
-    """With a log that goes nowhere."""
+    """Give the model a logger without output."""
     model.set_logger(Logger(folder=None, output_formats=[]))
     return model
 
 
 def fill(model: Any, workload: AgentWorkload) -> None:
-    """The synthetic contents, into the replay buffer."""
+    """Fill the replay buffer with the synthetic contents."""
     buffer = model.replay_buffer
     contents = transitions(workload.rows, workload.load().environment.info)
     buffer.observations[:, 0], buffer.next_observations[:, 0] = contents.observation, contents.following
     buffer.actions[:, 0], buffer.rewards[:, 0] = contents.action, contents.reward
-    # The buffer takes an end by time limit for none at all, as it should.
+    # The buffer does not treat a time limit as a termination.
     buffer.dones[:, 0], buffer.timeouts[:, 0] = contents.ended, contents.ended
     buffer.full = True
 

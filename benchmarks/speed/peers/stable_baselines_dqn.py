@@ -1,7 +1,7 @@
-"""stable-baselines3's DQN as a party, its ``CnnPolicy`` over a replay buffer of pictures.
+"""stable-baselines3's DQN as a candidate, its ``CnnPolicy`` over a replay buffer of pictures.
 
 Nature's convolutions are built by stable-baselines3 itself; any other trunk is this project's module in the place of
-its features extractor. Tests: tests/benchmarks/test_speed_parties.py.
+its features extractor. Tests: tests/benchmarks/test_speed_candidates.py.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from benchmarks.speed.workloads.contents import pictures, stacks
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from benchmarks.speed.party import Party
+    from benchmarks.speed.candidate import Candidate
     from benchmarks.speed.workloads.base import AgentWorkload
     from composer.blueprint import Blueprint
     from composer.networks.network import Network
@@ -32,10 +32,10 @@ UNBOUNDED = 1e9
 
 
 class OurTrunk(BaseFeaturesExtractor):
-    """A trunk of this project, over pictures as it wants them: bytes."""
+    """A trunk of this project on pictures of bytes."""
 
     def __init__(self, observation_space: gymnasium.Space[Any], network: Network) -> None:
-        """Over the whole observation."""
+        """A trunk for the whole observation."""
         shape = tuple(observation_space.shape or ())
         super().__init__(observation_space, network.trunk.outline(shape).output[0])
         self.trunk = network.trunk.build(shape)
@@ -57,24 +57,24 @@ class ValueSubject:
         self._batch = batch
 
     def call(self) -> None:
-        """One gradient step; the target network is copied elsewhere, once in thousands of them."""
+        """One gradient step, without the copy of the target network, which is rare."""
         self._model.train(gradient_steps=1, batch_size=self._batch)
 
     def settle(self) -> None:
-        """Nothing: the loss is read back at every step."""
+        """Nothing is pending: the loss is read back at every step."""
 
     def parameters(self) -> Mapping[str, int]:
-        """Counts by the names that this project gives to the same networks."""
+        """Parameters by this project's names of the networks."""
         held = {"value": self._model.q_net, "target_value": self._model.q_net_target}
         return {name: size(module.parameters()) for name, module in held.items()}
 
     def flops(self) -> int:
-        """Of one gradient step."""
+        """Operations of one gradient step."""
         return count_flops(self.call)
 
 
-def dqn(workload: AgentWorkload, party: Party) -> ValueSubject:
-    """The agent of the workload's blueprint, as near as stable-baselines3 comes to it."""
+def dqn(workload: AgentWorkload, candidate: Candidate) -> ValueSubject:
+    """The agent of the workload's blueprint, as closely as stable-baselines3 allows."""
     blueprint = workload.load()
     algorithm: Any = blueprint.algorithm
     optimizer: Any = blueprint.optimizers["value"]

@@ -1,7 +1,7 @@
-"""TorchRL's SAC as a party: ``SACLoss``, ``SoftUpdate`` and a tensor replay buffer with the same contents, eager.
+"""TorchRL's SAC as a candidate: ``SACLoss``, ``SoftUpdate`` and a tensor replay buffer with the same contents, eager.
 
 Its own ``MLP`` where the network is one; else this project's trunk inside its actor and its value operator.
-Tests: tests/benchmarks/test_speed_parties.py.
+Tests: tests/benchmarks/test_speed_candidates.py.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from benchmarks.speed.products import seen
 from benchmarks.speed.workloads.contents import transitions
 
 if TYPE_CHECKING:
-    from benchmarks.speed.party import Party
+    from benchmarks.speed.candidate import Candidate
     from benchmarks.speed.workloads.base import AgentWorkload
     from composer.blueprint import Blueprint
 
@@ -32,7 +32,7 @@ class OurCritic(nn.Module):
     """This project's trunk over observation and action, and a linear head."""
 
     def __init__(self, hidden: nn.Module, width: int) -> None:
-        """``hidden`` gives ``width`` numbers."""
+        """``hidden`` has ``width`` outputs."""
         super().__init__()
         self.net = nn.Sequential(hidden, nn.Linear(width, 1))
 
@@ -48,7 +48,7 @@ class LossSubject:
     units = 1
 
     def __init__(self, blueprint: Blueprint, workload: AgentWorkload) -> None:
-        """The agent that ``blueprint`` describes, as near as TorchRL comes to it."""
+        """The agent of ``blueprint``, as closely as TorchRL allows."""
         algorithm: Any = blueprint.algorithm
         info = blueprint.environment.info
         momentum: Any = blueprint.averages["target_critic"].momentum
@@ -65,7 +65,7 @@ class LossSubject:
         self._replay.extend(_contents(blueprint, workload))
 
     def call(self) -> None:
-        """Sample, all losses at once, one step, the target."""
+        """Sample, compute all losses, step, update the target."""
         losses = self._loss(self._replay.sample())
         (losses["loss_actor"] + losses["loss_qvalue"] + losses["loss_alpha"]).backward()
         self._optimizer.step()
@@ -76,7 +76,7 @@ class LossSubject:
         """Nothing is pending on a CPU."""
 
     def parameters(self) -> Mapping[str, int]:
-        """Counts by the names that this project gives to the same networks."""
+        """Parameters by this project's names of the networks."""
         loss = self._loss
         held = {
             "actor": loss.actor_network_params,
@@ -87,12 +87,12 @@ class LossSubject:
         return counts | {"temperature": loss.log_alpha.numel()}
 
     def flops(self) -> int:
-        """Of one update."""
+        """Operations of one update."""
         # Not by torch's counter, whose bookkeeping of modules fails on modules that hold a tensordict.
         return sum(each.flops for each in seen(self.call))
 
 
-def sac(workload: AgentWorkload, party: Party) -> LossSubject:
+def sac(workload: AgentWorkload, candidate: Candidate) -> LossSubject:
     """The agent of the workload's blueprint."""
     torch.manual_seed(0)
     return LossSubject(workload.load(), workload)

@@ -1,1 +1,1 @@
-"""What the speed benchmark measures: each workload a declaration, with the parties that can take part."""
+"""The workloads of the speed benchmark, each with its candidates."""

@@ -1,4 +1,4 @@
-"""What agents do, measured: learning from what is stored, choosing actions, and the whole loop. Free of torch."""
+"""Workloads of agents: learning from stored data, choosing actions, and the whole loop. Free of torch."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
-from benchmarks.speed.party import FLOOR, ours
+from benchmarks.speed.candidate import FLOOR, ours
 from benchmarks.speed.workloads.base import AgentWorkload
 
 if TYPE_CHECKING:
-    from benchmarks.speed.party import Party
+    from benchmarks.speed.candidate import Candidate
 
 
 @dataclass(frozen=True)
 class Learning(AgentWorkload):
-    """Updates over synthetic contents, the drawing of batches included: the training loop without environments."""
+    """Updates on synthetic data, with the drawing of batches: the training loop without environments."""
 
     unit: ClassVar[str] = "agent updates"
 
     most_seeds: int = 1
     """Seed counts above are left out."""
     places: Mapping[str, float] = field(default_factory=dict, hash=False)
-    """Where it stands on the axes of the plot, by axis."""
+    """Places on the axes of the plot, by axis."""
     share: float = 1.0
-    """Length of a timed stretch, as a share of what was asked for."""
+    """Length of a timed stretch as a share of the requested one."""
 
     @property
     def lap(self) -> float:
@@ -37,7 +37,7 @@ class Learning(AgentWorkload):
         """As declared."""
         return MappingProxyType(dict(self.places))
 
-    def parties(self, seeds: Sequence[int]) -> tuple[Party, ...]:
+    def candidates(self, seeds: Sequence[int]) -> tuple[Candidate, ...]:
         """The floor, this project eager and compiled, the peers."""
         counts = [count for count in seeds if count <= self.most_seeds] or [1]
         mine = [ours("learning:learner", count, compiles) for count in counts for compiles in (False, True)]
@@ -50,7 +50,7 @@ class Deciding(AgentWorkload):
 
     unit: ClassVar[str] = "decisions"
 
-    def parties(self, seeds: Sequence[int]) -> tuple[Party, ...]:
+    def candidates(self, seeds: Sequence[int]) -> tuple[Candidate, ...]:
         """This project, whose policy is never compiled, and the peers."""
         return (ours("policy:policy", 1, compiles=False), *self.peers)
 
@@ -61,6 +61,6 @@ class Looping(AgentWorkload):
 
     unit: ClassVar[str] = "decisions"
 
-    def parties(self, seeds: Sequence[int]) -> tuple[Party, ...]:
+    def candidates(self, seeds: Sequence[int]) -> tuple[Candidate, ...]:
         """This project eager and compiled, and the peers."""
         return (*(ours("loop:loop", 1, compiles) for compiles in (False, True)), *self.peers)

@@ -1,4 +1,4 @@
-"""What every workload has: a name, a unit, and who takes part. Free of torch."""
+"""Workloads: a name, a unit and candidates. Free of torch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Final
 
 if TYPE_CHECKING:
-    from benchmarks.speed.party import Party
+    from benchmarks.speed.candidate import Candidate
     from composer.blueprint import Blueprint
 
 REPLAY_ROWS: Final = 100_000
@@ -17,44 +17,44 @@ REPLAY_ROWS: Final = 100_000
 
 @dataclass(frozen=True)
 class Workload(ABC):
-    """One thing that is measured, in the same way for every party."""
+    """One thing that is measured, in the same way for every candidate."""
 
     unit: ClassVar[str]
-    """What is counted, in the plural."""
+    """The unit of work, in the plural."""
 
     name: str
-    """How the command line calls it."""
+    """Name on the command line."""
     title: str
-    """How the table calls it."""
+    """Title in the table."""
 
     @property
     def lap(self) -> float:
-        """Length of a timed stretch, as a share of what was asked for."""
+        """Length of a timed stretch as a share of the requested one."""
         return 1.0
 
     @property
     def curves(self) -> Mapping[str, float]:
-        """Where it stands on the axes of the plot, by axis; empty for none."""
+        """Places on the axes of the plot, by axis; empty for none."""
         return MappingProxyType({})
 
     @abstractmethod
-    def parties(self, seeds: Sequence[int]) -> tuple[Party, ...]:
-        """Who takes part; this project with each of ``seeds`` agents in one program, where that is asked."""
+    def candidates(self, seeds: Sequence[int]) -> tuple[Candidate, ...]:
+        """The candidates; this project's with each of ``seeds`` agents in one program, where the workload has that."""
 
 
 @dataclass(frozen=True)
 class AgentWorkload(Workload, ABC):
-    """Work of an agent. Every party builds it from the same resolved blueprint."""
+    """Work of an agent. Every candidate builds it from the same resolved blueprint."""
 
     blueprint: str
     """Name of a shipped blueprint."""
     hidden: tuple[int, ...] | None = None
-    """Hidden widths where the network is a plain MLP, which peers then build by their own means; None for any other."""
+    """Hidden widths of a plain MLP, which peers build themselves; None for other networks."""
     overrides: tuple[str, ...] = ()
     rows: int = REPLAY_ROWS
     """Transitions of the replay memory."""
-    peers: tuple[Party, ...] = field(default=())
-    """Who else takes part."""
+    peers: tuple[Candidate, ...] = field(default=())
+    """The other candidates."""
 
     def load(self, seeds: int = 1, compiled: bool = False) -> Blueprint:
         """The resolved blueprint for ``seeds`` seeds, the update compiled or eager."""

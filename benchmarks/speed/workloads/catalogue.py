@@ -1,11 +1,11 @@
-"""All that ``python -m benchmarks.speed`` measures, in the order in which it does. Free of torch."""
+"""All workloads of ``python -m benchmarks.speed``, in order. Free of torch."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Final
 
-from benchmarks.speed.party import Party, sbx, stable_baselines, torchrl
+from benchmarks.speed.candidate import Candidate, sbx, stable_baselines, torchrl
 from benchmarks.speed.workloads.agents import Deciding, Learning, Looping
 from benchmarks.speed.workloads.base import Workload
 from benchmarks.speed.workloads.environments import Control, Frames
@@ -26,10 +26,10 @@ _SIMBA: Final = (
     torchrl("torchrl:sac", f"one optimizer for all losses; {OURS_INSIDE}; {UNSCALED}"),
 )
 _DQN: Final = (stable_baselines("stable_baselines_dqn:dqn", "the norm of gradients is bounded, at 1e9"),)
-_JUDGED = "values and densities are taken while collecting: not counted here"
+_EVALUATED = "values and densities are taken while collecting: not counted here"
 _PPO: Final = (
-    stable_baselines("rollouts:stable_baselines_ppo", f"actor and critic are one step; {_JUDGED}"),
-    sbx("rollouts:sbx_ppo", _JUDGED),
+    stable_baselines("rollouts:stable_baselines_ppo", f"actor and critic are one step; {_EVALUATED}"),
+    sbx("rollouts:sbx_ppo", _EVALUATED),
 )
 _WALKER: Final = 'environment={ kind = "dm_control", task = "walker-walk", action_repeat = 2, copies = 8 }'
 _UNSCALED_PPO: Final = ('normalization={ observation = { kind = "raw" }, reward = { kind = "raw" } }',)
@@ -39,11 +39,11 @@ MLP: Final = Learning(
     "mlp", "SAC, MLP 2x256, two critics, batch 256", "dmc/sac_mlp", (256, 256),
     peers=_SAC, most_seeds=64, places={"width": 256, "batch": 256, "seeds": 1},
 )  # fmt: skip
-"""Seeds are told by the parties: their axis has many points here."""
+"""The axis of seeds has a point per number of seeds of the candidates."""
 
 
 def _mlp(name: str, width: int, batch: int, axis: str) -> Learning:
-    """The MLP at another size, for the plot: measured half as long, beside fewer."""
+    """The MLP at another size, for the plot: measured half as long, with fewer candidates."""
     overrides = (
         f"networks.actor.trunk.width={width}",
         f"networks.critic.trunk.width={width}",
@@ -59,7 +59,7 @@ def _mlp(name: str, width: int, batch: int, axis: str) -> Learning:
 
 def _looping(name: str, title: str, task: str) -> Looping:
     shimmy = "stepped through shimmy and Gymnasium's wrappers"
-    peers: tuple[Party, ...] = (
+    peers: tuple[Candidate, ...] = (
         stable_baselines("loops:stable_baselines", f"{CLAMPED}; {WASTE}; {shimmy}", shimmy=True),
         sbx("loops:sbx", f"{CLAMPED}; {shimmy}", shimmy=True),
     )

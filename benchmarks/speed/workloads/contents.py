@@ -1,4 +1,4 @@
-"""Synthetic experience, the same for every party. Free of torch.
+"""Synthetic experience, the same for every candidate. Free of torch.
 
 Episodes are cut by time, none terminates. Legend: n transitions, d observation, a action, F frames of a stack.
 """
@@ -30,12 +30,12 @@ class Transitions(NamedTuple):
 
 
 class Pictures(NamedTuple):
-    """A film of which observation t is the frames t to t + F - 1, and what was done in it."""
+    """Frames, of which observation t is t to t + F - 1, with actions and rewards."""
 
     frames: NDArray[np.uint8]
     """``[n + F, h, w]``"""
     action: NDArray[np.int64]
-    """``[n]``: the number of a choice."""
+    """``[n]``: the chosen actions."""
     reward: NDArray[np.float32]
     ended: NDArray[np.float32]
 
@@ -54,7 +54,7 @@ def transitions(rows: int, info: EnvironmentInfo) -> Transitions:
 
 
 def pictures(rows: int, info: EnvironmentInfo) -> Pictures:
-    """``rows`` transitions of noise; the film goes on where an episode ends."""
+    """``rows`` transitions of noise; the frames continue over the ends of episodes."""
     rng = np.random.default_rng(0)
     return Pictures(
         rng.integers(256, size=(rows + info.stacked_frames, *info.observation[1:]), dtype=np.uint8),

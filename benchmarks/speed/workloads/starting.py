@@ -1,4 +1,4 @@
-"""Starts, measured: from the start of a process to the end of its first update. Free of torch."""
+"""Workloads of starts: from the start of a process to the end of its first update. Free of torch."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from benchmarks.speed.party import ours
+from benchmarks.speed.candidate import ours
 from benchmarks.speed.workloads.base import AgentWorkload
 
 if TYPE_CHECKING:
-    from benchmarks.speed.party import Party
+    from benchmarks.speed.candidate import Candidate
 
 
 @dataclass(frozen=True)
 class Starting(AgentWorkload):
-    """Processes that are ended after one update. The first of a party finds no compiled code, the others its own."""
+    """Processes that end after one update. Only the first one of a candidate finds no compiled code."""
 
     unit: ClassVar[str] = "starts"
 
-    def parties(self, seeds: Sequence[int]) -> tuple[Party, ...]:
+    def candidates(self, seeds: Sequence[int]) -> tuple[Candidate, ...]:
         """This project eager and compiled, and the peers."""
         return (*(ours("learning:learner", 1, compiles) for compiles in (False, True)), *self.peers)

@@ -1,4 +1,4 @@
-"""Who takes part. A party is a plain value that travels to a worker process and is built there. Free of torch.
+"""Implementations under test. A candidate is a plain value; a worker process builds it. Free of torch.
 
 Tests: tests/benchmarks/test_speed.py.
 """
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 
 class Subject(Protocol):
-    """A party as it runs: what a worker times."""
+    """A candidate as it runs: what a worker times."""
 
     units: int
     """Units of work of one ``call``: agent updates, decisions, environment steps."""
 
     def call(self) -> None:
-        """The smallest piece of work that the party does at once."""
+        """The smallest unit of work."""
 
     def settle(self) -> None:
-        """Wait until all of it is computed."""
+        """Wait for pending work."""
 
     def parameters(self) -> Mapping[str, int]:
         """Parameters of one agent by network; empty where there is no agent."""
@@ -35,27 +35,27 @@ class Subject(Protocol):
 
 
 @dataclass(frozen=True)
-class Party:
+class Candidate:
     """One row of a table."""
 
     name: str
     maker: str
-    """``package.module:function``: called with the workload and this party, in the party's own process."""
+    """``package.module:function``: called with the workload and this candidate, in the candidate's own process."""
     role: Literal["ours", "peer", "floor"] = "ours"
-    """Ratios are shown against peers, shares of the floor."""
+    """Speeds are shown relative to peers and to the floor."""
     needs: tuple[str, ...] = ()
     """Modules that must be installed."""
     install: str = ""
-    """What to install for them."""
+    """The packages that have them."""
     differs: str = ""
-    """What it does not do as the others do, in words for the table."""
+    """How it differs from the others, for the table."""
     seeds: int = 1
     """Agents trained in one program."""
     compiles: bool = False
-    """Whether code is compiled beforehand, by a process that is thrown away: the timed one finds it on disk."""
+    """Whether another process compiles beforehand: the timed one finds the code on disk."""
 
     def absent(self) -> str | None:
-        """Why this party cannot run here; None where it can."""
+        """Why this candidate cannot run here; None where it can."""
         if any(find_spec(module) is None for module in self.needs):
             return f"not installed: pip install '{self.install}'"
         if self.compiles:
@@ -65,7 +65,7 @@ class Party:
         return None
 
     def build(self, workload: Workload) -> Subject:
-        """The party itself, in the process that calls."""
+        """Build the subject in this process."""
         module, _, function = self.maker.partition(":")
         subject: Subject = getattr(import_module(module), function)(workload, self)
         return subject
@@ -75,32 +75,32 @@ _BENCH: Final = "benchmarks.speed"
 _SHIMMY: Final = "shimmy>=2.0.1,<2.1"
 
 
-def ours(maker: str, seeds: int, compiles: bool) -> Party:
+def ours(maker: str, seeds: int, compiles: bool) -> Candidate:
     """This project, with as many seeds in one program; ``maker`` is below ``benchmarks.speed.ours``."""
     name = f"composer, {'compiled' if compiles else 'eager'}, {seeds} seed{'s' if seeds > 1 else ''}"
-    return Party(name, f"{_BENCH}.ours.{maker}", seeds=seeds, compiles=compiles)
+    return Candidate(name, f"{_BENCH}.ours.{maker}", seeds=seeds, compiles=compiles)
 
 
-FLOOR: Final = Party("matrix products alone", f"{_BENCH}.products:floor", "floor")
-"""The products and convolutions of one update: what no implementation of the same arithmetic beats by much."""
+FLOOR: Final = Candidate("matrix products alone", f"{_BENCH}.products:floor", "floor")
+"""The products and convolutions of one update, which bound every implementation of the same arithmetic."""
 
 
-def stable_baselines(maker: str, differs: str = "", shimmy: bool = False) -> Party:
+def stable_baselines(maker: str, differs: str = "", shimmy: bool = False) -> Candidate:
     """stable-baselines3; ``maker`` is below ``benchmarks.speed.peers``."""
     return _peer("stable-baselines3", maker, differs, ("stable_baselines3",), "stable-baselines3>=2.9,<3", shimmy)
 
 
-def sbx(maker: str, differs: str = "", shimmy: bool = False) -> Party:
+def sbx(maker: str, differs: str = "", shimmy: bool = False) -> Candidate:
     """SBX, stable-baselines3's interface over JAX."""
     return _peer("SBX", maker, differs, ("sbx", "jax"), "sbx-rl>=0.28,<0.29", shimmy)
 
 
-def torchrl(maker: str, differs: str = "") -> Party:
+def torchrl(maker: str, differs: str = "") -> Candidate:
     """TorchRL, eager."""
     return _peer("TorchRL", maker, differs, ("torchrl", "tensordict"), "torchrl>=0.14.1,<0.15", shimmy=False)
 
 
-def _peer(name: str, maker: str, differs: str, needs: tuple[str, ...], install: str, shimmy: bool) -> Party:
+def _peer(name: str, maker: str, differs: str, needs: tuple[str, ...], install: str, shimmy: bool) -> Candidate:
     if shimmy:
         needs, install = (*needs, "shimmy"), f"{install}' '{_SHIMMY}"
-    return Party(name, f"{_BENCH}.peers.{maker}", "peer", needs, install, differs)
+    return Candidate(name, f"{_BENCH}.peers.{maker}", "peer", needs, install, differs)

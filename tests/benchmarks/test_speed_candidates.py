@@ -1,4 +1,4 @@
-"""Every party of ``python -m benchmarks.speed`` at toy sizes: the same networks, the same work, and each can work."""
+"""Every candidate of ``python -m benchmarks.speed`` at toy sizes: same networks, same work, and each runs."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
+from benchmarks.speed.candidate import FLOOR, Candidate, Subject
 from benchmarks.speed.command import WORKLOADS
 from benchmarks.speed.ours.environments import drawn
-from benchmarks.speed.party import FLOOR, Party, Subject
 from benchmarks.speed.peers.native import Alone, Batched, Rolled, in_episodes
 from benchmarks.speed.worker import measure
 from benchmarks.speed.workloads.agents import Deciding, Learning, Looping
@@ -49,12 +49,16 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # Other l
 
 
 def subjects(workload: Workload, names: Sequence[str], seeds: Sequence[int] = (1,)) -> list[Subject]:
-    """The parties whose names begin with one of ``names``, none compiled."""
-    parties = [party for party in workload.parties(seeds) if party.name.startswith(tuple(names)) and not party.compiles]
-    for party in parties:
-        for module in party.needs:
+    """The candidates whose names begin with one of ``names``, none compiled."""
+    candidates = [
+        candidate
+        for candidate in workload.candidates(seeds)
+        if candidate.name.startswith(tuple(names)) and not candidate.compiles
+    ]
+    for candidate in candidates:
+        for module in candidate.needs:
             pytest.importorskip(module)
-    return [party.build(workload) for party in parties]
+    return [candidate.build(workload) for candidate in candidates]
 
 
 @pytest.mark.parametrize("name", LEARNING)
@@ -128,9 +132,9 @@ def test_compiled_party_runs_the_compiled_program(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(
         "composer.training.learner.capture", lambda function, choice, *rest: asked.append(choice) or function
     )
-    for party in MLP.parties((1,)):
-        if party.role == "ours":
-            party.build(MLP)
+    for candidate in MLP.candidates((1,)):
+        if candidate.role == "ours":
+            candidate.build(MLP)
     assert [choice.compiled for choice in asked] == [False, True]
 
 
@@ -230,9 +234,9 @@ def test_native_parties_refuse_actions_that_would_need_scaling() -> None:
 
 def test_an_absent_library_is_named_with_what_installs_it() -> None:
     """Of a library that is not installed the table says how to install it."""
-    party = Party("x", "x:y", needs=("json", "no_such_module"), install="no-such>=1")
-    assert party.absent() == "not installed: pip install 'no-such>=1'"
-    assert replace(party, needs=("json",)).absent() is None
+    candidate = Candidate("x", "x:y", needs=("json", "no_such_module"), install="no-such>=1")
+    assert candidate.absent() == "not installed: pip install 'no-such>=1'"
+    assert replace(candidate, needs=("json",)).absent() is None
 
 
 def test_shipped_workloads_are_the_published_sizes() -> None:

@@ -1,4 +1,4 @@
-"""Variants beside each other, and updates after each other, in one program. Tests: tests/benchmarks/test_gpu.py."""
+"""Several variants, and several updates, in one program. Tests: tests/benchmarks/test_gpu.py."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from composer.replay.transitions import Minibatch
 from composer.training.population.stack import Stack
 
 NUMBERS: Final = ("optimizers.critic.learning_rate=1e-3", "averages.target_critic.momentum=0.9")
-"""What the second variant of a fleet has other than the first."""
+"""Overrides of the second variant."""
 
 
-def fleets(setting: Setting) -> Findings:
-    """Two variants of two seeds in one captured program, and each eagerly and alone."""
+def populations(setting: Setting) -> Findings:
+    """Two variants of two seeds in one captured program against each variant eager and alone."""
     findings = Findings()
     for case in (MLP, SIMBA):
         with findings.attempt(case.name):
@@ -44,7 +44,7 @@ def fleets(setting: Setting) -> Findings:
 
 
 def calls(case: Case, setting: Setting) -> Findings:
-    """Updates a second where one call of the program makes several."""
+    """Updates per second with several updates in one call of the program."""
     made: dict[int, Callable[[], object]] = {}
     for count in setting.sized((1, 2, 4, 8), (1, 2)):
         one = agent(case.load(setting, 1, f"compute.updates_per_call={count}"), setting.device, setting.captured())
@@ -55,7 +55,7 @@ def calls(case: Case, setting: Setting) -> Findings:
 
 
 PIECES: Final = (
-    Piece("fleets", "Variants in one captured program, beside the same eagerly and alone.", fleets),
-    Piece("calls-mlp", "SAC, MLP 2 x 256: updates a second by updates in one call.", partial(calls, MLP)),
-    Piece("calls-simba", "SAC, SimBa: updates a second by updates in one call.", partial(calls, SIMBA)),
+    Piece("populations", "Variants in one captured program against the same eager and alone.", populations),
+    Piece("calls-mlp", "SAC, MLP 2 x 256: updates per second by number of updates in one call.", partial(calls, MLP)),
+    Piece("calls-simba", "SAC, SimBa: updates per second by number of updates in one call.", partial(calls, SIMBA)),
 )
