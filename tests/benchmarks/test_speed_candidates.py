@@ -19,7 +19,7 @@ from benchmarks.speed.workloads.agents import Deciding, Learning, Looping
 from benchmarks.speed.workloads.base import Workload
 from benchmarks.speed.workloads.environments import Control
 from composer.environments import DmControl
-from composer.training.assemble import parameter_table
+from composer.training.assemble.new_run import _parameter_table as parameter_table
 from composer.training.compile.capture import Choice
 
 NAMED: dict[str, Any] = {workload.name: workload for workload in WORKLOADS}
@@ -62,7 +62,7 @@ def subjects(workload: Workload, names: Sequence[str], seeds: Sequence[int] = (1
 
 
 @pytest.mark.parametrize("name", LEARNING)
-def test_parties_learn_the_same_network(name: str) -> None:
+def test_candidates_learn_the_same_network(name: str) -> None:
     """Alone proves that compared libraries train networks with equal parameter counts, and that a lap measures each."""
     workload = LEARNING[name]
     ours, *theirs = subjects(workload, ["composer", "stable"])
@@ -90,7 +90,7 @@ def test_libraries_of_the_extra_peers_learn_the_same_network(workload: Learning)
 def test_sbx_builds_simba_at_its_published_size() -> None:
     """Alone holds SBX's SimBa, where installed, to the published size."""
     (theirs,) = subjects(NAMED["simba"], ["SBX"])
-    table = parameter_table(NAMED["simba"].load(), NAMED["simba"].load().environment.info)
+    table = parameter_table(NAMED["simba"].load())
     assert {role: theirs.parameters()[role] for role in table} == {role: e["count"] for role, e in table.items()}
 
 
@@ -126,7 +126,7 @@ def test_peers_of_other_algorithms_compute_the_same() -> None:
         assert theirs.flops() == ours.flops()
 
 
-def test_compiled_party_runs_the_compiled_program(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compiled_candidate_runs_the_compiled_program(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not compiled here, which takes long: what the learner was asked for is looked at."""
     asked: list[Choice] = []
     monkeypatch.setattr(
@@ -187,7 +187,7 @@ def assert_they_step(stepped: Sequence[Subject], units: Sequence[int]) -> None:
 
 
 @pytest.mark.parametrize("name", ["control-walker", "control-cartpole"])
-def test_native_parties_step_what_the_adapter_steps(name: str) -> None:
+def test_native_candidates_step_what_the_adapter_steps(name: str) -> None:
     """From the same starts to the same places; ``mujoco.rollout``, without warm starts, nearly."""
     workload: Control = NAMED[name]
     one, rolled, batched = Alone(workload), Rolled(workload, 2), Batched(workload, 2)
@@ -212,7 +212,7 @@ def test_native_parties_step_what_the_adapter_steps(name: str) -> None:
     np.testing.assert_allclose(reached, expected, rtol=0, atol=1e-9)
 
 
-def test_native_parties_begin_again_after_an_episode() -> None:
+def test_native_candidates_begin_again_after_an_episode() -> None:
     """MuJoCo's own steppers reset after an episode, as ours do."""
     done: list[str] = []
     starts = SimpleNamespace(limit=2)
@@ -226,7 +226,7 @@ def test_native_parties_begin_again_after_an_episode() -> None:
     assert done == ["begin", "step", "step", "begin", "step"]
 
 
-def test_native_parties_refuse_actions_that_would_need_scaling() -> None:
+def test_native_candidates_refuse_actions_that_would_need_scaling() -> None:
     """A task whose actions are not in [-1, 1] is refused, not stepped with other actions."""
     with pytest.raises(ValueError, match="quadruped-walk has bounds of its own"):
         Alone(replace(NAMED["control-walker"], task="quadruped-walk"))

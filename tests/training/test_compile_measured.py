@@ -25,7 +25,7 @@ def measured(*overrides: str) -> Choice:
     return calibrate(lambda choice: learner(*overrides, choice=choice), tiny(*overrides).environment.info, "cpu")
 
 
-def test_parties_take_turns_and_the_median_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_alternatives_take_turns_and_the_median_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calibration, "SECONDS", 0.5)
     clock, order, made = Clock(), [], {"a": 0, "b": 0}
 
