@@ -1,7 +1,7 @@
 """The family of diagnostics: what is measured of the networks of a run while they learn, and how often.
 
 A measure reads a ``View``, one moment of a learner on a fixed batch, and changes nothing of it. The specs are free of
-torch; formulas stand in ``composer.diagnostics.formulas``. Tests: tests/diagnostics/, tests/papers/test_measures.py.
+torch; formulas are in ``composer.diagnostics.formulas``. Tests: tests/diagnostics/, tests/papers/test_measures.py.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
+from typing_extensions import override
 
 from composer.networks.outline import Outline
 from composer.spec.family import Family, Items, Spec
@@ -42,15 +43,15 @@ class Diagnostic(Family, family="diagnostic"):
     every: EnvSteps | None = None
     """Environment steps between two readings; those of ``diagnostics`` where it is not given."""
     roles: Annotated[Items[RoleName], Field(max_length=64)] = ()
-    """Networks that are read; none named means all."""
+    """Networks to read; all of them where none is named."""
 
     @abstractmethod
     def names(self) -> tuple[str, ...]:
-        """What it reports of a network, without role and version."""
+        """The metrics of one network, without role and version."""
 
     @abstractmethod
     def read(self, view: View, memory: Memory) -> Readings:
-        """The values of one moment; ``memory`` is what it left there last time."""
+        """The values of one moment; ``memory`` holds what the last reading kept."""
 
     def problems(self, outlines: Mapping[str, Outline]) -> Iterator[tuple[str, str]]:
         """What is wrong with this measure for these networks: pairs of key and message."""
@@ -67,6 +68,32 @@ class Diagnostic(Family, family="diagnostic"):
         return tuple(f"{role}/{name}" for role in self.chosen(networks) for name in self.names())
 
 
+class NetworkDiagnostic(Diagnostic, abstract=True):
+    """A measure that reads one network at a time and remembers nothing."""
+
+    reported: ClassVar[tuple[str, ...]] = ()
+
+    @override
+    def names(self) -> tuple[str, ...]:
+        return self.reported
+
+    @abstractmethod
+    def measure(self, view: View, role: str) -> Readings:
+        """The values of one network by name, without its role."""
+
+    @override
+    def read(self, view: View, memory: Memory) -> Readings:
+        found = {role: self.measure(view, role) for role in self.chosen(view.networks)}
+        return {f"{role}/{name}": value for role, values in found.items() for name, value in values.items()}
+
+
+class LayerDiagnostic(NetworkDiagnostic, abstract=True):
+    """A measure of a whole network that can be read layer by layer too."""
+
+    layers: bool = False
+    """Whether each layer is reported too, as ``ROLE/layers/PATH/NAME``."""
+
+
 class Diagnostics(Spec):
     """What is measured of the networks while they learn; nothing by default."""
 
@@ -78,7 +105,7 @@ class Diagnostics(Spec):
     """The probe batch: ``fixed``, drawn from the replay at the first reading and kept, so that values differ by the
     networks alone; or the ``newest`` transitions of each reading."""
     measures: Annotated[Items[Diagnostic], Field(max_length=64)] = ()
-    """What is measured, in order."""
+    """The measures, in order."""
 
     def every_of(self, measure: Diagnostic) -> int:
         """Environment steps between two readings of one measure."""

@@ -1,6 +1,6 @@
-"""Measures of features: what a network's trunk gives to its head, flattened to vectors; after injections too.
+"""Measures of features: the outputs of a network's trunk, flattened to vectors, after injections too.
 
-Values of a network's copies are averaged. Formulas: composer/diagnostics/formulas/ranks.py, features.py.
+Values are means over a network's copies. Formulas: composer/diagnostics/formulas/ranks.py, features.py.
 Tests: tests/diagnostics/test_readings.py.
 """
 
@@ -10,14 +10,15 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
+from typing_extensions import override
 
-from composer.diagnostics.base import Diagnostic, Memory, Readings
+from composer.diagnostics.base import NetworkDiagnostic, Readings
 
 if TYPE_CHECKING:
     from composer.diagnostics.interface import View
 
 
-class Rank(Diagnostic, kind="rank"):
+class Rank(NetworkDiagnostic, kind="rank"):
     """Five ranks of the feature matrix: srank, PCA rank, effective rank, Lyle's feature rank, stable rank.
 
     ``srank``: singular values that hold ``1 - delta`` of their sum (arXiv:2010.14498). ``pca_rank``: the same of their
@@ -28,54 +29,43 @@ class Rank(Diagnostic, kind="rank"):
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "rank", "delta": 0.01}
+    reported = ("srank", "pca_rank", "effective_rank", "feature_rank", "stable_rank")
 
     delta: Annotated[float, Field(gt=0, lt=1)] = 0.01
     """Share of the sum that srank and PCA rank may leave out."""
     epsilon: Annotated[float, Field(gt=0, le=1e6)] = 0.01
     """Threshold of Lyle's feature rank."""
 
-    def names(self) -> tuple[str, ...]:
-        """Five."""
-        return ("srank", "pca_rank", "effective_rank", "feature_rank", "stable_rank")
-
-    def read(self, view: View, memory: Memory) -> Readings:
-        """From one singular value decomposition a network."""
+    @override
+    def measure(self, view: View, role: str) -> Readings:
         from composer.diagnostics.formulas import ranks
 
-        found = Readings()
-        for role in self.chosen(view.networks):
-            features = view.features(role)
-            values = ranks.singular_values(features)
-            each = (
-                ranks.srank(values, self.delta),
-                ranks.pca_rank(values, self.delta),
-                ranks.effective_rank(values),
-                ranks.feature_rank(values, features.shape[-2], self.epsilon),
-                ranks.stable_rank(values),
-            )
-            found |= {f"{role}/{name}": rank.mean(1) for name, rank in zip(self.names(), each, strict=True)}
-        return found
+        features = view.features(role)
+        values = ranks.singular_values(features)
+        found = (
+            ranks.srank(values, self.delta),
+            ranks.pca_rank(values, self.delta),
+            ranks.effective_rank(values),
+            ranks.feature_rank(values, features.shape[-2], self.epsilon),
+            ranks.stable_rank(values),
+        )
+        return {name: rank.mean(1) for name, rank in zip(self.reported, found, strict=True)}
 
 
-class FeatureNorm(Diagnostic, kind="feature_norm"):
+class FeatureNorm(NetworkDiagnostic, kind="feature_norm"):
     """Mean Euclidean norm of the features of a sample."""
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "feature_norm"}
+    reported = ("feature_norm",)
 
-    def names(self) -> tuple[str, ...]:
-        """One."""
-        return ("feature_norm",)
-
-    def read(self, view: View, memory: Memory) -> Readings:
-        """Means over samples and copies."""
+    @override
+    def measure(self, view: View, role: str) -> Readings:
         from composer.diagnostics.formulas.features import feature_norm
 
-        return {
-            f"{role}/feature_norm": feature_norm(view.features(role)).mean(1) for role in self.chosen(view.networks)
-        }
+        return {"feature_norm": feature_norm(view.features(role)).mean(1)}
 
 
-class FeatureDot(Diagnostic, kind="feature_dot"):
+class FeatureDot(NetworkDiagnostic, kind="feature_dot"):
     """Mean dot product of the features of consecutive inputs, for a critic those of (s, a) and (s', a').
 
     The next action is drawn as the algorithm's bootstrap draws it, with noise that is the same at each reading. A dot
@@ -83,16 +73,10 @@ class FeatureDot(Diagnostic, kind="feature_dot"):
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "feature_dot"}
+    reported = ("feature_dot",)
 
-    def names(self) -> tuple[str, ...]:
-        """One."""
-        return ("feature_dot",)
-
-    def read(self, view: View, memory: Memory) -> Readings:
-        """Means over samples and copies."""
+    @override
+    def measure(self, view: View, role: str) -> Readings:
         from composer.diagnostics.formulas.features import feature_dot
 
-        return {
-            f"{role}/feature_dot": feature_dot(view.features(role), view.features(role, following=True)).mean(1)
-            for role in self.chosen(view.networks)
-        }
+        return {"feature_dot": feature_dot(view.features(role), view.features(role, following=True)).mean(1)}

@@ -9,14 +9,15 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
+from typing_extensions import override
 
-from composer.diagnostics.base import Diagnostic, EnvSteps, Memory, Readings
+from composer.diagnostics.base import EnvSteps, NetworkDiagnostic, Readings
 
 if TYPE_CHECKING:
     from composer.diagnostics.interface import View
 
 
-class GradientCovariance(Diagnostic, kind="gradient_covariance"):
+class GradientCovariance(NetworkDiagnostic, kind="gradient_covariance"):
     """Cosines between the gradients of single samples: mean magnitude off the diagonal, and mean with its sign.
 
     A magnitude near 1 means that all samples pull the weights along one line. The gradients are of a network's loss on
@@ -25,30 +26,22 @@ class GradientCovariance(Diagnostic, kind="gradient_covariance"):
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "gradient_covariance", "samples": 32}
+    reported = ("gradient_covariance_magnitude", "gradient_covariance_mean")
 
     every: EnvSteps | None = 50_000
     """Environment steps between two readings."""
     samples: Annotated[int, Field(ge=2, le=1_024)] = 32
-    """The first so many samples of the probe batch."""
+    """Samples of the probe batch, the first ones."""
 
-    def names(self) -> tuple[str, ...]:
-        """Two."""
-        return ("gradient_covariance_magnitude", "gradient_covariance_mean")
-
-    def read(self, view: View, memory: Memory) -> Readings:
-        """Means over pairs of samples."""
+    @override
+    def measure(self, view: View, role: str) -> Readings:
         import torch
 
         from composer.diagnostics.formulas.gradients import cosines, flat, interference
 
-        found = Readings()
-        for role in self.chosen(view.networks):
-            parameters = list(view.parameters(role).values())
-            samples = min(self.samples, view.samples)
-            rows = [
-                flat(list(torch.autograd.grad(view.loss(role, sample=index).sum(), parameters)))
-                for index in range(samples)
-            ]
-            values = interference(cosines(torch.stack(rows, 1)))
-            found |= {f"{role}/{name}": value for name, value in zip(self.names(), values, strict=True)}
-        return found
+        parameters = list(view.parameters(role).values())
+        rows = [
+            flat(list(torch.autograd.grad(view.loss(role, sample=index).sum(), parameters)))
+            for index in range(min(self.samples, view.samples))
+        ]
+        return dict(zip(self.reported, interference(cosines(torch.stack(rows, 1))), strict=True))

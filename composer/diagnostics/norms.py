@@ -1,7 +1,7 @@
-"""Measures of sizes: of parameters, gradients, effective steps and the way from the beginning.
+"""Norms of parameters and gradients, effective learning rates, and distances from initialisation.
 
-They are about trainable parameters; the copies of a network count as one vector. Gradients are those of the network's
-own loss on the probe batch, as the networks stand, in evaluation mode. Formulas:
+They take trainable parameters; the copies of a network count as one vector, and a layer is a module with parameters of
+its own. Gradients are those of the network's own loss on the probe batch, in evaluation mode. Formulas:
 composer/diagnostics/formulas/norms.py. Tests: tests/diagnostics/test_readings.py.
 """
 
@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from composer.diagnostics.base import Diagnostic, Memory, Readings
+from typing_extensions import override
+
+from composer.diagnostics.base import LayerDiagnostic, Readings
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,113 +20,76 @@ if TYPE_CHECKING:
     from composer.diagnostics.interface import View
 
 
-def _norms(role: str, name: str, tensors: Mapping[str, Tensor], layers: bool) -> Readings:
-    """The norm of all and, if asked for, of each layer."""
+def _norms(name: str, tensors: Mapping[str, Tensor], layers: bool) -> Readings:
+    """The norm of all tensors and, if asked for, of each layer."""
     from composer.diagnostics.formulas import norms
 
-    found = {f"{role}/{name}": norms.norm(tensors.values())}
+    found = {name: norms.norm(tensors.values())}
     if layers:
         for layer, paths in norms.layers(tensors).items():
-            found[f"{role}/layers/{layer}/{name}"] = norms.norm(tensors[path] for path in paths)
+            found[f"layers/{layer}/{name}"] = norms.norm(tensors[path] for path in paths)
     return found
 
 
-class ParameterNorm(Diagnostic, kind="parameter_norm"):
+class ParameterNorm(LayerDiagnostic, kind="parameter_norm"):
     """Euclidean norm of a network's parameters."""
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "parameter_norm"}
+    reported = ("parameter_norm",)
 
-    layers: bool = False
-    """Whether each layer, a module with parameters of its own, is reported too."""
-
-    def names(self) -> tuple[str, ...]:
-        """One."""
-        return ("parameter_norm",)
-
-    def read(self, view: View, memory: Memory) -> Readings:
-        """Norms."""
-        found = Readings()
-        for role in self.chosen(view.networks):
-            found |= _norms(role, "parameter_norm", view.parameters(role), self.layers)
-        return found
+    @override
+    def measure(self, view: View, role: str) -> Readings:
+        return _norms("parameter_norm", view.parameters(role), self.layers)
 
 
-class GradientNorm(Diagnostic, kind="gradient_norm"):
+class GradientNorm(LayerDiagnostic, kind="gradient_norm"):
     """Euclidean norm of the gradient of a network's loss, on the whole probe batch."""
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "gradient_norm"}
+    reported = ("gradient_norm",)
 
-    layers: bool = False
-    """Whether each layer, a module with parameters of its own, is reported too."""
-
-    def names(self) -> tuple[str, ...]:
-        """One."""
-        return ("gradient_norm",)
-
-    def read(self, view: View, memory: Memory) -> Readings:
-        """Norms."""
-        found = Readings()
-        for role in self.chosen(view.networks):
-            found |= _norms(role, "gradient_norm", view.gradients(role), self.layers)
-        return found
+    @override
+    def measure(self, view: View, role: str) -> Readings:
+        return _norms("gradient_norm", view.gradients(role), self.layers)
 
 
-class EffectiveLearningRate(Diagnostic, kind="effective_learning_rate"):
-    """Norm of the gradient by norm of the weights, layer by layer: how far a step of unit rate turns a layer.
+class EffectiveLearningRate(LayerDiagnostic, kind="effective_learning_rate"):
+    """Norm of the gradient divided by norm of the weights, layer by layer: how far a step of unit rate turns a layer.
 
-    A network's value is the mean over layers, each weighted by its number of entries; layers of weights zero are left
-    out. It is the quotient of the raw gradient, whatever the optimizer makes of it. Source: arXiv:2407.01800, and
-    SimbaV2, arXiv:2502.15280.
+    A network's value is the mean over layers, weighted by their numbers of entries, without layers of weights zero. The
+    gradient is the raw one, before the optimizer. Source: arXiv:2407.01800, and SimbaV2, arXiv:2502.15280.
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "effective_learning_rate"}
+    reported = ("effective_learning_rate",)
 
-    layers: bool = False
-    """Whether each layer, a module with parameters of its own, is reported too."""
-
-    def names(self) -> tuple[str, ...]:
-        """One."""
-        return ("effective_learning_rate",)
-
-    def read(self, view: View, memory: Memory) -> Readings:
-        """Quotients."""
+    @override
+    def measure(self, view: View, role: str) -> Readings:
         from composer.diagnostics.formulas import norms
 
-        (name,), found = self.names(), Readings()
-        for role in self.chosen(view.networks):
-            parameters = view.parameters(role)
-            rates = norms.effective_rates(view.gradients(role), parameters)
-            found[f"{role}/{name}"] = norms.weighted_mean(rates, parameters)
-            if self.layers:
-                each = zip(norms.layers(parameters), rates, strict=True)
-                found |= {f"{role}/layers/{layer}/{name}": rate for layer, rate in each}
+        (name,), parameters = self.reported, view.parameters(role)
+        rates = norms.effective_rates(view.gradients(role), parameters)
+        found = {name: norms.weighted_mean(rates, parameters)}
+        if self.layers:
+            found |= {f"layers/{at}/{name}": rate for at, rate in zip(norms.layers(parameters), rates, strict=True)}
         return found
 
 
-class DistanceToInit(Diagnostic, kind="distance_to_init"):
-    """Euclidean distance of a network's parameters from those that the run began with; also divided by their norm.
+class DistanceToInit(LayerDiagnostic, kind="distance_to_init"):
+    """Euclidean distance of a network's parameters from their first values; also divided by the norm of those.
 
     The first weights are drawn anew from their random stream: none are kept. Source: Nagarajan and Kolter,
     arXiv:1901.01672.
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "distance_to_init"}
+    reported = ("distance_to_init", "relative_distance_to_init")
 
-    layers: bool = False
-    """Whether each layer, a module with parameters of its own, is reported too."""
-
-    def names(self) -> tuple[str, ...]:
-        """The distance, and its quotient."""
-        return ("distance_to_init", "relative_distance_to_init")
-
-    def read(self, view: View, memory: Memory) -> Readings:
-        """Distances."""
+    @override
+    def measure(self, view: View, role: str) -> Readings:
         from composer.diagnostics.formulas import norms
 
-        found = Readings()
-        for role in self.chosen(view.networks):
-            initial, now = view.initial(role), view.parameters(role)
-            moved = {path: now[path] - value for path, value in initial.items()}
-            found |= _norms(role, "distance_to_init", moved, self.layers)
-            found[f"{role}/relative_distance_to_init"] = norms.norm(moved.values()) / norms.norm(initial.values())
-        return found
+        initial, now = view.initial(role), view.parameters(role)
+        moved = {path: now[path] - value for path, value in initial.items()}
+        relative = norms.norm(moved.values()) / norms.norm(initial.values())
+        return _norms("distance_to_init", moved, self.layers) | {"relative_distance_to_init": relative}

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from typing_extensions import override
+
 from composer.diagnostics.base import Diagnostic, Memory, Readings
 from composer.networks.outline import Outline
 
@@ -26,25 +28,25 @@ class PolicyChurn(Diagnostic, kind="policy_churn"):
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "policy_churn"}
 
+    @override
     def names(self) -> tuple[str, ...]:
-        """Two."""
         return ("churn", "churn_per_update")
 
+    @override
     def reports(self, networks: Iterable[str]) -> tuple[str, ...]:
-        """Of the policy."""
         return tuple(f"policy/{name}" for name in self.names())
 
+    @override
     def problems(self, outlines: Mapping[str, Outline]) -> Iterator[tuple[str, str]]:
-        """The policy is what acts, whichever networks that takes."""
         if self.roles:
             yield "roles", "the policy is what acts, not a network: leave 'roles' out"
 
+    @override
     def read(self, view: View, memory: Memory) -> Readings:
-        """From the second reading on."""
         from composer.diagnostics.formulas.churn import churn
 
         found = Readings()
-        if memory:
+        if memory:  # From the second reading on.
             change = churn(memory["action"], view.act(memory["observation"]))
             made = (view.updates - memory["updates"]).clamp_min(1)
             found = dict(zip(self.reports(()), (change, change / made), strict=True))
