@@ -12,7 +12,7 @@ from torch import Tensor
 
 from composer.algorithms.base import Algorithm, OffPolicy
 from composer.algorithms.declared import AverageRole, Evaluated, InputFrom, Passes, Role, StateTensor
-from composer.algorithms.program import Batch, Inputs, Objective, Program, Roles
+from composer.algorithms.program import Batch, BuiltAgent, Inputs, Objective, Program
 from composer.blueprint import Blueprint, load
 from composer.environments import EnvironmentInfo
 from composer.optim.hyperparameters import Hyperparameters
@@ -50,22 +50,22 @@ class Encoded(OffPolicy, Algorithm, kind="test/encoded"):
     def evaluations(self) -> tuple[Evaluated, ...]:
         return tuple(Evaluated(role, Passes.TRAIN) for role in ("encoder", "critic", "actor"))
 
-    def build(self, roles: Roles, info: EnvironmentInfo, hyperparameters: Hyperparameters) -> Program:
-        return EncodedProgram(roles)
+    def build(self, built: BuiltAgent, info: EnvironmentInfo, hyperparameters: Hyperparameters) -> Program:
+        return EncodedProgram(built)
 
 
 class EncodedProgram(Program):
     """The critic's loss trains critic and encoder, the actor's the actor alone."""
 
-    def __init__(self, roles: Roles) -> None:
+    def __init__(self, built: BuiltAgent) -> None:
         """Without the average ``target`` the critic is its own target."""
-        self._actor, self._critic, self._encoder = (roles.networks[name] for name in ("actor", "critic", "encoder"))
-        self._target = roles.averages.get("target", self._critic)
-        self._rewards, self._seen = roles.tensors["rewards"], roles.tensors["seen"]
+        self._actor, self._critic, self._encoder = (built.networks[name] for name in ("actor", "critic", "encoder"))
+        self._target = built.averages.get("target", self._critic)
+        self._rewards, self._seen = built.tensors["rewards"], built.tensors["seen"]
         self.noise = {}
         self.signals = ("critic/loss", "actor/loss")
         self.objectives = (
-            Objective("critic", self.critic_loss, beside=("encoder",)),
+            Objective("critic", self.critic_loss, also_trains=("encoder",)),
             Objective("actor", self.actor_loss),
         )
 

@@ -158,14 +158,14 @@ def _one(one: Agent, generator: torch.Generator) -> Given:
     goes_on = (torch.rand(lead, generator=generator) > 0.1).float()
     drawn = Transitions(seen(), action, normal(), 0.99 * goes_on, seen())
     moved = Transitions(*(value.to(learner.device) for value in drawn))
-    extra = {name: value.cpu() for name, value in learner.stand_ins(moved).items()}
+    extra = {name: value.cpu() for name, value in learner.default_extras(moved).items()}
     return Given(drawn, extra, {name: normal(*shape) for name, shape in learner.program.noise.items()})
 
 
 def learn(one: Agent, batches: Sequence[Given]) -> Iterator[int]:
     """An update on each batch under its own noise; yields the count of updates after each."""
     for number, batch in enumerate(batches, 1):
-        one.learner.learn_under([batch.noise], [Minibatch(batch.transitions, batch.extra)])
+        one.learner.learn_with_noise([batch.noise], [Minibatch(batch.transitions, batch.extra)])
         yield number
 
 

@@ -1,6 +1,6 @@
 """The family of augmentations: random changes of pictures before a loss is computed on them.
 
-The functions stand in ``composer.algorithms.losses.augmentation``. Tests: tests/papers/test_augmentation.py.
+The functions are in ``composer.algorithms.losses.augmentation``. Tests: tests/papers/test_augmentation.py.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 
 
 class Augmentation(Family, family="augmentation"):
-    """A random change of pictures ``[c, h, w]``, each drawn anew for every picture of every update."""
+    """A random change of pictures ``[c, h, w]``, drawn anew for every picture of every update."""
 
     @abstractmethod
     def draws(self) -> Shape:
-        """Shape of the unit normals that one picture takes."""
+        """Shape of the unit-normal draws for one picture."""
 
     @abstractmethod
     def build(self) -> Callable[[Tensor, Tensor], Tensor]:
-        """From pictures ``[..., c, h, w]`` and normals ``[..., *draws]`` to pictures."""
+        """A function of pictures ``[..., c, h, w]`` and draws ``[..., *draws]`` that returns pictures."""
 
 
 class RandomShift(Augmentation, kind="random_shift"):
-    """Moved by up to ``pad`` pixels along both axes, the edges repeated.
+    """Shift by up to ``pad`` pixels along both axes; edge pixels are repeated.
 
-    All ``2 pad + 1`` moves along an axis are equally likely. Source: DrQ, Kostrikov et al., arXiv:2004.13649.
+    All ``2 pad + 1`` shifts along an axis are equally likely. Source: DrQ, Kostrikov et al., arXiv:2004.13649.
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "random_shift", "pad": 4}
@@ -43,7 +43,7 @@ class RandomShift(Augmentation, kind="random_shift"):
     """Pixels; 4 in DrQ, on 84 x 84."""
 
     def draws(self) -> Shape:
-        """Down and to the right."""
+        """Two: down and to the right."""
         return (2,)
 
     def build(self) -> Callable[[Tensor, Tensor], Tensor]:
@@ -54,7 +54,7 @@ class RandomShift(Augmentation, kind="random_shift"):
 
 
 class Intensity(Augmentation, kind="intensity"):
-    """Multiplied by ``1 + scale * e``, e a unit normal cut at ``cut``.
+    """Multiplication by ``1 + scale * e`` with a unit normal e, clipped to ``[-cut, cut]``.
 
     Source: SPR, Schwarzer et al., arXiv:2007.05929, which takes it from arXiv:2004.13649; numbers of its released code.
     """
@@ -62,12 +62,12 @@ class Intensity(Augmentation, kind="intensity"):
     example: ClassVar[Mapping[str, Any]] = {"kind": "intensity", "scale": 0.05}
 
     scale: float = Field(default=0.05, gt=0, le=1)
-    """Standard deviation of the factor, before the cut."""
+    """Standard deviation of the factor before clipping."""
     cut: float = Field(default=2.0, gt=0, le=100)
-    """Where the normal is cut, in standard deviations."""
+    """Bound of the normal, in standard deviations."""
 
     def draws(self) -> Shape:
-        """One."""
+        """One factor."""
         return (1,)
 
     def build(self) -> Callable[[Tensor, Tensor], Tensor]:

@@ -39,12 +39,12 @@ from composer.spec.lazy_call import LazyCall
 from composer.spec.shape import ShapeError
 
 if TYPE_CHECKING:
-    from composer.algorithms.program import Program, Roles
+    from composer.algorithms.program import BuiltAgent, Program
     from composer.optim.hyperparameters import Hyperparameters
 
 
 class OffPolicy(Spec):
-    """What algorithms have in common that learn from a memory of transitions."""
+    """Settings of algorithms that learn from a replay of transitions."""
 
     learns_from_replay: ClassVar[bool] = True
     keys_outside_update: ClassVar[frozenset[str]] = frozenset(
@@ -52,7 +52,7 @@ class OffPolicy(Spec):
     )
 
     update_to_data: float = Field(default=1.0, gt=0, le=1024)
-    """Gradient updates an interaction (one decision of every environment copy); fractions accumulate."""
+    """Gradient updates per interaction (one decision of every environment copy); fractions accumulate."""
     warmup_interactions: int = Field(default=5_000, ge=1, le=10**9)
     """Interactions with uniformly random actions before the first update."""
     n_step: Annotated[Schedule, Bounded(1, 100, whole=True)] = schedules.Constant(value=1)
@@ -62,18 +62,18 @@ class OffPolicy(Spec):
     """Discount of one interaction: a number, or a rule."""
 
     def update_schedule(self, info: EnvironmentInfo) -> UpdateSchedule:
-        """As declared, at the upper bound of what changes."""
+        """As declared, with the longest n-step window and the last discount."""
         longest = round(self.n_step.bounds()[1])
         return UpdateSchedule(self.update_to_data, self.warmup_interactions, longest, self.discount.value_for(info))
 
     def horizon_schedules(self) -> HorizonSchedules:
         """Those of the n-step window and of the discount, where they change."""
         changes = self.n_step.bounds()[0] != self.n_step.bounds()[1]
-        return HorizonSchedules(self.n_step if changes else None, self.discount.course(), "critic")
+        return HorizonSchedules(self.n_step if changes else None, self.discount.complement_schedule(), "critic")
 
 
 class Algorithm(Family, family="algorithm"):
-    """How an agent learns."""
+    """The networks of an agent, the losses that train them, and how it acts."""
 
     weighs_samples: ClassVar[bool] = False
     """Whether it can learn from prioritised samples: it weighs them, and reports their errors."""
@@ -83,7 +83,7 @@ class Algorithm(Family, family="algorithm"):
     """Keys that decide what a batch holds, or when it is drawn, and are no part of the compiled update."""
 
     batch_size: int = Field(default=256, ge=1, le=1_048_576)
-    """Samples a gradient update."""
+    """Samples per gradient update."""
 
     @property
     def title(self) -> str:
@@ -102,10 +102,10 @@ class Algorithm(Family, family="algorithm"):
 
     @abstractmethod
     def update_schedule(self, info: EnvironmentInfo) -> UpdateSchedule:
-        """How updates keep step with data, and how far they look ahead in it."""
+        """How many updates it makes on how much data, and the horizon of its targets."""
 
     def horizon_schedules(self) -> HorizonSchedules:
-        """What of the horizon changes over updates."""
+        """Schedules of the horizon; none by default."""
         return HorizonSchedules()
 
     @abstractmethod
@@ -145,7 +145,7 @@ class Algorithm(Family, family="algorithm"):
         return iter(())
 
     @abstractmethod
-    def build(self, roles: Roles, info: EnvironmentInfo, hyperparameters: Hyperparameters) -> Program:
+    def build(self, built: BuiltAgent, info: EnvironmentInfo, hyperparameters: Hyperparameters) -> Program:
         """The program over built networks."""
 
 
@@ -177,7 +177,7 @@ class AgentDeclaration:
 
     @property
     def info(self) -> EnvironmentInfo:
-        """What the environment says of itself."""
+        """The environment's description of itself."""
         return self.environment.info
 
     def module(self, role: str) -> LazyCall:
@@ -186,5 +186,5 @@ class AgentDeclaration:
 
     @property
     def sound_outlines(self) -> dict[str, Outline]:
-        """Of the networks that have one: of all in a valid blueprint."""
+        """The outlines that exist: those of all networks in a valid blueprint."""
         return {role: outline for role, outline in self.outlines.items() if isinstance(outline, Outline)}

@@ -1,6 +1,6 @@
 """Deterministic policy gradients, DDPG and TD3: the specs. Their losses are in ``ddpg_td3_losses.py``.
 
-The two share every rule; a kind is where its defaults come from. Tests: tests/papers/test_deterministic.py.
+Both kinds have the same settings and differ in their defaults. Tests: tests/papers/test_deterministic.py.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from composer.optim.schedules import Bounded, Schedule
 from composer.spec.family import Spec
 
 if TYPE_CHECKING:
-    from composer.algorithms.program import Program, Roles
+    from composer.algorithms.program import BuiltAgent, Program
     from composer.optim.hyperparameters import Hyperparameters
 
 LARGEST_STD = 10.0
@@ -30,40 +30,39 @@ LARGEST_STD = 10.0
 
 
 class ActionNoise(Spec):
-    """Normal noise on actions, white in time; the sum is clipped to [-1, 1]."""
+    """Gaussian noise on actions, independent in time; the sum is clipped to [-1, 1]."""
 
     std: Annotated[Schedule, Bounded(0, LARGEST_STD)] = schedules.Constant(value=0)
-    """Standard deviation in units of the action's box [-1, 1]: a number, or a schedule over gradient updates. 0 is no
-    noise."""
+    """Standard deviation for actions in [-1, 1]: a number, or a schedule over gradient updates. 0 is no noise."""
     clip: float | None = Field(default=None, gt=0, le=LARGEST_STD)
     """Bound of the noise itself, before it is added."""
 
     @property
     def is_silent(self) -> bool:
-        """Whether there is none."""
+        """Whether the standard deviation is always 0."""
         return self.std.bounds()[1] == 0
 
 
 class DeterministicPolicyGradient(OffPolicy, Algorithm, abstract=True):
-    """What deterministic policy gradients have in common: all of it."""
+    """All settings of deterministic policy gradients; the kinds differ in their defaults."""
 
     critics: Literal["minimum", "mean"] = "minimum"
-    """What counts of several critics in the target, sample by sample: the one of lowest value, its whole distribution
-    (arXiv:1802.09477, SimbaV2), or their mean."""
+    """The target of several critics, sample by sample: the return of the critic of lowest value (arXiv:1802.09477,
+    SimbaV2), or the mean of all."""
     actor_critics: Literal["first", "minimum", "mean"] = "minimum"
-    """What of several critics the actor climbs: the first alone (arXiv:1802.09477), the lowest value or their mean."""
+    """The value that the actor maximises: that of the first critic (arXiv:1802.09477), the lowest or the mean."""
     first: Literal["critic", "actor"] = "critic"
-    """Which steps first. The one that follows sees the step of the other."""
+    """Which of the two steps first; the other one sees its step."""
     target_actor: bool = True
-    """Whether the next action of a target is that of the average ``target_actor``, and not the actor's own."""
+    """Whether next actions of targets come from the average ``target_actor``, and not from the actor."""
     policy_delay: int = Field(default=1, ge=1, le=1_000_000)
-    """The actor steps with each so-many-th update only. Averages move by momenta of their own: kind ``periodic``."""
+    """The actor steps every ``policy_delay`` updates. Averages have momenta of their own: see the kind ``periodic``."""
     exploration: ActionNoise = ActionNoise(std=schedules.Constant(value=0.1))
-    """On the actions that collect data."""
+    """Noise on actions during collection."""
     target_noise: ActionNoise = ActionNoise()
-    """On the next action of a target."""
+    """Noise on next actions of targets."""
     actor_noise: ActionNoise = ActionNoise()
-    """On the action whose value the actor climbs."""
+    """Noise on the actions whose value the actor maximises."""
 
     @override
     def roles(self, info: EnvironmentInfo) -> tuple[Role, ...]:
@@ -78,7 +77,7 @@ class DeterministicPolicyGradient(OffPolicy, Algorithm, abstract=True):
         return ("critic", "actor") if self.first == "critic" else ("actor", "critic")
 
     def evaluations(self) -> tuple[Evaluated, ...]:
-        """Both losses, the actor's even where its step is delayed: one captured program has no branches."""
+        """Both losses; that of a delayed actor is computed every update, for a captured program has no branches."""
         following = Evaluated("target_actor" if self.target_actor else "actor", Passes.FORWARD)
         critic = (following, Evaluated("target_critic", Passes.FORWARD), Evaluated("critic", Passes.TRAIN))
         actor = (Evaluated("actor", Passes.TRAIN), Evaluated("critic", Passes.THROUGH))
@@ -95,10 +94,10 @@ class DeterministicPolicyGradient(OffPolicy, Algorithm, abstract=True):
         return AverageRole("target_critic", of="critic"), actor
 
     @override
-    def build(self, roles: Roles, info: EnvironmentInfo, hyperparameters: Hyperparameters) -> Program:
+    def build(self, built: BuiltAgent, info: EnvironmentInfo, hyperparameters: Hyperparameters) -> Program:
         from composer.algorithms.ddpg_td3_losses import DeterministicProgram
 
-        return DeterministicProgram(roles, self, info.action_size, hyperparameters)
+        return DeterministicProgram(built, self, info.action_size, hyperparameters)
 
 
 class DDPG(DeterministicPolicyGradient, kind="ddpg"):
@@ -122,8 +121,8 @@ class TD3(DeterministicPolicyGradient, kind="td3"):
     example: ClassVar[Mapping[str, Any]] = {"kind": "td3", "policy_delay": 2, "target_noise": {"std": 0.2, "clip": 0.5}}
 
     actor_critics: Literal["first", "minimum", "mean"] = "first"
-    """What of several critics the actor climbs: the first alone (arXiv:1802.09477), the lowest value or their mean."""
+    """The value that the actor maximises: that of the first critic (arXiv:1802.09477), the lowest or the mean."""
     policy_delay: int = Field(default=2, ge=1, le=1_000_000)
-    """The actor steps with each so-many-th update only. Averages move by momenta of their own: kind ``periodic``."""
+    """The actor steps every ``policy_delay`` updates. Averages have momenta of their own: see the kind ``periodic``."""
     target_noise: ActionNoise = ActionNoise(std=schedules.Constant(value=0.2), clip=0.5)
-    """On the next action of a target: target policy smoothing."""
+    """Noise on next actions of targets: target policy smoothing."""

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from composer.algorithms.losses.returns import lowest
-from composer.algorithms.program import Batch, Inputs, Objective, Program, Roles
+from composer.algorithms.program import Batch, BuiltAgent, Inputs, Objective, Program
 from composer.optim.hyperparameters import Hyperparameters
 from composer.spec.shape import Shape
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from composer.networks.stacked import Stacked
 
 
-class Jitter:
-    """Noise on actions: unit-normal draws times a deviation on the clock of updates, clipped, the sum clipped too."""
+class GaussianNoise:
+    """Gaussian noise on actions, with a standard deviation that may follow a schedule over updates."""
 
     def __init__(self, declared: ActionNoise, updates: Tensor, hyperparameters: Hyperparameters) -> None:
-        """``updates [S]`` is held, not copied."""
+        """``updates [S]`` is read at every call."""
         self._std, self._updates = declared.std.build(hyperparameters), updates
         self._clip = None if declared.clip is None else hyperparameters.number(declared.clip, 1, 1)
 
@@ -43,20 +43,22 @@ class DeterministicProgram(Program):
     """Two objectives over an actor, C critics and their targets."""
 
     def __init__(
-        self, roles: Roles, declared: DeterministicPolicyGradient, actions: int, hyperparameters: Hyperparameters
+        self, built: BuiltAgent, declared: DeterministicPolicyGradient, actions: int, hyperparameters: Hyperparameters
     ) -> None:
-        """``actions`` is a."""
-        assert roles.updates is not None, "noise follows the clock of updates"
-        self._actor, self._critic = roles.networks["actor"], roles.networks["critic"]
-        self._target_critic, self._returns = roles.averages["target_critic"], roles.returns["critic"]
-        self._following_actor = roles.averages["target_actor"] if declared.target_actor else self._actor
-        self._critics, self._climbed = declared.critics, declared.actor_critics
-        self._exploration = Jitter(declared.exploration, roles.updates, hyperparameters)
+        """``actions`` is a; ``declared`` says which critics count and how noise is made."""
+        assert built.updates is not None, "noise follows the clock of updates"
+        self._actor, self._critic = built.networks["actor"], built.networks["critic"]
+        self._target_critic, self._returns = built.averages["target_critic"], built.returns["critic"]
+        self._next_actor = built.averages["target_actor"] if declared.target_actor else self._actor
+        self._critics, self._actor_critics = declared.critics, declared.actor_critics
+        self._exploration = GaussianNoise(declared.exploration, built.updates, hyperparameters)
         noises = {"actor": declared.actor_noise, "target": declared.target_noise}
-        self._jitters = {
-            name: Jitter(noise, roles.updates, hyperparameters) for name, noise in noises.items() if not noise.is_silent
+        self._noises = {
+            name: GaussianNoise(noise, built.updates, hyperparameters)
+            for name, noise in noises.items()
+            if not noise.is_silent
         }
-        self.noise: Mapping[str, Shape] = {name: (actions,) for name in self._jitters}
+        self.noise: Mapping[str, Shape] = {name: (actions,) for name in self._noises}
         self.signals: tuple[str, ...] = ("actor/loss", "actor/action_size", "critic/loss", "critic/value")
         every = hyperparameters.number(float(declared.policy_delay), dtype=torch.float64)
         steps = {
@@ -66,37 +68,34 @@ class DeterministicProgram(Program):
         self.objectives: tuple[Objective, ...] = tuple(steps[role] for role in declared.trained_roles())
 
     def act(self, observation: Tensor, noise: Tensor | None) -> Tensor:
-        """The policy's action, and with ``noise [S, E, a]`` that of exploration around it."""
+        """The policy's action ``[S, E, a]``, with ``noise [S, E, a]`` that of exploration added."""
         action = _actions(self._actor, observation)
         return action if noise is None else self._exploration(action, noise)
 
     def inputs(self, batch: Batch, noise: Mapping[str, Tensor]) -> Mapping[str, Inputs]:
-        """Observations for the actor; with actions, the next ones as in the target, for the critic."""
+        """The critic reads observation and action; the next action is that of the target."""
         now = torch.cat([batch.observation, batch.action], -1)
         following = torch.cat([batch.next_observation, self._next_action(batch, noise)], -1)
         return {"actor": Inputs(batch.observation, batch.next_observation), "critic": Inputs(now, following)}
 
     def actor_loss(self, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]) -> Tensor:
-        """Mean of ``-Q(s, pi(s))``, of which Eq. 6 of arXiv:1509.02971 is the gradient."""
-        action = self._jittered("actor", _actions(self._actor, batch.observation, training=True), noise)
+        """``-mean Q(s, pi(s))``, whose gradient is Eq. 6 of arXiv:1509.02971."""
+        action = self._with_noise("actor", _actions(self._actor, batch.observation, training=True), noise)
         values = self._returns.value(self._critic(torch.cat([batch.observation, action], -1)))
-        if self._climbed == "first":
+        if self._actor_critics == "first":
             value = values[:, 0]
         else:
-            value = values.amin(1) if self._climbed == "minimum" else values.mean(1)
+            value = values.amin(1) if self._actor_critics == "minimum" else values.mean(1)
         loss: Tensor = -value.mean(1)
         signals["actor/loss"], signals["actor/action_size"] = loss.detach(), action.detach().abs().mean((1, 2))
         return loss
 
     def critic_loss(self, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]) -> Tensor:
-        """The head's loss of the Bellman target, averaged over the batch, *summed* over critics.
-
-        With a scalar head the squared errors of arXiv:1802.09477, algorithm 1, unhalved.
-        """
+        """``sum_c mean L(Z_c, r + discount Z')`` with the head's loss L: arXiv:1802.09477, algorithm 1, not halved."""
         returns = self._returns
         with torch.no_grad():
             action = self._next_action(batch, noise)
-            following = self._joined(self._target_critic(torch.cat([batch.next_observation, action], -1)))
+            following = self._combined(self._target_critic(torch.cat([batch.next_observation, action], -1)))
             target = returns.transform(following, batch.reward, batch.bootstrap)
         predicted = self._critic(torch.cat([batch.observation, batch.action], -1), training=True)
         loss: Tensor = returns.loss(predicted, target[:, None]).mean(2).sum(1)
@@ -105,19 +104,19 @@ class DeterministicProgram(Program):
         return loss
 
     def _next_action(self, batch: Batch, noise: Mapping[str, Tensor]) -> Tensor:
-        return self._jittered("target", _actions(self._following_actor, batch.next_observation), noise)
+        return self._with_noise("target", _actions(self._next_actor, batch.next_observation), noise)
 
-    def _jittered(self, name: str, action: Tensor, noise: Mapping[str, Tensor]) -> Tensor:
-        return self._jitters[name](action, noise[name]) if name in self._jitters else action
+    def _with_noise(self, name: str, action: Tensor, noise: Mapping[str, Tensor]) -> Tensor:
+        return self._noises[name](action, noise[name]) if name in self._noises else action
 
-    def _joined(self, raw: Any) -> Any:
-        """One distribution ``[S, B, ...]`` that stands for those of the critics ``[S, C, B, ...]``."""
+    def _combined(self, raw: Any) -> Any:
+        """The return ``[S, B, ...]`` that counts of those of the critics ``[S, C, B, ...]``."""
         if self._critics == "mean":
             return self._returns.average(raw, 1)
         return lowest(raw, self._returns.value(raw), 1)
 
 
 def _actions(actor: Stacked, observation: Tensor, training: bool = False) -> Tensor:
-    """Of the one actor of each seed, ``[S, N, a]``."""
+    """Actions ``[S, N, a]`` of the only copy of an actor."""
     action: Tensor = actor(observation, training)[:, 0]
     return action

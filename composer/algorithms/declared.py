@@ -51,21 +51,21 @@ class AverageRole(NamedTuple):
 
 
 class Passes(Enum):
-    """What an update computes of one network; the value is its cost in forward passes.
+    """The passes of an update through one network; the value is their cost in forward passes.
 
-    The convention: a gradient of parameters costs as much as a forward pass, and so does one of the input.
+    By convention a gradient of parameters costs as much as a forward pass, and so does a gradient of inputs.
     """
 
     FORWARD = 1
-    """Values alone."""
+    """Forward only."""
     THROUGH = 2
-    """Values, and the gradient of the input on its way to the parameters of another network."""
+    """Forward, and the gradient of the input on its way to the parameters of another network."""
     TRAIN = 3
-    """Values, and the gradients of parameters and input."""
+    """Forward, and the gradients of parameters and input."""
 
 
 class Evaluated(NamedTuple):
-    """A network, or an average of one, that an update evaluates on one batch, every copy of it."""
+    """A network, or an average of one, that an update evaluates on one batch, with all copies."""
 
     network: str
     """A role, or the name of an average."""
@@ -73,10 +73,10 @@ class Evaluated(NamedTuple):
 
 
 class UpdateSchedule(NamedTuple):
-    """How updates keep step with data, and how far they look ahead in it."""
+    """How many updates an algorithm makes on how much data, and the horizon of their targets."""
 
     update_to_data: float = 1.0
-    """Gradient updates an interaction."""
+    """Gradient updates per interaction."""
     warmup_interactions: int = 0
     """Interactions before the first update."""
     n_step: int = 1
@@ -84,20 +84,20 @@ class UpdateSchedule(NamedTuple):
     discount: float = 0.0
     """Of one interaction."""
     rollout: int = 1
-    """Interactions collected before the updates that they owe are made, all at once."""
+    """Interactions between two series of updates: 1, or the length of a rollout."""
     future: int = 0
-    """Transitions after each sampled one that a batch carries."""
+    """Following transitions that a batch carries with each sampled one."""
 
 
 class HorizonSchedules(NamedTuple):
-    """What of a horizon changes while a network learns, on the clock of a role's optimizer."""
+    """Schedules of the n-step window and of the discount, on the clock of a role's optimizer."""
 
     n_step: Schedule | None = None
-    """Rewards summed, to be rounded."""
+    """Rewards summed, to be rounded; None where constant."""
     one_minus_discount: Schedule | None = None
-    """``1 - discount``."""
+    """``1 - discount``; None where constant."""
     role: str = ""
-    """Whose clock it is."""
+    """The role whose optimizer is the clock."""
 
 
 class RolloutPlan(NamedTuple):

@@ -27,10 +27,10 @@ class Discount(Family, family="discount"):
 
     @abstractmethod
     def value_for(self, info: EnvironmentInfo) -> float:
-        """The discount in ``info``'s environment; that of the end where it changes."""
+        """The discount in ``info``'s environment; the last one where it changes."""
 
-    def course(self) -> Schedule | None:
-        """How ``1 - discount`` changes over updates; None where it does not."""
+    def complement_schedule(self) -> Schedule | None:
+        """``1 - discount`` as a schedule over updates; None where it is constant."""
         return None
 
 
@@ -43,7 +43,7 @@ class Constant(Discount, kind="constant"):
     """The discount."""
 
     def to_shorthand(self, table: dict[str, Any]) -> object:
-        """The number."""
+        """As a plain number."""
         return self.value
 
     def value_for(self, info: EnvironmentInfo) -> float:
@@ -52,7 +52,7 @@ class Constant(Discount, kind="constant"):
 
 
 class EpisodeLength(Discount, kind="episode_length"):
-    """From the length of an episode in interactions, T: ``clip((T/divisor - 1) / (T/divisor), minimum, maximum)``.
+    """From the episode length T in interactions: ``clip((T/divisor - 1) / (T/divisor), minimum, maximum)``.
 
     0.99 for the DeepMind control suite at action repeat 2. Source: SimBa, arXiv:2410.09754, and its published code.
     """
@@ -62,9 +62,9 @@ class EpisodeLength(Discount, kind="episode_length"):
     divisor: float = Field(default=5.0, gt=0, le=1e6)
     """The horizon is the episode's length divided by this."""
     minimum: float = Field(default=0.95, ge=0, le=1)
-    """Smallest discount."""
+    """Lower bound of the discount."""
     maximum: float = Field(default=0.995, ge=0, le=1)
-    """Largest discount."""
+    """Upper bound of the discount."""
 
     def value_for(self, info: EnvironmentInfo) -> float:
         """The rule, for ``info.episode_interactions``."""
@@ -75,7 +75,7 @@ class EpisodeLength(Discount, kind="episode_length"):
 class Lengthening(Discount, kind="lengthening"):
     """From ``start`` to ``end`` over ``updates`` gradient updates, ``1 - discount`` by equal factors, then ``end``.
 
-    It follows the clock of the critic's optimizer, which an intervention with ``schedules = "restart"`` sets back.
+    It follows the clock of the critic's optimizer, which an intervention with ``schedules = "restart"`` resets.
     Source: BBF, arXiv:2305.19452: 0.97 to 0.997 over 10,000 updates after each reset.
     """
 
@@ -86,12 +86,12 @@ class Lengthening(Discount, kind="lengthening"):
     end: float = Field(ge=0, lt=1)
     """The discount after ``updates`` updates and from then on."""
     updates: int = Field(ge=1, le=10**12)
-    """Length of the course in gradient updates."""
+    """Length of the change in gradient updates."""
 
     def value_for(self, info: EnvironmentInfo) -> float:
         """Its end."""
         return self.end
 
-    def course(self) -> Schedule:
+    def complement_schedule(self) -> Schedule:
         """Exponential, of ``1 - discount``."""
         return Exponential(start=1 - self.start, end=1 - self.end, updates=self.updates)

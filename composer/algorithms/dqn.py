@@ -23,19 +23,19 @@ from composer.optim.schedules import Share
 from composer.spec.family import Items
 
 if TYPE_CHECKING:
-    from composer.algorithms.program import Program, Roles
+    from composer.algorithms.program import BuiltAgent, Program
     from composer.optim.hyperparameters import Hyperparameters
 
 
 class DQN(OffPolicy, Algorithm, kind="dqn"):
-    """Deep Q-learning over discrete actions, with the options that have been added to it, each on its own.
+    """Deep Q-learning over discrete actions, with the extensions published since, each as a setting of its own.
 
-    The network ``value`` gives every action a value; its head says what is learned of a return: its mean
+    The network ``value`` gives every action a value; its head decides what is learned of a return: its mean
     (``discrete_value``; arXiv:1312.5602), its distribution (C51, arXiv:1707.06887; QR-DQN, arXiv:1710.10044; IQN,
     arXiv:1806.06923), or its mean by classification (HL-Gauss, two-hot, arXiv:2403.03950); ``dueling`` wraps most of
     them. The target network is the average ``target_value``: with momentum ``{ kind = "periodic", every = N }`` it is
-    copied every N updates, as published. Prioritised replay hears of the absolute error of a mean, of a
-    distribution its loss (Rainbow, arXiv:1710.02298, takes the divergence; Dopamine the loss, exponent 0.5).
+    copied every N updates, as published. Priorities are absolute errors of means, or losses of distributions
+    (Rainbow, arXiv:1710.02298, takes the divergence; Dopamine the loss, exponent 0.5).
     """
 
     weighs_samples: ClassVar[bool] = True
@@ -43,27 +43,27 @@ class DQN(OffPolicy, Algorithm, kind="dqn"):
     example: ClassVar[Mapping[str, Any]] = {"kind": "dqn", "batch_size": 32, "update_to_data": 0.25, "double": True}
 
     double: bool = False
-    """Whether the network itself chooses the next action, whose value the target network gives (arXiv:1509.06461)."""
+    """Whether the network itself chooses the next action, which the target network evaluates (arXiv:1509.06461)."""
     epsilon: Share = schedules.Linear(start=1.0, end=0.01, updates=62_500)
-    """Share of random actions while data are collected: a number, or a schedule over gradient updates. The default is
-    Dopamine's, 250,000 decisions at four an update; actions before the first update are random anyway."""
+    """Probability of a random action during collection: a number, or a schedule over gradient updates. The default is
+    Dopamine's, 250,000 decisions at four per update; all actions before the first update are random."""
     evaluation_epsilon: Annotated[float, Field(ge=0, le=1)] = 0.001
-    """Share of random actions in evaluations; 0.001 in Dopamine, 0.05 in Mnih et al., 2015."""
+    """Probability of a random action in evaluations; 0.001 in Dopamine, 0.05 in Mnih et al., 2015."""
     noisy: bool = False
-    """Whether noisy layers explore and act on both sides of the loss: the network that collects data, and the target,
-    are then in training mode, each pass with a draw of its own (arXiv:1706.10295). Dropout acts there with them."""
+    """Whether noisy layers draw noise during collection and in targets, in each pass anew (arXiv:1706.10295). Both
+    passes are then in training mode, so that dropout is active in them too."""
     augmentation: Annotated[Items[Augmentation], Field(max_length=8)] = ()
-    """Changes of pictures in the loss, in this order, drawn apart for the observation and the next one. The first of
-    DrQ's three uses; its averages over several draws are of one, as in its Atari experiments (arXiv:2004.13649)."""
+    """Augmentations of pictures in the loss, in this order, with separate draws for observation and next observation:
+    DrQ with one draw each, as in its Atari experiments (arXiv:2004.13649)."""
     spr: SPR | None = None
-    """Self-predictive representations beside values, over three more networks; absent without."""
+    """Self-predictive representations (SPR), which need three more networks."""
 
     def update_schedule(self, info: EnvironmentInfo) -> UpdateSchedule:
-        """As for all off-policy learners, and how far ahead is predicted."""
+        """That of off-policy algorithms; SPR needs future transitions."""
         return super().update_schedule(info)._replace(future=self.spr.steps if self.spr else 0)
 
     def horizon_schedules(self) -> HorizonSchedules:
-        """What changes of the horizon, on the clock of the only optimizer of values."""
+        """On the clock of the optimizer of ``value``."""
         return super().horizon_schedules()._replace(role="value")
 
     @override
@@ -81,11 +81,11 @@ class DQN(OffPolicy, Algorithm, kind="dqn"):
         return (value, projection) if self.spr else (value,)
 
     def trained_roles(self) -> tuple[str, ...]:
-        """All at once, by one loss."""
+        """All are trained by one loss."""
         return ("value", *(ROLES if self.spr else ()))
 
     def evaluations(self) -> tuple[Evaluated, ...]:
-        """The target, the choice where it is another network's, the prediction; then what SPR takes."""
+        """The target, the choice of a double target, the prediction; then SPR."""
         choice = (Evaluated("value", Passes.FORWARD),) if self.double else ()
         ahead = self.spr.evaluations() if self.spr else ()
         return (Evaluated("target_value", Passes.FORWARD), *choice, Evaluated("value", Passes.TRAIN), *ahead)
@@ -115,11 +115,12 @@ class DQN(OffPolicy, Algorithm, kind="dqn"):
             yield "algorithm.noisy", "'value' has noisy layers: set noisy = true, so that they explore"
 
     @override
-    def build(self, roles: Roles, info: EnvironmentInfo, hyperparameters: Hyperparameters) -> Program:
-        from composer.algorithms.dqn_losses import DQNProgram, Exploration, Varied
+    def build(self, built: BuiltAgent, info: EnvironmentInfo, hyperparameters: Hyperparameters) -> Program:
+        from composer.algorithms.dqn_losses import AugmentationChain, DQNProgram, Exploration
         from composer.algorithms.spr_losses import SelfPrediction
 
-        exploration = Exploration.build(self.epsilon, self.evaluation_epsilon, info.action_size, hyperparameters)
-        ahead = SelfPrediction(roles, self.spr.steps, self.spr.weight, hyperparameters) if self.spr else None
-        varied = Varied([(one.draws(), one.build()) for one in self.augmentation])
-        return DQNProgram(roles, exploration, varied, ahead, is_double=self.double, is_noisy=self.noisy)
+        epsilon = hyperparameters.number(self.evaluation_epsilon) if self.evaluation_epsilon else None
+        exploration = Exploration(self.epsilon.build(hyperparameters), epsilon, info.action_size)
+        self_prediction = SelfPrediction(built, self.spr.steps, self.spr.weight, hyperparameters) if self.spr else None
+        augment = AugmentationChain([(one.draws(), one.build()) for one in self.augmentation])
+        return DQNProgram(built, exploration, augment, self_prediction, is_double=self.double, is_noisy=self.noisy)

@@ -1,7 +1,8 @@
-"""What algorithms have in common that learn from what their present policy did, and from that alone.
+"""On-policy algorithms: settings of rollouts and generalised advantages, and the interface of their programs.
 
-Interactions are collected into a rollout; then the rollout is judged once (values, log-densities, advantages), learned
-from in a few passes, and done with. Legend: S seeds, B batch, E environments of a seed, T interactions of a rollout.
+Interactions are collected into a rollout. The present networks evaluate it once (values, log-densities, advantages);
+updates pass over it a few times; then it is thrown away.
+Legend: S seeds, B batch, E environments of a seed, T interactions of a rollout.
 Tests: tests/papers/test_ppo.py, tests/training/test_on_policy.py.
 """
 
@@ -42,31 +43,31 @@ class OnPolicy(Spec):
 
     @property
     def rollout_plan(self) -> RolloutPlan:
-        """As declared."""
+        """These settings."""
         return RolloutPlan(
             self.rollout_interactions, self.epochs, self.minibatches, self.gae_lambda, self.normalize_advantages
         )
 
     def update_schedule(self, info: EnvironmentInfo) -> UpdateSchedule:
-        """All updates of a rollout at once, none before the first one is whole."""
+        """All updates of a rollout follow its last interaction."""
         ratio = self.epochs * self.minibatches / self.rollout_interactions
         return UpdateSchedule(ratio, discount=self.discount.value_for(info), rollout=self.rollout_interactions)
 
     def horizon_schedules(self) -> HorizonSchedules:
-        """What changes of the horizon."""
-        return HorizonSchedules(None, self.discount.course(), "critic")
+        """That of the discount, where it changes; there is no n-step window."""
+        return HorizonSchedules(None, self.discount.complement_schedule(), "critic")
 
 
 class OnPolicyProgram(Program):
-    """A program whose data must be judged by the networks that are to learn from them."""
+    """A program whose batches carry values and densities of the policy that collected them."""
 
     extras: tuple[str, ...] = ("advantage", "log_density", "return", "value")
-    """All ``[S, B]``: the last three are the present policy's and critic's, taken before the first update."""
+    """All ``[S, B]``; the last three are of policy and critic before the first update on the rollout."""
 
     @abstractmethod
     def value(self, observation: Tensor) -> Tensor:
-        """What the critic expects, ``[S, B]``, at normalised observations; no gradient is needed."""
+        """The critic's value ``[S, B]`` of normalised observations, without gradient."""
 
     @abstractmethod
     def log_density(self, observation: Tensor, action: Tensor) -> Tensor:
-        """Of actions ``[S, B, a]`` as they were drawn, under the present policy, ``[S, B]``."""
+        """The logarithm ``[S, B]`` of the present policy's density at drawn actions ``[S, B, a]``."""

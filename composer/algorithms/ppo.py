@@ -17,19 +17,19 @@ from composer.optim import schedules
 from composer.optim.schedules import NonNegative, Positive
 
 if TYPE_CHECKING:
-    from composer.algorithms.program import Program, Roles
+    from composer.algorithms.program import BuiltAgent, Program
     from composer.optim.hyperparameters import Hyperparameters
 
 _ROLES = ("actor", "critic")
 
 
 class PPO(OnPolicy, Algorithm, kind="ppo"):
-    """Proximal policy optimisation with the clipped objective, over choices or over numbers.
+    """Proximal policy optimisation with the clipped objective, for discrete or continuous actions.
 
-    Actor and critic are networks of their own. Of a Gaussian policy the draw itself is stored, whose density is
-    learned from, and the environment plays the nearest action of its box. Log-densities and values are taken when a
-    rollout is whole, with the observations normalised as at that moment: the first ratio of a rollout is 1. Source:
-    arXiv:1707.06347, whose settings for continuous control (table 3) are the defaults; advantages arXiv:1506.02438.
+    Actor and critic are separate networks. The draw of a Gaussian policy is stored and learned from; the environment
+    plays the nearest action of its box. Log-densities and values are computed when a rollout is complete, with the
+    normalisation of that moment, so that the first ratios of a rollout are 1. Source: arXiv:1707.06347, whose settings
+    for continuous control (table 3) are the defaults; advantages: arXiv:1506.02438.
     """
 
     example: ClassVar[Mapping[str, Any]] = {
@@ -37,12 +37,12 @@ class PPO(OnPolicy, Algorithm, kind="ppo"):
     }  # fmt: skip
 
     batch_size: int = Field(default=64, ge=1, le=1_048_576)
-    """Samples a gradient update: transitions of a rollout (interactions times copies) divided by ``minibatches``."""
+    """Samples per gradient update: transitions of a rollout (interactions times copies) over ``minibatches``."""
     clip_ratio: Positive = schedules.Constant(value=0.2)
-    """How far the ratio of new to old probability is followed away from 1: a number, or a schedule over updates."""
+    """Bound on how far the ratio of new to old probability may move from 1: a number, or a schedule over updates."""
     value_clip: Positive | None = None
-    """How far values are followed away from those of before: a number, or a schedule over updates. Absent: freely, as
-    in the paper. In the units of the rewards as they are learned from."""
+    """Bound on how far values may move from those of the rollout, in units of scaled rewards: a number, or a schedule
+    over updates. Absent: no bound, as in the paper."""
     entropy_bonus: NonNegative = schedules.Constant(value=0)
     """Weight of the policy's entropy in the actor's loss: a number, or a schedule over updates."""
 
@@ -56,7 +56,7 @@ class PPO(OnPolicy, Algorithm, kind="ppo"):
         return _ROLES
 
     def evaluations(self) -> tuple[Evaluated, ...]:
-        """One pass of each; judging a rollout, once for all its epochs, is not counted."""
+        """One pass of each; the evaluation of a rollout, once for all its epochs, is not counted."""
         return tuple(Evaluated(role, Passes.TRAIN) for role in _ROLES)
 
     @override
@@ -75,12 +75,12 @@ class PPO(OnPolicy, Algorithm, kind="ppo"):
             yield "training.acting.actor", "PPO learns from what its own actor does: an average cannot act for it"
 
     @override
-    def build(self, roles: Roles, info: EnvironmentInfo, hyperparameters: Hyperparameters) -> Program:
+    def build(self, built: BuiltAgent, info: EnvironmentInfo, hyperparameters: Hyperparameters) -> Program:
         from composer.algorithms.losses.policies import CategoricalPolicy, GaussianPolicy
         from composer.algorithms.ppo_losses import PPOProgram
 
         return PPOProgram(
-            roles,
+            built,
             CategoricalPolicy() if info.discrete else GaussianPolicy(),
             self.clip_ratio.build(hyperparameters),
             self.entropy_bonus.build(hyperparameters),

@@ -13,26 +13,32 @@ import torch
 from torch import Tensor
 
 from composer.algorithms.losses.policies import Policy
+from composer.algorithms.losses.returns import of_only_copy
 from composer.algorithms.on_policy import OnPolicyProgram
-from composer.algorithms.program import Batch, Inputs, Objective, Roles
+from composer.algorithms.program import Batch, BuiltAgent, Inputs, Objective
 from composer.spec.shape import Shape
 
-Course = Callable[[Tensor], Tensor]
-"""From updates done ``[S]`` to a number a seed ``[S]``."""
+ScheduleFunction = Callable[[Tensor], Tensor]
+"""From updates done ``[S]`` to a number per seed ``[S]``."""
 SMALLEST_VARIANCE = 1e-6
-"""What a variance of returns counts as at least, where errors are divided by it."""
+"""Lower bound of the variance of returns that errors are divided by."""
 
 
 class PPOProgram(OnPolicyProgram):
     """Two objectives: the actor's clipped surrogate, and the critic's error to the returns of the rollout."""
 
     def __init__(
-        self, roles: Roles, policy: Policy[Any], clip_ratio: Course, entropy_bonus: Course, value_clip: Course | None
+        self,
+        built: BuiltAgent,
+        policy: Policy[Any],
+        clip_ratio: ScheduleFunction,
+        entropy_bonus: ScheduleFunction,
+        value_clip: ScheduleFunction | None,
     ) -> None:
-        """The numbers follow the count of updates; without ``value_clip`` values move freely."""
-        assert roles.updates is not None
-        self._actor, self._critic = roles.networks["actor"], roles.networks["critic"]
-        self._returns, self._updates, self._of = roles.returns["critic"], roles.updates, policy
+        """Schedules are functions of updates done; ``value_clip`` None leaves values unclipped."""
+        assert built.updates is not None
+        self._actor, self._critic = built.networks["actor"], built.networks["critic"]
+        self._returns, self._updates, self._distribution = built.returns["critic"], built.updates, policy
         self._clip_ratio, self._entropy_bonus, self._value_clip = clip_ratio, entropy_bonus, value_clip
         self.noise: Mapping[str, Shape] = {}
         self.signals: tuple[str, ...] = (
@@ -47,31 +53,31 @@ class PPOProgram(OnPolicyProgram):
         self.objectives = (Objective("actor", self.actor_loss), Objective("critic", self.critic_loss))
 
     def act(self, observation: Tensor, noise: Tensor | None) -> Tensor:
-        """A draw ``[S, E, a]``, of numbers wherever it lies; without noise the likeliest action."""
+        """A draw of the policy ``[S, E, a]``; of a Gaussian it may be outside of the box. Without noise the mode."""
         raw = self._policy(observation)
-        return self._of.mode(raw) if noise is None else self._of.draw(raw, noise)
+        return self._distribution.mode(raw) if noise is None else self._distribution.draw(raw, noise)
 
     def to_env_action(self, action: Tensor) -> Tensor:
-        """The nearest action of the box; a choice is one already."""
-        return self._of.to_env_action(action)
+        """The nearest action of the box; choices stay as they are."""
+        return self._distribution.to_env_action(action)
 
     def value(self, observation: Tensor) -> Tensor:
         """``[S, B]``, in evaluation mode."""
-        value: Tensor = self._returns.value(_single(self._critic(observation)))
+        value: Tensor = self._returns.value(of_only_copy(self._critic(observation)))
         return value
 
     def log_density(self, observation: Tensor, action: Tensor) -> Tensor:
         """``[S, B]``, in evaluation mode."""
-        return self._of.log_density(self._policy(observation), action)
+        return self._distribution.log_density(self._policy(observation), action)
 
     def inputs(self, batch: Batch, noise: Mapping[str, Tensor]) -> Mapping[str, Inputs]:
-        """Observations for both."""
+        """Both networks read observations."""
         seen = Inputs(batch.observation, batch.next_observation)
         return {"actor": seen, "critic": seen}
 
     @torch.no_grad()
     def default_extras(self, batch: Batch) -> Mapping[str, Tensor]:
-        """As in the first update, with one-step advantages: the ratio is 1 and nothing is clipped."""
+        """One-step advantages under the present policy: ratios are 1 and nothing is clipped, as in a first update."""
         value = self.value(batch.observation)
         returns = batch.reward + batch.bootstrap * self.value(batch.next_observation)
         density = self.log_density(batch.observation, batch.action)
@@ -80,10 +86,10 @@ class PPOProgram(OnPolicyProgram):
     def actor_loss(self, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]) -> Tensor:
         """``-mean min(r A, clip(r, 1 - c, 1 + c) A) - bonus H``. Eq. 7 and 9, arXiv:1707.06347."""
         raw, advantage = self._policy(batch.observation, training=True), batch.extra["advantage"]
-        log_ratio = self._of.log_density(raw, batch.action) - batch.extra["log_density"]
+        log_ratio = self._distribution.log_density(raw, batch.action) - batch.extra["log_density"]
         ratio, clip = log_ratio.exp(), self._clip_ratio(self._updates)[:, None]
         surrogate = torch.minimum(ratio * advantage, torch.clamp(ratio, 1 - clip, 1 + clip) * advantage).mean(1)
-        entropy = self._of.entropy(raw).mean(1)
+        entropy = self._distribution.entropy(raw).mean(1)
         loss = -surrogate - self._entropy_bonus(self._updates) * entropy
         with torch.no_grad():
             signals["actor/loss"], signals["actor/entropy"] = loss.detach(), entropy.detach()
@@ -93,31 +99,26 @@ class PPOProgram(OnPolicyProgram):
         return loss
 
     def critic_loss(self, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]) -> Tensor:
-        """The head's loss of the returns, averaged over the batch: of a scalar head the squared error, not halved.
+        """``mean L(V, R)`` with the returns R and the head's loss L: for a scalar head ``(V - R)^2``, not halved.
 
-        With ``value_clip`` c the larger one of that and of the error of ``V_old + clip(V - V_old, -c, c)``, as in the
-        published code of OpenAI Baselines; the paper has no such term.
+        With ``value_clip`` c: ``mean max(L(V, R), L(V_old + clip(V - V_old, -c, c), R))``, as in the published code of
+        OpenAI Baselines; the paper has no such term.
         """
         returns, target = self._returns, batch.extra["return"]
-        raw = _single(self._critic(batch.observation, training=True))
+        raw = of_only_copy(self._critic(batch.observation, training=True))
         with torch.no_grad():
-            wanted = returns.transform(raw, target, torch.zeros_like(target))
-        error = returns.loss(raw, wanted)
+            goal = returns.transform(raw, target, torch.zeros_like(target))
+        error = returns.loss(raw, goal)
         if self._value_clip is not None:
-            before, reach = batch.extra["value"], self._value_clip(self._updates)[:, None]
-            error = torch.maximum(error, returns.loss(before + torch.clamp(raw - before, -reach, reach), wanted))
+            old, clip = batch.extra["value"], self._value_clip(self._updates)[:, None]
+            error = torch.maximum(error, returns.loss(old + torch.clamp(raw - old, -clip, clip), goal))
         loss: Tensor = error.mean(1)
         with torch.no_grad():
             signals["critic/loss"], signals["critic/value"] = loss.detach(), returns.value(raw).mean(1)
-            spread = target.var(1, correction=0).clamp_min(SMALLEST_VARIANCE)
-            missed = (target - batch.extra["value"]).var(1, correction=0)
-            signals["critic/explained_variance"] = 1 - missed / spread
+            variance = target.var(1, correction=0).clamp_min(SMALLEST_VARIANCE)
+            residual = (target - batch.extra["value"]).var(1, correction=0)
+            signals["critic/explained_variance"] = 1 - residual / variance
         return loss
 
     def _policy(self, observation: Tensor, training: bool = False) -> Any:
-        return _single(self._actor(observation, training))
-
-
-def _single(raw: Any) -> Any:
-    """The output of the only copy."""
-    return tuple(item[:, 0] for item in raw) if isinstance(raw, tuple) else raw[:, 0]
+        return of_only_copy(self._actor(observation, training))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Batch(NamedTuple):
-    """Transitions that an update learns from; observations are normalised already."""
+    """A minibatch as losses read it: observations and rewards are normalised."""
 
     observation: Tensor
     """``[S, B, d]``"""
@@ -34,7 +34,7 @@ class Batch(NamedTuple):
     next_observation: Tensor
     """``[S, B, d]``, the last observation of the window (the terminal one where the episode ended)"""
     extra: Mapping[str, Tensor] = MappingProxyType({})
-    """What else a program asks for by name in ``extras``, ``[S, B, ...]`` each"""
+    """Tensors that the program asks for in ``extras``, ``[S, B, ...]`` by name"""
 
     def only(self, sample: int) -> Batch:
         """The batch of one sample."""
@@ -45,31 +45,32 @@ class Batch(NamedTuple):
 
 
 class Inputs(NamedTuple):
-    """What one network reads of a batch, ``[S, B, ...]`` each."""
+    """The inputs of one network on a batch, ``[S, B, ...]`` each."""
 
     now: Tensor
-    """At the observation, and the action where it reads one."""
+    """From the observation, and the action where the network reads one."""
     following: Tensor
-    """At the next observation, and the next action as the algorithm draws it."""
+    """From the next observation, and the next action as the algorithm draws it."""
 
 
 class Objective(NamedTuple):
-    """One loss, and the role whose parameters follow its gradient. Each objective sees the steps of those before."""
+    """One loss, and the roles that follow its gradient. Each objective sees the steps of those before it."""
 
     role: str
     """Role of the trained parameters and of their optimizer."""
     loss: Callable[[Batch, Mapping[str, Tensor], dict[str, Tensor]], Tensor]
-    """From batch, noise by name and the signals so far (which it adds to) to a loss a seed, ``[S]``."""
+    """From batch, noise by name and the signals so far (which it adds to) to the loss of each seed, ``[S]``."""
     every: Tensor | None = None
-    """Each how many updates the step is taken, float64 ``[S]``: else parameters, buffers and optimizer stay as they
-    are, though the loss is computed. None for each update."""
-    beside: tuple[str, ...] = ()
-    """Roles whose parameters follow the gradient of this loss too, each by an optimizer of its own."""
+    """Take the step every ``every`` updates, float64 ``[S]``. In between the loss is computed, and parameters, buffers
+    and optimizer stay as they are. None: every update."""
+    also_trains: tuple[str, ...] = ()
+    """Further roles whose parameters follow the gradient of this loss, such as a shared encoder, each by its own
+    optimizer."""
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """All whose parameters it trains."""
-        return (self.role, *self.beside)
+        """All roles that it trains."""
+        return (self.role, *self.also_trains)
 
 
 class Program(ABC):
@@ -77,33 +78,33 @@ class Program(ABC):
 
     objectives: tuple[Objective, ...]
     noise: Mapping[str, Shape]
-    """Unit-normal draws an update needs, by name: shape of one sample."""
+    """Unit-normal draws that an update needs: the shape of one sample by name."""
     signals: tuple[str, ...]
-    """Names of the scalars that the objectives report, each ``[S]``."""
-    exploration: Shape | None = None
-    """Shape of the unit-normal draws that one decision of one environment needs; None: that of an action."""
+    """Names of the scalars that the objectives report, ``[S]`` each."""
+    exploration_noise: Shape | None = None
+    """Shape of the unit-normal draws for one decision of one environment; None: that of an action."""
     evaluation_noise: Shape | None = None
-    """The same of a decision in an evaluation; None where nothing is drawn there."""
+    """The same in evaluations; None where evaluations draw nothing."""
     extras: tuple[str, ...] = ()
-    """Names of what a batch must carry beside a transition."""
+    """Names of the tensors that a batch carries beside its transitions."""
     priorities: tuple[str, ...] = ()
-    """Names of the signals that are one number a sample, ``[S, B]``, for whoever drew the batch: new priorities."""
+    """Names of signals with one number per sample, ``[S, B]``: the new priorities of these samples."""
 
     @abstractmethod
     def act(self, observation: Tensor, noise: Tensor | None) -> Tensor:
         """Actions ``[S, E, a]`` in [-1, 1] for normalised observations.
 
-        ``noise [S, E, *exploration]`` is None where nothing is explored.
+        ``noise [S, E, *exploration_noise]`` is None where nothing is explored.
         """
 
     def evaluate(self, observation: Tensor, noise: Tensor | None) -> Tensor:
-        """Actions ``[S, E, a]`` in an evaluation; ``noise [S, E, *judging]`` is None where nothing is drawn there."""
+        """Actions ``[S, E, a]`` in an evaluation; ``noise [S, E, *evaluation_noise]``, None where none is declared."""
         return self.act(observation, None)
 
     def to_env_action(self, action: Tensor) -> Tensor:
-        """What the environment is given for an action ``[S, E, a]`` that was drawn: it, unless draws leave the box.
+        """The action ``[S, E, a]`` that the environment plays for a drawn one, which may be outside of the box.
 
-        The draw itself is what is stored and learned from.
+        The drawn action is stored and learned from.
         """
         return action
 
@@ -114,23 +115,23 @@ class Program(ABC):
 
     @abstractmethod
     def inputs(self, batch: Batch, noise: Mapping[str, Tensor]) -> Mapping[str, Inputs]:
-        """What each network, by role, reads of a batch: for diagnostics, which look into networks one at a time."""
+        """The inputs of each network on a batch, by role, for diagnostics that evaluate networks one at a time."""
 
     def default_extras(self, batch: Batch) -> Mapping[str, Tensor]:
-        """What ``extras`` are for plain transitions that nobody weighed or continued: diagnostics look at those."""
+        """``extras`` for plain transitions, without weights or future, on which diagnostics compute losses."""
         return {}
 
 
 @dataclass(frozen=True)
-class Roles:
-    """What a program is built over."""
+class BuiltAgent:
+    """The networks, averages and tensors of an agent that a program computes with."""
 
     networks: Mapping[str, Stacked]
     averages: Mapping[str, Stacked]
     scalars: Mapping[str, Tensor]
     """Learned scalars ``[S, 1]`` by role."""
     returns: Mapping[str, Returns[Any]]
-    """How to read values from a network's output, by role, of every network whose head gives values."""
+    """How to read values from raw outputs, by role, for every network with a value head."""
     updates: Tensor | None = None
     """Updates done, float64 ``[S]``: the clock of schedules."""
     tensors: Mapping[str, Tensor] = field(default_factory=dict)

@@ -18,7 +18,7 @@ from composer.networks.initializers import Constant
 from composer.networks.outline import Outline, ParameterPlan
 
 if TYPE_CHECKING:
-    from composer.algorithms.program import Program, Roles
+    from composer.algorithms.program import BuiltAgent, Program
     from composer.optim.hyperparameters import Hyperparameters
 
 
@@ -26,8 +26,8 @@ class SAC(OffPolicy, Algorithm, kind="sac"):
     """Soft actor-critic with learned temperature, over one critic or several, of values or of their distributions.
 
     The number of critics is ``networks.critic.copies``: 1 is a single critic, 2 the clipped double critic. The target
-    network is the average ``target_critic``. The critic's head says what it learns: a distributional one learns that
-    of ``r + discount * (Z - alpha log pi)``. Source: arXiv:1812.05905; order of the steps and temperature loss as in
+    network is the average ``target_critic``. With a distributional head the critic learns the distribution of
+    ``r + discount * (Z - alpha log pi)``. Source: arXiv:1812.05905; order of the steps and temperature loss as in
     SimBa's published code (arXiv:2410.09754); distributional target as in SimbaV2 (arXiv:2502.15280).
     """
 
@@ -38,8 +38,8 @@ class SAC(OffPolicy, Algorithm, kind="sac"):
     target_entropy_per_action: float = Field(default=-1.0, ge=-100, le=100)
     """Target entropy divided by the number of action dimensions: -1 in arXiv:1812.05905, -0.5 in SimBa."""
     critics: Literal["minimum", "mean"] = "minimum"
-    """What counts of several critics, sample by sample: the one of lowest value, its whole distribution in the target
-    (arXiv:1812.05905, SimbaV2), or their mean (BRO, arXiv:2405.16158)."""
+    """The return of several critics, sample by sample: that of the critic of lowest value (arXiv:1812.05905, SimbaV2),
+    or the mean of all (BRO, arXiv:2405.16158)."""
 
     @override
     def roles(self, info: EnvironmentInfo) -> tuple[Role, ...]:
@@ -77,7 +77,7 @@ class SAC(OffPolicy, Algorithm, kind="sac"):
         )
 
     @override
-    def build(self, roles: Roles, info: EnvironmentInfo, hyperparameters: Hyperparameters) -> Program:
+    def build(self, built: BuiltAgent, info: EnvironmentInfo, hyperparameters: Hyperparameters) -> Program:
         from composer.algorithms.sac_losses import SACProgram
 
-        return SACProgram(roles, info.action_size, self.target_entropy_per_action, self.critics, hyperparameters)
+        return SACProgram(built, info.action_size, self.target_entropy_per_action, self.critics, hyperparameters)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from composer.algorithms.losses.returns import lowest
 from composer.algorithms.losses.tanh_gaussian import mode, sample
-from composer.algorithms.program import Batch, Inputs, Objective, Program, Roles
+from composer.algorithms.program import Batch, BuiltAgent, Inputs, Objective, Program
 from composer.optim.hyperparameters import Hyperparameters
 from composer.spec.shape import Shape
 
@@ -25,17 +25,17 @@ class SACProgram(Program):
 
     def __init__(
         self,
-        roles: Roles,
+        built: BuiltAgent,
         actions: int,
         target_entropy_per_action: float,
         critics: str,
         hyperparameters: Hyperparameters,
     ) -> None:
-        """``actions`` is a; the target entropy is a times ``target_entropy_per_action``; ``critics``: minimum, mean."""
-        self._actor, self._critic = roles.networks["actor"], roles.networks["critic"]
-        self._target, self._returns = roles.averages["target_critic"], roles.returns["critic"]
+        """``actions`` is a; the target entropy is a times ``target_entropy_per_action``."""
+        self._actor, self._critic = built.networks["actor"], built.networks["critic"]
+        self._target, self._returns = built.averages["target_critic"], built.returns["critic"]
         self._is_minimum = critics == "minimum"
-        self._log_temperature = roles.scalars["temperature"]
+        self._log_temperature = built.scalars["temperature"]
         self._target_entropy = hyperparameters.number(actions * target_entropy_per_action)
         self.signals: tuple[str, ...] = (
             "actor/loss",
@@ -58,14 +58,14 @@ class SACProgram(Program):
         return mode(mean) if noise is None else sample(mean, log_std, noise)[0]
 
     def inputs(self, batch: Batch, noise: Mapping[str, Tensor]) -> Mapping[str, Inputs]:
-        """Observations for the actor; with actions, the next ones drawn as for the target, for the critic."""
+        """The critic reads observation and action; the next action is drawn as for the target."""
         action, _ = sample(*self._policy(batch.next_observation), noise["target"])
         now = torch.cat([batch.observation, batch.action], -1)
         following = torch.cat([batch.next_observation, action], -1)
         return {"actor": Inputs(batch.observation, batch.next_observation), "critic": Inputs(now, following)}
 
     def actor_loss(self, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]) -> Tensor:
-        """Mean of ``alpha log pi - Q``, the minimum or the mean of several. Eq. 9, arXiv:1812.05905."""
+        """``mean(alpha log pi - Q)`` with the minimum or the mean over critics. Eq. 9, arXiv:1812.05905."""
         action, log_density = sample(*self._policy(batch.observation, training=True), noise["actor"])
         values = self._returns.value(self._critic(torch.cat([batch.observation, action], -1)))
         value = values.amin(1) if self._is_minimum else values.mean(1)
@@ -75,21 +75,18 @@ class SACProgram(Program):
         return loss
 
     def temperature_loss(self, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]) -> Tensor:
-        """``alpha (H - target)`` with alpha itself, not its logarithm, and the entropy H of the actor step above."""
+        """``alpha (H - target)`` with the entropy H of the actor's loss; alpha, not log alpha, as in SimBa's code."""
         temperature = self._temperature().squeeze(1)
         loss = temperature * (signals["actor/entropy"] - self._target_entropy)
         signals["temperature/value"], signals["temperature/loss"] = temperature.detach(), loss.detach()
         return loss
 
     def critic_loss(self, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]) -> Tensor:
-        """The head's loss of the soft Bellman target, averaged over the batch, *summed* over critics.
-
-        With a scalar head the squared errors of Eq. 5, arXiv:1812.05905.
-        """
+        """``sum_c mean L(Z_c, r + discount (Z' - alpha log pi'))`` with the head's loss L. Eq. 5, arXiv:1812.05905."""
         returns = self._returns
         with torch.no_grad():
             action, log_density = sample(*self._policy(batch.next_observation), noise["target"])
-            following = self._joined(self._target(torch.cat([batch.next_observation, action], -1)))
+            following = self._combined(self._target(torch.cat([batch.next_observation, action], -1)))
             bonus = -(self._temperature() * log_density)
             target = returns.transform(following, batch.reward, batch.bootstrap, bonus)
         predicted = self._critic(torch.cat([batch.observation, batch.action], -1), training=True)
@@ -98,8 +95,8 @@ class SACProgram(Program):
             signals["critic/loss"], signals["critic/value"] = loss.detach(), returns.value(predicted).mean((1, 2))
         return loss
 
-    def _joined(self, raw: Any) -> Any:
-        """One distribution ``[S, B, ...]`` that stands for those of the critics ``[S, C, B, ...]``."""
+    def _combined(self, raw: Any) -> Any:
+        """The return ``[S, B, ...]`` that counts of those of the critics ``[S, C, B, ...]``."""
         return lowest(raw, self._returns.value(raw), 1) if self._is_minimum else self._returns.average(raw, 1)
 
     def _policy(self, observation: Tensor, training: bool = False) -> tuple[Tensor, Tensor]:

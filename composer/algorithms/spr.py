@@ -19,17 +19,17 @@ ROLES = ("transition", "projection", "predictor")
 class SPR(Spec):
     """Predict the latents of the next K observations from the present one and the actions taken.
 
-    The latent is what the trunk of the network ``value`` gives its head, flat. ``transition`` maps latent and one-hot
-    action to the next latent, ``projection`` a latent to a smaller one, ``predictor`` a projection to one like it; what
-    is predicted are projections by the averages ``target_value`` and ``target_projection``. The loss of a sample is the
+    The latent is the output of the trunk of the network ``value``, flat. ``transition`` maps latent and one-hot action
+    to the next latent, ``projection`` a latent to a smaller one, ``predictor`` a projection to a prediction. Targets
+    are projections by the averages ``target_value`` and ``target_projection``. The loss of a sample is the
     mean over K steps of ``|p - t|^2 = 2 - 2 cos``, p and t at unit norm, 0 after the episode's end, as in the released
     code of BBF, arXiv:2305.19452. Source: arXiv:2007.05929, where it is ``-cos`` summed: the same gradient up to 2 / K.
     """
 
     steps: Annotated[int, Field(ge=1, le=64)] = 5
-    """How many observations ahead, K."""
+    """Predicted steps, K."""
     weight: Annotated[float, Field(gt=0, le=1e6)] = 5.0
-    """Factor on the loss, beside that of values."""
+    """Factor on the loss, which is added to that of values."""
     latent: Size
     """Width of a latent: the output of the trunk of ``value``."""
     projection: Size = 512
@@ -41,7 +41,7 @@ class SPR(Spec):
         return tuple(Role(name, each, "features", option="spr") for name, each in zip(ROLES, inputs, strict=True))
 
     def evaluations(self) -> tuple[Evaluated, ...]:
-        """Each step ahead counts the whole target network, though its head is not evaluated."""
+        """Each step counts the whole target network, though its head is not evaluated."""
         each = [Evaluated(role, Passes.TRAIN) for role in ROLES]
         return (
             *each,
@@ -50,7 +50,7 @@ class SPR(Spec):
         ) * self.steps
 
     def problems(self, agent: AgentDeclaration) -> Iterator[tuple[str, str]]:
-        """Widths that do not meet, and what cannot be combined with it."""
+        """Widths that do not fit, and settings that SPR cannot be combined with."""
         outlines = agent.outlines
         value = outlines.get("value")
         if isinstance(value, Outline) and value.children["trunk"].output != (self.latent,):

@@ -16,18 +16,17 @@ from composer.spec.family import Spec
 from composer.spec.wording import suggestion
 
 if TYPE_CHECKING:
-    from composer.algorithms.program import Program, Roles
+    from composer.algorithms.program import BuiltAgent, Program
     from composer.optim.hyperparameters import Hyperparameters
 
 MODEL = "model"
 
 
 class Distillation(Spec):
-    """Learning from a slow copy of oneself, beside the labels.
+    """Distillation from an average of the model: ``weight * T^2 KL(softmax(teacher / T) || softmax(model / T))``.
 
-    ``weight * T^2 KL(softmax(teacher / T) || softmax(model / T))`` is added to the loss; the teacher is evaluated and
-    not trained. Source: the loss is that of Hinton et al., arXiv:1503.02531; the Tortoise as the teacher is the
-    baseline in the released code of arXiv:2406.02596. Weight and temperature are chosen here.
+    The term is added to the loss; the teacher is not trained. Source: the loss of Hinton et al., arXiv:1503.02531; the
+    Tortoise as teacher is the baseline in the released code of arXiv:2406.02596. Weight and temperature are ours.
     """
 
     average: Annotated[str, Field(min_length=1, max_length=64)]
@@ -35,27 +34,27 @@ class Distillation(Spec):
     weight: Annotated[float, Field(gt=0, le=1_000)] = 1.0
     """Factor on the term."""
     temperature: Annotated[float, Field(gt=0, le=100)] = 1.0
-    """T: greater than 1 softens both."""
+    """T: values above 1 soften both distributions."""
 
 
 class Supervised(Algorithm, kind="supervised"):
-    """Classification by the cross-entropy of a softmax, or regression: one update a batch, over one network, ``model``.
+    """Classification by cross-entropy, or regression by squared error, with one network, ``model``: one update a batch.
 
-    The environment is labelled data, such as ``task_sequence``, or makes numbers, such as ``bit_flipping``; which of
-    the two says whether the loss is a cross-entropy or a squared error.
+    The environment is labelled data. With classes, as in ``task_sequence``, the loss is a cross-entropy; with numbers,
+    as in ``bit_flipping``, a squared error.
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "supervised", "batch_size": 128}
 
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Share of a target's weight that is spread evenly over all classes."""
+    """Probability that targets spread evenly over all classes."""
     logit_decay: Annotated[float, Field(ge=0, le=100)] = 0.0
     """Spectral decoupling: half this times the mean square of the logits is added. Source: arXiv:2011.09468, Eq. 4."""
     distillation: Distillation | None = None
-    """What is learned from a slow copy."""
+    """Distillation from an average of the model."""
 
     def update_schedule(self, info: EnvironmentInfo) -> UpdateSchedule:
-        """One update an interaction, which is one batch."""
+        """One update per interaction, which is one batch."""
         return UpdateSchedule()
 
     @property
@@ -72,7 +71,7 @@ class Supervised(Algorithm, kind="supervised"):
         return (MODEL,)
 
     def evaluations(self) -> tuple[Evaluated, ...]:
-        """One pass, and one of the teacher."""
+        """One pass of the model, and one of a teacher."""
         model = Evaluated(MODEL, Passes.TRAIN)
         return (model, Evaluated(self.distillation.average, Passes.FORWARD)) if self.distillation else (model,)
 
@@ -92,13 +91,13 @@ class Supervised(Algorithm, kind="supervised"):
             yield f"networks.{MODEL}.head.classes", f"{given} classes, and the data have {classes}"
 
     @override
-    def build(self, roles: Roles, info: EnvironmentInfo, hyperparameters: Hyperparameters) -> Program:
+    def build(self, built: BuiltAgent, info: EnvironmentInfo, hyperparameters: Hyperparameters) -> Program:
         from composer.algorithms.supervised_losses import SupervisedProgram
 
         regression = _is_regression(info)
         teacher = self.distillation
-        told = (teacher.average, teacher.weight, teacher.temperature) if teacher else None
-        return SupervisedProgram(roles, self.label_smoothing, self.logit_decay, regression, hyperparameters, told)
+        distilled = (teacher.average, teacher.weight, teacher.temperature) if teacher else None
+        return SupervisedProgram(built, self.label_smoothing, self.logit_decay, regression, hyperparameters, distilled)
 
     def _teacher_problems(self, agent: AgentDeclaration) -> Iterator[tuple[str, str]]:
         if self.distillation is None:

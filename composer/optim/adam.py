@@ -35,12 +35,13 @@ class Adam(Optimizer, kind="adam"):
     epsilon: float = Field(default=1e-8, gt=0, le=1)
     """Added to the root of the second moment."""
     max_gradient_norm: MaxGradientNorm = None
-    """Longest gradient of a seed, all parameters and copies together: longer ones are shortened. Absent: none is."""
+    """Bound of the norm of a seed's gradient, over all parameters and copies; longer gradients are scaled down to it.
+    Absent: no bound."""
 
     def build(
         self, parameters: Mapping[str, Tensor], hyperparameters: Hyperparameters, keys: Sequence[int] = ()
     ) -> AdamState:
-        """Zero moments and zero step counts."""
+        """Moments and step counts of zero."""
         from composer.optim.steps import AdamState
 
         return AdamState(
@@ -70,7 +71,7 @@ class AdamW(Optimizer, kind="adamw"):
     weight_decay: float = Field(default=1e-2, ge=0, le=10)
     """Each step multiplies the decayed parameters by ``1 - learning_rate * weight_decay``."""
     decay: list[str] = Field(default=["*"], max_length=64)
-    """Globs over parameter paths that decay; ``["*"]`` decays biases and norms too, ``["*weight"]`` only weights."""
+    """Globs of parameter paths that decay: ``["*"]`` includes biases and norms, ``["*weight"]`` only weights."""
     beta1: float = Field(default=0.9, ge=0, lt=1)
     """Decay of the running mean of gradients."""
     beta2: float = Field(default=0.999, ge=0, lt=1)
@@ -78,12 +79,13 @@ class AdamW(Optimizer, kind="adamw"):
     epsilon: float = Field(default=1e-8, gt=0, le=1)
     """Added to the root of the second moment."""
     max_gradient_norm: MaxGradientNorm = None
-    """Longest gradient of a seed, all parameters and copies together: longer ones are shortened. Absent: none is."""
+    """Bound of the norm of a seed's gradient, over all parameters and copies; longer gradients are scaled down to it.
+    Absent: no bound."""
 
     def build(
         self, parameters: Mapping[str, Tensor], hyperparameters: Hyperparameters, keys: Sequence[int] = ()
     ) -> AdamState:
-        """Zero moments and zero step counts; the decay mask is fixed here."""
+        """Moments and step counts of zero; the decay mask is fixed here."""
         from composer.optim.steps import AdamState
 
         decayed = [path for path in parameters if matches(self.decay, path)]
@@ -100,7 +102,7 @@ class AdamW(Optimizer, kind="adamw"):
         )
 
     def problems(self, paths: Iterable[str]) -> Iterable[tuple[str, str]]:
-        """A glob that matches nothing is a mistake."""
+        """Globs that match no parameter."""
         known = list(paths)
         for glob in unmatched(self.decay, known):
             yield "decay", f"{spelled(glob)} matches no parameter{suggestion(glob, known)}"

@@ -28,18 +28,18 @@ class Optimizer(Family, family="optimizer"):
     def build(
         self, parameters: Mapping[str, Tensor], hyperparameters: Hyperparameters, keys: Sequence[int] = ()
     ) -> OptimizerState:
-        """Fresh state for ``parameters``, by path; raises ValueError where a mask matches none of them.
+        """Fresh state for ``parameters`` by path; raises ValueError where a mask matches none of them.
 
-        ``keys``, one a seed, are the random streams of optimizers that draw; by default the seeds are numbered.
+        ``keys`` are the random streams of optimizers that draw noise, one per seed; by default 0, 1, 2 ...
         """
 
     def problems(self, paths: Iterable[str]) -> Iterable[tuple[str, str]]:
-        """What is wrong with this optimizer for parameters of these paths: pairs of key and message."""
+        """Problems of this optimizer with parameters of these paths: pairs of key and message."""
         return ()
 
     @abstractmethod
     def moments(self) -> int:
-        """How many numbers the optimizer keeps beside each parameter, for the memory forecast."""
+        """Numbers kept for each entry of a parameter, for the memory forecast."""
 
 
 def matches(globs: Sequence[str], path: str) -> bool:
@@ -48,6 +48,6 @@ def matches(globs: Sequence[str], path: str) -> bool:
 
 
 def unmatched(globs: Sequence[str], paths: Iterable[str]) -> list[str]:
-    """The globs that match no path at all: each is an error of whoever wrote it."""
+    """The globs that match no path."""
     known = list(paths)
     return [glob for glob in globs if not any(fnmatch.fnmatchcase(path, glob) for path in known)]

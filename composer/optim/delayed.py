@@ -1,4 +1,4 @@
-"""Steps that count only now and then, inside one captured program. Tests: tests/papers/test_delayed_steps.py."""
+"""Steps that are taken every few updates inside one captured program. Tests: tests/papers/test_delayed_steps.py."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from torch import Tensor
 
 
 def apply_every(step: Callable[[], None], tensors: Sequence[Tensor], every: Tensor, updates: Tensor) -> None:
-    """Take ``step``, and undo what it did to ``tensors`` for the seeds whose update is not an ``every``-th one.
+    """Take ``step`` every ``every`` updates: otherwise restore ``tensors``, for each seed separately.
 
-    A captured program knows no branches: the step is computed each time. ``tensors`` are all that it changes, ``[S,
-    ...]`` each; ``every`` and ``updates``, those done before this one, are ``[S]``.
+    A captured program has no branches, so the step is computed at each update. ``tensors [S, ...]`` are all that it
+    changes; ``every`` and ``updates``, those done before this one, are ``[S]``.
     """
     due = torch.remainder(updates + 1, every) == 0
     before = [value.detach().clone() for value in tensors]

@@ -1,4 +1,4 @@
-"""Penalties: terms added to the loss of a network that pull its parameters somewhere, within the captured update.
+"""Penalties: terms of the loss that pull parameters toward zero or toward their first values.
 
 Tests: tests/optim/test_penalties.py.
 """
@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
+from typing_extensions import override
 
 from composer.networks.outline import Outline
 from composer.networks.parameter_selectors import Selector
@@ -20,10 +21,10 @@ if TYPE_CHECKING:
 
 
 class Penalty(Family, family="penalty"):
-    """A sum over parameters, added to the loss of each seed and network that they belong to."""
+    """``coefficient * sum (w - anchor)^2`` over selected parameters, added to the loss of their role."""
 
     anchored: ClassVar[bool] = False
-    """Whether a copy of each parameter is kept for the whole run."""
+    """Whether a copy of each parameter is kept as its anchor, for the memory forecast."""
 
     where: Selector
     """Which parameters: a selector, or a list of globs over ``role.path``."""
@@ -32,10 +33,10 @@ class Penalty(Family, family="penalty"):
 
     @abstractmethod
     def anchor(self, value: Tensor) -> Tensor | None:
-        """What a parameter ``[S, C, ...]`` is pulled to, told at the start of the run; None for zero."""
+        """The value that a parameter ``[S, C, ...]`` is pulled toward, given its first value; None for zero."""
 
     def problems(self, outlines: Mapping[str, Outline]) -> Iterator[tuple[str, str]]:
-        """What is wrong with it for these networks: pairs of key and message."""
+        """Problems with these networks: pairs of key and message."""
         return ((f"where.{key}", message) for key, message in self.where.problems(outlines))
 
 
@@ -44,8 +45,8 @@ class L2(Penalty, kind="l2"):
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "l2", "where": ["critic.*weight"], "coefficient": 1e-4}
 
+    @override
     def anchor(self, value: Tensor) -> Tensor | None:
-        """None: zero."""
         return None
 
 
@@ -55,6 +56,6 @@ class L2Init(Penalty, kind="l2_init"):
     example: ClassVar[Mapping[str, Any]] = {"kind": "l2_init", "where": ["critic.*"], "coefficient": 1e-2}
     anchored: ClassVar[bool] = True
 
+    @override
     def anchor(self, value: Tensor) -> Tensor | None:
-        """A copy of the first draw."""
         return value.detach().clone()

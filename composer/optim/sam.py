@@ -22,17 +22,17 @@ class Sam(Optimizer, kind="sam"):
     """Sharpness-aware minimisation: the base optimizer steps from ``w`` along the gradient at ``w + rho g / |g|``.
 
     The norm is that of a seed's whole gradient, over all parameters of the optimizer, copies included. Both gradients
-    are of the same loss: same samples, same noise, and the same dropout mask, for random streams start twice from where
-    they were and move on once. Running statistics take in the pass at ``w`` alone; what an update reports is of that
-    pass too. An update of this network costs about twice as much. Source: Foret et al., arXiv:2010.01412, algorithm 1.
+    are of the same loss with the same samples, noise and dropout masks. Running statistics and signals come from the
+    pass at ``w`` alone. An update of this network costs about twice as much. Source: Foret et al., arXiv:2010.01412,
+    algorithm 1.
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "sam", "rho": 0.05, "base": {"kind": "adam", "learning_rate": 3e-4}}
 
     rho: float = Field(default=0.05, gt=0, le=100)
-    """Length of the way from the weights to where the gradient is taken, as an Euclidean norm."""
+    """Euclidean distance from the weights to the point where the gradient is taken."""
     base: Optimizer
-    """What steps; its moments are those of the second gradient."""
+    """The optimizer that steps, on the second gradient."""
 
     @field_validator("base")
     @classmethod
@@ -49,7 +49,7 @@ class Sam(Optimizer, kind="sam"):
     def build(
         self, parameters: Mapping[str, Tensor], hyperparameters: Hyperparameters, keys: Sequence[int] = ()
     ) -> SharpnessState:
-        """The state of ``base``; there is none beside."""
+        """The state of ``base``; sharpness-aware minimisation keeps none of its own."""
         from composer.optim.sam_steps import SharpnessState
 
         return SharpnessState(parameters, self.base.build(parameters, hyperparameters, keys), self.rho, hyperparameters)

@@ -12,16 +12,16 @@ from composer.optim.hyperparameters import Hyperparameters
 from composer.optim.steps import OptimizerState, Signals
 
 SMALLEST = 1e-12
-"""Added to the norm, so that a gradient of zeros divides by no zero."""
+"""Added to the norm, against division by zero."""
 
 
 class SharpnessState(OptimizerState):
-    """The state of another optimizer, and the way to where the gradient is taken again."""
+    """Takes gradients at ``w + rho g / |g|`` and leaves everything else to another optimizer."""
 
     def __init__(
         self, parameters: Mapping[str, Tensor], base: OptimizerState, rho: float, hyperparameters: Hyperparameters
     ) -> None:
-        """``base`` is over the same parameters."""
+        """``base`` moves the same parameters."""
         self._parameters, self._base = list(parameters.values()), base
         self._rho = hyperparameters.number(rho)
 
@@ -31,7 +31,7 @@ class SharpnessState(OptimizerState):
         gradient: Callable[[Signals], Sequence[Tensor]],
         signals: Signals,
         buffers: Sequence[Tensor],
-        held: Mapping[str, Tensor],
+        frozen: Mapping[str, Tensor],
     ) -> Sequence[Tensor]:
         """The gradients at ``w + rho g / |g|``, Eq. 2 and 3, with ``g`` the gradient at ``w``; parameters do not move.
 
@@ -43,7 +43,7 @@ class SharpnessState(OptimizerState):
         after = _copies(buffers)
         _put(buffers, before)
         origin = _copies(self._parameters)
-        self._ascend([_without(held.get(path), g) for path, g in zip(self.paths(), first, strict=True)])
+        self._ascend([_without(frozen.get(path), g) for path, g in zip(self.paths(), first, strict=True)])
         second = gradient(dict(signals))
         _put(self._parameters, origin)
         _put(buffers, after)
@@ -91,7 +91,7 @@ def _each(scalar: Tensor, like: Tensor) -> Tensor:
 
 
 def _without(seeds: Tensor | None, gradient: Tensor) -> Tensor:
-    """A gradient, 0 for the seeds that are named."""
+    """A gradient, 0 for the seeds of a mask ``[S]``."""
     return gradient if seeds is None else torch.where(_each(seeds, gradient), 0.0, gradient)
 
 
@@ -101,6 +101,6 @@ def _copies(tensors: Sequence[Tensor]) -> list[Tensor]:
 
 @torch.no_grad()
 def _put(tensors: Sequence[Tensor], values: Sequence[Tensor]) -> None:
-    """Give tensors other values in place, to the bit."""
+    """Copy values into tensors."""
     for tensor, value in zip(tensors, values, strict=True):
         tensor.copy_(value)

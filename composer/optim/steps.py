@@ -1,7 +1,7 @@
-"""Optimizer steps on stacked parameters: elementwise, in place, one learning rate a seed.
+"""Optimizer steps on stacked parameters: elementwise, in place, with one learning rate per seed.
 
-Written here and not taken from ``torch.optim`` because the step runs inside the captured update, over parameters that
-carry the axis of members ``[seeds, copies, ...]``, with step counts by parameter and seed that interventions may reset.
+``torch.optim`` does not serve: the step runs inside the captured update, on parameters ``[seeds, copies, ...]``, with
+step counts per parameter and seed that interventions may reset.
 ``tests/papers/test_adam.py`` holds it to ``torch.optim.AdamW``.
 """
 
@@ -29,11 +29,11 @@ class OptimizerState(ABC):
         gradient: Callable[[Signals], Sequence[Tensor]],
         signals: Signals,
         buffers: Sequence[Tensor],
-        held: Mapping[str, Tensor],
+        frozen: Mapping[str, Tensor],
     ) -> Sequence[Tensor]:
         """The gradients that ``step`` takes: ``gradient(signals)``, at the present parameters.
 
-        ``buffers`` of the network may change in a pass; ``held`` are parameters by path that stay where they are for
+        ``buffers`` of the network may change in a pass; ``frozen`` are parameters by path that stay where they are for
         some seeds: masks ``[seeds]``.
         """
         return gradient(signals)
@@ -99,7 +99,7 @@ class CountingState(OptimizerState):
 
 
 def carry(old: OptimizerState, new: OptimizerState) -> None:
-    """Copy counters, and what is known of the parameters that both move, from one state to another of the same kind."""
+    """Copy counters, and the moments of the parameters that both move, between two states of one kind."""
     for theirs, ours in zip(old.counters(), new.counters(), strict=True):
         ours.copy_(theirs)
     for path in set(old.paths()) & set(new.paths()):
@@ -109,7 +109,7 @@ def carry(old: OptimizerState, new: OptimizerState) -> None:
 
 
 class AdamState(CountingState):
-    """Moments ``[seeds, copies, ...]`` and step counts ``[seeds, parameters]`` of Adam with decoupled weight decay."""
+    """Moments ``[seeds, copies, ...]`` of Adam with decoupled weight decay."""
 
     def __init__(
         self,
@@ -160,7 +160,7 @@ class AdamState(CountingState):
 
     @override
     def tensors(self) -> dict[str, Tensor]:
-        """``clock``, ``steps``, and ``first.PATH`` and ``second.PATH`` for every parameter."""
+        """``clock``, ``steps``, and ``first.PATH`` and ``second.PATH`` for each parameter."""
         named = {"clock": self._clock, "steps": self._steps}
         for path, first, second in zip(self._paths, self._first, self._second, strict=True):
             named |= {f"first.{path}": first, f"second.{path}": second}
@@ -173,9 +173,9 @@ class AdamState(CountingState):
 
 
 def clip_by_global_norm(gradients: Sequence[Tensor], max_norm: Tensor) -> list[Tensor]:
-    """Gradients ``[seeds, copies, ...]`` whose norm, all of a seed's together, is ``max_norm [seeds]`` at most.
+    """Gradients ``[seeds, copies, ...]``, scaled down where the norm over all of a seed exceeds ``max_norm [seeds]``.
 
-    As ``torch.nn.utils.clip_grad_norm_`` does it: Pascanu et al., arXiv:1211.5063.
+    As ``torch.nn.utils.clip_grad_norm_``. Source: Pascanu et al., arXiv:1211.5063.
     """
     squares = torch.stack([gradient.square().flatten(1).sum(1) for gradient in gradients])
     factor = (max_norm / (squares.sum(0).sqrt() + 1e-6)).clamp(max=1.0)
@@ -183,5 +183,5 @@ def clip_by_global_norm(gradients: Sequence[Tensor], max_norm: Tensor) -> list[T
 
 
 def _each(scalar: Tensor, like: Tensor) -> Tensor:
-    """``[seeds]`` shaped to broadcast against a parameter, which that of one seed does already."""
+    """``[seeds]`` shaped to broadcast against a parameter; a single seed broadcasts as it is."""
     return scalar if scalar.shape[0] == 1 else scalar.view(-1, *[1] * (like.ndim - 1))

@@ -23,9 +23,9 @@ class Upgd(Optimizer, kind="upgd"):
 
     ``w <- (1 - rate decay) w - rate (g + noise) (1 - sigmoid(U / max U))``, where the utility ``U`` is the running mean
     of ``-g w``, free of its bias toward 0, and the largest is taken over all parameters of the optimizer, copies
-    included, a seed at a time. A weight without utility moves at half speed, the most useful one at 0.27 of it. Where
-    no utility is above 0, which the released code does not guard against and where all signs would turn round, all
-    count as 0. That code also divides by the largest utility before its bias is removed; here both are free of it.
+    included, for each seed. A weight without utility moves at half speed, the most useful one at 0.27 of it. Where no
+    utility is positive, all count as 0 (in the released code all signs would be inverted). That code also divides by
+    the largest utility before its bias is corrected; here both are corrected.
     Noise comes from a random stream of the optimizer's own. Defaults of noise and decays: the authors' PPO script.
     Source: Elsayed and Mahmood, arXiv:2404.00781.
     """
@@ -41,12 +41,12 @@ class Upgd(Optimizer, kind="upgd"):
     weight_decay: float = Field(default=1e-3, ge=0, le=10)
     """Each step multiplies the decayed parameters by ``1 - learning_rate * weight_decay``."""
     decay: list[str] = Field(default=["*"], max_length=64)
-    """Globs over parameter paths that decay; ``["*"]`` decays biases and norms too, ``["*weight"]`` only weights."""
+    """Globs of parameter paths that decay: ``["*"]`` includes biases and norms, ``["*weight"]`` only weights."""
 
     def build(
         self, parameters: Mapping[str, Tensor], hyperparameters: Hyperparameters, keys: Sequence[int] = ()
     ) -> UtilityState:
-        """Zero utilities, zero step counts, nothing drawn yet."""
+        """Utilities and step counts of zero, random streams at their start."""
         from composer.optim.upgd_steps import UtilityState
 
         return UtilityState(
@@ -61,7 +61,7 @@ class Upgd(Optimizer, kind="upgd"):
         )
 
     def problems(self, paths: Iterable[str]) -> Iterable[tuple[str, str]]:
-        """A glob that matches nothing is a mistake."""
+        """Globs that match no parameter."""
         known = list(paths)
         for glob in unmatched(self.decay, known):
             yield "decay", f"{spelled(glob)} matches no parameter{suggestion(glob, known)}"

@@ -16,7 +16,7 @@ from composer.optim.steps import CountingState
 
 
 class UtilityState(CountingState):
-    """Utilities ``[seeds, copies, ...]``, step counts ``[seeds, parameters]`` and a random stream of each seed."""
+    """Utilities ``[seeds, copies, ...]`` and a random stream for each seed."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class UtilityState(CountingState):
 
     @override
     def tensors(self) -> dict[str, Tensor]:
-        """``clock``, ``steps``, ``keys``, ``draws``, and ``utility.PATH`` for every parameter."""
+        """``clock``, ``steps``, ``keys``, ``draws``, and ``utility.PATH`` for each parameter."""
         named = {"clock": self._clock, "steps": self._steps, "keys": self._keys, "draws": self._draws}
         return named | {f"utility.{path}": value for path, value in zip(self._paths, self._utilities, strict=True)}
 

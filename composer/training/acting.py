@@ -1,4 +1,4 @@
-"""Playing: how an agent chooses actions, while it explores, before it has learned anything, and when it is judged.
+"""How an agent acts: exploration, random actions before the first update, evaluation.
 
 Legend: S seeds, E environments of a seed, a action. Tests: tests/training/test_learner.py.
 """
@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from composer.algorithms.base import AgentDeclaration
-from composer.algorithms.losses.policies import chosen_of
-from composer.algorithms.program import Roles
+from composer.algorithms.losses.policies import one_hot
+from composer.algorithms.program import BuiltAgent
 from composer.optim.hyperparameters import Hyperparameters
 from composer.spec.random_streams import derive
 from composer.spec.shape import Shape
@@ -20,14 +20,16 @@ from composer.training.agent_networks import with_averages
 
 
 class ActingPolicy:
-    """The program as it acts: averages may act in the place of networks. Random streams are the seeds' own."""
+    """The acting rule of a program, where averages may act in the place of networks; each seed has its own streams."""
 
-    def __init__(self, agent: AgentDeclaration, roles: Roles, hyperparameters: Hyperparameters, device: str) -> None:
-        """Over the networks of a learner."""
+    def __init__(
+        self, agent: AgentDeclaration, built: BuiltAgent, hyperparameters: Hyperparameters, device: str
+    ) -> None:
+        """Over the networks and averages of a learner."""
         self._seeds, self._device = agent.seeds, device
         self._actions, self._discrete = agent.info.action_size, agent.info.discrete
-        self._explorer, self._judged = (
-            agent.algorithm.build(with_averages(roles, acting), agent.info, hyperparameters)
+        self._explorer, self._evaluated = (
+            agent.algorithm.build(with_averages(built, acting), agent.info, hyperparameters)
             for acting in (agent.acting, agent.evaluated)
         )
         self.explorers = [self._generator(seed, "explore") for seed in self._seeds]
@@ -36,18 +38,18 @@ class ActingPolicy:
 
     def explore(self, seen: Tensor) -> Tensor:
         """Actions ``[S, E, a]`` for normalised observations ``[S, E, ...]``."""
-        asked = self._explorer.exploration
-        each = (self._actions,) if asked is None else asked
+        declared = self._explorer.exploration_noise
+        each = (self._actions,) if declared is None else declared
         return self._explorer.act(seen, self._normals(self.explorers, (seen.shape[1], *each)))
 
     def evaluate(self, seen: Tensor) -> Tensor:
-        """The policy's mode; what an algorithm draws even then comes from the evaluation's own stream."""
-        drawn = self._judged.evaluation_noise
+        """Actions in an evaluation; an algorithm that draws here too uses the evaluation's own streams."""
+        drawn = self._evaluated.evaluation_noise
         noise = None if drawn is None else self._normals(self._evaluation_generators, (seen.shape[1], *drawn))
-        return self._judged.evaluate(seen, noise)
+        return self._evaluated.evaluate(seen, noise)
 
     def begin_evaluation(self, number: int) -> None:
-        """Evaluation ``number`` begins: equal numbers, equal draws."""
+        """Start the random streams of evaluation ``number``: equal numbers, equal draws."""
         self._evaluation_generators = [self._generator(seed, "judge", number) for seed in self._seeds]
 
     def random_actions(self, environments: int) -> Tensor:
@@ -56,7 +58,7 @@ class ActingPolicy:
             chosen = [
                 torch.randint(self._actions, (environments,), generator=g, device=self._device) for g in self.explorers
             ]
-            return chosen_of(torch.stack(chosen), self._actions)
+            return one_hot(torch.stack(chosen), self._actions)
         shape = (environments, self._actions)
         return torch.stack([torch.rand(shape, generator=g, device=self._device) for g in self.explorers]) * 2 - 1
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from composer.algorithms.base import AgentDeclaration
 from composer.algorithms.losses.returns import Returns
-from composer.algorithms.program import Roles
+from composer.algorithms.program import BuiltAgent
 from composer.networks.stacked import Stacked, Template, fresh_buffers, fresh_stack
 from composer.optim.averages import averaged_networks
 
@@ -64,6 +64,6 @@ def returns_of(agent: AgentDeclaration, device: str) -> dict[str, Returns[Any]]:
         return {role: call.make() for role, call in calls.items() if call}
 
 
-def with_averages(roles: Roles, acting: Mapping[str, str]) -> Roles:
-    """``roles`` with averages in the place of the networks that they act for, by role."""
-    return replace(roles, networks={**roles.networks, **{role: roles.averages[name] for role, name in acting.items()}})
+def with_averages(built: BuiltAgent, acting: Mapping[str, str]) -> BuiltAgent:
+    """``built`` with averages in the place of the networks that they act for, by role."""
+    return replace(built, networks={**built.networks, **{role: built.averages[name] for role, name in acting.items()}})

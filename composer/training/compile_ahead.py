@@ -57,7 +57,7 @@ def example(learner: Learner, info: EnvironmentInfo) -> Minibatch:
     action = torch.zeros(seeds, batch, info.action_size, device=device)
     action[..., 0] = float(info.discrete)
     transitions = Transitions(seen, action, numbers, numbers.clone(), seen.clone())
-    return Minibatch(transitions, learner.stand_ins(transitions))
+    return Minibatch(transitions, learner.default_extras(transitions))
 
 
 def main() -> None:

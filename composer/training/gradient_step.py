@@ -1,4 +1,4 @@
-"""How parameters follow losses: gradients, penalties, optimizers, what stays on the sphere and what is held still.
+"""The step of an objective: gradients, penalties, optimizers, projections to unit norm, frozen parameters.
 
 Everything is changed in place. Legend: S seeds, C copies, B batch. Tests: tests/training/test_learner.py.
 """
@@ -23,7 +23,7 @@ from composer.training.penalty_terms import PenaltyTerms
 
 
 class GradientStep:
-    """The optimizers of an agent and the steps that they take."""
+    """The optimizers of an agent, and the step of each objective."""
 
     def __init__(
         self,
@@ -34,21 +34,21 @@ class GradientStep:
         outlines: Mapping[str, Outline],
         hyperparameters: Hyperparameters,
     ) -> None:
-        """Fresh optimizer state over what the objectives train of networks and learned scalars, by role."""
+        """Fresh optimizer state for every role that an objective trains."""
         self._declared, self._seeds, self._device = agent.optimizers, agent.seeds, hyperparameters.device
         self._networks, self._scalars, self._outlines = networks, scalars, outlines
         trained = [role for objective in objectives for role in objective.roles]
         self._trained = {role: _trainable(self.parameters(role)) for role in trained}
-        self._pulls = PenaltyTerms(
+        self._penalty_terms = PenaltyTerms(
             agent.penalties, outlines, {role: self.parameters(role) for role in outlines}, hyperparameters
         )
         self._projected = {role: self._projections(role) for role in self._trained}
         self.optimizers = {role: self._optimizer(role, hyperparameters) for role in self._trained}
         """State by role."""
-        self._held: dict[str, Mapping[str, Tensor]] = {}
+        self._frozen: dict[str, Mapping[str, Tensor]] = {}
 
     def parameters(self, role: str) -> Mapping[str, Tensor]:
-        """The parameters of a network or a learned scalar by path, ``[S, C, ...]``, the very tensors."""
+        """The parameters of a network or a learned scalar by path, ``[S, C, ...]``, not copies."""
         return self._networks[role].parameters if role in self._networks else self._scalars[role]
 
     def tensors(self, role: str) -> Mapping[str, Tensor]:
@@ -61,13 +61,13 @@ class GradientStep:
         for role in objective.roles:
             self.apply(role, list(islice(gradients, len(self._trained[role]))))
 
-    def restructure(self, role: str, held: Mapping[str, Tensor]) -> None:
-        """Take up the parameters that a network has now; what is known of those that keep their path goes on.
+    def restructure(self, role: str, frozen: Mapping[str, Tensor]) -> None:
+        """Optimize the present parameters of a network; parameters that keep their path keep their optimizer state.
 
-        ``held`` names trained parameters that stay as they are for some seeds, each with a mask ``[S]``.
+        ``frozen`` names trained parameters that do not move for some seeds, each with a mask ``[S]``.
         """
         old = self.optimizers[role]
-        self._held[role] = held
+        self._frozen[role] = frozen
         self._trained[role] = _trainable(self.parameters(role))
         unlisted = Hyperparameters(len(self._seeds), self._device)  # An agent with a changed network is not stacked.
         self.optimizers[role] = self._optimizer(role, unlisted)
@@ -75,41 +75,41 @@ class GradientStep:
         self._projected[role] = self._projections(role)
 
     def apply(self, role: str, gradients: Sequence[Tensor]) -> None:
-        """One step of an optimizer; what is held stays."""
-        trained, held = self._trained[role], self._held.get(role, {})
-        before = {path: trained[path].detach().clone() for path in held}
+        """One step of an optimizer, then projections; frozen parameters are restored."""
+        trained, frozen = self._trained[role], self._frozen.get(role, {})
+        before = {path: trained[path].detach().clone() for path in frozen}
         self.optimizers[role].step(gradients)
         with torch.no_grad():
             for value, axis in self._projected[role]:
                 value.copy_(to_unit_norm(value, axis))
-            for path, seeds in held.items():
+            for path, seeds in frozen.items():
                 value = trained[path]
                 value.copy_(torch.where(per_seed(seeds, value), before[path], value))
 
     def _gradients(
         self, objective: Objective, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]
     ) -> Sequence[Tensor]:
-        """Of a loss, role by role; the optimizer of the first role says where they are taken."""
+        """Gradients of a loss, role by role, taken where the optimizer of the first role wants them."""
 
         def gradient(reported: dict[str, Tensor]) -> Sequence[Tensor]:
             loss = objective.loss(batch, noise, reported)
             for role in objective.roles:
-                loss = self._pulls.added(role, self._trained[role], loss)
+                loss = self._penalty_terms.add_to(role, self._trained[role], loss)
             # Seeds share no parameter, so the gradient of the sum is each seed's own gradient.
             parameters = [value for role in objective.roles for value in self._trained[role].values()]
             return torch.autograd.grad(loss.sum(), parameters)
 
         role = objective.role
         buffers = list(self._networks[role].buffers.values()) if role in self._networks else []
-        return self.optimizers[role].gradients(gradient, signals, buffers, self._held.get(role, {}))
+        return self.optimizers[role].gradients(gradient, signals, buffers, self._frozen.get(role, {}))
 
     def _optimizer(self, role: str, hyperparameters: Hyperparameters) -> OptimizerState:
-        """Fresh state over what is trained of a role."""
+        """Fresh state over the trained parameters of a role."""
         keys = [derive(seed, "optimizer", role) for seed in self._seeds]
         return self._declared[role].build(self._trained[role], hyperparameters, keys)
 
     def _projections(self, role: str) -> list[tuple[Tensor, int]]:
-        """Parameters of a role that stay on the sphere, each with its axis counted from the end."""
+        """Parameters of unit norm, each with its axis counted from the end."""
         if role not in self._networks:
             return []
         return [

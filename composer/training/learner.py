@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from composer.algorithms.base import AgentDeclaration
-from composer.algorithms.program import Batch, Roles
+from composer.algorithms.program import Batch, BuiltAgent
 from composer.networks.outline import Outline
 from composer.networks.stacked import Stacked, Template
 from composer.optim.averages import averaged_networks
@@ -42,7 +42,7 @@ class Diverged(ComposerError, RuntimeError):
     exit_code = 5
 
 
-class StateOf(NamedTuple):
+class StatePart(NamedTuple):
     """A part of the state: its tensors by name, which are loaded in place, and the prefix of their names."""
 
     prefix: str
@@ -75,12 +75,12 @@ class Learner:
         self.updates = torch.zeros(len(self.seeds), dtype=torch.float64, device=device)
         """Updates done, ``[S]``."""
         scalars = {role: named["value"] for role, named in self.scalars.items()}
-        self.roles = Roles(self.networks, self.averages, scalars, returns_of(agent, device), self.updates, own)
+        self.built = BuiltAgent(self.networks, self.averages, scalars, returns_of(agent, device), self.updates, own)
 
     def _make_update(self, agent: AgentDeclaration) -> None:
         device, seeds, numbers = self.device, len(self.seeds), self.hyperparameters
-        self.program = agent.algorithm.build(self.roles, agent.info, numbers)
-        self.policy = ActingPolicy(agent, self.roles, numbers, device)
+        self.program = agent.algorithm.build(self.built, agent.info, numbers)
+        self.policy = ActingPolicy(agent, self.built, numbers, device)
         self.horizon = Horizon(agent, numbers)
         self.statistics = agent.normalization.observation.build(seeds, math.prod(agent.info.observation), device)
         """Statistics that observations are normalised by; None where they are not."""
@@ -104,32 +104,32 @@ class Learner:
         self.replay_generators = [self._generator(seed, "replay") for seed in self.seeds]
         self._signals = Signals(self.program.signals, seeds, device)
 
-    def _state(self) -> list[StateOf]:
-        parts = [StateOf("", lambda: {"updates": self.updates, "signals": self._signals.sums})]
+    def _state(self) -> list[StatePart]:
+        parts = [StatePart("", lambda: {"updates": self.updates, "signals": self._signals.sums})]
         roles, step = [*self.networks, *self.scalars], self._gradient_step
-        parts += [StateOf(f"networks/{role}/", partial(self.tensors_of, role)) for role in roles]
-        parts += [StateOf(f"averages/{name}/", average.tensors) for name, average in self.averages.items()]
-        parts += [StateOf(f"optimizers/{role}/", partial(step.tensors, role)) for role in self.optimizers]
+        parts += [StatePart(f"networks/{role}/", partial(self.tensors_of, role)) for role in roles]
+        parts += [StatePart(f"averages/{name}/", average.tensors) for name, average in self.averages.items()]
+        parts += [StatePart(f"optimizers/{role}/", partial(step.tensors, role)) for role in self.optimizers]
         if self.statistics is not None:
-            parts.append(StateOf("normalization/observation/", self.statistics.tensors))
+            parts.append(StatePart("normalization/observation/", self.statistics.tensors))
         if self.rewards is not None:
-            parts.append(StateOf("normalization/reward/", self.rewards.tensors))
-        return [*parts, StateOf("algorithm/", lambda: self.roles.tensors)]
+            parts.append(StatePart("normalization/reward/", self.rewards.tensors))
+        return [*parts, StatePart("algorithm/", lambda: self.built.tensors)]
 
     @timed("policy: choosing actions")
     @torch.no_grad()
     def act(self, observation: Tensor, explore: bool = True) -> Tensor:
-        """Actions ``[S, E, a]`` for raw observations ``[S, E, ...]``; without ``explore`` the policy's mode."""
+        """Actions ``[S, E, a]`` for raw observations ``[S, E, ...]``, with exploration or as in an evaluation."""
         seen = self.normalised(observation)
         return self.policy.explore(seen) if explore else self.policy.evaluate(seen)
 
     def act_randomly(self, environments: int) -> Tensor:
-        """Uniform actions ``[S, E, a]``, in [-1, 1) or one-hot: what warm-up plays."""
+        """Uniform actions ``[S, E, a]``, in [-1, 1) or one-hot, for the warm-up."""
         return self.policy.random_actions(environments)
 
     @timed("running statistics")
     def observe(self, observation: Tensor) -> None:
-        """Let the running statistics see raw observations ``[S, E, d]`` of an environment step."""
+        """Add raw observations ``[S, E, d]`` of an environment step to the running statistics."""
         if self.statistics is not None:
             self.statistics.observe(observation)
 
@@ -148,30 +148,30 @@ class Learner:
         self.horizon.follow_schedules(self.optimizers)
 
     def draw_on(self, device: str) -> None:
-        """Draw from replay there instead of where updates run; of equal seeds a CPU makes other numbers than a GPU."""
+        """Draw batches on this device, not the learner's: equal seeds give other numbers on a GPU than on a CPU."""
         if device != self.device:
             seeds = [generator.initial_seed() for generator in self.replay_generators]
             self.replay_generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
 
     def update(self, transitions: Transitions, extra: Mapping[str, Tensor] = MappingProxyType({})) -> None:
-        """One gradient update of every objective, on the captured program; ``extra`` is what the program asks for."""
+        """One update of every objective by the captured program; ``extra`` has the tensors of ``program.extras``."""
         self.learn([Minibatch(transitions, extra)])
 
     @timed("gradient updates", first="first update (compiling)")
     def learn(self, batches: Sequence[Minibatch]) -> None:
-        """As many updates, one after the other, in one call of a captured program: one, or ``updates_per_call``."""
+        """One update per batch, in order, in one call of a captured program: one update, or ``updates_per_call``."""
         self.draw_noise(len(batches))
-        self.learn_under(self.noise, batches)
+        self.learn_with_noise(self.noise, batches)
 
     def draw_noise(self, updates: int) -> None:
-        """The unit-normal draws of the next ``updates`` updates, into ``noise``."""
+        """Fill ``noise`` with the unit-normal draws of the next ``updates`` updates."""
         for noise in self.noise[:updates]:
             for values in noise.values():
                 for row, generator in zip(values, self._generators, strict=True):
                     row.normal_(generator=generator)
 
-    def learn_under(self, noises: Sequence[Mapping[str, Tensor]], batches: Sequence[Minibatch]) -> None:
-        """``learn`` under noise that is given, ``[S, B, ...]`` by name, as ``program.noise`` asks for it."""
+    def learn_with_noise(self, noises: Sequence[Mapping[str, Tensor]], batches: Sequence[Minibatch]) -> None:
+        """``learn`` with given noise, ``[S, B, ...]`` by the names of ``program.noise``."""
         if len(batches) not in (1, len(self.noise)):
             raise ValueError(f"a call makes 1 update or {len(self.noise)}, got {len(batches)} batches")
         tensors: list[Tensor] = []
@@ -180,16 +180,16 @@ class Learner:
             tensors += (noise[name] for name in self.program.noise)
         self._captured[len(batches) > 1](*tensors)
 
-    def stand_ins(self, transitions: Transitions) -> Mapping[str, Tensor]:
-        """What the program asks for beside transitions, for plain ones."""
+    def default_extras(self, transitions: Transitions) -> Mapping[str, Tensor]:
+        """The program's extras for plain transitions."""
         now, following = self.normalised(transitions.observation), self.normalised(transitions.next_observation)
         return self.program.default_extras(Batch(now, *transitions[1:4], following))
 
     def update_eagerly(self, *tensors: Tensor) -> None:
         """The whole update as one function of tensors: ``Transitions``, the program's extras, its noise, in order."""
-        asked = self.program.extras
-        extra = dict(zip(asked, tensors[5 : 5 + len(asked)], strict=True))
-        noise = dict(zip(self.program.noise, tensors[5 + len(asked) :], strict=True))
+        names = self.program.extras
+        extra = dict(zip(names, tensors[5 : 5 + len(names)], strict=True))
+        noise = dict(zip(self.program.noise, tensors[5 + len(names) :], strict=True))
         batch = self.batch(Transitions(*tensors[:5]), extra)
         signals: dict[str, Tensor] = {}
         for objective in self.program.objectives:
@@ -197,8 +197,8 @@ class Learner:
             if objective.every is None:
                 step()
             else:
-                held = [(self.tensors_of(role), self.optimizers[role].tensors()) for role in objective.roles]
-                changed = [value for pair in held for named in pair for value in named.values()]
+                state = [(self.tensors_of(role), self.optimizers[role].tensors()) for role in objective.roles]
+                changed = [value for pair in state for named in pair for value in named.values()]
                 apply_every(step, changed, objective.every, self.updates)
         with torch.no_grad():
             self.program.finish_update(batch, noise, signals)
@@ -215,11 +215,11 @@ class Learner:
             self.update_eagerly(*tensors[start : start + each])
 
     def drain_signals(self) -> list[dict[str, float]]:
-        """Means of the signals since the last call, a dict a seed, empty without updates. One transfer to the host."""
+        """Means of the signals since the last call, a dict for each seed, empty without updates. One transfer."""
         return self._signals.drain()
 
     def tensors(self) -> dict[str, Tensor]:
-        """Every tensor of the state by name, the very tensors, not copies."""
+        """Every tensor of the state by name, not copies."""
         return {prefix + name: value for prefix, tensors in self.state for name, value in tensors().items()}
 
     @torch.no_grad()
@@ -248,21 +248,21 @@ class Learner:
         outline: Outline,
         parameters: Mapping[str, Tensor],
         buffers: Mapping[str, Tensor],
-        held: Mapping[str, Tensor],
+        frozen: Mapping[str, Tensor],
     ) -> None:
-        """Make a network another one; what keeps its path keeps its tensor and its optimizer state.
+        """Replace a network; parameters that keep their path keep their optimizer state.
 
-        ``held`` names trained parameters that stay as they are for some seeds, each with a mask ``[S]``. The update is
+        ``frozen`` names trained parameters that do not move for some seeds, each with a mask ``[S]``. The update is
         captured anew: one recompilation.
         """
         network = self.networks[role]
         network.template, network.parameters, network.buffers = template, dict(parameters), dict(buffers)
         self.outlines[role] = outline
-        self._gradient_step.restructure(role, held)
+        self._gradient_step.restructure(role, frozen)
         self.recapture(self._choice)
 
     def recapture(self, choice: Choice) -> None:
-        """Go on with an update that is compiled, or is not, as ``choice`` says."""
+        """Capture the update, compiled or not as ``choice`` says."""
         self._choice = choice
         functions = [self.update_eagerly, self.update_repeatedly][: len(self.noise)]
         self._captured = [
@@ -275,24 +275,24 @@ class Learner:
         return {name: (role, self.averages[name]) for name, role in self._averaged.items()}
 
     def tensors_of(self, role: str) -> Mapping[str, Tensor]:
-        """Parameters, and buffers of a network, by path, the very tensors."""
+        """Parameters, and buffers of a network, by path, not copies."""
         return self.networks[role].tensors() if role in self.networks else self.scalars[role]
 
     def parameters(self, role: str) -> Mapping[str, Tensor]:
-        """The parameters of a network or a learned scalar by path, ``[S, C, ...]``, the very tensors."""
+        """The parameters of a network or a learned scalar by path, ``[S, C, ...]``, not copies."""
         return self._gradient_step.parameters(role)
 
     def batch(self, drawn: Transitions, extra: Mapping[str, Tensor] = MappingProxyType({})) -> Batch:
-        """Raw transitions ``[S, B, ...]`` as losses read them at this moment: observations and rewards normalised."""
+        """The batch of raw transitions ``[S, B, ...]``, normalised by the present statistics."""
         observation, action, reward, bootstrap, following = drawn
         reward = reward if self.rewards is None else self.rewards.scaled(reward)
-        if (ahead := extra.get("future/observation")) is not None:
-            seen = self.normalised(ahead.flatten(1, 2)).unflatten(1, ahead.shape[1:3])
+        if (future := extra.get("future/observation")) is not None:
+            seen = self.normalised(future.flatten(1, 2)).unflatten(1, future.shape[1:3])
             extra = {**extra, "future/observation": seen}
         return Batch(self.normalised(observation), action, reward, bootstrap, self.normalised(following), extra)
 
     def normalised(self, observation: Tensor) -> Tensor:
-        """Raw observations ``[S, ..., d]`` as networks read them at this moment, float32."""
+        """Raw observations ``[S, ..., d]`` normalised by the present statistics, float32."""
         return observation.float() if self.statistics is None else self.statistics.normalise(observation)
 
     def _generator(self, seed: int, *names: str | int) -> torch.Generator:

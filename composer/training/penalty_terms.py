@@ -1,4 +1,4 @@
-"""What declared penalties add to a loss. Tests: tests/optim/test_penalties.py."""
+"""The terms that declared penalties add to losses. Tests: tests/optim/test_penalties.py."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from composer.optim.penalties import Penalty
 
 
 class PenaltyTerms:
-    """The penalties of a run over its parameters. Anchors are the first draws, which a resumed run makes again."""
+    """The penalties of a run on its parameters. Anchors are the first draws, which a resumed run draws again."""
 
     def __init__(
         self,
@@ -32,8 +32,8 @@ class PenaltyTerms:
                     term = (path, anchor if anchor is None else hyperparameters.keep(anchor), factor)
                     self._terms.setdefault(role, []).append(term)
 
-    def added(self, role: str, parameters: Mapping[str, Tensor], loss: Tensor) -> Tensor:
-        """``loss [S]`` of a role with its penalties; what is no longer trained is no longer pulled."""
+    def add_to(self, role: str, parameters: Mapping[str, Tensor], loss: Tensor) -> Tensor:
+        """``loss [S]`` of a role plus its penalties on the parameters that are trained now."""
         for path, anchor, factor in self._terms.get(role, ()):
             if path in parameters:
                 value = parameters[path] if anchor is None else parameters[path] - anchor

@@ -17,7 +17,7 @@ from torch.func import functional_call
 
 from composer.algorithms.base import Algorithm
 from composer.algorithms.declared import Evaluated, Passes, Role, UpdateSchedule
-from composer.algorithms.program import Program, Roles
+from composer.algorithms.program import BuiltAgent, Program
 from composer.blueprint import Blueprint, check, load
 from composer.blueprint.inspect.eject import eject
 from composer.blueprint.inspect.show import show_json
@@ -59,7 +59,7 @@ class Reader(Algorithm, kind="test/reader"):
     def evaluations(self) -> tuple[Evaluated, ...]:
         return (Evaluated("reader", Passes.TRAIN),)
 
-    def build(self, roles: Roles, info: EnvironmentInfo, seeds: int, device: str) -> Program:
+    def build(self, built: BuiltAgent, info: EnvironmentInfo, seeds: int, device: str) -> Program:
         raise NotImplementedError
 
 

@@ -194,7 +194,7 @@ def bellman_target(learner: Learner, view: LearnerView, seed: int) -> Tensor:
 
     _, log_density = sample(mean[:, 0], log_std[:, 0], noise)
     value = learner.averages["target_critic"](inputs.following).amin(1)
-    temperature = learner.roles.scalars["temperature"].exp()
+    temperature = learner.built.scalars["temperature"].exp()
     target = view.batch.reward + view.batch.bootstrap * (value - temperature * log_density)
     return target[seed].detach()
 

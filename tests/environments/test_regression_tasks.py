@@ -11,7 +11,7 @@ import tiny_runs
 import torch
 from tiny_runs import begin, finished, result, resumed, rows, stopped
 
-from composer.algorithms.program import Batch, Roles
+from composer.algorithms.program import Batch, BuiltAgent
 from composer.algorithms.supervised_losses import SupervisedProgram
 from composer.blueprint import BlueprintError, load
 from composer.environments import BitFlipping, DriftingTargets
@@ -64,7 +64,7 @@ def test_targets_drift_by_their_share_and_keep_their_size() -> None:
 
 def test_the_loss_is_the_mean_squared_error() -> None:
     said = torch.randn(2, 1, 7, generator=torch.Generator().manual_seed(0))
-    roles = Roles(networks={"model": lambda x, training=False: said}, averages={}, scalars={}, returns={})  # type: ignore[dict-item]
+    roles = BuiltAgent(networks={"model": lambda x, training=False: said}, averages={}, scalars={}, returns={})  # type: ignore[dict-item]
     targets, nothing = torch.randn(2, 7, 1, generator=torch.Generator().manual_seed(1)), torch.zeros(2, 7)
     for decay in (0.0, 0.4):
         program = SupervisedProgram(roles, 0.0, decay, True, Hyperparameters(2, "cpu"))

@@ -24,19 +24,19 @@ def test_terms_and_gradients_have_their_closed_form() -> None:
         "a": L2(where=["critic.head.*weight"], coefficient=0.5),
         "b": L2Init(where=["critic.trunk.0.*"], coefficient=2.0),
     }
-    pulls = PenaltyTerms(declared, agent.outlines, parameters, Hyperparameters(len(agent.seeds), "cpu"))
+    terms = PenaltyTerms(declared, agent.outlines, parameters, Hyperparameters(len(agent.seeds), "cpu"))
     head, first = (parameters["critic"][path] for path in ("head.linear.weight", "trunk.0.weight"))
     start = first.detach().clone()
     with torch.no_grad():
         first.add_(torch.randn(first.shape, generator=torch.Generator().manual_seed(0)))
     base = torch.tensor([1.0, 2.0])
-    loss = pulls.added("critic", parameters["critic"], base)
+    loss = terms.add_to("critic", parameters["critic"], base)
     expected = base + 0.5 * head.square().sum((1, 2, 3)) + 2.0 * (first - start).square().sum((1, 2, 3))
     torch.testing.assert_close(loss, expected)
     gradients = torch.autograd.grad(loss.sum(), [head, first])
     torch.testing.assert_close(gradients[0], 2 * 0.5 * head)
     torch.testing.assert_close(gradients[1], 2 * 2.0 * (first - start))
-    assert pulls.added("actor", {}, base) is base
+    assert terms.add_to("actor", {}, base) is base
 
 
 def test_a_strong_pull_keeps_a_network_where_it_began() -> None:

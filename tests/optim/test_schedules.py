@@ -33,7 +33,7 @@ def test_closed_forms(schedule: Schedule, expected: list[float]) -> None:
 
 
 def test_a_shortfall_shrinks_by_equal_factors() -> None:
-    course = Lengthening(start=0.97, end=0.997, updates=100).course().build(Hyperparameters(3, "cpu"))
+    course = Lengthening(start=0.97, end=0.997, updates=100).complement_schedule().build(Hyperparameters(3, "cpu"))
     discount = 1 - course(torch.tensor([0.0, 50.0, 100.0], dtype=torch.float64))
     torch.testing.assert_close(discount, torch.tensor([0.97, 1 - math.sqrt(0.03 * 0.003), 0.997]))
 

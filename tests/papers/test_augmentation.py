@@ -7,7 +7,7 @@ from pydantic import TypeAdapter
 from torch.func import vmap
 
 from composer.algorithms import Augmentation
-from composer.algorithms.losses.augmentation import whole
+from composer.algorithms.losses.augmentation import uniform_integers
 
 AUGMENTATIONS: TypeAdapter[Augmentation] = TypeAdapter(Augmentation)
 
@@ -33,7 +33,7 @@ def test_a_shift_is_a_crop_of_the_picture_with_its_edges_repeated() -> None:
     shifted = AUGMENTATIONS.validate_python({"kind": "random_shift", "pad": pad}).build()(pictures, noise)
     padded = torch.nn.functional.pad(pictures, [pad] * 4, mode="replicate")
     seen = set()
-    for picture, got, (down, right) in zip(padded, shifted, whole(noise, 2 * pad + 1).tolist(), strict=True):
+    for picture, got, (down, right) in zip(padded, shifted, uniform_integers(noise, 2 * pad + 1).tolist(), strict=True):
         seen.add((down, right))
         for row in range(9):
             for column in range(7):
@@ -42,9 +42,9 @@ def test_a_shift_is_a_crop_of_the_picture_with_its_edges_repeated() -> None:
 
 
 def test_every_whole_number_is_as_likely_and_none_is_beyond() -> None:
-    counts = whole(drawn(90_000), 9).bincount()
+    counts = uniform_integers(drawn(90_000), 9).bincount()
     assert counts.numel() == 9 and (counts - 10_000).abs().max() < 5 * 10_000**0.5
-    assert whole(torch.tensor([-50.0, 50.0]), 9).tolist() == [0, 8]
+    assert uniform_integers(torch.tensor([-50.0, 50.0]), 9).tolist() == [0, 8]
 
 
 def test_intensity_is_one_factor_a_picture_and_cut() -> None:

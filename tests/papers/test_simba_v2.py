@@ -50,7 +50,7 @@ def test_weights_stay_on_the_sphere_and_the_target_leaves_it(tmp_path: Path) -> 
 
 def test_the_critic_spans_what_rewards_are_scaled_to() -> None:
     blueprint = small()
-    support = Learner(blueprint.agent, "cpu", EAGER).roles.returns["critic"].support
+    support = Learner(blueprint.agent, "cpu", EAGER).built.returns["critic"].support
     assert len(support) == 101
     assert [support[0], support[-1]] == [-blueprint.normalization.reward.bound, blueprint.normalization.reward.bound]
     assert blueprint.networks["critic"].copies == 1

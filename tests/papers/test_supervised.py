@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from composer.algorithms.program import Batch, Roles
+from composer.algorithms.program import Batch, BuiltAgent
 from composer.algorithms.supervised_losses import SupervisedProgram
 from composer.blueprint import BlueprintError, load
 from composer.optim.hyperparameters import Hyperparameters
@@ -33,7 +33,7 @@ class Model:
 
 def program(smoothing: float, decay: float) -> tuple[SupervisedProgram, Model]:
     model = Model()
-    roles = Roles(networks={"model": model}, averages={}, scalars={}, returns={})  # type: ignore[dict-item]
+    roles = BuiltAgent(networks={"model": model}, averages={}, scalars={}, returns={})  # type: ignore[dict-item]
     return SupervisedProgram(roles, smoothing, decay, False, Hyperparameters(2, "cpu")), model
 
 
@@ -76,7 +76,7 @@ def test_distillation_adds_the_divergence_from_a_teacher_that_is_evaluated(weigh
             return TAUGHT
 
     teacher, plain = Teacher(), program(0.1, 0.2)[0].model_loss(batch(), {}, {})
-    roles = Roles({"model": Model()}, {"tortoise": teacher}, {}, {})  # type: ignore[dict-item]
+    roles = BuiltAgent({"model": Model()}, {"tortoise": teacher}, {}, {})  # type: ignore[dict-item]
     told = SupervisedProgram(roles, 0.1, 0.2, False, Hyperparameters(2, "cpu"), ("tortoise", weight, temperature))
     signals: dict[str, Tensor] = {}
     added = told.model_loss(batch(), {}, signals) - plain
@@ -94,7 +94,7 @@ def test_the_gradient_of_distillation_is_the_difference_of_probabilities() -> No
     def network(value: Tensor) -> object:
         return lambda x, training=False: value
 
-    roles = Roles({"model": network(logits)}, {"tortoise": network(taught)}, {}, {})  # type: ignore[dict-item]
+    roles = BuiltAgent({"model": network(logits)}, {"tortoise": network(taught)}, {}, {})  # type: ignore[dict-item]
     told = SupervisedProgram(roles, 0.0, 0.0, False, Hyperparameters(2, "cpu"), ("tortoise", 1.0, 1.0))
     labelled = SupervisedProgram(roles, 0.0, 0.0, False, Hyperparameters(2, "cpu"))
     loss = told.model_loss(batch(), {}, {}) - labelled.model_loss(batch(), {}, {})

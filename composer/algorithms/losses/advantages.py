@@ -15,13 +15,13 @@ def generalised_advantages(
 ) -> Tensor:
     """``A_t = delta_t + trace (1 - ended_t) A_{t+1}``, ``delta_t = r_t + bootstrap_t V(s_{t+1}) - V(s_t)``. Eq. 16.
 
-    An end cuts the chain, whatever kind it is; what differs is ``bootstrap``: 0 after a termination, the discount
-    after a truncation and in the last interaction, whose next states still have a value.
+    Every end of an episode cuts the sum. ``bootstrap`` is 0 after a termination, and the discount after a truncation
+    and in the last interaction, whose next states still have a value.
 
     Args:
         reward: ``[S, T, E]``.
         value: ``[S, T, E]``, of each observation.
-        following: ``[S, T, E]``, of what each action led to: at an end, the episode's last observation.
+        following: ``[S, T, E]``, value of the next observation; at an end, of the episode's last observation.
         bootstrap: ``[S, T, E]``, the discount, 0 where the episode terminated.
         ended: ``[S, T, E]``, 1 where the episode terminated or was truncated.
         trace: ``[S]``, discount times lambda.

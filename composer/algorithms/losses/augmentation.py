@@ -1,4 +1,4 @@
-"""Random changes of pictures, as pure functions of unit-normal draws: captured, compiled and stacked as they are.
+"""Random changes of pictures as pure functions of unit-normal draws, so that they can be captured and compiled.
 
 ``[...]`` are batch axes; pictures are ``[..., c, h, w]``. Tests: tests/papers/test_augmentation.py.
 """
@@ -11,12 +11,12 @@ from torch.special import ndtr
 
 
 def random_shift(pictures: Tensor, noise: Tensor, pad: int) -> Tensor:
-    """Each picture moved by -pad to pad whole pixels along both axes, its edges repeated; ``noise [..., 2]``.
+    """Shift each picture by -pad to pad whole pixels along both axes, edges repeated; ``noise [..., 2]``.
 
     Source: Kostrikov et al., DrQ, arXiv:2004.13649: replicate, then crop at random.
     """
     flat = pictures.reshape(-1, *pictures.shape[-3:])
-    down, right = (whole(noise, 2 * pad + 1) - pad).reshape(-1, 2).unbind(-1)
+    down, right = (uniform_integers(noise, 2 * pad + 1) - pad).reshape(-1, 2).unbind(-1)
     pixels = [torch.arange(size, device=flat.device) for size in flat.shape]
     rows, columns = (
         (pixels[axis] + move[:, None]).clamp(0, flat.shape[axis] - 1) for axis, move in ((2, down), (3, right))
@@ -27,13 +27,13 @@ def random_shift(pictures: Tensor, noise: Tensor, pad: int) -> Tensor:
 
 
 def intensity(pictures: Tensor, noise: Tensor, scale: float, cut: float) -> Tensor:
-    """Each picture times ``1 + scale * clip(e, -cut, cut)``, e of the unit normal ``noise [..., 1]``."""
+    """Multiply each picture by ``1 + scale * clip(e, -cut, cut)`` with e from ``noise [..., 1]``."""
     factor: Tensor = 1 + scale * noise[..., None, None].clamp(-cut, cut)
     return pictures * factor
 
 
-def whole(noise: Tensor, count: int) -> Tensor:
-    """Whole numbers 0 to ``count - 1``, each as likely, from unit normals."""
+def uniform_integers(noise: Tensor, count: int) -> Tensor:
+    """Uniform integers 0 to ``count - 1`` from unit normals."""
     # The distribution function rounds to one far out, where the product would be one too many.
     numbers: Tensor = (ndtr(noise) * count).long().clamp_max(count - 1)
     return numbers

@@ -1,6 +1,6 @@
 """Distributions of actions from a head's raw output, as pure functions: draws, log-densities, entropies.
 
-An algorithm written over ``Policy`` works with choices and with numbers. Legend: ``[...]`` batch axes, a actions.
+An algorithm that uses ``Policy`` works with discrete and continuous actions. Legend: ``[...]`` batch axes, a actions.
 Tests: tests/papers/test_policies.py.
 """
 
@@ -17,26 +17,26 @@ R = TypeVar("R", contravariant=True)
 
 
 class Policy(Protocol[R]):
-    """What an algorithm asks of a distribution whose head returns an ``R``."""
+    """What an algorithm asks of a distribution of actions, whose head returns an ``R``."""
 
     def draw(self, raw: R, noise: Tensor) -> Tensor:
         """An action ``[..., a]`` from draws of a unit normal ``[..., a]``."""
 
     def mode(self, raw: R) -> Tensor:
-        """The likeliest action ``[..., a]``, where the environment takes it."""
+        """The most likely action ``[..., a]`` that the environment accepts."""
 
     def to_env_action(self, action: Tensor) -> Tensor:
-        """What the environment is given for a draw ``[..., a]``, in [-1, 1] or one-hot."""
+        """The action that the environment plays for a draw ``[..., a]``, in [-1, 1] or one-hot."""
 
     def log_density(self, raw: R, action: Tensor) -> Tensor:
-        """Of draws ``[..., a]``: ``[...]``."""
+        """The log-density ``[...]`` of draws ``[..., a]``."""
 
     def entropy(self, raw: R) -> Tensor:
-        """``[...]``, natural logarithm."""
+        """The entropy ``[...]`` in nats."""
 
 
 class CategoricalPolicy:
-    """A choice among a, one-hot, from logits ``[..., a]``."""
+    """One of a choices, one-hot, from logits ``[..., a]``."""
 
     def draw(self, raw: Tensor, noise: Tensor) -> Tensor:
         """The largest of the logits with Gumbel noise: an exact draw of the softmax (Gumbel, 1954)."""
@@ -45,15 +45,15 @@ class CategoricalPolicy:
         return _chosen(raw.double() + gumbel).to(raw.dtype)
 
     def mode(self, raw: Tensor) -> Tensor:
-        """The largest logit, the first of equals."""
+        """The choice of largest logit, the first of equals."""
         return _chosen(raw).to(raw.dtype)
 
     def to_env_action(self, action: Tensor) -> Tensor:
-        """Itself."""
+        """The draw itself."""
         return action
 
     def log_density(self, raw: Tensor, action: Tensor) -> Tensor:
-        """The logarithm of the chosen one's probability."""
+        """The logarithm of the probability of the choice."""
         return (raw.log_softmax(-1) * action).sum(-1)
 
     def entropy(self, raw: Tensor) -> Tensor:
@@ -65,20 +65,20 @@ class CategoricalPolicy:
 class GaussianPolicy:
     """Independent normals ``(mean, log_std)``, ``[..., a]`` each, which reach beyond the action box [-1, 1].
 
-    What is learned from is the draw, whose density this is; the environment is given the nearest action of its box.
+    Losses use the draw and its density; the environment plays the nearest action of its box.
     """
 
     def draw(self, raw: tuple[Tensor, Tensor], noise: Tensor) -> Tensor:
-        """``mean + exp(log_std) * noise``, wherever it lies."""
+        """``mean + exp(log_std) * noise``, not clipped."""
         mean, log_std = raw
         return mean + log_std.exp() * noise
 
     def mode(self, raw: tuple[Tensor, Tensor]) -> Tensor:
-        """The mean, or the nearest action."""
+        """The mean, clipped to the box."""
         return self.to_env_action(raw[0])
 
     def to_env_action(self, action: Tensor) -> Tensor:
-        """The nearest action; what is not a number stays so, for the environment to refuse."""
+        """The draw clipped to the box; NaN stays NaN, so that the environment refuses it."""
         return action.clamp(-1.0, 1.0)
 
     def log_density(self, raw: tuple[Tensor, Tensor], action: Tensor) -> Tensor:
@@ -88,17 +88,17 @@ class GaussianPolicy:
         return (-0.5 * score.square() - log_std - HALF_LOG_TWO_PI).sum(-1)
 
     def entropy(self, raw: tuple[Tensor, Tensor]) -> Tensor:
-        """``sum log_std + a (1 + log 2 pi) / 2``, of the draw, not of what is left of it in the box."""
+        """``sum log_std + a (1 + log 2 pi) / 2``: of the draw, not of the clipped action."""
         return (raw[1] + (0.5 + HALF_LOG_TWO_PI)).sum(-1)
 
 
 def _chosen(scores: Tensor) -> Tensor:
-    return chosen_of(scores.argmax(-1), scores.shape[-1])
+    return one_hot(scores.argmax(-1), scores.shape[-1])
 
 
-def chosen_of(choices: Tensor, count: int) -> Tensor:
+def one_hot(choices: Tensor, count: int) -> Tensor:
     """One-hot float32 ``[..., count]`` of choices ``[...]``.
 
-    Torch's own function asks a CPU's numbers whether they are in bounds: the host would wait.
+    ``torch.nn.functional.one_hot`` checks bounds on the host, which would wait for the device.
     """
     return (choices[..., None] == torch.arange(count, device=choices.device)).float()

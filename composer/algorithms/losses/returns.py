@@ -1,14 +1,14 @@
-"""Returns as points, probabilities at atoms, or quantiles: how a head's raw output stands for one, as pure functions.
+"""Returns as expectations, probabilities at atoms, or quantiles: how to read the raw output of a value head.
 
 ``raw`` is what a value head returns, ``[...]`` batch axes (and the actions, where it has them), N atoms or quantiles.
-An algorithm written over ``Returns`` works with every value head. Tests: tests/papers/test_returns.py.
+An algorithm that uses ``Returns`` works with every value head. Tests: tests/papers/test_returns.py.
 """
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import Protocol, TypeAlias, TypeVar
+from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
@@ -21,16 +21,19 @@ R = TypeVar("R")
 
 
 class Returns(Protocol[R]):
-    """What an algorithm asks of a representation, whose raw output is an ``R``."""
+    """What an algorithm asks of a representation of returns, whose raw output is an ``R``."""
+
+    is_expectation: ClassVar[bool]
+    """Whether the raw output is the expected return itself."""
 
     def value(self, raw: R) -> Tensor:
         """The expected return, ``[...]``."""
 
     def transform(self, raw: R, shift: Tensor, scale: Tensor, bonus: Tensor | float = 0.0) -> Tensor:
-        """A target that stands for ``shift + scale * (Z + bonus)``, Z the return of ``raw``; the rest ``[...]``."""
+        """The target for ``shift + scale * (Z + bonus)`` with the return Z of ``raw``; other arguments ``[...]``."""
 
     def average(self, raw: R, axis: int) -> R:
-        """The raw output of one distribution that stands for several along ``axis``, a batch axis (not negative)."""
+        """Raw output of the average of several distributions along ``axis``, a batch axis (not negative)."""
 
     def loss(self, raw: R, target: Tensor) -> Tensor:
         """The loss of ``raw`` against a target, ``[...]``; batch axes broadcast."""
@@ -39,16 +42,18 @@ class Returns(Protocol[R]):
 class Point:
     """A return as its expectation alone, ``[...]``."""
 
+    is_expectation: ClassVar[bool] = True
+
     def __init__(self, huber: float | None = None) -> None:
         """``huber``: the error beyond which the loss is linear; None for a loss that is quadratic throughout."""
         self.huber = huber
 
     def value(self, raw: Tensor) -> Tensor:
-        """The output itself."""
+        """The raw output itself."""
         return raw
 
     def transform(self, raw: Tensor, shift: Tensor, scale: Tensor, bonus: Tensor | float = 0.0) -> Tensor:
-        """A number."""
+        """``shift + scale * (raw + bonus)``."""
         return shift + scale * (raw + bonus)
 
     def average(self, raw: Tensor, axis: int) -> Tensor:
@@ -70,9 +75,11 @@ class Categorical(ABC):
     Built under the device on which it is used: ``with torch.device(...)``.
     """
 
+    is_expectation: ClassVar[bool] = False
+
     def __init__(self, atoms: int, low: float, high: float) -> None:
         """Atoms from ``low`` to ``high``, both included."""
-        # Tensors and no numbers, so that agents that differ in them share one compiled program.
+        # Tensors, so that agents with other atoms share one compiled program.
         self.support = torch.linspace(low, high, atoms)
         self.index = torch.arange(atoms, dtype=torch.float32)
         self.low, self.high = torch.tensor(low), torch.tensor(high)
@@ -110,7 +117,7 @@ class C51(Categorical):
     """The target is the whole next distribution, moved and projected. Source: arXiv:1707.06887."""
 
     def transform(self, raw: Tensor, shift: Tensor, scale: Tensor, bonus: Tensor | float = 0.0) -> Tensor:
-        """Every atom moves, with its probability."""
+        """The atoms move with their probabilities, which are then projected onto the support."""
         moved = (shift + scale * bonus)[..., None] + scale[..., None] * self.support
         return self.project(moved, raw.softmax(-1))
 
@@ -119,7 +126,7 @@ class TwoHot(Categorical):
     """The target is the expectation, spread over the two nearest atoms."""
 
     def transform(self, raw: Tensor, shift: Tensor, scale: Tensor, bonus: Tensor | float = 0.0) -> Tensor:
-        """At most two entries are not zero."""
+        """The expectation, projected onto its two nearest atoms."""
         point = (shift + scale * (self.value(raw) + bonus))[..., None]
         return self.project(point, torch.ones_like(point))
 
@@ -149,8 +156,10 @@ class HLGauss(Categorical):
 class Quantile:
     """A return as its quantiles at the levels (i + 1/2) / N, ``[..., N]``. Source: QR-DQN, arXiv:1710.10044."""
 
+    is_expectation: ClassVar[bool] = False
+
     def __init__(self, quantiles: int, kappa: float) -> None:
-        """``kappa``: where the loss turns from quadratic to linear."""
+        """``kappa``: the error at which the loss turns from quadratic to linear."""
         self.levels = (torch.arange(quantiles, dtype=torch.float32) + 0.5) / quantiles
         self.kappa = kappa
 
@@ -159,7 +168,7 @@ class Quantile:
         return raw.mean(-1)
 
     def transform(self, raw: Tensor, shift: Tensor, scale: Tensor, bonus: Tensor | float = 0.0) -> Tensor:
-        """Quantiles ``[..., N]``, each moved."""
+        """Quantiles ``[..., N]``, each shifted and scaled."""
         return (shift + scale * bonus)[..., None] + scale[..., None] * raw
 
     def average(self, raw: Tensor, axis: int) -> Tensor:
@@ -174,8 +183,10 @@ class Quantile:
 class ImplicitQuantile:
     """A return as quantiles and their levels, a pair of ``[..., N]``. Source: IQN, arXiv:1806.06923."""
 
+    is_expectation: ClassVar[bool] = False
+
     def __init__(self, kappa: float) -> None:
-        """``kappa``: where the loss turns from quadratic to linear."""
+        """``kappa``: the error at which the loss turns from quadratic to linear."""
         self.kappa = kappa
 
     def value(self, raw: tuple[Tensor, Tensor]) -> Tensor:
@@ -185,7 +196,7 @@ class ImplicitQuantile:
     def transform(
         self, raw: tuple[Tensor, Tensor], shift: Tensor, scale: Tensor, bonus: Tensor | float = 0.0
     ) -> Tensor:
-        """Quantiles ``[..., N]``, each moved; a target needs no levels."""
+        """Quantiles ``[..., N]``, each shifted and scaled; targets need no levels."""
         return (shift + scale * bonus)[..., None] + scale[..., None] * raw[0]
 
     def average(self, raw: tuple[Tensor, Tensor], axis: int) -> tuple[Tensor, Tensor]:
@@ -222,18 +233,23 @@ def quantile_huber(predicted: Tensor, levels: Tensor, target: Tensor, kappa: flo
 
 
 def lowest(raw: Raw, value: Tensor, axis: int) -> Raw:
-    """Of several distributions along a batch axis, sample by sample the whole one of lowest value, the first of equals.
+    """The distribution of lowest value among several along a batch axis, sample by sample, the first of equals.
 
-    ``value [...]`` is that of ``raw``. For points the minimum; for distributions SimbaV2's rule, arXiv:2502.15280.
+    ``value [...]`` is that of ``raw``. Of expectations the minimum; of distributions SimbaV2's rule, arXiv:2502.15280.
     """
     return chosen(raw, value.argmin(axis, keepdim=True), axis)
 
 
 def chosen(raw: Raw, index: Tensor, axis: int) -> Raw:
-    """Of several distributions along a batch axis the one at ``index``, whose size there is 1; the axis goes."""
+    """The distribution at ``index`` (size 1 along ``axis``) among several along a batch axis, which is removed."""
     if isinstance(raw, tuple):
         return _taken(raw[0], index, axis), _taken(raw[1], index, axis)
     return _taken(raw, index, axis)
+
+
+def of_only_copy(raw: Any) -> Any:
+    """The raw output ``[S, B, ...]`` of a network with a single copy, from ``[S, 1, B, ...]``."""
+    return tuple(each[:, 0] for each in raw) if isinstance(raw, tuple) else raw[:, 0]
 
 
 def _taken(values: Tensor, index: Tensor, axis: int) -> Tensor:

@@ -32,7 +32,7 @@ def sample(mean: Tensor, log_std: Tensor, noise: Tensor) -> tuple[Tensor, Tensor
 
 
 def mode(mean: Tensor) -> Tensor:
-    """The action without noise, ``tanh(mean)``: what evaluation plays. Same shape, in [-1, 1]."""
+    """The action without noise, ``tanh(mean)``, for evaluation. Same shape, in [-1, 1]."""
     return torch.tanh(mean)
 
 

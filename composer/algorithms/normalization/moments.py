@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 class RunningMoments:
-    """Mean and population variance ``[seeds, size]`` of everything observed so far, one set a seed.
+    """Mean and population variance ``[seeds, size]`` of everything observed so far, for each seed.
 
     Batches are merged by Chan's parallel formula. Source: SimBa's RSNorm, arXiv:2410.09754; starting values as in the
     published code (mean 0, variance 1, weight 1e-4).
@@ -22,7 +22,7 @@ class RunningMoments:
 
     @torch.no_grad()
     def observe(self, values: Tensor) -> None:
-        """Take in ``values [seeds, n, ...]`` of ``size`` entries each; non-differentiable, in place."""
+        """Add ``values [seeds, n, ...]`` of ``size`` entries each to the statistics, in place."""
         values = values.flatten(2).double()
         count = values.shape[1]
         batch_mean = values.mean(1)
@@ -40,5 +40,5 @@ class RunningMoments:
         return (centred / (self.variance + self._epsilon).sqrt()[:, None]).float().view(values.shape)
 
     def tensors(self) -> dict[str, Tensor]:
-        """The statistics by name, the very tensors."""
+        """The statistics by name, not copies."""
         return {"mean": self.mean, "variance": self.variance, "weight": self.weight}

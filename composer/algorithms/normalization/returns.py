@@ -15,9 +15,9 @@ from composer.optim.hyperparameters import Hyperparameters
 
 
 class RunningReturns(ABC):
-    """The discounted return so far of every environment, and the moments of all that these have been.
+    """Discounted returns of every environment so far, and the moments of all past ones.
 
-    Rewards are divided and never centred, so that a scaled sum is the sum of the scaled.
+    Rewards are divided and not centred, so that a scaled sum of rewards is the sum of scaled rewards.
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class RunningReturns(ABC):
         epsilon: float,
         clip: float | None = None,
     ) -> None:
-        """``discount [S]`` of one interaction is held, not copied; ``epsilon`` is added to the variance."""
+        """``discount [S]`` of one interaction is read at every call; ``epsilon`` is added to the variance."""
         seeds, device = hyperparameters.seeds, str(hyperparameters.device)
         self.moments = RunningMoments(seeds, 1, epsilon, device)
         self.returns = torch.zeros(seeds, environments, dtype=torch.float64, device=device)
@@ -37,19 +37,19 @@ class RunningReturns(ABC):
 
     @abstractmethod
     def observe(self, reward: Tensor, terminated: Tensor, truncated: Tensor) -> None:
-        """Take in what one interaction gave, ``[S, E]`` each."""
+        """Add the rewards and ends of one interaction, ``[S, E]`` each."""
 
     @abstractmethod
     def scale(self) -> Tensor:
-        """What rewards are multiplied by at this moment, float32 ``[S]``."""
+        """The present factor on rewards, float32 ``[S]``."""
 
     def scaled(self, reward: Tensor) -> Tensor:
-        """Single rewards ``[S, ...]`` times ``scale()``, clipped where that is declared."""
+        """Rewards ``[S, ...]`` times ``scale()``, clipped where declared."""
         scaled = reward * self.scale().view(-1, *[1] * (reward.ndim - 1))
         return scaled if self._clip is None else scaled.clamp(-self._clip, self._clip)
 
     def tensors(self) -> dict[str, Tensor]:
-        """The state by name, the very tensors."""
+        """The state by name, not copies."""
         return {"returns": self.returns, **self.moments.tensors()}
 
     def deviation(self) -> Tensor:
@@ -58,17 +58,17 @@ class RunningReturns(ABC):
 
 
 class ReturnScale(RunningReturns):
-    """``r / sqrt(var(G) + epsilon)``, where G is 0 again after the last reward of an episode."""
+    """``r / sqrt(var(G) + epsilon)``, where G starts at 0 in every episode."""
 
     @torch.no_grad()
     def observe(self, reward: Tensor, terminated: Tensor, truncated: Tensor) -> None:
-        """``G = discount G + r`` is counted; then an episode that ended leaves 0."""
+        """Count ``G = discount G + r``, then set G to 0 where an episode ended."""
         self.returns.mul_(self._discount[:, None]).add_(reward)
         self.moments.observe(self.returns[..., None])
         self.returns.masked_fill_(terminated | truncated, 0.0)
 
     def scale(self) -> Tensor:
-        """Of the variance alone."""
+        """``1 / sqrt(var(G) + epsilon)``."""
         return self.deviation().reciprocal().float()
 
 
@@ -85,16 +85,16 @@ class BoundedScale(RunningReturns):
 
     @torch.no_grad()
     def observe(self, reward: Tensor, terminated: Tensor, truncated: Tensor) -> None:
-        """``G = discount (1 - done) G + r`` is counted: the last reward of an episode stands alone."""
+        """Count ``G = discount (1 - done) G + r``: the last reward of an episode counts alone."""
         goes_on = ~(terminated | truncated)
         self.returns.mul_(self._discount[:, None] * goes_on).add_(reward)
         self.moments.observe(self.returns[..., None])
         self.largest.copy_(torch.maximum(self.largest, self.returns.abs().amax(1)))
 
     def scale(self) -> Tensor:
-        """Of the variance, or of the largest return."""
+        """``1 / max(sqrt(var(G) + epsilon), max|G| / bound)``."""
         return torch.maximum(self.deviation(), self.largest / self._bound).reciprocal().float()
 
     def tensors(self) -> dict[str, Tensor]:
-        """With the largest ``|G|`` so far."""
+        """Also the largest ``|G|`` so far."""
         return {**super().tensors(), "largest": self.largest}

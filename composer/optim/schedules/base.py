@@ -1,7 +1,7 @@
 """Schedules: a number, constant or changing with the count of gradient updates.
 
-A schedule is evaluated inside the captured update from the update counter, one value a seed, so that neither a changing
-number nor a variant with another number compiles anything anew.
+A schedule is computed inside the captured update from the update counter, one value per seed, so that neither a
+changing number nor a variant with another number needs another compilation.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
+from typing_extensions import override
 
 from composer.spec.family import Family
 
@@ -20,12 +21,12 @@ if TYPE_CHECKING:
     from composer.optim.hyperparameters import Hyperparameters
 
 LARGEST = 1e30
-"""Far beyond use, yet finite in float32, so that a run may diverge by its own fault and be told so."""
+"""Larger than any useful value and finite in float32."""
 Value = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 
 
 class Schedule(Family, family="schedule"):
-    """A number over gradient updates. A plain number where a schedule is expected is a constant."""
+    """A number as a function of gradient updates. A plain number is a constant schedule."""
 
     @classmethod
     def from_shorthand(cls, value: object) -> object:
@@ -40,7 +41,7 @@ class Schedule(Family, family="schedule"):
 
     @abstractmethod
     def points(self) -> tuple[tuple[int, float], ...]:
-        """Where its course begins, turns and ends: updates and the value there; none for a constant."""
+        """Updates at which it starts, bends and ends, with its values there; none for a constant."""
 
     @property
     def copy_interval(self) -> int | None:
@@ -61,16 +62,16 @@ class Constant(Schedule, kind="constant"):
     """The value."""
 
     def to_shorthand(self, table: dict[str, Any]) -> object:
-        """The number, a whole one without its point."""
+        """The number, as an integer where it is whole."""
         whole = self.value.is_integer() and abs(self.value) < 2**53
         return int(self.value) if whole else self.value
 
     def bounds(self) -> tuple[float, float]:
-        """The value, twice."""
+        """The value and the value."""
         return self.value, self.value
 
+    @override
     def points(self) -> tuple[tuple[int, float], ...]:
-        """None."""
         return ()
 
     def build(self, hyperparameters: Hyperparameters) -> Callable[[Tensor], Tensor]:

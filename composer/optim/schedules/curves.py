@@ -49,7 +49,7 @@ class Exponential(Schedule, kind="exponential"):
 
 
 class Warmup(Schedule, kind="warmup"):
-    """From ``start`` in a straight line to ``value`` over ``updates`` gradient updates, then ``value``.
+    """Linear from ``start`` to ``value`` over ``updates`` gradient updates, then ``value``.
 
     With an intervention that says ``schedules = "restart"`` it warms up again after each firing.
     """

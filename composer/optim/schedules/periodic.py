@@ -1,4 +1,4 @@
-"""A schedule with another value at each N-th update. Tests: tests/optim/test_periodic.py."""
+"""A schedule with another value at every N-th update. Tests: tests/optim/test_periodic.py."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 
 
 class Periodic(Schedule, kind="periodic"):
-    """The same value at every update but each N-th, where it is another one.
+    """One value at every N-th update and another in between.
 
-    As the momentum of an average, ``{ kind = "periodic", every = 8_000 }`` copies the network after each 8,000th update
-    and leaves the copy alone in between, as DQN's target network does (Mnih et al., 2015); with ``every = 2`` and
-    ``at = 0.995`` it is TD3's target, which moves with every second update (arXiv:1802.09477, algorithm 1).
+    As the momentum of an average, ``{ kind = "periodic", every = 8_000 }`` copies the network every 8,000 updates, as
+    for DQN's target network (Mnih et al., 2015); with ``every = 2`` and ``at = 0.995`` it gives TD3's target, which
+    moves with every second update (arXiv:1802.09477, algorithm 1).
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "periodic", "every": 8_000, "value": 1.0, "at": 0.0}
 
     every: int = Field(ge=1, le=10**12)
-    """N, in gradient updates; the first such update is number N, counted from 1."""
+    """N, in gradient updates; the first one is update number N, counted from 1."""
     value: Value = 1.0
     """Value at all other updates."""
     at: Value = 0.0
-    """Value at each N-th update."""
+    """Value at every N-th update."""
 
     def bounds(self) -> tuple[float, float]:
         """The two values, in order of size; one of them where every update is the N-th."""

@@ -182,8 +182,8 @@ class LearnerView:
     def _program(self) -> Program:
         learner = self._learner
         averages = {name: _still(network) for name, network in learner.averages.items()}
-        roles = replace(learner.roles, networks=self.networks, averages=averages)
-        return self.spec.algorithm.build(roles, self.spec.info, Hyperparameters(len(self.seeds), learner.device))
+        built = replace(learner.built, networks=self.networks, averages=averages)
+        return self.spec.algorithm.build(built, self.spec.info, Hyperparameters(len(self.seeds), learner.device))
 
     @cached_property
     def _inputs(self) -> Mapping[str, Inputs]:

@@ -33,7 +33,7 @@ class Stack:
         updates = len(requested[0])
         for part in self._learners:
             part.draw_noise(updates)
-        self._whole.learn_under(self._whole.noise, [self._joined(drawn) for drawn in zip(*requested, strict=True)])
+        self._whole.learn_with_noise(self._whole.noise, [self._joined(drawn) for drawn in zip(*requested, strict=True)])
 
     def _joined(self, drawn: Sequence[Minibatch]) -> Minibatch:
         """The minibatches of one update of all learners as one, ``[sum of S, B, ...]``."""

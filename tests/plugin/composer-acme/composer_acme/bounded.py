@@ -12,7 +12,7 @@ from composer.algorithms.declared import StateTensor
 from composer.environments.interface import EnvironmentInfo
 
 if TYPE_CHECKING:
-    from composer.algorithms.program import Program, Roles
+    from composer.algorithms.program import BuiltAgent, Program
     from composer.optim.hyperparameters import Hyperparameters
 
 
@@ -26,7 +26,7 @@ class BoundedTargets(DeterministicPolicyGradient, kind="acme/bounded_targets"):
         return {"lowest": StateTensor(), "highest": StateTensor(), "seen": StateTensor(dtype="int64")}
 
     @override
-    def build(self, roles: Roles, info: EnvironmentInfo, hyperparameters: Hyperparameters) -> Program:
+    def build(self, built: BuiltAgent, info: EnvironmentInfo, hyperparameters: Hyperparameters) -> Program:
         from composer_acme.bounded_losses import BoundedProgram
 
-        return BoundedProgram(roles, self, info.action_size, hyperparameters)
+        return BoundedProgram(built, self, info.action_size, hyperparameters)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from composer.algorithms.ddpg_td3 import DeterministicPolicyGradient
 from composer.algorithms.ddpg_td3_losses import DeterministicProgram
-from composer.algorithms.program import Batch, Roles
+from composer.algorithms.program import Batch, BuiltAgent
 from composer.optim.hyperparameters import Hyperparameters
 
 
@@ -17,11 +17,11 @@ class BoundedProgram(DeterministicProgram):
     """Two objectives, and a range of targets that grows."""
 
     def __init__(
-        self, roles: Roles, declared: DeterministicPolicyGradient, actions: int, hyperparameters: Hyperparameters
+        self, built: BuiltAgent, declared: DeterministicPolicyGradient, actions: int, hyperparameters: Hyperparameters
     ) -> None:
-        """``roles.tensors`` hold the range, ``[S]`` each."""
-        super().__init__(roles, declared, actions, hyperparameters)
-        self._lowest, self._highest, self._seen = (roles.tensors[name] for name in ("lowest", "highest", "seen"))
+        """``built.tensors`` hold the range, ``[S]`` each."""
+        super().__init__(built, declared, actions, hyperparameters)
+        self._lowest, self._highest, self._seen = (built.tensors[name] for name in ("lowest", "highest", "seen"))
 
     def critic_loss(self, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]) -> Tensor:
         """``mean (Q - r - discount clip(min Q', lowest, highest))^2``, summed over critics."""
