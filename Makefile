@@ -55,7 +55,7 @@ golden: $(VENV)/.installed
 	$(BIN)/python -m tools.golden
 
 docs: $(VENV)/.installed
-	$(BIN)/python -m composer.blueprint.inspect.reference --out docs/reference
+	$(BIN)/python -m tools.reference --out docs/reference
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from composer.blueprint.inspect.reference import pages
-from composer.blueprint.inspect.reference.markdown import anchor, prose, table
 from composer.blueprint.syntax.parts import parts
 from composer.spec import builtin_kinds as kinds
 from composer.spec.family import FAMILIES
+from tools.reference import pages
+from tools.reference.markdown import anchor, prose, table
 
 ROOT = Path(__file__).parents[2]
 COMMITTED = ROOT / "docs" / "reference"
@@ -55,7 +55,7 @@ def test_the_command_writes_the_same_without_torch(written: dict[str, str], tmp_
     (tmp_path / "retired.md").write_text("no such family any more")
     code = (
         "import sys\n"
-        "from composer.blueprint.inspect.reference.__main__ import main\n"
+        "from tools.reference.__main__ import main\n"
         f"code = main(['--out', {str(tmp_path)!r}])\n"
         "heavy = {'torch', 'numpy', 'scipy', 'mlflow', 'dm_control', 'gymnasium', 'matplotlib'} & set(sys.modules)\n"
         "sys.exit(f'imported {heavy}' if heavy else code)"

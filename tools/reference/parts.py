@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from composer.blueprint.inspect.parts_list import example, try_out
-from composer.blueprint.inspect.reference.fields import family_page
-from composer.blueprint.inspect.reference.markdown import anchor, code, page, prose, table
 from composer.blueprint.syntax.nodes import plain
 from composer.blueprint.syntax.parts import Part
 from composer.blueprint.syntax.write import toml_value
 from composer.spec.quantities import counted, scaled, shape_text
+from tools.reference.fields import family_page
+from tools.reference.markdown import anchor, code, page, prose, table
 
 _ABOUT = """\
 A part is a TOML file that stands for a table: `{ use = "simba", width = 128 }` is replaced by the part's body, with the

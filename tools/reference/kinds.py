@@ -12,8 +12,6 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from composer.blueprint.inspect.parts_list import ACTIONS
-from composer.blueprint.inspect.reference.fields import fields_table
-from composer.blueprint.inspect.reference.markdown import anchor, code, page, prose, table
 from composer.blueprint.syntax.write import toml_value
 from composer.networks.blocks.base import Block
 from composer.networks.heads.base import Head
@@ -21,10 +19,12 @@ from composer.networks.outline import Outline
 from composer.spec.family import Family
 from composer.spec.quantities import counted, scaled, shape_text
 from composer.spec.shape import Shape
+from tools.reference.fields import fields_table
+from tools.reference.markdown import anchor, code, page, prose, table
 
 FEATURES: Shape = (16,)
 """Input shape for the example of a head."""
-_ROOT = Path(__file__).resolve().parents[4]
+_ROOT = Path(__file__).resolve().parents[2]
 
 
 def family_page_text(family: type[Family], members: Sequence[type[Family]]) -> str:

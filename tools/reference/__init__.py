@@ -1,10 +1,10 @@
 """The reference documentation in ``docs/reference/``, generated from the kinds by ``make docs``.
 
-    python -m composer.blueprint.inspect.reference --out docs/reference [--plugin NAME ...]
+    python -m tools.reference --out docs/reference [--plugin NAME ...]
 
 It reads specs, parts and outlines, and imports no torch. Tests: tests/docs/test_reference.py.
 """
 
-from composer.blueprint.inspect.reference.pages import pages
+from tools.reference.pages import pages
 
 __all__ = ["pages"]

@@ -1,4 +1,4 @@
-"""``python -m composer.blueprint.inspect.reference --out DIR``: write the pages, remove obsolete ones.
+"""``python -m tools.reference --out DIR``: write the pages, remove obsolete ones.
 
 Tests: tests/docs/test_reference.py.
 """
@@ -9,15 +9,13 @@ import argparse
 import sys
 from pathlib import Path
 
-from composer.blueprint.inspect.reference.pages import pages
 from composer.spec.plugins import PluginError
+from tools.reference.pages import pages
 
 
 def main(arguments: list[str]) -> int:
     """Write the pages; returns 2 where a plug-in cannot be used."""
-    parser = argparse.ArgumentParser(
-        prog="python -m composer.blueprint.inspect.reference", description="Write the reference pages."
-    )
+    parser = argparse.ArgumentParser(prog="python -m tools.reference", description="Write the reference pages.")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the pages")
     parser.add_argument(
         "--plugin", action="append", default=[], metavar="NAME", help="a plug-in to include; repeatable"

@@ -9,11 +9,11 @@ import inspect
 from collections.abc import Iterator
 from typing import Any, get_args
 
-from composer.blueprint.inspect.reference.fields import fields_table
-from composer.blueprint.inspect.reference.markdown import page, prose, table
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.syntax.compose import BEFORE_VALIDATION
 from composer.spec.family import FAMILIES, Family, Spec
+from tools.reference.fields import fields_table
+from tools.reference.markdown import page, prose, table
 
 _BEFORE = "These keys are processed before validation:"
 

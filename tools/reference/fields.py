@@ -9,10 +9,10 @@ from collections.abc import Mapping
 
 from pydantic.fields import FieldInfo
 
-from composer.blueprint.inspect.reference.markdown import anchor, prose, table
 from composer.blueprint.inspect.schema_words import Style, accepted
 from composer.blueprint.syntax.write import toml_value
 from composer.spec.family import Family, Spec, dump_tagged
+from tools.reference.markdown import anchor, prose, table
 
 _LINKED = Style(
     family=lambda family: f"[{family.noun()}]({family_page(family.family)})",
