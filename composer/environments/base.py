@@ -1,8 +1,8 @@
-"""What an environment is: its declaration, what is known of it before it runs, and the two interfaces around it.
+"""The family of environments: declarations that describe themselves, and make simulated environments.
 
-``SingleEnvironment`` is what a simulator has to offer; ``VectorEnvironment`` is what the training loop uses. Action
-repeat, automatic reset, seeds of episodes, checks for NaN, exact state and worker processes lie between the two and
-are written once, in ``vector``, ``rows`` and ``worker``. Nothing here imports a simulator: reading a blueprint is fast.
+A simulator implements ``SingleEnvironment``; the training loop uses ``VectorEnvironment``. Between the two, ``vector``,
+``rows`` and ``worker`` implement action repeat, automatic reset, seeds of episodes, checks for NaN, exact state and
+worker processes. Nothing here imports a simulator: reading a blueprint is fast.
 """
 
 from __future__ import annotations
@@ -13,49 +13,41 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple, Self
 
 from pydantic import Field
+from typing_extensions import override
 
-from composer.environments.interface import (
-    EnvironmentInfo,
-    SingleEnvironment,
-    VectorEnvironment,
-)
+from composer.environments.interface import EnvironmentInfo, SingleEnvironment, VectorEnvironment
 from composer.spec.family import Family
 from composer.spec.random_streams import derive
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from composer.environments.vector.rows import Rows
-
-    Observations = NDArray[np.float32] | NDArray[np.uint8]
 
 
 class PlannedStage(NamedTuple):
-    """A part of a run that its environment plans."""
+    """A part of a run that the environment plans."""
 
     start: int
     """Interactions before it."""
     key: str
-    """The key of the blueprint that says so."""
+    """The key of the blueprint that declares it."""
     words: str
-    """What happens in it."""
+    """A description for people."""
 
 
 class Environment(Family, family="environment"):
-    """What an agent learns from: a simulator in which it acts, or a stream of labelled data."""
+    """A simulator in which an agent acts, or a stream of labelled data."""
 
     is_simulator: ClassVar[bool] = False
-    """Whether an agent acts in it, in episodes and for rewards; else it answers to labelled data."""
+    """Whether an agent acts in episodes and for rewards; otherwise it answers to labelled data."""
 
     @cached_property
     def info(self) -> EnvironmentInfo:
-        """What ``describe`` says, computed once for each environment value."""
+        """The result of ``describe``, computed once."""
         return self.describe()
 
     @property
     def title(self) -> str:
-        """What it is called in tables and curves: the name of its task where it has one."""
+        """Name in tables and plots: the task, where there is one."""
         return self.kind
 
     @property
@@ -70,51 +62,51 @@ class Environment(Family, family="environment"):
 
     @property
     def metric(self) -> str:
-        """The evaluation metric as the journal names it; higher is better."""
+        """Name of the evaluation metric in the journal; higher is better."""
         return "evaluation/return"
 
     @property
     def task_interactions(self) -> int:
-        """Interactions of one task, where tasks of equal length follow each other; else 0."""
+        """Interactions of one task, if tasks of equal length follow each other; otherwise 0."""
         return 0
 
     @property
     def stages_differ_by_seed(self) -> bool:
-        """Whether seeds may pass from one planned stage to the next at times of their own."""
+        """Whether each seed may enter the next planned stage at a time of its own."""
         return False
 
     def epoch_interactions(self, batch_size: int) -> int:
-        """Interactions of a pass over the data; 0 where there is no data set."""
+        """Interactions of one pass over the data; 0 without a data set."""
         return 0
 
     def epochs_by(self, interactions: int, batch_size: int) -> int:
-        """Whole passes over the data that so many interactions make; 0 where there is no data set."""
+        """Whole passes over the data in ``interactions``; 0 without a data set."""
         epoch = self.epoch_interactions(batch_size)
         return interactions // epoch if epoch else 0
 
     def epoch_end(self, epochs: int, batch_size: int) -> int:
-        """Interactions that so many passes over the data take."""
+        """Interactions that ``epochs`` passes over the data take."""
         return epochs * self.epoch_interactions(batch_size)
 
     def switches_by(self, interactions: int, batch_size: int) -> int:
-        """How often so many interactions lead from one planned stage to the next."""
+        """Number of changes from one planned stage to the next within ``interactions``."""
         return sum(0 < stage.start < interactions for stage in self.stages(batch_size))
 
     def stages(self, batch_size: int) -> tuple[PlannedStage, ...]:
-        """Parts of a run that are planned, in order, the first at 0; none where a run is all of one piece."""
+        """Planned parts of a run, in order, the first one at 0; empty where nothing is planned."""
         return ()
 
     def branched(self, branch: int) -> Self:
-        """The environment of fork number ``branch``, where what it gives next is declared and not drawn by a stream."""
+        """The environment of fork number ``branch``, if the data that come next are declared instead of drawn."""
         return self
 
     def problems(self, batch_size: int, env_steps: int, seeds: int) -> Iterator[tuple[str, str]]:
-        """What does not fit a run of ``env_steps`` and a number of seeds: pairs of key path and message."""
+        """Problems of a run with this batch size, length and number of seeds: pairs of key path and message."""
         return iter(())
 
     @abstractmethod
     def describe(self) -> EnvironmentInfo:
-        """Compute shapes and limits without running an episode; ``info`` keeps the answer."""
+        """Shapes and limits, without running an episode; callers read ``info``."""
 
 
 class Simulator(Environment, abstract=True):
@@ -132,17 +124,17 @@ class Simulator(Environment, abstract=True):
     """How long one answer of a worker may take; a hung environment is then reported (without workers, nothing can)."""
 
     @property
+    @override
     def stride(self) -> int:
-        """Action repeat times copies."""
         return self.action_repeat * self.copies
 
     @property
+    @override
     def copies_per_seed(self) -> int:
-        """As declared."""
         return self.copies
 
+    @override
     def problems(self, batch_size: int, env_steps: int, seeds: int) -> Iterator[tuple[str, str]]:
-        """A run shorter than one interaction, and workers without an environment."""
         if env_steps < self.stride:
             message = f"{env_steps:,} is less than one interaction: {self.stride:,} environment steps (repeat x copies)"
             yield "training.env_steps", message
@@ -159,11 +151,11 @@ class Simulator(Environment, abstract=True):
         return tuple(derive(seed, "copy", index) for index in range(self.copies))
 
     def for_evaluation(self) -> Simulator:
-        """The environment that evaluations are made in: this one, unless its protocol says otherwise."""
+        """The environment for evaluations: this one, unless its protocol says otherwise."""
         return self
 
     def make(self, seeds: Sequence[int], stream: str) -> VectorEnvironment:
-        """One environment for each of ``seeds``; ``stream`` keeps uses apart ("training", "evaluation").
+        """One environment for each of ``seeds``; ``stream`` ("training", "evaluation") separates their uses.
 
         Raises EnvironmentFailure where the simulator cannot be built.
         """
@@ -177,10 +169,10 @@ class SingleSimulator(Simulator, abstract=True):
 
     @abstractmethod
     def single(self) -> SingleEnvironment:
-        """Build one environment; the only place where a kind imports its simulator."""
+        """Build one environment. Only here does a kind import its simulator."""
 
+    @override
     def rows(self, n: int) -> Rows:
-        """``single`` environments, one after the other in this process or spread over ``workers``."""
         from composer.environments.vector.worker import single_rows
 
         return single_rows(self, n)

@@ -1,4 +1,4 @@
-"""What an environment is to the rest: what it says of itself, steps, and its errors."""
+"""The interfaces of environments: their description, their steps and their errors."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class EnvironmentFailure(ComposerError, RuntimeError):
     """An environment raised, hung, died or returned a number that is not finite.
 
-    The message says which environment, in which episode and at which decision, and under which action; ``seed`` is
-    what that episode was reset under. Nothing of the failed step is stored: ``state`` is that of the step before.
+    The message names environment, episode, decision and action; ``seed`` is the seed of that episode. The failed step
+    is not stored: ``state`` is that of the step before.
     """
 
     exit_code = 6
@@ -42,7 +42,7 @@ class EnvironmentFailure(ComposerError, RuntimeError):
 
 
 class InvalidAction(ComposerError, ValueError):
-    """An action of the wrong shape, outside of [-1, 1] or not finite: the agent's doing, not the environment's.
+    """An action of the wrong shape, outside of [-1, 1] or not finite: an error of the agent, not of the environment.
 
     ``finite`` is false where the agent has diverged.
     """
@@ -62,7 +62,7 @@ class RenderingUnavailable(RuntimeError):
 class EnvironmentInfo:
     """What is known of an environment without running it.
 
-    Actions are vectors in [-1, 1], whatever it takes inside; a choice among k is one-hot, of length k.
+    Actions are vectors in [-1, 1], whatever the simulator takes; a choice among k is one-hot, of length k.
     """
 
     observation: Shape
@@ -72,16 +72,16 @@ class EnvironmentInfo:
     episode_env_steps: int
     """Time limit in environment steps: control steps of the simulator, counted before action repeat."""
     action_repeat: int
-    """Environment steps a decision lasts."""
+    """Environment steps of one decision."""
     terminates: bool
-    """Whether an episode may end by success or failure (its last value is zero), not only by its time limit."""
+    """Whether an episode may end before its time limit, by success or failure; the value of such an end is 0."""
     discrete: bool = False
-    """Whether an action is a choice, told one-hot, and not a vector of numbers."""
+    """Whether an action is a one-hot choice instead of a vector of numbers."""
     pictures: bool = False
-    """Whether observations are uint8 pictures, and not float32 numbers."""
+    """Whether observations are uint8 pictures instead of float32 numbers."""
     stacked_frames: int = 0
-    """Of pictures: how many frames ``observation[0]`` is made of, oldest first, each step adding one and dropping one;
-    0 where pictures share nothing. A first observation repeats its newest frame or holds zeros before it."""
+    """Frames in ``observation[0]`` of pictures, oldest first; each step adds one and drops one. 0 where pictures share no
+    frames. Before the first frame of an episode come copies of it, or zeros."""
 
     @property
     def episode_interactions(self) -> int:
@@ -90,28 +90,28 @@ class EnvironmentInfo:
 
 
 class Step(NamedTuple):
-    """One decision of n environments. The arrays are reused: they stay valid until the step after the next one."""
+    """Results of one decision of n environments. Arrays are reused: they stay valid until the step after the next."""
 
     observation: Observations
-    """[n, ...] what to act on next: where an episode has ended, the first observation of the next one."""
+    """[n, ...] the observation to act on next: after an episode's end, the first observation of the next episode."""
     final_observation: Observations
-    """[n, ...] what the action led to: where an episode has ended, its last observation; else ``observation``."""
+    """[n, ...] the observation after the action: at an episode's end its last one, else ``observation``."""
     reward: NDArray[np.float32]
-    """[n] summed over the repeat."""
+    """[n] summed over the action repeat."""
     terminated: NDArray[np.bool_]
-    """[n] ended by success or failure: nothing follows, so nothing is bootstrapped."""
+    """[n] whether success or failure ended the episode: the value of ``final_observation`` is 0."""
     truncated: NDArray[np.bool_]
-    """[n] cut by the time limit: the value of ``final_observation`` still counts."""
+    """[n] whether the time limit cut the episode: the value of ``final_observation`` is bootstrapped."""
     episode_return: NDArray[np.float64]
-    """[n] undiscounted sum of rewards of the episode up to and with this decision."""
+    """[n] undiscounted return of the episode so far, this decision included."""
     episode_length: NDArray[np.int64]
-    """[n] environment steps of the episode up to and with this decision."""
+    """[n] environment steps of the episode so far, this decision included."""
 
 
 class SingleEnvironment(Protocol):
-    """One environment of a simulator: all that an adapter has to implement.
+    """One environment of a simulator, as an adapter implements it.
 
-    An episode must depend on nothing but the seed of its reset and the actions since then.
+    An episode must depend only on the seed of its reset and on the actions since then.
     """
 
     def reset(self, seed: int) -> None:
@@ -121,7 +121,7 @@ class SingleEnvironment(Protocol):
         """One environment step under ``action`` [action_size] in [-1, 1]: (reward, terminated, truncated)."""
 
     def observe(self) -> Observations:
-        """The observation of the present state; asked once a decision, copied by the caller."""
+        """The observation of the present state; called once per decision, copied by the caller."""
 
     def render(self) -> NDArray[np.uint8]:
         """A picture of the present state [height, width, 3]; raises RenderingUnavailable where it cannot be drawn."""
@@ -172,14 +172,14 @@ class VectorEnvironment(ABC):
 
     @abstractmethod
     def state(self) -> dict[str, NDArray[np.generic]]:
-        """What is needed to continue exactly: indices of the running episodes and their actions so far."""
+        """The state that continues exactly: indices of the running episodes and their actions so far."""
 
     @abstractmethod
     def load_state(self, state: Mapping[str, NDArray[np.generic]]) -> Observations:
         """Continue from ``state`` by replaying its actions; returns the present observations [n, ...].
 
-        Raises EnvironmentFailure where the replay does not lead to the observation that ``state`` remembers (``reset``
-        then begins the episodes after those), ValueError where ``state`` is that of other environments.
+        Raises EnvironmentFailure where the replay ends at another observation than ``state`` has (``reset`` then begins
+        the next episodes), ValueError where ``state`` belongs to other environments.
         """
 
     @abstractmethod

@@ -79,7 +79,7 @@ class AtariRows(Rows):
         if self._seen.min() < self._stack:
             self._hide_earlier_lives()
 
-    def go_on(self, rows: NDArray[np.int64]) -> None:
+    def continue_episodes(self, rows: NDArray[np.int64]) -> None:
         """The newest frame is the first one of the next life."""
         self._seen[rows] = 1
         self._hide_earlier_lives()
@@ -101,7 +101,7 @@ class AtariRows(Rows):
             steps += arrays.steps * (wait <= moment)
             onward = arrays.continues.nonzero()[0]
             reward[onward] = steps[onward] = 0
-            self.go_on(onward)
+            self.continue_episodes(onward)
         self._start(np.flatnonzero(wait == total), seeds)
         arrays.reward[...], arrays.steps[...] = reward, steps
 

@@ -1,4 +1,4 @@
-"""Environments as rows of arrays: stepping, action repeat and replay, with no notion of seeds, episodes or logs.
+"""Environments as rows of arrays: stepping, action repeat and replay, without seeds, episodes or logs.
 
 Legend: n environments, d entries of an observation, a entries of an action.
 """
@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from typing_extensions import override
 
 from composer.environments.interface import RenderingUnavailable
 
@@ -24,16 +26,16 @@ Resets = Sequence[tuple[int, int]]
 
 
 class RowFailure(Exception):
-    """The environment in one row failed; whoever knows its seed and episode adds them."""
+    """The environment in one row failed. The vector environment adds its seed and episode."""
 
     def __init__(self, row: int, reason: str) -> None:
-        super().__init__(row, reason)  # both, because it travels between processes
+        super().__init__(row, reason)  # both, because it is pickled between processes
         self.row = row
         self.reason = reason
 
 
 class RowArrays:
-    """What n environments exchange with their user, laid out in one buffer, which may be shared between processes."""
+    """Actions and results of n environments in one buffer, which processes may share."""
 
     def __init__(self, info: EnvironmentInfo, n: int, buffer: memoryview) -> None:
         self._buffer = buffer
@@ -41,13 +43,13 @@ class RowArrays:
         self.reward = self._take((n,), np.float64)
         self.steps = self._take((n,), np.int64)
         self.current = self._take((n,), np.int64)
-        """At the first row of each worker: the row that it is busy with."""
+        """At the first row of each worker: the row that it is working on."""
         self.actions = self._take((n, info.action_size), np.float32)
         self.observation = self._take((n, *info.observation), np.uint8 if info.pictures else np.float32)
         self.terminated = self._take((n,), np.bool_)
         self.truncated = self._take((n,), np.bool_)
         self.continues = self._take((n,), np.bool_)
-        """Of an ended episode: the next one goes on from where it ended, with no reset (a game after a lost life)."""
+        """Whether the next episode continues an ended one without a reset (a game after a lost life)."""
 
     @classmethod
     def private(cls, info: EnvironmentInfo, n: int) -> RowArrays:
@@ -80,14 +82,14 @@ class Rows(ABC):
         """One decision of every row under ``arrays.actions``."""
 
     @abstractmethod
-    def go_on(self, rows: NDArray[np.int64]) -> None:
-        """Turn the last observations of ``rows`` into first ones: their next episodes continue what has ended."""
+    def continue_episodes(self, rows: NDArray[np.int64]) -> None:
+        """Begin the next episodes of ``rows`` where the last ones ended: their last observations become first ones."""
 
     @abstractmethod
     def replay(self, resets: Resets, actions: Sequence[NDArray[np.float32]]) -> None:
-        """Start every row, take ``actions`` (each [t, a]); then ``reward`` and ``steps`` hold the sums of the episodes.
+        """Start every row and take ``actions`` (each [t, a]); ``reward`` and ``steps`` then hold sums of the episode.
 
-        They are those since the last ``go_on``, which is repeated wherever an episode continued another.
+        Wherever an episode continued another, ``continue_episodes`` is called again, and the sums start at 0.
         """
 
     @abstractmethod
@@ -107,37 +109,32 @@ class LocalRows(Rows):
         self._repeat = environment.action_repeat
         self._first = first
         self._singles: dict[int, SingleEnvironment] = {}
-        try:
+        with self._blaming_the_current_row():
             for row in range(first, last):
                 arrays.current[first] = row
                 self._singles[row] = environment.single()
-        except Exception as error:
-            raise self._failure(error) from error
 
+    @override
     def reset(self, resets: Resets) -> None:
-        """Start episodes, one after the other."""
-        try:
+        with self._blaming_the_current_row():
             for row, seed in resets:
                 self._reset_row(row, seed)
-        except Exception as error:
-            raise self._failure(error) from error
 
+    @override
     def step(self) -> None:
-        """One decision of every row."""
         actions = self.arrays.actions
-        try:
+        with self._blaming_the_current_row():
             for row in self._singles:
                 self._step_row(row, actions[row])
-        except Exception as error:
-            raise self._failure(error) from error
 
-    def go_on(self, rows: NDArray[np.int64]) -> None:
-        """Nothing to do: a single environment does not continue."""
+    @override
+    def continue_episodes(self, rows: NDArray[np.int64]) -> None:
+        """Do nothing: a single environment never continues an episode."""
 
+    @override
     def replay(self, resets: Resets, actions: Sequence[NDArray[np.float32]]) -> None:
-        """Repeat episodes, one after the other."""
         reward, steps = self.arrays.reward, self.arrays.steps
-        try:
+        with self._blaming_the_current_row():
             for (row, seed), taken in zip(resets, actions, strict=True):
                 self._reset_row(row, seed)
                 total_reward, total_steps = 0.0, 0
@@ -146,21 +143,15 @@ class LocalRows(Rows):
                     total_reward += reward[row]
                     total_steps += steps[row]
                 reward[row], steps[row] = total_reward, total_steps
-        except Exception as error:
-            raise self._failure(error) from error
 
+    @override
     def render(self, row: int) -> NDArray[np.uint8]:
-        """A picture of one row."""
         self.arrays.current[self._first] = row
-        try:
+        with self._blaming_the_current_row():
             return self._singles[row].render()
-        except RenderingUnavailable:
-            raise
-        except Exception as error:
-            raise self._failure(error) from error
 
+    @override
     def close(self) -> None:
-        """Free the environments."""
         while self._singles:
             self._singles.popitem()[1].close()
 
@@ -186,6 +177,12 @@ class LocalRows(Rows):
         arrays.truncated[row] = truncated
         arrays.observation[row] = single.observe()
 
-    def _failure(self, error: Exception) -> RowFailure:
-        """Whatever a simulator raises is the failure of the row that was busy."""
-        return RowFailure(int(self.arrays.current[self._first]), f"{type(error).__name__}: {error}")
+    @contextmanager
+    def _blaming_the_current_row(self) -> Iterator[None]:
+        """Turn any error of a simulator into the failure of the row that is being worked on."""
+        try:
+            yield
+        except RenderingUnavailable:
+            raise
+        except Exception as error:
+            raise RowFailure(int(self.arrays.current[self._first]), f"{type(error).__name__}: {error}") from error

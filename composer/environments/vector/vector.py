@@ -1,8 +1,7 @@
 """The vector environment: seeds of episodes, automatic reset, checks, and a state that can be replayed exactly.
 
-Episode k of an environment is reset under a seed derived from the environment's own and k, and the actions since then
-are kept. That is the whole state of an environment, whatever its simulator hides
-(docs/decisions/0007-environment-state.md).
+The seed of episode k is derived from the environment's seed and k. With the actions since the reset it is the whole
+state of an environment, whatever a simulator hides (docs/decisions/0007-environment-state.md).
 
 Legend: n environments, d entries of an observation, a entries of an action.
 """
@@ -14,6 +13,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from typing_extensions import override
 
 from composer.environments.interface import (
     EnvironmentFailure,
@@ -37,7 +37,7 @@ def episode_seed(seed: int, episode: int) -> int:
 
 
 class EpisodicVector(VectorEnvironment):
-    """Rows with their running episodes. After a failed step only ``state`` and ``close`` may be called."""
+    """Rows and their running episodes. After a failed step only ``state`` and ``close`` may be called."""
 
     def __init__(self, info: EnvironmentInfo, seeds: Sequence[int], make_rows: Callable[[], Rows]) -> None:
         """One environment for each of ``seeds``. Raises EnvironmentFailure, ValueError where two seeds are equal."""
@@ -49,7 +49,7 @@ class EpisodicVector(VectorEnvironment):
         self._all = np.arange(n)
         self._episodes = np.full(n, -1, np.int64)
         self._lengths = np.zeros(n, np.int64)
-        # A choice is zeros and a one: a byte each is enough for the log.
+        # A one-hot action needs one byte per entry in the log.
         self._actions = np.zeros(
             (n, info.episode_interactions, info.action_size), np.uint8 if info.discrete else np.float32
         )
@@ -57,26 +57,23 @@ class EpisodicVector(VectorEnvironment):
         self._env_steps = np.zeros(n, np.int64)
         self._dtype: type[Any] = np.uint8 if info.pictures else np.float32
         self._observation: Any = np.zeros((n, *info.observation), self._dtype)
-        # Two sets of results, used in turn: what one step returned is still intact while the next one is looked at.
+        # Two sets of results alternate: the results of one step stay valid until the step after the next.
         self._results = [self._new_step(), self._new_step()]
         self._running = False
         try:
             self._rows = make_rows()
         except RowFailure as failure:
-            raise self._named(failure, starting=0) from failure
+            raise self._failure(failure, starting=0) from failure
 
+    @override
     def reset(self, episode: int | None = None) -> Observations:
-        """Start the next episode everywhere, or the one numbered ``episode``."""
         numbers = self._episodes + 1 if episode is None else np.full(self.n, episode, np.int64)
         self._begin(self._all, numbers)
         self._commit_begin(self._all, numbers)
-        self._observation = self._rows.arrays.observation.copy()
-        self._running = True
-        present: Observations = self._observation.copy()
-        return present
+        return self._start_stepping()
 
+    @override
     def step(self, actions: NDArray[np.float32]) -> Step:
-        """One decision, checked and logged; ended episodes make place for the next ones."""
         if not self._running:
             raise RuntimeError("reset the environments first; after a failure they cannot be stepped")
         self._check_actions(actions)
@@ -88,15 +85,15 @@ class EpisodicVector(VectorEnvironment):
             np.copyto(step.reward, arrays.reward, casting="same_kind")
             _check_finite(step)
         except RowFailure as failure:
-            raise self._named(failure, actions) from failure
+            raise self._failure(failure, actions) from failure
         ended = arrays.terminated | arrays.truncated
         where = (ended & ~arrays.continues).nonzero()[0]
         if where.size:
             self._begin(where, self._episodes + 1)
         onward = (ended & arrays.continues).nonzero()[0]
         if onward.size:
-            self._rows.go_on(onward)
-        # Nothing above has touched the log, so that a failure leaves the state of the step before.
+            self._rows.continue_episodes(onward)
+        # Nothing above changes the log: after a failure, the state is that of the step before.
         self._log(actions)
         np.copyto(step.terminated, arrays.terminated)
         np.copyto(step.truncated, arrays.truncated)
@@ -110,10 +107,11 @@ class EpisodicVector(VectorEnvironment):
         self._observation = step.observation
         return step
 
+    @override
     def state(self) -> dict[str, NDArray[np.generic]]:
         """Arrays by name: ``seeds``, ``episodes``, ``lengths`` (decisions) [n], ``actions`` [sum of lengths, a].
 
-        ``returns`` [n] and ``observations`` [n, ...] only serve to verify a replay.
+        ``returns`` [n] and ``observations`` [n, ...] verify a replay.
         """
         taken = [self._actions[row, : self._lengths[row]] for row in range(self.n)]
         return {
@@ -125,8 +123,8 @@ class EpisodicVector(VectorEnvironment):
             "observations": self._observation.copy(),
         }
 
+    @override
     def load_state(self, state: Mapping[str, NDArray[np.generic]]) -> Observations:
-        """Replay the running episodes of ``state`` and verify where they lead."""
         seeds = [int(seed) for seed in state["seeds"]]
         if seeds != list(self._seeds):
             raise ValueError(f"this state is that of environments with seeds {seeds}, not {list(self._seeds)}")
@@ -138,7 +136,7 @@ class EpisodicVector(VectorEnvironment):
             self._rows.replay(resets, taken)
             self._check_replay(state)
         except RowFailure as failure:
-            raise self._named(failure) from failure
+            raise self._failure(failure) from failure
         while self._lengths.max() > self._actions.shape[1]:
             self._grow()
         for row, actions in enumerate(taken):
@@ -146,22 +144,25 @@ class EpisodicVector(VectorEnvironment):
         arrays = self._rows.arrays
         np.copyto(self._returns, arrays.reward)
         np.copyto(self._env_steps, arrays.steps)
-        self._observation = arrays.observation.copy()
-        self._running = True
-        present: Observations = self._observation.copy()
-        return present
+        return self._start_stepping()
 
+    @override
     def render(self, index: int) -> NDArray[np.uint8]:
-        """A picture of one environment."""
         try:
             return self._rows.render(index)
         except RowFailure as failure:
-            raise self._named(failure) from failure
+            raise self._failure(failure) from failure
 
+    @override
     def close(self) -> None:
-        """Free the rows."""
         self._running = False
         self._rows.close()
+
+    def _start_stepping(self) -> Observations:
+        self._observation = self._rows.arrays.observation.copy()
+        self._running = True
+        present: Observations = self._observation.copy()
+        return present
 
     def _new_step(self) -> Step:
         n, observation = self.n, (self.n, *self.info.observation)
@@ -176,14 +177,14 @@ class EpisodicVector(VectorEnvironment):
         )
 
     def _begin(self, where: NDArray[np.int64], numbers: NDArray[np.int64]) -> None:
-        """Reset the rows ``where`` to their episodes in ``numbers`` [n], without touching the log."""
+        """Reset the rows ``where`` to their episodes in ``numbers`` [n]; the log stays as it is."""
         try:
             self._rows.reset([(row, episode_seed(self._seeds[row], int(numbers[row]))) for row in where.tolist()])
             for row in where.tolist():
                 if not np.isfinite(self._rows.arrays.observation[row]).all():
                     raise RowFailure(row, "the observation after the reset is not finite")
         except RowFailure as failure:
-            raise self._named(failure, starting=int(numbers[failure.row])) from failure
+            raise self._failure(failure, starting=int(numbers[failure.row])) from failure
 
     def _commit_begin(self, where: NDArray[np.int64], numbers: NDArray[np.int64]) -> None:
         """Log that the episodes in ``numbers`` [n] have begun in the rows ``where``."""
@@ -216,7 +217,7 @@ class EpisodicVector(VectorEnvironment):
         self._env_steps += self._rows.arrays.steps
 
     def _grow(self) -> None:
-        """Double the room for actions; only an environment that passes its declared limit needs it."""
+        """Double the room for actions: an environment has passed its declared time limit."""
         self._actions = np.concatenate([self._actions, np.zeros_like(self._actions)], axis=1)
 
     def _check_replay(self, state: Mapping[str, NDArray[np.generic]]) -> None:
@@ -230,10 +231,10 @@ class EpisodicVector(VectorEnvironment):
                     "version or build, or the kind of CPU, is not the one that made them",
                 )
 
-    def _named(
+    def _failure(
         self, failure: RowFailure, actions: NDArray[np.float32] | None = None, starting: int | None = None
     ) -> EnvironmentFailure:
-        """A row's failure as that of its running episode, or of the episode ``starting``."""
+        """The failure of a row, in its running episode or in the episode ``starting``."""
         self._running = False
         row = failure.row
         episode = int(self._episodes[row]) if starting is None else starting
@@ -248,14 +249,14 @@ class EpisodicVector(VectorEnvironment):
 
 
 def _one_hot(actions: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """[n] whether a row is one 1 and zeros."""
+    """Which rows are one-hot, [n]."""
     found: NDArray[np.bool_] = (actions.max(axis=1) == 1.0) & (np.count_nonzero(actions, axis=1) == 1)
     return found
 
 
 def _check_finite(step: Step) -> None:
-    """Refuse rewards and observations that are not finite."""
-    # A sum is finite only if every term is: one pass in the common case.
+    """Raise RowFailure for rewards or observations that are not finite."""
+    # A sum is finite only if every term is: one pass suffices in the common case.
     pictures = step.final_observation.dtype == np.uint8
     seen = 0.0 if pictures else np.add.reduce(step.final_observation, axis=None)
     if isfinite(seen) and isfinite(np.add.reduce(step.reward)):

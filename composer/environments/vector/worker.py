@@ -1,8 +1,8 @@
-"""The same rows, spread over worker processes that share their arrays with this one.
+"""Rows spread over worker processes that share their arrays with this one.
 
-Workers are started with ``exec``, never by forking a process that has torch's threads. Arrays lie in one block of
-memory without a name (nothing is left behind by ``kill -9``); a pipe only carries who has to do what. Workers die with
-their parent (strictly: with the thread that made them), leave signals to it, and every wait for them ends.
+Workers are started with ``exec``, never by forking a process that has torch's threads. Arrays are in one unnamed block
+of shared memory, so ``kill -9`` leaves nothing behind; a pipe carries only commands. Workers die with their parent
+(strictly: with the thread that started them), leave signals to it, and every wait for them has a limit.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from typing_extensions import override
 
 from composer.environments.interface import RenderingUnavailable
 from composer.environments.vector.rows import LocalRows, Resets, RowArrays, RowFailure, Rows
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 START_SECONDS = 120.0
 """How long a worker may take to import its simulator, beyond the time-out for one answer."""
 CLOSE_SECONDS = 2.0
-"""How long workers get to leave by themselves."""
+"""How long workers may take to exit by themselves."""
 
 _PROGRAM = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
@@ -48,7 +49,7 @@ _STEP, _DONE = b"step", b"done"
 
 
 def single_rows(environment: SingleMaker, n: int) -> Rows:
-    """Single environments, in this process or in at most ``environment.workers`` others."""
+    """Rows of single environments, in this process or in at most ``environment.workers`` others."""
     info = environment.info
     if environment.workers:
         return WorkerRows(environment, info, n)
@@ -65,7 +66,7 @@ class WorkerRows(Rows):
         try:
             os.ftruncate(memory, RowArrays.nbytes(info, n))
             self.arrays = RowArrays(info, n, memoryview(mmap.mmap(memory, 0)))
-            declared = _importable(environment)
+            declared = _pickled(environment)
             for share in np.array_split(np.arange(n), min(environment.workers, n)):
                 first, last = int(share[0]), int(share[-1]) + 1
                 self.arrays.current[first] = first
@@ -77,39 +78,41 @@ class WorkerRows(Rows):
         finally:
             os.close(memory)
 
+    @override
     def reset(self, resets: Resets) -> None:
-        """Start episodes; the workers share them out."""
-        self._share("reset", [(pair,) for pair in resets])
+        self._call_each("reset", [(pair,) for pair in resets])
 
+    @override
     def step(self) -> None:
-        """Ring every worker, then wait for all."""
         for worker in self._workers:
             self._send(worker, _STEP)
         self._wait(self._workers, self._timeout)
 
-    def go_on(self, rows: NDArray[np.int64]) -> None:
-        """Nothing to do: a single environment does not continue."""
+    @override
+    def continue_episodes(self, rows: NDArray[np.int64]) -> None:
+        """Do nothing: a single environment never continues an episode."""
 
+    @override
     def replay(self, resets: Resets, actions: Sequence[NDArray[np.float32]]) -> None:
-        """Repeat episodes; each worker those of its rows."""
-        self._share("replay", list(zip(resets, actions, strict=True)))
+        self._call_each("replay", list(zip(resets, actions, strict=True)))
 
+    @override
     def render(self, row: int) -> NDArray[np.uint8]:
-        """A picture from the row's worker."""
         worker = next(worker for worker in self._workers if worker.first <= row < worker.last)
         self._send(worker, pickle.dumps(("render", (row,))))
         picture: NDArray[np.uint8] = self._answer(worker, time.monotonic() + self._timeout)
         return picture
 
+    @override
     def close(self) -> None:
-        """Let the workers leave, and kill those that do not."""
+        """Let the workers exit, and kill those that do not."""
         for worker in self._workers:
             worker.connection.close()
         deadline = time.monotonic() + CLOSE_SECONDS
         while self._workers:
             self._workers.pop().end(max(0.0, deadline - time.monotonic()))
 
-    def _share(self, method: str, items: Sequence[tuple[Any, ...]]) -> None:
+    def _call_each(self, method: str, items: Sequence[tuple[Any, ...]]) -> None:
         """Call ``method`` in each worker with its own ``items``, whose first members are pairs (row, seed)."""
         busy = []
         for worker in self._workers:
@@ -123,9 +126,9 @@ class WorkerRows(Rows):
         try:
             worker.connection.send_bytes(message)
         except BlockingIOError as error:
-            raise self._silent(worker) from error
+            raise self._timed_out(worker) from error
         except OSError as error:
-            raise self._lost(worker) from error
+            raise self._died(worker) from error
 
     def _wait(self, workers: Sequence[_Worker], seconds: float) -> None:
         deadline = time.monotonic() + seconds
@@ -133,14 +136,14 @@ class WorkerRows(Rows):
             self._answer(worker, deadline)
 
     def _answer(self, worker: _Worker, deadline: float) -> Any:
-        """The worker's answer. A failure it reports, its death and its silence fail the row that it is busy with."""
+        """Receive the worker's answer. An error, its death or a time-out is a failure of the row it is working on."""
         allowed = deadline - time.monotonic()
         try:
             if not worker.connection.poll(max(0.0, allowed)):
-                raise self._silent(worker)
+                raise self._timed_out(worker)
             answer = worker.connection.recv_bytes()
         except (EOFError, OSError) as error:
-            raise self._lost(worker) from error
+            raise self._died(worker) from error
         if answer == _DONE:
             return None
         outcome = pickle.loads(answer)
@@ -151,11 +154,11 @@ class WorkerRows(Rows):
     def _busy_row(self, worker: _Worker) -> int:
         return int(self.arrays.current[worker.first])
 
-    def _silent(self, worker: _Worker) -> RowFailure:
+    def _timed_out(self, worker: _Worker) -> RowFailure:
         worker.process.kill()
         return RowFailure(self._busy_row(worker), f"no answer within {self._timeout:g} s; its worker was killed")
 
-    def _lost(self, worker: _Worker) -> RowFailure:
+    def _died(self, worker: _Worker) -> RowFailure:
         code = worker.end(CLOSE_SECONDS)
         how = f"exit code {code}" if code >= 0 else signal.Signals(-code).name
         return RowFailure(self._busy_row(worker), f"its worker process died ({how})")
@@ -167,7 +170,7 @@ class _Worker:
     def __init__(self, memory: int, declared: bytes, extent: tuple[int, int, int], timeout: float) -> None:
         _, self.first, self.last = extent
         ours, theirs = socket.socketpair()
-        # A stopped worker reads nothing: without a limit, sending it a long episode would wait for ever.
+        # A stopped worker reads nothing: without a limit, sending it a long episode would block for ever.
         limit = struct.pack("ll", int(timeout), int(timeout % 1.0 * 1e6))
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, limit)
@@ -175,7 +178,7 @@ class _Worker:
         with theirs:
             command = [sys.executable, "-c", _PROGRAM, json.dumps(sys.path)]
             numbers = [theirs.fileno(), memory, os.getpid(), *extent]
-            # Standard output belongs to the command's own result: whatever a simulator prints goes to standard error.
+            # Standard output is for the command's result: what simulators print goes to standard error.
             self.process = subprocess.Popen(
                 [*command, *map(str, numbers)],
                 pass_fds=(theirs.fileno(), memory),
@@ -186,7 +189,7 @@ class _Worker:
         self.connection.send_bytes(declared)
 
     def end(self, seconds: float) -> int:
-        """Let the process leave within ``seconds``, else kill it; returns its exit code."""
+        """Wait ``seconds`` for the process to exit, then kill it; returns its exit code."""
         try:
             return self.process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -194,8 +197,8 @@ class _Worker:
             return self.process.wait()
 
 
-def _importable(environment: SingleMaker) -> bytes:
-    """The declaration as a worker can read it: class by module and name, fields by value."""
+def _pickled(environment: SingleMaker) -> bytes:
+    """The pickled declaration: its class by module and name, its fields by value. Raises ValueError."""
     if type(environment).__module__ == "__main__":
         raise ValueError(
             f"workers import environments, and {type(environment).__name__} is defined in the program itself: "
@@ -205,9 +208,9 @@ def _importable(environment: SingleMaker) -> bytes:
 
 
 def main() -> None:
-    """The worker's side: obey until the parent closes the pipe."""
+    """Entry point of a worker: execute commands until the parent closes the pipe."""
     connection, memory, parent, n, first, last = map(int, sys.argv[2:])
-    # The parent decides when to stop, and its checkpoint may need this process: a Ctrl-C in the terminal is not for us.
+    # The parent decides when to stop, and its last checkpoint may need this process: ignore Ctrl-C in the terminal.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -221,7 +224,7 @@ def main() -> None:
 
 
 def _serve(pipe: Connection, memory: int, n: int, first: int, last: int) -> None:
-    """Build the rows, then answer each message by ``_DONE``, by a picture or by what went wrong."""
+    """Build the rows, then answer each message with ``_DONE``, a picture or an error."""
     environment: SingleMaker = pickle.loads(pipe.recv_bytes())
     arrays = RowArrays(environment.info, n, memoryview(mmap.mmap(memory, 0)))
     try:
@@ -233,13 +236,13 @@ def _serve(pipe: Connection, memory: int, n: int, first: int, last: int) -> None
     while True:
         message = pipe.recv_bytes()
         try:
-            answer = _obey(rows, message)
+            answer = _execute(rows, message)
         except (RowFailure, RenderingUnavailable) as failure:
             answer = _with_traceback(failure)
         pipe.send_bytes(_DONE if answer is None else pickle.dumps(answer))
 
 
-def _obey(rows: LocalRows, message: bytes) -> Any:
+def _execute(rows: LocalRows, message: bytes) -> Any:
     if message == _STEP:
         return rows.step()
     method, arguments = pickle.loads(message)
@@ -247,6 +250,6 @@ def _obey(rows: LocalRows, message: bytes) -> Any:
 
 
 def _with_traceback(failure: Exception) -> Exception:
-    """Only a note survives the way to the parent; the traceback and the cause do not."""
+    """Add the traceback as a note: pickling loses the traceback and the cause."""
     failure.add_note("in the worker process:\n" + "".join(traceback.format_exception(failure)))
     return failure

@@ -1,4 +1,4 @@
-"""The family of data sets: labelled samples, told by shape before they are loaded.
+"""The family of data sets: labelled samples, described before they are loaded.
 
 Tests: tests/environments/test_tasks.py, tests/environments/test_datasets.py.
 """
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class DataUnusable(ComposerError, ValueError):
-    """Files of a data set are missing, cut short or not what they are said to be: where, what, and what was meant."""
+    """Files of a data set are missing, cut short or different from their declaration; the message says where."""
 
     exit_code = 6
 
@@ -27,9 +27,9 @@ class Samples(NamedTuple):
     """A whole data set in memory."""
 
     inputs: NDArray[np.float32] | NDArray[np.uint8]
-    """``[n, ...]``: numbers; or, of pictures, bytes ``[n, channels, height, width]``"""
+    """``[n, ...]`` numbers, or bytes of pictures ``[n, channels, height, width]``"""
     labels: NDArray[np.int64] | NDArray[np.float32]
-    """``[n]``: classes from 0 to classes - 1, or the numbers to be answered"""
+    """``[n]`` classes from 0 to classes - 1, or target numbers"""
 
 
 class DataInfo(NamedTuple):
@@ -49,7 +49,7 @@ class Data(Family, family="data"):
     """Labelled samples."""
 
     varies: ClassVar[bool] = False
-    """Whether every seed has samples of its own."""
+    """Whether each seed has samples of its own."""
 
     @property
     @abstractmethod
@@ -58,8 +58,8 @@ class Data(Family, family="data"):
 
     @abstractmethod
     def load(self, seed: int) -> Samples:
-        """Everything to learn from; ``seed`` is for data that are drawn, and equal seeds give equal samples."""
+        """The training samples. Data that are drawn depend on ``seed``: equal seeds give equal samples."""
 
     def load_held_out(self, seed: int) -> Samples:
-        """What is held out: of the same distribution, and no sample of it in ``load``."""
+        """The held-out samples, of the same distribution; none of them is in ``load``."""
         raise DataUnusable(f"the data {self.kind!r} hold nothing out")

@@ -13,7 +13,7 @@ from composer.spec.random_streams import derive
 
 
 class Bits(Data, kind="bits"):
-    """Vectors of zeros and ones, each with even chance, drawn for every seed. A task gives their targets."""
+    """Vectors of zeros and ones, equally likely, drawn anew for each seed. A task gives their targets."""
 
     varies: ClassVar[bool] = True
 
@@ -29,8 +29,8 @@ class Bits(Data, kind="bits"):
     def info(self) -> DataInfo:
         return DataInfo((self.width,), 1, self.samples)
 
+    @override
     def load(self, seed: int) -> Samples:
-        """Drawn under a stream of its own; targets are 0."""
         import numpy as np
 
         random = np.random.Generator(np.random.PCG64(derive(seed, "data")))

@@ -28,19 +28,19 @@ PIXELS = 3 * SIDE * SIDE
 
 
 class Layout(NamedTuple):
-    """What the files of one version are called, and hold."""
+    """The files of one version: names and sizes."""
 
     learned: tuple[str, ...]
     held_out: tuple[str, ...]
     records: int
-    """Of each file to learn from."""
+    """In each training file."""
     held_out_records: int
     label_bytes: int
-    """Before the pixels of a record; the last of them is the class."""
+    """Before the pixels of a record; the last one is the class."""
     archive: str
-    """What the published archive is called."""
+    """Name of the published archive."""
     pickled: tuple[str, ...]
-    """Files of the version for Python, which is not read."""
+    """Files of the Python version, which is refused."""
 
 
 LAYOUTS: dict[int, Layout] = {
@@ -60,7 +60,7 @@ LAYOUTS: dict[int, Layout] = {
 
 
 class Cifar(Data, kind="cifar"):
-    """CIFAR-10 or CIFAR-100: colour photographs of 32 x 32, 50,000 to learn from and 10,000 held out.
+    """CIFAR-10 or CIFAR-100: colour photographs of 32 x 32, 50,000 for training and 10,000 held out.
 
     Read from the binary version: records of one label byte (CIFAR-100: a coarse one and a fine one) and 3,072 bytes of
     pixels, red, green, blue, row by row. The version for Python is pickled, and unpickling runs code: it is refused.
@@ -70,11 +70,11 @@ class Cifar(Data, kind="cifar"):
     example: ClassVar[Mapping[str, Any]] = {"kind": "cifar", "folder": "data/cifar-10-batches-bin"}
 
     folder: Folder
-    """Where the binary files lie."""
+    """The folder of the binary files."""
     labels: Literal[10, 100] = 10
-    """Which of the two: the number of its classes."""
+    """Number of classes: CIFAR-10 or CIFAR-100."""
     sha256: Checksums = Field(default={}, max_length=100)
-    """What the files must be, by name; sizes and labels are checked in any case."""
+    """SHA-256 of files by name, checked where given; sizes and labels are always checked."""
 
     @model_validator(mode="after")
     def _names(self) -> Self:
@@ -92,10 +92,12 @@ class Cifar(Data, kind="cifar"):
         size = len(layout.learned) * layout.records
         return DataInfo((3, SIDE, SIDE), self.labels, size, layout.held_out_records)
 
+    @override
     def load(self, seed: int) -> Samples:
         """The same for every seed, in the order of the files. Raises DataUnusable."""
         return self._read(self._layout.learned, self._layout.records)
 
+    @override
     def load_held_out(self, seed: int) -> Samples:
         """The published test set. Raises DataUnusable."""
         return self._read(self._layout.held_out, self._layout.held_out_records)

@@ -31,9 +31,9 @@ class Digits(Data, kind="digits"):
     example: ClassVar[Mapping[str, Any]] = {"kind": "digits", "samples": 1_000, "held_out": 360}
 
     samples: Annotated[int, Field(ge=1, le=SAMPLES)] = SAMPLES
-    """How many are learned from, from the first on."""
+    """Number of training samples, the first ones."""
     held_out: Annotated[int, Field(ge=0, le=SAMPLES - 1)] = 0
-    """How many are held out, up to the last: 360 are a fifth."""
+    """Number of held-out samples, the last ones: 360 are a fifth."""
     layout: Literal["vector", "image"] = "vector"
     """Whether an input is a vector of 64 or an image [1, 8, 8]."""
 
@@ -52,13 +52,13 @@ class Digits(Data, kind="digits"):
     def info(self) -> DataInfo:
         return DataInfo((64,) if self.layout == "vector" else (1, 8, 8), 10, self.samples, self.held_out)
 
+    @override
     def load(self, seed: int) -> Samples:
-        """The same for every seed."""
         inputs, labels = self._all()
         return Samples(inputs[: self.samples], labels[: self.samples])
 
+    @override
     def load_held_out(self, seed: int) -> Samples:
-        """The last ones."""
         inputs, labels = self._all()
         return Samples(inputs[SAMPLES - self.held_out :], labels[SAMPLES - self.held_out :])
 

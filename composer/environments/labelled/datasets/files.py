@@ -1,4 +1,4 @@
-"""Files of data sets in a local folder: found, measured and checked before a byte of them is believed.
+"""Files of data sets in a local folder: their presence, sizes and checksums are checked before they are used.
 
 Tests: tests/environments/test_datasets.py.
 """
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Folder = Annotated[str, Field(min_length=1, max_length=4_096)]
-"""A folder of this machine, absolute or below the working directory."""
+"""A folder on this machine, absolute or relative to the working directory."""
 Checksums = dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]]
-"""SHA-256 by file name, in small hexadecimal letters."""
+"""SHA-256 by file name, in lower-case hexadecimal digits."""
 
 
 def folder_of(name: str, meant: str) -> Path:
-    """The folder, which exists; ``meant`` says in words what should be there. Raises DataUnusable."""
+    """The folder ``name``; ``meant`` describes what should be there. Raises DataUnusable where it is missing."""
     path = Path(name)
     if not path.is_dir():
         what = "is no folder" if path.exists() else "does not exist"
@@ -35,7 +35,7 @@ def folder_of(name: str, meant: str) -> Path:
 
 
 def file_of(folder: Path, name: str, meant: str) -> Path:
-    """A file in a folder, which exists. Raises DataUnusable."""
+    """The file ``name`` in a folder. Raises DataUnusable where it is missing."""
     path = folder / name
     if not path.is_file():
         there = listing(each.name for each in folder.iterdir())
@@ -58,14 +58,14 @@ def records_of(path: Path, records: int, length: int, checksums: Mapping[str, st
 
 
 def check(path: Path, content: bytes, wanted: str) -> None:
-    """Raises DataUnusable where the content has another SHA-256."""
+    """Raise DataUnusable where the content has another SHA-256."""
     found = sha256(content).hexdigest()
     if found != wanted:
         raise DataUnusable(f"{path} is another file than declared: its SHA-256 is {found}, not {wanted}")
 
 
 def labels_in_range(path: Path, labels: NDArray[np.uint8], classes: int) -> NDArray[np.int64]:
-    """Labels as integers. Raises DataUnusable where one is no class: the file is of another layout."""
+    """Labels as integers. Raises DataUnusable where one is no class: the file has another layout."""
     import numpy as np
 
     worst = int(labels.max())

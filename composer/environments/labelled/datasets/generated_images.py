@@ -1,4 +1,4 @@
-"""Pictures in the format of CIFAR, made up: what runs anywhere. Tests: tests/environments/test_datasets.py."""
+"""Generated pictures in the format of CIFAR, which need no download. Tests: tests/environments/test_datasets.py."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 COARSE = 4
-"""Values along a side that a prototype, and a field of displacements, is drawn with."""
+"""Values along a side of a prototype, and of a field of displacements, before interpolation."""
 CHUNK = 1_000
-"""Pictures made at once."""
+"""Pictures generated in one pass."""
 
 
 class GeneratedImages(Data, kind="generated_images"):
-    """Colour pictures of classes that can be generalised: a class is a smooth random picture, bent, shifted and noisy.
+    """Colour pictures of classes that can be generalised: a class is a smooth random picture, deformed and noisy.
 
-    A prototype of each class is drawn with ``4 x 4`` normal values a channel and interpolated; ``similarity`` of its
-    variance is common to all classes. A sample is its prototype under a smooth random displacement of every pixel, with
-    a brightness of its own and independent noise, in bytes. What is held out is drawn the same way. A data set of this
-    project's own: nothing is published on it.
+    The prototype of a class is interpolated from ``4 x 4`` normal values per channel; ``similarity`` of its variance is
+    common to all classes. A sample is its prototype under a smooth random displacement of every pixel, with a
+    brightness of its own and independent noise, in bytes. Held-out samples are drawn the same way. The data set is this
+    project's own; nothing is published on it.
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "generated_images", "samples": 5_000, "held_out": 1_000}
 
     samples: Annotated[int, Field(ge=1, le=1_000_000)] = 5_000
-    """How many are learned from."""
+    """Number of training samples."""
     held_out: Annotated[int, Field(ge=0, le=1_000_000)] = 1_000
-    """How many are held out."""
+    """Number of held-out samples."""
     labels: Annotated[int, Field(ge=2, le=1_000)] = 10
     """Number of classes."""
     side: Annotated[int, Field(ge=8, le=256)] = 32
@@ -55,15 +55,15 @@ class GeneratedImages(Data, kind="generated_images"):
     def info(self) -> DataInfo:
         return DataInfo((3, self.side, self.side), self.labels, self.samples, self.held_out)
 
+    @override
     def load(self, seed: int) -> Samples:
-        """The same for every seed."""
-        return self._made("learned", self.samples)
+        return self._generate("learned", self.samples)
 
+    @override
     def load_held_out(self, seed: int) -> Samples:
-        """Under another stream, of the same prototypes."""
-        return self._made("held_out", self.held_out)
+        return self._generate("held_out", self.held_out)
 
-    def _made(self, part: str, count: int) -> Samples:
+    def _generate(self, part: str, count: int) -> Samples:
         import numpy as np
 
         drawn = np.random.Generator(np.random.PCG64(derive(self.number, "prototypes")))
@@ -74,10 +74,12 @@ class GeneratedImages(Data, kind="generated_images"):
         prototypes = _smooth(coarse, self.side)
         inputs = np.empty((count, *self.info.shape), np.uint8)
         for start in range(0, count, CHUNK):
-            inputs[start : start + CHUNK] = self._bent(prototypes, labels[start : start + CHUNK], random)
+            inputs[start : start + CHUNK] = self._deformed(prototypes, labels[start : start + CHUNK], random)
         return Samples(inputs, labels)
 
-    def _bent(self, prototypes: Tensor, labels: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.uint8]:
+    def _deformed(
+        self, prototypes: Tensor, labels: NDArray[np.int64], random: np.random.Generator
+    ) -> NDArray[np.uint8]:
         """Samples of given classes, ``[n, 3, side, side]``."""
         import numpy as np
         import torch
@@ -92,7 +94,7 @@ class GeneratedImages(Data, kind="generated_images"):
         )
         brightness = random.standard_normal((count, 1, 1, 1)) * 0.2
         noise = random.standard_normal(bent.shape, dtype=np.float32) * self.noise
-        # Four standard deviations fill the range of a byte.
+        # Four standard deviations span the range of a byte.
         return np.clip(np.rint(127.5 + 32 * (bent.numpy() + brightness + noise)), 0, 255).astype(np.uint8)
 
 

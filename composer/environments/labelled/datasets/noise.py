@@ -1,4 +1,4 @@
-"""Inputs of noise with labels of chance: nothing to generalise, all to memorise.
+"""Random inputs with random labels: nothing to generalise, everything to memorise.
 
 Tests: tests/environments/test_tasks.py.
 """
@@ -16,7 +16,7 @@ from composer.spec.random_streams import derive
 
 
 class Noise(Data, kind="noise"):
-    """Unit-normal vectors, each with a uniformly random label; other ones for every seed."""
+    """Unit-normal vectors, each with a uniformly random label, drawn anew for each seed."""
 
     varies: ClassVar[bool] = True
 
@@ -34,8 +34,8 @@ class Noise(Data, kind="noise"):
     def info(self) -> DataInfo:
         return DataInfo((self.width,), self.labels, self.samples)
 
+    @override
     def load(self, seed: int) -> Samples:
-        """Drawn under a stream of its own."""
         import numpy as np
 
         random = np.random.Generator(np.random.PCG64(derive(seed, "data")))

@@ -1,4 +1,4 @@
-"""Numbers that a random network gives, for regressions. Tests: tests/environments/test_phases_of_numbers.py."""
+"""Regression on the outputs of a random network. Tests: tests/environments/test_phases_of_numbers.py."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from composer.spec.random_streams import derive
 
 
 class Teacher(Data, kind="teacher"):
-    """Unit-normal vectors, and what a random network of one layer of tanh units says to each, of variance 1, and noise.
+    """Unit-normal vectors; targets are outputs, of variance 1, of a random network with one tanh layer, plus noise.
 
-    The network is that of ``number``, samples are drawn for every seed; what is held out has the same noise.
+    ``number`` chooses the network. Samples are drawn anew for each seed; held-out samples have the same noise.
     """
 
     varies: ClassVar[bool] = True
@@ -30,30 +30,30 @@ class Teacher(Data, kind="teacher"):
     units: Annotated[int, Field(ge=1, le=4_096)] = 32
     """Units of the teacher."""
     noise: Annotated[float, Field(ge=0, le=100)] = 0.1
-    """Standard deviation of what is added to its answers."""
+    """Standard deviation of the noise on targets."""
     number: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
-    """Which teacher."""
+    """Which teacher: another number, another network."""
 
     @property
     @override
     def info(self) -> DataInfo:
         return DataInfo((self.width,), 1, self.samples, self.held_out)
 
+    @override
     def load(self, seed: int) -> Samples:
-        """Drawn under a stream of its own."""
-        return self._answered(derive(seed, "data"), self.samples)
+        return self._drawn(derive(seed, "data"), self.samples)
 
+    @override
     def load_held_out(self, seed: int) -> Samples:
-        """Drawn under another."""
-        return self._answered(derive(seed, "held out"), self.held_out)
+        return self._drawn(derive(seed, "held out"), self.held_out)
 
-    def _answered(self, stream: int, count: int) -> Samples:
+    def _drawn(self, stream: int, count: int) -> Samples:
         import numpy as np
 
         teacher = np.random.Generator(np.random.PCG64(derive(self.number, "teacher")))
         weights = teacher.standard_normal((self.width, self.units)) / self.width**0.5
         readout = teacher.standard_normal(self.units)
-        # Its answers are scaled by what they are on inputs of its own.
+        # Outputs are scaled by their standard deviation on other inputs.
         scale = np.std(np.tanh(teacher.standard_normal((4_096, self.width)) @ weights) @ readout)
         random = np.random.Generator(np.random.PCG64(stream))
         inputs = random.standard_normal((count, self.width))

@@ -20,7 +20,7 @@ MEANT = "the unpacked tiny-imagenet-200.zip is meant"
 
 
 class TinyImageNet(Data, kind="tiny_imagenet"):
-    """Tiny ImageNet: photographs of 64 x 64 in 200 classes, 500 of each to learn from and 10,000 held out.
+    """Tiny ImageNet: photographs of 64 x 64 in 200 classes, 500 of each for training and 10,000 held out.
 
     JPEG files as published: ``train/CLASS/images/*.JPEG``, ``val/images/*.JPEG`` with ``val/val_annotations.txt``,
     classes in ``wnids.txt``; classes are numbered in alphabetical order. Grey photographs become three equal channels.
@@ -30,7 +30,7 @@ class TinyImageNet(Data, kind="tiny_imagenet"):
     example: ClassVar[Mapping[str, Any]] = {"kind": "tiny_imagenet", "folder": "data/tiny-imagenet-200"}
 
     folder: Folder
-    """Where ``wnids.txt``, ``train`` and ``val`` lie."""
+    """The folder of ``wnids.txt``, ``train`` and ``val``."""
 
     @property
     @override
