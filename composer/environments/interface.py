@@ -80,7 +80,7 @@ class EnvironmentInfo:
     pictures: bool = False
     """Whether observations are uint8 pictures instead of float32 numbers."""
     stacked_frames: int = 0
-    """Frames in ``observation[0]`` of pictures, oldest first; each step adds one and drops one. 0 where pictures share no
+    """Frames in ``observation[0]`` of pictures, oldest first; each step adds one and drops one. 0: pictures share no
     frames. Before the first frame of an episode come copies of it, or zeros."""
 
     @property
