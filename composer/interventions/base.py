@@ -1,7 +1,7 @@
-"""Interventions: when x where x do x moments x target. The one protocol for what is done to a network while it learns.
+"""Interventions: when x where x do x moments x target. One protocol for everything done to a network while it learns.
 
-The specs are free of torch. An operation says what every chosen parameter becomes; ``composer.training.surgery.apply``
-decides when, applies it in place to the seeds it is for, takes optimizer state and averages along, asserts and records.
+The specs are free of torch. An operation computes new values of the chosen parameters; ``composer.training.surgery``
+decides when, writes them in place for the seeds that fire, treats optimizer state and averages, asserts and records.
 Legend: S seeds, C copies. Tests: tests/interventions/.
 """
 
@@ -25,24 +25,24 @@ if TYPE_CHECKING:
 
 
 class Rewrite(NamedTuple):
-    """What one parameter becomes."""
+    """New values of one parameter."""
 
     parameter: ParameterName
     value: Tensor
     """``[S, C, ...]``"""
     entries: Tensor | None = None
-    """Which entries are changed, a boolean that broadcasts to the value; None for all."""
+    """Changed entries, a boolean that broadcasts to the value; None for all."""
     forgets: bool = True
     """Whether ``moments = "chosen"`` zeroes the moments of these entries."""
 
 
 class Activity(NamedTuple):
-    """Of the hidden units of one layer, over a batch and all positions, ``[S, C, U]`` each."""
+    """Means over a batch and all positions for the hidden units of one layer, ``[S, C, U]`` each."""
 
     magnitude: Tensor
-    """Mean of ``|h|``, where ``h`` leaves the last activation."""
+    """Mean of ``|h|``, the output of the last activation."""
     read: Tensor
-    """Mean of what the layers behind read, signs kept."""
+    """Mean, with its sign, of the input of the layers that read the units."""
 
 
 class Growth(NamedTuple):
@@ -68,21 +68,21 @@ class Case(NamedTuple):
     outlines: Mapping[str, Outline]
     """Networks and learned scalars by role."""
     chosen: Mapping[str, tuple[ParameterName, ...]]
-    """What every intervention chooses, by its name."""
+    """The chosen parameters of every intervention, by its name."""
 
     @property
     def parameters(self) -> tuple[ParameterName, ...]:
-        """What this one chooses."""
+        """The parameters that this one chooses."""
         return self.chosen[self.name]
 
     @property
     def roles(self) -> list[str]:
-        """Roles of what it chooses, in order."""
+        """Roles of the chosen parameters, in order."""
         return list(dict.fromkeys(role for role, _ in self.parameters))
 
 
 class OperationContext(Protocol):
-    """What an operation may look at: one set of weights (a network's, or those of an average of it) and its sources."""
+    """What an operation may read: one set of weights (a network's, or those of an average of it) and its sources."""
 
     @property
     def outlines(self) -> Mapping[str, Outline]:
@@ -98,7 +98,7 @@ class OperationContext(Protocol):
         """A new draw of the declared initialiser, another at each firing and for each set of weights."""
 
     def initial(self, parameter: ParameterName) -> Tensor:
-        """What the run began with, drawn again."""
+        """The first value of the run, drawn again."""
 
     def noise(self, parameter: ParameterName) -> Tensor:
         """Unit-normal noise, another at each firing and for each set of weights."""
@@ -107,22 +107,22 @@ class OperationContext(Protocol):
         """The parameter's average of that name."""
 
     def activity(self, role: str, layers: list[HiddenLayer], batch: int) -> list[Activity]:
-        """What hidden units do, in evaluation mode, on ``batch`` samples of the run's data, others at each firing."""
+        """Activity of hidden units in evaluation mode on ``batch`` samples of the run's data, others at each firing."""
 
     def memory(self, parameter: ParameterName) -> Tensor:
-        """What the operation remembers there, to be changed in place; it stays as it was for seeds that do not fire."""
+        """The operation's memory of that name, to be changed in place; seeds that do not fire keep theirs."""
 
     def record_count(self, name: str, counts: Tensor) -> None:
         """Add a count per seed, ``[S]``, to the event."""
 
 
 class Operation(Family, family="operation"):
-    """What is done to the chosen parameters."""
+    """A change of the chosen parameters."""
 
     changes_weights: ClassVar[bool] = True
     """Whether parameters get new values."""
     moves_statistics: ClassVar[bool] = False
-    """Whether running statistics of a network are treated like its parameters where all of these are chosen."""
+    """Whether it changes a network's running statistics too where all of its parameters are chosen."""
 
     @property
     def growth(self) -> Growth | None:
@@ -145,12 +145,12 @@ class Operation(Family, family="operation"):
         return None
 
     def memory(self, outlines: Mapping[str, Outline], chosen: Sequence[ParameterName]) -> Mapping[ParameterName, Shape]:
-        """What is remembered from firing to firing: float64 ``[S, C, *shape]`` by a role and a name, 0 at first."""
+        """Shapes of its memory between firings, by role and name: float64 ``[S, C, *shape]``, 0 at first."""
         return {}
 
     @abstractmethod
     def rewrites(self, context: OperationContext, chosen: Sequence[ParameterName]) -> Iterable[Rewrite]:
-        """What the chosen parameters become; all are computed before any is written, then written in this order."""
+        """New values of the chosen parameters: all are computed before any is written, then written in this order."""
 
     def problems(self, case: Case) -> Iterator[tuple[str, str]]:
         """What is wrong with this operation on the chosen parameters: pairs of key and message."""
@@ -163,13 +163,13 @@ class Intervention(Spec):
     when: Trigger
     """When it fires."""
     where: Selector
-    """Which parameters it is about: a selector, or a list of globs over ``role.path``."""
+    """Which parameters it changes: a selector, or a list of globs over ``role.path``."""
     do: Operation
-    """What is done to them."""
+    """The operation."""
     moments: Literal["keep", "zero", "chosen"] = "keep"
     """Optimizer state of the parameters: kept; as new, step counts included; or zeroed for the changed entries only."""
     target: Literal["keep", "follow", "own"] = "keep"
-    """Averages of the network: kept; given the same new values; or treated alike with draws of their own."""
+    """Averages of the network: kept; given the same new values; or treated alike, with draws of their own."""
     schedules: Literal["keep", "restart"] = "keep"
     """Whether learning-rate schedules of the roles begin anew."""
 

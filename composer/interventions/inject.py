@@ -1,4 +1,4 @@
-"""Plasticity injection, declared; ``composer.training.surgery.injection`` performs it.
+"""Plasticity injection, declared. ``composer.training.surgery.injection`` performs it.
 
 Tests: tests/interventions/test_injection.py.
 """
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from composer.interventions.base import Case, OperationContext
 
 OUTPUTS_TO_ADD = ("tanh_gaussian", "gaussian", "deterministic_action")
-"""What heads produce that is no sum of terms: a policy's output cannot be injected."""
+"""Products of heads that are no sums of terms: a policy's output cannot be injected."""
 
 
 class Inject(Operation, kind="inject"):
     """Give the last layers of a network new plasticity without changing what it computes: ``h + h_new - h_twin``.
 
-    The chosen parameters are those of the last layers, head included; what lies before is the encoder, shared by all
-    terms, and gradients reach it through all of them. ``h_new`` and its twin start as one fresh draw; only ``h_new``
-    is trained from then on, so that the number of trained parameters stays. It may be repeated. Averages of the network
-    are given the same terms. Source: Nikishin et al., arXiv:2305.15555; the other keys are ablations.
+    The chosen parameters are those of the last layers, head included. The layers before them are the encoder: all terms
+    share it, and gradients reach it through all of them. ``h_new`` and its twin start as one fresh draw; from then on
+    only ``h_new`` is trained, so that the number of trained parameters stays. It may be repeated. Averages of the
+    network get the same terms. Source: Nikishin et al., arXiv:2305.15555; the other keys are ablations.
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "inject"}
@@ -36,7 +36,7 @@ class Inject(Operation, kind="inject"):
     third_term: Literal["subtract", "omit"] = "subtract"
     """Whether the frozen twin is subtracted; without it outputs change at the injection."""
     original: Literal["freeze", "train"] = "freeze"
-    """Whether the terms there were are frozen or go on being trained."""
+    """Whether the earlier terms are frozen or go on being trained."""
 
     @property
     @override
@@ -48,9 +48,9 @@ class Inject(Operation, kind="inject"):
         return ()
 
     def problems(self, case: Case) -> Iterator[tuple[str, str]]:
-        """One value network, cut between two blocks of its trunk; one injection a network; the target follows."""
+        """It takes one value network, cut between two blocks of its trunk, once; averages must follow."""
         if len(case.roles) != 1:
-            yield "", f"an injection is about one network; 'where' chooses {' and '.join(map(repr, case.roles))}"
+            yield "", f"an injection takes one network; 'where' chooses {' and '.join(map(repr, case.roles))}"
             return
         (role,) = case.roles
         network = case.networks.get(role)
@@ -71,9 +71,9 @@ class Inject(Operation, kind="inject"):
 
 
 def split_of(outline: Outline, chosen: Sequence[str]) -> int:
-    """How many blocks of the trunk are encoder when exactly ``chosen`` paths are to be injected.
+    """Number of the trunk's blocks in the encoder when exactly ``chosen`` paths are injected.
 
-    Raises ValueError, with what to choose instead, where they are not all parameters of the network's last layers.
+    Raises ValueError, which says what to choose instead, unless these are all parameters of the network's last layers.
     """
     blocks, wanted = in_a_row(outline.children["trunk"]), set(chosen)
     for split in range(len(blocks), -1, -1):
@@ -87,7 +87,7 @@ def split_of(outline: Outline, chosen: Sequence[str]) -> int:
 
 
 def first_block(outline: Outline, chosen: Sequence[str]) -> int:
-    """The first block of the trunk that has a chosen parameter; their number where none has."""
+    """Index of the first block of the trunk with a chosen parameter; the number of blocks without any."""
     names = list(in_a_row(outline.children["trunk"]))
     starts = [f"trunk.{name}." if name else "trunk." for name in names]
     taken = (index for index, start in enumerate(starts) if any(path.startswith(start) for path in chosen))

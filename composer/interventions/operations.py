@@ -35,7 +35,7 @@ class Lerp(Operation, kind="lerp"):
     example: ClassVar[Mapping[str, Any]] = {"kind": "lerp", "toward": {"kind": "fresh"}, "amount": 0.5}
 
     toward: Source
-    """Where to."""
+    """The values to move toward."""
     amount: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Share of the way, 0 to 1."""
 
@@ -72,9 +72,9 @@ class Perturb(Operation, kind="perturb"):
     example: ClassVar[Mapping[str, Any]] = {"kind": "perturb", "keep": 0.6, "noise": {"kind": "normal", "std": 0.01}}
 
     keep: Annotated[float, Field(ge=0, le=1)] = 1.0
-    """What is left of a parameter: 1 adds noise only."""
+    """Factor on the parameter: 1 adds noise only."""
     noise: Source = Normal(std=0.01)
-    """What is added: ``normal``, or ``fresh`` for a draw of the initialiser."""
+    """The noise: ``normal``, or ``fresh`` for a draw of the initialiser."""
     scale: Annotated[float, Field(ge=0, le=100)] = 1.0
     """Factor on the noise."""
 
@@ -102,15 +102,15 @@ class Perturb(Operation, kind="perturb"):
 class Project(Operation, kind="project"):
     """Scale each weight tensor back to a norm: ``w <- w |w_0| / |w|``, so that its direction alone is learned.
 
-    ``norm = "initial"`` is the Frobenius norm of the run's first draw, a copy at a time: the projection of Normalize-
-    and-Project, Lyle et al., arXiv:2407.01800, for networks that normalise before every nonlinearity. A parameter
-    whose first draw is zero stays as it is.
+    ``norm = "initial"`` is the Frobenius norm of the run's first draw, per copy: the projection of Normalize-and-
+    Project, Lyle et al., arXiv:2407.01800, for networks that normalise before every nonlinearity. A parameter whose
+    first draw is zero stays as it is.
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "project", "norm": "initial"}
 
     norm: Literal["initial", "unit"] = "initial"
-    """The norm that is restored."""
+    """The norm to restore."""
 
     @override
     def rewrites(self, context: OperationContext, chosen: Sequence[ParameterName]) -> Iterable[Rewrite]:
@@ -125,7 +125,7 @@ class Project(Operation, kind="project"):
 
 
 class Nothing(Operation, kind="nothing"):
-    """Leave the parameters: what is done is done to their optimizer state, averages or schedules."""
+    """Leave the parameters alone: for changes of their optimizer state, averages or schedules."""
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "nothing"}
     changes_weights: ClassVar[bool] = False
@@ -136,7 +136,7 @@ class Nothing(Operation, kind="nothing"):
 
 
 def _norm(value: Tensor) -> Tensor:
-    """Frobenius norm a copy, ``[S, C, 1, ...]``; a learned scalar's absolute value."""
+    """Frobenius norm of each copy, ``[S, C, 1, ...]``; a learned scalar's absolute value."""
     import torch
 
     flat = value.flatten(2) if value.ndim > 2 else value[..., None]

@@ -1,4 +1,4 @@
-"""ReDo: hidden units that are all but silent are made new. Tests: tests/interventions/test_recycle.py."""
+"""ReDo: dormant hidden units get fresh weights. Tests: tests/interventions/test_recycle.py."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from composer.interventions.base import Case, OperationContext
 
 Batch = Annotated[int, Field(ge=2, le=65_536)]
-"""Samples of a seed on which hidden units are looked at."""
+"""Samples per seed on which hidden units are measured."""
 
 
 class Recycle(Operation, kind="recycle"):
@@ -25,10 +25,10 @@ class Recycle(Operation, kind="recycle"):
 
     A unit's score is its mean magnitude over a batch (and all positions), divided by the mean over its layer; it is
     dormant at a score of at most ``tau``, each copy's by its own activations. All scores are taken before anything is
-    written. The units meant are those of hidden layers whose weight is chosen; those of a residual stream, which are
-    read by more than weights, are none. Write ``moments = "chosen"`` beside for the published rule: moments of changed
-    weights are zeroed, those of biases and all step counts kept. Where the network has norms, gains and shifts of the
-    unit start anew too; running moments of batch norm stay, and follow. Scales of noise are weights: they start anew on
+    written. It acts on the units of hidden layers whose weight is chosen; a residual stream, which more than weights
+    read, has none. Write ``moments = "chosen"`` beside it for the published rule: it zeroes the moments of changed
+    weights and keeps those of biases and all step counts. Gains and shifts of norms start anew with their unit; running
+    moments of batch norm stay, and follow. Scales of noise are weights: they start anew on
     the way in and are 0 on the way out. Weights of unit norm stay so: fresh rows are drawn on the sphere, and rows that
     read a new unit lose it and are scaled back, ``w_i / sqrt(1 - w_j^2)``, so that outputs move where such a unit was
     not silent, and by that factor. The event counts ``units_recycled``.

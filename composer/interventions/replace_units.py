@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from composer.interventions.base import Case, OperationContext
 
 REMEMBERED = ("utility", "mean", "age", "owed")
-"""Of each layer: running means of each unit's contribution and of what is read of it, and firings since it was new,
-``[U]``; and the part of a unit that is still to be replaced, a scalar."""
+"""Memory per layer: running means of each unit's contribution and of its mean output, and its age in firings, ``[U]``;
+and the fraction of a unit still to be replaced, a scalar."""
 
 
 class ReplaceUnits(Operation, kind="replace_units"):
@@ -39,27 +39,27 @@ class ReplaceUnits(Operation, kind="replace_units"):
     units of a layer older than ``maturity`` firings, ``rate * n`` are due, fractions saved up; those of least utility
     get fresh weights in, a bias of 0, weights out of 0, age 0, and ``w_out`` times the running mean of what is read of
     them is added to the bias of the layers behind, whose outputs so stay where they were on average. Each copy has
-    counts of its own. Write ``moments = "chosen"`` beside: moments of a new unit's weights and bias are zeroed; step
+    counts of its own. Write ``moments = "chosen"`` beside it: moments of a new unit's weights and bias are zeroed; step
     counts, which here belong to whole parameters, are kept, where the released code zeroes those of the entries.
 
-    A firing costs one forward pass of the network (and what the algorithm needs to tell its inputs), in evaluation mode
-    and not compiled, and a look of the host at whether a unit is due; only then weights are drawn, and there is an
-    event, which counts ``units_replaced``. The samples are drawn anew as those of updates are, but are not those of the
-    last update. The released code zeroes the running mean just before it would add it to biases; here it is added.
-    Running moments of batch norm stay, and follow.
-    Source: Dohare et al., Nature 632, 2024, algorithm 1; defaults are those of its PPO on Ant.
+    A firing costs one forward pass of the network (and those that compute its inputs), in evaluation mode and not
+    compiled, and one synchronisation to see whether a unit is due; only then weights are drawn and an event counts
+    ``units_replaced``. The samples are drawn as those of updates are, but are not those of the last update. The
+    released code zeroes the running mean just before it would add it to biases; here it is added. Running moments of
+    batch norm stay, and follow. Source: Dohare et al., Nature 632, 2024, algorithm 1; defaults are those of its PPO on
+    Ant.
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "replace_units", "rate": 1e-4, "maturity": 10_000}
 
     rate: Annotated[float, Field(gt=0, le=1)] = 1e-4
-    """Share of the units that are old enough replaced at each firing."""
+    """Share of the mature units replaced at each firing."""
     maturity: Annotated[int, Field(ge=0, le=10**9)] = 10_000
-    """Firings that a unit is safe for."""
+    """Firings before a unit may be replaced."""
     decay: Annotated[float, Field(ge=0, lt=1)] = 0.99
-    """What a firing leaves of running means; 0 judges by the last one alone."""
+    """Decay of running means per firing; 0 takes the last firing alone."""
     batch: Batch = 256
-    """Samples of the run's data on which units are looked at, drawn from a random stream of its own at each firing."""
+    """Samples of the run's data on which units are measured, drawn from a random stream of its own at each firing."""
 
     @override
     def memory(self, outlines: Mapping[str, Outline], chosen: Sequence[ParameterName]) -> Mapping[ParameterName, Shape]:
@@ -79,7 +79,7 @@ class ReplaceUnits(Operation, kind="replace_units"):
             for role, layers in chosen_layers(context.outlines, chosen).items()
             for layer, activity in zip(layers, context.activity(role, layers, self.batch), strict=True)
         ]
-        some = torch.stack([each.units.any() for each, _ in tested]).tolist()  # The look of the host.
+        some = torch.stack([each.units.any() for each, _ in tested]).tolist()  # One synchronisation.
         due = [pair for pair, is_due in zip(tested, some, strict=True) if is_due]
         if not due:
             return
@@ -95,7 +95,7 @@ class ReplaceUnits(Operation, kind="replace_units"):
     def _tested(
         self, context: OperationContext, role: str, layer: HiddenLayer, activity: Activity
     ) -> tuple[Renewal, Tensor]:
-        """Which units of a layer are replaced, and what has been read of each on average, ``[S, C, U]``."""
+        """The units of a layer to replace, and the mean output of each, ``[S, C, U]``."""
         utility, mean, age, owed = (context.memory((role, f"{layer.path}.{name}")) for name in REMEMBERED)
         age.add_(1)
         contribution = activity.magnitude * _weights_out(context, role, layer)
@@ -126,7 +126,7 @@ def _weights_out(context: OperationContext, role: str, layer: HiddenLayer) -> Te
 
 
 def _compensated(context: OperationContext, renewal: Renewal, mean: Tensor) -> Iterator[Rewrite]:
-    """What goes with the units on average is added to the biases behind them, where there are any."""
+    """Add the mean contribution of the replaced units to the biases of the layers that read them, if there are any."""
     for reader in renewal.layer.readers:
         if reader.bias is not None:
             weight, bias = context.value((renewal.role, reader.weights[0])), (renewal.role, reader.bias)

@@ -1,4 +1,4 @@
-"""Where new values come from: averages, fresh draws, the beginning, zeros, noise. Tests: tests/interventions/."""
+"""Sources of new values: averages, fresh draws, first values, zeros, noise. Tests: tests/interventions/."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Source(Family, family="source"):
-    """What parameters are moved toward."""
+    """A source of values for parameters."""
 
     renews: ClassVar[bool] = False
     """Whether these are weights of an untrained network."""
@@ -104,7 +104,7 @@ class FromAverage(Source, kind="average"):
         return context.average(self.name, parameter)
 
     def problems(self, case: Case) -> Iterator[tuple[str, str]]:
-        """It must exist, and average the networks whose parameters are chosen."""
+        """The average must exist, and be one of the network whose parameters are chosen."""
         averaged = case.averages.get(self.name)
         if averaged is None:
             yield "name", f"no average named {self.name!r}{suggestion(self.name, case.averages)}"

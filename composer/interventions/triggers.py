@@ -1,4 +1,4 @@
-"""When something is done to a network: triggers over the clocks of a run, or over a metric.
+"""When interventions fire: triggers over the clocks of a run, or over a metric.
 
 A trigger of clocks is a pure function of two readings, so that a resumed run fires where the other would have. Clocks:
 ``env`` environment steps, ``interaction`` decisions, ``update`` gradient updates, ``epoch`` passes over a data set,
@@ -33,7 +33,7 @@ CLOCK_STEPS: Mapping[ClockName, str] = {
 
 @dataclass(frozen=True)
 class Lengths:
-    """How far each clock goes in the whole run; ``epoch`` is 0 where there is no data set, ``phase`` without phases."""
+    """Length of the run on each clock; ``epoch`` is 0 without a data set, ``phase`` without phases."""
 
     env: int
     interaction: int
@@ -53,18 +53,18 @@ class Trigger(Family, family="trigger"):
     """When an intervention fires."""
 
     clock: ClockName = "update"
-    """What the numbers of this trigger count."""
+    """The clock on which its numbers count."""
 
     def fires(self, before: int, now: int, length: int) -> bool:
-        """Whether a planned moment lies in ``(before, now]`` of the clock, in a run of ``length``."""
+        """Whether a planned moment is in ``(before, now]`` of the clock, in a run of ``length``."""
         return any(before < moment <= now for moment in self.moments(length))
 
     def moments(self, length: int) -> Iterator[int]:
-        """The planned moments of a run, in order; none where what happens decides."""
+        """The planned moments of a run, in order; none where a metric decides."""
         return iter(self.planned(length))
 
     def planned(self, length: int) -> Sequence[int]:
-        """The same as a sequence, which knows how many there are without walking through them."""
+        """The planned moments as a sequence, which knows its length without iterating."""
         return ()
 
     @property
@@ -113,7 +113,7 @@ class At(Trigger, kind="at"):
     example: ClassVar[Mapping[str, Any]] = {"kind": "at", "steps": [50_000], "clock": "env"}
 
     steps: Annotated[Items[Count], Field(max_length=1_000)]
-    """The moments, rising."""
+    """The moments, in rising order."""
 
     @model_validator(mode="after")
     def _rising(self) -> Self:
@@ -126,7 +126,7 @@ class At(Trigger, kind="at"):
         return [step for step in self.steps if step <= length]
 
     def problems(self, lengths: Lengths) -> Iterator[tuple[str, str]]:
-        """A moment after the end would never come."""
+        """Moments after the end of the run are mistakes."""
         yield from super().problems(lengths)
         length = lengths.of(self.clock)
         if length and self.steps[-1] > length:
@@ -141,9 +141,9 @@ class Every(Trigger, kind="every"):
     interval: Count
     """Steps of the clock between two firings."""
     first: Annotated[int, Field(ge=0, le=10**12)] = 0
-    """The first moment; 0 means one interval after the beginning."""
+    """The first moment; 0 means one interval after the start."""
     spare_last: Annotated[int, Field(ge=0, le=10**12)] = 0
-    """Fire only where at least so many steps remain."""
+    """Fire only while at least so many steps remain."""
     maximum: Annotated[int, Field(ge=0, le=10**9)] = 0
     """At most so many firings; 0 for no limit."""
 
@@ -201,11 +201,11 @@ class Crossing(Trigger, kind="crossing"):
     below: Annotated[float, Field(ge=-1e12, le=1e12)] | None = None
     """Fire where the metric is less than this."""
     patience: Annotated[int, Field(ge=1, le=10**6)] = 1
-    """Readings in a row that it takes."""
+    """Readings in a row that must be on the far side."""
     cooldown: Annotated[int, Field(ge=0, le=10**12)] = 0
     """Steps of the clock after a firing in which there is no other."""
     maximum: Annotated[int, Field(ge=0, le=10**9)] = 1
-    """At most so many firings a seed; 0 for no limit."""
+    """At most so many firings per seed; 0 for no limit."""
 
     @model_validator(mode="after")
     def _one_side(self) -> Self:
@@ -247,6 +247,6 @@ class Crossing(Trigger, kind="crossing"):
         return max(self.maximum, 1)
 
     def problems(self, lengths: Lengths) -> Iterator[tuple[str, str]]:
-        """A cooldown is counted where metrics are written, which tell no epochs and no phases."""
+        """Cooldowns count on the clocks that are written with metrics."""
         if self.clock in ("epoch", "phase"):
             yield "clock", "a cooldown is counted on 'env', 'interaction' or 'update'"

@@ -1,4 +1,4 @@
-"""An eye on hidden units: what they do on data of the run, for operations that judge them.
+"""Activity of hidden units on data of the run, for operations that recycle or replace them.
 
 Legend: S seeds, C copies, B batch, U units of a layer. Tests: tests/interventions/test_recycle.py.
 """
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 
 class UnitActivity:
-    """Looks at networks of a learner, in evaluation mode; nothing of it is changed by looking."""
+    """Measures hidden units of a learner in evaluation mode, which changes nothing of it."""
 
     def __init__(self, learner: Learner, samples: TransitionSource | None) -> None:
-        """``samples`` are the run's data; None where nothing will be looked at."""
+        """``samples`` are the run's data; None where nothing will be measured."""
         self._learner, self._samples = learner, samples
         # Made once for all firings: a copy of a module takes longer than a pass through a small one.
         self._watchers: dict[tuple[str, tuple[HiddenLayer, ...]], Watcher] = {}
@@ -41,7 +41,7 @@ class UnitActivity:
         batch: int,
         generators: Sequence[torch.Generator],
     ) -> list[Activity]:
-        """What units of a network, or of an average of it, do on ``batch`` samples drawn from ``generators [S]``."""
+        """Activity in a network, or in an average of it, on ``batch`` samples drawn with ``generators [S]``."""
         key = role, tuple(layers)
         if key not in self._watchers:
             acted = {layer.activation.path: partial(_magnitude, axis=layer.axis) for layer in layers}

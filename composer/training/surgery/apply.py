@@ -1,4 +1,4 @@
-"""Surgery: fires the declared interventions on a learner, asserts what they promise, and tells what was done.
+"""Surgery: fires the declared interventions on a learner, asserts what they promise, and records them.
 
 Everything happens in place and between updates, so that compiled programs and optimizers keep their addresses. Nothing
 is drawn from a random stream of training: a firing's noise is a function of seed, intervention and count of firings.
@@ -33,11 +33,11 @@ OUTPUT_TOLERANCE = 1e-6
 """Largest change of outputs, relative to the largest, that an injection may make: rounding of float32."""
 
 Event = dict[str, Any]
-"""What one firing did to one seed."""
+"""The record of one firing for one seed."""
 
 
 class SurgeryError(AssertionError):
-    """An intervention did not keep what it promises: a bug of its operation. Nothing of it is saved."""
+    """An intervention broke its promise: a bug of its operation. Nothing of it is saved."""
 
 
 class Surgery:
@@ -52,7 +52,7 @@ class Surgery:
         record: Callable[[int, Event], None],
         samples: TransitionSource | None = None,
     ) -> None:
-        """``record`` takes the index of a seed and what was done to it.
+        """``record`` takes the index of a seed and its event.
 
         ``samples`` are the run's data, on which hidden units are measured; None where nothing will be fired.
         """
@@ -73,15 +73,15 @@ class Surgery:
 
     @timed("interventions")
     def passed(self, clock: ClockName, before: int, now: int) -> None:
-        """Fire what was planned in ``(before, now]`` of a clock, for every seed."""
+        """Fire the interventions planned in ``(before, now]`` of a clock, for every seed."""
         self._pass(clock, before, now, torch.ones(len(self._learner.seeds), dtype=torch.bool))
 
     def switched(self, seeds: Tensor, number: int) -> None:
-        """Fire what was planned at switch ``number`` (from 1) of phases, for the seeds, a mask, that make it now."""
+        """Fire the interventions planned at switch ``number`` (from 1) of phases, for the ``seeds`` of a mask."""
         self._pass("phase", number - 1, number, seeds)
 
     def due(self, clock: ClockName, before: int, now: int) -> bool:
-        """Whether something is planned in ``(before, now]`` of a clock."""
+        """Whether a firing is planned in ``(before, now]`` of a clock."""
         planned = (each.when for each in self._interventions.values() if each.when.clock == clock)
         return any(when.fires(before, now, self._lengths.of(clock)) for when in planned)
 
@@ -91,7 +91,7 @@ class Surgery:
                 self._fire(name, seeds, {clock: now})
 
     def read(self, seed: int, metrics: Mapping[str, float], now: Mapping[str, int]) -> None:
-        """Fire what a row of metrics of one seed (its index) brings about; ``now`` holds the clocks."""
+        """Fire the interventions that a row of metrics of one seed (its index) triggers; ``now`` holds the clocks."""
         for name, (streak, last) in ((name, tuple(state)) for name, state in self._streaks.items()):
             when = self._interventions[name].when
             value, clock = metrics.get(when.watched_metric() or ""), now[when.clock]
@@ -103,14 +103,14 @@ class Surgery:
                 self._fire(name, torch.arange(len(self._learner.seeds)) == seed, {when.clock: clock})
 
     def tensors(self) -> dict[str, Tensor]:
-        """What is remembered of firings, by name, the very tensors."""
+        """The state of interventions by name, not copied."""
         named = {f"interventions/{name}/fired": value for name, value in self.fired.items()}
         for name, memory in self._memories.items():
             named |= {f"interventions/{name}/memory/{role}/{path}": value for (role, path), value in memory.items()}
         return named | {f"interventions/{name}/streak": value for name, value in self._streaks.items()}
 
     def restore(self, saved: Mapping[str, Tensor]) -> None:
-        """Remember the firings of a checkpoint, and give networks the structure that they left."""
+        """Restore the firings of a checkpoint, and the structure that they gave to networks."""
         for name, value in self.tensors().items():
             value.copy_(saved[name])
         for name, injector in self._injectors.items():
@@ -132,7 +132,7 @@ class Surgery:
                 yield name, Injector(self._learner, name, each.do.growth, role, paths, spec.module(role), per_seed)
 
     def _inject(self, name: str, seeds: Tensor) -> Event:
-        """Inject, assert that outputs stay where they are promised to, and that as many parameters are trained."""
+        """Inject; assert that outputs stay where that is promised, and the count of trained parameters."""
         injector = self._injectors[name]
         networks = [self._learner.networks[injector.role]]
         networks += [each for of, each in self._learner.averaged_roles().values() if of == injector.role]
@@ -169,11 +169,11 @@ class Surgery:
         self.fired[name][seeds] += 1
         if not torch.equal(random_before, torch.get_rng_state()):
             raise SurgeryError(f"the intervention {name!r} drew from torch's global random numbers")
-        if rewrites or facts:  # Of an operation that watches and did nothing there is nothing to tell.
+        if rewrites or facts:  # An operation that changed nothing leaves no event.
             self._record(name, seeds, report, context.counts, {"at": dict(at), **facts})
 
     def _rewrites(self, name: str, context: FiringContext, seeds: Tensor) -> list[Rewrite]:
-        """What an operation wants; what it remembers of seeds that do not fire stays as it was."""
+        """An operation's rewrites; the memory of seeds that do not fire stays as it was."""
         kept = {parameter: value.clone() for parameter, value in self._memories[name].items()}
         rewrites = list(self._interventions[name].do.rewrites(context, self._chosen[name]))
         for parameter, value in self._memories[name].items():
@@ -204,7 +204,7 @@ class Surgery:
     def _averages(
         self, each: Intervention, name: str, rewrites: Sequence[Rewrite]
     ) -> list[tuple[dict[str, Tensor], Rewrite]]:
-        """What becomes of the averages of the networks that are changed."""
+        """Rewrites of the averages of changed networks."""
         found = []
         for average, (of, network) in self._learner.averaged_roles().items():
             mine = [rewrite for rewrite in rewrites if rewrite.parameter[0] == of]
@@ -224,7 +224,7 @@ class Surgery:
         counts: Mapping[str, Tensor],
         facts: Event,
     ) -> None:
-        """One event a seed; one transfer to the host."""
+        """Record one event per seed, with one transfer to the host."""
         report = report or [(torch.zeros(len(seeds)),) * 3]
         columns = [torch.stack([values.double() for values in column]).sum(0) for column in zip(*report, strict=True)]
         totals = torch.stack([*columns, *(value.double() for value in counts.values())]).cpu()
@@ -257,7 +257,7 @@ def _chosen(each: Intervention, outlines: Mapping[str, Outline]) -> tuple[Parame
 
 
 def _write(value: Tensor, rewrite: Rewrite, seeds: Tensor) -> None:
-    """Put new numbers in place, for the chosen seeds and entries."""
+    """Write new values in place, for the chosen seeds and entries."""
     mask = per_seed(seeds.to(value.device), value)
     if rewrite.entries is not None:
         mask = mask & rewrite.entries

@@ -1,4 +1,4 @@
-"""What an operation of an intervention may look at and draw from, in one firing, of one set of weights.
+"""The context of an operation in one firing: one set of weights, their sources and random numbers.
 
 Every random number is a function of seed, intervention and count of firings; none is from a stream of training.
 Legend: S seeds, C copies. Tests: tests/interventions/test_surgery.py.
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class FiringContext:
-    """One set of weights under one firing: a network's, or those of an average of it."""
+    """One set of weights in one firing: a network's, or those of an average of it."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class FiringContext:
         memory: Mapping[ParameterName, Tensor],
         average: str | None = None,
     ) -> None:
-        """``firing [S]`` counts what has been."""
+        """``firing [S]`` counts earlier firings."""
         self._learner, self._activity, self._memory, self._average = learner, activity, memory, average
         self._streams = [("intervention", name, int(count), average or "network") for count in firing.tolist()]
         self.counts: dict[str, Tensor] = {}
@@ -48,38 +48,38 @@ class FiringContext:
         return self._learner.outlines
 
     def value(self, parameter: ParameterName) -> Tensor:
-        """The very tensor."""
+        """The tensor itself."""
         role, path = parameter
         if self._average is not None:
             return self._learner.averages[self._average].tensors()[path]
         return self._learner.tensors_of(role)[path]
 
     def plan(self, parameter: ParameterName) -> ParameterPlan:
-        """As in the outline."""
+        """The plan in the outline."""
         role, path = parameter
         return dict(self._learner.outlines[role].named_parameters())[path]
 
     def fresh(self, parameter: ParameterName) -> Tensor:
-        """Under the streams of this firing."""
+        """A draw from the streams of this firing."""
         return self._drawn(parameter, lambda index: self._streams[index])
 
     def initial(self, parameter: ParameterName) -> Tensor:
-        """Under the streams of the run's first draw."""
+        """A draw from the streams of the run's first values."""
         return self._drawn(parameter, lambda index: ("init", parameter[0]), named=False)
 
     def noise(self, parameter: ParameterName) -> Tensor:
-        """Under the streams of this firing."""
+        """Unit-normal noise from the streams of this firing."""
         value = self.value(parameter)
         shape = value.shape[1:]
         draws = [torch.randn(shape, generator=generator) for generator in self._generators("cpu", *parameter)]
         return torch.stack(draws).to(value.device)
 
     def average(self, name: str, parameter: ParameterName) -> Tensor:
-        """A copy."""
+        """A copy of the average."""
         return self._learner.averages[name].tensors()[parameter[1]].detach().clone()
 
     def memory(self, parameter: ParameterName) -> Tensor:
-        """The very tensor."""
+        """The tensor itself."""
         return self._memory[parameter]
 
     def record_count(self, name: str, counts: Tensor) -> None:
@@ -93,7 +93,7 @@ class FiringContext:
         return self._activity.measure(network, role, layers, batch, generators)
 
     def _generators(self, device: str, *names: str) -> list[torch.Generator]:
-        """One a seed."""
+        """One generator per seed."""
         seeds = enumerate(self._learner.seeds)
         return [
             torch.Generator(device).manual_seed(derive(seed, *self._streams[index], *names)) for index, seed in seeds

@@ -1,7 +1,7 @@
-"""Performs plasticity injections: builds the network with its new terms around the tensors that there are.
+"""Performs plasticity injections: builds the network with its new terms around the tensors it has.
 
-Seeds may be injected at different times: terms are added for all of them at once, and are held still, where they
-cancel exactly, until a seed's own time has come. Legend: S seeds, C copies.
+Seeds may be injected at different times. Terms are added for all of them at once; until a seed's own firing its terms
+cancel exactly and are not trained. Legend: S seeds, C copies.
 Tests: tests/interventions/test_injection.py.
 """
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Injector:
-    """The injections of one network by one intervention, as many as there have been so far."""
+    """All injections of one network by one intervention."""
 
     learner: Learner
     name: str
@@ -37,7 +37,7 @@ class Injector:
     network: LazyCall
     """How the network without injections is built: a call of ``TrunkAndHead``."""
     seed_by_seed: bool
-    """Whether seeds are injected at times of their own."""
+    """Whether seeds are injected at different times."""
 
     def __post_init__(self) -> None:
         """Cut the network into encoder and tail."""
@@ -54,7 +54,7 @@ class Injector:
             mask.copy_(self._is_still(path, counts).to(mask.device))
 
     def trained(self, counts: Tensor) -> list[int]:
-        """How many entries of the network are trained of each seed after ``counts [S]`` injections."""
+        """Trained entries of the network for each seed after ``counts [S]`` injections."""
         parameters = self.learner.networks[self.role].parameters
         totals = torch.zeros_like(counts)
         for path, value in parameters.items():
@@ -90,7 +90,7 @@ class Injector:
         learner.restructure(self.role, template, outline, parameters, buffers, self._held)
 
     def _freeze(self, parameters: Mapping[str, Tensor]) -> None:
-        """Mark what gradients no longer change; seed by seed, masks say for whom."""
+        """Freeze parameters; where seeds differ, masks say for which of them."""
         seeds = len(self.learner.seeds)
         full = torch.full((seeds,), self.terms)
         self._held = {}
@@ -171,11 +171,11 @@ def relative_change(before: Tensor, after: Tensor) -> float:
 
 
 def outputs(network: Stacked, probe: Tensor) -> Tensor:
-    """What a network answers in evaluation mode."""
+    """A network's outputs in evaluation mode."""
     answer: Tensor = network(probe)
     return answer.detach().clone()
 
 
 def _missing(tensors: Mapping[str, Tensor], there: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Copies of what is not there yet."""
+    """Copies of the tensors that are not there yet."""
     return {path: value.detach().clone() for path, value in tensors.items() if path not in there}
