@@ -4,6 +4,6 @@ from composer.spec.errors import ComposerError
 
 
 class Refused(ComposerError, ValueError):
-    """A study cannot answer from what it was given, or cannot write where it was asked to."""
+    """A study cannot answer from its inputs, or cannot write its output file."""
 
     exit_code = 2

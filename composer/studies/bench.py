@@ -62,7 +62,7 @@ def bench(blueprint: Blueprint, seeds: Sequence[int], seconds: float, say: Calla
 
 
 def update_of(blueprint: Blueprint, seeds: int, device: str, compiled: bool) -> Callable[[], object]:
-    """A call of the update of a fresh learner of so many seeds, its first call done: that is the one that compiles."""
+    """The update of a new learner of so many seeds, as a call; the first call, which compiles, is done here."""
     several = blueprint.model_copy(update={"seeds": tuple(range(seeds))})
     set_up(several, device)
     info = several.environment.info

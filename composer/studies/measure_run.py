@@ -23,11 +23,7 @@ from composer.training.runs.checkpoint import Checkpoints
 
 
 def measure(
-    run: Path,
-    measures: Sequence[Diagnostic],
-    at: int | None = None,
-    batch: int | None = None,
-    untrained: bool = False,
+    run: Path, measures: Sequence[Diagnostic], at: int | None = None, batch: int | None = None, untrained: bool = False
 ) -> dict[int, Row]:
     """Metrics by seed of a run's newest good checkpoint, or of the one at environment step ``at``.
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 from composer.studies import Refused
 from composer.studies.statistics import Curve
 
-# Okabe and Ito's palette, told apart by colour-blind readers, without black (text) and yellow (too pale on white).
+# Okabe and Ito's palette for colour-blind readers, without black (text) and yellow (too pale on white).
 COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 GREY: Final = "#777777"
 DASHES: Final = ("-", "--", ":")
@@ -27,7 +27,7 @@ STYLE: Final[Any] = {
 
 
 class Unplottable(Refused):
-    """A plot cannot be written where it was asked for; the message says why."""
+    """A plot cannot be written to the requested file; the message says why."""
 
 
 def check(path: Path) -> None:

@@ -84,7 +84,7 @@ class MlflowTracker(Tracker, kind="mlflow"):
             return uri
         # Raised with a redacted input: the report of a refused URI must not print its password.
         error = PydanticCustomError("tracking_uri", "{problem}", {"problem": problem})
-        raise ValidationError.from_exception_data(cls.__name__, [{"type": error, "loc": (), "input": shown(uri)}])
+        raise ValidationError.from_exception_data(cls.__name__, [{"type": error, "loc": (), "input": redact(uri)}])
 
     def destination(self, runs_dir: Path, environment: Mapping[str, str] = os.environ) -> Destination:
         """The blueprint's URI, else ``MLFLOW_TRACKING_URI``, else the embedded database; see ``default_root``."""
@@ -95,7 +95,7 @@ class MlflowTracker(Tracker, kind="mlflow"):
             return located(f"sqlite:///{default_root(runs_dir) / 'mlflow.db'}", "embedded", runs_dir)
         problem = fault(uri, from_blueprint=False)
         if problem is not None:
-            raise StoreRefused(f"{URI_VARIABLE}={shown(uri)}: {problem}")
+            raise StoreRefused(f"{URI_VARIABLE}={redact(uri)}: {problem}")
         return located(uri, "environment", runs_dir)
 
 
@@ -140,17 +140,12 @@ def sqlite_path(uri: str) -> Path | None:
     return Path(body)
 
 
-def shown(uri: str) -> str:
-    """``redact`` for text that may not be a URI; of such text nothing is shown."""
+def redact(uri: str) -> str:
+    """The URI with its password, its web user and the secrets of its query as ``***``; ``***`` for what is no URI."""
     try:
-        return redact(uri)
+        parts = urlsplit(uri)
     except ValueError:
         return "***"
-
-
-def redact(uri: str) -> str:
-    """The URI with its password, its web user and every secret of its query replaced by ``***``."""
-    parts = urlsplit(uri)
     user, at, host = parts.netloc.rpartition("@")
     if not at and not parts.query:
         return uri

@@ -130,12 +130,6 @@ def pending(run_dir: Path) -> int:
     return max(0, count_rows(run_dir) - (sum(upload.acknowledged.values()) if upload else 0))
 
 
-def run_id(run_dir: Path) -> str | None:
-    """MLflow's id of the parent run; None before the store has been reached."""
-    stored = StoredRun.load(run_dir)
-    return stored.run_id if stored else None
-
-
 def _lines(path: Path) -> int:
     try:
         with path.open("rb") as file:

@@ -18,19 +18,7 @@ from typing import Any, Final
 
 from composer.spec.package_files import PACKAGE
 from composer.tracking.base import Destination, MlflowTracker, StoreRefused, Tracker
-from composer.tracking.records import (
-    LOG,
-    Ended,
-    RunStatus,
-    StoredRun,
-    Tracking,
-    Upload,
-    count_rows,
-    pending,
-    run_id,
-)
-
-__all__ = ["UploadReport", "Uploader", "run_id", "sync"]
+from composer.tracking.records import LOG, Ended, RunStatus, StoredRun, Tracking, Upload, count_rows, pending
 
 REVIVE_SECONDS: Final = 30.0
 PROCESS: Final = "composer.tracking.uploader_process"

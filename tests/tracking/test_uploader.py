@@ -21,7 +21,7 @@ from composer.tracking.base import Destination, MlflowTracker, NoTracker
 from composer.tracking.journal import read
 from composer.tracking.locks import lock_exclusive, open_lock
 from composer.tracking.records import JOURNAL, LOCK, LOG, TIMING, Ended, StoredRun, Tracking, Upload
-from composer.tracking.uploader import Uploader, UploadReport, run_id, sync
+from composer.tracking.uploader import Uploader, UploadReport, sync
 
 # MLflow's own, with the SQLAlchemy that it asks for.
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
@@ -104,7 +104,7 @@ def test_sync_names_what_it_lacks(run_dir: Path, monkeypatch: pytest.MonkeyPatch
     (run_dir / Tracking.file).unlink()
     with pytest.raises(ValueError, match="not tracked"):
         sync(run_dir)
-    assert run_id(run_dir) is None
+    assert StoredRun.load(run_dir) is None
 
 
 def test_sync_leaves_a_run_alone_that_is_being_uploaded(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,7 +153,7 @@ def test_a_store_that_is_away_leaves_the_rows_pending_and_sync_sends_them(
     assert "NewConnectionError" in report.message
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{run_dir.parents[1]}/mlflow/mlflow.db")
     report = sync(run_dir)
-    assert report.pending == 0 and report.mlflow_run_id == run_id(run_dir) is not None
+    assert report.pending == 0 and report.mlflow_run_id == StoredRun.load(run_dir).run_id
     assert {row[:3]: row[3] for row in stored(run_dir)} == pytest.approx(expected(), rel=1e-12)
     assert statuses(run_dir) == {"FAILED"}
 

@@ -20,7 +20,7 @@ ASIDE = ("seeds", "name", "description", "tracking", "compute", "checkpoint")
 
 
 class NotComparable(Refused):
-    """Runs lack what was asked for, or nothing in them can be compared; the message says what they have."""
+    """Runs lack the metric, or have nothing in common to compare; the message says what they have."""
 
 
 class Agent(NamedTuple):

@@ -124,7 +124,7 @@ def sentence(table: Mapping[str, Any], diagnosis: Diagnosis) -> str:
     )
     if diagnosis.verdict == "cannot tell":
         return (
-            f"cannot tell: {what}; neither no gain nor one of more than {MARGIN:.0%} is ruled out:"
+            f"cannot tell: {what}; both no gain and a gain of more than {MARGIN:.0%} are possible:"
             " more --branches or a longer --horizon narrow the interval"
         )
     return f"{diagnosis.verdict}{' at 95%' if diagnosis.verdict.startswith('not') else ''}: {what}"

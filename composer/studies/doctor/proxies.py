@@ -10,15 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from composer.blueprint import Blueprint
-from composer.diagnostics import (
-    DeadUnits,
-    Diagnostic,
-    Dormant,
-    FeatureNorm,
-    GradientNorm,
-    ParameterNorm,
-    Rank,
-)
+from composer.diagnostics import DeadUnits, Diagnostic, Dormant, FeatureNorm, GradientNorm, ParameterNorm, Rank
 from composer.spec.quantities import columns
 from composer.studies.doctor.site import outlines_of
 from composer.studies.measure_run import measure
@@ -30,15 +22,8 @@ Proxies = dict[str, dict[str, list[float]]]
 def proxies(run: Path, blueprint: Blueprint, role: str, at: int) -> Proxies:
     """Units, ranks and norms of one network at environment step ``at`` and at initialisation, on the same samples."""
     outlines = outlines_of(blueprint)
-    roles = (role,)
-    wanted: tuple[Diagnostic, ...] = (
-        Dormant(roles=roles),
-        DeadUnits(roles=roles),
-        Rank(roles=roles),
-        FeatureNorm(roles=roles),
-        ParameterNorm(roles=roles),
-        GradientNorm(roles=roles),
-    )
+    kinds = (Dormant, DeadUnits, Rank, FeatureNorm, ParameterNorm, GradientNorm)
+    wanted: list[Diagnostic] = [kind(roles=(role,)) for kind in kinds]
     measures = [each for each in wanted if not list(each.problems(outlines))]
     birth, now = (measure(run, measures, at, untrained=untrained) for untrained in (True, False))
     names = list(next(iter(now.values())))

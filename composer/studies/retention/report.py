@@ -15,7 +15,7 @@ from composer.studies.statistics import Curve, p_text, span
 
 
 def answer(paths: Sequence[Path], plot: Path | None, page_path: Path | None) -> dict[str, Any]:
-    """The comparison of the runs, the plain one first; also as a plot and a page where they are asked for."""
+    """Compare the runs, the plain one first; also write a plot and a page where they are given."""
     if plot is not None:
         check(plot)
     table, runs = compare(paths)

@@ -121,9 +121,4 @@ def garnet(states: int = 10, branches: int = 3, seed: int = 0, discount: float =
     return Chain(chances, rng.random(states), discount)
 
 
-CHAINS: Final[dict[str, Callable[[], Chain]]] = {
-    "two-state": two_state,
-    "loop": loop,
-    "walk": walk,
-    "garnet": garnet,
-}
+CHAINS: Final[dict[str, Callable[[], Chain]]] = {"two-state": two_state, "loop": loop, "walk": walk, "garnet": garnet}

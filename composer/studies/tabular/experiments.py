@@ -13,12 +13,7 @@ from composer.spec.wording import suggestion
 from composer.studies import Refused
 from composer.studies.plots import check
 from composer.studies.statistics import LEVEL
-from composer.studies.tabular import (
-    categorical_experiment,
-    fixed_point_experiment,
-    quantile_experiment,
-    report,
-)
+from composer.studies.tabular import categorical_experiment, fixed_point_experiment, quantile_experiment, report
 from composer.studies.tabular.chains import CHAINS, Chain
 
 T = TypeVar("T")
