@@ -1,6 +1,6 @@
-"""Compiling in another process, while the run trains eagerly; both read one cache.
+"""Compile in another process while the run trains eagerly; both share one cache.
 
-``python -m composer.training.compile_ahead RUN DEVICE`` is that process. It builds the same agent and makes one update
+That process is ``python -m composer.training.compile_ahead RUN DEVICE``. It builds the same agent and makes one update
 on zeros; the run then finds the compiled code in the cache. Tests: tests/training/test_compile_ahead.py.
 """
 
@@ -21,7 +21,7 @@ from composer.training.compile.capture import Choice
 from composer.training.learner import Learner
 
 NICE = 10
-"""How far the compiling process steps back: training goes first."""
+"""Niceness of the compiling process: training goes first."""
 
 
 class BackgroundCompiler:
@@ -49,7 +49,7 @@ class BackgroundCompiler:
 
 
 def example(learner: Learner, info: EnvironmentInfo) -> Minibatch:
-    """Arguments for ``Learner.update``: transitions of nothing, of the shapes that the program is compiled for."""
+    """A minibatch of zeros, of the shapes that the program is compiled for."""
     seeds, batch, device = len(learner.seeds), learner.batch_size, learner.device
     kind = torch.uint8 if info.pictures else torch.float32
     seen = torch.zeros(seeds, batch, *info.observation, dtype=kind, device=device)
@@ -61,7 +61,7 @@ def example(learner: Learner, info: EnvironmentInfo) -> Minibatch:
 
 
 def main() -> None:
-    """Compile the update of the run that is named."""
+    """Compile the update of the run in the first argument for the device in the second."""
     from composer.training.runs.directory import read_blueprint
 
     run, device = Path(sys.argv[1]), sys.argv[2]

@@ -1,4 +1,4 @@
-"""Evaluation: what the loop asks of an evaluator, and the one that plays episodes. It changes nothing of the agent.
+"""The interface of evaluators, and the one that plays episodes. Evaluating changes nothing of the agent.
 
 Evaluators on labelled data are in ``composer.training.collect``. Tests: tests/training/test_loop.py.
 """
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 Watch = Callable[["VectorEnvironment"], None]
-"""Is shown the environments before each decision of the first one's episode."""
+"""Called with the environments before each decision in the episode of the first one."""
 
 
 class Evaluator(Protocol):
@@ -30,13 +30,13 @@ class Evaluator(Protocol):
     metric: str
     """Name of the scores in the journal."""
     can_record_video: bool
-    """Whether there is something to film, so that ``returns`` takes a ``watch``."""
+    """Whether there are pictures to record, through the ``watch`` of ``returns``."""
 
     def returns(self, learner: Learner, number: int, watch: Watch | None = None) -> NDArray[np.float64]:
         """Scores ``[S, episodes]``. ``number`` names the evaluation: equal numbers, equal episodes or data."""
 
     def close(self) -> None:
-        """Free what is held."""
+        """Close environments and free data."""
 
 
 class EpisodeEvaluator:

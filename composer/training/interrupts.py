@@ -1,4 +1,7 @@
-"""Ctrl-C and SIGTERM set a flag; the loop finishes its interaction, saves and leaves. A second Ctrl-C stops at once."""
+"""Ctrl-C and SIGTERM set a flag: the loop finishes its interaction, saves and stops. A second Ctrl-C stops at once.
+
+Tests: tests/faults/test_kill.py.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +17,16 @@ class Interrupted(ComposerError):
     """A signal asked the run to stop, and it has saved itself. ``exit_code`` is 128 plus the signal's number."""
 
     def __init__(self, number: int) -> None:
-        """``number`` is the signal's."""
+        """``number`` is that of the signal."""
         super().__init__(signal.Signals(number).name)
         self.exit_code = 128 + number
 
 
 class Interrupts:
-    """While entered, SIGINT and SIGTERM are only noted; outside the main thread nothing is."""
+    """While entered, SIGINT and SIGTERM are only noted; outside the main thread nothing changes."""
 
     def __init__(self) -> None:
-        """Nothing is noted yet."""
+        """``requested`` is the number of the signal that was noted, if any."""
         self.requested: int | None = None
         self._before: dict[int, object] = {}
 
@@ -37,7 +40,7 @@ class Interrupts:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Put the former handlers back."""
+        """Restore the former handlers."""
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
         self._before.clear()

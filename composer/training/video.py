@@ -1,4 +1,7 @@
-"""A film of an episode: one frame a decision, encoded by ffmpeg's bundled binary."""
+"""Record an episode as a video, one frame per decision, by the ffmpeg binary that imageio brings.
+
+Tests: tests/cli/test_commands.py.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class VideoRecorder:
-    """Writes an H.264 file at ``path`` while entered; ``take`` adds a frame of the first environment."""
+    """Write an H.264 file at ``path`` while entered; ``take`` adds a frame of the first environment."""
 
     def __init__(self, path: Path, frames_per_second: int) -> None:
-        """Nothing is written before the first frame, so that a machine that cannot draw leaves no empty file."""
+        """The file is opened with the first frame, so that a machine that cannot render leaves no empty one."""
         self._path, self._rate = path, frames_per_second
         self._writer: Any = None
 
@@ -30,7 +33,7 @@ class VideoRecorder:
             self._writer.close()
 
     def take(self, environments: VectorEnvironment) -> None:
-        """Add a frame of environment 0; raises RenderingUnavailable where nothing can be drawn."""
+        """Add a frame of environment 0; raises RenderingUnavailable where nothing can be rendered."""
         import imageio.v2 as imageio
 
         picture = environments.render(0)

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 CACHE = "COMPOSER_CACHE"
-"""The variable that names the folder of all programs; else it is ``composer`` in the user's cache."""
+"""The environment variable with the folder of all programs; by default ``composer`` in the user's cache."""
 _INDUCTOR = "TORCHINDUCTOR_CACHE_DIR"
 _chosen: str | None = None
 

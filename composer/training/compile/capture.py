@@ -1,7 +1,7 @@
-"""Compiling: the one room that mentions ``torch.compile`` and CUDA graphs.
+"""Compile functions and capture CUDA graphs: the only code that calls ``torch.compile``.
 
-A captured function closes over its state, mutates it in place and takes tensors of fixed shapes: the compiled program
-and the graph remember addresses. The eager function is its twin, and tests hold the two together.
+A captured function closes over its state, changes it in place and takes tensors of fixed shapes, because programs and
+graphs keep addresses. Tests compare it with the eager function: tests/training/test_capture.py.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ COLD_COMPILE_UPDATES = 12_000
 
 
 class Unavailable(ComposerError, RuntimeError):
-    """A blueprint asks for what this machine has not got: a GPU, a compiler."""
+    """A blueprint needs something that this machine does not have: a GPU, a compiler."""
 
     exit_code = 2
 
 
 @dataclass(frozen=True)
 class Choice:
-    """Whether the update is compiled, and the reason in words for people."""
+    """Whether the update is compiled, and why, for people."""
 
     compiled: bool
     reason: str
     graphed: bool = True
-    """Whether on CUDA the compiled update is replayed as a graph; only measurements do without."""
+    """Whether a compiled update on CUDA is replayed as a graph; only benchmarks switch it off."""
 
 
 def choose(mode: str, device: str, updates: int) -> Choice:
@@ -63,7 +63,7 @@ def choose(mode: str, device: str, updates: int) -> Choice:
 
 
 def missing_for_compiling() -> str | None:
-    """What inductor needs on a CPU and this machine has not got, in words: a C++ compiler, Python's headers."""
+    """What inductor needs on a CPU and this machine does not have, for people: a C++ compiler, Python's headers."""
     compiler = os.environ.get("CXX", "g++")
     if shutil.which(compiler) is None:
         return f"no C++ compiler was found ({compiler})"
@@ -76,7 +76,7 @@ def capture(
 ) -> Callable[..., Any]:
     """``function`` compiled as one graph where ``choice`` says so, and on CUDA replayed as a CUDA graph.
 
-    ``state`` lists the tensors that the function mutates: warming a CUDA graph up runs it, so they are put back.
+    ``state`` lists the tensors that the function changes: recording a CUDA graph runs it, and restores them.
     """
     if not choice.compiled:
         return function
@@ -84,7 +84,7 @@ def capture(
 
     # Lets torch.autograd.grad be traced into the graph instead of breaking it.
     torch._dynamo.config.trace_autograd_ops = True
-    # Every learner captures another closure over the same code; the limit guards against accidents, not these.
+    # Each learner compiles another closure over the same code; the limit is meant for accidental recompilations.
     torch._dynamo.config.recompile_limit = 64
     from composer.training.compile.onednn_pass import options
 
@@ -93,15 +93,15 @@ def capture(
 
 
 class CudaGraph:
-    """Records a function of tensors once and replays it: inputs are copied into the recorded addresses."""
+    """Records a function of tensors once and replays it; inputs are copied to the recorded addresses."""
 
     def __init__(self, function: Callable[..., Any], state: Callable[[], Sequence[Tensor]], warmups: int = 3) -> None:
-        """``state`` lists what the function mutates; recording runs it ``warmups`` times, and puts that back."""
+        """``state`` lists the tensors that the function changes: recording runs it ``warmups`` times, then restores it."""
         self._function, self._state, self._warmups = function, state, warmups
         self._graph: torch.cuda.CUDAGraph | None = None
 
     def __call__(self, *inputs: Tensor) -> Any:
-        """What was recorded, on ``inputs`` of the recorded shapes; outputs are overwritten by the next call."""
+        """Replay the graph on ``inputs`` of the recorded shapes; the next call overwrites the outputs."""
         if self._graph is None:
             self._record(inputs)
         for slot, value in zip(self._inputs, inputs, strict=True):

@@ -1,8 +1,8 @@
-"""Which library multiplies large matrices in programs that are compiled for a CPU.
+"""The library that multiplies large matrices in programs compiled for a CPU.
 
-torch gives products of float32 to MKL, which on AMD's processors uses half of what AVX-512 can do; oneDNN, which comes
-with torch too, uses all of it (docs/decisions/0017-products.md). Which it is follows from the processor alone and never
-from a measurement: equal machines, equal numbers. Tests: tests/training/test_onednn.py.
+torch multiplies float32 matrices by MKL, which reaches half of the speed of AVX-512 on AMD's processors; oneDNN, which
+comes with torch too, reaches all of it (docs/decisions/0017-products.md). The processor alone decides, never a
+measurement: equal machines, equal numbers. Tests: tests/training/test_onednn.py.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _CPU_FACTS = Path("/proc/cpuinfo")
 
 @cache
 def better_by_onednn() -> bool:
-    """Whether this processor is one of AMD's with AVX-512, and torch has oneDNN."""
+    """Whether this is a processor of AMD with AVX-512, and torch has oneDNN."""
     try:
         is_amd = "AuthenticAMD" in _CPU_FACTS.read_text()
     except OSError:
@@ -28,13 +28,13 @@ def better_by_onednn() -> bool:
 
 
 def product(left: Tensor, right: Tensor) -> Tensor:
-    """``left [m, k]`` times ``right [k, n]`` by oneDNN, whatever their layouts."""
+    """``left [m, k]`` times ``right [k, n]`` by oneDNN, in any layout."""
     result: Tensor = torch.ops.mkldnn._linear_pointwise(left, right.mT, None, "none", [], "")
     return result
 
 
 def products(left: Tensor, right: Tensor) -> Tensor:
-    """``left [b, m, k]`` times ``right [b, k, n]``, one after the other."""
+    """``left [b, m, k]`` times ``right [b, k, n]``, one matrix after the other."""
     return torch.stack([product(a, b) for a, b in zip(left.unbind(), right.unbind(), strict=True)])
 
 

@@ -1,6 +1,6 @@
-"""Hands large products of matrices to another library, before inductor makes code of a program.
+"""Give large matrix products to oneDNN, in the last pass before inductor generates code.
 
-A room of its own, for inductor takes more than a second to import. Tests: tests/training/test_onednn.py.
+A file of its own, because inductor takes more than a second to import. Tests: tests/training/test_onednn.py.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from torch._inductor.custom_graph_pass import CustomGraphPass
 from composer.training.compile.onednn import better_by_onednn
 
 LARGE = 2**26
-"""Operations of one product from which on it pays: below, MKL is as fast, and a call of its own costs more."""
+"""Operations of one product from which it pays; below, MKL is as fast and a separate call costs more."""
 
 _ATEN = torch.ops.aten
 
 
 class LargeProducts(CustomGraphPass):
-    """Puts oneDNN's products in the place of large ones of float32."""
+    """Replaces large float32 products by those of oneDNN."""
 
     def __call__(self, graph: torch.fx.Graph) -> None:
-        """Changes a graph of aten operations, the last before code is made."""
+        """Change a graph of aten operations in place."""
         single, several = torch.ops.composer.product.default, torch.ops.composer.products.default
         for node in list(graph.nodes):
             if node.target is _ATEN.mm.default and _is_large(*node.args):
@@ -40,16 +40,16 @@ class LargeProducts(CustomGraphPass):
                 graph.erase_node(node)
 
     def uuid(self) -> Any:
-        """What compiled code is found again by."""
+        """Part of the key under which compiled code is cached."""
         return f"composer large products {LARGE}"
 
 
 def options(device: str) -> dict[str, Any]:
-    """What ``torch.compile`` is told for a program on ``device``."""
+    """Options of ``torch.compile`` for a program on ``device``."""
     return {} if device != "cpu" or not better_by_onednn() else {"post_grad_custom_post_pass": LargeProducts()}
 
 
 def _is_large(left: Any, right: Any) -> bool:
-    """Whether the two nodes are factors, or stacks of them, of a product of float32 that is worth a call of its own."""
+    """Whether the float32 product of two nodes, matrices or stacks of them, is large enough for a separate call."""
     a, b = left.meta["val"], right.meta["val"]
     return bool(a.dtype == torch.float32 and 2 * a.shape[-2] * a.shape[-1] * b.shape[-1] >= LARGE)

@@ -1,6 +1,6 @@
-"""What of a checkpoint goes on in a fork: everything that both have, by name. What the fork alone has is fresh.
+"""Carry the state of a checkpoint into a fork: everything that both have, by name. The rest of the fork starts fresh.
 
-An average that is declared anew begins as a copy of its network as it is. Tests: tests/training/test_fork.py.
+A new average starts as a copy of its network. Tests: tests/training/test_fork.py.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ DIAGNOSTICS = "diagnostics/"
 
 @dataclass(frozen=True)
 class Carried:
-    """A snapshot that restores the fork, and what it had to make up or leave out."""
+    """A snapshot that restores the fork, and the names of the state that it adds or drops."""
 
     snapshot: Snapshot
     fresh: tuple[str, ...]
-    """State that the checkpoint did not have: roles and averages, or parts of them."""
+    """State that the checkpoint does not have: roles and averages, or parts of them."""
     dropped: tuple[str, ...]
     """State that the fork does not have."""
 
@@ -46,9 +46,9 @@ class Declared:
 
 @torch.no_grad()
 def carried(saved: Snapshot, old: Learner, then: Declared, session: Session, now: Declared) -> Carried:
-    """The checkpoint as the snapshot of ``session``, which gets its structure, so that it names all its state.
+    """The checkpoint as a snapshot of ``session``, whose networks first take the structure of the checkpoint.
 
-    ``old`` is the agent of the checkpoint: what its optimizers know of a parameter is found by the parameter's path.
+    ``old`` is the agent of the checkpoint: the state of its optimizers is matched by the paths of parameters.
     """
     tensors = dict(saved.tensors)
     for name, value in session.surgery.tensors().items():
@@ -66,7 +66,7 @@ def carried(saved: Snapshot, old: Learner, then: Declared, session: Session, now
     for name in fresh:
         tensors.setdefault(name, named[name].clone())
     streams = {f"random/{name}": generator.get_state() for name, generator in new.generators().items()}
-    # A random stream of a CPU cannot go on on a GPU, nor the other way.
+    # The random stream of a CPU cannot continue on a GPU, nor the other way round.
     anew = {name: state for name, state in streams.items() if tensors[name].shape != state.shape}
     tensors |= anew
     tensors |= _averages(then.averages, now.averages, new, tensors)
@@ -81,7 +81,7 @@ def carried(saved: Snapshot, old: Learner, then: Declared, session: Session, now
 
 
 def _optimizer(prefix: str, old: OptimizerState, new: OptimizerState) -> dict[str, Tensor]:
-    """The state of a role's optimizer by name; counts stand in one tensor, in the order of the parameters."""
+    """The state of a role's optimizer by name. Counts are in one tensor, in the order of the parameters."""
     theirs, ours = old.tensors(), new.tensors()
     if list(old.paths()) == list(new.paths()) and theirs.keys() == ours.keys():
         return {prefix + name: value.clone() for name, value in theirs.items()}
@@ -99,7 +99,7 @@ def _optimizer(prefix: str, old: OptimizerState, new: OptimizerState) -> dict[st
 def _averages(
     old: Mapping[str, Average], new: Mapping[str, Average], learner: Learner, tensors: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
-    """Averages that are new, or of another network than they were: copies of it."""
+    """Averages that are new, or follow another network than before, as copies of that network."""
     copies: dict[str, Tensor] = {}
     for name, (of, average) in learner.averaged_roles().items():
         if name not in old or old[name].of != new[name].of:
@@ -108,7 +108,7 @@ def _averages(
 
 
 def _measured(saved: Snapshot, was: Diagnostics, now: Diagnostics) -> Iterator[tuple[str, Tensor]]:
-    """The probe batch where it is to be of the same kind and size, and what measures that stay remember of it."""
+    """The probe batch, if kind and size stay, and the memory of measures that stay."""
     if (was.batch, was.probe) != (now.batch, now.probe):
         return
     before = [_but_interval(measure) for measure in was.measures]
@@ -127,7 +127,7 @@ def _but_interval(measure: Any) -> Any:
 
 
 def _groups(names: Sequence[str], others: Mapping[str, Tensor]) -> tuple[str, ...]:
-    """Names of tensors as people read them: whole roles where nothing else of the role is on the other side."""
+    """Names of tensors for people: a whole role in place of its tensors where the other side has none of them."""
     heads = {"/".join(name.split("/")[:2]) for name in others}
     found = []
     for name in names:

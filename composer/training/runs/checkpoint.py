@@ -1,4 +1,4 @@
-"""Checkpoints: safetensors and JSON, staged, hashed, renamed; replay as append-only segments that are written once.
+"""Checkpoints in safetensors and JSON: staged, hashed, renamed. The replay is saved in segments, each written once.
 
     RUN/checkpoints/step-000000050000/   state.safetensors, state.json, manifest.json (sizes and SHA-256, written last)
     RUN/replay/rows-000000000000-000000012500.safetensors
@@ -50,7 +50,7 @@ class Segment:
 
 @dataclass
 class Snapshot:
-    """The whole state of a run: tensors by name, plain values, and the replay rows held (loaded segment by segment)."""
+    """The whole state of a run: tensors by name, plain values, and the segments of its replay."""
 
     tensors: Mapping[str, Tensor]
     values: Mapping[str, Any]
@@ -64,19 +64,19 @@ class Checkpoints:
     """The checkpoints of one run directory."""
 
     def __init__(self, run: Path, keep: int = 2) -> None:
-        """Keeps the newest ``keep`` of them, at least 2."""
+        """Keep the newest ``keep`` checkpoints, at least 2."""
         self._run, self._keep = run, max(keep, 2)
         self._root, self._replay = run / "checkpoints", run / "replay"
         self._hashed: dict[str, dict[str, Any]] = {}
-        """Fingerprints of segments, by path in the run: each is hashed once, when it is written or first verified."""
+        """Fingerprints of segments by path in the run: each is hashed once, when it is written or first verified."""
 
     def steps(self) -> list[int]:
-        """Environment steps at which a checkpoint stands, oldest first."""
+        """Environment steps of the checkpoints, oldest first."""
         found = (_STEP.fullmatch(entry.name) for entry in self._root.iterdir()) if self._root.is_dir() else ()
         return sorted(int(match[1]) for match in found if match)
 
     def adopt(self, other: Checkpoints, snapshot: Snapshot) -> None:
-        """Make the replay rows of another run's snapshot this run's too; files are linked, for they never change."""
+        """Take over the replay segments of another run's snapshot, by links: segments never change."""
         for segment in snapshot.segments:
             source, target = other._replay / segment.name, self._replay / segment.name
             self._replay.mkdir(exist_ok=True)
@@ -102,7 +102,7 @@ class Checkpoints:
         return segment
 
     def save(self, step: int, snapshot: Snapshot) -> Path:
-        """Stage, hash, fsync, rename, read back, then prune: the newest good checkpoint is not touched before."""
+        """Stage, hash, fsync, rename and read back; only then delete older checkpoints."""
         self._root.mkdir(exist_ok=True)
         self._sweep()
         final = self._root / f"step-{step:012d}"
@@ -160,13 +160,13 @@ class Checkpoints:
         raise CheckpointDamaged("; ".join(skipped) if skipped else f"no checkpoint in {self._root}")
 
     def discard_after(self, step: int) -> None:
-        """Remove checkpoints newer than ``step``: damaged ones, of a future that is about to be lived again."""
+        """Remove checkpoints newer than ``step``: they are damaged, and will be written again."""
         for newer in self.steps():
             if newer > step:
                 shutil.rmtree(self._root / f"step-{newer:012d}")
 
     def rows(self, snapshot: Snapshot) -> Iterator[tuple[int, Tensor]]:
-        """The replay rows of a snapshot, a segment at a time: number of the first row, rows ``[n, S, row]``."""
+        """The replay of a snapshot, segment by segment: the number of the first row, and rows ``[n, S, row]``."""
         for segment in snapshot.segments:
             yield segment.start, load_file(self._replay / segment.name)["rows"]
 
@@ -193,7 +193,7 @@ class Checkpoints:
         return manifest
 
     def _manifest(self, step: int) -> dict[str, Any]:
-        """The manifest of a checkpoint, empty where it cannot be read (``load`` says so in words)."""
+        """The manifest of a checkpoint; empty where it cannot be read, which ``load`` reports."""
         try:
             manifest: dict[str, Any] = json.loads((self._root / f"step-{step:012d}" / "manifest.json").read_text())
         except (OSError, ValueError):
@@ -219,7 +219,7 @@ class Checkpoints:
 def digest(checkpoints: Checkpoints, snapshot: Snapshot) -> str:
     """SHA-256 over the whole state: each tensor by name, type, shape and bytes, plain values, replay rows.
 
-    How long the journal was is no state of the agent: a fork, whose journal is its own, has the digest of its origin.
+    The length of the journal is not part of it: a fork, with a journal of its own, has the digest of its origin.
     """
     total = hashlib.sha256()
     for name in sorted(snapshot.tensors):
@@ -255,7 +255,7 @@ def _write(tensors: dict[str, Tensor], path: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """Write a file or folder down to the device: it survives a power cut."""
+    """Flush a file or folder to the disk, so that it survives a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

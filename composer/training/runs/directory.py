@@ -1,9 +1,9 @@
 """The run directory: created whole or not at all, held by one process at a time.
 
-RUN/run.json          who and what: id, name, variant, task, seeds, hash, versions, how the update is computed
+RUN/run.json          facts: id, name, variant, task, seeds, hash, versions, how updates are computed
 RUN/blueprint.toml    the resolved blueprint
 RUN/parameters.json   every parameter with its shape
-RUN/journal.jsonl     metrics and events; RUN/timing.jsonl what a clock on the wall says
+RUN/journal.jsonl     metrics and events; RUN/timing.jsonl   speed and wall-clock times
 RUN/checkpoints/      see composer.training.runs.checkpoint
 """
 

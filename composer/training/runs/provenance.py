@@ -1,4 +1,4 @@
-"""Provenance: what a run's numbers depend on, besides its blueprint."""
+"""Provenance: everything beside its blueprint that the numbers of a run depend on. Tests: tests/faults/test_resume.py."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ LIBRARIES = ("torch", "numpy", "mujoco", "dm_control")
 
 
 def fingerprint(device: str, plugins: Iterable[str] = (), compiled: bool = False) -> dict[str, Any]:
-    """What exact resumption needs to be equal: versions (of plug-ins too), processor capability and threads.
+    """Versions (of plug-ins too), processor capability and threads: an exact resume needs the same.
 
-    Of ``compiled`` updates also the library of products, where it is not torch's own choice, which the version says.
+    With ``compiled`` updates also the library of matrix products, unless it is the one that torch chooses by itself.
     """
     import torch
 
@@ -52,7 +52,7 @@ def differences(facts: Mapping[str, Any], plugins: Iterable[str], device: str) -
 
 
 def _version(library: str) -> str | None:
-    """None where it is not installed: a run that does not need it has none to depend on."""
+    """None where it is not installed: a run that does not need a library does not depend on it."""
     try:
         return importlib.metadata.version(library)
     except importlib.metadata.PackageNotFoundError:
@@ -66,7 +66,7 @@ def provenance_hash(blueprint_digest: str, facts: dict[str, Any]) -> str:
 
 
 def git_commit() -> str | None:
-    """Commit of the source tree that composer runs from, with ``-dirty`` where it was changed; None outside of one."""
+    """Commit of the source tree of composer, with ``-dirty`` if it has changes; None outside of a source tree."""
     root = PACKAGE.parent
     if not (root / ".git").exists():
         return None

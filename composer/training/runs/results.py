@@ -1,4 +1,4 @@
-"""What a finished run has left, as arrays: returns, and every metric of its journal. Tests: tests/api/test_train.py."""
+"""The results of a finished run as arrays: returns, and every metric of its journal. Tests: tests/api/test_train.py."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Series(NamedTuple):
     """One metric over a run."""
 
     env_steps: NDArray[np.int64]
-    """[T] where any seed has a value, in environment steps."""
+    """[T] environment steps at which some seed has a value."""
     values: NDArray[np.float64]
-    """[seeds, T]; NaN where a seed has none there, such as the return of an episode that has not ended."""
+    """[seeds, T]; NaN where a seed has no value, such as the return of an episode that has not ended."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,13 +30,13 @@ class Result:
     """A finished run."""
 
     path: Path
-    """Its directory."""
+    """The run directory."""
     final_return: float
     """Mean over seeds and episodes of the last evaluation."""
     returns: NDArray[np.float64]
     """[seeds, episodes] of the last evaluation."""
     metrics: Mapping[str, Series] = field(repr=False)
-    """Every metric by name, as the journal has it: ``evaluation/return``, ``critic/loss``."""
+    """Every metric by its name in the journal: ``evaluation/return``, ``critic/loss``."""
     table: Mapping[str, Any] = field(repr=False)
     """The table that ``composer train --json`` prints, of plain types."""
 
@@ -47,7 +47,7 @@ class Result:
 
 
 def read_metrics(journal: Path, seeds: Sequence[int]) -> dict[str, Series]:
-    """The metrics of a journal by name; rows of no seed, such as those of the machine, are left out."""
+    """The metrics of a journal by name, without rows of no seed, such as those of the machine."""
     points: dict[str, dict[int, dict[int, float]]] = {}
     for row in read(journal):
         if row["type"] == "metrics" and row["seed"] is not None:
