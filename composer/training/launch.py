@@ -119,7 +119,7 @@ def fork(path: Path, overrides: Sequence[str], at: int | None, branch: int, dire
 
 
 def evaluate(path: Path, episodes: int, video: Path | None) -> dict[str, Any]:
-    """Play ``episodes`` fresh episodes per seed with the newest good checkpoint; ``video`` films the first one."""
+    """Play ``episodes`` fresh episodes per seed with the newest good checkpoint; ``video`` records the first one."""
     from composer.training.video import VideoRecorder
 
     blueprint, learner, snapshot = assemble.agent(path)
@@ -164,9 +164,9 @@ def _how(run: runs.Run) -> str:
 
 
 def _elsewhere(run: runs.Run) -> list[str]:
-    """A line on where the replay lies, if that is not where updates run."""
+    """A line on where the replay is kept, unless it is where updates run."""
     place = run.facts.get("replay_storage", "device")
-    return [] if place == "device" else [f"the replay lies on the {place}: {run.facts['replay_reason']}"]
+    return [] if place == "device" else [f"the replay is kept on the {place}: {run.facts['replay_reason']}"]
 
 
 def _runs_option(directory: Path) -> str:

@@ -1,7 +1,7 @@
 """From a blueprint, or the directory of a run, to everything that trains.
 
 The only room of training that reads whole blueprints: it gives each part what it needs. ``new_run`` starts runs,
-``resumed_run`` goes on with them, ``forked_run`` branches them off, ``side_by_side`` starts several in one program.
+``resumed_run`` continues them, ``forked_run`` branches them off, ``side_by_side`` starts several in one program.
 """
 
 from composer.training.assemble.forked_run import branched, fork, fork_facts

@@ -1,4 +1,4 @@
-"""A run that goes on: its newest good checkpoint, put back. Tests: tests/faults/test_resume.py."""
+"""Resume a run from its newest good checkpoint. Tests: tests/faults/test_resume.py."""
 
 from __future__ import annotations
 

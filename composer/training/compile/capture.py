@@ -96,7 +96,7 @@ class CudaGraph:
     """Records a function of tensors once and replays it; inputs are copied to the recorded addresses."""
 
     def __init__(self, function: Callable[..., Any], state: Callable[[], Sequence[Tensor]], warmups: int = 3) -> None:
-        """``state`` lists the tensors that the function changes: recording runs it ``warmups`` times, then restores it."""
+        """Recording runs the function ``warmups`` times, then restores the tensors of ``state``, which it changes."""
         self._function, self._state, self._warmups = function, state, warmups
         self._graph: torch.cuda.CUDAGraph | None = None
 

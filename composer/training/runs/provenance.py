@@ -43,7 +43,7 @@ def differences(facts: Mapping[str, Any], plugins: Iterable[str], device: str) -
     """What has changed since the run of ``facts`` began, of all that its numbers depend on."""
     then: Mapping[str, Any] = facts["fingerprint"]
     now = fingerprint(device, plugins, bool(facts["compiled"]))
-    # Of both: a run whose products were oneDNN's does not go on exactly where they are MKL's.
+    # Names of both: a run with products by oneDNN does not continue exactly where MKL makes them.
     return [
         f"{name}: {then.get(name)} then, {now.get(name)} now"
         for name in {**now, **then}
