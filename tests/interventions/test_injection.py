@@ -170,7 +170,7 @@ def test_resume_is_exact_before_at_and_after(when: str, moments: tuple[int, ...]
         (injected(where='["critic.trunk.0.*"]'), "choose whole layers from one of the trunk's blocks to the head"),
         (
             injected(where='["critic.head.*", "actor.head.*"]'),
-            "is about one network; 'where' chooses 'actor' and 'critic'",
+            "takes one network; 'where' chooses 'actor' and 'critic'",
         ),
         (
             intervention("{ kind = 'inject' }", '["actor.head.*"]'),
