@@ -11,18 +11,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
-from pydantic_core import PydanticCustomError
 
 from composer.environments.base import Simulator
 from composer.environments.interface import EnvironmentInfo
-from composer.environments.suites.task_tables import game_table
-from composer.spec.wording import spelled, suggestion
+from composer.environments.suites.task_tables import game_table, known
 
 if TYPE_CHECKING:
     from composer.environments.vector.rows import Rows
 
 FULL_ACTIONS = 18
-"""Joystick positions times button: what every game takes."""
+"""Joystick positions times button: the actions of every game."""
 
 PROTOCOLS: Mapping[str, Mapping[str, object]] = {
     "machado2018": {
@@ -38,24 +36,13 @@ PROTOCOLS: Mapping[str, Mapping[str, object]] = {
         "life_loss_ends": True,
     },
 }
-"""In what the named protocols differ; all else is the defaults of the fields, in both."""
-
-
-def _known_game(name: str) -> str:
-    games = game_table()
-    if name not in games:
-        raise PydanticCustomError(
-            "game_unknown",
-            "no Atari game named {name}{hint}",
-            {"name": spelled(name), "hint": suggestion(name, games)},
-        )
-    return name
+"""The differences between the named protocols; everything else has the default of its field, in both."""
 
 
 class Atari(Simulator, kind="atari"):
     """An Atari 2600 game, observed as a stack of gray frames, under a named protocol.
 
-    Keys that are left out are what ``protocol`` says. ``machado2018`` (arXiv:1709.06009): sticky actions instead of
+    Keys that are left out have the values of ``protocol``. ``machado2018`` (arXiv:1709.06009): sticky actions instead of
     random starts, all 18 actions, an episode is a game. ``atari100k`` (arXiv:1903.00374 with the customs of later
     agents): no sticky actions, up to 30 no-ops at the start, the game's own actions, and in training a lost life ends
     an episode. Evaluations always play whole games for unclipped rewards.
@@ -63,10 +50,10 @@ class Atari(Simulator, kind="atari"):
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "atari", "game": "pong", "protocol": "atari100k"}
 
-    game: Annotated[str, AfterValidator(_known_game)]
+    game: Annotated[str, AfterValidator(lambda name: known(name, game_table(), "Atari game"))]
     """The game as ALE names its file: ``ms_pacman``."""
     protocol: Literal["machado2018", "atari100k"] = "machado2018"
-    """What stands for the keys below that are left out. Their defaults here are those of ``machado2018``."""
+    """Values of the keys below that are left out. The defaults below are those of ``machado2018``."""
     sticky_actions: Annotated[float, Field(ge=0.0, le=1.0)] = 0.25
     """Probability, at every frame, that the emulator holds the action of the frame before; 0 in ``atari100k``."""
     noop_starts: Annotated[int, Field(ge=0, le=1000)] = 0
@@ -99,7 +86,7 @@ class Atari(Simulator, kind="atari"):
     @model_validator(mode="before")
     @classmethod
     def _resolve(cls, given: Any) -> Any:
-        """Write out what the protocol says, so that a resolved blueprint names every piece."""
+        """Fill in the values of the protocol, so that a resolved blueprint names all of them."""
         if not isinstance(given, Mapping):
             return given
         name = given.get("protocol", cls.model_fields["protocol"].default)

@@ -1,8 +1,8 @@
 """Rows of Atari games on ALE's native vector environment (docs/decisions/0013-atari-rows.md).
 
-ALE's own automatic reset takes place in the step after the one that ended a game. It never comes to that: a game that
-ended is reset here, under a seed of its own, before anything is stepped again. A seeded reset loads the game anew, so
-that nothing of what was played before is left, its random stream included.
+ALE resets a game automatically in the step after the one that ended it. That never happens: a game that ended is reset
+here, with a seed of its own, before the next step. A seeded reset loads the game anew, so nothing of earlier play is
+left, its random stream included.
 
 Legend: n games. Tests: tests/environments/test_atari.py.
 """
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from composer.environments.interface import EnvironmentInfo
 
 ENLARGED = 4
-"""How many times larger than the agent sees it a picture is."""
+"""Factor by which pictures are larger than the agent's frames."""
 
 
 class AtariRows(Rows):
@@ -48,7 +48,7 @@ class AtariRows(Rows):
         chosen = np.zeros(len(self._lives), np.bool_)
         chosen[list(seeds)] = True
         rows = chosen.nonzero()[0]
-        # ALE's seeds have 31 bits: the upper ones of ours.
+        # ALE's seeds have 31 bits: it gets the upper ones.
         numbers = np.array([seeds[int(row)] >> 32 for row in rows])
         observation, told = self._games.reset(seed=numbers, options={"reset_mask": chosen})
         self.arrays.observation[rows] = self._channels_first(observation)[rows]
@@ -70,7 +70,7 @@ class AtariRows(Rows):
         self._frame[...] = told["episode_frame_number"]
         lives = told["lives"]
         if self._life_loss_ends:
-            # No lives left is not yet the end of some games: their last episode lasts until the game is over.
+            # Some games go on without a life left: their last episode lasts until the game is over.
             arrays.continues[...] = (lives < self._lives) & (lives > 0) & ~over & ~cut
         self._lives[...] = lives
         arrays.terminated[...] = over | arrays.continues
@@ -80,12 +80,12 @@ class AtariRows(Rows):
             self._hide_earlier_lives()
 
     def continue_episodes(self, rows: NDArray[np.int64]) -> None:
-        """The newest frame is the first one of the next life."""
+        """Make the newest frame the first one of the next life."""
         self._seen[rows] = 1
         self._hide_earlier_lives()
 
     def replay(self, resets: Resets, actions: Sequence[NDArray[np.float32]]) -> None:
-        """Play all games together so that they arrive at the same time: shorter ones are started later."""
+        """Play all games together; shorter ones start later, so that all end at the same step."""
         arrays, seeds = self.arrays, dict(resets)
         taken = {row: played for (row, _), played in zip(resets, actions, strict=True)}
         total = max(len(played) for played in taken.values())
@@ -106,7 +106,7 @@ class AtariRows(Rows):
         arrays.reward[...], arrays.steps[...] = reward, steps
 
     def render(self, row: int) -> NDArray[np.uint8]:
-        """The newest frame as the agent sees it, enlarged; ALE's vector shows no other."""
+        """The agent's newest frame, enlarged; ALE's vector renders nothing else."""
         newest = self.arrays.observation[row, -self._channels :].transpose(1, 2, 0)
         picture: NDArray[np.uint8] = np.broadcast_to(newest, (*newest.shape[:2], 3))
         return picture.repeat(ENLARGED, axis=0).repeat(ENLARGED, axis=1)
@@ -120,7 +120,7 @@ class AtariRows(Rows):
             self.reset([(row, seeds[row]) for row in rows.tolist()])
 
     def _hide_earlier_lives(self) -> None:
-        """Black out the frames from before the episode, as ALE does at a reset."""
+        """Set the frames from before the episode to 0, as ALE does at a reset."""
         for row in (self._seen < self._stack).nonzero()[0]:
             self.arrays.observation[row, : -self._channels * self._seen[row]] = 0
 

@@ -9,26 +9,13 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
-from pydantic_core import PydanticCustomError
 
 from composer.environments.base import SingleSimulator
 from composer.environments.interface import EnvironmentInfo, SingleEnvironment
-from composer.environments.suites.task_tables import task_table
-from composer.spec.wording import spelled, suggestion
+from composer.environments.suites.task_tables import known, task_table
 
 UNLIMITED_ENV_STEPS = 1000
-"""dm_control never ends an episode of the two ``lqr`` tasks by time; here they get the limit of all others."""
-
-
-def _known_task(name: str) -> str:
-    tasks = task_table("dm_control")
-    if name not in tasks:
-        raise PydanticCustomError(
-            "task_unknown",
-            "no dm_control task named {name}{hint}",
-            {"name": spelled(name), "hint": suggestion(name, tasks)},
-        )
-    return name
+"""dm_control gives the two ``lqr`` tasks no time limit; here they get the limit of all other tasks."""
 
 
 class DmControl(SingleSimulator, kind="dm_control"):
@@ -40,7 +27,7 @@ class DmControl(SingleSimulator, kind="dm_control"):
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "dm_control", "task": "walker-walk"}
 
-    task: Annotated[str, AfterValidator(_known_task)]
+    task: Annotated[str, AfterValidator(lambda name: known(name, task_table("dm_control"), "dm_control task"))]
     """Domain and task as dm_control names them, joined by a hyphen: ``ball_in_cup-catch``."""
     action_repeat: Annotated[int, Field(ge=1, le=100)] = 2
     """Control steps for which one action is held; rewards are summed."""

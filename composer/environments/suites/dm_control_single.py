@@ -15,25 +15,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from composer.environments.interface import RenderingUnavailable
+from composer.environments.suites.action_bounds import offset_and_scale
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from composer.environments.suites.task_tables import Task
 
-UNBOUNDED = 1e6
-"""An action's bound beyond this is none (``lqr`` declares 1e10), and there is nothing to scale to."""
 PICTURE = {"height": 240, "width": 320}
 
 
 class DmControlSingle:
-    """One task of the suite. It steps physics and task as dm_control's environment does, observing only when asked."""
+    """One task of the suite. Steps physics and task as dm_control's environment does, but observes only on demand."""
 
     def __init__(self, task: Task) -> None:
         import mujoco
 
         domain, name = task.name.split("-")
-        # The two ``lqr`` tasks draw their springs when they are built: one seed, so that they are the same task always.
+        # The two ``lqr`` tasks draw their springs when they are built: a fixed seed makes them the same task always.
         self._random = np.random.RandomState(0)
         environment = load_suite().load(domain, name, task_kwargs={"random": self._random})
         self._environment, self._physics, self._task = environment, environment.physics, environment.task
@@ -54,7 +53,7 @@ class DmControlSingle:
         self._taken = 0
 
     def step(self, action: NDArray[np.float32]) -> tuple[float, bool, bool]:
-        """One control step. A last discount of 0 is a termination; the time limit, which goes first, a truncation."""
+        """One control step. The time limit truncates; before it, an end with discount 0 terminates."""
         task, physics = self._task, self._physics
         control = self._control
         control[...] = action
@@ -74,10 +73,10 @@ class DmControlSingle:
         return reward, discount == 0.0, discount != 0.0
 
     def observe(self) -> NDArray[np.float32]:
-        """Parts in alphabetical order, as float32."""
+        """Parts of the observation in alphabetical order, as float32."""
         parts = self._task.get_observation(self._physics)
-        for name, place in self._places:
-            place[...] = parts[name]
+        for name, view in self._views:
+            view[...] = parts[name]
         return self._observation
 
     def render(self) -> NDArray[np.uint8]:
@@ -103,8 +102,8 @@ class DmControlSingle:
     def _advance(self) -> None:
         """One control step of the physics, as ``dm_control.mujoco.Physics.step`` takes it.
 
-        Velocities and positions are brought up to date after the last substep; with Euler integration the state's first
-        half-step has been taken already. A warning (a diverged simulation) is an error, as it is there.
+        Velocities and positions are updated after the last substep; with Euler integration the first half-step of the
+        state is done already. A warning (a diverged simulation) is an error, as in dm_control.
         """
         model, data = self._model, self._data
         if self._runge_kutta:
@@ -119,17 +118,14 @@ class DmControlSingle:
             raise FloatingPointError(f"MuJoCo warns of {', '.join(names)}: the simulation has diverged")
 
     def _set_scale(self, spec: Any) -> None:
-        """[-1, 1] is mapped affinely to the bounds of ``spec``; where these are [-1, 1] or none, it is left alone."""
-        low = np.broadcast_to(spec.minimum, spec.shape)
-        high = np.broadcast_to(spec.maximum, spec.shape)
-        bounded = (np.abs(low) < UNBOUNDED) & (np.abs(high) < UNBOUNDED)
+        """Scale actions to the bounds of ``spec``; bounds of [-1, 1] need no scaling."""
         self._control = np.zeros(spec.shape)
-        self._offset = np.where(bounded, (high + low) / 2, 0.0)
-        scale = np.where(bounded, (high - low) / 2, 1.0)
+        low, high = (np.broadcast_to(bound, spec.shape) for bound in (spec.minimum, spec.maximum))
+        self._offset, scale = offset_and_scale(low, high)
         self._scale = scale if (self._offset != 0.0).any() or (scale != 1.0).any() else None
 
     def _lay_out(self, specs: Any, task: Task) -> None:
-        """One vector and, for each part of the observation, its place there."""
+        """Allocate one vector, with a view for each part of the observation."""
         sizes = {name: int(np.prod(specs[name].shape, dtype=int)) for name in sorted(specs)}
         if (total := sum(sizes.values())) != task.observation_size or self._control.size != task.action_size:
             raise ValueError(
@@ -139,20 +135,20 @@ class DmControlSingle:
             )
         self._observation = np.zeros(total, np.float32)
         ends = np.cumsum(list(sizes.values()))
-        self._places = [
+        self._views = [
             (name, self._observation[end - sizes[name] : end].reshape(specs[name].shape))
             for name, end in zip(sizes, ends, strict=True)
         ]
 
 
 class DmControlPixels:
-    """A task and its newest pictures, oldest first. One picture is drawn a decision, when it is asked for."""
+    """A task and its newest pictures, oldest first. One picture is drawn per decision, by ``observe``."""
 
     def __init__(self, task: DmControlSingle, stack: int, height: int, width: int, camera: int) -> None:
         self._task, self._view = task, (height, width, camera)
         self._frames = np.zeros((stack, 3, height, width), np.uint8)
         self._is_first, self._is_drawn = True, False
-        self._draw()  # a machine that cannot is found out now, and not in the first episode
+        self._draw()  # A machine that cannot draw fails now, and not in the first episode.
 
     def reset(self, seed: int) -> None:
         """Start the episode of ``seed``."""
@@ -192,16 +188,16 @@ def _warning_names() -> list[str]:
 
 
 def load_suite() -> ModuleType:
-    """``dm_control.suite``, imported so that pictures can be drawn where the machine can, and training works anyway.
+    """Import ``dm_control.suite`` so that it can draw where the machine can, and work where it cannot.
 
-    dm_control chooses its way of drawing once, when imported, and fails there if that way is broken. A choice of the
-    user's, in ``MUJOCO_GL``, is left alone.
+    dm_control chooses its backend for drawing once, when it is imported, and fails then if that backend is broken. A
+    backend that the user has set in ``MUJOCO_GL`` is kept.
     """
     if "dm_control" not in sys.modules and "MUJOCO_GL" not in os.environ:
         os.environ["MUJOCO_GL"] = backend = _drawing_backend()
         try:
             importlib.import_module("dm_control._render")
-        except Exception:  # whatever OpenGL's loader meets on a machine without a display
+        except Exception:  # OpenGL's loader may raise anything on a machine without a display.
             if backend == "disabled":
                 raise
             os.environ["MUJOCO_GL"] = "disabled"
@@ -209,7 +205,7 @@ def load_suite() -> ModuleType:
 
 
 def _drawing_backend() -> str:
-    """``egl`` or ``osmesa``, whichever library is installed, else ``disabled``."""
+    """``egl`` or ``osmesa``, the first whose library is installed, else ``disabled``."""
     for backend, library in (("egl", "libEGL.so.1"), ("osmesa", "libOSMesa.so.8")):
         try:
             ctypes.CDLL(library)

@@ -1,7 +1,7 @@
 """Any environment that is registered with Gymnasium. Source: Towers et al., arXiv:2407.17032.
 
-Its spaces are known only once it has been built: reading a blueprint of this kind builds one, once, and so imports
-Gymnasium. Spaces and steps are in ``gym_single``. Tests: tests/environments/test_gymnasium.py.
+Its spaces are known only after it is built: reading a blueprint of this kind builds one environment, once, and so
+imports Gymnasium. Spaces and steps are in ``gymnasium_single``. Tests: tests/environments/test_gymnasium.py.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ Plain = (
     | Annotated[Items[Number], Entries]
     | Annotated[Items[Text], Entries]
 )
-"""What a keyword argument may be."""
+"""Values of keyword arguments."""
 
 
 class UnusableEnvironment(ValueError):
-    """An environment that does not exist here or does not fit; ``key`` is what has to change."""
+    """An environment that is not installed or does not fit; ``key`` is the key of the blueprint to change."""
 
     def __init__(self, key: str, message: str) -> None:
         super().__init__(message)
@@ -63,14 +63,14 @@ class Gymnasium(SingleSimulator, kind="gymnasium"):
     id: Annotated[str, Field(min_length=1, max_length=200)]
     """The id with its version: ``CartPole-v1``."""
     kwargs: dict[str, Plain] = Field(default={}, max_length=64)
-    """What its constructor is given beside."""
+    """Keyword arguments of its constructor."""
     episode_env_steps: Annotated[int, Field(ge=0, le=10**9)] = 0
-    """Time limit in environment steps; 0 is that of its registration."""
+    """Time limit in environment steps; 0 keeps the limit of its registration."""
 
     @model_validator(mode="after")
     def _is_usable(self) -> Self:
         try:
-            self.info  # noqa: B018 - built and described once, here
+            self.info  # noqa: B018 - builds the environment and keeps its description
         except UnusableEnvironment as error:
             told = PydanticCustomError("environment_unusable", "{message}", {"message": str(error)})
             line = {"type": told, "loc": (error.key,), "input": getattr(self, error.key)}
@@ -83,7 +83,7 @@ class Gymnasium(SingleSimulator, kind="gymnasium"):
         return self.id
 
     def describe(self) -> EnvironmentInfo:
-        """From the spaces of an environment that is built once; ValueError where it cannot be used."""
+        """From the spaces of an environment that is built for it; raises UnusableEnvironment."""
         declared = json.dumps([self.module, self.id, self.kwargs, self.episode_env_steps, self.action_repeat])
         return _described(declared)
 
@@ -126,7 +126,7 @@ def _described(declared: str) -> EnvironmentInfo:
 
 
 def make(module: str, name: str, kwargs: Mapping[str, Any], limit: int) -> Env[Any, Any]:
-    """Build the environment, ready to draw where it can. Raises UnusableEnvironment."""
+    """Build the environment, with pictures where it has them. Raises UnusableEnvironment."""
     import gymnasium
     from gymnasium.error import DependencyNotInstalled
 
@@ -150,13 +150,13 @@ def make(module: str, name: str, kwargs: Mapping[str, Any], limit: int) -> Env[A
 
 
 def _draws(name: str) -> bool:
-    """Whether its class says that it can return pictures."""
+    """Whether its class declares that it returns pictures."""
     import gymnasium
     from gymnasium.envs.registration import load_env_creator
 
     entry: Any = gymnasium.registry[name].entry_point
     try:
         creator = load_env_creator(entry) if isinstance(entry, str) else entry
-    except Exception:  # what is missing is told by the attempt to build it
+    except Exception:  # Building it reports what is missing.
         return False
     return "rgb_array" in (getattr(creator, "metadata", None) or {}).get("render_modes", ())

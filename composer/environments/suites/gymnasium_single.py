@@ -13,6 +13,7 @@ import numpy as np
 from gymnasium import spaces
 
 from composer.environments.interface import RenderingUnavailable
+from composer.environments.suites.action_bounds import offset_and_scale
 from composer.spec.shape import Shape
 
 if TYPE_CHECKING:
@@ -21,26 +22,23 @@ if TYPE_CHECKING:
 
     from composer.environments.interface import Observations
 
-UNBOUNDED = 1e6
-"""Beyond this an action's bound is none, and there is nothing to scale to."""
-
 
 class UnsupportedSpace(ValueError):
-    """A space that no vector or picture stands for."""
+    """A space that neither a vector nor a picture can represent."""
 
 
 @dataclass(frozen=True)
 class ObservationLayout:
-    """How observations of a space are told."""
+    """How observations of a space become vectors or pictures."""
 
     shape: Shape
     pictures: bool
-    tell: Callable[[Any], Observations]
+    convert: Callable[[Any], Observations]
 
 
 @dataclass(frozen=True)
 class ActionLayout:
-    """How a vector in [-1, 1] or a one-hot choice becomes an action of a space."""
+    """How vectors in [-1, 1] or one-hot choices become actions of a space."""
 
     size: int
     discrete: bool
@@ -75,15 +73,12 @@ def action_layout(space: spaces.Space[Any]) -> ActionLayout:
         return ActionLayout(int(space.n), True, lambda action: start + int(action.argmax()))
     if not isinstance(space, spaces.Box) or not np.issubdtype(space.dtype, np.floating) or 0 in space.shape:
         raise UnsupportedSpace(f"actions in {space} are neither a choice (Discrete) nor numbers (Box of floats)")
-    low, high = space.low.astype(np.float64), space.high.astype(np.float64)
-    bounded = (np.abs(low) < UNBOUNDED) & (np.abs(high) < UNBOUNDED)
-    low, high = np.where(bounded, low, -1.0), np.where(bounded, high, 1.0)
-    offset, scale = (low + high) / 2, (high - low) / 2
+    offset, scale = offset_and_scale(space.low.astype(np.float64), space.high.astype(np.float64))
     shape, dtype = space.shape, space.dtype
 
     def choose(action: NDArray[np.float32]) -> NDArray[np.floating[Any]]:
-        told: NDArray[np.floating[Any]] = (action.reshape(shape) * scale + offset).astype(dtype)
-        return told
+        chosen: NDArray[np.floating[Any]] = (action.reshape(shape) * scale + offset).astype(dtype)
+        return chosen
 
     return ActionLayout(int(np.prod(shape)), False, choose)
 
@@ -93,22 +88,22 @@ class GymnasiumSingle:
 
     def __init__(self, environment: Env[Any, Any]) -> None:
         self._environment = environment
-        self._tell = observation_layout(environment.observation_space).tell
+        self._convert = observation_layout(environment.observation_space).convert
         self._choose = action_layout(environment.action_space).choose
         self._raw: Any = None
 
     def reset(self, seed: int) -> None:
-        """Start the episode of ``seed``, whose upper 31 bits are handed on: not every environment takes more."""
+        """Start the episode of ``seed``; the environment gets its upper 31 bits, for some take no more."""
         self._raw, _ = self._environment.reset(seed=seed >> 32)
 
     def step(self, action: NDArray[np.float32]) -> tuple[float, bool, bool]:
-        """One step. What ends by itself at its time limit has terminated."""
+        """One step. An episode that ends by itself at its time limit has terminated."""
         self._raw, reward, terminated, truncated, _ = self._environment.step(self._choose(action))
         return float(reward), bool(terminated), bool(truncated) and not terminated
 
     def observe(self) -> Observations:
-        """As the layout tells it."""
-        return self._tell(self._raw)
+        """The observation in its layout."""
+        return self._convert(self._raw)
 
     def render(self) -> NDArray[np.uint8]:
         """The environment's own picture."""

@@ -1,7 +1,7 @@
-"""Tables of tasks: what is known of every task without its simulator, and the named sets that papers report on.
+"""Tables of tasks: sizes and limits of every task without its simulator, and the named sets that papers report on.
 
-Both are TOML under ``registry/suites/``; ``tools/dm_control_table.py`` and ``tools/atari_table.py`` write the first
-kind, and a test compares it with the simulator.
+Both are TOML under ``registry/suites/``. ``tools/dm_control_table.py`` and ``tools/atari_table.py`` write the tables of
+tasks, and a test compares them with the simulators.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from pydantic_core import PydanticCustomError
+
 from composer.spec.package_files import registry_root
-from composer.spec.wording import suggestion
+from composer.spec.wording import spelled, suggestion
 
 FORMAT = 1
 
@@ -32,7 +34,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Game:
-    """One Atari game and how many actions do something in it."""
+    """One Atari game and the number of actions that have an effect in it."""
 
     name: str
     minimal_actions: int
@@ -40,7 +42,7 @@ class Game:
 
 @dataclass(frozen=True)
 class Suite:
-    """A named set of tasks of one kind of environment, with the budget that its source trains for."""
+    """A named set of tasks of one kind of environment, with the training budget of its source."""
 
     name: str
     environment: str
@@ -58,8 +60,16 @@ def task_table(environment: str) -> Mapping[str, Task]:
 
 @cache
 def game_table() -> Mapping[str, Game]:
-    """Every Atari game that ALE brings and one player can play, by name."""
+    """Every single-player Atari game of ALE, by name."""
     return {name: Game(name, **row) for name, row in _rows("tasks_atari").items()}
+
+
+def known(name: str, table: Mapping[str, object], noun: str) -> str:
+    """``name``, a key of the table; raises PydanticCustomError, which suggests similar names."""
+    if name not in table:
+        values = {"noun": noun, "name": spelled(name), "hint": suggestion(name, table)}
+        raise PydanticCustomError("task_unknown", "no {noun} named {name}{hint}", values)
+    return name
 
 
 def suite_names() -> tuple[str, ...]:
@@ -69,7 +79,7 @@ def suite_names() -> tuple[str, ...]:
 
 
 def suite(name: str) -> Suite:
-    """The set of tasks called ``name``; KeyError names near ones."""
+    """The set of tasks called ``name``. Raises KeyError, which suggests similar names."""
     if name not in suite_names():
         raise KeyError(f"no suite named {name!r}{suggestion(name, suite_names())}")
     table = _read(name)
