@@ -79,9 +79,9 @@ def test_pictures_get_their_channels_first_and_choices_their_start() -> None:
 def test_channels_are_the_shorter_outer_axis(shape: tuple[int, ...], told: tuple[int, ...]) -> None:
     layout = observation_layout(spaces.Box(0, 255, shape, np.uint8))
     picture = np.arange(np.prod(shape), dtype=np.uint8).reshape(shape)
-    assert (layout.shape, layout.tell(picture).shape) == (told, told)
+    assert (layout.shape, layout.convert(picture).shape) == (told, told)
     assert (
-        layout.tell(picture)[0, 1, 0]
+        layout.convert(picture)[0, 1, 0]
         == picture[(1, 0) if len(shape) == 2 else (0, 1, 0) if shape == told else (1, 0, 0)]
     )
 

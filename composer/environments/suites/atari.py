@@ -42,7 +42,7 @@ PROTOCOLS: Mapping[str, Mapping[str, object]] = {
 class Atari(Simulator, kind="atari"):
     """An Atari 2600 game, observed as a stack of gray frames, under a named protocol.
 
-    Keys that are left out have the values of ``protocol``. ``machado2018`` (arXiv:1709.06009): sticky actions instead of
+    Keys that are left out have the values of ``protocol``. ``machado2018`` (arXiv:1709.06009): sticky actions, no
     random starts, all 18 actions, an episode is a game. ``atari100k`` (arXiv:1903.00374 with the customs of later
     agents): no sticky actions, up to 30 no-ops at the start, the game's own actions, and in training a lost life ends
     an episode. Evaluations always play whole games for unclipped rewards.
