@@ -68,3 +68,8 @@ def listing(names: Iterable[str], limit: int = 12) -> str:
     ordered = sorted(names)
     shown = ", ".join(repr(name) for name in ordered[:limit]) or "(none)"
     return shown if len(ordered) <= limit else f"{shown} and {len(ordered) - limit} more"
+
+
+def with_article(noun: str) -> str:
+    """The noun with its indefinite article: ``a block``, ``an optimizer``."""
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"

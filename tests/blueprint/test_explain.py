@@ -136,7 +136,7 @@ def test_a_default_and_the_class_that_declares_it(child: Path) -> None:
 def test_the_default_of_a_table_holds_for_its_keys(child: Path) -> None:
     found = explain(child, "networks.actor.trunk.layers[0].weight.kind")
     assert (found.value, layers(found)) == ("orthogonal", [("default", "orthogonal", None)])
-    assert found.settings[0].notes == ("Linear in composer.networks.blocks.linear, as weight.kind",)
+    assert found.settings[0].notes == ("Weighted in composer.networks.blocks.weighted, as weight.kind",)
     (found,) = explain(child, "networks.actor.trunk.layers[0].weight.gain").settings
     assert found.value == 1.0
 

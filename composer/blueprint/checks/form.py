@@ -21,7 +21,7 @@ from composer.interventions.base import Intervention
 from composer.networks.network import Network
 from composer.optim.averages import Average
 from composer.spec.family import FAMILIES, Family, Spec
-from composer.spec.wording import describe, listing, near, quote
+from composer.spec.wording import describe, listing, near, quote, with_article
 
 MAX_PROBLEMS = 100
 """Most problems that one validation reports, so that a file full of errors is answered quickly too."""
@@ -164,7 +164,7 @@ class _Found:
             return f"{name!r} is a part, not a kind", f"write use = {quote(name)}"
         others = [root for root in FAMILIES.values() if wanted is not root and name in root.kinds()]
         if wanted and others and "did you mean" not in hint:
-            return f"{name!r} is a kind of {others[0].noun()}; {_a(wanted.noun())} is expected here", hint
+            return f"{name!r} is a kind of {others[0].noun()}; {with_article(wanted.noun())} is expected here", hint
         return message, hint
 
     def _named_only(self) -> str:
@@ -196,7 +196,3 @@ def _is_valid(family: type[Family], value: object) -> bool:
     except ValidationError:
         return False
     return True
-
-
-def _a(noun: str) -> str:
-    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"

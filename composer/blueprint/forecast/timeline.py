@@ -21,6 +21,7 @@ from composer.optim.averages import Average
 from composer.optim.schedules.base import Schedule
 from composer.spec.family import Family, Spec
 from composer.spec.quantities import counted
+from composer.spec.wording import with_article
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def _stages(stages: Iterable[PlannedStage], clock: Clock) -> Iterator[Moment]:
 
 def _schedules(found: Iterable[tuple[Path, Schedule]], clock: Clock, env_steps: int) -> Iterator[Moment]:
     for path, schedule in found:
-        a_kind = f"{'an' if schedule.kind[0] in 'aeiou' else 'a'} {schedule.kind} schedule"
+        a_kind = with_article(f"{schedule.kind} schedule")
         for update, value in schedule.points():
             step = clock.env_step_of(max(update, 1), env_steps)
             yield Moment(update, step, show_path(path), f"{value:g}, on {a_kind}")

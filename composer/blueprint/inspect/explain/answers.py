@@ -30,7 +30,8 @@ def explain_text(found: Explanation) -> str:
     """The same as text."""
     is_table = isinstance(found.value, dict | list)
     lines = [found.key if is_table else f"{found.key} = {_value(found.value)}"]
-    lines += [f"  {text}" for text in (found.field.documentation, found.field.accepts) if text]
+    documentation = found.field.documentation.replace("``", "")
+    lines += [f"  {text}" for text in (documentation, found.field.accepts) if text]
     if found.settings and not is_table:
         lines += ["", "set by, in order; the last one holds:", *columns([_row(one) for one in found.settings])]
     if found.children:

@@ -11,11 +11,15 @@ from composer.blueprint.schema import Blueprint
 from composer.blueprint.syntax.positions import Path
 from composer.blueprint.syntax.write import toml_value
 from composer.spec.family import Family, Spec
-from composer.spec.wording import listing
+from composer.spec.wording import listing, with_article
 
-_PLAIN = Style(
-    family=lambda family: f"a {family.noun()}: {listing(family.kinds())}", table=lambda _: "a table", value=toml_value
-)
+
+def _family(family: type[Family]) -> str:
+    kind = f"{with_article(family.noun())} of kind {listing(family.kinds())}"
+    return " or ".join([*(f"a {name}" for name in family.shorthands()), kind])
+
+
+_PLAIN = Style(family=_family, table=lambda _: "a table", value=toml_value)
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,9 @@ def _field(owner: type[Spec], name: str) -> Field:
     declaring = next(base for base in owner.__mro__ if name in vars(base).get("__annotations__", {}))
     accepts = accepted(owner.model_json_schema()["properties"][name], _PLAIN)
     default = None if info.is_required() else info.get_default(call_default_factory=True)
-    return Field(info.description or "", accepts, default, not info.is_required(), _declaration(declaring))
+    return Field(
+        " ".join((info.description or "").split()), accepts, default, not info.is_required(), _declaration(declaring)
+    )
 
 
 def _declaration(declaring: type[Any]) -> str:
