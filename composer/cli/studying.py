@@ -9,6 +9,7 @@ import typer
 
 from composer.cli.answers import fail, guarded, read, say, tell
 from composer.cli.arguments import At, BlueprintPath, BlueprintPaths, Json, Overrides, RunPath, Variant, Variants
+from composer.spec.errors import ComposerError
 
 
 def bench(
@@ -153,13 +154,12 @@ def tabular(
     as_json: Json = False,
 ) -> None:
     """Measure distributional learning rules on a small Markov chain whose exact values are known."""
-    from composer.studies import Refused
     from composer.studies.tabular import experiments, report
 
     try:
         table = experiments.answer(name, chain, seeds, plot)
-    except Refused as error:
-        fail(str(error), 2, as_json)
+    except ComposerError as error:
+        fail(str(error), error.exit_code, as_json)
     tell(table, report.text, as_json)
 
 
@@ -170,9 +170,9 @@ def ui(
 ) -> None:
     """Open the tracking store in MLflow's web page, on this machine only."""
     from composer.tracking.base import MlflowTracker
-    from composer.tracking.ui import ServerError, serve
+    from composer.tracking.ui import serve
 
     try:
         raise typer.Exit(serve(MlflowTracker().destination(runs), experiment, port, say))
-    except (ServerError, ValueError) as error:
-        fail(str(error), 3, False)
+    except ComposerError as error:
+        fail(str(error), error.exit_code, False)

@@ -34,7 +34,7 @@ class Delivery:
         self._destination = destination
         self._run: dict[str, Any] = json.loads((run_dir / RUN).read_bytes())
         self._store = Store(destination)
-        self._where, self._upload = self._connect()
+        self._stored, self._upload = self._connect()
         acknowledged = self._upload.acknowledged
         self._feeds = {name: Feed(run_dir / name, self._run["seeds"], acknowledged[name]) for name in (TIMING, JOURNAL)}
         self._known: dict[tuple[str, str], set[int]] = {}
@@ -48,17 +48,17 @@ class Delivery:
     def _connect(self) -> tuple[StoredRun, Upload]:
         """Find or create the runs in the store, and load the progress of the upload."""
         uri = self._destination.shown
-        where, upload = StoredRun.load(self._run_dir), Upload.load(self._run_dir)
-        if where is not None and where.tracking_uri == uri and all(map(self._store.exists, where.ids())):
+        stored, upload = StoredRun.load(self._run_dir), Upload.load(self._run_dir)
+        if stored is not None and stored.tracking_uri == uri and all(map(self._store.exists, stored.ids())):
             if upload is None or upload.tracking_uri != uri:
                 upload = Upload(uri, sent={JOURNAL: EVERYTHING, TIMING: EVERYTHING})
-            return where, upload
-        where, found = self._runs()
+            return stored, upload
+        stored, found = self._runs()
         sent = EVERYTHING if found else 0
         upload = Upload(uri, sent={JOURNAL: sent, TIMING: sent})
         upload.save(self._run_dir)
-        where.save(self._run_dir)
-        return where, upload
+        stored.save(self._run_dir)
+        return stored, upload
 
     def _runs(self) -> tuple[StoredRun, bool]:
         """The parent and its children, found or created, and whether any of them existed before."""
@@ -84,7 +84,7 @@ class Delivery:
 
     def _describe(self) -> None:
         """Mark the runs as running; log parameters and files once."""
-        for run_id in self._where.ids():
+        for run_id in self._stored.ids():
             if self._upload.status != "RUNNING":
                 self._store.set_status(run_id, "RUNNING")
             if not self._upload.described:
@@ -92,7 +92,7 @@ class Delivery:
         if not self._upload.described:
             for name in ARTIFACTS:
                 if (self._run_dir / name).exists():
-                    self._store.log_file(self._where.run_id, self._run_dir / name)
+                    self._store.log_file(self._stored.run_id, self._run_dir / name)
         self._upload.described, self._upload.status, self._upload.error = True, "RUNNING", None
         self._upload.save(self._run_dir)
 
@@ -130,7 +130,7 @@ class Delivery:
             self._store.log_points(run_id, points)
 
     def _run_id(self, run: str) -> str:
-        return self._where.run_id if run == PARENT else self._where.children[run]
+        return self._stored.run_id if run == PARENT else self._stored.children[run]
 
     def _steps(self, run_id: str, name: str) -> set[int]:
         # Queried once: this delivery adds each point once.
@@ -141,13 +141,13 @@ class Delivery:
     def send_system(self, points: list[tuple[Point, int]]) -> None:
         """Send samples of the machine to the parent run; no journal has them."""
         if points:
-            self._store.log_points(self._where.run_id, points)
+            self._store.log_points(self._stored.run_id, points)
 
     def end(self, status: str, end_time: int | None) -> None:
         """Set the runs' final status, children first. Without ``end_time`` it is the time of the last timing row."""
         moment = end_time or max(self._feeds[TIMING].times.values(), default=int(time.time() * 1000))
         self._send_events()
-        for run_id in reversed(self._where.ids()):
+        for run_id in reversed(self._stored.ids()):
             self._store.set_status(run_id, status, moment)
         self._upload.status, self._upload.error = status, self.problem
         self._upload.save(self._run_dir)
@@ -158,7 +158,7 @@ class Delivery:
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / EVENTS
                 path.write_text("".join(json.dumps(event) + "\n" for event in events))
-                self._store.log_file(self._where.run_id, path)
+                self._store.log_file(self._stored.run_id, path)
 
     @property
     def problem(self) -> str | None:

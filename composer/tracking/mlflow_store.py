@@ -15,6 +15,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from composer.spec.errors import ComposerError
 from composer.tracking.base import Destination, sqlite_path
 from composer.tracking.locks import lock_exclusive, lock_shared, open_lock, unlock
 from composer.tracking.points import Point
@@ -29,8 +30,10 @@ MIGRATION_SECONDS: Final = 120.0
 LOCK_SECONDS: Final = 1.0
 
 
-class StoreError(Exception):
+class StoreError(ComposerError):
     """The tracking store cannot be used as it is; the message says what to do. A later attempt may succeed."""
+
+    exit_code = 3
 
 
 @contextmanager
@@ -46,8 +49,7 @@ def ready_store(destination: Destination) -> Iterator[None]:
         deadline = time.monotonic() + MIGRATION_SECONDS
         lock_shared(lock)
         while not is_ready(database):
-            # Whoever gets the exclusive lock does the work, and shares the lock from then on. The others look again
-            # every second.
+            # The process that gets the exclusive lock does the work, then shares it. The others retry every second.
             unlock(lock)
             if lock_exclusive(lock, LOCK_SECONDS):
                 if not is_ready(database):

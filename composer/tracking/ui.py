@@ -16,6 +16,7 @@ from typing import Final
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from composer.spec.errors import ComposerError
 from composer.tracking.base import Destination, sqlite_path
 
 HOST: Final = "127.0.0.1"
@@ -35,8 +36,10 @@ ENVIRONMENT: Final = {
 }
 
 
-class ServerError(Exception):
+class ServerError(ComposerError):
     """MLflow's web page cannot be served; the message says why."""
+
+    exit_code = 3
 
 
 def serve(destination: Destination, experiment: str, port: int = 5000, say: Callable[[str], None] = print) -> int:

@@ -13,13 +13,16 @@ from urllib.request import urlopen
 import psutil
 import pytest
 from tracking_run import append, expected, rows, timing
+from typer.testing import CliRunner
 
+from composer.cli import app
 from composer.tracking import ui
 from composer.tracking.base import Destination, MlflowTracker
 from composer.tracking.mlflow_store import Store, ready_store
 from composer.tracking.records import JOURNAL, TIMING, StoredRun, Upload
 from composer.tracking.uploader import UploadReport, sync
 
+NO_URI = {"MLFLOW_TRACKING_URI": None}
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
 
 
@@ -36,6 +39,15 @@ def test_a_port_that_is_taken_is_said_before_anything_starts(tmp_path: Path) -> 
         with pytest.raises(ui.ServerError, match=f"port {port} on 127.0.0.1: .*; choose another with --port"):
             ui.serve(destination, "composer", port)
     assert not (tmp_path / "mlflow").exists()
+
+
+def test_a_store_that_cannot_be_used_ends_the_command_with_a_line(tmp_path: Path) -> None:
+    (tmp_path / "mlflow").mkdir()
+    (tmp_path / "mlflow" / "mlflow.db").write_text("no database")
+    with socket.create_server((ui.HOST, 0)) as free:
+        port = free.getsockname()[1]
+    found = CliRunner().invoke(app, ["ui", "--runs", str(tmp_path / "runs"), "--port", str(port)], env=NO_URI)
+    assert found.exit_code == 3 and "is no MLflow database" in found.stderr
 
 
 @pytest.fixture(params=["SIGINT", "SIGTERM"])
