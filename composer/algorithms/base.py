@@ -149,6 +149,13 @@ class Algorithm(Family, family="algorithm"):
         """The program over built networks."""
 
 
+def vectors_needed(title: str, info: EnvironmentInfo) -> Iterator[tuple[str, str]]:
+    """The problem of an algorithm over vectors with choices or pictures."""
+    if info.discrete or len(info.observation) != 1:
+        found = "choices" if info.discrete else f"observations {list(info.observation)}"
+        yield "environment", f"{title} needs vectors as observations and actions, got {found}"
+
+
 @dataclass(frozen=True)
 class AgentDeclaration:
     """An agent as a blueprint declares it: what a learner is built from, and what an algorithm may check."""

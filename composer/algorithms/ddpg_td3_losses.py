@@ -8,12 +8,12 @@ Legend: S seeds, C critics, B batch, E environments, d observation, a action. Te
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from composer.algorithms.losses.returns import lowest
+from composer.algorithms.losses.critics import critics_loss, joint_return, joint_value
 from composer.algorithms.program import Batch, BuiltAgent, Inputs, Objective, Program
 from composer.optim.hyperparameters import Hyperparameters
 from composer.spec.shape import Shape
@@ -82,11 +82,7 @@ class DeterministicProgram(Program):
         """``-mean Q(s, pi(s))``, whose gradient is Eq. 6 of arXiv:1509.02971."""
         action = self._with_noise("actor", _actions(self._actor, batch.observation, training=True), noise)
         values = self._returns.value(self._critic(torch.cat([batch.observation, action], -1)))
-        if self._actor_critics == "first":
-            value = values[:, 0]
-        else:
-            value = values.amin(1) if self._actor_critics == "minimum" else values.mean(1)
-        loss: Tensor = -value.mean(1)
+        loss: Tensor = -joint_value(values, self._actor_critics).mean(1)
         signals["actor/loss"], signals["actor/action_size"] = loss.detach(), action.detach().abs().mean((1, 2))
         return loss
 
@@ -95,25 +91,16 @@ class DeterministicProgram(Program):
         returns = self._returns
         with torch.no_grad():
             action = self._next_action(batch, noise)
-            following = self._combined(self._target_critic(torch.cat([batch.next_observation, action], -1)))
-            target = returns.transform(following, batch.reward, batch.bootstrap)
+            raw = self._target_critic(torch.cat([batch.next_observation, action], -1))
+            target = returns.transform(joint_return(returns, raw, self._critics), batch.reward, batch.bootstrap)
         predicted = self._critic(torch.cat([batch.observation, batch.action], -1), training=True)
-        loss: Tensor = returns.loss(predicted, target[:, None]).mean(2).sum(1)
-        with torch.no_grad():
-            signals["critic/loss"], signals["critic/value"] = loss.detach(), returns.value(predicted).mean((1, 2))
-        return loss
+        return critics_loss(returns, predicted, target, signals)
 
     def _next_action(self, batch: Batch, noise: Mapping[str, Tensor]) -> Tensor:
         return self._with_noise("target", _actions(self._next_actor, batch.next_observation), noise)
 
     def _with_noise(self, name: str, action: Tensor, noise: Mapping[str, Tensor]) -> Tensor:
         return self._noises[name](action, noise[name]) if name in self._noises else action
-
-    def _combined(self, raw: Any) -> Any:
-        """The return ``[S, B, ...]`` that counts of those of the critics ``[S, C, B, ...]``."""
-        if self._critics == "mean":
-            return self._returns.average(raw, 1)
-        return lowest(raw, self._returns.value(raw), 1)
 
 
 def _actions(actor: Stacked, observation: Tensor, training: bool = False) -> Tensor:

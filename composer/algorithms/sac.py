@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 from typing_extensions import override
 
-from composer.algorithms.base import Algorithm, OffPolicy
+from composer.algorithms.base import Algorithm, OffPolicy, vectors_needed
 from composer.algorithms.declared import AverageRole, Evaluated, Passes, Role
-from composer.algorithms.environment_checks import vectors_needed
 from composer.environments.base import Environment
 from composer.environments.interface import EnvironmentInfo
 from composer.networks.initializers import Constant

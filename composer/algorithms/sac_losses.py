@@ -8,12 +8,11 @@ Legend: S seeds, C critics, B batch, d observation, a action. Tests: tests/paper
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from composer.algorithms.losses.returns import lowest
+from composer.algorithms.losses.critics import critics_loss, joint_return, joint_value
 from composer.algorithms.losses.tanh_gaussian import mode, sample
 from composer.algorithms.program import Batch, BuiltAgent, Inputs, Objective, Program
 from composer.optim.hyperparameters import Hyperparameters
@@ -34,7 +33,7 @@ class SACProgram(Program):
         """``actions`` is a; the target entropy is a times ``target_entropy_per_action``."""
         self._actor, self._critic = built.networks["actor"], built.networks["critic"]
         self._target, self._returns = built.averages["target_critic"], built.returns["critic"]
-        self._is_minimum = critics == "minimum"
+        self._critics = critics
         self._log_temperature = built.scalars["temperature"]
         self._target_entropy = hyperparameters.number(actions * target_entropy_per_action)
         self.signals: tuple[str, ...] = (
@@ -68,8 +67,7 @@ class SACProgram(Program):
         """``mean(alpha log pi - Q)`` with the minimum or the mean over critics. Eq. 9, arXiv:1812.05905."""
         action, log_density = sample(*self._policy(batch.observation, training=True), noise["actor"])
         values = self._returns.value(self._critic(torch.cat([batch.observation, action], -1)))
-        value = values.amin(1) if self._is_minimum else values.mean(1)
-        loss: Tensor = (self._temperature().detach() * log_density - value).mean(1)
+        loss: Tensor = (self._temperature().detach() * log_density - joint_value(values, self._critics)).mean(1)
         signals["actor/loss"] = loss.detach()
         signals["actor/entropy"] = -log_density.detach().mean(1)
         return loss
@@ -86,18 +84,11 @@ class SACProgram(Program):
         returns = self._returns
         with torch.no_grad():
             action, log_density = sample(*self._policy(batch.next_observation), noise["target"])
-            following = self._combined(self._target(torch.cat([batch.next_observation, action], -1)))
+            raw = self._target(torch.cat([batch.next_observation, action], -1))
             bonus = -(self._temperature() * log_density)
-            target = returns.transform(following, batch.reward, batch.bootstrap, bonus)
+            target = returns.transform(joint_return(returns, raw, self._critics), batch.reward, batch.bootstrap, bonus)
         predicted = self._critic(torch.cat([batch.observation, batch.action], -1), training=True)
-        loss: Tensor = returns.loss(predicted, target[:, None]).mean(2).sum(1)
-        with torch.no_grad():
-            signals["critic/loss"], signals["critic/value"] = loss.detach(), returns.value(predicted).mean((1, 2))
-        return loss
-
-    def _combined(self, raw: Any) -> Any:
-        """The return ``[S, B, ...]`` that counts of those of the critics ``[S, C, B, ...]``."""
-        return lowest(raw, self._returns.value(raw), 1) if self._is_minimum else self._returns.average(raw, 1)
+        return critics_loss(returns, predicted, target, signals)
 
     def _policy(self, observation: Tensor, training: bool = False) -> tuple[Tensor, Tensor]:
         mean, log_std = self._actor(observation, training)

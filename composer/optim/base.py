@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import fnmatch
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from composer.spec.family import Family
+from composer.spec.wording import spelled, suggestion
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,7 +48,14 @@ def matches(globs: Sequence[str], path: str) -> bool:
     return any(fnmatch.fnmatchcase(path, glob) for glob in globs)
 
 
-def unmatched(globs: Sequence[str], paths: Iterable[str]) -> list[str]:
-    """The globs that match no path."""
+def matching(globs: Sequence[str], paths: Iterable[str]) -> list[str]:
+    """The paths that match one of the globs."""
+    return [path for path in paths if matches(globs, path)]
+
+
+def unmatched(globs: Sequence[str], paths: Iterable[str], key: str) -> Iterator[tuple[str, str]]:
+    """Problems of the globs under ``key`` that match no path: pairs of key and message."""
     known = list(paths)
-    return [glob for glob in globs if not any(fnmatch.fnmatchcase(path, glob) for path in known)]
+    for glob in globs:
+        if not matching([glob], known):
+            yield key, f"{spelled(glob)} matches no parameter{suggestion(glob, known)}"

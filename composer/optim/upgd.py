@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
+from typing_extensions import override
 
-from composer.optim.base import Optimizer, matches, unmatched
+from composer.optim.base import Optimizer, matching, unmatched
 from composer.optim.schedules import Constant, Positive
-from composer.spec.wording import spelled, suggestion
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,10 +43,10 @@ class Upgd(Optimizer, kind="upgd"):
     decay: list[str] = Field(default=["*"], max_length=64)
     """Globs of parameter paths that decay: ``["*"]`` includes biases and norms, ``["*weight"]`` only weights."""
 
+    @override
     def build(
         self, parameters: Mapping[str, Tensor], hyperparameters: Hyperparameters, keys: Sequence[int] = ()
     ) -> UtilityState:
-        """Utilities and step counts of zero, random streams at their start."""
         from composer.optim.upgd_steps import UtilityState
 
         return UtilityState(
@@ -57,15 +57,13 @@ class Upgd(Optimizer, kind="upgd"):
             self.beta_utility,
             self.sigma,
             self.weight_decay,
-            [path for path in parameters if matches(self.decay, path)],
+            matching(self.decay, parameters),
         )
 
+    @override
     def problems(self, paths: Iterable[str]) -> Iterable[tuple[str, str]]:
-        """Globs that match no parameter."""
-        known = list(paths)
-        for glob in unmatched(self.decay, known):
-            yield "decay", f"{spelled(glob)} matches no parameter{suggestion(glob, known)}"
+        return unmatched(self.decay, paths, "decay")
 
+    @override
     def moments(self) -> int:
-        """One: the utility."""
         return 1

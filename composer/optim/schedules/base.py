@@ -35,9 +35,10 @@ class Schedule(Family, family="schedule"):
             return {"kind": "constant", "value": value}
         return value
 
-    @abstractmethod
     def bounds(self) -> tuple[float, float]:
-        """Smallest and largest value that the schedule takes."""
+        """Smallest and largest value that the schedule takes: between its points it is monotonic."""
+        values = [value for _, value in self.points()]
+        return min(values), max(values)
 
     @abstractmethod
     def points(self) -> tuple[tuple[int, float], ...]:
@@ -66,16 +67,16 @@ class Constant(Schedule, kind="constant"):
         whole = self.value.is_integer() and abs(self.value) < 2**53
         return int(self.value) if whole else self.value
 
+    @override
     def bounds(self) -> tuple[float, float]:
-        """The value and the value."""
         return self.value, self.value
 
     @override
     def points(self) -> tuple[tuple[int, float], ...]:
         return ()
 
+    @override
     def build(self, hyperparameters: Hyperparameters) -> Callable[[Tensor], Tensor]:
-        """A function that ignores the update count."""
         value = hyperparameters.number(self.value)
         return lambda updates: value
 
@@ -92,12 +93,8 @@ class Linear(Schedule, kind="linear"):
     updates: int = Field(ge=1, le=10**12)
     """Length of the line in gradient updates."""
 
-    def bounds(self) -> tuple[float, float]:
-        """The two ends, in order of size."""
-        return min(self.start, self.end), max(self.start, self.end)
-
+    @override
     def points(self) -> tuple[tuple[int, float], ...]:
-        """The two ends."""
         return (0, self.start), (self.updates, self.end)
 
     def build(self, hyperparameters: Hyperparameters) -> Callable[[Tensor], Tensor]:

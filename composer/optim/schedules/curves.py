@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
+from typing_extensions import override
 
 from composer.optim.schedules.base import LARGEST, Schedule, Value
 
@@ -31,12 +32,8 @@ class Exponential(Schedule, kind="exponential"):
     updates: Updates
     """Length of the curve in gradient updates."""
 
-    def bounds(self) -> tuple[float, float]:
-        """The two ends, in order of size."""
-        return min(self.start, self.end), max(self.start, self.end)
-
+    @override
     def points(self) -> tuple[tuple[int, float], ...]:
-        """The two ends."""
         return (0, self.start), (self.updates, self.end)
 
     def build(self, hyperparameters: Hyperparameters) -> Callable[[Tensor], Tensor]:
@@ -63,13 +60,8 @@ class Warmup(Schedule, kind="warmup"):
     start: Annotated[float, Field(ge=0, le=1)] = 0.01
     """Value at the first update, as a share of ``value``."""
 
-    def bounds(self) -> tuple[float, float]:
-        """The two ends, in order of size."""
-        first = self.start * self.value
-        return min(first, self.value), max(first, self.value)
-
+    @override
     def points(self) -> tuple[tuple[int, float], ...]:
-        """The two ends."""
         return (0, self.start * self.value), (self.updates, self.value)
 
     def build(self, hyperparameters: Hyperparameters) -> Callable[[Tensor], Tensor]:

@@ -33,12 +33,6 @@ class Periodic(Schedule, kind="periodic"):
     at: Value = 0.0
     """Value at every N-th update."""
 
-    def bounds(self) -> tuple[float, float]:
-        """The two values, in order of size; one of them where every update is the N-th."""
-        if self.every == 1:
-            return self.at, self.at
-        return min(self.value, self.at), max(self.value, self.at)
-
     def points(self) -> tuple[tuple[int, float], ...]:
         """The first update, and the first N-th one."""
         first = ((0, self.value),) if self.every > 1 else ()
