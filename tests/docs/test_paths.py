@@ -9,6 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer
+import typer.core
+import typer.main
+
+from composer.cli import app
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
@@ -69,6 +74,18 @@ def test_what_a_page_names_is_there(page: Path) -> None:
     assert [name for name in named_files(text) if name not in own and not exists(name, page)] == []
     modules = {name for name in (*named_modules(text), *imported(text)) if name.rpartition(".")[0] not in own}
     assert [name for name in sorted(modules - own) if not is_there(name)] == []
+
+
+def test_every_command_that_a_page_names_is_one() -> None:
+    command = typer.main.get_command(app)
+    assert isinstance(command, typer.core.TyperGroup)
+    named = [
+        (page.relative_to(ROOT).as_posix(), name)
+        for page in PAGES
+        for name in re.findall(r"(?:^\$ |`)composer ([a-z]+)\b", page.read_text(encoding="utf-8"), re.MULTILINE)
+    ]
+    assert len(named) > 50
+    assert [(page, name) for page, name in named if name not in command.commands] == []
 
 
 def test_every_file_that_a_docstring_or_a_comment_names_is_there() -> None:
