@@ -95,6 +95,30 @@ def test_every_file_that_a_docstring_or_a_comment_names_is_there() -> None:
     assert wrong == []
 
 
+def named_in_strings(text: str) -> Iterator[str]:
+    """What programs inside of strings import from composer, and dotted names that a string is, as monkeypatch takes."""
+    rooms = "|".join(path.name for path in (ROOT / "composer").iterdir() if path.is_dir())
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            for module, names in re.findall(r"^\s*from (composer[\w.]*) import ([\w, ]+)$", node.value, re.MULTILINE):
+                yield from (f"{module}.{name.split(' as ')[0].strip()}" for name in names.split(","))
+            if re.fullmatch(rf"composer\.(?:{rooms})(?:\.\w+)+", node.value):
+                yield node.value
+
+
+def test_every_name_in_a_string_of_a_test_is_there() -> None:
+    """Types are not checked there: a renamed function would be found by the slow tests alone."""
+    found = [
+        (path.relative_to(ROOT).as_posix(), name)
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        if path.name != "test_paths.py"
+        for name in named_in_strings(path.read_text(encoding="utf-8"))
+    ]
+    assert len(found) > 40
+    wrong = [(path, name) for path, name in found if not is_there(name)]
+    assert wrong == [], wrong
+
+
 def test_a_wrong_name_is_found() -> None:
     text = "See composer/nn/dense.py, ~/.cache/composer/x, `composer.nn.dense` and composer.load.\n"
     assert [name for name in named_files(text) if not exists(name, ROOT / "docs" / "page.md")] == [

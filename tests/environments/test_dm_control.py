@@ -192,9 +192,10 @@ def test_declarations_round_trip_and_describe_without_a_simulator() -> None:
 
 HEADLESS = """
 import os
-from composer.environments import DmControl, RenderingUnavailable, dm_control
+from composer.environments import DmControl, RenderingUnavailable
+from composer.environments.suites import dm_control_single
 if {broken}:
-    dm_control._drawing_backend = lambda: "nonsense"
+    dm_control_single._drawing_backend = lambda: "nonsense"
 vector = DmControl(task="pendulum-swingup").make([0], "training")
 vector.reset()
 try:

@@ -159,7 +159,7 @@ class Died(BaseException):
                 ("composer.training.runs.checkpoint.Checkpoints._prune", 3),
                 ("composer.training.runs.checkpoint.sync", 11),
                 ("composer.training.runs.checkpoint._write", 5),
-                ("composer.replay.vectors.Replay.add", 101),
+                ("composer.replay.vectors.VectorRing.add", 101),
             )
         ),
     ],

@@ -171,12 +171,12 @@ import sys
 import time
 from pathlib import Path
 from composer.tracking.base import MlflowTracker
-from composer.tracking.mlflow_store import Store, held
+from composer.tracking.mlflow_store import Store, ready_store
 import mlflow.store.tracking.sqlalchemy_store
 destination = MlflowTracker().destination(Path(sys.argv[1]), {})
 print("ready", flush=True)
 sys.stdin.readline()
-with held(destination):
+with ready_store(destination):
     store = Store(destination)
     store.create_run(store.experiment("crowd"), sys.argv[2], {}, 1)
 """
