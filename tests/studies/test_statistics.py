@@ -7,8 +7,8 @@ import pytest
 from scipy.stats import mannwhitneyu, permutation_test, trim_mean
 
 from composer.studies import statistics
-from composer.studies.compare.compare import COVERAGE
 from composer.studies.statistics import (
+    COVERAGE,
     Curve,
     Scores,
     difference,

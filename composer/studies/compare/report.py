@@ -53,28 +53,12 @@ def _form(table: Mapping[str, Any]) -> str:
 
 def _rows(task: Mapping[str, Any], form: str) -> list[list[str]]:
     thresholds = [reach["threshold"] for reach in task["agents"][0]["thresholds"]]
-    heads = [
-        "",
-        "seeds",
-        "mean",
-        "IQM",
-        f"area from {task['area_from']:,}",
-        *(f"env steps to {value:g}" for value in thresholds),
-    ]
-    return [heads, *(_row(row, form) for row in task["agents"])]
-
-
-def _row(row: Mapping[str, Any], form: str) -> list[str]:
-    final = row["final"]
-    reaches = [_reach(reach) for reach in row["thresholds"]]
-    return [
-        row["agent"],
-        str(len(row["seeds"])),
-        span(final["mean"], form),
-        span(final["iqm"], form),
-        span(row["area"]["mean"], form),
-        *reaches,
-    ]
+    heads = ["", "seeds", "mean", "IQM", f"area from {task['area_from']:,}"]
+    rows = [heads + [f"env steps to {value:g}" for value in thresholds]]
+    for row in task["agents"]:
+        estimates = [span(each, form) for each in (row["final"]["mean"], row["final"]["iqm"], row["area"]["mean"])]
+        rows.append([row["agent"], str(len(row["seeds"])), *estimates, *map(_reach, row["thresholds"])])
+    return rows
 
 
 def _reach(reach: Mapping[str, Any]) -> str:

@@ -15,11 +15,10 @@ import numpy as np
 
 from composer.blueprint import Blueprint
 from composer.networks.parameter_selectors import Paths
-from composer.studies.compare.compare import COVERAGE
 from composer.studies.doctor import forks, picture, proxies
 from composer.studies.doctor.site import Site, outlines_of, site
 from composer.studies.doctor.verdict import LEAST, MARGIN, Diagnosis, diagnose
-from composer.studies.statistics import LEVEL, Curve, Floats, p_text
+from composer.studies.statistics import LEVEL, Curve, Floats, coverage_notes, p_text
 from composer.tracking.records import JOURNAL
 from composer.training.assemble import Origin, read_origin
 from composer.training.runs.results import read_metrics
@@ -144,11 +143,7 @@ def _notes(blueprint: Blueprint, plain: Floats, injected: Floats) -> list[str]:
     if seeds < LEAST:
         agents = "one agent" if seeds == 1 else f"{seeds} agents"
         notes.append(f"the run has {agents}: the answer holds for them, not for agents of the blueprint in general")
-    if pairs in COVERAGE:
-        notes.append(
-            f"a {LEVEL:.0%} bootstrap interval from {pairs} pairs is too narrow: for normal scores it covers the truth"
-            f" {COVERAGE[pairs]:.0%} of the time; the sign-flip test is exact"
-        )
+    notes += [f"{note}; the sign-flip test is exact" for note in coverage_notes(pairs, "pairs")]
     if (plain == injected).all():
         notes.append("no pair differs; fresh weights gain nothing where nothing is left to learn")
     return notes
