@@ -1,4 +1,4 @@
-"""Trainability: what a copy of a network reaches on a fresh random task. Tests: tests/papers/test_trainability.py.
+"""Trainability: how well a copy of a network fits a fresh random task. Tests: tests/papers/test_trainability.py.
 
 Source: Lyle et al., "Understanding plasticity in neural networks", arXiv:2303.01486, Eq. 4, 5 and appendix A.
 Legend: S seeds, C copies, B batch, m entries of the output.
@@ -20,7 +20,7 @@ from composer.optim.hyperparameters import Hyperparameters
 from composer.optim.schedules import Constant
 
 FREQUENCY = 1e5
-"""Of the sine around a random network's output: so high that neighbouring inputs have unrelated targets."""
+"""Frequency of the sine around a random network's output: neighbouring inputs get unrelated targets."""
 
 
 def trainability(
@@ -37,8 +37,8 @@ def trainability(
         outline: of one copy: which parameters are kept at unit norm.
         inputs: ``[S, B, ...]``.
         wave: ``[S, C, B, m]``, as ``random_wave`` gives it.
-        steps: how many.
-        learning_rate: of Adam, whose moments begin at zero.
+        steps: of Adam, whose moments begin at zero.
+        learning_rate: of Adam.
     """
     with torch.no_grad():
         target = entries(network(inputs)).mean(2, keepdim=True) + wave
@@ -79,7 +79,7 @@ def random_wave(
 
 
 def entries(output: Any) -> Tensor:
-    """Whatever a head returns, ``[S, C, B, ...]``, as vectors ``[S, C, B, m]``."""
+    """The output of any head, ``[S, C, B, ...]``, as vectors ``[S, C, B, m]``."""
     parts = output if isinstance(output, tuple) else (output,)
     return torch.cat([part[..., None].flatten(3) for part in parts], -1)
 

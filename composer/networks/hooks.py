@@ -1,4 +1,4 @@
-"""Seeing what passes inside a stacked network. Tests: tests/networks/test_hooks.py."""
+"""Inputs and outputs of modules inside a stacked network. Tests: tests/networks/test_hooks.py."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from torch import Tensor, nn
 from composer.networks.stacked import Stacked, Template
 
 Reduce = Callable[[Tensor], Tensor]
-"""From what passes, ``[B, ...]``, to what is kept of it: the rest is not held in memory."""
+"""Reduces an input or output ``[B, ...]`` to the part that is kept in memory."""
 Seen = dict[str, Tensor]
 
 
 class Watcher:
-    """A network's module with an eye on what passes inside, for as long as its structure stays."""
+    """A copy of a network's module that returns inputs and outputs of its parts, while its structure stays."""
 
     def __init__(self, template: Template, outputs: Mapping[str, Reduce], inputs: Mapping[str, Reduce]) -> None:
-        """Watches what leaves some modules and what enters others, by path, each reduced as it says there."""
+        """``outputs`` and ``inputs`` name modules by path, each with the reduction of its output or input."""
         # A copy, so that no program that was compiled over the module sees a hook. It holds no memory.
         module = copy.deepcopy(template.evaluation)
         self._seen: dict[tuple[bool, str], Tensor] = {}
@@ -50,7 +50,7 @@ class Watcher:
 def watch(
     network: Stacked, x: Tensor, outputs: Mapping[str, Reduce], inputs: Mapping[str, Reduce]
 ) -> tuple[Seen, Seen]:
-    """What a ``Watcher`` sees, once."""
+    """Outputs and inputs of modules as a ``Watcher`` returns them, once."""
     return Watcher(network.template, outputs, inputs)(network, x)
 
 

@@ -1,6 +1,6 @@
-"""Fresh weights: every parameter and buffer of an outline drawn under a random stream of its own.
+"""Fresh weights: every parameter and buffer of an outline is drawn from a random stream of its own.
 
-Used for the first weights of a run, and for every reset after. Tests: tests/papers/test_simba_network.py,
+For the first weights of a run, and for every reset after. Tests: tests/papers/test_simba_network.py,
 tests/training/test_state_kinds.py.
 """
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 def draw(outline: Outline, seed_for: Callable[[str], int]) -> dict[str, Tensor]:
     """Float32 CPU tensors of the parameters by path, in the outline's order, projected where that is declared.
 
-    ``seed_for`` gives the seed of a path, such as ``lambda path: derive(seed, "init", "critic", copy, path)``. One
-    generator a parameter: adding, widening or removing a layer changes no other parameter whose path stays.
+    ``seed_for`` gives the seed of a path, such as ``lambda path: derive(seed, "init", "critic", copy, path)``. Each
+    parameter has its own generator: adding, widening or removing a layer changes no other parameter whose path stays.
     """
     return {path: draw_one(plan, seed_for(path)) for path, plan in outline.named_parameters()}
 

@@ -1,6 +1,6 @@
-"""Initialisers: how a fresh parameter is drawn, declared in blueprints and repeated by resets and recycled units.
+"""Initialisers of parameters, for first weights, resets and recycled units.
 
-Every draw is a float32 CPU tensor from the generator it is given, so that a value depends on its own stream alone.
+Every draw is a float32 CPU tensor from the given generator, so that a value depends on its own stream alone.
 Tests: tests/papers/test_initializers.py.
 """
 
@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
+from typing_extensions import override
 
 from composer.spec.family import Family
 from composer.spec.shape import Shape, ShapeError
@@ -48,8 +49,8 @@ class Zeros(Initializer, kind="zeros"):
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "zeros"}
 
+    @override
     def draw(self, shape: Shape, fan_in: int, fan_out: int, generator: torch.Generator) -> Tensor:
-        """Zeros; the generator is left untouched."""
         import torch
 
         return torch.zeros(shape, dtype=torch.float32)
@@ -60,8 +61,8 @@ class Ones(Initializer, kind="ones"):
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "ones"}
 
+    @override
     def draw(self, shape: Shape, fan_in: int, fan_out: int, generator: torch.Generator) -> Tensor:
-        """Ones; the generator is left untouched."""
         import torch
 
         return torch.ones(shape, dtype=torch.float32)
@@ -75,8 +76,8 @@ class Constant(Initializer, kind="constant"):
     value: float = Field(ge=-1e6, le=1e6)
     """The value of every entry."""
 
+    @override
     def draw(self, shape: Shape, fan_in: int, fan_out: int, generator: torch.Generator) -> Tensor:
-        """The constant; the generator is left untouched."""
         import torch
 
         return torch.full(shape, self.value, dtype=torch.float32)
@@ -118,8 +119,8 @@ class Normal(Initializer, kind="normal"):
     std: float = Field(gt=0, le=1e4)
     """Standard deviation."""
 
+    @override
     def draw(self, shape: Shape, fan_in: int, fan_out: int, generator: torch.Generator) -> Tensor:
-        """``std`` times a unit normal."""
         import torch
 
         return self.std * torch.randn(shape, dtype=torch.float32, generator=generator)
@@ -137,8 +138,8 @@ class HeNormal(Initializer, kind="he_normal"):
     scale: float = Field(default=2.0, gt=0, le=100)
     """Variance times ``fan_in``: 2 keeps the second moment through a ReLU."""
 
+    @override
     def draw(self, shape: Shape, fan_in: int, fan_out: int, generator: torch.Generator) -> Tensor:
-        """A draw by the inverse of the cut distribution function."""
         return _truncated_normal(shape, self.scale / fan_in, generator)
 
 
@@ -150,8 +151,8 @@ class LecunNormal(Initializer, kind="lecun_normal"):
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "lecun_normal"}
 
+    @override
     def draw(self, shape: Shape, fan_in: int, fan_out: int, generator: torch.Generator) -> Tensor:
-        """A draw by the inverse of the cut distribution function."""
         return _truncated_normal(shape, 1.0 / fan_in, generator)
 
 
@@ -166,8 +167,8 @@ class XavierUniform(Initializer, kind="xavier_uniform"):
     gain: float = Field(default=1.0, gt=0, le=100)
     """Factor on the standard deviation."""
 
+    @override
     def draw(self, shape: Shape, fan_in: int, fan_out: int, generator: torch.Generator) -> Tensor:
-        """A draw between minus and plus ``gain * sqrt(6 / (fan_in + fan_out))``."""
         return _uniform(shape, self.gain * math.sqrt(6.0 / (fan_in + fan_out)), generator)
 
 
@@ -176,8 +177,8 @@ class UniformFanIn(Initializer, kind="uniform_fan_in"):
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "uniform_fan_in"}
 
+    @override
     def draw(self, shape: Shape, fan_in: int, fan_out: int, generator: torch.Generator) -> Tensor:
-        """A draw of variance ``1 / (3 * fan_in)``."""
         return _uniform(shape, 1.0 / math.sqrt(fan_in), generator)
 
 

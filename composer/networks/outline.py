@@ -1,8 +1,8 @@
-"""Shapes and outlines: what a network is, before any tensor exists.
+"""Outlines: the shapes and parameters of a network, before any tensor exists.
 
 An ``Outline`` is the single source of truth about a block's parameters and buffers: paths, sizes, first values.
-Commands that only read blueprints print it; the learner draws fresh weights from it; a test holds the built modules
-to it. Shapes are those of one sample, without batch or member axes.
+Commands print it, the learner draws fresh weights from it, and a test compares the built modules with it. Shapes are
+those of one sample, without batch or member axes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where something is done: which parameters, told before a tensor exists, so that a miss is an error of the blueprint.
+"""Selectors of parameters, resolved before a tensor exists, so that a glob without a match is an error.
 
 A parameter is named ``role.path``, such as ``critic.trunk.1.weight``.
 Tests: tests/networks/test_parameter_selectors.py.
@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
+from typing_extensions import override
 
 from composer.networks.outline import Outline
 from composer.spec.family import Family, Items
@@ -23,7 +24,7 @@ Glob = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class Selector(Family, family="selector"):
-    """Which parameters an intervention is about. A list of globs is ``{ kind = "paths" }``."""
+    """Which parameters an intervention changes. A list of globs is ``{ kind = "paths" }``."""
 
     @classmethod
     def from_shorthand(cls, value: object) -> object:
@@ -32,7 +33,7 @@ class Selector(Family, family="selector"):
 
     @abstractmethod
     def select(self, outlines: Mapping[str, Outline]) -> tuple[ParameterName, ...]:
-        """The parameters chosen of networks and learned scalars by role, in their order."""
+        """The chosen parameters of networks and learned scalars by role, in their order."""
 
     @abstractmethod
     def problems(self, outlines: Mapping[str, Outline]) -> Iterator[tuple[str, str]]:
@@ -47,16 +48,16 @@ class Paths(Selector, kind="paths"):
     globs: Annotated[Items[Glob], Field(min_length=1, max_length=64)]
     """Taken in order; the last one that matches decides."""
 
+    @override
     def to_shorthand(self, table: dict[str, Any]) -> object:
-        """The list."""
         return list(self.globs)
 
+    @override
     def select(self, outlines: Mapping[str, Outline]) -> tuple[ParameterName, ...]:
-        """Matches in the order of networks and parameters."""
         return tuple(parameter for parameter in _names(outlines) if self._takes(".".join(parameter)))
 
+    @override
     def problems(self, outlines: Mapping[str, Outline]) -> Iterator[tuple[str, str]]:
-        """A glob that matches nothing is a mistake."""
         names = [".".join(parameter) for parameter in _names(outlines)]
         for index, glob in enumerate(self.globs):
             if not fnmatch.filter(names, glob.removeprefix("!")):
@@ -83,13 +84,14 @@ class LastLayers(Selector, kind="last_layers"):
     count: Annotated[int, Field(ge=1, le=1_000)] = 1
     """How many layers, the output layer included."""
 
+    @override
     def select(self, outlines: Mapping[str, Outline]) -> tuple[ParameterName, ...]:
-        """Their parameters, in order; norms between them are not layers and stay."""
+        # Norms between layers are not layers, and stay.
         layers = list(_layers(outlines[self.of], ""))[-self.count :]
         return tuple((self.of, path) for layer in layers for path in layer)
 
+    @override
     def problems(self, outlines: Mapping[str, Outline]) -> Iterator[tuple[str, str]]:
-        """The network must exist and have so many layers."""
         if self.of not in outlines:
             yield "of", f"no network named {spelled(self.of)}{suggestion(self.of, outlines)}"
         elif (have := len(list(_layers(outlines[self.of], "")))) < self.count:

@@ -1,8 +1,8 @@
-"""The axis of members: everything a network holds is stacked ``[seeds, copies, ...]``, and one module describes it all.
+"""Stacked networks: all tensors have the axes ``[seeds, copies, ...]``, and one module describes every member.
 
-A block is written for one network. Here template modules on the meta device are called with stacked tensors: where
-there are few or they convolve, one after the other; else, and in compiled programs, through ``torch.func``, mapped over
-copies (which share an input) and seeds (which do not).
+A block is written for one network. Here template modules on the meta device are called with stacked tensors: one member
+after the other where there are few or they convolve; else, and in compiled programs, through ``torch.func``, mapped
+over copies (which share an input) and seeds (which do not).
 Legend: S seeds, C copies, B batch.
 """
 
@@ -44,9 +44,9 @@ class Stacked:
     def __init__(
         self, template: Template, parameters: Tensors, buffers: Tensors, autocast: torch.dtype | None = None
     ) -> None:
-        """The tensors are held, not copied; in training mode buffers are changed in place.
+        """Tensors are not copied; in training mode buffers change in place.
 
-        ``autocast`` is what matrix products are computed in; outputs are float32 all the same.
+        ``autocast`` is the type of matrix products; outputs are float32 all the same.
         """
         self.autocast = autocast
         self.template, self.parameters, self.buffers = template, dict(parameters), dict(buffers)
@@ -69,7 +69,7 @@ class Stacked:
 
     def _call(self, x: Tensor, training: bool) -> Any:
         module = self.template.training if training else self.template.evaluation
-        # What is watched is called once: not worth copies of its module.
+        # A watched module is called once, which is not worth copies of it.
         is_few = self._convolves or self.seeds * self.copies <= FEW
         if is_few and not torch.compiler.is_compiling() and not module._forward_pre_hooks:
             modules, inputs = self._bound(module).rows(), [self._input(seen) for seen in x.unbind()]
@@ -77,7 +77,7 @@ class Stacked:
         return self._functional(module, x)
 
     def _functional(self, module: nn.Module, x: Tensor) -> Any:
-        """What compilers see through, and what maps over many members."""
+        """The call that compiles, and that maps over many members."""
 
         def one(tensors: dict[str, Tensor], x: Tensor) -> Any:
             return functional_call(module, tensors, (x,))
@@ -94,7 +94,7 @@ class Stacked:
         return vmap(vmap(one, (0, None)))(self.tensors(), x)
 
     def child(self, name: str) -> Stacked:
-        """A child of the network, such as its trunk, over the very same tensors."""
+        """A child of the network, such as its trunk, over the same tensors."""
         template, prefix = copy.copy(self.template), f"{name}."
         template.training, template.evaluation = (
             module.get_submodule(name) for module in (self.template.training, self.template.evaluation)
@@ -106,11 +106,11 @@ class Stacked:
         return Stacked(template, parameters, buffers)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Parameters, then buffers, by path: the very tensors."""
+        """Parameters, then buffers, by path, not copied."""
         return self.parameters | self.buffers
 
     def averaged(self) -> dict[str, Tensor]:
-        """What an average of this network averages: parameters and floating-point buffers, by path."""
+        """The tensors that averages of this network follow: parameters and floating-point buffers, by path."""
         return {path: value for path, value in self.tensors().items() if value.is_floating_point()}
 
     def _bound(self, module: nn.Module) -> Bound:

@@ -1,4 +1,4 @@
-"""One module a member, which holds that member's own tensors: how a stack of few members is called where not compiled.
+"""One module per member of a stack, over that member's own tensors: for eager calls of few members.
 
 A functional call puts every tensor into its module and takes it out again, which takes longer than the layers of a
 small network. Legend: S seeds, C copies. Tests: tests/networks/test_eager_equals_mapped.py.
@@ -16,13 +16,13 @@ from torch import Tensor, nn
 
 
 class Bound:
-    """Copies of a module, by seed and copy, over the memory of a stack: what changes there changes here."""
+    """Copies of a module, by seed and copy, that share the memory of a stack."""
 
     def __init__(self, module: nn.Module, parameters: Mapping[str, Tensor], buffers: Mapping[str, Tensor]) -> None:
         """Tensors ``[S, C, ...]`` by path."""
         self._made_of = module, parameters, buffers
         self._tensors = {**parameters, **buffers}
-        self._places = [value.data_ptr() for value in self._tensors.values()]
+        self._addresses = [value.data_ptr() for value in self._tensors.values()]
         seeds, copies = next(iter(parameters.values())).shape[:2]
         # Lists of hooks are shared: whoever watches the module sees its copies at work.
         hooks = {id(held): held for each in module.modules() for name, held in vars(each).items() if "_hooks" in name}
@@ -34,9 +34,9 @@ class Bound:
         self._learned = [(value, slots[path]) for path, value in parameters.items() if value.requires_grad]
 
     def is_of(self, module: nn.Module, parameters: Mapping[str, Tensor], buffers: Mapping[str, Tensor]) -> bool:
-        """Whether it was made of these very things, and their memory is still where it was."""
+        """Whether it was made of these objects, and their memory has not moved."""
         same = all(a is b for a, b in zip(self._made_of, (module, parameters, buffers), strict=True))
-        return same and self._places == [value.data_ptr() for value in self._tensors.values()]
+        return same and self._addresses == [value.data_ptr() for value in self._tensors.values()]
 
     def rows(self) -> Sequence[Sequence[nn.Module]]:
         """The modules, S of C, for one call each: a gradient through what they return reaches the stack."""

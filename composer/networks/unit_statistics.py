@@ -1,4 +1,4 @@
-"""Units that have stopped working: dormant, dead and zero. Tests: tests/papers/test_measures.py.
+"""Dormant, dead and zero units. Tests: tests/papers/test_measures.py.
 
 Legend: U units of a layer.
 """
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 GUARD = 1e-9
-"""Added to the mean over a layer, so that a layer that is silent altogether divides by no zero."""
+"""Added to the mean over a layer, so that a silent layer causes no division by zero."""
 CLOSE = 1e-8
 """Scores up to this count as zero where the threshold is zero."""
 

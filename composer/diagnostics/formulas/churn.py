@@ -1,4 +1,4 @@
-"""How much a policy has changed on the same states. Tests: tests/papers/test_measures.py.
+"""Change of a policy on the same states. Tests: tests/papers/test_measures.py.
 
 Legend: n states, a action size.
 """

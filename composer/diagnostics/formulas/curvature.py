@@ -15,11 +15,11 @@ from torch import Tensor
 Vector = list[Tensor]
 
 SMALLEST = 1e-10
-"""Relative size of a remainder that is rounding: the vectors so far span all that the start can reach."""
+"""A remainder of this relative size is rounding: the vectors so far span all that the start can reach."""
 
 
 def largest_eigenvalue(product: Callable[[Vector], Vector], start: Vector, iterations: int) -> Tensor:
-    """The algebraically largest eigenvalue ``[S]`` of a symmetric matrix a seed, float64.
+    """The algebraically largest eigenvalue ``[S]`` of each seed's symmetric matrix, float64.
 
     ``product`` multiplies by the matrices; ``start`` is any vector that is not orthogonal to the eigenvector, such as a
     random one. Exact after as many iterations as the matrix has different eigenvalues, from below before that.
@@ -35,7 +35,7 @@ def largest_eigenvalue(product: Callable[[Vector], Vector], start: Vector, itera
         image = product(current)
         alpha = _dot(image, current)
         size = torch.maximum(size, _dot(image, image).sqrt())
-        # Where nothing is left to explore, the first quotient stands in: it exceeds no eigenvalue that counts.
+        # Once nothing is left to explore, the first quotient is repeated: it is no larger than the largest.
         diagonal.append(torch.where(alive, alpha, diagonal[0] if diagonal else alpha))
         remainder = [
             r - _per_seed(alpha, r) * q - _per_seed(beta, r) * p

@@ -1,4 +1,4 @@
-"""What features look like: their norm, and how alike those of consecutive states are.
+"""Norms of features, and similarity of the features of consecutive states.
 
 Tests: tests/papers/test_measures.py. Legend: n samples, d features.
 """

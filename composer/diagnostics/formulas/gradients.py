@@ -1,4 +1,4 @@
-"""How alike the gradients of single samples are. Tests: tests/papers/test_measures.py.
+"""Similarity of the gradients of single samples. Tests: tests/papers/test_measures.py.
 
 Source: Lyle et al., "Understanding plasticity in neural networks", arXiv:2303.01486.
 Legend: n samples.
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 SMALLEST = 1e-30
-"""Norms below it are not divided by: a gradient of zeros is alike to none."""
+"""Smaller norms are not divided by: a gradient of zeros is similar to none."""
 
 
 def cosines(gradients: Tensor) -> Tensor:
@@ -38,5 +38,5 @@ def interference(matrix: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def flat(gradients: list[Tensor]) -> Tensor:
-    """Tensors ``[S, ...]`` as one vector a seed, ``[S, entries]``."""
+    """Tensors ``[S, ...]`` as one vector per seed, ``[S, entries]``."""
     return torch.cat([value.flatten(1) for value in gradients], 1)

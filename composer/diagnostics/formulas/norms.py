@@ -1,4 +1,4 @@
-"""Norms over groups of tensors, a seed at a time. Tests: tests/papers/test_measures.py.
+"""Norms over groups of tensors, for each seed. Tests: tests/papers/test_measures.py.
 
 Legend: S seeds, L layers.
 """

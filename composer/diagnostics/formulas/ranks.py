@@ -13,7 +13,7 @@ from torch import Tensor
 
 
 def singular_values(features: Tensor) -> Tensor:
-    """Of ``[..., n, d]``: ``[..., k]``, NaN where an entry of the matrix is not finite."""
+    """Singular values ``[..., n, d] -> [..., k]``, NaN where an entry of the matrix is not finite."""
     finite = torch.isfinite(features).all(-1, keepdim=True).all(-2, keepdim=True)
     values = torch.linalg.svdvals(torch.where(finite, features, 0.0))
     return torch.where(finite[..., 0], values, torch.nan)

@@ -20,7 +20,7 @@ def plane(points: int, extent: float) -> Tensor:
 def mean_frequency(values: Tensor, constant: bool = True) -> Tensor:
     """``c = sum |F(k)| |k| / sum |F(k)|`` of values ``[..., n, n]`` on a grid: ``[...]``, in float64.
 
-    ``constant`` says whether the term k = 0 stands in the denominator, as published: an offset of the function then
+    ``constant`` says whether the term k = 0 counts in the denominator, as published: an offset of the function then
     makes it simpler, which may not be meant.
     """
     size = torch.fft.fft2(values.double()).abs()

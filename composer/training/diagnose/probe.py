@@ -30,16 +30,16 @@ class Probe:
             return data.newest(self._batch, n_step, discount)
         if self._held is None:
             generators = [torch.Generator(discount.device).manual_seed(derive(seed, STREAM, "batch")) for seed in seeds]
-            # Copies: what is saved may share no memory, and data may be overwritten where they lie.
+            # Copies: saved tensors may share no memory, and the replay overwrites its data.
             drawn = data.sample(self._batch, n_step, discount, generators)
             self._held = Transitions(*(value.clone() for value in drawn))
         return self._held
 
     def tensors(self) -> dict[str, Tensor]:
-        """What is held, by name."""
+        """The fixed batch by name, once it is drawn."""
         return {} if self._held is None else self._held._asdict()
 
     def load(self, saved: Mapping[str, Tensor], device: str) -> None:
-        """Hold what was saved."""
+        """Restore a saved batch."""
         if saved:
             self._held = Transitions(**{name: value.to(device) for name, value in saved.items()})

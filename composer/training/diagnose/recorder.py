@@ -1,4 +1,4 @@
-"""The diagnostics of a run: when they are due, what they read, and what of them is part of the run's state.
+"""The diagnostics of a run: when they are due, how they are read, and their part of the run's state.
 
 Between readings they cost nothing. A reading is eager, changes nothing of the learner and draws from no random stream
 of training; its values go to the host in one transfer. Legend: S seeds. Tests: tests/training/test_recorder.py.
@@ -29,7 +29,7 @@ Row = dict[str, float]
 
 
 class Recorder:
-    """The measures of a run, with the probe batch and what they remember."""
+    """The measures of a run, with the probe batch and their memories."""
 
     def __init__(self, declared: Diagnostics, spec: AgentDeclaration, device: str) -> None:
         """Nothing is drawn or allocated before the first reading."""
@@ -42,22 +42,22 @@ class Recorder:
         return any(clock.due(each.every) for each in self._measures)
 
     def read(self, learner: Learner, data: TransitionSource, clock: Clock, last: bool = False) -> list[Row]:
-        """A row a seed: the measures that are due after the last interaction, all of them where it was the ``last``."""
+        """One row per seed: the measures due after the last interaction; all of them after the ``last`` of the run."""
         return self._read([each for each in self._measures if last or clock.due(each.every)], learner, data)
 
     def read_all(self, learner: Learner, data: TransitionSource) -> list[Row]:
-        """A row a seed: every measure."""
+        """One row per seed: every measure."""
         return self._read(self._measures, learner, data)
 
     def tensors(self) -> dict[str, Tensor]:
-        """Everything that a resumed run needs, by name: the probe batch and what measures remember."""
+        """The state by name: the probe batch and the memories of measures."""
         named = {f"probe/{name}": value for name, value in self._probe.tensors().items()}
         for index, each in enumerate(self._measures):
             named |= {f"memory/{index}/{name}": value for name, value in each.memory.items()}
         return named
 
     def load(self, saved: Mapping[str, Tensor]) -> None:
-        """Put back what ``tensors`` gave."""
+        """Restore what ``tensors`` returned."""
         self._probe.load(_below("probe/", saved), self._device)
         for index, each in enumerate(self._measures):
             each.memory.clear()
@@ -80,7 +80,7 @@ class Recorder:
 
 
 class _Kept(NamedTuple):
-    """A measure, its interval in environment steps, and what it remembers."""
+    """A measure, its interval in environment steps, and its memory."""
 
     measure: Diagnostic
     every: int

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from composer.training.learner import Learner
 
 STREAM = "probe"
-"""The random stream of everything that diagnostics draw."""
+"""The random stream of all draws of diagnostics."""
 
 
 class LearnerView:
@@ -204,7 +204,7 @@ class LearnerView:
 
     @torch.no_grad()
     def _watch(self, role: str, following: bool) -> None:
-        """One forward pass of a network, with an eye on its head and, at the present inputs, on its units."""
+        """Keep the input of the head and, at the present inputs, summaries of units, in one forward pass."""
         axes = {} if following else dict(activations(self.outline(role)))
         outputs = {path: partial(units.summary, unit_axis=axis) for path, axis in axes.items()}
         x = self.inputs(role).following if following else self.inputs(role).now
@@ -215,7 +215,7 @@ class LearnerView:
 
 
 def _still(network: Stacked) -> Stacked:
-    """The same tensors, always in evaluation mode."""
+    """The same tensors in evaluation mode."""
     template = copy.copy(network.template)
     template.training = template.evaluation
     return Stacked(template, network.parameters, network.buffers)

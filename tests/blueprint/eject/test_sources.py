@@ -164,7 +164,7 @@ def test_modules_that_pass_names_on_are_looked_through() -> None:
 @pytest.mark.parametrize(
     ("target", "said"),
     [
-        ("ejected_pack.numbers:Module", "ejected_pack.numbers uses 'numpy', which cannot stand in a file of plain"),
+        ("ejected_pack.numbers:Module", "ejected_pack.numbers uses 'numpy', which a file of plain torch cannot hold"),
         ("ejected_pack.first:Absent", "ejected_pack.first has no 'Absent' at its top"),
         ("ejected_pack.gone:Module", "the module 'ejected_pack.gone' has no source"),
     ],

@@ -13,7 +13,7 @@ from composer.spec.quantities import counted
 
 SUFFIXES: Final = (".svg", ".png", ".pdf")
 MAX_BOXES: Final = 500
-"""A figure with more of them is no figure; drawing it would take minutes."""
+"""Larger figures are unreadable, and drawing them would take minutes."""
 _MARGIN, _BETWEEN = 8.0, 36.0
 _INK: Final = "#222222"
 _PALE: Final = "#5f6368"
@@ -35,7 +35,7 @@ _METADATA: Final[Any] = {
 
 
 class UndrawableError(ValueError):
-    """A figure cannot be drawn, or not written where it was asked for; the message says why."""
+    """A figure cannot be drawn, or not be written to its path; the message says why."""
 
 
 def draw(blueprint: Blueprint, path: Path) -> None:
@@ -83,7 +83,7 @@ def sketch(blueprint: Blueprint) -> Sketch:
 
 
 def _header(blueprint: Blueprint, role: str) -> Iterator[Text]:
-    """Name, size, and what follows a network, centred on 0."""
+    """Name, size and averages of a network, centred on 0."""
     copies = blueprint.networks[role].copies
     yield Text(0, 5, role, "title", True)
     size = counted(blueprint.sound_outlines[role].count(), "parameter")

@@ -1,4 +1,4 @@
-"""How kinds, shapes and counts are written in a figure."""
+"""Texts of a figure: kinds, shapes and counts."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def box_name(outline: Outline) -> str:
 
 
 def head_name(outline: Outline) -> str:
-    """``Scalar head``."""
+    """The name of a head: ``Scalar head``."""
     return f"{kind_name(outline.kind)} head"
 
 
 def join_sign(outline: Outline) -> str:
-    """What stands where the paths of a block meet."""
+    """The sign where the paths of a block meet."""
     word = outline.join or outline.kind.rpartition("/")[2]
     return _SIGNS.get(word, word.replace("_", " "))
 
@@ -66,7 +66,7 @@ def count_label(outline: Outline) -> str:
 
 
 def tone(outline: Outline) -> Tone:
-    """What a block holds."""
+    """The colour of a block, by the parameters it holds."""
     axes = [len(plan.shape) for _, plan in outline.named_parameters() if math.prod(plan.shape)]
     return "weights" if max(axes, default=0) > 1 else "vectors" if axes else "plain"
 

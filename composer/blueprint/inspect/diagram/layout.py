@@ -1,4 +1,4 @@
-"""From an outline to a sketch: where every box, wire and join of a network stands. Arithmetic alone."""
+"""From an outline to a sketch: positions of every box, wire and join of a network, by arithmetic alone."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ def network(outline: Outline) -> Sketch:
 
 
 Piece = tuple[Sketch, Shape | None]
-"""A sketch, and the shape that it gives where that is another one than it takes."""
+"""A sketch, and its output shape where that differs from its input shape."""
 
 
 class _Drawing:
-    """Boxes of one width, all over a network."""
+    """Draws a network with boxes of one width."""
 
     def __init__(self, width: float) -> None:
         self._width = width
 
     def pieces(self, children: Mapping[str, Outline]) -> list[Piece]:
-        """Children in a row, those of sequences among them; equal ones in a frame that says how many they are."""
+        """Children in a row, those of sequences included; equal ones are one frame with their number."""
         found: list[Piece] = []
         for group in grouped(children):
             if len(group.names) > 1:
@@ -61,7 +61,7 @@ class _Drawing:
         return found
 
     def head(self, outline: Outline) -> Piece:
-        """A head, called so; one that is a single layer is a single box."""
+        """A head under its name; a head of one layer is one box."""
         (first, *others) = outline.children.values() or (outline,)
         name = labels.head_name(outline)
         if outline.layout == "leaf" or (not others and not first.children):
@@ -72,7 +72,7 @@ class _Drawing:
         return _framed(self._composed(outline), name), _changed(outline)
 
     def sketch(self, outline: Outline) -> Sketch:
-        """Any block."""
+        """Draw any block."""
         if not outline.children or outline.layout == "leaf":
             return _passage() if Block.of(outline).is_chain else self._box(outline, labels.box_name(outline))
         whole = self._composed(outline)
@@ -107,7 +107,7 @@ class _Drawing:
 
 
 def _is_a_row(outline: Outline) -> bool:
-    """Whether a block is no more than its children in a row: then no frame stands around them."""
+    """Whether a block is only its children in a row, and needs no frame around them."""
     stops = outline.stops_gradients and not any(child.stops_gradients for child in outline.children.values())
     return outline.layout == "sequence" and not (outline.parameters or outline.buffers or outline.flops or stops)
 
@@ -129,7 +129,7 @@ def _needed(name: str, outline: Outline) -> float:
 
 
 def _passage() -> Sketch:
-    """What does nothing: a piece of wire."""
+    """The identity: a piece of wire."""
     return Sketch(0, 1, 0, (Wire(((0, 0), (0, 1)), False),), takes_head=False)
 
 
@@ -220,14 +220,14 @@ def _towards(x: float, y: float, middle: float, meet: float, width: float, given
 
 
 def _times(inner: Sketch, label: str) -> Sketch:
-    """A dashed frame around what stands there several times, as ``label`` says."""
+    """A dashed frame around a repeated block; ``label`` says how often."""
     frame = Frame(0, 0, inner.width + 2 * PAD, inner.height + 2 * PAD, True)
     text = Text(frame.width + 4, frame.height / 2, label, "times")
     return _in_frame(inner, PAD, PAD, frame, text, frame.width + 4 + labels.text_width(label, NAME_SIZE))
 
 
 def _framed(inner: Sketch, caption: str) -> Sketch:
-    """A frame around a block of several operations, with its name to the left of where the input arrives."""
+    """A frame around a block of several operations, with its name left of the input."""
     above = PAD + DETAIL_SIZE + 2
     left = max(PAD, labels.text_width(caption, DETAIL_SIZE) + 2 * INSET - inner.axis)
     frame = Frame(0, 0, left + inner.width + PAD, above + inner.height - (inner.overhang or -PAD), False)
@@ -245,7 +245,7 @@ def _in_frame(inner: Sketch, left: float, above: float, frame: Frame, text: Text
 
 
 def _captioned(inner: Sketch, caption: str) -> Sketch:
-    """A branch under its name."""
+    """A branch with its name above it."""
     above = DETAIL_SIZE + 4
     wire = Wire(((inner.axis, 0), (inner.axis, above)), inner.takes_head)
     text = Text(inner.axis + 4, above / 2, caption, "caption")

@@ -1,4 +1,4 @@
-"""What a figure is made of: boxes, wires, joins, frames and texts at places in points, y downwards.
+"""Elements of a figure: boxes, wires, joins, frames and texts, positioned in points, y downwards.
 
 A sketch is one piece of a figure. Its input arrives at the top of its axis, its output leaves at the bottom of it.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 Tone = Literal["weights", "vectors", "plain"]
-"""What a box holds: parameters with several axes; gains, shifts and scales alone; nothing."""
+"""The parameters of a box: weights with several axes; only gains, shifts and scales; none."""
 Style = Literal["title", "subtitle", "caption", "shape", "times"]
 Point = tuple[float, float]
 

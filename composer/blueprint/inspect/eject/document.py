@@ -1,4 +1,4 @@
-"""The ejected file: what it is, its imports, the modules it needs, a function for each network.
+"""The ejected file: its header and imports, the modules it needs, a function for each network.
 
 Tests: tests/blueprint/eject/test_eject.py runs the file of every shipped part and blueprint
 beside the modules it replaces.
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from composer.blueprint.inspect.eject.expression import STEP, expression
-from composer.blueprint.inspect.eject.gathering import Gathered, Place
+from composer.blueprint.inspect.eject.gathering import Gathered, TopLevelName
 from composer.blueprint.inspect.eject.notes import first_values, sized, wrapped
 from composer.blueprint.inspect.eject.sources import Import, Statement
 from composer.blueprint.inspect.eject.text import import_lines, renamed
@@ -31,7 +31,7 @@ class Subject:
     """A module to print."""
 
     name: str
-    """Of the function that makes it."""
+    """The name of the function that makes it."""
     call: LazyCall
     outline: Outline
     copies: int = 1
@@ -84,7 +84,8 @@ def _docstring(title: str, about: Sequence[str]) -> Iterator[str]:
         yield from wrapped(line, "")
     text = (
         "A state_dict of composer's network loads into the module of the same name here, and gives the same numbers. "
-        "Until then it holds torch's own first values or unset memory; what a run draws is told beside each network."
+        "Until then it holds torch's own first values or unset memory; the docstring of each network says what a "
+        "run draws."
     )
     yield from wrapped(text, "")
     yield '"""'
@@ -103,8 +104,8 @@ def _targets(value: Any) -> Iterator[str]:
             yield from _targets(item)
 
 
-def _definitions(gathered: Gathered, names: Mapping[Place, str]) -> Iterator[str]:
-    """Every statement that is needed, after the empty lines that part it from what stands before."""
+def _definitions(gathered: Gathered, names: Mapping[TopLevelName, str]) -> Iterator[str]:
+    """Every needed statement, after the empty lines that set it apart."""
     after_definition = False
     for source, statements in gathered.sections():
         comment = "".join(f"{line}\n" for line in wrapped(f"{source.name}: {source.title}", "# "))
@@ -117,11 +118,11 @@ def _definitions(gathered: Gathered, names: Mapping[Place, str]) -> Iterator[str
 
 
 def _follows(statement: Statement, last: Statement | None) -> bool:
-    """Whether a statement stands right below the one before in their module."""
+    """Whether a statement directly follows the one before in their module."""
     return last is not None and last.last + 1 == statement.first
 
 
-def _function(function: str, subject: Subject, names: Mapping[Place, str]) -> str:
+def _function(function: str, subject: Subject, names: Mapping[TopLevelName, str]) -> str:
     indent = " " * STEP
 
     def named(target: str) -> str:

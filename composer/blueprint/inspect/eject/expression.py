@@ -15,7 +15,7 @@ from typing import Any
 from composer.spec.lazy_call import LazyCall
 
 WIDTH = 120
-"""Longest line."""
+"""Characters of the longest line."""
 STEP = 4
 
 Named = Callable[[str], str]
@@ -24,7 +24,7 @@ Named = Callable[[str], str]
 
 @dataclass(frozen=True)
 class _Group:
-    """Brackets and what stands between them; a text has none."""
+    """Brackets and the items between them; a plain text has none."""
 
     before: str
     items: tuple[_Group, ...] = ()
@@ -36,7 +36,7 @@ class _Group:
 
     @property
     def flat(self) -> str:
-        """On one line."""
+        """The expression on one line."""
         return self.before + f"{self.separator} ".join(item.flat for item in self.items) + self.after
 
 
@@ -74,7 +74,7 @@ def _items(values: Sequence[Any], named: Named) -> Iterator[_Group]:
     """Entries, several equal modules in a row as a comprehension: each is made anew."""
     runs = [*_runs(values)]
     for count, value in runs:
-        # Two of several arguments that happen to be equal are told apart by their places.
+        # Two of several arguments that happen to be equal are arguments of different meaning.
         if _is_worth(count, value) and (len(runs) == 1 or count > 2):
             yield _prefixed("*", _repeated(count, value, named))
         else:

@@ -1,4 +1,4 @@
-"""From the callables that networks need to the statements of all modules behind them, renamed where names clash.
+"""Collects the definitions that networks need from all modules behind them, renamed where names clash.
 
 Tests: tests/blueprint/eject/test_sources.py.
 """
@@ -9,24 +9,24 @@ import builtins
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from composer.blueprint.inspect.eject.scopes import module_names
-from composer.blueprint.inspect.eject.sources import EjectError, Import, Source, Statement
+from composer.blueprint.inspect.eject.sources import EjectError, Import, ModuleSource, Statement
 
-Place = tuple[str, str]
-"""A module and a name at its top."""
+TopLevelName = tuple[str, str]
+"""A module, and a name that it defines or imports at its top."""
 
 
 class Gathered:
-    """What a file has to hold. ``roots`` are top packages whose source may be copied."""
+    """The statements and imports of a file. ``roots`` are top packages whose source may be copied."""
 
     def __init__(self, roots: Collection[str]) -> None:
         self._roots = roots
-        self._sources: dict[str, Source] = {}
+        self._sources: dict[str, ModuleSource] = {}
         self._needed: dict[str, set[Statement]] = {}
-        self.imports: dict[Place, Import] = {}
+        self.imports: dict[TopLevelName, Import] = {}
         """Imports that stay, by the module and local name that need them."""
 
     def take(self, module: str, name: str) -> None:
-        """Add what ``module`` calls ``name``, and everything that it needs; raises EjectError."""
+        """Add the ``name`` of ``module``, and everything that its definition needs; raises EjectError."""
         source = self._source(module)
         if name in source.imports:
             self._take_import(module, source.imports[name])
@@ -44,7 +44,7 @@ class Gathered:
         parent, _, name = module.rpartition(".")
         self.imports["", module] = Import(parent or name, name if parent else "", name)
 
-    def sections(self) -> Iterator[tuple[Source, list[Statement]]]:
+    def sections(self) -> Iterator[tuple[ModuleSource, list[Statement]]]:
         """Modules in order of import, each with the statements that are needed, in the order of the source."""
         order: list[str] = []
         seen: set[str] = set()
@@ -55,15 +55,15 @@ class Gathered:
             if needed:
                 yield source, [statement for statement in source.statements if statement in needed]
 
-    def names(self, reserved: Iterable[str]) -> Mapping[Place, str]:
+    def names(self, reserved: Iterable[str]) -> Mapping[TopLevelName, str]:
         """The name in the file of everything that is imported or defined, by the module and the name it has there.
 
         The first to come keeps its name; ``reserved`` ones are taken.
         """
-        given: dict[Place, str] = {}
+        given: dict[TopLevelName, str] = {}
         owners: dict[str, object] = dict.fromkeys(reserved)
-        for place, imported in sorted(self.imports.items()):
-            given[place] = _free(imported.local, imported.module, (imported.module, imported.name), owners)
+        for key, imported in sorted(self.imports.items()):
+            given[key] = _free(imported.local, imported.module, (imported.module, imported.name), owners)
         for source, statements in self.sections():
             for name in (name for statement in statements for name in statement.names):
                 given[source.name, name] = _free(name, source.name, (source.name, name), owners)
@@ -74,7 +74,7 @@ class Gathered:
                     given.setdefault((module, local), given[origin])
         return given
 
-    def _origin(self, imported: Import) -> Place:
+    def _origin(self, imported: Import) -> TopLevelName:
         """Where an import of copied source leads, through modules that pass it on."""
         source = self._sources.get(imported.module)
         onward = source.imports.get(imported.name) if source else None
@@ -86,7 +86,7 @@ class Gathered:
         elif imported.name and imported.module.partition(".")[0] in self._roots:
             self.take(imported.module, imported.name)
         else:
-            raise EjectError(f"{module} uses {imported.module!r}, which cannot stand in a file of plain torch")
+            raise EjectError(f"{module} uses {imported.module!r}, which a file of plain torch cannot hold")
 
     def _visit(self, module: str, seen: set[str], order: list[str]) -> None:
         if module in seen:
@@ -97,9 +97,9 @@ class Gathered:
                 self._visit(imported.module, seen, order)
         order.append(module)
 
-    def _source(self, module: str) -> Source:
+    def _source(self, module: str) -> ModuleSource:
         if module not in self._sources:
-            self._sources[module] = Source(module)
+            self._sources[module] = ModuleSource(module)
         return self._sources[module]
 
 

@@ -1,4 +1,4 @@
-"""What an ejected file says about a network: sizes, first values, buffers.
+"""The docstrings of an ejected file: sizes, first values and buffers of networks.
 
 Tests: tests/blueprint/eject/test_eject.py.
 """
@@ -19,7 +19,7 @@ _INDEX = re.compile(r"(?<=\.)\d+(?=\.|$)|^\d+(?=\.|$)")
 
 
 def wrapped(text: str, indent: str, hanging: str = "") -> list[str]:
-    """Lines of a paragraph; those after the first stand under ``hanging`` more."""
+    """Lines of a paragraph, those after the first indented by ``hanging`` more."""
     return textwrap.wrap(
         text,
         WIDTH,
@@ -97,7 +97,7 @@ def _spanned(column: list[str]) -> str:
 
 
 def sized(name: str, outline: Outline) -> str:
-    """What a network takes and how large it is, in one line."""
+    """Input shape and size of a network, in one line."""
     count, frozen = outline.count(), outline.count() - outline.count(trainable_only=True)
     size = f"{count:,} parameter{'s' if count != 1 else ''}" + (f", {frozen:,} of them frozen" if frozen else "")
     return f"The network {name!r}, on inputs of shape {list(outline.input)}: {size}"

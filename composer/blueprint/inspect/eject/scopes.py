@@ -1,4 +1,4 @@
-"""Which names of a statement are its module's own: locals, arguments and attributes are not.
+"""Finds the names of a statement that its module defines: not locals, arguments and attributes.
 
 Tests: tests/blueprint/eject/test_sources.py.
 """
@@ -13,7 +13,7 @@ _Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 
 
 def module_names(statement: ast.stmt) -> list[ast.Name]:
-    """The names in a top-level statement, annotations included, that stand for something at the top of the module."""
+    """The names in a top-level statement, annotations included, that the module defines or imports at its top."""
     finder = _Finder()
     finder.visit(statement)
     return finder.found
@@ -49,22 +49,6 @@ class _Finder(ast.NodeVisitor):
         self._all([*node.decorator_list, *node.bases, *node.keywords])
         self._inside(_bound(node.body), node.body, is_class=True)
 
-    def visit_ListComp(self, node: ast.ListComp) -> None:
-        """A scope of its own."""
-        self._comprehension(node)
-
-    def visit_SetComp(self, node: ast.SetComp) -> None:
-        """A scope of its own."""
-        self._comprehension(node)
-
-    def visit_DictComp(self, node: ast.DictComp) -> None:
-        """A scope of its own."""
-        self._comprehension(node)
-
-    def visit_GeneratorExp(self, node: ast.GeneratorExp) -> None:
-        """A scope of its own."""
-        self._comprehension(node)
-
     def _function(self, node: _Function, around: list[ast.expr], body: list[ast.stmt] | list[ast.expr]) -> None:
         arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
         arguments += [argument for argument in (node.args.vararg, node.args.kwarg) if argument]
@@ -76,6 +60,8 @@ class _Finder(ast.NodeVisitor):
     def _comprehension(self, node: _Comprehension) -> None:
         targets = {name.id for each in node.generators for name in ast.walk(each.target) if isinstance(name, ast.Name)}
         self._inside(targets, [*ast.iter_child_nodes(node)])
+
+    visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = _comprehension
 
     def _inside(self, names: set[str], nodes: Iterable[ast.AST], is_class: bool = False) -> None:
         self._scopes.append((names, is_class))

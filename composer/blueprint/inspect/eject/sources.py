@@ -1,4 +1,4 @@
-"""Modules as text: what each defines at its top, and from where it imports. Nothing is imported or run.
+"""Modules as text: their definitions and imports. Nothing is imported or run.
 
 Tests: tests/blueprint/eject/test_sources.py.
 """
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LIBRARY = "torch"
-"""What an ejected file imports besides Python's own library."""
+"""The only package that an ejected file imports besides Python's own library."""
 
 
 class EjectError(ValueError):
@@ -31,7 +31,7 @@ class Import:
 
     @property
     def stays(self) -> bool:
-        """Whether it is of torch or of Python itself; anything else is copied."""
+        """Whether it imports from torch or from Python's library; anything else is copied."""
         top = self.module.partition(".")[0]
         return top == LIBRARY or top in sys.stdlib_module_names
 
@@ -48,11 +48,11 @@ class Statement:
 
     @property
     def is_definition(self) -> bool:
-        """Whether it is a class or a function, which stand apart."""
+        """Whether it is a class or a function, which empty lines set apart."""
         return isinstance(self.node, ast.FunctionDef | ast.ClassDef)
 
 
-class Source:
+class ModuleSource:
     """One module: its lines, its statements by name, its imports by local name."""
 
     def __init__(self, name: str) -> None:

@@ -8,23 +8,23 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection, Iterator, Mapping
 
-from composer.blueprint.inspect.eject.gathering import Place
+from composer.blueprint.inspect.eject.gathering import TopLevelName
 from composer.blueprint.inspect.eject.scopes import module_names
-from composer.blueprint.inspect.eject.sources import LIBRARY, Import, Source, Statement
+from composer.blueprint.inspect.eject.sources import LIBRARY, Import, ModuleSource, Statement
 
 
-def renamed(source: Source, statement: Statement, names: Mapping[Place, str]) -> str:
-    """The text of a statement, with what it names at the top of its module under the names of the file."""
+def renamed(source: ModuleSource, statement: Statement, names: Mapping[TopLevelName, str]) -> str:
+    """The text of a statement, with top-level names replaced by those of the file."""
     lines = [line.encode() for line in source.lines[statement.first - 1 : statement.last]]
     # From the last to the first: a change moves what follows it on its line. Columns are counted in bytes.
-    for line, column, name in sorted(_places(statement.node), reverse=True):
+    for line, column, name in sorted(_names(statement.node), reverse=True):
         new = names.get((source.name, name), name).encode()
         text = lines[line - statement.first]
         lines[line - statement.first] = text[:column] + new + text[column + len(name.encode()) :]
     return b"\n".join(lines).decode()
 
 
-def _places(node: ast.stmt) -> Iterator[tuple[int, int, str]]:
+def _names(node: ast.stmt) -> Iterator[tuple[int, int, str]]:
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
         keyword = "class " if isinstance(node, ast.ClassDef) else "def "
         yield node.lineno, node.col_offset + len(keyword), node.name
@@ -32,9 +32,9 @@ def _places(node: ast.stmt) -> Iterator[tuple[int, int, str]]:
         yield name.lineno, name.col_offset, name.id
 
 
-def import_lines(imports: Mapping[Place, Import], names: Mapping[Place, str]) -> Iterator[str]:
+def import_lines(imports: Mapping[TopLevelName, Import], names: Mapping[TopLevelName, str]) -> Iterator[str]:
     """Import statements: Python's own library, an empty line, torch; in each, modules before names out of modules."""
-    given = {(imported, names[place]) for place, imported in imports.items()}
+    given = {(imported, names[key]) for key, imported in imports.items()}
     ours = {(imported, local) for imported, local in given if imported.module.partition(".")[0] == LIBRARY}
     for position, section in enumerate(filter(None, (given - ours, ours))):
         if position:

@@ -1,6 +1,6 @@
-"""Advice on blueprints that are in order: what the literature, or plain arithmetic, would have one look at again.
+"""Advice on valid blueprints, from the literature or from plain arithmetic.
 
-A rule is one function in a room of its subject; advice is never an error. Tests: tests/blueprint/test_lint.py.
+A rule is one function in a module of its subject; advice is never an error. Tests: tests/blueprint/test_lint.py.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ RULES: tuple[Rule, ...] = (
 
 @dataclass(frozen=True, order=True)
 class Advice:
-    """One thing to look at again."""
+    """One piece of advice."""
 
     file: str
     line: int
@@ -80,7 +80,7 @@ def lint(path: str | FilePath) -> list[Advice]:
 
 
 def lint_text(advice: Sequence[Advice]) -> str:
-    """A line a piece of advice."""
+    """One line per piece of advice."""
     return "\n".join(map(str, advice))
 
 

@@ -1,4 +1,4 @@
-"""What a rule of advice is, and what it may look at."""
+"""Rules of advice, and the blueprint that they read."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Finding = tuple[Path, str]
 
 @dataclass(frozen=True)
 class Rule:
-    """One piece of advice: its id, how much it matters, who says so, and what it finds."""
+    """A rule of advice: its id, severity, source, and the function that finds where it applies."""
 
     id: str
     severity: Severity
@@ -45,7 +45,7 @@ def rule(id: str, severity: Severity, source: str) -> Callable[[Callable[[Subjec
 
 
 class Subject:
-    """A valid blueprint, and what rules ask of it."""
+    """A valid blueprint with the values that rules read of it."""
 
     def __init__(self, blueprint: Blueprint) -> None:
         self.blueprint = blueprint

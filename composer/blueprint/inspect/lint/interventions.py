@@ -117,9 +117,7 @@ def same_moment(subject: Subject) -> Iterator[Finding]:
         if not (one.do.changes_weights and other.do.changes_weights and shared):
             continue
         if _meet(subject, one, other):
-            message = (
-                f"fires together with {first!r}, on {'.'.join(min(shared))} too: the later one stands, in this order"
-            )
+            message = f"fires together with {first!r}, on {'.'.join(min(shared))} too: the later of the two wins"
             yield ("interventions", second), message
 
 
