@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from composer.training import assemble
 from composer.training.compile.capture import Choice
 from composer.training.interrupts import Interrupted
 from composer.training.learner import Learner
-from composer.training.loop import train
+from composer.training.loop import train, training_steps
 from composer.training.runs.checkpoint import Checkpoints, digest
 from composer.training.runs.directory import Run
 from composer.training.session import Session
@@ -102,6 +103,15 @@ def last_json(output: str) -> dict[str, Any]:
 def begin(runs: Path, *overrides: str) -> tuple[Run, Session]:
     """A new run of the tiny experiment, not yet stepped."""
     return assemble.start(tiny(*overrides), runs, None)
+
+
+def interactions(session: Session) -> Iterator[None]:
+    """Collect and update, and nothing else; yields after each interaction."""
+    for batches in training_steps(session):
+        if batches:
+            session.learner.learn(batches)
+        else:
+            yield
 
 
 def go_on(parts: Session) -> Session:

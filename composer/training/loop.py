@@ -82,15 +82,6 @@ def training_steps(session: Session) -> Iterator[Sequence[Minibatch]]:
         yield ()
 
 
-def interactions(session: Session) -> Iterator[None]:
-    """Collect and update, and nothing else; yields after each interaction."""
-    for batches in training_steps(session):
-        if batches:
-            session.learner.learn(batches)
-        else:
-            yield
-
-
 def finish_interaction(session: Session, console: Console, is_stopping: bool = False) -> None:
     """Record, intervene, evaluate, save: whatever is due after an interaction, and all of it after the last."""
     clock, is_last = session.clock, session.is_finished

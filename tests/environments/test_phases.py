@@ -11,7 +11,7 @@ import pytest
 import tiny_runs
 import torch
 from pydantic import ValidationError
-from tiny_runs import EAGER, begin, finished, result, resumed, rows, stopped
+from tiny_runs import EAGER, begin, finished, interactions, result, resumed, rows, stopped
 from torch import Tensor
 
 from composer.blueprint import Blueprint, BlueprintError, load
@@ -22,7 +22,6 @@ from composer.training.collect import phase_stream as collectors
 from composer.training.collect.phase_batches import HeldOutData, PhaseBatches
 from composer.training.collect.phase_stream import HeldOutEvaluator, PhaseCollector, held_out_loss
 from composer.training.learner import Learner
-from composer.training.loop import interactions
 from composer.training.runs.directory import read_blueprint
 
 DIGITS = Path(__file__).parents[2] / "blueprints" / "warm_start" / "digits.toml"

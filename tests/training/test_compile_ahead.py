@@ -8,13 +8,12 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_runs import DRIFT, begin, learner, rows, tiny
+from tiny_runs import DRIFT, begin, interactions, learner, rows, tiny
 
 from composer.blueprint.forecast.program_key import program_key
 from composer.training.assemble import make_session
 from composer.training.compile import cache as caching
 from composer.training.compile_ahead import BackgroundCompiler, example
-from composer.training.loop import interactions
 from composer.training.runs.directory import read_blueprint
 
 QUICK = "compute.compile=background"

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_runs import DRIFT, begin, finished, go_on, rows, state_digest, tiny
+from tiny_runs import DRIFT, begin, finished, go_on, interactions, rows, state_digest, tiny
 
 from composer.blueprint.forecast.clock import Clock
 from composer.training import assemble
 from composer.training.evaluation import EpisodeEvaluator
-from composer.training.loop import interactions, training_steps
+from composer.training.loop import training_steps
 from composer.training.runs.checkpoint import Checkpoints
 from composer.training.session import Session
 

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny_runs import DRIFT, EVENTFUL, begin, finished, result, resumed, stopped, tiny
+from tiny_runs import DRIFT, EVENTFUL, begin, finished, interactions, result, resumed, stopped, tiny
 
 from composer.blueprint import BlueprintError
 from composer.environments.interface import EnvironmentFailure
 from composer.training import assemble
-from composer.training.loop import interactions
 
 OVERLAP = "training.overlap=true"
 
@@ -58,7 +57,7 @@ def test_a_failure_beside_the_updates_is_told(tmp_path: Path) -> None:
 
 
 def test_what_acts_on_nothing_has_nothing_to_overlap() -> None:
-    with pytest.raises(BlueprintError, match="nothing can go on beside its updates"):
+    with pytest.raises(BlueprintError, match="supervised does not learn from a replay"):
         from composer.blueprint import load
         from composer.blueprint.syntax.extends import shipped
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 from looking import transitions
-from tiny_runs import DRIFT, begin, finished, result, resumed, rows, stopped, tiny
+from tiny_runs import DRIFT, begin, finished, interactions, result, resumed, rows, stopped, tiny
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -21,7 +21,6 @@ from composer.training.collect.simulation import SimulatorCollector
 from composer.training.compile.capture import Choice
 from composer.training.diagnose.recorder import Recorder
 from composer.training.learner import Learner
-from composer.training.loop import interactions
 from composer.training.session import Session
 
 SHORT = (DRIFT, "training.env_steps=150", "evaluation.every=150", "checkpoint.every=50", "training.log_every=30")

@@ -1,4 +1,4 @@
-"""The training loop of this project, ``composer.training.loop.interactions``, over a temporary run directory.
+"""The training loop of this project, ``composer.training.loop.training_steps``, over a temporary run directory.
 
 Tests: tests/benchmarks/test_speed_candidates.py.
 """
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.speed.counting import size
 from composer.training import assemble
-from composer.training.loop import interactions
+from composer.training.loop import training_steps
 
 if TYPE_CHECKING:
     from benchmarks.speed.candidate import Candidate
@@ -28,13 +28,14 @@ class LoopSubject:
     def __init__(self, session: Session, folder: tempfile.TemporaryDirectory[str]) -> None:
         """``folder`` is the run's, and is deleted with this object."""
         self._folder, self._session = folder, session
-        self._course = interactions(session)
+        self._steps = training_steps(session)
         while session.clock.updates == 0:
-            next(self._course)
+            self.call()
 
     def call(self) -> None:
         """One interaction of one environment, and its update."""
-        next(self._course)
+        while batches := next(self._steps):
+            self._session.learner.learn(batches)
 
     def settle(self) -> None:
         """Read the signals, as at a logging interval."""

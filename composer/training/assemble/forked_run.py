@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from composer.blueprint import diff
 from composer.blueprint.checks.forkable import fork_problems
 from composer.spec.random_streams import derive
-from composer.training.assemble.make_session import learner_of
+from composer.training.assemble.make_session import learner_of, undo_on_error
 from composer.training.assemble.new_run import create
 from composer.training.assemble.origin import Origin, read_origin
 from composer.training.assemble.process import choose, set_up
@@ -52,13 +51,9 @@ def fork(
     old = learner_of(origin.blueprint, origin.snapshot, device)
     facts = fork_facts(origin, blueprint, branch)
     choice, placement = _choice(origin, blueprint, device), _placement(origin, blueprint, device)
-    with ExitStack() as undo:
-        run, session = create(
-            blueprint, directory, origin.facts["variant"], device, choice, fork=facts, placement=placement
-        )
-        undo.callback(shutil.rmtree, run.path, ignore_errors=True)
-        undo.callback(run.close)
-        undo.callback(session.close)
+    variant = origin.facts["variant"]
+    run, session = create(blueprint, directory, variant, device, choice, fork=facts, placement=placement)
+    with undo_on_error(session.close, run.close, lambda: shutil.rmtree(run.path, ignore_errors=True)):
         session.checkpoints.adopt(origin.checkpoints, origin.snapshot)
         state = carried(origin.snapshot, old, _declared(origin.blueprint), session, _declared(blueprint))
         session.restore(state.snapshot)
@@ -66,7 +61,6 @@ def fork(
             _reseed(session, branch, origin.step)
         session.record("event", seed=None, **_event(facts, state))
         session.save()
-        undo.pop_all()
     return run, session, list(_notes(path, origin, blueprint, device, state))
 
 

@@ -5,7 +5,8 @@ Tests: tests/training/test_loop.py, tests/faults/test_state.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from composer.blueprint import flatten
@@ -69,6 +70,16 @@ def make_session(
     session.surgery = surgery_of(blueprint, learner, record, session.collector.replay)
     session.collector.switched = session.surgery.switched
     return session
+
+
+@contextmanager
+def undo_on_error(*actions: Callable[[], object]) -> Iterator[None]:
+    """Call ``actions`` in order if the block raises, each of them even if another one raises."""
+    with ExitStack() as stack:
+        for action in reversed(actions):
+            stack.callback(action)
+        yield
+        stack.pop_all()
 
 
 def evaluator(blueprint: Blueprint, episodes: int, device: str) -> Evaluator:

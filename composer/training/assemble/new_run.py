@@ -12,7 +12,7 @@ from composer.blueprint import dump
 from composer.blueprint.forecast.memory import allocated
 from composer.tracking.journal import Journal
 from composer.tracking.records import JOURNAL, TIMING
-from composer.training.assemble.make_session import make_session
+from composer.training.assemble.make_session import make_session, undo_on_error
 from composer.training.assemble.process import choose, set_up
 from composer.training.collect.replay_placement import ReplayPlacement, choose_placement
 from composer.training.compile.capture import Choice
@@ -32,7 +32,8 @@ def start(blueprint: Blueprint, directory: Path, variant: str | None) -> tuple[r
     blueprint.tracking.destination(directory)
     device = set_up(blueprint)
     run, session = create(blueprint, directory, variant, device, choose(blueprint, device))
-    session.collector.begin()
+    with undo_on_error(session.close, run.close):
+        session.collector.begin()
     return run, session
 
 
@@ -72,8 +73,9 @@ def create(
         **origin,
     }
     run = runs.create(directory, dump(blueprint), facts, _parameter_table(blueprint))
-    journals = Journal(run.path / JOURNAL), Journal(run.path / TIMING, time.time)
-    return run, make_session(blueprint, run, device, choice, *journals)
+    with undo_on_error(run.close):
+        journals = Journal(run.path / JOURNAL), Journal(run.path / TIMING, time.time)
+        return run, make_session(blueprint, run, device, choice, *journals)
 
 
 def _parameter_table(blueprint: Blueprint) -> dict[str, Any]:

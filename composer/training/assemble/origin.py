@@ -66,11 +66,10 @@ def read_origin(path: Path, at: int | None) -> Origin:
     facts, blueprint, checkpoints = runs.read_facts(path), runs.read_blueprint(path), Checkpoints(path)
     steps = checkpoints.steps()
     if at is not None and at not in steps:
-        there = f"there are {', '.join(map('{:,}'.format, steps))}" if steps else "there is none at all"
         meant = f"; the nearest is --at {min(steps, key=lambda step: abs(step - at))}" if steps else ""
         kept = f"checkpoint.every = {blueprint.checkpoint.every}, checkpoint.keep = {blueprint.checkpoint.keep}"
         raise NotForkable(
-            f"{path} has no checkpoint of environment step {at:,}; {there}{meant}"
+            f"{path} has no checkpoint of environment step {at:,}; {checkpoints.listed()}{meant}"
             f" (its blueprint decides which are written, and how many of the newest stay: {kept})"
         )
     return Origin(facts, blueprint, checkpoints, checkpoints.load(at))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from composer.spec.errors import ComposerError
 from composer.tracking.journal import Journal, read
 from composer.tracking.records import JOURNAL, TIMING
-from composer.training.assemble.make_session import learner_of, make_session
+from composer.training.assemble.make_session import learner_of, make_session, undo_on_error
 from composer.training.assemble.process import set_up
 from composer.training.compile.capture import Choice
 from composer.training.learner import Learner
@@ -36,11 +36,8 @@ def resume(path: Path, inexact: bool = False) -> tuple[runs.Run, Session, list[s
     unless ``inexact``, NotTheSame.
     """
     run = runs.open_run(path)
-    try:
+    with undo_on_error(run.close):
         session, notes = _restored(run, runs.read_blueprint(path), inexact)
-    except BaseException:
-        run.close()
-        raise
     return run, session, notes
 
 
@@ -67,13 +64,14 @@ def _restored(run: runs.Run, blueprint: Blueprint, inexact: bool) -> tuple[Sessi
         raise runs.RunUnusable(f"{run.path} is a fork without a checkpoint: where it began is not known; fork again")
     session = make_session(blueprint, run, device, choice, _journal(run.path, snapshot), _timing(run.path))
     session.checkpoints = checkpoints
-    if snapshot is None:
-        notes.append("no checkpoint had been written yet: starting from step 0")
-        session.collector.begin()
-    else:
-        notes += [f"skipped a damaged checkpoint: {damage}" for damage in snapshot.skipped]
-        session.restore(snapshot)
-        checkpoints.discard_after(session.clock.env_steps)
+    with undo_on_error(session.close):
+        if snapshot is None:
+            notes.append("no checkpoint had been written yet: starting from step 0")
+            session.collector.begin()
+        else:
+            notes += [f"skipped a damaged checkpoint: {damage}" for damage in snapshot.skipped]
+            session.restore(snapshot)
+            checkpoints.discard_after(session.clock.env_steps)
     return session, notes
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from composer.blueprint.forecast.memory import allocated
 from composer.blueprint.forecast.one_program import joined
+from composer.training.assemble.make_session import undo_on_error
 from composer.training.assemble.new_run import create
 from composer.training.assemble.process import choose, set_up
 from composer.training.collect.replay_placement import choose_placement
@@ -38,8 +39,7 @@ def start_together(blueprints: Mapping[str | None, Blueprint], directory: Path) 
         for (variant, blueprint), name in zip(blueprints.items(), names, strict=True):
             others = [other for other in names if other != name]
             run, session = create(blueprint, directory, variant, device, choice, beside=others, placement=placement)
-            undo.callback(run.close)
-            undo.callback(session.close)
+            undo.enter_context(undo_on_error(session.close, run.close))
             session.title = name
             opened.append(OpenRun(run, session))
         # The largest tensors are made last: what each run has drawn is copied into them, and then let go.
@@ -47,5 +47,4 @@ def start_together(blueprints: Mapping[str | None, Blueprint], directory: Path) 
         stack = Stack(learner, [each.session.learner for each in opened])
         for each in opened:
             each.session.collector.begin()
-        undo.pop_all()
     return opened, stack

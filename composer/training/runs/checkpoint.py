@@ -75,6 +75,11 @@ class Checkpoints:
         found = (_STEP.fullmatch(entry.name) for entry in self._root.iterdir()) if self._root.is_dir() else ()
         return sorted(int(match[1]) for match in found if match)
 
+    def listed(self) -> str:
+        """The steps of the checkpoints, for people."""
+        steps = ", ".join(f"{step:,}" for step in self.steps())
+        return f"there are {steps}" if steps else "there is none at all"
+
     def adopt(self, other: Checkpoints, snapshot: Snapshot) -> None:
         """Take over the replay segments of another run's snapshot, by links: segments never change."""
         for segment in snapshot.segments:
@@ -141,8 +146,7 @@ class Checkpoints:
         skipped: list[str] = []
         steps = self.steps()
         if at is not None and at not in steps:
-            there = f"there are {', '.join(map('{:,}'.format, steps))}" if steps else "there is none at all"
-            raise CheckpointDamaged(f"no checkpoint of environment step {at:,} in {self._root}; {there}")
+            raise CheckpointDamaged(f"no checkpoint of environment step {at:,} in {self._root}; {self.listed()}")
         for step in reversed(steps if at is None else [at]):
             path = self._root / f"step-{step:012d}"
             try:
