@@ -87,7 +87,7 @@ def test_what_is_dumped_loads_again(tmp_path: Path) -> None:
         ({"seeds": [0, 0]}, ["seeds: seed 0 is listed twice"]),
         ({"seeds": None}, ["seeds: missing key 'seeds' (one agent is trained for each seed, all in one program)"]),
         ({"name": Path("x")}, ["name: expected string, got PosixPath x"]),
-        # What the pieces mean together is judged as well, at the path that a file would have.
+        # What the pieces mean together is checked as well, at the path that a file would have.
         (
             {"networks": {"actor": {"trunk": [Residual(block=Linear(width=3))], "head": TanhGaussian()}}},
             [
@@ -105,13 +105,13 @@ def test_what_is_dumped_loads_again(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_is_wrong_is_told_by_its_path(changes: dict[str, Any], said: list[str]) -> None:
+def test_what_is_wrong_is_reported_by_its_path(changes: dict[str, Any], said: list[str]) -> None:
     with pytest.raises(composer.BlueprintError) as caught:
         composer.compose(**quickstart(**changes))
-    told = [str(problem) for problem in caught.value.problems]
-    assert all(line.startswith("composed in Python:1:1: ") for line in told)
-    told = [line.removeprefix("composed in Python:1:1: ") for line in told]
-    assert told[0] in said
+    reported = [str(problem) for problem in caught.value.problems]
+    assert all(line.startswith("composed in Python:1:1: ") for line in reported)
+    reported = [line.removeprefix("composed in Python:1:1: ") for line in reported]
+    assert reported[0] in said
 
 
 def test_a_part_is_the_spec_that_it_stands_for() -> None:

@@ -23,7 +23,7 @@ LINEAR = '{ kind = "linear", width = 8 }'
 
 
 def quick(path: Path) -> list[Problem]:
-    """The problems of a file, told in time."""
+    """The problems of a file, reported in time."""
     start = time.process_time()
     problems = check(path)
     assert time.process_time() - start < LIMIT
@@ -190,11 +190,11 @@ def test_parts_that_grow_are_stopped(count: int, body: str, said: str, tmp_path:
     start = time.process_time()
     try:
         _, problems = expand(parse_tree(b'trunk = { use = "p0" }', "t"), known)
-        told = [problem.message for problem in problems.values()]
+        reported = [problem.message for problem in problems.values()]
     except BlueprintError as error:
-        told = [problem.message for problem in error.problems]
+        reported = [problem.message for problem in error.problems]
     assert time.process_time() - start < LIMIT
-    assert any(said in message for message in told), told
+    assert any(said in message for message in reported), reported
 
 
 FOREIGN = ["evil", "evil:run", "evil.run", "os.system", "builtins.eval", "__import__('evil')", "./evil.py", "evil.py"]
@@ -232,9 +232,9 @@ def test_no_file_reads_the_environment(name: str, tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("SECRET", "hunter2")
     for old, new in PLACES:
         (tmp_path / "b.toml").write_text(QUICKSTART.replace(old, new.replace("{}", f'"{name}"'), 1))
-        told = [str(problem) for problem in quick(tmp_path / "b.toml")]
-        assert told
-        assert not any("hunter2" in line for line in told)
+        reported = [str(problem) for problem in quick(tmp_path / "b.toml")]
+        assert reported
+        assert not any("hunter2" in line for line in reported)
     (tmp_path / "b.toml").write_text(QUICKSTART.replace("blueprint = 1", f'blueprint = 1\ndescription = "{name}"'))
     if "${" not in name:
         assert load(tmp_path / "b.toml").blueprint.description == name

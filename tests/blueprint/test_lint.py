@@ -126,7 +126,7 @@ def test_a_rule_speaks_where_it_should_and_nowhere_else(rule: str) -> None:
     assert found(rule, silent) == []
 
 
-def test_norm_and_decay_tells_what_is_missing() -> None:
+def test_norm_and_decay_says_what_is_missing() -> None:
     assert found("norm-and-decay", ("optimizers.critic.weight_decay=0.0",)) == ["optimizers.critic"]
     assert found("norm-and-decay", (MLP.format("actor"), "optimizers.actor.weight_decay=0.0")) == [
         "networks.actor.trunk"
@@ -135,9 +135,9 @@ def test_norm_and_decay_tells_what_is_missing() -> None:
 
 
 def test_the_decay_of_an_optimizer_inside_another_counts() -> None:
-    for decay, told in ((0.0, ["optimizers.critic"]), (0.01, [])):
+    for decay, reported in ((0.0, ["optimizers.critic"]), (0.01, [])):
         base = f'optimizers.critic={{ kind="sam", base={{ kind="adamw", weight_decay={decay} }} }}'
-        assert found("norm-and-decay", (base,)) == told
+        assert found("norm-and-decay", (base,)) == reported
 
 
 @pytest.mark.parametrize("kind", ["layer_norm", "unit_norm"])
@@ -146,7 +146,7 @@ def test_normalisation_of_any_kind_bears_many_updates(kind: str) -> None:
     assert found("high-update-to-data", (trunk, "algorithm.update_to_data=16")) == []
 
 
-def test_an_infinite_horizon_is_told() -> None:
+def test_an_infinite_horizon_is_reported() -> None:
     assert found("long-horizon", ("algorithm.discount=1.0",)) == ["algorithm.discount"]
 
 
@@ -163,7 +163,7 @@ def test_two_averages_of_one_momentum_are_one() -> None:
     assert message.startswith("the same numbers as target_critic")
 
 
-def test_advice_stands_at_its_line_and_variants_are_told_apart(tmp_path: Path) -> None:
+def test_advice_is_at_its_line_and_variants_are_distinguished(tmp_path: Path) -> None:
     path = tmp_path / "a.toml"
     text = (
         QUICKSTART.read_text() + "[replay]\ncapacity = 1_000\n[variants.short]\nreplay.capacity = 2_000\nseeds = [1]\n"

@@ -60,7 +60,7 @@ def test_a_reset_of_every_update_has_no_last_one_to_speak_of() -> None:
 @pytest.mark.parametrize(
     ("clock", "interval", "speaks"), [("env", 1_999, True), ("env", 2_001, False), ("update", 1, True)]
 )
-def test_a_tortoise_is_judged_in_updates(clock: str, interval: int, speaks: bool) -> None:
+def test_a_tortoise_is_checked_in_updates(clock: str, interval: int, speaks: bool) -> None:
     # The quickstart makes an update every two environment steps.
     hare = HARE.format(interval).replace('"update"', f'"{clock}"')
     assert found("early-tortoise", (TORTOISE, hare)) == (["interventions.a.when"] if speaks else [])
@@ -72,7 +72,7 @@ def test_a_tortoise_that_never_moves_is_never_late_enough() -> None:
     assert found("early-tortoise", (TORTOISE.replace("0.999", "1.0"), HARE.format(20_000))) == ["interventions.a.when"]
 
 
-def test_noise_on_a_sphere_is_told_wherever_it_falls() -> None:
+def test_noise_on_a_sphere_is_reported_wherever_it_falls() -> None:
     noise = 'interventions.a={ use="shrink_and_perturb_gaussian", where=["critic.*"] }'
     assert found("reset-on-sphere", (SPHERE, noise)) == ["interventions.a.do"]
     assert found("reset-on-sphere", (SPHERE, noise.replace("critic", "actor"))) == []
@@ -86,7 +86,7 @@ def test_noise_on_a_sphere_is_told_wherever_it_falls() -> None:
         'interventions.b={ use="moments_reset", when={ kind="at", steps=[10_000], clock="env" } }',
     ],
 )
-def test_what_does_not_meet_is_not_told(other: str) -> None:
+def test_firings_that_do_not_meet_are_not_reported(other: str) -> None:
     assert found("same-moment", (RESET, other)) == []
     when = 'when={ kind="at", steps=[7, 10_000], clock="env" }'
     at = f'interventions.b={{ {when}, where=["critic.head.*"], {FRESH} }}'

@@ -137,7 +137,7 @@ def test_overrides_that_are_refused(override: str, expected: str, child: Path) -
     assert str(caught.value).startswith(expected)
 
 
-def test_all_bad_overrides_are_told_at_once(child: Path) -> None:
+def test_all_bad_overrides_are_reported_at_once(child: Path) -> None:
     with pytest.raises(BlueprintError) as caught:
         load(child, ["a", "seeds=[1]", "b"])
     assert [problem.line for problem in caught.value.problems] == [1, 3]
@@ -204,16 +204,16 @@ def test_part_files_that_are_no_parts(tmp_path: Path) -> None:
     (tmp_path / "BAD NAME.toml").write_text("")
     with pytest.raises(BlueprintError) as caught:
         read_parts(tmp_path)
-    told = [f"{p.file}:{p.line}: {p.message}; {p.hint}".removesuffix("; ") for p in caught.value.problems]
+    reported = [f"{p.file}:{p.line}: {p.message}; {p.hint}".removesuffix("; ") for p in caught.value.problems]
     name = tmp_path.name
-    assert f"{name}/bad.toml:1: a part begins with part = 1, its format" in told
-    assert f"{name}/bad.toml:2: the body, a table or a list named 'block', is absent" in told
-    assert f"{name}/bad.toml:3: a part needs the string 'description'" in told
-    assert f"{name}/bad.toml:4: unknown key; did you mean 'parameters'?" in told
-    assert any(line.startswith(f"{name}/BAD NAME.toml:1: the name of a part: use [a-z0-9._-]") for line in told)
+    assert f"{name}/bad.toml:1: a part begins with part = 1, its format" in reported
+    assert f"{name}/bad.toml:2: the body, a table or a list named 'block', is absent" in reported
+    assert f"{name}/bad.toml:3: a part needs the string 'description'" in reported
+    assert f"{name}/bad.toml:4: unknown key; did you mean 'parameters'?" in reported
+    assert any(line.startswith(f"{name}/BAD NAME.toml:1: the name of a part: use [a-z0-9._-]") for line in reported)
 
 
-def test_a_saved_blueprint_is_judged_like_any_other(child: Path) -> None:
+def test_a_saved_blueprint_is_checked_like_any_other(child: Path) -> None:
     loaded = load(child)
     assert loads_resolved(loaded.resolved) == loaded.blueprint
     spoilt = {**loaded.resolved, "algorithm": {**loaded.resolved["algorithm"], "kind": "os.system"}}

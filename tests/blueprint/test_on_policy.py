@@ -39,7 +39,7 @@ def test_updates_come_in_bursts() -> None:
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_what_ships_is_told_whole_and_ends_its_schedules_with_its_rollouts(name: str) -> None:
+def test_shipped_rollouts_are_shown_whole_and_end_its_schedules_with_its_rollouts(name: str) -> None:
     path = blueprints_root() / f"{name}.toml"
     for variant in (None, *load(path, (), None).variants):
         blueprint = load(path, (), variant).blueprint

@@ -115,7 +115,7 @@ def test_every_number_that_variants_may_differ_in_is_one_that_a_fleet_can_stack(
     from composer.blueprint.serialize import resolved
 
     plain = load(HERE / file, SEVERAL[file]).blueprint
-    table, judged = resolved(plain), 0
+    table, checked = resolved(plain), 0
     for part in ("algorithm", "averages", "optimizers", "penalties"):
         for path, value in _numbers(table.get(part, {}), part):
             if path in COLLECTED:
@@ -126,19 +126,19 @@ def test_every_number_that_variants_may_differ_in_is_one_that_a_fleet_can_stack(
             skipped = {"update_to_data", "warmup_interactions"}
             if path.rpartition(".")[2] in skipped or re.search(r"n_step|discount|evaluation_epsilon", path):
                 continue
-            judged += 1
+            checked += 1
             (first, second) = (_held(each) for each in (plain, other))
             assert any(not torch.equal(a, b) for a, b in zip(first, second, strict=True)), path
-    assert judged >= 3
+    assert checked >= 3
 
 
 def _changed(file: str, path: str, value: float) -> Blueprint | None:
     for number in (value * 0.9, value + 1, value - 1):
         try:
-            told = int(number) if isinstance(value, int) else number
-            if told == value:
+            typed = int(number) if isinstance(value, int) else number
+            if typed == value:
                 continue
-            return load(HERE / file, [*SEVERAL[file], f"{path}={told}"]).blueprint
+            return load(HERE / file, [*SEVERAL[file], f"{path}={typed}"]).blueprint
         except BlueprintError:
             continue
     return None

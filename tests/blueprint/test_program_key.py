@@ -32,7 +32,7 @@ def graph(*overrides: str) -> str:
 
 
 @pytest.mark.slow
-def test_the_key_tells_which_updates_are_the_same() -> None:
+def test_the_key_says_which_updates_are_the_same() -> None:
     """Alone compares the key with the graphs that torch really traces."""
     numbers = (
         "optimizers.actor.learning_rate=0.5",

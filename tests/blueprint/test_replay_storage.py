@@ -1,4 +1,4 @@
-"""Where replay lies, as blueprints say it: what is counted where, what is refused; experiments stay the same."""
+"""``replay.storage``: what is counted where, what is refused; the experiment stays the same."""
 
 from __future__ import annotations
 
@@ -63,10 +63,10 @@ def test_where_replay_lies_makes_no_other_experiment() -> None:
         ("disk", 0.9, 10, None),
     ],
 )
-def test_memory_is_judged_where_it_will_be_taken(
+def test_memory_is_checked_where_it_will_be_taken(
     kind: str, memory: float, disk: int, said: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a disk has is judged when the run starts: only then is it known which one."""
+    """What a disk has is checked when the run starts: only then is it known which one."""
     blueprint = tiny(DRIFT, f"replay.storage={kind}", "replay.capacity=10_000")
     whole = forecast(tiny(DRIFT, "replay.capacity=10_000")).total
     monkeypatch.setattr(verifying, "available_bytes", lambda: int(memory * whole))

@@ -51,7 +51,7 @@ def test_flat_parameters_and_differences() -> None:
     assert found["networks.actor.trunk.layers[0].width"] == (32, 64)
 
 
-def test_memory_that_is_not_there_is_told_at_what_takes_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_missing_memory_is_reported_at_the_key_that_needs_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(verify, "available_bytes", lambda: 10_000_000)
     path = tmp_path / "b.toml"
     path.write_text(QUICKSTART.read_text() + "[replay]\ncapacity = 1_000\n")

@@ -38,7 +38,7 @@ from composer.spec.package_files import blueprints_root
 
 FILES = sorted(blueprints_root().rglob("*.toml"))
 LONG = 1_900
-"""Bytes above which a file's mutations, each of which judges all its variants, are no quick test."""
+"""Bytes above which a file's mutations, each of which checks all its variants, are no quick test."""
 
 
 def _named(path: Path, quick: float) -> object:
@@ -91,8 +91,8 @@ def test_what_a_shipped_blueprint_needs_cannot_be_left_out(path: Path, beside: C
     ):
         # Without its 'use' a table has keys of no kind; which of 'kind' and 'use' it lacks cannot be known.
         name = "kind" if steps[-1] == "use" else steps[-1]
-        told = any(f"'{name}'" in problem["message"] for problem in problems)
-        assert told or not is_needed(values, steps), (mutation, problems)
+        reported = any(f"'{name}'" in problem["message"] for problem in problems)
+        assert reported or not is_needed(values, steps), (mutation, problems)
 
 
 def is_needed(values: dict[str, Any], steps: Steps) -> bool:

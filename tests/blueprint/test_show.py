@@ -119,7 +119,7 @@ def test_text() -> None:
     assert title.endswith("input [6]")
     assert any(line.split() == ["0:", "linear", "[64]", "448", "832"] for line in lines)
     folded = [line for line in lines if line.startswith("      0..2: residual")]
-    assert len(folded) == 1, "equal blocks are told once"
+    assert len(folded) == 1, "equal blocks are shown once"
     assert "3 × 33,216" in folded[0]
     assert "operations   " in text and "GFLOP per update" in text
 

@@ -72,7 +72,7 @@ def test_no_length_is_too_long_to_count() -> None:
     assert found is not None and found.count > 10**11
 
 
-def test_each_listed_moment_is_told_and_moments_of_one_interaction_are_one() -> None:
+def test_each_listed_moment_is_shown_and_moments_of_one_interaction_are_one() -> None:
     at = "{ kind = 'at', steps = [1_001, 1_002, 9_000], clock = 'env' }"
     blueprint = quickstart("environment.action_repeat=2", reset(at))
     found = firings(blueprint.interventions["it"].when, lengths_of(blueprint), blueprint.environment.stride)
@@ -91,7 +91,7 @@ def test_what_is_done_is_said() -> None:
     assert "parameters of critic, every 100 updates, " in line
 
 
-def test_a_crossing_is_told_as_a_condition() -> None:
+def test_a_crossing_is_shown_as_a_condition() -> None:
     when = (
         "{ kind = 'crossing', metric = 'evaluation/return', below = 100.0, patience = 3, cooldown = 50, clock = 'env' }"
     )

@@ -44,7 +44,7 @@ OF_TYPES: dict[str, object] = {
 SHORTHANDS = {"number": "number", "list": "array"}
 
 
-def told(family: str, table: Mapping[str, object]) -> tuple[dict[str, int], list[Problem]]:
+def reported(family: str, table: Mapping[str, object]) -> tuple[dict[str, int], list[Problem]]:
     """Lines of the keys of a table written as TOML, a line each, and what is said of it as a value of the family."""
     lines = {key: number for number, key in enumerate(table, 2)}
     text = "[value]\n" + "".join(f"{_key(key)} = {_toml(value)}\n" for key, value in table.items())
@@ -137,7 +137,7 @@ def unbounded(schema: Any, path: str = "") -> Iterator[str]:
             yield from unbounded(inner, f"{path}.{key}" if path else key)
 
 
-def assert_told_well(problems: list[Problem]) -> None:
+def assert_well_reported(problems: list[Problem]) -> None:
     for problem in problems:
         assert str(problem).isprintable()
         assert len(str(problem)) < 1_000
@@ -160,7 +160,7 @@ def test_every_field_has_its_documentation(kind: type[Family]) -> None:
 
 @each_kind
 def test_the_example_is_accepted(kind: type[Family]) -> None:
-    assert told(kind.family, kind.example) == ({key: line for line, key in enumerate(kind.example, 2)}, [])
+    assert reported(kind.family, kind.example) == ({key: line for line, key in enumerate(kind.example, 2)}, [])
 
 
 @each_kind
@@ -168,30 +168,30 @@ def test_no_field_takes_another_type_or_a_number_out_of_bounds(kind: type[Family
     root = schema_of(kind)
     for name, schema in root.get("properties", {}).items():
         for value in wrong(schema, root):
-            lines, problems = told(kind.family, {**kind.example, name: value})
-            assert_told_well(problems)
+            lines, problems = reported(kind.family, {**kind.example, name: value})
+            assert_well_reported(problems)
             assert any(problem.line == lines[name] for problem in problems), f"{name} = {value!r} is accepted"
 
 
 @each_kind
-def test_a_misspelt_key_is_told_with_the_name_that_was_meant(kind: type[Family]) -> None:
+def test_a_misspelt_key_is_reported_with_the_name_that_was_meant(kind: type[Family]) -> None:
     for name in ("kind", *kind.model_fields):
         near_name = misspelt(name)
         if near_name in kind.model_fields or near(near_name, [*kind.model_fields, "kind"]) != name:
             continue
         example = {key: value for key, value in kind.example.items() if key != name}
-        lines, problems = told(kind.family, {**example, near_name: kind.example.get(name, 1)})
-        assert_told_well(problems)
+        lines, problems = reported(kind.family, {**example, near_name: kind.example.get(name, 1)})
+        assert_well_reported(problems)
         here = [str(problem) for problem in problems if problem.line == lines[near_name]]
         assert any(f"unknown key; did you mean '{name}'?" in line for line in here), (near_name, problems)
 
 
 @each_kind
-def test_a_misspelt_kind_is_told_with_the_name_that_was_meant(kind: type[Family]) -> None:
+def test_a_misspelt_kind_is_reported_with_the_name_that_was_meant(kind: type[Family]) -> None:
     name = misspelt(kind.kind)
     if near(name, FAMILIES[kind.family].kinds()) != kind.kind:
         return  # Another kind is nearer.
-    lines, problems = told(kind.family, {**kind.example, "kind": name})
+    lines, problems = reported(kind.family, {**kind.example, "kind": name})
     assert [problem.line for problem in problems] == [lines["kind"]]
     assert problems[0].message.startswith(f"no {kind.noun()} named '{name}'")
     assert f"did you mean '{kind.kind}'?" in str(problems[0])

@@ -1,7 +1,7 @@
 """Every part of the registry is sound by itself, and every key and value of its file is guarded.
 
-``composer check`` judges a part with its parameters at their defaults; a spoilt one is told at its own line there, and
-at the place of use, with that line, where a blueprint uses it.
+``composer check`` checks a part with its parameters at their defaults and reports a spoilt one at its own line; a
+blueprint that uses it reports it at the place of use, with that line.
 """
 
 from __future__ import annotations
@@ -113,8 +113,8 @@ def test_what_is_said_of_a_spoilt_part(
     Path("p.toml").write_text(PART)
     assert check("p.toml") == []
     Path("p.toml").write_text(PART.replace(old, new))
-    told = [str(problem) for problem in check("p.toml")]
-    assert any(line.startswith(f"p.toml:{expected}") for line in told), told
+    reported = [str(problem) for problem in check("p.toml")]
+    assert any(line.startswith(f"p.toml:{expected}") for line in reported), reported
 
 
 def test_an_argument_may_use_the_same_part_again(tmp_path: Path) -> None:
@@ -157,10 +157,10 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("expansion = 4", 'expansion = "4"', 'expected integer, got string "4"'),
     ],
 )
-def test_a_spoilt_part_is_told_where_a_blueprint_uses_it(old: str, new: str, said: str, registry: Path) -> None:
+def test_a_spoilt_part_is_reported_where_a_blueprint_uses_it(old: str, new: str, said: str, registry: Path) -> None:
     file = registry / "networks" / "simba.toml"
     text = file.read_text()
     at = text[: text.index(old)].count("\n") + 1
     file.write_text(text.replace(old, new))
-    told = [str(problem) for problem in check(blueprints_root() / "quickstart.toml")]
-    assert any(f"registry/networks/simba.toml:{at}:" in line and said in line for line in told), told
+    reported = [str(problem) for problem in check(blueprints_root() / "quickstart.toml")]
+    assert any(f"registry/networks/simba.toml:{at}:" in line and said in line for line in reported), reported

@@ -138,8 +138,8 @@ def _reference(number: int) -> str:
 def test_references_that_multiply_end_quickly(text: str, tmp_path: Path) -> None:
     (tmp_path / "b.toml").write_text(f"[values]\n{text}")
     start = time.process_time()
-    told = said(tmp_path / "b.toml")
-    assert any("grows beyond" in line or "references lead deeper" in line for line in told)
+    reported = said(tmp_path / "b.toml")
+    assert any("grows beyond" in line or "references lead deeper" in line for line in reported)
     assert time.process_time() - start < 2
 
 
@@ -168,9 +168,9 @@ def test_a_text_that_is_wrong_everywhere_is_answered_quickly(text: str, expected
     """Alone times the largest wrong files."""
     (tmp_path / "b.toml").write_text(text)
     start = time.process_time()
-    told = said(tmp_path / "b.toml")
+    reported = said(tmp_path / "b.toml")
     assert time.process_time() - start < 2
-    assert any(expected in line for line in told)
+    assert any(expected in line for line in reported)
 
 
 _FRAGMENTS = st.sampled_from(
@@ -181,7 +181,7 @@ _FRAGMENTS = st.sampled_from(
 
 @settings(max_examples=150, deadline=2_000, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.binary(max_size=400) | st.lists(_FRAGMENTS, max_size=60).map(lambda parts: "".join(parts).encode()))
-def test_any_bytes_are_judged_without_a_traceback(data: bytes, tmp_path: Path) -> None:
+def test_any_bytes_are_checked_without_a_traceback(data: bytes, tmp_path: Path) -> None:
     path = tmp_path / "b.toml"
     path.write_bytes(data)
     assert check(path)
@@ -189,7 +189,7 @@ def test_any_bytes_are_judged_without_a_traceback(data: bytes, tmp_path: Path) -
 
 @settings(max_examples=150, deadline=2_000, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(at=st.integers(0, 900), length=st.integers(0, 12), fragment=_FRAGMENTS)
-def test_any_damage_to_a_sound_blueprint_is_judged_without_a_traceback(
+def test_any_damage_to_a_sound_blueprint_is_checked_without_a_traceback(
     at: int, length: int, fragment: str, sound: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "b.toml"

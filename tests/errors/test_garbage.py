@@ -46,10 +46,10 @@ WORDS = [
 ]
 many = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 some = settings(many, max_examples=40)
-"""For whole commands, which judge what the other tests judge many times, and take ten times as long."""
+"""For whole commands, which check what the other tests check many times, and take ten times as long."""
 
 
-def judged(path: Path, data: bytes) -> None:
+def checked(path: Path, data: bytes) -> None:
     """The file is sound, or every problem is a line that can be read; in time."""
     path.write_bytes(data)
     start = time.process_time()
@@ -98,13 +98,13 @@ TOML_LIKE = st.lists(_LINES, max_size=30).map("\n".join)
 @many
 @given(data=st.binary(max_size=600) | st.text(max_size=300).map(lambda text: text.encode("utf-8", "surrogatepass")))
 def test_any_bytes(data: bytes, tmp_path: Path) -> None:
-    judged(tmp_path / "b.toml", data)
+    checked(tmp_path / "b.toml", data)
 
 
 @many
 @given(text=TOML_LIKE)
 def test_anything_like_toml(text: str, tmp_path: Path) -> None:
-    judged(tmp_path / "b.toml", text.encode("utf-8", "surrogatepass"))
+    checked(tmp_path / "b.toml", text.encode("utf-8", "surrogatepass"))
 
 
 @many
@@ -118,7 +118,7 @@ def test_any_splices_of_shipped_files(data: Any, tmp_path: Path) -> None:
         start = data.draw(st.integers(0, len(other)))
         piece = data.draw(_LINES | _VALUES | st.just(other[start : start + data.draw(st.integers(0, 200))]))
         text = text[:at] + piece + text[at + length :]
-    judged(tmp_path / "b.toml", text.encode("utf-8", "surrogatepass"))
+    checked(tmp_path / "b.toml", text.encode("utf-8", "surrogatepass"))
 
 
 @many
@@ -126,7 +126,7 @@ def test_any_splices_of_shipped_files(data: Any, tmp_path: Path) -> None:
 def test_any_order_of_the_lines_of_a_shipped_file(data: Any, tmp_path: Path) -> None:
     lines = data.draw(st.sampled_from(SHIPPED)).split("\n")
     chosen = data.draw(st.lists(st.sampled_from(lines), max_size=len(lines)))
-    judged(tmp_path / "b.toml", "\n".join(chosen).encode())
+    checked(tmp_path / "b.toml", "\n".join(chosen).encode())
 
 
 _PATHS = st.sampled_from(
@@ -193,10 +193,10 @@ def test_any_seeds(seeds: str, command: Callable[..., tuple[int, str]]) -> None:
         (",".join(map(str, range(65))), "seeds: needs at most 64 entries, has 65"),
     ],
 )
-def test_bad_seeds_are_told(seeds: str, said: str, command: Callable[..., tuple[int, str]]) -> None:
-    code, told = command("train", "quickstart", "--seeds", seeds)
+def test_bad_seeds_are_reported(seeds: str, said: str, command: Callable[..., tuple[int, str]]) -> None:
+    code, reported = command("train", "quickstart", "--seeds", seeds)
     assert code == 2
-    assert said in told
+    assert said in reported
 
 
 @some

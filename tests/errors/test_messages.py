@@ -19,9 +19,9 @@ CASES: list[dict[str, Any]] = tomllib.loads(Path(__file__).with_name("messages.t
 def test_messages(case: dict[str, Any], spoil: Callable[[str, str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verify, "available_bytes", lambda: 21_000_000_000)
     monkeypatch.setattr(verify, "disk_bytes", lambda _: 70_000_000_000)
-    told = [str(problem).removeprefix("b.toml:") for problem in check(spoil(case["old"], case["new"]))]
-    assert len(told) == len(case["said"]), told
-    for line, expected in zip(told, case["said"], strict=True):
+    reported = [str(problem).removeprefix("b.toml:") for problem in check(spoil(case["old"], case["new"]))]
+    assert len(reported) == len(case["said"]), reported
+    for line, expected in zip(reported, case["said"], strict=True):
         cut = expected.removesuffix("...")
         assert (line[: len(cut)] if expected.endswith("...") else line) == cut
         assert line.isprintable()

@@ -57,7 +57,7 @@ def test_every_reading_command_knows_what_it_brings(site: Path, waves: Path, tmp
     part = tmp_path / "mine.toml"
     header = 'part = 1\nfamily = "block"\ndescription = "d"\nsource = "s"\n'
     part.write_text(header + '[block]\nkind = "acme/periodic"\nwaves = 0\n')
-    checked, shown, told, listed, tables, one, kind, schema, spoilt = composer(
+    checked, shown, reported, listed, tables, one, kind, schema, spoilt = composer(
         ["check", waves],
         ["show", waves],
         ["explain", waves, "networks.actor.trunk.width"],
@@ -71,7 +71,7 @@ def test_every_reading_command_knows_what_it_brings(site: Path, waves: Path, tmp
     )
     assert checked == (0, "", "1 blueprint in order\n")
     assert "acme/periodic" in shown[1]
-    assert "16" in told[1]
+    assert "16" in reported[1]
     lines = {line.split()[0]: line for line in listed[1].splitlines()}
     assert lines["acme/periodic_mlp"].endswith("a part of composer's own between them. [composer-acme]")
     assert lines["acme/softsign_gaussian"].split()[1] == "head"
@@ -108,9 +108,9 @@ def test_ejected_networks_hold_its_modules(site: Path, waves: Path) -> None:
 
 
 def test_without_it_the_blueprint_says_what_to_install(waves: Path) -> None:
-    (told,) = composer(["check", waves])
+    (reported,) = composer(["check", waves])
     message = "the plug-in 'composer-acme' is not installed; pip install composer-acme"
-    assert told == (2, f"{waves}:3:13: requires[0]: {message}\n", "")
+    assert reported == (2, f"{waves}:3:13: requires[0]: {message}\n", "")
 
 
 TWO_IN_ONE_PROCESS = """
@@ -159,7 +159,7 @@ def test_what_one_blueprint_requires_helps_no_other(site: Path, waves: Path, tmp
     ]
 
 
-def test_what_is_wrong_is_told_in_its_names(site: Path, waves: Path) -> None:
+def test_what_is_wrong_is_reported_in_its_names(site: Path, waves: Path) -> None:
     cases: list[dict[str, str]] = tomllib.loads(Path(__file__).with_name("messages.toml").read_text())["case"]
     files = []
     for number, case in enumerate(cases):
@@ -171,8 +171,8 @@ def test_what_is_wrong_is_told_in_its_names(site: Path, waves: Path) -> None:
     for case, file in zip(cases, files, strict=True):
         first = next(problem for problem in problems if problem["file"] == str(file))
         hint = f"; {first['hint']}" if first["hint"] else ""
-        told = f"{first['line']}:{first['column']}: {first['path']}: {first['message']}{hint}"
-        assert told.partition("; one of")[0] == case["said"]
+        reported = f"{first['line']}:{first['column']}: {first['path']}: {first['message']}{hint}"
+        assert reported.partition("; one of")[0] == case["said"]
 
 
 WIDE = """trunk = [

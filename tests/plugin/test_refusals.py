@@ -120,7 +120,7 @@ def test_a_plug_in_may_build_on_another_whose_kinds_stay_that_ones(folder: Path)
     assert ("block", "below/x") in plugins._registered()
 
 
-def test_what_a_script_imported_before_is_judged_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_script_imported_before_is_checked_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import importlib
 
     unpack(folder, "composer-early", "early", init=code("elsewhere/x"))
@@ -135,7 +135,7 @@ def test_a_namespace_has_one_owner(folder: Path) -> None:
     assert "the namespace 'shared', which is that of 'composer-one'" in refusal("composer-two")
 
 
-def test_a_broken_plug_in_is_told_where_it_is_required_and_nowhere_else(folder: Path, tmp_path: Path) -> None:
+def test_a_broken_plug_in_is_reported_where_it_is_required_and_nowhere_else(folder: Path, tmp_path: Path) -> None:
     unpack(folder, "composer-torn", "torn", init="import no_such_thing")
     unpack(folder, "composer-bad-part", "bad-part", parts="part = 7\n")
     unpack(folder, "composer-good", "good", init=code("good/x"))

@@ -101,7 +101,7 @@ def test_what_is_no_plain_value_is_refused(value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("paths", "told"),
+    ("paths", "reported"),
     [
         (["a.0.w", "a.1.w", "b.w"], ["a.{0,1}.w", "b.w"]),
         ([f"a.{i}.b.{j}.w" for i in range(4) for j in (0, 2)], ["a.{0..3}.b.{0,2}.w"]),
@@ -109,5 +109,5 @@ def test_what_is_no_plain_value_is_refused(value: Any) -> None:
         (["a1.w", "a2.w", "head.weight"], ["a1.w", "a2.w", "head.weight"]),
     ],
 )
-def test_paths_that_differ_in_indices_are_told_as_one(paths: list[str], told: list[str]) -> None:
-    assert grouped(paths) == told
+def test_paths_that_differ_in_indices_are_shown_as_one(paths: list[str], reported: list[str]) -> None:
+    assert grouped(paths) == reported

@@ -1,4 +1,4 @@
-"""A plug-in of composer: importing it registers its kinds. Its parts lie in the folder ``registry/`` beside this file.
+"""A plug-in of composer: importing it registers its kinds. Its parts are in the folder ``registry/`` beside this file.
 
 As everywhere in composer, specs import no torch: that stands in ``modules``, which is imported when a network is built.
 """
