@@ -12,7 +12,7 @@ from tiny_runs import EAGER
 from composer.blueprint import load
 from composer.environments.labelled.datasets import Data, DataInfo, Samples
 from composer.training.assemble import surgery_of
-from composer.training.collect.task_batches import TaskBatches
+from composer.training.collect.task_stream import TaskBatches
 from composer.training.learner import Learner
 
 SHUFFLED = Path(__file__).parents[1] / "blueprints" / "plasticity" / "shuffled_labels.toml"

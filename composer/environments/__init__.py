@@ -1,4 +1,4 @@
-"""Environments: what an agent acts in, stepped as a vector, with episodes that can be replayed exactly."""
+"""Environments: simulators that are stepped as a vector and replayed exactly, and labelled data."""
 
 from composer.environments.base import Environment, Simulator, SingleSimulator
 from composer.environments.interface import (

@@ -173,6 +173,10 @@ class SingleSimulator(Simulator, abstract=True):
 
     @override
     def rows(self, n: int) -> Rows:
-        from composer.environments.vector.worker import single_rows
+        if self.workers:
+            from composer.environments.vector.worker import WorkerRows
 
-        return single_rows(self, n)
+            return WorkerRows(self, self.info, n, self.workers, self.timeout_seconds)
+        from composer.environments.vector.rows import LocalRows, RowArrays
+
+        return LocalRows(self.single, self.action_repeat, RowArrays.private(self.info, n), 0, n)

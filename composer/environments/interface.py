@@ -130,29 +130,6 @@ class SingleEnvironment(Protocol):
         """Free what the simulator holds."""
 
 
-class SingleMaker(Protocol):
-    """A declaration of environments that are stepped one by one, in this process or in workers."""
-
-    @property
-    def info(self) -> EnvironmentInfo:
-        """Shapes and limits."""
-
-    @property
-    def action_repeat(self) -> int:
-        """Environment steps of one decision."""
-
-    @property
-    def workers(self) -> int:
-        """Worker processes at most; 0 steps environments in this process."""
-
-    @property
-    def timeout_seconds(self) -> float:
-        """How long one answer of a worker may take."""
-
-    def single(self) -> SingleEnvironment:
-        """Build one environment."""
-
-
 class VectorEnvironment(ABC):
     """n independent environments that step together and reset themselves in the step that ends their episode."""
 

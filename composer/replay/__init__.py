@@ -1,1 +1,1 @@
-"""Experience: what an agent has lived through, stored and sampled."""
+"""Replay: transitions of an agent, stored and sampled."""

@@ -108,7 +108,11 @@ def test_dictionaries_are_flattened_and_finite_bounds_scaled_to() -> None:
         ({"id": "x", "module": "no_such"}, "module", "module 'no_such' cannot be imported: No module named 'no_such'"),
         ({"id": "LunarLander-v3"}, "id", "LunarLander-v3 needs a package that is not installed: Box2D"),
         ({"id": "CartPole-v1", "kwargs": {"mass": 1}}, "kwargs", "CartPole-v1 cannot be built: TypeError: "),
-        ({"id": "Blackjack-v1"}, "episode_env_steps", "Blackjack-v1 has no time limit of its own: say here how many"),
+        (
+            {"id": "Blackjack-v1"},
+            "episode_env_steps",
+            "Blackjack-v1 has no time limit of its own: give the",
+        ),
         (
             {"id": "test/Unfit-v0", "module": MODULE, "kwargs": {"observed": True}},
             "id",

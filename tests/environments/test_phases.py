@@ -373,7 +373,7 @@ def _metrics(run: Path, seed: int) -> Iterator[dict[str, float]]:
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["environment.data.held_out=0"], "models are judged on what is held out, and 'digits' holds nothing out here"),
+        (["environment.data.held_out=0"], "evaluations need held-out samples, and 'digits' holds nothing out here"),
         (["environment.augmentation={}"], "pictures are cropped and flipped; an input here is [64]"),
         (["algorithm.batch_size=200"], "144 samples, and a batch takes 200"),
         (["training.env_steps=500"], "begins after 500 updates, and the run ends at 500"),

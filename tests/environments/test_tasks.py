@@ -12,8 +12,7 @@ from tiny_runs import EAGER, begin, finished, result, resumed, rows, stopped
 from composer.blueprint import BlueprintError, load
 from composer.environments.labelled.datasets import Digits, Noise
 from composer.environments.labelled.task_sequence import TaskSequence
-from composer.training.collect.task_batches import TaskBatches
-from composer.training.collect.task_stream import TaskEvaluator
+from composer.training.collect.task_stream import TaskBatches, TaskEvaluator
 from composer.training.learner import Learner
 
 SHUFFLED = Path(__file__).parents[2] / "blueprints" / "plasticity" / "shuffled_labels.toml"

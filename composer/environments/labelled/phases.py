@@ -1,6 +1,6 @@
-"""Labelled data in phases: a part of them first, labels of chance among them, then everything; one task, then another.
+"""Labelled data in phases: warm starts on a subset with noisy labels, growing subsets, switches of task.
 
-Nothing here loads data. What a phase holds is drawn in ``composer.training.collect.phase_batches``.
+Nothing here loads data. ``composer.training.collect.phase_batches`` draws the samples of a phase.
 Tests: tests/environments/test_phases.py.
 """
 
@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
+from typing_extensions import override
 
 from composer.environments.base import PlannedStage
 from composer.environments.interface import EnvironmentInfo
@@ -32,49 +33,49 @@ Shares = Annotated[
     BeforeValidator(_listed),
     WithJsonSchema({"anyOf": [_SHARE, {"type": "array", "items": _SHARE, "minItems": 1, "maxItems": 1_000}]}),
 ]
-"""Shares of 0 to 1: a list, or one number for a list of one."""
+"""Shares from 0 to 1: a list, or one number in place of a list of one."""
 
 
 class Augmentation(Spec):
-    """How pictures are changed anew whenever they come: the usual one for CIFAR, as in He et al., arXiv:1512.03385."""
+    """Random changes of pictures in every batch: the usual ones for CIFAR, as in He et al., arXiv:1512.03385."""
 
     crop: Annotated[int, Field(ge=0, le=64)] = 4
-    """Pixels of black border from which a picture of the old size is cut, at a random place; 0 cuts nothing."""
+    """Pixels of black padding; a crop of the old size is taken at a random place. 0 crops nothing."""
     flip: bool = True
-    """Whether every other picture, by chance, is mirrored left to right."""
+    """Whether pictures are mirrored left to right with probability 1/2."""
 
 
 class EarlyStopping(Spec):
-    """A phase ends when the held-out loss has not fallen for a while; seed by seed.
+    """Ends a phase when the held-out loss has stopped falling, for each seed on its own.
 
-    The loss is the cross-entropy of the model that evaluations judge (``evaluation.acting``) on what is held out.
+    The loss is the held-out cross-entropy of the model that evaluations use (``evaluation.acting``).
     """
 
     patience: Annotated[int, Field(ge=1, le=10**6)]
-    """Readings in a row that are no better than the best before them, at which the phase ends."""
+    """The phase ends after so many readings in a row that are no better than the best one before them."""
     every: Count
-    """Updates between two readings."""
+    """Updates between two readings of the loss."""
 
 
 class Phase(Spec):
-    """A stretch of training on a part of the data."""
+    """A part of training on a part of the data."""
 
     updates: Count | None = None
-    """Gradient updates that it lasts; the last phase may leave this out and lasts to the end of the run."""
+    """Length in gradient updates; the last phase may leave this out and then lasts to the end of the run."""
     epochs: Count | None = None
-    """The same in passes over what it holds."""
+    """Length in passes over the samples of the phase."""
     chunks: Annotated[int, Field(ge=1, le=1_000)] = 1
-    """So many phases in a row, each as long as this one; the k-th holds ``k / chunks`` of the subset."""
+    """Number of phases in a row, each as long as this one; the k-th holds ``k / chunks`` of the subset."""
     subset: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Share of the samples; a smaller subset is part of every larger one."""
     label_noise: Shares = (0.0,)
-    """Share of the subset whose labels are wrong ones, drawn anew at each phase; or a list, one for each chunk."""
+    """Share of wrong labels in the subset, drawn anew in each phase; or a list, one share per chunk."""
     classes: Annotated[Items[Annotated[int, Field(ge=0, le=65_535)]], Field(max_length=65_536)] = ()
-    """Only samples of these classes, held-out ones too; all where it is left out."""
+    """The classes of training and held-out samples; empty for all."""
     permutation: Annotated[int, Field(ge=0, le=10**9)] = 0
-    """In which order the entries of an input come: 0 as they are, another number a random order of its own."""
+    """Order of the entries of an input: 0 keeps it, any other number is a random order of its own."""
     early_stopping: EarlyStopping | None = None
-    """When the phase ends before its time."""
+    """Ends the phase before its planned end."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -96,11 +97,11 @@ class Phase(Spec):
         return self.updates is None and self.epochs is None
 
     def noise(self, chunk: int) -> float:
-        """Of one chunk, from 0."""
+        """Label noise of one chunk, from 0."""
         return self.label_noise[chunk % len(self.label_noise)]
 
     def split(self) -> Iterator[Phase]:
-        """The phases that it stands for."""
+        """Its chunks, as phases of one chunk each."""
         for chunk in range(self.chunks):
             share = self.subset * (chunk + 1) / self.chunks
             yield self.model_copy(update={"chunks": 1, "subset": share, "label_noise": (self.noise(chunk),)})
@@ -109,11 +110,10 @@ class Phase(Spec):
 class Phases(Labelled, kind="phases"):
     """One data set in phases: warm starts, cumulative chunks, switches of task.
 
-    A subset is the beginning of one random order of the samples, another for every seed, so that later phases hold what
-    earlier ones did. Models are judged on what the data hold out, of the classes and in the order of the present phase;
-    the signal ``model/accuracy`` is that of training batches, wrong labels included. What should happen to a network
-    when the phase changes is an intervention on the clock ``phase``. Bytes are standardised: divided by 255, less the
-    mean of their channel over all samples, over its standard deviation.
+    A subset is the beginning of one random order of the samples, drawn for each seed, so that a larger subset contains
+    every smaller one. Evaluations use held-out samples, with the classes and the input order of the present phase; the
+    signal ``model/accuracy`` is that of training batches, wrong labels included. Interventions on the clock ``phase``
+    act on networks when the phase changes. Bytes are divided by 255 and standardised per channel over all samples.
     Source: Ash and Adams, arXiv:1910.08475 (warm starts); Lee et al., arXiv:2406.02596 (noise, chunks).
     """
 
@@ -124,9 +124,9 @@ class Phases(Labelled, kind="phases"):
     }
 
     phases: Annotated[Items[Phase], Field(min_length=1, max_length=1_000)]
-    """What comes, in order."""
+    """The phases, in order."""
     augmentation: Augmentation | None = None
-    """How pictures are changed whenever they come; the ones that are judged are not."""
+    """Random changes of training pictures; held-out ones are not changed."""
 
     @model_validator(mode="after")
     def _follow_each_other(self) -> Self:
@@ -155,39 +155,39 @@ class Phases(Labelled, kind="phases"):
         return any(phase.early_stopping for phase in self.phases)
 
     def samples_in(self, phase: Phase) -> int:
-        """Samples that a phase holds where classes are of equal size; the classes of the data decide."""
+        """Samples of a phase if classes are of equal size; the actual number depends on the labels."""
         share = len(phase.classes) / self.data.info.classes if phase.classes else 1.0
         return max(round(phase.subset * share * self.data.info.size), 1)
 
     def epoch_of(self, phase: Phase, batch_size: int) -> int:
-        """Whole batches of a pass over what a phase holds."""
+        """Whole batches of one pass over the samples of a phase."""
         return max(self.samples_in(phase) // batch_size, 1)
 
     def length_of(self, phase: Phase, batch_size: int) -> int | None:
-        """Batches that a phase lasts at most; None to the end of the run."""
+        """Planned length of a phase in batches; None lasts to the end of the run."""
         return phase.updates if phase.epochs is None else phase.epochs * self.epoch_of(phase, batch_size)
 
     def starts(self, batch_size: int) -> tuple[int, ...]:
-        """Batches before each phase, none ending early."""
+        """Batches before each phase, if none ends early."""
         found = [0]
         for phase in self.plan[:-1]:
             found.append(found[-1] + (self.length_of(phase, batch_size) or 0))
         return tuple(found)
 
     def phase_of(self, interactions: int, batch_size: int) -> int:
-        """The number, from 0, of the phase that batch ``interactions`` (from 0) belongs to, none ending early."""
+        """The phase, from 0, of batch number ``interactions`` (from 0), if none ends early."""
         return sum(start <= interactions for start in self.starts(batch_size)) - 1
 
     def describe(self) -> EnvironmentInfo:
-        """Inputs as observations, classes as the action size, an answer as an episode."""
+        """Observations are inputs, the action size is the number of classes, and an answer is an episode."""
         return EnvironmentInfo(self.data.info.shape, self.data.info.classes, 1, 1, terminates=False)
 
     def epoch_interactions(self, batch_size: int) -> int:
-        """Of the last phase, which holds the most as a rule."""
+        """Batches of one pass over the last phase, usually the largest; 0 where phases may end early."""
         return 0 if self.stages_differ_by_seed else self.epoch_of(self.plan[-1], batch_size)
 
     def epochs_by(self, interactions: int, batch_size: int) -> int:
-        """Summed over phases; 0 where phases may end early, at another time for every seed."""
+        """Passes summed over phases; 0 where phases may end early, for then they differ by seed."""
         if self.stages_differ_by_seed:
             return 0
         done, starts = 0, self.starts(batch_size)
@@ -195,8 +195,8 @@ class Phases(Labelled, kind="phases"):
             done += max(min(end, interactions) - start, 0) // self.epoch_of(phase, batch_size)
         return done
 
+    @override
     def epoch_end(self, epochs: int, batch_size: int) -> int:
-        """The batch after which so many passes are done."""
         left, starts, plan = epochs, self.starts(batch_size), self.plan
         for phase, start, end in zip(plan, starts, starts[1:], strict=False):
             passes = (end - start) // self.epoch_of(phase, batch_size)
@@ -205,19 +205,19 @@ class Phases(Labelled, kind="phases"):
             left -= passes
         return starts[-1] + left * self.epoch_of(plan[-1], batch_size)
 
+    @override
     def stages(self, batch_size: int) -> tuple[PlannedStage, ...]:
-        """The phases."""
         plan, keys = self.plan, [f"environment.phases[{i}]" for i, each in enumerate(self.phases) for _ in each.split()]
         return tuple(
-            PlannedStage(start, key, f"phase {index} of {len(plan)}: {self._told(phase)}")
+            PlannedStage(start, key, f"phase {index} of {len(plan)}: {self._description(phase)}")
             for index, (phase, start, key) in enumerate(zip(plan, self.starts(batch_size), keys, strict=True), 1)
         )
 
+    @override
     def problems(self, batch_size: int, env_steps: int, seeds: int) -> Iterator[tuple[str, str]]:
-        """Held-out data, batches that phases can fill, classes that exist, phases that the run reaches."""
         batch, length, data, info = batch_size, env_steps, self.data, self.data.info
         if not info.held_out:
-            yield "environment.data", f"models are judged on what is held out, and {data.kind!r} holds nothing out here"
+            yield "environment.data", f"evaluations need held-out samples, and {data.kind!r} holds nothing out here"
         if self.augmentation and len(info.shape) != 3:
             yield "environment.augmentation", f"pictures are cropped and flipped; an input here is {list(info.shape)}"
         if self.regression and any(phase.classes for phase in self.phases):
@@ -246,7 +246,7 @@ class Phases(Labelled, kind="phases"):
             yield starts[at]
             at += phase.chunks
 
-    def _told(self, phase: Phase) -> str:
+    def _description(self, phase: Phase) -> str:
         words = [f"{100 * phase.subset:.4g} % of {self.data.info.size:,} samples"]
         if phase.noise(0):
             words.append(f"{100 * phase.noise(0):.4g} % of labels wrong")

@@ -1,6 +1,6 @@
 """Regression on targets that change from task to task: bit flipping, drifting targets.
 
-Both are functions of seed and number of the task alone. Tests: tests/environments/test_regression_tasks.py.
+Both depend on the seed and the number of the task alone. Tests: tests/environments/test_regression_tasks.py.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
+from typing_extensions import override
 
 from composer.environments.labelled.datasets import Data, Samples
 from composer.environments.labelled.datasets.bits import Bits
@@ -23,7 +24,7 @@ Units = Annotated[int, Field(ge=1, le=10_000)]
 
 
 class BitFlipping(TaskStream, kind="bit_flipping"):
-    """Slowly-changing regression: at each task one of the ``slow`` first bits flips; the others are drawn anew.
+    """Slowly changing regression: at each task one of the first ``slow`` bits flips; the others are drawn anew.
 
     The target is a fixed network of linear threshold units: weights of -1 and 1 on the bits and a constant; a unit is
     on where its sum exceeds ``beta * (bits + 1)`` less the number of its negative weights; outputs are summed under
@@ -34,16 +35,16 @@ class BitFlipping(TaskStream, kind="bit_flipping"):
     example: ClassVar[Mapping[str, Any]] = {"kind": "bit_flipping", "task_updates": 500}
 
     data: Data = Bits()
-    """What gives the bits: the kind ``bits``."""
+    """The data of the kind ``bits``."""
     slow: Annotated[int, Field(ge=1, le=4_096)] = 15
-    """How many of the bits are the same for all samples of a task."""
+    """Number of bits that all samples of a task share."""
     units: Units = 100
     """Threshold units of the target."""
     beta: Annotated[float, Field(ge=0, le=1)] = 0.7
-    """Share of agreeing bits from which on a unit is on."""
+    """Share of agreeing bits above which a unit is on."""
 
+    @override
     def samples_of(self, samples: Samples, seed: int, number: int) -> Samples:
-        """Bits and targets of one task."""
         import numpy as np
 
         fixed = np.random.Generator(np.random.PCG64(derive(seed, "target")))
@@ -63,7 +64,7 @@ class BitFlipping(TaskStream, kind="bit_flipping"):
 
 
 class DriftingTargets(TaskStream, kind="drifting_targets"):
-    """Targets of a fixed input set that wander: ``y = sum_j a_j tanh(u_j x)`` with outer weights in a random walk.
+    """Targets of fixed inputs that drift: ``y = sum_j a_j tanh(u_j x)`` with outer weights in a random walk.
 
     From task to task ``a <- sqrt(1 - drift^2) a + drift e`` with unit-normal ``e``, so that the size of targets stays;
     with ``drift = 1`` each task is unrelated to the one before. A construction of this project.
@@ -76,17 +77,17 @@ class DriftingTargets(TaskStream, kind="drifting_targets"):
     }
 
     drift: Annotated[float, Field(gt=0, le=1)] = 0.5
-    """How far the targets wander from task to task."""
+    """How far the targets drift from task to task."""
     units: Units = 32
-    """Units of the function that makes the targets."""
+    """Units of the target function."""
 
     @property
+    @override
     def regression(self) -> bool:
-        """Whatever the labels of the data are."""
         return True
 
+    @override
     def samples_of(self, samples: Samples, seed: int, number: int) -> Samples:
-        """The inputs with the targets of one task."""
         import numpy as np
 
         fixed = np.random.Generator(np.random.PCG64(derive(seed, "target")))

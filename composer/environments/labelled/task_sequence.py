@@ -1,7 +1,7 @@
-"""Environments that are labelled data: an interaction is one batch, an answer is right or wrong.
+"""Labelled data as environments: an interaction is one batch, and an action is the answer to an input.
 
-A decision is the answer to an input, its action size the number of classes. Nothing here loads data; the tasks
-themselves are made in ``composer.training.collect.task_batches``. Tests: tests/environments/test_tasks.py.
+Nothing here loads data; ``composer.training.collect.task_stream`` makes the tasks.
+Tests: tests/environments/test_tasks.py.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field
+from typing_extensions import override
 
 from composer.environments.base import Environment
 from composer.environments.interface import EnvironmentInfo
@@ -25,60 +26,60 @@ class Labelled(Environment, abstract=True):
     """Labelled data, read in batches."""
 
     data: Data
-    """What inputs and labels are made from."""
+    """The data set of inputs and labels."""
     sequence: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
-    """Which tasks and orders of their samples come: another number, others, made from the same data."""
+    """Number of the sequence: another number gives other tasks and orders of samples from the same data."""
 
     @property
     def regression(self) -> bool:
-        """Whether an answer is a number instead of a class."""
+        """Whether labels are numbers instead of classes."""
         return self.data.info.classes == 1
 
     @property
+    @override
     def metric(self) -> str:
-        """What a model is judged by, as the journal calls it; higher is better."""
         return "evaluation/r_squared" if self.regression else "evaluation/accuracy"
 
     def stream(self, seed: int) -> int:
-        """The seed of everything drawn for tasks and orders; the data themselves have the run's."""
+        """The seed of tasks and orders of samples; the data themselves depend on the seed of the run."""
         return derive(seed, "sequence", self.sequence) if self.sequence else seed
 
+    @override
     def branched(self, branch: int) -> Self:
-        """Other tasks and orders for each branch."""
         return self.model_copy(update={"sequence": self.sequence + branch})
 
 
 class TaskStream(Labelled, abstract=True):
-    """Labelled data that change from task to task, each of the same length."""
+    """Labelled data in tasks of equal length."""
 
     task_updates: Annotated[int, Field(ge=1, le=10**9)] = 1_000
-    """Gradient updates, and so batches, that a task lasts; one environment step is one batch."""
+    """Length of a task in gradient updates, which are batches and environment steps too."""
 
     def describe(self) -> EnvironmentInfo:
-        """Inputs as observations, classes (or one number) as the action size, tasks as episodes."""
+        """Observations are inputs, the action size is the number of classes (or 1), and a task is an episode."""
         answers = 1 if self.regression else self.data.info.classes
         return EnvironmentInfo(self.data.info.shape, answers, self.task_updates, 1, terminates=False)
 
     @property
+    @override
     def task_interactions(self) -> int:
-        """One batch is one interaction."""
         return self.task_updates
 
     def epoch_interactions(self, batch_size: int) -> int:
-        """Whole batches of the data; one where the data are less than a batch."""
+        """Whole batches of the data; 1 where a batch is larger than the data."""
         return max(self.data.info.size // batch_size, 1)
 
     def task_of(self, interactions: int) -> int:
-        """The number of the task that batch ``interactions`` (from 0) belongs to."""
+        """The task, from 0, of batch number ``interactions`` (from 0)."""
         return interactions // self.task_updates
 
     @abstractmethod
     def samples_of(self, samples: Samples, seed: int, number: int) -> Samples:
-        """The samples of one task, made from all that there are; ``seed`` is what ``stream`` gives."""
+        """The samples of task ``number``, made from all samples; ``seed`` is a result of ``stream``."""
 
 
 class TaskSequence(TaskStream, kind="task_sequence"):
-    """One task after another on the same data, each to be learned from where the last one left the network.
+    """One task after another on the same data; the network of one task starts the next.
 
     ``change = "labels"`` draws every label anew at each task (random-label memorisation), ``"inputs"`` permutes the
     coordinates of the inputs by another permutation at each task, ``"nothing"`` is the stationary control. Source:
@@ -93,10 +94,10 @@ class TaskSequence(TaskStream, kind="task_sequence"):
     }
 
     change: Literal["labels", "inputs", "nothing"]
-    """What is another at each task."""
+    """What differs from task to task."""
 
     def samples_of(self, samples: Samples, seed: int, number: int) -> Samples:
-        """Under a stream of the seed and the task's number; the first task of ``inputs`` is permuted too."""
+        """Drawn from a stream of seed and number; the first task of ``inputs`` is permuted too."""
         import numpy as np
 
         random: np.random.Generator = np.random.Generator(np.random.PCG64(derive(seed, "task", number)))

@@ -57,11 +57,11 @@ class Atari(Simulator, kind="atari"):
     sticky_actions: Annotated[float, Field(ge=0.0, le=1.0)] = 0.25
     """Probability, at every frame, that the emulator holds the action of the frame before; 0 in ``atari100k``."""
     noop_starts: Annotated[int, Field(ge=0, le=1000)] = 0
-    """A game begins with 0 to so many frames without action, each number as likely; 30 in ``atari100k``."""
+    """Most frames without action at the start of a game, uniformly from 0 on; 30 in ``atari100k``."""
     full_actions: bool = True
     """All 18 actions, or only those that do something in this game; the latter in ``atari100k``."""
     life_loss_ends: bool = False
-    """Whether in training a lost life ends an episode, and the game goes on in the next; so in ``atari100k``."""
+    """Whether in training a lost life ends an episode and the next one continues the game; true in ``atari100k``."""
     clip_rewards: bool = True
     """Whether in training the sum of a decision's rewards is cut to [-1, 1] (Mnih et al., 2015); in both protocols."""
     fire_on_reset: bool = False

@@ -26,7 +26,7 @@ ENLARGED = 4
 
 
 class AtariRows(Rows):
-    """n games that step together. A lost life may end an episode; the game and its log of actions go on."""
+    """n games that step together. A lost life may end an episode; the game and its log of actions continue."""
 
     def __init__(self, info: EnvironmentInfo, n: int, life_loss_ends: bool, make_games: Callable[[], Any]) -> None:
         """``make_games`` builds ALE's vector of n games. Raises RowFailure."""
@@ -50,10 +50,10 @@ class AtariRows(Rows):
         rows = chosen.nonzero()[0]
         # ALE's seeds have 31 bits: it gets the upper ones.
         numbers = np.array([seeds[int(row)] >> 32 for row in rows])
-        observation, told = self._games.reset(seed=numbers, options={"reset_mask": chosen})
+        observation, info = self._games.reset(seed=numbers, options={"reset_mask": chosen})
         self.arrays.observation[rows] = self._channels_first(observation)[rows]
-        self._lives[rows] = told["lives"][rows]
-        self._frame[rows] = told["episode_frame_number"][rows]
+        self._lives[rows] = info["lives"][rows]
+        self._frame[rows] = info["episode_frame_number"][rows]
         self._seen[rows] = self._stack
 
     def step(self) -> None:
@@ -61,14 +61,14 @@ class AtariRows(Rows):
         arrays = self.arrays
         choices = arrays.actions.argmax(axis=1)
         try:
-            observation, reward, over, cut, told = self._games.step(choices)
+            observation, reward, over, cut, info = self._games.step(choices)
         except Exception as error:
             raise RowFailure(0, f"{type(error).__name__}: {error}") from error
         arrays.observation[...] = self._channels_first(observation)
         arrays.reward[...] = reward
-        arrays.steps[...] = told["episode_frame_number"] - self._frame
-        self._frame[...] = told["episode_frame_number"]
-        lives = told["lives"]
+        arrays.steps[...] = info["episode_frame_number"] - self._frame
+        self._frame[...] = info["episode_frame_number"]
+        lives = info["lives"]
         if self._life_loss_ends:
             # Some games go on without a life left: their last episode lasts until the game is over.
             arrays.continues[...] = (lives < self._lives) & (lives > 0) & ~over & ~cut

@@ -72,8 +72,8 @@ class Gymnasium(SingleSimulator, kind="gymnasium"):
         try:
             self.info  # noqa: B018 - builds the environment and keeps its description
         except UnusableEnvironment as error:
-            told = PydanticCustomError("environment_unusable", "{message}", {"message": str(error)})
-            line = {"type": told, "loc": (error.key,), "input": getattr(self, error.key)}
+            reason = PydanticCustomError("environment_unusable", "{message}", {"message": str(error)})
+            line = {"type": reason, "loc": (error.key,), "input": getattr(self, error.key)}
             raise ValidationError.from_exception_data("Gymnasium", [line]) from error  # type: ignore[list-item]
         return self
 
@@ -112,8 +112,8 @@ def _described(declared: str) -> EnvironmentInfo:
         environment.close()
     steps = environment.spec.max_episode_steps if environment.spec else None
     if not steps:
-        told = f"{name} has no time limit of its own: say here how many steps an episode has"
-        raise UnusableEnvironment("episode_env_steps", told)
+        message = f"{name} has no time limit of its own: give the number of steps of an episode"
+        raise UnusableEnvironment("episode_env_steps", message)
     return EnvironmentInfo(
         observation=observed.shape,
         action_size=acted.size,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from composer.environments.interface import RenderingUnavailable
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from composer.environments.interface import EnvironmentInfo, SingleEnvironment, SingleMaker
+    from composer.environments.interface import EnvironmentInfo, SingleEnvironment
 
 Resets = Sequence[tuple[int, int]]
 """Pairs (row, seed): episodes to start."""
@@ -104,15 +104,18 @@ class Rows(ABC):
 class LocalRows(Rows):
     """Rows ``first`` to ``last`` (exclusive), stepped one after the other in this process."""
 
-    def __init__(self, environment: SingleMaker, arrays: RowArrays, first: int, last: int) -> None:
+    def __init__(
+        self, make: Callable[[], SingleEnvironment], repeat: int, arrays: RowArrays, first: int, last: int
+    ) -> None:
+        """``make`` builds one environment; ``repeat`` is the action repeat."""
         self.arrays = arrays
-        self._repeat = environment.action_repeat
+        self._repeat = repeat
         self._first = first
         self._singles: dict[int, SingleEnvironment] = {}
         with self._blaming_the_current_row():
             for row in range(first, last):
                 arrays.current[first] = row
-                self._singles[row] = environment.single()
+                self._singles[row] = make()
 
     @override
     def reset(self, resets: Resets) -> None:

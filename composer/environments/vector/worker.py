@@ -32,7 +32,7 @@ from composer.environments.vector.rows import LocalRows, Resets, RowArrays, RowF
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from composer.environments.interface import EnvironmentInfo, SingleMaker
+    from composer.environments.interface import EnvironmentInfo
 
 START_SECONDS = 120.0
 """How long a worker may take to import its simulator, beyond the time-out for one answer."""
@@ -48,26 +48,19 @@ _PR_SET_PDEATHSIG = 1
 _STEP, _DONE = b"step", b"done"
 
 
-def single_rows(environment: SingleMaker, n: int) -> Rows:
-    """Rows of single environments, in this process or in at most ``environment.workers`` others."""
-    info = environment.info
-    if environment.workers:
-        return WorkerRows(environment, info, n)
-    return LocalRows(environment, RowArrays.private(info, n), 0, n)
-
-
 class WorkerRows(Rows):
-    """Rows in contiguous shares over at most ``environment.workers`` processes."""
+    """Rows in contiguous shares over at most ``workers`` processes."""
 
-    def __init__(self, environment: SingleMaker, info: EnvironmentInfo, n: int) -> None:
-        self._timeout = environment.timeout_seconds
+    def __init__(self, environment: object, info: EnvironmentInfo, n: int, workers: int, timeout: float) -> None:
+        """Each worker unpickles ``environment``, a declaration of single environments."""
+        self._timeout = timeout
         self._workers: list[_Worker] = []
         memory = os.memfd_create("composer-environments")
         try:
             os.ftruncate(memory, RowArrays.nbytes(info, n))
             self.arrays = RowArrays(info, n, memoryview(mmap.mmap(memory, 0)))
             declared = _pickled(environment)
-            for share in np.array_split(np.arange(n), min(environment.workers, n)):
+            for share in np.array_split(np.arange(n), min(workers, n)):
                 first, last = int(share[0]), int(share[-1]) + 1
                 self.arrays.current[first] = first
                 self._workers.append(_Worker(memory, declared, (n, first, last), self._timeout))
@@ -197,7 +190,7 @@ class _Worker:
             return self.process.wait()
 
 
-def _pickled(environment: SingleMaker) -> bytes:
+def _pickled(environment: object) -> bytes:
     """The pickled declaration: its class by module and name, its fields by value. Raises ValueError."""
     if type(environment).__module__ == "__main__":
         raise ValueError(
@@ -225,10 +218,10 @@ def main() -> None:
 
 def _serve(pipe: Connection, memory: int, n: int, first: int, last: int) -> None:
     """Build the rows, then answer each message with ``_DONE``, a picture or an error."""
-    environment: SingleMaker = pickle.loads(pipe.recv_bytes())
+    environment: Any = pickle.loads(pipe.recv_bytes())
     arrays = RowArrays(environment.info, n, memoryview(mmap.mmap(memory, 0)))
     try:
-        rows = LocalRows(environment, arrays, first, last)
+        rows = LocalRows(environment.single, environment.action_repeat, arrays, first, last)
     except RowFailure as failure:
         pipe.send_bytes(pickle.dumps(_with_traceback(failure)))
         return
