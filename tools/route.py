@@ -1,7 +1,7 @@
 """Count the way from ``composer train`` to the first gradient step: ``tools/route.py [BLUEPRINT [KEY=VALUE...]]``.
 
 It trains a shortened blueprint twice, each time in a process of its own and until its first gradient step: once under a
-profiler that counts calls, once plainly, for the time.
+profiler that counts calls, once plainly, for the time. Tests: tests/training/test_route.py.
 """
 
 from __future__ import annotations

@@ -1,0 +1,26 @@
+"""One way from a blueprint to the first gradient step: each answer is computed once."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tiny_runs import ALONE
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.slow
+def test_a_blueprint_is_checked_forecast_and_described_once() -> None:
+    """The only test that counts over a whole command."""
+    short = ("training.env_steps=1200", "algorithm.warmup_interactions=100", "tracking.kind=none")
+    command = [sys.executable, "tools/route.py", "--count", "0", "quickstart", *short, "compute.compile=never"]
+    done = subprocess.run(command, capture_output=True, text=True, env=ALONE, cwd=ROOT, timeout=300)
+    assert done.returncode == 0, done.stderr
+    counts = json.loads(done.stdout.splitlines()[-1])
+    assert counts["validations of the root blueprint"] == 1
+    assert counts["memory forecasts"] == 1
+    assert counts["descriptions of the environment"] == 1
