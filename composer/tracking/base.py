@@ -79,7 +79,7 @@ class MlflowTracker(Tracker, kind="mlflow"):
     @field_validator("uri", mode="after")
     @classmethod
     def _accept(cls, uri: str | None, info: ValidationInfo) -> str | None:
-        problem = None if uri is None else fault(uri, from_blueprint=True)
+        problem = None if uri is None else uri_problem(uri, from_blueprint=True)
         if uri is None or problem is None:
             return uri
         # Raised with a redacted input: the report of a refused URI must not print its password.
@@ -93,7 +93,7 @@ class MlflowTracker(Tracker, kind="mlflow"):
         uri = environment.get(URI_VARIABLE)
         if not uri:
             return located(f"sqlite:///{default_root(runs_dir) / 'mlflow.db'}", "embedded", runs_dir)
-        problem = fault(uri, from_blueprint=False)
+        problem = uri_problem(uri, from_blueprint=False)
         if problem is not None:
             raise StoreRefused(f"{URI_VARIABLE}={redact(uri)}: {problem}")
         return located(uri, "environment", runs_dir)
@@ -114,7 +114,7 @@ def located(uri: str, source: Source, runs_dir: Path) -> Destination:
     return Destination(uri, source, None if served else default_root(runs_dir) / "artifacts")
 
 
-def fault(uri: str, *, from_blueprint: bool) -> str | None:
+def uri_problem(uri: str, *, from_blueprint: bool) -> str | None:
     """What is wrong with a tracking URI, without repeating its secrets; None where nothing is."""
     try:
         urlsplit(uri)

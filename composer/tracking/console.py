@@ -64,10 +64,7 @@ class Console:
             return
         self._env_step = env_step
         self._return = f"{title} return {_summary(list(returns_by_seed.values()))}".strip()
-        if self._live:
-            self._show()
-        else:
-            self._line(self._status())
+        self._show()
 
     def note(self, text: str) -> None:
         """Print a line, above the live one if there is one."""

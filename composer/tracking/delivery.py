@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from composer.tracking.base import Destination
-from composer.tracking.feed import Feed
 from composer.tracking.journal import read
+from composer.tracking.journal_points import JournalPoints
 from composer.tracking.mlflow_store import Store
 from composer.tracking.points import PARENT, Point, flatten
 from composer.tracking.records import ARTIFACTS, EVERYTHING, JOURNAL, RUN, TIMING, StoredRun, Tracking, Upload
@@ -36,7 +36,9 @@ class Delivery:
         self._store = Store(destination)
         self._stored, self._upload = self._connect()
         acknowledged = self._upload.acknowledged
-        self._feeds = {name: Feed(run_dir / name, self._run["seeds"], acknowledged[name]) for name in (TIMING, JOURNAL)}
+        self._journals = {
+            name: JournalPoints(run_dir / name, self._run["seeds"], acknowledged[name]) for name in (TIMING, JOURNAL)
+        }
         self._known: dict[tuple[str, str], set[int]] = {}
         self._describe()
 
@@ -103,10 +105,10 @@ class Delivery:
         room = BATCH_POINTS
         # The journal first, so that the timing rows of the same steps can be read after it.
         for name in (JOURNAL, TIMING):
-            self._feeds[name].pull(BATCH_POINTS)
-        times, now = self._feeds[TIMING].times, int(time.time() * 1000)
+            self._journals[name].pull(BATCH_POINTS)
+        times, now = self._journals[TIMING].times, int(time.time() * 1000)
         for name in (JOURNAL, TIMING):
-            for number, points in self._feeds[name].take(room):
+            for number, points in self._journals[name].take(room):
                 uncertain = number <= self._upload.sent[name]
                 batch += [(point, times.get(point.step, now), uncertain) for point in points]
                 marks[name] = number
@@ -145,7 +147,7 @@ class Delivery:
 
     def end(self, status: str, end_time: int | None) -> None:
         """Set the runs' final status, children first. Without ``end_time`` it is the time of the last timing row."""
-        moment = end_time or max(self._feeds[TIMING].times.values(), default=int(time.time() * 1000))
+        moment = end_time or max(self._journals[TIMING].times.values(), default=int(time.time() * 1000))
         self._send_events()
         for run_id in reversed(self._stored.ids()):
             self._store.set_status(run_id, status, moment)
@@ -163,4 +165,4 @@ class Delivery:
     @property
     def problem(self) -> str | None:
         """Why reading a journal stopped before its end; None where it did not."""
-        return next((feed.problem for feed in self._feeds.values() if feed.problem), None)
+        return next((journal.problem for journal in self._journals.values() if journal.problem), None)

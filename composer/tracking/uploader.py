@@ -20,7 +20,7 @@ from composer.spec.package_files import PACKAGE
 from composer.tracking.base import Destination, MlflowTracker, StoreRefused, Tracker
 from composer.tracking.records import LOG, Ended, RunStatus, StoredRun, Tracking, Upload, count_rows, pending
 
-REVIVE_SECONDS: Final = 30.0
+RESTART_SECONDS: Final = 30.0
 PROCESS: Final = "composer.tracking.uploader_process"
 
 # Few threads, short retries: by default MLflow retries for minutes within one call.
@@ -89,11 +89,11 @@ class Uploader:
         uploader._spawn()
         return uploader
 
-    def revive(self) -> None:
+    def ensure_running(self) -> None:
         """Start the process again if it has died, at most every 30 seconds. Cheap enough for every logging interval."""
         if self._process is None or self._process.poll() is None:
             return
-        if time.monotonic() - self._started_at >= REVIVE_SECONDS:
+        if time.monotonic() - self._started_at >= RESTART_SECONDS:
             self._spawn()
 
     def finish(self, status: RunStatus, timeout: float = 30.0) -> UploadReport:

@@ -89,7 +89,7 @@ def finish_interaction(session: Session, console: Console, is_stopping: bool = F
         _record_and_intervene(session, _training_metrics(session))
         session.record_speed()
         session.flush()
-        session.revive_uploader()
+        session.ensure_uploading()
         session.switch_to_compiled()
     if is_last or clock.due(session.evaluation.every):
         _record_and_intervene(session, _evaluate(session))

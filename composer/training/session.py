@@ -93,10 +93,10 @@ class Session:
             }
             self.timing.append({"type": "timing", "env_step": self.clock.env_steps, "seed": None, "metrics": metrics})
 
-    def revive_uploader(self) -> None:
+    def ensure_uploading(self) -> None:
         """Start the upload again if its process has died."""
         if self.uploader is not None:
-            self.uploader.revive()
+            self.uploader.ensure_running()
 
     def switch_to_compiled(self) -> None:
         """Go on with the compiled update once another process has compiled it; stay eager where that failed."""

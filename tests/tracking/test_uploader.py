@@ -61,7 +61,7 @@ def test_a_store_that_hangs_costs_the_trainer_nothing(run_dir: Path, monkeypatch
         uploader = start(run_dir)
         append(run_dir / JOURNAL, rows())
         append(run_dir / TIMING, timing())
-        uploader.revive()
+        uploader.ensure_running()
         assert time.monotonic() - began < 1
         connection, _ = hole.accept()  # the uploader has come, and will get no answer
         began = time.monotonic()
@@ -80,7 +80,7 @@ def test_a_store_that_hangs_costs_the_trainer_nothing(run_dir: Path, monkeypatch
 def test_without_tracking_nothing_is_started_or_written(run_dir: Path) -> None:
     before = set(run_dir.iterdir())
     uploader = Uploader.start(run_dir, NoTracker(), {}, {}, run_dir.parent)
-    uploader.revive()
+    uploader.ensure_running()
     assert uploader.finish("FINISHED") == UploadReport(None, 0, "tracking is off; the journal has everything")
     assert set(run_dir.iterdir()) == before
 

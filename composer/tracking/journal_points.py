@@ -10,7 +10,7 @@ from composer.tracking.journal import Reader
 from composer.tracking.points import Point, Points
 
 
-class Feed:
+class JournalPoints:
     """Follows a growing journal. ``times`` maps environment steps to milliseconds, where rows have a ``time``."""
 
     def __init__(self, path: Path, seeds: Sequence[int], acknowledged: int) -> None:
