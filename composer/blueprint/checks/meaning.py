@@ -78,10 +78,10 @@ def _sizes(blueprint: Blueprint) -> Iterator[Finding]:
         return
     batch, capacity = blueprint.algorithm.batch_size, blueprint.replay.capacity
     if batch > capacity:
-        yield ("algorithm", "batch_size"), f"batch {batch:,} > capacity {capacity:,} (replay.capacity)"
+        yield ("algorithm", "batch_size"), f"a batch of {batch:,} exceeds the replay's {capacity:,} transitions (replay.capacity)"
     copies = environment.copies_per_seed
     if capacity < copies:
-        yield ("replay", "capacity"), f"{capacity:,} transitions for {copies:,} environments (copies)"
+        yield ("replay", "capacity"), f"{capacity:,} transitions are fewer than environment.copies, {copies:,}"
 
 
 def _environment(blueprint: Blueprint) -> Iterator[Finding]:
@@ -92,7 +92,7 @@ def _environment(blueprint: Blueprint) -> Iterator[Finding]:
 def _rewards(blueprint: Blueprint) -> Iterator[Finding]:
     declared = blueprint.normalization.reward
     if not blueprint.environment.is_simulator and not declared.is_identity:
-        yield ("normalization", "reward"), f"{blueprint.environment.kind!r} gives no rewards"
+        yield ("normalization", "reward"), f"{blueprint.environment.kind!r} gives no rewards: leave it out"
     if declared.clips_rewards and blueprint.algorithm.learns_from_replay:
         message = f"{blueprint.algorithm.kind} learns from sums of rewards, which are scaled as a whole: leave it out"
         yield ("normalization", "reward", "clip"), message
