@@ -78,7 +78,8 @@ def _sizes(blueprint: Blueprint) -> Iterator[Finding]:
         return
     batch, capacity = blueprint.algorithm.batch_size, blueprint.replay.capacity
     if batch > capacity:
-        yield ("algorithm", "batch_size"), f"a batch of {batch:,} exceeds the replay's {capacity:,} transitions (replay.capacity)"
+        message = f"a batch of {batch:,} exceeds the replay's {capacity:,} transitions (replay.capacity)"
+        yield ("algorithm", "batch_size"), message
     copies = environment.copies_per_seed
     if capacity < copies:
         yield ("replay", "capacity"), f"{capacity:,} transitions are fewer than environment.copies, {copies:,}"
