@@ -21,6 +21,7 @@ from composer.optim.schedules import Bounded, Schedule
 from composer.spec.family import Spec
 
 if TYPE_CHECKING:
+    from composer.algorithms.ddpg_td3_losses import GaussianNoise, Settings
     from composer.algorithms.program import BuiltAgent, Program
     from composer.optim.hyperparameters import Hyperparameters
 
@@ -40,6 +41,13 @@ class ActionNoise(Spec):
     def is_silent(self) -> bool:
         """Whether the standard deviation is always 0."""
         return self.std.bounds()[1] == 0
+
+    def build(self, hyperparameters: Hyperparameters) -> GaussianNoise:
+        """The noise with its numbers as tensors."""
+        from composer.algorithms.ddpg_td3_losses import GaussianNoise
+
+        clip = None if self.clip is None else hyperparameters.number(self.clip, 1, 1)
+        return GaussianNoise(self.std.build(hyperparameters), clip)
 
 
 class DeterministicPolicyGradient(OffPolicy, Algorithm, abstract=True):
@@ -96,7 +104,27 @@ class DeterministicPolicyGradient(OffPolicy, Algorithm, abstract=True):
     def build(self, built: BuiltAgent, info: EnvironmentInfo, hyperparameters: Hyperparameters) -> Program:
         from composer.algorithms.ddpg_td3_losses import DeterministicProgram
 
-        return DeterministicProgram(built, self, info.action_size, hyperparameters)
+        return DeterministicProgram(built, self.settings(info, hyperparameters))
+
+    def settings(self, info: EnvironmentInfo, hyperparameters: Hyperparameters) -> Settings:
+        """The settings of the program, with numbers as tensors."""
+        import torch
+
+        from composer.algorithms.ddpg_td3_losses import Settings
+
+        noises = {"actor": self.actor_noise, "target": self.target_noise}
+        return Settings(
+            actions=info.action_size,
+            critics=self.critics,
+            actor_critics=self.actor_critics,
+            exploration=self.exploration.build(hyperparameters),
+            noises={name: each.build(hyperparameters) for name, each in noises.items() if not each.is_silent},
+            has_target_actor=self.target_actor,
+            policy_delay=hyperparameters.number(self.policy_delay, dtype=torch.float64)
+            if self.policy_delay > 1
+            else None,
+            order=self.trained_roles(),
+        )
 
 
 class DDPG(DeterministicPolicyGradient, kind="ddpg"):

@@ -67,7 +67,7 @@ class PPO(OnPolicy, Algorithm, kind="ppo"):
     @override
     def problems(self, agent: AgentDeclaration) -> Iterator[tuple[str, str]]:
         critic = agent.networks.get("critic")
-        if self.value_clip is not None and critic is not None and critic.head.kind != "scalar":
+        if self.value_clip is not None and critic is not None and not critic.head.gives_expectation:
             message = f"needs the critic's head 'scalar', got {critic.head.kind!r}: no distributions"
             yield "algorithm.value_clip", message
         yield from self._rollout_problems(agent.environment.copies_per_seed)

@@ -62,8 +62,10 @@ class SPR(Spec):
             if isinstance(outline, Outline) and outline.output != (width,):
                 yield f"networks.{role}", f"SPR's {role} must give [{width}], and gives {list(outline.output)}"
         for role in ("value", *ROLES):
-            if role in agent.optimizers and agent.optimizers[role].kind == "sam":
-                yield f"optimizers.{role}", "SPR trains several networks by one loss, which 'sam' cannot"
+            optimizer = agent.optimizers.get(role)
+            if optimizer is not None and optimizer.takes_two_gradients:
+                message = f"SPR trains several networks by one loss, which {optimizer.kind!r} cannot"
+                yield f"optimizers.{role}", message
         for name, one in agent.interventions.items():
-            if one.do.kind == "inject":
+            if one.do.growth is not None:
                 yield f"interventions.{name}", "SPR reads a network's trunk alone, so that nothing can be injected"

@@ -85,7 +85,7 @@ class Supervised(Algorithm, kind="supervised"):
         yield from self._teacher_problems(agent)
         model, classes = agent.networks.get(MODEL), agent.info.action_size
         given = getattr(model.head, "classes", classes) if model else classes
-        if model and _is_regression(agent.info) and model.head.kind != "scalar":
+        if model and _is_regression(agent.info) and not model.head.gives_expectation:
             yield f"networks.{MODEL}.head", "supervised learning needs the head 'scalar' for a regression"
         elif given != classes:
             yield f"networks.{MODEL}.head.classes", f"{given} classes, and the data have {classes}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from composer.spec.family import Family
 from composer.spec.wording import spelled, suggestion
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 class Optimizer(Family, family="optimizer"):
     """How gradients move the parameters of one network."""
+
+    takes_two_gradients: ClassVar[bool] = False
+    """Whether a step takes the gradient at two points, which several networks with one loss cannot do separately."""
 
     @property
     def stepping(self) -> Optimizer:

@@ -27,6 +27,7 @@ class Sam(Optimizer, kind="sam"):
     algorithm 1.
     """
 
+    takes_two_gradients: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"kind": "sam", "rho": 0.05, "base": {"kind": "adam", "learning_rate": 3e-4}}
 
     rho: float = Field(default=0.05, gt=0, le=100)

@@ -35,6 +35,9 @@ class Head(Family, family="head"):
         """The kind of head that an outline is of; ``Head`` itself where no head made it."""
         return Head._kinds.get(outline.kind, Head)  # type: ignore[return-value]
 
+    gives_expectation: ClassVar[bool] = False
+    """Whether the raw output is a value itself, and not the parameters of a distribution of returns."""
+
     @property
     @abstractmethod
     def produces(self) -> str:

@@ -8,7 +8,7 @@ Tests: tests/training/test_on_policy.py.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor
@@ -38,8 +38,7 @@ class Rollout(TransitionMemory):
         self._length = plan.interactions * copies
         self._minibatches, self._updates = plan.minibatches, plan.epochs * plan.minibatches
         self._trace, self._normalised = plan.gae_lambda, plan.normalize_advantages
-        assert isinstance(learner.program, OnPolicyProgram)
-        self._program: OnPolicyProgram = learner.program
+        self._program = cast(OnPolicyProgram, learner.program)  # An algorithm with a rollout plan builds such a one.
         self._drawn = 0
         """Minibatches of the present rollout drawn so far."""
         self._evaluated: dict[str, Tensor] = {}

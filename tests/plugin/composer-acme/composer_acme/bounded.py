@@ -29,4 +29,4 @@ class BoundedTargets(DeterministicPolicyGradient, kind="acme/bounded_targets"):
     def build(self, built: BuiltAgent, info: EnvironmentInfo, hyperparameters: Hyperparameters) -> Program:
         from composer_acme.bounded_losses import BoundedProgram
 
-        return BoundedProgram(built, self, info.action_size, hyperparameters)
+        return BoundedProgram(built, self.settings(info, hyperparameters))

@@ -7,20 +7,16 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from composer.algorithms.ddpg_td3 import DeterministicPolicyGradient
-from composer.algorithms.ddpg_td3_losses import DeterministicProgram
+from composer.algorithms.ddpg_td3_losses import DeterministicProgram, Settings
 from composer.algorithms.program import Batch, BuiltAgent
-from composer.optim.hyperparameters import Hyperparameters
 
 
 class BoundedProgram(DeterministicProgram):
     """Two objectives, and a range of targets that grows."""
 
-    def __init__(
-        self, built: BuiltAgent, declared: DeterministicPolicyGradient, actions: int, hyperparameters: Hyperparameters
-    ) -> None:
+    def __init__(self, built: BuiltAgent, settings: Settings) -> None:
         """``built.tensors`` hold the range, ``[S]`` each."""
-        super().__init__(built, declared, actions, hyperparameters)
+        super().__init__(built, settings)
         self._lowest, self._highest, self._seen = (built.tensors[name] for name in ("lowest", "highest", "seen"))
 
     def critic_loss(self, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]) -> Tensor:
