@@ -1,4 +1,4 @@
-"""The blueprint language: from the text of a file to a frozen, valid ``Blueprint``. Free of torch."""
+"""The blueprint language: from the text of a file to a frozen, checked ``Blueprint``. Imports no torch."""
 
 from composer.blueprint.load import Loaded, check, load, loads_resolved
 from composer.blueprint.schema import Blueprint, Checkpoint, Compute, Evaluation, Replay, Training

@@ -247,6 +247,10 @@ def test_other_values_are_checked_anew(child: Path) -> None:
     assert same == blueprint
     assert not checks.is_checked(same, is_to_run=False)
     assert ensure_checked(same, is_to_run=True) == blueprint
+    changed = load(child).blueprint
+    changed.averages.clear()
+    with pytest.raises(BlueprintError, match="target_critic"):
+        ensure_checked(changed, is_to_run=False)
     for deep in (False, True):
         copy = blueprint.model_copy(update={"averages": {}}, deep=deep)
         assert not {"derived", "outlines"} & vars(copy).keys()

@@ -1,1 +1,1 @@
-"""Whether a blueprint is valid: form, meaning, messages."""
+"""Checks of form and of meaning, and their messages."""

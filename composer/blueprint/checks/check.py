@@ -8,6 +8,7 @@ from composer.blueprint.checks.form import validate
 from composer.blueprint.checks.meaning import Finding, meaning_problems, memory_problems
 from composer.blueprint.checks.spec_at import file_steps
 from composer.blueprint.schema import Blueprint
+from composer.blueprint.serialize import resolved
 from composer.blueprint.syntax.compose import Composed
 from composer.blueprint.syntax.nodes import Node, read_path, show_path
 from composer.blueprint.syntax.positions import Path
@@ -17,7 +18,7 @@ from composer.spec import builtin_kinds as kinds
 
 _PASSED = "passed checks"
 _PASSED_TO_RUN = "passed checks of what is to run"
-"""Marks in ``Blueprint.derived``. A copy of a blueprint has none of them."""
+"""Marks in ``Blueprint.derived``, which hold the checked values. A copy of a blueprint has no mark."""
 
 
 def check_composed(composed: Composed, is_to_run: bool = True) -> tuple[Blueprint | None, list[Problem]]:
@@ -37,7 +38,7 @@ def check_composed(composed: Composed, is_to_run: bool = True) -> tuple[Blueprin
     if blueprint is not None and not problems:
         problems += _located(composed.root, meaning_problems(blueprint))
         if not problems:
-            blueprint.derived[_PASSED] = True
+            blueprint.derived[_PASSED] = resolved(blueprint)
             problems += check_memory(blueprint, composed.root) if is_to_run else []
     return blueprint, problems
 
@@ -45,13 +46,18 @@ def check_composed(composed: Composed, is_to_run: bool = True) -> tuple[Blueprin
 def check_memory(blueprint: Blueprint, root: Node) -> list[Problem]:
     """What a checked blueprint needs beyond the memory of this machine; none, and it is marked as checked to run."""
     problems = _located(root, memory_problems(blueprint))
-    blueprint.derived[_PASSED_TO_RUN] = not problems
+    if not problems:
+        blueprint.derived[_PASSED_TO_RUN] = resolved(blueprint)
     return problems
 
 
 def is_checked(blueprint: Blueprint, *, is_to_run: bool) -> bool:
-    """Whether this very value passed all checks; with ``is_to_run``, whether this machine's memory was among them."""
-    return bool(blueprint.derived.get(_PASSED_TO_RUN if is_to_run else _PASSED))
+    """Whether this blueprint passed all checks, with ``is_to_run`` that of memory too, and has not changed since.
+
+    A frozen blueprint still has tables that can be changed in place: the checked values are compared with its own.
+    """
+    mark = blueprint.derived.get(_PASSED_TO_RUN if is_to_run else _PASSED)
+    return mark is not None and mark == resolved(blueprint)
 
 
 def _located(root: Node, findings: Iterable[Finding]) -> list[Problem]:

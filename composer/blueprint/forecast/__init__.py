@@ -1,1 +1,1 @@
-"""What a run will take, before it runs: memory, operations, firings, clock, program."""
+"""Forecasts of a run: clock, firings, timeline, memory, operations, compiled program."""

@@ -1,1 +1,1 @@
-"""Reading a blueprint without running it."""
+"""Commands that read a blueprint without running it."""

@@ -1,1 +1,1 @@
-"""From files to one table of values, each with its origin."""
+"""From files to one tree of values with their origins."""
