@@ -86,8 +86,8 @@ def ensure_checked(blueprint: Blueprint, *, is_to_run: bool) -> Blueprint:
     """A checked blueprint equal to ``blueprint``: itself where it is checked already; raises BlueprintError.
 
     ``load``, ``loads`` and ``loads_resolved`` return checked blueprints, which need no second check. A blueprint made
-    in another way (``model_copy``, ``model_construct``, the class itself), or changed in place, is checked here as if it
-    had been loaded.
+    in another way (``model_copy``, ``model_construct``, the class itself), or changed in place, is checked here as if
+    it had been loaded.
     """
     if is_checked(blueprint, is_to_run=is_to_run):
         return blueprint
