@@ -1,4 +1,4 @@
-"""Hidden units: which entries of a network can be made new alone, what each reads and what reads it.
+"""Hidden units: the entries of a network that can be made new alone, with their inputs and readers.
 
 A unit is an output of a layer of weights, a feature or a channel, that passes activations, norms and pools on its own
 and is read by the weights of further layers, and by nothing else. All of it follows from outlines, before a tensor
@@ -116,7 +116,7 @@ def _can_begin_anew(plan: ParameterPlan) -> bool:
 
 
 def chosen_layers(outlines: Mapping[str, Outline], chosen: Sequence[ParameterName]) -> dict[str, list[HiddenLayer]]:
-    """By role: the layers whose weight, what their units read by, is among the chosen parameters."""
+    """By role: the layers whose mean weight is among the chosen parameters."""
     taken = set(chosen)
     found = {
         role: [layer for layer in hidden_layers(outlines[role]) if (role, layer.weights[0]) in taken]
@@ -180,7 +180,7 @@ def _in_turn(outline: Outline, prefix: str, flow: _Flow | None, sources: list[_S
 
 
 def _acts_on_features(outline: Outline) -> bool:
-    """Whether a block acts along the axis of features of its input, in which units lie."""
+    """Whether a block acts along its input's axis of features, which is that of units."""
     axis = Block.of(outline).axis
     return bool(outline.input) and axis in (None, feature_axis(outline.input, outline.kind))
 
@@ -223,6 +223,6 @@ def _bias(path: str, vectors: Sequence[str]) -> str | None:
 
 
 def _lose(flow: _Flow | None) -> None:
-    """What is read by anything but weights cannot be made new alone."""
+    """Units that anything but weights reads cannot be made new alone."""
     if flow is not None:
         flow.source.is_lost = True

@@ -27,7 +27,7 @@ class Network(Spec):
     trunk: Block
     """From the network's input to features."""
     head: Head
-    """From features to what the algorithm reads."""
+    """From features to the outputs that the algorithm reads."""
     copies: Annotated[int, Field(ge=1, le=16)] = 1
     """Independent copies, each with parameters of its own."""
 

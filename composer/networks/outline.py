@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Layout = Literal["sequence", "residual", "parallel", "leaf"]
 """How a block's children are put together: one after another; one after another beside a path that skips them all;
-side by side, on the same input; or as details of what is drawn as one operation."""
+side by side, on the same input; or as details of one drawn operation."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class ParameterPlan:
 class BufferPlan:
     """State of a module that no gradient changes.
 
-    A ``statistic`` is a float32 tensor of what has been seen, which an average of the network averages too; a
+    A ``statistic`` is a float32 tensor over the samples seen, which an average of the network averages too; a
     ``counter`` is an int64 scalar that starts at 0; a ``key`` is an int64 scalar drawn once, that tells apart the
     random streams of members.
     """

@@ -1,4 +1,4 @@
-"""Blocks: what networks are made of. Importing this package registers every kind; none of it imports torch."""
+"""Blocks of networks. Importing this package registers every kind; none of it imports torch."""
 
 from composer.networks.blocks.activations import Elu, Gelu, Mish, Relu, Sigmoid, Silu, Tanh
 from composer.networks.blocks.append import Append

@@ -1,6 +1,6 @@
 """Entry-wise nonlinearities: any shape to the same shape, no parameters. Tests: tests/papers/test_block_formulas.py.
 
-Costs count each arithmetic operation and each elementary function (exp, erf, tanh) as one operation an entry.
+Costs count each arithmetic operation and each elementary function (exp, erf, tanh) as one operation per entry.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Activation(Block, abstract=True):
     units = "keeps"
 
     operations: ClassVar[int]
-    """Operations an entry."""
+    """Operations per entry."""
     target: ClassVar[str]
     """The module, as ``torch.nn:NAME``."""
 

@@ -25,8 +25,8 @@ class Attention(Block, kind="attention"):
     Queries, keys and values of each head are dense maps of the tokens to ``head_width`` (d_k) entries; the heads side
     by side pass one more dense layer. Dropout, norm and residual path are blocks of their own around it.
     ``qk_norm`` is nGPT's: queries and keys have unit norm in each head and are multiplied by one learned vector, which
-    starts at 1; the softmax is of ``sqrt(d_k) Q K^T``. Operations: those of the dense layers, four a pair of tokens
-    and entry of a head, six a pair of tokens and head. Source: Vaswani et al., arXiv:1706.03762; Xavier weights as in
+    starts at 1; the softmax is of ``sqrt(d_k) Q K^T``. Operations: those of the dense layers, four per pair of tokens
+    and entry of a head, six per pair of tokens and head. Source: Vaswani et al., arXiv:1706.03762; Xavier weights as in
     ViT's released code; nGPT, Loshchilov et al., arXiv:2410.01131.
     """
 
@@ -66,7 +66,7 @@ class Attention(Block, kind="attention"):
         width = self._head_width(shape)
         inner = self.heads * width
         children = {name: self._dense(inner, shape, self.qkv_bias, "rows") for name in ("query", "key", "value")}
-        # What an input writes has unit norm, where that of the others has what an output reads: both lie along d.
+        # Unit columns here and unit rows there: both are vectors of the tokens' axis d.
         children["output"] = self._dense(shape[-1], (tokens, inner), self.bias, "columns")
         if self.probabilities is not None:
             children["probabilities"] = self._on_probabilities((self.heads, tokens, tokens))

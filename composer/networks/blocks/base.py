@@ -62,7 +62,7 @@ class Block(Family, family="block"):
         return Block._kinds.get(outline.kind, Block)  # type: ignore[return-value]
 
     def repeats(self) -> int:
-        """How many times each block inside this one stands in the outline; 1 but for blocks that repeat others."""
+        """How many times its outline holds each block inside it: 1, except for blocks that repeat others."""
         return 1
 
     @classmethod

@@ -31,9 +31,9 @@ class BatchNorm(Block, kind="batch_norm"):
     """Unit moments of each feature over the batch, then gain and shift: ``[..., n] -> [..., n]``, ``[c, h, w]`` alike.
 
     Features are the channels of an image, else the last axis; moments run over every other axis and the batch. In
-    evaluation mode running moments stand in their place, so that samples do not mix; averages of networks average
+    evaluation mode running moments take their place, so that samples do not mix; averages of networks average
     them. The variance that normalises is the population's, ``epsilon`` inside the root. ``momentum`` is the share
-    kept, as in JAX: torch's ``momentum`` is one minus it. Seven operations an entry (five without gain and shift).
+    kept, as in JAX: torch's ``momentum`` is one minus it. Seven operations per entry (five without gain and shift).
     Source: Ioffe and Szegedy, arXiv:1502.03167.
     """
 
@@ -67,10 +67,10 @@ class BatchRenorm(Block, kind="batch_renorm"):
     """Batch norm corrected to agree with its evaluation mode: shapes as ``batch_norm``.
 
     In training mode the normalised batch is multiplied by ``r`` and moved by ``d``, constants to the gradient, which
-    would make it what the running moments give; ``r`` stays in [1 / r_max, r_max] and ``d`` in [-d_max, d_max]. For
+    would make it the result of the running moments; ``r`` stays in [1 / r_max, r_max] and ``d`` in [-d_max, d_max]. For
     the first ``warm_up`` training passes ``r = 1`` and ``d = 0``: batch norm. Defaults are those of CrossQ,
     arXiv:1902.05605; like its code, and unlike the paper, this switches the bounds on at once and keeps a running
-    variance, not a running deviation. Nine operations an entry (seven without gain and shift).
+    variance, not a running deviation. Nine operations per entry (seven without gain and shift).
     Source: Ioffe, arXiv:1702.03275.
     """
 

@@ -1,4 +1,4 @@
-"""A token that stands for all the others. Tests: tests/networks/test_blocks.py, tests/papers/test_tokens.py."""
+"""A learned token that summarises the others. Tests: tests/networks/test_blocks.py, tests/papers/test_tokens.py."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from composer.spec.shape import Shape
 class ClassToken(Block, kind="class_token"):
     """A learned token put before the others, the same for every sample: ``[t, d] -> [t + 1, d]``.
 
-    After blocks in which tokens meet, ``select_token`` reads it. One operation an entry of it, which is copied.
+    After blocks in which tokens meet, ``select_token`` reads it. One operation per entry of it, which is copied.
     Source: Dosovitskiy et al., arXiv:2010.11929, Eq. 1 and 4; BERT, arXiv:1810.04805.
     """
 

@@ -47,7 +47,7 @@ class Conv(Weighted, kind="conv"):
     ``padding = "same"`` gives ``ceil(h / stride)`` rows, an odd entry of padding going below and to the right as in
     JAX and TensorFlow; torch's networks of stride 2 pad 1 on all sides instead, which is ``padding = 1``.
     The weight's fans are torch's: ``fan_in`` counts the inputs of one group, ``fan_out`` all outputs, times the
-    kernel. Operations: two a weight and place, one a bias and place.
+    kernel. Operations: two per weight and place, one per bias and place.
     Source: LeCun et al., Proc. IEEE 86(11), 1998; depthwise: Howard et al., arXiv:1704.04861.
     """
 
@@ -64,7 +64,7 @@ class Conv(Weighted, kind="conv"):
     dilation: Pair = 1
     """Entries of the image between entries of the kernel; 1 leaves no gap."""
     groups: Groups = 1
-    """Independent groups of channels; "depthwise" is one an input channel."""
+    """Independent groups of channels; "depthwise" is one per input channel."""
 
     def outline(self, shape: Shape) -> Outline:
         """Parameters ``weight`` [width, c / groups, kernel height, kernel width] and ``bias`` [width]."""

@@ -16,7 +16,7 @@ from composer.spec.shape import Shape
 class CRelu(Block, kind="crelu"):
     """Positive and negative parts side by side: ``[n] -> [2 n]``, ``(max(x, 0), max(-x, 0))``.
 
-    It doubles the last axis, or the channels of an image ``[c, h, w]``. Three operations an entry of the input.
+    It doubles the last axis, or the channels of an image ``[c, h, w]``. Three operations per entry of the input.
     Source: Shang et al., arXiv:1603.05201.
     """
 

@@ -27,7 +27,7 @@ class Detached(Block, kind="detached"):
     is_chain = True
 
     block: Block
-    """What takes the input."""
+    """The block on the detached input."""
 
     def outline(self, shape: Shape) -> Outline:
         """Child ``block``."""

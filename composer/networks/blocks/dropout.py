@@ -18,7 +18,7 @@ class Dropout(Block, kind="dropout"):
     """Each entry zeroed with probability ``rate``, the others divided by ``1 - rate``, in training; any shape.
 
     In evaluation, which is wherever no loss of this very network is computed, it is the identity: targets and actions
-    see no noise. Every copy of a network draws from a stream of its own. Two operations an entry (in training).
+    see no noise. Every copy of a network draws from a stream of its own. Two operations per entry (in training).
     Source: Srivastava et al., JMLR 15, 2014; divided while training and not multiplied afterwards, as all libraries do.
     """
 
@@ -29,7 +29,7 @@ class Dropout(Block, kind="dropout"):
     """Probability that an entry is zeroed, to 24 bits."""
 
     def outline(self, shape: Shape) -> Outline:
-        """No parameters; the random stream is the buffers ``key`` and ``draws``, one draw a call in training."""
+        """No parameters; the random stream is the buffers ``key`` and ``draws``, one draw per call in training."""
         buffers = {"key": BufferPlan("key"), "draws": BufferPlan("counter")}
         return Outline(self.kind, shape, shape, flops=2 * math.prod(shape), buffers=buffers)
 

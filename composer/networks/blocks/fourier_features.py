@@ -20,7 +20,7 @@ class FourierFeatures(Block, kind="fourier_features"):
     """Cosines, then sines, of random projections: ``[..., n] -> [..., 2 m]``, ``(cos 2 pi B x, sin 2 pi B x)``.
 
     The entries of ``B`` [m, n] are normal of mean 0 and standard deviation ``scale``: the larger, the finer the detail
-    that what follows can fit. They stay as drawn unless ``trainable``. Operations: two an entry of ``B``, three an
+    that what follows can fit. They stay as drawn unless ``trainable``. Operations: two per entry of ``B``, three per
     angle. Source: Tancik et al., arXiv:2006.10739; trainable: Li and Pathak, arXiv:2112.03257.
     """
 

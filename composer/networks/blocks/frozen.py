@@ -26,7 +26,7 @@ class Frozen(Block, kind="frozen"):
     is_chain = True
 
     block: Block
-    """What is frozen."""
+    """The block to freeze."""
 
     def outline(self, shape: Shape) -> Outline:
         """Child ``block``, none of its parameters trainable."""

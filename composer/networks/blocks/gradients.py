@@ -1,4 +1,4 @@
-"""Where gradients stop, so that a blueprint cannot ask to train what nothing would ever train.
+"""Where gradients stop: a blueprint may not train parameters that no gradient reaches.
 
 Tests: tests/networks/test_frozen.py.
 """
@@ -14,7 +14,7 @@ from composer.spec.shape import ShapeError
 def check_reached(before: Iterable[Outline], outline: Outline) -> None:
     """Raise ``ShapeError`` where ``outline`` lets no gradient through to trainable parameters of those before it.
 
-    In a row of blocks each is read by the next alone: what stops there reaches nothing before.
+    In a row of blocks only the next one reads each: a gradient that stops there reaches nothing before.
     """
     if outline.stops_gradients and any(earlier.count(trainable_only=True) for earlier in before):
         raise ShapeError(

@@ -20,7 +20,7 @@ class GroupNorm(Block, kind="group_norm"):
 
     Features are the channels of an image, whose groups span all places, else the last axis. One group of an image is
     layer norm over all its entries; a group a channel is instance norm. The variance is the population's, ``epsilon``
-    inside the root; 1e-6 is JAX's default, torch's is 1e-5. Seven operations an entry (five without gain and shift).
+    inside the root; 1e-6 is JAX's default, torch's is 1e-5. Seven operations per entry (five without gain and shift).
     Source: Wu and He, arXiv:1803.08494.
     """
 

@@ -25,7 +25,7 @@ class LerpResidual(Block, kind="lerp_residual"):
 
     ``a = (alpha_init / alpha_scale) alpha`` is a learned vector over the last axis [n]; ``alpha`` starts at
     ``alpha_scale``, so that ``a`` starts at ``alpha_init``. The published blocks normalise before and after:
-    ``unit_norm`` ends the block and follows it. Three operations an entry.
+    ``unit_norm`` ends the block and follows it. Three operations per entry.
     Source: nGPT, arXiv:2410.01131; SimbaV2, arXiv:2502.15280.
     """
 

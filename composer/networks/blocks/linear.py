@@ -20,7 +20,7 @@ class Linear(Weighted, kind="linear"):
     """Dense layer on the last axis: ``[..., in] -> [..., out]``, ``y = x W^T + b``.
 
     Exactly one of ``width`` (out) and ``expansion`` (out = expansion x in) is given. Orthogonal weights and zero
-    biases are the defaults of the continuous-control literature, not torch's. Operations: two a weight, one a bias.
+    biases are the defaults of the continuous-control literature, not torch's. Operations: two per weight, one per bias.
     With ``unit_norm`` the weight is projected once it is drawn and after every step of the optimizer; an average of the
     network is not. Source: SimbaV2, arXiv:2502.15280; nGPT, arXiv:2410.01131.
     """
@@ -29,8 +29,8 @@ class Linear(Weighted, kind="linear"):
     axis = -1
 
     unit_norm: Literal["rows", "columns"] | None = None
-    """What is kept at unit norm: ``rows`` of the weight [out, in], what an output reads; ``columns``, what an input
-    writes."""
+    """The vectors kept at unit norm: ``rows`` of the weight [out, in], which an output reads; ``columns``, which an
+    input writes."""
 
     def outline(self, shape: Shape) -> Outline:
         """Parameters ``weight`` [out, in] and ``bias`` [out]."""

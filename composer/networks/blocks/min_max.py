@@ -19,7 +19,7 @@ class MinMax(Block, kind="min_max"):
     """``(x - min) / (max - min + epsilon)`` over all entries of a sample, any shape but a scalar's.
 
     The renormalisation of latents in SPR, arXiv:2007.05929, after MuZero, arXiv:1911.08265; over the whole latent as in
-    Dopamine's and BBF's released code. Four operations an entry.
+    Dopamine's and BBF's released code. Four operations per entry.
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "min_max"}

@@ -22,7 +22,7 @@ class NoisyLinear(Block, kind="noisy_linear"):
 
     The noise is factorised and drawn once a forward pass for all of its samples; every copy of a network, and every
     average of it, draws from a stream of its own. In evaluation mode there is none. An algorithm that explores by it
-    acts in training mode (``noisy = true`` of DQN). Operations: those of ``linear``, and four a weight.
+    acts in training mode (``noisy = true`` of DQN). Operations: those of ``linear``, and four per weight.
     Source: Fortunato et al., arXiv:1706.10295, with its initialisers: uniform within 1/sqrt(in), noise 0.5/sqrt(in).
     """
 

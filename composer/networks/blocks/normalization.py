@@ -19,8 +19,8 @@ from composer.spec.shape import Shape
 class LayerNorm(Block, kind="layer_norm"):
     """Zero mean and unit variance over the last axis, then gain and shift: ``[..., n] -> [..., n]``.
 
-    The variance is the population's and ``epsilon`` stands inside the root. 1e-6 is JAX's default; torch's is 1e-5.
-    Seven operations an entry (five without gain and shift). Source: Ba et al., arXiv:1607.06450.
+    The variance is the population's and ``epsilon`` is inside the root. 1e-6 is JAX's default; torch's is 1e-5.
+    Seven operations per entry (five without gain and shift). Source: Ba et al., arXiv:1607.06450.
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "layer_norm"}
@@ -53,7 +53,7 @@ class LayerNorm(Block, kind="layer_norm"):
 class RmsNorm(Block, kind="rms_norm"):
     """Unit mean square over the last axis, then gain: ``[..., n] -> [..., n]``; the mean is kept.
 
-    ``epsilon`` is added to the mean square, inside the root. Four operations an entry (three without gain).
+    ``epsilon`` is added to the mean square, inside the root. Four operations per entry (three without gain).
     Source: Zhang and Sennrich, arXiv:1910.07467.
     """
 

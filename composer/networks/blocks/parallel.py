@@ -22,7 +22,7 @@ class Parallel(Block, kind="parallel"):
 
     ``sum``, ``mean`` and ``multiply`` join entry by entry, all branches of one shape: a residual block with a projected
     shortcut (arXiv:1512.03385) is a sum, a gated linear unit (arXiv:2002.05202) a product.
-    ``concatenate`` joins features: channels of images, else the last axis. One operation an entry joined to another,
+    ``concatenate`` joins features: channels of images, else the last axis. One operation per entry joined to another,
     one more for a mean, none to concatenate.
     """
 

@@ -19,7 +19,7 @@ class Patches(Block, kind="patches"):
 
     The same as a convolution whose stride is its kernel, its weight's last three axes made one. Where patches do not
     fill the image, such a ``conv`` leaves the rest out; ``tokens`` per position follows it.
-    Operations: two a weight and patch, one a bias and patch. Source: Dosovitskiy et al., arXiv:2010.11929, Eq. 1.
+    Operations: two per weight and patch, one per bias and patch. Source: Dosovitskiy et al., arXiv:2010.11929, Eq. 1.
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "patches", "patch": 3, "width": 16}

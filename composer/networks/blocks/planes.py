@@ -37,7 +37,7 @@ class Planes(Block, kind="planes"):
     """Its width, w."""
 
     def outline(self, shape: Shape) -> Outline:
-        """No parameters; raises ``ShapeError`` for what is no vector, or is shorter than the image."""
+        """No parameters; raises ``ShapeError`` unless the input is a vector no shorter than the image."""
         size = math.prod((self.channels, self.height, self.width))
         if len(shape) != 1 or shape[0] < size:
             raise ShapeError(

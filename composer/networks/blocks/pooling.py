@@ -33,7 +33,7 @@ class _Pool(Spec):
         if isinstance(self.padding, int) and 2 * self.padding > smallest:
             raise PydanticCustomError(
                 "pool_padding",
-                "'padding' ({padding}) is more than half of 'kernel' ({kernel}): a window could lie in padding alone",
+                "'padding' ({padding}) is more than half of 'kernel' ({kernel}): a window could see padding alone",
                 {"padding": self.padding, "kernel": smallest},
             )
         return self
@@ -59,7 +59,7 @@ class _Pool(Spec):
 class MaxPool(_Pool, Block, kind="max_pool"):
     """The largest entry of each window: ``[c, h, w] -> [c, h', w']``; padding is never the largest.
 
-    One operation an entry of a window. Sizes follow the rules of ``conv``.
+    One operation per entry of a window. Sizes follow the rules of ``conv``.
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "max_pool", "kernel": 3, "stride": 2, "padding": "same"}
@@ -78,7 +78,7 @@ class MaxPool(_Pool, Block, kind="max_pool"):
 class AveragePool(_Pool, Block, kind="average_pool"):
     """The mean of each window: ``[c, h, w] -> [c, h', w']``; padding is not counted, where torch's default counts it.
 
-    One operation an entry of a window. Sizes follow the rules of ``conv``.
+    One operation per entry of a window. Sizes follow the rules of ``conv``.
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "average_pool", "kernel": 2}
@@ -97,7 +97,7 @@ class AveragePool(_Pool, Block, kind="average_pool"):
 class GlobalAveragePool(Block, kind="global_average_pool"):
     """The mean of each channel over the whole image: ``[c, h, w] -> [c]``.
 
-    One operation an entry. Source: Lin et al., arXiv:1312.4400.
+    One operation per entry. Source: Lin et al., arXiv:1312.4400.
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "global_average_pool"}

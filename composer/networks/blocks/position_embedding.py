@@ -1,4 +1,4 @@
-"""What tells tokens apart by their places. Tests: tests/networks/test_blocks.py, tests/papers/test_tokens.py."""
+"""Learned embeddings of positions. Tests: tests/networks/test_blocks.py, tests/papers/test_tokens.py."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from composer.spec.shape import Shape
 
 
 class PositionEmbedding(Block, kind="position_embedding"):
-    """A learned vector for each place, added to its token: ``[t, d] -> [t, d]``.
+    """A learned vector for each position, added to its token: ``[t, d] -> [t, d]``.
 
-    One operation an entry. Source: Dosovitskiy et al., arXiv:2010.11929, Eq. 1; standard deviation 0.02 as in BERT
+    One operation per entry. Source: Dosovitskiy et al., arXiv:2010.11929, Eq. 1; standard deviation 0.02 as in BERT
     (arXiv:1810.04805) and ViT's released code.
     """
 

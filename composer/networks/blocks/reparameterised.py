@@ -51,11 +51,11 @@ def _module(block: Block, shape: Shape) -> LazyCall:
 class WeightNorm(Block, kind="weight_norm"):
     """Weight norm: a linear or conv block with the weight ``gain * v / |v|``; shapes are the block's.
 
-    One gain and one Euclidean norm an output unit; ``v`` is the block's weight as declared. The gain starts at 1, not
+    One gain and one Euclidean norm per output unit; ``v`` is the block's weight as declared. The gain starts at 1, not
     at ``|v|`` as torch's does, so that the start is the block with rows of unit norm: inputs of unit covariance give
-    outputs of unit variance, which is what the paper's first step from data is for. A gain of ``constant`` c with
-    orthogonal rows starts exactly as the block alone with orthogonal gain c. Operations are the block's: what is done
-    to the weight, once a batch, is not counted. Source: Salimans and Kingma, arXiv:1602.07868, Eq. 2.
+    outputs of unit variance, the purpose of the paper's first step from data. A gain of ``constant`` c with
+    orthogonal rows starts exactly as the block alone with orthogonal gain c. Operations are the block's, without
+    the normalisation of the weight, once per batch. Source: Salimans and Kingma, arXiv:1602.07868, Eq. 2.
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "weight_norm", "block": {"kind": "linear", "width": 8}}
@@ -82,10 +82,10 @@ class WeightNorm(Block, kind="weight_norm"):
 class SpectralNorm(Block, kind="spectral_norm"):
     """Spectral norm: a linear or conv block with its weight divided by its largest singular value; shapes the block's.
 
-    The weight counts as a matrix with a row an output unit. Its largest singular value comes from ``iterations`` of
+    The weight counts as a matrix with a row per output unit. Its largest singular value comes from ``iterations`` of
     the power method a pass, begun where the last training pass ended (before the first, at equal entries, where the
     paper draws them); evaluation iterates too but keeps nothing. The gradient passes through the weight and not
-    through the iteration. Operations are the block's: what is done to the weight, once a batch, is not counted.
+    through the iteration. Operations are the block's, without the normalisation of the weight, once per batch.
     Source: Miyato et al., arXiv:1802.05957, algorithm 1.
     """
 

@@ -17,7 +17,7 @@ from composer.spec.shape import Shape, ShapeError
 class Repeat(Block, kind="repeat"):
     """A block ``times`` times in a row, every copy with parameters of its own; 0 times is the identity.
 
-    A copy takes the output of the one before: the first may change the shape, if the others can take what it gives.
+    A copy takes the output of the one before: the first may change the shape, if the others accept its output.
     """
 
     example: ClassVar[Mapping[str, Any]] = {
@@ -30,7 +30,7 @@ class Repeat(Block, kind="repeat"):
     times: Annotated[int, Field(ge=0, le=256)]
     """Number of copies."""
     block: Block
-    """What is repeated."""
+    """The block to repeat."""
 
     def repeats(self) -> int:
         """``times``."""

@@ -15,7 +15,7 @@ from composer.spec.shape import Shape, ShapeError, located
 class Residual(Block, kind="residual"):
     """The input plus a block of it: ``y = x + block(x)``, any shape that the block keeps.
 
-    One operation an entry. Source: He et al., arXiv:1512.03385.
+    One operation per entry. Source: He et al., arXiv:1512.03385.
     """
 
     example: ClassVar[Mapping[str, Any]] = {

@@ -20,7 +20,7 @@ class RestoreWidth(Block, kind="restore_width"):
     """A block and a dense layer that gives its last axis the input's width again: ``[..., n] -> [..., n]``.
 
     For feed-forward layers inside ``residual`` and experts, which so need not say the width that they are used at.
-    Operations of the dense layer: two a weight, one a bias. Source: position-wise layers, arXiv:1706.03762, Eq. 2.
+    Operations of the dense layer: two per weight, one per bias. Source: position-wise layers, arXiv:1706.03762, Eq. 2.
     """
 
     example: ClassVar[Mapping[str, Any]] = {
@@ -30,7 +30,7 @@ class RestoreWidth(Block, kind="restore_width"):
     is_chain = True
 
     block: Block
-    """What comes before the dense layer."""
+    """The block before the dense layer."""
     bias: bool = True
     """Whether the dense layer adds a bias."""
     weight: Initializer = Orthogonal()

@@ -20,8 +20,8 @@ class RsNorm(Block, kind="rs_norm"):
 
     The moments are the population's of every batch that a training pass has shown, merged by Chan's formula from mean
     0, variance 1 and a weight of 1e-4; a pass takes its batch in, then normalises. Not ``normalization.observation``,
-    which counts every environment step once, in float64, for all networks together: here a network counts what it is
-    trained on, each time it is, in float32 buffers that averages of the network average. Two operations an entry.
+    which counts every environment step once, in float64, for all networks together: here a network counts every sample
+    each time it is trained on it, in float32 buffers that averages of the network average. Two operations per entry.
     Source: Lee et al., arXiv:2410.09754, Eq. 2 to 4.
     """
 

@@ -17,16 +17,16 @@ from composer.spec.shape import Shape
 class Scale(Block, kind="scale"):
     """``factor * x + shift`` with constants, any shape; integers become floats.
 
-    A factor of 1/255 brings the bytes of pixels into [0, 1]. Two operations an entry.
+    A factor of 1/255 brings the bytes of pixels into [0, 1]. Two operations per entry.
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "scale", "factor": 0.00392156862745098}
     units = "keeps"
 
     factor: Annotated[float, Field(ge=-1e6, le=1e6)]
-    """What every entry is multiplied by."""
+    """Factor on every entry."""
     shift: Annotated[float, Field(ge=-1e6, le=1e6)] = 0.0
-    """What is added after."""
+    """Added after the factor."""
 
     def outline(self, shape: Shape) -> Outline:
         """No parameters."""

@@ -21,7 +21,7 @@ class Scaler(Block, kind="scaler"):
     """A learned factor for each feature: ``[..., n] -> [..., n]``, ``y = (init / scale) s x``.
 
     ``s`` starts at ``scale``, so that the factor starts at ``init``; an optimizer whose steps do not follow the size
-    of gradients, such as Adam, moves the factor ``init / scale`` times as far. Two operations an entry.
+    of gradients, such as Adam, moves the factor ``init / scale`` times as far. Two operations per entry.
     Source: nGPT, arXiv:2410.01131; SimbaV2, arXiv:2502.15280.
     """
 

@@ -21,8 +21,8 @@ class SoftMoe(Mixture, kind="soft_moe"):
     Each of n experts has p slots. Logits ``L = X Phi [t, n p]``, with Phi [d, n, p] drawn by ``router``, its fans n d
     and p d as JAX counts them; a slot is a mean of the tokens, weighted by the
     softmax of L over tokens; an output token is a mean of the experts' outputs, weighted by the softmax of L over all
-    slots. No token is dropped. An expert that ends in ``restore_width`` keeps d. Operations: two a product of logits,
-    slots and outputs, ten a logit, and the experts'. Source: Puigcerver et al., arXiv:2308.00951; as the penultimate
+    slots. No token is dropped. An expert that ends in ``restore_width`` keeps d. Operations: two per product of logits,
+    slots and outputs, ten per logit, and the experts'. Source: Puigcerver et al., arXiv:2308.00951; as the penultimate
     layer of value networks: Obando-Ceron, Sokar et al., arXiv:2402.08609.
     """
 

@@ -37,7 +37,7 @@ class SelectToken(Block, kind="select_token"):
 
 
 class MeanTokens(Block, kind="mean_tokens"):
-    """The mean of all tokens: ``[t, d] -> [d]``. One operation an entry."""
+    """The mean of all tokens: ``[t, d] -> [d]``. One operation per entry."""
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "mean_tokens"}
     example_input: ClassVar[Shape] = (3, 16)

@@ -33,7 +33,7 @@ class Tokens(Block, kind="tokens"):
     example_input: ClassVar[Shape] = (4, 6, 6)
 
     per: Literal["position", "feature", "sample", "patch"]
-    """What a token stands for."""
+    """What becomes one token."""
     patch: Pair | None = None
     """Size of a patch, ``[height, width]`` or one for both; with ``per = "patch"`` alone. It divides the image."""
 

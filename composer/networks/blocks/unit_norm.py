@@ -15,7 +15,7 @@ from composer.spec.shape import Shape
 class UnitNorm(Block, kind="unit_norm"):
     """Unit Euclidean norm over the last axis: ``[..., n] -> [..., n]``, ``x / max(|x|, 1e-8)``.
 
-    A vector of zeros stays one. Three operations an entry. Source: SimbaV2, arXiv:2502.15280; nGPT, arXiv:2410.01131.
+    A vector of zeros stays one. Three operations per entry. Source: SimbaV2, arXiv:2502.15280; nGPT, arXiv:2410.01131.
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "unit_norm"}

@@ -83,7 +83,7 @@ def image(shape: Shape, kind: str) -> tuple[int, int, int]:
 
 @dataclass(frozen=True)
 class Windows:
-    """Where the windows of one kernel lie: how many, along height and width, and what is added around the image."""
+    """The windows of one kernel: their number along height and width, and the padding around the image."""
 
     output: tuple[int, int]
     pads: Pads

@@ -1,4 +1,4 @@
-"""Heads: what a network returns. Importing this package registers every kind; none of it imports torch."""
+"""Heads of networks. Importing this package registers every kind; none of it imports torch."""
 
 from composer.networks.heads.base import Head, head_giving
 from composer.networks.heads.categorical_policy import CategoricalPolicy

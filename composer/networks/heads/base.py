@@ -1,4 +1,4 @@
-"""The family of heads: the last map of a network, from a trunk's features to what an algorithm reads.
+"""The family of heads: the last map of a network, from a trunk's features to the outputs that an algorithm reads.
 
 Tests: tests/networks/test_heads.py.
 """
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 class Head(Family, family="head"):
-    """What a network returns.
+    """The output of a network.
 
-    A trunk ends in any layers, so that a head is one dense layer and what is done to its output. Layers that only a
-    head can hold, because they come twice or after something of its own, are its ``hidden`` block.
+    A trunk ends in any layers, so that a head is one dense layer and a function of its output. Layers that only a head
+    can hold, because they come twice or after an operation of its own, are its ``hidden`` block.
     """
 
     is_chain: ClassVar[bool] = False
@@ -41,7 +41,7 @@ class Head(Family, family="head"):
     @property
     @abstractmethod
     def produces(self) -> str:
-        """What it returns, in one word, so that an algorithm can refuse a head that it cannot read.
+        """Its product in one word, by which an algorithm refuses a head that it cannot read.
 
         ``value`` (one, of a state or of a state and an action), ``action_values`` (one for each discrete action),
         ``tanh_gaussian``, ``gaussian``, ``deterministic_action``, ``action_logits``, ``class_logits``,
@@ -67,7 +67,7 @@ class Head(Family, family="head"):
 
 
 def head_giving(product: str, got: Head) -> str:
-    """For an algorithm's message: the heads that give ``product``, and what ``got``, which does not, gives instead."""
+    """For an algorithm's message: the heads that give ``product``, and the product of ``got``, which does not."""
     examples = map(TypeAdapter[Head](Head).validate_python, (kind.example for kind in Head.kinds().values()))
     kinds = listing(head.kind for head in examples if head.produces == product)
     return f"a head that gives {product!r}: {kinds}; {got.kind!r} as it is set here gives {got.produces!r}"

@@ -60,7 +60,7 @@ class Dueling(Head, kind="dueling"):
         return "action_values"
 
     def outline(self, shape: Shape, actions: int) -> Outline:
-        """Children ``value`` and ``advantage``; three operations an entry."""
+        """Children ``value`` and ``advantage``; three operations per entry."""
         features(self.kind, shape)
         value, advantage = (self._stream(shape, number) for number in (1, actions))
         output, children = advantage.output, {"value": value, "advantage": advantage}

@@ -41,7 +41,7 @@ class ImplicitQuantile(ReturnHead, kind="implicit_quantile"):
     def outline(self, shape: Shape, actions: int) -> Outline:
         """Children ``embedding`` and ``output``, on the axis of levels; ``output`` is the shape of each output.
 
-        Operations: two a cosine, two a product of features and embedding.
+        Operations: two per cosine, two per product of features and embedding.
         """
         width = features(self.kind, shape)
         drawn = Linear(width=width, weight=self.weight, bias_init=self.bias_init)

@@ -16,7 +16,7 @@ from composer.spec.shape import Shape, ShapeError, located
 def features(kind: str, shape: Shape) -> int:
     """The width of a vector; raises ``ShapeError`` for any other shape."""
     if len(shape) != 1:
-        raise ShapeError(f"the head {kind!r} takes a vector; what it is given has shape {list(shape)}")
+        raise ShapeError(f"the head {kind!r} takes a vector; its input has shape {list(shape)}")
     return shape[0]
 
 

@@ -13,7 +13,7 @@ from composer.spec.shape import Shape
 
 
 class Scalar(OneLayerHead, kind="scalar"):
-    """One number a sample, without a trailing axis: ``[n] -> []``; a state or state-action value."""
+    """One number per sample, without a trailing axis: ``[n] -> []``; a state or state-action value."""
 
     gives_expectation: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"kind": "scalar"}

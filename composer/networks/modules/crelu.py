@@ -11,7 +11,7 @@ class CReLU(nn.Module):
     """``(max(x, 0), max(-x, 0))`` joined along ``axis``, which doubles. Source: arXiv:1603.05201."""
 
     def __init__(self, axis: int = -1) -> None:
-        """``axis`` is counted from the last, so that batch axes may stand before: -3 for the channels of an image."""
+        """``axis`` is counted from the last, whatever batch axes come first: -3 for the channels of an image."""
         super().__init__()
         self.axis = axis
 

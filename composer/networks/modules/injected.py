@@ -1,4 +1,4 @@
-"""A network after plasticity injection: fresh terms that cancel stand beside its last layers.
+"""A network after plasticity injection: fresh terms that cancel beside its last layers.
 
 Source: Nikishin et al., Deep reinforcement learning with plasticity injection, arXiv:2305.15555.
 Tests: tests/interventions/test_injection.py.
@@ -21,7 +21,7 @@ class Tail(nn.Module):
         self.head = head
 
     def forward(self, z: Tensor) -> Tensor:
-        """From the encoder's features to what the head returns."""
+        """From the encoder's features to the head's output."""
         output: Tensor = self.head(self.trunk(z))
         return output
 
@@ -50,7 +50,7 @@ class Injected(nn.Module):
     """
 
     def __init__(self, trunk: nn.Module, head: nn.Module, split: int, injections: Sequence[nn.Module]) -> None:
-        """``split`` counts layers of a sequence; any other trunk is one layer. Terms take what the encoder gives."""
+        """``split`` counts layers of a sequence; any other trunk is one layer. Terms take the encoder's output."""
         super().__init__()
         self.trunk = trunk
         self.head = head

@@ -16,7 +16,7 @@ from composer.networks.modules.projection import SMALLEST
 
 
 class SpectralNorm(nn.Module):
-    """A layer whose weight, as a matrix with a row an output unit, is divided by its largest singular value."""
+    """A layer whose weight, as a matrix with a row per output unit, is divided by its largest singular value."""
 
     left: Tensor
 

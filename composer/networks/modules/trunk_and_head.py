@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 class TrunkAndHead(nn.Module):
-    """``head(trunk(x))``; what it returns is the head's."""
+    """``head(trunk(x))``."""
 
     def __init__(self, trunk: nn.Module, head: nn.Module) -> None:
         """Join two modules."""

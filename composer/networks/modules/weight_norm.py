@@ -15,7 +15,7 @@ from composer.networks.modules.projection import to_unit_norm
 
 
 class WeightNorm(nn.Module):
-    """A layer whose weight is ``gain * v / |v|``, one gain and one norm an output unit; ``v`` is the layer's own."""
+    """A layer whose weight is ``gain * v / |v|``, one gain and one norm per output unit; ``v`` is the layer's own."""
 
     def __init__(self, block: Dense | Convolution) -> None:
         """Wrap ``block``."""

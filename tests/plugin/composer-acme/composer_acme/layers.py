@@ -50,7 +50,7 @@ class AbsoluteNorm(Block, kind="acme/absolute_norm"):
     normalises = "sample"
 
     def outline(self, shape: Shape) -> Outline:
-        """Parameter ``gain`` [n]; four operations an entry."""
+        """Parameter ``gain`` [n]; four operations per entry."""
         width = last_axis(shape, self.kind)
         parameters = {"gain": plan((width,), Ones(), width, width, "kind")}
         return Outline(self.kind, shape, shape, parameters, flops=4 * math.prod(shape))

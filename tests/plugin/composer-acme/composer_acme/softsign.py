@@ -33,7 +33,7 @@ class SoftsignGaussian(Head, kind="acme/softsign_gaussian"):
     def outline(self, shape: Shape, actions: int) -> Outline:
         """Children ``mean`` and ``log_std``; three operations bound a mean, four a log standard deviation."""
         if len(shape) != 1:
-            raise ShapeError(f"the head {self.kind!r} takes a vector; what it is given has shape {list(shape)}")
+            raise ShapeError(f"the head {self.kind!r} takes a vector; its input has shape {list(shape)}")
         layer = Linear(width=actions, weight=self.weight).outline(shape)
         children = {"mean": layer, "log_std": layer}
         return Outline(self.kind, shape, (actions,), children=children, flops=7 * actions, layout="parallel")
