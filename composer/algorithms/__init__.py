@@ -1,4 +1,4 @@
-"""Algorithms: which networks there are, what each minimises, and how actions are chosen."""
+"""Algorithms: the networks of an agent, the losses that train them, and how it acts."""
 
 from composer.algorithms.augmentation import Augmentation, Intensity, RandomShift
 from composer.algorithms.base import Algorithm

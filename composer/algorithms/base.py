@@ -1,7 +1,7 @@
-"""The family of algorithms: which networks an agent has, what trains them, and how it acts. The learner is generic.
+"""The family of algorithms: the networks of an agent, the losses that train them, and how it acts.
 
-A spec declares and is free of torch; its ``build`` gives a *program*, the objectives and the acting rule over built
-networks. Legend: S seeds, B batch.
+A spec declares and is free of torch; its ``build`` gives a *program*: objectives and acting rule over built networks.
+The learner is the same for all. Legend: S seeds, B batch.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Algorithm(Family, family="algorithm"):
     learns_from_replay: ClassVar[bool] = False
     """Whether it learns from transitions drawn from a replay."""
     keys_outside_update: ClassVar[frozenset[str]] = frozenset()
-    """Keys that decide what a batch holds, or when it is drawn, and are no part of the compiled update."""
+    """Keys that affect only the data of batches and when they are drawn: no part of the compiled update."""
 
     batch_size: int = Field(default=256, ge=1, le=1_048_576)
     """Samples per gradient update."""
@@ -97,7 +97,7 @@ class Algorithm(Family, family="algorithm"):
 
     @property
     def learns_on_policy(self) -> bool:
-        """Whether it learns from what its present policy did, and from that alone."""
+        """Whether it learns only from data of its present policy."""
         return self.rollout_plan is not None
 
     @abstractmethod
@@ -141,7 +141,7 @@ class Algorithm(Family, family="algorithm"):
         return iter(())
 
     def problems(self, agent: AgentDeclaration) -> Iterator[tuple[str, str]]:
-        """What else is wrong, beside roles and averages (``agent_problems`` checks those): key paths and messages."""
+        """Problems other than those of roles, averages and optimizers (``agent_problems``): key paths and messages."""
         return iter(())
 
     @abstractmethod
@@ -158,7 +158,7 @@ def vectors_needed(title: str, info: EnvironmentInfo) -> Iterator[tuple[str, str
 
 @dataclass(frozen=True)
 class AgentDeclaration:
-    """An agent as a blueprint declares it: what a learner is built from, and what an algorithm may check."""
+    """An agent as a blueprint declares it: learners are built from it, and algorithms check it."""
 
     seeds: tuple[int, ...]
     environment: Environment
@@ -188,7 +188,7 @@ class AgentDeclaration:
         return self.environment.info
 
     def module(self, role: str) -> LazyCall:
-        """How one copy of a network is built, without what interventions have added to it."""
+        """The constructor call of one copy of a network, without parts that interventions have added."""
         return self.networks[role].module(self.sound_outlines[role].input, self.info.action_size)
 
     @property

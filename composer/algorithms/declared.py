@@ -1,4 +1,4 @@
-"""What an algorithm declares of itself: network roles, averages that it reads, tensors of its own, its schedules.
+"""Declarations of algorithms: network roles, averages that are read, tensors of their own, schedules of updates.
 
 Free of torch. Tests: tests/training/test_algorithm_state.py.
 """
@@ -31,11 +31,11 @@ class Role(NamedTuple):
     input: Shape | InputFrom
     """Input shape of one sample."""
     produces: str | None = None
-    """What its head has to produce; None where any head will do."""
+    """The product that its head needs; None where any head fits."""
     has_one_copy: bool = True
     """Whether the algorithm reads a single copy of it."""
     option: str = ""
-    """The key of the algorithm that asks for it; empty where the algorithm always needs it."""
+    """The key of the algorithm that needs it; empty where it is always needed."""
 
 
 class AverageRole(NamedTuple):
@@ -51,7 +51,7 @@ class AverageRole(NamedTuple):
 
 
 class Passes(Enum):
-    """The passes of an update through one network; the value is their cost in forward passes.
+    """The passes of an update through one network; values are costs in forward passes.
 
     By convention a gradient of parameters costs as much as a forward pass, and so does a gradient of inputs.
     """
@@ -116,7 +116,7 @@ class RolloutPlan(NamedTuple):
 
 
 class StateTensor(NamedTuple):
-    """A tensor ``[S, *shape]`` that an algorithm keeps between updates, beside networks: a counter, a running bound."""
+    """A tensor ``[S, *shape]`` that an algorithm keeps between updates, such as a counter or a running bound."""
 
     shape: Shape = ()
     """Of one seed."""

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 class DQN(OffPolicy, Algorithm, kind="dqn"):
     """Deep Q-learning over discrete actions, with the extensions published since, each as a setting of its own.
 
-    The network ``value`` gives every action a value; its head decides what is learned of a return: its mean
+    The network ``value`` gives every action a value; its head decides how returns are learned: their mean
     (``discrete_value``; arXiv:1312.5602), its distribution (C51, arXiv:1707.06887; QR-DQN, arXiv:1710.10044; IQN,
-    arXiv:1806.06923), or its mean by classification (HL-Gauss, two-hot, arXiv:2403.03950); ``dueling`` wraps most of
+    arXiv:1806.06923), or the mean by classification (HL-Gauss, two-hot, arXiv:2403.03950); ``dueling`` wraps most of
     them. The target network is the average ``target_value``: with momentum ``{ kind = "periodic", every = N }`` it is
     copied every N updates, as published. Priorities are absolute errors of means, or losses of distributions
     (Rainbow, arXiv:1710.02298, takes the divergence; Dopamine the loss, exponent 0.5).
@@ -87,8 +87,8 @@ class DQN(OffPolicy, Algorithm, kind="dqn"):
     def evaluations(self) -> tuple[Evaluated, ...]:
         """The target, the choice of a double target, the prediction; then SPR."""
         choice = (Evaluated("value", Passes.FORWARD),) if self.double else ()
-        ahead = self.spr.evaluations() if self.spr else ()
-        return (Evaluated("target_value", Passes.FORWARD), *choice, Evaluated("value", Passes.TRAIN), *ahead)
+        spr = self.spr.evaluations() if self.spr else ()
+        return (Evaluated("target_value", Passes.FORWARD), *choice, Evaluated("value", Passes.TRAIN), *spr)
 
     @override
     def environment_problems(self, environment: Environment, info: EnvironmentInfo) -> Iterator[tuple[str, str]]:

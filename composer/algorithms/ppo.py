@@ -72,7 +72,7 @@ class PPO(OnPolicy, Algorithm, kind="ppo"):
             yield "algorithm.value_clip", message
         yield from self._rollout_problems(agent.environment.copies_per_seed)
         if "actor" in agent.acting:
-            yield "training.acting.actor", "PPO learns from what its own actor does: an average cannot act for it"
+            yield "training.acting.actor", "PPO learns from actions of its own actor: an average cannot act for it"
 
     @override
     def build(self, built: BuiltAgent, info: EnvironmentInfo, hyperparameters: Hyperparameters) -> Program:

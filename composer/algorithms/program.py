@@ -1,4 +1,4 @@
-"""What an algorithm computes: objectives and an acting rule over built networks.
+"""Programs of algorithms: objectives and an acting rule over built networks.
 
 Legend: S seeds, B batch, E environments of a seed.
 """
@@ -86,7 +86,7 @@ class Program(ABC):
     evaluation_noise: Shape | None = None
     """The same in evaluations; None where evaluations draw nothing."""
     extras: tuple[str, ...] = ()
-    """Names of the tensors that a batch carries beside its transitions."""
+    """Names of the tensors that a batch carries with its transitions."""
     priorities: tuple[str, ...] = ()
     """Names of signals with one number per sample, ``[S, B]``: the new priorities of these samples."""
 
@@ -111,7 +111,7 @@ class Program(ABC):
     def finish_update(  # noqa: B027 - most programs keep nothing
         self, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]
     ) -> None:
-        """Change the program's own tensors in place, once an update, after all objectives have taken their steps."""
+        """Change the program's own tensors in place, once per update, after the steps of all objectives."""
 
     @abstractmethod
     def inputs(self, batch: Batch, noise: Mapping[str, Tensor]) -> Mapping[str, Inputs]:

@@ -15,7 +15,7 @@ Problem = tuple[str, str]
 
 
 def agent_problems(agent: AgentDeclaration) -> Iterator[Problem]:
-    """What does not fit the algorithm: the environment first, for the roles follow from it."""
+    """Problems of the agent with its algorithm. Roles follow from the environment, so that one comes first."""
     unfit = list(agent.algorithm.environment_problems(agent.environment, agent.info))
     yield from unfit or (*agent.algorithm.problems(agent), *_networks(agent))
     yield from _averages(agent)

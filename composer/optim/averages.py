@@ -17,14 +17,13 @@ ROLE = r"^[a-z][a-z0-9_]{0,63}$"
 class Average(Spec):
     """A slow copy of a network, such as a target network: ``a = momentum * a + (1 - momentum) * w`` each update.
 
-    Averages move in the order in which they are declared: one of an average that stands before it follows that one's
-    new weights.
+    Averages move in declared order: an average of an earlier average follows its new weights.
     """
 
     of: Annotated[str, Field(pattern=ROLE)]
     """The network, or another average, that is averaged."""
     momentum: Share
-    """What an update leaves of the average, 0 to 1: a number, or a schedule over gradient updates."""
+    """Share of the average that an update keeps, 0 to 1: a number, or a schedule over gradient updates."""
 
 
 def averaged_networks(averages: Mapping[str, Average]) -> dict[str, str]:
@@ -45,7 +44,7 @@ def circles(averages: Mapping[str, Average]) -> Iterator[tuple[str, list[str]]]:
 
 
 def _chain(name: str, averages: Mapping[str, Average]) -> list[str]:
-    """``name``, what it averages, and so on, down to a network, or to the first name that comes a second time."""
+    """``name``, its source, the source of that and so on, to a network or to the first repeated name."""
     chain = [name]
     while chain[-1] in averages:
         following = averages[chain[-1]].of

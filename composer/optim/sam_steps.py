@@ -35,8 +35,7 @@ class SharpnessState(OptimizerState):
     ) -> Sequence[Tensor]:
         """The gradients at ``w + rho g / |g|``, Eq. 2 and 3, with ``g`` the gradient at ``w``; parameters do not move.
 
-        ``signals`` get what the pass at ``w`` reports, and buffers end as that pass leaves them: both passes start from
-        the same ones.
+        Signals and buffers are those of the pass at ``w``; both passes start from the same buffers.
         """
         before = _copies(buffers)
         first = gradient(signals)

@@ -1,4 +1,4 @@
-"""How far updates look ahead: the n-step window and the discount, where they follow schedules.
+"""The horizon of updates: the n-step window and the discount, which may follow schedules.
 
 Legend: S seeds. Tests: tests/optim/test_schedules.py.
 """
@@ -15,14 +15,14 @@ from composer.optim.steps import OptimizerState
 
 
 class Horizon:
-    """The n-step window and the discount of the present update."""
+    """The n-step window and the discount at the present update."""
 
     def __init__(self, agent: AgentDeclaration, hyperparameters: Hyperparameters) -> None:
-        """As they are before the first update, at their largest."""
+        """With the longest n-step window and the last discount."""
         declared = agent.algorithm.update_schedule(agent.info)
         schedules = agent.algorithm.horizon_schedules()
         self.n_step = declared.n_step
-        """Most rewards that are summed before a value is bootstrapped."""
+        """Longest window of rewards before a value is bootstrapped."""
         self.discount = hyperparameters.number(declared.discount)
         """Of one interaction, ``[S]``."""
         self.lengths: Tensor | None = None
@@ -34,7 +34,7 @@ class Horizon:
 
     @property
     def changes(self) -> bool:
-        """Whether it is another one from update to update."""
+        """Whether it changes from update to update."""
         return self._n_step_at is not None or self._one_minus_discount_at is not None
 
     def follow_schedules(self, optimizers: Mapping[str, OptimizerState]) -> None:

@@ -135,7 +135,7 @@ class Learner:
 
     @property
     def n_step(self) -> int:
-        """Most rewards that are summed before a value is bootstrapped."""
+        """Longest window of rewards before a value is bootstrapped."""
         return self.horizon.n_step
 
     @property

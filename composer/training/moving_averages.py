@@ -1,4 +1,4 @@
-"""How averages follow what they average, within an update. Tests: tests/training/test_averages.py."""
+"""Averages follow their sources within an update. Tests: tests/training/test_averages.py."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class _Following(NamedTuple):
 
 
 class MovingAverages:
-    """Averages in the order in which they are declared, each with what it follows."""
+    """Averages in declared order, each with its source."""
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
 """Returns as expectations, probabilities at atoms, or quantiles: how to read the raw output of a value head.
 
-``raw`` is what a value head returns, ``[...]`` batch axes (and the actions, where it has them), N atoms or quantiles.
+``raw`` is the output of a value head; ``[...]`` are batch axes (and actions, where it has them), N atoms or quantiles.
 An algorithm that uses ``Returns`` works with every value head. Tests: tests/papers/test_returns.py.
 """
 
@@ -107,8 +107,8 @@ class Categorical(ABC):
         Points beyond the support count as its ends; within, the mean is kept.
         """
         position = (points.clamp(self.low, self.high) - self.low) / self.spacing
-        # Each atom's share of a point falls linearly with their distance: a point on an atom gives it everything,
-        # which the usual floor and ceiling lose. No scattering either, whose order of addition a GPU leaves open.
+        # The share of an atom falls linearly with its distance. A point on an atom gives it everything, which floor and
+        # ceiling would lose; and nothing is scattered, since the order of additions on a GPU is not fixed.
         share = (1 - (position[..., None, :] - self.index[:, None]).abs()).clamp_min(0)
         return (share * probabilities[..., None, :]).sum(-1)
 

@@ -1,4 +1,4 @@
-"""Running statistics that normalise what an agent sees and what it is rewarded with.
+"""Running statistics that normalise observations and rewards.
 
 State lives in ``composer.algorithms.normalization.moments`` and ``composer.algorithms.normalization.returns``.
 """
@@ -30,7 +30,7 @@ class RunningStatistic(Family, family="running_statistic"):
 
     @abstractmethod
     def build(self, seeds: int, size: int, device: str) -> RunningMoments | None:
-        """Fresh statistics for vectors of ``size``, one set a seed; None where nothing is normalised."""
+        """Fresh statistics of vectors of ``size`` for each seed; None where nothing is normalised."""
 
 
 class Raw(RunningStatistic, kind="raw"):
@@ -64,7 +64,7 @@ class RSNorm(RunningStatistic, kind="rs_norm"):
 
 
 class RewardScale(Family, family="reward_scale"):
-    """What rewards are divided by, from statistics of the discounted returns of training environments.
+    """The divisor of rewards, from statistics of discounted returns of the training environments.
 
     Replay keeps raw rewards, which are scaled when an update draws them, by the statistics of that moment. Every
     interaction counts, those of warm-up too; evaluation reports raw returns.
@@ -80,7 +80,7 @@ class RewardScale(Family, family="reward_scale"):
 
     @abstractmethod
     def build(self, hyperparameters: Hyperparameters, environments: int, discount: Tensor) -> RunningReturns | None:
-        """Fresh statistics of ``environments`` a seed; ``discount [seeds]`` is held. None where nothing is scaled."""
+        """Fresh statistics of ``environments`` per seed; ``discount [seeds]`` is read later. None where unscaled."""
 
 
 class RawReward(RewardScale, kind="raw"):

@@ -1,4 +1,4 @@
-"""Bounds of a schedule: what a field of a spec accepts. Tests: tests/optim/test_schedules.py."""
+"""Bounds of the schedules that a field accepts. Tests: tests/optim/test_schedules.py."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from composer.optim.schedules.base import Schedule
 class Bounded:
     """Annotation of a field: every value that the schedule takes is within these bounds.
 
-    ``Annotated[Schedule, Bounded(0, 1)]`` accepts 0 to 1, ``Bounded(above=0)`` what is greater than 0.
+    ``Annotated[Schedule, Bounded(0, 1)]`` accepts 0 to 1, ``Bounded(above=0)`` numbers greater than 0.
     """
 
     low: float = -math.inf
@@ -25,7 +25,7 @@ class Bounded:
     high: float = math.inf
     """The greatest value that is accepted."""
     above: float = -math.inf
-    """Values have to be greater than this."""
+    """A bound that values have to exceed."""
     whole: bool = False
     """Whether a constant has to be a whole number."""
 
