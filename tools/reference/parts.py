@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from composer.blueprint.inspect.parts_list import example, try_out
+from composer.blueprint.inspect.show_text import size_text
 from composer.blueprint.syntax.nodes import plain
 from composer.blueprint.syntax.parts import Part
 from composer.blueprint.syntax.write import toml_value
-from composer.spec.quantities import counted, scaled, shape_text
+from composer.spec.quantities import shape_text
 from tools.reference.fields import family_page
 from tools.reference.markdown import anchor, code, page, prose, table
 
@@ -43,8 +44,7 @@ def _section(part: Part) -> str:
     size = ""
     if trial is not None:
         shapes = f"`{shape_text(trial.outline.input)}` → `{shape_text(trial.outline.output)}`"
-        count = counted(trial.outline.count(), "parameter")
-        size = f"At its defaults: {shapes}, {count}, {scaled(trial.outline.total_flops(), 'FLOP')} per sample forward."
+        size = f"At its defaults: {shapes}, {size_text(trial.outline)}."
     rows = [[f"`{name}`", f"`{toml_value(plain(node))}`"] for name, node in part.parameters.items()]
     return page(
         f"## {part.name}",

@@ -12,6 +12,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from composer.blueprint.inspect.show import size_table
+from composer.blueprint.inspect.show_text import size_text
 from composer.blueprint.syntax.nodes import annotate, plain
 from composer.blueprint.syntax.parts import Part, installed_problems, parts
 from composer.blueprint.syntax.parts_expand import expand
@@ -22,7 +24,7 @@ from composer.networks.outline import Outline
 from composer.spec import builtin_kinds as kinds
 from composer.spec import plugins
 from composer.spec.family import Family
-from composer.spec.quantities import counted, scaled, shape_text
+from composer.spec.quantities import shape_text
 from composer.spec.shape import Shape, ShapeError
 from composer.spec.wording import spelled, suggestion
 
@@ -69,10 +71,8 @@ def parts_text(name: str | None = None) -> str:
         lines += [f"  {key} = {toml_value(plain(node))}" for key, node in part.parameters.items()]
     trial = try_out(part)
     if trial is not None:
-        size = counted(trial.outline.count(), "parameter")
-        flops = scaled(trial.outline.total_flops(), "FLOP")
         shapes = f"{shape_text(trial.outline.input)} → {shape_text(trial.outline.output)}"
-        lines.append(f"size: {size}, {flops} per sample forward, at these defaults on {shapes}")
+        lines.append(f"size: {size_text(trial.outline)}, at these defaults on {shapes}")
     return "\n".join([*lines, f"use: {example(part, trial)}"])
 
 
@@ -86,7 +86,8 @@ def parts_json(name: str | None = None) -> dict[str, Any]:
         return {"kinds": named}
     part = _part(name)
     trial = try_out(part)
-    return {"parts": [{**_table(part), "size": _size(trial), "example": example(part, trial)}]}
+    size = size_table(trial.outline) if trial else None
+    return {"parts": [{**_table(part), "size": size, "example": example(part, trial)}]}
 
 
 def try_out(part: Part) -> Trial | None:
@@ -160,14 +161,3 @@ def _table(part: Part) -> dict[str, Any]:
     keys = ("name", "family", "description", "source", "file", "plugin")
     parameters = {key: plain(node) for key, node in part.parameters.items()}
     return {**{key: getattr(part, key) for key in keys}, "parameters": parameters}
-
-
-def _size(trial: Trial | None) -> dict[str, Any] | None:
-    if trial is None:
-        return None
-    return {
-        "parameters": trial.outline.count(),
-        "forward_flops_per_sample": trial.outline.total_flops(),
-        "input_shape": list(trial.outline.input),
-        "output_shape": list(trial.outline.output),
-    }

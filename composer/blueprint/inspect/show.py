@@ -70,17 +70,24 @@ def _environment(environment: Environment, algorithm: Algorithm) -> dict[str, An
 
 
 def _network(outline: Outline, copies: int) -> dict[str, Any]:
-    entries, trainable = outline.count(), outline.count(trainable_only=True)
+    trainable = outline.count(trainable_only=True)
     return {
-        "parameters": entries * copies,
+        **size_table(outline, copies),
         "trainable": trainable * copies,
-        "frozen": (entries - trainable) * copies,
+        "frozen": (outline.count() - trainable) * copies,
         "buffers": sum(plan.count for _, plan in outline.named_buffers()) * copies,
         "copies": copies,
+        "outline": _block(outline),
+    }
+
+
+def size_table(outline: Outline, copies: int = 1) -> dict[str, Any]:
+    """Parameters, operations and shapes of a network or a block."""
+    return {
+        "parameters": outline.count() * copies,
+        "forward_flops_per_sample": outline.total_flops() * copies,
         "input_shape": list(outline.input),
         "output_shape": list(outline.output),
-        "forward_flops_per_sample": outline.total_flops() * copies,
-        "outline": _block(outline),
     }
 
 

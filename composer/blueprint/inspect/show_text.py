@@ -70,6 +70,11 @@ def _network(role: str, outline: Outline, copies: int, averages: Sequence[str]) 
     return [title, *columns([("", "→", "parameters", "FLOP", of_one), *_tree(outline, "  ")], right=(2, 3))]
 
 
+def size_text(outline: Outline) -> str:
+    """``1,548 parameters, 3.11 kFLOP per sample forward``."""
+    return f"{counted(outline.count(), 'parameter')}, {scaled(outline.total_flops(), 'FLOP')} per sample forward"
+
+
 def _tree(outline: Outline, indent: str) -> Iterator[Cells]:
     for group in grouped(outline.children):
         child, times = group.outline, len(group.names)
