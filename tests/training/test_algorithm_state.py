@@ -77,6 +77,19 @@ def test_they_are_in_the_forecast_and_in_checkpoints(tmp_path: Path) -> None:
     assert found[0] == found[1]
 
 
+def test_a_fork_goes_on_with_them(tmp_path: Path) -> None:
+    run, session = assemble.start(encoded(AVERAGES), tmp_path / "runs", None)
+    go_on(session)
+    run.close()
+    longer = encoded(AVERAGES, "training.env_steps=90", "evaluation.every=90", "optimizers.actor.learning_rate=1e-2")
+    fork, forked, _ = assemble.fork(run.path, longer, 60, 0, tmp_path / "forks")
+    ours, theirs = forked.learner.tensors(), session.learner.tensors()
+    assert all(torch.equal(value, theirs[name]) for name, value in ours.items())
+    go_on(forked)
+    fork.close()
+    assert ours["algorithm/seen"].item() == theirs["algorithm/seen"].item() + 30 * 32
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_compiled_and_eager_updates_agree() -> None:
