@@ -36,7 +36,7 @@ class Patient:
         for _ in range(times):
             self.updates += 1
             self.learner.update(self.transitions(self.updates))
-            self.surgery.passed("update", self.updates - 1, self.updates)
+            self.surgery.fire_planned("update", self.updates - 1, self.updates)
 
     def transitions(self, number: int) -> Transitions:
         """Every seed learns from the same."""

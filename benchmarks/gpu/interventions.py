@@ -87,7 +87,7 @@ def _operated(one: Agent, batches: list[Given]) -> int:
     data = _Fixed(batches[0].transitions)
     surgery = surgery_of(one.blueprint, one.learner, lambda seed, event: events.append(seed), data)
     for number in learn(one, batches):
-        surgery.passed("update", number - 1, number)
+        surgery.fire_planned("update", number - 1, number)
     return len(events)
 
 

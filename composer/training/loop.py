@@ -73,12 +73,12 @@ def training_steps(session: Session) -> Iterator[Sequence[Minibatch]]:
             count = _updates_of_next_call(session, update, due)
             yield [_draw(session) for _ in range(count)]
             collector.learned()
-            surgery.passed("update", update, update + count)
+            surgery.fire_planned("update", update, update + count)
             update += count
         collector.finish_step()
-        surgery.passed("epoch", epochs, collector.epochs(clock.interactions))
-        surgery.passed("interaction", clock.interactions - 1, clock.interactions)
-        surgery.passed("env", clock.env_steps - clock.stride, clock.env_steps)
+        surgery.fire_planned("epoch", epochs, collector.epochs(clock.interactions))
+        surgery.fire_planned("interaction", clock.interactions - 1, clock.interactions)
+        surgery.fire_planned("env", clock.env_steps - clock.stride, clock.env_steps)
         yield ()
 
 
@@ -106,7 +106,7 @@ def _record_and_intervene(session: Session, rows: Iterable[Mapping[str, float]])
     for index, metrics in enumerate(rows):
         if metrics:
             session.record("metrics", seed=session.seeds[index], metrics=metrics)
-            session.surgery.read(index, metrics, session.counts())
+            session.surgery.fire_on_metrics(index, metrics, session.counts())
 
 
 def _training_metrics(session: Session) -> Iterator[Mapping[str, float]]:

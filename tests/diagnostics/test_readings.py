@@ -345,7 +345,7 @@ def test_a_network_can_be_read_after_an_injection() -> None:
         learner.update(transitions(2, 32, step))
     features = _again(learner, before).features("critic")
     norm = read(_again(learner, before), kind="parameter_norm")["critic/parameter_norm"]
-    surgery.passed("update", 1, 2)
+    surgery.fire_planned("update", 1, 2)
     view = _again(learner, before)
     assert "injected" in view.outline("critic").kind
     # The network's own head reads what it read; what is trained is as much as before, with fresh last layers.

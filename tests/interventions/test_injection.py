@@ -127,7 +127,7 @@ def test_seeds_may_be_injected_at_times_of_their_own() -> None:
     plain.update(2)
 
     def read(seed: int, env: int) -> None:
-        patient.surgery.read(seed, {"m": 1.0}, {"env": env, "update": 0, "interaction": 0})
+        patient.surgery.fire_on_metrics(seed, {"m": 1.0}, {"env": env, "update": 0, "interaction": 0})
 
     read(1, 1)
     assert torch.equal(q(patient), q(plain))

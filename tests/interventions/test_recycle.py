@@ -114,7 +114,7 @@ def test_at_zero_only_silent_units_go_and_no_output_moves() -> None:
     network, state, x = patient.learner.networks["critic"], patient.state(), inputs(patient)
     before, old = network(x).detach().clone(), state["networks/critic/trunk.0.bias"]
     masks = [[dormant(critic(state, seed, copy), x[seed], 0.0) for copy in range(2)] for seed in range(2)]
-    patient.surgery.passed("update", 2, 3)
+    patient.surgery.fire_planned("update", 2, 3)
     assert torch.equal(network(x), before)
     bias = patient.state()["networks/critic/trunk.0.bias"]
     assert torch.nonzero(bias != old).tolist() == [list(unit) for unit in silent]
@@ -131,7 +131,7 @@ def test_a_channel_takes_its_neighbours_behind_a_flatten_along() -> None:
     model = pupil.learner.networks["model"]
     x = torch.randn(2, 9, 2, 3, 3, generator=torch.Generator().manual_seed(1))
     before, old = model(x).detach().clone(), {path: value.detach().clone() for path, value in model.parameters.items()}
-    pupil.surgery.passed("update", 0, 1)
+    pupil.surgery.fire_planned("update", 0, 1)
     torch.testing.assert_close(model(x), before)
     changed = {path: (value != old[path]).flatten(2) for path, value in model.parameters.items()}
     assert changed["trunk.0.weight"].view(2, 4, 18).any(2).nonzero().tolist() == [[0, 2]]
@@ -170,7 +170,7 @@ def test_noise_of_a_unit_begins_anew_on_the_way_in_and_ends_on_the_way_out() -> 
     with torch.no_grad():
         for path in (f"{FIRST}.weight_sigma", f"{FIRST}.bias_sigma", f"{SECOND}.weight_sigma"):
             critic[path].fill_(0.7)
-    patient.surgery.passed("update", 2, 3)
+    patient.surgery.fire_planned("update", 2, 3)
     fresh = drawn(patient, f"{FIRST}.weight", 0, 1)
     assert torch.equal(critic[f"{FIRST}.weight"][0, 1, 5], fresh[5])
     sigma = 0.5 / 5**0.5
@@ -195,7 +195,7 @@ def test_weights_of_unit_norm_stay_on_the_sphere() -> None:
     old = critic[f"{SECOND}.weight"].detach().clone()
     optimizer = patient.learner.optimizers["critic"]
     before = [moment.clone() for moment in optimizer.moments(f"{SECOND}.weight")]
-    patient.surgery.passed("update", 2, 3)
+    patient.surgery.fire_planned("update", 2, 3)
     first, second = (critic[f"{layer}.weight"][0, 1] for layer in (FIRST, SECOND))
     torch.testing.assert_close(first[5], drawn(patient, f"{FIRST}.weight", 0, 1)[5])
     for weight in (first, second):

@@ -108,7 +108,7 @@ def test_units_are_replaced_as_the_reference_replaces_them() -> None:
         patient.learner.update(patient.transitions(firing + 1))
         x = inputs(patient, firing)
         before = {member: critic(patient, *member) for member in references}
-        patient.surgery.passed("update", firing, firing + 1)
+        patient.surgery.fire_planned("update", firing, firing + 1)
         for (seed, copy), reference in references.items():
             expected = reference.fire(before[seed, copy], x[seed], plans)
             for path, value in critic(patient, seed, copy).items():
@@ -133,7 +133,7 @@ def test_outputs_stay_on_average_over_what_was_seen() -> None:
     patient.update(3)
     network, x = patient.learner.networks["critic"], inputs(patient, 3)
     before = network(x).detach().clone()
-    patient.surgery.passed("update", 3, 4)
+    patient.surgery.fire_planned("update", 3, 4)
     assert [event["units_replaced"] for event in patient.events] == [12], "six of each copy"
     after = network(x).detach()
     assert (after - before).abs().max() > 0.05
@@ -145,7 +145,7 @@ def test_a_channel_goes_with_all_its_neighbours() -> None:
     pupil = Pupil(intervention(do, '["model.*"]', EVERY))
     model = pupil.learner.networks["model"]
     old = {path: value.detach().clone() for path, value in model.parameters.items()}
-    pupil.surgery.passed("update", 0, 1)
+    pupil.surgery.fire_planned("update", 0, 1)
     assert [event["units_replaced"] for event in pupil.events] == [1 + 1 + 1, 1 + 1 + 1], "int(0.3 of 4, 5 and 6)"
     age = pupil.surgery.tensors()["interventions/it/memory/model/trunk.2.age"]
     dense, first = model.parameters["trunk.5.weight"], old["trunk.5.weight"]
@@ -184,7 +184,7 @@ def test_what_is_remembered_of_seeds_that_do_not_fire_stays() -> None:
     when = "{ kind = 'crossing', metric = 'm', above = 0.0, maximum = 0, clock = 'env' }"
     patient = Patient(SEEDS, PLAIN, replace(rate=0.5, when=when))
     for env in range(1, 6):
-        patient.surgery.read(1, {"m": 1.0}, {"env": env, "update": 0, "interaction": 0})
+        patient.surgery.fire_on_metrics(1, {"m": 1.0}, {"env": env, "update": 0, "interaction": 0})
     memory = {name: value for name, value in patient.surgery.tensors().items() if "/memory/" in name}
     assert len(memory) == 8 and not any(value[0].any() for value in memory.values())
     assert memory["interventions/it/memory/critic/trunk.0.age"][1].max() == 5

@@ -115,7 +115,7 @@ def test_a_crossing_fires_for_the_seed_that_crossed() -> None:
     before = patient.state()
 
     def read(seed: int, value: float, env: int) -> None:
-        patient.surgery.read(seed, {"m": value, "other": 0.0}, {"env": env, "update": 3, "interaction": 0})
+        patient.surgery.fire_on_metrics(seed, {"m": value, "other": 0.0}, {"env": env, "update": 3, "interaction": 0})
 
     read(1, 0.5, 1)
     read(1, 2.0, 2)

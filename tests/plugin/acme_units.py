@@ -55,12 +55,12 @@ def check_units(path: str) -> None:
     bias, gain, reader = (critic.parameters[f"trunk.{name}"] for name in ("0.bias", "1.gain", "3.weight"))
     with torch.no_grad():
         bias[0, 1, 5], gain[0, 1, 5] = -1e4, 0.25
-    surgery.passed("update", 0, 1)
+    surgery.fire_planned("update", 0, 1)
     assert events[0]["name"] == "redo" and events[0]["units_recycled"] >= 1
     assert (bias[0, 1, 5], gain[0, 1, 5]) == (0, 1)
     silent = ~reader[0, 1].any(0)
     assert silent[5] and not silent.all()
-    surgery.passed("update", 1, 2)
+    surgery.fire_planned("update", 1, 2)
     # Of 12 units 1.2 are due and of 8 there are 0.8, in each of two copies.
     assert (events[1]["name"], events[1]["units_replaced"]) == ("replace", 2)
 
@@ -68,7 +68,7 @@ def check_units(path: str) -> None:
 def check_injection(path: str) -> None:
     events: list[dict[str, Any]] = []
     _, surgery = operated(path, events)
-    surgery.passed("update", 0, 1)
+    surgery.fire_planned("update", 0, 1)
     assert events[0]["output_change"] < 1e-6 and events[0]["trainable_after"] == events[0]["trainable_before"]
 
 

@@ -72,7 +72,7 @@ class Surgery:
         """By intervention that a metric decides, per seed: readings in a row that speak for it, and its last firing."""
 
     @timed("interventions")
-    def passed(self, clock: ClockName, before: int, now: int) -> None:
+    def fire_planned(self, clock: ClockName, before: int, now: int) -> None:
         """Fire the interventions planned in ``(before, now]`` of a clock, for every seed."""
         self._pass(clock, before, now, torch.ones(len(self._learner.seeds), dtype=torch.bool))
 
@@ -90,7 +90,7 @@ class Surgery:
             if each.when.clock == clock and each.when.fires(before, now, self._lengths.of(clock)):
                 self._fire(name, seeds, {clock: now})
 
-    def read(self, seed: int, metrics: Mapping[str, float], now: Mapping[str, int]) -> None:
+    def fire_on_metrics(self, seed: int, metrics: Mapping[str, float], now: Mapping[str, int]) -> None:
         """Fire the interventions that a row of metrics of one seed (its index) triggers; ``now`` holds the clocks."""
         for name, (streak, last) in ((name, tuple(state)) for name, state in self._streaks.items()):
             when = self._interventions[name].when
