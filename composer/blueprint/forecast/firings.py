@@ -44,13 +44,13 @@ def firings(when: Trigger, lengths: Lengths, stride: int) -> Firings | None:
     return Firings(moments, min(len(moments), span + 1))
 
 
-def injections(when: Trigger, lengths: Lengths, stride: int) -> int:
+def most_injections(when: Trigger, lengths: Lengths, stride: int) -> int:
     """The most terms that an injection adds: at least one, and one where a metric decides without a limit."""
     found = firings(when, lengths, stride)
     return when.most_firings(found.count if found else 0)
 
 
-def injected(interventions: Mapping[str, Intervention], outlines: Mapping[str, Outline]) -> dict[str, str]:
+def injections_by_role(interventions: Mapping[str, Intervention], outlines: Mapping[str, Outline]) -> dict[str, str]:
     """The name of the injection of each role that has one."""
     growing = {name: each for name, each in interventions.items() if each.do.growth}
     return {each.where.select(outlines)[0][0]: name for name, each in growing.items()}

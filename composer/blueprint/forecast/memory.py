@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path as FilePath
 
 from composer.blueprint.forecast.clock import lengths_of
-from composer.blueprint.forecast.firings import injected, injections
+from composer.blueprint.forecast.firings import injections_by_role, most_injections
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.syntax.positions import Path
 from composer.networks.outline import Outline
@@ -185,7 +185,7 @@ def _injections(blueprint: Blueprint) -> dict[str, int]:
     injected at a time of its own: a term that is frozen for one seed is then trained for another.
     """
     outlines, lengths, found = blueprint.trained_outlines, lengths_of(blueprint), {}
-    for role, name in injected(blueprint.interventions, outlines).items():
+    for role, name in injections_by_role(blueprint.interventions, outlines).items():
         each, optimizer = blueprint.interventions[name], blueprint.optimizers.get(role)
         growth, paths = each.do.growth, dict(outlines[role].named_parameters())
         assert growth is not None
@@ -195,7 +195,7 @@ def _injections(blueprint: Blueprint) -> dict[str, int]:
         networks = 1 + [*blueprint.averaged_networks.values()].count(role)
         alone = each.when.is_per_seed(lengths) and len(blueprint.seeds) > 1
         more = trained * (1 + optimizer.moments()) if optimizer and (alone or not growth.freezes_original) else 0
-        times = injections(each.when, lengths, blueprint.environment.stride)
+        times = most_injections(each.when, lengths, blueprint.environment.stride)
         found[role] = times * (size * terms * networks + more) * FLOAT
     return found
 

@@ -1,6 +1,6 @@
-"""What happens when in a run, read off its blueprint: on the clock of environment steps and on that of updates.
+"""The timeline of a run: everything that its blueprint plans, in environment steps and in updates.
 
-A room that adds something that happens adds a function to ``_SOURCES``. Tests: tests/blueprint/test_show.py.
+Tests: tests/blueprint/test_show.py.
 """
 
 from __future__ import annotations
