@@ -31,6 +31,13 @@ UPLOAD_SECONDS = 60.0
 INTERRUPTED_UPLOAD_SECONDS = 5.0
 """Whoever sends SIGTERM sends SIGKILL soon after; ``composer sync`` sends what is left by then."""
 
+_UPLOADED: dict[str, tuple[RunStatus, float]] = {
+    "finished": ("FINISHED", UPLOAD_SECONDS),
+    "interrupted": ("KILLED", INTERRUPTED_UPLOAD_SECONDS),
+    "failed": ("FAILED", INTERRUPTED_UPLOAD_SECONDS),
+}
+"""Status in the tracking store, and how long to wait for it, by how a run ended."""
+
 
 def exit_code(error: BaseException) -> int:
     """The documented code of an expected error; 1 of any other."""
@@ -92,14 +99,6 @@ class OpenRun:
             status, seconds = _UPLOADED[self.ending().status]
             if self.session.uploader is not None:
                 self.report = self.session.uploader.finish(status, seconds)
-
-
-_UPLOADED: dict[str, tuple[RunStatus, float]] = {
-    "finished": ("FINISHED", UPLOAD_SECONDS),
-    "interrupted": ("KILLED", INTERRUPTED_UPLOAD_SECONDS),
-    "failed": ("FAILED", INTERRUPTED_UPLOAD_SECONDS),
-}
-"""Status in the tracking store, and how long to wait for it, by how a run ended."""
 
 
 @contextmanager

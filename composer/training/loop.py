@@ -92,9 +92,11 @@ def finish_interaction(session: Session, console: Console, is_stopping: bool = F
         session.ensure_uploading()
         session.switch_to_compiled()
     if is_last or clock.due(session.evaluation.every):
-        _record_and_intervene(session, _evaluate(session))
+        rows = _evaluate(session)
+        _record_and_intervene(session, rows)
         session.flush()
-        console.evaluation(clock.env_steps, session.mean_returns(), session.title)
+        means = {seed: row[session.evaluator.metric] for seed, row in zip(session.seeds, rows, strict=True)}
+        console.evaluation(clock.env_steps, means, session.title)
     if is_last or session.diagnostics.due(clock):
         _record_and_intervene(session, _diagnose(session))
     if is_last or is_stopping or clock.due(session.checkpoint.every):

@@ -11,8 +11,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from composer.training.compile.capture import Choice
 from composer.training.profiling import timed
 from composer.training.runs.checkpoint import Checkpoints, Snapshot
@@ -66,10 +64,6 @@ class Session:
     def is_finished(self) -> bool:
         """Whether the run has taken all its environment steps."""
         return self.clock.env_steps >= self.training.env_steps
-
-    def mean_returns(self) -> dict[int, float]:
-        """Mean return of the last evaluation by seed."""
-        return {seed: float(np.mean(row)) for seed, row in zip(self.seeds, self.returns, strict=True)}
 
     def counts(self) -> dict[str, int]:
         """Environment steps, interactions and updates so far, by the name of their clock."""

@@ -16,7 +16,7 @@ from composer.blueprint.inspect.show_text import show_text
 from composer.blueprint.load import load
 from composer.spec.package_files import blueprints_root
 from composer.training import launch
-from composer.training.fork.errors import NotForkable
+from composer.training.fork import NotForkable
 
 SHIPPED = ("classic/cartpole_ppo", "classic/pendulum_ppo", "dmc/ppo_simba")
 

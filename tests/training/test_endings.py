@@ -17,7 +17,7 @@ from composer.tracking.journal import JournalError
 from composer.training.assemble import NotTheSame
 from composer.training.compile.capture import Unavailable
 from composer.training.endings import EXPECTED, OpenRun, closing, exit_code
-from composer.training.fork.errors import NotForkable
+from composer.training.fork import NotForkable
 from composer.training.interrupts import Interrupted
 from composer.training.learner import Diverged
 from composer.training.loop import Outcome

@@ -19,8 +19,8 @@ from composer.training.assemble.origin import Origin, read_origin
 from composer.training.assemble.process import choose, set_up
 from composer.training.collect.replay_placement import ReplayPlacement, recorded_placement
 from composer.training.compile.capture import Choice
+from composer.training.fork import NotForkable
 from composer.training.fork.carry_state import Carried, Declared, carried
-from composer.training.fork.errors import NotForkable
 from composer.training.runs.provenance import differences
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import Any
 
 from composer.blueprint import Blueprint
 from composer.blueprint.checks.forkable import ForkPoint
-from composer.training.fork.errors import NotForkable
+from composer.training.fork import NotForkable
 from composer.training.runs import directory as runs
 from composer.training.runs.checkpoint import Checkpoints, Snapshot
 from composer.training.runs.checkpoint import digest as state_digest

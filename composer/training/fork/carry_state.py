@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from composer.optim.steps import OptimizerState
-from composer.training.fork.errors import NotForkable
+from composer.training.fork import NotForkable
 from composer.training.learner import Learner
 from composer.training.runs.checkpoint import Snapshot
 
