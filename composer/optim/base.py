@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from composer.optim.hyperparameters import Hyperparameters
-    from composer.optim.steps import OptimizerState
+    from composer.optim.steps import GradientRule, OptimizerState
 
 
 class Optimizer(Family, family="optimizer"):
@@ -36,6 +36,10 @@ class Optimizer(Family, family="optimizer"):
 
         ``keys`` are the random streams of optimizers that draw noise, one per seed; by default 0, 1, 2 ...
         """
+
+    def gradient_rule(self, parameters: Mapping[str, Tensor], hyperparameters: Hyperparameters) -> GradientRule | None:
+        """Where gradients are taken; None for the present parameters."""
+        return None
 
     def problems(self, paths: Iterable[str]) -> Iterable[tuple[str, str]]:
         """Problems of this optimizer with parameters of these paths: pairs of key and message."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from composer.optim.hyperparameters import Hyperparameters
-    from composer.optim.sam_steps import SharpnessState
+    from composer.optim.steps import GradientRule, OptimizerState
 
 
 class Sam(Optimizer, kind="sam"):
@@ -47,18 +47,22 @@ class Sam(Optimizer, kind="sam"):
     def stepping(self) -> Optimizer:
         return self.base
 
+    @override
     def build(
         self, parameters: Mapping[str, Tensor], hyperparameters: Hyperparameters, keys: Sequence[int] = ()
-    ) -> SharpnessState:
-        """The state of ``base``; sharpness-aware minimisation keeps none of its own."""
-        from composer.optim.sam_steps import SharpnessState
+    ) -> OptimizerState:
+        return self.base.build(parameters, hyperparameters, keys)
 
-        return SharpnessState(parameters, self.base.build(parameters, hyperparameters, keys), self.rho, hyperparameters)
+    @override
+    def gradient_rule(self, parameters: Mapping[str, Tensor], hyperparameters: Hyperparameters) -> GradientRule:
+        from composer.optim.sam_steps import SharpestGradient
 
+        return SharpestGradient(parameters, hyperparameters.number(self.rho))
+
+    @override
     def problems(self, paths: Iterable[str]) -> Iterable[tuple[str, str]]:
-        """Those of ``base``."""
         return ((f"base.{key}", message) for key, message in self.base.problems(paths))
 
+    @override
     def moments(self) -> int:
-        """Those of ``base``."""
         return self.base.moments()

@@ -6,26 +6,20 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
-from typing_extensions import override
 
-from composer.optim.hyperparameters import Hyperparameters
-from composer.optim.steps import OptimizerState, Signals
+from composer.optim.steps import Signals
 
 SMALLEST = 1e-12
 """Added to the norm, against division by zero."""
 
 
-class SharpnessState(OptimizerState):
-    """Takes gradients at ``w + rho g / |g|`` and leaves everything else to another optimizer."""
+class SharpestGradient:
+    """The gradient at ``w + rho g / |g|``, Eq. 2 and 3, with ``g`` the gradient at ``w``: a ``GradientRule``."""
 
-    def __init__(
-        self, parameters: Mapping[str, Tensor], base: OptimizerState, rho: float, hyperparameters: Hyperparameters
-    ) -> None:
-        """``base`` moves the same parameters."""
-        self._parameters, self._base = list(parameters.values()), base
-        self._rho = hyperparameters.number(rho)
+    def __init__(self, parameters: Mapping[str, Tensor], rho: Tensor) -> None:
+        """``rho [S]``; ``parameters`` by path are those of one optimizer."""
+        self._paths, self._parameters, self._rho = list(parameters), list(parameters.values()), rho
 
-    @override
     def gradients(
         self,
         gradient: Callable[[Signals], Sequence[Tensor]],
@@ -33,16 +27,13 @@ class SharpnessState(OptimizerState):
         buffers: Sequence[Tensor],
         frozen: Mapping[str, Tensor],
     ) -> Sequence[Tensor]:
-        """The gradients at ``w + rho g / |g|``, Eq. 2 and 3, with ``g`` the gradient at ``w``; parameters do not move.
-
-        Signals and buffers are those of the pass at ``w``; both passes start from the same buffers.
-        """
+        """Signals and buffers are those of the pass at ``w``; both passes start from the same buffers."""
         before = _copies(buffers)
         first = gradient(signals)
         after = _copies(buffers)
         _put(buffers, before)
         origin = _copies(self._parameters)
-        self._ascend([_without(frozen.get(path), g) for path, g in zip(self.paths(), first, strict=True)])
+        self._ascend([_without(frozen.get(path), g) for path, g in zip(self._paths, first, strict=True)])
         second = gradient(dict(signals))
         _put(self._parameters, origin)
         _put(buffers, after)
@@ -54,34 +45,6 @@ class SharpnessState(OptimizerState):
         factor = self._rho / (squares.sum(0).sqrt() + SMALLEST)
         for parameter, gradient in zip(self._parameters, gradients, strict=True):
             parameter.add_(gradient * _each(factor, gradient))
-
-    @override
-    def step(self, gradients: Sequence[Tensor]) -> None:
-        self._base.step(gradients)
-
-    @override
-    def tensors(self) -> dict[str, Tensor]:
-        return self._base.tensors()
-
-    @override
-    def paths(self) -> Sequence[str]:
-        return self._base.paths()
-
-    @override
-    def moments(self, path: str) -> tuple[Tensor, ...]:
-        return self._base.moments(path)
-
-    @override
-    def count(self, path: str) -> Tensor:
-        return self._base.count(path)
-
-    @override
-    def clock(self) -> Tensor:
-        return self._base.clock()
-
-    @override
-    def counters(self) -> tuple[Tensor, ...]:
-        return self._base.counters()
 
 
 def _each(scalar: Tensor, like: Tensor) -> Tensor:

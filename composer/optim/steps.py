@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -21,8 +22,8 @@ Signals = dict[str, Tensor]
 """Scalars that a loss reports, ``[seeds]`` by name."""
 
 
-class OptimizerState(ABC):
-    """How the parameters of one role move, and the tensors that are kept for it."""
+class GradientRule(Protocol):
+    """Says where the gradient of a step is taken."""
 
     def gradients(
         self,
@@ -31,12 +32,15 @@ class OptimizerState(ABC):
         buffers: Sequence[Tensor],
         frozen: Mapping[str, Tensor],
     ) -> Sequence[Tensor]:
-        """The gradients that ``step`` takes: ``gradient(signals)``, at the present parameters.
+        """The gradients of a step; parameters are afterwards as before.
 
-        ``buffers`` of the network may change in a pass; ``frozen`` are parameters by path that stay where they are for
-        some seeds: masks ``[seeds]``.
+        ``gradient`` evaluates the loss at the present parameters, adds to ``signals`` and may change ``buffers``;
+        ``frozen`` are masks ``[seeds]``, by path, of the seeds whose parameter must not move.
         """
-        return gradient(signals)
+
+
+class OptimizerState(ABC):
+    """How the parameters of one role move, and the tensors that are kept for it."""
 
     @abstractmethod
     def step(self, gradients: Sequence[Tensor]) -> None:

@@ -17,7 +17,7 @@ from composer.networks.modules.projection import to_unit_norm
 from composer.networks.outline import Outline
 from composer.networks.stacked import Stacked, per_seed
 from composer.optim.hyperparameters import Hyperparameters
-from composer.optim.steps import OptimizerState, carry
+from composer.optim.steps import GradientRule, OptimizerState, carry
 from composer.spec.random_streams import derive
 from composer.training.penalty_terms import PenaltyTerms
 
@@ -45,6 +45,7 @@ class GradientStep:
         self._projected = {role: self._projections(role) for role in self._trained}
         self.optimizers = {role: self._optimizer(role, hyperparameters) for role in self._trained}
         """State by role."""
+        self._rules = {role: self._rule(role, hyperparameters) for role in self._trained}
         self._frozen: dict[str, Mapping[str, Tensor]] = {}
 
     def parameters(self, role: str) -> Mapping[str, Tensor]:
@@ -70,7 +71,7 @@ class GradientStep:
         self._frozen[role] = frozen
         self._trained[role] = _trainable(self.parameters(role))
         unlisted = Hyperparameters(len(self._seeds), self._device)  # An agent with a changed network is not stacked.
-        self.optimizers[role] = self._optimizer(role, unlisted)
+        self.optimizers[role], self._rules[role] = self._optimizer(role, unlisted), self._rule(role, unlisted)
         carry(old, self.optimizers[role])
         self._projected[role] = self._projections(role)
 
@@ -89,7 +90,7 @@ class GradientStep:
     def _gradients(
         self, objective: Objective, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]
     ) -> Sequence[Tensor]:
-        """Gradients of a loss, role by role, taken where the optimizer of the first role wants them."""
+        """Gradients of a loss, role by role, taken where the rule of the first role says."""
 
         def gradient(reported: dict[str, Tensor]) -> Sequence[Tensor]:
             loss = objective.loss(batch, noise, reported)
@@ -100,13 +101,19 @@ class GradientStep:
             return torch.autograd.grad(loss.sum(), parameters)
 
         role = objective.role
+        rule = self._rules[role]
+        if rule is None:
+            return gradient(signals)
         buffers = list(self._networks[role].buffers.values()) if role in self._networks else []
-        return self.optimizers[role].gradients(gradient, signals, buffers, self._frozen.get(role, {}))
+        return rule.gradients(gradient, signals, buffers, self._frozen.get(role, {}))
 
     def _optimizer(self, role: str, hyperparameters: Hyperparameters) -> OptimizerState:
         """Fresh state over the trained parameters of a role."""
         keys = [derive(seed, "optimizer", role) for seed in self._seeds]
         return self._declared[role].build(self._trained[role], hyperparameters, keys)
+
+    def _rule(self, role: str, hyperparameters: Hyperparameters) -> GradientRule | None:
+        return self._declared[role].gradient_rule(self._trained[role], hyperparameters)
 
     def _projections(self, role: str) -> list[tuple[Tensor, int]]:
         """Parameters of unit norm, each with its axis counted from the end."""

@@ -12,7 +12,7 @@ from torch import Tensor
 from composer.blueprint import BlueprintError, load
 from composer.optim import Adam, Sam
 from composer.optim.hyperparameters import Hyperparameters
-from composer.optim.sam_steps import SharpnessState
+from composer.optim.sam_steps import SharpestGradient
 from composer.training.learner import Learner
 
 RHO = 0.3
@@ -52,9 +52,9 @@ def test_the_gradient_is_that_of_the_summit_a_seed_at_a_time() -> None:
         signals["loss"] = loss.detach()
         return torch.autograd.grad(loss.sum(), list(weights.values()))
 
-    state = Sam(rho=RHO, base=Adam()).build(weights, numbers(2))
+    rule = Sam(rho=RHO, base=Adam()).gradient_rule(weights, numbers(2))
     signals: dict[str, Tensor] = {}
-    found = state.gradients(slope, signals, (), {})
+    found = rule.gradients(slope, signals, (), {})
     w = joined(before)
     g = (matrix @ w[..., None])[..., 0]
     expected = (matrix @ (w + RHO * g / g.norm(dim=1, keepdim=True))[..., None])[..., 0]
@@ -71,8 +71,8 @@ def test_a_gradient_of_zeros_climbs_nowhere_and_what_is_held_does_not_move() -> 
         seen.append(torch.stack(list(weights.values())).clone())
         return [torch.ones(2, 1, 2), torch.tensor([[[0.0, 0.0]], [[1.0, 1.0]]])]
 
-    state = Sam(rho=RHO, base=Adam()).build(weights, numbers(2))
-    state.gradients(slope, {}, (), {"a": torch.tensor([True, False])})
+    rule = Sam(rho=RHO, base=Adam()).gradient_rule(weights, numbers(2))
+    rule.gradients(slope, {}, (), {"a": torch.tensor([True, False])})
     assert torch.equal(seen[1][:, 0], seen[0][:, 0]), "of the first seed all is held or flat"
     torch.testing.assert_close(seen[1][:, 1] - seen[0][:, 1], torch.full((2, 1, 2), RHO / 2))
 
@@ -148,7 +148,7 @@ def test_resume_is_exact(tmp_path: Path) -> None:
         f"optimizers.temperature={sam()}",
     )
     run, parts = finished(tmp_path / "whole", *declared)
-    assert all(isinstance(optimizer, SharpnessState) for optimizer in parts.learner.optimizers.values())
+    assert all(isinstance(rule, SharpestGradient) for rule in parts.learner._gradient_step._rules.values())
     again = stopped(*begin(tmp_path / "again", *declared), at=90)
     assert result(resumed(again)) == result(run)
 
