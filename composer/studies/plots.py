@@ -26,21 +26,17 @@ STYLE: Final[Any] = {
 }
 
 
-class Unplottable(Refused):
-    """A plot cannot be written to the requested file; the message says why."""
-
-
 def check(path: Path) -> None:
-    """Raise Unplottable where no plot can be written."""
+    """Raise Refused where no plot can be written."""
     if path.suffix not in SUFFIXES:
-        raise Unplottable(f"{path}: a plot is written as .png or .svg, got {path.suffix or 'no suffix'!r}")
+        raise Refused(f"{path}: a plot is written as .png or .svg, got {path.suffix or 'no suffix'!r}")
     if not path.parent.is_dir():
-        raise Unplottable(f"{path}: no such folder: {path.parent}")
+        raise Refused(f"{path}: no such folder: {path.parent}")
 
 
 @contextmanager
 def figure(path: Path, width: float, height: float) -> Iterator[Any]:
-    """A figure, in inches, that is written to ``path`` at the end: the same bytes each time. Raises Unplottable."""
+    """A figure, in inches, that is written to ``path`` at the end: the same bytes each time. Raises Refused."""
     check(path)
     import matplotlib
     from matplotlib.figure import Figure

@@ -28,10 +28,6 @@ BASE = "base"
 """Name of the blueprint without a variant."""
 
 
-class NoVariant(Refused):
-    """The blueprint has no variant of the requested name."""
-
-
 @dataclass(frozen=True)
 class SweepRun:
     """One run of a sweep."""
@@ -55,7 +51,7 @@ def sweep(
     say: Callable[[str], None],
     together: int = 1,
 ) -> dict[str, Any]:
-    """Train what is not finished yet; returns one row per variant. Raises BlueprintError and NoVariant.
+    """Train what is not finished yet; returns one row per variant. Raises BlueprintError and Refused.
 
     Up to ``together`` variants share a process and a program, where they differ in numbers only.
     """
@@ -121,12 +117,12 @@ def finished(runs: Path, planned: SweepRun) -> Path | None:
 
 
 def planned_runs(blueprint: Path, overrides: Sequence[str], variants: Sequence[str]) -> Iterator[SweepRun]:
-    """The blueprint and its variants, or only the named ones. Raises BlueprintError and NoVariant."""
+    """The blueprint and its variants, or only the named ones. Raises BlueprintError and Refused."""
     loaded = load(blueprint, overrides)
     known = (BASE, *loaded.variants)
     for name in variants:
         if name not in known:
-            raise NoVariant(f"{blueprint} has no variant {name!r}{suggestion(name, known)}")
+            raise Refused(f"{blueprint} has no variant {name!r}{suggestion(name, known)}")
     for name in variants or known:
         variant = None if name == BASE else name
         found = loaded if variant is None else load(blueprint, overrides, variant)

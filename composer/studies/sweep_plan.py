@@ -22,7 +22,7 @@ from composer.training.compile.capture import choose
 def plan(
     blueprint: Path, overrides: Sequence[str], variants: Sequence[str], runs: Path, together: int = 1
 ) -> dict[str, Any]:
-    """A row per variant: lengths, how its update would run, its program. Raises BlueprintError and NoVariant.
+    """A row per variant: lengths, how its update would run, its program. Raises BlueprintError and Refused.
 
     Up to ``together`` variants share a process, as in the sweep.
     """

@@ -26,7 +26,6 @@ from benchmarks.speed.workloads.agents import Learning
 from benchmarks.speed.workloads.base import Workload
 from benchmarks.speed.workloads.starting import Starting
 from composer.studies import Refused
-from composer.studies.plots import Unplottable
 
 SMALL = (
     "algorithm.batch_size=8", "algorithm.warmup_interactions=10",
@@ -119,7 +118,7 @@ def test_result_that_cannot_be_written_stops_before_measuring(tmp_path: Path) ->
 
     with pytest.raises(FileNotFoundError):
         bench(1.0, 1, fail, tmp_path / "missing" / "bench.json", workloads=[toy(TWICE)])
-    with pytest.raises(Unplottable, match="no such folder"):
+    with pytest.raises(Refused, match="no such folder"):
         bench(1.0, 1, fail, plot=tmp_path / "missing" / "bench.png", workloads=[toy(TWICE)])
     with pytest.raises(Refused, match="nothing that was chosen can be plotted; these can: mlp, mlp-width-64"):
         bench(1.0, 1, fail, plot=tmp_path / "bench.png", workloads=command.chosen(["atari-1"]))

@@ -12,11 +12,10 @@ from typer.testing import CliRunner
 from composer.blueprint import dump, load
 from composer.blueprint.syntax.extends import shipped
 from composer.cli import app
+from composer.studies import Refused
 from composer.studies.compare import report as compare_command
 from composer.studies.compare.compare import compare, verdict
 from composer.studies.compare.plot import plot
-from composer.studies.compare.read_runs import NotComparable
-from composer.studies.plots import Unplottable
 from composer.studies.statistics import Estimate
 from composer.tracking.journal import Journal
 from composer.tracking.records import Ended
@@ -123,7 +122,7 @@ def test_agents_meet_at_the_last_step_that_all_share(make_run: MakeRun) -> None:
     early = compare([long, short], at=150).table
     assert early["tasks"][0]["env_step"] == 100
     assert any("not every seed has a point at environment step 150" in note for note in early["notes"])
-    with pytest.raises(NotComparable, match=r"no environment step in common up to 50 \(long: 100 to 300; short"):
+    with pytest.raises(Refused, match=r"no environment step in common up to 50 \(long: 100 to 300; short"):
         compare([long, short], at=50)
 
 
@@ -164,7 +163,7 @@ def test_runs_of_one_agent_are_pooled_with_care(make_run: MakeRun) -> None:
 
 def test_unknown_metric_names_what_there_is(make_run: MakeRun) -> None:
     run = make_run("a", rising(1, 2))
-    with pytest.raises(NotComparable, match=r"has no metric 'evaluation/retrun'; did you mean 'evaluation/return'\?"):
+    with pytest.raises(Refused, match=r"has no metric 'evaluation/retrun'; did you mean 'evaluation/return'\?"):
         compare([run], "evaluation/retrun")
 
 
@@ -192,9 +191,9 @@ def test_plots_are_the_same_bytes_each_time(make_run: MakeRun, tmp_path: Path, s
 
 
 def test_plots_that_cannot_be_written(tmp_path: Path) -> None:
-    with pytest.raises(Unplottable, match=r"written as \.png or \.svg, got '\.pdf'"):
+    with pytest.raises(Refused, match=r"written as \.png or \.svg, got '\.pdf'"):
         plot([], "x", tmp_path / "a.pdf")
-    with pytest.raises(Unplottable, match="no such folder"):
+    with pytest.raises(Refused, match="no such folder"):
         plot([], "x", tmp_path / "missing" / "a.png")
 
 

@@ -17,9 +17,10 @@ from composer.blueprint import Blueprint, load
 from composer.cli import app
 from composer.diagnostics import DistanceToInit
 from composer.networks.network import Network
+from composer.studies import Refused
 from composer.studies.doctor import forks, verdict
 from composer.studies.doctor.examine import examine, text
-from composer.studies.doctor.site import NotInjectable, behind_encoder, site
+from composer.studies.doctor.site import behind_encoder, site
 from composer.studies.doctor.verdict import diagnose, flips, interval
 from composer.studies.measure_run import measure
 from composer.training import launch
@@ -147,9 +148,9 @@ def test_what_cannot_be_injected_is_told(trained: Path, tmp_path: Path) -> None:
     injection = (
         "interventions.now={ when = { kind = 'at', steps = [2] }, where = ['model.head.*'], do = { kind = 'inject' } }"
     )
-    with pytest.raises(NotInjectable, match=r"interventions\.now injects 'model' already: examine a run without it"):
+    with pytest.raises(Refused, match=r"interventions\.now injects 'model' already: examine a run without it"):
         site(blueprint(injection, path=SHUFFLED), ())
-    with pytest.raises(NotInjectable, match=r"interventions\.doctor: the run has an intervention of that name"):
+    with pytest.raises(Refused, match=r"interventions\.doctor: the run has an intervention of that name"):
         site(blueprint(injection.replace("now=", "doctor=").replace("'inject'", "'nothing'"), path=SHUFFLED), ())
     for where, message in (("model.hed.*", "did you mean"), ("model.trunk.0.*", "choose whole layers")):
         found = CliRunner().invoke(app, ["doctor", str(trained), "--where", where, "--out", str(tmp_path), "--json"])

@@ -10,9 +10,9 @@ import pytest
 from scipy.stats import spearmanr
 from tiny_runs import begin, go_on
 
+from composer.studies import Refused
 from composer.studies.retention.report import draw, page, text
 from composer.studies.retention.retention import (
-    NoTasks,
     TaskRun,
     _agent,
     _proxies,
@@ -88,5 +88,5 @@ def test_a_real_run_is_read_drawn_and_told(tmp_path: Path, monkeypatch: pytest.M
     run, parts = begin(tmp_path, *small, "training.env_steps=16")
     go_on(parts)
     run.close()
-    with pytest.raises(NoTasks, match="at the end of each of at least 10 tasks"):
+    with pytest.raises(Refused, match="at the end of each of at least 10 tasks"):
         read_run(run.path)

@@ -8,7 +8,7 @@ import pytest
 
 from composer.blueprint import BlueprintError
 from composer.studies import Refused
-from composer.studies.sweep import NoVariant, for_one_program, sweep, text
+from composer.studies.sweep import for_one_program, sweep, text
 from composer.training import assemble
 from composer.training.assemble import NotTheSame
 from composer.training.runs.directory import read_facts
@@ -78,7 +78,7 @@ def test_variants_of_different_programs_are_refused_with_the_key(tmp_path: Path)
 
 
 def test_an_unknown_variant_is_told_before_anything_runs(tmp_path: Path) -> None:
-    with pytest.raises(NoVariant, match="has no variant 'head_rest'; did you mean 'head_reset'"):
+    with pytest.raises(Refused, match="has no variant 'head_rest'; did you mean 'head_reset'"):
         swept(tmp_path, "head_rest")
     with pytest.raises(BlueprintError):
         swept(tmp_path, "base", more=("algorithm.batch_size=0",))

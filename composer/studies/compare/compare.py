@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from composer.studies.compare.read_runs import Agent, NotComparable, Reading, read_runs, settings
+from composer.studies import Refused
+from composer.studies.compare.read_runs import Agent, Reading, read_runs, settings
 from composer.studies.statistics import (
     LEVEL,
     REPETITIONS,
@@ -59,7 +60,7 @@ def compare(
 ) -> Comparison:
     """Compare run directories on ``metric`` at environment step ``at``, by default the last that all have reached.
 
-    Raises RunUnusable for a path that is not a run, and NotComparable where the runs lack what was asked for.
+    Raises RunUnusable for a path that is not a run, and Refused where the runs lack the metric or a common step.
     """
     readings = read_runs(paths, metric)
     notes = [note for reading in readings for note in reading.notes]
@@ -113,22 +114,22 @@ def _group(agent: Agent, task: str, members: Sequence[Reading], notes: list[str]
             else:
                 points[seed] = values
     if not points:
-        raise NotComparable(f"no seed of {agent} on {task} stayed finite")
+        raise Refused(f"no seed of {agent} on {task} stayed finite")
     steps = _shared(points.values())
     if not steps:
-        raise NotComparable(f"the seeds of {agent} on {task} have no environment step in common")
+        raise Refused(f"the seeds of {agent} on {task} have no environment step in common")
     curve = np.array([[points[seed][step] for step in steps] for seed in points], np.float64)
     return Group(agent, task, tuple(points), Curve(np.array(steps, np.int64), curve))
 
 
 def common_step(task: str, groups: Sequence[Group], at: int | None, notes: list[str]) -> tuple[int, int]:
-    """The step of the comparison, and the first of the common steps; raises NotComparable."""
+    """The step of the comparison, and the first of the common steps; raises Refused."""
     steps = _shared([group.curve.steps.tolist() for group in groups])
     within = [step for step in steps if at is None or step <= at]
     if not within:
         have = "; ".join(f"{g.agent}: {g.curve.steps[0]:,} to {g.curve.steps[-1]:,}" for g in groups)
         limit = "" if at is None else f" up to {at:,}"
-        raise NotComparable(f"the agents on {task} have no environment step in common{limit} ({have})")
+        raise Refused(f"the agents on {task} have no environment step in common{limit} ({have})")
     if at is not None and within[-1] != at:
         notes.append(f"{task}: not every seed has a point at environment step {at:,}; all have one at {within[-1]:,}")
     if at is None and any(group.curve.steps[-1] != within[-1] for group in groups):

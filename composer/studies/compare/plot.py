@@ -12,7 +12,7 @@ from composer.studies.plots import COLOURS, DASHES, band, figure, over_env_steps
 
 
 def plot(groups: Sequence[Group], metric: str, path: Path) -> None:
-    """Draw every group's curve into ``path``, the same bytes each time; raises Unplottable."""
+    """Draw every group's curve into ``path``, the same bytes each time; raises Refused."""
     tasks = sorted({group.task for group in groups})
     agents = list(dict.fromkeys(group.agent for group in groups))
     looks = {

@@ -19,10 +19,6 @@ ASIDE = ("seeds", "name", "description", "tracking", "compute", "checkpoint")
 """Keys that may differ between runs of one experiment."""
 
 
-class NotComparable(Refused):
-    """Runs lack the metric, or have nothing in common to compare; the message says what they have."""
-
-
 class Agent(NamedTuple):
     """A blueprint's name, its variant, and for forks a label of the fork."""
 
@@ -50,7 +46,7 @@ class Reading:
 
 
 def read_runs(paths: Sequence[Path], metric: str) -> list[Reading]:
-    """Read every run once; raises RunUnusable, and NotComparable where a run lacks ``metric``."""
+    """Read every run once; raises RunUnusable, and Refused where a run lacks ``metric``."""
     distinct: dict[Path, Path] = {}
     for path in paths:
         distinct.setdefault(path.resolve(), path)
@@ -58,7 +54,7 @@ def read_runs(paths: Sequence[Path], metric: str) -> list[Reading]:
 
 
 def read_run(path: Path, metric: str) -> Reading:
-    """The points of ``metric`` in a run directory's journal; raises RunUnusable and NotComparable."""
+    """The points of ``metric`` in a run directory's journal; raises RunUnusable and Refused."""
     facts = read_facts(path)
     points: dict[int, dict[int, float]] = {seed: {} for seed in facts["seeds"]}
     known: set[str] = set()
@@ -72,7 +68,7 @@ def read_run(path: Path, metric: str) -> Reading:
         if metric in row["metrics"]:
             points[row["seed"]][row["env_step"]] = row["metrics"][metric]
     if not all(points.values()):
-        raise NotComparable(f"{path} {_lacks(metric, known)}")
+        raise Refused(f"{path} {_lacks(metric, known)}")
     blueprint = read_blueprint(path)
     agent = Agent(facts["name"], facts["variant"], fork_label(facts.get("fork")))
     notes = (*_parting(path, facts), *_notes(path, reader.problem, last, blueprint))

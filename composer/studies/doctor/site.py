@@ -17,10 +17,6 @@ NAME = "doctor"
 """Name of the intervention that is added."""
 
 
-class NotInjectable(Refused):
-    """The run has no network that can be injected, or injects it already; the message says what to do."""
-
-
 class Site(NamedTuple):
     """The layers that are injected."""
 
@@ -55,19 +51,19 @@ def site(blueprint: Blueprint, globs: Sequence[str]) -> Site:
         role = _role(blueprint)
     for name, each in blueprint.interventions.items():
         if each.do.growth and role in {place[0] for place in each.where.select(outlines)}:
-            raise NotInjectable(
+            raise Refused(
                 f"interventions.{name} injects {role!r} already: examine a run without it, or fork this one"
                 f" with another interventions.{name}.when, and compare"
             )
     if NAME in blueprint.interventions:
-        raise NotInjectable(f"interventions.{NAME}: the run has an intervention of that name, which the doctor needs")
+        raise Refused(f"interventions.{NAME}: the run has an intervention of that name, which the doctor needs")
     return Site(role, tuple(globs) or tuple(behind_encoder(role, outlines[role])))
 
 
 def _role(blueprint: Blueprint) -> str:
     roles = [role for role in blueprint.outlines if blueprint.networks[role].head.produces not in OUTPUTS_TO_ADD]
     if not roles:
-        raise NotInjectable(f"no network has outputs that can be added: there are {listing(blueprint.outlines)}")
+        raise Refused(f"no network has outputs that can be added: there are {listing(blueprint.outlines)}")
     return next((role for role in ("critic", "model") if role in roles), roles[0])
 
 

@@ -29,10 +29,6 @@ LEARNED = 0.5
 """An agent whose first accuracy is below this share of the plain agent's has not learned."""
 
 
-class NoTasks(Refused):
-    """A run has no sequence of tasks, or too few tasks to compare the first with the last."""
-
-
 @dataclass(frozen=True)
 class TaskRun:
     """One run: accuracy and diagnostics of every seed at the end of each task."""
@@ -50,11 +46,11 @@ class TaskRun:
 
 
 def read_run(run: Path) -> TaskRun:
-    """Read a run; raises RunUnusable and NoTasks."""
+    """Read a run; raises RunUnusable and Refused."""
     facts, blueprint = read_facts(run), read_blueprint(run)
     length, seeds = blueprint.environment.task_interactions, tuple(blueprint.seeds)
     if not length:
-        raise NoTasks(f"{run}: its environment is {blueprint.environment.kind!r}, which is no sequence of tasks")
+        raise Refused(f"{run}: its environment is {blueprint.environment.kind!r}, which is no sequence of tasks")
     tasks = blueprint.training.env_steps // length
     ends = length * np.arange(1, tasks + 1)
     found: dict[str, Floats] = {}
@@ -63,7 +59,7 @@ def read_run(run: Path) -> TaskRun:
         if values.shape[1] == tasks and not np.isnan(values).any():
             found[name] = values
     if tasks < 2 * EDGE or METRIC not in found:
-        raise NoTasks(f"{run}: needs {METRIC!r} at the end of each of at least {2 * EDGE} tasks (evaluation.every)")
+        raise Refused(f"{run}: needs {METRIC!r} at the end of each of at least {2 * EDGE} tasks (evaluation.every)")
     proxies = {name.removeprefix(PROXIES): values for name, values in found.items() if name.startswith(PROXIES)}
     return TaskRun(facts["variant"] or "base", seeds, found[METRIC], proxies)
 
