@@ -5,29 +5,24 @@ Tests: tests/networks/test_blocks.py, tests/papers/test_batch_statistics.py.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
+from typing_extensions import override
 
-from composer.networks.blocks.base import Block, Epsilon
-from composer.networks.blocks.channels import features, gain_and_shift
-from composer.networks.outline import BufferPlan, Outline
+from composer.networks.blocks.base import Epsilon
+from composer.networks.blocks.channels import Norm, features
+from composer.networks.outline import BufferPlan
 from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape
 
 Momentum = Annotated[float, Field(ge=0, lt=1)]
+_MOMENTS = {"running_mean": 0.0, "running_var": 1.0}
+"""Running statistics, with their first values."""
 
 
-def _running(width: int) -> dict[str, BufferPlan]:
-    return {
-        "running_mean": BufferPlan("statistic", (width,)),
-        "running_var": BufferPlan("statistic", (width,), start=1.0),
-    }
-
-
-class BatchNorm(Block, kind="batch_norm"):
+class BatchNorm(Norm, kind="batch_norm"):
     """Unit moments of each feature over the batch, then gain and shift: ``[..., n] -> [..., n]``, ``[c, h, w]`` alike.
 
     Features are the channels of an image, else the last axis; moments run over every other axis and the batch. In
@@ -38,8 +33,8 @@ class BatchNorm(Block, kind="batch_norm"):
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "batch_norm"}
-    units = "keeps"
     normalises = "batch"
+    operations = 5
 
     epsilon: Epsilon = 1e-5
     """Added to the variance."""
@@ -47,15 +42,10 @@ class BatchNorm(Block, kind="batch_norm"):
     """Share of the running moments kept at each training pass."""
     unbiased: bool = False
     """Whether the running variance follows the batch's with Bessel's correction, as paper and torch; JAX does not."""
-    affine: bool = True
-    """Whether a learned gain (initially 1) and shift (initially 0) follow."""
 
-    def outline(self, shape: Shape) -> Outline:
-        """Parameters ``weight``, ``bias`` if ``affine``, statistics ``running_mean`` and ``running_var``, all [n]."""
-        width, _ = features(shape, self.kind)
-        parameters = gain_and_shift(width) if self.affine else {}
-        flops = (7 if self.affine else 5) * math.prod(shape)
-        return Outline(self.kind, shape, shape, parameters, flops=flops, buffers=_running(width))
+    @override
+    def buffers(self, width: int) -> dict[str, BufferPlan]:
+        return {name: BufferPlan("statistic", (width,), start) for name, start in _MOMENTS.items()}
 
     def module(self, shape: Shape) -> LazyCall:
         """``composer.networks.modules.batch_norm.BatchNorm``."""
@@ -63,7 +53,7 @@ class BatchNorm(Block, kind="batch_norm"):
         return call("composer.networks.modules.batch_norm:BatchNorm", *features(shape, self.kind), **keys)
 
 
-class BatchRenorm(Block, kind="batch_renorm"):
+class BatchRenorm(Norm, kind="batch_renorm"):
     """Batch norm corrected to agree with its evaluation mode: shapes as ``batch_norm``.
 
     In training mode the normalised batch is multiplied by ``r`` and moved by ``d``, constants to the gradient, which
@@ -75,8 +65,8 @@ class BatchRenorm(Block, kind="batch_renorm"):
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "batch_renorm", "warm_up": 0}
-    units = "keeps"
     normalises = "batch"
+    operations = 7
 
     epsilon: Epsilon = 1e-3
     """Added to the variance."""
@@ -88,16 +78,11 @@ class BatchRenorm(Block, kind="batch_renorm"):
     """Bound on the shift, in running standard deviations."""
     warm_up: Annotated[int, Field(ge=0, le=1_000_000_000)] = 100_000
     """Training passes without correction."""
-    affine: bool = True
-    """Whether a learned gain (initially 1) and shift (initially 0) follow."""
 
-    def outline(self, shape: Shape) -> Outline:
-        """As ``batch_norm``, and a counter ``steps`` of training passes."""
-        width, _ = features(shape, self.kind)
-        parameters = gain_and_shift(width) if self.affine else {}
-        buffers = {**_running(width), "steps": BufferPlan("counter")}
-        flops = (9 if self.affine else 7) * math.prod(shape)
-        return Outline(self.kind, shape, shape, parameters, flops=flops, buffers=buffers)
+    @override
+    def buffers(self, width: int) -> dict[str, BufferPlan]:
+        statistics = {name: BufferPlan("statistic", (width,), start) for name, start in _MOMENTS.items()}
+        return statistics | {"steps": BufferPlan("counter")}
 
     def module(self, shape: Shape) -> LazyCall:
         """``composer.networks.modules.batch_renorm.BatchRenorm``."""

@@ -7,15 +7,16 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
+from typing_extensions import override
 
-from composer.networks.blocks.base import MAX_WIDTH, Block, Epsilon
-from composer.networks.blocks.channels import features, gain_and_shift
+from composer.networks.blocks.base import MAX_WIDTH, Epsilon
+from composer.networks.blocks.channels import Norm, features
 from composer.networks.outline import Outline
 from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape, ShapeError
 
 
-class GroupNorm(Block, kind="group_norm"):
+class GroupNorm(Norm, kind="group_norm"):
     """Unit moments of each group of features of one sample, then gain and shift; any shape, which is kept.
 
     Features are the channels of an image, whose groups span all places, else the last axis. One group of an image is
@@ -25,25 +26,22 @@ class GroupNorm(Block, kind="group_norm"):
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "group_norm", "groups": 4}
-    units = "keeps"
+    operations = 5
     normalises = "sample"
 
     groups: Annotated[int, Field(ge=1, le=MAX_WIDTH)]
     """Groups of equally many features, neighbours together."""
     epsilon: Epsilon = 1e-6
     """Added to the variance."""
-    affine: bool = True
-    """Whether a learned gain (initially 1) and shift (initially 0) a feature follow."""
 
+    @override
     def outline(self, shape: Shape) -> Outline:
-        """Parameters ``weight`` [n] and ``bias`` [n] if ``affine``."""
         width, trailing = features(shape, self.kind)
         if width % self.groups:
             raise ShapeError(f"{width} features do not divide into {self.groups} groups", ("groups",))
         if width // self.groups * math.prod(shape[len(shape) - trailing :]) == 1:
             raise ShapeError("a group of one entry is always 0 after normalisation", ("groups",))
-        parameters = gain_and_shift(width) if self.affine else {}
-        return Outline(self.kind, shape, shape, parameters, flops=(7 if self.affine else 5) * math.prod(shape))
+        return super().outline(shape)
 
     def module(self, shape: Shape) -> LazyCall:
         """``composer.networks.modules.group_norm.GroupNorm``."""

@@ -9,14 +9,17 @@ import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from typing_extensions import override
+
 from composer.networks.blocks.base import Block, Epsilon, last_axis, plan
-from composer.networks.initializers import Ones, Zeros
-from composer.networks.outline import Outline, ParameterPlan
+from composer.networks.blocks.channels import Norm
+from composer.networks.initializers import Ones
+from composer.networks.outline import Outline
 from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape
 
 
-class LayerNorm(Block, kind="layer_norm"):
+class LayerNorm(Norm, kind="layer_norm"):
     """Zero mean and unit variance over the last axis, then gain and shift: ``[..., n] -> [..., n]``.
 
     The variance is the population's and ``epsilon`` is inside the root. 1e-6 is JAX's default; torch's is 1e-5.
@@ -24,25 +27,17 @@ class LayerNorm(Block, kind="layer_norm"):
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "layer_norm"}
-    units = "keeps"
+    operations = 5
     axis = -1
     normalises = "sample"
 
     epsilon: Epsilon = 1e-6
     """Added to the variance."""
-    affine: bool = True
-    """Whether a learned gain (initially 1) and shift (initially 0) follow."""
 
+    @override
     def outline(self, shape: Shape) -> Outline:
-        """Parameters ``weight`` [n] and ``bias`` [n] if ``affine``."""
-        width = last_axis(shape, self.kind)
-        parameters: dict[str, ParameterPlan] = {}
-        if self.affine:
-            parameters = {
-                "weight": plan((width,), Ones(), width, width, "affine"),
-                "bias": plan((width,), Zeros(), width, width, "affine"),
-            }
-        return Outline(self.kind, shape, shape, parameters, flops=(7 if self.affine else 5) * math.prod(shape))
+        last_axis(shape, self.kind)
+        return super().outline(shape)
 
     def module(self, shape: Shape) -> LazyCall:
         """``torch.nn.LayerNorm``."""

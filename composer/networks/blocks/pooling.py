@@ -8,17 +8,20 @@ from typing import Any, ClassVar, Self
 
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
+from typing_extensions import override
 
 from composer.networks.blocks.base import Block
 from composer.networks.blocks.windows import Padding, Pair, Windows, image, pair, windows
 from composer.networks.outline import Outline
-from composer.spec.family import Spec
 from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape
 
 
-class _Pool(Spec):
-    """The keys of pooling over windows, and the sizes that follow from them."""
+class _Pool(Block, abstract=True):
+    """Pooling over windows."""
+
+    example_input = (4, 12, 12)
+    units = "keeps"
 
     kernel: Pair
     """Size of the window, ``[height, width]`` or one for both."""
@@ -38,17 +41,20 @@ class _Pool(Spec):
             )
         return self
 
-    def _outline(self, shape: Shape, kind: str) -> Outline:
-        output = (shape[0], *self._windows(shape, kind).output)
-        return Outline(kind, shape, output, flops=math.prod(output) * math.prod(pair(self.kernel)))
+    @override
+    def outline(self, shape: Shape) -> Outline:
+        output = (shape[0], *self._windows(shape).output)
+        return Outline(self.kind, shape, output, flops=math.prod(output) * math.prod(pair(self.kernel)))
 
-    def _call(self, target: str, shape: Shape, kind: str) -> LazyCall:
-        pads = self._windows(shape, kind).pads
+    @override
+    def module(self, shape: Shape) -> LazyCall:
+        pads = self._windows(shape).pads
         given = {"pads": pads} if any(pads) else {}
-        return call(f"composer.networks.modules.pooling:{target}", pair(self.kernel), self._stride, **given)
+        target = f"composer.networks.modules.pooling:{type(self).__name__}"
+        return call(target, pair(self.kernel), self._stride, **given)
 
-    def _windows(self, shape: Shape, kind: str) -> Windows:
-        _, height, width = image(shape, kind)
+    def _windows(self, shape: Shape) -> Windows:
+        _, height, width = image(shape, self.kind)
         return windows((height, width), pair(self.kernel), self._stride, self.padding)
 
     @property
@@ -56,42 +62,22 @@ class _Pool(Spec):
         return pair(self.kernel if self.stride is None else self.stride)
 
 
-class MaxPool(_Pool, Block, kind="max_pool"):
+class MaxPool(_Pool, kind="max_pool"):
     """The largest entry of each window: ``[c, h, w] -> [c, h', w']``; padding is never the largest.
 
     One operation per entry of a window. Sizes follow the rules of ``conv``.
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "max_pool", "kernel": 3, "stride": 2, "padding": "same"}
-    example_input: ClassVar[Shape] = (4, 12, 12)
-    units = "keeps"
-
-    def outline(self, shape: Shape) -> Outline:
-        """No parameters."""
-        return self._outline(shape, self.kind)
-
-    def module(self, shape: Shape) -> LazyCall:
-        """``composer.networks.modules.pooling.MaxPool``."""
-        return self._call("MaxPool", shape, self.kind)
 
 
-class AveragePool(_Pool, Block, kind="average_pool"):
+class AveragePool(_Pool, kind="average_pool"):
     """The mean of each window: ``[c, h, w] -> [c, h', w']``; padding is not counted, where torch's default counts it.
 
     One operation per entry of a window. Sizes follow the rules of ``conv``.
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "average_pool", "kernel": 2}
-    example_input: ClassVar[Shape] = (4, 12, 12)
-    units = "keeps"
-
-    def outline(self, shape: Shape) -> Outline:
-        """No parameters."""
-        return self._outline(shape, self.kind)
-
-    def module(self, shape: Shape) -> LazyCall:
-        """``composer.networks.modules.pooling.AveragePool``."""
-        return self._call("AveragePool", shape, self.kind)
 
 
 class GlobalAveragePool(Block, kind="global_average_pool"):

@@ -13,7 +13,6 @@ class Frozen(nn.Module):
     """``block`` with parameters that require no gradients; gradients pass through it to its input."""
 
     def __init__(self, block: nn.Module) -> None:
-        """Freezes ``block``."""
         super().__init__()
         self.block = block.requires_grad_(False)
 
@@ -27,7 +26,6 @@ class Detached(nn.Module):
     """``block`` of an input to which no gradient flows back."""
 
     def __init__(self, block: nn.Module) -> None:
-        """Wrap ``block``."""
         super().__init__()
         self.block = block
 

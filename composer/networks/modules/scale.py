@@ -9,7 +9,6 @@ class Scale(nn.Module):
     """``factor * x + shift``, any shape; integers become torch's default floating-point type."""
 
     def __init__(self, factor: float, shift: float = 0.0) -> None:
-        """Both are constants."""
         super().__init__()
         self.factor, self.shift = factor, shift
 

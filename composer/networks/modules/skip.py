@@ -14,7 +14,6 @@ class Skip(nn.Module):
     """``y = x + block(x)``: any shape that ``block`` keeps."""
 
     def __init__(self, block: nn.Module) -> None:
-        """Wrap ``block``."""
         super().__init__()
         self.block = block
 

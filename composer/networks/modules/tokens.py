@@ -62,7 +62,6 @@ class ClassToken(nn.Module):
     """A learned token before the others: ``[..., t, d] -> [..., t + 1, d]``."""
 
     def __init__(self, width: int) -> None:
-        """``width`` is d."""
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(width))
 

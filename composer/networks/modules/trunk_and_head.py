@@ -9,7 +9,6 @@ class TrunkAndHead(nn.Module):
     """``head(trunk(x))``."""
 
     def __init__(self, trunk: nn.Module, head: nn.Module) -> None:
-        """Join two modules."""
         super().__init__()
         self.trunk = trunk
         self.head = head

@@ -18,7 +18,6 @@ class WeightNorm(nn.Module):
     """A layer whose weight is ``gain * v / |v|``, one gain and one norm per output unit; ``v`` is the layer's own."""
 
     def __init__(self, block: Dense | Convolution) -> None:
-        """Wrap ``block``."""
         super().__init__()
         self.gain = nn.Parameter(torch.ones(block.weight.shape[0]))
         self.block = block

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, Self
 
 Tone = Literal["weights", "vectors", "plain"]
 """The parameters of a box: weights with several axes; only gains, shifts and scales; none."""
@@ -16,11 +16,21 @@ Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Box:
-    """One operation: its name, and how many parameters it has."""
+class _Positioned:
+    """An element at a position."""
 
     x: float
     y: float
+
+    def moved(self, dx: float, dy: float) -> Self:
+        """The same element elsewhere."""
+        return replace(self, x=self.x + dx, y=self.y + dy)
+
+
+@dataclass(frozen=True)
+class Box(_Positioned):
+    """One operation: its name, and how many parameters it has."""
+
     width: float
     height: float
     name: str
@@ -28,24 +38,14 @@ class Box:
     tone: Tone
     is_frozen: bool = False
 
-    def moved(self, dx: float, dy: float) -> Box:
-        """The same box elsewhere."""
-        return replace(self, x=self.x + dx, y=self.y + dy)
-
 
 @dataclass(frozen=True)
-class Frame:
+class Frame(_Positioned):
     """A rounded outline around a part of the figure."""
 
-    x: float
-    y: float
     width: float
     height: float
     is_dashed: bool
-
-    def moved(self, dx: float, dy: float) -> Frame:
-        """The same frame elsewhere."""
-        return replace(self, x=self.x + dx, y=self.y + dy)
 
 
 @dataclass(frozen=True)
@@ -61,33 +61,21 @@ class Wire:
 
 
 @dataclass(frozen=True)
-class Join:
+class Join(_Positioned):
     """Where paths meet: ``+`` and ``×`` in a circle, another sign in a pill of ``width``. The place is its centre."""
 
-    x: float
-    y: float
     width: float
     height: float
     sign: str
 
-    def moved(self, dx: float, dy: float) -> Join:
-        """The same join elsewhere."""
-        return replace(self, x=self.x + dx, y=self.y + dy)
-
 
 @dataclass(frozen=True)
-class Text:
+class Text(_Positioned):
     """A line of text; ``x`` is its left end or its middle."""
 
-    x: float
-    y: float
     text: str
     style: Style
     is_centred: bool = False
-
-    def moved(self, dx: float, dy: float) -> Text:
-        """The same text elsewhere."""
-        return replace(self, x=self.x + dx, y=self.y + dy)
 
 
 Element = Box | Frame | Wire | Join | Text
