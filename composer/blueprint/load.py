@@ -31,25 +31,18 @@ RESOLVED = "resolved blueprint"
 
 
 @dataclass(frozen=True)
-class Origins:
-    """The origins of all values of a blueprint."""
-
-    root: Node
-
-    def find(self, path: str | Path) -> Origin:
-        """The origin of the value at ``path``, or of the nearest table around it where the file leaves it out."""
-        steps = path if isinstance(path, tuple) else read_path(path) or ()
-        return file_steps(self.root, steps)[1].at
-
-
-@dataclass(frozen=True)
 class Loaded:
     """A checked blueprint with the origins of its values."""
 
     blueprint: Blueprint
-    origins: Origins
+    tree: Node
+    """The values that were validated, with their origins."""
     variants: tuple[str, ...]
     """Names of the file's variants."""
+
+    def origin(self, path: str | Path) -> Origin:
+        """Where the value at ``path`` was written, or the nearest table around it where the file leaves it out."""
+        return file_steps(self.tree, path if isinstance(path, tuple) else read_path(path) or ())[1].at
 
     @property
     def resolved(self) -> dict[str, Any]:
@@ -154,4 +147,4 @@ def _loaded(composed: Composed, is_to_run: bool) -> Loaded:
     blueprint, problems = check_composed(composed, is_to_run)
     if blueprint is None or problems:
         raise BlueprintError(problems)
-    return Loaded(blueprint, Origins(composed.root), composed.variants)
+    return Loaded(blueprint, composed.root, composed.variants)

@@ -96,18 +96,18 @@ def test_a_variant_and_then_overrides_lie_over_the_file(child: Path) -> None:
 
 def test_every_value_knows_where_it_was_written(child: Path) -> None:
     loaded = load(child, ["training.env_steps=2_000"], "wide")
-    origins = {path: str(loaded.origins.find(path)) for path in ("seeds", "algorithm.batch_size", "training.env_steps")}
+    origins = {path: str(loaded.origin(path)) for path in ("seeds", "algorithm.batch_size", "training.env_steps")}
     assert origins == {
         "seeds": "child.toml:3:9",
         "algorithm.batch_size": "lib/parent.toml:6:42",
         "training.env_steps": 'command line:1:20 (override "training.env_steps=2_000")',
     }
-    assert str(loaded.origins.find("networks.actor.trunk[0].width")) == (
+    assert str(loaded.origin("networks.actor.trunk[0].width")) == (
         "child.toml:10:16 (variant wide) (through ${values.width} at lib/parent.toml:8:43)"
     )
-    times = loaded.origins.find("networks.critic.trunk.layers[1].times")
+    times = loaded.origin("networks.critic.trunk.layers[1].times")
     assert (times.file, times.line) == ("lib/parent.toml", 10), "an argument of a part stands at its use"
-    norm = str(loaded.origins.find("networks.critic.trunk.layers[2].kind"))
+    norm = str(loaded.origin("networks.critic.trunk.layers[2].kind"))
     assert norm.startswith("lib/parent.toml:10:28 (part simba, registry/networks/simba.toml:"), "the use, then the part"
 
 

@@ -93,7 +93,7 @@ def _advice(loaded: Loaded, variant: str | None) -> Iterator[Advice]:
     subject = Subject(loaded.blueprint)
     for one in RULES:
         for path, message in one.find(subject):
-            at = loaded.origins.find(path)
+            at = loaded.origin(path)
             yield Advice(
                 at.file, at.line, at.column, show_path(path), one.id, one.severity, message, one.source, variant
             )
