@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
+from typing_extensions import override
 
 from composer.spec.family import Family
 from composer.spec.shape import Shape
@@ -42,12 +43,12 @@ class RandomShift(Augmentation, kind="random_shift"):
     pad: int = Field(default=4, ge=1, le=64)
     """Pixels; 4 in DrQ, on 84 x 84."""
 
+    @override
     def draws(self) -> Shape:
-        """Two: down and to the right."""
         return (2,)
 
+    @override
     def build(self) -> Callable[[Tensor, Tensor], Tensor]:
-        """``composer.algorithms.losses.augmentation.random_shift``."""
         from composer.algorithms.losses.augmentation import random_shift
 
         return partial(random_shift, pad=self.pad)
@@ -66,12 +67,12 @@ class Intensity(Augmentation, kind="intensity"):
     cut: float = Field(default=2.0, gt=0, le=100)
     """Bound of the normal, in standard deviations."""
 
+    @override
     def draws(self) -> Shape:
-        """One factor."""
         return (1,)
 
+    @override
     def build(self) -> Callable[[Tensor, Tensor], Tensor]:
-        """``composer.algorithms.losses.augmentation.intensity``."""
         from composer.algorithms.losses.augmentation import intensity
 
         return partial(intensity, scale=self.scale, cut=self.cut)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
+from typing_extensions import override
 
 from composer.optim.schedules import Exponential, Schedule
 from composer.spec.family import Family
@@ -42,12 +43,12 @@ class Constant(Discount, kind="constant"):
     value: float = Field(ge=0, le=1)
     """The discount."""
 
+    @override
     def to_shorthand(self, table: dict[str, Any]) -> object:
-        """As a plain number."""
         return self.value
 
+    @override
     def value_for(self, info: EnvironmentInfo) -> float:
-        """The number."""
         return self.value
 
 
@@ -66,8 +67,8 @@ class EpisodeLength(Discount, kind="episode_length"):
     maximum: float = Field(default=0.995, ge=0, le=1)
     """Upper bound of the discount."""
 
+    @override
     def value_for(self, info: EnvironmentInfo) -> float:
-        """The rule, for ``info.episode_interactions``."""
         horizon = info.episode_interactions / self.divisor
         return min(max((horizon - 1) / horizon, self.minimum), self.maximum)
 
@@ -88,10 +89,10 @@ class Lengthening(Discount, kind="lengthening"):
     updates: int = Field(ge=1, le=10**12)
     """Length of the change in gradient updates."""
 
+    @override
     def value_for(self, info: EnvironmentInfo) -> float:
-        """Its end."""
         return self.end
 
+    @override
     def complement_schedule(self) -> Schedule:
-        """Exponential, of ``1 - discount``."""
         return Exponential(start=1 - self.start, end=1 - self.end, updates=self.updates)

@@ -58,8 +58,8 @@ class Supervised(Algorithm, kind="supervised"):
         return UpdateSchedule()
 
     @property
+    @override
     def title(self) -> str:
-        """In words."""
         return "supervised learning"
 
     @override

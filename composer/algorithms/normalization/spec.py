@@ -39,8 +39,8 @@ class Raw(RunningStatistic, kind="raw"):
     is_identity: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"kind": "raw"}
 
+    @override
     def build(self, seeds: int, size: int, device: str) -> None:
-        """None."""
         return None
 
 
@@ -56,8 +56,8 @@ class RSNorm(RunningStatistic, kind="rs_norm"):
     epsilon: float = Field(default=1e-8, gt=0, le=1)
     """Added to the variance, inside the root."""
 
+    @override
     def build(self, seeds: int, size: int, device: str) -> RunningMoments:
-        """Statistics at their starting values."""
         from composer.algorithms.normalization.moments import RunningMoments
 
         return RunningMoments(seeds, size, self.epsilon, device)
@@ -89,8 +89,8 @@ class RawReward(RewardScale, kind="raw"):
     is_identity: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"kind": "raw"}
 
+    @override
     def build(self, hyperparameters: Hyperparameters, environments: int, discount: Tensor) -> None:
-        """None."""
         return None
 
 
@@ -115,8 +115,8 @@ class ReturnScaling(RewardScale, kind="return_scale"):
     def clips_rewards(self) -> bool:
         return self.clip is not None
 
+    @override
     def build(self, hyperparameters: Hyperparameters, environments: int, discount: Tensor) -> RunningReturns:
-        """Statistics at their starting values."""
         from composer.algorithms.normalization.returns import ReturnScale
 
         return ReturnScale(hyperparameters, environments, discount, self.epsilon, self.clip)
@@ -137,8 +137,8 @@ class SimbaV2Scaling(RewardScale, kind="simba_v2"):
     epsilon: float = Field(default=1e-8, gt=0, le=1)
     """Added to the variance, inside the root; 1e-8 in SimbaV2's code."""
 
+    @override
     def build(self, hyperparameters: Hyperparameters, environments: int, discount: Tensor) -> RunningReturns:
-        """Statistics at their starting values."""
         from composer.algorithms.normalization.returns import BoundedScale
 
         return BoundedScale(hyperparameters, environments, discount, self.epsilon, self.bound)
