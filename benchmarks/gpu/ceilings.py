@@ -61,7 +61,7 @@ def floor(one: Agent, setting: Setting) -> Floor:
     """Record an eager agent's update; on CUDA it is replayed as a graph, without the cost of launches."""
     (batch,) = given(one, 1)
     arguments = (*batch.transitions, *(batch.extra[name] for name in one.learner.program.extras), *batch.noise.values())
-    recorded = record(lambda: one.learner.update_eagerly(*arguments))
+    recorded = record(lambda: one.learner.compute_update(*arguments))
     with torch.device(setting.device):
         work = [each.work() for each in recorded]
 

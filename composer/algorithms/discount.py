@@ -10,6 +10,7 @@ from pydantic import Field
 from typing_extensions import override
 
 from composer.optim.schedules import Exponential, Schedule
+from composer.optim.schedules.base import as_constant
 from composer.spec.family import Family
 
 if TYPE_CHECKING:
@@ -22,9 +23,7 @@ class Discount(Family, family="discount"):
     @classmethod
     def from_shorthand(cls, value: object) -> object:
         """A number means ``{ kind = "constant", value = ... }``."""
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return {"kind": "constant", "value": value}
-        return value
+        return as_constant(value)
 
     @abstractmethod
     def value_for(self, info: EnvironmentInfo) -> float:

@@ -185,7 +185,7 @@ class Learner:
         now, following = self.normalised(transitions.observation), self.normalised(transitions.next_observation)
         return self.program.default_extras(Batch(now, *transitions[1:4], following))
 
-    def update_eagerly(self, *tensors: Tensor) -> None:
+    def compute_update(self, *tensors: Tensor) -> None:
         """The whole update as one function of tensors: ``Transitions``, the program's extras, its noise, in order."""
         names = self.program.extras
         extra = dict(zip(names, tensors[5 : 5 + len(names)], strict=True))
@@ -208,11 +208,11 @@ class Learner:
                 value.copy_(signals[name])
             self._signals.add(signals)
 
-    def update_repeatedly(self, *tensors: Tensor) -> None:
+    def compute_updates(self, *tensors: Tensor) -> None:
         """``updates_per_call`` whole updates as one function: the tensors of the first, of the second and so on."""
         each = len(tensors) // len(self.noise)
         for start in range(0, len(tensors), each):
-            self.update_eagerly(*tensors[start : start + each])
+            self.compute_update(*tensors[start : start + each])
 
     def drain_signals(self) -> list[dict[str, float]]:
         """Means of the signals since the last call, a dict for each seed, empty without updates. One transfer."""
@@ -264,7 +264,7 @@ class Learner:
     def recapture(self, choice: Choice) -> None:
         """Capture the update, compiled or not as ``choice`` says."""
         self._choice = choice
-        functions = [self.update_eagerly, self.update_repeatedly][: len(self.noise)]
+        functions = [self.compute_update, self.compute_updates][: len(self.noise)]
         self._captured = [
             capture(function, self._choice, self.device, lambda: list(self.tensors().values()))
             for function in functions

@@ -24,7 +24,7 @@ def graph(*overrides: str) -> str:
         found.append(graph.code)
         return graph
 
-    update = torch.compile(agent.update_eagerly, backend=keep, fullgraph=True, dynamic=False)
+    update = torch.compile(agent.compute_update, backend=keep, fullgraph=True, dynamic=False)
     with torch._dynamo.config.patch(trace_autograd_ops=True):
         update(*transitions(agent), *(torch.zeros(1, 32, *shape) for shape in agent.program.noise.values()))
     (code,) = found

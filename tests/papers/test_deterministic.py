@@ -124,7 +124,7 @@ def test_whoever_steps_second_sees_the_step_of_the_first(first: str) -> None:
     options = (RAW, *SIMBA, f"algorithm.first='{first}'")
     agent, data = learner(*options), batch()
     draws = noise(agent)
-    agent.update_eagerly(*data, *draws.values())
+    agent.compute_update(*data, *draws.values())
     (signals,) = agent.drain_signals()
     fresh = learner(*options)
     second = "critic" if first == "actor" else "actor"

@@ -268,12 +268,12 @@ def test_stacked_seeds_equal_each_alone(overrides: tuple[str, ...]) -> None:
     data, extra = batch(together)
     draws = noise(together)
     for _ in range(3):
-        together.update_eagerly(*data, *extra.values(), *draws.values())
+        together.compute_update(*data, *extra.values(), *draws.values())
     for index, seed in enumerate((0, 5)):
         alone = learner(*overrides, f"seeds=[{seed}]")
         own = [value[index : index + 1] for value in (*data, *extra.values(), *draws.values())]
         for _ in range(3):
-            alone.update_eagerly(*own)
+            alone.compute_update(*own)
         for name, value in alone.tensors().items():
             if name != "signals":
                 torch.testing.assert_close(together.tensors()[name][index], value[0], msg=name)

@@ -206,7 +206,7 @@ def test_operations_are_counted_as_torch_counts_them() -> None:
     agent = learner(PLAIN, "seeds=[0]")
     given = drawn(agent, "numbers")
     with FlopCounterMode(display=False) as counter:
-        agent.update_eagerly(*given[0], *given[1].values())
+        agent.compute_update(*given[0], *given[1].values())
     sizes = {
         role: [v[0, 0].numel() for path, v in agent.parameters(role).items() if v.ndim == 4] for role in agent.networks
     }

@@ -48,7 +48,7 @@ def close(got: Tensor, expected: Tensor, rtol: float = 1e-4, atol: float = 1e-5)
 
 
 def run(agent: Learner, transitions: Transitions, draws: dict[str, Tensor]) -> dict[str, float]:
-    agent.update_eagerly(*transitions, *draws.values())
+    agent.compute_update(*transitions, *draws.values())
     return agent.drain_signals()[0]
 
 
@@ -216,7 +216,7 @@ def test_an_update_spends_no_matrix_product_that_no_loss_needs(number: int) -> N
     data, draws = batch(), noise(agent)
     run(agent, data, draws)
     with FlopCounterMode(display=False) as counter:
-        agent.update_eagerly(*data, *draws.values())
+        agent.compute_update(*data, *draws.values())
     forward = {role: 2 * BATCH * sum(size for _, size in linears(agent, role)) for role in ("actor", "critic")}
     entry = {role: 2 * BATCH * next(linears(agent, role))[1] for role in ("actor", "critic")}
     critics = number * forward["critic"]

@@ -181,7 +181,7 @@ def losses(
 def test_losses_and_gradients_are_those_of_the_equations(head: str, critics: str) -> None:
     overrides = over(head, 2, critics)
     agent = learner(*overrides)
-    agent.update_eagerly(*batch(agent, 5), *noise(agent, 5).values())  # The target lags behind from here on.
+    agent.compute_update(*batch(agent, 5), *noise(agent, 5).values())  # The target lags behind from here on.
     data, draws, reference = batch(agent), noise(agent), Reference(agent, *overrides)
     expected = losses(reference, head, critics, data, draws)
     signals: dict[str, Tensor] = {}

@@ -104,14 +104,14 @@ def test_the_learner_steps_along_the_gradient_of_the_summit() -> None:
     pull = "penalties.pull={ kind = 'l2', where = ['model.*'], coefficient = 0.05 }"
     plain, summit, sharp = (classifier(ADAM, pull), classifier(ADAM, pull), classifier(sam(), pull))
     data = labelled(1, plain)
-    plain.update_eagerly(*data)
+    plain.compute_update(*data)
     gradients = slopes(plain)
     norm = torch.stack([g.square().flatten(1).sum(1) for g in gradients.values()]).sum(0).sqrt()
     with torch.no_grad():
         for path, value in summit.networks["model"].parameters.items():
             value.add_(RHO * gradients[path] / norm.view(-1, *[1] * (value.ndim - 1)))
-    summit.update_eagerly(*data)
-    sharp.update_eagerly(*data)
+    summit.compute_update(*data)
+    sharp.compute_update(*data)
     for path, expected in slopes(summit).items():
         torch.testing.assert_close(slopes(sharp)[path], expected, rtol=1e-4, atol=1e-6, msg=path)
         assert (expected - gradients[path]).abs().max() > 1e-3, "a test of something"

@@ -58,7 +58,7 @@ class LearnerSubject:
             torch.randn(self._agents, self.learner.batch_size, *shape, device=DEVICE)
             for shape in self.learner.program.noise.values()
         ]
-        return lambda: self.learner.update_eagerly(*batch, *asked, *noise)
+        return lambda: self.learner.compute_update(*batch, *asked, *noise)
 
     def settle(self) -> None:
         """Read the signals, as the training loop does at each logging interval."""

@@ -25,15 +25,19 @@ LARGEST = 1e30
 Value = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 
 
+def as_constant(value: object) -> object:
+    """The table of a constant for a plain number, other values as they are."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return {"kind": "constant", "value": value} if is_number else value
+
+
 class Schedule(Family, family="schedule"):
     """A number as a function of gradient updates. A plain number is a constant schedule."""
 
     @classmethod
     def from_shorthand(cls, value: object) -> object:
         """A number means ``{ kind = "constant", value = ... }``."""
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return {"kind": "constant", "value": value}
-        return value
+        return as_constant(value)
 
     def bounds(self) -> tuple[float, float]:
         """Smallest and largest value that the schedule takes: between its points it is monotonic."""
