@@ -11,7 +11,7 @@ from tiny_runs import EAGER
 
 from composer.blueprint import load
 from composer.environments.labelled.datasets import Data, DataInfo, Samples
-from composer.training.assemble import surgery_of
+from composer.training.assemble import make_surgery
 from composer.training.collect.task_stream import TaskBatches
 from composer.training.learner import Learner
 
@@ -49,7 +49,7 @@ class Pupil:
         environment: Any = self.blueprint.environment
         self.learner = Learner(self.blueprint.agent, "cpu", EAGER)
         self.events: list[dict[str, Any]] = []
-        self.surgery = surgery_of(
+        self.surgery = make_surgery(
             self.blueprint,
             self.learner,
             lambda seed, event: self.events.append({"seed": seed, **event}),

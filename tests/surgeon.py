@@ -10,7 +10,7 @@ from torch import Tensor
 
 from composer.replay.transitions import Transitions
 from composer.replay.vectors import VectorRing
-from composer.training.assemble import surgery_of
+from composer.training.assemble import make_surgery
 from composer.training.compile.capture import Choice
 from composer.training.learner import Learner
 
@@ -23,7 +23,7 @@ class Patient:
         self.learner = Learner(self.blueprint.agent, "cpu", choice)
         self.events: list[dict[str, Any]] = []
         self.replay = self._filled()
-        self.surgery = surgery_of(
+        self.surgery = make_surgery(
             self.blueprint,
             self.learner,
             lambda seed, event: self.events.append({"seed": seed, **event}),

@@ -114,7 +114,7 @@ def grouped(name: str, shows: str, run: Callable[[tuple[Case, ...], Setting], Fi
 
 def agent(blueprint: Blueprint, device: str, choice: Choice) -> Agent:
     """An agent at the start of a run; precision and cache are set for the whole process."""
-    device = assemble.set_up(blueprint, device)
+    device = assemble.set_up_process(blueprint, device)
     info = blueprint.environment.info
     return Agent(blueprint, info, Learner(blueprint.agent, device, choice))
 

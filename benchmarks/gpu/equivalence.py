@@ -71,7 +71,7 @@ def precisions(setting: Setting) -> Findings:
             lower = agent(case.load(setting, 2, f"compute.precision={precision}"), setting.device, EAGER)
             for _ in learn(lower, batches):
                 pass
-            assemble.set_up(case.load(setting), setting.device)
+            assemble.set_up_process(case.load(setting), setting.device)
             return {"updates": len(batches), "difference": distance(start, weights(lower), weights(exact))}
 
         found = _each((MLP, SIMBA, NATURE), limit, compare, f", {precision}")

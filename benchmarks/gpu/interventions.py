@@ -15,7 +15,7 @@ from benchmarks.gpu.equivalence import LIMIT
 from benchmarks.gpu.pieces import Check, Findings, Piece
 from benchmarks.gpu.setting import EAGER, Setting
 from composer.replay.transitions import Transitions
-from composer.training.assemble import surgery_of
+from composer.training.assemble import make_surgery
 
 _EVERY = 3
 """Updates between two firings."""
@@ -85,7 +85,7 @@ def _operated(one: Agent, batches: list[Given]) -> int:
     """Learn from the batches and intervene as declared; returns the number of firings."""
     events: list[int] = []
     data = _Fixed(batches[0].transitions)
-    surgery = surgery_of(one.blueprint, one.learner, lambda seed, event: events.append(seed), data)
+    surgery = make_surgery(one.blueprint, one.learner, lambda seed, event: events.append(seed), data)
     for number in learn(one, batches):
         surgery.fire_planned("update", number - 1, number)
     return len(events)

@@ -18,7 +18,7 @@ from composer.blueprint.forecast.clock import clock_of
 from composer.spec.quantities import columns, counted
 from composer.spec.wording import quote
 from composer.studies import Refused
-from composer.training.assemble import device_for, set_up
+from composer.training.assemble import device_for, set_up_process
 from composer.training.compile.capture import Choice, choose
 from composer.training.compile_ahead import example
 from composer.training.learner import Learner
@@ -64,7 +64,7 @@ def bench(blueprint: Blueprint, seeds: Sequence[int], seconds: float, say: Calla
 def update_of(blueprint: Blueprint, seeds: int, device: str, compiled: bool) -> Callable[[], object]:
     """The update of a new learner of so many seeds, as a call; the first call, which compiles, is done here."""
     several = blueprint.model_copy(update={"seeds": tuple(range(seeds))})
-    set_up(several, device)
+    set_up_process(several, device)
     info = several.environment.info
     learner = Learner(several.agent, device, Choice(compiled, "composer bench compares them"))
     batches = [example(learner, info)] * several.compute.updates_per_call

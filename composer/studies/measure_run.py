@@ -14,7 +14,7 @@ from pathlib import Path
 from composer.blueprint import Blueprint
 from composer.diagnostics import Diagnostic, Diagnostics
 from composer.studies import Refused
-from composer.training.assemble import agent
+from composer.training.assemble import load_agent
 from composer.training.collect.build import runtime_of
 from composer.training.compile.capture import Choice
 from composer.training.diagnose.recorder import Recorder, Row
@@ -32,7 +32,7 @@ def measure(
     the networks at initialisation, on the same samples. The run is not changed. Raises RunUnusable,
     CheckpointDamaged, and Refused for measures that these networks do not have.
     """
-    blueprint, learner, snapshot = agent(run, at)
+    blueprint, learner, snapshot = load_agent(run, at)
     declared = Diagnostics(batch=batch or blueprint.diagnostics.batch, measures=tuple(measures))
     outlines = {role: learner.outlines[role] for role in blueprint.networks}
     problems = [f"{key}: {message}" for key, message in declared.problems(outlines)]

@@ -122,8 +122,8 @@ def evaluate(path: Path, episodes: int, video: Path | None) -> dict[str, Any]:
     """Play ``episodes`` fresh episodes per seed with the newest good checkpoint; ``video`` records the first one."""
     from composer.training.video import VideoRecorder
 
-    blueprint, learner, snapshot = assemble.agent(path)
-    evaluator = assemble.evaluator(blueprint, episodes, learner.device)
+    blueprint, learner, snapshot = assemble.load_agent(path)
+    evaluator = assemble.make_evaluator(blueprint, episodes, learner.device)
     try:
         if video is None:
             returns = evaluator.returns(learner, FRESH_EPISODES)

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from composer.diagnostics import Diagnostic
-from composer.training.assemble import surgery_of
+from composer.training.assemble import make_surgery
 from composer.training.diagnose.view import LearnerView
 from composer.training.learner import Learner
 
@@ -339,7 +339,7 @@ def test_a_network_can_be_read_after_an_injection() -> None:
     trunk = 'networks.critic.trunk=[{ kind = "linear", width = 8 }, { kind = "relu" }, { kind = "linear", width = 6 }, '
     blueprint = tiny(DRIFT, "seeds=[3, 4]", trunk + '{ kind = "relu" }]', INJECTION)
     learner = Learner(blueprint.agent, "cpu", EAGER)
-    surgery = surgery_of(blueprint, learner, lambda *_: None)
+    surgery = make_surgery(blueprint, learner, lambda *_: None)
     before = LearnerView(blueprint.agent, learner, transitions(2))
     for step in (1, 2):
         learner.update(transitions(2, 32, step))

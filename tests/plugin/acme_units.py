@@ -18,7 +18,7 @@ from composer.blueprint.inspect.lint import lint
 from composer.networks.hidden_units import hidden_layers
 from composer.replay.vectors import VectorRing
 from composer.studies.doctor.site import behind_encoder
-from composer.training.assemble import surgery_of
+from composer.training.assemble import make_surgery
 from composer.training.compile.capture import Choice
 from composer.training.learner import Learner
 from composer.training.surgery.apply import Surgery
@@ -37,7 +37,7 @@ def operated(path: str, events: list[dict[str, Any]]) -> tuple[Learner, Surgery]
     replay, none = VectorRing(1, 64, 64, info.observation[0], info.action_size), torch.zeros(1, 64, dtype=torch.bool)
     observed = rows(*info.observation), rows(info.action_size).tanh(), rows()
     replay.add(*observed, none, none, rows(*info.observation))
-    return learner, surgery_of(blueprint, learner, lambda seed, event: events.append(event), replay)
+    return learner, make_surgery(blueprint, learner, lambda seed, event: events.append(event), replay)
 
 
 def check_units(path: str) -> None:

@@ -44,8 +44,8 @@ def tensors(run: str) -> str:
     return f"""
 import json
 from pathlib import Path
-from composer.training.assemble import agent
-found = agent(Path({run!r}))[1].tensors()
+from composer.training.assemble import load_agent
+found = load_agent(Path({run!r}))[1].tensors()
 print(json.dumps({{name: value.tolist() for name, value in found.items() if name.startswith("algorithm/")}}))
 """
 

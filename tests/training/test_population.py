@@ -69,7 +69,7 @@ def test_each_run_of_several_is_what_it_is_alone(tmp_path: Path) -> None:
         assert isinstance(end, Outcome) and end.updates == outcome.updates > 50
         assert torch.allclose(torch.tensor(end.returns), torch.tensor(outcome.returns), rtol=1e-3, atol=1e-3)
         # What a checkpoint holds is the run's own, and an agent is made of it.
-        _, agent, _ = assemble.agent(beside.run.path)
+        _, agent, _ = assemble.load_agent(beside.run.path)
         for name, value in agent.tensors().items():
             assert torch.equal(value, beside.session.learner.tensors()[name]), name
         for each in (beside.session, parts):

@@ -5,29 +5,29 @@ The only room of training that reads whole blueprints: it gives each part what i
 """
 
 from composer.training.assemble.forked_run import branched, fork, fork_facts
-from composer.training.assemble.make_session import evaluator, learner_of, surgery_of
+from composer.training.assemble.make_session import make_evaluator, make_surgery, restored_learner
 from composer.training.assemble.new_run import create, start
 from composer.training.assemble.origin import Origin, read_origin
-from composer.training.assemble.process import choose, device_for, set_up
-from composer.training.assemble.resumed_run import NotTheSame, agent, resume
+from composer.training.assemble.process import choose_compilation, device_for, set_up_process
+from composer.training.assemble.resumed_run import NotTheSame, load_agent, resume
 from composer.training.assemble.side_by_side import start_together
 
 __all__ = [
     "NotTheSame",
     "Origin",
-    "agent",
     "branched",
-    "choose",
+    "choose_compilation",
     "create",
     "device_for",
-    "evaluator",
     "fork",
     "fork_facts",
-    "learner_of",
+    "load_agent",
+    "make_evaluator",
+    "make_surgery",
     "read_origin",
+    "restored_learner",
     "resume",
-    "set_up",
+    "set_up_process",
     "start",
     "start_together",
-    "surgery_of",
 ]

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from composer.blueprint import diff
 from composer.blueprint.checks.forkable import fork_problems
 from composer.spec.random_streams import derive
-from composer.training.assemble.make_session import learner_of, undo_on_error
+from composer.training.assemble.make_session import restored_learner, undo_on_error
 from composer.training.assemble.new_run import create
 from composer.training.assemble.origin import Origin, read_origin
-from composer.training.assemble.process import choose, set_up
+from composer.training.assemble.process import choose_compilation, set_up_process
 from composer.training.collect.replay_placement import ReplayPlacement, recorded_placement
 from composer.training.compile.capture import Choice
 from composer.training.fork import NotForkable
@@ -45,10 +45,10 @@ def fork(
     blueprint.tracking.destination(directory)
     origin = read_origin(path, at)
     blueprint = branched(blueprint, branch)
-    device = set_up(blueprint, _device(origin, blueprint))
+    device = set_up_process(blueprint, _device(origin, blueprint))
     if found := fork_problems(origin.blueprint, blueprint, origin.point(), device):
         raise NotForkable("\n".join(found))
-    old = learner_of(origin.blueprint, origin.snapshot, device)
+    old = restored_learner(origin.blueprint, origin.snapshot, device)
     facts = fork_facts(origin, blueprint, branch)
     choice, placement = _choice(origin, blueprint, device), _placement(origin, blueprint, device)
     variant = origin.facts["variant"]
@@ -95,7 +95,7 @@ def _device(origin: Origin, blueprint: Blueprint) -> str:
 def _choice(origin: Origin, blueprint: Blueprint, device: str) -> Choice:
     """As the run computes, unless ``compute.compile`` changes."""
     if blueprint.compute.compile != origin.blueprint.compute.compile:
-        return choose(blueprint, device)
+        return choose_compilation(blueprint, device)
     return Choice(bool(origin.facts["compiled"]), str(origin.facts["compile_reason"]))
 
 

@@ -53,7 +53,7 @@ def make_session(
         updates_per_call=blueprint.compute.updates_per_call,
         learner=learner,
         collector=runtime_of(blueprint.environment).collector(learner, collecting),
-        evaluator=evaluator(blueprint, blueprint.evaluation.episodes, device),
+        evaluator=make_evaluator(blueprint, blueprint.evaluation.episodes, device),
         clock=clock,
         journal=journal,
         timing=timing,
@@ -67,7 +67,7 @@ def make_session(
     def record(seed: int, event: Mapping[str, Any]) -> None:
         session.record("event", seed=session.seeds[seed], **event)
 
-    session.surgery = surgery_of(blueprint, learner, record, session.collector.replay)
+    session.surgery = make_surgery(blueprint, learner, record, session.collector.replay)
     session.collector.switched = session.surgery.switched
     return session
 
@@ -82,23 +82,23 @@ def undo_on_error(*actions: Callable[[], object]) -> Iterator[None]:
         stack.pop_all()
 
 
-def evaluator(blueprint: Blueprint, episodes: int, device: str) -> Evaluator:
+def make_evaluator(blueprint: Blueprint, episodes: int, device: str) -> Evaluator:
     """What scores agents of ``blueprint``: ``episodes`` episodes per seed, or the data of its task."""
     batch_size = blueprint.algorithm.batch_size
     return runtime_of(blueprint.environment).evaluator(blueprint.seeds, episodes, batch_size, device)
 
 
-def learner_of(blueprint: Blueprint, snapshot: Snapshot, device: str) -> Learner:
+def restored_learner(blueprint: Blueprint, snapshot: Snapshot, device: str) -> Learner:
     """The agent of a checkpoint, not compiled."""
     choice = compiling.Choice(False, "nothing is trained here")
     learner = Learner(blueprint.agent, device, choice)
     # Weights alone are not enough: interventions may have changed what the networks are.
-    surgery_of(blueprint, learner, lambda *_: None).restore(snapshot.tensors)
+    make_surgery(blueprint, learner, lambda *_: None).restore(snapshot.tensors)
     learner.load(snapshot.tensors)
     return learner
 
 
-def surgery_of(
+def make_surgery(
     blueprint: Blueprint, learner: Learner, tell: Callable[[int, Event], None], samples: TransitionSource | None = None
 ) -> Surgery:
     """The interventions of a blueprint on a learner; other arguments as those of ``Surgery``."""

@@ -13,7 +13,7 @@ from composer.blueprint.forecast.memory import allocated
 from composer.tracking.journal import Journal
 from composer.tracking.records import JOURNAL, TIMING
 from composer.training.assemble.make_session import make_session, undo_on_error
-from composer.training.assemble.process import choose, set_up
+from composer.training.assemble.process import choose_compilation, set_up_process
 from composer.training.collect.replay_placement import ReplayPlacement, choose_placement
 from composer.training.compile.capture import Choice
 from composer.training.runs import directory as runs
@@ -30,8 +30,8 @@ def start(blueprint: Blueprint, directory: Path, variant: str | None) -> tuple[r
     Raises StoreRefused and Unavailable, before anything is written, and RunUnusable where nothing can be.
     """
     blueprint.tracking.destination(directory)
-    device = set_up(blueprint)
-    run, session = create(blueprint, directory, variant, device, choose(blueprint, device))
+    device = set_up_process(blueprint)
+    run, session = create(blueprint, directory, variant, device, choose_compilation(blueprint, device))
     with undo_on_error(session.close, run.close):
         session.collector.begin()
     return run, session

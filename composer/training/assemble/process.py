@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from composer.blueprint import Blueprint
 
 
-def set_up(blueprint: Blueprint, device: str | None = None) -> str:
+def set_up_process(blueprint: Blueprint, device: str | None = None) -> str:
     """Set threads, precision and the cache of this process. Returns the device that a run computes on.
 
     Raises Unavailable for a GPU that is not there.
@@ -36,7 +36,7 @@ def set_up(blueprint: Blueprint, device: str | None = None) -> str:
     return found
 
 
-def choose(blueprint: Blueprint, device: str) -> compiling.Choice:
+def choose_compilation(blueprint: Blueprint, device: str) -> compiling.Choice:
     """Whether a whole run of ``blueprint`` compiles its updates."""
     if blueprint.compute.compile == "measured":
         return calibrate(lambda choice: Learner(blueprint.agent, device, choice), blueprint.environment.info, device)

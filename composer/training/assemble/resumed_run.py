@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from composer.spec.errors import ComposerError
 from composer.tracking.journal import Journal, read
 from composer.tracking.records import JOURNAL, TIMING
-from composer.training.assemble.make_session import learner_of, make_session, undo_on_error
-from composer.training.assemble.process import set_up
+from composer.training.assemble.make_session import make_session, restored_learner, undo_on_error
+from composer.training.assemble.process import set_up_process
 from composer.training.compile.capture import Choice
 from composer.training.learner import Learner
 from composer.training.runs import directory as runs
@@ -41,21 +41,21 @@ def resume(path: Path, inexact: bool = False) -> tuple[runs.Run, Session, list[s
     return run, session, notes
 
 
-def agent(path: Path, at: int | None = None) -> tuple[Blueprint, Learner, Snapshot]:
+def load_agent(path: Path, at: int | None = None) -> tuple[Blueprint, Learner, Snapshot]:
     """The agent of a run's newest good checkpoint, or of that of environment step ``at``, for reading only.
 
     Neither lock nor journal is touched.
     """
     runs.read_facts(path)
     blueprint = runs.read_blueprint(path)
-    device = set_up(blueprint)
+    device = set_up_process(blueprint)
     snapshot = Checkpoints(path).load(at)
-    return blueprint, learner_of(blueprint, snapshot, device), snapshot
+    return blueprint, restored_learner(blueprint, snapshot, device), snapshot
 
 
 def _restored(run: runs.Run, blueprint: Blueprint, inexact: bool) -> tuple[Session, list[str]]:
     blueprint.tracking.destination(run.path.parent)
-    device = set_up(blueprint, str(run.facts["device"]))
+    device = set_up_process(blueprint, str(run.facts["device"]))
     notes = _compare(run.facts, blueprint.requires, device, inexact)
     choice = Choice(bool(run.facts["compiled"]), str(run.facts["compile_reason"]))
     checkpoints = Checkpoints(run.path, blueprint.checkpoint.keep)

@@ -11,7 +11,7 @@ from composer.blueprint.forecast.memory import allocated
 from composer.blueprint.forecast.one_program import joined
 from composer.training.assemble.make_session import undo_on_error
 from composer.training.assemble.new_run import create
-from composer.training.assemble.process import choose, set_up
+from composer.training.assemble.process import choose_compilation, set_up_process
 from composer.training.collect.replay_placement import choose_placement
 from composer.training.endings import OpenRun
 from composer.training.learner import Learner
@@ -30,8 +30,8 @@ def start_together(blueprints: Mapping[str | None, Blueprint], directory: Path) 
     for blueprint in blueprints.values():
         blueprint.tracking.destination(directory)
     whole = joined(list(blueprints.values()))
-    device = set_up(whole)
-    choice = choose(whole, device)
+    device = set_up_process(whole)
+    choice = choose_compilation(whole, device)
     placement = choose_placement(whole.replay.storage, allocated(whole), device, directory)
     names = [variant or "base" for variant in blueprints]
     opened: list[OpenRun] = []
