@@ -1,10 +1,13 @@
 """Modules that tests of several rooms share are beside this file, and are imported by name."""
 
 import gc
+import os
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+# Inductor's pool of compilers imports torch once more for each test process; two of these share two cores as it is.
+os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
 
 
 def pytest_collection_finish() -> None:
