@@ -97,14 +97,6 @@ class Curve:
         if (np.diff(self.steps) <= 0).any():
             raise ValueError("a curve's steps must rise")
 
-    def at(self, step: int) -> Floats:
-        """Values ``[n]`` at ``step``; raises KeyError where the curve has no such point."""
-        (found,) = np.nonzero(self.steps == step)
-        if not len(found):
-            raise KeyError(step)
-        chosen: Floats = self.values[:, found[0]]
-        return chosen
-
     def only(self, chosen: NDArray[np.bool_]) -> Curve:
         """The curve at the steps that the mask ``[T]`` chooses."""
         return Curve(self.steps[chosen], self.values[:, chosen])

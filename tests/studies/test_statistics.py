@@ -143,8 +143,6 @@ def test_curves_are_checked() -> None:
         Curve(np.array([2, 2]), np.zeros((1, 2)))
     with pytest.raises(ValueError, match=r"\(1, 3\) at \(2,\)"):
         Curve(np.array([1, 2]), np.zeros((1, 3)))
-    with pytest.raises(KeyError):
-        Curve(np.array([1, 2]), np.zeros((1, 2))).at(3)
 
 
 def test_an_estimate_without_an_interval_is_written_without_nan() -> None:

@@ -50,7 +50,6 @@ class Group:
 class Comparison:
     """The curves, and the table that ``--json`` prints."""
 
-    metric: str
     groups: tuple[Group, ...]
     table: Mapping[str, Any]
 
@@ -76,7 +75,7 @@ def compare(
         here = [group for group in groups if group.task == task]
         step, first = common_step(task, here, at, notes)
         cut = {group.agent: _until(group.curve, here, step) for group in here}
-        scores |= {(group.agent, task): cut[group.agent].at(step) for group in here}
+        scores |= {(group.agent, task): cut[group.agent].values[:, -1] for group in here}
         rows = [_row(group, cut[group.agent], thresholds) for group in here]
         pairs = _pairs({group.agent: Scores.of(scores[group.agent, task]) for group in here})
         tables.append({"task": task, "env_step": step, "area_from": first, "agents": rows, "pairs": pairs})
@@ -89,7 +88,7 @@ def compare(
         "all_tasks": over,
         "notes": notes,
     }
-    return Comparison(metric, tuple(groups), table)
+    return Comparison(tuple(groups), table)
 
 
 def gather(readings: Sequence[Reading], notes: list[str]) -> list[Group]:

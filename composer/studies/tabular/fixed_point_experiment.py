@@ -5,6 +5,7 @@ All are given the frequencies of the same sampled transitions. Tests: tests/stud
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -27,27 +28,22 @@ SWEEPS: Final = 100
 """Sweeps of the dynamic programming that stops early: enough for a discount of 0.8, too few for 0.99."""
 
 
+Method = Callable[[Chain, Atoms], Distribution]
+
+
 def _direct(chain: Chain, atoms: Atoms) -> Distribution:
     return atoms.distribution(categorical.fixed_point(chain, atoms))
 
 
-def _iterated(chain: Chain, atoms: Atoms) -> Distribution:
-    return atoms.distribution(categorical.dynamic_programming(chain, atoms, 1e-8)[0])
+def _iterated(limit: float) -> Method:
+    return lambda chain, atoms: atoms.distribution(categorical.dynamic_programming(chain, atoms, 1e-8, limit)[0])
 
 
-def _stopped(chain: Chain, atoms: Atoms) -> Distribution:
-    return atoms.distribution(categorical.dynamic_programming(chain, atoms, 1e-8, SWEEPS)[0])
-
-
-def _quantiles(chain: Chain, atoms: Atoms) -> Distribution:
-    return equally_likely(quantile.fixed_point(chain, atoms.count, 1e-4)[0])
-
-
-METHODS: Final[dict[str, Callable[[Chain, Atoms], Distribution]]] = {
+METHODS: Final[dict[str, Method]] = {
     "DCFP": _direct,
-    "CDP": _iterated,
-    f"CDP, {SWEEPS} sweeps": _stopped,
-    "QDP": _quantiles,
+    "CDP": _iterated(math.inf),
+    f"CDP, {SWEEPS} sweeps": _iterated(SWEEPS),
+    "QDP": lambda chain, atoms: equally_likely(quantile.fixed_point(chain, atoms.count, 1e-4)[0]),
 }
 
 
@@ -76,9 +72,7 @@ def measure(chain: Chain, seeds: int) -> dict[str, Any]:
     }
 
 
-def _timed(
-    method: Callable[[Chain, Atoms], Distribution], chain: Chain, atoms: Atoms, aim: Distribution
-) -> tuple[float, float]:
+def _timed(method: Method, chain: Chain, atoms: Atoms, aim: Distribution) -> tuple[float, float]:
     began = time.perf_counter()
     found = method(chain, atoms)
     took = time.perf_counter() - began
