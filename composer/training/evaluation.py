@@ -42,12 +42,11 @@ class Evaluator(Protocol):
 class EpisodeEvaluator:
     """Undiscounted returns of episodes under the policy's mode: ``episodes`` per seed, all stepped together."""
 
-    metric = "evaluation/return"
     can_record_video = True
 
     def __init__(self, environment: Simulator, seeds: Sequence[int], episodes: int) -> None:
         """``seeds`` are the run's; each gets ``episodes`` environments. Raises EnvironmentFailure."""
-        self._seeds, self._episodes = tuple(seeds), episodes
+        self._seeds, self._episodes, self.metric = tuple(seeds), episodes, environment.metric
         streams = [derive(seed, "episode", episode) for seed in seeds for episode in range(episodes)]
         self._environments = environment.for_evaluation().make(streams, "evaluation")
 

@@ -33,6 +33,8 @@ def test_training_in_it_is_killed_and_ends_as_if_it_had_not_been(site: Path, sli
     assert answer("resume", path, site=site)["status"] == "finished"
     digests = [answer("digest", each, site=site)["digest"] for each in (whole["run"], path)]
     assert digests[0] == digests[1]
+    rows = [json.loads(line) for line in (path / "journal.jsonl").read_text().splitlines()]
+    assert any("evaluation/balance" in row.get("metrics", {}) for row in rows), "the metric that it declares"
     (returns,) = answer("evaluate", path, "--episodes", 3, site=site)["episodes"]
     assert len(returns) == 3
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
+from typing_extensions import override
 
 from composer.environments.base import Simulator
 from composer.environments.interface import EnvironmentInfo
@@ -94,8 +95,8 @@ class Atari(Simulator, kind="atari"):
         return {**known, **given} if known else given
 
     @property
+    @override
     def title(self) -> str:
-        """The game."""
         return self.game
 
     def describe(self) -> EnvironmentInfo:

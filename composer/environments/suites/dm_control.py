@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field
+from typing_extensions import override
 
 from composer.environments.base import SingleSimulator
 from composer.environments.interface import EnvironmentInfo, SingleEnvironment
@@ -43,8 +44,8 @@ class DmControl(SingleSimulator, kind="dm_control"):
     """Of pixels: newest pictures, one a decision, that make an observation; the first one fills it."""
 
     @property
+    @override
     def title(self) -> str:
-        """The task."""
         return self.task
 
     def describe(self) -> EnvironmentInfo:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
+from typing_extensions import override
 
 from composer.environments.base import SingleSimulator
 from composer.environments.interface import EnvironmentInfo, SingleEnvironment
@@ -78,8 +79,8 @@ class Gymnasium(SingleSimulator, kind="gymnasium"):
         return self
 
     @property
+    @override
     def title(self) -> str:
-        """The id."""
         return self.id
 
     def describe(self) -> EnvironmentInfo:
@@ -87,8 +88,8 @@ class Gymnasium(SingleSimulator, kind="gymnasium"):
         declared = json.dumps([self.module, self.id, self.kwargs, self.episode_env_steps, self.action_repeat])
         return _described(declared)
 
+    @override
     def single(self) -> SingleEnvironment:
-        """One such environment."""
         from composer.environments.suites.gymnasium_single import GymnasiumSingle
 
         return GymnasiumSingle(make(self.module, self.id, self.kwargs, self.episode_env_steps))

@@ -165,7 +165,7 @@ class Episodes:
     """Totals of the training episodes that ended since the last row of metrics: count, return, length ``[S, 3]``."""
 
     def __init__(self, seeds: int) -> None:
-        """Start at zero."""
+        """Totals of ``seeds`` seeds, all 0."""
         self.totals = np.zeros((seeds, 3))
 
     def count(self, step: Step) -> None:

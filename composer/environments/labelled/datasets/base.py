@@ -46,7 +46,7 @@ class DataInfo(NamedTuple):
 
 
 class Data(Family, family="data"):
-    """Labelled samples."""
+    """A data set of labelled samples."""
 
     varies: ClassVar[bool] = False
     """Whether each seed has samples of its own."""

@@ -20,6 +20,11 @@ class Slider(SingleSimulator, kind="acme/slider"):
     limit: Annotated[int, Field(ge=1, le=10_000)] = 40
     """Steps of an episode; it ends earlier where the mass leaves the rail, more than 1 from the middle."""
 
+    @property
+    def metric(self) -> str:
+        """Returns under a name of their own."""
+        return "evaluation/balance"
+
     def describe(self) -> EnvironmentInfo:
         """Two numbers in, one push out."""
         return EnvironmentInfo((2,), 1, self.limit, self.action_repeat, terminates=True)
