@@ -55,7 +55,7 @@ class Chain:
         far = 1 - self.discount
         # Variances of independent steps add; bounded noise may also deviate in one direction at every step.
         spread = far if self.noise.is_bounded else math.sqrt(1 - self.discount**2)
-        low, high = (self.scale * end / spread for end in self.noise.bounds())
+        low, high = (self.scale * end / spread for end in self.noise.bounds)
         return float(self.rewards.min() / far + low), float(self.rewards.max() / far + high)
 
     def successors(self, rng: np.random.Generator, states: Indices) -> Indices:

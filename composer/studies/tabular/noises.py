@@ -5,7 +5,6 @@ Tests: tests/studies/tabular/test_chains.py.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Final
@@ -13,92 +12,61 @@ from typing import ClassVar, Final
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
-from typing_extensions import override
 
 Floats = NDArray[np.float64]
 
 
-class Noise(ABC):
-    """A random number X with mean zero."""
-
-    name: str
-    is_bounded: ClassVar[bool]
-
-    @abstractmethod
-    def bounds(self) -> tuple[float, float]:
-        """Bounds of X; of nearly all draws where it is unbounded."""
-
-    @abstractmethod
-    def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
-        """Independent draws."""
-
-    @abstractmethod
-    def below(self, x: Floats) -> Floats:
-        """P(X < x)."""
-
-    @abstractmethod
-    def ramp(self, edge: Floats, width: float) -> Floats:
-        """``E clip((edge - X) / width, 0, 1)``: the distribution function averaged over ``[edge - width, edge]``."""
-
-
 @dataclass(frozen=True)
-class Finite(Noise):
+class Finite:
     """Takes finitely many values."""
 
-    is_bounded = True
+    is_bounded: ClassVar = True
     name: str
     values: tuple[float, ...]
     weights: tuple[float, ...]
 
-    @override
+    @property
     def bounds(self) -> tuple[float, float]:
+        """The smallest and the largest value."""
         return min(self.values), max(self.values)
 
-    @override
     def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
+        """Independent draws."""
         return rng.choice(np.asarray(self.values), size=shape, p=self.weights)
 
-    @override
     def below(self, x: Floats) -> Floats:
+        """P(X < x)."""
         chance: Floats = (np.asarray(self.values) < x[..., None]) @ np.asarray(self.weights)
         return chance
 
-    @override
     def ramp(self, edge: Floats, width: float) -> Floats:
+        """``E clip((edge - X) / width, 0, 1)``: the distribution function averaged over ``[edge - width, edge]``."""
         each = np.clip((edge[..., None] - np.asarray(self.values)) / width, 0, 1)
         mean: Floats = each @ np.asarray(self.weights)
         return mean
 
 
 @dataclass(frozen=True)
-class Smooth(Noise):
-    """Has a density."""
+class Smooth:
+    """Has a density; its functions are those of ``Finite``."""
 
-    is_bounded = False
+    is_bounded: ClassVar = False
     name: str
-    reach: tuple[float, float]
-    drawn: Callable[[np.random.Generator, tuple[int, ...]], Floats]
-    cdf: Callable[[Floats], Floats]
+    bounds: tuple[float, float]
+    """Bounds of nearly all draws."""
+    draw: Callable[[np.random.Generator, tuple[int, ...]], Floats]
+    below: Callable[[Floats], Floats]
     quantile: Callable[[Floats], Floats]
     excess: Callable[[Floats], Floats]
     """``E max(X - c, 0)``."""
 
-    @override
-    def bounds(self) -> tuple[float, float]:
-        return self.reach
-
-    @override
-    def draw(self, rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
-        return self.drawn(rng, shape)
-
-    @override
-    def below(self, x: Floats) -> Floats:
-        return self.cdf(x)
-
-    @override
     def ramp(self, edge: Floats, width: float) -> Floats:
+        """``E clip((edge - X) / width, 0, 1)``."""
         return 1 - (self.excess(edge - width) - self.excess(edge)) / width
 
+
+Noise = Finite | Smooth
+"""A random number X with mean zero."""
 
 NONE: Final = Finite("none", (0.0,), (1.0,))
 GAUSSIAN: Final = Smooth(
