@@ -1,4 +1,4 @@
-"""The family of diagnostics: what is measured of the networks of a run while they learn, and how often.
+"""The family of diagnostics: measures of the networks of a run while they learn, and their intervals.
 
 A measure reads a ``View``, one moment of a learner on a fixed batch, and changes nothing of it. The specs are free of
 torch; formulas are in ``composer.diagnostics.formulas``. Tests: tests/diagnostics/, tests/papers/test_measures.py.
@@ -28,7 +28,7 @@ RoleName = Annotated[str, Field(min_length=1, max_length=64)]
 Readings = dict[str, "Tensor"]
 """Values ``[S]`` by name: ``critic/srank``, and of one layer ``critic/layers/trunk.0/parameter_norm``."""
 Memory = dict[str, "Tensor"]
-"""What a measure keeps between two readings, by name: saved with the run."""
+"""The memory of a measure between two readings, by name: saved with the run."""
 
 
 class Diagnostic(Family, family="diagnostic"):
@@ -95,7 +95,7 @@ class LayerDiagnostic(NetworkDiagnostic, abstract=True):
 
 
 class Diagnostics(Spec):
-    """What is measured of the networks while they learn; nothing by default."""
+    """Measures of the networks while they learn; none by default."""
 
     every: EnvSteps = 10_000
     """Environment steps between two readings; the last one follows the last step."""

@@ -26,7 +26,7 @@ FREQUENCY = 1e5
 def trainability(
     network: Stacked, outline: Outline, inputs: Tensor, wave: Tensor, steps: int, learning_rate: float = 1e-3
 ) -> Tensor:
-    """``1 - error / variance of the targets`` after ``steps`` steps of Adam, ``[S]``; the network stays as it is.
+    """``1 - error / variance of the targets`` after ``steps`` steps of Adam, ``[S]``; the network is not changed.
 
     Targets are ``g(x) = mean f(x) + wave(x)``, around the network's mean output on ``inputs``, so that a network whose
     outputs are far from 0 has no longer way to go. Each step takes all inputs. Errors and variances are means over

@@ -1,4 +1,4 @@
-"""What a measure may read of an agent. ``composer.training.diagnose.view.LearnerView`` implements it for a learner.
+"""The view of an agent that measures read. ``composer.training.diagnose.view.LearnerView`` implements it for a learner.
 
 Legend: S seeds, C copies, B batch, U units of a layer, F features.
 """

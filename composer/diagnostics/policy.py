@@ -52,6 +52,6 @@ class PolicyChurn(Diagnostic, kind="policy_churn"):
             found = dict(zip(self.reports(()), (change, change / made), strict=True))
         observation = view.observation
         action = view.act(observation)
-        # Copies: what is saved may share no memory with what else is saved.
+        # Copies: saved tensors may share no memory.
         memory |= {"observation": observation.clone(), "action": action, "updates": view.updates.clone()}
         return found

@@ -1,4 +1,4 @@
-"""Interventions: what is done to a network while it learns. Importing this package registers every kind."""
+"""Interventions on networks while they learn. Importing this package registers every kind."""
 
 from composer.interventions.base import Activity, Intervention, Operation, OperationContext, Rewrite
 from composer.interventions.inject import Inject

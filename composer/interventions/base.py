@@ -1,4 +1,4 @@
-"""Interventions: when x where x do x moments x target. One protocol for everything done to a network while it learns.
+"""Interventions: when x where x do x moments x target. One protocol for all changes of a learning network.
 
 The specs are free of torch. An operation computes new values of the chosen parameters; ``composer.training.surgery``
 decides when, writes them in place for the seeds that fire, treats optimizer state and averages, asserts and records.
@@ -89,7 +89,7 @@ class OperationContext(Protocol):
         """Networks and learned scalars by role."""
 
     def value(self, parameter: ParameterName) -> Tensor:
-        """The parameter as it is, ``[S, C, ...]``."""
+        """The present value of the parameter, ``[S, C, ...]``."""
 
     def plan(self, parameter: ParameterName) -> ParameterPlan:
         """How the parameter was declared."""

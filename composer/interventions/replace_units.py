@@ -37,10 +37,10 @@ class ReplaceUnits(Operation, kind="replace_units"):
     At each firing, meant to be each update (``when = { kind = "every", interval = 1 }``), a unit's utility follows its
     contribution, ``u <- decay u + (1 - decay) mean|h| mean|w_out|``, and counts free of its bias toward 0. Of the n
     units of a layer older than ``maturity`` firings, ``rate * n`` are due, fractions saved up; those of least utility
-    get fresh weights in, a bias of 0, weights out of 0, age 0, and ``w_out`` times the running mean of what is read of
-    them is added to the bias of the layers behind, whose outputs so stay where they were on average. Each copy has
-    counts of its own. Write ``moments = "chosen"`` beside it: moments of a new unit's weights and bias are zeroed; step
-    counts, which here belong to whole parameters, are kept, where the released code zeroes those of the entries.
+    get fresh weights in, a bias of 0, weights out of 0, age 0, and ``w_out`` times their running mean output is added
+    to the bias of the layers that read them, whose mean outputs so stay. Each copy counts for itself. Write ``moments =
+    "chosen"`` beside it: moments of a new unit's weights and bias are zeroed; step counts, which here belong to whole
+    parameters, are kept, where the released code zeroes those of the entries.
 
     A firing costs one forward pass of the network (and those that compute its inputs), in evaluation mode and not
     compiled, and one synchronisation to see whether a unit is due; only then weights are drawn and an event counts
@@ -96,16 +96,16 @@ class ReplaceUnits(Operation, kind="replace_units"):
         self, context: OperationContext, role: str, layer: HiddenLayer, activity: Activity
     ) -> tuple[Renewal, Tensor]:
         """The units of a layer to replace, and the mean output of each, ``[S, C, U]``."""
-        utility, mean, age, owed = (context.memory((role, f"{layer.path}.{name}")) for name in REMEMBERED)
+        utility, mean, age, fraction = (context.memory((role, f"{layer.path}.{name}")) for name in REMEMBERED)
         age.add_(1)
         contribution = activity.magnitude * _weights_out(context, role, layer)
         utility.lerp_(contribution.double(), 1 - self.decay)
         mean.lerp_(activity.read.double(), 1 - self.decay)
         unbias = 1 - self.decay**age
         is_old = age > self.maturity
-        owed.add_(self.rate * is_old.sum(-1))
-        due = owed.floor()
-        owed.sub_(due)
+        fraction.add_(self.rate * is_old.sum(-1))
+        due = fraction.floor()
+        fraction.sub_(due)
         order = (utility / unbias).masked_fill(~is_old, math.inf).argsort(stable=True, dim=-1)
         units = is_old & (order.argsort(-1) < due[..., None])
         read = mean / unbias

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 FEW = 4
-"""Up to so many members, calls in turn are never slower than one mapped call: docs/decisions/0015-eager-updates.md."""
+"""Up to as many members, calls in turn are no slower than one mapped call: docs/decisions/0015-eager-updates.md."""
 
 
 class Template:
@@ -195,7 +195,7 @@ def _stack(
 def _kernels_last(value: Tensor) -> Tensor:
     """Kernels ``[S, C, o, i, h, w]`` with i last in memory, as convolutions of such images read them; else ``value``.
 
-    Optimizer moments and averages take the layout over; shapes and checkpoints know nothing of it.
+    Optimizer moments and averages take the layout over; shapes and checkpoints do not depend on it.
     """
     if value.ndim != 6:
         return value

@@ -39,8 +39,8 @@ class Bound:
         return same and self._addresses == [value.data_ptr() for value in self._tensors.values()]
 
     def rows(self) -> Sequence[Sequence[nn.Module]]:
-        """The modules, S of C, for one call each: a gradient through what they return reaches the stack."""
-        # Without gradients what is held stays good, since it is the same memory. A view with a history is one call's.
+        """The modules, S of C, for one call each: gradients of their outputs reach the stack."""
+        # Without gradients the tensors stay valid: they share memory. A view with a history serves one call.
         if torch.is_grad_enabled():
             for value, slots in self._learned:
                 for (held, name), part in zip(slots, _parts(value), strict=True):

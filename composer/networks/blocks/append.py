@@ -17,7 +17,7 @@ from composer.spec.shape import Shape
 class Append(Block, kind="append"):
     """One more coordinate, a constant, after the others: ``[..., n] -> [..., n + 1]``; it computes nothing.
 
-    Before ``unit_norm`` it lets the direction still tell how long the input was.
+    Before ``unit_norm`` it makes the direction depend on the norm of the input.
     Source: SimbaV2, arXiv:2502.15280, where ``value`` is 3.
     """
 

@@ -1,4 +1,4 @@
-"""What norms share: the features of a sample, and a gain and a shift for each."""
+"""The base of norms: the features of a sample, and a gain and a shift for each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A block from which nothing before it learns.
+"""A block that passes no gradient to the blocks before it.
 
 Tests: tests/networks/test_blocks.py, tests/networks/test_frozen.py.
 """

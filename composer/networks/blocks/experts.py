@@ -1,4 +1,4 @@
-"""What mixtures of experts share: blocks side by side, each with parameters and slots of its own.
+"""The base of mixtures of experts: blocks side by side, each with its own parameters and slots.
 
 Module: composer/networks/modules/experts.py. Tests: tests/papers/test_experts.py.
 """
@@ -25,7 +25,7 @@ class Mixture(Block, abstract=True):
     experts: Annotated[int, Field(ge=1, le=1024)]
     """Number of experts, n."""
     expert: Block
-    """What each expert is, on its slots [p, d]; every one has parameters of its own. A slot without a token is 0."""
+    """The block of each expert, on its slots [p, d], with its own parameters. A slot without a token is 0."""
     router: Initializer = LecunNormal()
     """Initialiser of the router's weight."""
 

@@ -16,7 +16,7 @@ from composer.spec.shape import Shape
 
 
 class RsNorm(Block, kind="rs_norm"):
-    """Running-statistics norm: ``(x - mean) / sqrt(variance + epsilon)`` a coordinate, any shape; nothing is trained.
+    """Running-statistics norm: ``(x - mean) / sqrt(variance + epsilon)`` per coordinate, any shape; no parameters.
 
     The moments are the population's of every batch that a training pass has shown, merged by Chan's formula from mean
     0, variance 1 and a weight of 1e-4; a pass takes its batch in, then normalises. Not ``normalization.observation``,

@@ -1,4 +1,4 @@
-"""What dense layers and convolutions share: one weight, a bias, and the two ways to give their width.
+"""The base of dense layers and convolutions: one weight, a bias, and the two ways to give their width.
 
 Tests: tests/networks/test_blocks.py.
 """
@@ -43,7 +43,7 @@ class Weighted(Block, abstract=True):
         return self
 
     def size(self, features: int) -> int:
-        """Output features for so many input features; raises ``ShapeError`` where they are too many."""
+        """The number of output features for that of input features; raises ``ShapeError`` above the bound."""
         if self.width is not None:
             return self.width
         assert self.expansion is not None

@@ -1,4 +1,4 @@
-"""What heads of dense layers share: how layers are drawn and kept, and whole heads of one layer.
+"""The base of heads with dense layers, and of heads that are one dense layer.
 
 Modules: composer/networks/modules/heads.py. Tests: tests/networks/test_heads.py.
 """

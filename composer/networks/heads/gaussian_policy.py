@@ -19,7 +19,7 @@ from composer.spec.shape import Shape
 class GaussianPolicy(DenseHead, kind="gaussian_policy"):
     """Mean and log standard deviation of normals that no tanh squashes: ``[n] -> ([a], [a])``.
 
-    The deviation is one parameter per action, the same in every state. Draws may lie outside of the action box.
+    The deviation is one parameter per action, the same in every state. Draws may leave the action box.
     Source: TRPO, Schulman et al., arXiv:1502.05477, and PPO, arXiv:1707.06347.
     """
 

@@ -1,4 +1,4 @@
-"""What heads are made of: the vector that they take, and the block before their layers.
+"""Parts of heads: the vector that they take, and the block before their layers.
 
 Tests: tests/networks/test_heads.py.
 """

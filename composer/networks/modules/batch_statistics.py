@@ -48,7 +48,7 @@ class BatchStatistics(nn.Module):
         return (x - self.along(mean)) * self.along((variance + self.epsilon).rsqrt())
 
     def transformed(self, y: Tensor) -> Tensor:
-        """Gain and shift, where there are any."""
+        """Apply gain and shift, if there are any."""
         if self.weight is None or self.bias is None:
             return y
         return y * self.along(self.weight) + self.along(self.bias)

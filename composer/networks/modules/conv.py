@@ -31,7 +31,7 @@ class Convolution(nn.Conv2d):
         return self.with_weight(x, self.weight)
 
     def with_weight(self, x: Tensor, weight: Tensor) -> Tensor:
-        """The convolution with ``weight`` in the place of its own."""
+        """The convolution with another ``weight``."""
         images, padding = padded(one_batch(x), self.pads)
         y = functional.conv2d(images, weight, self.bias, self.stride, padding, self.dilation, self.groups)
         return as_batched(y, x)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class Experts(nn.ModuleList):
-    """Each of n experts on p slots of its own: ``[..., n p, d] -> [..., n p, d']``, the first p to the first."""
+    """Each of n experts on its own p slots: ``[..., n p, d] -> [..., n p, d']``, the first p to the first."""
 
     def forward(self, slots: Tensor) -> Tensor:
         """The experts' outputs in the order of their slots."""

@@ -1,4 +1,4 @@
-"""Modules that do not learn, and modules behind which nothing does.
+"""Modules with frozen parameters, and modules that pass no gradient to their input.
 
 Specs: composer/networks/blocks/detached.py, frozen.py.
 Tests: tests/networks/test_frozen.py.

@@ -36,7 +36,7 @@ class Injector:
     chosen: tuple[str, ...]
     network: LazyCall
     """How the network without injections is built: a call of ``TrunkAndHead``."""
-    seed_by_seed: bool
+    per_seed: bool
     """Whether seeds are injected at different times."""
 
     def __post_init__(self) -> None:
@@ -51,7 +51,7 @@ class Injector:
         if int(counts.max()) > self.terms:
             self._grow(int(counts.max()))
         for path, mask in self._held.items():
-            mask.copy_(self._is_still(path, counts).to(mask.device))
+            mask.copy_(self._is_frozen(path, counts).to(mask.device))
 
     def trained(self, counts: Tensor) -> list[int]:
         """Trained entries of the network for each seed after ``counts [S]`` injections."""
@@ -59,7 +59,7 @@ class Injector:
         totals = torch.zeros_like(counts)
         for path, value in parameters.items():
             if value.requires_grad:
-                totals += value[0].numel() * (~self._is_still(path, counts)).to(torch.int64)
+                totals += value[0].numel() * (~self._is_frozen(path, counts)).to(torch.int64)
         return [int(total) for total in totals]
 
     def _grow(self, terms: int) -> None:
@@ -96,15 +96,15 @@ class Injector:
         self._held = {}
         for path, value in parameters.items():
             twin = ".twin." in path and path.startswith("injections.")
-            still = bool(self._is_still(path, full).all())
-            value.requires_grad_(not twin and (self.seed_by_seed or not still) and self._was_trained(path))
-            if self.seed_by_seed and value.requires_grad and self._may_be_still(path):
+            frozen = bool(self._is_frozen(path, full).all())
+            value.requires_grad_(not twin and (self.per_seed or not frozen) and self._was_trained(path))
+            if self.per_seed and value.requires_grad and self._may_be_frozen(path):
                 self._held[path] = torch.zeros(seeds, dtype=torch.bool, device=value.device)
 
-    def _may_be_still(self, path: str) -> bool:
+    def _may_be_frozen(self, path: str) -> bool:
         return path in self.chosen or path.startswith("injections.")
 
-    def _is_still(self, path: str, counts: Tensor) -> Tensor:
+    def _is_frozen(self, path: str, counts: Tensor) -> Tensor:
         """For which seeds a parameter is not trained after ``counts [S]`` injections."""
         if path.startswith("injections."):
             _, index, term, _ = path.split(".", 3)

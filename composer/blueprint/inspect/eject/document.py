@@ -57,7 +57,7 @@ def eject(blueprint: Blueprint) -> str:
 
 
 def printed(title: str, about: Sequence[str], subjects: Sequence[Subject]) -> str:
-    """A file with a function for each of ``subjects``; ``title`` and ``about`` are what it says of itself."""
+    """A file with a function for each of ``subjects``; ``title`` and ``about`` are its docstring."""
     targets = [target for subject in subjects for target in _targets(subject.call)]
     gathered = Gathered({"composer", *(target.partition(".")[0].partition(":")[0] for target in targets)})
     gathered.import_whole(NN)

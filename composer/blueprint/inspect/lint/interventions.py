@@ -103,7 +103,7 @@ def reset_on_sphere(subject: Subject) -> Iterator[Finding]:
         ]
         if each.do.mixes_weights and units:
             message = (
-                f"{'.'.join(units[0])} is kept at unit norm: shrinking does nothing to it, and until the next step, "
+                f"{'.'.join(units[0])} is kept at unit norm: shrinking has no effect on it, and until the next step, "
                 "which projects, its norm is another"
             )
             yield ("interventions", name, "do"), message

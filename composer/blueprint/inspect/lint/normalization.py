@@ -11,7 +11,7 @@ from composer.networks.outline import Outline
 FEATURES = ("sample", "batch", "sphere")
 """``Block.normalises`` of what scales the features inside a network."""
 HIGH_RATIO = 4.0
-"""Updates an interaction from which values were seen to diverge without normalisation."""
+"""Updates per interaction from which values diverged in experiments without normalisation."""
 
 
 @rule("norm-and-decay", "info", "Lyle et al., arXiv:2402.18762")
@@ -32,12 +32,12 @@ def norm_and_decay(subject: Subject) -> Iterator[Finding]:
 
 @rule("high-update-to-data", "warn", "Hussing et al., arXiv:2403.05996")
 def high_update_to_data(subject: Subject) -> Iterator[Finding]:
-    """Many updates an interaction on a bootstrapped network that normalises nothing."""
+    """Many updates per interaction on a bootstrapped network that normalises nothing."""
     ratio = subject.clock.update_to_data
     for role in sorted(subject.bootstrapped()):
         outline = subject.outlines[role]
         if ratio >= HIGH_RATIO and not normalises(outline, *FEATURES, "weights") and not on_sphere(outline):
-            message = f"{ratio:g} updates an interaction, and {role} normalises nothing: its values tend to diverge"
+            message = f"{ratio:g} updates per interaction, and {role} normalises nothing: its values tend to diverge"
             yield ("algorithm", "update_to_data"), message
 
 
