@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import signal
 from pathlib import Path
 
 import pytest
 from commands import COMMAND, KILLED_AFTER_ITS_FIRST_CHECKPOINT, answer, run
+
+from composer.tracking.journal import read
 
 SLIDER = '{ kind = "acme/slider", limit = 12, action_repeat = 2, copies = 2, workers = 1 }'
 
@@ -34,8 +35,8 @@ def test_training_in_it_is_killed_and_ends_as_if_it_had_not_been(site: Path, sli
     assert answer("resume", path, site=site)["status"] == "finished"
     digests = [answer("digest", each, site=site)["digest"] for each in (whole["run"], path)]
     assert digests[0] == digests[1]
-    rows = [json.loads(line) for line in (path / "journal.jsonl").read_text().splitlines()]
-    assert any("evaluation/balance" in row.get("metrics", {}) for row in rows), "the metric that it declares"
+    metrics = [row["metrics"] for row in read(path / "journal.jsonl") if row["type"] == "metrics"]
+    assert any("evaluation/balance" in row for row in metrics), "the metric that it declares"
     (returns,) = answer("evaluate", path, "--episodes", 3, site=site)["episodes"]
     assert len(returns) == 3
 
