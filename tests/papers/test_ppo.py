@@ -231,7 +231,7 @@ PROBLEMS = {
     "algorithm.value_clip: needs the critic's head 'scalar'": [
         "algorithm.value_clip=0.1", "networks.critic.head={ kind = 'quantile', quantiles = 4 }"
     ],
-    "training.acting.actor: PPO learns from what its own actor does": [
+    "training.acting.actor: PPO learns from actions of its own actor": [
         "averages={ slow = { of = 'actor', momentum = 0.9 } }", "training.acting={ actor = 'slow' }"
     ],
     "algorithm.clip_ratio: must be > 0, got 0": ["algorithm.clip_ratio=0"],
