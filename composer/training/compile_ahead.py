@@ -1,27 +1,22 @@
 """Compile in another process while the run trains eagerly; both share one cache.
 
-That process is ``python -m composer.training.compile_ahead RUN DEVICE``. It builds the same agent and makes one update
-on zeros; the run then finds the compiled code in the cache. Tests: tests/training/test_compile_ahead.py.
+That process, ``composer.training.assemble.compile_process``, builds the same agent and makes one update on zeros; the
+run then finds the compiled code in the cache. Tests: tests/training/test_compile_ahead.py.
 """
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import torch
 
-from composer.blueprint.forecast.program_key import program_key
 from composer.environments.interface import EnvironmentInfo
 from composer.replay.transitions import Minibatch, Transitions
-from composer.training.compile.cache import use_cache
-from composer.training.compile.capture import Choice
 from composer.training.learner import Learner
 
-NICE = 10
-"""Niceness of the compiling process: training goes first."""
+PROCESS = "composer.training.assemble.compile_process"
 
 
 class BackgroundCompiler:
@@ -31,7 +26,7 @@ class BackgroundCompiler:
         """Start it for the run in a directory; ``close`` ends it."""
         self._log = run / "compile.log"
         with self._log.open("wb") as log:
-            command = [sys.executable, "-m", "composer.training.compile_ahead", str(run), device]
+            command = [sys.executable, "-m", PROCESS, str(run), device]
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def problem(self) -> str | None:
@@ -58,22 +53,3 @@ def example(learner: Learner, info: EnvironmentInfo) -> Minibatch:
     action[..., 0] = float(info.discrete)
     transitions = Transitions(seen, action, numbers, numbers.clone(), seen.clone())
     return Minibatch(transitions, learner.default_extras(transitions))
-
-
-def main() -> None:
-    """Compile the update of the run in the first argument for the device in the second."""
-    from composer.training.runs.directory import read_blueprint
-
-    run, device = Path(sys.argv[1]), sys.argv[2]
-    os.nice(NICE)
-    blueprint = read_blueprint(run)
-    if blueprint.compute.threads:
-        torch.set_num_threads(blueprint.compute.threads)
-    use_cache(program_key(blueprint, device))
-    info = blueprint.environment.info
-    learner = Learner(blueprint.agent, device, Choice(True, "compiling ahead"))
-    learner.update(*example(learner, info))
-
-
-if __name__ == "__main__":
-    main()

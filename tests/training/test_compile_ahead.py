@@ -12,8 +12,10 @@ from tiny_runs import DRIFT, begin, interactions, learner, rows, tiny
 
 from composer.blueprint.forecast.program_key import program_key
 from composer.training.assemble import make_session
+from composer.training.assemble.compile_process import compile_update
 from composer.training.compile import cache as caching
 from composer.training.compile_ahead import BackgroundCompiler, example
+from composer.training.learner import Learner
 from composer.training.runs.directory import read_blueprint
 
 QUICK = "compute.compile=background"
@@ -63,6 +65,22 @@ def test_a_run_that_ends_first_ends_the_other_process(tmp_path: Path, monkeypatc
     ahead = Told(*[None] * 10)
     assert drive(tmp_path, ahead, [], monkeypatch) == []
     assert ahead.closed
+
+
+def test_the_other_process_compiles_under_the_precision_of_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Compiled code is cached by it too: under another one the run would not find it."""
+    run, parts = begin(tmp_path, DRIFT, "tracking.kind=none", "compute.precision=tf32")
+    parts.close()
+    run.close()
+    seen: list[str] = []
+    monkeypatch.setenv(caching.CACHE, str(tmp_path / "cache"))
+    monkeypatch.setattr(Learner, "update", lambda *_: seen.append(torch.get_float32_matmul_precision()))
+    torch.set_float32_matmul_precision("highest")
+    compile_update(run.path, "cpu")
+    torch.set_float32_matmul_precision("highest")
+    assert seen == ["high"]
 
 
 @pytest.mark.slow
