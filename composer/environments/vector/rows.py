@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -110,23 +109,24 @@ class LocalRows(Rows):
         """``make`` builds one environment; ``repeat`` is the action repeat."""
         self.arrays = arrays
         self._repeat = repeat
+        self._blame = _BlameCurrentRow(arrays, first)
         self._first = first
         self._singles: dict[int, SingleEnvironment] = {}
-        with self._blaming_the_current_row():
+        with self._blame:
             for row in range(first, last):
                 arrays.current[first] = row
                 self._singles[row] = make()
 
     @override
     def reset(self, resets: Resets) -> None:
-        with self._blaming_the_current_row():
+        with self._blame:
             for row, seed in resets:
                 self._reset_row(row, seed)
 
     @override
     def step(self) -> None:
         actions = self.arrays.actions
-        with self._blaming_the_current_row():
+        with self._blame:
             for row in self._singles:
                 self._step_row(row, actions[row])
 
@@ -137,7 +137,7 @@ class LocalRows(Rows):
     @override
     def replay(self, resets: Resets, actions: Sequence[NDArray[np.float32]]) -> None:
         reward, steps = self.arrays.reward, self.arrays.steps
-        with self._blaming_the_current_row():
+        with self._blame:
             for (row, seed), taken in zip(resets, actions, strict=True):
                 self._reset_row(row, seed)
                 total_reward, total_steps = 0.0, 0
@@ -150,7 +150,7 @@ class LocalRows(Rows):
     @override
     def render(self, row: int) -> NDArray[np.uint8]:
         self.arrays.current[self._first] = row
-        with self._blaming_the_current_row():
+        with self._blame:
             return self._singles[row].render()
 
     @override
@@ -180,12 +180,18 @@ class LocalRows(Rows):
         arrays.truncated[row] = truncated
         arrays.observation[row] = single.observe()
 
-    @contextmanager
-    def _blaming_the_current_row(self) -> Iterator[None]:
-        """Turn any error of a simulator into the failure of the row that is being worked on."""
-        try:
-            yield
-        except RenderingUnavailable:
-            raise
-        except Exception as error:
-            raise RowFailure(int(self.arrays.current[self._first]), f"{type(error).__name__}: {error}") from error
+
+class _BlameCurrentRow:
+    """Turns any error of a simulator into the failure of the row that is being worked on."""
+
+    def __init__(self, arrays: RowArrays, first: int) -> None:
+        self._current = arrays.current[first : first + 1]
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, Exception) and not isinstance(error, RenderingUnavailable):
+            raise RowFailure(int(self._current[0]), f"{type(error).__name__}: {error}") from error
