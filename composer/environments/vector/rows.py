@@ -190,8 +190,6 @@ class _BlameCurrentRow:
     def __enter__(self) -> None:
         pass
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if isinstance(error, Exception) and not isinstance(error, RenderingUnavailable):
             raise RowFailure(int(self._current[0]), f"{type(error).__name__}: {error}") from error
