@@ -23,7 +23,7 @@ BOUNDS = {
     "isinstance": 0,
     "files": 0,
     "functions": 0,
-    "lines": 36_700,
+    "lines": 36_000,
 }
 """The most that is allowed of each. Lower a bound when its count has fallen, and never raise one."""
 
