@@ -68,12 +68,6 @@ def kill_and_resume(kills: int, runs: Path, draws: random.Random) -> Path:
 
 
 @pytest.mark.slow
-def test_a_killed_run_ends_as_if_never_killed(whole: Whole, tmp_path: Path) -> None:
-    """Alone sends SIGKILL to the command as users run it."""
-    check(kill_and_resume(1, tmp_path, random.Random(0)), whole)
-
-
-@pytest.mark.slow
 def test_killed_again_and_again(whole: Whole, tmp_path: Path) -> None:
     """Kills may fall before the first checkpoint and within saves; progress is certain only from one to the next."""
     check(kill_and_resume(5, tmp_path, random.Random(1)), whole)
