@@ -7,12 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Final, Literal, Protocol
-
-if TYPE_CHECKING:
-    from benchmarks.speed.workloads.base import Workload
+from typing import Final, Literal, Protocol
 
 
 class Subject(Protocol):
@@ -63,12 +59,6 @@ class Candidate:
 
             return missing_for_compiling()
         return None
-
-    def build(self, workload: Workload) -> Subject:
-        """Build the subject in this process."""
-        module, _, function = self.maker.partition(":")
-        subject: Subject = getattr(import_module(module), function)(workload, self)
-        return subject
 
 
 _BENCH: Final = "benchmarks.speed"

@@ -124,7 +124,7 @@ def serve(pipe: Connection, candidate: Candidate, workload: Workload, cache: str
     os.dup2(2, 1)  # What libraries print must not mix with the command's answer.
     with suppress(EOFError, OSError, KeyboardInterrupt):
         try:
-            subject = candidate.build(workload)
+            subject = workload.build(candidate)
             subject.call()
             subject.settle()
             start = time.time() - psutil.Process().create_time()

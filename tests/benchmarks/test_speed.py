@@ -68,7 +68,7 @@ def dying(workload: Workload, candidate: Candidate) -> Subject:
 def twice(workload: Any, candidate: Candidate) -> Subject:
     """Leaves a file in the cache as compiled code would; with it, there are two seeds."""
     mark = Path(os.environ["TORCHINDUCTOR_CACHE_DIR"]) / "compiled"
-    subject = ours(LEARNER, 2 if mark.exists() else 1, compiles=False).build(workload)
+    subject = workload.build(ours(LEARNER, 2 if mark.exists() else 1, compiles=False))
     mark.parent.mkdir(parents=True, exist_ok=True)
     mark.touch()
     return subject

@@ -58,7 +58,7 @@ def subjects(workload: Workload, names: Sequence[str], seeds: Sequence[int] = (1
     for candidate in candidates:
         for module in candidate.needs:
             pytest.importorskip(module)
-    return [candidate.build(workload) for candidate in candidates]
+    return [workload.build(candidate) for candidate in candidates]
 
 
 @pytest.mark.parametrize("name", LEARNING)
@@ -134,7 +134,7 @@ def test_compiled_candidate_runs_the_compiled_program(monkeypatch: pytest.Monkey
     )
     for candidate in MLP.candidates((1,)):
         if candidate.role == "ours":
-            candidate.build(MLP)
+            MLP.build(candidate)
     assert [choice.compiled for choice in asked] == [False, True]
 
 

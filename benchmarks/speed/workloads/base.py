@@ -5,11 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Final
 
 if TYPE_CHECKING:
-    from benchmarks.speed.candidate import Candidate
+    from benchmarks.speed.candidate import Candidate, Subject
     from composer.blueprint import Blueprint
 
 REPLAY_ROWS: Final = 100_000
@@ -36,6 +37,12 @@ class Workload(ABC):
     def curves(self) -> Mapping[str, float]:
         """Places on the axes of the plot, by axis; empty for none."""
         return MappingProxyType({})
+
+    def build(self, candidate: Candidate) -> Subject:
+        """Build a candidate's subject in this process."""
+        module, _, function = candidate.maker.partition(":")
+        subject: Subject = getattr(import_module(module), function)(self, candidate)
+        return subject
 
     @abstractmethod
     def candidates(self, seeds: Sequence[int]) -> tuple[Candidate, ...]:
