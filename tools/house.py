@@ -17,13 +17,13 @@ from tools.source import House, Module, components, imports
 
 BOUNDS = {
     "entries": 16,
-    "floors": 9,
+    "floors": 8,
     "circles": 0,
     "signatures": 0,
     "isinstance": 0,
     "files": 0,
     "functions": 0,
-    "lines": 36_000,
+    "lines": 35_900,
 }
 """The most that is allowed of each. Lower a bound when its count has fallen, and never raise one."""
 
