@@ -12,7 +12,7 @@ from composer.environments.suites.task_tables import FORMAT
 
 COLUMNS = ("minimal_actions",)
 HEADER = f"""\
-# Every game of ALE for one player. Written by tools/atari_table.py; a test holds it to the installed ale-py.
+# Every game of ALE for one player. Written by tools/atari_table.py; a test compares it with the installed ale-py.
 # Actions of the game's minimal set; the full one has 18.
 suite = {FORMAT}
 columns = {json.dumps(COLUMNS)}
