@@ -47,7 +47,7 @@ def plot(result: Mapping[str, Any], path: Path) -> None:
             for name, line in lines.items():
                 _draw(axes, name, line, colours.get(name, GREY), alone=axis == "seeds" and name not in OURS)
             _dress(axes, axis, sorted({x for line in lines.values() for x, _ in line}))
-        drawn[0].set_ylabel("agent updates a second, median and range")
+        drawn[0].set_ylabel("agent updates per second, median and range")
         drawn[0].legend(loc="best", fontsize=7)
 
 
