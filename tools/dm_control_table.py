@@ -16,7 +16,7 @@ from composer.environments.suites.task_tables import FORMAT
 
 COLUMNS = ("observation_size", "action_size", "episode_env_steps", "control_seconds", "terminates")
 HEADER = f"""\
-# Every task of dm_control's suite. Written by tools/dm_control_table.py; a test compares it with the installed dm_control.
+# Every task of dm_control's suite. Written by tools/dm_control_table.py; a test compares it with dm_control.
 # Steps are control steps, before action repeat. The lqr tasks have no limit in dm_control; here, {UNLIMITED_ENV_STEPS}.
 suite = {FORMAT}
 columns = {json.dumps(COLUMNS)}
