@@ -150,7 +150,7 @@ class LocalRows(Rows):
     @override
     def render(self, row: int) -> NDArray[np.uint8]:
         self.arrays.current[self._first] = row
-        with self._blame:
+        with _BlameCurrentRow(self.arrays, self._first, passed=RenderingUnavailable):
             return self._singles[row].render()
 
     @override
@@ -184,12 +184,13 @@ class LocalRows(Rows):
 class _BlameCurrentRow:
     """Turns any error of a simulator into the failure of the row that is being worked on."""
 
-    def __init__(self, arrays: RowArrays, first: int) -> None:
-        self._current = arrays.current[first : first + 1]
+    def __init__(self, arrays: RowArrays, first: int, passed: type[Exception] | tuple[()] = ()) -> None:
+        """Errors of the classes ``passed`` are raised as they are."""
+        self._current, self._passed = arrays.current[first : first + 1], passed
 
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if isinstance(error, Exception) and not isinstance(error, RenderingUnavailable):
+        if isinstance(error, Exception) and not isinstance(error, self._passed):
             raise RowFailure(int(self._current[0]), f"{type(error).__name__}: {error}") from error
