@@ -263,7 +263,9 @@ def test_a_full_disk_keeps_the_last_checkpoint(saved: Writer, monkeypatch: pytes
 def test_files_are_on_the_device_before_they_get_their_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[tuple[str, str]] = []
     rename = Path.rename
-    monkeypatch.setattr("composer.training.runs.checkpoint.sync", lambda path: calls.append(("sync", path.name)))
+    monkeypatch.setattr(
+        "composer.training.runs.checkpoint.flush_to_disk", lambda path: calls.append(("sync", path.name))
+    )
     monkeypatch.setattr(Path, "rename", lambda self, to: (calls.append(("rename", to.name)), rename(self, to))[1])
     Writer(tmp_path).save(1)
     segment, step = "rows-000000000000-000000000010.safetensors", "step-000000000100"

@@ -149,7 +149,7 @@ class Died(BaseException):
             "composer.training.runs.checkpoint.Checkpoints.save",
             3,
         ),  # Between the replay rows and the state that knows them.
-        ("composer.training.runs.checkpoint.sync", 8),
+        ("composer.training.runs.checkpoint.flush_to_disk", 8),
         ("composer.training.session.Session.record", 9),
         # After the rename, before pruning; and in other places.
         *(
@@ -157,7 +157,7 @@ class Died(BaseException):
             for target, number in (
                 ("composer.training.runs.checkpoint.Checkpoints._verify", 2),
                 ("composer.training.runs.checkpoint.Checkpoints._prune", 3),
-                ("composer.training.runs.checkpoint.sync", 11),
+                ("composer.training.runs.checkpoint.flush_to_disk", 11),
                 ("composer.training.runs.checkpoint._write", 5),
                 ("composer.replay.vectors.VectorRing.add", 101),
             )

@@ -56,6 +56,7 @@ class Snapshot:
     values: Mapping[str, Any]
     segments: tuple[Segment, ...] = ()
     path: Path | None = None
+    """Folder of the checkpoint that it was loaded from."""
     skipped: list[str] = field(default_factory=list)
     """Newer checkpoints that were damaged, and how."""
 
@@ -68,7 +69,7 @@ class Checkpoints:
         self._run, self._keep = run, max(keep, 2)
         self._root, self._replay = run / "checkpoints", run / "replay"
         self._hashed: dict[str, dict[str, Any]] = {}
-        """Fingerprints of segments by path in the run: each is hashed once, when it is written or first verified."""
+        """Sizes and hashes of segments by path in the run: each is hashed once, when written or first verified."""
 
     def steps(self) -> list[int]:
         """Environment steps of the checkpoints, oldest first."""
@@ -89,10 +90,10 @@ class Checkpoints:
                 os.link(source, target)
             except OSError:  # Another file system, or one without links.
                 shutil.copyfile(source, target)
-            sync(target)
+            flush_to_disk(target)
             self._hashed[f"replay/{segment.name}"] = other._hashed[f"replay/{segment.name}"]
         if snapshot.segments:
-            sync(self._replay)
+            flush_to_disk(self._replay)
 
     def append_rows(self, start: int, rows: Tensor) -> Segment:
         """Write replay rows ``[n, S, row]`` as a segment; never overwrites a finished file."""
@@ -100,10 +101,10 @@ class Checkpoints:
         self._replay.mkdir(exist_ok=True)
         staged = self._replay / f".tmp-{segment.name}"
         _write({"rows": rows.contiguous()}, staged)
-        sync(staged)
-        self._hashed[f"replay/{segment.name}"] = _fingerprint(staged)
+        flush_to_disk(staged)
+        self._hashed[f"replay/{segment.name}"] = _size_and_hash(staged)
         staged.rename(self._replay / segment.name)
-        sync(self._replay)
+        flush_to_disk(self._replay)
         return segment
 
     def save(self, step: int, snapshot: Snapshot) -> Path:
@@ -124,16 +125,16 @@ class Checkpoints:
             "format": FORMAT,
             "step": step,
             "segments": [[s.start, s.stop] for s in snapshot.segments],
-            "files": {name: _fingerprint(path) for name, path in files.items()}
+            "files": {name: _size_and_hash(path) for name, path in files.items()}
             | {name: self._hashed[name] for name in segments},
         }
         sealed = json.dumps(manifest | {"sha256": _seal(manifest)}, indent=1, sort_keys=True)
         (staged / "manifest.json").write_text(sealed)
         for entry in staged.iterdir():
-            sync(entry)
-        sync(staged)
+            flush_to_disk(entry)
+        flush_to_disk(staged)
         staged.rename(final)
-        sync(self._root)
+        flush_to_disk(self._root)
         self._verify(final, rows_too=False)
         self._prune()
         return final
@@ -188,7 +189,7 @@ class Checkpoints:
             if name.startswith("replay/") and not rows_too:
                 continue
             try:
-                found = _fingerprint(self._run / name)
+                found = _size_and_hash(self._run / name)
             except OSError as error:
                 raise CheckpointDamaged(f"{self._run / name}: {error.strerror}") from None
             if found != expected:
@@ -242,7 +243,7 @@ def _bytes(tensor: Tensor) -> bytes:
     return tensor.detach().cpu().contiguous().numpy().tobytes()
 
 
-def _fingerprint(path: Path) -> dict[str, Any]:
+def _size_and_hash(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 
@@ -258,7 +259,7 @@ def _write(tensors: dict[str, Tensor], path: Path) -> None:
         raise OSError(f"{path}: {error}") from None
 
 
-def sync(path: Path) -> None:
+def flush_to_disk(path: Path) -> None:
     """Flush a file or folder to the disk, so that it survives a power cut."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

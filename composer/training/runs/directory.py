@@ -5,6 +5,8 @@ RUN/blueprint.toml    the resolved blueprint
 RUN/parameters.json   every parameter with its shape
 RUN/journal.jsonl     metrics and events; RUN/timing.jsonl   speed and wall-clock times
 RUN/checkpoints/      see composer.training.runs.checkpoint
+
+Tests: tests/faults/.
 """
 
 from __future__ import annotations
@@ -21,9 +23,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from composer.spec.errors import ComposerError
 from composer.blueprint import Blueprint, loads_resolved
-from composer.training.runs.checkpoint import sync
+from composer.spec.errors import ComposerError
+from composer.training.runs.checkpoint import flush_to_disk
 
 
 class RunUnusable(ComposerError, RuntimeError):
@@ -40,6 +42,7 @@ class Run:
     facts: Mapping[str, Any]
     """The content of ``run.json``."""
     lock: int
+    """File descriptor of the locked file."""
 
     def close(self) -> None:
         """Release the lock."""
@@ -62,9 +65,9 @@ def create(runs: Path, blueprint: str, facts: Mapping[str, Any], parameters: Map
         (staged / "run.json").write_text(json.dumps({"run_id": run_id, **facts}, indent=1, sort_keys=True))
         (staged / "lock").touch()
         for entry in (*staged.iterdir(), staged):
-            sync(entry)
+            flush_to_disk(entry)
         staged.rename(runs / run_id)
-        sync(runs)
+        flush_to_disk(runs)
     except OSError as error:
         shutil.rmtree(staged, ignore_errors=True)
         raise RunUnusable(f"cannot write {runs} ({error.strerror})") from None

@@ -1,10 +1,9 @@
-"""Provenance: everything beside its blueprint that the numbers of a run depend on. Tests: tests/faults/test_resume.py."""
+"""Provenance: everything beside its blueprint that the numbers of a run depend on.
+
+Tests: tests/faults/test_resume.py.
+"""
 
 from __future__ import annotations
-
-from composer.spec.package_files import PACKAGE
-
-from composer.spec.version import __version__
 
 import hashlib
 import importlib.metadata
@@ -12,9 +11,10 @@ import json
 import platform
 import subprocess
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
+from composer.spec.package_files import PACKAGE
+from composer.spec.version import __version__
 
 LIBRARIES = ("torch", "numpy", "mujoco", "dm_control")
 
@@ -60,7 +60,7 @@ def _version(library: str) -> str | None:
 
 
 def provenance_hash(blueprint_digest: str, facts: dict[str, Any]) -> str:
-    """SHA-256 over the resolved blueprint's digest and the fingerprint."""
+    """SHA-256 over the resolved blueprint's digest and ``facts``: fingerprint, forked checkpoint, replay placement."""
     text = json.dumps({"blueprint": blueprint_digest, **facts}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
