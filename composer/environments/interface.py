@@ -54,8 +54,10 @@ class InvalidAction(ComposerError, ValueError):
         self.finite = finite
 
 
-class RenderingUnavailable(RuntimeError):
-    """This machine or this environment cannot draw pictures; training does not need them."""
+class RenderingUnavailable(ComposerError, RuntimeError):
+    """This machine or this environment cannot draw pictures; training on vectors does not need them."""
+
+    exit_code = 2
 
 
 @dataclass(frozen=True)

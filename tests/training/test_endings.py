@@ -10,7 +10,7 @@ import torch
 from tiny_runs import DRIFT, begin
 
 from composer.blueprint import BlueprintError
-from composer.environments.interface import EnvironmentFailure, InvalidAction
+from composer.environments.interface import EnvironmentFailure, InvalidAction, RenderingUnavailable
 from composer.environments.labelled.datasets import DataUnusable
 from composer.tracking.base import StoreRefused
 from composer.tracking.journal import JournalError
@@ -35,6 +35,7 @@ DONE = Outcome([[1.0]], 1, 1, 1.0, 1.0)
         (NotForkable(), 2),
         (StoreRefused(), 2),
         (Unavailable(), 2),
+        (RenderingUnavailable(), 2),
         (RunUnusable(), 3),
         (JournalError(), 3),
         (CheckpointDamaged(), 4),
