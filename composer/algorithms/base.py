@@ -1,7 +1,7 @@
 """The family of algorithms: the networks of an agent, the losses that train them, and how it acts.
 
 A spec declares and is free of torch; its ``build`` gives a *program*: objectives and acting rule over built networks.
-The learner is the same for all. Legend: S seeds, B batch.
+The learner is the same for all. Tests: tests/papers/, one file per algorithm.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class OffPolicy(Spec):
         return UpdateSchedule(self.update_to_data, self.warmup_interactions, longest, self.discount.value_for(info))
 
     def horizon_schedules(self) -> HorizonSchedules:
-        """Those of the n-step window and of the discount, where they change."""
+        """Schedules of n-step window and discount, where they change, on the clock of the critic's optimizer."""
         changes = self.n_step.bounds()[0] != self.n_step.bounds()[1]
         return HorizonSchedules(self.n_step if changes else None, self.discount.complement_schedule(), "critic")
 
@@ -134,7 +134,7 @@ class Algorithm(Family, family="algorithm"):
 
     @abstractmethod
     def evaluations(self) -> tuple[Evaluated, ...]:
-        """The networks that one update evaluates, in order: the count of its operations rests on this."""
+        """The networks that one update evaluates, in order; the count of its operations is computed from them."""
 
     def environment_problems(self, environment: Environment, info: EnvironmentInfo) -> Iterator[tuple[str, str]]:
         """Why it cannot learn in this environment: pairs of key path and message."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from composer.optim.hyperparameters import Hyperparameters
 
 LARGEST_STD = 10.0
-"""Actions are 2 wide: beyond this all noise is clipped away."""
+"""Actions are in [-1, 1]: with more noise nearly every one is clipped to a bound."""
 
 
 class ActionNoise(Spec):

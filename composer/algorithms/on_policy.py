@@ -54,7 +54,7 @@ class OnPolicy(Spec):
         return UpdateSchedule(ratio, discount=self.discount.value_for(info), rollout=self.rollout_interactions)
 
     def horizon_schedules(self) -> HorizonSchedules:
-        """That of the discount, where it changes; there is no n-step window."""
+        """The schedule of the discount, where it changes; there is no n-step window."""
         return HorizonSchedules(None, self.discount.complement_schedule(), "critic")
 
 

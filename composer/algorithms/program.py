@@ -1,6 +1,6 @@
 """Programs of algorithms: objectives and an acting rule over built networks.
 
-Legend: S seeds, B batch, E environments of a seed.
+Legend: S seeds, B batch, E environments of a seed, d observation, a action. Tests: tests/training/test_learner.py.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from composer.algorithms.losses.critics import critics_loss, joint_return, joint_value
+from composer.algorithms.losses.returns import of_only_copy
 from composer.algorithms.losses.tanh_gaussian import mode, sample
 from composer.algorithms.program import Batch, BuiltAgent, Inputs, Objective, Program
 from composer.optim.hyperparameters import Hyperparameters
@@ -30,7 +31,7 @@ class SACProgram(Program):
         critics: str,
         hyperparameters: Hyperparameters,
     ) -> None:
-        """``actions`` is a; the target entropy is a times ``target_entropy_per_action``."""
+        """``actions`` is a; ``critics`` joins critics by ``minimum`` or ``mean``."""
         self._actor, self._critic = built.networks["actor"], built.networks["critic"]
         self._target, self._returns = built.averages["target_critic"], built.returns["critic"]
         self._critics = critics
@@ -91,8 +92,8 @@ class SACProgram(Program):
         return critics_loss(returns, predicted, target, signals)
 
     def _policy(self, observation: Tensor, training: bool = False) -> tuple[Tensor, Tensor]:
-        mean, log_std = self._actor(observation, training)
-        return mean[:, 0], log_std[:, 0]
+        mean, log_std = of_only_copy(self._actor(observation, training))
+        return mean, log_std
 
     def _temperature(self) -> Tensor:
         return self._log_temperature.exp()

@@ -107,7 +107,7 @@ def parts(name: Annotated[str | None, typer.Argument()] = None, as_json: Json = 
     """List the named parts and the kinds of plug-ins; or show one part, with its size and an example."""
     from composer.blueprint.inspect import parts_list as catalogue
 
-    _tell_broken_plugins()
+    _report_broken_plugins()
     try:
         print(json.dumps(catalogue.parts_json(name)) if as_json else catalogue.parts_text(name))
     except catalogue.UnknownPartError as error:
@@ -143,11 +143,11 @@ def schema() -> None:
     """Print the JSON Schema of the blueprint language, plug-ins included, for editors."""
     from composer.blueprint.inspect.json_schema import schema_json
 
-    _tell_broken_plugins()
+    _report_broken_plugins()
     print(json.dumps(schema_json(), indent=1))
 
 
-def _tell_broken_plugins() -> None:
+def _report_broken_plugins() -> None:
     from composer.blueprint.syntax.parts import installed_problems
 
     for line in installed_problems():

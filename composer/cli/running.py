@@ -80,7 +80,7 @@ def fork(
     overrides: Overrides = None,
     at: At = None,
     branch: Annotated[
-        int, typer.Option(min=0, max=2**31, help="Number of other random streams for the fork; 0 keeps the run's.")
+        int, typer.Option(min=0, max=2**31, help="Draw from other random streams, numbered by this; 0 keeps the run's.")
     ] = 0,
     runs: Annotated[
         Path | None, typer.Option(help="Directory of the new run directory; by default next to the run.")

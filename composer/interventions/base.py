@@ -29,7 +29,7 @@ class Rewrite(NamedTuple):
 
     parameter: ParameterName
     value: Tensor
-    """``[S, C, ...]``"""
+    """``[S, C, ...]``, the whole parameter."""
     entries: Tensor | None = None
     """Changed entries, a boolean that broadcasts to the value; None for all."""
     forgets: bool = True

@@ -16,7 +16,7 @@ from composer.networks.parameter_selectors import ParameterName
 if TYPE_CHECKING:
     from composer.interventions.base import Case, OperationContext
 
-Batch = Annotated[int, Field(ge=2, le=65_536)]
+BatchSize = Annotated[int, Field(ge=2, le=65_536)]
 """Samples per seed on which hidden units are measured."""
 
 
@@ -39,7 +39,7 @@ class Recycle(Operation, kind="recycle"):
 
     tau: Annotated[float, Field(ge=0, le=1)] = 0.1
     """Threshold of the score; 0 recycles units that are silent."""
-    batch: Batch = 256
+    batch: BatchSize = 256
     """Samples of the run's data on which scores are taken, drawn from a random stream of its own at each firing."""
 
     @override

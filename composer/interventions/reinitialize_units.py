@@ -86,7 +86,7 @@ def along(values: Tensor, like: Tensor, axis: int) -> Tensor:
 
 
 def problems(case: Case, verb: str) -> Iterator[tuple[str, str]]:
-    """What is wrong with making units of the chosen parameters new; ``verb`` says how: ``recycled``."""
+    """Why units of the chosen parameters cannot be made new: keys and messages; ``verb`` is such as ``recycled``."""
     yield from (("", message) for message in problems_of_choice(case.outlines, case.parameters, verb))
     for name, each in case.interventions.items():
         shared = {role for role, _ in case.chosen[name]} & set(case.roles)

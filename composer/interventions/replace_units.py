@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from composer.interventions import reinitialize_units as renewal
 from composer.interventions.base import Activity, Operation, Rewrite
-from composer.interventions.recycle import Batch
+from composer.interventions.recycle import BatchSize
 from composer.interventions.reinitialize_units import Renewal, along
 from composer.networks.hidden_units import HiddenLayer, chosen_layers
 from composer.networks.outline import Outline
@@ -58,7 +58,7 @@ class ReplaceUnits(Operation, kind="replace_units"):
     """Firings before a unit may be replaced."""
     decay: Annotated[float, Field(ge=0, lt=1)] = 0.99
     """Decay of running means per firing; 0 takes the last firing alone."""
-    batch: Batch = 256
+    batch: BatchSize = 256
     """Samples of the run's data on which units are measured, drawn from a random stream of its own at each firing."""
 
     @override

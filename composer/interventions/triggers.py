@@ -85,15 +85,15 @@ class Trigger(Family, family="trigger"):
         return ""
 
     def streak_after(self, streak: int, value: float) -> int:
-        """Readings in a row that speak for a firing, once ``value`` of the metric is read after ``streak`` of them."""
+        """Readings in a row beyond the threshold, once ``value`` of the metric is read after ``streak`` of them."""
         return 0
 
     def is_met(self, streak: int, fired: int, since: int) -> bool:
-        """Whether it fires after ``streak`` such readings, for a seed fired ``fired`` times, ``since`` steps ago."""
+        """Whether it fires after ``streak`` such readings and ``fired`` firings, the last ``since`` steps ago."""
         return False
 
     def most_firings(self, planned: int) -> int:
-        """The most firings of one seed, ``planned`` of them by the clock; 1 where a metric decides without limit."""
+        """Firings per seed that forecasts count with: those ``planned``, or a metric's maximum, 1 if unlimited."""
         return planned
 
     def problems(self, lengths: Lengths) -> Iterator[tuple[str, str]]:

@@ -19,7 +19,7 @@ from composer.networks.parameter_selectors import ParameterName
 
 
 class Span(NamedTuple):
-    """Something that has ``entries`` neighbours for each unit along the axis of units: more than 1 after a flatten."""
+    """A module or parameter with ``entries`` adjacent entries per unit on its axis: more than 1 after a flatten."""
 
     path: str
     entries: int = 1
@@ -68,7 +68,7 @@ class Reader(NamedTuple):
 
 @dataclass
 class _Source:
-    """A layer of weights, while it is found out who reads it."""
+    """A layer of weights whose readers are being collected."""
 
     path: str
     units: int
@@ -76,12 +76,12 @@ class _Source:
     vectors: tuple[str, ...]
     ends: list[tuple[Reader, _Flow]] = field(default_factory=list)
     is_lost: bool = False
-    """Whether something reads it otherwise than through weights."""
+    """Whether something other than weights reads it."""
 
 
 @dataclass(frozen=True)
 class _Flow:
-    """The units of one layer on one way through the network."""
+    """The units of one layer on one path through the network."""
 
     source: _Source
     entries: int = 1
@@ -89,7 +89,7 @@ class _Flow:
     activation: Span | None = None
     axis: int = -1
     last: str = ""
-    """The last module passed: who reads after the same one reads the same numbers."""
+    """The last module passed: readers behind the same module read the same numbers."""
 
 
 def hidden_layers(outline: Outline) -> Iterator[HiddenLayer]:
@@ -163,7 +163,7 @@ def _walk(outline: Outline, prefix: str, flow: _Flow | None, sources: list[_Sour
     if bare and (kind.is_chain or Head.of(outline).is_chain):
         return _in_turn(outline, prefix, flow, sources)
     if outline.layout == "residual":
-        _lose(flow)  # Read by what comes after the sum, too.
+        _lose(flow)  # The sum reads them too.
         flow = _in_turn(outline, prefix, None, sources)
     elif bare and outline.layout == "parallel":
         for name, child in outline.children.items():
@@ -208,7 +208,7 @@ def _kept(outline: Outline, path: str, flow: _Flow) -> _Flow | None:
     before, after = feature_axis(outline.input, outline.kind), feature_axis(outline.output, outline.kind)
     times, rest = divmod(outline.output[after], outline.input[before])
     if rest or (times > 1 and len(outline.input) + before != 0):
-        _lose(flow)  # Of tokens the features are no neighbours.
+        _lose(flow)  # The features of different tokens are not adjacent.
         return None
     flow = replace(flow, entries=flow.entries * times)
     if Block.of(outline).is_activation:

@@ -14,6 +14,7 @@ from composer.networks.stacked import Stacked, Template
 Reduce = Callable[[Tensor], Tensor]
 """Reduces an input or output ``[B, ...]`` to the part that is kept in memory."""
 Seen = dict[str, Tensor]
+"""What a watcher has kept, ``[S, C, ...]`` by path of the module."""
 
 
 class Watcher:
@@ -25,9 +26,9 @@ class Watcher:
         module = copy.deepcopy(template.evaluation)
         self._seen: dict[tuple[bool, str], Tensor] = {}
         for path, reduce in outputs.items():
-            module.get_submodule(path).register_forward_hook(partial(_left, self._seen, path, reduce))
+            module.get_submodule(path).register_forward_hook(partial(_keep_output, self._seen, path, reduce))
         for path, reduce in inputs.items():
-            module.get_submodule(path).register_forward_pre_hook(partial(_entered, self._seen, path, reduce))
+            module.get_submodule(path).register_forward_pre_hook(partial(_keep_input, self._seen, path, reduce))
         module.register_forward_pre_hook(lambda *_: self._seen.clear())
         # Replaces the output: what was seen leaves the mapping over members as an output does.
         module.register_forward_hook(lambda *_: tuple(self._seen.values()))
@@ -54,19 +55,20 @@ def watch(
     return Watcher(network.template, outputs, inputs)(network, x)
 
 
-def _left(
+def _keep_output(
     seen: dict[tuple[bool, str], Tensor], path: str, reduce: Reduce, module: nn.Module, arguments: Any, output: Tensor
 ) -> None:
-    seen[_free(seen, False, path)] = reduce(output)
+    seen[_unused_name(seen, False, path)] = reduce(output)
 
 
-def _entered(
+def _keep_input(
     seen: dict[tuple[bool, str], Tensor], path: str, reduce: Reduce, module: nn.Module, arguments: tuple[Tensor]
 ) -> None:
-    seen[_free(seen, True, path)] = reduce(arguments[0])
+    seen[_unused_name(seen, True, path)] = reduce(arguments[0])
 
 
-def _free(seen: Mapping[tuple[bool, str], Tensor], entered: bool, path: str) -> tuple[bool, str]:
+def _unused_name(seen: Mapping[tuple[bool, str], Tensor], entered: bool, path: str) -> tuple[bool, str]:
+    """Whether it is an input, and the path, with the number of the call where the module is called again."""
     call, name = 1, path
     while (entered, name) in seen:
         call += 1

@@ -3,7 +3,7 @@
 A block is written for one network. Here template modules on the meta device are called with stacked tensors: one member
 after the other where there are few or they convolve; else, and in compiled programs, through ``torch.func``, mapped
 over copies (which share an input) and seeds (which do not).
-Legend: S seeds, C copies, B batch.
+Legend: S seeds, C copies, B batch. Tests: tests/networks/test_eager_equals_mapped.py.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch.func import functional_call, vmap
 
 from composer.networks.initialize import draw, draw_buffers
 from composer.networks.outline import Outline
-from composer.networks.stacked_eager import Bound
+from composer.networks.stacked_eager import MemberModules
 from composer.spec.random_streams import derive
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Stacked:
         self.template, self.parameters, self.buffers = template, dict(parameters), dict(buffers)
         first = next(iter(self.parameters.values()))
         self.seeds, self.copies = first.shape[:2]
-        self._bindings: list[Bound] = []
+        self._members: list[MemberModules] = []
         # Mapped over members a convolution becomes a grouped one, slower than as many plain ones (measured: 1.5 times).
         self._convolves = any(value.ndim == 6 for value in self.parameters.values())
 
@@ -72,7 +72,7 @@ class Stacked:
         # A watched module is called once, which is not worth copies of it.
         is_few = self._convolves or self.seeds * self.copies <= FEW
         if is_few and not torch.compiler.is_compiling() and not module._forward_pre_hooks:
-            modules, inputs = self._bound(module).rows(), [self._input(seen) for seen in x.unbind()]
+            modules, inputs = self._members_of(module).rows(), [self._input(seen) for seen in x.unbind()]
             return _stacked([[member(seen) for member in row] for row, seen in zip(modules, inputs, strict=True)])
         return self._functional(module, x)
 
@@ -113,14 +113,14 @@ class Stacked:
         """The tensors that averages of this network follow: parameters and floating-point buffers, by path."""
         return {path: value for path, value in self.tensors().items() if value.is_floating_point()}
 
-    def _bound(self, module: nn.Module) -> Bound:
+    def _members_of(self, module: nn.Module) -> MemberModules:
         """Kept for two modules: that of training and that of evaluation."""
         made_of = module, self.parameters, self.buffers
-        for found in self._bindings:
+        for found in self._members:
             if found.is_of(*made_of):
                 return found
-        self._bindings = [*self._bindings[-1:], Bound(*made_of)]
-        return self._bindings[-1]
+        self._members = [*self._members[-1:], MemberModules(*made_of)]
+        return self._members[-1]
 
     def _input(self, x: Tensor) -> Tensor:
         """Images ``[B, c, h, w]`` with channels last in memory, which convolutions are faster on; else ``x``."""

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 
-class Bound:
+class MemberModules:
     """Copies of a module, by seed and copy, that share the memory of a stack."""
 
     def __init__(self, module: nn.Module, parameters: Mapping[str, Tensor], buffers: Mapping[str, Tensor]) -> None:

@@ -29,7 +29,7 @@ class Average(Spec):
 def averaged_networks(averages: Mapping[str, Average]) -> dict[str, str]:
     """By name of an average: the network that it averages, perhaps through other averages.
 
-    One that follows from itself is left out (``circle`` says so).
+    Averages that follow from themselves are left out; ``circles`` finds them.
     """
     found = {name: _chain(name, averages)[-1] for name in averages}
     return {name: root for name, root in found.items() if root not in averages}

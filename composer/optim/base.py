@@ -47,7 +47,7 @@ class Optimizer(Family, family="optimizer"):
 
     @abstractmethod
     def moments(self) -> int:
-        """Numbers kept for each entry of a parameter, for the memory forecast."""
+        """How many numbers are kept for each entry of a parameter, for the memory forecast: 2 for Adam."""
 
 
 def matches(globs: Sequence[str], path: str) -> bool:

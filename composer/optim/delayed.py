@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from composer.networks.stacked import per_seed
+
 
 def apply_every(step: Callable[[], None], tensors: Sequence[Tensor], every: Tensor, updates: Tensor) -> None:
     """Take ``step`` every ``every`` updates: otherwise restore ``tensors``, for each seed separately.
@@ -19,4 +21,4 @@ def apply_every(step: Callable[[], None], tensors: Sequence[Tensor], every: Tens
     step()
     with torch.no_grad():
         for value, old in zip(tensors, before, strict=True):
-            value.copy_(torch.where(due.view(-1, *[1] * (value.ndim - 1)), value, old))
+            value.copy_(torch.where(per_seed(due, value), value, old))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from composer.networks.stacked import per_seed
 from composer.optim.steps import Signals
 
 SMALLEST = 1e-12
@@ -44,17 +45,12 @@ class SharpestGradient:
         squares = torch.stack([gradient.square().flatten(1).sum(1) for gradient in gradients])
         factor = self._rho / (squares.sum(0).sqrt() + SMALLEST)
         for parameter, gradient in zip(self._parameters, gradients, strict=True):
-            parameter.add_(gradient * _each(factor, gradient))
-
-
-def _each(scalar: Tensor, like: Tensor) -> Tensor:
-    """``[S]`` shaped to broadcast against a parameter."""
-    return scalar.view(-1, *[1] * (like.ndim - 1))
+            parameter.add_(gradient * per_seed(factor, gradient))
 
 
 def _without(seeds: Tensor | None, gradient: Tensor) -> Tensor:
     """A gradient, 0 for the seeds of a mask ``[S]``."""
-    return gradient if seeds is None else torch.where(_each(seeds, gradient), 0.0, gradient)
+    return gradient if seeds is None else torch.where(per_seed(seeds, gradient), 0.0, gradient)
 
 
 def _copies(tensors: Sequence[Tensor]) -> list[Tensor]:

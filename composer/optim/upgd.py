@@ -23,8 +23,8 @@ class Upgd(Optimizer, kind="upgd"):
 
     ``w <- (1 - rate decay) w - rate (g + noise) (1 - sigmoid(U / max U))``, where the utility ``U`` is the running mean
     of ``-g w``, free of its bias toward 0, and the largest is taken over all parameters of the optimizer, copies
-    included, for each seed. A weight without utility moves at half speed, the most useful one at 0.27 of it. Where no
-    utility is positive, all count as 0 (in the released code all signs would be inverted). That code also divides by
+    included, for each seed. A weight without utility moves at 0.5 of the full step, the most useful one at 0.27. Where
+    no utility is positive, all count as 0 (in the released code all signs would be inverted). That code also divides by
     the largest utility before its bias is corrected; here both are corrected.
     Noise comes from a random stream of the optimizer's own. Defaults of noise and decays: the authors' PPO script.
     Source: Elsayed and Mahmood, arXiv:2404.00781.

@@ -10,6 +10,7 @@ from torch.func import vmap
 from typing_extensions import override
 
 from composer.networks.modules.noise import normal
+from composer.networks.stacked import per_seed
 from composer.optim.hyperparameters import Hyperparameters
 from composer.optim.schedules import Schedule
 from composer.optim.steps import CountingState
@@ -46,8 +47,8 @@ class UtilityState(CountingState):
         self._steps.add_(1)
         unbias, take = (1 - self._beta**self._steps.mT).float(), (1 - self._beta).float()
         for parameter, gradient, utility in zip(self._parameters, gradients, self._utilities, strict=True):
-            utility.lerp_(-gradient * parameter, _each(take, utility))
-        corrected = [utility / _each(row, utility) for utility, row in zip(self._utilities, unbias, strict=True)]
+            utility.lerp_(-gradient * parameter, per_seed(take, utility))
+        corrected = [utility / per_seed(row, utility) for utility, row in zip(self._utilities, unbias, strict=True)]
         largest = torch.stack([utility.flatten(1).amax(1) for utility in corrected]).amax(0)
         is_useful = largest > 0
         scale = torch.where(is_useful, largest, 1.0)
@@ -55,12 +56,12 @@ class UtilityState(CountingState):
         for parameter, gradient, utility, decays in zip(
             self._parameters, gradients, corrected, self._decayed, strict=True
         ):
-            scaled = torch.where(_each(is_useful, utility), utility / _each(scale, utility), 0.0)
-            direction = gradient + _each(sigma, utility) * self._noise(parameter)
+            scaled = torch.where(per_seed(is_useful, utility), utility / per_seed(scale, utility), 0.0)
+            direction = gradient + per_seed(sigma, utility) * self._noise(parameter)
             if decays:
-                parameter.mul_(_each(shrink, utility))
+                parameter.mul_(per_seed(shrink, utility))
             # 1 - sigmoid(u) = sigmoid(-u), without cancellation.
-            parameter.sub_(_each(rate, utility) * direction * torch.sigmoid(-scaled))
+            parameter.sub_(per_seed(rate, utility) * direction * torch.sigmoid(-scaled))
 
     def _noise(self, like: Tensor) -> Tensor:
         """Unit-normal draws in the shape of a parameter, each seed's from its own stream."""
@@ -83,8 +84,3 @@ class UtilityState(CountingState):
     def counters(self) -> tuple[Tensor, ...]:
         """The clock, and the count of draws."""
         return self._clock, self._draws
-
-
-def _each(scalar: Tensor, like: Tensor) -> Tensor:
-    """``[seeds]`` shaped to broadcast against a parameter."""
-    return scalar.view(-1, *[1] * (like.ndim - 1))

@@ -43,7 +43,7 @@ class ActingPolicy:
         return self._explorer.act(seen, self._normals(self.explorers, (seen.shape[1], *each)))
 
     def evaluate(self, seen: Tensor) -> Tensor:
-        """Actions in an evaluation; an algorithm that draws here too uses the evaluation's own streams."""
+        """Actions ``[S, E, a]`` in an evaluation; its draws, if any, come from the evaluation's streams."""
         drawn = self._evaluated.evaluation_noise
         noise = None if drawn is None else self._normals(self._evaluation_generators, (seen.shape[1], *drawn))
         return self._evaluated.evaluate(seen, noise)

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from composer.training.runs.directory import Run
     from composer.training.session import Session
 
-_CODES_OF_OTHERS = {MemoryError: 7, torch.OutOfMemoryError: 7, OSError: 7, KeyboardInterrupt: 130}
+_OTHER_CODES = {MemoryError: 7, torch.OutOfMemoryError: 7, OSError: 7, KeyboardInterrupt: 130}
 """Exit codes of expected errors that are not classes of ours."""
-EXPECTED = (ComposerError, *_CODES_OF_OTHERS)
+EXPECTED = (ComposerError, *_OTHER_CODES)
 """Errors that are no bugs: a command ends with their message and their exit code."""
 
 UPLOAD_SECONDS = 60.0
@@ -43,7 +43,7 @@ def exit_code(error: BaseException) -> int:
     """The documented code of an expected error; 1 of any other."""
     if isinstance(error, ComposerError):
         return error.exit_code
-    return next((code for kind, code in _CODES_OF_OTHERS.items() if isinstance(error, kind)), 1)
+    return next((code for kind, code in _OTHER_CODES.items() if isinstance(error, kind)), 1)
 
 
 class Stopped(ComposerError, RuntimeError):

@@ -40,7 +40,7 @@ class Evaluator(Protocol):
 
 
 class EpisodeEvaluator:
-    """Undiscounted returns of episodes under the policy's mode: ``episodes`` per seed, all stepped together."""
+    """Undiscounted returns of episodes of ``ActingPolicy.evaluate``: ``episodes`` per seed, all stepped together."""
 
     can_record_video = True
 

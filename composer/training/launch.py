@@ -46,7 +46,7 @@ def train_to_end(
     profile = profiling.Profile(session.learner.device) if profiled else None
     console = Console(session.training.env_steps, not quiet, start_env_step=session.clock.env_steps)
     with closing([opened]), console:
-        for line in (f"run {run.path}", f"the update is {_how(run)}", *_elsewhere(run), *notes):
+        for line in (f"run {run.path}", f"the update is {_compilation_text(run)}", *_placement_lines(run), *notes):
             console.note(line)
         session.uploader = session.upload()
         with profile.active() if profile else nullcontext():
@@ -75,7 +75,8 @@ def train_together_to_end(opened: Sequence[OpenRun], stack: Stack, *, quiet: boo
         for each in opened:
             console.note(f"{each.session.title}: run {each.run.path}")
             each.session.uploader = each.session.upload()
-        for line in (f"one update of all of them is {_how(opened[0].run)}", *_elsewhere(opened[0].run)):
+        first = opened[0].run
+        for line in (f"one update of all of them is {_compilation_text(first)}", *_placement_lines(first)):
             console.note(line)
         ends = train_together([each.session for each in opened], stack.learn, console)
         for each, end in zip(opened, ends, strict=True):
@@ -101,7 +102,7 @@ def _row(opened: OpenRun) -> dict[str, Any]:
 
 
 def resume(path: Path, inexact: bool, quiet: bool) -> Result:
-    """Go on from the newest good checkpoint of a run; raises Stopped."""
+    """Go on from the newest good checkpoint of a run; raises Stopped and what ``assemble.resume`` raises."""
     run, session, notes = assemble.resume(path, inexact)
     return train_to_end(run, session, notes, quiet=quiet)
 
@@ -119,7 +120,10 @@ def fork(path: Path, overrides: Sequence[str], at: int | None, branch: int, dire
 
 
 def evaluate(path: Path, episodes: int, video: Path | None) -> dict[str, Any]:
-    """Play ``episodes`` fresh episodes per seed with the newest good checkpoint; ``video`` records the first one."""
+    """Play ``episodes`` fresh episodes per seed with the newest good checkpoint; ``video`` records the first one.
+
+    Returns the table of ``--json``. Raises RunUnusable, CheckpointDamaged and RenderingUnavailable.
+    """
     from composer.training.video import VideoRecorder
 
     blueprint, learner, snapshot = assemble.load_agent(path)
@@ -131,7 +135,7 @@ def evaluate(path: Path, episodes: int, video: Path | None) -> dict[str, Any]:
             with VideoRecorder(video, FRAMES_PER_SECOND) as recorder:
                 returns = evaluator.returns(learner, FRESH_EPISODES, recorder.take)
         else:
-            raise runs.RunUnusable(f"{path}: labelled data cannot be filmed")
+            raise runs.RunUnusable(f"{path}: there is no video of labelled data")
     finally:
         evaluator.close()
     return {
@@ -145,7 +149,7 @@ def evaluate(path: Path, episodes: int, video: Path | None) -> dict[str, Any]:
 
 
 def digest(path: Path) -> dict[str, Any]:
-    """The hash of the whole state in the newest good checkpoint of a run."""
+    """The hash of the whole state in the newest good checkpoint. Raises RunUnusable and CheckpointDamaged."""
     runs.read_facts(path)
     checkpoints = Checkpoints(path)
     snapshot = checkpoints.load()
@@ -159,11 +163,11 @@ def sync(path: Path) -> UploadReport:
     return send_pending(path)
 
 
-def _how(run: runs.Run) -> str:
+def _compilation_text(run: runs.Run) -> str:
     return f"{'compiled' if run.facts['compiled'] else 'eager'}: {run.facts['compile_reason']}"
 
 
-def _elsewhere(run: runs.Run) -> list[str]:
+def _placement_lines(run: runs.Run) -> list[str]:
     """A line on where the replay is kept, unless it is where updates run."""
     place = run.facts.get("replay_storage", "device")
     return [] if place == "device" else [f"the replay is kept on the {place}: {run.facts['replay_reason']}"]

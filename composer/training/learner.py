@@ -2,7 +2,7 @@
 
 Generic over algorithms: it runs a program's objectives in order, each with its optimizer's step, then the averages.
 Everything is changed in place, so that compiled programs, CUDA graphs and optimizers keep their addresses.
-Legend: S seeds, C copies, B batch, E environments of a seed.
+Legend: S seeds, C copies, B batch, E environments of a seed. Tests: tests/training/test_learner.py.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from composer.training.gradient_step import GradientStep
 from composer.training.horizon import Horizon
 from composer.training.moving_averages import MovingAverages
 from composer.training.profiling import timed
-from composer.training.signals import Signals
+from composer.training.signals import SignalMeans
 
 
 class Diverged(ComposerError, RuntimeError):
@@ -102,7 +102,7 @@ class Learner:
         """New priorities of the samples of the last update, ``[S, B]`` by name."""
         self._generators = [self._generator(seed, "learn") for seed in self.seeds]
         self.replay_generators = [self._generator(seed, "replay") for seed in self.seeds]
-        self._signals = Signals(self.program.signals, seeds, device)
+        self._signals = SignalMeans(self.program.signals, seeds, device)
 
     def _state(self) -> list[StatePart]:
         parts = [StatePart("", lambda: {"updates": self.updates, "signals": self._signals.sums})]
@@ -181,9 +181,8 @@ class Learner:
         self._captured[len(batches) > 1](*tensors)
 
     def default_extras(self, transitions: Transitions) -> Mapping[str, Tensor]:
-        """The program's extras for plain transitions."""
-        now, following = self.normalised(transitions.observation), self.normalised(transitions.next_observation)
-        return self.program.default_extras(Batch(now, *transitions[1:4], following))
+        """The program's extras for raw transitions ``[S, B, ...]`` without weights or future."""
+        return self.program.default_extras(self.batch(transitions))
 
     def compute_update(self, *tensors: Tensor) -> None:
         """The whole update as one function of tensors: ``Transitions``, the program's extras, its noise, in order."""

@@ -1,6 +1,7 @@
 """The whole state of a run: what a checkpoint holds, and how it is put back.
 
 ``Session.snapshot`` lists every stateful object: what it leaves out does not survive a kill, and a test fails.
+Tests: tests/faults/test_state.py.
 """
 
 from __future__ import annotations

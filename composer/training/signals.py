@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 
-class Signals:
+class SignalMeans:
     """Scalars that updates report, summed on the device and read once per logging interval, with one transfer."""
 
     def __init__(self, names: Sequence[str], seeds: int, device: str) -> None:
@@ -24,9 +24,8 @@ class Signals:
 
     def drain(self) -> list[dict[str, float]]:
         """Means since the last call, a dict for each seed, empty without updates."""
-        sums = self.sums.to(
-            "cpu", copy=True
-        )  # On a CPU, plain ``.cpu()`` would return the tensor that is zeroed below.
+        # On a CPU, plain ``.cpu()`` would return the tensor that is zeroed below.
+        sums = self.sums.to("cpu", copy=True)
         self.sums.zero_()
         return [
             {name: float(sums[row + 1, seed] / sums[0, seed]) for row, name in enumerate(self._names)}

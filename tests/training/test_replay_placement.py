@@ -45,7 +45,7 @@ def test_auto_takes_the_first_place_that_has_room(
     monkeypatch.setattr(placing, "available_bytes", lambda: int(memory * GIB))
     blueprint = tiny_dqn.tiny()
     assert place(blueprint, device, tmp_path).storage == found
-    numbers = place(blueprint, device, tmp_path).decides(device)
+    numbers = place(blueprint, device, tmp_path).provenance(device)
     assert bool(numbers) == (device == "cuda" and found != "device")
     asked = tiny_dqn.tiny("replay.storage=host")
     assert place(asked, device, tmp_path) == ReplayPlacement("host", "replay.storage is 'host'")
@@ -56,7 +56,7 @@ def test_numbers_that_follow_from_the_place_are_part_of_the_provenance(
 ) -> None:
     hashes = []
     for found in ({}, {}, {"batches_drawn_on": "cpu"}):
-        monkeypatch.setattr(ReplayPlacement, "decides", lambda place, device, found=found: found)
+        monkeypatch.setattr(ReplayPlacement, "provenance", lambda place, device, found=found: found)
         run, parts = begin(tmp_path, *EVENTFUL)
         hashes.append(run.facts["hash"])
         parts.close()

@@ -17,7 +17,7 @@ R = TypeVar("R", contravariant=True)
 
 
 class Policy(Protocol[R]):
-    """What an algorithm asks of a distribution of actions, whose head returns an ``R``."""
+    """A distribution of actions, as algorithms use it; ``R`` is the type of its head's raw output."""
 
     def draw(self, raw: R, noise: Tensor) -> Tensor:
         """An action ``[..., a]`` from draws of a unit normal ``[..., a]``."""

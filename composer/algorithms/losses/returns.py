@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar
 import torch
 from torch import Tensor
 
-Raw: TypeAlias = Tensor | tuple[Tensor, Tensor]
+RawOutput: TypeAlias = Tensor | tuple[Tensor, Tensor]
 """``[...]`` of a point, ``[..., N]`` logits or quantiles; of implicit quantiles ``[..., N]`` and their levels."""
 
 
@@ -21,7 +21,7 @@ R = TypeVar("R")
 
 
 class Returns(Protocol[R]):
-    """What an algorithm asks of a representation of returns, whose raw output is an ``R``."""
+    """A representation of returns, as algorithms use it; ``R`` is the type of its head's raw output."""
 
     is_expectation: ClassVar[bool]
     """Whether the raw output is the expected return itself."""
@@ -102,9 +102,9 @@ class Categorical(ABC):
         return -(target * raw.log_softmax(-1)).sum(-1)
 
     def project(self, points: Tensor, probabilities: Tensor) -> Tensor:
-        """Probabilities ``[..., M]`` of points spread over the two nearest atoms each: ``[..., N]``. Eq. 7, 1707.06887.
+        """Probabilities ``[..., M]`` of points, each spread over its two nearest atoms: ``[..., N]``.
 
-        Points beyond the support count as its ends; within, the mean is kept.
+        Source: Eq. 7 of arXiv:1707.06887. Points beyond the support count as its ends; within, the mean is kept.
         """
         position = (points.clamp(self.low, self.high) - self.low) / self.spacing
         # The share of an atom falls linearly with its distance. A point on an atom gives it everything, which floor and
@@ -232,7 +232,7 @@ def quantile_huber(predicted: Tensor, levels: Tensor, target: Tensor, kappa: flo
     return (weight * size).mean(-1).sum(-1)
 
 
-def lowest(raw: Raw, value: Tensor, axis: int) -> Raw:
+def lowest(raw: RawOutput, value: Tensor, axis: int) -> RawOutput:
     """The distribution of lowest value among several along a batch axis, sample by sample, the first of equals.
 
     ``value [...]`` is that of ``raw``. Of expectations the minimum; of distributions SimbaV2's rule, arXiv:2502.15280.
@@ -240,7 +240,7 @@ def lowest(raw: Raw, value: Tensor, axis: int) -> Raw:
     return chosen(raw, value.argmin(axis, keepdim=True), axis)
 
 
-def chosen(raw: Raw, index: Tensor, axis: int) -> Raw:
+def chosen(raw: RawOutput, index: Tensor, axis: int) -> RawOutput:
     """The distribution at ``index`` (size 1 along ``axis``) among several along a batch axis, which is removed."""
     if isinstance(raw, tuple):
         return _taken(raw[0], index, axis), _taken(raw[1], index, axis)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from composer.optim.hyperparameters import Hyperparameters
 
-Positive = Annotated[float, Field(gt=0, le=LARGEST)]
+PositiveValue = Annotated[float, Field(gt=0, le=LARGEST)]
 Updates = Annotated[int, Field(ge=1, le=10**12)]
 
 
@@ -25,9 +25,9 @@ class Exponential(Schedule, kind="exponential"):
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "exponential", "start": 10, "end": 3, "updates": 10_000}
 
-    start: Positive
+    start: PositiveValue
     """Value at the first update."""
-    end: Positive
+    end: PositiveValue
     """Value after ``updates`` updates and from then on."""
     updates: Updates
     """Length of the curve in gradient updates."""

@@ -83,7 +83,7 @@ def undo_on_error(*actions: Callable[[], object]) -> Iterator[None]:
 
 
 def make_evaluator(blueprint: Blueprint, episodes: int, device: str) -> Evaluator:
-    """What scores agents of ``blueprint``: ``episodes`` episodes per seed, or the data of its task."""
+    """The evaluator of agents of ``blueprint``: ``episodes`` episodes per seed, or the data of its task."""
     batch_size = blueprint.algorithm.batch_size
     return runtime_of(blueprint.environment).evaluator(blueprint.seeds, episodes, batch_size, device)
 
@@ -99,10 +99,13 @@ def restored_learner(blueprint: Blueprint, snapshot: Snapshot, device: str) -> L
 
 
 def make_surgery(
-    blueprint: Blueprint, learner: Learner, tell: Callable[[int, Event], None], samples: TransitionSource | None = None
+    blueprint: Blueprint,
+    learner: Learner,
+    record: Callable[[int, Event], None],
+    samples: TransitionSource | None = None,
 ) -> Surgery:
     """The interventions of a blueprint on a learner; other arguments as those of ``Surgery``."""
-    return Surgery(blueprint.interventions, blueprint.agent, learner, lengths_of(blueprint), tell, samples)
+    return Surgery(blueprint.interventions, blueprint.agent, learner, lengths_of(blueprint), record, samples)
 
 
 def _upload(blueprint: Blueprint, run: Run) -> Uploader:

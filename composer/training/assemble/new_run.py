@@ -55,7 +55,7 @@ def create(
     placement = placement or choose_placement(blueprint.replay.storage, allocated(blueprint), device, directory)
     fingerprint = provenance.fingerprint(device, blueprint.requires, choice.compiled)
     origin = {} if fork is None else {"fork": fork}
-    decisive = fingerprint | origin | placement.decides(device)
+    decisive = fingerprint | origin | placement.provenance(device)
     facts: dict[str, Any] = {
         "name": blueprint.name,
         "variant": variant,

@@ -67,7 +67,7 @@ class Collector(ABC):
     can_prefetch: bool = False
     """Whether the batches of several updates may be drawn before the first of these updates."""
     switched: Callable[[Tensor, int], None] = staticmethod(lambda seeds, number: None)
-    """Called between updates when seeds enter a planned stage: their mask ``[S]``, and the number of the stage."""
+    """Called between updates when seeds enter another phase: their mask ``[S]``, the number of the switch from 1."""
 
     @abstractmethod
     def begin(self) -> None:
@@ -85,7 +85,7 @@ class Collector(ABC):
         """Called after the update on the last batch."""
 
     def finish_step(self) -> None:  # noqa: B027
-        """Called after all updates of an interaction: take in what ran beside them."""
+        """Called after all updates of an interaction: store the environment step that ran beside them."""
 
     @abstractmethod
     def epochs(self, interactions: int) -> int:
@@ -93,7 +93,7 @@ class Collector(ABC):
 
     @abstractmethod
     def metrics(self) -> list[dict[str, float]]:
-        """Metrics since the last call, one table per seed."""
+        """Metrics since the last call, one row per seed."""
 
     @abstractmethod
     def save(self, checkpoints: Checkpoints) -> None:

@@ -58,7 +58,7 @@ class CollectorParts:
 
 
 class EnvironmentRuntime(ABC):
-    """Makes what a run needs for one environment."""
+    """Makes the collector and the evaluator of one environment, and reads its stored data."""
 
     @abstractmethod
     def collector(self, learner: Learner, parts: CollectorParts) -> Collector:

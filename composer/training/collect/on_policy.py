@@ -37,7 +37,7 @@ class Rollout(TransitionMemory):
         self._copies = copies
         self._length = plan.interactions * copies
         self._minibatches, self._updates = plan.minibatches, plan.epochs * plan.minibatches
-        self._trace, self._normalised = plan.gae_lambda, plan.normalize_advantages
+        self._gae_lambda, self._normalizes = plan.gae_lambda, plan.normalize_advantages
         self._program = cast(OnPolicyProgram, learner.program)  # An algorithm with a rollout plan builds such a one.
         self._drawn = 0
         """Minibatches of the present rollout drawn so far."""
@@ -56,7 +56,7 @@ class Rollout(TransitionMemory):
         batch = self._length // self._minibatches
         indices = self._order[:, number * batch : (number + 1) * batch]
         extra = {name: value.gather(1, indices) for name, value in self._evaluated.items()}
-        if self._normalised:
+        if self._normalizes:
             extra["advantage"] = standardised(extra["advantage"])
         self._drawn = (self._drawn + 1) % self._updates
         return Minibatch(self.ring.windows(self._slots(indices), 1, self._learner.discount), extra)
@@ -80,7 +80,7 @@ class Rollout(TransitionMemory):
             return each.view(len(learner.seeds), -1, self._copies)
 
         chain = by_time(reward), by_time(value), by_time(following), by_time(bootstrap), by_time(ended)
-        advantage = generalised_advantages(*chain, learner.discount * self._trace).flatten(1)
+        advantage = generalised_advantages(*chain, learner.discount * self._gae_lambda).flatten(1)
         return {"advantage": advantage, "log_density": density, "return": advantage + value, "value": value}
 
     def _slots(self, order: Tensor) -> Tensor:

@@ -31,11 +31,11 @@ class ReplayPlacement:
     reason: str
 
     def facts(self) -> dict[str, str]:
-        """What ``run.json`` says: a run that is resumed does not choose again."""
+        """Its entries in ``run.json``: a resumed run does not choose again."""
         return {"replay_storage": self.storage, "replay_reason": self.reason}
 
-    def decides(self, device: str) -> dict[str, str]:
-        """What the numbers of a learner on ``device`` depend on: where batches are drawn, if that is elsewhere."""
+    def provenance(self, device: str) -> dict[str, str]:
+        """Its part of the provenance hash of a learner on ``device``: where batches are drawn, unless that is there."""
         return {} if device == "cpu" or self.storage == "device" else {"batches_drawn_on": "cpu"}
 
 
@@ -45,14 +45,15 @@ def recorded_placement(facts: Mapping[str, Any]) -> ReplayPlacement:
 
 
 def choose_placement(
-    asked: Literal["auto", "device", "host", "disk"], needs: Forecast, device: str, directory: Path
+    requested: Literal["auto", "device", "host", "disk"], needs: Forecast, device: str, directory: Path
 ) -> ReplayPlacement:
-    """As ``replay.storage`` asks, for a learner on ``device`` and a run directory under ``directory``.
+    """The placement for a learner on ``device`` and a run directory under ``directory``.
 
-    ``auto`` takes the device where all that ``needs`` counts fits its free memory, else the host, else the disk. On a
-    CPU no number depends on it; on a GPU the random numbers that draw batches do. OSError where the disk is too small.
+    ``requested`` is ``replay.storage``. ``auto`` takes the device where all that ``needs`` counts fits its free memory,
+    else the host, else the disk. On a CPU no number depends on it; on a GPU the random numbers that draw batches do.
+    Raises OSError where the disk is too small.
     """
-    found, disk, left = _placement(asked, needs, device), needs.on_disk().disk, disk_bytes(directory)
+    found, disk, left = _placement(requested, needs, device), needs.on_disk().disk, disk_bytes(directory)
     if found.storage == "disk" and disk > left:
         raise OSError(
             f"replay.capacity: the replay needs {bytes_text(disk)} on disk ({found.reason}), and {directory} has"
@@ -61,9 +62,9 @@ def choose_placement(
     return found
 
 
-def _placement(asked: Literal["auto", "device", "host", "disk"], needs: Forecast, device: str) -> ReplayPlacement:
-    if asked != "auto":
-        return ReplayPlacement(asked, f"replay.storage is '{asked}'")
+def _placement(requested: Literal["auto", "device", "host", "disk"], needs: Forecast, device: str) -> ReplayPlacement:
+    if requested != "auto":
+        return ReplayPlacement(requested, f"replay.storage is '{requested}'")
     whole, room, memory = bytes_text(needs.total), _free(device), available_bytes()
     if needs.total <= SHARE * room:
         return ReplayPlacement("device", f"{whole} of {bytes_text(room)} that are free where updates run")
@@ -71,7 +72,7 @@ def _placement(asked: Literal["auto", "device", "host", "disk"], needs: Forecast
         return ReplayPlacement("host", f"{whole} are too much for {bytes_text(room)} that are free on the GPU")
     if needs.on_disk().disk:
         return ReplayPlacement("disk", f"{whole} are too much for {bytes_text(memory)} of memory that are free")
-    return ReplayPlacement("device", "there is no replay that could lie elsewhere")
+    return ReplayPlacement("device", "there is no replay that could be kept elsewhere")
 
 
 def _free(device: str) -> int:

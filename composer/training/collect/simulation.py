@@ -54,8 +54,8 @@ class SimulatorCollector(Collector):
         self._learner, self._warmup = learner, warmup
         self.can_prefetch = memory.can_prefetch and not learner.horizon.changes
         self._shape = (len(learner.seeds), environments.n // len(learner.seeds))
-        self._beside = ThreadPoolExecutor(1, "environments") if overlap else None
-        self._waiting: tuple[Tensor, Tensor, Future[Step]] | None = None
+        self._executor = ThreadPoolExecutor(1, "environments") if overlap else None
+        self._pending: tuple[Tensor, Tensor, Future[Step]] | None = None
 
     @override
     def begin(self) -> None:
@@ -74,16 +74,16 @@ class SimulatorCollector(Collector):
         played = learner.program.to_env_action(action).flatten(0, 1).cpu().numpy()
         # The device is idle now, so copying the action to the host of the replay waits for no update.
         kept = (observation if self.replay.device == device else here), action.to(self.replay.device)
-        if self._beside is None:
+        if self._executor is None:
             self._store(*kept, self._step(played))
         else:
-            self._waiting = *kept, self._beside.submit(self._step, played)
+            self._pending = *kept, self._executor.submit(self._step, played)
 
     @override
     def finish_step(self) -> None:
-        if self._waiting is not None:
-            observation, action, step = self._waiting
-            self._waiting = None
+        if self._pending is not None:
+            observation, action, step = self._pending
+            self._pending = None
             self._store(observation, action, step.result())
 
     @timed("environments: stepping")
@@ -156,8 +156,8 @@ class SimulatorCollector(Collector):
 
     @override
     def close(self) -> None:
-        if self._beside is not None:
-            self._beside.shutdown()
+        if self._executor is not None:
+            self._executor.shutdown()
         self.environments.close()
 
 

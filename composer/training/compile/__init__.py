@@ -1,1 +1,1 @@
-"""Compiled updates: ``torch.compile``, CUDA graphs, the cache of compiled code, products by oneDNN."""
+"""Compiled updates: ``torch.compile``, CUDA graphs, the cache of compiled code, matrix products by oneDNN."""

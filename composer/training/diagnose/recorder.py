@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from composer.diagnostics.base import Diagnostic, Diagnostics, Memory
+from composer.training.collect.base import without_prefix
 from composer.training.diagnose.probe import Probe
 from composer.training.diagnose.view import LearnerView
 
@@ -31,9 +32,9 @@ Row = dict[str, float]
 class Recorder:
     """The measures of a run, with the probe batch and their memories."""
 
-    def __init__(self, declared: Diagnostics, spec: AgentDeclaration, device: str) -> None:
+    def __init__(self, declared: Diagnostics, agent: AgentDeclaration, device: str) -> None:
         """Nothing is drawn or allocated before the first reading."""
-        self._spec, self._device = spec, device
+        self._agent, self._device = agent, device
         self._measures = [_Kept(measure, declared.every_of(measure), Memory()) for measure in declared.measures]
         self._probe = Probe(declared.probe, declared.batch)
 
@@ -58,18 +59,18 @@ class Recorder:
 
     def load(self, saved: Mapping[str, Tensor]) -> None:
         """Restore what ``tensors`` returned."""
-        self._probe.load(_below("probe/", saved), self._device)
+        self._probe.load(without_prefix("probe/", saved), self._device)
         for index, each in enumerate(self._measures):
             each.memory.clear()
             each.memory.update(
-                (name, value.to(self._device)) for name, value in _below(f"memory/{index}/", saved).items()
+                (name, value.to(self._device)) for name, value in without_prefix(f"memory/{index}/", saved).items()
             )
 
     def _read(self, due: Sequence[_Kept], learner: Learner, data: TransitionSource) -> list[Row]:
         found: dict[str, Tensor] = {}
         if due:
             transitions = self._probe.transitions(data, learner.seeds, learner.n_step, learner.discount)
-            view = LearnerView(self._spec, learner, transitions)
+            view = LearnerView(self._agent, learner, transitions)
             for each in due:
                 values, version = each.measure.read(view, each.memory), each.measure.version
                 found |= {f"diagnostics/{name}.v{version}": value.detach().double() for name, value in values.items()}
@@ -85,7 +86,3 @@ class _Kept(NamedTuple):
     measure: Diagnostic
     every: int
     memory: Memory
-
-
-def _below(prefix: str, saved: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in saved.items() if name.startswith(prefix)}

@@ -44,7 +44,7 @@ class LearnerView:
         self.spec, self._learner = spec, learner
         self.transitions = transitions
         self.batch = learner.batch(transitions)
-        self.networks = {role: _still(network) for role, network in learner.networks.items()}
+        self.networks = {role: _in_evaluation_mode(network) for role, network in learner.networks.items()}
         self._features: dict[tuple[str, bool], Tensor] = {}
         self._units: dict[str, dict[str, Tensor]] = {}
         self._gradients: dict[str, dict[str, Tensor]] = {}
@@ -142,7 +142,7 @@ class LearnerView:
         """Gradients of the loss on the whole batch, by path."""
         if role not in self._gradients:
             parameters = self.parameters(role)
-            # Without noise its scales play no part.
+            # In evaluation mode noisy layers draw nothing, so that the scales of their noise have no gradient.
             found = torch.autograd.grad(
                 self.loss(role).sum(), list(parameters.values()), allow_unused=True, materialize_grads=True
             )
@@ -181,7 +181,7 @@ class LearnerView:
     @cached_property
     def _program(self) -> Program:
         learner = self._learner
-        averages = {name: _still(network) for name, network in learner.averages.items()}
+        averages = {name: _in_evaluation_mode(network) for name, network in learner.averages.items()}
         built = replace(learner.built, networks=self.networks, averages=averages)
         return self.spec.algorithm.build(built, self.spec.info, Hyperparameters(len(self.seeds), learner.device))
 
@@ -214,7 +214,7 @@ class LearnerView:
             self._units[role] = summaries
 
 
-def _still(network: Stacked) -> Stacked:
+def _in_evaluation_mode(network: Stacked) -> Stacked:
     """The same tensors in evaluation mode."""
     template = copy.copy(network.template)
     template.training = template.evaluation

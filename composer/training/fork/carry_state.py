@@ -38,7 +38,7 @@ class Carried:
 
 @dataclass(frozen=True)
 class Declared:
-    """What a blueprint declares of the state that averages and diagnostics keep."""
+    """The averages and diagnostics of a blueprint, whose state a fork may keep."""
 
     averages: Mapping[str, Average]
     diagnostics: Diagnostics

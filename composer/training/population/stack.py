@@ -28,12 +28,12 @@ class Stack:
             _move_into(whole, part, start)
             start += len(part.seeds)
 
-    def learn(self, requested: Sequence[Sequence[Minibatch]]) -> None:
-        """Make the updates of all learners in one call: as many of each, on the batches of each."""
-        updates = len(requested[0])
+    def learn(self, batches: Sequence[Sequence[Minibatch]]) -> None:
+        """Make the updates of all learners in one call, on the batches of each learner: equally many for all."""
+        updates = len(batches[0])
         for part in self._learners:
             part.draw_noise(updates)
-        self._whole.learn_with_noise(self._whole.noise, [self._joined(drawn) for drawn in zip(*requested, strict=True)])
+        self._whole.learn_with_noise(self._whole.noise, [self._joined(drawn) for drawn in zip(*batches, strict=True)])
 
     def _joined(self, drawn: Sequence[Minibatch]) -> Minibatch:
         """The minibatches of one update of all learners as one, ``[sum of S, B, ...]``."""
@@ -47,7 +47,7 @@ def _move_into(whole: Learner, part: Learner, start: int) -> None:
     """Move the state of ``part`` to the seeds from ``start`` on of ``whole``, which takes its values.
 
     The tensors of ``part`` stay the same objects and change their storage (``Tensor.set_``): its optimizers, collector
-    and checkpoints see what ``whole`` computes. Hyper-parameters are copied; they never change.
+    and checkpoints see what ``whole`` computes. Hyper-parameters are copied: updates never change them.
     """
     seeds, held = len(part.seeds), whole.tensors()
     moved = [(value, held[name], 1 if name in _SEEDS_LAST else 0) for name, value in part.tensors().items()]

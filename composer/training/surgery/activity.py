@@ -44,14 +44,14 @@ class UnitActivity:
         """Activity in a network, or in an average of it, on ``batch`` samples drawn with ``generators [S]``."""
         key = role, tuple(layers)
         if key not in self._watchers:
-            acted = {layer.activation.path: partial(_magnitude, axis=layer.axis) for layer in layers}
-            read = {layer.readers[0].path: partial(_mean, axis=layer.readers[0].axis) for layer in layers}
-            self._watchers[key] = Watcher(network.template, acted, read)
-        left, entered = self._watchers[key](network, self._input(role, batch, generators))
+            reduce_output = {layer.activation.path: partial(_magnitude, axis=layer.axis) for layer in layers}
+            reduce_input = {layer.readers[0].path: partial(_mean, axis=layer.readers[0].axis) for layer in layers}
+            self._watchers[key] = Watcher(network.template, reduce_output, reduce_input)
+        outputs, inputs = self._watchers[key](network, self._input(role, batch, generators))
         return [
             Activity(
-                _folded(left[layer.activation.path], layer.activation.entries),
-                _folded(entered[layer.readers[0].path], layer.readers[0].entries),
+                _folded(outputs[layer.activation.path], layer.activation.entries),
+                _folded(inputs[layer.readers[0].path], layer.readers[0].entries),
             )
             for layer in layers
         ]

@@ -37,7 +37,7 @@ Event = dict[str, Any]
 
 
 class SurgeryError(AssertionError):
-    """An intervention broke its promise: a bug of its operation. Nothing of it is saved."""
+    """An intervention did not do what it declares: a bug of its operation. Nothing of it is saved."""
 
 
 class Surgery:
@@ -46,7 +46,7 @@ class Surgery:
     def __init__(
         self,
         interventions: Mapping[str, Intervention],
-        spec: AgentDeclaration,
+        agent: AgentDeclaration,
         learner: Learner,
         lengths: Lengths,
         record: Callable[[int, Event], None],
@@ -63,29 +63,29 @@ class Surgery:
         self.fired = {name: torch.zeros(count, dtype=torch.int64) for name in self._interventions}
         """Firings of each intervention, per seed."""
         self._memories = {name: self._memory(name) for name in self._interventions}
-        self._injectors = dict(self._injections(spec))
+        self._injectors = dict(self._injections(agent))
         self._streaks = {
             name: torch.zeros(2, count, dtype=torch.int64)
             for name, each in self._interventions.items()
             if each.when.watched_metric()
         }
-        """By intervention that a metric decides, per seed: readings in a row that speak for it, and its last firing."""
+        """By intervention that a metric decides, per seed: readings in a row beyond the threshold, the last firing."""
 
     @timed("interventions")
     def fire_planned(self, clock: ClockName, before: int, now: int) -> None:
         """Fire the interventions planned in ``(before, now]`` of a clock, for every seed."""
-        self._pass(clock, before, now, torch.ones(len(self._learner.seeds), dtype=torch.bool))
+        self._fire_due(clock, before, now, torch.ones(len(self._learner.seeds), dtype=torch.bool))
 
     def switched(self, seeds: Tensor, number: int) -> None:
         """Fire the interventions planned at switch ``number`` (from 1) of phases, for the ``seeds`` of a mask."""
-        self._pass("phase", number - 1, number, seeds)
+        self._fire_due("phase", number - 1, number, seeds)
 
     def due(self, clock: ClockName, before: int, now: int) -> bool:
         """Whether a firing is planned in ``(before, now]`` of a clock."""
         planned = (each.when for each in self._interventions.values() if each.when.clock == clock)
         return any(when.fires(before, now, self._lengths.of(clock)) for when in planned)
 
-    def _pass(self, clock: ClockName, before: int, now: int, seeds: Tensor) -> None:
+    def _fire_due(self, clock: ClockName, before: int, now: int, seeds: Tensor) -> None:
         for name, each in self._interventions.items():
             if each.when.clock == clock and each.when.fires(before, now, self._lengths.of(clock)):
                 self._fire(name, seeds, {clock: now})
@@ -124,12 +124,12 @@ class Surgery:
             for parameter, shape in shapes.items()
         }
 
-    def _injections(self, spec: AgentDeclaration) -> Iterator[tuple[str, Injector]]:
+    def _injections(self, agent: AgentDeclaration) -> Iterator[tuple[str, Injector]]:
         for name, each in self._interventions.items():
             if each.do.growth is not None:
                 role, paths = self._chosen[name][0][0], tuple(path for _, path in self._chosen[name])
                 per_seed = each.when.is_per_seed(self._lengths) and len(self._learner.seeds) > 1
-                yield name, Injector(self._learner, name, each.do.growth, role, paths, spec.module(role), per_seed)
+                yield name, Injector(self._learner, name, each.do.growth, role, paths, agent.module(role), per_seed)
 
     def _inject(self, name: str, seeds: Tensor) -> Event:
         """Inject; assert that outputs stay where that is promised, and the count of trained parameters."""

@@ -48,7 +48,7 @@ class FiringContext:
         return self._learner.outlines
 
     def value(self, parameter: ParameterName) -> Tensor:
-        """The tensor itself."""
+        """The present value, not a copy."""
         role, path = parameter
         if self._average is not None:
             return self._learner.averages[self._average].tensors()[path]
@@ -79,7 +79,7 @@ class FiringContext:
         return self._learner.averages[name].tensors()[parameter[1]].detach().clone()
 
     def memory(self, parameter: ParameterName) -> Tensor:
-        """The tensor itself."""
+        """The memory, not a copy."""
         return self._memory[parameter]
 
     def record_count(self, name: str, counts: Tensor) -> None:
