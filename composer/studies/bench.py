@@ -26,6 +26,8 @@ from composer.training.timing import in_turns, lap
 
 ROUNDS = 5
 MOST_SEEDS = 64
+UNSTEADY = 1.5
+"""Ratio of the highest rate to the lowest from which the table says that rounds disagree."""
 
 Alternative = tuple[int, bool]
 """How many seeds train in one program, and whether it is compiled."""
@@ -98,6 +100,8 @@ def text(table: dict[str, Any]) -> str:
     where = f"{table['device']}, {counted(table['threads'], 'thread')}"
     title = f"{table['blueprint']} on {where}: median of {table['rounds']} rounds of {table['seconds']:g} s"
     notes = [f"a run makes {table['updates_of_a_run']:,} updates; its environment steps take time of their own"]
+    if any(row["highest"] > UNSTEADY * row["lowest"] for row in table["rows"]):
+        notes.append("rates differ widely between rounds: other processes were busy; measure again on an idle machine")
     if table["not_compiled"]:
         notes.append(f"the compiled update was not measured: {table['not_compiled']}")
     return "\n".join([title, *columns(lines, right=range(len(lines[0]))), *notes])

@@ -53,6 +53,10 @@ def test_each_number_of_seeds_is_timed_eagerly_and_compiled(monkeypatch: pytest.
     assert said[:2] == ["eager update of 1 seed: first call", "compiled update of 1 seed: first call"]
     assert said[4:6] == ["warming up", "round 1 of 5"]
     assert "compiled         30  15 to 60" in text(table) and "6.00x" in text(table)
+    assert "measure again on an idle machine" in text(table)
+    for row in table["rows"]:
+        row["lowest"] = row["highest"] = row["updates_per_second"]
+    assert "idle" not in text(table)
 
 
 def test_a_call_of_several_updates_counts_as_several(monkeypatch: pytest.MonkeyPatch) -> None:
