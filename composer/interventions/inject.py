@@ -18,9 +18,6 @@ from composer.networks.parameter_selectors import ParameterName
 if TYPE_CHECKING:
     from composer.interventions.base import Case, OperationContext
 
-NOT_ADDITIVE = ("tanh_gaussian", "gaussian", "deterministic_action")
-"""Products of heads that are no sums of terms, such as actions of a policy: they cannot be injected."""
-
 
 class Inject(Operation, kind="inject"):
     """Give the last layers of a network new plasticity without changing what it computes: ``h + h_new - h_twin``.
@@ -54,7 +51,7 @@ class Inject(Operation, kind="inject"):
             return
         (role,) = case.roles
         network = case.networks.get(role)
-        if network is None or network.head.produces in NOT_ADDITIVE:
+        if network is None or not network.head.is_additive:
             what = "a learned number" if network is None else f"a network with the head {network.head.kind!r}"
             yield "", f"{role!r} is {what}; only outputs that are sums of terms, such as values, can be injected"
             return

@@ -290,3 +290,12 @@ def test_compiled_heads_equal_eager_ones_in_one_graph(makes_code: bool) -> None:
         torch.testing.assert_close(compiled(features(5), states[0]), all_of_them(features(5), states[1]))
         torch.testing.assert_close(*states)
     assert {int(value.max()) for state in states[0] for path, value in state.items() if path == "draws"} == {2}
+
+
+def test_heads_of_values_logits_and_features_may_be_summed_and_those_of_actions_may_not() -> None:
+    """A plug-in's head has to say that its outputs may be summed, before it is injected."""
+    additive = {kind for kind, head in Head.kinds().items() if head.is_additive}
+    assert {kind for kind in Head.kinds() if kind not in additive and "/" not in kind} == {
+        "deterministic_tanh", "gaussian_policy", "tanh_gaussian",
+    }  # fmt: skip
+    assert not Head.is_additive

@@ -15,8 +15,7 @@ from composer.spec.shape import Shape, located
 class Frozen(Block, kind="frozen"):
     """A block whose parameters stay as they were drawn; gradients pass through it to what comes before.
 
-    Optimizers, weight decay and projections leave the parameters alone. Only they are frozen: batch statistics go
-    on.
+    Optimizers, weight decay and projections leave the parameters alone; batch statistics go on.
     """
 
     example: ClassVar[Mapping[str, Any]] = {

@@ -35,6 +35,8 @@ class Head(Family, family="head"):
         """The kind of head that an outline is of; ``Head`` itself where no head made it."""
         return Head._kinds.get(outline.kind, Head)  # type: ignore[return-value]
 
+    is_additive: ClassVar[bool] = False
+    """Whether outputs of several networks may be summed, as values and logits may: a plasticity injection does."""
     gives_expectation: ClassVar[bool] = False
     """Whether the raw output is a value itself, and not the parameters of a distribution of returns."""
 

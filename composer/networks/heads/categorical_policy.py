@@ -14,6 +14,7 @@ from composer.spec.shape import Shape
 class CategoricalPolicy(OneLayerHead, kind="categorical_policy"):
     """Logits of each discrete action's probability: ``[n] -> [a]``. Source: A3C, Mnih et al., arXiv:1602.01783."""
 
+    is_additive: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"kind": "categorical_policy"}
 
     @property

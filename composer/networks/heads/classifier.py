@@ -15,6 +15,7 @@ from composer.spec.shape import Shape
 class Classifier(OneLayerHead, kind="classifier"):
     """Logits of each class's probability: ``[n] -> [classes]``; their loss is the cross-entropy of a softmax."""
 
+    is_additive: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"kind": "classifier", "classes": 10}
 
     classes: Annotated[int, Field(ge=2, le=65_536)]

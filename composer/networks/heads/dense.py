@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
@@ -98,6 +98,7 @@ class NoisyHead(DenseHead, abstract=True):
 class ReturnHead(NoisyHead, abstract=True):
     """A head of distributions of returns: one, or one for each discrete action."""
 
+    is_additive: ClassVar[bool] = True
     values: Values = "one"
     """Whether there is one value or one for each discrete action."""
 

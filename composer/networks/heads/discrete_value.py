@@ -19,6 +19,7 @@ class DiscreteValue(NoisyHead, OneLayerHead, kind="discrete_value"):
     Learned by the squared error, which is not halved, or by the Huber loss.
     """
 
+    is_additive: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"kind": "discrete_value"}
 
     huber: Annotated[float, Field(gt=0, le=1000)] | None = None

@@ -27,6 +27,7 @@ class Dueling(Head, kind="dueling"):
     Source: Wang et al., arXiv:1511.06581, Eq. 9.
     """
 
+    is_additive: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {
         "kind": "dueling",
         "hidden": [{"kind": "linear", "width": 16}, {"kind": "relu"}],

@@ -17,6 +17,7 @@ from composer.spec.shape import Shape
 class Features(Head, kind="features"):
     """The trunk's output itself: ``[n] -> [n]``, for networks between networks, such as SPR's. No parameters."""
 
+    is_additive: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"kind": "features"}
     is_chain = True
 

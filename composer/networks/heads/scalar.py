@@ -16,6 +16,7 @@ class Scalar(OneLayerHead, kind="scalar"):
     """One number per sample, without a trailing axis: ``[n] -> []``; a state or state-action value."""
 
     gives_expectation: ClassVar[bool] = True
+    is_additive: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"kind": "scalar"}
 
     @property

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from composer.blueprint import Blueprint
-from composer.interventions.inject import NOT_ADDITIVE
 from composer.networks.blocks.base import in_a_row
 from composer.networks.outline import Outline
 from composer.networks.parameter_selectors import Paths
@@ -61,7 +60,7 @@ def site(blueprint: Blueprint, globs: Sequence[str]) -> Site:
 
 
 def _role(blueprint: Blueprint) -> str:
-    roles = [role for role in blueprint.outlines if blueprint.networks[role].head.produces not in NOT_ADDITIVE]
+    roles = [role for role in blueprint.outlines if blueprint.networks[role].head.is_additive]
     if not roles:
         raise Refused(f"no network has outputs that can be added: there are {listing(blueprint.outlines)}")
     return next((role for role in ("critic", "model") if role in roles), roles[0])
