@@ -1,4 +1,4 @@
 """Tabular experiments: distributional learning rules on small Markov chains whose exact values are known.
 
-numpy and scipy in float64; no agent is imported. tests/studies/tabular/test_heads.py compares the heads with them. Pages: docs/tabular/.
+No agent is imported; tests/studies/tabular/test_heads.py compares the heads with them. Pages: docs/tabular/.
 """
