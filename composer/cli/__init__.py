@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from composer.cli import reading, running, studying
+from composer.cli.answers import print_in_any_locale
 from composer.spec.version import __version__
 
 app = typer.Typer(
@@ -62,4 +63,5 @@ def _root(
 
 def main() -> None:
     """Entry point of the ``composer`` command."""
+    print_in_any_locale()
     app()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,6 +18,17 @@ if TYPE_CHECKING:
 
 MAX_SHOWN = 20
 """Problems of one file that are printed; ``--json`` has all of them."""
+
+
+def print_in_any_locale() -> None:
+    """Write UTF-8 to pipes and files; on a terminal replace what its encoding lacks. Printing never raises for a text.
+
+    ``PYTHONIOENCODING`` keeps its say on the encoding.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            keeps = stream.isatty() or "PYTHONIOENCODING" in os.environ
+            stream.reconfigure(encoding=None if keeps else "utf-8", errors="replace" if keeps else "backslashreplace")
 
 
 def say(text: str) -> None:

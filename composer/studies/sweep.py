@@ -152,7 +152,9 @@ class _Processes:
             if self._stopped:
                 stopped = {"status": "not started", "message": "the sweep was stopped"}
                 return [_row(each, stopped, 130) for each in group]
-            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            process = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", errors="replace"
+            )
             self._alive.add(process)
         self._say(f"{names}: training")
         out, errors = process.communicate()

@@ -159,7 +159,7 @@ class Delivery:
         if events:
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / EVENTS
-                path.write_text("".join(json.dumps(event) + "\n" for event in events))
+                path.write_text("".join(json.dumps(event) + "\n" for event in events), encoding="utf-8")
                 self._store.log_file(self._stored.run_id, path)
 
     @property

@@ -21,6 +21,7 @@ from typing import Any, Final, Self
 from zlib import crc32
 
 from composer.spec.errors import ComposerError
+from composer.spec.run_files import open_to_write
 
 JournalRow = dict[str, Any]
 
@@ -43,7 +44,7 @@ class Journal:
     """
 
     def __init__(self, path: Path, clock: Callable[[], float] | None = None, *, offset: int = 0, seq: int = 0) -> None:
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._file = open_to_write(path)
         size = os.fstat(self._file).st_size
         if size != offset:
             os.close(self._file)
@@ -72,7 +73,9 @@ class Journal:
             seq = row["seq"]
         if reader.offset != offset:
             raise JournalError(f"{path}: {reader.problem or f'no row ends at byte {offset}'}")
-        os.truncate(path, offset)
+        cut = open_to_write(path)
+        os.ftruncate(cut, offset)
+        os.close(cut)
         return cls(path, clock, offset=offset, seq=seq)
 
     def append(self, row: Mapping[str, Any]) -> int:

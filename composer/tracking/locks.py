@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import time
 from pathlib import Path
 from typing import Final
+
+from composer.spec.run_files import open_to_write
 
 RETRY_SECONDS: Final = 0.1
 
 
 def open_lock(path: Path) -> int:
-    """Open a file for locking; closing it releases the lock."""
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    """Open a file for locking; closing it releases the lock. Raises LinkRefused and OSError."""
+    return open_to_write(path)
 
 
 def lock_exclusive(file: int, seconds: float) -> bool:

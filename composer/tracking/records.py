@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, Self
 
+from composer.spec.run_files import write_text
 from composer.tracking.base import Destination, MlflowTracker, Source, StoreRefused, located
 
 RunStatus = Literal["FINISHED", "FAILED", "KILLED"]
@@ -47,7 +48,7 @@ class Record:
         """Replace the file atomically: a reader sees the old one or the new one."""
         path = run_dir / self.file
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_text(json.dumps(asdict(self), indent=1, ensure_ascii=False) + "\n")
+        write_text(temporary, json.dumps(asdict(self), indent=1) + "\n")
         temporary.replace(path)
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from composer.spec.package_files import PACKAGE
+from composer.spec.run_files import open_to_write
 from composer.tracking.base import Destination, MlflowTracker, StoreRefused, Tracker
 from composer.tracking.records import LOG, Ended, RunStatus, StoredRun, Tracking, Upload, count_rows, pending
 
@@ -117,7 +118,7 @@ class Uploader:
         package = str(PACKAGE.parent)
         path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
         environment = os.environ | ENVIRONMENT | {"PYTHONPATH": path}
-        with (self._run_dir / LOG).open("ab") as log:
+        with os.fdopen(open_to_write(self._run_dir / LOG, os.O_APPEND), "ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", PROCESS, str(self._run_dir.absolute()), str(os.getpid())],
                 stdin=subprocess.DEVNULL,

@@ -6,6 +6,7 @@ run then finds the compiled code in the cache. Tests: tests/training/test_compil
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import torch
 
 from composer.environments.interface import EnvironmentInfo
 from composer.replay.transitions import Minibatch, Transitions
+from composer.spec.run_files import open_to_write
 from composer.training.learner import Learner
 
 PROCESS = "composer.training.assemble.compile_process"
@@ -25,7 +27,7 @@ class BackgroundCompiler:
     def __init__(self, run: Path, device: str) -> None:
         """Start it for the run in a directory; ``close`` ends it."""
         self._log = run / "compile.log"
-        with self._log.open("wb") as log:
+        with os.fdopen(open_to_write(self._log, os.O_TRUNC), "wb") as log:
             command = [sys.executable, "-m", PROCESS, str(run), device]
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
@@ -34,7 +36,7 @@ class BackgroundCompiler:
         code = self._process.poll()
         if code is None:
             return None
-        lines = self._log.read_text(errors="replace").strip().splitlines()
+        lines = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         return "" if code == 0 else (lines[-1] if lines else f"exit code {code}")
 
     def close(self) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from composer.blueprint import load
+from composer.spec.run_files import write_text
 from composer.tracking.console import Console
 from composer.tracking.records import JOURNAL
 from composer.tracking.uploader import UploadReport
@@ -53,7 +54,7 @@ def train_to_end(
             outcome = train(session, console)
         if profile is not None:
             spent = profile.table()
-            (run.path / "profile.json").write_text(json.dumps(spent, indent=1) + "\n")
+            write_text(run.path / "profile.json", json.dumps(spent, indent=1) + "\n")
             console.note(profiling.text(spent))
         opened.end = outcome
     table, ending = _table(opened), opened.ending()

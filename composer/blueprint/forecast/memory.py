@@ -217,8 +217,8 @@ def available_bytes() -> int:
 
     available = int(psutil.virtual_memory().available)
     try:
-        limit = int((_CGROUP / "memory.max").read_text())
-        used = int((_CGROUP / "memory.current").read_text())
+        limit = int((_CGROUP / "memory.max").read_text(encoding="ascii"))
+        used = int((_CGROUP / "memory.current").read_text(encoding="ascii"))
     except (OSError, ValueError):
         return available
     return min(available, max(limit - used, 0))

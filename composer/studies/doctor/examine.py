@@ -15,6 +15,7 @@ import numpy as np
 
 from composer.blueprint import Blueprint
 from composer.networks.parameter_selectors import Paths
+from composer.spec.run_files import write_text
 from composer.studies.doctor import forks, picture, proxies
 from composer.studies.doctor.site import Site, outlines_of, site
 from composer.studies.doctor.verdict import LEAST, MARGIN, Diagnosis, diagnose
@@ -61,7 +62,7 @@ def examine(
     table["forks"] = {arm: [str(path) for path in found] for arm, found in paths.items()}
     report, drawn = plan.folder / REPORT, plan.folder / PICTURE
     picture.draw(drawn, _history(run, metric, origin), plain, injected, table)
-    report.write_text(json.dumps(table, indent=1) + "\n")
+    write_text(report, json.dumps(table, indent=1) + "\n")
     return table | {"report": str(report), "picture": str(drawn)}
 
 

@@ -20,7 +20,7 @@ _CPU_FACTS = Path("/proc/cpuinfo")
 def better_by_onednn() -> bool:
     """Whether this is a processor of AMD with AVX-512, and torch has oneDNN."""
     try:
-        is_amd = "AuthenticAMD" in _CPU_FACTS.read_text()
+        is_amd = "AuthenticAMD" in _CPU_FACTS.read_text(encoding="ascii", errors="replace")
     except OSError:
         return False
     wide = torch.backends.cpu.get_cpu_capability().startswith("AVX512")

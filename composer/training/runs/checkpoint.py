@@ -24,6 +24,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from composer.spec.errors import ComposerError
+from composer.spec.run_files import read_table, write_text
 
 FORMAT = 1
 _STEP = re.compile(r"step-(\d{12})")
@@ -118,7 +119,7 @@ class Checkpoints:
             {name: tensor.detach().cpu().contiguous() for name, tensor in snapshot.tensors.items()},
             staged / "state.safetensors",
         )
-        (staged / "state.json").write_text(json.dumps(snapshot.values, sort_keys=True))
+        write_text(staged / "state.json", json.dumps(snapshot.values, sort_keys=True))
         files = {f"checkpoints/{final.name}/{name}": staged / name for name in ("state.safetensors", "state.json")}
         segments = [f"replay/{segment.name}" for segment in snapshot.segments]
         manifest = {
@@ -129,7 +130,7 @@ class Checkpoints:
             | {name: self._hashed[name] for name in segments},
         }
         sealed = json.dumps(manifest | {"sha256": _seal(manifest)}, indent=1, sort_keys=True)
-        (staged / "manifest.json").write_text(sealed)
+        write_text(staged / "manifest.json", sealed)
         for entry in staged.iterdir():
             flush_to_disk(entry)
         flush_to_disk(staged)
@@ -155,7 +156,7 @@ class Checkpoints:
                 self._hashed |= {name: entry for name, entry in manifest["files"].items() if name.startswith("replay/")}
                 return Snapshot(
                     load_file(path / "state.safetensors"),
-                    json.loads((path / "state.json").read_text()),
+                    read_table(path / "state.json"),
                     tuple(Segment(*bounds) for bounds in manifest["segments"]),
                     path,
                     skipped,
@@ -177,7 +178,7 @@ class Checkpoints:
 
     def _verify(self, path: Path, rows_too: bool = True) -> dict[str, Any]:
         try:
-            manifest: dict[str, Any] = json.loads((path / "manifest.json").read_text())
+            manifest = read_table(path / "manifest.json")
             seal = manifest.pop("sha256")
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise CheckpointDamaged(f"{path / 'manifest.json'}: {error!r}") from None
@@ -200,10 +201,9 @@ class Checkpoints:
     def _manifest(self, step: int) -> dict[str, Any]:
         """The manifest of a checkpoint; empty where it cannot be read, which ``load`` reports."""
         try:
-            manifest: dict[str, Any] = json.loads((self._root / f"step-{step:012d}" / "manifest.json").read_text())
+            return read_table(self._root / f"step-{step:012d}" / "manifest.json")
         except (OSError, ValueError):
             return {}
-        return manifest
 
     def _sweep(self) -> None:
         for leftover in self._root.glob(".tmp-*"):

@@ -25,6 +25,7 @@ from typing import Any
 
 from composer.blueprint import Blueprint, loads_resolved
 from composer.spec.errors import ComposerError
+from composer.spec.run_files import open_to_write, read_table, read_text, write_text
 from composer.training.runs.checkpoint import flush_to_disk
 
 
@@ -60,9 +61,9 @@ def create(runs: Path, blueprint: str, facts: Mapping[str, Any], parameters: Map
     staged = runs / f".tmp-{run_id}"
     try:
         staged.mkdir(parents=True)
-        (staged / "blueprint.toml").write_text(blueprint)
-        (staged / "parameters.json").write_text(json.dumps(parameters, indent=1))
-        (staged / "run.json").write_text(json.dumps({"run_id": run_id, **facts}, indent=1, sort_keys=True))
+        write_text(staged / "blueprint.toml", blueprint)
+        write_text(staged / "parameters.json", json.dumps(parameters, indent=1))
+        write_text(staged / "run.json", json.dumps({"run_id": run_id, **facts}, indent=1, sort_keys=True))
         (staged / "lock").touch()
         for entry in (*staged.iterdir(), staged):
             flush_to_disk(entry)
@@ -77,7 +78,7 @@ def create(runs: Path, blueprint: str, facts: Mapping[str, Any], parameters: Map
 def read_facts(path: Path) -> dict[str, Any]:
     """The content of a run's ``run.json``; raises RunUnusable where ``path`` is no run directory."""
     try:
-        facts: dict[str, Any] = json.loads((path / "run.json").read_text())
+        facts = read_table(path / "run.json")
     except (OSError, ValueError) as error:
         raise RunUnusable(
             f"{path} is no run directory: run.json: {getattr(error, 'strerror', None) or error}"
@@ -88,23 +89,23 @@ def read_facts(path: Path) -> dict[str, Any]:
 def read_blueprint(path: Path) -> Blueprint:
     """The resolved blueprint that a run was started with, checked anew. Raises BlueprintError and RunUnusable."""
     try:
-        text = (path / "blueprint.toml").read_text()
-        return loads_resolved(tomllib.loads(text))
-    except (OSError, tomllib.TOMLDecodeError) as error:
+        table = tomllib.loads(read_text(path / "blueprint.toml"))
+    except (OSError, ValueError, RecursionError) as error:
         raise RunUnusable(f"{path} is no run directory: blueprint.toml: {error}") from None
+    return loads_resolved(table)
 
 
 def open_run(path: Path) -> Run:
     """Open an existing run directory and hold its lock. Raises RunUnusable."""
     facts = read_facts(path)
     try:
-        lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+        lock = open_to_write(path / "lock")
     except OSError as error:
-        raise RunUnusable(f"{path}: {error.filename or ''} {error.strerror}") from None
+        raise RunUnusable(f"{path}: lock: {error.strerror}") from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        holder = os.pread(lock, 32, 0).decode() or "another process"
+        holder = os.pread(lock, 32, 0).decode("ascii", "replace") or "another process"
         os.close(lock)
         raise RunUnusable(f"{path} is in use by process {holder}") from None
     os.truncate(lock, 0)

@@ -72,6 +72,10 @@ def git_commit() -> str | None:
         return None
     try:
         command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+        return (
+            subprocess.run(command, capture_output=True, check=True, timeout=10)
+            .stdout.decode("utf-8", "replace")
+            .strip()
+        )
     except (OSError, subprocess.SubprocessError):
         return None

@@ -1,0 +1,92 @@
+"""Read and write the files of a run directory, which may come from a stranger: UTF-8 in every locale, no link followed.
+
+Reading accepts regular files only, so that a pipe or a device cannot block or flood the reader, and JSON whose nesting
+Python can hold. Writing never passes through a symbolic link. Tests: tests/spec/test_run_files.py.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+from composer.spec.errors import ComposerError
+
+MAX_BYTES = 256 * 1024 * 1024
+"""Largest text file that is read: far more than any run writes."""
+
+
+class LinkRefused(ComposerError, OSError):
+    """A file of a run directory is a symbolic link, or no regular file: composer does not write through it."""
+
+    exit_code = 3
+
+    def __init__(self, path: Path) -> None:
+        what = "a symbolic link" if path.is_symlink() else "no regular file"
+        super().__init__(errno.ELOOP, f"{path} is {what}; composer does not write through it: move it away")
+
+    def __str__(self) -> str:
+        return str(self.strerror)
+
+
+def open_to_write(path: Path, flags: int = 0) -> int:
+    """A descriptor of the regular file at ``path``, made where it is absent; raises LinkRefused and OSError.
+
+    ``flags`` are added, such as ``os.O_TRUNC`` or ``os.O_APPEND``; reading is allowed too.
+    """
+    # Without O_NONBLOCK a pipe would block.
+    always = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        file = os.open(path, always | flags & ~os.O_TRUNC, 0o644)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
+            raise LinkRefused(path) from None
+        raise
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise LinkRefused(path)
+    if flags & os.O_TRUNC:
+        os.ftruncate(file, 0)
+    return file
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` as UTF-8; raises LinkRefused and OSError."""
+    with os.fdopen(open_to_write(path, os.O_TRUNC), "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write(text)
+
+
+def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
+    """The content of a regular file of at most ``limit`` bytes; raises OSError, and ValueError for other files."""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    with os.fdopen(file, "rb") as stream:
+        status = os.fstat(file)
+        if not stat.S_ISREG(status.st_mode):
+            raise ValueError("no regular file")
+        if status.st_size > limit:
+            raise ValueError(f"{status.st_size:,} bytes; limit {limit:,}")
+        return stream.read(limit + 1)
+
+
+def read_text(path: Path, limit: int = MAX_BYTES) -> str:
+    """The text of a regular file in UTF-8; raises OSError and ValueError."""
+    return read_bytes(path, limit).decode("utf-8")
+
+
+def read_table(path: Path) -> dict[str, Any]:
+    """The JSON object in a file; raises OSError, and ValueError for anything else."""
+    return parse_table(read_bytes(path))
+
+
+def parse_table(text: bytes | str) -> dict[str, Any]:
+    """The JSON object in a text, as UTF-8 where it is bytes; raises ValueError for anything else."""
+    try:
+        table = json.loads(text.decode("utf-8") if isinstance(text, bytes) else text)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+    if not isinstance(table, dict):
+        raise ValueError("not a JSON object")
+    return table
