@@ -59,7 +59,9 @@ def load(
     the memory of this machine.
     """
     composed = compose(read_chain(FilePath(path)), read_overrides(overrides), variant)
-    return _loaded(composed, is_to_run)
+    loaded = _loaded(composed, is_to_run)
+    loaded.blueprint.derived["file"] = FilePath(path)
+    return loaded
 
 
 def loads(values: Mapping[str, Any], file: str) -> Blueprint:

@@ -56,7 +56,12 @@ def flatten(blueprint: Blueprint) -> dict[str, Scalar]:
 
 def diff(left: Blueprint, right: Blueprint) -> list[Difference]:
     """The keys on which two blueprints differ: those of the left in order, then those of the right alone."""
-    ours, theirs = flatten(left), flatten(right)
+    return differences(resolved(left), resolved(right))
+
+
+def differences(left: Mapping[str, Any], right: Mapping[str, Any]) -> list[Difference]:
+    """The keys on which two tables of TOML types differ, in the order of ``diff``."""
+    ours, theirs = dict(_leaves(left, ())), dict(_leaves(right, ()))
     return [
         Difference(key, ours.get(key), theirs.get(key))
         for key in {**ours, **theirs}

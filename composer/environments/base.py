@@ -60,6 +60,11 @@ class Environment(Family, family="environment"):
         """Environments of one seed that are stepped together."""
         return 1
 
+    def libraries(self) -> tuple[str, ...]:
+        """Top-level modules outside of composer on which the numbers of a run depend, beside torch and NumPy."""
+        top = type(self).__module__.partition(".")[0]
+        return () if top == "composer" else (top,)
+
     @property
     def metric(self) -> str:
         """Name of the evaluation metric in the journal; higher is better."""

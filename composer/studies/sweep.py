@@ -16,13 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from composer.blueprint import Blueprint, BlueprintError, digest, load
+from composer.blueprint import Blueprint, digest, load
 from composer.blueprint.forecast.memory import available_bytes, forecast
 from composer.blueprint.forecast.one_program import joined, obstacle, program_groups
+from composer.spec.errors import ComposerError
 from composer.spec.wording import suggestion
 from composer.studies import Refused
 from composer.training.runs.checkpoint import Checkpoints
-from composer.training.runs.directory import RunUnusable, read_blueprint, read_facts
+from composer.training.runs.directory import read_blueprint, read_facts
 
 BASE = "base"
 """Name of the blueprint without a variant."""
@@ -106,7 +107,7 @@ def finished(runs: Path, planned: SweepRun) -> Path | None:
     for path in sorted(runs.glob("*/run.json"), reverse=True):
         try:
             facts, blueprint = read_facts(path.parent), read_blueprint(path.parent)
-        except (RunUnusable, BlueprintError):
+        except ComposerError:
             continue
         same = "fork" not in facts and facts["variant"] == planned.variant and digest(blueprint) == planned.digest
         # A finished run saves a checkpoint after its last step.

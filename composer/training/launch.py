@@ -114,7 +114,7 @@ def fork(path: Path, overrides: Sequence[str], at: int | None, branch: int, dire
     Raises BlueprintError for overrides that make no valid blueprint, NotForkable for those that a fork cannot take,
     and Stopped.
     """
-    runs.read_facts(path)
+    runs.read_settings(path)
     blueprint = load(path / "blueprint.toml", overrides).blueprint
     run, session, notes = assemble.fork(path, blueprint, at, branch, directory)
     return train_to_end(run, session, notes, quiet=quiet)
@@ -151,8 +151,7 @@ def evaluate(path: Path, episodes: int, video: Path | None) -> dict[str, Any]:
 
 def digest(path: Path) -> dict[str, Any]:
     """The hash of the whole state in the newest good checkpoint. Raises RunUnusable and CheckpointDamaged."""
-    runs.read_facts(path)
-    checkpoints = Checkpoints(path)
+    checkpoints = Checkpoints(path, facts=runs.read_facts(path))
     snapshot = checkpoints.load()
     assert snapshot.path is not None
     return {"checkpoint": str(snapshot.path), "digest": state_digest(checkpoints, snapshot)}

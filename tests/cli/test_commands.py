@@ -90,7 +90,7 @@ def test_the_folder_of_a_run_tells_what_it_was(tmp_path: Path) -> None:
     (run,) = (tmp_path / "runs").iterdir()
     facts = json.loads((run / "run.json").read_text())
     assert (facts["name"], facts["algorithm"], facts["seeds"], facts["compiled"]) == ("tiny", "sac", [0], False)
-    assert set(facts["fingerprint"]) >= {"composer", "python", "torch", "numpy", "mujoco", "cpu_capability", "threads"}
+    assert set(facts["fingerprint"]) >= {"composer", "python", "torch", "numpy", "drift", "cpu_capability", "threads"}
     assert len(facts["hash"]) == 64
     table = json.loads((run / "parameters.json").read_text())
     assert (table["critic"]["copies"], table["actor"]["copies"]) == (2, 1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import shutil
 from collections.abc import Callable
@@ -12,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_runs import DRIFT, TINY, begin, finished, last_json, state_digest, stopped
+from tiny_runs import DRIFT, TINY, as_if_begun_elsewhere, begin, finished, last_json, state_digest, stopped
 from typer.testing import CliRunner
 
 from composer.cli import app
@@ -190,9 +189,7 @@ def test_no_good_checkpoint_is_4_and_never_a_new_beginning(command: str, halted:
 
 
 def test_other_circumstances_are_2_unless_inexact(halted: Path, invoke: Invoke) -> None:
-    facts = json.loads((halted / "run.json").read_text())
-    facts["fingerprint"]["threads"] = 5
-    (halted / "run.json").write_text(json.dumps(facts))
+    as_if_begun_elsewhere(halted, threads=5)
     code, answer, _ = invoke("resume", str(halted))
     assert (code, "threads: 5 then, 1 now" in answer["message"]) == (2, True)
     code, answer, said = invoke("resume", str(halted), "--inexact")
@@ -257,10 +254,10 @@ def test_a_second_ctrl_c_is_130_at_once(train: Invoke, invoke: Invoke, tmp_path:
 def test_a_failed_beginning_leaves_nothing_half_made(
     train: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(self: Path, text: str, *_: object) -> int:
+    def full(path: Path, text: str) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr("composer.training.runs.directory.write_text", full)
     code, answer, _ = train()
     assert (code, answer["message"]) == (3, f"cannot write {tmp_path / 'runs'} (No space left on device)")
     assert list((tmp_path / "runs").iterdir()) == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -11,7 +10,7 @@ from pkgutil import resolve_name
 from typing import Any
 
 import pytest
-from tiny_runs import EVENTFUL, begin, finished, result, resumed, stopped
+from tiny_runs import EVENTFUL, as_if_begun_elsewhere, begin, finished, result, resumed, stopped
 
 from composer.tracking.console import Console
 from composer.tracking.journal import JournalError, read
@@ -123,10 +122,8 @@ def test_a_run_is_held_by_one_process(copy: Path) -> None:
 
 
 def test_other_threads_are_refused_unless_inexact(copy: Path) -> None:
-    facts = json.loads((copy / "run.json").read_text())
     # An eager run's numbers follow from no library of products: one that names it has been elsewhere.
-    facts["fingerprint"] |= {"threads": 7, "torch": "1.0", "products": "oneDNN"}
-    (copy / "run.json").write_text(json.dumps(facts))
+    as_if_begun_elsewhere(copy, threads=7, torch="1.0", products="oneDNN")
     with pytest.raises(
         assemble.NotTheSame, match=r"torch: 1\.0 then, .*threads: 7 then, 1 now; products: oneDNN then, None now"
     ):

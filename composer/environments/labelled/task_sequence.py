@@ -30,6 +30,10 @@ class Labelled(Environment, abstract=True):
     sequence: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
     """Number of the sequence: another number gives other tasks and orders of samples from the same data."""
 
+    @override
+    def libraries(self) -> tuple[str, ...]:
+        return self.data.libraries
+
     @property
     def regression(self) -> bool:
         """Whether labels are numbers instead of classes."""

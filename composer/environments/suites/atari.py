@@ -113,6 +113,10 @@ class Atari(Simulator, kind="atari"):
             stacked_frames=self.stack,
         )
 
+    @override
+    def libraries(self) -> tuple[str, ...]:
+        return "ale_py", "gymnasium"
+
     def for_evaluation(self) -> Atari:
         """Whole games and the game's own score; the rest is as in training."""
         return self.model_copy(update={"clip_rewards": False, "life_loss_ends": False})

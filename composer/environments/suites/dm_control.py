@@ -62,6 +62,10 @@ class DmControl(SingleSimulator, kind="dm_control"):
             stacked_frames=self.stack if pictures else 0,
         )
 
+    @override
+    def libraries(self) -> tuple[str, ...]:
+        return "dm_control", "mujoco"
+
     def single(self) -> SingleEnvironment:
         """dm_control's task and physics.
 

@@ -89,6 +89,14 @@ class Gymnasium(SingleSimulator, kind="gymnasium"):
         return _described(declared)
 
     @override
+    def libraries(self) -> tuple[str, ...]:
+        from composer.environments.suites.gymnasium_libraries import libraries_of
+
+        self.info  # noqa: B018 - imports the module that registers the id
+        own = [self.module.partition(".")[0]] if self.module else []
+        return tuple(dict.fromkeys(["gymnasium", *own, *libraries_of(self.id)]))
+
+    @override
     def single(self) -> SingleEnvironment:
         from composer.environments.suites.gymnasium_single import GymnasiumSingle
 

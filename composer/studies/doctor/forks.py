@@ -14,6 +14,7 @@ import numpy as np
 
 from composer.blueprint import load
 from composer.blueprint.forecast.clock import clock_of
+from composer.spec.errors import ComposerError
 from composer.studies.statistics import Curve
 from composer.tracking.records import JOURNAL
 from composer.training import launch
@@ -21,7 +22,7 @@ from composer.training.assemble import Origin, branched, fork_facts
 from composer.training.compile import capture as compiling
 from composer.training.endings import Stopped
 from composer.training.runs.checkpoint import Checkpoints
-from composer.training.runs.directory import RunUnusable, read_facts
+from composer.training.runs.directory import read_facts
 from composer.training.runs.results import read_metrics
 
 ARMS = ("plain", "injected")
@@ -102,7 +103,7 @@ def _trained(plan: Plan, arm: str, branch: int) -> Path:
 def _forks(folder: Path) -> Iterator[tuple[object, Path]]:
     """The forks in a folder: the entry ``fork`` of ``run.json``, and the path."""
     for entry in sorted(folder.glob("*/run.json")):
-        with suppress(RunUnusable):
+        with suppress(ComposerError):
             yield read_facts(entry.parent).get("fork"), entry.parent
 
 

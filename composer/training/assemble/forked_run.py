@@ -129,4 +129,7 @@ def _notes(path: Path, origin: Origin, blueprint: Blueprint, device: str, state:
     then, now = (each.algorithm.update_schedule(each.environment.info) for each in (origin.blueprint, blueprint))
     if (then.update_to_data, then.warmup_interactions) != (now.update_to_data, now.warmup_interactions):
         yield "the clock of updates counts as though they had always kept the present pace with data"
-    yield from (f"not as it was: {line}" for line in differences(origin.facts, blueprint.requires, device))
+    yield from (
+        f"not as it was: {line}"
+        for line in differences(origin.facts, blueprint.environment, blueprint.requires, device)
+    )

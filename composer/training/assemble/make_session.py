@@ -58,7 +58,7 @@ def make_session(
         journal=journal,
         timing=timing,
         upload=lambda: _upload(blueprint, run),
-        checkpoints=Checkpoints(run.path, blueprint.checkpoint.keep),
+        checkpoints=Checkpoints(run.path, blueprint.checkpoint.keep, run.facts),
         diagnostics=Recorder(blueprint.diagnostics, blueprint.agent, device),
     )
     if blueprint.compute.compile == "background" and compiling.missing_for_compiling() is None:

@@ -17,7 +17,7 @@ from composer.training.assemble.process import choose_compilation, set_up_proces
 from composer.training.collect.replay_placement import ReplayPlacement, choose_placement
 from composer.training.compile.capture import Choice
 from composer.training.runs import directory as runs
-from composer.training.runs import provenance
+from composer.training.runs import provenance, repository
 
 if TYPE_CHECKING:
     from composer.blueprint import Blueprint
@@ -53,9 +53,11 @@ def create(
     names the variants that train in the same program; ``placement`` says where the replay is kept, if that is known.
     """
     placement = placement or choose_placement(blueprint.replay.storage, allocated(blueprint), device, directory)
-    fingerprint = provenance.fingerprint(device, blueprint.requires, choice.compiled)
+    fingerprint = provenance.fingerprint(device, blueprint.environment, blueprint.requires, choice.compiled)
     origin = {} if fork is None else {"fork": fork}
     decisive = fingerprint | origin | placement.provenance(device)
+    # The file of a fork is that in its origin's run directory, which says nothing of the user's repository.
+    own = repository.repository(blueprint.derived.get("file") if fork is None else None)
     facts: dict[str, Any] = {
         "name": blueprint.name,
         "variant": variant,
@@ -63,7 +65,9 @@ def create(
         "algorithm": blueprint.algorithm.kind,
         "seeds": list(blueprint.seeds),
         "hash": provenance.provenance_hash(blueprint_digest(blueprint), decisive),
-        "git_commit": provenance.git_commit(),
+        "git_commit": repository.shown(own),
+        "repository": own,
+        "composer_commit": repository.source_commit(),
         "fingerprint": fingerprint,
         "device": device,
         "compiled": choice.compiled,

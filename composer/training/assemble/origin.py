@@ -61,9 +61,10 @@ class Origin:
 def read_origin(path: Path, at: int | None) -> Origin:
     """The newest good checkpoint of a run, or that of environment step ``at``.
 
-    Raises RunUnusable, CheckpointDamaged, and NotForkable where none was kept of that step.
+    Raises RunUnusable, RunEdited, CheckpointDamaged, and NotForkable where none was kept of that step.
     """
-    facts, blueprint, checkpoints = runs.read_facts(path), runs.read_blueprint(path), Checkpoints(path)
+    facts, blueprint = runs.read_facts(path), runs.read_blueprint(path)
+    checkpoints = Checkpoints(path, facts=facts)
     steps = checkpoints.steps()
     if at is not None and at not in steps:
         meant = f"; the nearest is --at {min(steps, key=lambda step: abs(step - at))}" if steps else ""

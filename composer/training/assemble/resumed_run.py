@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,8 +32,8 @@ class NotTheSame(ComposerError, RuntimeError):
 def resume(path: Path, inexact: bool = False) -> tuple[runs.Run, Session, list[str]]:
     """A run as its newest good checkpoint left it, and notes for people.
 
-    Raises RunUnusable, StoreRefused, BlueprintError, CheckpointDamaged (there are checkpoints, and none is good) and,
-    unless ``inexact``, NotTheSame.
+    Raises RunUnusable, RunEdited, StoreRefused, BlueprintError, CheckpointDamaged (there are checkpoints, and none is
+    good) and, unless ``inexact``, NotTheSame.
     """
     run = runs.open_run(path)
     with undo_on_error(run.close):
@@ -46,20 +46,19 @@ def load_agent(path: Path, at: int | None = None) -> tuple[Blueprint, Learner, S
 
     Neither lock nor journal is touched.
     """
-    runs.read_facts(path)
-    blueprint = runs.read_blueprint(path)
+    facts, blueprint = runs.read_facts(path), runs.read_blueprint(path)
     device = set_up_process(blueprint)
-    snapshot = Checkpoints(path).load(at)
+    snapshot = Checkpoints(path, facts=facts).load(at)
     return blueprint, restored_learner(blueprint, snapshot, device), snapshot
 
 
 def _restored(run: runs.Run, blueprint: Blueprint, inexact: bool) -> tuple[Session, list[str]]:
     blueprint.tracking.destination(run.path.parent)
-    device = set_up_process(blueprint, str(run.facts["device"]))
-    notes = _compare(run.facts, blueprint.requires, device, inexact)
-    choice = Choice(bool(run.facts["compiled"]), str(run.facts["compile_reason"]))
-    checkpoints = Checkpoints(run.path, blueprint.checkpoint.keep)
+    checkpoints = Checkpoints(run.path, blueprint.checkpoint.keep, run.facts)
     snapshot = checkpoints.load() if checkpoints.steps() else None
+    device = set_up_process(blueprint, str(run.facts["device"]))
+    notes = _compare(run.facts, blueprint, device, inexact)
+    choice = Choice(bool(run.facts["compiled"]), str(run.facts["compile_reason"]))
     if snapshot is None and "fork" in run.facts:
         raise runs.RunUnusable(f"{run.path} is a fork without a checkpoint: where it began is not known; fork again")
     session = make_session(blueprint, run, device, choice, _journal(run.path, snapshot), _timing(run.path))
@@ -75,8 +74,8 @@ def _restored(run: runs.Run, blueprint: Blueprint, inexact: bool) -> tuple[Sessi
     return session, notes
 
 
-def _compare(facts: Mapping[str, Any], plugins: Sequence[str], device: str, inexact: bool) -> list[str]:
-    changed = differences(facts, plugins, device)
+def _compare(facts: Mapping[str, Any], blueprint: Blueprint, device: str, inexact: bool) -> list[str]:
+    changed = differences(facts, blueprint.environment, blueprint.requires, device)
     if "beside" in facts:
         changed.append(f"program: shared with {', '.join(facts['beside'])} then, its own now")
     if changed and not inexact:

@@ -25,6 +25,8 @@ from torch import Tensor
 
 from composer.spec.errors import ComposerError
 from composer.spec.run_files import read_table, write_text
+from composer.training.runs.disk import flush_to_disk, seal
+from composer.training.runs.edited import check_record
 
 FORMAT = 1
 _STEP = re.compile(r"step-(\d{12})")
@@ -65,9 +67,12 @@ class Snapshot:
 class Checkpoints:
     """The checkpoints of one run directory."""
 
-    def __init__(self, run: Path, keep: int = 2) -> None:
-        """Keep the newest ``keep`` checkpoints, at least 2."""
-        self._run, self._keep = run, max(keep, 2)
+    def __init__(self, run: Path, keep: int = 2, facts: Mapping[str, Any] | None = None) -> None:
+        """Keep the newest ``keep`` checkpoints, at least 2.
+
+        Each holds a copy of ``facts``, the content of ``run.json``; one that was saved under others is not loaded.
+        """
+        self._run, self._keep, self._facts = run, max(keep, 2), facts
         self._root, self._replay = run / "checkpoints", run / "replay"
         self._hashed: dict[str, dict[str, Any]] = {}
         """Sizes and hashes of segments by path in the run: each is hashed once, when written or first verified."""
@@ -129,7 +134,9 @@ class Checkpoints:
             "files": {name: _size_and_hash(path) for name, path in files.items()}
             | {name: self._hashed[name] for name in segments},
         }
-        sealed = json.dumps(manifest | {"sha256": _seal(manifest)}, indent=1, sort_keys=True)
+        if self._facts is not None:
+            manifest["run"] = self._facts
+        sealed = json.dumps(manifest | {"sha256": seal(manifest)}, indent=1, sort_keys=True)
         write_text(staged / "manifest.json", sealed)
         for entry in staged.iterdir():
             flush_to_disk(entry)
@@ -143,7 +150,7 @@ class Checkpoints:
     def load(self, at: int | None = None) -> Snapshot:
         """The newest checkpoint whose every file is as it was written, or that of environment step ``at``.
 
-        Raises CheckpointDamaged where there is none.
+        Raises CheckpointDamaged where there is none, RunEdited where it was saved under another ``run.json``.
         """
         skipped: list[str] = []
         steps = self.steps()
@@ -153,6 +160,8 @@ class Checkpoints:
             path = self._root / f"step-{step:012d}"
             try:
                 manifest = self._verify(path)
+                if self._facts is not None:
+                    check_record(path, manifest.get("run"), self._facts)
                 self._hashed |= {name: entry for name, entry in manifest["files"].items() if name.startswith("replay/")}
                 return Snapshot(
                     load_file(path / "state.safetensors"),
@@ -179,10 +188,10 @@ class Checkpoints:
     def _verify(self, path: Path, rows_too: bool = True) -> dict[str, Any]:
         try:
             manifest = read_table(path / "manifest.json")
-            seal = manifest.pop("sha256")
+            held = manifest.pop("sha256")
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise CheckpointDamaged(f"{path / 'manifest.json'}: {error!r}") from None
-        if seal != _seal(manifest):
+        if held != seal(manifest):
             raise CheckpointDamaged(f"{path / 'manifest.json'}: its SHA-256 is not the one that it holds")
         if manifest["format"] != FORMAT:
             raise CheckpointDamaged(f"{path}: format {manifest['format']}, this composer reads {FORMAT}")
@@ -248,21 +257,8 @@ def _size_and_hash(path: Path) -> dict[str, Any]:
         return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 
 
-def _seal(manifest: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
-
-
 def _write(tensors: dict[str, Tensor], path: Path) -> None:
     try:
         save_file(tensors, path)
     except SafetensorError as error:  # What safetensors makes of a full disk.
         raise OSError(f"{path}: {error}") from None
-
-
-def flush_to_disk(path: Path) -> None:
-    """Flush a file or folder to the disk, so that it survives a power cut."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

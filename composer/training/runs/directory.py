@@ -26,7 +26,8 @@ from typing import Any
 from composer.blueprint import Blueprint, loads_resolved
 from composer.spec.errors import ComposerError
 from composer.spec.run_files import open_to_write, read_table, read_text, write_text
-from composer.training.runs.checkpoint import flush_to_disk
+from composer.training.runs.disk import flush_to_disk
+from composer.training.runs.edited import check_blueprint, check_facts, sealed
 
 
 class RunUnusable(ComposerError, RuntimeError):
@@ -59,11 +60,12 @@ def create(runs: Path, blueprint: str, facts: Mapping[str, Any], parameters: Map
     words = [facts["name"], facts.get("variant"), stamp, secrets.token_hex(2)]
     run_id = "-".join(word for word in words if word)
     staged = runs / f".tmp-{run_id}"
+    content = sealed({"run_id": run_id, **facts}, tomllib.loads(blueprint))
     try:
         staged.mkdir(parents=True)
         write_text(staged / "blueprint.toml", blueprint)
         write_text(staged / "parameters.json", json.dumps(parameters, indent=1))
-        write_text(staged / "run.json", json.dumps({"run_id": run_id, **facts}, indent=1, sort_keys=True))
+        write_text(staged / "run.json", json.dumps(content, indent=1, sort_keys=True))
         (staged / "lock").touch()
         for entry in (*staged.iterdir(), staged):
             flush_to_disk(entry)
@@ -76,27 +78,38 @@ def create(runs: Path, blueprint: str, facts: Mapping[str, Any], parameters: Map
 
 
 def read_facts(path: Path) -> dict[str, Any]:
-    """The content of a run's ``run.json``; raises RunUnusable where ``path`` is no run directory."""
+    """The content of a run's ``run.json``. Raises RunUnusable where ``path`` is no run directory, and RunEdited."""
     try:
         facts = read_table(path / "run.json")
     except (OSError, ValueError) as error:
         raise RunUnusable(
             f"{path} is no run directory: run.json: {getattr(error, 'strerror', None) or error}"
         ) from None
+    check_facts(path, facts)
     return facts
 
 
-def read_blueprint(path: Path) -> Blueprint:
-    """The resolved blueprint that a run was started with, checked anew. Raises BlueprintError and RunUnusable."""
+def read_settings(path: Path) -> dict[str, Any]:
+    """The table in a run's ``blueprint.toml``, as it was when the run began. Raises RunUnusable and RunEdited."""
+    facts = read_facts(path)
     try:
         table = tomllib.loads(read_text(path / "blueprint.toml"))
     except (OSError, ValueError, RecursionError) as error:
         raise RunUnusable(f"{path} is no run directory: blueprint.toml: {error}") from None
-    return loads_resolved(table)
+    check_blueprint(path, facts, table)
+    return table
+
+
+def read_blueprint(path: Path) -> Blueprint:
+    """The resolved blueprint that a run was started with, checked anew.
+
+    Raises BlueprintError, RunUnusable, and RunEdited where the file has other settings now.
+    """
+    return loads_resolved(read_settings(path))
 
 
 def open_run(path: Path) -> Run:
-    """Open an existing run directory and hold its lock. Raises RunUnusable."""
+    """Open an existing run directory and hold its lock. Raises RunUnusable and RunEdited."""
     facts = read_facts(path)
     try:
         lock = open_to_write(path / "lock")

@@ -6,23 +6,27 @@ Tests: tests/faults/test_resume.py.
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import json
 import platform
-import subprocess
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from composer.spec.package_files import PACKAGE
 from composer.spec.version import __version__
+from composer.training.runs.libraries import version, versions
 
-LIBRARIES = ("torch", "numpy", "mujoco", "dm_control")
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from composer.environments.base import Environment
 
 
-def fingerprint(device: str, plugins: Iterable[str] = (), compiled: bool = False) -> dict[str, Any]:
-    """Versions (of plug-ins too), processor capability and threads: an exact resume needs the same.
+def fingerprint(
+    device: str, environment: Environment, plugins: Iterable[str] = (), compiled: bool = False
+) -> dict[str, Any]:
+    """Versions of everything that computes a number of the run, processor capability and threads.
 
-    With ``compiled`` updates also the library of matrix products, unless it is the one that torch chooses by itself.
+    An exact resume needs the same. The libraries are torch, NumPy, those of the ``environment`` and ``plugins``. With
+    ``compiled`` updates also the library of matrix products, unless it is the one that torch chooses by itself.
     """
     import torch
 
@@ -31,18 +35,18 @@ def fingerprint(device: str, plugins: Iterable[str] = (), compiled: bool = False
     return {
         "composer": __version__,
         "python": platform.python_version(),
-        **{name: _version(name) for name in (*LIBRARIES, *plugins)},
+        **versions(environment.libraries(), ("torch", "numpy", *plugins)),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-        "device": torch.cuda.get_device_name() if device.startswith("cuda") else "cpu",
+        **(_gpu(compiled) if device.startswith("cuda") else {"device": "cpu"}),
         "threads": torch.get_num_threads(),
         **({"products": "oneDNN"} if compiled and device == "cpu" and better_by_onednn() else {}),
     }
 
 
-def differences(facts: Mapping[str, Any], plugins: Iterable[str], device: str) -> list[str]:
+def differences(facts: Mapping[str, Any], environment: Environment, plugins: Iterable[str], device: str) -> list[str]:
     """What has changed since the run of ``facts`` began, of all that its numbers depend on."""
     then: Mapping[str, Any] = facts["fingerprint"]
-    now = fingerprint(device, plugins, bool(facts["compiled"]))
+    now = fingerprint(device, environment, plugins, bool(facts["compiled"]))
     # Names of both: a run with products by oneDNN does not continue exactly where MKL makes them.
     return [
         f"{name}: {then.get(name)} then, {now.get(name)} now"
@@ -51,31 +55,14 @@ def differences(facts: Mapping[str, Any], plugins: Iterable[str], device: str) -
     ]
 
 
-def _version(library: str) -> str | None:
-    """None where it is not installed: a run that does not need a library does not depend on it."""
-    try:
-        return importlib.metadata.version(library)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+def _gpu(compiled: bool) -> dict[str, Any]:
+    import torch
+
+    generator = {"triton": version("triton")} if compiled else {}
+    return {"device": torch.cuda.get_device_name(), "cudnn": torch.backends.cudnn.version(), **generator}
 
 
 def provenance_hash(blueprint_digest: str, facts: dict[str, Any]) -> str:
     """SHA-256 over the resolved blueprint's digest and ``facts``: fingerprint, forked checkpoint, replay placement."""
     text = json.dumps({"blueprint": blueprint_digest, **facts}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def git_commit() -> str | None:
-    """Commit of the source tree of composer, with ``-dirty`` if it has changes; None outside of a source tree."""
-    root = PACKAGE.parent
-    if not (root / ".git").exists():
-        return None
-    try:
-        command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-        return (
-            subprocess.run(command, capture_output=True, check=True, timeout=10)
-            .stdout.decode("utf-8", "replace")
-            .strip()
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None

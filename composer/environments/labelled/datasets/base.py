@@ -50,6 +50,8 @@ class Data(Family, family="data"):
 
     varies: ClassVar[bool] = False
     """Whether each seed has samples of its own."""
+    libraries: ClassVar[tuple[str, ...]] = ()
+    """Top-level modules, beside NumPy, that read the samples."""
 
     @property
     @abstractmethod

@@ -27,6 +27,7 @@ class TinyImageNet(Data, kind="tiny_imagenet"):
     Files are decoded at every start, and nothing is written. Source: Stanford CS231n, Tiny ImageNet challenge.
     """
 
+    libraries: ClassVar[tuple[str, ...]] = ("PIL",)
     example: ClassVar[Mapping[str, Any]] = {"kind": "tiny_imagenet", "folder": "data/tiny-imagenet-200"}
 
     folder: Folder

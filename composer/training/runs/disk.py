@@ -1,0 +1,24 @@
+"""Flushing to the disk, and the SHA-256 of JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def flush_to_disk(path: Path) -> None:
+    """Flush a file or folder to the disk, so that it survives a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def seal(table: Mapping[str, Any]) -> str:
+    """SHA-256, in hexadecimal, of a table of JSON: its file holds the hash of everything else in it."""
+    return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()
