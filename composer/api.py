@@ -19,8 +19,8 @@ from composer.blueprint.checks.part_file import families
 from composer.blueprint.load import ensure_checked, loads
 from composer.blueprint.schema import FORMAT
 from composer.blueprint.serialize import plain_value
-from composer.blueprint.syntax.extends import find_blueprint
 from composer.blueprint.syntax.nodes import annotate
+from composer.blueprint.syntax.notation import combination, experiment, names_in
 from composer.blueprint.syntax.parts import parts
 from composer.blueprint.syntax.parts_expand import expand
 from composer.blueprint.syntax.problems import problem
@@ -40,12 +40,16 @@ COMPOSED = "composed in Python"
 """The file in problems of a blueprint that was written in Python."""
 
 
-def load(path: str | os.PathLike[str], overrides: Sequence[str] = (), variant: str | None = None) -> Blueprint:
-    """Load a blueprint from a TOML file, or the shipped one of that name, under ``KEY=VALUE`` overrides and a variant.
+def load(
+    path: str | os.PathLike[str], overrides: Sequence[str] = (), variant: str | Sequence[str] | None = None
+) -> Blueprint:
+    """Load a blueprint from a TOML file, or the shipped one of that name, as the command line does.
 
+    ``load("dmc/sac_simba@small+clipped", ["training.env_steps=1_000", "~averages.target"])`` lays two variants over the
+    file, sets a key and removes one; ``variant="small+clipped"`` and ``variant=["small", "clipped"]`` do the same.
     Raises BlueprintError, whose ``problems`` list everything that is wrong, each at its line.
     """
-    return language.load(find_blueprint(Path(path)), overrides, variant, is_to_run=False).blueprint
+    return language.load(*experiment(str(path), overrides, names_in(variant)), is_to_run=False).blueprint
 
 
 def compose(**keys: Any) -> Blueprint:
@@ -119,17 +123,18 @@ def train(
     blueprint: Blueprint,
     runs: str | os.PathLike[str] = "runs",
     *,
-    variant: str | None = None,
+    variant: str | Sequence[str] | None = None,
     quiet: bool = True,
     profile: bool = False,
 ) -> Result:
     """Train a blueprint in a new directory below ``runs``, as ``composer train`` does, to its end.
 
-    The run directory is named after ``variant`` too. ``profile`` reports where the time went. Raises BlueprintError for
-    a blueprint with problems or without the memory on this machine, and ``composer.training.endings.Stopped``, with the
-    command that continues the run, where it ends early. Ctrl-C saves a checkpoint and stops.
+    The run directory is named after ``variant`` too: one name, or several that were combined. ``profile`` reports where
+    the time went. Raises BlueprintError for a blueprint with problems or without the memory on this machine, and
+    ``composer.training.endings.Stopped``, with the command that continues the run, where it ends early. Ctrl-C saves a
+    checkpoint and stops.
     """
     from composer.training import assemble, launch
 
-    run, session = assemble.start(ensure_checked(blueprint, is_to_run=True), Path(runs), variant)
+    run, session = assemble.start(ensure_checked(blueprint, is_to_run=True), Path(runs), combination(names_in(variant)))
     return launch.train_to_end(run, session, quiet=quiet, profiled=profile)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -17,11 +17,12 @@ from composer.blueprint.syntax.compose import Composed, compose
 from composer.blueprint.syntax.extends import read_chain
 from composer.blueprint.syntax.interpolation import MAX_VALUES
 from composer.blueprint.syntax.nodes import Node, Origin, annotate, read_path
-from composer.blueprint.syntax.overrides import read_overrides
+from composer.blueprint.syntax.overrides import Override, read_overrides
 from composer.blueprint.syntax.parts import is_part
 from composer.blueprint.syntax.positions import Path
 from composer.blueprint.syntax.problems import BlueprintError, Problem, ordered, problem
 from composer.blueprint.syntax.read import read_tree
+from composer.blueprint.syntax.removal import Removal
 from composer.networks.blocks.base import declared_blocks
 
 MAX_EFFORT = 40_000
@@ -39,10 +40,21 @@ class Loaded:
     """The values that were validated, with their origins."""
     variants: tuple[str, ...]
     """Names of the file's variants."""
+    variant: str | None = None
+    """The combination of variants under which it was loaded, such as ``small+clipped``."""
+    overrides: tuple[str, ...] = ()
+    removals: tuple[Removal, ...] = ()
+    """What the file, its parents, its variants and the overrides removed, in order."""
 
     def origin(self, path: str | Path) -> Origin:
         """Where the value at ``path`` was written, or the nearest table around it where the file leaves it out."""
         return file_steps(self.tree, path if isinstance(path, tuple) else read_path(path) or ())[1].at
+
+    @property
+    def title(self) -> str:
+        """The blueprint's name with the variants and the overrides: ``sac-simba@small seeds=[0]``."""
+        under = f"@{self.variant}" if self.variant else ""
+        return " ".join([f"{self.blueprint.name}{under}", *self.overrides])
 
     @property
     def resolved(self) -> dict[str, Any]:
@@ -53,7 +65,7 @@ class Loaded:
 def load(
     path: str | FilePath, overrides: Sequence[str] = (), variant: str | None = None, *, is_to_run: bool = True
 ) -> Loaded:
-    """Load the blueprint at ``path`` under a variant and ``KEY=VALUE`` overrides.
+    """Load the blueprint at ``path`` under overrides (``KEY=VALUE``, ``~KEY``) and a ``variant``, or ``small+clipped``.
 
     Raises BlueprintError with every problem: of syntax, of values, of their combination, and, with ``is_to_run``, of
     the memory of this machine.
@@ -61,7 +73,7 @@ def load(
     composed = compose(read_chain(FilePath(path)), read_overrides(overrides), variant)
     loaded = _loaded(composed, is_to_run)
     loaded.blueprint.derived["file"] = FilePath(path)
-    return loaded
+    return replace(loaded, variant=variant, overrides=tuple(overrides))
 
 
 def loads(values: Mapping[str, Any], file: str) -> Blueprint:
@@ -102,22 +114,24 @@ def _tree(values: Mapping[str, Any]) -> Node:
     return annotate(dict(values), {}, RESOLVED)
 
 
-def check(path: str | FilePath) -> list[Problem]:
+def check(path: str | FilePath, overrides: Sequence[str] = (), variant: str | None = None) -> list[Problem]:
     """Every problem of the blueprint at ``path`` and of its variants, or of the part there, in order of lines.
 
-    A part is checked with its parameters at their defaults. After about a hundred problems the check stops.
+    With a ``variant``, or a combination of several, that one alone is checked. A part is checked with its parameters at
+    their defaults. After about a hundred problems the check stops.
     """
     try:
         trees = read_chain(FilePath(path))
         if is_part(trees[-1]):
             # A part has no parent: with a key ``extends`` it is read again, and the key reported.
             return check_part(FilePath(path), trees[0] if len(trees) == 1 else read_tree(FilePath(path), str(path)))
-        bare = compose(trees, ())
+        changes = read_overrides(overrides)
+        bare = compose(trees, changes, variant)
         blueprint, problems = check_composed(bare)
     except BlueprintError as error:
         return error.problems
     effort = _effort(bare, blueprint)
-    for number, name in enumerate(bare.variants):
+    for number, name in enumerate(bare.variants if variant is None else ()):
         if len(problems) >= MAX_PROBLEMS:
             break
         if effort > MAX_EFFORT:
@@ -125,16 +139,16 @@ def check(path: str | FilePath) -> list[Problem]:
             here = trees[-1].value["variants"].key
             problems.append(problem(here, "variants", message, "move some to other files"))
             break
-        found, taken = _variant(trees, name)
+        found, taken = _variant(trees, changes, name)
         problems += found
         effort += taken
     return ordered(problems)
 
 
-def _variant(trees: Sequence[Node], name: str) -> tuple[list[Problem], int]:
+def _variant(trees: Sequence[Node], changes: Sequence[Override | Removal], name: str) -> tuple[list[Problem], int]:
     """The problems of one variant, and the values and blocks that were checked."""
     try:
-        composed = compose(trees, (), name)
+        composed = compose(trees, changes, name)
         blueprint, problems = check_composed(composed)
     except BlueprintError as error:
         return error.problems, MAX_VALUES
@@ -149,4 +163,4 @@ def _loaded(composed: Composed, is_to_run: bool) -> Loaded:
     blueprint, problems = check_composed(composed, is_to_run)
     if blueprint is None or problems:
         raise BlueprintError(problems)
-    return Loaded(blueprint, composed.root, composed.variants)
+    return Loaded(blueprint, composed.root, composed.variants, removals=composed.removals)

@@ -7,7 +7,6 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
@@ -76,14 +75,33 @@ def problems_json(problems: Sequence[Problem]) -> dict[str, Any]:
 
 
 def read(
-    path: Path, overrides: Sequence[str], variant: str | None, as_json: bool, *, is_to_run: bool = False
+    file: str,
+    overrides: Sequence[str] | None,
+    variants: Sequence[str] | None,
+    as_json: bool,
+    *,
+    is_to_run: bool = False,
 ) -> Loaded:
-    """Load a valid blueprint or exit. Only with ``is_to_run`` must it fit into this machine's memory."""
+    """Load the valid blueprint that a command's arguments name, or exit.
+
+    Only with ``is_to_run`` must it fit into this machine's memory.
+    """
     from composer.blueprint import BlueprintError, load
-    from composer.blueprint.syntax.extends import find_blueprint
+    from composer.blueprint.syntax.notation import experiment
 
     try:
-        return load(find_blueprint(path), overrides, variant, is_to_run=is_to_run)
+        return load(*experiment(file, overrides or (), variants or ()), is_to_run=is_to_run)
+    except BlueprintError as error:
+        refuse(error, as_json)
+
+
+def read_all(arguments: Sequence[str], as_json: bool) -> list[Loaded]:
+    """Load several valid blueprints, each with the overrides that follow it, or exit."""
+    from composer.blueprint import BlueprintError, load
+    from composer.blueprint.syntax.notation import experiments
+
+    try:
+        return [load(*each, is_to_run=False) for each in experiments(arguments)]
     except BlueprintError as error:
         refuse(error, as_json)
 

@@ -1,4 +1,8 @@
-"""Arguments and options that several commands take."""
+"""Arguments and options that several commands take.
+
+One experiment is written ``FILE@VARIANT+VARIANT KEY=VALUE ~KEY``: ``BlueprintArgument`` and ``Overrides``, with the
+option ``Variants``; ``answers.read`` loads it. Commands on several blueprints take ``BlueprintArguments``.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +11,33 @@ from typing import Annotated
 
 import typer
 
-BlueprintPath = Annotated[Path, typer.Argument(metavar="BLUEPRINT", help="A TOML file, or the name of a shipped one.")]
-BlueprintPaths = Annotated[
-    list[Path], typer.Argument(metavar="BLUEPRINT...", help="TOML files, or names of shipped ones.")
+_FILE = "FILE[@VARIANT[+VARIANT...]]"
+BlueprintArgument = Annotated[
+    str,
+    typer.Argument(metavar=_FILE, help="A TOML file or the name of a shipped one, perhaps with variants of it."),
+]
+BlueprintArguments = Annotated[
+    list[str],
+    typer.Argument(
+        metavar=f"{_FILE} [KEY=VALUE | ~KEY ...] ...",
+        help="TOML files or names of shipped ones, each perhaps with variants, and with overrides after it.",
+    ),
 ]
 Overrides = Annotated[
-    list[str] | None, typer.Argument(metavar="[KEY=VALUE ...]", help="Overrides, such as training.env_steps=10_000.")
+    list[str] | None,
+    typer.Argument(
+        metavar="[KEY=VALUE | ~KEY ...]", help="Overrides, such as training.env_steps=10_000; ~KEY removes a key."
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, last, on standard output.")]
-Variant = Annotated[str | None, typer.Option("--variant", help="One of the blueprint's variants.")]
-Variants = Annotated[str | None, typer.Option(help="Comma-separated; 'base' is the blueprint itself.")]
+Variants = Annotated[
+    list[str] | None,
+    typer.Option("--variant", help="A variant, as after @ in FILE@VARIANT; repeatable: later ones come after."),
+]
+Listed = Annotated[
+    str | None,
+    typer.Option("--variants", help="Comma-separated variants, or combinations a+b; 'base' is the blueprint itself."),
+]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
 At = Annotated[
     int | None, typer.Option(min=0, help="Environment step of a kept checkpoint; by default the newest good one.")

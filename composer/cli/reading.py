@@ -8,37 +8,42 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from composer.cli.answers import fail, problems_json, problems_text, read, refuse, say
-from composer.cli.arguments import BlueprintPath, BlueprintPaths, Json, Overrides, Variant
+from composer.cli.answers import fail, problems_json, problems_text, read, read_all, refuse, say
+from composer.cli.arguments import BlueprintArgument, BlueprintArguments, Json, Overrides, Variants
 
 if TYPE_CHECKING:
     from composer.blueprint import Loaded
 
 
-def check(blueprints: BlueprintPaths, as_json: Json = False) -> None:
-    """Report every problem of blueprints, each at its line."""
+def check(blueprints: BlueprintArguments, as_json: Json = False) -> None:
+    """Report every problem of blueprints and of their variants, or of the chosen variants alone, each at its line."""
+    from composer.blueprint import BlueprintError
     from composer.blueprint.load import check as problems_of
-    from composer.blueprint.syntax.extends import find_blueprint
+    from composer.blueprint.syntax.notation import experiments
 
-    problems = [problem for path in blueprints for problem in problems_of(find_blueprint(path))]
+    try:
+        found = experiments(blueprints)
+    except BlueprintError as error:
+        refuse(error, as_json)
+    problems = [problem for each in found for problem in problems_of(*each)]
     if as_json:
         print(json.dumps(problems_json(problems)))
     elif problems:
         print(problems_text(problems))
     else:
-        say(f"{len(blueprints)} blueprint{'s' if len(blueprints) > 1 else ''} in order")
+        say(f"{len(found)} blueprint{'s' if len(found) > 1 else ''} in order")
     raise typer.Exit(2 if problems else 0)
 
 
-def lint(blueprints: BlueprintPaths, as_json: Json = False) -> None:
+def lint(blueprints: BlueprintArguments, as_json: Json = False) -> None:
     """Give advice on blueprints, each with its source. Advice is not an error: the exit code is 0."""
     from composer.blueprint import BlueprintError
     from composer.blueprint.inspect import lint as linting
-    from composer.blueprint.syntax.extends import find_blueprint
+    from composer.blueprint.syntax.notation import experiments
 
     try:
         # Advice on a common parent is given once.
-        advice = list(dict.fromkeys(one for path in blueprints for one in linting.lint(find_blueprint(path))))
+        advice = list(dict.fromkeys(one for each in experiments(blueprints) for one in linting.lint(*each)))
     except BlueprintError as error:
         refuse(error, as_json)
     if as_json:
@@ -50,9 +55,9 @@ def lint(blueprints: BlueprintPaths, as_json: Json = False) -> None:
 
 
 def show(
-    blueprint: BlueprintPath,
+    blueprint: BlueprintArgument,
     overrides: Overrides = None,
-    variant: Variant = None,
+    variant: Variants = None,
     diagram: Annotated[
         Path | None, typer.Option(help="Also draw the networks here: a .svg, .png or .pdf file.")
     ] = None,
@@ -62,40 +67,38 @@ def show(
     from composer.blueprint.inspect.show import show_json
     from composer.blueprint.inspect.show_text import show_text
 
-    loaded = read(blueprint, list(overrides or ()), variant, as_json)
+    loaded = read(blueprint, overrides, variant, as_json)
     if diagram is not None:
         _draw(loaded, diagram, as_json)
     print(json.dumps(show_json(loaded.blueprint)) if as_json else show_text(loaded.blueprint))
 
 
-def diff(
-    left: Annotated[str, typer.Argument(metavar="BLUEPRINT[@VARIANT]")],
-    right: Annotated[str, typer.Argument(metavar="BLUEPRINT[@VARIANT]")],
-    as_json: Json = False,
-) -> None:
+def diff(blueprints: BlueprintArguments, as_json: Json = False) -> None:
     """Compare two blueprints key by key, and their parameters, operations and memory."""
     from composer.blueprint.inspect import diff as differences
 
-    ours, theirs = (
-        read(path, [], variant, as_json).blueprint for path, variant in map(differences.split_variant, (left, right))
-    )
+    found = read_all(blueprints, as_json)
+    if len(found) != 2:
+        fail(f"diff compares two blueprints, got {len(found)}", 2, as_json)
+    ours, theirs = (each.blueprint for each in found)
     print(json.dumps(differences.diff_json(ours, theirs)) if as_json else differences.diff_text(ours, theirs))
 
 
 def explain(
-    blueprint: BlueprintPath,
+    blueprint: BlueprintArgument,
     key: Annotated[str, typer.Argument(metavar="KEY", help="A key or a table, such as networks.critic.trunk.")],
     overrides: Overrides = None,
-    variant: Variant = None,
+    variant: Variants = None,
     as_json: Json = False,
 ) -> None:
     """Explain a key: its meaning, its possible values, and the lines that gave it its value."""
     from composer.blueprint import BlueprintError
     from composer.blueprint.inspect import explain as explaining
-    from composer.blueprint.syntax.extends import find_blueprint
+    from composer.blueprint.syntax.notation import experiment
 
     try:
-        found = explaining.explain(find_blueprint(blueprint), key, list(overrides or ()), variant)
+        chosen = experiment(blueprint, overrides or (), variant or ())
+        found = explaining.explain(chosen.path, key, chosen.overrides, chosen.variant)
     except BlueprintError as error:
         refuse(error, as_json)
     except explaining.UnknownKeyError as error:
@@ -115,16 +118,16 @@ def parts(name: Annotated[str | None, typer.Argument()] = None, as_json: Json = 
 
 
 def eject(
-    blueprint: BlueprintPath,
+    blueprint: BlueprintArgument,
     overrides: Overrides = None,
-    variant: Variant = None,
+    variant: Variants = None,
     out: Annotated[Path | None, typer.Option(help="Write the file here; otherwise it is printed.")] = None,
 ) -> None:
     """Print the networks of a blueprint as one file of plain torch."""
     from composer.blueprint.inspect.eject import EjectError
     from composer.blueprint.inspect.eject import eject as ejected
 
-    loaded = read(blueprint, list(overrides or ()), variant, False)
+    loaded = read(blueprint, overrides, variant, False)
     try:
         text = ejected(loaded.blueprint)
     except EjectError as error:

@@ -9,13 +9,13 @@ from typing import Annotated, Any
 import typer
 
 from composer.cli.answers import answer, fail, guarded, read, say
-from composer.cli.arguments import At, BlueprintPath, Json, Overrides, RunPath, Variant
+from composer.cli.arguments import At, BlueprintArgument, Json, Overrides, RunPath, Variants
 
 
 def train(
-    blueprint: BlueprintPath,
+    blueprint: BlueprintArgument,
     overrides: Overrides = None,
-    variant: Variant = None,
+    variant: Variants = None,
     seeds: Annotated[
         str | None, typer.Option(help="Comma-separated seeds, such as 0,1,2: all train in one program.")
     ] = None,
@@ -23,7 +23,8 @@ def train(
     runs: Annotated[Path, typer.Option(help="Directory in which the run directory is made.")] = Path("runs"),
     profile: Annotated[bool, typer.Option("--profile", help="Show at the end how the time was spent.")] = False,
     together: Annotated[
-        str | None, typer.Option(help="Comma-separated variants, or 'base', that train in one program.")
+        str | None,
+        typer.Option(help="Comma-separated variants, combinations a+b, or 'base', that train in one program."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -32,26 +33,29 @@ def train(
     changes += [f"seeds=[{seeds}]"] if seeds is not None else []
     changes += [f"compute.device={device}"] if device is not None else []
     if together is not None:
-        if variant is not None or profile:
-            fail("--together takes neither --variant nor --profile", 2, as_json)
-        _train_together(blueprint, changes, together.split(","), runs, as_json)
+        if profile:
+            fail("--together takes no --profile", 2, as_json)
+        _train_together(blueprint, changes, variant, together, runs, as_json)
         return
-    loaded = read(blueprint, changes, variant, as_json, is_to_run=True).blueprint
+    loaded = read(blueprint, changes, variant, as_json, is_to_run=True)
     from composer import api
 
     def run() -> dict[str, Any]:
-        return dict(api.train(loaded, runs, variant=variant, quiet=False, profile=profile).table)
+        return dict(api.train(loaded.blueprint, runs, variant=loaded.variant, quiet=False, profile=profile).table)
 
     _finish(guarded(run, as_json), as_json)
 
 
-def _train_together(path: Path, changes: list[str], names: list[str], runs: Path, as_json: bool) -> None:
-    from composer.blueprint.syntax.extends import find_blueprint
+def _train_together(
+    file: str, changes: list[str], variants: list[str] | None, together: str, runs: Path, as_json: bool
+) -> None:
+    from composer.blueprint.syntax.notation import selection
     from composer.studies.sweep import for_one_program
     from composer.training import assemble, launch
 
     def run() -> dict[str, Any]:
-        opened, stack = assemble.start_together(for_one_program(find_blueprint(path), changes, names), runs)
+        blueprints = for_one_program(*selection(file, changes, variants or (), together))
+        opened, stack = assemble.start_together(blueprints, runs)
         return launch.train_together_to_end(opened, stack, quiet=False)
 
     table = guarded(run, as_json)

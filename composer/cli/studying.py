@@ -7,21 +7,30 @@ from typing import Annotated, Any
 
 import typer
 
-from composer.cli.answers import fail, guarded, read, say, tell
-from composer.cli.arguments import At, BlueprintPath, BlueprintPaths, Json, Overrides, RunPath, Variant, Variants
+from composer.cli.answers import fail, guarded, read, read_all, say, tell
+from composer.cli.arguments import (
+    At,
+    BlueprintArgument,
+    BlueprintArguments,
+    Json,
+    Listed,
+    Overrides,
+    RunPath,
+    Variants,
+)
 from composer.spec.errors import ComposerError
 
 
 def bench(
-    blueprint: BlueprintPath,
+    blueprint: BlueprintArgument,
     overrides: Overrides = None,
-    variant: Variant = None,
+    variant: Variants = None,
     seeds: Annotated[str, typer.Option(help="Numbers of seeds in one program, comma-separated.")] = "1,2,4",
     seconds: Annotated[float, typer.Option(min=0.01, max=600, help="Length of a lap; each update runs six.")] = 1.0,
     as_json: Json = False,
 ) -> None:
     """Measure updates per second of a blueprint here: eager, compiled, and with several seeds in one program."""
-    found = read(blueprint, list(overrides or ()), variant, as_json).blueprint
+    found = read(blueprint, overrides, variant, as_json).blueprint
     from composer.studies import bench as study
 
     table = guarded(lambda: study.bench(found, study.seed_counts(seeds), seconds, say), as_json)
@@ -47,9 +56,10 @@ def compare(
 
 
 def sweep(
-    blueprint: BlueprintPath,
+    blueprint: BlueprintArgument,
     overrides: Overrides = None,
-    variants: Variants = None,
+    variant: Variants = None,
+    variants: Listed = None,
     runs: Annotated[
         Path, typer.Option(help="Directory of new runs, and of earlier ones that are not repeated.")
     ] = Path("runs"),
@@ -59,14 +69,12 @@ def sweep(
     ] = 1,
     as_json: Json = False,
 ) -> None:
-    """Train a blueprint and all its variants, except those that were finished before."""
-    from composer.blueprint.syntax.extends import find_blueprint
+    """Train a blueprint and all its variants, or the chosen ones, except those that were finished before."""
+    from composer.blueprint.syntax.notation import selection
     from composer.studies import sweep as study
 
-    chosen = variants.split(",") if variants else []
-
     def train_all() -> dict[str, Any]:
-        return study.sweep(find_blueprint(blueprint), overrides or [], chosen, runs, jobs, say, together)
+        return study.sweep(*selection(blueprint, overrides or (), variant or (), variants), runs, jobs, say, together)
 
     table = guarded(train_all, as_json)
     tell(table, study.text, as_json)
@@ -74,20 +82,22 @@ def sweep(
 
 
 def plan(
-    blueprint: BlueprintPath,
+    blueprint: BlueprintArgument,
     overrides: Overrides = None,
-    variants: Variants = None,
+    variant: Variants = None,
+    variants: Listed = None,
     runs: Annotated[Path, typer.Option(help="Directory of earlier runs.")] = Path("runs"),
     together: Annotated[int, typer.Option(min=1, max=64, help="Variants per process, as for a sweep.")] = 1,
     as_json: Json = False,
 ) -> None:
     """Show what a sweep would train and how many programs it would compile, without running anything."""
-    from composer.blueprint.syntax.extends import find_blueprint
+    from composer.blueprint.syntax.notation import selection
     from composer.studies import sweep_plan as study
 
-    chosen = variants.split(",") if variants else []
-    table = guarded(lambda: study.plan(find_blueprint(blueprint), overrides or [], chosen, runs, together), as_json)
-    tell(table, study.text, as_json)
+    def look_ahead() -> dict[str, Any]:
+        return study.plan(*selection(blueprint, overrides or (), variant or (), variants), runs, together)
+
+    tell(guarded(look_ahead, as_json), study.text, as_json)
 
 
 def retention(
@@ -131,14 +141,14 @@ def doctor(
 
 
 def simplicity(
-    blueprints: BlueprintPaths,
+    blueprints: BlueprintArguments,
     initialisations: Annotated[
         int, typer.Option("--initialisations", min=1, max=10_000, help="Fresh networks; about half a second each.")
     ] = 100,
     as_json: Json = False,
 ) -> None:
     """Measure the simplicity bias of a blueprint's networks at initialisation, as SimBa's paper does."""
-    found = [read(path, [], None, as_json).blueprint for path in blueprints]
+    found = {each.title: each.blueprint for each in read_all(blueprints, as_json)}
     from composer.studies import simplicity as study
 
     tell(guarded(lambda: study.answer(found, initialisations), as_json), study.text, as_json)

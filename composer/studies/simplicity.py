@@ -7,7 +7,7 @@ Source: SimBa, arXiv:2410.09754, appendices A and B. Tests: tests/papers/test_me
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -72,21 +72,24 @@ def spectra(trunk: Block, statistic: RunningStatistic, initialisations: int, see
     return Spectra(Scores.of(whole), Scores.of(varying))
 
 
-def answer(blueprints: Sequence[Blueprint], initialisations: int) -> dict[str, Any]:
-    """Every trunk of the blueprints, each also compared with the first. Raises Refused for a trunk of other inputs."""
+def answer(blueprints: Mapping[str, Blueprint], initialisations: int) -> dict[str, Any]:
+    """Every trunk of the blueprints, by title, each also compared with the first.
+
+    Raises Refused for a trunk of other inputs.
+    """
     rows: list[dict[str, Any]] = []
     found: list[Spectra] = []
-    for blueprint in blueprints:
+    for title, blueprint in blueprints.items():
         statistic = blueprint.normalization.observation
         for trunk, roles in _trunks(blueprint):
             try:
                 each = spectra(trunk, statistic, initialisations)
             except ShapeError as error:
-                raise Refused(f"{blueprint.name}: networks.{roles[0]} on two inputs: {error.message}") from None
+                raise Refused(f"{title}: networks.{roles[0]} on two inputs: {error.message}") from None
             found.append(each)
             rows.append(
                 {
-                    "blueprint": blueprint.name,
+                    "blueprint": title,
                     "networks": roles,
                     "normalization": statistic.kind,
                     "score": each.whole.mean().as_dict(),

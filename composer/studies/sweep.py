@@ -10,23 +10,20 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from composer.blueprint import Blueprint, digest, load
+from composer.blueprint import Blueprint, BlueprintError, Problem, digest, load
 from composer.blueprint.forecast.memory import available_bytes, forecast
 from composer.blueprint.forecast.one_program import joined, obstacle, program_groups
+from composer.blueprint.syntax.variants import BASE
 from composer.spec.errors import ComposerError
-from composer.spec.wording import suggestion
 from composer.studies import Refused
 from composer.training.runs.checkpoint import Checkpoints
 from composer.training.runs.directory import read_blueprint, read_facts
-
-BASE = "base"
-"""Name of the blueprint without a variant."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +53,7 @@ def sweep(
 
     Up to ``together`` variants share a process and a program, where they differ in numbers only.
     """
-    planned = list(planned_runs(blueprint, overrides, variants))
+    planned = planned_runs(blueprint, overrides, variants)
     done = {each.name: found for each in planned if (found := finished(runs, each))}
     for name, run in done.items():
         say(f"{name}: finished before, in {run}")
@@ -90,7 +87,7 @@ def text(table: dict[str, Any]) -> str:
 
 def for_one_program(blueprint: Path, overrides: Sequence[str], variants: Sequence[str]) -> dict[str | None, Blueprint]:
     """Blueprints of the variants, which are trained in one program. Refused where one cannot, or memory is short."""
-    planned = list(planned_runs(blueprint, overrides, variants))
+    planned = planned_runs(blueprint, overrides, variants)
     if len(planned) < 2 or len({each.name for each in planned}) < len(planned):
         raise Refused("--together takes two or more variants, each once")
     for other in planned[1:]:
@@ -117,17 +114,19 @@ def finished(runs: Path, planned: SweepRun) -> Path | None:
     return None
 
 
-def planned_runs(blueprint: Path, overrides: Sequence[str], variants: Sequence[str]) -> Iterator[SweepRun]:
-    """The blueprint and its variants, or only the named ones. Raises BlueprintError and Refused."""
-    loaded = load(blueprint, overrides)
-    known = (BASE, *loaded.variants)
-    for name in variants:
-        if name not in known:
-            raise Refused(f"{blueprint} has no variant {name!r}{suggestion(name, known)}")
-    for name in variants or known:
+def planned_runs(blueprint: Path, overrides: Sequence[str], variants: Sequence[str]) -> list[SweepRun]:
+    """The blueprint and its variants, or only the named combinations. Raises BlueprintError for all that are wrong."""
+    planned: list[SweepRun] = []
+    problems: list[Problem] = []
+    for name in variants or (BASE, *load(blueprint, overrides).variants):
         variant = None if name == BASE else name
-        found = loaded if variant is None else load(blueprint, overrides, variant)
-        yield SweepRun(name, variant, found.blueprint)
+        try:
+            planned.append(SweepRun(name, variant, load(blueprint, overrides, variant).blueprint))
+        except BlueprintError as error:
+            problems += error.problems
+    if problems:
+        raise BlueprintError(problems)
+    return planned
 
 
 class _Processes:

@@ -27,7 +27,7 @@ def plan(
     Up to ``together`` variants share a process, as in the sweep.
     """
     rows = []
-    planned = list(planned_runs(blueprint, overrides, variants))
+    planned = planned_runs(blueprint, overrides, variants)
     done = {each.name for each in planned if finished(runs, each) is not None}
     known = {each.name: each.blueprint for each in planned}
     groups = program_groups({name: each for name, each in known.items() if name not in done}, together)

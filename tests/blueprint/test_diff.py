@@ -1,13 +1,9 @@
-"""Two blueprints compared: keys, sizes, and how a variant is named on the command line."""
+"""Two blueprints compared: keys and sizes."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import pytest
-
 from composer.blueprint import Blueprint, load
-from composer.blueprint.inspect.diff import diff_json, diff_text, split_variant
+from composer.blueprint.inspect.diff import diff_json, diff_text
 from composer.blueprint.inspect.show import show_json
 from composer.spec.package_files import blueprints_root
 
@@ -17,7 +13,7 @@ def quickstart(*overrides: str) -> Blueprint:
 
 
 def test_keys_and_sizes() -> None:
-    left, right = quickstart("networks.actor.trunk.width=32"), quickstart("normalization={}", "seeds=[0, 1]")
+    left, right = quickstart("networks.actor.trunk.width=32"), quickstart("~normalization", "seeds=[0, 1]")
     table, text = diff_json(left, right), diff_text(left, right).split("\n")
     assert "networks.actor.trunk.layers[0].width: 32 → 64" in text
     assert "seeds[1]: - → 1" in text
@@ -49,21 +45,3 @@ def test_what_changes_no_size_says_so() -> None:
     ]
     assert diff_text(left, quickstart()) == "no difference"
     assert diff_json(left, quickstart())["differences"] == []
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("dmc/sac_simba", ("dmc/sac_simba", None)),
-        ("dmc/sac_simba@small", ("dmc/sac_simba", "small")),
-        ("a@b.toml@wide", ("a@b.toml", "wide")),
-        ("a@b.toml", ("a@b.toml", None)),
-    ],
-)
-def test_a_variant_after_an_at_sign(
-    text: str, expected: tuple[str, str | None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("a@b.toml").touch()
-    path, variant = split_variant(text)
-    assert (str(path), variant) == expected

@@ -117,7 +117,7 @@ def test_every_value_knows_where_it_was_written(child: Path) -> None:
         ("seeds", 'command line:1:1: expected KEY=VALUE such as training.env_steps=1000, got "seeds"'),
         ("a..b=1", 'command line:1:1: expected KEY=VALUE such as training.env_steps=1000, got "a..b=1"'),
         ("extends=x", "command line:1:1: extends: a parent cannot be chosen on the command line"),
-        ("variants.wide.x=1", "command line:1:1: variants.wide.x: choose a variant with --variant"),
+        ("variants.wide.x=1", "command line:1:1: variants.wide.x: choose a variant with FILE@VARIANT"),
         ("name=two words", 'command line:1:1: name: "two words" is no TOML value; put a string in quotes'),
         ("name=1\nseeds=[3]", 'command line:1:1: name: "1\\nseeds=[3]" is no TOML value'),
         ("seeds[3]=1", "command line:1:1: seeds[3]: seeds has 1 entries; there is no [3]"),

@@ -40,7 +40,7 @@ def test_the_digest_is_of_what_changes_a_result() -> None:
 
 
 def test_flat_parameters_and_differences() -> None:
-    left, right = quickstart("networks.actor.trunk.width=32"), quickstart("normalization={}", "seeds=[0, 1]")
+    left, right = quickstart("networks.actor.trunk.width=32"), quickstart("~normalization", "seeds=[0, 1]")
     flat = flatten(left)
     assert flat["networks.actor.trunk.layers[0].width"] == 32
     assert flat["seeds[0]"] == 0

@@ -78,8 +78,12 @@ def test_variants_of_different_programs_are_refused_with_the_key(tmp_path: Path)
 
 
 def test_an_unknown_variant_is_told_before_anything_runs(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="has no variant 'head_rest'; did you mean 'head_reset'"):
-        swept(tmp_path, "head_rest")
+    with pytest.raises(BlueprintError) as caught:
+        swept(tmp_path, "head_rest", "base", "l2+samm", "nothing+like+it")
+    lines = str(caught.value).splitlines()
+    for line, name in zip(lines, ("head_rest", "it", "like", "nothing", "samm"), strict=True):
+        assert f"no variant named '{name}'; " in line
+    assert "did you mean 'head_reset'?" in lines[0] and "did you mean 'sam'?" in lines[-1]
     with pytest.raises(BlueprintError):
         swept(tmp_path, "base", more=("algorithm.batch_size=0",))
     assert list(tmp_path.iterdir()) == []

@@ -6,7 +6,6 @@ Tests: tests/blueprint/test_diff.py.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path as FilePath
 from typing import Any
 
 from composer.blueprint.forecast.flops import update_flops
@@ -18,12 +17,6 @@ from composer.spec.quantities import bytes_text, columns, scaled
 
 Pair = tuple[int | None, int | None]
 """A quantity of the left and of the right blueprint; None for a network that one does not have."""
-
-
-def split_variant(text: str) -> tuple[FilePath, str | None]:
-    """Split ``dmc/sac_simba@small`` into blueprint and variant; a file whose name has an ``@`` is not split."""
-    path, mark, variant = text.rpartition("@")
-    return (FilePath(path), variant) if mark and not FilePath(text).exists() else (FilePath(text), None)
 
 
 def diff_json(left: Blueprint, right: Blueprint) -> dict[str, Any]:

@@ -18,10 +18,13 @@ Schema = dict[str, Any]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _REFERENCE = {"type": "string", "pattern": r"^\$\{[A-Za-z0-9_.\[\]-]+\}$"}
 _DEFINITIONS = "#/$defs/"
-_VARIANT = {"$ref": _DEFINITIONS + "experiment"}
+_VARIANT = {"$ref": _DEFINITIONS + "variant"}
+_NAMES: Schema = {"type": "array", "items": {"type": "string"}}
+_WITH: Schema = {**_NAMES, "description": "Variants that come first, over whose keys this one's hold."}
 _BEFORE_VALIDATION: Mapping[str, Schema] = {
     "extends": {"type": "string"},
     "values": {"type": "object"},
+    "remove": _NAMES,
     "variants": {"type": "object", "additionalProperties": _VARIANT},
 }
 
@@ -39,8 +42,8 @@ def schema_json() -> Schema:
     definitions: Schema = {"reference": _REFERENCE}
     experiment = _spec(Blueprint, definitions)
     before = {name: {**_BEFORE_VALIDATION[name], "description": text} for name, text in BEFORE_VALIDATION.items()}
-    experiment["properties"]["values"] = before["values"]
-    definitions["experiment"] = experiment
+    shared = {name: before[name] for name in ("values", "remove")}
+    definitions["variant"] = {**experiment, "properties": {**experiment["properties"], **shared, "with": _WITH}}
     for name, family in FAMILIES.items():
         definitions[name] = _family(family, definitions, by_family.get(name, []))
     for name, found in by_family.items():

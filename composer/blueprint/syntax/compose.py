@@ -1,30 +1,28 @@
-"""From the trees of files to the one tree that is validated: variant, overrides, references, parts, in this order."""
+"""From the trees of files to the one tree that is validated: layers, references, parts, in this order."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from composer.blueprint.schema import SLUG_RULE, is_slug
-from composer.blueprint.syntax.extends import merged
 from composer.blueprint.syntax.interpolation import MAX_HINTS, Budget, interpolate, mentioned, references
-from composer.blueprint.syntax.nodes import Node, merge, show_path, walk, with_note
-from composer.blueprint.syntax.overrides import COMMAND_LINE, Override, apply_override
-from composer.blueprint.syntax.parts import is_part
+from composer.blueprint.syntax.layers import layered
+from composer.blueprint.syntax.nodes import Node, show_path, walk
+from composer.blueprint.syntax.overrides import COMMAND_LINE, Override
 from composer.blueprint.syntax.parts_expand import expand
 from composer.blueprint.syntax.positions import Path
-from composer.blueprint.syntax.problems import BlueprintError, Problem, problem
+from composer.blueprint.syntax.problems import Problem, problem
+from composer.blueprint.syntax.removal import Removal
 from composer.blueprint.syntax.requires import load_required
-from composer.spec.wording import INTEGER_RULE, INTEGERS, describe, near, spelled, suggestion
+from composer.spec.wording import INTEGER_RULE, INTEGERS, describe, near
 
 BEFORE_VALIDATION = {
     "extends": "The parent: a file beside this one, or a shipped blueprint.",
     "values": "Free values, to which `${values.name}` refers.",
-    "variants": "Small diffs of this file, by name.",
+    "remove": "Keys and entries of lists that are not inherited, such as `interventions.reset`.",
+    "variants": "Small diffs of this file, by name; each may name others in `with`, over which it lies.",
 }
 """Keys of a file that are processed before validation and are no fields of ``Blueprint``, with their documentation."""
-MAX_VARIANTS = 64
-"""Most variants of one file."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +31,8 @@ class Composed:
 
     root: Node
     variants: tuple[str, ...]
+    removals: tuple[Removal, ...] = ()
+    """What files, variants and overrides removed, in order."""
     problems: tuple[Problem, ...] = ()
     skipped: frozenset[Path] = frozenset()
     """Paths whose problems are reported already."""
@@ -42,13 +42,14 @@ class Composed:
     """Values created while composing, a measure of its cost."""
 
 
-def compose(trees: Sequence[Node], overrides: Sequence[Override], variant: str | None = None) -> Composed:
-    """Compose the trees of a file and its parents (oldest first) under a variant and overrides.
+def compose(trees: Sequence[Node], overrides: Sequence[Override | Removal], variant: str | None = None) -> Composed:
+    """Compose the trees of a file and its parents (oldest first) under a combination of variants and overrides.
 
     Raises BlueprintError where no tree results. Other problems are in the result.
     """
-    root, variants = layered(trees, overrides, variant)
-    problems: list[Problem] = [*_unused(root, [*trees, *(override.node for override in overrides)], trees[-1].at.file)]
+    layers = layered(trees, overrides, variant)
+    root, written = layers.root, [each.node for each in overrides if isinstance(each, Override)]
+    problems: list[Problem] = [*layers.problems, *_unused(root, [*trees, *written], trees[-1].at.file)]
     too_large = (*_beyond_integers(root),)
     budgets = Budget(), Budget()
     root, unresolved, broken = interpolate(root, budgets[0])
@@ -64,56 +65,9 @@ def compose(trees: Sequence[Node], overrides: Sequence[Override], variant: str |
     skipped = {*unresolved, *broken, *(path[:-1] if path[-1:] == ("use",) else path for path in unexpanded)}
     problems += [*unresolved.values(), *reported.values()]
     effort = sum(budget.spent for budget in budgets)
-    return Composed(root, tuple(variants), tuple(problems), frozenset(skipped), too_large, effort)
-
-
-def layered(
-    trees: Sequence[Node], overrides: Sequence[Override], variant: str | None = None
-) -> tuple[Node, Mapping[str, Node]]:
-    """The merged tree, with references and parts still in it, and the variants of the file; raises BlueprintError."""
-    whole = merged(trees)
-    if not whole.value:
-        message = "empty; needs [environment], [algorithm], [networks], [optimizers] and [training]"
-        raise BlueprintError([problem(whole.at, "", message)])
-    if is_part(whole):
-        message = "this is a part, not a blueprint; blueprints name it with 'use'"
-        raise BlueprintError([problem(whole.at, "", message)])
-    variants = _variants(whole)
-    root = replace(whole, value={name: child for name, child in whole.value.items() if name != "variants"})
-    if variant is not None:
-        root = _with_variant(root, variants, variant)
-    for override in overrides:
-        root = apply_override(root, override)
-    return root, variants
-
-
-def _variants(whole: Node) -> dict[str, Node]:
-    node = whole.value.get("variants")
-    if node is None:
-        return {}
-    if not node.is_table:
-        raise BlueprintError([problem(node.at, "variants", f"expected table, got {describe(node.value)}")])
-    if len(node.value) > MAX_VARIANTS:
-        message = f"{len(node.value):,} variants; limit {MAX_VARIANTS}"
-        raise BlueprintError([problem(node.at, "variants", message)])
-    for name, child in node.value.items():
-        path = show_path(("variants", name))
-        if not child.is_table:
-            raise BlueprintError([problem(child.at, path, f"expected table, got {describe(child.value)}")])
-        if not is_slug(name):
-            raise BlueprintError([problem(child.key, path, f"a variant's name: {SLUG_RULE}")])
-        for key in ("extends", "variants"):
-            if key in child.value:
-                raise BlueprintError([problem(child.value[key].key, f"{path}.{key}", f"a variant has no {key!r}")])
-    variants: dict[str, Node] = node.value
-    return variants
-
-
-def _with_variant(root: Node, variants: dict[str, Node], name: str) -> Node:
-    if name not in variants:
-        hint = suggestion(name, variants).removeprefix("; ") if variants else "it declares none"
-        raise BlueprintError([problem(root.at, "", f"no variant named {spelled(name)}", hint)])
-    return merge(root, with_note(variants[name], f"variant {name}"))
+    return Composed(
+        root, tuple(layers.variants), tuple(layers.removals), tuple(problems), frozenset(skipped), too_large, effort
+    )
 
 
 def _unused(root: Node, trees: Sequence[Node], file: str) -> Iterator[Problem]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from composer.blueprint.syntax.nodes import Node, merge
+from composer.blueprint.syntax.nodes import Node
 from composer.blueprint.syntax.problems import BlueprintError, problem
 from composer.blueprint.syntax.read import read_tree
 from composer.spec.package_files import blueprints_root
@@ -49,14 +49,6 @@ def read_chain(path: Path, file: str | None = None) -> list[Node]:
             raise BlueprintError([problem(parent.at, "extends", _cycle([*seen.values(), seen[_real(current)]]))])
         if len(seen) > MAX_PARENTS:
             raise BlueprintError([problem(parent.at, "extends", f"more than {MAX_PARENTS} parents in a chain")])
-
-
-def merged(trees: Sequence[Node]) -> Node:
-    """One tree of a chain: each child merged over its parent."""
-    whole = trees[0]
-    for tree in trees[1:]:
-        whole = merge(whole, tree)
-    return whole
 
 
 def _without(tree: Node, *keys: str) -> Node:

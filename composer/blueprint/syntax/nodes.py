@@ -108,12 +108,17 @@ def merge(below: Node, above: Node) -> Node:
 
     A table with a ``kind`` or a ``use`` replaces the table below it as a whole.
     """
-    if not (below.is_table and above.is_table) or "kind" in above.value or "use" in above.value:
+    if not (below.is_table and above.is_table) or replaces(above):
         return above
     merged = dict(below.value)
     for name, child in above.value.items():
         merged[name] = merge(merged[name], child) if name in merged else child
     return replace(above, value=merged)
+
+
+def replaces(table: Node) -> bool:
+    """Whether a table replaces the one below it, since it names its ``kind`` or the part that it uses."""
+    return table.is_table and ("kind" in table.value or "use" in table.value)
 
 
 def walk(node: Node, path: Path = ()) -> Iterator[tuple[Path, Node]]:

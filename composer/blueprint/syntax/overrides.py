@@ -1,4 +1,7 @@
-"""Overrides ``key.path=value`` of the command line, applied to a blueprint before its references are replaced."""
+"""Overrides of the command line, applied to a blueprint before its references are replaced.
+
+``key.path=value`` sets a value; ``~key.path`` removes what the file and its variants have there.
+"""
 
 from __future__ import annotations
 
@@ -10,16 +13,20 @@ from dataclasses import dataclass, replace
 from composer.blueprint.syntax.nodes import Node, Origin, annotate, merge, read_path, show_path
 from composer.blueprint.syntax.positions import MAX_NESTING, Path
 from composer.blueprint.syntax.problems import BlueprintError, Problem, problem
+from composer.blueprint.syntax.removal import KEEPS, Removal, emptied, empty_table
 from composer.spec.wording import describe, quote
 
 COMMAND_LINE = "command line"
 """The file in the origin of an override; the line is the number of the override."""
 
+TILDE = "~"
+"""Begins a removal, as in Hydra."""
 _BARE_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_./:@+-]*|\$\{[A-Za-z0-9_.\[\]-]+\}")
 _MAX_LENGTH = 2_000
 _REFUSED = {
     "extends": "a parent cannot be chosen on the command line",
-    "variants": "choose a variant with --variant; a variant itself cannot be overridden",
+    "variants": "choose a variant with FILE@VARIANT; a variant itself cannot be overridden",
+    "remove": "write ~KEY to remove a key",
 }
 
 
@@ -31,13 +38,19 @@ class Override:
     node: Node
 
 
-def read_overrides(texts: Sequence[str]) -> list[Override]:
-    """Parse overrides; raises BlueprintError with a problem for each malformed one."""
-    read: list[Override] = []
+def read_overrides(texts: Sequence[str]) -> list[Override | Removal]:
+    """Parse overrides; raises BlueprintError with a problem for each malformed one.
+
+    Removals refer to the file and its variants, so that none may follow an override of the same key.
+    """
+    read: list[Override | Removal] = []
     problems: list[Problem] = []
     for number, text in enumerate(texts, 1):
         try:
-            read.append(_read(text, number))
+            if text.startswith(TILDE):
+                read.append(_removal(text, number, read))
+            else:
+                read.append(_read(text, number))
         except BlueprintError as error:
             problems.extend(error.problems)
     if problems:
@@ -48,6 +61,24 @@ def read_overrides(texts: Sequence[str]) -> list[Override]:
 def apply_override(root: Node, override: Override) -> Node:
     """``root`` with the override's value at its path; new keys open tables, lists never grow."""
     return _put(root, override.path, override)
+
+
+def _removal(text: str, number: int, before: Sequence[Override | Removal]) -> Removal:
+    path = read_path(text.removeprefix(TILDE).strip())
+    if path is None or len(path) > MAX_NESTING or len(text) > _MAX_LENGTH:
+        message = f"expected ~KEY such as ~interventions.reset, got {quote(text)}"
+        raise BlueprintError([Problem(COMMAND_LINE, number, 1, "", message)])
+    origin = Origin(COMMAND_LINE, number, 1, (f"override {quote(text)}",))
+    if path[0] in KEEPS:
+        raise BlueprintError([problem(origin, show_path(path), f"{path[0]!r} is no value that can be removed")])
+    for each in before:
+        shared = min(len(each.path), len(path))
+        if isinstance(each, Removal) and each.path == path:
+            raise BlueprintError([problem(origin, show_path(path), "is removed twice")])
+        if isinstance(each, Override) and each.path[:shared] == path[:shared]:
+            message = f"removes what an override before it sets, {show_path(each.path)}"
+            raise BlueprintError([problem(origin, show_path(path), message, "write removals first")])
+    return Removal(path, origin)
 
 
 def _read(text: str, number: int) -> Override:
@@ -98,5 +129,7 @@ def _put(node: Node, rest: Path, override: Override) -> Node:
         old = old or Node({}, override.node.key, override.node.key)
         children[step] = _put(old, below, override)
     else:
+        for path, filled, empty in emptied(old, override.node, override.path) if old else ():
+            raise BlueprintError([empty_table(path, filled, empty, f"{TILDE}{show_path(path)}")])
         children[step] = merge(old, override.node) if old else override.node
     return node.rebuilt(children)

@@ -9,13 +9,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from composer.blueprint.checks.spec_at import file_steps
-from composer.blueprint.syntax.compose import compose, layered
+from composer.blueprint.syntax.compose import compose
 from composer.blueprint.syntax.interpolation import interpolate
+from composer.blueprint.syntax.layers import layered
 from composer.blueprint.syntax.nodes import Node, Origin, plain
+from composer.blueprint.syntax.notation import combination
 from composer.blueprint.syntax.overrides import Override
 from composer.blueprint.syntax.parts import Part, parts
 from composer.blueprint.syntax.positions import Path
 from composer.blueprint.syntax.problems import BlueprintError
+from composer.blueprint.syntax.removal import Removal
 from composer.networks.blocks.base import Block
 
 
@@ -43,19 +46,22 @@ class Setting:
     """The references and parts through which the value came from there."""
 
 
-def layers(trees: Sequence[Node], overrides: Sequence[Override], variant: str | None) -> Iterator[Layer]:
-    """The layers, the oldest parent first, without those that leave no complete tree."""
+def layers(trees: Sequence[Node], overrides: Sequence[Override | Removal], variant: str | None) -> Iterator[Layer]:
+    """The layers, the oldest parent first and each variant by itself, without those that leave no complete tree."""
     for count in range(1, len(trees) + 1):
         yield from _layer("file" if count == len(trees) else "parent", trees[:count], (), None)
-    if variant is not None:
-        yield from _layer(f"variant {variant}", trees, (), variant)
+    names = layered(trees, (), variant).chosen
+    for count, name in enumerate(names, 1):
+        yield from _layer(f"variant {name}", trees, (), combination(names[:count]))
     for count in range(1, len(overrides) + 1):
         yield from _layer("override", trees, overrides[:count], variant)
 
 
-def _layer(name: str, trees: Sequence[Node], overrides: Sequence[Override], variant: str | None) -> Iterator[Layer]:
+def _layer(
+    name: str, trees: Sequence[Node], overrides: Sequence[Override | Removal], variant: str | None
+) -> Iterator[Layer]:
     try:
-        written, _, _ = interpolate(layered(trees, overrides, variant)[0])
+        written, _, _ = interpolate(layered(trees, overrides, variant).root)
         yield Layer(name, written, compose(trees, overrides, variant).root)
     except BlueprintError:
         # A parent may be incomplete; the whole blueprint has been checked.

@@ -68,14 +68,17 @@ class Advice:
         return f"{place}: {self.message}{under} [{self.rule}; {self.source}]"
 
 
-def lint(path: str | FilePath) -> list[Advice]:
-    """Advice on the blueprint at ``path`` and, where it is another, on each variant. Raises BlueprintError."""
-    bare = load(path, is_to_run=False)
-    found = [*_advice(bare, None)]
-    for name in bare.variants:
+def lint(path: str | FilePath, overrides: Sequence[str] = (), variant: str | None = None) -> list[Advice]:
+    """Advice on the blueprint at ``path`` and, where it is another, on each variant. Raises BlueprintError.
+
+    With a ``variant``, or a combination of several, on that one alone.
+    """
+    chosen = load(path, overrides, variant, is_to_run=False)
+    found = [*_advice(chosen, variant)]
+    for name in chosen.variants if variant is None else ():
         known = {(advice.rule, advice.path, advice.message) for advice in found}
-        variant = _advice(load(path, (), name, is_to_run=False), name)
-        found += [advice for advice in variant if (advice.rule, advice.path, advice.message) not in known]
+        advices = _advice(load(path, overrides, name, is_to_run=False), name)
+        found += [advice for advice in advices if (advice.rule, advice.path, advice.message) not in known]
     return found
 
 
