@@ -22,6 +22,7 @@ from composer.tracking.records import JOURNAL
 from composer.tracking.uploader import UploadReport
 from composer.tracking.uploader import sync as send_pending
 from composer.training import assemble, profiling
+from composer.training.compile.cache import cache_note
 from composer.training.endings import OpenRun, Stopped, closing
 from composer.training.loop import Outcome, train, train_together
 from composer.training.population.stack import Stack
@@ -47,7 +48,8 @@ def train_to_end(
     profile = profiling.Profile(session.learner.device) if profiled else None
     console = Console(session.training.env_steps, not quiet, start_env_step=session.clock.env_steps)
     with closing([opened]), console:
-        for line in (f"run {run.path}", f"the update is {_compilation_text(run)}", *_placement_lines(run), *notes):
+        compilation = (f"the update is {_compilation_text(run)}", *_cache_lines(run, session))
+        for line in (f"run {run.path}", *compilation, *_placement_lines(run), *notes):
             console.note(line)
         session.uploader = session.upload()
         with profile.active() if profile else nullcontext():
@@ -76,8 +78,9 @@ def train_together_to_end(opened: Sequence[OpenRun], stack: Stack, *, quiet: boo
         for each in opened:
             console.note(f"{each.session.title}: run {each.run.path}")
             each.session.uploader = each.session.upload()
-        first = opened[0].run
-        for line in (f"one update of all of them is {_compilation_text(first)}", *_placement_lines(first)):
+        first, session = opened[0].run, opened[0].session
+        compilation = (f"one update of all of them is {_compilation_text(first)}", *_cache_lines(first, session))
+        for line in (*compilation, *_placement_lines(first)):
             console.note(line)
         ends = train_together([each.session for each in opened], stack.learn, console)
         for each, end in zip(opened, ends, strict=True):
@@ -165,6 +168,12 @@ def sync(path: Path) -> UploadReport:
 
 def _compilation_text(run: runs.Run) -> str:
     return f"{'compiled' if run.facts['compiled'] else 'eager'}: {run.facts['compile_reason']}"
+
+
+def _cache_lines(run: runs.Run, session: Session) -> list[str]:
+    """A line on where compiled code is kept, unless that is where it was asked for, or there is none."""
+    note = cache_note() if run.facts["compiled"] or session.compiler is not None else None
+    return [note] if note else []
 
 
 def _placement_lines(run: runs.Run) -> list[str]:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from composer.spec.errors import ComposerError
+from composer.training.compile.cache import fill_cache
 
 # Measured on two CPU cores (docs/benchmarks/speed.md): a cold compile costs 26 to 48 s. It saves 4 ms of an MLP's
 # update, 15 ms and more of SimBa's at its published width: repaid after 7,000 and 3,000. Doubled, to be safe.
@@ -88,6 +89,7 @@ def capture(
     torch._dynamo.config.recompile_limit = 64
     from composer.training.compile.onednn_pass import options
 
+    fill_cache()
     compiled = torch.compile(function, fullgraph=True, dynamic=False, options=options(device) or None)
     return CudaGraph(compiled, state) if choice.graphed and device.startswith("cuda") else compiled
 
