@@ -36,6 +36,7 @@ from composer.optim.penalties import Penalty
 from composer.optim.schedules import Bounded, Schedule
 from composer.spec.family import Family, Spec
 from composer.spec.lazy_call import LazyCall
+from composer.spec.metrics import Metric
 from composer.spec.shape import ShapeError
 
 if TYPE_CHECKING:
@@ -135,6 +136,10 @@ class Algorithm(Family, family="algorithm"):
     @abstractmethod
     def evaluations(self) -> tuple[Evaluated, ...]:
         """The networks that one update evaluates, in order; the count of its operations is computed from them."""
+
+    def metrics(self, info: EnvironmentInfo) -> tuple[Metric, ...] | None:
+        """The signals that its program reports: all of them, or None where a plug-in's kind does not say."""
+        return None
 
     def environment_problems(self, environment: Environment, info: EnvironmentInfo) -> Iterator[tuple[str, str]]:
         """Why it cannot learn in this environment: pairs of key path and message."""

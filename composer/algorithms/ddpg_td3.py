@@ -13,12 +13,13 @@ from pydantic import Field
 from typing_extensions import override
 
 from composer.algorithms.base import Algorithm, OffPolicy, vectors_needed
-from composer.algorithms.declared import AverageRole, Evaluated, Passes, Role
+from composer.algorithms.declared import CRITICS, AverageRole, Evaluated, Passes, Role
 from composer.environments.base import Environment
 from composer.environments.interface import EnvironmentInfo
 from composer.optim import schedules
 from composer.optim.schedules import Bounded, Schedule
 from composer.spec.family import Spec
+from composer.spec.metrics import Metric, loss
 
 if TYPE_CHECKING:
     from composer.algorithms.ddpg_td3_losses import GaussianNoise, Settings
@@ -82,6 +83,11 @@ class DeterministicPolicyGradient(OffPolicy, Algorithm, abstract=True):
     @override
     def trained_roles(self) -> tuple[str, ...]:
         return ("critic", "actor") if self.first == "critic" else ("actor", "critic")
+
+    @override
+    def metrics(self, info: EnvironmentInfo) -> tuple[Metric, ...]:
+        size = Metric("actor/action_size", "mean magnitude of the policy's actions", low=0, high=1)
+        return loss("actor/loss", "minus the value of the policy's actions", -math.inf), size, *CRITICS
 
     def evaluations(self) -> tuple[Evaluated, ...]:
         """Both losses; that of a delayed actor is computed every update, for a captured program has no branches."""

@@ -12,7 +12,14 @@ from typing import Literal, NamedTuple
 from composer.networks.network import Network
 from composer.networks.outline import Outline
 from composer.optim.schedules import Schedule
+from composer.spec.metrics import Metric, loss
 from composer.spec.shape import Shape, ShapeError
+
+CRITICS = (
+    loss("critic/loss", "the critics' loss, summed over critics"),
+    Metric("critic/value", "mean value that the critics predict for a batch", "scaled return"),
+)
+"""The metrics that ``losses.critics.critics_loss`` reports."""
 
 
 class InputFrom(NamedTuple):

@@ -21,6 +21,7 @@ from composer.networks.outline import Outline
 from composer.optim import schedules
 from composer.optim.schedules import Share
 from composer.spec.family import Items
+from composer.spec.metrics import Metric, loss
 
 if TYPE_CHECKING:
     from composer.algorithms.program import BuiltAgent, Program
@@ -83,6 +84,12 @@ class DQN(OffPolicy, Algorithm, kind="dqn"):
     def trained_roles(self) -> tuple[str, ...]:
         """All are trained by one loss."""
         return ("value", *(ROLES if self.spr else ()))
+
+    @override
+    def metrics(self, info: EnvironmentInfo) -> tuple[Metric, ...]:
+        value = Metric("value/value", "mean value that the network predicts for chosen actions", "scaled return")
+        spr = (loss("spr/loss", "the loss of SPR, weighted"),) if self.spr else ()
+        return loss("value/loss", "the weighted loss of values"), value, *spr
 
     def evaluations(self) -> tuple[Evaluated, ...]:
         """The target, the choice of a double target, the prediction; then SPR."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,6 +16,7 @@ from composer.environments.base import Environment
 from composer.environments.interface import EnvironmentInfo
 from composer.optim import schedules
 from composer.optim.schedules import NonNegative, Positive
+from composer.spec.metrics import Metric, loss
 
 if TYPE_CHECKING:
     from composer.algorithms.program import BuiltAgent, Program
@@ -54,6 +56,19 @@ class PPO(OnPolicy, Algorithm, kind="ppo"):
     @override
     def trained_roles(self) -> tuple[str, ...]:
         return _ROLES
+
+    @override
+    def metrics(self, info: EnvironmentInfo) -> tuple[Metric, ...]:
+        least = 0.0 if info.discrete else -math.inf
+        return (
+            loss("actor/loss", "minus the clipped surrogate and the entropy bonus", -math.inf),
+            Metric("actor/entropy", "mean entropy of the policy", "nats", least),
+            Metric("actor/kl", "Kullback-Leibler divergence of the policy from that of the rollout", "nats", 0),
+            Metric("actor/clipped", "share of samples whose ratio of probabilities is clipped", "share", 0, 1),
+            loss("critic/loss", "the critic's loss"),
+            Metric("critic/value", "mean value that the critic predicts for a batch", "scaled return"),
+            Metric("critic/explained_variance", "share of the variance of returns that values explain", high=1),
+        )
 
     def evaluations(self) -> tuple[Evaluated, ...]:
         """One pass of each; the evaluation of a rollout, once for all its epochs, is not counted."""

@@ -10,11 +10,12 @@ from pydantic import Field
 from typing_extensions import override
 
 from composer.algorithms.base import Algorithm, OffPolicy, vectors_needed
-from composer.algorithms.declared import AverageRole, Evaluated, Passes, Role
+from composer.algorithms.declared import CRITICS, AverageRole, Evaluated, Passes, Role
 from composer.environments.base import Environment
 from composer.environments.interface import EnvironmentInfo
 from composer.networks.initializers import Constant
 from composer.networks.outline import Outline, ParameterPlan
+from composer.spec.metrics import Metric, loss
 
 if TYPE_CHECKING:
     from composer.algorithms.program import BuiltAgent, Program
@@ -64,6 +65,16 @@ class SAC(OffPolicy, Algorithm, kind="sac"):
     @override
     def trained_roles(self) -> tuple[str, ...]:
         return ("actor", "temperature", "critic")
+
+    @override
+    def metrics(self, info: EnvironmentInfo) -> tuple[Metric, ...]:
+        return (
+            loss("actor/loss", "temperature times log-density, minus value", -math.inf),
+            Metric("actor/entropy", "minus the log-density of drawn actions", "nats"),
+            Metric("temperature/value", "the temperature, which weighs entropy against value", low=0),
+            loss("temperature/loss", "temperature times entropy above its target", -math.inf),
+            *CRITICS,
+        )
 
     def evaluations(self) -> tuple[Evaluated, ...]:
         """The actor's loss, then the critic's: its target needs the actor's next action. The temperature costs none."""

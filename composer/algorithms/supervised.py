@@ -13,6 +13,7 @@ from composer.algorithms.declared import Evaluated, Passes, Role, UpdateSchedule
 from composer.environments.base import Environment
 from composer.environments.interface import EnvironmentInfo
 from composer.spec.family import Spec
+from composer.spec.metrics import Metric, loss
 from composer.spec.wording import suggestion
 
 if TYPE_CHECKING:
@@ -69,6 +70,15 @@ class Supervised(Algorithm, kind="supervised"):
     @override
     def trained_roles(self) -> tuple[str, ...]:
         return (MODEL,)
+
+    @override
+    def metrics(self, info: EnvironmentInfo) -> tuple[Metric, ...]:
+        found = [loss("model/loss", "the model's loss, without distillation")]
+        if not _is_regression(info):
+            found.append(Metric("model/accuracy", "accuracy on training batches, wrong labels included", "share", 0, 1))
+        if self.distillation:
+            found.append(loss("model/distillation", "divergence from the teacher, not weighted"))
+        return tuple(found)
 
     def evaluations(self) -> tuple[Evaluated, ...]:
         """One pass of the model, and one of a teacher."""

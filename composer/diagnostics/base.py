@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from composer.networks.outline import Outline
 from composer.spec.family import Family, Items, Spec
+from composer.spec.metrics import Metric
 from composer.spec.wording import suggestion
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 EnvSteps = Annotated[int, Field(ge=1, le=10**12)]
 RoleName = Annotated[str, Field(min_length=1, max_length=64)]
+
+PREFIX = "diagnostics/"
+"""With which the names of all metrics of measures begin."""
 
 Readings = dict[str, "Tensor"]
 """Values ``[S]`` by name: ``critic/srank``, and of one layer ``critic/layers/trunk.0/parameter_norm``."""
@@ -39,6 +43,8 @@ class Diagnostic(Family, family="diagnostic"):
     """
 
     version: ClassVar[int] = 1
+    meanings: ClassVar[tuple[Metric, ...]] = ()
+    """Meaning, unit and range by name without role and version; the kind's summary where one is absent."""
 
     every: EnvSteps | None = None
     """Environment steps between two readings; those of ``diagnostics`` where it is not given."""
@@ -67,6 +73,16 @@ class Diagnostic(Family, family="diagnostic"):
         """What is reported of whole networks, without version: ``critic/srank``."""
         return tuple(f"{role}/{name}" for role in self.chosen(networks) for name in self.names())
 
+    def metrics(self, outlines: Mapping[str, Outline]) -> Iterator[Metric]:
+        """All that it writes for these networks."""
+        return map(self.metric, self.reports(outlines))
+
+    def metric(self, name: str) -> Metric:
+        """The metric of a name such as ``critic/srank``, with its prefix and version."""
+        known = {each.name: each for each in self.meanings}
+        found = known.get(name.rpartition("/")[2], Metric("", self.summary().rstrip(".")))
+        return found._replace(name=f"{PREFIX}{name}.v{self.version}")
+
 
 class NetworkDiagnostic(Diagnostic, abstract=True):
     """A measure that reads one network at a time and remembers nothing."""
@@ -92,6 +108,20 @@ class LayerDiagnostic(NetworkDiagnostic, abstract=True):
 
     layers: bool = False
     """Whether each layer is reported too, as ``ROLE/layers/PATH/NAME``."""
+
+    def layers_of(self, outline: Outline) -> Iterable[str]:
+        """Paths of the layers that are reported of one network: by default the modules with trainable parameters."""
+        trained = (path for path, plan in outline.named_parameters() if plan.trainable)
+        return dict.fromkeys(path.rpartition(".")[0] for path in trained)
+
+    @override
+    def metrics(self, outlines: Mapping[str, Outline]) -> Iterator[Metric]:
+        yield from super().metrics(outlines)
+        for role in self.chosen(outlines) if self.layers else ():
+            for layer in (*self.layers_of(outlines[role]), "injections.*"):
+                found = self.metric(f"{role}/layers/{layer}/{self.names()[0]}")
+                added = "after plasticity injections" if "*" in layer else found.condition
+                yield found._replace(meaning=f"{found.meaning}, of one layer", condition=added)
 
 
 class Diagnostics(Spec):

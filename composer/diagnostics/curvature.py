@@ -12,6 +12,7 @@ from pydantic import Field
 from typing_extensions import override
 
 from composer.diagnostics.base import EnvSteps, NetworkDiagnostic, Readings
+from composer.spec.metrics import Metric
 
 if TYPE_CHECKING:
     from composer.diagnostics.interface import View
@@ -31,6 +32,11 @@ class Curvature(NetworkDiagnostic, kind="curvature"):
         "hessian_top_eigenvalue",
         "hessian_top_eigenvalue_by_squared_norm",
         "hessian_top_eigenvalue_times_squared_norm",
+    )
+    meanings = (
+        Metric(reported[0], "largest eigenvalue of the Hessian of the loss", "loss per squared norm"),
+        Metric(reported[1], "the same divided by the squared norm of the parameters"),
+        Metric(reported[2], "the same times the squared norm of the parameters", "loss"),
     )
 
     every: EnvSteps | None = 50_000

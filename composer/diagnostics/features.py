@@ -13,6 +13,7 @@ from pydantic import Field
 from typing_extensions import override
 
 from composer.diagnostics.base import NetworkDiagnostic, Readings
+from composer.spec.metrics import Metric
 
 if TYPE_CHECKING:
     from composer.diagnostics.interface import View
@@ -30,6 +31,13 @@ class Rank(NetworkDiagnostic, kind="rank"):
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "rank", "delta": 0.01}
     reported = ("srank", "pca_rank", "effective_rank", "feature_rank", "stable_rank")
+    meanings = (
+        Metric("srank", "singular values of features that hold 1 - delta of their sum", "rank", 0),
+        Metric("pca_rank", "singular values that hold 1 - delta of the sum of squares", "rank", 0),
+        Metric("effective_rank", "exponential of the entropy of singular values", "rank", 0),
+        Metric("feature_rank", "singular values above epsilon, for a batch of size 1", "rank", 0),
+        Metric("stable_rank", "squared Frobenius norm by squared largest singular value", "rank", 0),
+    )
 
     delta: Annotated[float, Field(gt=0, lt=1)] = 0.01
     """Share of the sum that srank and PCA rank may leave out."""
@@ -57,6 +65,7 @@ class FeatureNorm(NetworkDiagnostic, kind="feature_norm"):
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "feature_norm"}
     reported = ("feature_norm",)
+    meanings = (Metric("feature_norm", "mean Euclidean norm of the features of a sample", "norm", 0),)
 
     @override
     def measure(self, view: View, role: str) -> Readings:
@@ -74,6 +83,7 @@ class FeatureDot(NetworkDiagnostic, kind="feature_dot"):
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "feature_dot"}
     reported = ("feature_dot",)
+    meanings = (Metric("feature_dot", "mean dot product of the features of consecutive inputs", "squared norm"),)
 
     @override
     def measure(self, view: View, role: str) -> Readings:

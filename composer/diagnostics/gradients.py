@@ -12,6 +12,7 @@ from pydantic import Field
 from typing_extensions import override
 
 from composer.diagnostics.base import EnvSteps, NetworkDiagnostic, Readings
+from composer.spec.metrics import Metric
 
 if TYPE_CHECKING:
     from composer.diagnostics.interface import View
@@ -27,6 +28,10 @@ class GradientCovariance(NetworkDiagnostic, kind="gradient_covariance"):
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "gradient_covariance", "samples": 32}
     reported = ("gradient_covariance_magnitude", "gradient_covariance_mean")
+    meanings = (
+        Metric(reported[0], "mean magnitude of the cosines between gradients of samples", "cosine", 0, 1),
+        Metric(reported[1], "mean cosine between gradients of samples", "cosine", -1, 1),
+    )
 
     every: EnvSteps | None = 50_000
     """Environment steps between two readings."""

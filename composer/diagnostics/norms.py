@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from typing_extensions import override
 
 from composer.diagnostics.base import LayerDiagnostic, Readings
+from composer.spec.metrics import Metric
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,6 +37,7 @@ class ParameterNorm(LayerDiagnostic, kind="parameter_norm"):
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "parameter_norm"}
     reported = ("parameter_norm",)
+    meanings = (Metric("parameter_norm", "Euclidean norm of the parameters", "norm", 0),)
 
     @override
     def measure(self, view: View, role: str) -> Readings:
@@ -47,6 +49,7 @@ class GradientNorm(LayerDiagnostic, kind="gradient_norm"):
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "gradient_norm"}
     reported = ("gradient_norm",)
+    meanings = (Metric("gradient_norm", "Euclidean norm of the gradient of the loss", "norm", 0),)
 
     @override
     def measure(self, view: View, role: str) -> Readings:
@@ -62,6 +65,7 @@ class EffectiveLearningRate(LayerDiagnostic, kind="effective_learning_rate"):
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "effective_learning_rate"}
     reported = ("effective_learning_rate",)
+    meanings = (Metric("effective_learning_rate", "norm of the gradient by norm of the weights", "", 0),)
 
     @override
     def measure(self, view: View, role: str) -> Readings:
@@ -84,6 +88,10 @@ class DistanceToInit(LayerDiagnostic, kind="distance_to_init"):
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "distance_to_init"}
     reported = ("distance_to_init", "relative_distance_to_init")
+    meanings = (
+        Metric(reported[0], "Euclidean distance of the parameters from their first values", "norm", 0),
+        Metric(reported[1], "that distance divided by the norm of the first values", "", 0),
+    )
 
     @override
     def measure(self, view: View, role: str) -> Readings:

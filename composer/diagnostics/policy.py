@@ -12,9 +12,13 @@ from typing_extensions import override
 
 from composer.diagnostics.base import Diagnostic, Memory, Readings
 from composer.networks.outline import Outline
+from composer.spec.metrics import Metric
 
 if TYPE_CHECKING:
     from composer.diagnostics.interface import View
+
+
+SECOND = "from the second reading on"
 
 
 class PolicyChurn(Diagnostic, kind="policy_churn"):
@@ -27,6 +31,10 @@ class PolicyChurn(Diagnostic, kind="policy_churn"):
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "policy_churn"}
+    meanings = (
+        Metric("churn", "change of the actions since the last reading", "action", 0, condition=SECOND),
+        Metric("churn_per_update", "the same divided by updates", "action per update", 0, condition=SECOND),
+    )
 
     @override
     def names(self) -> tuple[str, ...]:

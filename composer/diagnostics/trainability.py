@@ -9,6 +9,7 @@ from pydantic import Field
 from typing_extensions import override
 
 from composer.diagnostics.base import EnvSteps, NetworkDiagnostic, Readings
+from composer.spec.metrics import Metric
 
 if TYPE_CHECKING:
     from composer.diagnostics.interface import View
@@ -29,6 +30,10 @@ class Trainability(NetworkDiagnostic, kind="trainability"):
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "trainability", "steps": 1_000, "every": 200_000}
     reported = ("trainability", "trainability_change")
+    meanings = (
+        Metric(reported[0], "how well a copy of the network fits fresh random targets; 1 is exact", high=1),
+        Metric(reported[1], "the same minus that of the network's first weights"),
+    )
 
     every: EnvSteps | None = 100_000
     """Environment steps between two readings."""

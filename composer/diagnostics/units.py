@@ -8,15 +8,16 @@ published code: a unit is dormant or dead where it is so in every copy.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 from typing_extensions import override
 
-from composer.diagnostics.base import LayerDiagnostic, Readings
+from composer.diagnostics.base import PREFIX, LayerDiagnostic, Readings
 from composer.networks.activations import activations
 from composer.networks.outline import Outline
+from composer.spec.metrics import Metric
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,6 +27,20 @@ if TYPE_CHECKING:
 
 class _UnitDiagnostic(LayerDiagnostic, abstract=True):
     """A share of hidden units or of their activations."""
+
+    @override
+    def metric(self, name: str) -> Metric:
+        return super().metric(name)._replace(unit="share", low=0, high=1)
+
+    @override
+    def layers_of(self, outline: Outline) -> Iterable[str]:
+        return [path for path, _ in activations(outline)]
+
+    @override
+    def metrics(self, outlines: Mapping[str, Outline]) -> Iterator[Metric]:
+        """None of a network without an activation."""
+        silent = {f"{PREFIX}{role}" for role, outline in outlines.items() if not any(activations(outline))}
+        return (each for each in super().metrics(outlines) if "/".join(each.name.split("/")[:2]) not in silent)
 
     @abstractmethod
     def share(self, summary: Tensor) -> Tensor:

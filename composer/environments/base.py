@@ -7,6 +7,7 @@ worker processes. Nothing here imports a simulator: reading a blueprint is fast.
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -17,6 +18,7 @@ from typing_extensions import override
 
 from composer.environments.interface import EnvironmentInfo, SingleEnvironment, VectorEnvironment
 from composer.spec.family import Family
+from composer.spec.metrics import Metric
 from composer.spec.random_streams import derive
 
 if TYPE_CHECKING:
@@ -69,6 +71,19 @@ class Environment(Family, family="environment"):
     def metric(self) -> str:
         """Name of the evaluation metric in the journal; higher is better."""
         return "evaluation/return"
+
+    @property
+    def metric_range(self) -> tuple[float, float]:
+        """The lowest and the highest value that the evaluation metric can have; infinite where nothing bounds it."""
+        return -math.inf, math.inf
+
+    def evaluation_metric(self) -> Metric:
+        """The evaluation metric, with its meaning."""
+        return Metric(self.metric, "mean return of an evaluation's episodes", "return", *self.metric_range)
+
+    def training_metrics(self) -> tuple[Metric, ...] | None:
+        """What its collector reports: all of it, or None where a plug-in's kind does not say."""
+        return None
 
     @property
     def task_interactions(self) -> int:
@@ -137,6 +152,15 @@ class Simulator(Environment, abstract=True):
     @override
     def copies_per_seed(self) -> int:
         return self.copies
+
+    @override
+    def training_metrics(self) -> tuple[Metric, ...]:
+        length, when = float(self.info.episode_env_steps), "where an episode has ended since the last row"
+        mean = "of the training episodes that ended since the last row, exploration included"
+        return (
+            Metric("training/return", f"mean return {mean}", "return", *self.metric_range, when),
+            Metric("training/episode_length", f"mean length {mean}", "environment steps", 1, length, when),
+        )
 
     @override
     def problems(self, batch_size: int, env_steps: int, seeds: int) -> Iterator[tuple[str, str]]:

@@ -80,6 +80,11 @@ class Trigger(Family, family="trigger"):
         """The metric that decides when it fires; None where moments are planned."""
         return None
 
+    @property
+    def least_readings(self) -> int:
+        """Readings of its metric that it needs before it can fire."""
+        return 1
+
     def condition(self) -> str:
         """What a metric must do for it to fire, in words; empty where moments are planned."""
         return ""
@@ -223,6 +228,11 @@ class Crossing(Trigger, kind="crossing"):
     @override
     def watched_metric(self) -> str:
         return self.metric
+
+    @property
+    @override
+    def least_readings(self) -> int:
+        return self.patience
 
     @override
     def condition(self) -> str:

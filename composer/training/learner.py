@@ -33,7 +33,7 @@ from composer.training.gradient_step import GradientStep
 from composer.training.horizon import Horizon
 from composer.training.moving_averages import MovingAverages
 from composer.training.profiling import timed
-from composer.training.signals import SignalMeans
+from composer.training.signals import SignalMeans, check_declared
 
 
 class Diverged(ComposerError, RuntimeError):
@@ -102,6 +102,7 @@ class Learner:
         """New priorities of the samples of the last update, ``[S, B]`` by name."""
         self._generators = [self._generator(seed, "learn") for seed in self.seeds]
         self.replay_generators = [self._generator(seed, "replay") for seed in self.seeds]
+        check_declared(agent.algorithm, agent.info, self.program.signals)
         self._signals = SignalMeans(self.program.signals, seeds, device)
 
     def _state(self) -> list[StatePart]:

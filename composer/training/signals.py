@@ -3,9 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+
+from composer.spec.errors import ComposerError
+
+if TYPE_CHECKING:
+    from composer.algorithms.base import Algorithm
+    from composer.environments.interface import EnvironmentInfo
+
+
+class UndeclaredSignals(ComposerError, ValueError):
+    """An algorithm declares other signals than its program reports: a bug of the kind."""
+
+    exit_code = 2
+
+
+def check_declared(algorithm: Algorithm, info: EnvironmentInfo, reported: Sequence[str]) -> None:
+    """Raise UndeclaredSignals where the declared signals are not those of the program."""
+    declared = algorithm.metrics(info)
+    if declared is not None and {each.name for each in declared} != set(reported):
+        names = ", ".join(sorted({each.name for each in declared} ^ set(reported)))
+        raise UndeclaredSignals(f"{algorithm.kind!r} declares other metrics than its program reports: {names}")
 
 
 class SignalMeans:

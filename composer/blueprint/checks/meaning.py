@@ -8,6 +8,7 @@ from pathlib import Path as FilePath
 from composer.algorithms.role_checks import agent_problems
 from composer.blueprint.forecast.clock import lengths_of
 from composer.blueprint.forecast.memory import available_bytes, disk_bytes, forecast
+from composer.blueprint.forecast.metrics import metric_problem
 from composer.blueprint.schema import Blueprint, Replay
 from composer.blueprint.syntax.nodes import read_path
 from composer.blueprint.syntax.positions import Path
@@ -136,6 +137,9 @@ def _interventions(blueprint: Blueprint) -> Iterator[Finding]:
     found: dict[str, list[tuple[str, str]]] = {}
     for name, each in blueprint.interventions.items():
         found[name] = [(f"when.{key}", message) for key, message in each.when.problems(lengths)]
+        if metric := each.when.watched_metric():
+            problem = metric_problem(blueprint, metric, each.when.least_readings)
+            found[name] += [("when.metric", problem)] if problem else []
         found[name] += [(f"where.{key}", message) for key, message in each.where.problems(trained)]
     if not any(key.startswith("where.") for problems in found.values() for key, _ in problems):
         chosen = {name: each.where.select(trained) for name, each in blueprint.interventions.items()}

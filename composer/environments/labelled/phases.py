@@ -17,6 +17,7 @@ from composer.environments.base import PlannedStage
 from composer.environments.interface import EnvironmentInfo
 from composer.environments.labelled.task_sequence import Labelled
 from composer.spec.family import Items, Spec
+from composer.spec.metrics import Metric
 
 Count = Annotated[int, Field(ge=1, le=10**9)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -153,6 +154,18 @@ class Phases(Labelled, kind="phases"):
     def stages_differ_by_seed(self) -> bool:
         """Whether a phase may end early."""
         return any(phase.early_stopping for phase in self.phases)
+
+    @override
+    def training_metrics(self) -> tuple[Metric, ...]:
+        held_out = Metric(
+            "training/held_out_loss",
+            "loss on held-out samples at the last check of early stopping",
+            "loss",
+            0,
+            condition="from the first check of early stopping on",
+        )
+        phase = Metric("training/phase", "the phase, from 1", low=1, high=len(self.plan))
+        return (phase, held_out) if self.stages_differ_by_seed else (phase,)
 
     def samples_in(self, phase: Phase) -> int:
         """Samples of a phase if classes are of equal size; the actual number depends on the labels."""

@@ -6,6 +6,7 @@ Tests: tests/environments/test_tasks.py.
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
@@ -16,6 +17,7 @@ from typing_extensions import override
 from composer.environments.base import Environment
 from composer.environments.interface import EnvironmentInfo
 from composer.environments.labelled.datasets import Data, Samples
+from composer.spec.metrics import Metric
 from composer.spec.random_streams import derive
 
 if TYPE_CHECKING:
@@ -43,6 +45,20 @@ class Labelled(Environment, abstract=True):
     @override
     def metric(self) -> str:
         return "evaluation/r_squared" if self.regression else "evaluation/accuracy"
+
+    @property
+    @override
+    def metric_range(self) -> tuple[float, float]:
+        return (-math.inf, 1.0) if self.regression else (0.0, 1.0)
+
+    @override
+    def evaluation_metric(self) -> Metric:
+        what, unit = ("R squared", "") if self.regression else ("accuracy", "share")
+        return Metric(self.metric, f"{what} on the data of the present task or phase", unit, *self.metric_range)
+
+    @override
+    def training_metrics(self) -> tuple[Metric, ...]:
+        return ()
 
     def stream(self, seed: int) -> int:
         """The seed of tasks and orders of samples; the data themselves depend on the seed of the run."""

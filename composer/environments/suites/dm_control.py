@@ -5,6 +5,7 @@ Tests: tests/environments/test_dm_control.py holds this adapter to dm_control's 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -47,6 +48,12 @@ class DmControl(SingleSimulator, kind="dm_control"):
     @override
     def title(self) -> str:
         return self.task
+
+    @property
+    @override
+    def metric_range(self) -> tuple[float, float]:
+        """Rewards are in [0, 1], but for those of ``lqr``, which have no lower bound."""
+        return (-math.inf if self.task.startswith("lqr") else 0.0), float(self.info.episode_env_steps)
 
     def describe(self) -> EnvironmentInfo:
         """From the table of tasks; dm_control is not imported."""

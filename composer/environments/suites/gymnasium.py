@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
@@ -38,6 +39,16 @@ Plain = (
     | Annotated[Items[Text], Entries]
 )
 """Values of keyword arguments."""
+
+
+STEP_REWARDS = {
+    "CartPole-v0": (0.0, 1.0),
+    "CartPole-v1": (0.0, 1.0),
+    "MountainCar-v0": (-1.0, 0.0),
+    "Acrobot-v1": (-1.0, 0.0),
+    "Pendulum-v1": (-(math.pi**2 + 0.1 * 8**2 + 0.001 * 2**2), 0.0),
+}
+"""Lowest and highest reward of one step."""
 
 
 class UnusableEnvironment(ValueError):
@@ -82,6 +93,15 @@ class Gymnasium(SingleSimulator, kind="gymnasium"):
     @override
     def title(self) -> str:
         return self.id
+
+    @property
+    @override
+    def metric_range(self) -> tuple[float, float]:
+        """Of Gymnasium's classic tasks as they are registered; other rewards are not known to be bounded."""
+        bounds = STEP_REWARDS.get(self.id) if not (self.kwargs or self.module) else None
+        if bounds is None:
+            return super().metric_range
+        return bounds[0] * self.info.episode_env_steps, bounds[1] * self.info.episode_env_steps
 
     def describe(self) -> EnvironmentInfo:
         """From the spaces of an environment that is built for it; raises UnusableEnvironment."""

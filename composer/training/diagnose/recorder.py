@@ -72,8 +72,8 @@ class Recorder:
             transitions = self._probe.transitions(data, learner.seeds, learner.n_step, learner.discount)
             view = LearnerView(self._agent, learner, transitions)
             for each in due:
-                values, version = each.measure.read(view, each.memory), each.measure.version
-                found |= {f"diagnostics/{name}.v{version}": value.detach().double() for name, value in values.items()}
+                values, metric = each.measure.read(view, each.memory), each.measure.metric
+                found |= {metric(name).name: value.detach().double() for name, value in values.items()}
         if not found:
             return [{} for _ in learner.seeds]
         table = torch.stack(list(found.values()), 1).tolist()  # The one transfer to the host.

@@ -1,0 +1,147 @@
+"""The metrics of a run, known before it runs: names, meanings, ranges, and when each is written.
+
+Tests: tests/blueprint/test_metrics.py.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from composer.blueprint.forecast.clock import Clock, clock_of
+from composer.blueprint.schema import Blueprint
+from composer.spec.metrics import Metric
+from composer.spec.wording import listing, suggestion
+
+_SPEED = tuple(
+    Metric(f"speed/{name}_per_second", f"{what} per second since the last row", "1/s", 0, condition="from row 2 on")
+    for name, what in (("updates", "gradient updates"), ("env_steps", "environment steps"))
+)
+_SYSTEM = Metric("system/*", "use of processor, memory, disk, network and GPU", condition="every 15 seconds")
+
+
+@dataclass(frozen=True)
+class WrittenMetric:
+    """A metric of a blueprint."""
+
+    metric: Metric
+    key: str
+    """The key of the blueprint that says how often it is written; empty where none does."""
+    every: int
+    """Environment steps between two rows; the last row follows the last step. 0 where no clock of the run decides."""
+    first: int = 0
+    """Environment steps before the first row that can have it."""
+    where: str = "journal"
+    """``journal`` is read by triggers; ``timing.jsonl`` and ``MLflow`` are not."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON, which has no infinity: None in its place."""
+        name, meaning, unit, low, high, condition = self.metric
+        low_high = {"low": low if math.isfinite(low) else None, "high": high if math.isfinite(high) else None}
+        facts = {"name": name, "meaning": meaning, "unit": unit, **low_high, "condition": condition}
+        return {**facts, "key": self.key, "every_env_steps": self.every, "where": self.where}
+
+
+def written_metrics(blueprint: Blueprint) -> list[WrittenMetric]:
+    """Everything that a run of a valid blueprint writes: signals, episodes, evaluations, diagnostics, speed, events."""
+    return [
+        *_of_training(blueprint),
+        WrittenMetric(blueprint.environment.evaluation_metric(), "evaluation.every", blueprint.evaluation.every),
+        *_of_diagnostics(blueprint),
+        *_beside_the_journal(blueprint),
+    ]
+
+
+def ranges(blueprint: Blueprint) -> dict[str, tuple[float, float]]:
+    """The lowest and the highest possible value of each metric of the journal, by name."""
+    return {each.metric.name: (each.metric.low, each.metric.high) for each in written_metrics(blueprint)}
+
+
+def metric_problem(blueprint: Blueprint, name: str, readings: int) -> str | None:
+    """Why a trigger that needs ``readings`` of a metric before the run ends cannot fire; None where it can."""
+    written = written_metrics(blueprint)
+    found = next((each for each in written if each.metric.is_named(name)), None)
+    if found is None:
+        if _may_exist(blueprint, name):
+            return None
+        known = {each.metric.name for each in written if each.where == "journal"}
+        return f"no metric {name!r} is written{_reason(blueprint, name)}{suggestion(name, known)}"
+    if found.where != "journal":
+        return f"{name!r} is written to {found.where}, which no trigger reads; use a metric of the journal"
+    clock, env_steps = clock_of(blueprint), blueprint.training.env_steps
+    count = _rows_before_end(found, clock, env_steps)
+    if count >= readings:
+        return None
+    wanted = f"{readings} readings in a row" if readings > 1 else "one reading"
+    return (
+        f"never fires: {name!r} is written {count} times before the last step of the run ({found.key} = {found.every:,}"
+        f", training.env_steps = {env_steps:,}), and the trigger needs {wanted}"
+    )
+
+
+def _rows_before_end(found: WrittenMetric, clock: Clock, env_steps: int) -> int:
+    """Rows that have the metric, at most, while environment steps are left."""
+    last, interval = (clock.interactions_by(env_steps) - 1) * clock.stride, max(found.every, clock.stride)
+    return max(last // interval - max(found.first - 1, 0) // interval, 0)
+
+
+def _of_training(blueprint: Blueprint) -> Iterator[WrittenMetric]:
+    every, clock, end = blueprint.training.log_every, clock_of(blueprint), blueprint.training.env_steps
+    first = clock.env_step_of(1, end) or end + 1
+    for metric in blueprint.algorithm.metrics(blueprint.environment.info) or ():
+        when = metric._replace(condition=metric.condition or "where there was an update since the last row")
+        yield WrittenMetric(when, "training.log_every", every, first)
+    for metric in blueprint.environment.training_metrics() or ():
+        yield WrittenMetric(metric, "training.log_every", every)
+
+
+def _of_diagnostics(blueprint: Blueprint) -> Iterator[WrittenMetric]:
+    declared, outlines, trained = blueprint.diagnostics, blueprint.sound_outlines, blueprint.trained_outlines
+    growing = [each.where.select(trained) for each in blueprint.interventions.values() if each.do.growth]
+    grown = {role for chosen in growing for role, _ in chosen}
+    for index, measure in enumerate(declared.measures):
+        key = "every" if measure.every is None else f"measures[{index}].every"
+        for metric in measure.metrics(outlines):
+            if "*" not in metric.name or metric.name.split("/")[1] in grown:
+                yield WrittenMetric(metric, f"diagnostics.{key}", declared.every_of(measure))
+
+
+def _beside_the_journal(blueprint: Blueprint) -> Iterator[WrittenMetric]:
+    for metric in _SPEED:
+        yield WrittenMetric(metric, "training.log_every", blueprint.training.log_every, where="timing.jsonl")
+    for name in blueprint.interventions:
+        event = Metric(f"events/{name}", "1 where it fired", condition="at each firing")
+        yield WrittenMetric(event, f"interventions.{name}", 0, where="MLflow")
+    yield WrittenMetric(_SYSTEM, "tracking.system_metrics", 0, where="MLflow")
+
+
+def _may_exist(blueprint: Blueprint, name: str) -> bool:
+    """Whether a plug-in's kind, which does not say what it writes, may write a metric of this name."""
+    algorithm, environment = blueprint.algorithm, blueprint.environment
+    if name.startswith("training/"):
+        return environment.training_metrics() is None
+    taken = ("evaluation/", "diagnostics/", "speed/", "events/", "system/")
+    return algorithm.metrics(environment.info) is None and not name.startswith(taken)
+
+
+def undeclared(blueprint: Blueprint) -> list[str]:
+    """The kinds of plug-ins that do not say what they write."""
+    algorithm, environment = blueprint.algorithm, blueprint.environment
+    said = {algorithm.kind: algorithm.metrics(environment.info), environment.kind: environment.training_metrics()}
+    return [kind for kind, metrics in said.items() if metrics is None]
+
+
+def _reason(blueprint: Blueprint, name: str) -> str:
+    """What a near miss lacks, in brackets; empty where nothing is known of it."""
+    prefix, _, rest = name.partition("/")
+    if prefix == "diagnostics":
+        measures = blueprint.diagnostics.measures
+        if not measures:
+            return " (no diagnostics are measured: diagnostics.measures)"
+        return ""
+    roles = {*blueprint.networks, *blueprint.trained_outlines}
+    if rest and prefix not in (*roles, "evaluation", "training", "speed", "events", "system"):
+        return f" ({blueprint.algorithm.title} has no {prefix!r}: it trains {listing(roles)})"
+    return ""

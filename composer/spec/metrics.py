@@ -1,0 +1,36 @@
+"""What a kind says of the metrics that it writes, before anything runs.
+
+An algorithm, an environment and a measure each declare theirs; ``composer.blueprint.forecast.metrics`` joins them for a
+blueprint, and a run writes no other. Tests: tests/blueprint/test_metrics.py.
+"""
+
+from __future__ import annotations
+
+import math
+from fnmatch import fnmatchcase
+from typing import NamedTuple
+
+
+class Metric(NamedTuple):
+    """A metric by its name in the journal; ``*`` in a name stands for what only a run can tell."""
+
+    name: str
+    meaning: str
+    """One line."""
+    unit: str = ""
+    """Empty for numbers of no unit."""
+    low: float = -math.inf
+    """The lowest value that it can have."""
+    high: float = math.inf
+    """The highest value that it can have."""
+    condition: str = ""
+    """Where a row may lack it: when it is written; empty where every row has it."""
+
+    def is_named(self, name: str) -> bool:
+        """Whether ``name`` is a name of this metric."""
+        return name == self.name or ("*" in self.name and fnmatchcase(name, self.name))
+
+
+def loss(name: str, of: str, low: float = 0.0, condition: str = "") -> Metric:
+    """The mean loss of a role's updates since the last row, at least ``low``."""
+    return Metric(name, f"{of}, a mean over updates since the last row", "loss", low, condition=condition)
