@@ -28,6 +28,7 @@ _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "Read a blueprint": (
         reading.check,
         reading.show,
+        reading.metrics,
         reading.explain,
         reading.diff,
         reading.lint,

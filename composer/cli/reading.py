@@ -73,6 +73,16 @@ def show(
     print(json.dumps(show_json(loaded.blueprint)) if as_json else show_text(loaded.blueprint))
 
 
+def metrics(
+    blueprint: BlueprintArgument, overrides: Overrides = None, variants: Variants = None, as_json: Json = False
+) -> None:
+    """List every metric that a run of a blueprint writes: name, meaning, unit, range, and when it is written."""
+    from composer.blueprint.inspect.metrics_list import metrics_json, metrics_text
+
+    found = read(blueprint, overrides, variants, as_json).blueprint
+    print(json.dumps(metrics_json(found)) if as_json else metrics_text(found))
+
+
 def diff(blueprints: BlueprintArguments, as_json: Json = False) -> None:
     """Compare two blueprints key by key, and their parameters, operations and memory."""
     from composer.blueprint.inspect import diff as differences

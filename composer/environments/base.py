@@ -155,8 +155,8 @@ class Simulator(Environment, abstract=True):
 
     @override
     def training_metrics(self) -> tuple[Metric, ...]:
-        length, when = float(self.info.episode_env_steps), "where an episode has ended since the last row"
-        mean = "of the training episodes that ended since the last row, exploration included"
+        length, when = float(self.info.episode_env_steps), "where an episode ended since the last row"
+        mean = "of training episodes, exploration included"
         return (
             Metric("training/return", f"mean return {mean}", "return", *self.metric_range, when),
             Metric("training/episode_length", f"mean length {mean}", "environment steps", 1, length, when),

@@ -32,5 +32,5 @@ class Metric(NamedTuple):
 
 
 def loss(name: str, of: str, low: float = 0.0, condition: str = "") -> Metric:
-    """The mean loss of a role's updates since the last row, at least ``low``."""
-    return Metric(name, f"{of}, a mean over updates since the last row", "loss", low, condition=condition)
+    """A loss of at least ``low``."""
+    return Metric(name, of, "loss", low, condition=condition)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
@@ -17,6 +17,7 @@ from typing_extensions import override
 
 from composer.spec.errors import ComposerError
 from composer.spec.family import Family
+from composer.spec.metrics import Metric
 
 URI_VARIABLE: Final = "MLFLOW_TRACKING_URI"
 EXPERIMENT: Final = r"^/?[A-Za-z0-9][A-Za-z0-9@._ /-]{0,199}$"
@@ -53,6 +54,10 @@ class Tracker(Family, family="tracker"):
     def destination(self, runs_dir: Path, environment: Mapping[str, str] = os.environ) -> Destination | None:
         """The store of runs in ``runs_dir``; None for no store. Raises StoreRefused."""
 
+    def charts(self, interventions: Iterable[str]) -> tuple[Metric, ...]:
+        """What it shows besides the metrics of the journal, for interventions of these names."""
+        return ()
+
 
 class NoTracker(Tracker, kind="none"):
     """No tracking store: the journal alone."""
@@ -85,6 +90,13 @@ class MlflowTracker(Tracker, kind="mlflow"):
         # Raised with a redacted input: the report of a refused URI must not print its password.
         error = PydanticCustomError("tracking_uri", "{problem}", {"problem": problem})
         raise ValidationError.from_exception_data(cls.__name__, [{"type": error, "loc": (), "input": redact(uri)}])
+
+    @override
+    def charts(self, interventions: Iterable[str]) -> tuple[Metric, ...]:
+        """An event is the point 1; the machine is sampled by the clock on the wall."""
+        fired = [Metric(f"events/{name}", "1 where it fired", condition="at each firing") for name in interventions]
+        machine = Metric("system/*", "use of processor, memory, disk, network and GPU", condition="every 15 seconds")
+        return (*fired, machine) if self.system_metrics else tuple(fired)
 
     def destination(self, runs_dir: Path, environment: Mapping[str, str] = os.environ) -> Destination:
         """The blueprint's URI, else ``MLFLOW_TRACKING_URI``, else the embedded database; see ``default_root``."""

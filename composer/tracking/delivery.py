@@ -156,6 +156,9 @@ class Delivery:
 
     def _send_events(self) -> None:
         events = [row for row in read(self._run_dir / JOURNAL) if row["type"] == "event"]
+        notes = [f"{event['intervention']}: {event['why']}" for event in events if event["name"] == "never_fired"]
+        if notes:
+            self._store.set_tag(self._stored.run_id, "composer.never_fired", "; ".join(notes))
         if events:
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / EVENTS

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 CALL_METRICS: Final = 1000
 CALL_PARAMETERS: Final = 100
 VALUE_LIMIT: Final = 6000
+TAG_LIMIT: Final = 5000
 MIGRATION_SECONDS: Final = 120.0
 LOCK_SECONDS: Final = 1.0
 
@@ -202,6 +203,10 @@ class Store:
     def steps(self, run_id: str, name: str) -> set[int]:
         """Steps at which the store already has this metric."""
         return {metric.step for metric in self._client.get_metric_history(run_id, name)}
+
+    def set_tag(self, run_id: str, name: str, text: str) -> None:
+        """Set a tag, cut to the length that every store takes."""
+        self._client.set_tag(run_id, name, text[:TAG_LIMIT])
 
     def set_status(self, run_id: str, status: str, end_time: int | None = None) -> None:
         """Set RUNNING, or a final status with its time in milliseconds."""

@@ -31,6 +31,7 @@ from composer.training.runs.checkpoint import Checkpoints
 from composer.training.runs.checkpoint import digest as state_digest
 from composer.training.runs.results import Result, read_metrics
 from composer.training.session import Session
+from composer.training.surgery.unfired import NEVER_FIRED, unfired
 
 FRESH_EPISODES = 2**62
 """Number of an evaluation that no training run reaches: none of its episodes has been seen before."""
@@ -206,4 +207,5 @@ def _table(opened: OpenRun) -> dict[str, Any]:
         "returns": dict(zip(map(str, opened.session.seeds), means, strict=True)),
         "seconds": round(outcome.seconds, 3),
         "updates_per_second": round(outcome.updates_per_second, 2),
+        NEVER_FIRED: unfired(opened.session),
     }

@@ -21,6 +21,7 @@ from composer.training.interrupts import Interrupted, Interrupts
 from composer.training.learner import Diverged
 from composer.training.profiling import timed
 from composer.training.session import Session
+from composer.training.surgery.unfired import NEVER_FIRED, unfired, unfired_text
 
 FAILURES = (Diverged, EnvironmentFailure, InvalidAction)
 """Errors that end one run and leave the runs beside it alone."""
@@ -99,6 +100,10 @@ def finish_interaction(session: Session, console: Console, is_stopping: bool = F
         console.evaluation(clock.env_steps, means, session.title)
     if is_last or session.diagnostics.due(clock):
         _record_and_intervene(session, _diagnose(session))
+    if is_last:
+        for row in unfired(session):
+            session.record("event", seed=None, name=NEVER_FIRED, **row)
+            console.note(": ".join(filter(None, (session.title, unfired_text(row, len(session.seeds))))))
     if is_last or is_stopping or clock.due(session.checkpoint.every):
         session.save()
 

@@ -122,8 +122,8 @@ def test_penalties_begin_with_the_first_update_and_keep_anchors() -> None:
         ("", "{ kind = 'every', interval = 9_000 }", 3, (3, 2, 0)),
         (", third_term = 'omit'", "{ kind = 'at', steps = [9_000] }", 1, (1, 1, 0)),
         (", original = 'train'", "{ kind = 'at', steps = [9_000, 9_001] }", 1, (2, 2, 1)),
-        ("", "{ kind = 'crossing', metric = 'm', above = 1.0, maximum = 2 }", 1, (2, 2, 0)),
-        ("", "{ kind = 'crossing', metric = 'm', above = 1.0, maximum = 0 }", 2, (1, 2, 1)),
+        ("", "{ kind = 'crossing', metric = 'critic/loss', above = 1.0, maximum = 2 }", 1, (2, 2, 0)),
+        ("", "{ kind = 'crossing', metric = 'critic/loss', above = 1.0, maximum = 0 }", 2, (1, 2, 1)),
     ],
 )
 def test_an_injection_takes_its_terms_in_network_and_average(

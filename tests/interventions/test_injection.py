@@ -118,7 +118,7 @@ def test_nothing_need_be_shared() -> None:
 
 
 EVERY = "{ kind = 'every', interval = 13, maximum = 2 }"
-CROSSING = "{ kind = 'crossing', metric = 'm', above = 0.0, maximum = 2, clock = 'env' }"
+CROSSING = "{ kind = 'crossing', metric = 'critic/loss', above = 0.0, maximum = 2, clock = 'env' }"
 
 
 def test_seeds_may_be_injected_at_times_of_their_own() -> None:
@@ -127,7 +127,7 @@ def test_seeds_may_be_injected_at_times_of_their_own() -> None:
     plain.update(2)
 
     def read(seed: int, env: int) -> None:
-        patient.surgery.fire_on_metrics(seed, {"m": 1.0}, {"env": env, "update": 0, "interaction": 0})
+        patient.surgery.fire_on_metrics(seed, {"critic/loss": 1.0}, {"env": env, "update": 0, "interaction": 0})
 
     read(1, 1)
     assert torch.equal(q(patient), q(plain))

@@ -181,10 +181,10 @@ def test_moments_of_new_weights_and_biases_are_zeroed() -> None:
 
 
 def test_what_is_remembered_of_seeds_that_do_not_fire_stays() -> None:
-    when = "{ kind = 'crossing', metric = 'm', above = 0.0, maximum = 0, clock = 'env' }"
+    when = "{ kind = 'crossing', metric = 'critic/loss', above = 0.0, maximum = 0, clock = 'env' }"
     patient = Patient(SEEDS, PLAIN, replace(rate=0.5, when=when))
     for env in range(1, 6):
-        patient.surgery.fire_on_metrics(1, {"m": 1.0}, {"env": env, "update": 0, "interaction": 0})
+        patient.surgery.fire_on_metrics(1, {"critic/loss": 1.0}, {"env": env, "update": 0, "interaction": 0})
     memory = {name: value for name, value in patient.surgery.tensors().items() if "/memory/" in name}
     assert len(memory) == 8 and not any(value[0].any() for value in memory.values())
     assert memory["interventions/it/memory/critic/trunk.0.age"][1].max() == 5

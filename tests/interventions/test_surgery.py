@@ -106,7 +106,7 @@ def test_a_schedule_restarts_where_asked() -> None:
     assert patient.learner.optimizers["critic"].count("trunk.0.weight").tolist() == [5]
 
 
-CROSSING = "{ kind = 'crossing', metric = 'm', below = 1.0, patience = 2, cooldown = 10, maximum = 2, clock = 'env' }"
+CROSSING = "{ kind = 'crossing', metric = 'critic/loss', below = 1.0, patience = 2, cooldown = 10, maximum = 2, clock = 'env' }"
 
 
 def test_a_crossing_fires_for_the_seed_that_crossed() -> None:
@@ -115,7 +115,9 @@ def test_a_crossing_fires_for_the_seed_that_crossed() -> None:
     before = patient.state()
 
     def read(seed: int, value: float, env: int) -> None:
-        patient.surgery.fire_on_metrics(seed, {"m": value, "other": 0.0}, {"env": env, "update": 3, "interaction": 0})
+        patient.surgery.fire_on_metrics(
+            seed, {"critic/loss": value, "other": 0.0}, {"env": env, "update": 3, "interaction": 0}
+        )
 
     read(1, 0.5, 1)
     read(1, 2.0, 2)

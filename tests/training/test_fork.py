@@ -236,7 +236,7 @@ REFUSED = [
     ),
     ("interventions.injection.do.third_term='omit'", r"interventions.injection: it has injected its network already"),
     (
-        "interventions.injection.when={ kind = 'crossing', metric = 'm', above = 0.0 }",
+        "interventions.injection.when={ kind = 'crossing', metric = 'evaluation/return', above = 0.0 }",
         r"interventions.injection: it has injected its network already",
     ),
     (

@@ -13,13 +13,19 @@ from typing import Any
 from composer.blueprint.forecast.clock import Clock, clock_of
 from composer.blueprint.schema import Blueprint
 from composer.spec.metrics import Metric
+from composer.spec.quantities import counted
 from composer.spec.wording import listing, suggestion
 
 _SPEED = tuple(
-    Metric(f"speed/{name}_per_second", f"{what} per second since the last row", "1/s", 0, condition="from row 2 on")
+    Metric(
+        f"speed/{name}_per_second",
+        f"{what} per second since the last row",
+        "1/s",
+        0,
+        condition="from the second row on",
+    )
     for name, what in (("updates", "gradient updates"), ("env_steps", "environment steps"))
 )
-_SYSTEM = Metric("system/*", "use of processor, memory, disk, network and GPU", condition="every 15 seconds")
 
 
 @dataclass(frozen=True)
@@ -74,10 +80,11 @@ def metric_problem(blueprint: Blueprint, name: str, readings: int) -> str | None
     count = _rows_before_end(found, clock, env_steps)
     if count >= readings:
         return None
-    wanted = f"{readings} readings in a row" if readings > 1 else "one reading"
+    wanted = f"{readings} readings in a row" if readings > 1 else "a reading"
+    times = f"{counted(count, 'time')} before the last step of the run" if count else "after the last step only"
     return (
-        f"never fires: {name!r} is written {count} times before the last step of the run ({found.key} = {found.every:,}"
-        f", training.env_steps = {env_steps:,}), and the trigger needs {wanted}"
+        f"never fires: {name!r} is written {times} ({found.key} = {found.every:,}, training.env_steps = {env_steps:,}),"
+        f" and the trigger needs {wanted} while the run goes on"
     )
 
 
@@ -91,7 +98,7 @@ def _of_training(blueprint: Blueprint) -> Iterator[WrittenMetric]:
     every, clock, end = blueprint.training.log_every, clock_of(blueprint), blueprint.training.env_steps
     first = clock.env_step_of(1, end) or end + 1
     for metric in blueprint.algorithm.metrics(blueprint.environment.info) or ():
-        when = metric._replace(condition=metric.condition or "where there was an update since the last row")
+        when = metric._replace(condition=metric.condition or "where updates were made since the last row")
         yield WrittenMetric(when, "training.log_every", every, first)
     for metric in blueprint.environment.training_metrics() or ():
         yield WrittenMetric(metric, "training.log_every", every)
@@ -111,10 +118,8 @@ def _of_diagnostics(blueprint: Blueprint) -> Iterator[WrittenMetric]:
 def _beside_the_journal(blueprint: Blueprint) -> Iterator[WrittenMetric]:
     for metric in _SPEED:
         yield WrittenMetric(metric, "training.log_every", blueprint.training.log_every, where="timing.jsonl")
-    for name in blueprint.interventions:
-        event = Metric(f"events/{name}", "1 where it fired", condition="at each firing")
-        yield WrittenMetric(event, f"interventions.{name}", 0, where="MLflow")
-    yield WrittenMetric(_SYSTEM, "tracking.system_metrics", 0, where="MLflow")
+    for metric in blueprint.tracking.charts(blueprint.interventions):
+        yield WrittenMetric(metric, "tracking", 0, where="MLflow")
 
 
 def _may_exist(blueprint: Blueprint, name: str) -> bool:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from composer.interventions.base import Intervention, Rewrite
-from composer.interventions.triggers import ClockName, Lengths
+from composer.interventions.triggers import ClockName, Lengths, Trigger
 from composer.networks.outline import Outline
 from composer.networks.parameter_selectors import ParameterName
 from composer.networks.stacked import per_seed
@@ -70,6 +70,10 @@ class Surgery:
             if each.when.watched_metric()
         }
         """By intervention that a metric decides, per seed: readings in a row beyond the threshold, the last firing."""
+
+    def trigger(self, name: str) -> Trigger:
+        """The trigger of an intervention."""
+        return self._interventions[name].when
 
     @timed("interventions")
     def fire_planned(self, clock: ClockName, before: int, now: int) -> None:

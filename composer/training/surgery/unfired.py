@@ -1,0 +1,69 @@
+"""What a run says at its end of interventions that never fired. Tests: tests/training/test_unfired.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from composer.interventions.triggers import Trigger
+from composer.spec.quantities import counted
+from composer.tracking.journal import read
+
+if TYPE_CHECKING:
+    from composer.training.session import Session
+
+NEVER_FIRED: Final = "never_fired"
+"""Name of the event, and of the entry in ``--json``."""
+
+
+def unfired(session: Session) -> list[dict[str, Any]]:
+    """The interventions that have not fired for some seed, with the reason; reads the journal where a metric decides.
+
+    Each is ``{"intervention", "seeds", "metric", "readings", "why"}``; ``readings`` are the most of one seed.
+    """
+    counts = {name: fired.tolist() for name, fired in session.surgery.fired.items()}
+    silent = {
+        name: [seed for seed, count in zip(session.seeds, each, strict=True) if not count]
+        for name, each in counts.items()
+    }
+    triggers = {name: session.surgery.trigger(name) for name, seeds in silent.items() if seeds}
+    watched = {metric for when in triggers.values() if (metric := when.watched_metric())}
+    values = _values(session, watched) if watched else {}
+    return [_row(name, silent[name], when, values) for name, when in triggers.items()]
+
+
+def unfired_text(row: Mapping[str, Any], seeds: int) -> str:
+    """A line for people; it names the seeds where it fired for others of all ``seeds``."""
+    listed = ", ".join(map(str, row["seeds"]))
+    some = f" for {'seed' if len(row['seeds']) == 1 else 'seeds'} {listed}" if len(row["seeds"]) < seeds else ""
+    return f"interventions.{row['intervention']} never fired{some}: {row['why']}"
+
+
+def _values(session: Session, watched: set[str]) -> dict[tuple[str, int], list[float]]:
+    """Values of metrics by name and seed, in the journal of this run."""
+    session.flush()
+    found: dict[tuple[str, int], list[float]] = {}
+    for row in read(session.journal.path):
+        if row["type"] == "metrics" and row["seed"] is not None:
+            for metric in watched & row["metrics"].keys():
+                found.setdefault((metric, row["seed"]), []).append(row["metrics"][metric])
+    return found
+
+
+def _row(
+    name: str, seeds: Sequence[int], when: Trigger, values: Mapping[tuple[str, int], Sequence[float]]
+) -> dict[str, Any]:
+    metric = when.watched_metric()
+    read_by = [values.get((metric, seed), ()) for seed in seeds] if metric else []
+    why = f"{metric} was {_readings(read_by)}, and it fires {when.condition()}" if metric else "the run ended before"
+    readings = max(map(len, read_by), default=0)
+    return {"intervention": name, "seeds": list(seeds), "metric": metric, "readings": readings, "why": why}
+
+
+def _readings(read_by: Sequence[Sequence[float]]) -> str:
+    every = [value for values in read_by for value in values]
+    if not every:
+        return "never written"
+    fewest, most = min(map(len, read_by)), max(map(len, read_by))
+    times = counted(most, "time") if fewest == most else f"{fewest} to {most} times"
+    return f"read {times}, from {min(every):.4g} to {max(every):.4g}"
