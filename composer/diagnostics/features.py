@@ -35,7 +35,9 @@ class Rank(NetworkDiagnostic, kind="rank"):
         Metric("srank", "singular values of features that hold 1 - delta of their sum", "rank", 0),
         Metric("pca_rank", "singular values that hold 1 - delta of the sum of squares", "rank", 0),
         Metric("effective_rank", "exponential of the entropy of singular values", "rank", 0),
-        Metric("feature_rank", "singular values above epsilon, for a batch of size 1", "rank", 0),
+        Metric(
+            "feature_rank", "singular values above epsilon, after division by the root of the batch size", "rank", 0
+        ),
         Metric("stable_rank", "squared Frobenius norm by squared largest singular value", "rank", 0),
     )
 

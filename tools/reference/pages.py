@@ -12,6 +12,7 @@ from tools.reference.blueprint import blueprint_page
 from tools.reference.fields import family_page
 from tools.reference.kinds import family_page_text
 from tools.reference.markdown import anchor, page, prose
+from tools.reference.metrics import metrics_page
 from tools.reference.parts import parts_page
 
 _ABOUT = """\
@@ -38,13 +39,20 @@ def pages(plugin_names: Sequence[str] = ()) -> dict[str, str]:
         "# Reference",
         _ABOUT,
         "* [Blueprint](blueprint.md): the keys of a file\n"
+        "* [Metrics](metrics.md): what a run writes\n"
         f"* [Parts](parts.md): {len(named)} named compositions of these kinds",
         "## Families",
         "\n".join(listed),
         "Guides: [compose your own block](../guide/compose-your-own-block.md), "
         "[reading a blueprint](../guide/reading-a-blueprint.md).",
     )
-    return {"README.md": index, "blueprint.md": blueprint_page(), "parts.md": parts_page(named), **written}
+    return {
+        "README.md": index,
+        "blueprint.md": blueprint_page(),
+        "metrics.md": metrics_page(),
+        "parts.md": parts_page(named),
+        **written,
+    }
 
 
 def _is_ours(member: type[Family], plugin_kinds: set[type[Family]]) -> bool:

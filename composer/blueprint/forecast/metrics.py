@@ -16,7 +16,7 @@ from composer.spec.metrics import Metric
 from composer.spec.quantities import counted
 from composer.spec.wording import listing, suggestion
 
-_SPEED = tuple(
+SPEED = tuple(
     Metric(
         f"speed/{name}_per_second",
         f"{what} per second since the last row",
@@ -116,7 +116,7 @@ def _of_diagnostics(blueprint: Blueprint) -> Iterator[WrittenMetric]:
 
 
 def _beside_the_journal(blueprint: Blueprint) -> Iterator[WrittenMetric]:
-    for metric in _SPEED:
+    for metric in SPEED:
         yield WrittenMetric(metric, "training.log_every", blueprint.training.log_every, where="timing.jsonl")
     for metric in blueprint.tracking.charts(blueprint.interventions):
         yield WrittenMetric(metric, "tracking", 0, where="MLflow")

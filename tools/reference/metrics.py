@@ -1,0 +1,93 @@
+"""The page of metrics: what each kind writes. Tests: tests/docs/test_reference.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from composer.algorithms.base import Algorithm
+from composer.blueprint.forecast.metrics import SPEED
+from composer.blueprint.inspect.metrics_list import range_text
+from composer.diagnostics.base import Diagnostic, LayerDiagnostic
+from composer.environments.base import Environment
+from composer.environments.interface import EnvironmentInfo
+from composer.spec.family import FAMILIES
+from composer.spec.metrics import Metric
+from composer.tracking.base import MlflowTracker
+from tools.reference.markdown import page, prose, table
+
+_ABOUT = """\
+What a run writes, by the kind that declares it. ``composer metrics BLUEPRINT`` lists those of one blueprint, with the
+interval between two rows; a trigger on any other name is refused. Names of measures begin with ``diagnostics/ROLE/`` and
+end with their version. A row may lack a metric that has a condition. Signals of updates, those of algorithms, are means
+since the last row."""
+_INFO = EnvironmentInfo((4,), 2, 1000, 1, terminates=True)
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "dqn": {"spr": {"latent": 64}},
+    "supervised": {"distillation": {"average": "teacher"}},
+}
+"""Settings that add metrics."""
+
+
+def metrics_page() -> str:
+    """The whole page."""
+    charts = MlflowTracker().charts(["NAME"])
+    return page(
+        "# Metrics",
+        prose(_ABOUT),
+        "## Algorithms",
+        _rows(_of_algorithms()),
+        "## Environments and data",
+        _rows(_of_environments()),
+        "## Measures",
+        _rows(_of_measures()),
+        "## Outside of the journal",
+        _rows([*(("timing.jsonl", each) for each in SPEED), *(("mlflow", each) for each in charts)]),
+        "[All families](README.md)",
+    )
+
+
+def _rows(found: Iterable[tuple[str, Metric]]) -> str:
+    heads = ["kind", "metric", "meaning", "unit", "range", "condition"]
+    return table(
+        heads,
+        [
+            [f"`{kind}`", f"`{m.name}`", prose(m.meaning), m.unit, range_text(m.low, m.high), m.condition]
+            for kind, m in found
+        ],
+    )
+
+
+def _kinds(family: str) -> Iterator[type[Any]]:
+    for _, kind in sorted(FAMILIES[family].kinds().items()):
+        if kind.__module__.partition(".")[0] == "composer":
+            yield kind
+
+
+def _made(kind: type[Any], **more: Any) -> Any:
+    return kind.model_validate({key: value for key, value in {**kind.example, **more}.items() if key != "kind"})
+
+
+def _of_algorithms() -> Iterator[tuple[str, Metric]]:
+    for kind in _kinds("algorithm"):
+        algorithm: Algorithm = _made(kind, **_OPTIONS.get(kind.kind, {}))
+        for metric in algorithm.metrics(_INFO) or ():
+            yield kind.kind, metric
+
+
+def _of_environments() -> Iterator[tuple[str, Metric]]:
+    for kind in _kinds("environment"):
+        environment: Environment = _made(kind, **_OPTIONS.get(kind.kind, {}))
+        for metric in (environment.evaluation_metric(), *(environment.training_metrics() or ())):
+            yield kind.kind, metric
+
+
+def _of_measures() -> Iterator[tuple[str, Metric]]:
+    for kind in _kinds("diagnostic"):
+        measure: Diagnostic = _made(kind)
+        for name in measure.names():
+            found = measure.metric(name)
+            layers = (
+                ", also layer by layer" if isinstance(measure, LayerDiagnostic) and name == measure.names()[0] else ""
+            )
+            yield kind.kind, found._replace(name=name, meaning=found.meaning + layers)
