@@ -106,7 +106,10 @@ def test_a_schedule_restarts_where_asked() -> None:
     assert patient.learner.optimizers["critic"].count("trunk.0.weight").tolist() == [5]
 
 
-CROSSING = "{ kind = 'crossing', metric = 'critic/loss', below = 1.0, patience = 2, cooldown = 10, maximum = 2, clock = 'env' }"
+CROSSING = (
+    "{ kind = 'crossing', metric = 'critic/loss', below = 1.0, "
+    "patience = 2, cooldown = 10, maximum = 2, clock = 'env' }"
+)  # fmt: skip
 
 
 def test_a_crossing_fires_for_the_seed_that_crossed() -> None:

@@ -79,6 +79,9 @@ class FakeStore:
     def steps(self, run_id: str, name: str) -> set[int]:
         return {point.step for point, _ in self.runs[run_id]["metrics"] if point.name == name}
 
+    def set_tag(self, run_id: str, name: str, text: str) -> None:
+        self.world.call([lambda: self.runs[run_id]["tags"].update({name: text})])
+
     def set_status(self, run_id: str, status: str, end_time: int | None = None) -> None:
         self.world.call([lambda: self.runs[run_id].update(status=status, end=end_time)])
 
@@ -121,6 +124,15 @@ def stored(world: World, destination: Destination = HERE) -> dict[tuple[str, str
 def write_all(run_dir: Path) -> None:
     append(run_dir / JOURNAL, rows())
     append(run_dir / TIMING, timing(), clock=lambda: 7.0)
+
+
+def test_interventions_that_never_fired_are_a_tag_of_the_parent(run_dir: Path, world: World) -> None:
+    said = {"name": "never_fired", "intervention": "wait", "seeds": [3, 5], "why": "critic/loss was never written"}
+    append(run_dir / JOURNAL, [*rows(), {"type": "event", "env_step": 900, "seed": None, **said}])
+    deliver(run_dir)
+    parent, *children = world.runs[HERE.uri].values()
+    assert parent["tags"]["composer.never_fired"] == "wait: critic/loss was never written"
+    assert not any("composer.never_fired" in child["tags"] for child in children)
 
 
 def test_every_row_reaches_the_store_with_its_runs_tags_and_files(run_dir: Path, world: World) -> None:

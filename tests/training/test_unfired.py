@@ -15,12 +15,16 @@ from composer.training.surgery.unfired import unfired
 TINY = Path(__file__).parents[1] / "tiny.toml"
 SHORT = (DRIFT, "seeds=[0, 5]", "training.env_steps=120", "training.log_every=30", "evaluation.every=60")
 LERP = "where = ['critic.*'], do = { kind = 'lerp', toward.kind = 'fresh' }"
-HIGH = f"interventions.high={{ when = {{ kind = 'crossing', metric = 'critic/loss', above = 1e9, clock = 'env' }}, {LERP} }}"
-LOW = f"interventions.low={{ when = {{ kind = 'crossing', metric = 'critic/loss', above = -1.0, clock = 'env' }}, {LERP} }}"
-ABSENT = (
-    f"interventions.absent={{ when = {{ kind = 'crossing', metric = 'training/return', above = 0.0, clock = 'env' }}, "
-    f"{LERP} }}"
-)
+
+
+def crossing(name: str, metric: str, above: float) -> str:
+    """An override: an intervention that waits for a metric."""
+    when = f"{{ kind = 'crossing', metric = '{metric}', above = {above}, clock = 'env' }}"
+    return f"interventions.{name}={{ when = {when}, {LERP} }}"
+
+
+HIGH, LOW = crossing("high", "critic/loss", 1e9), crossing("low", "critic/loss", -1.0)
+ABSENT = crossing("absent", "training/return", 0.0)
 LONG = (
     "environment={ kind = 'dm_control', task = 'cartpole-swingup', action_repeat = 8 }", "training.env_steps=800",
     "training.log_every=200", "evaluation.every=400", "evaluation.episodes=1",

@@ -18,9 +18,9 @@ from tools.reference.markdown import page, prose, table
 
 _ABOUT = """\
 What a run writes, by the kind that declares it. ``composer metrics BLUEPRINT`` lists those of one blueprint, with the
-interval between two rows; a trigger on any other name is refused. Names of measures begin with ``diagnostics/ROLE/`` and
-end with their version. A row may lack a metric that has a condition. Signals of updates, those of algorithms, are means
-since the last row."""
+interval between two rows; a trigger on any other name is refused. Names of measures begin with ``diagnostics/ROLE/``
+and end with their version. A row may lack a metric that has a condition. Signals of updates, those of algorithms, are
+means since the last row."""
 _INFO = EnvironmentInfo((4,), 2, 1000, 1, terminates=True)
 _OPTIONS: dict[str, dict[str, Any]] = {
     "dqn": {"spr": {"latent": 64}},
