@@ -24,7 +24,15 @@ app = typer.Typer(
 )
 
 _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Run": (running.train, running.resume, running.fork, running.evaluate, running.digest, running.sync),
+    "Run": (
+        running.train,
+        running.resume,
+        running.fork,
+        running.evaluate,
+        running.digest,
+        running.verify,
+        running.sync,
+    ),
     "Read a blueprint": (
         reading.check,
         reading.show,

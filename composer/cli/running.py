@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from composer.cli.answers import answer, fail, guarded, read, say
+from composer.cli.answers import answer, fail, guarded, read, say, tell
 from composer.cli.arguments import At, BlueprintArgument, Json, Overrides, RunPath, Variants
 
 
@@ -110,6 +110,7 @@ def evaluate(
     from composer.training import launch
 
     table = guarded(lambda: launch.evaluate(run, episodes, video), as_json)
+    _say_damaged(table)
     for seed, value in table["returns"].items():
         say(f"seed {seed}: return {value:.1f} over {episodes} episodes")
     more = f"; video: {video}" if video else ""
@@ -122,7 +123,17 @@ def digest(run: RunPath, as_json: Json = False) -> None:
     from composer.training import launch
 
     table = guarded(lambda: launch.digest(run), as_json)
+    _say_damaged(table)
     print(json.dumps(table) if as_json else table["digest"])
+
+
+def verify(run: RunPath, as_json: Json = False) -> None:
+    """Check every file of a run against the hashes that the run holds of it."""
+    from composer.training.runs import verify as verifying
+
+    table = guarded(lambda: verifying.verify(run), as_json)
+    tell(table, verifying.text, as_json)
+    raise typer.Exit(table["exit_code"])
 
 
 def sync(run: RunPath) -> None:
@@ -132,6 +143,14 @@ def sync(run: RunPath) -> None:
     table = guarded(lambda: vars(launch.sync(run)), False)
     say(table["message"])
     raise typer.Exit(3 if table["pending"] else 0)
+
+
+def _say_damaged(table: dict[str, Any]) -> None:
+    """Say which newer checkpoints are damaged, and which one was used instead."""
+    for damage in table["damaged"]:
+        say(f"damaged: {damage}")
+    if table["damaged"]:
+        say(f"used instead: {table['checkpoint']}")
 
 
 def _finish(table: dict[str, Any], as_json: bool) -> None:

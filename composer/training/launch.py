@@ -27,7 +27,7 @@ from composer.training.endings import OpenRun, Stopped, closing
 from composer.training.loop import Outcome, train, train_together
 from composer.training.population.stack import Stack
 from composer.training.runs import directory as runs
-from composer.training.runs.checkpoint import Checkpoints
+from composer.training.runs.checkpoint import Checkpoints, Snapshot
 from composer.training.runs.checkpoint import digest as state_digest
 from composer.training.runs.results import Result, read_metrics
 from composer.training.session import Session
@@ -149,6 +149,7 @@ def evaluate(path: Path, episodes: int, video: Path | None) -> dict[str, Any]:
         "return": float(returns.mean()),
         "returns": dict(zip(map(str, blueprint.seeds), returns.mean(1).tolist(), strict=True)),
         "episodes": returns.tolist(),
+        **_checkpoint_used(snapshot),
         "video": None if video is None else str(video),
     }
 
@@ -157,8 +158,12 @@ def digest(path: Path) -> dict[str, Any]:
     """The hash of the whole state in the newest good checkpoint. Raises RunUnusable and CheckpointDamaged."""
     checkpoints = Checkpoints(path, facts=runs.read_facts(path))
     snapshot = checkpoints.load()
-    assert snapshot.path is not None
-    return {"checkpoint": str(snapshot.path), "digest": state_digest(checkpoints, snapshot)}
+    return {"digest": state_digest(checkpoints, snapshot), **_checkpoint_used(snapshot)}
+
+
+def _checkpoint_used(snapshot: Snapshot) -> dict[str, Any]:
+    """The checkpoint that was read, and newer ones that are damaged, with the reason of each."""
+    return {"checkpoint": str(snapshot.path), "damaged": snapshot.skipped}
 
 
 def sync(path: Path) -> UploadReport:

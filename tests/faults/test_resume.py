@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
 import pytest
-from tiny_runs import EVENTFUL, as_if_begun_elsewhere, begin, finished, result, resumed, stopped
+from tiny_runs import EVENTFUL, as_if_begun_elsewhere, begin, finished, interactions, result, resumed, stopped
 
 from composer.tracking.console import Console
 from composer.tracking.journal import JournalError, read
@@ -58,18 +57,22 @@ def test_a_finished_run_is_resumed_by_doing_nothing(whole: tuple[str, bytes], tm
     assert result(run) == whole
 
 
-def test_without_a_checkpoint_the_run_starts_anew_and_says_so(whole: tuple[str, bytes], copy: Path) -> None:
-    shutil.rmtree(copy / "checkpoints")
-    run, parts, notes = assemble.resume(copy)
-    assert notes == ["no checkpoint had been written yet: starting from step 0"]
+def test_without_a_checkpoint_the_run_starts_anew_and_says_so(whole: tuple[str, bytes], tmp_path: Path) -> None:
+    run, parts = begin(tmp_path, *EVENTFUL)
+    for number, _ in enumerate(interactions(parts)):
+        if number == 35:
+            break
+    parts.record("metrics", seed=0, metrics={"critic/loss": 1.0})
     parts.close()
     run.close()
-    assert result(resumed(copy)) == whole
+    run, parts, notes = assemble.resume(run.path)
+    assert notes == ["no checkpoint had been written yet: starting from step 0"]
+    parts.close()
     # And where the journal was not there yet, either.
-    shutil.rmtree(copy / "checkpoints")
-    (copy / "journal.jsonl").unlink()
-    (copy / "timing.jsonl").unlink()
-    assert result(resumed(copy)) == whole
+    for journal in ("journal.jsonl", "timing.jsonl"):
+        (run.path / journal).unlink()
+    run.close()
+    assert result(resumed(run.path)) == whole
 
 
 def test_a_damaged_checkpoint_is_skipped_said_and_lived_through_again(whole: tuple[str, bytes], copy: Path) -> None:

@@ -45,6 +45,8 @@ def examine(
     Raises NotForkable, RunUnusable, CheckpointDamaged, BlueprintError, Refused, and Stopped where a fork stops.
     """
     origin = read_origin(run, at)
+    for damage in origin.snapshot.skipped:
+        say(f"damaged: {damage}; the checkpoint of environment step {origin.step:,} is used instead")
     blueprint = origin.blueprint
     chosen = site(blueprint, where)
     plan = forks.Plan(

@@ -15,7 +15,7 @@ from composer.training.assemble.process import set_up_process
 from composer.training.compile.capture import Choice
 from composer.training.learner import Learner
 from composer.training.runs import directory as runs
-from composer.training.runs.checkpoint import Checkpoints, Snapshot
+from composer.training.runs.checkpoint import CheckpointDamaged, Checkpoints, Snapshot
 from composer.training.runs.provenance import differences
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ def _restored(run: runs.Run, blueprint: Blueprint, inexact: bool) -> tuple[Sessi
     blueprint.tracking.destination(run.path.parent)
     checkpoints = Checkpoints(run.path, blueprint.checkpoint.keep, run.facts)
     snapshot = checkpoints.load() if checkpoints.steps() else None
+    if snapshot is None:
+        _ensure_never_saved(run.path, blueprint, checkpoints)
     device = set_up_process(blueprint, str(run.facts["device"]))
     notes = _compare(run.facts, blueprint, device, inexact)
     choice = Choice(bool(run.facts["compiled"]), str(run.facts["compile_reason"]))
@@ -72,6 +74,19 @@ def _restored(run: runs.Run, blueprint: Blueprint, inexact: bool) -> tuple[Sessi
             session.restore(snapshot)
             checkpoints.discard_after(session.clock.env_steps)
     return session, notes
+
+
+def _ensure_never_saved(path: Path, blueprint: Blueprint, checkpoints: Checkpoints) -> None:
+    """Raise CheckpointDamaged where checkpoints are gone: starting from step 0 would cut the journal."""
+    last = max((row.get("env_step", 0) for row in read(path / JOURNAL)), default=0)
+    stride = blueprint.environment.stride
+    first = -(-blueprint.checkpoint.every // stride) * stride
+    if checkpoints.were_saved or last > first:
+        raise CheckpointDamaged(
+            f"{path} has no checkpoint any more, though one was saved: its journal goes up to environment step"
+            f" {last:,}. Nothing was changed: put the folders checkpoints and replay back, or begin a new run:"
+            f" composer train {path / 'blueprint.toml'}"
+        )
 
 
 def _compare(facts: Mapping[str, Any], blueprint: Blueprint, device: str, inexact: bool) -> list[str]:

@@ -2,6 +2,7 @@
 
     RUN/checkpoints/step-000000050000/   state.safetensors, state.json, manifest.json (sizes and SHA-256, written last)
     RUN/replay/rows-000000000000-000000012500.safetensors
+    RUN/saved                                an empty file, since the first checkpoint
 
 A checkpoint is complete or absent: a kill at any instant leaves at most a ``.tmp-`` folder or an unreferenced segment,
 which the next save sweeps. No pickle anywhere. Tests: tests/faults/test_checkpoint.py.
@@ -26,9 +27,11 @@ from torch import Tensor
 from composer.spec.errors import ComposerError
 from composer.spec.run_files import read_table, write_text
 from composer.training.runs.disk import flush_to_disk, seal
-from composer.training.runs.edited import check_record
+from composer.training.runs.edited import RunEdited, check_record
 
 FORMAT = 1
+SAVED = "saved"
+"""An empty file of a run that has saved a checkpoint: without it, a run without checkpoints starts from step 0."""
 _STEP = re.compile(r"step-(\d{12})")
 
 
@@ -36,6 +39,10 @@ class CheckpointDamaged(ComposerError, RuntimeError):
     """No checkpoint of a run can be trusted; the message names each file that failed and how."""
 
     exit_code = 4
+
+
+class OtherFormat(CheckpointDamaged):
+    """A checkpoint has a format that this composer does not read. It is kept, and no other is used in its place."""
 
 
 @dataclass(frozen=True)
@@ -77,10 +84,19 @@ class Checkpoints:
         self._hashed: dict[str, dict[str, Any]] = {}
         """Sizes and hashes of segments by path in the run: each is hashed once, when written or first verified."""
 
+    @property
+    def were_saved(self) -> bool:
+        """Whether the run has saved a checkpoint, which may have been removed since."""
+        return (self._run / SAVED).exists() or bool(self.steps())
+
     def steps(self) -> list[int]:
         """Environment steps of the checkpoints, oldest first."""
         found = (_STEP.fullmatch(entry.name) for entry in self._root.iterdir()) if self._root.is_dir() else ()
         return sorted(int(match[1]) for match in found if match)
+
+    def folder(self, step: int) -> Path:
+        """The folder of the checkpoint of an environment step."""
+        return self._root / f"step-{step:012d}"
 
     def listed(self) -> str:
         """The steps of the checkpoints, for people."""
@@ -117,7 +133,7 @@ class Checkpoints:
         """Stage, hash, fsync, rename and read back; only then delete older checkpoints."""
         self._root.mkdir(exist_ok=True)
         self._sweep()
-        final = self._root / f"step-{step:012d}"
+        final = self.folder(step)
         staged = self._root / f".tmp-{final.name}"
         staged.mkdir()
         _write(
@@ -144,24 +160,25 @@ class Checkpoints:
         staged.rename(final)
         flush_to_disk(self._root)
         self._verify(final, rows_too=False)
+        write_text(self._run / SAVED, "")
         self._prune()
         return final
 
     def load(self, at: int | None = None) -> Snapshot:
         """The newest checkpoint whose every file is as it was written, or that of environment step ``at``.
 
-        Raises CheckpointDamaged where there is none, RunEdited where it was saved under another ``run.json``.
+        Raises CheckpointDamaged where there is none, OtherFormat for one of another composer, and RunEdited where it
+        was saved under another ``run.json``.
         """
         skipped: list[str] = []
         steps = self.steps()
         if at is not None and at not in steps:
             raise CheckpointDamaged(f"no checkpoint of environment step {at:,} in {self._root}; {self.listed()}")
         for step in reversed(steps if at is None else [at]):
-            path = self._root / f"step-{step:012d}"
+            path = self.folder(step)
             try:
                 manifest = self._verify(path)
-                if self._facts is not None:
-                    check_record(path, manifest.get("run"), self._facts)
+                self._check_run(path, manifest)
                 self._hashed |= {name: entry for name, entry in manifest["files"].items() if name.startswith("replay/")}
                 return Snapshot(
                     load_file(path / "state.safetensors"),
@@ -170,6 +187,8 @@ class Checkpoints:
                     path,
                     skipped,
                 )
+            except OtherFormat:
+                raise
             except CheckpointDamaged as damage:
                 skipped.append(str(damage))
         raise CheckpointDamaged("; ".join(skipped) if skipped else f"no checkpoint in {self._root}")
@@ -178,39 +197,71 @@ class Checkpoints:
         """Remove checkpoints newer than ``step``: they are damaged, and will be written again."""
         for newer in self.steps():
             if newer > step:
-                shutil.rmtree(self._root / f"step-{newer:012d}")
+                shutil.rmtree(self.folder(newer))
 
     def rows(self, snapshot: Snapshot) -> Iterator[tuple[int, Tensor]]:
         """The replay of a snapshot, segment by segment: the number of the first row, and rows ``[n, S, row]``."""
         for segment in snapshot.segments:
             yield segment.start, load_file(self._replay / segment.name)["rows"]
 
+    def damages(self, step: int, hashed: dict[str, dict[str, Any]] | None = None) -> Iterator[str]:
+        """A line on each damaged file of a checkpoint, and on other settings than those of the run.
+
+        ``hashed`` keeps sizes and hashes of files that several checkpoints share.
+        """
+        try:
+            manifest = self._read(self.folder(step))
+            yield from self._damages(manifest, {} if hashed is None else hashed)
+            self._check_run(self.folder(step), manifest)
+        except (CheckpointDamaged, RunEdited) as damage:
+            yield str(damage)
+
     def _verify(self, path: Path, rows_too: bool = True) -> dict[str, Any]:
+        """The manifest of a checkpoint; raises CheckpointDamaged at its first damaged file."""
+        manifest = self._read(path)
+        for damage in self._damages(manifest, {}, rows_too):
+            raise CheckpointDamaged(damage)
+        return manifest
+
+    def _check_run(self, path: Path, manifest: Mapping[str, Any]) -> None:
+        if self._facts is not None:
+            check_record(path, manifest.get("run"), self._facts)
+
+    def _read(self, path: Path) -> dict[str, Any]:
         try:
             manifest = read_table(path / "manifest.json")
-            held = manifest.pop("sha256")
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError) as error:
             raise CheckpointDamaged(f"{path / 'manifest.json'}: {error!r}") from None
+        # First: a manifest of another format may be sealed in another way.
+        written, held = manifest.get("format"), manifest.pop("sha256", None)
+        if written != FORMAT and isinstance(written, int):
+            raise OtherFormat(
+                f"{path}: format {written}, this composer reads {FORMAT}; the checkpoint is kept: use the composer that"
+                " wrote it, or move it out of the run to continue from an older one"
+            )
         if held != seal(manifest):
             raise CheckpointDamaged(f"{path / 'manifest.json'}: its SHA-256 is not the one that it holds")
-        if manifest["format"] != FORMAT:
-            raise CheckpointDamaged(f"{path}: format {manifest['format']}, this composer reads {FORMAT}")
+        return manifest
+
+    def _damages(
+        self, manifest: Mapping[str, Any], hashed: dict[str, dict[str, Any]], rows_too: bool = True
+    ) -> Iterator[str]:
         for name, expected in manifest["files"].items():
             if name.startswith("replay/") and not rows_too:
                 continue
             try:
-                found = _size_and_hash(self._run / name)
+                found = hashed[name] = hashed.get(name) or _size_and_hash(self._run / name)
             except OSError as error:
-                raise CheckpointDamaged(f"{self._run / name}: {error.strerror}") from None
+                yield f"{self._run / name}: {error.strerror}"
+                continue
             if found != expected:
                 what = "size" if found["bytes"] != expected["bytes"] else "SHA-256"
-                raise CheckpointDamaged(f"{self._run / name}: its {what} is not the one in the manifest")
-        return manifest
+                yield f"{self._run / name}: its {what} is not the one in the manifest"
 
     def _manifest(self, step: int) -> dict[str, Any]:
         """The manifest of a checkpoint; empty where it cannot be read, which ``load`` reports."""
         try:
-            return read_table(self._root / f"step-{step:012d}" / "manifest.json")
+            return read_table(self.folder(step) / "manifest.json")
         except (OSError, ValueError):
             return {}
 
@@ -219,12 +270,14 @@ class Checkpoints:
             shutil.rmtree(leftover)
 
     def _prune(self) -> None:
+        others = {step for step in self.steps() if self._manifest(step).get("format", FORMAT) != FORMAT}
         for step in self.steps()[: -self._keep]:
-            shutil.rmtree(self._root / f"step-{step:012d}")
+            if step not in others:
+                shutil.rmtree(self.folder(step))
         needed = set()
         for step in self.steps():
             needed |= {Segment(*bounds).name for bounds in self._manifest(step).get("segments", [])}
-        if self._replay.is_dir():
+        if self._replay.is_dir() and not others:  # What a checkpoint of another format needs is not known.
             for entry in self._replay.iterdir():
                 if entry.name not in needed:
                     entry.unlink()

@@ -26,7 +26,7 @@ from typing import Any
 from composer.blueprint import Blueprint, loads_resolved
 from composer.spec.errors import ComposerError
 from composer.spec.run_files import open_to_write, read_table, read_text, write_text
-from composer.training.runs.disk import flush_to_disk
+from composer.training.runs.disk import flush_to_disk, seal
 from composer.training.runs.edited import check_blueprint, check_facts, sealed
 
 
@@ -60,7 +60,7 @@ def create(runs: Path, blueprint: str, facts: Mapping[str, Any], parameters: Map
     words = [facts["name"], facts.get("variant"), stamp, secrets.token_hex(2)]
     run_id = "-".join(word for word in words if word)
     staged = runs / f".tmp-{run_id}"
-    content = sealed({"run_id": run_id, **facts}, tomllib.loads(blueprint))
+    content = sealed({"run_id": run_id, **facts, "parameters_sha256": seal(parameters)}, tomllib.loads(blueprint))
     try:
         staged.mkdir(parents=True)
         write_text(staged / "blueprint.toml", blueprint)
