@@ -122,7 +122,7 @@ def check(path: str | FilePath, overrides: Sequence[str] = (), variant: str | No
     """
     try:
         trees = read_chain(FilePath(path))
-        if is_part(trees[-1]):
+        if is_part(trees[-1]) and not overrides and variant is None:
             # A part has no parent: with a key ``extends`` it is read again, and the key reported.
             return check_part(FilePath(path), trees[0] if len(trees) == 1 else read_tree(FilePath(path), str(path)))
         changes = read_overrides(overrides)
@@ -140,7 +140,9 @@ def check(path: str | FilePath, overrides: Sequence[str] = (), variant: str | No
             problems.append(problem(here, "variants", message, "move some to other files"))
             break
         found, taken = _variant(trees, changes, name)
-        problems += found
+        known = {(each.path, each.message) for each in problems}
+        # What every variant has in common is reported once.
+        problems += [each for each in found if (each.path, each.message.replace(f" (variant {name})", "")) not in known]
         effort += taken
     return ordered(problems)
 

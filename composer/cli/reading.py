@@ -64,13 +64,15 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show a blueprint's networks, shapes, parameters, operations, memory and timeline."""
+    from composer.blueprint.inspect.removed import removed_json
     from composer.blueprint.inspect.show import show_json
     from composer.blueprint.inspect.show_text import show_text
 
     loaded = read(blueprint, overrides, variant, as_json)
     if diagram is not None:
         _draw(loaded, diagram, as_json)
-    print(json.dumps(show_json(loaded.blueprint)) if as_json else show_text(loaded.blueprint))
+    removed = removed_json(loaded)
+    print(json.dumps(show_json(loaded.blueprint, removed)) if as_json else show_text(loaded.blueprint, removed))
 
 
 def metrics(
@@ -90,7 +92,7 @@ def diff(blueprints: BlueprintArguments, as_json: Json = False) -> None:
     found = read_all(blueprints, as_json)
     if len(found) != 2:
         fail(f"diff compares two blueprints, got {len(found)}", 2, as_json)
-    ours, theirs = (each.blueprint for each in found)
+    ours, theirs = found
     print(json.dumps(differences.diff_json(ours, theirs)) if as_json else differences.diff_text(ours, theirs))
 
 

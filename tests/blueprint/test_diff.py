@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from composer.blueprint import Blueprint, load
+from composer.blueprint import Loaded, load
 from composer.blueprint.inspect.diff import diff_json, diff_text
 from composer.blueprint.inspect.show import show_json
 from composer.spec.package_files import blueprints_root
 
 
-def quickstart(*overrides: str) -> Blueprint:
-    return load(blueprints_root() / "quickstart.toml", overrides).blueprint
+def quickstart(*overrides: str) -> Loaded:
+    return load(blueprints_root() / "quickstart.toml", overrides)
 
 
 def test_keys_and_sizes() -> None:
@@ -18,7 +18,7 @@ def test_keys_and_sizes() -> None:
     assert "networks.actor.trunk.layers[0].width: 32 → 64" in text
     assert "seeds[1]: - → 1" in text
     assert {"key": "seeds[1]", "left": None, "right": 1} in table["differences"]
-    ours, theirs = show_json(left), show_json(right)
+    ours, theirs = show_json(left.blueprint), show_json(right.blueprint)
     actor = [shown["networks"]["actor"]["parameters"] for shown in (ours, theirs)]
     assert table["parameters"]["actor"] == {"left": actor[0], "right": actor[1], "change": actor[1] - actor[0]}
     assert table["parameters"]["critic"]["change"] == 0

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from composer.blueprint.checks.form import validate
 from composer.blueprint.checks.meaning import Finding, meaning_problems, memory_problems
+from composer.blueprint.checks.removed import with_removal
 from composer.blueprint.checks.spec_at import file_steps
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.serialize import resolved
@@ -35,8 +36,10 @@ def check_composed(composed: Composed, is_to_run: bool = True) -> tuple[Blueprin
     reported = {(found.file, found.line, found.column) for found in invalid}
     problems += invalid
     problems += [found for found in composed.too_large if (found.file, found.line, found.column) not in reported]
+    problems = [with_removal(found, composed.root, composed.removals) for found in problems]
     if blueprint is not None and not problems:
         problems += _located(composed.root, meaning_problems(blueprint))
+        problems = [with_removal(found, composed.root, composed.removals) for found in problems]
         if not problems:
             blueprint.derived[_PASSED] = resolved(blueprint)
             problems += check_memory(blueprint, composed.root) if is_to_run else []

@@ -10,6 +10,8 @@ from typing import Any
 
 from composer.blueprint.forecast.flops import update_flops
 from composer.blueprint.forecast.memory import forecast
+from composer.blueprint.inspect.removed import removed_json, removed_text
+from composer.blueprint.load import Loaded
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.serialize import Scalar, diff
 from composer.blueprint.syntax.write import toml_value
@@ -19,21 +21,24 @@ Pair = tuple[int | None, int | None]
 """A quantity of the left and of the right blueprint; None for a network that one does not have."""
 
 
-def diff_json(left: Blueprint, right: Blueprint) -> dict[str, Any]:
-    """Each differing key with both values (null where absent), then both values of every size.
+def diff_json(ours: Loaded, theirs: Loaded) -> dict[str, Any]:
+    """Each differing key with both values (null where absent), then what one alone removes, and both of every size.
 
     Parameters count all copies of one seed; operations and memory count all seeds.
     """
+    left, right = ours.blueprint, theirs.blueprint
     return {
         "differences": [{"key": found.key, "left": found.left, "right": found.right} for found in diff(left, right)],
+        "removed": _removed(ours, theirs),
         "parameters": {role: _table(pair) for role, pair in _parameters(left, right).items()},
         "update_flops": _table((update_flops(left), update_flops(right))),
         "memory_bytes": _table((forecast(left).total, forecast(right).total)),
     }
 
 
-def diff_text(left: Blueprint, right: Blueprint) -> str:
-    """One line per key, ``key: left → right``, with ``-`` for an absent value; then the sizes that change."""
+def diff_text(ours: Loaded, theirs: Loaded) -> str:
+    """One line per key, ``key: left → right``, with ``-`` for an absent value; then removals and sizes that change."""
+    left, right = ours.blueprint, theirs.blueprint
     found = diff(left, right)
     if not found:
         return "no difference"
@@ -43,9 +48,20 @@ def diff_text(left: Blueprint, right: Blueprint) -> str:
         _row("an update", (update_flops(left), update_flops(right)), lambda flops: scaled(flops, "FLOP")),
         _row("memory", (forecast(left).total, forecast(right).total), bytes_text),
     ]
+    for side, removed in _removed(ours, theirs).items():
+        lines += ["", f"removed on the {side}", *removed_text(removed)] if removed else []
     changed = [row for row in rows if row]
     sizes = columns(changed, right=(1, 3, 4)) if changed else ["parameters, operations and memory are the same"]
     return "\n".join([*lines, "", *sizes])
+
+
+def _removed(ours: Loaded, theirs: Loaded) -> dict[str, list[dict[str, Any]]]:
+    """What the one removes and the other does not."""
+    left, right = removed_json(ours), removed_json(theirs)
+    return {
+        "left": [one for one in left if one not in right],
+        "right": [one for one in right if one not in left],
+    }
 
 
 def _parameters(left: Blueprint, right: Blueprint) -> dict[str, Pair]:

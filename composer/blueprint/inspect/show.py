@@ -22,10 +22,10 @@ from composer.networks.outline import BufferPlan, Outline, ParameterPlan
 from composer.optim.averages import Average
 
 
-def show_json(blueprint: Blueprint) -> dict[str, Any]:
+def show_json(blueprint: Blueprint, removed: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
     """The table. ``networks.<role>`` counts all copies of one seed, its ``outline`` one copy; the rest all seeds.
 
-    ``hash`` is the digest.
+    ``hash`` is the digest; ``removed`` says what is not inherited (``removed_json``).
     """
     outlines, needs, lengths = blueprint.sound_outlines, forecast(blueprint), lengths_of(blueprint)
     networks = {role: _network(outline, blueprint.networks[role].copies) for role, outline in outlines.items()}
@@ -53,6 +53,7 @@ def show_json(blueprint: Blueprint) -> dict[str, Any]:
         },
         "disk_bytes": needs.disk,
         "timeline": [asdict(moment) for moment in timeline(blueprint)],
+        "removed": list(removed),
     }
 
 

@@ -6,6 +6,7 @@ Tests: tests/blueprint/test_show.py.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from composer.algorithms.declared import Passes
 from composer.blueprint.forecast.clock import lengths_of
@@ -13,6 +14,7 @@ from composer.blueprint.forecast.flops import EvaluationCost, evaluations, updat
 from composer.blueprint.forecast.memory import Forecast, forecast
 from composer.blueprint.forecast.timeline import Moment, timeline
 from composer.blueprint.inspect.equal_blocks import grouped
+from composer.blueprint.inspect.removed import removed_text
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.serialize import digest
 from composer.networks.outline import Outline
@@ -26,8 +28,8 @@ _PASSES = {
 Cells = tuple[str, ...]
 
 
-def show_text(blueprint: Blueprint) -> str:
-    """The text."""
+def show_text(blueprint: Blueprint, removed: Sequence[dict[str, Any]] = ()) -> str:
+    """The text; ``removed`` says what the blueprint does not inherit (``removed_json``)."""
     costs, needs, seeds = evaluations(blueprint), forecast(blueprint), len(blueprint.seeds)
     lines = [f"{blueprint.name}  {digest(blueprint)[:12]}", *columns(list(_summary(blueprint)))]
     for role, outline in blueprint.sound_outlines.items():
@@ -37,6 +39,7 @@ def show_text(blueprint: Blueprint) -> str:
     lines += ["", f"an update: batch {blueprint.algorithm.batch_size:,}{each}", *_operations(costs)]
     lines += ["", f"memory: {bytes_text(needs.total)}", *_memory(needs)]
     lines += ["", "timeline", *_timeline(timeline(blueprint))]
+    lines += ["", "not inherited, since it is removed", *removed_text(removed)] if removed else []
     return "\n".join(lines)
 
 

@@ -20,6 +20,8 @@ REMOVE = "remove"
 """The key of a file or of a variant."""
 KEEPS = ("extends", "remove", "variants", "with")
 """Keys that are no values, so that nobody can remove them."""
+REFUSED = "cannot be removed"
+"""Begins the message of a removal that finds nothing."""
 MAX_HINTS = 20
 """Most absent keys for which a near name is looked up."""
 
@@ -38,6 +40,20 @@ class Removal:
     def key(self) -> str:
         """The path as text."""
         return show_path(self.path)
+
+    def covers(self, path: Path) -> bool:
+        """Whether a key of the resolved blueprint is in what is removed.
+
+        There a list that stands for a table is one key deeper: ``trunk[0]`` is ``trunk.layers[0]``.
+        """
+        at = 0
+        for step in self.path:
+            if isinstance(step, int) and at < len(path) and isinstance(path[at], str):
+                at += 1
+            if at >= len(path) or path[at] != step:
+                return False
+            at += 1
+        return True
 
 
 def take_removals(tree: Node) -> tuple[Node, list[Removal], list[Problem]]:
@@ -96,21 +112,24 @@ def _absent(root: Node, path: Path, before: Sequence[Removal], with_hint: bool) 
     """Message and hint for a path that is not there: what is there instead."""
     for each in before:
         if path[: len(each.path)] == each.path and isinstance(path[-1], str):
-            return f"cannot be removed: removed already at {each.at}", ""
+            return f"{REFUSED}: removed already at {each.at}", ""
     around: Path = ()
     table = root
     while (child := table.child(path[len(around)])) is not None:
         table, around = child, path[: len(around) + 1]
     step, name = path[len(around)], show_path(around) or "the blueprint"
-    absent = "cannot be removed: nothing inherited sets it"
+    absent = f"{REFUSED}: nothing inherited sets it"
     target = reference(table)
     if target is not None:
         return f"{absent}; {name} is ${{{show_path(target)}}}", ""
     if isinstance(step, int) and isinstance(table.value, list):
-        return f"cannot be removed: {name} has {len(table.value)} entries; there is no [{step}]", ""
+        return f"{REFUSED}: {name} has {len(table.value)} entries; there is no [{step}]", ""
     if isinstance(step, int) or not table.is_table:
         kind = "list" if isinstance(step, int) else "table"
-        return f"cannot be removed: {name} is no {kind} but {describe({} if table.is_table else table.value)}", ""
+        return f"{REFUSED}: {name} is no {kind} but {describe({} if table.is_table else table.value)}", ""
+    if "use" in table.value:
+        part = describe(table.value["use"].value).removeprefix("string ")
+        return absent, f"{name} uses the part {part}: its arguments here are {listing({*table.value} - {'use'})}"
     names = [str(key) for key in table.value if around or key not in KEEPS]
     meant = near(step, names) if with_hint else None
     if meant:

@@ -54,7 +54,11 @@ def explain(path: str | FilePath, key: str, overrides: Sequence[str] = (), varia
         return _of_blueprint(resolved, reached, found)
     if _is_written(found[-1].written, steps):
         return _as_written(found, steps)
-    raise UnknownKeyError(_unknown(resolved, found[-1].written, steps))
+    if found[-1].removal_of(steps) is not None:
+        made = (*settings(found, steps),) or (*written_settings(found, steps),)
+        if made:
+            return Explanation(show_path(steps), None, field_at(resolved, steps), made, {})
+    raise UnknownKeyError(_unknown(resolved, found[-1], steps))
 
 
 def _of_blueprint(resolved: Mapping[str, Any], path: Path, found: Sequence[Layer]) -> Explanation:
@@ -138,8 +142,11 @@ def _value(resolved: Any, path: Path) -> Any:
     return resolved
 
 
-def _unknown(resolved: Mapping[str, Any], written: Node, steps: Path) -> str:
+def _unknown(resolved: Mapping[str, Any], last: Layer, steps: Path) -> str:
     """The message for an unknown key: the near one, or the keys of its table."""
+    written, removal = last.written, last.removal_of(steps)
+    if removal is not None:
+        return f"no key {quote(show_path(steps))}; {removal.key} is removed at {removal.at}"
     around = steps[:-1]
     while around and _resolved_steps(resolved, around) is None and written.get(around) is None:
         around = around[:-1]

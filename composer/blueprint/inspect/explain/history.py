@@ -12,7 +12,7 @@ from composer.blueprint.checks.spec_at import file_steps
 from composer.blueprint.syntax.compose import compose
 from composer.blueprint.syntax.interpolation import interpolate
 from composer.blueprint.syntax.layers import layered
-from composer.blueprint.syntax.nodes import Node, Origin, plain
+from composer.blueprint.syntax.nodes import Node, Origin, plain, show_path
 from composer.blueprint.syntax.notation import combination
 from composer.blueprint.syntax.overrides import Override
 from composer.blueprint.syntax.parts import Part, parts
@@ -32,6 +32,12 @@ class Layer:
     """The tree with references replaced and parts still used by name."""
     expanded: Node
     """The tree that is validated, with parts expanded."""
+    removals: tuple[Removal, ...] = ()
+    """What this layer and those before it removed."""
+
+    def removal_of(self, path: Path) -> Removal | None:
+        """The newest removal of a key, or of a table around it."""
+        return next((each for each in reversed(self.removals) if each.covers(path)), None)
 
 
 @dataclass(frozen=True)
@@ -62,7 +68,8 @@ def _layer(
 ) -> Iterator[Layer]:
     try:
         written, _, _ = interpolate(layered(trees, overrides, variant).root)
-        yield Layer(name, written, compose(trees, overrides, variant).root)
+        composed = compose(trees, overrides, variant)
+        yield Layer(name, written, composed.root, composed.removals)
     except BlueprintError:
         # A parent may be incomplete; the whole blueprint has been checked.
         return
@@ -75,13 +82,21 @@ def settings(found: Sequence[Layer], path: Path) -> Iterator[Setting]:
         around, node, rest = file_steps(layer.expanded, path)
         if rest:
             if last is not None:
-                table = ".".join(map(str, around)) or "the file"
-                yield Setting(layer.name, None, node.at, (f"{table} is set anew, without it",))
+                yield _without(layer, path, around, node)
             last = None
         elif last is None or (node.at, plain(node)) != (last.at, plain(last)):
             value, shorthand = _meant(node, around, path)
             yield Setting(_source(layer.name, node.at), value, node.at, (*_notes(layer, node), *shorthand))
             last = node
+
+
+def _without(layer: Layer, path: Path, around: Path, node: Node) -> Setting:
+    """The setting of a layer that has no value at ``path``, where the one before it had some."""
+    removal = layer.removal_of(path)
+    if removal is None:
+        return Setting(layer.name, None, node.at, (f"{show_path(around) or 'the file'} is set anew, without it",))
+    what = "removed" if removal.path == path else f"{removal.key} is removed"
+    return Setting(layer.name, None, removal.at, (what, *_other_notes(layer.name, removal.at)))
 
 
 def _meant(node: Node, around: Path, path: Path) -> tuple[object, tuple[str, ...]]:
@@ -100,12 +115,16 @@ def written_settings(found: Sequence[Layer], path: Path) -> Iterator[Setting]:
         node, part = layer.written.get(path), part_at(layer.written, path[:-1])
         default = part.parameters.get(str(path[-1])) if part is not None else None
         shown = node or default
+        if shown is None and last is not None and layer.removal_of(path) is not None:
+            yield _without(layer, path, (), last)
+            last = None
         if shown is None or (last is not None and (shown.at, plain(shown)) == (last.at, plain(last))):
             continue
         last = shown
         of = (f"for part {part.name}",) if part is not None and path[-1] != "use" else ()
         if node is None:
-            yield Setting("default", plain(shown), shown.at, of)
+            removal = layer.removal_of(path)
+            yield Setting("default", plain(shown), shown.at, (*of, *([f"removed at {removal.at}"] if removal else [])))
         else:
             yield Setting(layer.name, plain(node), node.at, (*_other_notes(layer.name, node.at), *of))
 
