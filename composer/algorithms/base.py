@@ -49,13 +49,16 @@ class OffPolicy(Spec):
 
     learns_from_replay: ClassVar[bool] = True
     keys_outside_update: ClassVar[frozenset[str]] = frozenset(
-        {"update_to_data", "warmup_interactions", "n_step", "discount"}
+        {"update_to_data", "warmup_interactions", "untrained_interactions", "n_step", "discount"}
     )
 
     update_to_data: float = Field(default=1.0, gt=0, le=1024)
     """Gradient updates per interaction (one decision of every environment copy); fractions accumulate."""
     warmup_interactions: int = Field(default=5_000, ge=1, le=10**9)
-    """Interactions with uniformly random actions before the first update."""
+    """Interactions with uniformly random actions, from the first one on."""
+    untrained_interactions: int = Field(default=1, ge=0, le=10**9)
+    """Interactions with actions of the policy until the first update: 1 as in the code of TD3 and Dopamine; 0 makes it
+    after the last random action, as in the code of SimBa."""
     n_step: Annotated[Schedule, Bounded(1, 100, whole=True)] = schedules.Constant(value=1)
     """Rewards summed before a value is bootstrapped, 1 to 100: a number, or a schedule on the clock of the critic's
     optimizer, rounded; windows end early where an episode does."""
@@ -64,8 +67,9 @@ class OffPolicy(Spec):
 
     def update_schedule(self, info: EnvironmentInfo) -> UpdateSchedule:
         """As declared, with the longest n-step window and the last discount."""
-        longest = round(self.n_step.bounds()[1])
-        return UpdateSchedule(self.update_to_data, self.warmup_interactions, longest, self.discount.value_for(info))
+        longest, discount = round(self.n_step.bounds()[1]), self.discount.value_for(info)
+        untrained = self.untrained_interactions
+        return UpdateSchedule(self.update_to_data, self.warmup_interactions, longest, discount, untrained=untrained)
 
     def horizon_schedules(self) -> HorizonSchedules:
         """Schedules of n-step window and discount, where they change, on the clock of the critic's optimizer."""

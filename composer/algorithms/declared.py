@@ -85,7 +85,7 @@ class UpdateSchedule(NamedTuple):
     update_to_data: float = 1.0
     """Gradient updates per interaction."""
     warmup_interactions: int = 0
-    """Interactions before the first update."""
+    """Interactions with random actions."""
     n_step: int = 1
     """Rewards summed before a value is bootstrapped."""
     discount: float = 0.0
@@ -94,6 +94,8 @@ class UpdateSchedule(NamedTuple):
     """Interactions between two series of updates: 1, or the length of a rollout."""
     future: int = 0
     """Following transitions that a batch carries with each sampled one."""
+    untrained: int = 1
+    """Interactions with actions of the policy until the first update."""
 
 
 class HorizonSchedules(NamedTuple):

@@ -27,8 +27,9 @@ class SAC(OffPolicy, Algorithm, kind="sac"):
 
     The number of critics is ``networks.critic.copies``: 1 is a single critic, 2 the clipped double critic. The target
     network is the average ``target_critic``. With a distributional head the critic learns the distribution of
-    ``r + discount * (Z - alpha log pi)``. Source: arXiv:1812.05905; order of the steps and temperature loss as in
-    SimBa's published code (arXiv:2410.09754); distributional target as in SimbaV2 (arXiv:2502.15280).
+    ``r + discount * (Z - alpha log pi)``. Source: arXiv:1812.05905; order of the steps (unless ``first`` changes it) and
+    temperature loss as in SimBa's published code (arXiv:2410.09754); distributional target as in SimbaV2
+    (arXiv:2502.15280).
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "sac", "batch_size": 256, "update_to_data": 2.0}
@@ -40,6 +41,9 @@ class SAC(OffPolicy, Algorithm, kind="sac"):
     critics: Literal["minimum", "mean"] = "minimum"
     """The return of several critics, sample by sample: that of the critic of lowest value (arXiv:1812.05905, SimbaV2),
     or the mean of all (BRO, arXiv:2405.16158)."""
+    first: Literal["actor", "critic"] = "actor"
+    """Which of the two steps first, the other one sees its step: the actor in SimBa's code, the critic in JAXRL's. The
+    temperature follows the actor."""
 
     @override
     def roles(self, info: EnvironmentInfo) -> tuple[Role, ...]:
@@ -64,7 +68,7 @@ class SAC(OffPolicy, Algorithm, kind="sac"):
 
     @override
     def trained_roles(self) -> tuple[str, ...]:
-        return ("actor", "temperature", "critic")
+        return ("actor", "temperature", "critic") if self.first == "actor" else ("critic", "actor", "temperature")
 
     @override
     def metrics(self, info: EnvironmentInfo) -> tuple[Metric, ...]:
@@ -77,17 +81,15 @@ class SAC(OffPolicy, Algorithm, kind="sac"):
         )
 
     def evaluations(self) -> tuple[Evaluated, ...]:
-        """The actor's loss, then the critic's: its target needs the actor's next action. The temperature costs none."""
-        return (
-            Evaluated("actor", Passes.TRAIN),
-            Evaluated("critic", Passes.THROUGH),
-            Evaluated("actor", Passes.FORWARD),
-            Evaluated("target_critic", Passes.FORWARD),
-            Evaluated("critic", Passes.TRAIN),
-        )
+        """The actor's loss and the critic's: its target needs the actor's next action. The temperature costs none."""
+        actor = Evaluated("actor", Passes.TRAIN), Evaluated("critic", Passes.THROUGH)
+        target = Evaluated("actor", Passes.FORWARD), Evaluated("target_critic", Passes.FORWARD)
+        critic = *target, Evaluated("critic", Passes.TRAIN)
+        return (*actor, *critic) if self.first == "actor" else (*critic, *actor)
 
     @override
     def build(self, built: BuiltAgent, info: EnvironmentInfo, hyperparameters: Hyperparameters) -> Program:
         from composer.algorithms.sac_losses import SACProgram
 
-        return SACProgram(built, info.action_size, self.target_entropy_per_action, self.critics, hyperparameters)
+        entropy, order = self.target_entropy_per_action, self.trained_roles()
+        return SACProgram(built, info.action_size, entropy, self.critics, order, hyperparameters)

@@ -1,7 +1,7 @@
 """Soft actor-critic: losses and acting rule over stacked networks.
 
-Source: Haarnoja et al., arXiv:1812.05905, with the temperature loss and the order of steps of SimBa's published code
-(actor against the old critic, temperature, critic against the new actor and temperature, target).
+Source: Haarnoja et al., arXiv:1812.05905, with the temperature loss and by default the order of steps of SimBa's
+published code (actor against the old critic, temperature, critic against the new actor and temperature, target).
 Legend: S seeds, C critics, B batch, d observation, a action. Tests: tests/papers/test_sac.py.
 """
 
@@ -29,9 +29,10 @@ class SACProgram(Program):
         actions: int,
         target_entropy_per_action: float,
         critics: str,
+        order: tuple[str, ...],
         hyperparameters: Hyperparameters,
     ) -> None:
-        """``actions`` is a; ``critics`` joins critics by ``minimum`` or ``mean``."""
+        """``actions`` is a; ``critics`` joins critics by ``minimum`` or ``mean``; roles step in ``order``."""
         self._actor, self._critic = built.networks["actor"], built.networks["critic"]
         self._target, self._returns = built.averages["target_critic"], built.returns["critic"]
         self._critics = critics
@@ -46,11 +47,8 @@ class SACProgram(Program):
             "critic/value",
         )
         self.noise: Mapping[str, Shape] = {"actor": (actions,), "target": (actions,)}
-        self.objectives: tuple[Objective, ...] = (
-            Objective("actor", self.actor_loss),
-            Objective("temperature", self.temperature_loss),
-            Objective("critic", self.critic_loss),
-        )
+        losses = {"actor": self.actor_loss, "temperature": self.temperature_loss, "critic": self.critic_loss}
+        self.objectives: tuple[Objective, ...] = tuple(Objective(role, losses[role]) for role in order)
 
     def act(self, observation: Tensor, noise: Tensor | None) -> Tensor:
         """A draw of the policy with ``noise [S, E, a]``; its mode without."""

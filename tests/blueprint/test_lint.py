@@ -73,9 +73,9 @@ CASES: dict[str, tuple[tuple[str, ...], str, tuple[str, ...]]] = {
     ),
     "long-horizon": (("algorithm.discount=0.9981",), "algorithm.discount", ("algorithm.discount=0.998",)),
     "unfinished-schedule": (
-        (f"optimizers.actor.learning_rate={LINE.format(29_001)}",),
+        (f"optimizers.actor.learning_rate={LINE.format(30_001)}",),
         "optimizers.actor.learning_rate",
-        (f"optimizers.actor.learning_rate={LINE.format(29_000)}",),
+        (f"optimizers.actor.learning_rate={LINE.format(30_000)}",),
     ),
     "stale-moments": (
         (f'interventions.a={{ {ENV}, where=["critic.head.*"], {FRESH} }}',),

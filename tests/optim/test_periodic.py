@@ -24,6 +24,17 @@ def test_each_nth_update_counted_from_one_has_the_other_value(every: int) -> Non
         assert got[update] == value
 
 
+@pytest.mark.parametrize(("first", "every"), [(1, 1), (1, 3), (2, 3), (3, 3), (5, 3), (7, 1)])
+def test_the_first_of_them_may_come_earlier_or_later(first: int, every: int) -> None:
+    """DQN's target network in Dopamine: after 1,000 updates, then every 2,000, since steps without updates count."""
+    schedule = Periodic(every=every, first=first, value=0.25, at=0.75)
+    got = schedule.build(Hyperparameters(12, "cpu"))(torch.arange(12, dtype=torch.float64)).tolist()
+    assert [number for number in range(1, 13) if got[number - 1] == 0.75] == list(range(first, 13, every))
+    assert schedule.bounds() == (min(got), max(got))
+    assert all(got[update] == value for update, value in schedule.points())
+    assert Periodic(every=every, first=first).copies == (first, every)
+
+
 def test_counting_is_exact_late_in_a_run() -> None:
     at = Periodic(every=3).build(Hyperparameters(4, "cpu"))
     assert at(3.0 * 10**11 + torch.arange(4, dtype=torch.float64)).tolist() == [1.0, 1.0, 0.0, 1.0]

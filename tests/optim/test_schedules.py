@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from pydantic import ValidationError
-from tiny_runs import DRIFT, EVENTFUL, begin, finished, learner, result, resumed, stopped, tiny
+from tiny_runs import DRIFT, EVENTFUL, begin, finished, learner, result, resumed, stopped, tiny, transitions
 
 from composer.algorithms.discount import Lengthening
 from composer.blueprint import BlueprintError
@@ -30,6 +30,42 @@ def test_closed_forms(schedule: Schedule, expected: list[float]) -> None:
     torch.testing.assert_close(at(torch.tensor([0.0, 1.0, 4.0, 9.0], dtype=torch.float64)), torch.tensor(expected))
     assert schedule.bounds() == (pytest.approx(min(expected)), pytest.approx(max(expected)))
     assert schedule.points() == ((0, pytest.approx(expected[0])), (4, pytest.approx(expected[2])))
+
+
+FROM_OR_TO_ZERO = (
+    "{ kind = 'linear', start = 1e-3, end = 0.0, updates = 100 }",
+    "{ kind = 'warmup', value = 1e-3, start = 0.0, updates = 100 }",
+    "{ kind = 'periodic', every = 2, value = 0.0, at = 1e-3 }",
+)
+
+
+@pytest.mark.parametrize("rate", FROM_OR_TO_ZERO)
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "upgd"])
+def test_a_learning_rate_may_begin_or_end_at_zero(optimizer: str, rate: str, tmp_path: Path) -> None:
+    """Linear to 0 is the usual schedule of PPO; where the rate is 0 the parameters stay, decay included."""
+    agent = learner(f"optimizers.actor={{ kind = '{optimizer}', learning_rate = {rate} }}")
+    for updates in (0, 200):
+        agent.updates.fill_(updates)
+        agent.optimizers["actor"].clock().fill_(updates)
+        before = {path: value.clone() for path, value in agent.parameters("actor").items()}
+        agent.update(transitions(agent))
+        moved = any(not torch.equal(value, before[path]) for path, value in agent.parameters("actor").items())
+        at_zero = {("linear", 200), ("warmup", 0), ("periodic", 0), ("periodic", 200)}
+        assert moved == ((rate.split("'")[1], updates) not in at_zero)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("0", "must be > 0, got 0"),
+        ("-1e-3", "must be > 0, got -0.001"),
+        ("{ kind = 'linear', start = 0.0, end = 0.0, updates = 9 }", "must be > 0, got 0"),
+        ("{ kind = 'linear', start = 1e-3, end = -1e-3, updates = 9 }", "must be > 0, got -0.001"),
+    ],
+)
+def test_a_learning_rate_that_is_never_above_zero_is_refused(value: str, said: str) -> None:
+    with pytest.raises(BlueprintError, match=said):
+        tiny(f"optimizers.actor.learning_rate={value}")
 
 
 def test_a_shortfall_shrinks_by_equal_factors() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path as FilePath
 
 from composer.algorithms.role_checks import agent_problems
-from composer.blueprint.forecast.clock import lengths_of
+from composer.blueprint.forecast.clock import clock_of, lengths_of
 from composer.blueprint.forecast.memory import available_bytes, disk_bytes, forecast
 from composer.blueprint.forecast.metrics import metric_problem
 from composer.blueprint.schema import Blueprint, Replay
@@ -47,6 +47,9 @@ def _overlap(blueprint: Blueprint) -> Iterator[Finding]:
     if blueprint.training.overlap and not blueprint.algorithm.learns_from_replay:
         why = f"{blueprint.algorithm.kind} does not learn from a replay: its updates have to wait for new data"
         yield ("training", "overlap"), why
+    elif blueprint.training.overlap and clock_of(blueprint).updates_after(1):
+        why = "the first update comes beside the first environment step, before a transition is stored: 2 or more"
+        yield ("algorithm", "warmup_interactions"), why
 
 
 def _sampling(blueprint: Blueprint) -> Iterator[Finding]:

@@ -19,11 +19,13 @@ class Clock:
     stride: int
     """Environment steps per interaction: action repeat times environment copies."""
     warmup: int
-    """Interactions before the first update."""
+    """Interactions with random actions."""
     update_to_data: float
-    """Updates per interaction after the warm-up; may be fractional."""
+    """Updates per interaction from the first update on; may be fractional."""
     rollout: int = 1
     """Interactions of a rollout; its updates follow all at once."""
+    untrained: int = 1
+    """Interactions with actions of the policy until the first update; 0 makes it after the last random action."""
     interactions: int = 0
     """Interactions so far: decisions of each environment copy."""
 
@@ -35,7 +37,7 @@ class Clock:
     @property
     def updates(self) -> int:
         """Gradient updates due after the last interaction."""
-        return self._updates_after(self.interactions)
+        return self.updates_after(self.interactions)
 
     def tick(self) -> int:
         """Count one interaction; returns the updates that are due after it."""
@@ -53,32 +55,39 @@ class Clock:
 
     def updates_by(self, env_steps: int) -> int:
         """Updates of a run of ``env_steps``."""
-        return self._updates_after(self.interactions_by(env_steps))
+        return self.updates_after(self.interactions_by(env_steps))
 
     def env_step_of(self, update: int, env_steps: int) -> int | None:
         """Environment steps after which ``update`` updates are done; None if a run of ``env_steps`` makes fewer."""
         if update > self.updates_by(env_steps):
             return None
-        interactions = self.warmup + ceil(update / self.update_to_data) if update else 0
+        interactions = self._without_updates + ceil(update / self.update_to_data) if update else 0
         # The clock rounds products, this a quotient: they differ by one at most.
-        while interactions and self._updates_after(interactions - 1) >= update:
+        while interactions and self.updates_after(interactions - 1) >= update:
             interactions -= 1
-        while self._updates_after(interactions) < update:
+        while self.updates_after(interactions) < update:
             interactions += 1
         return interactions * self.stride
 
-    def _updates_after(self, interactions: int) -> int:
+    def updates_after(self, interactions: int) -> int:
+        """Updates due after this many interactions."""
         learned_from = interactions - interactions % self.rollout
         if self.rollout > 1:
             # Updates per rollout are whole, while updates per interaction may have no finite binary fraction.
             return learned_from // self.rollout * round(self.update_to_data * self.rollout)
-        return floor(max(0, learned_from - self.warmup) * self.update_to_data)
+        return floor(max(0, learned_from - self._without_updates) * self.update_to_data)
+
+    @property
+    def _without_updates(self) -> int:
+        """Interactions before the one that ends with the first update, or with a part of it."""
+        return max(0, self.warmup + self.untrained - 1)
 
 
 def clock_of(blueprint: Blueprint) -> Clock:
     """The clock of a run of ``blueprint``, before its first step."""
     schedule = blueprint.algorithm.update_schedule(blueprint.environment.info)
-    return Clock(blueprint.environment.stride, schedule.warmup_interactions, schedule.update_to_data, schedule.rollout)
+    pace = schedule.update_to_data, schedule.rollout, schedule.untrained
+    return Clock(blueprint.environment.stride, schedule.warmup_interactions, *pace)
 
 
 def lengths_of(blueprint: Blueprint, interactions: int | None = None) -> Lengths:

@@ -131,10 +131,10 @@ def _schedules(found: Iterable[tuple[Path, Schedule]], clock: Clock, env_steps: 
 def _averages(averages: Mapping[str, Average], clock: Clock, env_steps: int) -> Iterator[Moment]:
     for name, average in averages.items():
         momentum, key = average.momentum, f"averages.{name}.momentum"
-        if every := momentum.copy_interval:
-            event = f"{name} is copied from {average.of}"
-            count = clock.updates_by(env_steps) // every
-            yield Moment(every, clock.env_step_of(every, env_steps), key, event, every_updates=every, count=count)
+        if copies := momentum.copies:
+            (first, every), event = copies, f"{name} is copied from {average.of}"
+            count = max(0, clock.updates_by(env_steps) - first + every) // every
+            yield Moment(first, clock.env_step_of(first, env_steps), key, event, every_updates=every, count=count)
             continue
         lives = " to ".join(f"{value:,.3g}" for value in dict.fromkeys(map(half_life, momentum.bounds())))
         event = f"{name} begins to follow {average.of}, half-life {lives} updates"

@@ -49,8 +49,8 @@ class Schedule(Family, family="schedule"):
         """Updates at which it starts, bends and ends, with its values there; none for a constant."""
 
     @property
-    def copy_interval(self) -> int | None:
-        """Updates between two copies, where this momentum only copies a network to its average; else None."""
+    def copies(self) -> tuple[int, int] | None:
+        """The first copy and the updates between two, where this momentum only copies a network; else None."""
         return None
 
     @abstractmethod

@@ -17,7 +17,8 @@ from composer.optim.schedules.base import Schedule
 class Bounded:
     """Annotation of a field: every value that the schedule takes is within these bounds.
 
-    ``Annotated[Schedule, Bounded(0, 1)]`` accepts 0 to 1, ``Bounded(above=0)`` numbers greater than 0.
+    ``Annotated[Schedule, Bounded(0, 1)]`` accepts 0 to 1; ``Bounded(above=0)`` accepts numbers greater than 0, and
+    schedules that begin or end at 0.
     """
 
     low: float = -math.inf
@@ -25,7 +26,7 @@ class Bounded:
     high: float = math.inf
     """The greatest value that is accepted."""
     above: float = -math.inf
-    """A bound that values have to exceed."""
+    """A bound that a constant has to exceed; a schedule has to exceed it somewhere, and may reach it."""
     whole: bool = False
     """Whether a constant has to be a whole number."""
 
@@ -37,7 +38,7 @@ class Bounded:
     def checked(self, schedule: Schedule) -> Schedule:
         """``schedule`` itself; raises ValueError where it leaves the bounds."""
         low, high = schedule.bounds()
-        if low <= self.above:
+        if low < self.above or high <= self.above:
             raise ValueError(f"must be > {self.above:g}, got {low:g}")
         if low < self.low and self.high == math.inf:
             raise ValueError(f"must be >= {self.low:g}, got {low:g}")
@@ -52,6 +53,6 @@ class Bounded:
 Share = Annotated[Schedule, Bounded(0, 1)]
 """A number from 0 to 1, or a schedule within."""
 Positive = Annotated[Schedule, Bounded(above=0)]
-"""A number greater than 0, or a schedule of such numbers."""
+"""A number greater than 0, or a schedule of such numbers that may begin or end at 0."""
 NonNegative = Annotated[Schedule, Bounded(0)]
 """A number that is 0 or greater, or a schedule of such numbers."""

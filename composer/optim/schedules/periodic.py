@@ -27,26 +27,36 @@ class Periodic(Schedule, kind="periodic"):
     example: ClassVar[Mapping[str, Any]] = {"kind": "periodic", "every": 8_000, "value": 1.0, "at": 0.0}
 
     every: int = Field(ge=1, le=10**12)
-    """N, in gradient updates; the first one is update number N, counted from 1."""
+    """N, in gradient updates."""
+    first: int | None = Field(default=None, ge=1, le=10**12)
+    """The first of these updates, counted from 1; absent: update number N."""
     value: Value = 1.0
     """Value at all other updates."""
     at: Value = 0.0
     """Value at every N-th update."""
 
     def points(self) -> tuple[tuple[int, float], ...]:
-        """The first update, and the first N-th one."""
-        first = ((0, self.value),) if self.every > 1 else ()
-        return (*first, (self.every - 1, self.at))
+        """The first of the N-th updates, and the first update with the other value."""
+        first, found = self.first or self.every, {}
+        if first > 1 or self.every > 1:
+            found[0 if first > 1 else 1] = self.value
+        return tuple(sorted({**found, first - 1: self.at}.items()))
 
     @property
     @override
-    def copy_interval(self) -> int | None:
-        return self.every if (self.value, self.at) == (1, 0) else None
+    def copies(self) -> tuple[int, int] | None:
+        return (self.first or self.every, self.every) if (self.value, self.at) == (1, 0) else None
 
     def build(self, hyperparameters: Hyperparameters) -> Callable[[Tensor], Tensor]:
-        """``at`` where ``updates + 1`` is a multiple of ``every``."""
+        """``at`` where ``updates + 1 - first`` is a multiple of ``every``, 0 included."""
         import torch
 
         value, at = map(hyperparameters.number, (self.value, self.at))
         every = hyperparameters.number(float(self.every), dtype=torch.float64)
-        return lambda updates: torch.where(torch.remainder(updates + 1, every) == 0, at, value)
+        first = hyperparameters.number(float(self.first or self.every), dtype=torch.float64)
+
+        def value_at(updates: Tensor) -> Tensor:
+            since = updates + 1 - first
+            return torch.where((since >= 0) & (torch.remainder(since, every) == 0), at, value)
+
+        return value_at

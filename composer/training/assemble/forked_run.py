@@ -127,7 +127,7 @@ def _notes(path: Path, origin: Origin, blueprint: Blueprint, device: str, state:
     if state.dropped:
         yield f"dropped, for the fork has none: {_few(state.dropped)}"
     then, now = (each.algorithm.update_schedule(each.environment.info) for each in (origin.blueprint, blueprint))
-    if (then.update_to_data, then.warmup_interactions) != (now.update_to_data, now.warmup_interactions):
+    if any(getattr(then, pace) != getattr(now, pace) for pace in ("update_to_data", "warmup_interactions", "untrained")):
         yield "the clock of updates counts as though they had always kept the present pace with data"
     yield from (
         f"not as it was: {line}"

@@ -63,8 +63,9 @@ def long_horizon(subject: Subject) -> Iterator[Finding]:
 
 @rule("unfinished-schedule", "warn", "argued")
 def unfinished_schedule(subject: Subject) -> Iterator[Finding]:
-    """A schedule that the run is too short for."""
+    """A schedule that the run is too short for, even if the warm-up counts as it does in SimbaV2's code."""
+    reachable = subject.interactions * subject.clock.update_to_data
     for moment in timeline(subject.blueprint):
-        if moment.env_step is None and subject.updates:
+        if moment.env_step is None and subject.updates and moment.update > reachable:
             message = f"goes on until update {moment.update:,}; the run makes {subject.updates:,}"
             yield read_path(moment.key) or (), message
