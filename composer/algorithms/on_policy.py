@@ -1,7 +1,7 @@
 """On-policy algorithms: settings of rollouts and generalised advantages, and the interface of their programs.
 
-Interactions are collected into a rollout. The present networks evaluate it once (values, log-densities, advantages);
-updates pass over it a few times; then it is thrown away.
+Interactions are collected into a rollout, each with the observation as the policy saw it and the log-density of the
+action. The critic evaluates it once (values, advantages); updates pass over it a few times; then it is thrown away.
 Legend: S seeds, B batch, E environments of a seed, T interactions of a rollout.
 Tests: tests/papers/test_ppo.py, tests/training/test_on_policy.py.
 """
@@ -62,7 +62,9 @@ class OnPolicyProgram(Program):
     """A program whose batches carry values and densities of the policy that collected them."""
 
     extras: tuple[str, ...] = ("advantage", "log_density", "return", "value")
-    """All ``[S, B]``; the last three are of policy and critic before the first update on the rollout."""
+    """All ``[S, B]``: ``log_density`` is the one under which an action was drawn, ``value`` that of the critic before
+    the first update on the rollout."""
+    takes_normalised: bool = True
 
     @abstractmethod
     def value(self, observation: Tensor) -> Tensor:

@@ -29,9 +29,10 @@ class PPO(OnPolicy, Algorithm, kind="ppo"):
     """Proximal policy optimisation with the clipped objective, for discrete or continuous actions.
 
     Actor and critic are separate networks. The draw of a Gaussian policy is stored and learned from; the environment
-    plays the nearest action of its box. Log-densities and values are computed when a rollout is complete, with the
-    normalisation of that moment, so that the first ratios of a rollout are 1. Source: arXiv:1707.06347, whose settings
-    for continuous control (table 3) are the defaults; advantages: arXiv:1506.02438.
+    plays the nearest action of its box. Each action is kept with the log-density under which it was drawn and with the
+    observation as the policy saw it: running statistics that move on change neither, so that the first ratios of a
+    rollout are 1, as in CleanRL's code. Source: arXiv:1707.06347, whose settings for continuous control (table 3) are
+    the defaults; advantages: arXiv:1506.02438.
     """
 
     example: ClassVar[Mapping[str, Any]] = {

@@ -46,6 +46,7 @@ class PPOProgram(OnPolicyProgram):
             "actor/entropy",
             "actor/kl",
             "actor/clipped",
+            "actor/largest_ratio",
             "critic/loss",
             "critic/value",
             "critic/explained_variance",
@@ -96,6 +97,7 @@ class PPOProgram(OnPolicyProgram):
             # An estimate that is never negative, unbiased and of low variance: E[(r - 1) - log r] = KL(old, new).
             signals["actor/kl"] = (torch.expm1(log_ratio) - log_ratio).mean(1)
             signals["actor/clipped"] = ((ratio - 1).abs() > clip).float().mean(1)
+            signals["actor/largest_ratio"] = log_ratio.abs().amax(1).exp()  # Of new to old or of old to new.
         return loss
 
     def critic_loss(self, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]) -> Tensor:

@@ -87,6 +87,8 @@ class Program(ABC):
     """The same in evaluations; None where evaluations draw nothing."""
     extras: tuple[str, ...] = ()
     """Names of the tensors that a batch carries with its transitions."""
+    takes_normalised: bool = False
+    """Whether observations of its minibatches are normalised already, by the statistics under which it acted."""
     priorities: tuple[str, ...] = ()
     """Names of signals with one number per sample, ``[S, B]``: the new priorities of these samples."""
 

@@ -27,8 +27,8 @@ class SAC(OffPolicy, Algorithm, kind="sac"):
 
     The number of critics is ``networks.critic.copies``: 1 is a single critic, 2 the clipped double critic. The target
     network is the average ``target_critic``. With a distributional head the critic learns the distribution of
-    ``r + discount * (Z - alpha log pi)``. Source: arXiv:1812.05905; order of the steps (unless ``first`` changes it) and
-    temperature loss as in SimBa's published code (arXiv:2410.09754); distributional target as in SimbaV2
+    ``r + discount * (Z - alpha log pi)``. Source: arXiv:1812.05905; order of the steps, unless ``first`` changes it,
+    and temperature loss as in SimBa's published code (arXiv:2410.09754); distributional target as in SimbaV2
     (arXiv:2502.15280).
     """
 

@@ -190,7 +190,7 @@ class Learner:
         names = self.program.extras
         extra = dict(zip(names, tensors[5 : 5 + len(names)], strict=True))
         noise = dict(zip(self.program.noise, tensors[5 + len(names) :], strict=True))
-        batch = self.batch(Transitions(*tensors[:5]), extra)
+        batch = self.batch(Transitions(*tensors[:5]), extra, self.program.takes_normalised)
         signals: dict[str, Tensor] = {}
         for objective in self.program.objectives:
             step = partial(self._gradient_step.step, objective, batch, noise, signals)
@@ -282,14 +282,16 @@ class Learner:
         """The parameters of a network or a learned scalar by path, ``[S, C, ...]``, not copies."""
         return self._gradient_step.parameters(role)
 
-    def batch(self, drawn: Transitions, extra: Mapping[str, Tensor] = MappingProxyType({})) -> Batch:
-        """The batch of raw transitions ``[S, B, ...]``, normalised by the present statistics."""
-        observation, action, reward, bootstrap, following = drawn
-        reward = reward if self.rewards is None else self.rewards.scaled(reward)
+    def batch(
+        self, drawn: Transitions, extra: Mapping[str, Tensor] = MappingProxyType({}), is_normalised: bool = False
+    ) -> Batch:
+        """The batch of transitions ``[S, B, ...]``, normalised by the present statistics unless it is already."""
+        reward = drawn.reward if self.rewards is None else self.rewards.scaled(drawn.reward)
         if (future := extra.get("future/observation")) is not None:
             seen = self.normalised(future.flatten(1, 2)).unflatten(1, future.shape[1:3])
             extra = {**extra, "future/observation": seen}
-        return Batch(self.normalised(observation), action, reward, bootstrap, self.normalised(following), extra)
+        see = Tensor.float if is_normalised else self.normalised
+        return Batch(see(drawn.observation), drawn.action, reward, drawn.bootstrap, see(drawn.next_observation), extra)
 
     def normalised(self, observation: Tensor) -> Tensor:
         """Raw observations ``[S, ..., d]`` normalised by the present statistics, float32."""

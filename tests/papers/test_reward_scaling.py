@@ -71,6 +71,24 @@ def test_simba_v2_by_hand() -> None:
     assert tight.scale().item() == pytest.approx(1 / 3.0, rel=1e-6), "the largest return becomes the bound"
 
 
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_simba_v2_counts_a_reward_when_the_next_one_arrives(seeds: int) -> None:
+    """Its code counts a reward before the next action: the updates of an interaction know all rewards but its own."""
+    discount = torch.full((seeds,), DISCOUNT, dtype=torch.float64)
+    late, at_once = (SimbaV2Scaling().build(numbers(seeds), 2, discount) for _ in range(2))
+    before = {name: value.clone() for name, value in at_once.tensors().items()}
+    for each in zip(REWARDS, TERMINATED, TRUNCATED, strict=True):
+        reward, terminated, truncated = (one(part).expand(seeds, -1) for part in each)
+        late.arrive(reward, terminated.bool(), truncated.bool())
+        for name in ("returns", "mean", "variance", "weight", "largest"):
+            assert torch.equal(late.tensors()[name], before[name]), name
+        at_once.observe(reward, terminated.bool(), truncated.bool())
+        before = {name: value.clone() for name, value in at_once.tensors().items()}
+    baselines = ReturnScaling().build(numbers(1), 2, discount[:1])
+    baselines.arrive(one(REWARDS[0]), one(TERMINATED[0]).bool(), one(TRUNCATED[0]).bool())
+    assert baselines.returns.tolist() == [[1.0, -2.0]], "others count it at once"
+
+
 def test_the_largest_return_is_one_in_size_and_is_never_forgotten() -> None:
     scale = SimbaV2Scaling().build(numbers(1), 1, torch.tensor([0.0]))
     no = torch.zeros(1, 1, dtype=torch.bool)
@@ -129,7 +147,11 @@ def test_an_update_scales_raw_rewards_with_the_statistics_of_the_moment() -> Non
     for name, value in state(plain).items():
         assert torch.equal(value, theirs[name]), name
     assert {name for name in theirs if name.startswith("normalization/reward/")} == {
-        f"normalization/reward/{name}" for name in ("returns", "mean", "variance", "weight", "largest")
+        f"normalization/reward/{name}"
+        for name in (
+            *("returns", "mean", "variance", "weight", "largest"),
+            *("waits", "waiting/reward", "waiting/terminated", "waiting/truncated"),
+        )
     }
 
 

@@ -42,7 +42,7 @@ def test_weights_stay_on_the_sphere_and_the_target_leaves_it(tmp_path: Path) -> 
     go_on(parts)
     run.close()
     agent = parts.learner
-    assert agent.updates.tolist() == [30.0, 30.0]
+    assert agent.updates.tolist() == [31.0, 31.0], "the first one after the last of 30 random actions"
     for role in ("actor", "critic"):
         assert off_the_sphere(agent, dict(agent.networks[role].parameters), role) < 1e-5
     assert off_the_sphere(agent, dict(agent.averages["target_critic"].parameters), "critic") > 1e-5

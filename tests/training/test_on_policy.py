@@ -19,6 +19,7 @@ from composer.training.collect.on_policy import Rollout, standardised
 from composer.training.collect.simulation import SimulatorCollector
 from composer.training.loop import train
 from composer.training.runs.checkpoint import Checkpoints
+from composer.training.session import Session
 
 T, E, N = 8, 2, 16
 RAW = "algorithm.normalize_advantages=false"
@@ -43,6 +44,7 @@ def test_an_epoch_holds_each_transition_once_and_each_epoch_in_another_order(kin
     parts, memory = collected(tmp_path, *EVERYTHING[kind])
     order = torch.arange(N).expand(2, -1)
     whole = memory.ring.windows(memory._slots(order), 1, parts.learner.discount)
+    following = parts.learner.normalised(whole.next_observation)
     memory.draw()
     memory._drawn = 0
     seen: list[Tensor] = []
@@ -51,23 +53,26 @@ def test_an_epoch_holds_each_transition_once_and_each_epoch_in_another_order(kin
         seen.append(torch.cat([memory._order], 1))
         for seed in range(2):
             assert sorted(memory._order[seed].tolist()) == list(range(N))
-            for name in ("observation", "action", "reward", "next_observation"):
+            for name in ("action", "reward"):
                 got = torch.cat([getattr(drawn.transitions, name)[seed] for drawn in batches])
                 assert torch.equal(got, getattr(whole, name)[seed][memory._order[seed]]), name
+            got = torch.cat([drawn.transitions.next_observation[seed] for drawn in batches])
+            assert torch.equal(got.float(), following[seed][memory._order[seed]])
     assert not torch.equal(*seen) and not torch.equal(seen[0][0], seen[0][1])
     parts.close()
 
 
 @pytest.mark.parametrize("kind", EVERYTHING)
-def test_what_comes_with_a_transition_is_of_the_policy_that_begins_to_learn(kind: str, tmp_path: Path) -> None:
-    """The first ratios are 1 to the bit; they stay those of the rollout's judging while the networks move on."""
+def test_what_comes_with_a_transition_is_of_the_policy_that_acted(kind: str, tmp_path: Path) -> None:
+    """The first ratios are 1; densities stay those of the acting while the networks move on."""
     parts, memory = collected(tmp_path, *EVERYTHING[kind])
     program = memory._program
     batches = epoch(memory)
     for drawn in batches:
-        batch = parts.learner.batch(drawn.transitions, drawn.extra)
+        batch = parts.learner.batch(drawn.transitions, drawn.extra, is_normalised=True)
         with torch.no_grad():
-            assert torch.equal(program.log_density(batch.observation, batch.action), drawn.extra["log_density"])
+            ratio = (program.log_density(batch.observation, batch.action) - drawn.extra["log_density"]).exp()
+            torch.testing.assert_close(ratio, torch.ones_like(ratio), rtol=0, atol=2e-6)
             assert torch.equal(program.value(batch.observation), drawn.extra["value"])
     before, order = joined(batches, "log_density"), memory._order
     moved(parts.learner)
@@ -77,8 +82,69 @@ def test_what_comes_with_a_transition_is_of_the_policy_that_begins_to_learn(kind
             before[seed][order[seed].argsort()], joined(later, "log_density")[seed][memory._order[seed].argsort()]
         )
     assert memory._drawn == 0
-    judged = joined(epoch(memory), "log_density")
-    assert not torch.equal(judged.sort().values, before.sort().values), "the next rollout is judged anew"
+    again = joined(epoch(memory), "log_density")
+    assert torch.equal(again.sort().values, before.sort().values), "the densities of the draws, whoever learns"
+    parts.close()
+
+
+def density(parts: Session, memory: Rollout, statistics: list[dict[str, Tensor]]) -> Tensor:
+    """Log-densities of the stored draws ``[S, T * E]`` under the statistics of each interaction, in float64 by hand."""
+    rows = memory.ring.rows(0, N).transpose(0, 1).view(2, T, E, -1)
+    found = []
+    for t, held in enumerate(statistics):
+        observation, action = rows[:, t, :, :3].double(), rows[:, t, :, 3:5].double()
+        seen = (observation - held["mean"][:, None]) / (held["variance"] + 1e-8).sqrt()[:, None]
+        mean, log_std = (part[:, 0].double() for part in parts.learner.networks["actor"](seen.float()))
+        normal = torch.distributions.Normal(mean, log_std.exp())
+        found.append(normal.log_prob(action).sum(-1))
+    return torch.stack(found, 1).flatten(1)
+
+
+def acted(parts: Session, interactions: int = T) -> list[dict[str, Tensor]]:
+    """The statistics under which the policy acted, interaction by interaction."""
+    held: list[dict[str, Tensor]] = []
+    statistics = parts.learner.statistics
+    assert statistics is not None
+    for number in range(interactions):
+        parts.collector.interact(number)
+        held.append({name: value.clone() for name, value in statistics.tensors().items()})
+    return held
+
+
+def test_ratios_are_of_the_policy_that_acted_though_statistics_moved_on(tmp_path: Path) -> None:
+    """Closed form: the density of a draw is the one under the statistics of its own interaction."""
+    run, parts = begin(tmp_path, "algorithm.epochs=1", "algorithm.minibatches=1", "algorithm.batch_size=16")
+    assert isinstance(parts.collector, SimulatorCollector) and isinstance(parts.collector.memory, Rollout)
+    memory = parts.collector.memory
+    statistics = acted(parts)
+    expected = density(parts, memory, statistics)
+    (drawn,) = epoch(memory, 1)
+    torch.testing.assert_close(
+        drawn.extra["log_density"].double(), expected.gather(1, memory._order), rtol=0, atol=1e-5
+    )
+    late = density(parts, memory, [statistics[-1]] * T)
+    assert (late - expected).exp().sub(1).abs().max() > 0.01, "the statistics of the end give other ratios"
+    parts.learner.learn([drawn])
+    for signals in parts.learner.drain_signals():
+        assert signals["actor/largest_ratio"] == pytest.approx(1.0, abs=1e-5)
+        assert signals["actor/clipped"] == 0 and abs(signals["actor/kl"]) < 1e-9
+    run.close()
+    parts.close()
+
+
+@pytest.mark.parametrize("change", ["actor", "statistics"])
+def test_signals_show_a_policy_that_changed_between_acting_and_learning(change: str, tmp_path: Path) -> None:
+    """A reset within a rollout changes the actor: ratios tell. Statistics that move on change no ratio."""
+    run, parts = begin(tmp_path, "algorithm.epochs=1", "algorithm.minibatches=1", "algorithm.batch_size=16")
+    acted(parts)
+    if change == "actor":
+        moved(parts.learner)
+    else:
+        parts.learner.observe(torch.full((2, 50, 3), 40.0))
+    parts.learner.learn([parts.collector.batch()])
+    for signals in parts.learner.drain_signals():
+        assert (signals["actor/largest_ratio"] > 1.1) == (change == "actor")
+    run.close()
     parts.close()
 
 
@@ -87,11 +153,12 @@ def test_advantages_are_those_of_the_episodes_as_they_went(tmp_path: Path) -> No
     parts, memory = collected(tmp_path, RAW, ENDING)
     learner, program = parts.learner, memory._program
     stored = memory.ring.rows(0, N).transpose(0, 1).view(2, T, E, -1)
-    observation, _, reward, terminated, ended, final = stored.split([3, 2, 1, 1, 1, 3], -1)
+    _, _, reward, terminated, ended, final = stored.split([3, 2, 1, 1, 1, 3], -1)
     assert terminated.any() and (ended > terminated).any()
     with torch.no_grad():
-        value = program.value(learner.normalised(observation.flatten(1, 2))).view(2, T, E)
+        value = program.value(memory._kept["seen"].view(2, N, 3)).view(2, T, E)
         following = program.value(learner.normalised(final.flatten(1, 2))).view(2, T, E)
+    following[:, :-1] = torch.where(ended[:, :-1, :, 0] > 0, following[:, :-1], value[:, 1:])
     expected = torch.zeros(2, T + 1, E)
     for t in reversed(range(T)):
         going, last = 1 - terminated[:, t, :, 0], 1 - ended[:, t, :, 0]

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from composer.algorithms.normalization.moments import RunningMoments
 from composer.optim.hyperparameters import Hyperparameters
@@ -38,6 +39,10 @@ class RunningReturns(ABC):
     @abstractmethod
     def observe(self, reward: Tensor, terminated: Tensor, truncated: Tensor) -> None:
         """Add the rewards and ends of one interaction, ``[S, E]`` each."""
+
+    def arrive(self, reward: Tensor, terminated: Tensor, truncated: Tensor) -> None:
+        """Rewards and ends of an interaction, ``[S, E]`` each, before its updates: they are counted at once."""
+        self.observe(reward, terminated, truncated)
 
     @abstractmethod
     def scale(self) -> Tensor:
@@ -73,7 +78,11 @@ class ReturnScale(RunningReturns):
 
 
 class BoundedScale(RunningReturns):
-    """``r / max(sqrt(var(G) + epsilon), max|G| / bound)``: scaled returns stay within the bound."""
+    """``r / max(sqrt(var(G) + epsilon), max|G| / bound)``: scaled returns stay within the bound.
+
+    A reward that arrives waits, and is counted when the next one arrives: SimbaV2's code counts it before the next
+    action, and so after the updates of its own interaction.
+    """
 
     def __init__(
         self, hyperparameters: Hyperparameters, environments: int, discount: Tensor, epsilon: float, bound: float
@@ -82,6 +91,22 @@ class BoundedScale(RunningReturns):
         super().__init__(hyperparameters, environments, discount, epsilon)
         self.largest = torch.zeros_like(discount, dtype=torch.float64)
         self._bound = hyperparameters.number(bound, dtype=torch.float64)
+        self._waiting = {name: torch.zeros_like(self.returns) for name in ("reward", "terminated", "truncated")}
+        self._waits = torch.zeros_like(self.largest)
+        """1 where a reward waits, ``[S]``."""
+
+    @override
+    @torch.no_grad()
+    def arrive(self, reward: Tensor, terminated: Tensor, truncated: Tensor) -> None:
+        counted = [self.returns, self.largest, *self.moments.tensors().values()]
+        before = [value.clone() for value in counted]
+        waiting = self._waiting
+        self.observe(waiting["reward"], waiting["terminated"] > 0, waiting["truncated"] > 0)
+        for value, old in zip(counted, before, strict=True):
+            value.copy_(torch.where(self._waits.view(-1, *[1] * (value.ndim - 1)) > 0, value, old))
+        for value, arrived in zip(waiting.values(), (reward, terminated, truncated), strict=True):
+            value.copy_(arrived)
+        self._waits.fill_(1.0)
 
     @torch.no_grad()
     def observe(self, reward: Tensor, terminated: Tensor, truncated: Tensor) -> None:
@@ -96,5 +121,6 @@ class BoundedScale(RunningReturns):
         return torch.maximum(self.deviation(), self.largest / self._bound).reciprocal().float()
 
     def tensors(self) -> dict[str, Tensor]:
-        """Also the largest ``|G|`` so far."""
-        return {**super().tensors(), "largest": self.largest}
+        """Also the largest ``|G|`` so far, and what waits."""
+        waiting = {f"waiting/{name}": value for name, value in self._waiting.items()}
+        return {**super().tensors(), "largest": self.largest, "waits": self._waits, **waiting}

@@ -67,7 +67,7 @@ class RewardScale(Family, family="reward_scale"):
     """The divisor of rewards, from statistics of discounted returns of the training environments.
 
     Replay keeps raw rewards, which are scaled when an update draws them, by the statistics of that moment. Every
-    interaction counts, those of warm-up too; evaluation reports raw returns.
+    interaction counts, those of warm-up too, before the updates that follow it; evaluation reports raw returns.
     """
 
     is_identity: ClassVar[bool] = False
@@ -127,7 +127,8 @@ class SimbaV2Scaling(RewardScale, kind="simba_v2"):
 
     ``G = discount (1 - done) G + r``, where truncation is done too; not centred. So scaled, returns fit the atoms of a
     categorical critic from ``-bound`` to ``bound``. Source: SimbaV2, arXiv:2502.15280, and its published code (which
-    takes the size of returns). Population variance, started as that of ``rs_norm``.
+    takes the size of returns, and counts a reward only after the updates of its interaction, as here). Population
+    variance, started as that of ``rs_norm``.
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "simba_v2"}

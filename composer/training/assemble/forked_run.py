@@ -127,7 +127,8 @@ def _notes(path: Path, origin: Origin, blueprint: Blueprint, device: str, state:
     if state.dropped:
         yield f"dropped, for the fork has none: {_few(state.dropped)}"
     then, now = (each.algorithm.update_schedule(each.environment.info) for each in (origin.blueprint, blueprint))
-    if any(getattr(then, pace) != getattr(now, pace) for pace in ("update_to_data", "warmup_interactions", "untrained")):
+    paces = ((each.update_to_data, each.warmup_interactions, each.untrained) for each in (then, now))
+    if len(set(paces)) > 1:
         yield "the clock of updates counts as though they had always kept the present pace with data"
     yield from (
         f"not as it was: {line}"

@@ -40,6 +40,10 @@ class TransitionMemory(ABC):
         """``ring`` keeps the transitions; ``learner`` says how far batches look ahead."""
         self.ring, self._learner = ring, learner
 
+    def act(self, observation: Tensor) -> Tensor:
+        """Actions ``[S, E, a]`` of the policy for raw observations ``[S, E, ...]``, the next ones to be stored."""
+        return self._learner.act(observation)
+
     def add(self, *transition: Tensor) -> None:
         """Store one transition of every environment, as ``Ring.add`` takes it."""
         self.ring.add(*transition)

@@ -8,6 +8,7 @@ Tests: tests/training/test_on_policy.py.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, cast
 
 import torch
@@ -16,8 +17,9 @@ from typing_extensions import override
 
 from composer.algorithms.losses.advantages import generalised_advantages
 from composer.algorithms.on_policy import OnPolicyProgram
-from composer.replay.transitions import Minibatch
+from composer.replay.transitions import Minibatch, Transitions
 from composer.training.collect.base import TransitionMemory
+from composer.training.profiling import timed
 
 if TYPE_CHECKING:
     from composer.algorithms.declared import RolloutPlan
@@ -29,7 +31,12 @@ SMALLEST = 1e-8
 
 
 class Rollout(TransitionMemory):
-    """The last T interactions; each transition is drawn once per epoch."""
+    """The last T interactions; each transition is drawn once per epoch.
+
+    Running statistics move with every interaction. Observations are therefore kept as the policy saw them, and each
+    action with the log-density under which it was drawn, as in CleanRL's code: ratios compare the present policy with
+    the one that acted, and the first ones of a rollout are 1.
+    """
 
     def __init__(self, ring: Ring, plan: RolloutPlan, copies: int, learner: Learner) -> None:
         """``ring`` has room for a rollout of ``copies`` environments per seed."""
@@ -41,8 +48,30 @@ class Rollout(TransitionMemory):
         self._program = cast(OnPolicyProgram, learner.program)  # An algorithm with a rollout plan builds such a one.
         self._drawn = 0
         """Minibatches of the present rollout drawn so far."""
+        self._kept = {"log_density": torch.zeros(len(learner.seeds), ring.capacity, device=learner.device)}
+        """Tensors ``[S, capacity, ...]`` beside the rows of the ring, by name."""
+        if learner.statistics is not None:
+            size = learner.statistics.mean.shape[1]
+            self._kept["seen"] = torch.zeros(len(learner.seeds), ring.capacity, size, device=learner.device)
+        self._acted: dict[str, Tensor] = {}
         self._evaluated: dict[str, Tensor] = {}
         self._order = torch.zeros(0)
+
+    @override
+    @timed("policy: choosing actions")
+    @torch.no_grad()
+    def act(self, observation: Tensor) -> Tensor:
+        seen = self._learner.normalised(observation)
+        action = self._learner.policy.explore(seen)
+        self._acted = {"log_density": self._program.log_density(seen, action), "seen": seen.flatten(2)}
+        return action
+
+    @override
+    def add(self, *transition: Tensor) -> None:
+        start = self.ring.added % self.ring.capacity
+        for name, values in self._kept.items():
+            values[:, start : start + self._copies] = self._acted[name]
+        super().add(*transition)
 
     @override
     def draw(self) -> Minibatch:
@@ -59,29 +88,50 @@ class Rollout(TransitionMemory):
         if self._normalizes:
             extra["advantage"] = standardised(extra["advantage"])
         self._drawn = (self._drawn + 1) % self._updates
-        return Minibatch(self.ring.windows(self._slots(indices), 1, self._learner.discount), extra)
+        return Minibatch(self._transitions(self._slots(indices)), extra)
 
     @torch.no_grad()
     def _evaluate(self) -> dict[str, Tensor]:
-        """``Program.extras`` of the whole rollout, ``[S, T * E]`` in order of arrival, under the present networks."""
+        """``Program.extras`` of the whole rollout, ``[S, T * E]`` in order of arrival, by the present critic."""
         learner, program, rows = self._learner, self._program, []
         batch = self._length // self._minibatches
-        # Pieces as large as a minibatch: pictures fit, and the same matrix products make the first ratios exactly 1.
-        for number in range(self._minibatches):
+        for number in range(self._minibatches):  # Pieces as large as a minibatch: pictures fit.
             order = torch.arange(number * batch, (number + 1) * batch, device=learner.device)
             slots = self._slots(order.expand(len(learner.seeds), -1))
-            seen = learner.batch(self.ring.windows(slots, 1, learner.discount))
-            value, density = program.value(seen.observation), program.log_density(seen.observation, seen.action)
-            following = program.value(seen.next_observation)
+            seen = learner.batch(self._transitions(slots), is_normalised=True)
+            value, following = program.value(seen.observation), program.value(seen.next_observation)
+            density = self._kept["log_density"].gather(1, slots)
             rows.append(torch.stack([density, value, following, seen.reward, seen.bootstrap, self.ring.ended(slots)]))
         density, value, following, reward, bootstrap, ended = torch.cat(rows, -1)
 
         def by_time(each: Tensor) -> Tensor:
             return each.view(len(learner.seeds), -1, self._copies)
 
+        if "seen" in self._kept:  # What follows within an episode is valued as the policy saw it there.
+            later = by_time(value)[:, 1:]
+            going = by_time(following)[:, :-1]
+            going.copy_(torch.where(by_time(ended)[:, :-1] > 0, going, later))
         chain = by_time(reward), by_time(value), by_time(following), by_time(bootstrap), by_time(ended)
         advantage = generalised_advantages(*chain, learner.discount * self._gae_lambda).flatten(1)
         return {"advantage": advantage, "log_density": density, "return": advantage + value, "value": value}
+
+    def _transitions(self, slots: Tensor) -> Transitions:
+        """Transitions at the slots ``[S, B]``: observations as the policy saw them, final ones as it would see now."""
+        drawn = self.ring.windows(slots, 1, self._learner.discount)
+        if (seen := self._kept.get("seen")) is None:
+            return drawn
+        rows = seen.gather(1, slots[..., None].expand(-1, -1, seen.shape[-1])).view(drawn.observation.shape)
+        return drawn._replace(observation=rows, next_observation=self._learner.normalised(drawn.next_observation))
+
+    @override
+    def tensors(self) -> dict[str, Tensor]:
+        return {**super().tensors(), **self._kept}
+
+    @override
+    def load(self, saved: Mapping[str, Tensor]) -> None:
+        super().load(saved)
+        for name, values in self._kept.items():
+            values.copy_(saved[name])
 
     def _slots(self, order: Tensor) -> Tensor:
         """Slots of the ring for positions ``[S, B]`` in the rollout; 0 is the oldest."""

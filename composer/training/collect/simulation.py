@@ -70,7 +70,7 @@ class SimulatorCollector(Collector):
         if interactions:  # SimBa's published code never counts the very first observation.
             learner.observe(observation)
         warming = interactions < self._warmup
-        action = learner.act_randomly(shape[1]) if warming else learner.act(observation)
+        action = learner.act_randomly(shape[1]) if warming else self.memory.act(observation)
         played = learner.program.to_env_action(action).flatten(0, 1).cpu().numpy()
         # The device is idle now, so copying the action to the host of the replay waits for no update.
         kept = (observation if self.replay.device == device else here), action.to(self.replay.device)
@@ -97,7 +97,7 @@ class SimulatorCollector(Collector):
         moved = (step.reward, step.terminated, step.truncated, step.final_observation)
         kept = [torch.from_numpy(part).to(self.replay.device).unflatten(0, shape) for part in moved]
         if learner.rewards is not None:
-            learner.rewards.observe(*(part.to(learner.device) for part in kept[:3]))
+            learner.rewards.arrive(*(part.to(learner.device) for part in kept[:3]))
         self.memory.add(observation, action, *kept)
         self.observation = step.observation
         self.episodes.count(step)
