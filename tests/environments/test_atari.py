@@ -71,9 +71,10 @@ GAMES = {
     "qbert": Atari(game="qbert", protocol="machado2018", clip_rewards=False),
     "seaquest": Atari(game="seaquest", protocol="machado2018", frame_limit=1602, clip_rewards=False),
     "space_invaders": Atari(game="space_invaders", protocol="atari100k", life_loss_ends=False, action_repeat=3),
+    "assault": Atari(game="assault", protocol="dopamine2018", clip_rewards=False),
     "freeway": Atari(game="freeway", protocol="atari100k", noop_starts=0, frame_limit=2000, clip_rewards=False),
 }
-QUICK = {"pong", "breakout", "seaquest", "freeway"}
+QUICK = {"pong", "breakout", "seaquest", "freeway", "assault"}
 """A game of each protocol, and the two that do not end by themselves."""
 
 
@@ -260,14 +261,24 @@ def test_protocols_are_written_out_and_any_piece_can_be_another() -> None:
     assert (classic.info.action_size, short.info.action_size) == (18, 6)
 
 
+def test_dopamines_protocol_is_machados_with_the_actions_of_the_game() -> None:
+    """Pong has 6, Breakout 4, Freeway 3 and Alien all 18."""
+    for game, actions in {"pong": 6, "breakout": 4, "freeway": 3, "alien": 18}.items():
+        dopamine, machado = (Atari(game=game, protocol=name) for name in ("dopamine2018", "machado2018"))
+        assert dopamine.info.action_size == actions and machado.info.action_size == 18
+        changed = {"protocol": "machado2018", "full_actions": True}
+        assert dopamine.model_dump() | changed == machado.model_dump()
+        assert dopamine.for_evaluation().info.action_size == actions
+
+
 @pytest.mark.parametrize(
     ("table", "at", "message"),
     [
         ({"game": "mspacman"}, "game", "no Atari game named 'mspacman'; did you mean 'ms_pacman'?"),
         ({"game": "Pong"}, "game", "no Atari game named 'Pong'; did you mean 'pong'?"),
         ({"game": "combat"}, "game", "no Atari game named 'combat'"),
-        ({"game": "pong", "protocol": "atari100"}, "protocol", "Input should be 'machado2018' or 'atari100k'"),
-        ({"game": "pong", "protocol": 3}, "protocol", "Input should be 'machado2018' or 'atari100k'"),
+        ({"game": "pong", "protocol": "atari100"}, "protocol", "Input should be 'machado2018', 'dopamine2018' or 'atari100k'"),
+        ({"game": "pong", "protocol": 3}, "protocol", "Input should be 'machado2018', 'dopamine2018' or 'atari100k'"),
     ],
 )
 def test_unknown_names_are_refused_with_the_near_one(table: dict[str, object], at: str, message: str) -> None:

@@ -30,6 +30,12 @@ PROTOCOLS: Mapping[str, Mapping[str, object]] = {
         "full_actions": True,
         "life_loss_ends": False,
     },
+    "dopamine2018": {
+        "sticky_actions": 0.25,
+        "noop_starts": 0,
+        "full_actions": False,
+        "life_loss_ends": False,
+    },
     "atari100k": {
         "sticky_actions": 0.0,
         "noop_starts": 30,
@@ -37,36 +43,37 @@ PROTOCOLS: Mapping[str, Mapping[str, object]] = {
         "life_loss_ends": True,
     },
 }
-"""The differences between the named protocols; everything else has the default of its field, in both."""
+"""The differences between the named protocols; everything else has the default of its field, in all of them."""
 
 
 class Atari(Simulator, kind="atari"):
     """An Atari 2600 game, observed as a stack of gray frames, under a named protocol.
 
     Keys that are left out have the values of ``protocol``. ``machado2018`` (arXiv:1709.06009): sticky actions, no
-    random starts, all 18 actions, an episode is a game. ``atari100k`` (arXiv:1903.00374 with the customs of later
-    agents): no sticky actions, up to 30 no-ops at the start, the game's own actions, and in training a lost life ends
-    an episode. Evaluations always play whole games for unclipped rewards.
+    random starts, all 18 actions, an episode is a game. ``dopamine2018`` (arXiv:1812.06110 and its code): the same with
+    the game's own actions. ``atari100k`` (arXiv:1903.00374 with the customs of later agents): no sticky actions, up to
+    30 no-ops at the start, the game's own actions, and in training a lost life ends an episode. Evaluations always play
+    whole games for unclipped rewards.
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "atari", "game": "pong", "protocol": "atari100k"}
 
     game: Annotated[str, AfterValidator(lambda name: known(name, game_table(), "Atari game"))]
     """The game as ALE names its file: ``ms_pacman``."""
-    protocol: Literal["machado2018", "atari100k"] = "machado2018"
+    protocol: Literal["machado2018", "dopamine2018", "atari100k"] = "machado2018"
     """Values of the keys below that are left out. The defaults below are those of ``machado2018``."""
     sticky_actions: Annotated[float, Field(ge=0.0, le=1.0)] = 0.25
     """Probability, at every frame, that the emulator holds the action of the frame before; 0 in ``atari100k``."""
     noop_starts: Annotated[int, Field(ge=0, le=1000)] = 0
     """Most frames without action at the start of a game, uniformly from 0 on; 30 in ``atari100k``."""
     full_actions: bool = True
-    """All 18 actions, or only those that do something in this game; the latter in ``atari100k``."""
+    """All 18 actions, or only those that do something in this game; the latter in ``dopamine2018`` and ``atari100k``."""
     life_loss_ends: bool = False
     """Whether in training a lost life ends an episode and the next one continues the game; true in ``atari100k``."""
     clip_rewards: bool = True
-    """Whether in training the sum of a decision's rewards is cut to [-1, 1] (Mnih et al., 2015); in both protocols."""
+    """Whether in training the sum of a decision's rewards is cut to [-1, 1] (Mnih et al., 2015); in all protocols."""
     fire_on_reset: bool = False
-    """Whether a game begins with one frame of FIRE, where the game has it; not in either protocol (our choice)."""
+    """Whether a game begins with one frame of FIRE, where the game has it; not in any protocol (our choice)."""
     frame_limit: Annotated[int, Field(ge=1, le=10**7)] = 108_000
     """Frames after which a game is cut, half an hour as in ALE's own registrations; starting no-ops do not count."""
     action_repeat: Annotated[int, Field(ge=1, le=100)] = 4
