@@ -66,6 +66,7 @@ class PPO(OnPolicy, Algorithm, kind="ppo"):
             Metric("actor/entropy", "mean entropy of the policy", "nats", least),
             Metric("actor/kl", "Kullback-Leibler divergence of the policy from that of the rollout", "nats", 0),
             Metric("actor/clipped", "share of samples whose ratio of probabilities is clipped", "share", 0, 1),
+            Metric("actor/largest_ratio", "largest ratio of probabilities in a batch, or its reciprocal", "", 1),
             loss("critic/loss", "the critic's loss"),
             Metric("critic/value", "mean value that the critic predicts for a batch", "scaled return"),
             Metric("critic/explained_variance", "share of the variance of returns that values explain", high=1),

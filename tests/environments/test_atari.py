@@ -277,7 +277,11 @@ def test_dopamines_protocol_is_machados_with_the_actions_of_the_game() -> None:
         ({"game": "mspacman"}, "game", "no Atari game named 'mspacman'; did you mean 'ms_pacman'?"),
         ({"game": "Pong"}, "game", "no Atari game named 'Pong'; did you mean 'pong'?"),
         ({"game": "combat"}, "game", "no Atari game named 'combat'"),
-        ({"game": "pong", "protocol": "atari100"}, "protocol", "Input should be 'machado2018', 'dopamine2018' or 'atari100k'"),
+        (
+            {"game": "pong", "protocol": "atari100"},
+            "protocol",
+            "Input should be 'machado2018', 'dopamine2018' or 'atari100k'",
+        ),
         ({"game": "pong", "protocol": 3}, "protocol", "Input should be 'machado2018', 'dopamine2018' or 'atari100k'"),
     ],
 )

@@ -67,7 +67,7 @@ class Atari(Simulator, kind="atari"):
     noop_starts: Annotated[int, Field(ge=0, le=1000)] = 0
     """Most frames without action at the start of a game, uniformly from 0 on; 30 in ``atari100k``."""
     full_actions: bool = True
-    """All 18 actions, or only those that do something in this game; the latter in ``dopamine2018`` and ``atari100k``."""
+    """All 18 actions, or only those that do something in this game; all in ``machado2018`` alone."""
     life_loss_ends: bool = False
     """Whether in training a lost life ends an episode and the next one continues the game; true in ``atari100k``."""
     clip_rewards: bool = True

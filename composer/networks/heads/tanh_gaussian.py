@@ -12,6 +12,7 @@ from typing_extensions import override
 from composer.networks.blocks.base import Block
 from composer.networks.heads.dense import DenseHead
 from composer.networks.heads.layers import after, after_call, features
+from composer.networks.initializers import Initializer
 from composer.networks.outline import Outline
 from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape, located
@@ -34,6 +35,8 @@ class TanhGaussian(DenseHead, kind="tanh_gaussian"):
     """Lower bound of the log standard deviation (natural logarithm)."""
     log_std_max: LogStd = 2.0
     """Upper bound of the log standard deviation (natural logarithm)."""
+    log_std_weight: Initializer | None = None
+    """Initialiser of the weight of ``log_std``; absent: that of the mean."""
     hidden: Block | None = None
     """A block before each of the two layers, twice with parameters of its own, as in SimbaV2; a list is a sequence."""
 
@@ -55,8 +58,10 @@ class TanhGaussian(DenseHead, kind="tanh_gaussian"):
     def outline(self, shape: Shape, actions: int) -> Outline:
         """Children ``mean`` and ``log_std``; ``output`` is the shape of each. Four operations bound an entry."""
         features(self.kind, shape)
-        child = after(self.hidden, shape, lambda given: self._layer(given, actions))
-        children = {"mean": child, "log_std": child}
+        mean = after(self.hidden, shape, lambda given: self._layer(given, actions))
+        own = self if self.log_std_weight is None else self.model_copy(update={"weight": self.log_std_weight})
+        log_std = after(self.hidden, shape, lambda given: own._layer(given, actions))
+        children = {"mean": mean, "log_std": log_std}
         return Outline(self.kind, shape, (actions,), children=children, flops=4 * actions, layout="parallel")
 
     def module(self, shape: Shape, actions: int) -> LazyCall:
