@@ -252,8 +252,7 @@ class Learner:
     ) -> None:
         """Replace a network; parameters that keep their path keep their optimizer state.
 
-        ``frozen`` names trained parameters that do not move for some seeds, each with a mask ``[S]``. The update is
-        captured anew: one recompilation.
+        ``frozen`` names parameters that do not move for some seeds, each with a mask ``[S]``. Costs one recompilation.
         """
         network = self.networks[role]
         network.template, network.parameters, network.buffers = template, dict(parameters), dict(buffers)

@@ -190,7 +190,12 @@ def test_a_blueprint_that_is_wrong_is_not_advised_on(tmp_path: Path) -> None:
         lint(path)
 
 
+DIVERGENT = {("sac_resets", "high-update-to-data", f"ratio_{ratio}") for ratio in (4, 8, 16, 32)}
+"""What is studied there: replay ratios at which a plain MLP needs resets (arXiv:2205.07802)."""
+
+
 @pytest.mark.parametrize("path", sorted(blueprints_root().rglob("*.toml")), ids=lambda path: path.stem)
 def test_what_ships_is_warned_of_nothing(path: Path) -> None:
     advice: list[Advice] = lint(path)
-    assert [str(one) for one in advice if one.severity == "warn"] == []
+    warned = [one for one in advice if one.severity == "warn"]
+    assert [str(one) for one in warned if (path.stem, one.rule, one.variant) not in DIVERGENT] == []
