@@ -17,7 +17,7 @@ import torch
 from benchmarks.gpu import runner, tables
 from benchmarks.gpu.pieces import chosen, pieces
 from benchmarks.gpu.setting import Setting
-from composer.training.compile.capture import missing_for_compiling
+from composer.training.compile.compiler import missing_for_compiling
 
 _CODES = {"failed": 1, "unfinished": 3}
 

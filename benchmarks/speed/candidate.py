@@ -55,7 +55,7 @@ class Candidate:
         if any(find_spec(module) is None for module in self.needs):
             return f"not installed: pip install '{self.install}'"
         if self.compiles:
-            from composer.training.compile.capture import missing_for_compiling
+            from composer.training.compile.compiler import missing_for_compiling
 
             return missing_for_compiling()
         return None

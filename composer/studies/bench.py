@@ -19,7 +19,8 @@ from composer.spec.quantities import columns, counted
 from composer.spec.wording import quote
 from composer.studies import Refused
 from composer.training.assemble import device_for, set_up_process
-from composer.training.compile.capture import Choice, choose
+from composer.training.compile.capture import Choice, choose, eager_after
+from composer.training.compile.first_call import CompileFailed
 from composer.training.compile_ahead import example
 from composer.training.learner import Learner
 from composer.training.timing import in_turns, lap
@@ -44,7 +45,11 @@ def bench(blueprint: Blueprint, seeds: Sequence[int], seconds: float, say: Calla
     for count in seeds:
         for compiled in (False, True)[: 1 + possible.compiled]:
             say(f"{_named(compiled)} update of {counted(count, 'seed')}: first call")
-            calls[count, compiled] = update_of(blueprint, count, device, compiled)
+            try:
+                calls[count, compiled] = update_of(blueprint, count, device, compiled)
+            except CompileFailed as failure:
+                possible = eager_after(str(failure))
+                say(possible.reason)
     settle = torch.cuda.synchronize if device.startswith("cuda") else lambda: None
     laps = {key: partial(lap, call, seconds, settle) for key, call in calls.items()}
     rates = in_turns(laps, ROUNDS, lambda number: say(f"round {number} of {ROUNDS}" if number else "warming up"))

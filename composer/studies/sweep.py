@@ -7,6 +7,7 @@ continues. A failure does not stop the other runs. Tests: tests/studies/test_swe
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 import threading
@@ -79,7 +80,7 @@ def text(table: dict[str, Any]) -> str:
     lines = [f"{row['variant']:{width}}  {row['status']:11}  {row['run'] or row['message']}" for row in table["runs"]]
     sound = [row["run"] for row in table["runs"] if row["run"] and not row["exit_code"]]
     if len(sound) > 1:
-        lines.append(f"compare them: composer compare {' '.join(sound)}")
+        lines.append(f"compare them: composer compare {shlex.join(sound)}")
     if table["failed"]:
         lines.append(f"{table['failed']} failed; the same command again runs only those")
     return "\n".join(lines)

@@ -8,6 +8,7 @@ journal, so a store that is down, or hangs, costs it nothing.
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -179,4 +180,5 @@ def report(run_dir: Path, destination: Destination | None) -> UploadReport:
         return UploadReport(found, 0, f"{count_rows(run_dir)} rows in MLflow ({store})")
     reason = f"; {upload.error}" if upload is not None and upload.error else ""
     what = f"{waiting} rows" if waiting else "the final status is"
-    return UploadReport(found, waiting, f"{what} pending for {store}{reason}: composer sync {run_dir}")
+    command = f"composer sync {shlex.quote(str(run_dir))}"
+    return UploadReport(found, waiting, f"{what} pending for {store}{reason}: {command}")

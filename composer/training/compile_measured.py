@@ -11,7 +11,8 @@ from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING
 
-from composer.training.compile.capture import Choice, choose
+from composer.training.compile.capture import Choice, choose, eager_after
+from composer.training.compile.first_call import CompileFailed
 from composer.training.compile_ahead import example
 from composer.training.timing import in_turns, lap
 
@@ -33,9 +34,12 @@ def calibrate(make: Callable[[Choice], Learner], info: EnvironmentInfo, device: 
         return possible
     agents = [make(Choice(compiled, "measuring")) for compiled in (False, True)]
     updates = [partial(agent.update, *example(agent, info)) for agent in agents]
-    eager, compiled = seconds_per_call(updates, agents[0].drain_signals)
+    try:
+        eager, compiled = seconds_per_call(updates, agents[0].drain_signals)
+    except CompileFailed as failure:
+        return eager_after(str(failure))
     words = f"{1e3 * eager:.2f} ms eager and {1e3 * compiled:.2f} ms compiled an update, measured at the start"
-    return Choice(compiled < WORTH * eager, words)
+    return Choice(compiled < WORTH * eager, words, falls_back=True)
 
 
 def seconds_per_call(

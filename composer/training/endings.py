@@ -5,6 +5,7 @@ Tests: tests/faults/test_ends.py, tests/training/test_endings.py.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import torch
 
 from composer.spec.errors import ComposerError
 from composer.tracking.records import RunStatus
+from composer.training.compile.first_call import CompileFailed
 from composer.training.interrupts import Interrupted
 from composer.training.loop import Outcome
 
@@ -85,8 +87,9 @@ class OpenRun:
         if isinstance(error, Interrupted):
             status = "interrupted"
             message = f"interrupted ({error}) and saved at environment step {self.session.clock.env_steps:,}"
-        inexact = " --inexact" if "beside" in self.run.facts else ""
-        return Ending(status, exit_code(error), f"{message}\ngo on with: composer resume {self.run.path}{inexact}")
+        inexact = " --inexact" if "beside" in self.run.facts or isinstance(error, CompileFailed) else ""
+        command = f"composer resume {shlex.quote(str(self.run.path))}{inexact}"
+        return Ending(status, exit_code(error), f"{message}\ngo on with: {command}")
 
     def close(self) -> None:
         """Close the session, finish the upload, release the lock. A journal that cannot be written ends the run."""

@@ -7,6 +7,7 @@ Tests: tests/faults/test_ends.py, tests/cli/test_commands.py.
 from __future__ import annotations
 
 import json
+import shlex
 import statistics
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -52,6 +53,7 @@ def train_to_end(
         compilation = (f"the update is {_compilation_text(run)}", *_cache_lines(run, session))
         for line in (f"run {run.path}", *compilation, *_placement_lines(run), *notes):
             console.note(line)
+        session.say = console.note
         session.uploader = session.upload()
         with profile.active() if profile else nullcontext():
             outcome = train(session, console)
@@ -79,6 +81,7 @@ def train_together_to_end(opened: Sequence[OpenRun], stack: Stack, *, quiet: boo
         for each in opened:
             console.note(f"{each.session.title}: run {each.run.path}")
             each.session.uploader = each.session.upload()
+            each.session.say = console.note
         first, session = opened[0].run, opened[0].session
         compilation = (f"one update of all of them is {_compilation_text(first)}", *_cache_lines(first, session))
         for line in (*compilation, *_placement_lines(first)):
@@ -189,7 +192,7 @@ def _placement_lines(run: runs.Run) -> list[str]:
 
 
 def _runs_option(directory: Path) -> str:
-    return "" if directory == Path("runs") else f" --runs {directory}"
+    return "" if directory == Path("runs") else f" --runs {shlex.quote(str(directory))}"
 
 
 def _table(opened: OpenRun) -> dict[str, Any]:
@@ -202,6 +205,8 @@ def _table(opened: OpenRun) -> dict[str, Any]:
         "mlflow_run_id": report.mlflow_run_id if finished and report is not None else None,
         "status": opened.ending().status,
     }
+    if opened.session.compile_problem is not None:
+        table["compile_failed"] = opened.session.compile_problem
     if not isinstance(outcome, Outcome):
         return table
     means = [statistics.fmean(row) for row in outcome.returns]

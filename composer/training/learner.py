@@ -28,7 +28,8 @@ from composer.spec.errors import ComposerError
 from composer.spec.random_streams import derive
 from composer.training.acting import ActingPolicy
 from composer.training.agent_networks import averages_of, networks_of, returns_of, scalars_of, state_tensors_of
-from composer.training.compile.capture import Choice, capture
+from composer.training.compile.capture import Choice, capture, eager_after
+from composer.training.compile.first_call import CompileFailed
 from composer.training.gradient_step import GradientStep
 from composer.training.horizon import Horizon
 from composer.training.moving_averages import MovingAverages
@@ -62,6 +63,8 @@ class Learner:
         self.state = self._state()
         """Every part of the state, in order."""
         self.recapture(choice)
+        self.compile_failed: Callable[[str], None] = lambda problem: None
+        """Called with the reason where the update goes on eagerly, because compiling it fails."""
 
     def _make_networks(self, agent: AgentDeclaration) -> None:
         device = self.device
@@ -179,7 +182,14 @@ class Learner:
         for noise, (transitions, extra) in zip(noises, batches, strict=False):
             tensors += (*transitions, *(extra[name] for name in self.program.extras))
             tensors += (noise[name] for name in self.program.noise)
-        self._captured[len(batches) > 1](*tensors)
+        try:
+            self._captured[len(batches) > 1](*tensors)
+        except CompileFailed as failure:
+            if not self._choice.falls_back:
+                raise
+            self.recapture(eager_after(str(failure)))
+            self.compile_failed(str(failure))
+            self._captured[len(batches) > 1](*tensors)
 
     def default_extras(self, transitions: Transitions) -> Mapping[str, Tensor]:
         """The program's extras for raw transitions ``[S, B, ...]`` without weights or future."""

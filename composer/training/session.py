@@ -54,6 +54,10 @@ class Session:
     """The name of the run among those that train beside it."""
     compiler: BackgroundCompiler | None = None
     """The process that compiles the update while the run trains eagerly, until it is done."""
+    compile_problem: str | None = None
+    """How compiling the update has failed, where it has."""
+    say: Callable[[str], None] = lambda text: None
+    """Shows a line to whoever watches the run."""
     surgery: Surgery = field(init=False)
     """The interventions on the learner."""
     returns: list[list[float]] = field(default_factory=list)
@@ -99,10 +103,17 @@ class Session:
         if problem is None:
             return
         self.compiler = None
-        if not problem:
-            self.learner.recapture(Choice(True, "compiled by another process"))
-        failed = {"failed": problem} if problem else {}
-        self.record("event", seed=None, name="compiled", update=self.clock.updates, **failed)
+        if problem:
+            self.note_compile_failure(problem)
+            return
+        self.learner.recapture(Choice(True, "compiled by another process", falls_back=True))
+        self.record("event", seed=None, name="compiled", update=self.clock.updates)
+
+    def note_compile_failure(self, problem: str) -> None:
+        """Record and say that updates are eager, because compiling them fails."""
+        self.compile_problem = problem
+        self.record("event", seed=None, name="compiled", update=self.clock.updates, failed=problem)
+        self.say(f"the update is eager: it could not be compiled: {problem}")
 
     def flush(self, sync: bool = False) -> None:
         """Write waiting rows to the journals; with ``sync``, down to the disk."""

@@ -96,7 +96,8 @@ def _choice(origin: Origin, blueprint: Blueprint, device: str) -> Choice:
     """As the run computes, unless ``compute.compile`` changes."""
     if blueprint.compute.compile != origin.blueprint.compute.compile:
         return choose_compilation(blueprint, device)
-    return Choice(bool(origin.facts["compiled"]), str(origin.facts["compile_reason"]))
+    falls_back = blueprint.compute.compile != "always"
+    return Choice(bool(origin.facts["compiled"]), str(origin.facts["compile_reason"]), falls_back=falls_back)
 
 
 def _placement(origin: Origin, blueprint: Blueprint, device: str) -> ReplayPlacement | None:

@@ -17,6 +17,7 @@ from composer.tracking.uploader import Uploader
 from composer.training.collect.build import CollectorParts, runtime_of
 from composer.training.collect.replay_placement import recorded_placement
 from composer.training.compile import capture as compiling
+from composer.training.compile.compiler import missing_for_compiling
 from composer.training.compile_ahead import BackgroundCompiler
 from composer.training.diagnose.recorder import Recorder
 from composer.training.evaluation import Evaluator
@@ -61,7 +62,10 @@ def make_session(
         checkpoints=Checkpoints(run.path, blueprint.checkpoint.keep, run.facts),
         diagnostics=Recorder(blueprint.diagnostics, blueprint.agent, device),
     )
-    if blueprint.compute.compile == "background" and compiling.missing_for_compiling() is None:
+    if choice.failed is not None:
+        session.note_compile_failure(choice.failed)
+    learner.compile_failed = session.note_compile_failure
+    if blueprint.compute.compile == "background" and missing_for_compiling() is None:
         session.compiler = BackgroundCompiler(run.path, device)
 
     def record(seed: int, event: Mapping[str, Any]) -> None:

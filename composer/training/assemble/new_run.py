@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,8 @@ from composer.tracking.journal import Journal
 from composer.tracking.records import JOURNAL, TIMING
 from composer.training.assemble.make_session import make_session, undo_on_error
 from composer.training.assemble.process import choose_compilation, set_up_process
-from composer.training.collect.replay_placement import ReplayPlacement, choose_placement
-from composer.training.compile.capture import Choice
+from composer.training.collect.replay_placement import ReplayPlacement, choose_placement, recorded_placement
+from composer.training.compile.capture import Choice, eager_after
 from composer.training.runs import directory as runs
 from composer.training.runs import provenance, repository
 
@@ -79,7 +80,22 @@ def create(
     run = runs.create(directory, dump(blueprint), facts, _parameter_table(blueprint))
     with undo_on_error(run.close):
         journals = Journal(run.path / JOURNAL), Journal(run.path / TIMING, time.time)
-        return run, make_session(blueprint, run, device, choice, *journals)
+        session = make_session(blueprint, run, device, choice, *journals)
+        session.learner.compile_failed = partial(go_on_eagerly, session, run, blueprint)
+        return run, session
+
+
+def go_on_eagerly(session: Session, run: runs.Run, blueprint: Blueprint, problem: str) -> None:
+    """Note that the updates of a new run are eager, because compiling them fails, in its ``run.json`` too."""
+    session.note_compile_failure(problem)
+    facts = run.facts
+    # A checkpoint holds a copy of run.json, as it was when the run began.
+    if facts["compiled"] and not session.checkpoints.steps():
+        fingerprint = {name: value for name, value in facts["fingerprint"].items() if name != "products"}
+        origin = {"fork": facts["fork"]} if "fork" in facts else {}
+        decisive = fingerprint | origin | recorded_placement(facts).provenance(facts["device"])
+        found = provenance.provenance_hash(blueprint_digest(blueprint), decisive)
+        run.revise(compiled=False, compile_reason=eager_after(problem).reason, fingerprint=fingerprint, hash=found)
 
 
 def _parameter_table(blueprint: Blueprint) -> dict[str, Any]:

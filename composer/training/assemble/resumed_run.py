@@ -60,7 +60,7 @@ def _restored(run: runs.Run, blueprint: Blueprint, inexact: bool) -> tuple[Sessi
         _ensure_never_saved(run.path, blueprint, checkpoints)
     device = set_up_process(blueprint, str(run.facts["device"]))
     notes = _compare(run.facts, blueprint, device, inexact)
-    choice = Choice(bool(run.facts["compiled"]), str(run.facts["compile_reason"]))
+    choice = Choice(bool(run.facts["compiled"]), str(run.facts["compile_reason"]), falls_back=inexact)
     if snapshot is None and "fork" in run.facts:
         raise runs.RunUnusable(f"{run.path} is a fork without a checkpoint: where it began is not known; fork again")
     session = make_session(blueprint, run, device, choice, _journal(run.path, snapshot), _timing(run.path))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,11 @@ from composer.training.population.stack import Stack
 
 if TYPE_CHECKING:
     from composer.blueprint import Blueprint
+
+
+def _tell_all(opened: Sequence[OpenRun], problem: str) -> None:
+    for each in opened:
+        each.session.learner.compile_failed(problem)
 
 
 def start_together(blueprints: Mapping[str | None, Blueprint], directory: Path) -> tuple[list[OpenRun], Stack]:
@@ -45,6 +51,7 @@ def start_together(blueprints: Mapping[str | None, Blueprint], directory: Path) 
         # The largest tensors are made last: what each run has drawn is copied into them, and then let go.
         learner = Learner(whole.agent, device, choice)
         stack = Stack(learner, [each.session.learner for each in opened])
+        learner.compile_failed = partial(_tell_all, opened)
         for each in opened:
             each.session.collector.begin()
     return opened, stack

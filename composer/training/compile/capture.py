@@ -6,12 +6,8 @@ graphs keep addresses. Tests compare it with the eager function: tests/training/
 
 from __future__ import annotations
 
-import os
-import shutil
-import sysconfig
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,6 +15,8 @@ from torch import Tensor
 
 from composer.spec.errors import ComposerError
 from composer.training.compile.cache import fill_cache
+from composer.training.compile.compiler import compiler_problem, missing_for_compiling
+from composer.training.compile.first_call import FirstCall
 
 # Measured on two CPU cores (docs/benchmarks/speed.md): a cold compile costs 26 to 48 s. It saves 4 ms of an MLP's
 # update, 15 ms and more of SimBa's at its published width: repaid after 7,000 and 3,000. Doubled, to be safe.
@@ -39,6 +37,10 @@ class Choice:
     reason: str
     graphed: bool = True
     """Whether a compiled update on CUDA is replayed as a graph; only benchmarks switch it off."""
+    falls_back: bool = False
+    """Whether the update goes on eagerly where compiling it fails."""
+    failed: str | None = None
+    """How a compiler that is there fails, where that is why the update is eager."""
 
 
 def choose(mode: str, device: str, updates: int) -> Choice:
@@ -50,26 +52,25 @@ def choose(mode: str, device: str, updates: int) -> Choice:
     if mode == "never":
         return Choice(False, "compute.compile is 'never'")
     lacking = missing_for_compiling() if device == "cpu" else None
-    if lacking and mode == "always":
-        raise Unavailable(f"compute.compile is 'always', but {lacking}")
-    if lacking:
+    if lacking and mode != "always":
         return Choice(False, lacking)
-    if mode == "always":
-        return Choice(True, "compute.compile is 'always'")
     if mode == "background":
         return Choice(False, "until another process has compiled it")
-    if device == "cpu" and updates < COLD_COMPILE_UPDATES:
+    if mode == "auto" and device == "cpu" and updates < COLD_COMPILE_UPDATES:
         return Choice(False, f"{updates:,} updates do not repay a cold compile of about half a minute on a CPU")
-    return Choice(True, f"{updates:,} updates repay it")
+    problem = lacking or (compiler_problem() if device == "cpu" else None)
+    if problem and mode == "always":
+        raise Unavailable(f"compute.compile is 'always', but {problem}")
+    if problem:
+        return eager_after(problem)
+    if mode == "always":
+        return Choice(True, "compute.compile is 'always'")
+    return Choice(True, f"{updates:,} updates repay it", falls_back=True)
 
 
-def missing_for_compiling() -> str | None:
-    """What inductor needs on a CPU and this machine does not have, for people: a C++ compiler, Python's headers."""
-    compiler = os.environ.get("CXX", "g++")
-    if shutil.which(compiler) is None:
-        return f"no C++ compiler was found ({compiler})"
-    header = Path(sysconfig.get_path("include")) / "Python.h"
-    return None if header.is_file() else f"Python's headers were not found ({header})"
+def eager_after(problem: str) -> Choice:
+    """The choice of a run whose compiler fails."""
+    return Choice(False, f"it could not be compiled: {problem}", failed=problem)
 
 
 def capture(
@@ -77,7 +78,8 @@ def capture(
 ) -> Callable[..., Any]:
     """``function`` compiled as one graph where ``choice`` says so, and on CUDA replayed as a CUDA graph.
 
-    ``state`` lists the tensors that the function changes: recording a CUDA graph runs it, and restores them.
+    ``state`` lists the tensors that the function changes: recording a CUDA graph runs it, and restores them. The first
+    call compiles it, and raises CompileFailed where that fails.
     """
     if not choice.compiled:
         return function
@@ -90,7 +92,7 @@ def capture(
     from composer.training.compile.onednn_pass import options
 
     fill_cache()
-    compiled = torch.compile(function, fullgraph=True, dynamic=False, options=options(device) or None)
+    compiled = FirstCall(torch.compile(function, fullgraph=True, dynamic=False, options=options(device) or None), state)
     return CudaGraph(compiled, state) if choice.graphed and device.startswith("cuda") else compiled
 
 

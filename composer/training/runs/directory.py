@@ -27,7 +27,7 @@ from composer.blueprint import Blueprint, loads_resolved
 from composer.spec.errors import ComposerError
 from composer.spec.run_files import open_to_write, read_table, read_text, write_text
 from composer.training.runs.disk import flush_to_disk, seal
-from composer.training.runs.edited import check_blueprint, check_facts, sealed
+from composer.training.runs.edited import BLUEPRINT, check_blueprint, check_facts, sealed
 
 
 class RunUnusable(ComposerError, RuntimeError):
@@ -41,10 +41,19 @@ class Run:
     """An open run directory; the lock is held until the process ends or ``close`` is called."""
 
     path: Path
-    facts: Mapping[str, Any]
+    facts: dict[str, Any]
     """The content of ``run.json``."""
     lock: int
     """File descriptor of the locked file."""
+
+    def revise(self, **changed: Any) -> None:
+        """Change facts, in ``run.json`` too: a reader sees the old file or the new one."""
+        self.facts.update(sealed(self.facts | changed, self.facts[BLUEPRINT]))
+        staged = self.path / ".tmp-run.json"
+        staged.unlink(missing_ok=True)
+        write_text(staged, json.dumps(self.facts, indent=1, sort_keys=True))
+        flush_to_disk(staged)
+        staged.rename(self.path / "run.json")
 
     def close(self) -> None:
         """Release the lock."""

@@ -7,6 +7,7 @@ edit of either file is found, and shown key by key. Tests: tests/faults/test_edi
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -48,11 +49,12 @@ def check_blueprint(path: Path, facts: Mapping[str, Any], blueprint: Mapping[str
         return
     changed = [each for each in differences(facts[BLUEPRINT], blueprint) if each.key.partition(".")[0] not in FREE]
     if changed:
-        keys = " ".join(f"'{each.key}={json.dumps(each.right)}'" for each in changed if each.right is not None)
+        set_anew = [f"{each.key}={json.dumps(each.right)}" for each in changed if each.right is not None]
+        keys = " ".join("'" + text.replace("'", "'\"'\"'") + "'" for text in set_anew)
         raise RunEdited(
             f"{path / 'blueprint.toml'} was edited since the run began:\n{_lines(changed)}\n"
             f"a run keeps its settings: put them back, or continue it under others as a new run:"
-            f" composer fork {path}{f' {keys}' if keys else ' KEY=VALUE'}"
+            f" composer fork {shlex.quote(str(path))}{f' {keys}' if keys else ' KEY=VALUE'}"
         )
 
 
