@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import Any
 
-from composer.blueprint.checks.check import check_composed, check_memory, is_checked
+from composer.blueprint.checks.check import RESOLVED, check_composed, check_memory, is_checked, warnings_in
 from composer.blueprint.checks.form import MAX_PROBLEMS
 from composer.blueprint.checks.part_file import check_part
 from composer.blueprint.checks.spec_at import file_steps
@@ -27,8 +27,6 @@ from composer.networks.blocks.base import declared_blocks
 
 MAX_EFFORT = 40_000
 """Most values and blocks that ``check`` goes through in a file and its variants: a second's work."""
-RESOLVED = "resolved blueprint"
-"""The file in problems of a table that was not read from a file."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +47,11 @@ class Loaded:
     def origin(self, path: str | Path) -> Origin:
         """Where the value at ``path`` was written, or the nearest table around it where the file leaves it out."""
         return file_steps(self.tree, path if isinstance(path, tuple) else read_path(path) or ())[1].at
+
+    @property
+    def warnings(self) -> list[Problem]:
+        """What the blueprint says and its run will not do, or not as it seems, each at its line."""
+        return warnings_in(self.blueprint)
 
     @property
     def title(self) -> str:
@@ -114,8 +117,24 @@ def _tree(values: Mapping[str, Any]) -> Node:
     return annotate(dict(values), {}, RESOLVED)
 
 
+@dataclass(frozen=True)
+class Report:
+    """What ``check`` finds in a file, in order of lines."""
+
+    problems: list[Problem]
+    warnings: list[Problem] = field(default_factory=list)
+    """Those of the blueprint and of its variants, as far as they have no problem."""
+    loaded: Loaded | None = None
+    """The blueprint, under the given variants; None of a part, and where it has a problem."""
+
+
 def check(path: str | FilePath, overrides: Sequence[str] = (), variant: str | None = None) -> list[Problem]:
-    """Every problem of the blueprint at ``path`` and of its variants, or of the part there, in order of lines.
+    """Every problem of the blueprint at ``path`` and of its variants, or of the part there, in order of lines."""
+    return report(path, overrides, variant).problems
+
+
+def report(path: str | FilePath, overrides: Sequence[str] = (), variant: str | None = None) -> Report:
+    """Every problem and warning of the blueprint at ``path`` and of its variants, or of the part there.
 
     With a ``variant``, or a combination of several, that one alone is checked. A part is checked with its parameters at
     their defaults. After about a hundred problems the check stops.
@@ -124,13 +143,15 @@ def check(path: str | FilePath, overrides: Sequence[str] = (), variant: str | No
         trees = read_chain(FilePath(path))
         if is_part(trees[-1]) and not overrides and variant is None:
             # A part has no parent: with a key ``extends`` it is read again, and the key reported.
-            return check_part(FilePath(path), trees[0] if len(trees) == 1 else read_tree(FilePath(path), str(path)))
+            tree = trees[0] if len(trees) == 1 else read_tree(FilePath(path), str(path))
+            return Report(check_part(FilePath(path), tree))
         changes = read_overrides(overrides)
         bare = compose(trees, changes, variant)
         blueprint, problems = check_composed(bare)
     except BlueprintError as error:
-        return error.problems
-    effort = _effort(bare, blueprint)
+        return Report(error.problems)
+    loaded = None if blueprint is None or problems else Loaded(blueprint, bare.root, bare.variants, variant)
+    warnings, effort = loaded.warnings if loaded else [], _effort(bare, blueprint)
     for number, name in enumerate(bare.variants if variant is None else ()):
         if len(problems) >= MAX_PROBLEMS:
             break
@@ -142,19 +163,22 @@ def check(path: str | FilePath, overrides: Sequence[str] = (), variant: str | No
         found, taken = _variant(trees, changes, name)
         known = {(each.path, each.message) for each in problems}
         # What every variant has in common is reported once.
-        problems += [each for each in found if (each.path, each.message.replace(f" (variant {name})", "")) not in known]
+        note = f" (variant {name})"
+        problems += [each for each in found.problems if (each.path, each.message.replace(note, "")) not in known]
+        warnings += found.warnings
         effort += taken
-    return ordered(problems)
+    return Report(ordered(problems), ordered(warnings), loaded)
 
 
-def _variant(trees: Sequence[Node], changes: Sequence[Override | Removal], name: str) -> tuple[list[Problem], int]:
-    """The problems of one variant, and the values and blocks that were checked."""
+def _variant(trees: Sequence[Node], changes: Sequence[Override | Removal], name: str) -> tuple[Report, int]:
+    """What is found in one variant, and the number of values and blocks that were checked."""
     try:
         composed = compose(trees, changes, name)
         blueprint, problems = check_composed(composed)
     except BlueprintError as error:
-        return error.problems, MAX_VALUES
-    return problems, _effort(composed, blueprint)
+        return Report(error.problems), MAX_VALUES
+    warnings = [] if blueprint is None or problems else warnings_in(blueprint)
+    return Report(problems, warnings), _effort(composed, blueprint)
 
 
 def _effort(composed: Composed, blueprint: Blueprint | None) -> int:

@@ -74,6 +74,19 @@ def problems_json(problems: Sequence[Problem]) -> dict[str, Any]:
     return {"ok": not problems, "problems": [problem.as_dict() for problem in problems]}
 
 
+def warnings_text(warnings: Sequence[Problem]) -> str:
+    """A line per warning; the empty string where there is none."""
+    lines = [warning.as_warning() for warning in warnings[:MAX_SHOWN]]
+    if len(warnings) > MAX_SHOWN:
+        lines.append(f"and {len(warnings) - MAX_SHOWN} more warnings")
+    return "\n".join(lines)
+
+
+def warnings_json(warnings: Sequence[Problem]) -> dict[str, Any]:
+    """``{"warnings": [{"file", "line", "column", "path", "message", "hint"}]}``."""
+    return {"warnings": [warning.as_dict() for warning in warnings]}
+
+
 def read(
     file: str,
     overrides: Sequence[str] | None,

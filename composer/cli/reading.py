@@ -8,30 +8,49 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from composer.cli.answers import fail, problems_json, problems_text, read, read_all, refuse, say
+from composer.cli.answers import (
+    fail,
+    problems_json,
+    problems_text,
+    read,
+    read_all,
+    refuse,
+    say,
+    warnings_json,
+    warnings_text,
+)
 from composer.cli.arguments import BlueprintArgument, BlueprintArguments, Json, Overrides, Variants
+from composer.spec.quantities import counted
 
 if TYPE_CHECKING:
     from composer.blueprint import Loaded
 
 
 def check(blueprints: BlueprintArguments, as_json: Json = False) -> None:
-    """Report every problem of blueprints and of their variants, or of the chosen variants alone, each at its line."""
+    """Report every problem of blueprints and of their variants, or of the chosen variants alone, each at its line.
+
+    Also warn of what runs will not do as it seems.
+    """
     from composer.blueprint import BlueprintError
-    from composer.blueprint.load import check as problems_of
+    from composer.blueprint.checks.same_names import same_names
+    from composer.blueprint.load import report
     from composer.blueprint.syntax.notation import experiments
 
     try:
         found = experiments(blueprints)
     except BlueprintError as error:
         refuse(error, as_json)
-    problems = [problem for each in found for problem in problems_of(*each)]
+    reports = [report(*each) for each in found]
+    problems = [problem for each in reports for problem in each.problems]
+    warnings = [warning for each in reports for warning in each.warnings]
+    warnings += same_names(each.loaded for each in reports if each.loaded)
     if as_json:
-        print(json.dumps(problems_json(problems)))
-    elif problems:
-        print(problems_text(problems))
-    else:
-        say(f"{len(found)} blueprint{'s' if len(found) > 1 else ''} in order")
+        print(json.dumps(problems_json(problems) | warnings_json(warnings)))
+    elif problems or warnings:
+        print("\n".join(filter(None, (problems_text(problems), warnings_text(warnings)))))
+    if not (as_json or problems):
+        warned = f", {counted(len(warnings), 'warning')}" if warnings else ""
+        say(f"{counted(len(found), 'blueprint')} in order{warned}")
     raise typer.Exit(2 if problems else 0)
 
 

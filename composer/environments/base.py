@@ -124,6 +124,10 @@ class Environment(Family, family="environment"):
         """Problems of a run with this batch size, length and number of seeds: pairs of key path and message."""
         return iter(())
 
+    def warnings(self, batch_size: int) -> Iterator[tuple[str, str]]:
+        """What the environment declares and no run does: pairs of key path and message."""
+        return iter(())
+
     @abstractmethod
     def describe(self) -> EnvironmentInfo:
         """Shapes and limits, without running an episode; callers read ``info``."""

@@ -121,6 +121,8 @@ class Operation(Family, family="operation"):
 
     changes_weights: ClassVar[bool] = True
     """Whether parameters get new values."""
+    is_projection: ClassVar[bool] = False
+    """Whether it only restores a property, such as a norm: a second firing in a row changes nothing."""
     moves_statistics: ClassVar[bool] = False
     """Whether it changes a network's running statistics too where all of its parameters are chosen."""
 

@@ -108,6 +108,7 @@ class Project(Operation, kind="project"):
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "project", "norm": "initial"}
+    is_projection: ClassVar[bool] = True
 
     norm: Literal["initial", "unit"] = "initial"
     """The norm to restore."""

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from composer.blueprint import load
+from composer.blueprint.syntax.problems import Problem
 from composer.spec.run_files import write_text
 from composer.tracking.console import Console
 from composer.tracking.records import JOURNAL
@@ -51,7 +52,8 @@ def train_to_end(
     console = Console(session.training.env_steps, not quiet, start_env_step=session.clock.env_steps)
     with closing([opened]), console:
         compilation = (f"the update is {_compilation_text(run)}", *_cache_lines(run, session))
-        for line in (f"run {run.path}", *compilation, *_placement_lines(run), *notes):
+        lines = (*_warning_lines(run), f"run {run.path}", *compilation, *_placement_lines(run))
+        for line in (*lines, *notes):
             console.note(line)
         session.say = console.note
         session.uploader = session.upload()
@@ -79,7 +81,8 @@ def train_together_to_end(opened: Sequence[OpenRun], stack: Stack, *, quiet: boo
     """
     with closing(opened), Console(opened[0].session.training.env_steps, not quiet) as console:
         for each in opened:
-            console.note(f"{each.session.title}: run {each.run.path}")
+            for line in (*_warning_lines(each.run), f"run {each.run.path}"):
+                console.note(f"{each.session.title}: {line}")
             each.session.uploader = each.session.upload()
             each.session.say = console.note
         first, session = opened[0].run, opened[0].session
@@ -191,6 +194,11 @@ def _placement_lines(run: runs.Run) -> list[str]:
     return [] if place == "device" else [f"the replay is kept on the {place}: {run.facts['replay_reason']}"]
 
 
+def _warning_lines(run: runs.Run) -> list[str]:
+    """The warnings of the run's blueprint."""
+    return [Problem(**warning).as_warning() for warning in run.facts.get("warnings", [])]
+
+
 def _runs_option(directory: Path) -> str:
     return "" if directory == Path("runs") else f" --runs {shlex.quote(str(directory))}"
 
@@ -204,6 +212,7 @@ def _table(opened: OpenRun) -> dict[str, Any]:
         "run_id": run.facts["run_id"],
         "mlflow_run_id": report.mlflow_run_id if finished and report is not None else None,
         "status": opened.ending().status,
+        "warnings": run.facts.get("warnings", []),
     }
     if opened.session.compile_problem is not None:
         table["compile_failed"] = opened.session.compile_problem

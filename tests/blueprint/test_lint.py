@@ -22,8 +22,6 @@ RESET = 'interventions.a={ use="head_reset", interval=10_000, spare_last=10_000 
 TORTOISE = 'averages.tortoise={ of="actor", momentum=0.999 }'
 HARE = 'interventions.a={{ use="hare_and_tortoise", interval={}, clock="update", where=["actor.*"] }}'
 ENV = 'when={ kind="every", interval=10_000, clock="env" }'
-SHRINK = 'interventions.a={{ use="shrink_and_perturb_fresh", interval=10_000, spare_last=10_000, amount={} }}'
-LINE = '{{ kind="linear", start=1e-3, end=1e-4, updates={} }}'
 
 # By rule: overrides of the quickstart under which it speaks, and of what; overrides under which it is silent.
 CASES: dict[str, tuple[tuple[str, ...], str, tuple[str, ...]]] = {
@@ -50,33 +48,13 @@ CASES: dict[str, tuple[tuple[str, ...], str, tuple[str, ...]]] = {
         "optimizers.critic.decay",
         ('optimizers.critic.decay=["*linear*weight"]',),
     ),
-    "decayed-scalar": (
-        ('optimizers.temperature={ kind="adamw", learning_rate=1e-4 }',),
-        "optimizers.temperature.weight_decay",
-        ('optimizers.temperature={ kind="adamw", weight_decay=0.0 }',),
-    ),
     "two-averages": (
         ('averages.slow={ of="critic", momentum=0.999 }',),
         "averages.slow",
         ('averages.slow={ of="actor", momentum=0.99 }',),
     ),
     "short-replay": (("replay.capacity=29_999",), "replay.capacity", ("replay.capacity=30_000",)),
-    "no-update": (
-        ("training.env_steps=2_000",),
-        "algorithm.warmup_interactions",
-        ("training.env_steps=2_002",),
-    ),
-    "small-warmup": (
-        ("algorithm.warmup_interactions=127",),
-        "algorithm.warmup_interactions",
-        ("algorithm.warmup_interactions=128",),
-    ),
     "long-horizon": (("algorithm.discount=0.9981",), "algorithm.discount", ("algorithm.discount=0.998",)),
-    "unfinished-schedule": (
-        (f"optimizers.actor.learning_rate={LINE.format(30_001)}",),
-        "optimizers.actor.learning_rate",
-        (f"optimizers.actor.learning_rate={LINE.format(30_000)}",),
-    ),
     "stale-moments": (
         (f'interventions.a={{ {ENV}, where=["critic.head.*"], {FRESH} }}',),
         "interventions.a",
@@ -92,12 +70,6 @@ CASES: dict[str, tuple[tuple[str, ...], str, tuple[str, ...]]] = {
         (HARE.format(1_001).replace("actor", "critic").replace("clock", 'average="target_critic", clock'),),
         "interventions.a.do",
         (TORTOISE, HARE.format(1_001)),
-    ),
-    "reset-on-sphere": ((SPHERE, SHRINK.format(0.5)), "interventions.a.do", (SPHERE, SHRINK.format(1.0))),
-    "same-moment": (
-        (RESET, RESET.replace(".a=", ".b=").replace("interval=10_000", "interval=5_000")),
-        "interventions.b",
-        (RESET, RESET.replace(".a=", ".b=").replace("interval=10_000", "interval=10_000, first=5_000")),
     ),
     "one-seed": (("seeds=[7]",), "seeds", ("seeds=[7, 8]",)),
     "one-episode": (("evaluation.episodes=1",), "evaluation.episodes", ("evaluation.episodes=2",)),

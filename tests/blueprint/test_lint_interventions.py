@@ -9,7 +9,6 @@ from composer.blueprint.inspect.lint import RULES
 from composer.blueprint.inspect.lint.base import Subject
 from composer.spec.package_files import blueprints_root
 
-SPHERE = 'networks.critic.trunk=[{ kind="linear", width=8, unit_norm = "rows", bias = false }, { kind="unit_norm" }]'
 FRESH = 'do={ kind="lerp", toward={ kind="fresh" } }'
 ENV = 'when={ kind="every", interval=10_000, clock="env" }'
 RESET = 'interventions.a={ use="head_reset", interval=10_000, spare_last=10_000 }'
@@ -70,24 +69,3 @@ def test_a_tortoise_is_checked_in_updates(clock: str, interval: int, speaks: boo
 
 def test_a_tortoise_that_never_moves_is_never_late_enough() -> None:
     assert found("early-tortoise", (TORTOISE.replace("0.999", "1.0"), HARE.format(20_000))) == ["interventions.a.when"]
-
-
-def test_noise_on_a_sphere_is_reported_wherever_it_falls() -> None:
-    noise = 'interventions.a={ use="shrink_and_perturb_gaussian", where=["critic.*"] }'
-    assert found("reset-on-sphere", (SPHERE, noise)) == ["interventions.a.do"]
-    assert found("reset-on-sphere", (SPHERE, noise.replace("critic", "actor"))) == []
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        RESET.replace(".a=", ".b=").replace("}", ', where=["actor.head.*"], target="keep" }'),
-        f'interventions.b={{ {CROSSING}, where=["critic.head.*"], {FRESH} }}',
-        'interventions.b={ use="moments_reset", when={ kind="at", steps=[10_000], clock="env" } }',
-    ],
-)
-def test_firings_that_do_not_meet_are_not_reported(other: str) -> None:
-    assert found("same-moment", (RESET, other)) == []
-    when = 'when={ kind="at", steps=[7, 10_000], clock="env" }'
-    at = f'interventions.b={{ {when}, where=["critic.head.*"], {FRESH} }}'
-    assert found("same-moment", (RESET, at)) == ["interventions.b"]

@@ -8,18 +8,23 @@ from composer.blueprint.checks.form import validate
 from composer.blueprint.checks.meaning import Finding, meaning_problems, memory_problems
 from composer.blueprint.checks.removed import with_removal
 from composer.blueprint.checks.spec_at import file_steps
+from composer.blueprint.checks.warnings import warnings_of
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.serialize import resolved
 from composer.blueprint.syntax.compose import Composed
-from composer.blueprint.syntax.nodes import Node, read_path, show_path
+from composer.blueprint.syntax.nodes import Node, annotate, read_path, show_path
 from composer.blueprint.syntax.positions import Path
-from composer.blueprint.syntax.problems import Problem, problem
+from composer.blueprint.syntax.problems import Problem, ordered, problem
 from composer.blueprint.syntax.requires import load_required, unrequired_kinds
 from composer.spec import builtin_kinds as kinds
 
+RESOLVED = "resolved blueprint"
+"""The file in problems of a table that was not read from a file."""
 _PASSED = "passed checks"
 _PASSED_TO_RUN = "passed checks of what is to run"
 """Marks in ``Blueprint.derived``, which hold the checked values. A copy of a blueprint has no mark."""
+_COMPOSED = "composed"
+"""Key in ``Blueprint.derived`` of the tree that was checked."""
 
 
 def check_composed(composed: Composed, is_to_run: bool = True) -> tuple[Blueprint | None, list[Problem]]:
@@ -37,6 +42,8 @@ def check_composed(composed: Composed, is_to_run: bool = True) -> tuple[Blueprin
     problems += invalid
     problems += [found for found in composed.too_large if (found.file, found.line, found.column) not in reported]
     problems = [with_removal(found, composed.root, composed.removals) for found in problems]
+    if blueprint is not None:
+        blueprint.derived[_COMPOSED] = composed
     if blueprint is not None and not problems:
         problems += _located(composed.root, meaning_problems(blueprint))
         problems = [with_removal(found, composed.root, composed.removals) for found in problems]
@@ -52,6 +59,12 @@ def check_memory(blueprint: Blueprint, root: Node) -> list[Problem]:
     if not problems:
         blueprint.derived[_PASSED_TO_RUN] = resolved(blueprint)
     return problems
+
+
+def warnings_in(blueprint: Blueprint) -> list[Problem]:
+    """The warnings of a valid blueprint, each at its line, in order of lines."""
+    composed = blueprint.derived.get(_COMPOSED) or Composed(annotate(resolved(blueprint), {}, RESOLVED), ())
+    return ordered([*composed.warnings, *_located(composed.root, warnings_of(blueprint))])
 
 
 def is_checked(blueprint: Blueprint, *, is_to_run: bool) -> bool:

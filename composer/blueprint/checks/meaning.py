@@ -9,6 +9,7 @@ from composer.algorithms.role_checks import agent_problems
 from composer.blueprint.forecast.clock import clock_of, lengths_of
 from composer.blueprint.forecast.memory import available_bytes, disk_bytes, forecast
 from composer.blueprint.forecast.metrics import metric_problem
+from composer.blueprint.forecast.periods import fires_without_pause
 from composer.blueprint.schema import Blueprint, Replay
 from composer.blueprint.syntax.nodes import read_path
 from composer.blueprint.syntax.positions import Path
@@ -27,7 +28,7 @@ MAX_COMPARISONS = 1_000_000
 def meaning_problems(blueprint: Blueprint) -> list[Finding]:
     """Problems of meaning. Each stage relies on the ones before it: the first stage that finds problems is the last."""
     roles = (_agent, _acting, _overlap, _sampling, _sizes, _environment, _rewards)
-    stages = (roles, (_shapes,), (_comparisons,), (_optimizers, _interventions, _diagnostics))
+    stages = (roles, (_shapes,), (_comparisons,), (_optimizers, _interventions, _diagnostics), (_resets,))
     for stage in stages:
         findings = _first_of_each_path(finding for check in stage for finding in check(blueprint))
         if findings:
@@ -159,6 +160,19 @@ def _interventions(blueprint: Blueprint) -> Iterator[Finding]:
 def _diagnostics(blueprint: Blueprint) -> Iterator[Finding]:
     found = blueprint.diagnostics.problems(blueprint.sound_outlines)
     yield from ((f"diagnostics.{key}", message) for key, message in found)
+
+
+def _resets(blueprint: Blueprint) -> Iterator[Finding]:
+    """Resets of whole networks that leave no time to learn."""
+    for name, each in blueprint.interventions.items():
+        often = fires_without_pause(blueprint, each.when)
+        if not often or not each.do.resets_weights:
+            continue
+        chosen = set(each.where.select(blueprint.trained_outlines))
+        for role, outline in blueprint.sound_outlines.items():
+            if all((role, path) in chosen for path, plan in outline.named_parameters() if plan.trainable):
+                message = f"{often} and draws all weights of {role!r} anew: nothing is learned"
+                yield ("interventions", name, "when"), message
 
 
 def memory_problems(blueprint: Blueprint) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from composer.blueprint.syntax.extends import repeated_names
 from composer.blueprint.syntax.interpolation import MAX_HINTS, Budget, interpolate, mentioned, references
 from composer.blueprint.syntax.layers import layered
 from composer.blueprint.syntax.nodes import Node, show_path, walk
@@ -40,6 +41,8 @@ class Composed:
     """Integers outside of TOML's range; reported where validation finds nothing else wrong with the value."""
     effort: int = 0
     """Values created while composing, a measure of its cost."""
+    warnings: tuple[Problem, ...] = ()
+    """What the files say of themselves and probably do not mean."""
 
 
 def compose(trees: Sequence[Node], overrides: Sequence[Override | Removal], variant: str | None = None) -> Composed:
@@ -65,9 +68,9 @@ def compose(trees: Sequence[Node], overrides: Sequence[Override | Removal], vari
     skipped = {*unresolved, *broken, *(path[:-1] if path[-1:] == ("use",) else path for path in unexpanded)}
     problems += [*unresolved.values(), *reported.values()]
     effort = sum(budget.spent for budget in budgets)
-    return Composed(
-        root, tuple(layers.variants), tuple(layers.removals), tuple(problems), frozenset(skipped), too_large, effort
-    )
+    warnings = tuple(repeated_names(trees))
+    variants, removals, found = tuple(layers.variants), tuple(layers.removals), tuple(problems)
+    return Composed(root, variants, removals, found, frozenset(skipped), too_large, effort, warnings)
 
 
 def _unused(root: Node, trees: Sequence[Node], file: str) -> Iterator[Problem]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from composer.blueprint.syntax.nodes import Node
-from composer.blueprint.syntax.problems import BlueprintError, problem
+from composer.blueprint.syntax.problems import BlueprintError, Problem, problem
 from composer.blueprint.syntax.read import read_tree
 from composer.spec.package_files import blueprints_root
 from composer.spec.wording import describe, quote, spelled, suggestion
@@ -32,7 +32,8 @@ def find_blueprint(path: Path) -> Path:
 def read_chain(path: Path, file: str | None = None) -> list[Node]:
     """The trees of the file at ``path`` and of its parents, the oldest first.
 
-    ``extends`` is removed from each. A child does not inherit variants: those of parents are removed too.
+    ``extends`` is removed from each; a child without a name gets that of its file. A child does not inherit variants:
+    those of parents are removed too.
     """
     trees: list[Node] = []
     seen: dict[Path, str] = {}
@@ -41,6 +42,8 @@ def read_chain(path: Path, file: str | None = None) -> list[Node]:
         tree = read_tree(current, name)
         seen[_real(current)] = name
         parent = tree.value.get("extends")
+        if parent is not None and "name" not in tree.value:
+            tree = _named_after_file(tree, parent)
         trees.append(_without(tree, "extends") if not trees else _without(tree, "extends", "variants"))
         if parent is None:
             return trees[::-1]
@@ -49,6 +52,20 @@ def read_chain(path: Path, file: str | None = None) -> list[Node]:
             raise BlueprintError([problem(parent.at, "extends", _cycle([*seen.values(), seen[_real(current)]]))])
         if len(seen) > MAX_PARENTS:
             raise BlueprintError([problem(parent.at, "extends", f"more than {MAX_PARENTS} parents in a chain")])
+
+
+def repeated_names(trees: Sequence[Node]) -> Iterator[Problem]:
+    """The warning that a child is called like one of its parents."""
+    name = trees[-1].value.get("name")
+    for tree in trees[:-1]:
+        if name is not None and "name" in tree.value and tree.value["name"].value == name.value:
+            message = f"its parent, {tree.at.file}, is called like this too: their runs count as one experiment"
+            yield problem(name.key, "name", message, "give it a name of its own")
+
+
+def _named_after_file(tree: Node, extends: Node) -> Node:
+    at = replace(extends.key, notes=(*extends.key.notes, "the name of the file, which gives none itself"))
+    return replace(tree, value={**tree.value, "name": Node(Path(tree.at.file).stem, at, at)})
 
 
 def _without(tree: Node, *keys: str) -> Node:

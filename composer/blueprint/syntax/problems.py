@@ -34,6 +34,11 @@ class Problem:
         hint = f"; {self.hint}" if self.hint else ""
         return printable(f"{self.file}:{self.line}:{self.column}: {path}{self.message}{hint}")
 
+    def as_warning(self) -> str:
+        """One line, in which the word ``warning`` follows the location."""
+        place = f"{self.file}:{self.line}:{self.column}:"
+        return f"{place} warning:{str(self).removeprefix(printable(place))}"
+
     def as_dict(self) -> dict[str, str | int]:
         """The entry of ``--json``."""
         return asdict(self)

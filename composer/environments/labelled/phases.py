@@ -253,6 +253,17 @@ class Phases(Labelled, kind="phases"):
         if last is not None and not self.stages_differ_by_seed and planned != length:
             yield "training.env_steps", f"the phases last {planned:,} updates, and the run {length:,}"
 
+    @override
+    def warnings(self, batch_size: int) -> Iterator[tuple[str, str]]:
+        for index, phase in enumerate(self.phases):
+            stop, lengths = phase.early_stopping, [self.length_of(each, batch_size) for each in phase.split()]
+            longest = max(length or 0 for length in lengths)
+            # The first reading is the one that the others are compared with.
+            if stop is not None and (stop.patience + 1) * stop.every > longest:
+                needed = f"{stop.patience + 1:,} readings, {stop.every:,} updates apart"
+                message = f"never ends the phase early: that takes {needed}, and it lasts {longest:,} updates"
+                yield f"environment.phases[{index}].early_stopping", message
+
     def _firsts(self, batch: int) -> Iterator[int]:
         starts, at = self.starts(batch), 0
         for phase in self.phases:

@@ -42,6 +42,11 @@ class Periodic(Schedule, kind="periodic"):
             found[0 if first > 1 else 1] = self.value
         return tuple(sorted({**found, first - 1: self.at}.items()))
 
+    @override
+    def unreached(self, updates: int) -> str:
+        every = f"its value at every {self.every:,}th update never comes"
+        return f"{every}; the run makes {updates:,} updates" if self.every > updates else ""
+
     @property
     @override
     def copies(self) -> tuple[int, int] | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from composer.blueprint import digest as blueprint_digest
 from composer.blueprint import dump
+from composer.blueprint.checks.check import warnings_in
 from composer.blueprint.forecast.memory import allocated
 from composer.tracking.journal import Journal
 from composer.tracking.records import JOURNAL, TIMING
@@ -74,6 +75,7 @@ def create(
         "compiled": choice.compiled,
         "compile_reason": choice.reason,
         **placement.facts(),
+        "warnings": [warning.as_dict() for warning in warnings_in(blueprint)],
         **({"beside": list(beside)} if beside else {}),
         **origin,
     }

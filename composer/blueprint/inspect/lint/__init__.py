@@ -1,6 +1,7 @@
-"""Advice on valid blueprints, from the literature or from plain arithmetic.
+"""Advice on valid blueprints, from the literature.
 
-A rule is one function in a module of its subject; advice is never an error. Tests: tests/blueprint/test_lint.py.
+A rule is one function in a module of its subject; advice is never an error. What a blueprint says and its run will not
+do is a warning of ``check`` instead (``composer.blueprint.checks.warnings``). Tests: tests/blueprint/test_lint.py.
 """
 
 from __future__ import annotations
@@ -29,19 +30,13 @@ RULES: tuple[Rule, ...] = (
     normalization.sphere_and_layer_norm,
     normalization.raw_observations,
     optimization.decay_mask,
-    optimization.decayed_scalar,
     optimization.two_averages,
     experience.short_replay,
-    experience.no_update,
-    experience.small_warmup,
     experience.long_horizon,
-    experience.unfinished_schedule,
     interventions.stale_moments,
     interventions.late_reset,
     interventions.early_tortoise,
     interventions.target_as_tortoise,
-    interventions.reset_on_sphere,
-    interventions.same_moment,
     evidence.one_seed,
     evidence.one_episode,
 )

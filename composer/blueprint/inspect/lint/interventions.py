@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import combinations
+from collections.abc import Iterator
 
 from composer.blueprint.forecast import firings as planned
+from composer.blueprint.forecast.periods import updates_in
 from composer.blueprint.inspect.lint.base import Finding, Subject, rule
 from composer.interventions.base import Intervention
-from composer.interventions.triggers import ClockName
 from composer.networks.parameter_selectors import ParameterName
 
 
@@ -51,7 +50,7 @@ def early_tortoise(subject: Subject) -> Iterator[Finding]:
         average = each.do.average
         if average is None or each.when.period is None:
             continue
-        updates = _updates(subject, each.when.clock, each.when.period)
+        updates = updates_in(subject.blueprint, each.when.clock, each.when.period)
         slowest = subject.blueprint.averages[average].momentum.bounds()[1]
         if updates < (1 / (1 - slowest) if slowest < 1 else float("inf")):
             share = 100 * (1 - slowest**updates)
@@ -60,22 +59,6 @@ def early_tortoise(subject: Subject) -> Iterator[Finding]:
                 "and the rest is undone: fewer than 1 / (1 - momentum)"
             )
             yield ("interventions", name, "when"), message
-
-
-def _updates(subject: Subject, on: ClockName, period: int) -> float:
-    """Updates in ``period`` steps of a clock, after the warm-up."""
-    if on == "update":
-        return period
-    clock, batch = subject.clock, subject.blueprint.algorithm.batch_size
-    environment = subject.blueprint.environment
-    phases = max(len(environment.stages(batch)), 1)
-    interactions = {
-        "env": period / clock.stride,
-        "interaction": period,
-        "epoch": period * environment.epoch_interactions(batch),
-        "phase": period * subject.interactions / phases,
-    }
-    return interactions[on] * clock.update_to_data
 
 
 @rule("target-as-tortoise", "info", "argued")
@@ -89,47 +72,3 @@ def target_as_tortoise(subject: Subject) -> Iterator[Finding]:
                 f"{average!r} is a target too: at a firing the network equals its target; one momentum serves two ends"
             )
             yield ("interventions", name, "do"), message
-
-
-@rule("reset-on-sphere", "warn", "argued")
-def reset_on_sphere(subject: Subject) -> Iterator[Finding]:
-    """Part of a draw or noise in weights of unit norm, which the next step projects back."""
-    plans = {role: dict(outline.named_parameters()) for role, outline in subject.outlines.items()}
-    for name, each in subject.blueprint.interventions.items():
-        units = [
-            (role, path)
-            for role, path in _chosen(subject, each)
-            if role in plans and plans[role][path].unit_axis is not None
-        ]
-        if each.do.mixes_weights and units:
-            message = (
-                f"{'.'.join(units[0])} is kept at unit norm: shrinking has no effect on it, and until the next step, "
-                "which projects, its norm is another"
-            )
-            yield ("interventions", name, "do"), message
-
-
-@rule("same-moment", "warn", "argued")
-def same_moment(subject: Subject) -> Iterator[Finding]:
-    """Two interventions that change the same parameters at the same moment."""
-    for (first, one), (second, other) in combinations(subject.blueprint.interventions.items(), 2):
-        shared = set(_chosen(subject, one)) & set(_chosen(subject, other))
-        if not (one.do.changes_weights and other.do.changes_weights and shared):
-            continue
-        if _meet(subject, one, other):
-            message = f"fires together with {first!r}, on {'.'.join(min(shared))} too: the later of the two wins"
-            yield ("interventions", second), message
-
-
-def _meet(subject: Subject, one: Intervention, other: Intervention) -> bool:
-    """Whether both have a planned firing at the same reading of the same clock."""
-    if one.when.clock != other.when.clock:
-        return False
-    found = [planned.firings(each.when, subject.lengths, subject.clock.stride) for each in (one, other)]
-    rare, often = sorted((each.moments if each else () for each in found), key=len)
-    return any(moment in often for moment in _few(rare))
-
-
-def _few(moments: Sequence[int]) -> Sequence[int]:
-    """Enough of them to meet what they would meet: two ranges that meet at all meet early."""
-    return moments[:10_000]

@@ -22,15 +22,6 @@ def decay_mask(subject: Subject) -> Iterator[Finding]:
             yield ("optimizers", role, "decay"), message
 
 
-@rule("decayed-scalar", "warn", "argued")
-def decayed_scalar(subject: Subject) -> Iterator[Finding]:
-    """Weight decay on a learned number, such as SAC's temperature."""
-    for role in subject.blueprint.algorithm.learned_scalars():
-        if subject.weight_decay(role) > 0:
-            message = f"weight decay pulls the logarithm of the {role} towards 0, so the {role} itself towards 1"
-            yield ("optimizers", role, "weight_decay"), message
-
-
 @rule("two-averages", "info", "argued")
 def two_averages(subject: Subject) -> Iterator[Finding]:
     """Several averages of one network."""
