@@ -63,7 +63,7 @@ CASES: dict[str, tuple[Path, tuple[str, ...], str, str, tuple[str, ...]]] = {
     "an evaluation beyond the end": (
         QUICKSTART,
         ("evaluation.every=60_001",),
-        "training.env_steps",
+        "evaluation.every",
         "evaluation.every = 60,001 is beyond the end of the run, 60,000 environment steps: what is due then happens o",
         ("evaluation.every=60_000",),
     ),
@@ -77,7 +77,7 @@ CASES: dict[str, tuple[Path, tuple[str, ...], str, str, tuple[str, ...]]] = {
     "a measure beyond the end": (
         QUICKSTART,
         ('diagnostics.measures=[{ kind="curvature", every=60_001 }]',),
-        "training.env_steps",
+        "diagnostics.measures[0].every",
         "diagnostics.measures[0].every = 60,001 is beyond",
         ('diagnostics.measures=[{ kind="curvature", every=60_000 }]',),
     ),

@@ -20,7 +20,7 @@ from composer.spec.version import __version__
 from composer.tracking.console import Console
 
 RESULT = {
-    *("run", "run_id", "mlflow_run_id", "status", "env_steps", "updates"),
+    *("run", "run_id", "warnings", "mlflow_run_id", "status", "env_steps", "updates"),
     *("final_return", "returns", "seconds", "updates_per_second", "never_fired"),
 }
 SHORT = ("training.env_steps=100", "evaluation.every=100", "checkpoint.every=50")
@@ -112,6 +112,8 @@ def test_an_interrupted_run_says_so_in_json(tmp_path: Path, monkeypatch: pytest.
     (run,) = (tmp_path / "runs").iterdir()
     answer = last_json(output)
     message = f"interrupted (SIGINT) and saved at environment step 61\ngo on with: composer resume {run}"
+    warnings = answer.pop("warnings")
+    assert [warning["path"] for warning in warnings] == ["training.log_every"]
     assert answer == {
         "run": str(run), "run_id": run.name, "mlflow_run_id": None, "status": "interrupted", "exit_code": 130,
         "message": message,

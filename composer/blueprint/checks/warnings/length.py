@@ -30,13 +30,12 @@ def no_update(blueprint: Blueprint) -> Iterator[Finding]:
 def never_due(blueprint: Blueprint) -> Iterator[Finding]:
     """Intervals that the file gives and the run does not reach: what they time happens once, at the end."""
     length = blueprint.training.env_steps
-    late = [f"{show_path(path)} = {every:,}" for path, every in _intervals(blueprint) if every > length]
+    late = [(path, every) for path, every in _intervals(blueprint) if every > length]
     if late:
-        yield (
-            ("training", "env_steps"),
-            f"{', '.join(late)} {'is' if len(late) == 1 else 'are'} beyond the end of the run, {length:,} environment"
-            " steps: what is due then happens once, at the end",
-        )
+        keys = ", ".join(f"{show_path(path)} = {every:,}" for path, every in late)
+        after = f"beyond the end of the run, {length:,} environment steps: what is due then happens once, at the end"
+        where = late[0][0] if len(late) == 1 else ("training", "env_steps")
+        yield where, f"{keys} {'is' if len(late) == 1 else 'are'} {after}"
 
 
 def due_at_every_interaction(blueprint: Blueprint) -> Iterator[Finding]:
