@@ -85,7 +85,7 @@ def test_compose_your_own_block(folder: Path, tmp_path: Path) -> None:
 
 def test_reading_a_blueprint(folder: Path) -> None:
     name = "reading-a-blueprint.md"
-    assert len(write_files(name, folder)) == 4
+    assert len(write_files(name, folder)) == 6
     assert_true(name, folder)
     assert (folder / "mine.svg").stat().st_size > 1_000
     ejected = (folder / "networks.py").read_text(encoding="utf-8")
