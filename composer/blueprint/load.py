@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path as FilePath
 from typing import Any
 
-from composer.blueprint.checks.check import RESOLVED, check_composed, check_memory, is_checked, warnings_in
+from composer.blueprint.checks.check import RESOLVED, check_composed, check_memory, is_checked, is_known, warnings_in
 from composer.blueprint.checks.form import MAX_PROBLEMS
 from composer.blueprint.checks.part_file import check_part
 from composer.blueprint.checks.spec_at import file_steps
@@ -54,6 +54,11 @@ class Loaded:
         return warnings_in(self.blueprint)
 
     @property
+    def is_known(self) -> bool:
+        """Whether everything was checked: what depends on an environment that reading does not build, was not."""
+        return is_known(self.blueprint)
+
+    @property
     def title(self) -> str:
         """The blueprint's name with the variants and the overrides: ``sac-simba@small seeds=[0]``."""
         under = f"@{self.variant}" if self.variant else ""
@@ -71,17 +76,17 @@ def load(
     """Load the blueprint at ``path`` under overrides (``KEY=VALUE``, ``~KEY``) and a ``variant``, or ``small+clipped``.
 
     Raises BlueprintError with every problem: of syntax, of values, of their combination, and, with ``is_to_run``, of
-    the memory of this machine.
+    this machine, for which alone the module of an environment is imported: its memory, and the environment.
     """
     composed = compose(read_chain(FilePath(path)), read_overrides(overrides), variant)
-    loaded = _loaded(composed, is_to_run)
+    loaded = _loaded(composed, is_to_run, discovers=is_to_run)
     loaded.blueprint.derived["file"] = FilePath(path)
     return replace(loaded, variant=variant, overrides=tuple(overrides))
 
 
 def loads(values: Mapping[str, Any], file: str) -> Blueprint:
     """The blueprint in a table that may hold parts and references, as if read from ``file``; raises BlueprintError."""
-    return _loaded(compose([annotate(dict(values), {}, file)], ()), is_to_run=False).blueprint
+    return _loaded(compose([annotate(dict(values), {}, file)], ()), is_to_run=False, discovers=False).blueprint
 
 
 def loads_resolved(values: Mapping[str, Any]) -> Blueprint:
@@ -89,7 +94,7 @@ def loads_resolved(values: Mapping[str, Any]) -> Blueprint:
 
     Whether this machine has the memory to run it is not checked.
     """
-    return _from_resolved(values, is_to_run=False)
+    return _from_resolved(values, is_to_run=False, discovers=False)
 
 
 def ensure_checked(blueprint: Blueprint, *, is_to_run: bool) -> Blueprint:
@@ -97,20 +102,20 @@ def ensure_checked(blueprint: Blueprint, *, is_to_run: bool) -> Blueprint:
 
     ``load``, ``loads`` and ``loads_resolved`` return checked blueprints, which need no second check. A blueprint made
     in another way (``model_copy``, ``model_construct``, the class itself), or changed in place, is checked here as if
-    it had been loaded.
+    it had been loaded; so is one whose environment was not known then. Callers run it: its module is imported.
     """
     if is_checked(blueprint, is_to_run=is_to_run):
         return blueprint
     if not is_checked(blueprint, is_to_run=False):
-        return _from_resolved(resolved(blueprint), is_to_run)
+        return _from_resolved(resolved(blueprint), is_to_run, discovers=True)
     problems = check_memory(blueprint, _tree(resolved(blueprint)))
     if problems:
         raise BlueprintError(problems)
     return blueprint
 
 
-def _from_resolved(values: Mapping[str, Any], is_to_run: bool) -> Blueprint:
-    return _loaded(Composed(_tree(values), ()), is_to_run).blueprint
+def _from_resolved(values: Mapping[str, Any], is_to_run: bool, discovers: bool) -> Blueprint:
+    return _loaded(Composed(_tree(values), ()), is_to_run, discovers).blueprint
 
 
 def _tree(values: Mapping[str, Any]) -> Node:
@@ -185,8 +190,8 @@ def _effort(composed: Composed, blueprint: Blueprint | None) -> int:
     return composed.effort + (declared_blocks(blueprint.networks) if blueprint else 0)
 
 
-def _loaded(composed: Composed, is_to_run: bool) -> Loaded:
-    blueprint, problems = check_composed(composed, is_to_run)
+def _loaded(composed: Composed, is_to_run: bool, discovers: bool) -> Loaded:
+    blueprint, problems = check_composed(composed, is_to_run, discovers)
     if blueprint is None or problems:
         raise BlueprintError(problems)
     return Loaded(blueprint, composed.root, composed.variants, removals=composed.removals)

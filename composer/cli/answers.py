@@ -6,10 +6,13 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
+
+from composer.spec.errors import ComposerError
 
 if TYPE_CHECKING:
     from composer.blueprint import BlueprintError, Loaded
@@ -117,6 +120,15 @@ def read_all(arguments: Sequence[str], as_json: bool) -> list[Loaded]:
         return [load(*each, is_to_run=False) for each in experiments(arguments)]
     except BlueprintError as error:
         refuse(error, as_json)
+
+
+@contextmanager
+def told(as_json: bool) -> Iterator[None]:
+    """An expected error inside becomes its message and its exit code; imports no torch."""
+    try:
+        yield
+    except ComposerError as error:
+        fail(str(error), error.exit_code, as_json)
 
 
 def guarded(command: Callable[[], dict[str, Any]], as_json: bool) -> dict[str, Any]:

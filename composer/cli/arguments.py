@@ -38,6 +38,24 @@ Listed = Annotated[
     str | None,
     typer.Option("--variants", help="Comma-separated variants, or combinations a+b; 'base' is the blueprint itself."),
 ]
+
+
+def _allow(names: list[str] | None) -> list[str] | None:
+    from composer.spec import allowed_modules
+
+    allowed_modules.allow(names or ())
+    return names
+
+
+AllowModule = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--allow-module",
+        metavar="NAME",
+        callback=_allow,
+        help="A module that environment.module may import although no installed distribution declares it; repeatable.",
+    ),
+]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
 At = Annotated[
     int | None, typer.Option(min=0, help="Environment step of a kept checkpoint; by default the newest good one.")

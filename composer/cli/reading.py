@@ -16,6 +16,7 @@ from composer.cli.answers import (
     read_all,
     refuse,
     say,
+    told,
     warnings_json,
     warnings_text,
 )
@@ -44,13 +45,16 @@ def check(blueprints: BlueprintArguments, as_json: Json = False) -> None:
     problems = [problem for each in reports for problem in each.problems]
     warnings = [warning for each in reports for warning in each.warnings]
     warnings += same_names(each.loaded for each in reports if each.loaded)
+    unknown = [each.loaded.blueprint.environment.title for each in reports if each.loaded and not each.loaded.is_known]
     if as_json:
-        print(json.dumps(problems_json(problems) | warnings_json(warnings)))
+        print(json.dumps(problems_json(problems) | warnings_json(warnings) | {"not_known_until_training": unknown}))
     elif problems or warnings:
         print("\n".join(filter(None, (problems_text(problems), warnings_text(warnings)))))
     if not (as_json or problems):
         warned = f", {counted(len(warnings), 'warning')}" if warnings else ""
         say(f"{counted(len(found), 'blueprint')} in order{warned}")
+    for title in unknown:
+        say(f"{title} is not built to check: shapes, memory and whether the algorithm fits are checked at training")
     raise typer.Exit(2 if problems else 0)
 
 
@@ -88,10 +92,11 @@ def show(
     from composer.blueprint.inspect.show_text import show_text
 
     loaded = read(blueprint, overrides, variant, as_json)
-    if diagram is not None:
-        _draw(loaded, diagram, as_json)
     removed = removed_json(loaded)
-    print(json.dumps(show_json(loaded.blueprint, removed)) if as_json else show_text(loaded.blueprint, removed))
+    with told(as_json):
+        if diagram is not None:
+            _draw(loaded, diagram, as_json)
+        print(json.dumps(show_json(loaded.blueprint, removed)) if as_json else show_text(loaded.blueprint, removed))
 
 
 def metrics(
@@ -160,7 +165,8 @@ def eject(
 
     loaded = read(blueprint, overrides, variant, False)
     try:
-        text = ejected(loaded.blueprint)
+        with told(as_json=False):
+            text = ejected(loaded.blueprint)
     except EjectError as error:
         fail(str(error), 2, False)
     if out is None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from composer.cli.answers import answer, fail, guarded, read, say, tell
-from composer.cli.arguments import At, BlueprintArgument, Json, Overrides, RunPath, Variants
+from composer.cli.arguments import AllowModule, At, BlueprintArgument, Json, Overrides, RunPath, Variants
 
 
 def train(
@@ -26,6 +26,7 @@ def train(
         str | None,
         typer.Option(help="Comma-separated variants, combinations a+b, or 'base', that train in one program."),
     ] = None,
+    allow_module: AllowModule = None,
     as_json: Json = False,
 ) -> None:
     """Train a blueprint in a new run directory."""
@@ -71,6 +72,7 @@ def resume(
     inexact: Annotated[
         bool, typer.Option("--inexact", help="Continue although versions, threads or device have changed.")
     ] = False,
+    allow_module: AllowModule = None,
     as_json: Json = False,
 ) -> None:
     """Continue a run exactly from its newest checkpoint."""
@@ -89,6 +91,7 @@ def fork(
     runs: Annotated[
         Path | None, typer.Option(help="Directory of the new run directory; by default next to the run.")
     ] = None,
+    allow_module: AllowModule = None,
     as_json: Json = False,
 ) -> None:
     """Continue from a checkpoint of a run with changed keys, as a new run."""
@@ -104,6 +107,7 @@ def evaluate(
     run: RunPath,
     episodes: Annotated[int, typer.Option(min=1, max=10_000, help="New episodes per seed.")] = 10,
     video: Annotated[Path | None, typer.Option(help="Write a video of the first episode, such as out.mp4.")] = None,
+    allow_module: AllowModule = None,
     as_json: Json = False,
 ) -> None:
     """Play new episodes with the newest checkpoint of a run."""

@@ -9,6 +9,7 @@ import typer
 
 from composer.cli.answers import fail, guarded, read, read_all, say, tell
 from composer.cli.arguments import (
+    AllowModule,
     At,
     BlueprintArgument,
     BlueprintArguments,
@@ -27,6 +28,7 @@ def bench(
     variant: Variants = None,
     seeds: Annotated[str, typer.Option(help="Numbers of seeds in one program, comma-separated.")] = "1,2,4",
     seconds: Annotated[float, typer.Option(min=0.01, max=600, help="Length of a lap; each update runs six.")] = 1.0,
+    allow_module: AllowModule = None,
     as_json: Json = False,
 ) -> None:
     """Measure updates per second of a blueprint here: eager, compiled, and with several seeds in one program."""
@@ -67,6 +69,7 @@ def sweep(
     together: Annotated[
         int, typer.Option(min=1, max=64, help="Variants per process and program, where they differ in numbers only.")
     ] = 1,
+    allow_module: AllowModule = None,
     as_json: Json = False,
 ) -> None:
     """Train a blueprint and all its variants, or the chosen ones, except those that were finished before."""
@@ -131,6 +134,7 @@ def doctor(
     out: Annotated[
         Path | None, typer.Option(help="Folder of forks, report and picture; by default one next to the run.")
     ] = None,
+    allow_module: AllowModule = None,
     as_json: Json = False,
 ) -> None:
     """Test whether an agent is losing plasticity: fork it with and without fresh weights, and compare."""

@@ -44,8 +44,22 @@ class Environment(Family, family="environment"):
 
     @cached_property
     def info(self) -> EnvironmentInfo:
-        """The result of ``describe``, computed once."""
+        """The result of ``describe``, computed once. Raises SpacesUnknown; then ``discover`` finds it."""
         return self.describe()
+
+    def discover(self) -> None:
+        """Find what only importing and building the environment tells: commands that run it call this first.
+
+        Raises UnusableEnvironment.
+        """
+
+    def refusal(self) -> tuple[str, str] | None:
+        """A key and the reason why what it names cannot be used on this machine, found without running anything."""
+        return None
+
+    def for_video(self) -> Self:
+        """This environment, ready to draw: drawing may need a display, and is asked for only where it is wanted."""
+        return self
 
     @property
     def title(self) -> str:
@@ -130,7 +144,7 @@ class Environment(Family, family="environment"):
 
     @abstractmethod
     def describe(self) -> EnvironmentInfo:
-        """Shapes and limits, without running an episode; callers read ``info``."""
+        """Shapes and limits, without running an episode; callers read ``info``. Raises SpacesUnknown."""
 
 
 class Simulator(Environment, abstract=True):
@@ -190,10 +204,11 @@ class Simulator(Environment, abstract=True):
     def make(self, seeds: Sequence[int], stream: str) -> VectorEnvironment:
         """One environment for each of ``seeds``; ``stream`` ("training", "evaluation") separates their uses.
 
-        Raises EnvironmentFailure where the simulator cannot be built.
+        Raises UnusableEnvironment and EnvironmentFailure where the simulator cannot be built.
         """
         from composer.environments.vector.vector import EpisodicVector
 
+        self.discover()
         return EpisodicVector(self.info, [derive(seed, stream) for seed in seeds], lambda: self.rows(len(seeds)))
 
 

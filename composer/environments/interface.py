@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from composer.spec.errors import ComposerError
 from composer.spec.shape import Shape
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Observations = NDArray[np.float32] | NDArray[np.uint8]
+
+
+T = TypeVar("T")
 
 
 class EnvironmentFailure(ComposerError, RuntimeError):
@@ -54,10 +57,41 @@ class InvalidAction(ComposerError, ValueError):
         self.finite = finite
 
 
+class InvalidResult(ValueError):
+    """An environment returned what it may not: an observation outside of its space, a reward that is no number.
+
+    The message goes on after ``step returned``.
+    """
+
+
+class UnusableEnvironment(ComposerError, ValueError):
+    """An environment that is not installed or does not fit; ``key`` is the key of the blueprint to change."""
+
+    exit_code = 2
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(message)
+        self.key = key
+
+
+class SpacesUnknown(ComposerError, RuntimeError):
+    """What an environment observes and does is not known yet: only importing and building it would tell."""
+
+    exit_code = 2
+
+
+def as_far_as_known(findings: Iterator[T]) -> Iterator[T]:
+    """``findings`` until one needs what is not known of an environment: reading a blueprint goes on without it."""
+    try:
+        yield from findings
+    except SpacesUnknown:
+        return
+
+
 class RenderingUnavailable(ComposerError, RuntimeError):
     """This machine or this environment cannot draw pictures; training on vectors does not need them."""
 
-    exit_code = 2
+    exit_code = 6
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import torch
 
 from composer.blueprint import Blueprint
 from composer.blueprint.forecast.clock import clock_of
+from composer.blueprint.load import ensure_checked
 from composer.spec.quantities import columns, counted
 from composer.spec.wording import quote
 from composer.studies import Refused
@@ -39,6 +40,7 @@ def bench(blueprint: Blueprint, seeds: Sequence[int], seconds: float, say: Calla
 
     Raises Unavailable for a device that is not there.
     """
+    blueprint = ensure_checked(blueprint, is_to_run=False)
     device = device_for(blueprint.compute.device)
     possible = choose("auto", device, 10**12)
     calls: dict[Alternative, Callable[[], object]] = {}

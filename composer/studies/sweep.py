@@ -115,14 +115,20 @@ def finished(runs: Path, planned: SweepRun) -> Path | None:
     return None
 
 
-def planned_runs(blueprint: Path, overrides: Sequence[str], variants: Sequence[str]) -> list[SweepRun]:
-    """The blueprint and its variants, or only the named combinations. Raises BlueprintError for all that are wrong."""
+def planned_runs(
+    blueprint: Path, overrides: Sequence[str], variants: Sequence[str], *, is_to_run: bool = True
+) -> list[SweepRun]:
+    """The blueprint and its variants, or only the named combinations. Raises BlueprintError for all that are wrong.
+
+    Only with ``is_to_run`` is the module of an environment imported.
+    """
     planned: list[SweepRun] = []
     problems: list[Problem] = []
-    for name in variants or (BASE, *load(blueprint, overrides).variants):
+    for name in variants or (BASE, *load(blueprint, overrides, is_to_run=is_to_run).variants):
         variant = None if name == BASE else name
         try:
-            planned.append(SweepRun(name, variant, load(blueprint, overrides, variant).blueprint))
+            found = load(blueprint, overrides, variant, is_to_run=is_to_run).blueprint
+            planned.append(SweepRun(name, variant, found))
         except BlueprintError as error:
             problems += error.problems
     if problems:

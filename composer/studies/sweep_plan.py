@@ -22,12 +22,14 @@ from composer.training.compile.capture import choose
 def plan(
     blueprint: Path, overrides: Sequence[str], variants: Sequence[str], runs: Path, together: int = 1
 ) -> dict[str, Any]:
-    """A row per variant: lengths, how its update would run, its program. Raises BlueprintError and Refused.
+    """A row per variant: lengths, how its update would run, its program.
+
+    Raises BlueprintError, Refused and SpacesUnknown.
 
     Up to ``together`` variants share a process, as in the sweep.
     """
     rows = []
-    planned = planned_runs(blueprint, overrides, variants)
+    planned = planned_runs(blueprint, overrides, variants, is_to_run=False)
     done = {each.name for each in planned if finished(runs, each) is not None}
     known = {each.name: each.blueprint for each in planned}
     groups = program_groups({name: each for name, each in known.items() if name not in done}, together)

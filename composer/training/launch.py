@@ -138,6 +138,8 @@ def evaluate(path: Path, episodes: int, video: Path | None) -> dict[str, Any]:
     from composer.training.video import VideoRecorder
 
     blueprint, learner, snapshot = assemble.load_agent(path)
+    if video is not None:
+        blueprint = blueprint.model_copy(update={"environment": blueprint.environment.for_video()})
     evaluator = assemble.make_evaluator(blueprint, episodes, learner.device)
     try:
         if video is None:

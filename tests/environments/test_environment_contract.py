@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+import registered_environments  # noqa: F401 - what a program has imported, a blueprint may name
 
 from composer.environments import (
     Atari,

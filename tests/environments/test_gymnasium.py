@@ -7,11 +7,13 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+import registered_environments  # noqa: F401 - what a program has imported, a blueprint may name
 from gymnasium import spaces
 from pydantic import ValidationError
 
 from composer.environments import Gymnasium, RenderingUnavailable, Simulator
-from composer.environments.suites.gymnasium_single import observation_layout
+from composer.environments.interface import SpacesUnknown, UnusableEnvironment
+from composer.environments.suites.gymnasium_spaces import observation_layout
 from composer.environments.vector.vector import episode_seed
 from composer.spec.family import Spec
 from composer.spec.random_streams import derive
@@ -60,6 +62,7 @@ def test_episodes_equal_gymnasiums_own(name: str) -> None:
 
 def test_pictures_get_their_channels_first_and_choices_their_start() -> None:
     environment = Gymnasium(module=MODULE, id="test/Painted-v0", kwargs={"stop": 6})
+    environment.discover()
     info = environment.info
     assert (info.observation, info.pictures, info.discrete, info.action_size) == ((3, 12, 10), True, True, 3)
     vector = environment.make([0], "training")
@@ -69,7 +72,7 @@ def test_pictures_get_their_channels_first_and_choices_their_start() -> None:
     assert step.observation[0, :, 0, 0].tolist() == [1, 100, 200]
     step = vector.step(np.eye(3, dtype=np.float32)[[1]])
     assert step.terminated[0] and step.final_observation[0, 0, 0, 0] == 2 and step.observation[0, 0, 0, 0] == 0
-    with pytest.raises(RenderingUnavailable, match="cannot draw here: NotImplementedError"):
+    with pytest.raises(RenderingUnavailable, match="cannot draw here: render raised NotImplementedError"):
         vector.render(0)
 
 
@@ -88,6 +91,7 @@ def test_channels_are_the_shorter_outer_axis(shape: tuple[int, ...], told: tuple
 
 def test_dictionaries_are_flattened_and_finite_bounds_scaled_to() -> None:
     environment = Gymnasium(module=MODULE, id="test/Shapes-v0", episode_env_steps=3)
+    environment.discover()
     info = environment.info
     assert (info.observation, info.action_size, info.discrete, info.episode_env_steps) == ((6,), 4, False, 3)
     vector = environment.make([0], "training")
@@ -105,23 +109,12 @@ def test_dictionaries_are_flattened_and_finite_bounds_scaled_to() -> None:
     [
         ({"id": "CartPol-v1"}, "id", "no environment registered as 'CartPol-v1'; did you mean 'CartPole-v1'?"),
         ({"id": "CartPole"}, "id", "no environment registered as 'CartPole'; did you mean 'CartPole-v"),
-        ({"id": "x", "module": "no_such"}, "module", "module 'no_such' cannot be imported: No module named 'no_such'"),
         ({"id": "LunarLander-v3"}, "id", "LunarLander-v3 needs a package that is not installed: Box2D"),
         ({"id": "CartPole-v1", "kwargs": {"mass": 1}}, "kwargs", "CartPole-v1 cannot be built: TypeError: "),
         (
             {"id": "Blackjack-v1"},
             "episode_env_steps",
             "Blackjack-v1 has no time limit of its own: give the",
-        ),
-        (
-            {"id": "test/Unfit-v0", "module": MODULE, "kwargs": {"observed": True}},
-            "id",
-            "test/Unfit-v0: observations in Sequence(Discrete(2), stack=False) have no fixed size",
-        ),
-        (
-            {"id": "test/Unfit-v0", "module": MODULE, "kwargs": {"observed": False}},
-            "id",
-            "test/Unfit-v0: actions in MultiDiscrete([2 2]) are neither a choice (Discrete) nor numbers (Box",
         ),
     ],
 )
@@ -138,6 +131,31 @@ def test_what_cannot_be_used_is_refused_where_it_is_declared(table: dict[str, ob
     (error,) = caught.value.errors()
     assert error["loc"] == ("environment", key)
     assert error["msg"].startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("table", "key", "message"),
+    [
+        ({"id": "x", "module": "no_such"}, "module", "module 'no_such' is not installed, and no folder on PYTHONPATH"),
+        (
+            {"id": "test/Unfit-v0", "module": MODULE, "kwargs": {"observed": True}},
+            "id",
+            "test/Unfit-v0: observation in Sequence(Discrete(2), stack=False) has no fixed size",
+        ),
+        (
+            {"id": "test/Unfit-v0", "module": MODULE, "kwargs": {"observed": False}},
+            "id",
+            "test/Unfit-v0: actions in MultiDiscrete([2 2]) are neither a choice (Discrete) nor numbers (Box",
+        ),
+    ],
+)
+def test_what_only_building_tells_is_refused_when_it_is_built(table: dict[str, Any], key: str, message: str) -> None:
+    environment = Gymnasium(**table)
+    with pytest.raises(SpacesUnknown):
+        environment.info  # noqa: B018
+    with pytest.raises(UnusableEnvironment) as caught:
+        environment.discover()
+    assert caught.value.key == key and str(caught.value).startswith(message)
 
 
 def test_declarations_round_trip_and_an_environment_is_built_once_to_describe_it(

@@ -106,7 +106,7 @@ def test_results_of_a_step_survive_the_next_one() -> None:
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [
-        ("raise", "ZeroDivisionError: joint without a mass"),
+        ("raise", "step raised ZeroDivisionError: joint without a mass"),
         ("nan", "entry 1 of the observation is nan"),
         ("infinite_reward", "the reward is inf"),
     ],

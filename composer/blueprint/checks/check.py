@@ -16,6 +16,7 @@ from composer.blueprint.syntax.nodes import Node, annotate, read_path, show_path
 from composer.blueprint.syntax.positions import Path
 from composer.blueprint.syntax.problems import Problem, ordered, problem
 from composer.blueprint.syntax.requires import load_required, unrequired_kinds
+from composer.environments.interface import SpacesUnknown, UnusableEnvironment
 from composer.spec import builtin_kinds as kinds
 
 RESOLVED = "resolved blueprint"
@@ -27,11 +28,14 @@ _COMPOSED = "composed"
 """Key in ``Blueprint.derived`` of the tree that was checked."""
 
 
-def check_composed(composed: Composed, is_to_run: bool = True) -> tuple[Blueprint | None, list[Problem]]:
+def check_composed(
+    composed: Composed, is_to_run: bool = True, discovers: bool = False
+) -> tuple[Blueprint | None, list[Problem]]:
     """The blueprint of a tree, or None where its form is invalid; and every problem of form and meaning.
 
-    Memory is checked only with ``is_to_run``: an old run must stay readable on a smaller or a busier machine. A
-    blueprint without problems is marked as checked (``is_checked``).
+    Memory, and whether a module may be imported, are checked only with ``is_to_run``: an old run must stay readable on
+    another machine. Only with ``discovers`` is that module imported. A blueprint without problems, of whose environment
+    all is known, is marked as checked (``is_checked``).
     """
     kinds.register()
     required = load_required(composed.root, composed.skipped)
@@ -45,12 +49,33 @@ def check_composed(composed: Composed, is_to_run: bool = True) -> tuple[Blueprin
     if blueprint is not None:
         blueprint.derived[_COMPOSED] = composed
     if blueprint is not None and not problems:
+        problems += _environment_problems(blueprint, composed.root, is_to_run, discovers)
         problems += _located(composed.root, meaning_problems(blueprint))
         problems = [with_removal(found, composed.root, composed.removals) for found in problems]
-        if not problems:
+        if not problems and is_known(blueprint):
             blueprint.derived[_PASSED] = resolved(blueprint)
             problems += check_memory(blueprint, composed.root) if is_to_run else []
     return blueprint, problems
+
+
+def _environment_problems(blueprint: Blueprint, root: Node, is_to_run: bool, discovers: bool) -> list[Problem]:
+    """Problems of importing and building the environment here; without ``discovers``, those that show beforehand."""
+    refusal = blueprint.environment.refusal() if is_to_run or discovers else None
+    if refusal is None and discovers:
+        try:
+            blueprint.environment.discover()
+        except UnusableEnvironment as error:
+            refusal = error.key, str(error)
+    return [] if refusal is None else [located(root, ("environment", refusal[0]), refusal[1])]
+
+
+def is_known(blueprint: Blueprint) -> bool:
+    """Whether shapes, lengths and memory can be told: reading a blueprint imports no module of its environment."""
+    try:
+        blueprint.environment.info  # noqa: B018 - raises where it is not known
+    except SpacesUnknown:
+        return False
+    return True
 
 
 def check_memory(blueprint: Blueprint, root: Node) -> list[Problem]:

@@ -7,15 +7,16 @@ from pathlib import Path as FilePath
 
 from composer.algorithms.role_checks import agent_problems
 from composer.blueprint.forecast.clock import clock_of, lengths_of
-from composer.blueprint.forecast.memory import available_bytes, disk_bytes, forecast
+from composer.blueprint.forecast.memory import available_bytes, disk_bytes, fewest_rows, forecast
 from composer.blueprint.forecast.metrics import metric_problem
 from composer.blueprint.forecast.periods import fires_without_pause
 from composer.blueprint.schema import Blueprint, Replay
 from composer.blueprint.syntax.nodes import read_path
 from composer.blueprint.syntax.positions import Path
+from composer.environments.interface import as_far_as_known
 from composer.interventions.base import Case
 from composer.spec.family import Spec
-from composer.spec.quantities import bytes_text
+from composer.spec.quantities import bytes_text, counted
 from composer.spec.shape import ShapeError
 from composer.spec.wording import suggestion
 
@@ -26,11 +27,14 @@ MAX_COMPARISONS = 1_000_000
 
 
 def meaning_problems(blueprint: Blueprint) -> list[Finding]:
-    """Problems of meaning. Each stage relies on the ones before it: the first stage that finds problems is the last."""
+    """Problems of meaning. Each stage relies on the ones before it: the first stage that finds problems is the last.
+
+    Checks that need what is not known of an environment until it is built are left out.
+    """
     roles = (_agent, _acting, _overlap, _sampling, _sizes, _environment, _rewards)
     stages = (roles, (_shapes,), (_comparisons,), (_optimizers, _interventions, _diagnostics), (_resets,))
     for stage in stages:
-        findings = _first_of_each_path(finding for check in stage for finding in check(blueprint))
+        findings = _first_of_each_path(finding for check in stage for finding in as_far_as_known(check(blueprint)))
         if findings:
             return findings
     return []
@@ -88,6 +92,11 @@ def _sizes(blueprint: Blueprint) -> Iterator[Finding]:
     copies = environment.copies_per_seed
     if capacity < copies:
         yield ("replay", "capacity"), f"{capacity:,} transitions are fewer than environment.copies, {copies:,}"
+    least = fewest_rows(environment.info)
+    if blueprint.algorithm.learns_from_replay and copies <= capacity < least * copies:
+        why = f"a stack and one more, {least} pictures, of {counted(copies, 'environment')}"
+        message = f"{capacity:,} transitions hold no stack of pictures: it needs at least {least * copies:,} ({why})"
+        yield ("replay", "capacity"), message
 
 
 def _environment(blueprint: Blueprint) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from composer.blueprint.forecast.clock import lengths_of
 from composer.blueprint.forecast.firings import injections_by_role, most_injections
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.syntax.positions import Path
+from composer.environments.interface import EnvironmentInfo
 from composer.networks.outline import Outline
 from composer.optim.penalties import Penalty
 
@@ -148,12 +149,18 @@ def transitions_held(blueprint: Blueprint) -> int:
 def transitions_allocated(blueprint: Blueprint) -> int:
     """Transitions of one seed that are allocated: a replay that never fills is no larger than the run.
 
-    A ring that does not wrap draws the same at every size.
+    A ring that does not wrap draws the same at every size. One of pictures needs room for a stack of frames, though.
     """
     environment, held = blueprint.environment, transitions_held(blueprint)
     if not environment.is_simulator or blueprint.algorithm.learns_on_policy:
         return held
-    return min(held, lengths_of(blueprint).interaction * environment.copies_per_seed)
+    rows = max(lengths_of(blueprint).interaction, fewest_rows(environment.info))
+    return min(held, rows * environment.copies_per_seed)
+
+
+def fewest_rows(info: EnvironmentInfo) -> int:
+    """Transitions of one environment that a replay has to hold: of pictures, one more than frames in a stack."""
+    return max(info.stacked_frames, 1) + 1 if info.pictures else 1
 
 
 def _networks(blueprint: Blueprint) -> dict[str, NetworkBytes]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from composer.blueprint.checks.check import is_known
 from composer.blueprint.forecast.flops import update_flops
 from composer.blueprint.forecast.memory import forecast
 from composer.blueprint.inspect.removed import removed_json, removed_text
@@ -24,12 +25,18 @@ Pair = tuple[int | None, int | None]
 def diff_json(ours: Loaded, theirs: Loaded) -> dict[str, Any]:
     """Each differing key with both values (null where absent), then what one alone removes, and both of every size.
 
-    Parameters count all copies of one seed; operations and memory count all seeds.
+    Parameters count all copies of one seed; operations and memory count all seeds. They are null where an environment
+    is not known until training.
     """
     left, right = ours.blueprint, theirs.blueprint
-    return {
+    keys = {
         "differences": [{"key": found.key, "left": found.left, "right": found.right} for found in diff(left, right)],
         "removed": _removed(ours, theirs),
+    }
+    if not (is_known(left) and is_known(right)):
+        return {**keys, "parameters": None, "update_flops": None, "memory_bytes": None}
+    return {
+        **keys,
         "parameters": {role: _table(pair) for role, pair in _parameters(left, right).items()},
         "update_flops": _table((update_flops(left), update_flops(right))),
         "memory_bytes": _table((forecast(left).total, forecast(right).total)),
@@ -43,6 +50,8 @@ def diff_text(ours: Loaded, theirs: Loaded) -> str:
     if not found:
         return "no difference"
     lines = [f"{one.key}: {_side(one.left)} → {_side(one.right)}" for one in found]
+    if not (is_known(left) and is_known(right)):
+        return "\n".join([*lines, "", "parameters, operations and memory are not known until training"])
     rows = [
         *(_row(f"{role} parameters", pair, "{:,}".format) for role, pair in _parameters(left, right).items()),
         _row("an update", (update_flops(left), update_flops(right)), lambda flops: scaled(flops, "FLOP")),

@@ -9,12 +9,14 @@ Legend: n games. Tests: tests/environments/test_atari.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from composer.environments.vector.rows import Resets, RowArrays, RowFailure, Rows
+from composer.spec.calls import in_words, of_others
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,10 +39,9 @@ class AtariRows(Rows):
         self._lives = np.zeros(n, np.int32)
         self._frame = np.zeros(n, np.int64)
         self._seen = np.full(n, self._stack)
-        try:
-            self._games: Any = make_games()
-        except Exception as error:
-            raise RowFailure(0, f"{type(error).__name__}: {error}") from error
+        self._games: Any = None
+        with _blamed("building them"):
+            self._games = make_games()
 
     def reset(self, resets: Resets) -> None:
         """Start games; the first call has to start all of them."""
@@ -50,7 +51,8 @@ class AtariRows(Rows):
         rows = chosen.nonzero()[0]
         # ALE's seeds have 31 bits: it gets the upper ones.
         numbers = np.array([seeds[int(row)] >> 32 for row in rows])
-        observation, info = self._games.reset(seed=numbers, options={"reset_mask": chosen})
+        with _blamed("reset"):
+            observation, info = self._games.reset(seed=numbers, options={"reset_mask": chosen})
         self.arrays.observation[rows] = self._channels_first(observation)[rows]
         self._lives[rows] = info["lives"][rows]
         self._frame[rows] = info["episode_frame_number"][rows]
@@ -60,10 +62,8 @@ class AtariRows(Rows):
         """One decision of every game."""
         arrays = self.arrays
         choices = arrays.actions.argmax(axis=1)
-        try:
+        with _blamed("step"):
             observation, reward, over, cut, info = self._games.step(choices)
-        except Exception as error:
-            raise RowFailure(0, f"{type(error).__name__}: {error}") from error
         arrays.observation[...] = self._channels_first(observation)
         arrays.reward[...] = reward
         arrays.steps[...] = info["episode_frame_number"] - self._frame
@@ -129,3 +129,13 @@ class AtariRows(Rows):
         if self._channels == 1:
             return observation
         return np.moveaxis(observation, -1, 2).reshape(self.arrays.observation.shape)
+
+
+@contextmanager
+def _blamed(call: str) -> Iterator[None]:
+    """Whatever ALE raises is the failure of its first game: it does not say which one it was."""
+    try:
+        with of_others():
+            yield
+    except Exception as error:
+        raise RowFailure(0, f"{call} raised {in_words(error)}") from error

@@ -8,12 +8,13 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from typing_extensions import override
 
-from composer.environments.interface import RenderingUnavailable
+from composer.environments.interface import InvalidResult, RenderingUnavailable
+from composer.spec.calls import in_words, is_users
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -112,21 +113,22 @@ class LocalRows(Rows):
         self._blame = _BlameCurrentRow(arrays, first)
         self._first = first
         self._singles: dict[int, SingleEnvironment] = {}
-        with self._blame:
+        self._shape, self._kind = arrays.observation.shape[1:], arrays.observation.dtype.kind
+        with self._blame.of("building it"):
             for row in range(first, last):
                 arrays.current[first] = row
                 self._singles[row] = make()
 
     @override
     def reset(self, resets: Resets) -> None:
-        with self._blame:
+        with self._blame.of("reset"):
             for row, seed in resets:
                 self._reset_row(row, seed)
 
     @override
     def step(self) -> None:
         actions = self.arrays.actions
-        with self._blame:
+        with self._blame.of("step"):
             for row in self._singles:
                 self._step_row(row, actions[row])
 
@@ -137,7 +139,7 @@ class LocalRows(Rows):
     @override
     def replay(self, resets: Resets, actions: Sequence[NDArray[np.float32]]) -> None:
         reward, steps = self.arrays.reward, self.arrays.steps
-        with self._blame:
+        with self._blame.of("step"):
             for (row, seed), taken in zip(resets, actions, strict=True):
                 self._reset_row(row, seed)
                 total_reward, total_steps = 0.0, 0
@@ -150,19 +152,28 @@ class LocalRows(Rows):
     @override
     def render(self, row: int) -> NDArray[np.uint8]:
         self.arrays.current[self._first] = row
-        with _BlameCurrentRow(self.arrays, self._first, passed=RenderingUnavailable):
+        with self._blame.of("render", passed=RenderingUnavailable):
             return self._singles[row].render()
 
     @override
     def close(self) -> None:
+        failure: RowFailure | None = None
         while self._singles:
-            self._singles.popitem()[1].close()
+            row, single = self._singles.popitem()
+            self.arrays.current[self._first] = row
+            try:
+                with self._blame.of("close"):
+                    single.close()
+            except RowFailure as error:
+                failure = error
+        if failure is not None:
+            raise failure
 
     def _reset_row(self, row: int, seed: int) -> None:
         self.arrays.current[self._first] = row
         single = self._singles[row]
         single.reset(seed)
-        self.arrays.observation[row] = single.observe()
+        self._observe(row, single)
 
     def _step_row(self, row: int, action: NDArray[np.float32]) -> None:
         arrays = self.arrays
@@ -178,19 +189,37 @@ class LocalRows(Rows):
         arrays.steps[row] = taken
         arrays.terminated[row] = terminated
         arrays.truncated[row] = truncated
-        arrays.observation[row] = single.observe()
+        self._observe(row, single)
+
+    def _observe(self, row: int, single: SingleEnvironment) -> None:
+        """Copy the observation; one of another shape would be repeated or cut without a word."""
+        observed = single.observe()
+        if observed.shape != self._shape or observed.dtype.kind != self._kind:
+            raise InvalidResult(
+                f"an observation of shape {observed.shape} and type {observed.dtype}; declared are shape {self._shape} "
+                f"and type {self.arrays.observation.dtype}"
+            )
+        self.arrays.observation[row] = observed
 
 
 class _BlameCurrentRow:
-    """Turns any error of a simulator into the failure of the row that is being worked on."""
+    """Turns whatever a simulator raises, but for the user's Ctrl-C, into the failure of the row being worked on."""
 
-    def __init__(self, arrays: RowArrays, first: int, passed: type[Exception] | tuple[()] = ()) -> None:
-        """Errors of the classes ``passed`` are raised as they are."""
-        self._current, self._passed = arrays.current[first : first + 1], passed
+    def __init__(self, arrays: RowArrays, first: int) -> None:
+        self._current = arrays.current[first : first + 1]
+        self._call = ""
+        self._passed: type[Exception] | tuple[()] = ()
+
+    def of(self, call: str, passed: type[Exception] | tuple[()] = ()) -> Self:
+        """Blame the method ``call``; errors of the classes ``passed`` are raised as they are."""
+        self._call, self._passed = call, passed
+        return self
 
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if isinstance(error, Exception) and not isinstance(error, self._passed):
-            raise RowFailure(int(self._current[0]), f"{type(error).__name__}: {error}") from error
+        if error is None or is_users(error) or isinstance(error, self._passed):
+            return
+        did = f"returned {error}" if isinstance(error, InvalidResult) else f"raised {in_words(error)}"
+        raise RowFailure(int(self._current[0]), f"{self._call} {did}") from error

@@ -156,7 +156,10 @@ class EpisodicVector(VectorEnvironment):
     @override
     def close(self) -> None:
         self._running = False
-        self._rows.close()
+        try:
+            self._rows.close()
+        except RowFailure as failure:
+            raise self._failure(failure) from failure
 
     def _start_stepping(self) -> Observations:
         self._observation = self._rows.arrays.observation.copy()

@@ -28,6 +28,8 @@ from typing_extensions import override
 
 from composer.environments.interface import RenderingUnavailable
 from composer.environments.vector.rows import LocalRows, Resets, RowArrays, RowFailure, Rows
+from composer.spec import allowed_modules
+from composer.spec.calls import in_words, of_others
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -59,7 +61,7 @@ class WorkerRows(Rows):
         try:
             os.ftruncate(memory, RowArrays.nbytes(info, n))
             self.arrays = RowArrays(info, n, memoryview(mmap.mmap(memory, 0)))
-            declared = _pickled(environment)
+            declared = _pickled(environment, info)
             for share in np.array_split(np.arange(n), min(workers, n)):
                 first, last = int(share[0]), int(share[-1]) + 1
                 self.arrays.current[first] = first
@@ -175,7 +177,7 @@ class _Worker:
             self.process = subprocess.Popen(
                 [*command, *map(str, numbers)],
                 pass_fds=(theirs.fileno(), memory),
-                env={**os.environ, **_THREADS},
+                env={**os.environ, **_THREADS, **allowed_modules.for_children()},
                 stdin=subprocess.DEVNULL,
                 stdout=2,
             )
@@ -190,14 +192,14 @@ class _Worker:
             return self.process.wait()
 
 
-def _pickled(environment: object) -> bytes:
-    """The pickled declaration: its class by module and name, its fields by value. Raises ValueError."""
+def _pickled(environment: object, info: EnvironmentInfo) -> bytes:
+    """The pickled declaration and description: classes by module and name, fields by value. Raises ValueError."""
     if type(environment).__module__ == "__main__":
         raise ValueError(
             f"workers import environments, and {type(environment).__name__} is defined in the program itself: "
             "move it to a module of its own, or set workers = 0"
         )
-    return pickle.dumps(environment)
+    return pickle.dumps((environment, info))
 
 
 def main() -> None:
@@ -218,11 +220,13 @@ def main() -> None:
 
 def _serve(pipe: Connection, memory: int, n: int, first: int, last: int) -> None:
     """Build the rows, then answer each message with ``_DONE``, a picture or an error."""
-    environment: Any = pickle.loads(pipe.recv_bytes())
-    arrays = RowArrays(environment.info, n, memoryview(mmap.mmap(memory, 0)))
     try:
-        rows = LocalRows(environment.single, environment.action_repeat, arrays, first, last)
-    except RowFailure as failure:
+        with of_others():
+            rows = _built(pipe.recv_bytes(), memory, n, first, last)
+    except (EOFError, ConnectionResetError):
+        raise
+    except Exception as error:
+        failure = error if isinstance(error, RowFailure) else RowFailure(first, f"its worker raised {in_words(error)}")
         pipe.send_bytes(pickle.dumps(_with_traceback(failure)))
         return
     pipe.send_bytes(_DONE)
@@ -233,6 +237,14 @@ def _serve(pipe: Connection, memory: int, n: int, first: int, last: int) -> None
         except (RowFailure, RenderingUnavailable) as failure:
             answer = _with_traceback(failure)
         pipe.send_bytes(_DONE if answer is None else pickle.dumps(answer))
+
+
+def _built(message: bytes, memory: int, n: int, first: int, last: int) -> LocalRows:
+    """The rows of this worker. Unpickling imports the module of the declaration, perhaps a plug-in's."""
+    environment: Any
+    environment, info = pickle.loads(message)
+    arrays = RowArrays(info, n, memoryview(mmap.mmap(memory, 0)))
+    return LocalRows(environment.single, environment.action_repeat, arrays, first, last)
 
 
 def _execute(rows: LocalRows, message: bytes) -> Any:

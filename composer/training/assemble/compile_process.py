@@ -9,6 +9,7 @@ import os
 import sys
 from pathlib import Path
 
+from composer.blueprint.load import ensure_checked
 from composer.spec.errors import ComposerError
 from composer.training.assemble.process import set_up_process
 from composer.training.compile.capture import Choice
@@ -24,7 +25,7 @@ NICE = 10
 
 def compile_update(run: Path, device: str) -> None:
     """Compile the update of a run, under its threads and precision, into the cache."""
-    blueprint = read_blueprint(run)
+    blueprint = ensure_checked(read_blueprint(run), is_to_run=False)
     set_up_process(blueprint, device)
     if device == "cpu" and (problem := compiler_problem()) is not None:
         raise CompileFailed(problem)

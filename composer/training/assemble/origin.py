@@ -13,6 +13,7 @@ from typing import Any
 
 from composer.blueprint import Blueprint
 from composer.blueprint.checks.forkable import ForkPoint
+from composer.blueprint.load import ensure_checked
 from composer.training.fork import NotForkable
 from composer.training.runs import directory as runs
 from composer.training.runs.checkpoint import Checkpoints, Snapshot
@@ -63,7 +64,7 @@ def read_origin(path: Path, at: int | None) -> Origin:
 
     Raises RunUnusable, RunEdited, CheckpointDamaged, and NotForkable where none was kept of that step.
     """
-    facts, blueprint = runs.read_facts(path), runs.read_blueprint(path)
+    facts, blueprint = runs.read_facts(path), ensure_checked(runs.read_blueprint(path), is_to_run=False)
     checkpoints = Checkpoints(path, facts=facts)
     steps = checkpoints.steps()
     if at is not None and at not in steps:

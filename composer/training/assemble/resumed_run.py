@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from composer.blueprint.load import ensure_checked
 from composer.spec.errors import ComposerError
 from composer.tracking.journal import Journal, read
 from composer.tracking.records import JOURNAL, TIMING
@@ -37,7 +38,7 @@ def resume(path: Path, inexact: bool = False) -> tuple[runs.Run, Session, list[s
     """
     run = runs.open_run(path)
     with undo_on_error(run.close):
-        session, notes = _restored(run, runs.read_blueprint(path), inexact)
+        session, notes = _restored(run, ensure_checked(runs.read_blueprint(path), is_to_run=False), inexact)
     return run, session, notes
 
 
@@ -46,7 +47,7 @@ def load_agent(path: Path, at: int | None = None) -> tuple[Blueprint, Learner, S
 
     Neither lock nor journal is touched.
     """
-    facts, blueprint = runs.read_facts(path), runs.read_blueprint(path)
+    facts, blueprint = runs.read_facts(path), ensure_checked(runs.read_blueprint(path), is_to_run=False)
     device = set_up_process(blueprint)
     snapshot = Checkpoints(path, facts=facts).load(at)
     return blueprint, restored_learner(blueprint, snapshot, device), snapshot

@@ -12,6 +12,7 @@ from composer.blueprint.checks.warnings import averages, data, interventions, le
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.syntax.nodes import read_path
 from composer.blueprint.syntax.positions import Path
+from composer.environments.interface import as_far_as_known
 
 RULES = (
     length.no_update,
@@ -39,7 +40,7 @@ def warnings_of(blueprint: Blueprint) -> list[Finding]:
     """The warnings of a checked blueprint, each with its path; of equal ones at one path, the first."""
     found: dict[tuple[Path, str], Finding] = {}
     for rule in RULES:
-        for path, message in rule(blueprint):
+        for path, message in as_far_as_known(rule(blueprint)):
             steps = path if isinstance(path, tuple) else read_path(path) or ()
             found.setdefault((steps, message), (steps, message))
     return list(found.values())

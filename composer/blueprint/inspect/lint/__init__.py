@@ -21,6 +21,7 @@ from composer.blueprint.inspect.lint import (
 from composer.blueprint.inspect.lint.base import Rule, Severity, Subject
 from composer.blueprint.load import Loaded, load
 from composer.blueprint.syntax.nodes import show_path
+from composer.environments.interface import as_far_as_known
 
 RULES: tuple[Rule, ...] = (
     normalization.norm_and_decay,
@@ -90,7 +91,7 @@ def lint_json(advice: Sequence[Advice]) -> dict[str, Any]:
 def _advice(loaded: Loaded, variant: str | None) -> Iterator[Advice]:
     subject = Subject(loaded.blueprint)
     for one in RULES:
-        for path, message in one.find(subject):
+        for path, message in as_far_as_known(one.find(subject)):
             at = loaded.origin(path)
             yield Advice(
                 at.file, at.line, at.column, show_path(path), one.id, one.severity, message, one.source, variant
