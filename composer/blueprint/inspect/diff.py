@@ -50,6 +50,8 @@ def diff_text(ours: Loaded, theirs: Loaded) -> str:
     if not found:
         return "no difference"
     lines = [f"{one.key}: {_side(one.left)} → {_side(one.right)}" for one in found]
+    for side, removed in _removed(ours, theirs).items():
+        lines += ["", f"removed on the {side}", *removed_text(removed)] if removed else []
     if not (is_known(left) and is_known(right)):
         return "\n".join([*lines, "", "parameters, operations and memory are not known until training"])
     rows = [
@@ -57,8 +59,6 @@ def diff_text(ours: Loaded, theirs: Loaded) -> str:
         _row("an update", (update_flops(left), update_flops(right)), lambda flops: scaled(flops, "FLOP")),
         _row("memory", (forecast(left).total, forecast(right).total), bytes_text),
     ]
-    for side, removed in _removed(ours, theirs).items():
-        lines += ["", f"removed on the {side}", *removed_text(removed)] if removed else []
     changed = [row for row in rows if row]
     sizes = columns(changed, right=(1, 3, 4)) if changed else ["parameters, operations and memory are the same"]
     return "\n".join([*lines, "", *sizes])
