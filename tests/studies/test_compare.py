@@ -148,17 +148,46 @@ def test_tasks_are_not_mixed_without_saying_so(make_run: MakeRun) -> None:
 def test_runs_of_one_agent_are_pooled_with_care(make_run: MakeRun) -> None:
     runs = [
         make_run("a", {0: (1.0, 2.0, 3.0)}, folder="first"),
-        make_run("a", {1: (2.0, 3.0, 4.0), 0: (9.0, 9.0, 9.0)}, overrides=["algorithm.n_step=3"], folder="second"),
+        make_run("a", {1: (2.0, 3.0, 4.0), 0: (9.0, 9.0, 9.0)}, overrides=["evaluation.episodes=3"], folder="second"),
         make_run("a", {2: (1.0, math.nan, 5.0)}, folder="third"),
     ]
     table = compare([*runs, runs[0]]).table
     assert table["tasks"][0]["agents"][0]["seeds"] == [0, 1]
     assert table["tasks"][0]["agents"][0]["final"]["by_seed"] == [3.0, 4.0]
     assert table["notes"][:3] == [
-        "first and second are pooled as a, but differ in algorithm.n_step (1 and 3)",
+        "first and second are pooled as a, but differ in evaluation.episodes (10 and 3)",
         "seed 0 of a on walker-walk occurs twice; the one in second is left out",
         "seed 2 in third is not finite and is left out: the numbers flatter a",
     ]
+
+
+def test_two_experiments_under_one_name_are_not_pooled(make_run: MakeRun) -> None:
+    """By an override, a file of the same name or another length of its schedules: each is an agent of its own."""
+    runs = [
+        make_run("a", {0: (1.0, 2.0, 3.0)}, folder="first"),
+        make_run("a", {1: (2.0, 3.0, 4.0)}, overrides=["algorithm.n_step=3"], folder="second"),
+        make_run("a", {2: (2.0, 3.0, 5.0)}, folder="third"),
+        make_run("b", {2: (2.0, 3.0, 5.0)}, overrides=["algorithm.n_step=3"], folder="fourth"),
+    ]
+    table = compare(runs).table
+    found = {row["agent"]: row["final"]["by_seed"] for row in table["tasks"][0]["agents"]}
+    assert found == {"a (algorithm.n_step=1)": [3.0, 5.0], "a (algorithm.n_step=3)": [4.0], "b": [5.0]}
+    assert table["notes"].count("runs called a differ in algorithm.n_step: they are compared as different agents") == 1
+    both = ["algorithm.batch_size=64", "replay.capacity=7_000"]
+    other = make_run("b", {0: (1.0, 1.0, 1.0)}, overrides=["algorithm.n_step=3", *both], folder="fifth")
+    (row, _) = compare([runs[3], other]).table["tasks"][0]["agents"]
+    assert row["agent"] == "b (algorithm.batch_size=256, replay.capacity=1000000)"
+
+
+def test_an_agent_on_two_tasks_is_one_agent(make_run: MakeRun) -> None:
+    runs = [
+        make_run("a", rising(3, 4), folder="first"),
+        make_run("a", rising(1, 2), "cheetah-run", folder="second"),
+        make_run("a", rising(1, 2), "cheetah-run", ["algorithm.n_step=3"], folder="third"),
+        make_run("a", rising(1, 2), overrides=["algorithm.n_step=3"], folder="fourth"),
+    ]
+    over = compare(runs).table["all_tasks"]
+    assert [row["agent"] for row in over["agents"]] == ["a (algorithm.n_step=1)", "a (algorithm.n_step=3)"]
 
 
 def test_unknown_metric_names_what_there_is(make_run: MakeRun) -> None:

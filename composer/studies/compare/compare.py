@@ -1,7 +1,8 @@
 """Compare agents over seeds, task by task, with intervals, and say where the seeds are too few for a claim.
 
-Runs are grouped by agent (name and variant) and task. Within a task all scores are read at one environment step, which
-every seed of every agent has reached: agents are compared only after equal experience.
+Runs are grouped by task and by agent: name, variant, and the settings in which runs of one name differ. Within a task
+all scores are read at one environment step, which every seed of every agent has reached: agents are compared only after
+equal experience.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from composer.studies import Refused
-from composer.studies.compare.read_runs import Agent, Reading, read_runs, settings
+from composer.studies.compare.read_runs import SHOWN, Agent, Reading, read_runs, settings
 from composer.studies.statistics import (
     LEVEL,
     REPETITIONS,
@@ -31,8 +32,6 @@ from composer.studies.statistics import (
 )
 
 METHOD = "stratified percentile bootstrap over seeds"
-SHOWN = 5
-"""So many differing settings of two pooled runs are named."""
 
 
 @dataclass(frozen=True)

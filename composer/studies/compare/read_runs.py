@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +17,10 @@ from composer.training.runs.directory import read_blueprint, read_facts
 
 ASIDE = ("seeds", "name", "description", "tracking", "compute", "checkpoint")
 """Keys that may differ between runs of one experiment."""
+MEASURED = ("training.env_steps", "training.log_every", "evaluation", "diagnostics")
+"""Keys of how long is trained and what is measured: they may differ between runs of one agent, which is noted."""
+SHOWN = 5
+"""So many differing settings of two runs are named."""
 
 
 class Agent(NamedTuple):
@@ -25,10 +29,12 @@ class Agent(NamedTuple):
     name: str
     variant: str | None
     fork: str | None = None
+    settings: str | None = None
+    """The settings in which it differs from another agent of this name."""
 
     def __str__(self) -> str:
         agent = f"{self.name}:{self.variant}" if self.variant else self.name
-        return f"{agent} {self.fork}" if self.fork else agent
+        return " ".join(part for part in (agent, self.fork, self.settings) if part)
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,37 @@ def read_runs(paths: Sequence[Path], metric: str) -> list[Reading]:
     distinct: dict[Path, Path] = {}
     for path in paths:
         distinct.setdefault(path.resolve(), path)
-    return [read_run(path, metric) for path in distinct.values()]
+    return told_apart([read_run(path, metric) for path in distinct.values()])
+
+
+def told_apart(readings: Sequence[Reading]) -> list[Reading]:
+    """The readings, where those of equal names but different settings are of different agents, named by these."""
+    of: dict[Agent, list[Reading]] = {}
+    for reading in readings:
+        of.setdefault(reading.agent, []).append(reading)
+    differing = {agent: _differing_keys(members) for agent, members in of.items()}
+    return [_labelled(each, differing[each.agent], is_first=each is of[each.agent][0]) for each in readings]
+
+
+def _differing_keys(members: Sequence[Reading]) -> list[str]:
+    """Settings in which two runs on the same task differ."""
+    flat = [(reading.task, settings(reading.blueprint)) for reading in members]
+    keys = dict.fromkeys(key for _, each in flat for key in each if not key.startswith(MEASURED))
+    values = {key: {(task, each.get(key)) for task, each in flat} for key in keys}
+    return [key for key in keys if len(values[key]) > len({task for task, _ in flat})]
+
+
+def _labelled(reading: Reading, keys: Sequence[str], is_first: bool) -> Reading:
+    if not keys:
+        return reading
+    values = settings(reading.blueprint)
+    more = f", and {len(keys) - SHOWN} more" if len(keys) > SHOWN else ""
+    whole = sha256(repr([(key, values.get(key)) for key in keys]).encode()).hexdigest()[:4]
+    shown = ", ".join(f"{key}={values.get(key, 'absent')}" for key in keys[:SHOWN])
+    agent = reading.agent._replace(settings=f"({shown}{f' #{whole}' if more else ''})")
+    names = f"{', '.join(keys[:SHOWN])}{more}"
+    note = f"runs called {reading.agent} differ in {names}: they are compared as different agents"
+    return replace(reading, agent=agent, notes=(note, *reading.notes) if is_first else reading.notes)
 
 
 def read_run(path: Path, metric: str) -> Reading:
