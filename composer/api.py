@@ -17,16 +17,18 @@ from composer.blueprint import Blueprint, BlueprintError
 from composer.blueprint.checks.form import validate
 from composer.blueprint.checks.part_file import families
 from composer.blueprint.load import ensure_checked, loads
-from composer.blueprint.schema import FORMAT
+from composer.blueprint.schema import FORMAT, SLUG_RULE, is_slug
 from composer.blueprint.serialize import plain_value
 from composer.blueprint.syntax.nodes import annotate
 from composer.blueprint.syntax.notation import combination, experiment, names_in
 from composer.blueprint.syntax.parts import parts
 from composer.blueprint.syntax.parts_expand import expand
-from composer.blueprint.syntax.problems import problem
+from composer.blueprint.syntax.problems import Problem, problem
+from composer.blueprint.syntax.variants import AND
 from composer.spec import builtin_kinds as kinds
 from composer.spec import plugins
 from composer.spec.family import Spec
+from composer.spec.wording import quote
 
 if TYPE_CHECKING:
     from torch import nn
@@ -129,12 +131,16 @@ def train(
 ) -> Result:
     """Train a blueprint in a new directory below ``runs``, as ``composer train`` does, to its end.
 
-    The run directory is named after ``variant`` too: one name, or several that were combined. ``profile`` reports where
-    the time went. Raises BlueprintError for a blueprint with problems or without the memory on this machine, and
-    ``composer.training.endings.Stopped``, with the command that continues the run, where it ends early. Ctrl-C saves a
-    checkpoint and stops.
+    The run is called after ``variant`` too: by default the variants under which the blueprint was loaded, otherwise one
+    name, or several that were combined. ``profile`` reports where the time went. Raises BlueprintError for a blueprint
+    with problems or without the memory on this machine, and ``composer.training.endings.Stopped``, with the command
+    that continues the run, where it ends early. Ctrl-C saves a checkpoint and stops.
     """
     from composer.training import assemble, launch
 
-    run, session = assemble.start(ensure_checked(blueprint, is_to_run=True), Path(runs), combination(names_in(variant)))
+    name = blueprint.derived.get("variant") if variant is None else combination(names_in(variant))
+    for each in name.split(AND) if name is not None else ():
+        if not is_slug(each):
+            raise BlueprintError([Problem(COMPOSED, 1, 1, "variant", f"{SLUG_RULE}; got {quote(each)}")])
+    run, session = assemble.start(ensure_checked(blueprint, is_to_run=True), Path(runs), name)
     return launch.train_to_end(run, session, quiet=quiet, profiled=profile)

@@ -80,7 +80,7 @@ def load(
     """
     composed = compose(read_chain(FilePath(path)), read_overrides(overrides), variant)
     loaded = _loaded(composed, is_to_run, discovers=is_to_run)
-    loaded.blueprint.derived["file"] = FilePath(path)
+    loaded.blueprint.derived |= {"file": FilePath(path), "variant": variant}
     return replace(loaded, variant=variant, overrides=tuple(overrides))
 
 

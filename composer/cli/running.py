@@ -38,11 +38,11 @@ def train(
             fail("--together takes no --profile", 2, as_json)
         _train_together(blueprint, changes, variant, together, runs, as_json)
         return
-    loaded = read(blueprint, changes, variant, as_json, is_to_run=True)
+    loaded = read(blueprint, changes, variant, as_json, is_to_run=True).blueprint
     from composer import api
 
     def run() -> dict[str, Any]:
-        return dict(api.train(loaded.blueprint, runs, variant=loaded.variant, quiet=False, profile=profile).table)
+        return dict(api.train(loaded, runs, quiet=False, profile=profile).table)
 
     _finish(guarded(run, as_json), as_json)
 

@@ -54,7 +54,7 @@ class Scores:
             raise ValueError("scores of no task")
         for scores in self.tasks:
             if scores.ndim != 1 or not len(scores):
-                raise ValueError(f"a task's scores must be one or more numbers, got shape {scores.shape}")
+                raise ValueError(f"a task's scores must be one or more numbers, got shape {list(scores.shape)}")
             if not np.isfinite(scores).all():
                 raise ValueError("a score is not finite: the caller must leave out seeds that failed, or count them")
 
@@ -93,7 +93,9 @@ class Curve:
 
     def __post_init__(self) -> None:
         if self.values.shape[1:] != self.steps.shape or not self.values.size:
-            raise ValueError(f"a curve needs values [n, T] at T steps, got {self.values.shape} at {self.steps.shape}")
+            raise ValueError(
+                f"a curve needs values [n, T] at T steps, got {list(self.values.shape)} at {list(self.steps.shape)}"
+            )
         if (np.diff(self.steps) <= 0).any():
             raise ValueError("a curve's steps must rise")
 

@@ -51,6 +51,45 @@ def test_the_command_line_makes_the_same_run(tmp_path: Path) -> None:
     assert json.loads((ours.path / "run.json").read_text())["variant"] == "mine"
 
 
+VARIANTS = (
+    "".join(f"\n[variants.v{number}{60 * 'x'}]\n" for number in range(4))
+    + """
+[variants.small]
+networks.critic.trunk.width = 8
+[variants.slow]
+optimizers.critic.learning_rate = 1e-5
+"""
+)
+
+
+def called(path: Path) -> str:
+    return str(json.loads((path / "run.json").read_text())["variant"])
+
+
+def test_a_run_is_called_after_the_variants_that_were_combined(tmp_path: Path) -> None:
+    """On the command line and in Python, however the combination is written."""
+    file = tmp_path / "mine.toml"
+    file.write_text(TINY.read_text() + VARIANTS)
+    over = (DRIFT, *SHORT)
+    chosen = composer.load(f"{file}@small+slow", over)
+    path = composer.train(chosen, tmp_path / "python").path
+    assert (called(path), path.name.startswith("tiny-small+slow-2")) == ("small+slow", True)
+    assert called(composer.train(chosen, tmp_path / "python", variant=["a", "b"]).path) == "a+b"
+    with pytest.raises(composer.BlueprintError, match=r'variant: use \[a-z0-9._-\].* got "a/b"'):
+        composer.train(chosen, tmp_path / "python", variant="a/b")
+    small = f"{file}@small"
+    ways = [f"{small}+slow"], [file, "--variant", "small", "--variant", "slow"], [small, "--variant", "slow"]
+    for number, words in enumerate(ways):
+        runs = tmp_path / f"runs{number}"
+        CliRunner().invoke(app, ["train", *map(str, words), *over, "--runs", str(runs)], catch_exceptions=False)
+        (run,) = runs.iterdir()
+        assert called(run) == "small+slow"
+        assert result(run) == result(path)
+    many = "+".join(f"v{number}{60 * 'x'}" for number in range(4))
+    path = composer.train(composer.load(f"{file}@{many}", over), tmp_path / "python").path
+    assert called(path) == many and len(path.name) < 200
+
+
 def test_a_run_that_is_resumed_has_all_its_metrics(tmp_path: Path) -> None:
     done = composer.train(tiny(DRIFT, *SHORT), tmp_path)
     again = launch.resume(done.path, inexact=False, quiet=True)

@@ -16,6 +16,7 @@ from composer.studies import Refused
 from composer.studies.compare import report as compare_command
 from composer.studies.compare.compare import compare, verdict
 from composer.studies.compare.plot import plot
+from composer.studies.compare.read_runs import fork_label
 from composer.studies.statistics import Estimate
 from composer.tracking.journal import Journal
 from composer.tracking.records import Ended
@@ -238,3 +239,10 @@ def test_command_line(make_run: MakeRun, tmp_path: Path) -> None:
     assert "too few seeds" in call(*runs).stdout
     assert call(*runs, "--metric", "nothing").exit_code == 2
     assert call(str(tmp_path / "missing")).exit_code == 3
+
+
+def test_a_fork_without_a_key_says_so() -> None:
+    label = {"from": "x", "env_step": 10, "branch": 0}
+    gone = {"interventions.reset.when.every": None, "interventions.reset.where": None, "replay.capacity": None}
+    assert fork_label({**label, "changes": gone}) == "fork@10(~interventions.reset, ~replay.capacity)"
+    assert fork_label({**label, "changes": {"replay.capacity": 7}}) == "fork@10(replay.capacity=7)"

@@ -141,7 +141,7 @@ def test_band_is_the_interval_at_each_point() -> None:
 def test_curves_are_checked() -> None:
     with pytest.raises(ValueError, match="rise"):
         Curve(np.array([2, 2]), np.zeros((1, 2)))
-    with pytest.raises(ValueError, match=r"\(1, 3\) at \(2,\)"):
+    with pytest.raises(ValueError, match=r"\[1, 3\] at \[2\]"):
         Curve(np.array([1, 2]), np.zeros((1, 3)))
 
 

@@ -199,7 +199,7 @@ class EpisodicVector(VectorEnvironment):
     def _check_actions(self, actions: NDArray[np.float32]) -> None:
         expected = (self.n, self.info.action_size)
         if actions.shape != expected:
-            raise InvalidAction(f"actions have shape {actions.shape}; these environments take {expected}")
+            raise InvalidAction(f"actions have shape {list(actions.shape)}; these environments take {list(expected)}")
         if not np.maximum.reduce(np.abs(actions), axis=None) <= 1.0:  # false for NaN, too
             row = int(np.argmin((np.abs(actions) <= 1.0).all(axis=1)))
             finite = bool(np.isfinite(actions).all())

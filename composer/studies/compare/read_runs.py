@@ -119,15 +119,19 @@ def fork_label(fork: Mapping[str, Any] | None) -> str | None:
     tables: dict[str, list[str]] = {}
     for key in changes:
         tables.setdefault(".".join(key.split(".")[:2]), []).append(key)
-    # A changed table has many keys: its name and a hash represent them.
-    whole = {table: sha256(repr([(key, changes[key]) for key in keys]).encode()) for table, keys in tables.items()}
-    shown = [
-        f"{keys[0]}={changes[keys[0]]}" if len(keys) == 1 else f"{table}#{whole[table].hexdigest()[:4]}"
-        for table, keys in tables.items()
-    ]
+    shown = [_changed(table, {key: changes[key] for key in keys}) for table, keys in tables.items()]
     branch = f"branch {fork['branch']}" if fork["branch"] else ""
     changed = ", ".join(part for part in (*shown, branch) if part)
     return f"fork@{fork['env_step']:,}" + (f"({changed})" if changed else "")
+
+
+def _changed(table: str, changes: Mapping[str, Any]) -> str:
+    """A changed key with its value; a table by its name, with a hash of its keys; what is removed with a tilde."""
+    is_removed = all(value is None for value in changes.values())
+    if len(changes) == 1:
+        ((key, value),) = changes.items()
+        return f"~{key}" if is_removed else f"{key}={value}"
+    return f"~{table}" if is_removed else f"{table}#{sha256(repr([*changes.items()]).encode()).hexdigest()[:4]}"
 
 
 def _parting(path: Path, facts: Mapping[str, Any]) -> Iterator[str]:

@@ -29,6 +29,9 @@ from composer.spec.run_files import open_to_write, read_table, read_text, write_
 from composer.training.runs.disk import flush_to_disk, seal
 from composer.training.runs.edited import BLUEPRINT, check_blueprint, check_facts, sealed
 
+MAX_VARIANT = 120
+"""Longest name of a variant in the name of a directory."""
+
 
 class RunUnusable(ComposerError, RuntimeError):
     """A run directory is absent, incomplete, locked or cannot be written; the message says which and what to do."""
@@ -66,7 +69,8 @@ def create(runs: Path, blueprint: str, facts: Mapping[str, Any], parameters: Map
     ``blueprint`` is the text of the resolved one. Raises RunUnusable.
     """
     stamp = time.strftime("%Y%m%d-%H%M%S")
-    words = [facts["name"], facts.get("variant"), stamp, secrets.token_hex(2)]
+    # A file system takes 255 bytes: the name of a combination of many variants is cut here, and whole in run.json.
+    words = [facts["name"], (facts.get("variant") or "")[:MAX_VARIANT], stamp, secrets.token_hex(2)]
     run_id = "-".join(word for word in words if word)
     staged = runs / f".tmp-{run_id}"
     content = sealed({"run_id": run_id, **facts, "parameters_sha256": seal(parameters)}, tomllib.loads(blueprint))
