@@ -144,23 +144,23 @@ def as_if_begun_elsewhere(run: Path, **fingerprint: Any) -> None:
 
 
 class Stopper(Console):
-    """Sends this process SIGTERM once the run has reached a step; the run obeys one decision later."""
+    """Sends this process a signal once the run has reached a step; the run obeys one decision later."""
 
-    def __init__(self, at: int) -> None:
+    def __init__(self, at: int, number: int = signal.SIGTERM) -> None:
         super().__init__(at, enabled=False)
-        self._at = at
+        self._at, self._number = at, number
 
     def update(self, env_step: int, updates: int) -> None:
         if env_step == self._at:
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), self._number)
 
 
-def stopped(run: Run, parts: Session, at: int) -> Path:
-    """Run until one decision after step ``at``, where a SIGTERM has it saved; closes everything."""
+def stopped(run: Run, parts: Session, at: int, number: int = signal.SIGTERM) -> Path:
+    """Run until one decision after step ``at``, where a signal has it saved; closes everything."""
     try:
-        train(parts, Stopper(at))
+        train(parts, Stopper(at, number))
     except Interrupted as interrupted:
-        assert interrupted.exit_code == 143
+        assert interrupted.exit_code == 128 + number
     else:
         raise AssertionError("the run was not interrupted")
     parts.close()

@@ -1,13 +1,15 @@
 """The command line: arguments only. Commands import torch in their bodies, so that reading a blueprint stays fast.
 
 Exit codes: 0 done; 2 the blueprint or the command is wrong; 3 the run directory is unusable or locked; 4 a checkpoint
-is damaged; 5 diverged; 6 the environment failed; 7 resources; 130 or 143 interrupted, checkpoint written; 1 a bug.
+is damaged; 5 diverged; 6 the environment failed; 7 resources; 129, 130 or 143 interrupted, checkpoint written; 1 a bug.
 Tests: tests/cli/test_commands.py.
 """
 
 from __future__ import annotations
 
+import faulthandler
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -71,6 +73,8 @@ def _root(
 
 
 def main() -> None:
-    """Entry point of the ``composer`` command."""
+    """Entry point of the ``composer`` command. A crash in native code leaves the stack of Python on standard error."""
+    with suppress(RuntimeError, ValueError, OSError):  # Where there is no standard error.
+        faulthandler.enable()
     print_in_any_locale()
     app()

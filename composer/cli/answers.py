@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
@@ -34,8 +34,9 @@ def print_in_any_locale() -> None:
 
 
 def say(text: str) -> None:
-    """Print a line for people on standard error, at once."""
-    print(text, file=sys.stderr, flush=True)
+    """Print a line for people on standard error, at once; nothing where the terminal is gone."""
+    with suppress(OSError):
+        print(text, file=sys.stderr, flush=True)
 
 
 def answer(table: dict[str, Any], as_json: bool) -> None:

@@ -132,6 +132,10 @@ class FrameRing(Ring):
         self._pictures[:, start : start + self._environments] = self._final[:, :, -1]
         self._seam[:, start : start + self._environments] = -1
 
+    @override
+    def _end(self, slots: Tensor) -> None:
+        self._numbers[:, slots, -1] = 1.0
+
     def _flags(self, slots: Tensor) -> Tensor:
         return self._numbers_at(slots)[..., -3:]
 

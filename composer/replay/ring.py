@@ -170,6 +170,11 @@ class Ring(ABC):
         named = {"action": actions, "observation": observations, "alive": alive}
         return {f"future/{name}": torch.stack(values, 2) for name, values in named.items()}
 
+    def cut(self, stop: int) -> None:
+        """End the episodes of the newest transitions before row ``stop``, in order of arrival, where these are held."""
+        if stop >= self._environments and stop - self._environments >= self.added - self.size:
+            self._end(self._held(stop - self._environments, stop))
+
     def tensors(self) -> dict[str, Tensor]:
         """The state beside the rows, by name."""
         return {}
@@ -192,6 +197,10 @@ class Ring(ABC):
     @abstractmethod
     def _read(self, slots: Tensor) -> StoredTransitions:
         """The transitions at ``slots [S, B]``."""
+
+    @abstractmethod
+    def _end(self, slots: Tensor) -> None:
+        """Mark the transitions at ``slots [n]`` as the last ones of their episodes, for every seed."""
 
     @abstractmethod
     def _flags(self, slots: Tensor) -> Tensor:

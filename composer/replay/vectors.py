@@ -53,6 +53,10 @@ class VectorRing(Ring):
     def _store(self, start: int, observation: Tensor, action: Tensor, flags: Tensor, final: Tensor) -> None:
         self._rows[:, start : start + self._environments] = torch.cat([observation, action, flags, final], -1)
 
+    @override
+    def _end(self, slots: Tensor) -> None:
+        self._rows[:, slots, self._splits[0] + self._splits[1] - 1] = 1.0
+
     def _flags(self, slots: Tensor) -> Tensor:
         return self._stored_flags.index_select(0, (slots + self._offsets).flatten()).view(*slots.shape, 3)
 

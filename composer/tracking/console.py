@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Self, TextIO
 
 from composer.tracking.points import interval
@@ -92,15 +93,25 @@ class Console:
         if not self._live:
             self._line(self._status())
             return
-        for task in self._live.task_ids:
-            self._live.update(task, completed=self._env_step, status=self._status())
-        self._live.refresh()
+        with self._leaving_silently():
+            for task in self._live.task_ids:
+                self._live.update(task, completed=self._env_step, status=self._status())
+            self._live.refresh()
 
     def _line(self, text: str) -> None:
-        if self._live:
-            self._live.console.print(text, markup=False, highlight=False)
-        else:
-            print(text, file=self._stream, flush=True)
+        with self._leaving_silently():
+            if self._live:
+                self._live.console.print(text, markup=False, highlight=False)
+            else:
+                print(text, file=self._stream, flush=True)
+
+    @contextmanager
+    def _leaving_silently(self) -> Iterator[None]:
+        """Show nothing more once the terminal or the reader of a pipe is gone: the run goes on, or saves itself."""
+        try:
+            yield
+        except OSError:
+            self._enabled, self._live = False, None
 
     def _status(self) -> str:
         done = f"{self._env_step:,}/{self._total:,} steps ({self._env_step / self._total:.1%})"

@@ -87,6 +87,8 @@ class OpenRun:
         if isinstance(error, Interrupted):
             status = "interrupted"
             message = f"interrupted ({error}) and saved at environment step {self.session.clock.env_steps:,}"
+        if self.session.saved_failure:
+            message += f"\nsaved at environment step {self.session.clock.env_steps:,}, before the failure"
         inexact = " --inexact" if "beside" in self.run.facts or isinstance(error, CompileFailed) else ""
         command = f"composer resume {shlex.quote(str(self.run.path))}{inexact}"
         return Ending(status, exit_code(error), f"{message}\ngo on with: {command}")

@@ -46,11 +46,14 @@ def train(session: Session, console: Console) -> Outcome:
     Raises Interrupted (after a save) and the ``FAILURES``.
     """
     stopwatch = _Stopwatch(session)
-    with Interrupts() as interrupts:
+    with Interrupts() as interrupts, _saving_failures(session):
+        if session.is_evaluating:  # The evaluation in which the run failed before.
+            finish_interaction(session, console)
         for batches in training_steps(session):
             if batches:
                 session.learner.learn(batches)
                 continue
+            _keep_signals(interrupts, console)
             signal = interrupts.requested  # Read once: a later signal is obeyed after the next interaction.
             with stopwatch.paused():
                 finish_interaction(session, console, is_stopping=signal is not None)
@@ -86,14 +89,16 @@ def training_steps(session: Session) -> Iterator[Sequence[Minibatch]]:
 def finish_interaction(session: Session, console: Console, is_stopping: bool = False) -> None:
     """Record, intervene, evaluate, save: whatever is due after an interaction, and all of it after the last."""
     clock, is_last = session.clock, session.is_finished
-    if is_last or clock.due(session.training.log_every):
+    if not session.is_evaluating and (is_last or clock.due(session.training.log_every)):
         _record_and_intervene(session, _training_metrics(session))
         session.record_speed()
         session.flush()
         session.ensure_uploading()
         session.switch_to_compiled()
     if is_last or clock.due(session.evaluation.every):
+        session.is_evaluating = True
         rows = _evaluate(session)
+        session.is_evaluating = False
         _record_and_intervene(session, rows)
         session.flush()
         means = {seed: row[session.evaluator.metric] for seed, row in zip(session.seeds, rows, strict=True)}
@@ -106,6 +111,22 @@ def finish_interaction(session: Session, console: Console, is_stopping: bool = F
             console.note(": ".join(filter(None, (session.title, unfired_text(row, len(session.seeds))))))
     if is_last or is_stopping or clock.due(session.checkpoint.every):
         session.save()
+
+
+@contextmanager
+def _saving_failures(session: Session) -> Iterator[None]:
+    """Save the last whole state of a run whose environment fails."""
+    try:
+        yield
+    except EnvironmentFailure:
+        session.save_failure()
+        raise
+
+
+def _keep_signals(interrupts: Interrupts, console: Console) -> None:
+    """Take back the signals that an environment has taken, and say so."""
+    if taken := interrupts.keep():
+        console.note(f"the environment, or a library, had taken {', '.join(taken)}: the run saves itself again on them")
 
 
 def _record_and_intervene(session: Session, rows: Iterable[Mapping[str, float]]) -> None:
@@ -176,16 +197,17 @@ def train_together(
         while running:
             batches: dict[int, Sequence[Minibatch]] = {}
             for index, steps in list(running.items()):
-                with _failing_alone(index, running, failures):
+                with _failing_alone(index, running, failures), _saving_failures(sessions[index]):
                     batches[index] = next(steps)
             if any(batches.values()):
                 stand_in = next(iter(batches.values()))
                 learn([batches.get(index, stand_in) for index in range(len(sessions))])
                 continue
+            _keep_signals(interrupts, console)
             signal = interrupts.requested
             with stopwatch.paused():
                 for index in batches:
-                    with _failing_alone(index, running, failures):
+                    with _failing_alone(index, running, failures), _saving_failures(sessions[index]):
                         finish_interaction(sessions[index], console, is_stopping=signal is not None)
             if running:
                 session = sessions[next(iter(running))]

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from composer.spec.errors import ComposerError
 from composer.training.compile.capture import Choice
 from composer.training.profiling import timed
 from composer.training.runs.checkpoint import Checkpoints, Snapshot
@@ -60,6 +61,10 @@ class Session:
     """Shows a line to whoever watches the run."""
     surgery: Surgery = field(init=False)
     """The interventions on the learner."""
+    is_evaluating: bool = False
+    """Whether an evaluation has begun and not ended: one that failed is repeated by the run that continues."""
+    saved_failure: bool = False
+    """Whether the state was saved after an environment failed."""
     returns: list[list[float]] = field(default_factory=list)
     """Returns of the last evaluation, by seed and episode."""
     _last_speed: tuple[float, int, int] | None = None
@@ -128,6 +133,13 @@ class Session:
         self.collector.save(self.checkpoints)
         self.checkpoints.save(self.clock.env_steps, self.snapshot())
 
+    def save_failure(self) -> None:
+        """Save the last whole state after an environment has failed, if there is one; the failure comes first."""
+        if self.collector.can_save_failure:
+            with suppress(ComposerError, OSError):
+                self.save()
+                self.saved_failure = True
+
     def snapshot(self) -> Snapshot:
         """The whole state, except what the collector writes to files of its own."""
         tensors = dict(self.learner.tensors())
@@ -144,6 +156,8 @@ class Session:
             "returns": self.returns,
             "diagnostics": sorted(measured),
         }
+        if self.is_evaluating:
+            values["is_evaluating"] = True
         return Snapshot(tensors, values, collected.segments)
 
     def restore(self, snapshot: Snapshot) -> None:
@@ -157,6 +171,7 @@ class Session:
         self.diagnostics.load({name: snapshot.tensors[f"diagnostics/{name}"] for name in names})
         self.clock.interactions = snapshot.values["interactions"]
         self.returns = snapshot.values["returns"]
+        self.is_evaluating = snapshot.values.get("is_evaluating", False)
 
     def close(self) -> None:
         """Close environments and journals, each even where another one raises."""

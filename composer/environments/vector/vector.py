@@ -134,7 +134,7 @@ class EpisodicVector(VectorEnvironment):
         resets = [(row, episode_seed(self._seeds[row], int(self._episodes[row]))) for row in range(self.n)]
         try:
             self._rows.replay(resets, taken)
-            self._check_replay(state)
+            self._check_replay(state, lambda: self._rows.replay(resets, taken))
         except RowFailure as failure:
             raise self._failure(failure) from failure
         while self._lengths.max() > self._actions.shape[1]:
@@ -223,16 +223,31 @@ class EpisodicVector(VectorEnvironment):
         """Double the room for actions: an environment has passed its declared time limit."""
         self._actions = np.concatenate([self._actions, np.zeros_like(self._actions)], axis=1)
 
-    def _check_replay(self, state: Mapping[str, NDArray[np.generic]]) -> None:
+    def _check_replay(self, state: Mapping[str, NDArray[np.generic]], replay: Callable[[], None]) -> None:
+        """Raise RowFailure where a row is not as in ``state``; a second ``replay`` tells what is to blame."""
         arrays = self._rows.arrays
+        observations, returns = arrays.observation.copy(), arrays.reward.copy()
         for row in range(self.n):
-            same = np.array_equal(arrays.observation[row], state["observations"][row])
-            if not (same and arrays.reward[row] == state["returns"][row]):
-                raise RowFailure(
-                    row,
-                    f"replaying the {self._lengths[row]} actions of the running episode led elsewhere: the simulator's "
-                    "version or build, or the kind of CPU, is not the one that made them",
+            if self._is_at(row, state["observations"], state["returns"]):
+                continue
+            replay()
+            length = self._lengths[row]
+            if not self._is_at(row, observations, returns):
+                reason = (
+                    f"its episodes do not follow from seed and actions alone: two replays of the {length} actions of"
+                    " the running episode led to different places"
                 )
+            else:
+                reason = (
+                    f"replaying the {length} actions of the running episode led elsewhere, twice to the same place: the"
+                    " environment follows something beside its seed, such as the process, a file or the time; or the"
+                    " simulator's build or the kind of CPU is not the one that made them"
+                )
+            raise RowFailure(row, reason)
+
+    def _is_at(self, row: int, observations: NDArray[np.generic], returns: NDArray[np.generic]) -> bool:
+        arrays = self._rows.arrays
+        return np.array_equal(arrays.observation[row], observations[row]) and bool(arrays.reward[row] == returns[row])
 
     def _failure(
         self, failure: RowFailure, actions: NDArray[np.float32] | None = None, starting: int | None = None

@@ -13,7 +13,7 @@ from composer.spec.wording import suggestion
 from composer.studies import Refused
 from composer.tracking.journal import read
 from composer.tracking.records import JOURNAL, Ended
-from composer.training.runs.directory import read_blueprint, read_facts
+from composer.training.runs.directory import holder, read_blueprint, read_facts
 
 ASIDE = ("seeds", "name", "description", "tracking", "compute", "checkpoint")
 """Keys that may differ between runs of one experiment."""
@@ -153,11 +153,18 @@ def _notes(path: Path, problem: str | None, last: int, blueprint: Blueprint) -> 
     total = blueprint.training.env_steps
     # Only tracked runs record how they ended; every finished run has a row at its last step.
     if (last < total) if ended is None else (ended.status != "FINISHED"):
-        how = "is running, or was killed" if ended is None else f"ended as {ended.status}"
+        how = _how_it_is(path) if ended is None else f"ended as {ended.status}"
         yield f"{path.name} is not finished: it {how} at environment step {last:,} of {total:,}"
     # The last line of a journal that is being written may be torn: that is not damage.
     if problem is not None and (ended is not None or "torn" not in problem):
         yield f"{path.name}: its journal is damaged ({problem}) and was read only up to there"
+
+
+def _how_it_is(path: Path) -> str:
+    process, is_alive = holder(path)
+    if process:
+        return f"is running in process {process}" if is_alive else f"ended without a word, in process {process},"
+    return "is running, or was killed"
 
 
 def settings(blueprint: Blueprint) -> dict[str, Any]:

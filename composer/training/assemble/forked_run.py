@@ -56,12 +56,15 @@ def fork(
     with undo_on_error(session.close, run.close, lambda: shutil.rmtree(run.path, ignore_errors=True)):
         session.checkpoints.adopt(origin.checkpoints, origin.snapshot)
         state = carried(origin.snapshot, old, _declared(origin.blueprint), session, _declared(blueprint))
+        session.collector.may_restart = True
         session.restore(state.snapshot)
         if branch:
             _reseed(session, branch, origin.step)
-        session.record("event", seed=None, **_event(facts, state))
+        restarted = session.collector.restarted
+        session.record("event", seed=None, **_event(facts, state), **({"restarted": restarted} if restarted else {}))
         session.save()
-    return run, session, list(_notes(path, origin, blueprint, device, state))
+    notes = [f"new episodes are begun: {restarted}"] if restarted else []
+    return run, session, [*_notes(path, origin, blueprint, device, state), *notes]
 
 
 def branched(blueprint: Blueprint, branch: int) -> Blueprint:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +60,7 @@ def _restored(run: runs.Run, blueprint: Blueprint, inexact: bool) -> tuple[Sessi
     if snapshot is None:
         _ensure_never_saved(run.path, blueprint, checkpoints)
     device = set_up_process(blueprint, str(run.facts["device"]))
-    notes = _compare(run.facts, blueprint, device, inexact)
+    changed, notes = _compare(run.facts, blueprint, device, inexact), [*_last_words(run)]
     choice = Choice(bool(run.facts["compiled"]), str(run.facts["compile_reason"]), falls_back=inexact)
     if snapshot is None and "fork" in run.facts:
         raise runs.RunUnusable(f"{run.path} is a fork without a checkpoint: where it began is not known; fork again")
@@ -72,8 +72,14 @@ def _restored(run: runs.Run, blueprint: Blueprint, inexact: bool) -> tuple[Sessi
             session.collector.begin()
         else:
             notes += [f"skipped a damaged checkpoint: {damage}" for damage in snapshot.skipped]
+            session.collector.may_restart = inexact
             session.restore(snapshot)
             checkpoints.discard_after(session.clock.env_steps)
+        if session.collector.restarted:
+            changed.append(f"new episodes are begun: {session.collector.restarted}")
+        if changed:
+            session.record("event", seed=None, name="resumed_inexactly", reasons=changed)
+        notes += [f"resumed inexactly: {line}" for line in changed]
     return session, notes
 
 
@@ -98,7 +104,17 @@ def _compare(facts: Mapping[str, Any], blueprint: Blueprint, device: str, inexac
         raise NotTheSame(
             f"this run cannot be resumed exactly ({'; '.join(changed)}); --inexact continues it all the same"
         )
-    return [f"resumed inexactly: {line}" for line in changed]
+    return changed
+
+
+def _last_words(run: runs.Run) -> Iterator[str]:
+    """A line where the process that trained the run before could say nothing at its end."""
+    if run.died:
+        last = max((row.get("env_step", 0) for row in read(run.path / JOURNAL)), default=0)
+        yield (
+            f"process {run.died}, which trained this run, ended without a word after environment step {last:,}: it was"
+            " killed, ran out of memory, or was ended by its environment"
+        )
 
 
 def _journal(path: Path, snapshot: Snapshot | None) -> Journal:

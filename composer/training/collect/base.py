@@ -39,6 +39,8 @@ class TransitionMemory(ABC):
     def __init__(self, ring: Ring, learner: Learner) -> None:
         """``ring`` keeps the transitions; ``learner`` says how far batches look ahead."""
         self.ring, self._learner = ring, learner
+        self.acted: dict[str, Tensor] = {}
+        """What ``act`` keeps of its actions until their transition is stored, by name."""
 
     def act(self, observation: Tensor) -> Tensor:
         """Actions ``[S, E, a]`` of the policy for raw observations ``[S, E, ...]``, the next ones to be stored."""
@@ -70,6 +72,12 @@ class Collector(ABC):
     replay: TransitionSource
     can_prefetch: bool = False
     """Whether the batches of several updates may be drawn before the first of these updates."""
+    can_save_failure: bool = True
+    """Whether the state is whole after a failed ``interact``: nothing but that interaction is missing."""
+    may_restart: bool = False
+    """Whether running episodes that cannot be continued exactly may be replaced by new ones, in ``restore``."""
+    restarted: str = ""
+    """Why ``restore`` has begun new episodes in place of the running ones; empty if it has not."""
     switched: Callable[[Tensor, int], None] = staticmethod(lambda seeds, number: None)
     """Called between updates when seeds enter another phase: their mask ``[S]``, the number of the switch from 1."""
 

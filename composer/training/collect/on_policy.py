@@ -53,7 +53,6 @@ class Rollout(TransitionMemory):
         if learner.statistics is not None:
             size = learner.statistics.mean.shape[1]
             self._kept["seen"] = torch.zeros(len(learner.seeds), ring.capacity, size, device=learner.device)
-        self._acted: dict[str, Tensor] = {}
         self._evaluated: dict[str, Tensor] = {}
         self._order = torch.zeros(0)
 
@@ -63,14 +62,14 @@ class Rollout(TransitionMemory):
     def act(self, observation: Tensor) -> Tensor:
         seen = self._learner.normalised(observation)
         action = self._learner.policy.explore(seen)
-        self._acted = {"log_density": self._program.log_density(seen, action), "seen": seen.flatten(2)}
+        self.acted = {"log_density": self._program.log_density(seen, action), "seen": seen.flatten(2)}
         return action
 
     @override
     def add(self, *transition: Tensor) -> None:
         start = self.ring.added % self.ring.capacity
         for name, values in self._kept.items():
-            values[:, start : start + self._copies] = self._acted[name]
+            values[:, start : start + self._copies] = self.acted[name]
         super().add(*transition)
 
     @override

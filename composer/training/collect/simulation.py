@@ -6,13 +6,14 @@ Legend: S seeds, E environments of a seed, d observation, a action. Tests: tests
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from typing_extensions import override
 
+from composer.environments.interface import EnvironmentFailure
 from composer.replay.transitions import Minibatch
 from composer.training.collect.base import Collector, without_prefix
 from composer.training.profiling import timed
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from composer.training.learner import Learner
 
 _ENVIRONMENT = "environment/"
+_CHOSEN = "chosen/"
 RING = "replay/"
 """Prefix of the tensors that a replay memory saves beside its rows."""
 
@@ -55,6 +57,11 @@ class SimulatorCollector(Collector):
         self.can_prefetch = memory.can_prefetch and not learner.horizon.changes
         self._shape = (len(learner.seeds), environments.n // len(learner.seeds))
         self._executor = ThreadPoolExecutor(1, "environments") if overlap else None
+        self.can_save_failure = not overlap  # Updates beside the failed step cannot be taken back.
+        self._chosen: Tensor | None = None
+        """Actions of an interaction whose environment step has failed."""
+        self._cuts: list[int] = []
+        """Numbers of replay rows at which new episodes were begun in place of the running ones."""
         self._pending: tuple[Tensor, Tensor, Future[Step]] | None = None
 
     @override
@@ -67,17 +74,27 @@ class SimulatorCollector(Collector):
         learner, device, shape = self._learner, self._learner.device, self._shape
         here = torch.from_numpy(self.observation).unflatten(0, shape)
         observation = here.to(device)
-        if interactions:  # SimBa's published code never counts the very first observation.
-            learner.observe(observation)
-        warming = interactions < self._warmup
-        action = learner.act_randomly(shape[1]) if warming else self.memory.act(observation)
+        action = self._chosen
+        if action is None:
+            action = self._choose(observation, interactions)
         played = learner.program.to_env_action(action).flatten(0, 1).cpu().numpy()
         # The device is idle now, so copying the action to the host of the replay waits for no update.
         kept = (observation if self.replay.device == device else here), action.to(self.replay.device)
         if self._executor is None:
-            self._store(*kept, self._step(played))
+            self._chosen = action  # Until the step is done: a failed one is repeated under the same action.
+            step = self._step(played)
+            self._chosen = None
+            self._store(*kept, step)
         else:
             self._pending = *kept, self._executor.submit(self._step, played)
+
+    def _choose(self, observation: Tensor, interactions: int) -> Tensor:
+        """The actions of an interaction, ``[S, E, a]``."""
+        if interactions:  # SimBa's published code never counts the very first observation.
+            self._learner.observe(observation)
+        if interactions < self._warmup:
+            return self._learner.act_randomly(self._shape[1])
+        return self.memory.act(observation)
 
     @override
     def finish_step(self) -> None:
@@ -137,14 +154,33 @@ class SimulatorCollector(Collector):
         }
         tensors |= {RING + name: value for name, value in self.memory.tensors().items()}
         tensors["episodes"] = torch.from_numpy(self.episodes.totals.copy())
-        values = {"replay_added": self.replay.added, "replay_start": self.replay.added - self.replay.size}
+        values: dict[str, Any] = {
+            "replay_added": self.replay.added,
+            "replay_start": self.replay.added - self.replay.size,
+        }
+        # Present only after a failure, or an inexact resume.
+        if self._chosen is not None:
+            tensors |= {f"{_CHOSEN}action": self._chosen}
+            tensors |= {f"{_CHOSEN}{name}": value for name, value in self.memory.acted.items()}
+        if self._cuts:
+            values["replay_cuts"] = self._cuts
         return Snapshot(tensors, values, tuple(self.segments))
 
     @override
     def restore(self, snapshot: Snapshot, checkpoints: Checkpoints) -> None:
         """Replay the episodes in progress, and fill the ring."""
         state = {name: value.numpy() for name, value in without_prefix(_ENVIRONMENT, snapshot.tensors).items()}
-        self.observation = self.environments.load_state(state)
+        chosen = without_prefix(_CHOSEN, snapshot.tensors)
+        self._chosen, self.memory.acted = chosen.pop("action", None), chosen
+        try:
+            self.observation = self.environments.load_state(state)
+        except EnvironmentFailure as failure:
+            if not self.may_restart:
+                failure.args = (
+                    f"{failure}; composer resume --inexact begins new episodes in place of the running ones",
+                )
+                raise
+            self.restarted = str(failure)
         self.episodes.totals[:] = snapshot.tensors["episodes"].numpy()
         # A fork may have a smaller ring: it keeps the newest rows.
         first = max(snapshot.values["replay_start"], snapshot.values["replay_added"] - self.replay.capacity)
@@ -153,6 +189,18 @@ class SimulatorCollector(Collector):
             self.replay.restore(start + skip, rows[skip:])
         self.memory.load(without_prefix(RING, snapshot.tensors))
         self.segments = list(snapshot.segments)
+        self._cuts = list(snapshot.values.get("replay_cuts", ()))
+        if self.restarted:
+            self._restart()
+        for cut in self._cuts:
+            self.replay.cut(cut)
+
+    def _restart(self) -> None:
+        """Begin new episodes; the running ones end, truncated, at their last transition."""
+        self.observation, self._chosen = self.environments.reset(), None
+        self._cuts = [cut for cut in self._cuts if cut > self.replay.added - self.replay.size] + [self.replay.added]
+        if self._learner.rewards is not None:
+            self._learner.rewards.returns.zero_()
 
     @override
     def close(self) -> None:

@@ -47,7 +47,9 @@ class Run:
     facts: dict[str, Any]
     """The content of ``run.json``."""
     lock: int
-    """File descriptor of the locked file."""
+    """File descriptor of the locked file, which holds the number of this process."""
+    died: str = ""
+    """The number of the process that held the run before, if it ended without closing it."""
 
     def revise(self, **changed: Any) -> None:
         """Change facts, in ``run.json`` too: a reader sees the old file or the new one."""
@@ -60,6 +62,7 @@ class Run:
 
     def close(self) -> None:
         """Release the lock."""
+        os.ftruncate(self.lock, 0)
         os.close(self.lock)
 
 
@@ -134,6 +137,26 @@ def open_run(path: Path) -> Run:
         holder = os.pread(lock, 32, 0).decode("ascii", "replace") or "another process"
         os.close(lock)
         raise RunUnusable(f"{path} is in use by process {holder}") from None
+    died = os.pread(lock, 32, 0).decode("ascii", "replace")
     os.truncate(lock, 0)
     os.pwrite(lock, str(os.getpid()).encode(), 0)
-    return Run(path, facts, lock)
+    return Run(path, facts, lock, died)
+
+
+def holder(path: Path) -> tuple[str, bool]:
+    """The number of the process that trains a run, or of the last one if it died; and whether it is alive.
+
+    The number is empty for a run that was closed in order. Nothing is locked or written.
+    """
+    try:
+        lock = os.open(path / "lock", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return "", False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return os.pread(lock, 32, 0).decode("ascii", "replace"), True
+    else:
+        return os.pread(lock, 32, 0).decode("ascii", "replace"), False
+    finally:
+        os.close(lock)
