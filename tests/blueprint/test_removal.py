@@ -304,3 +304,17 @@ def test_show_and_diff_name_what_is_removed_and_who_removes_it() -> None:
 def test_which_keys_a_removal_covers(removed: str, path: str, expected: bool) -> None:
     here = load(child("")).origin("name")
     assert Removal(read_path(removed) or (), here).covers(read_path(path) or ()) is expected
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ("[interventions]\nremove = ['critic']", "interventions.remove: expected table, got list; 'remove' stands at"),
+        ("[training]\nremove = ['log_every']", "training.remove: unknown key; 'remove' stands at the top of a file"),
+        ("[training]\nextends = 'quickstart'", "training.extends: unknown key; 'extends' stands at the top of a file"),
+        ("with = ['x']", "with: unknown key; it stands in a variant: [variants.NAME]"),
+        ("[training]\nwith = ['x']", "training.with: unknown key; 'with' stands at the top of a variant"),
+    ],
+)
+def test_keys_of_the_top_of_a_file_that_are_elsewhere(more: str, expected: str) -> None:
+    assert any(expected in line for line in said(child(more)))

@@ -17,6 +17,7 @@ from composer.blueprint.syntax.nodes import Node, plain, show_path
 from composer.blueprint.syntax.parts import parts
 from composer.blueprint.syntax.positions import Path
 from composer.blueprint.syntax.problems import Problem, problem
+from composer.blueprint.syntax.variants import WITH
 from composer.interventions.base import Intervention
 from composer.networks.network import Network
 from composer.optim.averages import Average
@@ -109,6 +110,7 @@ class _Found:
             message, hint = self._other_family(message, hint)
         if self.type == "family_type":
             hint = self._named_only()
+        hint = hint or self._misplaced()
         is_key = "[key]" in self.error["loc"]
         return problem(self.node.key if is_key else self.node.at, show_path(self.path), message, hint)
 
@@ -123,14 +125,23 @@ class _Found:
         name = str(self.loc[-1])
         is_named = spec_at(self.spec, self.values, self.table) in NAMED_TABLES
         meant = near(name, self._keys() | ({"use"} if is_named else set()))
-        if meant:
-            return "unknown key", f"did you mean {meant!r}?"
+        if meant or self._misplaced():
+            return "unknown key", f"did you mean {meant!r}?" if meant else self._misplaced()
         family = family_at(self.spec, self.values, self.table)
         owners = [kind for kind, member in (family.kinds() if family else {}).items() if name in member.model_fields]
         if owners:
             return f"unknown key; {name} belongs to {' and '.join(owners)}", ""
         keys = self._keys()
         return "unknown key", f"one of {listing(keys)}" if keys else ""
+
+    def _misplaced(self) -> str:
+        """A hint for a key of the top of a file, or of a variant, that is anywhere else."""
+        name = self.loc[-1] if self.loc else ""
+        if name == WITH and not self.table:
+            return "it stands in a variant: [variants.NAME]"
+        if self.table and (name in BEFORE_VALIDATION or name == WITH):
+            return f"{name!r} stands at the top of {'a variant' if name == WITH else 'a file, above its first table'}"
+        return ""
 
     def _misspelt_table(self) -> str:
         """A hint for a table under a free name that lacks keys: the name beside it that was perhaps meant."""
