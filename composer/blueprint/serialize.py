@@ -42,8 +42,14 @@ def dump(blueprint: Blueprint) -> str:
 
 
 def digest(blueprint: Blueprint) -> str:
-    """SHA-256, in hexadecimal, of the resolved blueprint as canonical JSON, without the keys of ``NOT_IN_DIGEST``."""
+    """SHA-256, in hexadecimal, of the resolved blueprint as canonical JSON, without the keys of ``NOT_IN_DIGEST``.
+
+    The order of keys does not count, but for that of interventions, in which those fire that are due together.
+    """
     table = {key: value for key, value in resolved(blueprint).items() if key not in NOT_IN_DIGEST}
+    order = [*table["interventions"]]
+    if order != sorted(order):
+        table["interventions, in order"] = order
     table["replay"] = {key: value for key, value in table["replay"].items() if key != "storage"}
     text = json.dumps(table, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -55,8 +61,16 @@ def flatten(blueprint: Blueprint) -> dict[str, Scalar]:
 
 
 def diff(left: Blueprint, right: Blueprint) -> list[Difference]:
-    """The keys on which two blueprints differ: those of the left in order, then those of the right alone."""
-    return differences(resolved(left), resolved(right))
+    """The keys on which two blueprints differ: those of the left in order, then those of the right alone.
+
+    Last, under the key ``interventions``, the order of those that both have, where it differs.
+    """
+    found = differences(resolved(left), resolved(right))
+    ours = [name for name in left.interventions if name in right.interventions]
+    theirs = [name for name in right.interventions if name in left.interventions]
+    if ours != theirs:
+        found.append(Difference("interventions", ", ".join(ours), ", ".join(theirs)))
+    return found
 
 
 def differences(left: Mapping[str, Any], right: Mapping[str, Any]) -> list[Difference]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from composer.blueprint import BlueprintError, Loaded, check, load
+from composer.blueprint import BlueprintError, Loaded, check, diff, digest, dump, load, loads_resolved
 
 FILE = """\
 extends = "dmc/sac_simba"
@@ -197,3 +198,20 @@ def test_many_variants_that_name_each_other_take_no_time() -> None:
         lines += [f"[variants.v{number}]", f"with = {before}"]
     Path("many.toml").write_text("\n".join(lines))
     assert len(load("many.toml", (), "v63").variants) == 64
+
+
+def test_the_order_of_interventions_is_part_of_the_experiment() -> None:
+    """Those that are due together fire in the order of their variants: neither ``diff`` nor the digest may miss it."""
+    use = "{{ use = 'hare_and_tortoise', interval = 9, clock = 'update', where = ['{0}.*'], average = '{1}' }}"
+    averages = "[averages]\ntarget_actor = { of = 'actor', momentum = 0.5 }\n"
+    lines = ['extends = "quickstart"', 'name = "order"', averages]
+    for name, role in (("a", "actor"), ("b", "critic")):
+        lines += [f"[variants.{name}]", f"interventions.{name} = {use.format(role, f'target_{role}')}"]
+    Path("order.toml").write_text("\n".join(lines))
+    one, other = (load("order.toml", (), each, is_to_run=False).blueprint for each in ("a+b", "b+a"))
+    assert (list(one.interventions), list(other.interventions)) == (["a", "b"], ["b", "a"])
+    (found,) = diff(one, other)
+    assert (found.key, found.left, found.right) == ("interventions", "a, b", "b, a")
+    assert digest(one) != digest(other)
+    assert loads_resolved(tomllib.loads(dump(other))) == other
+    assert digest(loads_resolved(tomllib.loads(dump(other)))) == digest(other)

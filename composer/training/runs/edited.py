@@ -49,7 +49,8 @@ def check_blueprint(path: Path, facts: Mapping[str, Any], blueprint: Mapping[str
         return
     changed = [each for each in differences(facts[BLUEPRINT], blueprint) if each.key.partition(".")[0] not in FREE]
     if changed:
-        set_anew = [f"{each.key}={json.dumps(each.right)}" for each in changed if each.right is not None]
+        set_anew = [f"~{each.key}" for each in changed if each.right is None]
+        set_anew += [f"{each.key}={json.dumps(each.right)}" for each in changed if each.right is not None]
         keys = " ".join("'" + text.replace("'", "'\"'\"'") + "'" for text in set_anew)
         raise RunEdited(
             f"{path / 'blueprint.toml'} was edited since the run began:\n{_lines(changed)}\n"
