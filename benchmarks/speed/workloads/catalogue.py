@@ -26,6 +26,10 @@ _SIMBA: Final = (
     torchrl("torchrl:sac", f"one optimizer for all losses; {OURS_INSIDE}; {UNSCALED}"),
 )
 _DQN: Final = (stable_baselines("stable_baselines_dqn:dqn", "the norm of gradients is bounded, at 1e9"),)
+_AS_PEERS: Final = (
+    *("environment.protocol=machado2018", "environment.full_actions=true", "networks.value.head.huber=1.0"),
+)
+"""Huber loss and all 18 actions, as the others have them."""
 _EVALUATED = "values and densities are taken while collecting: not counted here"
 _PPO: Final = (
     stable_baselines("rollouts:stable_baselines_ppo", f"actor and critic are one step; {_EVALUATED}"),
@@ -80,10 +84,13 @@ WORKLOADS: Final[tuple[Workload, ...]] = (
     ),
     *(_mlp(f"mlp-width-{width}", width, 256, "width") for width in (64, 128, 512, 1024)),
     *(_mlp(f"mlp-batch-{batch}", 256, batch, "batch") for batch in (64, 1024)),
-    Learning("dqn-nature", "DQN, Nature's convolutions, batch 32 of 84x84x4", "atari/dqn", rows=2_000, peers=_DQN),
+    Learning(
+        "dqn-nature", "DQN, Nature's convolutions, batch 32 of 84x84x4", "atari/dqn", rows=2_000, peers=_DQN,
+        overrides=(*_AS_PEERS, "networks.value.trunk.padding=valid"),
+    ),
     Learning(
         "dqn-impala", "DQN, IMPALA's convolutions, batch 32 of 84x84x4", "atari/dqn", rows=2_000, peers=_DQN,
-        overrides=('networks.value.trunk={ use = "impala" }',),
+        overrides=(*_AS_PEERS, 'networks.value.trunk={ use = "impala" }'),
     ),
     Learning(
         "ppo", "PPO, MLPs 2x64, rollouts of 2,048 transitions, 10 epochs of 8 minibatches of 256",
