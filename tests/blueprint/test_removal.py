@@ -290,6 +290,19 @@ def test_show_and_diff_name_what_is_removed_and_who_removes_it() -> None:
     assert "not inherited" not in invoke("show", PARENT)
 
 
+def test_entries_of_a_list_that_move_up() -> None:
+    trunk = '[{ kind = "linear", width = 8 }, { kind = "relu" }, { kind = "linear", width = 16 }]'
+    path = child(f'networks.critic.trunk = {trunk}\n[variants.a]\nremove = ["networks.critic.trunk[1]"]')
+    last = explain(path, "networks.critic.trunk[1].width", (), "a").settings[-1]
+    assert (last.layer, last.value, last.origin and last.origin.line) == ("variant a", 16, 3)
+    assert last.notes == ("moved up: networks.critic.trunk[1] is removed at child.toml:5:11 (variant a)",)
+    assert "moved" not in explain_text(explain(path, "networks.critic.trunk[0].width", (), "a"))
+    # Other commands show the path of the sequence for which the list stands.
+    for override, meant in (("~{}[1]", "[1]"), ("{}[1].kind=tanh", "[1].kind")):
+        (line,) = said(path, override.format("networks.critic.trunk.layers"))
+        assert line.endswith(f"; did you mean 'networks.critic.trunk{meant}'?")
+
+
 @pytest.mark.parametrize(
     ("removed", "path", "expected"),
     [

@@ -120,7 +120,10 @@ def _put(node: Node, rest: Path, override: Override) -> Node:
     if not fits:
         kind = "table" if isinstance(step, str) else "list"
         message = f"{show_path(at)} is no {kind} but {describe(node.value if not node.is_table else {})}"
-        raise BlueprintError([problem(override.node.key, show_path(override.path), message)])
+        # Other commands show a list that stands for a table as one key deeper.
+        shorter = below and isinstance(node.value, list) and isinstance(below[0], int)
+        hint = f"did you mean '{show_path((*at, *below))}'?" if shorter else ""
+        raise BlueprintError([problem(override.node.key, show_path(override.path), message, hint)])
     if isinstance(step, int) and step not in children:
         message = f"{show_path(at)} has {len(children)} entries; there is no [{step}]"
         raise BlueprintError([problem(override.node.key, show_path(override.path), message)])

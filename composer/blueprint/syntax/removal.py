@@ -42,18 +42,32 @@ class Removal:
         return show_path(self.path)
 
     def covers(self, path: Path) -> bool:
-        """Whether a key of the resolved blueprint is in what is removed.
+        """Whether a key of the resolved blueprint is in what is removed."""
+        return _followed(self.path, path) is not None
 
-        There a list that stands for a table is one key deeper: ``trunk[0]`` is ``trunk.layers[0]``.
-        """
-        at = 0
-        for step in self.path:
-            if isinstance(step, int) and at < len(path) and isinstance(path[at], str):
-                at += 1
-            if at >= len(path) or path[at] != step:
-                return False
+    def moves(self, path: Path) -> bool:
+        """Whether a key of the resolved blueprint is in an entry of a list that moved up by this removal."""
+        *around, last = self.path
+        at = _followed(tuple(around), path)
+        if at is None or not isinstance(last, int):
+            return False
+        entry = next((step for step in path[at : at + 2] if isinstance(step, int)), -1)
+        return entry >= last
+
+
+def _followed(prefix: Path, path: Path) -> int | None:
+    """How many steps of a path of the resolved blueprint ``prefix`` takes; None where it leads elsewhere.
+
+    There a list that stands for a table is one key deeper: ``trunk[0]`` is ``trunk.layers[0]``.
+    """
+    at = 0
+    for step in prefix:
+        if isinstance(step, int) and at < len(path) and isinstance(path[at], str):
             at += 1
-        return True
+        if at >= len(path) or path[at] != step:
+            return None
+        at += 1
+    return at
 
 
 def take_removals(tree: Node) -> tuple[Node, list[Removal], list[Problem]]:
@@ -126,7 +140,9 @@ def _absent(root: Node, path: Path, before: Sequence[Removal], with_hint: bool) 
         return f"{REFUSED}: {name} has {len(table.value)} entries; there is no [{step}]", ""
     if isinstance(step, int) or not table.is_table:
         kind = "list" if isinstance(step, int) else "table"
-        return f"{REFUSED}: {name} is no {kind} but {describe({} if table.is_table else table.value)}", ""
+        shorter = (*around, *path[len(around) + 1 :])
+        hint = f"did you mean '{show_path(shorter)}'?" if root.get(shorter) not in (None, table) else ""
+        return f"{REFUSED}: {name} is no {kind} but {describe({} if table.is_table else table.value)}", hint
     if "use" in table.value:
         part = describe(table.value["use"].value).removeprefix("string ")
         return absent, f"{name} uses the part {part}: its arguments here are {listing({*table.value} - {'use'})}"

@@ -78,7 +78,10 @@ def _layer(
 def settings(found: Sequence[Layer], path: Path) -> Iterator[Setting]:
     """The settings of the value at ``path`` of the validated blueprint, in order."""
     last: Node | None = None
+    before: tuple[Removal, ...] = ()
     for layer in found:
+        moved = [each for each in layer.removals if each not in before and each.moves(path)]
+        before = layer.removals
         around, node, rest = file_steps(layer.expanded, path)
         if rest:
             if last is not None:
@@ -86,7 +89,8 @@ def settings(found: Sequence[Layer], path: Path) -> Iterator[Setting]:
             last = None
         elif last is None or (node.at, plain(node)) != (last.at, plain(last)):
             value, shorthand = _meant(node, around, path)
-            yield Setting(_source(layer.name, node.at), value, node.at, (*_notes(layer, node), *shorthand))
+            up = tuple(f"moved up: {each.key} is removed at {each.at}" for each in moved)
+            yield Setting(_source(layer.name, node.at), value, node.at, (*_notes(layer, node), *shorthand, *up))
             last = node
 
 
