@@ -120,10 +120,10 @@ def doctor(
     at: At = None,
     branches: Annotated[
         int | None,
-        typer.Option(min=1, max=1_000, help="Pairs of forks per seed; by default enough for ten pairs in all."),
+        typer.Option(max=1_000, help="Pairs of forks per seed; by default enough for ten pairs in all."),
     ] = None,
     horizon: Annotated[
-        int | None, typer.Option(min=1, help="Environment steps trained after the fork; by default five evaluations.")
+        int | None, typer.Option(help="Environment steps trained after the fork; by default five evaluations.")
     ] = None,
     where: Annotated[
         list[str] | None,

@@ -18,10 +18,11 @@ from composer.diagnostics.formulas.spectrum import plane, simplicity
 from composer.networks.heads import Scalar
 from composer.networks.initialize import draw, draw_buffers
 from composer.networks.network import Network
+from composer.spec.interval import LEVEL, method
 from composer.spec.random_streams import derive
 from composer.spec.shape import ShapeError
 from composer.studies import Refused
-from composer.studies.statistics import LEVEL, Scores, difference, span
+from composer.studies.statistics import DISTANCE, Scores, difference, span
 
 if TYPE_CHECKING:
     from composer.blueprint import Blueprint
@@ -69,7 +70,7 @@ def spectra(trunk: Block, statistic: RunningStatistic, initialisations: int, see
         surface = values.view(POINTS, POINTS)
         whole.append(float(simplicity(surface)))
         varying.append(float(simplicity(surface, constant=False)))
-    return Spectra(Scores.of(whole), Scores.of(varying))
+    return Spectra(Scores.of(whole, bounds=DISTANCE), Scores.of(varying, bounds=DISTANCE))
 
 
 def answer(blueprints: Mapping[str, Blueprint], initialisations: int) -> dict[str, Any]:
@@ -104,8 +105,8 @@ def answer(blueprints: Mapping[str, Blueprint], initialisations: int) -> dict[st
 
 def text(table: Mapping[str, Any]) -> str:
     """A line per network, and one for its difference to the first."""
-    count, level = table["initialisations"], table["level"]
-    lines = [f"simplicity, mean of 1/c over {count} initialisations, with its {level:.0%} bootstrap interval"]
+    count = table["initialisations"]
+    lines = [f"simplicity, mean of 1/c over {count} initialisations, with its {method('initialisations')}"]
     for index, row in enumerate(table["networks"]):
         lines.append(
             f"{row['blueprint']} {' and '.join(row['networks'])} ({row['normalization']}): {span(row['score'], FORM)}, "

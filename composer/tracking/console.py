@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Self, TextIO
 
-from composer.tracking.points import interval
+from composer.spec.interval import UNBOUNDED, Bounds, mean_text
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -56,15 +56,17 @@ class Console:
         self._env_step, self._updates, self._marked, self._due = env_step, updates, now, now + self._every
         self._show()
 
-    def evaluation(self, env_step: int, returns_by_seed: Mapping[int, float], title: str = "") -> None:
-        """Show an evaluation: mean return over seeds ± half of its 95 % interval.
+    def evaluation(
+        self, env_step: int, returns_by_seed: Mapping[int, float], title: str = "", bounds: Bounds = UNBOUNDED
+    ) -> None:
+        """Show an evaluation: mean over seeds with its interval, or the values of two seeds.
 
-        ``title`` names the run where several train in one program.
+        ``title`` names the run where several train in one program; ``bounds`` are the lowest and the highest value.
         """
         if not self._enabled:
             return
         self._env_step = env_step
-        self._return = f"{title} return {_summary(list(returns_by_seed.values()))}".strip()
+        self._return = f"{title} return {mean_text(list(returns_by_seed.values()), bounds)}".strip()
         self._show()
 
     def note(self, text: str) -> None:
@@ -125,14 +127,6 @@ class Console:
         left = round((self._total - self._env_step) * seconds / done)
         hours, minutes = left // 3600, left // 60 % 60
         return f"{hours}:{minutes:02}:{left % 60:02} left" if hours else f"{minutes}:{left % 60:02} left"
-
-
-def _summary(values: list[float]) -> str:
-    """``mean``, or with two or more finite values ``mean ± half-width``."""
-    if len(values) < 2 or not all(map(math.isfinite, values)):
-        return f"{math.fsum(values) / len(values):,.1f}" if values else "none"
-    low, high = interval(values)
-    return f"{(low + high) / 2:,.1f} ± {(high - low) / 2:,.1f}"
 
 
 def _progress(stream: TextIO) -> Progress:

@@ -36,8 +36,9 @@ class Delivery:
         self._store = Store(destination)
         self._stored, self._upload = self._connect()
         acknowledged = self._upload.acknowledged
+        seeds, ranges = self._run["seeds"], tracking.bounds()
         self._journals = {
-            name: JournalPoints(run_dir / name, self._run["seeds"], acknowledged[name]) for name in (TIMING, JOURNAL)
+            name: JournalPoints(run_dir / name, seeds, acknowledged[name], ranges) for name in (TIMING, JOURNAL)
         }
         self._known: dict[tuple[str, str], set[int]] = {}
         self._describe()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
+from composer.spec.interval import Bounds
 from composer.tracking.journal import Reader
 from composer.tracking.points import Point, Points
 
@@ -13,10 +15,17 @@ from composer.tracking.points import Point, Points
 class JournalPoints:
     """Follows a growing journal. ``times`` maps environment steps to milliseconds, where rows have a ``time``."""
 
-    def __init__(self, path: Path, seeds: Sequence[int], acknowledged: int) -> None:
+    def __init__(
+        self,
+        path: Path,
+        seeds: Sequence[int],
+        acknowledged: int,
+        ranges: Mapping[str, Bounds] = MappingProxyType({}),
+    ) -> None:
+        """Rows up to number ``acknowledged`` are not given; ``ranges`` as in ``Points``."""
         self.path = path
         self.times: dict[int, int] = {}
-        self._reader, self._points = Reader(path), Points(seeds)
+        self._reader, self._points = Reader(path), Points(seeds, ranges)
         self._read = acknowledged
         self._waiting: deque[tuple[int, list[Point]]] = deque()
 

@@ -1,9 +1,9 @@
 """Rows of the journal as points of MLflow's charts: one child run per seed, one parent run for all.
 
 Points follow from the rows up to them, so an uploader that starts again at the first row makes the same points. A child
-has its seed's values. The parent has, at every step that all seeds have reported, the mean over seeds and, for two or
-more, its 95 % t-interval as ``NAME.ci_low`` and ``NAME.ci_high``. Values that are not finite cannot be charted: they
-are counted as ``NAME.nonfinite``. An event is the point ``events/NAME`` = 1.
+has its seed's values. The parent has, at every step that all seeds have reported, the mean over seeds and, for three or
+more, its interval (``composer.spec.interval``) as ``NAME.ci_low`` and ``NAME.ci_high``. Values that are not finite
+cannot be charted: they are counted as ``NAME.nonfinite``. An event is the point ``events/NAME`` = 1.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ import posixpath
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+from composer.spec.interval import LEAST, UNBOUNDED, Bounds, mean_interval
 from composer.tracking.journal import JournalRow
 
 PARENT: Final = "parent"
 NAME_LIMIT: Final = 240
-CONFIDENCE: Final = 0.95
 
 
 class Point(NamedTuple):
@@ -37,7 +38,9 @@ class Points:
     Each (run, name, step) is given once: of two rows with the same one, the first counts.
     """
 
-    def __init__(self, seeds: Sequence[int]) -> None:
+    def __init__(self, seeds: Sequence[int], ranges: Mapping[str, Bounds] = MappingProxyType({})) -> None:
+        """``ranges``: the lowest and the highest value of metrics, by name."""
+        self._ranges = {clean(name): bounds for name, bounds in ranges.items()}
         self._runs = [str(seed) for seed in seeds]
         self._step: int | None = None
         self._seen: dict[str, dict[str, float]] = {}
@@ -70,8 +73,9 @@ class Points:
         mean = average(values)
         by_run[PARENT] = mean
         yield self._point(PARENT, name, step, mean)
-        if len(values) > 1 and math.isfinite(mean):
-            for bound, value in zip(("ci_low", "ci_high"), interval(values), strict=True):
+        if len(values) >= LEAST and math.isfinite(mean):
+            low_high = mean_interval(values, self._ranges.get(name, UNBOUNDED))
+            for bound, value in zip(("ci_low", "ci_high"), low_high, strict=True):
                 yield self._point(PARENT, f"{name}.{bound}", step, value)
 
     def _point(self, run: str, name: str, step: int, value: float) -> Point:
@@ -86,18 +90,6 @@ def average(values: Sequence[float]) -> float:
     if not all(map(math.isfinite, values)):
         return math.nan
     return math.fsum(value / len(values) for value in values)  # divided first, so that large values do not overflow
-
-
-def interval(values: Sequence[float]) -> tuple[float, float]:
-    """Student's 95 % interval of the mean of two or more finite values."""
-    from scipy.special import stdtrit
-
-    count = len(values)
-    mean = average(values)
-    # hypot, because the squares of a diverging run overflow.
-    deviation = math.hypot(*(value - mean for value in values)) / math.sqrt(count - 1)
-    half = float(stdtrit(count - 1, 0.5 + CONFIDENCE / 2)) * deviation / math.sqrt(count)
-    return mean - half, mean + half
 
 
 def clean(name: str) -> str:

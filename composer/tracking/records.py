@@ -9,11 +9,13 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, Self
 
+from composer.spec.interval import Bounds
 from composer.spec.run_files import write_text
 from composer.tracking.base import Destination, MlflowTracker, Source, StoreRefused, located
 
@@ -65,6 +67,15 @@ class Tracking(Record):
     system_metrics: bool
     parameters: dict[str, Any]
     tags: dict[str, str]
+    ranges: dict[str, list[float | None]] = field(default_factory=dict)
+    """The lowest and the highest value of metrics by name; None where there is no bound."""
+
+    def bounds(self) -> dict[str, Bounds]:
+        """``ranges`` with infinity in place of None."""
+        return {
+            name: (-math.inf if low is None else low, math.inf if high is None else high)
+            for name, (low, high) in self.ranges.items()
+        }
 
     def destination(self, run_dir: Path) -> Destination:
         """The store of the run: the one in its blueprint, else that of the environment now, else that of then.

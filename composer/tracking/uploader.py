@@ -7,6 +7,7 @@ journal, so a store that is down, or hangs, costs it nothing.
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
 import subprocess
@@ -15,8 +16,10 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
+from composer.spec.interval import Bounds
 from composer.spec.package_files import PACKAGE
 from composer.spec.run_files import open_to_write
 from composer.tracking.base import Destination, MlflowTracker, StoreRefused, Tracker
@@ -68,8 +71,11 @@ class Uploader:
         parameters: Mapping[str, Any],
         tags: Mapping[str, str | None],
         runs_dir: Path,
+        ranges: Mapping[str, Bounds] = MappingProxyType({}),
     ) -> Uploader:
         """Begin to upload ``run_dir``, new or resumed, which must contain ``run.json``. Tags that are None are omitted.
+
+        Intervals over seeds stay within ``ranges``, the lowest and the highest value of metrics by name.
 
         Raises:
             StoreRefused: ``MLFLOW_TRACKING_URI`` names a store that is refused; nothing was started.
@@ -86,6 +92,7 @@ class Uploader:
             system_metrics=tracker.system_metrics,
             parameters=dict(parameters),
             tags={name: value for name, value in tags.items() if value is not None},
+            ranges={name: [each if math.isfinite(each) else None for each in pair] for name, pair in ranges.items()},
         ).save(run_dir)
         (run_dir / Ended.file).unlink(missing_ok=True)
         uploader._spawn()

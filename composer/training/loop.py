@@ -102,7 +102,7 @@ def finish_interaction(session: Session, console: Console, is_stopping: bool = F
         _record_and_intervene(session, rows)
         session.flush()
         means = {seed: row[session.evaluator.metric] for seed, row in zip(session.seeds, rows, strict=True)}
-        console.evaluation(clock.env_steps, means, session.title)
+        console.evaluation(clock.env_steps, means, session.title, session.metric_range)
     if is_last or session.diagnostics.due(clock):
         _record_and_intervene(session, _diagnose(session))
     if is_last:

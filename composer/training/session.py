@@ -35,6 +35,8 @@ class Session:
     """Everything that trains one run. Made by ``composer.training.assemble``."""
 
     seeds: tuple[int, ...]
+    metric_range: tuple[float, float]
+    """The lowest and the highest value of the evaluation metric."""
     training: Training
     evaluation: Evaluation
     checkpoint: Checkpoint

@@ -79,7 +79,7 @@ def test_scores_of_a_clear_case(make_run: MakeRun) -> None:
     assert pair["probability_of_improvement"]["value"] == 1
     assert pair["verdict"] == "good scores higher than bad"
     assert comparison.table["notes"] == [
-        "a 95% bootstrap interval from 4 seeds is too narrow: for normal scores it covers the truth 80% of the time"
+        "a 95% t interval over 4 seeds covers the mean 95% of the time for normal scores, and 61% where one in five fails"
     ]
     shown = compare_command.text(comparison.table)
     assert "good - bad: difference 9.0 [" in shown and "2 of 4 seeds" in shown
@@ -107,7 +107,7 @@ def test_one_seed_says_so(make_run: MakeRun) -> None:
     table = compare([make_run("alone", rising(5))]).table
     assert table["tasks"][0]["agents"][0]["final"]["mean"] == {"value": 5.0, "low": None, "high": None}
     assert table["notes"] == [
-        "with one seed there is no interval",
+        "with fewer than 3 seeds there is no interval: the values of the seeds are shown",
         "walker-walk: only one agent, no comparison",
     ]
 

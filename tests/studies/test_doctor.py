@@ -18,7 +18,7 @@ from composer.cli import app
 from composer.diagnostics import DistanceToInit
 from composer.networks.network import Network
 from composer.studies import Refused
-from composer.studies.doctor import forks, verdict
+from composer.studies.doctor import beforehand, forks, verdict
 from composer.studies.doctor.examine import examine, text
 from composer.studies.doctor.site import behind_encoder, site
 from composer.studies.doctor.verdict import diagnose, flips, interval
@@ -68,14 +68,26 @@ def gains(seeds: int, branches: int, mean: float, spread: float = 1.0, seed: int
 def test_three_verdicts() -> None:
     plain = np.full((5, 2), 10.0)
     assert diagnose(plain, plain + gains(5, 2, 3.0)).verdict == "losing plasticity"
-    assert diagnose(plain, plain + gains(5, 2, 0.0, 0.1)).verdict == "not losing plasticity"
-    assert diagnose(plain, plain + gains(5, 2, -3.0)).verdict == "not losing plasticity"
-    assert diagnose(plain, plain).verdict == "not losing plasticity"
+    told = diagnose(plain, plain + gains(5, 2, 0.0, 0.1))
+    assert told.verdict == "not losing plasticity" and -told.margin <= told.gain.low and told.gain.high <= told.margin
     wide = diagnose(plain, plain + gains(5, 2, 0.5, 4.0))
     assert wide.gain.low < 0 and wide.gain.high > 1.0 and wide.verdict == "cannot tell"
     assert diagnose(plain[:2], plain[:2] + 3.0).verdict == "cannot tell", "four pairs, all of which gain"
     assert diagnose(plain[:, :1], plain[:, :1] + 3.0).verdict == "losing plasticity", "five"
     assert np.isnan(diagnose(plain[:1, :1], plain[:1, :1]).gain.low)
+
+
+def test_what_shows_nothing_is_not_told_as_no_loss() -> None:
+    plain = np.full((5, 2), 10.0)
+    # No gain of any pair: no update between fork and horizon, or a score that cannot rise.
+    for bounds, why in (((0.0, 1000.0), "no pair differs"), ((0.0, 10.0), "the highest possible score, 10")):
+        told = diagnose(plain, plain, bounds)
+        assert told.verdict == "cannot tell" and why in told.why
+    worse = diagnose(plain, plain + gains(5, 2, -3.0))
+    assert worse.verdict == "cannot tell" and "make it worse" in worse.why
+    assert diagnose(np.zeros((5, 2)), gains(5, 2, 0.0, 1e-6)).verdict == "cannot tell", "a tenth of a score of 0"
+    small = diagnose(plain, plain + gains(5, 2, 0.9, 0.05))
+    assert small.verdict == "losing plasticity" and small.gain.high < small.margin, "small, and above 0"
 
 
 def test_the_test_of_signs_in_closed_form() -> None:
@@ -229,9 +241,9 @@ def test_penalties_and_interventions_on_what_is_injected_are_told(tmp_path: Path
         "interventions.first={ when = { kind = 'at', steps = [1] }, where = ['model.trunk.0.*'], "
         "do = { kind = 'nothing' } }"
     )
-    short = ("training={ env_steps = 2, log_every = 1 }", "checkpoint.every=2")
+    short = ("training={ env_steps = 2, log_every = 1 }", "checkpoint.every=2", "evaluation.every=1")
     run = api.train(load(SHUFFLED, [*SMALL, *short, pull, reset]).blueprint, tmp_path).path
-    notes = examine(run, None, 1, 1, (), None, quiet)["notes"]
+    notes = examine(run, None, 3, 2, (), None, quiet)["notes"]
     (told,) = [note for note in notes if "does not reach" in note]
     assert told.startswith("penalties.pull does not reach the fresh weights")
 
@@ -251,8 +263,8 @@ def test_finished_forks_are_not_trained_again(
     assert made == []
     more = examined(trained, folder, at=10, branches=4)
     assert made == [3, 3] and more["forks"]["plain"][:3] == table["forks"]["plain"]
-    examined(trained, folder, "model.head.*", at=10, branches=1)
-    assert made == [3, 3, 0], "another injection; the plain fork is there"
+    examined(trained, folder, "model.head.*", at=10)
+    assert made == [3, 3, 0, 1, 2], "another injection; the plain forks are there"
 
 
 def test_the_command_on_an_acting_agent(tmp_path: Path) -> None:
@@ -260,18 +272,53 @@ def test_the_command_on_an_acting_agent(tmp_path: Path) -> None:
     short = ("training.env_steps=120", "evaluation.every=20", "evaluation.episodes=1", "checkpoint.every=60")
     run, _ = finished(tmp_path, DRIFT, "seeds=[0, 5]", *short)
     before = state_digest(run)
-    arguments = ["doctor", str(run), "--branches", "1", "--horizon", "20", "--json"]
+    arguments = ["doctor", str(run), "--branches", "3", "--horizon", "20", "--json"]
     found = CliRunner().invoke(app, arguments)
     assert found.exit_code == 0, found.stderr
     answer = last_json(found.stdout)
     assert (answer["metric"], answer["network"], answer["env_step"]) == ("evaluation/return", "critic", 120)
-    assert answer["verdict"] == "cannot tell" and "2 pairs are too few for any claim" in answer["sentence"]
+    assert answer["verdict"] in ("losing plasticity", "not losing plasticity", "cannot tell")
+    assert answer["updates"] == 19 and answer["interval"] == "95% t interval over the branches of each seed"
     assert Path(answer["picture"]).parent == tmp_path / f"doctor-{run.name}-120"
     (event,) = [
         row for row in rows(Path(answer["forks"]["injected"][0])) if row.get("name") == "doctor" and row["seed"] == 5
     ]
     assert event["at"] == {"interaction": 121} and event["output_change"] <= 1e-6
     assert state_digest(run) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        # The case of the report, forks without an update, and its siblings.
+        (("--branches", "5", "--horizon", "1"), "no update is made with the fresh weights: the first comes at"),
+        (("--branches", "2"), "4 pairs of forks (2 seeds, --branches 2) are too few for any answer"),
+        (("--branches", "1", "--horizon", "20"), "use --branches 3 or more. Nothing was trained"),
+        (("--horizon", "0"), "the horizon must be one environment step or more, got 0"),
+        (("--branches", "0"), "0 pairs of forks"),
+    ],
+)
+def test_what_cannot_be_answered_is_refused_before_anything_is_trained(
+    arguments: tuple[str, ...], said: str, tmp_path: Path
+) -> None:
+    short = ("training.env_steps=120", "evaluation.every=60", "evaluation.episodes=1", "checkpoint.every=60")
+    run, _ = finished(tmp_path, DRIFT, "seeds=[0, 5]", *short)
+    found = CliRunner().invoke(app, ["doctor", str(run), *arguments, "--out", str(tmp_path / "out"), "--json"])
+    assert found.exit_code == 2
+    assert said in found.stderr and said in last_json(found.stdout)["message"]
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_fork_within_the_warm_up_is_refused(tmp_path: Path) -> None:
+    short = ("training.env_steps=120", "evaluation.every=20", "evaluation.episodes=1", "checkpoint.every=30")
+    run, _ = finished(tmp_path, DRIFT, "checkpoint.keep=9", "algorithm.warmup_interactions=80", *short)
+    with pytest.raises(Refused, match=r"the first comes at environment step 81, .* use --horizon 71 or more"):
+        examine(run, 30, 5, 40, (), tmp_path / "out", quiet)
+    with pytest.raises(Refused, match=r"the horizon must be one environment step or more, got 0"):
+        examine(run, None, 5, 0, (), tmp_path / "out", quiet)
+    assert not (tmp_path / "out").exists()
+    assert beforehand.branches_needed(1) == 5 and beforehand.branches_needed(2) == 3
+    assert [beforehand.branches_needed(seeds) for seeds in (3, 4, 5, 9)] == [2, 2, 1, 1]
 
 
 LOST = (
@@ -293,7 +340,7 @@ def test_a_network_that_lost_its_plasticity_is_told_from_one_that_did_not(tmp_pa
         run = api.train(load(SHUFFLED, LOST, variant).blueprint, tmp_path, variant=variant).path
         answers[variant] = examine(run, None, None, 240, (), None, quiet)
     assert answers[None]["verdict"] == "losing plasticity" and answers[None]["gain"]["low"] > 0
-    assert answers["stationary"]["verdict"] == "not losing plasticity"
-    assert any(note.startswith("no pair differs") for note in answers["stationary"]["notes"])
+    assert answers["stationary"]["verdict"] == "cannot tell"
+    assert "every fork has the highest possible score, 1" in answers["stationary"]["sentence"]
     dead = answers[None]["proxies"]["dead_unit_ratio.v1"]
     assert np.mean(dead["now"]) > np.mean(dead["birth"])

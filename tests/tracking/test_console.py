@@ -42,10 +42,10 @@ def test_a_pipe_gets_a_line_every_30_seconds_and_at_every_evaluation() -> None:
     assert stream.getvalue().splitlines() == [
         "checkpoint at step 0",
         "3,000/10,000 steps (30.0%)  1:10 left",
-        "5,000/10,000 steps (50.0%)  return 75.0 ± 317.7  0:50 left",
-        "6,000/10,000 steps (60.0%)  return 75.0 ± 317.7  100 updates/s  0:40 left",
-        "9,000/10,000 steps (90.0%)  return 75.0 ± 317.7  100 updates/s  0:10 left",
-        "10,000/10,000 steps (100.0%)  return 150.0 ± 635.3  100 updates/s  0:00 left",
+        "5,000/10,000 steps (50.0%)  return 75.0 (50.0, 100.0)  0:50 left",
+        "6,000/10,000 steps (60.0%)  return 75.0 (50.0, 100.0)  100 updates/s  0:40 left",
+        "9,000/10,000 steps (90.0%)  return 75.0 (50.0, 100.0)  100 updates/s  0:10 left",
+        "10,000/10,000 steps (100.0%)  return 150.0 (100.0, 200.0)  100 updates/s  0:00 left",
     ]
 
 
@@ -59,12 +59,19 @@ def test_a_resumed_run_is_timed_from_where_it_goes_on() -> None:
 
 @pytest.mark.parametrize(
     ("returns", "shown"),
-    [({0: 3.0}, "3.0"), ({0: math.nan, 1: 2.0}, "nan"), ({}, "none"), ({0: 1.0, 1: 1.0}, "1.0 ± 0.0")],
+    [
+        ({0: 3.0}, "3.0"),
+        ({0: math.nan, 1: 2.0}, "nan (nan, 2.0)"),
+        ({}, "none"),
+        ({0: 1.0, 1: 1.5}, "1.2 (1.0, 1.5)"),
+        ({0: 100.0, 1: 200.0, 2: 300.0}, "200.0 (95% t interval over 3 seeds: 0.0 to 448.4)"),
+        ({0: 1.0, 1: math.inf, 2: 3.0}, "inf (1.0, inf, 3.0)"),
+    ],
 )
 def test_returns_are_summarised_honestly(returns: dict[int, float], shown: str) -> None:
     stream = io.StringIO()
     with Console(100, stream=stream) as console:
-        console.evaluation(0, returns)
+        console.evaluation(0, returns, bounds=(0.0, 1000.0))
     assert stream.getvalue() == f"0/100 steps (0.0%)  return {shown}\n"
 
 
@@ -82,7 +89,7 @@ def test_a_terminal_gets_a_live_line_that_stays_whole_when_something_breaks(monk
     text = stream.getvalue()
     assert "50/10,000" not in text
     assert "[bold]a note[/bold]" in text
-    assert "10,000/10,000 steps (100.0%)" in text and "150.0 ± 635.3" in text
+    assert "10,000/10,000 steps (100.0%)" in text and "150.0 (100.0, 200.0)" in text
     assert text.count("\x1b[?25l") == text.count("\x1b[?25h") == 1  # the cursor was hidden, and is back
 
 

@@ -92,7 +92,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     world = FakeStore.world = World()
     save = Record.save
     monkeypatch.setattr(module, "Store", FakeStore)
-    monkeypatch.setattr(module, "BATCH_POINTS", 20)
+    monkeypatch.setattr(module, "BATCH_POINTS", 14)
     monkeypatch.setattr(Record, "save", lambda record, run_dir: world.call([lambda: save(record, run_dir)]))
     yield world
 

@@ -61,8 +61,9 @@ def written_metrics(blueprint: Blueprint) -> list[WrittenMetric]:
 
 
 def ranges(blueprint: Blueprint) -> dict[str, tuple[float, float]]:
-    """The lowest and the highest possible value of each metric of the journal, by name."""
-    return {each.metric.name: (each.metric.low, each.metric.high) for each in written_metrics(blueprint)}
+    """The lowest and the highest possible value of each metric that has a bound, by name."""
+    pairs = {each.metric.name: (each.metric.low, each.metric.high) for each in written_metrics(blueprint)}
+    return {name: pair for name, pair in pairs.items() if any(map(math.isfinite, pair))}
 
 
 def metric_problem(blueprint: Blueprint, name: str, readings: int) -> str | None:

@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from composer.blueprint.forecast.metrics import ranges
+from composer.spec.interval import LEAST, LEVEL, UNBOUNDED, Bounds, method
 from composer.studies import Refused
 from composer.studies.compare.read_runs import SHOWN, Agent, Reading, read_runs, settings
 from composer.studies.statistics import (
-    LEVEL,
-    REPETITIONS,
     Curve,
     Estimate,
     Scores,
@@ -30,8 +30,6 @@ from composer.studies.statistics import (
     least_p_value,
     probability_of_improvement,
 )
-
-METHOD = "stratified percentile bootstrap over seeds"
 
 
 @dataclass(frozen=True)
@@ -76,13 +74,13 @@ def compare(
         cut = {group.agent: _until(group.curve, here, step) for group in here}
         scores |= {(group.agent, task): cut[group.agent].values[:, -1] for group in here}
         rows = [_row(group, cut[group.agent], thresholds) for group in here]
-        pairs = _pairs({group.agent: Scores.of(scores[group.agent, task]) for group in here})
+        pairs = _pairs({group.agent: Scores.of(scores[group.agent, task], bounds=group.curve.bounds) for group in here})
         tables.append({"task": task, "env_step": step, "area_from": first, "agents": rows, "pairs": pairs})
-    over = _over_tasks(scores, tasks, notes)
+    over = _over_tasks(scores, {group.task: group.curve.bounds for group in groups}, notes)
     _warn_few(groups, tables, notes)
     table = {
         "metric": metric,
-        "interval": {"level": LEVEL, "method": METHOD, "repetitions": REPETITIONS},
+        "interval": {"level": LEVEL, "method": method()},
         "tasks": tables,
         "all_tasks": over,
         "notes": notes,
@@ -117,7 +115,8 @@ def _group(agent: Agent, task: str, members: Sequence[Reading], notes: list[str]
     if not steps:
         raise Refused(f"the seeds of {agent} on {task} have no environment step in common")
     curve = np.array([[points[seed][step] for step in steps] for seed in points], np.float64)
-    return Group(agent, task, tuple(points), Curve(np.array(steps, np.int64), curve))
+    bounds = ranges(members[0].blueprint).get(members[0].metric, UNBOUNDED)
+    return Group(agent, task, tuple(points), Curve(np.array(steps, np.int64), curve, bounds))
 
 
 def common_step(task: str, groups: Sequence[Group], at: int | None, notes: list[str]) -> tuple[int, int]:
@@ -156,7 +155,7 @@ def _differing(left: Reading, right: Reading) -> str:
 
 def _row(group: Group, curve: Curve, thresholds: Sequence[float]) -> dict[str, Any]:
     last, area = curve.values[:, -1], curve.area()
-    final = Scores.of(last)
+    final = Scores.of(last, bounds=curve.bounds)
     return {
         "agent": str(group.agent),
         "name": group.agent.name,
@@ -167,7 +166,7 @@ def _row(group: Group, curve: Curve, thresholds: Sequence[float]) -> dict[str, A
             "mean": final.mean().as_dict(),
             "iqm": final.iqm().as_dict(),
         },
-        "area": {"by_seed": area.tolist(), "mean": Scores.of(area).mean().as_dict()},
+        "area": {"by_seed": area.tolist(), "mean": Scores.of(area, bounds=curve.bounds).mean().as_dict()},
         "thresholds": [_reach(curve, threshold) for threshold in thresholds],
     }
 
@@ -208,6 +207,8 @@ def verdict(ours: str, theirs: str, gap: Estimate, least: float, left: Sequence[
         return (
             f"too few seeds for any claim: {against} cannot give p < {1 - LEVEL:.2f} even if they separate completely"
         )
+    if math.isnan(gap.low):
+        return f"no interval from fewer than {LEAST} seeds, and so no claim"
     if gap.low > 0 or gap.high < 0:
         higher, lower = (ours, theirs) if gap.low > 0 else (theirs, ours)
         return f"{higher} scores higher than {lower}"
@@ -215,14 +216,17 @@ def verdict(ours: str, theirs: str, gap: Estimate, least: float, left: Sequence[
 
 
 def _over_tasks(
-    scores: Mapping[tuple[Agent, str], Any], tasks: Sequence[str], notes: list[str]
+    scores: Mapping[tuple[Agent, str], Any], tasks: Mapping[str, Bounds], notes: list[str]
 ) -> dict[str, Any] | None:
-    """Comparison over all tasks of the agents that ran every one; None for one task."""
+    """Comparison over all tasks of the agents that ran every one; None for one task. ``tasks`` with their ranges."""
     if len(tasks) < 2:
         return None
     agents = list(dict.fromkeys(agent for agent, _ in scores))
+    bounds = min(low for low, _ in tasks.values()), max(high for _, high in tasks.values())
     complete = {
-        a: Scores.of(*(scores[a, task] for task in tasks)) for a in agents if all((a, task) in scores for task in tasks)
+        a: Scores.of(*(scores[a, task] for task in tasks), bounds=bounds)
+        for a in agents
+        if all((a, task) in scores for task in tasks)
     }
     missing = [str(agent) for agent in agents if agent not in complete]
     if missing:
@@ -236,8 +240,8 @@ def _over_tasks(
 
 def _warn_few(groups: Sequence[Group], tables: Sequence[Mapping[str, Any]], notes: list[str]) -> None:
     fewest = min(len(group.seeds) for group in groups)
-    if fewest == 1:
-        notes.append("with one seed there is no interval")
+    if fewest < LEAST:
+        notes.append(f"with fewer than {LEAST} seeds there is no interval: the values of the seeds are shown")
     notes += coverage_notes(fewest, "seeds")
     pairs = sum(len(table["pairs"]) for table in tables)
     if pairs > 1:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from composer.spec.interval import method
 from composer.spec.quantities import counted
 from composer.studies.compare.compare import Group
 from composer.studies.plots import COLOURS, DASHES, band, figure, over_env_steps
@@ -26,7 +27,7 @@ def plot(groups: Sequence[Group], metric: str, path: Path) -> None:
                     _draw(axes, group, *looks[group.agent])
             over_env_steps(axes)
             axes.set_title(task, fontsize=9, loc="left")
-            axes.set_ylabel(f"{metric.replace('/', ' ')}, mean and 95% interval")
+            axes.set_ylabel(f"{metric.replace('/', ' ')}, mean and {method()}")
             axes.margins(x=0.01)
             axes.legend(loc="best")
 

@@ -45,6 +45,7 @@ class Reading:
     agent: Agent
     task: str
     blueprint: Blueprint
+    metric: str
     points: Mapping[int, Mapping[int, float]]
     """By seed, then by environment step."""
     notes: tuple[str, ...]
@@ -108,7 +109,7 @@ def read_run(path: Path, metric: str) -> Reading:
     blueprint = read_blueprint(path)
     agent = Agent(facts["name"], facts["variant"], fork_label(facts.get("fork")))
     notes = (*_parting(path, facts), *_notes(path, reader.problem, last, blueprint))
-    return Reading(path, agent, facts["task"], blueprint, points, notes)
+    return Reading(path, agent, facts["task"], blueprint, metric, points, notes)
 
 
 def fork_label(fork: Mapping[str, Any] | None) -> str | None:

@@ -25,7 +25,7 @@ def answer(
 def text(table: Mapping[str, Any]) -> str:
     """A table per task, the pairs with their verdicts, and notes."""
     interval, form = table["interval"], _form(table)
-    lines = [f"{table['metric']}, with the {interval['level']:.0%} interval ({interval['method']})"]
+    lines = [f"{table['metric']}, with the {interval['method']}"]
     for task in table["tasks"]:
         lines += ["", f"{task['task']} at environment step {task['env_step']:,}"]
         lines += columns(_rows(task, form))
@@ -56,7 +56,9 @@ def _rows(task: Mapping[str, Any], form: str) -> list[list[str]]:
     heads = ["", "seeds", "mean", "IQM", f"area from {task['area_from']:,}"]
     rows = [heads + [f"env steps to {value:g}" for value in thresholds]]
     for row in task["agents"]:
-        estimates = [span(each, form) for each in (row["final"]["mean"], row["final"]["iqm"], row["area"]["mean"])]
+        final, area = row["final"], row["area"]
+        estimates = [span(final["mean"], form, final["by_seed"]), span(final["iqm"], form)]
+        estimates.append(span(area["mean"], form, area["by_seed"]))
         rows.append([row["agent"], str(len(row["seeds"])), *estimates, *map(_reach, row["thresholds"])])
     return rows
 

@@ -15,11 +15,16 @@ import numpy as np
 
 from composer.blueprint import Blueprint
 from composer.networks.parameter_selectors import Paths
+from composer.spec.interval import LEAST as LEAST_SEEDS
+from composer.spec.interval import method
+from composer.spec.quantities import counted
 from composer.spec.run_files import write_text
+from composer.studies import Refused
 from composer.studies.doctor import forks, picture, proxies
+from composer.studies.doctor.beforehand import branches_needed, ensure_answerable, updates_with_fresh_weights
 from composer.studies.doctor.site import Site, outlines_of, site
 from composer.studies.doctor.verdict import LEAST, MARGIN, Diagnosis, diagnose
-from composer.studies.statistics import LEVEL, Curve, Floats, coverage_notes, p_text
+from composer.studies.statistics import Curve, Floats, coverage_notes, p_text
 from composer.tracking.records import JOURNAL
 from composer.training.assemble import Origin, read_origin
 from composer.training.runs.results import read_metrics
@@ -42,8 +47,11 @@ def examine(
 ) -> dict[str, Any]:
     """Fork a checkpoint of ``run`` with and without fresh weights, compare, and write report and picture into ``out``.
 
-    Raises NotForkable, RunUnusable, CheckpointDamaged, BlueprintError, Refused, and Stopped where a fork stops.
+    Raises NotForkable, RunUnusable, CheckpointDamaged, BlueprintError, Stopped where a fork stops, and, before any fork
+    is trained, Refused where the forks could not give an answer.
     """
+    if horizon is not None and horizon < 1:
+        raise Refused(f"the horizon must be one environment step or more, got {horizon}")
     origin = read_origin(run, at)
     for damage in origin.snapshot.skipped:
         say(f"damaged: {damage}; the checkpoint of environment step {origin.step:,} is used instead")
@@ -54,12 +62,17 @@ def examine(
         origin,
         chosen.override(blueprint, origin.interactions + 1),
         horizon or EVALUATIONS * blueprint.evaluation.every,
-        branches or math.ceil(PAIRS / len(blueprint.seeds)),
+        default_branches(len(blueprint.seeds)) if branches is None else branches,
         out or run.parent / f"doctor-{origin.facts['run_id']}-{origin.step}",
     )
+    ensure_answerable(plan, chosen.role)
+    updates = updates_with_fresh_weights(plan)
+    of_seeds, made = counted(len(blueprint.seeds), "seed"), counted(updates, "update")
+    say(f"{2 * plan.branches} forks of {of_seeds}, {made} each with and without fresh weights")
     paths = forks.train(plan, say)
     metric = blueprint.environment.metric
-    plain, injected = (forks.curves(paths[arm], metric, blueprint.seeds) for arm in forks.ARMS)
+    bounds = blueprint.environment.metric_range
+    plain, injected = (forks.curves(paths[arm], metric, blueprint.seeds, bounds) for arm in forks.ARMS)
     table = _table(plan, chosen, metric, plain, injected)
     table["forks"] = {arm: [str(path) for path in found] for arm, found in paths.items()}
     report, drawn = plan.folder / REPORT, plan.folder / PICTURE
@@ -71,17 +84,20 @@ def examine(
 def _table(plan: forks.Plan, chosen: Site, metric: str, plain: Curve, injected: Curve) -> dict[str, Any]:
     blueprint = plan.origin.blueprint
     scores = [curve.area().reshape(len(blueprint.seeds), plan.branches) for curve in (plain, injected)]
-    diagnosis = diagnose(*scores)
+    diagnosis = diagnose(scores[0], scores[1], plain.bounds)
     table = {
         "run": str(plan.run),
         "env_step": plan.origin.step,
         "horizon": plan.horizon,
+        "updates": updates_with_fresh_weights(plan),
+        "interval": over(len(blueprint.seeds)),
         "metric": metric,
         "network": chosen.role,
         "where": list(chosen.globs),
         "verdict": diagnosis.verdict,
         "sentence": "",
         "gain": diagnosis.gain.as_dict(),
+        "margin": diagnosis.margin,
         "p_value": diagnosis.p_value,
         "plain": diagnosis.plain,
         "injected": float(scores[1].mean()),
@@ -113,23 +129,29 @@ def text(table: Mapping[str, Any]) -> str:
 def sentence(table: Mapping[str, Any], diagnosis: Diagnosis) -> str:
     """The answer with its numbers."""
     gain, count = diagnosis.gain, len(table["pairs"])
-    if count < LEAST:
-        return (
-            f"cannot tell: {count} pairs are too few for any claim; p < {1 - LEVEL:.2f} takes at least {LEAST};"
-            " use --branches"
-        )
+    within = "" if math.isnan(gain.low) else f" [{gain.low:+.3g}, {gain.high:+.3g}], the {table['interval']},"
     what = (
         f"fresh weights injected into {table['network']!r} at environment step {table['env_step']:,} changed"
-        f" {table['metric']} over the next {table['horizon']:,} steps by {gain.value:+.3g}"
-        f" [{gain.low:+.3g}, {gain.high:+.3g}] from {diagnosis.plain:.3g}"
-        f" ({count} pairs, one-sided p {p_text(diagnosis.p_value)})"
+        f" {table['metric']} over the next {table['horizon']:,} steps ({table['updates']:,} updates) by"
+        f" {gain.value:+.3g}{within} from {diagnosis.plain:.3g} ({count} pairs, one-sided p"
+        f" {p_text(diagnosis.p_value)})"
     )
     if diagnosis.verdict == "cannot tell":
-        return (
-            f"cannot tell: {what}; both no gain and a gain of more than {MARGIN:.0%} are possible:"
-            " more --branches or a longer --horizon narrow the interval"
-        )
-    return f"{diagnosis.verdict}{' at 95%' if diagnosis.verdict.startswith('not') else ''}: {what}"
+        advice = "more --branches, more seeds or a longer --horizon may tell"
+        return f"cannot tell: {diagnosis.why}; {what}; {advice}"
+    if diagnosis.verdict == "losing plasticity":
+        return f"losing plasticity: {what}"
+    return f"not losing plasticity: {what}; a gain of more than {diagnosis.margin:.3g} ({MARGIN:.0%}) is excluded"
+
+
+def over(seeds: int) -> str:
+    """The name of the interval of the gain."""
+    return method("seeds" if seeds >= LEAST_SEEDS else "the branches of each seed")
+
+
+def default_branches(seeds: int) -> int:
+    """Branches of each seed for ``PAIRS`` pairs in all, and never fewer than an answer needs."""
+    return max(math.ceil(PAIRS / seeds), branches_needed(seeds))
 
 
 def _pairs(blueprint: Blueprint, plain: Floats, injected: Floats) -> list[dict[str, Any]]:
@@ -146,10 +168,8 @@ def _notes(blueprint: Blueprint, plain: Floats, injected: Floats) -> list[str]:
     if seeds < LEAST:
         agents = "one agent" if seeds == 1 else f"{seeds} agents"
         notes.append(f"the run has {agents}: the answer holds for them, not for agents of the blueprint in general")
-    notes += [f"{note}; the sign-flip test is exact" for note in coverage_notes(pairs, "pairs")]
-    if (plain == injected).all():
-        notes.append("no pair differs; fresh weights gain nothing where nothing is left to learn")
-    return notes
+    units = (seeds, "seeds") if seeds >= LEAST_SEEDS else (pairs, "pairs")
+    return notes + [f"{note}; the sign-flip test is exact" for note in coverage_notes(*units)]
 
 
 def _confounds(blueprint: Blueprint, chosen: Site) -> Iterator[str]:

@@ -15,6 +15,7 @@ import numpy as np
 from composer.blueprint import load
 from composer.blueprint.forecast.clock import clock_of
 from composer.spec.errors import ComposerError
+from composer.spec.interval import Bounds
 from composer.studies.statistics import Curve
 from composer.tracking.records import JOURNAL
 from composer.training import launch
@@ -83,12 +84,15 @@ def train(plan: Plan, say: Callable[[str], None]) -> dict[str, list[Path]]:
     return paths
 
 
-def curves(paths: Sequence[Path], metric: str, seeds: Sequence[int]) -> Curve:
-    """The metric in the forks of one arm: a curve per seed and branch, ``[S * N, T]``, branches within seeds."""
+def curves(paths: Sequence[Path], metric: str, seeds: Sequence[int], bounds: Bounds) -> Curve:
+    """The metric in the forks of one arm: a curve per seed and branch, ``[S * N, T]``, branches within seeds.
+
+    ``bounds`` are the lowest and the highest value of the metric.
+    """
     found = [read_metrics(path / JOURNAL, seeds)[metric] for path in paths]
     steps = found[0].env_steps
     values = np.stack([series.values for series in found], 1)
-    return Curve(steps, values.reshape(-1, len(steps)))
+    return Curve(steps, values.reshape(-1, len(steps)), bounds)
 
 
 def _trained(plan: Plan, arm: str, branch: int) -> Path:

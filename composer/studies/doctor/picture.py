@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from composer.spec.interval import method
 from composer.studies.plots import COLOURS, GREY, band, figure, over_env_steps
 from composer.studies.statistics import Curve
 
@@ -24,7 +25,7 @@ def draw(path: Path, history: Curve | None, plain: Curve, injected: Curve, table
         left, right = made.subplots(1, 2, width_ratios=[2.2, 1])
         _curves(left, history, plain, injected, table)
         _gains(right, table)
-        left.set_title(f"{table['verdict']}: mean and 95% interval", fontsize=9, loc="left")
+        left.set_title(f"{table['verdict']}: mean and {method('forks')}", fontsize=9, loc="left")
 
 
 def _curves(axes: Any, history: Curve | None, plain: Curve, injected: Curve, table: Mapping[str, Any]) -> None:
@@ -54,4 +55,4 @@ def _gains(axes: Any, table: Mapping[str, Any]) -> None:
     axes.plot([last], [gain["value"]], "D", color="black", markersize=5)
     axes.set_xticks([*range(len(seeds)), last], [*map(str, seeds), "all"])
     axes.set_xlabel("seed")
-    axes.set_title("gain, one point per pair", fontsize=9, loc="left")
+    axes.set_title(f"gain of each pair; {table['interval']}", fontsize=7, loc="left")

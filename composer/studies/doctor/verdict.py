@@ -11,10 +11,16 @@ from typing import Final, Literal
 
 import numpy as np
 
-from composer.studies.statistics import LEVEL, REPETITIONS, SEED, Estimate, Floats
+from composer.spec.interval import LEAST as LEAST_SEEDS
+from composer.spec.interval import LEVEL, UNBOUNDED, Bounds
+from composer.spec.interval import interval as t_interval
+from composer.studies.statistics import Estimate, Floats
 
 MARGIN: Final = 0.1
-"""A gain up to this share of the plain score counts as none."""
+"""A gain or a loss up to this share of the plain score counts as none."""
+REPETITIONS: Final = 10_000
+SEED: Final = 0
+"""Number and seed of drawn sign flips: equal runs give equal figures."""
 EXACT: Final = 16
 """Up to so many pairs all sign flips are enumerated; for more, ``REPETITIONS`` flips are drawn."""
 LEAST: Final = math.ceil(math.log2(1 / (1 - LEVEL)))
@@ -29,42 +35,65 @@ class Diagnosis:
 
     verdict: Verdict
     gain: Estimate
-    """Mean score with fresh weights minus the mean without; the bounds are NaN for one pair."""
+    """Mean score with fresh weights minus the mean without; the bounds are NaN for too few pairs."""
     p_value: float
     plain: float
     """Mean score without fresh weights."""
+    why: str = ""
+    """Why it cannot be told; empty where it can."""
+
+    @property
+    def margin(self) -> float:
+        """The largest gain, and the largest loss, that count as none."""
+        return MARGIN * abs(self.plain)
 
 
-def diagnose(plain: Floats, injected: Floats) -> Diagnosis:
-    """Compare scores ``[S, N]`` without and with fresh weights, pair by pair.
+def diagnose(plain: Floats, injected: Floats, bounds: Bounds = UNBOUNDED) -> Diagnosis:
+    """Compare scores ``[S, N]`` without and with fresh weights, pair by pair; ``bounds`` are those of a score.
 
     - losing plasticity: the interval of the gain is above 0, and p is at most 5 %;
-    - not losing plasticity: otherwise, if the interval ends below a tenth of the plain score;
-    - cannot tell: fewer than 5 pairs, or the interval contains both 0 and gains above a tenth of the plain score.
+    - not losing plasticity: the interval is within a tenth of the plain score around 0 (an equivalence test);
+    - cannot tell: everything else, in particular fewer than 5 pairs, and pairs that do not differ.
     """
-    gains = injected - plain
-    gain, p_value, score = interval(gains), flips(gains), float(plain.mean())
+    gains, width = injected - plain, bounds[1] - bounds[0]
+    gain, p_value, score = interval(gains, (-width, width)), flips(gains), float(plain.mean())
+    margin = MARGIN * abs(score)
     if gains.size < LEAST:
-        verdict: Verdict = "cannot tell"
+        verdict, why = "cannot tell", f"{gains.size} pairs are too few for any claim: p < {1 - LEVEL:.2f} takes {LEAST}"
+    elif not gains.any():
+        verdict, why = "cannot tell", _why_equal(plain, bounds)
     elif gain.low > 0 and p_value <= 1 - LEVEL:
-        verdict = "losing plasticity"
+        verdict, why = "losing plasticity", ""
+    elif -margin <= gain.low and gain.high <= margin:
+        verdict, why = "not losing plasticity", ""
     else:
-        verdict = "not losing plasticity" if gain.high <= MARGIN * abs(score) else "cannot tell"
-    return Diagnosis(verdict, gain, p_value, score)
+        verdict, why = "cannot tell", _why_open(gain, margin)
+    return Diagnosis(verdict, gain, p_value, score, why)  # type: ignore[arg-type]
 
 
-def interval(gains: Floats) -> Estimate:
-    """Mean of ``gains [S, N]`` with its percentile interval: seeds are resampled, then branches within each.
+def _why_equal(plain: Floats, bounds: Bounds) -> str:
+    if (plain >= bounds[1]).all():
+        return f"every fork has the highest possible score, {bounds[1]:g}, so that nothing is left to gain"
+    return "no pair differs: the scores do not depend on what the forks have learned until the horizon"
 
-    Branches of a seed begin with the same network, so they are worth less than as many seeds.
+
+def _why_open(gain: Estimate, margin: float) -> str:
+    if gain.high < -margin:
+        return "fresh weights make it worse, which says nothing of the old ones"
+    if gain.low > -margin and gain.high > margin:
+        return f"a gain of more than {MARGIN:.0%} of the score is possible, and so is none"
+    return f"the interval reaches beyond {MARGIN:.0%} of the score"
+
+
+def interval(gains: Floats, bounds: Bounds = UNBOUNDED) -> Estimate:
+    """Mean of ``gains [S, N]`` with its interval, over the means of seeds.
+
+    Branches of a seed begin with the same network, so they are worth less than as many seeds. With fewer than three
+    seeds it is over the branches of each, and holds for these seeds alone.
     """
+    strata = [gains.mean(1)] if len(gains) >= LEAST_SEEDS else [each / len(gains) for each in gains]
     value = float(gains.mean())
-    if gains.size == 1:
-        return Estimate(value, math.nan, math.nan)
-    rng, (seeds, branches) = np.random.default_rng(SEED), gains.shape
-    drawn = rng.integers(seeds, size=(REPETITIONS, seeds, 1))
-    within = rng.integers(branches, size=(REPETITIONS, seeds, branches))
-    low, high = np.quantile(gains[drawn, within].mean((1, 2)), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    low, high = t_interval(value, strata, bounds)
     return Estimate(value, float(low), float(high))
 
 

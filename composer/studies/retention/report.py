@@ -10,7 +10,7 @@ import numpy as np
 
 from composer.spec.quantities import columns
 from composer.studies.plots import COLOURS, band, check, figure
-from composer.studies.retention.retention import METRIC, TaskRun, compare
+from composer.studies.retention.retention import ACCURACY, METRIC, TaskRun, compare
 from composer.studies.statistics import Curve, p_text, span
 
 
@@ -32,7 +32,8 @@ def text(table: Mapping[str, Any]) -> str:
     rows = [["", "seeds", f"first {edge} tasks", f"last {edge} tasks", "change", "p", "against plain", ""]]
     rows += map(_agent, table["agents"])
     proxies = [["proxy", "with accuracy, over tasks", "over runs"], *map(_proxy, table["proxies"])]
-    return "\n".join([*columns(rows), "", *(columns(proxies) if table["proxies"] else [])]).rstrip()
+    named = f"means, each with its {table['interval']['method']}"
+    return "\n".join([*columns(rows), named, "", *(columns(proxies) if table["proxies"] else [])]).rstrip()
 
 
 def page(table: Mapping[str, Any], pictures: Sequence[str]) -> str:
@@ -42,7 +43,8 @@ def page(table: Mapping[str, Any], pictures: Sequence[str]) -> str:
         *("agent", "seeds", f"first {edge} tasks", f"last {edge} tasks"),
         *("change", "p (paired t)", "last − plain's last", ""),
     ]
-    lines = [*_markdown(heads, map(_agent, table["agents"])), ""]
+    named = f"Means, each with its {table['interval']['method']}."
+    lines = [*_markdown(heads, map(_agent, table["agents"])), "", named, ""]
     lines += [f"![{name}]({name})\n" for name in pictures]
     lines += _markdown(
         ["proxy", "rank correlation with accuracy over tasks, plain run", "over runs, at the end"],
@@ -59,8 +61,8 @@ def draw(runs: Sequence[TaskRun], path: Path) -> None:
         panels = made.subplots(down, across, squeeze=False, sharex=True, sharey=True).flatten()
         tasks = np.arange(1, runs[0].accuracy.shape[1] + 1)
         for axes, run in zip(panels, runs, strict=False):
-            band(axes, Curve(tasks, runs[0].accuracy), "#999999")
-            band(axes, Curve(tasks, run.accuracy), COLOURS[0])
+            band(axes, Curve(tasks, runs[0].accuracy, ACCURACY), "#999999")
+            band(axes, Curve(tasks, run.accuracy, ACCURACY), COLOURS[0])
             axes.set_title(run.name.replace("_", " "), fontsize=9, loc="left")
             axes.set_ylim(0, 1.02)
         for axes in panels[len(runs) :]:

@@ -13,13 +13,16 @@ from typing import Any
 
 import numpy as np
 
+from composer.spec.interval import LEVEL, method
 from composer.studies import Refused
-from composer.studies.statistics import LEVEL, REPETITIONS, Estimate, Floats, Scores
+from composer.studies.statistics import Estimate, Floats, Scores
 from composer.tracking.records import JOURNAL
 from composer.training.runs.directory import read_blueprint, read_facts
 from composer.training.runs.results import read_metrics
 
 METRIC = "evaluation/accuracy"
+ACCURACY, DIFFERENCE = (0.0, 1.0), (-1.0, 1.0)
+"""The values that an accuracy can have, and those of a difference of two, or of a correlation."""
 PROXIES = "diagnostics/"
 EDGE = 5
 """Tasks at either end whose accuracies are averaged."""
@@ -72,7 +75,7 @@ def compare(paths: Sequence[Path]) -> tuple[dict[str, Any], list[TaskRun]]:
         "tasks": plain.accuracy.shape[1],
         "edge": EDGE,
         "kept_at": KEPT,
-        "interval": {"level": LEVEL, "method": f"bootstrap over seeds, {REPETITIONS:,} repetitions"},
+        "interval": {"level": LEVEL, "method": method()},
         "agents": [_agent(each, plain) for each in runs],
         "proxies": _proxies(runs, plain),
     }
@@ -81,16 +84,16 @@ def compare(paths: Sequence[Path]) -> tuple[dict[str, Any], list[TaskRun]]:
 
 def _agent(each: TaskRun, plain: TaskRun) -> dict[str, Any]:
     first, last = each.ends()
-    change = Scores.of(last - first).mean()
+    change = Scores.of(last - first, bounds=DIFFERENCE).mean()
     shared = [seed for seed in each.seeds if seed in plain.seeds]
     ours = last[[each.seeds.index(seed) for seed in shared]]
     theirs = plain.ends()[1][[plain.seeds.index(seed) for seed in shared]]
-    gain = Scores.of(ours - theirs).mean().as_dict() if each is not plain and shared else None
+    gain = Scores.of(ours - theirs, bounds=DIFFERENCE).mean().as_dict() if each is not plain and shared else None
     return {
         "agent": each.name,
         "seeds": list(each.seeds),
-        "first": Scores.of(first).mean().as_dict(),
-        "last": Scores.of(last).mean().as_dict(),
+        "first": Scores.of(first, bounds=ACCURACY).mean().as_dict(),
+        "last": Scores.of(last, bounds=ACCURACY).mean().as_dict(),
         "change": change.as_dict(),
         "p_value": _paired(first, last),
         "gain_over_plain": gain,
@@ -116,7 +119,12 @@ def _proxies(runs: Sequence[TaskRun], plain: TaskRun) -> list[dict[str, Any]]:
         reached = np.concatenate([each.ends()[1] for each in having])
         across = spearman(ends, reached) if len(having) > 2 else None
         rows.append(
-            {"proxy": name, "within": Scores.of(within).mean().as_dict(), "across": across, "runs": len(having)}
+            {
+                "proxy": name,
+                "within": Scores.of(within, bounds=DIFFERENCE).mean().as_dict(),
+                "across": across,
+                "runs": len(having),
+            }
         )
     return sorted(rows, key=lambda row: -abs(row["within"]["value"]))
 

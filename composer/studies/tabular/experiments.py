@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
+from composer.spec.interval import LEVEL
 from composer.spec.wording import suggestion
 from composer.studies import Refused
 from composer.studies.plots import check
-from composer.studies.statistics import LEVEL
 from composer.studies.tabular import categorical_experiment, fixed_point_experiment, quantile_experiment, report
 from composer.studies.tabular.chains import CHAINS, Chain
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from composer.studies.statistics import Scores
+from composer.studies.statistics import DISTANCE, Scores
 from composer.studies.tabular import categorical, quantile
 from composer.studies.tabular.categorical import Atoms
 from composer.studies.tabular.chains import Chain, transitions
@@ -59,7 +59,7 @@ def measure(chain: Chain, seeds: int) -> dict[str, Any]:
             for count in ATOMS:
                 atoms = Atoms.covering(true, count)
                 distances, seconds = zip(*(_timed(method, each, atoms, aim) for each in plugged), strict=True)
-                points.append(Scores.of(distances).mean().as_dict())
+                points.append(Scores.of(distances, bounds=DISTANCE).mean().as_dict())
                 row = {"discount": discount, "atoms": count, "method": name, "distance": points[-1]}
                 rows.append(row | {"milliseconds": 1e3 * float(np.median(seconds))})
             curves.append({"panel": f"discount {discount}", "line": name, "x": list(ATOMS), "y": points})

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from composer.studies.statistics import Scores
+from composer.studies.statistics import DISTANCE, Scores
 from composer.studies.tabular import quantile, td
 from composer.studies.tabular.chains import Chain, transitions
 from composer.studies.tabular.noises import EXPONENTIAL, GAUSSIAN, NONE, STUDENT, Floats
@@ -34,8 +34,10 @@ def measure(chain: Chain, seeds: int) -> dict[str, Any]:
         best = {method: int(found.mean(1).argmin()) for method, found in tuning.items()}
         for method, found in errors.items():
             row = {"noise": noise.name, "method": method, "step_size": float(RATES[method][best[method]])}
-            rows.append(row | {"error": Scores.of(found[best[method]]).mean().as_dict(), "fixed_point": 0.0})
-            points = [Scores.of(each).mean().as_dict() for each in found]
+            rows.append(
+                row | {"error": Scores.of(found[best[method]], bounds=DISTANCE).mean().as_dict(), "fixed_point": 0.0}
+            )
+            points = [Scores.of(each, bounds=DISTANCE).mean().as_dict() for each in found]
             curve = {"panel": f"reward noise: {noise.name}", "line": method}
             curves.append(curve | {"x": RATES[method].tolist(), "y": points})
         fixed, _ = quantile.fixed_point(noisy, QUANTILES, 1e-6)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from composer.spec.interval import method
 from composer.spec.quantities import columns
 from composer.studies.plots import COLOURS, DASHES, figure
 from composer.studies.statistics import span
@@ -24,7 +25,7 @@ def text(table: Mapping[str, Any]) -> str:
     return "\n".join(
         [
             f"{table['experiment']} on the chain {table['chain']}: {table['measured']}",
-            f"{settings}; {table['seeds']} seeds, with the {table['level']:.0%} bootstrap interval of the mean",
+            f"{settings}; {table['seeds']} seeds, means with their {method()}",
             "",
             *columns(lines),
         ]

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 from composer.blueprint import flatten
 from composer.blueprint.forecast.clock import clock_of, lengths_of
 from composer.blueprint.forecast.memory import transitions_allocated
+from composer.blueprint.forecast.metrics import ranges
 from composer.replay.storage import Storage
+from composer.spec.interval import LEAST, method
 from composer.tracking.uploader import Uploader
 from composer.training.collect.build import CollectorParts, runtime_of
 from composer.training.collect.replay_placement import recorded_placement
@@ -48,6 +50,7 @@ def make_session(
     )
     session = Session(
         seeds=blueprint.seeds,
+        metric_range=blueprint.environment.metric_range,
         training=blueprint.training,
         evaluation=blueprint.evaluation,
         checkpoint=blueprint.checkpoint,
@@ -121,7 +124,9 @@ def _upload(blueprint: Blueprint, run: Run) -> Uploader:
         "algorithm": facts["algorithm"],
         "composer.hash": facts["hash"],
         "composer.run_id": facts["run_id"],
+        "composer.interval": f"NAME.ci_low and NAME.ci_high: {method()}, from {LEAST} seeds on",
         "composer.forked_from": facts["fork"]["from"] if "fork" in facts else None,
         "mlflow.source.git.commit": facts["git_commit"],
     }
-    return Uploader.start(run.path, blueprint.tracking, flatten(blueprint), tags, run.path.parent)
+    parameters, runs_dir = flatten(blueprint), run.path.parent
+    return Uploader.start(run.path, blueprint.tracking, parameters, tags, runs_dir, ranges(blueprint))

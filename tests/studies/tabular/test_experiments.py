@@ -49,7 +49,7 @@ def test_quantile_td() -> None:
     for noise in ("none", "gaussian", "exponential", "student"):
         assert by[noise, "QTD - TD"] == pytest.approx(by[noise, "QTD"] - by[noise, "TD"])
     assert by["student", "TD"] > by["gaussian", "TD"] > by["none", "TD"]
-    assert "95% bootstrap interval" in text and "exponential" in text
+    assert "95% t interval over seeds" in text and "exponential" in text
 
 
 def test_categorical_td_comes_nearer_and_its_model_is_nearer_still() -> None:
