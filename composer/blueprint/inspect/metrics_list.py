@@ -1,4 +1,4 @@
-"""``composer metrics``: every metric of a blueprint, as text and as JSON. Tests: tests/cli/test_metrics.py."""
+"""``composer metrics``: every metric of a blueprint, as text and as JSON. Tests: tests/blueprint/test_metrics.py."""
 
 from __future__ import annotations
 
