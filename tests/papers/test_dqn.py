@@ -310,3 +310,22 @@ def test_what_does_not_fit_is_refused(overrides: tuple[str, ...], where: str, me
     with pytest.raises(BlueprintError) as caught:
         tiny(*overrides)
     assert message in str(caught.value) and where in str(caught.value)
+
+
+SQUARED = ["atari/dqn", "atari/dqn@double", "atari/dqn@small", "atari/soft_moe_dqn", "atari/soft_moe_dqn@dense"]
+HUBER = ["atari/drq", "atari/drq@small", "atari/drq@spr"]
+
+
+@pytest.mark.parametrize("name", SQUARED + HUBER)
+def test_losses_are_those_of_dopamines_agents(name: str) -> None:
+    """An error of 3: the squared error, not halved, of DQN; the Huber loss of DrQ (dopamine/jax/losses.py)."""
+    from composer.blueprint import load
+    from composer.spec.package_files import blueprints_root
+    from composer.training.compile.capture import Choice
+
+    file, _, variant = name.partition("@")
+    blueprint = load(blueprints_root() / f"{file}.toml", ["seeds=[0]"], variant or None, is_to_run=False).blueprint
+    returns = Learner(blueprint.agent, "cpu", Choice(False, "a test")).built.returns["value"]
+    error = torch.tensor([[3.0, 0.5]])
+    expected = [9.0, 0.25] if name in SQUARED else [2.5, 0.125]
+    assert returns.loss(error, torch.zeros(1, 2)).flatten().tolist() == expected

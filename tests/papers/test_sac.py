@@ -170,6 +170,24 @@ def test_steps_follow_in_order_actor_temperature_critic_target() -> None:
             close(value, expected, 1e-5, 1e-7)
 
 
+def test_the_critic_may_step_first_as_in_jaxrl() -> None:
+    """The critic against the old actor and temperature; the actor against the new critic and the old temperature."""
+    settings = (PLAIN, copies(2), "algorithm.first=critic", "optimizers.temperature.learning_rate=0.5")
+    agent = learner(*settings, "optimizers.critic.learning_rate=0.05")
+    data, draws = batch(), noise(agent)
+    run(agent, batch(seed=5), noise(agent, 5))
+    before = Reference(agent)
+    signals = run(agent, data, draws)
+    after = Reference(agent)
+    assert signals["critic/loss"] == pytest.approx(before.critic_loss(data, draws).item(), rel=1e-4)
+    old, _ = before.actor_loss(data, draws)
+    before.critics = after.critics
+    new, _ = before.actor_loss(data, draws)
+    assert signals["actor/loss"] == pytest.approx(new.item(), rel=1e-4)
+    assert abs(new.item() - old.item()) > 1e-3 * abs(new.item()), "the old critic would have been seen"
+    assert [objective.role for objective in agent.program.objectives] == ["critic", "actor", "temperature"]
+
+
 def test_termination_masks_value_and_entropy_and_truncation_does_not() -> None:
     agent = learner(PLAIN, "algorithm.initial_temperature=10.0")
     draws = noise(agent)

@@ -11,6 +11,7 @@ import pytest
 import torch
 from tiny_runs import DRIFT, begin, finished, go_on, interactions, rows, state_digest, tiny
 
+from composer.blueprint import BlueprintError
 from composer.blueprint.forecast.clock import Clock
 from composer.training import assemble
 from composer.training.evaluation import EpisodeEvaluator
@@ -47,6 +48,34 @@ def test_updates_follow_the_ratio_exactly_and_evenly(ratio: str) -> None:
     assert set(owed[20:]) <= {least, least + 1}
     halves = sum(owed[20:2_020]), sum(owed[2_020:])
     assert abs(halves[0] - halves[1]) <= 1
+
+
+@pytest.mark.parametrize("ratio", [0.25, 1.0, 2.0])
+@pytest.mark.parametrize("untrained", [0, 1, 7])
+def test_the_first_update_comes_after_so_many_actions_of_the_policy(untrained: int, ratio: float) -> None:
+    """0: in the interaction of the last random action, as in SimBa's code; 1: after the policy's first, as in TD3's."""
+    clock = Clock(stride=2, warmup=5, update_to_data=ratio, untrained=untrained)
+    due = [clock.tick() for _ in range(60)]
+    first = 5 + untrained + max(0, round(1 / ratio) - 1)
+    assert due.index(next(filter(None, due))) + 1 == first
+    assert sum(due) == clock.updates == int((60 - 4 - untrained) * ratio)
+    assert clock.env_step_of(1, 120) == 2 * first
+    assert clock.env_step_of(clock.updates, 120) is not None and clock.env_step_of(clock.updates + 1, 120) is None
+
+
+@pytest.mark.parametrize(("untrained", "updates"), [(0, 41), (1, 40), (3, 38)])
+def test_the_loop_learns_from_the_interaction_on_that_is_declared(untrained: int, updates: int, tmp_path: Path) -> None:
+    given = (f"algorithm.untrained_interactions={untrained}", "training.env_steps=90")
+    _, parts = finished(tmp_path, *SHORT, *given)
+    assert parts.learner.updates.tolist() == [updates]
+
+
+def test_updates_beside_the_first_step_of_all_have_nothing_to_draw() -> None:
+    first = ("training.overlap=true", "algorithm.warmup_interactions=1")
+    with pytest.raises(BlueprintError, match="before a transition is stored"):
+        tiny(*first, "algorithm.untrained_interactions=0")
+    tiny(*first)
+    tiny("training.overlap=true", "algorithm.warmup_interactions=2", "algorithm.untrained_interactions=0")
 
 
 @pytest.mark.parametrize("ratio", ["0.25", "0.3", "2.5"])
