@@ -16,10 +16,16 @@ Problem = tuple[str, str]
 
 def agent_problems(agent: AgentDeclaration) -> Iterator[Problem]:
     """Problems of the agent with its algorithm. Roles follow from the environment, so that one comes first."""
-    unfit = list(agent.algorithm.environment_problems(agent.environment, agent.info))
+    unfit = [*_no_simulator(agent), *agent.algorithm.environment_problems(agent.environment, agent.info)]
     yield from unfit or (*agent.algorithm.problems(agent), *_networks(agent))
     yield from _averages(agent)
     yield from _optimizers(agent)
+
+
+def _no_simulator(agent: AgentDeclaration) -> Iterator[Problem]:
+    if agent.algorithm.learns_from_replay and not agent.environment.is_simulator:
+        title, kind = agent.algorithm.title, agent.environment.kind
+        yield "environment.kind", f"{title} acts in a simulator, got {kind!r}; 'supervised' learns from labelled data"
 
 
 def _networks(agent: AgentDeclaration) -> Iterator[Problem]:
