@@ -36,6 +36,17 @@ class PlannedStage(NamedTuple):
     """A description for people."""
 
 
+class SmallerBatches(NamedTuple):
+    """A part of a run in which the last batch of an epoch is smaller than the others."""
+
+    start: int
+    """Interactions before the part."""
+    every: int
+    """Batches of an epoch."""
+    size: int
+    """Samples of its last batch."""
+
+
 class Environment(Family, family="environment"):
     """A simulator in which an agent acts, or a stream of labelled data."""
 
@@ -125,6 +136,10 @@ class Environment(Family, family="environment"):
     def switches_by(self, interactions: int, batch_size: int) -> int:
         """Number of changes from one planned stage to the next within ``interactions``."""
         return sum(0 < stage.start < interactions for stage in self.stages(batch_size))
+
+    def smaller_batches(self, batch_size: int) -> tuple[SmallerBatches, ...]:
+        """Where batches have fewer than ``batch_size`` samples; empty where all are whole."""
+        return ()
 
     def stages(self, batch_size: int) -> tuple[PlannedStage, ...]:
         """Planned parts of a run, in order, the first one at 0; empty where nothing is planned."""

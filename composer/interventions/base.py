@@ -123,13 +123,16 @@ class Operation(Family, family="operation"):
     """Whether parameters get new values."""
     is_projection: ClassVar[bool] = False
     """Whether it only restores a property, such as a norm: a second firing in a row changes nothing."""
-    moves_statistics: ClassVar[bool] = False
-    """Whether it changes a network's running statistics too where all of its parameters are chosen."""
 
     @property
     def growth(self) -> Growth | None:
         """How the network grows at each firing; None where its parameters change in place."""
         return None
+
+    @property
+    def moves_statistics(self) -> bool:
+        """Whether it changes a network's running statistics too where all of its parameters are chosen."""
+        return False
 
     @property
     def resets_weights(self) -> bool:

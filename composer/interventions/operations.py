@@ -26,11 +26,8 @@ if TYPE_CHECKING:
 class Lerp(Operation, kind="lerp"):
     """Move parameters toward a source: ``w <- (1 - amount) w + amount source``.
 
-    With ``amount = 1`` it is a copy, to the bit: a reset toward ``fresh``, a Hare's reset toward its Tortoise. Where
-    all parameters of a network are chosen, its running statistics move too: toward their average, or to their start.
+    With ``amount = 1`` it is a copy, to the bit: a reset toward ``fresh``, a Hare's reset toward its Tortoise.
     """
-
-    moves_statistics: ClassVar[bool] = True
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "lerp", "toward": {"kind": "fresh"}, "amount": 0.5}
 
@@ -38,6 +35,14 @@ class Lerp(Operation, kind="lerp"):
     """The values to move toward."""
     amount: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Share of the way, 0 to 1."""
+    statistics: Literal["move", "keep"] = "move"
+    """Running statistics, as those of batch norm, where all parameters of a network are chosen: moved toward their
+    average, or to their start; or left alone."""
+
+    @property
+    @override
+    def moves_statistics(self) -> bool:
+        return self.statistics == "move"
 
     @property
     @override

@@ -9,44 +9,17 @@ Tests: tests/interventions/test_triggers.py.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 from typing_extensions import override
 
+from composer.interventions.clocks import CLOCK_STEPS, ClockName, Lengths, Since
 from composer.spec.family import Family, Items
 from composer.spec.quantities import counted
 
-ClockName = Literal["env", "interaction", "update", "epoch", "phase"]
 Count = Annotated[int, Field(ge=1, le=10**12)]
-CLOCK_STEPS: Mapping[ClockName, str] = {
-    "env": "environment steps",
-    "interaction": "interactions",
-    "update": "updates",
-    "epoch": "epochs",
-    "phase": "phases",
-}
-"""What each clock counts, in words."""
-
-
-@dataclass(frozen=True)
-class Lengths:
-    """Length of the run on each clock; ``epoch`` is 0 without a data set, ``phase`` without phases."""
-
-    env: int
-    interaction: int
-    update: int
-    epoch: int = 0
-    phase: int = 0
-    phase_per_seed: bool = False
-    """Whether seeds switch from phase to phase at times of their own."""
-
-    def of(self, clock: ClockName) -> int:
-        """The length on one clock."""
-        length: int = getattr(self, clock)
-        return length
 
 
 class Trigger(Family, family="trigger"):
@@ -57,15 +30,36 @@ class Trigger(Family, family="trigger"):
 
     def fires(self, before: int, now: int, length: int) -> bool:
         """Whether a planned moment is in ``(before, now]`` of the clock, in a run of ``length``."""
-        return any(before < moment <= now for moment in self.moments(length))
-
-    def moments(self, length: int) -> Iterator[int]:
-        """The planned moments of a run, in order; none where a metric decides."""
-        return iter(self.planned(length))
+        return any(before < moment <= now for moment in self.planned(length))
 
     def planned(self, length: int) -> Sequence[int]:
-        """The planned moments as a sequence, which knows its length without iterating."""
+        """The planned moments in order, as a sequence, which knows its length without iterating."""
         return ()
+
+    @property
+    def counted_since(self) -> Since:
+        """Where its clock begins: at the start of the run, or anew with each phase."""
+        return "start"
+
+    def is_due(self, before: int, now: int, lengths: Lengths) -> bool:
+        """Whether a planned moment is in ``(before, now]`` of its clock in a run of these lengths."""
+        spans = lengths.spans(self.clock, self.counted_since)
+        return any(
+            self.fires(before - start, min(now, end) - start, end - start)
+            for start, end in spans
+            if start < now and before < end
+        )
+
+    def moments(self, lengths: Lengths) -> Sequence[int]:
+        """The planned moments in a run of these lengths, read on its clock, in order."""
+        if self.counted_since == "start":
+            return self.planned(lengths.of(self.clock))
+        spans = lengths.spans(self.clock, self.counted_since)
+        return [start + moment for start, end in spans for moment in self.planned(end - start)]
+
+    def longest(self, lengths: Lengths) -> int:
+        """The most steps of its clock that a moment can be counted in."""
+        return max((end - start for start, end in lengths.spans(self.clock, self.counted_since)), default=0)
 
     @property
     def period(self) -> int | None:
@@ -110,9 +104,29 @@ class Trigger(Family, family="trigger"):
             )
         if self.clock == "phase" and not lengths.phase:
             yield "clock", "nothing switches here: 'environment' has no second phase that the run reaches"
+        if self.counted_since == "phase":
+            if not lengths.phase:
+                yield "since", "there are no phases here: 'environment' has no second phase that the run reaches"
+            elif self.clock == "phase" or lengths.phase_per_seed:
+                reason = (
+                    "phases are not counted within a phase" if self.clock == "phase" else "phases may end early here"
+                )
+                yield "since", f"{reason}; use 'start'"
 
 
-class At(Trigger, kind="at"):
+class Planned(Trigger, abstract=True):
+    """A trigger whose moments are known before the run."""
+
+    since: Since = "start"
+    """Where the clock begins: at the ``start`` of the run, or at 0 with each ``phase`` of labelled data."""
+
+    @property
+    @override
+    def counted_since(self) -> Since:
+        return self.since
+
+
+class At(Planned, kind="at"):
     """At given moments, once each."""
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "at", "steps": [50_000], "clock": "env"}
@@ -133,12 +147,13 @@ class At(Trigger, kind="at"):
     def problems(self, lengths: Lengths) -> Iterator[tuple[str, str]]:
         """Moments after the end of the run are mistakes."""
         yield from super().problems(lengths)
-        length = lengths.of(self.clock)
+        length = self.longest(lengths)
         if length and self.steps[-1] > length:
-            yield "steps", f"{self.steps[-1]:,} comes after the end of the run ({length:,} on the clock {self.clock!r})"
+            end = f"the end of the {'run' if self.since == 'start' else 'longest phase'}"
+            yield "steps", f"{self.steps[-1]:,} comes after {end} ({length:,} on the clock {self.clock!r})"
 
 
-class Every(Trigger, kind="every"):
+class Every(Planned, kind="every"):
     """At regular intervals: at ``first``, ``first + interval``, and so on, but not in the last ``spare_last`` steps."""
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "every", "interval": 200_000, "clock": "env"}
@@ -176,7 +191,7 @@ class Every(Trigger, kind="every"):
     def problems(self, lengths: Lengths) -> Iterator[tuple[str, str]]:
         """An interval that the run does not reach would never fire."""
         yield from super().problems(lengths)
-        length, first = lengths.of(self.clock), self.first or self.interval
+        length, first = self.longest(lengths), self.first or self.interval
         if length and first > length - self.spare_last:
             spared = f" with the last {self.spare_last:,} spared" if self.spare_last else ""
             where = "first" if self.first else "interval"

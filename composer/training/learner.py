@@ -182,6 +182,8 @@ class Learner:
         for noise, (transitions, extra) in zip(noises, batches, strict=False):
             tensors += (*transitions, *(extra[name] for name in self.program.extras))
             tensors += (noise[name] for name in self.program.noise)
+        if (rows := batches[0].transitions.reward.shape[1]) < self.batch_size:  # Not compiled: one program per run.
+            return self.compute_update(*(value[:, :rows] for value in tensors))
         try:
             self._captured[len(batches) > 1](*tensors)
         except CompileFailed as failure:

@@ -76,4 +76,4 @@ def test_horizons_begin_anew_with_each_cycle_and_follow_no_other_clock() -> None
 def test_the_last_interval_is_spared() -> None:
     patient = Patient(SEEDS, *CYCLE)
     when = patient.blueprint.interventions["heads"].when
-    assert [*when.moments(5 * AT)] == [AT, 2 * AT, 3 * AT, 4 * AT], "not at the end itself"
+    assert [*when.planned(5 * AT)] == [AT, 2 * AT, 3 * AT, 4 * AT], "not at the end itself"

@@ -39,7 +39,7 @@ def test_firings_are_the_planned_moments(
     interval: int, first: int, spare: int, maximum: int, stride: int, length: int
 ) -> None:
     trigger = Every(interval=interval, first=first, spare_last=spare, maximum=maximum)
-    moments = list(trigger.moments(length))
+    moments = list(trigger.planned(length))
     expected = sorted({-(-moment // stride) * stride for moment in moments})
     assert fired(trigger, length, stride) == expected
     assert all(moment <= length - spare for moment in moments)

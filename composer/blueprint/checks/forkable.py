@@ -138,9 +138,9 @@ def _moments(old: Blueprint, new: Blueprint, point: ForkPoint) -> Iterator[str]:
     for name, each in new.interventions.items():
         when, before = each.when, old.interventions.get(name)
         length, now = lengths.of(when.clock), start.of(when.clock)
-        if (before is not None and before.when == when) or next(when.moments(length), None) is None:
+        if (before is not None and before.when == when) or not when.moments(lengths):
             continue
-        if not when.fires(now, length, length):
+        if not when.is_due(now, length, lengths):
             yield (
                 f"interventions.{name}.when: never fires: the fork begins at {now:,} on the clock"
                 f" {when.clock!r} and ends at {length:,}"

@@ -5,11 +5,13 @@ Tests: tests/blueprint/test_show.py.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import ceil, floor
 
 from composer.blueprint.schema import Blueprint
-from composer.interventions.triggers import Lengths
+from composer.environments.base import Environment
+from composer.interventions.clocks import ClockName, Lengths
 
 
 @dataclass
@@ -95,11 +97,29 @@ def lengths_of(blueprint: Blueprint, interactions: int | None = None) -> Lengths
     clock, environment, batch = clock_of(blueprint), blueprint.environment, blueprint.algorithm.batch_size
     if interactions is None:
         interactions = clock.interactions_by(blueprint.training.env_steps)
+    starts = [stage.start for stage in environment.stages(batch) if stage.start < interactions]
     return Lengths(
-        interactions * clock.stride,
-        interactions,
-        clock.updates_by(interactions * clock.stride),
-        environment.epochs_by(interactions, batch),
-        environment.switches_by(interactions, batch),
+        **_readings(clock, environment, batch, interactions),
+        phase=environment.switches_by(interactions, batch),
         phase_per_seed=environment.stages_differ_by_seed,
+        phase_starts=_columns(_readings(clock, environment, batch, start) for start in starts),
     )
+
+
+def _readings(clock: Clock, environment: Environment, batch: int, interactions: int) -> dict[ClockName, int]:
+    """The readings of clocks after a number of interactions."""
+    return {
+        "env": interactions * clock.stride,
+        "interaction": interactions,
+        "update": clock.updates_by(interactions * clock.stride),
+        "epoch": environment.epochs_by(interactions, batch),
+    }
+
+
+def _columns(rows: Iterable[Mapping[ClockName, int]]) -> dict[ClockName, list[int]]:
+    """By clock, its reading in each row."""
+    found: dict[ClockName, list[int]] = {}
+    for row in rows:
+        for name, reading in row.items():
+            found.setdefault(name, []).append(reading)
+    return found

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from composer.interventions.base import Intervention
-from composer.interventions.triggers import Lengths, Trigger
+from composer.interventions.clocks import Lengths
+from composer.interventions.triggers import Trigger
 from composer.networks.network import Network
 from composer.networks.outline import Outline
 from composer.networks.parameter_selectors import ParameterName
@@ -33,7 +34,7 @@ def entries(chosen: Sequence[ParameterName], outlines: Mapping[str, Outline], ne
 
 def firings(when: Trigger, lengths: Lengths, stride: int) -> Firings | None:
     """The planned firings in a run with ``stride`` environment steps per interaction; None without any."""
-    moments = when.planned(lengths.of(when.clock))
+    moments = when.moments(lengths)
     if not moments:
         return None
     if when.clock != "env":

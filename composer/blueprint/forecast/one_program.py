@@ -48,6 +48,9 @@ def _needs_its_own(blueprint: Blueprint) -> Iterator[str]:
     for name, each in blueprint.interventions.items():
         if each.do.growth:
             yield f"interventions.{name} changes what the network is"
+    environment = blueprint.environment
+    if environment.stages_differ_by_seed and environment.smaller_batches(blueprint.algorithm.batch_size):
+        yield "environment.last_batch is 'keep' where phases may end early: batches differ in size"
     if blueprint.requires:
         yield "plug-ins may keep numbers of their own (requires)"
     if blueprint.compute.compile == "background":
@@ -59,7 +62,8 @@ def _common(blueprint: Blueprint) -> dict[str, Any]:
     table = resolved(blueprint)
     found = structure(blueprint)
     found["clock"] = asdict(clock_of(blueprint))
-    found["environment"] = {"copies": blueprint.environment.copies_per_seed}
+    smaller = blueprint.environment.smaller_batches(blueprint.algorithm.batch_size)
+    found["environment"] = {"copies": blueprint.environment.copies_per_seed, "last_batch": [*map(list, smaller)]}
     found["training"] = {"env_steps": blueprint.training.env_steps}
     found["compute"] = table["compute"]
     if blueprint.compute.updates_per_call > 1:

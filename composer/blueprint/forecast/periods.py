@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from composer.blueprint.forecast.clock import clock_of, lengths_of
 from composer.blueprint.schema import Blueprint
-from composer.interventions.triggers import ClockName, Trigger
+from composer.interventions.clocks import ClockName
+from composer.interventions.triggers import Trigger
 from composer.spec.quantities import counted
 
 
@@ -42,7 +43,7 @@ def updates_in(blueprint: Blueprint, on: ClockName, period: int) -> float:
 def fires_without_pause(blueprint: Blueprint, when: Trigger) -> str:
     """That a trigger fires after every interaction or update, in words; empty where it does not."""
     period, on = when.period, when.clock
-    if period is None or len(when.planned(lengths_of(blueprint).of(on))) < 2:
+    if period is None or len(when.moments(lengths_of(blueprint))) < 2:
         return ""
     if on == "update" and period == 1:
         return "fires after every update"

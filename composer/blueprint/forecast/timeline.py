@@ -16,7 +16,7 @@ from composer.blueprint.syntax.nodes import show_path
 from composer.blueprint.syntax.positions import Path
 from composer.environments.base import PlannedStage
 from composer.interventions.base import Intervention
-from composer.interventions.triggers import CLOCK_STEPS, ClockName
+from composer.interventions.clocks import CLOCK_STEPS, ClockName
 from composer.optim.averages import Average
 from composer.optim.schedules.base import Schedule
 from composer.spec.family import Family, Spec
@@ -172,6 +172,7 @@ def _interventions(blueprint: Blueprint, clock: Clock) -> Iterator[Moment]:
         key, chosen, when = f"interventions.{name}", each.where.select(outlines), each.when
         size = entries(chosen, outlines, blueprint.networks)
         event = f"{name}: {_done(each)}, {_about(size, [role for role, _ in chosen])}"
+        event += ", counted anew in each phase" if when.counted_since == "phase" else ""
         found = firings(when, lengths, clock.stride)
         if condition := when.condition():
             yield Moment(0, 0, key, f"{condition}, {event}", count=None, parameters=size)

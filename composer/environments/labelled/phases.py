@@ -7,13 +7,14 @@ Tests: tests/environments/test_phases.py.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 from typing_extensions import override
 
-from composer.environments.base import PlannedStage
+from composer.environments.base import PlannedStage, SmallerBatches
 from composer.environments.interface import EnvironmentInfo
 from composer.environments.labelled.task_sequence import Labelled
 from composer.spec.family import Items, Spec
@@ -145,7 +146,7 @@ class Phases(Labelled, kind="phases"):
             raise PydanticCustomError("phase_last", "nothing follows the last phase: it has no 'early_stopping'")
         return self
 
-    @property
+    @cached_property
     def plan(self) -> tuple[Phase, ...]:
         """Every phase, chunks one by one."""
         return tuple(each for phase in self.phases for each in phase.split())
@@ -173,8 +174,18 @@ class Phases(Labelled, kind="phases"):
         return max(round(phase.subset * share * self.data.info.size), 1)
 
     def epoch_of(self, phase: Phase, batch_size: int) -> int:
-        """Whole batches of one pass over the samples of a phase."""
-        return max(self.samples_in(phase) // batch_size, 1)
+        """Batches of one pass over the samples of a phase."""
+        return self.batches_of(self.samples_in(phase), batch_size)
+
+    @override
+    def smaller_batches(self, batch_size: int) -> tuple[SmallerBatches, ...]:
+        planned = zip(self.plan, self.starts(batch_size), strict=True)
+        found = ((start, self.epoch_of(each, batch_size), self.samples_in(each)) for each, start in planned)
+        return tuple(
+            SmallerBatches(start, every, rest)
+            for start, every, samples in found
+            if (rest := self.rest_of(samples, batch_size))
+        )
 
     def length_of(self, phase: Phase, batch_size: int) -> int | None:
         """Planned length of a phase in batches; None lasts to the end of the run."""
@@ -241,16 +252,24 @@ class Phases(Labelled, kind="phases"):
             if any(each >= info.classes for each in phase.classes):
                 yield f"{key}.classes", f"no class {max(phase.classes)}: the data have {info.classes}, from 0"
             smallest = self.samples_in(next(phase.split()))
-            if smallest < batch:
+            if smallest < batch and self.last_batch == "drop":
                 yield f"{key}.subset", f"{smallest:,} samples, and a batch takes {batch:,} (algorithm.batch_size)"
             if stage >= length:
                 yield key, f"begins after {stage:,} updates, and the run ends at {length:,} (training.env_steps)"
             if phase.early_stopping and switched:
                 message = "seeds would be in different tasks; it goes with neither 'classes' nor 'permutation'"
                 yield f"{key}.early_stopping", message
+        yield from self._length_problems(batch, length, seeds)
+
+    def _length_problems(self, batch: int, length: int, seeds: int) -> Iterator[tuple[str, str]]:
+        if self.stages_differ_by_seed:
+            if seeds > 1 and self.smaller_batches(batch):
+                message = "seeds may be in different phases, whose last batches differ in size: 'drop' them here"
+                yield "environment.last_batch", message
+            return
         last = self.length_of(self.plan[-1], batch)
         planned = self.starts(batch)[-1] + (last or 0)
-        if last is not None and not self.stages_differ_by_seed and planned != length:
+        if last is not None and planned != length:
             yield "training.env_steps", f"the phases last {planned:,} updates, and the run {length:,}"
 
     @override

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field
 from typing_extensions import override
 
-from composer.environments.base import Environment
+from composer.environments.base import Environment, SmallerBatches
 from composer.environments.interface import EnvironmentInfo
 from composer.environments.labelled.datasets import Data, Samples
 from composer.spec.metrics import Metric
@@ -31,6 +31,8 @@ class Labelled(Environment, abstract=True):
     """The data set of inputs and labels."""
     sequence: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
     """Number of the sequence: another number gives other tasks and orders of samples from the same data."""
+    last_batch: Literal["drop", "keep"] = "drop"
+    """The samples of an epoch that fill no whole batch: left out, or a smaller last batch, as torch's loaders do."""
 
     @override
     def libraries(self) -> tuple[str, ...]:
@@ -60,6 +62,15 @@ class Labelled(Environment, abstract=True):
     def training_metrics(self) -> tuple[Metric, ...]:
         return ()
 
+    def batches_of(self, samples: int, batch_size: int) -> int:
+        """Batches of one pass over so many samples; at least one."""
+        whole, rest = divmod(samples, batch_size)
+        return max(whole + (self.last_batch == "keep" and rest > 0), 1)
+
+    def rest_of(self, samples: int, batch_size: int) -> int:
+        """Samples of the smaller last batch of a pass; 0 where all batches are whole."""
+        return samples % batch_size if self.last_batch == "keep" else 0
+
     def stream(self, seed: int) -> int:
         """The seed of tasks and orders of samples; the data themselves depend on the seed of the run."""
         return derive(seed, "sequence", self.sequence) if self.sequence else seed
@@ -86,8 +97,14 @@ class TaskStream(Labelled, abstract=True):
         return self.task_updates
 
     def epoch_interactions(self, batch_size: int) -> int:
-        """Whole batches of the data; 1 where a batch is larger than the data."""
-        return max(self.data.info.size // batch_size, 1)
+        """Batches of the data; 1 where a batch is larger than the data."""
+        return self.batches_of(self.data.info.size, batch_size)
+
+    @override
+    def smaller_batches(self, batch_size: int) -> tuple[SmallerBatches, ...]:
+        size = self.data.info.size
+        rest = self.rest_of(size, batch_size)
+        return (SmallerBatches(0, self.batches_of(size, batch_size), rest),) if rest else ()
 
     def task_of(self, interactions: int) -> int:
         """The task, from 0, of batch number ``interactions`` (from 0)."""

@@ -81,7 +81,7 @@ class PhaseBatches:
         if augmentation is not None:
             crop, flip = augmentation.crop, augmentation.flip
             streams = [derive(seed, "augmentation", interactions) for seed in self._seeds]
-            inputs = cropped(inputs, crop, random_crops(streams, self._batch, crop, flip))
+            inputs = cropped(inputs, crop, random_crops(streams, inputs.shape[1], crop, flip))
         return self._transitions(inputs, labels)
 
     def sample(self, batch: int, n_step: int, discount: Tensor, generators: Sequence[torch.Generator]) -> Transitions:
@@ -98,15 +98,18 @@ class PhaseBatches:
         return self._transitions(*self._select(torch.stack([line % len(held.indices) for held in self._phases])))
 
     def _next(self, index: int, interactions: int) -> Tensor:
-        """The samples of a seed's batch, ``[B]``, numbered within its phase."""
+        """The samples of a seed's batch, ``[B]``, numbered within its phase; the last of an epoch may be smaller."""
         held = self._phases[index]
-        per_epoch = self._environment.epoch_of(self._plan[held.number], self._batch)
+        phase = self._plan[held.number]
+        per_epoch = self._environment.epoch_of(phase, self._batch)
         epoch, batch = divmod(interactions - held.start, per_epoch)
+        rest = self._environment.rest_of(self._environment.samples_in(phase), self._batch)
+        size = rest if rest and batch == per_epoch - 1 else self._batch
         if epoch != held.epoch:
             stream = derive(self._seeds[index], "order", held.number, epoch)
             held.epoch, held.order = epoch, _shuffled(len(held.indices), stream).to(self._device)
         assert held.order is not None
-        line = torch.arange(batch * self._batch, (batch + 1) * self._batch, device=self._device)
+        line = torch.arange(batch * self._batch, batch * self._batch + size, device=self._device)
         return held.order[line % len(held.indices)]
 
     def _select(self, indices: Tensor) -> tuple[Tensor, Tensor]:

@@ -36,7 +36,7 @@ class TaskBatches:
         self._seeds = tuple(environment.stream(seed) for seed in seeds)
         self._data = [environment.data.load(seed) for seed in seeds]
         self._device = device
-        self.batches_per_epoch = self.size // self._batch
+        self.batches_per_epoch = environment.epoch_interactions(batch)
         self._number = self._epoch = -1
         self.inputs = self.labels = self._order = torch.zeros(0)
         """All samples of the present task: inputs ``[S, N, ...]``, classes or numbers ``[S, N]``."""

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from composer.interventions.base import Intervention, Rewrite
-from composer.interventions.triggers import ClockName, Lengths, Trigger
+from composer.interventions.clocks import ClockName, Lengths
+from composer.interventions.triggers import Trigger
 from composer.networks.outline import Outline
 from composer.networks.parameter_selectors import ParameterName
 from composer.networks.stacked import per_seed
@@ -87,11 +88,11 @@ class Surgery:
     def due(self, clock: ClockName, before: int, now: int) -> bool:
         """Whether a firing is planned in ``(before, now]`` of a clock."""
         planned = (each.when for each in self._interventions.values() if each.when.clock == clock)
-        return any(when.fires(before, now, self._lengths.of(clock)) for when in planned)
+        return any(when.is_due(before, now, self._lengths) for when in planned)
 
     def _fire_due(self, clock: ClockName, before: int, now: int, seeds: Tensor) -> None:
         for name, each in self._interventions.items():
-            if each.when.clock == clock and each.when.fires(before, now, self._lengths.of(clock)):
+            if each.when.clock == clock and each.when.is_due(before, now, self._lengths):
                 self._fire(name, seeds, {clock: now})
 
     def fire_on_metrics(self, seed: int, metrics: Mapping[str, float], now: Mapping[str, int]) -> None:

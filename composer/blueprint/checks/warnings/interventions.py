@@ -12,7 +12,7 @@ from composer.blueprint.forecast.periods import fires_without_pause, interaction
 from composer.blueprint.forecast.timeline import schedules
 from composer.blueprint.schema import Blueprint
 from composer.interventions.base import Intervention
-from composer.interventions.triggers import ClockName
+from composer.interventions.clocks import ClockName
 from composer.networks.parameter_selectors import ParameterName
 
 MAX_MOMENTS = 10_000
@@ -26,7 +26,7 @@ def before_the_first_update(blueprint: Blueprint) -> Iterator[Finding]:
     if not lengths_of(blueprint).update:
         return
     for name, each in blueprint.interventions.items():
-        moment = next(each.when.moments(lengths_of(blueprint).of(each.when.clock)), None)
+        moment = next(iter(each.when.moments(lengths_of(blueprint))), None)
         if moment is None or not each.do.resets_weights or each.when.is_per_seed(lengths_of(blueprint)):
             continue
         first = math.ceil(interactions_of(blueprint, each.when.clock, moment))
@@ -113,13 +113,13 @@ def _meet(blueprint: Blueprint, one: Intervention, other: Intervention) -> bool:
     lengths = lengths_of(blueprint)
     if any(each.when.is_per_seed(lengths) for each in (one, other)):
         return False
-    rare, often = sorted((one.when, other.when), key=lambda when: len(when.planned(lengths.of(when.clock))))
+    rare, often = sorted((one.when, other.when), key=lambda when: len(when.moments(lengths)))
     most = MAX_MOMENTS if rare.clock == often.clock else MAX_CONVERTED
     windows = (
         _window(blueprint, rare.clock, moment, often.clock)
-        for moment in islice(rare.planned(lengths.of(rare.clock)), most)
+        for moment in islice(rare.moments(lengths), most)
     )
-    return any(often.fires(before, now, lengths.of(often.clock)) for before, now in windows)
+    return any(often.is_due(before, now, lengths) for before, now in windows)
 
 
 def _window(blueprint: Blueprint, of: ClockName, moment: int, on: ClockName) -> tuple[int, int]:

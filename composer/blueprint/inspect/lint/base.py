@@ -12,7 +12,7 @@ from composer.blueprint.forecast.clock import Clock, clock_of, lengths_of
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.syntax.positions import Path
 from composer.environments.interface import EnvironmentInfo
-from composer.interventions.triggers import Lengths
+from composer.interventions.clocks import Lengths
 from composer.networks.blocks import Block
 from composer.networks.outline import Outline
 from composer.optim import Optimizer
