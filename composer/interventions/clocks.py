@@ -30,7 +30,7 @@ class Lengths:
     phase_per_seed: bool = False
     """Whether seeds switch from phase to phase at times of their own."""
     phase_starts: Mapping[ClockName, Sequence[int]] = field(default_factory=dict)
-    """By clock, its reading at the beginning of each phase that the run reaches, the first one 0."""
+    """By clock, its reading at the beginning of each phase that the run reaches; empty where no trigger needs it."""
 
     def of(self, clock: ClockName) -> int:
         """The length on one clock."""

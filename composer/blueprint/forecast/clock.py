@@ -97,7 +97,9 @@ def lengths_of(blueprint: Blueprint, interactions: int | None = None) -> Lengths
     clock, environment, batch = clock_of(blueprint), blueprint.environment, blueprint.algorithm.batch_size
     if interactions is None:
         interactions = clock.interactions_by(blueprint.training.env_steps)
-    starts = [stage.start for stage in environment.stages(batch) if stage.start < interactions]
+    is_local = any(each.when.counted_since == "phase" for each in blueprint.interventions.values())
+    stages = environment.stages(batch) if is_local else ()
+    starts = [stage.start for stage in stages if stage.start < interactions]
     return Lengths(
         **_readings(clock, environment, batch, interactions),
         phase=environment.switches_by(interactions, batch),

@@ -47,6 +47,15 @@ class Augmentation(Spec):
     """Whether pictures are mirrored left to right with probability 1/2."""
 
 
+class Standardization(Spec):
+    """Moments of pictures per channel, in units of the largest byte, 255."""
+
+    mean: Annotated[Items[Annotated[float, Field(ge=0, le=1)]], Field(min_length=1, max_length=1_024)]
+    """Subtracted."""
+    deviation: Annotated[Items[Annotated[float, Field(gt=0, le=1)]], Field(min_length=1, max_length=1_024)]
+    """Divided by."""
+
+
 class EarlyStopping(Spec):
     """Ends a phase when the held-out loss has stopped falling, for each seed on its own.
 
@@ -129,6 +138,8 @@ class Phases(Labelled, kind="phases"):
     """The phases, in order."""
     augmentation: Augmentation | None = None
     """Random changes of training pictures; held-out ones are not changed."""
+    standardization: Standardization | None = None
+    """Moments that pictures are standardised by; absent: those of all training samples."""
 
     @model_validator(mode="after")
     def _follow_each_other(self) -> Self:
@@ -259,7 +270,18 @@ class Phases(Labelled, kind="phases"):
             if phase.early_stopping and switched:
                 message = "seeds would be in different tasks; it goes with neither 'classes' nor 'permutation'"
                 yield f"{key}.early_stopping", message
+        yield from self._standardization_problems()
         yield from self._length_problems(batch, length, seeds)
+
+    def _standardization_problems(self) -> Iterator[tuple[str, str]]:
+        if (given := self.standardization) is None:
+            return
+        shape = self.data.info.shape
+        if len(shape) != 3:
+            yield "environment.standardization", f"pictures have channels; an input here is {list(shape)}"
+        elif wrong := [name for name in ("mean", "deviation") if len(getattr(given, name)) != shape[0]]:
+            message = f"{len(getattr(given, wrong[0]))} numbers, and the pictures have {shape[0]} channels"
+            yield f"environment.standardization.{wrong[0]}", message
 
     def _length_problems(self, batch: int, length: int, seeds: int) -> Iterator[tuple[str, str]]:
         if self.stages_differ_by_seed:

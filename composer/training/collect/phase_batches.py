@@ -63,7 +63,7 @@ class PhaseBatches:
         self._plan = environment.plan
         self._seeds = tuple(environment.stream(seed) for seed in seeds)
         self._inputs, self._labels = loaded(environment.data, seeds, device)
-        self.standardizer = Standardizer(self._inputs)
+        self.standardizer = standardizer_of(environment, self._inputs)
         self._rows = torch.arange(len(seeds), device=device)[:, None]
         self._phases = [self._seed_phase(index, 0, 0) for index in range(len(seeds))]
 
@@ -143,7 +143,7 @@ class HeldOutData:
         self._environment, self._device = environment, device
         self._streams = [environment.stream(seed) for seed in seeds]
         self._inputs, self._labels = loaded(environment.data, seeds, device, held_out=True)
-        self._standardizer = standardizer or Standardizer(loaded(environment.data, seeds, device)[0])
+        self._standardizer = standardizer or standardizer_of(environment, loaded(environment.data, seeds, device)[0])
 
     def pieces(self, phase: Phase) -> Iterator[tuple[Tensor, Tensor]]:
         """Inputs ``[S, b, ...]`` and labels ``[S, b]``; classes that the phase leaves out are labelled -1."""
@@ -153,6 +153,12 @@ class HeldOutData:
         for inputs, labels in zip(self._inputs.split(PIECE, 1), self._labels.split(PIECE, 1), strict=True):
             kept = labels if labels.is_floating_point() else torch.where(torch.isin(labels, known), labels, -1)
             yield permuted(self._standardizer(inputs), permutations), kept
+
+
+def standardizer_of(environment: Phases, inputs: Tensor) -> Standardizer:
+    """By declared moments, or by those of the training samples ``[S, N, ...]``."""
+    given = environment.standardization
+    return Standardizer(inputs, (given.mean, given.deviation) if given else None)
 
 
 def permutation_of(phase: Phase, seed: int, size: int, device: str) -> Tensor | None:

@@ -56,10 +56,17 @@ def cropped(pictures: Tensor, padding: int, crops: Crops) -> Tensor:
 class Standardizer:
     """Standardises bytes: divides by 255, subtracts the channel's mean, divides by its standard deviation."""
 
-    def __init__(self, pictures: Tensor) -> None:
-        """Measures the moments of ``[S, n, C, H, W]`` per channel and seed; numbers are left as they are."""
+    def __init__(self, pictures: Tensor, given: tuple[Sequence[float], Sequence[float]] | None = None) -> None:
+        """Measures the moments of ``[S, n, C, H, W]`` per channel and seed; numbers are left as they are.
+
+        ``given`` means and deviations per channel take the place of measured ones.
+        """
         self._is_bytes = pictures.dtype == torch.uint8
         if not self._is_bytes:
+            return
+        if given is not None:
+            mean, deviation = (torch.tensor([each], device=pictures.device) for each in given)
+            self._mean, self._deviation = (value[:, None, :, None, None] for value in (mean, deviation))
             return
         if not pictures.stride(0):  # All seeds share their pictures: measure them once.
             pictures = pictures[:1]
