@@ -145,26 +145,21 @@ def test_what_seeds_share_lies_on_the_device_once_and_bytes_stay_bytes() -> None
 
 
 def test_the_arithmetic_of_the_published_warm_start_and_chunks() -> None:
-    """10 % of CIFAR for 1,000 epochs of 19 batches of 256, everything for 111 of 195; ten cumulative chunks."""
+    """10 % of CIFAR for 1,000 epochs of 20 batches of 256 and fewer, everything for 111 of 196; ten cumulative chunks."""
     root = DIGITS.parent
     environment = load(root / "resnet18.toml").blueprint.environment
     assert isinstance(environment, Phases)
-    assert environment.starts(256) == (0, 19_000)
-    assert [environment.epochs_by(n, 256) for n in (18, 19, 18_999, 19_000, 19_194, 19_195)] == [
-        0,
-        1,
-        999,
-        1_000,
-        1_000,
-        1_001,
-    ]
-    assert [environment.epoch_end(n, 256) for n in (1, 1_000, 1_001)] == [19, 19_000, 19_195]
-    assert environment.epochs_by(40_645, 256) == 1_111
+    assert environment.starts(256) == (0, 20_000)
+    counts = {19: 0, 20: 1, 19_999: 999, 20_000: 1_000, 20_195: 1_000, 20_196: 1_001, 41_756: 1_111}
+    assert {n: environment.epochs_by(n, 256) for n in counts} == counts
+    assert [environment.epoch_end(n, 256) for n in (1, 1_000, 1_001)] == [20, 20_000, 20_196]
+    assert [tuple(each) for each in environment.smaller_batches(256)] == [(0, 20, 136), (20_000, 196, 80)]
+    assert load(root / "vgg16.toml").blueprint.training.env_steps == 83_401 == 1_000 * 40 + 111 * 391
     chunks = load(root / "resnet18.toml", [], "chunks").blueprint
     plan = chunks.environment.plan  # type: ignore[attr-defined]
     assert [round(phase.subset, 10) for phase in plan] == [k / 10 for k in range(1, 11)]
     assert [phase.noise(0) for phase in plan] == [0.5, 0.4, 0.4, 0.3, 0.3, 0.2, 0.2, 0.1, 0.1, 0.0]
-    assert chunks.training.env_steps == sum(5_000 * k // 256 * 100 for k in range(1, 11))
+    assert chunks.training.env_steps == sum(-(-5_000 * k // 256) * 100 for k in range(1, 11)) == 108_000
     assert lengths_of(chunks).phase == 9 and lengths_of(chunks).epoch == 1_000
 
 
@@ -375,7 +370,7 @@ def _metrics(run: Path, seed: int) -> Iterator[dict[str, float]]:
     [
         (["environment.data.held_out=0"], "evaluations need held-out samples, and 'digits' holds nothing out here"),
         (["environment.augmentation={}"], "pictures are cropped and flipped; an input here is [64]"),
-        (["algorithm.batch_size=200"], "144 samples, and a batch takes 200"),
+        (["algorithm.batch_size=200", "environment.last_batch='drop'"], "144 samples, and a batch takes 200"),
         (["training.env_steps=500"], "begins after 500 updates, and the run ends at 500"),
         (["environment.phases=[{ updates = 5 }, { updates = 6 }]"], "the phases last 11 updates, and the run 1,500"),
         (["environment.phases=[{}, {}]"], "phase 1 has no length, and is not the last"),
