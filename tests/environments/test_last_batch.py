@@ -25,8 +25,8 @@ PICTURES = (
     "environment={ kind = 'phases', data = { kind = 'generated_images', samples = 50, held_out = 20, side = 8 }, "
     "last_batch = 'keep', augmentation = { crop = 2 }, "
     "phases = [{ epochs = 2, subset = 0.5, label_noise = 0.5 }, { epochs = 3 }] }",
-    "networks.model.trunk=[{ kind = 'conv', width = 4, kernel = 3 }, { kind = 'batch_norm' }, { kind = 'relu' }, "
-    "{ kind = 'dropout', rate = 0.1 }, { kind = 'global_average_pool' }]",
+    "networks.model.trunk=[{ kind = 'conv', width = 4, kernel = 3, bias = false }, { kind = 'batch_norm' }, "
+    "{ kind = 'relu' }, { kind = 'dropout', rate = 0.1 }, { kind = 'global_average_pool' }]",
     "seeds=[3, 8]",
     "algorithm.batch_size=8",
     # 25 samples are batches of 8, 8, 8 and 1; 50 are six of 8 and one of 2.
@@ -125,8 +125,8 @@ def test_a_compiled_run_takes_smaller_batches(runs: None, tmp_path: Path) -> Non
     import torch._dynamo
 
     torch._dynamo.reset()
-    one, eager = finished(tmp_path / "e", *PICTURES, "compute.compile='never'")
-    two, parts = finished(tmp_path / "c", *PICTURES, "compute.compile='always'")
+    _, eager = finished(tmp_path / "e", *PICTURES, "compute.compile='never'")
+    _, parts = finished(tmp_path / "c", *PICTURES, "compute.compile='always'")
     for path, value in eager.learner.networks["model"].tensors().items():
         torch.testing.assert_close(parts.learner.networks["model"].tensors()[path], value, rtol=1e-3, atol=1e-4)
 

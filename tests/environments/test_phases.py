@@ -145,7 +145,7 @@ def test_what_seeds_share_lies_on_the_device_once_and_bytes_stay_bytes() -> None
 
 
 def test_the_arithmetic_of_the_published_warm_start_and_chunks() -> None:
-    """10 % of CIFAR for 1,000 epochs of 20 batches of 256 and fewer, everything for 111 of 196; ten cumulative chunks."""
+    """10 % of CIFAR for 1,000 epochs of 20 batches of 256 or fewer, all for 111 of 196; ten cumulative chunks."""
     root = DIGITS.parent
     environment = load(root / "resnet18.toml").blueprint.environment
     assert isinstance(environment, Phases)
@@ -370,6 +370,11 @@ def _metrics(run: Path, seed: int) -> Iterator[dict[str, float]]:
     [
         (["environment.data.held_out=0"], "evaluations need held-out samples, and 'digits' holds nothing out here"),
         (["environment.augmentation={}"], "pictures are cropped and flipped; an input here is [64]"),
+        (["environment.standardization={ mean = [0.5], deviation = [0.2] }"], "pictures have channels; an input"),
+        (
+            [*PICTURES[:2], "environment.standardization={ mean = [0.5, 0.5, 0.5], deviation = [0.2] }"],
+            "environment.standardization.deviation: 1 numbers, and the pictures have 3 channels",
+        ),
         (["algorithm.batch_size=200", "environment.last_batch='drop'"], "144 samples, and a batch takes 200"),
         (["training.env_steps=500"], "begins after 500 updates, and the run ends at 500"),
         (["environment.phases=[{ updates = 5 }, { updates = 6 }]"], "the phases last 11 updates, and the run 1,500"),

@@ -50,3 +50,13 @@ def test_bytes_are_standardised_by_channel_and_numbers_left_alone() -> None:
     torch.testing.assert_close(shared, numbers[:1])
     floats = torch.rand(1, 3, 64, generator=generator)
     assert Standardizer(floats)(floats) is floats
+
+
+def test_declared_moments_take_the_place_of_measured_ones() -> None:
+    """torchvision's ToTensor and Normalize: ``(byte / 255 - mean) / deviation`` per channel, for every seed."""
+    pictures = torch.randint(256, (2, 5, 3, 4, 4), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    mean, deviation = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
+    centre, spread = (torch.tensor(each)[:, None, None] for each in (mean, deviation))
+    expected = (pictures.float() / 255 - centre) / spread
+    torch.testing.assert_close(Standardizer(pictures, (mean, deviation))(pictures), expected)
+    assert not torch.allclose(Standardizer(pictures)(pictures), expected)

@@ -131,3 +131,35 @@ def test_running_statistics_move_with_a_whole_network() -> None:
         "{ kind = 'lerp', toward = { kind = 'fresh' } }", NORMED, where='["critic.head.*"]'
     )
     assert torch.equal(patient.learner.networks["critic"].buffers[mean], plain[f"networks/critic/{mean}"])
+
+
+@pytest.mark.parametrize(
+    "do",
+    [
+        "toward = { kind = 'initial' }, amount = 0.8",
+        "toward = { kind = 'initial' }",
+        "toward = { kind = 'fresh' }",
+        "toward = { kind = 'average', name = 'tortoise' }",
+    ],
+)
+@pytest.mark.parametrize("norm", ["batch_norm", "batch_renorm"])
+def test_running_statistics_stay_where_they_are_kept(norm: str, do: str) -> None:
+    """The released shrink-and-perturb of arXiv:2406.02596 loops over parameters, and leaves buffers alone."""
+    normed = NORMED.replace("batch_norm", norm)
+    for kept in (True, False):
+        statistics = ", statistics = 'keep'" if kept else ""
+        patient, plain = before_and_after(f"{{ kind = 'lerp', {do}{statistics} }}", normed, TORTOISE)
+        critic = patient.learner.networks["critic"]
+        for name in ("trunk.1.running_mean", "trunk.1.running_var"):
+            assert torch.equal(critic.buffers[name], plain[f"networks/critic/{name}"]) is kept
+        assert not torch.equal(critic.parameters["trunk.1.bias"], plain["networks/critic/trunk.1.bias"])
+
+
+def test_the_part_of_the_released_shrink_and_perturb_keeps_statistics() -> None:
+    override = "interventions.shrink={ use = 'shrink_and_perturb_initial', where = ['critic.*'], interval = 3 }"
+    plain, patient = Patient(SEEDS, NORMED), Patient(SEEDS, NORMED, override)
+    plain.update(3)
+    patient.update(3)
+    mean, weight = "networks/critic/trunk.1.running_mean", "networks/critic/trunk.0.weight"
+    assert torch.equal(patient.state()[mean], plain.state()[mean])
+    assert not torch.equal(patient.state()[weight], plain.state()[weight])

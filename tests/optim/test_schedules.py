@@ -13,7 +13,7 @@ from tiny_runs import DRIFT, EVENTFUL, begin, finished, learner, result, resumed
 from composer.algorithms.discount import Lengthening
 from composer.blueprint import BlueprintError
 from composer.optim.hyperparameters import Hyperparameters
-from composer.optim.schedules import Exponential, Linear, Schedule, Warmup
+from composer.optim.schedules import Constant, Exponential, InTurn, Linear, Schedule, Warmup
 
 
 @pytest.mark.parametrize(
@@ -66,6 +66,19 @@ def test_a_learning_rate_may_begin_or_end_at_zero(optimizer: str, rate: str, tmp
 def test_a_learning_rate_that_is_never_above_zero_is_refused(value: str, said: str) -> None:
     with pytest.raises(BlueprintError, match=said):
         tiny(f"optimizers.actor.learning_rate={value}")
+
+
+def test_schedules_in_turn_count_from_their_own_starts() -> None:
+    """A warm-up for each of two phases, as the released code of arXiv:2406.02596 builds one, then a constant."""
+    warm_ups = [Warmup(value=2.0, updates=4, start=0.0), Warmup(value=3.0, updates=2, start=0.0)]
+    schedule = InTurn(schedules=[*warm_ups, Constant(value=0.5)], updates=[6, 3])
+    at = schedule.build(Hyperparameters(12, "cpu"))(torch.arange(12, dtype=torch.float64))
+    expected = [0.0, 0.5, 1.0, 1.5, 2.0, 2.0, 0.0, 1.5, 3.0, 0.5, 0.5, 0.5]
+    torch.testing.assert_close(at, torch.tensor(expected))
+    assert schedule.bounds() == (0.0, 3.0)
+    assert schedule.points() == ((0, 0.0), (4, 2.0), (6, 0.0), (8, 3.0), (9, 0.5))
+    with pytest.raises(ValidationError, match="1 lengths for 3 schedules"):
+        InTurn(schedules=schedule.schedules, updates=[6])
 
 
 def test_a_shortfall_shrinks_by_equal_factors() -> None:
