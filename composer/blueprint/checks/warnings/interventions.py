@@ -115,10 +115,7 @@ def _meet(blueprint: Blueprint, one: Intervention, other: Intervention) -> bool:
         return False
     rare, often = sorted((one.when, other.when), key=lambda when: len(when.moments(lengths)))
     most = MAX_MOMENTS if rare.clock == often.clock else MAX_CONVERTED
-    windows = (
-        _window(blueprint, rare.clock, moment, often.clock)
-        for moment in islice(rare.moments(lengths), most)
-    )
+    windows = (_window(blueprint, rare.clock, moment, often.clock) for moment in islice(rare.moments(lengths), most))
     return any(often.is_due(before, now, lengths) for before, now in windows)
 
 
