@@ -146,10 +146,16 @@ CASES: dict[str, tuple[Path, tuple[str, ...], str, str, tuple[str, ...]]] = {
     ),
     "early stopping that waits too long": (
         PHASES,
-        ("environment.phases=[{ updates=1_000, subset=0.1, early_stopping={ patience=9, every=101 } }, {}]",),
+        (
+            "environment.phases=[{ updates=1_000, subset=0.1, early_stopping={ patience=9, every=101 } }, {}]",
+            "environment.last_batch='drop'",
+        ),
         "environment.phases[0].early_stopping",
         "never ends the phase early: that takes 10 readings, 101 updates apart, and it lasts 1,000 updates",
-        ("environment.phases=[{ updates=1_000, subset=0.1, early_stopping={ patience=9, every=100 } }, {}]",),
+        (
+            "environment.phases=[{ updates=1_000, subset=0.1, early_stopping={ patience=9, every=100 } }, {}]",
+            "environment.last_batch='drop'",
+        ),
     ),
     "an average that never moves": (
         QUICKSTART,

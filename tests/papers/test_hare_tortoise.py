@@ -1,8 +1,8 @@
 """The warm-start blueprints against the released loop of Hare and Tortoise, arXiv:2406.02596.
 
-The facts about its order are in trajectories/hare_tortoise.toml, with file and line. The loop below follows them with
-torch's own layers, optimizer and clipping; the shipped blueprints, on a small network and few pictures, must end where
-it ends.
+The facts about its order are in trajectories/labelled/hare_tortoise.toml, with file and line. The loop below follows
+them with torch's own layers, optimizer and clipping; the shipped blueprint of ResNet-18, with a small network and few
+pictures, must end where it ends.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ from composer.training.session import Session
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "blueprints" / "warm_start"
-FACTS: dict[str, Any] = tomllib.loads((Path(__file__).parent / "trajectories" / "hare_tortoise.toml").read_text())
+FACTS: dict[str, Any] = tomllib.loads(
+    (Path(__file__).parent / "trajectories" / "labelled" / "hare_tortoise.toml").read_text()
+)
 PHASES, EVENTS = FACTS["phase"], FACTS["events"]
 UNIFORM = "{ kind = 'uniform_fan_in' }"
 WARM_UPS = ", ".join(
