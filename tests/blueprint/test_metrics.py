@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from composer.blueprint import BlueprintError, load
 from composer.blueprint.forecast.metrics import undeclared, written_metrics
 from composer.cli import app
+from composer.environments.suites.gymnasium import Gymnasium
 
 TESTS = Path(__file__).parents[1]
 TINY = TESTS / "tiny.toml"
@@ -87,6 +88,13 @@ def test_the_command_lists_every_metric() -> None:
 
 
 def test_known_ranges_hold_the_returns() -> None:
+    for name, bounds in (("CartPole-v1", (0, 500)), ("Pendulum-v1", (-200 * 16.2736044, 0))):
+        declared = Gymnasium(id=name)
+        assert declared.metric_range == pytest.approx(bounds, abs=1e-4)
+        assert Gymnasium(id=name, episode_env_steps=10).metric_range == pytest.approx(
+            (bounds[0] / declared.info.episode_env_steps * 10, bounds[1] / declared.info.episode_env_steps * 10),
+            abs=1e-4,
+        )
     for task, bounds in (("walker-walk", (0, 1000)), ("lqr-lqr_2_1", (None, 1000))):
         found = load(TINY, [f"environment.task='{task}'"]).blueprint
         low, high = found.environment.metric_range

@@ -161,6 +161,14 @@ def test_runs_of_one_agent_are_pooled_with_care(make_run: MakeRun) -> None:
     ]
 
 
+def test_a_metric_that_is_not_written_yet_is_told_from_one_that_never_is(make_run: MakeRun) -> None:
+    run = make_run("a", rising(1, 2, 3))
+    with pytest.raises(Refused, match=r"has not written 'critic/loss' yet: .*training\.log_every.*where updates were"):
+        compare([run], "critic/loss")
+    with pytest.raises(Refused, match=r"has no metric 'value/loss'"):
+        compare([run], "value/loss")
+
+
 def test_two_experiments_under_one_name_are_not_pooled(make_run: MakeRun) -> None:
     """By an override, a file of the same name or another length of its schedules: each is an agent of its own."""
     runs = [

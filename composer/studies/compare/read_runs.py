@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from composer.blueprint import Blueprint
+from composer.blueprint.forecast.metrics import WrittenMetric, written_metrics
 from composer.spec.wording import suggestion
 from composer.studies import Refused
 from composer.tracking.journal import read
@@ -104,9 +105,10 @@ def read_run(path: Path, metric: str) -> Reading:
         known |= row["metrics"].keys()
         if metric in row["metrics"]:
             points[row["seed"]][row["env_step"]] = row["metrics"][metric]
-    if not all(points.values()):
-        raise Refused(f"{path} {_lacks(metric, known)}")
     blueprint = read_blueprint(path)
+    if not all(points.values()):
+        declared = {each.metric.name: each for each in written_metrics(blueprint) if each.where == "journal"}
+        raise Refused(f"{path} {_lacks(metric, known, declared)}")
     agent = Agent(facts["name"], facts["variant"], fork_label(facts.get("fork")))
     notes = (*_parting(path, facts), *_notes(path, reader.problem, last, blueprint))
     return Reading(path, agent, facts["task"], blueprint, metric, points, notes)
@@ -141,12 +143,18 @@ def _parting(path: Path, facts: Mapping[str, Any]) -> Iterator[str]:
         yield (f"{path.name} is a fork of {fork['from']}: its journal begins at environment step {fork['env_step']:,}")
 
 
-def _lacks(metric: str, known: set[str]) -> str:
-    if not known:
-        return f"has no metrics yet, so no {metric!r}"
+def _lacks(metric: str, known: set[str], declared: Mapping[str, WrittenMetric]) -> str:
+    """``known`` are the metrics of its journal, ``declared`` those that its blueprint writes."""
     if metric in known:
         return f"has {metric!r} for some of its seeds only"
-    return f"has no metric {metric!r}{suggestion(metric, sorted(known))}; it has {', '.join(sorted(known))}"
+    if metric in declared:
+        each = declared[metric]
+        when = f", {each.metric.condition}" if each.metric.condition else ""
+        return (
+            f"has not written {metric!r} yet: it is written every {each.every:,} environment steps ({each.key}){when}"
+        )
+    names = sorted(known or declared)
+    return f"has no metric {metric!r}{suggestion(metric, names)}; it has {', '.join(names)}"
 
 
 def _notes(path: Path, problem: str | None, last: int, blueprint: Blueprint) -> Iterator[str]:
