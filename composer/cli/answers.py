@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
@@ -40,9 +40,36 @@ def say(text: str) -> None:
 
 
 def answer(table: dict[str, Any], as_json: bool) -> None:
-    """Print the object for programs, where they asked for it; always last."""
+    """Print the object for programs, where they asked for it; always last, also before what others print at the end."""
     if as_json:
-        print(json.dumps(table))
+        print(json.dumps(table), flush=True)
+        _redirect()
+
+
+@contextmanager
+def kept_for_the_answer() -> Iterator[None]:
+    """Send what environments and other libraries print on standard output to standard error: the answer comes alone."""
+    with redirect_stdout(sys.stderr), ExitStack() as stack:
+        if (output := _redirect()) is not None:
+            stack.callback(os.close, output)
+            stack.callback(os.dup2, output, 1)
+            stack.callback(sys.__stdout__.flush if sys.__stdout__ else bool)  # First: what still waits there.
+        yield
+
+
+def _redirect() -> int | None:
+    """Send the file descriptor of standard output to standard error, for code that is not Python's too.
+
+    Returns a descriptor of standard output as it was; None in a program that has replaced it.
+    """
+    if sys.__stdout__ is None or not {sys.stdout, sys.stderr} & {sys.__stdout__, sys.__stderr__}:
+        return None
+    with suppress(OSError, ValueError):  # Where there is no standard output, or no standard error.
+        sys.__stdout__.flush()
+        kept = os.dup(1)
+        os.dup2(2, 1)
+        return kept
+    return None
 
 
 def tell(table: dict[str, Any], text: Callable[[dict[str, Any]], str], as_json: bool) -> None:
@@ -107,7 +134,8 @@ def read(
     from composer.blueprint.syntax.notation import experiment
 
     try:
-        return load(*experiment(file, overrides or (), variants or ()), is_to_run=is_to_run)
+        with kept_for_the_answer():
+            return load(*experiment(file, overrides or (), variants or ()), is_to_run=is_to_run)
     except BlueprintError as error:
         refuse(error, as_json)
 
@@ -118,7 +146,8 @@ def read_all(arguments: Sequence[str], as_json: bool) -> list[Loaded]:
     from composer.blueprint.syntax.notation import experiments
 
     try:
-        return [load(*each, is_to_run=False) for each in experiments(arguments)]
+        with kept_for_the_answer():
+            return [load(*each, is_to_run=False) for each in experiments(arguments)]
     except BlueprintError as error:
         refuse(error, as_json)
 
@@ -137,7 +166,8 @@ def guarded(command: Callable[[], dict[str, Any]], as_json: bool) -> dict[str, A
     from composer.training.endings import EXPECTED, Stopped, exit_code
 
     try:
-        return command()
+        with kept_for_the_answer():
+            return command()
     except Stopped as stopped:
         fail(str(stopped), stopped.exit_code, as_json, stopped.table)
     except EXPECTED as error:

@@ -1,17 +1,14 @@
 """``composer sweep``: train a blueprint and its variants in processes, a few at a time.
 
-Runs that the runs directory already has finished, under the same settings, are not repeated: a sweep that was stopped
-continues. A failure does not stop the other runs. Tests: tests/studies/test_sweep.py.
+Runs that the runs directory already has finished, under the same settings, are not repeated, and half-trained ones are
+resumed: a sweep that was stopped, or killed, continues. A failure does not stop the other runs.
+Tests: tests/studies/test_sweep.py.
 """
 
 from __future__ import annotations
 
-import json
 import shlex
-import subprocess
-import sys
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +20,7 @@ from composer.blueprint.forecast.one_program import joined, obstacle, program_gr
 from composer.blueprint.syntax.variants import BASE
 from composer.spec.errors import ComposerError
 from composer.studies import Refused
+from composer.studies.sweep_processes import Processes, raising_on_signals
 from composer.training.runs.checkpoint import Checkpoints
 from composer.training.runs.directory import read_blueprint, read_facts
 
@@ -50,7 +48,7 @@ def sweep(
     say: Callable[[str], None],
     together: int = 1,
 ) -> dict[str, Any]:
-    """Train what is not finished yet; returns one row per variant. Raises BlueprintError and Refused.
+    """Train what is not finished yet; returns one row per variant. Raises BlueprintError, Refused and SweepStopped.
 
     Up to ``together`` variants share a process and a program, where they differ in numbers only.
     """
@@ -58,12 +56,23 @@ def sweep(
     done = {each.name: found for each in planned if (found := finished(runs, each))}
     for name, run in done.items():
         say(f"{name}: finished before, in {run}")
-    running = _Processes(say)
-    with ThreadPoolExecutor(jobs) as pool:
-        waiting = {each.name: each for each in planned if each.name not in done}
-        groups = program_groups({name: each.blueprint for name, each in waiting.items()}, together)
+    waiting = {each.name: each for each in planned if each.name not in done}
+    begun = {name: path for name, each in waiting.items() if (path := half_trained(runs, each))}
+    anew = {name: each.blueprint for name, each in waiting.items() if name not in begun}
+    groups = [*([name] for name in begun), *program_groups(anew, together)]
+    running = Processes(say)
+
+    def train(group: Sequence[str]) -> list[dict[str, Any]]:
+        arguments = [str(blueprint), *overrides, "--runs", str(runs)]
+        if len(group) > 1:
+            arguments += ["--together", ",".join(group)]
+        elif variant := waiting[group[0]].variant:
+            arguments += ["--variant", variant]
+        return running.train(group, ["train", *arguments], begun.get(group[0]))
+
+    with ThreadPoolExecutor(jobs) as pool, raising_on_signals():
         try:
-            ends = list(pool.map(lambda g: running.train([waiting[n] for n in g], blueprint, overrides, runs), groups))
+            ends = list(pool.map(train, groups))
         except BaseException:
             running.stop()
             raise
@@ -102,17 +111,32 @@ def for_one_program(blueprint: Path, overrides: Sequence[str], variants: Sequenc
 
 def finished(runs: Path, planned: SweepRun) -> Path | None:
     """The newest finished run of the same settings and variant in ``runs``, if there is one; forks do not count."""
+    for path, checkpoints in _runs_of(runs, planned):
+        if checkpoints.are_complete(planned.blueprint.training.env_steps):
+            return path
+    return None
+
+
+def half_trained(runs: Path, planned: SweepRun) -> Path | None:
+    """The newest run of the same settings and variant that has a checkpoint and can be resumed, if there is one.
+
+    A run that was trained beside others, in one program, cannot be resumed exactly.
+    """
+    for path, checkpoints in _runs_of(runs, planned):
+        if checkpoints.steps() and "beside" not in read_facts(path):
+            return path
+    return None
+
+
+def _runs_of(runs: Path, planned: SweepRun) -> Iterator[tuple[Path, Checkpoints]]:
+    """The runs of the same settings and variant, the newest first, without forks."""
     for path in sorted(runs.glob("*/run.json"), reverse=True):
         try:
             facts, blueprint = read_facts(path.parent), read_blueprint(path.parent)
         except ComposerError:
             continue
-        same = "fork" not in facts and facts["variant"] == planned.variant and digest(blueprint) == planned.digest
-        # A finished run saves a checkpoint after its last step.
-        steps = Checkpoints(path.parent).steps()
-        if same and steps and steps[-1] >= blueprint.training.env_steps:
-            return path.parent
-    return None
+        if "fork" not in facts and facts["variant"] == planned.variant and digest(blueprint) == planned.digest:
+            yield path.parent, Checkpoints(path.parent)
 
 
 def planned_runs(
@@ -134,56 +158,3 @@ def planned_runs(
     if problems:
         raise BlueprintError(problems)
     return planned
-
-
-class _Processes:
-    """The training processes that are running."""
-
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say, self._lock = say, threading.Lock()
-        self._alive: set[subprocess.Popen[str]] = set()
-        self._stopped = False
-
-    def train(
-        self, group: Sequence[SweepRun], blueprint: Path, overrides: Sequence[str], runs: Path
-    ) -> list[dict[str, Any]]:
-        """Run one training command to its end; a row for each run that it trains."""
-        command = [sys.executable, "-c", "from composer.cli import main; main()", "train", str(blueprint), *overrides]
-        command += ["--runs", str(runs), "--json"]
-        names = ",".join(each.name for each in group)
-        if len(group) > 1:
-            command += ["--together", names]
-        elif group[0].variant:
-            command += ["--variant", group[0].variant]
-        with self._lock:
-            if self._stopped:
-                stopped = {"status": "not started", "message": "the sweep was stopped"}
-                return [_row(each, stopped, 130) for each in group]
-            process = subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8", errors="replace"
-            )
-            self._alive.add(process)
-        self._say(f"{names}: training")
-        out, errors = process.communicate()
-        self._alive.discard(process)
-        ended = process.wait()
-        lines = out.strip().splitlines()
-        silent = {"status": "failed", "message": errors.strip()[-2_000:]}
-        answer: dict[str, Any] = json.loads(lines[-1]) if lines else silent
-        answers: list[dict[str, Any]] = answer.get("runs") or [answer] * len(group)
-        rows = [_row(each, found, found.get("exit_code", ended)) for each, found in zip(group, answers, strict=True)]
-        for row in rows:
-            self._say(f"{row['variant']}: {row['status']} (exit code {row['exit_code']})")
-        return rows
-
-    def stop(self) -> None:
-        """Interrupt all processes: each saves a checkpoint. The next sweep trains their runs from the beginning."""
-        with self._lock:
-            self._stopped = True
-            for process in self._alive:
-                process.terminate()
-
-
-def _row(planned: SweepRun, answer: dict[str, Any], code: int) -> dict[str, Any]:
-    more: dict[str, Any] = {key: answer[key] for key in ("final_return", "seconds", "message") if key in answer}
-    return {"variant": planned.name, "run": answer.get("run"), "status": answer["status"], "exit_code": code, **more}

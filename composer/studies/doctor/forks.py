@@ -113,4 +113,4 @@ def _forks(folder: Path) -> Iterator[tuple[object, Path]]:
 
 def _has_reached(path: Path, env_steps: int) -> bool:
     """Whether a run was trained up to ``env_steps``: its last checkpoint follows its last step."""
-    return max(Checkpoints(path).steps(), default=0) >= env_steps
+    return Checkpoints(path).are_complete(env_steps)

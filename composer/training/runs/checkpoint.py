@@ -94,6 +94,16 @@ class Checkpoints:
         found = (_STEP.fullmatch(entry.name) for entry in self._root.iterdir()) if self._root.is_dir() else ()
         return sorted(int(match[1]) for match in found if match)
 
+    def are_complete(self, env_steps: int) -> bool:
+        """Whether the run has been saved after its last step, and after its last evaluation."""
+        steps = self.steps()
+        if not steps or steps[-1] < env_steps:
+            return False
+        try:
+            return "is_evaluating" not in read_table(self.folder(steps[-1]) / "state.json")
+        except (OSError, ValueError):
+            return False
+
     def folder(self, step: int) -> Path:
         """The folder of the checkpoint of an environment step."""
         return self._root / f"step-{step:012d}"
