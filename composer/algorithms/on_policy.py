@@ -70,6 +70,11 @@ class OnPolicyProgram(Program):
     def value(self, observation: Tensor) -> Tensor:
         """The critic's value ``[S, B]`` of normalised observations, without gradient."""
 
+    def act_with_density(self, observation: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """What ``act`` draws ``[S, E, a]`` and its log-density ``[S, E]``, without gradient."""
+        action = self.act(observation, noise)
+        return action, self.log_density(observation, action)
+
     @abstractmethod
     def log_density(self, observation: Tensor, action: Tensor) -> Tensor:
         """The logarithm ``[S, B]`` of the present policy's density at drawn actions ``[S, B, a]``."""

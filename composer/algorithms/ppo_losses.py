@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from composer.algorithms.losses.policies import Policy
 from composer.algorithms.losses.returns import of_only_copy
@@ -57,6 +58,12 @@ class PPOProgram(OnPolicyProgram):
         """A draw of the policy ``[S, E, a]``; of a Gaussian it may be outside of the box. Without noise the mode."""
         raw = self._policy(observation)
         return self._distribution.mode(raw) if noise is None else self._distribution.draw(raw, noise)
+
+    @override
+    def act_with_density(self, observation: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        raw = self._policy(observation)
+        action = self._distribution.draw(raw, noise)
+        return action, self._distribution.log_density(raw, action)
 
     def to_env_action(self, action: Tensor) -> Tensor:
         """The nearest action of the box; choices stay as they are."""

@@ -38,9 +38,13 @@ class ActingPolicy:
 
     def explore(self, seen: Tensor) -> Tensor:
         """Actions ``[S, E, a]`` for normalised observations ``[S, E, ...]``."""
+        return self._explorer.act(seen, self.exploration_noise(seen.shape[1]))
+
+    def exploration_noise(self, environments: int) -> Tensor:
+        """The next unit-normal draws for a decision of every environment, ``[S, E, *exploration_noise]``."""
         declared = self._explorer.exploration_noise
         each = (self._actions,) if declared is None else declared
-        return self._explorer.act(seen, self._normals(self.explorers, (seen.shape[1], *each)))
+        return self._normals(self.explorers, (environments, *each))
 
     def evaluate(self, seen: Tensor) -> Tensor:
         """Actions ``[S, E, a]`` in an evaluation; its draws, if any, come from the evaluation's streams."""

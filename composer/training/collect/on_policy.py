@@ -61,8 +61,9 @@ class Rollout(TransitionMemory):
     @torch.no_grad()
     def act(self, observation: Tensor) -> Tensor:
         seen = self._learner.normalised(observation)
-        action = self._learner.policy.explore(seen)
-        self.acted = {"log_density": self._program.log_density(seen, action), "seen": seen.flatten(2)}
+        noise = self._learner.policy.exploration_noise(seen.shape[1])
+        action, density = self._program.act_with_density(seen, noise)
+        self.acted = {"log_density": density, "seen": seen.flatten(2)}
         return action
 
     @override
