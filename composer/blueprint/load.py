@@ -17,13 +17,14 @@ from composer.blueprint.syntax.compose import Composed, compose
 from composer.blueprint.syntax.extends import read_chain
 from composer.blueprint.syntax.interpolation import MAX_VALUES
 from composer.blueprint.syntax.nodes import Node, Origin, annotate, read_path
-from composer.blueprint.syntax.overrides import Override, read_overrides
+from composer.blueprint.syntax.overrides import COMMAND_LINE, Override, read_overrides
 from composer.blueprint.syntax.parts import is_part
 from composer.blueprint.syntax.positions import Path
 from composer.blueprint.syntax.problems import BlueprintError, Problem, ordered, problem
 from composer.blueprint.syntax.read import read_tree
 from composer.blueprint.syntax.removal import Removal
 from composer.networks.blocks.base import declared_blocks
+from composer.tracking.project import ANYWHERE
 
 MAX_EFFORT = 40_000
 """Most values and blocks that ``check`` goes through in a file and its variants: a second's work."""
@@ -81,6 +82,9 @@ def load(
     composed = compose(read_chain(FilePath(path)), read_overrides(overrides), variant)
     loaded = _loaded(composed, is_to_run, discovers=is_to_run)
     loaded.blueprint.derived |= {"file": FilePath(path), "variant": variant}
+    # A store that the user names on the command line may be anywhere; one in a file is in the project of that file.
+    written = loaded.origin("tracking.uri").file
+    loaded.blueprint.tracking.allow(ANYWHERE if written == COMMAND_LINE else FilePath(written).absolute().parent)
     return replace(loaded, variant=variant, overrides=tuple(overrides))
 
 

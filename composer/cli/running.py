@@ -146,7 +146,7 @@ def sync(run: RunPath) -> None:
 
     table = guarded(lambda: vars(launch.sync(run)), False)
     say(table["message"])
-    raise typer.Exit(3 if table["pending"] else 0)
+    raise typer.Exit(0 if table["is_complete"] else 3)
 
 
 def _say_damaged(table: dict[str, Any]) -> None:

@@ -9,21 +9,27 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, PrivateAttr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from typing_extensions import override
 
 from composer.spec.errors import ComposerError
 from composer.spec.family import Family
 from composer.spec.metrics import Metric
+from composer.spec.private_folder import link_to
 
 URI_VARIABLE: Final = "MLFLOW_TRACKING_URI"
 EXPERIMENT: Final = r"^/?[A-Za-z0-9][A-Za-z0-9@._ /-]{0,199}$"
 EXPERIMENT_RULE: Final = "use letters, digits and '@._ /-', 1 to 200 characters, the first a letter or a digit (or '/')"
 SCHEMES: Final = ("sqlite", "http", "https", "postgresql", "mysql", "mssql", "databricks")
 Source = Literal["blueprint", "environment", "embedded"]
+UNSAFE: Final = re.compile(r"[%?\ud800-\udfff]")
+"""Characters of a path that MLflow cannot take in a URI of SQLite."""
+SECRET_WORDS: Final = re.compile(r"(?i)pass|token|secret|key|sig|pwd|cred|auth|user")
+"""Words in the names of variables that hold credentials."""
+HOST: Final = re.compile(r"([A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])?(:\d{1,5})?")
 SECRET_KEYS: Final = re.compile(r"(?i)(^|[?&;])([^=&;]*(?:pass|token|secret|key|sig|pwd)[^=&;]*)=[^&;#]*")
 
 
@@ -46,9 +52,34 @@ class Destination:
         """The URI for printing and for files: credentials are ``***``."""
         return redact(self.uri)
 
+    @property
+    def database(self) -> Path | None:
+        """The file of a SQLite store; None of others."""
+        return sqlite_path(self.uri)
+
+    @property
+    def client_uri(self) -> str:
+        """The URI for MLflow, which takes no ``%`` and ``?`` in a path: a link goes around them."""
+        database = self.database
+        if database is None or not UNSAFE.search(str(database.parent)):
+            return self.uri
+        plain = link_to(database.parent) / database.name
+        return f"{self.uri.partition(':///')[0]}:///{plain}{''.join(self.uri.partition('?')[1:])}"
+
 
 class Tracker(Family, family="tracker"):
     """Where a run's metrics go besides the journal, which every run has."""
+
+    _folder: Path | None = PrivateAttr(default=None)
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the store may be beside the project: the folder of its blueprint, or the root if the user named it."""
+        return self._folder
+
+    def allow(self, folder: Path) -> None:
+        """Let the store be made below ``folder`` too."""
+        self._folder = folder
 
     @abstractmethod
     def destination(self, runs_dir: Path, environment: Mapping[str, str] = os.environ) -> Destination | None:
@@ -104,7 +135,7 @@ class MlflowTracker(Tracker, kind="mlflow"):
             return located(self.uri, "blueprint", runs_dir)
         uri = environment.get(URI_VARIABLE)
         if not uri:
-            return located(f"sqlite:///{default_root(runs_dir) / 'mlflow.db'}", "embedded", runs_dir)
+            return located(f"sqlite:///{quoted(default_root(runs_dir) / 'mlflow.db')}", "embedded", runs_dir)
         problem = uri_problem(uri, from_blueprint=False)
         if problem is not None:
             raise StoreRefused(f"{URI_VARIABLE}={redact(uri)}: {problem}")
@@ -116,12 +147,16 @@ def default_root(runs_dir: Path) -> Path:
     return runs_dir.absolute().parent / "mlflow"
 
 
-def located(uri: str, source: Source, runs_dir: Path) -> Destination:
-    """A store with absolute paths, for processes that run elsewhere; a database's artifacts are next to it."""
+def located(uri: str, source: Source, runs_dir: Path, folder: Path | None = None) -> Destination:
+    """A store with absolute paths, for processes that run elsewhere; a database's artifacts are next to it.
+
+    The path of a database is relative to ``folder``, by default the working folder.
+    """
     path = sqlite_path(uri)
     if path is not None:
-        absolute = path.absolute()
-        return Destination(uri.replace(f":///{path}", f":///{absolute}", 1), source, absolute.parent / "artifacts")
+        absolute, query = Path(os.path.normpath((folder or Path.cwd()) / path)), "".join(uri.partition("?")[1:])
+        whole = f"{uri.partition(':///')[0]}:///{quoted(absolute)}{query}"
+        return Destination(whole, source, absolute.parent / "artifacts")
     served = uri.partition(":")[0] in ("http", "https", "databricks")
     return Destination(uri, source, None if served else default_root(runs_dir) / "artifacts")
 
@@ -139,6 +174,12 @@ def uri_problem(uri: str, *, from_blueprint: bool) -> str | None:
         return f"no tracking store is reached by {scheme!r}; use sqlite:///PATH, http(s)://HOST or a database's URI"
     if scheme == "sqlite" and not sqlite_path(uri):
         return "a database in memory is lost at once; use a file: sqlite:///PATH/mlflow.db"
+    if scheme == "sqlite" and UNSAFE.search(sqlite_path(uri).name):  # type: ignore[union-attr]
+        return "the name of a database file may not contain '%' or '?'"
+    # Parsers disagree on other characters: what one takes for the host is a part of it to another.
+    host = urlsplit(uri).netloc.rpartition("@")[2]
+    if scheme in ("http", "https") and (not HOST.fullmatch(host) or re.search(r"[\\\s\x00-\x1f]", uri)):
+        return "no URI: a host has letters, digits, '.', '_' and '-', and there is no space or backslash"
     if from_blueprint and redact(uri) != uri:
         return f"credentials are accepted from the environment only: set {URI_VARIABLE}, or MLFLOW_TRACKING_PASSWORD"
     return None
@@ -149,7 +190,12 @@ def sqlite_path(uri: str) -> Path | None:
     body = uri.partition(":///")[2].partition("?")[0]
     if uri.partition(":")[0].partition("+")[0].lower() != "sqlite" or not body or body == ":memory:":
         return None
-    return Path(body)
+    return Path(unquote(body, errors="surrogateescape"))
+
+
+def quoted(path: Path) -> str:
+    """A path as it is written in a URI of SQLite."""
+    return str(path).replace("%", "%25").replace("?", "%3F")
 
 
 def redact(uri: str) -> str:

@@ -17,7 +17,7 @@ from typing import Any, Final
 from composer.tracking.base import Destination
 from composer.tracking.journal import read
 from composer.tracking.journal_points import JournalPoints
-from composer.tracking.mlflow_store import Store
+from composer.tracking.mlflow_store import Store, StoreError
 from composer.tracking.points import PARENT, Point, flatten
 from composer.tracking.records import ARTIFACTS, EVERYTHING, JOURNAL, RUN, TIMING, StoredRun, Tracking, Upload
 
@@ -28,13 +28,16 @@ EVENTS: Final = "events.jsonl"
 class Delivery:
     """Delivers one run to one store. Any call may raise; then make a new object and continue."""
 
-    def __init__(self, run_dir: Path, tracking: Tracking, destination: Destination) -> None:
+    def __init__(
+        self, run_dir: Path, tracking: Tracking, destination: Destination, *, compares_all: bool = False
+    ) -> None:
+        """``compares_all`` compares every row with the store, also those that it has acknowledged."""
         self._run_dir = run_dir
         self._tracking = tracking
         self._destination = destination
         self._run: dict[str, Any] = json.loads((run_dir / RUN).read_bytes())
         self._store = Store(destination)
-        self._stored, self._upload = self._connect()
+        self._stored, self._upload = self._connect(compares_all)
         acknowledged = self._upload.acknowledged
         seeds, ranges = self._run["seeds"], tracking.bounds()
         self._journals = {
@@ -48,17 +51,22 @@ class Delivery:
         """When ``run.json`` was written, in seconds since the epoch."""
         return (self._run_dir / RUN).stat().st_mtime
 
-    def _connect(self) -> tuple[StoredRun, Upload]:
+    def _connect(self, compares_all: bool) -> tuple[StoredRun, Upload]:
         """Find or create the runs in the store, and load the progress of the upload."""
         uri = self._destination.shown
         stored, upload = StoredRun.load(self._run_dir), Upload.load(self._run_dir)
-        if stored is not None and stored.tracking_uri == uri and all(map(self._store.exists, stored.ids())):
-            if upload is None or upload.tracking_uri != uri:
+        states = [self._store.revive(each) for each in stored.ids()] if stored and stored.tracking_uri == uri else []
+        if stored is not None and states and all(states):
+            if compares_all or upload is None or upload.tracking_uri != uri:
                 upload = Upload(uri, sent={JOURNAL: EVERYTHING, TIMING: EVERYTHING})
+            if "restored" in states:
+                upload.notes.append(f"{states.count('restored')} of its runs had been deleted there and are restored")
             return stored, upload
         stored, found = self._runs()
         sent = EVERYTHING if found else 0
         upload = Upload(uri, sent={JOURNAL: sent, TIMING: sent})
+        if states:
+            upload.notes.append("its runs were no longer there and are made anew")
         upload.save(self._run_dir)
         stored.save(self._run_dir)
         return stored, upload
@@ -94,8 +102,7 @@ class Delivery:
                 self._store.log_parameters(run_id, flatten(self._tracking.parameters))
         if not self._upload.described:
             for name in ARTIFACTS:
-                if (self._run_dir / name).exists():
-                    self._store.log_file(self._stored.run_id, self._run_dir / name)
+                self._send_file(self._run_dir / name)
         self._upload.described, self._upload.status, self._upload.error = True, "RUNNING", None
         self._upload.save(self._run_dir)
 
@@ -164,7 +171,18 @@ class Delivery:
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / EVENTS
                 path.write_text("".join(json.dumps(event) + "\n" for event in events), encoding="utf-8")
-                self._store.log_file(self._stored.run_id, path)
+                self._send_file(path)
+
+    def _send_file(self, path: Path) -> None:
+        """Send a file; where files cannot be sent, metrics are all the same."""
+        if not path.is_file():
+            return
+        try:
+            self._store.log_file(self._stored.run_id, path)
+        except (OSError, StoreError) as error:
+            note = f"its files are not there: {error}"
+            if note not in self._upload.notes:
+                self._upload.notes.append(note)
 
     @property
     def problem(self) -> str | None:

@@ -13,11 +13,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from composer.spec.errors import ComposerError
-from composer.tracking.base import Destination, sqlite_path
+from composer.tracking.base import Destination, quoted
 from composer.tracking.locks import lock_exclusive, lock_shared, open_lock, unlock
+from composer.tracking.moved_store import follow_database, local_path, mark_as_own
 from composer.tracking.points import Point
 
 if TYPE_CHECKING:
@@ -40,10 +41,11 @@ class StoreError(ComposerError):
 @contextmanager
 def ready_store(destination: Destination) -> Iterator[None]:
     """Create or migrate the destination's database, and keep it in place meanwhile; does nothing for a server."""
-    database = sqlite_path(destination.uri)
+    database = destination.database
     if database is None:
         yield
         return
+    artifacts = destination.artifacts or database.parent / "artifacts"
     database.parent.mkdir(parents=True, exist_ok=True)
     lock = open_lock(database.with_name(f".{database.name}.lock"))
     try:
@@ -54,10 +56,11 @@ def ready_store(destination: Destination) -> Iterator[None]:
             unlock(lock)
             if lock_exclusive(lock, LOCK_SECONDS):
                 if not is_ready(database):
-                    _make(database, destination.artifacts or database.parent / "artifacts")
+                    _make(database, artifacts)
             elif time.monotonic() > deadline:
                 raise StoreError(f"{database}: must be migrated, but is in use; try again when its runs have ended")
             lock_shared(lock)
+        follow_database(database, artifacts, is_own=destination.source == "embedded")
         yield
     finally:
         os.close(lock)
@@ -109,8 +112,14 @@ def _create(path: Path, artifacts: Path) -> Engine:
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
     untyped: Any = SqlAlchemyStore
-    engine: Engine = untyped(f"sqlite:///{path}", artifacts.as_uri()).engine
+    engine: Engine = untyped(_client_uri(path), artifacts.as_uri()).engine
+    engine.dispose()
+    mark_as_own(path)
     return engine
+
+
+def _client_uri(path: Path) -> str:
+    return Destination(f"sqlite:///{quoted(path)}", "embedded").client_uri
 
 
 def _migrate(database: Path, path: Path) -> Engine:
@@ -122,7 +131,7 @@ def _migrate(database: Path, path: Path) -> Engine:
     with closing(sqlite3.connect(database, timeout=60)) as source, closing(sqlite3.connect(path)) as copy:
         source.backup(copy)
     untyped: Any = utils
-    engine: Engine = untyped.create_sqlalchemy_engine(f"sqlite:///{path}")
+    engine: Engine = untyped.create_sqlalchemy_engine(_client_uri(path))
     try:
         untyped._upgrade_db(engine)
     except (CommandError, MlflowException, SQLAlchemyError) as error:
@@ -139,7 +148,8 @@ class Store:
         from mlflow import MlflowClient
 
         self._destination = destination
-        self._client = MlflowClient(tracking_uri=destination.uri, registry_uri=destination.uri)
+        uri = destination.client_uri
+        self._client = MlflowClient(tracking_uri=uri, registry_uri=uri)
 
     def experiment(self, name: str) -> str:
         """Id of the experiment of this name, created where it is missing."""
@@ -169,16 +179,26 @@ class Store:
         run = self._client.create_run(experiment_id, start_time=start_time, tags=dict(tags), run_name=name)
         return str(run.info.run_id)
 
-    def exists(self, run_id: str) -> bool:
-        """Whether the run exists and is not deleted."""
+    def revive(self, run_id: str) -> Literal["active", "restored"] | None:
+        """Find a run, and restore it if it was deleted; None where it is gone.
+
+        Raises StoreError where its experiment was deleted.
+        """
         from mlflow.exceptions import MlflowException
 
         try:
-            return bool(self._client.get_run(run_id).info.lifecycle_stage == "active")
+            info = self._client.get_run(run_id).info
         except MlflowException as error:
             if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-                return False
+                return None
             raise
+        if info.lifecycle_stage != "active":
+            experiment = self._client.get_experiment(info.experiment_id)
+            if experiment.lifecycle_stage != "active":
+                raise StoreError(f"the experiment {experiment.name!r} was deleted in MLflow; restore it there")
+            self._client.restore_run(run_id)
+            return "restored"
+        return "active"
 
     def log_parameters(self, run_id: str, parameters: Mapping[str, str]) -> None:
         """Log parameters, cut to 6,000 characters as MLflow does. Logging the same again changes nothing."""
@@ -189,8 +209,21 @@ class Store:
             self._client.log_batch(run_id, params=items[start : start + CALL_PARAMETERS], synchronous=True)
 
     def log_file(self, run_id: str, path: Path) -> None:
-        """Copy a file to the run's artifacts, replacing an older one of its name."""
+        """Copy a file to the run's artifacts, replacing an older one of its name.
+
+        Raises StoreError where the store keeps them in a folder of this machine that is not its own.
+        """
+        self._check_folder(self._client.get_run(run_id).info.artifact_uri)
         self._client.log_artifact(run_id, str(path))
+
+    def _check_folder(self, uri: str) -> None:
+        """A store that a stranger names, or has made, could have files written anywhere."""
+        folder = local_path(uri)
+        if folder is None or self._destination.source == "environment":
+            return
+        own = self._destination.artifacts
+        if own is None or not folder.resolve().is_relative_to(own.resolve()):
+            raise StoreError(f"the store keeps them in {folder}, outside of its own folder")
 
     def log_points(self, run_id: str, points: Sequence[tuple[Point, int]]) -> None:
         """Log points with their times, in milliseconds since the epoch, at most 1,000 per call."""

@@ -17,7 +17,8 @@ from typing import Any, ClassVar, Final, Literal, Self
 
 from composer.spec.interval import Bounds
 from composer.spec.run_files import write_text
-from composer.tracking.base import Destination, MlflowTracker, Source, StoreRefused, located
+from composer.tracking.base import Destination, MlflowTracker, Source, StoreRefused, located, redact, uri_problem
+from composer.tracking.project import ensure_admitted
 
 RunStatus = Literal["FINISHED", "FAILED", "KILLED"]
 
@@ -60,9 +61,8 @@ class Tracking(Record):
 
     file = "tracking.json"
     uri: str | None
+    """Databases within the project are relative to the run directory, and move with it."""
     source: Source
-    runs_dir: str
-    """The runs directory, relative to the run's: the embedded store moves with both."""
     experiment: str
     system_metrics: bool
     parameters: dict[str, Any]
@@ -81,17 +81,19 @@ class Tracking(Record):
         """The store of the run: the one in its blueprint, else that of the environment now, else that of then.
 
         Raises:
-            StoreRefused: its URI was not recorded because it has credentials, and the environment names none now.
+            StoreRefused: its URI was not recorded because it has credentials, and the environment names none now; or
+                the record names a store that is refused, or that is outside of the project and not confirmed.
         """
-        runs_dir = (run_dir / self.runs_dir).resolve()
-        if self.source == "blueprint" and self.uri is not None:
-            return located(self.uri, "blueprint", runs_dir)
-        now = MlflowTracker().destination(runs_dir)
-        if now.source == "embedded" and self.source == "environment":
+        runs_dir = run_dir.resolve().parent
+        found = now = MlflowTracker().destination(runs_dir)
+        if self.source == "blueprint" or (now.source == "embedded" and self.source == "environment"):
             if self.uri is None:
                 raise StoreRefused("MLFLOW_TRACKING_URI named the store of this run, with credentials; set it again")
-            return located(self.uri, "environment", runs_dir)
-        return now
+            if problem := uri_problem(self.uri, from_blueprint=True):
+                raise StoreRefused(f"{run_dir / self.file}: {redact(self.uri)}: {problem}")
+            found = located(self.uri, self.source, runs_dir, run_dir.resolve())
+        ensure_admitted(found, [runs_dir.parent])
+        return found
 
 
 @dataclass
@@ -129,6 +131,8 @@ class Upload(Record):
     described: bool = False
     status: str = "RUNNING"
     error: str | None = None
+    notes: list[str] = field(default_factory=list)
+    """What was found or mended in the store, for people."""
 
 
 def count_rows(run_dir: Path) -> int:

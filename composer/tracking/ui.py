@@ -17,7 +17,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from composer.spec.errors import ComposerError
-from composer.tracking.base import Destination, sqlite_path
+from composer.tracking.base import Destination
 
 HOST: Final = "127.0.0.1"
 VIEW: Final = "workflowType=machine_learning&compareRunsMode=CHART"
@@ -54,9 +54,11 @@ def serve(destination: Destination, experiment: str, port: int = 5000, say: Call
         say(f"the runs are at {destination.shown}")
         return 0
     _check_port(port)
+    if destination.database is not None and not destination.database.exists():
+        raise ServerError(f"there is no store at {destination.database}; --runs names the directory of its runs")
     with ExitStack() as stack:
         stack.enter_context(_ended_by_sigterm())
-        if sqlite_path(destination.uri) is not None:
+        if destination.database is not None:
             from composer.tracking.mlflow_store import ready_store
 
             stack.enter_context(ready_store(destination))
@@ -85,7 +87,9 @@ def _ended_by_sigterm() -> Iterator[None]:
 
 def start(destination: Destination, port: int) -> subprocess.Popen[bytes]:
     """Start MLflow's server. The environment passes the store's URI, as every user can read command lines."""
-    environment = os.environ | ENVIRONMENT | {"MLFLOW_PORT": str(port), "MLFLOW_BACKEND_STORE_URI": destination.uri}
+    environment = (
+        os.environ | ENVIRONMENT | {"MLFLOW_PORT": str(port), "MLFLOW_BACKEND_STORE_URI": destination.client_uri}
+    )
     if destination.artifacts is not None:
         environment["MLFLOW_ARTIFACTS_DESTINATION"] = destination.artifacts.as_uri()
         environment["MLFLOW_DEFAULT_ARTIFACT_ROOT"] = destination.artifacts.as_uri()
@@ -127,7 +131,7 @@ def link(port: int, experiment: str | None) -> str:
 
 def experiment_id(destination: Destination, name: str) -> str | None:
     """Id of an experiment in a SQLite store, read without loading mlflow; None where unknown."""
-    database = sqlite_path(destination.uri)
+    database = destination.database
     if database is None:
         return None
     with closing(sqlite3.connect(database)) as connection:

@@ -13,8 +13,9 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -22,7 +23,9 @@ from typing import Any, Final
 from composer.spec.interval import Bounds
 from composer.spec.package_files import PACKAGE
 from composer.spec.run_files import open_to_write
-from composer.tracking.base import Destination, MlflowTracker, StoreRefused, Tracker
+from composer.tracking.base import URI_VARIABLE, Destination, MlflowTracker, StoreRefused, Tracker, quoted
+from composer.tracking.credentials import upload_environment, withheld_note
+from composer.tracking.project import admitted
 from composer.tracking.records import LOG, Ended, RunStatus, StoredRun, Tracking, Upload, count_rows, pending
 
 RESTART_SECONDS: Final = 30.0
@@ -52,6 +55,8 @@ class UploadReport:
     mlflow_run_id: str | None
     pending: int
     message: str
+    is_complete: bool = True
+    """Whether the store has all of the run."""
 
 
 class Uploader:
@@ -62,6 +67,8 @@ class Uploader:
         self._destination = destination
         self._process: subprocess.Popen[bytes] | None = None
         self._started_at = 0.0
+        self.note = withheld_note(destination) if destination is not None else None
+        """Which credentials are not sent to the store, for people."""
 
     @classmethod
     def start(
@@ -80,14 +87,13 @@ class Uploader:
         Raises:
             StoreRefused: ``MLFLOW_TRACKING_URI`` names a store that is refused; nothing was started.
         """
-        destination = tracker.destination(runs_dir)
+        destination = admitted(tracker, runs_dir)
         uploader = cls(run_dir, destination)
         if destination is None or not isinstance(tracker, MlflowTracker):
             return uploader
         Tracking(
-            uri=destination.uri if destination.source != "embedded" and destination.shown == destination.uri else None,
+            uri=_recorded_uri(destination, run_dir),
             source=destination.source,
-            runs_dir=os.path.relpath(runs_dir.absolute(), run_dir.absolute()),
             experiment=tracker.experiment,
             system_metrics=tracker.system_metrics,
             parameters=dict(parameters),
@@ -125,7 +131,10 @@ class Uploader:
     def _spawn(self) -> None:
         package = str(PACKAGE.parent)
         path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
-        environment = os.environ | ENVIRONMENT | {"PYTHONPATH": path}
+        assert self._destination is not None
+        environment = upload_environment(self._destination) | ENVIRONMENT | {"PYTHONPATH": path}
+        if self._destination.source == "blueprint":
+            environment[URI_VARIABLE] = self._destination.uri  # It is admitted, and has no credentials.
         with os.fdopen(open_to_write(self._run_dir / LOG, os.O_APPEND), "ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", PROCESS, str(self._run_dir.absolute()), str(os.getpid())],
@@ -139,36 +148,53 @@ class Uploader:
 
 
 def sync(run_dir: Path) -> UploadReport:
-    """Send the rows of a run's journal that its store lacks, in this process; the run must have ended.
+    """Send what the store of a run lacks, in this process; the run must have ended.
 
-    It continues while the store accepts rows, and loads mlflow (seconds). If ``MLFLOW_TRACKING_URI`` has changed, the
-    whole run is sent to the new store.
+    Every row is compared with the store, so that what was deleted there is sent again. It continues while the store
+    accepts rows, and loads mlflow (seconds). If ``MLFLOW_TRACKING_URI`` has changed, the whole run is sent to the new
+    store.
 
     Raises:
-        StoreRefused: the run was not tracked, or the URI of its store is unknown.
+        StoreRefused: the run was not tracked, or the URI of its store is unknown or refused.
     """
     tracking = Tracking.load(run_dir)
     if tracking is None:
         raise StoreRefused(f'{run_dir}: not tracked: its blueprint has tracking.kind = "none"')
     destination = tracking.destination(run_dir)
-    if _settled(run_dir, destination):
-        return report(run_dir, destination)
-    os.environ.update(ENVIRONMENT)  # MLflow reads them when it is imported
-    from composer.tracking.uploader_process import SYNC_PATIENCE, Busy, Watch, upload
+    withheld = withheld_note(destination)
+    with _environment(upload_environment(destination) | ENVIRONMENT):  # MLflow reads them when it is imported
+        from composer.tracking.uploader_process import SYNC_PATIENCE, Busy, Watch, upload
 
+        try:
+            found = upload(run_dir, tracking, destination, Watch(run_dir, None), SYNC_PATIENCE, compares_all=True)
+        except Busy as busy:
+            return UploadReport(_found(run_dir, destination), pending(run_dir), str(busy), is_complete=False)
+    answer = report(run_dir, destination, is_sent=found)
+    return replace(answer, message=f"{answer.message}; {withheld}") if withheld else answer
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Have these environment variables, and no others, in the block."""
+    before = dict(os.environ)
+    os.environ.clear()
+    os.environ.update(variables)
     try:
-        upload(run_dir, tracking, destination, Watch(run_dir, None), SYNC_PATIENCE)
-    except Busy as busy:
-        return UploadReport(_found(run_dir, destination), pending(run_dir), str(busy))
-    return report(run_dir, destination)
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
-def _settled(run_dir: Path, destination: Destination) -> bool:
-    """Whether this store has every row and the run's final status."""
-    upload, ended = Upload.load(run_dir), Ended.load(run_dir)
-    status = ended.status if ended else "KILLED"
-    sent = upload is not None and upload.tracking_uri == destination.shown and upload.status == status
-    return sent and _found(run_dir, destination) is not None and pending(run_dir) == 0
+def _recorded_uri(destination: Destination, run_dir: Path) -> str | None:
+    """The URI for ``tracking.json``: None for the embedded store and for one with credentials."""
+    if destination.source == "embedded" or destination.shown != destination.uri:
+        return None
+    database, project = destination.database, run_dir.resolve().parents[1]
+    if database is None or not database.resolve().is_relative_to(project):
+        return destination.uri
+    within = Path(os.path.relpath(database.resolve(), run_dir.resolve()))  # It moves with the project.
+    return destination.uri.replace(quoted(database), quoted(within), 1)
 
 
 def _found(run_dir: Path, destination: Destination | None) -> str | None:
@@ -179,13 +205,15 @@ def _found(run_dir: Path, destination: Destination | None) -> str | None:
     return stored.run_id
 
 
-def report(run_dir: Path, destination: Destination | None) -> UploadReport:
-    """State of the upload, from the run directory's files."""
+def report(run_dir: Path, destination: Destination | None, is_sent: bool = True) -> UploadReport:
+    """State of the upload, from the run directory's files; ``is_sent`` is False where the last attempt failed."""
     upload, waiting, found = Upload.load(run_dir), pending(run_dir), _found(run_dir, destination)
     store = destination.shown if destination else "none"
-    if waiting == 0 and upload is not None and upload.status != "RUNNING":
-        return UploadReport(found, 0, f"{count_rows(run_dir)} rows in MLflow ({store})")
     reason = f"; {upload.error}" if upload is not None and upload.error else ""
+    if is_sent and waiting == 0 and upload is not None and upload.status != "RUNNING":
+        notes = "".join(f"; {note}" for note in upload.notes)
+        return UploadReport(found, 0, f"{count_rows(run_dir)} rows in MLflow ({store}){notes}")
     what = f"{waiting} rows" if waiting else "the final status is"
+    state = f"{what} pending for {store}" if waiting or is_sent else f"{store} could not be compared with the journal"
     command = f"composer sync {shlex.quote(str(run_dir))}"
-    return UploadReport(found, waiting, f"{what} pending for {store}{reason}: {command}")
+    return UploadReport(found, waiting, f"{state}{reason}: {command}", is_complete=False)

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from composer.tracking.base import Destination
+from composer.tracking.base import Destination, StoreRefused
 from composer.tracking.delivery import Delivery
 from composer.tracking.locks import RETRY_SECONDS, lock_exclusive, open_lock
 from composer.tracking.mlflow_store import ready_store
@@ -57,9 +57,17 @@ class Watch:
 
 
 def upload(
-    run_dir: Path, tracking: Tracking, destination: Destination, watch: Watch, patience: float = math.inf
+    run_dir: Path,
+    tracking: Tracking,
+    destination: Destination,
+    watch: Watch,
+    patience: float = math.inf,
+    *,
+    compares_all: bool = False,
 ) -> bool:
     """Upload until the run is over and all rows are sent, or the store fails after its end; returns whether all are.
+
+    ``compares_all`` compares every row with the store, also those that it has acknowledged.
 
     Raises:
         Busy: another process has been uploading this run for ``patience`` seconds.
@@ -69,7 +77,7 @@ def upload(
         while True:
             try:
                 with ready_store(destination):
-                    _deliver(run_dir, tracking, destination, watch)
+                    _deliver(run_dir, tracking, destination, watch, compares_all)
                 return True
             except Exception as error:  # of a store, a network or a full disk: the journal keeps the rows
                 _note(run_dir, destination, error)
@@ -80,9 +88,9 @@ def upload(
             watch.pause(PAUSES[min(failures, len(PAUSES)) - 1])
 
 
-def _deliver(run_dir: Path, tracking: Tracking, destination: Destination, watch: Watch) -> None:
+def _deliver(run_dir: Path, tracking: Tracking, destination: Destination, watch: Watch, compares_all: bool) -> None:
     """Deliver over one connection to the store until the run is over."""
-    delivery = Delivery(run_dir, tracking, destination)
+    delivery = Delivery(run_dir, tracking, destination, compares_all=compares_all)
     system = None
     if tracking.system_metrics and watch.trainer is not None and not watch.over():
         system = SystemMetrics(watch.trainer, delivery.started_at)
@@ -140,7 +148,11 @@ def main(arguments: list[str]) -> int:
     if tracking is None:
         log.error("%s: no readable %s", run_dir, Tracking.file)
         return 1
-    destination = tracking.destination(run_dir)
+    try:
+        destination = tracking.destination(run_dir)
+    except StoreRefused as error:
+        log.error("%s", error)
+        return 1
     done = upload(run_dir, tracking, destination, Watch(run_dir, trainer))
     log.info("%s; %d rows pending", "all sent" if done else "ended before all was sent", pending(run_dir))
     return 0 if done else 1

@@ -57,6 +57,7 @@ def train_to_end(
             console.note(line)
         session.say = console.note
         session.uploader = session.upload()
+        _say_withheld([session], console)
         with profile.active() if profile else nullcontext():
             outcome = train(session, console)
         if profile is not None:
@@ -85,6 +86,7 @@ def train_together_to_end(opened: Sequence[OpenRun], stack: Stack, *, quiet: boo
                 console.note(f"{each.session.title}: {line}")
             each.session.uploader = each.session.upload()
             each.session.say = console.note
+        _say_withheld([each.session for each in opened], console)
         first, session = opened[0].run, opened[0].session
         compilation = (f"one update of all of them is {_compilation_text(first)}", *_cache_lines(first, session))
         for line in (*compilation, *_placement_lines(first)):
@@ -178,6 +180,13 @@ def sync(path: Path) -> UploadReport:
     """Send the rows of a run's journal that its tracking store does not have; raises StoreRefused."""
     runs.read_facts(path)
     return send_pending(path)
+
+
+def _say_withheld(sessions: Sequence[Session], console: Console) -> None:
+    """Say, once, which credentials are not sent to the store."""
+    for note in dict.fromkeys(each.uploader.note for each in sessions if each.uploader is not None):
+        if note is not None:
+            console.note(note)
 
 
 def _compilation_text(run: runs.Run) -> str:

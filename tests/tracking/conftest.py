@@ -31,7 +31,6 @@ def run_dir(tmp_path: Path) -> Path:
     Tracking(
         uri=None,
         source="embedded",
-        runs_dir="..",
         experiment="composer",
         system_metrics=True,
         parameters={"algorithm": {"kind": "sac", "note": "x" * 7000}},

@@ -64,8 +64,8 @@ class FakeStore:
         self.world.call([lambda: self.runs.update({run_id: run})])
         return run_id
 
-    def exists(self, run_id: str) -> bool:
-        return run_id in self.runs
+    def revive(self, run_id: str) -> str | None:
+        return "active" if run_id in self.runs else None
 
     def log_parameters(self, run_id: str, parameters: Mapping[str, str]) -> None:
         self.world.call([lambda: self.runs[run_id]["parameters"].update(parameters)])

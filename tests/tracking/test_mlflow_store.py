@@ -124,9 +124,9 @@ def test_runs_are_found_by_tags_and_known_to_exist(destination: Destination) -> 
     run_id = store.create_run(experiment, "a", {"composer.run_id": "r", "composer.role": "3"}, 1)
     assert store.find_run(experiment, {"composer.run_id": "r", "composer.role": "3"}) == run_id
     assert store.find_run(experiment, {"composer.run_id": "r", "composer.role": "5"}) is None
-    assert store.exists(run_id) and not store.exists("0" * 32)
+    assert store.revive(run_id) == "active" and store.revive("0" * 32) is None
     store._client.delete_run(run_id)
-    assert not store.exists(run_id)
+    assert store.revive(run_id) == "restored" and store.revive(run_id) == "active"
 
 
 def test_an_older_database_is_migrated_whole_and_the_old_one_kept(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_a_store_that_hangs_costs_the_trainer_nothing(run_dir: Path, monkeypatch
         connection.close()
     waiting = len(rows()) + len(timing())
     assert report == UploadReport(
-        None, waiting, f"{waiting} rows pending for http://***@127.0.0.1:{port}: composer sync {run_dir}"
+        None, waiting, f"{waiting} rows pending for http://***@127.0.0.1:{port}: composer sync {run_dir}", False
     )
     reader = read(run_dir / JOURNAL)
     assert len(list(reader)) == len(rows()) and reader.problem is None
@@ -112,7 +112,8 @@ def test_sync_leaves_a_run_alone_that_is_being_uploaded(run_dir: Path, monkeypat
     append(run_dir / JOURNAL, rows())
     lock = open_lock(run_dir / LOCK)
     assert lock_exclusive(lock, 0.0)
-    assert sync(run_dir) == UploadReport(None, len(rows()), f"{run_dir}: another process is uploading this run")
+    busy = f"{run_dir}: another process is uploading this run"
+    assert sync(run_dir) == UploadReport(None, len(rows()), busy, is_complete=False)
     os.close(lock)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from tiny_runs import ALONE, TINY
 
+from composer.spec.private_folder import PLAIN
 from composer.training.compile import cache as caching
 
 INDUCTOR = "TORCHINDUCTOR_CACHE_DIR"
@@ -96,7 +97,7 @@ def test_a_path_that_a_compiler_cannot_take_is_reached_by_a_link(
 ) -> None:
     monkeypatch.setenv(variable, str(tmp_path / name))
     first = used()
-    assert caching._PLAIN.fullmatch(str(first)) and first.is_dir()
+    assert PLAIN.fullmatch(str(first)) and first.is_dir()
     assert tmp_path / name in (first.resolve(), *first.resolve().parents)
     assert used() == first  # And again, by the same link.
     if variable != INDUCTOR:
@@ -107,7 +108,7 @@ def test_a_temporary_folder_with_a_space_is_passed_over(tmp_path: Path, monkeypa
     (tmp_path / "a b").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "a b"))
     monkeypatch.setenv(caching.CACHE, str(tmp_path / "my cache"))
-    assert caching._PLAIN.fullmatch(str(used()))
+    assert PLAIN.fullmatch(str(used()))
 
 
 def warm(folder: Path) -> None:

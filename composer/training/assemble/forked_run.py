@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from composer.blueprint import diff
 from composer.blueprint.checks.forkable import fork_problems
 from composer.spec.random_streams import derive
+from composer.tracking.project import admitted
 from composer.training.assemble.make_session import restored_learner, undo_on_error
 from composer.training.assemble.new_run import create
 from composer.training.assemble.origin import Origin, read_origin
@@ -42,7 +43,7 @@ def fork(
     ``branch`` other than 0 draws what follows (batches, exploration, later tasks) from streams of its own, the same in
     every fork of that branch. Returns run, session and notes; raises NotForkable, RunUnusable, CheckpointDamaged.
     """
-    blueprint.tracking.destination(directory)
+    admitted(blueprint.tracking, directory)
     origin = read_origin(path, at)
     blueprint = branched(blueprint, branch)
     device = set_up_process(blueprint, _device(origin, blueprint))

@@ -13,6 +13,7 @@ from composer.blueprint import dump
 from composer.blueprint.checks.check import warnings_in
 from composer.blueprint.forecast.memory import allocated
 from composer.tracking.journal import Journal
+from composer.tracking.project import admitted
 from composer.tracking.records import JOURNAL, TIMING
 from composer.training.assemble.make_session import make_session, undo_on_error
 from composer.training.assemble.process import choose_compilation, set_up_process
@@ -31,7 +32,7 @@ def start(blueprint: Blueprint, directory: Path, variant: str | None) -> tuple[r
 
     Raises StoreRefused and Unavailable, before anything is written, and RunUnusable where nothing can be.
     """
-    blueprint.tracking.destination(directory)
+    admitted(blueprint.tracking, directory)
     device = set_up_process(blueprint)
     run, session = create(blueprint, directory, variant, device, choose_compilation(blueprint, device))
     with undo_on_error(session.close, run.close):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from composer.blueprint.load import ensure_checked
 from composer.spec.errors import ComposerError
 from composer.tracking.journal import Journal, read
+from composer.tracking.project import admitted
 from composer.tracking.records import JOURNAL, TIMING
 from composer.training.assemble.make_session import make_session, restored_learner, undo_on_error
 from composer.training.assemble.process import set_up_process
@@ -54,7 +55,7 @@ def load_agent(path: Path, at: int | None = None) -> tuple[Blueprint, Learner, S
 
 
 def _restored(run: runs.Run, blueprint: Blueprint, inexact: bool) -> tuple[Session, list[str]]:
-    blueprint.tracking.destination(run.path.parent)
+    admitted(blueprint.tracking, run.path.parent)
     checkpoints = Checkpoints(run.path, blueprint.checkpoint.keep, run.facts)
     snapshot = checkpoints.load() if checkpoints.steps() else None
     if snapshot is None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from composer.blueprint.forecast.memory import allocated
 from composer.blueprint.forecast.one_program import joined
+from composer.tracking.project import admitted
 from composer.training.assemble.make_session import undo_on_error
 from composer.training.assemble.new_run import create
 from composer.training.assemble.process import choose_compilation, set_up_process
@@ -34,7 +35,7 @@ def start_together(blueprints: Mapping[str | None, Blueprint], directory: Path) 
     (``composer.blueprint.forecast.one_program.obstacle``). Raises what ``start`` raises.
     """
     for blueprint in blueprints.values():
-        blueprint.tracking.destination(directory)
+        admitted(blueprint.tracking, directory)
     whole = joined(list(blueprints.values()))
     device = set_up_process(whole)
     choice = choose_compilation(whole, device)

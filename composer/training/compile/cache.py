@@ -8,20 +8,17 @@ Tests: tests/training/test_compile_cache.py, tests/training/test_compile_ahead.p
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
 import shutil
-import stat
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
+from composer.spec.private_folder import PLAIN, link_to, private_folder
+
 CACHE = "COMPOSER_CACHE"
 """The environment variable with the folder of all programs; by default ``composer`` in the user's cache."""
 _INDUCTOR = "TORCHINDUCTOR_CACHE_DIR"
-_PLAIN = re.compile(r"[A-Za-z0-9_./+,=@~-]+")
-"""Paths that inductor can pass to a compiler: it does not quote them."""
 _chosen: str | None = None
 _given: str | None = None
 _place: Place | None = None
@@ -49,9 +46,10 @@ def use_cache(key: str) -> None:
     now = os.environ.get(_INDUCTOR)
     if now is None or now != _chosen:
         _given = now
-    _place = _usable(Path(_given).absolute(), _private()) if _given else _place_of(key)
+    _place = _usable(Path(_given).absolute(), private_folder()) if _given else _place_of(key)
     folder = _place.folder if _given is None or _place.note else Path(_given)
-    _chosen = os.environ[_INDUCTOR] = str(folder if _PLAIN.fullmatch(str(folder)) else _link_to(folder))
+    # Inductor does not quote the paths that it passes to a compiler.
+    _chosen = os.environ[_INDUCTOR] = str(folder if PLAIN.fullmatch(str(folder)) else link_to(folder))
 
 
 def fill_cache() -> None:
@@ -84,7 +82,7 @@ def is_warm(key: str) -> bool:
 
 
 def _place_of(key: str) -> Place:
-    named, users, private = _named_root(), _users_root(), _private()
+    named, users, private = _named_root(), _users_root(), private_folder()
     spare = users if named and users and _can_be_written(users / key) else private
     root = named or users
     if root is not None:
@@ -138,41 +136,3 @@ def _can_be_written(folder: Path) -> bool:
 
 def _allowed(path: Path) -> bool:
     return os.access(path, os.W_OK)
-
-
-def _private() -> Path | None:
-    """A folder of this user alone below a temporary one, whose path a compiler takes; None where there is none."""
-    try:
-        first = [tempfile.gettempdir()]
-    except FileNotFoundError:
-        first = []
-    for folder in (*first, "/tmp", "/var/tmp", "/dev/shm"):
-        path = Path(folder) / f"composer-{os.geteuid()}"
-        if not _PLAIN.fullmatch(str(path)):
-            continue
-        try:
-            path.mkdir(mode=0o700, exist_ok=True)
-            found = path.lstat()
-        except OSError:
-            continue
-        # Others may have made it, to have their code executed here.
-        if stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077:
-            return path
-    return None
-
-
-def _link_to(folder: Path) -> Path:
-    """A path without spaces and quotes to a folder that has them; the folder itself where no link can be made."""
-    private = _private()
-    if private is None:
-        return folder
-    link = private / f"link-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if not (link.is_symlink() and link.readlink() == folder):
-            staged = link.with_name(f".{link.name}-{os.getpid()}")
-            staged.symlink_to(folder)
-            staged.replace(link)
-    except OSError:
-        return folder
-    return link
