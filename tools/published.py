@@ -113,11 +113,6 @@ def names() -> list[str]:
     return sorted(path.relative_to(BLUEPRINTS).with_suffix("").as_posix() for path in BLUEPRINTS.rglob("*.toml"))
 
 
-def has_facts(name: str) -> bool:
-    """Whether a blueprint has a file of facts."""
-    return (FACTS / f"{name}.toml").exists()
-
-
 def problems(facts: Facts) -> Iterator[str]:
     """Values that differ from the facts without being declared to, and stated tables with a value that has no fact."""
     yield from facts.problems
@@ -158,7 +153,7 @@ def is_below(key: str, prefixes: Sequence[str]) -> bool:
 def pages() -> dict[str, str]:
     """The table of each folder of blueprints by the name of its page."""
     found: dict[str, list[str]] = {}
-    for name in filter(has_facts, names()):
+    for name in names():
         folder = name.partition("/")[0]
         found.setdefault(f"{folder}.md", [HEADER, f"# Published settings: {folder}\n"]).append(_section(read(name)))
     return {page: "\n".join(sections) for page, sections in found.items()}
@@ -202,7 +197,7 @@ def main() -> None:
         for page, text in pages().items():
             (FACTS / page).write_text(text, encoding="utf-8")
         return
-    found = [problem for name in filter(has_facts, names()) for problem in problems(read(name))]
+    found = [problem for name in names() for problem in problems(read(name))]
     print("\n".join(found) or "every shipped blueprint is what its facts say")
     sys.exit(bool(found))
 

@@ -299,3 +299,23 @@ def test_heads_of_values_logits_and_features_may_be_summed_and_those_of_actions_
         "deterministic_tanh", "gaussian_policy", "tanh_gaussian",
     }  # fmt: skip
     assert not Head.is_additive
+
+
+@pytest.mark.parametrize("hidden", [None, HIDDEN])
+def test_mean_and_deviation_may_be_drawn_at_gains_of_their_own(hidden: list[dict[str, Any]] | None) -> None:
+    """JAXRL's policy has sqrt(2) for the mean and 1 for the deviation; absent, both are drawn alike."""
+    table: dict[str, Any] = {"kind": "tanh_gaussian", "weight": {"kind": "orthogonal", "gain": 2.0}}
+    table |= {} if hidden is None else {"hidden": hidden}
+    alike = HEADS.validate_python(table)
+    apart = HEADS.validate_python({**table, "log_std_weight": {"kind": "orthogonal", "gain": 0.5}})
+    for head, gain in ((alike, 2.0), (apart, 0.5)):
+        plans = dict(head.outline(FEATURES, ACTIONS).named_parameters())
+        means = [plan.initializer for path, plan in plans.items() if path.startswith("mean") and "weight" in path]
+        deviations = [
+            plan.initializer for path, plan in plans.items() if path.startswith("log_std") and "weight" in path
+        ]
+        assert (means[-1].gain, deviations[-1].gain) == (2.0, gain)  # type: ignore[attr-defined]
+        weights = {path: value for path, value in filled(head).named_parameters() if path.endswith("weight")}
+        last = [path for path in weights if path.startswith("log_std")][-1]
+        norms = weights[last].detach().norm(dim=1)
+        torch.testing.assert_close(norms, torch.full_like(norms, gain))
