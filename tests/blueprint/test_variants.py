@@ -50,6 +50,13 @@ remove = ["averages"]
 [variants.slow_ones]
 remove = ["averages"]
 averages.target_critic = { of = "critic", momentum = 0.99 }
+[variants.set_anew]
+with = ["slow_ones"]
+remove = ["averages.target_critic"]
+averages.target_critic = { of = "critic", momentum = 0.99 }
+[variants.again]
+with = ["set_anew"]
+remove = ["averages.target_critic"]
 [variants.two]
 seeds = [0, 1]
 [variants.three]
@@ -152,7 +159,14 @@ def test_removals_of_a_combination() -> None:
         assert [each.key for each in mine(variant).removals][:1] == [mine(variant.split("+")[0]).removals[0].key]
         assert list(mine(variant).blueprint.averages) == ["target_critic"]
     assert mine("without_0").blueprint.seeds == mine("without_0+without_0_too").blueprint.seeds == (1, 2)
+    assert mine("set_anew").blueprint.averages["target_critic"].momentum.bounds() == (0.99, 0.99)
+    assert mine("slow_ones+set_anew").blueprint == mine("set_anew").blueprint
     assert mine("last").blueprint.seeds == (2,), "the numbers of a list are those that the named variants left"
+
+
+def test_what_a_named_variant_sets_anew_can_be_removed_again() -> None:
+    (line,) = said("again")
+    assert "SAC needs an average 'target_critic'" in line and "(variant again)" in line
 
 
 WITH = "[variants.a]\nwith = {a}\n[variants.b]\nwith = {b}\n[variants.c]\n"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tomli_w
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -136,6 +137,7 @@ _PATHS = st.sampled_from(
 )  # fmt: skip
 _TEXTS = st.one_of(
     st.text(max_size=80),
+    st.builds("~{}".format, _PATHS | _DOTTED | st.text(max_size=40)),
     st.tuples(_PATHS | _DOTTED, _VALUES | st.text(max_size=40) | st.sampled_from(["[" * 1_900, "[" * 300 + "]" * 300]))
     .map("=".join),
 )  # fmt: skip
@@ -143,7 +145,10 @@ _TEXTS = st.one_of(
 
 @many
 @given(
-    texts=st.lists(_TEXTS, max_size=4), variant=st.none() | st.text(max_size=80) | st.sampled_from(["small", "smal"])
+    texts=st.lists(_TEXTS, max_size=4),
+    variant=st.none()
+    | st.text(max_size=80)
+    | st.lists(st.sampled_from(["small", "smal", "clipped", ""])).map("+".join),
 )
 def test_any_overrides_and_variants(texts: list[str], variant: str | None) -> None:
     start = time.process_time()
@@ -152,6 +157,46 @@ def test_any_overrides_and_variants(texts: list[str], variant: str | None) -> No
     except BlueprintError as error:
         assert all(str(problem).isprintable() and len(str(problem)) < 4_000 for problem in error.problems)
     assert time.process_time() - start < LIMIT
+
+
+_REMOVABLE = ["replay", "replay.capacity", "networks.critic.trunk.width", "networks.critic.trunk", "seeds[0]", "none"]
+
+
+@many
+@given(
+    removed=st.just([]) | st.lists(_PATHS | _DOTTED | st.text(max_size=40), max_size=4),
+    variants=st.dictionaries(
+        st.sampled_from("abcd"),
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "with": st.lists(st.sampled_from("abcde"), max_size=3),
+                "remove": st.lists(st.sampled_from(_REMOVABLE), max_size=2, unique=True),
+                "seeds": st.sampled_from([[0], [1], []]),
+                "networks": st.sampled_from([{}, {"critic": {}}, {"critic": {"trunk": {"width": 8}}}, {"critic": 3}]),
+            },
+        ),
+        max_size=4,
+    ),
+    chosen=st.lists(st.sampled_from("abcd"), max_size=3),
+)
+def test_any_removals_and_combinations(
+    removed: list[str], variants: dict[str, Any], chosen: list[str], tmp_path: Path
+) -> None:
+    """Whatever a combination is, it is loaded as one name, or refused in words; and its order changes no value."""
+    table = {"extends": "dmc/sac_simba", "name": "any", "remove": removed, "variants": variants}
+    path = tmp_path / "any.toml"
+    path.write_text(tomli_w.dumps(table), encoding="utf-8", errors="replace")
+    found = []
+    for names in (chosen, chosen[::-1]):
+        start = time.process_time()
+        try:
+            found.append(load(path, (), "+".join(names) or None, is_to_run=False).blueprint)
+        except BlueprintError as error:
+            assert all(str(problem).isprintable() and len(str(problem)) < 4_000 for problem in error.problems)
+            found.append(None)
+        assert time.process_time() - start < LIMIT
+    assert found[0] == found[1]
 
 
 @pytest.fixture

@@ -40,8 +40,9 @@ def test_what_is_finished_is_not_run_again_and_failures_are_alone(tmp_path: Path
     assert [(row["variant"], row["status"]) for row in table["runs"]] == [("base", "finished"), ("l2", "finished")]  # type: ignore[attr-defined]
     assert sorted(said)[:2] == ["base: finished (exit code 0)", "base: training"]
     assert "composer compare" in text(table)
-    again, said = swept(tmp_path, "base", "l2", "weight_decay")
-    assert [line for line in said if "training" in line] == ["weight_decay: training"]
+    again, said = swept(tmp_path, "base", "l2", "l2+sam")
+    assert [line for line in said if "training" in line] == ["l2+sam: training"]
+    assert read_facts(Path(again["runs"][2]["run"]))["variant"] == "l2+sam"  # type: ignore[index]
     assert [row["run"] for row in again["runs"]][:2] == [row["run"] for row in table["runs"]]  # type: ignore[attr-defined]
     diverging = ("optimizers.model.learning_rate=1e29", "training.env_steps=12")
     failed, _ = swept(tmp_path, "base", "stationary", more=diverging)

@@ -74,7 +74,13 @@ def _lay_variants(found: Layered, chosen: Sequence[Variant]) -> None:
     before: list[Variant] = []
     for variant in chosen:
         names = named_by(found.variants, variant.name)
-        found.remove(each for each in variant.removals if not is_agreed(each.path, before, names))
+        # A named variant may have removed a key and set it anew: then there is something to remove again.
+        found.remove(
+            each
+            for each in variant.removals
+            if not is_agreed(each.path, before, names)
+            or (isinstance(each.path[-1], str) and found.root.get(each.path) is not None)
+        )
         found.lay(variant.tree)
         found.chosen.append(variant.name)
         before.append(variant)
