@@ -15,7 +15,8 @@ from typing import Annotated
 import typer
 
 from composer.cli import reading, running, studying
-from composer.cli.answers import print_in_any_locale
+from composer.cli.answers import ended_by_itself, print_in_any_locale
+from composer.spec.calls import tell_ctrl_c_apart
 from composer.spec.version import __version__
 
 app = typer.Typer(
@@ -60,7 +61,7 @@ _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
 }
 for _panel, _commands in _PANELS.items():
     for _command in _commands:
-        app.command(rich_help_panel=_panel)(_command)
+        app.command(rich_help_panel=_panel)(ended_by_itself(_command))
 
 
 @app.callback(invoke_without_command=True)
@@ -77,4 +78,5 @@ def main() -> None:
     with suppress(RuntimeError, ValueError, OSError):  # Where there is no standard error.
         faulthandler.enable()
     print_in_any_locale()
+    tell_ctrl_c_apart()
     app()

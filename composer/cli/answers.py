@@ -8,10 +8,12 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
+from functools import wraps
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
+from composer.spec.calls import Escaped, of_others
 from composer.spec.errors import ComposerError
 
 if TYPE_CHECKING:
@@ -150,6 +152,20 @@ def read_all(arguments: Sequence[str], as_json: bool) -> list[Loaded]:
             return [load(*each, is_to_run=False) for each in experiments(arguments)]
     except BlueprintError as error:
         refuse(error, as_json)
+
+
+def ended_by_itself(command: Callable[..., None]) -> Callable[..., None]:
+    """``command``, which no code that it calls can end: a plug-in that exits is told, and the exit code is 6."""
+
+    @wraps(command)
+    def run(**options: Any) -> None:
+        try:
+            with of_others():
+                command(**options)
+        except Escaped as escaped:
+            fail(f"code that composer called tried to end it: {escaped}", 6, bool(options.get("as_json")))
+
+    return run
 
 
 @contextmanager

@@ -117,6 +117,8 @@ def evaluate(
     _say_damaged(table)
     for seed, value in table["returns"].items():
         say(f"seed {seed}: return {value:.1f} over {episodes} episodes")
+    for note in table["notes"]:
+        say(note)
     more = f"; video: {video}" if video else ""
     say(f"mean return {table['return']:.1f} at environment step {table['env_steps']:,}{more}")
     answer(table, as_json)

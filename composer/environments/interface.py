@@ -60,7 +60,7 @@ class InvalidAction(ComposerError, ValueError):
 class InvalidResult(ValueError):
     """An environment returned what it may not: an observation outside of its space, a reward that is no number.
 
-    The message goes on after ``step returned``.
+    The message goes on after ``step returned what it may not:``.
     """
 
 

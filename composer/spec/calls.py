@@ -9,6 +9,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 
 class CtrlC(KeyboardInterrupt):
@@ -17,6 +18,16 @@ class CtrlC(KeyboardInterrupt):
 
 class Escaped(RuntimeError):
     """Code of others raised something that is no ``Exception``; ``__cause__`` is what it raised."""
+
+
+def tell_ctrl_c_apart() -> None:
+    """Let Ctrl-C raise ``CtrlC``, so that it is not taken for a KeyboardInterrupt that an environment raises."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _raise_ctrl_c)
+
+
+def _raise_ctrl_c(number: int, frame: FrameType | None) -> None:
+    raise CtrlC
 
 
 @contextmanager

@@ -17,10 +17,12 @@ import sys
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.metadata import EntryPoint, PackageNotFoundError, distribution, entry_points
+from importlib.metadata import EntryPoint, PackageNotFoundError, distribution
 from typing import TypeGuard
 
+from composer.spec import allowed_modules
 from composer.spec import builtin_kinds as kinds
+from composer.spec.calls import in_words, of_others
 from composer.spec.family import FAMILIES, Family
 from composer.spec.wording import near, shorten, spelled
 
@@ -145,9 +147,11 @@ def _installed() -> Mapping[str, list[EntryPoint]]:
 @lru_cache(maxsize=1)
 def _read(stamp: tuple[tuple[str, int], ...]) -> Mapping[str, list[EntryPoint]]:
     found: dict[str, list[EntryPoint]] = {}
-    for entry in entry_points(group=GROUP):
-        if entry.dist is not None:
-            found.setdefault(_canonical(entry.dist.name), []).append(entry)
+    for each in allowed_modules.trusted_distributions():
+        entries = [entry for entry in each.entry_points if entry.group == GROUP]
+        # The first one on the path is the one that is imported.
+        if entries:
+            found.setdefault(_canonical(each.name), entries)
     return found
 
 
@@ -191,12 +195,15 @@ def _loaded(entry: EntryPoint) -> Plugin:
             )
     kinds.register()
     before = _registered().keys()
+    if entry.dist is not None and not allowed_modules.comes_from(entry.dist, entry.module):
+        raise BrokenPluginError(f"another module {entry.module!r} on the path hides that of the plug-in {name!r}")
     try:
-        module = importlib.import_module(entry.module)
+        with of_others():
+            module = importlib.import_module(entry.module)
     except Exception as error:
         _forget(_own(entry, before))
         raise BrokenPluginError(
-            f"the plug-in {name!r} cannot be imported ({type(error).__name__}: {error})", f"mend or update {name}"
+            f"the plug-in {name!r} cannot be imported ({in_words(error)})", f"mend or update {name}"
         ) from error
     own = _own(entry, before)
     faults = [*_faults(entry.name, own)]
@@ -213,7 +220,8 @@ def _faults(namespace: str, own: Mapping[_KindName, type[Family]]) -> Iterator[s
             yield f"the name of its {noun} {spelled(name)} must begin with '{namespace}/'"
         elif kind:
             try:
-                member.model_validate({key: value for key, value in member.example.items() if key != "kind"})
+                with of_others():
+                    member.model_validate({key: value for key, value in member.example.items() if key != "kind"})
             except Exception as error:
                 reason = shorten(" ".join(str(error).split()), 200)
                 yield f"the example of its {noun} {name!r} is not valid ({reason})"

@@ -8,11 +8,12 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
+from composer.environments.interface import EnvironmentFailure
 from composer.spec.errors import ComposerError
 from composer.tracking.records import RunStatus
 from composer.training.compile.first_call import CompileFailed
@@ -77,6 +78,8 @@ class OpenRun:
     """Set by whoever trains it; ``closing`` sets it to the error that ended it."""
     report: UploadReport | None = None
     """What was uploaded, set by ``close``; None if the upload had not begun."""
+    notes: list[str] = field(default_factory=list)
+    """For people, set by ``close``: an environment that raises when it is closed does not undo a finished run."""
 
     def ending(self) -> Ending:
         """How it ended."""
@@ -87,6 +90,8 @@ class OpenRun:
         if isinstance(error, Interrupted):
             status = "interrupted"
             message = f"interrupted ({error}) and saved at environment step {self.session.clock.env_steps:,}"
+        if isinstance(error, EnvironmentFailure):
+            message += f" (interaction {self.session.clock.interactions + 1:,} of the run)"
         if self.session.saved_failure:
             message += f"\nsaved at environment step {self.session.clock.env_steps:,}, before the failure"
         inexact = " --inexact" if "beside" in self.run.facts or isinstance(error, CompileFailed) else ""
@@ -99,6 +104,8 @@ class OpenRun:
             stack.callback(self.run.close)
             try:
                 self.session.close()
+            except EnvironmentFailure as failure:
+                self.notes.append(f"nothing of the run is lost, but {failure}")
             except OSError as error:
                 self.end = error if isinstance(self.end, Outcome) else self.end
             status, seconds = _UPLOADED[self.ending().status]

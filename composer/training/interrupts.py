@@ -14,6 +14,7 @@ import time
 from types import FrameType, TracebackType
 from typing import NoReturn, Self
 
+from composer.spec.calls import CtrlC
 from composer.spec.errors import ComposerError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -78,7 +79,7 @@ class Interrupts:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.requested is not None and number == signal.SIGINT:
-            raise KeyboardInterrupt
+            raise CtrlC
         self.requested = number
 
     def _refuse(self, status: int) -> NoReturn:

@@ -18,6 +18,7 @@ import numpy as np
 
 from composer.blueprint import load
 from composer.blueprint.syntax.problems import Problem
+from composer.environments.interface import EnvironmentFailure
 from composer.spec.run_files import write_text
 from composer.tracking.console import Console
 from composer.tracking.records import JOURNAL
@@ -70,7 +71,7 @@ def train_to_end(
         raise Stopped(ending.message, ending.exit_code, table) from opened.end
     assert opened.report is not None
     curves = [f"curves: composer ui{_runs_option(run.path.parent)}"] if opened.report.mlflow_run_id else []
-    table["notes"] = [opened.report.message, *curves]
+    table["notes"] = [opened.report.message, *curves, *opened.notes]
     metrics = read_metrics(run.path / JOURNAL, session.seeds)
     return Result(run.path, table["final_return"], np.array(outcome.returns), metrics, table)
 
@@ -135,7 +136,8 @@ def fork(path: Path, overrides: Sequence[str], at: int | None, branch: int, dire
 def evaluate(path: Path, episodes: int, video: Path | None) -> dict[str, Any]:
     """Play ``episodes`` fresh episodes per seed with the newest good checkpoint; ``video`` records the first one.
 
-    Returns the table of ``--json``. Raises RunUnusable, CheckpointDamaged and RenderingUnavailable.
+    Returns the table of ``--json``. Raises RunUnusable, CheckpointDamaged, EnvironmentFailure,
+    RenderingUnavailable and VideoUnwritable.
     """
     from composer.training.video import VideoRecorder
 
@@ -143,6 +145,7 @@ def evaluate(path: Path, episodes: int, video: Path | None) -> dict[str, Any]:
     if video is not None:
         blueprint = blueprint.model_copy(update={"environment": blueprint.environment.for_video()})
     evaluator = assemble.make_evaluator(blueprint, episodes, learner.device)
+    notes: list[str] = []
     try:
         if video is None:
             returns = evaluator.returns(learner, FRESH_EPISODES)
@@ -152,7 +155,10 @@ def evaluate(path: Path, episodes: int, video: Path | None) -> dict[str, Any]:
         else:
             raise runs.RunUnusable(f"{path}: there is no video of labelled data")
     finally:
-        evaluator.close()
+        try:
+            evaluator.close()
+        except EnvironmentFailure as failure:
+            notes.append(str(failure))
     return {
         "run": str(path),
         "env_steps": snapshot.values["interactions"] * blueprint.environment.stride,
@@ -161,6 +167,7 @@ def evaluate(path: Path, episodes: int, video: Path | None) -> dict[str, Any]:
         "episodes": returns.tolist(),
         **_checkpoint_used(snapshot),
         "video": None if video is None else str(video),
+        "notes": notes,
     }
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from composer.environments.interface import RenderingUnavailable
 from composer.environments.suites.action_bounds import offset_and_scale
+from composer.spec.calls import in_words
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,12 +30,13 @@ class DmControlSingle:
     """One task of the suite. Steps physics and task as dm_control's environment does, but observes only on demand."""
 
     def __init__(self, task: Task) -> None:
+        suite = load_suite()
         import mujoco
 
         domain, name = task.name.split("-")
         # The two ``lqr`` tasks draw their springs when they are built: a fixed seed makes them the same task always.
         self._random = np.random.RandomState(0)
-        environment = load_suite().load(domain, name, task_kwargs={"random": self._random})
+        environment = suite.load(domain, name, task_kwargs={"random": self._random})
         self._environment, self._physics, self._task = environment, environment.physics, environment.task
         self._model, self._data = self._physics.model.ptr, self._physics.data.ptr
         self._warnings = self._physics.data.warning.number
@@ -89,7 +91,7 @@ class DmControlSingle:
             picture: NDArray[np.uint8] = self._physics.render(height, width, camera)
         except Exception as error:
             raise RenderingUnavailable(
-                f"this machine cannot draw dm_control's pictures (MUJOCO_GL={os.environ.get('MUJOCO_GL')}): {error}. "
+                f"this machine cannot draw dm_control's pictures ({_broken_backend or _backend()}): {error}. "
                 "Without a screen it needs EGL (Debian: libegl1 and libgl1-mesa-dri); training from state needs none"
             ) from error
         return picture
@@ -187,21 +189,33 @@ def _warning_names() -> list[str]:
     return list(mujoco.mjtWarning.__members__)
 
 
+def _backend() -> str:
+    return f"MUJOCO_GL={os.environ.get('MUJOCO_GL')}"
+
+
 def load_suite() -> ModuleType:
     """Import ``dm_control.suite`` so that it can draw where the machine can, and work where it cannot.
 
-    dm_control chooses its backend for drawing once, when it is imported, and fails then if that backend is broken. A
-    backend that the user has set in ``MUJOCO_GL`` is kept.
+    dm_control and MuJoCo choose their way of drawing once, when they are imported, and fail then if it is
+    broken. One that the user has set in ``MUJOCO_GL`` is kept where it works; otherwise nothing is drawn.
     """
-    if "dm_control" not in sys.modules and "MUJOCO_GL" not in os.environ:
-        os.environ["MUJOCO_GL"] = backend = _drawing_backend()
+    global _broken_backend
+    if "dm_control" not in sys.modules:
+        chosen = os.environ.get("MUJOCO_GL")
+        os.environ["MUJOCO_GL"] = backend = chosen or _drawing_backend()
         try:
+            importlib.import_module("mujoco")
             importlib.import_module("dm_control._render")
-        except Exception:  # OpenGL's loader may raise anything on a machine without a display.
+        except Exception as error:  # OpenGL's loader may raise anything on a machine without a display.
             if backend == "disabled":
                 raise
+            _broken_backend = f"MUJOCO_GL={chosen} does not work here: {in_words(error)}" if chosen else ""
             os.environ["MUJOCO_GL"] = "disabled"
     return importlib.import_module("dm_control.suite")
+
+
+_broken_backend = ""
+"""What was wrong with the backend that the user has chosen, if it was not used."""
 
 
 def _drawing_backend() -> str:

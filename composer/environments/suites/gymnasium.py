@@ -96,6 +96,12 @@ class Gymnasium(SingleSimulator, kind="gymnasium"):
     @override
     def discover(self) -> None:
         gymnasium_make.discover(self._declared())
+        if self.workers and not self.module and not gymnasium_make.is_own(self.id):
+            raise UnusableEnvironment(
+                "workers",
+                f"{self.id} is registered by this program, which worker processes do not run: register it in a module "
+                "and name that in environment.module, or set workers = 0",
+            )
 
     @override
     def refusal(self) -> tuple[str, str] | None:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import os
+import traceback
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from composer.environments.interface import EnvironmentInfo, RenderingUnavailable, UnusableEnvironment
 from composer.spec import allowed_modules
 from composer.spec.calls import in_words, of_others
-from composer.spec.wording import near, spelled, suggestion
+from composer.spec.wording import near, spelled
 
 if TYPE_CHECKING:
     from gymnasium import Env
@@ -78,9 +79,7 @@ def make(declared: Declared) -> Env[Any, Any]:
         raise UnusableEnvironment("id", f"{name} needs a package that is not installed: {error}") from error
     except Exception as error:
         key = "kwargs" if kwargs and isinstance(error, TypeError) else "id"
-        backend = os.environ.get("MUJOCO_GL")
-        hint = f" (MUJOCO_GL={backend} chooses how MuJoCo draws: unset it)" if backend and "mujoco" in name else ""
-        raise UnusableEnvironment(key, f"{name} cannot be built: {in_words(error)}{hint}") from error
+        raise UnusableEnvironment(key, f"{name} cannot be built: {in_words(error)}{_drawing_hint(error)}") from error
 
 
 def drawing_arguments(name: str, kwargs: Mapping[str, Any]) -> dict[str, str]:
@@ -129,6 +128,13 @@ def _described(declared: Declared, environment: Env[Any, Any]) -> EnvironmentInf
     )
 
 
+def _drawing_hint(error: BaseException) -> str:
+    """A hint for an error of a library that draws, where the user has chosen how MuJoCo draws."""
+    chosen, frames = os.environ.get("MUJOCO_GL"), traceback.extract_tb(error.__traceback__)
+    is_drawing = any(part in frame.filename for frame in frames for part in ("/mujoco/", "/OpenGL/", "/glfw/"))
+    return f" (MUJOCO_GL={chosen} chooses how MuJoCo draws: unset it)" if chosen and is_drawing else ""
+
+
 def _meant(name: str) -> str:
     """What the id of no environment was probably meant to be."""
     import gymnasium
@@ -138,8 +144,8 @@ def _meant(name: str) -> str:
         return f"; did you mean module = {spelled(module)} and id = {spelled(rest)}?"
     if name.startswith("ALE/"):
         return '; Atari games are environment = { kind = "atari", game = ... }'
-    hint = suggestion(name, gymnasium.registry)
-    return hint if near(name, gymnasium.registry) else f"{hint}; an id of a package needs the package as 'module'"
+    meant = near(name, gymnasium.registry)
+    return f"; did you mean {meant!r}?" if meant else "; the id of a package needs that package as 'module'"
 
 
 def _registration(name: str) -> Any:

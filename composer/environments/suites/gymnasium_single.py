@@ -58,7 +58,7 @@ class GymnasiumSingle:
                 picture: Any = self._environment.render()
         except Exception as error:
             raise RenderingUnavailable(f"this environment cannot draw here: render raised {in_words(error)}") from error
-        got = shorten(repr(picture))
+        got = shorten(" ".join(repr(picture).split()))
         if isinstance(picture, np.ndarray):
             if picture.dtype == np.uint8 and picture.ndim == 3 and picture.shape[2] == 3 and picture.size:
                 return picture
@@ -103,4 +103,4 @@ def _flag(value: Any, name: str) -> bool:
 
 def _named(value: Any) -> str:
     where = f" of shape {np.shape(value)}" if np.ndim(value) else ""
-    return f"{shorten(repr(value))} ({type(value).__name__}{where})"
+    return f"{shorten(' '.join(repr(value).split()))} ({type(value).__name__}{where})"

@@ -221,5 +221,5 @@ class _BlameCurrentRow:
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if error is None or is_users(error) or isinstance(error, self._passed):
             return
-        did = f"returned {error}" if isinstance(error, InvalidResult) else f"raised {in_words(error)}"
+        did = f"returned what it may not: {error}" if isinstance(error, InvalidResult) else f"raised {in_words(error)}"
         raise RowFailure(int(self._current[0]), f"{self._call} {did}") from error

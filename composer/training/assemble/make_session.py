@@ -6,7 +6,7 @@ Tests: tests/training/test_loop.py, tests/faults/test_state.py.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from composer.blueprint import flatten
@@ -81,12 +81,16 @@ def make_session(
 
 @contextmanager
 def undo_on_error(*actions: Callable[[], object]) -> Iterator[None]:
-    """Call ``actions`` in order if the block raises, each of them even if another one raises."""
-    with ExitStack() as stack:
-        for action in reversed(actions):
-            stack.callback(action)
+    """Call ``actions`` in order if the block raises; what they raise themselves is a note to its error."""
+    try:
         yield
-        stack.pop_all()
+    except BaseException as error:
+        for action in actions:
+            try:
+                action()
+            except Exception as another:
+                error.add_note(f"and then {type(another).__name__}: {another}")
+        raise
 
 
 def make_evaluator(blueprint: Blueprint, episodes: int, device: str) -> Evaluator:
