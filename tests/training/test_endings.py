@@ -35,7 +35,7 @@ DONE = Outcome([[1.0]], 1, 1, 1.0, 1.0)
         (NotForkable(), 2),
         (StoreRefused(), 2),
         (Unavailable(), 2),
-        (RenderingUnavailable(), 2),
+        (RenderingUnavailable(), 6),
         (RunUnusable(), 3),
         (JournalError(), 3),
         (CheckpointDamaged(), 4),
