@@ -93,8 +93,8 @@ def answer(blueprints: Mapping[str, Blueprint], initialisations: int) -> dict[st
                     "blueprint": title,
                     "networks": roles,
                     "normalization": statistic.kind,
-                    "score": each.whole.mean().as_dict(),
-                    "score_without_constant": each.varying.mean().as_dict(),
+                    "score": each.whole.summary(),
+                    "score_without_constant": each.varying.summary(),
                     "difference_to_first": difference(each.whole, found[0].whole).as_dict(),
                     "difference_to_first_without_constant": difference(each.varying, found[0].varying).as_dict(),
                 }

@@ -10,12 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from composer.spec.interval import LEVEL, UNBOUNDED, Bounds, interval, method
+from composer.spec.interval import LEAST, LEVEL, UNBOUNDED, Bounds, interval, method
 
 Floats = NDArray[np.float64]
 
@@ -72,6 +72,11 @@ class Scores:
     def mean(self) -> Estimate:
         """Mean over tasks of the mean over seeds."""
         return _estimate(_mean(self.tasks), self.shares(), self.bounds)
+
+    def summary(self) -> dict[str, Any]:
+        """The mean for JSON; of two seeds, which have no interval, with their ``values``."""
+        few = [] if len(self.tasks) > 1 or not 1 < len(self.tasks[0]) < LEAST else self.tasks[0].tolist()
+        return self.mean().as_dict() | ({"values": few} if few else {})
 
     def iqm(self) -> Estimate:
         """Interquartile mean: the scores of all tasks together, without the lowest and the highest quarter.
@@ -134,15 +139,13 @@ class Curve:
         return mean, *interval(mean, [self.values], self.bounds)
 
 
-def span(estimate: Mapping[str, float | None], form: str, values: Sequence[float] = ()) -> str:
-    """``value [low, high]`` of ``Estimate.as_dict`` in the number format ``form``.
-
-    Without an interval, ``value (first, second)`` with the ``values`` of the seeds, if there are several.
-    """
+def span(estimate: Mapping[str, Any], form: str) -> str:
+    """``value [low, high]`` of ``Scores.summary`` in the number format ``form``; ``value (first, second)`` without."""
     value = f"{estimate['value']:{form}}"
     if estimate["low"] is not None:
         return f"{value} [{estimate['low']:{form}}, {estimate['high']:{form}}]"
-    return f"{value} ({', '.join(f'{each:{form}}' for each in values)})" if len(values) > 1 else value
+    listed = ", ".join(f"{each:{form}}" for each in estimate.get("values", ()))
+    return f"{value} ({listed})" if listed else value
 
 
 def p_text(value: float) -> str:

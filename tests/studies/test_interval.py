@@ -17,6 +17,8 @@ from composer.spec.interval import interval, mean_interval, mean_text, method
 from composer.studies.compare import report
 from composer.studies.compare.compare import compare
 from composer.studies.doctor.verdict import interval as of_gains
+from composer.studies.retention.retention import TaskRun
+from composer.studies.retention.retention import _agent as agent_row
 from composer.studies.statistics import (
     COVERAGE,
     Curve,
@@ -86,7 +88,8 @@ def test_there_is_none_below_three_seeds() -> None:
         assert math.isnan(Scores.of([1.0, 2.0, 3.0], values).mean().low), "nor where one task has fewer"
         assert math.isnan(difference(Scores.of([1.0, 2.0, 3.0]), Scores.of(values)).low)
     assert mean_text([1.5, 2.5]) == "2.0 (1.5, 2.5)"
-    assert span(Scores.of([1.5, 2.5]).mean().as_dict(), ".1f", [1.5, 2.5]) == "2.0 (1.5, 2.5)"
+    assert span(Scores.of([1.5, 2.5]).summary(), ".1f") == "2.0 (1.5, 2.5)"
+    assert span(Scores.of([1.5]).summary(), ".1f") == "1.5"
     assert not coverage_notes(2, "seeds")
 
 
@@ -149,17 +152,21 @@ def test_every_place_shows_the_same_interval(values: list[float], tmp_path: Path
     mean = table["tasks"][0]["agents"][0]["final"]["mean"]
     band = Curve(np.array([1]), np.array(values)[:, None], bounds).band()
     gain = of_gains(np.array(values)[:, None], bounds)
+    accuracy = TaskRun("base", tuple(range(len(values))), np.tile(np.array(values)[:, None] / 1000, 10), {})
+    first = agent_row(accuracy, accuracy)["first"]
     said = report.text(table)
     if has_one:
         assert (sent["evaluation/return.ci_low"], sent["evaluation/return.ci_high"]) == pytest.approx((low, high))
         assert (mean["low"], mean["high"]) == pytest.approx((low, high))
         assert (band[1][0], band[2][0]) == pytest.approx((low, high))
         assert (gain.low, gain.high) == pytest.approx((low, high))
+        assert (first["low"], first["high"]) == pytest.approx((low / 1000, high / 1000)), "retention"
         assert f"{low:,.1f} to {high:,.1f}" in stream.getvalue() and f"[{low:.1f}, {high:.1f}]" in said
         assert method(f"{len(values)} seeds") in stream.getvalue() and method() in said
         assert table["interval"]["method"] == method() == "95% t interval over seeds"
     else:
         assert "evaluation/return.ci_low" not in sent and mean["low"] is None
         assert np.isnan(band[1][0]) and math.isnan(gain.low)
+        assert span(first, ".3f") == "0.383 (0.329, 0.437)", "retention"
         assert "383.0 (329.0, 437.0)" in stream.getvalue() and "383.0 (329.0, 437.0)" in said
         assert "with fewer than 3 seeds there is no interval" in said

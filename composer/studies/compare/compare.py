@@ -163,10 +163,10 @@ def _row(group: Group, curve: Curve, thresholds: Sequence[float]) -> dict[str, A
         "seeds": list(group.seeds),
         "final": {
             "by_seed": last.tolist(),
-            "mean": final.mean().as_dict(),
+            "mean": final.summary(),
             "iqm": final.iqm().as_dict(),
         },
-        "area": {"by_seed": area.tolist(), "mean": Scores.of(area, bounds=curve.bounds).mean().as_dict()},
+        "area": {"by_seed": area.tolist(), "mean": Scores.of(area, bounds=curve.bounds).summary()},
         "thresholds": [_reach(curve, threshold) for threshold in thresholds],
     }
 
@@ -232,7 +232,7 @@ def _over_tasks(
     if missing:
         notes.append(f"over all tasks: {', '.join(missing)} did not run every task and is left out")
     rows = [
-        {"agent": str(a), "seeds": list(s.seeds), "mean": s.mean().as_dict(), "iqm": s.iqm().as_dict()}
+        {"agent": str(a), "seeds": list(s.seeds), "mean": s.summary(), "iqm": s.iqm().as_dict()}
         for a, s in complete.items()
     ]
     return {"tasks": list(tasks), "agents": rows, "pairs": _pairs(complete)}

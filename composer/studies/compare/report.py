@@ -56,9 +56,7 @@ def _rows(task: Mapping[str, Any], form: str) -> list[list[str]]:
     heads = ["", "seeds", "mean", "IQM", f"area from {task['area_from']:,}"]
     rows = [heads + [f"env steps to {value:g}" for value in thresholds]]
     for row in task["agents"]:
-        final, area = row["final"], row["area"]
-        estimates = [span(final["mean"], form, final["by_seed"]), span(final["iqm"], form)]
-        estimates.append(span(area["mean"], form, area["by_seed"]))
+        estimates = [span(each, form) for each in (row["final"]["mean"], row["final"]["iqm"], row["area"]["mean"])]
         rows.append([row["agent"], str(len(row["seeds"])), *estimates, *map(_reach, row["thresholds"])])
     return rows
 

@@ -84,20 +84,20 @@ def compare(paths: Sequence[Path]) -> tuple[dict[str, Any], list[TaskRun]]:
 
 def _agent(each: TaskRun, plain: TaskRun) -> dict[str, Any]:
     first, last = each.ends()
-    change = Scores.of(last - first, bounds=DIFFERENCE).mean()
+    change = Scores.of(last - first, bounds=DIFFERENCE)
     shared = [seed for seed in each.seeds if seed in plain.seeds]
     ours = last[[each.seeds.index(seed) for seed in shared]]
     theirs = plain.ends()[1][[plain.seeds.index(seed) for seed in shared]]
-    gain = Scores.of(ours - theirs, bounds=DIFFERENCE).mean().as_dict() if each is not plain and shared else None
+    gain = Scores.of(ours - theirs, bounds=DIFFERENCE).summary() if each is not plain and shared else None
     return {
         "agent": each.name,
         "seeds": list(each.seeds),
-        "first": Scores.of(first, bounds=ACCURACY).mean().as_dict(),
-        "last": Scores.of(last, bounds=ACCURACY).mean().as_dict(),
-        "change": change.as_dict(),
+        "first": Scores.of(first, bounds=ACCURACY).summary(),
+        "last": Scores.of(last, bounds=ACCURACY).summary(),
+        "change": change.summary(),
         "p_value": _paired(first, last),
         "gain_over_plain": gain,
-        "verdict": _verdict(first, last, change, plain.ends()[0].mean()),
+        "verdict": _verdict(first, last, change.mean(), plain.ends()[0].mean()),
     }
 
 
@@ -121,7 +121,7 @@ def _proxies(runs: Sequence[TaskRun], plain: TaskRun) -> list[dict[str, Any]]:
         rows.append(
             {
                 "proxy": name,
-                "within": Scores.of(within, bounds=DIFFERENCE).mean().as_dict(),
+                "within": Scores.of(within, bounds=DIFFERENCE).summary(),
                 "across": across,
                 "runs": len(having),
             }

@@ -41,10 +41,10 @@ def measure(chain: Chain, seeds: int) -> dict[str, Any]:
     rows, curves = [], []
     for method, probabilities in learned.items():
         found = [wasserstein(atoms.distribution(each), aim).mean(-1) for each in probabilities]
-        points = [Scores.of(each, bounds=DISTANCE).mean().as_dict() for each in found]
+        points = [Scores.of(each, bounds=DISTANCE).summary() for each in found]
         means = [np.abs(each @ atoms.points - chain.values()).mean(-1) for each in probabilities]
         for n, point, mean in zip(SAMPLES, points, means, strict=True):
-            value = Scores.of(mean, bounds=DISTANCE).mean().as_dict()
+            value = Scores.of(mean, bounds=DISTANCE).summary()
             rows.append({"method": method, "transitions": n, "distance": point, "error_of_mean": value})
         curves.append({"panel": f"{ATOMS} atoms", "line": method, "x": list(SAMPLES), "y": points})
     return {

@@ -59,7 +59,7 @@ def measure(chain: Chain, seeds: int) -> dict[str, Any]:
             for count in ATOMS:
                 atoms = Atoms.covering(true, count)
                 distances, seconds = zip(*(_timed(method, each, atoms, aim) for each in plugged), strict=True)
-                points.append(Scores.of(distances, bounds=DISTANCE).mean().as_dict())
+                points.append(Scores.of(distances, bounds=DISTANCE).summary())
                 row = {"discount": discount, "atoms": count, "method": name, "distance": points[-1]}
                 rows.append(row | {"milliseconds": 1e3 * float(np.median(seconds))})
             curves.append({"panel": f"discount {discount}", "line": name, "x": list(ATOMS), "y": points})

@@ -34,16 +34,14 @@ def measure(chain: Chain, seeds: int) -> dict[str, Any]:
         best = {method: int(found.mean(1).argmin()) for method, found in tuning.items()}
         for method, found in errors.items():
             row = {"noise": noise.name, "method": method, "step_size": float(RATES[method][best[method]])}
-            rows.append(
-                row | {"error": Scores.of(found[best[method]], bounds=DISTANCE).mean().as_dict(), "fixed_point": 0.0}
-            )
-            points = [Scores.of(each, bounds=DISTANCE).mean().as_dict() for each in found]
+            rows.append(row | {"error": Scores.of(found[best[method]], bounds=DISTANCE).summary(), "fixed_point": 0.0})
+            points = [Scores.of(each, bounds=DISTANCE).summary() for each in found]
             curve = {"panel": f"reward noise: {noise.name}", "line": method}
             curves.append(curve | {"x": RATES[method].tolist(), "y": points})
         fixed, _ = quantile.fixed_point(noisy, QUANTILES, 1e-6)
         rows[-1]["fixed_point"] = float(_error(fixed.mean(1), noisy))
         apart = errors["QTD"][best["QTD"]] - errors["TD"][best["TD"]]
-        rows.append({"noise": noise.name, "method": "QTD - TD", "error": Scores.of(apart).mean().as_dict()})
+        rows.append({"noise": noise.name, "method": "QTD - TD", "error": Scores.of(apart).summary()})
     return {
         "measured": "root mean square over states of the value's error, after the updates, at the best step size",
         "settings": {"updates": UPDATES, "quantiles": QUANTILES, "discount": chain.discount},
