@@ -54,13 +54,15 @@ def load(
     return language.load(*experiment(str(path), overrides, names_in(variant)), is_to_run=False).blueprint
 
 
-def compose(**keys: Any) -> Blueprint:
+def compose(*, overrides: Sequence[str] = (), variant: str | Sequence[str] | None = None, **keys: Any) -> Blueprint:
     """Write a blueprint in Python: ``compose(name="mine", seeds=[0], environment=DmControl(task=...), ...)``.
 
-    Keys are those of a file (``blueprint`` may be left out). Values are specs, parts, or the values of a file: dicts
-    for tables, lists, numbers, strings. Raises BlueprintError with the paths of a file.
+    Keys are those of a file without a parent (``blueprint`` may be left out). Values are specs, parts, or the values of
+    a file: dicts for tables, lists, numbers, strings. ``overrides`` and ``variant``, of those in the key ``variants``,
+    are as for ``load``. Raises BlueprintError with the paths of a file.
     """
-    return loads(plain_value({"blueprint": FORMAT, **keys}), COMPOSED)
+    chosen = combination(names_in(variant))
+    return loads(plain_value({"blueprint": FORMAT, **keys}), COMPOSED, overrides, chosen)
 
 
 def part(name: str, /, **parameters: Any) -> Any:

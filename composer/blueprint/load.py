@@ -88,9 +88,12 @@ def load(
     return replace(loaded, variant=variant, overrides=tuple(overrides))
 
 
-def loads(values: Mapping[str, Any], file: str) -> Blueprint:
+def loads(values: Mapping[str, Any], file: str, overrides: Sequence[str] = (), variant: str | None = None) -> Blueprint:
     """The blueprint in a table that may hold parts and references, as if read from ``file``; raises BlueprintError."""
-    return _loaded(compose([annotate(dict(values), {}, file)], ()), is_to_run=False, discovers=False).blueprint
+    composed = compose([annotate(dict(values), {}, file)], read_overrides(overrides), variant)
+    blueprint = _loaded(composed, is_to_run=False, discovers=False).blueprint
+    blueprint.derived["variant"] = variant
+    return blueprint
 
 
 def loads_resolved(values: Mapping[str, Any]) -> Blueprint:

@@ -13,7 +13,7 @@ import pytest
 import composer
 from composer.algorithms import SAC, EpisodeLength
 from composer.algorithms.normalization.spec import Normalization, RSNorm
-from composer.blueprint import Training, digest
+from composer.blueprint import Compute, Training, digest
 from composer.environments import DmControl
 from composer.networks.blocks import LayerNorm, Linear, Relu, Repeat, Residual, Sequence
 from composer.networks.heads import Scalar, TanhGaussian
@@ -211,5 +211,19 @@ def test_a_type_checker_sees_what_there_is(tmp_path: Path) -> None:
     revealed = [line.partition('Revealed type is "')[2] for line in done.stdout.splitlines() if "Revealed" in line]
     assert revealed[:3] == ['str"', 'dict[str, torch.nn.modules.module.Module]"', 'torch.nn.modules.module.Module"']
     assert revealed[3].startswith("numpy.ndarray[")
-    assert revealed[4].startswith("def (**keys: Any) -> composer.blueprint.schema.Blueprint")
+    assert revealed[4].startswith("def (*, overrides: ")
+    assert "**keys: Any) -> composer.blueprint.schema.Blueprint" in revealed[4]
     assert 'Module has no attribute "lood"' in done.stdout
+
+
+def test_variants_and_overrides_of_a_blueprint_in_python() -> None:
+    variants = {"small": {"seeds": [5]}, "slow": {"training": {"log_every": 700}}}
+    both = composer.compose(**quickstart(variants=variants), variant=["small", "slow"], overrides=["~compute"])
+    assert (both.seeds, both.training.log_every, both.compute) == ((5,), 700, Compute())
+    assert both == composer.compose(**quickstart(variants=variants), variant="small+slow", overrides=["~compute"])
+    with pytest.raises(composer.BlueprintError, match="no variant named 'smal'; did you mean 'small'"):
+        composer.compose(**quickstart(variants=variants), variant="smal")
+    with pytest.raises(composer.BlueprintError, match="seeds: cannot be removed: nothing inherited sets it"):
+        composer.compose(**quickstart(remove=["seeds"]))
+    with pytest.raises(composer.BlueprintError, match="extends"):
+        composer.compose(**quickstart(extends="quickstart"))
