@@ -28,10 +28,11 @@ from composer.training.compile.capture import Choice
 from composer.training.interrupts import Interrupted
 from composer.training.learner import Learner
 from composer.training.loop import train, training_steps
-from composer.training.runs.checkpoint import Checkpoints, digest
+from composer.training.runs.checkpoint import Checkpoints
 from composer.training.runs.directory import Run
 from composer.training.runs.disk import seal
 from composer.training.runs.edited import sealed
+from composer.training.runs.state_digest import digest
 from composer.training.session import Session
 
 TINY = Path(__file__).parent / "tiny.toml"

@@ -21,7 +21,8 @@ from composer.tracking.console import Console
 from composer.training import assemble
 from composer.training.interrupts import Interrupted
 from composer.training.loop import train
-from composer.training.runs.checkpoint import Checkpoints, Snapshot, digest
+from composer.training.runs.checkpoint import Checkpoints, Snapshot
+from composer.training.runs.state_digest import digest
 
 
 def learners(cases: tuple[Case, ...], setting: Setting) -> Findings:

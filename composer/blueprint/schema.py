@@ -60,6 +60,15 @@ class Replay(Spec):
     starts. With a CPU learner all give equal numbers; with a GPU, batches from elsewhere use other random numbers."""
 
 
+class Divergence(Spec):
+    """Bounds beyond which a run has diverged and ends (exit code 5). Numbers that are not finite always end it."""
+
+    metrics: Annotated[float, Field(ge=0.0, le=1e38)] = 1e12
+    """Largest size of a mean that updates report, such as a loss or a value; 0 for no bound."""
+    parameters: Annotated[float, Field(ge=0.0, le=1e38)] = 1e8
+    """Largest size of an entry of a parameter; 0 for no bound. Read when metrics are."""
+
+
 class Training(Spec):
     """The length of the run, and how data are collected."""
 
@@ -69,6 +78,8 @@ class Training(Spec):
     """Environment steps between two rows of metrics."""
     acting: dict[Role, Role] = Field(default={}, max_length=64)
     """Averages that act instead of networks while data are collected, by role: BBF acts with its target."""
+    divergence: Divergence = Divergence()
+    """Bounds on metrics and parameters, far beyond those of runs that learn."""
     overlap: bool = False
     """Whether environments step while updates run, which then learn from data stored before that step. Faster with
     ``environment.workers``, and with updates on a GPU. Numbers differ from those without, and are as reproducible."""

@@ -31,8 +31,8 @@ from composer.training.loop import Outcome, train, train_together
 from composer.training.population.stack import Stack
 from composer.training.runs import directory as runs
 from composer.training.runs.checkpoint import Checkpoints, Snapshot
-from composer.training.runs.checkpoint import digest as state_digest
 from composer.training.runs.results import Result, read_metrics
+from composer.training.runs.state_digest import digest as state_digest
 from composer.training.session import Session
 from composer.training.surgery.unfired import NEVER_FIRED, unfired
 

@@ -24,23 +24,17 @@ from composer.optim.averages import averaged_networks
 from composer.optim.delayed import apply_every
 from composer.optim.hyperparameters import Hyperparameters
 from composer.replay.transitions import Minibatch, Transitions
-from composer.spec.errors import ComposerError
 from composer.spec.random_streams import derive
 from composer.training.acting import ActingPolicy
 from composer.training.agent_networks import averages_of, networks_of, returns_of, scalars_of, state_tensors_of
 from composer.training.compile.capture import Choice, capture, eager_after
 from composer.training.compile.first_call import CompileFailed
+from composer.training.divergence import ensure_finite
 from composer.training.gradient_step import GradientStep
 from composer.training.horizon import Horizon
 from composer.training.moving_averages import MovingAverages
 from composer.training.profiling import timed
 from composer.training.signals import SignalMeans, check_declared
-
-
-class Diverged(ComposerError, RuntimeError):
-    """A loss or a parameter is not finite: the message says which and when. No checkpoint has been overwritten."""
-
-    exit_code = 5
 
 
 class StatePart(NamedTuple):
@@ -242,11 +236,12 @@ class Learner:
 
     def assert_finite(self) -> None:
         """Raise Diverged, naming the first state tensor that holds a number that is not finite."""
-        named = {name: value for name, value in self.tensors().items() if value.is_floating_point()}
-        fine = torch.stack([torch.isfinite(value.detach()).all() for value in named.values()]).tolist()
-        for name, good in zip(named, fine, strict=True):
-            if not good:
-                raise Diverged(f"{name} holds a number that is not finite")
+        ensure_finite(self.tensors(), self.seeds)
+
+    def trained_parameters(self) -> dict[str, Tensor]:
+        """Every parameter by ``role.path``, ``[S, C, ...]``, not copies."""
+        roles = (*self.networks, *self.scalars)
+        return {f"{role}.{path}": value for role in roles for path, value in self.parameters(role).items()}
 
     def generators(self) -> dict[str, torch.Generator]:
         """Every random stream by name."""

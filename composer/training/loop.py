@@ -12,13 +12,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import numpy as np
-
 from composer.environments.interface import EnvironmentFailure, InvalidAction
 from composer.replay.transitions import Minibatch
 from composer.tracking.console import Console
+from composer.training.divergence import Diverged, ensure_bounded_metrics, ensure_bounded_parameters
 from composer.training.interrupts import Interrupted, Interrupts
-from composer.training.learner import Diverged
 from composer.training.profiling import timed
 from composer.training.session import Session
 from composer.training.surgery.unfired import NEVER_FIRED, unfired, unfired_text
@@ -75,7 +73,9 @@ def training_steps(session: Session) -> Iterator[Sequence[Minibatch]]:
         due = update + clock.tick()
         while update < due:
             count = _updates_of_next_call(session, update, due)
-            yield [_draw(session) for _ in range(count)]
+            batches = [_draw(session) for _ in range(count)]
+            session.last_batch = batches[-1]
+            yield batches
             collector.learned()
             surgery.fire_planned("update", update, update + count)
             update += count
@@ -115,11 +115,14 @@ def finish_interaction(session: Session, console: Console, is_stopping: bool = F
 
 @contextmanager
 def _saving_failures(session: Session) -> Iterator[None]:
-    """Save the last whole state of a run whose environment fails."""
+    """Save the last whole state of a run whose environment fails, and the last batch of one that diverges."""
     try:
         yield
     except EnvironmentFailure:
         session.save_failure()
+        raise
+    except (Diverged, InvalidAction) as failure:
+        session.keep_last_batch(failure)
         raise
 
 
@@ -137,14 +140,13 @@ def _record_and_intervene(session: Session, rows: Iterable[Mapping[str, float]])
             session.surgery.fire_on_metrics(index, metrics, session.counts())
 
 
-def _training_metrics(session: Session) -> Iterator[Mapping[str, float]]:
-    """Means since the last row, per seed. The only transfer of training to the host; raises Diverged."""
+def _training_metrics(session: Session) -> Sequence[Mapping[str, float]]:
+    """Means since the last row, per seed. Only here does training wait for transfers to the host; raises Diverged."""
     learned, collected = session.learner.drain_signals(), session.collector.metrics()
-    for seed, signals, episodes in zip(session.seeds, learned, collected, strict=True):
-        for name, value in signals.items():
-            if not np.isfinite(value):
-                raise Diverged(f"{name} of seed {seed} is {value} at environment step {session.clock.env_steps:,}")
-        yield {**signals, **episodes}
+    bounds, step = session.training.divergence, session.clock.env_steps
+    ensure_bounded_metrics(learned, session.seeds, bounds.metrics, step)
+    ensure_bounded_parameters(session.learner.trained_parameters(), session.seeds, bounds.parameters, step)
+    return [{**signals, **episodes} for signals, episodes in zip(learned, collected, strict=True)]
 
 
 @timed("collecting: the rest")

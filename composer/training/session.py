@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from composer.spec.errors import ComposerError
 from composer.training.compile.capture import Choice
+from composer.training.divergence import keep_batch
 from composer.training.profiling import timed
 from composer.training.runs.checkpoint import Checkpoints, Snapshot
 
 if TYPE_CHECKING:
     from composer.blueprint import Checkpoint, Evaluation, Training
     from composer.blueprint.forecast.clock import Clock
+    from composer.replay.transitions import Minibatch
     from composer.tracking.journal import Journal
     from composer.tracking.uploader import Uploader
     from composer.training.collect.base import Collector
@@ -65,6 +67,8 @@ class Session:
     """The interventions on the learner."""
     is_evaluating: bool = False
     """Whether an evaluation has begun and not ended: one that failed is repeated by the run that continues."""
+    last_batch: Minibatch | None = None
+    """The batch of the last update of this process."""
     saved_failure: bool = False
     """Whether the state was saved after an environment failed."""
     returns: list[list[float]] = field(default_factory=list)
@@ -134,6 +138,15 @@ class Session:
         self.flush(sync=True)
         self.collector.save(self.checkpoints)
         self.checkpoints.save(self.clock.env_steps, self.snapshot())
+
+    def keep_last_batch(self, failure: Exception) -> None:
+        """Keep the batch after which the run has diverged; the journal and the message of ``failure`` name it."""
+        event = {"name": "diverged", "reason": str(failure)}
+        if self.last_batch is not None:
+            with suppress(ComposerError, OSError):
+                event["batch"], where = keep_batch(self.checkpoints.run, self.last_batch)
+                failure.args = (f"{failure}; {where}", *failure.args[1:])
+        self.record("event", seed=None, **event)
 
     def save_failure(self) -> None:
         """Save the last whole state after an environment has failed, if there is one; the failure comes first."""

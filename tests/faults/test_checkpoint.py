@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from composer.training.runs.checkpoint import CheckpointDamaged, Checkpoints, Segment, Snapshot, digest
+from composer.training.runs.checkpoint import CheckpointDamaged, Checkpoints, Segment, Snapshot
+from composer.training.runs.state_digest import digest
 
 PER_STEP = 10
 FILES = ("state.safetensors", "state.json", "manifest.json", "replay")

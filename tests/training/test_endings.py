@@ -16,10 +16,10 @@ from composer.tracking.base import StoreRefused
 from composer.tracking.journal import JournalError
 from composer.training.assemble import NotTheSame
 from composer.training.compile.capture import Unavailable
+from composer.training.divergence import Diverged
 from composer.training.endings import EXPECTED, OpenRun, closing, exit_code
 from composer.training.fork import NotForkable
 from composer.training.interrupts import Interrupted
-from composer.training.learner import Diverged
 from composer.training.loop import Outcome
 from composer.training.runs.checkpoint import CheckpointDamaged
 from composer.training.runs.directory import RunUnusable, open_run

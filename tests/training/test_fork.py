@@ -21,8 +21,9 @@ from composer.studies.sweep import finished as finished_before
 from composer.training import assemble, launch
 from composer.training.assemble import fork as begin_fork
 from composer.training.fork import NotForkable
-from composer.training.runs.checkpoint import Checkpoints, digest
+from composer.training.runs.checkpoint import Checkpoints
 from composer.training.runs.directory import RunUnusable
+from composer.training.runs.state_digest import digest
 from composer.training.session import Session
 
 INJECTION = (

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from composer.replay.vectors import VectorRing
 from composer.training.compile.capture import Choice
-from composer.training.learner import Diverged, Learner
+from composer.training.divergence import Diverged
+from composer.training.learner import Learner
 
 COMPILED = Choice(True, "a test")
 

@@ -17,7 +17,7 @@ from composer.blueprint.load import ensure_checked
 from composer.training.fork import NotForkable
 from composer.training.runs import directory as runs
 from composer.training.runs.checkpoint import Checkpoints, Snapshot
-from composer.training.runs.checkpoint import digest as state_digest
+from composer.training.runs.state_digest import digest as state_digest
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ class Checkpoints:
 
         Each holds a copy of ``facts``, the content of ``run.json``; one that was saved under others is not loaded.
         """
-        self._run, self._keep, self._facts = run, max(keep, 2), facts
+        self.run, self._keep, self._facts = run, max(keep, 2), facts
         self._root, self._replay = run / "checkpoints", run / "replay"
         self._hashed: dict[str, dict[str, Any]] = {}
         """Sizes and hashes of segments by path in the run: each is hashed once, when written or first verified."""
@@ -87,7 +87,7 @@ class Checkpoints:
     @property
     def were_saved(self) -> bool:
         """Whether the run has saved a checkpoint, which may have been removed since."""
-        return (self._run / SAVED).exists() or bool(self.steps())
+        return (self.run / SAVED).exists() or bool(self.steps())
 
     def steps(self) -> list[int]:
         """Environment steps of the checkpoints, oldest first."""
@@ -170,7 +170,7 @@ class Checkpoints:
         staged.rename(final)
         flush_to_disk(self._root)
         self._verify(final, rows_too=False)
-        write_text(self._run / SAVED, "")
+        write_text(self.run / SAVED, "")
         self._prune()
         return final
 
@@ -260,13 +260,13 @@ class Checkpoints:
             if name.startswith("replay/") and not rows_too:
                 continue
             try:
-                found = hashed[name] = hashed.get(name) or _size_and_hash(self._run / name)
+                found = hashed[name] = hashed.get(name) or _size_and_hash(self.run / name)
             except OSError as error:
-                yield f"{self._run / name}: {error.strerror}"
+                yield f"{self.run / name}: {error.strerror}"
                 continue
             if found != expected:
                 what = "size" if found["bytes"] != expected["bytes"] else "SHA-256"
-                yield f"{self._run / name}: its {what} is not the one in the manifest"
+                yield f"{self.run / name}: its {what} is not the one in the manifest"
 
     def _manifest(self, step: int) -> dict[str, Any]:
         """The manifest of a checkpoint; empty where it cannot be read, which ``load`` reports."""
@@ -291,28 +291,6 @@ class Checkpoints:
             for entry in self._replay.iterdir():
                 if entry.name not in needed:
                     entry.unlink()
-
-
-def digest(checkpoints: Checkpoints, snapshot: Snapshot) -> str:
-    """SHA-256 over the whole state: each tensor by name, type, shape and bytes, plain values, replay rows.
-
-    The length of the journal is not part of it: a fork, with a journal of its own, has the digest of its origin.
-    """
-    total = hashlib.sha256()
-    for name in sorted(snapshot.tensors):
-        tensor = snapshot.tensors[name]
-        total.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)}:".encode())
-        total.update(_bytes(tensor))
-    values = {name: value for name, value in snapshot.values.items() if name != "journal_offset"}
-    total.update(json.dumps(values, sort_keys=True).encode())
-    first = snapshot.values.get("replay_start", 0)
-    for start, rows in checkpoints.rows(snapshot):
-        total.update(_bytes(rows[max(0, first - start) :]))
-    return total.hexdigest()
-
-
-def _bytes(tensor: Tensor) -> bytes:
-    return tensor.detach().cpu().contiguous().numpy().tobytes()
 
 
 def _size_and_hash(path: Path) -> dict[str, Any]:
