@@ -72,13 +72,15 @@ def test_simba_v2_by_hand() -> None:
 
 
 @pytest.mark.parametrize("seeds", [1, 2])
-def test_simba_v2_counts_a_reward_when_the_next_one_arrives(seeds: int) -> None:
-    """Its code counts a reward before the next action: the updates of an interaction know all rewards but its own."""
+def test_simba_v2_counts_a_reward_when_the_policy_acts_again(seeds: int) -> None:
+    """So does its code: the updates of an interaction know all rewards but its own."""
     discount = torch.full((seeds,), DISCOUNT, dtype=torch.float64)
     late, at_once = (SimbaV2Scaling().build(numbers(seeds), 2, discount) for _ in range(2))
     before = {name: value.clone() for name, value in at_once.tensors().items()}
-    for each in zip(REWARDS, TERMINATED, TRUNCATED, strict=True):
+    for number, each in enumerate(zip(REWARDS, TERMINATED, TRUNCATED, strict=True)):
         reward, terminated, truncated = (one(part).expand(seeds, -1) for part in each)
+        if number:
+            late.count_waiting()
         late.arrive(reward, terminated.bool(), truncated.bool())
         for name in ("returns", "mean", "variance", "weight", "largest"):
             assert torch.equal(late.tensors()[name], before[name]), name
@@ -86,6 +88,7 @@ def test_simba_v2_counts_a_reward_when_the_next_one_arrives(seeds: int) -> None:
         before = {name: value.clone() for name, value in at_once.tensors().items()}
     baselines = ReturnScaling().build(numbers(1), 2, discount[:1])
     baselines.arrive(one(REWARDS[0]), one(TERMINATED[0]).bool(), one(TRUNCATED[0]).bool())
+    baselines.count_waiting()
     assert baselines.returns.tolist() == [[1.0, -2.0]], "others count it at once"
 
 
@@ -150,7 +153,7 @@ def test_an_update_scales_raw_rewards_with_the_statistics_of_the_moment() -> Non
         f"normalization/reward/{name}"
         for name in (
             *("returns", "mean", "variance", "weight", "largest"),
-            *("waits", "waiting/reward", "waiting/terminated", "waiting/truncated"),
+            *("waiting/reward", "waiting/terminated", "waiting/truncated"),
         )
     }
 

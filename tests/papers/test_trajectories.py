@@ -112,6 +112,18 @@ class Watch:
             self.events.append(str(row.get("intervention", row["name"])))
 
 
+@pytest.mark.parametrize("overlap", ["false", "true"])
+def test_rewards_are_counted_alike_where_environments_step_beside_updates(overlap: str, tmp_path: Path) -> None:
+    table = tomllib.loads((TABLES[0].parent / "simba_v2.toml").read_text(encoding="utf-8"))
+    overrides = [*table["overrides"], f"training.overlap={overlap}"]
+    session = started({**table, "overrides": overrides}, tmp_path)
+    watch = Watch(session)
+    for number, _ in enumerate(interactions(session), 1):
+        assert all(round(counted["rewards"]) == number - 1 for counted in watch.counted)
+        watch.counted.clear()
+    session.close()
+
+
 def started(table: Mapping[str, Any], runs: Path) -> Session:
     name, _, variant = table["blueprint"].partition("@")
     vectors = () if name.startswith("atari/") else (VECTORS,)

@@ -44,6 +44,9 @@ class RunningReturns(ABC):
         """Rewards and ends of an interaction, ``[S, E]`` each, before its updates: they are counted at once."""
         self.observe(reward, terminated, truncated)
 
+    def count_waiting(self) -> None:  # noqa: B027 - most count at once
+        """Count what arrived in the interaction before and waits. Called before the policy acts."""
+
     @abstractmethod
     def scale(self) -> Tensor:
         """The present factor on rewards, float32 ``[S]``."""
@@ -80,8 +83,8 @@ class ReturnScale(RunningReturns):
 class BoundedScale(RunningReturns):
     """``r / max(sqrt(var(G) + epsilon), max|G| / bound)``: scaled returns stay within the bound.
 
-    A reward that arrives waits, and is counted when the next one arrives: SimbaV2's code counts it before the next
-    action, and so after the updates of its own interaction.
+    A reward that arrives waits until the policy acts again: SimbaV2's code counts it then, and so after the updates of
+    its own interaction.
     """
 
     def __init__(
@@ -92,21 +95,17 @@ class BoundedScale(RunningReturns):
         self.largest = torch.zeros_like(discount, dtype=torch.float64)
         self._bound = hyperparameters.number(bound, dtype=torch.float64)
         self._waiting = {name: torch.zeros_like(self.returns) for name in ("reward", "terminated", "truncated")}
-        self._waits = torch.zeros_like(self.largest)
-        """1 where a reward waits, ``[S]``."""
 
     @override
     @torch.no_grad()
     def arrive(self, reward: Tensor, terminated: Tensor, truncated: Tensor) -> None:
-        counted = [self.returns, self.largest, *self.moments.tensors().values()]
-        before = [value.clone() for value in counted]
+        for value, arrived in zip(self._waiting.values(), (reward, terminated, truncated), strict=True):
+            value.copy_(arrived)
+
+    @override
+    def count_waiting(self) -> None:
         waiting = self._waiting
         self.observe(waiting["reward"], waiting["terminated"] > 0, waiting["truncated"] > 0)
-        for value, old in zip(counted, before, strict=True):
-            value.copy_(torch.where(self._waits.view(-1, *[1] * (value.ndim - 1)) > 0, value, old))
-        for value, arrived in zip(waiting.values(), (reward, terminated, truncated), strict=True):
-            value.copy_(arrived)
-        self._waits.fill_(1.0)
 
     @torch.no_grad()
     def observe(self, reward: Tensor, terminated: Tensor, truncated: Tensor) -> None:
@@ -123,4 +122,4 @@ class BoundedScale(RunningReturns):
     def tensors(self) -> dict[str, Tensor]:
         """Also the largest ``|G|`` so far, and what waits."""
         waiting = {f"waiting/{name}": value for name, value in self._waiting.items()}
-        return {**super().tensors(), "largest": self.largest, "waits": self._waits, **waiting}
+        return {**super().tensors(), "largest": self.largest, **waiting}

@@ -92,6 +92,8 @@ class SimulatorCollector(Collector):
         """The actions of an interaction, ``[S, E, a]``."""
         if interactions:  # SimBa's published code never counts the very first observation.
             self._learner.observe(observation)
+            if self._learner.rewards is not None:
+                self._learner.rewards.count_waiting()
         if interactions < self._warmup:
             return self._learner.act_randomly(self._shape[1])
         return self.memory.act(observation)
