@@ -36,6 +36,10 @@ class Trigger(Family, family="trigger"):
         """The planned moments in order, as a sequence, which knows its length without iterating."""
         return ()
 
+    def until(self, length: int) -> Trigger:
+        """The same trigger without moments after ``length`` of its clock, where it lists them."""
+        return self
+
     @property
     def counted_since(self) -> Since:
         """Where its clock begins: at the start of the run, or anew with each phase."""
@@ -143,6 +147,11 @@ class At(Planned, kind="at"):
     @override
     def planned(self, length: int) -> Sequence[int]:
         return [step for step in self.steps if step <= length]
+
+    @override
+    def until(self, length: int) -> Trigger:
+        kept = tuple(self.planned(length))
+        return self.model_copy(update={"steps": kept}) if kept else self
 
     def problems(self, lengths: Lengths) -> Iterator[tuple[str, str]]:
         """Moments after the end of the run are mistakes."""

@@ -309,6 +309,28 @@ def test_what_cannot_be_answered_is_refused_before_anything_is_trained(
     assert not (tmp_path / "out").exists()
 
 
+LATER = "where = ['critic.*'], do = { kind = 'lerp', toward.kind = 'fresh' } }"
+
+
+def test_interventions_after_the_horizon_are_left_out_of_the_forks(tmp_path: Path) -> None:
+    short = ("training.env_steps=160", "evaluation.every=20", "evaluation.episodes=1", "checkpoint.every=60")
+    when = {
+        "listed": "{ kind = 'at', steps = [20, 70, 150], clock = 'env' }",
+        "late": "{ kind = 'every', interval = 140, clock = 'env' }",
+        "past": "{ kind = 'at', steps = [10, 155], clock = 'env' }",
+        "metric": "{ kind = 'crossing', metric = 'evaluation/return', below = 1e9, patience = 7, clock = 'env' }",
+        "kept": "{ kind = 'every', interval = 25, clock = 'env' }",
+    }
+    overrides = [f"interventions.{name}={{ when = {trigger}, {LATER}" for name, trigger in when.items()]
+    run, _ = finished(tmp_path, DRIFT, "seeds=[0, 5]", "checkpoint.keep=9", *short, *overrides)
+    answer = examine(run, 60, 3, 40, (), tmp_path / "out", quiet)
+    for fork in (*answer["forks"]["plain"], *answer["forks"]["injected"]):
+        found = load(Path(fork) / "blueprint.toml").blueprint
+        assert found.interventions.keys() - {"doctor"} == {"listed", "kept"}
+        fired = {(row["name"], row["env_step"]) for row in rows(Path(fork)) if row["type"] == "event"}
+        assert {("listed", 70), ("kept", 75), ("kept", 100)} <= fired
+
+
 def test_a_fork_within_the_warm_up_is_refused(tmp_path: Path) -> None:
     short = ("training.env_steps=120", "evaluation.every=20", "evaluation.episodes=1", "checkpoint.every=30")
     run, _ = finished(tmp_path, DRIFT, "checkpoint.keep=9", "algorithm.warmup_interactions=80", *short)

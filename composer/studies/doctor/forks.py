@@ -16,6 +16,7 @@ from composer.blueprint import load
 from composer.blueprint.forecast.clock import clock_of
 from composer.spec.errors import ComposerError
 from composer.spec.interval import Bounds
+from composer.studies.doctor.shorter import until
 from composer.studies.statistics import Curve
 from composer.tracking.records import JOURNAL
 from composer.training import launch
@@ -53,6 +54,7 @@ class Plan:
             f"checkpoint.every={NEVER}",
             'tracking={ kind = "none" }',
             *self._computing(),
+            *until(self.origin.blueprint, self.origin.interactions, step + self.horizon),
         ]
         return [*common, self.injection] if arm == "injected" else common
 
