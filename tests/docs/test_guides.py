@@ -110,7 +110,7 @@ def test_interventions(folder: Path) -> None:
 def test_warm_start(folder: Path) -> None:
     from composer.blueprint import load
     from composer.environments.labelled.datasets import Data
-    from composer.environments.labelled.phases import Phase
+    from composer.environments.labelled.phase import Phase
 
     name = "warm-start.md"
     assert len(write_files(name, folder)) == 1

@@ -21,7 +21,8 @@ from composer.training.collect.pictures import Standardizer, cropped, random_cro
 
 if TYPE_CHECKING:
     from composer.environments.labelled.datasets import Data, Samples
-    from composer.environments.labelled.phases import Phase, Phases
+    from composer.environments.labelled.phase import Phase
+    from composer.environments.labelled.phases import Phases
 
 PIECE = 500
 """Samples of one forward pass in an evaluation, which bounds the memory of activations."""

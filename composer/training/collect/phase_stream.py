@@ -23,7 +23,8 @@ from composer.training.collect.phase_batches import HeldOutData, PhaseBatches
 from composer.training.runs.checkpoint import Checkpoints, Snapshot
 
 if TYPE_CHECKING:
-    from composer.environments.labelled.phases import Phase, Phases
+    from composer.environments.labelled.phase import Phase
+    from composer.environments.labelled.phases import Phases
     from composer.training.evaluation import Watch
     from composer.training.learner import Learner
 
