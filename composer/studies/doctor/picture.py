@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from composer.spec.interval import method
+from composer.spec.interval import LEAST, method
 from composer.studies.plots import COLOURS, GREY, band, figure, over_env_steps
 from composer.studies.statistics import Curve
 
@@ -25,7 +25,7 @@ def draw(path: Path, history: Curve | None, plain: Curve, injected: Curve, table
         left, right = made.subplots(1, 2, width_ratios=[2.2, 1])
         _curves(left, history, plain, injected, table)
         _gains(right, table)
-        left.set_title(f"{table['verdict']}: mean and {method('forks')}", fontsize=9, loc="left")
+        left.set_title(f"{table['verdict']}: mean and {method(_units(table))}", fontsize=9, loc="left")
 
 
 def _curves(axes: Any, history: Curve | None, plain: Curve, injected: Curve, table: Mapping[str, Any]) -> None:
@@ -34,12 +34,29 @@ def _curves(axes: Any, history: Curve | None, plain: Curve, injected: Curve, tab
         recent = history.steps >= step - BEFORE * table["horizon"]
         if recent.any():
             band(axes, history.only(recent), GREY, label="the run")
-    band(axes, plain, COLOURS[1], linestyle="--", label="unchanged")
-    band(axes, injected, COLOURS[0], label="fresh weights injected")
+    band(axes, _by_unit(plain, table), COLOURS[1], linestyle="--", label="unchanged")
+    band(axes, _by_unit(injected, table), COLOURS[0], label="fresh weights injected")
     axes.axvline(step, color=GREY, linewidth=0.8, linestyle=":")
     over_env_steps(axes)
     axes.set_ylabel(table["metric"].replace("/", " "))
     axes.legend(loc="best")
+
+
+def _units(table: Mapping[str, Any]) -> str:
+    """What the band is over: seeds, or forks where there are too few seeds."""
+    return "seeds" if _seeds(table) >= LEAST else "forks"
+
+
+def _by_unit(curve: Curve, table: Mapping[str, Any]) -> Curve:
+    """A curve per unit: that of a seed is the mean over its branches."""
+    if _units(table) == "forks":
+        return curve
+    values = curve.values.reshape(_seeds(table), -1, len(curve.steps)).mean(1)
+    return Curve(curve.steps, values, curve.bounds)
+
+
+def _seeds(table: Mapping[str, Any]) -> int:
+    return len({pair["seed"] for pair in table["pairs"]})
 
 
 def _gains(axes: Any, table: Mapping[str, Any]) -> None:
