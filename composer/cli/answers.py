@@ -155,7 +155,7 @@ def read_all(arguments: Sequence[str], as_json: bool) -> list[Loaded]:
 
 
 def ended_by_itself(command: Callable[..., None]) -> Callable[..., None]:
-    """``command``, which no code that it calls can end: a plug-in that exits is told, and the exit code is 6."""
+    """``command`` with its expected errors in words. No code that it calls can end it: the exit code is then 6."""
 
     @wraps(command)
     def run(**options: Any) -> None:
@@ -164,17 +164,10 @@ def ended_by_itself(command: Callable[..., None]) -> Callable[..., None]:
                 command(**options)
         except Escaped as escaped:
             fail(f"code that composer called tried to end it: {escaped}", 6, bool(options.get("as_json")))
+        except ComposerError as error:
+            fail(str(error), error.exit_code, bool(options.get("as_json")))
 
     return run
-
-
-@contextmanager
-def told(as_json: bool) -> Iterator[None]:
-    """An expected error inside becomes its message and its exit code; imports no torch."""
-    try:
-        yield
-    except ComposerError as error:
-        fail(str(error), error.exit_code, as_json)
 
 
 def guarded(command: Callable[[], dict[str, Any]], as_json: bool) -> dict[str, Any]:

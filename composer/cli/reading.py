@@ -16,7 +16,6 @@ from composer.cli.answers import (
     read_all,
     refuse,
     say,
-    told,
     warnings_json,
     warnings_text,
 )
@@ -93,10 +92,9 @@ def show(
 
     loaded = read(blueprint, overrides, variant, as_json)
     removed = removed_json(loaded)
-    with told(as_json):
-        if diagram is not None:
-            _draw(loaded, diagram, as_json)
-        print(json.dumps(show_json(loaded.blueprint, removed)) if as_json else show_text(loaded.blueprint, removed))
+    if diagram is not None:
+        _draw(loaded, diagram, as_json)
+    print(json.dumps(show_json(loaded.blueprint, removed)) if as_json else show_text(loaded.blueprint, removed))
 
 
 def metrics(
@@ -165,8 +163,7 @@ def eject(
 
     loaded = read(blueprint, overrides, variant, False)
     try:
-        with told(as_json=False):
-            text = ejected(loaded.blueprint)
+        text = ejected(loaded.blueprint)
     except EjectError as error:
         fail(str(error), 2, False)
     if out is None:

@@ -67,7 +67,7 @@ def test_workers_equal_this_process(environment: Simulator) -> None:
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [
-        ("raise", "ZeroDivisionError: joint without a mass"),
+        ("raise", "step raised ZeroDivisionError: joint without a mass"),
         ("hang", "no answer within 0.5 s; its worker was killed"),
         ("kill", r"its worker process died \(SIGKILL\)"),
         ("nan", "entry 1 of the observation is nan"),

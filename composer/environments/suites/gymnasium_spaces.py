@@ -74,9 +74,10 @@ def action_layout(space: spaces.Space[Any]) -> ActionLayout:
     if not isinstance(space, spaces.Box) or not np.issubdtype(space.dtype, np.floating) or 0 in space.shape:
         raise UnsupportedSpace(f"actions in {_text(space)} are neither a choice (Discrete) nor numbers (Box of floats)")
     low, high = space.low, space.high
-    offset, scale = offset_and_scale(low.astype(np.float64), high.astype(np.float64), LARGEST_SCALED)
-    is_scaled = np.maximum(np.abs(low), np.abs(high)) <= LARGEST_SCALED
-    if (~is_scaled & ((low > -1.0) | (high < 1.0))).any():
+    lowest, highest = low.astype(np.float64), high.astype(np.float64)
+    offset, scale = offset_and_scale(lowest, highest, LARGEST_SCALED)
+    is_scaled = np.maximum(np.abs(lowest), np.abs(highest)) <= LARGEST_SCALED
+    if (~is_scaled & ((lowest > -1.0) | (highest < 1.0))).any():
         raise UnsupportedSpace(
             f"actions in {_text(space)} leave [-1, 1], and have no two bounds of at most {LARGEST_SCALED:g} to scale "
             "it to: wrap the environment so that they have (gymnasium.wrappers.TransformAction)"
