@@ -17,7 +17,7 @@ import sys
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.metadata import EntryPoint, PackageNotFoundError, distribution
+from importlib.metadata import EntryPoint
 from typing import TypeGuard
 
 from composer.spec import allowed_modules
@@ -175,13 +175,11 @@ def _entry(name: str) -> EntryPoint:
 
 
 def _missing(name: str, installed: Collection[str]) -> PluginError:
-    try:
-        distribution(name)
-    except PackageNotFoundError:
-        meant = near(name, installed)
-        hint = f"did you mean {meant!r}?" if meant else f"pip install {name}"
-        return MissingPluginError(f"the plug-in {name!r} is not installed", hint)
-    return MissingPluginError(f"{name!r} is installed, but is no plug-in: it has no entry point {GROUP!r}")
+    if any(_canonical(each.name) == _canonical(name) for each in allowed_modules.trusted_distributions()):
+        return MissingPluginError(f"{name!r} is installed, but is no plug-in: it has no entry point {GROUP!r}")
+    meant = near(name, installed)
+    hint = f"did you mean {meant!r}?" if meant else f"pip install {name}"
+    return MissingPluginError(f"the plug-in {name!r} is not installed", hint)
 
 
 def _loaded(entry: EntryPoint) -> Plugin:

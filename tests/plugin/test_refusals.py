@@ -81,6 +81,9 @@ def refusal(name: str) -> str:
         ("taken", code("relu"), "cannot be imported (TypeError: Block: 'relu' is already registered, by Relu)"),
         ("lost", code("lost/x", extra="import no_such_thing"), "cannot be imported (ModuleNotFoundError: No module"),
         ("late", code("late/x") + "1 / 0", "cannot be imported (ZeroDivisionError: division by zero)"),
+        ("leaves", code("leaves/x") + "raise SystemExit(0)", "cannot be imported (SystemExit: 0)"),
+        ("ends", code("ends/x") + "raise GeneratorExit", "cannot be imported (GeneratorExit)"),
+        ("garbled", "def f(:", "cannot be imported (SyntaxError: invalid syntax"),
         (
             "opens",
             "from composer.spec.family import Family\nclass F(Family, family='shape'): ...",
@@ -133,6 +136,23 @@ def test_a_namespace_has_one_owner(folder: Path) -> None:
     plugins.load(unpack(folder, "composer-one", "shared", init=code("shared/one")))
     unpack(folder, "composer-two", "shared", init=code("shared/two"))
     assert "the namespace 'shared', which is that of 'composer-one'" in refusal("composer-two")
+
+
+def test_a_plug_in_in_the_working_directory_is_none_and_no_module_there_stands_for_one(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever works in a stranger's folder has installed nothing of it."""
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.syspath_prepend("")
+    unpack(here, "composer-stranger", "stranger", init="raise AssertionError('executed')")
+    with pytest.raises(plugins.MissingPluginError, match="the plug-in 'composer-stranger' is not installed"):
+        plugins.load("composer-stranger")
+    unpack(folder, "composer-own", "own-one", init=code("own-one/x"))
+    (here / "composer_own.py").write_text("raise AssertionError('executed')")
+    with pytest.raises(plugins.BrokenPluginError, match="another module 'composer_own' on the path hides that of"):
+        plugins.load("composer-own")
 
 
 def test_a_broken_plug_in_is_reported_where_it_is_required_and_nowhere_else(folder: Path, tmp_path: Path) -> None:
