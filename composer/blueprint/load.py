@@ -173,10 +173,10 @@ def report(path: str | FilePath, overrides: Sequence[str] = (), variant: str | N
             problems.append(problem(here, "variants", message, "move some to other files"))
             break
         found, taken = _variant(trees, changes, name)
-        known = {(each.path, each.message) for each in problems}
-        # What every variant has in common is reported once.
+        # A key that the blueprint lacks is missing under every variant too, and reported once.
+        missing = {(each.path, each.message) for each in problems if each.message.startswith("missing key")}
         note = f" (variant {name})"
-        problems += [each for each in found.problems if (each.path, each.message.replace(note, "")) not in known]
+        problems += [each for each in found.problems if (each.path, each.message.replace(note, "")) not in missing]
         warnings += found.warnings
         effort += taken
     return Report(ordered(problems), ordered(warnings), loaded)

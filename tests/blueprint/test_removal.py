@@ -235,6 +235,14 @@ def test_a_missing_key_was_removed_and_where(key: str, expected: str) -> None:
     assert f"; {key} is removed at child.toml:4:11 (variant less)" in line
 
 
+def test_a_key_that_is_missing_under_every_variant_is_reported_once() -> None:
+    path = child("[variants.a]\nalgorithm.discount = 7\n[variants.b]\nalgorithm.discount = 7\n")
+    lines = said(path, "~training.env_steps")
+    assert [line.split(":")[1] for line in lines if "algorithm.discount" in line] == ["4", "6"]
+    assert len([line for line in lines if "training.env_steps: missing key" in line]) == 1
+    assert len([line for line in said(path, "~name") if "name: missing key" in line]) == 1
+
+
 def test_a_reference_to_what_was_removed_says_so() -> None:
     Path("base.toml").write_text(
         GRANDPARENT + "[values]\nwidth = 8\n[networks]\ncritic.trunk.width = '${values.width}'\n"
