@@ -16,6 +16,7 @@ import typer
 
 from composer.cli import reading, running, studying
 from composer.cli.answers import ended_by_itself, print_in_any_locale
+from composer.cli.once import Once
 from composer.spec.calls import tell_ctrl_c_apart
 from composer.spec.version import __version__
 
@@ -61,7 +62,7 @@ _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
 }
 for _panel, _commands in _PANELS.items():
     for _command in _commands:
-        app.command(rich_help_panel=_panel)(ended_by_itself(_command))
+        app.command(rich_help_panel=_panel, cls=Once)(ended_by_itself(_command))
 
 
 @app.callback(invoke_without_command=True)

@@ -148,3 +148,28 @@ def test_commands_on_several_blueprints_take_overrides_of_each() -> None:
     assert "two blueprints, got 1" in invoke("diff", SHIPPED, code=2)[1]
     advice = json.loads(invoke("lint", BOTH, "--json")[0])["advice"]
     assert {one["variant"] for one in advice} == {"small+clipped"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("train", "quickstart", "--seeds", "0,1", "--seeds", "2"),
+        ("train", SHIPPED, "--together", "base,small", "--together", "base,clipped"),
+        ("plan", SHIPPED, "--variants", "small", "--variants", "clipped"),
+        ("sweep", SHIPPED, "--jobs", "2", "--variants=small", "--variants=clipped"),
+        ("show", "quickstart", "--diagram", "a.svg", "--diagram", "b.svg"),
+        ("bench", "quickstart", "--seconds", "1", "seeds=[1]", "--seconds", "2"),
+    ],
+)
+def test_an_option_that_takes_one_value_is_not_dropped(words: tuple[str, ...]) -> None:
+    """The sibling of the dropped variant: of two values the first vanished."""
+    option = next(word for word in words[::-1] if word.startswith("--")).partition("=")[0]
+    output, errors = invoke(*words, "--json", code=2)
+    message = f"{option} is given 2 times; it takes one value"
+    assert errors == f"{message}\n"
+    assert json.loads(output) == {"status": "failed", "exit_code": 2, "message": message}
+
+
+def test_options_that_collect_and_flags_may_be_repeated() -> None:
+    assert json.loads(invoke("check", "quickstart", "--json", "--json")[0])["ok"]
+    assert json.loads(invoke("show", SHIPPED, "--variant", "small", "--variant", "clipped", "--json")[0])
