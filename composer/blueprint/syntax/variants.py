@@ -138,7 +138,8 @@ def combined(variants: Mapping[str, Variant], combination: str, file: Origin) ->
 
 def unknown_variant(name: str, known: Mapping[str, object], file: Origin) -> Problem:
     """The problem of a name that no variant has."""
-    hint = suggestion(name, known).removeprefix("; ") if known else "it declares none, and those of a parent are not inherited"
+    none = "it declares none, and those of a parent are not inherited"
+    hint = suggestion(name, known).removeprefix("; ") if known else none
     return problem(file, "", f"no variant named {spelled(name)}", hint)
 
 
