@@ -99,7 +99,8 @@ def test_a_sample_is_one_gather_a_step_of_its_window(n_step: int, gathers: int) 
 
 def allocations(call: Callable[[], object]) -> tuple[int, int]:
     """How often memory was taken, and bytes that were kept."""
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
+    # One cycle is recorded. Without ``acc_events`` torch 2.11 warns that it would forget earlier ones.
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True, acc_events=True) as seen:
         call()
     sizes = [event.nbytes() for event in memory_events(seen)]
     return sum(size > 0 for size in sizes), sum(sizes)
