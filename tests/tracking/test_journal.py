@@ -217,3 +217,25 @@ def test_kill_9_while_writing_leaves_whole_rows(tmp_path: Path) -> None:
     assert len(steps) > 2000 and steps == list(range(len(steps)))
     with Journal.resume(path, reader.offset) as journal:
         assert journal.seq == len(steps)
+
+
+def test_rows_reach_the_device_only_when_asked_for_and_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    fsync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(os.fstat(file).st_size) or fsync(file))
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        journal.append({"type": "event"})
+        assert (journal.flush() > 0, synced) == (True, [])
+        first = journal.flush(sync=True)
+        journal.append({"type": "event"})
+        assert synced == [first]
+    assert synced == [first, 2 * first]
+
+
+def test_words_of_any_language_are_written_as_they_are(tmp_path: Path) -> None:
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        journal.append({"type": "event", "name": "Gänse, 鵝"})
+    assert "Gänse, 鵝".encode() in (tmp_path / "journal.jsonl").read_bytes()
+    assert [row["name"] for row in read(tmp_path / "journal.jsonl")] == ["Gänse, 鵝"]

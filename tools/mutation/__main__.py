@@ -82,7 +82,10 @@ class Forks:
         reading, writing = os.pipe()
         child = os.fork()
         if not child:
-            self._child(session, mutant, limit, writing)
+            try:
+                self._child(session, mutant, limit, writing)
+            finally:
+                os._exit(1)
         os.close(writing)
         with os.fdopen(reading, "rb") as stream:
             said = stream.read().decode()
@@ -100,16 +103,15 @@ class Forks:
         signal.alarm(limit)
         if mutant is not None and not mutant.apply():
             os.write(writing, b"unfit")
-            os._exit(0)
+            return
         items = self._items
         for index, item in enumerate(items):
             following = items[index + 1] if index + 1 < len(items) else None
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             if session.testsfailed:
                 os.write(writing, f"failed {index}".encode())
-                os._exit(1)
+                return
         os.write(writing, b"survived")
-        os._exit(0)
 
 
 def run(group: str, count: int, seed: int, seconds: float) -> dict[str, Any]:

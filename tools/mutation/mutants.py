@@ -48,7 +48,7 @@ class Mutant:
         taken = False
         gc.unfreeze()  # Frozen objects would not be listed.
         for live in gc.get_objects():
-            if isinstance(live, FunctionType) and live.__code__.co_filename == path:
+            if type(live) is FunctionType and live.__code__.co_filename == path:
                 code = changed.get((live.__code__.co_qualname, live.__code__.co_firstlineno))
                 if code is not None and live.__code__.co_qualname == self.function:
                     try:
