@@ -24,9 +24,7 @@ def plan(
 ) -> dict[str, Any]:
     """A row per variant: lengths, how its update would run, its program.
 
-    Raises BlueprintError, Refused and SpacesUnknown.
-
-    Up to ``together`` variants share a process, as in the sweep.
+    Up to ``together`` variants share a process, as in the sweep. Raises BlueprintError, Refused and SpacesUnknown.
     """
     rows = []
     planned = planned_runs(blueprint, overrides, variants, is_to_run=False)

@@ -1,6 +1,6 @@
 """Keyword arguments of a constructor, as TOML writes them: nested lists and tables of numbers, strings and booleans.
 
-Tests: tests/environments/test_gymnasium_modules.py.
+Tests: tests/environments/test_faulty_environments.py.
 """
 
 from __future__ import annotations

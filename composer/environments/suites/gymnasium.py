@@ -3,7 +3,7 @@
 Its spaces are known only after it is built. Gymnasium's own are built when a blueprint is read; those of a module, or
 registered by the program, when a command runs them: reading a blueprint executes no code of others
 (docs/decisions/0020-modules.md). ``gymnasium_make`` imports and builds, ``gymnasium_single`` steps.
-Tests: tests/environments/test_gymnasium.py, tests/environments/test_gymnasium_modules.py.
+Tests: tests/environments/test_gymnasium.py, tests/environments/test_faulty_environments.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Import, build and describe environments of Gymnasium. Whatever their code does, an error says it.
 
-Tests: tests/environments/test_gymnasium.py, tests/environments/test_gymnasium_modules.py.
+Tests: tests/environments/test_gymnasium.py, tests/environments/test_faulty_environments.py.
 """
 
 from __future__ import annotations
