@@ -12,8 +12,10 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
+from click import ClickException
 
-from composer.spec.calls import Escaped, of_others
+from composer.spec import plugins
+from composer.spec.calls import Escaped, in_words, of_others
 from composer.spec.errors import ComposerError
 
 if TYPE_CHECKING:
@@ -166,6 +168,11 @@ def ended_by_itself(command: Callable[..., None]) -> Callable[..., None]:
             fail(f"code that composer called tried to end it: {escaped}", 6, bool(options.get("as_json")))
         except ComposerError as error:
             fail(str(error), error.exit_code, bool(options.get("as_json")))
+        except Exception as error:
+            plugin = plugins.blamed(error)
+            if plugin is None or isinstance(error, ClickException | typer.Exit | typer.Abort):
+                raise
+            fail(f"the plug-in {plugin!r} raised {in_words(error)}", 6, bool(options.get("as_json")))
 
     return run
 

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple, Self
 from pydantic import Field
 from typing_extensions import override
 
-from composer.environments.interface import EnvironmentInfo, SingleEnvironment, VectorEnvironment
+from composer.environments.interface import EnvironmentInfo, SingleEnvironment, UnusableEnvironment, VectorEnvironment
+from composer.spec.calls import in_words, of_others
+from composer.spec.errors import ComposerError
 from composer.spec.family import Family
 from composer.spec.metrics import Metric
 from composer.spec.random_streams import derive
@@ -55,8 +57,17 @@ class Environment(Family, family="environment"):
 
     @cached_property
     def info(self) -> EnvironmentInfo:
-        """The result of ``describe``, computed once. Raises SpacesUnknown; then ``discover`` finds it."""
-        return self.describe()
+        """The result of ``describe``, computed once.
+
+        Raises SpacesUnknown, where ``discover`` would find it, and UnusableEnvironment, whatever ``describe`` does.
+        """
+        try:
+            with of_others():
+                return self.describe()
+        except ComposerError:
+            raise
+        except Exception as error:
+            raise UnusableEnvironment("kind", f"{self.kind} cannot be described: {in_words(error)}") from error
 
     def discover(self) -> None:
         """Find what only importing and building the environment tells: commands that run it call this first.

@@ -91,6 +91,8 @@ def is_working_directory(entry: str) -> bool:
 
 def comes_from(distribution: Distribution, module: str) -> bool:
     """Whether importing ``module`` would execute the distribution's own file, and none that lies in front of it."""
+    if module in sys.modules:
+        return True
     found = _found(module.partition(".")[0])
     if found is None or found[0].origin is None:
         return found is not None and not any(map(is_working_directory, found[0].submodule_search_locations or ()))

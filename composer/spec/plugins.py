@@ -18,6 +18,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import EntryPoint
+from traceback import walk_tb
 from typing import TypeGuard
 
 from composer.spec import allowed_modules
@@ -137,6 +138,15 @@ def refusal(name: str, required: Collection[str]) -> tuple[str, str] | None:
 def kinds_of(plugin: Plugin) -> Mapping[_KindName, type[Family]]:
     """The kinds of a loaded plug-in."""
     return {name: member for name, member in _registered().items() if name[1].startswith(f"{plugin.namespace}/")}
+
+
+def blamed(error: BaseException) -> str | None:
+    """The distribution of the plug-in in whose code an error was raised, if it was one's."""
+    names = {frame.f_globals.get("__name__", "").partition(".")[0] for frame, _ in walk_tb(error.__traceback__)}
+    for plugin in loaded():
+        if names & {member.__module__.partition(".")[0] for member in kinds_of(plugin).values()}:
+            return plugin.distribution
+    return None
 
 
 def _installed() -> Mapping[str, list[EntryPoint]]:

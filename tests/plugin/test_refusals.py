@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 from wheels import unpack
 
 from composer.blueprint import check
 from composer.blueprint.inspect.json_schema import schema_json
 from composer.blueprint.inspect.parts_list import parts_json
+from composer.cli import app
 from composer.spec import builtin_kinds as kinds
 from composer.spec import plugins
 from composer.spec.family import FAMILIES
@@ -153,6 +156,49 @@ def test_a_plug_in_in_the_working_directory_is_none_and_no_module_there_stands_f
     (here / "composer_own.py").write_text("raise AssertionError('executed')")
     with pytest.raises(plugins.BrokenPluginError, match="another module 'composer_own' on the path hides that of"):
         plugins.load("composer-own")
+
+
+FAULTS = """
+from composer.environments.base import SingleSimulator
+from composer.networks.blocks import Identity
+
+class Drill(SingleSimulator, kind="faults/drill"):
+    "An environment that cannot be described."
+    example = {"kind": "faults/drill"}
+    def describe(self):
+        raise SystemExit(0)
+    def single(self):
+        raise NotImplementedError
+
+class Block(Identity, kind="faults/block"):
+    "A block that cannot be outlined."
+    example = {"kind": "faults/block"}
+    def outline(self, shape):
+        raise RuntimeError("no outline")
+"""
+
+
+@pytest.mark.parametrize(
+    ("override", "code", "said"),
+    [
+        ('environment={ kind = "faults/drill" }', 2, "faults/drill cannot be described: SystemExit: 0"),
+        (
+            'networks.actor.trunk=[{ kind = "faults/block" }]',
+            6,
+            "the plug-in 'composer-faults' raised RuntimeError: no outline",
+        ),
+    ],
+)
+def test_whatever_a_kind_of_a_plug_in_does_is_a_sentence(
+    folder: Path, tmp_path: Path, override: str, code: int, said: str
+) -> None:
+    sys.modules.pop("composer_faults", None)
+    unpack(folder, "composer-faults", "faults", init=FAULTS)
+    path = tmp_path / "child.toml"
+    path.write_text(QUICKSTART + 'requires = ["composer-faults"]\n')
+    result = CliRunner().invoke(app, ["check", str(path), override, "--json"])
+    assert isinstance(result.exception, SystemExit) and result.exit_code == code, result.output
+    assert said in result.output and json.loads(result.stdout.splitlines()[-1])
 
 
 def test_a_broken_plug_in_is_reported_where_it_is_required_and_nowhere_else(folder: Path, tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def check_composed(
         blueprint.derived[_COMPOSED] = composed
     if blueprint is not None and not problems:
         problems += _environment_problems(blueprint, composed.root, is_to_run, discovers)
-        problems += _located(composed.root, meaning_problems(blueprint))
+        problems += [] if problems else _located(composed.root, meaning_problems(blueprint))
         problems = [with_removal(found, composed.root, composed.removals) for found in problems]
         if not problems and is_known(blueprint):
             blueprint.derived[_PASSED] = resolved(blueprint)
@@ -61,9 +61,11 @@ def check_composed(
 def _environment_problems(blueprint: Blueprint, root: Node, is_to_run: bool, discovers: bool) -> list[Problem]:
     """Problems of importing and building the environment here; without ``discovers``, those that show beforehand."""
     refusal = blueprint.environment.refusal() if is_to_run or discovers else None
-    if refusal is None and discovers:
+    if refusal is None:
         try:
-            blueprint.environment.discover()
+            if discovers:
+                blueprint.environment.discover()
+            is_known(blueprint)
         except UnusableEnvironment as error:
             refusal = error.key, str(error)
     return [] if refusal is None else [located(root, ("environment", refusal[0]), refusal[1])]

@@ -130,19 +130,24 @@ def _flat(space: spaces.Space[Any], name: str) -> tuple[int, Read]:
 def _box(space: spaces.Box, name: str) -> Read:
     shape, dtype = space.shape, space.dtype
     low, high = _limits(space)
-    is_bounded = low is not None
+    is_bounded, is_whole = low is not None, dtype.kind in "iu"
 
     def read(raw: Any) -> NDArray[Any]:
         array: NDArray[Any] = raw if isinstance(raw, np.ndarray) else _array(raw, space, name)
         if array.shape != shape or (array.dtype != dtype and array.dtype.kind not in _TAKEN[dtype.kind]):
             raise _outside(raw, space, name)
-        if (is_bounded and ((array < low).any() or (array > high).any())) or (
-            array.dtype != dtype and dtype.kind in "iu" and ((array < space.low).any() or (array > space.high).any())
-        ):
+        if is_bounded and (_any(array < low) or _any(array > high)):
+            raise _out_of_bounds(array, space, name)
+        if array.dtype != dtype and is_whole and (_any(array < space.low) or _any(array > space.high)):
             raise _out_of_bounds(array, space, name)
         return array
 
     return read
+
+
+def _any(mask: NDArray[np.bool_]) -> bool:
+    """Whether one is true; on the few numbers of an observation, ``any`` takes five times as long."""
+    return 1 in mask.tobytes()
 
 
 def _limits(space: spaces.Box) -> tuple[NDArray[Any] | None, NDArray[Any] | None]:
