@@ -1,5 +1,5 @@
 # make quickstart   make a virtual environment, install, train blueprints/quickstart.toml (a few minutes)
-# make quickstart-seeds   the quickstart on twelve seeds that were not used to choose it: mean 800, none below 700; under half an hour
+# make quickstart-seeds   the quickstart on twelve seeds that were not used to choose it: mean 800, none below 700; a quarter of an hour
 # make test         the same set-up plus tools; linters, types, import rule, counts, every test but the learning proofs (under 12 minutes)
 # make test-fast    the fast tests alone (under 3 minutes)
 # make plasticity   a network that loses plasticity, and its remedies: a quarter of an hour; tables and a picture

@@ -15,8 +15,8 @@ from pathlib import Path
 from composer import api
 from composer.spec.package_files import blueprints_root
 
-SEEDS = range(100, 112)
-"""None of them was looked at when the quickstart was chosen, nor when it was changed."""
+SEEDS = range(200, 212)
+"""None of them was looked at when the quickstart was chosen."""
 LEAST_MEAN, LEAST = 800.0, 700.0
 
 
