@@ -137,8 +137,7 @@ def sentence(table: Mapping[str, Any], diagnosis: Diagnosis) -> str:
         f" {p_text(diagnosis.p_value)})"
     )
     if diagnosis.verdict == "cannot tell":
-        advice = "more --branches, more seeds or a longer --horizon may tell"
-        return f"cannot tell: {diagnosis.why}; {what}; {advice}"
+        return f"cannot tell: {diagnosis.why}; {what}; {diagnosis.advice}"
     if diagnosis.verdict == "losing plasticity":
         return f"losing plasticity: {what}"
     return f"not losing plasticity: {what}; a gain of more than {diagnosis.margin:.3g} ({MARGIN:.0%}) is excluded"

@@ -43,6 +43,13 @@ class Diagnosis:
     """Why it cannot be told; empty where it can."""
 
     @property
+    def advice(self) -> str:
+        """What may give an answer where there is none."""
+        differs = self.gain.low != self.gain.high
+        more = "more --branches, more seeds or a longer --horizon"
+        return f"{more if differs else 'a longer --horizon, or a moment at which more is left to learn,'} may tell"
+
+    @property
     def margin(self) -> float:
         """The largest gain, and the largest loss, that count as none."""
         return MARGIN * abs(self.plain)
