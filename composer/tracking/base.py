@@ -7,11 +7,12 @@ import re
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from pydantic import Field, PrivateAttr, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from typing_extensions import override
 
@@ -70,16 +71,19 @@ class Destination:
 class Tracker(Family, family="tracker"):
     """Where a run's metrics go besides the journal, which every run has."""
 
-    _folder: Path | None = PrivateAttr(default=None)
+    @cached_property
+    def allowed(self) -> list[Path]:
+        """Folders beside the project in which the store may be. They do not count when trackers are compared."""
+        return []
 
     @property
     def folder(self) -> Path | None:
         """Where the store may be beside the project: the folder of its blueprint, or the root if the user named it."""
-        return self._folder
+        return self.allowed[-1] if self.allowed else None
 
     def allow(self, folder: Path) -> None:
         """Let the store be made below ``folder`` too."""
-        self._folder = folder
+        self.allowed.append(folder)
 
     @abstractmethod
     def destination(self, runs_dir: Path, environment: Mapping[str, str] = os.environ) -> Destination | None:
