@@ -34,7 +34,7 @@ from composer.training.gradient_step import GradientStep
 from composer.training.horizon import Horizon
 from composer.training.moving_averages import MovingAverages
 from composer.training.profiling import timed
-from composer.training.signals import SignalMeans, check_declared
+from composer.training.signals import SignalMeans, declared_signals
 
 
 class StatePart(NamedTuple):
@@ -99,8 +99,8 @@ class Learner:
         """New priorities of the samples of the last update, ``[S, B]`` by name."""
         self._generators = [self._generator(seed, "learn") for seed in self.seeds]
         self.replay_generators = [self._generator(seed, "replay") for seed in self.seeds]
-        check_declared(agent.algorithm, agent.info, self.program.signals)
-        self._signals = SignalMeans(self.program.signals, seeds, device)
+        signals = declared_signals(agent.algorithm, agent.info, self.program.signals)
+        self._signals = SignalMeans(signals, seeds, device)
 
     def _state(self) -> list[StatePart]:
         parts = [StatePart("", lambda: {"updates": self.updates, "signals": self._signals.sums})]

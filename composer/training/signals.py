@@ -21,12 +21,13 @@ class UndeclaredSignals(ComposerError, ValueError):
     exit_code = 2
 
 
-def check_declared(algorithm: Algorithm, info: EnvironmentInfo, reported: Sequence[str]) -> None:
-    """Raise UndeclaredSignals where the declared signals are not those of the program."""
+def declared_signals(algorithm: Algorithm, info: EnvironmentInfo, reported: Sequence[str]) -> Sequence[str]:
+    """The signals that the program reports; raises UndeclaredSignals where the algorithm declares others."""
     declared = algorithm.metrics(info)
     if declared is not None and {each.name for each in declared} != set(reported):
         names = ", ".join(sorted({each.name for each in declared} ^ set(reported)))
         raise UndeclaredSignals(f"{algorithm.kind!r} declares other metrics than its program reports: {names}")
+    return reported
 
 
 class SignalMeans:

@@ -15,6 +15,7 @@ from tiny_runs import DRIFT, rows
 from composer.blueprint import Blueprint, load
 from composer.blueprint.forecast.metrics import written_metrics
 from composer.spec.family import FAMILIES
+from composer.training.signals import UndeclaredSignals, declared_signals
 
 TESTS = Path(__file__).parents[1]
 SHIPPED = TESTS.parent / "blueprints"
@@ -89,3 +90,18 @@ def test_every_measure_and_algorithm_of_composer_is_in_a_case() -> None:
             for each in ([found.algorithm] if family == "algorithm" else found.diagnostics.measures)
         }
         assert ours - used <= {"ddpg"}, family  # DDPG has the signals of TD3: the same class declares them.
+
+
+def test_an_algorithm_that_declares_other_signals_than_its_program_reports_does_not_start() -> None:
+    found = load(TESTS / "tiny.toml", [DRIFT]).blueprint
+    algorithm, info = found.algorithm, found.environment.info
+    names = [metric.name for metric in algorithm.metrics(info) or ()]
+    declared_signals(algorithm, info, names)
+    for reported in (names[1:], [*names, "critic/more"]):
+        with pytest.raises(
+            UndeclaredSignals, match=r"'sac' declares other metrics than its program reports: "
+        ) as caught:
+            declared_signals(algorithm, info, reported)
+        assert caught.value.exit_code == 2
+    undeclared = load(TESTS / "tiny_encoded.toml").blueprint
+    declared_signals(undeclared.algorithm, undeclared.environment.info, ["anything"])

@@ -11,6 +11,7 @@ from typing import Final
 from composer.blueprint.forecast.clock import clock_of
 from composer.spec.interval import LEAST as LEAST_SEEDS
 from composer.spec.interval import LEVEL
+from composer.spec.quantities import counted
 from composer.studies import Refused
 from composer.studies.doctor.forks import Plan
 from composer.studies.doctor.verdict import LEAST
@@ -29,6 +30,12 @@ def updates_with_fresh_weights(plan: Plan) -> int:
     clock = clock_of(plan.origin.blueprint)
     begin = (plan.origin.interactions + 1) * clock.stride
     return max(clock.updates_by(plan.origin.step + plan.horizon) - clock.updates_by(begin), 0)
+
+
+def announced(plan: Plan) -> str:
+    """What will be trained, in one line."""
+    seeds, updates = counted(len(plan.origin.blueprint.seeds), "seed"), updates_with_fresh_weights(plan)
+    return f"{2 * plan.branches} forks of {seeds}, {counted(updates, 'update')} each with and without fresh weights"
 
 
 def ensure_answerable(plan: Plan, role: str) -> None:

@@ -17,11 +17,10 @@ from composer.blueprint import Blueprint
 from composer.networks.parameter_selectors import Paths
 from composer.spec.interval import LEAST as LEAST_SEEDS
 from composer.spec.interval import method
-from composer.spec.quantities import counted
 from composer.spec.run_files import write_text
 from composer.studies import Refused
 from composer.studies.doctor import forks, picture, proxies
-from composer.studies.doctor.beforehand import branches_needed, ensure_answerable, updates_with_fresh_weights
+from composer.studies.doctor.beforehand import announced, branches_needed, ensure_answerable, updates_with_fresh_weights
 from composer.studies.doctor.site import Site, outlines_of, site
 from composer.studies.doctor.verdict import LEAST, MARGIN, Diagnosis, diagnose
 from composer.studies.statistics import Curve, Floats, coverage_notes, p_text
@@ -66,9 +65,7 @@ def examine(
         out or run.parent / f"doctor-{origin.facts['run_id']}-{origin.step}",
     )
     ensure_answerable(plan, chosen.role)
-    updates = updates_with_fresh_weights(plan)
-    of_seeds, made = counted(len(blueprint.seeds), "seed"), counted(updates, "update")
-    say(f"{2 * plan.branches} forks of {of_seeds}, {made} each with and without fresh weights")
+    say(announced(plan))
     paths = forks.train(plan, say)
     metric = blueprint.environment.metric
     bounds = blueprint.environment.metric_range
