@@ -7,6 +7,7 @@
 # make learning     the slow proofs that agents learn
 # make bench        speed beside other libraries, installed for it: half an hour on an idle machine
 # make gpu          what a GPU is needed for, on one, with the Python that is there: pieces of at most 8 minutes; call it until it is done
+# make mutation     change one thing at a time in the modules on which results rest, and see whether a test fails: half an hour
 # make docs         write docs/reference/ anew from the kinds; a test says when that is due
 # make golden       write tests/golden/ anew: what every shipped blueprint and variant resolves to; review what changed
 # Variables: GPU_PYTHON and GPU_ARGS (such as --pieces memory --published results.csv) of make gpu
@@ -24,7 +25,7 @@ TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 GPU_PYTHON ?= $(if $(wildcard $(BIN)/python),$(BIN)/python,python3)
 GPU_ARGS ?=
 
-.PHONY: quickstart quickstart-seeds plasticity warm-start test test-fast bench gpu learning docs golden lint format clean
+.PHONY: quickstart quickstart-seeds plasticity warm-start test test-fast bench gpu learning mutation docs golden lint format clean
 
 quickstart: $(VENV)/.installed
 	$(BIN)/composer train blueprints/quickstart.toml
@@ -54,6 +55,9 @@ gpu:
 
 learning: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m learning
+
+mutation: $(VENV)/.installed-dev
+	for group in checkpoint journal interventions learner replay losses; do OMP_NUM_THREADS=1 $(BIN)/python -m tools.mutation $$group || exit 1; done
 
 golden: $(VENV)/.installed
 	$(BIN)/python -m tools.golden
