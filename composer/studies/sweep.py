@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from composer.blueprint import Blueprint, BlueprintError, Problem, digest, load
+from composer.blueprint.checks.check import warnings_in
 from composer.blueprint.forecast.memory import available_bytes, forecast
 from composer.blueprint.forecast.one_program import joined, obstacle, program_groups
 from composer.blueprint.syntax.variants import BASE
@@ -53,6 +54,8 @@ def sweep(
     Up to ``together`` variants share a process and a program, where they differ in numbers only.
     """
     planned = planned_runs(blueprint, overrides, variants)
+    for line in dict.fromkeys(found.as_warning() for each in planned for found in warnings_in(each.blueprint)):
+        say(line)
     done = {each.name: found for each in planned if (found := finished(runs, each))}
     for name, run in done.items():
         say(f"{name}: finished before, in {run}")

@@ -38,7 +38,9 @@ def test_what_is_finished_is_not_run_again_and_failures_are_alone(tmp_path: Path
     table, said = swept(tmp_path, "base", "l2")
     assert table["failed"] == 0
     assert [(row["variant"], row["status"]) for row in table["runs"]] == [("base", "finished"), ("l2", "finished")]  # type: ignore[attr-defined]
-    assert sorted(said)[:2] == ["base: finished (exit code 0)", "base: training"]
+    warned = [line for line in said if " warning: " in line]
+    assert said[: len(warned)] == warned and len(warned) == 1 and "diagnostics.every" in warned[0]
+    assert sorted(said[1:])[:2] == ["base: finished (exit code 0)", "base: training"]
     assert "composer compare" in text(table)
     again, said = swept(tmp_path, "base", "l2", "l2+sam")
     assert [line for line in said if "training" in line] == ["l2+sam: training"]
