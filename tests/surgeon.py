@@ -19,7 +19,7 @@ class Patient:
     """A learner, its surgery and what was told."""
 
     def __init__(self, *overrides: str, choice: Choice = EAGER) -> None:
-        self.blueprint = tiny(DRIFT, "training.env_steps=100_000", *overrides)
+        self.blueprint = tiny(DRIFT, "training.env_steps=100_000", "training.log_every=1", *overrides)
         self.learner = Learner(self.blueprint.agent, "cpu", choice)
         self.events: list[dict[str, Any]] = []
         self.replay = self._filled()

@@ -163,15 +163,18 @@ class Delivery:
         self._upload.save(self._run_dir)
 
     def _send_events(self) -> None:
-        events = [row for row in read(self._run_dir / JOURNAL) if row["type"] == "event"]
-        notes = [f"{event['intervention']}: {event['why']}" for event in events if event["name"] == "never_fired"]
+        notes = []
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / EVENTS
+            with path.open("w", encoding="utf-8") as file:
+                for row in read(self._run_dir / JOURNAL):
+                    if row["type"] == "event":
+                        file.write(json.dumps(row) + "\n")
+                        notes += [f"{row['intervention']}: {row['why']}"] if row["name"] == "never_fired" else []
+            if path.stat().st_size:
+                self._send_file(path)
         if notes:
             self._store.set_tag(self._stored.run_id, "composer.never_fired", "; ".join(notes))
-        if events:
-            with tempfile.TemporaryDirectory() as folder:
-                path = Path(folder) / EVENTS
-                path.write_text("".join(json.dumps(event) + "\n" for event in events), encoding="utf-8")
-                self._send_file(path)
 
     def _send_file(self, path: Path) -> None:
         """Send a file; where files cannot be sent, metrics are all the same."""

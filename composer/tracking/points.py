@@ -3,7 +3,8 @@
 Points follow from the rows up to them, so an uploader that starts again at the first row makes the same points. A child
 has its seed's values. The parent has, at every step that all seeds have reported, the mean over seeds and, for three or
 more, its interval (``composer.spec.interval``) as ``NAME.ci_low`` and ``NAME.ci_high``. Values that are not finite
-cannot be charted: they are counted as ``NAME.nonfinite``. An event is the point ``events/NAME`` = 1.
+cannot be charted: they are counted as ``NAME.nonfinite``. An event is the point
+``events/NAME`` = 1, or its count of ``firings``.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Points:
         if step != self._step:
             self._step, self._seen = step, {}
         if row["type"] == "event":
-            values, seed = {f"events/{row['name']}": 1.0}, None
+            values, seed = {f"events/{row['name']}": float(row.get("firings", 1))}, None
         else:
             values, seed = row["metrics"], row.get("seed")
         run = PARENT if seed is None else str(seed)

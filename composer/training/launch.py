@@ -21,7 +21,6 @@ from composer.blueprint.syntax.problems import Problem
 from composer.environments.interface import EnvironmentFailure
 from composer.spec.run_files import write_text
 from composer.tracking.console import Console
-from composer.tracking.records import JOURNAL
 from composer.tracking.uploader import UploadReport
 from composer.tracking.uploader import sync as send_pending
 from composer.training import assemble, profiling
@@ -31,7 +30,7 @@ from composer.training.loop import Outcome, train, train_together
 from composer.training.population.stack import Stack
 from composer.training.runs import directory as runs
 from composer.training.runs.checkpoint import Checkpoints, Snapshot
-from composer.training.runs.results import Result, read_metrics
+from composer.training.runs.results import Result
 from composer.training.runs.state_digest import digest as state_digest
 from composer.training.session import Session
 from composer.training.surgery.unfired import NEVER_FIRED, unfired
@@ -72,8 +71,7 @@ def train_to_end(
     assert opened.report is not None
     curves = [f"curves: composer ui{_runs_option(run.path.parent)}"] if opened.report.mlflow_run_id else []
     table["notes"] = [opened.report.message, *curves, *opened.notes]
-    metrics = read_metrics(run.path / JOURNAL, session.seeds)
-    return Result(run.path, table["final_return"], np.array(outcome.returns), metrics, table)
+    return Result(run.path, table["final_return"], np.array(outcome.returns), table)
 
 
 def train_together_to_end(opened: Sequence[OpenRun], stack: Stack, *, quiet: bool) -> dict[str, Any]:

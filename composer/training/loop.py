@@ -91,6 +91,7 @@ def finish_interaction(session: Session, console: Console, is_stopping: bool = F
     clock, is_last = session.clock, session.is_finished
     if not session.is_evaluating and (is_last or clock.due(session.training.log_every)):
         _record_and_intervene(session, _training_metrics(session))
+        session.surgery.record_counts()
         session.record_speed()
         session.flush()
         session.ensure_uploading()

@@ -171,6 +171,8 @@ class Session:
             "returns": self.returns,
             "diagnostics": sorted(measured),
         }
+        if counted := self.surgery.counts.state():
+            values["firings"] = counted
         if self.is_evaluating:
             values["is_evaluating"] = True
         return Snapshot(tensors, values, collected.segments)
@@ -186,6 +188,7 @@ class Session:
         self.diagnostics.load({name: snapshot.tensors[f"diagnostics/{name}"] for name in names})
         self.clock.interactions = snapshot.values["interactions"]
         self.returns = snapshot.values["returns"]
+        self.surgery.counts.load(snapshot.values.get("firings", {}), self.learner.device)
         self.is_evaluating = snapshot.values.get("is_evaluating", False)
 
     def close(self) -> None:

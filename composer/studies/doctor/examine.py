@@ -181,7 +181,7 @@ def _confounds(blueprint: Blueprint, chosen: Site) -> Iterator[str]:
 
 def _history(run: Path, metric: str, origin: Origin) -> Curve | None:
     """The run's own curve up to the fork, at steps that all of its seeds have."""
-    found = read_metrics(run / JOURNAL, origin.blueprint.seeds).get(metric)
+    found = read_metrics(run / JOURNAL, origin.blueprint.seeds, metric).get(metric)
     if found is None:
         return None
     kept = (found.env_steps <= origin.step) & ~np.isnan(found.values).any(0)

@@ -91,7 +91,7 @@ def curves(paths: Sequence[Path], metric: str, seeds: Sequence[int], bounds: Bou
 
     ``bounds`` are the lowest and the highest value of the metric.
     """
-    found = [read_metrics(path / JOURNAL, seeds)[metric] for path in paths]
+    found = [read_metrics(path / JOURNAL, seeds, metric)[metric] for path in paths]
     steps = found[0].env_steps
     values = np.stack([series.values for series in found], 1)
     return Curve(steps, values.reshape(-1, len(steps)), bounds)

@@ -57,7 +57,7 @@ def read_run(run: Path) -> TaskRun:
     tasks = blueprint.training.env_steps // length
     ends = length * np.arange(1, tasks + 1)
     found: dict[str, Floats] = {}
-    for name, series in read_metrics(run / JOURNAL, seeds).items():
+    for name, series in read_metrics(run / JOURNAL, seeds, at=set(ends.tolist())).items():
         values = series.values[:, np.isin(series.env_steps, ends)]
         if values.shape[1] == tasks and not np.isnan(values).any():
             found[name] = values

@@ -116,7 +116,15 @@ def make_surgery(
     samples: TransitionSource | None = None,
 ) -> Surgery:
     """The interventions of a blueprint on a learner; other arguments as those of ``Surgery``."""
-    return Surgery(blueprint.interventions, blueprint.agent, learner, lengths_of(blueprint), record, samples)
+    return Surgery(
+        blueprint.interventions,
+        blueprint.agent,
+        learner,
+        lengths_of(blueprint),
+        record,
+        blueprint.training.log_every,
+        samples,
+    )
 
 
 def _upload(blueprint: Blueprint, run: Run) -> Uploader:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from composer.blueprint import Blueprint
 from composer.tracking.journal import read
+from composer.tracking.records import JOURNAL
 from composer.training.runs.directory import read_blueprint
 
 
@@ -35,10 +36,13 @@ class Result:
     """Mean over seeds and episodes of the last evaluation."""
     returns: NDArray[np.float64]
     """[seeds, episodes] of the last evaluation."""
-    metrics: Mapping[str, Series] = field(repr=False)
-    """Every metric by its name in the journal: ``evaluation/return``, ``critic/loss``."""
     table: Mapping[str, Any] = field(repr=False)
     """The table that ``composer train --json`` prints, of plain types."""
+
+    @cached_property
+    def metrics(self) -> Mapping[str, Series]:
+        """Every metric by its name in the journal: ``evaluation/return``, ``critic/loss``, read at the first use."""
+        return read_metrics(self.path / JOURNAL, self.blueprint.seeds)
 
     @cached_property
     def blueprint(self) -> Blueprint:
@@ -46,12 +50,19 @@ class Result:
         return read_blueprint(self.path)
 
 
-def read_metrics(journal: Path, seeds: Sequence[int]) -> dict[str, Series]:
-    """The metrics of a journal by name, without rows of no seed, such as those of the machine."""
+def read_metrics(
+    journal: Path, seeds: Sequence[int], only: str | None = None, at: Collection[int] | None = None
+) -> dict[str, Series]:
+    """The metrics of a journal by name, without rows of no seed, such as those of the machine.
+
+    Of a long journal, only the metric ``only``, or the rows ``at`` some environment steps, are kept in memory.
+    """
     points: dict[str, dict[int, dict[int, float]]] = {}
     for row in read(journal):
-        if row["type"] == "metrics" and row["seed"] is not None:
+        if row["type"] == "metrics" and row["seed"] is not None and (at is None or row["env_step"] in at):
             for name, value in row["metrics"].items():
+                if only not in (None, name):
+                    continue
                 points.setdefault(name, {}).setdefault(row["env_step"], {})[row["seed"]] = value
     return {name: _series(by_step, seeds) for name, by_step in sorted(points.items())}
 

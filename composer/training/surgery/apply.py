@@ -23,6 +23,7 @@ from composer.spec.shape import Shape
 from composer.training.profiling import timed
 from composer.training.surgery.activity import UnitActivity
 from composer.training.surgery.context import FiringContext
+from composer.training.surgery.counts import FREQUENT, FiringCounts
 from composer.training.surgery.injection import Injector, outputs, relative_change
 
 if TYPE_CHECKING:
@@ -51,9 +52,10 @@ class Surgery:
         learner: Learner,
         lengths: Lengths,
         record: Callable[[int, Event], None],
+        log_every: int,
         samples: TransitionSource | None = None,
     ) -> None:
-        """``record`` takes the index of a seed and its event.
+        """``record`` takes the index of a seed and its event; ``log_every`` are environment steps between two rows.
 
         ``samples`` are the run's data, on which hidden units are measured; None where nothing will be fired.
         """
@@ -71,6 +73,14 @@ class Surgery:
             if each.when.watched_metric()
         }
         """By intervention that a metric decides, per seed: readings in a row beyond the threshold, the last firing."""
+        rows = max(lengths.of("env") / log_every, 1.0)
+        self._frequent = {
+            name
+            for name, each in self._interventions.items()
+            if name not in self._injectors and len(each.when.moments(lengths)) > FREQUENT * rows
+        }
+        self.counts = FiringCounts()
+        """Firings of frequent interventions since the last row of metrics."""
 
     def trigger(self, name: str) -> Trigger:
         """The trigger of an intervention."""
@@ -106,6 +116,11 @@ class Surgery:
             if when.is_met(int(streak[seed]), int(self.fired[name][seed]), clock - int(last[seed])):
                 streak[seed], last[seed] = 0, clock
                 self._fire(name, torch.arange(len(self._learner.seeds)) == seed, {when.clock: clock})
+
+    def record_counts(self) -> None:
+        """Record what frequent firings did since the last call, an event per seed and intervention."""
+        for seed, event in self.counts.drain():
+            self._record_event(seed, {**event, "firing": int(self.fired[event["name"]][seed])})
 
     def tensors(self) -> dict[str, Tensor]:
         """The state of interventions by name, not copied."""
@@ -229,9 +244,13 @@ class Surgery:
         counts: Mapping[str, Tensor],
         facts: Event,
     ) -> None:
-        """Record one event per seed, with one transfer to the host."""
+        """Record one event per seed, with one transfer to the host; of frequent firings only count."""
         report = report or [(torch.zeros(len(seeds)),) * 3]
         columns = [torch.stack([values.double() for values in column]).sum(0) for column in zip(*report, strict=True)]
+        if name in self._frequent:
+            sums = {"entries_changed": columns[0]} | {key: value.double() for key, value in counts.items()}
+            norms = {"norm_before": columns[1].sqrt(), "norm_after": columns[2].sqrt()}
+            return self.counts.add(name, seeds, sums, norms, facts["at"])
         totals = torch.stack([*columns, *(value.double() for value in counts.values())]).cpu()
         for seed in torch.nonzero(seeds).flatten().tolist():
             changed, before, after, *values = totals[:, seed].tolist()
