@@ -45,7 +45,9 @@ class Pupil:
 
     def __init__(self, *overrides: str) -> None:
         small = ("seeds=[0, 5]", "environment.data={ kind = 'test/images' }", "networks.model.head.classes=3")
-        self.blueprint = load(SHUFFLED, (*small, TRUNK, "training.env_steps=1_000", "training.log_every=1", *overrides)).blueprint
+        self.blueprint = load(
+            SHUFFLED, (*small, TRUNK, "training.env_steps=1_000", "training.log_every=1", *overrides)
+        ).blueprint
         environment: Any = self.blueprint.environment
         self.learner = Learner(self.blueprint.agent, "cpu", EAGER)
         self.events: list[dict[str, Any]] = []
