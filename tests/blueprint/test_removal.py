@@ -253,6 +253,21 @@ def test_a_reference_to_what_was_removed_says_so() -> None:
     assert "networks.critic.trunk.width is ${values.width}" in line
 
 
+def test_a_table_over_a_reference_would_drop_what_it_names() -> None:
+    tortoise = "{ use = 'hare_and_tortoise', interval = 9, clock = 'update', where = ['critic.*'] }"
+    Path("base.toml").write_text(
+        f"{GRANDPARENT}remove = ['interventions']\ninterventions = '${{values.mine}}'\n[values.mine]\na = {tortoise}\n"
+    )
+    assert list(load(child("", "base.toml")).blueprint.interventions) == ["a"]
+    more = f"interventions.b = {tortoise}"
+    (line,) = said(child(more, "base.toml"))
+    assert "interventions: a table cannot be merged with the reference ${values.mine} at base.toml:4" in line
+    assert line.endswith('; set keys of values.mine, or first remove the reference: remove = ["interventions"]')
+    anew = child(f"remove = ['interventions', 'values.mine']\n{more}", "base.toml")
+    assert list(load(anew).blueprint.interventions) == ["b"]
+    assert list(load(child(f"values.mine.b = {tortoise}", "base.toml")).blueprint.interventions) == ["a", "b"]
+
+
 def test_nothing_is_inherited_without_a_parent() -> None:
     Path("alone.toml").write_text('remove = ["seeds"]\n' + (blueprints_root() / "quickstart.toml").read_text())
     (line,) = said(Path("alone.toml"))

@@ -9,7 +9,7 @@ from composer.blueprint.syntax.nodes import Node, merge, show_path
 from composer.blueprint.syntax.overrides import Override, apply_override
 from composer.blueprint.syntax.parts import is_part
 from composer.blueprint.syntax.problems import BlueprintError, Problem, problem
-from composer.blueprint.syntax.removal import Removal, emptied, empty_table, remove, take_removals
+from composer.blueprint.syntax.removal import Removal, emptied, empty_table, over_references, remove, take_removals
 from composer.blueprint.syntax.variants import Variant, combined, is_agreed, named_by, read_variants
 from composer.spec.wording import quote
 
@@ -34,6 +34,7 @@ class Layered:
         self.remove(removals)
         for path, filled, empty in emptied(self.root, tree):
             self.problems.append(empty_table(path, filled, empty, f"remove = [{quote(show_path(path))}]"))
+        self.problems += over_references(self.root, tree)
         self.root = merge(self.root, tree)
 
     def remove(self, removals: Iterable[Removal]) -> None:

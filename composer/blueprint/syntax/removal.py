@@ -164,6 +164,22 @@ def emptied(below: Node, above: Node, path: Path = ()) -> Iterator[tuple[Path, N
             yield from emptied(below.value[name], child, (*path, name))
 
 
+def over_references(below: Node, above: Node, path: Path = ()) -> Iterator[Problem]:
+    """Problems of tables that would merge with a table, and lie over a reference, all of whose keys they would drop."""
+    if not above.is_table or replaces(above):
+        return
+    target = reference(below)
+    if target is not None:
+        name, place = show_path(target), f"{below.at.file}:{below.at.line}"
+        message = f"a table cannot be merged with the reference ${{{name}}} at {place}"
+        hint = f"set keys of {name}, or first remove the reference: remove = [{quote(show_path(path))}]"
+        yield problem(above.at, show_path(path), message, hint)
+    for name, child in above.value.items():
+        inner = below.child(name)
+        if inner is not None:
+            yield from over_references(inner, child, (*path, name))
+
+
 def empty_table(path: Path, below: Node, above: Node, how: str) -> Problem:
     """The problem of an empty table over a filled one; ``how`` is how its layer writes a removal."""
     stays = listing(below.value)
