@@ -122,7 +122,10 @@ class Planned(Trigger, abstract=True):
     """A trigger whose moments are known before the run."""
 
     since: Since = "start"
-    """Where the clock begins: at the ``start`` of the run, or at 0 with each ``phase`` of labelled data."""
+    """Where the clock begins: at the ``start`` of the run, or at 0 with each ``phase`` of labelled data.
+
+    Every other number is then that of one phase: ``first``, ``spare_last``, ``maximum``.
+    """
 
     @property
     @override

@@ -16,9 +16,12 @@ from composer.blueprint.forecast.clock import lengths_of
 from composer.blueprint.forecast.one_program import obstacle
 from composer.environments.labelled.phases import Phases
 from composer.environments.labelled.task_sequence import TaskStream
+from composer.tracking.console import Console
+from composer.training import assemble
 from composer.training.collect.phase_batches import PhaseBatches
 from composer.training.collect.task_stream import TaskBatches
 from composer.training.learner import Learner
+from composer.training.loop import train_together
 
 BLUEPRINTS = Path(__file__).parents[2] / "blueprints"
 PICTURES = (
@@ -117,6 +120,19 @@ def test_one_size_is_compiled_whatever_the_number_of_sizes(runs: None, tmp_path:
     run.close()
     # Chunks of 10, 20, 30, 40 and 50.
     assert set(compiled) == {8} and eager == [2, 4, 6, 2]
+
+
+def test_runs_in_one_program_learn_from_smaller_batches_as_alone(runs: None, tmp_path: Path) -> None:
+    faster = tiny(*PICTURES, "optimizers.model.learning_rate=1e-2", "seeds=[5]")
+    opened, stack = assemble.start_together({None: tiny(*PICTURES), "faster": faster}, tmp_path / "together")
+    train_together([each.session for each in opened], stack.learn, Console(29, enabled=False))
+    for beside, overrides in zip(opened, ((), ("optimizers.model.learning_rate=1e-2", "seeds=[5]")), strict=True):
+        _, alone = finished(tmp_path / "alone", *PICTURES, *overrides)
+        for path, value in alone.learner.networks["model"].tensors().items():
+            theirs = beside.session.learner.networks["model"].tensors()[path]
+            torch.testing.assert_close(theirs, value, msg=path, rtol=1e-4, atol=1e-5)
+        beside.session.close()
+        beside.run.close()
 
 
 @pytest.mark.slow
