@@ -311,6 +311,18 @@ def test_many_firings_are_compared_in_time() -> None:
         assert time.process_time() - started < 3.0
 
 
+def test_a_crowd_of_interventions_is_compared_in_time(tmp_path: Path) -> None:
+    steps = ",\n".join(str(2 * step) for step in range(2_000, 2_500))
+    crowd = [AT.format(f"a{number}", "0", "env") for number in range(40)]
+    crowd += [AT.format(f"b{number}", "0", "interaction") for number in range(20)]
+    whole = "\n".join(crowd).replace("steps=[0]", 'steps="${values.steps}"')
+    path = tmp_path / "crowd.toml"
+    path.write_text(f'blueprint = 1\nextends = "quickstart"\n{whole}\nvalues.steps = [{steps}]\n')
+    loaded, started = load(path), time.process_time()
+    assert sum("fires together" in warning.message for warning in loaded.warnings) > 40
+    assert time.process_time() - started < 5.0
+
+
 def test_a_smoke_test_is_warned_of_and_runs(tmp_path: Path) -> None:
     """One line for what a shortened run does not reach, one for what it does not learn."""
     result = invoke("train", str(TINY), "training.env_steps=80", "--runs", str(tmp_path), "--json")

@@ -230,6 +230,8 @@ def test_digest_sees_every_item(tmp_path: Path) -> None:
         Snapshot({"a": torch.ones(2)}, values, segments),
     ]
     assert len({digest(checkpoints, state) for state in states}) == len(states)
+    elsewhere = [Snapshot(tensors, {**values, "journal_offset": length}, segments) for length in (7, 8)]
+    assert {digest(checkpoints, state) for state in elsewhere} == {digest(checkpoints, states[0])}
 
 
 def test_rewritten_rows_bring_their_own_fingerprint(saved: Writer) -> None:

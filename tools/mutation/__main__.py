@@ -10,6 +10,7 @@ tests take. Tests: tests/tools/test_mutation.py.
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import random
@@ -65,6 +66,9 @@ class Forks:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Run the tests unchanged, then under each mutant, within the time."""
         self._items = list(session.items)
+        for file in {mutant.file for mutant in self.mutants}:
+            # Functions of a module that tests import late could not be changed yet.
+            importlib.import_module(".".join(file.with_suffix("").parts))
         started = time.monotonic()
         assert self._run(session, None, 3_600) == "survived", "the tests fail without a mutant"
         limit = int(5 * (time.monotonic() - started)) + 30

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import combinations, islice
 
@@ -12,13 +13,14 @@ from composer.blueprint.forecast.periods import fires_without_pause, interaction
 from composer.blueprint.forecast.timeline import schedules
 from composer.blueprint.schema import Blueprint
 from composer.interventions.base import Intervention
-from composer.interventions.clocks import ClockName
+from composer.interventions.clocks import ClockName, Lengths
+from composer.interventions.triggers import Trigger
 from composer.networks.parameter_selectors import ParameterName
 
 MAX_MOMENTS = 10_000
-"""So many firings of the rarer of two interventions are compared with the other: regular ones that meet do so early."""
+"""So many firings, shared by all pairs of interventions, are compared: regular ones that meet do so early."""
 MAX_CONVERTED = 300
-"""The same where the two count on different clocks, which takes longer."""
+"""The same where the two of a pair count on different clocks, which takes longer."""
 
 
 def before_the_first_update(blueprint: Blueprint) -> Iterator[Finding]:
@@ -46,20 +48,22 @@ def too_often(blueprint: Blueprint) -> Iterator[Finding]:
 
 def same_moment(blueprint: Blueprint) -> Iterator[Finding]:
     """Two interventions that change the same parameters without an update between them."""
-    for (first, one), (second, other) in combinations(blueprint.interventions.items(), 2):
-        if not all(each.do.changes_weights and not each.do.is_projection for each in (one, other)):
-            continue
-        shared = set(_chosen(blueprint, one)) & set(_chosen(blueprint, other))
-        if shared and _meet(blueprint, one, other):
-            on = ".".join(min(shared))
-            if one.when.clock == other.when.clock:
+    lengths = lengths_of(blueprint)
+    changing = {
+        name: (each.when, set(_chosen(blueprint, each)))
+        for name, each in blueprint.interventions.items()
+        if each.do.changes_weights and not each.do.is_projection and not each.when.is_per_seed(lengths)
+    }
+    pairs = list(combinations(changing.items(), 2))
+    for (first, (one, ours)), (second, (other, theirs)) in pairs:
+        if ours & theirs and _meet(blueprint, lengths, one, other, len(pairs)):
+            on = ".".join(min(ours & theirs))
+            if one.clock == other.clock:
                 order = "in the order of the file"
             else:
                 order = "those on updates first, then epochs, interactions and environment steps"
-            yield (
-                ("interventions", second),
-                f"fires together with {first!r}, on {on} too, {order}: the later of the two wins",
-            )
+            message = f"fires together with {first!r}, on {on} too, {order}: the later of the two wins"
+            yield ("interventions", second), message
 
 
 def unfinished_restarts(blueprint: Blueprint) -> Iterator[Finding]:
@@ -108,15 +112,16 @@ def _chosen(blueprint: Blueprint, each: Intervention) -> tuple[ParameterName, ..
     return each.where.select(blueprint.trained_outlines)
 
 
-def _meet(blueprint: Blueprint, one: Intervention, other: Intervention) -> bool:
+def _meet(blueprint: Blueprint, lengths: Lengths, one: Trigger, other: Trigger, pairs: int) -> bool:
     """Whether a planned firing of each comes with no update between the two."""
-    lengths = lengths_of(blueprint)
-    if any(each.when.is_per_seed(lengths) for each in (one, other)):
-        return False
-    rare, often = sorted((one.when, other.when), key=lambda when: len(when.moments(lengths)))
-    most = MAX_MOMENTS if rare.clock == often.clock else MAX_CONVERTED
-    windows = (_window(blueprint, rare.clock, moment, often.clock) for moment in islice(rare.moments(lengths), most))
-    return any(often.is_due(before, now, lengths) for before, now in windows)
+    planned = [(when.moments(lengths), when.clock) for when in (one, other)]
+    (rare, of), (often, on) = sorted(planned, key=lambda each: len(each[0]))
+    for moment in islice(rare, 1 + (MAX_MOMENTS if of == on else MAX_CONVERTED) // pairs):
+        before, now = _window(blueprint, of, moment, on)
+        after = bisect_right(often, before)
+        if after < len(often) and often[after] <= now:
+            return True
+    return False
 
 
 def _window(blueprint: Blueprint, of: ClockName, moment: int, on: ClockName) -> tuple[int, int]:
