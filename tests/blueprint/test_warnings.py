@@ -312,7 +312,7 @@ def test_many_firings_are_compared_in_time() -> None:
 
 
 def test_a_crowd_of_interventions_is_compared_in_time(tmp_path: Path) -> None:
-    steps = ",\n".join(str(2 * step) for step in range(2_000, 2_500))
+    steps = ",\n".join(str(2 * step) for step in range(2_000, 2_250))
     crowd = [AT.format(f"a{number}", "0", "env") for number in range(40)]
     crowd += [AT.format(f"b{number}", "0", "interaction") for number in range(20)]
     whole = "\n".join(crowd).replace("steps=[0]", 'steps="${values.steps}"')
