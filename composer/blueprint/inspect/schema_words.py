@@ -56,7 +56,10 @@ def _simple(schema: Schema, style: Style) -> str:
         return f"list{_size(schema)} of {accepted(schema.get('items', {}), style)}"
     if kind == "object":
         patterns = schema.get("patternProperties", {})
-        inner: Schema = schema.get("additionalProperties") or next(iter(patterns.values()), {})
+        declared = schema.get("additionalProperties")
+        if declared is True:
+            return f"table by free names{_size(schema)}"
+        inner: Schema = declared or next(iter(patterns.values()), {})
         return f"table by free names{_size(schema)} of {accepted(inner, style)}"
     if kind in ("integer", "number"):
         if "minimum" in schema and schema["minimum"] == schema.get("maximum"):
