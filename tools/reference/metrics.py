@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -20,11 +21,14 @@ _ABOUT = """\
 What a run writes, by the kind that declares it. ``composer metrics BLUEPRINT`` lists those of one blueprint, with the
 interval between two rows; a trigger on any other name is refused. Names of measures begin with ``diagnostics/ROLE/``
 and end with their version. A row may lack a metric that has a condition. Signals of updates, those of algorithms, are
-means since the last row."""
+means since the last row. The range of returns is that of the task, where one is known (``dm_control``, Gymnasium's
+classic tasks)."""
 _INFO = EnvironmentInfo((4,), 2, 1000, 1, terminates=True)
+_SIMULATOR = "dm_control"
 _OPTIONS: dict[str, dict[str, Any]] = {
     "dqn": {"spr": {"latent": 64}},
     "supervised": {"distillation": {"average": "teacher"}},
+    "phases": {"phases": [{"updates": 100, "early_stopping": {"patience": 3, "every": 10}}, {}]},
 }
 """Settings that add metrics."""
 
@@ -76,10 +80,17 @@ def _of_algorithms() -> Iterator[tuple[str, Metric]]:
 
 
 def _of_environments() -> Iterator[tuple[str, Metric]]:
+    """Simulators declare the same metrics: one of them, whose sizes are known without importing it, stands for all."""
     for kind in _kinds("environment"):
+        if kind.is_simulator and kind.kind != _SIMULATOR:
+            continue
         environment: Environment = _made(kind, **_OPTIONS.get(kind.kind, {}))
-        for metric in (environment.evaluation_metric(), *(environment.training_metrics() or ())):
-            yield kind.kind, metric
+        found = (environment.evaluation_metric(), *(environment.training_metrics() or ()))
+        for metric in found:
+            if kind.is_simulator:
+                yield "every simulator", metric._replace(low=-math.inf, high=math.inf)
+            else:
+                yield kind.kind, metric
 
 
 def _of_measures() -> Iterator[tuple[str, Metric]]:
