@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -97,3 +99,20 @@ def test_a_crossing_has_one_side() -> None:
             Crossing(metric="m", **sides)
     below = Crossing(metric="m", below=0.0)
     assert (below.streak_after(2, -0.1), below.streak_after(2, 0.0)) == (3, 0)
+
+
+@pytest.mark.parametrize("threshold", [-2.5, 0.0, 1e-9, 0.75, 1e12])
+def test_a_crossing_lies_beyond_its_threshold_and_not_on_it(threshold: float) -> None:
+    above, below = Crossing(metric="m", above=threshold), Crossing(metric="m", below=threshold)
+    larger, smaller = math.nextafter(threshold, math.inf), math.nextafter(threshold, -math.inf)
+    for value, over, under in ((larger, 3, 0), (threshold, 0, 0), (smaller, 0, 3)):
+        assert (above.streak_after(2, value), below.streak_after(2, value)) == (over, under), value
+    assert above.streak_after(2, math.nan) == below.streak_after(2, math.nan) == 0
+
+
+def test_a_crossing_waits_for_its_patience_and_its_cooldown_and_stops_at_its_maximum() -> None:
+    when = Crossing(metric="m", above=1.0, patience=3, cooldown=10, maximum=2)
+    assert [when.is_met(streak, 0, 0) for streak in (2, 3, 4)] == [False, True, True]
+    assert [when.is_met(3, 1, since) for since in (9, 10, 11)] == [False, True, True]
+    assert [when.is_met(3, fired, 99) for fired in (1, 2, 3)] == [True, False, False]
+    assert Crossing(metric="m", above=1.0, maximum=0).is_met(1, 10**6, 1)
