@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -175,6 +176,34 @@ def resumed(path: Path) -> Path:
     go_on(parts)
     run.close()
     return path
+
+
+DYING = """
+import os, signal
+from composer.cli import main
+from composer.training import launch
+
+train = launch.train
+
+def dying(*arguments):
+    signal.setitimer(signal.ITIMER_PROF, float(os.environ["DIES"]))
+    return train(*arguments)
+
+launch.train = dying
+main()
+"""
+"""The command line, which dies like one that is killed after some seconds of training, counted in its own time."""
+
+
+def dies(seconds: float, *arguments: str) -> bool:
+    """Run a command that dies in its training after ``seconds`` of processor time; False if it ended before.
+
+    No clock on the wall is involved: on a busy machine it dies at the same moments.
+    """
+    command = [sys.executable, "-c", DYING, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, env={**ALONE, "DIES": str(seconds)}, check=False)
+    assert done.returncode in (0, -signal.SIGPROF), done.stderr
+    return done.returncode != 0
 
 
 COMMAND = [sys.executable, "-c", "from composer.cli import main; main()"]

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -152,7 +153,7 @@ def test_a_study_whose_driver_ends_continues_its_runs(number: int, study: Path, 
     command = [*COMMAND, "sweep", str(study), *long, "--variant", "base", "--runs", str(runs), "--json"]
     driver = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ALONE)
     while not any(path.stat().st_size for path in runs.glob("*/journal.jsonl")):
-        os.sched_yield()
+        time.sleep(0.02)
     driver.send_signal(number)
     output, _ = driver.communicate()
     if number == signal.SIGTERM:
@@ -163,7 +164,7 @@ def test_a_study_whose_driver_ends_continues_its_runs(number: int, study: Path, 
         try:
             held = open_run(run)
         except Exception:
-            os.sched_yield()
+            time.sleep(0.02)
     assert held.died == "" and Checkpoints(run).steps()
     held.close()
     (base,) = planned_runs(study, long, ["base"])
