@@ -117,7 +117,7 @@ class LayerDiagnostic(NetworkDiagnostic, abstract=True):
     @override
     def metrics(self, outlines: Mapping[str, Outline]) -> Iterator[Metric]:
         yield from super().metrics(outlines)
-        for role in self.chosen(outlines) if self.layers else ():
+        for role in filter(outlines.__contains__, self.chosen(outlines)) if self.layers else ():
             for layer in (*self.layers_of(outlines[role]), "injections.*"):
                 found = self.metric(f"{role}/layers/{layer}/{self.names()[0]}")
                 added = "after plasticity injections" if "*" in layer else found.condition

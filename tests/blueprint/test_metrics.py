@@ -74,6 +74,16 @@ def test_an_algorithm_that_declares_nothing_may_write_what_no_other_kind_writes(
     assert "training" in message(trigger("training/retrun"), path=path)
 
 
+def test_other_problems_are_told_beside_a_trigger_on_a_metric() -> None:
+    for others in (
+        "diagnostics.measures=[{ kind = 'parameter_norm', layers = true, roles = ['nobody'] }]",
+        "diagnostics.measures=[{ kind = 'dormant', layers = true, roles = ['nobody'] }]",
+        "interventions.grow={ when = { kind = 'at', steps = [9] }, where = ['nobody.*'], do = { kind = 'inject' } }",
+    ):
+        with pytest.raises(BlueprintError, match="nobody"):
+            load(TINY, [trigger("critic/loss"), others])
+
+
 def test_the_command_lists_every_metric() -> None:
     runner = CliRunner()
     text = runner.invoke(app, ["metrics", str(TINY), DORMANT])

@@ -8,7 +8,7 @@ from pathlib import Path as FilePath
 from composer.algorithms.role_checks import agent_problems
 from composer.blueprint.forecast.clock import clock_of, lengths_of
 from composer.blueprint.forecast.memory import available_bytes, disk_bytes, fewest_rows, forecast
-from composer.blueprint.forecast.metrics import metric_problem
+from composer.blueprint.forecast.metrics import metric_problem, written_metrics
 from composer.blueprint.forecast.periods import fires_without_pause
 from composer.blueprint.schema import Blueprint, Replay
 from composer.blueprint.syntax.nodes import read_path
@@ -148,10 +148,12 @@ def _optimizers(blueprint: Blueprint) -> Iterator[Finding]:
 def _interventions(blueprint: Blueprint) -> Iterator[Finding]:
     trained, lengths = blueprint.trained_outlines, lengths_of(blueprint)
     found: dict[str, list[tuple[str, str]]] = {}
+    waiting = any(each.when.watched_metric() for each in blueprint.interventions.values())
+    written = written_metrics(blueprint) if waiting else []
     for name, each in blueprint.interventions.items():
         found[name] = [(f"when.{key}", message) for key, message in each.when.problems(lengths)]
         if metric := each.when.watched_metric():
-            problem = metric_problem(blueprint, metric, each.when.least_readings)
+            problem = metric_problem(blueprint, metric, each.when.least_readings, written)
             found[name] += [("when.metric", problem)] if problem else []
         found[name] += [(f"where.{key}", message) for key, message in each.where.problems(trained)]
     if not any(key.startswith("where.") for problems in found.values() for key, _ in problems):

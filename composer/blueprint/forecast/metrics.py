@@ -6,7 +6,7 @@ Tests: tests/blueprint/test_metrics.py.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,9 +66,12 @@ def ranges(blueprint: Blueprint) -> dict[str, tuple[float, float]]:
     return {name: pair for name, pair in pairs.items() if any(map(math.isfinite, pair))}
 
 
-def metric_problem(blueprint: Blueprint, name: str, readings: int) -> str | None:
-    """Why a trigger that needs ``readings`` of a metric before the run ends cannot fire; None where it can."""
-    written = written_metrics(blueprint)
+def metric_problem(blueprint: Blueprint, name: str, readings: int, written: Sequence[WrittenMetric] = ()) -> str | None:
+    """Why a trigger that needs ``readings`` of a metric before the run ends cannot fire; None where it can.
+
+    ``written`` is what ``written_metrics`` gives, for callers who ask more than once.
+    """
+    written = written or written_metrics(blueprint)
     found = next((each for each in written if each.metric.is_named(name)), None)
     if found is None:
         if _may_exist(blueprint, name):

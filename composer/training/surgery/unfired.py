@@ -55,7 +55,11 @@ def _row(
 ) -> dict[str, Any]:
     metric = when.watched_metric()
     read_by = [values.get((metric, seed), ()) for seed in seeds] if metric else []
-    why = f"{metric} was {_readings(read_by)}, and it fires {when.condition()}" if metric else "the run ended before"
+    why = (
+        f"{metric} was {_readings(read_by)}, and it fires {when.condition()}"
+        if metric
+        else "the run ended before its first moment"
+    )
     readings = max(map(len, read_by), default=0)
     return {"intervention": name, "seeds": list(seeds), "metric": metric, "readings": readings, "why": why}
 
