@@ -268,6 +268,15 @@ def test_a_table_over_a_reference_would_drop_what_it_names() -> None:
     assert list(load(child(f"values.mine.b = {tortoise}", "base.toml")).blueprint.interventions) == ["a", "b"]
 
 
+def test_what_an_earlier_layer_removed_cannot_be_removed_again() -> None:
+    path = child("remove = ['averages.tortoise', 'interventions']")
+    (line,) = said(path, "~averages.tortoise.momentum")
+    assert line == (
+        "command line:1:1: averages.tortoise.momentum: cannot be removed: removed already at child.toml:3:11"
+        ' (override "~averages.tortoise.momentum")'
+    )
+
+
 def test_nothing_is_inherited_without_a_parent() -> None:
     Path("alone.toml").write_text('remove = ["seeds"]\n' + (blueprints_root() / "quickstart.toml").read_text())
     (line,) = said(Path("alone.toml"))

@@ -170,16 +170,14 @@ def is_agreed(path: Path, before: Sequence[Variant], names: Collection[str]) -> 
 
 
 def _conflicts(ordered: Sequence[Variant], variants: Mapping[str, Variant]) -> Iterator[Problem]:
-    """A problem for each key that two variants, neither of which names the other, would have differently."""
+    """A problem for each key that two variants would have differently, unless one that names them settles it."""
     over = {each.name: named_by(variants, each.name) for each in ordered}
 
     def is_settled(path: Path, *names: str) -> bool:
-        """Whether a variant that names one of the two sets or removes the key itself."""
+        """Whether a variant that names one of the two, perhaps the other one, sets or removes the key itself."""
         return any(over[each.name] & {*names} and _touches(each, path) for each in ordered)
 
     for first, second in combinations(ordered, 2):
-        if first.name in over[second.name] or second.name in over[first.name]:
-            continue
         for path, ours, theirs in _differing(first, second):
             if not is_settled(path, first.name, second.name):
                 message = f"{_says(second.name, theirs)}, but {_says(first.name, ours)} at {_place(ours)}"
