@@ -5,6 +5,11 @@ import os
 import sys
 from pathlib import Path
 
+from hypothesis import HealthCheck, settings
+
+# A busy machine is no fault of what is tested.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 sys.path.insert(0, str(Path(__file__).parent))
 # Inductor's pool of compilers imports torch once more for each test process; two of these share two cores as it is.
 os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")

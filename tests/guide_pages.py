@@ -57,7 +57,7 @@ def run(several: list[list[str]], folder: Path, *sites: Path, root: Path = ROOT)
     environment["PYTHONPATH"] = os.pathsep.join([*map(str, sites), str(root)])
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, json.dumps(several)],
-        capture_output=True, text=True, cwd=folder, env=environment, timeout=120, check=False,
+        capture_output=True, text=True, cwd=folder, env=environment, timeout=3_600, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     outputs: list[str] = json.loads(done.stdout.splitlines()[-1])

@@ -70,6 +70,6 @@ def test_a_page_on_adding_a_kind_is_true(page: str, tmp_path: Path) -> None:
         environment = {**os.environ, "PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1"}
         done = subprocess.run(
             [sys.executable, *line.split()[1:], "-p", "no:cacheprovider"],
-            capture_output=True, text=True, cwd=tree, env=environment, timeout=300, check=False,
+            capture_output=True, text=True, cwd=tree, env=environment, timeout=3_600, check=False,
         )  # fmt: skip
         assert done.returncode == 0 and " passed" in done.stdout, done.stdout + done.stderr

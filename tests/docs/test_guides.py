@@ -78,7 +78,7 @@ def test_compose_your_own_block(folder: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), str(ROOT)]), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "composer-mine/test_sine.py"],
-        capture_output=True, text=True, cwd=folder, env=environment, timeout=120, check=False,
+        capture_output=True, text=True, cwd=folder, env=environment, timeout=3_600, check=False,
     )  # fmt: skip
     assert "1 passed" in done.stdout, done.stdout + done.stderr
 

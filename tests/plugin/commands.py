@@ -23,7 +23,7 @@ Checkpoints.save = lambda *state: (save(*state), os.kill(os.getpid(), signal.SIG
 def run(program: str, *arguments: object, site: Path) -> subprocess.CompletedProcess[str]:
     """The command line in a process that sees the plug-in."""
     line = [sys.executable, "-c", program, *map(str, arguments)]
-    return subprocess.run(line, env=environment(site), capture_output=True, text=True, timeout=120)
+    return subprocess.run(line, env=environment(site), capture_output=True, text=True, timeout=3_600)
 
 
 def answer(*arguments: object, site: Path) -> dict[str, Any]:

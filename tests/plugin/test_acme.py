@@ -28,7 +28,7 @@ def composer(*commands: list[object], sites: tuple[Path, ...] = (), torch: bool 
     lines = json.dumps([[*map(str, arguments)] for arguments in commands])
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, lines, str(torch)],
-        env=environment(*sites), capture_output=True, text=True, timeout=120,
+        env=environment(*sites), capture_output=True, text=True, timeout=3_600,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     answers: list[tuple[int, str, str]] = [(code, out, err) for code, out, err in json.loads(done.stdout)]
@@ -148,7 +148,7 @@ def test_what_one_blueprint_requires_helps_no_other(site: Path, waves: Path, tmp
     forgets.write_text(waves.read_text().replace('requires = ["composer-acme"]', ""))
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", TWO_IN_ONE_PROCESS, str(waves), str(forgets)],
-        env=environment(site), capture_output=True, text=True, timeout=120,
+        env=environment(site), capture_output=True, text=True, timeout=3_600,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     belongs = "belongs to the plug-in 'composer-acme'; write requires = [\"composer-acme\"]"
@@ -209,7 +209,7 @@ def test_everything_about_units_knows_its_layer_and_its_norm(site: Path, waves: 
     injected.write_text(text.replace("\n[averages]", INJECTED + "\n[averages]"))
     done = subprocess.run(
         [sys.executable, Path(__file__).with_name("acme_units.py"), units, injected, figure],
-        env=environment(site), capture_output=True, text=True, timeout=120,
+        env=environment(site), capture_output=True, text=True, timeout=3_600,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     drawn = figure.read_text()

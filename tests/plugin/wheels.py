@@ -49,7 +49,7 @@ def install(project: Path, folder: Path) -> Path:
     """Install a project by pip; returns the folder that it is importable from."""
     site = folder / "site"
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--disable-pip-version-check"]
-    subprocess.run([*pip, "--target", str(site), str(wheel(project, folder))], check=True, timeout=120)
+    subprocess.run([*pip, "--target", str(site), str(wheel(project, folder))], check=True, timeout=3_600)
     return site
 
 

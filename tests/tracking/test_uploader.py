@@ -54,19 +54,18 @@ def statuses(run_dir: Path) -> set[str]:
 
 def test_a_store_that_hangs_costs_the_trainer_nothing(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as hole:
-        hole.settimeout(60)
+        hole.settimeout(3_600)
         port = hole.getsockname()[1]
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:{SECRET}@127.0.0.1:{port}")
-        began = time.monotonic()
-        uploader = start(run_dir)
-        append(run_dir / JOURNAL, rows())
-        append(run_dir / TIMING, timing())
-        uploader.ensure_running()
-        assert time.monotonic() - began < 1
+        with monkeypatch.context() as trainer:  # Which connects to nothing, so that it waits for nothing.
+            trainer.setattr(socket.socket, "connect", lambda *_: pytest.fail("the trainer connects"))
+            uploader = start(run_dir)
+            append(run_dir / JOURNAL, rows())
+            append(run_dir / TIMING, timing())
+            uploader.ensure_running()
         connection, _ = hole.accept()  # the uploader has come, and will get no answer
-        began = time.monotonic()
         report = uploader.finish("FINISHED", timeout=0.5)
-        assert time.monotonic() - began < 5
+        assert uploader._process is not None and uploader._process.poll() == -signal.SIGKILL
         connection.close()
     waiting = len(rows()) + len(timing())
     assert report == UploadReport(
@@ -148,7 +147,7 @@ def test_a_store_that_is_away_leaves_the_rows_pending_and_sync_sends_them(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")  # nobody listens there any more
     append(run_dir / JOURNAL, rows())
     append(run_dir / TIMING, timing())
-    report = start(run_dir).finish("FAILED", timeout=120)
+    report = start(run_dir).finish("FAILED", timeout=3_600)
     waiting = len(rows()) + len(timing())
     assert (report.mlflow_run_id, report.pending) == (None, waiting)
     assert "NewConnectionError" in report.message
@@ -182,7 +181,7 @@ def test_an_uploader_killed_three_times_loses_nothing_and_repeats_nothing(run_di
         process.wait()
         mark = sum(upload.sent.values())
         uploader = start(run_dir)
-    report = uploader.finish("FINISHED", timeout=120)
+    report = uploader.finish("FINISHED", timeout=3_600)
     assert report.pending == 0
     found = stored(run_dir)
     assert len(found) == len({row[:3] for row in found}) == steps * len(names) * (len(SEEDS) + 3)
@@ -213,7 +212,7 @@ def test_a_killed_trainer_is_marked_and_its_resume_ends_well(run_dir: Path) -> N
         assert trainer.stdout is not None
         uploader = psutil.Process(int(trainer.stdout.readline()))
         trainer.send_signal(signal.SIGKILL)
-    uploader.wait(120)
+    uploader.wait(3_600)
     assert statuses(run_dir) == {"KILLED"}
     assert {row[:3]: row[3] for row in stored(run_dir)} == pytest.approx(expected(6), rel=1e-12)
     first = StoredRun.load(run_dir)
@@ -222,7 +221,7 @@ def test_a_killed_trainer_is_marked_and_its_resume_ends_well(run_dir: Path) -> N
     append(run_dir / JOURNAL, rows(3), resume_at=(run_dir / "prefix").stat().st_size)
     append(run_dir / "timing.prefix", timing(0, 3))
     append(run_dir / TIMING, timing(3), resume_at=(run_dir / "timing.prefix").stat().st_size)
-    report = start(run_dir).finish("FINISHED", timeout=120)
+    report = start(run_dir).finish("FINISHED", timeout=3_600)
     assert report.pending == 0 and StoredRun.load(run_dir) == first
     assert {row[:3]: row[3] for row in stored(run_dir)} == pytest.approx(expected(), rel=1e-12)
     assert len(stored(run_dir)) == len(expected())

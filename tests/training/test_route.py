@@ -18,7 +18,7 @@ def test_a_blueprint_is_checked_forecast_and_described_once() -> None:
     """The only test that counts over a whole command."""
     short = ("training.env_steps=1200", "algorithm.warmup_interactions=100", "tracking.kind=none")
     command = [sys.executable, "tools/route.py", "--count", "0", "quickstart", *short, "compute.compile=never"]
-    done = subprocess.run(command, capture_output=True, text=True, env=ALONE, cwd=ROOT, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, env=ALONE, cwd=ROOT, timeout=3_600)
     assert done.returncode == 0, done.stderr
     counts = json.loads(done.stdout.splitlines()[-1])
     assert counts["validations of the root blueprint"] == 1

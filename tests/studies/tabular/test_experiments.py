@@ -108,4 +108,4 @@ def test_the_help_names_what_there_is() -> None:
 
 def test_it_needs_no_torch() -> None:
     code = "import sys\nimport composer.studies.tabular.experiments\nsys.exit('torch' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=3_600)
