@@ -64,6 +64,19 @@ def test_spectral_decoupling_adds_half_the_mean_square_of_the_logits() -> None:
     torch.testing.assert_close(decayed - plain, expected, rtol=1e-6, atol=1e-7)
 
 
+def test_answers_that_are_numbers_have_squared_errors_and_the_same_decoupling() -> None:
+    answers, targets = LOGITS[..., 0], torch.randn(2, 7, 1, generator=torch.Generator().manual_seed(3)).double()
+    roles = BuiltAgent(networks={"model": lambda x, training: answers}, averages={}, scalars={}, returns={})  # type: ignore[dict-item]
+    supervised = SupervisedProgram(roles, 0.0, 0.3, True, Hyperparameters(2, "cpu"))
+    signals: dict[str, Tensor] = {}
+    nothing = torch.zeros(2, 7)
+    loss = supervised.model_loss(Batch(nothing, targets, nothing, nothing, nothing), {}, signals)
+    error = torch.stack([torch.nn.functional.mse_loss(answers[seed, 0], targets[seed, :, 0]) for seed in range(2)])
+    torch.testing.assert_close(signals["model/loss"], error, rtol=1e-6, atol=1e-7)
+    torch.testing.assert_close(loss, error + 0.15 * answers[:, 0].square().mean(1), rtol=1e-6, atol=1e-7)
+    assert "model/accuracy" not in signals
+
+
 TAUGHT = torch.randn(2, 1, 7, 5, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
 DIGITS = Path(__file__).parents[2] / "blueprints" / "warm_start" / "digits.toml"
 
