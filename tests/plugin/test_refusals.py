@@ -152,10 +152,10 @@ def test_a_plug_in_in_the_working_directory_is_none_and_no_module_there_stands_f
     unpack(here, "composer-stranger", "stranger", init="raise AssertionError('executed')")
     with pytest.raises(plugins.MissingPluginError, match="the plug-in 'composer-stranger' is not installed"):
         plugins.load("composer-stranger")
-    unpack(folder, "composer-own", "own-one", init=code("own-one/x"))
-    (here / "composer_own.py").write_text("raise AssertionError('executed')")
-    with pytest.raises(plugins.BrokenPluginError, match="another module 'composer_own' on the path hides that of"):
-        plugins.load("composer-own")
+    unpack(folder, "composer-hidden", "hidden", init=code("hidden/x"))
+    (here / "composer_hidden.py").write_text("raise AssertionError('executed')")
+    with pytest.raises(plugins.BrokenPluginError, match="another module 'composer_hidden' on the path hides that of"):
+        plugins.load("composer-hidden")
 
 
 FAULTS = """
