@@ -112,8 +112,8 @@ def test_pictures_are_asked_for_only_by_a_video(tmp_path: Path) -> None:
         ("DrawsExitsInRender", "this environment cannot draw here: render raised SystemExit: 3"),
         ("DrawsNothing", "this environment has no pictures: render returned None"),
         ("DrawsAList", "this environment has no pictures: render returned [array("),
-        ("DrawsNumbers", "render returned shape (15, 17, 3) and type float64, expected uint8 [height, width, 3]"),
-        ("DrawsMoreAndMore", "the pictures change their size: (16, 16, 3) at first, (17, 16, 3) now"),
+        ("DrawsNumbers", "render returned shape [15, 17, 3] and type float64, expected uint8 [height, width, 3]"),
+        ("DrawsMoreAndMore", "the pictures change their size: [16, 16, 3] at first, [17, 16, 3] now"),
     ],
 )
 def test_a_video_that_cannot_be_drawn_is_a_sentence_with_6(tmp_path: Path, name: str, said: str) -> None:
@@ -181,7 +181,8 @@ def test_an_id_that_is_registered_anew_is_described_anew() -> None:
         ("MiniGrid-Empty-5x5-v0", "the id of a package needs that package as 'module'"),
     ],
 )
-def test_an_id_of_elsewhere_gets_a_hint(name: str, hint: str) -> None:
+def test_an_id_of_elsewhere_gets_a_hint(name: str, hint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(gymnasium.registry, name, raising=False)
     with pytest.raises(ValueError, match="no environment registered") as caught:
         Gymnasium(id=name)
     assert hint in str(caught.value)

@@ -31,8 +31,8 @@ class GymnasiumSingle:
         ours = observed.shape, observed.pictures, acted.size, acted.discrete
         if info and ours != (info.observation, info.pictures, info.action_size, info.discrete):
             raise InvalidResult(
-                f"an environment with observations {observed.shape} and {acted.size} actions; when it was described, "
-                f"it had observations {info.observation} and {info.action_size} actions"
+                f"an environment with observations {[*observed.shape]} and {acted.size} actions; when it was described, "
+                f"it had observations {[*info.observation]} and {info.action_size} actions"
             )
         self._convert, self._choose = observed.convert, acted.choose
         self._raw: Any = None
@@ -62,7 +62,7 @@ class GymnasiumSingle:
         if isinstance(picture, np.ndarray):
             if picture.dtype == np.uint8 and picture.ndim == 3 and picture.shape[2] == 3 and picture.size:
                 return picture
-            got = f"shape {picture.shape} and type {picture.dtype}"
+            got = f"shape {[*picture.shape]} and type {picture.dtype}"
         raise RenderingUnavailable(
             f"this environment has no pictures: render returned {got}, expected uint8 [height, width, 3]"
         )
@@ -102,5 +102,5 @@ def _flag(value: Any, name: str) -> bool:
 
 
 def _named(value: Any) -> str:
-    where = f" of shape {np.shape(value)}" if np.ndim(value) else ""
+    where = f" of shape {[*np.shape(value)]}" if np.ndim(value) else ""
     return f"{shorten(' '.join(repr(value).split()))} ({type(value).__name__}{where})"

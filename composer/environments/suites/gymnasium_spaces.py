@@ -221,7 +221,7 @@ def _contained(space: spaces.Space[Any], name: str) -> Read:
 
 def _outside(raw: Any, space: spaces.Space[Any], name: str) -> InvalidResult:
     if isinstance(raw, np.ndarray) and raw.shape:
-        got = f"an array of shape {raw.shape} and type {raw.dtype}"
+        got = f"an array of shape {[*raw.shape]} and type {raw.dtype}"
     else:
         got = f"{shorten(repr(raw))} ({type(raw).__name__})"
     return InvalidResult(f"{name} is {got}, which is not in its declared space {_text(space)}")
