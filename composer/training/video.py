@@ -52,7 +52,9 @@ class VideoRecorder:
         """Add a frame of environment 0. Raises RenderingUnavailable, EnvironmentFailure and VideoUnwritable."""
         picture = environments.render(0)
         if picture.shape != (self._shape or picture.shape):
-            raise RenderingUnavailable(f"the pictures change their size: {[*self._shape]} at first, {[*picture.shape]} now")
+            raise RenderingUnavailable(
+                f"the pictures change their size: {[*self._shape]} at first, {[*picture.shape]} now"
+            )
         self._shape = picture.shape
         # H.264 codes colours for two pixels at a time: repeat the last row or column of an odd number.
         even = np.pad(picture, [(0, picture.shape[0] % 2), (0, picture.shape[1] % 2), (0, 0)], mode="edge")

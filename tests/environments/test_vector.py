@@ -151,7 +151,7 @@ def test_failure_of_a_reset_names_the_episode_that_did_not_begin() -> None:
 @pytest.mark.parametrize(
     ("given", "finite", "message"),
     [
-        (np.zeros((2, 3), np.float32), True, r"shape \(2, 3\); these environments take \(2, 2\)"),
+        (np.zeros((2, 3), np.float32), True, r"shape \[2, 3\]; these environments take \[2, 2\]"),
         (np.array([[0, 0], [0, 1.01]], np.float32), True, "environment 1 leaves"),
         (np.array([[0, np.nan], [0, 0]], np.float32), False, "environment 0 leaves"),
     ],

@@ -31,8 +31,8 @@ class GymnasiumSingle:
         ours = observed.shape, observed.pictures, acted.size, acted.discrete
         if info and ours != (info.observation, info.pictures, info.action_size, info.discrete):
             raise InvalidResult(
-                f"an environment with observations {[*observed.shape]} and {acted.size} actions; when it was described, "
-                f"it had observations {[*info.observation]} and {info.action_size} actions"
+                f"an environment with observations {[*observed.shape]} and {acted.size} actions; when it was "
+                f"described, it had observations {[*info.observation]} and {info.action_size} actions"
             )
         self._convert, self._choose = observed.convert, acted.choose
         self._raw: Any = None

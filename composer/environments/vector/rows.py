@@ -196,8 +196,8 @@ class LocalRows(Rows):
         observed = single.observe()
         if observed.shape != self._shape or observed.dtype.kind != self._kind:
             raise InvalidResult(
-                f"an observation of shape {[*observed.shape]} and type {observed.dtype}; declared are shape {[*self._shape]} "
-                f"and type {self.arrays.observation.dtype}"
+                f"an observation of shape {[*observed.shape]} and type {observed.dtype}; declared are shape "
+                f"{[*self._shape]} and type {self.arrays.observation.dtype}"
             )
         self.arrays.observation[row] = observed
 
