@@ -45,6 +45,7 @@ def message(*overrides: str, path: Path = TINY) -> str:
         ((trigger("diagnostics/critic/dormant_ratio_0.1"), DORMANT), "mean 'diagnostics/critic/dormant_ratio_0.1.v1'?"),
         ((trigger("diagnostics/critic/dormant_ratio_0.1.v1"),), "no diagnostics are measured: diagnostics.measures"),
         ((trigger("diagnostics/value/dormant_ratio_0.1.v1"), DORMANT), "did you mean 'diagnostics/"),
+        ((trigger("diagnostics/critic/layers/head/dormant_ratio_0.1.v1"), DORMANT), "measures with layers = true"),
         ((trigger("evaluation/accuracy"),), "no metric 'evaluation/accuracy' is written"),
         ((trigger("speed/updates_per_second"),), "is written to timing.jsonl, which no trigger reads"),
         ((trigger("events/wait"), "tracking.kind='mlflow'"), "is written to MLflow, which no trigger reads"),

@@ -149,7 +149,7 @@ def _reason(blueprint: Blueprint, name: str) -> str:
         measures = blueprint.diagnostics.measures
         if not measures:
             return " (no diagnostics are measured: diagnostics.measures)"
-        return ""
+        return " (layers are reported by measures with layers = true)" if "/layers/" in name else ""
     roles = {*blueprint.networks, *blueprint.trained_outlines}
     if rest and prefix not in (*roles, "evaluation", "training", "speed", "events", "system"):
         return f" ({blueprint.algorithm.title} has no {prefix!r}: it trains {listing(roles)})"
