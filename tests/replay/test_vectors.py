@@ -219,3 +219,26 @@ def test_a_larger_ring_draws_the_same_as_long_as_neither_wraps() -> None:
         memory.add(10, end_every=4)
     ours, theirs = (m.ring.sample(300, 3, torch.tensor([0.9]), generators(1)) for m in (small, large))
     assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+@pytest.mark.parametrize("environments", [1, 3])
+@pytest.mark.parametrize("added", [5, 11])
+def test_a_cut_ends_windows_and_changes_nothing_else(environments: int, added: int) -> None:
+    """Where a run is forked or an environment was lost, no window goes on into what comes after."""
+    memory = Memory(2, environments, 8 * environments)
+    memory.add(added)
+    held, first = min(added, 8) * environments, max(0, added - 8) * environments
+    before = memory.ring.rows(first, first + held).clone()
+    stop = (added - 2) * environments
+    memory.ring.cut(stop)
+    after = memory.ring.rows(first, first + held)
+    changed = (before != after).nonzero().tolist()
+    column = OBSERVATION + ACTION + 2
+    cut = range(stop - environments - first, stop - first)
+    assert changed == [[row, seed, column] for row in cut for seed in range(2)]
+    sample = memory.ring.sample(500, 3, torch.full((2,), 0.9), generators(2))
+    last = sample.next_observation[..., 0].neg() - 1
+    crossing = (numbers(sample) < stop) & (last >= stop)
+    assert not crossing.any()
+    memory.ring.cut(first)  # What is no longer held is left alone.
+    assert torch.equal(memory.ring.rows(first, first + held), after)
