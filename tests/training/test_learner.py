@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import tiny_dqn
 import torch
 from dispatched import Graphs, NoHost
 from tiny_runs import finished, learner, transitions
@@ -60,6 +62,36 @@ def test_first_weights_are_a_seeds_own_bit_by_bit() -> None:
     critic = together["networks/critic/trunk.0.weight"]
     members = [critic[s, c] for s in range(3) for c in range(2)]
     assert not any(torch.equal(a, b) for i, a in enumerate(members) for b in members[:i])
+
+
+def test_following_observations_are_normalised_as_the_first_ones() -> None:
+    agent = learner("seeds=[0, 1]")
+    data = transitions(agent)
+    assert agent.statistics is not None
+    agent.observe(data.observation)
+    future = torch.stack([data.observation, data.next_observation, data.observation], 2)
+    batch = agent.batch(data, {"future/observation": future})
+    seen = batch.extra["future/observation"]
+    torch.testing.assert_close(seen.unbind(2), (batch.observation, batch.next_observation, batch.observation))
+    assert not torch.allclose(seen[:, :, 0], data.observation)
+
+
+def test_extras_and_noise_reach_the_program_under_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prioritised samples with weights, noisy layers: the update is one function of tensors in order."""
+    agent = tiny_dqn.learner(*tiny_dqn.RAINBOW)
+    transitions, extra = tiny_dqn.batch(agent, 0)
+    seen: list[tuple[dict[str, Tensor], dict[str, Tensor]]] = []
+    step = agent._gradient_step.step
+
+    def watched(objective: Any, batch: Any, noise: Any, signals: Any) -> Any:
+        seen.append((dict(batch.extra), dict(noise)))
+        return step(objective, batch, noise, signals)
+
+    monkeypatch.setattr(agent._gradient_step, "step", watched)
+    agent.update(transitions, extra)
+    assert seen and set(agent.program.extras) == set(seen[0][0]) and set(agent.program.noise) == set(seen[0][1])
+    for name in agent.program.extras:
+        assert torch.equal(seen[0][0][name], extra[name]), name
 
 
 def test_a_seed_that_diverges_leaves_its_neighbours_alone() -> None:
