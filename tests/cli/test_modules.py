@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,6 +100,22 @@ def test_training_executes_what_is_allowed_by_name_alone(folder: Path) -> None:
     code, said = run("train", "b.toml", *short, "--allow-module", "drill_of_a_stranger")
     assert code == 0, said
     assert ran()
+
+
+@pytest.mark.slow
+def test_a_run_is_read_without_its_module_and_goes_on_with_the_users_word(folder: Path) -> None:
+    runs = ("--runs", str(folder / "runs"), "--allow-module", "drill_of_a_stranger")
+    code, said = run("train", "b.toml", "training.env_steps=40", "evaluation.every=40", *runs)
+    assert code == 0, said
+    (trained,) = (folder / "runs").iterdir()
+    program = "import sys; sys.path.insert(0, ''); from composer.cli import main; main()"
+    path = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent.parent)}
+    path.pop(allowed_modules.VARIABLE, None)
+    for command, code in (("digest", 0), ("verify", 0), ("compare", 0), ("evaluate", 2), ("resume", 2)):
+        arguments = [sys.executable, "-c", program, command, str(trained)]
+        done = subprocess.run(arguments, cwd=folder, env=path, capture_output=True, text=True, check=False)
+        assert done.returncode == code, done.stderr
+        assert "Traceback" not in done.stderr and ("is not imported unasked" in done.stderr) == (code == 2)
 
 
 def test_training_checks_what_reading_could_not(folder: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from composer.blueprint.forecast.clock import Clock, clock_of
 from composer.blueprint.schema import Blueprint
+from composer.environments.interface import as_far_as_known
 from composer.spec.metrics import Metric
 from composer.spec.quantities import counted
 from composer.spec.wording import listing, suggestion
@@ -52,17 +53,17 @@ class WrittenMetric:
 
 def written_metrics(blueprint: Blueprint) -> list[WrittenMetric]:
     """Everything that a run of a valid blueprint writes: signals, episodes, evaluations, diagnostics, speed, events."""
-    return [
-        *_of_training(blueprint),
-        WrittenMetric(blueprint.environment.evaluation_metric(), "evaluation.every", blueprint.evaluation.every),
-        *_of_diagnostics(blueprint),
-        *_beside_the_journal(blueprint),
-    ]
+    return [metric for part in _PARTS for metric in part(blueprint)]
+
+
+def known_metrics(blueprint: Blueprint) -> list[WrittenMetric]:
+    """The same of a run that is only read: without those that depend on an environment that is not built for it."""
+    return [metric for part in _PARTS for metric in as_far_as_known(part(blueprint))]
 
 
 def ranges(blueprint: Blueprint) -> dict[str, tuple[float, float]]:
     """The lowest and the highest possible value of each metric that has a bound, by name."""
-    pairs = {each.metric.name: (each.metric.low, each.metric.high) for each in written_metrics(blueprint)}
+    pairs = {each.metric.name: (each.metric.low, each.metric.high) for each in known_metrics(blueprint)}
     return {name: pair for name, pair in pairs.items() if any(map(math.isfinite, pair))}
 
 
@@ -108,6 +109,10 @@ def _of_training(blueprint: Blueprint) -> Iterator[WrittenMetric]:
         yield WrittenMetric(metric, "training.log_every", every)
 
 
+def _of_evaluation(blueprint: Blueprint) -> Iterator[WrittenMetric]:
+    yield WrittenMetric(blueprint.environment.evaluation_metric(), "evaluation.every", blueprint.evaluation.every)
+
+
 def _of_diagnostics(blueprint: Blueprint) -> Iterator[WrittenMetric]:
     declared, outlines, trained = blueprint.diagnostics, blueprint.sound_outlines, blueprint.trained_outlines
     growing = [each.where.select(trained) for each in blueprint.interventions.values() if each.do.growth]
@@ -124,6 +129,9 @@ def _beside_the_journal(blueprint: Blueprint) -> Iterator[WrittenMetric]:
         yield WrittenMetric(metric, "training.log_every", blueprint.training.log_every, where="timing.jsonl")
     for metric in blueprint.tracking.charts(blueprint.interventions):
         yield WrittenMetric(metric, "tracking", 0, where="MLflow")
+
+
+_PARTS = (_of_training, _of_evaluation, _of_diagnostics, _beside_the_journal)
 
 
 def _may_exist(blueprint: Blueprint, name: str) -> bool:

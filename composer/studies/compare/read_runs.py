@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from composer.blueprint import Blueprint
-from composer.blueprint.forecast.metrics import WrittenMetric, written_metrics
+from composer.blueprint.forecast.metrics import WrittenMetric, known_metrics
 from composer.spec.wording import suggestion
 from composer.studies import Refused
 from composer.tracking.journal import read
@@ -107,7 +107,7 @@ def read_run(path: Path, metric: str) -> Reading:
             points[row["seed"]][row["env_step"]] = row["metrics"][metric]
     blueprint = read_blueprint(path)
     if not all(points.values()):
-        declared = {each.metric.name: each for each in written_metrics(blueprint) if each.where == "journal"}
+        declared = {each.metric.name: each for each in known_metrics(blueprint) if each.where == "journal"}
         raise Refused(f"{path} {_lacks(metric, known, declared)}")
     agent = Agent(facts["name"], facts["variant"], fork_label(facts.get("fork")))
     notes = (*_parting(path, facts), *_notes(path, reader.problem, last, blueprint))
