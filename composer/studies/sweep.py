@@ -8,7 +8,7 @@ Tests: tests/studies/test_sweep.py.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,12 +66,8 @@ def sweep(
     running = Processes(say)
 
     def train(group: Sequence[str]) -> list[dict[str, Any]]:
-        arguments = [str(blueprint), *overrides, "--runs", str(runs)]
-        if len(group) > 1:
-            arguments += ["--together", ",".join(group)]
-        elif variant := waiting[group[0]].variant:
-            arguments += ["--variant", variant]
-        return running.train(group, ["train", *arguments], begun.get(group[0]))
+        command = ["train", str(blueprint), *overrides, "--runs", str(runs), *_chosen(group, waiting)]
+        return running.train(group, command, begun.get(group[0]))
 
     with ThreadPoolExecutor(jobs) as pool, raising_on_signals():
         try:
@@ -79,11 +75,19 @@ def sweep(
         except BaseException:
             running.stop()
             raise
-    rows = [{"variant": name, "run": str(run), "status": "finished", "exit_code": 0} for name, run in done.items()]
-    rows += [row for group in ends for row in group]
-    order = [each.name for each in planned]
-    rows.sort(key=lambda row: order.index(str(row["variant"])))
-    return {"runs": rows, "failed": sum(bool(row["exit_code"]) for row in rows)}
+    rows = {row["variant"]: row for group in ends for row in group}
+    before = {"status": "finished", "exit_code": 0}
+    rows |= {name: {"variant": name, "run": str(run), **before} for name, run in done.items()}
+    table = [rows[each.name] for each in planned]
+    return {"runs": table, "failed": sum(bool(row["exit_code"]) for row in table)}
+
+
+def _chosen(group: Sequence[str], runs: Mapping[str, SweepRun]) -> list[str]:
+    """The options of ``composer train`` that choose the variants of a group."""
+    if len(group) > 1:
+        return ["--together", ",".join(group)]
+    variant = runs[group[0]].variant
+    return [] if variant is None else ["--variant", variant]
 
 
 def text(table: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from safetensors.torch import save
@@ -33,6 +34,25 @@ class Diverged(ComposerError, RuntimeError):
     exit_code = 5
 
 
+class Trained(Protocol):
+    """What is read of a learner."""
+
+    @property
+    def seeds(self) -> Sequence[int]:
+        """S seeds."""
+
+    @property
+    def networks(self) -> Mapping[str, object]:
+        """Networks by role."""
+
+    @property
+    def scalars(self) -> Mapping[str, object]:
+        """Learned scalars by role."""
+
+    def parameters(self, role: str) -> Mapping[str, Tensor]:
+        """The parameters of a role by path, ``[S, ...]``."""
+
+
 def ensure_bounded_metrics(rows: Sequence[Mapping[str, float]], seeds: Sequence[int], bound: float, step: int) -> None:
     """Raise Diverged for the first metric that is not finite or larger than ``bound``, if that is not 0."""
     for seed, row in zip(seeds, rows, strict=True):
@@ -42,11 +62,13 @@ def ensure_bounded_metrics(rows: Sequence[Mapping[str, float]], seeds: Sequence[
 
 
 @torch.no_grad()
-def ensure_bounded_parameters(parameters: Mapping[str, Tensor], seeds: Sequence[int], bound: float, step: int) -> None:
-    """Raise Diverged for the first of ``parameters [S, ...]`` with an entry not finite or larger than ``bound``.
+def ensure_bounded_parameters(agent: Trained, bound: float, step: int) -> None:
+    """Raise Diverged for the first parameter with an entry that is not finite or larger than ``bound``, if not 0.
 
     One transfer to the host.
     """
+    roles, seeds = (*agent.networks, *agent.scalars), agent.seeds
+    parameters = {f"{role}.{path}": value for role in roles for path, value in agent.parameters(role).items()}
     largest = [torch.linalg.vector_norm(value.flatten(1), math.inf, dim=1) for value in parameters.values()]
     for name, row in zip(parameters, torch.stack(largest).tolist() if largest else [], strict=True):
         for seed, value in zip(seeds, row, strict=True):

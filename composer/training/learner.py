@@ -29,7 +29,6 @@ from composer.training.acting import ActingPolicy
 from composer.training.agent_networks import averages_of, networks_of, returns_of, scalars_of, state_tensors_of
 from composer.training.compile.capture import Choice, capture, eager_after
 from composer.training.compile.first_call import CompileFailed
-from composer.training.divergence import ensure_finite
 from composer.training.gradient_step import GradientStep
 from composer.training.horizon import Horizon
 from composer.training.moving_averages import MovingAverages
@@ -233,15 +232,6 @@ class Learner:
         """Copy saved tensors into the state, in place; KeyError or RuntimeError where they are another agent's."""
         for name, tensor in self.tensors().items():
             tensor.copy_(saved[name])
-
-    def assert_finite(self) -> None:
-        """Raise Diverged, naming the first state tensor that holds a number that is not finite."""
-        ensure_finite(self.tensors(), self.seeds)
-
-    def trained_parameters(self) -> dict[str, Tensor]:
-        """Every parameter by ``role.path``, ``[S, C, ...]``, not copies."""
-        roles = (*self.networks, *self.scalars)
-        return {f"{role}.{path}": value for role in roles for path, value in self.parameters(role).items()}
 
     def generators(self) -> dict[str, torch.Generator]:
         """Every random stream by name."""

@@ -146,7 +146,7 @@ def _training_metrics(session: Session) -> Sequence[Mapping[str, float]]:
     learned, collected = session.learner.drain_signals(), session.collector.metrics()
     bounds, step = session.training.divergence, session.clock.env_steps
     ensure_bounded_metrics(learned, session.seeds, bounds.metrics, step)
-    ensure_bounded_parameters(session.learner.trained_parameters(), session.seeds, bounds.parameters, step)
+    ensure_bounded_parameters(session.learner, bounds.parameters, step)
     return [{**signals, **episodes} for signals, episodes in zip(learned, collected, strict=True)]
 
 

@@ -7,14 +7,14 @@ Tests: tests/faults/test_state.py.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from composer.spec.errors import ComposerError
 from composer.training.compile.capture import Choice
-from composer.training.divergence import keep_batch
+from composer.training.divergence import ensure_finite, keep_batch
 from composer.training.profiling import timed
 from composer.training.runs.checkpoint import Checkpoints, Snapshot
 
@@ -90,6 +90,10 @@ class Session:
         """Append one row at the present environment step to the journal."""
         self.journal.append({"type": kind, "env_step": self.clock.env_steps, **row})
 
+    def record_firing(self, seed: int, event: Mapping[str, Any]) -> None:
+        """Append an event of the seed with this index."""
+        self.record("event", seed=self.seeds[seed], **event)
+
     @timed("logging")
     def record_speed(self) -> None:
         """Append the speed since the last call to a journal of its own, so that equal runs have equal journals."""
@@ -134,7 +138,7 @@ class Session:
     @timed("checkpoints")
     def save(self) -> None:
         """Write a checkpoint; only between interactions. Raises Diverged, and saves nothing, for a diverged agent."""
-        self.learner.assert_finite()
+        ensure_finite(self.learner.tensors(), self.seeds)
         self.flush(sync=True)
         self.collector.save(self.checkpoints)
         self.checkpoints.save(self.clock.env_steps, self.snapshot())

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from composer.replay.vectors import VectorRing
 from composer.training.compile.capture import Choice
-from composer.training.divergence import Diverged
+from composer.training.divergence import Diverged, ensure_finite
 from composer.training.learner import Learner
 
 COMPILED = Choice(True, "a test")
@@ -246,10 +246,10 @@ def test_signals_are_means_since_the_last_call_by_seed() -> None:
 
 def test_a_number_that_is_not_finite_is_named() -> None:
     agent = learner("seeds=[0, 1]")
-    agent.assert_finite()
+    ensure_finite(agent.tensors(), agent.seeds)
     agent.tensors()["optimizers/critic/second.head.linear.bias"][1, 0] = torch.nan
     with pytest.raises(Diverged, match=r"optimizers/critic/second\.head\.linear\.bias"):
-        agent.assert_finite()
+        ensure_finite(agent.tensors(), agent.seeds)
 
 
 def test_random_actions_fill_the_box_and_follow_the_seed() -> None:

@@ -52,8 +52,7 @@ def examine(
     if horizon is not None and horizon < 1:
         raise Refused(f"the horizon must be one environment step or more, got {horizon}")
     origin = read_origin(run, at)
-    for damage in origin.snapshot.skipped:
-        say(f"damaged: {damage}; the checkpoint of environment step {origin.step:,} is used instead")
+    _tell_damaged(origin, say)
     blueprint = origin.blueprint
     chosen = site(blueprint, where)
     plan = forks.Plan(
@@ -76,6 +75,11 @@ def examine(
     picture.draw(drawn, _history(run, metric, origin), plain, injected, table)
     write_text(report, json.dumps(table, indent=1) + "\n")
     return table | {"report": str(report), "picture": str(drawn)}
+
+
+def _tell_damaged(origin: Origin, say: Callable[[str], None]) -> None:
+    for damage in origin.snapshot.skipped:
+        say(f"damaged: {damage}; the checkpoint of environment step {origin.step:,} is used instead")
 
 
 def _table(plan: forks.Plan, chosen: Site, metric: str, plain: Curve, injected: Curve) -> dict[str, Any]:

@@ -5,9 +5,9 @@ Tests: tests/training/test_loop.py, tests/faults/test_state.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from composer.blueprint import flatten
 from composer.blueprint.forecast.clock import clock_of, lengths_of
@@ -71,10 +71,7 @@ def make_session(
     if blueprint.compute.compile == "background" and missing_for_compiling() is None:
         session.compiler = BackgroundCompiler(run.path, device)
 
-    def record(seed: int, event: Mapping[str, Any]) -> None:
-        session.record("event", seed=session.seeds[seed], **event)
-
-    session.surgery = make_surgery(blueprint, learner, record, session.collector.replay)
+    session.surgery = make_surgery(blueprint, learner, session.record_firing, session.collector.replay)
     session.collector.switched = session.surgery.switched
     return session
 

@@ -57,20 +57,12 @@ def create(
     """
     placement = placement or choose_placement(blueprint.replay.storage, allocated(blueprint), device, directory)
     fingerprint = provenance.fingerprint(device, blueprint.environment, blueprint.requires, choice.compiled)
-    origin = {} if fork is None else {"fork": fork}
+    origin, file = ({}, blueprint.derived.get("file")) if fork is None else ({"fork": fork}, None)
     decisive = fingerprint | origin | placement.provenance(device)
-    # The file of a fork is that in its origin's run directory, which says nothing of the user's repository.
-    own = repository.repository(blueprint.derived.get("file") if fork is None else None)
     facts: dict[str, Any] = {
-        "name": blueprint.name,
-        "variant": variant,
-        "task": blueprint.environment.title,
-        "algorithm": blueprint.algorithm.kind,
-        "seeds": list(blueprint.seeds),
+        **_named(blueprint, variant),
         "hash": provenance.provenance_hash(blueprint_digest(blueprint), decisive),
-        "git_commit": repository.shown(own),
-        "repository": own,
-        "composer_commit": repository.source_commit(),
+        **repository.facts(file),  # A fork's file is in its origin's run directory, not in the user's repository.
         "fingerprint": fingerprint,
         "device": device,
         "compiled": choice.compiled,
@@ -86,6 +78,16 @@ def create(
         session = make_session(blueprint, run, device, choice, *journals)
         session.learner.compile_failed = partial(go_on_eagerly, session, run, blueprint)
         return run, session
+
+
+def _named(blueprint: Blueprint, variant: str | None) -> dict[str, Any]:
+    return {
+        "name": blueprint.name,
+        "variant": variant,
+        "task": blueprint.environment.title,
+        "algorithm": blueprint.algorithm.kind,
+        "seeds": list(blueprint.seeds),
+    }
 
 
 def go_on_eagerly(session: Session, run: runs.Run, blueprint: Blueprint, problem: str) -> None:

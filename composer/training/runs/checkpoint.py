@@ -10,7 +10,6 @@ which the next save sweeps. No pickle anywhere. Tests: tests/faults/test_checkpo
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -26,7 +25,7 @@ from torch import Tensor
 
 from composer.spec.errors import ComposerError
 from composer.spec.run_files import read_table, write_text
-from composer.training.runs.disk import flush_to_disk, seal
+from composer.training.runs.disk import flush_to_disk, seal, size_and_hash
 from composer.training.runs.edited import RunEdited, check_record
 
 FORMAT = 1
@@ -134,7 +133,7 @@ class Checkpoints:
         staged = self._replay / f".tmp-{segment.name}"
         _write({"rows": rows.contiguous()}, staged)
         flush_to_disk(staged)
-        self._hashed[f"replay/{segment.name}"] = _size_and_hash(staged)
+        self._hashed[f"replay/{segment.name}"] = size_and_hash(staged)
         staged.rename(self._replay / segment.name)
         flush_to_disk(self._replay)
         return segment
@@ -157,7 +156,7 @@ class Checkpoints:
             "format": FORMAT,
             "step": step,
             "segments": [[s.start, s.stop] for s in snapshot.segments],
-            "files": {name: _size_and_hash(path) for name, path in files.items()}
+            "files": {name: size_and_hash(path) for name, path in files.items()}
             | {name: self._hashed[name] for name in segments},
         }
         if self._facts is not None:
@@ -260,7 +259,7 @@ class Checkpoints:
             if name.startswith("replay/") and not rows_too:
                 continue
             try:
-                found = hashed[name] = hashed.get(name) or _size_and_hash(self.run / name)
+                found = hashed[name] = hashed.get(name) or size_and_hash(self.run / name)
             except OSError as error:
                 yield f"{self.run / name}: {error.strerror}"
                 continue
@@ -291,11 +290,6 @@ class Checkpoints:
             for entry in self._replay.iterdir():
                 if entry.name not in needed:
                     entry.unlink()
-
-
-def _size_and_hash(path: Path) -> dict[str, Any]:
-    with path.open("rb") as file:
-        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 
 
 def _write(tensors: dict[str, Tensor], path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Flushing to the disk, and the SHA-256 of JSON."""
+"""Flushing to the disk, and the hashes of files and of JSON."""
 
 from __future__ import annotations
 
@@ -22,3 +22,9 @@ def flush_to_disk(path: Path) -> None:
 def seal(table: Mapping[str, Any]) -> str:
     """SHA-256, in hexadecimal, of a table of JSON: its file holds the hash of everything else in it."""
     return hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest()
+
+
+def size_and_hash(path: Path) -> dict[str, Any]:
+    """``bytes`` and ``sha256`` of a file. Raises OSError."""
+    with path.open("rb") as file:
+        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}

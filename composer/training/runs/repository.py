@@ -48,6 +48,12 @@ def repository(blueprint: Path | None) -> dict[str, Any]:
     return {"commit": None, "dirty": None, "why": reasons[0]}
 
 
+def facts(blueprint: Path | None) -> dict[str, Any]:
+    """The entries of ``run.json``: the ``repository`` of a blueprint's file, and the commit of composer's own tree."""
+    found = repository(blueprint)
+    return {"git_commit": shown(found), "repository": found, "composer_commit": source_commit()}
+
+
 def shown(found: dict[str, Any]) -> str | None:
     """A commit in one word, with ``-dirty`` where that is not all; None without one."""
     return f"{found['commit']}-dirty" if found["dirty"] else found["commit"]
