@@ -20,7 +20,7 @@ from composer.studies.sweep_processes import SweepStopped, raising_on_signals
 from composer.training.runs.checkpoint import Checkpoints
 from composer.training.runs.directory import open_run
 
-SHORT = (DRIFT, "training.env_steps=100", "evaluation.every=100", "checkpoint.every=50")
+SHORT = (DRIFT, "training.env_steps=100", "training.log_every=50", "evaluation.every=100", "checkpoint.every=50")
 VARIANTS = (
     "[variants.slow.optimizers.critic]\nlearning_rate = 1e-4\n[variants.fast.optimizers.critic]\nlearning_rate = 1e-2\n"
 )
@@ -80,7 +80,7 @@ def test_a_half_trained_run_is_resumed_and_others_begin(study: Path, monkeypatch
     monkeypatch.setattr(sweep_processes, "PROGRAM", ECHO)
     rows, said = swept(study, "base", "slow")
     assert rows[0]["run"] == f"resume {half} --json"
-    assert rows[1]["run"].startswith(f"train {study} ") and said[0] == f"base: continuing {half}"
+    assert rows[1]["run"].startswith(f"train {study} ") and f"base: continuing {half}" in said
 
 
 @pytest.mark.parametrize("code", [2, 3, 4])
@@ -116,7 +116,7 @@ def test_a_run_that_another_process_trains_is_waited_for(study: Path, monkeypatc
             held.close()
 
     sweep(study, SHORT, ["base"], study.parent / "runs", 1, say)
-    assert said[:2] == [
+    assert [line for line in said if "warning" not in line][:2] == [
         f"base: waiting for process {os.getpid()}, which trains {half}",
         f"base: continuing {half}",
     ]
