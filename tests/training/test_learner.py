@@ -13,8 +13,10 @@ from dispatched import Graphs, NoHost
 from tiny_runs import finished, learner, transitions
 from torch import Tensor
 
+from composer.replay.transitions import Minibatch
 from composer.replay.vectors import VectorRing
 from composer.training.compile.capture import Choice
+from composer.training.compile.first_call import CompileFailed
 from composer.training.divergence import Diverged, ensure_finite
 from composer.training.learner import Learner
 
@@ -92,6 +94,30 @@ def test_extras_and_noise_reach_the_program_under_their_names(monkeypatch: pytes
     assert seen and set(agent.program.extras) == set(seen[0][0]) and set(agent.program.noise) == set(seen[0][1])
     for name in agent.program.extras:
         assert torch.equal(seen[0][0][name], extra[name]), name
+
+
+def test_a_call_makes_as_many_updates_as_were_captured() -> None:
+    agent = learner("seeds=[0, 1]")
+    with pytest.raises(ValueError, match="a call makes 1 update"):
+        agent.learn([Minibatch(transitions(agent))] * 2)
+
+
+def test_an_update_that_cannot_be_compiled_is_made_all_the_same() -> None:
+    """Eagerly, once, with the same numbers; the run is told why."""
+    agent, plain = learner("seeds=[0, 1]"), learner("seeds=[0, 1]")
+    told: list[str] = []
+
+    def fail(*tensors: Tensor) -> None:
+        raise CompileFailed("there is no compiler")
+
+    agent._choice = Choice(True, "a test", falls_back=True)
+    agent._captured = [fail] * len(agent._captured)
+    agent.compile_failed = told.append
+    for each in (agent, plain):
+        each.update(transitions(each))
+    assert told == ["there is no compiler"]
+    for name, value in plain.tensors().items():
+        assert torch.equal(agent.tensors()[name], value), name
 
 
 def test_a_seed_that_diverges_leaves_its_neighbours_alone() -> None:
