@@ -7,6 +7,7 @@ Python can hold. Writing never passes through a symbolic link. Tests: tests/spec
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import stat
@@ -59,15 +60,29 @@ def write_text(path: Path, text: str) -> None:
         file.write(text)
 
 
+def refuse_links(folder: Path) -> None:
+    """Raise LinkRefused where a file or folder below ``folder`` is a symbolic link: nothing is written through it."""
+    for root, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            if (path := Path(root, name)).is_symlink():
+                raise LinkRefused(path)
+
+
+def open_to_read(path: Path) -> io.BufferedReader:
+    """A regular file, open; raises OSError, and ValueError for pipes, devices and folders."""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise ValueError("no regular file")
+    return os.fdopen(file, "rb")
+
+
 def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
     """The content of a regular file of at most ``limit`` bytes; raises OSError, and ValueError for other files."""
-    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    with os.fdopen(file, "rb") as stream:
-        status = os.fstat(file)
-        if not stat.S_ISREG(status.st_mode):
-            raise ValueError("no regular file")
-        if status.st_size > limit:
-            raise ValueError(f"{status.st_size:,} bytes; limit {limit:,}")
+    with open_to_read(path) as stream:
+        size = os.fstat(stream.fileno()).st_size
+        if size > limit:
+            raise ValueError(f"{size:,} bytes; limit {limit:,}")
         return stream.read(limit + 1)
 
 

@@ -14,6 +14,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any, Final
 
+from composer.spec.run_files import read_table
 from composer.tracking.base import Destination
 from composer.tracking.journal import read
 from composer.tracking.journal_points import JournalPoints
@@ -35,7 +36,7 @@ class Delivery:
         self._run_dir = run_dir
         self._tracking = tracking
         self._destination = destination
-        self._run: dict[str, Any] = json.loads((run_dir / RUN).read_bytes())
+        self._run: dict[str, Any] = read_table(run_dir / RUN)
         self._store = Store(destination)
         self._stored, self._upload = self._connect(compares_all)
         acknowledged = self._upload.acknowledged

@@ -21,7 +21,7 @@ from typing import Any, Final, Self
 from zlib import crc32
 
 from composer.spec.errors import ComposerError
-from composer.spec.run_files import open_to_write
+from composer.spec.run_files import open_to_read, open_to_write
 
 JournalRow = dict[str, Any]
 
@@ -144,9 +144,14 @@ class Reader:
     def until(self, end: int | None) -> Iterator[JournalRow]:
         """Rows that end at byte ``end`` or before; None for all."""
         self.problem = None
-        if not self.path.exists():
+        try:
+            file = open_to_read(self.path)
+        except FileNotFoundError:
             return
-        with self.path.open("rb") as file:
+        except ValueError as error:
+            self.problem = str(error)
+            return
+        with file:
             file.seek(self.offset)
             for line in file:
                 if end is not None and self.offset + len(line) > end:
@@ -171,21 +176,34 @@ def read(path: Path) -> Reader:
 def encode(row: JournalRow) -> bytes:
     """One line of a journal. Raises TypeError for a value that is not JSON."""
     plain = {key: _metrics_to_json(value) if key == "metrics" else _to_json(value, key) for key, value in row.items()}
-    body = json.dumps(plain, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    text = json.dumps(plain, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    body = text.encode("utf-8", "backslashreplace")  # Halves of surrogate pairs become JSON's escapes of them.
     return b"%08x %b\n" % (crc32(body), body)
 
 
+class _Row(dict[str, Any]):
+    """A row that was read; what it lacks is an error in words."""
+
+    def __missing__(self, key: str) -> Any:
+        raise JournalError(f"row {self.get('seq')} of a journal has no {key!r}: it was not written by composer")
+
+
 def decode(line: bytes) -> JournalRow:
-    """The row of one line. Raises ValueError for a line that is torn or damaged."""
+    """The row of one line. Raises ValueError for a line that is torn or damaged, or has values of other types."""
     if not line.endswith(b"\n"):
         raise ValueError("the last line is torn")
     checksum, _, body = line[:-1].partition(b" ")
     if checksum != b"%08x" % crc32(body):
         raise ValueError("the line's checksum does not fit")
-    row = json.loads(body)
-    if not isinstance(row, dict) or not isinstance(row.get("seq"), int):
-        raise ValueError("the line is no row")
-    return {key: _metrics_from_json(value) if key == "metrics" else _from_json(value) for key, value in row.items()}
+    try:
+        row = json.loads(body)
+        if not isinstance(row, dict) or not all(right(row.get(key)) for key, right in _TYPES.items()):
+            raise ValueError("the line is no row")
+        return _Row(
+            {key: _metrics_from_json(value) if key == "metrics" else _from_json(value) for key, value in row.items()}
+        )
+    except (RecursionError, OverflowError, AttributeError, KeyError, TypeError):
+        raise ValueError("the line is no row") from None
 
 
 def _metrics_to_json(metrics: Mapping[str, float]) -> dict[str, float | str]:
@@ -198,7 +216,26 @@ def _metrics_to_json(metrics: Mapping[str, float]) -> dict[str, float | str]:
 
 
 def _metrics_from_json(metrics: Mapping[str, float | str]) -> dict[str, float]:
-    return {name: NON_FINITE[value] if isinstance(value, str) else value for name, value in metrics.items()}
+    found = {name: NON_FINITE[value] if isinstance(value, str) else value for name, value in metrics.items()}
+    for value in found.values():
+        float(value)  # Not a list, nor an integer beyond all floats.
+    return found
+
+
+def _is_count(value: object) -> bool:
+    """Whether it is a number that fits where steps and seeds are kept, or absent."""
+    return value is None or (isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63)
+
+
+_TYPES: Final[dict[str, Callable[[object], bool]]] = {
+    "seq": lambda value: value is not None and _is_count(value),
+    "type": lambda value: value is None or isinstance(value, str),
+    "name": lambda value: value is None or isinstance(value, str),
+    "env_step": _is_count,
+    "seed": _is_count,
+    "time": lambda value: value is None or (isinstance(value, int | float) and math.isfinite(value)),
+}
+"""Whether the value of a key is of its type."""
 
 
 def _to_json(value: object, path: str) -> object:

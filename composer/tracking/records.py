@@ -15,8 +15,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, Self
 
+from pydantic import TypeAdapter
+
+from composer.spec.errors import ComposerError
 from composer.spec.interval import Bounds
-from composer.spec.run_files import write_text
+from composer.spec.run_files import open_to_read, read_table, write_text
 from composer.tracking.base import Destination, MlflowTracker, Source, StoreRefused, located, redact, uri_problem
 from composer.tracking.project import ensure_admitted
 
@@ -33,6 +36,12 @@ EVERYTHING: Final = 2**62
 """A row number beyond all others: every row may already be in the store."""
 
 
+class RecordDamaged(ComposerError):
+    """A record that cannot be made again is damaged."""
+
+    exit_code = 3
+
+
 @dataclass
 class Record:
     """A dataclass kept in one JSON file of the run directory, called ``file``."""
@@ -43,8 +52,8 @@ class Record:
     def load(cls, run_dir: Path) -> Self | None:
         """The record, or None where it is absent or unreadable; each can be made again from the journal."""
         try:
-            return cls(**json.loads((run_dir / cls.file).read_bytes()))
-        except (FileNotFoundError, ValueError, TypeError):
+            return TypeAdapter(cls).validate_python(read_table(run_dir / cls.file), strict=True)
+        except (OSError, ValueError):
             return None
 
     def save(self, run_dir: Path) -> None:
@@ -148,7 +157,7 @@ def pending(run_dir: Path) -> int:
 
 def _lines(path: Path) -> int:
     try:
-        with path.open("rb") as file:
+        with open_to_read(path) as file:
             return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
-    except FileNotFoundError:
+    except (OSError, ValueError):
         return 0

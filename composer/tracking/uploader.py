@@ -22,11 +22,21 @@ from typing import Any, Final
 
 from composer.spec.interval import Bounds
 from composer.spec.package_files import PACKAGE
-from composer.spec.run_files import open_to_write
+from composer.spec.run_files import open_to_write, refuse_links
 from composer.tracking.base import URI_VARIABLE, Destination, MlflowTracker, StoreRefused, Tracker, quoted
 from composer.tracking.credentials import upload_environment, withheld_note
 from composer.tracking.project import admitted
-from composer.tracking.records import LOG, Ended, RunStatus, StoredRun, Tracking, Upload, count_rows, pending
+from composer.tracking.records import (
+    LOG,
+    Ended,
+    RecordDamaged,
+    RunStatus,
+    StoredRun,
+    Tracking,
+    Upload,
+    count_rows,
+    pending,
+)
 
 RESTART_SECONDS: Final = 30.0
 PROCESS: Final = "composer.tracking.uploader_process"
@@ -157,8 +167,11 @@ def sync(run_dir: Path) -> UploadReport:
     Raises:
         StoreRefused: the run was not tracked, or the URI of its store is unknown or refused.
     """
+    refuse_links(run_dir)
     tracking = Tracking.load(run_dir)
     if tracking is None:
+        if (run_dir / Tracking.file).exists():
+            raise RecordDamaged(f"{run_dir / Tracking.file} is damaged: which store has the run is not known")
         raise StoreRefused(f'{run_dir}: not tracked: its blueprint has tracking.kind = "none"')
     destination = tracking.destination(run_dir)
     withheld = withheld_note(destination)

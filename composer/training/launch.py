@@ -173,7 +173,8 @@ def digest(path: Path) -> dict[str, Any]:
     """The hash of the whole state in the newest good checkpoint. Raises RunUnusable and CheckpointDamaged."""
     checkpoints = Checkpoints(path, facts=runs.read_facts(path))
     snapshot = checkpoints.load()
-    return {"digest": state_digest(checkpoints, snapshot), **_checkpoint_used(snapshot)}
+    with assemble.restoring(snapshot):
+        return {"digest": state_digest(checkpoints, snapshot), **_checkpoint_used(snapshot)}
 
 
 def _checkpoint_used(snapshot: Snapshot) -> dict[str, Any]:

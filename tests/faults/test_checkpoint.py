@@ -254,7 +254,7 @@ def test_a_full_disk_keeps_the_last_checkpoint(saved: Writer, monkeypatch: pytes
         raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
 
     with monkeypatch.context() as disk:
-        disk.setattr("composer.training.runs.checkpoint.save_file", full)
+        disk.setattr("composer.training.runs.state_files.save_file", full)
         with pytest.raises(OSError, match="No space left on device"):
             saved.save(4)
     assert content(Checkpoints(saved.run))[0] == 3

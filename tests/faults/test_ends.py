@@ -91,9 +91,9 @@ def test_a_full_disk_is_7_and_the_run_goes_on_later(
 ) -> None:
     from safetensors import SafetensorError
 
-    from composer.training.runs import checkpoint
+    from composer.training.runs import state_files
 
-    save, calls = checkpoint.save_file, []
+    save, calls = state_files.save_file, []
 
     def full(tensors: Any, path: Path) -> None:
         calls.append(path)
@@ -103,7 +103,7 @@ def test_a_full_disk_is_7_and_the_run_goes_on_later(
         save(tensors, path)
 
     with monkeypatch.context() as disk:
-        disk.setattr("composer.training.runs.checkpoint.save_file", full)
+        disk.setattr("composer.training.runs.state_files.save_file", full)
         code, answer, _ = train()
     run = only_run(tmp_path)
     assert (code, answer["status"]) == (7, "failed")

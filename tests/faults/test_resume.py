@@ -158,7 +158,7 @@ class Died(BaseException):
                 ("composer.training.runs.checkpoint.Checkpoints._verify", 2),
                 ("composer.training.runs.checkpoint.Checkpoints._prune", 3),
                 ("composer.training.runs.checkpoint.flush_to_disk", 11),
-                ("composer.training.runs.checkpoint._write", 5),
+                ("composer.training.runs.checkpoint.write_tensors", 5),
                 ("composer.replay.vectors.VectorRing.add", 101),
             )
         ),

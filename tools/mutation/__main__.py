@@ -27,7 +27,7 @@ from tools.mutation.mutants import Mutant, mutants_of
 
 GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "checkpoint": (
-        ("composer/training/runs/checkpoint.py",),
+        ("composer/training/runs/checkpoint.py", "composer/training/runs/state_files.py"),
         ("tests/faults/test_checkpoint.py", "tests/faults/test_state.py"),
     ),
     "journal": (("composer/tracking/journal.py",), ("tests/tracking/test_journal.py",)),

@@ -100,7 +100,7 @@ def read_run(path: Path, metric: str) -> Reading:
     last = 0
     for row in reader:
         last = row.get("env_step", last)
-        if row["type"] != "metrics" or row["seed"] is None:
+        if row["type"] != "metrics" or row["seed"] not in points:
             continue
         known |= row["metrics"].keys()
         if metric in row["metrics"]:

@@ -9,6 +9,7 @@ from composer.training.assemble.make_session import make_evaluator, make_surgery
 from composer.training.assemble.new_run import create, start
 from composer.training.assemble.origin import Origin, read_origin
 from composer.training.assemble.process import choose_compilation, device_for, set_up_process
+from composer.training.assemble.restoring import restoring
 from composer.training.assemble.resumed_run import NotTheSame, load_agent, resume
 from composer.training.assemble.side_by_side import start_together
 
@@ -26,6 +27,7 @@ __all__ = [
     "make_surgery",
     "read_origin",
     "restored_learner",
+    "restoring",
     "resume",
     "set_up_process",
     "start",

@@ -18,6 +18,7 @@ from composer.training.assemble.make_session import restored_learner, undo_on_er
 from composer.training.assemble.new_run import create
 from composer.training.assemble.origin import Origin, read_origin
 from composer.training.assemble.process import choose_compilation, set_up_process
+from composer.training.assemble.restoring import restoring
 from composer.training.collect.replay_placement import ReplayPlacement, recorded_placement
 from composer.training.compile.capture import Choice
 from composer.training.fork import NotForkable
@@ -49,16 +50,18 @@ def fork(
     device = set_up_process(blueprint, _device(origin, blueprint))
     if found := fork_problems(origin.blueprint, blueprint, origin.point(), device):
         raise NotForkable("\n".join(found))
-    old = restored_learner(origin.blueprint, origin.snapshot, device)
+    with restoring(origin.snapshot):
+        old = restored_learner(origin.blueprint, origin.snapshot, device)
     facts = fork_facts(origin, blueprint, branch)
     choice, placement = _choice(origin, blueprint, device), _placement(origin, blueprint, device)
     variant = origin.facts["variant"]
     run, session = create(blueprint, directory, variant, device, choice, fork=facts, placement=placement)
     with undo_on_error(session.close, run.close, lambda: shutil.rmtree(run.path, ignore_errors=True)):
         session.checkpoints.adopt(origin.checkpoints, origin.snapshot)
-        state = carried(origin.snapshot, old, _declared(origin.blueprint), session, _declared(blueprint))
-        session.collector.may_restart = True
-        session.restore(state.snapshot)
+        with restoring(origin.snapshot):
+            state = carried(origin.snapshot, old, _declared(origin.blueprint), session, _declared(blueprint))
+            session.collector.may_restart = True
+            session.restore(state.snapshot)
         if branch:
             _reseed(session, branch, origin.step)
         restarted = session.collector.restarted

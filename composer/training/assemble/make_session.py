@@ -65,15 +65,20 @@ def make_session(
         checkpoints=Checkpoints(run.path, blueprint.checkpoint.keep, run.facts),
         diagnostics=Recorder(blueprint.diagnostics, blueprint.agent, device),
     )
-    if choice.failed is not None:
-        session.note_compile_failure(choice.failed)
-    learner.compile_failed = session.note_compile_failure
-    if blueprint.compute.compile == "background" and missing_for_compiling() is None:
-        session.compiler = BackgroundCompiler(run.path, device)
+    _watch_compiling(session, choice, blueprint.compute.compile, run, device)
 
     session.surgery = make_surgery(blueprint, learner, session.record_firing, session.collector.replay)
     session.collector.switched = session.surgery.switched
     return session
+
+
+def _watch_compiling(session: Session, choice: compiling.Choice, mode: str, run: Run, device: str) -> None:
+    """Note a compiler that fails, now or later; compile in another process where ``mode`` is "background"."""
+    if choice.failed is not None:
+        session.note_compile_failure(choice.failed)
+    session.learner.compile_failed = session.note_compile_failure
+    if mode == "background" and missing_for_compiling() is None:
+        session.compiler = BackgroundCompiler(run.path, device)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from typing import Any
 from composer.blueprint import Blueprint
 from composer.blueprint.checks.forkable import ForkPoint
 from composer.blueprint.load import ensure_checked
+from composer.training.assemble.restoring import restoring
 from composer.training.fork import NotForkable
 from composer.training.runs import directory as runs
 from composer.training.runs.checkpoint import Checkpoints, Snapshot
@@ -74,4 +75,6 @@ def read_origin(path: Path, at: int | None) -> Origin:
             f"{path} has no checkpoint of environment step {at:,}; {checkpoints.listed()}{meant}"
             f" (its blueprint decides which are written, and how many of the newest stay: {kept})"
         )
-    return Origin(facts, blueprint, checkpoints, checkpoints.load(at))
+    snapshot = checkpoints.load(at)
+    with restoring(snapshot, "interactions"):
+        return Origin(facts, blueprint, checkpoints, snapshot)

@@ -14,6 +14,7 @@ from composer.tracking.project import admitted
 from composer.tracking.records import JOURNAL, TIMING
 from composer.training.assemble.make_session import make_session, restored_learner, undo_on_error
 from composer.training.assemble.process import set_up_process
+from composer.training.assemble.restoring import restoring
 from composer.training.compile.capture import Choice
 from composer.training.learner import Learner
 from composer.training.runs import directory as runs
@@ -51,7 +52,8 @@ def load_agent(path: Path, at: int | None = None) -> tuple[Blueprint, Learner, S
     facts, blueprint = runs.read_facts(path), ensure_checked(runs.read_blueprint(path), is_to_run=False)
     device = set_up_process(blueprint)
     snapshot = Checkpoints(path, facts=facts).load(at)
-    return blueprint, restored_learner(blueprint, snapshot, device), snapshot
+    with restoring(snapshot, "interactions"):
+        return blueprint, restored_learner(blueprint, snapshot, device), snapshot
 
 
 def _restored(run: runs.Run, blueprint: Blueprint, inexact: bool) -> tuple[Session, list[str]]:
@@ -74,7 +76,8 @@ def _restored(run: runs.Run, blueprint: Blueprint, inexact: bool) -> tuple[Sessi
         else:
             notes += [f"skipped a damaged checkpoint: {damage}" for damage in snapshot.skipped]
             session.collector.may_restart = inexact
-            session.restore(snapshot)
+            with restoring(snapshot):
+                session.restore(snapshot)
             checkpoints.discard_after(session.clock.env_steps)
         if session.collector.restarted:
             changed.append(f"new episodes are begun: {session.collector.restarted}")
@@ -124,7 +127,8 @@ def _journal(path: Path, snapshot: Snapshot | None) -> Journal:
     if snapshot is None:
         journal.touch()
         return Journal.resume(journal, 0)
-    return Journal.resume(journal, int(snapshot.values["journal_offset"]))
+    with restoring(snapshot):
+        return Journal.resume(journal, int(snapshot.values["journal_offset"]))
 
 
 def _timing(path: Path) -> Journal:

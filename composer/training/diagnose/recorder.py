@@ -16,6 +16,7 @@ from composer.diagnostics.base import Diagnostic, Diagnostics, Memory
 from composer.training.collect.base import without_prefix
 from composer.training.diagnose.probe import Probe
 from composer.training.diagnose.view import LearnerView
+from composer.training.runs.state_files import CheckpointDamaged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +38,7 @@ class Recorder:
         self._agent, self._device = agent, device
         self._measures = [_Kept(measure, declared.every_of(measure), Memory()) for measure in declared.measures]
         self._probe = Probe(declared.probe, declared.batch)
+        self._is_restored = False
 
     def due(self, clock: Clock) -> bool:
         """Whether a measure is due after the last interaction."""
@@ -59,6 +61,7 @@ class Recorder:
 
     def load(self, saved: Mapping[str, Tensor]) -> None:
         """Restore what ``tensors`` returned."""
+        self._is_restored = True
         self._probe.load(without_prefix("probe/", saved), self._device)
         for index, each in enumerate(self._measures):
             each.memory.clear()
@@ -67,17 +70,26 @@ class Recorder:
             )
 
     def _read(self, due: Sequence[_Kept], learner: Learner, data: TransitionSource) -> list[Row]:
-        found: dict[str, Tensor] = {}
-        if due:
-            transitions = self._probe.transitions(data, learner.seeds, learner.n_step, learner.discount)
-            view = LearnerView(self._agent, learner, transitions)
-            for each in due:
-                values, metric = each.measure.read(view, each.memory), each.measure.metric
-                found |= {metric(name).name: value.detach().double() for name, value in values.items()}
+        try:
+            found = self._measure(due, learner, data) if due else {}
+        except (LookupError, RuntimeError, TypeError, ValueError) as error:
+            if not self._is_restored or isinstance(error, torch.OutOfMemoryError):
+                raise
+            raise CheckpointDamaged(f"the diagnostics in the checkpoint do not fit this run: {error}") from error
         if not found:
             return [{} for _ in learner.seeds]
         table = torch.stack(list(found.values()), 1).tolist()  # The one transfer to the host.
         return [dict(zip(found, row, strict=True)) for row in table]
+
+    def _measure(self, due: Sequence[_Kept], learner: Learner, data: TransitionSource) -> dict[str, Tensor]:
+        """Values ``[S]`` of the measures by the name of their metric."""
+        found: dict[str, Tensor] = {}
+        transitions = self._probe.transitions(data, learner.seeds, learner.n_step, learner.discount)
+        view = LearnerView(self._agent, learner, transitions)
+        for each in due:
+            values, metric = each.measure.read(view, each.memory), each.measure.metric
+            found |= {metric(name).name: value.detach().double() for name, value in values.items()}
+        return found
 
 
 class _Kept(NamedTuple):

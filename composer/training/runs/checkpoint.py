@@ -19,25 +19,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from composer.spec.errors import ComposerError
 from composer.spec.run_files import read_table, write_text
 from composer.training.runs.disk import flush_to_disk, seal, size_and_hash
 from composer.training.runs.edited import RunEdited, check_record
+from composer.training.runs.manifest import check_manifest
+from composer.training.runs.state_files import CheckpointDamaged as CheckpointDamaged
+from composer.training.runs.state_files import load_tensors, load_values, write_tensors
 
 FORMAT = 1
 SAVED = "saved"
 """An empty file of a run that has saved a checkpoint: without it, a run without checkpoints starts from step 0."""
 _STEP = re.compile(r"step-(\d{12})")
-
-
-class CheckpointDamaged(ComposerError, RuntimeError):
-    """No checkpoint of a run can be trusted; the message names each file that failed and how."""
-
-    exit_code = 4
 
 
 class OtherFormat(CheckpointDamaged):
@@ -131,7 +125,7 @@ class Checkpoints:
         segment = Segment(start, start + rows.shape[0])
         self._replay.mkdir(exist_ok=True)
         staged = self._replay / f".tmp-{segment.name}"
-        _write({"rows": rows.contiguous()}, staged)
+        write_tensors({"rows": rows.contiguous()}, staged)
         flush_to_disk(staged)
         self._hashed[f"replay/{segment.name}"] = size_and_hash(staged)
         staged.rename(self._replay / segment.name)
@@ -145,7 +139,7 @@ class Checkpoints:
         final = self.folder(step)
         staged = self._root / f".tmp-{final.name}"
         staged.mkdir()
-        _write(
+        write_tensors(
             {name: tensor.detach().cpu().contiguous() for name, tensor in snapshot.tensors.items()},
             staged / "state.safetensors",
         )
@@ -189,12 +183,9 @@ class Checkpoints:
                 manifest = self._verify(path)
                 self._check_run(path, manifest)
                 self._hashed |= {name: entry for name, entry in manifest["files"].items() if name.startswith("replay/")}
+                segments = tuple(Segment(*bounds) for bounds in manifest["segments"])
                 return Snapshot(
-                    load_file(path / "state.safetensors"),
-                    read_table(path / "state.json"),
-                    tuple(Segment(*bounds) for bounds in manifest["segments"]),
-                    path,
-                    skipped,
+                    load_tensors(path / "state.safetensors"), load_values(path / "state.json"), segments, path, skipped
                 )
             except OtherFormat:
                 raise
@@ -211,7 +202,10 @@ class Checkpoints:
     def rows(self, snapshot: Snapshot) -> Iterator[tuple[int, Tensor]]:
         """The replay of a snapshot, segment by segment: the number of the first row, and rows ``[n, S, row]``."""
         for segment in snapshot.segments:
-            yield segment.start, load_file(self._replay / segment.name)["rows"]
+            rows = load_tensors(self._replay / segment.name).get("rows")
+            if rows is None or rows.dim() == 0 or len(rows) != segment.stop - segment.start:
+                raise CheckpointDamaged(f"{self._replay / segment.name}: it does not hold the rows of its name")
+            yield segment.start, rows
 
     def damages(self, step: int, hashed: dict[str, dict[str, Any]] | None = None) -> Iterator[str]:
         """A line on each damaged file of a checkpoint, and on other settings than those of the run.
@@ -250,6 +244,12 @@ class Checkpoints:
             )
         if held != seal(manifest):
             raise CheckpointDamaged(f"{path / 'manifest.json'}: its SHA-256 is not the one that it holds")
+        try:
+            if written != FORMAT:
+                raise ValueError("its format is no number")
+            check_manifest(manifest)
+        except ValueError as error:
+            raise CheckpointDamaged(f"{path / 'manifest.json'}: {error}") from None
         return manifest
 
     def _damages(
@@ -260,8 +260,8 @@ class Checkpoints:
                 continue
             try:
                 found = hashed[name] = hashed.get(name) or size_and_hash(self.run / name)
-            except OSError as error:
-                yield f"{self.run / name}: {error.strerror}"
+            except (OSError, ValueError) as error:
+                yield f"{self.run / name}: {getattr(error, 'strerror', None) or error}"
                 continue
             if found != expected:
                 what = "size" if found["bytes"] != expected["bytes"] else "SHA-256"
@@ -290,10 +290,3 @@ class Checkpoints:
             for entry in self._replay.iterdir():
                 if entry.name not in needed:
                     entry.unlink()
-
-
-def _write(tensors: dict[str, Tensor], path: Path) -> None:
-    try:
-        save_file(tensors, path)
-    except SafetensorError as error:  # What safetensors makes of a full disk.
-        raise OSError(f"{path}: {error}") from None

@@ -14,6 +14,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import secrets
 import shutil
 import time
@@ -25,7 +26,7 @@ from typing import Any
 
 from composer.blueprint import Blueprint, loads_resolved
 from composer.spec.errors import ComposerError
-from composer.spec.run_files import open_to_write, read_table, read_text, write_text
+from composer.spec.run_files import open_to_write, read_table, read_text, refuse_links, write_text
 from composer.training.runs.disk import flush_to_disk, seal
 from composer.training.runs.edited import BLUEPRINT, check_blueprint, check_facts, sealed
 
@@ -37,6 +38,23 @@ class RunUnusable(ComposerError, RuntimeError):
     """A run directory is absent, incomplete, locked or cannot be written; the message says which and what to do."""
 
     exit_code = 3
+
+
+class _Facts(dict[str, Any]):
+    """The content of ``run.json``; what it lacks is an error in words."""
+
+    def __missing__(self, key: str) -> Any:
+        raise RunUnusable(f"run.json has no {key!r}: it is damaged, or of another version of composer")
+
+
+_TYPES: Mapping[str, Any] = {
+    **dict.fromkeys(("run_id", "name", "task", "algorithm", "hash", "device", "compile_reason"), str),
+    **dict.fromkeys(("fingerprint", "fork", BLUEPRINT), dict),
+    **dict.fromkeys(("variant", "git_commit"), str | None),
+    **dict.fromkeys(("seeds", "beside"), list),
+    "compiled": bool,
+}
+"""Types of the facts that commands read."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +120,16 @@ def read_facts(path: Path) -> dict[str, Any]:
             f"{path} is no run directory: run.json: {getattr(error, 'strerror', None) or error}"
         ) from None
     check_facts(path, facts)
-    return facts
+    for key, right in _TYPES.items():
+        if key in facts and not isinstance(facts[key], right):
+            raise RunUnusable(f"{path / 'run.json'}: {key} is {type(facts[key]).__name__}")
+    if not all(isinstance(seed, int) for seed in facts.get("seeds", ())):
+        raise RunUnusable(f"{path / 'run.json'}: a seed is no number")
+    if not all(str(facts.get(key, "")).isprintable() for key in ("run_id", "name", "variant")):
+        raise RunUnusable(f"{path / 'run.json'}: a name is no text")
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", facts.get("device", "cpu")):
+        raise RunUnusable(f"{path / 'run.json'}: {facts['device']!r} is no device")
+    return _Facts(facts)
 
 
 def read_settings(path: Path) -> dict[str, Any]:
@@ -127,6 +154,7 @@ def read_blueprint(path: Path) -> Blueprint:
 def open_run(path: Path) -> Run:
     """Open an existing run directory and hold its lock. Raises RunUnusable and RunEdited."""
     facts = read_facts(path)
+    refuse_links(path)
     try:
         lock = open_to_write(path / "lock")
     except OSError as error:

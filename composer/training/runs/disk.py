@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from composer.spec.run_files import open_to_read
+
 
 def flush_to_disk(path: Path) -> None:
     """Flush a file or folder to the disk, so that it survives a power cut."""
@@ -25,6 +27,7 @@ def seal(table: Mapping[str, Any]) -> str:
 
 
 def size_and_hash(path: Path) -> dict[str, Any]:
-    """``bytes`` and ``sha256`` of a file. Raises OSError."""
-    with path.open("rb") as file:
-        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+    """``bytes`` and ``sha256`` of a regular file. Raises OSError, and ValueError for what is none."""
+    with open_to_read(path) as file:
+        size, digest = os.fstat(file.fileno()).st_size, hashlib.file_digest(file, "sha256")
+    return {"bytes": size, "sha256": digest.hexdigest()}
