@@ -68,6 +68,7 @@ def made(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch, reward: float
     (folder / f"{name}_helper.py").write_text("gravity = 9.81\n")
     (folder / f"{name}.py").write_text(MODULE.format(name=name, helper=f"{name}_helper", reward=reward))
     monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setenv("COMPOSER_ALLOW_MODULE", name)
     return f'{{ kind = "gymnasium", module = "{name}", id = "{name}/Walk-v0" }}'
 
 
