@@ -160,10 +160,13 @@ class Checkpoints:
         for entry in staged.iterdir():
             flush_to_disk(entry)
         flush_to_disk(staged)
+        if final.exists():  # Saved after a failed evaluation, which has been repeated since.
+            final.rename(self._root / f".tmp-replaced-{final.name}")
         staged.rename(final)
         flush_to_disk(self._root)
         self._verify(final, rows_too=False)
         write_text(self.run / SAVED, "")
+        self._sweep()
         self._prune()
         return final
 
