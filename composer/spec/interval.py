@@ -3,7 +3,7 @@
 A statistic of independent seeds is to first order a sum of contributions, one of each seed. Its standard error follows
 from their spread, within tasks where there are several, and its degrees of freedom from Welch and Satterthwaite. For a
 mean this is Student's interval, for a difference of means Welch's, both exact for normal values.
-docs/decisions/0020-one-interval.md says why it is not the bootstrap. Tests: tests/studies/test_interval.py.
+docs/decisions/0021-one-interval.md says why it is not the bootstrap. Tests: tests/studies/test_interval.py.
 """
 
 from __future__ import annotations
