@@ -291,5 +291,5 @@ class Checkpoints:
             needed |= {Segment(*bounds).name for bounds in self._manifest(step).get("segments", [])}
         if self._replay.is_dir() and not others:  # What a checkpoint of another format needs is not known.
             for entry in self._replay.iterdir():
-                if entry.name not in needed:
+                if entry.name not in needed and not entry.is_dir():
                     entry.unlink()

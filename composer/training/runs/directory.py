@@ -26,7 +26,7 @@ from typing import Any
 
 from composer.blueprint import Blueprint, loads_resolved
 from composer.spec.errors import ComposerError
-from composer.spec.run_files import open_to_write, read_table, read_text, refuse_links, write_text
+from composer.spec.run_files import open_to_read, open_to_write, read_table, read_text, refuse_links, write_text
 from composer.training.runs.disk import flush_to_disk, seal
 from composer.training.runs.edited import BLUEPRINT, check_blueprint, check_facts, sealed
 
@@ -177,14 +177,13 @@ def holder(path: Path) -> tuple[str, bool]:
     The number is empty for a run that was closed in order. Nothing is locked or written.
     """
     try:
-        lock = os.open(path / "lock", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError:
+        file = open_to_read(path / "lock")
+    except (OSError, ValueError):
         return "", False
-    try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return os.pread(lock, 32, 0).decode("ascii", "replace"), True
-    else:
-        return os.pread(lock, 32, 0).decode("ascii", "replace"), False
-    finally:
-        os.close(lock)
+    with file:
+        number = os.pread(file.fileno(), 32, 0).decode("ascii", "replace")
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return number, True
+        return number, False
