@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 
 from composer.spec.errors import ComposerError
 from composer.spec.interval import Bounds
-from composer.spec.run_files import open_to_read, read_table, write_text
+from composer.spec.run_files import open_to_read, read_bytes, write_text
 from composer.tracking.base import Destination, MlflowTracker, Source, StoreRefused, located, redact, uri_problem
 from composer.tracking.project import ensure_admitted
 
@@ -52,7 +52,7 @@ class Record:
     def load(cls, run_dir: Path) -> Self | None:
         """The record, or None where it is absent or unreadable; each can be made again from the journal."""
         try:
-            return TypeAdapter(cls).validate_python(read_table(run_dir / cls.file), strict=True)
+            return TypeAdapter(cls).validate_json(read_bytes(run_dir / cls.file), strict=True)
         except (OSError, ValueError):
             return None
 
