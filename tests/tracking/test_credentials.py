@@ -211,6 +211,7 @@ def test_the_uploader_of_a_run_has_none_of_them(run_dir: Path, home: Path, monke
     with serving() as theirs:
         uploader = Uploader.start(run_dir, MlflowTracker(uri=theirs.uri), {}, {}, run_dir.parent)
         assert uploader.note and "MLFLOW_TRACKING_TOKEN" in uploader.note
-        assert theirs.asked.wait(3_600)
+        while not theirs.asked.wait(1):
+            assert uploader._process is not None and uploader._process.poll() is None
         uploader.finish("FINISHED", timeout=0)
         assert not any("authorization" in each for each in theirs.headers)
