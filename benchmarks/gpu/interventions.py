@@ -83,12 +83,11 @@ def _beside(case: Case, setting: Setting, findings: Findings) -> None:
 
 def _operated(one: Agent, batches: list[Given]) -> int:
     """Learn from the batches and intervene as declared; returns the number of firings."""
-    events: list[int] = []
     data = _Fixed(batches[0].transitions)
-    surgery = make_surgery(one.blueprint, one.learner, lambda seed, event: events.append(seed), data)
+    surgery = make_surgery(one.blueprint, one.learner, lambda seed, event: None, data)
     for number in learn(one, batches):
         surgery.fire_planned("update", number - 1, number)
-    return len(events)
+    return sum(int(fired.sum()) for fired in surgery.fired.values())
 
 
 PIECES: Final = (

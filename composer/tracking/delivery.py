@@ -20,10 +20,28 @@ from composer.tracking.journal import read
 from composer.tracking.journal_points import JournalPoints
 from composer.tracking.mlflow_store import Store, StoreError
 from composer.tracking.points import PARENT, Point, flatten
-from composer.tracking.records import ARTIFACTS, EVERYTHING, JOURNAL, RUN, TIMING, StoredRun, Tracking, Upload
+from composer.tracking.records import (
+    ARTIFACTS,
+    EVERYTHING,
+    JOURNAL,
+    RUN,
+    TIMING,
+    RecordDamaged,
+    StoredRun,
+    Tracking,
+    Upload,
+)
 
 BATCH_POINTS: Final = 4000
 EVENTS: Final = "events.jsonl"
+
+
+def read_facts(run_dir: Path) -> dict[str, Any]:
+    """The content of ``run.json``. Raises OSError, ValueError, and RecordDamaged where it lacks what is sent."""
+    facts = read_table(run_dir / RUN)
+    if absent := [key for key in ("name", "run_id", "seeds") if key not in facts]:
+        raise RecordDamaged(f"{run_dir / RUN} has no {absent[0]!r}: it is damaged, or of another version of composer")
+    return facts
 
 
 class Delivery:
@@ -36,7 +54,7 @@ class Delivery:
         self._run_dir = run_dir
         self._tracking = tracking
         self._destination = destination
-        self._run: dict[str, Any] = read_table(run_dir / RUN)
+        self._run = read_facts(run_dir)
         self._store = Store(destination)
         self._stored, self._upload = self._connect(compares_all)
         acknowledged = self._upload.acknowledged

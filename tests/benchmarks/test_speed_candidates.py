@@ -162,10 +162,10 @@ def test_loops_make_one_update_a_decision() -> None:
         theirs.call()
     ours.settle()
     clock, model = ours._session.clock, theirs._model
-    # Past the first update, which building ran up to: 10 random decisions and 4 more.
-    assert (clock.interactions, clock.updates) == (14, 4)
+    # Past the first update, which building ran up to. Ours follows the last of 10 random decisions, theirs the next.
+    assert (clock.interactions, clock.updates) == (13, 4)
     assert (model.num_timesteps, model._n_updates) == (14, 4)
-    assert clock.env_steps == 28
+    assert clock.env_steps == 26
 
 
 @pytest.mark.parametrize(("name", "units"), [("atari-1", [1, 1]), ("atari-8", [8, 8])])
