@@ -21,6 +21,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from urllib.parse import unquote, urlparse
+from warnings import catch_warnings
 
 from composer.spec.calls import in_words, of_others
 from composer.spec.wording import spelled
@@ -108,7 +109,8 @@ def _found(name: str) -> list[ModuleSpec] | None:
     """The specs of a module and of the packages around it, outermost first, as importing would find them."""
     parts = name.split(".")
     try:
-        found = [find_spec(parts[0])]  # Of a name without a dot, this executes nothing.
+        with catch_warnings(action="ignore"):  # setuptools' finder warns when it is asked for pip.
+            found = [find_spec(parts[0])]  # Of a name without a dot, this executes nothing.
     except (ImportError, ValueError):
         return None
     for length in range(2, len(parts) + 1):

@@ -104,6 +104,7 @@ def test_training_executes_what_is_allowed_by_name_alone(folder: Path) -> None:
 
 @pytest.mark.slow
 def test_a_run_is_read_without_its_module_and_goes_on_with_the_users_word(folder: Path) -> None:
+    """Alone reads a run, in processes of their own, whose module only its training may import."""
     runs = ("--runs", str(folder / "runs"), "--allow-module", "drill_of_a_stranger")
     code, said = run("train", "b.toml", "training.env_steps=40", "evaluation.every=40", *runs)
     assert code == 0, said

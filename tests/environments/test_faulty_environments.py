@@ -54,6 +54,7 @@ def train(name: str, runs: Path, *overrides: str) -> tuple[int, dict[str, Any], 
 @pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("fault", [*STEPS[:5], STEPS[6], *RESULTS])
 def test_a_failure_names_the_call_and_what_it_did(fault: str, workers: int) -> None:
+    """Alone has environments fail in worker processes."""
     vector = declared(slug(fault), workers=workers).make([0], "training")
     action = [[1.0, 0.0]]
     with pytest.raises(EnvironmentFailure) as caught:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,34 @@ def test_a_learning_rate_may_begin_or_end_at_zero(optimizer: str, rate: str, tmp
 def test_a_learning_rate_that_is_never_above_zero_is_refused(value: str, said: str) -> None:
     with pytest.raises(BlueprintError, match=said):
         tiny(f"optimizers.actor.learning_rate={value}")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("optimizers.actor.learning_rate", "{ kind = 'linear', start = 1e-3, end = -1e-3, updates = 9 }", ".end: "),
+        ("optimizers.actor.learning_rate", "{ kind = 'constant', value = -1 }", ".value: must be > 0, got -1"),
+        ("optimizers.actor.learning_rate", "{ kind = 'linear', start = 0.0, end = 0.0, updates = 9 }", ": must be > 0"),
+        (
+            "optimizers.actor.learning_rate",
+            "{ kind = 'in_turn', updates = [9], schedules = [1e-3, { kind = 'warmup', value = -2, updates = 9 }] }",
+            ".schedules[1].value: must be > 0, got -2",
+        ),
+        (
+            "optimizers.actor.learning_rate",
+            "{ kind = 'in_turn', updates = [9], schedules = [-3, 1e-3] }",
+            ".schedules[0]: must be > 0, got -3",
+        ),
+        (
+            "averages.target_critic.momentum",
+            "{ kind = 'in_turn', updates = [9], schedules = [1, { kind = 'warmup', value = 2, updates = 9 }] }",
+            ".schedules[1].value: must be in 0 to 1, got 0.02 to 2",
+        ),
+    ],
+)
+def test_a_schedule_out_of_bounds_is_refused_at_the_value_that_is(key: str, value: str, said: str) -> None:
+    with pytest.raises(BlueprintError, match=re.escape(f"{key}{said}")):
+        tiny(f"{key}={value}")
 
 
 def test_schedules_in_turn_count_from_their_own_starts() -> None:

@@ -96,8 +96,8 @@ def _in_the_locale(call: ast.Call) -> bool:
     given = {keyword.arg: keyword.value for keyword in call.keywords}
     if name in ("run", "Popen", "check_output") and {"text", "universal_newlines"} & set(given):
         return "encoding" not in given
-    if name == "read_text":
-        return isinstance(call.func, ast.Attribute) and "encoding" not in given
+    if name == "read_text":  # A path's takes the encoding first, a distribution's the name of a file, in UTF-8.
+        return isinstance(call.func, ast.Attribute) and "encoding" not in given and not call.args
     if name == "write_text":
         return isinstance(call.func, ast.Attribute) and "encoding" not in given
     if name in ("open", "fdopen", "NamedTemporaryFile"):

@@ -6,6 +6,7 @@ import pytest
 import torch
 from tiny_dqn import AUGMENTED, RAINBOW, batch, learner, noise
 
+from composer.replay.transitions import Minibatch
 from composer.training.compile.capture import Choice
 
 EVERYTHING = (
@@ -26,7 +27,7 @@ def test_the_captured_update_equals_the_eager_one() -> None:
     for step in range(3):
         data, extra = batch(eager, step)
         for agent in (eager, captured):
-            agent.learn_with_noise([noise(agent, step)], [(data, extra)])
+            agent.learn_with_noise([noise(agent, step)], [Minibatch(data, extra)])
     for (name, one), other in zip(eager.tensors().items(), captured.tensors().values(), strict=True):
         torch.testing.assert_close(other, one, rtol=1e-3, atol=1e-5, msg=name)
     torch.testing.assert_close(captured.priorities, eager.priorities, rtol=1e-3, atol=1e-5)

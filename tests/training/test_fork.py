@@ -18,12 +18,14 @@ from composer.replay.vectors import VectorRing
 from composer.studies.compare.compare import compare
 from composer.studies.sweep import SweepRun
 from composer.studies.sweep import finished as finished_before
+from composer.tracking.records import JOURNAL
 from composer.training import assemble, launch
 from composer.training.assemble import fork as begin_fork
 from composer.training.fork import NotForkable
-from composer.training.runs.checkpoint import Checkpoints
+from composer.training.runs.checkpoint import SAVED, Checkpoints
 from composer.training.runs.directory import RunUnusable
 from composer.training.runs.state_digest import digest
+from composer.training.runs.state_files import CheckpointDamaged
 from composer.training.session import Session
 
 INJECTION = (
@@ -94,6 +96,10 @@ def test_a_fork_resumes_and_forks_again(whole: Path, tmp_path: Path) -> None:
     again = forked(fork, tmp_path / "three", at=80)
     assert state_digest(again) == state_digest(whole)
     shutil.rmtree(origin / "checkpoints")
+    with pytest.raises(CheckpointDamaged, match="has no checkpoint any more"):
+        assemble.resume(origin)
+    (origin / SAVED).unlink()  # as after a kill before the first checkpoint
+    (origin / JOURNAL).write_bytes(b"")
     with pytest.raises(RunUnusable, match="is a fork without a checkpoint"):
         assemble.resume(origin)
 

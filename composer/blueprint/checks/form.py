@@ -28,6 +28,8 @@ MAX_PROBLEMS = 100
 """Most problems that one validation reports, so that a file full of errors is answered quickly too."""
 NAMED_TABLES = (Average, Intervention, Network)
 """Tables outside of families for which a part may stand: ``use`` may be meant in them."""
+ROLE_TABLES = ("networks", "optimizers")
+"""Tables by role. A role in one of them alone may be misspelt."""
 
 S = TypeVar("S", bound=Spec)
 
@@ -43,7 +45,7 @@ def validate(root: Node, skipped: frozenset[Path], spec: type[S]) -> tuple[S | N
     reported = [found for found in reported if found.is_newer_format] or reported
     meant = {(found.table, name) for found in reported for name in found.meant()}
     problems = [found.problem() for found in reported if (found.table, found.missing) not in meant]
-    return None, problems
+    return None, problems + [other for found in reported for other in found.misspelt_beside()]
 
 
 def _is_echo(error: Mapping[str, Any]) -> bool:
@@ -123,8 +125,9 @@ class _Found:
 
     def _unknown_key(self) -> tuple[str, str]:
         name = str(self.loc[-1])
-        is_named = spec_at(self.spec, self.values, self.table) in NAMED_TABLES
-        meant = near(name, self._keys() | ({"use"} if is_named else set()))
+        spec = spec_at(self.spec, self.values, self.table)
+        is_usable = spec in NAMED_TABLES or (spec is not None and issubclass(spec, Family))
+        meant = near(name, self._keys() | ({"use"} if is_usable else set()))
         if meant or self._misplaced():
             return "unknown key", f"did you mean {meant!r}?" if meant else self._misplaced()
         family = family_at(self.spec, self.values, self.table)
@@ -145,7 +148,8 @@ class _Found:
 
     def _misspelt_table(self) -> str:
         """A hint for a table under a free name that lacks keys: the name beside it that was perhaps meant."""
-        if not self.path or spec_at(self.spec, self.values, self.path[:-1]) is not None:
+        is_named = len(self.path) == 2 and self._is_of_role() and self._is_known(str(self.path[1]))
+        if not self.path or is_named or spec_at(self.spec, self.values, self.path[:-1]) is not None:
             return ""
         beside = self.root.get(self.path[:-1])
         others = [name for name, _ in beside.children() if name != self.path[-1]] if beside and beside.is_table else []
@@ -161,8 +165,37 @@ class _Found:
             meant = near(name, ("kind", "use"))
             if meant and name not in fields:
                 return problem(child.key, show_path((*self.path, name)), "unknown key", f"did you mean {meant!r}?")
-        message, hint = in_words(self.error)
-        return problem(self.node.at, show_path(self.path), message, hint)
+        return problem(self.node.at, show_path(self.path), in_words(self.error)[0], self._misspelt_role())
+
+    def _misspelt_role(self) -> str:
+        """A hint for a table without ``kind`` at or below a role that nothing else names: the role perhaps meant."""
+        if not self._is_of_role() or self._is_known(role := str(self.path[1])):
+            return ""
+        meant = near(role, self._roles_beside())
+        if not meant:
+            return ""
+        return f"did you mean {meant!r}?" if len(self.path) == 2 else f"for {role!r}, did you mean {meant!r}?"
+
+    def misspelt_beside(self) -> Iterator[Problem]:
+        """The role beside one that lacks a key which was perhaps to be the same: nothing else names it."""
+        lacks = "kind" if self.type == "kind_missing" else self.missing
+        if not lacks or not self._is_of_role() or len(self.path) != 2 or not self._is_known(role := str(self.path[1])):
+            return
+        name = near(role, (name for name in self._roles_beside() if not self._is_known(name)))
+        if name:
+            message = f"did you mean {role!r}, which has no {lacks!r}?"
+            roles = self.root.value[self.path[0]].value
+            yield problem(roles[name].key, show_path((self.path[0], name)), message)
+
+    def _is_of_role(self) -> bool:
+        return self.spec is Blueprint and len(self.path) >= 2 and self.path[0] in ROLE_TABLES
+
+    def _is_known(self, role: str) -> bool:
+        """Whether the other table of roles has this one."""
+        return any(self.root.get((other, role)) for other in ROLE_TABLES if other != self.path[0])
+
+    def _roles_beside(self) -> list[str]:
+        return [str(name) for name, _ in self.root.value[self.path[0]].children() if name != self.path[1]]
 
     def _other_family(self, message: str, hint: str) -> tuple[str, str]:
         """Message and hint for an unknown kind: perhaps a kind of another family, a part, or a path to code."""

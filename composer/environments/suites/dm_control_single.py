@@ -90,8 +90,9 @@ class DmControlSingle:
         try:
             picture: NDArray[np.uint8] = self._physics.render(height, width, camera)
         except Exception as error:
+            reason = str(error).rstrip(".")
             raise RenderingUnavailable(
-                f"this machine cannot draw dm_control's pictures ({_broken_backend or _backend()}): {error}. "
+                f"this machine cannot draw dm_control's pictures ({_broken_backend or _backend()}): {reason}. "
                 "Without a screen it needs EGL (Debian: libegl1 and libgl1-mesa-dri); training from state needs none"
             ) from error
         return picture

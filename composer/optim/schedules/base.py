@@ -44,6 +44,10 @@ class Schedule(Family, family="schedule"):
         values = [value for _, value in self.points()]
         return min(values), max(values)
 
+    def holder(self, value: float) -> tuple[str | int, ...]:
+        """The path of the field that holds a value within the schedule's bounds; empty where none does."""
+        return next(((name,) for name, held in self if isinstance(held, float) and held == value), ())
+
     @abstractmethod
     def points(self) -> tuple[tuple[int, float], ...]:
         """Updates at which it starts, bends and ends, with its values there; none for a constant."""

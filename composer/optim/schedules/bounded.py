@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import GetCoreSchemaHandler
-from pydantic_core import CoreSchema, core_schema
+from pydantic import GetCoreSchemaHandler, ValidationError
+from pydantic_core import CoreSchema, InitErrorDetails, core_schema
 
 from composer.optim.schedules.base import Schedule
 
@@ -36,18 +36,27 @@ class Bounded:
         return core_schema.no_info_after_validator_function(check, handler(source))
 
     def checked(self, schedule: Schedule) -> Schedule:
-        """``schedule`` itself; raises ValueError where it leaves the bounds."""
+        """``schedule`` itself; raises a ValidationError, at the value that leaves the bounds, where one does."""
         low, high = schedule.bounds()
-        if low < self.above or high <= self.above:
-            raise ValueError(f"must be > {self.above:g}, got {low:g}")
+        if low < self.above:
+            raise _refusal(f"must be > {self.above:g}, got {low:g}", schedule.holder(low))
+        if high <= self.above:
+            # Any of its values might exceed the bound: none is the wrong one.
+            raise _refusal(f"must be > {self.above:g}, got {low:g}", ())
         if low < self.low and self.high == math.inf:
-            raise ValueError(f"must be >= {self.low:g}, got {low:g}")
+            raise _refusal(f"must be >= {self.low:g}, got {low:g}", schedule.holder(low))
         if not self.low <= low <= high <= self.high:
             found = f"{low:g} to {high:g}" if high > low else f"{low:g}"
-            raise ValueError(f"must be in {self.low:g} to {self.high:g}, got {found}")
+            outside = low if low < self.low else high
+            raise _refusal(f"must be in {self.low:g} to {self.high:g}, got {found}", schedule.holder(outside))
         if self.whole and low == high and low != round(low):
-            raise ValueError(f"must be a whole number, got {low:g}")
+            raise _refusal(f"must be a whole number, got {low:g}", schedule.holder(low))
         return schedule
+
+
+def _refusal(message: str, path: tuple[str | int, ...]) -> ValidationError:
+    error = InitErrorDetails(type="value_error", loc=path, input=None, ctx={"error": ValueError(message)})
+    return ValidationError.from_exception_data("Schedule", [error])
 
 
 Share = Annotated[Schedule, Bounded(0, 1)]

@@ -55,6 +55,11 @@ class InTurn(Schedule, kind="in_turn"):
         return min(lows), max(highs)
 
     @override
+    def holder(self, value: float) -> tuple[str | int, ...]:
+        index, each = next((index, each) for index, each in enumerate(self.schedules) if value in each.bounds())
+        return ("schedules", index, *each.holder(value))
+
+    @override
     def points(self) -> tuple[tuple[int, float], ...]:
         found = []
         for start, each in zip(self.starts, self.schedules, strict=True):
