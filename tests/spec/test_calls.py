@@ -14,7 +14,7 @@ from composer.spec.calls import CtrlC, Escaped, in_words, is_users, of_others, t
 @pytest.fixture(autouse=True)
 def handler() -> Iterator[None]:
     """The handler of the command line, which tells the two apart."""
-    before = signal.getsignal(signal.SIGINT)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     tell_ctrl_c_apart()
     yield
     signal.signal(signal.SIGINT, before)
