@@ -291,7 +291,7 @@ def test_explain_tells_who_set_a_removed_key_and_who_removed_it() -> None:
     assert [(one.layer, one.value) for one in found.settings] == [("parent", 0.999), ("file", None)]
     assert "child.toml:3:28 (averages.tortoise is removed)" in explain_text(found)
     whole = explain_text(explain(path, "interventions"))
-    assert whole.startswith("interventions\n")
+    assert whole.startswith("interventions\n") and "child.toml:3:11 (removed)" in whole
     assert "child.toml:3:11 (interventions is removed)" in explain_text(explain(path, "interventions.critic"))
     text = explain_text(explain(path, "networks.critic.trunk.width", (), "bare"))
     assert "(removed at child.toml:5:11 (variant bare))" in text

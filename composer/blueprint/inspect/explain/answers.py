@@ -32,7 +32,7 @@ def explain_text(found: Explanation) -> str:
     lines = [found.key if is_table else f"{found.key} = {_value(found.value)}"]
     documentation = found.field.documentation.replace("``", "")
     lines += [f"  {text}" for text in (documentation, found.field.accepts) if text]
-    if found.settings and not is_table:
+    if found.settings and not (is_table and found.children):
         lines += ["", "set by, in order; the last one holds:", *columns([_row(one) for one in found.settings])]
     if found.children:
         rows = [(f"  {key} = {_value(one.value)}", _place(one)) for key, one in found.children.items()]
