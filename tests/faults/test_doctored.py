@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -130,6 +130,12 @@ def _special(folder: str, names: list[str]) -> list[str]:
     return [name for name in names if Path(folder, name).is_fifo()]
 
 
+def some_pairs(keys: Sequence[str], values: Sequence[Any]) -> list[tuple[str, Any]]:
+    """Every key with ``absent``, the first value, and with one other; each of the others with as many keys."""
+    others = values[1:]
+    return [(key, values[0]) for key in keys] + [(key, others[row % len(others)]) for row, key in enumerate(keys)]
+
+
 PAIRS = [
     (name, content)
     for row, name in enumerate(FILES)
@@ -190,8 +196,9 @@ FACTS = ("run_id", "name", "variant", "task", "algorithm", "seeds", "hash", "fin
          "compile_reason", "blueprint", "parameters_sha256", "git_commit")  # fmt: skip
 
 
-@pytest.mark.parametrize("key", FACTS)
-@pytest.mark.parametrize("value", ["absent", [{"a": [1]}], -1e300, {"a": {"b": None}}, "\ud800"], ids=str)
+@pytest.mark.parametrize(
+    ("key", "value"), some_pairs(FACTS, ["absent", [{"a": [1]}], -1e300, {"a": {"b": None}}, "\ud800"]), ids=str
+)
 def test_doctored_facts_are_refused(key: str, value: Any, run: Path) -> None:
     def change(facts: dict[str, Any]) -> None:
         if value == "absent":
@@ -232,8 +239,9 @@ def test_doctored_manifests_are_refused(kind: str, run: Path) -> None:
 VALUES = ("interactions", "journal_offset", "returns", "diagnostics", "replay_start", "replay_added", "*")
 
 
-@pytest.mark.parametrize("key", VALUES)
-@pytest.mark.parametrize("value", ["absent", [{"a": [1]}], -7, 2**80, {"a": None}], ids=str)
+@pytest.mark.parametrize(
+    ("key", "value"), some_pairs(VALUES, ["absent", [{"a": [1]}], -7, 2**80, {"a": None}]), ids=str
+)
 def test_doctored_values_are_refused(key: str, value: Any, run: Path) -> None:
     for path in run.glob("checkpoints/*/state.json"):
         values = json.loads(path.read_text())
