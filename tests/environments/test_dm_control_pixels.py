@@ -85,3 +85,17 @@ def test_a_machine_that_cannot_draw_is_told_at_the_start(monkeypatch: pytest.Mon
     assert ran.stdout.startswith(
         "building it raised RenderingUnavailable: this machine cannot draw dm_control's pictures"
     ), ran.stderr
+
+
+@pytest.mark.parametrize("named", ["osmesa", "nothing-of-the-kind"])
+def test_state_needs_no_way_of_drawing(named: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Alone trains from state where MUJOCO_GL names what may not be there."""
+    monkeypatch.setenv("MUJOCO_GL", named)
+    program = (
+        "import numpy as np\n"
+        "from composer.environments import DmControl\n"
+        "vector = DmControl(task='cartpole-swingup').make([0], 'training')\n"
+        "vector.reset(); vector.step(np.zeros((1, 1), np.float32)); print('stepped')"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, encoding="utf-8", check=False)
+    assert ran.stdout.endswith("stepped\n"), ran.stderr
