@@ -1,0 +1,1 @@
+"""The study file: blueprints, tasks, seeds and axes, and the points that they make."""
