@@ -1,7 +1,8 @@
 """Statistics over seeds: point estimates as rliable defines them, each with the one interval. Pure, on numpy alone.
 
 Source: Agarwal et al., "Deep reinforcement learning at the edge of the statistical precipice", arXiv:2108.13264:
-interquartile mean, strata, probability of improvement. Intervals are not theirs: see ``composer.spec.interval``.
+interquartile mean, median, optimality gap, probability of improvement. Intervals are not theirs: see
+``composer.spec.interval`` and decision 21.
 Legend: K tasks, n seeds of a task, N seeds of all tasks, T points of a curve. Tests: tests/studies/test_statistics.py.
 """
 
@@ -16,11 +17,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from composer.spec.interval import LEAST, LEVEL, UNBOUNDED, Bounds, interval, method
+from composer.studies.shares import improvement_interval
 
 Floats = NDArray[np.float64]
 
 DISTANCE: Final = (0.0, math.inf)
 """The values that an error, a distance or a score of simplicity can have."""
+DRAWS: Final = 10_000
+"""Draws for the interval of a median over tasks."""
 TRIM: Final = 0.25
 """Share of scores that the interquartile mean leaves out at either end."""
 COVERAGE = {3: 0.62, 4: 0.61, 5: 0.66, 6: 0.72, 7: 0.78, 8: 0.84, 9: 0.86}
@@ -91,6 +95,23 @@ class Scores:
         strata = [w * scores.clip(kept[0], kept[-1]) for w, scores in zip(weights, self.tasks, strict=True)]
         inside = [len(scores) * len(kept) // len(pooled) for scores in self.tasks]
         return _estimate(float(iqm(pooled)), strata, self.bounds, [max(count - 1, 1) for count in inside])
+
+    def median(self) -> Estimate:
+        """Median over tasks of the mean over seeds; of one task its mean.
+
+        A middle task has no contributions of seeds that add up: the interval holds the medians of means that are drawn
+        from the t distribution of each task, a generalised interval of Weerahandi, JASA 88 (1993), p. 899.
+        """
+        if len(self.tasks) == 1:
+            return self.mean()
+        low, high = quantiles(np.median(mean_draws(self.tasks), axis=1)).clip(*self.bounds)
+        return Estimate(float(np.median([scores.mean() for scores in self.tasks])), float(low), float(high))
+
+    def optimality_gap(self, optimum: float = 1.0) -> Estimate:
+        """By how much scores fall short of ``optimum``, averaged over tasks; more than it counts as much as it."""
+        short = tuple(optimum - scores.clip(max=optimum) for scores in self.tasks)
+        bounds = max(0.0, optimum - self.bounds[1]), max(0.0, optimum - self.bounds[0])
+        return Scores(short, bounds).mean()
 
     def shares(self, sign: int = 1) -> list[Floats]:
         """Contributions of seeds to the mean over tasks, one array per task."""
@@ -169,6 +190,23 @@ def iqm(scores: Floats) -> Floats:
     return middle
 
 
+def mean_draws(tasks: Sequence[Floats]) -> Floats:
+    """Means that each task may have, ``[B, K]``: its mean over seeds plus its standard error times draws from t.
+
+    The same draws each time. NaN where a task has too few seeds.
+    """
+    rng = np.random.default_rng(0)
+    draws = [rng.standard_t(max(len(scores) - 1, 1), DRAWS) for scores in tasks]
+    spreads = [scores.std(ddof=1) / math.sqrt(len(scores)) if len(scores) >= LEAST else math.nan for scores in tasks]
+    means = [scores.mean() for scores in tasks]
+    return np.stack([mean + spread * draw for mean, spread, draw in zip(means, spreads, draws, strict=True)], axis=1)
+
+
+def quantiles(draws: Floats) -> Floats:
+    """The bounds ``[2, ...]`` between which ``LEVEL`` of the draws ``[B, ...]`` are."""
+    return np.quantile(draws, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2], axis=0)
+
+
 def difference(ours: Scores, theirs: Scores) -> Estimate:
     """Mean of ``ours`` minus mean of ``theirs``, averaged over tasks; Welch's interval where there is one task."""
     _same_tasks(ours, theirs)
@@ -179,14 +217,12 @@ def difference(ours: Scores, theirs: Scores) -> Estimate:
 def probability_of_improvement(ours: Scores, theirs: Scores) -> Estimate:
     """P(a seed of ``ours`` scores higher than one of ``theirs``), ties counted half, averaged over tasks.
 
-    A seed contributes the share of the other agent's seeds that it beats. No interval where all seeds beat as many: of
-    how close a complete separation is, the counts say nothing.
+    The interval is a score interval, ``studies.shares``: it has a width where one agent wins every time, too.
     """
     _same_tasks(ours, theirs)
-    wins = [0.5 * (1 + np.sign(x[:, None] - y)) for x, y in zip(ours.tasks, theirs.tasks, strict=True)]
-    strata = [w.mean(axis) / len(wins) for w in wins for axis in (1, 0)]
-    found = _estimate(float(np.mean([w.mean() for w in wins])), strata, (0.0, 1.0))
-    return Estimate(found.value, math.nan, math.nan) if found.low == found.high else found
+    chances = [float(np.mean(np.sign(x[:, None] - y) + 1) / 2) for x, y in zip(ours.tasks, theirs.tasks, strict=True)]
+    sizes = list(zip(ours.seeds, theirs.seeds, strict=True))
+    return Estimate(float(np.mean(chances)), *improvement_interval(chances, sizes))
 
 
 def least_p_value(ours: Scores, theirs: Scores) -> float:
