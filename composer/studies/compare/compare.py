@@ -41,6 +41,8 @@ class Group:
     seeds: tuple[int, ...]
     curve: Curve
     """At the steps that all of its seeds have."""
+    runs: tuple[Reading, ...]
+    """The runs that are pooled."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ def _group(agent: Agent, task: str, members: Sequence[Reading], notes: list[str]
         raise Refused(f"the seeds of {agent} on {task} have no environment step in common")
     curve = np.array([[points[seed][step] for step in steps] for seed in points], np.float64)
     bounds = ranges(members[0].blueprint).get(members[0].metric, UNBOUNDED)
-    return Group(agent, task, tuple(points), Curve(np.array(steps, np.int64), curve, bounds))
+    return Group(agent, task, tuple(points), Curve(np.array(steps, np.int64), curve, bounds), tuple(members))
 
 
 def common_step(task: str, groups: Sequence[Group], at: int | None, notes: list[str]) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -51,6 +51,8 @@ class Reading:
     """By seed, then by environment step."""
     notes: tuple[str, ...]
     """Warnings about this run."""
+    firings: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
+    """How often each intervention fired, all seeds together, by its name and environment step."""
 
 
 def read_runs(paths: Sequence[Path], metric: str) -> list[Reading]:
@@ -96,10 +98,14 @@ def read_run(path: Path, metric: str) -> Reading:
     facts = read_facts(path)
     points: dict[int, dict[int, float]] = {seed: {} for seed in facts["seeds"]}
     known: set[str] = set()
+    firings: dict[str, dict[int, int]] = {}
     reader = read(path / JOURNAL)
     last = 0
     for row in reader:
         last = row.get("env_step", last)
+        if row["type"] == "event" and row["seed"] in points:
+            at = firings.setdefault(row["name"], {})
+            at[last] = at.get(last, 0) + row.get("firings", 1)
         if row["type"] != "metrics" or row["seed"] not in points:
             continue
         known |= row["metrics"].keys()
@@ -111,7 +117,8 @@ def read_run(path: Path, metric: str) -> Reading:
         raise Refused(f"{path} {_lacks(metric, known, declared)}")
     agent = Agent(facts["name"], facts["variant"], fork_label(facts.get("fork")))
     notes = (*_parting(path, facts), *_notes(path, reader.problem, last, blueprint))
-    return Reading(path, agent, facts["task"], blueprint, metric, points, notes)
+    fired = {name: at for name, at in firings.items() if name in blueprint.interventions}
+    return Reading(path, agent, facts["task"], blueprint, metric, points, notes, fired)
 
 
 def fork_label(fork: Mapping[str, Any] | None) -> str | None:
