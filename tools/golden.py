@@ -16,6 +16,7 @@ from composer.blueprint.syntax.nodes import show_path
 from composer.blueprint.syntax.write import toml_value
 from composer.networks.outline import Outline, ParameterPlan
 from composer.spec.family import dump_tagged
+from composer.spec.package_files import blueprint_files
 
 ROOT = Path(__file__).resolve().parents[1]
 BLUEPRINTS, GOLDEN = ROOT / "blueprints", ROOT / "tests" / "golden"
@@ -26,7 +27,7 @@ HEADER = "# Written by `make golden`. A change here changes what the shipped blu
 
 def texts() -> dict[str, str]:
     """The text of each shipped blueprint, by the path of its file below tests/golden/."""
-    found = {path.relative_to(BLUEPRINTS).with_suffix(".txt"): path for path in sorted(BLUEPRINTS.rglob("*.toml"))}
+    found = {path.relative_to(BLUEPRINTS).with_suffix(".txt"): path for path in blueprint_files()}
     return {name.as_posix(): text(path) for name, path in found.items()}
 
 

@@ -17,6 +17,7 @@ from typing import Any
 from composer.blueprint import load
 from composer.blueprint.serialize import flatten
 from composer.blueprint.syntax.write import toml_value
+from composer.spec.package_files import blueprint_files
 
 ROOT = Path(__file__).resolve().parents[1]
 BLUEPRINTS, FACTS = ROOT / "blueprints", ROOT / "docs" / "published"
@@ -110,7 +111,7 @@ def read(name: str) -> Facts:
 
 def names() -> list[str]:
     """Every shipped blueprint: ``dmc/sac_simba``."""
-    return sorted(path.relative_to(BLUEPRINTS).with_suffix("").as_posix() for path in BLUEPRINTS.rglob("*.toml"))
+    return sorted(path.relative_to(BLUEPRINTS).with_suffix("").as_posix() for path in blueprint_files())
 
 
 def problems(facts: Facts) -> Iterator[str]:

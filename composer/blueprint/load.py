@@ -79,13 +79,21 @@ def load(
     Raises BlueprintError with every problem: of syntax, of values, of their combination, and, with ``is_to_run``, of
     this machine, for which alone the module of an environment is imported: its memory, and the environment.
     """
-    composed = compose(read_chain(FilePath(path)), read_overrides(overrides), variant)
-    loaded = _loaded(composed, is_to_run, discovers=is_to_run)
-    loaded.blueprint.derived |= {"file": FilePath(path), "variant": variant}
+    loaded = load_tree(read_chain(FilePath(path)), read_overrides(overrides), variant, is_to_run=is_to_run)
+    loaded.blueprint.derived["file"] = FilePath(path)
+    return replace(loaded, overrides=tuple(overrides))
+
+
+def load_tree(
+    trees: Sequence[Node], changes: Sequence[Override | Removal], variant: str | None, *, is_to_run: bool
+) -> Loaded:
+    """Load a file that is read already, with its parents, the oldest first; the rest is as for ``load``."""
+    loaded = _loaded(compose(trees, changes, variant), is_to_run, discovers=is_to_run)
+    loaded.blueprint.derived["variant"] = variant
     # A store that the user names on the command line may be anywhere; one in a file is in the project of that file.
     written = loaded.origin("tracking.uri").file
     loaded.blueprint.tracking.allow(ANYWHERE if written == COMMAND_LINE else FilePath(written).absolute().parent)
-    return replace(loaded, variant=variant, overrides=tuple(overrides))
+    return replace(loaded, variant=variant)
 
 
 def loads(values: Mapping[str, Any], file: str, overrides: Sequence[str] = (), variant: str | None = None) -> Blueprint:

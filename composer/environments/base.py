@@ -54,6 +54,8 @@ class Environment(Family, family="environment"):
 
     is_simulator: ClassVar[bool] = False
     """Whether an agent acts in episodes and for rewards; otherwise it answers to labelled data."""
+    task_key: ClassVar[str] = ""
+    """The key that names its task, such as ``game``, which a study sets; empty where no single key does."""
 
     @cached_property
     def info(self) -> EnvironmentInfo:

@@ -28,3 +28,13 @@ def registry_root() -> Path:
 def blueprints_root() -> Path:
     """The folder of experiments that ship with composer."""
     return _root("blueprints")
+
+
+STUDIES = "studies"
+"""The folder of ``blueprints_root`` with studies, which are files of another format."""
+
+
+def blueprint_files() -> list[Path]:
+    """The files of all experiments that ship with composer, sorted."""
+    root = blueprints_root()
+    return [path for path in sorted(root.rglob("*.toml")) if path.relative_to(root).parts[0] != STUDIES]

@@ -12,9 +12,9 @@ import pytest
 from composer.blueprint.inspect.json_schema import schema_json
 from composer.blueprint.syntax.parts import parts
 from composer.spec.family import FAMILIES
-from composer.spec.package_files import blueprints_root
+from composer.spec.package_files import blueprint_files, blueprints_root
 
-FILES = sorted(blueprints_root().rglob("*.toml"))
+FILES = blueprint_files()
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 from composer.blueprint import BlueprintError, load
 from composer.blueprint.inspect.lint import RULES, Advice, lint, lint_json, lint_text
 from composer.blueprint.inspect.lint.base import Subject
-from composer.spec.package_files import blueprints_root
+from composer.spec.package_files import blueprint_files, blueprints_root
 
 QUICKSTART = blueprints_root() / "quickstart.toml"
 MLP = 'networks.{}.trunk=[{{ kind="linear", width=8 }}, {{ kind="relu" }}]'
@@ -166,7 +166,7 @@ DIVERGENT = {("sac_resets", "high-update-to-data", f"ratio_{ratio}") for ratio i
 """What is studied there: replay ratios at which a plain MLP needs resets (arXiv:2205.07802)."""
 
 
-@pytest.mark.parametrize("path", sorted(blueprints_root().rglob("*.toml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", blueprint_files(), ids=lambda path: path.stem)
 def test_what_ships_is_warned_of_nothing(path: Path) -> None:
     advice: list[Advice] = lint(path)
     warned = [one for one in advice if one.severity == "warn"]

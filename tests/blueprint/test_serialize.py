@@ -11,7 +11,7 @@ from composer.blueprint import check, diff, digest, dump, flatten, load, loads_r
 from composer.blueprint.checks import meaning as verify
 from composer.blueprint.schema import Blueprint
 from composer.cli.answers import problems_json, problems_text
-from composer.spec.package_files import blueprints_root
+from composer.spec.package_files import blueprint_files, blueprints_root
 
 QUICKSTART = blueprints_root() / "quickstart.toml"
 
@@ -20,7 +20,7 @@ def quickstart(*overrides: str) -> Blueprint:
     return load(QUICKSTART, overrides).blueprint
 
 
-@pytest.mark.parametrize("path", sorted(blueprints_root().rglob("*.toml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", blueprint_files(), ids=lambda path: path.stem)
 def test_load_of_dump_is_the_identity(path: Path) -> None:
     for variant in (None, *load(path).variants):
         blueprint = load(path, variant=variant).blueprint

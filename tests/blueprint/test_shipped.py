@@ -34,9 +34,9 @@ from composer.blueprint.syntax.extends import shipped
 from composer.blueprint.syntax.parts import parts
 from composer.blueprint.syntax.positions import Path as Steps
 from composer.spec.family import Family
-from composer.spec.package_files import blueprints_root
+from composer.spec.package_files import blueprint_files, blueprints_root
 
-FILES = sorted(blueprints_root().rglob("*.toml"))
+FILES = blueprint_files()
 LONG = 1_900
 """Bytes above which a file's mutations, each of which checks all its variants, are no quick test."""
 

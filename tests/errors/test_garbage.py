@@ -19,11 +19,11 @@ from composer.blueprint.syntax.overrides import read_overrides
 from composer.cli import app, running
 from composer.spec import builtin_kinds as kinds
 from composer.spec.family import FAMILIES
-from composer.spec.package_files import blueprints_root, registry_root
+from composer.spec.package_files import blueprint_files, blueprints_root, registry_root
 
 LIMIT = 2.0
 """Seconds of processor time that any one text may take."""
-SHIPPED = [path.read_text(encoding="utf-8") for path in sorted(blueprints_root().rglob("*.toml"))]
+SHIPPED = [path.read_text(encoding="utf-8") for path in blueprint_files()]
 PARTS = [path.read_text(encoding="utf-8") for path in sorted(registry_root().rglob("*.toml"))]
 
 kinds.register()

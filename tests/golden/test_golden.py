@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from composer.spec.package_files import blueprint_files
 from tools import golden
 
-SHIPPED = sorted(
-    path.relative_to(golden.BLUEPRINTS).with_suffix("").as_posix() for path in golden.BLUEPRINTS.rglob("*.toml")
-)
+SHIPPED = sorted(path.relative_to(golden.BLUEPRINTS).with_suffix("").as_posix() for path in blueprint_files())
 
 
 @pytest.mark.parametrize("name", SHIPPED)

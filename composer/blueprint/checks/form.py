@@ -74,7 +74,8 @@ class _Found:
     @property
     def is_newer_format(self) -> bool:
         """Whether the file is of a later format than this composer's, so that its other keys mean nothing here."""
-        return self.loc == ("blueprint",) and type(self.node.value) is int and self.node.value > FORMAT
+        is_format = self.spec is Blueprint and self.loc == ("blueprint",)
+        return is_format and type(self.node.value) is int and self.node.value > FORMAT
 
     @property
     def table(self) -> Path:
@@ -100,7 +101,7 @@ class _Found:
             return problem(self.node.key, path, f"missing key {self.loc[-1]!r}{self._purpose()}", hint)
         if self.type == "kind_missing":
             return self._no_kind()
-        if self.loc == ("blueprint",):
+        if self.spec is Blueprint and self.loc == ("blueprint",):
             message = f"this composer reads blueprints of format {FORMAT}, got {describe(self.node.value)}"
             hint = "a newer composer may read it: pip install --upgrade rl-composer" if self.is_newer_format else ""
             return problem(self.node.at, "blueprint", message, hint)

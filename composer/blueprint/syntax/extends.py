@@ -10,7 +10,7 @@ from pathlib import Path
 from composer.blueprint.syntax.nodes import Node
 from composer.blueprint.syntax.problems import BlueprintError, Problem, problem
 from composer.blueprint.syntax.read import read_tree
-from composer.spec.package_files import blueprints_root
+from composer.spec.package_files import blueprint_files, blueprints_root
 from composer.spec.wording import describe, quote, spelled, suggestion
 
 MAX_PARENTS = 16
@@ -20,7 +20,7 @@ MAX_PARENTS = 16
 def shipped() -> Mapping[str, Path]:
     """The blueprints that ship with composer, by name: ``dmc/sac_simba``."""
     root = blueprints_root()
-    return {path.relative_to(root).with_suffix("").as_posix(): path for path in sorted(root.rglob("*.toml"))}
+    return {path.relative_to(root).with_suffix("").as_posix(): path for path in blueprint_files()}
 
 
 def find_blueprint(path: Path) -> Path:

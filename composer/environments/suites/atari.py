@@ -56,6 +56,7 @@ class Atari(Simulator, kind="atari"):
     whole games for unclipped rewards.
     """
 
+    task_key: ClassVar[str] = "game"
     example: ClassVar[Mapping[str, Any]] = {"kind": "atari", "game": "pong", "protocol": "atari100k"}
 
     game: Annotated[str, AfterValidator(lambda name: known(name, game_table(), "Atari game"))]

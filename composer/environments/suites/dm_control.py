@@ -27,6 +27,7 @@ class DmControl(SingleSimulator, kind="dm_control"):
     are of three colours and need a machine that can draw; their defaults are those of DrQ-v2, arXiv:2107.09645.
     """
 
+    task_key: ClassVar[str] = "task"
     example: ClassVar[Mapping[str, Any]] = {"kind": "dm_control", "task": "walker-walk"}
 
     task: Annotated[str, AfterValidator(lambda name: known(name, task_table("dm_control"), "dm_control task"))]

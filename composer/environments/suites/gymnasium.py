@@ -42,6 +42,7 @@ class Gymnasium(SingleSimulator, kind="gymnasium"):
     reset.
     """
 
+    task_key: ClassVar[str] = "id"
     example: ClassVar[Mapping[str, Any]] = {"kind": "gymnasium", "id": "CartPole-v1"}
 
     module: Annotated[str, Field(pattern=r"^([A-Za-z_]\w*(\.[A-Za-z_]\w*)*)?$", max_length=200)] = ""

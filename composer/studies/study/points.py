@@ -16,6 +16,21 @@ Value = bool | int | float | str
 """A value of an axis."""
 
 
+def shown(value: Value) -> str:
+    """A value as tables and messages show it: as in TOML, without quotes."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def same(one: object, other: object) -> bool:
+    """Whether two values are equal. ``true`` is not 1, but 1.0 is 1."""
+    return isinstance(one, bool) == isinstance(other, bool) and one == other
+
+
+def name_of(values: Mapping[str, Value]) -> str:
+    """``width=64, ratio=1``."""
+    return ", ".join(f"{axis}={shown(value)}" for axis, value in values.items())
+
+
 @dataclass(frozen=True)
 class Point:
     """One combination of values of a study's axes, on one of its blueprints: an agent."""
@@ -30,7 +45,7 @@ class Point:
     @property
     def name(self) -> str:
         """``width=64, ratio=1``; the name of the blueprint where there is no axis."""
-        return ", ".join(f"{axis}={value}" for axis, value in self.values.items()) or self.blueprint
+        return name_of(self.values) or self.blueprint
 
 
 @dataclass(frozen=True)
@@ -57,7 +72,12 @@ class StudyRun:
 
 def study_run(point: Point, seeds: Sequence[int], more: Sequence[str] = ()) -> StudyRun:
     """The run of ``point`` with ``seeds`` and the further overrides, such as a task. Raises BlueprintError."""
-    overrides = (*point.overrides, *more, f"seeds={list(seeds)}")
+    overrides = (*point.overrides, *more, *seeding(seeds))
     blueprint = load(*experiment(point.blueprint, overrides), is_to_run=False).blueprint
     arguments = (point.blueprint, *overrides)
     return StudyRun(point, blueprint.environment.title, blueprint, arguments)
+
+
+def seeding(seeds: Sequence[int]) -> tuple[str, ...]:
+    """The override that sets ``seeds``; none where the blueprint keeps its own."""
+    return (f"seeds={list(seeds)}",) if seeds else ()

@@ -25,13 +25,13 @@ from composer.networks.heads import Head
 from composer.networks.outline import Outline
 from composer.spec import builtin_kinds as kinds
 from composer.spec.lazy_call import LazyCall
-from composer.spec.package_files import blueprints_root
+from composer.spec.package_files import blueprint_files, blueprints_root
 
 pytestmark = pytest.mark.slow
 
 kinds.register()
 PARTS = sorted(name for name, part in parts().items() if part.family in ("block", "head", "network"))
-FILES = sorted(blueprints_root().rglob("*.toml"))
+FILES = blueprint_files()
 KINDS = [("block", kind) for kind in Block.kinds()] + [("head", kind) for kind in Head.kinds()]
 FEATURES = (12,)
 

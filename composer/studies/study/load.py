@@ -1,0 +1,196 @@
+"""Read a study file: the points that its axes make, and the runs that a study trains.
+
+Tests: tests/studies/study/.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+
+from composer.blueprint.checks.form import validate
+from composer.blueprint.schema import SLUG_RULE, is_slug
+from composer.blueprint.syntax.extends import shipped
+from composer.blueprint.syntax.nodes import Node, show_path
+from composer.blueprint.syntax.notation import UNDER, experiment
+from composer.blueprint.syntax.problems import Problem, at_file
+from composer.blueprint.syntax.read import read_tree
+from composer.blueprint.syntax.variants import AND, BASE
+from composer.environments.suites.task_tables import suite, suite_names
+from composer.spec.package_files import STUDIES, blueprints_root
+from composer.spec.wording import near, quote, suggestion
+from composer.studies.study.axes import BLUEPRINT, VARIANT, Axes, read_axes
+from composer.studies.study.check import PlannedPoint, PlannedTask, StudyCheck
+from composer.studies.study.points import Point, StudyRun, Value, seeding
+from composer.studies.study.problems import Collected, study_error, study_problem
+from composer.studies.study.settings import Change, Settings, read_settings
+from composer.studies.study.study_file import FORMAT, StudyFile
+
+MAX_RUNS = 8_192
+"""Most runs of a study: points times tasks."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """A checked study."""
+
+    name: str
+    description: str
+    file: FilePath
+    runs: tuple[StudyRun, ...]
+    """A run per point and task, by point: its seeds train in one program."""
+    points: tuple[Point, ...]
+    """The points in order: the values of the last axis vary fastest."""
+    tasks: tuple[str, ...]
+    """The titles of the tasks, in order."""
+    seeds: tuple[int, ...]
+    """The seeds of every run; empty where each blueprint keeps its own."""
+    axes: Mapping[str, tuple[Value, ...]]
+    """The values by axis, in order; ``blueprint`` and ``variant`` are axes too."""
+    tree: Node
+    """The file, with lines: for tables such as ``[search]``, which their commands read."""
+
+
+def load_study(path: str | os.PathLike[str], *, is_to_run: bool = False) -> Study:
+    """Load the study at ``path``, or the shipped one of that name, and check every run.
+
+    With ``is_to_run`` memory and environments of this machine are checked too. Raises BlueprintError with all problems,
+    each at its line and column of the study, with the points that have it.
+    """
+    found = _find(FilePath(path))
+    file = str(found)
+    tree = read_tree(found, file)
+    declared, problems = validate(tree, frozenset(), StudyFile)
+    if declared is None:
+        raise study_error(map(_of_study, problems))
+    name = declared.name or found.stem
+    axes = read_axes(tree)
+    settings, wrong = read_settings(tree, axes)
+    tasks, unknown = _tasks(tree)
+    named, missing = _blueprints(tree, found.parent)
+    problems = [*_names(tree, name), *axes.problems, *wrong, *unknown, *missing]
+    if problems:
+        raise study_error(problems)
+    planned, problems = _points(axes, settings, named, file)
+    if len(planned) * len(tasks) > MAX_RUNS:
+        message = f"{len(planned):,} points on {len(tasks)} tasks: limit {MAX_RUNS:,} runs"
+        problems.append(study_problem(tree.at, "", message))
+    problems += _unused(axes, settings)
+    if problems:
+        raise study_error(problems)
+    node = tree.get(("seeds",))
+    seeds = declared.seeds or ()
+    seeded = Change(seeding(seeds)[0], node.at) if node else None
+    runs, problems = StudyCheck(file, seeded, is_to_run).runs(planned, tasks)
+    if problems:
+        raise study_error(problems)
+    titles = tuple(dict.fromkeys(run.task for run in runs))
+    points = tuple(each.point for each in planned)
+    return Study(name, declared.description, found, tuple(runs), points, titles, seeds, axes.values, tree)
+
+
+def shipped_studies() -> Mapping[str, FilePath]:
+    """The studies that ship with composer, by name: ``studies/NAME``."""
+    root = blueprints_root()
+    return {path.relative_to(root).with_suffix("").as_posix(): path for path in sorted((root / STUDIES).glob("*.toml"))}
+
+
+def _find(path: FilePath) -> FilePath:
+    if os.path.exists(path):
+        return path
+    known = shipped_studies()
+    if path.as_posix() in known:
+        return known[path.as_posix()]
+    meant = near(path.as_posix(), known)
+    message = f"no such file, nor a shipped study of this name{f'; did you mean {meant!r}?' if meant else ''}"
+    raise at_file(str(path), message)
+
+
+def _of_study(found: Problem) -> Problem:
+    """A problem of the format, in words of studies."""
+    if found.path == "study":
+        message = f"this composer reads studies of format {FORMAT}"
+        return Problem(found.file, found.line, found.column, found.path, message)
+    if found.path == "variants":
+        return Problem(found.file, found.line, found.column, found.path, "unknown key", "write [axis] variant = [...]")
+    return found
+
+
+def _names(tree: Node, name: str) -> Iterator[Problem]:
+    if "name" not in tree.value and not is_slug(name):
+        yield study_problem(tree.at, "name", f"the file's name is no name of a study: {SLUG_RULE}", "set name = ...")
+
+
+def _tasks(tree: Node) -> tuple[list[PlannedTask], list[Problem]]:
+    node, listed = tree.get(("suite",)), tree.get(("tasks",))
+    if node is not None and listed is not None:
+        return [], [study_problem(listed.key, "tasks", "a study has a suite or tasks, not both")]
+    if node is not None:
+        if node.value not in suite_names():
+            hint = suggestion(node.value, suite_names()).removeprefix("; ")
+            return [], [study_problem(node.at, "suite", f"no suite named {quote(node.value)}", hint)]
+        known = suite(node.value)
+        return [PlannedTask(name, node, known.environment) for name in known.tasks], []
+    tasks = [PlannedTask(str(child.value), child) for _, child in (listed.children() if listed else ())]
+    names = [task.name for task in tasks]
+    return tasks, [
+        study_problem(task.node.at, show_path(("tasks", index)), f"{quote(task.name)} is listed twice")
+        for index, task in enumerate(tasks)
+        if task.name in names[:index]
+    ]
+
+
+def _blueprints(tree: Node, folder: FilePath) -> tuple[dict[str, tuple[str, Node]], list[Problem]]:
+    """For each blueprint that the study names: how the command line names it, and where it is written."""
+    one, several = tree.get(("blueprint",)), tree.get(("blueprints",))
+    if one is not None and several is not None:
+        return {}, [study_problem(several.key, "blueprints", "a study has blueprint or blueprints, not both")]
+    if one is None and several is None:
+        return {}, [study_problem(tree.at, "", "missing key 'blueprint' (the agent that is studied)")]
+    listed = several.children() if several else ()
+    nodes = [("blueprint", one)] if one else [(show_path(("blueprints", index)), child) for index, child in listed]
+    known = shipped()
+    found: dict[str, tuple[str, Node]] = {}
+    problems: list[Problem] = []
+    for path, node in nodes:
+        written = str(node.value)
+        bare = written if written in known else written.rpartition(UNDER)[0] or written
+        if experiment(str(folder / written)).path.is_file():
+            found[written] = (str(folder / written), node)
+        elif bare in known:
+            found[written] = (written, node)
+        else:
+            meant = near(bare, known)
+            hint = f"did you mean {meant!r}?" if meant else "paths begin at the folder of the study"
+            problems.append(study_problem(node.at, path, f"no file and no shipped blueprint {quote(bare)}", hint))
+    return found, problems
+
+
+def _points(
+    axes: Axes, settings: Settings, blueprints: Mapping[str, tuple[str, Node]], file: str
+) -> tuple[list[PlannedPoint], list[Problem]]:
+    """The points with what they set, and the problems of their expressions."""
+    collected, planned = Collected(file, axes.combinations, [""]), []
+    for number, values in enumerate(axes.combinations):
+        chosen = values.get(BLUEPRINT, next(iter(blueprints)))
+        name, within = blueprints[str(chosen)]
+        variants, changes, problems = settings.at(values)
+        laid = [each for each in variants if each != BASE]
+        if laid:
+            name += (AND if experiment(name).variant else UNDER) + AND.join(laid)
+        point = Point(name, values, tuple(change.text for change in changes))
+        planned.append(PlannedPoint(point, tuple(changes), axes.nodes_of(values, VARIANT) or within))
+        for problem in problems:
+            collected.add(problem, number, "", within)
+    return planned, [*collected.problems()]
+
+
+def _unused(axes: Axes, settings: Settings) -> Iterator[Problem]:
+    """A problem for each axis on which nothing depends: its points would be equal."""
+    for name in axes.values:
+        if name not in settings.used:
+            message = "nothing depends on this axis"
+            hint = f"name it below [set], as in ${{axis.{name}}}, or in [when.{name}]"
+            yield study_problem(axes.nodes[name].key, show_path(("axis", name)), message, hint)

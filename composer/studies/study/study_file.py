@@ -1,0 +1,86 @@
+"""The keys of a study file. What they mean for a point is in ``axes`` and ``settings``.
+
+Tests: tests/studies/study/test_study_file.py.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from composer.blueprint.schema import Seed, Slug
+from composer.spec.family import Items, Spec
+
+FORMAT = 1
+"""The format of study files that this composer reads."""
+MAX_SEEDS = 64
+"""Most seeds of a study, as of a blueprint."""
+
+AXIS = r"^[A-Za-z][A-Za-z0-9_]{0,63}$"
+"""The name of an axis."""
+
+
+def _several(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _counted(value: object) -> object:
+    """``5`` stands for the seeds 0 to 4."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        return value
+    if not 1 <= value <= MAX_SEEDS:
+        raise ValueError(f"must be 1 to {MAX_SEEDS} seeds or a list of them, got {value:,}")
+    return list(range(value))
+
+
+Strings = Annotated[Items[str], BeforeValidator(_several)]
+"""A string, or a list of strings."""
+
+
+class When(Spec):
+    """What else holds at some points: where a boolean axis is true, or where axes have the values that are named."""
+
+    use: Strings = ()
+    """Interventions of the registry, which are laid over the blueprint under their own names."""
+    variant: Strings = ()
+    """Variants of the blueprint, which are laid over it after those of the study."""
+    remove: Strings = ()
+    """Keys that the blueprint then lacks, such as ``interventions.reset``."""
+    set: dict[str, Any] = Field(default={})
+    """Values by key, after those of ``[set]``."""
+
+
+class StudyFile(Spec):
+    """A study: agents (blueprints at the values of axes), tasks and seeds."""
+
+    study: Annotated[int, Field(ge=FORMAT, le=FORMAT)]
+    """Format of the file: 1."""
+    name: Slug | None = None
+    """Name of the study and of its folder; by default that of the file."""
+    description: Annotated[str, Field(max_length=2_000)] = ""
+    """Question that the study answers."""
+    blueprint: str | None = None
+    """A file beside the study or a shipped blueprint, perhaps with variants: ``FILE@VARIANT+VARIANT``."""
+    blueprints: Annotated[Items[str], Field(min_length=1, max_length=64)] | None = None
+    """Several blueprints, which are compared: the axis ``blueprint``."""
+    suite: str | None = None
+    """A set of tasks of registry/suites."""
+    tasks: Annotated[Items[str], Field(min_length=1, max_length=256)] | None = None
+    """Tasks as the environment names them, in place of a suite; without both, the task of the blueprint."""
+    seeds: Annotated[
+        Annotated[Items[Seed], Field(min_length=1, max_length=MAX_SEEDS)] | None, BeforeValidator(_counted)
+    ] = None
+    """How many seeds from 0 on, or a list of them; by default those of the blueprint."""
+    axis: dict[str, Items[Any]] = Field(default={}, max_length=16)
+    """Values by axis; ``variant`` is the axis of variants of the blueprint."""
+    zip: Items[Items[str]] = ()
+    """Groups of axes that vary together, the first value with the first; other axes are crossed."""
+    exclude: Items[dict[str, Any]] = ()
+    """Points that are left out: each a table with a value, or a list of values, by axis."""
+    set: dict[str, Any] = Field(default={})
+    """Values by key of the blueprint, in which ``${axis.NAME}`` stands for the value of an axis."""
+    when: dict[str, When] = Field(default={})
+    """What else holds at some points, by condition: ``resets``, ``optimizer=adam``, or several with commas."""
+    search: dict[str, Any] = Field(default={})
+    """Spaces and settings of ``composer search``, which reads them."""
