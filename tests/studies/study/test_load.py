@@ -6,12 +6,12 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+from study_files import write
 
 from composer.blueprint import BlueprintError, digest, load
 from composer.blueprint.serialize import flatten
 from composer.blueprint.syntax.notation import experiment
 from composer.studies.study.load import load_study
-from study_files import write
 
 LADDER = """
 tasks = ["cartpole-swingup", "cartpole-balance"]
@@ -66,6 +66,5 @@ def test_the_arguments_of_a_run_load_the_blueprint_that_was_checked(tmp_path: Pa
 def test_a_wrong_point_is_told_at_the_line_of_the_study_with_the_message_of_the_blueprint(tmp_path: Path) -> None:
     text = LADDER.replace("[16, 32, 64]", "[16, 30, 64]")
     assert problems(write(tmp_path, text)) == [
-        'study.toml:12:32 (at width=30): networks.actor.trunk.layers[0].width: expected integer, got float 7.5'
+        "study.toml:12:32 (at width=30): networks.actor.trunk.layers[0].width: expected integer, got float 7.5"
     ]
-
