@@ -8,9 +8,9 @@ Tests: tests/studies/test_sweep.py.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,12 @@ from composer.blueprint.checks.check import warnings_in
 from composer.blueprint.forecast.memory import available_bytes, forecast
 from composer.blueprint.forecast.one_program import joined, obstacle, program_groups
 from composer.blueprint.syntax.variants import BASE
-from composer.spec.errors import ComposerError
 from composer.studies import Refused
-from composer.studies.sweep_processes import Processes, raising_on_signals
+from composer.studies.execution.directories import Found, RunDirectories, chosen
+from composer.studies.execution.engine import Outcome, Unit, train_all
+from composer.studies.study.points import Point, StudyRun
 from composer.training.runs.checkpoint import Checkpoints
-from composer.training.runs.directory import read_blueprint, read_facts
+from composer.training.runs.provenance import libraries
 
 
 @dataclass(frozen=True)
@@ -49,45 +50,57 @@ def sweep(
     say: Callable[[str], None],
     together: int = 1,
 ) -> dict[str, Any]:
-    """Train what is not finished yet; returns one row per variant. Raises BlueprintError, Refused and SweepStopped.
+    """Train what is not finished yet; returns one row per variant. Raises BlueprintError, Refused, StudyStopped.
 
     Up to ``together`` variants share a process and a program, where they differ in numbers only.
     """
     planned = planned_runs(blueprint, overrides, variants)
     for line in dict.fromkeys(found.as_warning() for each in planned for found in warnings_in(each.blueprint)):
         say(line)
-    done = {each.name: found for each in planned if (found := finished(runs, each))}
-    for name, run in done.items():
-        say(f"{name}: finished before, in {run}")
-    waiting = {each.name: each for each in planned if each.name not in done}
-    begun = {name: path for name, each in waiting.items() if (path := half_trained(runs, each))}
-    anew = {name: each.blueprint for name, each in waiting.items() if name not in begun}
-    groups = [*([name] for name in begun), *program_groups(anew, together)]
-    running = Processes(say)
+    members = {}
+    for each in planned:
+        choice = () if each.variant is None else ("--variant", each.variant)
+        point = Point(str(blueprint), {"variant": each.name}, tuple(overrides))
+        task = each.blueprint.environment.title
+        members[each.name] = StudyRun(point, task, each.blueprint, (str(blueprint), *overrides, *choice))
 
-    def train(group: Sequence[str]) -> list[dict[str, Any]]:
-        command = ["train", str(blueprint), *overrides, "--runs", str(runs), *_chosen(group, waiting)]
-        return running.train(group, command, begun.get(group[0]))
+    def group(waiting: Sequence[StudyRun]) -> list[Unit]:
+        by_name = {_name(run): run for run in waiting}
+        groups = program_groups({name: run.blueprint for name, run in by_name.items()}, together)
+        return [_unit([by_name[name] for name in each], blueprint, overrides) for each in groups]
 
-    with ThreadPoolExecutor(jobs) as pool, raising_on_signals():
-        try:
-            ends = list(pool.map(train, groups))
-        except BaseException:
-            running.stop()
-            raise
-    rows = {row["variant"]: row for group in ends for row in group}
-    before = {"status": "finished", "exit_code": 0}
-    rows |= {name: {"variant": name, "run": str(run), **before} for name, run in done.items()}
-    table = [rows[each.name] for each in planned]
+    folder = runs.parent / "studies" / _folder_name(planned)
+    outcomes = train_all([*members.values()], folder, runs, say, jobs, group=group, title=_name)
+    table = [_row(outcome) for outcome in outcomes]
     return {"runs": table, "failed": sum(bool(row["exit_code"]) for row in table)}
 
 
-def _chosen(group: Sequence[str], runs: Mapping[str, SweepRun]) -> list[str]:
-    """The options of ``composer train`` that choose the variants of a group."""
-    if len(group) > 1:
-        return ["--together", ",".join(group)]
-    variant = runs[group[0]].variant
-    return [] if variant is None else ["--variant", variant]
+def _name(run: StudyRun) -> str:
+    """The variant, or ``base``."""
+    return str(run.point.values["variant"])
+
+
+def _unit(runs: Sequence[StudyRun], blueprint: Path, overrides: Sequence[str]) -> Unit:
+    """One process for ``runs``."""
+    if len(runs) == 1:
+        return Unit((runs[0],), runs[0].arguments)
+    return Unit(tuple(runs), (str(blueprint), *overrides, "--together", ",".join(map(_name, runs))))
+
+
+def _folder_name(planned: Sequence[SweepRun]) -> str:
+    """The folder of a sweep's ledger: another one for each blueprint, overrides and choice of variants."""
+    whole = sha256(" ".join(each.digest for each in planned).encode()).hexdigest()[:8]
+    return f"sweep-{planned[0].blueprint.name}-{whole}"
+
+
+def _row(outcome: Outcome) -> dict[str, Any]:
+    """A row of the table: what has diverged counts as failed."""
+    more = {key: outcome.answer[key] for key in ("final_return", "seconds", "message") if key in outcome.answer}
+    status = "failed" if outcome.status == "diverged" else outcome.status
+    run = None if outcome.directory is None else str(outcome.directory)
+    if outcome.message:
+        more["message"] = outcome.message
+    return {"variant": _name(outcome.run), "run": run, "status": status, "exit_code": outcome.exit_code, **more}
 
 
 def text(table: dict[str, Any]) -> str:
@@ -117,33 +130,23 @@ def for_one_program(blueprint: Path, overrides: Sequence[str], variants: Sequenc
 
 
 def finished(runs: Path, planned: SweepRun) -> Path | None:
-    """The newest finished run of the same settings and variant in ``runs``, if there is one; forks do not count."""
-    for path, checkpoints in _runs_of(runs, planned):
-        if checkpoints.are_complete(planned.blueprint.training.env_steps):
-            return path
-    return None
+    """The newest finished run of the same settings in ``runs``, under the same versions; forks do not count."""
+    found = _found(runs, planned)
+    return found.path if found is not None and found.state == "finished" else None
 
 
 def half_trained(runs: Path, planned: SweepRun) -> Path | None:
-    """The newest run of the same settings and variant that has a checkpoint and can be resumed, if there is one.
-
-    A run that was trained beside others, in one program, cannot be resumed exactly.
-    """
-    for path, checkpoints in _runs_of(runs, planned):
-        if checkpoints.steps() and "beside" not in read_facts(path):
-            return path
-    return None
+    """The newest run of the same settings that has a checkpoint and can be resumed, if there is one."""
+    found = _found(runs, planned)
+    return found.path if found is not None and found.state == "begun" and Checkpoints(found.path).steps() else None
 
 
-def _runs_of(runs: Path, planned: SweepRun) -> Iterator[tuple[Path, Checkpoints]]:
-    """The runs of the same settings and variant, the newest first, without forks."""
-    for path in sorted(runs.glob("*/run.json"), reverse=True):
-        try:
-            facts, blueprint = read_facts(path.parent), read_blueprint(path.parent)
-        except ComposerError:
-            continue
-        if "fork" not in facts and facts["variant"] == planned.variant and digest(blueprint) == planned.digest:
-            yield path.parent, Checkpoints(path.parent)
+def _found(runs: Path, planned: SweepRun) -> Found | None:
+    directories = RunDirectories(runs)
+    directories.refresh()
+    declared = planned.blueprint
+    versions = libraries(declared.environment, declared.requires)
+    return chosen(directories.find(planned.digest, declared.training.env_steps, versions))
 
 
 def planned_runs(

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from tiny_runs import ALONE, COMMAND, DRIFT, TINY, begin, go_on, last_json, state_digest, stopped
 
-from composer.studies import sweep_processes
+from composer.studies.execution import driver, worker
+from composer.studies.execution.stopping import StudyStopped, raising_on_signals
 from composer.studies.sweep import finished, half_trained, planned_runs, sweep
-from composer.studies.sweep_processes import SweepStopped, raising_on_signals
 from composer.training.runs.checkpoint import Checkpoints
 from composer.training.runs.directory import open_run
 
@@ -57,9 +57,7 @@ DEATHS = {
 @pytest.mark.parametrize("name", DEATHS)
 def test_a_member_that_dies_is_a_row_and_not_the_end(name: str, study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     dies, code, message = DEATHS[name]
-    monkeypatch.setattr(
-        sweep_processes, "PROGRAM", f"import sys\nif 'slow' in sys.argv:\n    {dies}\nelse:\n    {ECHO}"
-    )
+    monkeypatch.setattr(worker, "PROGRAM", f"import sys\nif 'slow' in sys.argv:\n    {dies}\nelse:\n    {ECHO}")
     rows, _ = swept(study, "base", "slow", "fast")
     assert [row["status"] for row in rows] == ["finished", "failed", "finished"]
     assert (rows[1]["exit_code"], message in rows[1]["message"]) == (code, True), rows[1]
@@ -67,7 +65,7 @@ def test_a_member_that_dies_is_a_row_and_not_the_end(name: str, study: Path, mon
 
 def test_what_a_member_prints_around_its_answer_is_no_answer(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     noisy = f"print('before'); print('{{}}'); {ECHO}; print('after'); print('{{\"loss\": 1}}')"
-    monkeypatch.setattr(sweep_processes, "PROGRAM", noisy)
+    monkeypatch.setattr(worker, "PROGRAM", noisy)
     rows, _ = swept(study, "base")
     assert (rows[0]["status"], rows[0]["exit_code"]) == ("finished", 0)
 
@@ -77,7 +75,7 @@ def test_a_half_trained_run_is_resumed_and_others_begin(study: Path, monkeypatch
     half = stopped(*begin(runs, *SHORT), at=60)
     base, slow = planned_runs(study, SHORT, ["base", "slow"])
     assert (half_trained(runs, base), half_trained(runs, slow), finished(runs, base)) == (half, None, None)
-    monkeypatch.setattr(sweep_processes, "PROGRAM", ECHO)
+    monkeypatch.setattr(worker, "PROGRAM", ECHO)
     rows, said = swept(study, "base", "slow")
     assert rows[0]["run"] == f"resume {half} --json"
     assert rows[1]["run"].startswith(f"train {study} ") and f"base: continuing {half}" in said
@@ -88,7 +86,7 @@ def test_a_run_that_cannot_be_resumed_is_begun_anew(code: int, study: Path, monk
     stopped(*begin(study.parent / "runs", *SHORT), at=60)
     refuses = f"print(json.dumps({{'status': 'failed', 'message': 'no', 'exit_code': {code}}}))"
     program = f"import json, sys\nif 'resume' in sys.argv:\n    {refuses}\nelse:\n    {ECHO}"
-    monkeypatch.setattr(sweep_processes, "PROGRAM", program)
+    monkeypatch.setattr(worker, "PROGRAM", program)
     rows, said = swept(study, "base")
     assert rows[0]["run"].startswith("train ") and "base: no; it is begun anew" in said
 
@@ -106,8 +104,8 @@ def test_other_settings_forks_and_runs_beside_others_are_not_continued(study: Pa
 def test_a_run_that_another_process_trains_is_waited_for(study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     half = stopped(*begin(study.parent / "runs", *SHORT), at=60)
     held = open_run(half)
-    monkeypatch.setattr(sweep_processes, "PROGRAM", ECHO)
-    monkeypatch.setattr(sweep_processes, "WAITING_SECONDS", 0.01)
+    monkeypatch.setattr(worker, "PROGRAM", ECHO)
+    monkeypatch.setattr(driver, "WAITING_SECONDS", 0.01)
     said: list[str] = []
 
     def say(line: str) -> None:
@@ -125,7 +123,7 @@ def test_a_run_that_another_process_trains_is_waited_for(study: Path, monkeypatc
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_signal_stops_the_sweep_with_a_sentence(number: int) -> None:
     before = signal.getsignal(number)
-    with pytest.raises(SweepStopped, match="the same command again continues them") as stop, raising_on_signals():
+    with pytest.raises(StudyStopped, match="the same command again continues them") as stop, raising_on_signals():
         os.kill(os.getpid(), number)
         signal.pause()
     assert stop.value.exit_code == 128 + number

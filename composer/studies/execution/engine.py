@@ -1,52 +1,51 @@
-"""Train the runs of a study, each once: what was finished before is skipped.
+"""Train the runs of a study, each once, by any launcher: what was finished before is skipped, what was begun resumed.
 
-Tests: tests/studies/execution/test_engine.py.
+Tests: tests/studies/execution/test_engine.py, tests/studies/test_sweep_continues.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
+from composer.studies.execution.display import watching
+from composer.studies.execution.driver import Driver
+from composer.studies.execution.item import Place
+from composer.studies.execution.ledger import holding
+from composer.studies.execution.local import LocalLauncher
+from composer.studies.execution.outcome import Outcome as Outcome
+from composer.studies.execution.outcome import Unit as Unit
+from composer.studies.execution.outcome import one_each
+from composer.studies.execution.stopping import raising_on_signals
+from composer.studies.execution.work import Launcher
 from composer.studies.study.points import StudyRun
-from composer.studies.sweep import SweepRun, finished
-from composer.studies.sweep_processes import Processes, raising_on_signals
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How one run ended."""
-
-    run: StudyRun
-    status: str
-    exit_code: int
-    directory: Path | None
-    """Its run directory, where there is one."""
-    message: str = ""
 
 
 def train_all(
-    runs: Sequence[StudyRun], folder: Path, runs_dir: Path, say: Callable[[str], None], jobs: int = 1
+    runs: Sequence[StudyRun],
+    folder: Path,
+    runs_dir: Path,
+    say: Callable[[str], None],
+    jobs: int = 1,
+    launcher: Launcher | None = None,
+    group: Callable[[Sequence[StudyRun]], Sequence[Unit]] = one_each,
+    title: Callable[[StudyRun], str] = lambda run: run.name,
 ) -> list[Outcome]:
-    """Train ``runs``, at most ``jobs`` at a time, and return how each ended, in their order.
+    """Train ``runs`` and return how each ended, in their order. A failure does not stop the other runs.
 
-    Run directories are below ``runs_dir``; ``folder`` is the study's own. A failure does not stop the other runs.
+    Run directories are below ``runs_dir``; ``folder`` is the study's own, with its ledger, answers and logs; its name
+    is the study's. ``launcher`` starts processes, by default ``jobs`` at a time on this machine; ``group`` says which
+    of the runs that begin share a process. ``title`` names a run for people.
+
+    Raises StudyInUse and LedgerDamaged, and StudyStopped on a signal, after the runs have saved themselves.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    processes = Processes(say)
-
-    def train(run: StudyRun) -> Outcome:
-        if (done := finished(runs_dir, SweepRun(run.name, None, run.blueprint))) is not None:
-            return Outcome(run, "finished", 0, done)
-        (row,) = processes.train([run.name], ["train", *run.arguments, "--runs", str(runs_dir)], None)
-        where = Path(row["run"]) if row["run"] else None
-        return Outcome(run, row["status"], row["exit_code"], where, row.get("message") or "")
-
-    with ThreadPoolExecutor(jobs) as pool, raising_on_signals():
-        try:
-            return list(pool.map(train, runs))
-        except BaseException:
-            processes.stop()
-            raise
+    with holding(folder) as ledger, watching(say) as watch:
+        place = Place(folder, runs_dir, folder.name)
+        driver = Driver(runs, place, ledger, launcher or LocalLauncher(jobs), watch, title)
+        with raising_on_signals():
+            try:
+                driver.train(group)
+            except BaseException:
+                driver.stop()
+                raise
+        return [driver.outcome(run) for run in runs]

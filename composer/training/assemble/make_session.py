@@ -5,9 +5,9 @@ Tests: tests/training/test_loop.py, tests/faults/test_state.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from composer.blueprint import flatten
 from composer.blueprint.forecast.clock import clock_of, lengths_of
@@ -129,6 +129,13 @@ def make_surgery(
     )
 
 
+def _study_tags(study: Mapping[str, Any] | None) -> dict[str, str]:
+    """The study that a run belongs to, and its point there."""
+    if study is None:
+        return {}
+    return {"study": study["name"], "point": ", ".join(f"{axis}={value}" for axis, value in study["point"].items())}
+
+
 def _upload(blueprint: Blueprint, run: Run) -> Uploader:
     """Start the process that sends the journal to the tracking store."""
     facts = run.facts
@@ -140,6 +147,7 @@ def _upload(blueprint: Blueprint, run: Run) -> Uploader:
         "composer.run_id": facts["run_id"],
         "composer.interval": f"NAME.ci_low and NAME.ci_high: {method()}, from {LEAST} seeds on",
         "composer.forked_from": facts["fork"]["from"] if "fork" in facts else None,
+        **_study_tags(facts.get("study")),
         "mlflow.source.git.commit": facts["git_commit"],
     }
     parameters, runs_dir = flatten(blueprint), run.path.parent

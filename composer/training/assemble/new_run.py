@@ -21,6 +21,7 @@ from composer.training.collect.replay_placement import ReplayPlacement, choose_p
 from composer.training.compile.capture import Choice, eager_after
 from composer.training.runs import directory as runs
 from composer.training.runs import provenance, repository
+from composer.training.runs.membership import study_facts
 
 if TYPE_CHECKING:
     from composer.blueprint import Blueprint
@@ -58,10 +59,10 @@ def create(
     placement = placement or choose_placement(blueprint.replay.storage, allocated(blueprint), device, directory)
     fingerprint = provenance.fingerprint(device, blueprint.environment, blueprint.requires, choice.compiled)
     origin, file = ({}, blueprint.derived.get("file")) if fork is None else ({"fork": fork}, None)
-    decisive = fingerprint | origin | placement.provenance(device)
+    decisive, key = fingerprint | origin | placement.provenance(device), blueprint_digest(blueprint)
     facts: dict[str, Any] = {
         **_named(blueprint, variant),
-        "hash": provenance.provenance_hash(blueprint_digest(blueprint), decisive),
+        "hash": provenance.provenance_hash(key, decisive),
         **repository.facts(file),  # A fork's file is in its origin's run directory, not in the user's repository.
         "fingerprint": fingerprint,
         "device": device,
@@ -71,6 +72,7 @@ def create(
         "warnings": [warning.as_dict() for warning in warnings_in(blueprint)],
         **({"beside": list(beside)} if beside else {}),
         **origin,
+        **study_facts(key),
     }
     run = runs.create(directory, dump(blueprint), facts, _parameter_table(blueprint))
     with undo_on_error(run.close):

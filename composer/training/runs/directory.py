@@ -27,9 +27,11 @@ from typing import Any
 from composer.blueprint import Blueprint, loads_resolved
 from composer.spec.errors import ComposerError
 from composer.spec.run_files import open_to_read, open_to_write, read_table, read_text, refuse_links, write_text
+from composer.tracking.locks import lock_exclusive
 from composer.training.runs.disk import flush_to_disk, seal
 from composer.training.runs.edited import BLUEPRINT, check_blueprint, check_facts, sealed
 
+LOCK_SECONDS = 0.2
 MAX_VARIANT = 120
 """Longest name of a variant in the name of a directory."""
 
@@ -49,7 +51,7 @@ class _Facts(dict[str, Any]):
 
 _TYPES: Mapping[str, Any] = {
     **dict.fromkeys(("run_id", "name", "task", "algorithm", "hash", "device", "compile_reason"), str),
-    **dict.fromkeys(("fingerprint", "fork", BLUEPRINT), dict),
+    **dict.fromkeys(("fingerprint", "fork", "study", BLUEPRINT), dict),
     **dict.fromkeys(("variant", "git_commit"), str | None),
     **dict.fromkeys(("seeds", "beside"), list),
     "compiled": bool,
@@ -159,9 +161,8 @@ def open_run(path: Path) -> Run:
         lock = open_to_write(path / "lock")
     except OSError as error:
         raise RunUnusable(f"{path}: lock: {error.strerror}") from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    # A command that only asks who holds the run has a lock for an instant.
+    if not lock_exclusive(lock, LOCK_SECONDS):
         holder = os.pread(lock, 32, 0).decode("ascii", "replace") or "another process"
         os.close(lock)
         raise RunUnusable(f"{path} is in use by process {holder}") from None

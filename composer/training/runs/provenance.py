@@ -33,13 +33,20 @@ def fingerprint(
     from composer.training.compile.onednn import better_by_onednn
 
     return {
-        "composer": __version__,
-        "python": platform.python_version(),
-        **versions(environment.libraries(), ("torch", "numpy", *plugins)),
+        **libraries(environment, plugins),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         **(_gpu(compiled) if device.startswith("cuda") else {"device": "cpu"}),
         "threads": torch.get_num_threads(),
         **({"products": "oneDNN"} if compiled and device == "cpu" and better_by_onednn() else {}),
+    }
+
+
+def libraries(environment: Environment, plugins: Iterable[str] = ()) -> dict[str, str | None]:
+    """The part of a fingerprint that is the same on every machine with the same software: versions."""
+    return {
+        "composer": __version__,
+        "python": platform.python_version(),
+        **versions(environment.libraries(), ("torch", "numpy", *plugins)),
     }
 
 

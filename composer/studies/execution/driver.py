@@ -1,0 +1,293 @@
+"""The driver of a study: one loop that starts works, reads their answers, and writes the ledger.
+
+Tests: tests/studies/execution/test_engine.py, tests/studies/test_sweep_continues.py.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from composer.spec.quantities import counted
+from composer.studies.execution import worker
+from composer.studies.execution.directories import Found, RunDirectories, chosen
+from composer.studies.execution.display import Watch
+from composer.studies.execution.item import Item, Place
+from composer.studies.execution.ledger import Entry, Ledger
+from composer.studies.execution.outcome import Outcome, Unit
+from composer.studies.execution.progress import Overview
+from composer.studies.execution.work import Launcher, Work, is_claimed, read_answer
+from composer.studies.study.points import StudyRun
+from composer.training.runs.checkpoint import Checkpoints
+from composer.training.runs.directory import holder
+from composer.training.runs.provenance import libraries
+
+WAITING_SECONDS = 0.5
+"""How often a run that another process trains is looked at."""
+POLL_SECONDS = 0.25
+TRIES = 3
+"""A run whose process ends early and often is started again as long as it gets on, and this often where it does not."""
+
+
+class Driver:
+    """Brings the runs of one study to their end."""
+
+    def __init__(
+        self,
+        runs: Sequence[StudyRun],
+        place: Place,
+        ledger: Ledger,
+        launcher: Launcher,
+        watch: Watch,
+        title: Callable[[StudyRun], str],
+    ) -> None:
+        """Nothing is started or looked at yet."""
+        self._place, self._ledger, self._launcher, self._watch = place, ledger, launcher, watch
+        known: dict[tuple[str, ...], Mapping[str, str | None]] = {}
+        self._items: dict[str, Item] = {}
+        for run in runs:
+            environment, plugins = run.blueprint.environment, run.blueprint.requires
+            used = (*environment.libraries(), "", *plugins)
+            if used not in known:
+                known[used] = libraries(environment, plugins)
+            self._items.setdefault(run.key, Item(run, title(run), known[used]))
+        self._directories = RunDirectories(place.runs_dir)
+        self._queue: deque[tuple[list[Item], tuple[str, ...]]] = deque()
+        self._active: dict[str, Work] = {}
+        self._looked, self._is_stopping = 0.0, False
+
+    def train(self, group: Callable[[Sequence[StudyRun]], Sequence[Unit]]) -> None:
+        """Look at what there is, start what is missing, and return when every run has ended."""
+        self._plan()
+        self._directories.refresh()
+        self._read_left_open()
+        fresh = [item for item in self._items.values() if item.state == "waiting" and self._is_fresh(item)]
+        for unit in group([item.run for item in fresh]) if fresh else ():
+            self._queue.append(([self._items[run.key] for run in unit.runs], unit.arguments))
+        while self._queue or self._active or self._elsewhere():
+            self._start()
+            self._launcher.wait(min(POLL_SECONDS, WAITING_SECONDS))
+            self._read_answers()
+            self._look_elsewhere()
+            self._show()
+
+    def outcome(self, run: StudyRun) -> Outcome:
+        """How a run ended, after ``train``."""
+        outcome = self._items[run.key].outcome
+        assert outcome is not None
+        return replace(outcome, run=run)
+
+    def stop(self) -> None:
+        """Have everything that trains save itself, and wait for it."""
+        self._queue.clear()
+        self._is_stopping = True
+        if self._active:
+            self._watch.note(f"stopping: {counted(len(self._active), 'run')} to be saved")
+        self._launcher.stop([*self._active])
+        while self._active:
+            self._read_answers()
+            self._launcher.wait(POLL_SECONDS)
+
+    def _plan(self) -> None:
+        """Write the runs that the ledger does not know yet into it."""
+        for key, item in self._items.items():
+            if self._ledger.account.of(key).planned is None:
+                facts = {"name": item.title, "arguments": [*item.run.arguments], "env_steps": item.env_steps}
+                self._ledger.append("planned", key, **facts, point=dict(item.run.point.values))
+
+    def _elsewhere(self) -> list[Item]:
+        return [item for item in self._items.values() if item.state == "elsewhere"]
+
+    def _read_left_open(self) -> None:
+        """Take up the works that an earlier driver has started and not seen end."""
+        works: dict[Path, tuple[Work, Mapping[str, Any]]] = {}
+        for key in self._items:
+            entry = self._ledger.account.of(key)
+            if entry.started is not None and entry.ended is None:
+                work = self._place.reopened(entry.started)
+                works.setdefault(work.answer, (work, entry.started))
+        for work, started in works.values():
+            answer, job = read_answer(work.answer), started["job"]
+            if answer is not None:
+                self._end(work, answer)
+            elif started["launcher"] == self._launcher.name and self._launcher.states([job]):
+                self._watch.event(f"{work.name}: job {job} of an earlier process goes on")
+                self._active[job] = work
+                for member in work.members:
+                    if member.key in self._items:
+                        self._items[member.key].start(())
+
+    def _is_fresh(self, item: Item) -> bool:
+        """Whether no directory of a run is of use; what its directories say of it is done here otherwise."""
+        every = [*self._directories.find(item.key, item.env_steps, item.versions, item.avoided)]
+        found, entry = chosen(every), self._ledger.account.of(item.key)
+        if found is None:
+            item.directory = None
+            self._say_lost(item, every, entry)
+            return True
+        item.directory = found.path
+        if found.state == "held":
+            self._wait_for(item, found.path)
+        elif found.state == "begun" or not self._ended_before(item, found, entry):
+            self._queue.append(([item], item.run.arguments))
+        return False
+
+    def _say_lost(self, item: Item, every: Sequence[Found], entry: Entry) -> None:
+        """Say why a run that was trained before is trained again."""
+        for each in every:
+            if each.changed and each.state in ("finished", "diverged"):
+                self._watch.note(
+                    f"{item.title}: {each.state} in {each.path}, but under other versions ({each.changed}):"
+                    " it is trained anew"
+                )
+        if not every and entry.ended is not None and entry.ended["type"] == "finished" and not item.avoided:
+            self._watch.note(f"{item.title}: the ledger says finished in {entry.ended['directory']}, which is gone")
+
+    def _ended_before(self, item: Item, found: Found, entry: Entry) -> bool:
+        """Conclude a run that had ended; False of a finished one whose last checkpoint is damaged."""
+        known = entry.ended
+        if known is not None and (known["type"], known.get("directory")) == (found.state, str(found.path)):
+            answer = {"digest": known.get("digest"), "message": known.get("message", "")}
+        else:
+            answer = worker.as_found(found)
+            if found.state == "finished" and answer["digest"] is None:
+                self._watch.note(f"{item.title}: the last checkpoint in {found.path} is damaged; it is made anew")
+                return False
+            if known is not None and known["type"] != "refused":
+                self._watch.note(f"{item.title}: the ledger said {known['type']}: mended")
+            self._write_end(item, found.state, found.path, answer)
+        code = 0 if found.state == "finished" else 5
+        self._watch.event(f"{item.title}: {found.state} before, in {found.path}")
+        message = answer.get("message") or ""
+        self._conclude(Outcome(item.run, found.state, code, found.path, message, answer.get("digest"), True), item)
+        return True
+
+    def _start(self) -> None:
+        """Start as many works as there are slots for."""
+        works: list[Work] = []
+        while self._queue and len(self._active) + len(works) < self._launcher.slots:
+            items, arguments = self._queue.popleft()
+            work = self._place.work(items, arguments, self._ledger.account.of(items[0].key).starts + 1)
+            work.answer.unlink(missing_ok=True)
+            works.append(work)
+            for item in items:
+                item.start(self._directories.of(item.key))
+            begun = items[0].directory
+            self._watch.event(f"{work.name}: {f'continuing {begun}' if begun else 'training'}")
+        for job, work in zip(self._launcher.start(works) if works else (), works, strict=True):
+            self._active[job] = work
+            members = [list(member) for member in work.members]
+            for member in work.members:
+                facts = {"launcher": self._launcher.name, "job": job, "answer": work.answer.name, "members": members}
+                self._ledger.append("started", member.key, **facts)
+
+    def _read_answers(self) -> None:
+        """Deal with the works that have ended, and with the jobs that are gone without an answer."""
+        answers = {job: read_answer(work.answer) for job, work in self._active.items()}
+        alive = self._launcher.states([job for job, answer in answers.items() if answer is None])
+        for job, answer in answers.items():
+            if answer is not None or job not in alive:
+                work = self._active.pop(job)
+                # It may have been written just now.
+                self._end(work, answer or read_answer(work.answer) or _lost(job))
+
+    def _end(self, work: Work, answer: Mapping[str, Any]) -> None:
+        for member, row in worker.rows(work, answer):
+            if (item := self._items.get(member.key)) is not None:
+                self._end_one(item, row)
+
+    def _end_one(self, item: Item, row: Mapping[str, Any]) -> None:
+        status, code = row["status"], row["exit_code"]
+        directory = Path(row["run"]) if row.get("run") else self._directory_of(item)
+        item.directory = directory
+        if status == worker.ELSEWHERE:
+            self._write_end(item, "elsewhere", directory, row)
+            self._wait_for(item, directory)
+        elif status == worker.REFUSED and directory is not None:
+            self._write_end(item, "refused", directory, row)
+            self._watch.note(f"{item.title}: {row['message']}; it is begun anew")
+            item.avoided.append(directory)
+            item.directory = None
+            self._again(item)
+        elif status in ("interrupted", "lost") and self._may_go_on(item, directory):
+            self._write_end(item, "interrupted", directory, row)
+            self._again(item)
+        else:
+            kind = "diverged" if code == 5 else "finished" if status == "finished" else "failed"
+            self._write_end(item, kind, directory, row)
+            message = row.get("message") or ""
+            why = f": {message.splitlines()[0]}" if message else ""
+            (self._watch.event if kind == "finished" else self._watch.note)(
+                f"{item.title}: {kind} (exit code {code}){why}"
+            )
+            self._conclude(Outcome(item.run, kind, code, directory, message, row.get("digest"), answer=row), item)
+
+    def _write_end(self, item: Item, kind: str, directory: Path | None, row: Mapping[str, Any]) -> None:
+        facts = {name: row[name] for name in ("digest", "exit_code", "message") if row.get(name) is not None}
+        if directory is not None:
+            self._directories.refresh()
+            facts |= {"directory": str(directory), "hash": self._directories.facts(directory).get("hash")}
+        self._ledger.append(kind, item.key, **facts)
+
+    def _conclude(self, outcome: Outcome, item: Item) -> None:
+        item.outcome, item.state, item.directory = outcome, outcome.status, outcome.directory
+
+    def _may_go_on(self, item: Item, directory: Path | None) -> bool:
+        """Whether a run whose process has ended early is started again: as long as it gets on."""
+        steps = Checkpoints(directory).steps() if directory is not None else []
+        newest = steps[-1] if steps else -1
+        item.tries = 0 if newest > item.reached else item.tries + 1
+        item.reached = newest
+        return item.tries < TRIES
+
+    def _again(self, item: Item) -> None:
+        """Queue a run once more, as its directories are now."""
+        item.state = "waiting"
+        if not self._is_stopping and self._is_fresh(item):
+            self._queue.append(([item], item.run.arguments))
+
+    def _wait_for(self, item: Item, directory: Path | None) -> None:
+        item.state = "elsewhere"
+        which = f"process {holder(directory)[0]}, which trains {directory}" if directory else "a process that begins it"
+        self._watch.event(f"{item.title}: waiting for {which}")
+
+    def _look_elsewhere(self) -> None:
+        """Take up the runs that another process has trained, once it has ended."""
+        waiting = self._elsewhere()
+        if not waiting or time.monotonic() < self._looked + WAITING_SECONDS:
+            return
+        self._looked = time.monotonic()
+        self._directories.refresh()
+        for item in waiting:
+            is_held = item.directory is not None and holder(item.directory)[1]
+            if not is_held and not is_claimed(self._place.claims, item.key):
+                self._again(item)
+
+    def _directory_of(self, item: Item) -> Path | None:
+        """The directory in which a run is trained, once it is there."""
+        if item.directory is None:
+            item.directory = next((path for path in self._directories.of(item.key) if path not in item.older), None)
+        return item.directory
+
+    def _show(self) -> None:
+        if not self._watch.is_due():
+            return
+        self._directories.refresh()
+        for item in self._items.values():
+            if item.state in ("running", "elsewhere"):
+                item.look(self._directory_of(item))
+        self._watch.show(
+            Overview(
+                [item.status() for item in self._items.values()],
+                [item.pace for item in self._items.values()],
+                self._launcher.slots,
+            )
+        )
+
+
+def _lost(job: str) -> dict[str, Any]:
+    return {"status": "lost", "exit_code": 1, "message": f"job {job} ended without an answer", "run": None}

@@ -1,0 +1,133 @@
+"""A run of a study while its driver works on it, and the place of its files.
+
+Tests: tests/studies/execution/test_engine.py.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from composer.studies.execution.outcome import Outcome
+from composer.studies.execution.progress import Progress, Status
+from composer.studies.execution.work import Member, Work
+from composer.studies.study.points import StudyRun
+from composer.training.runs.membership import STUDY
+
+ANSWERS, LOGS, CLAIMS = "answers", "logs", ".claims"
+_LONGEST_NAME = 80
+
+
+@dataclass
+class Item:
+    """A run of a study, and where it stands."""
+
+    run: StudyRun
+    title: str
+    versions: Mapping[str, str | None]
+    """Versions of the libraries that it would be trained with now."""
+    state: str = "waiting"
+    """As ``Status.state``."""
+    avoided: list[Path] = field(default_factory=list)
+    """Run directories that could not be resumed."""
+    directory: Path | None = None
+    outcome: Outcome | None = None
+    older: frozenset[Path] = frozenset()
+    """Run directories of these settings before it was started."""
+    reached: int = -1
+    """The step of its newest checkpoint when it was last started without one that was newer."""
+    tries: int = 0
+    progress: Progress | None = None
+    _began: tuple[float, int] | None = None
+    pace: tuple[int, float] = (0, 0.0)
+    """Environment steps and seconds that it was trained for."""
+
+    @property
+    def key(self) -> str:
+        """The digest of its settings."""
+        return self.run.key
+
+    @property
+    def env_steps(self) -> int:
+        """Its length."""
+        return self.run.blueprint.training.env_steps
+
+    @property
+    def member(self) -> Member:
+        """As a work has it."""
+        return Member(self.title, self.key, self.env_steps)
+
+    def start(self, older: Sequence[Path]) -> None:
+        """Note that a process was started or queued for it."""
+        self.state, self.older, self.progress, self._began = "running", frozenset(older), None, None
+
+    def look(self, directory: Path | None) -> None:
+        """Read how far it is, in ``directory`` where that is known by now."""
+        if directory is None:
+            return
+        if self.progress is None or self.directory != directory:
+            self.directory = directory
+            self.progress = Progress(directory, self.run.blueprint.environment.metric)
+        self.progress.read()
+        if self._began is None:
+            self._began = (time.monotonic(), self.progress.done)
+        began, first = self._began
+        self.pace = (max(0, self.progress.done - first), time.monotonic() - began)
+
+    def status(self) -> Status:
+        """For people."""
+        done, last, left = 0, math.nan, math.nan
+        if self.progress is not None:
+            done, last = self.progress.done, self.progress.last_return
+            steps, seconds = self.pace
+            left = (self.env_steps - done) * seconds / steps if steps and self.state == "running" else math.nan
+        if self.state == "finished":
+            done = self.env_steps
+        message = self.outcome.message if self.outcome else ""
+        return Status(self.title, self.state, self.env_steps, done, last, left, self.directory, message)
+
+
+@dataclass(frozen=True)
+class Place:
+    """The folder of a study, and the directory of its runs."""
+
+    folder: Path
+    runs_dir: Path
+    name: str
+
+    @property
+    def claims(self) -> Path:
+        """Locks of runs, shared by the studies whose folders lie beside this one."""
+        return self.folder.parent / CLAIMS
+
+    def work(self, items: Sequence[Item], arguments: Sequence[str], start: int) -> Work:
+        """The work that trains ``items`` in one process; ``start`` numbers the starts of its first run."""
+        first, names = items[0], ",".join(item.title for item in items)
+        slug = re.sub(r"[^\w.=+-]+", "_", names)[:_LONGEST_NAME].strip("_")
+        stem = f"{slug}-{first.key[:8]}-{start}"
+        points = {item.key: dict(item.run.point.values) for item in items}
+        about = {"name": self.name, "folder": str(self.folder), "points": points}
+        return Work(
+            tuple(item.member for item in items),
+            tuple(arguments),
+            self.runs_dir,
+            self.claims,
+            self.folder / ANSWERS / f"{stem}.json",
+            self.folder / LOGS / f"{stem}.log",
+            first.versions,
+            tuple(first.avoided),
+            {STUDY: json.dumps(about)},
+        )
+
+    def reopened(self, started: Mapping[str, Any]) -> Work:
+        """A work that an earlier driver has started, as far as its answer needs it."""
+        members = tuple(Member(*each) for each in started["members"])
+        stem = Path(started["answer"]).name
+        log = self.folder / LOGS / f"{Path(stem).stem}.log"
+        return Work(members, (), self.runs_dir, self.claims, self.folder / ANSWERS / stem, log)

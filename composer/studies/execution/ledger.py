@@ -1,0 +1,160 @@
+"""The ledger of a study: what was planned, begun and how it ended, in an append-only file that survives kill -9.
+
+    STUDY/ledger.jsonl    rows as in a journal, each with its time, and with the ``key`` of its run
+    STUDY/lock            held by the one process that trains the study
+
+Run directories hold the truth; a ledger that disagrees with them is mended from them. Tests:
+tests/studies/execution/test_ledger.py.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from composer.spec.errors import ComposerError
+from composer.spec.run_files import open_to_write
+from composer.tracking.journal import Journal, JournalRow, read
+
+LEDGER = "ledger.jsonl"
+ENDS = ("finished", "failed", "diverged", "interrupted")
+"""Types of the rows that end a run."""
+
+
+class StudyInUse(ComposerError):
+    """Another process trains this study."""
+
+    exit_code = 3
+
+
+class LedgerDamaged(ComposerError):
+    """The ledger cannot be read to its end; nothing was written."""
+
+    exit_code = 3
+
+
+@dataclass
+class Entry:
+    """What the ledger says of one run."""
+
+    planned: JournalRow | None = None
+    started: JournalRow | None = None
+    """Its last start, with ``launcher``, ``job``, ``answer`` and ``log``."""
+    ended: JournalRow | None = None
+    """How that ended; None while it trains, or after a kill."""
+    starts: int = 0
+
+
+@dataclass
+class Account:
+    """What a ledger says, by key of the run."""
+
+    entries: dict[str, Entry] = field(default_factory=dict)
+    problem: str | None = None
+    """Why it could not be read to its end: a torn or damaged line."""
+
+    def add(self, row: JournalRow) -> None:
+        """Take up one more row."""
+        entry = self.entries.setdefault(row["key"], Entry())
+        if row["type"] == "planned":
+            entry.planned = row
+        elif row["type"] == "started":
+            entry.started, entry.ended, entry.starts = row, None, entry.starts + 1
+        elif row["type"] in ENDS:
+            entry.ended = row
+
+    def of(self, key: str) -> Entry:
+        """The entry of a run; an empty one of a run that the ledger does not know."""
+        return self.entries.get(key, Entry())
+
+
+def read_account(folder: Path) -> Account:
+    """What the ledger of a study says; nothing is locked or written."""
+    account, reader = Account(), read(folder / LEDGER)
+    for row in reader:
+        account.add(row)
+    account.problem = reader.problem
+    return account
+
+
+class Ledger:
+    """The ledger of a study that this process trains; every row is on the disk before ``append`` returns."""
+
+    def __init__(self, folder: Path) -> None:
+        """Continue the ledger in ``folder``; a last line that a kill has torn is cut off. Raises LedgerDamaged."""
+        self.account = read_account(folder)
+        path = folder / LEDGER
+        path.touch()
+        reader = read(path)
+        for _ in reader:
+            pass
+        if reader.problem is not None and not _is_last_line(path, reader.offset):
+            raise LedgerDamaged(
+                f"{path} is damaged ({reader.problem}) and was left alone. Run directories hold everything: move the"
+                " ledger away, and the same command makes it anew from them"
+            )
+        self._journal = Journal.resume(path, reader.offset, clock=time.time)
+
+    def append(self, kind: str, key: str, **facts: Any) -> None:
+        """Add a row of type ``kind`` on the run ``key``."""
+        row: JournalRow = {"type": kind, "key": key, **facts}
+        self._journal.append(row)
+        self._journal.flush(sync=True)
+        self.account.add(row)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._journal.close()
+
+
+@contextmanager
+def holding(folder: Path) -> Iterator[Ledger]:
+    """Hold a study's folder, which is made, and its ledger. Raises StudyInUse and LedgerDamaged."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = open_to_write(folder / "lock")
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(lock, 32, 0).decode("ascii", "replace") or "another process"
+            raise StudyInUse(
+                f"the study in {folder} is being trained by process {holder}: wait for it, or stop it; what is finished"
+                " then is not trained again"
+            ) from None
+        os.truncate(lock, 0)
+        os.pwrite(lock, str(os.getpid()).encode(), 0)
+        ledger = Ledger(folder)
+        try:
+            yield ledger
+        finally:
+            ledger.close()
+            os.truncate(lock, 0)
+    finally:
+        os.close(lock)
+
+
+def is_held(folder: Path) -> bool:
+    """Whether a process trains the study now."""
+    try:
+        file = os.open(folder / "lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False
+
+
+def _is_last_line(path: Path, offset: int) -> bool:
+    """Whether nothing but one torn line follows the byte ``offset``."""
+    rest = path.read_bytes()[offset:]
+    return b"\n" not in rest

@@ -1,0 +1,37 @@
+"""The study that a run belongs to, as the process that starts it is told by its environment.
+
+Tests: tests/studies/execution/test_engine.py.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from composer.spec.errors import ComposerError
+
+STUDY = "COMPOSER_STUDY"
+"""The variable: ``{"name": ..., "folder": ..., "points": {KEY: {AXIS: VALUE}}}``; keys are digests of settings."""
+
+
+class NoStudy(ComposerError):
+    """The variable does not hold what a study writes there."""
+
+    exit_code = 2
+
+
+def study_facts(key: str) -> dict[str, Any]:
+    """The entry ``study`` of ``run.json`` of a run with these settings; empty where it belongs to none.
+
+    It is for labels: neither the digest nor the provenance hash depends on it. Raises NoStudy.
+    """
+    text = os.environ.get(STUDY)
+    if text is None:
+        return {}
+    try:
+        study = json.loads(text)
+        point = study["points"].get(key)
+        return {} if point is None else {"study": {"name": study["name"], "folder": study["folder"], "point": point}}
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise NoStudy(f"{STUDY} is set, but not by a study: unset it") from None
