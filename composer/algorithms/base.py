@@ -38,6 +38,7 @@ from composer.spec.family import Family, Spec
 from composer.spec.lazy_call import LazyCall
 from composer.spec.metrics import Metric
 from composer.spec.shape import ShapeError
+from composer.spec.without import Without
 
 if TYPE_CHECKING:
     from composer.algorithms.program import BuiltAgent, Program
@@ -59,7 +60,7 @@ class OffPolicy(Spec):
     untrained_interactions: int = Field(default=1, ge=0, le=10**9)
     """Interactions with actions of the policy until the first update: 1 as in the code of TD3 and Dopamine; 0 makes it
     after the last random action, as in the code of SimBa."""
-    n_step: Annotated[Schedule, Bounded(1, 100, whole=True)] = schedules.Constant(value=1)
+    n_step: Annotated[Schedule, Bounded(1, 100, whole=True), Without(1)] = schedules.Constant(value=1)
     """Rewards summed before a value is bootstrapped, 1 to 100: a number, or a schedule on the clock of the critic's
     optimizer, rounded; windows end early where an episode does."""
     discount: Discount = Constant(value=0.99)

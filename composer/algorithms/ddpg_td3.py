@@ -20,6 +20,7 @@ from composer.optim import schedules
 from composer.optim.schedules import Bounded, Schedule
 from composer.spec.family import Spec
 from composer.spec.metrics import Metric, loss
+from composer.spec.without import Without
 
 if TYPE_CHECKING:
     from composer.algorithms.ddpg_td3_losses import GaussianNoise, Settings
@@ -33,7 +34,7 @@ LARGEST_STD = 10.0
 class ActionNoise(Spec):
     """Gaussian noise on actions, independent in time; the sum is clipped to [-1, 1]."""
 
-    std: Annotated[Schedule, Bounded(0, LARGEST_STD)] = schedules.Constant(value=0)
+    std: Annotated[Schedule, Bounded(0, LARGEST_STD), Without(0)] = schedules.Constant(value=0)
     """Standard deviation for actions in [-1, 1]: a number, or a schedule over gradient updates. 0 is no noise."""
     clip: float | None = Field(default=None, gt=0, le=LARGEST_STD)
     """Bound of the noise itself, before it is added."""
@@ -61,9 +62,9 @@ class DeterministicPolicyGradient(OffPolicy, Algorithm, abstract=True):
     """The value that the actor maximises: that of the first critic (arXiv:1802.09477), the lowest or the mean."""
     first: Literal["critic", "actor"] = "critic"
     """Which of the two steps first; the other one sees its step."""
-    target_actor: bool = True
+    target_actor: Annotated[bool, Without(False)] = True
     """Whether next actions of targets come from the average ``target_actor``, and not from the actor."""
-    policy_delay: int = Field(default=1, ge=1, le=1_000_000)
+    policy_delay: Annotated[int, Field(ge=1, le=1_000_000), Without(1)] = 1
     """The actor steps every ``policy_delay`` updates. Averages have momenta of their own: see the kind ``periodic``."""
     exploration: ActionNoise = ActionNoise(std=schedules.Constant(value=0.1))
     """Noise on actions during collection."""
@@ -155,7 +156,7 @@ class TD3(DeterministicPolicyGradient, kind="td3"):
 
     actor_critics: Literal["first", "minimum", "mean"] = "first"
     """The value that the actor maximises: that of the first critic (arXiv:1802.09477), the lowest or the mean."""
-    policy_delay: int = Field(default=2, ge=1, le=1_000_000)
+    policy_delay: Annotated[int, Field(ge=1, le=1_000_000), Without(1)] = 2
     """The actor steps every ``policy_delay`` updates. Averages have momenta of their own: see the kind ``periodic``."""
     target_noise: ActionNoise = ActionNoise(std=schedules.Constant(value=0.2), clip=0.5)
     """Noise on next actions of targets: target policy smoothing."""

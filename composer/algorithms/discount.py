@@ -89,6 +89,11 @@ class Lengthening(Discount, kind="lengthening"):
     """Length of the change in gradient updates."""
 
     @override
+    def without(self) -> Discount:
+        """The last discount throughout."""
+        return Constant(value=self.end)
+
+    @override
     def value_for(self, info: EnvironmentInfo) -> float:
         return self.end
 

@@ -19,9 +19,10 @@ from composer.environments.base import Environment
 from composer.environments.interface import EnvironmentInfo
 from composer.networks.outline import Outline
 from composer.optim import schedules
-from composer.optim.schedules import Share
+from composer.optim.schedules import Share, lowest
 from composer.spec.family import Items
 from composer.spec.metrics import Metric, loss
+from composer.spec.without import Without
 
 if TYPE_CHECKING:
     from composer.algorithms.program import BuiltAgent, Program
@@ -43,20 +44,20 @@ class DQN(OffPolicy, Algorithm, kind="dqn"):
     keys_outside_update: ClassVar[frozenset[str]] = OffPolicy.keys_outside_update | {"evaluation_epsilon"}
     example: ClassVar[Mapping[str, Any]] = {"kind": "dqn", "batch_size": 32, "update_to_data": 0.25, "double": True}
 
-    double: bool = False
+    double: Annotated[bool, Without(False)] = False
     """Whether the network itself chooses the next action, which the target network evaluates (arXiv:1509.06461)."""
-    epsilon: Share = schedules.Linear(start=1.0, end=0.01, updates=62_500)
+    epsilon: Annotated[Share, Without(lowest)] = schedules.Linear(start=1.0, end=0.01, updates=62_500)
     """Probability of a random action during collection: a number, or a schedule over gradient updates. The default is
     Dopamine's, 250,000 decisions at four per update; all actions before the first update are random."""
     evaluation_epsilon: Annotated[float, Field(ge=0, le=1)] = 0.001
     """Probability of a random action in evaluations; 0.001 in Dopamine, 0.05 in Mnih et al., 2015."""
-    noisy: bool = False
+    noisy: Annotated[bool, Without(False)] = False
     """Whether noisy layers draw noise during collection and in targets, in each pass anew (arXiv:1706.10295). Both
     passes are then in training mode, so that dropout is active in them too."""
-    augmentation: Annotated[Items[Augmentation], Field(max_length=8)] = ()
+    augmentation: Annotated[Items[Augmentation], Field(max_length=8), Without(())] = ()
     """Augmentations of pictures in the loss, in this order, with separate draws for observation and next observation:
     DrQ with one draw each, as in its Atari experiments (arXiv:2004.13649)."""
-    spr: SPR | None = None
+    spr: Annotated[SPR | None, Without(None)] = None
     """Self-predictive representations (SPR), which need three more networks."""
 
     def update_schedule(self, info: EnvironmentInfo) -> UpdateSchedule:

@@ -9,7 +9,7 @@ Tests: tests/papers/test_ppo.py, tests/training/test_on_policy.py.
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import Field
 
@@ -18,6 +18,7 @@ from composer.algorithms.discount import Constant, Discount
 from composer.algorithms.program import Program
 from composer.environments.interface import EnvironmentInfo
 from composer.spec.family import Spec
+from composer.spec.without import Without
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,7 +39,7 @@ class OnPolicy(Spec):
     """Discount of one interaction: a number, or a rule."""
     gae_lambda: float = Field(default=0.95, ge=0, le=1)
     """Decay of the weights of longer returns in an advantage, lambda of arXiv:1506.02438: 0 is one step, 1 is all."""
-    normalize_advantages: bool = True
+    normalize_advantages: Annotated[bool, Without(False)] = True
     """Whether advantages have mean 0 and standard deviation 1 in each minibatch, as in the code of OpenAI Baselines."""
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 from typing_extensions import override
@@ -17,6 +17,7 @@ from composer.environments.interface import EnvironmentInfo
 from composer.optim import schedules
 from composer.optim.schedules import NonNegative, Positive
 from composer.spec.metrics import Metric, loss
+from composer.spec.without import Without
 
 if TYPE_CHECKING:
     from composer.algorithms.program import BuiltAgent, Program
@@ -41,12 +42,12 @@ class PPO(OnPolicy, Algorithm, kind="ppo"):
 
     batch_size: int = Field(default=64, ge=1, le=1_048_576)
     """Samples per gradient update: transitions of a rollout (interactions times copies) over ``minibatches``."""
-    clip_ratio: Positive = schedules.Constant(value=0.2)
+    clip_ratio: Annotated[Positive, Without(1e6)] = schedules.Constant(value=0.2)
     """Bound on how far the ratio of new to old probability may move from 1: a number, or a schedule over updates."""
-    value_clip: Positive | None = None
+    value_clip: Annotated[Positive | None, Without(None)] = None
     """Bound on how far values may move from those of the rollout, in units of scaled rewards: a number, or a schedule
     over updates. Absent: no bound, as in the paper."""
-    entropy_bonus: NonNegative = schedules.Constant(value=0)
+    entropy_bonus: Annotated[NonNegative, Without(0)] = schedules.Constant(value=0)
     """Weight of the policy's entropy in the actor's loss: a number, or a schedule over updates."""
 
     @override

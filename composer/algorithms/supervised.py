@@ -14,6 +14,7 @@ from composer.environments.base import Environment
 from composer.environments.interface import EnvironmentInfo
 from composer.spec.family import Spec
 from composer.spec.metrics import Metric, loss
+from composer.spec.without import Without
 from composer.spec.wording import suggestion
 
 if TYPE_CHECKING:
@@ -47,11 +48,11 @@ class Supervised(Algorithm, kind="supervised"):
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "supervised", "batch_size": 128}
 
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    label_smoothing: Annotated[float, Field(ge=0, lt=1), Without(0)] = 0.0
     """Probability that targets spread evenly over all classes."""
-    logit_decay: Annotated[float, Field(ge=0, le=100)] = 0.0
+    logit_decay: Annotated[float, Field(ge=0, le=100), Without(0)] = 0.0
     """Spectral decoupling: half this times the mean square of the logits is added. Source: arXiv:2011.09468, Eq. 4."""
-    distillation: Distillation | None = None
+    distillation: Annotated[Distillation | None, Without(None)] = None
     """Distillation from an average of the model."""
 
     def update_schedule(self, info: EnvironmentInfo) -> UpdateSchedule:

@@ -23,6 +23,7 @@ from composer.optim.penalties import Penalty
 from composer.replay.sampling import Sampling, Uniform
 from composer.spec.family import Items, Spec
 from composer.spec.shape import ShapeError
+from composer.spec.without import Without
 from composer.tracking.base import MlflowTracker, Tracker
 
 FORMAT = 1
@@ -76,7 +77,7 @@ class Training(Spec):
     """Length of the run, per seed."""
     log_every: EnvSteps = 1_000
     """Environment steps between two rows of metrics."""
-    acting: dict[Role, Role] = Field(default={}, max_length=64)
+    acting: Annotated[dict[Role, Role], Without({})] = Field(default={}, max_length=64)
     """Averages that act instead of networks while data are collected, by role: BBF acts with its target."""
     divergence: Divergence = Divergence()
     """Bounds on metrics and parameters, far beyond those of runs that learn."""
@@ -92,7 +93,7 @@ class Evaluation(Spec):
     """Environment steps between two evaluations; the last evaluation follows the last step."""
     episodes: Annotated[int, Field(ge=1, le=10_000)] = 10
     """Episodes per seed in each evaluation."""
-    acting: dict[Role, Role] = Field(default={}, max_length=64)
+    acting: Annotated[dict[Role, Role], Without({})] = Field(default={}, max_length=64)
     """Averages that are evaluated instead of networks, by role."""
 
 
@@ -146,9 +147,9 @@ class Blueprint(Spec):
     """Networks by the role that the algorithm gives them."""
     averages: dict[Role, Average] = Field(default={}, max_length=64)
     """Slow copies of networks, by name."""
-    interventions: dict[Role, Intervention] = Field(default={}, max_length=64)
+    interventions: Annotated[dict[Role, Intervention], Without({})] = Field(default={}, max_length=64)
     """Changes to networks while they learn, by name; those that fire together fire in this order."""
-    penalties: dict[Role, Penalty] = Field(default={}, max_length=64)
+    penalties: Annotated[dict[Role, Penalty], Without({})] = Field(default={}, max_length=64)
     """Terms of losses that pull parameters, by name."""
     optimizers: Annotated[dict[Role, Optimizer], Field(min_length=1, max_length=64)]
     """One optimizer for every trained role."""

@@ -16,6 +16,7 @@ from composer.networks.outline import Outline
 from composer.spec.family import Spec
 from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape, ShapeError, located
+from composer.spec.without import Without
 
 if TYPE_CHECKING:
     from torch import nn
@@ -28,7 +29,7 @@ class Network(Spec):
     """From the network's input to features."""
     head: Head
     """From features to the outputs that the algorithm reads."""
-    copies: Annotated[int, Field(ge=1, le=16)] = 1
+    copies: Annotated[int, Field(ge=1, le=16), Without(1)] = 1
     """Independent copies, each with parameters of its own."""
 
     def outline(self, shape: Shape, actions: int) -> Outline:

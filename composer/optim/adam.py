@@ -9,7 +9,8 @@ from pydantic import Field
 from typing_extensions import override
 
 from composer.optim.base import Optimizer, matching, unmatched
-from composer.optim.schedules import Constant, Positive
+from composer.optim.schedules import Constant, Positive, highest
+from composer.spec.without import Without
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 class AdamFamily(Optimizer, abstract=True):
     """The settings of Adam, with or without weight decay."""
 
-    learning_rate: Positive = Constant(value=1e-3)
+    learning_rate: Annotated[Positive, Without(highest)] = Constant(value=1e-3)
     """Step size, a number or a schedule over updates."""
     beta1: float = Field(default=0.9, ge=0, lt=1)
     """Decay of the running mean of gradients."""
@@ -29,7 +30,7 @@ class AdamFamily(Optimizer, abstract=True):
     """Decay of the running mean of squared gradients."""
     epsilon: float = Field(default=1e-8, gt=0, le=1)
     """Added to the root of the second moment."""
-    max_gradient_norm: Annotated[float, Field(gt=0, le=1e9)] | None = None
+    max_gradient_norm: Annotated[Annotated[float, Field(gt=0, le=1e9)] | None, Without(None)] = None
     """Bound of the norm of a seed's gradient, over all parameters and copies; longer gradients are scaled down to it.
     Absent: no bound."""
 
@@ -68,7 +69,7 @@ class AdamW(AdamFamily, kind="adamw"):
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "adamw", "learning_rate": 1e-4, "weight_decay": 1e-2}
 
-    weight_decay: float = Field(default=1e-2, ge=0, le=10)
+    weight_decay: Annotated[float, Field(ge=0, le=10), Without(0)] = 1e-2
     """Each step multiplies the decayed parameters by ``1 - learning_rate * weight_decay``."""
     decay: list[str] = Field(default=["*"], max_length=64)
     """Globs of parameter paths that decay: ``["*"]`` includes biases and norms, ``["*weight"]`` only weights."""

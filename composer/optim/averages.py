@@ -9,6 +9,7 @@ from pydantic import Field
 
 from composer.optim.schedules.bounded import Share
 from composer.spec.family import Spec
+from composer.spec.without import Without
 
 ROLE = r"^[a-z][a-z0-9_]{0,63}$"
 """The name of a network, an average or a learned number."""
@@ -22,7 +23,7 @@ class Average(Spec):
 
     of: Annotated[str, Field(pattern=ROLE)]
     """The network, or another average, that is averaged."""
-    momentum: Share
+    momentum: Annotated[Share, Without(0)]
     """Share of the average that an update keeps, 0 to 1: a number, or a schedule over gradient updates."""
 
 

@@ -42,6 +42,11 @@ class Sam(Optimizer, kind="sam"):
             raise PydanticCustomError("sam_base", "'base' is the optimizer that steps; it cannot be 'sam' again")
         return base
 
+    @override
+    def without(self) -> Optimizer:
+        """The base optimizer."""
+        return self.base
+
     @property
     @override
     def stepping(self) -> Optimizer:

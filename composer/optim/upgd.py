@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 from typing_extensions import override
 
 from composer.optim.base import Optimizer, matching, unmatched
-from composer.optim.schedules import Constant, Positive
+from composer.optim.schedules import Constant, Positive, highest
+from composer.spec.without import Without
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,13 +33,13 @@ class Upgd(Optimizer, kind="upgd"):
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "upgd", "learning_rate": 1e-2, "sigma": 1e-3}
 
-    learning_rate: Positive = Constant(value=1e-2)
+    learning_rate: Annotated[Positive, Without(highest)] = Constant(value=1e-2)
     """Step size, a number or a schedule over updates."""
     beta_utility: float = Field(default=0.999, ge=0, lt=1)
     """Decay of the running mean of utilities."""
-    sigma: float = Field(default=1e-3, ge=0, le=1e3)
+    sigma: Annotated[float, Field(ge=0, le=1e3), Without(0)] = 1e-3
     """Standard deviation of the noise that is added to gradients."""
-    weight_decay: float = Field(default=1e-3, ge=0, le=10)
+    weight_decay: Annotated[float, Field(ge=0, le=10), Without(0)] = 1e-3
     """Each step multiplies the decayed parameters by ``1 - learning_rate * weight_decay``."""
     decay: list[str] = Field(default=["*"], max_length=64)
     """Globs of parameter paths that decay: ``["*"]`` includes biases and norms, ``["*weight"]`` only weights."""

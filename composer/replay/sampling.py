@@ -43,6 +43,11 @@ class Prioritised(Sampling, kind="prioritised"):
 
     has_priorities: ClassVar[bool] = True
 
+    @override
+    def without(self) -> Sampling:
+        """Uniform draws."""
+        return Uniform()
+
     exponent: float = Field(default=0.5, ge=0, le=1)
     """Power of the error that makes the priority; 0 is uniform."""
     correction: Share = Constant(value=0.5)

@@ -103,6 +103,10 @@ class Family(Spec):
         """The shorthand for this value where the family has one for it; else ``table``."""
         return table
 
+    def without(self) -> Family | None:
+        """What stands here once what this kind adds is taken out; None where it adds nothing by itself."""
+        return None
+
     @classmethod
     def noun(cls) -> str:
         """The family's name in messages: ``running statistic``."""

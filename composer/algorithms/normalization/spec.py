@@ -28,6 +28,11 @@ class RunningStatistic(Family, family="running_statistic"):
     is_identity: ClassVar[bool] = False
     """Whether observations stay as they are."""
 
+    @override
+    def without(self) -> RunningStatistic | None:
+        """Observations as they are."""
+        return None if self.is_identity else Raw()
+
     @abstractmethod
     def build(self, seeds: int, size: int, device: str) -> RunningMoments | None:
         """Fresh statistics of vectors of ``size`` for each seed; None where nothing is normalised."""
@@ -72,6 +77,11 @@ class RewardScale(Family, family="reward_scale"):
 
     is_identity: ClassVar[bool] = False
     """Whether rewards stay as they are."""
+
+    @override
+    def without(self) -> RewardScale | None:
+        """Rewards as they are."""
+        return None if self.is_identity else RawReward()
 
     @property
     def clips_rewards(self) -> bool:

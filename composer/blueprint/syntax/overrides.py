@@ -22,7 +22,7 @@ COMMAND_LINE = "command line"
 TILDE = "~"
 """Begins a removal, as in Hydra."""
 _BARE_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_./:@+-]*|\$\{[A-Za-z0-9_.\[\]-]+\}")
-_MAX_LENGTH = 2_000
+_MAX_LENGTH = 20_000
 _REFUSED = {
     "extends": "a parent cannot be chosen on the command line",
     "variants": "choose a variant with FILE@VARIANT; a variant itself cannot be overridden",

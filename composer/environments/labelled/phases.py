@@ -20,6 +20,7 @@ from composer.environments.labelled.phase import Augmentation, Phase, Standardiz
 from composer.environments.labelled.task_sequence import Labelled
 from composer.spec.family import Items
 from composer.spec.metrics import Metric
+from composer.spec.without import Without
 
 
 class Phases(Labelled, kind="phases"):
@@ -40,7 +41,7 @@ class Phases(Labelled, kind="phases"):
 
     phases: Annotated[Items[Phase], Field(min_length=1, max_length=1_000)]
     """The phases, in order."""
-    augmentation: Augmentation | None = None
+    augmentation: Annotated[Augmentation | None, Without(None)] = None
     """Random changes of training pictures; held-out ones are not changed."""
     standardization: Standardization | None = None
     """Moments that pictures are standardised by; absent: those of all training samples."""

@@ -16,6 +16,7 @@ from typing_extensions import override
 from composer.environments.base import Simulator
 from composer.environments.interface import EnvironmentInfo
 from composer.environments.suites.task_tables import game_table, known
+from composer.spec.without import Without
 
 if TYPE_CHECKING:
     from composer.environments.vector.rows import Rows
@@ -69,9 +70,9 @@ class Atari(Simulator, kind="atari"):
     """Most frames without action at the start of a game, uniformly from 0 on; 30 in ``atari100k``."""
     full_actions: bool = True
     """All 18 actions, or only those that do something in this game; all in ``machado2018`` alone."""
-    life_loss_ends: bool = False
+    life_loss_ends: Annotated[bool, Without(False)] = False
     """Whether in training a lost life ends an episode and the next one continues the game; true in ``atari100k``."""
-    clip_rewards: bool = True
+    clip_rewards: Annotated[bool, Without(False)] = True
     """Whether in training the sum of a decision's rewards is cut to [-1, 1] (Mnih et al., 2015); in all protocols."""
     fire_on_reset: bool = False
     """Whether a game begins with one frame of FIRE, where the game has it; not in any protocol (our choice)."""
@@ -87,7 +88,7 @@ class Atari(Simulator, kind="atari"):
     """Pixel rows of a frame."""
     width: Annotated[int, Field(ge=8, le=160)] = 84
     """Pixel columns of a frame."""
-    stack: Annotated[int, Field(ge=1, le=64)] = 4
+    stack: Annotated[int, Field(ge=1, le=64), Without(1)] = 4
     """Newest frames that make an observation; those from before the episode are black."""
     workers: Annotated[int, Field(ge=0, le=512)] = 0
     """Threads that step the games inside of the training process; 0 is one thread. There is no time-out for them."""

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
+from typing_extensions import override
 
 from composer.networks.initializers import Initializer
 from composer.networks.outline import Outline, ParameterPlan
@@ -55,6 +56,12 @@ class Block(Family, family="block"):
     is_chain: ClassVar[bool] = False
     """Whether it applies its children one after another and does nothing else. Where children are called ``0``, ``1``
     and so on, its module is a ``torch.nn.Sequential``. Without children it is the identity."""
+
+    @override
+    def without(self) -> Block | None:
+        """The identity in the place of what normalises features."""
+        features = self.normalises not in (None, "weights")
+        return Block.kinds()["identity"]() if features else None
 
     @staticmethod
     def of(outline: Outline) -> type[Block]:

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
+from typing_extensions import override
 
 from composer.networks.blocks.base import Block
+from composer.networks.blocks.identity import Identity
 from composer.networks.outline import BufferPlan, Outline
 from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape
@@ -27,6 +29,11 @@ class Dropout(Block, kind="dropout"):
 
     rate: Annotated[float, Field(ge=0, lt=1)]
     """Probability that an entry is zeroed, to 24 bits."""
+
+    @override
+    def without(self) -> Block:
+        """The identity."""
+        return Identity()
 
     def outline(self, shape: Shape) -> Outline:
         """No parameters; the random stream is the buffers ``key`` and ``draws``, one draw per call in training."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
+from typing_extensions import override
 
 from composer.networks.blocks.base import Block, last_axis, plan
 from composer.networks.blocks.residual import keeping_shape
@@ -44,6 +45,11 @@ class LerpResidual(Block, kind="lerp_residual"):
     """First value of the parameter; its smallness speeds up ``a`` under Adam, as in ``scaler``."""
     magnitude: bool = False
     """Whether the magnitude of ``a`` is taken, as nGPT does and SimbaV2 does not."""
+
+    @override
+    def without(self) -> Block:
+        """The block alone."""
+        return self.block
 
     def outline(self, shape: Shape) -> Outline:
         """Parameter ``alpha`` [n] and child ``block``; raises ``ShapeError`` where that changes the shape."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from composer.networks.blocks.base import last_axis
 from composer.networks.blocks.weighted import Weighted
 from composer.networks.outline import Outline
 from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape
+from composer.spec.without import Without
 
 UNIT_AXIS = {"rows": -1, "columns": -2}
 """The axis of a weight ``[out, in]`` along which vectors have unit norm."""
@@ -28,7 +29,7 @@ class Linear(Weighted, kind="linear"):
     example: ClassVar[Mapping[str, Any]] = {"kind": "linear", "width": 256, "weight": {"kind": "he_normal"}}
     axis = -1
 
-    unit_norm: Literal["rows", "columns"] | None = None
+    unit_norm: Annotated[Literal["rows", "columns"] | None, Without(None)] = None
     """The vectors kept at unit norm: ``rows`` of the weight [out, in], which an output reads; ``columns``, which an
     input writes."""
 

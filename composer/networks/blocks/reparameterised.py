@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
+from typing_extensions import override
 
 from composer.networks.blocks.base import Block, plan
 from composer.networks.blocks.conv import Conv
@@ -66,6 +67,11 @@ class WeightNorm(Block, kind="weight_norm"):
     gain: Initializer = Ones()
     """Initialiser of the gain, shape [out]."""
 
+    @override
+    def without(self) -> Block:
+        """The block with its weight as it is."""
+        return self.block
+
     def outline(self, shape: Shape) -> Outline:
         """Parameter ``gain`` [out], then the child ``block``."""
         child = _inner(self.block, shape)
@@ -96,6 +102,11 @@ class SpectralNorm(Block, kind="spectral_norm"):
     """The linear or conv block."""
     iterations: Annotated[int, Field(ge=1, le=64)] = 1
     """Steps of the power method a pass."""
+
+    @override
+    def without(self) -> Block:
+        """The block with its weight as it is."""
+        return self.block
 
     def outline(self, shape: Shape) -> Outline:
         """Statistic ``left`` [out], along the left singular vector, and the child ``block``."""

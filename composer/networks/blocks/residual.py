@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from typing_extensions import override
+
 from composer.networks.blocks.base import Block
 from composer.networks.outline import Outline
 from composer.spec.lazy_call import LazyCall, call
@@ -25,6 +27,11 @@ class Residual(Block, kind="residual"):
 
     block: Block
     """What is added to the input; its output has the input's shape."""
+
+    @override
+    def without(self) -> Block:
+        """The block alone."""
+        return self.block
 
     def outline(self, shape: Shape) -> Outline:
         """Child ``block``; raises ``ShapeError`` where it changes the shape."""

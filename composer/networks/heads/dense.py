@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import model_validator
 from pydantic_core import PydanticCustomError
@@ -21,6 +21,7 @@ from composer.networks.initializers import Initializer, Orthogonal, Zeros
 from composer.networks.outline import Outline
 from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape
+from composer.spec.without import Without
 
 Values = Literal["one", "per_action"]
 """One value, or one for each discrete action."""
@@ -33,7 +34,7 @@ class DenseHead(Head, abstract=True):
     """Initialiser of each weight, shape [outputs, n]."""
     bias_init: Initializer = Zeros()
     """Initialiser of each bias, shape [outputs]."""
-    unit_norm: bool = False
+    unit_norm: Annotated[bool, Without(False)] = False
     """Whether the weights of each output are kept at unit norm, as hyperspherical networks do."""
 
     @property
@@ -106,6 +107,12 @@ class ReturnHead(NoisyHead, abstract=True):
     @override
     def produces(self) -> str:
         return "value" if self.values == "one" else "action_values"
+
+    @override
+    def without(self) -> Head:
+        """The head of the mean: ``scalar``, or ``discrete_value`` for each action, with the same initialisers."""
+        kind = Head.kinds()["scalar" if self.values == "one" else "discrete_value"]
+        return kind(**{name: getattr(self, name) for name in kind.model_fields.keys() & NoisyHead.model_fields.keys()})
 
     def laid_out(self, actions: int, entries: int) -> Shape:
         """Shape of ``entries`` for one value, ``[entries]``, or for each action, ``[actions, entries]``."""

@@ -55,6 +55,11 @@ class Dueling(Head, kind="dueling"):
             raise PydanticCustomError("dueling_kind", "'dueling' cannot wrap '{kind}': {reason}", context)
         return head
 
+    @override
+    def without(self) -> Head | None:
+        """The head without streams, where no hidden layer would go with them."""
+        return self.head if self.hidden is None else None
+
     @property
     @override
     def produces(self) -> str:

@@ -1,6 +1,6 @@
 """Schedules: numbers that may change while a network learns."""
 
-from composer.optim.schedules.base import Constant, Linear, Schedule
+from composer.optim.schedules.base import Constant, Linear, Schedule, highest, lowest
 from composer.optim.schedules.bounded import Bounded, NonNegative, Positive, Share
 from composer.optim.schedules.curves import Exponential, Warmup
 from composer.optim.schedules.in_turn import InTurn
@@ -18,4 +18,6 @@ __all__ = [
     "Schedule",
     "Share",
     "Warmup",
+    "highest",
+    "lowest",
 ]

@@ -67,6 +67,16 @@ class Schedule(Family, family="schedule"):
         """A function from updates done, float64 ``[seeds]``, to values, float32 ``[seeds]``."""
 
 
+def highest(schedule: Schedule) -> float:
+    """The largest value of a schedule."""
+    return schedule.bounds()[1]
+
+
+def lowest(schedule: Schedule) -> float:
+    """The smallest value of a schedule."""
+    return schedule.bounds()[0]
+
+
 class Constant(Schedule, kind="constant"):
     """The same value throughout."""
 
