@@ -52,10 +52,6 @@ class Axes:
         """Where a value of an axis is written."""
         return next(child for _, child in self.nodes[axis].children() if same(child.value, value))
 
-    def nodes_of(self, point: Mapping[str, Value], axis: str) -> Node | None:
-        """Where a point's value of an axis is written; None where the study has no such axis."""
-        return self.node(axis, point[axis]) if axis in point else None
-
 
 def read_axes(tree: Node) -> Axes:
     """The axes of a valid study file, and the problems of their values, groups and exclusions."""

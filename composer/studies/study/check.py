@@ -90,10 +90,15 @@ class StudyCheck:
             changes.append(self._task(trees, variant, changes, task))
         if self.seeds is not None:
             changes.append(self.seeds)
-        blueprint = load_tree(trees, located(changes), variant, is_to_run=self.is_to_run).blueprint
-        blueprint.derived["file"] = path
+        loaded = load_tree(trees, located(changes), variant, is_to_run=self.is_to_run)
+        store = loaded.tree.get(("tracking", "uri"))
+        if store is not None and store.at.file == self.file:
+            # As an override it would count as the user's own word, which may name any place.
+            hint = "the blueprint, MLFLOW_TRACKING_URI or the command line does"
+            raise BlueprintError([study_problem(store.at, "tracking.uri", "a study chooses no store", hint)])
+        loaded.blueprint.derived["file"] = path
         arguments = (planned.point.blueprint, *(change.text for change in changes))
-        return StudyRun(planned.point, blueprint.environment.title, blueprint, arguments)
+        return StudyRun(planned.point, loaded.blueprint.environment.title, loaded.blueprint, arguments)
 
     def _task(self, trees: Sequence[Node], variant: str | None, changes: Sequence[Change], task: PlannedTask) -> Change:
         """The override that sets the task: its key is a property of the environment's kind."""

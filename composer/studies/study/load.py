@@ -12,12 +12,12 @@ from pathlib import Path as FilePath
 
 from composer.blueprint.checks.form import validate
 from composer.blueprint.schema import SLUG_RULE, is_slug
-from composer.blueprint.syntax.extends import shipped
+from composer.blueprint.syntax.extends import read_chain, shipped
 from composer.blueprint.syntax.nodes import Node, show_path
 from composer.blueprint.syntax.notation import UNDER, experiment
 from composer.blueprint.syntax.problems import Problem, at_file
 from composer.blueprint.syntax.read import read_tree
-from composer.blueprint.syntax.variants import AND, BASE
+from composer.blueprint.syntax.variants import AND, BASE, unknown_variant
 from composer.environments.suites.task_tables import suite, suite_names
 from composer.spec.package_files import STUDIES, blueprints_root
 from composer.spec.wording import near, quote, suggestion
@@ -110,7 +110,7 @@ def _find(path: FilePath) -> FilePath:
 
 def _of_study(found: Problem) -> Problem:
     """A problem of the format, in words of studies."""
-    if found.path == "study":
+    if found.path == "study" and not found.message.startswith("missing"):
         message = f"this composer reads studies of format {FORMAT}"
         return Problem(found.file, found.line, found.column, found.path, message)
     if found.path == "variants":
@@ -148,7 +148,7 @@ def _blueprints(tree: Node, folder: FilePath) -> tuple[dict[str, tuple[str, Node
     if one is not None and several is not None:
         return {}, [study_problem(several.key, "blueprints", "a study has blueprint or blueprints, not both")]
     if one is None and several is None:
-        return {}, [study_problem(tree.at, "", "missing key 'blueprint' (the agent that is studied)")]
+        return {}, [study_problem(tree.at, "blueprint", "missing key 'blueprint' (the agent that is studied)")]
     listed = several.children() if several else ()
     nodes = [("blueprint", one)] if one else [(show_path(("blueprints", index)), child) for index, child in listed]
     known = shipped()
@@ -171,20 +171,34 @@ def _blueprints(tree: Node, folder: FilePath) -> tuple[dict[str, tuple[str, Node
 def _points(
     axes: Axes, settings: Settings, blueprints: Mapping[str, tuple[str, Node]], file: str
 ) -> tuple[list[PlannedPoint], list[Problem]]:
-    """The points with what they set, and the problems of their expressions."""
+    """The points with what they set, and the problems of their expressions and of the names of their variants."""
     collected, planned = Collected(file, axes.combinations, [""]), []
+    known = {name: _variants(text) for name, (text, _) in blueprints.items()}
     for number, values in enumerate(axes.combinations):
-        chosen = values.get(BLUEPRINT, next(iter(blueprints)))
-        name, within = blueprints[str(chosen)]
-        variants, changes, problems = settings.at(values)
-        laid = [each for each in variants if each != BASE]
-        if laid:
-            name += (AND if experiment(name).variant else UNDER) + AND.join(laid)
-        point = Point(name, values, tuple(change.text for change in changes))
-        planned.append(PlannedPoint(point, tuple(changes), axes.nodes_of(values, VARIANT) or within))
+        chosen = str(values.get(BLUEPRINT, next(iter(blueprints))))
+        name, within = blueprints[chosen]
+        laid, changes, problems = settings.at(values)
+        if VARIANT in values:
+            within = axes.node(VARIANT, values[VARIANT])
+            laid = [within, *laid]
+        names = {part: node for node in laid for part in str(node.value).split(AND) if part != BASE}
+        problems += [
+            unknown_variant(part, known[chosen], node.at) for part, node in names.items() if part not in known[chosen]
+        ]
+        if names:
+            name += (AND if experiment(name).variant else UNDER) + AND.join(names)
+        planned.append(
+            PlannedPoint(Point(name, values, tuple(change.text for change in changes)), tuple(changes), within)
+        )
         for problem in problems:
             collected.add(problem, number, "", within)
     return planned, [*collected.problems()]
+
+
+def _variants(blueprint: str) -> Mapping[str, Node]:
+    """The variants that a blueprint declares, by name. Raises BlueprintError where it cannot be read."""
+    tree = read_chain(experiment(blueprint).path)[-1].get(("variants",))
+    return tree.value if tree is not None and tree.is_table else {}
 
 
 def _unused(axes: Axes, settings: Settings) -> Iterator[Problem]:

@@ -1,6 +1,6 @@
 """What a study trains: its points, and a run of each point on each task.
 
-Tests: tests/studies/study/test_points.py.
+Tests: tests/studies/study/test_load.py.
 """
 
 from __future__ import annotations

@@ -105,7 +105,7 @@ class Scope:
         if path in self._trail:
             loop = " → ".join(show_path(each) for each in (*self._trail[self._trail.index(path) :], path))
             raise WrongExpression(f"names itself: {loop}")
-        if len(self._trail) >= MAX_CHAIN:
+        if len(self._trail) > MAX_CHAIN:
             raise WrongExpression(f"more than {MAX_CHAIN} settings lead to its value")
         if node.is_table:
             raise WrongExpression(f"{quote(show_path(path))} is a table; name a value in it")

@@ -15,6 +15,7 @@ from composer.blueprint.syntax.parts import read_parts
 from composer.blueprint.syntax.positions import MAX_NESTING, Path
 from composer.blueprint.syntax.problems import Problem
 from composer.blueprint.syntax.write import toml_value
+from composer.spec import plugins
 from composer.spec.package_files import registry_root
 from composer.spec.wording import quote, suggestion
 from composer.studies.study.axes import VARIANT, Axes, no_value, unknown_axis
@@ -28,7 +29,6 @@ _ELSEWHERE = {
     "seeds": "write seeds = ... at the top of the file",
     "extends": "name the blueprint at the top of the file",
     "variants": "write [axis] variant = [...]",
-    "tracking.uri": "a study chooses no store: the blueprint, MLFLOW_TRACKING_URI or the command line does",
     "blueprint": "the format of a blueprint is no setting",
     "requires": "the blueprint itself lists its plug-ins",
 }
@@ -67,8 +67,8 @@ class Settings:
     used: set[str] = field(default_factory=lambda: {"blueprint", VARIANT})
     """The axes on which something depended so far."""
 
-    def at(self, point: Mapping[str, Value]) -> tuple[tuple[str, ...], list[Change], list[Problem]]:
-        """Variants and overrides of a point, in order, and the problems of its expressions."""
+    def at(self, point: Mapping[str, Value]) -> tuple[list[Node], list[Change], list[Problem]]:
+        """Variants of ``[when]`` and overrides of a point, in order, and the problems of its expressions."""
         holding = [each for each in self.conditions if each.holds(point)]
         entries = dict(self.always)
         for each in holding:
@@ -76,7 +76,7 @@ class Settings:
                 entries.pop(path, None)  # The last one on a key counts, and comes last.
                 entries[path] = node
         scope = Scope(point, entries)
-        changes = [change for each in holding for change in (*each.removals,)]
+        changes = [change for each in holding for change in each.removals]
         changes += [change for each in holding for change in each.uses]
         changes += [
             Change(f"{show_path(path)}={toml_value(value)}", node.at)
@@ -84,9 +84,7 @@ class Settings:
             if (value := scope.value(path, node)) is not None
         ]
         self.used |= scope.used
-        chosen = [str(point[VARIANT])] if VARIANT in point else []
-        chosen += [node.value for each in holding for node in each.variants]
-        return tuple(dict.fromkeys(chosen)), changes, [*scope.problems.values()]
+        return [node for each in holding for node in each.variants], changes, [*scope.problems.values()]
 
 
 def read_settings(tree: Node, axes: Axes) -> tuple[Settings, list[Problem]]:
@@ -108,11 +106,8 @@ def _entries(table: Node | None, where: Path, problems: list[Problem]) -> dict[P
     found: dict[Path, Node] = {}
     for path, node in _leaves(table, (), where, problems) if table else ():
         name = show_path(path)
-        hint = _ELSEWHERE.get(name) or (_ELSEWHERE.get(str(path[0])) if len(path) == 1 else None)
-        sets_uri = path == ("tracking",) and isinstance(node.value, dict) and "uri" in node.value
-        if hint or sets_uri:
-            found_hint = hint or _ELSEWHERE["tracking.uri"]
-            problems.append(study_problem(node.key, name, "cannot be set here", found_hint))
+        if hint := _ELSEWHERE.get(str(path[0])):
+            problems.append(study_problem(node.key, name, "cannot be set here", hint))
         elif path in found:
             problems.append(study_problem(node.key, name, f"is set above too, on line {found[path].key.line}"))
         else:
@@ -178,6 +173,8 @@ def _listed(node: Node | None) -> list[Node]:
 def _use(node: Node, problems: list[Problem]) -> Change:
     known = read_parts(registry_root())
     name = str(plain(node))
+    if plugins.is_namespaced(name):
+        return Change(f"interventions.{name.rpartition('/')[2]}={toml_value({'use': name})}", node.at)
     if name not in known or known[name].family != INTERVENTION:
         interventions = [part for part, found in known.items() if found.family == INTERVENTION]
         is_other = name in known

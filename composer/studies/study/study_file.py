@@ -1,6 +1,6 @@
 """The keys of a study file. What they mean for a point is in ``axes`` and ``settings``.
 
-Tests: tests/studies/study/test_study_file.py.
+Tests: tests/studies/study/test_problems.py.
 """
 
 from __future__ import annotations
