@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from composer.cli import reading, running, studying
+from composer.cli import correlating, reading, running, studying
 from composer.cli.answers import ended_by_itself, print_in_any_locale
 from composer.cli.once import Once
 from composer.spec.calls import tell_ctrl_c_apart
@@ -53,6 +53,7 @@ _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         studying.plan,
         studying.sweep,
         studying.compare,
+        correlating.correlate,
         studying.doctor,
         studying.retention,
         studying.simplicity,

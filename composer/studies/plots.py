@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final, NamedTuple
 
 from composer.studies import Refused
 from composer.studies.statistics import Curve
@@ -13,9 +13,11 @@ from composer.studies.statistics import Curve
 # Okabe and Ito's palette for colour-blind readers, without black (text) and yellow (too pale on white).
 COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 GREY: Final = "#777777"
-DASHES: Final = ("-", "--", ":")
+DASHES: Final = ("-", "--", ":", "-.")
 """Distinguish lines where there are more of them than colours, and where print has no colour."""
-SUFFIXES: Final = (".png", ".svg")
+MARKERS: Final = ("o", "s", "^", "D")
+"""The same for points."""
+SUFFIXES: Final = (".png", ".svg", ".pdf")
 STYLE: Final[Any] = {
     "svg.hashsalt": "composer",
     "font.size": 9,
@@ -26,10 +28,25 @@ STYLE: Final[Any] = {
 }
 
 
-def check(path: Path) -> None:
+class Look(NamedTuple):
+    """How one agent is drawn in every panel."""
+
+    colour: str
+    dash: str
+    marker: str
+
+
+def look(number: int) -> Look:
+    """The look of the agent with this number: 24 differ."""
+    colour, style = COLOURS[number % len(COLOURS)], number // len(COLOURS) % len(DASHES)
+    return Look(colour, DASHES[style], MARKERS[style])
+
+
+def check(path: Path, suffixes: Sequence[str] = SUFFIXES) -> None:
     """Raise Refused where no plot can be written."""
-    if path.suffix not in SUFFIXES:
-        raise Refused(f"{path}: a plot is written as .png or .svg, got {path.suffix or 'no suffix'!r}")
+    if path.suffix not in suffixes:
+        known = f"{', '.join(suffixes[:-1])} or {suffixes[-1]}"
+        raise Refused(f"{path}: a plot is written as {known}, got {path.suffix or 'no suffix'!r}")
     if not path.parent.is_dir():
         raise Refused(f"{path}: no such folder: {path.parent}")
 
@@ -44,21 +61,31 @@ def figure(path: Path, width: float, height: float) -> Iterator[Any]:
     with matplotlib.rc_context(STYLE):
         made = Figure(figsize=(width, height), layout="constrained")
         yield made
-        # A date in the file would make two equal plots differ.
-        made.savefig(path, dpi=200, metadata={"Date": None} if path.suffix == ".svg" else {"Software": None})
+        save(made, path, path.suffix)
 
 
-def band(axes: Any, curve: Curve, colour: str, **look: Any) -> None:
+def save(made: Any, file: Path | IO[bytes], suffix: str) -> None:
+    """Write a figure without a date, which would make two equal plots differ. Call it in the style of the figure."""
+    dates = {".svg": {"Date": None}, ".png": {"Software": None}, ".pdf": {"CreationDate": None}}
+    made.savefig(file, format=suffix.removeprefix("."), dpi=200, metadata=dates[suffix])
+
+
+def band(axes: Any, curve: Curve, colour: str, alpha: float = 0.18, **look: Any) -> None:
     """The mean over seeds with its interval; ``look`` goes to the line."""
     mean, low, high = curve.band()
     marker = "o" if len(curve.steps) == 1 else None
-    axes.fill_between(curve.steps, low, high, color=colour, alpha=0.18, linewidth=0)
+    axes.fill_between(curve.steps, low, high, color=colour, alpha=alpha, linewidth=0)
     axes.plot(curve.steps, mean, color=colour, linewidth=1.6, marker=marker, **look)
 
 
 def over_env_steps(axes: Any) -> None:
     """Label the x axis."""
+    axes.set_xlabel("environment steps")
+    engineering(axes.xaxis)
+
+
+def engineering(axis: Any) -> None:
+    """Write an axis's numbers as 250k and 1M."""
     from matplotlib.ticker import EngFormatter
 
-    axes.set_xlabel("environment steps")
-    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axis.set_major_formatter(EngFormatter(sep=""))

@@ -15,6 +15,7 @@ import numpy as np
 
 from composer.spec.interval import LEVEL, method
 from composer.studies import Refused
+from composer.studies.correlate.ranks import rank_correlations
 from composer.studies.statistics import Estimate, Floats, Scores
 from composer.tracking.records import JOURNAL
 from composer.training.runs.directory import read_blueprint, read_facts
@@ -131,9 +132,7 @@ def _proxies(runs: Sequence[TaskRun], plain: TaskRun) -> list[dict[str, Any]]:
 
 def spearman(x: Floats, y: Floats) -> float:
     """Rank correlation, ties averaged; 0 where one side does not vary."""
-    from scipy.stats import spearmanr
-
-    return float(spearmanr(x, y).statistic) if np.ptp(x) and np.ptp(y) else 0.0
+    return float(np.nan_to_num(rank_correlations(x[None], y[None]))[0, 0])
 
 
 def _paired(first: Floats, last: Floats) -> float | None:

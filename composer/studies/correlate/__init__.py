@@ -1,0 +1,1 @@
+"""``composer correlate``: which metrics of runs rise and fall together."""

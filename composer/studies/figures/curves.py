@@ -1,0 +1,142 @@
+"""Learning curves: one panel per task, with a mark on the curve wherever an intervention fired.
+
+Tests: tests/studies/figures/test_curves.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from composer.spec.interval import LEAST, method
+from composer.spec.quantities import counted
+from composer.studies.compare.compare import Group
+from composer.studies.compare.read_runs import Agent
+from composer.studies.figures.sheet import Sheet, finish, in_words, panels, wrap
+from composer.studies.plots import Look, band, engineering, look
+
+MOST_MARKS: Final = 20
+"""Marks of one intervention on one curve; of more firings, evenly chosen ones are marked."""
+MARKS: Final = ("v", "P", "X", "*", "d", "p", "h", "8")
+"""By intervention; the agent gives the colour."""
+THIN_UP_TO: Final = 4
+"""Seeds are drawn as thin lines for at most so many agents in a panel; of more, they hide each other."""
+
+
+def curves(groups: Sequence[Group], metric: str) -> Sheet:
+    """Mean over seeds with its interval against environment steps, a panel per task, in the order of the groups."""
+    tasks = sorted({group.task for group in groups})
+    looks, marks = looks_of(groups), _marks(groups)
+    with panels(len(tasks)) as (made, axes):
+        for panel, task in zip(axes, tasks, strict=True):
+            here = [group for group in groups if group.task == task]
+            for group in here:
+                _draw(panel, group, looks[group.agent], label(group.agent, groups), len(here) <= THIN_UP_TO)
+                for name, marker in marks.items():
+                    _mark(panel, group, name, marker, looks[group.agent].colour)
+            _axes(panel, task, len(tasks))
+        for name, marker in marks.items():
+            axes[0].plot([], [], marker, color="black", markersize=4, label=f"{name} fires")
+        outer_labels(axes, "environment steps", in_words(metric))
+        return finish(made, "curves", _caption(groups, metric))
+
+
+def looks_of(groups: Sequence[Group]) -> dict[Agent, Look]:
+    """The look of each agent, the same in every figure of one call."""
+    return {agent: look(number) for number, agent in enumerate(dict.fromkeys(group.agent for group in groups))}
+
+
+def label(agent: Agent, groups: Sequence[Group]) -> str:
+    """The agent and its number of seeds, over its tasks."""
+    seeds = [len(group.seeds) for group in groups if group.agent == agent]
+    few, many = min(seeds), max(seeds)
+    return f"{agent} ({counted(few, 'seed') if few == many else f'{few} to {many} seeds'})"
+
+
+def _draw(axes: Any, group: Group, own: Look, name: str, with_seeds: bool) -> None:
+    curve = group.curve
+    if with_seeds and len(group.seeds) > 1:
+        axes.plot(curve.steps, curve.values.T, color=own.colour, linewidth=0.5, alpha=0.35, linestyle=own.dash)
+    band(axes, curve, own.colour, alpha=0.18 if with_seeds else 0.1, linestyle=own.dash, label=name)
+
+
+def _axes(axes: Any, task: str, tasks: int) -> None:
+    axes.set_title(wrap(task, 44 if tasks < 3 else 26), loc="left")
+    engineering(axes.xaxis)
+    axes.xaxis.set_major_locator(_few(5 if tasks < 3 else 3))
+    axes.yaxis.set_major_locator(_few(6 if tasks < 3 else 4))
+    axes.margins(x=0.02)
+
+
+def _few(bins: int) -> Any:
+    from matplotlib.ticker import MaxNLocator
+
+    return MaxNLocator(bins)
+
+
+def outer_labels(axes: Sequence[Any], x: str, y: str) -> None:
+    """Name the axes of panels once: below the lowest of each column, and left of each row."""
+    across = axes[0].get_subplotspec().get_gridspec().ncols
+    for number, panel in enumerate(axes):
+        if number + across >= len(axes):
+            panel.set_xlabel(x)
+        if number % across == 0:
+            panel.set_ylabel(y)
+
+
+def _marks(groups: Sequence[Group]) -> dict[str, str]:
+    """The marker of each intervention that fired."""
+    names = dict.fromkeys(name for group in groups for name in firings(group))
+    return {name: MARKS[number % len(MARKS)] for number, name in enumerate(names)}
+
+
+def firings(group: Group) -> Mapping[str, Mapping[int, int]]:
+    """How often each intervention fired, by environment step, over all seeds and runs of the group."""
+    found: dict[str, dict[int, int]] = {}
+    for run in group.runs:
+        for name, steps in run.firings.items():
+            at = found.setdefault(name, {})
+            for step, count in steps.items():
+                at[step] = at.get(step, 0) + count
+    return found
+
+
+def marked(steps: Sequence[int]) -> list[int]:
+    """The steps that get a mark: all of them, or ``MOST_MARKS`` evenly chosen ones, with the first and the last."""
+    ordered = sorted(steps)
+    if len(ordered) <= MOST_MARKS:
+        return ordered
+    return [ordered[index] for index in np.linspace(0, len(ordered) - 1, MOST_MARKS).round().astype(int)]
+
+
+def _mark(axes: Any, group: Group, name: str, marker: str, colour: str) -> None:
+    at = marked([*firings(group).get(name, ())])
+    heights = np.interp(at, group.curve.steps, group.curve.values.mean(0))
+    look = {"markersize": 4.5, "markeredgecolor": "white", "markeredgewidth": 0.5}
+    axes.plot(at, heights, marker, color=colour, linestyle="none", zorder=3, **look)
+
+
+def _caption(groups: Sequence[Group], metric: str) -> str:
+    parts = [f"{in_words(metric)}: mean over seeds" + (f", band: {method()}." if _has_band(groups) else ".")]
+    most = max(sum(group.task == task for group in groups) for task in {group.task for group in groups})
+    if most <= THIN_UP_TO and any(len(group.seeds) > 1 for group in groups):
+        parts.append("Thin lines: single seeds.")
+    few = [group for group in groups if len(group.seeds) < LEAST]
+    if few and _has_band(groups):
+        parts.append(f"Fewer than {LEAST} seeds have no interval.")
+    thinned = [
+        f"{name} of {group.agent} on {group.task} ({MOST_MARKS} of {len(steps)})"
+        for group in groups
+        for name, steps in firings(group).items()
+        if len(steps) > MOST_MARKS
+    ]
+    if thinned:
+        shown = ", ".join(thinned[:2]) + (f" and {len(thinned) - 2} more" if len(thinned) > 2 else "")
+        parts.append(f"Steps with firings that are marked, evenly chosen: {shown}.")
+    return " ".join(parts)
+
+
+def _has_band(groups: Sequence[Group]) -> bool:
+    return any(len(group.seeds) >= LEAST for group in groups)
