@@ -37,6 +37,11 @@ def experiment(file: str, overrides: Sequence[str] = (), variants: Sequence[str]
 
 def experiments(arguments: Sequence[str]) -> list[Experiment]:
     """Several experiments, each a file with the overrides that follow it; raises BlueprintError."""
+    return [experiment(file, overrides) for file, *overrides in grouped(arguments)]
+
+
+def grouped(arguments: Sequence[str]) -> list[list[str]]:
+    """The arguments as groups, each a file and the overrides that follow it; raises BlueprintError."""
     groups: list[list[str]] = []
     for text in arguments:
         if not _is_override(text):
@@ -45,7 +50,7 @@ def experiments(arguments: Sequence[str]) -> list[Experiment]:
             groups[-1].append(text)
         else:
             raise at_file(COMMAND_LINE, f"expected a blueprint before the override {quote(text)}")
-    return [experiment(file, overrides) for file, *overrides in groups]
+    return groups
 
 
 def selection(

@@ -1,0 +1,82 @@
+"""A scaling law as a picture: seeds, their mean by size, the law with its interval, and the size that was held out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from composer.studies.plots import COLOURS, figure
+from composer.studies.scale.scale import Rung, Scaling
+
+POINTS = 100
+
+
+def draw(found: Sequence[Scaling], made: Mapping[str, Any], path: Path) -> None:
+    """Write the figure to ``path``, the same bytes each time; raises Refused."""
+    with figure(path, 5.2, 3.8) as drawn:
+        axes = drawn.subplots()
+        axes.set_xscale("log")
+        if all(each.law.sample.is_log for each in found):
+            axes.set_yscale("log")
+        for number, (each, series) in enumerate(zip(found, made["series"], strict=True)):
+            _series(axes, each, series, COLOURS[number % len(COLOURS)])
+        axes.set_xlabel(made["over"])
+        axes.set_ylabel(made["target"])
+        _ticks(axes, found)
+        axes.legend(loc="best", fontsize=7.5)
+
+
+def _series(axes: Any, each: Scaling, series: Mapping[str, Any], colour: str) -> None:
+    law, fitted = each.law, each.law.sample.distinct
+    ends = [*fitted, *(rung.x for rung in each.rungs), *(at["x"] for at in series["predictions"])]
+    for low, high, style in (
+        (fitted[0], fitted[-1], "-"),
+        (fitted[-1], max(ends), "--"),
+        (min(ends), fitted[0], "--"),
+    ):
+        if low < high:
+            x = np.geomspace(low, high, POINTS)
+            value, lower, upper = np.array([law.at(float(one)) for one in x]).T
+            axes.plot(x, value, style, color=colour, linewidth=1.4)
+            axes.fill_between(x, lower, upper, color=colour, alpha=0.15, linewidth=0)
+    for rung in each.rungs:
+        _rung(axes, rung, law.sample.is_log, colour)
+    exponent = series["law"]["b"]
+    span = "" if exponent["low"] is None else f" [{exponent['low']:.2f}, {exponent['high']:.2f}]"
+    axes.plot([], [], "o-", color=colour, label=f"{each.name}: exponent {exponent['value']:.2f}{span}")
+    for at in series["held_out"]:
+        where = at["of_new_seeds"]
+        if where["low"] is not None:
+            axes.plot([at["x"]] * 2, [where["low"], where["high"]], color=colour, linewidth=5, alpha=0.3)
+
+
+def _rung(axes: Any, rung: Rung, is_log: bool, colour: str) -> None:
+    is_value = rung.side == 0
+    axes.plot(np.full(is_value.sum(), rung.x), rung.values[is_value], ".", color=colour, alpha=0.35, markersize=3)
+    bounds = rung.values[~is_value]
+    axes.plot(np.full(len(bounds), rung.x), bounds, "^", color=colour, alpha=0.5, markersize=4, mfc="none")
+    middle = rung.measured(is_log)
+    if np.isfinite(middle.value):
+        low, high = (0.0, 0.0) if np.isnan(middle.low) else (middle.value - middle.low, middle.high - middle.value)
+        face = "white" if rung.is_held_out else colour
+        axes.errorbar(
+            rung.x, middle.value, [[low], [high]], fmt="o", color=colour, mfc=face, markersize=5.5, linewidth=1.2
+        )
+
+
+def _ticks(axes: Any, found: Sequence[Scaling]) -> None:
+    """The sizes themselves, where there are few."""
+    from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
+
+    sizes = sorted({rung.x for each in found for rung in each.rungs})
+    if len(sizes) <= 8:
+        axes.set_xticks(sizes, [f"{size:,.4g}" if size < 1e5 else f"{size:.2g}" for size in sizes])
+        axes.xaxis.set_minor_locator(NullLocator())
+    if axes.get_yscale() == "log":
+        form = FuncFormatter(lambda value, _: f"{value:,.4g}")
+        low, high = axes.get_ylim()
+        axes.yaxis.set_major_formatter(form)
+        axes.yaxis.set_minor_formatter(form if high / low < 30 else NullFormatter())
