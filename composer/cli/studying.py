@@ -49,12 +49,22 @@ def compare(
     threshold: Annotated[
         list[float] | None, typer.Option(help="Also show when seeds reached this value; repeatable.")
     ] = None,
+    normalize: Annotated[
+        str, typer.Option(help="Scores that count as 0 and 1: auto, none, or a table of registry/references.")
+    ] = "auto",
+    label: Annotated[
+        list[str] | None,
+        typer.Option(help="GLOB=NAME of runs, or a name for each agent in the order of the runs; repeatable."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Compare agents over seeds: means with intervals, differences, and whether the seeds are too few for a claim."""
     from composer.studies.compare import report as study
 
-    tell(guarded(lambda: study.answer(runs, metric, at, threshold or (), plot), as_json), study.text, as_json)
+    def answer() -> dict[str, Any]:
+        return study.answer(runs, metric, at, threshold or (), plot, normalize, label or ())
+
+    tell(guarded(answer, as_json), study.text, as_json)
 
 
 def sweep(

@@ -41,22 +41,38 @@ def interval(
     """
     from scipy.special import stdtrit
 
-    value, sizes = np.asarray(value, np.float64), [len(each) for each in strata]
-    if min(sizes) < LEAST:
+    value = np.asarray(value, np.float64)
+    if min(map(len, strata)) < LEAST:
         return np.full_like(value, np.nan), np.full_like(value, np.nan)
     with np.errstate(invalid="ignore", over="ignore"):
-        away = [each - (each / size).sum(0) for each, size in zip(strata, sizes, strict=True)]
-        # Divided before squaring, for the squares of a diverging run overflow.
-        scale = np.maximum.reduce([np.abs(each).max(0) for each in away])
-        scale = np.where(scale == 0, 1.0, scale)
-        parts = [((each / scale) ** 2).sum(0) / (size - 1) / size for each, size in zip(away, sizes, strict=True)]
-        total, own = np.sum(parts, axis=0), degrees or [size - 1 for size in sizes]
-        spread = np.sum([part**2 / free for part, free in zip(parts, own, strict=True)], axis=0)
-        freedom = np.where(spread > 0, total**2 / np.where(spread > 0, spread, 1.0), float(sum(own)))
-        half = stdtrit(freedom, 0.5 + LEVEL / 2) * np.sqrt(total) * scale
+        error, freedom = standard_error(strata, degrees)
+        half = stdtrit(freedom, 0.5 + LEVEL / 2) * error
         # A value outside of its range is a wrong declaration, not a reason for an interval beside it.
         lowest, highest = np.minimum(value, bounds[0]), np.maximum(value, bounds[1])
         return np.maximum(value - half, lowest), np.minimum(value + half, highest)
+
+
+def standard_error(strata: Sequence[Floats], degrees: Sequence[int] | None = None) -> tuple[Floats, Floats]:
+    """The standard error of a sum of means of ``strata``, and its degrees of freedom by Welch and Satterthwaite."""
+    sizes = [len(each) for each in strata]
+    away = [each - (each / size).sum(0) for each, size in zip(strata, sizes, strict=True)]
+    # Divided before squaring, for the squares of a diverging run overflow.
+    scale = np.maximum.reduce([np.abs(each).max(0) for each in away])
+    scale = np.where(scale == 0, 1.0, scale)
+    parts = [((each / scale) ** 2).sum(0) / (size - 1) / size for each, size in zip(away, sizes, strict=True)]
+    total, own = np.sum(parts, axis=0), degrees or [size - 1 for size in sizes]
+    spread = np.sum([part**2 / free for part, free in zip(parts, own, strict=True)], axis=0)
+    freedom = np.where(spread > 0, total**2 / np.where(spread > 0, spread, 1.0), float(sum(own)))
+    return np.sqrt(total) * scale, freedom
+
+
+def p_value(value: float, error: float, freedom: float) -> float:
+    """Two-sided p-value of ``value`` under Student's t; 1 of 0, and 0 of another value without any error."""
+    from scipy.special import stdtr
+
+    if error == 0:
+        return float(value == 0)
+    return float(2 * stdtr(freedom, -abs(value) / error))
 
 
 def mean_interval(values: ArrayLike, bounds: Bounds = UNBOUNDED) -> tuple[float, float]:

@@ -17,13 +17,12 @@ from composer.blueprint import check
 from composer.blueprint.syntax import parts as parts_module
 from composer.blueprint.syntax import requires as required_module
 from composer.blueprint.syntax.nodes import plain
-from composer.blueprint.syntax.parts import part_of
+from composer.blueprint.syntax.parts import TABLES, part_of
 from composer.blueprint.syntax.parts_expand import expand
 from composer.blueprint.syntax.read import parse_tree, read_tree
 from composer.spec.package_files import blueprints_root, registry_root
 
-SUITES = registry_root() / "suites"
-FILES = [path for path in sorted(registry_root().rglob("*.toml")) if SUITES not in path.parents]
+FILES = [path for path in sorted(registry_root().rglob("*.toml")) if path.parent.name not in TABLES]
 each_part = pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 
 # Without its 'use' a table has keys of no kind; which of 'kind' and 'use' it lacks cannot be known.

@@ -7,19 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from comparison_runs import write_run
 from typer.testing import CliRunner
 
-from composer.blueprint import dump, load
-from composer.blueprint.syntax.extends import shipped
 from composer.cli import app
 from composer.studies import Refused
 from composer.studies.compare import report as compare_command
-from composer.studies.compare.compare import compare, verdict
+from composer.studies.compare.compare import compare
 from composer.studies.compare.plot import plot
 from composer.studies.compare.read_runs import fork_label
-from composer.studies.statistics import Estimate
-from composer.tracking.journal import Journal
-from composer.tracking.records import Ended
 
 STEPS = (100, 200, 300)
 MakeRun = Callable[..., Path]
@@ -39,21 +35,8 @@ def make_run(tmp_path: Path) -> MakeRun:
         ended: bool = True,
     ) -> Path:
         path = tmp_path / (folder or f"{name}-{task}")
-        path.mkdir()
-        seeds = f"seeds=[{', '.join(map(str, values))}]"
-        blueprint = load(shipped()["dmc/sac_mlp"], [seeds, f"environment.task={task}", *overrides]).blueprint
-        (path / "blueprint.toml").write_text(dump(blueprint))
-        facts = {"name": name, "variant": None, "task": task, "seeds": list(values)}
-        (path / "run.json").write_text(json.dumps(facts))
-        with Journal(path / "journal.jsonl") as journal:
-            for column, step in enumerate(steps):
-                for seed, row in values.items():
-                    metrics = {"evaluation/return": row[column], "training/return": 0.0}
-                    journal.append({"type": "metrics", "env_step": step, "seed": seed, "metrics": metrics})
-            journal.append({"type": "event", "env_step": steps[-1], "seed": None, "name": "reset"})
-        if ended:
-            Ended("FINISHED", 0).save(path)
-        return path
+        status = "FINISHED" if ended else None
+        return write_run(path, name, values, task, steps=steps, overrides=overrides, status=status)
 
     return make
 
@@ -81,10 +64,11 @@ def test_scores_of_a_clear_case(make_run: MakeRun) -> None:
     covered = "covers the mean 95% of the time for normal scores, and 61% where one in five fails"
     assert comparison.table["notes"] == [f"a 95% t interval over 4 seeds {covered}"]
     shown = compare_command.text(comparison.table)
-    assert "good - bad: difference 9.0 [" in shown and "2 of 4 seeds" in shown
+    assert "good scores higher than bad; good - bad is 9.0 [" in shown and "2 of 4 seeds" in shown
+    assert pair["sentence"] in shown and first["normalized"]["mean"]["value"] == 0.0115
     json.dumps(comparison.table, allow_nan=False)
     shares = compare([make_run("one", rising(0.9, 0.9, 0.9)), make_run("other", rising(0.85, 0.85, 0.85))])
-    assert "difference 0.050 [" in compare_command.text(shares.table)
+    assert "one - other is 0.050 [" in compare_command.text(shares.table)
 
 
 def test_three_seeds_claim_nothing(make_run: MakeRun) -> None:
@@ -92,14 +76,6 @@ def test_three_seeds_claim_nothing(make_run: MakeRun) -> None:
     (pair,) = compare(runs).table["tasks"][0]["pairs"]
     assert pair["difference"]["low"] > 0
     assert pair["verdict"].startswith("too few seeds for any claim: 3 against 3 cannot give p < 0.05")
-
-
-def test_verdicts() -> None:
-    def said(low: float, high: float) -> str:
-        return verdict("a", "b", Estimate(0.0, low, high), 0.01, [9], [9])
-
-    assert said(-1, 1) == "no difference shown"
-    assert said(-2, -1) == "b scores higher than a"
 
 
 def test_one_seed_says_so(make_run: MakeRun) -> None:
@@ -141,8 +117,11 @@ def test_tasks_are_not_mixed_without_saying_so(make_run: MakeRun) -> None:
     assert [row["agent"] for row in over["agents"]] == ["a", "b"]
     assert "over all tasks: c did not run every task and is left out" in table["notes"]
     (pair,) = over["pairs"]
-    assert pair["difference"]["value"] == ((4 - 1.5) + (1.5 - 0.5)) / 2
-    assert "over all 2 tasks" in compare_command.text(table)
+    assert pair["difference"]["value"] == pytest.approx(((4 - 1.5) + (1.5 - 0.5)) / 2 / 1000)
+    assert "over all 2 tasks, with equal weights in the mean: return / 1000" in compare_command.text(table)
+    raw = compare(runs, constants="none").table["all_tasks"]
+    assert raw["scores"] == "raw" and raw["pairs"][0]["difference"]["value"] == ((4 - 1.5) + (1.5 - 0.5)) / 2
+    assert "optimality_gap" not in raw["agents"][0], "there is no optimum of raw scores"
 
 
 def test_runs_of_one_agent_are_pooled_with_care(make_run: MakeRun) -> None:
@@ -152,12 +131,13 @@ def test_runs_of_one_agent_are_pooled_with_care(make_run: MakeRun) -> None:
         make_run("a", {2: (1.0, math.nan, 5.0)}, folder="third"),
     ]
     table = compare([*runs, runs[0]]).table
-    assert table["tasks"][0]["agents"][0]["seeds"] == [0, 1]
-    assert table["tasks"][0]["agents"][0]["final"]["by_seed"] == [3.0, 4.0]
+    assert table["tasks"][0]["agents"][0]["seeds"] == [0, 1, 2]
+    assert table["tasks"][0]["agents"][0]["final"]["by_seed"] == [3.0, 4.0, 0.0]
     assert table["notes"][:3] == [
         "first and second are pooled as a, but differ in evaluation.episodes (10 and 3)",
         "seed 0 of a on walker-walk occurs twice; the one in second is left out",
-        "seed 2 in third is not finite and is left out: the numbers flatter a",
+        "seed 2 of a on walker-walk diverged at environment step 200 (third) and counts from there as 0, the lowest"
+        " score that is possible",
     ]
 
 
@@ -242,7 +222,7 @@ def test_command_line(make_run: MakeRun, tmp_path: Path) -> None:
 
     answered = call(*runs, "--json", "--threshold", "2", "--plot", str(tmp_path / "curves.svg"))
     assert answered.exit_code == 0 and json.loads(answered.stdout)["tasks"][0]["env_step"] == 300
-    assert "a - b: difference -4.0" in answered.stderr and (tmp_path / "curves.svg").is_file()
+    assert "a - b is -4.0" in answered.stderr and (tmp_path / "curves.svg").is_file()
     assert "too few seeds" in call(*runs).stdout
     assert call(*runs, "--metric", "nothing").exit_code == 2
     assert call(str(tmp_path / "missing")).exit_code == 3

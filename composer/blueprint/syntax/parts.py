@@ -31,8 +31,8 @@ FORMAT = 1
 _TEXTS = ("family", "description", "source")
 _HEADER = ("part", *_TEXTS, "input", "parameters")
 
-SUITES = "suites"
-"""The registry's folder of task tables, which are not parts: see environments/suites/task_tables.py."""
+TABLES = ("suites", "references")
+"""The registry's folders of tables, which are not parts: environments/suites and studies/compare read them."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def _toml_files(folder: Traversable, name: str) -> Iterator[tuple[str, Traversab
     for entry in sorted(folder.iterdir(), key=lambda entry: entry.name) if folder.is_dir() else ():
         if entry.name.endswith(".toml"):
             yield f"{name}/{entry.name}", entry
-        elif entry.name != SUITES:
+        elif entry.name not in TABLES:
             yield from _toml_files(entry, f"{name}/{entry.name}")
 
 

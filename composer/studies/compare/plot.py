@@ -8,7 +8,7 @@ from typing import Any
 
 from composer.spec.interval import method
 from composer.spec.quantities import counted
-from composer.studies.compare.compare import Group
+from composer.studies.compare.groups import Group
 from composer.studies.plots import COLOURS, DASHES, band, figure, over_env_steps
 
 

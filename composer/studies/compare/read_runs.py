@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -31,7 +32,7 @@ class Agent(NamedTuple):
     variant: str | None
     fork: str | None = None
     settings: str | None = None
-    """The settings in which it differs from another agent of this name."""
+    """The point of a study, and the settings in which it differs from another agent of this name."""
 
     def __str__(self) -> str:
         agent = f"{self.name}:{self.variant}" if self.variant else self.name
@@ -53,6 +54,8 @@ class Reading:
     """Warnings about this run."""
     firings: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
     """How often each intervention fired, all seeds together, by its name and environment step."""
+    diverged: Mapping[int, int] = field(default_factory=dict)
+    """The environment step at which the run ended because of a seed, by that seed."""
 
 
 def read_runs(paths: Sequence[Path], metric: str) -> list[Reading]:
@@ -60,7 +63,7 @@ def read_runs(paths: Sequence[Path], metric: str) -> list[Reading]:
     distinct: dict[Path, Path] = {}
     for path in paths:
         distinct.setdefault(path.resolve(), path)
-    return told_apart([read_run(path, metric) for path in distinct.values()])
+    return [read_run(path, metric) for path in distinct.values()]
 
 
 def told_apart(readings: Sequence[Reading]) -> list[Reading]:
@@ -87,7 +90,8 @@ def _labelled(reading: Reading, keys: Sequence[str], is_first: bool) -> Reading:
     more = f", and {len(keys) - SHOWN} more" if len(keys) > SHOWN else ""
     whole = sha256(repr([(key, values.get(key)) for key in keys]).encode()).hexdigest()[:4]
     shown = ", ".join(f"{key}={values.get(key, 'absent')}" for key in keys[:SHOWN])
-    agent = reading.agent._replace(settings=f"({shown}{f' #{whole}' if more else ''})")
+    own = f"({shown}{f' #{whole}' if more else ''})"
+    agent = reading.agent._replace(settings=" ".join(filter(None, (reading.agent.settings, own))))
     names = f"{', '.join(keys[:SHOWN])}{more}"
     note = f"runs called {reading.agent} differ in {names}: they are compared as different agents"
     return replace(reading, agent=agent, notes=(note, *reading.notes) if is_first else reading.notes)
@@ -99,26 +103,43 @@ def read_run(path: Path, metric: str) -> Reading:
     points: dict[int, dict[int, float]] = {seed: {} for seed in facts["seeds"]}
     known: set[str] = set()
     firings: dict[str, dict[int, int]] = {}
+    diverged: dict[int, int] = {}
     reader = read(path / JOURNAL)
-    last = 0
+    last: int = 0
     for row in reader:
         last = row.get("env_step", last)
         if row["type"] == "event" and row["seed"] in points:
             at = firings.setdefault(row["name"], {})
             at[last] = at.get(last, 0) + row.get("firings", 1)
+        if row["type"] == "event" and row["name"] == "diverged":
+            diverged = {seed: last for seed in _blamed(row["reason"], facts["seeds"])}
         if row["type"] != "metrics" or row["seed"] not in points:
             continue
+        diverged.pop(row["seed"], None)  # It was resumed, with settings under which it goes on.
         known |= row["metrics"].keys()
         if metric in row["metrics"]:
             points[row["seed"]][row["env_step"]] = row["metrics"][metric]
     blueprint = read_blueprint(path)
     if not all(points.values()):
         declared = {each.metric.name: each for each in known_metrics(blueprint) if each.where == "journal"}
-        raise Refused(f"{path} {_lacks(metric, known, declared)}")
-    agent = Agent(facts["name"], facts["variant"], fork_label(facts.get("fork")))
+        if not diverged or metric not in declared:
+            raise Refused(f"{path} {_lacks(metric, known, declared)}")
+    agent = Agent(facts["name"], facts["variant"], fork_label(facts.get("fork")), _point(facts.get("study")))
     notes = (*_parting(path, facts), *_notes(path, reader.problem, last, blueprint))
     fired = {name: at for name, at in firings.items() if name in blueprint.interventions}
-    return Reading(path, agent, facts["task"], blueprint, metric, points, notes, fired)
+    return Reading(path, agent, facts["task"], blueprint, metric, points, notes, fired, diverged)
+
+
+def _blamed(reason: str, seeds: Sequence[int]) -> list[int]:
+    """The seed that made its run diverge, as the journal's reason names it; all seeds where it names none."""
+    found = re.search(r" of seed (\d+)\b", reason)
+    return [int(found[1])] if found and int(found[1]) in seeds else list(seeds)
+
+
+def _point(study: Mapping[str, Any] | None) -> str | None:
+    """The values of a study's axes with which a run was trained, where a study trained it."""
+    values = ", ".join(f"{axis}={value}" for axis, value in (study or {}).get("point", {}).items())
+    return f"({values})" if values else None
 
 
 def fork_label(fork: Mapping[str, Any] | None) -> str | None:
