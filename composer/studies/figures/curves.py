@@ -12,7 +12,7 @@ import numpy as np
 
 from composer.spec.interval import LEAST, method
 from composer.spec.quantities import counted
-from composer.studies.compare.compare import Group
+from composer.studies.compare.groups import Group
 from composer.studies.compare.read_runs import Agent
 from composer.studies.figures.sheet import Sheet, finish, in_words, panels, wrap
 from composer.studies.plots import Look, band, engineering, look
