@@ -21,6 +21,7 @@ from drift import DriftSingle as DriftSingle
 from torch import Tensor
 
 from composer.blueprint import Blueprint, load
+from composer.blueprint import digest as blueprint_digest
 from composer.replay.transitions import Transitions
 from composer.tracking.console import Console
 from composer.tracking.journal import JournalRow, read
@@ -30,9 +31,10 @@ from composer.training.interrupts import Interrupted
 from composer.training.learner import Learner
 from composer.training.loop import train, training_steps
 from composer.training.runs.checkpoint import Checkpoints
-from composer.training.runs.directory import Run
+from composer.training.runs.directory import Run, read_blueprint
 from composer.training.runs.disk import seal
 from composer.training.runs.edited import sealed
+from composer.training.runs.provenance import provenance_hash
 from composer.training.runs.state_digest import digest
 from composer.training.session import Session
 
@@ -137,6 +139,7 @@ def as_if_begun_elsewhere(run: Path, **fingerprint: Any) -> None:
     """Rewrite a run as one that began where its fingerprint was another one."""
     facts = json.loads((run / "run.json").read_text())
     facts["fingerprint"] |= fingerprint
+    facts["hash"] = provenance_hash(blueprint_digest(read_blueprint(run)), facts["fingerprint"])
     facts = sealed(facts, facts["blueprint"])
     (run / "run.json").write_text(json.dumps(facts))
     for path in run.glob("checkpoints/*/manifest.json"):

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from composer.cli import correlating, reading, running, scaling, studying
+from composer.cli import correlating, reading, running, scaling, studies, studying
 from composer.cli.answers import ended_by_itself, print_in_any_locale
 from composer.cli.once import Once
 from composer.spec.calls import tell_ctrl_c_apart
@@ -65,6 +65,7 @@ _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
 for _panel, _commands in _PANELS.items():
     for _command in _commands:
         app.command(rich_help_panel=_panel, cls=Once)(ended_by_itself(_command))
+app.add_typer(studies.study, name="study", rich_help_panel="Study")
 
 
 @app.callback(invoke_without_command=True)

@@ -21,6 +21,7 @@ from composer.spec.errors import ComposerError
 if TYPE_CHECKING:
     from composer.blueprint import BlueprintError, Loaded
     from composer.blueprint.syntax.problems import Problem
+    from composer.studies.study.load import Study
 
 MAX_SHOWN = 20
 """Problems of one file that are printed; ``--json`` has all of them."""
@@ -152,6 +153,18 @@ def read_all(arguments: Sequence[str], as_json: bool) -> list[Loaded]:
     try:
         with kept_for_the_answer():
             return [load(*each, is_to_run=False) for each in experiments(arguments)]
+    except BlueprintError as error:
+        refuse(error, as_json)
+
+
+def read_study(file: str, as_json: bool, *, is_to_run: bool = False) -> Study:
+    """Load the valid study that a command's argument names, or exit. ``is_to_run`` is as for ``read``."""
+    from composer.blueprint import BlueprintError
+    from composer.studies.study.load import load_study
+
+    try:
+        with kept_for_the_answer():
+            return load_study(file, is_to_run=is_to_run)
     except BlueprintError as error:
         refuse(error, as_json)
 

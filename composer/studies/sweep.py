@@ -57,34 +57,34 @@ def sweep(
     planned = planned_runs(blueprint, overrides, variants)
     for line in dict.fromkeys(found.as_warning() for each in planned for found in warnings_in(each.blueprint)):
         say(line)
-    members = {}
-    for each in planned:
-        choice = () if each.variant is None else ("--variant", each.variant)
-        point = Point(str(blueprint), {"variant": each.name}, tuple(overrides))
-        task = each.blueprint.environment.title
-        members[each.name] = StudyRun(point, task, each.blueprint, (str(blueprint), *overrides, *choice))
+    point = Point(str(blueprint), {}, tuple(overrides))
+    members = [_study_run(each, point) for each in planned]
+    names = {run.arguments: each.name for run, each in zip(members, planned, strict=True)}
 
     def group(waiting: Sequence[StudyRun]) -> list[Unit]:
-        by_name = {_name(run): run for run in waiting}
+        by_name = {names[run.arguments]: run for run in waiting}
         groups = program_groups({name: run.blueprint for name, run in by_name.items()}, together)
-        return [_unit([by_name[name] for name in each], blueprint, overrides) for each in groups]
+        return [_unit([by_name[name] for name in each], each) for each in groups]
 
     folder = runs.parent / "studies" / _folder_name(planned)
-    outcomes = train_all([*members.values()], folder, runs, say, jobs, group=group, title=_name)
-    table = [_row(outcome) for outcome in outcomes]
+    outcomes = train_all(members, folder, runs, say, jobs, group=group, title=lambda run: names[run.arguments])
+    table = [_row(each.name, outcome) for each, outcome in zip(planned, outcomes, strict=True)]
     return {"runs": table, "failed": sum(bool(row["exit_code"]) for row in table)}
 
 
-def _name(run: StudyRun) -> str:
-    """The variant, or ``base``."""
-    return str(run.point.values["variant"])
+def _study_run(run: SweepRun, point: Point) -> StudyRun:
+    """A variant as the engine takes it: a point without axes, whose name is not recorded in its run."""
+    choice = () if run.variant is None else ("--variant", run.variant)
+    arguments = (point.blueprint, *point.overrides, *choice)
+    return StudyRun(point, run.blueprint.environment.title, run.blueprint, arguments)
 
 
-def _unit(runs: Sequence[StudyRun], blueprint: Path, overrides: Sequence[str]) -> Unit:
+def _unit(runs: Sequence[StudyRun], names: Sequence[str]) -> Unit:
     """One process for ``runs``."""
-    if len(runs) == 1:
-        return Unit((runs[0],), runs[0].arguments)
-    return Unit(tuple(runs), (str(blueprint), *overrides, "--together", ",".join(map(_name, runs))))
+    first, *others = runs
+    if not others:
+        return Unit((first,), first.arguments)
+    return Unit(tuple(runs), (first.point.blueprint, *first.point.overrides, "--together", ",".join(names)))
 
 
 def _folder_name(planned: Sequence[SweepRun]) -> str:
@@ -93,14 +93,14 @@ def _folder_name(planned: Sequence[SweepRun]) -> str:
     return f"sweep-{planned[0].blueprint.name}-{whole}"
 
 
-def _row(outcome: Outcome) -> dict[str, Any]:
+def _row(name: str, outcome: Outcome) -> dict[str, Any]:
     """A row of the table: what has diverged counts as failed."""
     more = {key: outcome.answer[key] for key in ("final_return", "seconds", "message") if key in outcome.answer}
     status = "failed" if outcome.status == "diverged" else outcome.status
     run = None if outcome.directory is None else str(outcome.directory)
     if outcome.message:
         more["message"] = outcome.message
-    return {"variant": _name(outcome.run), "run": run, "status": status, "exit_code": outcome.exit_code, **more}
+    return {"variant": name, "run": run, "status": status, "exit_code": outcome.exit_code, **more}
 
 
 def text(table: dict[str, Any]) -> str:

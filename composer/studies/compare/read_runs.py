@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from composer.blueprint import Blueprint
 from composer.blueprint.forecast.metrics import WrittenMetric, known_metrics
 from composer.spec.wording import suggestion
 from composer.studies import Refused
+from composer.studies.execution.ledger import runs_in
 from composer.tracking.journal import read
 from composer.tracking.records import JOURNAL, Ended
 from composer.training.runs.directory import holder, read_blueprint, read_facts
@@ -29,6 +31,7 @@ class Agent(NamedTuple):
     """A blueprint's name, its variant, and for forks a label of the fork."""
 
     name: str
+    """Of a study's runs, the name of the point."""
     variant: str | None
     fork: str | None = None
     settings: str | None = None
@@ -59,9 +62,12 @@ class Reading:
 
 
 def read_runs(paths: Sequence[Path], metric: str) -> list[Reading]:
-    """Read every run once; raises RunUnusable, and Refused where a run lacks ``metric``."""
+    """Read every run once, those of a study's folder too.
+
+    Raises RunUnusable, and Refused where a run lacks ``metric``.
+    """
     distinct: dict[Path, Path] = {}
-    for path in paths:
+    for path in chain.from_iterable(map(runs_in, paths)):
         distinct.setdefault(path.resolve(), path)
     return [read_run(path, metric) for path in distinct.values()]
 
@@ -138,8 +144,7 @@ def _blamed(reason: str, seeds: Sequence[int]) -> list[int]:
 
 def _point(study: Mapping[str, Any] | None) -> str | None:
     """The values of a study's axes with which a run was trained, where a study trained it."""
-    values = ", ".join(f"{axis}={value}" for axis, value in (study or {}).get("point", {}).items())
-    return f"({values})" if values else None
+    return None if study is None else f"({study['label']})"
 
 
 def fork_label(fork: Mapping[str, Any] | None) -> str | None:

@@ -5,6 +5,7 @@ Tests: tests/studies/execution/test_engine.py, tests/studies/test_sweep_continue
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -17,14 +18,14 @@ from composer.studies.execution import worker
 from composer.studies.execution.directories import Found, RunDirectories, chosen
 from composer.studies.execution.display import Watch
 from composer.studies.execution.item import Item, Place
-from composer.studies.execution.ledger import Entry, Ledger
+from composer.studies.execution.ledger import Entry, Ledger, directory_of
 from composer.studies.execution.outcome import Outcome, Unit
 from composer.studies.execution.progress import Overview
+from composer.studies.execution.versions import versions_of
 from composer.studies.execution.work import Launcher, Work, is_claimed, read_answer
 from composer.studies.study.points import StudyRun
 from composer.training.runs.checkpoint import Checkpoints
 from composer.training.runs.directory import holder
-from composer.training.runs.provenance import libraries
 
 WAITING_SECONDS = 0.5
 """How often a run that another process trains is looked at."""
@@ -47,14 +48,10 @@ class Driver:
     ) -> None:
         """Nothing is started or looked at yet."""
         self._place, self._ledger, self._launcher, self._watch = place, ledger, launcher, watch
-        known: dict[tuple[str, ...], Mapping[str, str | None]] = {}
+        versions = versions_of(runs)
         self._items: dict[str, Item] = {}
         for run in runs:
-            environment, plugins = run.blueprint.environment, run.blueprint.requires
-            used = (*environment.libraries(), "", *plugins)
-            if used not in known:
-                known[used] = libraries(environment, plugins)
-            self._items.setdefault(run.key, Item(run, title(run), known[used]))
+            self._items.setdefault(run.key, Item(run, title(run), versions[run.key]))
         self._directories = RunDirectories(place.runs_dir)
         self._queue: deque[tuple[list[Item], tuple[str, ...]]] = deque()
         self._active: dict[str, Work] = {}
@@ -145,12 +142,13 @@ class Driver:
                     " it is trained anew"
                 )
         if not every and entry.ended is not None and entry.ended["type"] == "finished" and not item.avoided:
-            self._watch.note(f"{item.title}: the ledger says finished in {entry.ended['directory']}, which is gone")
+            was = directory_of(self._place.folder, entry.ended)
+            self._watch.note(f"{item.title}: the ledger says finished in {was}, which is gone: it is trained again")
 
     def _ended_before(self, item: Item, found: Found, entry: Entry) -> bool:
         """Conclude a run that had ended; False of a finished one whose last checkpoint is damaged."""
         known = entry.ended
-        if known is not None and (known["type"], known.get("directory")) == (found.state, str(found.path)):
+        if known is not None and (known["type"], _name_in(known)) == (found.state, found.path.name):
             answer = {"digest": known.get("digest"), "message": known.get("message", "")}
         else:
             answer = worker.as_found(found)
@@ -230,7 +228,8 @@ class Driver:
         facts = {name: row[name] for name in ("digest", "exit_code", "message") if row.get(name) is not None}
         if directory is not None:
             self._directories.refresh()
-            facts |= {"directory": str(directory), "hash": self._directories.facts(directory).get("hash")}
+            where = os.path.relpath(directory, self._place.folder)
+            facts |= {"directory": where, "hash": self._directories.facts(directory).get("hash")}
         self._ledger.append(kind, item.key, **facts)
 
     def _conclude(self, outcome: Outcome, item: Item) -> None:
@@ -287,6 +286,11 @@ class Driver:
                 self._launcher.slots,
             )
         )
+
+
+def _name_in(row: Mapping[str, Any]) -> str:
+    """The name of the run directory in a row of the ledger."""
+    return Path(row.get("directory", "")).name
 
 
 def _lost(job: str) -> dict[str, Any]:

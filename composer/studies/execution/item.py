@@ -111,7 +111,11 @@ class Place:
         first, names = items[0], ",".join(item.title for item in items)
         slug = re.sub(r"[^\w.=+-]+", "_", names)[:_LONGEST_NAME].strip("_")
         stem = f"{slug}-{first.key[:8]}-{start}"
-        points = {item.key: dict(item.run.point.values) for item in items}
+        points = {
+            item.key: {"label": item.run.point.name, "point": dict(item.run.point.values)}
+            for item in items
+            if item.run.point.values
+        }
         about = {"name": self.name, "folder": str(self.folder), "points": points}
         return Work(
             tuple(item.member for item in items),

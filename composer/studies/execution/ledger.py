@@ -9,10 +9,9 @@ tests/studies/execution/test_ledger.py.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +20,8 @@ from typing import Any
 from composer.spec.errors import ComposerError
 from composer.spec.run_files import open_to_write
 from composer.tracking.journal import Journal, JournalRow, read
+from composer.tracking.locks import lock_exclusive
+from composer.training.runs.directory import LOCK_SECONDS, holder
 
 LEDGER = "ledger.jsonl"
 ENDS = ("finished", "failed", "diverged", "interrupted")
@@ -74,6 +75,11 @@ class Account:
         return self.entries.get(key, Entry())
 
 
+def directory_of(folder: Path, row: Mapping[str, Any]) -> Path | None:
+    """The run directory in a row, which names it from the study's folder: a project may be moved."""
+    return Path(os.path.normpath(folder / row["directory"])) if "directory" in row else None
+
+
 def read_account(folder: Path) -> Account:
     """What the ledger of a study says; nothing is locked or written."""
     account, reader = Account(), read(folder / LEDGER)
@@ -81,6 +87,15 @@ def read_account(folder: Path) -> Account:
         account.add(row)
     account.problem = reader.problem
     return account
+
+
+def runs_in(path: Path) -> list[Path]:
+    """The runs of a study's folder that have finished or diverged; of any other path, that path."""
+    if not (path / LEDGER).is_file():
+        return [path]
+    ends = [entry.ended for entry in read_account(path).entries.values()]
+    found = [directory_of(path, end) for end in ends if end is not None and end["type"] in ("finished", "diverged")]
+    return [each for each in found if each is not None]
 
 
 class Ledger:
@@ -119,14 +134,12 @@ def holding(folder: Path) -> Iterator[Ledger]:
     folder.mkdir(parents=True, exist_ok=True)
     lock = open_to_write(folder / "lock")
     try:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.pread(lock, 32, 0).decode("ascii", "replace") or "another process"
+        if not lock_exclusive(lock, LOCK_SECONDS):
+            number = os.pread(lock, 32, 0).decode("ascii", "replace") or "another one"
             raise StudyInUse(
-                f"the study in {folder} is being trained by process {holder}: wait for it, or stop it; what is finished"
-                " then is not trained again"
-            ) from None
+                f"the study in {folder} is being trained by process {number}: wait for it, or stop it and repeat this"
+                " command, which continues it"
+            )
         os.truncate(lock, 0)
         os.pwrite(lock, str(os.getpid()).encode(), 0)
         ledger = Ledger(folder)
@@ -139,19 +152,10 @@ def holding(folder: Path) -> Iterator[Ledger]:
         os.close(lock)
 
 
-def is_held(folder: Path) -> bool:
-    """Whether a process trains the study now."""
-    try:
-        file = os.open(folder / "lock", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(file)
-    return False
+def holder_of(folder: Path) -> str:
+    """The number of the process that trains the study now; empty where none does."""
+    number, is_alive = holder(folder)
+    return number if is_alive else ""
 
 
 def _is_last_line(path: Path, offset: int) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 from composer.tracking.journal import Reader
 from composer.tracking.records import JOURNAL
 
-STATES = ("finished", "running", "elsewhere", "waiting", "diverged", "failed")
+STATES = ("finished", "running", "elsewhere", "interrupted", "waiting", "diverged", "failed")
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from typing import Any
 
 from composer.spec.errors import ComposerError
 from composer.spec.run_files import open_to_write
-from composer.studies.execution.directories import Found, RunDirectories, chosen
+from composer.studies.execution.directories import Found, RunDirectories, chosen, last_event
 from composer.studies.execution.work import Member, Work, write_answer
 from composer.training.runs.edited import BLUEPRINT
 
@@ -87,8 +87,9 @@ def _trained(work: Work, claims: Sequence[int], started: Started) -> dict[str, A
         return _with_digests(_answer(command, work, work.environment, claims, started))
     if before.state == "held":
         return _elsewhere(str(before.path))
-    if before.state != "begun":
-        return as_found(before)
+    # A finished run without a digest has a damaged checkpoint, which a resume makes anew.
+    if before.state != "begun" and ((ended := as_found(before))["exit_code"] or ended["digest"]):
+        return ended
     environment = {**work.environment, **_threads(before)}
     answer = _answer(["resume", str(before.path)], work, environment, claims, started)
     if answer["exit_code"] in NOT_RESUMABLE:
@@ -100,7 +101,7 @@ def as_found(found: Found) -> dict[str, Any]:
     """The answer of a run that had ended before."""
     if found.state == "finished":
         return _with_digests({"run": str(found.path), "status": "finished", "exit_code": 0})
-    return {"run": str(found.path), "status": "failed", "exit_code": 5, "message": "it has diverged before"}
+    return {"run": str(found.path), "status": "failed", "exit_code": 5, "message": last_event(found.path)["reason"]}
 
 
 def _elsewhere(run: str) -> dict[str, Any]:

@@ -131,9 +131,7 @@ def make_surgery(
 
 def _study_tags(study: Mapping[str, Any] | None) -> dict[str, str]:
     """The study that a run belongs to, and its point there."""
-    if study is None:
-        return {}
-    return {"study": study["name"], "point": ", ".join(f"{axis}={value}" for axis, value in study["point"].items())}
+    return {} if study is None else {"study": study["name"], "point": study["label"]}
 
 
 def _upload(blueprint: Blueprint, run: Run) -> Uploader:

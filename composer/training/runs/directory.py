@@ -32,6 +32,7 @@ from composer.training.runs.disk import flush_to_disk, seal
 from composer.training.runs.edited import BLUEPRINT, check_blueprint, check_facts, sealed
 
 LOCK_SECONDS = 0.2
+"""How long a run is waited for: a command that only asks who holds it has its lock for an instant."""
 MAX_VARIANT = 120
 """Longest name of a variant in the name of a directory."""
 
@@ -161,7 +162,6 @@ def open_run(path: Path) -> Run:
         lock = open_to_write(path / "lock")
     except OSError as error:
         raise RunUnusable(f"{path}: lock: {error.strerror}") from None
-    # A command that only asks who holds the run has a lock for an instant.
     if not lock_exclusive(lock, LOCK_SECONDS):
         holder = os.pread(lock, 32, 0).decode("ascii", "replace") or "another process"
         os.close(lock)

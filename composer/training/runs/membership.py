@@ -12,7 +12,10 @@ from typing import Any
 from composer.spec.errors import ComposerError
 
 STUDY = "COMPOSER_STUDY"
-"""The variable: ``{"name": ..., "folder": ..., "points": {KEY: {AXIS: VALUE}}}``; keys are digests of settings."""
+"""The variable holds JSON: ``{"name", "folder", "points": {KEY: {"label", "point": {AXIS: VALUE}}}}``.
+
+KEY is the digest of a run's settings.
+"""
 
 
 class NoStudy(ComposerError):
@@ -24,14 +27,18 @@ class NoStudy(ComposerError):
 def study_facts(key: str) -> dict[str, Any]:
     """The entry ``study`` of ``run.json`` of a run with these settings; empty where it belongs to none.
 
-    It is for labels: neither the digest nor the provenance hash depends on it. Raises NoStudy.
+    ``{"name", "folder", "label", "point": {AXIS: VALUE}}``, for labels: neither the digest nor the provenance hash depends on it.
+    Raises NoStudy.
     """
     text = os.environ.get(STUDY)
     if text is None:
         return {}
     try:
         study = json.loads(text)
-        point = study["points"].get(key)
-        return {} if point is None else {"study": {"name": study["name"], "folder": study["folder"], "point": point}}
+        if key not in study["points"]:
+            return {}
+        point = study["points"][key]
+        named = {"name": str(study["name"]), "folder": str(study["folder"]), "label": str(point["label"])}
+        return {"study": named | {"point": dict(point["point"])}}
     except (ValueError, TypeError, KeyError, AttributeError):
         raise NoStudy(f"{STUDY} is set, but not by a study: unset it") from None

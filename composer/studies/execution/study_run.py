@@ -1,0 +1,133 @@
+"""``composer study run`` and ``composer study status``: the runs of a study file, and how they ended.
+
+Tests: tests/studies/execution/test_study_run.py.
+"""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from composer.spec.quantities import columns, counted
+from composer.spec.wording import quote, suggestion
+from composer.studies import Refused
+from composer.studies.execution.engine import Outcome, train_all
+from composer.studies.execution.progress import Progress
+from composer.studies.execution.report import report
+from composer.studies.execution.work import Launcher
+from composer.studies.study.load import Study
+from composer.studies.study.points import StudyRun, shown
+
+STUDIES = "studies"
+
+
+def folder_of(study: Study, runs_dir: Path, out: Path | None) -> Path:
+    """A study's own folder: ``out``, or ``studies/NAME`` beside the runs directory."""
+    return out or runs_dir.parent / STUDIES / study.name
+
+
+def run_study(
+    study: Study,
+    runs_dir: Path,
+    out: Path | None,
+    only: Sequence[str],
+    say: Callable[[str], None],
+    jobs: int = 1,
+    launcher: Launcher | None = None,
+) -> dict[str, Any]:
+    """Train what a study has not finished yet, and write its report; returns the table of ``--json``.
+
+    ``only`` selects points, as ``selected`` does. Raises Refused, and what ``train_all`` raises.
+    """
+    runs, folder = selected(study, only), folder_of(study, runs_dir, out)
+    say(f"{study.name}: {counted(len(runs), 'run')} in {folder}")
+    outcomes = train_all(runs, folder, runs_dir, say, jobs, launcher)
+    return {
+        "study": study.name,
+        "folder": str(folder),
+        "runs": [_row(each) for each in outcomes],
+        **{status: sum(each.status == status for each in outcomes) for status in ("finished", "diverged", "failed")},
+        "report": [str(path) for path in report(study, outcomes, folder)],
+    }
+
+
+def selected(study: Study, only: Sequence[str]) -> list[StudyRun]:
+    """The runs of the points that fit one of ``only``, each ``AXIS=VALUE,AXIS=VALUE``; all where there is none.
+
+    Raises Refused for an axis, a value or a combination that the study does not have.
+    """
+    wanted = [_wanted(study, text) for text in only]
+    for text, values in zip(only, wanted, strict=True):
+        if not any(_fits(run, values) for run in study.runs):
+            raise Refused(f"--only {text}: no point of {study.name} has these values together")
+    return [run for run in study.runs if not wanted or any(_fits(run, values) for values in wanted)]
+
+
+def _wanted(study: Study, text: str) -> dict[str, str]:
+    """The values by axis, as texts."""
+    found: dict[str, str] = {}
+    for part in text.split(","):
+        axis, is_pair, value = (each.strip() for each in part.partition("="))
+        if not is_pair:
+            raise Refused(f"--only {text}: expected AXIS=VALUE, or several with commas between them")
+        if axis not in study.axes:
+            raise Refused(f"--only {text}: no axis named {quote(axis)}{suggestion(axis, study.axes)}")
+        known = [shown(each) for each in study.axes[axis]]
+        if value not in known:
+            raise Refused(f"--only {text}: {axis} has no value {value}; it has {', '.join(known)}")
+        found[axis] = value
+    return found
+
+
+def _fits(run: StudyRun, values: Mapping[str, str]) -> bool:
+    return all(shown(run.point.values[axis]) == value for axis, value in values.items() if axis in run.point.values)
+
+
+def _row(outcome: Outcome) -> dict[str, Any]:
+    run = outcome.run
+    final = last_return(outcome)
+    return {
+        "point": run.point.name,
+        "values": dict(run.point.values),
+        "task": run.task,
+        "status": outcome.status,
+        "exit_code": outcome.exit_code,
+        "run": None if outcome.directory is None else str(outcome.directory),
+        "digest": outcome.digest,
+        "was_before": outcome.was_before,
+        "final_return": final if math.isfinite(final) else None,
+        "message": outcome.message or None,
+    }
+
+
+def last_return(outcome: Outcome) -> float:
+    """The last evaluation of a run, as a mean over its seeds; NaN where it has none."""
+    if outcome.directory is None:
+        return math.nan
+    progress = Progress(outcome.directory, outcome.run.blueprint.environment.metric)
+    progress.read()
+    return progress.last_return
+
+
+def text(table: Mapping[str, Any]) -> str:
+    """The table of outcomes for people, and the commands that go on."""
+    rows = [("point", "task", "status", "return", "run")]
+    for each in table["runs"]:
+        value = "" if each["final_return"] is None else f"{each['final_return']:.1f}"
+        status = f"{each['status']} ({each['exit_code']})" if each["exit_code"] else each["status"]
+        rows.append((each["point"], each["task"], status, value, each["run"] or ""))
+    lines = [*columns(rows, right=(3,))]
+    for each in table["runs"]:
+        if each["status"] == "failed":
+            lines.append(f"{each['point']} on {each['task']} failed: {(each['message'] or '').splitlines()[0]}")
+    counts = [f"{table[status]:,} {status}" for status in ("finished", "diverged", "failed") if table[status]]
+    lines.append(f"{', '.join(counts)} of {counted(len(table['runs']), 'run')}")
+    lines += [f"written: {path}" for path in table["report"]]
+    if table["failed"]:
+        lines.append("the same command again tries those that failed, and nothing else")
+    if table["finished"] > 1:
+        lines.append(f"compare them: composer compare {shlex.quote(table['folder'])}")
+    return "\n".join(lines)

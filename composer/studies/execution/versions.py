@@ -1,0 +1,23 @@
+"""Versions of the software that each run of a study would be trained with now. Tests: tests/studies/execution/."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from composer.studies.study.points import StudyRun
+from composer.training.runs.provenance import libraries
+
+Versions = Mapping[str, str | None]
+
+
+def versions_of(runs: Iterable[StudyRun]) -> dict[str, Versions]:
+    """The versions by key of the run; those of one environment are looked up once."""
+    known: dict[tuple[tuple[str, ...], tuple[str, ...]], Versions] = {}
+    found: dict[str, Versions] = {}
+    for run in runs:
+        environment, plugins = run.blueprint.environment, tuple(run.blueprint.requires)
+        used = (tuple(environment.libraries()), plugins)
+        if used not in known:
+            known[used] = libraries(environment, plugins)
+        found[run.key] = known[used]
+    return found

@@ -1,0 +1,268 @@
+"""The engine: every run of a study once, whatever dies in between; the truth is in the run directories."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+from tiny_runs import as_if_begun_elsewhere, stopped
+from tiny_studies import Here, Inline, Killed, Studied, every, here, result_alone, runs_of, studied
+
+from composer.studies.compare.read_runs import read_run
+from composer.studies.execution import driver, worker
+from composer.studies.execution.ledger import Ledger, StudyInUse, holding
+from composer.studies.execution.work import JobState, Work
+from composer.tracking.journal import read
+from composer.tracking.locks import lock_exclusive, open_lock
+from composer.training import assemble
+from composer.training.runs.directory import read_facts
+
+__all__ = ["here", "studied"]
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The digests of runs that no study trained, by name."""
+    return {run.name: result_alone(run, tmp_path_factory.mktemp("alone")) for run in runs_of(8, 12)}
+
+
+def test_a_study_trains_every_run_once_as_it_would_be_trained_alone(
+    studied: Studied, here: Here, alone: dict[str, str]
+) -> None:
+    runs = runs_of(8, 12)
+    outcomes = studied.train([*runs, runs[0]])
+    assert here.commands == ["train", "train"] and len(list(every(studied.runs))) == 2
+    assert [(each.status, each.exit_code, each.digest) for each in outcomes] == [
+        ("finished", 0, alone[run.name]) for run in (*runs, runs[0])
+    ]
+    assert studied.ends() == {name: ("finished", digest) for name, digest in alone.items()}
+    assert outcomes[0].run is runs[0] and outcomes[0].directory == outcomes[2].directory
+    again = studied.train(runs)
+    assert studied.launcher.performed == [] and [each.was_before for each in again] == [True, True]
+    assert [each.digest for each in again] == [each.digest for each in outcomes[:2]]
+    assert studied.said == [f"{each.run.name}: finished before, in {each.directory}" for each in outcomes[:2]]
+
+
+def test_a_run_names_its_study_and_point_outside_of_its_hash(studied: Studied, tmp_path: Path) -> None:
+    (run,) = runs_of(8)
+    (outcome,) = studied.train([run])
+    assert outcome.directory is not None
+    facts = read_facts(outcome.directory)
+    point = {"name": "tiny", "folder": str(studied.folder), "label": "width=8", "point": {"width": 8}}
+    assert facts["study"] == point
+    opened, session = assemble.start(run.blueprint, tmp_path, None)
+    session.close()
+    opened.close()
+    assert "study" not in opened.facts and opened.facts["hash"] == facts["hash"]
+    assert str(read_run(outcome.directory, "evaluation/return").agent) == "tiny (width=8)"
+
+
+def test_a_driver_that_dies_at_any_row_of_its_ledger_loses_nothing(
+    studied: Studied, here: Here, alone: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One is killed before its first row, the next after its second, and so on, until one comes through."""
+    append, here.stops_at = Ledger.append, [50]
+    deaths = []
+    for last in range(40):
+        rows = iter(range(last, -1, -1))
+
+        def dying(ledger: Ledger, kind: str, key: str, **facts: object) -> None:
+            left = next(rows, -1)  # noqa: B023
+            if left < 0 or (left == 0 and last % 2 == 0):  # noqa: B023
+                raise Killed
+            append(ledger, kind, key, **facts)
+            if left == 0:
+                raise Killed
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Ledger, "append", dying)
+            try:
+                studied.train(runs_of(8, 12))
+            except Killed:
+                deaths.append(last)
+                continue
+            break
+    assert len(deaths) >= 3
+    assert studied.ends() == {name: ("finished", digest) for name, digest in alone.items()}
+    assert len(list(every(studied.runs))) == 2
+    assert sorted(here.commands) == ["resume", "train", "train"]
+
+
+def test_a_driver_that_dies_around_a_job_finds_its_answer(studied: Studied, here: Here, alone: dict[str, str]) -> None:
+    for moment in ("before", "after", "after"):
+
+        def dies(when: str, work: Work) -> None:
+            if when == moment:  # noqa: B023
+                raise Killed
+
+        with pytest.raises(Killed):
+            studied.train(runs_of(8, 12), Inline(dies))
+    studied.train(runs_of(8, 12))
+    assert studied.ends() == {name: ("finished", digest) for name, digest in alone.items()}
+    assert here.commands == ["train", "train"]
+
+
+def test_runs_that_others_have_finished_or_begun_count(studied: Studied, here: Here, alone: dict[str, str]) -> None:
+    done, begun = runs_of(8, 12)
+    result_alone(done, studied.runs)
+    run, session = assemble.start(begun.blueprint, studied.runs, None)
+    half = stopped(run, session, at=60)
+    first, second = studied.train([done, begun])
+    assert here.commands == ["resume"] and second.directory == half
+    assert studied.ends() == {name: ("finished", digest) for name, digest in alone.items()}
+    assert (first.was_before, second.was_before) == (True, False)
+    studied.folder = studied.folder.with_name("another")
+    assert [each.was_before for each in studied.train([done, begun])] == [True, True]
+    assert studied.launcher.performed == [] and len(studied.ends()) == 2
+
+
+def test_other_versions_make_another_run(studied: Studied, here: Here, alone: dict[str, str]) -> None:
+    done, begun = runs_of(8, 12)
+    studied.train([done])
+    run, session = assemble.start(begun.blueprint, studied.runs, None)
+    stopped(run, session, at=60)
+    for path in every(studied.runs):
+        as_if_begun_elsewhere(path, torch="2.0.0")
+    outcomes = studied.train([done, begun])
+    assert here.commands == ["train", "resume", "train", "train"]
+    assert len(list(every(studied.runs))) == 4
+    said = " ".join(studied.said)
+    assert "but under other versions (torch: 2.0.0 then, " in said and "it is trained anew" in said
+    assert "cannot be resumed exactly (torch: 2.0.0 then, " in said and "it is begun anew" in said
+    assert [each.digest for each in outcomes] == [*alone.values()]
+    assert [each.was_before for each in studied.train([done, begun])] == [True, True]
+
+
+def test_a_process_that_ends_early_is_started_again_as_long_as_it_gets_on(
+    studied: Studied, here: Here, alone: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here.stops_at = [20, 30, 50, 90]
+    (outcome,) = studied.train(runs_of(8))
+    assert here.commands == ["train", *["resume"] * 4] and outcome.digest == alone[outcome.run.name]
+    lost = lambda *_: {"status": "lost", "exit_code": 1, "message": "job 1 ended without an answer"}  # noqa: E731
+    monkeypatch.setattr(worker, "_answer", lost)
+    (outcome,) = studied.train(runs_of(12))
+    assert (outcome.status, outcome.message) == ("failed", "job 1 ended without an answer")
+    assert studied.launcher.performed == [outcome.run.name] * driver.TRIES
+
+
+def test_what_diverged_is_a_result_and_what_failed_is_tried_again(studied: Studied, here: Here) -> None:
+    wild = runs_of(8, more=("optimizers.critic.learning_rate=1e29",))
+    raises = runs_of(8, more=('environment={ kind = "test/drift", raises_at = 70 }',))
+    outcomes = studied.train([*wild, *raises])
+    assert [(each.status, each.exit_code) for each in outcomes] == [("diverged", 5), ("failed", 6)]
+    assert any(line.startswith(f"{wild[0].name}: diverged (exit code 5): ") for line in studied.said)
+    again = studied.train([*wild, *raises])
+    assert here.commands == ["train", "train", "resume"]
+    assert [(each.status, each.was_before) for each in again] == [("diverged", True), ("finished", False)]
+    assert again[0].message.splitlines()[0] in outcomes[0].message
+    for name in ("ledger.jsonl", "answers"):
+        path = studied.folder / name
+        path.unlink() if path.is_file() else shutil.rmtree(path)
+    (found,) = studied.train(wild)
+    assert found.was_before and found.message and outcomes[0].message.startswith(found.message)
+
+
+def test_a_ledger_is_mended_from_the_run_directories(studied: Studied, here: Here, alone: dict[str, str]) -> None:
+    kept, lost = runs_of(8, 12)
+    first, second = studied.train([kept, lost])
+    assert first.directory and second.directory
+    shutil.rmtree(second.directory)
+    with holding(studied.folder) as ledger:
+        ledger.append("failed", kept.key, exit_code=7, message="no")
+    studied.train([kept, lost])
+    assert here.commands == ["train"] * 3
+    assert f"{kept.name}: the ledger said failed: mended" in studied.said
+    assert f"{lost.name}: the ledger says finished in {second.directory}, which is gone: it is trained again" in (
+        studied.said
+    )
+    assert studied.ends() == {name: ("finished", digest) for name, digest in alone.items()}
+
+
+def test_a_finished_run_whose_last_checkpoint_is_damaged_is_made_whole(
+    studied: Studied, here: Here, alone: dict[str, str]
+) -> None:
+    (run,) = runs_of(8)
+    (outcome,) = studied.train([run])
+    assert outcome.directory is not None
+    path = outcome.directory / "checkpoints" / "step-000000000100" / "state.safetensors"
+    path.write_bytes(path.read_bytes()[:-8])
+    (studied.folder / "ledger.jsonl").unlink()
+    (again,) = studied.train([run])
+    assert here.commands == ["train", "resume"] and again.digest == alone[run.name]
+    assert any("the last checkpoint in" in line and "is damaged" in line for line in studied.said)
+
+
+def test_a_study_has_one_driver(studied: Studied) -> None:
+    with holding(studied.folder), pytest.raises(StudyInUse, match=f"by process {os.getpid()}: ") as caught:
+        studied.train(runs_of(8))
+    assert caught.value.exit_code == 3 and not studied.runs.exists()
+
+
+def test_two_studies_that_share_a_run_train_it_once(
+    studied: Studied, here: Here, alone: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The claim of another study's process is waited for, before its run directory is there and after."""
+    (run,) = runs_of(8)
+    claims = studied.folder.parent / ".claims"
+    claims.mkdir(parents=True)
+    claim = open_lock(claims / run.key)
+    lock_exclusive(claim, 0)
+    monkeypatch.setattr(driver, "WAITING_SECONDS", 0.0)
+    looks = iter(range(3))
+
+    def ends(seconds: float) -> None:
+        if next(looks, None) == 1:
+            result_alone(run, studied.runs)
+            os.close(claim)
+
+    launcher = Inline()
+    launcher.wait = ends  # type: ignore[method-assign]
+    (outcome,) = studied.train([run], launcher)
+    assert (outcome.status, outcome.was_before, outcome.digest) == ("finished", True, alone[run.name])
+    assert here.commands == [] and f"{run.name}: waiting for a process that begins it" in studied.said
+
+
+def test_jobs_that_outlive_their_driver_are_not_submitted_twice(
+    studied: Studied, here: Here, alone: dict[str, str]
+) -> None:
+    """As on a cluster: the driver dies, its job waits in the queue, then trains."""
+
+    class Cluster(Inline):
+        queue: ClassVar[dict[str, Work]] = {}
+
+        def start(self, works: Sequence[Work]) -> list[str]:
+            jobs = [f"{len(self.queue) + index}" for index in range(len(works))]
+            self.queue.update(zip(jobs, works, strict=True))
+            return jobs
+
+        def states(self, jobs: Sequence[str]) -> Mapping[str, JobState]:
+            return {job: "waiting" for job in jobs if job in self.queue}
+
+        def wait(self, seconds: float) -> None:
+            self._dies("wait", next(iter(self.queue.values())))
+            for job in [*self.queue]:
+                worker.perform(self.queue.pop(job))
+
+        def stop(self, jobs: Sequence[str]) -> None:
+            raise Killed
+
+    def dies(when: str, work: Work) -> None:
+        raise Killed
+
+    runs = runs_of(8)
+    with pytest.raises(Killed):
+        studied.train(runs, Cluster(dies))
+    assert len(Cluster.queue) == 1
+    studied.train(runs, Cluster())
+    assert here.commands == ["train"] and studied.ends() == {runs[0].name: ("finished", alone[runs[0].name])}
+    assert studied.said == [
+        f"{runs[0].name}: job 0 of an earlier process goes on",
+        f"{runs[0].name}: finished (exit code 0)",
+    ]
+    (row,) = [row for row in read(studied.folder / "ledger.jsonl") if row["type"] == "started"]
+    assert (row["launcher"], row["job"]) == ("inline", "0")
