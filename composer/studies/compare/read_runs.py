@@ -15,6 +15,7 @@ from composer.blueprint.forecast.metrics import WrittenMetric, known_metrics
 from composer.spec.wording import suggestion
 from composer.studies import Refused
 from composer.studies.execution.ledger import runs_in
+from composer.studies.study.points import name_of
 from composer.tracking.journal import read
 from composer.tracking.records import JOURNAL, Ended
 from composer.training.runs.directory import holder, read_blueprint, read_facts
@@ -144,7 +145,8 @@ def _blamed(reason: str, seeds: Sequence[int]) -> list[int]:
 
 def _point(study: Mapping[str, Any] | None) -> str | None:
     """The values of a study's axes with which a run was trained, where a study trained it."""
-    return None if study is None else f"({study['label']})"
+    values = (study or {}).get("point", {})
+    return f"({name_of(values)})" if values else None
 
 
 def fork_label(fork: Mapping[str, Any] | None) -> str | None:

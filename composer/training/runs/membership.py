@@ -27,8 +27,8 @@ class NoStudy(ComposerError):
 def study_facts(key: str) -> dict[str, Any]:
     """The entry ``study`` of ``run.json`` of a run with these settings; empty where it belongs to none.
 
-    ``{"name", "folder", "label", "point": {AXIS: VALUE}}``, for labels: neither the digest nor the provenance hash depends on it.
-    Raises NoStudy.
+    ``{"name", "folder", "label", "point": {AXIS: VALUE}}``, for tables and figures: neither the digest nor the
+    provenance hash depends on it. Raises NoStudy.
     """
     text = os.environ.get(STUDY)
     if text is None:
