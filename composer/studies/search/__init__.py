@@ -1,0 +1,1 @@
+"""``composer search``: choose values of a blueprint's keys by trying them."""
