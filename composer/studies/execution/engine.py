@@ -16,6 +16,7 @@ from composer.studies.execution.local import LocalLauncher
 from composer.studies.execution.outcome import Outcome as Outcome
 from composer.studies.execution.outcome import Unit as Unit
 from composer.studies.execution.outcome import one_each
+from composer.studies.execution.resources import share, threads_of
 from composer.studies.execution.stopping import raising_on_signals
 from composer.studies.execution.work import Launcher
 from composer.studies.study.points import StudyRun
@@ -35,12 +36,13 @@ def train_all(
 
     Run directories are below ``runs_dir``; ``folder`` is the study's own, with its ledger, answers and logs; its name
     is the study's. ``launcher`` starts processes, by default ``jobs`` at a time on this machine; ``group`` says which
-    of the runs that begin share a process. ``title`` names a run for people.
+    of the runs that begin share a process. ``title`` names a run for people. Each process has as many threads as the
+    study had when it began, at first its share of this machine.
 
     Raises StudyInUse and LedgerDamaged, and StudyStopped on a signal, after the runs have saved themselves.
     """
     with holding(folder) as ledger, watching(say) as watch:
-        place = Place(folder, runs_dir, folder.name)
+        place = Place(folder, runs_dir, folder.name, threads_of(folder, share(jobs)))
         driver = Driver(runs, place, ledger, launcher or LocalLauncher(jobs), watch, title)
         with raising_on_signals():
             try:

@@ -16,6 +16,7 @@ from typing import Any
 
 from composer.studies.execution.outcome import Outcome
 from composer.studies.execution.progress import Progress, Status
+from composer.studies.execution.resources import THREADS
 from composer.studies.execution.work import Member, Work
 from composer.studies.study.points import StudyRun
 from composer.training.runs.membership import STUDY
@@ -100,6 +101,8 @@ class Place:
     folder: Path
     runs_dir: Path
     name: str
+    threads: int
+    """Of each process, where the blueprint leaves it to the machine."""
 
     @property
     def claims(self) -> Path:
@@ -126,7 +129,7 @@ class Place:
             self.folder / LOGS / f"{stem}.log",
             first.versions,
             tuple(first.avoided),
-            {STUDY: json.dumps(about)},
+            {STUDY: json.dumps(about), THREADS: str(self.threads)},
         )
 
     def reopened(self, started: Mapping[str, Any]) -> Work:

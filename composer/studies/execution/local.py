@@ -5,8 +5,10 @@ from __future__ import annotations
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from composer.studies.execution import worker
+from composer.studies.execution.resources import GPUS, least_used, local_gpus
 from composer.studies.execution.work import JobState, Work
 
 
@@ -16,8 +18,9 @@ class LocalLauncher:
     name = "local"
 
     def __init__(self, slots: int = 1) -> None:
-        """At most ``slots`` works at a time."""
+        """At most ``slots`` works at a time, spread over the GPUs."""
         self.slots = slots
+        self._gpus, self._used = local_gpus(), dict[str, str]()
         self._lock, self._ended = threading.Lock(), threading.Event()
         self._processes: dict[str, subprocess.Popen[str] | None] = {}
         """By job, until it ends; None before its process is there, and between two processes."""
@@ -32,6 +35,9 @@ class LocalLauncher:
             job = f"{self._count}"
             with self._lock:
                 self._processes[job] = None
+                if len(self._gpus) > 1:
+                    self._used[job] = least_used(self._gpus, [*self._used.values()])
+                    work = replace(work, environment={**work.environment, GPUS: self._used[job]})
             threading.Thread(target=self._perform, args=(job, work), name=f"work {job}", daemon=True).start()
             jobs.append(job)
         return jobs
@@ -66,4 +72,5 @@ class LocalLauncher:
         finally:
             with self._lock:
                 del self._processes[job]
+                self._used.pop(job, None)
             self._ended.set()

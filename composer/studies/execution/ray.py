@@ -1,7 +1,7 @@
 """Works in actors of a Ray cluster, whose nodes may die: a work that is lost is started again, and its run resumed.
 
-One actor performs one work and ends. All nodes see the run directories under the same path. Ray has no authentication:
-a cluster that composer starts itself is of this machine only, without a dashboard (a fault of others that became a rule).
+One actor performs one work and ends. All nodes see the run directories under the same path. Ray asks nobody who they
+are: a cluster that composer starts listens on the loopback address alone, and has no dashboard.
 Tests: tests/studies/execution/test_ray.py.
 """
 

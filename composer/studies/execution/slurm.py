@@ -17,6 +17,7 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import time as clock
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -42,7 +43,8 @@ _TIME = re.compile(r"(?:(?P<days>\d+)-)?(?P<hours>\d+):(?P<minutes>\d\d)(?::(?P<
 
 def _minutes(value: object) -> object:
     """``HH:MM``, ``HH:MM:SS`` or ``D-HH:MM:SS`` in minutes."""
-    match = _TIME.fullmatch(value) if isinstance(value, str) else None
+    # Without quotes, 12:00:00 is a time of TOML.
+    match = _TIME.fullmatch(str(value)) if isinstance(value, str | clock) else None
     if match is None:
         return value
     days, hours, minutes = (int(match[name] or 0) for name in ("days", "hours", "minutes"))
@@ -91,6 +93,7 @@ class SlurmLauncher:
         self._stops = self._folder / "stopped"
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._known: dict[str, JobState] = {}
+        self._seen: set[str] = set()
         self._asked = -float("inf")
         self._executor = _executor(self._folder, table, executor, threads, slots)
 
@@ -107,13 +110,15 @@ class SlurmLauncher:
         if self._is_local:
             self._processes |= {number: job._process for number, job in zip(numbers, jobs, strict=True)}
         self._known |= dict.fromkeys(numbers, "waiting")
+        self._seen |= {*numbers}
         return numbers
 
     def states(self, jobs: Sequence[str]) -> Mapping[str, JobState]:
         """Those that wait or run, of earlier drivers too; where Slurm does not answer, as it was before."""
         if self._is_local:
             return {job: "running" for job in jobs if self._is_alive(job)}
-        if (new := {*jobs} - self._known.keys()) or time.monotonic() - self._asked > ASK_SECONDS:
+        if (new := {*jobs} - self._seen) or time.monotonic() - self._asked > ASK_SECONDS:
+            self._seen |= new
             self._ask(new)
         return {job: self._known[job] for job in jobs if job in self._known}
 
@@ -166,7 +171,8 @@ def _executor(folder: Path, table: SlurmTable, executor: Executor, threads: int,
     logging.getLogger("submitit").setLevel(logging.ERROR)
     if executor == "local":
         local = submitit.LocalExecutor(folder, max_num_timeout=TIMEOUTS)
-        local.update_parameters(timeout_min=table.time, signal_delay_s=SIGNAL_SECONDS, gpus_per_node=table.gpus_per_task)
+        times = {"timeout_min": table.time, "signal_delay_s": SIGNAL_SECONDS}
+        local.update_parameters(**times, gpus_per_node=table.gpus_per_task)
         return local
     if missing := [name for name in ("sbatch", "srun", "squeue", "scancel") if shutil.which(name) is None]:
         raise Refused(f"there is no Slurm here: no {missing[0]} on the path; --slurm local trains on this machine")

@@ -1,7 +1,8 @@
-"""What a job of Slurm runs: one work, which saves itself when its time is up. Tests: tests/studies/execution/test_slurm.py.
+"""What a job of Slurm runs: one work, which saves itself when its time is up.
 
-submitit pickles the object ``SlurmJob`` and calls it on the node. On the signal before the time limit, or on preemption,
-it calls ``checkpoint`` and queues the job again under its number.
+submitit pickles the object ``SlurmJob`` and calls it on the node. On the signal before the time limit, or on
+preemption, it calls ``checkpoint`` and queues the job again under its number.
+Tests: tests/studies/execution/test_slurm.py.
 """
 
 from __future__ import annotations

@@ -93,7 +93,7 @@ class _Search:
             return Trial(asked, self._subject)
 
     def _tell(self, trial: Trial, end: End) -> None:
-        """Write down how a trial ended. One that failed, or was stopped, stays open: the next search goes on with it."""
+        """Write down how a trial ended. One that failed or was stopped stays open: the next search goes on with it."""
         states, number = optuna().trial.TrialState, trial.number
         with self._lock:
             trial.note(end)

@@ -99,9 +99,11 @@ class Space(Spec):
 
         if self.choices:
             return CategoricalDistribution(self.choices)
+        low: Any = self.ends[0]
+        high: Any = self.ends[-1]
         if self.is_whole:
-            return IntDistribution(self.ends[0], self.ends[-1], log=self.log, step=self.step or 1)
-        return FloatDistribution(self.ends[0], self.ends[-1], log=self.log, step=self.step)
+            return IntDistribution(low, high, log=self.log, step=int(self.step or 1))
+        return FloatDistribution(low, high, log=self.log, step=self.step)
 
     def holds(self, value: object) -> bool:
         """Whether the search could choose ``value``."""

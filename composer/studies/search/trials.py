@@ -29,7 +29,8 @@ Watch = Callable[[StudyRun, Path], str | None]
 class Train(Protocol):
     """Trains the runs of a trial: the engine of studies, with its other arguments filled in."""
 
-    def __call__(self, runs: Sequence[StudyRun], number: int | None, watch: Watch) -> list[Outcome]: ...
+    def __call__(self, runs: Sequence[StudyRun], number: int | None, watch: Watch) -> list[Outcome]:
+        """How each run ended; ``number`` is that of the trial."""
 
 
 class End(NamedTuple):

@@ -84,3 +84,7 @@ class StudyFile(Spec):
     """What else holds at some points, by condition: ``resets``, ``optimizer=adam``, or several with commas."""
     search: dict[str, Any] = Field(default={})
     """Spaces and settings of ``composer search``, which reads them."""
+    slurm: dict[str, Any] = Field(default={})
+    """Resources that a job of Slurm asks for."""
+    ray: dict[str, Any] = Field(default={})
+    """Resources that a run takes on a Ray cluster."""

@@ -18,7 +18,10 @@ from composer.tracking.records import JOURNAL
 TINY = Path(__file__).parents[2] / "tiny.toml"
 SPACE = """
 [search.space]
-rate = { keys = ["optimizers.actor.learning_rate", "optimizers.critic.learning_rate"], low = 1e-5, high = 1e-1, log = true }
+rate.keys = ["optimizers.actor.learning_rate", "optimizers.critic.learning_rate"]
+rate.low = 1e-5
+rate.high = 1e-1
+rate.log = true
 "algorithm.batch_size" = { low = 8, high = 64, step = 8 }
 "algorithm.update_to_data" = [0.5, 1.0, 2.0]
 """
@@ -59,9 +62,8 @@ class Planted:
         for step in STEPS:
             for seed in run.blueprint.seeds:
                 value = final * step / STEPS[-1] + (seed - 0.5)
-                journal.append(
-                    {"type": "metrics", "env_step": step, "seed": seed, "metrics": {"evaluation/return": value}}
-                )
+                metrics = {"evaluation/return": value}
+                journal.append({"type": "metrics", "env_step": step, "seed": seed, "metrics": metrics})
             journal.flush()
             if stop := watch(run, directory):
                 break

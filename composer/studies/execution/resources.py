@@ -1,0 +1,67 @@
+"""Threads and GPUs of the processes of a study.
+
+The number of threads changes the last digits of what is computed: a study decides it once and remembers it, so that its
+runs have equal digests wherever they are trained. A blueprint's own ``compute.threads`` counts before it.
+Tests: tests/studies/execution/test_launchers.py.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from composer.spec.run_files import read_table, write_text
+
+RESOURCES = "resources.json"
+THREADS = "OMP_NUM_THREADS"
+"""It counts for torch, MKL and OpenBLAS alike."""
+MAX_THREADS = 1_024
+GPUS = "CUDA_VISIBLE_DEVICES"
+
+
+def threads_of(folder: Path, default: int) -> int:
+    """The threads of each process of the study in ``folder``: as decided when it began, else decided now.
+
+    Where ``OMP_NUM_THREADS`` is set, the user has decided; else it is ``default``.
+    """
+    path = folder / RESOURCES
+    try:
+        known = read_table(path).get("threads")
+    except (OSError, ValueError):
+        known = None
+    if type(known) is int and 1 <= known <= MAX_THREADS:
+        return known
+    declared = os.environ.get(THREADS, "")
+    threads = int(declared) if declared.isdecimal() and 1 <= int(declared) <= MAX_THREADS else default
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(path, json.dumps({"threads": threads}))
+    return threads
+
+
+def share(jobs: int) -> int:
+    """The threads of one of ``jobs`` processes on this machine."""
+    return max(1, cores() // jobs)
+
+
+def cores() -> int:
+    """The cores that this process may use; two hardware threads of one core count once."""
+    import psutil
+
+    usable = len(os.sched_getaffinity(0))
+    return max(1, min(usable, psutil.cpu_count(logical=False) or usable))
+
+
+def local_gpus() -> tuple[str, ...]:
+    """The GPUs of this machine as ``CUDA_VISIBLE_DEVICES`` names them; empty where there is none."""
+    if GPUS in os.environ:
+        return tuple(name.strip() for name in os.environ[GPUS].split(",") if name.strip())
+    import torch
+
+    return tuple(map(str, range(torch.cuda.device_count())))
+
+
+def least_used(gpus: Sequence[str], used: Sequence[str]) -> str:
+    """The first of the GPUs with the fewest works."""
+    return min(gpus, key=list(used).count)
