@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from composer.cli import correlating, reading, running, scaling, studies, studying
+from composer.cli import ablating, correlating, reading, running, scaling, studies, studying
 from composer.cli.answers import ended_by_itself, print_in_any_locale
 from composer.cli.once import Once
 from composer.spec.calls import tell_ctrl_c_apart
@@ -55,6 +55,7 @@ _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         studying.compare,
         correlating.correlate,
         scaling.scale,
+        ablating.ablate,
         studying.doctor,
         studying.retention,
         studying.simplicity,

@@ -150,8 +150,9 @@ def test_what_stands_in_for_a_kind_is_of_its_family() -> None:
 def test_overrides_that_a_user_gave_stay_and_a_part_with_changed_arguments_is_written_out_as_it_is() -> None:
     chosen, by_key = found("dmc/sac_simba", "networks.critic.trunk.width=64", "training.env_steps=20_000")
     base = load(*chosen, is_to_run=False).blueprint
-    (written,) = without(chosen, base, [by_key["networks.critic.trunk.layers[2]"]])
-    bare = load(chosen.path, (*chosen.overrides, written), is_to_run=False).blueprint
+    *own, written = without(chosen, base, [by_key["networks.critic.trunk.layers[2]"]])
+    assert (tuple(own), written[:22]) == (chosen.overrides, "networks.critic.trunk=")
+    bare = load(chosen.path, (*own, written), is_to_run=False).blueprint
     assert flatten(bare)["networks.critic.trunk.layers[0].width"] == 64
     assert bare.training.env_steps == 20_000
 
@@ -165,3 +166,11 @@ def test_the_file_is_left_alone(tmp_path: Path) -> None:
     assert "normalization.observation" not in by_key
     base = load(*chosen, is_to_run=False).blueprint
     assert without(chosen, base, [by_key["interventions.reset"]]) == ("~interventions.reset",)
+
+
+def test_what_an_override_of_the_user_sets_goes_with_that_override() -> None:
+    mine, later = 'interventions.mine={ use = "full_reset" }', "interventions.reset.interval=250_000"
+    chosen, by_key = found("dmc/sac_resets", mine, later, "seeds=[1]")
+    base = load(*chosen, is_to_run=False).blueprint
+    assert without(chosen, base, [by_key["interventions.mine"]]) == (later, "seeds=[1]")
+    assert without(chosen, base, [by_key["interventions.reset"]]) == ("~interventions.reset", mine, "seeds=[1]")

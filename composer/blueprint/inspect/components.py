@@ -19,6 +19,7 @@ from composer.blueprint.syntax.nodes import Node, show_path
 from composer.blueprint.syntax.notation import Experiment
 from composer.blueprint.syntax.overrides import TILDE, read_overrides
 from composer.blueprint.syntax.positions import Path
+from composer.blueprint.syntax.removal import Removal
 from composer.blueprint.syntax.write import toml_value
 from composer.spec.family import Family, Spec
 from composer.spec.without import Without
@@ -69,27 +70,33 @@ def components(blueprint: Blueprint) -> list[Component]:
 
 
 def without(experiment: Experiment, blueprint: Blueprint, removed: Sequence[Component]) -> tuple[str, ...]:
-    """The overrides that take ``removed`` out of the experiment, removals first.
+    """The overrides of the experiment with which it lacks ``removed``: removals first, then its own, then changes.
 
     They change the keys of the file; of a part that is used there, the table that uses it is written out.
     """
     path, overrides, variant = experiment
-    root = layered(read_chain(path), read_overrides(overrides), variant).root
+    trees, own = read_chain(path), read_overrides(overrides)
+    root = layered(trees, own, variant).root
     gone = _by_path(removed)
     stripped = _stripped(blueprint, (), gone)
-    removals: dict[Path, None] = {}
+    dropped: dict[Path, None] = {}
     values: dict[Path, Path] = {}
     for each in gone.values():
         at, resolved = _written(root, each.path)
         if (each.is_entry or each.stand_in is None) and resolved == each.path:
-            removals[at] = None
+            dropped[at] = None
         else:
             values[at] = resolved
     tables = {at: _compact(_value(stripped, to)) for at, to in values.items() if not _is_within(at, values)}
     # A table without kind would be merged with the one below it.
-    removals |= {at: None for at, new in tables.items() if _is_plain(new) and root.get(at) is not None}
-    first = [f"{TILDE}{show_path(at)}" for at in removals if not _is_within(at, tables)]
-    return (*first, *(f"{show_path(at)}={toml_value(new)}" for at, new in tables.items()))
+    dropped |= {at: None for at, new in tables.items() if _is_plain(new) and root.get(at) is not None}
+    dropped = {at: None for at in dropped if not _is_within(at, tables)}
+    # Removals are of what the file has; what an override of the experiment sets goes with that override.
+    file = layered(trees, [each for each in own if isinstance(each, Removal)], variant).root
+    removals = [f"{TILDE}{show_path(at)}" for at in dropped if file.get(at) is not None]
+    kept = [text for text, each in zip(overrides, own, strict=True) if each.path not in dropped]
+    kept = [text for text in kept if not _is_within(read_overrides([text])[0].path, dropped)]
+    return (*removals, *kept, *(f"{show_path(at)}={toml_value(new)}" for at, new in tables.items()))
 
 
 def _components(value: object, path: Path) -> Iterator[Component]:
