@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from composer import algorithms, diagnostics, environments, interventions, optim, tracking
     from composer.algorithms.normalization import spec as normalization
-    from composer.api import build, compose, load, part, train
+    from composer.api import build, compose, load, loads, part, train
     from composer.blueprint import Blueprint, BlueprintError, dump
     from composer.environments.labelled import datasets
     from composer.networks import blocks, heads, initializers
@@ -35,6 +35,7 @@ __all__ = [
     "initializers",
     "interventions",
     "load",
+    "loads",
     "normalization",
     "optim",
     "part",
@@ -58,6 +59,7 @@ _HOMES = {
     "heads": "composer.networks.heads",
     "initializers": "composer.networks.initializers",
     "load": "composer.api:load",
+    "loads": "composer.api:loads",
     "normalization": "composer.algorithms.normalization.spec",
     "part": "composer.api:part",
     "penalties": "composer.optim.penalties",

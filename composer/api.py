@@ -1,4 +1,4 @@
-"""The functions of ``import composer``: load, compose, part, build, train.
+"""The functions of ``import composer``: load, loads, compose, part, build, train.
 
 They check, report and run as the command line does. Loading and composing import no torch. Tests: tests/api/.
 """
@@ -6,7 +6,7 @@ They check, report and run as the command line does. Loading and composing impor
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -16,9 +16,10 @@ from composer import blueprint as language
 from composer.blueprint import Blueprint, BlueprintError
 from composer.blueprint.checks.form import validate
 from composer.blueprint.checks.part_file import families
-from composer.blueprint.load import ensure_checked, loads
+from composer.blueprint.load import ensure_checked
+from composer.blueprint.load import loads as language_loads
+from composer.blueprint.omegaconf_boundary import to_table
 from composer.blueprint.schema import FORMAT, SLUG_RULE, is_slug
-from composer.blueprint.serialize import plain_value
 from composer.blueprint.syntax.nodes import annotate
 from composer.blueprint.syntax.notation import combination, experiment, names_in
 from composer.blueprint.syntax.parts import parts
@@ -27,7 +28,7 @@ from composer.blueprint.syntax.problems import Problem, problem
 from composer.blueprint.syntax.variants import AND
 from composer.spec import builtin_kinds as kinds
 from composer.spec import plugins
-from composer.spec.family import Spec
+from composer.spec.family import Spec, plain_value
 from composer.spec.wording import quote
 
 if TYPE_CHECKING:
@@ -62,7 +63,21 @@ def compose(*, overrides: Sequence[str] = (), variant: str | Sequence[str] | Non
     are as for ``load``. Raises BlueprintError with the paths of a file.
     """
     chosen = combination(names_in(variant))
-    return loads(plain_value({"blueprint": FORMAT, **keys}), COMPOSED, overrides, chosen)
+    return language_loads(plain_value({"blueprint": FORMAT, **keys}), COMPOSED, overrides, chosen)
+
+
+def loads(
+    values: Mapping[str, Any], overrides: Sequence[str] = (), variant: str | Sequence[str] | None = None
+) -> Blueprint:
+    """The blueprint in a table of Python, or in a config of OmegaConf such as Hydra passes to an application.
+
+    Keys are those of a file without a parent (``blueprint`` may be left out; null is as good as absent). A config is
+    resolved first, by the resolvers of its own process. ``overrides`` and ``variant`` are as for ``compose``. Raises
+    BlueprintError with the paths of a file, also for values that a config lacks (``???``).
+    """
+    table = to_table(values)
+    chosen = combination(names_in(variant))
+    return language_loads({"blueprint": FORMAT, **table}, COMPOSED, overrides, chosen)
 
 
 def part(name: str, /, **parameters: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 
@@ -25,6 +25,9 @@ from composer.spec.family import Items, Spec
 from composer.spec.shape import ShapeError
 from composer.spec.without import Without
 from composer.tracking.base import MlflowTracker, Tracker
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 FORMAT = 1
 """The format that this composer reads and writes."""
@@ -169,6 +172,12 @@ class Blueprint(Spec):
     """How the run is computed."""
     tracking: Tracker = MlflowTracker()
     """Where metrics are sent."""
+
+    def to_omegaconf(self) -> DictConfig:
+        """The resolved blueprint as a read-only config of OmegaConf; ``composer.loads`` reads it as an equal one."""
+        from composer.blueprint.omegaconf_boundary import to_config
+
+        return to_config(self)
 
     @cached_property
     def outlines(self) -> Mapping[str, Outline | ShapeError]:

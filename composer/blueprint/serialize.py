@@ -11,7 +11,7 @@ from typing import Any
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.syntax.nodes import show_path
 from composer.blueprint.syntax.positions import Path
-from composer.spec.family import Family, Spec, dump_tagged
+from composer.spec.family import plain_value
 
 Scalar = bool | int | float | str
 
@@ -81,19 +81,6 @@ def differences(left: Mapping[str, Any], right: Mapping[str, Any]) -> list[Diffe
         for key in {**ours, **theirs}
         if key not in ours or key not in theirs or (type(ours[key]), ours[key]) != (type(theirs[key]), theirs[key])
     ]
-
-
-def plain_value(value: object) -> Any:
-    """A value of TOML types: specs, also those in lists and mappings, become tables without absent options."""
-    if isinstance(value, Family):
-        value = dump_tagged(value)
-    elif isinstance(value, Spec):
-        value = value.model_dump()
-    if isinstance(value, Mapping):
-        return {str(key): plain_value(item) for key, item in value.items() if item is not None}
-    if isinstance(value, list | tuple):
-        return [plain_value(item) for item in value]
-    return value
 
 
 def _leaves(value: object, path: Path) -> Iterator[tuple[str, Scalar]]:

@@ -181,3 +181,16 @@ class Family(Spec):
     def _json_schema(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         # Families refer to each other: the schema holds names, and inspect/json_schema.py adds the definitions.
         return {FAMILY_KEY: cls.family}
+
+
+def plain_value(value: object) -> Any:
+    """A value of TOML types: specs, also those in lists and mappings, become tables without absent options."""
+    if isinstance(value, Family):
+        value = dump_tagged(value)
+    elif isinstance(value, Spec):
+        value = value.model_dump()
+    if isinstance(value, Mapping):
+        return {str(key): plain_value(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list | tuple):
+        return [plain_value(item) for item in value]
+    return value

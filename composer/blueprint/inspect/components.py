@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from composer.blueprint.schema import Blueprint
-from composer.blueprint.serialize import plain_value
 from composer.blueprint.syntax.extends import read_chain
 from composer.blueprint.syntax.interpolation import reference
 from composer.blueprint.syntax.layers import layered
@@ -21,7 +20,7 @@ from composer.blueprint.syntax.overrides import TILDE, read_overrides
 from composer.blueprint.syntax.positions import Path
 from composer.blueprint.syntax.removal import Removal
 from composer.blueprint.syntax.write import toml_value
-from composer.spec.family import Family, Spec
+from composer.spec.family import Family, Spec, plain_value
 from composer.spec.without import Without
 
 UNLEARNED: Final = 1e-30

@@ -10,12 +10,12 @@ from typing import Any
 from composer.blueprint.inspect.explain.fields import Field, field_at, names_at
 from composer.blueprint.inspect.explain.history import Layer, Setting, layers, part_at, settings, written_settings
 from composer.blueprint.load import load
-from composer.blueprint.serialize import plain_value
 from composer.blueprint.syntax.extends import read_chain
 from composer.blueprint.syntax.nodes import Node, read_path, show_path
 from composer.blueprint.syntax.overrides import read_overrides
 from composer.blueprint.syntax.parts import parts
 from composer.blueprint.syntax.positions import Path
+from composer.spec.family import plain_value
 from composer.spec.wording import describe, listing, near, quote
 
 
