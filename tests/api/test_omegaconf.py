@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import omegaconf
 import pytest
 from omegaconf import DictConfig, OmegaConf, ReadonlyConfigError
 
@@ -16,6 +17,10 @@ from composer.blueprint.serialize import resolved
 from composer.spec.package_files import blueprint_files
 
 TINY = Path(__file__).parents[1] / "tiny.toml"
+
+
+# OmegaConf 2.4 has another name for it.
+register = getattr(OmegaConf, "register_resolver" if "2.4" <= omegaconf.__version__ else "register_new_resolver")
 
 
 def tiny(**changes: Any) -> DictConfig:
@@ -62,7 +67,7 @@ def test_interpolations_are_resolved_by_the_process_of_the_config() -> None:
     config = tiny(
         algorithm__batch_size="${mul_of_test:${values.size},2}", values={"size": 8}, name="tiny-${.values.size}"
     )
-    OmegaConf.register_new_resolver("mul_of_test", lambda one, other: one * other)
+    register("mul_of_test", lambda one, other: one * other)
     try:
         found = composer.loads(config)
     finally:
@@ -106,6 +111,7 @@ def test_a_structured_config_is_read() -> None:
         ({"algorithm__batch_size": "${nowhere}"}, ["algorithm.batch_size: Interpolation key 'nowhere' not found"]),
         ({"algorithm__batch_size": "${nothing:1}"}, ["algorithm.batch_size: Unsupported interpolation type nothing"]),
         ({"algorithm__batch_szie": 8}, ["algorithm.batch_szie: unknown key; did you mean 'batch_size'?"]),
+        ({"algorithm__x": 1, "replay__x": 1}, ["algorithm.x: unknown key", "replay.x: unknown key"]),
         ({"algorithm__batch_size": 8.5}, ["algorithm.batch_size: expected integer, got float 8.5"]),
         ({"environment__task": None}, ["environment.task: missing key 'task'"]),
     ],

@@ -55,10 +55,14 @@ class BlueprintError(ComposerError, ValueError):
 
 
 def ordered(problems: Iterable[Problem]) -> list[Problem]:
-    """Problems by file, line and column; of equal problems at one location, the first."""
-    first: dict[tuple[str, int, int, str], Problem] = {}
+    """Problems by file, line and column; of equal problems at one location, the first.
+
+    What has no location, such as a table composed in Python, is at 1:1: there the path tells problems apart.
+    """
+    first: dict[tuple[str, int, int, str, str], Problem] = {}
     for found in sorted(problems):
-        first.setdefault((found.file, found.line, found.column, found.message), found)
+        path = found.path if (found.line, found.column) == (1, 1) else ""
+        first.setdefault((found.file, found.line, found.column, found.message, path), found)
     return list(first.values())
 
 
