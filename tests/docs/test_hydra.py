@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from guide_pages import fences
 from omegaconf import OmegaConf
