@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -27,6 +27,9 @@ class Mark:
     by_seed: tuple[float, ...] = ()
 
 
+APART: Final = 3.0
+"""Points by which the intervals of agents are drawn beside each other."""
+MOST_APART: Final = 8
 Series = Mapping[str, Sequence[Mark]]
 """By label; the points of one label are joined by a line."""
 
@@ -37,23 +40,36 @@ def against(tasks: Mapping[str, Series], looks: Mapping[str, Look], names: tuple
     is_log = min(every) > 0 and max(every) >= 4 * min(every)
     with panels(len(tasks)) as (made, axes):
         for panel, (task, series) in zip(axes, tasks.items(), strict=True):
-            for label, marks in series.items():
-                _draw(panel, sorted(marks, key=lambda mark: mark.x), label, looks[label])
+            for number, (label, marks) in enumerate(series.items()):
+                aside = APART * (number - (len(series) - 1) / 2) if len(series) <= MOST_APART else 0.0
+                _draw(panel, sorted(marks, key=lambda mark: mark.x), label, looks[label], aside)
             panel.set_title(wrap(task, 44 if len(tasks) < 3 else 26), loc="left")
             _x_axis(panel, {mark.x for marks in series.values() for mark in marks}, is_log)
         outer_labels(axes, *names)
         return finish(made, "scatter", caption)
 
 
-def _draw(axes: Any, marks: Sequence[Mark], label: str, own: Look) -> None:
+def _draw(axes: Any, marks: Sequence[Mark], label: str, own: Look, aside: float) -> None:
+    """``aside``: by how many points all of it is moved to the right, so that intervals at one x do not cover others."""
+    from matplotlib.transforms import ScaledTranslation
+
+    moved = axes.transData + ScaledTranslation(aside / 72, 0, axes.figure.dpi_scale_trans)
     x, means = [mark.x for mark in marks], [mark.mean for mark in marks]
     joined = own.dash if len(marks) > 1 else "none"
-    shape = {"color": own.colour, "marker": own.marker, "markersize": 4.5, "linewidth": 1.2}
+    shape = {"color": own.colour, "marker": own.marker, "markersize": 4.5, "linewidth": 1.2, "transform": moved}
     axes.plot(x, [mean.value for mean in means], linestyle=joined, label=label, zorder=3, **shape)
     for mark in marks:
-        axes.plot([mark.x] * len(mark.by_seed), mark.by_seed, ".", color=own.colour, markersize=2.5, alpha=0.35)
+        seeds = {"color": own.colour, "markersize": 5, "alpha": 0.5, "transform": moved}
+        axes.plot([mark.x] * len(mark.by_seed), mark.by_seed, "_", **seeds)
         if not np.isnan(mark.mean.low):
-            axes.plot([mark.x] * 2, [mark.mean.low, mark.mean.high], color=own.colour, linewidth=1.2)
+            ends = [mark.mean.low, mark.mean.high]
+            axes.plot([mark.x] * 2, ends, color=own.colour, linewidth=1.2, transform=moved)
+        # Lines that are moved aside do not count in the limits of the axes.
+        axes.update_datalim([(mark.x, y) for y in (*mark.by_seed, mark.mean.value, *_finite(mark.mean))])
+
+
+def _finite(mean: Estimate) -> list[float]:
+    return [bound for bound in (mean.low, mean.high) if not np.isnan(bound)]
 
 
 def _x_axis(axes: Any, values: set[float], is_log: bool) -> None:

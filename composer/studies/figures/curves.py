@@ -14,6 +14,7 @@ from composer.spec.interval import LEAST, method
 from composer.spec.quantities import counted
 from composer.studies.compare.groups import Group
 from composer.studies.compare.read_runs import Agent
+from composer.studies.figures.names import short_names
 from composer.studies.figures.sheet import Sheet, finish, in_words, panels, wrap
 from composer.studies.plots import Look, band, engineering, look
 
@@ -28,19 +29,19 @@ THIN_UP_TO: Final = 4
 def curves(groups: Sequence[Group], metric: str) -> Sheet:
     """Mean over seeds with its interval against environment steps, a panel per task, in the order of the groups."""
     tasks = sorted({group.task for group in groups})
-    looks, marks = looks_of(groups), _marks(groups)
+    looks, marks, names = looks_of(groups), _marks(groups), names_of(groups)
     with panels(len(tasks)) as (made, axes):
         for panel, task in zip(axes, tasks, strict=True):
             here = [group for group in groups if group.task == task]
             for group in here:
-                _draw(panel, group, looks[group.agent], label(group.agent, groups), len(here) <= THIN_UP_TO)
+                _draw(panel, group, looks[group.agent], label(group.agent, groups, names), len(here) <= THIN_UP_TO)
                 for name, marker in marks.items():
                     _mark(panel, group, name, marker, looks[group.agent].colour)
             _axes(panel, task, len(tasks))
         for name, marker in marks.items():
             axes[0].plot([], [], marker, color="black", markersize=4, label=f"{name} fires")
         outer_labels(axes, "environment steps", in_words(metric))
-        return finish(made, "curves", _caption(groups, metric))
+        return finish(made, "curves", _caption(groups, metric, names))
 
 
 def looks_of(groups: Sequence[Group]) -> dict[Agent, Look]:
@@ -48,11 +49,21 @@ def looks_of(groups: Sequence[Group]) -> dict[Agent, Look]:
     return {agent: look(number) for number, agent in enumerate(dict.fromkeys(group.agent for group in groups))}
 
 
-def label(agent: Agent, groups: Sequence[Group]) -> str:
+def names_of(groups: Sequence[Group]) -> dict[str, str]:
+    """The short name of each agent."""
+    return short_names(list(dict.fromkeys(str(group.agent) for group in groups)))
+
+
+def label(agent: Agent, groups: Sequence[Group], names: Mapping[str, str]) -> str:
     """The agent and its number of seeds, over its tasks."""
-    seeds = [len(group.seeds) for group in groups if group.agent == agent]
+    return f"{names[str(agent)]} ({seeds_of([group for group in groups if group.agent == agent])})"
+
+
+def seeds_of(groups: Sequence[Group]) -> str:
+    """``5 seeds``, or ``3 to 5 seeds``."""
+    seeds = [len(group.seeds) for group in groups]
     few, many = min(seeds), max(seeds)
-    return f"{agent} ({counted(few, 'seed') if few == many else f'{few} to {many} seeds'})"
+    return counted(few, "seed") if few == many else f"{few} to {many} seeds"
 
 
 def _draw(axes: Any, group: Group, own: Look, name: str, with_seeds: bool) -> None:
@@ -118,7 +129,7 @@ def _mark(axes: Any, group: Group, name: str, marker: str, colour: str) -> None:
     axes.plot(at, heights, marker, color=colour, linestyle="none", zorder=3, **look)
 
 
-def _caption(groups: Sequence[Group], metric: str) -> str:
+def _caption(groups: Sequence[Group], metric: str, names: Mapping[str, str]) -> str:
     parts = [f"{in_words(metric)}: mean over seeds" + (f", band: {method()}." if _has_band(groups) else ".")]
     most = max(sum(group.task == task for group in groups) for task in {group.task for group in groups})
     if most <= THIN_UP_TO and any(len(group.seeds) > 1 for group in groups):
@@ -127,7 +138,7 @@ def _caption(groups: Sequence[Group], metric: str) -> str:
     if few and _has_band(groups):
         parts.append(f"Fewer than {LEAST} seeds have no interval.")
     thinned = [
-        f"{name} of {group.agent} on {group.task} ({MOST_MARKS} of {len(steps)})"
+        f"{name} of {names[str(group.agent)]} on {group.task} ({MOST_MARKS} of {len(steps)})"
         for group in groups
         for name, steps in firings(group).items()
         if len(steps) > MOST_MARKS

@@ -47,16 +47,17 @@ def draw_matrix(matrices: Sequence[Matrix], name: str, caption: str) -> Sheet:
     """A panel per matrix; all have cells of one size, and each its own bar of colours."""
     rows, columns = max(len(each.rows) for each in matrices), max(len(each.columns) for each in matrices)
     has_intervals = any("\n" in text for each in matrices for row in each.texts for text in row)
-    left = max(text_width(line) for each in matrices for row in each.rows for line in wrap(row, 30).splitlines()) + 1.15
+    left = max(text_width(line) for each in matrices for row in each.rows for line in wrap(row, 30).splitlines()) + 1.3
     most, least = WIDE if has_intervals else NARROW
     cell = min(most, max(least, (PAGE - left) / columns), (WIDEST - left) / columns)
     across = max(1, min(len(matrices), ACROSS, int(PAGE / (left + cell * columns))))
-    height = HEIGHT[0 if has_intervals else 1] * rows + _below(matrices, cell)
+    tallest = max(wrap(row, 30).count("\n") + 1 for each in matrices for row in each.rows)
+    cells = max(HEIGHT[0 if has_intervals else 1], 0.13 * tallest) * rows
     matrices, font, notes = _legible(matrices, cell)
-    width = max(across * (left + cell * columns), 3.4)
+    height, width = cells + _below(matrices, cell), max(across * (left + cell * columns), 3.4)
     with panels(len(matrices), height=height, width=width, across=across) as (made, axes):
         for panel, each in zip(axes, matrices, strict=True):
-            _draw(panel, each, font, height - _below(matrices, cell), is_steep=_is_steep(each, cell))
+            _draw(panel, each, font, cells, is_steep=_is_steep(each, cell))
         return finish(made, name, " ".join([caption, *notes]))
 
 
@@ -87,7 +88,7 @@ def _font(matrices: Sequence[Matrix], cell: float) -> float:
     """The size of the longest text that fits into a cell."""
     lines = {line for each in matrices for row in each.texts for text in row for line in text.split("\n")}
     longest = max(text_width(line, 1.0) for line in lines)
-    return min(SMALL, (cell - 0.04) / longest) if longest else SMALL
+    return min(SMALL, (cell - 0.08) / longest) if longest else SMALL
 
 
 def _draw(axes: Any, each: Matrix, font: float, height: float, is_steep: bool) -> None:

@@ -152,7 +152,7 @@ def text_width(text: str, size: float = SMALL) -> float:
 def wrap(name: str, width: int = LONGEST) -> str:
     """A name on lines of at most ``width`` characters, broken at spaces, or after one of ``. / _ - = ,``."""
     lines = [""]
-    for piece in re.findall(r"[^\s./_=,-]*[\s./_=,-]?", name):
+    for piece in re.findall(r"(?:[^\s./_=,-]|\.(?=\d))*[\s./_=,-]?", name):
         if lines[-1] and len((lines[-1] + piece).rstrip()) > width:
             lines.append("")
         lines[-1] += piece
