@@ -42,7 +42,24 @@ def bench(
 def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories; each may hold several seeds.")],
     metric: Annotated[str, typer.Option(help="The metric to compare.")] = "evaluation/return",
-    plot: Annotated[Path | None, typer.Option(help="Draw learning curves here: a .png or .svg file.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw figures here: .png, .svg, .pdf, or .html with the tables as well.")
+    ] = None,
+    figure: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="curves, aggregates, profile, efficiency, improvement, scatter or heat; repeatable. By default curves,"
+            " and in a page all that fit."
+        ),
+    ] = None,
+    x: Annotated[
+        str | None,
+        typer.Option("--x", help="Scatter against parameters, operations, updates, seconds, or a setting's key."),
+    ] = None,
+    rows: Annotated[
+        str | None, typer.Option(help="Rows of a heat map: a setting's key, a study's axis, name, variant or task.")
+    ] = None,
+    columns: Annotated[str | None, typer.Option(help="Columns of a heat map.")] = None,
     at: Annotated[
         int | None, typer.Option(min=0, help="Environment step; by default the last one that all seeds have.")
     ] = None,
@@ -59,12 +76,14 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """Compare agents over seeds: means with intervals, differences, and whether the seeds are too few for a claim."""
-    from composer.studies.compare import report as study
+    from composer.studies.compare import command, report
+    from composer.studies.figures.draw import Wanted
 
     def answer() -> dict[str, Any]:
-        return study.answer(runs, metric, at, threshold or (), plot, normalize, label or ())
+        wanted = Wanted(tuple(figure or ()), x, rows, columns)
+        return command.answer(runs, metric, at, threshold or (), plot, wanted, normalize, label or ())
 
-    tell(guarded(answer, as_json), study.text, as_json)
+    tell(guarded(answer, as_json), report.text, as_json)
 
 
 def sweep(

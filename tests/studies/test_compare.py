@@ -14,7 +14,6 @@ from composer.cli import app
 from composer.studies import Refused
 from composer.studies.compare import report as compare_command
 from composer.studies.compare.compare import compare
-from composer.studies.compare.plot import plot
 from composer.studies.compare.read_runs import fork_label
 
 STEPS = (100, 200, 300)
@@ -194,24 +193,6 @@ def test_torn_and_damaged_journals(make_run: MakeRun) -> None:
     table = compare([run]).table
     assert table["tasks"][0]["env_step"] == 200
     assert any("its journal is damaged" in note for note in table["notes"])
-
-
-@pytest.mark.parametrize("suffix", ["svg", "png"])
-def test_plots_are_the_same_bytes_each_time(make_run: MakeRun, tmp_path: Path, suffix: str) -> None:
-    runs = [make_run("a", rising(1, 2)), make_run("b", rising(5)), make_run("a", rising(3), "cheetah-run")]
-    groups = compare(runs).groups
-    drawn = [tmp_path / f"{number}.{suffix}" for number in range(2)]
-    for path in drawn:
-        plot(groups, "evaluation/return", path)
-    assert drawn[0].read_bytes() == drawn[1].read_bytes()
-    assert drawn[0].stat().st_size > 5_000
-
-
-def test_plots_that_cannot_be_written(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match=r"written as \.png or \.svg, got '\.pdf'"):
-        plot([], "x", tmp_path / "a.pdf")
-    with pytest.raises(Refused, match="no such folder"):
-        plot([], "x", tmp_path / "missing" / "a.png")
 
 
 def test_command_line(make_run: MakeRun, tmp_path: Path) -> None:

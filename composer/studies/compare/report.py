@@ -1,49 +1,48 @@
-"""``composer compare``: the comparison as a table for programs and as text."""
+"""``composer compare``: the comparison as text, in sections."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from composer.spec.quantities import columns
-from composer.studies.compare.compare import compare, number_format
-from composer.studies.compare.plot import plot
+from composer.studies.compare.compare import number_format
 from composer.studies.statistics import span
 
 
-def answer(
-    paths: Sequence[Path],
-    metric: str,
-    at: int | None,
-    thresholds: Sequence[float],
-    curves: Path | None,
-    constants: str = "auto",
-    labels: Sequence[str] = (),
-) -> dict[str, Any]:
-    """Compare runs, draw learning curves into ``curves``, and return the table; raises RunUnusable and Refused."""
-    comparison = compare(paths, metric, at, thresholds, constants, labels)
-    if curves is not None:
-        plot(comparison.groups, metric, curves)
-    return dict(comparison.table)
+class Section(NamedTuple):
+    """One task, or all of them together."""
+
+    heading: str
+    rows: list[list[str]]
+    """A table, whose first row is its head."""
+    sentences: list[str]
+    """What the data decide, a sentence a pair."""
 
 
 def text(table: Mapping[str, Any]) -> str:
     """A table per task, the pairs with their verdicts, and notes."""
-    interval, form = table["interval"], _form(table)
-    lines = [f"{table['metric']}, with the {interval['method']}"]
-    for task in table["tasks"]:
-        lines += ["", f"{task['task']} at environment step {task['env_step']:,}"]
-        lines += columns(_rows(task, form))
-        lines += _sentences(task["pairs"])
-    over = table["all_tasks"]
-    if over is not None and over["agents"]:
-        lines += ["", f"over all {len(over['tasks'])} tasks, with equal weights in the mean: {over['scores']}"]
-        lines += columns(_over_rows(over))
-        lines += _sentences(over["pairs"])
+    lines = [f"{table['metric']}, with the {table['interval']['method']}"]
+    for heading, rows, sentences in sections(table):
+        lines += ["", heading, *columns(rows), *sentences]
     if table["notes"]:
         lines += ["", *(f"note: {note}" for note in table["notes"])]
-    return "\n".join(lines)
+    return "\n".join([*lines, *(f"figure: {path}" for path in table.get("figures", ()))])
+
+
+def sections(table: Mapping[str, Any]) -> list[Section]:
+    """A section per task, and one over all of them."""
+    form, over = _form(table), table["all_tasks"]
+    found = [
+        Section(
+            f"{task['task']} at environment step {task['env_step']:,}", _rows(task, form), _sentences(task["pairs"])
+        )
+        for task in table["tasks"]
+    ]
+    if over is not None and over["agents"]:
+        heading = f"over all {len(over['tasks'])} tasks, with equal weights in the mean: {over['scores']}"
+        found.append(Section(heading, _over_rows(over), _sentences(over["pairs"])))
+    return found
 
 
 def _over_rows(over: Mapping[str, Any]) -> list[list[str]]:
@@ -79,6 +78,5 @@ def _reach(reach: Mapping[str, Any]) -> str:
     return counts if reach["median_env_step"] is None else f"{reach['median_env_step']:,.0f} (median; {counts})"
 
 
-def _sentences(pairs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    for pair in pairs:
-        yield f"{pair['sentence']}."
+def _sentences(pairs: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [f"{pair['sentence']}." for pair in pairs]

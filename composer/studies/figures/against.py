@@ -1,6 +1,6 @@
 """Performance against a number: parameters, arithmetic, updates, seconds, or a setting. A panel per task.
 
-Tests: tests/studies/figures/test_kinds.py.
+Tests: tests/studies/figures/.
 """
 
 from __future__ import annotations

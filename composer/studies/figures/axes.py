@@ -1,6 +1,6 @@
 """The values by which runs are arranged in a figure: settings of blueprints, axes of a study, name, variant and task.
 
-Tests: tests/studies/figures/test_heat.py.
+Tests: tests/studies/figures/.
 """
 
 from __future__ import annotations

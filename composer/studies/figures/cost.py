@@ -1,6 +1,6 @@
 """What an agent costs: parameters, arithmetic, updates and seconds of a run, up to an environment step.
 
-Tests: tests/studies/figures/test_cost.py.
+Tests: tests/studies/figures/.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Learning curves: one panel per task, with a mark on the curve wherever an intervention fired.
 
-Tests: tests/studies/figures/test_curves.py.
+Tests: tests/studies/figures/.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Which figures are drawn of a comparison, from the numbers in its table, and the files that they are written to.
 
-Tests: tests/studies/figures/test_draw.py.
+Tests: tests/studies/figures/.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 
@@ -42,15 +42,18 @@ class Wanted:
     columns: str | None = None
     """The axes of ``heat``."""
 
-    def checked(self) -> Wanted:
+    def checked(self) -> Self:
         """Itself; raises Refused for a kind that there is not, and for an option without its figure."""
+        for option, value, kind in (("--x", self.x, "scatter"), ("--rows", self.rows, "heat")):
+            if value is not None and self.kinds and kind not in self.kinds:
+                raise Refused(f"{option} is for --figure {kind}, got --figure {', '.join(self.kinds)}")
         for kind in self.kinds:
             if kind not in KINDS:
                 raise Refused(f"no figure {kind!r}{suggestion(kind, KINDS)}; there are {', '.join(KINDS)}")
         if (self.rows is None) != (self.columns is None):
             raise Refused("a heat map needs both --rows and --columns")
         if "heat" in self.kinds and self.rows is None:
-            raise Refused("--figure heat needs --rows KEY and --columns KEY, such as environment.task and variant")
+            raise Refused("--figure heat needs --rows KEY and --columns KEY, such as task and variant")
         return self
 
     def for_file(self, comparison: Comparison, suffix: str) -> tuple[str, ...]:
@@ -153,7 +156,9 @@ def _improvement(comparison: Comparison, wanted: Wanted) -> Sheet:
     if not pairs:
         raise Refused("a probability of improvement needs two agents that ran the same tasks")
     names = names_of(comparison.groups)
-    found = [(names[pair["left"]], names[pair["right"]], estimate(pair["probability_of_improvement"])) for pair in pairs]
+    found = [
+        (names[pair["left"]], names[pair["right"]], estimate(pair["probability_of_improvement"])) for pair in pairs
+    ]
     caption = f"{_score(comparison)}: P(a seed of the first scores higher than one of the second), 95% score interval."
     return improvement(found, caption)
 

@@ -1,6 +1,6 @@
 """Heat maps: the score of every combination of two settings, or of two axes of a study. A panel per task.
 
-Tests: tests/studies/figures/test_heat.py.
+Tests: tests/studies/figures/.
 """
 
 from __future__ import annotations
@@ -56,9 +56,8 @@ class _Map:
             values[i, j] = final["value"]
             texts[i][j] = f"{final['value']:{self.form}}\n{_below(final, len(each.group.seeds), self.form)}"
         limits = self.limits({each.group.task for each in mine}, placed)
-        names = [list(map(shown, each)) for each in self.ordered]
-        look = {"row_axis": row_key, "column_axis": column_key}
-        return Matrix(title, *names, values, texts, self.label, limits, **look)
+        named = [shown(value) for value in rows], [shown(value) for value in columns]
+        return Matrix(title, *named, values, texts, self.label, limits, row_axis=row_key, column_axis=column_key)
 
 
 def heat(comparison: Comparison, rows: str, columns: str) -> Sheet:
@@ -102,7 +101,7 @@ def _panels(placed: Sequence[Placed], rows: str, columns: str) -> dict[str, list
     for each in placed:
         title = ", ".join(shown(each.value(key)) for key in sorted(keys, key=lambda key: key != "task"))
         found.setdefault(title, []).append(each)
-    for title, mine in found.items():
+    for mine in found.values():
         cells = [(each.value(rows), each.value(columns)) for each in mine]
         for cell in cells:
             if cells.count(cell) > 1:

@@ -1,6 +1,6 @@
 """Estimates with horizontal intervals, an agent a row: aggregates over tasks, and who improves on whom.
 
-Source of the form: Agarwal et al., arXiv:2108.13264, figures 4 and 7. Tests: tests/studies/figures/test_kinds.py.
+Source of the form: Agarwal et al., arXiv:2108.13264, figures 4 and 7. Tests: tests/studies/figures/.
 """
 
 from __future__ import annotations

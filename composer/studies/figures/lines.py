@@ -1,6 +1,6 @@
 """A statistic along an axis with its pointwise interval: performance profiles and sample efficiency.
 
-Source of the form: Agarwal et al., arXiv:2108.13264, figures 5 and 6. Tests: tests/studies/figures/test_kinds.py.
+Source of the form: Agarwal et al., arXiv:2108.13264, figures 5 and 6. Tests: tests/studies/figures/.
 """
 
 from __future__ import annotations

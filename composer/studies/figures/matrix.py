@@ -1,6 +1,6 @@
 """Matrices of numbers with colours: heat maps and correlations. A cell without a value is hatched.
 
-Tests: tests/studies/figures/test_kinds.py.
+Tests: tests/studies/figures/.
 """
 
 from __future__ import annotations

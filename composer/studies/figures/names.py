@@ -1,6 +1,6 @@
 """Short names of agents for figures: without what all of them share, and keys without what is clear without it.
 
-Tests: tests/studies/figures/test_names.py.
+Tests: tests/studies/figures/.
 """
 
 from __future__ import annotations

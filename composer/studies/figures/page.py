@@ -1,6 +1,6 @@
 """One HTML page with sentences, tables and figures, which needs nothing else: no script, no other file, no date.
 
-Tests: tests/studies/figures/test_page.py.
+Tests: tests/studies/figures/.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Performance against cost, or against a setting: points from a comparison. A panel per task.
 
-Tests: tests/studies/figures/test_performance.py.
+Tests: tests/studies/figures/.
 """
 
 from __future__ import annotations
