@@ -13,7 +13,7 @@ import numpy as np
 
 from composer.spec.quantities import scaled
 from composer.studies.figures.curves import outer_labels
-from composer.studies.figures.sheet import Sheet, finish, panels, wrap
+from composer.studies.figures.sheet import Sheet, entitle, finish, panels
 from composer.studies.plots import Look
 from composer.studies.statistics import Estimate
 
@@ -43,7 +43,7 @@ def against(tasks: Mapping[str, Series], looks: Mapping[str, Look], names: tuple
             for number, (label, marks) in enumerate(series.items()):
                 aside = APART * (number - (len(series) - 1) / 2) if len(series) <= MOST_APART else 0.0
                 _draw(panel, sorted(marks, key=lambda mark: mark.x), label, looks[label], aside)
-            panel.set_title(wrap(task, 44 if len(tasks) < 3 else 26), loc="left")
+            entitle(panel, task)
             _x_axis(panel, {mark.x for marks in series.values() for mark in marks}, is_log)
         outer_labels(axes, *names)
         return finish(made, "scatter", caption)

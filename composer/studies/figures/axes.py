@@ -43,7 +43,7 @@ def place(groups: Sequence[Group]) -> list[Placed]:
 
 def _placed(group: Group) -> Placed:
     run = group.runs[0]
-    study = read_facts(run.path).get("study", {}).get("values", {})
+    study = read_facts(run.path).get("study", {}).get("point", {})
     named = {"task": group.task, "name": group.agent.name, "variant": group.agent.variant or "base"}
     return Placed(group, {**settings(run.blueprint), **named, **study}, {"task": group.task, **(study or named)})
 

@@ -15,7 +15,7 @@ from composer.spec.quantities import counted
 from composer.studies.compare.groups import Group
 from composer.studies.compare.read_runs import Agent
 from composer.studies.figures.names import short_names
-from composer.studies.figures.sheet import Sheet, finish, in_words, panels, wrap
+from composer.studies.figures.sheet import Sheet, entitle, finish, in_words, panels
 from composer.studies.plots import Look, band, engineering, look
 
 MOST_MARKS: Final = 20
@@ -74,7 +74,7 @@ def _draw(axes: Any, group: Group, own: Look, name: str, with_seeds: bool) -> No
 
 
 def _axes(axes: Any, task: str, tasks: int) -> None:
-    axes.set_title(wrap(task, 44 if tasks < 3 else 26), loc="left")
+    entitle(axes, task)
     engineering(axes.xaxis)
     axes.xaxis.set_major_locator(_few(5 if tasks < 3 else 3))
     axes.yaxis.set_major_locator(_few(6 if tasks < 3 else 4))

@@ -159,6 +159,12 @@ def wrap(name: str, width: int = LONGEST) -> str:
     return "\n".join(part for line in lines for part in textwrap.wrap(line, width)) or name
 
 
+def entitle(axes: Any, title: str) -> None:
+    """Give a panel a title on lines that fit above it."""
+    across = axes.get_subplotspec().get_gridspec().ncols
+    axes.set_title(wrap(title, {1: 60, 2: 44, 3: 29}.get(across, 21)), loc="left")
+
+
 def in_words(metric: str) -> str:
     """``evaluation/return`` as the label of an axis."""
     return metric.replace("/", " ").replace("_", " ")

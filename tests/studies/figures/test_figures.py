@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +55,7 @@ def assert_nothing_is_clipped(sheet: Sheet) -> None:
             assert not box.overlaps(panel.get_window_extent()), "legend and caption are below the panels"
 
 
-@pytest.mark.parametrize(("agents", "tasks"), [(1, 1), (3, 7), (20, 2), (2, 26)])
+@pytest.mark.parametrize(("agents", "tasks"), [(1, 1), (3, 7), (20, 2), (1, 26)])
 def test_curves_have_a_panel_per_task_and_a_legend_for_all(agents: int, tasks: int) -> None:
     groups = synthetic(agents, tasks, firings=3)
     sheet = curves(groups, "evaluation/return")
@@ -110,9 +109,8 @@ def grid(tmp_path: Path) -> Comparison:
         for ratio in (0.5, 1, 2):
             if (width, ratio) != (2, 0.5):
                 values = {seed: (0.0, 100.0 * width + 10 * ratio + seed) for seed in range(3)}
-                study = {"name": "s", "folder": "f", "point": f"width={width}, ratio={ratio}"}
                 path = tmp_path / f"{width}-{ratio}"
-                facts = {"study": study | {"values": {"width": width, "ratio": ratio}}}
+                facts = {"study": {"name": "s", "folder": "f", "point": {"width": width, "ratio": ratio}}}
                 overrides = [f"algorithm.update_to_data={ratio}", f"algorithm.batch_size={64 * width}"]
                 runs.append(write_run(path, "a", values, steps=(500, 1000), overrides=overrides, **facts))
                 counts = {role: {"count": 500 * width} for role in ("actor", "critic")}
@@ -142,20 +140,18 @@ def test_a_heat_map_has_means_with_intervals_and_says_what_is_missing(grid: Comp
 
 
 def test_heat_maps_of_several_agents_have_panels_or_are_refused(grid: Comparison, tmp_path: Path) -> None:
-    by_name = [
-        write_run(
-            tmp_path / f"{name}-{size}", name, {0: (1.0, 2.0, size)}, overrides=[f"algorithm.batch_size={size}", *more]
-        )
-        for name, more in (("x", ()), ("y", ("algorithm.n_step=3",)))
-        for size in (32, 64)
-    ]
+    by_name = []
+    for name, more in (("x", ()), ("y", ("algorithm.n_step=3",))):
+        for size in (32, 64):
+            overrides = [f"algorithm.batch_size={size}", *more]
+            by_name.append(write_run(tmp_path / f"{name}-{size}", name, {0: (1.0, 2.0, size)}, overrides=overrides))
     (sheet,) = draw(compare(by_name), Wanted(rows="task", columns="algorithm.batch_size").checked(), ".png")
     assert [axes.get_title("left") for axes in sheet.figure.axes[:2]] == ["x", "y"]
     assert {text.get_text() for text in sheet.figure.axes[0].texts} == {"32.0\n1 seed", "64.0\n1 seed"}
     with pytest.raises(Refused, match=r"task=walker-walk, variant=base holds 2 agents, which differ in .*batch_size"):
         draw(compare(by_name), Wanted(rows="task", columns="variant").checked(), ".png")
     with pytest.raises(
-        Refused, match="no run has the setting 'algorithm.batch_sise'; did you mean 'algorithm.batch_size'"
+        Refused, match=r"no run has the setting 'algorithm.batch_sise'; did you mean 'algorithm\.batch_size'"
     ):
         draw(grid, Wanted(rows="width", columns="algorithm.batch_sise").checked(), ".png")
 
@@ -182,9 +178,9 @@ def test_performance_against_costs_and_settings(grid: Comparison) -> None:
     assert updates["width=1, ratio=2"][0][0] == pytest.approx(4 * updates["width=1, ratio=0.5"][0][0], rel=0.01)
     small, large = operations["width=1, ratio=1"][0][0], operations["width=2, ratio=1"][0][0]
     assert large == pytest.approx(2 * small), "twice the batch"
-    with pytest.raises(Refused, match="'paramters'; did you mean 'parameters'"):
+    with pytest.raises(Refused, match=r"'paramters'; did you mean 'parameters'"):
         against("paramters")
-    with pytest.raises(Refused, match="algorithm.kind is 'sac' for .*: the x axis takes numbers"):
+    with pytest.raises(Refused, match=r"algorithm\.kind is 'sac' for .*: the x axis takes numbers"):
         against("algorithm.kind")
 
 
@@ -193,21 +189,12 @@ def test_agents_that_differ_in_one_number_are_joined_against_their_cost(tmp_path
     for variant in ("base", "wide"):
         for size in (32, 64, 128):
             path = tmp_path / f"{variant}-{size}"
-            values = {"size": size, "variant": variant}
-            study = {"name": "s", "folder": "f", "point": f"size={size}, variant={variant}", "values": values}
-            runs.append(
-                write_run(
-                    path,
-                    "a",
-                    {0: (1.0, float(size))},
-                    steps=(1, 2),
-                    study=study,
-                    overrides=[f"algorithm.batch_size={size}"],
-                )
-            )
+            facts = {"study": {"name": "s", "folder": "f", "point": {"size": size, "variant": variant}}}
+            overrides = [f"algorithm.batch_size={size}"]
+            runs.append(write_run(path, "a", {0: (1.0, float(size))}, steps=(1, 2), overrides=overrides, **facts))
             (path / "parameters.json").write_text(json.dumps({"actor": {"count": size * 10}}))
     (sheet,) = draw(compare(runs), Wanted(x="parameters").checked(), ".png")
-    assert lines_of(sheet) == {name: ([320, 640, 1280], [32, 64, 128]) for name in ("base", "wide")}
+    assert lines_of(sheet) == {f"variant={name}": ([320, 640, 1280], [32, 64, 128]) for name in ("base", "wide")}
     assert sheet.figure.axes[0].get_xscale() == "log"
 
 
@@ -295,20 +282,7 @@ def test_options_that_do_not_fit_are_refused_before_any_run_is_read(tmp_path: Pa
     )
 
 
-def test_several_tasks_without_a_scale_are_not_aggregated(tmp_path: Path) -> None:
-    def run(name: str, task: str) -> Path:
-        overrides: Sequence[str] = ["environment={ kind = 'gymnasium', id = '" + task + "' }"]
-        return write_run(
-            tmp_path / f"{name}{task}",
-            name,
-            {0: (1.0, 2.0, 3.0)},
-            task,
-            "classic/pendulum_td3",
-            "name",
-            overrides=overrides,
-        )
-
-    del run  # Gymnasium's tasks need their packages; the table says it all.
+def test_several_tasks_without_a_scale_are_not_aggregated() -> None:
     table: dict[str, Any] = {"tasks": [{"env_step": 1}, {"env_step": 1}], "all_tasks": None, "metric": "m"}
     comparison = Comparison(tuple(synthetic(2, 2)), table)
     assert [sheet.name for sheet in draw(comparison, Wanted(), ".html")] == ["curves"]
