@@ -28,10 +28,10 @@ def populations(setting: Setting) -> Findings:
             alone, beside = ([agent(each, setting.device, EAGER) for each in blueprints] for _ in range(2))
             starts = [weights(one) for one in alone]
             whole = agent(joined(blueprints), setting.device, setting.captured())
-            stack = Stack(whole.learner, [one.learner for one in beside])
+            stack = Stack(whole.learner, [2, 2], [one.learner for one in beside])
             batches = [given(one, setting.sized(10, 2), number) for number, one in enumerate(alone)]
             for together in zip(*batches, strict=True):
-                stack.learn([[Minibatch(batch.transitions, batch.extra)] for batch in together])
+                stack.learn({n: [Minibatch(each.transitions, each.extra)] for n, each in enumerate(together)})
                 for one, batch in zip(alone, together, strict=True):
                     one.learner.update(batch.transitions, batch.extra)
             apart = max(

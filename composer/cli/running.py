@@ -55,11 +55,13 @@ def _train_together(
     from composer.training import assemble, launch
 
     def run() -> dict[str, Any]:
-        blueprints = for_one_program(*selection(file, changes, variants or (), together))
-        opened, stack = assemble.start_together(blueprints, runs)
-        return launch.train_together_to_end(opened, stack, quiet=False)
+        members = for_one_program(*selection(file, changes, variants or (), together))
+        return launch.train_together_to_end(assemble.start_together(members, runs), quiet=False)
 
-    table = guarded(run, as_json)
+    _finish_together(guarded(run, as_json), as_json)
+
+
+def _finish_together(table: dict[str, Any], as_json: bool) -> None:
     for row in table["runs"]:
         result = f"return {row['final_return']:.1f}" if row["status"] == "finished" else row["message"]
         say(f"{row['variant']}: {result}; everything of the run is in {row['run']}")
@@ -70,15 +72,20 @@ def _train_together(
 def resume(
     run: RunPath,
     inexact: Annotated[
-        bool, typer.Option("--inexact", help="Continue although versions, threads or device have changed.")
+        bool,
+        typer.Option(
+            "--inexact",
+            help="Continue although versions, threads or device have changed, and by itself.",
+        ),
     ] = False,
     allow_module: AllowModule = None,
     as_json: Json = False,
 ) -> None:
-    """Continue a run exactly from its newest checkpoint."""
+    """Continue a run exactly from its newest checkpoint, and with it the runs that train in the same program."""
     from composer.training import launch
 
-    _finish(guarded(lambda: dict(launch.resume(run, inexact, quiet=False).table), as_json), as_json)
+    table = guarded(lambda: launch.continued(run, inexact), as_json)
+    (_finish_together if "runs" in table else _finish)(table, as_json)
 
 
 def fork(

@@ -23,6 +23,7 @@ from composer.studies import Refused
 from composer.studies.execution.directories import Found, RunDirectories, chosen
 from composer.studies.execution.engine import Outcome, Unit, train_all
 from composer.studies.study.points import Point, StudyRun
+from composer.training.assemble import NewRun
 from composer.training.runs.checkpoint import Checkpoints
 from composer.training.runs.provenance import libraries
 
@@ -115,8 +116,8 @@ def text(table: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def for_one_program(blueprint: Path, overrides: Sequence[str], variants: Sequence[str]) -> dict[str | None, Blueprint]:
-    """Blueprints of the variants, which are trained in one program. Refused where one cannot, or memory is short."""
+def for_one_program(blueprint: Path, overrides: Sequence[str], variants: Sequence[str]) -> list[NewRun]:
+    """The variants, which are trained in one program. Refused where one cannot, or memory is short."""
     planned = planned_runs(blueprint, overrides, variants)
     if len(planned) < 2 or len({each.name for each in planned}) < len(planned):
         raise Refused("--together takes two or more variants, each once")
@@ -126,7 +127,7 @@ def for_one_program(blueprint: Path, overrides: Sequence[str], variants: Sequenc
     needs, available = forecast(joined([each.blueprint for each in planned])).total, available_bytes()
     if needs > available:
         raise Refused(f"{len(planned)} variants together need {needs:.1e} bytes; available {available:.1e}")
-    return {each.variant: each.blueprint for each in planned}
+    return [NewRun(each.name, each.blueprint, each.variant) for each in planned]
 
 
 def finished(runs: Path, planned: SweepRun) -> Path | None:

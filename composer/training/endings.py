@@ -94,7 +94,7 @@ class OpenRun:
             message += f" (interaction {self.session.clock.interactions + 1:,} of the run)"
         if self.session.saved_failure:
             message += f"\nsaved at environment step {self.session.clock.env_steps:,}, before the failure"
-        inexact = " --inexact" if "beside" in self.run.facts or isinstance(error, CompileFailed) else ""
+        inexact = " --inexact" if isinstance(error, CompileFailed) else ""
         command = f"composer resume {shlex.quote(str(self.run.path))}{inexact}"
         return Ending(status, exit_code(error), f"{message}\ngo on with: {command}")
 

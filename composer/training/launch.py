@@ -26,11 +26,12 @@ from composer.tracking.uploader import sync as send_pending
 from composer.training import assemble, profiling
 from composer.training.compile.cache import cache_note
 from composer.training.endings import OpenRun, Stopped, closing
-from composer.training.loop import Outcome, train, train_together
-from composer.training.population.stack import Stack
+from composer.training.loop import Outcome, train
+from composer.training.population.together import Together
 from composer.training.runs import directory as runs
 from composer.training.runs.checkpoint import Checkpoints, Snapshot
 from composer.training.runs.results import Result
+from composer.training.runs.shared_program import read_program
 from composer.training.runs.state_digest import digest as state_digest
 from composer.training.session import Session
 from composer.training.surgery.unfired import NEVER_FIRED, unfired
@@ -74,11 +75,13 @@ def train_to_end(
     return Result(run.path, table["final_return"], np.array(outcome.returns), table)
 
 
-def train_together_to_end(opened: Sequence[OpenRun], stack: Stack, *, quiet: bool) -> dict[str, Any]:
+def train_together_to_end(together: Together, notes: Sequence[str] = (), *, quiet: bool) -> dict[str, Any]:
     """Train runs side by side in one program and close them; the results of each as a row.
 
-    One that diverges, or whose environment fails, does not stop the others. Raises Stopped where all end early alike.
+    One that diverges, or whose environment fails, does not stop the others. ``notes`` are shown first. Raises Stopped
+    where all end early alike.
     """
+    opened = together.runs
     with closing(opened), Console(opened[0].session.training.env_steps, not quiet) as console:
         for each in opened:
             for line in (*_warning_lines(each.run), f"run {each.run.path}"):
@@ -88,11 +91,9 @@ def train_together_to_end(opened: Sequence[OpenRun], stack: Stack, *, quiet: boo
         _say_withheld([each.session for each in opened], console)
         first, session = opened[0].run, opened[0].session
         compilation = (f"one update of all of them is {_compilation_text(first)}", *_cache_lines(first, session))
-        for line in (*compilation, *_placement_lines(first)):
+        for line in (*compilation, *_placement_lines(first), *notes):
             console.note(line)
-        ends = train_together([each.session for each in opened], stack.learn, console)
-        for each, end in zip(opened, ends, strict=True):
-            each.end = end
+        together.train(console)
     rows = [_row(each) for each in opened]
     table = {"runs": rows, "failed": sum(bool(row["exit_code"]) for row in rows)}
     codes = {row["exit_code"] for row in rows}
@@ -114,9 +115,20 @@ def _row(opened: OpenRun) -> dict[str, Any]:
 
 
 def resume(path: Path, inexact: bool, quiet: bool) -> Result:
-    """Go on from the newest good checkpoint of a run; raises Stopped and what ``assemble.resume`` raises."""
+    """Go on, by itself, from a run's newest good checkpoint; raises Stopped and what ``assemble.resume`` raises."""
     run, session, notes = assemble.resume(path, inexact)
     return train_to_end(run, session, notes, quiet=quiet)
+
+
+def continued(path: Path, inexact: bool) -> dict[str, Any]:
+    """What ``composer resume --json`` prints: a run that shares a program goes on with all others of it, in rows.
+
+    ``inexact`` continues it by itself. Raises Stopped and what ``assemble.resume`` raises.
+    """
+    if inexact or read_program(runs.read_facts(path)) is None:
+        return dict(resume(path, inexact, quiet=False).table)
+    together, notes = assemble.resume_together(path)
+    return train_together_to_end(together, notes, quiet=False)
 
 
 def fork(path: Path, overrides: Sequence[str], at: int | None, branch: int, directory: Path, quiet: bool) -> Result:

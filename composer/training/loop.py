@@ -1,14 +1,15 @@
 """The training loop: collect, update, record, intervene, evaluate, save.
 
 ``training_steps`` collects, and yields the batches of due updates instead of making them, so that several runs can make
-theirs in one program. ``finish_interaction`` does what is due between interactions, when the state is whole.
+theirs in one program (``composer.training.population``). ``finish_interaction`` does what is due between interactions,
+when the state is whole.
 Tests: tests/training/test_loop.py, tests/training/test_population.py, tests/faults.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -43,15 +44,15 @@ def train(session: Session, console: Console) -> Outcome:
 
     Raises Interrupted (after a save) and the ``FAILURES``.
     """
-    stopwatch = _Stopwatch(session)
-    with Interrupts() as interrupts, _saving_failures(session):
+    stopwatch = Stopwatch([session])
+    with Interrupts() as interrupts, saving_failures(session):
         if session.is_evaluating:  # The evaluation in which the run failed before.
             finish_interaction(session, console)
         for batches in training_steps(session):
             if batches:
                 session.learner.learn(batches)
                 continue
-            _keep_signals(interrupts, console)
+            keep_signals(interrupts, console)
             signal = interrupts.requested  # Read once: a later signal is obeyed after the next interaction.
             with stopwatch.paused():
                 finish_interaction(session, console, is_stopping=signal is not None)
@@ -115,7 +116,7 @@ def finish_interaction(session: Session, console: Console, is_stopping: bool = F
 
 
 @contextmanager
-def _saving_failures(session: Session) -> Iterator[None]:
+def saving_failures(session: Session) -> Iterator[None]:
     """Save the last whole state of a run whose environment fails, and the last batch of one that diverges."""
     try:
         yield
@@ -127,7 +128,7 @@ def _saving_failures(session: Session) -> Iterator[None]:
         raise
 
 
-def _keep_signals(interrupts: Interrupts, console: Console) -> None:
+def keep_signals(interrupts: Interrupts, console: Console) -> None:
     """Take back the signals that an environment has taken, and say so."""
     if taken := interrupts.keep():
         console.note(f"the environment, or a library, had taken {', '.join(taken)}: the run saves itself again on them")
@@ -185,60 +186,12 @@ def _updates_of_next_call(session: Session, update: int, due: int) -> int:
     return count if fits and not session.surgery.due("update", update, update + count - 1) else 1
 
 
-def train_together(
-    sessions: Sequence[Session], learn: Callable[[Sequence[Sequence[Minibatch]]], None], console: Console
-) -> list[Outcome | Exception]:
-    """Train runs of one clock side by side, one step of each in turn; the outcome or the failure of each, in order.
-
-    ``learn`` makes the updates of all runs in one call, on the batches of each; a run that has failed gets those of
-    another one. Raises Interrupted once all running ones are saved.
-    """
-    stopwatch = _Stopwatch(sessions[0])
-    running = {index: training_steps(each) for index, each in enumerate(sessions) if not each.is_finished}
-    failures: dict[int, Exception] = {}
-    with Interrupts() as interrupts:
-        while running:
-            batches: dict[int, Sequence[Minibatch]] = {}
-            for index, steps in list(running.items()):
-                with _failing_alone(index, running, failures), _saving_failures(sessions[index]):
-                    batches[index] = next(steps)
-            if any(batches.values()):
-                stand_in = next(iter(batches.values()))
-                learn([batches.get(index, stand_in) for index in range(len(sessions))])
-                continue
-            _keep_signals(interrupts, console)
-            signal = interrupts.requested
-            with stopwatch.paused():
-                for index in batches:
-                    with _failing_alone(index, running, failures), _saving_failures(sessions[index]):
-                        finish_interaction(sessions[index], console, is_stopping=signal is not None)
-            if running:
-                session = sessions[next(iter(running))]
-                console.update(session.clock.env_steps, session.clock.updates)
-                if session.is_finished:
-                    break
-                if signal:
-                    raise Interrupted(signal)
-    return [failures.get(index) or stopwatch.outcome(session) for index, session in enumerate(sessions)]
-
-
-@contextmanager
-def _failing_alone(
-    index: int, running: dict[int, Iterator[Sequence[Minibatch]]], failures: dict[int, Exception]
-) -> Iterator[None]:
-    """A failure inside ends run ``index`` and leaves the others alone."""
-    try:
-        yield
-    except FAILURES as failure:
-        failures[index] = failure
-        del running[index]
-
-
-class _Stopwatch:
+class Stopwatch:
     """Measures how long training takes, and how much of that is collecting and learning."""
 
-    def __init__(self, session: Session) -> None:
-        self._started, self._paused, self._updates = time.monotonic(), 0.0, session.clock.updates
+    def __init__(self, sessions: Iterable[Session]) -> None:
+        self._started, self._paused = time.monotonic(), 0.0
+        self._updates = {id(session): session.clock.updates for session in sessions}
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -250,5 +203,5 @@ class _Stopwatch:
     def outcome(self, session: Session) -> Outcome:
         """Results of a session that has just finished."""
         seconds, clock = time.monotonic() - self._started, session.clock
-        rate = (clock.updates - self._updates) / max(seconds - self._paused, 1e-9)
+        rate = (clock.updates - self._updates[id(session)]) / max(seconds - self._paused, 1e-9)
         return Outcome(session.returns, clock.env_steps, clock.updates, seconds, rate)

@@ -13,8 +13,9 @@ from torch import Tensor
 from composer.blueprint.forecast.one_program import joined
 from composer.tracking.console import Console
 from composer.training import assemble
+from composer.training.assemble import NewRun
 from composer.training.learner import Learner
-from composer.training.loop import FAILURES, Outcome, train, train_together
+from composer.training.loop import FAILURES, Outcome, train
 from composer.training.population.stack import Stack
 
 NUMBERS = (
@@ -38,9 +39,9 @@ SAME = (
 EARLIER = "interventions.again.when.interval=15"
 
 
-def blueprints(*more: str) -> dict[str | None, object]:
+def members(*more: str) -> list[NewRun]:
     plain, other = tiny(*EVENTFUL, *SAME, *more), tiny(*EVENTFUL, *SAME, *NUMBERS, EARLIER, "seeds=[3, 0]", *more)
-    return {None: plain, "other": other}
+    return [NewRun("base", plain), NewRun("other", other, "other")]
 
 
 def quiet(total: int) -> Console:
@@ -55,12 +56,12 @@ def close(tensors: dict[str, Tensor], others: dict[str, Tensor]) -> Iterator[str
 
 
 def test_each_run_of_several_is_what_it_is_alone(tmp_path: Path) -> None:
-    found = blueprints()
-    opened, stack = assemble.start_together(found, tmp_path / "together")  # type: ignore[arg-type]
-    ends = train_together([each.session for each in opened], stack.learn, quiet(140))
-    assert all(isinstance(end, Outcome) for end in ends)
-    for beside, (variant, blueprint), end in zip(opened, found.items(), ends, strict=True):
-        run, parts = assemble.start(blueprint, tmp_path / "alone", variant)  # type: ignore[arg-type]
+    found = members()
+    together = assemble.start_together(found, tmp_path / "together")
+    together.train(quiet(140))
+    for beside, member in zip(together.runs, found, strict=True):
+        end = beside.end
+        run, parts = assemble.start(member.blueprint, tmp_path / "alone", member.variant)
         outcome = train(parts, quiet(140))
         assert list(close(beside.session.learner.tensors(), parts.learner.tensors())) == []
         assert [(row["type"], row.get("name")) for row in rows(beside.run.path)] == [
@@ -79,11 +80,11 @@ def test_each_run_of_several_is_what_it_is_alone(tmp_path: Path) -> None:
 
 
 def test_the_first_state_is_each_runs_own_to_the_bit_and_lies_in_the_whole() -> None:
-    found = [blueprint for blueprint in blueprints().values()]
-    parts = [Learner(blueprint.agent, "cpu", EAGER) for blueprint in found]  # type: ignore[arg-type]
+    found = [member.blueprint for member in members()]
+    parts = [Learner(blueprint.agent, "cpu", EAGER) for blueprint in found]
     before = [{name: value.clone() for name, value in part.tensors().items()} for part in parts]
-    whole = Learner(joined(found).agent, "cpu", EAGER)  # type: ignore[arg-type]
-    Stack(whole, parts)
+    whole = Learner(joined(found).agent, "cpu", EAGER)
+    Stack(whole, [2, 2], parts)
     for part, state in zip(parts, before, strict=True):
         for name, value in part.tensors().items():
             assert torch.equal(value, state[name]), name
@@ -95,17 +96,17 @@ def test_the_first_state_is_each_runs_own_to_the_bit_and_lies_in_the_whole() -> 
 
 @pytest.mark.parametrize("falls", ["base", "other"])
 def test_one_that_diverges_leaves_the_others_alone(tmp_path: Path, falls: str) -> None:
-    found = blueprints()
     wild = "optimizers.actor.learning_rate={ kind = 'linear', start = 1e29, end = 1e28, updates = 50 }"
-    which = None if falls == "base" else "other"
-    wrong = tiny(*EVENTFUL, *SAME, wild) if which is None else tiny(*EVENTFUL, *SAME, *NUMBERS, "seeds=[3, 0]", wild)
-    found[which] = wrong
-    opened, stack = assemble.start_together(found, tmp_path)  # type: ignore[arg-type]
-    ends = dict(zip(found, train_together([each.session for each in opened], stack.learn, quiet(140)), strict=True))
-    assert isinstance(ends.pop(which), FAILURES)
+    found = [
+        each._replace(blueprint=tiny(*EVENTFUL, *SAME, wild)) if each.title == falls else each for each in members()
+    ]
+    together = assemble.start_together(found, tmp_path)
+    together.train(quiet(140))
+    ends = {each.session.title: each.end for each in together.runs}
+    assert isinstance(ends.pop(falls), FAILURES)
     (sound,) = ends.values()
     assert isinstance(sound, Outcome) and sound.env_steps == 140
-    for each in opened:
+    for each in together.runs:
         each.session.close()
         each.run.close()
 
@@ -116,11 +117,12 @@ def test_updates_of_a_stack_are_those_of_its_parts() -> None:
         tiny(DRIFT, *SAME, "compute.updates_per_call=2", *more) for more in ((), ("seeds=[4]", *NUMBERS[:6]), NUMBERS)
     ]
     alone, parts = ([Learner(blueprint.agent, "cpu", EAGER) for blueprint in found] for _ in range(2))
-    stack = Stack(Learner(joined(found).agent, "cpu", EAGER), parts)
+    seeds = [len(each.seeds) for each in found]
+    stack = Stack(Learner(joined(found).agent, "cpu", EAGER), seeds, parts)
     batches = [[(transitions(part, number), {}) for number in range(2)] for part in parts]
     drawn = [[drawn_batch(*batch) for batch in each] for each in batches]
     for _ in range(3):
-        stack.learn(drawn)
+        stack.learn(dict(enumerate(drawn)))
         for agent, each in zip(alone, batches, strict=True):
             for batch in each:
                 agent.update(*batch)

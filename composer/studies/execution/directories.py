@@ -16,7 +16,7 @@ from composer.spec.errors import ComposerError
 from composer.spec.run_files import open_to_read
 from composer.tracking.journal import decode
 from composer.tracking.records import JOURNAL
-from composer.training.collect.replay_placement import recorded_placement
+from composer.training.assemble import decisive
 from composer.training.runs.checkpoint import Checkpoints
 from composer.training.runs.directory import holder, read_facts, read_settings
 from composer.training.runs.provenance import provenance_hash
@@ -103,8 +103,9 @@ def _facts(path: Path) -> Mapping[str, Any] | None:
 def _trains(facts: Mapping[str, Any], key: str) -> bool:
     if "fork" in facts or not {"hash", "fingerprint", "device"} <= facts.keys():
         return False
-    decisive = facts["fingerprint"] | recorded_placement(facts).provenance(facts["device"])
-    return bool(provenance_hash(key, decisive) == facts["hash"])
+    with suppress(ComposerError):
+        return bool(provenance_hash(key, decisive(facts)) == facts["hash"])
+    return False
 
 
 def _age(path: Path) -> tuple[str, str]:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from composer.blueprint import digest as blueprint_digest
 from composer.blueprint import dump
@@ -22,10 +22,20 @@ from composer.training.compile.capture import Choice, eager_after
 from composer.training.runs import directory as runs
 from composer.training.runs import provenance, repository
 from composer.training.runs.membership import study_facts
+from composer.training.runs.shared_program import SharedProgram, program_provenance
 
 if TYPE_CHECKING:
     from composer.blueprint import Blueprint
     from composer.training.session import Session
+
+
+class Shared(NamedTuple):
+    """What a new run shares with others."""
+
+    run_id: str
+    program: SharedProgram
+    beside: Sequence[str]
+    """The names of the others, for people."""
 
 
 def start(blueprint: Blueprint, directory: Path, variant: str | None) -> tuple[runs.Run, Session]:
@@ -48,21 +58,21 @@ def create(
     device: str,
     choice: Choice,
     fork: Mapping[str, Any] | None = None,
-    beside: Sequence[str] = (),
+    shared: Shared | None = None,
     placement: ReplayPlacement | None = None,
 ) -> tuple[runs.Run, Session]:
     """A new run directory and the session of its run, neither begun nor restored.
 
-    ``fork`` describes the checkpoint that the run continues, if any; it is part of the provenance hash. ``beside``
-    names the variants that train in the same program; ``placement`` says where the replay is kept, if that is known.
+    ``fork`` describes the checkpoint that the run continues, if any; it is part of the provenance hash. ``shared``
+    is the program that it trains in with others; ``placement`` says where the replay is kept, if that is known.
     """
     placement = placement or choose_placement(blueprint.replay.storage, allocated(blueprint), device, directory)
     fingerprint = provenance.fingerprint(device, blueprint.environment, blueprint.requires, choice.compiled)
     origin, file = ({}, blueprint.derived.get("file")) if fork is None else ({"fork": fork}, None)
-    decisive, key = fingerprint | origin | placement.provenance(device), blueprint_digest(blueprint)
+    key = blueprint_digest(blueprint)
     facts: dict[str, Any] = {
+        "run_id": runs.new_id(blueprint.name, variant) if shared is None else shared.run_id,
         **_named(blueprint, variant),
-        "hash": provenance.provenance_hash(key, decisive),
         **repository.facts(file),  # A fork's file is in its origin's run directory, not in the user's repository.
         "fingerprint": fingerprint,
         "device": device,
@@ -70,16 +80,24 @@ def create(
         "compile_reason": choice.reason,
         **placement.facts(),
         "warnings": [warning.as_dict() for warning in warnings_in(blueprint)],
-        **({"beside": list(beside)} if beside else {}),
+        **({} if shared is None else {"beside": list(shared.beside)} | shared.program.facts()),
         **origin,
         **study_facts(key),
     }
+    facts["hash"] = provenance.provenance_hash(key, decisive(facts))
     run = runs.create(directory, dump(blueprint), facts, _parameter_table(blueprint))
     with undo_on_error(run.close):
         journals = Journal(run.path / JOURNAL), Journal(run.path / TIMING, time.time)
         session = make_session(blueprint, run, device, choice, *journals)
         session.learner.compile_failed = partial(go_on_eagerly, session, run, blueprint)
         return run, session
+
+
+def decisive(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """All that enters the provenance hash of a run beside its settings, from its ``run.json``. Raises RunUnusable."""
+    origin = {"fork": facts["fork"]} if "fork" in facts else {}
+    placement = recorded_placement(facts).provenance(facts["device"])
+    return {**facts["fingerprint"], **origin, **placement, **program_provenance(facts)}
 
 
 def _named(blueprint: Blueprint, variant: str | None) -> dict[str, Any]:
@@ -99,9 +117,7 @@ def go_on_eagerly(session: Session, run: runs.Run, blueprint: Blueprint, problem
     # A checkpoint holds a copy of run.json, as it was when the run began.
     if facts["compiled"] and not session.checkpoints.steps():
         fingerprint = {name: value for name, value in facts["fingerprint"].items() if name != "products"}
-        origin = {"fork": facts["fork"]} if "fork" in facts else {}
-        decisive = fingerprint | origin | recorded_placement(facts).provenance(facts["device"])
-        found = provenance.provenance_hash(blueprint_digest(blueprint), decisive)
+        found = provenance.provenance_hash(blueprint_digest(blueprint), decisive(facts | {"fingerprint": fingerprint}))
         run.revise(compiled=False, compile_reason=eager_after(problem).reason, fingerprint=fingerprint, hash=found)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,8 +40,16 @@ def resume(path: Path, inexact: bool = False) -> tuple[runs.Run, Session, list[s
     """
     run = runs.open_run(path)
     with undo_on_error(run.close):
-        session, notes = _restored(run, ensure_checked(runs.read_blueprint(path), is_to_run=False), inexact)
+        blueprint = ensure_checked(runs.read_blueprint(path), is_to_run=False)
+        device = set_up_process(blueprint, str(run.facts["device"]))
+        alone = [_its_own(run.facts)] if "beside" in run.facts else []
+        session, notes = restored(run, blueprint, device, recorded_choice(run.facts, inexact), inexact, alone)
     return run, session, notes
+
+
+def recorded_choice(facts: Mapping[str, Any], falls_back: bool = False) -> Choice:
+    """Whether a run that has begun compiles its updates: as it did then."""
+    return Choice(bool(facts["compiled"]), str(facts["compile_reason"]), falls_back=falls_back)
 
 
 def load_agent(path: Path, at: int | None = None) -> tuple[Blueprint, Learner, Snapshot]:
@@ -56,15 +64,29 @@ def load_agent(path: Path, at: int | None = None) -> tuple[Blueprint, Learner, S
         return blueprint, restored_learner(blueprint, snapshot, device), snapshot
 
 
-def _restored(run: runs.Run, blueprint: Blueprint, inexact: bool) -> tuple[Session, list[str]]:
+def restored(
+    run: runs.Run,
+    blueprint: Blueprint,
+    device: str,
+    choice: Choice,
+    inexact: bool = False,
+    changed: Sequence[str] = (),
+) -> tuple[Session, list[str]]:
+    """The session of an open run as its newest good checkpoint left it, and notes for people.
+
+    ``changed`` says what else is not as it was, beside versions, threads and device. Raises as ``resume`` does.
+    """
     admitted(blueprint.tracking, run.path.parent)
     checkpoints = Checkpoints(run.path, blueprint.checkpoint.keep, run.facts)
     snapshot = checkpoints.load() if checkpoints.steps() else None
     if snapshot is None:
         _ensure_never_saved(run.path, blueprint, checkpoints)
-    device = set_up_process(blueprint, str(run.facts["device"]))
-    changed, notes = _compare(run.facts, blueprint, device, inexact), [*_last_words(run)]
-    choice = Choice(bool(run.facts["compiled"]), str(run.facts["compile_reason"]), falls_back=inexact)
+    changed = [*changed, *differences(run.facts, blueprint.environment, blueprint.requires, device)]
+    if changed and not inexact:
+        raise NotTheSame(
+            f"this run cannot be resumed exactly ({'; '.join(changed)}); --inexact continues it all the same"
+        )
+    notes = [*_last_words(run)]
     if snapshot is None and "fork" in run.facts:
         raise runs.RunUnusable(f"{run.path} is a fork without a checkpoint: where it began is not known; fork again")
     session = make_session(blueprint, run, device, choice, _journal(run.path, snapshot), _timing(run.path))
@@ -100,15 +122,8 @@ def _ensure_never_saved(path: Path, blueprint: Blueprint, checkpoints: Checkpoin
         )
 
 
-def _compare(facts: Mapping[str, Any], blueprint: Blueprint, device: str, inexact: bool) -> list[str]:
-    changed = differences(facts, blueprint.environment, blueprint.requires, device)
-    if "beside" in facts:
-        changed.append(f"program: shared with {', '.join(facts['beside'])} then, its own now")
-    if changed and not inexact:
-        raise NotTheSame(
-            f"this run cannot be resumed exactly ({'; '.join(changed)}); --inexact continues it all the same"
-        )
-    return changed
+def _its_own(facts: Mapping[str, Any]) -> str:
+    return f"program: shared with {', '.join(facts['beside'])} then, its own now"
 
 
 def _last_words(run: runs.Run) -> Iterator[str]:

@@ -6,7 +6,7 @@ Legend: S seeds of one agent, B batch. Tests: tests/training/test_population.py.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 
@@ -18,28 +18,58 @@ _SEEDS_LAST = ("signals",)
 
 
 class Stack:
-    """Learners that share the storage of one larger learner."""
+    """A larger learner with a place for each of several: whoever enters shares its storage from then on.
 
-    def __init__(self, whole: Learner, learners: Sequence[Learner]) -> None:
-        """``whole`` has the seeds of all ``learners``, in order, and the same structure. It takes their values."""
-        self._whole, self._learners = whole, learners
-        start = 0
-        for part in learners:
-            _move_into(whole, part, start)
-            start += len(part.seeds)
+    A place that nobody has entered computes too, on the batches of another: no place reads what another one holds.
+    """
 
-    def learn(self, batches: Sequence[Sequence[Minibatch]]) -> None:
-        """Make the updates of all learners in one call, on the batches of each learner: equally many for all."""
-        updates = len(batches[0])
-        for part in self._learners:
+    def __init__(self, whole: Learner, seeds: Sequence[int], learners: Sequence[Learner] = ()) -> None:
+        """``whole`` has ``seeds`` seeds at each place, in order. ``learners`` enter the first places."""
+        self._whole, self._inside = whole, dict[int, Learner]()
+        self._starts = [sum(seeds[:place]) for place in range(len(seeds))]
+        self._seeds = seeds
+        for noise in whole.noise:
+            for values in noise.values():
+                values.zero_()
+        for place, part in enumerate(learners):
+            self.enter(place, part)
+
+    def enter(self, place: int, part: Learner) -> None:
+        """From now on ``part`` has its state at ``place`` of the larger learner, which takes its values."""
+        assert len(part.seeds) == self._seeds[place]
+        _move_into(self._whole, part, self._starts[place])
+        self._inside[place] = part
+
+    def learn(self, batches: Mapping[int, Sequence[Minibatch]]) -> None:
+        """Make the updates of all in one call, on the batches by place: equally many for all."""
+        updates = len(next(iter(batches.values())))
+        for part in self._inside.values():
             part.draw_noise(updates)
-        self._whole.learn_with_noise(self._whole.noise, [self._joined(drawn) for drawn in zip(*batches, strict=True)])
+        by_place = [self._of(place, batches) for place in range(len(self._seeds))]
+        self._whole.learn_with_noise(self._whole.noise, [self._joined(drawn) for drawn in zip(*by_place, strict=True)])
+
+    def _of(self, place: int, batches: Mapping[int, Sequence[Minibatch]]) -> Sequence[Minibatch]:
+        """The batches of a place; without any, those of another one, cut or repeated to its seeds."""
+        if place in batches:
+            return batches[place]
+        return [_resized(batch, self._seeds[place]) for batch in next(iter(batches.values()))]
 
     def _joined(self, drawn: Sequence[Minibatch]) -> Minibatch:
         """The minibatches of one update of all learners as one, ``[sum of S, B, ...]``."""
         columns = zip(*(each.transitions for each in drawn), strict=True)
         extra = {name: torch.cat([each.extra[name] for each in drawn]) for name in self._whole.program.extras}
         return Minibatch(Transitions(*(torch.cat(column) for column in columns)), extra)
+
+
+def _resized(batch: Minibatch, seeds: int) -> Minibatch:
+    """``batch`` with the first of its seeds instead of all of them."""
+
+    def first(value: torch.Tensor) -> torch.Tensor:
+        return value[:1].expand(seeds, *value.shape[1:])
+
+    return Minibatch(
+        Transitions(*map(first, batch.transitions)), {name: first(value) for name, value in batch.extra.items()}
+    )
 
 
 @torch.no_grad()

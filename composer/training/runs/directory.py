@@ -87,17 +87,21 @@ class Run:
         os.close(self.lock)
 
 
+def new_id(name: str, variant: str | None) -> str:
+    """The name of a new run and of its directory: what it trains, the time, and four random digits."""
+    # A file system takes 255 bytes: the name of a combination of many variants is cut here, and whole in run.json.
+    words = [name, (variant or "")[:MAX_VARIANT], time.strftime("%Y%m%d-%H%M%S"), secrets.token_hex(2)]
+    return "-".join(word for word in words if word)
+
+
 def create(runs: Path, blueprint: str, facts: Mapping[str, Any], parameters: Mapping[str, Any]) -> Run:
     """A new run directory under ``runs``, staged beside it and renamed, so that it is never half there.
 
-    ``blueprint`` is the text of the resolved one. Raises RunUnusable.
+    ``blueprint`` is the text of the resolved one; ``facts`` have the ``run_id``. Raises RunUnusable.
     """
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    # A file system takes 255 bytes: the name of a combination of many variants is cut here, and whole in run.json.
-    words = [facts["name"], (facts.get("variant") or "")[:MAX_VARIANT], stamp, secrets.token_hex(2)]
-    run_id = "-".join(word for word in words if word)
+    run_id = facts["run_id"]
     staged = runs / f".tmp-{run_id}"
-    content = sealed({"run_id": run_id, **facts, "parameters_sha256": seal(parameters)}, tomllib.loads(blueprint))
+    content = sealed({**facts, "parameters_sha256": seal(parameters)}, tomllib.loads(blueprint))
     try:
         staged.mkdir(parents=True)
         write_text(staged / "blueprint.toml", blueprint)
