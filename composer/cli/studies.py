@@ -1,4 +1,4 @@
-"""Commands on study files: ``composer study run`` and ``composer study status``."""
+"""Commands on study files: ``composer study check``, ``run`` and ``status``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from composer.cli.answers import ended_by_itself, guarded, read_study, say, tell
+from composer.cli.answers import ended_by_itself, guarded, read_study, say, tell, warnings_text
 from composer.cli.arguments import AllowModule, Json
 from composer.cli.once import Once
 
@@ -18,6 +18,16 @@ Runs = Annotated[Path, typer.Option(help="Directory of new runs, and of earlier 
 Out = Annotated[
     Path | None, typer.Option(help="The study's own folder; by default studies/NAME beside the runs directory.")
 ]
+
+
+def check(file: StudyFile, as_json: Json = False) -> None:
+    """Check every point of a study, and show what each sets; nothing is trained."""
+    from composer.studies.study import describe
+
+    found = read_study(file, as_json)
+    if found.warnings:
+        say(warnings_text(found.warnings))
+    tell(describe.answer(found), describe.text, as_json)
 
 
 def run(
@@ -52,5 +62,5 @@ def status(file: StudyFile, runs: Runs = Path("runs"), out: Out = None, as_json:
     tell(guarded(lambda: study_status.status(found, runs, out), as_json), study_status.text, as_json)
 
 
-for _command in (run, status):
+for _command in (check, run, status):
     study.command(cls=Once)(ended_by_itself(_command))

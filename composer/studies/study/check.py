@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
 from pathlib import Path as FilePath
 
 from composer.blueprint import BlueprintError
+from composer.blueprint.checks.check import warnings_in
 from composer.blueprint.checks.form import MAX_PROBLEMS
 from composer.blueprint.load import load_tree
 from composer.blueprint.syntax.compose import compose
@@ -23,7 +25,7 @@ from composer.blueprint.syntax.write import toml_value
 from composer.environments.base import Environment
 from composer.spec import builtin_kinds as kinds
 from composer.studies.study.points import Point, StudyRun
-from composer.studies.study.problems import Collected, study_problem
+from composer.studies.study.problems import Collected, StudyProblem, study_problem
 from composer.studies.study.settings import Change
 
 MAX_TWINS = 3
@@ -56,6 +58,8 @@ class StudyCheck:
     file: str
     seeds: Change | None
     is_to_run: bool
+    warnings: list[StudyProblem] = field(default_factory=list)
+    """What the runs say and will not do, each with its points; filled by ``runs``."""
     _read: dict[str, tuple[FilePath, list[Node], str | None]] = field(default_factory=dict)
 
     def runs(
@@ -64,17 +68,24 @@ class StudyCheck:
         """The runs of all points on all tasks, by point, and every problem; without tasks, on the blueprint's own."""
         kinds.register()
         runs: list[StudyRun] = []
-        collected = Collected(self.file, [each.point.values for each in points], [task.name for task in tasks] or [""])
-        for number, each in enumerate(points):
-            for task in tasks or (None,):
-                if len(collected) >= MAX_PROBLEMS:
-                    break
-                try:
-                    runs.append(self._run(each, task))
-                except BlueprintError as error:
-                    for problem in error.problems:
-                        collected.add(problem, number, task.name if task else "", each.within)
-        return runs, [*collected.problems(), *(_twins(runs, points[0].within.at) if points else ())]
+        values, names = [each.point.values for each in points], [task.name for task in tasks] or [""]
+        wrong, warned = Collected(self.file, values, names), Collected(self.file, values, names)
+        for (number, each), (name, task) in product(enumerate(points), zip(names, tasks or (None,), strict=True)):
+            if len(wrong) >= MAX_PROBLEMS:
+                break
+            try:
+                runs.append(self._run(each, task))
+            except BlueprintError as error:
+                for problem in error.problems:
+                    # A problem at the line of a task needs no name of the task.
+                    is_of_task = task is not None and not task.kind and _is_at(problem, task.node.at)
+                    for shown in names if is_of_task else [name]:
+                        wrong.add(problem, number, shown, each.within)
+                continue
+            for warning in warnings_in(runs[-1].blueprint):
+                warned.add(warning, number, name)
+        self.warnings = warned.problems()
+        return runs, [*wrong.problems(), *(_twins(runs, points[0].within.at) if points else ())]
 
     def _blueprint(self, name: str) -> tuple[FilePath, list[Node], str | None]:
         """The file of a blueprint, its trees with those of its parents, and its variants. Raises BlueprintError."""
@@ -138,6 +149,10 @@ def _moved(read: Override | Removal, change: Change) -> Override | Removal:
 def _placed(node: Node, change: Change) -> Node:
     children = {step: _placed(child, change) for step, child in node.children()}
     return replace(node.rebuilt(children), key=change.at, at=change.at)
+
+
+def _is_at(found: Problem, at: Origin) -> bool:
+    return (found.file, found.line, found.column) == (at.file, at.line, at.column)
 
 
 def _twins(runs: Sequence[StudyRun], at: Origin) -> Iterator[Problem]:

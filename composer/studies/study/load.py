@@ -24,7 +24,7 @@ from composer.spec.wording import near, quote, suggestion
 from composer.studies.study.axes import BLUEPRINT, VARIANT, Axes, read_axes
 from composer.studies.study.check import PlannedPoint, PlannedTask, StudyCheck
 from composer.studies.study.points import Point, StudyRun, Value, seeding
-from composer.studies.study.problems import Collected, study_error, study_problem
+from composer.studies.study.problems import Collected, StudyProblem, study_error, study_problem
 from composer.studies.study.settings import Change, Settings, read_settings
 from composer.studies.study.study_file import FORMAT, StudyFile
 
@@ -51,6 +51,8 @@ class Study:
     """The values by axis, in order; ``blueprint`` and ``variant`` are axes too."""
     tree: Node
     """The file, with lines: for tables such as ``[search]``, which their commands read."""
+    warnings: tuple[StudyProblem, ...] = ()
+    """What its blueprints say and their runs will not do, each with the points that it concerns."""
 
 
 def load_study(path: str | os.PathLike[str], *, is_to_run: bool = False) -> Study:
@@ -83,12 +85,14 @@ def load_study(path: str | os.PathLike[str], *, is_to_run: bool = False) -> Stud
     node = tree.get(("seeds",))
     seeds = declared.seeds or ()
     seeded = Change(seeding(seeds)[0], node.at) if node else None
-    runs, problems = StudyCheck(file, seeded, is_to_run).runs(planned, tasks)
+    check = StudyCheck(file, seeded, is_to_run)
+    runs, problems = check.runs(planned, tasks)
     if problems:
         raise study_error(problems)
     titles = tuple(dict.fromkeys(run.task for run in runs))
     points = tuple(each.point for each in planned)
-    return Study(name, declared.description, found, tuple(runs), points, titles, seeds, axes.values, tree)
+    described = name, declared.description, found
+    return Study(*described, tuple(runs), points, titles, seeds, axes.values, tree, tuple(check.warnings))
 
 
 def shipped_studies() -> Mapping[str, FilePath]:

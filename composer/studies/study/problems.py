@@ -8,13 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from typing_extensions import override
+
 from composer.blueprint.syntax.nodes import Node, Origin
 from composer.blueprint.syntax.problems import MAX_MESSAGE, BlueprintError, Problem
 from composer.spec.wording import printable, shorten
 from composer.studies.study.points import Value, name_of, same
-
-MAX_POINTS_NAMED = 1
-"""Points that a message names; of others it says how many they are."""
 
 
 @dataclass(frozen=True, order=True)
@@ -25,15 +24,24 @@ class StudyProblem(Problem):
     """Names of the points that have it; empty where it does not depend on the point."""
 
     def __str__(self) -> str:
-        text = super().__str__()
+        return self._with_points(super().__str__())
+
+    @override
+    def as_warning(self) -> str:
+        return self._with_points(f"{self._place}: warning{super().__str__().removeprefix(self._place)}")
+
+    @property
+    def _place(self) -> str:
+        return printable(f"{self.file}:{self.line}:{self.column}")
+
+    def _with_points(self, text: str) -> str:
+        """``text``, which begins with the place, with the first of the points behind it and the count of the others."""
         if not self.points:
             return text
-        place = printable(f"{self.file}:{self.line}:{self.column}")
-        others = len(self.points) - MAX_POINTS_NAMED
-        more = f" (and at {others} more point{'s' if others > 1 else ''})" if others > 0 else ""
-        named = "; ".join(self.points[:MAX_POINTS_NAMED])
-        at = "" if named.startswith("on ") else "at "
-        return f"{place} ({at}{printable(named)}){text.removeprefix(place)}{more}"
+        first, *others = self.points
+        more = f" (and at {len(others)} more point{'s' if len(others) > 1 else ''})" if others else ""
+        at = "" if first.startswith("on ") else "at "
+        return f"{self._place} ({at}{printable(first)}){text.removeprefix(self._place)}{more}"
 
 
 def study_problem(at: Origin, path: str, message: str, hint: str = "") -> StudyProblem:
@@ -60,9 +68,9 @@ class Collected:
         self._tasks = tasks
         self._found: dict[Problem, dict[int, list[str]]] = {}
 
-    def add(self, found: Problem, point: int, task: str, within: Node) -> None:
+    def add(self, found: Problem, point: int, task: str, within: Node | None = None) -> None:
         """Add a problem of a run. One at a line of the blueprint is reported at ``within``, with that line."""
-        if found.file != self._file:
+        if found.file != self._file and within is not None:
             place = f"{found.file}:{found.line}:{found.column}: "
             path = f"{found.path}: " if found.path else ""
             found = study_problem(within.at, "", f"{place}{path}{found.message}", found.hint)

@@ -151,6 +151,12 @@ def test_all_problems_come_at_once_each_with_its_points(tmp_path: Path) -> None:
     ]
 
 
+def test_a_wrong_task_is_told_at_its_line_without_its_name(tmp_path: Path) -> None:
+    text = 'tasks = ["cartpole-swingup", "cartpole-swing"]\n' + AXES + USED
+    meant = "no dm_control task named 'cartpole-swing'; did you mean 'cartpole-swingup'?"
+    assert problems(tmp_path, text) == [f"study.toml:3:30: environment.task: {meant}"]
+
+
 def test_a_problem_of_the_blueprint_names_its_line_and_that_of_the_study(tmp_path: Path) -> None:
     text = '[axis]\nresets = [false, true]\n[when.resets]\nremove = ["networks.critic"]\n'
     (found,) = problems(tmp_path, text)
