@@ -73,15 +73,20 @@ def compare(
         list[str] | None,
         typer.Option(help="GLOB=NAME of runs, or a name for each agent in the order of the runs; repeatable."),
     ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Published results: simba-2025, simba-2025:sac,td7, simba-2025:all."),
+    ] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write every number here, one a row.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Compare agents over seeds: means with intervals, differences, and whether the seeds are too few for a claim."""
+    """Compare agents over seeds: means with intervals, differences, and what the data decide."""
     from composer.studies.compare import command, report
     from composer.studies.figures.draw import Wanted
 
     def answer() -> dict[str, Any]:
         wanted = Wanted(tuple(figure or ()), x, rows, columns)
-        return command.answer(runs, metric, at, threshold or (), plot, wanted, normalize, label or ())
+        return command.answer(runs, metric, at, threshold or (), plot, wanted, normalize, label or (), against, csv)
 
     tell(guarded(answer, as_json), report.text, as_json)
 

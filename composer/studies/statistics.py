@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -195,11 +196,17 @@ def mean_draws(tasks: Sequence[Floats]) -> Floats:
 
     The same draws each time. NaN where a task has too few seeds.
     """
-    rng = np.random.default_rng(0)
-    draws = [rng.standard_t(max(len(scores) - 1, 1), DRAWS) for scores in tasks]
+    draws = _t_draws(tuple(max(len(scores) - 1, 1) for scores in tasks))
     spreads = [scores.std(ddof=1) / math.sqrt(len(scores)) if len(scores) >= LEAST else math.nan for scores in tasks]
     means = [scores.mean() for scores in tasks]
-    return np.stack([mean + spread * draw for mean, spread, draw in zip(means, spreads, draws, strict=True)], axis=1)
+    return np.array(means) + np.array(spreads) * draws
+
+
+@cache
+def _t_draws(freedoms: tuple[int, ...]) -> Floats:
+    """Draws from t distributions of these degrees of freedom, ``[B, K]``."""
+    rng = np.random.default_rng(0)
+    return np.stack([rng.standard_t(freedom, DRAWS) for freedom in freedoms], axis=1)
 
 
 def quantiles(draws: Floats) -> Floats:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from composer.studies import Refused
+from composer.studies.compare import tidy
 from composer.studies.compare.compare import Comparison, compare
 from composer.studies.compare.report import sections
 from composer.studies.figures.draw import Wanted, draw, write
@@ -28,8 +29,10 @@ def answer(
     wanted: Wanted | None = None,
     constants: str = "auto",
     labels: Sequence[str] = (),
+    published: str | None = None,
+    numbers: Path | None = None,
 ) -> dict[str, Any]:
-    """Compare runs, draw the figures that are wanted into ``plot``, and return the table.
+    """Compare runs, draw the figures that are wanted into ``plot``, write ``numbers`` as CSV, and return the table.
 
     All figures are of one reading of the runs. Raises RunUnusable and Refused, before any run is read where it can.
     """
@@ -38,8 +41,10 @@ def answer(
         check(plot, (*SUFFIXES, HTML))
     elif wanted != Wanted():
         raise Refused("figures are drawn into a file: give --plot FILE as .png, .svg, .pdf or .html")
-    comparison = compare(paths, metric, at, thresholds, constants, labels)
+    comparison = compare(paths, metric, at, thresholds, constants, labels, published)
     table = dict(comparison.table)
+    if numbers is not None:
+        tidy.write(comparison, numbers)
     if plot is not None:
         table["figures"] = [str(file) for file in drawn(comparison, wanted, plot)]
     return table

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from composer.spec.interval import LEAST, LEVEL, method
+from composer.studies.compare.against import against
 from composer.studies.compare.groups import Group, common_step, gather, until
 from composer.studies.compare.labels import labelled
 from composer.studies.compare.normalize import Scale, normalize
@@ -44,10 +45,12 @@ def compare(
     thresholds: Sequence[float] = (),
     constants: str = "auto",
     labels: Sequence[str] = (),
+    published: str | None = None,
 ) -> Comparison:
     """Compare run directories on ``metric`` at environment step ``at``, by default the last that all have reached.
 
-    ``constants`` names the table by which scores are normalised, ``auto`` or ``none``; for ``labels`` see there.
+    ``constants`` names the table by which scores are normalised, ``auto`` or ``none``; for ``labels`` see
+    ``labelled``. ``published`` names results that the runs are held against, see ``against``.
     Raises RunUnusable for a path that is not a run, and Refused where the runs lack the metric or a common step.
     """
     readings = labelled(read_runs(paths, metric), labels)
@@ -73,12 +76,14 @@ def compare(
         tables.append({"task": task, "env_step": step, "area_from": first, "scale": scale, "agents": rows})
     _judge_all(tables, family)
     over, common = over_tasks(cut, scales, notes)
+    met = None if published is None else against(groups, scales, metric, published, notes)
     _warn_few(groups, tables, notes)
     table = {
         "metric": metric,
         "interval": {"level": LEVEL, "method": method()},
         "tasks": tables,
         "all_tasks": over,
+        "against": met,
         "notes": notes,
     }
     return Comparison(tuple(groups), table, normalized, common)

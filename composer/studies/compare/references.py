@@ -74,10 +74,25 @@ class Published:
     """By a glob of tasks; the first that fits counts."""
     episodes: int
     """Of an evaluation."""
+    main: str
+    """The method that the publication proposes."""
     metrics: tuple[str, ...]
     titles: Mapping[str, str]
     """Names of methods for people."""
     scores: Mapping[str, Mapping[str, Mapping[int, PublishedScore]]]
+
+    def chosen(self, methods: str) -> tuple[str, ...]:
+        """The methods that ``METHOD,METHOD`` means: ``main`` where it is empty, every one for ``all``.
+
+        Raises Refused, which suggests similar names.
+        """
+        if methods == "all":
+            return tuple(self.titles)
+        named = tuple(methods.split(",")) if methods else (self.main,)
+        for each in named:
+            if each not in self.titles:
+                raise Refused(f"{self.name} has no method named {each!r}{suggestion(each, ['all', *self.titles])}")
+        return named
 
     def repeat(self, task: str) -> int:
         """The source's action repeat on a task."""

@@ -31,7 +31,7 @@ def text(table: Mapping[str, Any]) -> str:
 
 
 def sections(table: Mapping[str, Any]) -> list[Section]:
-    """A section per task, and one over all of them."""
+    """A section per task, one over all of them, and one of published results."""
     form, over = _form(table), table["all_tasks"]
     found = [
         Section(
@@ -42,6 +42,10 @@ def sections(table: Mapping[str, Any]) -> list[Section]:
     if over is not None and over["agents"]:
         heading = f"over all {len(over['tasks'])} tasks, with equal weights in the mean: {over['scores']}"
         found.append(Section(heading, _over_rows(over), _sentences(over["pairs"])))
+    if (met := table["against"]) is not None:
+        heading = f"against {met['name']} ({met['citation']}; {met['url']}). Its protocol: {met['protocol']}"
+        every = [*met["rows"], *met["all_tasks"]]
+        found.append(Section(heading, _published_rows(every), _sentences(every)))
     return found
 
 
@@ -52,6 +56,15 @@ def _over_rows(over: Mapping[str, Any]) -> list[list[str]]:
     rows = [["", "seeds", *(shown[name] for name in present)]]
     for row in over["agents"]:
         rows.append([row["agent"], "+".join(map(str, row["seeds"])), *(span(row[name], form) for name in present)])
+    return rows
+
+
+def _published_rows(met: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    rows = [["", "tasks", "env step", "ours", "published", "difference"]]
+    for row in met:
+        form = number_format([row["ours"]["value"]])
+        shown = [span(row["ours"], form), f"{row['published']['mean']:{form}}", span(row["difference"], form)]
+        rows.append([f"{row['agent']} - {row['method']}", "+".join(row["tasks"]), f"{row['env_step']:,}", *shown])
     return rows
 
 

@@ -90,6 +90,13 @@ def holm(values: Sequence[float]) -> list[float]:
     return [float(each) for each in found]
 
 
+def tested_text(corrected: float, tests: int) -> str:
+    """``p = 0.024 (Holm over 3 comparisons)``."""
+    p = p_text(corrected)
+    holms = f" (Holm over {tests} comparisons)" if tests > 1 else ""
+    return f"p {p if p.startswith('<') else f'= {p}'}{holms}"
+
+
 def seeds_needed(ours: Scores, theirs: Scores, tests: int = 1) -> int | None:
     """Seeds of each agent on each task that show a difference as large as this one with ``POWER``; None: too many.
 
@@ -151,10 +158,8 @@ def _verdict(pair: Pair, is_decided: bool, tests: int) -> str:
 def _sentence(pair: Pair, row: Mapping[str, Any], form: str) -> str:
     """Everything that is to be said of a pair: verdict, interval, method, seeds, correction, seeds that are needed."""
     gap, chance, needed = row["difference"], row["probability_of_improvement"], row["seeds_needed"]
-    tests, p = row["correction"]["tests"], p_text(row["p_value_corrected"])
     seeds = " and ".join("+".join(map(str, scores.seeds)) for scores in (pair.ours, pair.theirs))
-    holms = f" (Holm over {tests} comparisons)" if tests > 1 else ""
-    tested = f"; p {p if p.startswith('<') else f'= {p}'}{holms}" if gap["low"] is not None else ""
+    tested = f"; {tested_text(row['p_value_corrected'], row['correction']['tests'])}" if gap["low"] is not None else ""
     said = (
         f"{pair.where}: {row['verdict']}; {pair.left} - {pair.right} is {span(gap, form)},"
         f" P(improvement) {span(chance, '.2f')}, {method(f'{seeds} seeds')}{tested}"
