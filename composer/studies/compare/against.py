@@ -50,7 +50,9 @@ def against(
         raise Refused(f"{source.name} has results of {', '.join(source.metrics)}, not of {metric}")
     met = [meeting for group in groups for each in methods for meeting in _meetings(group, source, each)]
     if not met:
-        raise Refused(f"nothing to compare with {name}: {'; '.join(_why_not(group, source, methods) for group in groups)}")
+        raise Refused(
+            f"nothing to compare with {name}: {'; '.join(_why_not(group, source, methods) for group in groups)}"
+        )
     families = met, _over_tasks(met, scales)
     rows, over = ([_row(each, p, len(family), source) for each, p in _corrected(family)] for family in families)
     notes += sorted({note for group in groups for note in _protocol_notes(group, source)})
@@ -138,7 +140,9 @@ def _sentence(row: Mapping[str, Any], tests: int, source: Published) -> str:
     other = f"{theirs['mean']:{form}}{deviation} ({_seeds(theirs['seeds'])}) that {source.title} published"
     words = {"above": "lies above", "below": "lies below", "undecided": "shows no difference from"}
     if min(seeds) < LEAST:
-        return f"at {row['env_step']:,} on {where} {own} beside the {other} for {row['title']}: too few seeds for a claim"
+        return (
+            f"at {row['env_step']:,} on {where} {own} beside the {other} for {row['title']}: too few seeds for a claim"
+        )
     return (
         f"at {row['env_step']:,} on {where} {own} {words[row['verdict']]} the {other} for {row['title']}:"
         f" difference {span(gap, form)} (Welch's {method()}); {tested_text(row['p_value_corrected'], tests)}"

@@ -12,7 +12,20 @@ from composer.spec.run_files import write_text
 from composer.studies import Refused
 from composer.studies.compare.compare import Comparison
 
-COLUMNS = ("statistic", "agent", "other", "task", "seed", "env_step", "metric", "scale", "value", "low", "high", "seeds")
+COLUMNS = (
+    "statistic",
+    "agent",
+    "other",
+    "task",
+    "seed",
+    "env_step",
+    "metric",
+    "scale",
+    "value",
+    "low",
+    "high",
+    "seeds",
+)
 """``statistic`` is ``score`` for a seed's own values; ``other`` the second agent of a pair; ``task`` is empty over all
 tasks; ``scale`` is raw, or how scores are normalised."""
 FINAL = ("mean", "iqm", "optimality_gap")
