@@ -50,7 +50,7 @@ def test_the_sentence_names_both_sides_the_protocol_and_the_source(tmp_path: Pat
     assert f"at 100,000 on walker-walk {own} shows no difference from {first}" in said
     assert f"at 250,000 on walker-walk {own} lies below the" in said
     assert "(Welch's 95% t interval over seeds); p " in said and "(Holm over 2 comparisons)" in said
-    assert "arXiv:2410.09754" in said and "its protocol: action repeat 2; the mean of 10 evaluation episodes" in said
+    assert "arXiv:2410.09754" in said and "Its protocol: action repeat 2; the mean of 10 evaluation episodes" in said
 
 
 def test_other_methods_and_all_tasks_together(tmp_path: Path) -> None:
