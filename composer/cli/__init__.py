@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from composer.cli import ablating, correlating, reading, running, scaling, studies, studying
+from composer.cli import ablating, correlating, discovering, reading, running, scaling, studies, studying
 from composer.cli.answers import ended_by_itself, print_in_any_locale
 from composer.cli.once import Once
 from composer.spec.calls import tell_ctrl_c_apart
@@ -56,6 +56,7 @@ _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         correlating.correlate,
         scaling.scale,
         ablating.ablate,
+        discovering.discover,
         studying.doctor,
         studying.retention,
         studying.simplicity,

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 import numpy as np
 
-from composer.studies.plots import COLOURS, figure
+from composer.spec.wording import shorten
+from composer.studies.plots import COLOURS, GREY, figure
 from composer.studies.scale.scale import Rung, Scaling
 
-POINTS = 100
+POINTS, LINE, LONGEST = 100, 42, 120
+"""Points of a curve; characters of a line of text, and of a name."""
 
 
 def draw(found: Sequence[Scaling], made: Mapping[str, Any], path: Path) -> None:
@@ -24,8 +27,9 @@ def draw(found: Sequence[Scaling], made: Mapping[str, Any], path: Path) -> None:
         for number, (each, series) in enumerate(zip(found, made["series"], strict=True)):
             _series(axes, each, series, COLOURS[number % len(COLOURS)])
         axes.set_xlabel(made["over"])
-        axes.set_ylabel(made["target"])
+        axes.set_ylabel(fill(made["target"], LINE))
         _ticks(axes, found)
+        _explain(axes, found)
         axes.legend(loc="best", fontsize=7.5)
 
 
@@ -46,11 +50,21 @@ def _series(axes: Any, each: Scaling, series: Mapping[str, Any], colour: str) ->
         _rung(axes, rung, law.sample.is_log, colour)
     exponent = series["law"]["b"]
     span = "" if exponent["low"] is None else f" [{exponent['low']:.2f}, {exponent['high']:.2f}]"
-    axes.plot([], [], "o-", color=colour, label=f"{each.name}: exponent {exponent['value']:.2f}{span}")
+    name = fill(shorten(each.name, LONGEST), LINE)
+    axes.plot([], [], "o-", color=colour, label=f"{name}\nexponent {exponent['value']:.2f}{span}")
     for at in series["held_out"]:
         where = at["of_new_seeds"]
         if where["low"] is not None:
             axes.plot([at["x"]] * 2, [where["low"], where["high"]], color=colour, linewidth=5, alpha=0.3)
+
+
+def _explain(axes: Any, found: Sequence[Scaling]) -> None:
+    """Legend entries of the marks that are there."""
+    rungs = [rung for each in found for rung in each.rungs]
+    if any(rung.is_held_out for rung in rungs):
+        axes.plot([], [], "o", color=GREY, mfc="white", label="held out; bar: what the law predicts of it")
+    if any(rung.side.any() for rung in rungs):
+        axes.plot([], [], "^", color=GREY, mfc="none", markersize=4, label="a bound: the seed never reached it")
 
 
 def _rung(axes: Any, rung: Rung, is_log: bool, colour: str) -> None:

@@ -50,9 +50,9 @@ class Target:
         found = read_metrics(run / JOURNAL, blueprint.seeds)
         if self.metric not in found:
             raise Refused(f"{run} has no metric {self.metric!r}{suggestion(self.metric, sorted(found))}")
-        series, falls = found[self.metric], _falls(self.metric, blueprint)
+        series, is_loss = found[self.metric], falls(self.metric, blueprint)
         if self.threshold is not None:
-            each = [crossing(*_of_seed(series, row), self.threshold, falls) for row in series.values]
+            each = [crossing(*_of_seed(series, row), self.threshold, is_loss) for row in series.values]
         else:
             each = [self._summary(*_of_seed(series, row)) for row in series.values]
         values, side = np.array([value for value, _ in each]), np.array([side for _, side in each], np.int8)
@@ -98,6 +98,7 @@ def _of_seed(series: Series, values: Floats) -> tuple[Floats, Floats]:
     return series.env_steps[is_finite].astype(np.float64), values[is_finite]
 
 
-def _falls(metric: str, blueprint: Blueprint) -> bool:
+def falls(metric: str, blueprint: Blueprint) -> bool:
+    """Whether lower values of a metric are better: it is a loss."""
     declared = (each.metric for each in known_metrics(blueprint))
     return any(each.is_named(metric) and each.unit == LOWER_IS_BETTER for each in declared)

@@ -1,0 +1,1 @@
+"""``composer discover``: chooses the next points of a study so that their effects are large and diverse (DiscoBAX)."""
