@@ -123,7 +123,7 @@ def test_a_study_of_one_point_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_planted_pair_is_found_in_fewer_runs_than_random_choice() -> None:
-    """The first two of the twenty spaces of docs/benchmarks/discover.md: fewer than half of random choice's 121 runs."""
+    """The first two spaces of docs/benchmarks/discover.md: fewer than half of the 121 runs of random choice."""
     found = measure(range(2))
     assert all(row["found"] < found["mean_runs_random"] / 2 for row in found["spaces"])
     assert all(row["printed"] < found["mean_runs_random"] / 2 for row in found["spaces"])
