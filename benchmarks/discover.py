@@ -50,11 +50,10 @@ class Space(NamedTuple):
 def space(number: int) -> Space:
     """The space of a number."""
     rng = np.random.default_rng(number)
-    values = [
-        dict(zip(("rate", "width", "switch", "word"), each, strict=True))
-        for each in product(RATES, WIDTHS, SWITCHES, WORDS)
-    ]
-    points = tuple(Point("simulated", each) for each in values)
+    points = tuple(
+        Point("simulated", {"rate": rate, "width": width, "switch": switch, "word": word})
+        for rate, width, switch, word in product(RATES, WIDTHS, SWITCHES, WORDS)
+    )
     vectors = features(points)
     squares = ((vectors[:, None] - vectors[None]) ** 2).sum(-1)
     while squares[one := int(rng.integers(len(points))), other := int(rng.integers(len(points)))] < APART**2:
