@@ -1,0 +1,1 @@
+"""Whether ``composer ablate`` labels planted components rightly."""

@@ -1,0 +1,1 @@
+"""Levels, power and seeds of the sequential test in simulated studies."""
