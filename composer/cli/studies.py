@@ -10,6 +10,7 @@ import typer
 from composer.cli.answers import ended_by_itself, guarded, read_study, say, tell, warnings_text
 from composer.cli.arguments import AllowModule, Json
 from composer.cli.once import Once
+from composer.spec.quantities import counted
 
 study = typer.Typer(no_args_is_help=True, help="Train and watch a study: tasks by variants by seeds, in one file.")
 
@@ -44,6 +45,7 @@ def run(
 ) -> None:
     """Train the runs of a study, except those that were finished before: the same command continues a study."""
     found = read_study(file, as_json, is_to_run=True)
+    say(f"{found.name}: {counted(len(found.runs), 'run')}")
     from composer.studies.execution import study_run
 
     def train() -> dict[str, Any]:

@@ -145,8 +145,8 @@ def _blamed(reason: str, seeds: Sequence[int]) -> list[int]:
 
 def _point(study: Mapping[str, Any] | None) -> str | None:
     """The values of a study's axes with which a run was trained, where a study trained it."""
-    values = (study or {}).get("point", {})
-    return f"({name_of(values)})" if values else None
+    label = "" if study is None else study.get("label") or name_of(study.get("point", {}))
+    return f"({label})" if label else None
 
 
 def fork_label(fork: Mapping[str, Any] | None) -> str | None:

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 from composer.studies.execution.progress import Overview, Status
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, Group
     from rich.live import Live
-    from rich.table import Table
 
 LIVE_SECONDS: Final = 1.0
 PLAIN_SECONDS: Final = 60.0
@@ -114,31 +113,31 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
 
 
-def table(overview: Overview, height: int) -> Table:
+def table(overview: Overview, height: int) -> Group:
     """The rows that fit into ``height`` lines, and below them the counts of all."""
+    from rich.console import Group
+    from rich.progress_bar import ProgressBar
     from rich.table import Table
     from rich.text import Text
 
     shown = sorted((each for each in overview.runs if each.state in _SHOWN), key=lambda each: _SHOWN.index(each.state))
     fits = max(height, 1)
-    drawn = Table(box=None, pad_edge=False, caption=_caption(overview, len(shown) - fits), caption_justify="left")
-    drawn.add_column("run", overflow="ellipsis", no_wrap=True, ratio=None)
+    drawn = Table(box=None, pad_edge=False)
+    drawn.add_column("run", overflow="ellipsis", no_wrap=True)
     drawn.add_column("state", no_wrap=True)
-    for name in ("done", "env steps", "return", "left"):
+    drawn.add_column("", no_wrap=True)
+    for name in ("env steps", "return", "left"):
         drawn.add_column(name, justify="right", no_wrap=True)
     for each in shown[:fits]:
         state = Text(each.state, style=_COLOURS[each.state])
-        drawn.add_row(Text(each.name), state, *_numbers(each))
-    return drawn
+        bar = ProgressBar(each.env_steps, each.done, width=12)
+        drawn.add_row(Text(each.name), state, bar, *_numbers(each))
+    hidden = len(shown) - fits
+    more = f"and {hidden} more; " if hidden > 0 else ""
+    return Group(*([drawn] if shown else []), Text(more + summary(overview)))
 
 
 def _numbers(each: Status) -> Sequence[str]:
-    share = f"{each.done / each.env_steps:.0%}"
     value = f"{each.last_return:.4g}" if math.isfinite(each.last_return) else ""
     left = duration(each.seconds_left) if math.isfinite(each.seconds_left) else ""
-    return share, f"{each.done:,} of {each.env_steps:,}", value, left
-
-
-def _caption(overview: Overview, hidden: int) -> str:
-    more = f"and {hidden} more rows; " if hidden > 0 else ""
-    return more + summary(overview)
+    return f"{each.done:,} of {each.env_steps:,}", value, left

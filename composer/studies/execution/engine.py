@@ -31,18 +31,19 @@ def train_all(
     launcher: Launcher | None = None,
     group: Callable[[Sequence[StudyRun]], Sequence[Unit]] = one_each,
     title: Callable[[StudyRun], str] = lambda run: run.name,
+    study: str = "",
 ) -> list[Outcome]:
     """Train ``runs`` and return how each ended, in their order. A failure does not stop the other runs.
 
-    Run directories are below ``runs_dir``; ``folder`` is the study's own, with its ledger, answers and logs; its name
-    is the study's. ``launcher`` starts processes, by default ``jobs`` at a time on this machine; ``group`` says which
-    of the runs that begin share a process. ``title`` names a run for people. Each process has as many threads as the
-    study had when it began, at first its share of this machine.
+    Run directories are below ``runs_dir``; ``folder`` is the study's own, with its ledger, answers and logs. ``study``
+    is its name, by default that of the folder. ``launcher`` starts processes, by default ``jobs`` at a time on this
+    machine; ``group`` says which of the runs that begin share a process. ``title`` names a run for people. Each process
+    has as many threads as the study had when it began, at first its share of this machine.
 
     Raises StudyInUse and LedgerDamaged, and StudyStopped on a signal, after the runs have saved themselves.
     """
     with holding(folder) as ledger, watching(say) as watch:
-        place = Place(folder, runs_dir, folder.name, threads_of(folder, share(jobs)))
+        place = Place(folder, runs_dir, study or folder.name, threads_of(folder, share(jobs)))
         driver = Driver(runs, place, ledger, launcher or LocalLauncher(jobs), watch, title)
         with raising_on_signals():
             try:

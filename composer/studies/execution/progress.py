@@ -48,7 +48,7 @@ class Progress:
 
     def read(self) -> None:
         """Read the rows that are new."""
-        if self._was_cut():
+        if self._was_cut() or "torn" not in (self._reader.problem or "torn"):
             self._reader = Reader(self._reader.path)
         for row in self._reader:
             self.done = row.get("env_step", self.done)
@@ -62,7 +62,7 @@ class Progress:
         return statistics.fmean(next(iter(self._returns.values())).values()) if self._returns else math.nan
 
     def _was_cut(self) -> bool:
-        """Whether a resumed run has cut its journal back to its checkpoint."""
+        """Whether a resumed run has cut its journal back to its checkpoint, and not gone on far."""
         try:
             return self._reader.path.stat().st_size < self._reader.offset
         except OSError:

@@ -43,8 +43,7 @@ def run_study(
     ``only`` selects points, as ``selected`` does. Raises Refused, and what ``train_all`` raises.
     """
     runs, folder = selected(study, only), folder_of(study, runs_dir, out)
-    say(f"{study.name}: {counted(len(runs), 'run')} in {folder}")
-    outcomes = train_all(runs, folder, runs_dir, say, jobs, launcher)
+    outcomes = train_all(runs, folder, runs_dir, say, jobs, launcher, title=titles(study), study=study.name)
     return {
         "study": study.name,
         "folder": str(folder),
@@ -52,6 +51,11 @@ def run_study(
         **{status: sum(each.status == status for each in outcomes) for status in ("finished", "diverged", "failed")},
         "report": [str(path) for path in report(study, outcomes, folder)],
     }
+
+
+def titles(study: Study) -> Callable[[StudyRun], str]:
+    """What a run is called: by its point, and by its task where there are several."""
+    return (lambda run: run.point.name) if len(study.tasks) == 1 else (lambda run: run.name)
 
 
 def selected(study: Study, only: Sequence[str]) -> list[StudyRun]:
@@ -122,8 +126,9 @@ def text(table: Mapping[str, Any]) -> str:
     lines = [*columns(rows, right=(3,))]
     for each in table["runs"]:
         if each["status"] == "failed":
-            lines.append(f"{each['point']} on {each['task']} failed: {(each['message'] or '').splitlines()[0]}")
-    counts = [f"{table[status]:,} {status}" for status in ("finished", "diverged", "failed") if table[status]]
+            message = (each["message"] or "").partition("\n")[0]
+            lines.append(f"{each['point']} on {each['task']} failed: {message}")
+    counts = [f"{table[each]:,} {each}" for each in ("finished", "diverged", "failed") if table[each]]
     lines.append(f"{', '.join(counts)} of {counted(len(table['runs']), 'run')}")
     lines += [f"written: {path}" for path in table["report"]]
     if table["failed"]:
