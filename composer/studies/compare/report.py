@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from composer.spec.quantities import columns
 from composer.studies.compare.compare import number_format
+from composer.studies.compare.conclusion import Pairs, conclusions, pair_table
 from composer.studies.statistics import span
 
 
@@ -17,14 +18,16 @@ class Section(NamedTuple):
     rows: list[list[str]]
     """A table, whose first row is its head."""
     sentences: list[str]
-    """What the data decide, a sentence a pair."""
+    """What the data decide."""
+    pairs: list[list[str]]
+    """A table of the pairs, whose first row is its head; empty where there is at most one."""
 
 
 def text(table: Mapping[str, Any]) -> str:
     """A table per task, the pairs with their verdicts, and notes."""
     lines = [f"{table['metric']}, with the {table['interval']['method']}"]
-    for heading, rows, sentences in sections(table):
-        lines += ["", heading, *columns(rows), *sentences]
+    for heading, rows, sentences, pairs in sections(table):
+        lines += ["", heading, *columns(rows), *(["", *columns(pairs)] if pairs else []), *sentences]
     if table["notes"]:
         lines += ["", *(f"note: {note}" for note in table["notes"])]
     return "\n".join([*lines, *(f"figure: {path}" for path in table.get("figures", ()))])
@@ -34,25 +37,31 @@ def sections(table: Mapping[str, Any]) -> list[Section]:
     """A section per task, one over all of them, and one of published results."""
     form, over = _form(table), table["all_tasks"]
     found = [
-        Section(
-            f"{task['task']} at environment step {task['env_step']:,}", _rows(task, form), _sentences(task["pairs"])
-        )
+        _section(f"{task['task']} at environment step {task['env_step']:,}", _rows(task, form), task["pairs"], form)
         for task in table["tasks"]
     ]
     if over is not None and over["agents"]:
         heading = f"over all {len(over['tasks'])} tasks, with equal weights in the mean: {over['scores']}"
-        found.append(Section(heading, _over_rows(over), _sentences(over["pairs"])))
+        found.append(_section(heading, _over_rows(over), over["pairs"], _over_form(over)))
     if (met := table["against"]) is not None:
         heading = f"against {met['name']} ({met['citation']}; {met['url']}). Its protocol: {met['protocol']}"
         every = [*met["rows"], *met["all_tasks"]]
-        found.append(Section(heading, _published_rows(every), _sentences(every)))
+        found.append(Section(heading, _published_rows(every), [f"{row['sentence']}." for row in every], []))
     return found
+
+
+def _section(heading: str, rows: list[list[str]], pairs: Pairs, form: str) -> Section:
+    return Section(heading, rows, conclusions(pairs, form), pair_table(pairs, form))
+
+
+def _over_form(over: Mapping[str, Any]) -> str:
+    return number_format([row["mean"]["value"] for row in over["agents"]])
 
 
 def _over_rows(over: Mapping[str, Any]) -> list[list[str]]:
     shown = {"mean": "mean", "iqm": "IQM", "median": "median", "optimality_gap": "optimality gap", "area": "area"}
     present = [name for name in shown if name in over["agents"][0]]
-    form = number_format([row["mean"]["value"] for row in over["agents"]])
+    form = _over_form(over)
     rows = [["", "seeds", *(shown[name] for name in present)]]
     for row in over["agents"]:
         rows.append([row["agent"], "+".join(map(str, row["seeds"])), *(span(row[name], form) for name in present)])
@@ -89,7 +98,3 @@ def _rows(task: Mapping[str, Any], form: str) -> list[list[str]]:
 def _reach(reach: Mapping[str, Any]) -> str:
     counts = f"{reach['reached']} of {reach['seeds']} seeds"
     return counts if reach["median_env_step"] is None else f"{reach['median_env_step']:,.0f} (median; {counts})"
-
-
-def _sentences(pairs: Sequence[Mapping[str, Any]]) -> list[str]:
-    return [f"{pair['sentence']}." for pair in pairs]

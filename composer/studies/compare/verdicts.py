@@ -123,6 +123,7 @@ def _row(pair: Pair, corrected: float, tests: int, form: str) -> dict[str, Any]:
     if not is_decided and pair.fewest > 1:
         needed = seeds_needed(pair.ours, pair.theirs, tests)
     row = {
+        "where": pair.where,
         "left": str(pair.left),
         "right": str(pair.right),
         "difference": gap.as_dict(),

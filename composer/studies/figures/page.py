@@ -27,7 +27,7 @@ def page(title: str, sections: Iterable[Section], sheets: Sequence[Sheet], notes
     body = [f"<h1>{escape(title)}</h1>", *([f"<p>{escape(lead)}</p>"] if lead else [])]
     body += [f"<p>{escape(sentence)}</p>" for part in parts for sentence in part.sentences]
     for part in parts:
-        body += [f"<h2>{escape(part.heading)}</h2>", _table(part.rows)]
+        body += [f"<h2>{escape(part.heading)}</h2>", _table(part.rows), *([_table(part.pairs)] if part.pairs else [])]
     body += [f'<figure role="img" aria-label="{escape(sheet.caption)}">{sheet.svg()}</figure>' for sheet in sheets]
     body += [f'<p class="note">{escape(note)}</p>' for note in notes]
     head = f'<meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style>'
@@ -50,6 +50,7 @@ def markdown(
     lines += [f"{sentence}\n" for part in parts for sentence in part.sentences]
     for part in parts:
         lines += [f"## {part.heading}", "", *markdown_table(part.rows), ""]
+        lines += [*markdown_table(part.pairs), ""] if part.pairs else []
     lines += [f"![{_plain(caption)}]({name})\n\n*{_plain(caption)}*\n" for name, caption in pictures]
     lines += [f"- {note}" for note in notes]
     return "\n".join(lines).rstrip() + "\n"
