@@ -94,7 +94,7 @@ class Scores:
         kept = pooled[cut : len(pooled) - cut]
         weights = [len(scores) / len(kept) for scores in self.tasks]
         strata = [w * scores.clip(kept[0], kept[-1]) for w, scores in zip(weights, self.tasks, strict=True)]
-        inside = [len(scores) * len(kept) // len(pooled) for scores in self.tasks]
+        inside = [int(((scores >= kept[0]) & (scores <= kept[-1])).sum()) for scores in self.tasks]
         return _estimate(float(iqm(pooled)), strata, self.bounds, [max(count - 1, 1) for count in inside])
 
     def median(self) -> Estimate:
