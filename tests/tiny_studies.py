@@ -92,6 +92,8 @@ class Here:
                 return {"status": "failed", "exit_code": getattr(error, "exit_code", 1), "message": str(error)}
 
     def _trained(self, arguments: Sequence[str]) -> dict[str, Any]:
+        if arguments[0] == "resume" and not self.stops_at:
+            return launch.continued(Path(arguments[1]), inexact=False)
         if arguments[0] == "resume":
             run, session, _ = assemble.resume(Path(arguments[1]))
         else:

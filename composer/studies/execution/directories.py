@@ -122,13 +122,8 @@ def _changed(then: Mapping[str, Any], now: Mapping[str, str | None]) -> str:
 def chosen(found: Iterable[Found]) -> Found | None:
     """The directory that stands for a run: one that has ended, else one that is trained now, else the newest begun.
 
-    One that ended under other versions does not count. Runs that were trained beside others cannot be resumed alone.
+    One that ended under other versions does not count.
     """
-    candidates = [
-        each
-        for each in found
-        if not (each.state in ("finished", "diverged") and each.changed)
-        and not (each.state == "begun" and "beside" in each.facts)
-    ]
+    candidates = [each for each in found if not (each.state in ("finished", "diverged") and each.changed)]
     order: tuple[State, ...] = ("finished", "diverged", "held", "begun")
     return min(candidates, key=lambda each: order.index(each.state), default=None)

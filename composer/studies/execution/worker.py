@@ -91,10 +91,15 @@ def _trained(work: Work, claims: Sequence[int], started: Started) -> dict[str, A
     if before.state != "begun" and ((ended := as_found(before))["exit_code"] or ended["digest"]):
         return ended
     environment = {**work.environment, **_threads(before)}
-    answer = _answer(["resume", str(before.path)], work, environment, claims, started)
+    answer = _of(before.path, _answer(["resume", str(before.path)], work, environment, claims, started))
     if answer["exit_code"] in NOT_RESUMABLE:
         return {**answer, "status": REFUSED, "run": str(before.path)}
     return _with_digests({"run": str(before.path), **answer})
+
+
+def _of(run: Path, answer: dict[str, Any]) -> dict[str, Any]:
+    """The answer of one run, where those that share its program were resumed with it."""
+    return next((each for each in answer.get("runs", ()) if each["run"] == str(run)), answer)
 
 
 def as_found(found: Found) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from tiny_runs import as_if_begun_elsewhere, stopped
+from tiny_runs import Stopper, as_if_begun_elsewhere, state_digest, stopped
 from tiny_studies import Here, Inline, Killed, Studied, every, here, result_alone, runs_of, studied
 
 from composer.studies.compare.read_runs import read_run
@@ -18,7 +18,9 @@ from composer.studies.execution.ledger import Ledger, StudyInUse, holding
 from composer.studies.execution.work import JobState, Work
 from composer.tracking.journal import read
 from composer.tracking.locks import lock_exclusive, open_lock
-from composer.training import assemble
+from composer.training import assemble, launch
+from composer.training.assemble import NewRun
+from composer.training.interrupts import Interrupted
 from composer.training.runs.directory import read_facts
 
 __all__ = ["here", "studied"]
@@ -266,3 +268,20 @@ def test_jobs_that_outlive_their_driver_are_not_submitted_twice(
     ]
     (row,) = [row for row in read(studied.folder / "ledger.jsonl") if row["type"] == "started"]
     assert (row["launcher"], row["job"]) == ("inline", "0")
+
+
+def test_runs_that_began_in_one_program_go_on_in_one(studied: Studied, here: Here, tmp_path: Path) -> None:
+    """The first of them resumes all of its program; the others are found finished."""
+    runs = runs_of(8, more=("algorithm.discount=0.9",)) + runs_of(8, more=("algorithm.discount=0.8",))
+    whole = assemble.start_together([NewRun(run.name, run.blueprint) for run in runs], tmp_path / "whole")
+    launch.train_together_to_end(whole, quiet=True)
+    expected = [state_digest(each.run.path) for each in whole.runs]
+    begun = assemble.start_together([NewRun(run.name, run.blueprint) for run in runs], studied.runs)
+    with pytest.raises(Interrupted):
+        begun.train(Stopper(60))
+    for each in begun.runs:
+        each.session.close()
+        each.run.close()
+    outcomes = studied.train(runs)
+    assert here.commands == ["resume"] and len(list(every(studied.runs))) == 2
+    assert [each.digest for each in outcomes] == expected != [None, None]
