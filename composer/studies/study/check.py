@@ -60,6 +60,7 @@ class StudyCheck:
     is_to_run: bool
     warnings: list[StudyProblem] = field(default_factory=list)
     """What the runs say and will not do, each with its points; filled by ``runs``."""
+    _environments: dict[tuple[str, ...], type[Environment] | None] = field(default_factory=dict)
     _read: dict[str, tuple[FilePath, list[Node], str | None]] = field(default_factory=dict)
 
     def runs(
@@ -98,7 +99,7 @@ class StudyCheck:
         changes = [*planned.changes]
         path, trees, variant = self._blueprint(planned.point.blueprint)
         if task is not None:
-            changes.append(self._task(trees, variant, changes, task))
+            changes.append(self._task(planned.point.blueprint, changes, task))
         if self.seeds is not None:
             changes.append(self.seeds)
         loaded = load_tree(trees, located(changes), variant, is_to_run=self.is_to_run)
@@ -111,17 +112,25 @@ class StudyCheck:
         arguments = (planned.point.blueprint, *(change.text for change in changes))
         return StudyRun(planned.point, loaded.blueprint.environment.title, loaded.blueprint, arguments)
 
-    def _task(self, trees: Sequence[Node], variant: str | None, changes: Sequence[Change], task: PlannedTask) -> Change:
-        """The override that sets the task: its key is a property of the environment's kind."""
+    def _environment(self, blueprint: str, changes: Sequence[Change]) -> type[Environment] | None:
+        """The kind of environment of a blueprint under changes; None where it names none. Raises BlueprintError."""
         mine = [change for change in changes if change.text.startswith("environment")]
-        kind = compose(trees, located(mine), variant).root.get(("environment", "kind"))
-        name = kind.value if kind else None
-        environment = Environment.kinds().get(name) if isinstance(name, str) else None
-        if task.kind and environment is not None and name != task.kind:
-            message = f"is a set of {task.kind} tasks; the environment of the blueprint is {name}"
+        key = (blueprint, *(change.text for change in mine))
+        if key not in self._environments:
+            _, trees, variant = self._blueprint(blueprint)
+            kind = compose(trees, located(mine), variant).root.get(("environment", "kind"))
+            is_named = kind is not None and isinstance(kind.value, str)
+            self._environments[key] = Environment.kinds().get(kind.value) if kind and is_named else None
+        return self._environments[key]
+
+    def _task(self, blueprint: str, changes: Sequence[Change], task: PlannedTask) -> Change:
+        """The override that sets the task: its key is a property of the environment's kind."""
+        environment = self._environment(blueprint, changes)
+        if task.kind and environment is not None and environment.kind != task.kind:
+            message = f"is a set of {task.kind} tasks; the environment of the blueprint is {environment.kind}"
             raise BlueprintError([study_problem(task.node.at, "suite", message)])
         if environment is not None and not environment.task_key:
-            message = f"no single key of the environment {name} names its task"
+            message = f"no single key of the environment {environment.kind} names its task"
             raise BlueprintError([study_problem(task.node.at, "tasks", message, "leave tasks and suite out")])
         key = environment.task_key if environment is not None else "task"
         if any(change.text.startswith(f"environment.{key}=") for change in changes):

@@ -54,9 +54,9 @@ def answer(study: Study) -> dict[str, Any]:
 def text(table: dict[str, Any]) -> str:
     """The axes, what holds at every point, and a line per point with what it sets beside that."""
     points, runs = table["points"], table["runs"]
-    seeds = sorted({len(run["seeds"]) for run in runs})
+    seeds = " or ".join(counted(number, "seed") for number in sorted({len(run["seeds"]) for run in runs}))
     counts = f"{counted(len(points), 'point')} on {counted(len(table['tasks']), 'task')}"
-    lines = [f"{table['study']}: {counts}, {'/'.join(map(str, seeds))} seeds each: {counted(len(runs), 'run')}"]
+    lines = [f"{table['study']}: {counts}, {seeds} each: {counted(len(runs), 'run')}"]
     lines += [table["description"]] if table["description"] else []
     lines += [f"{axis} = {', '.join(map(shown, values))}" for axis, values in table["axes"].items()]
     lines.append(f"tasks: {', '.join(table['tasks'])}")
@@ -64,7 +64,7 @@ def text(table: dict[str, Any]) -> str:
     lines += [f"every point: {' '.join(common)}"] if common else []
     width = max(len(point["name"]) for point in points)
     for point in points[:MAX_SHOWN]:
-        own = [each for each in (point["blueprint"], *point["overrides"]) if each not in common]
+        own = [each for each in (point["blueprint"], *point["overrides"]) if each not in (*common, point["name"])]
         lines.append(f"  {point['name']:{width}}  {' '.join(own)}".rstrip())
     if len(points) > MAX_SHOWN:
         lines.append(f"  and {len(points) - MAX_SHOWN:,} more points; --json has all")
