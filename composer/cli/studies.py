@@ -1,4 +1,4 @@
-"""Commands on study files: ``composer study check``, ``run`` and ``status``."""
+"""Commands on study files: ``composer study check``, ``run``, ``status`` and ``report``."""
 
 from __future__ import annotations
 
@@ -64,5 +64,13 @@ def status(file: StudyFile, runs: Runs = Path("runs"), out: Out = None, as_json:
     tell(guarded(lambda: study_status.status(found, runs, out), as_json), study_status.text, as_json)
 
 
-for _command in (check, run, status):
+def report(file: StudyFile, runs: Runs = Path("runs"), out: Out = None, as_json: Json = False) -> None:
+    """Write the report of a study anew: tables, figures and what they decide, of the runs that have ended until now."""
+    found = read_study(file, as_json)
+    from composer.studies.report import command
+
+    tell(guarded(lambda: command.make_anew(found, runs, out), as_json), command.text, as_json)
+
+
+for _command in (check, run, status, report):
     study.command(cls=Once)(ended_by_itself(_command))

@@ -21,7 +21,7 @@ from composer.studies.compare.groups import Group, common_step, gather, until
 from composer.studies.compare.labels import labelled
 from composer.studies.compare.normalize import Scale, normalize
 from composer.studies.compare.over_tasks import over_tasks
-from composer.studies.compare.read_runs import read_runs
+from composer.studies.compare.read_runs import Reading, read_runs
 from composer.studies.compare.verdicts import Pair, judge, pairs_of
 from composer.studies.statistics import Curve, Scores, coverage_notes
 
@@ -53,7 +53,18 @@ def compare(
     ``labelled``. ``published`` names results that the runs are held against, see ``against``.
     Raises RunUnusable for a path that is not a run, and Refused where the runs lack the metric or a common step.
     """
-    readings = labelled(read_runs(paths, metric), labels)
+    return compare_readings(labelled(read_runs(paths, metric), labels), at, thresholds, constants, published)
+
+
+def compare_readings(
+    readings: Sequence[Reading],
+    at: int | None = None,
+    thresholds: Sequence[float] = (),
+    constants: str = "auto",
+    published: str | None = None,
+) -> Comparison:
+    """The same of runs that were read before, whose agents are named as they shall be."""
+    metric = readings[0].metric
     notes = [note for reading in readings for note in reading.notes]
     groups = gather(readings, notes)
     tasks = sorted({group.task for group in groups})

@@ -60,6 +60,8 @@ class Reading:
     """How often each intervention fired, all seeds together, by its name and environment step."""
     diverged: Mapping[int, int] = field(default_factory=dict)
     """The environment step at which the run ended because of a seed, by that seed."""
+    point: Mapping[str, Any] = field(default_factory=dict)
+    """The values of a study's axes with which it was trained, by axis; empty where no study trained it."""
 
 
 def read_runs(paths: Sequence[Path], metric: str) -> list[Reading]:
@@ -131,10 +133,11 @@ def read_run(path: Path, metric: str) -> Reading:
         declared = {each.metric.name: each for each in known_metrics(blueprint) if each.where == "journal"}
         if not diverged or metric not in declared:
             raise Refused(f"{path} {_lacks(metric, known, declared)}")
-    agent = Agent(facts["name"], facts["variant"], fork_label(facts.get("fork")), _point(facts.get("study")))
+    study = facts.get("study")
+    agent = Agent(facts["name"], facts["variant"], fork_label(facts.get("fork")), _point(study))
     notes = (*_parting(path, facts), *_notes(path, reader.problem, last, blueprint))
     fired = {name: at for name, at in firings.items() if name in blueprint.interventions}
-    return Reading(path, agent, facts["task"], blueprint, metric, points, notes, fired, diverged)
+    return Reading(path, agent, facts["task"], blueprint, metric, points, notes, fired, diverged, (study or {}).get("point", {}))
 
 
 def _blamed(reason: str, seeds: Sequence[int]) -> list[int]:

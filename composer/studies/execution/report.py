@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from composer.studies.execution.outcome import Outcome
+from composer.studies.report.report import write_report
 from composer.studies.study.load import Study
 
 OUTCOMES = "outcomes.csv"
@@ -24,4 +25,4 @@ def report(study: Study, outcomes: Sequence[Outcome], folder: Path) -> list[Path
         for each in outcomes:
             values = [each.run.point.values.get(axis, "") for axis in study.axes]
             rows.writerow([*values, each.run.task, each.status, each.digest or "", each.directory or ""])
-    return [staged.replace(folder / OUTCOMES)]
+    return [staged.replace(folder / OUTCOMES), *write_report(study, outcomes, folder)]

@@ -15,6 +15,7 @@ from composer.spec.quantities import columns
 from composer.studies.execution.directories import RunDirectories, chosen
 from composer.studies.execution.display import duration
 from composer.studies.execution.ledger import Entry, holder_of, read_account
+from composer.studies.execution.outcome import Outcome
 from composer.studies.execution.progress import Overview, Progress, Status
 from composer.studies.execution.study_run import folder_of
 from composer.studies.execution.versions import Versions, versions_of
@@ -40,6 +41,15 @@ def status(study: Study, runs_dir: Path, out: Path | None) -> dict[str, Any]:
         "ledger_problem": account.problem,
         "runs": [_row(run, each) for run, each in zip(study.runs, found, strict=True)],
     }
+
+
+def outcomes(study: Study, runs_dir: Path, out: Path | None) -> list[Outcome]:
+    """How the runs of a study have ended until now; those that have not are ``running``, ``waiting`` and the like."""
+    rows = status(study, runs_dir, out)["runs"]
+    return [
+        Outcome(run, row["state"], 0, None if row["run"] is None else Path(row["run"]), row["message"] or "")
+        for run, row in zip(study.runs, rows, strict=True)
+    ]
 
 
 def text(table: Mapping[str, Any]) -> str:

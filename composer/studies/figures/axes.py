@@ -13,7 +13,6 @@ from composer.spec.wording import suggestion
 from composer.studies import Refused
 from composer.studies.compare.groups import Group
 from composer.studies.compare.read_runs import SHOWN, settings
-from composer.training.runs.directory import read_facts
 
 ABSENT: Final = "absent"
 """Value of a setting that a blueprint lacks."""
@@ -43,9 +42,10 @@ def place(groups: Sequence[Group]) -> list[Placed]:
 
 def _placed(group: Group) -> Placed:
     run = group.runs[0]
-    study = read_facts(run.path).get("study", {}).get("point", {})
     named = {"task": group.task, "name": group.agent.name, "variant": group.agent.variant or "base"}
-    return Placed(group, {**settings(run.blueprint), **named, **study}, {"task": group.task, **(study or named)})
+    return Placed(
+        group, {**settings(run.blueprint), **named, **run.point}, {"task": group.task, **(run.point or named)}
+    )
 
 
 def column(placed: Sequence[Placed], key: str) -> list[Any]:
