@@ -134,10 +134,11 @@ def read_run(path: Path, metric: str) -> Reading:
         if not diverged or metric not in declared:
             raise Refused(f"{path} {_lacks(metric, known, declared)}")
     study = facts.get("study")
+    point = {} if study is None else study.get("point", {})
     agent = Agent(facts["name"], facts["variant"], fork_label(facts.get("fork")), _point(study))
     notes = (*_parting(path, facts), *_notes(path, reader.problem, last, blueprint))
     fired = {name: at for name, at in firings.items() if name in blueprint.interventions}
-    return Reading(path, agent, facts["task"], blueprint, metric, points, notes, fired, diverged, (study or {}).get("point", {}))
+    return Reading(path, agent, facts["task"], blueprint, metric, points, notes, fired, diverged, point)
 
 
 def _blamed(reason: str, seeds: Sequence[int]) -> list[int]:
