@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from composer.cli.answers import ended_by_itself, guarded, read_study, say, tell, warnings_text
+from composer.cli.answers import ended_by_itself, fail, guarded, read_study, say, tell, warnings_text
 from composer.cli.arguments import AllowModule, Json
 from composer.cli.once import Once
 from composer.spec.quantities import counted
@@ -40,19 +40,42 @@ def run(
         list[str] | None,
         typer.Option(metavar="AXIS=VALUE,...", help="Only points with these values; repeatable: any of them."),
     ] = None,
+    until: Annotated[
+        str | None,
+        typer.Option(metavar="decided", help="Add seeds in blocks until every pair of points is decided or hopeless."),
+    ] = None,
+    max_seeds: Annotated[
+        int | None, typer.Option(min=2, max=1_000, help="Most seeds of a point with --until; 24 by default.")
+    ] = None,
+    block: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Seeds between two looks with --until; 3 by default.")
+    ] = None,
+    against_first: Annotated[
+        bool, typer.Option("--against-first", help="With --until, only compare each point with the first.")
+    ] = False,
     allow_module: AllowModule = None,
     as_json: Json = False,
 ) -> None:
     """Train the runs of a study, except those that were finished before: the same command continues a study."""
+    if until not in (None, "decided"):
+        fail(f"--until takes the word decided, got {until!r}", 2, as_json)
+    if until is None and (max_seeds or block or against_first):
+        fail("--max-seeds, --block and --against-first belong to --until decided", 2, as_json)
     found = read_study(file, as_json, is_to_run=True)
     say(f"{found.name}: {counted(len(found.runs), 'run')}")
     from composer.studies.execution import study_run
+    from composer.studies.sequential import until as sequential
 
     def train() -> dict[str, Any]:
-        return study_run.run_study(found, runs, out, only or (), say, jobs)
+        if until is None:
+            return study_run.run_study(found, runs, out, only or (), say, jobs)
+        return sequential.run_until_decided(found, runs, out, only or (), say, jobs, max_seeds, block, against_first)
+
+    def text(table: dict[str, Any]) -> str:
+        return study_run.text(table) + (sequential.text(table) if until else "")
 
     table = guarded(train, as_json)
-    tell(table, study_run.text, as_json)
+    tell(table, text, as_json)
     raise typer.Exit(1 if table["failed"] else 0)
 
 

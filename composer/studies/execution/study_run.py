@@ -44,6 +44,11 @@ def run_study(
     """
     runs, folder = selected(study, only), folder_of(study, runs_dir, out)
     outcomes = train_all(runs, folder, runs_dir, say, jobs, launcher, title=titles(study), study=study.name)
+    return table_of(study, outcomes, folder)
+
+
+def table_of(study: Study, outcomes: Sequence[Outcome], folder: Path) -> dict[str, Any]:
+    """The table of ``--json``; the study's report is written into ``folder``."""
     return {
         "study": study.name,
         "folder": str(folder),

@@ -32,6 +32,12 @@ class Course:
     is_hopeless: np.ndarray
     """Whether it ended because every open pair was hopeless, ``[S]``."""
 
+    def active(self, design: Design) -> list[int]:
+        """The agents of the first study that some pair still needs."""
+        agents = range(len(self.decided))
+        pairs = [(one, other) for one in agents for other in agents if design.compares(one, other)]
+        return sorted({one for one, other in pairs if not self.decided[one, other, 0]})
+
 
 def course(scores: Floats, design: Design, seed: int = 0) -> Course:
     """The course of studies with these scores, ``[K', T, J, n, S]`` of K' looks, NaN where an agent took no part.
