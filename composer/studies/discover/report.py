@@ -11,7 +11,7 @@ from typing import Any
 
 from composer.spec.quantities import columns, counted
 from composer.studies.discover.discover import Question, discover
-from composer.studies.scale.report import number, spanned
+from composer.studies.scale.numbers import number, spanned
 from composer.studies.study.load import load_study
 
 

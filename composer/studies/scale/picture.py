@@ -11,10 +11,11 @@ import numpy as np
 
 from composer.spec.wording import shorten
 from composer.studies.plots import COLOURS, GREY, figure
+from composer.studies.scale.numbers import size_text
 from composer.studies.scale.scale import Rung, Scaling
 
-POINTS, LINE, LONGEST = 100, 42, 120
-"""Points of a curve; characters of a line of text, and of a name."""
+POINTS, LINE, LONGEST, ASIDE = 100, 42, 120, 0.04
+"""Points of a curve; characters of a line and of a name; a step aside, in shares of the size."""
 
 
 def draw(found: Sequence[Scaling], made: Mapping[str, Any], path: Path) -> None:
@@ -25,7 +26,9 @@ def draw(found: Sequence[Scaling], made: Mapping[str, Any], path: Path) -> None:
         if all(each.law.sample.is_log for each in found):
             axes.set_yscale("log")
         for number, (each, series) in enumerate(zip(found, made["series"], strict=True)):
-            _series(axes, each, series, COLOURS[number % len(COLOURS)])
+            # Marks of several agents at one size stand beside each other.
+            aside = 1 + ASIDE * (number - (len(found) - 1) / 2)
+            _series(axes, each, series, COLOURS[number % len(COLOURS)], aside)
         axes.set_xlabel(made["over"])
         axes.set_ylabel(fill(made["target"], LINE))
         _ticks(axes, found)
@@ -33,7 +36,7 @@ def draw(found: Sequence[Scaling], made: Mapping[str, Any], path: Path) -> None:
         axes.legend(loc="best", fontsize=7.5)
 
 
-def _series(axes: Any, each: Scaling, series: Mapping[str, Any], colour: str) -> None:
+def _series(axes: Any, each: Scaling, series: Mapping[str, Any], colour: str, aside: float) -> None:
     law, fitted = each.law, each.law.sample.distinct
     ends = [*fitted, *(rung.x for rung in each.rungs), *(at["x"] for at in series["predictions"])]
     for low, high, style in (
@@ -47,7 +50,7 @@ def _series(axes: Any, each: Scaling, series: Mapping[str, Any], colour: str) ->
             axes.plot(x, value, style, color=colour, linewidth=1.4)
             axes.fill_between(x, lower, upper, color=colour, alpha=0.15, linewidth=0)
     for rung in each.rungs:
-        _rung(axes, rung, law.sample.is_log, colour)
+        _rung(axes, rung, law.sample.is_log, colour, aside)
     exponent = series["law"]["b"]
     span = "" if exponent["low"] is None else f" [{exponent['low']:.2f}, {exponent['high']:.2f}]"
     name = fill(shorten(each.name, LONGEST), LINE)
@@ -55,7 +58,7 @@ def _series(axes: Any, each: Scaling, series: Mapping[str, Any], colour: str) ->
     for at in series["held_out"]:
         where = at["of_new_seeds"]
         if where["low"] is not None:
-            axes.plot([at["x"]] * 2, [where["low"], where["high"]], color=colour, linewidth=5, alpha=0.3)
+            axes.plot([at["x"] * aside] * 2, [where["low"], where["high"]], color=colour, linewidth=5, alpha=0.3)
 
 
 def _explain(axes: Any, found: Sequence[Scaling]) -> None:
@@ -67,30 +70,26 @@ def _explain(axes: Any, found: Sequence[Scaling]) -> None:
         axes.plot([], [], "^", color=GREY, mfc="none", markersize=4, label="a bound: the seed never reached it")
 
 
-def _rung(axes: Any, rung: Rung, is_log: bool, colour: str) -> None:
-    is_value = rung.side == 0
-    axes.plot(np.full(is_value.sum(), rung.x), rung.values[is_value], ".", color=colour, alpha=0.35, markersize=3)
-    bounds = rung.values[~is_value]
-    axes.plot(np.full(len(bounds), rung.x), bounds, "^", color=colour, alpha=0.5, markersize=4, mfc="none")
+def _rung(axes: Any, rung: Rung, is_log: bool, colour: str, aside: float) -> None:
+    x, is_value = np.full(len(rung.values), rung.x * aside), rung.side == 0
+    axes.plot(x[is_value], rung.values[is_value], ".", color=colour, alpha=0.35, markersize=3)
+    axes.plot(x[~is_value], rung.values[~is_value], "^", color=colour, alpha=0.5, markersize=4, mfc="none")
     middle = rung.measured(is_log)
     if np.isfinite(middle.value):
         low, high = (0.0, 0.0) if np.isnan(middle.low) else (middle.value - middle.low, middle.high - middle.value)
-        face = "white" if rung.is_held_out else colour
-        axes.errorbar(
-            rung.x, middle.value, [[low], [high]], fmt="o", color=colour, mfc=face, markersize=5.5, linewidth=1.2
-        )
+        look = {"fmt": "o", "color": colour, "mfc": "white" if rung.is_held_out else colour, "markersize": 5.5}
+        axes.errorbar(x[0], middle.value, [[low], [high]], linewidth=1.2, **look)
 
 
 def _ticks(axes: Any, found: Sequence[Scaling]) -> None:
     """The sizes themselves, where there are few."""
-    from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
     sizes = sorted({rung.x for each in found for rung in each.rungs})
     if len(sizes) <= 8:
-        axes.set_xticks(sizes, [f"{size:,.4g}" if size < 1e5 else f"{size:.2g}" for size in sizes])
+        axes.set_xticks(sizes, [size_text(size) for size in sizes])
         axes.xaxis.set_minor_locator(NullLocator())
     if axes.get_yscale() == "log":
-        form = FuncFormatter(lambda value, _: f"{value:,.4g}")
-        low, high = axes.get_ylim()
-        axes.yaxis.set_major_formatter(form)
-        axes.yaxis.set_minor_formatter(form if high / low < 30 else NullFormatter())
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.4g}"))
+        axes.yaxis.set_minor_formatter(NullFormatter())

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from composer.spec.quantities import columns
 from composer.studies import Refused
 from composer.studies.plots import check
+from composer.studies.scale.numbers import number, size_text, spanned
 from composer.studies.scale.picture import draw
 from composer.studies.scale.scale import Question, scaling, table, train
 from composer.studies.scale.sizes import planned
@@ -93,10 +94,12 @@ def _sizes(series: Mapping[str, Any], made: Mapping[str, Any]) -> list[str]:
     for each in series["sizes"]:
         never = f"{each['never_reached']} never reached it" if each["never_reached"] else ""
         held = "held out" if each["held_out"] else ""
-        x = [size(each["x"])] if made["over"] != made["size"] else []
+        x = [size_text(each["x"])] if made["over"] != made["size"] else []
         is_median = each["never_reached"] or each["reached_before"]
         shown = f"median {number(each['measured']['value'])}" if is_median else spanned(each["measured"])
-        rows.append([size(each["size"]), *x, str(len(each["seeds"])), shown, ", ".join(filter(None, (never, held)))])
+        rows.append(
+            [size_text(each["size"]), *x, str(len(each["seeds"])), shown, ", ".join(filter(None, (never, held)))]
+        )
     return [f"  {line}" for line in columns(rows)]
 
 
@@ -129,7 +132,7 @@ def _excess(other: Mapping[str, Any], law: Mapping[str, Any]) -> str:
 
 def held_out(each: Mapping[str, Any], series: Mapping[str, Any], made: Mapping[str, Any]) -> str:
     """The prediction, its interval, the measured value, and whether they agree."""
-    said = f"held out, {made['over']} {size(each['x'])}: predicted {spanned(each['of_new_seeds'])} for "
+    said = f"held out, {made['over']} {size_text(each['x'])}: predicted {spanned(each['of_new_seeds'])} for "
     said += f"{'the ' + _middle(series)} of {each['seeds']} seeds; measured {spanned(each['measured'])}"
     if each["relative_error"] is not None:
         said += f", {abs(each['relative_error']):.1%} {'above' if each['relative_error'] > 0 else 'below'}"
@@ -139,7 +142,7 @@ def held_out(each: Mapping[str, Any], series: Mapping[str, Any], made: Mapping[s
 
 
 def _predicted(each: Mapping[str, Any], made: Mapping[str, Any]) -> str:
-    return f"predicted at {made['over']} {size(each['x'])}: {spanned(each['law'])}{_beyond(each)}{_other(each)}"
+    return f"predicted at {made['over']} {size_text(each['x'])}: {spanned(each['law'])}{_beyond(each)}{_other(each)}"
 
 
 def _beyond(each: Mapping[str, Any]) -> str:
@@ -157,26 +160,3 @@ def _difference(each: Mapping[str, Any]) -> str:
         return said
     differ = each["low"] > 0 or each["high"] < 0
     return f"{said}: {'the exponents differ' if differ else 'no difference is shown'}"
-
-
-def spanned(estimate: Mapping[str, Any], form: str = "") -> str:
-    """``value [low, high]``; a dash where there is no value."""
-    shown = [number(estimate[end], form) for end in ("value", "low", "high")]
-    return shown[0] if estimate["low"] is None else f"{shown[0]} [{shown[1]}, {shown[2]}]"
-
-
-def size(value: float) -> str:
-    """A size, parameters or operations."""
-    return f"{value:,.10g}" if value < 1e7 else f"{value:.3g}"
-
-
-def number(value: float | None, form: str = "") -> str:
-    """Three or four digits that matter, thousands by commas."""
-    if value is None:
-        return "-"
-    if form:
-        return f"{value:{form}}"
-    if value and (abs(value) >= 1e7 or abs(value) < 1e-3):
-        return f"{value:.3g}"
-    digits = max(0, 3 - math.floor(math.log10(abs(value)))) if value else 0
-    return f"{value:,.{min(digits, 4)}f}" if abs(value) < 1000 else f"{value:,.0f}"

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from benchmarks.scale_coverage import CASES, Case, coverage
 from composer.spec.interval import interval
 from composer.studies import Refused
 from composer.studies.scale.law import Fit, Sample, exponent_difference, fit
@@ -50,17 +51,13 @@ def test_the_interval_is_the_one_over_seeds_with_sizes_as_strata() -> None:
     assert (found.value, found.low, found.high) == pytest.approx((slope, *expected), rel=1e-7)
 
 
-@pytest.mark.parametrize(("seeds", "limit"), [(3, math.inf), (10, math.inf), (10, 900.0)])
-def test_intervals_of_exponent_and_prediction_cover(seeds: int, limit: float) -> None:
-    rng, hits, repeats = np.random.default_rng(seeds), np.zeros(2), 300
-    for _ in range(repeats):
-        three = drawn(rng, seeds, sizes=SIZES[:3])
-        found, _ = fit(sample(three, SIZES[:3], limit))
-        exponent, predicted = found.exponent(), found.at(128.0, seeds)
-        measured = np.exp(np.log(drawn(rng, seeds)[3]).mean())
-        hits += exponent.low <= -0.8 <= exponent.high, predicted.low <= measured <= predicted.high
-    # 0.95 within three standard errors of 300 repeats, and 0.02 for what the expansion to first order leaves out.
-    assert (np.abs(hits / repeats - 0.95) < 0.02 + 3 * math.sqrt(0.95 * 0.05 / repeats)).all(), hits / repeats
+@pytest.mark.parametrize("case", [CASES[0], CASES[3], CASES[4]], ids=lambda case: case.name)
+def test_intervals_of_exponent_and_prediction_cover(case: Case) -> None:
+    found, repeats = coverage(case, 200), 200
+    # 0.95 within three standard errors, and 0.02 for what the expansion to first order and the choice leave out.
+    allowed = 0.02 + 3 * math.sqrt(0.95 * 0.05 / repeats)
+    assert float(found["exponent"]) == pytest.approx(0.95, abs=allowed)
+    assert float(found["prediction"]) == pytest.approx(0.95, abs=allowed)
 
 
 def test_bounds_are_neither_dropped_nor_taken_for_values() -> None:
