@@ -67,7 +67,15 @@ def _explain(axes: Any, found: Sequence[Scaling]) -> None:
     if any(rung.is_held_out for rung in rungs):
         axes.plot([], [], "o", color=GREY, mfc="white", label="held out; bar: what the law predicts of it")
     if any(rung.side.any() for rung in rungs):
-        axes.plot([], [], "^", color=GREY, mfc="none", markersize=4, label="a bound: the seed never reached it")
+        axes.plot(
+            [],
+            [],
+            "^",
+            color=GREY,
+            mfc="none",
+            markersize=4,
+            label="a bound: not reached in the run, or before its first row",
+        )
 
 
 def _rung(axes: Any, rung: Rung, is_log: bool, colour: str, aside: float) -> None:
@@ -91,5 +99,5 @@ def _ticks(axes: Any, found: Sequence[Scaling]) -> None:
         axes.xaxis.set_minor_locator(NullLocator())
     if axes.get_yscale() == "log":
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.4g}"))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: size_text(value)))
         axes.yaxis.set_minor_formatter(NullFormatter())

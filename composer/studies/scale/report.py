@@ -96,7 +96,9 @@ def _sizes(series: Mapping[str, Any], made: Mapping[str, Any]) -> list[str]:
         held = "held out" if each["held_out"] else ""
         x = [size_text(each["x"])] if made["over"] != made["size"] else []
         is_median = each["never_reached"] or each["reached_before"]
-        shown = f"median {number(each['measured']['value'])}" if is_median else spanned(each["measured"])
+        median = each["measured"]["value"]
+        bound = "median not reached" if median is None else f"median {number(median)}"
+        shown = bound if is_median else spanned(each["measured"])
         rows.append(
             [size_text(each["size"]), *x, str(len(each["seeds"])), shown, ", ".join(filter(None, (never, held)))]
         )
@@ -133,7 +135,8 @@ def _excess(other: Mapping[str, Any], law: Mapping[str, Any]) -> str:
 def held_out(each: Mapping[str, Any], series: Mapping[str, Any], made: Mapping[str, Any]) -> str:
     """The prediction, its interval, the measured value, and whether they agree."""
     said = f"held out, {made['over']} {size_text(each['x'])}: predicted {spanned(each['of_new_seeds'])} for "
-    said += f"{'the ' + _middle(series)} of {each['seeds']} seeds; measured {spanned(each['measured'])}"
+    measured = "nothing: most seeds are bounds" if each["measured"]["value"] is None else spanned(each["measured"])
+    said += f"the {_middle(series)} of {each['seeds']} seeds; measured {measured}"
     if each["relative_error"] is not None:
         said += f", {abs(each['relative_error']):.1%} {'above' if each['relative_error'] > 0 else 'below'}"
     if each["inside"] is not None:
