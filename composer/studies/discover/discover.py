@@ -22,6 +22,7 @@ from composer.studies.discover.space import features, space_filling
 from composer.studies.discover.subset import greedy, noise, worth
 from composer.studies.discover.surrogate import Posterior, posterior
 from composer.studies.execution.engine import train_all
+from composer.studies.scale.target import Target
 from composer.studies.statistics import Floats
 from composer.studies.study.load import Study
 
@@ -61,6 +62,8 @@ def discover(
     """Train the chosen points for a number of rounds and return the table, with the next ones. Raises Refused."""
     if len(study.points) < 2:
         raise Refused(f"{study.file} has one point: there is nothing to choose")
+    for run in study.runs if rounds else ():
+        Target(question.metric).ensure_written(run.blueprint)
     failed: set[int] = set()
     notes: list[str] = []
     for number in range(rounds):

@@ -16,7 +16,7 @@ from composer.studies import Refused
 from composer.studies.plots import check
 from composer.studies.scale.numbers import number, size_text, spanned
 from composer.studies.scale.picture import draw
-from composer.studies.scale.scale import Question, scaling, table, train
+from composer.studies.scale.scale import Question, ensure_answerable, scaling, table, train
 from composer.studies.scale.sizes import planned
 from composer.studies.statistics import p_text
 
@@ -54,6 +54,7 @@ def answer(
     if files.plot is not None:
         check(files.plot)
     plan = planned(arguments, over)
+    ensure_answerable(plan, question)
     outcomes, notes = train(plan, out or runs.parent / "studies" / plan.name, runs, say, jobs)
     found = [scaling(ladder, outcomes, question) for ladder in plan.ladders]
     made = table(plan, found, question, notes)

@@ -70,6 +70,16 @@ class Question:
     predict: Sequence[float] = ()
 
 
+def ensure_answerable(plan: Plan, question: Question) -> None:
+    """Raise Refused, before anything is trained, where a size to hold out or the metric does not exist."""
+    for ladder in plan.ladders:
+        held_out = _held_out_size(ladder, question)
+        if len(ladder.runs) - (held_out is not None) < FEWEST_SIZES:
+            raise Refused(f"{ladder.name}: a law takes at least {FEWEST_SIZES} sizes beside the one that is held out")
+        for run in ladder.runs.values():
+            question.target.ensure_written(run.blueprint)
+
+
 def train(
     plan: Plan, folder: Path, runs_dir: Path, say: Callable[[str], None], jobs: int
 ) -> tuple[dict[str, Outcome], list[str]]:
@@ -80,11 +90,7 @@ def train(
 
 def scaling(ladder: Ladder, outcomes: Mapping[str, Outcome], question: Question) -> Scaling:
     """The law of one agent; raises Refused where fewer than three sizes are left to fit."""
-    largest = max(ladder.runs)
-    held_out = largest if question.hold_out == math.inf else question.hold_out
-    if held_out is not None and held_out not in ladder.runs:
-        sizes = ", ".join(f"{size:g}" for size in ladder.runs)
-        raise Refused(f"{ladder.name}: no size {held_out:g} to hold out; it has {sizes}")
+    held_out = _held_out_size(ladder, question)
     rungs = []
     for size, run in ladder.runs.items():
         outcome = outcomes[run.key]
@@ -103,6 +109,14 @@ def scaling(ladder: Ladder, outcomes: Mapping[str, Outcome], question: Question)
         np.concatenate([rung.side for rung in fitted]),
     )
     return Scaling(ladder.name, tuple(rungs), *fit(sample))
+
+
+def _held_out_size(ladder: Ladder, question: Question) -> float | None:
+    held_out = max(ladder.runs) if question.hold_out == math.inf else question.hold_out
+    if held_out is not None and held_out not in ladder.runs:
+        sizes = ", ".join(f"{size:g}" for size in ladder.runs)
+        raise Refused(f"{ladder.name}: no size {held_out:g} to hold out; it has {sizes}")
+    return held_out
 
 
 def table(plan: Plan, found: Sequence[Scaling], question: Question, notes: Sequence[str]) -> dict[str, Any]:

@@ -98,8 +98,7 @@ def _from_study(file: str, over: Sequence[str]) -> Plan:
     if name is None:
         raise Refused(f"{file} has {listing(numeric) or 'no'} numeric axes: name one with --over")
     if name not in numeric:
-        known = f"{suggestion(name, numeric)}; it has {listing(numeric) or 'none'}"
-        raise Refused(f"{file} has no numeric axis {name!r}{known}")
+        raise Refused(f"{file} has no numeric axis {name!r}{suggestion(name, numeric)}")
     ladders: dict[str, dict[float, StudyRun]] = {}
     for run in study.runs:
         others = name_of({axis: value for axis, value in run.point.values.items() if axis != name})

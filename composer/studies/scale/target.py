@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from composer.blueprint import Blueprint
-from composer.blueprint.forecast.metrics import known_metrics
+from composer.blueprint.forecast.metrics import known_metrics, metric_problem
 from composer.spec.wording import suggestion
 from composer.studies import Refused
 from composer.studies.statistics import Floats
@@ -41,6 +41,11 @@ class Target:
         if self.threshold is not None:
             return f"environment steps until {self.metric} reaches {self.threshold:g}"
         return f"{self.metric}, mean over environment steps" if self.is_area else f"{self.metric} at the end"
+
+    def ensure_written(self, blueprint: Blueprint) -> None:
+        """Raise Refused, before anything is trained, where a run of ``blueprint`` does not write the metric."""
+        if problem := metric_problem(blueprint, self.metric, readings=0):
+            raise Refused(problem)
 
     def read(self, run: Path, blueprint: Blueprint) -> tuple[Floats, NDArray[np.int8]]:
         """The number of each seed, and 1 where it is larger than that, -1 where it is smaller; 0 elsewhere.

@@ -82,7 +82,7 @@ def rounds(study: Study, count: int, question: Question, say: Callable[[str], No
 
 def test_rounds_train_new_points_until_all_are_trained(study: Study, trained: dict[int, np.ndarray]) -> None:
     said: list[str] = []
-    table = rounds(study, 9, Question(next=2, subset=2), said.append)
+    table = rounds(study, 9, Question("evaluation/accuracy", 2, 2), said.append)
     assert sorted(trained) == [0, 1, 2, 4, 5]
     assert table["suggested"] == []
     assert table["subset"][0]["index"] == 5
@@ -97,7 +97,7 @@ def test_the_first_rounds_fill_the_space_and_later_ones_say_what_they_expect(
     first = rounds(study, 0, Question(next=2))
     assert first["design"] == "space-filling" and "to fill the space" in text(first)
     assert [each["index"] for each in first["suggested"]] == [0, 5]
-    later = rounds(study, 2, Question(next=2, subset=2))
+    later = rounds(study, 2, Question("evaluation/accuracy", 2, 2))
     best = later["subset"][0]
     assert best["index"] == 5
     assert best["effect"]["low"] < 10 < best["effect"]["high"]
@@ -105,7 +105,7 @@ def test_the_first_rounds_fill_the_space_and_later_ones_say_what_they_expect(
     for each in later["suggested"]:
         assert each["information_nats"] > 0 and each["effect"]["low"] < each["effect"]["high"]
         assert 0 <= each["in_subset"] <= 1 and each["distance"] > 0
-    assert later == rounds(study, 0, Question(next=2, subset=2)) | {"notes": later["notes"]}
+    assert later == rounds(study, 0, Question("evaluation/accuracy", 2, 2)) | {"notes": later["notes"]}
 
 
 def test_what_diverged_is_not_chosen_again(study: Study) -> None:
@@ -120,6 +120,12 @@ def test_a_study_of_one_point_is_refused(tmp_path: Path) -> None:
     path.write_text('study = 1\nblueprint = "warm_start/digits"\n')
     with pytest.raises(Refused, match="one point"):
         rounds(load_study(path), 0, Question())
+
+
+def test_a_metric_that_is_not_written_is_refused_before_training(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(study_module, "train_all", lambda *_: pytest.fail("it trains"))
+    with pytest.raises(Refused, match="did you mean 'evaluation/accuracy'"):
+        rounds(study, 1, Question("evaluation/acuracy"))
 
 
 def test_a_planted_pair_is_found_in_fewer_runs_than_random_choice() -> None:

@@ -123,3 +123,20 @@ def test_too_few_sizes_that_trained_are_refused(journals: dict[str, Any], tmp_pa
     made = scale("--threshold", "0.8", "--hold-out", "largest", tmp_path=tmp_path)
     assert made["exit"] == made["exit_code"] == 2
     assert "at least 3 trained sizes, got 2 to fit" in made["message"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--hold-out", "512"), "no size 512 to hold out; it has 16, 32, 64, 128, 256"),
+        (("--hold-out", "wide"), "takes a size or 'largest', got 'wide'"),
+        (("--metric", "evaluation/acuracy"), "did you mean 'evaluation/accuracy'"),
+    ],
+)
+def test_what_cannot_be_answered_is_refused_before_training(
+    arguments: Sequence[str], message: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(study, "train_all", lambda *_: pytest.fail("it trains"))
+    command = ["scale", *ARGUMENTS[:6], *arguments, "--runs", str(tmp_path), "--json"]
+    found = CliRunner().invoke(app, command)
+    assert found.exit_code == 2 and message in json.loads(found.stdout)["message"]
