@@ -1,4 +1,4 @@
-"""Commands on study files: ``composer study check``, ``run``, ``status`` and ``report``."""
+"""Commands on study files: ``composer study check``, ``plan``, ``run``, ``status`` and ``report``."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ study = typer.Typer(no_args_is_help=True, help="Train and watch a study: tasks b
 
 StudyFile = Annotated[str, typer.Argument(metavar="STUDY", help="A study file, or the name of a shipped one.")]
 Runs = Annotated[Path, typer.Option(help="Directory of new runs, and of earlier ones that are not repeated.")]
+Only = Annotated[
+    list[str] | None,
+    typer.Option(metavar="AXIS=VALUE,...", help="Only points with these values; repeatable: any of them."),
+]
 Out = Annotated[
     Path | None, typer.Option(help="The study's own folder; by default studies/NAME beside the runs directory.")
 ]
@@ -36,10 +40,7 @@ def run(
     jobs: Annotated[int, typer.Option(min=1, max=256, help="Processes at a time on this machine.")] = 1,
     runs: Runs = Path("runs"),
     out: Out = None,
-    only: Annotated[
-        list[str] | None,
-        typer.Option(metavar="AXIS=VALUE,...", help="Only points with these values; repeatable: any of them."),
-    ] = None,
+    only: Only = None,
     until: Annotated[
         str | None,
         typer.Option(metavar="decided", help="Add seeds in blocks until every pair of points is decided or hopeless."),
@@ -53,6 +54,7 @@ def run(
     against_first: Annotated[
         bool, typer.Option("--against-first", help="With --until, only compare each point with the first.")
     ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Train it although it costs more than its limits.")] = False,
     allow_module: AllowModule = None,
     as_json: Json = False,
 ) -> None:
@@ -68,7 +70,7 @@ def run(
 
     def train() -> dict[str, Any]:
         if until is None:
-            return study_run.run_study(found, runs, out, only or (), say, jobs)
+            return study_run.run_study(found, runs, out, only or (), say, jobs, says_yes=yes)
         return sequential.run_until_decided(found, runs, out, only or (), say, jobs, max_seeds, block, against_first)
 
     def text(table: dict[str, Any]) -> str:
@@ -77,6 +79,30 @@ def run(
     table = guarded(train, as_json)
     tell(table, text, as_json)
     raise typer.Exit(1 if table["failed"] else 0)
+
+
+def plan(
+    file: StudyFile,
+    jobs: Annotated[int, typer.Option(min=1, max=256, help="Processes at a time on this machine.")] = 1,
+    runs: Runs = Path("runs"),
+    out: Out = None,
+    only: Only = None,
+    calibrate: Annotated[
+        bool, typer.Option(help="Train a few seconds of each distinct run, to say how long all take.")
+    ] = True,
+    allow_module: AllowModule = None,
+    as_json: Json = False,
+) -> None:
+    """Say what a study costs: runs, updates, arithmetic, memory, disk and hours; what is finished counts as done."""
+    found = read_study(file, as_json, is_to_run=calibrate)
+    from composer.studies.execution import study_run
+    from composer.studies.planning import plan as planning
+
+    def table() -> dict[str, Any]:
+        chosen, folder = study_run.selected(found, only or ()), study_run.folder_of(found, runs, out)
+        return planning.plan(found.name, chosen, runs, folder, jobs, found.limits, say, calibrate)
+
+    tell(guarded(table, as_json), planning.text, as_json)
 
 
 def status(file: StudyFile, runs: Runs = Path("runs"), out: Out = None, as_json: Json = False) -> None:
@@ -95,5 +121,5 @@ def report(file: StudyFile, runs: Runs = Path("runs"), out: Out = None, as_json:
     tell(guarded(lambda: command.make_anew(found, runs, out), as_json), command.text, as_json)
 
 
-for _command in (check, run, status, report):
+for _command in (check, plan, run, status, report):
     study.command(cls=Once)(ended_by_itself(_command))

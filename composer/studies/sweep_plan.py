@@ -11,12 +11,9 @@ from typing import Any
 
 from composer.blueprint.forecast.clock import clock_of
 from composer.blueprint.forecast.one_program import joined, program_groups
-from composer.blueprint.forecast.program_key import program_key
 from composer.spec.quantities import counted
+from composer.studies.planning.cost import update_of
 from composer.studies.sweep import finished, planned_runs
-from composer.training.assemble import device_for
-from composer.training.compile.cache import is_warm
-from composer.training.compile.capture import choose
 
 
 def plan(
@@ -34,20 +31,17 @@ def plan(
     trained_as = {name: joined([known[each] for each in group]) for group in groups for name in group}
     for each in planned:
         declared = trained_as.get(each.name, each.blueprint)
-        device, clock = device_for(declared.compute.device), clock_of(declared)
-        key, updates = program_key(declared, device), clock.updates_by(declared.training.env_steps)
-        mode = declared.compute.compile
-        compiles = mode in ("measured", "background") or choose(mode, device, updates).compiled
+        update = update_of(declared)
         rows.append(
             {
                 "variant": each.name,
                 "seeds": len(each.blueprint.seeds),
                 "env_steps": declared.training.env_steps,
-                "updates": updates,
+                "updates": clock_of(declared).updates_by(declared.training.env_steps),
                 "finished": each.name in done,
-                "program": key,
-                "compiles": compiles,
-                "cached": is_warm(key),
+                "program": update.program,
+                "compiles": update.compiles,
+                "cached": update.is_cached,
             }
         )
     waiting = [row for row in rows if not row["finished"]]

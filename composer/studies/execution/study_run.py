@@ -18,6 +18,8 @@ from composer.studies.execution.engine import Outcome, train_all
 from composer.studies.execution.progress import Progress
 from composer.studies.execution.report import report
 from composer.studies.execution.work import Launcher
+from composer.studies.planning.limits import ensure_agreed
+from composer.studies.planning.plan import plan
 from composer.studies.study.load import Study
 from composer.studies.study.points import StudyRun, shown
 
@@ -37,12 +39,17 @@ def run_study(
     say: Callable[[str], None],
     jobs: int = 1,
     launcher: Launcher | None = None,
+    says_yes: bool = True,
 ) -> dict[str, Any]:
     """Train what a study has not finished yet, and write its report; returns the table of ``--json``.
 
-    ``only`` selects points, as ``selected`` does. Raises Refused, and what ``train_all`` raises.
+    ``only`` selects points, as ``selected`` does. Raises AboveLimit for what costs more than the study's limits, unless
+    somebody ``says_yes``; Refused, and what ``train_all`` raises.
     """
     runs, folder = selected(study, only), folder_of(study, runs_dir, out)
+    if not says_yes:
+        planned = plan(study.name, runs, runs_dir, folder, jobs, study.limits, say, is_calibrated=False)
+        ensure_agreed(planned["above"])
     outcomes = train_all(runs, folder, runs_dir, say, jobs, launcher, title=titles(study), study=study.name)
     return table_of(study, outcomes, folder)
 

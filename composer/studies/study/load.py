@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 
 from composer.blueprint.checks.form import validate
@@ -26,7 +26,7 @@ from composer.studies.study.check import PlannedPoint, PlannedTask, StudyCheck
 from composer.studies.study.points import Point, StudyRun, Value, seeding
 from composer.studies.study.problems import Collected, StudyProblem, study_error, study_problem
 from composer.studies.study.settings import Change, Settings, read_settings
-from composer.studies.study.study_file import FORMAT, StudyFile
+from composer.studies.study.study_file import FORMAT, Limits, StudyFile
 
 MAX_RUNS = 8_192
 """Most runs of a study: points times tasks."""
@@ -53,6 +53,8 @@ class Study:
     """The file, with lines: for tables such as ``[search]``, which their commands read."""
     warnings: tuple[StudyProblem, ...] = ()
     """What its blueprints say and their runs will not do, each with the points that it concerns."""
+    limits: Limits = field(default_factory=Limits)
+    """Costs above which it is trained only with ``--yes``."""
 
 
 def load_study(path: str | os.PathLike[str], *, is_to_run: bool = False) -> Study:
@@ -92,7 +94,8 @@ def load_study(path: str | os.PathLike[str], *, is_to_run: bool = False) -> Stud
     titles = tuple(dict.fromkeys(run.task for run in runs))
     points = tuple(each.point for each in planned)
     described = name, declared.description, found
-    return Study(*described, tuple(runs), points, titles, seeds, axes.values, tree, tuple(check.warnings))
+    limits, warnings = declared.limits, tuple(check.warnings)
+    return Study(*described, tuple(runs), points, titles, seeds, axes.values, tree, warnings, limits)
 
 
 def shipped_studies() -> Mapping[str, FilePath]:

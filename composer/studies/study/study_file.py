@@ -51,6 +51,17 @@ class When(Spec):
     """Values by key, after those of ``[set]``."""
 
 
+class Limits(Spec):
+    """What a study may take without being asked."""
+
+    hours: Annotated[float, Field(gt=0)] = 24.0
+    """Of training, with as many processes at a time as were asked for."""
+    disk: Annotated[float, Field(gt=0)] = 50.0
+    """GiB of run directories; never more than nine tenths of what is free."""
+    memory: Annotated[float, Field(gt=0)] | None = None
+    """GiB of all processes at a time; by default nine tenths of what is free."""
+
+
 class StudyFile(Spec):
     """A study: agents (blueprints at the values of axes), tasks and seeds."""
 
@@ -82,6 +93,8 @@ class StudyFile(Spec):
     """Values by key of the blueprint, in which ``${axis.NAME}`` stands for the value of an axis."""
     when: dict[str, When] = Field(default={})
     """What else holds at some points, by condition: ``resets``, ``optimizer=adam``, or several with commas."""
+    limits: Limits = Limits()
+    """Costs above which it is trained only with ``--yes``."""
     search: dict[str, Any] = Field(default={})
     """Spaces and settings of ``composer search``, which reads them."""
     slurm: dict[str, Any] = Field(default={})

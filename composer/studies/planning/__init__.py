@@ -1,0 +1,1 @@
+"""What a study costs before it is trained, and above which cost it asks."""

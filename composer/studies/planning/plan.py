@@ -1,0 +1,164 @@
+"""``composer study plan``: what a study costs, before it is trained, and whether that is above a limit.
+
+Tests: tests/studies/planning/test_plan.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from composer.blueprint.forecast.memory import available_bytes, disk_bytes
+from composer.spec.quantities import bytes_text, columns, counted, scaled
+from composer.studies.execution.resources import share
+from composer.studies.planning.calibration import Pace, calibrate, known_paces, workload
+from composer.studies.planning.cost import RunCost, costs
+from composer.studies.planning.limits import Limits, exceeded
+from composer.studies.study.points import StudyRun
+
+GIGAFLOPS = 20.0
+"""Operations a nanosecond, and seconds of an update and of an interaction beside them, where nothing was measured."""
+BUSY = 0.7
+"""Share of a core below which the plan says that other processes were busy."""
+UPDATE_SECONDS, INTERACTION_SECONDS = 5e-3, 5e-4
+
+
+@dataclass(frozen=True)
+class Hours:
+    """Hours of one process after another: lowest, middle, highest."""
+
+    low: float
+    middle: float
+    high: float
+    is_measured: bool
+    """Whether each run was timed here; otherwise they are guessed from its arithmetic, and may be ten times off."""
+
+    def of(self, jobs: int) -> Hours:
+        """The same, ``jobs`` processes at a time that do not slow each other down."""
+        return Hours(self.low / jobs, self.middle / jobs, self.high / jobs, self.is_measured)
+
+
+def plan(
+    name: str,
+    runs: Sequence[StudyRun],
+    runs_dir: Path,
+    folder: Path,
+    jobs: int,
+    limits: Limits,
+    say: Callable[[str], None],
+    is_calibrated: bool = True,
+) -> dict[str, Any]:
+    """The table of ``--json``; ``is_calibrated`` first trains a few seconds of each distinct run that was not timed."""
+    found = costs(runs, runs_dir)
+    threads = share(jobs)
+    paces = calibrate(found, folder, threads, say) if is_calibrated else known_paces(folder)
+    waiting = [each for each in found if each.left]
+    hours = _hours(waiting, paces, threads).of(min(jobs, max(len(waiting), 1)))
+    largest = sorted((each.memory for each in waiting), reverse=True)
+    programs = {each.update.program: each.update.is_cached for each in waiting if each.update.compiles}
+    table = {
+        "study": name,
+        "folder": str(folder),
+        "jobs": jobs,
+        "runs": len(found),
+        "finished": sum(not each.left for each in found),
+        "begun": sum(0 < each.left < 1 for each in found),
+        "seeds": sum(len(each.run.blueprint.seeds) for each in waiting),
+        "programs": len({each.update.program for each in waiting}),
+        "compilations": sum(not cached for cached in programs.values()),
+        "updates": round(sum(each.updates * each.left for each in waiting)),
+        "env_steps": round(sum(_env_steps(each) * each.left for each in waiting)),
+        "flops": round(sum(each.flops * each.left for each in waiting)),
+        "memory_of_largest": max(largest, default=0),
+        "memory": sum(largest[:jobs]),
+        "memory_free": available_bytes(),
+        "disk": round(sum(each.disk * each.left for each in waiting)),
+        "disk_free": disk_bytes(runs_dir),
+        "processor_share": min((pace.got for pace in paces.values()), default=1.0),
+        "hours": {"low": hours.low, "middle": hours.middle, "high": hours.high, "measured": hours.is_measured},
+        "rows": [_row(each, paces.get(workload(each, threads))) for each in found],
+    }
+    return table | {"above": exceeded(table, limits)}
+
+
+def _env_steps(cost: RunCost) -> int:
+    return cost.run.blueprint.training.env_steps * len(cost.run.blueprint.seeds)
+
+
+def _hours(waiting: Sequence[RunCost], paces: Mapping[str, Pace], threads: int) -> Hours:
+    total = [0.0, 0.0, 0.0]
+    is_measured = True
+    for each in waiting:
+        pace = paces.get(workload(each, threads))
+        is_measured &= pace is not None
+        for index, seconds in enumerate(pace.seconds(each) if pace else _guessed(each)):
+            total[index] += seconds * each.left / 3600
+    return Hours(total[0], total[1], total[2], is_measured)
+
+
+def _guessed(cost: RunCost) -> tuple[float, float, float]:
+    middle = cost.flops / (GIGAFLOPS * 1e9) + cost.updates * UPDATE_SECONDS + cost.interactions * INTERACTION_SECONDS
+    return middle / 10, middle, middle * 10
+
+
+def _row(cost: RunCost, pace: Pace | None) -> dict[str, Any]:
+    return {
+        "point": cost.run.point.name,
+        "values": dict(cost.run.point.values),
+        "task": cost.run.task,
+        "seeds": len(cost.run.blueprint.seeds),
+        "env_steps": cost.run.blueprint.training.env_steps,
+        "updates": cost.updates,
+        "flops": cost.flops,
+        "memory": cost.memory,
+        "disk": cost.disk,
+        "program": cost.update.program,
+        "compiles": cost.update.compiles,
+        "cached": cost.update.is_cached,
+        "left": cost.left,
+        "seconds": None if pace is None else list(pace.seconds(cost)),
+    }
+
+
+def text(table: Mapping[str, Any]) -> str:
+    """A line per run, and the whole."""
+    rows = [("point", "task", "seeds", "env steps", "updates", "operations", "memory", "disk", "time", "left")]
+    for each in table["rows"]:
+        seconds = each["seconds"]
+        cells = (each["point"], each["task"], str(each["seeds"]), f"{each['env_steps']:,}", f"{each['updates']:,}")
+        sizes = (scaled(each["flops"], "FLOP"), bytes_text(each["memory"]), bytes_text(each["disk"]))
+        rows.append((*cells, *sizes, "" if seconds is None else _duration(seconds[1]), f"{each['left']:.0%}"))
+    return "\n".join([*columns(rows, right=range(2, 10)), *summary(table)])
+
+
+def summary(table: Mapping[str, Any]) -> list[str]:
+    """What is left to do of the whole, in lines."""
+    left = table["runs"] - table["finished"]
+    before = [f"{table[key]} {key}" for key in ("finished", "begun") if table[key]]
+    already = f" ({', '.join(before)} of {table['runs']})" if before else ""
+    compiled = f", {counted(table['compilations'], 'compilation')}" if table["compilations"] else ""
+    hours = table["hours"]
+    how = "as measured here" if hours["measured"] else "guessed from arithmetic, not measured"
+    low, middle, high = (_duration(hours[key] * 3600) for key in ("low", "middle", "high"))
+    work = f"{table['env_steps']:,} environment steps, {table['updates']:,} updates, {scaled(table['flops'], 'FLOP')}"
+    jobs = counted(table["jobs"], "process") if table["jobs"] == 1 else f"{table['jobs']} processes"
+    lines = [
+        f"{counted(left, 'run')} to train{already}, {counted(table['seeds'], 'agent')} in all;"
+        f" {counted(table['programs'], 'program')}{compiled}",
+        work,
+        f"time: about {middle} ({low} to {high}) with {jobs} at a time, {how}",
+        f"memory: {bytes_text(table['memory'])} for {jobs}, {bytes_text(table['memory_free'])} free;"
+        f" disk: {bytes_text(table['disk'])}, {bytes_text(table['disk_free'])} free",
+    ]
+    if hours["measured"] and table["processor_share"] < BUSY:
+        share = f"{table['processor_share']:.0%}"
+        lines.append(f"this machine was busy: what was timed got {share} of a core at times, so it may take less")
+    return lines + [f"above the limit: {each['text']}" for each in table["above"]]
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7_200 else f"{seconds / 3_600:.3g} h"
