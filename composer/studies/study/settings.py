@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from composer.blueprint.syntax.nodes import Node, Origin, plain, read_path, replaces, show_path
+from composer.blueprint.syntax.overrides import TILDE
 from composer.blueprint.syntax.parts import read_parts
 from composer.blueprint.syntax.positions import MAX_NESTING, Path
 from composer.blueprint.syntax.problems import Problem
@@ -76,8 +77,9 @@ class Settings:
                 entries.pop(path, None)  # The last one on a key counts, and comes last.
                 entries[path] = node
         scope = Scope(point, entries)
-        changes = [change for each in holding for change in each.removals]
-        changes += [change for each in holding for change in each.uses]
+        # What two conditions remove, or lay, is removed or laid once.
+        changes = [*{change.text: change for each in holding for change in (*each.removals, *each.uses)}.values()]
+        changes.sort(key=lambda change: not change.text.startswith(TILDE))
         changes += [
             Change(f"{show_path(path)}={toml_value(value)}", node.at)
             for path, node in entries.items()
@@ -150,7 +152,7 @@ def _condition(text: str, node: Node, values: Mapping[str, Sequence[Value]], pro
         wanted,
         tuple(_use(child, problems) for child in _listed(uses)),
         tuple(_listed(variants)),
-        tuple(Change(f"~{child.value}", child.at) for child in _listed(removals)),
+        tuple(Change(f"{TILDE}{child.value}", child.at) for child in _listed(removals)),
         _entries(node.get(("set",)), (*where, "set"), problems),
     )
 
@@ -171,14 +173,14 @@ def _listed(node: Node | None) -> list[Node]:
 
 
 def _use(node: Node, problems: list[Problem]) -> Change:
-    known = read_parts(registry_root())
-    name = str(plain(node))
-    if plugins.is_namespaced(name):
-        return Change(f"interventions.{name.rpartition('/')[2]}={toml_value({'use': name})}", node.at)
-    if name not in known or known[name].family != INTERVENTION:
-        interventions = [part for part, found in known.items() if found.family == INTERVENTION]
-        is_other = name in known
-        message = f"{quote(name)} is a {known[name].family}" if is_other else f"no intervention named {quote(name)}"
-        hint = "other parts are laid by [when....set]" if is_other else suggestion(name, interventions)
+    """The override that lays an intervention under its own name; one of a plug-in is known to its blueprint alone."""
+    name, known = str(plain(node)), read_parts(registry_root())
+    part = known.get(name)
+    if part is not None and part.family != INTERVENTION:
+        hint = "use lays interventions; give other parts to their key below set"
+        problems.append(study_problem(node.at, "use", f"{quote(name)} is a {part.family}", hint))
+    elif part is None and not plugins.is_namespaced(name):
+        hint = suggestion(name, [each for each, found in known.items() if found.family == INTERVENTION])
+        message = f"no intervention named {quote(name)}"
         problems.append(study_problem(node.at, "use", message, hint.removeprefix("; ")))
-    return Change(f"interventions.{name}={toml_value({'use': name})}", node.at)
+    return Change(f"interventions.{name.rpartition('/')[2]}={toml_value({'use': name})}", node.at)

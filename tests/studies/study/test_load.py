@@ -6,6 +6,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+from guide_pages import fences
 from study_files import write
 
 from composer.blueprint import BlueprintError, digest, load
@@ -68,3 +69,17 @@ def test_a_wrong_point_is_told_at_the_line_of_the_study_with_the_message_of_the_
     assert problems(write(tmp_path, text)) == [
         "study.toml:12:32 (at width=30): networks.actor.trunk.layers[0].width: expected integer, got float 7.5"
     ]
+
+
+def test_the_study_of_the_guide_is_what_the_guide_says(tmp_path: Path) -> None:
+    (text,) = (fence.text for fence in fences("studies.md") if fence.text.startswith("study = 1"))
+    path = tmp_path / "guide.toml"
+    path.write_text(text)
+    study = load_study(path)
+    assert (len(study.points), len(study.tasks), len(study.runs), study.seeds) == (18, 7, 126, (0, 1, 2, 3, 4))
+    width, quarter = (f"networks.{role}.trunk.layers[0].width" for role in ("critic", "actor"))
+    assert {(flatten(run.blueprint)[width], flatten(run.blueprint)[quarter]) for run in study.runs[::7]} == {
+        (128, 32),
+        (256, 64),
+        (512, 128),
+    }

@@ -86,7 +86,7 @@ def test_a_sound_study_has_none(tmp_path: Path) -> None:
         ),
         (
             "[axis]\nx = [true]\n[when.x]\nuse = 'simba'",
-            '6:7: use: "simba" is a block; other parts are laid by [when....set]',
+            '6:7: use: "simba" is a block; use lays interventions; give other parts',
         ),
         ("[axis]\nx = [true]\n[when.x]\nremoves = 'a'", "6:1: when.x.removes: unknown key; did you mean 'remove'?"),
         ("[axis]\nx = [true]\n[when.x]\nvariant = 'smal'", "6:11: no variant named 'smal'"),

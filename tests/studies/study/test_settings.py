@@ -103,6 +103,30 @@ set."algorithm.batch_size" = 8
     )
 
 
+def test_what_two_conditions_remove_or_lay_is_removed_or_laid_once(tmp_path: Path) -> None:
+    text = """[axis]
+a = [false, true]
+b = [false, true]
+[when.a]
+use = "full_reset"
+remove = "averages.tortoise"
+set = { "interventions.full_reset.interval" = 400, "algorithm.n_step" = 3 }
+[when.b]
+use = "full_reset"
+remove = "averages.tortoise"
+set = { "interventions.full_reset.interval" = 500, "algorithm.batch_size" = 8 }
+"""
+    more = '[averages.tortoise]\nof = "actor"\nmomentum = 0.5\n'
+    head = 'study = 1\nblueprint = "averaged.toml"\n'
+    (tmp_path / "averaged.toml").write_text(TINY.read_text() + more)
+    found = [point.overrides for point in study_of(tmp_path, text, head).points]
+    laid = ("~averages.tortoise", 'interventions.full_reset={ use = "full_reset" }')
+    first, second = (f"interventions.full_reset.interval={each}" for each in (400, 500))
+    more = (second, "algorithm.batch_size=8")
+    n_step = "algorithm.n_step=3"
+    assert found == [(), (*laid, *more), (*laid, first, n_step), (*laid, n_step, *more)]
+
+
 def test_a_ladder_of_variants_and_combinations_beside_variants_of_the_blueprint(tmp_path: Path) -> None:
     head = 'study = 1\nblueprint = "varied.toml@quick"\n'
     study = study_of(tmp_path, '[axis]\nvariant = ["base", "small", "small+reset"]\n', head)
