@@ -88,6 +88,7 @@ def _over_tasks(met: Sequence[Meeting], scales: Mapping[str, Scale]) -> list[Mee
     for key in dict.fromkeys((each.agent, each.method, each.env_step) for each in met):
         same = [each for each in met if (each.agent, each.method, each.env_step) == key and each.tasks[0] in scales]
         if len(same) > 1:
+            same.sort(key=lambda each: each.tasks)
             tasks = tuple(each.tasks[0] for each in same)
             ours, theirs = (
                 Scores(tuple(_normalized(side.tasks[0], scales[task]) for task, side in zip(tasks, sides, strict=True)))
@@ -134,17 +135,17 @@ def _row(met: Meeting, corrected: float, tests: int, source: Published) -> dict[
 def _sentence(row: Mapping[str, Any], tests: int, source: Published) -> str:
     form = ".3f" if len(row["tasks"]) > 1 else ".1f"
     seeds, gap, theirs = row["seeds"], row["difference"], row["published"]
-    where = row["tasks"][0] if len(row["tasks"]) == 1 else f"over {len(row['tasks'])} tasks, normalised,"
+    where = f"on {row['tasks'][0]}" if len(row["tasks"]) == 1 else f"over {len(row['tasks'])} tasks, normalised,"
     own = f"{row['agent']}, {span(row['ours'], form)} ({_seeds(seeds)})"
     deviation = f" ± {theirs['deviation'][0]:{form}}" if len(seeds) == 1 else ""
     other = f"{theirs['mean']:{form}}{deviation} ({_seeds(theirs['seeds'])}) that {source.title} published"
     words = {"above": "lies above", "below": "lies below", "undecided": "shows no difference from"}
     if min(seeds) < LEAST:
         return (
-            f"at {row['env_step']:,} on {where} {own} beside the {other} for {row['title']}: too few seeds for a claim"
+            f"at {row['env_step']:,} {where} {own} beside the {other} for {row['title']}: too few seeds for a claim"
         )
     return (
-        f"at {row['env_step']:,} on {where} {own} {words[row['verdict']]} the {other} for {row['title']}:"
+        f"at {row['env_step']:,} {where} {own} {words[row['verdict']]} the {other} for {row['title']}:"
         f" difference {span(gap, form)} (Welch's {method()}); {tested_text(row['p_value_corrected'], tests)}"
     )
 
