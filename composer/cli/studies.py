@@ -20,6 +20,21 @@ Only = Annotated[
     list[str] | None,
     typer.Option(metavar="AXIS=VALUE,...", help="Only points with these values; repeatable: any of them."),
 ]
+Jobs = Annotated[int | None, typer.Option(min=1, max=10_000, help="Runs at a time; by default 1 on this machine.")]
+Slurm = Annotated[
+    str | None,
+    typer.Option(
+        metavar="auto|local|KEY=VALUE,...",
+        help="Train in jobs of Slurm, such as partition=gpu,time=12:00:00; local needs no cluster.",
+    ),
+]
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        metavar="auto|local|ADDRESS[,KEY=VALUE,...]",
+        help="Train on a Ray cluster: this machine's, a new one of this machine alone, or the one at an address.",
+    ),
+]
 Out = Annotated[
     Path | None, typer.Option(help="The study's own folder; by default studies/NAME beside the runs directory.")
 ]
@@ -37,7 +52,9 @@ def check(file: StudyFile, as_json: Json = False) -> None:
 
 def run(
     file: StudyFile,
-    jobs: Annotated[int, typer.Option(min=1, max=256, help="Processes at a time on this machine.")] = 1,
+    jobs: Jobs = None,
+    slurm: Slurm = None,
+    ray: Ray = None,
     runs: Runs = Path("runs"),
     out: Out = None,
     only: Only = None,
@@ -66,12 +83,15 @@ def run(
     found = read_study(file, as_json, is_to_run=True)
     say(f"{found.name}: {counted(len(found.runs), 'run')}")
     from composer.studies.execution import study_run
+    from composer.studies.execution.launchers import launching
     from composer.studies.sequential import until as sequential
 
     def train() -> dict[str, Any]:
-        if until is None:
-            return study_run.run_study(found, runs, out, only or (), say, jobs, says_yes=yes)
-        return sequential.run_until_decided(found, runs, out, only or (), say, jobs, max_seeds, block, against_first)
+        with launching(study_run.folder_of(found, runs, out), jobs, slurm, ray, found.tree) as launcher:
+            if until is None:
+                return study_run.run_study(found, runs, out, only or (), say, jobs or 1, launcher, yes)
+            limits = (max_seeds, block, against_first)
+            return sequential.run_until_decided(found, runs, out, only or (), say, jobs or 1, *limits, launcher)
 
     def text(table: dict[str, Any]) -> str:
         return study_run.text(table) + (sequential.text(table) if until else "")

@@ -17,21 +17,21 @@ from composer.spec.quantities import counted
 from composer.studies.execution import worker
 from composer.studies.execution.directories import Found, RunDirectories, chosen
 from composer.studies.execution.display import Watch
-from composer.studies.execution.item import Item, Place
-from composer.studies.execution.ledger import Entry, Ledger, directory_of
+from composer.studies.execution.feed import Feed
+from composer.studies.execution.item import Item, Place, lost
+from composer.studies.execution.ledger import Entry, Ledger, name_in
 from composer.studies.execution.outcome import Outcome, Unit
 from composer.studies.execution.progress import Overview
 from composer.studies.execution.versions import versions_of
 from composer.studies.execution.work import Launcher, Work, is_claimed, read_answer
 from composer.studies.study.points import StudyRun
-from composer.training.runs.checkpoint import Checkpoints
 from composer.training.runs.directory import holder
 
 WAITING_SECONDS = 0.5
 """How often a run that another process trains is looked at."""
 POLL_SECONDS = 0.25
-TRIES = 3
-"""A run whose process ends early and often is started again as long as it gets on, and this often where it does not."""
+JUDGE_SECONDS = 1.0
+"""How often runs are looked at that may be stopped early."""
 
 
 class Driver:
@@ -45,32 +45,64 @@ class Driver:
         launcher: Launcher,
         watch: Watch,
         title: Callable[[StudyRun], str],
+        feed: Feed,
     ) -> None:
         """Nothing is started or looked at yet."""
         self._place, self._ledger, self._launcher, self._watch = place, ledger, launcher, watch
-        versions = versions_of(runs)
+        self._title, self._feed = title, feed
         self._items: dict[str, Item] = {}
-        for run in runs:
-            self._items.setdefault(run.key, Item(run, title(run), versions[run.key]))
+        self._add(runs)
         self._directories = RunDirectories(place.runs_dir)
         self._queue: deque[tuple[list[Item], tuple[str, ...]]] = deque()
         self._active: dict[str, Work] = {}
-        self._looked, self._is_stopping = 0.0, False
+        self._looked, self._judged, self._is_stopping = 0.0, 0.0, False
 
     def train(self, group: Callable[[Sequence[StudyRun]], Sequence[Unit]]) -> None:
         """Look at what there is, start what is missing, and return when every run has ended."""
-        self._plan()
-        self._directories.refresh()
-        self._read_left_open()
-        fresh = [item for item in self._items.values() if item.state == "waiting" and self._is_fresh(item)]
-        for unit in group([item.run for item in fresh]) if fresh else ():
-            self._queue.append(([self._items[run.key] for run in unit.runs], unit.arguments))
+        self._begin([*self._items.values()], group)
+        self._take_more(group)
         while self._queue or self._active or self._elsewhere():
             self._start()
             self._launcher.wait(min(POLL_SECONDS, WAITING_SECONDS))
             self._read_answers()
             self._look_elsewhere()
+            self._judge()
             self._show()
+            self._take_more(group)
+
+    def _add(self, runs: Sequence[StudyRun]) -> list[Item]:
+        versions = versions_of(runs)
+        for run in runs:
+            self._items.setdefault(run.key, Item(run, self._title(run), versions[run.key]))
+        return [self._items[run.key] for run in runs]
+
+    def _begin(self, items: Sequence[Item], group: Callable[[Sequence[StudyRun]], Sequence[Unit]]) -> None:
+        """Queue what is missing of runs that were never looked at."""
+        self._plan(items)
+        self._directories.refresh()
+        self._read_left_open(items)
+        fresh = [item for item in items if item.state == "waiting" and self._is_fresh(item)]
+        for unit in group([item.run for item in fresh]) if fresh else ():
+            self._queue.append(([self._items[run.key] for run in unit.runs], unit.arguments))
+
+    def _take_more(self, group: Callable[[Sequence[StudyRun]], Sequence[Unit]]) -> None:
+        """Fill free slots with further runs, as long as there are any."""
+        while len(self._queue) + len(self._active) + len(self._elsewhere()) < self._launcher.slots:
+            if not (runs := self._feed.more()):
+                return
+            self._begin(self._add(runs), group)
+
+    def _judge(self) -> None:
+        """Stop the runs that are not worth their time."""
+        if not self._feed.is_strict or time.monotonic() < self._judged + JUDGE_SECONDS:
+            return
+        self._judged = time.monotonic()
+        self._directories.refresh()
+        for job, item in [
+            (job, self._items.get(each.key)) for job, work in self._active.items() for each in work.members
+        ]:
+            if item and (path := self._directory_of(item)) and item.give_up(self._feed.gives_up(item.run, path)):
+                self._launcher.stop([job])
 
     def outcome(self, run: StudyRun) -> Outcome:
         """How a run ended, after ``train``."""
@@ -89,21 +121,20 @@ class Driver:
             self._read_answers()
             self._launcher.wait(POLL_SECONDS)
 
-    def _plan(self) -> None:
+    def _plan(self, items: Sequence[Item]) -> None:
         """Write the runs that the ledger does not know yet into it."""
-        for key, item in self._items.items():
-            if self._ledger.account.of(key).planned is None:
-                facts = {"name": item.title, "arguments": [*item.run.arguments], "env_steps": item.env_steps}
-                self._ledger.append("planned", key, **facts, point=dict(item.run.point.values))
+        for item in items:
+            if self._ledger.account.of(item.key).planned is None:
+                self._ledger.append("planned", item.key, **item.facts())
 
     def _elsewhere(self) -> list[Item]:
         return [item for item in self._items.values() if item.state == "elsewhere"]
 
-    def _read_left_open(self) -> None:
+    def _read_left_open(self, items: Sequence[Item]) -> None:
         """Take up the works that an earlier driver has started and not seen end."""
         works: dict[Path, tuple[Work, Mapping[str, Any]]] = {}
-        for key in self._items:
-            entry = self._ledger.account.of(key)
+        for item in items:
+            entry = self._ledger.account.of(item.key)
             if entry.started is not None and entry.ended is None:
                 work = self._place.reopened(entry.started)
                 works.setdefault(work.answer, (work, entry.started))
@@ -124,7 +155,8 @@ class Driver:
         found, entry = chosen(every), self._ledger.account.of(item.key)
         if found is None:
             item.directory = None
-            self._say_lost(item, every, entry)
+            for note in lost(item, every, entry, self._place.folder):
+                self._watch.note(note)
             return True
         item.directory = found.path
         if found.state == "held":
@@ -133,22 +165,10 @@ class Driver:
             self._queue.append(([item], item.run.arguments))
         return False
 
-    def _say_lost(self, item: Item, every: Sequence[Found], entry: Entry) -> None:
-        """Say why a run that was trained before is trained again."""
-        for each in every:
-            if each.changed and each.state in ("finished", "diverged"):
-                self._watch.note(
-                    f"{item.title}: {each.state} in {each.path}, but under other versions ({each.changed}):"
-                    " it is trained anew"
-                )
-        if not every and entry.ended is not None and entry.ended["type"] == "finished" and not item.avoided:
-            was = directory_of(self._place.folder, entry.ended)
-            self._watch.note(f"{item.title}: the ledger says finished in {was}, which is gone: it is trained again")
-
     def _ended_before(self, item: Item, found: Found, entry: Entry) -> bool:
         """Conclude a run that had ended; False of a finished one whose last checkpoint is damaged."""
         known = entry.ended
-        if known is not None and (known["type"], _name_in(known)) == (found.state, found.path.name):
+        if known is not None and (known["type"], name_in(known)) == (found.state, found.path.name):
             answer = {"digest": known.get("digest"), "message": known.get("message", "")}
         else:
             answer = worker.as_found(found)
@@ -191,7 +211,7 @@ class Driver:
             if answer is not None or job not in alive:
                 work = self._active.pop(job)
                 # It may have been written just now.
-                self._end(work, answer or read_answer(work.answer) or _lost(job))
+                self._end(work, answer or read_answer(work.answer) or worker.lost(job))
 
     def _end(self, work: Work, answer: Mapping[str, Any]) -> None:
         for member, row in worker.rows(work, answer):
@@ -211,7 +231,11 @@ class Driver:
             item.avoided.append(directory)
             item.directory = None
             self._again(item)
-        elif status in ("interrupted", "lost") and self._may_go_on(item, directory):
+        elif status == "interrupted" and item.is_unwanted:
+            self._write_end(item, "interrupted", directory, row)
+            self._watch.event(f"{item.title}: stopped early")
+            self._conclude(Outcome(item.run, "stopped", code, directory, answer=row), item)
+        elif status in ("interrupted", "lost") and item.may_go_on(directory):
             self._write_end(item, "interrupted", directory, row)
             self._again(item)
         else:
@@ -234,14 +258,7 @@ class Driver:
 
     def _conclude(self, outcome: Outcome, item: Item) -> None:
         item.outcome, item.state, item.directory = outcome, outcome.status, outcome.directory
-
-    def _may_go_on(self, item: Item, directory: Path | None) -> bool:
-        """Whether a run whose process has ended early is started again: as long as it gets on."""
-        steps = Checkpoints(directory).steps() if directory is not None else []
-        newest = steps[-1] if steps else -1
-        item.tries = 0 if newest > item.reached else item.tries + 1
-        item.reached = newest
-        return item.tries < TRIES
+        self._feed.ended(outcome)
 
     def _again(self, item: Item) -> None:
         """Queue a run once more, as its directories are now."""
@@ -279,19 +296,7 @@ class Driver:
         for item in self._items.values():
             if item.state in ("running", "elsewhere"):
                 item.look(self._directory_of(item))
+        items = self._items.values()
         self._watch.show(
-            Overview(
-                [item.status() for item in self._items.values()],
-                [item.pace for item in self._items.values()],
-                self._launcher.slots,
-            )
+            Overview([item.status() for item in items], [item.pace for item in items], self._launcher.slots)
         )
-
-
-def _name_in(row: Mapping[str, Any]) -> str:
-    """The name of the run directory in a row of the ledger."""
-    return Path(row.get("directory", "")).name
-
-
-def _lost(job: str) -> dict[str, Any]:
-    return {"status": "lost", "exit_code": 1, "message": f"job {job} ended without an answer", "run": None}

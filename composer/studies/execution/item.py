@@ -9,20 +9,25 @@ import json
 import math
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from composer.studies.execution.directories import Found
+from composer.studies.execution.ledger import Entry, directory_of
 from composer.studies.execution.outcome import Outcome
 from composer.studies.execution.progress import Progress, Status
 from composer.studies.execution.resources import THREADS
 from composer.studies.execution.work import Member, Work
 from composer.studies.study.points import StudyRun
+from composer.training.runs.checkpoint import Checkpoints
 from composer.training.runs.membership import STUDY
 
 ANSWERS, LOGS, CLAIMS = "answers", "logs", ".claims"
 _LONGEST_NAME = 80
+TRIES = 3
+"""A run whose process ends early and often is started again as long as it gets on, and this often where it does not."""
 
 
 @dataclass
@@ -44,6 +49,8 @@ class Item:
     reached: int = -1
     """The step of its newest checkpoint when it was last started without one that was newer."""
     tries: int = 0
+    is_unwanted: bool = False
+    """Whether it was stopped early, not to be continued."""
     progress: Progress | None = None
     _began: tuple[float, int] | None = None
     pace: tuple[int, float] = (0, 0.0)
@@ -64,9 +71,29 @@ class Item:
         """As a work has it."""
         return Member(self.title, self.key, self.env_steps)
 
+    def facts(self) -> dict[str, Any]:
+        """The row ``planned`` of the ledger."""
+        run = self.run
+        values = dict(run.point.values)
+        return {"name": self.title, "arguments": [*run.arguments], "env_steps": self.env_steps, "point": values}
+
     def start(self, older: Sequence[Path]) -> None:
         """Note that a process was started or queued for it."""
         self.state, self.older, self.progress, self._began = "running", frozenset(older), None, None
+
+    def give_up(self, is_hopeless: bool) -> bool:
+        """Whether it is hopeless, and was not before."""
+        is_new = is_hopeless and not self.is_unwanted
+        self.is_unwanted |= is_hopeless
+        return is_new
+
+    def may_go_on(self, directory: Path | None) -> bool:
+        """Whether it is started again, after its process has ended early: as long as it gets on."""
+        steps = Checkpoints(directory).steps() if directory is not None else []
+        newest = steps[-1] if steps else -1
+        self.tries = 0 if newest > self.reached else self.tries + 1
+        self.reached = newest
+        return self.tries < TRIES
 
     def look(self, directory: Path | None) -> None:
         """Read how far it is, in ``directory`` where that is known by now."""
@@ -138,3 +165,14 @@ class Place:
         stem = Path(started["answer"]).name
         log = self.folder / LOGS / f"{Path(stem).stem}.log"
         return Work(members, (), self.runs_dir, self.claims, self.folder / ANSWERS / stem, log)
+
+
+def lost(item: Item, every: Sequence[Found], entry: Entry, folder: Path) -> Iterator[str]:
+    """Why a run that was trained before, in the directories ``every``, is trained again."""
+    for each in every:
+        if each.changed and each.state in ("finished", "diverged"):
+            other = f"but under other versions ({each.changed})"
+            yield f"{item.title}: {each.state} in {each.path}, {other}: it is trained anew"
+    if not every and entry.ended is not None and entry.ended["type"] == "finished" and not item.avoided:
+        was = directory_of(folder, entry.ended)
+        yield f"{item.title}: the ledger says finished in {was}, which is gone: it is trained again"

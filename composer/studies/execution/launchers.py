@@ -24,7 +24,7 @@ from composer.blueprint.syntax.problems import Problem, at_file
 from composer.spec.family import Spec
 from composer.studies import Refused
 from composer.studies.execution.local import LocalLauncher
-from composer.studies.execution.resources import share, threads_of
+from composer.studies.execution.resources import threads_of
 from composer.studies.execution.work import Launcher
 
 MANY = 10_000
@@ -68,7 +68,6 @@ def launching(
         with ray_cluster(address or "auto", takes.num_cpus or threads, takes.num_gpus, jobs or MANY) as launcher:
             yield launcher
     else:
-        threads_of(folder, share(jobs or 1))
         yield LocalLauncher(jobs or 1)
 
 

@@ -75,6 +75,11 @@ class Account:
         return self.entries.get(key, Entry())
 
 
+def name_in(row: Mapping[str, Any]) -> str:
+    """The name of the run directory in a row; empty where it has none."""
+    return Path(row.get("directory", "")).name
+
+
 def directory_of(folder: Path, row: Mapping[str, Any]) -> Path | None:
     """The run directory in a row, which names it from the study's folder: a project may be moved."""
     return Path(os.path.normpath(folder / row["directory"])) if "directory" in row else None

@@ -16,7 +16,7 @@ class Outcome:
 
     run: StudyRun
     status: str
-    """``finished``, ``diverged`` or ``failed``."""
+    """``finished``, ``diverged``, ``failed``, or ``stopped`` early by what fed it."""
     exit_code: int
     directory: Path | None
     """Its run directory, where there is one."""

@@ -188,6 +188,11 @@ def _last_object(output: str) -> dict[str, Any] | None:
     return None
 
 
+def lost(job: str) -> dict[str, Any]:
+    """What stands for the answer of a job that is gone without one."""
+    return {"status": "lost", "exit_code": 1, "message": f"job {job} ended without an answer", "run": None}
+
+
 def rows(work: Work, answer: Mapping[str, Any]) -> Iterator[tuple[Member, dict[str, Any]]]:
     """The answer of each run of a work."""
     each: Sequence[dict[str, Any]] = answer.get("runs") or [dict(answer)] * len(work.members)

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from composer.studies import Refused
-from composer.studies.execution.engine import Outcome
+from composer.studies.execution.outcome import Outcome
+from composer.studies.search.search import Train
 from composer.studies.search.subject import Subject
-from composer.studies.search.trials import Train
 from composer.studies.statistics import Scores, difference
 from composer.tracking.records import JOURNAL
 from composer.training.runs.results import read_metrics
@@ -28,7 +28,7 @@ def confirm(subject: Subject, chosen: Sequence[dict[str, Any]], seeds: Sequence[
     rows, scores = [], {}
     for row in chosen:
         number = int(row["trial"])
-        outcomes = train(subject.runs(row["values"], number, seeds), number, lambda run, directory: None)
+        outcomes = train(subject.runs(row["values"], number, seeds))
         found = _scores(subject, outcomes)
         if found is not None:
             scores[number] = found

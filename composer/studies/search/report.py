@@ -105,7 +105,7 @@ def _next(table: dict[str, Any], best: dict[str, Any], count: int) -> list[str]:
     if count > 1:
         far, less = ("highest", "less") if table["maximise"] else ("lowest", "more")
         lines.append(f"biased by selection: the {far} of {count} scores on the same seeds; expect {less} on others")
-    lines.append(f"train it with fresh seeds: {table['train']}")
+    lines += [f"train it with fresh seeds: {command}" for command in table["train"]]
     return [*lines, f"compare the best trials on fresh seeds: {table['confirm']}"]
 
 

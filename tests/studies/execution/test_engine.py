@@ -14,6 +14,7 @@ from tiny_studies import Here, Inline, Killed, Studied, every, here, result_alon
 
 from composer.studies.compare.read_runs import read_run
 from composer.studies.execution import driver, worker
+from composer.studies.execution.item import TRIES
 from composer.studies.execution.ledger import Ledger, StudyInUse, holding
 from composer.studies.execution.work import JobState, Work
 from composer.tracking.journal import read
@@ -149,7 +150,7 @@ def test_a_process_that_ends_early_is_started_again_as_long_as_it_gets_on(
     monkeypatch.setattr(worker, "_answer", lost)
     (outcome,) = studied.train(runs_of(12))
     assert (outcome.status, outcome.message) == ("failed", "job 1 ended without an answer")
-    assert studied.launcher.performed == [outcome.run.name] * driver.TRIES
+    assert studied.launcher.performed == [outcome.run.name] * TRIES
 
 
 def test_what_diverged_is_a_result_and_what_failed_is_tried_again(studied: Studied, here: Here) -> None:

@@ -66,8 +66,7 @@ def test_the_launcher_is_the_one_that_is_named(tmp_path: Path, monkeypatch: pyte
 def test_a_study_keeps_the_threads_with_which_it_began(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(THREADS, raising=False)
     monkeypatch.setattr(resources, "cores", lambda: 8)
-    with launching(tmp_path / "a", 3):
-        assert threads_of(tmp_path / "a", 5) == 2, "8 cores for 3 jobs"
+    assert threads_of(tmp_path / "a", resources.share(3)) == 2, "8 cores for 3 jobs"
     with launching(tmp_path / "a", None, slurm="local,cpus_per_task=16"):
         assert threads_of(tmp_path / "a", 5) == 2
     monkeypatch.setenv(THREADS, "7")

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from composer.blueprint.syntax.read import parse_tree
-from composer.studies.execution.engine import Outcome
+from composer.studies.execution.feed import Feed
+from composer.studies.execution.outcome import Outcome
 from composer.studies.search.subject import Subject
 from composer.studies.search.table import read_search
-from composer.studies.search.trials import Watch
 from composer.studies.study.points import Point, StudyRun
 from composer.tracking.journal import Journal
 from composer.tracking.records import JOURNAL
@@ -48,25 +48,29 @@ class Planted:
 
     def __init__(self, folder: Path, before: Callable[[StudyRun], None] = lambda run: None) -> None:
         self.folder, self.before = folder, before
-        self.trained: list[tuple[int | None, str, int]] = []
-        """Number of the trial, name of the run, last step."""
+        self.trained: list[tuple[str, int]] = []
+        """Name of the run, and its last step."""
 
-    def __call__(self, runs: Sequence[StudyRun], number: int | None, watch: Watch) -> list[Outcome]:
-        return [self._train(run, number, watch) for run in runs]
+    def __call__(self, runs: Sequence[StudyRun], *, feed: Feed | None = None) -> list[Outcome]:
+        found = [self._train(run, None) for run in runs]
+        while feed is not None and (more := feed.more()):
+            for run in more:
+                feed.ended(self._train(run, feed))
+        return found
 
-    def _train(self, run: StudyRun, number: int | None, watch: Watch) -> Outcome:
+    def _train(self, run: StudyRun, feed: Feed | None) -> Outcome:
         self.before(run)
         directory = self.folder / f"{run.key[:16]}-{len(self.trained)}"
         directory.mkdir(parents=True)
-        journal, final, stop = Journal(directory / JOURNAL), planted(run), None
+        journal, final, is_stopped = Journal(directory / JOURNAL), planted(run), False
         for step in STEPS:
             for seed in run.blueprint.seeds:
                 value = final * step / STEPS[-1] + (seed - 0.5)
                 metrics = {"evaluation/return": value}
                 journal.append({"type": "metrics", "env_step": step, "seed": seed, "metrics": metrics})
             journal.flush()
-            if stop := watch(run, directory):
+            if is_stopped := (feed is not None and feed.gives_up(run, directory)):
                 break
         journal.close()
-        self.trained.append((number, run.name, step))
-        return Outcome(run, *(("interrupted", 143) if stop else ("finished", 0)), directory, stop or "")
+        self.trained.append((run.name, step))
+        return Outcome(run, *(("stopped", 143) if is_stopped else ("finished", 0)), directory)
