@@ -98,11 +98,12 @@ class Driver:
             return
         self._judged = time.monotonic()
         self._directories.refresh()
-        for job, item in [
-            (job, self._items.get(each.key)) for job, work in self._active.items() for each in work.members
-        ]:
-            if item and (path := self._directory_of(item)) and item.give_up(self._feed.gives_up(item.run, path)):
+        for job, item in [(job, item) for job, work in self._active.items() for item in self._items_of(work)]:
+            if (path := self._directory_of(item)) and item.give_up(self._feed.gives_up(item.run, path)):
                 self._launcher.stop([job])
+
+    def _items_of(self, work: Work) -> list[Item]:
+        return [self._items[member.key] for member in work.members if member.key in self._items]
 
     def outcome(self, run: StudyRun) -> Outcome:
         """How a run ended, after ``train``."""
@@ -145,9 +146,8 @@ class Driver:
             elif started["launcher"] == self._launcher.name and self._launcher.states([job]):
                 self._watch.event(f"{work.name}: job {job} of an earlier process goes on")
                 self._active[job] = work
-                for member in work.members:
-                    if member.key in self._items:
-                        self._items[member.key].start(())
+                for item in self._items_of(work):
+                    item.start(())
 
     def _is_fresh(self, item: Item) -> bool:
         """Whether no directory of a run is of use; what its directories say of it is done here otherwise."""
@@ -296,7 +296,5 @@ class Driver:
         for item in self._items.values():
             if item.state in ("running", "elsewhere"):
                 item.look(self._directory_of(item))
-        items = self._items.values()
-        self._watch.show(
-            Overview([item.status() for item in items], [item.pace for item in items], self._launcher.slots)
-        )
+        items, slots = self._items.values(), self._launcher.slots
+        self._watch.show(Overview([item.status() for item in items], [item.pace for item in items], slots))

@@ -1,4 +1,7 @@
-"""Runs that are chosen while others train, such as the trials of a search. Tests: tests/studies/search/test_run.py."""
+"""Runs that are chosen while others train, such as the trials of a search.
+
+Tests: tests/studies/search/test_command.py.
+"""
 
 from __future__ import annotations
 

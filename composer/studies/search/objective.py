@@ -1,4 +1,4 @@
-"""The score of a trial, and how good it is while it trains. Tests: tests/studies/search/test_objective.py."""
+"""The score of a trial, and how good it is while it trains. Tests: tests/studies/search/test_table.py."""
 
 from __future__ import annotations
 

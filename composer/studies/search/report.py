@@ -1,6 +1,6 @@
 """What a search found: the trials, the importance of the keys, and what the best score is worth.
 
-Tests: tests/studies/search/test_report.py.
+Tests: tests/studies/search/test_search.py.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def text(table: dict[str, Any]) -> str:
         lines.append(f"share of the spread of finished scores by key (functional ANOVA): {shares}")
     elif shown:
         lines.append(f"importance of the keys: from {LEAST_FOR_IMPORTANCE} finished trials on")
-    lines += _next(table, best, len(shown)) if best else ["no trial has finished: there is no best one"]
+    lines += _next(table, best, len(rows)) if best else ["no trial has finished: there is no best one"]
     if table["failed"]:
         lines.append(f"{counted(table['failed'], 'trial')} did not end: the same command goes on with them")
     return "\n".join(lines)
@@ -104,9 +104,12 @@ def _next(table: dict[str, Any], best: dict[str, Any], count: int) -> list[str]:
     lines = [f"best: trial {best['trial']}, {best['score']:,.4g}: {values_text(best['values'])}"]
     if count > 1:
         far, less = ("highest", "less") if table["maximise"] else ("lowest", "more")
-        lines.append(f"biased by selection: the {far} of {count} scores on the same seeds; expect {less} on others")
-    lines += [f"train it with fresh seeds: {command}" for command in table["train"]]
-    return [*lines, f"compare the best trials on fresh seeds: {table['confirm']}"]
+        lines.append(
+            f"biased by selection: the {far} score of {count} trials on the same seeds; expect {less} on others"
+        )
+    lines += [f"train it with fresh seeds: {command}" for command in table.get("train", ())]
+    lines += [f"compare the best trials on fresh seeds: {table['confirm']}"] if "confirm" in table else []
+    return lines
 
 
 def _confirmed(found: dict[str, Any]) -> list[str]:

@@ -1,6 +1,6 @@
 """What a search trains: one agent on the tasks of a study, under values that the trials choose.
 
-Tests: tests/studies/search/test_subject.py.
+Tests: tests/studies/search/test_search.py.
 """
 
 from __future__ import annotations
@@ -61,11 +61,12 @@ class Subject:
         self._check_metric()
         problems: list[Problem] = []
         for name, space in self.table.space.items():
-            for value in space.ends:
+            for index, value in enumerate(space.ends):
                 try:
                     self.runs({name: value})
                 except BlueprintError as error:
-                    problems += [self._at(name, value, each) for each in error.problems]
+                    where = index if space.choices else ("low", "high")[index]
+                    problems += [self._at(name, where, value, each) for each in error.problems]
         if problems:
             raise BlueprintError(problems)
 
@@ -76,15 +77,15 @@ class Subject:
                 message = f"no metric {self.table.metric!r} of {run.task}{suggestion(self.table.metric, names)}"
                 raise BlueprintError([_problem(self._origin("metric"), "search.metric", message)])
 
-    def _at(self, name: str, value: Value, found: Problem) -> Problem:
-        """A problem of the blueprint, at the line of the space that set the value."""
+    def _at(self, name: str, where: int | str, value: Value, found: Problem) -> Problem:
+        """A problem of the blueprint, at the place of the value that caused it."""
         what = f"{found.path}: {found.message}" if found.path else found.message
         message = f"(at {name}={toml_value(value)}) {what}"
         path = f'search.space."{name}"' if "." in name else f"search.space.{name}"
-        return _problem(self._origin("space", name), path, message, found.hint)
+        return _problem(self._origin("space", name, where), path, message, found.hint)
 
-    def _origin(self, *path: str) -> Origin:
-        found = self.node.get(path) or self.node
+    def _origin(self, *path: int | str) -> Origin:
+        found = self.node.get(path) or self.node.get(path[:-1]) or self.node
         return found.at
 
 

@@ -15,7 +15,7 @@ from composer.studies.study.points import Point, StudyRun
 from composer.tracking.journal import Journal
 from composer.tracking.records import JOURNAL
 
-TINY = Path(__file__).parents[2] / "tiny.toml"
+TINY = Path(__file__).parent / "tiny.toml"
 SPACE = """
 [search.space]
 rate.keys = ["optimizers.actor.learning_rate", "optimizers.critic.learning_rate"]
