@@ -14,7 +14,18 @@ from typing import Annotated
 
 import typer
 
-from composer.cli import ablating, correlating, discovering, reading, running, scaling, searching, studies, studying
+from composer.cli import (
+    ablating,
+    comparing,
+    correlating,
+    discovering,
+    reading,
+    running,
+    scaling,
+    searching,
+    studies,
+    studying,
+)
 from composer.cli.answers import ended_by_itself, print_in_any_locale
 from composer.cli.once import Once
 from composer.spec.calls import tell_ctrl_c_apart
@@ -53,7 +64,7 @@ _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         studying.plan,
         studying.sweep,
         searching.search,
-        studying.compare,
+        comparing.compare,
         correlating.correlate,
         scaling.scale,
         ablating.ablate,

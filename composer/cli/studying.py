@@ -39,58 +39,6 @@ def bench(
     tell(table, study.text, as_json)
 
 
-def compare(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories; each may hold several seeds.")],
-    metric: Annotated[str, typer.Option(help="The metric to compare.")] = "evaluation/return",
-    plot: Annotated[
-        Path | None, typer.Option(help="Draw figures here: .png, .svg, .pdf, or .html with the tables as well.")
-    ] = None,
-    figure: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="curves, aggregates, profile, efficiency, improvement, scatter or heat; repeatable. By default curves,"
-            " and in a page all that fit."
-        ),
-    ] = None,
-    x: Annotated[
-        str | None,
-        typer.Option("--x", help="Scatter against parameters, operations, updates, seconds, or a setting's key."),
-    ] = None,
-    rows: Annotated[
-        str | None, typer.Option(help="Rows of a heat map: a setting's key, a study's axis, name, variant or task.")
-    ] = None,
-    columns: Annotated[str | None, typer.Option(help="Columns of a heat map.")] = None,
-    at: Annotated[
-        int | None, typer.Option(min=0, help="Environment step; by default the last one that all seeds have.")
-    ] = None,
-    threshold: Annotated[
-        list[float] | None, typer.Option(help="Also show when seeds reached this value; repeatable.")
-    ] = None,
-    normalize: Annotated[
-        str, typer.Option(help="Scores that count as 0 and 1: auto, none, or a table of registry/references.")
-    ] = "auto",
-    label: Annotated[
-        list[str] | None,
-        typer.Option(help="GLOB=NAME of runs, or a name for each agent in the order of the runs; repeatable."),
-    ] = None,
-    against: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="Published results: simba-2025, simba-2025:sac,td7, simba-2025:all."),
-    ] = None,
-    csv: Annotated[Path | None, typer.Option(help="Write every number here, one a row.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Compare agents over seeds: means with intervals, differences, and what the data decide."""
-    from composer.studies.compare import command, report
-    from composer.studies.figures.draw import Wanted
-
-    def answer() -> dict[str, Any]:
-        wanted = Wanted(tuple(figure or ()), x, rows, columns)
-        return command.answer(runs, metric, at, threshold or (), plot, wanted, normalize, label or (), against, csv)
-
-    tell(guarded(answer, as_json), report.text, as_json)
-
-
 def sweep(
     blueprint: BlueprintArgument,
     overrides: Overrides = None,

@@ -141,9 +141,7 @@ def _sentence(row: Mapping[str, Any], tests: int, source: Published) -> str:
     other = f"{theirs['mean']:{form}}{deviation} ({_seeds(theirs['seeds'])}) that {source.title} published"
     words = {"above": "lies above", "below": "lies below", "undecided": "shows no difference from"}
     if min(seeds) < LEAST:
-        return (
-            f"at {row['env_step']:,} {where} {own} beside the {other} for {row['title']}: too few seeds for a claim"
-        )
+        return f"at {row['env_step']:,} {where} {own} beside the {other} for {row['title']}: too few seeds for a claim"
     return (
         f"at {row['env_step']:,} {where} {own} {words[row['verdict']]} the {other} for {row['title']}:"
         f" difference {span(gap, form)} (Welch's {method()}); {tested_text(row['p_value_corrected'], tests)}"

@@ -73,19 +73,10 @@ def compare_readings(
             f"different tasks ({', '.join(tasks)}): agents are compared within each task, and over all if they ran all"
         )
     scales, normalized = normalize(groups, constants, notes)
-    tables: list[dict[str, Any]] = []
-    family: list[Pair] = []
-    cut: list[Group] = []
-    for task in tasks:
-        here = [group for group in groups if group.task == task]
-        step, first = common_step(task, here, at, notes)
-        ended = [_until(group, here, step) for group in here]
-        cut += ended
-        rows = [_row(group, thresholds, scales.get(task)) for group in ended]
-        family += pairs_of({group.agent: _final(group) for group in ended}, f"{task} at environment step {step:,}")
-        scale = scales[task].as_dict() if task in scales else None
-        tables.append({"task": task, "env_step": step, "area_from": first, "scale": scale, "agents": rows})
-    _judge_all(tables, family)
+    steps = {task: common_step(task, _on(task, groups), at, notes) for task in tasks}
+    cut = [_until(group, _on(group.task, groups), steps[group.task][0]) for group in groups]
+    tables = [_table(task, _on(task, cut), steps[task], thresholds, scales.get(task)) for task in tasks]
+    _judge_all(tables, cut)
     over, common = over_tasks(cut, scales, notes)
     met = None if published is None else against(groups, scales, metric, published, notes)
     _warn_few(groups, tables, notes)
@@ -100,14 +91,35 @@ def compare_readings(
     return Comparison(tuple(groups), table, normalized, common)
 
 
+def _on(task: str, groups: Sequence[Group]) -> list[Group]:
+    return [group for group in groups if group.task == task]
+
+
+def _table(
+    task: str, groups: Sequence[Group], steps: tuple[int, int], thresholds: Sequence[float], scale: Scale | None
+) -> dict[str, Any]:
+    """A task's table, without its pairs; ``steps`` are that of the comparison, and the first one."""
+    return {
+        "task": task,
+        "env_step": steps[0],
+        "area_from": steps[1],
+        "scale": None if scale is None else scale.as_dict(),
+        "agents": [_row(group, thresholds, scale) for group in groups],
+    }
+
+
 def number_format(means: Sequence[float]) -> str:
     """The number format: accuracies and other shares need more digits than returns."""
     return ".3f" if max(map(abs, means), default=0.0) <= 1 else ".1f"
 
 
-def _judge_all(tables: Sequence[dict[str, Any]], family: Sequence[Pair]) -> None:
+def _judge_all(tables: Sequence[dict[str, Any]], groups: Sequence[Group]) -> None:
     """Put the pairs of a task into its table; all of them are one family."""
     form = number_format([row["final"]["mean"]["value"] for table in tables for row in table["agents"]])
+    family: list[Pair] = []
+    for table in tables:
+        where = f"{table['task']} at environment step {table['env_step']:,}"
+        family += pairs_of({group.agent: _final(group) for group in _on(table["task"], groups)}, where)
     judged = judge(family, form)
     for table in tables:
         count = math.comb(len(table["agents"]), 2)
