@@ -64,7 +64,8 @@ def test_a_report_has_sentences_tables_and_the_figures_that_fit_the_axes(study: 
     assert text.startswith("# width\n\nWhat does the width do? 4 points over width (2), ratio (2);")
     assert "- 8 of 8 runs of the study are in this report" in text
     assert "## walker-walk at environment step 1,000" in text and "width=32, ratio=1" in text
-    assert "width=32, ratio=1 - width=64, ratio=1 is -3" in text and "95% t interval over 3 seeds" in text
+    assert " pairs are decided at 5% (Holm over 12 comparisons)" in text and "Nearest to a decision: " in text
+    assert "| width=32, ratio=1 - width=64, ratio=1 | -3" in text
     assert all(f"](figures/{name}.svg)" in text for name in drawn)
     page = written["report.html"].read_text()
     assert page.count("<svg") == len(drawn) and "<script" not in page

@@ -17,7 +17,7 @@ class Section(NamedTuple):
     heading: str
     rows: list[list[str]]
     """A table, whose first row is its head."""
-    sentences: list[str]
+    sentences: Sequence[str]
     """What the data decide."""
     pairs: list[list[str]]
     """A table of the pairs, whose first row is its head; empty where there is at most one."""

@@ -55,7 +55,9 @@ def names_of(groups: Sequence[Group]) -> dict[str, str]:
 
 
 def label(agent: Agent, groups: Sequence[Group], names: Mapping[str, str]) -> str:
-    """The agent and its number of seeds, over its tasks."""
+    """The agent, and its number of seeds over its tasks where agents have different numbers."""
+    if len({len(group.seeds) for group in groups}) == 1:
+        return names[str(agent)]
     return f"{names[str(agent)]} ({seeds_of([group for group in groups if group.agent == agent])})"
 
 
@@ -130,7 +132,9 @@ def _mark(axes: Any, group: Group, name: str, marker: str, colour: str) -> None:
 
 
 def _caption(groups: Sequence[Group], metric: str, names: Mapping[str, str]) -> str:
-    parts = [f"{in_words(metric)}: mean over seeds" + (f", band: {method()}." if _has_band(groups) else ".")]
+    parts = [
+        f"{in_words(metric)}: mean over {seeds_of(groups)}" + (f", band: {method()}." if _has_band(groups) else ".")
+    ]
     most = max(sum(group.task == task for group in groups) for task in {group.task for group in groups})
     if most <= THIN_UP_TO and any(len(group.seeds) > 1 for group in groups):
         parts.append("Thin lines: single seeds.")

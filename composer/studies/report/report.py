@@ -16,7 +16,7 @@ from composer.spec.errors import ComposerError
 from composer.spec.quantities import counted
 from composer.studies.compare.compare import Comparison, compare_readings
 from composer.studies.compare.read_runs import Agent, Reading, read_run
-from composer.studies.compare.report import Section, sections
+from composer.studies.compare.report import sections
 from composer.studies.execution.outcome import Outcome
 from composer.studies.figures.page import markdown, page
 from composer.studies.figures.sheet import Sheet
@@ -27,8 +27,6 @@ REPORT: Final = "report"
 FIGURES: Final = "figures"
 RESULTS: Final = "results.csv"
 ENDED: Final = ("finished", "diverged")
-MOST_SENTENCES: Final = 10
-"""Pairs that are told in full; of more, those that are decided come first, and the rest are counted."""
 
 
 def write_report(study: Study, outcomes: Sequence[Outcome], folder: Path) -> list[Path]:
@@ -40,7 +38,7 @@ def write_report(study: Study, outcomes: Sequence[Outcome], folder: Path) -> lis
     notes = [_missing(study, outcomes, ended)]
     comparison = _compared(ended, notes)
     sheets = [] if comparison is None else figures(comparison, notes)
-    parts = [] if comparison is None else _told(sections(comparison.table), comparison, notes)
+    parts = [] if comparison is None else sections(comparison.table)
     if comparison is not None:
         notes += comparison.table["notes"]
     lead = " ".join(filter(None, (study.description, _lead(study, comparison))))
@@ -93,24 +91,6 @@ def _lead(study: Study, comparison: Comparison | None) -> str:
     table = comparison.table
     varied = f" over {axes}" if axes else ""
     return f"{counted(len(study.points), 'point')}{varied}; {table['metric']} with its {table['interval']['method']}."
-
-
-def _told(parts: Sequence[Section], comparison: Comparison, notes: list[str]) -> list[Section]:
-    """The sections with at most ``MOST_SENTENCES`` sentences each, what is decided first."""
-    table = comparison.table
-    pairs = [task["pairs"] for task in table["tasks"]]
-    if table["all_tasks"] is not None and table["all_tasks"]["agents"]:
-        pairs.append(table["all_tasks"]["pairs"])
-    found = []
-    for part, mine in zip(parts, pairs, strict=True):
-        order = sorted(range(len(mine)), key=lambda number: (not mine[number]["decided"], mine[number]["p_value"]))
-        shown = [part.sentences[number] for number in order[:MOST_SENTENCES]]
-        decided = sum(pair["decided"] for pair in mine)
-        if len(mine) > MOST_SENTENCES:
-            shown.append(f"{part.heading}: {decided} of {counted(len(mine), 'pair')} of points are decided.")
-            notes.append(f"{part.heading}: composer compare on the study's folder prints every pair")
-        found.append(part._replace(sentences=shown))
-    return found
 
 
 def results(study: Study, comparison: Comparison) -> str:

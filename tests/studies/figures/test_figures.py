@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,8 +66,8 @@ def test_curves_have_a_panel_per_task_and_a_legend_for_all(agents: int, tasks: i
     assert panels[-1].get_xlabel() == "environment steps" and panels[0].get_ylabel() == "evaluation return"
     named = [text.get_text() for text in sheet.figure.legends[0].get_texts()]
     assert len(named) == agents + (agents > 1), "every agent once, and the mark"
-    assert named[0] == "agent_0 (4 seeds)" and (agents == 1 or named[-1] == "reset fires")
-    assert "95% t interval over seeds" in sheet.caption
+    assert named[0] == "agent_0" and (agents == 1 or named[-1] == "reset fires")
+    assert "mean over 4 seeds, band: 95% t interval over seeds" in sheet.caption
     looks = {(line.get_color(), line.get_linestyle()) for line in panels[0].lines if line.get_linewidth() == 1.6}
     assert len(looks) == agents, "no two agents look the same"
     assert_nothing_is_clipped(sheet)
@@ -85,6 +86,9 @@ def test_firings_are_marked_on_the_mean_and_thinned_where_there_are_many() -> No
         len(marks.get_xdata()) == MOST_MARKS
         and f"reset of agent_1 on {groups[0].task} ({MOST_MARKS} of 500)" in many.caption
     )
+    uneven = curves([groups[0], replace(groups[1], seeds=(0, 1))], "m")
+    named = [text.get_text() for text in uneven.figure.legends[0].get_texts()]
+    assert named == ["agent_0 (4 seeds)", "agent_1 (2 seeds)", "reset fires"] and "over 2 to 4 seeds" in uneven.caption
     assert marked(list(range(100)))[0] == 0 and marked(list(range(100)))[-1] == 99
 
 
@@ -220,7 +224,7 @@ def test_aggregates_show_the_numbers_of_the_table(tmp_path: Path) -> None:
     assert lines_of(sheets["efficiency"])["bad"][0] == [100, 200, 300]
     (axes,) = sheets["improvement"].figure.axes
     assert axes.get_xlim() == (0, 1) and axes.get_yticklabels()[0].get_text().replace("\n", " ") == "good > bad"
-    assert all("4 seeds" in sheet.caption for sheet in sheets.values() if sheet.name != "curves")
+    assert all("4 seeds" in sheet.caption for sheet in sheets.values())
     for sheet in sheets.values():
         assert_nothing_is_clipped(sheet)
 
