@@ -220,6 +220,7 @@ class Driver:
 
     def _end_one(self, item: Item, row: Mapping[str, Any]) -> None:
         status, code = row["status"], row["exit_code"]
+        self._directories.refresh()
         directory = Path(row["run"]) if row.get("run") else self._directory_of(item)
         item.directory = directory
         if status == worker.ELSEWHERE:
@@ -235,7 +236,7 @@ class Driver:
             self._write_end(item, "interrupted", directory, row)
             self._watch.event(f"{item.title}: stopped early")
             self._conclude(Outcome(item.run, "stopped", code, directory, answer=row), item)
-        elif status in ("interrupted", "lost") and item.may_go_on(directory):
+        elif (status == "lost" or code in worker.INTERRUPTED) and (self._is_stopping or item.may_go_on(directory)):
             self._write_end(item, "interrupted", directory, row)
             self._again(item)
         else:
@@ -251,7 +252,6 @@ class Driver:
     def _write_end(self, item: Item, kind: str, directory: Path | None, row: Mapping[str, Any]) -> None:
         facts = {name: row[name] for name in ("digest", "exit_code", "message") if row.get(name) is not None}
         if directory is not None:
-            self._directories.refresh()
             where = os.path.relpath(directory, self._place.folder)
             facts |= {"directory": where, "hash": self._directories.facts(directory).get("hash")}
         self._ledger.append(kind, item.key, **facts)

@@ -33,6 +33,8 @@ PROGRAM = (
 (``1`` is ``PR_SET_PDEATHSIG``.)"""
 NOT_RESUMABLE = (2, 3, 4)
 """Exit codes of a resume that cannot go on: other circumstances, an unusable directory, no good checkpoint."""
+INTERRUPTED = (129, 130, 143)
+"""Exit codes of a process that was asked to end; one that had not begun to train says nothing more."""
 ELSEWHERE, REFUSED = "elsewhere", "refused"
 """Statuses of an answer: another process trains a run of the work; its run directory cannot be resumed."""
 LONGEST_MESSAGE = 2_000

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -16,13 +18,17 @@ from composer.studies.compare.read_runs import read_run
 from composer.studies.execution import driver, worker
 from composer.studies.execution.item import TRIES
 from composer.studies.execution.ledger import Ledger, StudyInUse, holding
+from composer.studies.execution.stopping import StudyStopped
 from composer.studies.execution.work import JobState, Work
+from composer.tracking import locks
 from composer.tracking.journal import read
-from composer.tracking.locks import lock_exclusive, open_lock
+from composer.tracking.locks import lock_exclusive, lock_shared, open_lock
+from composer.tracking.uploader import Uploader
 from composer.training import assemble, launch
 from composer.training.assemble import NewRun
 from composer.training.interrupts import Interrupted
-from composer.training.runs.directory import read_facts
+from composer.training.runs.directory import open_run, read_facts
+from composer.training.runs.membership import STUDY, NoStudy
 
 __all__ = ["here", "studied"]
 
@@ -151,6 +157,53 @@ def test_a_process_that_ends_early_is_started_again_as_long_as_it_gets_on(
     (outcome,) = studied.train(runs_of(12))
     assert (outcome.status, outcome.message) == ("failed", "job 1 ended without an answer")
     assert studied.launcher.performed == [outcome.run.name] * TRIES
+
+
+def test_a_study_that_is_stopped_has_interrupted_runs_and_no_failures(
+    studied: Studied, here: Here, alone: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One is stopped before it has a directory, in the midst of imports, and says nothing."""
+
+    class Late(Inline):
+        alive: ClassVar[list[Work]] = []
+
+        def start(self, works: Sequence[Work]) -> list[str]:
+            self.alive.extend(works)
+            return ["0"]
+
+        def states(self, jobs: Sequence[str]) -> Mapping[str, JobState]:
+            return {job: "running" for job in jobs if self.alive}
+
+        def wait(self, seconds: float) -> None:
+            raise StudyStopped(signal.SIGTERM)
+
+        def stop(self, jobs: Sequence[str]) -> None:
+            with monkeypatch.context() as patch:
+                silent = {"status": "failed", "exit_code": 143, "message": "the process ended without a word"}
+                patch.setattr(worker, "_answer", lambda *_: silent)
+                worker.perform(self.alive.pop())
+
+    runs = runs_of(8, 12)
+    with pytest.raises(StudyStopped, match="stopped \\(SIGTERM\\), the runs are saved: the same command again"):
+        studied.train(runs, Late())
+    assert studied.said == [f"{runs[0].name}: training", "stopping: 1 run to be saved"]
+    assert [end for end, _ in studied.ends().values()] == ["interrupted"]
+    studied.train(runs)
+    assert studied.ends() == {name: ("finished", digest) for name, digest in alone.items()}
+
+
+def test_a_directory_is_named_also_where_its_process_was_killed(
+    studied: Studied, here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = here._trained
+
+    def killed(arguments: Sequence[str]) -> dict[str, object]:
+        here.stops_at = [50]
+        return {**begin(arguments), "run": None, "status": "failed", "exit_code": 137, "message": "SIGKILL"}
+
+    monkeypatch.setattr(here, "_trained", killed)
+    (outcome,) = studied.train(runs_of(8))
+    assert (outcome.status, outcome.exit_code) == ("failed", 137) and [outcome.directory] == [*every(studied.runs)]
 
 
 def test_what_diverged_is_a_result_and_what_failed_is_tried_again(studied: Studied, here: Here) -> None:
@@ -286,3 +339,32 @@ def test_runs_that_began_in_one_program_go_on_in_one(studied: Studied, here: Her
     outcomes = studied.train(runs)
     assert here.commands == ["resume"] and len(list(every(studied.runs))) == 2
     assert [each.digest for each in outcomes] == expected != [None, None]
+
+
+def test_a_reader_of_a_lock_does_not_keep_its_run_from_being_opened(
+    studied: Studied, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``status`` looks at the lock of a run in the instant in which its process is about to take it."""
+    (run,) = runs_of(8)
+    half = stopped(*assemble.start(run.blueprint, studied.runs, None), at=60)
+    reader = open_lock(half / "lock")
+    lock_shared(reader)
+    monkeypatch.setattr(locks.time, "sleep", lambda seconds: os.close(reader))
+    opened = open_run(half)
+    opened.close()
+
+
+def test_the_store_is_told_study_and_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (run,) = runs_of(8, more=('tracking={ kind = "mlflow" }',))
+    about = {"name": "widths", "folder": "f", "points": {run.key: {"label": "width=8", "point": {"width": 8}}}}
+    monkeypatch.setenv(STUDY, json.dumps(about))
+    tags: list[dict[str, str]] = []
+    monkeypatch.setattr(Uploader, "start", lambda *arguments: tags.append(arguments[3]))
+    opened, session = assemble.start(run.blueprint, tmp_path, None)
+    session.upload()
+    session.close()
+    opened.close()
+    assert {"study": "widths", "point": "width=8"}.items() <= tags[0].items()
+    monkeypatch.setenv(STUDY, "[]")
+    with pytest.raises(NoStudy, match="COMPOSER_STUDY is set, but not by a study: unset it"):
+        assemble.start(run.blueprint, tmp_path, None)
