@@ -82,20 +82,34 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--studies", type=int, default=400)
     parser.add_argument("--relabellings", type=int, default=1_000)
+    parser.add_argument("--agents", type=int, nargs="+", default=[2, 3, 5])
+    parser.add_argument("--only", choices=("levels", "seeds"))
     given = parser.parse_args()
-    design = Design(8, 3, relabellings=given.relabellings)
-    for agents in (2, 3, 5):
-        for scores in DRAWS:
-            print(json.dumps(simulate(agents, design, scores, 0.0, False, given.studies)), flush=True)
-        print(json.dumps(simulate(agents, design, "normal", 0.0, True, given.studies)), flush=True)
-    for agents in (3, 5):
-        print(json.dumps(simulate(agents, design, "normal", 2.0, False, given.studies)), flush=True)
-    for agents in (2, 3, 5):
-        fixed, design = (with_power(agents, given.studies, given.relabellings, looks) for looks in (1, None))
-        for apart in (0.0, 1.0, 1.5, 2.0):
-            found = simulate(agents, design, "normal", apart, False, given.studies)
-            saved = round(1 - found["seeds"] / fixed.block, 3)
-            print(json.dumps({"fixed_seeds": fixed.block, "saved": saved, **found}), flush=True)
+    for agents in given.agents:
+        if given.only != "seeds":
+            levels(agents, given.studies, given.relabellings)
+    for agents in given.agents:
+        if given.only != "levels":
+            seeds(agents, given.studies, given.relabellings)
+
+
+def levels(agents: int, studies: int, relabellings: int) -> None:
+    """Family-wise errors of equal agents, and of equal agents beside one that is two standard deviations better."""
+    design = Design(8, 3, relabellings=relabellings)
+    for scores in DRAWS:
+        print(json.dumps(simulate(agents, design, scores, 0.0, False, studies)), flush=True)
+    print(json.dumps(simulate(agents, design, "normal", 0.0, True, studies)), flush=True)
+    if agents > 2:
+        print(json.dumps(simulate(agents, design, "normal", 2.0, False, studies)), flush=True)
+
+
+def seeds(agents: int, studies: int, relabellings: int) -> None:
+    """Seeds of a sequential design beside those of a fixed one, both with a power of 80 % for an effect of 1."""
+    fixed, design = (with_power(agents, studies, relabellings, looks) for looks in (1, None))
+    for apart in (0.0, 1.0, 1.5, 2.0):
+        found = simulate(agents, design, "normal", apart, False, studies)
+        saved = round(1 - found["seeds"] / fixed.block, 3)
+        print(json.dumps({"fixed_seeds": fixed.block, "saved": saved, **found}), flush=True)
 
 
 if __name__ == "__main__":

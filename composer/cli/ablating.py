@@ -10,28 +10,40 @@ import typer
 from composer.cli.answers import guarded, say, tell
 from composer.cli.arguments import AllowModule, BlueprintArgument, Json, Overrides, Variants
 
+Seeds = Annotated[int, typer.Option(min=1, max=64, help="Seeds of every arm, from 0 on.")]
+Suite = Annotated[str | None, typer.Option(help="A set of tasks of registry/suites.")]
+Tasks = Annotated[str | None, typer.Option(help="Tasks as the environment names them, comma-separated.")]
+Only = Annotated[
+    list[str] | None,
+    typer.Option(metavar="COMPONENT", help="Components by key, by a table around it, or by kind; repeatable."),
+]
+Skip = Annotated[list[str] | None, typer.Option(metavar="COMPONENT", help="Components left in; repeatable.")]
+Add = Annotated[bool, typer.Option("--add", help="Also add each component alone to the bare agent.")]
+Margin = Annotated[
+    float | None,
+    typer.Option(min=0, help="Size of an effect that counts as none; by default 5 % of the scores' range."),
+]
+Runs = Annotated[Path, typer.Option(help="Directory of runs; finished ones are not repeated.")]
+Out = Annotated[Path | None, typer.Option(help="Folder of tables and pictures.")]
+Jobs = Annotated[int, typer.Option(min=1, max=256, help="Processes at a time.")]
+Plan = Annotated[bool, typer.Option("--plan", help="Only show the arms and their commands.")]
+
 
 def ablate(
     blueprint: BlueprintArgument,
     overrides: Overrides = None,
     variant: Variants = None,
-    seeds: Annotated[int, typer.Option(min=1, max=64, help="Seeds of every arm, from 0 on.")] = 10,
-    suite: Annotated[str | None, typer.Option(help="A set of tasks of registry/suites.")] = None,
-    tasks: Annotated[str | None, typer.Option(help="Tasks as the environment names them, comma-separated.")] = None,
-    only: Annotated[
-        list[str] | None,
-        typer.Option(metavar="COMPONENT", help="Components by key, by a table around it, or by kind; repeatable."),
-    ] = None,
-    skip: Annotated[list[str] | None, typer.Option(metavar="COMPONENT", help="Components left in; repeatable.")] = None,
-    add: Annotated[bool, typer.Option("--add", help="Also add each component alone to the bare agent.")] = False,
-    margin: Annotated[
-        float | None,
-        typer.Option(min=0, help="Size of an effect that counts as none; by default 5 % of the scores' range."),
-    ] = None,
-    runs: Annotated[Path, typer.Option(help="Directory of runs; finished ones are not repeated.")] = Path("runs"),
-    out: Annotated[Path | None, typer.Option(help="Folder of tables and pictures.")] = None,
-    jobs: Annotated[int, typer.Option(min=1, max=256, help="Processes at a time.")] = 1,
-    plan: Annotated[bool, typer.Option("--plan", help="Only show the arms and their commands.")] = False,
+    seeds: Seeds = 10,
+    suite: Suite = None,
+    tasks: Tasks = None,
+    only: Only = None,
+    skip: Skip = None,
+    add: Add = False,
+    margin: Margin = None,
+    runs: Runs = Path("runs"),
+    out: Out = None,
+    jobs: Jobs = 1,
+    plan: Plan = False,
     allow_module: AllowModule = None,
     as_json: Json = False,
 ) -> None:

@@ -39,6 +39,16 @@ Out = Annotated[
     Path | None, typer.Option(help="The study's own folder; by default studies/NAME beside the runs directory.")
 ]
 
+Until = Annotated[
+    str | None,
+    typer.Option(metavar="decided", help="Add seeds in blocks until every pair of points is decided or hopeless."),
+]
+MaxSeeds = Annotated[int | None, typer.Option(min=2, max=1_000, help="Most seeds with --until; 24 by default.")]
+Block = Annotated[int | None, typer.Option(min=1, max=64, help="Seeds between looks with --until; 3 by default.")]
+AgainstFirst = Annotated[
+    bool, typer.Option("--against-first", help="With --until, only compare each point with the first.")
+]
+
 
 def check(file: StudyFile, as_json: Json = False) -> None:
     """Check every point of a study, and show what each sets; nothing is trained."""
@@ -58,19 +68,10 @@ def run(
     runs: Runs = Path("runs"),
     out: Out = None,
     only: Only = None,
-    until: Annotated[
-        str | None,
-        typer.Option(metavar="decided", help="Add seeds in blocks until every pair of points is decided or hopeless."),
-    ] = None,
-    max_seeds: Annotated[
-        int | None, typer.Option(min=2, max=1_000, help="Most seeds of a point with --until; 24 by default.")
-    ] = None,
-    block: Annotated[
-        int | None, typer.Option(min=1, max=64, help="Seeds between two looks with --until; 3 by default.")
-    ] = None,
-    against_first: Annotated[
-        bool, typer.Option("--against-first", help="With --until, only compare each point with the first.")
-    ] = False,
+    until: Until = None,
+    max_seeds: MaxSeeds = None,
+    block: Block = None,
+    against_first: AgainstFirst = False,
     yes: Annotated[bool, typer.Option("--yes", help="Train it although it costs more than its limits.")] = False,
     allow_module: AllowModule = None,
     as_json: Json = False,

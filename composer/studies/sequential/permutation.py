@@ -9,16 +9,18 @@ the two equal is rejected.
 
 The test of one partition: seeds of a block are relabelled within its classes, independently in every block and task.
 The statistic at look k is the largest difference of two agents of a class, each the sum of its scores in the first k
-blocks. The boundary of look k is the smallest value that at most ``floor(B k alpha / K)`` of B relabellings (the data
-as they are among them) have exceeded at looks up to k: a share of alpha for each look. Under the partition the data are
-one of B equally likely relabellings, so that at most alpha of all studies exceed a boundary. That holds where equal
-agents have the same distribution of scores; with equal means and unequal spreads it is approximate.
+blocks. The boundary of look k is the smallest value that at most ``floor(B alpha sqrt(k / K))`` of B relabellings (the
+data as they are among them) have exceeded at looks up to k; early looks get more of alpha than AdaStop's ``k / K``, for
+which large effects take fewer seeds. Under the partition the data are one of B equally likely relabellings, so that at
+most alpha of all studies exceed a boundary. That holds where equal agents have the same distribution of scores; with
+equal means and unequal spreads it is approximate.
 Legend: J agents, K looks, T tasks, n seeds of a block, B relabellings, S studies that are tested side by side.
 Tests: tests/studies/sequential/test_permutation.py. Levels and power: docs/benchmarks/sequential.md.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
@@ -57,7 +59,7 @@ class Design:
 
     def share(self, look: int) -> int:
         """Relabellings that may have exceeded a boundary at looks up to this one, counted from 1."""
-        return int(self.relabellings * self.alpha * look / self.looks + 1e-9)
+        return int(self.relabellings * self.alpha * math.sqrt(look / self.looks) + 1e-9)
 
     def hypotheses(self, agents: int) -> Iterator[Partition]:
         """The partitions that hold two or more agents equal; of pairs with the first, one class with the first."""

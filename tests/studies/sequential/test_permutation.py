@@ -30,7 +30,7 @@ def by_brute_force(scores: np.ndarray, looks: int, alpha: float) -> int:
         for path in alive:
             dealt = pooled[ways[path[look - 1]]]
             alive[path] += dealt[:block].sum() - dealt[block:].sum()
-        allowed = int(total * alpha * look / looks + 1e-9) - spent
+        allowed = int(total * alpha * math.sqrt(look / looks)) - spent
         sizes = sorted((round(abs(value), 9) for value in alive.values()), reverse=True)
         crossed = {path for path, value in alive.items() if round(abs(value), 9) > sizes[allowed]}
         if (0,) * looks in crossed:
