@@ -91,8 +91,8 @@ def run(
         with launching(study_run.folder_of(found, runs, out), jobs, slurm, ray, found.tree) as launcher:
             if until is None:
                 return study_run.run_study(found, runs, out, only or (), say, jobs or 1, launcher, yes)
-            limits = (max_seeds, block, against_first)
-            return sequential.run_until_decided(found, runs, out, only or (), say, jobs or 1, *limits, launcher)
+            given = (max_seeds, block, against_first, yes)
+            return sequential.run_until_decided(found, runs, out, only or (), say, jobs or 1, *given, launcher)
 
     def text(table: dict[str, Any]) -> str:
         return study_run.text(table) + (sequential.text(table) if until else "")

@@ -21,6 +21,8 @@ from composer.studies import Refused
 from composer.studies.execution.engine import Outcome, train_all
 from composer.studies.execution.study_run import folder_of, selected, table_of, titles
 from composer.studies.execution.work import Launcher
+from composer.studies.planning.limits import ensure_agreed
+from composer.studies.planning.plan import plan
 from composer.studies.sequential.course import Course, course
 from composer.studies.sequential.permutation import MAX_AGENTS, Design, Floats
 from composer.studies.sequential.scores import look_scores, standardised
@@ -43,21 +45,27 @@ def run_until_decided(
     max_seeds: int | None = None,
     block: int | None = None,
     against_first: bool = False,
+    says_yes: bool = True,
     launcher: Launcher | None = None,
 ) -> dict[str, Any]:
     """Train a study's points with more and more seeds; returns the table of ``study run`` with ``sequential`` in it.
 
-    Raises Refused for a design that cannot be, or another one than that with which the study was begun.
+    Raises Refused for a design that cannot be, or another one than that with which the study was begun, and AboveLimit
+    where all of its seeds cost more than the study's limits, unless somebody ``says_yes``.
     """
     runs, folder = selected(study, only), folder_of(study, runs_dir, out)
     folder.mkdir(parents=True, exist_ok=True)
     agents = list(dict.fromkeys(run.point.name for run in runs))
     design = _design(folder, agents, max_seeds, block, against_first)
+    first = min(study.seeds or (0,))
+    if not says_yes:
+        most = [with_seeds(run, seeds) for run in runs for seeds in _blocks(design, first)]
+        ensure_agreed(plan(study.name, most, runs_dir, folder, jobs, study.limits, say, is_calibrated=False)["above"])
 
     def train(some: Sequence[StudyRun]) -> list[Outcome]:
         return train_all(some, folder, runs_dir, say, jobs, launcher, title=titles(study), study=study.name)
 
-    found, outcomes = until_decided(runs, design, train, say, min(study.seeds or (0,)))
+    found, outcomes = until_decided(runs, design, train, say, first)
     return {**table_of(study, outcomes, folder), "sequential": found}
 
 
@@ -76,8 +84,7 @@ def until_decided(
     now: Course | None = None
     lines: list[str] = []
     while now is None or not now.is_over[0]:
-        begin = first_seed + len(looks) * design.block
-        seeds = range(begin, begin + design.block)
+        seeds = _blocks(design, first_seed)[len(looks)]
         active = range(len(agents)) if now is None else now.active(design)
         block = {place: with_seeds(run, seeds) for place, run in by_place.items() if place[1] in active}
         ended = dict(zip(block, train([*block.values()]), strict=True))
@@ -107,6 +114,12 @@ def text(table: dict[str, Any]) -> str:
     lines += ["", *(f"{each['left']} - {each['right']}: {each['verdict']}" for each in found["pairs"])]
     used = ", ".join(f"{name} {seeds}" for name, seeds in found["seeds"].items())
     return "\n".join([*lines, f"seeds: {used} of at most {found['max_seeds']}", found["method"]])
+
+
+def _blocks(design: Design, first_seed: int) -> list[range]:
+    """The seeds of every look."""
+    begins = (first_seed + look * design.block for look in range(design.looks))
+    return [range(begin, begin + design.block) for begin in begins]
 
 
 def _design(
