@@ -1,6 +1,6 @@
 """An ablation as text, as a sentence, as CSV and JSON, and as a forest plot.
 
-Tests: tests/studies/ablation/test_report.py.
+Tests: tests/studies/ablation/test_ablate.py.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from composer.spec.quantities import counted
 from composer.studies.plots import COLOURS, GREY, figure
 
 TITLES = {"leave_one_out": "leaving it out", "add_one_in": "adding it alone"}
+MOST_PANELS = 4
 LOOKS = {"useful": COLOURS[2], "harmful": COLOURS[1], "no effect": GREY, "undecided": COLOURS[4]}
 FIELDS = ("value", "low", "high", "margin", "seeds", "p_differs", "p_equivalent", "verdict")
 
@@ -93,30 +94,45 @@ def figures(table: Mapping[str, Any], folder: Path) -> None:
 
 
 def forest(table: Mapping[str, Any], path: Path) -> None:
-    """A row per component and a panel per column and task: the effect, its interval, and the margin as a band."""
-    panels = [(column, task) for column in TITLES for task in _tasks(table, column)]
+    """A row per component and a panel per column and task: the effect, its interval, and the margin as a band.
+
+    Of more than ``MOST_PANELS`` tasks, all of them together alone.
+    """
+    shown = [column for column in TITLES if _tasks(table, column)]
+    tasks = _tasks(table, shown[0])
+    tasks = tasks if len(tasks) <= MOST_PANELS else tasks[-1:]
+    names = [row["name"] for row in table["components"]]
+    width = 0.6 + 0.055 * max(map(len, names)) + 2.6 * len(tasks)
+    with figure(path, width, 0.6 + (0.75 + 0.24 * len(names)) * len(shown)) as made:
+        grid = made.subplots(len(shown), len(tasks), sharey=True, sharex="col", squeeze=False)
+        for row, column in zip(grid, shown, strict=True):
+            for axes, task in zip(row, tasks, strict=True):
+                _panel(axes, table, column, task)
+            row[0].set_yticks(range(len(names)), names[::-1], fontsize=7)
+        grid[0][0].set_ylim(-0.6, len(names) - 0.4)
+        for axes, task in zip(grid[-1], tasks, strict=True):
+            # Over tasks effects are shares of the scale of each: see ``ablate``.
+            unit = "" if len(tasks) == 1 or task != tasks[-1] else ", share of the scale"
+            axes.set_xlabel(f"effect on the final score{unit}", fontsize=8)
+        made.legend([_mark(colour) for colour in LOOKS.values()], list(LOOKS), loc="outside lower center", ncols=4)
+
+
+def _panel(axes: Any, table: Mapping[str, Any], column: str, task: str) -> None:
+    """The effects of one column on one task."""
     rows = table["components"]
-    names = [row["name"] for row in rows]
-    with figure(path, 2.2 + 0.055 * max(map(len, names)) + 2.6 * len(panels), 1.1 + 0.3 * len(rows)) as made:
-        all_axes = made.subplots(1, len(panels), sharey=True, squeeze=False)[0]
-        for axes, (column, task) in zip(all_axes, panels, strict=True):
-            margin = _cells(table, column, task)[0][1]["final"]["margin"]
-            axes.axvspan(-margin, margin, color="#EEEEEE", linewidth=0)
-            axes.axvline(0, color="#555555", linewidth=0.8)
-            for row, cell in _cells(table, column, task):
-                final, at = cell["final"], len(rows) - 1 - rows.index(row)
-                colour = LOOKS[final["verdict"]] if row.get("fired") != 0 else GREY
-                if final["low"] is not None:
-                    axes.plot([final["low"], final["high"]], [at, at], color=colour, linewidth=1.6)
-                axes.plot([final["value"]], [at], "o", color=colour, markersize=4)
-            axes.set_title(f"{TITLES[column]}\n{task}", fontsize=8)
-            axes.set_xlabel("effect on the final score", fontsize=8)
-        all_axes[0].set_yticks(range(len(rows)), names[::-1], fontsize=7)
-        handles = [made_handle(colour) for colour in LOOKS.values()]
-        made.legend(handles, list(LOOKS), loc="outside lower center", ncols=len(LOOKS), fontsize=8)
+    axes.set_title(f"{TITLES[column]}, {task}", fontsize=8)
+    axes.axvline(0, color="#555555", linewidth=0.8)
+    for row, cell in _cells(table, column, task):
+        final, at = cell["final"], len(rows) - 1 - rows.index(row)
+        colour = GREY if row.get("fired") == 0 else LOOKS[final["verdict"]]
+        if row is _cells(table, column, task)[0][0]:
+            axes.axvspan(-final["margin"], final["margin"], color="#EEEEEE", linewidth=0)
+        if final["low"] is not None:
+            axes.plot([final["low"], final["high"]], [at, at], color=colour, linewidth=1.6)
+        axes.plot([final["value"]], [at], "o", color=colour, markersize=4)
 
 
-def made_handle(colour: str) -> Any:
+def _mark(colour: str) -> Any:
     """A mark of the legend."""
     from matplotlib.lines import Line2D
 
