@@ -60,6 +60,9 @@ def layered(trees: Sequence[Node], overrides: Sequence[Override | Removal], comb
     if is_part(whole):
         message = "this is a part, not a blueprint; blueprints name it with 'use'"
         raise BlueprintError([problem(whole.at, "", message)])
+    if "study" in whole.value:
+        message = "this is a study, not a blueprint; 'composer study' reads it"
+        raise BlueprintError([problem(whole.at, "", message)])
     found.variants = read_variants(whole)
     found.root = replace(whole, value={name: child for name, child in whole.value.items() if name != "variants"})
     if combination is not None:

@@ -13,7 +13,7 @@ from pathlib import Path as FilePath
 from composer.blueprint.checks.form import validate
 from composer.blueprint.schema import SLUG_RULE, is_slug
 from composer.blueprint.syntax.extends import read_chain, shipped
-from composer.blueprint.syntax.nodes import Node, show_path
+from composer.blueprint.syntax.nodes import Node, plain, show_path
 from composer.blueprint.syntax.notation import UNDER, experiment
 from composer.blueprint.syntax.problems import Problem, at_file
 from composer.blueprint.syntax.read import read_tree
@@ -66,9 +66,7 @@ def load_study(path: str | os.PathLike[str], *, is_to_run: bool = False) -> Stud
     found = _find(FilePath(path))
     file = str(found)
     tree = read_tree(found, file)
-    declared, problems = validate(tree, frozenset(), StudyFile)
-    if declared is None:
-        raise study_error(map(_of_study, problems))
+    declared = _declared(tree, file)
     name = declared.name or found.stem
     axes = read_axes(tree)
     settings, wrong = read_settings(tree, axes)
@@ -113,6 +111,16 @@ def _find(path: FilePath) -> FilePath:
     meant = near(path.as_posix(), known)
     message = f"no such file, nor a shipped study of this name{f'; did you mean {meant!r}?' if meant else ''}"
     raise at_file(str(path), message)
+
+
+def _declared(tree: Node, file: str) -> StudyFile:
+    """The keys of a study file, valid each for itself; raises BlueprintError."""
+    if "study" not in tree.value and isinstance(plain(tree).get("blueprint"), int):
+        raise at_file(file, "this is a blueprint, not a study; 'composer check' reads it")
+    declared, problems = validate(tree, frozenset(), StudyFile)
+    if declared is None:
+        raise study_error(map(_of_study, problems))
+    return declared
 
 
 def _of_study(found: Problem) -> Problem:

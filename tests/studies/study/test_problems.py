@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from study_files import write
 
-from composer.blueprint import BlueprintError
+from composer.blueprint import BlueprintError, load
 from composer.blueprint.syntax.nodes import annotate
 from composer.blueprint.syntax.problems import Problem
 from composer.studies.study.load import load_study
@@ -195,3 +195,11 @@ def test_the_answer_for_programs_lists_every_point() -> None:
 def test_an_absent_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(BlueprintError, match="no such file, nor a shipped study of this name"):
         load_study(tmp_path / "absent.toml")
+
+
+def test_a_blueprint_and_a_study_are_told_apart(tmp_path: Path) -> None:
+    path = write(tmp_path, AXES + USED)
+    with pytest.raises(BlueprintError, match=r"study\.toml:1:1: this is a study, not a blueprint; 'composer study'"):
+        load(path)
+    with pytest.raises(BlueprintError, match=r"tiny\.toml:1:1: this is a blueprint, not a study; 'composer check'"):
+        load_study(tmp_path / "tiny.toml")
