@@ -47,7 +47,8 @@ class RunDirectories:
 
     def refresh(self) -> None:
         """Read the directories that are new."""
-        names = {path.parent.name for path in self._runs.glob("*/run.json")}
+        # pathlib's * also matches the names of directories that are being made.
+        names = {path.parent.name for path in self._runs.glob("*/run.json") if not path.parent.name.startswith(".")}
         for name in names - self._facts.keys():
             self._facts[name] = _facts(self._runs / name)
         for name in self._facts.keys() - names:

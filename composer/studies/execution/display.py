@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 
 LIVE_SECONDS: Final = 1.0
 PLAIN_SECONDS: Final = 60.0
-_SHOWN = ("running", "elsewhere", "failed", "diverged")
+_TRAINED, _BAD = ("running", "elsewhere"), ("failed", "diverged")
 """States whose runs have a row in the table; the rest are counted."""
+_BAR: Final = 12
+_MARGIN: Final = len("elsewhere") + 5 * len("  ") + len("env steps")
+"""Characters of a row beside its name, its bar and its numbers."""
 _COLOURS = {"running": "cyan", "elsewhere": "blue", "failed": "bold red", "diverged": "yellow", "finished": "green"}
 
 
@@ -83,7 +86,7 @@ class LiveTable:
         """Draw the table again."""
         self._due = time.monotonic() + LIVE_SECONDS
         with suppress(OSError):  # The terminal is gone: the study goes on, or saves itself.
-            self._live.update(table(overview, self._terminal.height - 4), refresh=True)
+            self._live.update(table(overview, self._terminal.height - 4, self._terminal.width), refresh=True)
 
 
 @contextmanager
@@ -113,28 +116,39 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
 
 
-def table(overview: Overview, height: int) -> Group:
-    """The rows that fit into ``height`` lines, and below them the counts of all."""
+def table(overview: Overview, height: int, width: int) -> Group:
+    """The rows that fit into ``height`` lines of ``width`` characters, and below them the counts of all.
+
+    A third of the lines is kept for what has ended badly, where much is running.
+    """
     from rich.console import Group
     from rich.progress_bar import ProgressBar
     from rich.table import Table
     from rich.text import Text
 
-    shown = sorted((each for each in overview.runs if each.state in _SHOWN), key=lambda each: _SHOWN.index(each.state))
-    fits = max(height, 1)
+    running, bad = ([each for each in overview.runs if each.state in states] for states in (_TRAINED, _BAD))
+    for_bad = min(len(bad), max(height // 3, height - len(running)))
+    shown = [*running[: max(height - for_bad, 1)], *bad[:for_bad]]
     drawn = Table(box=None, pad_edge=False)
-    drawn.add_column("run", overflow="ellipsis", no_wrap=True)
-    drawn.add_column("state", no_wrap=True)
-    drawn.add_column("", no_wrap=True)
+    for name in ("run", "state", ""):
+        drawn.add_column(name, no_wrap=True)
     for name in ("env steps", "return", "left"):
         drawn.add_column(name, justify="right", no_wrap=True)
-    for each in shown[:fits]:
-        state = Text(each.state, style=_COLOURS[each.state])
-        bar = ProgressBar(each.env_steps, each.done, width=12)
-        drawn.add_row(Text(each.name), state, bar, *_numbers(each))
-    hidden = len(shown) - fits
+    cells = [_numbers(each) for each in shown]
+    room = width - _BAR - sum(max(map(len, column), default=0) for column in zip(*cells, strict=True)) - _MARGIN
+    for each, numbers in zip(shown, cells, strict=True):
+        bar = ProgressBar(each.env_steps, each.done, width=_BAR)
+        drawn.add_row(Text(shortened(each.name, room)), Text(each.state, style=_COLOURS[each.state]), bar, *numbers)
+    hidden = len(running) + len(bad) - len(shown)
     more = f"and {hidden} more; " if hidden > 0 else ""
     return Group(*([drawn] if shown else []), Text(more + summary(overview)))
+
+
+def shortened(name: str, room: int) -> str:
+    """A name in at most ``room`` characters, at least ten, without its middle where it is longer."""
+    room = max(room, 10)
+    tail = room // 3
+    return name if len(name) <= room else f"{name[: room - tail - 1]}…{name[-tail:]}"
 
 
 def _numbers(each: Status) -> Sequence[str]:

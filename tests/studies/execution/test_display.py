@@ -28,9 +28,14 @@ def overview() -> Overview:
 
 def drawn(height: int) -> list[str]:
     """The lines of the table on a terminal of 100 columns."""
-    terminal = Console(file=io.StringIO(), width=100, force_terminal=True, color_system=None)
+    return on_terminal(overview(), height)
+
+
+def on_terminal(whole: Overview, height: int, width: int = 100) -> list[str]:
+    """The lines of the table."""
+    terminal = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
     with terminal.capture() as capture:
-        terminal.print(table(overview(), height))
+        terminal.print(table(whole, height, width))
     return [line.rstrip() for line in capture.get().rstrip("\n").split("\n")]
 
 
@@ -43,8 +48,19 @@ def test_a_table_shows_what_runs_and_what_failed_and_counts_the_rest() -> None:
     ]  # fmt: skip
     assert [line.split()[:2] for line in lines[3:5]] == [["width=7", "failed"], ["width=8", "diverged"]]
     assert lines[5] == "38 finished, 2 running, 158 waiting, 1 diverged, 1 failed of 200; about 0:13:18 left"
-    short = drawn(2)
-    assert len(short) == 4 and short[3].startswith("and 2 more; 38 finished")
+    short = drawn(3)
+    assert [line.split()[0] for line in short[1:4]] == ["width=0", "width=1", "width=7"]
+    assert len(short) == 5 and short[4].startswith("and 1 more; 38 finished")
+
+
+@pytest.mark.parametrize("width", [100, 120])
+def test_long_names_lose_their_middle_and_numbers_stay_whole(width: int) -> None:
+    name = f"width=1, {'ratio=2, ' * 20}resets=true on humanoid-run"
+    runs = [Status(name, "elsewhere", 100_000_000, 25_000_000, 12.345, 360_000.0)] * 40
+    lines = on_terminal(Overview(runs, [], 1), 20, width)
+    assert len(lines) == 22 and max(map(len, lines)) <= width and lines[-1].startswith("and 20 more; 40 elsewhere")
+    assert "…" in lines[1] and lines[1].startswith("width=1") and "humanoid-run  elsewhere" in lines[1]
+    assert lines[1].endswith("25,000,000 of 100,000,000   12.35  100:00:00")
 
 
 def test_the_time_left_is_that_of_the_work_over_the_processes() -> None:

@@ -341,6 +341,14 @@ def test_runs_that_began_in_one_program_go_on_in_one(studied: Studied, here: Her
     assert [each.digest for each in outcomes] == expected != [None, None]
 
 
+def test_a_directory_that_a_killed_process_was_about_to_make_is_none(studied: Studied, here: Here) -> None:
+    (run,) = runs_of(8)
+    half = stopped(*assemble.start(run.blueprint, studied.runs, None), at=60)
+    half.rename(half.with_name(f".tmp-{half.name}"))
+    (outcome,) = studied.train([run])
+    assert here.commands == ["train"] and outcome.directory and not outcome.directory.name.startswith(".")
+
+
 def test_a_reader_of_a_lock_does_not_keep_its_run_from_being_opened(
     studied: Studied, monkeypatch: pytest.MonkeyPatch
 ) -> None:
