@@ -26,6 +26,8 @@ DISTANCE: Final = (0.0, math.inf)
 """The values that an error, a distance or a score of simplicity can have."""
 DRAWS: Final = 10_000
 """Draws for the interval of a median over tasks."""
+SHOWN: Final = 6
+"""Numbers of seeds that are shown one by one."""
 TRIM: Final = 0.25
 """Share of scores that the interquartile mean leaves out at either end."""
 COVERAGE = {3: 0.62, 4: 0.61, 5: 0.66, 6: 0.72, 7: 0.78, 8: 0.84, 9: 0.86}
@@ -168,6 +170,15 @@ def span(estimate: Mapping[str, Any], form: str) -> str:
         return f"{value} [{estimate['low']:{form}}, {estimate['high']:{form}}]"
     listed = ", ".join(f"{each:{form}}" for each in estimate.get("values", ()))
     return f"{value} ({listed})" if listed else value
+
+
+def seeds_text(seeds: Sequence[int]) -> str:
+    """Numbers of seeds by task: ``5``, ``57×15``, ``5+6``, and ``3 to 15 a task`` where they differ on many."""
+    if len(seeds) == 1:
+        return str(seeds[0])
+    if len(set(seeds)) == 1:
+        return f"{len(seeds)}×{seeds[0]}"
+    return "+".join(map(str, seeds)) if len(seeds) <= SHOWN else f"{min(seeds)} to {max(seeds)} a task"
 
 
 def p_text(value: float) -> str:

@@ -13,6 +13,7 @@ from composer.studies.statistics import (
     iqm,
     least_p_value,
     probability_of_improvement,
+    seeds_text,
     span,
 )
 
@@ -136,3 +137,8 @@ def test_an_estimate_without_an_interval_is_written_without_nan() -> None:
     assert one.as_dict() == {"value": 1.0, "low": None, "high": None}
     assert span(one.as_dict(), ".2f") == "1.00"
     assert span({"value": -1.0, "low": -2.5, "high": 0.25}, "+.1f") == "-1.0 [-2.5, +0.2]"
+
+
+def test_numbers_of_seeds_stay_short() -> None:
+    assert [seeds_text(each) for each in ([5], [5] * 3, [5, 6], [15] * 57)] == ["5", "3×5", "5+6", "57×15"]
+    assert seeds_text([3, *[15] * 56]) == "3 to 15 a task"

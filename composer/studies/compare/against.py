@@ -20,7 +20,7 @@ from composer.studies.compare.normalize import Scale
 from composer.studies.compare.read_runs import Agent, settings
 from composer.studies.compare.references import Published, PublishedScore, published
 from composer.studies.compare.verdicts import ALPHA, Pair, holm, tested_text
-from composer.studies.statistics import Scores, span
+from composer.studies.statistics import Scores, seeds_text, span
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def _sentence(row: Mapping[str, Any], tests: int, source: Published) -> str:
 
 
 def _seeds(counts: Sequence[int]) -> str:
-    return counted(counts[0], "seed") if len(counts) == 1 else f"{'+'.join(map(str, counts))} seeds"
+    return counted(counts[0], "seed") if len(counts) == 1 else f"{seeds_text(counts)} seeds"
 
 
 def _why_not(group: Group, source: Published, methods: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from composer.spec.quantities import columns
 from composer.studies.compare.compare import number_format
 from composer.studies.compare.conclusion import Pairs, conclusions, pair_table
-from composer.studies.statistics import span
+from composer.studies.statistics import seeds_text, span
 
 
 class Section(NamedTuple):
@@ -64,7 +64,7 @@ def _over_rows(over: Mapping[str, Any]) -> list[list[str]]:
     form = _over_form(over)
     rows = [["", "seeds", *(shown[name] for name in present)]]
     for row in over["agents"]:
-        rows.append([row["agent"], "+".join(map(str, row["seeds"])), *(span(row[name], form) for name in present)])
+        rows.append([row["agent"], seeds_text(row["seeds"]), *(span(row[name], form) for name in present)])
     return rows
 
 

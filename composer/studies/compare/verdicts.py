@@ -25,6 +25,7 @@ from composer.studies.statistics import (
     least_p_value,
     p_text,
     probability_of_improvement,
+    seeds_text,
     span,
 )
 
@@ -111,9 +112,10 @@ def seeds_needed(ours: Scores, theirs: Scores, tests: int = 1) -> int | None:
     for count in range(LEAST, MOST_SEEDS + 1):
         freedom = len(strata) * (count - 1)
         wanted = float(stdtrit(freedom, 1 - level / 2)) + float(ndtri(POWER))
-        least = min(1.0, 2 / math.comb(2 * count, count) ** len(ours.tasks))
-        if gap * math.sqrt(count) >= wanted * math.sqrt(variance) and least <= level and gap > 0:
-            return count
+        if gap > 0 and gap * math.sqrt(count) >= wanted * math.sqrt(variance):
+            # The least that permutation can give: a number of hundreds of digits where there are many seeds and tasks.
+            if 2 / math.comb(2 * count, count) ** len(ours.tasks) <= level:
+                return count
     return None
 
 
@@ -159,7 +161,7 @@ def _verdict(pair: Pair, is_decided: bool, tests: int) -> str:
 def _sentence(pair: Pair, row: Mapping[str, Any], form: str) -> str:
     """Everything that is to be said of a pair: verdict, interval, method, seeds, correction, seeds that are needed."""
     gap, chance, needed = row["difference"], row["probability_of_improvement"], row["seeds_needed"]
-    seeds = " and ".join("+".join(map(str, scores.seeds)) for scores in (pair.ours, pair.theirs))
+    seeds = " and ".join(seeds_text(scores.seeds) for scores in (pair.ours, pair.theirs))
     tested = f"; {tested_text(row['p_value_corrected'], row['correction']['tests'])}" if gap["low"] is not None else ""
     said = (
         f"{pair.where}: {row['verdict']}; {pair.left} - {pair.right} is {span(gap, form)},"
