@@ -10,36 +10,41 @@ import typer
 from composer.cli.answers import guarded, say, tell
 from composer.cli.arguments import AllowModule, Json
 
+What = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="STUDY | FILE[@VARIANT] [KEY=VALUE ...] ...",
+        help="A study's file, or blueprints with overrides: each is one agent, with and without something.",
+    ),
+]
+Over = Annotated[
+    list[str] | None,
+    typer.Option(help="The size: a numeric axis of the study, or KEY=V1,V2,V3,...; repeated keys change together."),
+]
+Against = Annotated[
+    Literal["size", "parameters", "flops"],
+    typer.Option(help="What the law is over: size, parameters, or operations of a run."),
+]
+Kind = Annotated[Literal["final", "area"], typer.Option(help="Of the metric: final, or area (its mean over steps).")]
+Threshold = Annotated[
+    float | None, typer.Option(help="Instead: environment steps until the metric reaches this value.")
+]
+HoldOut = Annotated[
+    str | None,
+    typer.Option(help="A size, or 'largest': it is trained, not fitted, and tests the prediction."),
+]
+
 
 def scale(
-    what: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="STUDY | FILE[@VARIANT] [KEY=VALUE ...] ...",
-            help="A study's file, or blueprints with overrides: each is one agent, with and without something.",
-        ),
-    ],
-    over: Annotated[
-        list[str] | None,
-        typer.Option(help="The size: a numeric axis of the study, or KEY=V1,V2,V3,...; repeated keys change together."),
-    ] = None,
-    against: Annotated[
-        Literal["size", "parameters", "flops"],
-        typer.Option(help="What the law is over: size, parameters, or operations of a run."),
-    ] = "size",
+    what: What,
+    over: Over = None,
+    against: Against = "size",
     metric: Annotated[str, typer.Option(help="The metric.")] = "evaluation/return",
-    target: Annotated[
-        Literal["final", "area"], typer.Option(help="Of the metric: final, or area (its mean over steps).")
-    ] = "final",
-    threshold: Annotated[
-        float | None, typer.Option(help="Instead: environment steps until the metric reaches this value.")
-    ] = None,
-    hold_out: Annotated[
-        str | None,
-        typer.Option(help="A size, or 'largest': it is trained, not fitted, and tests the prediction."),
-    ] = None,
+    target: Kind = "final",
+    threshold: Threshold = None,
+    hold_out: HoldOut = None,
     predict: Annotated[list[float] | None, typer.Option(help="Predict here, without training; repeatable.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Draw sizes and law here: a .png or .svg file.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw sizes and law here: a file of .png, .svg or .pdf.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write one line per seed here.")] = None,
     runs: Annotated[Path, typer.Option(help="Directory of new runs and of earlier ones.")] = Path("runs"),
     out: Annotated[Path | None, typer.Option(help="Folder of the study; by default studies/NAME beside runs.")] = None,

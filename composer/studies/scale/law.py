@@ -23,7 +23,7 @@ from composer.studies.scale.likelihood import Curve, Maximum, maximise
 from composer.studies.statistics import Estimate, Floats
 
 FEWEST_SIZES: Final = 3
-GAIN: Final = 2.0
+GAIN: Final = 6.0
 """The offset is kept where it lowers Akaike's criterion for small samples (AICc) by more than this."""
 CRITERION: Final = f"an offset where it lowers AICc by more than {GAIN:g}, and at least four sizes"
 EXPONENTS: Final = (-2.0, -1.0, -0.5, -0.2, 0.2, 0.5, 1.0, 2.0)

@@ -159,7 +159,8 @@ def _other(each: Mapping[str, Any]) -> str:
 
 
 def _difference(each: Mapping[str, Any]) -> str:
-    said = f"exponent of {each['of']} minus that of {each['minus']}: {spanned(each, '+.3f')}"
+    form = {"power": "y = a x^b", "offset": "y = c + a x^b"}[each["form"]]
+    said = f"exponent of {each['of']} minus that of {each['minus']}, both of {form}: {spanned(each, '+.3f')}"
     if each["low"] is None:
         return said
     differ = each["low"] > 0 or each["high"] < 0

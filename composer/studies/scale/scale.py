@@ -195,13 +195,21 @@ def _prediction(x: float, each: Scaling) -> dict[str, Any]:
 
 
 def _differences(found: Sequence[Scaling]) -> list[dict[str, Any]]:
-    """Each other agent's exponent minus that of the first."""
+    """Each other agent's exponent minus that of the first, of laws of one form: without offset where theirs differ."""
     first, *others = found
-    return [
-        {"of": each.name, "minus": first.name, **exponent_difference(each.law, first.law).as_dict()}
-        for each in others
-        if each.law.sample.is_log == first.law.sample.is_log
-    ]
+    rows = []
+    for each in others:
+        ours, theirs = each.law, first.law
+        if ours.has_offset != theirs.has_offset:
+            plain = [[fit for fit in one.rivals if not fit.has_offset] for one in (each, first)]
+            if not all(plain):
+                continue
+            ours, theirs = plain[0][0], plain[1][0]
+        if ours.sample.is_log == theirs.sample.is_log:
+            form = "offset" if ours.has_offset else "power"
+            row = {"of": each.name, "minus": first.name, "form": form}
+            rows.append(row | exponent_difference(ours, theirs).as_dict())
+    return rows
 
 
 def _notes(each: Scaling) -> list[str]:

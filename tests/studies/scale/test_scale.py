@@ -27,9 +27,9 @@ RISE = 20_000
 def journals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Runs whose accuracy reaches 0.8 after ``RISE / width`` steps, of ``@ema`` after ``RISE / sqrt(width)``.
 
-    ``limit`` ends them before; ``failed`` names sizes whose runs fail.
+    ``limit`` ends them before; ``failed`` names sizes whose runs fail; ``offset`` is added for the first agent.
     """
-    options: dict[str, Any] = {"limit": 10_000, "failed": ()}
+    options: dict[str, Any] = {"limit": 10_000, "failed": (), "offset": 0.0}
 
     def train(runs: Sequence[StudyRun], folder: Path, runs_dir: Path, say: object, jobs: int) -> list[Outcome]:
         return [
@@ -45,7 +45,8 @@ def journals(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         path.mkdir()
         rng = np.random.default_rng(int(width))
         power = -0.5 if run.arguments[0].endswith("@ema") else -1.0
-        reaches = RISE * width**power * np.exp(0.1 * rng.standard_normal(5))
+        offset = options["offset"] if power == -1 else 0.0
+        reaches = (offset + RISE * width**power) * np.exp(0.1 * rng.standard_normal(5))
         with Journal(path / "journal.jsonl") as journal:
             for step in range(10, options["limit"] + 1, max(10, options["limit"] // 100)):
                 for seed, at in enumerate(reaches):
@@ -109,6 +110,18 @@ def test_two_agents_have_two_laws_and_a_difference(journals: dict[str, Any], tmp
     assert difference["value"] == pytest.approx(exponents[1] - exponents[0])
     assert difference["low"] < 0.5 < difference["high"]
     assert "the exponents differ" in made["said"]
+
+
+def test_exponents_of_different_laws_are_not_compared(journals: dict[str, Any], tmp_path: Path) -> None:
+    """Where one agent's law has an offset and the other's has none, both are compared without."""
+    journals["offset"] = 800.0
+    made = scale("warm_start/digits@ema", *ARGUMENTS[1:4], "--threshold", "0.8", tmp_path=tmp_path)
+    forms = {each["law"]["form"] for each in made["series"]}
+    assert forms == {"power", "offset"}
+    plain = [next(law["b"]["value"] for law in each["laws"] if law["form"] == "power") for each in made["series"]]
+    (difference,) = made["differences"]
+    assert difference["form"] == "power"
+    assert difference["value"] == pytest.approx(plain[1] - plain[0])
 
 
 def test_a_size_that_fails_is_named_and_three_must_be_left(journals: dict[str, Any], tmp_path: Path) -> None:
