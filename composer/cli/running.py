@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from composer.blueprint import Blueprint
 from composer.cli.answers import answer, fail, guarded, read, say, tell
 from composer.cli.arguments import AllowModule, At, BlueprintArgument, Json, Overrides, RunPath, Variants
 
@@ -26,6 +29,14 @@ def train(
         str | None,
         typer.Option(help="Comma-separated variants, combinations a+b, or 'base', that train in one program."),
     ] = None,
+    beside: Annotated[
+        list[str] | None,
+        typer.Option(metavar="'FILE KEY=VALUE ...'", help="An experiment that trains in the same program; repeatable."),
+    ] = None,
+    absent: Annotated[
+        list[int] | None,
+        typer.Option(min=0, help="Leave the place of this experiment empty, counted from 0; repeatable."),
+    ] = None,
     allow_module: AllowModule = None,
     as_json: Json = False,
 ) -> None:
@@ -39,6 +50,9 @@ def train(
         _train_together(blueprint, changes, variant, together, runs, as_json)
         return
     loaded = read(blueprint, changes, variant, as_json, is_to_run=True).blueprint
+    if beside:
+        _train_beside(loaded, beside, absent or (), runs, as_json)
+        return
     from composer import api
 
     def run() -> dict[str, Any]:
@@ -56,6 +70,27 @@ def _train_together(
 
     def run() -> dict[str, Any]:
         members = for_one_program(*selection(file, changes, variants or (), together))
+        return launch.train_together_to_end(assemble.start_together(members, runs), quiet=False)
+
+    _finish_together(guarded(run, as_json), as_json)
+
+
+def _train_beside(first: Blueprint, others: list[str], absent: Sequence[int], runs: Path, as_json: bool) -> None:
+    from composer.studies.sweep import ensure_one_program
+    from composer.training import assemble, launch
+
+    found = [first]
+    for text in others:
+        file, *overrides = shlex.split(text)
+        found.append(read(file, overrides, None, as_json, is_to_run=True).blueprint)
+
+    def run() -> dict[str, Any]:
+        named = {f"{place}": each for place, each in enumerate(found)}
+        ensure_one_program(named)
+        members = [
+            assemble.NewRun(name, each, each.derived.get("variant"), int(name) in absent)
+            for name, each in named.items()
+        ]
         return launch.train_together_to_end(assemble.start_together(members, runs), quiet=False)
 
     _finish_together(guarded(run, as_json), as_json)

@@ -121,7 +121,8 @@ def plan(
 
     def table() -> dict[str, Any]:
         chosen, folder = study_run.selected(found, only or ()), study_run.folder_of(found, runs, out)
-        return planning.plan(found.name, chosen, runs, folder, jobs, found.limits, say, calibrate)
+        programs = study_run.programs_of(found)
+        return planning.plan(found.name, chosen, runs, folder, jobs, found.limits, say, calibrate, programs)
 
     tell(guarded(table, as_json), planning.text, as_json)
 

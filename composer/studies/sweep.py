@@ -8,7 +8,7 @@ Tests: tests/studies/test_sweep.py.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -116,17 +116,23 @@ def text(table: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def ensure_one_program(members: Mapping[str, Blueprint]) -> None:
+    """Raise Refused where a blueprint cannot share the program of the first, or memory is short."""
+    first, *others = members
+    for other in others:
+        if why := obstacle(members[first], members[other]):
+            raise Refused(f"{first!r} and {other!r} cannot be trained in one program: {why}")
+    needs, available = forecast(joined([*members.values()])).total, available_bytes()
+    if needs > available:
+        raise Refused(f"{len(members)} variants together need {needs:.1e} bytes; available {available:.1e}")
+
+
 def for_one_program(blueprint: Path, overrides: Sequence[str], variants: Sequence[str]) -> list[NewRun]:
     """The variants, which are trained in one program. Refused where one cannot, or memory is short."""
     planned = planned_runs(blueprint, overrides, variants)
     if len(planned) < 2 or len({each.name for each in planned}) < len(planned):
         raise Refused("--together takes two or more variants, each once")
-    for other in planned[1:]:
-        if why := obstacle(planned[0].blueprint, other.blueprint):
-            raise Refused(f"{planned[0].name!r} and {other.name!r} cannot be trained in one program: {why}")
-    needs, available = forecast(joined([each.blueprint for each in planned])).total, available_bytes()
-    if needs > available:
-        raise Refused(f"{len(planned)} variants together need {needs:.1e} bytes; available {available:.1e}")
+    ensure_one_program({each.name: each.blueprint for each in planned})
     return [NewRun(each.name, each.blueprint, each.variant) for each in planned]
 
 

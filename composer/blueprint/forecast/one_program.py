@@ -5,6 +5,7 @@ Imports no torch. Tests: tests/blueprint/test_one_program.py.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -28,6 +29,13 @@ def obstacle(first: Blueprint, other: Blueprint) -> str | None:
         return alone
     key = _first_difference(_common(first), _common(other))
     return None if key is None else f"they differ in {key}, which is part of the program and not a number in it"
+
+
+def common_key(blueprint: Blueprint) -> str | None:
+    """A text that is equal for blueprints without an ``obstacle``; None for one that cannot share a program."""
+    if next(_needs_its_own(blueprint), None) is not None:
+        return None
+    return json.dumps(_common(blueprint), sort_keys=True)
 
 
 def program_groups(blueprints: Mapping[str, Blueprint], most: int) -> list[list[str]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from composer.studies.execution.engine import Outcome, train_all
 from composer.studies.execution.progress import Progress
 from composer.studies.execution.report import report
 from composer.studies.execution.work import Launcher
+from composer.studies.planning.fleets import fleets, units
 from composer.studies.planning.limits import ensure_agreed
 from composer.studies.planning.plan import plan
 from composer.studies.study.load import Study
@@ -47,11 +49,20 @@ def run_study(
     somebody ``says_yes``; Refused, and what ``train_all`` raises.
     """
     runs, folder = selected(study, only), folder_of(study, runs_dir, out)
+    programs = programs_of(study)
     if not says_yes:
-        planned = plan(study.name, runs, runs_dir, folder, jobs, study.limits, say, is_calibrated=False)
+        planned = plan(study.name, runs, runs_dir, folder, jobs, study.limits, say, False, programs)
         ensure_agreed(planned["above"])
-    outcomes = train_all(runs, folder, runs_dir, say, jobs, launcher, title=titles(study), study=study.name)
+    if len(programs) < len(study.runs):
+        say(f"{counted(len(study.runs), 'run')} in {counted(len(programs), 'program')}")
+    group, title = partial(units, programs), titles(study)
+    outcomes = train_all(runs, folder, runs_dir, say, jobs, launcher, group, title, study.name)
     return table_of(study, outcomes, folder)
+
+
+def programs_of(study: Study) -> list[list[StudyRun]]:
+    """The runs of a study that train in one program, each program in order; most are alone."""
+    return fleets(study.runs) if study.is_together else [[run] for run in study.runs]
 
 
 def table_of(study: Study, outcomes: Sequence[Outcome], folder: Path) -> dict[str, Any]:

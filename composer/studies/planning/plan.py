@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from composer.blueprint.forecast.flops import update_flops
 from composer.blueprint.forecast.memory import available_bytes, disk_bytes
 from composer.spec.quantities import bytes_text, columns, counted, scaled
 from composer.studies.execution.resources import share
 from composer.studies.planning.calibration import Pace, calibrate, known_paces, workload
-from composer.studies.planning.cost import RunCost, costs
+from composer.studies.planning.cost import PROCESS_BYTES, RunCost, costs
+from composer.studies.planning.fleets import gain
 from composer.studies.planning.limits import Limits, exceeded
 from composer.studies.study.points import StudyRun
 
@@ -49,15 +51,21 @@ def plan(
     limits: Limits,
     say: Callable[[str], None],
     is_calibrated: bool = True,
+    programs: Sequence[Sequence[StudyRun]] = (),
 ) -> dict[str, Any]:
-    """The table of ``--json``; ``is_calibrated`` first trains a few seconds of each distinct run that was not timed."""
+    """The table of ``--json``; ``is_calibrated`` first trains a few seconds of each distinct run that was not timed.
+
+    ``programs`` are the runs that train in one process; a run that is in none has its own.
+    """
     found = costs(runs, runs_dir)
     threads = share(jobs)
     paces = calibrate(found, folder, threads, say) if is_calibrated else known_paces(folder)
     waiting = [each for each in found if each.left]
-    hours = _hours(waiting, paces, threads).of(min(jobs, max(len(waiting), 1)))
-    largest = sorted((each.memory for each in waiting), reverse=True)
-    programs = {each.update.program: each.update.is_cached for each in waiting if each.update.compiles}
+    processes = _processes(waiting, programs)
+    hours = _hours(processes, paces, threads).of(min(jobs, max(len(processes), 1)))
+    memory = (sum(each.memory - PROCESS_BYTES for each in several) + PROCESS_BYTES for several in processes)
+    largest = sorted(memory, reverse=True)
+    compiled = {each.update.program: each.update.is_cached for each in waiting if each.update.compiles}
     table = {
         "study": name,
         "folder": str(folder),
@@ -66,8 +74,9 @@ def plan(
         "finished": sum(not each.left for each in found),
         "begun": sum(0 < each.left < 1 for each in found),
         "seeds": sum(len(each.run.blueprint.seeds) for each in waiting),
+        "processes": len(processes),
         "programs": len({each.update.program for each in waiting}),
-        "compilations": sum(not cached for cached in programs.values()),
+        "compilations": sum(not cached for cached in compiled.values()),
         "updates": round(sum(each.updates * each.left for each in waiting)),
         "env_steps": round(sum(_env_steps(each) * each.left for each in waiting)),
         "flops": round(sum(each.flops * each.left for each in waiting)),
@@ -87,14 +96,25 @@ def _env_steps(cost: RunCost) -> int:
     return cost.run.blueprint.training.env_steps * len(cost.run.blueprint.seeds)
 
 
-def _hours(waiting: Sequence[RunCost], paces: Mapping[str, Pace], threads: int) -> Hours:
+def _processes(waiting: Sequence[RunCost], programs: Sequence[Sequence[StudyRun]]) -> list[list[RunCost]]:
+    """The costs of the runs of each process that is left."""
+    place = {run.key: number for number, program in enumerate(programs) for run in program}
+    found: dict[object, list[RunCost]] = {}
+    for each in waiting:
+        found.setdefault(place.get(each.run.key, each.run.key), []).append(each)
+    return [*found.values()]
+
+
+def _hours(processes: Sequence[Sequence[RunCost]], paces: Mapping[str, Pace], threads: int) -> Hours:
     total = [0.0, 0.0, 0.0]
     is_measured = True
-    for each in waiting:
-        pace = paces.get(workload(each, threads))
-        is_measured &= pace is not None
-        for index, seconds in enumerate(pace.seconds(each) if pace else _guessed(each)):
-            total[index] += seconds * each.left / 3600
+    for several in processes:
+        faster = gain(update_flops(several[0].run.blueprint), len(several))
+        for each in several:
+            pace = paces.get(workload(each, threads))
+            is_measured &= pace is not None
+            for index, seconds in enumerate(pace.seconds(each) if pace else _guessed(each)):
+                total[index] += seconds * each.left / 3600 / faster
     return Hours(total[0], total[1], total[2], is_measured)
 
 
@@ -145,8 +165,8 @@ def summary(table: Mapping[str, Any]) -> list[str]:
     work = f"{table['env_steps']:,} environment steps, {table['updates']:,} updates, {scaled(table['flops'], 'FLOP')}"
     jobs = counted(table["jobs"], "process") if table["jobs"] == 1 else f"{table['jobs']} processes"
     lines = [
-        f"{counted(left, 'run')} to train{already}, {counted(table['seeds'], 'agent')} in all;"
-        f" {counted(table['programs'], 'program')}{compiled}",
+        f"{counted(left, 'run')} to train{already}, {counted(table['seeds'], 'agent')} in all,"
+        f" in {counted(table['processes'], 'program')} of {counted(table['programs'], 'structure')}{compiled}",
         work,
         f"time: about {middle} ({low} to {high}) with {jobs} at a time, {how}",
         f"memory: {bytes_text(table['memory'])} for {jobs}, {bytes_text(table['memory_free'])} free;"

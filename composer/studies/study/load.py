@@ -53,6 +53,8 @@ class Study:
     """The file, with lines: for tables such as ``[search]``, which their commands read."""
     warnings: tuple[StudyProblem, ...] = ()
     """What its blueprints say and their runs will not do, each with the points that it concerns."""
+    is_together: bool = True
+    """Whether runs share programs where that is measured to pay."""
     limits: Limits = field(default_factory=Limits)
     """Costs above which it is trained only with ``--yes``."""
 
@@ -92,8 +94,8 @@ def load_study(path: str | os.PathLike[str], *, is_to_run: bool = False) -> Stud
     titles = tuple(dict.fromkeys(run.task for run in runs))
     points = tuple(each.point for each in planned)
     described = name, declared.description, found
-    limits, warnings = declared.limits, tuple(check.warnings)
-    return Study(*described, tuple(runs), points, titles, seeds, axes.values, tree, warnings, limits)
+    limits, together, warnings = declared.limits, declared.together == "auto", tuple(check.warnings)
+    return Study(*described, tuple(runs), points, titles, seeds, axes.values, tree, warnings, together, limits)
 
 
 def shipped_studies() -> Mapping[str, FilePath]:

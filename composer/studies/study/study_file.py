@@ -5,7 +5,7 @@ Tests: tests/studies/study/test_problems.py.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -93,6 +93,9 @@ class StudyFile(Spec):
     """Values by key of the blueprint, in which ``${axis.NAME}`` stands for the value of an axis."""
     when: dict[str, When] = Field(default={})
     """What else holds at some points, by condition: ``resets``, ``optimizer=adam``, or several with commas."""
+    together: Literal["auto", False] = "auto"
+    """Whether points that differ in numbers alone train in one program: ``auto``, where that is measured to pay;
+    ``false``, never. It changes the last digits of a run."""
     limits: Limits = Limits()
     """Costs above which it is trained only with ``--yes``."""
     search: dict[str, Any] = Field(default={})
