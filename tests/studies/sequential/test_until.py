@@ -134,6 +134,7 @@ def test_the_design_is_fixed_before_the_first_seed(
 ) -> None:
     trainer = Trainer(tmp_path)
     monkeypatch.setattr(until, "train_all", lambda runs, *rest, **more: trainer(runs))
+    monkeypatch.setattr(until, "table_of", lambda study, outcomes, folder: {"runs": len(outcomes)})
 
     def run(**options: Any) -> dict[str, Any]:
         return run_until_decided(study, tmp_path / "runs", tmp_path / "out", [], lambda line: None, **options)
@@ -153,6 +154,10 @@ def test_designs_that_cannot_be(study: Study, tmp_path: Path) -> None:
 
     with pytest.raises(Refused, match="one point has nothing"):
         run()
+    agents = [f"lr={number}" for number in range(7)]
+    with pytest.raises(Refused, match=r"7 points; at most 6 are told apart: .* --against-first"):
+        until._design(tmp_path, agents, None, None, against_first=False)
+    assert until._design(tmp_path, agents, None, None, against_first=True).against_first
     for given, why in ((["--max-seeds", "9"], "belong to --until decided"), (["--until", "tired"], "takes the word")):
         result = CliRunner().invoke(app, ["study", "run", str(tmp_path / "rates.toml"), "--json", *given])
         assert result.exit_code == 2
