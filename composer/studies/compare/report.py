@@ -73,7 +73,8 @@ def _published_rows(met: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     for row in met:
         form = number_format([row["ours"]["value"]])
         shown = [span(row["ours"], form), f"{row['published']['mean']:{form}}", span(row["difference"], form)]
-        rows.append([f"{row['agent']} - {row['method']}", "+".join(row["tasks"]), f"{row['env_step']:,}", *shown])
+        where = row["tasks"][0] if len(row["tasks"]) == 1 else f"{len(row['tasks'])} tasks"
+        rows.append([f"{row['agent']} - {row['method']}", where, f"{row['env_step']:,}", *shown])
     return rows
 
 
