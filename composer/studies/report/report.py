@@ -21,6 +21,7 @@ from composer.studies.execution.outcome import Outcome
 from composer.studies.figures.page import markdown, page
 from composer.studies.figures.sheet import Sheet
 from composer.studies.report.choose import cost_columns, figures
+from composer.studies.report.effects import effects
 from composer.studies.study.load import Study
 
 REPORT: Final = "report"
@@ -38,7 +39,7 @@ def write_report(study: Study, outcomes: Sequence[Outcome], folder: Path) -> lis
     notes = [_missing(study, outcomes, ended)]
     comparison = _compared(ended, notes)
     sheets = [] if comparison is None else figures(comparison, notes)
-    parts = [] if comparison is None else sections(comparison.table)
+    parts = [] if comparison is None else [*effects(study.axes, comparison), *sections(comparison.table)]
     if comparison is not None:
         notes += comparison.table["notes"]
     lead = " ".join(filter(None, (study.description, _lead(study, comparison))))

@@ -1,0 +1,49 @@
+"""What an axis does on average, against means and intervals by hand."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from composer.spec.interval import interval
+from composer.studies.compare.compare import Comparison, compare
+from composer.studies.report.effects import effects
+from tests.comparison_runs import write_run
+
+AXES = {"width": (32, 64), "resets": (False, True)}
+
+
+@pytest.fixture
+def comparison(tmp_path: Path) -> Comparison:
+    """Three seeds a point: 10 more for resets, 100 for width 64, and a spread of 1."""
+    paths = []
+    for width in AXES["width"]:
+        for resets in AXES["resets"]:
+            point = {"width": width, "resets": resets}
+            values = {seed: (0.0, 100.0 * (width == 64) + 10.0 * resets + seed) for seed in range(3)}
+            paths.append(tmp_path / f"{width}-{resets}")
+            write_run(paths[-1], "agent", values, "walker-walk", steps=(500, 1000), study={"name": "s", "point": point})
+    return compare(paths, constants="none")
+
+
+def test_an_axis_is_compared_over_the_combinations_of_the_others(comparison: Comparison) -> None:
+    width, resets = effects(AXES, comparison)
+    assert resets.heading == "Effect of resets, averaged over 2 combinations of the other axes and tasks"
+    strata = [np.arange(3.0) / 2, np.arange(3.0) / 2, -np.arange(3.0) / 2, -np.arange(3.0) / 2]
+    low, high = interval(np.array(-10.0), strata)
+    assert f"resets=false - resets=true is -10.0 [{low:.1f}, {high:.1f}]" in resets.sentences[0]
+    # Between the combinations lie 100; that is not spread. By pairs of points, three seeds could show nothing.
+    assert "resets=true scores higher than resets=false" in resets.sentences[0]
+    assert (
+        "width=64 scores higher than width=32" in width.sentences[0] and "Holm over 2 comparisons" in width.sentences[0]
+    )
+    assert [row[1] for row in width.rows[1:]] == ["6", "6"] and width.rows[1][2].startswith("6.0 [")
+
+
+def test_only_whole_combinations_count_and_one_axis_has_no_section(comparison: Comparison, tmp_path: Path) -> None:
+    assert (
+        effects({"width": (32, 64)}, comparison) == [] == effects({"width": (32,), "resets": (False, True)}, comparison)
+    )
+    less = compare([path for path in tmp_path.iterdir() if path.name != "64-True"], constants="none")
+    width, resets = effects(AXES, less)
+    assert "averaged over 1 combination" in width.heading and "1 combination" in resets.heading
