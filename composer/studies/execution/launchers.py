@@ -24,7 +24,7 @@ from composer.blueprint.syntax.problems import Problem, at_file
 from composer.spec.family import Spec
 from composer.studies import Refused
 from composer.studies.execution.local import LocalLauncher
-from composer.studies.execution.resources import threads_of
+from composer.studies.execution.resources import foreseen_threads, threads_of
 from composer.studies.execution.work import Launcher
 
 MANY = 10_000
@@ -57,15 +57,18 @@ def launching(
         where, asked = _options("slurm", slurm, SlurmTable, study)
         if where not in ("", "auto", "local"):
             raise at_file(COMMAND_LINE, f"--slurm takes auto, local, or KEY=VALUE,..., got {where!r}")
-        threads = threads_of(folder, asked.cpus_per_task or 1)
+        threads = foreseen_threads(folder, asked.cpus_per_task or 1)
         slots = jobs or (1 if where == "local" else MANY)
-        yield SlurmLauncher(folder / "slurm", asked, "local" if where == "local" else "slurm", threads, slots)
+        submitting = SlurmLauncher(folder / "slurm", asked, "local" if where == "local" else "slurm", threads, slots)
+        threads_of(folder, threads)  # Decided only now: without Slurm nothing has begun.
+        yield submitting
     elif ray is not None:
         from composer.studies.execution.ray import ray_cluster
 
         address, takes = _options("ray", ray, RayTable, study)
-        threads = threads_of(folder, takes.num_cpus or 1)
+        threads = foreseen_threads(folder, takes.num_cpus or 1)
         with ray_cluster(address or "auto", takes.num_cpus or threads, takes.num_gpus, jobs or MANY) as launcher:
+            threads_of(folder, threads)
             yield launcher
     else:
         yield LocalLauncher(jobs or 1)

@@ -26,18 +26,28 @@ def threads_of(folder: Path, default: int) -> int:
 
     Where ``OMP_NUM_THREADS`` is set, the user has decided; else it is ``default``.
     """
-    path = folder / RESOURCES
-    try:
-        known = read_table(path).get("threads")
-    except (OSError, ValueError):
-        known = None
-    if type(known) is int and 1 <= known <= MAX_THREADS:
+    known = _decided(folder)
+    if known is None:
+        known = foreseen_threads(folder, default)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(folder / RESOURCES, json.dumps({"threads": known}))
+    return known
+
+
+def foreseen_threads(folder: Path, default: int) -> int:
+    """What ``threads_of`` would return; nothing is decided."""
+    if (known := _decided(folder)) is not None:
         return known
     declared = os.environ.get(THREADS, "")
-    threads = int(declared) if declared.isdecimal() and 1 <= int(declared) <= MAX_THREADS else default
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(path, json.dumps({"threads": threads}))
-    return threads
+    return int(declared) if declared.isdecimal() and 1 <= int(declared) <= MAX_THREADS else default
+
+
+def _decided(folder: Path) -> int | None:
+    try:
+        known = read_table(folder / RESOURCES).get("threads")
+    except (OSError, ValueError):
+        return None
+    return known if type(known) is int and 1 <= known <= MAX_THREADS else None
 
 
 def share(jobs: int) -> int:

@@ -59,8 +59,9 @@ def test_the_launcher_is_the_one_that_is_named(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(Refused, match="exclude each other"), launching(tmp_path, 1, slurm="auto", ray="auto"):
         pass
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(Refused, match=r'install "rl-composer\[ray\]"'), launching(tmp_path, 1, ray="auto"):
+    with pytest.raises(Refused, match=r'install "rl-composer\[ray\]"'), launching(tmp_path / "c", 1, ray="auto"):
         pass
+    assert not (tmp_path / "c").exists(), "nothing is decided where nothing has begun"
 
 
 def test_a_study_keeps_the_threads_with_which_it_began(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

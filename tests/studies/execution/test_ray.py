@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psutil
 
+from composer.cli.answers import kept_for_the_answer
 from composer.studies.execution.engine import train_all
 from composer.studies.execution.launchers import launching
 from composer.studies.execution.ledger import read_account
@@ -39,17 +40,6 @@ def trained(name, around=lambda launcher: None, **options):
     return [outcome.status, outcome.digest, starts, len([*(place / "runs").glob("*/run.json")])]
 
 
-found = {"local": trained("local"), "slurm": trained("slurm", slurm="local")}
-heard = []
-found["ray"] = trained("ray", lambda launcher: heard.extend(listening()), ray="local")
-
-from ray.cluster_utils import Cluster
-
-loopback = {"include_dashboard": False, "node_ip_address": "127.0.0.1"}
-cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **loopback})
-node = cluster.add_node(num_cpus=1, node_ip_address="127.0.0.1")
-
-
 def dying(launcher):
     wait, nodes = launcher.wait, [node]
 
@@ -62,10 +52,24 @@ def dying(launcher):
     launcher.wait = until_it_has_saved
 
 
-found["dying"] = trained("dying", dying, ray=cluster.address)
-cluster.shutdown()
+heard = []
+with kept_for_the_answer():
+    found = {"local": trained("local"), "slurm": trained("slurm", slurm="local")}
+    found["ray"] = trained("ray", lambda launcher: heard.extend(listening()), ray="local")
+
+    from ray.cluster_utils import Cluster
+
+    loopback = {"include_dashboard": False, "node_ip_address": "127.0.0.1"}
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **loopback})
+    node = cluster.add_node(num_cpus=1, node_ip_address="127.0.0.1")
+    found["dying"] = trained("dying", dying, ray=cluster.address)
+    cluster.shutdown()
 print(json.dumps({"heard": sorted(set(heard)), **found}))
 """
+
+
+PATIENT = {"RAY_raylet_start_wait_time_s": "300"}
+"""On a busy machine a raylet takes its time."""
 
 
 @pytest.mark.slow
@@ -73,7 +77,7 @@ def test_every_launcher_gives_the_same_digest_and_a_node_that_dies_costs_nothing
     """Starts two real Ray clusters, the second of three raylets, and trains a run by each launcher."""
     tiny = Path(__file__).parents[2] / "tiny.toml"
     command = [sys.executable, "-c", PROGRAM, str(tmp_path), str(tiny)]
-    done = subprocess.run(command, capture_output=True, text=True, env=ALONE, cwd=tmp_path, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, env={**ALONE, **PATIENT}, cwd=tmp_path, check=False)
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.splitlines()) == 1, "Ray and submitit print nothing on standard output"
     found = json.loads(done.stdout)

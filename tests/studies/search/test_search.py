@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,12 @@ def test_trials_of_another_search_are_refused_by_name(tmp_path: Path) -> None:
         pytest.raises(Refused, match="another search is running in"),
     ):
         found(wanted, tmp_path)
+
+
+def test_without_optuna_the_command_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(Refused, match=r'a search needs Optuna: install "rl-composer\[search\]"'):
+        found(subject(), tmp_path)
 
 
 def test_the_best_are_confirmed_on_seeds_that_did_not_choose_them(tmp_path: Path) -> None:
