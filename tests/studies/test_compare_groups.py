@@ -11,6 +11,8 @@ from comparison_runs import write_run
 from composer.studies import Refused
 from composer.studies.compare import report
 from composer.studies.compare.compare import compare
+from composer.studies.compare.read_runs import read_runs
+from composer.studies.execution.ledger import holding
 from composer.tracking.journal import Journal
 from composer.training.divergence import Diverged, ensure_bounded_metrics
 
@@ -140,3 +142,16 @@ def test_points_of_a_study_name_their_agents(tmp_path: Path) -> None:
         write_run(tmp_path / "z", "plain", WHOLE, **study()),
     ]
     assert list(finals(*runs)) == ["sac (width=128, ratio=1)", "sac (width=256, ratio=1)", "plain"]
+
+
+def test_a_study_s_ledger_names_the_points_of_runs_that_others_trained(tmp_path: Path) -> None:
+    folder, runs = tmp_path / "studies" / "s", tmp_path / "runs"
+    runs.mkdir()
+    with holding(folder) as ledger:
+        for width in (1, 2):
+            path = write_run(runs / f"r{width}", "agent", {0: (1.0, 2.0, width), 1: (1.0, 2.0, width)})
+            ledger.append("planned", f"k{width}", name="r", arguments=[], env_steps=300, point={"width": width})
+            ledger.append("finished", f"k{width}", directory=str(path))
+    readings = read_runs([folder], "evaluation/return")
+    assert [reading.point for reading in readings] == [{"width": 1}, {"width": 2}]
+    assert str(readings[1].agent) == "agent (width=2)"

@@ -7,6 +7,7 @@ import pytest
 
 from composer.spec.interval import interval
 from composer.studies.compare.compare import Comparison, compare
+from composer.studies.figures.heat import heat
 from composer.studies.report.effects import effects
 from tests.comparison_runs import write_run
 
@@ -47,3 +48,8 @@ def test_only_whole_combinations_count_and_one_axis_has_no_section(comparison: C
     less = compare([path for path in tmp_path.iterdir() if path.name != "64-True"], constants="none")
     width, resets = effects(AXES, less)
     assert "averaged over 1 combination" in width.heading and "1 combination" in resets.heading
+
+
+def test_panels_of_a_heat_map_say_which_axis_their_value_is_of(comparison: Comparison) -> None:
+    sheet = heat(comparison, "task", "width")
+    assert [axes.get_title("left") for axes in sheet.figure.axes[:2]] == ["resets=false", "resets=true"]

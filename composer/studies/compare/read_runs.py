@@ -69,10 +69,10 @@ def read_runs(paths: Sequence[Path], metric: str) -> list[Reading]:
 
     Raises RunUnusable, and Refused where a run lacks ``metric``.
     """
-    distinct: dict[Path, Path] = {}
-    for path in chain.from_iterable(map(runs_in, paths)):
-        distinct.setdefault(path.resolve(), path)
-    return [read_run(path, metric) for path in distinct.values()]
+    distinct: dict[Path, tuple[Path, Mapping[str, Any] | None]] = {}
+    for path, study in chain.from_iterable(runs_in(path).items() for path in paths):
+        distinct.setdefault(path.resolve(), (path, study))
+    return [read_run(path, metric, study) for path, study in distinct.values()]
 
 
 def told_apart(readings: Sequence[Reading]) -> list[Reading]:
@@ -106,8 +106,11 @@ def _labelled(reading: Reading, keys: Sequence[str], is_first: bool) -> Reading:
     return replace(reading, agent=agent, notes=(note, *reading.notes) if is_first else reading.notes)
 
 
-def read_run(path: Path, metric: str) -> Reading:
-    """The points of ``metric`` in a run directory's journal; raises RunUnusable and Refused."""
+def read_run(path: Path, metric: str, study: Mapping[str, Any] | None = None) -> Reading:
+    """The points of ``metric`` in a run directory's journal; raises RunUnusable and Refused.
+
+    ``study`` is what a study's ledger says of the run, which may have been trained before the study or by another one.
+    """
     facts = read_facts(path)
     points: dict[int, dict[int, float]] = {seed: {} for seed in facts["seeds"]}
     known: set[str] = set()
@@ -133,7 +136,7 @@ def read_run(path: Path, metric: str) -> Reading:
         declared = {each.metric.name: each for each in known_metrics(blueprint) if each.where == "journal"}
         if not diverged or metric not in declared:
             raise Refused(f"{path} {_lacks(metric, known, declared)}")
-    study = facts.get("study")
+    study = facts.get("study") if study is None else study
     point = {} if study is None else study.get("point", {})
     agent = Agent(facts["name"], facts["variant"], fork_label(facts.get("fork")), _point(study))
     notes = (*_parting(path, facts), *_notes(path, reader.problem, last, blueprint))

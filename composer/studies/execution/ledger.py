@@ -94,13 +94,17 @@ def read_account(folder: Path) -> Account:
     return account
 
 
-def runs_in(path: Path) -> list[Path]:
-    """The runs of a study's folder that have finished or diverged; of any other path, that path."""
+def runs_in(path: Path) -> dict[Path, Mapping[str, Any] | None]:
+    """The runs of a study's folder that have finished or diverged, with their points; of any other path, that path."""
     if not (path / LEDGER).is_file():
-        return [path]
-    ends = [entry.ended for entry in read_account(path).entries.values()]
-    found = [directory_of(path, end) for end in ends if end is not None and end["type"] in ("finished", "diverged")]
-    return [each for each in found if each is not None]
+        return {path: None}
+    found: dict[Path, Mapping[str, Any] | None] = {}
+    for entry in read_account(path).entries.values():
+        if entry.ended is not None and entry.ended["type"] in ("finished", "diverged"):
+            directory = directory_of(path, entry.ended)
+            if directory is not None:
+                found[directory] = None if entry.planned is None else {"point": entry.planned.get("point", {})}
+    return found
 
 
 class Ledger:

@@ -99,7 +99,7 @@ def _panels(placed: Sequence[Placed], rows: str, columns: str) -> dict[str, list
     keys = [key for key in varying(placed, [rows, columns]) if key in known]
     found: dict[str, list[Placed]] = {}
     for each in placed:
-        title = ", ".join(shown(each.value(key)) for key in sorted(keys, key=lambda key: key != "task"))
+        title = ", ".join(_named(key, each) for key in sorted(keys, key=lambda key: key != "task"))
         found.setdefault(title, []).append(each)
     for mine in found.values():
         cells = [(each.value(rows), each.value(columns)) for each in mine]
@@ -110,6 +110,12 @@ def _panels(placed: Sequence[Placed], rows: str, columns: str) -> dict[str, list
                 where = named(several[0], [rows, columns])
                 raise Refused(f"{where} holds {len(several)} agents, which differ in {differing}: give fewer runs")
     return found
+
+
+def _named(key: str, group: Placed) -> str:
+    """A value that speaks for itself, or ``resets=true``."""
+    value = shown(group.value(key))
+    return value if key in ("task", "name", "variant", "blueprint") else f"{key}={value}"
 
 
 def _below(final: Mapping[str, Any], seeds: int, form: str) -> str:

@@ -24,13 +24,13 @@ def test_every_row_is_read_again_and_a_start_opens_a_run_anew(tmp_path: Path) ->
     entry = read_account(folder).of("k")
     assert entry.planned and entry.started and entry.ended and entry.starts == 1
     assert (entry.planned["name"], entry.started["job"], entry.ended["digest"]) == ("width=8", "1", "d")
-    assert runs_in(folder) == [tmp_path / "runs" / "r"] and runs_in(tmp_path) == [tmp_path]
+    assert [*runs_in(folder)] == [tmp_path / "runs" / "r"] and runs_in(tmp_path) == {tmp_path: None}
     with holding(folder) as ledger:
         assert holder_of(folder) != ""
         ledger.append("started", "k", launcher="slurm", job="2", answer="b.json", members=[])
     entry = read_account(folder).of("k")
     assert entry.ended is None and entry.starts == 2 and entry.started and entry.started["launcher"] == "slurm"
-    assert holder_of(folder) == "" and runs_in(folder) == []
+    assert holder_of(folder) == "" and runs_in(folder) == {}
 
 
 @pytest.mark.parametrize("left", [1, 9, 40])
