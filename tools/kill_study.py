@@ -30,6 +30,8 @@ from composer.tracking.journal import read
 
 ROOT = Path(__file__).parent.parent
 COMPOSER = (sys.executable, "-c", "from composer.cli import main; main()")
+OWN = (LEDGER, "lock", "answers", "logs")
+"""What a study's folder holds beside its report."""
 VICTIMS = ("driver", "worker", "workers", "everything")
 STUDY = """study = 1
 name = "killed"
@@ -139,17 +141,21 @@ def results(folder: Path) -> dict[str, Any]:
         label = json.loads(path.read_text())["study"]["label"]
         directories.setdefault(label, []).append(path.parent)
     ends = {
-        str(entry.planned["name"]): (entry.ended["type"], entry.ended.get("digest"))
-        for entry in read_account(study).entries.values()
-        if entry.planned and entry.ended
+        key: (entry.ended["type"], entry.ended.get("digest"))
+        for key, entry in read_account(study).entries.items()
+        if entry.ended
     }
     names = {path.name: label for label, paths in directories.items() for path in paths}
-    files = [path for path in study.iterdir() if path.is_file() and path.name not in (LEDGER, "lock")]
+    files = [
+        path for path in sorted(study.rglob("*")) if path.is_file() and path.relative_to(study).parts[0] not in OWN
+    ]
     return {
         "ends": ends,
         "journals": {label: paths[-1].joinpath("journal.jsonl").read_bytes() for label, paths in directories.items()},
         "directories": {label: len(paths) for label, paths in directories.items()},
-        "report": {path.name: _without(path.read_bytes().decode("latin-1"), folder, names) for path in files},
+        "report": {
+            str(path.relative_to(study)): _without(path.read_bytes().decode("latin-1"), folder, names) for path in files
+        },
     }
 
 
