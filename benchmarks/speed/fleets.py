@@ -31,7 +31,7 @@ ROUNDS = 3
 SECONDS = 1.5
 QUIET = ("tracking.kind=none", "compute.compile=never", "compute.threads=1", "seeds=[0]")
 LONG = ("training.env_steps=10_000_000", "evaluation.every=10_000_000", "checkpoint.every=10_000_000")
-ONE_PHASE = ("environment.phases=[{ updates = 10_000_000 }]", "interventions={}")
+ONE_PHASE = ("environment.phases=[{ updates = 10_000_000 }]", "~interventions")
 SHORT_WARMUP = ("algorithm.warmup_interactions=300", "replay.capacity=20_000")
 
 
@@ -46,7 +46,7 @@ TASKS: dict[str, tuple[str, tuple[str, ...]]] = {
     "ppo": ("classic/cartpole_ppo", (*LONG, _mlp("actor"), _mlp("critic"))),
     "digits": (
         "warm_start/digits",
-        (*LONG, "environment.phases=[{ updates = 10_000_000 }]", "interventions={}", _mlp("model")),
+        (*LONG, "environment.phases=[{ updates = 10_000_000 }]", "~interventions", _mlp("model")),
     ),
 }
 WIDTHS = (32, 128, 512)
