@@ -1,7 +1,7 @@
 """The run directories that a study looks at: which of them train given settings, and how far each is.
 
 A directory belongs to settings by its provenance hash, made anew from their digest and the circumstances that the
-directory records. Nothing is locked or written. Tests: tests/studies/execution/test_directories.py.
+directory records. Nothing is locked or written. Tests: tests/studies/execution/test_engine.py.
 """
 
 from __future__ import annotations

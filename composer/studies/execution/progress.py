@@ -1,6 +1,6 @@
 """How far the runs of a study are, read from their journals while they train, and when all will be done.
 
-Tests: tests/studies/execution/test_progress.py.
+Tests: tests/studies/execution/test_display.py.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Versions of the software that each run of a study would be trained with now. Tests: tests/studies/execution/."""
+"""Versions of the software that each run of a study would be trained with now.
+
+Tests: tests/studies/execution/test_engine.py.
+"""
 
 from __future__ import annotations
 

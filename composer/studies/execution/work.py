@@ -1,6 +1,6 @@
 """What one process of a study does, and what starts such processes: local ones, Slurm or Ray, by one protocol.
 
-Tests: tests/studies/execution/test_worker.py, tests/studies/execution/test_engine.py.
+Tests: tests/studies/execution/test_engine.py.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 It looks into the run directories itself, under a lock for each run: called twice, it trains once. What was finished is
 answered, what was begun is resumed.
-Tests: tests/studies/execution/test_worker.py, tests/studies/test_sweep_continues.py.
+Tests: tests/studies/execution/test_engine.py, tests/studies/test_sweep_continues.py.
 """
 
 from __future__ import annotations
