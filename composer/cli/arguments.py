@@ -56,6 +56,14 @@ AllowModule = Annotated[
         help="A module that environment.module may import although no installed distribution declares it; repeatable.",
     ),
 ]
+Beside = Annotated[
+    list[str] | None,
+    typer.Option(metavar="'FILE KEY=VALUE ...'", help="An experiment that trains in the same program; repeatable."),
+]
+Absent = Annotated[
+    list[int] | None,
+    typer.Option(min=0, help="Leave the place of this experiment empty, counted from 0; repeatable."),
+]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
 At = Annotated[
     int | None, typer.Option(min=0, help="Environment step of a kept checkpoint; by default the newest good one.")

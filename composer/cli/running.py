@@ -12,7 +12,17 @@ import typer
 
 from composer.blueprint import Blueprint
 from composer.cli.answers import answer, fail, guarded, read, say, tell
-from composer.cli.arguments import AllowModule, At, BlueprintArgument, Json, Overrides, RunPath, Variants
+from composer.cli.arguments import (
+    Absent,
+    AllowModule,
+    At,
+    Beside,
+    BlueprintArgument,
+    Json,
+    Overrides,
+    RunPath,
+    Variants,
+)
 
 
 def train(
@@ -29,14 +39,8 @@ def train(
         str | None,
         typer.Option(help="Comma-separated variants, combinations a+b, or 'base', that train in one program."),
     ] = None,
-    beside: Annotated[
-        list[str] | None,
-        typer.Option(metavar="'FILE KEY=VALUE ...'", help="An experiment that trains in the same program; repeatable."),
-    ] = None,
-    absent: Annotated[
-        list[int] | None,
-        typer.Option(min=0, help="Leave the place of this experiment empty, counted from 0; repeatable."),
-    ] = None,
+    beside: Beside = None,
+    absent: Absent = None,
     allow_module: AllowModule = None,
     as_json: Json = False,
 ) -> None:

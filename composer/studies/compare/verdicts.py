@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import combinations
 from typing import Any
 
@@ -20,6 +21,7 @@ from composer.spec.quantities import counted
 from composer.studies.compare.read_runs import Agent
 from composer.studies.statistics import (
     Estimate,
+    Floats,
     Scores,
     difference,
     least_p_value,
@@ -103,20 +105,26 @@ def seeds_needed(ours: Scores, theirs: Scores, tests: int = 1) -> int | None:
 
     At the spread that was seen, at a level of 0.05 for all ``tests`` together. None where there is no difference.
     """
-    from scipy.special import ndtri, stdtrit
-
     gap = abs(difference(ours, theirs).value)
     strata = [*ours.shares(), *theirs.shares(-1)]
-    variance = sum(float(each.var(ddof=1)) for each in strata)
-    level = ALPHA / tests
-    for count in range(LEAST, MOST_SEEDS + 1):
-        freedom = len(strata) * (count - 1)
-        wanted = float(stdtrit(freedom, 1 - level / 2)) + float(ndtri(POWER))
-        if gap > 0 and gap * math.sqrt(count) >= wanted * math.sqrt(variance):
-            # The least that permutation can give: a number of hundreds of digits where there are many seeds and tasks.
-            if 2 / math.comb(2 * count, count) ** len(ours.tasks) <= level:
-                return count
-    return None
+    deviation = math.sqrt(sum(float(each.var(ddof=1)) for each in strata))
+    counts, wanted = _shown_with(len(strata), len(ours.tasks), ALPHA / tests)
+    found = np.flatnonzero((gap * np.sqrt(counts) >= wanted * deviation) & (gap > 0))
+    return int(counts[found[0]]) if found.size else None
+
+
+@cache
+def _shown_with(strata: int, tasks: int, level: float) -> tuple[Floats, Floats]:
+    """Numbers of seeds, and by number how many standard errors a difference must be to be shown with ``POWER``."""
+    from scipy.special import ndtri, stdtrit
+
+    counts = np.arange(LEAST, MOST_SEEDS + 1, dtype=np.float64)
+    wanted = stdtrit(strata * (counts - 1), 1 - level / 2) + ndtri(POWER)
+    for number, count in enumerate(range(LEAST, MOST_SEEDS + 1)):
+        if min(1.0, 2 / math.comb(2 * count, count) ** tasks) <= level:
+            break
+        wanted[number] = np.inf
+    return counts, wanted
 
 
 def _row(pair: Pair, corrected: float, tests: int, form: str) -> dict[str, Any]:

@@ -63,9 +63,6 @@ def plan(
     waiting = [each for each in found if each.left]
     processes = _processes(waiting, programs)
     hours = _hours(processes, paces, threads).of(min(jobs, max(len(processes), 1)))
-    memory = (sum(each.memory - PROCESS_BYTES for each in several) + PROCESS_BYTES for several in processes)
-    largest = sorted(memory, reverse=True)
-    compiled = {each.update.program: each.update.is_cached for each in waiting if each.update.compiles}
     table = {
         "study": name,
         "folder": str(folder),
@@ -73,6 +70,19 @@ def plan(
         "runs": len(found),
         "finished": sum(not each.left for each in found),
         "begun": sum(0 < each.left < 1 for each in found),
+        **_work(waiting, processes),
+        **_space(waiting, processes, jobs, runs_dir),
+        "processor_share": min((pace.got for pace in paces.values()), default=1.0),
+        "hours": {"low": hours.low, "middle": hours.middle, "high": hours.high, "measured": hours.is_measured},
+        "rows": [_row(each, paces.get(workload(each, threads))) for each in found],
+    }
+    return table | {"above": exceeded(table, limits)}
+
+
+def _work(waiting: Sequence[RunCost], processes: Sequence[Sequence[RunCost]]) -> dict[str, int]:
+    """What is left to train and to compile."""
+    compiled = {each.update.program: each.update.is_cached for each in waiting if each.update.compiles}
+    return {
         "seeds": sum(len(each.run.blueprint.seeds) for each in waiting),
         "processes": len(processes),
         "programs": len({each.update.program for each in waiting}),
@@ -80,16 +90,22 @@ def plan(
         "updates": round(sum(each.updates * each.left for each in waiting)),
         "env_steps": round(sum(_env_steps(each) * each.left for each in waiting)),
         "flops": round(sum(each.flops * each.left for each in waiting)),
+    }
+
+
+def _space(
+    waiting: Sequence[RunCost], processes: Sequence[Sequence[RunCost]], jobs: int, runs_dir: Path
+) -> dict[str, int]:
+    """Bytes of memory, ``jobs`` of the largest processes at a time, and of disk."""
+    memory = (sum(each.memory - PROCESS_BYTES for each in several) + PROCESS_BYTES for several in processes)
+    largest = sorted(memory, reverse=True)
+    return {
         "memory_of_largest": max(largest, default=0),
         "memory": sum(largest[:jobs]),
         "memory_free": available_bytes(),
         "disk": round(sum(each.disk * each.left for each in waiting)),
         "disk_free": disk_bytes(runs_dir),
-        "processor_share": min((pace.got for pace in paces.values()), default=1.0),
-        "hours": {"low": hours.low, "middle": hours.middle, "high": hours.high, "measured": hours.is_measured},
-        "rows": [_row(each, paces.get(workload(each, threads))) for each in found],
     }
-    return table | {"above": exceeded(table, limits)}
 
 
 def _env_steps(cost: RunCost) -> int:

@@ -92,21 +92,25 @@ def restored(
     session = make_session(blueprint, run, device, choice, _journal(run.path, snapshot), _timing(run.path))
     session.checkpoints = checkpoints
     with undo_on_error(session.close):
-        if snapshot is None:
-            notes.append("no checkpoint had been written yet: starting from step 0")
-            session.collector.begin()
-        else:
-            notes += [f"skipped a damaged checkpoint: {damage}" for damage in snapshot.skipped]
-            session.collector.may_restart = inexact
-            with restoring(snapshot):
-                session.restore(snapshot)
-            checkpoints.discard_after(session.clock.env_steps)
+        notes += _continued(session, snapshot, inexact)
         if session.collector.restarted:
             changed.append(f"new episodes are begun: {session.collector.restarted}")
         if changed:
             session.record("event", seed=None, name="resumed_inexactly", reasons=changed)
         notes += [f"resumed inexactly: {line}" for line in changed]
     return session, notes
+
+
+def _continued(session: Session, snapshot: Snapshot | None, inexact: bool) -> list[str]:
+    """Bring a session to where its checkpoint was, or to the beginning; notes for people."""
+    if snapshot is None:
+        session.collector.begin()
+        return ["no checkpoint had been written yet: starting from step 0"]
+    session.collector.may_restart = inexact
+    with restoring(snapshot):
+        session.restore(snapshot)
+    session.checkpoints.discard_after(session.clock.env_steps)
+    return [f"skipped a damaged checkpoint: {damage}" for damage in snapshot.skipped]
 
 
 def _ensure_never_saved(path: Path, blueprint: Blueprint, checkpoints: Checkpoints) -> None:
