@@ -115,16 +115,14 @@ def seeds_needed(ours: Scores, theirs: Scores, tests: int = 1) -> int | None:
 
 @cache
 def _shown_with(strata: int, tasks: int, level: float) -> tuple[Floats, Floats]:
-    """Numbers of seeds, and by number how many standard errors a difference must be to be shown with ``POWER``."""
+    """Numbers of seeds that can show anything, and how many standard errors a difference has to be, with ``POWER``."""
     from scipy.special import ndtri, stdtrit
 
     counts = np.arange(LEAST, MOST_SEEDS + 1, dtype=np.float64)
     wanted = stdtrit(strata * (counts - 1), 1 - level / 2) + ndtri(POWER)
-    for number, count in enumerate(range(LEAST, MOST_SEEDS + 1)):
-        if min(1.0, 2 / math.comb(2 * count, count) ** tasks) <= level:
-            break
-        wanted[number] = np.inf
-    return counts, wanted
+    can = (2 / math.comb(2 * count, count) ** tasks <= level for count in range(LEAST, MOST_SEEDS + 1))
+    first = next((number for number, enough in enumerate(can) if enough), len(counts))
+    return counts[first:], wanted[first:]
 
 
 def _row(pair: Pair, corrected: float, tests: int, form: str) -> dict[str, Any]:
