@@ -2,7 +2,7 @@
 
     STUDY/calibration.json    what was measured, by program, task, threads and machine
 
-Tests: tests/studies/planning/test_calibration.py.
+Tests: tests/studies/planning/test_plan.py.
 """
 
 from __future__ import annotations

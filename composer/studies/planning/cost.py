@@ -1,6 +1,6 @@
 """What the runs of a study declare: updates, arithmetic, memory, disk; and what of it is left to do.
 
-Tests: tests/studies/planning/test_cost.py.
+Tests: tests/studies/planning/test_plan.py.
 """
 
 from __future__ import annotations
