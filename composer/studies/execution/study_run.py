@@ -143,7 +143,7 @@ def text(table: Mapping[str, Any]) -> str:
     """The table of outcomes for people, and the commands that go on."""
     rows = [("point", "task", "status", "return", "run")]
     for each in table["runs"]:
-        value = "" if each["final_return"] is None else f"{each['final_return']:.1f}"
+        value = "" if each["final_return"] is None else f"{each['final_return']:.4g}"
         status = f"{each['status']} ({each['exit_code']})" if each["exit_code"] else each["status"]
         rows.append((each["point"], each["task"], status, value, each["run"] or ""))
     lines = [*columns(rows, right=(3,))]

@@ -56,7 +56,7 @@ def text(table: Mapping[str, Any]) -> str:
     """A line per run, and one for the whole."""
     rows = [("point", "task", "state", "env steps", "return", "run")]
     for each in table["runs"]:
-        value = "" if each["last_return"] is None else f"{each['last_return']:.1f}"
+        value = "" if each["last_return"] is None else f"{each['last_return']:.4g}"
         steps = f"{each['done']:,} of {each['env_steps']:,}"
         rows.append((each["point"], each["task"], each["state"], steps, value, each["run"] or ""))
     lines = columns(rows, right=(3, 4))
