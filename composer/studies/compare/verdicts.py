@@ -72,6 +72,10 @@ class Pair:
         error, freedom = standard_error([*self.ours.shares(), *self.theirs.shares(-1)])
         return max(self.least, p_value(self.gap.value, float(error), float(freedom)))
 
+    def needed(self, tests: int) -> int | None:
+        """Seeds that would show a difference as large as this one; see ``seeds_needed``."""
+        return seeds_needed(self.ours, self.theirs, tests)
+
 
 def pairs_of(scores: Mapping[Agent, Scores], where: str) -> list[Pair]:
     """Every pair of agents."""
@@ -113,6 +117,16 @@ def seeds_needed(ours: Scores, theirs: Scores, tests: int = 1) -> int | None:
     return int(counts[found[0]]) if found.size else None
 
 
+def seeds_for(gap: float, deviation: float, tests: int = 1) -> int | None:
+    """Seeds of which the mean of paired differences ``gap``, with this deviation, is shown; None: too many."""
+    from scipy.special import ndtri, stdtrit
+
+    counts = np.arange(LEAST, MOST_SEEDS + 1)
+    wanted = stdtrit(counts - 1, 1 - ALPHA / tests / 2) + ndtri(POWER)
+    found = np.flatnonzero((gap * np.sqrt(counts) >= wanted * deviation) & (gap > 0))
+    return int(counts[found[0]]) if found.size else None
+
+
 @cache
 def _shown_with(strata: int, tasks: int, level: float) -> tuple[Floats, Floats]:
     """Numbers of seeds that can show anything, and how many standard errors a difference has to be, with ``POWER``."""
@@ -129,7 +143,7 @@ def _row(pair: Pair, corrected: float, tests: int, form: str) -> dict[str, Any]:
     gap, chance = pair.gap, probability_of_improvement(pair.ours, pair.theirs)
     is_decided, needed = corrected <= ALPHA, None
     if not is_decided and pair.fewest > 1:
-        needed = seeds_needed(pair.ours, pair.theirs, tests)
+        needed = pair.needed(tests)
     row = {
         "where": pair.where,
         "left": str(pair.left),

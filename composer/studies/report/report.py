@@ -16,12 +16,12 @@ from composer.spec.errors import ComposerError
 from composer.spec.quantities import counted
 from composer.studies.compare.compare import Comparison, compare_readings
 from composer.studies.compare.read_runs import Agent, Reading, read_run
-from composer.studies.compare.report import sections
+from composer.studies.compare.report import Section, sections
 from composer.studies.execution.outcome import Outcome
 from composer.studies.figures.page import markdown, page
 from composer.studies.figures.sheet import Sheet
 from composer.studies.report.choose import cost_columns, figures
-from composer.studies.report.effects import effects
+from composer.studies.report.effects import NOTE, effects
 from composer.studies.study.load import Study
 
 REPORT: Final = "report"
@@ -39,9 +39,11 @@ def write_report(study: Study, outcomes: Sequence[Outcome], folder: Path) -> lis
     notes = [_missing(study, outcomes, ended)]
     comparison = _compared(ended, notes)
     sheets = [] if comparison is None else figures(comparison, notes)
-    parts = [] if comparison is None else [*effects(study.axes, comparison), *sections(comparison.table)]
+    parts: list[Section] = []
     if comparison is not None:
-        notes += comparison.table["notes"]
+        found = effects(study.axes, comparison)
+        parts = [*found, *sections(comparison.table)]
+        notes += [*([NOTE] if found else []), *comparison.table["notes"]]
     lead = " ".join(filter(None, (study.description, _lead(study, comparison))))
     files = _write_figures(sheets, folder / FIGURES)
     pictures = [(f"{FIGURES}/{file.name}", sheet.caption) for file, sheet in zip(files, sheets, strict=True)]
