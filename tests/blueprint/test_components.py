@@ -140,6 +140,8 @@ def test_what_stands_in_for_a_kind_is_of_its_family() -> None:
 
     for family in FAMILIES.values():
         for kind in family.kinds().values():
+            if not kind.__module__.startswith("composer."):  # Of another test.
+                continue
             value = TypeAdapter(family).validate_python(kind.example)
             instead = value.without()
             if instead is not None:
