@@ -6,7 +6,7 @@ Tests: tests/studies/study/.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
 
@@ -94,7 +94,8 @@ def load_study(path: str | os.PathLike[str], *, is_to_run: bool = False) -> Stud
     titles = tuple(dict.fromkeys(run.task for run in runs))
     points = tuple(each.point for each in planned)
     described = name, declared.description, found
-    limits, together, warnings = declared.limits, declared.together == "auto", tuple(check.warnings)
+    limits, together = declared.limits, declared.together == "auto"
+    warnings = (*_budget(tree, runs), *check.warnings)
     return Study(*described, tuple(runs), points, titles, seeds, axes.values, tree, warnings, together, limits)
 
 
@@ -157,6 +158,18 @@ def _tasks(tree: Node) -> tuple[list[PlannedTask], list[Problem]]:
         for index, task in enumerate(tasks)
         if task.name in names[:index]
     ]
+
+
+def _budget(tree: Node, runs: Sequence[StudyRun]) -> Iterator[StudyProblem]:
+    """A warning where the runs are longer or shorter than those that the source of their suite reports."""
+    node = tree.get(("suite",))
+    if node is None:
+        return
+    known, lengths = suite(node.value), sorted({run.blueprint.training.env_steps for run in runs})
+    if lengths != [known.env_steps]:
+        trained = " and ".join(f"{length:,}" for length in lengths)
+        message = f"{known.name} is reported at {known.env_steps:,} environment steps; these runs train {trained}"
+        yield study_problem(node.at, "suite", message, "set training.env_steps")
 
 
 def _blueprints(tree: Node, folder: FilePath) -> tuple[dict[str, tuple[str, Node]], list[Problem]]:

@@ -78,3 +78,13 @@ def test_shipped_studies_are_found_by_name_and_valid() -> None:
     for name, path in shipped_studies().items():
         study = load_study(name)
         assert study.file == path and study.runs and not study.warnings
+
+
+def test_a_suite_that_is_trained_for_another_length_than_its_source_is_told(tmp_path: Path) -> None:
+    text = 'study = 1\nblueprint = "dmc/sac_simba"\nsuite = "dmc_hard"\nseeds = 1\n'
+    (tmp_path / "s.toml").write_text(text)
+    (warning,) = load_study(tmp_path / "s.toml").warnings
+    assert (warning.line, warning.path) == (3, "suite")
+    assert "dmc_hard is reported at 1,000,000 environment steps; these runs train 500,000" in warning.as_warning()
+    (tmp_path / "s.toml").write_text(text + '[set]\n"training.env_steps" = 1_000_000\n')
+    assert load_study(tmp_path / "s.toml").warnings == ()

@@ -72,7 +72,7 @@ def test_a_wrong_point_is_told_at_the_line_of_the_study_with_the_message_of_the_
 
 
 def test_the_study_of_the_guide_is_what_the_guide_says(tmp_path: Path) -> None:
-    (text,) = (fence.text for fence in fences("studies.md") if fence.text.startswith("study = 1"))
+    text, *_ = (fence.text for fence in fences("studies.md") if fence.text.startswith("study = 1"))
     path = tmp_path / "guide.toml"
     path.write_text(text)
     study = load_study(path)
