@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from composer.cli import app
 from composer.studies.execution.outcome import Outcome
-from composer.studies.report.report import write_report
+from composer.studies.report.report import lines, write_report
 from composer.studies.study.load import Study, load_study
 from tests.comparison_runs import write_run
 
@@ -52,11 +52,21 @@ def outcomes_of(study: Study, tmp_path: Path, missing: int = 0) -> list[Outcome]
     return found
 
 
+def test_what_the_axes_do_is_what_a_study_concludes(study: Study, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    files, (width, ratio) = write_report(study, outcomes_of(study, tmp_path), tmp_path / "out")
+    assert width.startswith("width, averaged over 4 combinations") and "width=64 scores higher than width=32" in width
+    assert ratio.startswith("ratio, averaged over") and "ratio=1 scores higher than ratio=2" in ratio
+    *said, last = lines([width, ratio], [str(path) for path in files])
+    assert said == [width, ratio] and last.endswith(f"figures in {tmp_path / 'out' / 'figures'}")
+    assert "report.html" in last and ".svg" not in last
+
+
 def test_a_report_has_sentences_tables_and_the_figures_that_fit_the_axes(study: Study, tmp_path: Path) -> None:
     folder = tmp_path / "out"
     folder.mkdir()
     outcomes = outcomes_of(study, tmp_path)
-    written = {path.relative_to(folder).as_posix(): path for path in write_report(study, outcomes, folder)}
+    written = {path.relative_to(folder).as_posix(): path for path in write_report(study, outcomes, folder).files}
     drawn = ["curves", "aggregates", "profile", "efficiency", "improvement"]
     drawn += ["heat-width-ratio", "against-width", "against-ratio", "against-parameters", "against-operations"]
     assert set(written) == {"report.md", "report.html", "results.csv", *(f"figures/{name}.svg" for name in drawn)}
@@ -75,7 +85,7 @@ def test_a_report_has_sentences_tables_and_the_figures_that_fit_the_axes(study: 
     assert {(float(row["evaluation/return"]), row["parameters"]) for row in best} == {(642.0, "6400")}
     before = {name: path.read_bytes() for name, path in written.items()}
     (folder / "figures" / "old.svg").touch()
-    again = write_report(study, outcomes, folder)
+    again = write_report(study, outcomes, folder).files
     assert {path.relative_to(folder).as_posix(): path.read_bytes() for path in again} == before, "the same bytes"
     assert not (folder / "figures" / "old.svg").exists()
 
@@ -85,11 +95,11 @@ def test_a_report_of_a_study_that_is_half_done_says_what_is_missing(study: Study
     folder.mkdir()
     outcomes = outcomes_of(study, tmp_path, missing=3)
     (tmp_path / "run0" / "journal.jsonl").write_bytes(b"")
-    text = next(path for path in write_report(study, outcomes, folder) if path.name == "report.md").read_text()
+    text = next(path for path in write_report(study, outcomes, folder).files if path.name == "report.md").read_text()
     assert "- 5 of 8 runs of the study are in this report; missing: width=64, ratio=1 on cheetah-run (waiting)," in text
     assert "- width=32, ratio=1 on walker-walk cannot be read:" in text
     nothing = [Outcome(run, "waiting", 0, None) for run in study.runs]
-    files = {path.name: path for path in write_report(study, nothing, folder)}
+    files = {path.name: path for path in write_report(study, nothing, folder).files}
     assert set(files) == {"report.md", "report.html"} and "No run has ended yet." in files["report.md"].read_text()
 
 

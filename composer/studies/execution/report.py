@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from composer.studies.execution.outcome import Outcome
-from composer.studies.report.report import write_report
+from composer.studies.report.report import Report, write_report
 from composer.studies.study.load import Study
 
 OUTCOMES = "outcomes.csv"
 
 
-def report(study: Study, outcomes: Sequence[Outcome], folder: Path) -> list[Path]:
-    """Write what the runs say into ``folder``; returns the files. Diverged and failed runs are among ``outcomes``."""
+def report(study: Study, outcomes: Sequence[Outcome], folder: Path) -> Report:
+    """Write what the runs say into ``folder``. Diverged and failed runs are among ``outcomes``."""
     staged = folder / f".tmp-{OUTCOMES}"
     with staged.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file, lineterminator="\n")
@@ -25,4 +25,5 @@ def report(study: Study, outcomes: Sequence[Outcome], folder: Path) -> list[Path
         for each in outcomes:
             values = [each.run.point.values.get(axis, "") for axis in study.axes]
             rows.writerow([*values, each.run.task, each.status, each.digest or "", each.directory or ""])
-    return [staged.replace(folder / OUTCOMES), *write_report(study, outcomes, folder)]
+    written = write_report(study, outcomes, folder)
+    return written._replace(files=[staged.replace(folder / OUTCOMES), *written.files])

@@ -22,6 +22,7 @@ from composer.studies.execution.work import Launcher
 from composer.studies.planning.fleets import fleets, units
 from composer.studies.planning.limits import ensure_agreed
 from composer.studies.planning.plan import plan
+from composer.studies.report.report import lines as report_lines
 from composer.studies.study.load import Study
 from composer.studies.study.points import StudyRun, shown
 
@@ -67,12 +68,14 @@ def programs_of(study: Study) -> list[list[StudyRun]]:
 
 def table_of(study: Study, outcomes: Sequence[Outcome], folder: Path) -> dict[str, Any]:
     """The table of ``--json``; the study's report is written into ``folder``."""
+    written = report(study, outcomes, folder)
     return {
         "study": study.name,
         "folder": str(folder),
         "runs": [_row(each) for each in outcomes],
         **{status: sum(each.status == status for each in outcomes) for status in ("finished", "diverged", "failed")},
-        "report": [str(path) for path in report(study, outcomes, folder)],
+        "conclusions": written.conclusions,
+        "report": [str(path) for path in written.files],
     }
 
 
@@ -153,7 +156,7 @@ def text(table: Mapping[str, Any]) -> str:
             lines.append(f"{each['point']} on {each['task']} failed: {message}")
     counts = [f"{table[each]:,} {each}" for each in ("finished", "diverged", "failed") if table[each]]
     lines.append(f"{', '.join(counts)} of {counted(len(table['runs']), 'run')}")
-    lines += [f"written: {path}" for path in table["report"]]
+    lines += report_lines(table["conclusions"], table["report"])
     if table["failed"]:
         lines.append("the same command again tries those that failed, and nothing else")
     if table["finished"] > 1:

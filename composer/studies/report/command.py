@@ -12,7 +12,7 @@ from typing import Any
 from composer.spec.quantities import counted
 from composer.studies.execution.study_run import folder_of
 from composer.studies.execution.study_status import outcomes
-from composer.studies.report.report import ENDED, write_report
+from composer.studies.report.report import ENDED, lines, write_report
 from composer.studies.study.load import Study
 
 
@@ -21,14 +21,15 @@ def make_anew(study: Study, runs_dir: Path, out: Path | None) -> dict[str, Any]:
     folder, found = folder_of(study, runs_dir, out), outcomes(study, runs_dir, out)
     folder.mkdir(parents=True, exist_ok=True)
     ended = [each for each in found if each.status in ENDED]
-    files = write_report(study, found, folder)
+    written = write_report(study, found, folder)
     return {
         "study": study.name,
         "folder": str(folder),
         "runs": len(found),
         "ended": len(ended),
         "missing": [{"run": each.run.name, "state": each.status} for each in found if each not in ended],
-        "report": [str(path) for path in files],
+        "conclusions": written.conclusions,
+        "report": [str(path) for path in written.files],
     }
 
 
@@ -36,4 +37,4 @@ def text(table: Mapping[str, Any]) -> str:
     """What is missing, and the files."""
     missing = [f"missing: {each['run']} ({each['state']})" for each in table["missing"]]
     counts = f"{table['ended']} of {counted(table['runs'], 'run')} have ended"
-    return "\n".join([*missing, counts, *(f"written: {path}" for path in table["report"])])
+    return "\n".join([*missing, counts, *lines(table["conclusions"], table["report"])])

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from composer.spec.errors import ComposerError
 from composer.spec.quantities import counted
@@ -30,8 +30,25 @@ RESULTS: Final = "results.csv"
 ENDED: Final = ("finished", "diverged")
 
 
-def write_report(study: Study, outcomes: Sequence[Outcome], folder: Path) -> list[Path]:
-    """Write ``report.md``, ``report.html``, ``results.csv`` and ``figures/*.svg``; returns the files.
+class Report(NamedTuple):
+    """What was written, and what it says."""
+
+    files: list[Path]
+    conclusions: list[str]
+    """What the data decide: of each axis where there are several, otherwise of the points, over all tasks."""
+
+
+def lines(conclusions: Sequence[str], files: Sequence[str]) -> list[str]:
+    """A report for people: what it concludes, and where it is."""
+    paths = [Path(file) for file in files]
+    drawn = [path for path in paths if path.parent.name == FIGURES]
+    places = [str(path) for path in paths if path not in drawn]
+    places += [f"{counted(len(drawn), 'figure')} in {drawn[0].parent}"] if drawn else []
+    return [*conclusions, f"report: {', '.join(places)}"]
+
+
+def write_report(study: Study, outcomes: Sequence[Outcome], folder: Path) -> Report:
+    """Write ``report.md``, ``report.html``, ``results.csv`` and ``figures/*.svg``.
 
     Runs that have not ended are named as missing; without any that have, the report says only that.
     """
@@ -39,12 +56,13 @@ def write_report(study: Study, outcomes: Sequence[Outcome], folder: Path) -> lis
     notes = [_missing(study, outcomes, ended)]
     comparison = _compared(ended, notes)
     sheets = [] if comparison is None else figures(comparison, notes)
-    parts: list[Section] = []
+    parts, shown = list[Section](), list[Section]()
     if comparison is not None:
         found = effects(study.axes, comparison)
         parts = [*found, *sections(comparison.table)]
+        shown = found or parts[-1:]
         notes += [*([NOTE] if found else []), *comparison.table["notes"]]
-    lead = " ".join(filter(None, (study.description, _lead(study, comparison))))
+    lead = " ".join(filter(None, (_ended(study.description), _lead(study, comparison))))
     files = _write_figures(sheets, folder / FIGURES)
     pictures = [(f"{FIGURES}/{file.name}", sheet.caption) for file, sheet in zip(files, sheets, strict=True)]
     texts = {
@@ -52,7 +70,13 @@ def write_report(study: Study, outcomes: Sequence[Outcome], folder: Path) -> lis
         f"{REPORT}.html": page(study.name, parts, sheets, notes, lead),
         RESULTS: "" if comparison is None else results(study, comparison),
     }
-    return [_replace(folder / name, text) for name, text in texts.items() if text] + files
+    written = [_replace(folder / name, text) for name, text in texts.items() if text]
+    return Report(written + files, [sentence for part in shown for sentence in part.sentences])
+
+
+def _ended(text: str) -> str:
+    """``text`` with a full stop, where it has no end of its own."""
+    return f"{text}." if text and text[-1] not in ".?!:" else text
 
 
 def _compared(ended: Sequence[Outcome], notes: list[str]) -> Comparison | None:
