@@ -105,6 +105,10 @@ class Environment(Family, family="environment"):
         top = type(self).__module__.partition(".")[0]
         return () if top == "composer" else (top,)
 
+    def known_libraries(self) -> tuple[str, ...]:
+        """Those of ``libraries`` that are known without executing code of others, for commands that only read."""
+        return self.libraries()
+
     @property
     def metric(self) -> str:
         """Name of the evaluation metric in the journal; higher is better."""

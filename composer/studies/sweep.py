@@ -152,7 +152,7 @@ def _found(runs: Path, planned: SweepRun) -> Found | None:
     directories = RunDirectories(runs)
     directories.refresh()
     declared = planned.blueprint
-    versions = libraries(declared.environment, declared.requires)
+    versions = libraries(declared.environment, declared.requires, is_to_run=False)
     return chosen(directories.find(planned.digest, declared.training.env_steps, versions))
 
 

@@ -123,6 +123,10 @@ class Gymnasium(SingleSimulator, kind="gymnasium"):
         return tuple(dict.fromkeys(["gymnasium", *own, *libraries_of(self.id)]))
 
     @override
+    def known_libraries(self) -> tuple[str, ...]:
+        return ("gymnasium",)
+
+    @override
     def single(self) -> SingleEnvironment:
         from composer.environments.suites.gymnasium_single import GymnasiumSingle
 

@@ -71,7 +71,7 @@ class Driver:
             self._take_more(group)
 
     def _add(self, runs: Sequence[StudyRun]) -> list[Item]:
-        versions = versions_of(runs)
+        versions = versions_of(runs, is_to_run=True)
         for run in runs:
             self._items.setdefault(run.key, Item(run, self._title(run), versions[run.key]))
         return [self._items[run.key] for run in runs]

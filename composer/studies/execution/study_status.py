@@ -28,7 +28,7 @@ def status(study: Study, runs_dir: Path, out: Path | None) -> dict[str, Any]:
     folder = folder_of(study, runs_dir, out)
     account, directories, process = read_account(folder), RunDirectories(runs_dir), holder_of(folder)
     directories.refresh()
-    versions = versions_of(study.runs)
+    versions = versions_of(study.runs, is_to_run=False)
     found = [_status(run, account.of(run.key), directories, versions[run.key], bool(process)) for run in study.runs]
     pace = [_pace(each, account.of(run.key)) for run, each in zip(study.runs, found, strict=True)]
     overview = Overview(found, pace, max(1, sum(each.state == "running" for each in found)))

@@ -13,14 +13,18 @@ from composer.training.runs.provenance import libraries
 Versions = Mapping[str, str | None]
 
 
-def versions_of(runs: Iterable[StudyRun]) -> dict[str, Versions]:
-    """The versions by key of the run; those of one environment are looked up once."""
+def versions_of(runs: Iterable[StudyRun], *, is_to_run: bool) -> dict[str, Versions]:
+    """The versions by key of the run; those of one environment are looked up once.
+
+    Without ``is_to_run``, only those that are known without executing code of others.
+    """
     known: dict[tuple[tuple[str, ...], tuple[str, ...]], Versions] = {}
     found: dict[str, Versions] = {}
     for run in runs:
         environment, plugins = run.blueprint.environment, tuple(run.blueprint.requires)
-        used = (tuple(environment.libraries()), plugins)
+        own = environment.libraries() if is_to_run else environment.known_libraries()
+        used = (tuple(own), plugins)
         if used not in known:
-            known[used] = libraries(environment, plugins)
+            known[used] = libraries(environment, plugins, is_to_run=is_to_run)
         found[run.key] = known[used]
     return found

@@ -74,7 +74,7 @@ def costs(runs: Sequence[StudyRun], runs_dir: Path) -> list[RunCost]:
     """The cost of each run; what the directories below ``runs_dir`` hold already is not left to do."""
     directories = RunDirectories(runs_dir)
     directories.refresh()
-    versions = versions_of(runs)
+    versions = versions_of(runs, is_to_run=False)
     return [_cost(run, _left(directories, run, versions[run.key])) for run in runs]
 
 

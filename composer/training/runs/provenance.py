@@ -41,12 +41,18 @@ def fingerprint(
     }
 
 
-def libraries(environment: Environment, plugins: Iterable[str] = ()) -> dict[str, str | None]:
-    """The part of a fingerprint that is the same on every machine with the same software: versions."""
+def libraries(
+    environment: Environment, plugins: Iterable[str] = (), *, is_to_run: bool = True
+) -> dict[str, str | None]:
+    """The part of a fingerprint that is the same on every machine with the same software: versions.
+
+    Only with ``is_to_run`` may code of others be executed to find the libraries of the ``environment``.
+    """
+    used = environment.libraries() if is_to_run else environment.known_libraries()
     return {
         "composer": __version__,
         "python": platform.python_version(),
-        **versions(environment.libraries(), ("torch", "numpy", *plugins)),
+        **versions(used, ("torch", "numpy", *plugins)),
     }
 
 
