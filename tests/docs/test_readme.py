@@ -203,13 +203,34 @@ COMMANDS: dict[str, str] = {
     "composer evaluate": "RUN --episodes 1",
     "composer sweep plasticity/shuffled_labels --jobs": f"--variants base,l2 {SWEPT}",
     "composer sweep plasticity/shuffled_labels --together": f"--variants base,l2_init {SWEPT}",
-    "composer compare": "SWEPT --metric evaluation/accuracy",
+    "composer compare runs/a-*": "SWEPT --metric evaluation/accuracy",
+    "composer compare runs/sac_simba-*": "--help",
+    "composer study plan": "--no-calibrate",
+    "composer study run studies/": "STUDY",
+    "composer study run mine.toml": "--help",
+    "composer ablate": "--plan",
+    "composer search": "--help",
     "composer retention": "SWEPT",
     "composer bench": "",
     "composer tabular": "--seeds 1",
 }
 """What makes each command of the README a small one. A command that is not here has no test yet; ``bench``, which
-compiles for minutes, has its own in tests/studies/test_bench.py."""
+compiles for minutes, has its own in tests/studies/test_bench.py; with ``--help`` the options must be known, and what
+the command does is tested in tests/studies."""
+STUDY = """study = 1
+blueprint = "warm_start/digits"
+seeds = 3
+[axis]
+rate = [1e-3, 1e-2]
+[set]
+"optimizers.model.learning_rate" = "${axis.rate}"
+"environment.phases" = [{ updates = 20 }, { updates = 20 }]
+"training.env_steps" = 40
+"evaluation.every" = 20
+"checkpoint.every" = 40
+"tracking.kind" = "none"
+"compute.compile" = "never"
+"""
 
 
 def commands() -> list[str]:
@@ -218,10 +239,14 @@ def commands() -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def key_of(command: str) -> str:
+    (key,) = [key for key in COMMANDS if command.startswith(key)]
+    return key
+
+
 def small(command: str) -> list[str]:
     """The words of a command of the README, made small."""
-    (key,) = [key for key in COMMANDS if command.startswith(key)]
-    return [*shlex.split(command)[1:], *shlex.split(COMMANDS[key])]
+    return [*shlex.split(command)[1:], *shlex.split(COMMANDS[key_of(command)])]
 
 
 def run(*words: str, code: int = 0) -> str:
@@ -254,6 +279,28 @@ def test_commands_that_train_run(command: str, tmp_path: Path, monkeypatch: pyte
     if command.startswith("composer train dmc"):
         (path,) = Path("runs").iterdir()
         assert json.loads((path / "run.json").read_text())["seeds"] == [0, 1, 2]
+
+
+ON_STUDIES = [each for each in commands() if COMMANDS[key_of(each)] in ("--help", "--plan", "--no-calibrate")]
+
+
+@pytest.mark.parametrize("command", ON_STUDIES)
+def test_commands_that_plan_studies_answer(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(*small(command))
+
+
+@pytest.mark.slow
+def test_a_study_runs_and_concludes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Alone runs README's command on a study file, in small, and reads how it ends."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    Path("mine.toml").write_text(STUDY)
+    (command,) = (each for each in commands() if COMMANDS[key_of(each)] == "STUDY")
+    words = ["mine.toml" if word.startswith("studies/") else word for word in shlex.split(command)[1:]]
+    said = run(*words)
+    assert "2 finished of 2 runs" in said and "report: studies/mine/" in said and "rate=0.001" in said
+    assert Path("studies/mine/report.html").stat().st_size > 10_000
 
 
 @pytest.mark.slow
