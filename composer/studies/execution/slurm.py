@@ -139,7 +139,7 @@ class SlurmLauncher:
 
     def _ask(self, new: set[str]) -> None:
         command = ["squeue", "--me", "--noheader", "--array", "--format=%i %T"]
-        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        done = subprocess.run(command, check=False, capture_output=True, text=True, encoding="utf-8")
         if done.returncode:
             # Nobody knows: a job that another driver submitted counts as there, rather than to be submitted twice.
             self._known |= dict.fromkeys(new, "waiting")
