@@ -15,20 +15,20 @@ from composer.studies.figures.sheet import Sheet
 _STYLE: Final = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
-table { border-collapse: collapse; font-size: 0.85rem; display: block; overflow-x: auto; }
+table { border-collapse: collapse; margin-bottom: 1rem; font-size: 0.85rem; display: block; overflow-x: auto; }
 th, td { text-align: left; padding: 0.25rem 0.9rem 0.25rem 0; border-bottom: 1px solid #ddd; vertical-align: top; }
 figure { margin: 1.5rem 0; } figure svg { max-width: 100%; height: auto; } .note { color: #555; font-size: 0.85rem; }
 """.strip()
 
 
 def page(title: str, sections: Iterable[Section], sheets: Sequence[Sheet], notes: Sequence[str], lead: str = "") -> str:
-    """The page, with the sections' sentences first: they are what the data decide."""
+    """The page: what the data decide, in the sections' sentences, the figures, then the tables."""
     parts = list(sections)
     body = [f"<h1>{escape(title)}</h1>", *([f"<p>{escape(lead)}</p>"] if lead else [])]
     body += [f"<p>{escape(sentence)}</p>" for part in parts for sentence in part.sentences]
+    body += [f'<figure role="img" aria-label="{escape(sheet.caption)}">{sheet.svg()}</figure>' for sheet in sheets]
     for part in parts:
         body += [f"<h2>{escape(part.heading)}</h2>", _table(part.rows), *([_table(part.pairs)] if part.pairs else [])]
-    body += [f'<figure role="img" aria-label="{escape(sheet.caption)}">{sheet.svg()}</figure>' for sheet in sheets]
     body += [f'<p class="note">{escape(note)}</p>' for note in notes]
     head = f'<meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style>'
     return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>\n<body>\n' + "\n".join(body) + "\n</body></html>\n"
@@ -48,10 +48,10 @@ def markdown(
     parts = list(sections)
     lines = [f"# {title}", "", *([lead, ""] if lead else [])]
     lines += [f"{sentence}\n" for part in parts for sentence in part.sentences]
+    lines += [f"![{_plain(caption)}]({name})\n\n*{_plain(caption)}*\n" for name, caption in pictures]
     for part in parts:
         lines += [f"## {part.heading}", "", *markdown_table(part.rows), ""]
         lines += [*markdown_table(part.pairs), ""] if part.pairs else []
-    lines += [f"![{_plain(caption)}]({name})\n\n*{_plain(caption)}*\n" for name, caption in pictures]
     lines += [f"- {note}" for note in notes]
     return "\n".join(lines).rstrip() + "\n"
 

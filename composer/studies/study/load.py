@@ -106,11 +106,12 @@ def shipped_studies() -> Mapping[str, FilePath]:
 
 
 def _find(path: FilePath) -> FilePath:
+    known = shipped_studies()
+    # The folder of a study that was trained here has the name of the shipped study: studies/NAME.
+    if path.as_posix() in known and not os.path.isfile(path):
+        return known[path.as_posix()]
     if os.path.exists(path):
         return path
-    known = shipped_studies()
-    if path.as_posix() in known:
-        return known[path.as_posix()]
     meant = near(path.as_posix(), known)
     message = f"no such file, nor a shipped study of this name{f'; did you mean {meant!r}?' if meant else ''}"
     raise at_file(str(path), message)

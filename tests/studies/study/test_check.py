@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from study_files import write
 from typer.testing import CliRunner
 
+from composer.blueprint import BlueprintError
 from composer.cli import app
 from composer.studies.study.load import load_study, shipped_studies
 
@@ -88,3 +90,14 @@ def test_a_suite_that_is_trained_for_another_length_than_its_source_is_told(tmp_
     assert "dmc_hard is reported at 1,000,000 environment steps; these runs train 500,000" in warning.as_warning()
     (tmp_path / "s.toml").write_text(text + '[set]\n"training.env_steps" = 1_000_000\n')
     assert load_study(tmp_path / "s.toml").warnings == ()
+
+
+def test_the_folder_of_a_shipped_study_does_not_hide_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``composer study run studies/NAME`` makes the folder studies/NAME, and the same command continues it."""
+    monkeypatch.chdir(tmp_path)
+    name = next(iter(shipped_studies()))
+    Path(name).mkdir(parents=True)
+    assert load_study(name).file == shipped_studies()[name]
+    Path("other").mkdir()
+    with pytest.raises(BlueprintError, match="is a directory"):
+        load_study("other")
