@@ -32,16 +32,16 @@ def _drawn(comparison: Comparison, notes: list[str]) -> Iterator[Sheet]:
 
 
 def _wanted(comparison: Comparison, notes: list[str]) -> Iterator[tuple[str, Wanted]]:
-    """Figures by the names of their files."""
+    """Figures by the names of their files: over the axes first, then of the points."""
     numeric, agents = _numeric_axes(comparison), len({group.agent for group in comparison.groups})
-    if agents <= MOST_AGENTS:
-        yield from ((kind, Wanted((kind,))) for kind in fitting(comparison))
-    else:
-        notes.append(f"curves and profiles of {agents} points are left out: they cannot be told apart")
     for rows, columns in combinations(numeric, 2):
         yield f"heat-{rows}-{columns}", Wanted(("heat",), rows=rows, columns=columns)
     for x in (*numeric, *_varying_costs(comparison)):
         yield f"against-{x}", Wanted(("scatter",), x=x)
+    if agents <= MOST_AGENTS:
+        yield from ((kind, Wanted((kind,))) for kind in fitting(comparison))
+    else:
+        notes.append(f"curves and profiles of {agents} points are left out: they cannot be told apart")
 
 
 def _numeric_axes(comparison: Comparison) -> list[str]:
