@@ -40,7 +40,9 @@ Published = Annotated[
 
 def compare(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories; each may hold several seeds.")],
-    metric: Annotated[str, typer.Option(help="The metric to compare.")] = "evaluation/return",
+    metric: Annotated[
+        str | None, typer.Option(help="The metric to compare; by default that of the evaluation: return, or accuracy.")
+    ] = None,
     plot: Annotated[
         Path | None, typer.Option(help="Draw figures here: .png, .svg, .pdf, or .html with the tables as well.")
     ] = None,

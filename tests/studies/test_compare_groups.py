@@ -155,3 +155,13 @@ def test_a_study_s_ledger_names_the_points_of_runs_that_others_trained(tmp_path:
     readings = read_runs([folder], "evaluation/return")
     assert [reading.point for reading in readings] == [{"width": 1}, {"width": 2}]
     assert str(readings[1].agent) == "agent (width=2)"
+
+
+def test_the_metric_is_by_default_that_of_the_evaluation(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        values = {seed: (0.1, 0.2, 0.9)}
+        write_run(
+            tmp_path / f"r{seed}", "digits", values, "phases", "warm_start/digits", "name", metric="evaluation/accuracy"
+        )
+    table = compare([tmp_path / "r0", tmp_path / "r1"]).table
+    assert table["metric"] == "evaluation/accuracy" and table["tasks"][0]["agents"][0]["final"]["mean"]["value"] == 0.9

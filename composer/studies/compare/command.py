@@ -22,7 +22,7 @@ HTML: Final = ".html"
 
 def answer(
     paths: Sequence[Path],
-    metric: str,
+    metric: str | None,
     at: int | None,
     thresholds: Sequence[float],
     plot: Path | None = None,

@@ -40,17 +40,17 @@ class Comparison:
 
 def compare(
     paths: Sequence[Path],
-    metric: str = "evaluation/return",
+    metric: str | None = None,
     at: int | None = None,
     thresholds: Sequence[float] = (),
     constants: str = "auto",
     labels: Sequence[str] = (),
     published: str | None = None,
 ) -> Comparison:
-    """Compare run directories on ``metric`` at environment step ``at``, by default the last that all have reached.
+    """Compare run directories on ``metric`` at environment step ``at``.
 
-    ``constants`` names the table by which scores are normalised, ``auto`` or ``none``; for ``labels`` see
-    ``labelled``. ``published`` names results that the runs are held against, see ``against``.
+    By default, the metric is that of their evaluation, and the step the last that all have reached. ``constants``
+    names the table by which scores are normalised, ``auto`` or ``none``; for ``labels`` see ``labelled``. ``published`` names results that the runs are held against, see ``against``.
     Raises RunUnusable for a path that is not a run, and Refused where the runs lack the metric or a common step.
     """
     return compare_readings(labelled(read_runs(paths, metric), labels), at, thresholds, constants, published)

@@ -64,14 +64,16 @@ class Reading:
     """The values of a study's axes with which it was trained, by axis; empty where no study trained it."""
 
 
-def read_runs(paths: Sequence[Path], metric: str) -> list[Reading]:
-    """Read every run once, those of a study's folder too.
+def read_runs(paths: Sequence[Path], metric: str | None) -> list[Reading]:
+    """Read every run once, those of a study's folder too; without a ``metric``, that of the first one's evaluation.
 
     Raises RunUnusable, and Refused where a run lacks ``metric``.
     """
     distinct: dict[Path, tuple[Path, Mapping[str, Any] | None]] = {}
     for path, study in chain.from_iterable(runs_in(path).items() for path in paths):
         distinct.setdefault(path.resolve(), (path, study))
+    if metric is None:
+        metric = next((read_blueprint(path).environment.metric for path, _ in distinct.values()), "")
     return [read_run(path, metric, study) for path, study in distinct.values()]
 
 

@@ -60,7 +60,7 @@ def _scores(subject: Subject, outcomes: Sequence[Outcome]) -> Scores | None:
     for each in outcomes:
         if each.exit_code or each.directory is None:
             return None
-        metric = subject.table.metric
+        metric = subject.metric
         series = read_metrics(each.directory / JOURNAL, each.run.blueprint.seeds, only=metric).get(metric)
         if series is None:
             raise Refused(f"{each.directory} has no {metric}")

@@ -27,7 +27,7 @@ def answer(subject: Subject, trials: Sequence[Any]) -> dict[str, Any]:
     rows = [_row(subject, each) for each in trials if each.state != optuna().trial.TrialState.WAITING]
     scored = ranked(subject, rows)
     return {
-        "metric": subject.table.metric,
+        "metric": subject.metric,
         "maximise": subject.table.maximise,
         "seeds": list(subject.seeds),
         "tasks": [run.task for run in subject.plain],

@@ -52,6 +52,11 @@ class Subject:
         return self.table.present([run.blueprint for run in self.plain])
 
     @property
+    def metric(self) -> str:
+        """The metric whose interquartile mean at the end is a trial's score."""
+        return self.table.metric or self.plain[0].blueprint.environment.metric
+
+    @property
     def identity(self) -> dict[str, Any]:
         """What a score depends on beside the table: trials of another subject are of no use."""
         return {"tasks and seeds of the blueprint": [run.key for run in self.plain]}
@@ -73,8 +78,8 @@ class Subject:
     def _check_metric(self) -> None:
         for run in self.plain:
             names = [each.metric.name for each in known_metrics(run.blueprint) if each.where == "journal"]
-            if self.table.metric not in names:
-                message = f"no metric {self.table.metric!r} of {run.task}{suggestion(self.table.metric, names)}"
+            if self.metric not in names:
+                message = f"no metric {self.metric!r} of {run.task}{suggestion(self.metric, names)}"
                 raise BlueprintError([_problem(self._origin("metric"), "search.metric", message)])
 
     def _at(self, name: str, where: int | str, value: Value, found: Problem) -> Problem:

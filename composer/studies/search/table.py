@@ -121,8 +121,11 @@ class SearchTable(Spec):
 
     trials: Annotated[int, Field(ge=1, le=100_000)] = 30
     """Trials in all: combinations of values that are trained, each on every task with every seed."""
-    metric: Annotated[str, Field(min_length=1, max_length=128)] = "evaluation/return"
-    """The metric whose interquartile mean over seeds and tasks, at the end of training, is the score of a trial."""
+    metric: Annotated[str | None, Field(min_length=1, max_length=128)] = None
+    """The metric whose interquartile mean over seeds and tasks, at the end of training, is the score of a trial.
+
+    By default that of the environment's evaluation.
+    """
     maximise: bool = True
     """Whether a high score is good."""
     sampler: Literal["tpe", "random"] = "tpe"

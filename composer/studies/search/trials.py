@@ -89,7 +89,7 @@ class Trial:
             return End(OF_CODE.get(code, "failed"), codes[code] or f"exit code {code}")
         score = final_score(self._so_far())
         if score is None:
-            return End("failed", f"a run has no finite {self._subject.table.metric} at its end")
+            return End("failed", f"a run has no finite {self._subject.metric} at its end")
         return End("finished", "", score)
 
     def note(self, end: End) -> None:
@@ -104,7 +104,7 @@ class Trial:
 
     def _read(self, run: StudyRun, directory: Path) -> None:
         """Read a journal that has grown."""
-        journal, metric = directory / JOURNAL, self._subject.table.metric
+        journal, metric = directory / JOURNAL, self._subject.metric
         size = journal.stat().st_size if journal.exists() else 0
         if size and size != self._found.get(run.key, (0,))[0]:
             series = read_metrics(journal, run.blueprint.seeds, only=metric).get(metric)
