@@ -50,7 +50,8 @@ def compare(
     """Compare run directories on ``metric`` at environment step ``at``.
 
     By default, the metric is that of their evaluation, and the step the last that all have reached. ``constants``
-    names the table by which scores are normalised, ``auto`` or ``none``; for ``labels`` see ``labelled``. ``published`` names results that the runs are held against, see ``against``.
+    names the table by which scores are normalised, ``auto`` or ``none``; for ``labels`` see ``labelled``, for the
+    name of ``published`` results that the runs are held against ``against``.
     Raises RunUnusable for a path that is not a run, and Refused where the runs lack the metric or a common step.
     """
     return compare_readings(labelled(read_runs(paths, metric), labels), at, thresholds, constants, published)
