@@ -109,10 +109,10 @@ def test_agents_with_such_tensors_are_stacked() -> None:
         encoded(AVERAGES, "seeds=[3, 4]", "averages.slow.momentum=0.1", "optimizers.actor.learning_rate=0.1"),
     ]
     alone, parts = ([Learner(each.agent, "cpu", EAGER) for each in found] for _ in range(2))
-    stack = Stack(Learner(joined(found).agent, "cpu", EAGER), parts)
+    stack = Stack(Learner(joined(found).agent, "cpu", EAGER), [len(part.seeds) for part in parts], parts)
     for step in range(3):
         batches = [Minibatch(transitions(part, step)) for part in parts]
-        stack.learn([[batch] for batch in batches])
+        stack.learn({place: [batch] for place, batch in enumerate(batches)})
         for learner, batch in zip(alone, batches, strict=True):
             learner.update(batch.transitions)
     for learner, part in zip(alone, parts, strict=True):

@@ -90,7 +90,7 @@ def test_one_seed_has_no_interval() -> None:
     [
         (("quantle-td",), "no experiment named 'quantle-td'; did you mean 'quantile-td'?"),
         (("quantile-td", "--chain", "wlak"), "no chain named 'wlak'; did you mean 'walk'?"),
-        (("quantile-td", "--plot", "x.pdf"), "x.pdf: a plot is written as .png or .svg, got '.pdf'"),
+        (("quantile-td", "--plot", "x.gif"), "x.gif: a plot is written as .png, .svg or .pdf, got '.gif'"),
     ],
 )
 def test_refusals(arguments: tuple[str, ...], said: str) -> None:
