@@ -87,7 +87,7 @@ def plan(
 
 def retention(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Runs of task sequences, the plain one first.")],
-    plot: Annotated[Path | None, typer.Option(help="Draw accuracy over tasks here: a .png or .svg file.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw accuracy over tasks here: a .png, .svg or .pdf file.")] = None,
     page: Annotated[Path | None, typer.Option(help="Also write the tables as Markdown here.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -146,7 +146,7 @@ def tabular(
         str | None, typer.Option(help="two-state, loop, walk or garnet; by default one that suits the experiment.")
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, max=1_000, help="Independent runs.")] = 10,
-    plot: Annotated[Path | None, typer.Option(help="Draw the curves here: a .png or .svg file.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw the curves here: a .png, .svg or .pdf file.")] = None,
     as_json: Json = False,
 ) -> None:
     """Measure distributional learning rules on a small Markov chain whose exact values are known."""
