@@ -21,7 +21,6 @@ from composer.training import assemble
 from composer.training.collect.phase_batches import PhaseBatches
 from composer.training.collect.task_stream import TaskBatches
 from composer.training.learner import Learner
-from composer.training.loop import train_together
 
 BLUEPRINTS = Path(__file__).parents[2] / "blueprints"
 PICTURES = (
@@ -124,9 +123,12 @@ def test_one_size_is_compiled_whatever_the_number_of_sizes(runs: None, tmp_path:
 
 def test_runs_in_one_program_learn_from_smaller_batches_as_alone(runs: None, tmp_path: Path) -> None:
     faster = tiny(*PICTURES, "optimizers.model.learning_rate=1e-2", "seeds=[5]")
-    opened, stack = assemble.start_together({None: tiny(*PICTURES), "faster": faster}, tmp_path / "together")
-    train_together([each.session for each in opened], stack.learn, Console(29, enabled=False))
-    for beside, overrides in zip(opened, ((), ("optimizers.model.learning_rate=1e-2", "seeds=[5]")), strict=True):
+    members = [assemble.NewRun("base", tiny(*PICTURES)), assemble.NewRun("faster", faster, "faster")]
+    together = assemble.start_together(members, tmp_path / "together")
+    together.train(Console(29, enabled=False))
+    for beside, overrides in zip(
+        together.runs, ((), ("optimizers.model.learning_rate=1e-2", "seeds=[5]")), strict=True
+    ):
         _, alone = finished(tmp_path / "alone", *PICTURES, *overrides)
         for path, value in alone.learner.networks["model"].tensors().items():
             theirs = beside.session.learner.networks["model"].tensors()[path]
