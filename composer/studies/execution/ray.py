@@ -84,6 +84,7 @@ class RayLauncher:
 
     def start(self, works: Sequence[Work]) -> list[str]:
         """Queue works; jobs die with this process, and their numbers mean nothing to the next."""
+        self._let_go()
         jobs = []
         for work in works:
             actor = self._performer.remote(str(Path.cwd()))
@@ -96,16 +97,13 @@ class RayLauncher:
         """Those that have not ended; of a lost node, they have."""
         states: dict[str, JobState] = {}
         for job in jobs:
-            if (known := self._jobs.get(job)) is None:
-                continue
-            if self._has(known.done):
-                self._end(job)
-            else:
+            if (known := self._jobs.get(job)) is not None and not self._has(known.done):
                 states[job] = "running" if self._has(known.begun) else "waiting"
         return states
 
     def wait(self, seconds: float) -> None:
         """Return after ``seconds``, or when a job has ended."""
+        self._let_go()
         pending = [job.done for job in self._jobs.values()]
         if pending:
             self._ray.wait(pending, timeout=seconds)
@@ -121,6 +119,11 @@ class RayLauncher:
                 known.actor.stop.remote()
             else:
                 self._end(job)
+
+    def _let_go(self) -> None:
+        """Remove the actors of works that have ended: each holds its processors until then."""
+        for job in [job for job, known in self._jobs.items() if self._has(known.done)]:
+            self._end(job)
 
     def _end(self, job: str) -> None:
         with suppress(ValueError, self._ray.exceptions.RayError):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,7 @@ from composer.studies import Refused
 from composer.studies.execution import resources
 from composer.studies.execution.launchers import RayTable, _options, launching
 from composer.studies.execution.local import LocalLauncher
+from composer.studies.execution.ray import RayLauncher
 from composer.studies.execution.resources import GPUS, THREADS, least_used, local_gpus, threads_of
 from composer.studies.execution.slurm import SlurmLauncher, SlurmTable
 
@@ -85,3 +88,53 @@ def test_gpus_are_shared_out_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
         used.append(least_used(local_gpus(), used))
     assert used == ["3", "MIG-5", "3", "MIG-5"]
     assert least_used(local_gpus(), ["3", "MIG-5", "3"]) == "MIG-5"
+
+
+class StandInForRay:
+    """Of Ray: actors, references that are there or not, and which actors were removed."""
+
+    class exceptions:
+        class RayError(Exception):
+            pass
+
+    def __init__(self) -> None:
+        self.there: set[object] = set()
+        self.actors: list[SimpleNamespace] = []
+        self.killed: list[object] = []
+
+    def remote(self, kind: type) -> Any:
+        return SimpleNamespace(options=lambda **asked: SimpleNamespace(remote=self._actor))
+
+    def _actor(self, folder: str) -> SimpleNamespace:
+        number = len(self.actors)
+        actor = SimpleNamespace(
+            _actor_id=SimpleNamespace(hex=lambda: str(number)),
+            __ray_ready__=SimpleNamespace(remote=lambda: ("begun", number)),
+            perform=SimpleNamespace(remote=lambda work: ("done", number)),
+        )
+        self.actors.append(actor)
+        return actor
+
+    def wait(self, references: list[object], timeout: float) -> tuple[list[object], list[object]]:
+        there = [each for each in references if each in self.there]
+        return there[:1], [each for each in references if each not in there[:1]]
+
+    def kill(self, actor: object) -> None:
+        self.killed.append(actor)
+
+
+def test_an_actor_of_ray_gives_its_processors_back_when_its_work_has_ended() -> None:
+    """The driver asks for no state of a work whose answer it has read: the next works would wait for ever."""
+    ray = StandInForRay()
+    launcher = RayLauncher(ray, threads=1, slots=1)
+    (first,) = launcher.start(["work"])  # type: ignore[list-item]
+    assert launcher.states([first]) == {first: "waiting"}
+    ray.there.add(("begun", 0))
+    launcher.wait(0.0)
+    assert launcher.states([first]) == {first: "running"} and ray.killed == []
+    ray.there.add(("done", 0))
+    (second,) = launcher.start(["next"])  # type: ignore[list-item]
+    assert ray.killed == [ray.actors[0]] and launcher.states([first, second]) == {second: "waiting"}
+    ray.there.add(("done", 1))
+    launcher.wait(0.0)
+    assert ray.killed == ray.actors and launcher.states([second]) == {}
