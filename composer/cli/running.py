@@ -6,11 +6,10 @@ import json
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from composer.blueprint import Blueprint
 from composer.cli.answers import answer, fail, guarded, read, say, tell
 from composer.cli.arguments import (
     Absent,
@@ -23,6 +22,9 @@ from composer.cli.arguments import (
     RunPath,
     Variants,
 )
+
+if TYPE_CHECKING:
+    from composer.blueprint import Blueprint
 
 
 def train(
