@@ -20,11 +20,10 @@ from composer.blueprint.forecast.memory import available_bytes, forecast
 from composer.blueprint.forecast.one_program import joined, obstacle, program_groups
 from composer.blueprint.syntax.variants import BASE
 from composer.studies import Refused
-from composer.studies.execution.directories import Found, RunDirectories, chosen
+from composer.studies.execution.directories import RunDirectories, chosen
 from composer.studies.execution.engine import Outcome, Unit, train_all
 from composer.studies.study.points import Point, StudyRun
 from composer.training.assemble import NewRun
-from composer.training.runs.checkpoint import Checkpoints
 from composer.training.runs.provenance import libraries
 
 
@@ -138,22 +137,12 @@ def for_one_program(blueprint: Path, overrides: Sequence[str], variants: Sequenc
 
 def finished(runs: Path, planned: SweepRun) -> Path | None:
     """The newest finished run of the same settings in ``runs``, under the same versions; forks do not count."""
-    found = _found(runs, planned)
-    return found.path if found is not None and found.state == "finished" else None
-
-
-def half_trained(runs: Path, planned: SweepRun) -> Path | None:
-    """The newest run of the same settings that has a checkpoint and can be resumed, if there is one."""
-    found = _found(runs, planned)
-    return found.path if found is not None and found.state == "begun" and Checkpoints(found.path).steps() else None
-
-
-def _found(runs: Path, planned: SweepRun) -> Found | None:
     directories = RunDirectories(runs)
     directories.refresh()
     declared = planned.blueprint
     versions = libraries(declared.environment, declared.requires, is_to_run=False)
-    return chosen(directories.find(planned.digest, declared.training.env_steps, versions))
+    found = chosen(directories.find(planned.digest, declared.training.env_steps, versions))
+    return found.path if found is not None and found.state == "finished" else None
 
 
 def planned_runs(

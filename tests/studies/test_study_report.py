@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from composer.cli import app
 from composer.studies.execution.outcome import Outcome
 from composer.studies.report.report import lines, write_report
+from composer.studies.sequential.permutation import DESIGN_FILE
 from composer.studies.study.load import Study, load_study
 from tests.comparison_runs import write_run
 
@@ -60,6 +61,17 @@ def test_what_the_axes_do_is_what_a_study_concludes(study: Study, tmp_path: Path
     *said, last = lines([width, ratio], [str(path) for path in files])
     assert said == [width, ratio] and last.endswith(f"figures in {tmp_path / 'out' / 'figures'}")
     assert "report.html" in last and ".svg" not in last
+
+
+def test_a_study_with_seeds_added_until_decided_does_not_conclude_by_fixed_p_values(
+    study: Study, tmp_path: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / DESIGN_FILE).write_text("{}")
+    files, concluded = write_report(study, outcomes_of(study, tmp_path), tmp_path / "out")
+    assert concluded == []
+    pages = [path.read_text() for path in files if path.name in ("report.md", "report.html")]
+    assert len(pages) == 2 and all("Seeds were added until the study was decided" in page for page in pages)
 
 
 def test_a_report_has_sentences_tables_and_the_figures_that_fit_the_axes(study: Study, tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ import pytest
 from tiny_runs import ALONE, COMMAND, DRIFT, TINY, begin, go_on, last_json, state_digest, stopped
 
 from composer.studies.execution import driver, worker
+from composer.studies.execution.directories import RunDirectories, chosen
 from composer.studies.execution.stopping import StudyStopped, raising_on_signals
-from composer.studies.sweep import finished, half_trained, planned_runs, sweep
+from composer.studies.sweep import SweepRun, finished, planned_runs, sweep
 from composer.training.runs.checkpoint import Checkpoints
 from composer.training.runs.directory import open_run
 
@@ -39,6 +40,14 @@ def swept(study: Path, *variants: str, jobs: int = 1) -> tuple[list[dict[str, An
     said: list[str] = []
     table = sweep(study, SHORT, variants, study.parent / "runs", jobs, said.append)
     return table["runs"], said
+
+
+def half_trained(runs: Path, planned: SweepRun) -> Path | None:
+    """The run of these settings that is taken up where it was saved."""
+    directories = RunDirectories(runs)
+    directories.refresh()
+    found = chosen(directories.find(planned.digest, planned.blueprint.training.env_steps, {}))
+    return found.path if found is not None and found.state == "begun" and Checkpoints(found.path).steps() else None
 
 
 DEATHS = {

@@ -22,6 +22,7 @@ from composer.studies.figures.page import markdown, page
 from composer.studies.figures.sheet import Sheet
 from composer.studies.report.choose import cost_columns, figures
 from composer.studies.report.effects import NOTE, effects
+from composer.studies.sequential.permutation import DESIGN_FILE
 from composer.studies.study.load import Study
 
 REPORT: Final = "report"
@@ -30,12 +31,21 @@ RESULTS: Final = "results.csv"
 ENDED: Final = ("finished", "diverged")
 
 
+SEQUENTIAL: Final = (
+    "Seeds were added until the study was decided, and the p-values and intervals below are those of a number of seeds"
+    " that is fixed beforehand: what is decided is what `composer study run --until decided` has said."
+)
+
+
 class Report(NamedTuple):
     """What was written, and what it says."""
 
     files: list[Path]
     conclusions: list[str]
-    """What the data decide: of each axis where there are several, otherwise of the points, over all tasks."""
+    """What the data decide: of each axis where there are several, otherwise of the points, over all tasks.
+
+    None where seeds were added until the study was decided: the sequential test concludes there.
+    """
 
 
 def lines(conclusions: Sequence[str], files: Sequence[str]) -> list[str]:
@@ -62,7 +72,11 @@ def write_report(study: Study, outcomes: Sequence[Outcome], folder: Path) -> Rep
         parts = [*found, *sections(comparison.table)]
         shown = found or parts[-1:]
         notes += [*([NOTE] if found else []), *comparison.table["notes"]]
-    lead = " ".join(filter(None, (_ended(study.description), _lead(study, comparison))))
+    # What was looked at until it differed has other p-values than what had its number of seeds from the beginning.
+    is_sequential = (folder / DESIGN_FILE).is_file()
+    lead = " ".join(
+        filter(None, (_ended(study.description), _lead(study, comparison), SEQUENTIAL if is_sequential else ""))
+    )
     files = _write_figures(sheets, folder / FIGURES)
     pictures = [(f"{FIGURES}/{file.name}", sheet.caption) for file, sheet in zip(files, sheets, strict=True)]
     texts = {
@@ -71,7 +85,8 @@ def write_report(study: Study, outcomes: Sequence[Outcome], folder: Path) -> Rep
         RESULTS: "" if comparison is None else results(study, comparison),
     }
     written = [_replace(folder / name, text) for name, text in texts.items() if text]
-    return Report(written + files, [sentence for part in shown for sentence in part.sentences])
+    concluded = [] if is_sequential else [sentence for part in shown for sentence in part.sentences]
+    return Report(written + files, concluded)
 
 
 def _ended(text: str) -> str:

@@ -33,6 +33,8 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Partition = tuple[tuple[int, ...], ...]
 """The classes of two or more agents that a hypothesis holds equal; all other agents stand alone."""
+DESIGN_FILE: Final = "sequential.json"
+"""Where a study whose seeds are added until it is decided keeps its design."""
 ALPHA: Final = 0.05
 MAX_AGENTS: Final = {False: 6, True: 9}
 """Most agents of all pairs, and of pairs with the first: 202 and 255 hypotheses."""

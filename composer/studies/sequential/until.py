@@ -24,12 +24,11 @@ from composer.studies.execution.work import Launcher
 from composer.studies.planning.limits import ensure_agreed
 from composer.studies.planning.plan import plan
 from composer.studies.sequential.course import Course, course
-from composer.studies.sequential.permutation import MAX_AGENTS, Design, Floats
+from composer.studies.sequential.permutation import DESIGN_FILE, MAX_AGENTS, Design, Floats
 from composer.studies.sequential.scores import look_scores, standardised
 from composer.studies.study.load import Study
 from composer.studies.study.points import StudyRun, study_run
 
-DESIGN_FILE: Final = "sequential.json"
 MAX_SEEDS: Final = 24
 BLOCK: Final = 3
 Train = Callable[[Sequence[StudyRun]], list[Outcome]]
