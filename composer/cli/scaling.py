@@ -39,7 +39,7 @@ def scale(
     what: What,
     over: Over = None,
     against: Against = "size",
-    metric: Annotated[str, typer.Option(help="The metric.")] = "evaluation/return",
+    metric: Annotated[str | None, typer.Option(help="The metric; by default that of the evaluation.")] = None,
     target: Kind = "final",
     threshold: Threshold = None,
     hold_out: HoldOut = None,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,7 +42,8 @@ FEWEST: Final = 3
 class Question:
     """What is asked."""
 
-    metric: str = "evaluation/return"
+    metric: str = ""
+    """By default that of the evaluation."""
     next: int = 3
     """Points to choose."""
     subset: int = 3
@@ -62,7 +63,9 @@ def discover(
     """Train the chosen points for a number of rounds and return the table, with the next ones. Raises Refused."""
     if len(study.points) < 2:
         raise Refused(f"{study.file} has one point: there is nothing to choose")
-    for run in study.runs if rounds else ():
+    if not question.metric:
+        question = replace(question, metric=study.runs[0].blueprint.environment.metric)
+    for run in study.runs:
         Target(question.metric).ensure_written(run.blueprint)
     failed: set[int] = set()
     notes: list[str] = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -54,6 +55,9 @@ def answer(
     if files.plot is not None:
         check(files.plot)
     plan = planned(arguments, over)
+    if not question.target.metric:
+        metric = plan.runs[0].blueprint.environment.metric
+        question = replace(question, target=replace(question.target, metric=metric))
     ensure_answerable(plan, question)
     outcomes, notes = train(plan, out or runs.parent / "studies" / plan.name, runs, say, jobs)
     found = [scaling(ladder, outcomes, question) for ladder in plan.ladders]

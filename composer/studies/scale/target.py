@@ -30,6 +30,7 @@ class Target:
     """One number of each seed's curve of a metric."""
 
     metric: str
+    """Empty, until the runs are known: that of their evaluation."""
     threshold: float | None = None
     """Ask for the environment steps until the metric reaches it."""
     is_area: bool = False
@@ -73,11 +74,11 @@ class Target:
         return float(np.trapezoid(values, steps) / (steps[-1] - steps[0])), VALUE
 
 
-def target_of(metric: str, kind: str, threshold: float | None) -> Target:
+def target_of(metric: str | None, kind: str, threshold: float | None) -> Target:
     """From the options of the command line; ``kind`` is ``final`` or ``area``. Raises Refused where both are meant."""
     if threshold is not None and kind == "area":
         raise Refused("--threshold asks for steps, --target area for a mean over steps: give one of them")
-    return Target(metric, threshold, kind == "area")
+    return Target(metric or "", threshold, kind == "area")
 
 
 def crossing(steps: Floats, values: Floats, threshold: float, falls: bool = False) -> tuple[float, int]:
