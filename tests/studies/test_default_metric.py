@@ -1,4 +1,4 @@
-"""Without ``--metric`` a study is read by what its environment is evaluated by; a metric that no run writes is refused."""
+"""Without ``--metric`` the evaluation's is read; a metric that no run writes is refused."""
 
 from __future__ import annotations
 
