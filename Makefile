@@ -9,6 +9,7 @@
 # make gpu          what a GPU is needed for, on one, with the Python that is there: pieces of at most 8 minutes; call it until it is done
 # make mutation     change one thing at a time in the modules on which results rest, and see whether a test fails: half an hour
 # make docs         write docs/reference/ anew from the kinds; a test says when that is due
+# make site         build the documentation as a site in site/, with search; a dead link is an error
 # make golden       write tests/golden/ anew: what every shipped blueprint and variant resolves to; review what changed
 # Variables: GPU_PYTHON and GPU_ARGS (such as --pieces memory --published results.csv) of make gpu
 # Variables: PYTHON (3.11 or 3.12), PIP_ARGS (extra arguments for pip, such as an index with CPU builds of torch)
@@ -25,7 +26,7 @@ TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 GPU_PYTHON ?= $(if $(wildcard $(BIN)/python),$(BIN)/python,python3)
 GPU_ARGS ?=
 
-.PHONY: quickstart quickstart-seeds plasticity warm-start test test-fast bench gpu learning mutation docs golden lint format clean
+.PHONY: quickstart quickstart-seeds plasticity warm-start test test-fast bench gpu learning mutation docs site golden lint format clean
 
 quickstart: $(VENV)/.installed
 	$(BIN)/composer train blueprints/quickstart.toml
@@ -65,6 +66,10 @@ golden: $(VENV)/.installed
 docs: $(VENV)/.installed
 	$(BIN)/python -m tools.reference --out docs/reference
 
+site: $(VENV)/.installed-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+	@echo "the site is in site/index.html; $(BIN)/python -m mkdocs serve shows it while you write"
+
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -92,4 +97,4 @@ $(VENV)/.installed-bench: $(VENV)/.installed-dev
 	touch $@ $(VENV)/.installed-dev $(VENV)/.installed
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .import_linter_cache build dist
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .import_linter_cache build dist site
