@@ -78,6 +78,11 @@ def read_bytes(path: Path, file: str) -> bytes:
     return data
 
 
+def read_text(path: Path, file: str) -> str:
+    """The text of the regular file at ``path``; raises BlueprintError where it cannot be read, or is not UTF-8."""
+    return _decode(read_bytes(path, file), file)
+
+
 def _decode(data: bytes, file: str) -> str:
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in data[:4]:
         raise at_file(file, "looks like UTF-16; save as UTF-8")
