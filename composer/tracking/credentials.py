@@ -26,6 +26,7 @@ KEPT: Final = re.compile(
 FILES: Final = (".mlflow/credentials", ".netrc", "_netrc", ".databrickscfg", ".pgpass", ".my.cnf", ".aws/credentials")
 """Files in the user's home with credentials."""
 PORTS: Final = {"http": 80, "https": 443}
+ERROR_LIMIT: Final = 300
 
 
 def is_trusted(destination: Destination, environment: Mapping[str, str] = os.environ) -> bool:
@@ -55,6 +56,13 @@ def withheld_note(destination: Destination, environment: Mapping[str, str] = os.
         return None
     shown = ", ".join(sorted(found)[:4]) + (f" and {len(found) - 4} more" if len(found) > 4 else "")
     return f"{shown} not sent to {destination.shown}: credentials go only to the host that {URI_VARIABLE} names"
+
+
+def plain_error(error: Exception, destination: Destination) -> str:
+    """The first line of an error of this store, with ``***`` for credentials."""
+    text = str(error).replace(destination.uri, destination.shown)
+    text = re.sub(r"//[^/@\s]+@", "//***@", text).strip().split("\n", 1)[0][:ERROR_LIMIT]
+    return f"{type(error).__name__}: {text}"
 
 
 def _host(uri: str) -> tuple[str, str | None, int | None]:

@@ -18,6 +18,7 @@ from composer.spec.run_files import read_table
 from composer.tracking.base import Destination
 from composer.tracking.journal import read
 from composer.tracking.journal_points import JournalPoints
+from composer.tracking.media.sending import MediaSender
 from composer.tracking.mlflow_store import Store, StoreError
 from composer.tracking.points import PARENT, Point, flatten
 from composer.tracking.records import (
@@ -63,6 +64,7 @@ class Delivery:
             name: JournalPoints(run_dir / name, seeds, acknowledged[name], ranges) for name in (TIMING, JOURNAL)
         }
         self._known: dict[tuple[str, str], set[int]] = {}
+        self._media = MediaSender(run_dir, self._store, self._stored.run_id, compares_all=compares_all)
         self._describe()
 
     @property
@@ -171,6 +173,11 @@ class Delivery:
         """Send samples of the machine to the parent run; no journal has them."""
         if points:
             self._store.log_points(self._stored.run_id, points)
+
+    def send_media(self, *, is_last: bool = False) -> None:
+        """Send pictures and films that have changed; after the rows, since a store may refuse them."""
+        if self._media.send(self._upload.notes, is_last=is_last):
+            self._upload.save(self._run_dir)
 
     def end(self, status: str, end_time: int | None) -> None:
         """Set the runs' final status, children first. Without ``end_time`` it is the time of the last timing row."""

@@ -8,15 +8,18 @@ Users share the lock while they have the database open, so nobody writes to a fi
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from composer.spec.errors import ComposerError
 from composer.tracking.base import Destination, quoted
+from composer.tracking.credentials import plain_error
 from composer.tracking.locks import lock_exclusive, lock_shared, open_lock, unlock
 from composer.tracking.moved_store import follow_database, local_path, mark_as_own
 from composer.tracking.points import Point
@@ -30,6 +33,9 @@ VALUE_LIMIT: Final = 6000
 TAG_LIMIT: Final = 5000
 MIGRATION_SECONDS: Final = 120.0
 LOCK_SECONDS: Final = 1.0
+PICTURES: Final = "images"
+PICTURE: Final = re.compile(r"(.+)\+step\+(\d+)\+timestamp\+.*\+compressed\.webp")
+"""Names of the files that MLflow writes of a picture; the compressed one comes last."""
 
 
 class StoreError(ComposerError):
@@ -208,13 +214,31 @@ class Store:
         for start in range(0, len(items), CALL_PARAMETERS):
             self._client.log_batch(run_id, params=items[start : start + CALL_PARAMETERS], synchronous=True)
 
-    def log_file(self, run_id: str, path: Path) -> None:
-        """Copy a file to the run's artifacts, replacing an older one of its name.
+    def log_file(self, run_id: str, path: Path, folder: str | None = None) -> None:
+        """Copy a file to the run's artifacts, or a folder of them, replacing an older one of its name.
 
         Raises StoreError where the store keeps them in a folder of this machine that is not its own.
         """
         self._check_folder(self._client.get_run(run_id).info.artifact_uri)
-        self._client.log_artifact(run_id, str(path))
+        self._client.log_artifact(run_id, str(path), folder)
+
+    def log_picture(self, run_id: str, content: bytes, key: str, step: int) -> None:
+        """Log a PNG as MLflow's picture ``key`` at ``step``, which its page shows; raises as ``log_file`` does."""
+        from PIL import Image
+
+        self._check_folder(self._client.get_run(run_id).info.artifact_uri)
+        with Image.open(BytesIO(content), formats=["PNG"]) as picture:
+            self._client.log_image(run_id, picture.convert("RGB"), key=key, step=step, synchronous=True)
+
+    def pictures(self, run_id: str) -> set[tuple[str, int]]:
+        """Key and step of every picture that ``log_picture`` has logged whole."""
+        names = [Path(file.path).name for file in self._client.list_artifacts(run_id, PICTURES)]
+        found = [PICTURE.fullmatch(name) for name in names]
+        return {(match[1], int(match[2])) for match in found if match}
+
+    def why(self, error: Exception) -> str:
+        """An error of this store in words, without credentials."""
+        return plain_error(error, self._destination)
 
     def _check_folder(self, uri: str) -> None:
         """A store that a stranger names, or has made, could have files written anywhere."""

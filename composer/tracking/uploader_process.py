@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import math
 import os
-import re
 import sys
 import time
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from composer.tracking.base import Destination, StoreRefused
+from composer.tracking.credentials import plain_error
 from composer.tracking.delivery import Delivery
 from composer.tracking.locks import RETRY_SECONDS, lock_exclusive, open_lock
 from composer.tracking.mlflow_store import ready_store
@@ -28,7 +28,6 @@ PAUSES: Final = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 FAILURES_AFTER_END: Final = 2
 SYNC_PATIENCE: Final = 10.0
 NICENESS: Final = 15
-ERROR_LIMIT: Final = 300
 
 log = logging.getLogger("composer.uploader")
 
@@ -101,7 +100,9 @@ def _deliver(run_dir: Path, tracking: Tracking, destination: Destination, watch:
         if over:
             ended = Ended.load(run_dir)
             delivery.end(ended.status if ended else "KILLED", ended.time if ended else None)
+            delivery.send_media(is_last=True)
             return
+        delivery.send_media()
         if system is not None:
             delivery.send_system(system.sample())
         watch.pause(POLL_SECONDS)
@@ -109,9 +110,7 @@ def _deliver(run_dir: Path, tracking: Tracking, destination: Destination, watch:
 
 def _note(run_dir: Path, destination: Destination, error: Exception) -> None:
     """Record a failed attempt; the log names each new reason once."""
-    text = str(error).replace(destination.uri, destination.shown)
-    text = re.sub(r"//[^/@\s]+@", "//***@", text).strip().split("\n", 1)[0][:ERROR_LIMIT]
-    message = f"{type(error).__name__}: {text}"
+    message = plain_error(error, destination)
     state = Upload.load(run_dir)
     if state is None or state.tracking_uri != destination.shown:
         state = Upload(destination.shown, sent={JOURNAL: EVERYTHING, TIMING: EVERYTHING})

@@ -9,10 +9,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from tracking_run import append, expected, rows, timing
 
 from composer.tracking import locks, mlflow_store
@@ -127,6 +129,26 @@ def test_runs_are_found_by_tags_and_known_to_exist(destination: Destination) -> 
     assert store.revive(run_id) == "active" and store.revive("0" * 32) is None
     store._client.delete_run(run_id)
     assert store.revive(run_id) == "restored" and store.revive(run_id) == "active"
+
+
+def test_pictures_are_found_by_key_and_step_and_files_by_folder(destination: Destination, tmp_path: Path) -> None:
+    (tmp_path / "shape.svg").write_text("<svg/>")
+    with ready_store(destination):
+        store = Store(destination)
+        run_id = store.create_run(store.experiment("pictures"), "run", {}, 5)
+        assert store.pictures(run_id) == set()
+        store.log_file(run_id, tmp_path / "shape.svg", "media")
+        store.log_picture(run_id, png(200), "curve_2", 4000)
+        store.log_picture(run_id, png(100), "curve_2", 0)
+        assert store.pictures(run_id) == {("curve_2", 4000), ("curve_2", 0)}
+    (artifacts,) = [path.parents[1] for path in tmp_path.rglob("shape.svg") if path.parent.name == "media"]
+    assert len(list(artifacts.glob("images/curve_2+step+4000+*.png"))) == 1
+
+
+def png(shade: int) -> bytes:
+    stream = BytesIO()
+    Image.new("L", (2, 2), shade).save(stream, "png")
+    return stream.getvalue()
 
 
 def test_an_older_database_is_migrated_whole_and_the_old_one_kept(tmp_path: Path) -> None:
