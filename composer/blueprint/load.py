@@ -13,7 +13,7 @@ from composer.blueprint.checks.part_file import check_part
 from composer.blueprint.checks.spec_at import file_steps
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.serialize import resolved
-from composer.blueprint.syntax.compose import Composed, compose
+from composer.blueprint.syntax.compose import Composed, Written, compose
 from composer.blueprint.syntax.extends import read_chain
 from composer.blueprint.syntax.interpolation import MAX_VALUES
 from composer.blueprint.syntax.nodes import Node, Origin, annotate, read_path
@@ -88,19 +88,20 @@ def load_tree(
     trees: Sequence[Node], changes: Sequence[Override | Removal], variant: str | None, *, is_to_run: bool
 ) -> Loaded:
     """Load a file that is read already, with its parents, the oldest first; the rest is as for ``load``."""
-    loaded = _loaded(compose(trees, changes, variant), is_to_run, discovers=is_to_run)
-    loaded.blueprint.derived["variant"] = variant
+    written = Written(tuple(trees), tuple(changes), variant)
+    loaded = _loaded(written.composed(), is_to_run, discovers=is_to_run)
+    loaded.blueprint.derived |= {"variant": variant, "written": written}
     # A store that the user names on the command line may be anywhere; one in a file is in the project of that file.
-    written = loaded.origin("tracking.uri").file
-    loaded.blueprint.tracking.allow(ANYWHERE if written == COMMAND_LINE else FilePath(written).absolute().parent)
+    file = loaded.origin("tracking.uri").file
+    loaded.blueprint.tracking.allow(ANYWHERE if file == COMMAND_LINE else FilePath(file).absolute().parent)
     return replace(loaded, variant=variant)
 
 
 def loads(values: Mapping[str, Any], file: str, overrides: Sequence[str] = (), variant: str | None = None) -> Blueprint:
     """The blueprint in a table that may hold parts and references, as if read from ``file``; raises BlueprintError."""
-    composed = compose([annotate(dict(values), {}, file)], read_overrides(overrides), variant)
-    blueprint = _loaded(composed, is_to_run=False, discovers=False).blueprint
-    blueprint.derived["variant"] = variant
+    written = Written((annotate(dict(values), {}, file),), tuple(read_overrides(overrides)), variant)
+    blueprint = _loaded(written.composed(), is_to_run=False, discovers=False).blueprint
+    blueprint.derived |= {"variant": variant, "written": written}
     return blueprint
 
 

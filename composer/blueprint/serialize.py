@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,8 @@ Scalar = bool | int | float | str
 
 NOT_IN_DIGEST = ("name", "description", "tracking", "compute")
 """Keys that do not change the experiment, nor its digest; neither does ``replay.storage``."""
+NOT_IN_AGENT = (*NOT_IN_DIGEST, "seeds", "checkpoint")
+"""Keys that do not make another agent; neither do ``replay.storage`` and the environment's task."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +48,26 @@ def digest(blueprint: Blueprint) -> str:
 
     The order of keys does not count, but for that of interventions, in which those fire that are due together.
     """
-    table = {key: value for key, value in resolved(blueprint).items() if key not in NOT_IN_DIGEST}
+    return _hash(_settings(blueprint, NOT_IN_DIGEST))
+
+
+def agent_digest(blueprint: Blueprint) -> str:
+    """The same without what does not make another agent: seeds, checkpoints, and the environment's task."""
+    table = _settings(blueprint, NOT_IN_AGENT)
+    task = blueprint.environment.task_key
+    return _hash({**table, "environment": {key: item for key, item in table["environment"].items() if key != task}})
+
+
+def _settings(blueprint: Blueprint, without: Sequence[str]) -> dict[str, Any]:
+    table = {key: value for key, value in resolved(blueprint).items() if key not in without}
     order = [*table["interventions"]]
     if order != sorted(order):
         table["interventions, in order"] = order
     table["replay"] = {key: value for key, value in table["replay"].items() if key != "storage"}
+    return table
+
+
+def _hash(table: Mapping[str, Any]) -> str:
     text = json.dumps(table, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 

@@ -108,6 +108,7 @@ class Delivery:
                 tags = common | identity
                 if role != PARENT:
                     tags |= {"mlflow.parentRunId": created[PARENT], "seed": role}
+                    tags.pop("seeds", None)
                 shown = title if role == PARENT else f"{title} · seed {role}"
                 run_id = self._store.create_run(experiment, shown, tags, int(self.started_at * 1000))
             created[role] = run_id

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, Self
@@ -65,6 +66,21 @@ class Record:
 
 
 @dataclass
+class RunDescription:
+    """What a store shows of a run beside its rows."""
+
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    tags: Mapping[str, str | None] = field(default_factory=dict)
+    """Those that are None are left out."""
+    ranges: Mapping[str, Bounds] = field(default_factory=dict)
+    """The lowest and the highest value of metrics by name, within which intervals over seeds stay."""
+    headline: str = ""
+    """The metric by which agents are compared, such as ``evaluation/return``."""
+    metrics: Sequence[str] = ()
+    """Names of all metrics that the run will write; ``*`` in one stands for any."""
+
+
+@dataclass
 class Tracking(Record):
     """The trainer's request. ``uri`` is None for the embedded store, and for a URI with credentials."""
 
@@ -78,6 +94,27 @@ class Tracking(Record):
     tags: dict[str, str]
     ranges: dict[str, list[float | None]] = field(default_factory=dict)
     """The lowest and the highest value of metrics by name; None where there is no bound."""
+    headline: str = ""
+    """The metric by which agents are compared, as the journal names it; empty in records of older versions."""
+    metrics: list[str] = field(default_factory=list)
+    """Names of all metrics that the run will write, as the journal and the blueprint name them."""
+
+    @classmethod
+    def of(cls, said: RunDescription, tracker: MlflowTracker, uri: str | None, source: Source) -> Self:
+        """The request to show a run as ``said`` in the store of ``tracker``."""
+        return cls(
+            uri=uri,
+            source=source,
+            experiment=tracker.experiment,
+            system_metrics=tracker.system_metrics,
+            parameters=dict(said.parameters),
+            tags={name: value for name, value in said.tags.items() if value is not None},
+            ranges={
+                name: [each if math.isfinite(each) else None for each in pair] for name, pair in said.ranges.items()
+            },
+            headline=said.headline,
+            metrics=[*said.metrics],
+        )
 
     def bounds(self) -> dict[str, Bounds]:
         """``ranges`` with infinity in place of None."""

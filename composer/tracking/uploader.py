@@ -7,7 +7,6 @@ journal, so a store that is down, or hangs, costs it nothing.
 
 from __future__ import annotations
 
-import math
 import os
 import shlex
 import subprocess
@@ -17,10 +16,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
-from composer.spec.interval import Bounds
 from composer.spec.package_files import PACKAGE
 from composer.spec.run_files import open_to_write, refuse_links
 from composer.tracking.base import URI_VARIABLE, Destination, MlflowTracker, StoreRefused, Tracker, quoted
@@ -30,6 +27,7 @@ from composer.tracking.records import (
     LOG,
     Ended,
     RecordDamaged,
+    RunDescription,
     RunStatus,
     StoredRun,
     Tracking,
@@ -81,18 +79,8 @@ class Uploader:
         """Which credentials are not sent to the store, for people."""
 
     @classmethod
-    def start(
-        cls,
-        run_dir: Path,
-        tracker: Tracker,
-        parameters: Mapping[str, Any],
-        tags: Mapping[str, str | None],
-        runs_dir: Path,
-        ranges: Mapping[str, Bounds] = MappingProxyType({}),
-    ) -> Uploader:
-        """Begin to upload ``run_dir``, new or resumed, which must contain ``run.json``. Tags that are None are omitted.
-
-        Intervals over seeds stay within ``ranges``, the lowest and the highest value of metrics by name.
+    def start(cls, run_dir: Path, tracker: Tracker, said: RunDescription, runs_dir: Path) -> Uploader:
+        """Begin to upload ``run_dir``, new or resumed, which must contain ``run.json``, shown as ``said``.
 
         Raises:
             StoreRefused: ``MLFLOW_TRACKING_URI`` names a store that is refused; nothing was started.
@@ -101,15 +89,7 @@ class Uploader:
         uploader = cls(run_dir, destination)
         if destination is None or not isinstance(tracker, MlflowTracker):
             return uploader
-        Tracking(
-            uri=_recorded_uri(destination, run_dir),
-            source=destination.source,
-            experiment=tracker.experiment,
-            system_metrics=tracker.system_metrics,
-            parameters=dict(parameters),
-            tags={name: value for name, value in tags.items() if value is not None},
-            ranges={name: [each if math.isfinite(each) else None for each in pair] for name, pair in ranges.items()},
-        ).save(run_dir)
+        Tracking.of(said, tracker, _recorded_uri(destination, run_dir), destination.source).save(run_dir)
         (run_dir / Ended.file).unlink(missing_ok=True)
         uploader._spawn()
         return uploader

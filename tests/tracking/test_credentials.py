@@ -13,7 +13,7 @@ from tracking_run import append, rows
 
 from composer.tracking.base import Destination, MlflowTracker, uri_problem
 from composer.tracking.credentials import is_trusted, upload_environment, withheld_note
-from composer.tracking.records import JOURNAL, Ended, Tracking
+from composer.tracking.records import JOURNAL, Ended, RunDescription, Tracking
 from composer.tracking.uploader import Uploader, sync
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
@@ -209,7 +209,7 @@ def test_the_uploader_of_a_run_has_none_of_them(run_dir: Path, home: Path, monke
     """Alone lets the process that uploads ask a server."""
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "hunter2")
     with serving() as theirs:
-        uploader = Uploader.start(run_dir, MlflowTracker(uri=theirs.uri), {}, {}, run_dir.parent)
+        uploader = Uploader.start(run_dir, MlflowTracker(uri=theirs.uri), RunDescription(), run_dir.parent)
         assert uploader.note and "MLFLOW_TRACKING_TOKEN" in uploader.note
         while not theirs.asked.wait(1):
             assert uploader._process is not None and uploader._process.poll() is None

@@ -20,7 +20,7 @@ from composer.tracking import uploader_process
 from composer.tracking.base import Destination, MlflowTracker, NoTracker
 from composer.tracking.journal import read
 from composer.tracking.locks import lock_exclusive, open_lock
-from composer.tracking.records import JOURNAL, LOCK, LOG, TIMING, Ended, StoredRun, Tracking, Upload
+from composer.tracking.records import JOURNAL, LOCK, LOG, TIMING, Ended, RunDescription, StoredRun, Tracking, Upload
 from composer.tracking.uploader import Uploader, UploadReport, sync
 
 # MLflow's own, with the SQLAlchemy that it asks for.
@@ -28,6 +28,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:D
 
 ROOT = Path(__file__).parents[2]
 SECRET = "hunter2"
+SAID = RunDescription({"note": "x"}, {"algorithm": "sac", "variant": None})
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +38,7 @@ def no_store_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def start(run_dir: Path, **fields: Any) -> Uploader:
     tracker = MlflowTracker.model_validate(fields)
-    return Uploader.start(run_dir, tracker, {"note": "x"}, {"algorithm": "sac", "variant": None}, run_dir.parent)
+    return Uploader.start(run_dir, tracker, SAID, run_dir.parent)
 
 
 def stored(run_dir: Path, where: str = "NOT m.key LIKE 'system/%'") -> list[tuple[str, str, int, float]]:
@@ -82,7 +83,7 @@ def test_a_store_that_hangs_costs_the_trainer_nothing(run_dir: Path, monkeypatch
 
 def test_without_tracking_nothing_is_started_or_written(run_dir: Path) -> None:
     before = set(run_dir.iterdir())
-    uploader = Uploader.start(run_dir, NoTracker(), {}, {}, run_dir.parent)
+    uploader = Uploader.start(run_dir, NoTracker(), RunDescription(), run_dir.parent)
     uploader.ensure_running()
     assert uploader.finish("FINISHED") == UploadReport(None, 0, "tracking is off; the journal has everything")
     assert set(run_dir.iterdir()) == before
@@ -197,9 +198,10 @@ import sys, signal
 from pathlib import Path
 from tracking_run import append, rows, timing
 from composer.tracking.base import MlflowTracker
+from composer.tracking.records import RunDescription
 from composer.tracking.uploader import Uploader
 run_dir = Path(sys.argv[1])
-uploader = Uploader.start(run_dir, MlflowTracker(), {"note": "x"}, {}, run_dir.parent)
+uploader = Uploader.start(run_dir, MlflowTracker(), RunDescription({"note": "x"}), run_dir.parent)
 append(run_dir / "journal.jsonl", rows(0, 6))
 append(run_dir / "timing.jsonl", timing(0, 6))
 print(uploader._process.pid, flush=True)

@@ -45,6 +45,21 @@ class Composed:
     """What the files say of themselves and probably do not mean."""
 
 
+@dataclass(frozen=True)
+class Written:
+    """What a blueprint was composed from: the arguments of ``compose``."""
+
+    trees: tuple[Node, ...]
+    """The file and its parents, the oldest first."""
+    changes: tuple[Override | Removal, ...] = ()
+    """The overrides."""
+    variant: str | None = None
+
+    def composed(self) -> Composed:
+        """Its tree; raises BlueprintError where there is none."""
+        return compose(self.trees, self.changes, self.variant)
+
+
 def compose(trees: Sequence[Node], overrides: Sequence[Override | Removal], variant: str | None = None) -> Composed:
     """Compose the trees of a file and its parents (oldest first) under a combination of variants and overrides.
 

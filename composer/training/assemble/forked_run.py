@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from composer.blueprint import diff
 from composer.blueprint.checks.forkable import fork_problems
+from composer.blueprint.inspect.agent_name import fork_name, plain_name
 from composer.spec.random_streams import derive
 from composer.tracking.project import admitted
 from composer.training.assemble.make_session import restored_learner, undo_on_error
@@ -55,7 +56,9 @@ def fork(
     facts = fork_facts(origin, blueprint, branch)
     choice, placement = _choice(origin, blueprint, device), _placement(origin, blueprint, device)
     variant = origin.facts["variant"]
-    run, session = create(blueprint, directory, variant, device, choice, fork=facts, placement=placement)
+    before = origin.facts.get("agent", plain_name(origin.facts["name"], variant))
+    agent = fork_name(before, origin.step, blueprint)
+    run, session = create(blueprint, directory, variant, device, choice, facts, placement=placement, agent=agent)
     with undo_on_error(session.close, run.close, lambda: shutil.rmtree(run.path, ignore_errors=True)):
         session.checkpoints.adopt(origin.checkpoints, origin.snapshot)
         with restoring(origin.snapshot):

@@ -5,17 +5,14 @@ Tests: tests/training/test_loop.py, tests/faults/test_state.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from composer.blueprint import flatten
 from composer.blueprint.forecast.clock import clock_of, lengths_of
 from composer.blueprint.forecast.memory import transitions_allocated
-from composer.blueprint.forecast.metrics import ranges
 from composer.replay.storage import Storage
-from composer.spec.interval import LEAST, method
-from composer.tracking.uploader import Uploader
+from composer.training.assemble.start_upload import start_upload
 from composer.training.collect.build import CollectorParts, runtime_of
 from composer.training.collect.replay_placement import recorded_placement
 from composer.training.compile import capture as compiling
@@ -61,7 +58,7 @@ def make_session(
         clock=clock,
         journal=journal,
         timing=timing,
-        upload=lambda: _upload(blueprint, run),
+        upload=lambda: start_upload(blueprint, run),
         checkpoints=Checkpoints(run.path, blueprint.checkpoint.keep, run.facts),
         diagnostics=Recorder(blueprint.diagnostics, blueprint.agent, device),
     )
@@ -127,26 +124,3 @@ def make_surgery(
         blueprint.training.log_every,
         samples,
     )
-
-
-def _study_tags(study: Mapping[str, Any] | None) -> dict[str, str]:
-    """The study that a run belongs to, and its point there."""
-    return {} if study is None else {"study": study["name"], "point": study["label"]}
-
-
-def _upload(blueprint: Blueprint, run: Run) -> Uploader:
-    """Start the process that sends the journal to the tracking store."""
-    facts = run.facts
-    tags = {
-        "variant": facts["variant"] or "base",
-        "task": facts["task"],
-        "algorithm": facts["algorithm"],
-        "composer.hash": facts["hash"],
-        "composer.run_id": facts["run_id"],
-        "composer.interval": f"NAME.ci_low and NAME.ci_high: {method()}, from {LEAST} seeds on",
-        "composer.forked_from": facts["fork"]["from"] if "fork" in facts else None,
-        **_study_tags(facts.get("study")),
-        "mlflow.source.git.commit": facts["git_commit"],
-    }
-    parameters, runs_dir = flatten(blueprint), run.path.parent
-    return Uploader.start(run.path, blueprint.tracking, parameters, tags, runs_dir, ranges(blueprint))

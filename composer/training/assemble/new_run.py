@@ -12,6 +12,7 @@ from composer.blueprint import digest as blueprint_digest
 from composer.blueprint import dump
 from composer.blueprint.checks.check import warnings_in
 from composer.blueprint.forecast.memory import allocated
+from composer.blueprint.inspect.agent_name import agent_name
 from composer.tracking.journal import Journal
 from composer.tracking.project import admitted
 from composer.tracking.records import JOURNAL, TIMING
@@ -60,11 +61,13 @@ def create(
     fork: Mapping[str, Any] | None = None,
     shared: Shared | None = None,
     placement: ReplayPlacement | None = None,
+    agent: str | None = None,
 ) -> tuple[runs.Run, Session]:
     """A new run directory and the session of its run, neither begun nor restored.
 
     ``fork`` describes the checkpoint that the run continues, if any; it is part of the provenance hash. ``shared``
-    is the program that it trains in with others; ``placement`` says where the replay is kept, if that is known.
+    is the program that it trains in with others; ``placement`` says where the replay is kept, if that is known;
+    ``agent`` is its agent's name, where that does not follow from how the blueprint was written.
     """
     placement = placement or choose_placement(blueprint.replay.storage, allocated(blueprint), device, directory)
     fingerprint = provenance.fingerprint(device, blueprint.environment, blueprint.requires, choice.compiled)
@@ -73,6 +76,7 @@ def create(
     facts: dict[str, Any] = {
         "run_id": runs.new_id(blueprint.name, variant) if shared is None else shared.run_id,
         **_named(blueprint, variant),
+        "agent": agent or agent_name(blueprint, variant),
         **repository.facts(file),  # A fork's file is in its origin's run directory, not in the user's repository.
         "fingerprint": fingerprint,
         "device": device,
