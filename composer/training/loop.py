@@ -101,9 +101,10 @@ def finish_interaction(session: Session, console: Console, is_stopping: bool = F
         session.is_evaluating = True
         rows = _evaluate(session)
         session.is_evaluating = False
+        means = {seed: row[session.evaluator.metric] for seed, row in zip(session.seeds, rows, strict=True)}
+        session.keep_if_best([*means.values()])
         _record_and_intervene(session, rows)
         session.flush()
-        means = {seed: row[session.evaluator.metric] for seed, row in zip(session.seeds, rows, strict=True)}
         console.evaluation(clock.env_steps, means, session.title, session.metric_range)
     if is_last or session.diagnostics.due(clock):
         _record_and_intervene(session, _diagnose(session))

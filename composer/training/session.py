@@ -7,7 +7,7 @@ Tests: tests/faults/test_state.py.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from composer.spec.errors import ComposerError
 from composer.training.compile.capture import Choice
 from composer.training.divergence import ensure_finite, keep_batch
 from composer.training.profiling import timed
+from composer.training.runs.best import AGENT_ONLY, Best, agent_of, better
 from composer.training.runs.checkpoint import Checkpoints, Snapshot
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ class Session:
     """Whether the state was saved after an environment failed."""
     returns: list[list[float]] = field(default_factory=list)
     """Returns of the last evaluation, by seed and episode."""
+    best: Best | None = None
+    """The best evaluation so far; the journal tells it to a run that continues."""
     _last_speed: tuple[float, int, int] | None = None
     """Seconds, updates and environment steps at the last row of speed."""
 
@@ -142,6 +145,17 @@ class Session:
         self.flush(sync=True)
         self.collector.save(self.checkpoints)
         self.checkpoints.save(self.clock.env_steps, self.snapshot())
+
+    @timed("checkpoints")
+    def keep_if_best(self, values: Sequence[float]) -> None:
+        """Write the agent if its evaluation, ``values`` by seed, is the best so far: before interventions answer it."""
+        step = self.clock.env_steps
+        if (found := better(step, values, self.best)) is None:
+            return
+        agent = agent_of({**self.learner.tensors(), **self.surgery.tensors()})
+        about = {"interactions": self.clock.interactions, AGENT_ONLY: True}
+        self.checkpoints.best.save(step, Snapshot(agent, about), self.checkpoints.steps())
+        self.best = found
 
     def keep_last_batch(self, failure: Exception) -> None:
         """Keep the batch after which the run has diverged; the journal and the message of ``failure`` name it."""

@@ -141,7 +141,7 @@ def test_a_shared_segment_takes_both_with_it(saved: Writer) -> None:
 
 
 def test_another_format_is_refused_in_words(saved: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("composer.training.runs.checkpoint.FORMAT", 2)
+    monkeypatch.setattr("composer.training.runs.state_folder.FORMAT", 2)
     with pytest.raises(CheckpointDamaged, match="format 1, this composer reads 2"):
         Checkpoints(saved.run).load()
 
@@ -266,9 +266,9 @@ def test_a_full_disk_keeps_the_last_checkpoint(saved: Writer, monkeypatch: pytes
 def test_files_are_on_the_device_before_they_get_their_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[tuple[str, str]] = []
     rename = Path.rename
-    monkeypatch.setattr(
-        "composer.training.runs.checkpoint.flush_to_disk", lambda path: calls.append(("sync", path.name))
-    )
+    for module in ("checkpoint", "state_folder"):
+        target = f"composer.training.runs.{module}.flush_to_disk"
+        monkeypatch.setattr(target, lambda path: calls.append(("sync", path.name)))
     monkeypatch.setattr(Path, "rename", lambda self, to: (calls.append(("rename", to.name)), rename(self, to))[1])
     Writer(tmp_path).save(1)
     segment, step = "rows-000000000000-000000000010.safetensors", "step-000000000100"

@@ -149,16 +149,19 @@ class Died(BaseException):
             "composer.training.runs.checkpoint.Checkpoints.save",
             3,
         ),  # Between the replay rows and the state that knows them.
-        ("composer.training.runs.checkpoint.flush_to_disk", 8),
+        ("composer.training.runs.checkpoint.flush_to_disk", 4),
+        ("composer.training.runs.state_folder.flush_to_disk", 8),
+        ("composer.training.runs.best.BestAgents.prune", 3),  # After a new best, before the journal knows it.
         ("composer.training.session.Session.record", 9),
         # After the rename, before pruning; and in other places.
         *(
             pytest.param(target, number, marks=pytest.mark.slow)
             for target, number in (
-                ("composer.training.runs.checkpoint.Checkpoints._verify", 2),
+                ("composer.training.runs.checkpoint.verified", 2),
                 ("composer.training.runs.checkpoint.Checkpoints._prune", 3),
-                ("composer.training.runs.checkpoint.flush_to_disk", 11),
-                ("composer.training.runs.checkpoint.write_tensors", 5),
+                ("composer.training.runs.state_folder.flush_to_disk", 11),
+                ("composer.training.runs.checkpoint.write_tensors", 3),
+                ("composer.training.runs.state_folder.write_tensors", 4),
                 ("composer.replay.vectors.VectorRing.add", 101),
             )
         ),

@@ -109,12 +109,15 @@ def _cost(run: StudyRun, left: float) -> RunCost:
 
 
 def _disk(declared: Blueprint) -> int:
-    """Checkpoints (one more while it is written), the replay that they share, and the journals."""
+    """Checkpoints and best agents (one more while it is written), the replay that they share, and the journals."""
     memory, steps = allocated(declared), declared.training.env_steps
     state = sum(held.total - held.gradients for held in memory.networks.values()) + memory.algorithm
     replay = memory.transitions * (memory.in_memory + memory.movable)
+    agent = sum(held.total - held.gradients - held.optimizer for held in memory.networks.values())
     kept = min(declared.checkpoint.keep, ceil(steps / declared.checkpoint.every)) + 1
+    best = min(kept, ceil(steps / declared.evaluation.every)) + 1
     rows = steps / declared.training.log_every + steps / declared.evaluation.every
     if declared.diagnostics.measures:
         rows += steps / declared.diagnostics.every
-    return int(kept * state + replay + memory.disk + ROW_BYTES * len(declared.seeds) * rows + 16 * 1024 * FLOAT)
+    written = ROW_BYTES * len(declared.seeds) * rows + 16 * 1024 * FLOAT
+    return int(kept * state + best * agent + replay + memory.disk + written)

@@ -21,6 +21,7 @@ from composer.training.compile_ahead import BackgroundCompiler
 from composer.training.diagnose.recorder import Recorder
 from composer.training.evaluation import Evaluator
 from composer.training.learner import Learner
+from composer.training.runs.best import AGENT_ONLY
 from composer.training.runs.checkpoint import Checkpoints, Snapshot
 from composer.training.session import Session
 from composer.training.surgery.apply import Event, Surgery
@@ -104,7 +105,8 @@ def restored_learner(blueprint: Blueprint, snapshot: Snapshot, device: str) -> L
     learner = Learner(blueprint.agent, device, choice)
     # Weights alone are not enough: interventions may have changed what the networks are.
     make_surgery(blueprint, learner, lambda *_: None).restore(snapshot.tensors)
-    learner.load(snapshot.tensors)
+    fresh = learner.tensors() if snapshot.values.get(AGENT_ONLY) else {}  # Optimizers, which nothing reads here.
+    learner.load({**fresh, **snapshot.tensors})
     return learner
 
 

@@ -18,7 +18,9 @@ from composer.training.assemble.restoring import restoring
 from composer.training.compile.capture import Choice
 from composer.training.learner import Learner
 from composer.training.runs import directory as runs
+from composer.training.runs.best import best_evaluation
 from composer.training.runs.checkpoint import CheckpointDamaged, Checkpoints, Snapshot
+from composer.training.runs.chosen import Chosen, load_chosen
 from composer.training.runs.provenance import differences
 
 if TYPE_CHECKING:
@@ -52,14 +54,14 @@ def recorded_choice(facts: Mapping[str, Any], falls_back: bool = False) -> Choic
     return Choice(bool(facts["compiled"]), str(facts["compile_reason"]), falls_back=falls_back)
 
 
-def load_agent(path: Path, at: int | None = None) -> tuple[Blueprint, Learner, Snapshot]:
-    """The agent of a run's newest good checkpoint, or of that of environment step ``at``, for reading only.
+def load_agent(path: Path, at: Chosen = None) -> tuple[Blueprint, Learner, Snapshot]:
+    """The agent of a run's newest good checkpoint, or of the chosen one, for reading only.
 
     Neither lock nor journal is touched.
     """
     facts, blueprint = runs.read_facts(path), ensure_checked(runs.read_blueprint(path), is_to_run=False)
     device = set_up_process(blueprint)
-    snapshot = Checkpoints(path, facts=facts).load(at)
+    snapshot = load_chosen(Checkpoints(path, facts=facts), at, blueprint.environment.metric, blueprint.seeds)
     with restoring(snapshot, "interactions"):
         return blueprint, restored_learner(blueprint, snapshot, device), snapshot
 
@@ -104,12 +106,14 @@ def restored(
 def _continued(session: Session, snapshot: Snapshot | None, inexact: bool) -> list[str]:
     """Bring a session to where its checkpoint was, or to the beginning; notes for people."""
     if snapshot is None:
+        session.checkpoints.discard_after(-1)
         session.collector.begin()
         return ["no checkpoint had been written yet: starting from step 0"]
     session.collector.may_restart = inexact
     with restoring(snapshot):
         session.restore(snapshot)
     session.checkpoints.discard_after(session.clock.env_steps)
+    session.best = best_evaluation(session.checkpoints.run, session.evaluator.metric, session.seeds)
     return [f"skipped a damaged checkpoint: {damage}" for damage in snapshot.skipped]
 
 

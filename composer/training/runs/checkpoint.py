@@ -1,6 +1,7 @@
 """Checkpoints in safetensors and JSON: staged, hashed, renamed. The replay is saved in segments, each written once.
 
-    RUN/checkpoints/step-000000050000/   state.safetensors, state.json, manifest.json (sizes and SHA-256, written last)
+    RUN/checkpoints/step-000000050000/   see composer.training.runs.state_folder
+    RUN/checkpoints/best-000000030000/   see composer.training.runs.best
     RUN/replay/rows-000000000000-000000012500.safetensors
     RUN/saved                                an empty file, since the first checkpoint
 
@@ -10,58 +11,38 @@ which the next save sweeps. No pickle anywhere. Tests: tests/faults/test_checkpo
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from composer.spec.run_files import read_table, write_text
-from composer.training.runs.disk import flush_to_disk, seal, size_and_hash
+from composer.training.runs.best import BestAgents
+from composer.training.runs.disk import flush_to_disk, size_and_hash
 from composer.training.runs.edited import RunEdited, check_record
-from composer.training.runs.manifest import check_manifest
+from composer.training.runs.snapshot import Segment as Segment
+from composer.training.runs.snapshot import Snapshot as Snapshot
 from composer.training.runs.state_files import CheckpointDamaged as CheckpointDamaged
-from composer.training.runs.state_files import load_tensors, load_values, write_tensors
+from composer.training.runs.state_files import load_tensors, write_tensors
+from composer.training.runs.state_folder import (
+    FORMAT,
+    damages_in,
+    load_state,
+    read_manifest,
+    sweep,
+    verified,
+    write_folder,
+)
+from composer.training.runs.state_folder import OtherFormat as OtherFormat
 
-FORMAT = 1
 SAVED = "saved"
 """An empty file of a run that has saved a checkpoint: without it, a run without checkpoints starts from step 0."""
 _STEP = re.compile(r"step-(\d{12})")
-
-
-class OtherFormat(CheckpointDamaged):
-    """A checkpoint has a format that this composer does not read. It is kept, and no other is used in its place."""
-
-
-@dataclass(frozen=True)
-class Segment:
-    """Replay rows ``start`` to ``stop``, in order of arrival, in one immutable file."""
-
-    start: int
-    stop: int
-
-    @property
-    def name(self) -> str:
-        """File name under ``RUN/replay``."""
-        return f"rows-{self.start:012d}-{self.stop:012d}.safetensors"
-
-
-@dataclass
-class Snapshot:
-    """The whole state of a run: tensors by name, plain values, and the segments of its replay."""
-
-    tensors: Mapping[str, Tensor]
-    values: Mapping[str, Any]
-    segments: tuple[Segment, ...] = ()
-    path: Path | None = None
-    """Folder of the checkpoint that it was loaded from."""
-    skipped: list[str] = field(default_factory=list)
-    """Newer checkpoints that were damaged, and how."""
 
 
 class Checkpoints:
@@ -74,6 +55,7 @@ class Checkpoints:
         """
         self.run, self._keep, self._facts = run, max(keep, 2), facts
         self._root, self._replay = run / "checkpoints", run / "replay"
+        self.best = BestAgents(run, facts)
         self._hashed: dict[str, dict[str, Any]] = {}
         """Sizes and hashes of segments by path in the run: each is hashed once, when written or first verified."""
 
@@ -135,38 +117,16 @@ class Checkpoints:
     def save(self, step: int, snapshot: Snapshot) -> Path:
         """Stage, hash, fsync, rename and read back; only then delete older checkpoints."""
         self._root.mkdir(exist_ok=True)
-        self._sweep()
+        sweep(self._root)
         final = self.folder(step)
-        staged = self._root / f".tmp-{final.name}"
-        staged.mkdir()
-        write_tensors(
-            {name: tensor.detach().cpu().contiguous() for name, tensor in snapshot.tensors.items()},
-            staged / "state.safetensors",
-        )
-        write_text(staged / "state.json", json.dumps(snapshot.values, sort_keys=True))
-        files = {f"checkpoints/{final.name}/{name}": staged / name for name in ("state.safetensors", "state.json")}
         segments = [f"replay/{segment.name}" for segment in snapshot.segments]
-        manifest = {
-            "format": FORMAT,
-            "step": step,
-            "segments": [[s.start, s.stop] for s in snapshot.segments],
-            "files": {name: size_and_hash(path) for name, path in files.items()}
-            | {name: self._hashed[name] for name in segments},
-        }
+        facts: dict[str, Any] = {"step": step, "segments": [[s.start, s.stop] for s in snapshot.segments]}
         if self._facts is not None:
-            manifest["run"] = self._facts
-        sealed = json.dumps(manifest | {"sha256": seal(manifest)}, indent=1, sort_keys=True)
-        write_text(staged / "manifest.json", sealed)
-        for entry in staged.iterdir():
-            flush_to_disk(entry)
-        flush_to_disk(staged)
-        if final.exists():  # Saved after a failed evaluation, which has been repeated since.
-            final.rename(self._root / f".tmp-replaced-{final.name}")
-        staged.rename(final)
-        flush_to_disk(self._root)
-        self._verify(final, rows_too=False)
+            facts["run"] = self._facts
+        write_folder(final, snapshot, facts, {name: self._hashed[name] for name in segments})
+        verified(self.run, final, rows_too=False)
         write_text(self.run / SAVED, "")
-        self._sweep()
+        sweep(self._root)
         self._prune()
         return final
 
@@ -183,13 +143,11 @@ class Checkpoints:
         for step in reversed(steps if at is None else [at]):
             path = self.folder(step)
             try:
-                manifest = self._verify(path)
+                manifest = verified(self.run, path)
                 self._check_run(path, manifest)
                 self._hashed |= {name: entry for name, entry in manifest["files"].items() if name.startswith("replay/")}
                 segments = tuple(Segment(*bounds) for bounds in manifest["segments"])
-                return Snapshot(
-                    load_tensors(path / "state.safetensors"), load_values(path / "state.json"), segments, path, skipped
-                )
+                return replace(load_state(path), segments=segments, skipped=skipped)
             except OtherFormat:
                 raise
             except CheckpointDamaged as damage:
@@ -197,10 +155,11 @@ class Checkpoints:
         raise CheckpointDamaged("; ".join(skipped) if skipped else f"no checkpoint in {self._root}")
 
     def discard_after(self, step: int) -> None:
-        """Remove checkpoints newer than ``step``: they are damaged, and will be written again."""
+        """Remove checkpoints newer than ``step``, and best agents: they are damaged or will be written again."""
         for newer in self.steps():
             if newer > step:
                 shutil.rmtree(self.folder(newer))
+        self.best.discard_after(step)
 
     def rows(self, snapshot: Snapshot) -> Iterator[tuple[int, Tensor]]:
         """The replay of a snapshot, segment by segment: the number of the first row, and rows ``[n, S, row]``."""
@@ -216,59 +175,15 @@ class Checkpoints:
         ``hashed`` keeps sizes and hashes of files that several checkpoints share.
         """
         try:
-            manifest = self._read(self.folder(step))
-            yield from self._damages(manifest, {} if hashed is None else hashed)
+            manifest = read_manifest(self.folder(step))
+            yield from damages_in(self.run, manifest, {} if hashed is None else hashed)
             self._check_run(self.folder(step), manifest)
         except (CheckpointDamaged, RunEdited) as damage:
             yield str(damage)
 
-    def _verify(self, path: Path, rows_too: bool = True) -> dict[str, Any]:
-        """The manifest of a checkpoint; raises CheckpointDamaged at its first damaged file."""
-        manifest = self._read(path)
-        for damage in self._damages(manifest, {}, rows_too):
-            raise CheckpointDamaged(damage)
-        return manifest
-
     def _check_run(self, path: Path, manifest: Mapping[str, Any]) -> None:
         if self._facts is not None:
             check_record(path, manifest.get("run"), self._facts)
-
-    def _read(self, path: Path) -> dict[str, Any]:
-        try:
-            manifest = read_table(path / "manifest.json")
-        except (OSError, ValueError) as error:
-            raise CheckpointDamaged(f"{path / 'manifest.json'}: {error!r}") from None
-        # First: a manifest of another format may be sealed in another way.
-        written, held = manifest.get("format"), manifest.pop("sha256", None)
-        if written != FORMAT and isinstance(written, int):
-            raise OtherFormat(
-                f"{path}: format {written}, this composer reads {FORMAT}; the checkpoint is kept: use the composer that"
-                " wrote it, or move it out of the run to continue from an older one"
-            )
-        if held != seal(manifest):
-            raise CheckpointDamaged(f"{path / 'manifest.json'}: its SHA-256 is not the one that it holds")
-        try:
-            if written != FORMAT:
-                raise ValueError("its format is no number")
-            check_manifest(manifest)
-        except ValueError as error:
-            raise CheckpointDamaged(f"{path / 'manifest.json'}: {error}") from None
-        return manifest
-
-    def _damages(
-        self, manifest: Mapping[str, Any], hashed: dict[str, dict[str, Any]], rows_too: bool = True
-    ) -> Iterator[str]:
-        for name, expected in manifest["files"].items():
-            if name.startswith("replay/") and not rows_too:
-                continue
-            try:
-                found = hashed[name] = hashed.get(name) or size_and_hash(self.run / name)
-            except (OSError, ValueError) as error:
-                yield f"{self.run / name}: {getattr(error, 'strerror', None) or error}"
-                continue
-            if found != expected:
-                what = "size" if found["bytes"] != expected["bytes"] else "SHA-256"
-                yield f"{self.run / name}: its {what} is not the one in the manifest"
 
     def _manifest(self, step: int) -> dict[str, Any]:
         """The manifest of a checkpoint; empty where it cannot be read, which ``load`` reports."""
@@ -277,15 +192,12 @@ class Checkpoints:
         except (OSError, ValueError):
             return {}
 
-    def _sweep(self) -> None:
-        for leftover in self._root.glob(".tmp-*"):
-            shutil.rmtree(leftover)
-
     def _prune(self) -> None:
         others = {step for step in self.steps() if self._manifest(step).get("format", FORMAT) != FORMAT}
         for step in self.steps()[: -self._keep]:
             if step not in others:
                 shutil.rmtree(self.folder(step))
+        self.best.prune(self.steps())
         needed = set()
         for step in self.steps():
             needed |= {Segment(*bounds).name for bounds in self._manifest(step).get("segments", [])}

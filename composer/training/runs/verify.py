@@ -30,6 +30,8 @@ class Findings:
     """Lines on what a kill leaves behind, and what the next resume or checkpoint removes."""
     checkpoints: list[int] = field(default_factory=list)
     """Environment steps of the checkpoints of which every file is sound."""
+    best: list[int] = field(default_factory=list)
+    """Environment steps of the best agents of which every file is sound."""
 
 
 def verify(path: Path) -> dict[str, Any]:
@@ -77,6 +79,11 @@ def _check_checkpoints(path: Path, checkpoints: Checkpoints, found: Findings) ->
             continue
         found.checkpoints.append(step)
         offset = read_table(checkpoints.folder(step) / "state.json").get("journal_offset", 0)
+    for step in checkpoints.best.steps():
+        if damages := [*checkpoints.best.damages(step)]:
+            found.damages += damages
+        else:
+            found.best.append(step)
     replay = path / "replay"
     for file in sorted(replay.iterdir()) if replay.is_dir() else ():
         if f"replay/{file.name}" not in hashed:
