@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -10,10 +11,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from composer.blueprint.checks.messages import BOUND_ERRORS, in_words, out_of_bounds
 from composer.blueprint.checks.spec_at import family_at, file_steps, limits_at, spec_at
+from composer.blueprint.checks.synonyms.meaning import Meaning, meaning
 from composer.blueprint.schema import FORMAT, Blueprint
 from composer.blueprint.syntax.compose import BEFORE_VALIDATION
 from composer.blueprint.syntax.interpolation import is_marked
 from composer.blueprint.syntax.nodes import Node, plain, show_path
+from composer.blueprint.syntax.overrides import COMMAND_LINE
 from composer.blueprint.syntax.parts import parts
 from composer.blueprint.syntax.positions import Path
 from composer.blueprint.syntax.problems import Problem, problem
@@ -43,7 +46,7 @@ def validate(root: Node, skipped: frozenset[Path], spec: type[S]) -> tuple[S | N
         errors = (_Found(root, values, spec, item) for item in error.errors(include_url=False) if not _is_echo(item))
         reported = [*islice((found for found in errors if not found.is_below(skipped)), MAX_PROBLEMS)]
     reported = [found for found in reported if found.is_newer_format] or reported
-    meant = {(found.table, name) for found in reported for name in found.meant()}
+    meant = {named for found in reported for named in found.meant()}
     problems = [found.problem() for found in reported if (found.table, found.missing) not in meant]
     return None, problems + [other for found in reported for other in found.misspelt_beside()]
 
@@ -86,12 +89,19 @@ class _Found:
     def missing(self) -> str | None:
         return str(self.loc[-1]) if self.type == "missing" else None
 
-    def meant(self) -> Iterator[str]:
-        """The key that an unknown key probably stands for, which is then not reported as missing."""
-        if self.type == "extra_forbidden":
-            name = near(str(self.loc[-1]), self._keys())
-            if name:
-                yield name
+    def meant(self) -> Iterator[tuple[Path, str | None]]:
+        """The keys, each with its table, that an unknown key stands for: they are not reported as missing."""
+        if self.type != "extra_forbidden":
+            return
+        if self.meaning:
+            yield from ((path[:-1], str(path[-1])) for path in self.meaning.paths())
+        elif name := near(str(self.loc[-1]), self._keys()):
+            yield self.table, name
+
+    @cached_property
+    def meaning(self) -> Meaning | None:
+        """What an unknown key, perhaps of another library, is called here."""
+        return meaning(self.values, self.table, str(self.loc[-1])) if self.spec is Blueprint else None
 
     def problem(self) -> Problem:
         if self.type == "extra_forbidden":
@@ -125,6 +135,8 @@ class _Found:
         return keys | BEFORE_VALIDATION.keys() if spec is Blueprint else keys
 
     def _unknown_key(self) -> tuple[str, str]:
+        if self.meaning:
+            return "unknown key", self.meaning.text(self.node.key.file == COMMAND_LINE)
         name = str(self.loc[-1])
         spec = spec_at(self.spec, self.values, self.table)
         is_usable = spec in NAMED_TABLES or (spec is not None and issubclass(spec, Family))

@@ -1,0 +1,1 @@
+"""Names that other libraries give to our keys, and the values that they become here."""
