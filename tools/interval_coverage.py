@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri, stdtrit
 
+from composer.spec.interquartile import iqm
 from composer.spec.interval import interval
 from composer.studies.profiles import performance_profile
-from composer.studies.statistics import Curve, Estimate, Scores, difference, iqm, probability_of_improvement
+from composer.studies.statistics import Curve, Estimate, Scores, difference, probability_of_improvement
 
 Floats = NDArray[np.float64]
 Draw = Callable[[np.random.Generator, tuple[int, ...]], Floats]

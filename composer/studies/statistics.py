@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from composer.spec.interquartile import TRIM, iqm
 from composer.spec.interval import LEAST, LEVEL, UNBOUNDED, Bounds, interval, method
 from composer.studies.shares import improvement_interval
 
@@ -28,8 +29,6 @@ DRAWS: Final = 10_000
 """Draws for the interval of a median over tasks."""
 SHOWN: Final = 6
 """Numbers of seeds that are shown one by one."""
-TRIM: Final = 0.25
-"""Share of scores that the interquartile mean leaves out at either end."""
 COVERAGE = {3: 0.62, 4: 0.61, 5: 0.66, 6: 0.72, 7: 0.78, 8: 0.84, 9: 0.86}
 """Coverage of the interval of a mean by number of seeds, where one seed in five fails; it is 0.95 for normal scores.
 
@@ -192,14 +191,6 @@ def coverage_notes(count: int, noun: str) -> list[str]:
         return []
     where = f"{LEVEL:.0%} of the time for normal scores, and {COVERAGE[count]:.0%} where one in five fails"
     return [f"a {method(f'{count} {noun}')} covers the mean {where}"]
-
-
-def iqm(scores: Floats) -> Floats:
-    """Mean over the last axis without the ``floor(n / 4)`` lowest and as many highest, as scipy's ``trim_mean``."""
-    n = scores.shape[-1]
-    cut = int(TRIM * n)
-    middle: Floats = np.partition(scores, (cut, n - cut - 1), axis=-1)[..., cut : n - cut].mean(-1)
-    return middle
 
 
 def mean_draws(tasks: Sequence[Floats]) -> Floats:

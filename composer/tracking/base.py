@@ -20,6 +20,7 @@ from composer.spec.errors import ComposerError
 from composer.spec.family import Family
 from composer.spec.metrics import Metric
 from composer.spec.private_folder import link_to
+from composer.tracking.page.names import described
 
 URI_VARIABLE: Final = "MLFLOW_TRACKING_URI"
 EXPERIMENT: Final = r"^/?[A-Za-z0-9][A-Za-z0-9@._ /-]{0,199}$"
@@ -89,8 +90,8 @@ class Tracker(Family, family="tracker"):
     def destination(self, runs_dir: Path, environment: Mapping[str, str] = os.environ) -> Destination | None:
         """The store of runs in ``runs_dir``; None for no store. Raises StoreRefused."""
 
-    def charts(self, interventions: Iterable[str]) -> tuple[Metric, ...]:
-        """What it shows besides the metrics of the journal, for interventions of these names."""
+    def charts(self, interventions: Iterable[str], evaluation: Metric) -> tuple[Metric, ...]:
+        """What it shows besides the metrics of the journal, for interventions of these names and this evaluation."""
         return ()
 
 
@@ -127,11 +128,12 @@ class MlflowTracker(Tracker, kind="mlflow"):
         raise ValidationError.from_exception_data(cls.__name__, [{"type": error, "loc": (), "input": redact(uri)}])
 
     @override
-    def charts(self, interventions: Iterable[str]) -> tuple[Metric, ...]:
-        """An event is the point 1; the machine is sampled by the clock on the wall."""
+    def charts(self, interventions: Iterable[str], evaluation: Metric) -> tuple[Metric, ...]:
+        """The headline; an event is the point 1; the machine is sampled by the clock on the wall."""
+        shown = described(evaluation)
         fired = [Metric(f"events/{name}", "1 where it fired", condition="at each firing") for name in interventions]
         machine = Metric("system/*", "use of processor, memory, disk, network and GPU", condition="every 15 seconds")
-        return (*fired, machine) if self.system_metrics else tuple(fired)
+        return (*shown, *fired, machine) if self.system_metrics else (*shown, *fired)
 
     def destination(self, runs_dir: Path, environment: Mapping[str, str] = os.environ) -> Destination:
         """The blueprint's URI, else ``MLFLOW_TRACKING_URI``, else the embedded database; see ``default_root``."""

@@ -20,6 +20,7 @@ from composer.tracking.journal import read
 from composer.tracking.journal_points import JournalPoints
 from composer.tracking.media.sending import MediaSender
 from composer.tracking.mlflow_store import Store, StoreError
+from composer.tracking.page.names import DEFAULT
 from composer.tracking.points import PARENT, Point, flatten
 from composer.tracking.records import (
     ARTIFACTS,
@@ -59,9 +60,9 @@ class Delivery:
         self._store = Store(destination)
         self._stored, self._upload = self._connect(compares_all)
         acknowledged = self._upload.acknowledged
-        seeds, ranges = self._run["seeds"], tracking.bounds()
+        seeds, ranges, metric = self._run["seeds"], tracking.bounds(), tracking.headline or DEFAULT
         self._journals = {
-            name: JournalPoints(run_dir / name, seeds, acknowledged[name], ranges) for name in (TIMING, JOURNAL)
+            name: JournalPoints(run_dir / name, seeds, acknowledged[name], ranges, metric) for name in (TIMING, JOURNAL)
         }
         self._known: dict[tuple[str, str], set[int]] = {}
         self._media = MediaSender(run_dir, self._store, self._stored.run_id, compares_all=compares_all)

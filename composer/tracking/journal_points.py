@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from composer.spec.interval import Bounds
 from composer.tracking.journal import Reader
+from composer.tracking.page.names import DEFAULT
 from composer.tracking.points import Point, Points
 
 
@@ -21,11 +22,12 @@ class JournalPoints:
         seeds: Sequence[int],
         acknowledged: int,
         ranges: Mapping[str, Bounds] = MappingProxyType({}),
+        metric: str = DEFAULT,
     ) -> None:
-        """Rows up to number ``acknowledged`` are not given; ``ranges`` as in ``Points``."""
+        """Rows up to number ``acknowledged`` are not given; ``ranges`` and ``metric`` as in ``Points``."""
         self.path = path
         self.times: dict[int, int] = {}
-        self._reader, self._points = Reader(path), Points(seeds, ranges)
+        self._reader, self._points = Reader(path), Points(seeds, ranges, metric)
         self._read = acknowledged
         self._waiting: deque[tuple[int, list[Point]]] = deque()
 

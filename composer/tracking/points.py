@@ -1,9 +1,10 @@
 """Rows of the journal as points of MLflow's charts: one child run per seed, one parent run for all.
 
 Points follow from the rows up to them, so an uploader that starts again at the first row makes the same points. A child
-has its seed's values. The parent has, at every step that all seeds have reported, the mean over seeds and, for three or
-more, its interval (``composer.spec.interval``) as ``NAME.ci_low`` and ``NAME.ci_high``. Values that are not finite
-cannot be charted: they are counted as ``NAME.nonfinite``. An event is the point
+has its seed's values. The parent has, at every step that all seeds have reported, the mean over seeds. The evaluation
+metric is the headline, with a name of its own (``composer.tracking.page.names``), the area under its curve and its best
+value so far, and on the parent, from three seeds on, its interval (``composer.spec.interval``) and interquartile mean.
+Values that are not finite cannot be charted: they are counted as ``NAME.nonfinite``. An event is the point
 ``events/NAME`` = 1, or its count of ``firings``.
 """
 
@@ -12,13 +13,18 @@ from __future__ import annotations
 import math
 import posixpath
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+import numpy as np
+
+from composer.spec.interquartile import iqm
 from composer.spec.interval import LEAST, UNBOUNDED, Bounds, mean_interval
 from composer.tracking.journal import JournalRow
+from composer.tracking.page.names import DEFAULT, STEPS, headline
+from composer.tracking.page.running_curve import RunningCurve
 
 PARENT: Final = "parent"
 NAME_LIMIT: Final = 240
@@ -39,9 +45,13 @@ class Points:
     Each (run, name, step) is given once: of two rows with the same one, the first counts.
     """
 
-    def __init__(self, seeds: Sequence[int], ranges: Mapping[str, Bounds] = MappingProxyType({})) -> None:
-        """``ranges``: the lowest and the highest value of metrics, by name."""
-        self._ranges = {clean(name): bounds for name, bounds in ranges.items()}
+    def __init__(
+        self, seeds: Sequence[int], ranges: Mapping[str, Bounds] = MappingProxyType({}), metric: str = DEFAULT
+    ) -> None:
+        """``ranges``: the lowest and the highest value of metrics, by name. ``metric`` is that of the evaluations."""
+        self._metric, self._range = clean(metric), ranges.get(metric, UNBOUNDED)
+        self._headline = headline(self._metric)
+        self._curves: defaultdict[str, RunningCurve] = defaultdict(RunningCurve)
         self._runs = [str(seed) for seed in seeds]
         self._step: int | None = None
         self._seen: dict[str, dict[str, float]] = {}
@@ -67,17 +77,33 @@ class Points:
         if run in by_run:
             return
         by_run[run] = value
-        yield self._point(run, name, step, value)
+        yield from self._shown(run, name, step, value)
         if run == PARENT or PARENT in by_run or not all(run in by_run for run in self._runs):
             return
         values = [by_run[run] for run in self._runs]
-        mean = average(values)
-        by_run[PARENT] = mean
-        yield self._point(PARENT, name, step, mean)
-        if len(values) >= LEAST and math.isfinite(mean):
-            low_high = mean_interval(values, self._ranges.get(name, UNBOUNDED))
-            for bound, value in zip(("ci_low", "ci_high"), low_high, strict=True):
-                yield self._point(PARENT, f"{name}.{bound}", step, value)
+        by_run[PARENT] = average(values)
+        yield from self._shown(PARENT, name, step, by_run[PARENT])
+        if name == self._metric and len(values) >= LEAST and math.isfinite(by_run[PARENT]):
+            low, high = mean_interval(values, self._range)
+            with np.errstate(over="ignore"):
+                middle = float(iqm(np.asarray(values)))
+            named = (self._headline.low, low), (self._headline.high, high), (self._headline.iqm, middle)
+            for statistic, number in named:
+                yield self._point(PARENT, statistic, step, number)
+
+    def _shown(self, run: str, name: str, step: int, value: float) -> Iterator[Point]:
+        """A value, and where it is the headline what its curve says so far."""
+        if name != self._metric:
+            yield self._point(run, name, step, value)
+            return
+        yield self._point(run, self._headline.name, step, value)
+        curve = self._curves[run]
+        curve.add(step, value)
+        if math.isfinite(curve.area):
+            yield Point(run, self._headline.area, step, curve.area)
+        if math.isfinite(curve.best):
+            yield Point(run, self._headline.best, step, curve.best)
+        yield Point(run, STEPS, step, float(step))
 
     def _point(self, run: str, name: str, step: int, value: float) -> Point:
         if math.isfinite(value):

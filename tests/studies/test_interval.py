@@ -157,7 +157,7 @@ def test_every_place_shows_the_same_interval(values: list[float], tmp_path: Path
     first = agent_row(accuracy, accuracy)["first"]
     said = report.text(table)
     if has_one:
-        assert (sent["evaluation/return.ci_low"], sent["evaluation/return.ci_high"]) == pytest.approx((low, high))
+        assert (sent["Result/return.low"], sent["Result/return.high"]) == pytest.approx((low, high))
         assert (mean["low"], mean["high"]) == pytest.approx((low, high))
         assert (band[1][0], band[2][0]) == pytest.approx((low, high))
         assert (gain.low, gain.high) == pytest.approx((low, high))
@@ -166,7 +166,7 @@ def test_every_place_shows_the_same_interval(values: list[float], tmp_path: Path
         assert method(f"{len(values)} seeds") in stream.getvalue() and method() in said
         assert table["interval"]["method"] == method() == "95% t interval over seeds"
     else:
-        assert "evaluation/return.ci_low" not in sent and mean["low"] is None
+        assert "Result/return.low" not in sent and mean["low"] is None
         assert np.isnan(band[1][0]) and math.isnan(gain.low)
         assert span(first, ".3f") == "0.383 (0.329, 0.437)", "retention"
         assert "383.0 (329.0, 437.0)" in stream.getvalue() and "383.0 (329.0, 437.0)" in said

@@ -18,13 +18,57 @@ def points(seeds: list[int], *rows: dict[str, object]) -> list[Point]:
     return [point for one in rows for point in converter.of(one)]
 
 
-def test_the_parent_has_the_mean_and_its_interval_once_all_seeds_have_reported() -> None:
+def test_the_parent_has_the_mean_once_all_seeds_have_reported() -> None:
     found = points([3, 5, 7], row(10, 3, loss=1.0), row(10, 5, loss=2.0), row(10, 7, loss=6.0))
     assert found[:3] == [Point("3", "loss", 10, 1.0), Point("5", "loss", 10, 2.0), Point("7", "loss", 10, 6.0)]
-    assert found[3] == Point("parent", "loss", 10, 3.0)
-    expected = stats.t.interval(0.95, 2, loc=3.0, scale=stats.sem([1.0, 2.0, 6.0]))
-    assert [point.name for point in found[4:]] == ["loss.ci_low", "loss.ci_high"]
-    assert [point.value for point in found[4:]] == pytest.approx(expected, rel=1e-12)
+    assert found[3:] == [Point("parent", "loss", 10, 3.0)], "an interval would be a chart of its own"
+
+
+def evaluations(seeds: list[int], values: dict[int, list[float]], metric: str = "evaluation/return") -> list[Point]:
+    converter = Points(seeds, metric=metric)
+    rows = [
+        row(step, seed, **{metric: value}) for step in values for seed, value in zip(seeds, values[step], strict=True)
+    ]
+    return [point for one in rows for point in converter.of(one)]
+
+
+def test_the_headline_has_a_name_an_interval_an_area_and_a_best_value() -> None:
+    found = evaluations([0, 1, 2, 3], {0: [0.0, 0.0, 0.0, 0.0], 10: [1.0, 2.0, 3.0, 10.0], 40: [2.0, 2.0, 2.0, 2.0]})
+    of_parent = {(point.name, point.step): point.value for point in found if point.run == "parent"}
+    low, high = stats.t.interval(0.95, 3, loc=4.0, scale=stats.sem([1.0, 2.0, 3.0, 10.0]))
+    assert {name: value for (name, step), value in of_parent.items() if step == 10} == pytest.approx(
+        {
+            "Result/return": 4.0,
+            "Result/return.low": low,
+            "Result/return.high": high,
+            "Result/return.iqm": 2.5,
+            "Result/return.area": 2.0,
+            "Result/return.best": 4.0,
+            "Result/steps": 10.0,
+        }
+    )
+    assert of_parent["Result/return.area", 40] == pytest.approx((20 + 90) / 40)
+    assert of_parent["Result/return.best", 40] == 4.0
+    of_child = {point.name: point.value for point in found if point.run == "3" and point.step == 40}
+    assert of_child == {
+        "Result/return": 2.0,
+        "Result/return.area": 5.75,
+        "Result/return.best": 10.0,
+        "Result/steps": 40,
+    }
+    assert not [point for point in found if point.name.startswith("evaluation")], "one chart of one quantity"
+
+
+def test_the_headline_is_the_evaluation_metric_of_the_task() -> None:
+    found = evaluations([0], {5: [0.75]}, "evaluation/accuracy")
+    assert Point("parent", "Result/accuracy", 5, 0.75) in found and Point("0", "Result/accuracy.best", 5, 0.75) in found
+
+
+def test_a_headline_that_is_not_finite_is_counted_and_its_area_ends_there() -> None:
+    found = evaluations([0], {0: [4.0], 10: [math.nan], 20: [6.0]})
+    of_parent = [(point.name, point.step, point.value) for point in found if point.run == "parent"]
+    assert ("Result/return.nonfinite", 10, 1.0) in of_parent and ("Result/return.best", 20, 6.0) in of_parent
+    assert [step for name, step, _ in of_parent if name == "Result/return.area"] == [0]
 
 
 def test_one_seed_has_a_mean_and_no_interval() -> None:
@@ -71,22 +115,21 @@ def test_rows_of_no_seed_belong_to_the_parent() -> None:
 
 
 def test_two_seeds_have_no_interval_and_a_range_bounds_that_of_three() -> None:
-    assert [point.name for point in points([0, 1], row(1, 0, loss=1.0), row(1, 1, loss=3.0))] == ["loss"] * 3
-    converter = Points([0, 1, 2], {"accuracy": (0.0, 1.0)})
-    found = [p for seed in range(3) for p in converter.of(row(1, seed, accuracy=[0.2, 0.9, 1.0][seed]))]
-    assert [point.value for point in found[-2:]] == [0.0, 1.0]
+    metric = "evaluation/accuracy"
+    assert not [point for point in evaluations([0, 1], {1: [0.2, 0.9]}, metric) if point.name.endswith(".low")]
+    converter = Points([0, 1, 2], {metric: (0.0, 1.0)}, metric)
+    found = [p for seed in range(3) for p in converter.of(row(1, seed, **{metric: [0.2, 0.9, 1.0][seed]}))]
+    assert [point.value for point in found if point.name.endswith((".low", ".high"))] == [0.0, 1.0]
 
 
 def test_a_diverging_run_overflows_nothing() -> None:
     low, high = mean_interval([1e300, 1.1e300, 0.9e300])
     assert low < 1e300 < high < 1.3e300
-    rows = [row(1, seed, loss=value) for seed, value in enumerate((1.7e308, -1.7e308, 0.0))]
-    found = points([0, 1, 2], *rows)
-    assert found[3:] == [
-        Point("parent", "loss", 1, 0.0),
-        Point("parent", "loss.ci_low.nonfinite", 1, 1.0),
-        Point("parent", "loss.ci_high.nonfinite", 1, 1.0),
-    ]
+    found = evaluations([0, 1, 2], {1: [1.7e308, -1.7e308, 0.0], 9: [1.7e308, 1.7e308, 1.7e308]})
+    of_parent = [point for point in found if point.run == "parent" and point.step == 1]
+    assert of_parent[0] == Point("parent", "Result/return", 1, 0.0)
+    assert Point("parent", "Result/return.low.nonfinite", 1, 1.0) in of_parent
+    assert Point("parent", "Result/return.high.nonfinite", 1, 1.0) in of_parent
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from composer.environments.interface import EnvironmentInfo
 from composer.spec.family import FAMILIES
 from composer.spec.metrics import Metric
 from composer.tracking.base import MlflowTracker
+from composer.tracking.page.names import DEFAULT
 from tools.reference.markdown import page, prose, table
 
 _ABOUT = """\
@@ -35,7 +36,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 
 def metrics_page() -> str:
     """The whole page."""
-    charts = MlflowTracker().charts(["NAME"])
+    charts = MlflowTracker().charts(["NAME"], Metric(DEFAULT, "mean return of an evaluation's episodes", "return"))
     return page(
         "# Metrics",
         prose(_ABOUT),

@@ -127,7 +127,7 @@ def _of_diagnostics(blueprint: Blueprint) -> Iterator[WrittenMetric]:
 def _beside_the_journal(blueprint: Blueprint) -> Iterator[WrittenMetric]:
     for metric in SPEED:
         yield WrittenMetric(metric, "training.log_every", blueprint.training.log_every, where="timing.jsonl")
-    for metric in blueprint.tracking.charts(blueprint.interventions):
+    for metric in blueprint.tracking.charts(blueprint.interventions, blueprint.environment.evaluation_metric()):
         yield WrittenMetric(metric, "tracking", 0, where="MLflow")
 
 

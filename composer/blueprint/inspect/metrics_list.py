@@ -12,7 +12,7 @@ from composer.spec.quantities import columns
 
 CHARTS = (
     "signals of updates are means since the last row; charts of the parent run in MLflow are means over seeds, where"
-    " NAME.ci_low and NAME.ci_high are the interval, and NAME.nonfinite counts values that are not finite"
+    " evaluation/NAME is Result/NAME and NAME.nonfinite counts values that are not finite"
 )
 
 

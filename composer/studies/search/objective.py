@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from composer.studies.statistics import iqm
+from composer.spec.interquartile import iqm
 from composer.training.runs.results import Series
 
 

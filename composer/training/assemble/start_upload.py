@@ -13,6 +13,7 @@ from composer.blueprint.forecast.metrics import known_metrics, ranges
 from composer.blueprint.inspect.agent_name import plain_name
 from composer.blueprint.serialize import agent_digest
 from composer.spec.interval import LEAST, method
+from composer.tracking.page.names import headline
 from composer.tracking.records import RunDescription
 from composer.tracking.uploader import Uploader
 
@@ -39,7 +40,7 @@ def describe(blueprint: Blueprint, facts: Mapping[str, Any]) -> RunDescription:
 
 def _tags(blueprint: Blueprint, facts: Mapping[str, Any]) -> dict[str, str | None]:
     name, variant = facts["name"], facts["variant"]
-    study = facts.get("study")
+    study, shown = facts.get("study"), headline(blueprint.environment.metric)
     return {
         "agent": facts.get("agent", plain_name(name, variant)),  # Runs of older versions have none.
         "blueprint": name,
@@ -55,7 +56,7 @@ def _tags(blueprint: Blueprint, facts: Mapping[str, Any]) -> dict[str, str | Non
         "composer.agent": agent_digest(blueprint),
         "composer.hash": facts["hash"],
         "composer.run_id": facts["run_id"],
-        "composer.interval": f"NAME.ci_low and NAME.ci_high: {method()}, from {LEAST} seeds on",
+        "composer.interval": f"{shown.low} and {shown.high}: {method()}, from {LEAST} seeds on",
         "composer.forked_from": facts["fork"]["from"] if "fork" in facts else None,
         "mlflow.source.git.commit": facts["git_commit"],
     }

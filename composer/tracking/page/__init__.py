@@ -1,0 +1,1 @@
+"""The MLflow page of an experiment: names of its headline metrics, shared views, and the note with links to them."""
