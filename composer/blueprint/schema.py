@@ -24,7 +24,8 @@ from composer.replay.sampling import Sampling, Uniform
 from composer.spec.family import Items, Spec
 from composer.spec.shape import ShapeError
 from composer.spec.without import Without
-from composer.tracking.base import MlflowTracker, Tracker
+from composer.tracking.base import Tracker
+from composer.tracking.mlflow_tracker import MlflowTracker
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig

@@ -165,7 +165,7 @@ def ui(
     port: Annotated[int, typer.Option(min=1, max=65_535)] = 5000,
 ) -> None:
     """Open the tracking store in MLflow's web page, on this machine only."""
-    from composer.tracking.base import MlflowTracker
+    from composer.tracking.mlflow_tracker import MlflowTracker
     from composer.tracking.ui import serve
 
     try:

@@ -6,21 +6,22 @@ import os
 import re
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
-from pydantic_core import PydanticCustomError
 from typing_extensions import override
 
 from composer.spec.errors import ComposerError
 from composer.spec.family import Family
 from composer.spec.metrics import Metric
 from composer.spec.private_folder import link_to
-from composer.tracking.page.names import described
+
+if TYPE_CHECKING:
+    from composer.tracking.store import Store
 
 URI_VARIABLE: Final = "MLFLOW_TRACKING_URI"
 EXPERIMENT: Final = r"^/?[A-Za-z0-9][A-Za-z0-9@._ /-]{0,199}$"
@@ -70,7 +71,13 @@ class Destination:
 
 
 class Tracker(Family, family="tracker"):
-    """Where a run's metrics go besides the journal, which every run has."""
+    """Where a run's metrics go besides the journal, which every run has.
+
+    A kind names the ``destination`` of runs, and opens it for the process that uploads one of them.
+    """
+
+    product: ClassVar[str] = ""
+    """What holds the rows, in messages: ``MLflow``."""
 
     @cached_property
     def allowed(self) -> list[Path]:
@@ -90,6 +97,15 @@ class Tracker(Family, family="tracker"):
     def destination(self, runs_dir: Path, environment: Mapping[str, str] = os.environ) -> Destination | None:
         """The store of runs in ``runs_dir``; None for no store. Raises StoreRefused."""
 
+    @classmethod
+    def opened(cls, destination: Destination) -> AbstractContextManager[Store]:
+        """The store of a destination, made where it is absent. The uploader calls it, and may wait or fail."""
+        raise NotImplementedError(f"{cls.kind} has no store")
+
+    def request(self) -> dict[str, Any]:
+        """What the uploader has to know besides the destination, by the names of ``Tracking``."""
+        return {"experiment": "", "system_metrics": False}
+
     def charts(self, interventions: Iterable[str], evaluation: Metric) -> tuple[Metric, ...]:
         """What it shows besides the metrics of the journal, for interventions of these names and this evaluation."""
         return ()
@@ -103,49 +119,6 @@ class NoTracker(Tracker, kind="none"):
     @override
     def destination(self, runs_dir: Path, environment: Mapping[str, str] = os.environ) -> Destination | None:
         return None
-
-
-class MlflowTracker(Tracker, kind="mlflow"):
-    """MLflow: a parent run with means over seeds and one child run per seed, sent by a process of its own."""
-
-    example: ClassVar[Mapping[str, Any]] = {"kind": "mlflow", "experiment": "composer"}
-
-    uri: str | None = Field(default=None, max_length=2_000)
-    """Tracking URI without credentials. Absent: ``MLFLOW_TRACKING_URI``, else a database next to the runs directory."""
-    experiment: str = Field(default="composer", pattern=EXPERIMENT)
-    """Name of the MLflow experiment; created where it does not exist."""
-    system_metrics: bool = True
-    """Record processor, memory and GPU use on the parent run."""
-
-    @field_validator("uri", mode="after")
-    @classmethod
-    def _accept(cls, uri: str | None, info: ValidationInfo) -> str | None:
-        problem = None if uri is None else uri_problem(uri, from_blueprint=True)
-        if uri is None or problem is None:
-            return uri
-        # Raised with a redacted input: the report of a refused URI must not print its password.
-        error = PydanticCustomError("tracking_uri", "{problem}", {"problem": problem})
-        raise ValidationError.from_exception_data(cls.__name__, [{"type": error, "loc": (), "input": redact(uri)}])
-
-    @override
-    def charts(self, interventions: Iterable[str], evaluation: Metric) -> tuple[Metric, ...]:
-        """The headline; an event is the point 1; the machine is sampled by the clock on the wall."""
-        shown = described(evaluation)
-        fired = [Metric(f"events/{name}", "1 where it fired", condition="at each firing") for name in interventions]
-        machine = Metric("system/*", "use of processor, memory, disk, network and GPU", condition="every 15 seconds")
-        return (*shown, *fired, machine) if self.system_metrics else (*shown, *fired)
-
-    def destination(self, runs_dir: Path, environment: Mapping[str, str] = os.environ) -> Destination:
-        """The blueprint's URI, else ``MLFLOW_TRACKING_URI``, else the embedded database; see ``default_root``."""
-        if self.uri is not None:
-            return located(self.uri, "blueprint", runs_dir)
-        uri = environment.get(URI_VARIABLE)
-        if not uri:
-            return located(f"sqlite:///{quoted(default_root(runs_dir) / 'mlflow.db')}", "embedded", runs_dir)
-        problem = uri_problem(uri, from_blueprint=False)
-        if problem is not None:
-            raise StoreRefused(f"{URI_VARIABLE}={redact(uri)}: {problem}")
-        return located(uri, "environment", runs_dir)
 
 
 def default_root(runs_dir: Path) -> Path:

@@ -1,4 +1,4 @@
-"""Copy a run's journal into an MLflow store: no row is lost and none stored twice, whichever process is killed.
+"""Copy a run's journal into a tracking store: no row is lost and none stored twice, whichever process is killed.
 
 ``upload.json`` records rows as sent before they are sent, and as acknowledged after the store has accepted them. Rows
 between the two marks may be in the store or not: they are compared with it before they are sent again. Everything else
@@ -19,7 +19,6 @@ from composer.tracking.base import Destination
 from composer.tracking.journal import read
 from composer.tracking.journal_points import JournalPoints
 from composer.tracking.media.sending import MediaSender
-from composer.tracking.mlflow_store import Store, StoreError
 from composer.tracking.page.names import DEFAULT
 from composer.tracking.points import PARENT, Point, flatten
 from composer.tracking.records import (
@@ -33,6 +32,7 @@ from composer.tracking.records import (
     Tracking,
     Upload,
 )
+from composer.tracking.store import Store, StoreError
 
 BATCH_POINTS: Final = 4000
 EVENTS: Final = "events.jsonl"
@@ -50,14 +50,17 @@ class Delivery:
     """Delivers one run to one store. Any call may raise; then make a new object and continue."""
 
     def __init__(
-        self, run_dir: Path, tracking: Tracking, destination: Destination, *, compares_all: bool = False
+        self, run_dir: Path, tracking: Tracking, destination: Destination, store: Store, *, compares_all: bool = False
     ) -> None:
-        """``compares_all`` compares every row with the store, also those that it has acknowledged."""
+        """``store`` is the open one of ``destination``.
+
+        ``compares_all`` compares every row with the store, also those that it has acknowledged.
+        """
         self._run_dir = run_dir
         self._tracking = tracking
         self._destination = destination
         self._run = read_facts(run_dir)
-        self._store = Store(destination)
+        self._store = store
         self._stored, self._upload = self._connect(compares_all)
         acknowledged = self._upload.acknowledged
         seeds, ranges, metric = self._run["seeds"], tracking.bounds(), tracking.headline or DEFAULT

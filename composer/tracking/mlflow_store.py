@@ -17,12 +17,12 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from composer.spec.errors import ComposerError
 from composer.tracking.base import Destination, quoted
 from composer.tracking.credentials import plain_error
 from composer.tracking.locks import lock_exclusive, lock_shared, open_lock, unlock
 from composer.tracking.moved_store import follow_database, local_path, mark_as_own
 from composer.tracking.points import Point
+from composer.tracking.store import StoreError
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -36,12 +36,6 @@ LOCK_SECONDS: Final = 1.0
 PICTURES: Final = "images"
 PICTURE: Final = re.compile(r"(.+)\+step\+(\d+)\+timestamp\+.*\+compressed\.webp")
 """Names of the files that MLflow writes of a picture; the compressed one comes last."""
-
-
-class StoreError(ComposerError):
-    """The tracking store cannot be used as it is; the message says what to do. A later attempt may succeed."""
-
-    exit_code = 3
 
 
 @contextmanager
@@ -147,7 +141,14 @@ def _migrate(database: Path, path: Path) -> Engine:
     return engine
 
 
-class Store:
+@contextmanager
+def opened(destination: Destination) -> Iterator[MlflowStore]:
+    """An MLflow store whose database is in place, and stays there meanwhile."""
+    with ready_store(destination):
+        yield MlflowStore(destination)
+
+
+class MlflowStore:
     """The calls that the uploader makes to an MLflow store. Every method may raise network errors."""
 
     def __init__(self, destination: Destination) -> None:

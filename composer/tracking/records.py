@@ -21,7 +21,7 @@ from pydantic import TypeAdapter
 from composer.spec.errors import ComposerError
 from composer.spec.interval import Bounds
 from composer.spec.run_files import open_to_read, read_bytes, write_text
-from composer.tracking.base import Destination, MlflowTracker, Source, StoreRefused, located, redact, uri_problem
+from composer.tracking.base import Destination, Source, StoreRefused, Tracker, located, redact, uri_problem
 from composer.tracking.project import ensure_admitted
 
 RunStatus = Literal["FINISHED", "FAILED", "KILLED"]
@@ -98,15 +98,17 @@ class Tracking(Record):
     """The metric by which agents are compared, as the journal names it; empty in records of older versions."""
     metrics: list[str] = field(default_factory=list)
     """Names of all metrics that the run will write, as the journal and the blueprint name them."""
+    kind: str = "mlflow"
+    """The kind of tracker."""
 
     @classmethod
-    def of(cls, said: RunDescription, tracker: MlflowTracker, uri: str | None, source: Source) -> Self:
+    def of(cls, said: RunDescription, tracker: Tracker, uri: str | None, source: Source) -> Self:
         """The request to show a run as ``said`` in the store of ``tracker``."""
         return cls(
             uri=uri,
             source=source,
-            experiment=tracker.experiment,
-            system_metrics=tracker.system_metrics,
+            kind=tracker.kind,
+            **tracker.request(),
             parameters=dict(said.parameters),
             tags={name: value for name, value in said.tags.items() if value is not None},
             ranges={
@@ -123,6 +125,13 @@ class Tracking(Record):
             for name, (low, high) in self.ranges.items()
         }
 
+    def tracker(self) -> type[Tracker]:
+        """The kind of tracker. Raises StoreRefused for one that this composer lacks."""
+        found = Tracker.kinds().get(self.kind)
+        if found is None:
+            raise StoreRefused(f"this composer has no tracker of kind {self.kind!r}")
+        return found
+
     def destination(self, run_dir: Path) -> Destination:
         """The store of the run: the one in its blueprint, else that of the environment now, else that of then.
 
@@ -131,7 +140,10 @@ class Tracking(Record):
                 the record names a store that is refused, or that is outside of the project and not confirmed.
         """
         runs_dir = run_dir.resolve().parent
-        found = now = MlflowTracker().destination(runs_dir)
+        now = self.tracker()().destination(runs_dir)
+        if now is None:
+            raise StoreRefused(f"a tracker of kind {self.kind!r} keeps nothing")
+        found = now
         if self.source == "blueprint" or (now.source == "embedded" and self.source == "environment"):
             if self.uri is None:
                 raise StoreRefused("MLFLOW_TRACKING_URI named the store of this run, with credentials; set it again")

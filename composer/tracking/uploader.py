@@ -20,7 +20,7 @@ from typing import Final
 
 from composer.spec.package_files import PACKAGE
 from composer.spec.run_files import open_to_write, refuse_links
-from composer.tracking.base import URI_VARIABLE, Destination, MlflowTracker, StoreRefused, Tracker, quoted
+from composer.tracking.base import URI_VARIABLE, Destination, StoreRefused, Tracker, quoted
 from composer.tracking.credentials import upload_environment, withheld_note
 from composer.tracking.project import admitted
 from composer.tracking.records import (
@@ -87,7 +87,7 @@ class Uploader:
         """
         destination = admitted(tracker, runs_dir)
         uploader = cls(run_dir, destination)
-        if destination is None or not isinstance(tracker, MlflowTracker):
+        if destination is None:
             return uploader
         Tracking.of(said, tracker, _recorded_uri(destination, run_dir), destination.source).save(run_dir)
         (run_dir / Ended.file).unlink(missing_ok=True)
@@ -198,6 +198,11 @@ def _found(run_dir: Path, destination: Destination | None) -> str | None:
     return stored.run_id
 
 
+def _product(run_dir: Path) -> str:
+    tracking = Tracking.load(run_dir)
+    return tracking.tracker().product if tracking else "the store"
+
+
 def report(run_dir: Path, destination: Destination | None, is_sent: bool = True) -> UploadReport:
     """State of the upload, from the run directory's files; ``is_sent`` is False where the last attempt failed."""
     upload, waiting, found = Upload.load(run_dir), pending(run_dir), _found(run_dir, destination)
@@ -205,7 +210,7 @@ def report(run_dir: Path, destination: Destination | None, is_sent: bool = True)
     reason = f"; {upload.error}" if upload is not None and upload.error else ""
     if is_sent and waiting == 0 and upload is not None and upload.status != "RUNNING":
         notes = "".join(f"; {note}" for note in upload.notes)
-        return UploadReport(found, 0, f"{count_rows(run_dir)} rows in MLflow ({store}){notes}")
+        return UploadReport(found, 0, f"{count_rows(run_dir)} rows in {_product(run_dir)} ({store}){notes}")
     what = f"{waiting} rows" if waiting else "the final status is"
     state = f"{what} pending for {store}" if waiting or is_sent else f"{store} could not be compared with the journal"
     command = f"composer sync {shlex.quote(str(run_dir))}"

@@ -19,8 +19,8 @@ from composer.tracking.base import Destination, StoreRefused
 from composer.tracking.credentials import plain_error
 from composer.tracking.delivery import Delivery
 from composer.tracking.locks import RETRY_SECONDS, lock_exclusive, open_lock
-from composer.tracking.mlflow_store import ready_store
 from composer.tracking.records import EVERYTHING, JOURNAL, LOCK, TIMING, Ended, Tracking, Upload, pending
+from composer.tracking.store import Store
 from composer.tracking.system import SystemMetrics
 
 POLL_SECONDS: Final = 3.0
@@ -75,8 +75,8 @@ def upload(
         failures, mark = 0, _acknowledged(run_dir)
         while True:
             try:
-                with ready_store(destination):
-                    _deliver(run_dir, tracking, destination, watch, compares_all)
+                with tracking.tracker().opened(destination) as store:
+                    _deliver(run_dir, tracking, destination, store, watch, compares_all)
                 return True
             except Exception as error:  # of a store, a network or a full disk: the journal keeps the rows
                 _note(run_dir, destination, error)
@@ -87,9 +87,11 @@ def upload(
             watch.pause(PAUSES[min(failures, len(PAUSES)) - 1])
 
 
-def _deliver(run_dir: Path, tracking: Tracking, destination: Destination, watch: Watch, compares_all: bool) -> None:
-    """Deliver over one connection to the store until the run is over."""
-    delivery = Delivery(run_dir, tracking, destination, compares_all=compares_all)
+def _deliver(
+    run_dir: Path, tracking: Tracking, destination: Destination, store: Store, watch: Watch, compares_all: bool
+) -> None:
+    """Deliver to the open store until the run is over."""
+    delivery = Delivery(run_dir, tracking, destination, store, compares_all=compares_all)
     system = None
     if tracking.system_metrics and watch.trainer is not None and not watch.over():
         system = SystemMetrics(watch.trainer, delivery.started_at)

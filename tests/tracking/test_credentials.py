@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from tracking_run import append, rows
 
-from composer.tracking.base import Destination, MlflowTracker, uri_problem
+from composer.tracking.base import Destination, uri_problem
 from composer.tracking.credentials import is_trusted, upload_environment, withheld_note
+from composer.tracking.mlflow_tracker import MlflowTracker
 from composer.tracking.records import JOURNAL, Ended, RunDescription, Tracking
 from composer.tracking.uploader import Uploader, sync
 

@@ -91,7 +91,6 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """A world in which also every write of a record may be the last thing that happens."""
     world = FakeStore.world = World()
     save = Record.save
-    monkeypatch.setattr(module, "Store", FakeStore)
     monkeypatch.setattr(module, "BATCH_POINTS", 14)
     monkeypatch.setattr(Record, "save", lambda record, run_dir: world.call([lambda: save(record, run_dir)]))
     yield world
@@ -100,7 +99,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
 def connect(run_dir: Path, destination: Destination = HERE) -> Delivery:
     tracking = Tracking.load(run_dir)
     assert tracking is not None
-    return Delivery(run_dir, tracking, destination)
+    return Delivery(run_dir, tracking, destination, FakeStore(destination))
 
 
 def deliver(run_dir: Path, destination: Destination = HERE) -> None:

@@ -18,9 +18,11 @@ from PIL import Image
 from tracking_run import append, expected, rows, timing
 
 from composer.tracking import locks, mlflow_store
-from composer.tracking.base import Destination, MlflowTracker
-from composer.tracking.mlflow_store import Store, StoreError, is_ready, ready_store, revision
+from composer.tracking.base import Destination
+from composer.tracking.mlflow_store import MlflowStore, is_ready, ready_store, revision
+from composer.tracking.mlflow_tracker import MlflowTracker
 from composer.tracking.records import JOURNAL, TIMING
+from composer.tracking.store import StoreError
 from composer.tracking.uploader import report, sync
 
 # MLflow's own, with the SQLAlchemy that it asks for.
@@ -112,7 +114,7 @@ def test_an_upload_arrives_and_a_sync_to_another_store_too(
 
 
 def test_experiments_are_made_once_and_a_deleted_one_is_named(destination: Destination) -> None:
-    store = Store(destination)
+    store = MlflowStore(destination)
     first = store.experiment("walker")
     assert store.experiment("walker") == first
     store._client.delete_experiment(first)
@@ -121,7 +123,7 @@ def test_experiments_are_made_once_and_a_deleted_one_is_named(destination: Desti
 
 
 def test_runs_are_found_by_tags_and_known_to_exist(destination: Destination) -> None:
-    store = Store(destination)
+    store = MlflowStore(destination)
     experiment = store.experiment("walker")
     run_id = store.create_run(experiment, "a", {"composer.run_id": "r", "composer.role": "3"}, 1)
     assert store.find_run(experiment, {"composer.run_id": "r", "composer.role": "3"}) == run_id
@@ -134,7 +136,7 @@ def test_runs_are_found_by_tags_and_known_to_exist(destination: Destination) -> 
 def test_pictures_are_found_by_key_and_step_and_files_by_folder(destination: Destination, tmp_path: Path) -> None:
     (tmp_path / "shape.svg").write_text("<svg/>")
     with ready_store(destination):
-        store = Store(destination)
+        store = MlflowStore(destination)
         run_id = store.create_run(store.experiment("pictures"), "run", {}, 5)
         assert store.pictures(run_id) == set()
         store.log_file(run_id, tmp_path / "shape.svg", "media")
@@ -192,14 +194,14 @@ FIRST_USE = """
 import sys
 import time
 from pathlib import Path
-from composer.tracking.base import MlflowTracker
-from composer.tracking.mlflow_store import Store, ready_store
+from composer.tracking.mlflow_tracker import MlflowTracker
+from composer.tracking.mlflow_store import MlflowStore, ready_store
 import mlflow.store.tracking.sqlalchemy_store
 destination = MlflowTracker().destination(Path(sys.argv[1]), {})
 print("ready", flush=True)
 sys.stdin.readline()
 with ready_store(destination):
-    store = Store(destination)
+    store = MlflowStore(destination)
     store.create_run(store.experiment("crowd"), sys.argv[2], {}, 1)
 """
 

@@ -15,8 +15,9 @@ from typer.testing import CliRunner
 from composer.blueprint import load
 from composer.cli import app
 from composer.tracking import ui
-from composer.tracking.base import MlflowTracker, StoreRefused
-from composer.tracking.mlflow_store import Store, ready_store
+from composer.tracking.base import StoreRefused
+from composer.tracking.mlflow_store import MlflowStore, ready_store
+from composer.tracking.mlflow_tracker import MlflowTracker
 from composer.tracking.moved_store import APPLICATION, follow_database
 from composer.tracking.project import admitted
 from composer.tracking.records import JOURNAL, TIMING, Ended, Tracking, Upload
@@ -96,7 +97,7 @@ def test_a_new_store_is_made_in_such_a_project(tmp_path: Path) -> None:
     for name in ("a%20b", "a?b=c"):
         destination = MlflowTracker().destination(tmp_path / name / "runs", {})
         with ready_store(destination):
-            Store(destination).experiment("x")
+            MlflowStore(destination).experiment("x")
         assert query(tmp_path / name / "mlflow" / "mlflow.db", "PRAGMA application_id") == [(APPLICATION,)]
     assert {path.name for path in tmp_path.iterdir()} == {"a%20b", "a?b=c"}
 
@@ -139,7 +140,7 @@ def test_a_project_that_moves_keeps_its_runs_and_writes_beside_its_database(
     (location,) = query(database, "SELECT artifact_location FROM experiments WHERE name = 'composer'")[0]
     assert location == (second / "mlflow" / "artifacts").as_uri()
     destination = MlflowTracker().destination(second / "runs", {})
-    store = Store(destination)
+    store = MlflowStore(destination)
     (parent,) = query(database, "SELECT run_uuid FROM tags WHERE key = 'composer.role' AND value = 'parent'")[0]
     files = store._client.list_artifacts(parent)
     assert {each.path for each in files} >= {"run.json", "blueprint.toml"}
@@ -260,7 +261,7 @@ def test_files_go_to_no_folder_that_a_store_names_outside_of_its_own(fresh: Path
     shutil.copy(fresh, database)
     out = run_dir.parents[1] / "out"
     destination = MlflowTracker().destination(run_dir.parent, {})
-    Store(destination)._client.create_experiment("composer", out.as_uri())
+    MlflowStore(destination)._client.create_experiment("composer", out.as_uri())
     found = sync(ended(run_dir))
     assert found.is_complete and f"its files are not there: the store keeps them in {out}/" in found.message
     assert points(database) == pytest.approx(expected(), rel=1e-12) and not out.exists()
@@ -283,7 +284,7 @@ def test_sync_sends_again_what_the_store_has_lost(harm: str, fresh: Path, run_di
     shutil.copy(fresh, database)
     first = sync(ended(run_dir))
     assert first.is_complete and first == sync(run_dir)
-    client = Store(MlflowTracker().destination(run_dir.parent, {}))._client
+    client = MlflowStore(MlflowTracker().destination(run_dir.parent, {}))._client
     runs = [run for (run,) in query(database, "SELECT run_uuid FROM runs")]
     if harm == "database gone":
         shutil.rmtree(database.parent)
@@ -324,7 +325,7 @@ def test_sync_says_what_it_cannot_mend(harm: str, fresh: Path, run_dir: Path) ->
     shutil.copy(fresh, database)
     assert sync(ended(run_dir)).is_complete
     if harm == "experiment deleted":
-        store = Store(MlflowTracker().destination(run_dir.parent, {}))
+        store = MlflowStore(MlflowTracker().destination(run_dir.parent, {}))
         store._client.delete_experiment(store.experiment("composer"))
         words = "the experiment 'composer' was deleted in MLflow; restore it there"
     else:

@@ -8,7 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from composer.spec.family import Spec
-from composer.tracking.base import MlflowTracker, NoTracker, Tracker, redact
+from composer.tracking.base import NoTracker, Tracker, redact
+from composer.tracking.mlflow_tracker import MlflowTracker
 
 ROOT = Path(__file__).parents[2]
 SECRETS = ("hunter2", "tok3n")

@@ -17,8 +17,9 @@ from typer.testing import CliRunner
 
 from composer.cli import app
 from composer.tracking import ui
-from composer.tracking.base import Destination, MlflowTracker
-from composer.tracking.mlflow_store import Store, ready_store
+from composer.tracking.base import Destination
+from composer.tracking.mlflow_store import MlflowStore, ready_store
+from composer.tracking.mlflow_tracker import MlflowTracker
 from composer.tracking.records import JOURNAL, TIMING, StoredRun, Upload
 from composer.tracking.uploader import UploadReport, sync
 
@@ -67,7 +68,7 @@ def test_the_page_and_a_server_for_runs_are_this_machine_s_only_and_end_with_the
     append(run_dir / TIMING, timing())
     destination = MlflowTracker().destination(tmp_path / "runs", {})
     with ready_store(destination):
-        experiment = Store(destination).experiment("walker")
+        experiment = MlflowStore(destination).experiment("walker")
     with socket.create_server((ui.HOST, 0)) as free:
         port = free.getsockname()[1]
     said: list[str] = []

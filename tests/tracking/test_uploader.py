@@ -17,9 +17,10 @@ import pytest
 from tracking_run import SEEDS, append, expected, rows, timing
 
 from composer.tracking import uploader_process
-from composer.tracking.base import Destination, MlflowTracker, NoTracker
+from composer.tracking.base import Destination, NoTracker
 from composer.tracking.journal import read
 from composer.tracking.locks import lock_exclusive, open_lock
+from composer.tracking.mlflow_tracker import MlflowTracker
 from composer.tracking.records import JOURNAL, LOCK, LOG, TIMING, Ended, RunDescription, StoredRun, Tracking, Upload
 from composer.tracking.uploader import Uploader, UploadReport, sync
 
@@ -197,7 +198,7 @@ TRAINER = """
 import sys, signal
 from pathlib import Path
 from tracking_run import append, rows, timing
-from composer.tracking.base import MlflowTracker
+from composer.tracking.mlflow_tracker import MlflowTracker
 from composer.tracking.records import RunDescription
 from composer.tracking.uploader import Uploader
 run_dir = Path(sys.argv[1])

@@ -14,7 +14,7 @@ from composer.environments.base import Environment
 from composer.environments.interface import EnvironmentInfo
 from composer.spec.family import FAMILIES
 from composer.spec.metrics import Metric
-from composer.tracking.base import MlflowTracker
+from composer.tracking.mlflow_tracker import MlflowTracker
 from composer.tracking.page.names import DEFAULT
 from tools.reference.markdown import page, prose, table
 
