@@ -19,6 +19,7 @@ from composer.cli import (
     comparing,
     correlating,
     discovering,
+    finding,
     reading,
     running,
     scaling,
@@ -49,6 +50,8 @@ _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         running.sync,
     ),
     "Read a blueprint": (
+        finding.list_,
+        finding.kinds,
         reading.check,
         reading.show,
         reading.metrics,
@@ -78,7 +81,7 @@ _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
 }
 for _panel, _commands in _PANELS.items():
     for _command in _commands:
-        app.command(rich_help_panel=_panel, cls=Once)(ended_by_itself(_command))
+        app.command(_command.__name__.rstrip("_"), rich_help_panel=_panel, cls=Once)(ended_by_itself(_command))
 app.add_typer(studies.study, name="study", rich_help_panel="Study")
 
 

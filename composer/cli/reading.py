@@ -141,10 +141,14 @@ def explain(
 
 
 def parts(name: Annotated[str | None, typer.Argument()] = None, as_json: Json = False) -> None:
-    """List the named parts and the kinds of plug-ins; or show one part, with its size and an example."""
+    """List the named parts and the kinds of plug-ins; or show one part, with its size and an example.
+
+    A part is a TOML file that combines kinds under a name, use = "simba". The kinds themselves, kind = "linear", are
+    in 'composer kinds'.
+    """
     from composer.blueprint.inspect import parts_list as catalogue
 
-    _report_broken_plugins()
+    report_broken_plugins()
     try:
         print(json.dumps(catalogue.parts_json(name)) if as_json else catalogue.parts_text(name))
     except catalogue.UnknownPartError as error:
@@ -180,11 +184,12 @@ def schema() -> None:
     """Print the JSON Schema of the blueprint language, plug-ins included, for editors."""
     from composer.blueprint.inspect.json_schema import schema_json
 
-    _report_broken_plugins()
+    report_broken_plugins()
     print(json.dumps(schema_json(), indent=1))
 
 
-def _report_broken_plugins() -> None:
+def report_broken_plugins() -> None:
+    """Load every installed plug-in, and say which of them do not work."""
     from composer.blueprint.syntax.parts import installed_problems
 
     for line in installed_problems():

@@ -32,6 +32,15 @@ def bytes_text(number: int) -> str:
     return _three_digits(number, 1024, ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"])
 
 
+def duration(seconds: float) -> str:
+    """``90 s``, ``12 min``, ``3.5 h``, ``12 days``."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    if seconds < 7_200:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3_600:.2g} h" if seconds < 96 * 3_600 else f"{seconds / 86_400:,.0f} days"
+
+
 def _three_digits(number: int, step: int, units: Sequence[str]) -> str:
     if number < 1000:
         return f"{number} {units[0]}".rstrip()

@@ -16,7 +16,7 @@ import torch
 from composer.blueprint import Blueprint
 from composer.blueprint.forecast.clock import clock_of
 from composer.blueprint.load import ensure_checked
-from composer.spec.quantities import columns, counted
+from composer.spec.quantities import columns, counted, duration
 from composer.spec.wording import quote
 from composer.studies import Refused
 from composer.training.assemble import device_for, set_up_process
@@ -101,7 +101,7 @@ def text(table: dict[str, Any]) -> str:
             f"{_number(row['lowest'])} to {_number(row['highest'])}",
             _number(row["agent_updates_per_second"]),
             f"{row['times_first']:.2f}x",
-            _duration(row["seconds_of_a_run"]),
+            duration(row["seconds_of_a_run"]),
         )
         lines.append(cells)
     where = f"{table['device']}, {counted(table['threads'], 'thread')}"
@@ -136,9 +136,3 @@ def _named(compiled: bool) -> str:
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7_200 else f"{seconds / 3_600:.1f} h"

@@ -233,6 +233,7 @@ def probe(*arguments: str) -> tuple[set[str], float]:
         (["--help"], 1.0),
         (["check", str(TINY)], 3.0),
         (["show", str(TINY)], 3.0),
+        pytest.param(["kinds", "residual"], 3.0, marks=pytest.mark.slow),
         pytest.param(["explain", str(TINY), "networks.critic.trunk.width"], 3.0, marks=pytest.mark.slow),
         pytest.param(["lint", str(TINY)], 3.0, marks=pytest.mark.slow),
         pytest.param(["diff", str(TINY), "quickstart"], 3.0, marks=pytest.mark.slow),
@@ -245,6 +246,13 @@ def test_commands_that_learn_nothing_load_no_torch(arguments: list[str], limit: 
     modules, seconds = probe(*arguments)
     assert not {"torch", "mlflow", "dm_control", "gymnasium", "scipy", "mujoco", "matplotlib", "numpy"} & modules
     assert seconds < limit
+
+
+def test_list_imports_gymnasium_for_its_blueprints_but_neither_torch_nor_a_simulator() -> None:
+    """A process of its own shows what the listing alone imports."""
+    modules, seconds = probe("list")
+    assert not {"torch", "mlflow", "dm_control", "scipy", "mujoco", "matplotlib", "pandas"} & modules
+    assert seconds < 3.0
 
 
 def test_the_module_can_be_asked_for_help() -> None:

@@ -9,21 +9,12 @@ import inspect
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import TypeAdapter
-
-from composer.blueprint.inspect.parts_list import ACTIONS
+from composer.blueprint.inspect.kinds.example import shapes
 from composer.blueprint.syntax.write import toml_value
-from composer.networks.blocks.base import Block
-from composer.networks.heads.base import Head
-from composer.networks.outline import Outline
 from composer.spec.family import Family
-from composer.spec.quantities import counted, scaled, shape_text
-from composer.spec.shape import Shape
 from tools.reference.fields import fields_table
 from tools.reference.markdown import anchor, code, page, prose, table
 
-FEATURES: Shape = (16,)
-"""Input shape for the example of a head."""
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -53,28 +44,6 @@ def section(member: type[Family]) -> str:
         fields_table(member),
         f"Code: {source(member)}",
     )
-
-
-def shapes(member: type[Family]) -> str:
-    """Output shape and size of the example of a block or a head; empty for other kinds."""
-    outline = example_outline(member)
-    if outline is None:
-        return ""
-    size = counted(outline.count(), "parameter") if outline.count() else "no parameters"
-    frozen = outline.count() - outline.count(trainable_only=True)
-    size += f" ({frozen:,} frozen)" if frozen else ""
-    flops = scaled(outline.total_flops(), "FLOP")
-    given = f"`{shape_text(outline.input)}`" + (f" and {ACTIONS} actions" if issubclass(member, Head) else "")
-    return f"The example on {given} gives `{shape_text(outline.output)}`: {size}, {flops} per sample forward."
-
-
-def example_outline(member: type[Family]) -> Outline | None:
-    """The outline of the example of a block or a head; None for other kinds."""
-    if issubclass(member, Block):
-        return TypeAdapter[Block](Block).validate_python(member.example).outline(member.example_input)
-    if issubclass(member, Head):
-        return TypeAdapter[Head](Head).validate_python(member.example).outline(FEATURES, ACTIONS)
-    return None
 
 
 def source(member: type[Family]) -> str:

@@ -30,6 +30,10 @@ class Purpose(NamedTuple):
     """Paper, code, or who chose the settings."""
 
 
+UNKNOWN = Purpose()
+"""That of a file that cannot be read."""
+
+
 def purpose(blueprint: Blueprint) -> Purpose:
     """The purpose and the source of a loaded blueprint; where it came from no file, that of its description alone."""
     file = blueprint.derived.get("file")

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from composer.blueprint.forecast.duration import UNCERTAINTY, guessed_seconds
 from composer.blueprint.forecast.flops import update_flops
 from composer.blueprint.forecast.memory import available_bytes, disk_bytes
-from composer.spec.quantities import bytes_text, columns, counted, scaled
+from composer.spec.quantities import bytes_text, columns, counted, duration, scaled
 from composer.studies.execution.resources import share
 from composer.studies.planning.calibration import Pace, calibrate, known_paces, workload
 from composer.studies.planning.cost import PROCESS_BYTES, RunCost, costs
@@ -20,11 +21,8 @@ from composer.studies.planning.fleets import gain
 from composer.studies.planning.limits import Limits, exceeded
 from composer.studies.study.points import StudyRun
 
-GIGAFLOPS = 20.0
-"""Operations a nanosecond, and seconds of an update and of an interaction beside them, where nothing was measured."""
 BUSY = 0.7
 """Share of a core below which the plan says that other processes were busy."""
-UPDATE_SECONDS, INTERACTION_SECONDS = 5e-3, 5e-4
 
 
 @dataclass(frozen=True)
@@ -135,8 +133,8 @@ def _hours(processes: Sequence[Sequence[RunCost]], paces: Mapping[str, Pace], th
 
 
 def _guessed(cost: RunCost) -> tuple[float, float, float]:
-    middle = cost.flops / (GIGAFLOPS * 1e9) + cost.updates * UPDATE_SECONDS + cost.interactions * INTERACTION_SECONDS
-    return middle / 10, middle, middle * 10
+    middle = guessed_seconds(cost.run.blueprint)
+    return middle / UNCERTAINTY, middle, middle * UNCERTAINTY
 
 
 def _row(cost: RunCost, pace: Pace | None) -> dict[str, Any]:
@@ -165,7 +163,7 @@ def text(table: Mapping[str, Any]) -> str:
         seconds = each["seconds"]
         cells = (each["point"], each["task"], str(each["seeds"]), f"{each['env_steps']:,}", f"{each['updates']:,}")
         sizes = (scaled(each["flops"], "FLOP"), bytes_text(each["memory"]), bytes_text(each["disk"]))
-        rows.append((*cells, *sizes, "" if seconds is None else _duration(seconds[1]), f"{each['left']:.0%}"))
+        rows.append((*cells, *sizes, "" if seconds is None else duration(seconds[1]), f"{each['left']:.0%}"))
     return "\n".join([*columns(rows, right=range(2, 10)), *summary(table)])
 
 
@@ -177,7 +175,7 @@ def summary(table: Mapping[str, Any]) -> list[str]:
     compiled = f", {counted(table['compilations'], 'compilation')}" if table["compilations"] else ""
     hours = table["hours"]
     how = "as measured here" if hours["measured"] else "guessed from arithmetic, not measured"
-    low, middle, high = (_duration(hours[key] * 3600) for key in ("low", "middle", "high"))
+    low, middle, high = (duration(hours[key] * 3600) for key in ("low", "middle", "high"))
     work = f"{table['env_steps']:,} environment steps, {table['updates']:,} updates, {scaled(table['flops'], 'FLOP')}"
     jobs = counted(table["jobs"], "process") if table["jobs"] == 1 else f"{table['jobs']} processes"
     lines = [
@@ -192,9 +190,3 @@ def summary(table: Mapping[str, Any]) -> list[str]:
         share = f"{table['processor_share']:.0%}"
         lines.append(f"this machine was busy: what was timed got {share} of a core at times, so it may take less")
     return lines + [f"above the limit: {each['text']}" for each in table["above"]]
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7_200 else f"{seconds / 3_600:.3g} h"

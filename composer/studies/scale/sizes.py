@@ -14,6 +14,7 @@ from typing import Final, Literal, NamedTuple
 from composer.blueprint import Blueprint
 from composer.blueprint.forecast.clock import lengths_of
 from composer.blueprint.forecast.flops import update_flops
+from composer.blueprint.forecast.parameters import trainable_parameters
 from composer.blueprint.syntax.notation import grouped
 from composer.spec.wording import listing, suggestion
 from composer.studies import Refused
@@ -81,9 +82,7 @@ def is_study(arguments: Sequence[str]) -> bool:
 def abscissa(blueprint: Blueprint, size: float, against: Against) -> float:
     """What the law is over: the size itself, trained parameters of one seed, or its operations in all updates."""
     if against == "parameters":
-        networks = blueprint.networks
-        trained = blueprint.trained_outlines.items()
-        return float(sum(each.count(trainable_only=True) * networks[role].copies for role, each in trained))
+        return float(trainable_parameters(blueprint))
     if against == "flops":
         return update_flops(blueprint) / len(blueprint.seeds) * lengths_of(blueprint).update
     return size
