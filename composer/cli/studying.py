@@ -161,14 +161,17 @@ def tabular(
 
 def ui(
     runs: Annotated[Path, typer.Option(help="The runs directory whose tracking store is shown.")] = Path("runs"),
-    experiment: Annotated[str, typer.Option(help="The MLflow experiment to open.")] = "composer",
+    experiment: Annotated[
+        str | None, typer.Option(help="The MLflow experiment to open; by default that of the newest run.")
+    ] = None,
     port: Annotated[int, typer.Option(min=1, max=65_535)] = 5000,
 ) -> None:
     """Open the tracking store in MLflow's web page, on this machine only."""
+    from composer.tracking.experiment import experiment_in
     from composer.tracking.mlflow_tracker import MlflowTracker
     from composer.tracking.ui import serve
 
     try:
-        raise typer.Exit(serve(MlflowTracker().destination(runs), experiment, port, say))
+        raise typer.Exit(serve(MlflowTracker().destination(runs), experiment or experiment_in(runs), port, say))
     except ComposerError as error:
         fail(str(error), error.exit_code, False)

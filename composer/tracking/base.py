@@ -103,7 +103,10 @@ class Tracker(Family, family="tracker"):
         raise NotImplementedError(f"{cls.kind} has no store")
 
     def request(self) -> dict[str, Any]:
-        """What the uploader has to know besides the destination, by the names of ``Tracking``."""
+        """What the uploader has to know besides the destination, by the names of ``Tracking``.
+
+        Without an ``experiment`` the runs go to that of their project or study.
+        """
         return {"experiment": "", "system_metrics": False}
 
     def charts(self, interventions: Iterable[str], evaluation: Metric) -> tuple[Metric, ...]:

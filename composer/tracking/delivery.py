@@ -33,6 +33,7 @@ from composer.tracking.records import (
     Upload,
 )
 from composer.tracking.store import Store, StoreError
+from composer.tracking.stored_runs import find_or_create
 
 BATCH_POINTS: Final = 4000
 EVENTS: Final = "events.jsonl"
@@ -87,7 +88,8 @@ class Delivery:
             if "restored" in states:
                 upload.notes.append(f"{states.count('restored')} of its runs had been deleted there and are restored")
             return stored, upload
-        stored, found = self._runs()
+        start = int(self.started_at * 1000)
+        stored, found = find_or_create(self._store, self._tracking, self._run, uri, start)
         sent = EVERYTHING if found else 0
         upload = Upload(uri, sent={JOURNAL: sent, TIMING: sent})
         if states:
@@ -95,29 +97,6 @@ class Delivery:
         upload.save(self._run_dir)
         stored.save(self._run_dir)
         return stored, upload
-
-    def _runs(self) -> tuple[StoredRun, bool]:
-        """The parent and its children, found or created, and whether any of them existed before."""
-        experiment = self._store.experiment(self._tracking.experiment)
-        name, variant = self._run["name"], self._run.get("variant")
-        title = f"{name} · {variant}" if variant else name
-        common = self._tracking.tags | {"composer.run_id": str(self._run["run_id"])}
-        created: dict[str, str] = {}
-        found = False
-        for role in (PARENT, *map(str, self._run["seeds"])):
-            identity = {"composer.run_id": common["composer.run_id"], "composer.role": role}
-            run_id = self._store.find_run(experiment, identity)
-            found = found or run_id is not None
-            if run_id is None:
-                tags = common | identity
-                if role != PARENT:
-                    tags |= {"mlflow.parentRunId": created[PARENT], "seed": role}
-                    tags.pop("seeds", None)
-                shown = title if role == PARENT else f"{title} · seed {role}"
-                run_id = self._store.create_run(experiment, shown, tags, int(self.started_at * 1000))
-            created[role] = run_id
-        parent = created.pop(PARENT)
-        return StoredRun(self._destination.shown, experiment, parent, created), found
 
     def _describe(self) -> None:
         """Mark the runs as running; log parameters and files once."""

@@ -39,8 +39,9 @@ class MlflowTracker(Tracker, kind="mlflow"):
 
     uri: str | None = Field(default=None, max_length=2_000)
     """Tracking URI without credentials. Absent: ``MLFLOW_TRACKING_URI``, else a database next to the runs directory."""
-    experiment: str = Field(default="composer", pattern=EXPERIMENT)
-    """Name of the MLflow experiment; created where it does not exist."""
+    experiment: str | None = Field(default=None, pattern=EXPERIMENT)
+    """Name of the MLflow experiment; created where it does not exist. Absent: the study's name for a run of a study,
+    else that of the folder in which the runs directory is."""
     system_metrics: bool = True
     """Record processor, memory and GPU use on the parent run."""
 

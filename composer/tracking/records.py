@@ -78,6 +78,8 @@ class RunDescription:
     """The metric by which agents are compared, such as ``evaluation/return``."""
     metrics: Sequence[str] = ()
     """Names of all metrics that the run will write; ``*`` in one stands for any."""
+    experiment: str = "composer"
+    """Where it is shown, unless its blueprint names an experiment."""
 
 
 @dataclass
@@ -104,11 +106,13 @@ class Tracking(Record):
     @classmethod
     def of(cls, said: RunDescription, tracker: Tracker, uri: str | None, source: Source) -> Self:
         """The request to show a run as ``said`` in the store of ``tracker``."""
+        asked = tracker.request()
         return cls(
             uri=uri,
             source=source,
+            experiment=asked.pop("experiment") or said.experiment,
             kind=tracker.kind,
-            **tracker.request(),
+            **asked,
             parameters=dict(said.parameters),
             tags={name: value for name, value in said.tags.items() if value is not None},
             ranges={

@@ -29,6 +29,12 @@ class Store(Protocol):
     def find_run(self, experiment_id: str, tags: Mapping[str, str]) -> str | None:
         """Id of the run with these tags, such as a killed uploader left it; None where there is none."""
 
+    def has_other(self, experiment_id: str, tags: Mapping[str, str], name: str, value: str) -> bool:
+        """Whether a run has these tags, and another value of the tag ``name``; False where tags are not searched."""
+
+    def tag(self, run_id: str, name: str) -> str | None:
+        """A tag of a run; None where it has none of this name."""
+
     def create_run(self, experiment_id: str, name: str, tags: Mapping[str, str], start_time: int) -> str:
         """Make a run and return its id; ``start_time`` in milliseconds since the epoch."""
 

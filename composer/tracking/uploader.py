@@ -89,7 +89,10 @@ class Uploader:
         uploader = cls(run_dir, destination)
         if destination is None:
             return uploader
-        Tracking.of(said, tracker, _recorded_uri(destination, run_dir), destination.source).save(run_dir)
+        before, uri = Tracking.load(run_dir), _recorded_uri(destination, run_dir)
+        if before is not None:
+            said = replace(said, experiment=before.experiment)  # A resumed run stays where it is.
+        Tracking.of(said, tracker, uri, destination.source).save(run_dir)
         (run_dir / Ended.file).unlink(missing_ok=True)
         uploader._spawn()
         return uploader

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from composer.tracking import delivery as module
 from composer.tracking.base import Destination
 from composer.tracking.delivery import Delivery
 from composer.tracking.points import Point
-from composer.tracking.records import JOURNAL, TIMING, Record, StoredRun, Tracking, Upload, pending
+from composer.tracking.records import JOURNAL, RUN, TIMING, Record, StoredRun, Tracking, Upload, pending
 
 HERE = Destination("sqlite:////here.db", "embedded")
 THERE = Destination("http://there", "environment")
@@ -63,6 +64,13 @@ class FakeStore:
         run = {"name": name, "tags": dict(tags), "status": "RUNNING", "metrics": [], "parameters": {}, "files": []}
         self.world.call([lambda: self.runs.update({run_id: run})])
         return run_id
+
+    def has_other(self, experiment_id: str, tags: Mapping[str, str], name: str, value: str) -> bool:
+        found = [run["tags"] for run in self.runs.values() if tags.items() <= run["tags"].items()]
+        return any(each.get(name, value) != value for each in found)
+
+    def tag(self, run_id: str, name: str) -> str | None:
+        return self.runs[run_id]["tags"].get(name)
 
     def revive(self, run_id: str) -> str | None:
         return "active" if run_id in self.runs else None
@@ -134,15 +142,33 @@ def test_interventions_that_never_fired_are_a_tag_of_the_parent(run_dir: Path, w
     assert not any("composer.never_fired" in child["tags"] for child in children)
 
 
+def test_runs_of_one_name_with_other_settings_are_other_agents(run_dir: Path, world: World) -> None:
+    """An edited file, for one: the page averages runs of one name, parents and children alike."""
+    named: dict[str, set[str]] = {}
+    for number, settings in enumerate(["aaaa1", "bbbb2", "aaaa1", "bbbb2"]):
+        for each in (StoredRun.file, Upload.file):
+            (run_dir / each).unlink(missing_ok=True)
+        (run_dir / RUN).write_text(
+            json.dumps({"run_id": f"r-{number}", "name": "sac", "seeds": [3, 5], "task": "walk"})
+        )
+        Tracking(None, "embedded", "composer", False, {}, {"agent": "sac", "composer.agent": settings}).save(run_dir)
+        deliver(run_dir)
+        deliver(run_dir)  # a later start finds its own runs and leaves the name as it is
+        mine = [run for run in world.runs[HERE.uri].values() if run["tags"]["composer.run_id"] == f"r-{number}"]
+        named[f"r-{number}"] = {run["tags"]["agent"] for run in mine}
+        assert len(mine) == 3 and mine[0]["name"] == f"{mine[0]['tags']['agent']} · walk"
+    assert named == {"r-0": {"sac"}, "r-1": {"sac #bbbb"}, "r-2": {"sac"}, "r-3": {"sac #bbbb"}}
+
+
 def test_every_row_reaches_the_store_with_its_runs_tags_and_files(run_dir: Path, world: World) -> None:
     write_all(run_dir)
     deliver(run_dir)
     assert stored(world) == pytest.approx(expected(), rel=1e-12)
     parent, *children = world.runs[HERE.uri].values()
     assert [run["name"] for run in (parent, *children)] == [
-        "sac · reset",
-        "sac · reset · seed 3",
-        "sac · reset · seed 5",
+        "sac@reset · walker-walk",
+        "sac@reset · walker-walk · seed 3",
+        "sac@reset · walker-walk · seed 5",
     ]
     assert parent["tags"] == {
         "algorithm": "sac",

@@ -128,6 +128,12 @@ def test_runs_are_found_by_tags_and_known_to_exist(destination: Destination) -> 
     run_id = store.create_run(experiment, "a", {"composer.run_id": "r", "composer.role": "3"}, 1)
     assert store.find_run(experiment, {"composer.run_id": "r", "composer.role": "3"}) == run_id
     assert store.find_run(experiment, {"composer.run_id": "r", "composer.role": "5"}) is None
+    agent = """sac [algorithm.batch_size=8, environment.id="it's"]"""
+    for name in ("sac", "sac [x='y']", 'sac [x="y"]', agent):
+        tagged = store.create_run(experiment, "b", {"agent": name, "composer.agent": "1f"}, 1)
+        assert store.has_other(experiment, {"agent": name}, "composer.agent", "2f")
+        assert not store.has_other(experiment, {"agent": name}, "composer.agent", "1f")
+        assert store.find_run(experiment, {"agent": name}) == tagged and store.tag(tagged, "agent") == name
     assert store.revive(run_id) == "active" and store.revive("0" * 32) is None
     store._client.delete_run(run_id)
     assert store.revive(run_id) == "restored" and store.revive(run_id) == "active"

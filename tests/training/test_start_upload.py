@@ -23,7 +23,7 @@ def test_tags_say_what_is_trained_and_survive_a_resume(tmp_path: Path, monkeypat
     run, session = assemble.start(blueprint, tmp_path, "small+wide")
     session.close()
     run.close()
-    said = describe(blueprint, run.facts)
+    said = describe(blueprint, run.facts, tmp_path)
     networks = json.loads((run.path / "parameters.json").read_text())
     expected = {
         "agent": 'tiny@small+wide [algorithm.batch_size=16, environment.kind="test/drift", training.env_steps=60]',
@@ -38,10 +38,14 @@ def test_tags_say_what_is_trained_and_survive_a_resume(tmp_path: Path, monkeypat
         "parameters": str(sum(network["count"] for network in networks.values())),
     }
     assert expected.items() <= said.tags.items()
+    assert said.experiment == "batches"
+    assert (
+        describe(blueprint, {**run.facts, "study": None}, Path("/home/me/my project/runs")).experiment == "my project"
+    )
     assert said.headline == "evaluation/return"
     assert {"evaluation/return", "critic/loss", "speed/updates_per_second"} <= {*said.metrics}
     # A run that goes on knows only its directory: the settings of its command line are not in there as such.
-    assert describe(runs.read_blueprint(run.path), runs.read_facts(run.path)) == said
+    assert describe(runs.read_blueprint(run.path), runs.read_facts(run.path), tmp_path) == said
 
 
 def test_a_fork_is_another_agent_than_the_run_that_it_left(tmp_path: Path) -> None:
@@ -50,7 +54,7 @@ def test_a_fork_is_another_agent_than_the_run_that_it_left(tmp_path: Path) -> No
     run, session, _ = assemble.fork(origin, changed, 40, 0, tmp_path)
     session.close()
     run.close()
-    tags = describe(changed, run.facts).tags
+    tags = describe(changed, run.facts, tmp_path).tags
     before = runs.read_facts(origin)["agent"]
     assert tags["agent"] == f"{before} fork@40 [algorithm.batch_size=8]"
     assert tags["blueprint"] == "tiny" and tags["variants"] is None

@@ -6,6 +6,7 @@ Tests: tests/training/test_start_upload.py.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from composer.blueprint import flatten
@@ -13,6 +14,7 @@ from composer.blueprint.forecast.metrics import known_metrics, ranges
 from composer.blueprint.inspect.agent_name import plain_name
 from composer.blueprint.serialize import agent_digest
 from composer.spec.interval import LEAST, method
+from composer.tracking.experiment import experiment_name, project_experiment
 from composer.tracking.page.names import headline
 from composer.tracking.records import RunDescription
 from composer.tracking.uploader import Uploader
@@ -24,12 +26,15 @@ if TYPE_CHECKING:
 
 def start_upload(blueprint: Blueprint, run: Run) -> Uploader:
     """Start the process that sends the journal of a run, new or resumed, to its tracking store."""
-    return Uploader.start(run.path, blueprint.tracking, describe(blueprint, run.facts), run.path.parent)
+    said = describe(blueprint, run.facts, run.path.parent)
+    return Uploader.start(run.path, blueprint.tracking, said, run.path.parent)
 
 
-def describe(blueprint: Blueprint, facts: Mapping[str, Any]) -> RunDescription:
-    """What the store shows of a run with these ``facts``, the content of its ``run.json``."""
+def describe(blueprint: Blueprint, facts: Mapping[str, Any], runs_dir: Path) -> RunDescription:
+    """What the store shows of a run in ``runs_dir`` with these ``facts``, the content of its ``run.json``."""
+    study = facts.get("study")
     return RunDescription(
+        experiment=experiment_name(study["name"]) if study else project_experiment(runs_dir),
         parameters=flatten(blueprint),
         tags=_tags(blueprint, facts),
         ranges=ranges(blueprint),
