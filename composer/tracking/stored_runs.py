@@ -1,6 +1,6 @@
 """The runs of MLflow that show one run directory: a parent, and a child per seed.
 
-Tests: tests/tracking/test_stored_runs.py, tests/tracking/test_delivery.py.
+Tests: tests/tracking/test_delivery.py.
 """
 
 from __future__ import annotations

@@ -171,6 +171,7 @@ def test_every_row_reaches_the_store_with_its_runs_tags_and_files(run_dir: Path,
         "sac@reset · walker-walk · seed 5",
     ]
     assert parent["tags"] == {
+        "agent": "sac@reset",
         "algorithm": "sac",
         "composer.hash": "abc",
         "composer.run_id": "r-1",
