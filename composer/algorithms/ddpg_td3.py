@@ -76,9 +76,10 @@ class DeterministicPolicyGradient(OffPolicy, Algorithm, abstract=True):
     @override
     def roles(self, info: EnvironmentInfo) -> tuple[Role, ...]:
         size = math.prod(info.observation)
+        parts = (("observation", (size,)), ("action", (info.action_size,)))
         return (
             Role("actor", (size,), produces="deterministic_action"),
-            Role("critic", (size + info.action_size,), produces="value", has_one_copy=False),
+            Role("critic", (size + info.action_size,), "value", has_one_copy=False, concatenates=parts),
         )
 
     @override

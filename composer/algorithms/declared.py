@@ -43,6 +43,8 @@ class Role(NamedTuple):
     """Whether the algorithm reads a single copy of it."""
     option: str = ""
     """The key of the algorithm that needs it; empty where it is always needed."""
+    concatenates: tuple[tuple[str, Shape], ...] = ()
+    """What its input puts together, by name, in order; empty where it is one thing, such as the observation."""
 
 
 class AverageRole(NamedTuple):

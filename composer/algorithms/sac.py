@@ -47,10 +47,11 @@ class SAC(OffPolicy, Algorithm, kind="sac"):
 
     @override
     def roles(self, info: EnvironmentInfo) -> tuple[Role, ...]:
-        joined = (math.prod(info.observation) + info.action_size,)
+        size = math.prod(info.observation)
+        parts = (("observation", (size,)), ("action", (info.action_size,)))
         return (
             Role("actor", info.observation, produces="tanh_gaussian"),
-            Role("critic", joined, produces="value", has_one_copy=False),
+            Role("critic", (size + info.action_size,), "value", has_one_copy=False, concatenates=parts),
         )
 
     @override

@@ -37,8 +37,12 @@ class SPR(Spec):
 
     def roles(self, actions: int) -> tuple[Role, ...]:
         """The transition reads a latent and an action, the projection a latent, the predictor a projection."""
-        inputs = ((self.latent + actions,), (self.latent,), (self.projection,))
-        return tuple(Role(name, each, "features", option="spr") for name, each in zip(ROLES, inputs, strict=True))
+        latent, projection = ("latent", (self.latent,)), ("projection", (self.projection,))
+        inputs = ((latent, ("action", (actions,))), (latent,), (projection,))
+        return tuple(
+            Role(name, (sum(shape[0] for _, shape in parts),), "features", option="spr", concatenates=parts)
+            for name, parts in zip(ROLES, inputs, strict=True)
+        )
 
     def evaluations(self) -> tuple[Evaluated, ...]:
         """Each step counts the whole target network, though its head is not evaluated."""

@@ -14,8 +14,9 @@ from pydantic import TypeAdapter
 
 from composer.blueprint import Blueprint, load
 from composer.blueprint.inspect.diagram import SUFFIXES, UndrawableError, draw, labels, layout
+from composer.blueprint.inspect.diagram.columns import COLUMN
 from composer.blueprint.inspect.diagram.figure import MAX_BOXES, sketch
-from composer.blueprint.inspect.diagram.sketch import Box, Frame, Join, Sketch, Text, Wire, boxes
+from composer.blueprint.inspect.diagram.sketch import Box, Frame, Join, Mark, Sketch, Text, Wire, boxes
 from composer.blueprint.inspect.parts_list import try_out
 from composer.blueprint.syntax.parts import parts
 from composer.networks.blocks import Block
@@ -212,10 +213,61 @@ def test_text_stays_text_in_vector_graphics(tmp_path: Path) -> None:
     draw(quickstart("networks.critic.copies=2", "networks.critic.trunk.blocks=2"), path)
     root = ElementTree.parse(path).getroot()
     texts = [element.text for element in root.iter("{http://www.w3.org/2000/svg}text")]
-    for text in ("actor", "critic", "2 copies of 67,073 parameters", "averaged as target_critic", "× 2", "ReLU", "256"):
+    averaged = "averaged as target_critic, momentum 0.99"
+    for text in ("actor", "critic", "2 copies of 67,073 parameters", averaged, "× 2", "ReLU", "256"):
         assert text in texts
     assert not [element for element in root.iter() if "DejaVu" in element.get("id", "")], "no letter is a path"
     assert "date" not in path.read_text().lower()
+
+
+def test_inputs_by_name_through_their_statistics() -> None:
+    whole = sketch(quickstart())
+    words = {one.text for one in whole.elements if isinstance(one, Text) and one.style == "shape"}
+    assert {"observation 5", "action 1", "6"} <= words
+    found = boxes(whole.elements)
+    assert [box.name for box in found].count("RSNorm") == 2
+    assert [one.sign for one in whole.elements if isinstance(one, Join)].count("concat") == 1
+    raw = sketch(quickstart('normalization.observation={kind="raw"}'))
+    assert "RSNorm" not in [box.name for box in boxes(raw.elements)]
+
+
+def test_changes_are_marked_on_the_boxes_that_they_touch() -> None:
+    late = (
+        'interventions.late={when={kind="at", steps=[500]}, where=["critic.trunk.1.2.*", "critic.head.*"], '
+        'do={kind="lerp", toward={kind="fresh"}}}'
+    )
+    every = 'interventions.all={when={kind="every", interval=4}, where=["critic.*"], do={kind="perturb", keep=0.5}}'
+    whole = sketch(quickstart("networks.critic.trunk.blocks=3", late, every))
+    check(whole)
+    marked = [box.name for box in boxes(whole.elements) if box.marks]
+    assert marked == ["Layer norm", "Linear", "Linear", "Scalar head"]
+    assert {box.marks for box in boxes(whole.elements) if box.marks} == {(1,)}
+    # The changed block is out of the frame of its equals, and the legend explains both numbers.
+    assert [one.text for one in whole.elements if isinstance(one, Text) and one.style == "times"] == ["× 2"]
+    assert [one.number for one in whole.elements if isinstance(one, Mark)] == [1, 2]
+    legend = [one.text for one in whole.elements if isinstance(one, Text) and one.style == "legend"]
+    assert legend == [
+        "late: lerp toward fresh, at 500 updates",
+        "all: perturb keep 0.5, every 4 updates (of every part)",
+    ]
+
+
+def test_a_long_network_is_broken_into_columns() -> None:
+    layers = ",".join(f'{{ kind = "linear", width = {8 + index % 2} }}, {{ kind = "relu" }}' for index in range(40))
+    whole = layout.network(outline(f"[{layers}]"))
+    check(whole)
+    assert whole.height < 1.2 * COLUMN
+    found = boxes(whole.elements)
+    assert len(found) == 81
+    # From column to column the order is kept: down each, then one to the right.
+    places = [(box.x, box.y) for box in found]
+    assert places == sorted(places)
+    assert len({x for x, _ in places}) == 5
+    turns = [one for one in whole.elements if isinstance(one, Wire) and len(one.points) == 6]
+    assert len(turns) == 4
+    # The output leaves under the last box.
+    out = [one for one in whole.elements if isinstance(one, Wire)][-1]
+    assert out.points[0][0] == found[-1].x + found[-1].width / 2
 
 
 def test_networks_stand_beside_each_other() -> None:

@@ -107,7 +107,7 @@ def test_frozen_parameters_buffers_and_spheres_are_shown() -> None:
     lines = [line.strip() for line in text.split("\n")]
     assert any(line.startswith("block: linear") and line.endswith("weight, bias frozen") for line in lines)
     assert any(line.startswith("3: linear") and line.endswith("weight of unit norm") for line in lines)
-    assert any(line.startswith("2: dropout") and "key key; counter draws" in line for line in lines)
+    assert any(line.startswith("2: dropout") and "a random stream of its own; counter draws" in line for line in lines)
     assert any(line.startswith("1: batch_norm") and "statistic running_mean [8]" in line for line in lines)
 
 
@@ -115,8 +115,13 @@ def test_text() -> None:
     text = show_text(quickstart(*SMALL, "networks.critic.trunk.blocks=3"))
     lines = text.split("\n")
     (title,) = (line for line in lines if line.startswith("critic: "))
-    assert "parameters in 2 copies, averaged as target_critic" in title
-    assert title.endswith("input [6]")
+    assert title.endswith("parameters in 2 copies, 403 kFLOP per sample forward")
+    around = [line for line in lines[lines.index(title) + 1 :] if line.startswith("  ")][:3]
+    assert [line.split(None, 1) for line in around] == [
+        ["input", "observation [5] through rs_norm, action [1]"],
+        ["optimizer", "adamw learning_rate 0.0003, weight_decay 0.01"],
+        ["average", "target_critic, momentum 0.99"],
+    ]
     assert any(line.split() == ["0:", "linear", "[64]", "448", "832"] for line in lines)
     folded = [line for line in lines if line.startswith("      0..2: residual")]
     assert len(folded) == 1, "equal blocks are shown once"
@@ -151,7 +156,8 @@ def test_an_average_of_an_average_is_one_of_the_network() -> None:
     assert evaluations(chained) == evaluations(plain)
     shown, expected = show_json(chained)["averages"]["slow"], show_json(plain)["averages"]["slow"]
     assert shown == {**expected, "of": "target_critic"}
-    assert "averaged as target_critic, slow" in show_text(chained)
+    averages = [line.split(None, 1)[1] for line in show_text(chained).split("\n") if line.startswith("  average  ")]
+    assert [each.partition(",")[0] for each in averages] == ["target_critic", "slow of target_critic"]
 
 
 @pytest.mark.parametrize("ratio", [0.1, 1 / 3, 0.7, 1.0, 2.0, 3.5])
@@ -241,3 +247,29 @@ def test_numbers_have_three_digits(number: int, expected: str) -> None:
 def test_bytes_and_columns() -> None:
     assert [bytes_text(size) for size in (0, 1_000, 217 * 2**20, 2**40)] == ["0 B", "0.977 KiB", "217 MiB", "1.00 TiB"]
     assert columns([("a", "1", ""), ("bb", "10", "x")], right=(1,)) == ["a    1", "bb  10  x"]
+
+
+SPLIT = (
+    "networks.critic.trunk.blocks=3",
+    'interventions.late={when={kind="at", steps=[500, 900]}, where=["critic.trunk.1.2.*", "!*.bias"], '
+    'do={kind="lerp", toward={kind="fresh"}}, moments="zero"}',
+    'interventions.all={when={kind="every", interval=4_000}, where=["critic.*"], do={kind="perturb", keep=0.5}}',
+)
+"""Three equal blocks, of which the last one is changed alone; and everything of the network."""
+
+
+def test_changes_stand_on_the_parts_that_they_choose() -> None:
+    blueprint = quickstart(*SPLIT)
+    lines = [line.strip() for line in show_text(blueprint).split("\n")]
+    critic = lines[next(index for index, line in enumerate(lines) if line.startswith("critic: ")) :]
+    assert "changed by  late: lerp toward fresh, moments zero, at 500, 900 updates" in critic
+    assert "changed by  all: perturb keep 0.5, every 4,000 updates" in critic
+    tree = critic[: critic.index("")]
+    # The two blocks before it are still one group; what touches every part is said once, above.
+    assert [line.split()[0] for line in tree if line.endswith("changed by late")] == ["0:", "1:", "3:"]
+    assert sum(line.startswith("0..1: residual") for line in tree) == 1
+    assert sum(line.startswith("2: residual") for line in tree) == 1
+    changes = {each["name"]: each for each in show_json(blueprint)["networks"]["critic"]["changes"]}
+    assert changes["late"]["paths"] == [f"trunk.1.2.block.{layer}.weight" for layer in (0, 1, 3)]
+    assert (changes["late"]["is_of_all"], changes["all"]["is_of_all"]) == (False, True)
+    assert show_json(blueprint)["networks"]["actor"]["changes"] == []

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 
 from composer.blueprint.forecast.clock import Clock, clock_of, lengths_of
 from composer.blueprint.forecast.firings import entries, firings
+from composer.blueprint.forecast.kind_text import intervention_text
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.syntax.nodes import show_path
 from composer.blueprint.syntax.positions import Path
 from composer.environments.base import PlannedStage
-from composer.interventions.base import Intervention
 from composer.interventions.clocks import CLOCK_STEPS, ClockName
 from composer.optim.averages import Average
 from composer.optim.schedules.base import Schedule
-from composer.spec.family import Family, Spec
+from composer.spec.family import Spec
 from composer.spec.quantities import counted
 from composer.spec.wording import with_article
 
@@ -171,7 +171,7 @@ def _interventions(blueprint: Blueprint, clock: Clock) -> Iterator[Moment]:
     for name, each in blueprint.interventions.items():
         key, chosen, when = f"interventions.{name}", each.where.select(outlines), each.when
         size = entries(chosen, outlines, blueprint.networks)
-        event = f"{name}: {_done(each)}, {_about(size, [role for role, _ in chosen])}"
+        event = f"{name}: {intervention_text(each)}, {_about(size, [role for role, _ in chosen])}"
         event += ", counted anew in each phase" if when.counted_since == "phase" else ""
         found = firings(when, lengths, clock.stride)
         if condition := when.condition():
@@ -195,19 +195,6 @@ def _reached(blueprint: Blueprint, clock: Clock, on: ClockName, moment: int) -> 
     else:
         done = environment.stages(batch)[moment].start if on == "phase" else moment
     return clock.updates_by(done * clock.stride), done * clock.stride
-
-
-def _done(each: Intervention) -> str:
-    """The operation of an intervention, with the keys that have other values than ``keep``."""
-    beside = {"moments": each.moments, "target": each.target, "schedules": each.schedules}
-    return ", ".join([_kind_text(each.do), *(f"{key} {value}" for key, value in beside.items() if value != "keep")])
-
-
-def _kind_text(spec: Family) -> str:
-    """A kind with the keys that are set: ``lerp toward fresh, amount 0.5``."""
-    written = {key: getattr(spec, key) for key in type(spec).model_fields if key in spec.model_fields_set}
-    keys = (f"{key} {_kind_text(item) if isinstance(item, Family) else item}" for key, item in written.items())
-    return f"{spec.kind} {', '.join(keys)}".rstrip()
 
 
 def _about(size: int, roles: Iterable[str]) -> str:

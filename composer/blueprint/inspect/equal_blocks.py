@@ -5,7 +5,7 @@ Tests: tests/blueprint/test_show.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from itertools import groupby
 from typing import NamedTuple
 
@@ -24,11 +24,16 @@ class BlockGroup(NamedTuple):
         return self.names[0] if len(self.names) == 1 else f"{self.names[0]}..{self.names[-1]}"
 
 
-def grouped(children: Mapping[str, Outline]) -> Iterator[BlockGroup]:
-    """The children in order, equal neighbours in one group; children with names, not numbers, are groups of one."""
+def grouped(
+    children: Mapping[str, Outline], beside: Callable[[str], Hashable] = lambda name: None
+) -> Iterator[BlockGroup]:
+    """The children in order, equal neighbours in one group; children with names, not numbers, are groups of one.
 
-    def key(item: tuple[str, Outline]) -> tuple[Outline, str]:
-        return item[1], "" if item[0].isdigit() else item[0]
+    ``beside`` gives, by a child's name, what has to be equal too.
+    """
 
-    for (outline, _), group in groupby(children.items(), key):
+    def key(item: tuple[str, Outline]) -> tuple[Outline, str, Hashable]:
+        return item[1], "" if item[0].isdigit() else item[0], beside(item[0])
+
+    for (outline, _, _), group in groupby(children.items(), key):
         yield BlockGroup(tuple(name for name, _ in group), outline)

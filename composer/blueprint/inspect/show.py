@@ -15,6 +15,7 @@ from composer.blueprint.forecast.clock import lengths_of
 from composer.blueprint.forecast.flops import EvaluationCost, evaluations
 from composer.blueprint.forecast.memory import NetworkBytes, forecast
 from composer.blueprint.forecast.timeline import half_life, timeline
+from composer.blueprint.inspect.network_facts import NetworkFacts, network_facts
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.serialize import digest
 from composer.environments.base import Environment
@@ -28,7 +29,11 @@ def show_json(blueprint: Blueprint, removed: Sequence[dict[str, Any]] = ()) -> d
     ``hash`` is the digest; ``removed`` says what is not inherited (``removed_json``).
     """
     outlines, needs, lengths = blueprint.sound_outlines, forecast(blueprint), lengths_of(blueprint)
-    networks = {role: _network(outline, blueprint.networks[role].copies) for role, outline in outlines.items()}
+    facts = network_facts(blueprint)
+    networks = {
+        role: _network(outline, blueprint.networks[role].copies) | _around(facts[role])
+        for role, outline in outlines.items()
+    }
     sizes = {name: networks[role]["parameters"] for name, role in blueprint.averaged_networks.items()}
     return {
         "name": blueprint.name,
@@ -79,6 +84,15 @@ def _network(outline: Outline, copies: int) -> dict[str, Any]:
         "buffers": sum(plan.count for _, plan in outline.named_buffers()) * copies,
         "copies": copies,
         "outline": _block(outline),
+    }
+
+
+def _around(facts: NetworkFacts) -> dict[str, Any]:
+    """What a network reads, what trains it, and which of its parameters interventions and penalties choose."""
+    return {
+        "inputs": [{**each._asdict(), "shape": list(each.shape)} for each in facts.inputs],
+        "optimizer": facts.optimizer,
+        "changes": [{**each._asdict(), "paths": sorted(each.paths)} for each in facts.changes],
     }
 
 

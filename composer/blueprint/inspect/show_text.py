@@ -11,9 +11,11 @@ from typing import Any
 from composer.algorithms.declared import Passes
 from composer.blueprint.forecast.clock import lengths_of
 from composer.blueprint.forecast.flops import EvaluationCost, evaluations, update_flops
+from composer.blueprint.forecast.kind_text import kind_text
 from composer.blueprint.forecast.memory import Forecast, forecast
 from composer.blueprint.forecast.timeline import Moment, timeline
 from composer.blueprint.inspect.equal_blocks import grouped
+from composer.blueprint.inspect.network_facts import Change, NetworkFacts, network_facts, touched
 from composer.blueprint.inspect.removed import removed_text
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.serialize import digest
@@ -31,10 +33,10 @@ Cells = tuple[str, ...]
 def show_text(blueprint: Blueprint, removed: Sequence[dict[str, Any]] = ()) -> str:
     """The text; ``removed`` says what the blueprint does not inherit (``removed_json``)."""
     costs, needs, seeds = evaluations(blueprint), forecast(blueprint), len(blueprint.seeds)
+    facts = network_facts(blueprint)
     lines = [f"{blueprint.name}  {digest(blueprint)[:12]}", *columns(list(_summary(blueprint)))]
     for role, outline in blueprint.sound_outlines.items():
-        averages = [name for name, network in blueprint.averaged_networks.items() if network == role]
-        lines += ["", *_network(role, outline, blueprint.networks[role].copies, averages)]
+        lines += ["", *_network(role, outline, blueprint.networks[role].copies, facts[role])]
     each = f" for each of {seeds} seeds" if seeds > 1 else ""
     lines += ["", f"an update: batch {blueprint.algorithm.batch_size:,}{each}", *_operations(costs)]
     lines += ["", f"memory: {bytes_text(needs.total)}", *_memory(needs)]
@@ -45,11 +47,9 @@ def show_text(blueprint: Blueprint, removed: Sequence[dict[str, Any]] = ()) -> s
 
 def _summary(blueprint: Blueprint) -> Iterator[Cells]:
     info, algorithm = blueprint.environment.info, blueprint.algorithm
-    written = blueprint.environment.model_dump(exclude_unset=True)
-    kind = " ".join([blueprint.environment.kind, *(f"{key}={value}" for key, value in written.items())])
     lengths, flops = lengths_of(blueprint), update_flops(blueprint)
     total = sum(outline.count() * blueprint.networks[role].copies for role, outline in blueprint.sound_outlines.items())
-    yield "environment", f"{kind}, {shape_text(info.observation)} → [{info.action_size}]"
+    yield "environment", f"{kind_text(blueprint.environment)}: {shape_text(info.observation)} → [{info.action_size}]"
     yield "episode", f"{counted(info.episode_interactions, 'interaction')} at most"
     yield "algorithm", f"{algorithm.kind}, {counted(len(blueprint.seeds), 'seed')}, batch {algorithm.batch_size:,}"
     if blueprint.environment.is_simulator:
@@ -64,13 +64,26 @@ def _summary(blueprint: Blueprint) -> Iterator[Cells]:
     yield "memory", bytes_text(forecast(blueprint).total)
 
 
-def _network(role: str, outline: Outline, copies: int, averages: Sequence[str]) -> list[str]:
+def _network(role: str, outline: Outline, copies: int, facts: NetworkFacts) -> list[str]:
     total = counted(outline.count() * copies, "parameter") + (f" in {copies} copies" if copies > 1 else "")
-    followed = f", averaged as {', '.join(averages)}" if averages else ""
-    flops = scaled(outline.total_flops() * copies, "FLOP")
-    title = f"{role}: {total}{followed}, {flops} per sample forward, input {shape_text(outline.input)}"
+    title = f"{role}: {total}, {scaled(outline.total_flops() * copies, 'FLOP')} per sample forward"
     of_one = "of one copy" if copies > 1 else ""
-    return [title, *columns([("", "→", "parameters", "FLOP", of_one), *_tree(outline, "  ")], right=(2, 3))]
+    partial = [change for change in facts.changes if not change.is_of_all]
+    tree = columns([("", "→", "parameters", "FLOP", of_one), *_tree(outline, "  ", "", partial)], right=(2, 3))
+    return [title, *columns(list(_around(facts))), *tree]
+
+
+def _around(facts: NetworkFacts) -> Iterator[Cells]:
+    """What a network reads, and what moves it beside gradients."""
+    read = (f"{each.name} {shape_text(each.shape)}".strip() for each in facts.inputs)
+    normalized = (f" through {each.normalizer}" if each.normalizer else "" for each in facts.inputs)
+    yield "  input", ", ".join(map("".join, zip(read, normalized, strict=True)))
+    if facts.optimizer:
+        yield "  optimizer", facts.optimizer
+    for average in facts.averages:
+        yield "  average", average
+    for change in facts.changes:
+        yield "  changed by", change.text
 
 
 def size_text(outline: Outline) -> str:
@@ -78,18 +91,27 @@ def size_text(outline: Outline) -> str:
     return f"{counted(outline.count(), 'parameter')}, {scaled(outline.total_flops(), 'FLOP')} per sample forward"
 
 
-def _tree(outline: Outline, indent: str) -> Iterator[Cells]:
-    for group in grouped(outline.children):
-        child, times = group.outline, len(group.names)
+def _tree(outline: Outline, indent: str, path: str, changes: Sequence[Change]) -> Iterator[Cells]:
+    for group in grouped(outline.children, lambda name: touched(changes, f"{path}{name}.")):
+        child, times, below = group.outline, len(group.names), f"{path}{group.names[0]}."
         each = f"{times} × " if times > 1 else ""
         count = f"{each}{child.count():,}" if child.count() else ""
         flops = f"{each}{scaled(child.total_flops())}" if child.total_flops() else ""
-        yield f"{indent}{group.label}: {child.kind}", shape_text(child.output), count, flops, "; ".join(_notes(child))
-        yield from _tree(child, indent + "  ")
+        yield (
+            f"{indent}{group.label}: {child.kind}",
+            shape_text(child.output),
+            count,
+            flops,
+            "; ".join(_notes(child, below, changes)),
+        )
+        yield from _tree(child, indent + "  ", below, changes)
 
 
-def _notes(outline: Outline) -> Iterator[str]:
-    """Frozen and unit-norm parameters of a block, and its buffers."""
+def _notes(outline: Outline, path: str, changes: Sequence[Change]) -> Iterator[str]:
+    """The changes of a block's own parameters, those that are frozen or of unit norm, and its buffers."""
+    for change in changes:
+        if any(path + name in change.paths for name in outline.parameters):
+            yield f"changed by {change.name}"
     frozen = [name for name, plan in outline.parameters.items() if not plan.trainable]
     spheres = [name for name, plan in outline.parameters.items() if plan.unit_axis is not None]
     if frozen:
@@ -97,7 +119,8 @@ def _notes(outline: Outline) -> Iterator[str]:
     if spheres:
         yield f"{', '.join(spheres)} of unit norm"
     for name, plan in outline.buffers.items():
-        yield f"{plan.kind} {name} {shape_text(plan.shape)}" if plan.shape else f"{plan.kind} {name}"
+        size = f" {shape_text(plan.shape)}" if plan.shape else ""
+        yield "a random stream of its own" if plan.kind == "key" else f"{plan.kind} {name}{size}"
 
 
 def _operations(costs: Sequence[EvaluationCost]) -> list[str]:

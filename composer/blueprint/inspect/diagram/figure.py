@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from textwrap import wrap
 from typing import Any, Final
 
-from composer.blueprint.inspect.diagram import labels, layout
-from composer.blueprint.inspect.diagram.sketch import Box, Element, Frame, Join, Sketch, Text, Wire, boxes
+from composer.blueprint.inspect.diagram import labels, layout, pieces
+from composer.blueprint.inspect.diagram.sketch import Box, Element, Frame, Join, Mark, Sketch, Text, Wire, boxes
+from composer.blueprint.inspect.network_facts import Change, NetworkFacts, network_facts
 from composer.blueprint.schema import Blueprint
 from composer.spec.quantities import counted
 
@@ -17,8 +19,10 @@ MAX_BOXES: Final = 500
 _MARGIN, _BETWEEN = 8.0, 36.0
 _INK: Final = "#222222"
 _PALE: Final = "#5f6368"
+_MARK: Final = "#b3541e"
+_MARK_RADIUS, _LEGEND_LINE, _LEGEND_LETTERS = 4.2, 9.5, 62
 _FILLS: Final = {"weights": ("#d9e7f4", "#3b6a97"), "vectors": ("#e4f0dc", "#55803d"), "plain": ("#f4f4f4", "#8c8c8c")}
-_SIZES: Final = {"title": 9.5, "subtitle": 6.5, "caption": 6.5, "shape": 6.5, "times": 8.0}
+_SIZES: Final = {"title": 9.5, "subtitle": 6.5, "caption": 6.5, "shape": 6.5, "times": 8.0, "legend": 6.5}
 _STYLE: Final[Any] = {
     "svg.hashsalt": "composer",
     "svg.fonttype": "none",
@@ -67,30 +71,53 @@ def draw(blueprint: Blueprint, path: Path) -> None:
 
 def sketch(blueprint: Blueprint) -> Sketch:
     """All networks, each under its name, tops in line."""
-    bodies = {role: layout.network(outline) for role, outline in blueprint.sound_outlines.items()}
-    headers = {role: list(_header(blueprint, role)) for role in bodies}
+    facts = network_facts(blueprint)
+    bodies = {
+        role: layout.network(outline, facts[role].inputs, facts[role].changes)
+        for role, outline in blueprint.sound_outlines.items()
+    }
+    headers = {role: list(_header(blueprint, role, facts[role])) for role in bodies}
     top = _MARGIN + max(header[-1].y for header in headers.values()) + 11.0
-    x = _MARGIN
+    x = height = _MARGIN
     elements: list[Element] = []
     for role, body in bodies.items():
-        half = max(labels.text_width(line.text, _SIZES[line.style]) for line in headers[role]) / 2
-        axis = x + max(half, body.axis)
+        legend = _legend(facts[role].changes)
+        header_half = max(labels.text_width(line.text, _SIZES[line.style]) for line in headers[role]) / 2
+        axis = x + max(header_half, body.axis)
         elements += [line.moved(axis, _MARGIN) for line in headers[role]]
         elements += body.moved(axis - body.axis, top)
-        x = axis + max(half, body.right) + _BETWEEN
-    height = top + max(body.height for body in bodies.values()) + _MARGIN
-    return Sketch(x - _BETWEEN + _MARGIN, height, 0.0, tuple(elements))
+        foot = top + body.height + _LEGEND_LINE
+        elements += legend.moved(axis - body.axis, foot)
+        x = axis + max(header_half, body.right, legend.width - body.axis) + _BETWEEN
+        height = max(height, top + body.height, foot + legend.height if legend.elements else 0.0)
+    return Sketch(x - _BETWEEN + _MARGIN, height + _MARGIN, 0.0, tuple(elements))
 
 
-def _header(blueprint: Blueprint, role: str) -> Iterator[Text]:
-    """Name, size and averages of a network, centred on 0."""
+def _header(blueprint: Blueprint, role: str, facts: NetworkFacts) -> Iterator[Text]:
+    """Name, size, optimizer and averages of a network, centred on 0."""
     copies = blueprint.networks[role].copies
     yield Text(0, 5, role, "title", True)
     size = counted(blueprint.sound_outlines[role].count(), "parameter")
-    yield Text(0, 17, f"{copies} copies of {size}" if copies > 1 else size, "subtitle", True)
-    averages = [name for name, network in blueprint.averaged_networks.items() if network == role]
-    if averages:
-        yield Text(0, 27, f"averaged as {', '.join(averages)}", "subtitle", True)
+    lines = [f"{copies} copies of {size}" if copies > 1 else size]
+    lines += [facts.optimizer] if facts.optimizer else []
+    lines += [f"averaged as {average}" for average in facts.averages]
+    wrapped = [part for line in lines for part in wrap(line, _LEGEND_LETTERS)]
+    for index, line in enumerate(wrapped):
+        yield Text(0, 17 + 10 * index, line, "subtitle", True)
+
+
+def _legend(changes: Sequence[Change]) -> Sketch:
+    """What the marks on the boxes mean, and the changes that touch every box."""
+    elements: list[Element] = []
+    y = width = 0.0
+    for change in changes:
+        elements.append(Mark(_MARK_RADIUS, y, change.number))
+        text = change.text + (" (of every part)" if change.is_of_all else "")
+        for line in wrap(text, _LEGEND_LETTERS):
+            elements.append(Text(2 * _MARK_RADIUS + 4, y, line, "legend"))
+            width = max(width, 2 * _MARK_RADIUS + 4 + labels.text_width(line, _SIZES["legend"]))
+            y += _LEGEND_LINE
+    return Sketch(width, max(y - _LEGEND_LINE, 0.0) + _MARK_RADIUS, 0.0, tuple(elements))
 
 
 def _box(axes: Any, box: Box) -> None:
@@ -110,11 +137,23 @@ def _box(axes: Any, box: Box) -> None:
     )
     axes.add_patch(shape)
     middle = box.y + box.height / 2
+    for place, number in enumerate(reversed(box.marks)):
+        _mark(axes, Mark(box.x + box.width - pieces.INSET - place * 2.2 * _MARK_RADIUS, box.y, number))
     if box.detail:
-        _write(axes, box.x + layout.INSET, middle, box.name, layout.NAME_SIZE, _INK, "left")
-        _write(axes, box.x + box.width - layout.INSET, middle, box.detail, layout.DETAIL_SIZE, _PALE, "right")
+        _write(axes, box.x + pieces.INSET, middle, box.name, pieces.NAME_SIZE, _INK, "left")
+        _write(axes, box.x + box.width - pieces.INSET, middle, box.detail, pieces.DETAIL_SIZE, _PALE, "right")
     else:
-        _write(axes, box.x + box.width / 2, middle, box.name, layout.NAME_SIZE, _INK, "center")
+        _write(axes, box.x + box.width / 2, middle, box.name, pieces.NAME_SIZE, _INK, "center")
+
+
+def _mark(axes: Any, mark: Mark) -> None:
+    from matplotlib.patches import Circle
+
+    axes.add_patch(Circle((mark.x, mark.y), _MARK_RADIUS, facecolor=_MARK, edgecolor="white", linewidth=0.5, zorder=6))
+    axes.text(
+        mark.x, mark.y, str(mark.number), fontsize=5.5, color="white", ha="center", va="center_baseline",
+        fontweight="bold", parse_math=False, zorder=7,
+    )  # fmt: skip
 
 
 def _frame(axes: Any, frame: Frame) -> None:
@@ -161,7 +200,7 @@ def _join(axes: Any, join: Join) -> None:
         pill = FancyBboxPatch(corner, join.width, join.height, boxstyle=round_ends, fc="white", ec=_INK, lw=0.8)
         pill.set_zorder(3)
         axes.add_patch(pill)
-        _write(axes, join.x, join.y, join.sign, layout.DETAIL_SIZE, _INK, "center")
+        _write(axes, join.x, join.y, join.sign, pieces.DETAIL_SIZE, _INK, "center")
         return
     radius = join.height / 2
     axes.add_patch(Circle((join.x, join.y), radius, facecolor="white", edgecolor=_INK, linewidth=0.8, zorder=3))
@@ -187,4 +226,4 @@ def _write(
     )  # fmt: skip
 
 
-_DRAW: Final[Any] = {Box: _box, Frame: _frame, Wire: _wire, Join: _join, Text: _text}
+_DRAW: Final[Any] = {Box: _box, Mark: _mark, Frame: _frame, Wire: _wire, Join: _join, Text: _text}

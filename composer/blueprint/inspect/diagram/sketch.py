@@ -11,7 +11,7 @@ from typing import Literal, Self
 
 Tone = Literal["weights", "vectors", "plain"]
 """The parameters of a box: weights with several axes; only gains, shifts and scales; none."""
-Style = Literal["title", "subtitle", "caption", "shape", "times"]
+Style = Literal["title", "subtitle", "caption", "shape", "times", "legend"]
 Point = tuple[float, float]
 
 
@@ -37,6 +37,15 @@ class Box(_Positioned):
     detail: str
     tone: Tone
     is_frozen: bool = False
+    marks: tuple[int, ...] = ()
+    """Numbers of the changes that touch its parameters."""
+
+
+@dataclass(frozen=True)
+class Mark(_Positioned):
+    """A number in a circle: the change that the legend explains. The place is its centre."""
+
+    number: int
 
 
 @dataclass(frozen=True)
@@ -78,7 +87,7 @@ class Text(_Positioned):
     is_centred: bool = False
 
 
-Element = Box | Frame | Wire | Join | Text
+Element = Box | Mark | Frame | Wire | Join | Text
 
 
 @dataclass(frozen=True)
