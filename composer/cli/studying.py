@@ -164,14 +164,23 @@ def ui(
     experiment: Annotated[
         str | None, typer.Option(help="The MLflow experiment to open; by default that of the newest run.")
     ] = None,
+    study: Annotated[str | None, typer.Option(help="Open the view of the runs of this study.")] = None,
     port: Annotated[int, typer.Option(min=1, max=65_535)] = 5000,
+    opens: Annotated[
+        bool, typer.Option("--browser/--no-browser", help="Open the page, where there is a screen.")
+    ] = True,
 ) -> None:
-    """Open the tracking store in MLflow's web page, on this machine only."""
+    """Compare agents in MLflow's web page, on this machine only: result with interval, area, best.
+
+    Example: composer ui --study norms
+    """
     from composer.tracking.experiment import experiment_in
     from composer.tracking.mlflow_tracker import MlflowTracker
-    from composer.tracking.ui import serve
+    from composer.tracking.ui import browser, serve
 
+    shown = browser() if opens else None
     try:
-        raise typer.Exit(serve(MlflowTracker().destination(runs), experiment or experiment_in(runs), port, say))
+        destination, name = MlflowTracker().destination(runs), experiment or experiment_in(runs)
+        raise typer.Exit(serve(destination, name, port, say, study=study, show=shown))
     except ComposerError as error:
         fail(str(error), error.exit_code, False)

@@ -19,6 +19,7 @@ from composer.tracking.base import Destination
 from composer.tracking.journal import read
 from composer.tracking.journal_points import JournalPoints
 from composer.tracking.media.sending import MediaSender
+from composer.tracking.page.facts import PageFacts
 from composer.tracking.page.names import DEFAULT
 from composer.tracking.points import PARENT, Point, flatten
 from composer.tracking.records import (
@@ -37,6 +38,7 @@ from composer.tracking.stored_runs import find_or_create
 
 BATCH_POINTS: Final = 4000
 EVENTS: Final = "events.jsonl"
+PAGE: Final = "its page lacks views"
 
 
 def read_facts(run_dir: Path) -> dict[str, Any]:
@@ -71,6 +73,7 @@ class Delivery:
         self._known: dict[tuple[str, str], set[int]] = {}
         self._media = MediaSender(run_dir, self._store, self._stored.run_id, compares_all=compares_all)
         self._describe()
+        self._arrange_page()
 
     @property
     def started_at(self) -> float:
@@ -110,6 +113,20 @@ class Delivery:
                 self._send_file(self._run_dir / name)
         self._upload.described, self._upload.status, self._upload.error = True, "RUNNING", None
         self._upload.save(self._run_dir)
+
+    def _arrange_page(self) -> None:
+        """Prepare the page on which people see the run; where that fails, rows are sent all the same.
+
+        At the start and at the end: runs that start together may undo what the others write.
+        """
+        tracking, notes = self._tracking, self._upload.notes
+        notes[:] = [note for note in notes if not note.startswith(PAGE)]
+        try:
+            facts = PageFacts.of(tracking.headline, tracking.metrics, tracking.tags)
+            self._store.arrange(self._stored.experiment_id, self._stored.ids(), facts)
+        except Exception as error:  # Of a store or a network.
+            notes.append(f"{PAGE}: {self._store.why(error)}")
+            self._upload.save(self._run_dir)
 
     def step(self) -> bool:
         """Send one batch of waiting rows; False where none wait."""
@@ -167,6 +184,7 @@ class Delivery:
         """Set the runs' final status, children first. Without ``end_time`` it is the time of the last timing row."""
         moment = end_time or max(self._journals[TIMING].times.values(), default=int(time.time() * 1000))
         self._send_events()
+        self._arrange_page()
         for run_id in reversed(self._stored.ids()):
             self._store.set_status(run_id, status, moment)
         self._upload.status, self._upload.error = status, self.problem

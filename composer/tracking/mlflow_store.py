@@ -21,6 +21,8 @@ from composer.tracking.base import Destination, quoted
 from composer.tracking.credentials import plain_error
 from composer.tracking.locks import lock_exclusive, lock_shared, open_lock, unlock
 from composer.tracking.moved_store import follow_database, local_path, mark_as_own
+from composer.tracking.page.arrange import arrange, color_runs
+from composer.tracking.page.facts import PageFacts
 from composer.tracking.points import Point
 from composer.tracking.store import StoreError
 
@@ -246,6 +248,11 @@ class MlflowStore:
         names = [Path(file.path).name for file in self._client.list_artifacts(run_id, PICTURES)]
         found = [PICTURE.fullmatch(name) for name in names]
         return {(match[1], int(match[2])) for match in found if match}
+
+    def arrange(self, experiment_id: str, run_ids: Sequence[str], facts: PageFacts) -> None:
+        """Write the views of the experiment's page that it lacks, and give the runs the colour of their agent."""
+        arrange(self._client, experiment_id, facts)
+        color_runs(self._client, experiment_id, run_ids)
 
     def why(self, error: Exception) -> str:
         """An error of this store in words, without credentials."""

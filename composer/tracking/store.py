@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from composer.spec.errors import ComposerError
+from composer.tracking.page.facts import PageFacts
 from composer.tracking.points import Point
 
 
@@ -64,6 +65,12 @@ class Store(Protocol):
 
     def set_status(self, run_id: str, status: str, end_time: int | None = None) -> None:
         """Set RUNNING, or a final status with its time in milliseconds."""
+
+    def arrange(self, experiment_id: str, run_ids: Sequence[str], facts: PageFacts) -> None:
+        """Prepare the store's page of an experiment for the runs with these ids, the parent's first; it may have none.
+
+        ``facts`` are those of the runs. Repeating it changes nothing.
+        """
 
     def why(self, error: Exception) -> str:
         """An error of this store in words, without credentials."""

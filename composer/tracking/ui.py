@@ -1,4 +1,4 @@
-"""``composer ui``: MLflow's web page of the runs, on this machine only, opened in its machine-learning view."""
+"""``composer ui``: MLflow's web page of the runs, on this machine only, opened in the view that compares agents."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from urllib.request import urlopen
 
 from composer.spec.errors import ComposerError
 from composer.tracking.base import Destination
+from composer.tracking.page.links import OVERVIEW, TRAINING, VIEW_TAG, link
+from composer.tracking.page.views import study_key
 
 HOST: Final = "127.0.0.1"
-VIEW: Final = "workflowType=machine_learning&compareRunsMode=CHART"
 START_SECONDS: Final = 120.0
 STOP_SECONDS: Final = 10.0
 
@@ -42,13 +43,21 @@ class ServerError(ComposerError):
     exit_code = 3
 
 
-def serve(destination: Destination, experiment: str, port: int = 5000, say: Callable[[str], None] = print) -> int:
-    """Serve the store until interrupted, and ``say`` the link to its charts; returns the server's exit code.
+def serve(
+    destination: Destination,
+    experiment: str,
+    port: int = 5000,
+    say: Callable[[str], None] = print,
+    *,
+    study: str | None = None,
+    show: Callable[[str], object] | None = None,
+) -> int:
+    """Serve the store until interrupted; ``say`` and ``show`` the link to the view of an experiment, or of a study.
 
-    If the store is a server itself, only its link is said.
+    If the store is a server itself, only its link is said. Returns the server's exit code.
 
     Raises:
-        ServerError: the port is taken, or the server does not start.
+        ServerError: the port is taken, the store has no run of the study, or the server does not start.
     """
     if destination.uri.startswith(("http://", "https://")):
         say(f"the runs are at {destination.shown}")
@@ -62,14 +71,26 @@ def serve(destination: Destination, experiment: str, port: int = 5000, say: Call
             from composer.tracking.mlflow_store import ready_store
 
             stack.enter_context(ready_store(destination))
+        found = address(port, destination, experiment, study)
         server = start(destination, port)
         stack.callback(stop, server)
         try:
             await_answer(server, port)
-            say(f"{link(port, experiment_id(destination, experiment))}  (Ctrl-C ends it)")
+            say(f"{found}  (Ctrl-C ends it)")
+            if show is not None:
+                show(found)
             return server.wait()
         except KeyboardInterrupt:
             return 0
+
+
+def browser() -> Callable[[str], object] | None:
+    """What opens an address in the user's browser; None on a machine without a screen."""
+    if sys.platform == "linux" and not any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))):
+        return None
+    import webbrowser
+
+    return webbrowser.open
 
 
 @contextmanager
@@ -123,19 +144,40 @@ def await_answer(server: subprocess.Popen[bytes], port: int) -> None:
     raise ServerError(f"MLflow's server has not answered for {START_SECONDS:.0f} seconds")
 
 
-def link(port: int, experiment: str | None) -> str:
-    """Address of an experiment's charts, or of the list of experiments where it does not exist yet."""
-    base = f"http://{HOST}:{port}/#/experiments"
-    return f"{base}/{experiment}/runs?{VIEW}" if experiment else f"{base}?workflowType=machine_learning"
+def address(port: int, destination: Destination, experiment: str, study: str | None = None) -> str:
+    """Address of the first view of an experiment, or of that of a study; of the list where there is no experiment yet.
+
+    Raises ServerError where the store has no run of the study.
+    """
+    view = OVERVIEW if study is None else study_key(study)
+    found = experiment_id(destination, experiment) if study is None else _with_view(destination, view)
+    if study is not None and found is None:
+        raise ServerError(f"no run of a study {study!r} is in {destination.shown}")
+    base = f"http://{HOST}:{port}/"
+    if found is None:
+        return f"{base}#/experiments?{TRAINING}"
+    return base + link(found, view if _with_view(destination, view, found) else None)
 
 
 def experiment_id(destination: Destination, name: str) -> str | None:
     """Id of an experiment in a SQLite store, read without loading mlflow; None where unknown."""
+    return _one(destination, "SELECT experiment_id FROM experiments WHERE name = ?", name)
+
+
+def _with_view(destination: Destination, view: str, experiment: str | None = None) -> str | None:
+    """Id of the newest experiment, or of this one, that has a view of this key; None where there is none."""
+    question = "SELECT experiment_id FROM experiment_tags WHERE key = ?"
+    if experiment is not None:
+        return _one(destination, f"{question} AND experiment_id = ?", VIEW_TAG + view, experiment)
+    return _one(destination, f"{question} ORDER BY experiment_id DESC", VIEW_TAG + view)
+
+
+def _one(destination: Destination, question: str, *values: str) -> str | None:
     database = destination.database
     if database is None:
         return None
     with closing(sqlite3.connect(database)) as connection:
-        row = connection.execute("SELECT experiment_id FROM experiments WHERE name = ?", (name,)).fetchone()
+        row = connection.execute(question, values).fetchone()
     return str(row[0]) if row else None
 
 

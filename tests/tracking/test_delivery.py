@@ -69,6 +69,8 @@ class FakeStore:
         found = [run["tags"] for run in self.runs.values() if tags.items() <= run["tags"].items()]
         return any(each.get(name, value) != value for each in found)
 
+    def arrange(self, *_: object) -> None: ...
+
     def tag(self, run_id: str, name: str) -> str | None:
         return self.runs[run_id]["tags"].get(name)
 

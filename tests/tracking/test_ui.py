@@ -96,7 +96,7 @@ def test_the_page_and_a_server_for_runs_are_this_machine_s_only_and_end_with_the
 
     assert ui.serve(destination, "walker", port, say) == 0
     address = f"http://127.0.0.1:{port}/#/experiments/{experiment}/runs"
-    assert said == [f"{address}?workflowType=machine_learning&compareRunsMode=CHART  (Ctrl-C ends it)"]
+    assert said == [f"{address}?workflowType=machine_learning&compareRunsMode=CHART  (Ctrl-C ends it)"], "no run yet"
     assert seen["page"] == 200 and seen["addresses"] == {("127.0.0.1", port)}
     report = seen["report"]
     assert isinstance(report, UploadReport) and report == seen["again"] and report.pending == 0

@@ -1,12 +1,35 @@
 """The rows of a small run, and what an MLflow store must hold of them in the end."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from composer.tracking.journal import Journal, JournalRow
+from composer.tracking.records import Tracking
 
 SEEDS = [3, 5]
 STEPS = 8
+
+
+def new_run(
+    path: Path, run_id: str = "r-1", tags: Mapping[str, str] | None = None, metrics: Sequence[str] = (), **facts: object
+) -> Path:
+    """A run directory whose journals are still empty, tracked in the embedded store beside its parent."""
+    path.mkdir(parents=True)
+    run = {"run_id": run_id, "name": "sac", "seeds": SEEDS, "variant": "reset", "task": "walker-walk"}
+    (path / "run.json").write_text(json.dumps(run | facts))
+    (path / "blueprint.toml").write_text('name = "sac"\n')
+    (path / "parameters.json").write_text("{}")
+    Tracking(
+        uri=None,
+        source="embedded",
+        experiment="composer",
+        system_metrics=True,
+        parameters={"algorithm": {"kind": "sac", "note": "x" * 7000}},
+        tags={"algorithm": "sac", "composer.hash": "abc"} | dict(tags or {}),
+        metrics=list(metrics),
+    ).save(path)
+    return path
 
 
 def rows(first: int = 0, last: int = STEPS) -> list[JournalRow]:

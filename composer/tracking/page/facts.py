@@ -1,0 +1,53 @@
+"""What the page of an experiment must know of its runs to draw them. Tests: tests/tracking/page/test_views.py."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Final, NamedTuple, Self
+
+from composer.tracking.page.names import DEFAULT, Headline, headline
+
+MEASURES: Final = "diagnostics/"
+"""How the names of diagnostics begin."""
+LAYERS: Final = "/layers/"
+"""What the names of diagnostics of single layers contain: too many for a view."""
+MOST: Final = 200
+"""Measures that are kept; a view of more would not fit into a tag."""
+
+
+class PageFacts(NamedTuple):
+    """The evaluation metrics, diagnostics and studies of the runs of an experiment, sorted."""
+
+    metrics: tuple[str, ...]
+    measures: tuple[str, ...]
+    studies: tuple[str, ...]
+
+    @classmethod
+    def of(cls, metric: str, written: Iterable[str], tags: Mapping[str, str]) -> Self:
+        """Those of one run: its evaluation metric, the metrics that it writes, and its tags."""
+        measures = [name for name in written if name.startswith(MEASURES) and LAYERS not in name and "*" not in name]
+        return cls((metric or DEFAULT,), tuple(measures), tuple(filter(None, [tags.get("study")])))
+
+    @classmethod
+    def read(cls, text: str | None) -> Self:
+        """What ``text`` gave; empty where a tag was edited."""
+        try:
+            found = json.loads(text or "{}")
+            return cls(*(tuple(map(str, found.get(name, ()))) for name in cls._fields))
+        except (ValueError, AttributeError, TypeError):
+            return cls((), (), ())
+
+    def text(self) -> str:
+        """For a tag of the experiment."""
+        return json.dumps(self._asdict())
+
+    def with_those_of(self, run: PageFacts) -> PageFacts:
+        """Those of the experiment with those of one more run."""
+        metrics, measures, studies = (tuple(sorted({*a, *b})) for a, b in zip(self, run, strict=True))
+        return PageFacts(metrics, measures[:MOST], studies)
+
+    @property
+    def headlines(self) -> list[Headline]:
+        """The headlines of the experiment; that of returns first."""
+        return [headline(each) for each in sorted(self.metrics, key=lambda name: (name != DEFAULT, name))]
