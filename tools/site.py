@@ -67,7 +67,7 @@ def outward(markdown: str, page: str, repository: str) -> str:
     def replaced(found: re.Match[str]) -> str:
         target, anchor = found.group(1), found.group(2) or ""
         path = posixpath.normpath(posixpath.join("docs", posixpath.dirname(page), target))
-        inside = path.startswith("docs/") and path.endswith((".md", ".png", ".svg", ".html", ".mp4", ".gif"))
+        inside = path.startswith("docs/") and path.endswith((".md", ".png", ".svg", ".html", ".mp4", ".webp"))
         if inside or not (ROOT / path).exists():
             return found.group(0)
         kind = "tree" if (ROOT / path).is_dir() else "blob"
