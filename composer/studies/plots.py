@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any, Final, NamedTuple
 
 from composer.studies import Refused
@@ -64,10 +65,13 @@ def figure(path: Path, width: float, height: float) -> Iterator[Any]:
         save(made, path, path.suffix)
 
 
-def save(made: Any, file: Path | IO[bytes], suffix: str) -> None:
-    """Write a figure without a date, which would make two equal plots differ. Call it in the style of the figure."""
+def save(made: Any, file: Path | IO[bytes], suffix: str, texts: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Write a figure without a date, which would make two equal plots differ. Call it in the style of the figure.
+
+    ``texts`` are kept in the file, by their names.
+    """
     dates = {".svg": {"Date": None}, ".png": {"Software": None}, ".pdf": {"CreationDate": None}}
-    made.savefig(file, format=suffix.removeprefix("."), dpi=200, metadata=dates[suffix])
+    made.savefig(file, format=suffix.removeprefix("."), dpi=200, metadata={**dates[suffix], **texts})
 
 
 def band(axes: Any, curve: Curve, colour: str, alpha: float = 0.18, **look: Any) -> None:

@@ -175,9 +175,14 @@ class Delivery:
         if points:
             self._store.log_points(self._stored.run_id, points)
 
-    def send_media(self, *, is_last: bool = False) -> None:
-        """Send pictures and films that have changed; after the rows, since a store may refuse them."""
-        if self._media.send(self._upload.notes, is_last=is_last):
+    def send_media(self, *, is_last: bool = False, problem: str | None = None) -> None:
+        """Send pictures and films that have changed; after the rows, since a store may refuse them.
+
+        ``problem`` says why there are fewer than expected.
+        """
+        is_new = problem is not None and problem not in self._upload.notes
+        self._upload.notes += [str(problem)] if is_new else []
+        if self._media.send(self._upload.notes, is_last=is_last) or is_new:
             self._upload.save(self._run_dir)
 
     def end(self, status: str, end_time: int | None) -> None:

@@ -44,6 +44,8 @@ class MlflowTracker(Tracker, kind="mlflow"):
     else that of the folder in which the runs directory is."""
     system_metrics: bool = True
     """Record processor, memory and GPU use on the parent run."""
+    pictures: bool = True
+    """Draw networks, learning curve and firings of interventions while the run trains, by a process of low priority."""
 
     @field_validator("uri", mode="after")
     @classmethod
@@ -64,7 +66,7 @@ class MlflowTracker(Tracker, kind="mlflow"):
 
     @override
     def request(self) -> dict[str, Any]:
-        return {"experiment": self.experiment, "system_metrics": self.system_metrics}
+        return {"experiment": self.experiment, "system_metrics": self.system_metrics, "pictures": self.pictures}
 
     @override
     def charts(self, interventions: Iterable[str], evaluation: Metric) -> tuple[Metric, ...]:

@@ -102,6 +102,8 @@ class Tracking(Record):
     """Names of all metrics that the run will write, as the journal and the blueprint name them."""
     kind: str = "mlflow"
     """The kind of tracker."""
+    pictures: bool = False
+    """Whether pictures of the run are drawn while it trains."""
 
     @classmethod
     def of(cls, said: RunDescription, tracker: Tracker, uri: str | None, source: Source) -> Self:

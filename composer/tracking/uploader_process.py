@@ -19,6 +19,7 @@ from composer.tracking.base import Destination, StoreRefused
 from composer.tracking.credentials import plain_error
 from composer.tracking.delivery import Delivery
 from composer.tracking.locks import RETRY_SECONDS, lock_exclusive, open_lock
+from composer.tracking.media.drawing import Drawing
 from composer.tracking.records import EVERYTHING, JOURNAL, LOCK, TIMING, Ended, Tracking, Upload, pending
 from composer.tracking.store import Store
 from composer.tracking.system import SystemMetrics
@@ -91,18 +92,22 @@ def _deliver(
     run_dir: Path, tracking: Tracking, destination: Destination, store: Store, watch: Watch, compares_all: bool
 ) -> None:
     """Deliver to the open store until the run is over."""
+    drawing = Drawing(run_dir, is_on=tracking.pictures and watch.trainer is not None)
+    drawing.poll()
     delivery = Delivery(run_dir, tracking, destination, store, compares_all=compares_all)
     system = None
     if tracking.system_metrics and watch.trainer is not None and not watch.over():
         system = SystemMetrics(watch.trainer, delivery.started_at)
     while True:
         over = watch.over()
+        drawing.poll(is_last=over)
         while delivery.step():
             pass
         if over:
             ended = Ended.load(run_dir)
             delivery.end(ended.status if ended else "KILLED", ended.time if ended else None)
-            delivery.send_media(is_last=True)
+            drawing.finish()
+            delivery.send_media(is_last=True, problem=drawing.note)
             return
         delivery.send_media()
         if system is not None:

@@ -38,7 +38,7 @@ def no_store_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def start(run_dir: Path, **fields: Any) -> Uploader:
-    tracker = MlflowTracker.model_validate(fields)
+    tracker = MlflowTracker.model_validate({"pictures": False, **fields})
     return Uploader.start(run_dir, tracker, SAID, run_dir.parent)
 
 
@@ -202,7 +202,7 @@ from composer.tracking.mlflow_tracker import MlflowTracker
 from composer.tracking.records import RunDescription
 from composer.tracking.uploader import Uploader
 run_dir = Path(sys.argv[1])
-uploader = Uploader.start(run_dir, MlflowTracker(), RunDescription({"note": "x"}), run_dir.parent)
+uploader = Uploader.start(run_dir, MlflowTracker(pictures=False), RunDescription({"note": "x"}), run_dir.parent)
 append(run_dir / "journal.jsonl", rows(0, 6))
 append(run_dir / "timing.jsonl", timing(0, 6))
 print(uploader._process.pid, flush=True)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
@@ -56,12 +58,17 @@ class Reading:
     """By seed, then by environment step."""
     notes: tuple[str, ...]
     """Warnings about this run."""
-    firings: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
-    """How often each intervention fired, all seeds together, by its name and environment step."""
+    fired: Mapping[str, Mapping[int, Mapping[int, int]]] = field(default_factory=dict)
+    """How often each intervention fired, by its name, by seed and by environment step."""
     diverged: Mapping[int, int] = field(default_factory=dict)
     """The environment step at which the run ended because of a seed, by that seed."""
     point: Mapping[str, Any] = field(default_factory=dict)
     """The values of a study's axes with which it was trained, by axis; empty where no study trained it."""
+
+    @cached_property
+    def firings(self) -> Mapping[str, Mapping[int, int]]:
+        """How often each intervention fired, all seeds together, by its name and environment step."""
+        return {name: sum(map(Counter, by_seed.values()), Counter[int]()) for name, by_seed in self.fired.items()}
 
 
 def read_runs(paths: Sequence[Path], metric: str | None) -> list[Reading]:
@@ -116,15 +123,14 @@ def read_run(path: Path, metric: str, study: Mapping[str, Any] | None = None) ->
     facts = read_facts(path)
     points: dict[int, dict[int, float]] = {seed: {} for seed in facts["seeds"]}
     known: set[str] = set()
-    firings: dict[str, dict[int, int]] = {}
+    fired: dict[str, dict[int, Counter[int]]] = {}
     diverged: dict[int, int] = {}
     reader = read(path / JOURNAL)
     last: int = 0
     for row in reader:
         last = row.get("env_step", last)
         if row["type"] == "event" and row["seed"] in points:
-            at = firings.setdefault(row["name"], {})
-            at[last] = at.get(last, 0) + row.get("firings", 1)
+            fired.setdefault(row["name"], {}).setdefault(row["seed"], Counter())[last] += row.get("firings", 1)
         if row["type"] == "event" and row["name"] == "diverged":
             diverged = {seed: last for seed in _blamed(row["reason"], facts["seeds"])}
         if row["type"] != "metrics" or row["seed"] not in points:
@@ -142,8 +148,8 @@ def read_run(path: Path, metric: str, study: Mapping[str, Any] | None = None) ->
     point = {} if study is None else study.get("point", {})
     agent = Agent(facts["name"], facts["variant"], fork_label(facts.get("fork")), _point(study))
     notes = (*_parting(path, facts), *_notes(path, reader.problem, last, blueprint))
-    fired = {name: at for name, at in firings.items() if name in blueprint.interventions}
-    return Reading(path, agent, facts["task"], blueprint, metric, points, notes, fired, diverged, point)
+    own = {name: by_seed for name, by_seed in fired.items() if name in blueprint.interventions}
+    return Reading(path, agent, facts["task"], blueprint, metric, points, notes, own, diverged, point)
 
 
 def _blamed(reason: str, seeds: Sequence[int]) -> list[int]:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from math import ceil
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from composer.studies.plots import STYLE, save
@@ -59,15 +60,19 @@ class Sheet:
         with matplotlib.rc_context(_STYLE):
             save(self.figure, path, path.suffix)
 
-    def svg(self) -> str:
-        """The figure as an ``<svg>`` element for an HTML page."""
+    def content(self, suffix: str, texts: Mapping[str, str] = MappingProxyType({})) -> bytes:
+        """The bytes of a .png, .svg or .pdf, with ``texts`` kept in it by their names."""
         import matplotlib
 
         file = BytesIO()
         # Several figures on one page: their identifiers must differ.
         with matplotlib.rc_context({**_STYLE, "svg.hashsalt": self.name}):
-            save(self.figure, file, ".svg")
-        text = file.getvalue().decode("utf-8")
+            save(self.figure, file, suffix, texts)
+        return file.getvalue()
+
+    def svg(self) -> str:
+        """The figure as an ``<svg>`` element for an HTML page."""
+        text = self.content(".svg").decode("utf-8")
         return text[text.index("<svg") :].strip()
 
 

@@ -20,6 +20,12 @@ FOLDER: Final = "media"
 SUFFIXES: Final = (".png", ".svg", ".txt", ".html", ".md", ".json", ".jsonl", ".mp4")
 NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 """Names that MLflow takes as a key of pictures. Those that begin with a point are still being written."""
+ARCHITECTURE: Final = "architecture"
+CURVE: Final = "curve"
+INTERVENTIONS: Final = "interventions"
+LAST: Final = "last"
+BEST: Final = "best"
+"""Names of the pictures and films that every run may have, and keys of its pictures in MLflow."""
 STEP: Final = "step"
 """Name of the text in a PNG that has the environment step."""
 

@@ -35,7 +35,7 @@ def synthetic(agents: int, tasks: int, firings: int = 0) -> list[Group]:
     for a in range(agents):
         agent = Agent(LONG if a == 2 else f"agent_{a}", None)
         at = {int(step): 4 for step in np.linspace(25_000, 200_000, firings)} if a % 2 else {}
-        run = Reading(Path("x"), agent, "t", None, "m", {}, (), {"reset": at} if at else {})  # type: ignore[arg-type]
+        run = Reading(Path("x"), agent, "t", None, "m", {}, (), {"reset": {0: at}} if at else {})  # type: ignore[arg-type]
         for k in range(tasks):
             curve = Curve(steps, rng.random((4, 8)) * 1000, (0, 1000))
             found.append(Group(agent, f"humanoid_bench-h1hand-task-{k:02}-v0", (0, 1, 2, 3), curve, (run,)))
