@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path as FilePath
 from typing import Any
 
+from composer.blueprint.checks.causes import with_causes
 from composer.blueprint.checks.check import RESOLVED, check_composed, check_memory, is_checked, is_known, warnings_in
 from composer.blueprint.checks.form import MAX_PROBLEMS
 from composer.blueprint.checks.part_file import check_part
 from composer.blueprint.checks.spec_at import file_steps
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.serialize import resolved
-from composer.blueprint.syntax.compose import Composed, Written, compose
+from composer.blueprint.syntax.compose import Composed, Written
 from composer.blueprint.syntax.extends import read_chain
 from composer.blueprint.syntax.interpolation import MAX_VALUES
 from composer.blueprint.syntax.nodes import Node, Origin, annotate, read_path
@@ -79,7 +81,12 @@ def load(
     Raises BlueprintError with every problem: of syntax, of values, of their combination, and, with ``is_to_run``, of
     this machine, for which alone the module of an environment is imported: its memory, and the environment.
     """
-    loaded = load_tree(read_chain(FilePath(path)), read_overrides(overrides), variant, is_to_run=is_to_run)
+    whole = Written(tuple(read_chain(FilePath(path))), tuple(read_overrides(overrides)), variant)
+    composed = whole.composed()
+    try:
+        loaded = _finished(whole, composed, is_to_run)
+    except BlueprintError as error:
+        raise BlueprintError(with_causes(error.problems, whole, partial(_checked, is_to_run=is_to_run))) from error
     loaded.blueprint.derived["file"] = FilePath(path)
     return replace(loaded, overrides=tuple(overrides))
 
@@ -89,12 +96,16 @@ def load_tree(
 ) -> Loaded:
     """Load a file that is read already, with its parents, the oldest first; the rest is as for ``load``."""
     written = Written(tuple(trees), tuple(changes), variant)
-    loaded = _loaded(written.composed(), is_to_run, discovers=is_to_run)
-    loaded.blueprint.derived |= {"variant": variant, "written": written}
+    return _finished(written, written.composed(), is_to_run)
+
+
+def _finished(written: Written, composed: Composed, is_to_run: bool) -> Loaded:
+    loaded = _loaded(composed, is_to_run, discovers=is_to_run)
+    loaded.blueprint.derived |= {"variant": written.variant, "written": written}
     # A store that the user names on the command line may be anywhere; one in a file is in the project of that file.
     file = loaded.origin("tracking.uri").file
     loaded.blueprint.tracking.allow(ANYWHERE if file == COMMAND_LINE else FilePath(file).absolute().parent)
-    return replace(loaded, variant=variant)
+    return replace(loaded, variant=written.variant)
 
 
 def loads(values: Mapping[str, Any], file: str, overrides: Sequence[str] = (), variant: str | None = None) -> Blueprint:
@@ -128,6 +139,15 @@ def ensure_checked(blueprint: Blueprint, *, is_to_run: bool) -> Blueprint:
     if problems:
         raise BlueprintError(problems)
     return blueprint
+
+
+def _checked(written: Written, is_to_run: bool) -> tuple[list[Problem], Node | None]:
+    """What ``load_tree`` finds in a composition, and its tree."""
+    try:
+        composed = written.composed()
+    except BlueprintError as error:
+        return error.problems, None
+    return ordered(check_composed(composed, is_to_run, discovers=is_to_run)[1]), composed.root
 
 
 def _from_resolved(values: Mapping[str, Any], is_to_run: bool, discovers: bool) -> Blueprint:
@@ -167,10 +187,12 @@ def report(path: str | FilePath, overrides: Sequence[str] = (), variant: str | N
             tree = trees[0] if len(trees) == 1 else read_tree(FilePath(path), str(path))
             return Report(check_part(FilePath(path), tree))
         changes = read_overrides(overrides)
-        bare = compose(trees, changes, variant)
+        whole = Written(tuple(trees), tuple(changes), variant)
+        bare = whole.composed()
         blueprint, problems = check_composed(bare)
     except BlueprintError as error:
         return Report(error.problems)
+    problems = _explained(problems, whole)
     loaded = None if blueprint is None or problems else Loaded(blueprint, bare.root, bare.variants, variant)
     warnings, effort = loaded.warnings if loaded else [], _effort(bare, blueprint)
     for number, name in enumerate(bare.variants if variant is None else ()):
@@ -191,13 +213,20 @@ def report(path: str | FilePath, overrides: Sequence[str] = (), variant: str | N
     return Report(ordered(problems), ordered(warnings), loaded)
 
 
+def _explained(problems: list[Problem], whole: Written) -> list[Problem]:
+    """The problems of ``check`` with their causes."""
+    return with_causes(problems, whole, partial(_checked, is_to_run=True)) if problems else problems
+
+
 def _variant(trees: Sequence[Node], changes: Sequence[Override | Removal], name: str) -> tuple[Report, int]:
     """What is found in one variant, and the number of values and blocks that were checked."""
     try:
-        composed = compose(trees, changes, name)
+        whole = Written(tuple(trees), tuple(changes), name)
+        composed = whole.composed()
         blueprint, problems = check_composed(composed)
     except BlueprintError as error:
         return Report(error.problems), MAX_VALUES
+    problems = _explained(problems, whole)
     warnings = [] if blueprint is None or problems else warnings_in(blueprint)
     return Report(problems, warnings), _effort(composed, blueprint)
 

@@ -106,7 +106,7 @@ def problems_text(problems: Sequence[Problem]) -> str:
 
 
 def problems_json(problems: Sequence[Problem]) -> dict[str, Any]:
-    """``{"ok": ..., "problems": [{"file", "line", "column", "path", "message", "hint"}]}``."""
+    """``{"ok": ..., "problems": [{"file", "line", "column", "path", "message", "hint", "cause"}]}``."""
     return {"ok": not problems, "problems": [problem.as_dict() for problem in problems]}
 
 
@@ -119,7 +119,7 @@ def warnings_text(warnings: Sequence[Problem]) -> str:
 
 
 def warnings_json(warnings: Sequence[Problem]) -> dict[str, Any]:
-    """``{"warnings": [{"file", "line", "column", "path", "message", "hint"}]}``."""
+    """``{"warnings": [{"file", "line", "column", "path", "message", "hint", "cause"}]}``."""
     return {"warnings": [warning.as_dict() for warning in warnings]}
 
 

@@ -19,9 +19,14 @@ def describe(value: object) -> str:
     name = names.get(type(value), type(value).__name__)
     if isinstance(value, list | dict):
         return name
+    return f"{name} {written(value)}"
+
+
+def written(value: object) -> str:
+    """A scalar as TOML writes it, shortened: ``0.99``, ``true``, ``"adam"``."""
     if isinstance(value, bool):
-        return f"{name} {str(value).lower()}"
-    return f"{name} {quote(value) if isinstance(value, str) else shorten(str(value))}"
+        return str(value).lower()
+    return quote(value) if isinstance(value, str) else shorten(str(value))
 
 
 def spelled(name: object) -> str:

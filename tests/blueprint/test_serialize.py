@@ -81,7 +81,7 @@ def test_commands_say_the_same_to_people_and_to_tools(tmp_path: Path) -> None:
     (table,) = problems_json(problems)["problems"]
     assert problems_json(problems)["ok"] is False
     assert problems_json([]) == {"ok": True, "problems": []}
-    assert list(table) == ["file", "line", "column", "path", "message", "hint"]
+    assert list(table) == ["file", "line", "column", "path", "message", "hint", "cause"]
     assert problems_text(problems) == (
         f"{table['file']}:{table['line']}:{table['column']}: {table['path']}: {table['message']}; {table['hint']}"
     )

@@ -10,13 +10,16 @@ from composer.blueprint.syntax.positions import Path
 from composer.blueprint.syntax.problems import Problem
 from composer.blueprint.syntax.removal import REFUSED, Removal
 
+REMOVED = "is removed at"
+"""Words of a message that names a removal."""
+
 
 def with_removal(found: Problem, root: Node, removals: Sequence[Removal]) -> Problem:
     """The problem, with the newest removal from which it follows."""
     path = read_path(found.path) or ()
     for each in reversed(removals):
         if _explains(each, found, path, root):
-            return replace(found, message=f"{found.message}; {each.key} is removed at {each.at}")
+            return replace(found, message=f"{found.message}; {each.key} {REMOVED} {each.at}")
     return found
 
 

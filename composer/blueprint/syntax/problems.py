@@ -17,9 +17,10 @@ MAX_NOTES = 8
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One problem. Printed as ``file:line:column: key.path: message; hint``.
+    """One problem. Printed as ``file:line:column: key.path: message; hint (cause)``.
 
-    ``path`` is empty where the whole file is meant, ``hint`` where nobody knows what was meant.
+    ``path`` is empty where the whole file is meant, ``hint`` where nobody knows what was meant, ``cause`` where the
+    problem follows from no override, variant or child, and replaces no inherited value.
     """
 
     file: str
@@ -28,11 +29,13 @@ class Problem:
     path: str
     message: str
     hint: str = ""
+    cause: str = ""
 
     def __str__(self) -> str:
         path = f"{self.path}: " if self.path else ""
         hint = f"; {self.hint}" if self.hint else ""
-        return printable(f"{self.file}:{self.line}:{self.column}: {path}{self.message}{hint}")
+        cause = f" ({self.cause})" if self.cause else ""
+        return printable(f"{self.file}:{self.line}:{self.column}: {path}{self.message}{hint}{cause}")
 
     def as_warning(self) -> str:
         """One line, in which the word ``warning`` follows the location."""

@@ -54,7 +54,7 @@ def study_error(problems: Iterable[Problem]) -> BlueprintError:
     return BlueprintError(
         each
         if isinstance(each, StudyProblem)
-        else StudyProblem(each.file, each.line, each.column, each.path, each.message, each.hint)
+        else StudyProblem(each.file, each.line, each.column, each.path, each.message, each.hint, each.cause)
         for each in problems
     )
 
@@ -82,7 +82,9 @@ class Collected:
     def problems(self) -> list[StudyProblem]:
         """Every problem once, with the points that have it; without them, where all have it."""
         return [
-            StudyProblem(each.file, each.line, each.column, each.path, each.message, each.hint, self._named(runs))
+            StudyProblem(
+                each.file, each.line, each.column, each.path, each.message, each.hint, points=self._named(runs)
+            )
             for each, runs in self._found.items()
         ]
 

@@ -187,7 +187,7 @@ def test_points_are_named_by_the_values_that_they_alone_share() -> None:
 
 
 def test_the_answer_for_programs_lists_every_point() -> None:
-    problem = StudyProblem("s.toml", 1, 2, "key", "wrong", "", ("x=1", "x=2"))
+    problem = StudyProblem("s.toml", 1, 2, "key", "wrong", points=("x=1", "x=2"))
     assert problem.as_dict()["points"] == ("x=1", "x=2")
     assert isinstance(problem, Problem) and str(problem) == "s.toml:1:2 (at x=1): key: wrong (and at 1 more point)"
 
