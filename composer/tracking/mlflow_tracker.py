@@ -25,7 +25,7 @@ from composer.tracking.base import (
     redact,
     uri_problem,
 )
-from composer.tracking.page.names import described
+from composer.tracking.page.names import FIRINGS, described
 
 if TYPE_CHECKING:
     from composer.tracking.store import Store
@@ -70,9 +70,10 @@ class MlflowTracker(Tracker, kind="mlflow"):
 
     @override
     def charts(self, interventions: Iterable[str], evaluation: Metric) -> tuple[Metric, ...]:
-        """The headline; an event is the point 1; the machine is sampled by the clock on the wall."""
+        """The headline; firings are counted; the machine is sampled by the clock on the wall."""
         shown = described(evaluation)
-        fired = [Metric(f"events/{name}", "1 where it fired", condition="at each firing") for name in interventions]
+        meaning = "how often it has fired; on the parent, mean over seeds"
+        fired = [Metric(f"{FIRINGS}/{name}", meaning, low=0, condition="at each firing") for name in interventions]
         machine = Metric("system/*", "use of processor, memory, disk, network and GPU", condition="every 15 seconds")
         return (*shown, *fired, machine) if self.system_metrics else (*shown, *fired)
 

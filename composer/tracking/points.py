@@ -4,8 +4,8 @@ Points follow from the rows up to them, so an uploader that starts again at the 
 has its seed's values. The parent has, at every step that all seeds have reported, the mean over seeds. The evaluation
 metric is the headline, with a name of its own (``composer.tracking.page.names``), the area under its curve and its best
 value so far, and on the parent, from three seeds on, its interval (``composer.spec.interval``) and interquartile mean.
-Values that are not finite cannot be charted: they are counted as ``NAME.nonfinite``. An event is the point
-``events/NAME`` = 1, or its count of ``firings``.
+Values that are not finite cannot be charted: they are counted as ``NAME.nonfinite``. A firing raises
+``interventions/NAME`` (``composer.tracking.firings``); any other event is the point ``events/NAME`` = 1.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import math
 import posixpath
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -22,8 +22,9 @@ import numpy as np
 
 from composer.spec.interquartile import iqm
 from composer.spec.interval import LEAST, UNBOUNDED, Bounds, mean_interval
+from composer.tracking.firings import Count, Firings
 from composer.tracking.journal import JournalRow
-from composer.tracking.page.names import DEFAULT, STEPS, headline
+from composer.tracking.page.names import DEFAULT, FIRINGS, STEPS, headline
 from composer.tracking.page.running_curve import RunningCurve
 
 PARENT: Final = "parent"
@@ -56,6 +57,7 @@ class Points:
         self._step: int | None = None
         self._seen: dict[str, dict[str, float]] = {}
         self._nonfinite: Counter[tuple[str, str]] = Counter()
+        self._firings: dict[str, Firings] = {}
 
     def of(self, row: JournalRow) -> Iterator[Point]:
         """The points of this row, and those of the parent that it completes."""
@@ -63,12 +65,17 @@ class Points:
         if row["type"] == "timing" and self._step is not None and step < self._step:
             return  # a resumed run repeats steps, and the journal of wall-clock times is not cut back
         if step != self._step:
+            for name, each in self._firings.items():
+                yield from _counted(name, each.until(step))
             self._step, self._seen = step, {}
-        if row["type"] == "event":
-            values, seed = {f"events/{row['name']}": float(row.get("firings", 1))}, None
-        else:
-            values, seed = row["metrics"], row.get("seed")
+        seed = row.get("seed")
         run = PARENT if seed is None else str(seed)
+        if row["type"] == "event" and run in self._runs:
+            name = clean(f"{FIRINGS}/{row['name']}")
+            each = self._firings.setdefault(name, Firings(self._runs, PARENT))
+            yield from _counted(name, each.fire(run, step, row.get("firings", 1)))
+            return
+        values = {f"events/{row['name']}": 1.0} if row["type"] == "event" else row["metrics"]
         for name, value in values.items():
             yield from self._value(run, clean(name), step, float(value))
 
@@ -110,6 +117,10 @@ class Points:
             return Point(run, name, step, value)
         self._nonfinite[run, name] += 1
         return Point(run, f"{name}.nonfinite", step, float(self._nonfinite[run, name]))
+
+
+def _counted(name: str, counts: Iterable[Count]) -> Iterator[Point]:
+    return (Point(run, name, step, count) for run, step, count in counts)
 
 
 def average(values: Sequence[float]) -> float:

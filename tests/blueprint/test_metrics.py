@@ -48,7 +48,7 @@ def message(*overrides: str, path: Path = TINY) -> str:
         ((trigger("diagnostics/critic/layers/head/dormant_ratio_0.1.v1"), DORMANT), "measures with layers = true"),
         ((trigger("evaluation/accuracy"),), "no metric 'evaluation/accuracy' is written"),
         ((trigger("speed/updates_per_second"),), "is written to timing.jsonl, which no trigger reads"),
-        ((trigger("events/wait"), "tracking.kind='mlflow'"), "is written to MLflow, which no trigger reads"),
+        ((trigger("interventions/wait"), "tracking.kind='mlflow'"), "is written to MLflow, which no trigger reads"),
         ((trigger("critic/loss.ci_low"),), "did you mean 'critic/loss'?"),
         # Written, but only when it is too late.
         ((trigger("evaluation/return"), "evaluation.every=1_000_000"), "is written after the last step only"),

@@ -168,3 +168,29 @@ def test_parameters_are_flattened_to_dotted_names() -> None:
         "e": "None",
     }
     assert flatten({}) == {}
+
+
+def firing(step: int, seed: int, **more: int) -> dict[str, object]:
+    return {"seq": 1, "type": "event", "env_step": step, "seed": seed, "name": "reset", **more}
+
+
+def counts(found: list[Point], run: str) -> list[tuple[int, float]]:
+    assert {point.name for point in found} == {"interventions/reset"}
+    return [(point.step, point.value) for point in found if point.run == run]
+
+
+def test_firings_rise_in_stairs_and_the_parent_has_their_mean() -> None:
+    found = points([0, 1], firing(40, 0), firing(40, 1), firing(60, 0), firing(80, 0, firings=3), firing(80, 1))
+    assert counts(found, "0") == [(0, 0), (39, 0), (40, 1), (59, 1), (60, 2), (79, 2), (80, 5)]
+    assert counts(found, "1") == [(0, 0), (39, 0), (40, 1), (79, 1), (80, 2)]
+    assert counts(found, "parent") == [(0, 0), (39, 0), (40, 1), (59, 1), (60, 1.5), (79, 1.5), (80, 3.5)]
+
+
+def test_a_firing_of_some_seeds_is_in_the_mean_once_a_later_step_begins() -> None:
+    converter = Points([0, 1])
+    assert counts([*converter.of(firing(1, 1))], "parent") == []
+    assert [*converter.of(firing(1, 1))] == [], "once a step"
+    later = [point for point in converter.of(row(5, 0, loss=1.0)) if point.name != "loss"]
+    assert counts(later, "parent") == [(0, 0), (1, 1)]
+    converter = Points([0, 1])
+    assert counts([*converter.of(firing(0, 0))], "0") == [(0, 1)], "at step 0 there is no before"

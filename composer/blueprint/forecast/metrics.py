@@ -139,7 +139,7 @@ def _may_exist(blueprint: Blueprint, name: str) -> bool:
     algorithm, environment = blueprint.algorithm, blueprint.environment
     if name.startswith("training/"):
         return environment.training_metrics() is None
-    taken = ("evaluation/", "diagnostics/", "speed/", "events/", "system/")
+    taken = ("evaluation/", "diagnostics/", "speed/", "events/", "interventions/", "system/")
     return algorithm.metrics(environment.info) is None and not name.startswith(taken)
 
 

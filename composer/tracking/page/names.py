@@ -15,6 +15,8 @@ RESULT: Final = "Result"
 """The section of the headline."""
 STEPS: Final = f"{RESULT}/steps"
 """Environment steps at the last evaluation."""
+FIRINGS: Final = "interventions"
+"""The section of how often each intervention has fired: ``interventions/NAME``."""
 DEFAULT: Final = "evaluation/return"
 """The evaluation metric of a run whose record names none."""
 
