@@ -29,6 +29,7 @@ from composer.blueprint.syntax.variants import AND
 from composer.spec import builtin_kinds as kinds
 from composer.spec import plugins
 from composer.spec.family import Spec, plain_value
+from composer.spec.stages import stage
 from composer.spec.wording import quote
 
 if TYPE_CHECKING:
@@ -153,6 +154,7 @@ def train(
     with problems or without the memory on this machine, and ``composer.training.endings.Stopped``, with the command
     that continues the run, where it ends early. Ctrl-C saves a checkpoint and stops.
     """
+    stage("importing torch")
     from composer.training import assemble, launch
 
     name = blueprint.derived.get("variant") if variant is None else combination(names_in(variant))

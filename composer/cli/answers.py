@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import typer
 from click import ClickException
 
-from composer.spec import plugins
 from composer.spec.calls import Escaped, in_words, of_others
 from composer.spec.errors import ComposerError
+from composer.spec.stages import make_room, stage
 
 if TYPE_CHECKING:
     from composer.blueprint import BlueprintError, Loaded
@@ -40,6 +40,7 @@ def print_in_any_locale() -> None:
 
 def say(text: str) -> None:
     """Print a line for people on standard error, at once; nothing where the terminal is gone."""
+    make_room()
     with suppress(OSError):
         print(text, file=sys.stderr, flush=True)
 
@@ -182,6 +183,8 @@ def ended_by_itself(command: Callable[..., None]) -> Callable[..., None]:
         except ComposerError as error:
             fail(str(error), error.exit_code, bool(options.get("as_json")))
         except Exception as error:
+            from composer.spec import plugins
+
             plugin = plugins.blamed(error)
             if plugin is None or isinstance(error, ClickException | typer.Exit | typer.Abort):
                 raise
@@ -192,6 +195,7 @@ def ended_by_itself(command: Callable[..., None]) -> Callable[..., None]:
 
 def guarded(command: Callable[[], dict[str, Any]], as_json: bool) -> dict[str, Any]:
     """Run a command that imports torch; an expected error becomes its message and its exit code."""
+    stage("importing torch")
     from composer.training.endings import EXPECTED, Stopped, exit_code
 
     try:

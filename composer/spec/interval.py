@@ -82,14 +82,24 @@ def mean_interval(values: ArrayLike, bounds: Bounds = UNBOUNDED) -> tuple[float,
     return float(low), float(high)
 
 
-def mean_text(values: Sequence[float], bounds: Bounds = UNBOUNDED) -> str:
-    """``383.0 (95% t interval over 5 seeds: 329.0 to 437.0)``; of two seeds their values instead, of one it alone."""
+def mean_text(values: Sequence[float], bounds: Bounds = UNBOUNDED, unit: str = "") -> str:
+    """``383.0 (95% t interval over 5 seeds: 329.0 to 437.0)``; of two seeds their values instead, of one it alone.
+
+    Values whose ``unit`` is ``share`` are shown in percent.
+    """
     if not values:
         return "none"
     mean = math.fsum(value / len(values) for value in values)
-    form = ",.3f" if abs(mean) <= 1 else ",.1f"
     low, high = mean_interval(values, bounds)
     if not math.isnan(low):
-        return f"{mean:{form}} ({method(f'{len(values)} seeds')}: {low:{form}} to {high:{form}})"
-    listed = ", ".join(f"{value:{form}}" for value in values)
-    return f"{mean:{form}} ({listed})" if len(values) > 1 else f"{mean:{form}}"
+        ends = " to ".join(value_text(value, unit, mean) for value in (low, high))
+        return f"{value_text(mean, unit)} ({method(f'{len(values)} seeds')}: {ends})"
+    listed = ", ".join(value_text(value, unit, mean) for value in values)
+    return f"{value_text(mean, unit)} ({listed})" if len(values) > 1 else value_text(mean, unit)
+
+
+def value_text(value: float, unit: str = "", beside: float | None = None) -> str:
+    """``383.0``, ``0.912``, or ``91.2%`` where the unit is ``share``; with as many digits as the value ``beside``."""
+    if unit == "share":
+        return f"{value:.1%}"
+    return f"{value:,.3f}" if abs(value if beside is None else beside) <= 1 else f"{value:,.1f}"

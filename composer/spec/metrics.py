@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 from fnmatch import fnmatchcase
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+_WORDS: Final = {"r_squared": "R²"}
 
 
 class Metric(NamedTuple):
@@ -26,9 +28,20 @@ class Metric(NamedTuple):
     condition: str = ""
     """Where a row may lack it: when it is written; empty where every row has it."""
 
+    @property
+    def word(self) -> str:
+        """What people call it: ``return``, ``accuracy``, ``R²``."""
+        return word(self.name)
+
     def is_named(self, name: str) -> bool:
         """Whether ``name`` is a name of this metric."""
         return name == self.name or ("*" in self.name and fnmatchcase(name, self.name))
+
+
+def word(name: str) -> str:
+    """What people call the metric of a name: ``return`` of ``evaluation/return``."""
+    last = name.rpartition("/")[2]
+    return _WORDS.get(last, last.replace("_", " "))
 
 
 def loss(name: str, of: str, low: float = 0.0, condition: str = "") -> Metric:

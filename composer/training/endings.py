@@ -6,8 +6,8 @@ Tests: tests/faults/test_ends.py, tests/training/test_endings.py.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -78,6 +78,8 @@ class OpenRun:
     """Set by whoever trains it; ``closing`` sets it to the error that ended it."""
     report: UploadReport | None = None
     """What was uploaded, set by ``close``; None if the upload had not begun."""
+    during: Callable[[str], AbstractContextManager[None]] = lambda activity: nullcontext()
+    """Tells people what takes long."""
     notes: list[str] = field(default_factory=list)
     """For people, set by ``close``: an environment that raises when it is closed does not undo a finished run."""
 
@@ -110,7 +112,8 @@ class OpenRun:
                 self.end = error if isinstance(self.end, Outcome) else self.end
             status, seconds = _UPLOADED[self.ending().status]
             if self.session.uploader is not None:
-                self.report = self.session.uploader.finish(status, seconds)
+                with self.during("sending the last rows to the tracking store"):
+                    self.report = self.session.uploader.finish(status, seconds)
 
 
 @contextmanager

@@ -19,6 +19,8 @@ import numpy as np
 from composer.blueprint import load
 from composer.blueprint.syntax.problems import Problem
 from composer.environments.interface import EnvironmentFailure
+from composer.spec import stages
+from composer.spec.quantities import counted
 from composer.spec.run_files import write_text
 from composer.tracking.console import Console
 from composer.tracking.uploader import UploadReport
@@ -48,13 +50,15 @@ def train_to_end(
 
     ``notes`` are shown first. ``profiled`` shows at the end where the time went, and writes it to ``profile.json``.
     """
-    opened = OpenRun(run, session)
+    ready = stages.finished()
     profile = profiling.Profile(session.learner.device) if profiled else None
     console = Console(session.training.env_steps, not quiet, start_env_step=session.clock.env_steps)
-    with closing([opened]), console:
+    console.left = session.time_left.seconds
+    opened = OpenRun(run, session, during=console.during)
+    with console, closing([opened]):
         compilation = (f"the update is {_compilation_text(run)}", *_cache_lines(run, session))
         lines = (*_warning_lines(run), f"run {run.path}", *compilation, *_placement_lines(run))
-        for line in (*lines, *notes):
+        for line in (*lines, *notes, ready, *_warmup_lines(session, console)):
             console.note(line)
         session.say = console.note
         session.uploader = session.upload()
@@ -65,6 +69,7 @@ def train_to_end(
             spent = profile.table()
             write_text(run.path / "profile.json", json.dumps(spent, indent=1) + "\n")
             console.note(profiling.text(spent))
+        _tell_result(console, session, outcome)
         opened.end = outcome
     table, ending = _table(opened), opened.ending()
     if isinstance(opened.end, BaseException):
@@ -81,9 +86,12 @@ def train_together_to_end(together: Together, notes: Sequence[str] = (), *, quie
     One that diverges, or whose environment fails, does not stop the others. ``notes`` are shown first. Raises Stopped
     where all end early alike.
     """
-    opened = together.runs
-    with closing(opened), Console(opened[0].session.training.env_steps, not quiet) as console:
+    opened, ready = together.runs, stages.finished()
+    starts = min(each.session.clock.env_steps for each in opened)
+    console = Console(opened[0].session.training.env_steps, not quiet, start_env_step=starts)
+    with console, closing(opened):
         for each in opened:
+            each.during = console.during
             for line in (*_warning_lines(each.run), f"run {each.run.path}"):
                 console.note(f"{each.session.title}: {line}")
             each.session.uploader = each.session.upload()
@@ -91,9 +99,13 @@ def train_together_to_end(together: Together, notes: Sequence[str] = (), *, quie
         _say_withheld([each.session for each in opened], console)
         first, session = opened[0].run, opened[0].session
         compilation = (f"one update of all of them is {_compilation_text(first)}", *_cache_lines(first, session))
-        for line in (*compilation, *_placement_lines(first), *notes):
+        warmup = _warmup_lines(session, console)
+        for line in (*compilation, *_placement_lines(first), *notes, ready, *warmup):
             console.note(line)
         together.train(console)
+        for each in opened:
+            if isinstance(each.end, Outcome):
+                _tell_result(console, each.session, each.end)
     rows = [_row(each) for each in opened]
     table = {"runs": rows, "failed": sum(bool(row["exit_code"]) for row in rows)}
     codes = {row["exit_code"] for row in rows}
@@ -198,6 +210,21 @@ def sync(path: Path) -> UploadReport:
     """Send the rows of a run's journal that its tracking store does not have; raises StoreRefused."""
     runs.read_facts(path)
     return send_pending(path)
+
+
+def _warmup_lines(session: Session, console: Console) -> list[str]:
+    """A line on the actions that are random before the first update, where there are some left."""
+    clock = session.clock
+    if clock.interactions >= clock.warmup:
+        return []
+    console.warmup = clock.warmup * clock.stride
+    steps = f" ({console.warmup:,} environment steps)" if clock.stride > 1 else ""
+    return [f"warm-up: {counted(clock.warmup, 'interaction')} with random actions{steps}, without updates"]
+
+
+def _tell_result(console: Console, session: Session, outcome: Outcome) -> None:
+    means = {seed: statistics.fmean(row) for seed, row in zip(session.seeds, outcome.returns, strict=True)}
+    console.result(means, session.title, session.metric, session.best, outcome.seconds)
 
 
 def _say_withheld(sessions: Sequence[Session], console: Console) -> None:

@@ -266,6 +266,11 @@ class Learner:
             for function in functions
         ]
 
+    @property
+    def is_compiled(self) -> bool:
+        """Whether the update is compiled, or will be when it is first called."""
+        return self._choice.compiled
+
     def averaged_roles(self) -> dict[str, tuple[str, Stacked]]:
         """By name of an average: the network that it follows, perhaps through other averages, and the average."""
         return {name: (role, self.averages[name]) for name, role in self._averaged.items()}

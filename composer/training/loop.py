@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 from composer.environments.interface import EnvironmentFailure, InvalidAction
@@ -46,16 +46,20 @@ def train(session: Session, console: Console) -> Outcome:
     """
     stopwatch = Stopwatch([session])
     with Interrupts() as interrupts, saving_failures(session):
+        session.time_left.start()
         if session.is_evaluating:  # The evaluation in which the run failed before.
             finish_interaction(session, console)
         for batches in training_steps(session):
             if batches:
-                session.learner.learn(batches)
+                with first_update(session, console):
+                    session.learner.learn(batches)
+                session.time_left.lap("update", len(batches))
                 continue
             keep_signals(interrupts, console)
             signal = interrupts.requested  # Read once: a later signal is obeyed after the next interaction.
             with stopwatch.paused():
                 finish_interaction(session, console, is_stopping=signal is not None)
+            session.time_left.lap("rest")
             console.update(session.clock.env_steps, session.clock.updates)
             if signal and not session.is_finished:
                 raise Interrupted(signal)
@@ -72,6 +76,7 @@ def training_steps(session: Session) -> Iterator[Sequence[Minibatch]]:
         _collect(session)
         update, epochs = clock.updates, collector.epochs(clock.interactions)
         due = update + clock.tick()
+        session.time_left.interaction()
         while update < due:
             count = _updates_of_next_call(session, update, due)
             batches = [_draw(session) for _ in range(count)]
@@ -99,21 +104,43 @@ def finish_interaction(session: Session, console: Console, is_stopping: bool = F
         session.switch_to_compiled()
     if is_last or clock.due(session.evaluation.every):
         session.is_evaluating = True
+        session.time_left.lap("rest", 0)
         rows = _evaluate(session)
+        session.time_left.lap("evaluation")
         session.is_evaluating = False
         means = {seed: row[session.evaluator.metric] for seed, row in zip(session.seeds, rows, strict=True)}
         session.keep_if_best([*means.values()])
         _record_and_intervene(session, rows)
         session.flush()
-        console.evaluation(clock.env_steps, means, session.title, session.metric_range)
+        console.evaluation(clock.env_steps, means, session.title, session.metric, session.best)
     if is_last or session.diagnostics.due(clock):
+        session.time_left.lap("rest", 0)
         _record_and_intervene(session, _diagnose(session))
+        session.time_left.lap("diagnostics")
     if is_last:
         for row in unfired(session):
             session.record("event", seed=None, name=NEVER_FIRED, **row)
             console.note(": ".join(filter(None, (session.title, unfired_text(row, len(session.seeds))))))
     if is_last or is_stopping or clock.due(session.checkpoint.every):
+        session.time_left.lap("rest", 0)
         session.save()
+        session.time_left.lap("checkpoint")
+    _tell_firings(session, console)
+
+
+def first_update(session: Session, console: Console) -> AbstractContextManager[None]:
+    """Say that the first update of this process is compiled, where it is."""
+    is_first = session.learner.is_compiled and not session.time_left.has_updated
+    return console.during("compiling the update") if is_first else nullcontext()
+
+
+def _tell_firings(session: Session, console: Console) -> None:
+    """Tell people which interventions have fired, on which networks, and of which seeds where not of all."""
+    for name, by_seed in session.firings.items():
+        about = [*filter(None, (session.title,)), *session.surgery.roles(name)]
+        about += [] if len(by_seed) == len(session.seeds) else [f"seed {seed}" for seed in sorted(by_seed)]
+        console.fired(session.clock.env_steps, name, ", ".join(about), max(by_seed.values()))
+    session.firings.clear()
 
 
 @contextmanager
@@ -122,11 +149,17 @@ def saving_failures(session: Session) -> Iterator[None]:
     try:
         yield
     except EnvironmentFailure:
+        session.say(f"{_called(session)}the environment failed at environment step {session.clock.env_steps:,}")
         session.save_failure()
         raise
     except (Diverged, InvalidAction) as failure:
+        session.say(f"{_called(session)}diverged at environment step {session.clock.env_steps:,}")
         session.keep_last_batch(failure)
         raise
+
+
+def _called(session: Session) -> str:
+    return f"{session.title}: " if session.title else ""
 
 
 def keep_signals(interrupts: Interrupts, console: Console) -> None:

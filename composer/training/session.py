@@ -6,7 +6,9 @@ Tests: tests/faults/test_state.py.
 
 from __future__ import annotations
 
+import math
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from composer.blueprint import Checkpoint, Evaluation, Training
     from composer.blueprint.forecast.clock import Clock
     from composer.replay.transitions import Minibatch
+    from composer.spec.metrics import Metric
     from composer.tracking.journal import Journal
     from composer.tracking.uploader import Uploader
     from composer.training.collect.base import Collector
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from composer.training.evaluation import Evaluator
     from composer.training.learner import Learner
     from composer.training.surgery.apply import Surgery
+    from composer.training.time_left import TimeLeft
 
 
 @dataclass
@@ -38,8 +42,8 @@ class Session:
     """Everything that trains one run. Made by ``composer.training.assemble``."""
 
     seeds: tuple[int, ...]
-    metric_range: tuple[float, float]
-    """The lowest and the highest value of the evaluation metric."""
+    metric: Metric
+    """The evaluation metric."""
     training: Training
     evaluation: Evaluation
     checkpoint: Checkpoint
@@ -66,6 +70,10 @@ class Session:
     """Shows a line to whoever watches the run."""
     surgery: Surgery = field(init=False)
     """The interventions on the learner."""
+    time_left: TimeLeft = field(init=False)
+    """Measures what training takes."""
+    firings: dict[str, Counter[int]] = field(default_factory=dict)
+    """How often interventions have fired, by name and seed, since people were told."""
     is_evaluating: bool = False
     """Whether an evaluation has begun and not ended: one that failed is repeated by the run that continues."""
     last_batch: Minibatch | None = None
@@ -95,6 +103,7 @@ class Session:
 
     def record_firing(self, seed: int, event: Mapping[str, Any]) -> None:
         """Append an event of the seed with this index."""
+        self.firings.setdefault(event["name"], Counter())[self.seeds[seed]] += event.get("firings", 1)
         self.record("event", seed=self.seeds[seed], **event)
 
     @timed("logging")
@@ -108,7 +117,9 @@ class Session:
                 "speed/updates_per_second": (self.clock.updates - before[1]) / seconds,
                 "speed/env_steps_per_second": (self.clock.env_steps - before[2]) / seconds,
             }
-            self.timing.append({"type": "timing", "env_step": self.clock.env_steps, "seed": None, "metrics": metrics})
+            row = {"type": "timing", "env_step": self.clock.env_steps, "seed": None, "metrics": metrics}
+            left = self.time_left.seconds()
+            self.timing.append(row | ({"seconds_left": round(left, 1)} if math.isfinite(left) else {}))
 
     def ensure_uploading(self) -> None:
         """Start the upload again if its process has died."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from composer.blueprint.forecast.clock import clock_of, lengths_of
 from composer.blueprint.forecast.memory import transitions_allocated
 from composer.replay.storage import Storage
+from composer.spec.stages import stage
 from composer.training.assemble.start_upload import start_upload
 from composer.training.collect.build import CollectorParts, runtime_of
 from composer.training.collect.replay_placement import recorded_placement
@@ -25,9 +26,11 @@ from composer.training.runs.best import AGENT_ONLY
 from composer.training.runs.checkpoint import Checkpoints, Snapshot
 from composer.training.session import Session
 from composer.training.surgery.apply import Event, Surgery
+from composer.training.time_left import TimeLeft
 
 if TYPE_CHECKING:
     from composer.blueprint import Blueprint
+    from composer.blueprint.forecast.clock import Clock
     from composer.tracking.journal import Journal
     from composer.training.collect.base import TransitionSource
     from composer.training.runs.directory import Run
@@ -37,7 +40,9 @@ def make_session(
     blueprint: Blueprint, run: Run, device: str, choice: compiling.Choice, journal: Journal, timing: Journal
 ) -> Session:
     """The session of an open run, neither begun nor restored."""
+    stage("building networks")
     clock, learner = clock_of(blueprint), Learner(blueprint.agent, device, choice)
+    stage("building environments" if blueprint.environment.is_simulator else "loading the data")
     collecting = CollectorParts(
         algorithm=blueprint.algorithm,
         sampling=blueprint.replay.sampling,
@@ -48,7 +53,7 @@ def make_session(
     )
     session = Session(
         seeds=blueprint.seeds,
-        metric_range=blueprint.environment.metric_range,
+        metric=blueprint.environment.evaluation_metric(),
         training=blueprint.training,
         evaluation=blueprint.evaluation,
         checkpoint=blueprint.checkpoint,
@@ -65,9 +70,21 @@ def make_session(
     )
     _watch_compiling(session, choice, blueprint.compute.compile, run, device)
 
+    session.time_left = _time_left(blueprint, clock)
     session.surgery = make_surgery(blueprint, learner, session.record_firing, session.collector.replay)
     session.collector.switched = session.surgery.switched
     return session
+
+
+def _time_left(blueprint: Blueprint, clock: Clock) -> TimeLeft:
+    """The plan of a run: what it repeats, and how many interactions an evaluation has the length of."""
+    environment, diagnostics = blueprint.environment, blueprint.diagnostics
+    every = {"evaluation": blueprint.evaluation.every, "checkpoint": blueprint.checkpoint.every}
+    if diagnostics.measures:
+        every["diagnostics"] = min(diagnostics.every_of(each) for each in diagnostics.measures)
+    length = environment.info.episode_interactions if environment.is_simulator else 0
+    wide = blueprint.evaluation.episodes / environment.copies_per_seed
+    return TimeLeft(clock, blueprint.training.env_steps, every, length * max(wide, 1.0))
 
 
 def _watch_compiling(session: Session, choice: compiling.Choice, mode: str, run: Run, device: str) -> None:

@@ -11,6 +11,7 @@ import torch
 
 from composer.blueprint.forecast.clock import clock_of
 from composer.blueprint.forecast.program_key import program_key
+from composer.spec.stages import stage
 from composer.training.compile import capture as compiling
 from composer.training.compile.cache import use_cache
 from composer.training.compile_measured import calibrate
@@ -39,6 +40,7 @@ def set_up_process(blueprint: Blueprint, device: str | None = None) -> str:
 def choose_compilation(blueprint: Blueprint, device: str) -> compiling.Choice:
     """Whether a whole run of ``blueprint`` compiles its updates."""
     if blueprint.compute.compile == "measured":
+        stage("compiling the update, and measuring whether that pays")
         return calibrate(lambda choice: Learner(blueprint.agent, device, choice), blueprint.environment.info, device)
     updates = clock_of(blueprint).updates_by(blueprint.training.env_steps)
     return compiling.choose(blueprint.compute.compile, device, updates)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from composer.blueprint.load import ensure_checked
 from composer.spec.errors import ComposerError
+from composer.spec.stages import stage
 from composer.tracking.journal import Journal, read
 from composer.tracking.project import admitted
 from composer.tracking.records import JOURNAL, TIMING
@@ -94,6 +95,7 @@ def restored(
     session = make_session(blueprint, run, device, choice, _journal(run.path, snapshot), _timing(run.path))
     session.checkpoints = checkpoints
     with undo_on_error(session.close):
+        stage("restoring the checkpoint")
         notes += _continued(session, snapshot, inexact)
         if session.collector.restarted:
             changed.append(f"new episodes are begun: {session.collector.restarted}")

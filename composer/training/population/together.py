@@ -18,6 +18,7 @@ from composer.training.loop import (
     FAILURES,
     Stopwatch,
     finish_interaction,
+    first_update,
     keep_signals,
     saving_failures,
     training_steps,
@@ -53,12 +54,16 @@ class Together:
         Raises Interrupted once all that are running are saved.
         """
         stopwatch = Stopwatch(each.session for each in self.runs)
+        self._time_together(console)
         with Interrupts() as interrupts:
             self._admit(console)
             while self._running:
                 batches = self._step()
                 if any(batches.values()):
-                    self._stack.learn(batches)
+                    session = self.runs[0].session
+                    with first_update(session, console):
+                        self._stack.learn(batches)
+                    session.time_left.lap("update", max(map(len, batches.values())))
                     continue
                 keep_signals(interrupts, console)
                 signal = interrupts.requested
@@ -66,6 +71,7 @@ class Together:
                     for place in batches:
                         with self._failing_alone(place):
                             finish_interaction(self._opened[place].session, console, is_stopping=signal is not None)
+                self.runs[0].session.time_left.lap("rest")
                 self._report(console)
                 self._let_go()
                 if signal and (self._running or self._waiting):
@@ -73,6 +79,16 @@ class Together:
                 self._admit(console)
         for place, each in self._opened.items():
             each.end = self._failures.get(place) or stopwatch.outcome(each.session)
+
+    def _time_together(self, console: Console) -> None:
+        """Have all runs measure their time as one, by the clock of one that is not finished."""
+        sessions = [each.session for each in self.runs]
+        shared = next((each for each in sessions if not each.is_finished), sessions[0]).time_left
+        shared.runs = len(sessions)
+        for session in sessions:
+            session.time_left = shared
+        console.left = shared.seconds
+        shared.start()
 
     def _admit(self, console: Console) -> None:
         """Have those of the waiting runs enter that are not ahead of the others; only between interactions."""

@@ -95,6 +95,10 @@ class Surgery:
         """Fire the interventions planned at switch ``number`` (from 1) of phases, for the ``seeds`` of a mask."""
         self._fire_due("phase", number - 1, number, seeds)
 
+    def roles(self, name: str) -> tuple[str, ...]:
+        """The networks and scalars that an intervention changes."""
+        return tuple(dict.fromkeys(role for role, _ in self._chosen[name]))
+
     def due(self, clock: ClockName, before: int, now: int) -> bool:
         """Whether a firing is planned in ``(before, now]`` of a clock."""
         planned = (each.when for each in self._interventions.values() if each.when.clock == clock)
