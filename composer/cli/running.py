@@ -22,6 +22,7 @@ from composer.cli.arguments import (
     RunPath,
     Variants,
 )
+from composer.spec.stages import telling
 
 if TYPE_CHECKING:
     from composer.blueprint import Blueprint
@@ -53,18 +54,26 @@ def train(
     if together is not None:
         if profile:
             fail("--together takes no --profile", 2, as_json)
-        _train_together(blueprint, changes, variant, together, runs, as_json)
+        with telling() as stages:
+            stages.begin(f"reading {blueprint}")
+            _train_together(blueprint, changes, variant, together, runs, as_json)
         return
-    loaded = read(blueprint, changes, variant, as_json, is_to_run=True).blueprint
-    if beside:
-        _train_beside(loaded, beside, absent or (), runs, as_json)
-        return
+    with telling() as stages:
+        stages.begin(f"reading {blueprint}")
+        loaded = read(blueprint, changes, variant, as_json, is_to_run=True).blueprint
+        if beside:
+            _train_beside(loaded, beside, absent or (), runs, as_json)
+            return
+        from composer.blueprint.inspect.headline import headline
+
+        stages.line(headline(loaded))
+        _finish(guarded(lambda: _trained(loaded, runs, profile), as_json), as_json)
+
+
+def _trained(blueprint: Blueprint, runs: Path, profile: bool) -> dict[str, Any]:
     from composer import api
 
-    def run() -> dict[str, Any]:
-        return dict(api.train(loaded, runs, quiet=False, profile=profile).table)
-
-    _finish(guarded(run, as_json), as_json)
+    return dict(api.train(blueprint, runs, quiet=False, profile=profile).table)
 
 
 def _train_together(
@@ -104,8 +113,8 @@ def _train_beside(first: Blueprint, others: list[str], absent: Sequence[int], ru
 
 def _finish_together(table: dict[str, Any], as_json: bool) -> None:
     for row in table["runs"]:
-        result = f"return {row['final_return']:.1f}" if row["status"] == "finished" else row["message"]
-        say(f"{row['variant']}: {result}; everything of the run is in {row['run']}")
+        result = "" if row["status"] == "finished" else f"{row['message']}; "
+        say(f"{row['variant']}: {result}everything of the run is in {row['run']}")
     answer(table, as_json)
     raise typer.Exit(1 if table["failed"] else 0)
 
@@ -123,10 +132,15 @@ def resume(
     as_json: Json = False,
 ) -> None:
     """Continue a run exactly from its newest checkpoint, and with it the runs that train in the same program."""
+    with telling():
+        table = guarded(lambda: _continued(run, inexact), as_json)
+    (_finish_together if "runs" in table else _finish)(table, as_json)
+
+
+def _continued(run: Path, inexact: bool) -> dict[str, Any]:
     from composer.training import launch
 
-    table = guarded(lambda: launch.continued(run, inexact), as_json)
-    (_finish_together if "runs" in table else _finish)(table, as_json)
+    return launch.continued(run, inexact)
 
 
 def fork(
@@ -143,12 +157,14 @@ def fork(
     as_json: Json = False,
 ) -> None:
     """Continue from a checkpoint of a run with changed keys, as a new run."""
-    from composer.training import launch
 
     def go_on() -> dict[str, Any]:
+        from composer.training import launch
+
         return dict(launch.fork(run, overrides or (), at, branch, runs or run.parent, quiet=False).table)
 
-    _finish(guarded(go_on, as_json), as_json)
+    with telling():
+        _finish(guarded(go_on, as_json), as_json)
 
 
 def evaluate(
@@ -159,16 +175,19 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Play new episodes with the newest checkpoint of a run."""
-    from composer.training import launch
 
-    table = guarded(lambda: launch.evaluate(run, episodes, video), as_json)
+    def play() -> dict[str, Any]:
+        from composer.training import launch
+
+        return launch.evaluate(run, episodes, video)
+
+    with telling():
+        table = guarded(play, as_json)
     _say_damaged(table)
-    for seed, value in table["returns"].items():
-        say(f"seed {seed}: return {value:.1f} over {episodes} episodes")
-    for note in table["notes"]:
-        say(note)
-    more = f"; video: {video}" if video else ""
-    say(f"mean return {table['return']:.1f} at environment step {table['env_steps']:,}{more}")
+    for line in (*table.pop("lines"), *table["notes"]):
+        say(line)
+    if video:
+        say(f"video: {video}")
     answer(table, as_json)
 
 
@@ -208,11 +227,6 @@ def _say_damaged(table: dict[str, Any]) -> None:
 
 
 def _finish(table: dict[str, Any], as_json: bool) -> None:
-    returns = ", ".join(f"{seed}: {value:.1f}" for seed, value in table["returns"].items())
-    say(
-        f"return {table['final_return']:.1f} (by seed {returns}) after {table['env_steps']:,} environment steps, "
-        f"{table['seconds']:.0f} s"
-    )
     say(f"everything of the run is in {table['run']}")
     for note in table.pop("notes"):
         say(note)

@@ -34,7 +34,9 @@ class Stages:
         self._took: dict[str, float] = {}
 
     def begin(self, name: str) -> None:
-        """End the stage before and say that this one begins."""
+        """End the stage before and say that this one begins; nothing where it has begun."""
+        if name == self._name:
+            return
         self._end()
         self._name, self._began = name, self._clock()
         self._write(f"{name} ..." if self._is_live else f"{name}\n")

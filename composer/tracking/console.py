@@ -52,7 +52,7 @@ class Evaluations:
         """``return 75.0 (50.0, 100.0)``, with the interval of three seeds or more, and the values of all seeds."""
         bounds = (self._metric.low, self._metric.high)
         text = f"{self._metric.word} {mean_text([*self._last.values()], bounds, self._metric.unit)}"
-        return text + seeds_text(self._last, self._value)
+        return text + seeds_text(self._last, lambda value: value_text(value, self._metric.unit, self._means[-1]))
 
     def best(self) -> str:
         """``best 80.0 at step 1,000``; empty where that is the last one."""
@@ -152,8 +152,8 @@ class Console:
             self.evaluation(self._total, values_by_seed, title, metric, best)
         self._tell_firings(is_last=True)
         found = self._evaluations[title]
-        lasted = f"{found.full()} after {self._total:,} environment steps, {duration(seconds)}"
-        self.note(": ".join(filter(None, (title, "; ".join(filter(None, (lasted, found.best())))))))
+        after = f"{self._total:,} environment steps in {duration(seconds)}"
+        self.note(": ".join(filter(None, (title, after, "; ".join(filter(None, (found.full(), found.best())))))))
 
     def fired(self, env_step: int, name: str, about: str, count: int = 1) -> None:
         """Tell that an intervention has fired ``count`` times until ``env_step``; many firings are summed up.

@@ -47,8 +47,8 @@ def fitting(parts: Sequence[str], width: int) -> str:
 
 
 def seeds_text(values: Mapping[int, float], shown: Callable[[float], str]) -> str:
-    """``, seeds 0: 1.0, 1: 3.0, 2: 2.0``; of many their range; empty below three, which are shown anyway."""
-    if len(values) < 3:
+    """``, seeds 0: 1.0, 1: 3.0, 2: 2.0``; of many their range; empty where there is no interval beside."""
+    if len(values) < 3 or not all(map(math.isfinite, values.values())):
         return ""
     if len(values) > _SHOWN_SEEDS:
         return f", seeds {shown(min(values.values()))} to {shown(max(values.values()))}"

@@ -9,17 +9,18 @@ from __future__ import annotations
 import json
 import shlex
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from composer.blueprint import load
+from composer.blueprint import Blueprint, load
 from composer.blueprint.syntax.problems import Problem
 from composer.environments.interface import EnvironmentFailure
 from composer.spec import stages
+from composer.spec.interval import mean_text, value_text
 from composer.spec.quantities import counted
 from composer.spec.run_files import write_text
 from composer.tracking.console import Console
@@ -184,13 +185,26 @@ def evaluate(path: Path, episodes: int, video: Path | None) -> dict[str, Any]:
     return {
         "run": str(path),
         "env_steps": snapshot.values["interactions"] * blueprint.environment.stride,
+        "metric": blueprint.environment.metric,
         "return": float(returns.mean()),
-        "returns": dict(zip(map(str, blueprint.seeds), returns.mean(1).tolist(), strict=True)),
+        "returns": dict(zip(map(str, blueprint.seeds), means := returns.mean(1).tolist(), strict=True)),
         "episodes": returns.tolist(),
         **_checkpoint_used(snapshot),
         "video": None if video is None else str(video),
+        "lines": [*_evaluation_lines(blueprint, means, returns.shape[1], snapshot.values["interactions"])],
         "notes": notes,
     }
+
+
+def _evaluation_lines(blueprint: Blueprint, means: Sequence[float], episodes: int, interactions: int) -> Iterator[str]:
+    """The scores of each seed, and their mean, for people."""
+    environment = blueprint.environment
+    metric, over = environment.evaluation_metric(), f" over {counted(episodes, 'episode')}"
+    for seed, mean in zip(blueprint.seeds, means, strict=True):
+        shown = value_text(mean, metric.unit)
+        yield f"seed {seed}: {metric.word} {shown}{over if environment.is_simulator else ''}"
+    text = mean_text(means, (metric.low, metric.high), metric.unit)
+    yield f"mean {metric.word} {text} at environment step {interactions * environment.stride:,}"
 
 
 def digest(path: Path) -> dict[str, Any]:
@@ -278,6 +292,7 @@ def _table(opened: OpenRun) -> dict[str, Any]:
     return table | {
         "env_steps": outcome.env_steps,
         "updates": outcome.updates,
+        "metric": opened.session.metric.name,
         "final_return": statistics.fmean(means),
         "returns": dict(zip(map(str, opened.session.seeds), means, strict=True)),
         "seconds": round(outcome.seconds, 3),

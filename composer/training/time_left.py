@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from composer.blueprint.forecast.clock import Clock
 
 FADING_SECONDS: Final = 60.0
-"""After so much time in one kind of work, what was measured of it counts half."""
+"""After so much time, what was measured of a kind of work counts half beside what follows."""
 
 
 @dataclass
 class _Price:
-    """Seconds and how often."""
+    """Seconds and how often; older ones count less, since ``since``."""
 
+    since: float
     seconds: float = 0.0
     count: float = 0.0
 
@@ -33,9 +34,9 @@ class _Price:
     def each(self) -> float:
         return self.seconds / self.count if self.count else math.nan
 
-    def add(self, seconds: float, count: int) -> None:
-        if self.seconds > FADING_SECONDS:
-            self.seconds, self.count = self.seconds / 2, self.count / 2
+    def add(self, seconds: float, count: int, now: float) -> None:
+        if now - self.since > FADING_SECONDS:
+            self.since, self.seconds, self.count = now, self.seconds / 2, self.count / 2
         self.seconds, self.count = self.seconds + seconds, self.count + count
 
 
@@ -75,7 +76,8 @@ class TimeLeft:
         now = self._now()
         if work == "update" and "first update" not in self._prices:
             work = "first update"  # It compiles, or allocates.
-        self._prices.setdefault(work, _Price()).add(now - self._lap, count)
+        price = self._prices.get(work) or self._prices.setdefault(work, _Price(now))
+        price.add(now - self._lap, count, now)
         self._lap = now
 
     def interaction(self) -> None:

@@ -21,7 +21,7 @@ from composer.tracking.console import Console
 
 RESULT = {
     *("run", "run_id", "warnings", "mlflow_run_id", "status", "env_steps", "updates"),
-    *("final_return", "returns", "seconds", "updates_per_second", "never_fired"),
+    *("metric", "final_return", "returns", "seconds", "updates_per_second", "never_fired"),
 }
 SHORT = ("training.env_steps=100", "evaluation.every=100", "checkpoint.every=50")
 
