@@ -24,6 +24,7 @@ from composer.algorithms.declared import (
 )
 from composer.algorithms.discount import Constant, Discount
 from composer.algorithms.normalization.spec import Normalization
+from composer.algorithms.start import Start
 from composer.environments.base import Environment
 from composer.environments.interface import EnvironmentInfo
 from composer.interventions.base import Intervention
@@ -105,6 +106,11 @@ class Algorithm(Family, family="algorithm"):
     def learns_on_policy(self) -> bool:
         """Whether it learns only from data of its present policy."""
         return self.rollout_plan is not None
+
+    @classmethod
+    def start(cls, info: EnvironmentInfo) -> Start:
+        """The settings of a first blueprint in such an environment; by default those of the example."""
+        return Start({key: value for key, value in cls.example.items() if key != "kind"})
 
     @abstractmethod
     def update_schedule(self, info: EnvironmentInfo) -> UpdateSchedule:

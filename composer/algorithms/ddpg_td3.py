@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from composer.algorithms.base import Algorithm, OffPolicy, vectors_needed
 from composer.algorithms.declared import CRITICS, AverageRole, Evaluated, Passes, Role
+from composer.algorithms.start import Start
 from composer.environments.base import Environment
 from composer.environments.interface import EnvironmentInfo
 from composer.optim import schedules
@@ -145,6 +146,17 @@ class DDPG(DeterministicPolicyGradient, kind="ddpg"):
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "ddpg", "target_actor": False, "actor_noise": {"std": 0.1}}
 
+    @override
+    @classmethod
+    def start(cls, info: EnvironmentInfo) -> Start:
+        settings = {
+            "batch_size": 64, "update_to_data": 1.0, "warmup_interactions": 5_000, "discount": 0.99,
+            "exploration": {"std": 0.1},
+        }  # fmt: skip
+        rates = {"actor": 1e-4, "critic": 1e-3}
+        optimizers = {role: {"kind": "adam", "learning_rate": rate} for role, rate in rates.items()}
+        return Start(settings, "DDPG, arXiv:1509.02971", optimizers, momentum=0.999)
+
 
 class TD3(DeterministicPolicyGradient, kind="td3"):
     """Twin delayed deep deterministic policy gradient: clipped double critics, smoothed targets, a delayed actor.
@@ -161,3 +173,13 @@ class TD3(DeterministicPolicyGradient, kind="td3"):
     """The actor steps every ``policy_delay`` updates. Averages have momenta of their own: see the kind ``periodic``."""
     target_noise: ActionNoise = ActionNoise(std=schedules.Constant(value=0.2), clip=0.5)
     """Noise on next actions of targets: target policy smoothing."""
+
+    @override
+    @classmethod
+    def start(cls, info: EnvironmentInfo) -> Start:
+        settings = {
+            "batch_size": 256, "update_to_data": 1.0, "warmup_interactions": 5_000, "discount": 0.99,
+            "policy_delay": 2, "exploration": {"std": 0.1}, "target_noise": {"std": 0.2, "clip": 0.5},
+        }  # fmt: skip
+        with_actor = {"kind": "periodic", "every": 2, "value": 1.0, "at": 0.995}
+        return Start(settings, "TD3, arXiv:1802.09477 and its code", momentum=with_actor, copies={"critic": 2})

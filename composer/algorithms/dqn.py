@@ -15,6 +15,7 @@ from composer.algorithms.augmentation import Augmentation
 from composer.algorithms.base import AgentDeclaration, Algorithm, OffPolicy
 from composer.algorithms.declared import AverageRole, Evaluated, HorizonSchedules, Passes, Role, UpdateSchedule
 from composer.algorithms.spr import ROLES, SPR
+from composer.algorithms.start import Start
 from composer.environments.base import Environment
 from composer.environments.interface import EnvironmentInfo
 from composer.networks.outline import Outline
@@ -59,6 +60,20 @@ class DQN(OffPolicy, Algorithm, kind="dqn"):
     DrQ with one draw each, as in its Atari experiments (arXiv:2004.13649)."""
     spr: Annotated[SPR | None, Without(None)] = None
     """Self-predictive representations (SPR), which need three more networks."""
+
+    @override
+    @classmethod
+    def start(cls, info: EnvironmentInfo) -> Start:
+        settings: dict[str, Any] = {"discount": 0.99, "double": True}
+        if info.pictures:
+            settings |= {"batch_size": 32, "update_to_data": 1.0, "warmup_interactions": 1_600, "n_step": 10}
+            settings |= {"epsilon": {"kind": "linear", "start": 1.0, "end": 0.01, "updates": 5_000}}
+            adam = {"kind": "adam", "learning_rate": 1e-4, "epsilon": 1.5e-4}
+            return Start(settings, "DrQ(epsilon), arXiv:2108.13264, on a plain head", {"value": adam}, momentum=0.0)
+        settings |= {"batch_size": 64, "update_to_data": 0.5, "warmup_interactions": 1_000, "n_step": 5}
+        settings |= {"epsilon": {"kind": "linear", "start": 1.0, "end": 0.05, "updates": 4_000}}
+        adam = {"kind": "adam", "learning_rate": 5e-4}
+        return Start(settings, "the shipped blueprint classic/cartpole_dqn", {"value": adam})
 
     def update_schedule(self, info: EnvironmentInfo) -> UpdateSchedule:
         """That of off-policy algorithms; SPR needs future transitions."""

@@ -12,6 +12,7 @@ from typing_extensions import override
 from composer.algorithms.base import AgentDeclaration, Algorithm
 from composer.algorithms.declared import Evaluated, Passes, Role
 from composer.algorithms.on_policy import OnPolicy
+from composer.algorithms.start import Start
 from composer.environments.base import Environment
 from composer.environments.interface import EnvironmentInfo
 from composer.optim import schedules
@@ -49,6 +50,21 @@ class PPO(OnPolicy, Algorithm, kind="ppo"):
     over updates. Absent: no bound, as in the paper."""
     entropy_bonus: Annotated[NonNegative, Without(0)] = schedules.Constant(value=0)
     """Weight of the policy's entropy in the actor's loss: a number, or a schedule over updates."""
+
+    @override
+    @classmethod
+    def start(cls, info: EnvironmentInfo) -> Start:
+        settings: dict[str, Any] = {
+            "rollout_interactions": 256, "epochs": 10, "minibatches": 32, "batch_size": 64, "discount": 0.99,
+            "gae_lambda": 0.95, "clip_ratio": 0.2,
+        }  # fmt: skip
+        if info.discrete:
+            fewer = {"rollout_interactions": 128, "epochs": 3, "minibatches": 4, "batch_size": 256}
+            settings |= {**fewer, "entropy_bonus": 0.01}
+        adam = {"kind": "adam", "learning_rate": 3e-4, "epsilon": 1e-5, "max_gradient_norm": 0.5}
+        source = "PPO, arXiv:1707.06347, appendix A; eight copies of the environment"
+        optimizers, scaled = dict.fromkeys(_ROLES, adam), {"reward": {"kind": "return_scale"}}
+        return Start(settings, source, optimizers, environment={"copies": 8}, normalization=scaled)
 
     @override
     def roles(self, info: EnvironmentInfo) -> tuple[Role, ...]:

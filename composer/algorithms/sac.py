@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from composer.algorithms.base import Algorithm, OffPolicy, vectors_needed
 from composer.algorithms.declared import CRITICS, AverageRole, Evaluated, Passes, Role
+from composer.algorithms.start import Start
 from composer.environments.base import Environment
 from composer.environments.interface import EnvironmentInfo
 from composer.networks.initializers import Constant
@@ -44,6 +45,15 @@ class SAC(OffPolicy, Algorithm, kind="sac"):
     first: Literal["actor", "critic"] = "actor"
     """Which of the two steps first, the other one sees its step: the actor in SimBa's code, the critic in JAXRL's. The
     temperature follows the actor."""
+
+    @override
+    @classmethod
+    def start(cls, info: EnvironmentInfo) -> Start:
+        settings = {
+            "batch_size": 256, "update_to_data": 1.0, "warmup_interactions": 5_000, "discount": 0.99,
+            "initial_temperature": 1.0, "target_entropy_per_action": -1.0,
+        }  # fmt: skip
+        return Start(settings, "SAC, arXiv:1812.05905", copies={"critic": 2})
 
     @override
     def roles(self, info: EnvironmentInfo) -> tuple[Role, ...]:

@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from composer.algorithms.base import AgentDeclaration, Algorithm
 from composer.algorithms.declared import Evaluated, Passes, Role, UpdateSchedule
+from composer.algorithms.start import Start
 from composer.environments.base import Environment
 from composer.environments.interface import EnvironmentInfo
 from composer.spec.family import Spec
@@ -54,6 +55,13 @@ class Supervised(Algorithm, kind="supervised"):
     """Spectral decoupling: half this times the mean square of the logits is added. Source: arXiv:2011.09468, Eq. 4."""
     distillation: Annotated[Distillation | None, Without(None)] = None
     """Distillation from an average of the model."""
+
+    @override
+    @classmethod
+    def start(cls, info: EnvironmentInfo) -> Start:
+        return Start(
+            {"batch_size": 128}, learns_from_labels=True, optimizers={MODEL: {"kind": "adam", "learning_rate": 1e-3}}
+        )
 
     def update_schedule(self, info: EnvironmentInfo) -> UpdateSchedule:
         """One update per interaction, which is one batch."""

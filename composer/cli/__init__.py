@@ -20,6 +20,7 @@ from composer.cli import (
     correlating,
     discovering,
     finding,
+    making,
     reading,
     running,
     scaling,
@@ -52,6 +53,9 @@ _PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "Read a blueprint": (
         finding.list_,
         finding.kinds,
+        making.new,
+        making.cp,
+        making.resolve,
         reading.check,
         reading.show,
         reading.metrics,

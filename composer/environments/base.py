@@ -56,6 +56,13 @@ class Environment(Family, family="environment"):
     """Whether an agent acts in episodes and for rewards; otherwise it answers to labelled data."""
     task_key: ClassVar[str] = ""
     """The key that names its task, such as ``game``, which a study sets; empty where no single key does."""
+    first_env_steps: ClassVar[int] = 100_000
+    """Length of a first run, which ``composer new`` proposes."""
+
+    @classmethod
+    def known_tasks(cls) -> tuple[str, ...]:
+        """The values of ``task_key`` that can be told without importing a simulator; there may be others."""
+        return ()
 
     @cached_property
     def info(self) -> EnvironmentInfo:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 class Labelled(Environment, abstract=True):
     """Labelled data, read in batches."""
 
+    first_env_steps: ClassVar[int] = 5_000
+
     data: Data
     """The data set of inputs and labels."""
     sequence: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0

@@ -58,6 +58,7 @@ class Atari(Simulator, kind="atari"):
     """
 
     task_key: ClassVar[str] = "game"
+    first_env_steps: ClassVar[int] = 400_000
     example: ClassVar[Mapping[str, Any]] = {"kind": "atari", "game": "pong", "protocol": "atari100k"}
 
     game: Annotated[str, AfterValidator(lambda name: known(name, game_table(), "Atari game"))]
@@ -102,6 +103,11 @@ class Atari(Simulator, kind="atari"):
         name = given.get("protocol", cls.model_fields["protocol"].default)
         known = PROTOCOLS.get(name) if isinstance(name, str) else None
         return {**known, **given} if known else given
+
+    @override
+    @classmethod
+    def known_tasks(cls) -> tuple[str, ...]:
+        return (*game_table(),)
 
     @property
     @override

@@ -28,6 +28,7 @@ class DmControl(SingleSimulator, kind="dm_control"):
     """
 
     task_key: ClassVar[str] = "task"
+    first_env_steps: ClassVar[int] = 500_000
     example: ClassVar[Mapping[str, Any]] = {"kind": "dm_control", "task": "walker-walk"}
 
     task: Annotated[str, AfterValidator(lambda name: known(name, task_table("dm_control"), "dm_control task"))]
@@ -44,6 +45,11 @@ class DmControl(SingleSimulator, kind="dm_control"):
     """Of pixels: which of the task's cameras."""
     stack: Annotated[int, Field(ge=1, le=64)] = 3
     """Of pixels: newest pictures, one a decision, that make an observation; the first one fills it."""
+
+    @override
+    @classmethod
+    def known_tasks(cls) -> tuple[str, ...]:
+        return (*task_table("dm_control"),)
 
     @property
     @override

@@ -65,6 +65,11 @@ class Gymnasium(SingleSimulator, kind="gymnasium"):
             raise ValidationError.from_exception_data("Gymnasium", [line]) from error  # type: ignore[list-item]
         return self
 
+    @override
+    @classmethod
+    def known_tasks(cls) -> tuple[str, ...]:
+        return (*STEP_REWARDS,)
+
     @property
     @override
     def title(self) -> str:

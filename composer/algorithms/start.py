@@ -1,0 +1,32 @@
+"""What a first blueprint of an algorithm says: its published settings, for the skeleton of ``composer new``.
+
+Tests: tests/blueprint/inspect/test_skeleton.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+ADAM: Mapping[str, Any] = {"kind": "adam", "learning_rate": 3e-4}
+
+
+class Start(NamedTuple):
+    """Settings to begin with; a skeleton takes the rest from what the algorithm declares."""
+
+    settings: Mapping[str, Any]
+    """Keys of ``[algorithm]``, without the kind."""
+    source: str = ""
+    """Where they are from."""
+    optimizers: Mapping[str, Mapping[str, Any]] = {}
+    """By trained role; other roles have Adam with a learning rate of 3e-4."""
+    momentum: object = 0.995
+    """Of every average that the algorithm reads."""
+    copies: Mapping[str, int] = {}
+    """Copies of networks, where there are several."""
+    environment: Mapping[str, Any] = {}
+    """Keys of ``[environment]`` that suit it."""
+    normalization: Mapping[str, Any] = {}
+    """Keys of ``[normalization]``, beside those of observations."""
+    learns_from_labels: bool = False
+    """Whether it learns from labelled data rather than in a simulator."""

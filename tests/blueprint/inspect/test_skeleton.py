@@ -1,0 +1,97 @@
+"""``composer new``: every pair of algorithm and environment either fits, then passes every check, or says why not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from composer import api
+from composer.algorithms.base import Algorithm
+from composer.blueprint.inspect import lint
+from composer.blueprint.inspect.skeleton import DoesNotFit, skeleton
+from composer.blueprint.load import load, report
+from composer.environments.base import Environment
+from composer.spec import builtin_kinds
+
+builtin_kinds.register()
+PLACES = ["atari", "dm_control", "gymnasium", "Pendulum-v1", "MountainCarContinuous-v0", "bit_flipping", "phases"]
+PLACES += ["drifting_targets", "task_sequence", "digits", "cifar", "teacher", "generated_images"]
+DISCRETE, BOXES = {"dqn", "ppo"}, {"ppo", "sac", "td3", "ddpg"}
+FITTING = {"atari": DISCRETE, "gymnasium": DISCRETE, "dm_control": BOXES, "Pendulum-v1": BOXES}
+FITTING |= {"MountainCarContinuous-v0": BOXES}
+EXPECTED = {"norm-and-decay"}
+"""Advice on published methods that are older than it."""
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_every_pair_passes_all_checks_or_is_refused_with_a_reason(place: str, tmp_path: Path) -> None:
+    for algorithm in Algorithm.kinds():
+        if algorithm not in FITTING.get(place, {"supervised"}):
+            with pytest.raises(DoesNotFit, match=f"^{algorithm} does not fit .*: .*; .* fit$"):
+                skeleton(algorithm, place)
+            continue
+        path = tmp_path / f"{algorithm}.toml"
+        path.write_text(skeleton(algorithm, place), encoding="utf-8")
+        found = report(path)
+        assert (found.problems, found.warnings) == ([], []), path
+        assert {advice.rule for advice in lint.lint(path)} <= EXPECTED, path
+        assert load(path, variant="wide", is_to_run=False) if "[variants.wide]" in path.read_text() else True
+        for line in path.read_text().split("\n"):
+            assert len(line) <= 160 and (" #" not in line or "  #" in line), line
+        tables = [line for line in path.read_text().split("\n") if line.startswith("[")]
+        assert len(tables) >= 6 and all("  # " in line for line in tables)
+
+
+def test_every_environment_of_composer_is_tried() -> None:
+    assert {kind for kind in Environment.kinds() if "/" not in kind} <= set(PLACES)
+
+
+@pytest.mark.parametrize("trunk", ["simba", "simba_post", "simba_v2", "bro", "crelu_mlp", "fourier_mlp"])
+def test_a_trunk_is_taken_with_its_published_sizes(trunk: str, tmp_path: Path) -> None:
+    path = tmp_path / "b.toml"
+    path.write_text(skeleton("sac", "walker-walk", trunk), encoding="utf-8")
+    assert report(path).problems == []
+    assert f'use = "{trunk}"' in path.read_text()
+    if trunk == "simba":
+        assert 'trunk = { use = "simba", width = 128, blocks = 1 }' in path.read_text()
+        assert 'trunk = { use = "simba", width = 512, blocks = 2 }' in path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("sacc", "pong"), "no algorithm is called 'sacc'; did you mean 'sac'?"),
+        (("sac", "walker-wlk"), "is called 'walker-wlk'; did you mean 'walker-walk'?"),
+        (("dqn", "dmc"), "is called 'dmc'; environments: 'atari', "),
+        (("dqn", "gymnasium/CartPol-v1"), "no environment registered as 'CartPol-v1'; did you mean 'CartPole-v1'?"),
+        (("supervised", "phases/digits"), "no key of 'phases' names a task, so write 'phases' alone"),
+        (("dqn", "CartPole-v1", "simbb"), "no part for a trunk is called 'simbb'; did you mean 'simba'?"),
+        (("dqn", "CartPole-v1", "nature_cnn"), "dqn does not fit CartPole-v1: networks.value.trunk.layers[1]: 'conv'"),
+        (("sac", "pong"), "SAC needs vectors as observations and actions, got choices; 'dqn', 'ppo' fit"),
+    ],
+)
+def test_a_wrong_name_is_told_what_is_near(arguments: tuple[str, ...], said: str) -> None:
+    with pytest.raises(DoesNotFit) as caught:
+        skeleton(*arguments)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "place", "changes"),
+    [
+        ("ppo", "CartPole-v1", ["training.env_steps=1_024", "evaluation.every=1_024"]),
+        ("dqn", "CartPole-v1", ["algorithm.warmup_interactions=50", "training.env_steps=120", "evaluation.every=120"]),
+        ("td3", "Pendulum-v1", ["algorithm.warmup_interactions=50", "training.env_steps=120", "evaluation.every=120"]),
+        ("supervised", "bit_flipping", ["training.env_steps=40", "evaluation.every=20"]),
+    ],
+)
+def test_skeletons_train(algorithm: str, place: str, changes: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "b.toml"
+    path.write_text(skeleton(algorithm, place), encoding="utf-8")
+    short = ["seeds=[0]", "compute.device=cpu", "compute.threads=1", "compute.compile=never", "tracking.kind=none"]
+    short += ["checkpoint.every=1_000_000", "training.log_every=20"]
+    short += ["evaluation.episodes=1"] if place != "bit_flipping" else []
+    loaded = load(path, [*short, *changes])
+    done = api.train(loaded.blueprint, tmp_path / "runs")
+    assert done.table["status"] == "finished" and done.table["updates"] > 0
