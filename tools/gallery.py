@@ -146,7 +146,8 @@ def _film(path: Path, target: Path) -> None:
     import numpy as np
 
     from composer.environments.interface import RenderingUnavailable
-    from composer.training.launch import FRAMES_PER_SECOND, evaluate
+    from composer.training.launch import evaluate
+    from composer.training.video import FRAMES_PER_SECOND
 
     with TemporaryDirectory() as folder:
         video = Path(folder) / "film.mp4"

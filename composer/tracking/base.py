@@ -109,6 +109,11 @@ class Tracker(Family, family="tracker"):
         """
         return {"experiment": "", "system_metrics": False}
 
+    @property
+    def wants_films(self) -> bool:
+        """Whether a run is filmed at its end."""
+        return False
+
     def charts(self, interventions: Iterable[str], evaluation: Metric) -> tuple[Metric, ...]:
         """What it shows besides the metrics of the journal, for interventions of these names and this evaluation."""
         return ()

@@ -46,6 +46,9 @@ class MlflowTracker(Tracker, kind="mlflow"):
     """Record processor, memory and GPU use on the parent run."""
     pictures: bool = True
     """Draw networks, learning curve and firings of interventions while the run trains, by a process of low priority."""
+    films: bool = True
+    """Film an episode of the last and of the best agent at the end, where the machine renders. The command waits for it
+    a tenth of the time that training took, and 5 minutes at most; runs shorter than 100 seconds have no films."""
 
     @field_validator("uri", mode="after")
     @classmethod
@@ -67,6 +70,11 @@ class MlflowTracker(Tracker, kind="mlflow"):
     @override
     def request(self) -> dict[str, Any]:
         return {"experiment": self.experiment, "system_metrics": self.system_metrics, "pictures": self.pictures}
+
+    @property
+    @override
+    def wants_films(self) -> bool:
+        return self.films
 
     @override
     def charts(self, interventions: Iterable[str], evaluation: Metric) -> tuple[Metric, ...]:

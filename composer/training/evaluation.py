@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from composer.training.learner import Learner
 
 
-Watch = Callable[["VectorEnvironment"], None]
+Watch = Callable[["VectorEnvironment"], object]
 """Called with the environments before each decision in the episode of the first one."""
 
 

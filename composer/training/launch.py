@@ -29,6 +29,7 @@ from composer.tracking.uploader import sync as send_pending
 from composer.training import assemble, profiling
 from composer.training.compile.cache import cache_note
 from composer.training.endings import OpenRun, Stopped, closing
+from composer.training.films.filming import film_runs
 from composer.training.loop import Outcome, train
 from composer.training.population.together import Together
 from composer.training.runs import directory as runs
@@ -41,7 +42,6 @@ from composer.training.surgery.unfired import NEVER_FIRED, unfired
 
 FRESH_EPISODES = 2**62
 """Number of an evaluation that no training run reaches: none of its episodes has been seen before."""
-FRAMES_PER_SECOND = 30
 
 
 def train_to_end(
@@ -72,6 +72,7 @@ def train_to_end(
             console.note(profiling.text(spent))
         _tell_result(console, session, outcome)
         opened.end = outcome
+        _film([opened])
     table, ending = _table(opened), opened.ending()
     if isinstance(opened.end, BaseException):
         raise Stopped(ending.message, ending.exit_code, table) from opened.end
@@ -107,6 +108,7 @@ def train_together_to_end(together: Together, notes: Sequence[str] = (), *, quie
         for each in opened:
             if isinstance(each.end, Outcome):
                 _tell_result(console, each.session, each.end)
+        _film(opened)
     rows = [_row(each) for each in opened]
     table = {"runs": rows, "failed": sum(bool(row["exit_code"]) for row in rows)}
     codes = {row["exit_code"] for row in rows}
@@ -162,7 +164,7 @@ def evaluate(path: Path, episodes: int, video: Path | None) -> dict[str, Any]:
     Returns the table of ``--json``. Raises RunUnusable, CheckpointDamaged, EnvironmentFailure,
     RenderingUnavailable and VideoUnwritable.
     """
-    from composer.training.video import VideoRecorder
+    from composer.training.video import FRAMES_PER_SECOND, VideoRecorder
 
     blueprint, learner, snapshot = assemble.load_agent(path)
     if video is not None:
@@ -239,6 +241,17 @@ def _warmup_lines(session: Session, console: Console) -> list[str]:
 def _tell_result(console: Console, session: Session, outcome: Outcome) -> None:
     means = {seed: statistics.fmean(row) for seed, row in zip(session.seeds, outcome.returns, strict=True)}
     console.result(means, session.title, session.metric, session.best, outcome.seconds)
+
+
+def _film(opened: Sequence[OpenRun]) -> None:
+    """Film the runs that finished, before their upload ends, where their tracker shows films."""
+    wanted = {
+        each.run.path: each.end.seconds
+        for each in opened
+        if isinstance(each.end, Outcome) and each.session.films and each.session.evaluator.can_record_video
+    }
+    for line in film_runs([*wanted], max(wanted.values(), default=0.0)):
+        opened[0].session.say(line)
 
 
 def _say_withheld(sessions: Sequence[Session], console: Console) -> None:

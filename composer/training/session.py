@@ -60,6 +60,8 @@ class Session:
     """Starts the process that sends the journal to the tracking store; training never waits for it."""
     uploader: Uploader | None = None
     """That process, once started."""
+    films: bool = False
+    """Whether episodes are filmed at the end of the run."""
     title: str = ""
     """The name of the run among those that train beside it."""
     compiler: BackgroundCompiler | None = None

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from composer.environments.interface import RenderingUnavailable
 from composer.spec.errors import ComposerError
@@ -19,6 +20,9 @@ from composer.spec.wording import shorten
 
 if TYPE_CHECKING:
     from composer.environments.interface import VectorEnvironment
+
+
+FRAMES_PER_SECOND = 30
 
 
 class VideoUnwritable(ComposerError, RuntimeError):
@@ -48,8 +52,11 @@ class VideoRecorder:
             with self._writing():
                 self._writer.close()
 
-    def take(self, environments: VectorEnvironment) -> None:
-        """Add a frame of environment 0. Raises RenderingUnavailable, EnvironmentFailure and VideoUnwritable."""
+    def take(self, environments: VectorEnvironment) -> NDArray[np.uint8]:
+        """Add a frame of environment 0 and return it.
+
+        Raises RenderingUnavailable, EnvironmentFailure and VideoUnwritable.
+        """
         picture = environments.render(0)
         if picture.shape != (self._shape or picture.shape):
             raise RenderingUnavailable(
@@ -64,6 +71,7 @@ class VideoRecorder:
 
                 self._writer = imageio.get_writer(self._path, fps=self._rate, macro_block_size=None)
             self._writer.append_data(even)
+        return picture
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

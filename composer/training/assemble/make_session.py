@@ -65,6 +65,7 @@ def make_session(
         journal=journal,
         timing=timing,
         upload=lambda: start_upload(blueprint, run),
+        films=blueprint.tracking.wants_films,
         checkpoints=Checkpoints(run.path, blueprint.checkpoint.keep, run.facts),
         diagnostics=Recorder(blueprint.diagnostics, blueprint.agent, device),
     )
