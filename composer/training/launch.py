@@ -29,7 +29,7 @@ from composer.tracking.uploader import sync as send_pending
 from composer.training import assemble, profiling
 from composer.training.compile.cache import cache_note
 from composer.training.endings import OpenRun, Stopped, closing
-from composer.training.films.filming import film_runs
+from composer.training.films.filming import film_finished
 from composer.training.loop import Outcome, train
 from composer.training.population.together import Together
 from composer.training.runs import directory as runs
@@ -72,7 +72,7 @@ def train_to_end(
             console.note(profiling.text(spent))
         _tell_result(console, session, outcome)
         opened.end = outcome
-        _film([opened])
+        film_finished([opened])
     table, ending = _table(opened), opened.ending()
     if isinstance(opened.end, BaseException):
         raise Stopped(ending.message, ending.exit_code, table) from opened.end
@@ -108,7 +108,7 @@ def train_together_to_end(together: Together, notes: Sequence[str] = (), *, quie
         for each in opened:
             if isinstance(each.end, Outcome):
                 _tell_result(console, each.session, each.end)
-        _film(opened)
+        film_finished(opened)
     rows = [_row(each) for each in opened]
     table = {"runs": rows, "failed": sum(bool(row["exit_code"]) for row in rows)}
     codes = {row["exit_code"] for row in rows}
@@ -241,17 +241,6 @@ def _warmup_lines(session: Session, console: Console) -> list[str]:
 def _tell_result(console: Console, session: Session, outcome: Outcome) -> None:
     means = {seed: statistics.fmean(row) for seed, row in zip(session.seeds, outcome.returns, strict=True)}
     console.result(means, session.title, session.metric, session.best, outcome.seconds)
-
-
-def _film(opened: Sequence[OpenRun]) -> None:
-    """Film the runs that finished, before their upload ends, where their tracker shows films."""
-    wanted = {
-        each.run.path: each.end.seconds
-        for each in opened
-        if isinstance(each.end, Outcome) and each.session.films and each.session.evaluator.can_record_video
-    }
-    for line in film_runs([*wanted], max(wanted.values(), default=0.0)):
-        opened[0].session.say(line)
 
 
 def _say_withheld(sessions: Sequence[Session], console: Console) -> None:

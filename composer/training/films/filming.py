@@ -17,7 +17,9 @@ from tempfile import TemporaryFile
 from typing import IO, Final
 
 from composer.spec.package_files import PACKAGE
+from composer.training.endings import OpenRun
 from composer.training.interrupts import Interrupts
+from composer.training.loop import Outcome
 
 SHARE: Final = 0.1
 LEAST_SECONDS, MOST_SECONDS = 10.0, 300.0
@@ -29,6 +31,17 @@ def budget(seconds: float, runs: int = 1) -> float:
     """How many seconds to wait for the films of each of ``runs`` runs that trained for ``seconds``; 0 for none."""
     share = min(SHARE * seconds, MOST_SECONDS) / runs
     return share if share >= LEAST_SECONDS else 0.0
+
+
+def film_finished(opened: Sequence[OpenRun]) -> None:
+    """Film those of the open runs that finished, where their tracker shows films and they can be drawn; say it."""
+    wanted = {
+        each.run.path: each.end.seconds
+        for each in opened
+        if isinstance(each.end, Outcome) and each.session.films and each.session.evaluator.can_record_video
+    }
+    for line in film_runs([*wanted], max(wanted.values(), default=0.0)):
+        opened[0].session.say(line)
 
 
 def film_runs(runs: Sequence[Path], seconds: float) -> list[str]:
