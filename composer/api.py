@@ -146,20 +146,26 @@ def train(
     variant: str | Sequence[str] | None = None,
     quiet: bool = True,
     profile: bool = False,
+    name: str | None = None,
+    tags: Mapping[str, str] | None = None,
 ) -> Result:
     """Train a blueprint in a new directory below ``runs``, as ``composer train`` does, to its end.
 
     The run is called after ``variant`` too: by default the variants under which the blueprint was loaded, otherwise one
-    name, or several that were combined. ``profile`` reports where the time went. Raises BlueprintError for a blueprint
-    with problems or without the memory on this machine, and ``composer.training.endings.Stopped``, with the command
-    that continues the run, where it ends early. Ctrl-C saves a checkpoint and stops.
+    name, or several that were combined. ``profile`` reports where the time went. The run's directory is called after
+    ``name`` instead where that is given; ``tags`` go into ``run.json`` and the tracking store. Raises LabelError for
+    those that cannot be, BlueprintError for a blueprint with problems or without the memory on this machine, and
+    ``composer.training.endings.Stopped``, with the command that continues the run, where it ends early. Ctrl-C saves a
+    checkpoint and stops.
     """
     stage("importing torch")
     from composer.training import assemble, launch
+    from composer.training.runs.labels import labels
 
-    name = blueprint.derived.get("variant") if variant is None else combination(names_in(variant))
-    for each in name.split(AND) if name is not None else ():
+    called = labels(name, tags or {})
+    chosen = blueprint.derived.get("variant") if variant is None else combination(names_in(variant))
+    for each in chosen.split(AND) if chosen is not None else ():
         if not is_slug(each):
             raise BlueprintError([Problem(COMPOSED, 1, 1, "variant", f"{SLUG_RULE}; got {quote(each)}")])
-    run, session = assemble.start(ensure_checked(blueprint, is_to_run=True), Path(runs), name)
+    run, session = assemble.start(ensure_checked(blueprint, is_to_run=True), Path(runs), chosen, called)
     return launch.train_to_end(run, session, quiet=quiet, profiled=profile)

@@ -11,6 +11,8 @@ from typing import Annotated
 
 import typer
 
+from composer.spec.seeds import seeds_in
+
 _FILE = "FILE[@VARIANT[+VARIANT...]]"
 BlueprintArgument = Annotated[
     str,
@@ -64,6 +66,17 @@ Absent = Annotated[
     list[int] | None,
     typer.Option(min=0, help="Leave the place of this experiment empty, counted from 0; repeatable."),
 ]
+Seeds = Annotated[
+    str | None,
+    typer.Option(metavar="0-3|0,2,5-7", help="Seeds, with ranges that include both ends: all train in one program."),
+]
+
+
+def seeds_override(seeds: str | None) -> list[str]:
+    """The override that an option ``--seeds`` stands for, in a list; none without it. Raises SeedsError."""
+    return [] if seeds is None else [f"seeds={seeds_in(seeds)}"]
+
+
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
 At = Annotated[
     int | None, typer.Option(min=0, help="Environment step of a kept checkpoint; by default the newest good one.")

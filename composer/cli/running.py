@@ -20,7 +20,9 @@ from composer.cli.arguments import (
     Json,
     Overrides,
     RunPath,
+    Seeds,
     Variants,
+    seeds_override,
 )
 from composer.spec.stages import telling
 
@@ -32,9 +34,7 @@ def train(
     blueprint: BlueprintArgument,
     overrides: Overrides = None,
     variant: Variants = None,
-    seeds: Annotated[
-        str | None, typer.Option(help="Comma-separated seeds, such as 0,1,2: all train in one program.")
-    ] = None,
+    seeds: Seeds = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
     runs: Annotated[Path, typer.Option(help="Directory in which the run directory is made.")] = Path("runs"),
     profile: Annotated[bool, typer.Option("--profile", help="Show at the end how the time was spent.")] = False,
@@ -42,18 +42,27 @@ def train(
         str | None,
         typer.Option(help="Comma-separated variants, combinations a+b, or 'base', that train in one program."),
     ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the run and of its directory, before the time; the agent keeps its own.")
+    ] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="A tag in run.json and in MLflow; repeatable.")
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Make one update, evaluation and checkpoint, and keep nothing."),
+    ] = False,
     beside: Beside = None,
     absent: Absent = None,
     allow_module: AllowModule = None,
     as_json: Json = False,
 ) -> None:
     """Train a blueprint in a new run directory."""
-    changes = list(overrides or ())
-    changes += [f"seeds=[{seeds}]"] if seeds is not None else []
+    changes = [*(overrides or ()), *seeds_override(seeds)]
     changes += [f"compute.device={device}"] if device is not None else []
+    if (together is not None or beside) and (profile or name or tag or dry_run):
+        fail("--together and --beside take no --profile, --name, --tag or --dry-run", 2, as_json)
     if together is not None:
-        if profile:
-            fail("--together takes no --profile", 2, as_json)
         with telling() as stages:
             stages.begin(f"reading {blueprint}")
             _train_together(blueprint, changes, variant, together, runs, as_json)
@@ -67,13 +76,25 @@ def train(
         from composer.blueprint.inspect.headline import headline
 
         stages.line(headline(loaded))
-        _finish(guarded(lambda: _trained(loaded, runs, profile), as_json), as_json)
+        if dry_run:
+            table = guarded(lambda: _tried_out(loaded), as_json)
+            say("all of it works: nothing was kept")
+            answer(table, as_json)
+            return
+        _finish(guarded(lambda: _trained(loaded, runs, profile, name, tag or ()), as_json), as_json)
 
 
-def _trained(blueprint: Blueprint, runs: Path, profile: bool) -> dict[str, Any]:
+def _trained(blueprint: Blueprint, runs: Path, profile: bool, name: str | None, tags: Sequence[str]) -> dict[str, Any]:
     from composer import api
+    from composer.training.runs.labels import tags_in
 
-    return dict(api.train(blueprint, runs, quiet=False, profile=profile).table)
+    return dict(api.train(blueprint, runs, quiet=False, profile=profile, name=name, tags=tags_in(tags)).table)
+
+
+def _tried_out(blueprint: Blueprint) -> dict[str, Any]:
+    from composer.training.assemble.dry_run import dry_run
+
+    return dry_run(blueprint, say)
 
 
 def _train_together(

@@ -17,7 +17,9 @@ from composer.cli.arguments import (
     Listed,
     Overrides,
     RunPath,
+    Seeds,
     Variants,
+    seeds_override,
 )
 from composer.spec.errors import ComposerError
 
@@ -51,15 +53,17 @@ def sweep(
     together: Annotated[
         int, typer.Option(min=1, max=64, help="Variants per process and program, where they differ in numbers only.")
     ] = 1,
+    seeds: Seeds = None,
     allow_module: AllowModule = None,
     as_json: Json = False,
 ) -> None:
     """Train a blueprint and all its variants, or the chosen ones, except those that were finished before."""
+    changes = [*(overrides or ()), *seeds_override(seeds)]
     from composer.blueprint.syntax.notation import selection
     from composer.studies import sweep as study
 
     def train_all() -> dict[str, Any]:
-        return study.sweep(*selection(blueprint, overrides or (), variant or (), variants), runs, jobs, say, together)
+        return study.sweep(*selection(blueprint, changes, variant or (), variants), runs, jobs, say, together)
 
     table = guarded(train_all, as_json)
     tell(table, study.text, as_json)

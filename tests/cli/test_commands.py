@@ -78,6 +78,22 @@ def test_train_resume_and_digest_answer_in_json(tmp_path: Path) -> None:
     assert list(played["returns"]) == ["3", "1"]
 
 
+def test_a_run_takes_ranges_of_seeds_a_name_and_tags_and_a_dry_run_keeps_nothing(tmp_path: Path) -> None:
+    where = ("--runs", str(tmp_path / "runs"), "--json")
+    output, said = invoke("train", str(TINY), DRIFT, *SHORT, "--dry-run", *where)
+    assert (last_json(output)["status"], last_json(output)["exit_code"]) == ("dry run", 0)
+    assert "making one update: done in" in said and not (tmp_path / "runs").exists()
+    options = ("--seeds", "1,3-4", "--name", "mine", "--tag", "why=see")
+    output, said = invoke("train", str(TINY), DRIFT, *SHORT, *options, *where)
+    answer = last_json(output)
+    assert [*answer["returns"]] == ["1", "3", "4"] and answer["metric"] == "evaluation/return"
+    assert said.startswith(f"reading {TINY}\n") and "seeds 1, 3, 4" in said.splitlines()[1]
+    assert answer["run_id"].startswith("mine-2")
+    assert json.loads((Path(answer["run"]) / "run.json").read_text())["tags"] == {"why": "see"}
+    for wrong, message in (("--seeds=3-1", "the range 3-1 is empty"), ("--tag=seed=3", "composer sets this tag")):
+        assert message in last_json(invoke("train", str(TINY), DRIFT, wrong, *where, code=2)[0])["message"]
+
+
 def test_without_json_standard_output_stays_empty(tmp_path: Path) -> None:
     output, said = invoke("train", str(TINY), DRIFT, *SHORT, "--runs", str(tmp_path / "runs"))
     assert output == ""

@@ -11,10 +11,11 @@ from pydantic import BeforeValidator, Field
 
 from composer.blueprint.schema import Seed, Slug
 from composer.spec.family import Items, Spec
+from composer.spec.seeds import MOST, seeds_in
 
 FORMAT = 1
 """The format of study files that this composer reads."""
-MAX_SEEDS = 64
+MAX_SEEDS = MOST
 """Most seeds of a study, as of a blueprint."""
 
 AXIS = r"^[A-Za-z][A-Za-z0-9_]{0,63}$"
@@ -26,7 +27,9 @@ def _several(value: object) -> object:
 
 
 def _counted(value: object) -> object:
-    """``5`` stands for the seeds 0 to 4."""
+    """``5`` stands for the seeds 0 to 4, ``"0,2,5-7"`` for those in it."""
+    if isinstance(value, str):
+        return seeds_in(value)
     if not isinstance(value, int) or isinstance(value, bool):
         return value
     if not 1 <= value <= MAX_SEEDS:

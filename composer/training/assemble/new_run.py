@@ -22,6 +22,7 @@ from composer.training.collect.replay_placement import ReplayPlacement, choose_p
 from composer.training.compile.capture import Choice, eager_after
 from composer.training.runs import directory as runs
 from composer.training.runs import provenance, repository
+from composer.training.runs.labels import UNLABELLED, Labels
 from composer.training.runs.membership import study_facts
 from composer.training.runs.shared_program import SharedProgram, program_provenance
 
@@ -39,14 +40,17 @@ class Shared(NamedTuple):
     """The names of the others, for people."""
 
 
-def start(blueprint: Blueprint, directory: Path, variant: str | None) -> tuple[runs.Run, Session]:
+def start(
+    blueprint: Blueprint, directory: Path, variant: str | None, labels: Labels = UNLABELLED
+) -> tuple[runs.Run, Session]:
     """A new run under ``directory``: its folder is written, no environment has been stepped.
 
     Raises StoreRefused and Unavailable, before anything is written, and RunUnusable where nothing can be.
     """
     admitted(blueprint.tracking, directory)
     device = set_up_process(blueprint)
-    run, session = create(blueprint, directory, variant, device, choose_compilation(blueprint, device))
+    choice = choose_compilation(blueprint, device)
+    run, session = create(blueprint, directory, variant, device, choice, labels=labels)
     with undo_on_error(session.close, run.close):
         session.collector.begin()
     return run, session
@@ -62,19 +66,21 @@ def create(
     shared: Shared | None = None,
     placement: ReplayPlacement | None = None,
     agent: str | None = None,
+    labels: Labels = UNLABELLED,
 ) -> tuple[runs.Run, Session]:
     """A new run directory and the session of its run, neither begun nor restored.
 
     ``fork`` describes the checkpoint that the run continues, if any; it is part of the provenance hash. ``shared``
     is the program that it trains in with others; ``placement`` says where the replay is kept, if that is known;
-    ``agent`` is its agent's name, where that does not follow from how the blueprint was written.
+    ``agent`` is its agent's name, where that does not follow from how the blueprint was written; ``labels`` are what
+    the user calls it.
     """
     placement = placement or choose_placement(blueprint.replay.storage, allocated(blueprint), device, directory)
     fingerprint = provenance.fingerprint(device, blueprint.environment, blueprint.requires, choice.compiled)
     origin, file = ({}, blueprint.derived.get("file")) if fork is None else ({"fork": fork}, None)
     key = blueprint_digest(blueprint)
     facts: dict[str, Any] = {
-        "run_id": runs.new_id(blueprint.name, variant) if shared is None else shared.run_id,
+        "run_id": labels.run_id(blueprint.name, variant) if shared is None else shared.run_id,
         **_named(blueprint, variant),
         "agent": agent or agent_name(blueprint, variant),
         **repository.facts(file),  # A fork's file is in its origin's run directory, not in the user's repository.
@@ -87,6 +93,7 @@ def create(
         **({} if shared is None else {"beside": list(shared.beside)} | shared.program.facts()),
         **origin,
         **study_facts(key),
+        **labels.facts(),
     }
     facts["hash"] = provenance.provenance_hash(key, decisive(facts))
     run = runs.create(directory, dump(blueprint), facts, _parameter_table(blueprint))

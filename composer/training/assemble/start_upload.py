@@ -47,6 +47,7 @@ def _tags(blueprint: Blueprint, facts: Mapping[str, Any]) -> dict[str, str | Non
     name, variant = facts["name"], facts["variant"]
     study, shown = facts.get("study"), headline(blueprint.environment.metric)
     return {
+        **facts.get("tags", {}),
         "agent": facts.get("agent", plain_name(name, variant)),  # Runs of older versions have none.
         "blueprint": name,
         "variants": variant,

@@ -40,6 +40,11 @@ class Recorder:
         self._probe = Probe(declared.probe, declared.batch)
         self._is_restored = False
 
+    @property
+    def has_measures(self) -> bool:
+        """Whether anything is measured at all."""
+        return bool(self._measures)
+
     def due(self, clock: Clock) -> bool:
         """Whether a measure is due after the last interaction."""
         return any(clock.due(each.every) for each in self._measures)

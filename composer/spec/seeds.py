@@ -1,0 +1,36 @@
+"""Seeds as they are written on a command line. Tests: tests/spec/test_seeds.py."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from composer.spec.errors import ComposerError
+
+MOST: Final = 64
+"""Seeds of one run at the most."""
+_PART: Final = re.compile(r"\s*(\d{1,10})\s*(?:-\s*(\d{1,10})\s*)?")
+
+
+class SeedsError(ComposerError, ValueError):
+    """A text that names no seeds; the message says how they are written."""
+
+    exit_code = 2
+
+
+def seeds_in(text: str) -> list[int]:
+    """``0-3`` and ``0,2,5-7``: numbers, and ranges that include both ends. Raises SeedsError."""
+    found: list[int] = []
+    for part in text.split(","):
+        match = _PART.fullmatch(part)
+        if match is None:
+            raise SeedsError(f"seeds {text!r}: {part.strip()!r} is no number or range; write 0-3 or 0,2,5-7")
+        first, last = int(match[1]), int(match[2] or match[1])
+        if last < first:
+            raise SeedsError(f"seeds {text!r}: the range {part.strip()} is empty; write {last}-{first}")
+        if len(found) + last - first >= MOST:
+            raise SeedsError(f"seeds {text!r}: more than {MOST} seeds")
+        found += range(first, last + 1)
+    if doubled := sorted({seed for seed in found if found.count(seed) > 1}):
+        raise SeedsError(f"seeds {text!r}: {', '.join(map(str, doubled))} named twice")
+    return found
