@@ -85,7 +85,7 @@ class TimeLeft:
         self.lap("acting" if self._clock.updates else "random actions")
 
     def seconds(self) -> float:
-        """Seconds until the end; NaN where an update has no price yet."""
+        """Seconds until the end; NaN where updates have no price yet: the first one is not like the others."""
         clock, end = self._clock, self._clock.interactions_by(self._env_steps)
         left = end - clock.interactions
         first = clock.env_step_of(1, self._env_steps)
@@ -93,13 +93,13 @@ class TimeLeft:
         updates = clock.updates_by(self._env_steps) - clock.updates
         randomly, acting = self._either("random actions", "acting"), self._either("acting", "random actions")
         total = self.runs * (self._cost(random, randomly) + self._cost(left - random, acting))
-        total += self._cost(updates, self._either("update", "first update")) + self._cost(left, self._price_of("rest"))
+        total += self._cost(updates, self._either("update")) + self._cost(left, self._price_of("rest"))
         for work, every in self._every.items():
             due = times_due(every, clock.stride, end) - clock.env_steps // every
             total += self._cost(max(due, 1) * self.runs if left else 0, self._price_of(work, acting * self._evaluation))
         return max(total - (self._now() - self._lap), 0.0)
 
-    def _either(self, work: str, other: str) -> float:
+    def _either(self, work: str, other: str = "") -> float:
         price = self._prices.get(work) or self._prices.get(other)
         return price.each if price is not None else math.nan
 

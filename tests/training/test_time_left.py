@@ -28,6 +28,7 @@ class Run:
             self.left.interaction()
             for _ in range(due):
                 self.spend("update")
+                self.now += 0.0 if self.left.has_updated else self.prices.get("compiling", 0.0)
                 self.left.lap("update")
             for work, every in self.every.items():
                 if clock.interactions == end or clock.due(every):
@@ -82,6 +83,13 @@ def test_a_run_that_goes_on_and_becomes_faster_is_timed_by_what_it_does_now() ->
     run.go()
     at, told = next(each for each in run.told if each[0] > switched + 240)
     assert told == pytest.approx(run.now - at, rel=0.1)
+
+
+def test_compiling_is_not_taken_for_an_update() -> None:
+    run = Run(Clock(1, 0, 1.0), 10_000, OFF_POLICY | {"compiling": 60.0}, {})
+    run.go()
+    assert math.isnan(run.told[0][1])  # The first update says nothing about the others.
+    assert run.told[1][1] == pytest.approx(9_998 * 0.012, rel=0.1)
 
 
 def test_runs_side_by_side_share_updates_and_nothing_else() -> None:
