@@ -12,7 +12,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -158,7 +158,7 @@ def sync(run_dir: Path) -> UploadReport:
         raise StoreRefused(f'{run_dir}: not tracked: its blueprint has tracking.kind = "none"')
     destination = tracking.destination(run_dir)
     withheld = withheld_note(destination)
-    with _environment(upload_environment(destination) | ENVIRONMENT):  # MLflow reads them when it is imported
+    with store_variables(destination):
         from composer.tracking.uploader_process import SYNC_PATIENCE, Busy, Watch, upload
 
         try:
@@ -170,8 +170,9 @@ def sync(run_dir: Path) -> UploadReport:
 
 
 @contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Have these environment variables, and no others, in the block."""
+def store_variables(destination: Destination) -> Iterator[None]:
+    """Have the environment variables of an uploader to this store in the block; MLflow reads them when imported."""
+    variables = upload_environment(destination) | ENVIRONMENT
     before = dict(os.environ)
     os.environ.clear()
     os.environ.update(variables)

@@ -55,7 +55,7 @@ def outcomes_of(study: Study, tmp_path: Path, missing: int = 0) -> list[Outcome]
 
 def test_what_the_axes_do_is_what_a_study_concludes(study: Study, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    files, (width, ratio) = write_report(study, outcomes_of(study, tmp_path), tmp_path / "out")
+    files, (width, ratio), _ = write_report(study, outcomes_of(study, tmp_path), tmp_path / "out")
     assert width.startswith("width, averaged over 4 combinations") and "width=64 scores higher than width=32" in width
     assert ratio.startswith("ratio, averaged over") and "ratio=1 scores higher than ratio=2" in ratio
     *said, last = lines([width, ratio], [str(path) for path in files])
@@ -68,7 +68,7 @@ def test_a_study_with_seeds_added_until_decided_does_not_conclude_by_fixed_p_val
 ) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / DESIGN_FILE).write_text("{}")
-    files, concluded = write_report(study, outcomes_of(study, tmp_path), tmp_path / "out")
+    files, concluded, _ = write_report(study, outcomes_of(study, tmp_path), tmp_path / "out")
     assert concluded == []
     pages = [path.read_text() for path in files if path.name in ("report.md", "report.html")]
     assert len(pages) == 2 and all("Seeds were added until the study was decided" in page for page in pages)

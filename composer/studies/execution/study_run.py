@@ -76,6 +76,7 @@ def table_of(study: Study, outcomes: Sequence[Outcome], folder: Path) -> dict[st
         **{status: sum(each.status == status for each in outcomes) for status in ("finished", "diverged", "failed")},
         "conclusions": written.conclusions,
         "report": [str(path) for path in written.files],
+        "notes": [written.problem] if written.problem else [],
     }
 
 
@@ -156,7 +157,7 @@ def text(table: Mapping[str, Any]) -> str:
             lines.append(f"{each['point']} on {each['task']} failed: {message}")
     counts = [f"{table[each]:,} {each}" for each in ("finished", "diverged", "failed") if table[each]]
     lines.append(f"{', '.join(counts)} of {counted(len(table['runs']), 'run')}")
-    lines += report_lines(table["conclusions"], table["report"])
+    lines += [*report_lines(table["conclusions"], table["report"]), *table["notes"]]
     if table["failed"]:
         lines.append("the same command again tries those that failed, and nothing else")
     if table["finished"] > 1:

@@ -30,6 +30,7 @@ def make_anew(study: Study, runs_dir: Path, out: Path | None) -> dict[str, Any]:
         "missing": [{"run": each.run.name, "state": each.status} for each in found if each not in ended],
         "conclusions": written.conclusions,
         "report": [str(path) for path in written.files],
+        "notes": [written.problem] if written.problem else [],
     }
 
 
@@ -37,4 +38,4 @@ def text(table: Mapping[str, Any]) -> str:
     """What is missing, and the files."""
     missing = [f"missing: {each['run']} ({each['state']})" for each in table["missing"]]
     counts = f"{table['ended']} of {counted(table['runs'], 'run')} have ended"
-    return "\n".join([*missing, counts, *lines(table["conclusions"], table["report"])])
+    return "\n".join([*missing, counts, *lines(table["conclusions"], table["report"]), *table["notes"]])

@@ -22,6 +22,7 @@ from composer.studies.figures.page import markdown, page
 from composer.studies.figures.sheet import Sheet
 from composer.studies.report.choose import cost_columns, figures
 from composer.studies.report.effects import NOTE, effects
+from composer.studies.report.publish import publish
 from composer.studies.sequential.permutation import DESIGN_FILE
 from composer.studies.study.load import Study
 
@@ -46,6 +47,8 @@ class Report(NamedTuple):
 
     None where seeds were added until the study was decided: the sequential test concludes there.
     """
+    problem: str | None = None
+    """Why the report is not shown in the tracking store, where it should be."""
 
 
 def lines(conclusions: Sequence[str], files: Sequence[str]) -> list[str]:
@@ -86,7 +89,8 @@ def write_report(study: Study, outcomes: Sequence[Outcome], folder: Path) -> Rep
     }
     written = [_replace(folder / name, text) for name, text in texts.items() if text]
     concluded = [] if is_sequential else [sentence for part in shown for sentence in part.sentences]
-    return Report(written + files, concluded)
+    problem = publish(study.name, ended, sheets, written + files, folder)
+    return Report(written + files, concluded, problem)
 
 
 def _ended(text: str) -> str:
