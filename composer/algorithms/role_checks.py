@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from composer.algorithms.base import AgentDeclaration
 from composer.algorithms.declared import AverageRole
+from composer.algorithms.needs import average_needed, network_needed, optimizer_needed
 from composer.networks.heads import head_giving
 from composer.optim.averages import circles
 from composer.spec.wording import near, suggestion
@@ -30,17 +31,19 @@ def _no_simulator(agent: AgentDeclaration) -> Iterator[Problem]:
 
 def _networks(agent: AgentDeclaration) -> Iterator[Problem]:
     title, roles = agent.algorithm.title, agent.algorithm.roles(agent.info)
+    names, dormant = [role.name for role in roles], agent.algorithm.dormant_roles()
     for role in roles:
         network = agent.networks.get(role.name)
         if network is None:
-            yield "networks", f"{title} needs a network {role.name!r}" + (f", for {role.option!r}" * bool(role.option))
+            needed = f"{title} needs a network {role.name!r}" + (f", for {role.option!r}" * bool(role.option))
+            is_misspelt = near(role.name, [name for name in agent.networks if name not in names])
+            yield "networks", needed if is_misspelt else f"{needed}; add {network_needed(role, agent.info).addition}"
             continue
         if role.produces is not None and network.head.produces != role.produces:
             needed = head_giving(role.produces, network.head)
             yield f"networks.{role.name}.head", f"{title}'s {role.name} needs {needed}"
         if role.has_one_copy and network.copies != 1:
             yield f"networks.{role.name}.copies", f"{title} has one {role.name}, got {network.copies}"
-    names, dormant = [role.name for role in roles], agent.algorithm.dormant_roles()
     for name in agent.networks:
         if name not in names:
             option = dormant.get(name)
@@ -73,7 +76,7 @@ def _average(agent: AgentDeclaration, role: AverageRole) -> Iterator[Problem]:
     elif not role.is_optional:
         read = {each.name for each in agent.algorithm.averages_read()}
         meant = near(role.name, [name for name in agent.averages if name not in read])
-        hint = f"; did you mean {role.name!r}?" if meant else ""
+        hint = f"; did you mean {role.name!r}?" if meant else f"; add {average_needed(role).addition}"
         without = f", or {role.alternative}" if role.alternative and not meant else ""
         path = f"averages.{meant}" if meant else "averages"
         yield path, f"{title} needs an average {role.name!r} of {role.of!r}{hint}{without}"
@@ -87,4 +90,7 @@ def _optimizers(agent: AgentDeclaration) -> Iterator[Problem]:
         yield f"optimizers.{role}", f"{kind} trains nothing named {role!r}{hint}"
     for role in roles:
         if role not in agent.optimizers and role not in misspelt.values():
-            yield f"optimizers.{role}", f"missing: {kind} trains {role!r}, which needs an optimizer"
+            yield (
+                f"optimizers.{role}",
+                f"missing: {kind} trains {role!r}, which needs an optimizer; add {optimizer_needed(role).addition}",
+            )

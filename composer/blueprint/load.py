@@ -81,7 +81,7 @@ def load(
     Raises BlueprintError with every problem: of syntax, of values, of their combination, and, with ``is_to_run``, of
     this machine, for which alone the module of an environment is imported: its memory, and the environment.
     """
-    whole = Written(tuple(read_chain(FilePath(path))), tuple(read_overrides(overrides)), variant)
+    whole = read_written(path, overrides, variant)
     composed = whole.composed()
     try:
         loaded = _finished(whole, composed, is_to_run)
@@ -89,6 +89,11 @@ def load(
         raise BlueprintError(with_causes(error.problems, whole, partial(_checked, is_to_run=is_to_run))) from error
     loaded.blueprint.derived["file"] = FilePath(path)
     return replace(loaded, overrides=tuple(overrides))
+
+
+def read_written(path: str | FilePath, overrides: Sequence[str] = (), variant: str | None = None) -> Written:
+    """A file with its parents, overrides and variant, read but not composed; raises BlueprintError."""
+    return Written(tuple(read_chain(FilePath(path))), tuple(read_overrides(overrides)), variant)
 
 
 def load_tree(

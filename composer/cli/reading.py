@@ -83,6 +83,9 @@ def show(
     diagram: Annotated[
         Path | None, typer.Option(help="Also draw the networks here: a .svg, .png or .pdf file.")
     ] = None,
+    paths: Annotated[
+        bool, typer.Option("--paths", help="List the paths of parameters that 'where' selects, also of a wrong file.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Show a blueprint's networks, shapes, parameters, operations, memory and timeline."""
@@ -90,11 +93,35 @@ def show(
     from composer.blueprint.inspect.show import show_json
     from composer.blueprint.inspect.show_text import show_text
 
+    if paths:
+        _list_paths(blueprint, overrides, variant, as_json)
+        return
     loaded = read(blueprint, overrides, variant, as_json)
     removed = removed_json(loaded)
     if diagram is not None:
         _draw(loaded, diagram, as_json)
     print(json.dumps(show_json(loaded.blueprint, removed)) if as_json else show_text(loaded.blueprint, removed))
+
+
+def _list_paths(blueprint: str, overrides: list[str] | None, variants: list[str] | None, as_json: bool) -> None:
+    """Networks that can be built, on standard output; what is wrong with the blueprint, on standard error."""
+    from composer.blueprint import BlueprintError
+    from composer.blueprint.inspect.parameter_paths import parameter_paths, paths_json, paths_text
+    from composer.blueprint.load import read_written
+    from composer.blueprint.syntax.notation import experiment
+
+    try:
+        found, problems = parameter_paths(read_written(*experiment(blueprint, overrides or (), variants or ())))
+    except BlueprintError as error:
+        refuse(error, as_json)
+    if problems and not found:
+        refuse(BlueprintError(problems), as_json)
+    if as_json:
+        print(json.dumps({"paths": paths_json(found), "problems": problems_json(problems)["problems"]}))
+    else:
+        print(paths_text(found))
+        if problems:
+            say(problems_text(problems))
 
 
 def metrics(

@@ -64,7 +64,8 @@ class Paths(Selector, kind="paths"):
                 whole = [f"{role}.*" for role in outlines]
                 meant = near(glob, [*whole, *names])
                 hint = f"; did you mean {meant!r}?" if meant else f"; one of {listing(whole)}"
-                yield f"globs[{index}]", f"{spelled(glob)} matches no parameter{hint}"
+                where = "composer show --paths lists them"
+                yield f"globs[{index}]", f"{spelled(glob)} matches no parameter ({where}){hint}"
 
     def _takes(self, name: str) -> bool:
         taken = False

@@ -3,6 +3,7 @@
 from composer.optim.adam import Adam, AdamW
 from composer.optim.base import Optimizer
 from composer.optim.sam import Sam
+from composer.optim.sgd import Rmsprop, Sgd
 from composer.optim.upgd import Upgd
 
-__all__ = ["Adam", "AdamW", "Optimizer", "Sam", "Upgd"]
+__all__ = ["Adam", "AdamW", "Optimizer", "Rmsprop", "Sam", "Sgd", "Upgd"]

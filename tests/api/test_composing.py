@@ -91,7 +91,8 @@ def test_what_is_dumped_loads_again(tmp_path: Path) -> None:
         (
             {"networks": {"actor": {"trunk": [Residual(block=Linear(width=3))], "head": TanhGaussian()}}},
             [
-                "networks: SAC needs a network 'critic'",
+                "networks: SAC needs a network 'critic'; "
+                'add networks.critic = { trunk = { use = "mlp" }, head = { kind = "scalar" } }',
                 "networks.actor.trunk[0].block: a residual block must keep its shape: its input is [5], its output [3]",
             ],
         ),

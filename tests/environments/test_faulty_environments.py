@@ -177,9 +177,9 @@ def test_an_id_that_is_registered_anew_is_described_anew() -> None:
 @pytest.mark.parametrize(
     ("name", "hint"),
     [
-        ("ALE/Pong-v5", 'Atari games are environment = { kind = "atari", game = ... }'),
+        ("ALE/Pong-v5", 'Atari games are environment = { kind = "atari", game = "pong" }'),
         ("faulty_environments:faulty/Sound-v0", "module = 'faulty_environments' and id = 'faulty/Sound-v0'"),
-        ("MiniGrid-Empty-5x5-v0", "the id of a package needs that package as 'module'"),
+        ("MiniGrid-Empty-5x5-v0", "pip install minigrid, then write environment"),
     ],
 )
 def test_an_id_of_elsewhere_gets_a_hint(name: str, hint: str, monkeypatch: pytest.MonkeyPatch) -> None:

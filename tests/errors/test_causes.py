@@ -48,6 +48,7 @@ BATCH = "128 interactions x 16 copies = 2,048 transitions in 4 minibatches are 5
         (
             ["~optimizers.temperature"],
             "b.toml:30:1: optimizers.temperature: missing: sac trains 'temperature', which needs an optimizer;"
+            ' add optimizers.temperature = { kind = "adam", learning_rate = 3e-4 };'
             ' optimizers.temperature is removed at command line:1:1 (override "~optimizers.temperature")',
         ),
     ],

@@ -171,13 +171,15 @@ NARROW = {"kind": "residual", "block": [{"kind": "relu"}, {"kind": "linear", "wi
             NARROW,
             (16,),
             ("block",),
-            "a residual block must keep its shape: its input is [16], its output [8]",
+            "a residual block must keep its shape: its input is [16], its output [8]"
+            '; end the block with { kind = "linear", width = 16 }',
         ),
         (
             [{"kind": "linear", "width": 16}, {"kind": "repeat", "times": 2, "block": [{"kind": "tanh"}, NARROW]}],
             (4,),
             ("layers", 1, "block", "layers", 1, "block"),
-            "a residual block must keep its shape: its input is [16], its output [8]",
+            "a residual block must keep its shape: its input is [16], its output [8]"
+            '; end the block with { kind = "linear", width = 16 }',
         ),
         (
             {"kind": "repeat", "times": 4, "block": {"kind": "linear", "expansion": 64}},

@@ -36,7 +36,10 @@ def test_last_layers_are_counted_from_the_output() -> None:
 
 def test_misses_are_told() -> None:
     ((key, message),) = Paths(globs=["critic.head.*", "critik.head.*"]).problems(OUTLINES)
-    assert key == "globs[1]" and "matches no parameter; did you mean 'critic.*'?" in message
+    assert (
+        key == "globs[1]"
+        and "matches no parameter (composer show --paths lists them); did you mean 'critic.*'?" in message
+    )
     assert [m for _, m in LastLayers(of="critc", count=1).problems(OUTLINES)] == [
         "no network named 'critc'; did you mean 'critic'?"
     ]

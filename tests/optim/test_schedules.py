@@ -41,7 +41,7 @@ FROM_OR_TO_ZERO = (
 
 
 @pytest.mark.parametrize("rate", FROM_OR_TO_ZERO)
-@pytest.mark.parametrize("optimizer", ["adam", "adamw", "upgd"])
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "rmsprop", "sgd", "upgd"])
 def test_a_learning_rate_may_begin_or_end_at_zero(optimizer: str, rate: str, tmp_path: Path) -> None:
     """Linear to 0 is the usual schedule of PPO; where the rate is 0 the parameters stay, decay included."""
     agent = learner(f"optimizers.actor={{ kind = '{optimizer}', learning_rate = {rate} }}")

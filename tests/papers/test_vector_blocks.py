@@ -224,7 +224,8 @@ LINEAR: dict[str, Any] = {"kind": "linear", "width": 8}
             {"kind": "lerp_residual", "alpha_init": 0.5, "block": LINEAR},
             (16,),
             ("block",),
-            "a residual block must keep its shape: its input is [16], its output [8]",
+            "a residual block must keep its shape: its input is [16], its output [8]"
+            '; end the block with { kind = "linear", width = 16 }',
         ),
         (
             {
@@ -236,7 +237,8 @@ LINEAR: dict[str, Any] = {"kind": "linear", "width": 8}
             },
             (4,),
             ("block", "block", "layers", 1, "block"),
-            "a residual block must keep its shape: its input is [8], its output [16]",
+            "a residual block must keep its shape: its input is [8], its output [16]"
+            '; end the block with { kind = "linear", width = 8 }',
         ),
     ],
 )

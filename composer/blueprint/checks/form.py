@@ -10,7 +10,9 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from composer.blueprint.checks.messages import BOUND_ERRORS, in_words, out_of_bounds
+from composer.blueprint.checks.needed import needed_in
 from composer.blueprint.checks.spec_at import family_at, file_steps, limits_at, spec_at
+from composer.blueprint.checks.synonyms.kinds import advice
 from composer.blueprint.checks.synonyms.meaning import Meaning, meaning
 from composer.blueprint.schema import FORMAT, Blueprint
 from composer.blueprint.syntax.compose import BEFORE_VALIDATION
@@ -107,7 +109,7 @@ class _Found:
         if self.type == "extra_forbidden":
             return problem(self.node.key, show_path(self.path), *self._unknown_key())
         if self.type == "missing":
-            path, hint = show_path((*self.path, *self.rest)), self._misspelt_table()
+            path, hint = show_path((*self.path, *self.rest)), self._misspelt_table() or self._needed()
             return problem(self.node.key, path, f"missing key {self.loc[-1]!r}{self._purpose()}", hint)
         if self.type == "kind_missing":
             return self._no_kind()
@@ -158,6 +160,11 @@ class _Found:
         if self.table and (name in BEFORE_VALIDATION or name == WITH):
             return f"{name!r} stands at the top of {'a variant' if name == WITH else 'a file, above its first table'}"
         return ""
+
+    def _needed(self) -> str:
+        """What the algorithm needs in a table of roles that the whole file lacks."""
+        is_table = self.spec is Blueprint and not self.table and self.missing in ROLE_TABLES
+        return needed_in(self.values, self.missing or "") if is_table else ""
 
     def _misspelt_table(self) -> str:
         """A hint for a table under a free name that lacks keys: the name beside it that was perhaps meant."""
@@ -217,6 +224,8 @@ class _Found:
             return f"the name of a kind is a string, got {describe(name)}", hint
         if "." in name:
             return f"{message}; code is never loaded by name", hint
+        if wanted and (known := advice(wanted.family, name)):
+            return message, known
         if name in parts():
             return f"{name!r} is a part, not a kind", f"write use = {quote(name)}"
         others = [root for root in FAMILIES.values() if wanted is not root and name in root.kinds()]

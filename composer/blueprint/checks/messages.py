@@ -7,7 +7,7 @@ from typing import Any
 
 from composer.blueprint.schema import ROLE_RULE, SLUG, SLUG_RULE
 from composer.optim.averages import ROLE
-from composer.spec.wording import INTEGER_RULE, INTEGERS, describe, near, shorten
+from composer.spec.wording import INTEGER_RULE, INTEGERS, describe, near, shorten, written
 from composer.tracking.base import EXPERIMENT, EXPERIMENT_RULE
 
 Error = Mapping[str, Any]
@@ -103,13 +103,28 @@ _MESSAGES: Mapping[str, Callable[[Error], str]] = {
 }
 
 
+_OTHERWISE = {"gpu": "cuda", "mps": "auto"}
+"""Values of other libraries, and what stands for them here."""
+
+
+def _rewritten(error: Error) -> str:
+    """How to write a value that is right but for its type."""
+    value = error["input"]
+    if error["type"] in ("int_type", "int_from_float") and isinstance(value, float) and value.is_integer():
+        return f"write {value:.0f}" if abs(value) < INTEGERS[-1] else ""
+    if error["type"] in ("list_type", "tuple_type") and isinstance(value, int | float):
+        return f"write [{written(value)}]"
+    return ""
+
+
 def in_words(error: Error) -> tuple[str, str]:
     """Message and hint for one of pydantic's errors; validators of specs write their own messages."""
     known = _MESSAGES.get(error["type"])
     message = known(error) if known else str(error["msg"])
     hint = str(error.get("ctx", {}).get("hint", ""))
+    hint = hint or _rewritten(error)
     if error["type"] == "literal_error" and isinstance(error["input"], str):
         choices = [word.strip(" '") for word in error["ctx"]["expected"].replace(" or ", ", ").split(", ")]
-        meant = near(error["input"], choices)
+        meant = near(_OTHERWISE.get(error["input"], error["input"]), choices)
         hint = f"did you mean {meant!r}?" if meant else ""
     return message.removesuffix(hint), hint.removeprefix("; ")

@@ -86,7 +86,9 @@ def _read(text: str, number: int) -> Override:
     path = read_path(name.strip())
     if not equals or path is None or len(path) > MAX_NESTING or len(text) > _MAX_LENGTH:
         message = f"expected KEY=VALUE such as training.env_steps=1000, got {quote(text)}"
-        raise BlueprintError([Problem(COMMAND_LINE, number, 1, "", message)])
+        bare = text.lstrip("+")
+        hint = f"write {bare}: a new key needs no +" if bare != text and read_path(bare.partition("=")[0]) else ""
+        raise BlueprintError([Problem(COMMAND_LINE, number, 1, "", message, hint)])
     column = len(name) + 2
     origin = Origin(COMMAND_LINE, number, 1, (f"override {quote(text)}",))
     if path[0] in _REFUSED:

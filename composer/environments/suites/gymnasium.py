@@ -21,6 +21,7 @@ from composer.environments.base import SingleSimulator
 from composer.environments.interface import EnvironmentInfo, SingleEnvironment, SpacesUnknown, UnusableEnvironment
 from composer.environments.suites import gymnasium_make
 from composer.environments.suites.constructor_arguments import Arguments
+from composer.environments.suites.packages import package
 from composer.spec import allowed_modules
 
 STEP_REWARDS = {
@@ -112,7 +113,8 @@ class Gymnasium(SingleSimulator, kind="gymnasium"):
     @override
     def refusal(self) -> tuple[str, str] | None:
         problem = allowed_modules.refusal(self.module) if self.module else None
-        return None if problem is None else ("module", problem)
+        known = package(self.module.partition(".")[0]) if problem and "not installed" in problem else None
+        return None if problem is None else ("module", problem + (f"; {known.install}" if known else ""))
 
     @override
     def for_video(self) -> Self:

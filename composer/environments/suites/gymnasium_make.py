@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from composer.environments.interface import EnvironmentInfo, RenderingUnavailable, UnusableEnvironment
+from composer.environments.suites.packages import package_of_id
+from composer.environments.suites.task_tables import game_of_id
 from composer.spec import allowed_modules
 from composer.spec.calls import in_words, of_others
 from composer.spec.wording import near, spelled
@@ -142,9 +144,15 @@ def _meant(name: str) -> str:
     module, colon, rest = name.partition(":")
     if colon:
         return f"; did you mean module = {spelled(module)} and id = {spelled(rest)}?"
-    if name.startswith("ALE/"):
-        return '; Atari games are environment = { kind = "atari", game = ... }'
-    meant = near(name, gymnasium.registry)
+    if game := game_of_id(name):
+        return f'; Atari games are environment = {{ kind = "atari", game = "{game}" }}'
+    suite, _, task = name.rpartition("/")
+    if suite == "dm_control":
+        return f'; write environment = {{ kind = "dm_control", task = "{task.rpartition("-v")[0] or task}" }}'
+    if found := package_of_id(name):
+        return f"; {found.advice()}"
+    versions = [known for known in gymnasium.registry if known.rpartition("-v")[0] == name.rpartition("-v")[0]]
+    meant = max(versions, default=None) or near(name, gymnasium.registry)
     return f"; did you mean {meant!r}?" if meant else "; the id of a package needs that package as 'module'"
 
 

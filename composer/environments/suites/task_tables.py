@@ -64,6 +64,13 @@ def game_table() -> Mapping[str, Game]:
     return {name: Game(name, **row) for name, row in _rows("tasks_atari").items()}
 
 
+def game_of_id(name: str) -> str | None:
+    """The game of an id such as ``ALE/MsPacman-v5`` or ``MsPacmanNoFrameskip-v4``; None where it is no game's."""
+    stem = name.rpartition("/")[2].partition("-v")[0].removesuffix("NoFrameskip").removesuffix("Deterministic")
+    snake = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in stem).lstrip("_")
+    return next((game for game in (stem, snake) if game in game_table()), None)
+
+
 def known(name: str, table: Mapping[str, object], noun: str) -> str:
     """``name``, a key of the table; raises PydanticCustomError, which suggests similar names."""
     if name not in table:

@@ -57,8 +57,8 @@ def keeping_shape(block: Block, shape: Shape) -> Outline:
     with located("block"):
         child = block.outline(shape)
     if child.output != shape:
-        raise ShapeError(
-            f"a residual block must keep its shape: its input is {list(shape)}, its output {list(child.output)}",
-            ("block",),
-        )
+        changed = f"its input is {list(shape)}, its output {list(child.output)}"
+        is_vector = len(shape) == len(child.output) == 1
+        mended = f'; end the block with {{ kind = "linear", width = {shape[0]} }}' if is_vector else ""
+        raise ShapeError(f"a residual block must keep its shape: {changed}{mended}", ("block",))
     return child

@@ -1,6 +1,6 @@
 """Heads of networks. Importing this package registers every kind; none of it imports torch."""
 
-from composer.networks.heads.base import Head, head_giving
+from composer.networks.heads.base import Head, head_giving, heads_giving
 from composer.networks.heads.categorical_policy import CategoricalPolicy
 from composer.networks.heads.categorical_value import CategoricalValue
 from composer.networks.heads.classifier import Classifier
@@ -29,4 +29,5 @@ __all__ = [
     "Scalar",
     "TanhGaussian",
     "head_giving",
+    "heads_giving",
 ]

@@ -68,8 +68,14 @@ class Head(Family, family="head"):
         return built
 
 
+def heads_giving(product: str | None) -> tuple[str, ...]:
+    """The kinds of heads whose example gives ``product``, the plainest first; those of all products for None."""
+    kinds = map(TypeAdapter[Head](Head).validate_python, (kind.example for kind in Head.kinds().values()))
+    found = [head for head in kinds if product is None or head.produces == product]
+    return tuple(head.kind for head in sorted(found, key=lambda head: (not head.gives_expectation, head.kind)))
+
+
 def head_giving(product: str, got: Head) -> str:
     """For an algorithm's message: the heads that give ``product``, and the product of ``got``, which does not."""
-    examples = map(TypeAdapter[Head](Head).validate_python, (kind.example for kind in Head.kinds().values()))
-    kinds = listing(head.kind for head in examples if head.produces == product)
+    kinds = listing(heads_giving(product))
     return f"a head that gives {product!r}: {kinds}; {got.kind!r} as it is set here gives {got.produces!r}"

@@ -14,7 +14,7 @@ from composer.algorithms.base import Algorithm
 from composer.blueprint.schema import Replay, Training
 from composer.blueprint.syntax.positions import Path
 from composer.environments.base import Environment
-from composer.environments.interface import SpacesUnknown, UnusableEnvironment
+from composer.environments.interface import EnvironmentInfo, SpacesUnknown, UnusableEnvironment
 from composer.spec.family import Family, Spec
 
 F = TypeVar("F", bound=Family)
@@ -108,10 +108,10 @@ class Case:
         return self.stride / (self.environment.copies_per_seed if self.environment else 1)
 
     @property
-    def actions(self) -> int | None:
-        """The number of action dimensions, where it is known."""
+    def info(self) -> EnvironmentInfo | None:
+        """The environment's description of itself, where it is known."""
         try:
-            return self.environment.info.action_size if self.environment else None
+            return self.environment.info if self.environment else None
         except (SpacesUnknown, UnusableEnvironment):
             return None
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from composer.blueprint.checks.synonyms.case import Case, as_number, tidy
-from composer.environments.suites.task_tables import game_table, task_table
+from composer.environments.suites.task_tables import game_of_id, task_table
 
 Value = Callable[[Case], object]
 
@@ -128,7 +128,7 @@ def per_action(case: Case) -> object:
     """A target entropy divided by the action size; ``auto`` is minus one for each action."""
     if case.given == "auto":
         return -1.0
-    return None if case.number is None or not case.actions else tidy(case.number / case.actions)
+    return None if case.number is None or not case.info else tidy(case.number / case.info.action_size)
 
 
 def temperature(case: Case) -> object:
@@ -260,12 +260,10 @@ def environment(case: Case) -> object:
     if not isinstance(case.given, str) or not case.given.isprintable():
         return None
     name = case.given
-    game = name.rpartition("/")[2].partition("-v")[0].removesuffix("NoFrameskip")
-    snake = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in game).lstrip("_")
     if name in task_table("dm_control"):
         return {"kind": "dm_control", "task": name}
-    if snake in game_table():
-        return {"kind": "atari", "game": snake}
+    if game := game_of_id(name):
+        return {"kind": "atari", "game": game}
     return {"kind": "gymnasium", "id": name}
 
 

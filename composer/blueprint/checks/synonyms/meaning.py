@@ -19,6 +19,9 @@ MAX_VALUE = 200
 TABLES = ("environment", "algorithm", "replay", "training", "evaluation", "checkpoint", "compute", "normalization")
 """Tables in which a key of ours that stands elsewhere is looked for."""
 
+OWN = (("interventions",), ("penalties",), ("diagnostics",), ("tracking",))
+"""Tables that no other library has, where names of others mean nothing."""
+
 
 class Setting(NamedTuple):
     """A key of ours, with its value where that can be told."""
@@ -50,7 +53,7 @@ class Meaning(NamedTuple):
 
 def meaning(values: object, table: Path, name: str) -> Meaning | None:
     """What ``name``, an unknown key of ``table``, is called here; None where nobody knows it."""
-    if not isinstance(values, Mapping):
+    if not isinstance(values, Mapping) or table[:1] in OWN:
         return None
     around: Any = values
     for step in table:
