@@ -17,11 +17,9 @@ PALETTE: Final = (
     "#E69F00",
     "#56B4E9",
     "#7A4EAB",
-    "#A6761D",
     "#1F272D",
-    "#C82D4C",
 )
-"""Told apart also by people who are colour-blind: those of Okabe and Ito, and three darker ones."""
+"""Told apart also by people who are colour-blind: those of Okabe and Ito, and two darker ones."""
 
 
 def color_of(agent: str, taken: Mapping[str, str]) -> str:

@@ -6,10 +6,13 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple, Self
 
+from composer.tracking.media.files import ARCHITECTURE, CURVE, INTERVENTIONS
 from composer.tracking.page.names import DEFAULT, Headline, headline
 
 MEASURES: Final = "diagnostics/"
 """How the names of diagnostics begin."""
+EVENTS: Final = "events/"
+"""How the names of firings of interventions begin."""
 LAYERS: Final = "/layers/"
 """What the names of diagnostics of single layers contain: too many for a view."""
 MOST: Final = 200
@@ -17,17 +20,25 @@ MOST: Final = 200
 
 
 class PageFacts(NamedTuple):
-    """The evaluation metrics, diagnostics and studies of the runs of an experiment, sorted."""
+    """What the runs of an experiment have, sorted."""
 
     metrics: tuple[str, ...]
+    """Evaluation metrics, by their names in the journal."""
     measures: tuple[str, ...]
+    """Diagnostics of whole networks."""
     studies: tuple[str, ...]
+    pictures: tuple[str, ...] = ()
+    """Keys of pictures."""
 
     @classmethod
     def of(cls, metric: str, written: Iterable[str], tags: Mapping[str, str]) -> Self:
         """Those of one run: its evaluation metric, the metrics that it writes, and its tags."""
-        measures = [name for name in written if name.startswith(MEASURES) and LAYERS not in name and "*" not in name]
-        return cls((metric or DEFAULT,), tuple(measures), tuple(filter(None, [tags.get("study")])))
+        names = [*written]
+        measures = [name for name in names if name.startswith(MEASURES) and LAYERS not in name and "*" not in name]
+        pictures = [ARCHITECTURE, CURVE]
+        if any(name.startswith(EVENTS) for name in names):
+            pictures.append(INTERVENTIONS)
+        return cls((metric or DEFAULT,), tuple(measures), tuple(filter(None, [tags.get("study")])), tuple(pictures))
 
     @classmethod
     def read(cls, text: str | None) -> Self:
@@ -44,8 +55,8 @@ class PageFacts(NamedTuple):
 
     def with_those_of(self, run: PageFacts) -> PageFacts:
         """Those of the experiment with those of one more run."""
-        metrics, measures, studies = (tuple(sorted({*a, *b})) for a, b in zip(self, run, strict=True))
-        return PageFacts(metrics, measures[:MOST], studies)
+        metrics, measures, *others = (tuple(sorted({*a, *b})) for a, b in zip(self, run, strict=True))
+        return PageFacts(metrics, measures[:MOST], *others)
 
     @property
     def headlines(self) -> list[Headline]:

@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
+from composer.tracking.media.files import CURVE
 from composer.tracking.page.facts import MEASURES, PageFacts
 from composer.tracking.page.links import OVERVIEW
 from composer.tracking.page.names import RESULT, STEPS, Headline
@@ -57,7 +58,7 @@ def views(facts: PageFacts) -> list[View]:
     found = [
         View(OVERVIEW, "Agents by result", _state(facts, _overview(facts))),
         View("plasticity", "Plasticity", _state(facts, _plasticity(facts), shown=f"^{RESULT}/|^{MEASURES}")),
-        View("media", "Pictures", _state(facts, [], shown=PICTURES)),
+        View("media", "Pictures", _state(facts, _pictures(facts), shown=PICTURES)),
     ]
     for study in facts.studies:
         state = _state(facts, _overview(facts), where=f"{PARENTS} AND tags.`study` = {_quoted(study)}")
@@ -98,6 +99,12 @@ def _plasticity(facts: PageFacts) -> list[Section]:
     for name in facts.measures:
         by_role.setdefault(name.split("/")[1], []).append(_line(name))
     return [*sections, *(Section(f"Diagnostics: {role}", charts, 2, 260) for role, charts in by_role.items())]
+
+
+def _pictures(facts: PageFacts) -> list[Section]:
+    """Side by side: MLflow shows a picture in a square as wide as its card, below the parameters of its run."""
+    ordered = sorted(facts.pictures, key=lambda key: (key != CURVE, key))
+    return [Section(", ".join(ordered).capitalize(), [_picture(key) for key in ordered], 3, 620)]
 
 
 def _state(facts: PageFacts, sections: list[Section], *, where: str = PARENTS, shown: str = "") -> State:
@@ -152,6 +159,10 @@ def _with_interval(shown: Headline) -> State:
 
 def _line(name: str) -> State:
     return _chart("LINE", name) | {"xAxisKey": "step", "lineSmoothness": 0, "useGlobalLineSmoothing": False}
+
+
+def _picture(key: str) -> State:
+    return _chart("IMAGE", "") | {"imageKeys": [key]}
 
 
 def _bar(name: str) -> State:

@@ -5,13 +5,6 @@ and order alone still bring the headline first.
 """
 
 import math
-import os
-import re
-import shutil
-import signal
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,28 +16,18 @@ from composer.spec.interval import mean_interval
 from composer.tracking.page.links import OVERVIEW, link
 from composer.tracking.records import JOURNAL
 from composer.tracking.uploader import sync
+from tools.browser import BROWSERS, HEIGHT, browser, opened, served
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is in the extra dev")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytest.importorskip("playwright.sync_api", reason="playwright is in the extra dev")
+PROGRAM = browser()
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="needs chromium, chromium-browser or google-chrome on the PATH"),
+    pytest.mark.skipif(PROGRAM is None, reason=f"needs {' or '.join(BROWSERS)} on the PATH"),
     pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning"),
 ]
-QUIET = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-)
-SCREEN = {"width": 1440, "height": 900}
-PATIENCE = 120_000
-"""Milliseconds for the first chart: MLflow's page is slow on a busy machine."""
 SEEDS = [0, 1, 2]
 RATES = {"ppo": 1.0, "ppo@layer_norm": 4.0, "ppo@wide": 2.0}
 """Agents, in the order in which they are trained, and how fast they learn."""
@@ -86,30 +69,15 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def address(project: Path) -> Iterator[str]:
     """What ``composer ui`` says that it opens."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = str(free.getsockname()[1])
-    runs = str(project / "runs" / "ppo")
-    program = "from composer.cli import main; main()"
-    command = [sys.executable, "-c", program, "ui", "--runs", runs, "--experiment", "composer", "--port", port]
-    environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
-    with subprocess.Popen([*command, "--no-browser"], env=environment, stderr=subprocess.PIPE, text=True) as server:
-        assert server.stderr is not None
-        try:
-            yield next(found[1] for line in server.stderr if (found := re.match(r"(http\S+)  \(Ctrl-C", line)))
-        finally:
-            server.send_signal(signal.SIGTERM)
+    with served(project / "runs" / "ppo", "--experiment", "composer") as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
 def page() -> Iterator["Page"]:
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
-        page = browser.new_page(viewport=SCREEN)
-        page.set_default_timeout(PATIENCE)
-        # The page greets its first visitor with a panel over the charts.
-        page.add_init_script("localStorage.setItem('mlflow.assistant.fab.autoOpenedOnFirstLoad_v1', 'true')")
-        yield page
-        browser.close()
+    assert PROGRAM is not None
+    with opened(PROGRAM) as found:
+        yield found
 
 
 def cards(page: "Page") -> "Locator":
@@ -123,7 +91,7 @@ def title(card: "Locator") -> str:
 
 def is_on_screen(element: "Locator") -> bool:
     box = element.bounding_box()
-    return box is not None and box["y"] >= 0 and box["y"] + box["height"] <= SCREEN["height"]
+    return box is not None and box["y"] >= 0 and box["y"] + box["height"] <= HEIGHT
 
 
 def test_the_first_screen_names_the_best_agent(page: "Page", address: str) -> None:

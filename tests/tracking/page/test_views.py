@@ -71,6 +71,16 @@ def test_the_views_of_an_experiment_grow_with_its_runs() -> None:
     assert PageFacts.read(RUN.text()) == RUN and PageFacts.read("[1") == PageFacts.read("[1]") == PageFacts((), (), ())
 
 
+def test_pictures_are_beside_each_other_and_metrics_are_left_out() -> None:
+    found = by_key(PageFacts.of("evaluation/return", ["events/reset"], {}))["media"]
+    shown = [chart for chart in found["compareRunCharts"] if not chart["deleted"]]
+    assert [(chart["type"], chart["imageKeys"]) for chart in shown] == [
+        ("IMAGE", ["curve"]), ("IMAGE", ["architecture"]), ("IMAGE", ["interventions"])
+    ]  # fmt: skip
+    assert found["chartsSearchFilter"] == "pictures"
+    assert by_key(RUN)["media"]["compareRunSections"][0]["name"] == "Curve, architecture", "no card that stays empty"
+
+
 def test_the_largest_view_fits_into_a_tag() -> None:
     names = [f"diagnostics/role{number % 7}/a_measure_of_a_long_name_{number**5}.v1" for number in range(2 * MOST)]
     many = PageFacts((), (), ()).with_those_of(PageFacts.of("evaluation/return", names, {"study": "s" * 200}))
