@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import tomllib
 from typing import Any
 
+import tomli
 import tomli_w
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -57,7 +57,7 @@ def test_places_in_a_text_with_everything() -> None:
     assert shown[("list", 1, "a")] == ((20, 1), (20, 5))
     assert shown[("list", 1, "sub", "q")] == ((22, 1), (22, 5))
     assert shown[("list", 1, "sub", "deep", 0, "literal key")] == ((24, 1), (24, 17))
-    assert set(_paths(tomllib.loads(TEXT))) <= set(places)
+    assert set(_paths(tomli.loads(TEXT))) <= set(places)
 
 
 def test_keys_and_tables_set_twice() -> None:
@@ -85,20 +85,49 @@ def test_every_value_of_any_document_has_a_place(document: dict[str, Any], multi
     assert found.broken is None
     assert not found.duplicates
     lines = text.split("\n")
-    for path in _paths(tomllib.loads(text)):
+    for path in _paths(tomli.loads(text)):
         place = found.locations[path]
         if isinstance(path[-1], str):
             written = lines[place.key[0] - 1][place.key[1] - 1 :]
-            assert tomllib.loads(f"{_key(written)} = 1") == {path[-1]: 1}
+            assert tomli.loads(f"{_key(written)} = 1") == {path[-1]: 1}
+
+
+_GAPS = st.sampled_from(["", " ", "\n", "\n  # a comment, with { and }\n", " \t\n\n"])
+_INLINE = st.recursive(
+    st.sampled_from(["1", "'x}'", '"a\\"{"', "[\n1,\n]"]),
+    lambda inner: st.tuples(st.lists(inner, max_size=3), st.lists(_GAPS, min_size=8, max_size=8), st.booleans()).map(
+        lambda drawn: _inline(*drawn)
+    ),
+    max_leaves=8,
+)
+
+
+def _inline(values: list[str], gaps: list[str], comma: bool) -> str:
+    """An inline table over several lines, as TOML 1.1 has it, perhaps with a comma at its end."""
+    pairs = [f"{gaps[2 * at]}k{at} = {value}{gaps[2 * at + 1]}" for at, value in enumerate(values)]
+    return "{" + ",".join(pairs) + ("," if comma and pairs else "") + gaps[7] + "}"
+
+
+@settings(max_examples=200, deadline=None)
+@given(_INLINE)
+def test_keys_of_inline_tables_over_several_lines_have_places(value: str) -> None:
+    text = f"a = {value}\nb = 1\n"
+    found, lines = scan(text), text.split("\n")
+    assert found.broken is None
+    for path in _paths(tomli.loads(text)):
+        line, column = found.locations[path].key
+        if isinstance(path[-1], str):
+            assert lines[line - 1][column - 1 :].startswith(f"{path[-1]} = ")
+    assert found.locations[("b",)].value == (len(lines) - 1, 5)
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.text(alphabet="ab=.[]{},\"'\\# \n1-:T\t", max_size=60))
-def test_a_text_that_tomllib_accepts_is_scanned_whole(text: str) -> None:
+def test_a_text_that_tomli_accepts_is_scanned_whole(text: str) -> None:
     found = scan(text)
     try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
+        values = tomli.loads(text)
+    except tomli.TOMLDecodeError:
         return
     assert found.broken is None
     assert set(_paths(values)) <= set(found.locations)

@@ -5,11 +5,12 @@ Tests: tests/studies/test_catalogue.py.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+
+import tomli
 
 from composer.blueprint.forecast.clock import lengths_of
 from composer.blueprint.forecast.duration import guessed_seconds
@@ -92,6 +93,6 @@ def _toml_files(folder: Path) -> Iterator[Path]:
 
 def _has(path: Path, key: str) -> bool:
     try:
-        return path.is_file() and path.stat().st_size <= MAX_BYTES and key in tomllib.loads(path.read_text("utf-8"))
+        return path.is_file() and path.stat().st_size <= MAX_BYTES and key in tomli.loads(path.read_text("utf-8"))
     except (OSError, ValueError, RecursionError):
         return False

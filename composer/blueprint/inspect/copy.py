@@ -5,8 +5,9 @@ Tests: tests/blueprint/inspect/test_copy.py.
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
+
+import tomli
 
 from composer.blueprint.syntax.read import read_text
 from composer.spec.errors import ComposerError
@@ -52,6 +53,6 @@ def write_new(path: Path, text: str, is_forced: bool = False) -> None:
 
 def _table(text: str) -> dict[str, object]:
     try:
-        return tomllib.loads(text)
+        return tomli.loads(text)
     except (ValueError, RecursionError):
         return {}

@@ -8,9 +8,10 @@ Tests: tests/blueprint/inspect/test_purpose.py.
 from __future__ import annotations
 
 import re
-import tomllib
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import tomli
 
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.syntax.extends import shipped
@@ -93,6 +94,6 @@ def _first(text: str) -> str:
 
 def _table(text: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(text)
+        return tomli.loads(text)
     except (ValueError, RecursionError):
         return {}

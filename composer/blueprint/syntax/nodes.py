@@ -95,7 +95,7 @@ def with_note(node: Node, note: str) -> Node:
 
 
 def plain(node: Node) -> Any:
-    """The values without origins, as ``tomllib`` returned them."""
+    """The values without origins, as ``tomli`` returned them."""
     if isinstance(node.value, dict):
         return {name: plain(child) for name, child in node.value.items()}
     if isinstance(node.value, list):

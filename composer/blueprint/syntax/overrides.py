@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+
+import tomli
 
 from composer.blueprint.syntax.nodes import Node, Origin, annotate, merge, read_path, show_path
 from composer.blueprint.syntax.positions import MAX_NESTING, Path
@@ -99,7 +100,7 @@ def _read(text: str, number: int) -> Override:
 
 def _value(text: str, path: str, origin: Origin) -> object:
     try:
-        parsed = tomllib.loads(f"value = {text}")
+        parsed = tomli.loads(f"value = {text}")
     except (ValueError, RecursionError):
         parsed = {}
     if set(parsed) == {"value"}:

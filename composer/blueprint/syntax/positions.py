@@ -1,17 +1,18 @@
 """Line and column of every key and value of a TOML text, so that messages can point at them.
 
-``tomllib`` returns values without locations. This scanner walks the same text and returns locations without values. It
-leaves errors of syntax to ``tomllib`` and stops at the first of them. It also finds what ``tomllib`` reports without a
+``tomli`` returns values without locations. This scanner walks the same text and returns locations without values. It
+leaves errors of syntax to ``tomli`` and stops at the first of them. It also finds what ``tomli`` reports without a
 location: keys that are set twice, and nesting too deep for a recursive parser.
-Source: TOML 1.0, https://toml.io/en/v1.0.0. Tests: tests/blueprint/test_positions.py.
+Source: TOML 1.1, https://toml.io/en/v1.1.0. Tests: tests/blueprint/test_positions.py.
 """
 
 from __future__ import annotations
 
 import bisect
 import re
-import tomllib
 from dataclasses import dataclass, field
+
+import tomli
 
 Path = tuple[str | int, ...]
 
@@ -194,12 +195,12 @@ class _Scanner:
 
     def _inline_table(self, path: Path) -> None:
         self.at += 1
-        self._skip(_SPACE)
-        if self._took("}"):
-            return
         while True:
+            self._skip(_BLANK)
+            if self._took("}"):
+                return
             self._pair(path)
-            self._skip(_SPACE)
+            self._skip(_BLANK)
             if not self._took(","):
                 self._expect("}")
                 return
@@ -236,10 +237,10 @@ class _Scanner:
 
 
 def _unquoted(raw: str) -> str:
-    """The name in a quoted key, its escapes read by ``tomllib``."""
+    """The name in a quoted key, its escapes read by ``tomli``."""
     if raw[0] == "'" or "\\" not in raw:
         return raw[1:-1]
     try:
-        return str(tomllib.loads(f"key = {raw}")["key"])
-    except tomllib.TOMLDecodeError as error:
+        return str(tomli.loads(f"key = {raw}")["key"])
+    except tomli.TOMLDecodeError as error:
         raise _StopError from error

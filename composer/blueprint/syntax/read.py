@@ -6,10 +6,11 @@ import codecs
 import os
 import re
 import stat
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import tomli
 
 from composer.blueprint.syntax.nodes import Node, annotate, show_path
 from composer.blueprint.syntax.positions import MAX_NESTING, Duplicate, Scan, scan
@@ -25,12 +26,12 @@ _MEANT = {
     "illegal character '\\n'": "; is a closing quote missing?",
     "invalid value": "; write text in quotes, begin numbers with a digit, write true and false in lower case",
     "unclosed array": "; is a comma or a closing bracket missing?",
-    "unclosed inline table": "; is a comma or a closing brace missing? An inline table must be on one line",
-    "invalid initial character for a key part": "; an inline table must be on one line, with no comma at its end",
+    "unclosed inline table": "; is a comma or a closing brace missing?",
+    "invalid initial character for a key part": "; a key has letters, digits, _ and -, or stands in quotes",
     "invalid hex value": _BACKSLASH,
     "unescaped '\\' in a string": _BACKSLASH,
 }
-"""Hints for errors of syntax, by the message of tomllib."""
+"""Hints for errors of syntax, by the message of tomli."""
 _AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
@@ -52,7 +53,7 @@ def parse_tree(data: bytes, file: str) -> Node:
     values = _parse(text, found, file)
     if found.broken:
         raise AssertionError(
-            f"{file}: the scanner stops at {found.broken}, where tomllib reads on; please report this file"
+            f"{file}: the scanner stops at {found.broken}, where tomli reads on; please report this file"
         )
     return annotate(values, found.locations, file)
 
@@ -103,8 +104,8 @@ def _decode(data: bytes, file: str) -> str:
 
 def _parse(text: str, found: Scan, file: str) -> Mapping[str, Any]:
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        return tomli.loads(text)
+    except tomli.TOMLDecodeError as error:
         if found.duplicates:
             raise BlueprintError(_duplicate(file, duplicate) for duplicate in found.duplicates) from None
         message = str(error)
@@ -118,7 +119,7 @@ def _parse(text: str, found: Scan, file: str) -> Mapping[str, Any]:
     except RecursionError:
         raise at_file(file, f"nested deeper than {MAX_NESTING}") from None
     except ValueError as error:
-        # Numbers and dates that Python cannot hold, reported by tomllib without a location.
+        # Numbers and dates that Python cannot hold, reported by tomli without a location.
         what = "integer too large" if "integer" in str(error) else f"not TOML: {error}"
         raise at_file(file, what, *(found.broken or (1, 1))) from None
 
