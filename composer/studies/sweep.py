@@ -19,9 +19,12 @@ from composer.blueprint.checks.check import warnings_in
 from composer.blueprint.forecast.memory import available_bytes, forecast
 from composer.blueprint.forecast.one_program import joined, obstacle, program_groups
 from composer.blueprint.syntax.variants import BASE
+from composer.spec.quantities import columns
 from composer.studies import Refused
 from composer.studies.execution.directories import RunDirectories, chosen
 from composer.studies.execution.engine import Outcome, Unit, train_all
+from composer.studies.execution.results import heading, result_text
+from composer.studies.execution.study_run import last_values
 from composer.studies.study.points import Point, StudyRun
 from composer.training.assemble import NewRun
 from composer.training.runs.provenance import libraries
@@ -96,6 +99,8 @@ def _folder_name(planned: Sequence[SweepRun]) -> str:
 def _row(name: str, outcome: Outcome) -> dict[str, Any]:
     """A row of the table: what has diverged counts as failed."""
     more = {key: outcome.answer[key] for key in ("final_return", "seconds", "message") if key in outcome.answer}
+    metric = outcome.run.blueprint.environment.evaluation_metric()
+    more |= {"metric": metric.name, "result": result_text(last_values(outcome), metric)}
     status = "failed" if outcome.status == "diverged" else outcome.status
     run = None if outcome.directory is None else str(outcome.directory)
     if outcome.message:
@@ -105,8 +110,9 @@ def _row(name: str, outcome: Outcome) -> dict[str, Any]:
 
 def text(table: dict[str, Any]) -> str:
     """A line per run, and the command that compares them."""
-    width = max(len(row["variant"]) for row in table["runs"])
-    lines = [f"{row['variant']:{width}}  {row['status']:11}  {row['run'] or row['message']}" for row in table["runs"]]
+    rows = [("variant", "status", heading(row["metric"] for row in table["runs"]), "run")]
+    rows += [(row["variant"], row["status"], row["result"], row["run"] or row["message"]) for row in table["runs"]]
+    lines = columns(rows, right=(2,))
     sound = [row["run"] for row in table["runs"] if row["run"] and not row["exit_code"]]
     if len(sound) > 1:
         lines.append(f"compare them: composer compare {shlex.join(sound)}")

@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
+from composer.spec.stages import is_live
 from composer.studies.execution.progress import Overview, Status
+from composer.studies.execution.results import heading, result_text
 
 if TYPE_CHECKING:
     from rich.console import Console, Group
@@ -20,10 +22,10 @@ if TYPE_CHECKING:
 
 LIVE_SECONDS: Final = 1.0
 PLAIN_SECONDS: Final = 60.0
-_TRAINED, _BAD = ("running", "elsewhere"), ("failed", "diverged")
-"""States whose runs have a row in the table; the rest are counted."""
+_TRAINED, _BAD, _DONE = ("running", "elsewhere"), ("failed", "diverged"), ("finished",)
+"""States whose runs have rows in the table, in this order; the rest are counted."""
 _BAR: Final = 12
-_MARGIN: Final = len("elsewhere") + 5 * len("  ") + len("env steps")
+_MARGIN: Final = len("elsewhere") + 6 * len("  ")
 """Characters of a row beside its name, its bar and its numbers."""
 _COLOURS = {"running": "cyan", "elsewhere": "blue", "failed": "bold red", "diverged": "yellow", "finished": "green"}
 
@@ -92,7 +94,7 @@ class LiveTable:
 @contextmanager
 def watching(say: Callable[[str], None]) -> Iterator[Watch]:
     """Show a study on standard error where that is a terminal, and by ``say`` where it is not."""
-    if not sys.stderr.isatty():
+    if not is_live(sys.stderr):
         yield Lines(say)
         return
     from rich.console import Console
@@ -119,27 +121,31 @@ def duration(seconds: float) -> str:
 def table(overview: Overview, height: int, width: int) -> Group:
     """The rows that fit into ``height`` lines of ``width`` characters, and below them the counts of all.
 
-    A third of the lines is kept for what has ended badly, where much is running.
+    What trains comes first, then what has ended badly, for which a third of the lines is kept, then the newest results.
     """
     from rich.console import Group
     from rich.progress_bar import ProgressBar
     from rich.table import Table
     from rich.text import Text
 
-    running, bad = ([each for each in overview.runs if each.state in states] for states in (_TRAINED, _BAD))
+    running, bad, done = (
+        [each for each in overview.runs if each.state in states] for states in (_TRAINED, _BAD, _DONE)
+    )
     for_bad = min(len(bad), max(height // 3, height - len(running)))
     shown = [*running[: max(height - for_bad, 1)], *bad[:for_bad]]
+    hidden = len(running) + len(bad) - len(shown)
+    shown += done[len(done) - max(0, min(height - len(shown), len(done))) :]
     drawn = Table(box=None, pad_edge=False)
     for name in ("run", "state", ""):
         drawn.add_column(name, no_wrap=True)
-    for name in ("env steps", "return", "left"):
+    heads = ("done", "seeds", heading(each.metric.name for each in shown), "left")
+    for name in heads:
         drawn.add_column(name, justify="right", no_wrap=True)
     cells = [_numbers(each) for each in shown]
-    room = width - _BAR - sum(max(map(len, column), default=0) for column in zip(*cells, strict=True)) - _MARGIN
+    room = width - _BAR - sum(max(map(len, column), default=0) for column in zip(heads, *cells, strict=True)) - _MARGIN
     for each, numbers in zip(shown, cells, strict=True):
         bar = ProgressBar(each.env_steps, each.done, width=_BAR)
         drawn.add_row(Text(shortened(each.name, room)), Text(each.state, style=_COLOURS[each.state]), bar, *numbers)
-    hidden = len(running) + len(bad) - len(shown)
     more = f"and {hidden} more; " if hidden > 0 else ""
     return Group(*([drawn] if shown else []), Text(more + summary(overview)))
 
@@ -152,6 +158,5 @@ def shortened(name: str, room: int) -> str:
 
 
 def _numbers(each: Status) -> Sequence[str]:
-    value = f"{each.last_return:.4g}" if math.isfinite(each.last_return) else ""
     left = duration(each.seconds_left) if math.isfinite(each.seconds_left) else ""
-    return f"{each.done:,} of {each.env_steps:,}", value, left
+    return f"{each.done / each.env_steps:.0%}", str(each.seeds), result_text(each.values, each.metric), left

@@ -243,10 +243,7 @@ class Driver:
             kind = "diverged" if code == 5 else "finished" if status == "finished" else "failed"
             self._write_end(item, kind, directory, row)
             message = row.get("message") or ""
-            why = f": {message.splitlines()[0]}" if message else ""
-            (self._watch.event if kind == "finished" else self._watch.note)(
-                f"{item.title}: {kind} (exit code {code}){why}"
-            )
+            (self._watch.event if kind == "finished" else self._watch.note)(item.ended_text(kind, row))
             self._conclude(Outcome(item.run, kind, code, directory, message, row.get("digest"), answer=row), item)
 
     def _write_end(self, item: Item, kind: str, directory: Path | None, row: Mapping[str, Any]) -> None:
@@ -257,7 +254,7 @@ class Driver:
         self._ledger.append(kind, item.key, **facts)
 
     def _conclude(self, outcome: Outcome, item: Item) -> None:
-        item.outcome, item.state, item.directory = outcome, outcome.status, outcome.directory
+        item.conclude(outcome)
         self._feed.ended(outcome)
 
     def _again(self, item: Item) -> None:

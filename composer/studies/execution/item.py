@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from composer.spec.interval import mean_text
+from composer.spec.metrics import Metric
 from composer.studies.execution.directories import Found
 from composer.studies.execution.ledger import Entry, directory_of
 from composer.studies.execution.outcome import Outcome
@@ -103,6 +105,7 @@ class Item:
             self.directory = directory
             self.progress = Progress(directory, self.run.blueprint.environment.metric)
         self.progress.read()
+        self.progress.read_times()
         if self._began is None:
             self._began = (time.monotonic(), self.progress.done)
         began, first = self._began
@@ -110,15 +113,39 @@ class Item:
 
     def status(self) -> Status:
         """For people."""
-        done, last, left = 0, math.nan, math.nan
+        done, values, left = 0, list[float](), math.nan
         if self.progress is not None:
-            done, last = self.progress.done, self.progress.last_return
+            done, values = self.progress.done, self.progress.values
             steps, seconds = self.pace
-            left = (self.env_steps - done) * seconds / steps if steps and self.state == "running" else math.nan
+            left = self.progress.seconds_left(time.time())
+            if math.isnan(left) and steps:
+                left = (self.env_steps - done) * seconds / steps
         if self.state == "finished":
             done = self.env_steps
-        message = self.outcome.message if self.outcome else ""
-        return Status(self.title, self.state, self.env_steps, done, last, left, self.directory, message)
+        left = left if self.state == "running" else math.nan
+        message, seeds = self.outcome.message if self.outcome else "", len(self.run.blueprint.seeds)
+        where = self.directory, message, seeds, self.metric
+        return Status(self.title, self.state, self.env_steps, done, values, left, *where)
+
+    @property
+    def metric(self) -> Metric:
+        """Of its evaluations."""
+        return self.run.blueprint.environment.evaluation_metric()
+
+    def ended_text(self, kind: str, row: Mapping[str, Any]) -> str:
+        """How it ended: its result, or the exit code and the reason."""
+        if kind == "finished":
+            values, metric = [*row.get("returns", {}).values()], self.metric
+            shown = mean_text(values, (metric.low, metric.high), metric.unit)
+            return f"{self.title}: finished: {metric.word} {shown}" if values else f"{self.title}: finished"
+        message = row.get("message") or ""
+        why = f": {message.splitlines()[0]}" if message else ""
+        return f"{self.title}: {kind} (exit code {row['exit_code']}){why}"
+
+    def conclude(self, outcome: Outcome) -> None:
+        """Note how it ended, and its last evaluation."""
+        self.outcome, self.state, self.directory = outcome, outcome.status, outcome.directory
+        self.look(outcome.directory)
 
 
 @dataclass(frozen=True)

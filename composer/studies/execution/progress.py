@@ -12,9 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from composer.spec.metrics import Metric
 from composer.tracking.journal import Reader
-from composer.tracking.records import JOURNAL
+from composer.tracking.records import JOURNAL, TIMING
 
+RETURN = Metric("evaluation/return", "")
 STATES = ("finished", "running", "elsewhere", "interrupted", "waiting", "diverged", "failed")
 
 
@@ -29,11 +31,19 @@ class Status:
     """Its length in environment steps."""
     done: int = 0
     """Environment steps done."""
-    last_return: float = math.nan
-    """The last evaluation, as a mean over seeds; NaN before the first."""
+    values: Sequence[float] = ()
+    """The last evaluation by seed; empty before the first."""
     seconds_left: float = math.nan
     directory: Path | None = None
     message: str = ""
+    seeds: int = 1
+    metric: Metric = RETURN
+    """Of evaluations."""
+
+    @property
+    def last_return(self) -> float:
+        """The last evaluation, as a mean over seeds; NaN before the first."""
+        return statistics.fmean(self.values) if self.values else math.nan
 
 
 class Progress:
@@ -42,6 +52,7 @@ class Progress:
     def __init__(self, run: Path, metric: str) -> None:
         """Follow the run directory ``run`` from now on; ``metric`` is that of its evaluations."""
         self._reader, self._metric = Reader(run / JOURNAL), metric
+        self._timing, self._ends = Reader(run / TIMING), math.nan
         self._returns: dict[int, dict[int, float]] = {}
         self.done = 0
         """Environment steps of the last row."""
@@ -56,10 +67,25 @@ class Progress:
                 self._returns = {step: each for step, each in self._returns.items() if step == row["env_step"]}
                 self._returns.setdefault(row["env_step"], {})[row["seed"]] = row["metrics"][self._metric]
 
+    def read_times(self) -> None:
+        """Read the run's own forecast of its end, as it was written last."""
+        for row in self._timing:
+            if "seconds_left" in row:
+                self._ends = row["time"] + row["seconds_left"]
+
+    def seconds_left(self, now: float) -> float:
+        """Seconds until the end by that forecast; NaN without one. ``now`` is the time of the machine."""
+        return max(self._ends - now, 0.0)
+
+    @property
+    def values(self) -> list[float]:
+        """The newest evaluation, of the seeds that have it; empty before the first."""
+        return [*next(iter(self._returns.values())).values()] if self._returns else []
+
     @property
     def last_return(self) -> float:
-        """The newest evaluation, as a mean over the seeds that have it; NaN before the first."""
-        return statistics.fmean(next(iter(self._returns.values())).values()) if self._returns else math.nan
+        """The mean of these; NaN before the first."""
+        return statistics.fmean(self.values) if self._returns else math.nan
 
     def _was_cut(self) -> bool:
         """Whether a resumed run has cut its journal back to its checkpoint, and not gone on far."""

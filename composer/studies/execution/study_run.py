@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import shlex
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from composer.studies import Refused
 from composer.studies.execution.engine import Outcome, train_all
 from composer.studies.execution.progress import Progress
 from composer.studies.execution.report import report
+from composer.studies.execution.results import heading, result_text
 from composer.studies.execution.work import Launcher
 from composer.studies.planning.fleets import fleets, units
 from composer.studies.planning.limits import ensure_agreed
@@ -118,8 +120,8 @@ def _fits(run: StudyRun, values: Mapping[str, str]) -> bool:
 
 
 def _row(outcome: Outcome) -> dict[str, Any]:
-    run = outcome.run
-    final = last_return(outcome)
+    run, values = outcome.run, last_values(outcome)
+    metric = run.blueprint.environment.evaluation_metric()
     return {
         "point": run.point.name,
         "values": dict(run.point.values),
@@ -129,27 +131,28 @@ def _row(outcome: Outcome) -> dict[str, Any]:
         "run": None if outcome.directory is None else str(outcome.directory),
         "digest": outcome.digest,
         "was_before": outcome.was_before,
-        "final_return": final if math.isfinite(final) else None,
+        "metric": metric.name,
+        "final_return": statistics.fmean(values) if values and math.isfinite(sum(values)) else None,
+        "result": result_text(values, metric),
         "message": outcome.message or None,
     }
 
 
-def last_return(outcome: Outcome) -> float:
-    """The last evaluation of a run, as a mean over its seeds; NaN where it has none."""
+def last_values(outcome: Outcome) -> list[float]:
+    """The last evaluation of a run by seed; empty where it has none."""
     if outcome.directory is None:
-        return math.nan
+        return []
     progress = Progress(outcome.directory, outcome.run.blueprint.environment.metric)
     progress.read()
-    return progress.last_return
+    return progress.values
 
 
 def text(table: Mapping[str, Any]) -> str:
     """The table of outcomes for people, and the commands that go on."""
-    rows = [("point", "task", "status", "return", "run")]
+    rows = [("point", "task", "status", heading(each["metric"] for each in table["runs"]), "run")]
     for each in table["runs"]:
-        value = "" if each["final_return"] is None else f"{each['final_return']:.4g}"
         status = f"{each['status']} ({each['exit_code']})" if each["exit_code"] else each["status"]
-        rows.append((each["point"], each["task"], status, value, each["run"] or ""))
+        rows.append((each["point"], each["task"], status, each["result"], each["run"] or ""))
     lines = [*columns(rows, right=(3,))]
     for each in table["runs"]:
         if each["status"] == "failed":

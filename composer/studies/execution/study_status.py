@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from composer.studies.execution.display import duration
 from composer.studies.execution.ledger import Entry, holder_of, read_account
 from composer.studies.execution.outcome import Outcome
 from composer.studies.execution.progress import Overview, Progress, Status
+from composer.studies.execution.results import heading, result_text
 from composer.studies.execution.study_run import folder_of
 from composer.studies.execution.versions import Versions, versions_of
 from composer.studies.study.load import Study
@@ -54,12 +56,14 @@ def outcomes(study: Study, runs_dir: Path, out: Path | None) -> list[Outcome]:
 
 def text(table: Mapping[str, Any]) -> str:
     """A line per run, and one for the whole."""
-    rows = [("point", "task", "state", "env steps", "return", "run")]
+    head = heading(each["metric"] for each in table["runs"])
+    rows = [("point", "task", "seeds", "state", "env steps", head, "left", "run")]
     for each in table["runs"]:
-        value = "" if each["last_return"] is None else f"{each['last_return']:.4g}"
         steps = f"{each['done']:,} of {each['env_steps']:,}"
-        rows.append((each["point"], each["task"], each["state"], steps, value, each["run"] or ""))
-    lines = columns(rows, right=(3, 4))
+        left = "" if each["seconds_left"] is None else duration(each["seconds_left"])
+        cells = (each["point"], each["task"], str(each["seeds"]), each["state"], steps, each["result"], left)
+        rows.append((*cells, each["run"] or ""))
+    lines = columns(rows, right=(2, 4, 5, 6))
     counts = ", ".join(f"{number:,} {state}" for state, number in table["counts"].items())
     left = table["seconds_left"]
     lines.append(f"{counts} of {len(rows) - 1:,}" + (f"; about {duration(left)} left" if left is not None else ""))
@@ -80,12 +84,16 @@ def _status(run: StudyRun, entry: Entry, directories: RunDirectories, versions: 
         state = "running" if is_open else "failed" if has_failed else "interrupted" if found else "waiting"
     else:
         state, message = "running" if found.state == "held" else found.state, ""
+    facts = Status(run.name, state, steps, message=message, seeds=len(run.blueprint.seeds))
+    facts = replace(facts, metric=run.blueprint.environment.evaluation_metric())
     if found is None:
-        return Status(run.name, state, steps, message=message)
-    progress = Progress(found.path, run.blueprint.environment.metric)
+        return facts
+    progress = Progress(found.path, facts.metric.name)
     progress.read()
+    progress.read_times()
+    left = progress.seconds_left(time.time()) if state == "running" else math.nan
     done = steps if state == "finished" else progress.done
-    return Status(run.name, state, steps, done, progress.last_return, directory=found.path, message=message)
+    return replace(facts, done=done, values=progress.values, seconds_left=left, directory=found.path)
 
 
 def _pace(each: Status, entry: Entry) -> tuple[int, float]:
@@ -104,6 +112,10 @@ def _row(run: StudyRun, each: Status) -> dict[str, Any]:
         "state": each.state,
         "env_steps": each.env_steps,
         "done": each.done,
+        "seeds": each.seeds,
+        "seconds_left": round(each.seconds_left) if math.isfinite(each.seconds_left) else None,
+        "metric": each.metric.name,
+        "result": result_text(each.values, each.metric),
         "last_return": each.last_return if math.isfinite(each.last_return) else None,
         "run": None if each.directory is None else str(each.directory),
         "message": each.message or None,
