@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from composer.tracking.page.links import TRAINING
 from tools.browser import browser, opened, served
 
 if TYPE_CHECKING:
@@ -69,22 +70,17 @@ def train(project: Path) -> None:
 
 def draw(page: Page, address: str) -> None:
     """Write the pictures of the views, and of the page of the best run."""
-    for view in ("overview", "plasticity", "media"):
+    base = address.partition("#")[0]
+    for view in ("plasticity", "media", "overview"):
         page.goto("about:blank")
         page.goto(address.replace("=overview", f"={view}"))
-        ready = (
-            ".js-plotly-plot .trace, .js-plotly-plot .bartext"
-            if view != "media"
-            else "img[src*='get-artifact'], img[src^='blob:']"
-        )
+        ready = "img[src*='get-artifact']" if view == "media" else ".js-plotly-plot .trace, .js-plotly-plot .bartext"
         page.locator(ready).first.wait_for(state="attached")
         page.wait_for_timeout(SETTLE)
         page.screenshot(path=IMAGES / f"mlflow-{view}.png")
-        if view == "overview":
-            best = page.locator(".ag-row a").first.get_attribute("href")
-    assert best is not None
+    best = page.locator(".ag-row a").first.get_attribute("href")
     page.goto("about:blank")
-    page.goto(address.partition("#")[0] + best.partition("/")[2])
+    page.goto(f"{base}{best}?{TRAINING}")
     page.get_by_text("Description").first.wait_for()
     page.wait_for_timeout(SETTLE)
     page.screenshot(path=IMAGES / "mlflow-run.png")

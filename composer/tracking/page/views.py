@@ -104,7 +104,7 @@ def _plasticity(facts: PageFacts) -> list[Section]:
 def _pictures(facts: PageFacts) -> list[Section]:
     """Side by side: MLflow shows a picture in a square as wide as its card, below the parameters of its run."""
     ordered = sorted(facts.pictures, key=lambda key: (key != CURVE, key))
-    return [Section(", ".join(ordered).capitalize(), [_picture(key) for key in ordered], 3, 620)]
+    return [Section(", ".join(ordered).capitalize(), [_picture(key) for key in ordered], 3, 720)]
 
 
 def _state(facts: PageFacts, sections: list[Section], *, where: str = PARENTS, shown: str = "") -> State:
