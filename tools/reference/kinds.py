@@ -9,12 +9,20 @@ import inspect
 from collections.abc import Sequence
 from pathlib import Path
 
+from composer.algorithms.base import Algorithm
+from composer.algorithms.needs import needs
 from composer.blueprint.inspect.kinds.example import shapes
 from composer.blueprint.syntax.write import toml_value
+from composer.environments.interface import EnvironmentInfo
 from composer.spec.family import Family
 from tools.reference.fields import fields_table
 from tools.reference.markdown import anchor, code, page, prose, table
 
+INFOS = {
+    actions: EnvironmentInfo((8,), 4, 1_000, 1, True, discrete=actions == "choices")
+    for actions in ("numbers", "choices")
+}
+"""Environments by what actions are in them."""
 _ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -41,9 +49,23 @@ def section(member: type[Family]) -> str:
         prose(inspect.getdoc(member) or ""),
         code("\n".join(f"{key} = {toml_value(value)}" for key, value in member.example.items())),
         shapes(member),
+        needs_table(member) if issubclass(member, Algorithm) else "",
         fields_table(member),
         f"Code: {source(member)}",
     )
+
+
+def needs_table(member: type[Algorithm]) -> str:
+    """What an algorithm's example needs with numbers or with choices as actions, and an entry that fits."""
+    algorithm = member.model_validate({key: value for key, value in member.example.items() if key != "kind"})
+    told = [(need, actions) for actions, info in INFOS.items() for need in needs(algorithm, info)]
+    order = ("networks", "averages", "optimizers")
+    rows = []
+    for need in sorted(dict.fromkeys(need for need, _ in told), key=lambda need: order.index(need.key.split(".")[0])):
+        where = [actions for other, actions in told if other == need]
+        only = f", where actions are {where[0]}" if len(where) < len(INFOS) else ""
+        rows.append([f"`{need.key}`", f"{need.what}{only}", f"`{need.addition}`"])
+    return table(["needs", "", "such as"], rows)
 
 
 def source(member: type[Family]) -> str:
