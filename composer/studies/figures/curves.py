@@ -27,12 +27,15 @@ THIN_UP_TO: Final = 4
 
 
 def curves(groups: Sequence[Group], metric: str) -> Sheet:
-    """Mean over seeds with its interval against environment steps, a panel per task, in the order of the groups."""
-    tasks = sorted({group.task for group in groups})
+    """Mean over seeds with its interval against environment steps, a panel per task.
+
+    The legend names agents by the heights of their ends, the highest first, so that it reads as the curves do.
+    """
+    tasks, order = sorted({group.task for group in groups}), _order(groups)
     looks, marks, names = looks_of(groups), _marks(groups), names_of(groups)
     with panels(len(tasks)) as (made, axes):
         for panel, task in zip(axes, tasks, strict=True):
-            here = [group for group in groups if group.task == task]
+            here = sorted((group for group in groups if group.task == task), key=lambda group: order[group.agent])
             for group in here:
                 _draw(panel, group, looks[group.agent], label(group.agent, groups, names), len(here) <= THIN_UP_TO)
                 for name, marker in marks.items():
@@ -47,6 +50,16 @@ def curves(groups: Sequence[Group], metric: str) -> Sheet:
 def looks_of(groups: Sequence[Group]) -> dict[Agent, Look]:
     """The look of each agent, the same in every figure of one call."""
     return {agent: look(number) for number, agent in enumerate(dict.fromkeys(group.agent for group in groups))}
+
+
+def _order(groups: Sequence[Group]) -> dict[Agent, float]:
+    """The place of each agent at the end of the curves, averaged over its tasks; 0 is the highest."""
+    places: dict[Agent, list[int]] = {}
+    for task in {group.task for group in groups}:
+        here = [group for group in groups if group.task == task]
+        for place, group in enumerate(sorted(here, key=lambda group: -float(group.curve.values[:, -1].mean()))):
+            places.setdefault(group.agent, []).append(place)
+    return {agent: sum(each) / len(each) for agent, each in places.items()}
 
 
 def names_of(groups: Sequence[Group]) -> dict[str, str]:
@@ -86,7 +99,7 @@ def _axes(axes: Any, task: str, tasks: int) -> None:
 def _few(bins: int) -> Any:
     from matplotlib.ticker import MaxNLocator
 
-    return MaxNLocator(bins)
+    return MaxNLocator(bins, steps=[1, 2, 2.5, 5, 10])
 
 
 def outer_labels(axes: Sequence[Any], x: str, y: str) -> None:

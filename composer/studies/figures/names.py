@@ -18,7 +18,7 @@ def short_names(agents: Sequence[str]) -> dict[str, str]:
     ``a (x.width=1, y.rate=2)`` and ``a (x.width=3, y.rate=2)`` become ``width=1, rate=2`` and ``width=3, rate=2``; the
     keys of an intervention become ``reset`` where an agent has it and ``no reset`` where it has not.
     """
-    parts = [_split(agent) for agent in agents]
+    parts = _without_variants([_split(agent) for agent in agents])
     is_shared = len({name for name, _ in parts}) == 1 and all(settings for _, settings in parts)
     keys = {key for _, settings in parts for key, _ in settings}
     short = [
@@ -34,6 +34,18 @@ def _split(agent: str) -> tuple[str, list[tuple[str, str]]]:
     if not inside.endswith(")") or "(" in inside or "=" not in inside:
         return agent, []
     return name, [(key, value.strip()) for key, value in _SETTING.findall(inside)]
+
+
+def _without_variants(
+    parts: Sequence[tuple[str, list[tuple[str, str]]]],
+) -> Sequence[tuple[str, list[tuple[str, str]]]]:
+    """The parts without the axis ``variant`` of a study whose agents are named by their variants too."""
+    own = [("variant", name.partition(":")[2] or "base") for name, _ in parts]
+    if not any(":" in name for name, _ in parts) or any(
+        each not in settings for each, (_, settings) in zip(own, parts, strict=True)
+    ):
+        return parts
+    return [(name, [each for each in settings if each[0] != "variant"]) for name, settings in parts]
 
 
 def _settings(settings: Sequence[tuple[str, str]], keys: set[str], in_brackets: bool) -> str:

@@ -54,19 +54,25 @@ def page(table: Mapping[str, Any], pictures: Sequence[str]) -> str:
 
 
 def draw(runs: Sequence[TaskRun], path: Path) -> None:
-    """Accuracy at the end of each task, one panel per run, each with the plain run; the same bytes each time."""
-    across = min(4, len(runs))
+    """Accuracy at the end of each task, one panel per run, each with the plain run; the same bytes each time.
+
+    The plain run comes first, then the others by their accuracy on the last tasks, the best one first.
+    """
+    across, plain = min(4, len(runs)), runs[0]
+    ordered = [plain, *sorted(runs[1:], key=lambda run: -run.ends()[1].mean())]
     down = -(-len(runs) // across)
     with figure(path, 2.5 * across, 1.9 * down) as made:
         panels = made.subplots(down, across, squeeze=False, sharex=True, sharey=True).flatten()
         tasks = np.arange(1, runs[0].accuracy.shape[1] + 1)
-        for axes, run in zip(panels, runs, strict=False):
-            band(axes, Curve(tasks, runs[0].accuracy, ACCURACY), "#999999")
+        for axes, run in zip(panels, ordered, strict=False):
+            band(axes, Curve(tasks, plain.accuracy, ACCURACY), "#999999")
             band(axes, Curve(tasks, run.accuracy, ACCURACY), COLOURS[0])
             axes.set_title(run.name.replace("_", " "), fontsize=9, loc="left")
             axes.set_ylim(0, 1.02)
-        for axes in panels[len(runs) :]:
-            axes.set_axis_off()
+        for number, axes in enumerate(panels):
+            # The lowest panel of a column has the labels of its axis, also above an empty place.
+            axes.tick_params(labelbottom=len(runs) - across <= number < len(runs))
+            axes.set_axis_on() if number < len(runs) else axes.set_axis_off()
         made.supxlabel("task", fontsize=9)
         made.supylabel(METRIC.split("/")[1], fontsize=9)
 

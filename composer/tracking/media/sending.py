@@ -16,6 +16,9 @@ from composer.tracking.media.files import FOLDER, MediaFile, media, png_step, re
 from composer.tracking.records import Record
 
 RETRY_SECONDS: Final = 60.0
+NEWEST: Final = 0
+"""The step at which MLflow's page opens. It shows the pictures of exactly one step, so that runs that were drawn at
+different ones are compared here: every picture is shown at this step too, where the newest one counts."""
 
 
 class MediaStore(Protocol):
@@ -97,7 +100,8 @@ class MediaSender:
             record.begun[name] = found.digest
             record.save(self._run_dir)
             if not (may_be_there and (found.path.stem, step) in self._store.pictures(record.run_id)):
-                self._store.log_picture(record.run_id, found.content, found.path.stem, step)
+                for shown_at in dict.fromkeys((NEWEST, step)):
+                    self._store.log_picture(record.run_id, found.content, found.path.stem, shown_at)
         record.begun.pop(name, None)
         record.sent[name] = found.digest
         record.save(self._run_dir)

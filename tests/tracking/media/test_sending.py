@@ -83,14 +83,15 @@ def test_each_content_is_sent_once_and_pictures_carry_their_step(run_dir: Path) 
     for _ in range(2):
         assert not sender.send([])
     assert sorted(store.files) == ["media/curve.png", "media/last.mp4", "media/shape.png"]
-    assert [(key, step) for key, step, _ in store.shown] == [("curve", 4000), ("shape", 0)]
+    assert [(key, step) for key, step, _ in store.shown] == [("curve", 0), ("curve", 4000), ("shape", 0)]
     leave(run_dir, "curve.png", png(3, 8000))
     sender.send([])
-    assert store.calls == 7 and store.shown[-1] == ("curve", 8000, png(3, 8000))
+    new = png(3, 8000)
+    assert store.calls == 9 and store.shown[-2:] == [("curve", 0, new), ("curve", 8000, new)]
     send(run_dir, store)
-    assert store.calls == 7
+    assert store.calls == 9
     send(run_dir, store, "another run")
-    assert store.calls == 12
+    assert store.calls == 15
 
 
 @pytest.mark.parametrize("is_done", [False, True])
@@ -101,7 +102,7 @@ def test_killed_at_any_call_or_record_the_next_one_completes_it(
     monkeypatch.setattr(Record, "save", lambda record, run_dir: store.call(lambda: save(record, run_dir)))
     send(run_dir, store)
     calls = store.calls
-    assert calls == 10
+    assert calls == 11
     for number in range(1, calls + 1):
         (run_dir / "media.json").unlink()
         store.__init__()  # type: ignore[misc]
@@ -110,16 +111,18 @@ def test_killed_at_any_call_or_record_the_next_one_completes_it(
             send(run_dir, store)
         send(run_dir, store)
         assert len(store.files) == 3
-        assert Counter((key, step) for key, step, _ in store.shown) == {("curve", 4000): 1, ("shape", 0): 1}
+        counts = Counter((key, step) for key, step, _ in store.shown)
+        assert counts.pop(("curve", 0)) <= 2, "the same picture at the step of the newest one hides itself"
+        assert counts == {("curve", 4000): 1, ("shape", 0): 1}
 
 
 def test_a_comparison_with_the_store_sends_only_the_pictures_that_it_lacks(run_dir: Path) -> None:
     store = FakeStore()
     send(run_dir, store)
     store.files.clear()
-    del store.shown[0]
+    store.shown = [each for each in store.shown if each[0] != "curve"]
     send(run_dir, store, compares_all=True)
-    assert len(store.files) == 3 and [key for key, *_ in store.shown] == ["shape", "curve"]
+    assert len(store.files) == 3 and [key for key, *_ in store.shown] == ["shape", "curve", "curve"]
 
 
 def test_a_store_that_refuses_is_noted_left_alone_for_a_minute_and_tried_at_the_end(
@@ -137,7 +140,7 @@ def test_a_store_that_refuses_is_noted_left_alone_for_a_minute_and_tried_at_the_
     store.stop_at = 2
     assert not sender.send(notes) and store.calls == 2
     assert sender.send(notes, is_last=True)
-    assert notes == ["a row"] and len(store.files) == 3 and len(store.shown) == 2
+    assert notes == ["a row"] and len(store.files) == 3 and len(store.shown) == 3
 
 
 def test_a_damaged_picture_is_noted_once_and_costs_the_others_nothing(run_dir: Path) -> None:
