@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 from composer.tracking.media.files import CURVE
+from composer.tracking.media.sending import NEWEST
 from composer.tracking.page.facts import MEASURES, PageFacts
 from composer.tracking.page.links import OVERVIEW
 from composer.tracking.page.names import RESULT, STEPS, Headline
@@ -162,7 +163,7 @@ def _line(name: str) -> State:
 
 
 def _picture(key: str) -> State:
-    return _chart("IMAGE", "") | {"imageKeys": [key]}
+    return _chart("IMAGE", "") | {"imageKeys": [key], "step": NEWEST}
 
 
 def _bar(name: str) -> State:
