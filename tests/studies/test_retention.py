@@ -90,3 +90,13 @@ def test_a_real_run_is_read_drawn_and_told(tmp_path: Path, monkeypatch: pytest.M
     run.close()
     with pytest.raises(Refused, match="at the end of each of at least 10 tasks"):
         read_run(run.path)
+
+
+def test_panels_are_sorted_and_every_column_has_tick_labels(tmp_path: Path) -> None:
+    names = ("plain", "low", "high", "middle", "second", "third")
+    ends = (0.2, 0.3, 0.9, 0.5, 0.8, 0.7)
+    draw([made(name, 0.9, end) for name, end in zip(names, ends, strict=True)], tmp_path / "a.svg")
+    drawn = (tmp_path / "a.svg").read_text()
+    titles = [line.strip(" <>!-") for line in drawn.splitlines() if line.strip(" <>!-") in names]
+    assert titles == ["plain", "high", "second", "third", "middle", "low"]
+    assert drawn.count("<!-- 20 -->") == 4, "the last task, below each of the four columns"
