@@ -77,6 +77,19 @@ def seeds_override(seeds: str | None) -> list[str]:
     return [] if seeds is None else [f"seeds={seeds_in(seeds)}"]
 
 
+Together = Annotated[
+    str | None,
+    typer.Option(help="Comma-separated variants, combinations a+b, or 'base', that train in one program."),
+]
+Name = Annotated[
+    str | None, typer.Option(help="Name of the run and of its directory, before the time; the agent keeps its own.")
+]
+Tags = Annotated[
+    list[str] | None, typer.Option(metavar="KEY=VALUE", help="A tag in run.json and in MLflow; repeatable.")
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Make one update, evaluation and checkpoint, and keep nothing.")
+]
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
 At = Annotated[
     int | None, typer.Option(min=0, help="Environment step of a kept checkpoint; by default the newest good one.")

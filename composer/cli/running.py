@@ -17,10 +17,14 @@ from composer.cli.arguments import (
     At,
     Beside,
     BlueprintArgument,
+    DryRun,
     Json,
+    Name,
     Overrides,
     RunPath,
     Seeds,
+    Tags,
+    Together,
     Variants,
     seeds_override,
 )
@@ -38,20 +42,10 @@ def train(
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
     runs: Annotated[Path, typer.Option(help="Directory in which the run directory is made.")] = Path("runs"),
     profile: Annotated[bool, typer.Option("--profile", help="Show at the end how the time was spent.")] = False,
-    together: Annotated[
-        str | None,
-        typer.Option(help="Comma-separated variants, combinations a+b, or 'base', that train in one program."),
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option(help="Name of the run and of its directory, before the time; the agent keeps its own.")
-    ] = None,
-    tag: Annotated[
-        list[str] | None, typer.Option(metavar="KEY=VALUE", help="A tag in run.json and in MLflow; repeatable.")
-    ] = None,
-    dry_run: Annotated[
-        bool,
-        typer.Option("--dry-run", help="Make one update, evaluation and checkpoint, and keep nothing."),
-    ] = False,
+    together: Together = None,
+    name: Name = None,
+    tag: Tags = None,
+    dry_run: DryRun = False,
     beside: Beside = None,
     absent: Absent = None,
     allow_module: AllowModule = None,
@@ -62,13 +56,11 @@ def train(
     changes += [f"compute.device={device}"] if device is not None else []
     if (together is not None or beside) and (profile or name or tag or dry_run):
         fail("--together and --beside take no --profile, --name, --tag or --dry-run", 2, as_json)
-    if together is not None:
-        with telling() as stages:
-            stages.begin(f"reading {blueprint}")
-            _train_together(blueprint, changes, variant, together, runs, as_json)
-        return
     with telling() as stages:
         stages.begin(f"reading {blueprint}")
+        if together is not None:
+            _train_together(blueprint, changes, variant, together, runs, as_json)
+            return
         loaded = read(blueprint, changes, variant, as_json, is_to_run=True).blueprint
         if beside:
             _train_beside(loaded, beside, absent or (), runs, as_json)
@@ -77,9 +69,7 @@ def train(
 
         stages.line(headline(loaded))
         if dry_run:
-            table = guarded(lambda: _tried_out(loaded), as_json)
-            say("all of it works: nothing was kept")
-            answer(table, as_json)
+            _try_out(loaded, as_json)
             return
         _finish(guarded(lambda: _trained(loaded, runs, profile, name, tag or ()), as_json), as_json)
 
@@ -91,10 +81,15 @@ def _trained(blueprint: Blueprint, runs: Path, profile: bool, name: str | None, 
     return dict(api.train(blueprint, runs, quiet=False, profile=profile, name=name, tags=tags_in(tags)).table)
 
 
-def _tried_out(blueprint: Blueprint) -> dict[str, Any]:
-    from composer.training.assemble.dry_run import dry_run
+def _try_out(blueprint: Blueprint, as_json: bool) -> None:
+    def run() -> dict[str, Any]:
+        from composer.training.assemble.dry_run import dry_run
 
-    return dry_run(blueprint, say)
+        return dry_run(blueprint, say)
+
+    table = guarded(run, as_json)
+    say("all of it works: nothing was kept")
+    answer(table, as_json)
 
 
 def _train_together(

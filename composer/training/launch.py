@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from composer.blueprint import Blueprint, load
-from composer.blueprint.syntax.problems import Problem
+from composer.blueprint import load
+from composer.environments.base import Environment
 from composer.environments.interface import EnvironmentFailure
 from composer.spec import stages
 from composer.spec.interval import mean_text, value_text
@@ -26,8 +26,7 @@ from composer.spec.run_files import write_text
 from composer.tracking.console import Console
 from composer.tracking.uploader import UploadReport
 from composer.tracking.uploader import sync as send_pending
-from composer.training import assemble, profiling
-from composer.training.compile.cache import cache_note
+from composer.training import assemble, profiling, start_lines
 from composer.training.endings import OpenRun, Stopped, closing
 from composer.training.films.filming import film_finished
 from composer.training.loop import Outcome, train
@@ -57,9 +56,9 @@ def train_to_end(
     console.left = session.time_left.seconds
     opened = OpenRun(run, session, during=console.during)
     with console, closing([opened]):
-        compilation = (f"the update is {_compilation_text(run)}", *_cache_lines(run, session))
-        lines = (*_warning_lines(run), f"run {run.path}", *compilation, *_placement_lines(run))
-        for line in (*lines, *notes, ready, *_warmup_lines(session, console)):
+        compilation = (f"the update is {start_lines.compilation_text(run)}", *start_lines.cache_lines(run, session))
+        lines = (*start_lines.warning_lines(run), f"run {run.path}", *compilation, *start_lines.placement_lines(run))
+        for line in filter(None, (*lines, *notes, ready, *start_lines.warmup_lines(session, console))):
             console.note(line)
         session.say = console.note
         session.uploader = session.upload()
@@ -94,15 +93,18 @@ def train_together_to_end(together: Together, notes: Sequence[str] = (), *, quie
     with console, closing(opened):
         for each in opened:
             each.during = console.during
-            for line in (*_warning_lines(each.run), f"run {each.run.path}"):
+            for line in (*start_lines.warning_lines(each.run), f"run {each.run.path}"):
                 console.note(f"{each.session.title}: {line}")
             each.session.uploader = each.session.upload()
             each.session.say = console.note
         _say_withheld([each.session for each in opened], console)
         first, session = opened[0].run, opened[0].session
-        compilation = (f"one update of all of them is {_compilation_text(first)}", *_cache_lines(first, session))
-        warmup = _warmup_lines(session, console)
-        for line in (*compilation, *_placement_lines(first), *notes, ready, *warmup):
+        compilation = (
+            f"one update of all of them is {start_lines.compilation_text(first)}",
+            *start_lines.cache_lines(first, session),
+        )
+        warmup = start_lines.warmup_lines(session, console)
+        for line in (*compilation, *start_lines.placement_lines(first), *notes, *filter(None, [ready]), *warmup):
             console.note(line)
         together.train(console)
         for each in opened:
@@ -184,29 +186,31 @@ def evaluate(path: Path, episodes: int, video: Path | None) -> dict[str, Any]:
             evaluator.close()
         except EnvironmentFailure as failure:
             notes.append(str(failure))
+    env_steps, means = snapshot.values["interactions"] * blueprint.environment.stride, returns.mean(1).tolist()
     return {
         "run": str(path),
-        "env_steps": snapshot.values["interactions"] * blueprint.environment.stride,
+        "env_steps": env_steps,
         "metric": blueprint.environment.metric,
         "return": float(returns.mean()),
-        "returns": dict(zip(map(str, blueprint.seeds), means := returns.mean(1).tolist(), strict=True)),
+        "returns": dict(zip(map(str, blueprint.seeds), means, strict=True)),
         "episodes": returns.tolist(),
         **_checkpoint_used(snapshot),
         "video": None if video is None else str(video),
-        "lines": [*_evaluation_lines(blueprint, means, returns.shape[1], snapshot.values["interactions"])],
+        "lines": [*_evaluation_lines(blueprint.environment, blueprint.seeds, means, episodes, env_steps)],
         "notes": notes,
     }
 
 
-def _evaluation_lines(blueprint: Blueprint, means: Sequence[float], episodes: int, interactions: int) -> Iterator[str]:
+def _evaluation_lines(
+    environment: Environment, seeds: Sequence[int], means: Sequence[float], episodes: int, env_steps: int
+) -> Iterator[str]:
     """The scores of each seed, and their mean, for people."""
-    environment = blueprint.environment
     metric, over = environment.evaluation_metric(), f" over {counted(episodes, 'episode')}"
-    for seed, mean in zip(blueprint.seeds, means, strict=True):
+    for seed, mean in zip(seeds, means, strict=True):
         shown = value_text(mean, metric.unit)
         yield f"seed {seed}: {metric.word} {shown}{over if environment.is_simulator else ''}"
     text = mean_text(means, (metric.low, metric.high), metric.unit)
-    yield f"mean {metric.word} {text} at environment step {interactions * environment.stride:,}"
+    yield f"mean {metric.word} {text} at environment step {env_steps:,}"
 
 
 def digest(path: Path) -> dict[str, Any]:
@@ -228,16 +232,6 @@ def sync(path: Path) -> UploadReport:
     return send_pending(path)
 
 
-def _warmup_lines(session: Session, console: Console) -> list[str]:
-    """A line on the actions that are random before the first update, where there are some left."""
-    clock = session.clock
-    if clock.interactions >= clock.warmup:
-        return []
-    console.warmup = clock.warmup * clock.stride
-    steps = f" ({console.warmup:,} environment steps)" if clock.stride > 1 else ""
-    return [f"warm-up: {counted(clock.warmup, 'interaction')} with random actions{steps}, without updates"]
-
-
 def _tell_result(console: Console, session: Session, outcome: Outcome) -> None:
     means = {seed: statistics.fmean(row) for seed, row in zip(session.seeds, outcome.returns, strict=True)}
     console.result(means, session.title, session.metric, session.best, outcome.seconds)
@@ -248,27 +242,6 @@ def _say_withheld(sessions: Sequence[Session], console: Console) -> None:
     for note in dict.fromkeys(each.uploader.note for each in sessions if each.uploader is not None):
         if note is not None:
             console.note(note)
-
-
-def _compilation_text(run: runs.Run) -> str:
-    return f"{'compiled' if run.facts['compiled'] else 'eager'}: {run.facts['compile_reason']}"
-
-
-def _cache_lines(run: runs.Run, session: Session) -> list[str]:
-    """A line on where compiled code is kept, unless that is where it was asked for, or there is none."""
-    note = cache_note() if run.facts["compiled"] or session.compiler is not None else None
-    return [note] if note else []
-
-
-def _placement_lines(run: runs.Run) -> list[str]:
-    """A line on where the replay is kept, unless it is where updates run."""
-    place = run.facts.get("replay_storage", "device")
-    return [] if place == "device" else [f"the replay is kept on the {place}: {run.facts['replay_reason']}"]
-
-
-def _warning_lines(run: runs.Run) -> list[str]:
-    """The warnings of the run's blueprint."""
-    return [Problem(**warning).as_warning() for warning in run.facts.get("warnings", [])]
 
 
 def _runs_option(directory: Path) -> str:

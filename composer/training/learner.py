@@ -180,7 +180,7 @@ class Learner:
         try:
             self._captured[len(batches) > 1](*tensors)
         except CompileFailed as failure:
-            if not self._choice.falls_back:
+            if not self.choice.falls_back:
                 raise
             self.recapture(eager_after(str(failure)))
             self.compile_failed(str(failure))
@@ -255,21 +255,15 @@ class Learner:
         network.template, network.parameters, network.buffers = template, dict(parameters), dict(buffers)
         self.outlines[role] = outline
         self._gradient_step.restructure(role, frozen)
-        self.recapture(self._choice)
+        self.recapture(self.choice)
 
     def recapture(self, choice: Choice) -> None:
         """Capture the update, compiled or not as ``choice`` says."""
-        self._choice = choice
+        self.choice = choice
         functions = [self.compute_update, self.compute_updates][: len(self.noise)]
         self._captured = [
-            capture(function, self._choice, self.device, lambda: list(self.tensors().values()))
-            for function in functions
+            capture(function, self.choice, self.device, lambda: list(self.tensors().values())) for function in functions
         ]
-
-    @property
-    def is_compiled(self) -> bool:
-        """Whether the update is compiled, or will be when it is first called."""
-        return self._choice.compiled
 
     def averaged_roles(self) -> dict[str, tuple[str, Stacked]]:
         """By name of an average: the network that it follows, perhaps through other averages, and the average."""

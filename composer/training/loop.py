@@ -130,7 +130,7 @@ def finish_interaction(session: Session, console: Console, is_stopping: bool = F
 
 def first_update(session: Session, console: Console) -> AbstractContextManager[None]:
     """Say that the first update of this process is compiled, where it is."""
-    is_first = session.learner.is_compiled and not session.time_left.has_updated
+    is_first = session.learner.choice.compiled and not session.time_left.has_updated
     return console.during("compiling the update") if is_first else nullcontext()
 
 

@@ -61,7 +61,7 @@ def _try_out(session: Session, step: Callable[[str], Any]) -> None:
     with step(f"interacting {counted(min(clock.warmup + clock.rollout, end), 'time')} at the most"):
         batches = next((each for each in steps if each), ())
     if batches:
-        with step("compiling the update, and making one" if learner.is_compiled else "making one update"):
+        with step("compiling the update, and making one" if learner.choice.compiled else "making one update"):
             learner.learn(batches)
             learner.drain_signals()
     with step("evaluating once"):

@@ -80,20 +80,14 @@ def create(
     origin, file = ({}, blueprint.derived.get("file")) if fork is None else ({"fork": fork}, None)
     key = blueprint_digest(blueprint)
     facts: dict[str, Any] = {
-        "run_id": labels.run_id(blueprint.name, variant) if shared is None else shared.run_id,
-        **_named(blueprint, variant),
-        "agent": agent or agent_name(blueprint, variant),
+        **_named(blueprint, variant, shared, agent, labels),
         **repository.facts(file),  # A fork's file is in its origin's run directory, not in the user's repository.
         "fingerprint": fingerprint,
-        "device": device,
-        "compiled": choice.compiled,
-        "compile_reason": choice.reason,
-        **placement.facts(),
+        **_computed(device, choice, placement),
         "warnings": [warning.as_dict() for warning in warnings_in(blueprint)],
         **({} if shared is None else {"beside": list(shared.beside)} | shared.program.facts()),
         **origin,
         **study_facts(key),
-        **labels.facts(),
     }
     facts["hash"] = provenance.provenance_hash(key, decisive(facts))
     run = runs.create(directory, dump(blueprint), facts, _parameter_table(blueprint))
@@ -111,8 +105,18 @@ def decisive(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {**facts["fingerprint"], **origin, **placement, **program_provenance(facts)}
 
 
-def _named(blueprint: Blueprint, variant: str | None) -> dict[str, Any]:
+def _computed(device: str, choice: Choice, placement: ReplayPlacement) -> dict[str, Any]:
+    updates = {"compiled": choice.compiled, "compile_reason": choice.reason}
+    return {"device": device, **updates, **placement.facts()}
+
+
+def _named(
+    blueprint: Blueprint, variant: str | None, shared: Shared | None, agent: str | None, labels: Labels
+) -> dict[str, Any]:
     return {
+        "run_id": labels.run_id(blueprint.name, variant) if shared is None else shared.run_id,
+        "agent": agent or agent_name(blueprint, variant),
+        **labels.facts(),
         "name": blueprint.name,
         "variant": variant,
         "task": blueprint.environment.title,
