@@ -134,15 +134,19 @@ def metrics(
     print(json.dumps(metrics_json(found)) if as_json else metrics_text(found))
 
 
-def diff(blueprints: BlueprintArguments, as_json: Json = False) -> None:
-    """Compare two blueprints key by key, and their parameters, operations and memory."""
+def diff(
+    blueprints: BlueprintArguments,
+    full: Annotated[bool, typer.Option("--full", help="Every resolved key instead of what was written.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Compare what two blueprints write, and their parameters, operations and memory."""
     from composer.blueprint.inspect import diff as differences
 
     found = read_all(blueprints, as_json)
     if len(found) != 2:
         fail(f"diff compares two blueprints, got {len(found)}", 2, as_json)
     ours, theirs = found
-    print(json.dumps(differences.diff_json(ours, theirs)) if as_json else differences.diff_text(ours, theirs))
+    print(json.dumps(differences.diff_json(ours, theirs)) if as_json else differences.diff_text(ours, theirs, full))
 
 
 def explain(

@@ -14,7 +14,8 @@ def quickstart(*overrides: str) -> Loaded:
 
 def test_keys_and_sizes() -> None:
     left, right = quickstart("networks.actor.trunk.width=32"), quickstart("~normalization", "seeds=[0, 1]")
-    table, text = diff_json(left, right), diff_text(left, right).split("\n")
+    table, text = diff_json(left, right), diff_text(left, right, full=True).split("\n")
+    assert "networks.actor.trunk.width: 32 → 64" in diff_text(left, right)
     assert "networks.actor.trunk.layers[0].width: 32 → 64" in text
     assert "seeds[1]: - → 1" in text
     assert {"key": "seeds[1]", "left": None, "right": 1} in table["differences"]

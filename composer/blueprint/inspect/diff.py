@@ -1,4 +1,4 @@
-"""The difference of two blueprints: keys, parameters, operations and memory.
+"""The difference of two blueprints: what was written, resolved keys, parameters, operations and memory.
 
 Tests: tests/blueprint/test_diff.py.
 """
@@ -11,25 +11,29 @@ from typing import Any
 from composer.blueprint.checks.check import is_known
 from composer.blueprint.forecast.flops import update_flops
 from composer.blueprint.forecast.memory import forecast
+from composer.blueprint.inspect.as_written import ABSENT, Change, changes, side
 from composer.blueprint.inspect.removed import removed_json, removed_text
 from composer.blueprint.load import Loaded
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.serialize import Scalar, diff
 from composer.blueprint.syntax.write import toml_value
-from composer.spec.quantities import bytes_text, columns, scaled
+from composer.spec.quantities import bytes_text, columns, counted, scaled
 
 Pair = tuple[int | None, int | None]
 """A quantity of the left and of the right blueprint; None for a network that one does not have."""
 
 
 def diff_json(ours: Loaded, theirs: Loaded) -> dict[str, Any]:
-    """Each differing key with both values (null where absent), then what one alone removes, and both of every size.
+    """What was written differently, each differing key with both values, what one removes, and both of every size.
+
+    Values are null where absent; ``written`` has values of TOML types, as files have them.
 
     Parameters count all copies of one seed; operations and memory count all seeds. They are null where an environment
     is not known until training.
     """
     left, right = ours.blueprint, theirs.blueprint
     keys = {
+        "written": [_written(one) for one in changes(side(left), side(right))],
         "differences": [{"key": found.key, "left": found.left, "right": found.right} for found in diff(left, right)],
         "removed": _removed(ours, theirs),
     }
@@ -43,15 +47,23 @@ def diff_json(ours: Loaded, theirs: Loaded) -> dict[str, Any]:
     }
 
 
-def diff_text(ours: Loaded, theirs: Loaded) -> str:
-    """One line per key, ``key: left → right``, with ``-`` for an absent value; then removals and sizes that change."""
+def diff_text(ours: Loaded, theirs: Loaded, full: bool = False) -> str:
+    """A line for each thing that was written differently, ``key: left → right``; then removals and sizes that change.
+
+    With ``full`` a line for each resolved key. An absent value is ``-``.
+    """
     left, right = ours.blueprint, theirs.blueprint
-    found = diff(left, right)
+    found, written = diff(left, right), changes(side(left), side(right))
     if not found:
         return "no difference"
-    lines = [f"{one.key}: {_side(one.left)} → {_side(one.right)}" for one in found]
-    for side, removed in _removed(ours, theirs).items():
-        lines += ["", f"removed on the {side}", *removed_text(removed)] if removed else []
+    if full or not written:
+        lines = [f"{one.key}: {_side(one.left)} → {_side(one.right)}" for one in found]
+    else:
+        lines = [str(one) for one in written]
+        more = len(found) - len(written)
+        lines += ["", f"{counted(len(found), 'resolved key')} differ: --full lists them"] if more > 0 else []
+    for whose, removed in _removed(ours, theirs).items():
+        lines += ["", f"removed on the {whose}", *removed_text(removed)] if removed else []
     if not (is_known(left) and is_known(right)):
         return "\n".join([*lines, "", "parameters, operations and memory are not known until training"])
     rows = [
@@ -62,6 +74,11 @@ def diff_text(ours: Loaded, theirs: Loaded) -> str:
     changed = [row for row in rows if row]
     sizes = columns(changed, right=(1, 3, 4)) if changed else ["parameters, operations and memory are the same"]
     return "\n".join([*lines, "", *sizes])
+
+
+def _written(change: Change) -> dict[str, Any]:
+    left, right = (None if each is ABSENT else each for each in (change.left, change.right))
+    return {"key": change.key, "left": left, "right": right, "text": str(change)}
 
 
 def _removed(ours: Loaded, theirs: Loaded) -> dict[str, list[dict[str, Any]]]:
