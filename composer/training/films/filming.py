@@ -17,6 +17,7 @@ from tempfile import TemporaryFile
 from typing import IO, Final
 
 from composer.spec.package_files import PACKAGE
+from composer.tracking.media.files import FOLDER
 from composer.training.endings import OpenRun
 from composer.training.interrupts import Interrupts
 from composer.training.loop import Outcome
@@ -77,11 +78,13 @@ def _film(run: Path, seconds: float, interrupts: Interrupts) -> str:
             return f"no films: {error.strerror}"
         problem = _wait(process, seconds, interrupts)
         films, errors = _lines(made), _lines(failed)
+    for unfinished in (run / FOLDER).glob(".*.mp4"):
+        unfinished.unlink(missing_ok=True)
     if problem is None and process.returncode:
         problem = errors[-1] if errors else f"the process that films ended with exit code {process.returncode}"
     if not films:
         return f"no films: {problem}"
-    return f"films in {run / 'media'}: {', '.join(films)}" + (f"; no others: {problem}" if problem else "")
+    return f"films in {run / FOLDER}: {', '.join(films)}" + (f"; no others: {problem}" if problem else "")
 
 
 def _lines(file: IO[bytes]) -> list[str]:

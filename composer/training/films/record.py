@@ -1,6 +1,6 @@
 """Play one episode of the last and of the best agent of a run, and leave a film and a picture of each in ``media/``.
 
-The last agent is that of the newest checkpoint. A film shows the first seed, and at most ``FRAMES`` decisions of it.
+The last agent is that of the newest checkpoint. A film shows the first seed, and at most ``FRAMES`` frames of it.
 Tests: tests/training/films/test_films.py.
 """
 
@@ -22,7 +22,9 @@ from composer.training.video import FRAMES_PER_SECOND, VideoRecorder
 
 EPISODE: Final = 2**62 + 1
 """Number of an evaluation that no training run reaches, nor ``composer evaluate``."""
-FRAMES: Final = 1_800
+EVERY: Final = 2
+"""One frame in so many decisions: without a GPU, rendering takes nearly all of the time."""
+FRAMES: Final = 900
 """A minute: longer episodes are cut."""
 
 
@@ -59,7 +61,7 @@ def _film(run: Path, name: str, at: chosen.Chosen) -> int:
     hidden = run / FOLDER / f".{name}.mp4"
     hidden.parent.mkdir(exist_ok=True)
     try:
-        with VideoRecorder(hidden, FRAMES_PER_SECOND) as recorder, suppress(_Enough):
+        with VideoRecorder(hidden, FRAMES_PER_SECOND // EVERY) as recorder, suppress(_Enough):
             evaluator.returns(learner, EPISODE, _watch(recorder, sheet))
         hidden.replace(run / FOLDER / f"{name}.mp4")
     finally:
@@ -70,13 +72,14 @@ def _film(run: Path, name: str, at: chosen.Chosen) -> int:
 
 
 def _watch(recorder: VideoRecorder, sheet: ContactSheet) -> Callable[[VectorEnvironment], None]:
-    taken = 0
+    decisions = 0
 
     def watch(environments: VectorEnvironment) -> None:
-        nonlocal taken
-        if taken == FRAMES:
+        nonlocal decisions
+        if decisions == FRAMES * EVERY:
             raise _Enough
-        sheet.take(recorder.take(environments))
-        taken += 1
+        if decisions % EVERY == 0:
+            sheet.take(recorder.take(environments))
+        decisions += 1
 
     return watch

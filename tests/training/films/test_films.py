@@ -84,11 +84,14 @@ def test_whatever_the_process_does_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, seconds: float, said: str
 ) -> None:
     (tmp_path / "filmer.py").write_text(f"import os, sys, time\n{code}\n")
+    (tmp_path / "media").mkdir()
+    (tmp_path / "media" / ".last.mp4").write_bytes(b"half a film")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setattr(filming, "PROCESS", "filmer")
     monkeypatch.setattr(filming, "LEAST_SECONDS", 0.0)
     (line,) = film_runs([tmp_path], seconds)
     assert line.replace(str(tmp_path), "RUN").startswith(said)
+    assert not [*(tmp_path / "media").iterdir()]
 
 
 def test_a_signal_ends_the_filming_and_not_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
