@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted([*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
 SOURCES = sorted(path for room in ("composer", "benchmarks", "tools") for path in (ROOT / room).rglob("*.py"))
 FOLDERS = "composer|benchmarks|tools|tests|docs|registry|blueprints"
-NOT_MODULES = {"composer.plugins", "composer.schema.json"}
+NOT_MODULES = {"composer.plugins", "composer.role", "composer.schema.json"}
 """The entry points of plug-ins, and a file that a reader writes."""
 
 
