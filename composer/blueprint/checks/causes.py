@@ -6,6 +6,7 @@ layer are then left out one by one. Tests: tests/errors/test_causes.py.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from composer.blueprint.syntax.overrides import COMMAND_LINE, Override
 from composer.blueprint.syntax.positions import Path
 from composer.blueprint.syntax.problems import Problem
 from composer.blueprint.syntax.variants import AND
+from composer.spec.package_files import blueprints_root
 from composer.spec.wording import shorten, written
 
 MAX_LINES = 16
@@ -94,8 +96,10 @@ def _blamed(
 
 def _inherited(found: Problem, root: Node | None) -> str:
     """Where the value stands that a wrong one replaces; empty where there is none."""
-    path = read_path(found.path)
-    node = root.get(path) if root and path else None
+    path = read_path(found.path) or ()
+    # An entry of a list has nothing to do with the one at its index in a list that the whole list replaces.
+    is_entry = any(isinstance(step, int) for step in path)
+    node = root.get(path) if root and path and not is_entry else None
     return "" if node is None or _is_at(node, found) else _standing(node)
 
 
@@ -111,7 +115,9 @@ def _standing(node: Node | None) -> str:
 
 
 def _place(at: Origin) -> str:
-    return f"{at.file}:{at.line}:{at.column}"
+    """Where a value stands; a shipped blueprint by its name, which is shorter than its path."""
+    shipped = f"{blueprints_root()}{os.sep}"
+    return f"{at.file.removeprefix(shipped)}:{at.line}:{at.column}"
 
 
 def _overrides(whole: Written) -> Iterator[_Line]:
