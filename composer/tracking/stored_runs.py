@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from composer.tracking.store import Store
 
 AGENT: Final = "agent"
+NOTE: Final = "mlflow.note.content"
+"""MLflow's tag of a run's description."""
+LONGEST_NOTE: Final = 5000
 SETTINGS: Final = "composer.agent"
 """The tag with the digest of an agent's settings."""
 
@@ -38,6 +41,8 @@ def find_or_create(
         if role != PARENT:
             tags |= {"mlflow.parentRunId": created[PARENT], "seed": role}
             tags.pop("seeds", None)
+        elif "note" in facts:  # Written once: what a user makes of it stays.
+            tags |= {NOTE: str(facts["note"])[:LONGEST_NOTE]}
         shown = title if role == PARENT else f"{title} · seed {role}"
         created[role] = known[role] or store.create_run(experiment, shown, tags, start_time)
     parent = created.pop(PARENT)

@@ -151,13 +151,18 @@ def test_runs_of_one_name_with_other_settings_are_other_agents(run_dir: Path, wo
         for each in (StoredRun.file, Upload.file):
             (run_dir / each).unlink(missing_ok=True)
         (run_dir / RUN).write_text(
-            json.dumps({"run_id": f"r-{number}", "name": "sac", "seeds": [3, 5], "task": "walk"})
+            json.dumps({"run_id": f"r-{number}", "name": "sac", "seeds": [3, 5], "task": "walk", "note": "What it is"})
         )
         Tracking(None, "embedded", "composer", False, {}, {"agent": "sac", "composer.agent": settings}).save(run_dir)
         deliver(run_dir)
+        (parent,) = (
+            each for each in world.runs[HERE.uri].values() if each["tags"].get("mlflow.note.content") == "What it is"
+        )
+        parent["tags"]["mlflow.note.content"] = f"mine {number}"
         deliver(run_dir)  # a later start finds its own runs and leaves the name as it is
         mine = [run for run in world.runs[HERE.uri].values() if run["tags"]["composer.run_id"] == f"r-{number}"]
         named[f"r-{number}"] = {run["tags"]["agent"] for run in mine}
+        assert [run["tags"].get("mlflow.note.content") for run in mine] == [f"mine {number}", None, None]
         assert len(mine) == 3 and mine[0]["name"] == f"{mine[0]['tags']['agent']} · walk"
     assert named == {"r-0": {"sac"}, "r-1": {"sac #bbbb"}, "r-2": {"sac"}, "r-3": {"sac #bbbb"}}
 

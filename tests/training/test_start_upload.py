@@ -24,6 +24,8 @@ def test_tags_say_what_is_trained_and_survive_a_resume(tmp_path: Path, monkeypat
     session.close()
     run.close()
     said = describe(blueprint, run.facts, tmp_path)
+    assert "**tiny@small+wide [" in run.facts["note"] and "60 environment steps, 2 seeds" in run.facts["note"]
+    assert "- `algorithm.batch_size: 32 → 16`" in run.facts["note"]
     networks = json.loads((run.path / "parameters.json").read_text())
     expected = {
         "agent": 'tiny@small+wide [algorithm.batch_size=16, environment.kind="test/drift", training.env_steps=60]',
