@@ -17,6 +17,7 @@ from pydantic import Field
 from typing_extensions import override
 
 from composer.environments.interface import EnvironmentInfo, SingleEnvironment, UnusableEnvironment, VectorEnvironment
+from composer.environments.native import NativeAction, NativePart, NativeSpaces
 from composer.spec.calls import in_words, of_others
 from composer.spec.errors import ComposerError
 from composer.spec.family import Family
@@ -235,6 +236,17 @@ class Simulator(Environment, abstract=True):
     def copy_seeds(self, seed: int) -> tuple[int, ...]:
         """Seeds of the copies that belong to one seed of a run."""
         return tuple(derive(seed, "copy", index) for index in range(self.copies))
+
+    def native_spaces(self) -> NativeSpaces:
+        """Observations and actions as the simulator itself has them; it may be built to ask it.
+
+        By default those of ``info``: an exported policy then takes and gives what composer's own agent does.
+        """
+        info = self.info
+        observed = NativePart("observation", info.observation, "uint8" if info.pictures else "float32")
+        if info.discrete:
+            return NativeSpaces((observed,), NativeAction((), "int64", count=info.action_size))
+        return NativeSpaces((observed,), NativeAction((info.action_size,), "float32"))
 
     def for_evaluation(self) -> Simulator:
         """The environment for evaluations: this one, unless its protocol says otherwise."""

@@ -72,7 +72,7 @@ class Stacked:
         # A watched module is called once, which is not worth copies of it.
         is_few = self._convolves or self.seeds * self.copies <= FEW
         if is_few and not torch.compiler.is_compiling() and not module._forward_pre_hooks:
-            modules, inputs = self._members_of(module).rows(), [self._input(seen) for seen in x.unbind()]
+            modules, inputs = self._members_of(module).rows(), [self.input_of(seen) for seen in x.unbind()]
             return _stacked([[member(seen) for member in row] for row, seen in zip(modules, inputs, strict=True)])
         return self._functional(module, x)
 
@@ -84,7 +84,7 @@ class Stacked:
 
         seeds, copies = self.seeds, self.copies
         if self._convolves:
-            return _stacked([[one(each, self._input(x[s])) for each in row] for s, row in enumerate(self._apart())])
+            return _stacked([[one(each, self.input_of(x[s])) for each in row] for s, row in enumerate(self._apart())])
         if seeds == copies == 1:
             return _each(lambda out: out[None, None], one(self._viewed(lambda shape: shape[2:]), x[0]))
         if seeds == 1:
@@ -122,7 +122,7 @@ class Stacked:
         self._members = [*self._members[-1:], MemberModules(*made_of)]
         return self._members[-1]
 
-    def _input(self, x: Tensor) -> Tensor:
+    def input_of(self, x: Tensor) -> Tensor:
         """Images ``[B, c, h, w]`` with channels last in memory, which convolutions are faster on; else ``x``."""
         return x.contiguous(memory_format=torch.channels_last) if self._convolves and x.ndim == 4 else x
 

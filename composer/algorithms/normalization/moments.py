@@ -18,7 +18,7 @@ class RunningMoments:
         self.mean = torch.zeros(seeds, size, dtype=torch.float64, device=device)
         self.variance = torch.ones(seeds, size, dtype=torch.float64, device=device)
         self.weight = torch.full((seeds, 1), 1e-4, dtype=torch.float64, device=device)
-        self._epsilon = epsilon
+        self.epsilon = epsilon
 
     @torch.no_grad()
     def observe(self, values: Tensor) -> None:
@@ -37,7 +37,7 @@ class RunningMoments:
     def normalise(self, values: Tensor) -> Tensor:
         """``(values - mean) / sqrt(variance + epsilon)`` of ``[seeds, n, ...]``, in float64, returned in float32."""
         centred = values.flatten(2).double() - self.mean[:, None]
-        return (centred / (self.variance + self._epsilon).sqrt()[:, None]).float().view(values.shape)
+        return (centred / (self.variance + self.epsilon).sqrt()[:, None]).float().view(values.shape)
 
     def tensors(self) -> dict[str, Tensor]:
         """The statistics by name, not copies."""

@@ -8,6 +8,7 @@ Machado et al., arXiv:1709.06009. Tests: tests/environments/test_atari.py holds 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
@@ -15,6 +16,7 @@ from typing_extensions import override
 
 from composer.environments.base import Simulator
 from composer.environments.interface import EnvironmentInfo
+from composer.environments.native import NativeSpaces
 from composer.environments.suites.task_tables import game_table, known
 from composer.spec.without import Without
 
@@ -135,6 +137,16 @@ class Atari(Simulator, kind="atari"):
     def for_evaluation(self) -> Atari:
         """Whole games and the game's own score; the rest is as in training."""
         return self.model_copy(update={"clip_rewards": False, "life_loss_ends": False})
+
+    @override
+    def native_spaces(self) -> NativeSpaces:
+        """Stacks of frames, as ALE's own vector makes them, and the index of an action of the game."""
+        note = (
+            f"observation: the newest {self.stack} frames, oldest first, {self.height} x {self.width}, "
+            f"{'gray' if self.grayscale else 'of three colours'}, one every {self.action_repeat} frames"
+            f"{', each the maximum of two' if self.pool_frames else ''}; black before the first"
+        )
+        return replace(super().native_spaces(), notes=(note,))
 
     def rows(self, n: int) -> Rows:
         """ALE's vector of n games."""

@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from composer.environments.base import SingleSimulator
 from composer.environments.interface import EnvironmentInfo, SingleEnvironment
+from composer.environments.native import NativeSpaces
 from composer.environments.suites.task_tables import known, task_table
 
 UNLIMITED_ENV_STEPS = 1000
@@ -79,6 +80,17 @@ class DmControl(SingleSimulator, kind="dm_control"):
     @override
     def libraries(self) -> tuple[str, ...]:
         return "dm_control", "mujoco"
+
+    @override
+    def native_spaces(self) -> NativeSpaces:
+        """The parts of the task's observation by name, and its actions within their bounds."""
+        from composer.environments.suites.dm_control_single import native_action, native_parts
+
+        task = task_table("dm_control")[self.task]
+        if self.observe == "state":
+            return NativeSpaces(native_parts(task), native_action(task))
+        note = f"observation: the newest {self.stack} pictures, oldest first, channels first; the first one fills it"
+        return NativeSpaces(super().native_spaces().parts, native_action(task), (note,))
 
     def single(self) -> SingleEnvironment:
         """dm_control's task and physics.

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from composer.environments.interface import RenderingUnavailable
+from composer.environments.native import NativeAction, NativePart
 from composer.environments.suites.action_bounds import offset_and_scale
 from composer.spec.calls import in_words
 
@@ -182,6 +183,27 @@ class DmControlPixels:
 
     def _draw(self) -> NDArray[np.uint8]:
         return self._task.draw(*self._view)
+
+
+def native_parts(task: Task) -> tuple[NativePart, ...]:
+    """The parts of a task's observation, in the order in which they are joined."""
+    specs = _built(task).observation_spec()
+    return tuple(NativePart(name, tuple(specs[name].shape), str(specs[name].dtype), "flat") for name in sorted(specs))
+
+
+def native_action(task: Task) -> NativeAction:
+    """A task's actions in their own units."""
+    spec = _built(task).action_spec()
+    low, high = (np.broadcast_to(bound, spec.shape) for bound in (spec.minimum, spec.maximum))
+    offset, scale = offset_and_scale(low, high)
+    if not offset.any() and (scale == 1.0).all():
+        return NativeAction(tuple(spec.shape), "float64")
+    return NativeAction(tuple(spec.shape), "float64", offset=tuple(offset.tolist()), scale=tuple(scale.tolist()))
+
+
+def _built(task: Task) -> Any:
+    domain, name = task.name.split("-")
+    return load_suite().load(domain, name, task_kwargs={"random": 0})
 
 
 def _warning_names() -> list[str]:

@@ -19,6 +19,7 @@ from typing_extensions import override
 
 from composer.environments.base import SingleSimulator
 from composer.environments.interface import EnvironmentInfo, SingleEnvironment, SpacesUnknown, UnusableEnvironment
+from composer.environments.native import NativeSpaces
 from composer.environments.suites import gymnasium_make
 from composer.environments.suites.constructor_arguments import Arguments
 from composer.environments.suites.packages import package
@@ -132,6 +133,12 @@ class Gymnasium(SingleSimulator, kind="gymnasium"):
     @override
     def known_libraries(self) -> tuple[str, ...]:
         return ("gymnasium",)
+
+    @override
+    def native_spaces(self) -> NativeSpaces:
+        from composer.environments.suites.gymnasium_native import native_spaces
+
+        return native_spaces(gymnasium_make.make(self._declared()))
 
     @override
     def single(self) -> SingleEnvironment:

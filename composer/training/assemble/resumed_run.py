@@ -55,13 +55,13 @@ def recorded_choice(facts: Mapping[str, Any], falls_back: bool = False) -> Choic
     return Choice(bool(facts["compiled"]), str(facts["compile_reason"]), falls_back=falls_back)
 
 
-def load_agent(path: Path, at: Chosen = None) -> tuple[Blueprint, Learner, Snapshot]:
+def load_agent(path: Path, at: Chosen = None, device: str | None = None) -> tuple[Blueprint, Learner, Snapshot]:
     """The agent of a run's newest good checkpoint, or of the chosen one, for reading only.
 
-    Neither lock nor journal is touched.
+    Neither lock nor journal is touched. It is on the blueprint's device, unless another is given.
     """
     facts, blueprint = runs.read_facts(path), ensure_checked(runs.read_blueprint(path), is_to_run=False)
-    device = set_up_process(blueprint)
+    device = set_up_process(blueprint, device)
     snapshot = load_chosen(Checkpoints(path, facts=facts), at, blueprint.environment.metric, blueprint.seeds)
     with restoring(snapshot, "interactions"):
         return blueprint, restored_learner(blueprint, snapshot, device), snapshot
