@@ -38,10 +38,12 @@ class NativePart:
         import numpy as np
 
         if self.encoding == "one-hot":
-            return (seen.argmax(-1) + self.start).astype(self.dtype)
+            index: NDArray[Any] = (seen.argmax(-1) + self.start).astype(self.dtype)
+            return index
         if self.encoding == "channels first":
             seen = np.moveaxis(seen, 1, -1)
-        return np.ascontiguousarray(seen.reshape(len(seen), *self.shape).astype(self.dtype))
+        own: NDArray[Any] = np.ascontiguousarray(seen.reshape(len(seen), *self.shape).astype(self.dtype))
+        return own
 
     @property
     def size(self) -> int:

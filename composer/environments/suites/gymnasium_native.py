@@ -40,8 +40,9 @@ def _parts(space: spaces.Space[Any], name: str) -> Iterator[NativePart]:
     if isinstance(space, spaces.Discrete):
         yield NativePart(name, (), "int64", "one-hot", int(space.start), int(space.n))
     elif pictures:
-        last = len(space.shape) == 3 and space.shape[2] <= space.shape[0]
-        yield NativePart(name, space.shape, "uint8", "channels first" if last else "as it is")
+        shape = tuple(space.shape or ())
+        last = len(shape) == 3 and shape[2] <= shape[0]
+        yield NativePart(name, shape, "uint8", "channels first" if last else "as it is")
     elif isinstance(space, spaces.Box):
         yield NativePart(name, space.shape, str(space.dtype), "flat")
     else:

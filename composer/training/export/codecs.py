@@ -39,6 +39,11 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """Actions ``[n, a]`` in [-1, 1], or one-hot, in the environment's own units."""
 
+    scale: Tensor | None
+    offset: Tensor
+    low: Tensor | None
+    high: Tensor
+
     def __init__(self, action: NativeAction) -> None:
         super().__init__()
         self._action, self._dtype = action, getattr(torch, action.dtype)

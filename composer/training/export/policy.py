@@ -111,7 +111,7 @@ class Policy(nn.Module):
         for name in ("mean", "variance"):
             held = None if statistics is None else statistics.tensors()[name][one.seed].clone()
             self.register_buffer(name, held)
-        members = {name: _members(held) for name, held in (("networks", one.built.networks), ("averages", one.built.averages))}
+        members = {"networks": _members(one.built.networks), "averages": _members(one.built.averages)}
         self._program = program_of(one.agent, replace(one.built, **cast("Any", members)))
         with torch.no_grad():
             self(sample)
@@ -126,7 +126,8 @@ class Policy(nn.Module):
             seen = seen.float()
         else:
             seen = normalised(seen, self.mean, self.variance, self._epsilon)
-        return self.decode(self._program.evaluate(seen[None], None)[0])
+        decoded: Tensor = self.decode(self._program.evaluate(seen[None], None)[0])
+        return decoded
 
     def count(self) -> int:
         """Parameters that it needs."""

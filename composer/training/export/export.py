@@ -1,0 +1,137 @@
+"""``composer export``: the evaluated policy of a seed in a folder, held to the agent before anybody relies on it.
+
+Tests: tests/training/export/test_export.py.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from composer.blueprint import Blueprint
+from composer.spec.run_files import write_text
+from composer.spec.version import __version__
+from composer.spec.wording import suggestion
+from composer.training import assemble
+from composer.training.export.codecs import Observation
+from composer.training.export.formats import FORMATS, ExportFailed, Format
+from composer.training.export.policy import OneSeed, Policy
+from composer.training.export.sources import Recorded, Source, source_of
+from composer.training.runs import directory as runs
+from composer.training.runs.chosen import Chosen
+
+OBSERVATIONS: Final = 1_000
+"""That a policy is held to, where the environment gives so many."""
+CARD: Final = "policy.json"
+
+
+def export(
+    run: Path, format: str = "torch", checkpoint: Chosen = "best", seed: int | None = None, out: Path | None = None
+) -> dict[str, Any]:
+    """Write the policy of a seed of a run, by default its first, and ``policy.json`` into the folder ``out``.
+
+    The file is read back and held to the agent's own evaluated actions on observations of evaluation episodes. Returns
+    the card. Raises ExportFailed, which leaves no file, and what reading a run raises.
+    """
+    if format not in FORMATS:
+        raise ExportFailed(f"no format {format!r}{suggestion(format, FORMATS)}; there are {' and '.join(FORMATS)}")
+    blueprint, learner, snapshot = assemble.load_agent(run, checkpoint, "cpu")
+    index = _index(blueprint, seed)
+    one = OneSeed(blueprint.agent, learner, index)
+    interactions = int(snapshot.values["interactions"])
+    source = source_of(blueprint.environment, blueprint.seeds[index], interactions, blueprint.algorithm.batch_size)
+    recorded = source.record(one.act, OBSERVATIONS)
+    policy = Policy(one, source.encode, source.decode, _first(recorded.observation, 2))
+    folder = (out if out is not None else run / "export").absolute()
+    kind = FORMATS[format]
+    with tempfile.TemporaryDirectory() as temporary:
+        file = Path(temporary) / kind.file
+        kind.write(policy, _first(recorded.observation, 2), file)
+        parity = _parity(kind, file, one, source, recorded)
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, folder / kind.file)
+    card = _card(run, blueprint, index, kind, source, policy, parity)
+    card["env_step"], card["checkpoint"] = (
+        interactions * blueprint.environment.stride,
+        str(snapshot.path and snapshot.path.name),
+    )
+    write_text(folder / CARD, json.dumps(card, indent=1, default=str) + "\n")
+    return card | {"folder": str(folder)}
+
+
+def _index(blueprint: Blueprint, seed: int | None) -> int:
+    if seed is None:
+        return 0
+    if seed not in blueprint.seeds:
+        raise ExportFailed(f"the run has no seed {seed}; it has {', '.join(map(str, blueprint.seeds))}")
+    return blueprint.seeds.index(seed)
+
+
+def _first(observation: Observation, count: int) -> Observation:
+    if isinstance(observation, Tensor):
+        return observation[:count]
+    return {name: each[:count] for name, each in observation.items()}
+
+
+def _parity(kind: Format, file: Path, one: OneSeed, source: Source, recorded: Recorded) -> dict[str, Any]:
+    """The largest difference of the file to the agent, relative to an output's range; raises ExportFailed."""
+    with torch.no_grad():
+        expected = source.decode(one.act(recorded.seen))
+    given = kind.load(file)(recorded.observation)
+    if given.shape != expected.shape or given.dtype != expected.dtype:
+        theirs, ours = (f"{each.dtype} {[*each.shape]}" for each in (given, expected))
+        raise ExportFailed(f"the {kind.name} file gives {theirs}, the agent {ours}: nothing was written")
+    difference = float((np.abs(given.double().numpy() - expected.double().numpy()) / _ranges(source, expected)).max())
+    count = len(expected)
+    if not difference <= kind.tolerance:
+        raise ExportFailed(
+            f"the {kind.name} file differs from the agent by {difference:.3g} of the range of an output on {count:,} "
+            f"observations, more than {kind.tolerance:g}: nothing was written"
+        )
+    return {"difference": difference, "tolerance": kind.tolerance, "observations": count, "of": recorded.origin}
+
+
+def _ranges(source: Source, expected: Tensor) -> Any:
+    """By entry: the range of an action in its own units, 1 of an index; of logits that seen, over all of them."""
+    action = source.spaces.action
+    if action.count:
+        return 1.0
+    if source.answers == "action":
+        return action.ranges.reshape(action.shape)
+    return max(float(expected.max() - expected.min()), 1e-30)
+
+
+def _card(
+    run: Path, blueprint: Blueprint, index: int, kind: Format, source: Source, policy: Policy, parity: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What a user of the file needs to know."""
+    facts, spaces = runs.read_facts(run), source.spaces
+    feed = {part.name: f"<{part.dtype} [n{''.join(f', {size}' for size in part.shape)}]>" for part in spaces.parts}
+    one = next(iter(feed.values()))
+    words = {"torch": "observation" if len(feed) == 1 else "{name: observation[name]}", "onnx": "{name: observation}"}
+    action = spaces.action
+    return {
+        "file": kind.file,
+        "format": kind.name,
+        "inputs": feed if len(feed) > 1 or kind.name == "onnx" else {spaces.parts[0].name: one},
+        "output": f"<{action.dtype} [n{''.join(f', {size}' for size in action.shape)}]>",
+        "gives": "the index of an action" if action.count else f"{source.answers}s in the environment's own units",
+        "notes": list(spaces.notes),
+        "agent": blueprint.name + (f"@{facts['variant']}" if facts.get("variant") else ""),
+        "task": blueprint.environment.title,
+        "seed": blueprint.seeds[index],
+        "run": run.name,
+        "run_id": facts["run_id"],
+        "parameters": policy.count(),
+        "parity": dict(parity),
+        "versions": kind.versions() | {"composer": __version__},
+        "usage": kind.usage.format(file=kind.file, feed=words[kind.name]),
+    }
