@@ -1,6 +1,6 @@
 """What an environment itself observes and takes, before composer makes vectors of it: what an exported policy speaks.
 
-Tests: tests/training/export/test_native.py.
+Tests: tests/training/export/test_export.py.
 """
 
 from __future__ import annotations

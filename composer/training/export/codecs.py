@@ -1,7 +1,7 @@
 """From an environment's own observations to what the agent sees, and from the agent's actions to its own, as modules.
 
 They compute what the environments of ``composer.environments.suites`` do, number for number.
-Legend: n batch. Tests: tests/training/export/test_native.py.
+Legend: n batch. Tests: tests/training/export/test_export.py.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The files of an exported policy: ``torch.export`` and ONNX, written and read back. No pickle in either.
 
-Tests: tests/training/export/test_formats.py.
+Tests: tests/training/export/test_export.py.
 """
 
 from __future__ import annotations
@@ -71,7 +71,8 @@ action = policy({feed})"""
     def write(self, policy: Policy, sample: Observation, path: Path) -> None:
         exported = _traced(policy, sample)
         exported.example_inputs = None  # They would be pickled, and belong to the run.
-        torch.export.save(exported, path)
+        with _quietly("torch.export"):
+            torch.export.save(exported, path)
 
     @override
     def load(self, path: Path) -> Call:

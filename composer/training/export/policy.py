@@ -1,7 +1,7 @@
 """The evaluated policy of one seed as a module: encoding, normaliser, networks, decoding; nothing else of the agent.
 
 ``one_seed`` cuts the agent of a seed out of a learner's stack; ``Policy`` is the same over plain modules, which can be
-exported. Legend: n batch, S seeds, C copies. Tests: tests/training/export/test_policy.py.
+exported. Legend: n batch, S seeds, C copies. Tests: tests/training/export/test_export.py.
 """
 
 from __future__ import annotations

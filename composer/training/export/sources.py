@@ -1,7 +1,7 @@
 """What an exported policy speaks in each kind of environment, and real observations to hold it to.
 
 ``source_of`` dispatches by type, once, as ``composer.training.collect.build`` does.
-Tests: tests/training/export/test_policy.py, tests/training/export/test_labelled.py.
+Tests: tests/training/export/test_export.py.
 """
 
 from __future__ import annotations
