@@ -1,8 +1,9 @@
 """Export the policy of every shipped blueprint, and print how far each file is from the agent.
 
-``python -m tools.export_parity [NAME ...]``: each blueprint is trained for a few updates (its variant ``small`` where it
-has one), exported as torch and as ONNX, and held to the agent on observations of evaluation episodes. Data sets that
-are not on this machine are replaced by generated pictures of their shape. Results: docs/benchmarks/export.md.
+``python -m tools.export_parity [NAME ...]``: each blueprint is trained for a few updates after 500 random decisions (its
+variant ``small`` where it has one), without its interventions, exported as torch and as ONNX, and held to the agent on
+observations of evaluation episodes. Data sets that are not on this machine are replaced by generated pictures of their
+shape. Results: docs/benchmarks/export.md.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from composer.training.export.formats import FORMATS
 GENERATED = 'environment.data={{kind="generated_images", side={side}, labels=10, samples=512, held_out=128}}'
 SIDES = {"warm_start/resnet18": 32, "warm_start/vit_tiny": 32, "warm_start/vgg16": 64}
 """Blueprints of data sets that are downloaded by hand: side of a picture. Their small variants have ten classes."""
+WARMUP = 500
+"""Random decisions, so that observation statistics are those of a run, and not of its first second."""
 QUICK = ("tracking.kind=none", "compute.compile=never", "compute.threads=1", "seeds=[0]", "evaluation.episodes=1")
 
 
@@ -35,11 +38,12 @@ def overrides(name: str, blueprint: Blueprint) -> list[str]:
         found += ["environment.phases=[{updates=2}, {updates=2}]"] if name.startswith("warm_start/") else []
         return [*found, "training.env_steps=4", "evaluation.every=4", "checkpoint.every=4", "training.log_every=4"]
     plan = blueprint.algorithm.rollout_plan
-    interactions = plan.interactions if plan is not None else 40
+    interactions = plan.interactions if plan is not None else WARMUP + 8
+    found += ["~interventions"] if blueprint.interventions else []
     steps = interactions * blueprint.environment.stride
     found += [f"{key}={steps}" for key in ("training.env_steps", "evaluation.every", "checkpoint.every")]
     if plan is None:
-        found += ["algorithm.warmup_interactions=32", "replay.capacity=1_000"]
+        found += [f"algorithm.warmup_interactions={WARMUP}", "replay.capacity=1_000"]
     return found
 
 

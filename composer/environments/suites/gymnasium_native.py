@@ -1,4 +1,7 @@
-"""Gymnasium's spaces in their own terms: the parts of an observation, and an action. Tests: tests/training/export/test_export.py."""
+"""Gymnasium's spaces in their own terms: the parts of an observation, and an action.
+
+Tests: tests/training/export/test_export.py.
+"""
 
 from __future__ import annotations
 

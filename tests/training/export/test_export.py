@@ -1,4 +1,4 @@
-"""An exported policy is the agent: on its own observations, in the environment's own units, without composer or torch."""
+"""An exported policy is the agent: on its own observations, in the environment's own units, without composer."""
 
 from __future__ import annotations
 
