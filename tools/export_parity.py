@@ -1,9 +1,9 @@
 """Export the policy of every shipped blueprint, and print how far each file is from the agent.
 
-``python -m tools.export_parity [NAME ...]``: each blueprint is trained for a few updates after 500 random decisions (its
-variant ``small`` where it has one), without its interventions, exported as torch and as ONNX, and held to the agent on
-observations of evaluation episodes. Data sets that are not on this machine are replaced by generated pictures of their
-shape. Results: docs/benchmarks/export.md.
+``python -m tools.export_parity [NAME ...]``: each blueprint is trained for a few updates after 500 random decisions (in
+its variant ``small`` where it has one), without its interventions, exported as torch and as ONNX, and held to the agent
+on observations of evaluation episodes. Data sets that are not on this machine are replaced by generated pictures of
+their shape. Results: docs/benchmarks/export.md.
 """
 
 from __future__ import annotations
@@ -66,6 +66,7 @@ def rows(name: str, folder: Path) -> dict[str, Any]:
         try:
             card = export(result.path, kind, None, out=folder / kind)
             found[kind] = f"{card['parity']['difference']:.2g}"
+            found["float32 rounds by"] = f"{card['parity']['float32_rounding']:.2g}"
             found |= {"output": card["output"], "parameters": f"{card['parameters']:,}"}
             found["input"] = ", ".join(f"{key} {shape}" for key, shape in card["inputs"].items())
             found["observations"] = f"{card['parity']['observations']:,}"
@@ -79,7 +80,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="blueprints; by default all that ship")
     names = parser.parse_args().names or sorted(shipped())
-    heads = ("blueprint", "input", "output", "parameters", "observations", *FORMATS, "seconds")
+    heads = ("blueprint", "input", "output", "parameters", "observations", *FORMATS, "float32 rounds by", "seconds")
     print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}", flush=True)
     for name in names:
         with tempfile.TemporaryDirectory() as folder:

@@ -44,7 +44,7 @@ def export(
         say(note)
     say(
         f"equal to the agent within {parity['difference']:.3g} of an output's range on {parity['observations']:,} "
-        f"observations of {parity['of']}"
+        f"observations of {parity['of']}; its own float32 rounds by {parity['float32_rounding']:.3g}"
     )
     say(f"written: {Path(table['folder']) / table['file']}, policy.json")
     answer(table, as_json)

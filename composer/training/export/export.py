@@ -55,7 +55,7 @@ def export(
     with tempfile.TemporaryDirectory() as temporary:
         file = Path(temporary) / kind.file
         kind.write(policy, _first(recorded.observation, 2), file)
-        parity = _parity(kind, file, one, source, recorded)
+        parity = _parity(kind, file, policy, one, source, recorded)
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, folder / kind.file)
     card = _card(run, blueprint, index, kind, source, policy, parity)
@@ -81,32 +81,41 @@ def _first(observation: Observation, count: int) -> Observation:
     return {name: each[:count] for name, each in observation.items()}
 
 
-def _parity(kind: Format, file: Path, one: OneSeed, source: Source, recorded: Recorded) -> dict[str, Any]:
-    """The largest difference of the file to the agent, relative to an output's range; raises ExportFailed."""
+def _parity(
+    kind: Format, file: Path, policy: Policy, one: OneSeed, source: Source, recorded: Recorded
+) -> dict[str, Any]:
+    """How far the file is from the agent, relative to an output's range; raises ExportFailed.
+
+    A format that sums in another order may differ by twice what the agent's own float32 differs from float64, where
+    that is more than the tolerance: neither of the two is nearer to the exact value then.
+    """
     with torch.no_grad():
         expected = source.decode(one.act(recorded.seen))
+        rounding = _difference(source, expected, policy.in_float64(recorded.observation))
     given = kind.load(file)(recorded.observation)
     if given.shape != expected.shape or given.dtype != expected.dtype:
         theirs, ours = (f"{each.dtype} {[*each.shape]}" for each in (given, expected))
         raise ExportFailed(f"the {kind.name} file gives {theirs}, the agent {ours}: nothing was written")
-    difference = float((np.abs(given.double().numpy() - expected.double().numpy()) / _ranges(source, expected)).max())
-    count = len(expected)
-    if not difference <= kind.tolerance:
+    difference, count = _difference(source, expected, given), len(expected)
+    tolerance = max(kind.tolerance, 2 * rounding) if kind.rounds else kind.tolerance
+    if not difference <= tolerance:
         raise ExportFailed(
             f"the {kind.name} file differs from the agent by {difference:.3g} of the range of an output on {count:,} "
-            f"observations, more than {kind.tolerance:g}: nothing was written"
+            f"observations, more than {tolerance:.3g}: nothing was written"
         )
-    return {"difference": difference, "tolerance": kind.tolerance, "observations": count, "of": recorded.origin}
+    parity = {"difference": difference, "tolerance": tolerance, "float32_rounding": rounding}
+    return parity | {"observations": count, "of": recorded.origin}
 
 
-def _ranges(source: Source, expected: Tensor) -> Any:
-    """By entry: the range of an action in its own units, 1 of an index; of logits that seen, over all of them."""
+def _difference(source: Source, expected: Tensor, given: Tensor) -> float:
+    """The largest one by the range of an action, or of the logits that were seen; of indices, the share that differ."""
     action = source.spaces.action
+    apart = np.abs(given.double().numpy() - expected.double().numpy())
     if action.count:
-        return 1.0
+        return float((apart > 0).mean())
     if source.answers == "action":
-        return action.ranges.reshape(action.shape)
-    return max(float(expected.max() - expected.min()), 1e-30)
+        return float((apart / action.ranges.reshape(action.shape)).max())
+    return float(apart.max()) / max(float(expected.max() - expected.min()), 1e-30)
 
 
 def _card(

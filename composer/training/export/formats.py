@@ -43,6 +43,8 @@ class Format(ABC):
     """Distributions that write and run it."""
     tolerance: ClassVar[float]
     """Largest difference to the agent, relative to the range of an action or answer."""
+    rounds: ClassVar[bool]
+    """Whether it sums in another order than the agent, so that it may differ by as much as float32 rounds."""
     usage: ClassVar[str]
     """Python that runs it: ``{file}``, and ``{feed}`` for its input."""
 
@@ -62,7 +64,7 @@ class Format(ABC):
 class TorchFile(Format):
     """``torch.export``: a program of torch operations; torch alone runs it."""
 
-    name, file, libraries, tolerance = "torch", "policy.pt2", ("torch",), 0.0
+    name, file, libraries, tolerance, rounds = "torch", "policy.pt2", ("torch",), 0.0, False
     usage = """import torch
 policy = torch.export.load("{file}").module()
 action = policy({feed})"""
@@ -83,7 +85,8 @@ action = policy({feed})"""
 class OnnxFile(Format):
     """ONNX, which onnxruntime and others run without torch."""
 
-    name, file, libraries, tolerance = "onnx", "policy.onnx", ("onnx", "onnxscript", "onnxruntime", "torch"), 1e-6
+    name, file, tolerance, rounds = "onnx", "policy.onnx", 1e-6, True
+    libraries = ("onnx", "onnxscript", "onnxruntime", "torch")
     usage = """import onnxruntime
 policy = onnxruntime.InferenceSession("{file}")
 (action,) = policy.run(None, {feed})"""

@@ -77,6 +77,7 @@ class Member(nn.Module):
         """``stacked`` has one seed; its tensors are copied."""
         super().__init__()
         self.autocast, self.copies, self.was_called = stacked.autocast, stacked.copies, False
+        self.dtype = torch.float32
         self.members = nn.ModuleList(_filled(stacked, place) for place in range(stacked.copies))
         self._input_of = stacked.input_of
 
@@ -84,10 +85,10 @@ class Member(nn.Module):
     def forward(self, x: Tensor, training: bool = False) -> Any:
         self.was_called = True
         with nullcontext() if self.autocast is None else torch.autocast("cpu", self.autocast):
-            rows = [member(self._input_of(x[0])) for member in self.members]
+            rows = [member(self._input_of(x[0].to(self.dtype))) for member in self.members]
         if isinstance(rows[0], tuple):
-            return tuple(torch.stack(list(column))[None].float() for column in zip(*rows, strict=True))
-        return torch.stack(rows)[None].float()
+            return tuple(torch.stack(list(column))[None].to(self.dtype) for column in zip(*rows, strict=True))
+        return torch.stack(rows)[None].to(self.dtype)
 
     def child(self, name: str) -> Member:
         """A part of the network, such as its trunk, over the same tensors."""
@@ -128,6 +129,19 @@ class Policy(nn.Module):
             seen = normalised(seen, self.mean, self.variance, self._epsilon)
         decoded: Tensor = self.decode(self._program.evaluate(seen[None], None)[0])
         return decoded
+
+    def in_float64(self, observation: Observation) -> Tensor:
+        """The same with networks computed in float64: what the rounding of float32 is measured against."""
+        members = [each for each in self.modules() if isinstance(each, Member)]
+        try:
+            for each in members:
+                each.to(torch.float64).dtype = torch.float64
+            with torch.no_grad():
+                exact: Tensor = self(observation)
+            return exact
+        finally:
+            for each in members:
+                each.to(torch.float32).dtype = torch.float32
 
     def count(self) -> int:
         """Parameters that it needs."""
