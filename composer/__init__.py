@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from composer.networks.network import Network
     from composer.optim import penalties, schedules
     from composer.replay import sampling
+    from composer.studies.frame import read
     from composer.training.runs.results import Result
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "optim",
     "part",
     "penalties",
+    "read",
     "sampling",
     "schedules",
     "tracking",
@@ -63,6 +65,7 @@ _HOMES = {
     "normalization": "composer.algorithms.normalization.spec",
     "part": "composer.api:part",
     "penalties": "composer.optim.penalties",
+    "read": "composer.studies.frame:read",
     "sampling": "composer.replay.sampling",
     "schedules": "composer.optim.schedules",
     "train": "composer.api:train",

@@ -55,7 +55,7 @@ STUDY = 'study = 1\nname = "study"\nblueprint = "warm_start/digits"\nseeds = 2\n
 
 
 def pages() -> Iterator[tuple[str, str]]:
-    """Pages by their path below docs/. Tutorials have their own test, what ships is in tests/blueprint/test_shipped.py."""
+    """Pages by their path below docs/. Tutorials have their own test; test_shipped.py checks what the gallery has."""
     for path in sorted(DOCS.rglob("*.md")):
         name = path.relative_to(DOCS).as_posix()
         if name not in FOLLOWED and not name.startswith(("tutorials/", "gallery/")):

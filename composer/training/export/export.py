@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from composer.blueprint import Blueprint
 from composer.spec.run_files import write_text
 from composer.spec.version import __version__
 from composer.spec.wording import suggestion
@@ -44,7 +43,7 @@ def export(
     if format not in FORMATS:
         raise ExportFailed(f"no format {format!r}{suggestion(format, FORMATS)}; there are {' and '.join(FORMATS)}")
     blueprint, learner, snapshot = assemble.load_agent(run, checkpoint, "cpu")
-    index = _index(blueprint, seed)
+    index = _index(blueprint.seeds, seed)
     one = OneSeed(blueprint.agent, learner, index)
     interactions = int(snapshot.values["interactions"])
     source = source_of(blueprint.environment, blueprint.seeds[index], interactions, blueprint.algorithm.batch_size)
@@ -58,7 +57,8 @@ def export(
         parity = _parity(kind, file, policy, one, source, recorded)
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, folder / kind.file)
-    card = _card(run, blueprint, index, kind, source, policy, parity)
+    card = _card(runs.read_facts(run), kind, source, policy, parity)
+    card["task"], card["seed"] = blueprint.environment.title, blueprint.seeds[index]
     card["env_step"], card["checkpoint"] = (
         interactions * blueprint.environment.stride,
         str(snapshot.path and snapshot.path.name),
@@ -67,12 +67,12 @@ def export(
     return card | {"folder": str(folder)}
 
 
-def _index(blueprint: Blueprint, seed: int | None) -> int:
+def _index(seeds: Sequence[int], seed: int | None) -> int:
     if seed is None:
         return 0
-    if seed not in blueprint.seeds:
-        raise ExportFailed(f"the run has no seed {seed}; it has {', '.join(map(str, blueprint.seeds))}")
-    return blueprint.seeds.index(seed)
+    if seed not in seeds:
+        raise ExportFailed(f"the run has no seed {seed}; it has {', '.join(map(str, seeds))}")
+    return seeds.index(seed)
 
 
 def _first(observation: Observation, count: int) -> Observation:
@@ -119,10 +119,10 @@ def _difference(source: Source, expected: Tensor, given: Tensor) -> float:
 
 
 def _card(
-    run: Path, blueprint: Blueprint, index: int, kind: Format, source: Source, policy: Policy, parity: Mapping[str, Any]
+    facts: Mapping[str, Any], kind: Format, source: Source, policy: Policy, parity: Mapping[str, Any]
 ) -> dict[str, Any]:
     """What a user of the file needs to know."""
-    facts, spaces = runs.read_facts(run), source.spaces
+    spaces = source.spaces
     feed = {part.name: f"<{part.dtype} [n{''.join(f', {size}' for size in part.shape)}]>" for part in spaces.parts}
     one = next(iter(feed.values()))
     words = {"torch": "observation" if len(feed) == 1 else "{name: observation[name]}", "onnx": "{name: observation}"}
@@ -134,10 +134,7 @@ def _card(
         "output": f"<{action.dtype} [n{''.join(f', {size}' for size in action.shape)}]>",
         "gives": "the index of an action" if action.count else f"{source.answers}s in the environment's own units",
         "notes": list(spaces.notes),
-        "agent": blueprint.name + (f"@{facts['variant']}" if facts.get("variant") else ""),
-        "task": blueprint.environment.title,
-        "seed": blueprint.seeds[index],
-        "run": run.name,
+        "agent": facts.get("agent", facts["name"]),
         "run_id": facts["run_id"],
         "parameters": policy.count(),
         "parity": dict(parity),
