@@ -1,6 +1,6 @@
 """What a user calls a run: a name and tags, which change nothing of what it trains.
 
-They are kept in ``run.json``; the tags go to the tracking store too. Tests: tests/training/runs/test_labels.py.
+They are kept in ``run.json``; the tags go to the tracking store too. Tests: tests/training/test_labels.py.
 """
 
 from __future__ import annotations
