@@ -91,7 +91,8 @@ class Uploader:
             return uploader
         before, uri = Tracking.load(run_dir), _recorded_uri(destination, run_dir)
         if before is not None:
-            said = replace(said, experiment=before.experiment)  # A resumed run stays where it is.
+            # A resumed run stays where it is, and keeps its parameters: MLflow refuses to change the value of one.
+            said = replace(said, experiment=before.experiment, parameters=before.parameters)
         Tracking.of(said, tracker, uri, destination.source).save(run_dir)
         (run_dir / Ended.file).unlink(missing_ok=True)
         uploader._spawn()

@@ -54,6 +54,15 @@ def statuses(run_dir: Path) -> set[str]:
         return {status for (status,) in connection.execute("SELECT status FROM runs")}
 
 
+def test_a_run_that_continues_keeps_its_parameters(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Uploader, "_spawn", lambda _: None)
+    (run_dir / Tracking.file).unlink()
+    start(run_dir)
+    Uploader.start(run_dir, MlflowTracker(), RunDescription({"note": "y", "more": "z"}), run_dir.parent)
+    tracking = Tracking.load(run_dir)
+    assert tracking is not None and tracking.parameters == {"note": "x"}
+
+
 def test_a_store_that_hangs_costs_the_trainer_nothing(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as hole:
         hole.settimeout(1)

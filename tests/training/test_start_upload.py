@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tiny_runs import DRIFT, TINY, finished
 
-from composer.blueprint import load
+from composer.blueprint import flatten, load
 from composer.training import assemble
 from composer.training.assemble.start_upload import describe
 from composer.training.runs import directory as runs
@@ -26,6 +26,9 @@ def test_tags_say_what_is_trained_and_survive_a_resume(tmp_path: Path, monkeypat
     said = describe(blueprint, run.facts, tmp_path)
     assert "**tiny@small+wide [" in run.facts["note"] and "60 environment steps, 2 seeds" in run.facts["note"]
     assert "- `algorithm.batch_size: 32 → 16`" in run.facts["note"]
+    assert said.parameters["algorithm.batch_size"] == "16" and said.parameters["seeds"] == "[3, 5]"
+    older = {name: value for name, value in run.facts.items() if name != "settings"}
+    assert describe(blueprint, older, tmp_path).parameters == flatten(blueprint)  # which its store has
     networks = json.loads((run.path / "parameters.json").read_text())
     expected = {
         "agent": 'tiny@small+wide [algorithm.batch_size=16, environment.kind="test/drift", training.env_steps=60]',

@@ -13,6 +13,7 @@ from composer.blueprint import dump
 from composer.blueprint.checks.check import warnings_in
 from composer.blueprint.forecast.memory import allocated
 from composer.blueprint.inspect.agent_name import agent_name
+from composer.blueprint.inspect.main_settings import main_settings
 from composer.blueprint.inspect.note import note
 from composer.tracking.journal import Journal
 from composer.tracking.project import admitted
@@ -90,6 +91,7 @@ def create(
         **origin,
         **study_facts(key),
     }
+    facts["settings"] = main_settings(blueprint)
     facts["note"] = note(blueprint, facts["agent"], facts["run_id"])
     facts["hash"] = provenance.provenance_hash(key, decisive(facts))
     run = runs.create(directory, dump(blueprint), facts, _parameter_table(blueprint))

@@ -35,7 +35,7 @@ def describe(blueprint: Blueprint, facts: Mapping[str, Any], runs_dir: Path) -> 
     study = facts.get("study")
     return RunDescription(
         experiment=experiment_name(study["name"]) if study else project_experiment(runs_dir),
-        parameters=flatten(blueprint),
+        parameters=facts.get("settings", flatten(blueprint)),  # Runs of older versions have none.
         tags=_tags(blueprint, facts),
         ranges=ranges(blueprint),
         headline=blueprint.environment.metric,
