@@ -20,7 +20,7 @@ from composer.tracking.journal import read
 from composer.tracking.journal_points import JournalPoints
 from composer.tracking.media.sending import MediaSender
 from composer.tracking.page.facts import PageFacts
-from composer.tracking.page.names import DEFAULT
+from composer.tracking.page.names import DEFAULT, headline
 from composer.tracking.points import PARENT, Point, flatten
 from composer.tracking.records import (
     ARTIFACTS,
@@ -39,6 +39,8 @@ from composer.tracking.stored_runs import find_or_create
 BATCH_POINTS: Final = 4000
 EVENTS: Final = "events.jsonl"
 PAGE: Final = "its page lacks views"
+MODELS: Final = "its checkpoints are no models there"
+CHECKPOINTS: Final = "checkpoints"
 
 
 def read_facts(run_dir: Path) -> dict[str, Any]:
@@ -189,11 +191,24 @@ class Delivery:
         """Set the runs' final status, children first. Without ``end_time`` it is the time of the last timing row."""
         moment = end_time or max(self._journals[TIMING].times.values(), default=int(time.time() * 1000))
         self._send_events()
+        self._send_models()
         self._arrange_page()
         for run_id in reversed(self._stored.ids()):
             self._store.set_status(run_id, status, moment)
         self._upload.status, self._upload.error = status, self.problem
         self._upload.save(self._run_dir)
+
+    def _send_models(self) -> None:
+        """Make the kept checkpoints models of the store; where that fails, rows are there all the same."""
+        folder, notes = self._run_dir / CHECKPOINTS, self._upload.notes
+        notes[:] = [note for note in notes if not note.startswith(MODELS)]
+        names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+        try:
+            tags = self._tracking.tags | {"composer.run_id": str(self._run["run_id"])}
+            metric = headline(self._tracking.headline or DEFAULT).name
+            self._store.log_models(self._stored.experiment_id, self._stored.run_id, metric, names, tags)
+        except Exception as error:  # Of a store or a network.
+            notes.append(f"{MODELS}: {self._store.why(error)}")
 
     def _send_events(self) -> None:
         notes = []

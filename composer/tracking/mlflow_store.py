@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from composer.tracking.base import Destination, quoted
 from composer.tracking.credentials import plain_error
 from composer.tracking.locks import lock_exclusive, lock_shared, open_lock, unlock
+from composer.tracking.models.logged import log_models
 from composer.tracking.moved_store import follow_database, local_path, mark_as_own
 from composer.tracking.page.arrange import arrange, color_runs
 from composer.tracking.page.facts import PageFacts
@@ -253,6 +254,12 @@ class MlflowStore:
         """Write the views of the experiment's page that it lacks, and give the runs the colour of their agent."""
         arrange(self._client, experiment_id, facts)
         color_runs(self._client, experiment_id, run_ids)
+
+    def log_models(
+        self, experiment_id: str, run_id: str, metric: str, folders: Sequence[str], tags: Mapping[str, str]
+    ) -> None:
+        """Make the best and the last checkpoint LoggedModels; a run whose tags name no run of composer has none."""
+        log_models(self._client, experiment_id, run_id, metric, folders, tags)
 
     def why(self, error: Exception) -> str:
         """An error of this store in words, without credentials."""

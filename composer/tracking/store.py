@@ -72,5 +72,10 @@ class Store(Protocol):
         ``facts`` are those of the runs. Repeating it changes nothing.
         """
 
+    def log_models(
+        self, experiment_id: str, run_id: str, metric: str, folders: Sequence[str], tags: Mapping[str, str]
+    ) -> None:
+        """Make the best and the last of the checkpoints ``folders`` models, ranked by ``metric`` of the parent run."""
+
     def why(self, error: Exception) -> str:
         """An error of this store in words, without credentials."""

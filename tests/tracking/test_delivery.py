@@ -71,6 +71,8 @@ class FakeStore:
 
     def arrange(self, *_: object) -> None: ...
 
+    def log_models(self, *_: object) -> None: ...
+
     def tag(self, run_id: str, name: str) -> str | None:
         return self.runs[run_id]["tags"].get(name)
 

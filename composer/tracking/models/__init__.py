@@ -1,0 +1,1 @@
+"""Checkpoints that are worth keeping, as models in MLflow."""
