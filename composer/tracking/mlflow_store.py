@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from composer.tracking.base import Destination, quoted
 from composer.tracking.credentials import plain_error
 from composer.tracking.locks import lock_exclusive, lock_shared, open_lock, unlock
+from composer.tracking.mlflow_search import condition
 from composer.tracking.models.logged import log_models
 from composer.tracking.moved_store import follow_database, local_path, mark_as_own
 from composer.tracking.page.arrange import arrange, color_runs
@@ -180,13 +181,13 @@ class MlflowStore:
 
     def find_run(self, experiment_id: str, tags: Mapping[str, str]) -> str | None:
         """Id of the run with these tags, such as a killed uploader left it; None where there is none."""
-        condition = " AND ".join(_condition(name, "=", value) for name, value in tags.items())
-        runs = self._client.search_runs([experiment_id], condition, max_results=1)
+        wanted = " AND ".join(condition(name, "=", value) for name, value in tags.items())
+        runs = self._client.search_runs([experiment_id], wanted, max_results=1)
         return str(runs[0].info.run_id) if runs else None
 
     def has_other(self, experiment_id: str, tags: Mapping[str, str], name: str, value: str) -> bool:
         """Whether a run has these tags, and another value of the tag ``name``."""
-        conditions = [*(_condition(each, "=", text) for each, text in tags.items()), _condition(name, "!=", value)]
+        conditions = [*(condition(each, "=", text) for each, text in tags.items()), condition(name, "!=", value)]
         return bool(self._client.search_runs([experiment_id], " AND ".join(conditions), max_results=1))
 
     def tag(self, run_id: str, name: str) -> str | None:
@@ -296,11 +297,3 @@ class MlflowStore:
             self._client.update_run(run_id, status=status)
         else:
             self._client.set_terminated(run_id, status, end_time)
-
-
-def _condition(tag: str, comparison: str, value: str) -> str:
-    """A condition of MLflow's search, which has no escape: a value with both quotes is compared up to the second."""
-    mark = '"' if "'" in value else "'"
-    if mark in value:
-        value, comparison = value.partition(mark)[0] + "%", {"=": "LIKE", "!=": "NOT LIKE"}[comparison]
-    return f"tags.`{tag}` {comparison} {mark}{value}{mark}"

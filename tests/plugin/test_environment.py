@@ -44,7 +44,7 @@ def test_training_in_it_is_killed_and_ends_as_if_it_had_not_been(site: Path, sli
 def test_reading_commands_know_it(site: Path, slider: Path) -> None:
     shown = run(COMMAND, "show", slider, site=site)
     assert shown.returncode == 0, shown.stderr
-    assert "acme/slider action_repeat=2 copies=2 workers=1 limit=12, [2] → [1]" in " ".join(shown.stdout.split())
+    assert "acme/slider action_repeat 2, copies 2, workers 1, limit 12: [2] → [1]" in " ".join(shown.stdout.split())
     assert "6 interactions at most" in shown.stdout
     advice = run(COMMAND, "lint", slider, site=site)
     assert "replay.capacity: keeps 100 of the run's 200 transitions" in advice.stdout

@@ -14,6 +14,7 @@ from tiny_runs import TINY
 
 from composer.blueprint import dump, load
 from composer.spec.interval import interval, mean_interval, mean_text, method
+from composer.spec.metrics import Metric
 from composer.studies.compare import report
 from composer.studies.compare.compare import compare
 from composer.studies.doctor.verdict import interval as of_gains
@@ -147,8 +148,8 @@ def test_every_place_shows_the_same_interval(values: list[float], tmp_path: Path
     points = [point for row in written for point in converter.of({"type": "metrics", "env_step": 1, **row})]
     sent = {point.name: point.value for point in points if point.run == "parent"}
     stream = io.StringIO()
-    with Console(1, stream=stream) as console:
-        console.evaluation(1, dict(enumerate(values)), bounds=bounds)
+    with Console(2, stream=stream) as console:
+        console.evaluation(1, dict(enumerate(values)), metric=Metric("evaluation/return", "", "", *bounds))
     table = compare([run_directory(tmp_path / "a", values)]).table
     mean = table["tasks"][0]["agents"][0]["final"]["mean"]
     band = Curve(np.array([1]), np.array(values)[:, None], bounds).band()

@@ -146,7 +146,7 @@ def test_a_run_whose_last_evaluation_failed_is_not_finished(study: Path) -> None
     go_on(session)
     run.close()
     assert finished(runs, base) == run.path
-    (state,) = [path for path in run.path.glob("checkpoints/*/state.json") if "100" in path.parent.name]
+    (state,) = [path for path in run.path.glob("checkpoints/step-*/state.json") if "100" in path.parent.name]
     state.write_text(json.dumps(json.loads(state.read_text()) | {"is_evaluating": True}))
     assert finished(runs, base) is None and half_trained(runs, base) == run.path
 

@@ -1,7 +1,7 @@
 """The best and the last checkpoint of a run as MLflow's LoggedModels, ranked by their result in the Models tab.
 
-A LoggedModel names a checkpoint in the run directory; no file is copied (``composer register`` does that). A run has at
-most two: a newer best replaces the older. Tests: tests/tracking/models/test_logged.py.
+A LoggedModel names a checkpoint in the run directory; no file is copied. A run has at most two: a newer best replaces
+the older. Tests: tests/tracking/models/test_logged.py.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
+
+from composer.tracking.mlflow_search import condition
 
 RUN_TAG: Final = "composer.run_id"
 _FOLDER = re.compile(r"(best|step)-(\d{12})")
@@ -57,11 +59,12 @@ def log_models(
     """
     history = {each.step: each for each in client.get_metric_history(run_id, metric)}
     wanted = chosen(folders, {step: each.value for step, each in history.items()})
-    condition = f"tags.`{RUN_TAG}` = '{tags[RUN_TAG]}'"
-    there = client.search_logged_models([experiment_id], condition)
-    have = {(model.tags.get("checkpoint"), model.tags.get("folder")): model for model in there}
-    for (kind, folder), model in have.items():
-        if (kind, folder) not in [(each.kind, each.folder) for each in wanted]:
+    there = client.search_logged_models([experiment_id], condition(RUN_TAG, "=", tags[RUN_TAG]))
+    # One without a result was left by a kill between its creation and its metric: it is made anew.
+    have = {(model.tags.get("checkpoint"), model.tags.get("folder")) for model in there if model.metrics}
+    for model in there:
+        key = (model.tags.get("checkpoint"), model.tags.get("folder"))
+        if not model.metrics or key not in [(each.kind, each.folder) for each in wanted]:
             client.delete_logged_model(model.model_id)
     for each in wanted:
         if (each.kind, each.folder) not in have:

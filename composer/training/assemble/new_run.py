@@ -91,8 +91,6 @@ def create(
         **origin,
         **study_facts(key),
     }
-    facts["settings"] = main_settings(blueprint)
-    facts["note"] = note(blueprint, facts["agent"], facts["run_id"])
     facts["hash"] = provenance.provenance_hash(key, decisive(facts))
     run = runs.create(directory, dump(blueprint), facts, _parameter_table(blueprint))
     with undo_on_error(run.close):
@@ -117,9 +115,13 @@ def _computed(device: str, choice: Choice, placement: ReplayPlacement) -> dict[s
 def _named(
     blueprint: Blueprint, variant: str | None, shared: Shared | None, agent: str | None, labels: Labels
 ) -> dict[str, Any]:
+    run_id = labels.run_id(blueprint.name, variant) if shared is None else shared.run_id
+    called = agent or agent_name(blueprint, variant)
     return {
-        "run_id": labels.run_id(blueprint.name, variant) if shared is None else shared.run_id,
-        "agent": agent or agent_name(blueprint, variant),
+        "run_id": run_id,
+        "agent": called,
+        "settings": main_settings(blueprint),
+        "note": note(blueprint, called, run_id),
         **labels.facts(),
         "name": blueprint.name,
         "variant": variant,

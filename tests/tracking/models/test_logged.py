@@ -58,6 +58,8 @@ def test_models_are_ranked_by_their_result(tmp_path: Path) -> None:
 
         first, tags = run("mlp", [1.0, 3.0, 2.0])
         folders = ["best-000000000020", "step-000000000030"]
+        # Killed between the model and its metric.
+        client.create_logged_model(experiment, "half", first, {**tags, "checkpoint": "best", "folder": folders[0]})
         for _ in range(2):
             store.log_models(experiment, first, METRIC, folders, tags)
         assert ranked() == [("mlp", "best", 3.0), ("mlp", "last", 2.0)]
