@@ -29,7 +29,7 @@ def export(
 
     composer export runs/quickstart-* --format onnx --out policy
     """
-    chosen = _chosen(checkpoint, as_json)
+    chosen = chosen_checkpoint(checkpoint, as_json)
 
     def write() -> dict[str, Any]:
         from composer.training.export.export import export as exported
@@ -50,7 +50,7 @@ def export(
     answer(table, as_json)
 
 
-def _chosen(text: str, as_json: bool) -> Chosen:
+def chosen_checkpoint(text: str, as_json: bool) -> Chosen:
     """The checkpoint that an option names."""
     if text == "best":
         return "best"

@@ -1,0 +1,36 @@
+"""``composer register``: the policy of a run in MLflow's model registry."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from composer.cli.answers import answer, guarded, say
+from composer.cli.arguments import AllowModule, Json, RunPath
+from composer.cli.exporting import chosen_checkpoint
+
+
+def register(
+    run: RunPath,
+    name: Annotated[str, typer.Option(help="The registered model, made if there is none of this name.")],
+    format: Annotated[str, typer.Option(help="torch or onnx, as of export.")] = "torch",
+    checkpoint: Annotated[
+        str, typer.Option(metavar="best|last|STEP", help="The agent of the best evaluation, the newest, or a step.")
+    ] = "best",
+    seed: Annotated[int | None, typer.Option(help="A seed of the run; by default its first.")] = None,
+    allow_module: AllowModule = None,
+    as_json: Json = False,
+) -> None:
+    """Export the policy of a run and make it a version of a model in MLflow's registry."""
+    chosen = chosen_checkpoint(checkpoint, as_json)
+
+    def write() -> dict[str, Any]:
+        from composer.training.export.register import register as registered
+
+        return registered(run, name, format, chosen, seed)
+
+    table = guarded(write, as_json)
+    say(f"{table['model']} version {table['version']}: {table['agent']} on {table['task']}, seed {table['seed']}")
+    say(f'mlflow.pyfunc.load_model("models:/{table["model"]}/{table["version"]}").predict(observations)')
+    answer(table, as_json)
