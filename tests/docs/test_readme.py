@@ -187,8 +187,11 @@ TINY = "compute.compile=never tracking.kind=none compute.threads=1 training.log_
 TRAINED = f"{TINY} evaluation.every=40 evaluation.episodes=1"
 SWEPT = "training.env_steps=200 environment.task_updates=20 evaluation.every=20 checkpoint.every=200 seeds=[0]"
 SWEPT += " tracking.kind=none compute.compile=never compute.threads=1"
-READING = ("show", "metrics", "diff", "explain", "eject", "plan")
+READING = ("list", "new", "show", "metrics", "diff", "explain", "eject", "plan")
 COMMANDS: dict[str, str] = {
+    "composer list": "",
+    "composer new": "",
+    "composer export": "--help",
     "composer check": "",
     "composer show": "",
     "composer metrics": "",
