@@ -44,6 +44,7 @@ ELSEWHERE = {
     "composer compare runs/cartpole_dqn-": "tests/studies/test_compare_groups.py",
     "composer correlate": "tests/studies/test_correlate.py",
     "composer resume": "tests/cli/test_commands.py",
+    "composer register": "tests/training/export/test_register.py",
     "composer ui": "tests/tracking/test_ui.py",
 }
 """What runs commands that take minutes, or that need a study."""
