@@ -11,43 +11,27 @@ import math
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Self
 
 from pydantic import Field
 from typing_extensions import override
 
+from composer.environments.declared import Contents, PlannedStage, SmallerBatches
 from composer.environments.interface import EnvironmentInfo, SingleEnvironment, UnusableEnvironment, VectorEnvironment
 from composer.environments.native import NativeAction, NativePart, NativeSpaces
 from composer.spec.calls import in_words, of_others
 from composer.spec.errors import ComposerError
-from composer.spec.family import Family
+from composer.spec.family import Family, plain_value
 from composer.spec.metrics import Metric
+from composer.spec.quantities import shape_text
 from composer.spec.random_streams import derive
 
 if TYPE_CHECKING:
     from composer.environments.vector.rows import Rows
 
 
-class PlannedStage(NamedTuple):
-    """A part of a run that the environment plans."""
-
-    start: int
-    """Interactions before it."""
-    key: str
-    """The key of the blueprint that declares it."""
-    words: str
-    """A description for people."""
-
-
-class SmallerBatches(NamedTuple):
-    """A part of a run in which the last batch of an epoch is smaller than the others."""
-
-    start: int
-    """Interactions before the part."""
-    every: int
-    """Batches of an epoch."""
-    size: int
-    """Samples of its last batch."""
+_STEPPING: Final = ("copies", "workers", "timeout_seconds")
+"""Keys of simulators that do not change the task."""
 
 
 class Environment(Family, family="environment"):
@@ -166,6 +150,15 @@ class Environment(Family, family="environment"):
         """Where batches have fewer than ``batch_size`` samples; empty where all are whole."""
         return ()
 
+    def contents(self) -> Contents:
+        """What an agent learns from."""
+        info = self.info
+        columns = {
+            "observation": f"{'uint8' if info.pictures else 'float32'} {shape_text(info.observation)}",
+            "action": f"one of {info.action_size}" if info.discrete else f"{info.action_size} numbers in [-1, 1]",
+        }
+        return Contents(self.title, columns, {}, plain_value(self))
+
     def stages(self, batch_size: int) -> tuple[PlannedStage, ...]:
         """Planned parts of a run, in order, the first one at 0; empty where nothing is planned."""
         return ()
@@ -232,6 +225,18 @@ class Simulator(Environment, abstract=True):
     @abstractmethod
     def rows(self, n: int) -> Rows:
         """Build n environments that step together. Raises RowFailure where they cannot be built."""
+
+    @override
+    def contents(self) -> Contents:
+        """The task, with its limits, whatever number of environments is stepped."""
+        found, info = super().contents(), self.info
+        counts = {
+            "episode_env_steps": info.episode_env_steps,
+            "action_repeat": info.action_repeat,
+            "episode_decisions": info.episode_interactions,
+        }
+        settings = {key: value for key, value in found.settings.items() if key not in _STEPPING}
+        return Contents(found.name, {**found.columns, "reward": "float32"}, counts, settings)
 
     def copy_seeds(self, seed: int) -> tuple[int, ...]:
         """Seeds of the copies that belong to one seed of a run."""

@@ -38,6 +38,7 @@ from composer.tracking.stored_runs import find_or_create
 
 BATCH_POINTS: Final = 4000
 EVENTS: Final = "events.jsonl"
+DATASET: Final = "what it learns from is not there"
 PAGE: Final = "its page lacks views"
 MODELS: Final = "its checkpoints are no models there"
 CHECKPOINTS: Final = "checkpoints"
@@ -104,7 +105,7 @@ class Delivery:
         return stored, upload
 
     def _describe(self) -> None:
-        """Mark the runs as running; log parameters and files once."""
+        """Mark the runs as running; log parameters, files and dataset once."""
         for run_id in self._stored.ids():
             if self._upload.status != "RUNNING":
                 self._store.set_status(run_id, "RUNNING")
@@ -113,8 +114,20 @@ class Delivery:
         if not self._upload.described:
             for name in ARTIFACTS:
                 self._send_file(self._run_dir / name)
+            self._log_dataset()
         self._upload.described, self._upload.status, self._upload.error = True, "RUNNING", None
         self._upload.save(self._run_dir)
+
+    def _log_dataset(self) -> None:
+        """Say what the runs learn from; where that fails, rows are sent all the same, and it is tried at the end."""
+        dataset, notes = self._tracking.dataset, self._upload.notes
+        notes[:] = [note for note in notes if not note.startswith(DATASET)]
+        if dataset is None:
+            return
+        try:
+            self._store.log_dataset(self._stored.ids(), dataset)
+        except Exception as error:  # Of a store or a network.
+            notes.append(f"{DATASET}: {self._store.why(error)}")
 
     def _arrange_page(self) -> None:
         """Prepare the page on which people see the run; where that fails, rows are sent all the same.
@@ -192,6 +205,8 @@ class Delivery:
         moment = end_time or max(self._journals[TIMING].times.values(), default=int(time.time() * 1000))
         self._send_events()
         self._send_models()
+        if any(note.startswith(DATASET) for note in self._upload.notes):
+            self._log_dataset()
         self._arrange_page()
         for run_id in reversed(self._stored.ids()):
             self._store.set_status(run_id, status, moment)

@@ -8,24 +8,25 @@ Users share the lock while they have the database open, so nobody writes to a fi
 from __future__ import annotations
 
 import os
-import re
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from composer.tracking.base import Destination, quoted
 from composer.tracking.credentials import plain_error
 from composer.tracking.locks import lock_exclusive, lock_shared, open_lock, unlock
+from composer.tracking.media.mlflow_pictures import log_picture, pictures
+from composer.tracking.mlflow_dataset import log_dataset
 from composer.tracking.mlflow_search import condition
 from composer.tracking.models.logged import log_models
 from composer.tracking.moved_store import follow_database, local_path, mark_as_own
 from composer.tracking.page.arrange import arrange, color_runs
 from composer.tracking.page.facts import PageFacts
 from composer.tracking.points import Point
+from composer.tracking.records import Dataset
 from composer.tracking.store import StoreError
 
 if TYPE_CHECKING:
@@ -37,9 +38,6 @@ VALUE_LIMIT: Final = 6000
 TAG_LIMIT: Final = 5000
 MIGRATION_SECONDS: Final = 120.0
 LOCK_SECONDS: Final = 1.0
-PICTURES: Final = "images"
-PICTURE: Final = re.compile(r"(.+)\+step\+(\d+)\+timestamp\+.*\+compressed\.webp")
-"""Names of the files that MLflow writes of a picture; the compressed one comes last."""
 
 
 @contextmanager
@@ -229,6 +227,10 @@ class MlflowStore:
         for start in range(0, len(items), CALL_PARAMETERS):
             self._client.log_batch(run_id, params=items[start : start + CALL_PARAMETERS], synchronous=True)
 
+    def log_dataset(self, run_ids: Sequence[str], dataset: Dataset) -> None:
+        """Make a data set an input of runs, in their column *Dataset*. Repeating it changes nothing."""
+        log_dataset(self._client, run_ids, dataset)
+
     def log_file(self, run_id: str, path: Path, folder: str | None = None) -> None:
         """Copy a file to the run's artifacts, or a folder of them, replacing an older one of its name.
 
@@ -239,17 +241,12 @@ class MlflowStore:
 
     def log_picture(self, run_id: str, content: bytes, key: str, step: int) -> None:
         """Log a PNG as MLflow's picture ``key`` at ``step``, which its page shows; raises as ``log_file`` does."""
-        from PIL import Image
-
         self._check_folder(self._client.get_run(run_id).info.artifact_uri)
-        with Image.open(BytesIO(content), formats=["PNG"]) as picture:
-            self._client.log_image(run_id, picture.convert("RGB"), key=key, step=step, synchronous=True)
+        log_picture(self._client, run_id, content, key, step)
 
     def pictures(self, run_id: str) -> set[tuple[str, int]]:
         """Key and step of every picture that ``log_picture`` has logged whole."""
-        names = [Path(file.path).name for file in self._client.list_artifacts(run_id, PICTURES)]
-        found = [PICTURE.fullmatch(name) for name in names]
-        return {(match[1], int(match[2])) for match in found if match}
+        return pictures(self._client, run_id)
 
     def arrange(self, experiment_id: str, run_ids: Sequence[str], facts: PageFacts) -> None:
         """Write the views of the experiment's page that it lacks, and give the runs the colour of their agent."""

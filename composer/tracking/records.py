@@ -65,6 +65,22 @@ class Record:
         temporary.replace(path)
 
 
+@dataclass(frozen=True)
+class Dataset:
+    """What the agent of a run learns from, a simulator's task or a data set, by which a store finds and groups runs."""
+
+    name: str
+    digest: str
+    """Of at most 36 characters: equal digests, equal content."""
+    columns: Mapping[str, str]
+    """What a sample has, with types."""
+    counts: Mapping[str, int]
+    source: Mapping[str, Any]
+    """Settings and versions that make it, as JSON has them."""
+    environments: int = 0
+    """How many of it the run steps; 0 for a data set."""
+
+
 @dataclass
 class RunDescription:
     """What a store shows of a run beside its rows."""
@@ -78,6 +94,8 @@ class RunDescription:
     """The metric by which agents are compared, such as ``evaluation/return``."""
     metrics: Sequence[str] = ()
     """Names of all metrics that the run will write; ``*`` in one stands for any."""
+    dataset: Dataset | None = None
+    """What its agent learns from."""
     experiment: str = "composer"
     """Where it is shown, unless its blueprint names an experiment."""
 
@@ -100,6 +118,8 @@ class Tracking(Record):
     """The metric by which agents are compared, as the journal names it; empty in records of older versions."""
     metrics: list[str] = field(default_factory=list)
     """Names of all metrics that the run will write, as the journal and the blueprint name them."""
+    dataset: Dataset | None = None
+    """What the agent learns from; None in records of older versions."""
     kind: str = "mlflow"
     """The kind of tracker."""
     pictures: bool = False
@@ -122,6 +142,7 @@ class Tracking(Record):
             },
             headline=said.headline,
             metrics=[*said.metrics],
+            dataset=said.dataset,
         )
 
     def bounds(self) -> dict[str, Bounds]:

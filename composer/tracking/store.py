@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 from composer.spec.errors import ComposerError
 from composer.tracking.page.facts import PageFacts
 from composer.tracking.points import Point
+from composer.tracking.records import Dataset
 
 
 class StoreError(ComposerError):
@@ -44,6 +45,9 @@ class Store(Protocol):
 
     def log_parameters(self, run_id: str, parameters: Mapping[str, str]) -> None:
         """Keep parameters. Logging the same again changes nothing."""
+
+    def log_dataset(self, run_ids: Sequence[str], dataset: Dataset) -> None:
+        """Say what runs learn from, where a store has a place for it. Repeating it changes nothing."""
 
     def log_file(self, run_id: str, path: Path, folder: str | None = None) -> None:
         """Keep a copy of a file, in place of an older one of its name; a store of numbers keeps none."""

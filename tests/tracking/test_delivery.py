@@ -73,6 +73,8 @@ class FakeStore:
 
     def log_models(self, *_: object) -> None: ...
 
+    def log_dataset(self, *_: object) -> None: ...
+
     def tag(self, run_id: str, name: str) -> str | None:
         return self.runs[run_id]["tags"].get(name)
 

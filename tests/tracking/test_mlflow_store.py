@@ -1,5 +1,6 @@
 """The MLflow store on SQLite: first use in a crowd, kills halfway, migration, and what comes back out of it."""
 
+import json
 import os
 import shutil
 import signal
@@ -9,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from composer.tracking import locks, mlflow_store
 from composer.tracking.base import Destination
 from composer.tracking.mlflow_store import MlflowStore, is_ready, ready_store, revision
 from composer.tracking.mlflow_tracker import MlflowTracker
-from composer.tracking.records import JOURNAL, TIMING
+from composer.tracking.records import JOURNAL, TIMING, Dataset, StoredRun, Tracking, Upload
 from composer.tracking.store import StoreError
 from composer.tracking.uploader import report, sync
 
@@ -137,6 +139,35 @@ def test_runs_are_found_by_tags_and_known_to_exist(destination: Destination) -> 
     assert store.revive(run_id) == "active" and store.revive("0" * 32) is None
     store._client.delete_run(run_id)
     assert store.revive(run_id) == "restored" and store.revive(run_id) == "active"
+
+
+def test_what_a_run_learns_from_is_an_input_once_and_a_refusal_costs_no_row(
+    run_dir: Path, destination: Destination, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tracking = Tracking.load(run_dir)
+    assert tracking is not None
+    columns, source = {"observation": "float32 [24]"}, {"kind": "dm_control", "versions": {"mujoco": "3"}}
+    replace(tracking, dataset=Dataset("walker-walk", "5" * 16, columns, {"steps": 9}, source, 2)).save(run_dir)
+    append(run_dir / JOURNAL, rows())
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowStore, "log_dataset", lambda *_: (_ for _ in ()).throw(OSError("no inputs here")))
+        refused = sync(run_dir)
+        assert refused.is_complete and "what it learns from is not there: OSError: no inputs here" in refused.message
+    assert "not there" not in sync(run_dir).message
+    stored = StoredRun.load(run_dir)
+    assert stored is not None
+    (run_dir / Upload.file).unlink()  # The next uploader knows of nothing that the others have sent.
+    assert sync(run_dir).is_complete
+    client = MlflowStore(destination)._client
+    for run_id in stored.ids():
+        ((given, tags),) = [(each.dataset, each.tags) for each in client.get_run(run_id).inputs.dataset_inputs]
+        assert (given.name, given.digest, given.source_type) == ("walker-walk", "5" * 16, "code")
+        assert json.loads(given.schema) == {"mlflow_colspec": [{"name": "observation", "type": "float32 [24]"}]}
+        assert (json.loads(given.profile), json.loads(given.source)) == ({"steps": 9}, {"tags": source})
+        assert {each.key: each.value for each in tags} == {"mlflow.data.context": "training", "environments": "2"}
+    found = client.search_runs([stored.experiment_id], "dataset.name = 'walker-walk'")
+    assert {each.info.run_id for each in found} == {*stored.ids()}
 
 
 def test_pictures_are_found_by_key_and_step_and_files_by_folder(destination: Destination, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from composer.blueprint.forecast.kind_text import intervention_text
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.syntax.nodes import show_path
 from composer.blueprint.syntax.positions import Path
-from composer.environments.base import PlannedStage
+from composer.environments.declared import PlannedStage
 from composer.interventions.clocks import CLOCK_STEPS, ClockName
 from composer.optim.averages import Average
 from composer.optim.schedules.base import Schedule

@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 from typing_extensions import override
 
-from composer.environments.base import PlannedStage, SmallerBatches
+from composer.environments.declared import PlannedStage, SmallerBatches
 from composer.environments.interface import EnvironmentInfo
 from composer.environments.labelled.phase import Augmentation, Phase, Standardization
 from composer.environments.labelled.task_sequence import Labelled

@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field
 from typing_extensions import override
 
-from composer.environments.base import Environment, SmallerBatches
+from composer.environments.base import Environment
+from composer.environments.declared import Contents, SmallerBatches
 from composer.environments.interface import EnvironmentInfo
 from composer.environments.labelled.datasets import Data, Samples
+from composer.spec.family import plain_value
 from composer.spec.metrics import Metric
+from composer.spec.quantities import shape_text
 from composer.spec.random_streams import derive
 
 if TYPE_CHECKING:
@@ -63,6 +66,16 @@ class Labelled(Environment, abstract=True):
     @override
     def training_metrics(self) -> tuple[Metric, ...]:
         return ()
+
+    @override
+    def contents(self) -> Contents:
+        """The data set; tasks and phases are what is made of it."""
+        data = self.data.info
+        label = "number" if self.regression else f"one of {data.classes} classes"
+        counts = {"samples": data.size, "held_out_samples": data.held_out}
+        settings = {key: value for key, value in plain_value(self.data).items() if key != "folder"}
+        columns = {"input": f"float32 {shape_text(data.shape)}", "label": label}
+        return Contents(self.data.kind, columns, counts, settings)
 
     def batches_of(self, samples: int, batch_size: int) -> int:
         """Batches of one pass over so many samples; at least one."""

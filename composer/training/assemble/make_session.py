@@ -64,7 +64,7 @@ def make_session(
         clock=clock,
         journal=journal,
         timing=timing,
-        upload=lambda: start_upload(blueprint, run),
+        upload=lambda: start_upload(blueprint, run, session.collector.data_digest()),
         films=blueprint.tracking.wants_films,
         checkpoints=Checkpoints(run.path, blueprint.checkpoint.keep, run.facts),
         diagnostics=Recorder(blueprint.diagnostics, blueprint.agent, device),

@@ -18,19 +18,23 @@ from composer.tracking.experiment import experiment_name, project_experiment
 from composer.tracking.page.names import headline
 from composer.tracking.records import RunDescription
 from composer.tracking.uploader import Uploader
+from composer.training.assemble.run_dataset import run_dataset
 
 if TYPE_CHECKING:
     from composer.blueprint import Blueprint
     from composer.training.runs.directory import Run
 
 
-def start_upload(blueprint: Blueprint, run: Run) -> Uploader:
-    """Start the process that sends the journal of a run, new or resumed, to its tracking store."""
-    said = describe(blueprint, run.facts, run.path.parent)
+def start_upload(blueprint: Blueprint, run: Run, data_digest: str = "") -> Uploader:
+    """Start the process that sends the journal of a run, new or resumed, to its tracking store.
+
+    ``data_digest`` is that of the data set that it has loaded, if any.
+    """
+    said = describe(blueprint, run.facts, run.path.parent, data_digest)
     return Uploader.start(run.path, blueprint.tracking, said, run.path.parent)
 
 
-def describe(blueprint: Blueprint, facts: Mapping[str, Any], runs_dir: Path) -> RunDescription:
+def describe(blueprint: Blueprint, facts: Mapping[str, Any], runs_dir: Path, data_digest: str = "") -> RunDescription:
     """What the store shows of a run in ``runs_dir`` with these ``facts``, the content of its ``run.json``."""
     study = facts.get("study")
     return RunDescription(
@@ -40,6 +44,7 @@ def describe(blueprint: Blueprint, facts: Mapping[str, Any], runs_dir: Path) -> 
         ranges=ranges(blueprint),
         headline=blueprint.environment.metric,
         metrics=[each.metric.name for each in known_metrics(blueprint)],
+        dataset=run_dataset(blueprint.environment, facts, data_digest),
     )
 
 

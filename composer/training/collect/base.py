@@ -103,6 +103,10 @@ class Collector(ABC):
     def epochs(self, interactions: int) -> int:
         """Passes over the data after ``interactions``; 0 where there is no data set."""
 
+    def data_digest(self) -> str:
+        """A hash of the data set that was loaded; empty where environments make the data."""
+        return ""
+
     @abstractmethod
     def metrics(self) -> list[dict[str, float]]:
         """Metrics since the last call, one row per seed."""

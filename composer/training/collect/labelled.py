@@ -6,6 +6,8 @@ Tests: tests/environments/test_tasks.py, tests/environments/test_phases.py.
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator
 from typing import Protocol
 
 import torch
@@ -24,6 +26,9 @@ class LabelledBatches(TransitionSource, Protocol):
     def at(self, interactions: int) -> Transitions:
         """Batch number ``interactions``, from 0."""
 
+    def loaded(self) -> Iterator[Tensor]:
+        """Inputs and labels of all samples, as they were loaded."""
+
 
 class LabelledCollector(Collector):
     """Reads batches one after another. Its only state is the count of interactions, unless a kind adds some."""
@@ -41,6 +46,15 @@ class LabelledCollector(Collector):
     @override
     def interact(self, interactions: int) -> None:
         self._next = interactions
+
+    @override
+    def data_digest(self) -> str:
+        """SHA-256, in hexadecimal, of inputs and labels, with their types and shapes."""
+        found = hashlib.sha256()
+        for each in self.replay.loaded():
+            found.update(f"{each.dtype} {[*each.shape]}".encode())
+            found.update(each.cpu().contiguous().numpy().data)
+        return found.hexdigest()
 
     @override
     def batch(self) -> Minibatch:

@@ -68,6 +68,12 @@ class PhaseBatches:
         self._rows = torch.arange(len(seeds), device=device)[:, None]
         self._phases = [self._seed_phase(index, 0, 0) for index in range(len(seeds))]
 
+    def loaded(self) -> Iterator[Tensor]:
+        """Inputs and labels, of each seed where seeds have data of their own."""
+        for seed in range(len(self._seeds) if self._environment.data.varies else 1):
+            yield self._inputs[seed]
+            yield self._labels[seed]
+
     def enter(self, seed: int, number: int, start: int) -> None:
         """Bring a seed (its index) into phase ``number``, which begins after ``start`` batches."""
         if self._phases[seed].number != number:

@@ -6,7 +6,7 @@ Legend: S seeds, B batch, N samples. Tests: tests/environments/test_tasks.py.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -49,6 +49,12 @@ class TaskBatches:
             self._epoch, self._order = epoch, torch.stack([self._shuffled(seed, epoch) for seed in self._seeds])
         start = interactions % self.batches_per_epoch * self._batch
         return self._select(self._order[:, start : start + self._batch])
+
+    def loaded(self) -> Iterator[Tensor]:
+        """Inputs and labels, of each seed where seeds have data of their own."""
+        for each in self._data if self._environment.data.varies else self._data[:1]:
+            yield torch.from_numpy(each.inputs)
+            yield torch.from_numpy(each.labels)
 
     def enter(self, number: int) -> None:
         """Bring task ``number`` into memory."""
