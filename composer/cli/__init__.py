@@ -1,7 +1,8 @@
 """The command line: arguments only. Commands import torch in their bodies, so that reading a blueprint stays fast.
 
 Exit codes: 0 done; 2 the blueprint or the command is wrong; 3 the run directory is unusable or locked; 4 a checkpoint
-is damaged; 5 diverged; 6 the environment failed; 7 resources; 129, 130 or 143 interrupted, checkpoint written; 1 a bug.
+is damaged; 5 diverged; 6 the environment failed; 7 resources; 129, 130 or 143 interrupted, checkpoint written; 141
+standard output was closed; 1 a bug.
 Tests: tests/cli/test_commands.py.
 """
 
@@ -30,7 +31,7 @@ from composer.cli import (
     studies,
     studying,
 )
-from composer.cli.answers import ended_by_itself, print_in_any_locale
+from composer.cli.answers import ended_by_itself, print_in_any_locale, quiet_where_nobody_reads
 from composer.cli.once import Once
 from composer.spec.calls import tell_ctrl_c_apart
 from composer.spec.version import __version__
@@ -108,4 +109,5 @@ def main() -> None:
         faulthandler.enable()
     print_in_any_locale()
     tell_ctrl_c_apart()
-    app()
+    with quiet_where_nobody_reads():
+        app()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import os
+import select
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
@@ -27,6 +29,10 @@ MAX_SHOWN = 20
 """Problems of one file that are printed; ``--json`` has all of them."""
 
 
+NOBODY_READS = 128 + signal.SIGPIPE
+"""Exit code where standard output was closed."""
+
+
 def print_in_any_locale() -> None:
     """Write UTF-8 to pipes and files; on a terminal replace what its encoding lacks. Printing never raises for a text.
 
@@ -36,6 +42,47 @@ def print_in_any_locale() -> None:
         if isinstance(stream, io.TextIOWrapper):
             keeps = stream.isatty() or "PYTHONIOENCODING" in os.environ
             stream.reconfigure(encoding=None if keeps else "utf-8", errors="replace" if keeps else "backslashreplace")
+
+
+@contextmanager
+def quiet_where_nobody_reads() -> Iterator[None]:
+    """Exit with 141 where whoever read standard output has closed it, as in ``composer list | head -1``.
+
+    Other tools die of SIGPIPE then, which shells show as 141. A pipe of a process of composer's own that breaks is no
+    such end, and is raised.
+    """
+    output = None
+    with suppress(OSError):
+        output = os.dup(1)  # Rich replaces it where it breaks.
+    try:
+        try:
+            yield
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except (SystemExit, BrokenPipeError) as end:
+        broken = end if isinstance(end, BrokenPipeError) else end.__context__  # Typer ends with 1, without a word.
+        if not isinstance(broken, BrokenPipeError):
+            raise
+        if not _is_closed(output):
+            raise broken from None
+        _leave()
+        raise SystemExit(NOBODY_READS) from None
+
+
+def _is_closed(output: int | None) -> bool:
+    """Whether nobody reads this descriptor any more."""
+    poll = select.poll()
+    if output is not None:
+        poll.register(output, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
+def _leave() -> None:
+    """Send what still waits for standard output nowhere, since Python writes it when it ends."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
 
 
 def say(text: str) -> None:

@@ -9,7 +9,8 @@ from composer.spec.errors import ComposerError
 
 MOST: Final = 64
 """Seeds of one run at the most."""
-_PART: Final = re.compile(r"\s*(\d{1,10})\s*(?:-\s*(\d{1,10})\s*)?")
+LARGEST: Final = 2**63 - 1
+_PART: Final = re.compile(r"\s*(\d{1,40})\s*(?:-\s*(\d{1,40})\s*)?")
 
 
 class SeedsError(ComposerError, ValueError):
@@ -26,6 +27,8 @@ def seeds_in(text: str) -> list[int]:
         if match is None:
             raise SeedsError(f"seeds {text!r}: {part.strip()!r} is no number or range; write 0-3 or 0,2,5-7")
         first, last = int(match[1]), int(match[2] or match[1])
+        if max(first, last) > LARGEST:
+            raise SeedsError(f"seeds {text!r}: {max(first, last)} is above the largest seed, 2^63-1")
         if last < first:
             raise SeedsError(f"seeds {text!r}: the range {part.strip()} is empty; write {last}-{first}")
         if len(found) + last - first >= MOST:

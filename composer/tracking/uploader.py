@@ -98,6 +98,11 @@ class Uploader:
         uploader._spawn()
         return uploader
 
+    @property
+    def is_on(self) -> bool:
+        """Whether the run has a store, to which rows are sent."""
+        return self._process is not None
+
     def ensure_running(self) -> None:
         """Start the process again if it has died, at most every 30 seconds. Cheap enough for every logging interval."""
         if self._process is None or self._process.poll() is None:

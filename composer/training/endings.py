@@ -111,9 +111,11 @@ class OpenRun:
             except OSError as error:
                 self.end = error if isinstance(self.end, Outcome) else self.end
             status, seconds = _UPLOADED[self.ending().status]
-            if self.session.uploader is not None:
-                with self.during("sending the last rows to the tracking store"):
-                    self.report = self.session.uploader.finish(status, seconds)
+            uploader = self.session.uploader
+            if uploader is not None:
+                sending = "sending the last rows to the tracking store"
+                with self.during(sending) if uploader.is_on else nullcontext():
+                    self.report = uploader.finish(status, seconds)
 
 
 @contextmanager

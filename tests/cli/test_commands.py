@@ -99,6 +99,7 @@ def test_without_json_standard_output_stays_empty(tmp_path: Path) -> None:
     assert output == ""
     (run,) = (tmp_path / "runs").iterdir()
     assert f"everything of the run is in {run}" in said
+    assert "sending" not in said  # Tracking is off.
 
 
 def test_the_folder_of_a_run_tells_what_it_was(tmp_path: Path) -> None:

@@ -8,7 +8,14 @@ from composer.spec.seeds import SeedsError, seeds_in
 
 
 @pytest.mark.parametrize(
-    ("text", "seeds"), [("3", [3]), ("0-3", [0, 1, 2, 3]), ("5, 0-1", [5, 0, 1]), ("0,2,5-7", [0, 2, 5, 6, 7])]
+    ("text", "seeds"),
+    [
+        ("3", [3]),
+        ("0-3", [0, 1, 2, 3]),
+        ("5, 0-1", [5, 0, 1]),
+        ("0,2,5-7", [0, 2, 5, 6, 7]),
+        ("9223372036854775806-9223372036854775807", [2**63 - 2, 2**63 - 1]),
+    ],
 )
 def test_numbers_and_ranges(text: str, seeds: list[int]) -> None:
     assert seeds_in(text) == seeds
@@ -24,6 +31,7 @@ def test_numbers_and_ranges(text: str, seeds: list[int]) -> None:
         ("0-2,1", "1 named twice"),
         ("0-64", "more than 64 seeds"),
         ("0-9999999999", "more than 64 seeds"),
+        ("3,9223372036854775808", "9223372036854775808 is above the largest seed, 2^63-1"),
     ],
 )
 def test_what_is_wrong_is_told(text: str, message: str) -> None:
