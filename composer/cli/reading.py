@@ -139,14 +139,22 @@ def diff(
     full: Annotated[bool, typer.Option("--full", help="Every resolved key instead of what was written.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Compare what two blueprints write, and their parameters, operations and memory."""
+    """Compare what two blueprints write, and their parameters, operations and memory.
+
+    ~ marks what both have, - what the left one alone has, + what the right one alone has. The exit code is 0 also where
+    they differ.
+    """
     from composer.blueprint.inspect import diff as differences
+    from composer.cli.coloured import columns_of_stdout, print_lines
 
     found = read_all(blueprints, as_json)
     if len(found) != 2:
         fail(f"diff compares two blueprints, got {len(found)}", 2, as_json)
     ours, theirs = found
-    print(json.dumps(differences.diff_json(ours, theirs)) if as_json else differences.diff_text(ours, theirs, full))
+    if as_json:
+        print(json.dumps(differences.diff_json(ours, theirs)))
+    else:
+        print_lines(differences.diff_lines(ours, theirs, full, columns_of_stdout(differences.WIDTH)))
 
 
 def explain(

@@ -15,9 +15,10 @@ def quickstart(*overrides: str) -> Loaded:
 def test_keys_and_sizes() -> None:
     left, right = quickstart("networks.actor.trunk.width=32"), quickstart("~normalization", "seeds=[0, 1]")
     table, text = diff_json(left, right), diff_text(left, right, full=True).split("\n")
-    assert "networks.actor.trunk.width: 32 → 64" in diff_text(left, right)
-    assert "networks.actor.trunk.layers[0].width: 32 → 64" in text
-    assert "seeds[1]: - → 1" in text
+    written = [line.split() for line in diff_text(left, right).split("\n")]
+    assert ["~", "networks.actor.trunk.width", "32", "→", "64"] in written
+    assert [line.split()[2:] for line in text if "networks.actor.trunk.layers[0].width " in line] == [["32", "→", "64"]]
+    assert "+ seeds[1]  1" in text
     assert {"key": "seeds[1]", "left": None, "right": 1} in table["differences"]
     ours, theirs = show_json(left.blueprint), show_json(right.blueprint)
     actor = [shown["networks"]["actor"]["parameters"] for shown in (ours, theirs)]
@@ -40,9 +41,17 @@ def test_keys_and_sizes() -> None:
 def test_what_changes_no_size_says_so() -> None:
     left, right = quickstart(), quickstart("optimizers.actor.learning_rate=1e-3")
     assert diff_text(left, right).split("\n") == [
-        "optimizers.actor.learning_rate: 0.0003 → 0.001",
+        "quickstart → quickstart optimizers.actor.learning_rate=1e-3",
+        "",
+        "~ optimizers.actor.learning_rate  0.0003 → 0.001",
         "",
         "parameters, operations and memory are the same",
     ]
-    assert diff_text(left, quickstart()) == "no difference"
+    assert diff_text(left, quickstart()) == "quickstart and quickstart are the same experiment"
+    named = "quickstart and quickstart description=other are the same experiment (description differs)"
+    assert diff_text(left, quickstart("description=other")) == named
+    assert "~ description" in diff_text(left, quickstart("description=other"), full=True)
+    said = diff_text(left, quickstart("compute.threads=3")).split("\n")
+    assert said[2] == "~ compute.threads  1 → 3"
+    assert said[-1] == "both are the same experiment: nothing that is trained differs"
     assert diff_json(left, quickstart())["differences"] == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -315,9 +316,12 @@ def test_show_and_diff_name_what_is_removed_and_who_removes_it() -> None:
     (row,) = json.loads(invoke("show", "child.toml", "--json"))["removed"]
     assert (row["key"], row["line"], row["set_anew"]) == ("interventions", 3, False)
     compared = invoke("diff", PARENT, "child.toml")
-    written = 'hare_and_tortoise(interval=20_000, clock="update", where=["critic.*"])'
-    assert f"interventions.critic: {written} → -" in compared
-    assert "interventions.critic.when.interval: 20000 → -" in invoke("diff", PARENT, "child.toml", "--full")
+    assert re.search(
+        r"- interventions\.critic +hare_and_tortoise\n- interventions\.critic\.interval +20_000\n", compared
+    )
+    assert re.search(
+        r"- interventions\.critic\.when\.interval +20_000\n", invoke("diff", PARENT, "child.toml", "--full")
+    )
     assert "removed on the right\n  interventions  child.toml:3:11\n" in compared
     table = json.loads(invoke("diff", "child.toml", "child.toml", "~replay.capacity", "--json"))["removed"]
     assert (table["left"], [one["key"] for one in table["right"]]) == ([], ["replay.capacity"])

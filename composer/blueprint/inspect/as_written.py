@@ -13,11 +13,11 @@ from typing import Any, Final
 from composer.blueprint.checks.form import validate
 from composer.blueprint.inspect.call_text import NAMED_BY, call_text, callee
 from composer.blueprint.schema import Blueprint
-from composer.blueprint.serialize import resolved
+from composer.blueprint.serialize import Difference, Scalar, differences, resolved
 from composer.blueprint.syntax.compose import Written
 from composer.blueprint.syntax.interpolation import interpolate
 from composer.blueprint.syntax.layers import layered
-from composer.blueprint.syntax.nodes import plain, show_path
+from composer.blueprint.syntax.nodes import plain, read_path, show_path
 from composer.blueprint.syntax.parts import parts
 from composer.blueprint.syntax.positions import Path
 from composer.blueprint.syntax.problems import BlueprintError
@@ -103,8 +103,30 @@ def written_table(written: Written) -> dict[str, Any]:
 
 
 def changes(left: Side, right: Side) -> list[Change]:
-    """The keys that two blueprints have differently, in the order of the left one, then what the right one adds."""
-    return [*_changes((), left.table, right.table, left, right)]
+    """The keys that two blueprints have differently, in the order of the left one, then what the right one adds.
+
+    Last, under ``interventions``, the order of those that both have. Where both write the same and it resolves
+    otherwise, as parts of one name in two folders do, the resolved keys are compared.
+    """
+    found = [*_changes((), left.table, right.table, left, right), *_order(left, right)]
+    if found or left.resolved is None or right.resolved is None:
+        return found
+    ours, theirs = ({key: of[key] for key in of if key not in HEADER} for of in (left.resolved, right.resolved))
+    return [*map(of_leaf, differences(ours, theirs))]
+
+
+def of_leaf(found: Difference) -> Change:
+    """A resolved key that differs, as a change."""
+    absent: dict[Scalar | None, Any] = {None: ABSENT, "[]": []}
+    left, right = (absent.get(each, each) for each in (found.left, found.right))
+    return Change(read_path(found.key) or (found.key,), left, right)
+
+
+def _order(left: Side, right: Side) -> Iterator[Change]:
+    ours, theirs = ([*of.table.get("interventions", {})] for of in (left, right))
+    before, after = ([name for name in one if name in other] for one, other in ((ours, theirs), (theirs, ours)))
+    if before != after:
+        yield Change(("interventions",), before, after)
 
 
 def _changes(path: Path, ours: Any, theirs: Any, left: Side, right: Side) -> Iterator[Change]:

@@ -5,22 +5,24 @@ Tests: tests/blueprint/test_diff.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
 from composer.blueprint.checks.check import is_known
 from composer.blueprint.forecast.flops import update_flops
 from composer.blueprint.forecast.memory import forecast
-from composer.blueprint.inspect.as_written import ABSENT, Change, changes, side
+from composer.blueprint.inspect.as_written import ABSENT, Change, changes, of_leaf, side
+from composer.blueprint.inspect.diff_rows import Line, Span, diff_rows, plain_text
 from composer.blueprint.inspect.removed import removed_json, removed_text
 from composer.blueprint.load import Loaded
 from composer.blueprint.schema import Blueprint
-from composer.blueprint.serialize import Scalar, diff
-from composer.blueprint.syntax.write import toml_value
+from composer.blueprint.serialize import Difference, diff, digest
 from composer.spec.quantities import bytes_text, columns, counted, scaled
 
 Pair = tuple[int | None, int | None]
 """A quantity of the left and of the right blueprint; None for a network that one does not have."""
+WIDTH: Final = 100
+"""Columns of text that no terminal shows."""
 
 
 def diff_json(ours: Loaded, theirs: Loaded) -> dict[str, Any]:
@@ -47,33 +49,58 @@ def diff_json(ours: Loaded, theirs: Loaded) -> dict[str, Any]:
     }
 
 
-def diff_text(ours: Loaded, theirs: Loaded, full: bool = False) -> str:
-    """A line for each thing that was written differently, ``key: left → right``; then removals and sizes that change.
+def diff_text(ours: Loaded, theirs: Loaded, full: bool = False, width: int = WIDTH) -> str:
+    """The lines of ``diff_lines`` without styles."""
+    return plain_text(diff_lines(ours, theirs, full, width))
 
-    With ``full`` a line for each resolved key. An absent value is ``-``.
+
+def diff_lines(ours: Loaded, theirs: Loaded, full: bool = False, width: int = WIDTH) -> list[Line]:
+    """A line for each thing that was written differently, by table; then removals and sizes that change.
+
+    ``~`` marks what both have, ``-`` and ``+`` what the left and the right one alone has. With ``full`` a line for
+    each resolved key. ``width`` is in characters.
     """
     left, right = ours.blueprint, theirs.blueprint
     found, written = diff(left, right), changes(side(left), side(right))
-    if not found:
-        return "no difference"
-    if full or not written:
-        lines = [f"{one.key}: {_side(one.left)} → {_side(one.right)}" for one in found]
-    else:
-        lines = [str(one) for one in written]
-        more = len(found) - len(written)
-        lines += ["", f"{counted(len(found), 'resolved key')} differ: --full lists them"] if more > 0 else []
+    shown = [*map(of_leaf, found)] if full else written
+    is_same = digest(left) == digest(right)
+    if not shown:
+        return [(Span(f"{_same(ours, theirs)}{_aside(found)}"),)]
+    title = (Span(ours.title, "removed"), Span(" → ", "same"), Span(theirs.title, "added"))
+    lines: list[Line] = [title, (), *diff_rows(shown, width)]
+    more = len(found) - len(written)
+    if more > 0 and not full:
+        lines += _plain("", f"{counted(len(found), 'resolved key')} differ: --full lists them")
     for whose, removed in _removed(ours, theirs).items():
-        lines += ["", f"removed on the {whose}", *removed_text(removed)] if removed else []
+        lines += _plain("", f"removed on the {whose}", *removed_text(removed)) if removed else []
+    lines += _plain("", *_sizes(left, right))
+    return lines + _plain("", "both are the same experiment: nothing that is trained differs") if is_same else lines
+
+
+def _same(ours: Loaded, theirs: Loaded) -> str:
+    return f"{ours.title} and {theirs.title} are the same experiment"
+
+
+def _aside(found: Sequence[Difference]) -> str:
+    """The keys that differ and say nothing of what is trained."""
+    keys = list(dict.fromkeys(one.key for one in found))
+    return f" ({' and '.join(keys)} {'differs' if len(keys) == 1 else 'differ'})" if keys else ""
+
+
+def _plain(*lines: str) -> list[Line]:
+    return [(Span(line),) if line else () for line in lines]
+
+
+def _sizes(left: Blueprint, right: Blueprint) -> list[str]:
     if not (is_known(left) and is_known(right)):
-        return "\n".join([*lines, "", "parameters, operations and memory are not known until training"])
+        return ["parameters, operations and memory are not known until training"]
     rows = [
         *(_row(f"{role} parameters", pair, "{:,}".format) for role, pair in _parameters(left, right).items()),
         _row("an update", (update_flops(left), update_flops(right)), lambda flops: scaled(flops, "FLOP")),
         _row("memory", (forecast(left).total, forecast(right).total), bytes_text),
     ]
     changed = [row for row in rows if row]
-    sizes = columns(changed, right=(1, 3, 4)) if changed else ["parameters, operations and memory are the same"]
-    return "\n".join([*lines, "", *sizes])
+    return columns(changed, right=(1, 3, 4)) if changed else ["parameters, operations and memory are the same"]
 
 
 def _written(change: Change) -> dict[str, Any]:
@@ -107,14 +134,16 @@ def _table(pair: Pair) -> dict[str, int | None]:
 
 
 def _row(name: str, pair: Pair, written: Callable[[int], str]) -> tuple[str, ...]:
-    """A row of the table of sizes; empty where the size does not change."""
-    left, right = pair
-    if left == right:
-        return ()
-    share = f"{100 * ((right or 0) - left) / left:+.1f} %" if left else ""
-    before, after = ("-" if side is None else written(side) for side in pair)
-    return name, before, "→", after, share
+    """A row of the table of sizes; empty where the size does not change, or not in the digits that are shown."""
+    before, after = ("-" if size is None else written(size) for size in pair)
+    return () if before == after else (name, before, "→", after, _growth(*pair))
 
 
-def _side(value: Scalar | None) -> str:
-    return "-" if value is None else toml_value(value)
+def _growth(left: int | None, right: int | None) -> str:
+    """``+12.5 %``, ``-0.024 %``, ``x 40``; empty where there was nothing, or nothing is left."""
+    if not left or not right:
+        return ""
+    if right >= 10 * left:
+        return f"x {right / left:,.0f}"
+    percent = 100 * (right / left - 1)
+    return f"{percent:+.1f} %" if abs(percent) >= 1 else f"{percent:+.2g} %"
