@@ -140,3 +140,10 @@ def test_plug_ins_and_absent_libraries() -> None:
     assert fingerprint("cpu", drift, ("not-there",))["not-there"] is None
     assert versions(["PIL"]).keys() == {"pillow"}
     assert "drift" in sys.modules and str(fingerprint("cpu", drift)["drift"]).startswith("sha256:")
+
+
+def test_a_module_is_of_the_distributions_that_python_names() -> None:
+    owners = importlib.metadata.packages_distributions()
+    for module in ("PIL", "sklearn", "cv2", "dateutil", "google"):
+        assert versions([module]).keys() == set(owners[module])
+    assert versions(["not_there"]) == {"not_there": None} and "not_there" not in owners
