@@ -17,7 +17,7 @@ from zlib import crc32
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny_runs import last_json
+from tiny_runs import EVENTFUL, begin, last_json, stopped
 from typer.testing import CliRunner
 
 from composer.cli import app
@@ -31,7 +31,7 @@ COMMANDS = {
     "digest": ("digest", "RUN", "--json"),
     "verify": ("verify", "RUN", "--json"),
     "sync": ("sync", "RUN"),
-    "fork": ("fork", "RUN", "training.env_steps=150", "--runs", "OUT/forks", "--json"),
+    "fork": ("fork", "RUN", "training.env_steps=110", "--runs", "OUT/forks", "--json"),
     "compare": ("compare", "RUN", "--json"),
     "retention": ("retention", "RUN", "--json"),
     "doctor": ("doctor", "RUN", "--at", "7", "--out", "OUT/doctor", "--json"),
@@ -71,6 +71,12 @@ FILES = ("run.json", "blueprint.toml", "parameters.json", "journal.jsonl", "timi
          "checkpoints/step-000000000091/manifest.json", "checkpoints/step-000000000091/state.json",
          "checkpoints/step-000000000091/state.safetensors", "REPLAY",
          "tracking.json", "upload.json", "mlflow.json", "ended.json")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def halted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The stopped run that the faults share, with just so much before it that a row, a reading and all else is due."""
+    return stopped(*begin(tmp_path_factory.mktemp("halted"), *EVENTFUL, "training.env_steps=120"), at=90)
 
 
 @pytest.fixture
