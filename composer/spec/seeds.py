@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from composer.spec.errors import ComposerError
@@ -37,3 +38,17 @@ def seeds_in(text: str) -> list[int]:
     if doubled := sorted({seed for seed in found if found.count(seed) > 1}):
         raise SeedsError(f"seeds {text!r}: {', '.join(map(str, doubled))} named twice")
     return found
+
+
+def seeds_text(seeds: Sequence[int]) -> str:
+    """The shortest text that ``seeds_in`` reads as these: ``0-3,7``."""
+    return ",".join(_parts(seeds))
+
+
+def _parts(seeds: Sequence[int]) -> Iterator[str]:
+    start = 0
+    for end in range(1, len(seeds) + 1):
+        if end == len(seeds) or seeds[end] != seeds[end - 1] + 1:
+            few = [str(seed) for seed in seeds[start:end]]
+            yield ",".join(few) if len(few) < 3 else f"{few[0]}-{few[-1]}"
+            start = end

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from composer.tracking.page.links import escaped, run_link
 from composer.tracking.points import PARENT
 from composer.tracking.records import StoredRun, Tracking
 
@@ -40,6 +41,7 @@ def find_or_create(
         tags = tracking.tags | identity | {AGENT: agent}
         if role != PARENT:
             tags |= {"mlflow.parentRunId": created[PARENT], "seed": role}
+            tags |= {NOTE: f"Seed {role} of [{escaped(title)}]({run_link(experiment, created[PARENT])})."}
             tags.pop("seeds", None)
         elif "note" in facts:  # Written once: what a user makes of it stays.
             tags |= {NOTE: str(facts["note"])[:LONGEST_NOTE]}

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from composer.spec.seeds import SeedsError, seeds_in
+from composer.spec.seeds import SeedsError, seeds_in, seeds_text
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,11 @@ from composer.spec.seeds import SeedsError, seeds_in
 )
 def test_numbers_and_ranges(text: str, seeds: list[int]) -> None:
     assert seeds_in(text) == seeds
+    assert seeds_in(seeds_text(seeds)) == seeds
+
+
+def test_a_text_is_as_short_as_it_can_be() -> None:
+    assert [seeds_text(each) for each in ([7], [5, 4], [0, 1], [2, 3, 4, 9])] == ["7", "5,4", "0,1", "2-4,9"]
 
 
 @pytest.mark.parametrize(

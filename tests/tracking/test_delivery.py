@@ -166,7 +166,11 @@ def test_runs_of_one_name_with_other_settings_are_other_agents(run_dir: Path, wo
         deliver(run_dir)  # a later start finds its own runs and leaves the name as it is
         mine = [run for run in world.runs[HERE.uri].values() if run["tags"]["composer.run_id"] == f"r-{number}"]
         named[f"r-{number}"] = {run["tags"]["agent"] for run in mine}
-        assert [run["tags"].get("mlflow.note.content") for run in mine] == [f"mine {number}", None, None]
+        notes = [run["tags"]["mlflow.note.content"] for run in mine]
+        title = mine[0]["name"].replace("#", "\\#")
+        parent_id = next(key for key, run in world.runs[HERE.uri].items() if run is mine[0])
+        assert notes[0] == f"mine {number}"
+        assert notes[1:] == [f"Seed {seed} of [{title}](#/experiments/1/runs/{parent_id})." for seed in (3, 5)]
         assert len(mine) == 3 and mine[0]["name"] == f"{mine[0]['tags']['agent']} · walk"
     assert named == {"r-0": {"sac"}, "r-1": {"sac #bbbb"}, "r-2": {"sac"}, "r-3": {"sac #bbbb"}}
 

@@ -65,11 +65,11 @@ class NetworkFacts(NamedTuple):
 
 def network_facts(blueprint: Blueprint) -> dict[str, NetworkFacts]:
     """By role, for every network whose shapes match."""
-    changes = list(_changes(blueprint))
+    changes = list(chosen_changes(blueprint))
     return {role: _facts(blueprint, role, changes) for role in blueprint.sound_outlines}
 
 
-def _facts(blueprint: Blueprint, role: str, changes: Sequence[_Chosen]) -> NetworkFacts:
+def _facts(blueprint: Blueprint, role: str, changes: Sequence[Chosen]) -> NetworkFacts:
     optimizer = blueprint.optimizers.get(role)
     paths = {path for path, _ in blueprint.sound_outlines[role].named_parameters()}
     touching = []
@@ -97,22 +97,24 @@ def _inputs(blueprint: Blueprint, role: str) -> Iterator[Input]:
         yield Input(name, shape, statistic.kind if is_normalized else "")
 
 
-class _Chosen(NamedTuple):
+class Chosen(NamedTuple):
     """A change with all parameters that it chooses, of any network."""
 
     name: str
     text: str
+    """Operation and time."""
     parameters: tuple[ParameterName, ...]
 
 
-def _changes(blueprint: Blueprint) -> Iterator[_Chosen]:
+def chosen_changes(blueprint: Blueprint) -> Iterator[Chosen]:
+    """The interventions of a blueprint, then its penalties."""
     outlines = blueprint.trained_outlines
     for name, each in blueprint.interventions.items():
         text = f"{intervention_text(each)}, {_when(blueprint, each.when)}"
-        yield _Chosen(name, text, each.where.select(outlines))
+        yield Chosen(name, text, each.where.select(outlines))
     for name, penalty in blueprint.penalties.items():
         text = f"{penalty.kind} of coefficient {penalty.coefficient:g}"
-        yield _Chosen(name, text, penalty.where.select(outlines))
+        yield Chosen(name, text, penalty.where.select(outlines))
 
 
 def _when(blueprint: Blueprint, trigger: Trigger) -> str:

@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 
 import tomli
 
-from composer.blueprint.syntax.nodes import Node, Origin, annotate, merge, read_path, show_path
+from composer.blueprint.syntax.nodes import Node, Origin, annotate, merge, plain, read_path, show_path
 from composer.blueprint.syntax.positions import MAX_NESTING, Path
 from composer.blueprint.syntax.problems import BlueprintError, Problem, problem
 from composer.blueprint.syntax.removal import KEEPS, Removal, emptied, empty_table
+from composer.blueprint.syntax.write import toml_value
 from composer.spec.wording import describe, quote
 
 COMMAND_LINE = "command line"
@@ -23,6 +24,8 @@ COMMAND_LINE = "command line"
 TILDE = "~"
 """Begins a removal, as in Hydra."""
 _BARE_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_./:@+-]*|\$\{[A-Za-z0-9_.\[\]-]+\}")
+_NO_STRINGS = ("true", "false", "inf", "nan")
+"""Bare words that TOML has as other values."""
 _MAX_LENGTH = 20_000
 _REFUSED = {
     "extends": "a parent cannot be chosen on the command line",
@@ -57,6 +60,15 @@ def read_overrides(texts: Sequence[str]) -> list[Override | Removal]:
     if problems:
         raise BlueprintError(problems)
     return read
+
+
+def override_text(change: Override | Removal) -> str:
+    """A change as the command line has it: ``environment.task=walker-run``, ``~interventions.reset``."""
+    if isinstance(change, Removal):
+        return f"{TILDE}{show_path(change.path)}"
+    value = plain(change.node)
+    is_bare = isinstance(value, str) and _BARE_WORD.fullmatch(value) and value not in _NO_STRINGS
+    return f"{show_path(change.path)}={value if is_bare else toml_value(value)}"
 
 
 def apply_override(root: Node, override: Override) -> Node:

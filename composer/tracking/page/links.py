@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final, Literal
 
 OVERVIEW: Final = "overview"
@@ -18,3 +19,13 @@ def link(experiment: str, view: str | None = None, mode: Literal["CHART", "TABLE
     """
     shown = f"&viewStateShareKey={view}" if view else ""
     return f"#/experiments/{experiment}/runs?{TRAINING}&compareRunsMode={mode}{shown}"
+
+
+def run_link(experiment: str, run: str) -> str:
+    """The page of a run, by the ids of its experiment and of its own, from ``#`` on."""
+    return f"#/experiments/{experiment}/runs/{run}"
+
+
+def escaped(text: str) -> str:
+    """A text as Markdown shows it letter by letter."""
+    return re.sub(r"([\\`*_\[\]<>#])", r"\\\1", text)

@@ -14,7 +14,7 @@ from composer.blueprint.checks.check import warnings_in
 from composer.blueprint.forecast.memory import allocated
 from composer.blueprint.inspect.agent_name import agent_name
 from composer.blueprint.inspect.main_settings import main_settings
-from composer.blueprint.inspect.note import note
+from composer.blueprint.inspect.note import RunPlace, note
 from composer.tracking.journal import Journal
 from composer.tracking.project import admitted
 from composer.tracking.records import JOURNAL, TIMING
@@ -92,6 +92,8 @@ def create(
         **study_facts(key),
     }
     facts["hash"] = provenance.provenance_hash(key, decisive(facts))
+    versions = provenance.library_versions(fingerprint)
+    facts["note"] = note(blueprint, RunPlace(facts["agent"], directory / facts["run_id"], versions, fork))
     run = runs.create(directory, dump(blueprint), facts, _parameter_table(blueprint))
     with undo_on_error(run.close):
         journals = Journal(run.path / JOURNAL), Journal(run.path / TIMING, time.time)
@@ -121,7 +123,6 @@ def _named(
         "run_id": run_id,
         "agent": called,
         "settings": main_settings(blueprint),
-        "note": note(blueprint, called, run_id),
         **labels.facts(),
         "name": blueprint.name,
         "variant": variant,

@@ -9,7 +9,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from composer.spec.version import __version__
 from composer.training.runs.libraries import version, versions
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from composer.environments.base import Environment
+
+_MACHINE: Final = ("cpu_capability", "device", "cudnn", "threads", "products", "triton")
 
 
 def fingerprint(
@@ -53,6 +55,15 @@ def libraries(
         "composer": __version__,
         "python": platform.python_version(),
         **versions(used, ("torch", "numpy", *plugins)),
+    }
+
+
+def library_versions(fingerprint: Mapping[str, Any]) -> dict[str, str]:
+    """The libraries in a fingerprint, without what it says of the machine, and without hashes of sources."""
+    return {
+        name: version.partition("+sha256:")[0]
+        for name, version in fingerprint.items()
+        if name not in _MACHINE and isinstance(version, str)
     }
 
 
