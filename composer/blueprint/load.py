@@ -108,8 +108,9 @@ def _finished(written: Written, composed: Composed, is_to_run: bool) -> Loaded:
     loaded = _loaded(composed, is_to_run, discovers=is_to_run)
     loaded.blueprint.derived |= {"variant": written.variant, "written": written}
     # A store that the user names on the command line may be anywhere; one in a file is in the project of that file.
-    file = loaded.origin("tracking.uri").file
-    loaded.blueprint.tracking.allow(ANYWHERE if file == COMMAND_LINE else FilePath(file).absolute().parent)
+    tracking = loaded.blueprint.tracking
+    file = loaded.origin(f"tracking.{tracking.place}").file
+    tracking.allow(ANYWHERE if file == COMMAND_LINE else FilePath(file).absolute().parent)
     return replace(loaded, variant=written.variant)
 
 

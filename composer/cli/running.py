@@ -225,12 +225,23 @@ def verify(run: RunPath, as_json: Json = False) -> None:
     raise typer.Exit(table["exit_code"])
 
 
-def sync(run: RunPath) -> None:
-    """Send the rows of a run's journal that its tracking store lacks."""
+def sync(
+    run: RunPath,
+    to: Annotated[
+        str | None,
+        typer.Option(metavar="KIND", help="Send it to this kind of tracker instead: csv, parquet, mlflow, ..."),
+    ] = None,
+) -> None:
+    """Send the rows of a run's journal that its tracking store lacks.
+
+    Example: composer sync runs/NAME --to csv
+    """
     from composer.training import launch
 
-    table = guarded(lambda: vars(launch.sync(run)), False)
+    table = guarded(lambda: vars(launch.sync(run, to)), False)
     say(table["message"])
+    if table["opening"]:
+        say(table["opening"])
     raise typer.Exit(0 if table["is_complete"] else 3)
 
 

@@ -178,12 +178,15 @@ def ui(
 
     Example: composer ui --study norms
     """
-    from composer.tracking.experiment import experiment_in
+    from composer.tracking.experiment import experiment_in, opening
     from composer.tracking.mlflow_tracker import MlflowTracker
     from composer.tracking.ui import browser, serve
 
     shown = browser() if opens else None
     try:
+        if experiment is None and study is None and (found := opening(runs)) is not None:
+            say(f"the newest run is not in MLflow: {found}")
+            raise typer.Exit
         destination, name = MlflowTracker().destination(runs), experiment or experiment_in(runs)
         raise typer.Exit(serve(destination, name, port, say, study=study, show=shown))
     except ComposerError as error:

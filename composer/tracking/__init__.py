@@ -2,5 +2,6 @@
 
 from composer.tracking.base import NoTracker, Tracker
 from composer.tracking.mlflow_tracker import MlflowTracker
+from composer.tracking.trackers import CsvTracker, ParquetTracker
 
-__all__ = ["MlflowTracker", "NoTracker", "Tracker"]
+__all__ = ["CsvTracker", "MlflowTracker", "NoTracker", "ParquetTracker", "Tracker"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +21,8 @@ from composer.spec.metrics import Metric
 from composer.spec.private_folder import link_to
 
 if TYPE_CHECKING:
+    from composer.spec.interval import Bounds
+    from composer.tracking.journal_points import Pointing
     from composer.tracking.store import Store
 
 URI_VARIABLE: Final = "MLFLOW_TRACKING_URI"
@@ -49,11 +51,13 @@ class Destination:
     uri: str
     source: Source
     artifacts: Path | None = None
+    folder: Path | None = None
+    """The folder of a store that is files, whose URI ends in its absolute path."""
 
     @property
     def shown(self) -> str:
         """The URI for printing and for files: credentials are ``***``."""
-        return redact(self.uri)
+        return self.uri if self.folder is not None else redact(self.uri)
 
     @property
     def database(self) -> Path | None:
@@ -78,6 +82,8 @@ class Tracker(Family, family="tracker"):
 
     product: ClassVar[str] = ""
     """What holds the rows, in messages: ``MLflow``."""
+    place: ClassVar[str] = "uri"
+    """The key that says where the store is."""
 
     @cached_property
     def allowed(self) -> list[Path]:
@@ -96,6 +102,30 @@ class Tracker(Family, family="tracker"):
     @abstractmethod
     def destination(self, runs_dir: Path, environment: Mapping[str, str] = os.environ) -> Destination | None:
         """The store of runs in ``runs_dir``; None for no store. Raises StoreRefused."""
+
+    @classmethod
+    def recorded(cls, uri: str, source: Source, runs_dir: Path, run_dir: Path) -> Destination:
+        """The store that ``tracking.json`` of a run names, where relative places are below the run's directory.
+
+        ``opened`` is called with it, in another process: everything that it has to know must be in the URI. Raises
+        StoreRefused.
+        """
+        return Destination(uri, source)
+
+    @classmethod
+    def points(cls, seeds: Sequence[int], ranges: Mapping[str, Bounds], metric: str) -> Pointing:
+        """What makes points of the rows of a journal: by default those of MLflow's charts, with means over seeds.
+
+        ``ranges`` are the lowest and the highest value of metrics by name; ``metric`` is that of the evaluations.
+        """
+        from composer.tracking.points import Points
+
+        return Points(seeds, ranges, metric)
+
+    @classmethod
+    def opening(cls, destination: Destination) -> str | None:
+        """How the runs of a store are looked at, as a line for people; None where ``composer ui`` shows them."""
+        return f"{cls.product or cls.kind}: {destination.shown}"
 
     @classmethod
     def opened(cls, destination: Destination) -> AbstractContextManager[Store]:

@@ -30,9 +30,10 @@ ERROR_LIMIT: Final = 300
 
 
 def is_trusted(destination: Destination, environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether credentials may be used: for a database file, and on the host that ``MLFLOW_TRACKING_URI`` names."""
+    """Whether credentials may be used: for a store in files, and on the host that ``MLFLOW_TRACKING_URI`` names."""
     named = environment.get(URI_VARIABLE)
-    return destination.database is not None or (bool(named) and _host(str(named)) == _host(destination.uri))
+    is_local = destination.database is not None or destination.folder is not None
+    return is_local or (bool(named) and _host(str(named)) == _host(destination.uri))
 
 
 def upload_environment(destination: Destination, environment: Mapping[str, str] = os.environ) -> dict[str, str]:

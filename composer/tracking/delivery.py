@@ -70,8 +70,10 @@ class Delivery:
         self._stored, self._upload = self._connect(compares_all)
         acknowledged = self._upload.acknowledged
         seeds, ranges, metric = self._run["seeds"], tracking.bounds(), tracking.headline or DEFAULT
+        tracker = tracking.tracker()
         self._journals = {
-            name: JournalPoints(run_dir / name, seeds, acknowledged[name], ranges, metric) for name in (TIMING, JOURNAL)
+            name: JournalPoints(run_dir / name, tracker.points(seeds, ranges, metric), acknowledged[name])
+            for name in (TIMING, JOURNAL)
         }
         self._known: dict[tuple[str, str], set[int]] = {}
         self._media = MediaSender(run_dir, self._store, self._stored.run_id, compares_all=compares_all)

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Final
 
+from composer.tracking.mlflow_tracker import MlflowTracker
 from composer.tracking.records import Tracking
 
 UNNAMED: Final = "composer"
@@ -29,9 +30,27 @@ def experiment_name(text: str) -> str:
 
 def experiment_in(runs_dir: Path) -> str:
     """The experiment that the newest tracked run of a directory is in; that of the project where there is none."""
+    found = newest(runs_dir)
+    return project_experiment(runs_dir) if found is None else found[1].experiment
+
+
+def opening(runs_dir: Path) -> str | None:
+    """How the newest tracked run of a directory is looked at where MLflow has it not; None where MLflow has it.
+
+    Raises StoreRefused where its store cannot be used.
+    """
+    found = newest(runs_dir)
+    if found is None or found[1].kind == MlflowTracker.kind:
+        return None
+    run_dir, tracking = found
+    return tracking.tracker().opening(tracking.destination(run_dir))
+
+
+def newest(runs_dir: Path) -> tuple[Path, Tracking] | None:
+    """The newest tracked run of a directory; None where there is none."""
     # pathlib's * also matches the names of directories that are being made.
     found = [path for path in runs_dir.glob(f"*/{Tracking.file}") if not path.parent.name.startswith(".")]
     for path in sorted(found, key=lambda each: (each.stat().st_mtime_ns, each), reverse=True):
         if (tracking := Tracking.load(path.parent)) is not None:
-            return tracking.experiment
-    return project_experiment(runs_dir)
+            return path.parent, tracking
+    return None

@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from types import MappingProxyType
+from typing import Protocol
 
-from composer.spec.interval import Bounds
-from composer.tracking.journal import Reader
-from composer.tracking.page.names import DEFAULT
-from composer.tracking.points import Point, Points
+from composer.tracking.journal import JournalRow, Reader
+from composer.tracking.points import Point
+
+
+class Pointing(Protocol):
+    """Makes points of a journal's rows, from its first one, in order: each (run, name, step) once."""
+
+    def of(self, row: JournalRow) -> Iterable[Point]:
+        """The points of the next row, and those that it completes."""
 
 
 class JournalPoints:
     """Follows a growing journal. ``times`` maps environment steps to milliseconds, where rows have a ``time``."""
 
-    def __init__(
-        self,
-        path: Path,
-        seeds: Sequence[int],
-        acknowledged: int,
-        ranges: Mapping[str, Bounds] = MappingProxyType({}),
-        metric: str = DEFAULT,
-    ) -> None:
-        """Rows up to number ``acknowledged`` are not given; ``ranges`` and ``metric`` as in ``Points``."""
+    def __init__(self, path: Path, points: Pointing, acknowledged: int) -> None:
+        """``points`` has seen no row yet. Rows up to number ``acknowledged`` are not given."""
         self.path = path
         self.times: dict[int, int] = {}
-        self._reader, self._points = Reader(path), Points(seeds, ranges, metric)
+        self._reader, self._points = Reader(path), points
         self._read = acknowledged
         self._waiting: deque[tuple[int, list[Point]]] = deque()
 

@@ -17,6 +17,7 @@ from composer.tracking.base import (
     EXPERIMENT,
     URI_VARIABLE,
     Destination,
+    Source,
     StoreRefused,
     Tracker,
     default_root,
@@ -59,6 +60,18 @@ class MlflowTracker(Tracker, kind="mlflow"):
         # Raised with a redacted input: the report of a refused URI must not print its password.
         error = PydanticCustomError("tracking_uri", "{problem}", {"problem": problem})
         raise ValidationError.from_exception_data(cls.__name__, [{"type": error, "loc": (), "input": redact(uri)}])
+
+    @override
+    @classmethod
+    def recorded(cls, uri: str, source: Source, runs_dir: Path, run_dir: Path) -> Destination:
+        if problem := uri_problem(uri, from_blueprint=True):
+            raise StoreRefused(f"{redact(uri)}: {problem}")
+        return located(uri, source, runs_dir, run_dir)
+
+    @override
+    @classmethod
+    def opening(cls, destination: Destination) -> str | None:
+        return None
 
     @override
     @classmethod

@@ -18,10 +18,12 @@ from typing import Any, ClassVar, Final, Literal, Self
 
 from pydantic import TypeAdapter
 
+from composer.spec import plugins
 from composer.spec.errors import ComposerError
 from composer.spec.interval import Bounds
 from composer.spec.run_files import open_to_read, read_bytes, write_text
-from composer.tracking.base import Destination, Source, StoreRefused, Tracker, located, redact, uri_problem
+from composer.spec.wording import listing
+from composer.tracking.base import Destination, Source, StoreRefused, Tracker
 from composer.tracking.project import ensure_admitted
 
 RunStatus = Literal["FINISHED", "FAILED", "KILLED"]
@@ -153,10 +155,18 @@ class Tracking(Record):
         }
 
     def tracker(self) -> type[Tracker]:
-        """The kind of tracker. Raises StoreRefused for one that this composer lacks."""
+        """The kind of tracker, perhaps a plug-in's. Raises StoreRefused for one that is not installed."""
         found = Tracker.kinds().get(self.kind)
+        if found is None and plugins.is_namespaced(self.kind):
+            try:
+                for name in plugins.distributions_of(self.kind):
+                    plugins.load(name)
+            except plugins.PluginError as error:
+                raise StoreRefused(f"the tracker {self.kind!r} cannot be used: {error}") from None
+            found = Tracker.kinds().get(self.kind)
         if found is None:
-            raise StoreRefused(f"this composer has no tracker of kind {self.kind!r}")
+            known = listing(name for name in Tracker.kinds() if name != "none")
+            raise StoreRefused(f"this composer has no tracker of kind {self.kind!r}; one of {known}")
         return found
 
     def destination(self, run_dir: Path) -> Destination:
@@ -166,17 +176,18 @@ class Tracking(Record):
             StoreRefused: its URI was not recorded because it has credentials, and the environment names none now; or
                 the record names a store that is refused, or that is outside of the project and not confirmed.
         """
-        runs_dir = run_dir.resolve().parent
-        now = self.tracker()().destination(runs_dir)
-        if now is None:
-            raise StoreRefused(f"a tracker of kind {self.kind!r} keeps nothing")
-        found = now
-        if self.source == "blueprint" or (now.source == "embedded" and self.source == "environment"):
+        runs_dir, tracker, found = run_dir.resolve().parent, self.tracker(), None
+        if self.source != "blueprint":
+            found = tracker().destination(runs_dir)
+            if found is None:
+                raise StoreRefused(f"a tracker of kind {self.kind!r} keeps nothing")
+        if found is None or (found.source == "embedded" and self.source == "environment"):
             if self.uri is None:
                 raise StoreRefused("MLFLOW_TRACKING_URI named the store of this run, with credentials; set it again")
-            if problem := uri_problem(self.uri, from_blueprint=True):
-                raise StoreRefused(f"{run_dir / self.file}: {redact(self.uri)}: {problem}")
-            found = located(self.uri, self.source, runs_dir, run_dir.resolve())
+            try:
+                found = tracker.recorded(self.uri, self.source, runs_dir, run_dir.resolve())
+            except StoreRefused as refused:
+                raise StoreRefused(f"{run_dir / self.file}: {refused}") from None
         ensure_admitted(found, [runs_dir.parent])
         return found
 

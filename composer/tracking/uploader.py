@@ -58,13 +58,18 @@ ENVIRONMENT: Final = {
 
 @dataclass(frozen=True)
 class UploadReport:
-    """State of the upload: MLflow's id of the parent run, the number of rows not yet sent, and a line for the user."""
+    """State of the upload: MLflow's id of the parent run, the number of rows not yet sent, and a line for the user.
+
+    The id is None in other trackers.
+    """
 
     mlflow_run_id: str | None
     pending: int
     message: str
     is_complete: bool = True
     """Whether the store has all of the run."""
+    opening: str | None = None
+    """How runs are looked at where ``composer ui`` does not show them."""
 
 
 class Uploader:
@@ -125,6 +130,7 @@ class Uploader:
         except subprocess.TimeoutExpired:
             self._process.kill()  # safe at any time: unacknowledged rows are compared before they are sent again
             self._process.wait()
+        assert self._destination is not None
         return report(self._run_dir, self._destination)
 
     def _spawn(self) -> None:
@@ -146,8 +152,10 @@ class Uploader:
         self._started_at = time.monotonic()
 
 
-def sync(run_dir: Path) -> UploadReport:
+def sync(run_dir: Path, to: str | None = None) -> UploadReport:
     """Send what the store of a run lacks, in this process; the run must have ended.
+
+    ``to`` names a kind of tracker to whose default store the run is sent instead; it keeps its own.
 
     Every row is compared with the store, so that what was deleted there is sent again. It continues while the store
     accepts rows, and loads mlflow (seconds). If ``MLFLOW_TRACKING_URI`` has changed, the whole run is sent to the new
@@ -162,6 +170,8 @@ def sync(run_dir: Path) -> UploadReport:
         if (run_dir / Tracking.file).exists():
             raise RecordDamaged(f"{run_dir / Tracking.file} is damaged: which store has the run is not known")
         raise StoreRefused(f'{run_dir}: not tracked: its blueprint has tracking.kind = "none"')
+    if to is not None:
+        tracking = replace(tracking, kind=to, uri=None, source="embedded")
     destination = tracking.destination(run_dir)
     withheld = withheld_note(destination)
     with store_variables(destination):
@@ -170,8 +180,8 @@ def sync(run_dir: Path) -> UploadReport:
         try:
             found = upload(run_dir, tracking, destination, Watch(run_dir, None), SYNC_PATIENCE, compares_all=True)
         except Busy as busy:
-            return UploadReport(_found(run_dir, destination), pending(run_dir), str(busy), is_complete=False)
-    answer = report(run_dir, destination, is_sent=found)
+            return replace(report(run_dir, destination, tracking), message=str(busy), is_complete=False)
+    answer = report(run_dir, destination, tracking, is_sent=found)
     return replace(answer, message=f"{answer.message}; {withheld}") if withheld else answer
 
 
@@ -193,34 +203,28 @@ def _recorded_uri(destination: Destination, run_dir: Path) -> str | None:
     """The URI for ``tracking.json``: None for the embedded store and for one with credentials."""
     if destination.source == "embedded" or destination.shown != destination.uri:
         return None
-    database, project = destination.database, run_dir.resolve().parents[1]
-    if database is None or not database.resolve().is_relative_to(project):
+    place, project = destination.database or destination.folder, run_dir.resolve().parents[1]
+    if place is None or not place.resolve().is_relative_to(project):
         return destination.uri
-    within = Path(os.path.relpath(database.resolve(), run_dir.resolve()))  # It moves with the project.
-    return destination.uri.replace(quoted(database), quoted(within), 1)
+    within = Path(os.path.relpath(place.resolve(), run_dir.resolve()))  # It moves with the project.
+    if destination.folder is not None:
+        return f"{destination.uri.removesuffix(str(place))}{within}"
+    return destination.uri.replace(quoted(place), quoted(within), 1)
 
 
-def _found(run_dir: Path, destination: Destination | None) -> str | None:
-    """The run's id in this store; None where it is unknown."""
-    stored = StoredRun.load(run_dir)
-    if stored is None or destination is None or stored.tracking_uri != destination.shown:
-        return None
-    return stored.run_id
-
-
-def _product(run_dir: Path) -> str:
-    tracking = Tracking.load(run_dir)
-    return tracking.tracker().product if tracking else "the store"
-
-
-def report(run_dir: Path, destination: Destination | None, is_sent: bool = True) -> UploadReport:
+def report(
+    run_dir: Path, destination: Destination, tracking: Tracking | None = None, is_sent: bool = True
+) -> UploadReport:
     """State of the upload, from the run directory's files; ``is_sent`` is False where the last attempt failed."""
-    upload, waiting, found = Upload.load(run_dir), pending(run_dir), _found(run_dir, destination)
-    store = destination.shown if destination else "none"
+    upload, waiting, stored = Upload.load(run_dir), pending(run_dir), StoredRun.load(run_dir)
+    tracking, store = tracking or Tracking.load(run_dir), destination.shown
+    opening = tracking.tracker().opening(destination) if tracking else None
+    found = stored.run_id if stored and opening is None and stored.tracking_uri == store else None
     reason = f"; {upload.error}" if upload is not None and upload.error else ""
     if is_sent and waiting == 0 and upload is not None and upload.status != "RUNNING":
         notes = "".join(f"; {note}" for note in upload.notes)
-        return UploadReport(found, 0, f"{count_rows(run_dir)} rows in {_product(run_dir)} ({store}){notes}")
+        product = tracking.tracker().product if tracking else "the store"
+        return UploadReport(found, 0, f"{count_rows(run_dir)} rows in {product} ({store}){notes}", opening=opening)
     what = f"{waiting} rows" if waiting else "the final status is"
     state = f"{what} pending for {store}" if waiting or is_sent else f"{store} could not be compared with the journal"
     command = f"composer sync {shlex.quote(str(run_dir))}"

@@ -76,7 +76,8 @@ def train_to_end(
     if isinstance(opened.end, BaseException):
         raise Stopped(ending.message, ending.exit_code, table) from opened.end
     assert opened.report is not None
-    curves = [f"curves: composer ui{_runs_option(run.path.parent)}"] if opened.report.mlflow_run_id else []
+    page = f"composer ui{_runs_option(run.path.parent)}" if opened.report.mlflow_run_id else opened.report.opening
+    curves = [f"curves: {page}"] if page else []
     table["notes"] = [opened.report.message, *curves, *opened.notes]
     return Result(run.path, table["final_return"], np.array(outcome.returns), table)
 
@@ -226,10 +227,10 @@ def _checkpoint_used(snapshot: Snapshot) -> dict[str, Any]:
     return {"checkpoint": str(snapshot.path), "damaged": snapshot.skipped}
 
 
-def sync(path: Path) -> UploadReport:
-    """Send the rows of a run's journal that its tracking store does not have; raises StoreRefused."""
+def sync(path: Path, to: str | None = None) -> UploadReport:
+    """Send the rows of a run's journal that its tracking store, or that of kind ``to``, lacks; raises StoreRefused."""
     runs.read_facts(path)
-    return send_pending(path)
+    return send_pending(path, to)
 
 
 def _tell_result(console: Console, session: Session, outcome: Outcome) -> None:

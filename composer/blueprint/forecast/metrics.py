@@ -128,7 +128,7 @@ def _beside_the_journal(blueprint: Blueprint) -> Iterator[WrittenMetric]:
     for metric in SPEED:
         yield WrittenMetric(metric, "training.log_every", blueprint.training.log_every, where="timing.jsonl")
     for metric in blueprint.tracking.charts(blueprint.interventions, blueprint.environment.evaluation_metric()):
-        yield WrittenMetric(metric, "tracking", 0, where="MLflow")
+        yield WrittenMetric(metric, "tracking", 0, where=blueprint.tracking.product)
 
 
 _PARTS = (_of_training, _of_evaluation, _of_diagnostics, _beside_the_journal)

@@ -103,11 +103,12 @@ class StudyCheck:
         if self.seeds is not None:
             changes.append(self.seeds)
         loaded = load_tree(trees, located(changes), variant, is_to_run=self.is_to_run)
-        store = loaded.tree.get(("tracking", "uri"))
+        key = loaded.blueprint.tracking.place
+        store = loaded.tree.get(("tracking", key))
         if store is not None and store.at.file == self.file:
             # As an override it would count as the user's own word, which may name any place.
             hint = "the blueprint, MLFLOW_TRACKING_URI or the command line does"
-            raise BlueprintError([study_problem(store.at, "tracking.uri", "a study chooses no store", hint)])
+            raise BlueprintError([study_problem(store.at, f"tracking.{key}", "a study chooses no store", hint)])
         loaded.blueprint.derived["file"] = path
         arguments = (planned.point.blueprint, *(change.text for change in changes))
         return StudyRun(planned.point, loaded.blueprint.environment.title, loaded.blueprint, arguments)

@@ -1,0 +1,43 @@
+"""CSV files as a tracker. Tests: tests/tracking/trackers/test_rows.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, closing
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from typing_extensions import override
+
+from composer.tracking.base import Destination
+from composer.tracking.trackers.folder import FolderTracker
+
+if TYPE_CHECKING:
+    from composer.spec.interval import Bounds
+    from composer.tracking.journal_points import Pointing
+    from composer.tracking.store import Store
+
+
+class CsvTracker(FolderTracker, kind="csv"):
+    """CSV files: ``EXPERIMENT/RUN.csv``, which grows while the run trains; every value of the journal is a row."""
+
+    product: ClassVar[str] = "CSV files"
+    example: ClassVar[Mapping[str, Any]] = {"kind": "csv", "directory": "results/csv"}
+
+    @override
+    @classmethod
+    def points(cls, seeds: Sequence[int], ranges: Mapping[str, Bounds], metric: str) -> Pointing:
+        from composer.tracking.trackers.values import Values
+
+        return Values()
+
+    @override
+    @classmethod
+    def opening(cls, destination: Destination) -> str | None:
+        return f"CSV files in {destination.folder}"
+
+    @override
+    @classmethod
+    def opened(cls, destination: Destination) -> AbstractContextManager[Store]:
+        from composer.tracking.trackers.csv_store import CsvStore
+
+        return closing(CsvStore(destination))

@@ -1,0 +1,75 @@
+"""Read what trackers of files have of a run: (part, metric, step, value) of every value, duplicates and all."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pandas as pd
+from tracking_run import expected, rows, timing
+
+from composer.tracking.records import Tracking
+
+Found = tuple[str, str, int, float]
+
+
+def table(path: Path) -> pd.DataFrame:
+    """A file of the trackers ``csv`` and ``parquet``."""
+    if path.suffix == ".parquet":
+        return pd.read_parquet(path)
+    return pd.read_csv(path, keep_default_na=False, na_values={"value": ["nan"], "seed": [""]})
+
+
+def _tables(run_dir: Path, kind: str) -> Iterator[Found]:
+    (path,) = (run_dir.parents[1] / kind / "composer").glob(f"*.{kind}")
+    found = table(path)
+    for seed, name, step, value in zip(found.seed, found.metric, found.env_step, found.value, strict=True):
+        yield "parent" if pd.isna(seed) else str(int(seed)), name, int(step), float(value)
+
+
+READERS: dict[str, Callable[[Path], Iterator[Found]]] = {
+    "csv": lambda run_dir: _tables(run_dir, "csv"),
+    "parquet": lambda run_dir: _tables(run_dir, "parquet"),
+}
+
+
+def journal() -> dict[tuple[str, str, int], float]:
+    """What trackers that keep the journal's names must have of the rows of ``tracking_run``."""
+    found: dict[tuple[str, str, int], float] = {}
+    for row in (*rows(), *timing()):
+        run = "parent" if row.get("seed") is None else str(row["seed"])
+        values = {f"events/{row['name']}": 1.0} if row["type"] == "event" else row["metrics"]
+        found |= {(run, name, row["env_step"]): value for name, value in values.items()}
+    return found
+
+
+EXPECTED: dict[str, Callable[[], dict[tuple[str, str, int], float]]] = {"csv": journal, "parquet": journal}
+
+
+def once(run_dir: Path, kind: str) -> dict[tuple[str, str, int], float]:
+    """What the store has; fails where a value is there twice."""
+    found = list(READERS[kind](run_dir))
+    twice = [key for key, count in Counter(each[:3] for each in found).items() if count > 1]
+    assert not twice, twice
+    return {each[:3]: each[3] for each in found}
+
+
+def is_whole(run_dir: Path, kind: str) -> bool:
+    """Whether the store has every value of the run, once, as written."""
+    found, wanted = once(run_dir, kind), EXPECTED.get(kind, expected)()
+    return found.keys() == wanted.keys() and all(_same(found[key], wanted[key]) for key in wanted)
+
+
+def _same(a: float, b: float) -> bool:
+    return a == b or (math.isnan(a) and math.isnan(b))
+
+
+def tracked_by(run_dir: Path, kind: str) -> Path:
+    """The run directory, tracked by this kind in its default folder."""
+    tracking = Tracking.load(run_dir)
+    assert tracking is not None
+    tracking.kind, tracking.system_metrics = kind, False
+    tracking.save(run_dir)
+    return run_dir
