@@ -185,6 +185,10 @@ class RunFolder(ABC):
         """There is no page to prepare."""
         return
 
+    def log_dataset(self, *_: Any) -> None:
+        """The run directory says what the run learns from."""
+        return
+
     def log_models(self, *_: Any) -> None:
         """Checkpoints stay in the run directory."""
         return
