@@ -93,6 +93,11 @@ class Algorithm(Family, family="algorithm"):
     """Samples per gradient update."""
 
     @property
+    def joins_batches(self) -> bool:
+        """Whether critics read current and next pairs in one pass, which batch statistics need."""
+        return False
+
+    @property
     def title(self) -> str:
         """Its name in messages."""
         return self.kind.upper()

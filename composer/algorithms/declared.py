@@ -74,11 +74,13 @@ class Passes(Enum):
 
 
 class Evaluated(NamedTuple):
-    """A network, or an average of one, that an update evaluates on one batch, with all copies."""
+    """A network, or an average of one, that an update evaluates, with all copies."""
 
     network: str
-    """A role, or the name of an average."""
+    """A role, or the name of an average; one that is optional and not declared is not evaluated."""
     passes: Passes
+    batches: int = 1
+    """Batches in one pass: 2 for a joint batch of current and next inputs."""
 
 
 class UpdateSchedule(NamedTuple):

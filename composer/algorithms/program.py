@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from composer.spec.shape import Shape
 
@@ -63,6 +63,9 @@ class Objective(NamedTuple):
     every: Tensor | None = None
     """Take the step every ``every`` updates, float64 ``[S]``. In between the loss is computed, and parameters, buffers
     and optimizer stay as they are. None: every update."""
+    skips: Literal["step", "optimizer"] = "step"
+    """``optimizer``: in between only the optimizer waits, buffers move and weights are projected; and the first update
+    takes the step."""
     also_trains: tuple[str, ...] = ()
     """Further roles whose parameters follow the gradient of this loss, such as a shared encoder, each by its own
     optimizer."""

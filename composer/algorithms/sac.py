@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 from typing_extensions import override
@@ -17,9 +17,11 @@ from composer.environments.interface import EnvironmentInfo
 from composer.networks.initializers import Constant
 from composer.networks.outline import Outline, ParameterPlan
 from composer.spec.metrics import Metric, loss
+from composer.spec.without import Without
 
 if TYPE_CHECKING:
     from composer.algorithms.program import BuiltAgent, Program
+    from composer.algorithms.sac_losses import Settings
     from composer.optim.hyperparameters import Hyperparameters
 
 
@@ -27,7 +29,8 @@ class SAC(OffPolicy, Algorithm, kind="sac"):
     """Soft actor-critic with learned temperature, over one critic or several, of values or of their distributions.
 
     The number of critics is ``networks.critic.copies``: 1 is a single critic, 2 the clipped double critic. The target
-    network is the average ``target_critic``. With a distributional head the critic learns the distribution of
+    network is the average ``target_critic``, which a joint batch can do without. With a distributional head the critic
+    learns the distribution of
     ``r + discount * (Z - alpha log pi)``. Source: arXiv:1812.05905; order of the steps, unless ``first`` changes it,
     and temperature loss as in SimBa's published code (arXiv:2410.09754); distributional target as in SimbaV2
     (arXiv:2502.15280).
@@ -45,6 +48,24 @@ class SAC(OffPolicy, Algorithm, kind="sac"):
     first: Literal["actor", "critic"] = "actor"
     """Which of the two steps first, the other one sees its step: the actor in SimBa's code, the critic in JAXRL's. The
     temperature follows the actor."""
+    joint_batch: bool = False
+    """Whether the critic reads current and next pairs in one pass in training mode, so that batch norm normalises both
+    by their common statistics (CrossQ, arXiv:1902.05605). Without the average ``target_critic``, targets come from the
+    same pass; with it, from a pass of the average over the same joint batch (XQC, arXiv:2509.25174), which leaves the
+    average's running statistics alone."""
+    joint_actor: Annotated[bool, Without(False)] = False
+    """Whether next observations join the actor's pass in its loss, for its statistics alone (FlashSAC,
+    arXiv:2604.04539)."""
+    policy_delay: Annotated[int, Field(ge=1, le=1_000_000), Without(1)] = 1
+    """The actor and the temperature step every ``policy_delay`` updates."""
+    delay_skips: Literal["step", "optimizer"] = "step"
+    """What waits in between: the whole ``step``, statistics of the actor too (CrossQ); or the ``optimizer`` alone,
+    which steps at the first update (XQC)."""
+
+    @property
+    @override
+    def joins_batches(self) -> bool:
+        return self.joint_batch
 
     @override
     @classmethod
@@ -70,7 +91,8 @@ class SAC(OffPolicy, Algorithm, kind="sac"):
 
     @override
     def averages_read(self) -> tuple[AverageRole, ...]:
-        return (AverageRole("target_critic", of="critic"),)
+        joint = "algorithm.joint_batch = true"
+        return (AverageRole("target_critic", of="critic", is_optional=self.joint_batch, alternative=joint),)
 
     def learned_scalars(self) -> Mapping[str, Outline]:
         """The logarithm of the temperature."""
@@ -93,14 +115,32 @@ class SAC(OffPolicy, Algorithm, kind="sac"):
 
     def evaluations(self) -> tuple[Evaluated, ...]:
         """The actor's loss and the critic's: its target needs the actor's next action. The temperature costs none."""
-        actor = Evaluated("actor", Passes.TRAIN), Evaluated("critic", Passes.THROUGH)
-        target = Evaluated("actor", Passes.FORWARD), Evaluated("target_critic", Passes.FORWARD)
-        critic = *target, Evaluated("critic", Passes.TRAIN)
+        batches = 2 if self.joint_batch else 1
+        actor = Evaluated("actor", Passes.TRAIN, 2 if self.joint_actor else 1), Evaluated("critic", Passes.THROUGH)
+        target = Evaluated("actor", Passes.FORWARD), Evaluated("target_critic", Passes.FORWARD, batches)
+        critic = *target, Evaluated("critic", Passes.TRAIN, batches)
         return (*actor, *critic) if self.first == "actor" else (*critic, *actor)
 
     @override
     def build(self, built: BuiltAgent, info: EnvironmentInfo, hyperparameters: Hyperparameters) -> Program:
         from composer.algorithms.sac_losses import SACProgram
 
-        entropy, order = self.target_entropy_per_action, self.trained_roles()
-        return SACProgram(built, info.action_size, entropy, self.critics, order, hyperparameters)
+        return SACProgram(built, self.settings(info, hyperparameters))
+
+    def settings(self, info: EnvironmentInfo, hyperparameters: Hyperparameters) -> Settings:
+        """The settings of the program, with numbers as tensors."""
+        import torch
+
+        from composer.algorithms.sac_losses import Settings
+
+        delay = hyperparameters.number(self.policy_delay, dtype=torch.float64) if self.policy_delay > 1 else None
+        return Settings(
+            actions=info.action_size,
+            target_entropy=hyperparameters.number(info.action_size * self.target_entropy_per_action),
+            critics=self.critics,
+            joint_batch=self.joint_batch,
+            joint_actor=self.joint_actor,
+            policy_delay=delay,
+            delay_skips=self.delay_skips,
+            order=self.trained_roles(),
+        )

@@ -67,6 +67,16 @@ class Stacked:
             output = self._call(x, training)
         return _each(lambda out: out.float(), output)
 
+    @torch.no_grad()
+    def on_its_batch(self, x: Tensor) -> Any:
+        """A pass in training mode, without gradients, that leaves running statistics as they were."""
+        statistics = [value for value in self.buffers.values() if value.is_floating_point()]
+        before = [value.clone() for value in statistics]
+        output = self(x, training=True)
+        for value, old in zip(statistics, before, strict=True):
+            value.copy_(old)
+        return output
+
     def _call(self, x: Tensor, training: bool) -> Any:
         module = self.template.training if training else self.template.evaluation
         # A watched module is called once, which is not worth copies of it.

@@ -6,6 +6,7 @@ Everything is changed in place. Legend: S seeds, C copies, B batch. Tests: tests
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import islice
 
 import torch
@@ -16,6 +17,7 @@ from composer.algorithms.program import Batch, Objective
 from composer.networks.modules.projection import to_unit_norm
 from composer.networks.outline import Outline
 from composer.networks.stacked import Stacked, per_seed
+from composer.optim.delayed import apply_every
 from composer.optim.hyperparameters import Hyperparameters
 from composer.optim.steps import GradientRule, OptimizerState, carry
 from composer.spec.random_streams import derive
@@ -33,8 +35,10 @@ class GradientStep:
         scalars: Mapping[str, Mapping[str, Tensor]],
         outlines: Mapping[str, Outline],
         hyperparameters: Hyperparameters,
+        updates: Tensor,
     ) -> None:
-        """Fresh optimizer state for every role that an objective trains."""
+        """Fresh optimizer state for every role that an objective trains; ``updates [S]`` counts updates done."""
+        self._updates = updates
         self._declared, self._seeds, self._device = agent.optimizers, agent.seeds, hyperparameters.device
         self._networks, self._scalars, self._outlines = networks, scalars, outlines
         trained = [role for objective in objectives for role in objective.roles]
@@ -57,10 +61,12 @@ class GradientStep:
         return self.optimizers[role].tensors()
 
     def step(self, objective: Objective, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]) -> None:
-        """One step of an objective, of every role that it trains."""
-        gradients = iter(self._gradients(objective, batch, noise, signals))
-        for role in objective.roles:
-            self.apply(role, list(islice(gradients, len(self._trained[role]))))
+        """One step of an objective, of every role that it trains, where it is due."""
+        take = partial(self._take, objective, batch, noise, signals)
+        if objective.every is None or objective.skips == "optimizer":
+            return take()
+        changed = [value for role in objective.roles for value in self._changed(role)]
+        apply_every(take, changed, objective.every, self._updates)
 
     def restructure(self, role: str, frozen: Mapping[str, Tensor]) -> None:
         """Optimize the present parameters of a network; parameters that keep their path keep their optimizer state.
@@ -75,17 +81,37 @@ class GradientStep:
         carry(old, self.optimizers[role])
         self._projected[role] = self._projections(role)
 
-    def apply(self, role: str, gradients: Sequence[Tensor]) -> None:
-        """One step of an optimizer, then projections; frozen parameters are restored."""
+    def apply(self, role: str, gradients: Sequence[Tensor], every: Tensor | None = None) -> None:
+        """One step of an optimizer, then projections; frozen parameters are restored.
+
+        With ``every`` the optimizer steps at the first of ``every`` updates; projections follow each.
+        """
         trained, frozen = self._trained[role], self._frozen.get(role, {})
         before = {path: trained[path].detach().clone() for path in frozen}
-        self.optimizers[role].step(gradients)
+        step = partial(self.optimizers[role].step, gradients)
+        if every is None:
+            step()
+        else:
+            apply_every(step, [*trained.values(), *self.tensors(role).values()], every, self._updates - 1)
         with torch.no_grad():
             for value, axis in self._projected[role]:
                 value.copy_(to_unit_norm(value, axis))
             for path, seeds in frozen.items():
                 value = trained[path]
                 value.copy_(torch.where(per_seed(seeds, value), before[path], value))
+
+    def _take(
+        self, objective: Objective, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]
+    ) -> None:
+        gradients = iter(self._gradients(objective, batch, noise, signals))
+        every = objective.every if objective.skips == "optimizer" else None
+        for role in objective.roles:
+            self.apply(role, list(islice(gradients, len(self._trained[role]))), every)
+
+    def _changed(self, role: str) -> list[Tensor]:
+        """All that a step changes."""
+        buffers = self._networks[role].buffers if role in self._networks else {}
+        return [*self.parameters(role).values(), *buffers.values(), *self.tensors(role).values()]
 
     def _gradients(
         self, objective: Objective, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]

@@ -21,7 +21,6 @@ from composer.algorithms.program import Batch, BuiltAgent
 from composer.networks.outline import Outline
 from composer.networks.stacked import Stacked, Template
 from composer.optim.averages import averaged_networks
-from composer.optim.delayed import apply_every
 from composer.optim.hyperparameters import Hyperparameters
 from composer.replay.transitions import Minibatch, Transitions
 from composer.spec.random_streams import derive
@@ -85,7 +84,7 @@ class Learner:
         """Statistics that rewards are scaled by; None where they are not."""
         self._moving_averages = MovingAverages(agent.averages, self.networks, self.averages, numbers)
         objectives, trained = self.program.objectives, (self.networks, self.scalars, self.outlines)
-        self._gradient_step = GradientStep(agent, objectives, *trained, numbers)
+        self._gradient_step = GradientStep(agent, objectives, *trained, numbers, self.updates)
         self.optimizers = self._gradient_step.optimizers
         """State by trained role."""
         rows, noise = (seeds, self.batch_size), self.program.noise
@@ -198,13 +197,7 @@ class Learner:
         batch = self.batch(Transitions(*tensors[:5]), extra, self.program.takes_normalised)
         signals: dict[str, Tensor] = {}
         for objective in self.program.objectives:
-            step = partial(self._gradient_step.step, objective, batch, noise, signals)
-            if objective.every is None:
-                step()
-            else:
-                state = [(self.tensors_of(role), self.optimizers[role].tensors()) for role in objective.roles]
-                changed = [value for pair in state for named in pair for value in named.values()]
-                apply_every(step, changed, objective.every, self.updates)
+            self._gradient_step.step(objective, batch, noise, signals)
         with torch.no_grad():
             self.program.finish_update(batch, noise, signals)
             self._moving_averages.move(self.updates)

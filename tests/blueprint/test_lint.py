@@ -128,6 +128,11 @@ def test_observations_may_be_normalised_in_the_trunk() -> None:
     assert found("raw-observations", (raw, trunk.format("actor"), trunk.format("critic"))) == []
 
 
+def test_batch_norm_may_have_a_target_that_reads_the_joint_batch() -> None:
+    assert found("batch-norm-target", (BATCH, "algorithm.joint_batch=false")) == ["networks.critic.trunk"]
+    assert found("batch-norm-target", (BATCH, "algorithm.joint_batch=true")) == []
+
+
 def test_two_averages_of_one_momentum_are_one() -> None:
     subject = Subject(load(QUICKSTART, ['averages.twin={ of="critic", momentum=0.99 }']).blueprint)
     (rule,) = (one for one in RULES if one.id == "two-averages")

@@ -266,6 +266,13 @@ def test_log_std_stays_within_its_bounds_and_starts_in_the_middle() -> None:
             torch.testing.assert_close(log_std, torch.full_like(log_std, expected))
 
 
+def test_log_std_may_be_clipped() -> None:
+    module = filled(TanhGaussian(log_std_min=-0.5, log_std_max=0.25, log_std_bound="clip"))
+    x = features(6)
+    torch.testing.assert_close(module(x)[1], module.log_std(x).clamp(-0.5, 0.25))
+    assert {-0.5, 0.25} < set(module(x)[1].flatten().tolist()), "cut on both sides, not everywhere"
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Of torch's own modules, when inductor is first imported.
 @pytest.mark.parametrize("makes_code", [True, False], ids=["code", "traced"])

@@ -105,6 +105,36 @@ def test_batch_renorm_is_algorithm_1_after_the_warm_up() -> None:
     assert module.steps == 5
 
 
+def crossqs(x: list[list[float]], mean: list[float], variance: list[float], warm: bool) -> Tensor:
+    """CrossQ's code, entry by entry: what normalises is a mean and a variance, to which 1e-3 is added."""
+    columns = []
+    for values, running, spread in zip(zip(*x, strict=True), mean, variance, strict=True):
+        centre = sum(values) / len(values)
+        own = sum((value - centre) ** 2 for value in values) / len(values)
+        r = min(max(math.sqrt(own + 1e-3) / math.sqrt(spread + 1e-3), 1 / 1.5), 1.5) if warm else 1.0
+        d = min(max((centre - running) / math.sqrt(spread + 1e-3), -0.5), 0.5) if warm else 0.0
+        effective = centre - d * math.sqrt(own) / r
+        columns.append([(value - effective) / math.sqrt(own / r**2 + 1e-3) for value in values])
+    return torch.tensor(columns, dtype=torch.float64).T
+
+
+def test_batch_renorm_may_correct_the_moments_as_crossq_does() -> None:
+    block = BatchRenorm(warm_up=2, r_max=1.5, d_max=0.5, momentum=0.9, affine=False, corrects="moments")
+    module, plain = block.build((5,)).double(), BatchRenorm(warm_up=2, r_max=1.5, d_max=0.5, affine=False).build((5,))
+    for step, x in enumerate(0.02 * batches(5, 8, 5).double()):  # Small beside epsilon.
+        x[:, 4] = 1.0  # A feature that is the same in the whole batch.
+        mean, variance = module.running_mean.tolist(), module.running_var.tolist()
+        y = module(x.requires_grad_())
+        expected = crossqs(x.tolist(), mean, variance, step >= 2)
+        torch.testing.assert_close(y, expected, rtol=1e-6, atol=1e-6)
+        (gradient,) = torch.autograd.grad(y.square().sum(), x)
+        assert gradient.isfinite().all()
+    plain.load_state_dict(
+        {**module.state_dict(), "running_mean": torch.tensor(mean), "running_var": torch.tensor(variance)}
+    )
+    assert (plain(x.detach().float()).double() - expected).abs().max() > 0.1, "the paper's correction differs"
+
+
 def test_unclipped_batch_renorm_gives_in_training_what_it_gives_in_evaluation() -> None:
     module = moved(BatchRenorm(warm_up=0, r_max=1e6, d_max=1e6), (3, 4, 6))
     x = batches(6, 3, 4, 6)

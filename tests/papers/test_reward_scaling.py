@@ -12,7 +12,7 @@ from tiny_deterministic import SIMBA, batch, blueprint_of, learner, state
 from torch import Tensor
 
 from composer.algorithms.normalization.returns import BoundedScale, ReturnScale, RunningReturns
-from composer.algorithms.normalization.spec import ReturnScaling, SimbaV2Scaling
+from composer.algorithms.normalization.spec import ReturnScaling, SimbaV2Scaling, XQCScaling
 from composer.blueprint import BlueprintError
 from composer.optim.hyperparameters import Hyperparameters
 from composer.training.diagnose.view import LearnerView
@@ -69,6 +69,12 @@ def test_simba_v2_by_hand() -> None:
     tight = fed(SimbaV2Scaling(bound=1.0).build(numbers(1), 2, torch.tensor([DISCOUNT])))
     assert 3.0 > deviation
     assert tight.scale().item() == pytest.approx(1 / 3.0, rel=1e-6), "the largest return becomes the bound"
+
+
+def test_xqc_adds_epsilon_to_the_deviation_and_has_no_bound() -> None:
+    scale = fed(XQCScaling(epsilon=0.5).build(numbers(1), 2, torch.tensor([DISCOUNT])))
+    assert scale.scale().item() == pytest.approx(1 / (math.sqrt(variance(SIMBA_V2)) + 0.5), rel=1e-6)
+    assert scale.tensors().keys() == {"returns", "mean", "variance", "weight"}
 
 
 @pytest.mark.parametrize("seeds", [1, 2])

@@ -147,7 +147,16 @@ def published(table: Mapping[str, Any], interaction: int) -> list[str]:
 
 
 def test_the_tables_are_there() -> None:
-    wanted = {"simba_sac", "simba_ddpg", "simba_v2", "primacy_bias_sac", "dopamine_dqn", "dopamine_drq", "td3"}
+    wanted = {
+        "simba_sac",
+        "simba_ddpg",
+        "simba_v2",
+        "primacy_bias_sac",
+        "dopamine_dqn",
+        "dopamine_drq",
+        "td3",
+        "crossq",
+    }
     assert {path.stem for path in TABLES} >= wanted | {"cleanrl_ppo"}
 
 

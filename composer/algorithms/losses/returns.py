@@ -247,6 +247,14 @@ def chosen(raw: RawOutput, index: Tensor, axis: int) -> RawOutput:
     return _taken(raw, index, axis)
 
 
+def halves(raw: Any) -> tuple[Any, Any]:
+    """The raw outputs ``[S, C, B, ...]`` of both halves of a joint batch, from ``[S, C, 2 B, ...]``."""
+    if isinstance(raw, tuple):
+        pairs = [each.chunk(2, 2) for each in raw]
+        return tuple(first for first, _ in pairs), tuple(second for _, second in pairs)
+    return raw.chunk(2, 2)  # type: ignore[no-any-return]
+
+
 def of_only_copy(raw: Any) -> Any:
     """The raw output ``[S, B, ...]`` of a network with a single copy, from ``[S, 1, B, ...]``."""
     return tuple(each[:, 0] for each in raw) if isinstance(raw, tuple) else raw[:, 0]

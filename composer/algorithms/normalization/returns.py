@@ -80,7 +80,21 @@ class ReturnScale(RunningReturns):
         return self.deviation().reciprocal().float()
 
 
-class BoundedScale(RunningReturns):
+class OffsetScale(RunningReturns):
+    """``r / (sqrt(var(G)) + epsilon)``, where the last reward of an episode counts alone."""
+
+    @torch.no_grad()
+    def observe(self, reward: Tensor, terminated: Tensor, truncated: Tensor) -> None:
+        """Count ``G = discount (1 - done) G + r``."""
+        self.returns.mul_(self._discount[:, None] * ~(terminated | truncated)).add_(reward)
+        self.moments.observe(self.returns[..., None])
+
+    def scale(self) -> Tensor:
+        """``1 / (sqrt(var(G)) + epsilon)``."""
+        return (self.moments.variance[:, 0].sqrt() + self._epsilon).reciprocal().float()
+
+
+class BoundedScale(OffsetScale):
     """``r / max(sqrt(var(G) + epsilon), max|G| / bound)``: scaled returns stay within the bound.
 
     A reward that arrives waits until the policy acts again: SimbaV2's code counts it then, and so after the updates of
@@ -109,10 +123,8 @@ class BoundedScale(RunningReturns):
 
     @torch.no_grad()
     def observe(self, reward: Tensor, terminated: Tensor, truncated: Tensor) -> None:
-        """Count ``G = discount (1 - done) G + r``: the last reward of an episode counts alone."""
-        goes_on = ~(terminated | truncated)
-        self.returns.mul_(self._discount[:, None] * goes_on).add_(reward)
-        self.moments.observe(self.returns[..., None])
+        """Count ``G = discount (1 - done) G + r``, and the largest ``|G|``."""
+        super().observe(reward, terminated, truncated)
         self.largest.copy_(torch.maximum(self.largest, self.returns.abs().amax(1)))
 
     def scale(self) -> Tensor:

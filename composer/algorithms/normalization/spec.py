@@ -155,6 +155,25 @@ class SimbaV2Scaling(RewardScale, kind="simba_v2"):
         return BoundedScale(hyperparameters, environments, discount, self.epsilon, self.bound)
 
 
+class XQCScaling(RewardScale, kind="xqc"):
+    """By the deviation of returns, ``r / (sqrt(var(G)) + epsilon)``, with the returns of ``simba_v2`` and no bound.
+
+    Source: XQC, arXiv:2509.25174, and its published code. A reward counts before the updates of its interaction.
+    Population variance, started as that of ``rs_norm``.
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "xqc"}
+
+    epsilon: float = Field(default=1e-8, gt=0, le=1)
+    """Added to the deviation."""
+
+    @override
+    def build(self, hyperparameters: Hyperparameters, environments: int, discount: Tensor) -> RunningReturns:
+        from composer.algorithms.normalization.returns import OffsetScale
+
+        return OffsetScale(hyperparameters, environments, discount, self.epsilon)
+
+
 class Normalization(Spec):
     """Which quantities are normalised by running statistics."""
 

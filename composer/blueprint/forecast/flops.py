@@ -15,22 +15,24 @@ from composer.blueprint.schema import Blueprint
 
 @dataclass(frozen=True)
 class EvaluationCost:
-    """Operations of one evaluation of a network, on the whole batch, all copies and seeds together."""
+    """Operations of one evaluation of a network, on whole batches, all copies and seeds together."""
 
     network: str
     passes: Passes
     flops: int
+    batches: int = 1
 
 
 def evaluations(blueprint: Blueprint) -> list[EvaluationCost]:
-    """The evaluations of one update, in order."""
+    """The evaluations of one update, in order, without optional averages that are not declared."""
     outlines = blueprint.sound_outlines
     forward = {role: outline.total_flops() * blueprint.networks[role].copies for role, outline in outlines.items()}
     forward |= {name: forward[role] for name, role in blueprint.averaged_networks.items()}
     samples = blueprint.algorithm.batch_size * len(blueprint.seeds)
     return [
-        EvaluationCost(network, passes, passes.value * forward[network] * samples)
-        for network, passes in blueprint.algorithm.evaluations()
+        EvaluationCost(network, passes, passes.value * forward[network] * samples * batches, batches)
+        for network, passes, batches in blueprint.algorithm.evaluations()
+        if network in forward
     ]
 
 

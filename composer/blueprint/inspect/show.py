@@ -144,7 +144,13 @@ def _update(costs: Sequence[EvaluationCost], updates: int) -> dict[str, Any]:
         "flops": flops,
         "flops_of_all_updates": flops * updates,
         "evaluations": [
-            {"network": cost.network, "passes": cost.passes.name.lower(), "flops": cost.flops} for cost in costs
+            {
+                "network": cost.network,
+                "passes": cost.passes.name.lower(),
+                "batches": cost.batches,
+                "flops": cost.flops,
+            }
+            for cost in costs
         ],
     }
 

@@ -124,7 +124,8 @@ def _notes(outline: Outline, path: str, changes: Sequence[Change]) -> Iterator[s
 
 
 def _operations(costs: Sequence[EvaluationCost]) -> list[str]:
-    rows = [(f"  {cost.network}", _PASSES[cost.passes], scaled(cost.flops, "FLOP")) for cost in costs]
+    joint = {cost: ", joint batch" if cost.batches > 1 else "" for cost in costs}
+    rows = [(f"  {cost.network}", _PASSES[cost.passes] + joint[cost], scaled(cost.flops, "FLOP")) for cost in costs]
     total = sum(cost.flops for cost in costs)
     return columns([*rows, ("  total", "", scaled(total, "FLOP"))], right=(2,))
 

@@ -6,7 +6,7 @@ Tests: tests/networks/test_blocks.py, tests/papers/test_batch_statistics.py.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 from typing_extensions import override
@@ -78,6 +78,10 @@ class BatchRenorm(Norm, kind="batch_renorm"):
     """Bound on the shift, in running standard deviations."""
     warm_up: Annotated[int, Field(ge=0, le=1_000_000_000)] = 100_000
     """Training passes without correction."""
+    corrects: Literal["output", "moments"] = "output"
+    """Where the correction enters. ``output``: the normalised batch, as in the paper. ``moments``: what normalises it,
+    mean ``m - d s / r`` and variance ``s^2 / r^2`` for the batch's mean m and deviation s, as in CrossQ's code, where
+    ``epsilon`` is added after the correction."""
 
     @override
     def buffers(self, width: int) -> dict[str, BufferPlan]:
@@ -87,5 +91,7 @@ class BatchRenorm(Norm, kind="batch_renorm"):
     def module(self, shape: Shape) -> LazyCall:
         """``composer.networks.modules.batch_renorm.BatchRenorm``."""
         keys = {"epsilon": self.epsilon, "momentum": self.momentum, "affine": self.affine}
-        bounds = {"r_max": self.r_max, "d_max": self.d_max, "warm_up": self.warm_up}
+        bounds: dict[str, float] = {"r_max": self.r_max, "d_max": self.d_max, "warm_up": self.warm_up}
+        if self.corrects == "moments":
+            bounds["corrects_moments"] = True
         return call("composer.networks.modules.batch_renorm:BatchRenorm", *features(shape, self.kind), **keys, **bounds)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -24,7 +24,7 @@ class TanhGaussian(DenseHead, kind="tanh_gaussian"):
     """Mean and log standard deviation of a Gaussian whose draws pass through tanh: ``[n] -> ([a], [a])``.
 
     Two dense layers, ``mean`` and ``log_std``, each after a ``hidden`` block of its own where there is one; the second
-    is mapped smoothly into its bounds: ``min + (max - min) / 2 * (1 + tanh(x))``. Sampling:
+    is mapped smoothly into its bounds, ``min + (max - min) / 2 * (1 + tanh(x))``, or clipped to them. Sampling:
     ``composer.algorithms.losses.tanh_gaussian``.
     Source: Haarnoja et al., arXiv:1812.05905; bounds of SimBa, arXiv:2410.09754.
     """
@@ -35,6 +35,9 @@ class TanhGaussian(DenseHead, kind="tanh_gaussian"):
     """Lower bound of the log standard deviation (natural logarithm)."""
     log_std_max: LogStd = 2.0
     """Upper bound of the log standard deviation (natural logarithm)."""
+    log_std_bound: Literal["tanh", "clip"] = "tanh"
+    """How it is kept within them: mapped by a tanh, or clipped, as in CrossQ (arXiv:1902.05605), where it has no
+    gradient outside."""
     log_std_weight: Initializer | None = None
     """Initialiser of the weight of ``log_std``; absent: that of the mean."""
     hidden: Block | None = None
@@ -56,21 +59,22 @@ class TanhGaussian(DenseHead, kind="tanh_gaussian"):
         return "tanh_gaussian"
 
     def outline(self, shape: Shape, actions: int) -> Outline:
-        """Children ``mean`` and ``log_std``; ``output`` is the shape of each. Four operations bound an entry."""
+        """Children ``mean`` and ``log_std``; ``output`` is the shape of each. A tanh is four operations, a clip two."""
         features(self.kind, shape)
         mean = after(self.hidden, shape, lambda given: self._layer(given, actions))
         own = self if self.log_std_weight is None else self.model_copy(update={"weight": self.log_std_weight})
         log_std = after(self.hidden, shape, lambda given: own._layer(given, actions))
         children = {"mean": mean, "log_std": log_std}
-        return Outline(self.kind, shape, (actions,), children=children, flops=4 * actions, layout="parallel")
+        flops = (2 if self.log_std_bound == "clip" else 4) * actions
+        return Outline(self.kind, shape, (actions,), children=children, flops=flops, layout="parallel")
 
     def module(self, shape: Shape, actions: int) -> LazyCall:
         """``composer.networks.modules.heads.TanhGaussianHead``: returns (mean [B, a], log_std [B, a])."""
         self.outline(shape, actions)
         layer = after_call(self.hidden, shape, lambda given: self.layer_call(given, actions))
-        return call(
-            "composer.networks.modules.heads:TanhGaussianHead", layer, layer, self.log_std_min, self.log_std_max
-        )
+        clips = {"clips": True} if self.log_std_bound == "clip" else {}
+        bounds = self.log_std_min, self.log_std_max
+        return call("composer.networks.modules.heads:TanhGaussianHead", layer, layer, *bounds, **clips)
 
     def _layer(self, shape: Shape, actions: int) -> Outline:
         with located("hidden"):

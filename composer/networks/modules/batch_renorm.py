@@ -11,6 +11,9 @@ from torch import Tensor
 
 from composer.networks.modules.batch_statistics import BatchStatistics
 
+SMALLEST = 1e-30
+"""Of variances under a root: of features that are the same in the whole batch."""
+
 
 class BatchRenorm(BatchStatistics):
     """Batch norm whose training output is corrected towards that of evaluation mode. Keeps the shape."""
@@ -27,10 +30,14 @@ class BatchRenorm(BatchStatistics):
         r_max: float = 3.0,
         d_max: float = 5.0,
         warm_up: int = 100_000,
+        corrects_moments: bool = False,
     ) -> None:
-        """``r_max`` and ``d_max`` bound the correction after ``warm_up`` training passes; before there is none."""
+        """``r_max`` and ``d_max`` bound the correction after ``warm_up`` training passes; before there is none.
+
+        ``corrects_moments`` corrects mean and variance, and then adds ``epsilon`` to the variance.
+        """
         super().__init__(features, trailing, epsilon, momentum, affine)
-        self.r_max, self.d_max, self.warm_up = r_max, d_max, warm_up
+        self.r_max, self.d_max, self.warm_up, self.corrects_moments = r_max, d_max, warm_up, corrects_moments
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -39,7 +46,12 @@ class BatchRenorm(BatchStatistics):
             return self.transformed(self.standardised(x, self.running_mean, self.running_var))
         mean, variance, _ = self.moments(x)
         r, d = self._correction(mean.detach(), variance.detach())
-        y = self.standardised(x, mean, variance) * self.along(r) + self.along(d)
+        if self.corrects_moments:
+            # The deviation is cut above 0, where its gradient would be infinite.
+            deviation = variance.clamp_min(SMALLEST).sqrt()
+            y = self.standardised(x, mean - d * deviation / r, variance / r.square())
+        else:
+            y = self.standardised(x, mean, variance) * self.along(r) + self.along(d)
         self.follow(mean, variance)
         self.steps.add_(1)
         return self.transformed(y)

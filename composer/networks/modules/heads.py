@@ -88,18 +88,23 @@ class ImplicitQuantileHead(nn.Module):
 class TanhGaussianHead(nn.Module):
     """Mean and bounded log standard deviation of a Gaussian before its tanh: ``[..., n] -> ([..., a], [..., a])``."""
 
-    def __init__(self, mean: nn.Module, log_std: nn.Module, log_std_min: float, log_std_max: float) -> None:
-        """``log_std_min < log_std_max`` bound the second output (natural logarithm)."""
+    def __init__(
+        self, mean: nn.Module, log_std: nn.Module, log_std_min: float, log_std_max: float, clips: bool = False
+    ) -> None:
+        """``log_std_min < log_std_max`` bound the second output (natural logarithm), cut there if it ``clips``."""
         super().__init__()
         self.mean = mean
         self.log_std = log_std
-        self.log_std_min = log_std_min
+        self.log_std_min, self.log_std_max = log_std_min, log_std_max
         self.half_range = (log_std_max - log_std_min) / 2
+        self.clips = clips
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(mean, log_std); the bound is smooth, so that gradients survive at it."""
-        log_std = self.log_std_min + self.half_range * (1 + torch.tanh(self.log_std(x)))
-        return self.mean(x), log_std
+        """(mean, log_std); unless it clips, the bound is smooth, so that gradients survive at it."""
+        log_std = self.log_std(x)
+        if self.clips:
+            return self.mean(x), log_std.clamp(self.log_std_min, self.log_std_max)
+        return self.mean(x), self.log_std_min + self.half_range * (1 + torch.tanh(log_std))
 
 
 class GaussianHead(nn.Module):

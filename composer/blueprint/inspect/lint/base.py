@@ -84,7 +84,7 @@ class Subject:
         """Networks that learn from values of an average of themselves; labelled data have no values."""
         if not self.blueprint.environment.is_simulator:
             return set()
-        evaluated = {network for network, _ in self.blueprint.algorithm.evaluations()}
+        evaluated = {each.network for each in self.blueprint.algorithm.evaluations()}
         return {network for name, network in self.blueprint.averaged_networks.items() if name in evaluated}
 
     def stepping(self, role: str) -> Optimizer | None:

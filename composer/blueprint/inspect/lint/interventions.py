@@ -64,7 +64,7 @@ def early_tortoise(subject: Subject) -> Iterator[Finding]:
 @rule("target-as-tortoise", "info", "argued")
 def target_as_tortoise(subject: Subject) -> Iterator[Finding]:
     """An average that is bootstrapped from and returned to."""
-    evaluated = {network for network, _ in subject.blueprint.algorithm.evaluations()}
+    evaluated = {each.network for each in subject.blueprint.algorithm.evaluations()}
     for name, each in subject.blueprint.interventions.items():
         average = each.do.average
         if average is not None and average in evaluated:

@@ -43,12 +43,13 @@ def high_update_to_data(subject: Subject) -> Iterator[Finding]:
 
 @rule("batch-norm-target", "warn", "Bhatt et al. (CrossQ), arXiv:1902.05605")
 def batch_norm_target(subject: Subject) -> Iterator[Finding]:
-    """Batch norm in a network that learns from an average of itself."""
+    """Batch norm in a network that learns from an average of itself, without a joint batch."""
+    is_apart = not subject.blueprint.algorithm.joins_batches
     for role in sorted(subject.bootstrapped()):
-        if normalises(subject.outlines[role], "batch"):
+        if is_apart and normalises(subject.outlines[role], "batch"):
             message = (
                 "batch norm in a network with a target: statistics of the actions in the replay normalise those of the "
-                "policy. CrossQ normalises both in one batch, and has no target"
+                "policy. CrossQ normalises both in one batch: set algorithm.joint_batch"
             )
             yield ("networks", role, "trunk"), message
 
