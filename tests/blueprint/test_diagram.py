@@ -242,13 +242,16 @@ def test_changes_are_marked_on_the_boxes_that_they_touch() -> None:
     marked = [box.name for box in boxes(whole.elements) if box.marks]
     assert marked == ["Layer norm", "Linear", "Linear", "Scalar head"]
     assert {box.marks for box in boxes(whole.elements) if box.marks} == {(1,)}
-    # The changed block is out of the frame of its equals, and the legend explains both numbers.
+    # The changed block is out of the frame of its equals; what changes all is marked at the name of the network.
     assert [one.text for one in whole.elements if isinstance(one, Text) and one.style == "times"] == ["× 2"]
-    assert [one.number for one in whole.elements if isinstance(one, Mark)] == [1, 2]
+    at_name, *explained = [one for one in whole.elements if isinstance(one, Mark)]
+    (critic,) = [one for one in whole.elements if isinstance(one, Text) and one.text == "critic"]
+    assert (at_name.number, at_name.y) == (2, critic.y) and critic.x < at_name.x < critic.x + 40
+    assert [one.number for one in explained] == [1, 2]
     legend = [one.text for one in whole.elements if isinstance(one, Text) and one.style == "legend"]
     assert legend == [
         "late: lerp toward fresh, at 500 updates",
-        "all: perturb keep 0.5, every 4 updates (of every part)",
+        "all: perturb keep 0.5, every 4 updates (whole network)",
     ]
 
 

@@ -16,6 +16,7 @@ from composer.blueprint.forecast.flops import evaluations
 from composer.blueprint.forecast.memory import forecast
 from composer.blueprint.forecast.timeline import Moment, half_life, timeline, times_due
 from composer.blueprint.inspect.equal_blocks import grouped
+from composer.blueprint.inspect.network_facts import network_facts
 from composer.blueprint.inspect.show import show_json
 from composer.blueprint.inspect.show_text import show_text
 from composer.spec.package_files import blueprints_root
@@ -218,6 +219,20 @@ def test_half_lives() -> None:
     turning = 'averages.target_critic.momentum={kind="linear", start=0.9, end=1.0, updates=10}'
     events = [moment.event for moment in timeline(quickstart(turning)) if "half-life" in moment.event]
     assert events == ["target_critic begins to follow critic, half-life 6.58 to inf updates"]
+
+
+def test_a_momentum_that_copies_is_one_row_and_the_end_is_the_last() -> None:
+    copied = 'averages.target_critic.momentum={kind="periodic", every=2_000}'
+    falling = 'optimizers.actor.learning_rate={kind="linear", start=1e-3, end=1e-4, updates=29_000}'
+    blueprint = quickstart(copied, falling)
+    moments = timeline(blueprint)
+    (row,) = (moment for moment in moments if moment.key == "averages.target_critic.momentum")
+    assert row.event == "target_critic is copied from critic"
+    assert network_facts(blueprint)["critic"].averages == ("target_critic, copied every 2,000 updates",)
+    assert [moment.event for moment in moments[-2:]] == [
+        "learning_rate is 0.0001, on a linear schedule",
+        "end",
+    ]
 
 
 def test_a_run_without_an_update_has_a_timeline() -> None:

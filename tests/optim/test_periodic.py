@@ -64,4 +64,7 @@ def test_the_timeline_tells_when() -> None:
     from tiny_deterministic import TINY_TD3
 
     moments = [moment for moment in timeline(load(TINY_TD3).blueprint) if "periodic" in moment.event]
-    assert {(moment.update, moment.event.split(",")[0]) for moment in moments} == {(0, "1"), (1, "0.9")}
+    assert {(moment.update, moment.event.split(",")[0]) for moment in moments} == {
+        (0, "momentum is 1"),
+        (1, "momentum is 0.9"),
+    }

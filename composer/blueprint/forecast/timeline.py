@@ -68,12 +68,14 @@ def timeline(blueprint: Blueprint) -> list[Moment]:
     moments = [
         *_learning(clock, env_steps),
         *_stages(blueprint.environment.stages(blueprint.algorithm.batch_size), clock),
-        *_schedules(schedules(blueprint), clock, env_steps),
+        *_schedules(_values(blueprint), clock, env_steps),
         *_averages(blueprint.averages, clock, env_steps),
         *_interventions(blueprint, clock),
         *_penalties(blueprint, clock.env_step_of(1, env_steps)),
         *_periodic(blueprint, clock),
+        _end(clock, env_steps),
     ]
+    # Of what happens at once, the end is last.
     return sorted(moments, key=lambda moment: (moment.env_step is None, moment.update, moment.env_step or 0))
 
 
@@ -111,7 +113,16 @@ def _learning(clock: Clock, env_steps: int) -> Iterator[Moment]:
         frequency = f"{counted(updates, 'update')} after every {counted(clock.rollout, 'interaction')}"
     first = clock.env_step_of(1, env_steps)
     yield Moment(1, first, key, f"first update of {total:,}; {frequency}", count=total)
-    yield Moment(total, clock.interactions_by(env_steps) * clock.stride, "training.env_steps", "end")
+
+
+def _end(clock: Clock, env_steps: int) -> Moment:
+    step = clock.interactions_by(env_steps) * clock.stride
+    return Moment(clock.updates_by(env_steps), step, "training.env_steps", "end")
+
+
+def _values(blueprint: Blueprint) -> Iterator[tuple[Path, Schedule]]:
+    """Every schedule but those momenta that only say when a network is copied."""
+    return ((path, each) for path, each in schedules(blueprint) if path[0] != "averages" or each.copies is None)
 
 
 def _stages(stages: Iterable[PlannedStage], clock: Clock) -> Iterator[Moment]:
@@ -123,9 +134,10 @@ def _stages(stages: Iterable[PlannedStage], clock: Clock) -> Iterator[Moment]:
 def _schedules(found: Iterable[tuple[Path, Schedule]], clock: Clock, env_steps: int) -> Iterator[Moment]:
     for path, schedule in found:
         a_kind = with_article(f"{schedule.kind} schedule")
+        name = show_path(path[-1:] if isinstance(path[-1], str) else path[-2:])
         for update, value in schedule.points():
             step = clock.env_step_of(max(update, 1), env_steps)
-            yield Moment(update, step, show_path(path), f"{value:g}, on {a_kind}")
+            yield Moment(update, step, show_path(path), f"{name} is {value:g}, on {a_kind}")
 
 
 def _averages(averages: Mapping[str, Average], clock: Clock, env_steps: int) -> Iterator[Moment]:

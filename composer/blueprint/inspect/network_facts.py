@@ -14,6 +14,7 @@ from composer.blueprint.schema import Blueprint
 from composer.interventions.clocks import CLOCK_STEPS
 from composer.interventions.triggers import Trigger
 from composer.networks.parameter_selectors import ParameterName
+from composer.optim.schedules import Schedule
 from composer.spec.quantities import counted
 from composer.spec.shape import Shape
 
@@ -59,7 +60,10 @@ class NetworkFacts(NamedTuple):
     optimizer: str
     """Its optimizer with the keys that are set; empty where it is not trained."""
     averages: tuple[str, ...]
-    """``target_critic, momentum 0.995``, in declared order; ``slow of target_critic, ...`` of an average of one."""
+    """``target_critic, momentum 0.995``, in declared order; ``slow of target_critic, ...`` of an average of one.
+
+    One that only copies its network is ``target_value, copied every 8,000 updates``.
+    """
     changes: tuple[Change, ...]
 
 
@@ -78,12 +82,19 @@ def _facts(blueprint: Blueprint, role: str, changes: Sequence[Chosen]) -> Networ
         if own:
             touching.append(Change(number, change.name, f"{change.name}: {change.text}", own, own == paths))
     averages = (
-        f"{name}{'' if each.of == role else f' of {each.of}'}, momentum {kind_text(each.momentum)}"
+        f"{name}{'' if each.of == role else f' of {each.of}'}, {_followed(each.momentum)}"
         for name, each in blueprint.averages.items()
         if blueprint.averaged_networks.get(name) == role
     )
     written = kind_text(optimizer) if optimizer is not None else ""
     return NetworkFacts(tuple(_inputs(blueprint, role)), written, tuple(averages), tuple(touching))
+
+
+def _followed(momentum: Schedule) -> str:
+    if momentum.copies is None:
+        return f"momentum {kind_text(momentum)}"
+    every = momentum.copies[1]
+    return f"copied every {every:,} updates" if every > 1 else "copied each update"
 
 
 def _inputs(blueprint: Blueprint, role: str) -> Iterator[Input]:

@@ -153,7 +153,10 @@ def _timeline(moments: Iterable[Moment]) -> list[str]:
     rows: list[Cells] = [("  env step", "update", "", "")]
     for moment in moments:
         step = "after end" if moment.env_step is None else f"{moment.env_step:,}"
-        again = "".join(f", every {every:,} {unit}" for every, unit in moment.intervals())
+        again = "".join(
+            f", every {every:,} {unit}" if every > 1 else f", each {unit.removesuffix('s')}"
+            for every, unit in moment.intervals()
+        )
         times = f", {counted(moment.count or 0, 'time')}" if again else ""
         rows.append((f"  {step}", f"{moment.update:,}", f"{moment.event}{again}{times}", moment.key))
     return columns(rows, right=(0, 1))

@@ -21,6 +21,8 @@ _INK: Final = "#222222"
 _PALE: Final = "#5f6368"
 _MARK: Final = "#b3541e"
 _MARK_RADIUS, _LEGEND_LINE, _LEGEND_LETTERS = 4.2, 9.5, 62
+_LONG_TEXT = 0.85
+"""Of the width of a box's text: a long line has narrow letters too, and no box to stay in."""
 _FILLS: Final = {"weights": ("#d9e7f4", "#3b6a97"), "vectors": ("#e4f0dc", "#55803d"), "plain": ("#f4f4f4", "#8c8c8c")}
 _SIZES: Final = {"title": 9.5, "subtitle": 6.5, "caption": 6.5, "shape": 6.5, "times": 8.0, "legend": 6.5}
 _STYLE: Final[Any] = {
@@ -77,14 +79,15 @@ def sketch(blueprint: Blueprint) -> Sketch:
         for role, outline in blueprint.sound_outlines.items()
     }
     headers = {role: list(_header(blueprint, role, facts[role])) for role in bodies}
-    top = _MARGIN + max(header[-1].y for header in headers.values()) + 11.0
+    top = _MARGIN + max(line.y for header in headers.values() for line in header) + 11.0
     x = height = _MARGIN
     elements: list[Element] = []
     for role, body in bodies.items():
         legend = _legend(facts[role].changes)
-        header_half = max(labels.text_width(line.text, _SIZES[line.style]) for line in headers[role]) / 2
+        header_half = max(_line_width(line) for line in headers[role]) / 2
         axis = x + max(header_half, body.axis)
         elements += [line.moved(axis, _MARGIN) for line in headers[role]]
+        elements += [mark.moved(axis, _MARGIN) for mark in _name_marks(role, facts[role].changes)]
         elements += body.moved(axis - body.axis, top)
         foot = top + body.height + _LEGEND_LINE
         elements += legend.moved(axis - body.axis, foot)
@@ -106,16 +109,28 @@ def _header(blueprint: Blueprint, role: str, facts: NetworkFacts) -> Iterator[Te
         yield Text(0, 17 + 10 * index, line, "subtitle", True)
 
 
+def _name_marks(role: str, changes: Sequence[Change]) -> list[Mark]:
+    """The marks of changes of a whole network, right of its name, which is centred on 0."""
+    start = labels.text_width(role, _SIZES["title"]) / 2 + 2 * _MARK_RADIUS
+    numbers = [change.number for change in changes if change.is_of_all]
+    return [Mark(start + place * 2.2 * _MARK_RADIUS, 5, number) for place, number in enumerate(numbers)]
+
+
+def _line_width(line: Text) -> float:
+    return _LONG_TEXT * labels.text_width(line.text, _SIZES[line.style])
+
+
 def _legend(changes: Sequence[Change]) -> Sketch:
-    """What the marks on the boxes mean, and the changes that touch every box."""
+    """What the marks mean, on boxes and, of changes of a whole network, at its name."""
     elements: list[Element] = []
     y = width = 0.0
     for change in changes:
         elements.append(Mark(_MARK_RADIUS, y, change.number))
-        text = change.text + (" (of every part)" if change.is_of_all else "")
-        for line in wrap(text, _LEGEND_LETTERS):
-            elements.append(Text(2 * _MARK_RADIUS + 4, y, line, "legend"))
-            width = max(width, 2 * _MARK_RADIUS + 4 + labels.text_width(line, _SIZES["legend"]))
+        text = change.text + (" (whole network)" if change.is_of_all else "")
+        for part in wrap(text, _LEGEND_LETTERS):
+            line = Text(2 * _MARK_RADIUS + 4, y, part, "legend")
+            elements.append(line)
+            width = max(width, line.x + _line_width(line))
             y += _LEGEND_LINE
     return Sketch(width, max(y - _LEGEND_LINE, 0.0) + _MARK_RADIUS, 0.0, tuple(elements))
 
