@@ -11,6 +11,7 @@ from __future__ import annotations
 import faulthandler
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -32,12 +33,12 @@ from composer.cli import (
     studying,
 )
 from composer.cli.answers import ended_by_itself, print_in_any_locale, quiet_where_nobody_reads
+from composer.cli.completion import bash
 from composer.cli.once import Once
 from composer.spec.calls import tell_ctrl_c_apart
 from composer.spec.version import __version__
 
 app = typer.Typer(
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Compose deep-RL agents in one file and train them.",
@@ -110,4 +111,8 @@ def main() -> None:
     print_in_any_locale()
     tell_ctrl_c_apart()
     with quiet_where_nobody_reads():
-        app()
+        run = partial(app, prog_name="composer")
+        if bash.is_asked():
+            bash.answer(run)
+        else:
+            run()

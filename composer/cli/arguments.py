@@ -11,34 +11,58 @@ from typing import Annotated
 
 import typer
 
+from composer.cli.completion import arguments as complete
 from composer.spec.seeds import seeds_in
 
 _FILE = "FILE[@VARIANT[+VARIANT...]]"
 BlueprintArgument = Annotated[
     str,
-    typer.Argument(metavar=_FILE, help="A TOML file or the name of a shipped one, perhaps with variants of it."),
+    typer.Argument(
+        metavar=_FILE,
+        help="A TOML file or the name of a shipped one, perhaps with variants of it.",
+        autocompletion=complete.blueprint,
+    ),
 ]
 BlueprintArguments = Annotated[
     list[str],
     typer.Argument(
         metavar=f"{_FILE} [KEY=VALUE | ~KEY ...] ...",
         help="TOML files or names of shipped ones, each perhaps with variants, and with overrides after it.",
+        autocompletion=complete.blueprints,
     ),
 ]
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[KEY=VALUE | ~KEY ...]", help="Overrides, such as training.env_steps=10_000; ~KEY removes a key."
+        metavar="[KEY=VALUE | ~KEY ...]",
+        help="Overrides, such as training.env_steps=10_000; ~KEY removes a key.",
+        autocompletion=complete.overrides,
+    ),
+]
+RunOverrides = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[KEY=VALUE | ~KEY ...]",
+        help="Changed keys, such as optimizers.actor.learning_rate=1e-4; ~KEY removes one.",
+        autocompletion=complete.run_overrides,
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, last, on standard output.")]
 Variants = Annotated[
     list[str] | None,
-    typer.Option("--variant", help="A variant, as after @ in FILE@VARIANT; repeatable: later ones come after."),
+    typer.Option(
+        "--variant",
+        help="A variant, as after @ in FILE@VARIANT; repeatable: later ones come after.",
+        autocompletion=complete.variant,
+    ),
 ]
 Listed = Annotated[
     str | None,
-    typer.Option("--variants", help="Comma-separated variants, or combinations a+b; 'base' is the blueprint itself."),
+    typer.Option(
+        "--variants",
+        help="Comma-separated variants, or combinations a+b; 'base' is the blueprint itself.",
+        autocompletion=complete.variants,
+    ),
 ]
 
 
@@ -79,7 +103,10 @@ def seeds_override(seeds: str | None) -> list[str]:
 
 Together = Annotated[
     str | None,
-    typer.Option(help="Comma-separated variants, combinations a+b, or 'base', that train in one program."),
+    typer.Option(
+        help="Comma-separated variants, combinations a+b, or 'base', that train in one program.",
+        autocompletion=complete.variants,
+    ),
 ]
 Name = Annotated[
     str | None, typer.Option(help="Name of the run and of its directory, before the time; the agent keeps its own.")
@@ -90,7 +117,32 @@ Tags = Annotated[
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Make one update, evaluation and checkpoint, and keep nothing.")
 ]
-RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.")]
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory.", autocompletion=complete.run)]
+RunPaths = Annotated[
+    list[Path],
+    typer.Argument(metavar="RUN...", help="Run directories; each may hold several seeds.", autocompletion=complete.run),
+]
+StudyFile = Annotated[
+    str,
+    typer.Argument(metavar="STUDY", help="A study file, or the name of a shipped one.", autocompletion=complete.study),
+]
+Device = Annotated[
+    str | None, typer.Option(help="auto, cpu or cuda.", autocompletion=complete.one_of("auto", "cpu", "cuda"))
+]
+Format = Annotated[
+    str,
+    typer.Option(
+        help="torch: a program of torch.export; onnx: for onnxruntime.", autocompletion=complete.one_of("torch", "onnx")
+    ),
+]
+Checkpoint = Annotated[
+    str,
+    typer.Option(
+        metavar="best|last|STEP",
+        help="The agent of the best evaluation, the newest, or a step.",
+        autocompletion=complete.one_of("best", "last"),
+    ),
+]
 At = Annotated[
     int | None, typer.Option(min=0, help="Environment step of a kept checkpoint; by default the newest good one.")
 ]

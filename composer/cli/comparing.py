@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from composer.cli.answers import guarded, tell
-from composer.cli.arguments import Json
+from composer.cli.arguments import Json, RunPaths
 
 Figures = Annotated[
     list[str] | None,
@@ -39,7 +39,7 @@ Published = Annotated[
 
 
 def compare(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories; each may hold several seeds.")],
+    runs: RunPaths,
     metric: Annotated[
         str | None, typer.Option(help="The metric to compare; by default that of the evaluation: return, or accuracy.")
     ] = None,

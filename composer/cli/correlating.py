@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from composer.cli.answers import guarded, tell
-from composer.cli.arguments import Json
+from composer.cli.arguments import Json, RunPaths
 
 
 def correlate(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories; each may hold several seeds.")],
+    runs: RunPaths,
     over: Annotated[
         str, typer.Option(help="What varies: 'time' within each seed, 'seeds' of an agent, or 'variants' on a task.")
     ] = "time",

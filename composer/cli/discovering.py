@@ -8,11 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from composer.cli.answers import guarded, say, tell
-from composer.cli.arguments import AllowModule, Json
+from composer.cli.arguments import AllowModule, Json, StudyFile
 
 
 def discover(
-    study: Annotated[str, typer.Argument(metavar="STUDY", help="A study's file, or the name of a shipped one.")],
+    study: StudyFile,
     next_: Annotated[int, typer.Option("--next", min=1, max=256, help="Points to choose, also in each round.")] = 3,
     subset: Annotated[int, typer.Option(min=1, max=64, help="Points of the diverse subset that is looked for.")] = 3,
     rounds: Annotated[int, typer.Option("--run", min=0, max=1_000, help="Rounds that train what they choose.")] = 0,

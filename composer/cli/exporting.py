@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from composer.cli.answers import answer, fail, guarded, say
-from composer.cli.arguments import AllowModule, Json, RunPath
+from composer.cli.arguments import AllowModule, Checkpoint, Format, Json, RunPath
 
 if TYPE_CHECKING:
     from composer.training.runs.chosen import Chosen
@@ -16,10 +16,8 @@ if TYPE_CHECKING:
 
 def export(
     run: RunPath,
-    format: Annotated[str, typer.Option(help="torch: a program of torch.export; onnx: for onnxruntime.")] = "torch",
-    checkpoint: Annotated[
-        str, typer.Option(metavar="best|last|STEP", help="The agent of the best evaluation, the newest, or a step.")
-    ] = "best",
+    format: Format = "torch",
+    checkpoint: Checkpoint = "best",
     seed: Annotated[int | None, typer.Option(help="A seed of the run; by default its first.")] = None,
     out: Annotated[Path | None, typer.Option(help="The folder to write; by default export in the run.")] = None,
     allow_module: AllowModule = None,

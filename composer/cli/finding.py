@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from composer.cli.arguments import Json
+from composer.cli.completion import arguments as complete
 from composer.cli.reading import report_broken_plugins
 
 
@@ -32,7 +33,11 @@ def list_(
 def kinds(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="NAME", help="A family (blocks), a kind (residual, heads/scalar) or a table (replay)."),
+        typer.Argument(
+            metavar="NAME",
+            help="A family (blocks), a kind (residual, heads/scalar) or a table (replay).",
+            autocompletion=complete.kind,
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:

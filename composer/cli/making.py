@@ -10,21 +10,30 @@ import typer
 
 from composer.cli.answers import answer, fail, read, say
 from composer.cli.arguments import BlueprintArgument, Json, Overrides, Variants
+from composer.cli.completion import arguments as complete
 
 Force = Annotated[bool, typer.Option("--force", help="Replace a file that is there already.")]
 
 
 def new(
-    algorithm: Annotated[str, typer.Argument(metavar="ALGORITHM", help="A kind: 'composer kinds algorithms'.")],
+    algorithm: Annotated[
+        str,
+        typer.Argument(
+            metavar="ALGORITHM", help="A kind: 'composer kinds algorithms'.", autocompletion=complete.algorithm
+        ),
+    ],
     environment: Annotated[
         str,
         typer.Argument(
-            metavar="ENVIRONMENT", help="A task (walker-walk, pong), an environment (gymnasium/Pendulum-v1) or data."
+            metavar="ENVIRONMENT",
+            help="A task (walker-walk, pong), an environment (gymnasium/Pendulum-v1) or data.",
+            autocompletion=complete.environment,
         ),
     ],
     out: Annotated[Path | None, typer.Option(help="Write the file here; otherwise it is printed.")] = None,
     trunk: Annotated[
-        str | None, typer.Option(help="The part of all networks, such as simba: 'composer parts'.")
+        str | None,
+        typer.Option(help="The part of all networks, such as simba: 'composer parts'.", autocompletion=complete.part),
     ] = None,
     force: Force = False,
 ) -> None:

@@ -15,6 +15,8 @@ class Once(TyperCommand):
 
     @override
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if ctx.resilient_parsing:  # A word is completed: nothing is refused.
+            return super().parse_args(ctx, args)
         _, _, order = self.make_parser(ctx).parse_args(args=[*args])
         for option in dict.fromkeys(order):
             collects = getattr(option, "multiple", True) or getattr(option, "is_flag", False)

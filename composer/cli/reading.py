@@ -20,6 +20,7 @@ from composer.cli.answers import (
     warnings_text,
 )
 from composer.cli.arguments import BlueprintArgument, BlueprintArguments, Json, Overrides, Variants
+from composer.cli.completion import arguments as complete
 from composer.spec.quantities import counted
 
 if TYPE_CHECKING:
@@ -159,7 +160,12 @@ def diff(
 
 def explain(
     blueprint: BlueprintArgument,
-    key: Annotated[str, typer.Argument(metavar="KEY", help="A key or a table, such as networks.critic.trunk.")],
+    key: Annotated[
+        str,
+        typer.Argument(
+            metavar="KEY", help="A key or a table, such as networks.critic.trunk.", autocompletion=complete.key
+        ),
+    ],
     overrides: Overrides = None,
     variant: Variants = None,
     as_json: Json = False,
@@ -179,7 +185,12 @@ def explain(
     print(json.dumps(explaining.explain_json(found)) if as_json else explaining.explain_text(found))
 
 
-def parts(name: Annotated[str | None, typer.Argument()] = None, as_json: Json = False) -> None:
+def parts(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="A part, such as simba.", autocompletion=complete.part)
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """List the named parts and the kinds of plug-ins; or show one part, with its size and an example.
 
     A part is a TOML file that combines kinds under a name, use = "simba". The kinds themselves, kind = "linear", are

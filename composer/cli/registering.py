@@ -7,17 +7,15 @@ from typing import Annotated, Any
 import typer
 
 from composer.cli.answers import answer, guarded, say
-from composer.cli.arguments import AllowModule, Json, RunPath
+from composer.cli.arguments import AllowModule, Checkpoint, Format, Json, RunPath
 from composer.cli.exporting import chosen_checkpoint
 
 
 def register(
     run: RunPath,
     name: Annotated[str, typer.Option(help="The registered model, made if there is none of this name.")],
-    format: Annotated[str, typer.Option(help="torch or onnx, as of export.")] = "torch",
-    checkpoint: Annotated[
-        str, typer.Option(metavar="best|last|STEP", help="The agent of the best evaluation, the newest, or a step.")
-    ] = "best",
+    format: Format = "torch",
+    checkpoint: Checkpoint = "best",
     seed: Annotated[int | None, typer.Option(help="A seed of the run; by default its first.")] = None,
     allow_module: AllowModule = None,
     as_json: Json = False,

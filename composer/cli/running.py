@@ -17,10 +17,12 @@ from composer.cli.arguments import (
     At,
     Beside,
     BlueprintArgument,
+    Device,
     DryRun,
     Json,
     Name,
     Overrides,
+    RunOverrides,
     RunPath,
     Seeds,
     Tags,
@@ -39,7 +41,7 @@ def train(
     overrides: Overrides = None,
     variant: Variants = None,
     seeds: Seeds = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
+    device: Device = None,
     runs: Annotated[Path, typer.Option(help="Directory in which the run directory is made.")] = Path("runs"),
     profile: Annotated[bool, typer.Option("--profile", help="Show at the end how the time was spent.")] = False,
     together: Together = None,
@@ -161,7 +163,7 @@ def _continued(run: Path, inexact: bool) -> dict[str, Any]:
 
 def fork(
     run: RunPath,
-    overrides: Overrides = None,
+    overrides: RunOverrides = None,
     at: At = None,
     branch: Annotated[
         int, typer.Option(min=0, max=2**31, help="Draw from other random streams, numbered by this; 0 keeps the run's.")

@@ -9,12 +9,14 @@ import typer
 
 from composer.cli.answers import guarded, say, tell
 from composer.cli.arguments import AllowModule, Json
+from composer.cli.completion import arguments as complete
 
 What = Annotated[
     list[str],
     typer.Argument(
         metavar="STUDY | FILE[@VARIANT] [KEY=VALUE ...] ...",
         help="A study's file, or blueprints with overrides: each is one agent, with and without something.",
+        autocompletion=complete.blueprints,
     ),
 ]
 Over = Annotated[

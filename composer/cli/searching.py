@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from composer.cli.answers import guarded, read_study, say, tell
-from composer.cli.arguments import AllowModule, Json
-from composer.cli.studies import Jobs, Out, Ray, Runs, Slurm, StudyFile
+from composer.cli.arguments import AllowModule, Json, StudyFile
+from composer.cli.studies import Jobs, Out, Ray, Runs, Slurm
 
 
 def search(

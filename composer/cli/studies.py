@@ -8,13 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from composer.cli.answers import ended_by_itself, fail, guarded, read_study, say, tell, warnings_text
-from composer.cli.arguments import AllowModule, Json
+from composer.cli.arguments import AllowModule, Json, StudyFile
 from composer.cli.once import Once
 from composer.spec.quantities import counted
 
 study = typer.Typer(no_args_is_help=True, help="Train and watch a study: tasks by variants by seeds, in one file.")
 
-StudyFile = Annotated[str, typer.Argument(metavar="STUDY", help="A study file, or the name of a shipped one.")]
 Runs = Annotated[Path, typer.Option(help="Directory of new runs, and of earlier ones that are not repeated.")]
 Only = Annotated[
     list[str] | None,

@@ -21,6 +21,7 @@ from composer.cli.arguments import (
     Variants,
     seeds_override,
 )
+from composer.cli.completion import arguments as complete
 from composer.spec.errors import ComposerError
 
 
@@ -90,7 +91,12 @@ def plan(
 
 
 def retention(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Runs of task sequences, the plain one first.")],
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN...", help="Runs of task sequences, the plain one first.", autocompletion=complete.run
+        ),
+    ],
     plot: Annotated[Path | None, typer.Option(help="Draw accuracy over tasks here: a .png, .svg or .pdf file.")] = None,
     page: Annotated[Path | None, typer.Option(help="Also write the tables as Markdown here.")] = None,
     as_json: Json = False,
@@ -145,7 +151,13 @@ def simplicity(
 
 
 def tabular(
-    name: Annotated[str, typer.Argument(help="quantile-td, categorical-td or categorical-fixed-point.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="quantile-td, categorical-td or categorical-fixed-point.",
+            autocompletion=complete.one_of("quantile-td", "categorical-td", "categorical-fixed-point"),
+        ),
+    ],
     chain: Annotated[
         str | None, typer.Option(help="two-state, loop, walk or garnet; by default one that suits the experiment.")
     ] = None,
