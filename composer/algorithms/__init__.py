@@ -10,6 +10,7 @@ from composer.algorithms.ppo import PPO
 from composer.algorithms.sac import SAC
 from composer.algorithms.spr import SPR
 from composer.algorithms.supervised import Supervised
+from composer.algorithms.td7 import TD7
 
 __all__ = [
     "DDPG",
@@ -18,6 +19,7 @@ __all__ = [
     "SAC",
     "SPR",
     "TD3",
+    "TD7",
     "Algorithm",
     "Augmentation",
     "Constant",

@@ -28,5 +28,7 @@ class Start(NamedTuple):
     """Keys of ``[environment]`` that suit it."""
     normalization: Mapping[str, Any] = {}
     """Keys of ``[normalization]``, beside those of observations."""
+    replay: Mapping[str, Any] = {}
+    """Keys of ``[replay]``, beside the capacity."""
     learns_from_labels: bool = False
     """Whether it learns from labelled data rather than in a simulator."""

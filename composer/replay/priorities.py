@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 BLOCK = 1024
 
@@ -25,7 +26,10 @@ class Priorities:
         device: str = "cpu",
         correction: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
-        """``exponent`` turns an error into a priority; ``correction`` gives the bias exponent ``[S]`` by update."""
+        """``exponent`` turns an error into a priority; ``correction`` gives the bias exponent ``[S]`` by update.
+
+        Without a correction, losses are not weighted.
+        """
         self._correction = correction
         blocks = -(-capacity // BLOCK)
         self._values = torch.zeros(seeds, blocks, BLOCK, dtype=torch.float64, device=device)
@@ -48,18 +52,17 @@ class Priorities:
 
         A slot that is listed twice takes one of its errors. Slots that were removed meanwhile stay removed.
         """
-        new = (errors.double() + 1e-10) ** self._exponent
+        new = self._priority(errors.double())
         self._largest.copy_(torch.maximum(self._largest, new.amax(1, keepdim=True)))
         here = self._flat.gather(1, slots) > 0
         self._write(slots, torch.where(here, new, torch.zeros_like(new)))
 
     def draw(self, batch: int, generators: Sequence[torch.Generator]) -> tuple[Tensor, Tensor]:
         """Draw slots ``[S, B]``, one from each of B equal shares of the sum (stratified), with their probabilities."""
-        device = self._values.device
         random = torch.stack(
             [torch.rand(batch, generator=g, device=g.device, dtype=torch.float64) for g in generators]
-        ).to(device)
-        shares = (torch.arange(batch, device=device) + random) / batch
+        ).to(self._values.device)
+        shares = self._shares(random)
         ends = self._sums.cumsum(1)
         total = ends[:, -1:]
         # Rounding must not lead past the last number that is not zero.
@@ -75,7 +78,8 @@ class Priorities:
 
     def weights(self, probabilities: Tensor, size: int, updates: Tensor) -> Tensor:
         """Importance weights ``[S, B]`` of draws from ``size`` transitions after ``updates [S]``."""
-        assert self._correction is not None
+        if self._correction is None:
+            return torch.ones_like(probabilities, dtype=torch.float32)
         return importance(probabilities, size, self._correction(updates))
 
     def tensors(self) -> dict[str, Tensor]:
@@ -88,10 +92,57 @@ class Priorities:
         self._largest.copy_(saved["largest"])
         self._sums.copy_(self._values.sum(2))
 
+    def _priority(self, errors: Tensor) -> Tensor:
+        """Priorities of errors, ``[S, B]`` each."""
+        return (errors + 1e-10) ** self._exponent
+
+    def _shares(self, random: Tensor) -> Tensor:
+        """Where in the sum to draw, as shares of it, from uniform numbers ``[S, B]``."""
+        batch = random.shape[1]
+        return (torch.arange(batch, device=random.device) + random) / batch
+
     def _write(self, slots: Tensor, values: Tensor) -> None:
         self._flat.scatter_(1, slots, values)
         blocks = slots // BLOCK
         self._sums.scatter_(1, blocks, self._values[self._rows, blocks].sum(2))
+
+
+class LossAdjustedPriorities(Priorities):
+    """Priorities ``max(error, minimum)^exponent``; draws are independent, and losses are not weighted for them.
+
+    The largest priority, which new transitions get, only grows, but every ``refresh`` reports it becomes the largest of
+    those that are held. Source: Fujimoto et al., arXiv:2007.06049, and the released code of TD7, arXiv:2306.02451.
+    """
+
+    def __init__(self, seeds: int, capacity: int, exponent: float, minimum: float, refresh: int, device: str) -> None:
+        super().__init__(seeds, capacity, exponent, device)
+        self._minimum, self._refresh = minimum, refresh
+        self._reports = torch.zeros(seeds, 1, dtype=torch.int64, device=device)
+
+    @override
+    def report(self, slots: Tensor, errors: Tensor) -> None:
+        super().report(slots, errors)
+        self._reports += 1
+        due = self._reports % self._refresh == 0
+        if due.any():
+            self._largest.copy_(torch.where(due, self._flat.amax(1, keepdim=True), self._largest))
+
+    @override
+    def tensors(self) -> dict[str, Tensor]:
+        return super().tensors() | {"reports": self._reports}
+
+    @override
+    def load(self, saved: Mapping[str, Tensor]) -> None:
+        super().load(saved)
+        self._reports.copy_(saved["reports"])
+
+    @override
+    def _priority(self, errors: Tensor) -> Tensor:
+        return errors.clamp_min(self._minimum) ** self._exponent
+
+    @override
+    def _shares(self, random: Tensor) -> Tensor:
+        return random
 
 
 def importance(probabilities: Tensor, size: int, exponent: Tensor) -> Tensor:

@@ -60,3 +60,34 @@ class Prioritised(Sampling, kind="prioritised"):
 
         correction = self.correction.build(Hyperparameters(seeds, learner_device))
         return Priorities(seeds, capacity, self.exponent, device, correction)
+
+
+class LossAdjusted(Sampling, kind="loss_adjusted"):
+    """In proportion to ``max(error, minimum)^exponent`` of a transition, without weights: LAP.
+
+    It goes with a loss that is linear beyond ``minimum``, as TD7's is; under squared errors its draws are biased. New
+    transitions get the largest priority so far. Source: Fujimoto et al., arXiv:2007.06049; numbers of TD7,
+    arXiv:2306.02451, and its released code.
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "loss_adjusted", "exponent": 0.4}
+
+    has_priorities: ClassVar[bool] = True
+
+    @override
+    def without(self) -> Sampling:
+        """Uniform draws."""
+        return Uniform()
+
+    exponent: float = Field(default=0.4, ge=0, le=1)
+    """Power of the error that makes the priority; 0 is uniform."""
+    minimum: float = Field(default=1.0, gt=0, le=1e6)
+    """Smallest error that counts: where the loss turns from quadratic to linear."""
+    refresh: int = Field(default=250, ge=1, le=10**9)
+    """Updates after which the largest priority is looked up again among those that are held."""
+
+    @override
+    def build(self, seeds: int, capacity: int, device: str, learner_device: str) -> Priorities | None:
+        from composer.replay.priorities import LossAdjustedPriorities
+
+        return LossAdjustedPriorities(seeds, capacity, self.exponent, self.minimum, self.refresh, device)

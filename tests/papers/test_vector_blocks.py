@@ -86,6 +86,25 @@ def test_unit_norm_takes_the_direction_and_leaves_zeros() -> None:
     torch.testing.assert_close(gradient[0] @ x[0], torch.zeros((), dtype=torch.float64))
 
 
+def test_avg_l1_norm_gives_mean_magnitude_one_and_leaves_zeros() -> None:
+    """N(x) of TD7, arXiv:2306.02451, Eq. 3."""
+    module = parse({"kind": "avg_l1_norm"}).build((4,))
+    x = torch.tensor([[1.0, -3.0, 0.0, 4.0], [0.0, 0.0, 0.0, 0.0]])
+    assert module(x).tolist() == [[0.5, -1.5, 0.0, 2.0], [0.0] * 4]
+
+
+def test_except_last_joins_its_block_to_what_passes() -> None:
+    """The first entries go through the block, the last ones after them as they are."""
+    block = parse({"kind": "except_last", "size": 2, "block": [{"kind": "scale", "factor": 10.0}, {"kind": "relu"}]})
+    assert block.outline((5,)).output == (5,)
+    assert block.build((5,))(torch.tensor([1.0, -2.0, 3.0, -4.0, 5.0])).tolist() == [10.0, 0.0, 30.0, -4.0, 5.0]
+    wider = {"kind": "except_last", "size": 2, "block": {"kind": "linear", "width": 7}}
+    assert parse(wider).outline((5,)).output == (9,)
+    for shape in ((2,), (3, 4)):
+        with pytest.raises(ShapeError, match="takes a vector of more than 2 entries"):
+            block.outline(shape)
+
+
 def test_append_adds_one_constant_last() -> None:
     module = parse({"kind": "append", "value": 3.0}).build((2, 4))
     x = random(5, 2, 4)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from composer.replay.priorities import BLOCK, Priorities, importance
+from composer.replay.priorities import BLOCK, LossAdjustedPriorities, Priorities, importance
 
 
 def generators(*seeds: int) -> list[torch.Generator]:
@@ -78,3 +78,33 @@ def test_a_restored_state_draws_the_same() -> None:
     other.load({name: value.clone() for name, value in held.tensors().items()})
     ours, theirs = held.draw(512, generators(1, 2)), other.draw(512, generators(1, 2))
     assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+def test_loss_adjusted_priorities_are_those_of_td7() -> None:
+    """max(error, 1)^0.4, arXiv:2007.06049; the largest only grows, and is looked up again every few updates."""
+    held = LossAdjustedPriorities(2, 8, 0.4, minimum=1.0, refresh=3, device="cpu")
+    held.enter(torch.arange(4))
+    slots = torch.tensor([[0, 1, 2], [0, 1, 2]])
+    held.report(slots, torch.tensor([[0.2, 3.0, 50.0], [0.1, 0.2, 0.3]]))
+    assert held.tensors()["priorities"][0, :4].tolist() == pytest.approx([1, 3.0**0.4, 50.0**0.4, 1])
+    assert held.tensors()["priorities"][1, :4].tolist() == [1, 1, 1, 1]  # Nothing below the minimum counts.
+    held.report(slots, torch.full((2, 3), 2.0))
+    assert held.tensors()["largest"].flatten().tolist() == pytest.approx([50.0**0.4, 2.0**0.4])
+    held.report(slots, torch.full((2, 3), 1.5))
+    assert held.tensors()["largest"].flatten().tolist() == pytest.approx([1.5**0.4] * 2)
+    drawn, likely = held.draw(20_000, generators(1, 2))
+    assert torch.equal(held.weights(likely, 4, torch.zeros(2)), torch.ones(2, 20_000))
+    wanted = torch.tensor([1.5**0.4] * 3 + [1.0], dtype=torch.float64)
+    assert chisquare(drawn[0].bincount().numpy(), (20_000 * wanted / wanted.sum()).numpy()).pvalue > 1e-3
+    one_each, _ = LossAdjustedPriorities.draw(held, 4, generators(5, 5))
+    assert any(len(row.unique()) < 4 for row in one_each)  # Independent draws, not one from each share.
+
+
+def test_loss_adjusted_priorities_are_restored_with_their_counter() -> None:
+    first, second = (LossAdjustedPriorities(1, 4, 0.4, minimum=1.0, refresh=2, device="cpu") for _ in range(2))
+    first.enter(torch.arange(2))
+    first.report(torch.tensor([[0]]), torch.tensor([[9.0]]))
+    second.load({name: value.clone() for name, value in first.tensors().items()})
+    for held in (first, second):
+        held.report(torch.tensor([[0]]), torch.tensor([[2.0]]))
+        assert held.tensors()["largest"].item() == pytest.approx(2.0**0.4)

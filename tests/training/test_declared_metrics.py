@@ -53,6 +53,7 @@ CASES: dict[str, tuple[Path, Sequence[str]]] = {
     "td3": (TESTS / "tiny_td3.toml", SHORT),
     "ppo": (TESTS / "tiny_ppo.toml", (MEASURES,)),
     "dqn": (TESTS / "tiny_dqn.toml", (MEASURES.replace("{ kind = 'feature_dot' }, ", ""),)),
+    "td7": (TESTS / "tiny_td7.toml", ()),
     "shared encoder of a plug-in": (TESTS / "tiny_encoded.toml", ()),
     "tasks": (SHIPPED / "plasticity" / "shuffled_labels.toml", TASKS),
     "phases, teacher": (SHIPPED / "warm_start" / "digits.toml", STOPPING),

@@ -3,6 +3,7 @@
 from composer.networks.blocks.activations import Elu, Gelu, Mish, Relu, Sigmoid, Silu, Tanh
 from composer.networks.blocks.append import Append
 from composer.networks.blocks.attention import Attention
+from composer.networks.blocks.avg_l1_norm import AvgL1Norm
 from composer.networks.blocks.base import Block
 from composer.networks.blocks.batch_norm import BatchNorm, BatchRenorm
 from composer.networks.blocks.class_token import ClassToken
@@ -10,6 +11,7 @@ from composer.networks.blocks.conv import Conv
 from composer.networks.blocks.crelu import CRelu
 from composer.networks.blocks.detached import Detached
 from composer.networks.blocks.dropout import Dropout
+from composer.networks.blocks.except_last import ExceptLast
 from composer.networks.blocks.flatten import Flatten
 from composer.networks.blocks.fourier_features import FourierFeatures
 from composer.networks.blocks.frozen import Frozen
@@ -43,6 +45,7 @@ __all__ = [
     "Append",
     "Attention",
     "AveragePool",
+    "AvgL1Norm",
     "BatchNorm",
     "BatchRenorm",
     "Block",
@@ -52,6 +55,7 @@ __all__ = [
     "Detached",
     "Dropout",
     "Elu",
+    "ExceptLast",
     "Flatten",
     "FourierFeatures",
     "Frozen",

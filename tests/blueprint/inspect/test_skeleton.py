@@ -17,7 +17,7 @@ from composer.spec import builtin_kinds
 builtin_kinds.register()
 PLACES = ["atari", "dm_control", "gymnasium", "Pendulum-v1", "MountainCarContinuous-v0", "bit_flipping", "phases"]
 PLACES += ["drifting_targets", "task_sequence", "digits", "cifar", "teacher", "generated_images"]
-DISCRETE, BOXES = {"dqn", "ppo"}, {"ppo", "sac", "td3", "ddpg"}
+DISCRETE, BOXES = {"dqn", "ppo"}, {"ppo", "sac", "td3", "td7", "ddpg"}
 FITTING = {"atari": DISCRETE, "gymnasium": DISCRETE, "dm_control": BOXES, "Pendulum-v1": BOXES}
 FITTING |= {"MountainCarContinuous-v0": BOXES}
 EXPECTED = {"norm-and-decay"}

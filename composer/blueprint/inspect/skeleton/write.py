@@ -109,7 +109,8 @@ def _run(kind: type[Algorithm], place: Environment, start: Start) -> Iterator[st
         yield from _table("normalization", spec, normalization, "by running statistics")
     steps = _steps(kind, place, start)
     if kind.learns_from_replay:
-        yield from _table("replay", Replay, {"capacity": min(steps // place.stride, 1_000_000)}, "the memory of a seed")
+        memory = {"capacity": min(steps // place.stride, 1_000_000), **start.replay}
+        yield from _table("replay", Replay, memory, "the memory of a seed")
     log = max(steps // 200, place.stride)
     yield from _table("training", Training, {"env_steps": steps, "log_every": log}, "counted with action repeat")
     evaluation = {"every": steps // ROUNDS, **({"episodes": 10} if place.is_simulator else {})}
