@@ -12,12 +12,14 @@ import faulthandler
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from itertools import chain
 from typing import Annotated
 
 import typer
 
 from composer.cli import (
     ablating,
+    commands,
     comparing,
     correlating,
     discovering,
@@ -32,67 +34,75 @@ from composer.cli import (
     studies,
     studying,
 )
-from composer.cli.answers import ended_by_itself, print_in_any_locale, quiet_where_nobody_reads
+from composer.cli.answers import print_in_any_locale, quiet_where_nobody_reads
 from composer.cli.completion import bash
-from composer.cli.once import Once
 from composer.spec.calls import tell_ctrl_c_apart
 from composer.spec.version import __version__
 
-app = typer.Typer(
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    help="Compose deep-RL agents in one file and train them.",
-)
-
-_PANELS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Run": (
-        running.train,
-        running.resume,
-        running.fork,
-        running.evaluate,
-        exporting.export,
-        registering.register,
-        running.digest,
-        running.verify,
-        running.sync,
-    ),
-    "Read a blueprint": (
+_PANELS: dict[str, tuple[Callable[..., None] | str, ...]] = {
+    "Start here": (
         finding.list_,
-        finding.kinds,
         making.new,
         making.cp,
-        making.resolve,
         reading.check,
         reading.show,
-        reading.metrics,
+        running.train,
+        studying.ui,
+        comparing.compare,
+    ),
+    "Runs": (
+        running.resume,
+        running.evaluate,
+        running.fork,
+        exporting.export,
+        registering.register,
+        running.sync,
+        running.verify,
+        running.digest,
+    ),
+    "Blueprints": (
+        finding.kinds,
+        reading.parts,
         reading.explain,
         reading.diff,
         reading.lint,
-        reading.parts,
+        reading.metrics,
+        making.resolve,
         reading.eject,
         reading.schema,
     ),
-    "Study": (
-        studying.bench,
+    "Many runs": (
+        "study",
         studying.plan,
         studying.sweep,
         searching.search,
-        comparing.compare,
-        correlating.correlate,
-        scaling.scale,
         ablating.ablate,
+        scaling.scale,
         discovering.discover,
-        studying.doctor,
-        studying.retention,
-        studying.simplicity,
-        studying.tabular,
-        studying.ui,
     ),
+    "Results": (correlating.correlate, studying.doctor, studying.retention),
+    "Measurements": (studying.bench, studying.simplicity, studying.tabular),
 }
+_EXAMPLES = ("composer list", "composer train quickstart", "composer ui", "composer train --help")
+
+
+class _InPanels(commands.Group):
+    ORDER = tuple(each if isinstance(each, str) else commands.name(each) for each in chain(*_PANELS.values()))
+
+
+app = typer.Typer(
+    cls=_InPanels,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Compose deep-RL agents in one file and train them.",
+    epilog=commands.examples_text(_EXAMPLES),
+)
 for _panel, _commands in _PANELS.items():
     for _command in _commands:
-        app.command(_command.__name__.rstrip("_"), rich_help_panel=_panel, cls=Once)(ended_by_itself(_command))
-app.add_typer(studies.study, name="study", rich_help_panel="Study")
+        if isinstance(_command, str):
+            app.add_typer(studies.study, name=_command, rich_help_panel=_panel)
+        else:
+            commands.add(app, _command, _panel)
 
 
 @app.callback(invoke_without_command=True)

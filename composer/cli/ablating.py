@@ -47,7 +47,14 @@ def ablate(
     allow_module: AllowModule = None,
     as_json: Json = False,
 ) -> None:
-    """Measure what each component of an agent adds: without it, and alone, over paired seeds."""
+    """Measure what each component of an agent adds.
+
+    Agents without it, and with it alone, are compared over paired seeds.
+
+    Examples:
+        composer ablate dmc/sac_simba --seeds 5 --plan
+        composer ablate dmc/sac_simba --tasks walker-walk,cheetah-run --jobs 2
+    """
     from composer.blueprint.syntax.notation import experiment
     from composer.studies import Refused
     from composer.studies.ablation import ablate as study

@@ -14,7 +14,7 @@ import typer
 from composer.cli.completion import arguments as complete
 from composer.spec.seeds import seeds_in
 
-_FILE = "FILE[@VARIANT[+VARIANT...]]"
+_FILE = "FILE[@VARIANT+...]"
 BlueprintArgument = Annotated[
     str,
     typer.Argument(

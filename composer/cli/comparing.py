@@ -60,7 +60,14 @@ def compare(
     csv: Annotated[Path | None, typer.Option(help="Write every number here, one a row.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Compare agents over seeds: means with intervals, differences, and what the data decide."""
+    """Compare agents over seeds: means, intervals, differences.
+
+    Also what the data decide, and how many seeds would decide the rest.
+
+    Examples:
+        composer compare runs/quickstart-*
+        composer compare runs/* --plot report.html --csv numbers.csv
+    """
     from composer.studies.compare import command, report
     from composer.studies.figures.draw import Wanted
 

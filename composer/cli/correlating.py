@@ -26,7 +26,14 @@ def correlate(
     csv: Annotated[Path | None, typer.Option(help="Write every pair here, a row each.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Correlate every pair of metrics by Spearman's rank correlation: over time, over seeds, or over variants."""
+    """Correlate every pair of metrics by Spearman's rank correlation.
+
+    Over time, over seeds, or over variants.
+
+    Examples:
+        composer correlate runs/quickstart-* --plot correlations.png
+        composer correlate runs/* --metrics 'diagnostics/*' --differences
+    """
     from composer.studies.correlate import report as study
 
     tell(guarded(lambda: study.answer(runs, over, differences, metrics or (), plot, csv), as_json), study.text, as_json)

@@ -26,7 +26,13 @@ def discover(
     allow_module: AllowModule = None,
     as_json: Json = False,
 ) -> None:
-    """Choose the next points of a large study, so that their effects are large and diverse, and perhaps train them."""
+    """Choose the next points of a large study, or train them.
+
+    Their effects are to be large and diverse.
+
+    Examples:
+        composer discover studies/width_ratio_resets --next 4 --subset 2
+    """
     from composer.studies.discover import report
     from composer.studies.discover.discover import Question
 

@@ -23,9 +23,13 @@ def export(
     allow_module: AllowModule = None,
     as_json: Json = False,
 ) -> None:
-    """Write the evaluated policy of a run as a file: normaliser, networks and action scaling inside.
+    """Write the policy of a run as a file for torch or ONNX.
 
-    composer export runs/quickstart-* --format onnx --out policy
+    Normaliser, networks and action scaling are inside.
+
+    Examples:
+        composer export runs/quickstart-*
+        composer export runs/quickstart-* --format onnx --out policy
     """
     chosen = chosen_checkpoint(checkpoint, as_json)
 

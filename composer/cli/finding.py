@@ -23,6 +23,11 @@ def list_(
     """List blueprints and studies: purpose, variants, source, cost.
 
     Those of this folder and of its folder blueprints/ come first, then those that ship with composer.
+
+    Examples:
+        composer list
+        composer list plasticity
+        composer list 'dmc/*' --json
     """
     from composer.studies import catalogue
 
@@ -41,10 +46,15 @@ def kinds(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show what a blueprint can say: families of kinds, and the keys of each kind.
+    """Show what a blueprint can say: kinds, and their keys.
 
     A kind is written in code, kind = "linear". What combines kinds under a name, use = "simba", is a part: see
     'composer parts'.
+
+    Examples:
+        composer kinds
+        composer kinds blocks
+        composer kinds residual
     """
     from composer.blueprint.inspect.kinds import kinds_json, kinds_text
 

@@ -40,6 +40,11 @@ def new(
     """Write a commented blueprint of an algorithm in an environment.
 
     It passes every check and trains. Settings are published ones, comments say what each key does.
+
+    Examples:
+        composer new sac walker-walk
+        composer new dqn pong --out pong.toml
+        composer new sac walker-walk --trunk simba --out walker.toml
     """
     from composer.blueprint.inspect.copy import write_new
     from composer.blueprint.inspect.skeleton import skeleton
@@ -61,6 +66,9 @@ def cp(
     """Copy a blueprint or a study, comments included, to change it.
 
     By default the copy has the same name in this folder. What is there already is never replaced without --force.
+
+    Examples:
+        composer cp quickstart my.toml
     """
     from composer.blueprint.inspect.copy import copy
     from composer.blueprint.syntax.notation import experiment
@@ -80,9 +88,12 @@ def cp(
 def resolve(
     blueprint: BlueprintArgument, overrides: Overrides = None, variant: Variants = None, as_json: Json = False
 ) -> None:
-    """Print the whole blueprint as TOML: parents, variants, overrides, parts and defaults in place.
+    """Print the whole blueprint as TOML, everything in place.
 
-    What is printed loads as an equal blueprint.
+    Parents, variants, overrides, parts and defaults: what is printed loads as an equal blueprint.
+
+    Examples:
+        composer resolve dmc/sac_simba@small training.env_steps=10_000
     """
     from composer.blueprint.serialize import dump
 

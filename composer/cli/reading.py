@@ -28,9 +28,13 @@ if TYPE_CHECKING:
 
 
 def check(blueprints: BlueprintArguments, as_json: Json = False) -> None:
-    """Report every problem of blueprints and of their variants, or of the chosen variants alone, each at its line.
+    """Report every problem of blueprints, each at its line.
 
-    Also warn of what runs will not do as it seems.
+    Variants are checked too, or the chosen ones alone. Warnings say what runs will not do as it seems.
+
+    Examples:
+        composer check quickstart
+        composer check dmc/sac_simba@small+clipped training.env_steps=10_000
     """
     from composer.blueprint import BlueprintError
     from composer.blueprint.checks.same_names import same_names
@@ -59,7 +63,13 @@ def check(blueprints: BlueprintArguments, as_json: Json = False) -> None:
 
 
 def lint(blueprints: BlueprintArguments, as_json: Json = False) -> None:
-    """Give advice on blueprints, each with its source. Advice is not an error: the exit code is 0."""
+    """Give advice on blueprints, each with its source.
+
+    Advice is not an error: the exit code is 0.
+
+    Examples:
+        composer lint quickstart dmc/sac_simba
+    """
     from composer.blueprint import BlueprintError
     from composer.blueprint.inspect import lint as linting
     from composer.blueprint.syntax.notation import experiments
@@ -89,7 +99,13 @@ def show(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Show a blueprint's networks, shapes, parameters, operations, memory and timeline."""
+    """Show a blueprint: networks, shapes, memory and timeline.
+
+    Examples:
+        composer show dmc/sac_simba@small
+        composer show quickstart --diagram networks.svg
+        composer show quickstart --paths
+    """
     from composer.blueprint.inspect.removed import removed_json
     from composer.blueprint.inspect.show import show_json
     from composer.blueprint.inspect.show_text import show_text
@@ -128,7 +144,13 @@ def _list_paths(blueprint: str, overrides: list[str] | None, variants: list[str]
 def metrics(
     blueprint: BlueprintArgument, overrides: Overrides = None, variants: Variants = None, as_json: Json = False
 ) -> None:
-    """List every metric that a run of a blueprint writes: name, meaning, unit, range, and when it is written."""
+    """List every metric that a run of a blueprint writes.
+
+    Name, meaning, unit, range, and when it is written.
+
+    Examples:
+        composer metrics quickstart
+    """
     from composer.blueprint.inspect.metrics_list import metrics_json, metrics_text
 
     found = read(blueprint, overrides, variants, as_json).blueprint
@@ -140,10 +162,16 @@ def diff(
     full: Annotated[bool, typer.Option("--full", help="Every resolved key instead of what was written.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Compare what two blueprints write, and their parameters, operations and memory.
+    """Compare what two blueprints write, and their sizes.
+
+    Parameters, operations and memory.
 
     ~ marks what both have, - what the left one alone has, + what the right one alone has. The exit code is 0 also where
     they differ.
+
+    Examples:
+        composer diff dmc/sac_simba dmc/sac_simba@small
+        composer diff quickstart quickstart networks.critic.trunk.width=512
     """
     from composer.blueprint.inspect import diff as differences
     from composer.cli.coloured import columns_of_stdout, print_lines
@@ -170,7 +198,11 @@ def explain(
     variant: Variants = None,
     as_json: Json = False,
 ) -> None:
-    """Explain a key: its meaning, its possible values, and the lines that gave it its value."""
+    """Explain a key: meaning, possible values, where it was set.
+
+    Examples:
+        composer explain dmc/sac_simba networks.critic.trunk.width
+    """
     from composer.blueprint import BlueprintError
     from composer.blueprint.inspect import explain as explaining
     from composer.blueprint.syntax.notation import experiment
@@ -191,10 +223,14 @@ def parts(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """List the named parts and the kinds of plug-ins; or show one part, with its size and an example.
+    """List named parts, or show one with its size and an example.
 
     A part is a TOML file that combines kinds under a name, use = "simba". The kinds themselves, kind = "linear", are
-    in 'composer kinds'.
+    in 'composer kinds'; kinds of plug-ins are listed here too.
+
+    Examples:
+        composer parts
+        composer parts simba
     """
     from composer.blueprint.inspect import parts_list as catalogue
 
@@ -211,7 +247,11 @@ def eject(
     variant: Variants = None,
     out: Annotated[Path | None, typer.Option(help="Write the file here; otherwise it is printed.")] = None,
 ) -> None:
-    """Print the networks of a blueprint as one file of plain torch."""
+    """Print the networks of a blueprint as one file of plain torch.
+
+    Examples:
+        composer eject quickstart --out networks.py
+    """
     from composer.blueprint.inspect.eject import EjectError
     from composer.blueprint.inspect.eject import eject as ejected
 
@@ -231,7 +271,13 @@ def eject(
 
 
 def schema() -> None:
-    """Print the JSON Schema of the blueprint language, plug-ins included, for editors."""
+    """Print the JSON Schema of blueprints, for editors.
+
+    Kinds and parts of plug-ins are included.
+
+    Examples:
+        composer schema > schema.json
+    """
     from composer.blueprint.inspect.json_schema import schema_json
 
     report_broken_plugins()

@@ -20,7 +20,13 @@ def register(
     allow_module: AllowModule = None,
     as_json: Json = False,
 ) -> None:
-    """Export the policy of a run and make it a version of a model in MLflow's registry."""
+    """Make the policy of a run a model in MLflow's registry.
+
+    It is exported, and becomes a new version of the model.
+
+    Examples:
+        composer register runs/quickstart-* --name cartpole
+    """
     chosen = chosen_checkpoint(checkpoint, as_json)
 
     def write() -> dict[str, Any]:

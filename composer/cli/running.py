@@ -53,7 +53,13 @@ def train(
     allow_module: AllowModule = None,
     as_json: Json = False,
 ) -> None:
-    """Train a blueprint in a new run directory."""
+    """Train a blueprint in a new run directory.
+
+    Examples:
+        composer train quickstart
+        composer train dmc/sac_simba@small --seeds 0-3 environment.task=walker-walk
+        composer train quickstart --dry-run
+    """
     changes = [*(overrides or ()), *seeds_override(seeds)]
     changes += [f"compute.device={device}"] if device is not None else []
     if (together is not None or beside) and (profile or name or tag or dry_run):
@@ -149,7 +155,13 @@ def resume(
     allow_module: AllowModule = None,
     as_json: Json = False,
 ) -> None:
-    """Continue a run exactly from its newest checkpoint, and with it the runs that train in the same program."""
+    """Continue a run exactly from its newest checkpoint.
+
+    So do the runs that train in the same program.
+
+    Examples:
+        composer resume runs/quickstart-*
+    """
     with telling():
         table = guarded(lambda: _continued(run, inexact), as_json)
     (_finish_together if "runs" in table else _finish)(table, as_json)
@@ -174,7 +186,11 @@ def fork(
     allow_module: AllowModule = None,
     as_json: Json = False,
 ) -> None:
-    """Continue from a checkpoint of a run with changed keys, as a new run."""
+    """Continue a run's checkpoint with changed keys, as a new run.
+
+    Examples:
+        composer fork runs/quickstart-* optimizers.actor.learning_rate=1e-4
+    """
 
     def go_on() -> dict[str, Any]:
         from composer.training import launch
@@ -192,7 +208,11 @@ def evaluate(
     allow_module: AllowModule = None,
     as_json: Json = False,
 ) -> None:
-    """Play new episodes with the newest checkpoint of a run."""
+    """Play new episodes with the newest checkpoint of a run.
+
+    Examples:
+        composer evaluate runs/quickstart-* --episodes 20 --video episode.mp4
+    """
 
     def play() -> dict[str, Any]:
         from composer.training import launch
@@ -210,7 +230,11 @@ def evaluate(
 
 
 def digest(run: RunPath, as_json: Json = False) -> None:
-    """Print the hash of the whole state in the newest checkpoint of a run."""
+    """Print the hash of the state in a run's newest checkpoint.
+
+    Examples:
+        composer digest runs/quickstart-*
+    """
     from composer.training import launch
 
     table = guarded(lambda: launch.digest(run), as_json)
@@ -219,7 +243,11 @@ def digest(run: RunPath, as_json: Json = False) -> None:
 
 
 def verify(run: RunPath, as_json: Json = False) -> None:
-    """Check every file of a run against the hashes that the run holds of it."""
+    """Check every file of a run against the hashes in the run.
+
+    Examples:
+        composer verify runs/quickstart-*
+    """
     from composer.training.runs import verify as verifying
 
     table = guarded(lambda: verifying.verify(run), as_json)
@@ -234,9 +262,10 @@ def sync(
         typer.Option(metavar="KIND", help="Send it to this kind of tracker instead: csv, parquet, mlflow, ..."),
     ] = None,
 ) -> None:
-    """Send the rows of a run's journal that its tracking store lacks.
+    """Send the rows of a run's journal that its store lacks.
 
-    Example: composer sync runs/NAME --to csv
+    Examples:
+        composer sync runs/quickstart-*
     """
     from composer.training import launch
 

@@ -54,7 +54,14 @@ def scale(
     allow_module: AllowModule = None,
     as_json: Json = False,
 ) -> None:
-    """Fit a power law over sizes, with intervals over seeds, and test what it predicts of a size it has not seen."""
+    """Fit a power law over sizes, and test what it predicts.
+
+    Intervals are over seeds; the test is a size that the fit has not seen.
+
+    Examples:
+        composer scale studies/digits_width --over width --hold-out largest
+        composer scale quickstart --over networks.critic.trunk.width=16,32,64,128
+    """
     from composer.studies.scale import report as study
     from composer.studies.scale.scale import Question
     from composer.studies.scale.target import target_of

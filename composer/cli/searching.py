@@ -26,7 +26,14 @@ def search(
     allow_module: AllowModule = None,
     as_json: Json = False,
 ) -> None:
-    """Search values of a blueprint's keys, over the spaces in a study's [search]; the same command goes on."""
+    """Search values of a blueprint's keys, and confirm the best.
+
+    The spaces are in the table [search] of a study. The same command goes on where it was stopped.
+
+    Examples:
+        composer search search.toml --jobs 2
+        composer search search.toml --confirm 5
+    """
     found = read_study(file, as_json, is_to_run=True)
     from composer.studies.execution.launchers import launching
     from composer.studies.execution.study_run import folder_of

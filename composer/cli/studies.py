@@ -7,12 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
-from composer.cli.answers import ended_by_itself, fail, guarded, read_study, say, tell, warnings_text
+from composer.cli import commands
+from composer.cli.answers import fail, guarded, read_study, say, tell, warnings_text
 from composer.cli.arguments import AllowModule, Json, StudyFile
-from composer.cli.once import Once
 from composer.spec.quantities import counted
 
-study = typer.Typer(no_args_is_help=True, help="Train and watch a study: tasks by variants by seeds, in one file.")
+study = typer.Typer(
+    no_args_is_help=True,
+    help="Train and watch a study: tasks by variants by seeds.",
+    epilog=commands.examples_text(
+        ("composer study check studies/digits_width", "composer study run studies/digits_width")
+    ),
+)
 
 Runs = Annotated[Path, typer.Option(help="Directory of new runs, and of earlier ones that are not repeated.")]
 Only = Annotated[
@@ -50,7 +56,13 @@ AgainstFirst = Annotated[
 
 
 def check(file: StudyFile, as_json: Json = False) -> None:
-    """Check every point of a study, and show what each sets; nothing is trained."""
+    """Check every point of a study; nothing is trained.
+
+    Also shows what each point sets.
+
+    Examples:
+        composer study check studies/simba_ladder
+    """
     from composer.studies.study import describe
 
     found = read_study(file, as_json)
@@ -75,7 +87,14 @@ def run(
     allow_module: AllowModule = None,
     as_json: Json = False,
 ) -> None:
-    """Train the runs of a study, except those that were finished before: the same command continues a study."""
+    """Train the runs of a study; the same command continues it.
+
+    Runs that were finished before are not repeated.
+
+    Examples:
+        composer study run studies/digits_width --jobs 2
+        composer study run studies/digits_width --only width=16 --until decided
+    """
     if until not in (None, "decided"):
         fail(f"--until takes the word decided, got {until!r}", 2, as_json)
     if until is None and (max_seeds or block or against_first):
@@ -113,7 +132,14 @@ def plan(
     allow_module: AllowModule = None,
     as_json: Json = False,
 ) -> None:
-    """Say what a study costs: runs, updates, arithmetic, memory, disk and hours; what is finished counts as done."""
+    """Say what a study costs: runs, memory, disk and hours.
+
+    Also updates and arithmetic. What is finished counts as done.
+
+    Examples:
+        composer study plan studies/digits_width
+        composer study plan studies/digits_width --no-calibrate
+    """
     found = read_study(file, as_json, is_to_run=calibrate)
     from composer.studies.execution import study_run
     from composer.studies.planning import plan as planning
@@ -127,7 +153,13 @@ def plan(
 
 
 def status(file: StudyFile, runs: Runs = Path("runs"), out: Out = None, as_json: Json = False) -> None:
-    """Show how far a study is, also while another process trains it; nothing is written."""
+    """Show how far a study is, also while it trains.
+
+    Nothing is written.
+
+    Examples:
+        composer study status studies/digits_width
+    """
     found = read_study(file, as_json)
     from composer.studies.execution import study_status
 
@@ -135,7 +167,13 @@ def status(file: StudyFile, runs: Runs = Path("runs"), out: Out = None, as_json:
 
 
 def report(file: StudyFile, runs: Runs = Path("runs"), out: Out = None, as_json: Json = False) -> None:
-    """Write the report of a study anew: tables, figures and what they decide, of the runs that have ended until now."""
+    """Write the report of a study anew: tables and figures.
+
+    Also what they decide, of the runs that have ended until now.
+
+    Examples:
+        composer study report studies/digits_width
+    """
     found = read_study(file, as_json)
     from composer.studies.report import command
 
@@ -143,4 +181,4 @@ def report(file: StudyFile, runs: Runs = Path("runs"), out: Out = None, as_json:
 
 
 for _command in (check, plan, run, status, report):
-    study.command(cls=Once)(ended_by_itself(_command))
+    commands.add(study, _command)

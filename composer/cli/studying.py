@@ -34,7 +34,13 @@ def bench(
     allow_module: AllowModule = None,
     as_json: Json = False,
 ) -> None:
-    """Measure updates per second of a blueprint here: eager, compiled, and with several seeds in one program."""
+    """Measure updates per second of a blueprint on this machine.
+
+    Eager, compiled, and with several seeds in one program.
+
+    Examples:
+        composer bench quickstart --seeds 1,4 --seconds 0.5
+    """
     found = read(blueprint, overrides, variant, as_json).blueprint
     from composer.studies import bench as study
 
@@ -58,7 +64,13 @@ def sweep(
     allow_module: AllowModule = None,
     as_json: Json = False,
 ) -> None:
-    """Train a blueprint and all its variants, or the chosen ones, except those that were finished before."""
+    """Train a blueprint and its variants, or the chosen ones.
+
+    Those that were finished before are not repeated.
+
+    Examples:
+        composer sweep dmc/sac_simba --variants base,small --seeds 0-2
+    """
     changes = [*(overrides or ()), *seeds_override(seeds)]
     from composer.blueprint.syntax.notation import selection
     from composer.studies import sweep as study
@@ -80,7 +92,11 @@ def plan(
     together: Annotated[int, typer.Option(min=1, max=64, help="Variants per process, as for a sweep.")] = 1,
     as_json: Json = False,
 ) -> None:
-    """Show what a sweep would train and how many programs it would compile, without running anything."""
+    """Show what a sweep would train and compile; nothing runs.
+
+    Examples:
+        composer plan dmc/sac_simba --variants base,small
+    """
     from composer.blueprint.syntax.notation import selection
     from composer.studies import sweep_plan as study
 
@@ -101,7 +117,13 @@ def retention(
     page: Annotated[Path | None, typer.Option(help="Also write the tables as Markdown here.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Show whether agents keep learning over a sequence of tasks, and which diagnostics correlate with it."""
+    """Show whether agents keep learning over a sequence of tasks.
+
+    Also which diagnostics correlate with it.
+
+    Examples:
+        composer retention runs/shuffled-labels-* --plot retention.svg
+    """
     from composer.studies.retention import report as study
 
     tell(guarded(lambda: study.answer(runs, plot, page), as_json), study.text, as_json)
@@ -129,7 +151,13 @@ def doctor(
     allow_module: AllowModule = None,
     as_json: Json = False,
 ) -> None:
-    """Test whether an agent is losing plasticity: fork it with and without fresh weights, and compare."""
+    """Test whether an agent is losing plasticity.
+
+    It is forked with and without fresh weights, and the forks are compared.
+
+    Examples:
+        composer doctor runs/quickstart-* --branches 5
+    """
     from composer.studies.doctor import examine as study
 
     table = guarded(lambda: study.examine(run, at, branches, horizon, where or (), out, say), as_json)
@@ -143,7 +171,13 @@ def simplicity(
     ] = 100,
     as_json: Json = False,
 ) -> None:
-    """Measure the simplicity bias of a blueprint's networks at initialisation, as SimBa's paper does."""
+    """Measure the simplicity bias of networks at initialisation.
+
+    As SimBa's paper does.
+
+    Examples:
+        composer simplicity dmc/sac_mlp dmc/sac_simba --initialisations 20
+    """
     found = {each.title: each.blueprint for each in read_all(blueprints, as_json)}
     from composer.studies import simplicity as study
 
@@ -165,7 +199,13 @@ def tabular(
     plot: Annotated[Path | None, typer.Option(help="Draw the curves here: a .png, .svg or .pdf file.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Measure distributional learning rules on a small Markov chain whose exact values are known."""
+    """Measure distributional learning rules on a Markov chain.
+
+    It is small, and its exact values are known.
+
+    Examples:
+        composer tabular quantile-td --chain loop --plot curves.png
+    """
     from composer.studies.tabular import experiments, report
 
     try:
@@ -186,9 +226,13 @@ def ui(
         bool, typer.Option("--browser/--no-browser", help="Open the page, where there is a screen.")
     ] = True,
 ) -> None:
-    """Compare agents in MLflow's web page, on this machine only: result with interval, area, best.
+    """Compare agents in MLflow's web page, on this machine.
 
-    Example: composer ui --study norms
+    Result with interval, area, best.
+
+    Examples:
+        composer ui
+        composer ui --study simba_ladder --port 5001
     """
     from composer.tracking.experiment import experiment_in, opening
     from composer.tracking.mlflow_tracker import MlflowTracker
