@@ -54,6 +54,13 @@ def open_to_write(path: Path, flags: int = 0) -> int:
     return file
 
 
+def write_at(file: int, content: bytes, offset: int) -> None:
+    """Write all of ``content`` at ``offset`` of a file; raises OSError, perhaps after a part of it."""
+    written = 0
+    while written < len(content):
+        written += os.pwrite(file, memoryview(content)[written:], offset + written)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write ``text`` as UTF-8; raises LinkRefused and OSError."""
     with os.fdopen(open_to_write(path, os.O_TRUNC), "w", encoding="utf-8", errors="surrogateescape") as file:

@@ -2,6 +2,6 @@
 
 from composer.tracking.base import NoTracker, Tracker
 from composer.tracking.mlflow_tracker import MlflowTracker
-from composer.tracking.trackers import CsvTracker, ParquetTracker
+from composer.tracking.trackers import CsvTracker, ParquetTracker, TensorboardTracker
 
-__all__ = ["CsvTracker", "MlflowTracker", "NoTracker", "ParquetTracker", "Tracker"]
+__all__ = ["CsvTracker", "MlflowTracker", "NoTracker", "ParquetTracker", "TensorboardTracker", "Tracker"]

@@ -26,7 +26,7 @@ from composer.tracking.base import (
     redact,
     uri_problem,
 )
-from composer.tracking.page.names import FIRINGS, described
+from composer.tracking.page.names import charted
 
 if TYPE_CHECKING:
     from composer.tracking.store import Store
@@ -92,11 +92,9 @@ class MlflowTracker(Tracker, kind="mlflow"):
     @override
     def charts(self, interventions: Iterable[str], evaluation: Metric) -> tuple[Metric, ...]:
         """The headline; firings are counted; the machine is sampled by the clock on the wall."""
-        shown = described(evaluation)
-        meaning = "how often it has fired; on the parent, mean over seeds"
-        fired = [Metric(f"{FIRINGS}/{name}", meaning, low=0, condition="at each firing") for name in interventions]
+        shown = charted(interventions, evaluation)
         machine = Metric("system/*", "use of processor, memory, disk, network and GPU", condition="every 15 seconds")
-        return (*shown, *fired, machine) if self.system_metrics else (*shown, *fired)
+        return (*shown, machine) if self.system_metrics else shown
 
     def destination(self, runs_dir: Path, environment: Mapping[str, str] = os.environ) -> Destination:
         """The blueprint's URI, else ``MLFLOW_TRACKING_URI``, else the embedded database; see ``default_root``."""

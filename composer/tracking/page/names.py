@@ -7,6 +7,7 @@ headline to the top, and whatever begins with the headline's name follows it. Te
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from composer.spec.metrics import Metric
@@ -76,3 +77,10 @@ def described(metric: Metric) -> tuple[Metric, ...]:
         Metric(names.iqm, "its interquartile mean over seeds", unit, low, high, many),
         Metric(STEPS, "environment steps at the last evaluation", "environment steps", 0, condition="with it"),
     )
+
+
+def charted(interventions: Iterable[str], evaluation: Metric) -> tuple[Metric, ...]:
+    """What is shown besides the metrics of the journal: the headline, and how often each intervention has fired."""
+    meaning = "how often it has fired; on the parent, mean over seeds"
+    fired = [Metric(f"{FIRINGS}/{name}", meaning, low=0, condition="at each firing") for name in interventions]
+    return (*described(evaluation), *fired)

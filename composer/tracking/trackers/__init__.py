@@ -5,5 +5,6 @@ Tests: tests/tracking/trackers/.
 
 from composer.tracking.trackers.csv_tracker import CsvTracker
 from composer.tracking.trackers.parquet_tracker import ParquetTracker
+from composer.tracking.trackers.tensorboard_tracker import TensorboardTracker
 
-__all__ = ["CsvTracker", "ParquetTracker"]
+__all__ = ["CsvTracker", "ParquetTracker", "TensorboardTracker"]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 from typing_extensions import override
@@ -17,6 +18,8 @@ class FolderTracker(Tracker, abstract=True):
     """A store of files in a folder, by default one called like the kind next to the runs directory."""
 
     place = "directory"
+    needs: ClassVar[str] = ""
+    """The package that writes the files, and the extra that installs it; empty where composer always has it."""
 
     directory: str | None = Field(default=None, min_length=1, max_length=1_000)
     """Folder of the files, relative to the working folder. Absent: one called like the kind, next to the runs
@@ -44,6 +47,10 @@ class FolderTracker(Tracker, abstract=True):
 
     @classmethod
     def _at(cls, folder: Path, source: Source) -> Destination:
+        found = find_spec(cls.needs) if cls.needs else None
+        if cls.needs and (found is None or found.origin is None):
+            extra = f'pip install "rl-composer[{cls.needs}]"'
+            raise StoreRefused(f"a tracker of kind {cls.kind!r} needs a package that is not installed: {extra}")
         absolute = Path(os.path.normpath(folder))
         return Destination(f"{cls.kind}:{absolute}", source, folder=absolute)
 

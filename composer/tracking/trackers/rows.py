@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 
 from typing_extensions import override
 
-from composer.spec.run_files import open_to_read, open_to_write
+from composer.spec.run_files import open_to_read, open_to_write, write_at
 from composer.tracking.base import Destination
 from composer.tracking.points import PARENT, Point
 from composer.tracking.store import StoreError
@@ -102,10 +102,8 @@ class RowsFile:
         os.close(self._file)
 
     def _write(self, content: bytes) -> None:
-        written = 0
-        while written < len(content):
-            written += os.pwrite(self._file, memoryview(content)[written:], self._size + written)
-        self._size += written
+        write_at(self._file, content, self._size)
+        self._size += len(content)
 
 
 def _whole_lines(file: int) -> int:

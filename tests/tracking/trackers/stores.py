@@ -29,9 +29,21 @@ def _tables(run_dir: Path, kind: str) -> Iterator[Found]:
         yield "parent" if pd.isna(seed) else str(int(seed)), name, int(step), float(value)
 
 
+def _events(run_dir: Path) -> Iterator[Found]:
+    """What TensorBoard itself reads."""
+    from tensorboard.backend.event_processing.event_accumulator import SCALARS, EventAccumulator
+
+    for folder in (run_dir.parents[1] / "tensorboard" / "composer" / "sac@reset" / "r-1").iterdir():
+        loaded = EventAccumulator(str(folder), size_guidance={SCALARS: 0}).Reload()
+        for tag in loaded.Tags()[SCALARS]:
+            for each in loaded.Scalars(tag):
+                yield folder.name.removeprefix("seed-").replace("mean", "parent"), tag, each.step, each.value
+
+
 READERS: dict[str, Callable[[Path], Iterator[Found]]] = {
     "csv": lambda run_dir: _tables(run_dir, "csv"),
     "parquet": lambda run_dir: _tables(run_dir, "parquet"),
+    "tensorboard": _events,
 }
 
 
@@ -63,7 +75,8 @@ def is_whole(run_dir: Path, kind: str) -> bool:
 
 
 def _same(a: float, b: float) -> bool:
-    return a == b or (math.isnan(a) and math.isnan(b))
+    """Equal, or as TensorBoard has it: it keeps floats of 32 bits."""
+    return a == b or (math.isnan(a) and math.isnan(b)) or math.isclose(a, b, rel_tol=2**-24)
 
 
 def tracked_by(run_dir: Path, kind: str) -> Path:
