@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field
 from typing_extensions import override
 
-from composer.algorithms.base import Algorithm, OffPolicy, vectors_needed
+from composer.algorithms.base import AgentDeclaration, Algorithm, OffPolicy
 from composer.algorithms.declared import CRITICS, AverageRole, Evaluated, Passes, Role
+from composer.algorithms.pixels import Pixels, dormant, features_of, in_order, observation_problems, with_encoder
 from composer.algorithms.start import Start
 from composer.environments.base import Environment
 from composer.environments.interface import EnvironmentInfo
@@ -36,9 +37,14 @@ class ActionNoise(Spec):
     """Gaussian noise on actions, independent in time; the sum is clipped to [-1, 1]."""
 
     std: Annotated[Schedule, Bounded(0, LARGEST_STD), Without(0)] = schedules.Constant(value=0)
-    """Standard deviation for actions in [-1, 1]: a number, or a schedule over gradient updates. 0 is no noise."""
+    """Standard deviation for actions in [-1, 1]: a number, or a schedule on ``clock``. 0 is no noise."""
+    clock: Literal["update", "interaction"] = "update"
+    """What a schedule of ``std`` counts: gradient updates, or interactions from the first random action on, as in
+    DrQ-v2's code; its key ``updates`` is then a number of interactions."""
     clip: float | None = Field(default=None, gt=0, le=LARGEST_STD)
     """Bound of the noise itself, before it is added."""
+    straight_through: Annotated[bool, Without(False)] = False
+    """Whether gradients ignore the clipping of the sum to [-1, 1], as in DrQ-v2's code (arXiv:2107.09645)."""
 
     @property
     def is_silent(self) -> bool:
@@ -50,7 +56,7 @@ class ActionNoise(Spec):
         from composer.algorithms.ddpg_td3_losses import GaussianNoise
 
         clip = None if self.clip is None else hyperparameters.number(self.clip, 1, 1)
-        return GaussianNoise(self.std.build(hyperparameters), clip)
+        return GaussianNoise(self.std.build(hyperparameters), clip, self.clock == "interaction", self.straight_through)
 
 
 class DeterministicPolicyGradient(OffPolicy, Algorithm, abstract=True):
@@ -73,9 +79,13 @@ class DeterministicPolicyGradient(OffPolicy, Algorithm, abstract=True):
     """Noise on next actions of targets."""
     actor_noise: ActionNoise = ActionNoise()
     """Noise on the actions whose value the actor maximises."""
+    pixels: Pixels | None = None
+    """Learning from pixels, which needs two more networks: an encoder and a projection of its features."""
 
     @override
     def roles(self, info: EnvironmentInfo) -> tuple[Role, ...]:
+        if self.pixels is not None:
+            return self.pixels.roles(info, "deterministic_action")
         size = math.prod(info.observation)
         parts = (("observation", (size,)), ("action", (info.action_size,)))
         return (
@@ -85,7 +95,15 @@ class DeterministicPolicyGradient(OffPolicy, Algorithm, abstract=True):
 
     @override
     def trained_roles(self) -> tuple[str, ...]:
+        return with_encoder(self._order, self.pixels)
+
+    @property
+    def _order(self) -> tuple[str, ...]:
         return ("critic", "actor") if self.first == "critic" else ("actor", "critic")
+
+    @override
+    def dormant_roles(self) -> Mapping[str, str]:
+        return dormant(self.pixels)
 
     @override
     def metrics(self, info: EnvironmentInfo) -> tuple[Metric, ...]:
@@ -95,25 +113,32 @@ class DeterministicPolicyGradient(OffPolicy, Algorithm, abstract=True):
     def evaluations(self) -> tuple[Evaluated, ...]:
         """Both losses; that of a delayed actor is computed every update, for a captured program has no branches."""
         following = Evaluated("target_actor" if self.target_actor else "actor", Passes.FORWARD)
-        critic = (following, Evaluated("target_critic", Passes.FORWARD), Evaluated("critic", Passes.TRAIN))
-        actor = (Evaluated("actor", Passes.TRAIN), Evaluated("critic", Passes.THROUGH))
-        return (*critic, *actor) if self.first == "critic" else (*actor, *critic)
+        losses = {
+            "target": (following, Evaluated("target_critic", Passes.FORWARD)),
+            "critic": (Evaluated("critic", Passes.TRAIN),),
+            "actor": (Evaluated("actor", Passes.TRAIN), Evaluated("critic", Passes.THROUGH)),
+        }
+        return in_order(self._order, losses, self.pixels)
 
     @override
     def environment_problems(self, environment: Environment, info: EnvironmentInfo) -> Iterator[tuple[str, str]]:
-        return vectors_needed(self.title, info)
+        return observation_problems(self.title, info, self.pixels)
+
+    @override
+    def problems(self, agent: AgentDeclaration) -> Iterator[tuple[str, str]]:
+        return iter(()) if self.pixels is None else self.pixels.problems(agent, self.first)
 
     @override
     def averages_read(self) -> tuple[AverageRole, ...]:
         without = "algorithm.target_actor = false"
         actor = AverageRole("target_actor", of="actor", is_optional=not self.target_actor, alternative=without)
-        return AverageRole("target_critic", of="critic"), actor
+        return AverageRole("target_critic", of="critic"), actor, *(self.pixels.averages_read() if self.pixels else ())
 
     @override
     def build(self, built: BuiltAgent, info: EnvironmentInfo, hyperparameters: Hyperparameters) -> Program:
         from composer.algorithms.ddpg_td3_losses import DeterministicProgram
 
-        return DeterministicProgram(built, self.settings(info, hyperparameters))
+        return DeterministicProgram(built, features_of(self.pixels, built), self.settings(info, hyperparameters))
 
     def settings(self, info: EnvironmentInfo, hyperparameters: Hyperparameters) -> Settings:
         """The settings of the program, with numbers as tensors."""
@@ -132,7 +157,7 @@ class DeterministicPolicyGradient(OffPolicy, Algorithm, abstract=True):
             policy_delay=hyperparameters.number(self.policy_delay, dtype=torch.float64)
             if self.policy_delay > 1
             else None,
-            order=self.trained_roles(),
+            order=self._order,
         )
 
 

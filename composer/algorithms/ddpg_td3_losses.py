@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from composer.algorithms.losses.critics import critics_loss, joint_return, joint_value
+from composer.algorithms.losses.features import Features
 from composer.algorithms.program import Batch, BuiltAgent, Inputs, Objective, Program
 from composer.networks.stacked import Stacked
 from composer.spec.shape import Shape
@@ -24,16 +25,24 @@ class GaussianNoise:
     """Gaussian noise on actions."""
 
     std: Callable[[Tensor], Tensor]
-    """From updates done to the standard deviation, ``[S]`` each."""
+    """From a clock to the standard deviation, ``[S]`` each."""
     clip: Tensor | None
     """Bound of the noise, ``[S, 1, 1]``."""
+    counts_interactions: bool = False
+    """Whether the clock counts interactions, and not updates."""
+    straight_through: bool = False
+    """Whether gradients ignore the clipping to [-1, 1]."""
 
-    def add(self, action: Tensor, draws: Tensor, updates: Tensor) -> Tensor:
-        """``clip(action + clip(std * draws, -c, c), -1, 1)``, ``[S, N, a]``; ``updates [S]`` are those done."""
-        noise = self.std(updates)[:, None, None] * draws
+    def add(self, action: Tensor, draws: Tensor, built: BuiltAgent) -> Tensor:
+        """``clip(action + clip(std * draws, -c, c), -1, 1)``, ``[S, N, a]``, at the present count of ``built``."""
+        count = built.interactions if self.counts_interactions else built.updates
+        assert count is not None, "noise follows a clock"
+        noise = self.std(count)[:, None, None] * draws
         if self.clip is not None:
             noise = noise.clamp(-self.clip, self.clip)
-        return (action + noise).clamp(-1, 1)
+        noisy = action + noise
+        clipped = noisy.clamp(-1, 1)
+        return noisy - noisy.detach() + clipped.detach() if self.straight_through else clipped
 
 
 @dataclass(frozen=True)
@@ -59,61 +68,66 @@ class Settings:
 class DeterministicProgram(Program):
     """Two objectives over an actor, C critics and their targets."""
 
-    def __init__(self, built: BuiltAgent, settings: Settings) -> None:
-        """Over networks ``actor`` and ``critic`` and their averages."""
-        assert built.updates is not None, "noise follows the clock of updates"
-        self._updates, self._settings = built.updates, settings
+    def __init__(self, built: BuiltAgent, features: Features, settings: Settings) -> None:
+        """Over networks ``actor`` and ``critic`` and their averages, which read ``features``."""
+        self._built, self._features, self._settings = built, features, settings
         self._actor, self._critic = built.networks["actor"], built.networks["critic"]
         self._target_critic, self._returns = built.averages["target_critic"], built.returns["critic"]
         self._next_actor = built.averages["target_actor"] if settings.has_target_actor else self._actor
-        self.noise: Mapping[str, Shape] = {name: (settings.actions,) for name in settings.noises}
+        shapes = {"actor": (settings.actions,), "target": features.draw_shape(settings.actions)}
+        self.noise: Mapping[str, Shape] = {**{name: shapes[name] for name in settings.noises}, **features.noise}
         self.signals: tuple[str, ...] = ("actor/loss", "actor/action_size", "critic/loss", "critic/value")
         steps = {
             "actor": Objective("actor", self.actor_loss, settings.policy_delay),
-            "critic": Objective("critic", self.critic_loss),
+            "critic": Objective("critic", self.critic_loss, also_trains=features.trained),
         }
         self.objectives: tuple[Objective, ...] = tuple(steps[role] for role in settings.order)
 
     def act(self, observation: Tensor, noise: Tensor | None) -> Tensor:
         """The policy's action ``[S, E, a]``, with ``noise [S, E, a]`` that of exploration added."""
-        action = _actions(self._actor, observation)
-        return action if noise is None else self._settings.exploration.add(action, noise, self._updates)
+        action = _actions(self._actor, self._features.acting(observation))
+        return action if noise is None else self._settings.exploration.add(action, noise, self._built)
 
     def inputs(self, batch: Batch, noise: Mapping[str, Tensor]) -> Mapping[str, Inputs]:
         """The critic reads observation and action; the next action is that of the target."""
-        now = torch.cat([batch.observation, batch.action], -1)
-        following = torch.cat([batch.next_observation, self._next_action(batch, noise)], -1)
-        return {"actor": Inputs(batch.observation, batch.next_observation), "critic": Inputs(now, following)}
+        found, now, following = self._features.inputs(batch)
+        action = self._with_noise("target", _actions(self._next_actor, following.actor), noise, self._features.first)
+        critic = Inputs(*(torch.cat([a, b], -1) for a, b in ((now.critic, batch.action), (following.critic, action))))
+        return {**found, "actor": Inputs(now.actor, following.actor), "critic": critic}
 
     def actor_loss(self, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]) -> Tensor:
         """``-mean Q(s, pi(s))``, whose gradient is Eq. 6 of arXiv:1509.02971."""
-        action = self._with_noise("actor", _actions(self._actor, batch.observation, training=True), noise)
-        values = self._returns.value(self._critic(torch.cat([batch.observation, action], -1)))
+        seen = self._features.of_actor(batch, noise, signals)
+        action = self._with_noise("actor", _actions(self._actor, seen.actor, training=True), noise)
+        values = self._returns.value(self._critic(torch.cat([seen.critic, action], -1)))
         loss: Tensor = -joint_value(values, self._settings.actor_critics).mean(1)
         signals["actor/loss"], signals["actor/action_size"] = loss.detach(), action.detach().abs().mean((1, 2))
         return loss
 
     def critic_loss(self, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]) -> Tensor:
         """``sum_c mean L(Z_c, r + discount Z')`` with the head's loss L: arXiv:1802.09477, algorithm 1, not halved."""
-        returns = self._returns
+        returns, features, rule = self._returns, self._features, self._settings.critics
         with torch.no_grad():
-            action = self._next_action(batch, noise)
-            raw = self._target_critic(torch.cat([batch.next_observation, action], -1))
-            target = returns.transform(
-                joint_return(returns, raw, self._settings.critics), batch.reward, batch.bootstrap
-            )
-        predicted = self._critic(torch.cat([batch.observation, batch.action], -1), training=True)
-        return critics_loss(returns, predicted, target, signals)
+            following = features.of_target(batch, noise, self._settings.has_target_actor)
+            action = self._with_noise("target", _actions(self._next_actor, following.actor), noise, features.draws)
+            raw = self._target_critic(torch.cat([following.critic, action], -1))
+            moved = features.repeated(batch)
+            target = features.target(returns.transform(joint_return(returns, raw, rule), *moved))
+        now = features.with_action(features.of_critic(batch, noise, signals), batch.action)
+        return critics_loss(returns, self._critic(now, training=True), target, signals, features.critic_views)
 
-    def _next_action(self, batch: Batch, noise: Mapping[str, Tensor]) -> Tensor:
-        return self._with_noise("target", _actions(self._next_actor, batch.next_observation), noise)
-
-    def _with_noise(self, name: str, action: Tensor, noise: Mapping[str, Tensor]) -> Tensor:
+    def _with_noise(
+        self,
+        name: str,
+        action: Tensor,
+        noise: Mapping[str, Tensor],
+        shaped: Callable[[Tensor], Tensor] = lambda draws: draws,
+    ) -> Tensor:
         declared = self._settings.noises.get(name)
-        return action if declared is None else declared.add(action, noise[name], self._updates)
+        return action if declared is None else declared.add(action, shaped(noise[name]), self._built)
 
 
-def _actions(actor: Stacked, observation: Tensor, training: bool = False) -> Tensor:
+def _actions(actor: Stacked, seen: Tensor, training: bool = False) -> Tensor:
     """Actions ``[S, N, a]`` of the only copy of an actor."""
-    action: Tensor = actor(observation, training)[:, 0]
+    action: Tensor = actor(seen, training)[:, 0]
     return action

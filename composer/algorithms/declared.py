@@ -43,8 +43,9 @@ class Role(NamedTuple):
     """Whether the algorithm reads a single copy of it."""
     option: str = ""
     """The key of the algorithm that needs it; empty where it is always needed."""
-    concatenates: tuple[tuple[str, Shape], ...] = ()
-    """What its input puts together, by name, in order; empty where it is one thing, such as the observation."""
+    concatenates: tuple[tuple[str, Shape | None], ...] = ()
+    """What its input puts together, by name, in order; empty where it is one thing, such as the observation. A shape
+    that follows from another network is None."""
 
 
 class AverageRole(NamedTuple):

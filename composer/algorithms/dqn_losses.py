@@ -6,7 +6,7 @@ Legend: S seeds, B batch, E environments of a seed, A actions. Tests: tests/pape
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.special import ndtr
 
-from composer.algorithms.losses.augmentation import uniform_integers
+from composer.algorithms.losses.augmentation import AugmentationChain, uniform_integers
 from composer.algorithms.losses.policies import one_hot
 from composer.algorithms.losses.returns import chosen, of_only_copy
 from composer.algorithms.program import Batch, BuiltAgent, Inputs, Objective, Program
@@ -41,24 +41,6 @@ class Exploration:
         random = uniform_integers(noise[..., 1], self.actions)
         action = torch.where(ndtr(noise[..., 0]) < epsilon[:, None], random, greedy)
         return one_hot(action, self.actions)
-
-
-class AugmentationChain:
-    """Augmentations, one after the other."""
-
-    def __init__(self, each: Sequence[tuple[Shape, Callable[[Tensor, Tensor], Tensor]]]) -> None:
-        """For each augmentation the shape of its draws and a function of pictures and draws."""
-        self._each = tuple(each)
-
-    def noise(self, name: str, *steps: int) -> dict[str, Shape]:
-        """Shapes of the draws under a name: one set per picture, ``steps`` pictures per sample."""
-        return {f"{name}/{index}": (*steps, *draws) for index, (draws, _) in enumerate(self._each)}
-
-    def __call__(self, pictures: Tensor, noise: Mapping[str, Tensor], name: str) -> Tensor:
-        """Pictures ``[S, B, *steps, c, h, w]``, changed by the draws of this name."""
-        for index, (_, change) in enumerate(self._each):
-            pictures = change(pictures, noise[f"{name}/{index}"])
-        return pictures
 
 
 class DQNProgram(Program):

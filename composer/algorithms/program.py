@@ -139,5 +139,7 @@ class BuiltAgent:
     """How to read values from raw outputs, by role, for every network with a value head."""
     updates: Tensor | None = None
     """Updates done, float64 ``[S]``: the clock of schedules."""
+    interactions: Tensor | None = None
+    """Interactions made before the present one, float64 ``[S]``."""
     tensors: Mapping[str, Tensor] = field(default_factory=dict)
     """The algorithm's own tensors by name, ``[S, ...]``, as its ``state_tensors`` declares them."""

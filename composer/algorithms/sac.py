@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field
 from typing_extensions import override
 
-from composer.algorithms.base import Algorithm, OffPolicy, vectors_needed
+from composer.algorithms.base import AgentDeclaration, Algorithm, OffPolicy
 from composer.algorithms.declared import CRITICS, AverageRole, Evaluated, Passes, Role
+from composer.algorithms.pixels import Pixels, dormant, features_of, in_order, observation_problems, with_encoder
 from composer.algorithms.start import Start
 from composer.environments.base import Environment
 from composer.environments.interface import EnvironmentInfo
@@ -61,6 +62,8 @@ class SAC(OffPolicy, Algorithm, kind="sac"):
     delay_skips: Literal["step", "optimizer"] = "step"
     """What waits in between: the whole ``step``, statistics of the actor too (CrossQ); or the ``optimizer`` alone,
     which steps at the first update (XQC)."""
+    pixels: Pixels | None = None
+    """Learning from pixels, which needs two more networks: an encoder and a projection of its features."""
 
     @property
     @override
@@ -78,6 +81,8 @@ class SAC(OffPolicy, Algorithm, kind="sac"):
 
     @override
     def roles(self, info: EnvironmentInfo) -> tuple[Role, ...]:
+        if self.pixels is not None:
+            return self.pixels.roles(info, "tanh_gaussian")
         size = math.prod(info.observation)
         parts = (("observation", (size,)), ("action", (info.action_size,)))
         return (
@@ -87,12 +92,25 @@ class SAC(OffPolicy, Algorithm, kind="sac"):
 
     @override
     def environment_problems(self, environment: Environment, info: EnvironmentInfo) -> Iterator[tuple[str, str]]:
-        return vectors_needed(self.title, info)
+        return observation_problems(self.title, info, self.pixels)
+
+    @override
+    def problems(self, agent: AgentDeclaration) -> Iterator[tuple[str, str]]:
+        if self.pixels is not None:
+            yield from self.pixels.problems(agent, self.first)
+            for key in ("joint_batch", "joint_actor"):
+                if getattr(self, key):
+                    yield f"algorithm.{key}", "from pixels, present and next observations are read apart: leave it out"
+
+    @override
+    def dormant_roles(self) -> Mapping[str, str]:
+        return dormant(self.pixels)
 
     @override
     def averages_read(self) -> tuple[AverageRole, ...]:
         joint = "algorithm.joint_batch = true"
-        return (AverageRole("target_critic", of="critic", is_optional=self.joint_batch, alternative=joint),)
+        target = AverageRole("target_critic", of="critic", is_optional=self.joint_batch, alternative=joint)
+        return (target, *(self.pixels.averages_read() if self.pixels else ()))
 
     def learned_scalars(self) -> Mapping[str, Outline]:
         """The logarithm of the temperature."""
@@ -101,6 +119,10 @@ class SAC(OffPolicy, Algorithm, kind="sac"):
 
     @override
     def trained_roles(self) -> tuple[str, ...]:
+        return with_encoder(self._order, self.pixels)
+
+    @property
+    def _order(self) -> tuple[str, ...]:
         return ("actor", "temperature", "critic") if self.first == "actor" else ("critic", "actor", "temperature")
 
     @override
@@ -118,14 +140,14 @@ class SAC(OffPolicy, Algorithm, kind="sac"):
         batches = 2 if self.joint_batch else 1
         actor = Evaluated("actor", Passes.TRAIN, 2 if self.joint_actor else 1), Evaluated("critic", Passes.THROUGH)
         target = Evaluated("actor", Passes.FORWARD), Evaluated("target_critic", Passes.FORWARD, batches)
-        critic = *target, Evaluated("critic", Passes.TRAIN, batches)
-        return (*actor, *critic) if self.first == "actor" else (*critic, *actor)
+        critic = (Evaluated("critic", Passes.TRAIN, batches),)
+        return in_order(self._order, {"actor": actor, "target": target, "critic": critic}, self.pixels)
 
     @override
     def build(self, built: BuiltAgent, info: EnvironmentInfo, hyperparameters: Hyperparameters) -> Program:
         from composer.algorithms.sac_losses import SACProgram
 
-        return SACProgram(built, self.settings(info, hyperparameters))
+        return SACProgram(built, features_of(self.pixels, built), self.settings(info, hyperparameters))
 
     def settings(self, info: EnvironmentInfo, hyperparameters: Hyperparameters) -> Settings:
         """The settings of the program, with numbers as tensors."""
@@ -142,5 +164,5 @@ class SAC(OffPolicy, Algorithm, kind="sac"):
             joint_actor=self.joint_actor,
             policy_delay=delay,
             delay_skips=self.delay_skips,
-            order=self.trained_roles(),
+            order=self._order,
         )

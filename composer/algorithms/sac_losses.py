@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from composer.algorithms.losses.critics import critics_loss, joint_return, joint_value
+from composer.algorithms.losses.features import Features
 from composer.algorithms.losses.returns import halves, of_only_copy
 from composer.algorithms.losses.tanh_gaussian import mode, sample
 from composer.algorithms.program import Batch, BuiltAgent, Inputs, Objective, Program
@@ -46,9 +47,12 @@ class Settings:
 class SACProgram(Program):
     """Three objectives over an actor, C critics, their target and a learned temperature."""
 
-    def __init__(self, built: BuiltAgent, settings: Settings) -> None:
-        """Over networks ``actor`` and ``critic``; with a joint batch, the average ``target_critic`` is optional."""
-        self._settings, self._critics = settings, settings.critics
+    def __init__(self, built: BuiltAgent, features: Features, settings: Settings) -> None:
+        """Over networks ``actor`` and ``critic``, which read ``features``.
+
+        With a joint batch, the average ``target_critic`` is optional.
+        """
+        self._features, self._settings, self._critics = features, settings, settings.critics
         self._actor, self._critic = built.networks["actor"], built.networks["critic"]
         self._target, self._returns = built.averages.get("target_critic"), built.returns["critic"]
         self._log_temperature = built.scalars["temperature"]
@@ -60,31 +64,33 @@ class SACProgram(Program):
             "critic/loss",
             "critic/value",
         )
-        self.noise: Mapping[str, Shape] = {"actor": (settings.actions,), "target": (settings.actions,)}
+        drawn = {"actor": (settings.actions,), "target": features.draw_shape(settings.actions)}
+        self.noise: Mapping[str, Shape] = {**drawn, **features.noise}
         delay = settings.policy_delay, settings.delay_skips
         steps = {
             "actor": Objective("actor", self.actor_loss, *delay),
             "temperature": Objective("temperature", self.temperature_loss, *delay),
-            "critic": Objective("critic", self.critic_loss),
+            "critic": Objective("critic", self.critic_loss, also_trains=features.trained),
         }
         self.objectives: tuple[Objective, ...] = tuple(steps[role] for role in settings.order)
 
     def act(self, observation: Tensor, noise: Tensor | None) -> Tensor:
         """A draw of the policy with ``noise [S, E, a]``; its mode without."""
-        mean, log_std = self._policy(observation)
+        mean, log_std = self._policy(self._features.acting(observation))
         return mode(mean) if noise is None else sample(mean, log_std, noise)[0]
 
     def inputs(self, batch: Batch, noise: Mapping[str, Tensor]) -> Mapping[str, Inputs]:
         """The critic reads observation and action; the next action is drawn as for the target."""
-        action, _ = sample(*self._policy(batch.next_observation), noise["target"])
-        now = torch.cat([batch.observation, batch.action], -1)
-        following = torch.cat([batch.next_observation, action], -1)
-        return {"actor": Inputs(batch.observation, batch.next_observation), "critic": Inputs(now, following)}
+        found, now, following = self._features.inputs(batch)
+        action, _ = sample(*self._policy(following.actor), self._features.first(noise["target"]))
+        critic = Inputs(*(torch.cat([a, b], -1) for a, b in ((now.critic, batch.action), (following.critic, action))))
+        return {**found, "actor": Inputs(now.actor, following.actor), "critic": critic}
 
     def actor_loss(self, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]) -> Tensor:
         """``mean(alpha log pi - Q)`` with the minimum or the mean over critics. Eq. 9, arXiv:1812.05905."""
-        action, log_density = sample(*self._trained_policy(batch), noise["actor"])
-        values = self._returns.value(self._critic(torch.cat([batch.observation, action], -1)))
+        seen = self._features.of_actor(batch, noise, signals)
+        action, log_density = sample(*self._trained_policy(seen.actor, batch), noise["actor"])
+        values = self._returns.value(self._critic(torch.cat([seen.critic, action], -1)))
         loss: Tensor = (self._temperature().detach() * log_density - joint_value(values, self._critics)).mean(1)
         signals["actor/loss"] = loss.detach()
         signals["actor/entropy"] = -log_density.detach().mean(1)
@@ -99,16 +105,17 @@ class SACProgram(Program):
 
     def critic_loss(self, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]) -> Tensor:
         """``sum_c mean L(Z_c, r + discount (Z' - alpha log pi'))`` with the head's loss L. Eq. 5, arXiv:1812.05905."""
-        returns = self._returns
+        returns, features = self._returns, self._features
         with torch.no_grad():
-            action, log_density = sample(*self._policy(batch.next_observation), noise["target"])
-            now = torch.cat([batch.observation, batch.action], -1)
-            following = torch.cat([batch.next_observation, action], -1)
+            seen = features.of_target(batch, noise)
+            action, log_density = sample(*self._policy(seen.actor), features.draws(noise["target"]))
+            following = torch.cat([seen.critic, action], -1)
+        now = features.with_action(features.of_critic(batch, noise, signals), batch.action)
         predicted, raw = self._returns_of(now, following)
         with torch.no_grad():
-            bonus = -(self._temperature() * log_density)
-            target = returns.transform(joint_return(returns, raw, self._critics), batch.reward, batch.bootstrap, bonus)
-        return critics_loss(returns, predicted, target, signals)
+            bonus, (reward, bootstrap) = -(self._temperature() * log_density), features.repeated(batch)
+            target = returns.transform(joint_return(returns, raw, self._critics), reward, bootstrap, bonus)
+        return critics_loss(returns, predicted, features.target(target), signals, features.critic_views)
 
     def _returns_of(self, now: Tensor, following: Tensor) -> tuple[Any, Any]:
         """Raw returns of the critic ``now`` and of its target ``following``, ``[S, C, B, ...]`` each."""
@@ -122,16 +129,16 @@ class SACProgram(Program):
         predicted, own = halves(self._critic(joint, training=True))
         return predicted, own if self._target is None else halves(self._target.on_its_batch(joint))[1]
 
-    def _trained_policy(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Mean and log deviation at the observations, in training mode."""
+    def _trained_policy(self, seen: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Mean and log deviation at what is seen of the observations, in training mode."""
         if not self._settings.joint_actor:
-            return self._policy(batch.observation, training=True)
-        seen, rows = torch.cat([batch.observation, batch.next_observation], 1), batch.observation.shape[1]
-        mean, log_std = self._policy(seen, training=True)
+            return self._policy(seen, training=True)
+        both, rows = torch.cat([batch.observation, batch.next_observation], 1), batch.observation.shape[1]
+        mean, log_std = self._policy(both, training=True)
         return mean[:, :rows], log_std[:, :rows]
 
-    def _policy(self, observation: Tensor, training: bool = False) -> tuple[Tensor, Tensor]:
-        mean, log_std = of_only_copy(self._actor(observation, training))
+    def _policy(self, seen: Tensor, training: bool = False) -> tuple[Tensor, Tensor]:
+        mean, log_std = of_only_copy(self._actor(seen, training))
         return mean, log_std
 
     def _temperature(self) -> Tensor:

@@ -66,11 +66,12 @@ class Learner:
         self.outlines: dict[str, Outline] = agent.sound_outlines | dict(agent.algorithm.learned_scalars())
         """Networks, as they are now, and learned scalars, by role."""
         self.averages = averages_of(agent, self.networks, device)
-        own = state_tensors_of(agent, device)
         self.updates = torch.zeros(len(self.seeds), dtype=torch.float64, device=device)
-        """Updates done, ``[S]``."""
-        scalars = {role: named["value"] for role, named in self.scalars.items()}
-        self.built = BuiltAgent(self.networks, self.averages, scalars, returns_of(agent, device), self.updates, own)
+        self.interactions = torch.zeros_like(self.updates)
+        """Updates done, and interactions made before the present one, ``[S]``; collectors set the latter."""
+        scalars, own = {role: named["value"] for role, named in self.scalars.items()}, state_tensors_of(agent, device)
+        counts, returns = (self.updates, self.interactions), returns_of(agent, device)
+        self.built = BuiltAgent(self.networks, self.averages, scalars, returns, *counts, own)
 
     def _make_update(self, agent: AgentDeclaration) -> None:
         device, seeds, numbers = self.device, len(self.seeds), self.hyperparameters

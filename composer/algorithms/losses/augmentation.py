@@ -5,9 +5,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+
 import torch
 from torch import Tensor
 from torch.special import ndtr
+
+from composer.spec.shape import Shape
+
+
+class AugmentationChain:
+    """Augmentations, one after the other."""
+
+    def __init__(self, each: Sequence[tuple[Shape, Callable[[Tensor, Tensor], Tensor]]]) -> None:
+        """For each augmentation the shape of its draws and a function of pictures and draws."""
+        self._each = tuple(each)
+
+    def noise(self, name: str, *steps: int) -> dict[str, Shape]:
+        """Shapes of the draws under a name: one set per picture, ``steps`` pictures per sample."""
+        return {f"{name}/{index}": (*steps, *draws) for index, (draws, _) in enumerate(self._each)}
+
+    def __call__(self, pictures: Tensor, noise: Mapping[str, Tensor], name: str) -> Tensor:
+        """Pictures ``[S, B, *steps, c, h, w]``, changed by the draws of this name."""
+        for index, (_, change) in enumerate(self._each):
+            pictures = change(pictures, noise[f"{name}/{index}"])
+        return pictures
 
 
 def random_shift(pictures: Tensor, noise: Tensor, pad: int) -> Tensor:

@@ -25,9 +25,15 @@ def joint_value(values: Tensor, rule: str) -> Tensor:
     return values.amin(1) if rule == "minimum" else values.mean(1)
 
 
-def critics_loss(returns: Returns[Any], predicted: Any, target: Tensor, signals: dict[str, Tensor]) -> Tensor:
-    """``sum_c mean L(Z_c, target)`` with the head's loss L, ``[S]``; reports ``critic/loss`` and ``critic/value``."""
+def critics_loss(
+    returns: Returns[Any], predicted: Any, target: Tensor, signals: dict[str, Tensor], views: int = 1
+) -> Tensor:
+    """``sum_c mean L(Z_c, target)`` with the head's loss L, ``[S]``; reports ``critic/loss`` and ``critic/value``.
+
+    The loss is summed over ``views`` of each sample, which are folded into the batch.
+    """
     loss: Tensor = returns.loss(predicted, target[:, None]).mean(2).sum(1)
+    loss = loss if views == 1 else views * loss
     with torch.no_grad():
         signals["critic/loss"], signals["critic/value"] = loss.detach(), returns.value(predicted).mean((1, 2))
     return loss

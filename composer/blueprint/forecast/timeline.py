@@ -6,8 +6,9 @@ Tests: tests/blueprint/test_show.py.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from composer.blueprint.forecast.clock import Clock, clock_of, lengths_of
 from composer.blueprint.forecast.firings import entries, firings
@@ -68,7 +69,7 @@ def timeline(blueprint: Blueprint) -> list[Moment]:
     moments = [
         *_learning(clock, env_steps),
         *_stages(blueprint.environment.stages(blueprint.algorithm.batch_size), clock),
-        *_schedules(_values(blueprint), clock, env_steps),
+        *_schedules(blueprint, clock, env_steps),
         *_averages(blueprint.averages, clock, env_steps),
         *_interventions(blueprint, clock),
         *_penalties(blueprint, clock.env_step_of(1, env_steps)),
@@ -131,13 +132,28 @@ def _stages(stages: Iterable[PlannedStage], clock: Clock) -> Iterator[Moment]:
         yield Moment(clock.updates_by(step), step, key, words)
 
 
-def _schedules(found: Iterable[tuple[Path, Schedule]], clock: Clock, env_steps: int) -> Iterator[Moment]:
-    for path, schedule in found:
-        a_kind = with_article(f"{schedule.kind} schedule")
+def counts_interactions(blueprint: Blueprint, path: Path) -> bool:
+    """Whether the schedule at ``path`` counts interactions: the table that holds it says so by a key ``clock``."""
+    holder: Any = blueprint
+    for key in path[:-1]:
+        holder = getattr(holder, str(key)) if isinstance(holder, Spec) else holder[key]
+    return getattr(holder, "clock", "") == "interaction"
+
+
+def _schedules(blueprint: Blueprint, clock: Clock, env_steps: int) -> Iterator[Moment]:
+    for path, schedule in _values(blueprint):
+        a_kind, on = with_article(f"{schedule.kind} schedule"), _when_of(blueprint, path, clock, env_steps)
         name = show_path(path[-1:] if isinstance(path[-1], str) else path[-2:])
-        for update, value in schedule.points():
-            step = clock.env_step_of(max(update, 1), env_steps)
-            yield Moment(update, step, show_path(path), f"{name} is {value:g}, on {a_kind}")
+        for count, value in schedule.points():
+            yield Moment(*on(count), show_path(path), f"{name} is {value:g}, on {a_kind}")
+
+
+def _when_of(blueprint: Blueprint, path: Path, clock: Clock, env_steps: int) -> Callable[[int], tuple[int, int | None]]:
+    """From a count of the schedule at ``path`` to updates and environment steps."""
+    if not counts_interactions(blueprint, path):
+        return lambda update: (update, clock.env_step_of(max(update, 1), env_steps))
+    length = clock.interactions_by(env_steps)
+    return lambda count: (clock.updates_after(count), count * clock.stride if count <= length else None)
 
 
 def _averages(averages: Mapping[str, Average], clock: Clock, env_steps: int) -> Iterator[Moment]:

@@ -103,9 +103,11 @@ def _inputs(blueprint: Blueprint, role: str) -> Iterator[Input]:
     declared = next(each for each in blueprint.algorithm.roles(environment.info) if each.name == role)
     whole = blueprint.sound_outlines[role].input
     is_observed = whole == environment.info.observation
-    for name, shape in declared.concatenates or ((observed if is_observed else "", whole),):
+    parts = declared.concatenates or ((observed if is_observed else "", whole),)
+    rest = whole[0] - sum(shape[0] for _, shape in parts if shape is not None)
+    for name, shape in parts:
         is_normalized = name == observed and not statistic.is_identity
-        yield Input(name, shape, statistic.kind if is_normalized else "")
+        yield Input(name, (rest,) if shape is None else shape, statistic.kind if is_normalized else "")
 
 
 class Chosen(NamedTuple):

@@ -57,10 +57,10 @@ class Schedule(Family, family="schedule"):
         """The first copy and the updates between two, where this momentum only copies a network; else None."""
         return None
 
-    def unreached(self, updates: int) -> str:
+    def unreached(self, updates: int, unit: str = "update") -> str:
         """What of it a run of ``updates`` updates does not reach, in words; empty where it reaches all."""
         last = max((update for update, _ in self.points()), default=0)
-        return f"goes on until update {last:,}; the run makes {updates:,}" if last > updates else ""
+        return f"goes on until {unit} {last:,}; the run makes {updates:,}" if last > updates else ""
 
     @abstractmethod
     def build(self, hyperparameters: Hyperparameters) -> Callable[[Tensor], Tensor]:

@@ -43,9 +43,9 @@ class Periodic(Schedule, kind="periodic"):
         return tuple(sorted({**found, first - 1: self.at}.items()))
 
     @override
-    def unreached(self, updates: int) -> str:
-        every = f"its value at every {self.every:,}th update never comes"
-        return f"{every}; the run makes {updates:,} updates" if self.every > updates else ""
+    def unreached(self, updates: int, unit: str = "update") -> str:
+        every = f"its value at every {self.every:,}th {unit} never comes"
+        return f"{every}; the run makes {updates:,} {unit}s" if self.every > updates else ""
 
     @property
     @override

@@ -72,6 +72,7 @@ class SimulatorCollector(Collector):
     def interact(self, interactions: int) -> None:
         """Act, step and store; with ``overlap``, step beside the updates and store in ``finish_step``."""
         learner, device, shape = self._learner, self._learner.device, self._shape
+        learner.interactions.fill_(interactions)
         here = torch.from_numpy(self.observation).unflatten(0, shape)
         observation = here.to(device)
         action = self._chosen

@@ -40,6 +40,7 @@ class OneSeed:
             averages={name: self._cut(each) for name, each in whole.averages.items()},
             scalars={role: value[self.seed] for role, value in whole.scalars.items()},
             updates=None if whole.updates is None else whole.updates[self.seed],
+            interactions=None if whole.interactions is None else whole.interactions[self.seed],
             tensors={name: value[self.seed] for name, value in whole.tensors.items()},
         )
         self.program = program_of(agent, self.built)

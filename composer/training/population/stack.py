@@ -84,6 +84,7 @@ def _move_into(whole: Learner, part: Learner, start: int) -> None:
     for theirs, ours in zip(whole.noise, part.noise, strict=True):
         moved += [(value, theirs[name], 0) for name, value in ours.items()]
     moved += [(value, whole.priorities[name], 0) for name, value in part.priorities.items()]
+    moved.append((part.interactions, whole.interactions, 0))
     for value, storage, axis in moved:
         share = storage.detach().narrow(axis, start, seeds)
         share.copy_(value)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from composer.blueprint.checks.meaning import Finding
 from composer.blueprint.forecast.clock import clock_of, lengths_of
-from composer.blueprint.forecast.timeline import schedules
+from composer.blueprint.forecast.timeline import counts_interactions, schedules
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.syntax.nodes import show_path
 from composer.blueprint.syntax.positions import Path
@@ -56,7 +56,10 @@ def unfinished_schedules(blueprint: Blueprint) -> Iterator[Finding]:
     horizon = blueprint.algorithm.horizon_schedules().one_minus_discount
     discounts = [] if horizon is None else [(("algorithm", "discount"), horizon)]
     for path, schedule in (*schedules(blueprint), *discounts) if lengths.update else ():
-        if schedule.unreached(reachable):
+        if counts_interactions(blueprint, path):
+            if schedule.unreached(lengths.interaction):
+                yield path, schedule.unreached(lengths.interaction, "interaction")
+        elif schedule.unreached(reachable):
             yield path, schedule.unreached(lengths.update)
 
 
