@@ -125,6 +125,11 @@ class Environment(Family, family="environment"):
         return 0
 
     @property
+    def stays_in_thread(self) -> bool:
+        """Whether only the thread that has made it can step it."""
+        return False
+
+    @property
     def stages_differ_by_seed(self) -> bool:
         """Whether each seed may enter the next planned stage at a time of its own."""
         return False

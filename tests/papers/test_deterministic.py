@@ -172,7 +172,8 @@ def test_the_two_kinds_differ_in_defaults_alone() -> None:
     td3, ddpg = TD3().model_dump(), DDPG().model_dump()
     assert {key for key in td3 if td3[key] != ddpg[key]} == {"actor_critics", "policy_delay", "target_noise"}
     assert common.items() <= td3.items()
-    assert (td3["policy_delay"], td3["target_noise"], td3["actor_critics"]) == (2, {"std": 0.2, "clip": 0.5}, "first")
+    smoothed = {"std": 0.2, "clock": "update", "clip": 0.5, "straight_through": False}
+    assert (td3["policy_delay"], td3["target_noise"], td3["actor_critics"]) == (2, smoothed, "first")
     as_ddpg = ("algorithm.policy_delay=1", SILENT, "algorithm.actor_critics='minimum'")
     other = "algorithm={ kind = 'ddpg', batch_size = 32, warmup_interactions = 50 }"
     one, two = moved(learner(*as_ddpg)), moved(learner(other))

@@ -55,6 +55,9 @@ def _overlap(blueprint: Blueprint) -> Iterator[Finding]:
     elif blueprint.training.overlap and clock_of(blueprint).updates_after(1):
         why = "the first update comes beside the first environment step, before a transition is stored: 2 or more"
         yield ("algorithm", "warmup_interactions"), why
+    elif blueprint.training.overlap and blueprint.environment.stays_in_thread:
+        why = "its pictures are drawn by one thread alone, and steps beside updates are another's: environment.workers = 1"
+        yield ("training", "overlap"), why
 
 
 def _sampling(blueprint: Blueprint) -> Iterator[Finding]:

@@ -63,6 +63,12 @@ class DmControl(SingleSimulator, kind="dm_control"):
         """Rewards are in [0, 1], but for those of ``lqr``, which have no lower bound."""
         return (-math.inf if self.task.startswith("lqr") else 0.0), float(self.info.episode_env_steps)
 
+    @property
+    @override
+    def stays_in_thread(self) -> bool:
+        """Of pixels: a context of OpenGL belongs to the thread that draws first."""
+        return self.observe == "pixels" and not self.workers
+
     def describe(self) -> EnvironmentInfo:
         """From the table of tasks; dm_control is not imported."""
         task = task_table("dm_control")[self.task]
