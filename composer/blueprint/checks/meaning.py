@@ -56,7 +56,7 @@ def _overlap(blueprint: Blueprint) -> Iterator[Finding]:
         why = "the first update comes beside the first environment step, before a transition is stored: 2 or more"
         yield ("algorithm", "warmup_interactions"), why
     elif blueprint.training.overlap and blueprint.environment.stays_in_thread:
-        why = "its pictures are drawn by one thread alone, and steps beside updates are another's: environment.workers = 1"
+        why = "one thread alone draws its pictures, and steps beside updates are another's: environment.workers = 1"
         yield ("training", "overlap"), why
 
 
