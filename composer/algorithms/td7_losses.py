@@ -71,7 +71,7 @@ class TD7Program(Program):
     def __init__(self, built: BuiltAgent, settings: Settings) -> None:
         """Over the networks and averages that the spec declares."""
         assert built.updates is not None, "noise and bounds follow the clock of updates"
-        self._updates, self._settings, self._own = built.updates, settings, built.tensors
+        self._built, self._updates, self._settings, self._own = built, built.updates, settings, built.tensors
         networks, averages = built.networks, built.averages
         self._online = Encoders(networks["state_encoder"], networks["state_action_encoder"])
         self._fixed, self._target = (
@@ -91,7 +91,7 @@ class TD7Program(Program):
     def act(self, observation: Tensor, noise: Tensor | None) -> Tensor:
         """The policy's action ``[S, E, a]`` on features of the fixed encoder, with ``noise [S, E, a]`` explored."""
         action = self._action(self._actor, observation, self._fixed.features(observation))
-        return action if noise is None else self._settings.exploration.add(action, noise, self._updates)
+        return action if noise is None else self._settings.exploration.add(action, noise, self._built)
 
     def inputs(self, batch: Batch, noise: Mapping[str, Tensor]) -> Mapping[str, Inputs]:
         """Critics read fixed features of the pairs; the next action is that of the target."""
@@ -172,7 +172,7 @@ class TD7Program(Program):
     def _following_action(self, batch: Batch, noise: Mapping[str, Tensor]) -> Tensor:
         features = self._target.features(batch.next_observation)
         action = self._action(self._target_actor, batch.next_observation, features)
-        return self._settings.target_noise.add(action, noise["target"], self._updates)
+        return self._settings.target_noise.add(action, noise["target"], self._built)
 
     def _action(self, actor: Stacked, observation: Tensor, features: Tensor, training: bool = False) -> Tensor:
         action: Tensor = actor(torch.cat([observation, features], -1), training)[:, 0]
