@@ -162,7 +162,8 @@ def compare(client: MlflowClient, run_dir: Path) -> Compared:
     assert tracking is not None and stored is not None, f"{run_dir} was not uploaded"
     wanted: Counter[Any] = Counter()
     for name in (JOURNAL, TIMING):
-        journal = JournalPoints(run_dir / name, run["seeds"], 0, tracking.bounds(), tracking.headline or DEFAULT)
+        points = tracking.tracker().points(run["seeds"], tracking.bounds(), tracking.headline or DEFAULT)
+        journal = JournalPoints(run_dir / name, points, 0)
         journal.pull(sys.maxsize)
         wanted.update(tuple(point) for _, points in journal.take(sys.maxsize) for point in points)
     found: Counter[Any] = Counter()
