@@ -49,7 +49,7 @@ test-fast: $(VENV)/.installed-dev
 	$(TEST) -m "not slow and not learning"
 
 bench: $(VENV)/.installed-bench
-	$(BIN)/python -m benchmarks.speed --out docs/benchmarks/speed.json --plot docs/images/speed.png
+	$(BIN)/python -m benchmarks.speed --out docs/benchmarks/speed.json --plot docs/images/speed.svg
 
 gpu:
 	PYTHONPATH=. $(GPU_PYTHON) -m benchmarks.gpu $(GPU_ARGS)

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from composer.studies import Refused
-from composer.studies.plots import COLOURS, GREY, figure
+from composer.studies.plots import GREY, Look, figure, look
 
 AXES: Final = {"width": "width of both hidden layers", "batch": "batch", "seeds": "seeds in one program"}
+FLOOR: Final = Look(GREY, "-", "o")
+"""Of the matrix products alone, which no agent is faster than."""
 OURS: Final = ("composer, eager", "composer, compiled")
 
 
@@ -39,28 +41,33 @@ def plot(result: Mapping[str, Any], path: Path) -> None:
     if not panels:
         raise Refused("nothing could be measured that can be plotted")
     names = list(dict.fromkeys(name for lines in panels.values() for name in lines))
-    coloured = [name for name in names if not name.startswith("matrix")]
-    colours = {name: COLOURS[number % len(COLOURS)] for number, name in enumerate(coloured)}
-    with figure(path, 1.2 + 3.4 * len(panels), 3.4) as made:
+    others = [name for name in names if not name.startswith("matrix")]
+    looks = {name: look(number) for number, name in enumerate(others)}
+    with figure(path, 1.2 + 2.4 * len(panels), 3.2) as made:
         drawn = made.subplots(1, len(panels), squeeze=False)[0]
         for axes, (axis, lines) in zip(drawn, panels.items(), strict=True):
             for name, line in lines.items():
-                _draw(axes, name, line, colours.get(name, GREY), alone=axis == "seeds" and name not in OURS)
+                _draw(axes, name, line, looks.get(name, FLOOR), alone=axis == "seeds" and name not in OURS)
             _dress(axes, axis, sorted({x for line in lines.values() for x, _ in line}))
-        drawn[0].set_ylabel("agent updates per second, median and range")
-        drawn[0].legend(loc="best", fontsize=7)
+        drawn[0].set_ylabel("agent updates per second,\nmedian and range")
+        # From fast to slow, as the lines begin in the first panel.
+        first = next(iter(panels.values()))
+        handles = dict(zip(*reversed(drawn[0].get_legend_handles_labels()), strict=True))
+        named = sorted(handles, key=lambda name: -first[name][0][1]["median"])
+        made.legend([handles[name] for name in named], named, loc="outside lower center", ncols=3)
 
 
-def _draw(axes: Any, name: str, line: Sequence[tuple[float, Mapping[str, float]]], colour: str, alone: bool) -> None:
+def _draw(axes: Any, name: str, line: Sequence[tuple[float, Mapping[str, float]]], own: Look, alone: bool) -> None:
     """A curve with its range; a horizontal line where there is one agent ``alone``."""
     x = [place for place, _ in line]
     middle = [rate["median"] for _, rate in line]
     if alone:
-        axes.axhline(middle[0], color=colour, linewidth=0.8, linestyle=":", label=name)
+        axes.axhline(middle[0], color=own.colour, linewidth=0.8, linestyle=own.dash, label=name)
         return
     low, high = ([rate[end] for _, rate in line] for end in ("low", "high"))
-    axes.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
-    axes.plot(x, middle, color=colour, linewidth=1.4, marker="o", markersize=3, label=name)
+    axes.fill_between(x, low, high, color=own.colour, alpha=0.18, linewidth=0)
+    shape = {"marker": own.marker, "markersize": 3.5, "linewidth": 1.4, "linestyle": own.dash}
+    axes.plot(x, middle, color=own.colour, label=name, **shape)
 
 
 def _dress(axes: Any, axis: str, ticks: Sequence[float]) -> None:

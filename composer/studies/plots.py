@@ -15,12 +15,14 @@ from composer.studies.statistics import Curve
 COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 GREY: Final = "#777777"
 DASHES: Final = ("-", "--", ":", "-.")
-"""Distinguish lines where there are more of them than colours, and where print has no colour."""
+"""Distinguish lines in print without colour, and where there are more of them than colours."""
 MARKERS: Final = ("o", "s", "^", "D")
 """The same for points."""
 SUFFIXES: Final = (".png", ".svg", ".pdf")
 STYLE: Final[Any] = {
     "svg.hashsalt": "composer",
+    # Publishers take no PDF with the letters that matplotlib draws by default (Type 3).
+    "pdf.fonttype": 42,
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -38,9 +40,9 @@ class Look(NamedTuple):
 
 
 def look(number: int) -> Look:
-    """The look of the agent with this number: 24 differ."""
-    colour, style = COLOURS[number % len(COLOURS)], number // len(COLOURS) % len(DASHES)
-    return Look(colour, DASHES[style], MARKERS[style])
+    """The look of the agent with this number: 24 differ; neighbours differ in colour, dash and marker."""
+    colour, style = number % len(COLOURS), (number + number // len(COLOURS)) % len(DASHES)
+    return Look(COLOURS[colour], DASHES[style], MARKERS[style])
 
 
 def check(path: Path, suffixes: Sequence[str] = SUFFIXES) -> None:

@@ -84,7 +84,7 @@ def seeds_of(groups: Sequence[Group]) -> str:
 def _draw(axes: Any, group: Group, own: Look, name: str, with_seeds: bool) -> None:
     curve = group.curve
     if with_seeds and len(group.seeds) > 1:
-        axes.plot(curve.steps, curve.values.T, color=own.colour, linewidth=0.5, alpha=0.35, linestyle=own.dash)
+        axes.plot(curve.steps, curve.values.T, color=own.colour, linewidth=0.5, alpha=0.35)
     band(axes, curve, own.colour, alpha=0.18 if with_seeds else 0.1, linestyle=own.dash, label=name)
 
 

@@ -22,7 +22,8 @@ MOST_ROWS: Final = 15
 
 
 def aggregates(rows: Mapping[str, Mapping[str, Estimate]], looks: Mapping[str, Look], caption: str) -> Sheet:
-    """A panel per statistic; ``rows`` by agent, then by statistic."""
+    """A panel per statistic; ``rows`` by agent, then by statistic; sorted by the first one, the best on top."""
+    rows = dict(sorted(rows.items(), key=lambda row: -next(iter(row[1].values())).value))
     statistics = list(next(iter(rows.values())))
     names = [wrap(name, 26) for name in rows]
     across = len(statistics)
@@ -31,24 +32,27 @@ def aggregates(rows: Mapping[str, Mapping[str, Estimate]], looks: Mapping[str, L
         for panel, statistic in zip(axes, statistics, strict=True):
             for number, (name, estimates) in enumerate(rows.items()):
                 _bar(panel, number, estimates[statistic], looks[name].colour)
+            panel.use_sticky_edges = False
             panel.set_title(statistic, loc="left")
             _rows(panel, names)
         return finish(made, "aggregates", caption)
 
 
 def improvement(pairs: Sequence[tuple[str, str, Estimate]], caption: str) -> Sheet:
-    """P(left > right) of every pair: rows with intervals, of many agents a matrix."""
+    """P(left > right) of every pair: rows with intervals, the most likely first; of many agents a matrix."""
     if len(pairs) > MOST_ROWS:
         return _improvement_matrix(pairs, caption)
+    pairs = sorted(pairs, key=lambda pair: -pair[2].value)
     names = [f"{wrap(left, 34)}\n> {wrap(right, 34)}" for left, right, _ in pairs]
     height = 0.7 + sum(0.06 + 0.15 * (name.count("\n") + 1) for name in names)
     with panels(1, height=height) as (made, (axes,)):
         for number, (_, _, estimate) in enumerate(pairs):
             _bar(axes, number, estimate, look(0).colour)
         axes.axvline(0.5, color=GREY, linewidth=0.8, linestyle="--")
-        axes.set_xlim(0, 1)
         axes.set_xlabel("probability of improvement")
         _rows(axes, names)
+        axes.set_xlim(-0.01, 1.01)
+        axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
         return finish(made, "improvement", caption)
 
 

@@ -26,7 +26,9 @@ def _draw(
     name: str, lines: Mapping[str, Line], looks: Mapping[str, Look], names: tuple[str, str], caption: str
 ) -> Sheet:
     with panels(1) as (made, (axes,)):
-        for label, line in lines.items():
+        # The legend reads as the curves do: by their ends, or, of profiles, which all end at 0, by the area below them.
+        heights = {label: line.value[-1] if name != "profile" else line.value.mean() for label, line in lines.items()}
+        for label, line in sorted(lines.items(), key=lambda each: -float(heights[each[0]])):
             colour, dash, _ = looks[label]
             alpha = 0.18 if len(lines) < 5 else 0.1
             axes.fill_between(line.at, line.low, line.high, color=colour, alpha=alpha, linewidth=0)

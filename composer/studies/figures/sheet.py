@@ -40,7 +40,6 @@ _STYLE: Final[Any] = {
     "axes.titlesize": FONT,
     "axes.labelsize": FONT,
     "legend.fontsize": SMALL,
-    "pdf.fonttype": 42,
 }
 
 

@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from composer.studies.figures.intervals import improvement
 from composer.studies.figures.matrix import Matrix, draw_matrix
 from composer.studies.figures.names import short_names
 from composer.studies.figures.sheet import Sheet, wrap
+from composer.studies.plots import look
 from composer.studies.statistics import Curve, Estimate
 from composer.tracking.journal import Journal
 from tests.comparison_runs import write_run
@@ -210,7 +212,7 @@ def test_agents_that_differ_in_one_number_are_joined_against_their_cost(tmp_path
 def test_aggregates_show_the_numbers_of_the_table(tmp_path: Path) -> None:
     runs = [
         write_run(tmp_path / f"{name}-{task}", name, {s: (0.0, 100.0, level + 20.0 * s) for s in range(4)}, task)
-        for name, level in (("good", 700), ("bad", 300))
+        for name, level in (("bad", 300), ("good", 700))
         for task in ("walker-walk", "cheetah-run")
     ]
     comparison = compare(runs)
@@ -224,14 +226,30 @@ def test_aggregates_show_the_numbers_of_the_table(tmp_path: Path) -> None:
         for bar, agent in zip(bars, ("good", "bad"), strict=True):
             edges = bar.get_x(), bar.get_x() + bar.get_width()
             assert edges == pytest.approx((rows[agent][key]["low"], rows[agent][key]["high"]))
+            assert panels[title].get_xlim()[0] < edges[0] < edges[1] < panels[title].get_xlim()[1], "no bar is cut"
     profile = lines_of(sheets["profile"])
     assert profile["good"][1] == rows["good"]["performance_profile"]["value"]
     assert lines_of(sheets["efficiency"])["bad"][0] == [100, 200, 300]
     (axes,) = sheets["improvement"].figure.axes
-    assert axes.get_xlim() == (0, 1) and axes.get_yticklabels()[0].get_text().replace("\n", " ") == "good > bad"
+    assert axes.get_xlim() == pytest.approx((0, 1), abs=0.02)
+    ends = {"bad > good": 0.0, "good > bad": 1.0}
+    assert axes.lines[0].get_xdata()[0] == ends[axes.get_yticklabels()[0].get_text().replace("\n", " ")]
+    for name in ("curves", "profile", "efficiency"):
+        assert [text.get_text() for text in sheets[name].figure.legends[0].get_texts()] == ["good", "bad"], name
     assert all("4 seeds" in sheet.caption for sheet in sheets.values())
     for sheet in sheets.values():
         assert_nothing_is_clipped(sheet)
+
+
+def test_lines_differ_in_print_without_colour() -> None:
+    looks = [look(number) for number in range(24)]
+    assert (
+        len({(each.colour, each.dash) for each in looks}) == len({(each.colour, each.marker) for each in looks}) == 24
+    )
+    assert all(one.dash != other.dash and one.marker != other.marker for one, other in pairwise(looks))
+    pairs = [("a", "b", Estimate(0.2, 0.1, 0.3)), ("a", "c", Estimate(0.9, 0.8, 1.0))]
+    names = [text.get_text() for text in improvement(pairs, "x").figure.axes[0].get_yticklabels()]
+    assert names == ["a\n> c", "a\n> b"], "the most likely first"
 
 
 def test_many_agents_and_large_matrices_stay_legible() -> None:
