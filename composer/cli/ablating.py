@@ -56,23 +56,26 @@ def ablate(
         composer ablate dmc/sac_simba --tasks walker-walk,cheetah-run --jobs 2
     """
     from composer.blueprint.syntax.notation import experiment
-    from composer.studies import Refused
     from composer.studies.ablation import ablate as study
     from composer.studies.ablation import report
-    from composer.studies.ablation.arms import arms, suite_tasks
-
-    def chosen_tasks() -> list[str]:
-        if suite is not None and tasks is not None:
-            raise Refused("give --suite or --tasks, not both")
-        names = suite_tasks(suite) if suite is not None else (tasks or "").split(",")
-        return [name.strip() for name in names if name]
+    from composer.studies.ablation.arms import arms
 
     def look_ahead() -> dict[str, Any]:
         chosen = experiment(blueprint, overrides or (), variant or ())
-        return study.plan(arms(chosen, range(seeds), chosen_tasks(), only or (), skip or (), add))
+        return study.plan(arms(chosen, range(seeds), _tasks(suite, tasks), only or (), skip or (), add))
 
     def measure() -> dict[str, Any]:
-        which = blueprint, overrides or (), variant or (), seeds, chosen_tasks(), only or (), skip or (), add
+        which = blueprint, overrides or (), variant or (), seeds, _tasks(suite, tasks), only or (), skip or (), add
         return study.ablate(*which, margin, runs, out, jobs, say)
 
     tell(guarded(look_ahead if plan else measure, as_json), report.plan_text if plan else report.text, as_json)
+
+
+def _tasks(suite: str | None, tasks: str | None) -> list[str]:
+    from composer.studies import Refused
+    from composer.studies.ablation.arms import suite_tasks
+
+    if suite is not None and tasks is not None:
+        raise Refused("give --suite or --tasks, not both")
+    names = suite_tasks(suite) if suite is not None else (tasks or "").split(",")
+    return [name.strip() for name in names if name]

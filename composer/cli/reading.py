@@ -104,7 +104,6 @@ def show(
     Examples:
         composer show dmc/sac_simba@small
         composer show quickstart --diagram networks.svg
-        composer show quickstart --paths
     """
     from composer.blueprint.inspect.removed import removed_json
     from composer.blueprint.inspect.show import show_json
@@ -229,7 +228,6 @@ def parts(
     in 'composer kinds'; kinds of plug-ins are listed here too.
 
     Examples:
-        composer parts
         composer parts simba
     """
     from composer.blueprint.inspect import parts_list as catalogue

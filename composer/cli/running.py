@@ -6,7 +6,7 @@ import json
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -68,18 +68,20 @@ def train(
         stages.begin(f"reading {blueprint}")
         if together is not None:
             _train_together(blueprint, changes, variant, together, runs, as_json)
-            return
         loaded = read(blueprint, changes, variant, as_json, is_to_run=True).blueprint
         if beside:
             _train_beside(loaded, beside, absent or (), runs, as_json)
-            return
-        from composer.blueprint.inspect.headline import headline
-
-        stages.line(headline(loaded))
+        stages.line(_first_line(loaded))
         if dry_run:
             _try_out(loaded, as_json)
             return
         _finish(guarded(lambda: _trained(loaded, runs, profile, name, tag or ()), as_json), as_json)
+
+
+def _first_line(blueprint: Blueprint) -> str:
+    from composer.blueprint.inspect.headline import headline
+
+    return headline(blueprint)
 
 
 def _trained(blueprint: Blueprint, runs: Path, profile: bool, name: str | None, tags: Sequence[str]) -> dict[str, Any]:
@@ -102,7 +104,7 @@ def _try_out(blueprint: Blueprint, as_json: bool) -> None:
 
 def _train_together(
     file: str, changes: list[str], variants: list[str] | None, together: str, runs: Path, as_json: bool
-) -> None:
+) -> NoReturn:
     from composer.blueprint.syntax.notation import selection
     from composer.studies.sweep import for_one_program
     from composer.training import assemble, launch
@@ -114,7 +116,7 @@ def _train_together(
     _finish_together(guarded(run, as_json), as_json)
 
 
-def _train_beside(first: Blueprint, others: list[str], absent: Sequence[int], runs: Path, as_json: bool) -> None:
+def _train_beside(first: Blueprint, others: list[str], absent: Sequence[int], runs: Path, as_json: bool) -> NoReturn:
     from composer.studies.sweep import ensure_one_program
     from composer.training import assemble, launch
 
@@ -135,7 +137,7 @@ def _train_beside(first: Blueprint, others: list[str], absent: Sequence[int], ru
     _finish_together(guarded(run, as_json), as_json)
 
 
-def _finish_together(table: dict[str, Any], as_json: bool) -> None:
+def _finish_together(table: dict[str, Any], as_json: bool) -> NoReturn:
     for row in table["runs"]:
         result = "" if row["status"] == "finished" else f"{row['message']}; "
         say(f"{row['variant']}: {result}everything of the run is in {row['run']}")

@@ -89,16 +89,12 @@ def run(
 ) -> None:
     """Train the runs of a study; the same command continues it.
 
-    Runs that were finished before are not repeated.
-
     Examples:
         composer study run studies/digits_width --jobs 2
         composer study run studies/digits_width --only width=16 --until decided
     """
-    if until not in (None, "decided"):
-        fail(f"--until takes the word decided, got {until!r}", 2, as_json)
-    if until is None and (max_seeds or block or against_first):
-        fail("--max-seeds, --block and --against-first belong to --until decided", 2, as_json)
+    if until != "decided":
+        _ensure_without(until, bool(max_seeds or block or against_first), as_json)
     found = read_study(file, as_json, is_to_run=True)
     say(f"{found.name}: {counted(len(found.runs), 'run')}")
     from composer.studies.execution import study_run
@@ -112,12 +108,17 @@ def run(
             given = (max_seeds, block, against_first, yes)
             return sequential.run_until_decided(found, runs, out, only or (), say, jobs or 1, *given, launcher)
 
-    def text(table: dict[str, Any]) -> str:
-        return study_run.text(table) + (sequential.text(table) if until else "")
-
     table = guarded(train, as_json)
-    tell(table, text, as_json)
+    tell(table, lambda _: study_run.text(table) + (sequential.text(table) if until else ""), as_json)
     raise typer.Exit(1 if table["failed"] else 0)
+
+
+def _ensure_without(until: str | None, has_options: bool, as_json: bool) -> None:
+    """Exit with 2 where ``--until`` has another word, or options of it are given without it."""
+    if until is not None:
+        fail(f"--until takes the word decided, got {until!r}", 2, as_json)
+    if has_options:
+        fail("--max-seeds, --block and --against-first belong to --until decided", 2, as_json)
 
 
 def plan(
