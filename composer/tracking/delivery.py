@@ -19,6 +19,7 @@ from composer.tracking.base import Destination
 from composer.tracking.journal import read
 from composer.tracking.journal_points import JournalPoints
 from composer.tracking.media.sending import MediaSender
+from composer.tracking.models.logged import FOLDER_TAG, RUN_TAG
 from composer.tracking.page.facts import PageFacts
 from composer.tracking.page.names import DEFAULT, headline
 from composer.tracking.points import PARENT, Point, flatten
@@ -206,9 +207,9 @@ class Delivery:
         """Set the runs' final status, children first. Without ``end_time`` it is the time of the last timing row."""
         moment = end_time or max(self._journals[TIMING].times.values(), default=int(time.time() * 1000))
         self._send_events()
-        self._send_models()
         if any(note.startswith(DATASET) for note in self._upload.notes):
             self._log_dataset()
+        self._send_models()
         self._arrange_page()
         for run_id in reversed(self._stored.ids()):
             self._store.set_status(run_id, status, moment)
@@ -221,7 +222,11 @@ class Delivery:
         notes[:] = [note for note in notes if not note.startswith(MODELS)]
         names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
         try:
-            tags = self._tracking.tags | {"composer.run_id": str(self._run["run_id"])}
+            where = self._run_dir.resolve()
+            tags = self._tracking.tags | {
+                RUN_TAG: str(self._run["run_id"]),
+                FOLDER_TAG: f"{where.parent.name}/{where.name}",
+            }
             metric = headline(self._tracking.headline or DEFAULT).name
             self._store.log_models(self._stored.experiment_id, self._stored.run_id, metric, names, tags)
         except Exception as error:  # Of a store or a network.

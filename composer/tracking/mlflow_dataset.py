@@ -21,7 +21,7 @@ ENVIRONMENTS: Final = "environments"
 def log_dataset(client: MlflowClient, run_ids: Sequence[str], dataset: Dataset) -> None:
     """Make a data set an input of runs, to train on; MLflow keeps each once, whatever is repeated.
 
-    The schema is a table of columns, which is what its page can show.
+    The schema is a table of columns, and the profile a list of counts and versions: what its page can show.
     """
     from mlflow.entities import Dataset as Entity
     from mlflow.entities import DatasetInput, InputTag
@@ -32,7 +32,7 @@ def log_dataset(client: MlflowClient, run_ids: Sequence[str], dataset: Dataset) 
         source_type="code",
         source=json.dumps({"tags": dataset.source}),
         schema=json.dumps({"mlflow_colspec": [{"name": name, "type": each} for name, each in dataset.columns.items()]}),
-        profile=json.dumps(dataset.counts),
+        profile=json.dumps({**dataset.counts, **dataset.source.get("versions", {})}),
     )
     tags = {CONTEXT: "training"}
     if dataset.environments:

@@ -164,7 +164,7 @@ def test_what_a_run_learns_from_is_an_input_once_and_a_refusal_costs_no_row(
         ((given, tags),) = [(each.dataset, each.tags) for each in client.get_run(run_id).inputs.dataset_inputs]
         assert (given.name, given.digest, given.source_type) == ("walker-walk", "5" * 16, "code")
         assert json.loads(given.schema) == {"mlflow_colspec": [{"name": "observation", "type": "float32 [24]"}]}
-        assert (json.loads(given.profile), json.loads(given.source)) == ({"steps": 9}, {"tags": source})
+        assert (json.loads(given.profile), json.loads(given.source)) == ({"steps": 9, "mujoco": "3"}, {"tags": source})
         assert {each.key: each.value for each in tags} == {"mlflow.data.context": "training", "environments": "2"}
     found = client.search_runs([stored.experiment_id], "dataset.name = 'walker-walk'")
     assert {each.info.run_id for each in found} == {*stored.ids()}

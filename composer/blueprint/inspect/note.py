@@ -35,6 +35,8 @@ _ACRONYM: Final = 4
 """Letters of an algorithm's name that is written in capitals."""
 LONGEST_LINE: Final = 180
 LONGEST_COMMAND: Final = 600
+WIDTH: Final = 84
+"""Characters of a line of a command."""
 _ARXIV: Final = re.compile(r"arXiv:(\d{4}\.\d{4,5})")
 
 
@@ -165,10 +167,20 @@ def _command(blueprint: Blueprint, run: RunPlace) -> str:
         variant = f"@{written.variant}" if written is not None and written.variant else ""
         words = ["composer", "train", f"{_file(blueprint, run.folder)}{variant}", *changed]
         words.append(_seeds(blueprint.seeds))
-    command = shlex.join(words)
-    if len(command) > LONGEST_COMMAND or (written is None and run.fork is None):
+    if len(shlex.join(words)) > LONGEST_COMMAND or (written is None and run.fork is None):
         return "composer train blueprint.toml  # the artifact"
-    return command
+    return _wrapped([shlex.quote(word) for word in words])
+
+
+def _wrapped(words: Sequence[str]) -> str:
+    """Words of a command over several lines: the page does not break them, and grows as wide as they are."""
+    lines = [words[0]]
+    for word in words[1:]:
+        if len(lines[-1]) + len(word) < WIDTH:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(f"    {word}")
+    return " \\\n".join(lines)
 
 
 def _seeds(seeds: Sequence[int]) -> str:

@@ -11,10 +11,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from composer.tracking.mlflow_search import condition
+from composer.tracking.page.names import Headline
 
 RUN_TAG: Final = "composer.run_id"
+FOLDER_TAG: Final = "run_directory"
+"""The run directory, from the folder in which the directory of runs is."""
+TAGS: Final = ("agent", "task", "seeds", "study")
+LONGEST_NAME: Final = 200
 _FOLDER = re.compile(r"(best|step)-(\d{12})")
-_UNSAFE = re.compile(r"[/:.%\"'\s]+")
+_UNSAFE = re.compile(r"[/:.%\"']+")
 """What the name of a LoggedModel may not contain."""
 
 
@@ -55,9 +60,12 @@ def log_models(
 ) -> None:
     """Make the LoggedModels of a run those of its checkpoints; does nothing where they are so already.
 
-    ``metric`` is MLflow's name of the result on the parent run ``run_id``; ``tags`` are the run's.
+    ``metric`` is MLflow's name of the result on the parent run ``run_id``, whose bounds at that step go with it;
+    ``tags`` are the run's. Metrics name the dataset of the run, so that tasks stand apart.
     """
-    history = {each.step: each for each in client.get_metric_history(run_id, metric)}
+    shown = Headline(metric)
+    names = (shown.name, shown.low, shown.high)
+    history, *bounds = ({each.step: each for each in client.get_metric_history(run_id, name)} for name in names)
     wanted = chosen(folders, {step: each.value for step, each in history.items()})
     there = client.search_logged_models([experiment_id], condition(RUN_TAG, "=", tags[RUN_TAG]))
     # One without a result was left by a kill between its creation and its metric: it is made anew.
@@ -68,24 +76,35 @@ def log_models(
             client.delete_logged_model(model.model_id)
     for each in wanted:
         if (each.kind, each.folder) not in have:
-            _create(client, experiment_id, run_id, each, history[each.evaluated_at], tags)
+            points = [found[each.evaluated_at] for found in (history, *bounds) if each.evaluated_at in found]
+            _create(client, experiment_id, run_id, each, points, tags)
 
 
 def _create(
-    client: Any, experiment_id: str, run_id: str, checkpoint: Checkpoint, result: Any, tags: Mapping[str, str]
+    client: Any, experiment_id: str, run_id: str, checkpoint: Checkpoint, points: Sequence[Any], tags: Mapping[str, str]
 ) -> None:
-    from mlflow.entities import LoggedModelStatus, Metric
+    """Make a model with these ``points`` of the run as its metrics, and an output of the run."""
+    from mlflow.entities import LoggedModelOutput, LoggedModelStatus, Metric
 
-    known = {name: tags[name] for name in ("agent", "task", "seeds", "study", RUN_TAG) if name in tags}
+    known = {name: tags[name] for name in (*TAGS, RUN_TAG, FOLDER_TAG) if name in tags}
+    title = " · ".join([checkpoint.kind, tags.get("agent", "agent"), *filter(None, [tags.get("task")])])
     model = client.create_logged_model(
         experiment_id,
-        name=_UNSAFE.sub("-", f"{tags.get('agent', 'agent')} {checkpoint.kind}")[:200],
+        name=_UNSAFE.sub("_", title)[:LONGEST_NAME],
         source_run_id=run_id,
         tags={**known, "checkpoint": checkpoint.kind, "folder": checkpoint.folder},
         params={"env_step": str(checkpoint.env_step), "evaluated_at": str(checkpoint.evaluated_at)},
         model_type="agent",
     )
-    # The run has this very point, to the millisecond: it is not stored a second time.
-    point = Metric(result.key, result.value, result.timestamp, result.step, model_id=model.model_id)
-    client.log_batch(run_id, metrics=[point], synchronous=True)
+    client.log_outputs(run_id, [LoggedModelOutput(model.model_id, checkpoint.env_step)])
+    data = _dataset(client.get_run(run_id))
+    # The run has these very points, to the millisecond: they are not stored a second time.
+    found = [Metric(each.key, each.value, each.timestamp, each.step, model.model_id, **data) for each in points]
+    client.log_batch(run_id, metrics=found, synchronous=True)
     client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
+
+
+def _dataset(run: Any) -> dict[str, str]:
+    """The name and the digest of what a run learns from, as metrics have them; nothing where it has none."""
+    inputs = run.inputs.dataset_inputs if run.inputs else []
+    return {"dataset_name": inputs[0].dataset.name, "dataset_digest": inputs[0].dataset.digest} if inputs else {}

@@ -22,9 +22,10 @@ def text(name: str, *overrides: str, variant: str | None = None, place: RunPlace
 
 
 def command(said: str) -> list[str]:
-    found = re.search(r"```\n(.*)\n```", said)
+    found = re.search(r"```\n(.*)\n```", said, re.DOTALL)
     assert found is not None
-    return shlex.split(found[1])
+    assert max(map(len, found[1].split("\n"))) < 90, "the page grows as wide as a command"
+    return shlex.split(found[1].replace("\\\n", ""))
 
 
 def test_a_run_says_what_is_trained_how_and_what_differs() -> None:

@@ -10,8 +10,9 @@ import pytest
 
 from composer.tracking.mlflow_store import MlflowStore, ready_store
 from composer.tracking.mlflow_tracker import MlflowTracker
-from composer.tracking.models.logged import Checkpoint, chosen
+from composer.tracking.models.logged import FOLDER_TAG, RUN_TAG, Checkpoint, chosen
 from composer.tracking.points import Point
+from composer.tracking.records import Dataset
 
 # MLflow's own, with the SQLAlchemy that it asks for.
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
@@ -43,10 +44,15 @@ def test_models_are_ranked_by_their_result(tmp_path: Path) -> None:
         experiment = store.experiment("models")
 
         def run(name: str, values: list[float]) -> tuple[str, dict[str, str]]:
-            tags = {"agent": name, "task": "walk", "composer.run_id": f"run-{name}"}
+            tags = {"agent": name, "task": "walk", RUN_TAG: f"run-{name}", FOLDER_TAG: f"runs/run-{name}"}
             run_id = store.create_run(experiment, name, tags, 0)
             moment = int(time.time() * 1000)
-            points = [(Point("parent", METRIC, 10 * (step + 1), value), moment) for step, value in enumerate(values)]
+            points = [
+                (Point("parent", f"{METRIC}{end}", 10 * (step + 1), value + beside), moment)
+                for step, value in enumerate(values)
+                for end, beside in ((".low", -0.5), ("", 0.0), (".high", 0.5))
+            ]
+            store.log_dataset([run_id], Dataset("walk", "5" * 16, {}, {}, {}))
             store.log_points(run_id, points)
             return run_id, tags
 
@@ -54,7 +60,12 @@ def test_models_are_ranked_by_their_result(tmp_path: Path) -> None:
             found = client.search_logged_models(
                 [experiment], order_by=[{"field_name": f"metrics.{METRIC}", "ascending": False}]
             )
-            return [(each.tags["agent"], each.tags["checkpoint"], each.metrics[-1].value) for each in found]
+            results = [{point.key: point for point in each.metrics}[METRIC] for each in found]
+            assert all((each.dataset_name, each.dataset_digest) == ("walk", "5" * 16) for each in results)
+            return [
+                (each.tags["agent"], each.tags["checkpoint"], point.value)
+                for each, point in zip(found, results, strict=True)
+            ]
 
         first, tags = run("mlp", [1.0, 3.0, 2.0])
         folders = ["best-000000000020", "step-000000000030"]
@@ -63,6 +74,15 @@ def test_models_are_ranked_by_their_result(tmp_path: Path) -> None:
         for _ in range(2):
             store.log_models(experiment, first, METRIC, folders, tags)
         assert ranked() == [("mlp", "best", 3.0), ("mlp", "last", 2.0)]
+        (best,) = client.search_logged_models([experiment], "tags.checkpoint = 'best'")
+        values = {point.key: (point.value, point.step) for point in best.metrics}
+        assert values == {METRIC: (3.0, 20), f"{METRIC}.low": (2.5, 20), f"{METRIC}.high": (3.5, 20)}
+        assert (best.name, best.tags[FOLDER_TAG], best.tags[RUN_TAG]) == (
+            "best · mlp · walk",
+            "runs/run-mlp",
+            "run-mlp",
+        )
+        assert best.model_id in [each.model_id for each in client.get_run(first).outputs.model_outputs]
         second, others = run("simba[x=1]", [9.0])
         store.log_models(experiment, second, METRIC, ["step-000000000010"], others)
         assert ranked() == [("simba[x=1]", "best", 9.0), ("mlp", "best", 3.0), ("mlp", "last", 2.0)]
