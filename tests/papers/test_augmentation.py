@@ -41,6 +41,20 @@ def test_a_shift_is_a_crop_of_the_picture_with_its_edges_repeated() -> None:
     assert len(seen) > 10
 
 
+def test_a_shift_is_drq_v2s_sampling_of_the_padded_picture_by_a_grid() -> None:
+    """drqv2.py, RandomShiftsAug: bilinear between whole pixels, whose weights are 0 and 1 up to rounding."""
+    pad, size, pictures, noise = 4, 12, 255 * drawn(30, 3, 12, 12).abs(), drawn(30, 2, seed=1)
+    shifted = AUGMENTATIONS.validate_python({"kind": "random_shift", "pad": pad}).build()(pictures, noise)
+    padded, whole = torch.nn.functional.pad(pictures.double(), [pad] * 4, mode="replicate"), size + 2 * pad
+    # The centre of pixel i of n is at (2 i + 1) / n - 1; a shift by one pixel is one of 2 / n.
+    centres = (2 * torch.arange(size).double() + 1) / whole - 1
+    moves = 2 * uniform_integers(noise, 2 * pad + 1).double() / whole
+    rows, columns = (centres + move[:, None] for move in moves.unbind(-1))
+    grid = torch.stack([columns[:, None, :].expand(-1, size, -1), rows[:, :, None].expand(-1, -1, size)], -1)
+    sampled = torch.nn.functional.grid_sample(padded, grid, padding_mode="zeros", align_corners=False)
+    torch.testing.assert_close(shifted.double(), sampled, rtol=1e-6, atol=1e-4)
+
+
 def test_every_whole_number_is_as_likely_and_none_is_beyond() -> None:
     counts = uniform_integers(drawn(90_000), 9).bincount()
     assert counts.numel() == 9 and (counts - 10_000).abs().max() < 5 * 10_000**0.5

@@ -39,6 +39,11 @@ def data_efficient_convolutions() -> int:
     return conv(4, 32, 5) + conv(32, 64, 5)
 
 
+def drq_convolutions() -> int:
+    # 84 -> 41 -> 39 -> 37 -> 35
+    return conv(9, 32, 3) + 3 * conv(32, 32, 3)
+
+
 def impala(channels: int, side: int, multiple: int = 1) -> int:
     total = 0
     for width in (16 * multiple, 32 * multiple, 32 * multiple):
@@ -69,7 +74,7 @@ def vgg16_bn() -> int:
 def test_formulas_give_the_numbers_that_are_quoted() -> None:
     assert nature_cnn() == 1_684_128 and nature_cnn() + dense(512, 6) == 1_687_206
     assert nature_convolutions() == 77_984 and data_efficient_convolutions() == 54_496
-    assert impala(4, 84) == 1_089_232
+    assert impala(4, 84) == 1_089_232 and drq_convolutions() == 30_368
     assert resnet18() == 11_168_832 and resnet18() + dense(512, 10) == 11_173_962
     assert vgg16_bn() == 14_723_136
 
@@ -80,6 +85,7 @@ def test_formulas_give_the_numbers_that_are_quoted() -> None:
         ("nature_cnn", {}, (4, 84, 84), (512,), nature_cnn()),
         ("nature_convolutions", {}, (4, 84, 84), (3136,), nature_convolutions()),
         ("data_efficient_convolutions", {}, (4, 84, 84), (576,), data_efficient_convolutions()),
+        ("drq_convolutions", {}, (9, 84, 84), (39_200,), drq_convolutions()),
         ("impala", {}, (4, 84, 84), (256,), impala(4, 84)),
         ("impala", {"width": 64}, (4, 84, 84), (256,), impala(4, 84, multiple=4)),
         ("impala", {}, (3, 72, 72), (256,), impala(3, 72)),
