@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from composer.spec.errors import ComposerError
 from composer.tracking.base import SECRET_WORDS, URI_VARIABLE, Destination
+from composer.tracking.server_errors import sentence
 
 KEPT: Final = re.compile(
     r"PATH|PYTHON\w*|LANG|LANGUAGE|LC_\w+|TZ|TMPDIR|TEMP|TMP|LD_LIBRARY_PATH|VIRTUAL_ENV|CONDA_PREFIX"
@@ -59,11 +61,16 @@ def withheld_note(destination: Destination, environment: Mapping[str, str] = os.
     return f"{shown} not sent to {destination.shown}: credentials go only to the host that {URI_VARIABLE} names"
 
 
-def plain_error(error: Exception, destination: Destination) -> str:
-    """The first line of an error of this store, with ``***`` for credentials."""
+def plain_error(error: Exception, destination: Destination, experiment: str | None = None) -> str:
+    """An error of this store in a line, with ``***`` for credentials: a sentence with the cure where it is a known one.
+
+    ``experiment`` is that of the run.
+    """
+    if known := sentence(error, destination, os.environ, experiment):
+        return known
     text = str(error).replace(destination.uri, destination.shown)
     text = re.sub(r"//[^/@\s]+@", "//***@", text).strip().split("\n", 1)[0][:ERROR_LIMIT]
-    return f"{type(error).__name__}: {text}"
+    return text if isinstance(error, ComposerError) else f"{type(error).__name__}: {text}"
 
 
 def _host(uri: str) -> tuple[str, str | None, int | None]:

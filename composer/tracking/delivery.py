@@ -11,6 +11,7 @@ import json
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,12 +35,13 @@ from composer.tracking.records import (
     Tracking,
     Upload,
 )
-from composer.tracking.store import Store, StoreError
+from composer.tracking.store import Store
 from composer.tracking.stored_runs import find_or_create
 
 BATCH_POINTS: Final = 4000
 EVENTS: Final = "events.jsonl"
 DATASET: Final = "what it learns from is not there"
+FILES: Final = "its files are not there"
 PAGE: Final = "its page lacks views"
 MODELS: Final = "its checkpoints are no models there"
 CHECKPOINTS: Final = "checkpoints"
@@ -115,8 +117,7 @@ class Delivery:
             if not self._upload.described:
                 self._store.log_parameters(run_id, flatten(self._tracking.parameters))
         if not self._upload.described:
-            for name in ARTIFACTS:
-                self._send_file(self._run_dir / name)
+            self._send_files(self._run_dir / name for name in ARTIFACTS)
             self._log_dataset()
         self._upload.described, self._upload.status, self._upload.error = True, "RUNNING", None
         self._upload.save(self._run_dir)
@@ -241,21 +242,22 @@ class Delivery:
                     if row["type"] == "event":
                         file.write(json.dumps(row) + "\n")
                         notes += [f"{row['intervention']}: {row['why']}"] if row["name"] == "never_fired" else []
-            if path.stat().st_size:
-                self._send_file(path)
+            lacks = any(note.startswith(FILES) for note in self._upload.notes)
+            files = [self._run_dir / name for name in ARTIFACTS] if lacks else []
+            self._send_files([*files, path] if path.stat().st_size else files)
         if notes:
             self._store.set_tag(self._stored.run_id, "composer.never_fired", "; ".join(notes))
 
-    def _send_file(self, path: Path) -> None:
-        """Send a file; where files cannot be sent, metrics are all the same."""
-        if not path.is_file():
-            return
+    def _send_files(self, paths: Iterable[Path]) -> None:
+        """Send files that are there; where they cannot be sent, rows are all the same, and it is tried at the end."""
+        notes = self._upload.notes
+        notes[:] = [note for note in notes if not note.startswith(FILES)]
         try:
-            self._store.log_file(self._stored.run_id, path)
-        except (OSError, StoreError) as error:
-            note = f"its files are not there: {error}"
-            if note not in self._upload.notes:
-                self._upload.notes.append(note)
+            for path in paths:
+                if path.is_file():
+                    self._store.log_file(self._stored.run_id, path)
+        except Exception as error:  # Of a disk, a store, a network or the client of a cloud.
+            notes.append(f"{FILES}: {self._store.why(error)}")
 
     @property
     def problem(self) -> str | None:

@@ -31,6 +31,7 @@ SYNC_PATIENCE: Final = 10.0
 NICENESS: Final = 15
 
 log = logging.getLogger("composer.uploader")
+log.addHandler(logging.NullHandler())  # `sync` reports what the log of the process would say.
 
 
 class Busy(Exception):
@@ -80,7 +81,7 @@ def upload(
                     _deliver(run_dir, tracking, destination, store, watch, compares_all)
                 return True
             except Exception as error:  # of a store, a network or a full disk: the journal keeps the rows
-                _note(run_dir, destination, error)
+                _note(run_dir, tracking, destination, error)
                 mark, before = _acknowledged(run_dir), mark
                 failures = failures + 1 if mark == before else 1
             if watch.over() and failures >= FAILURES_AFTER_END:
@@ -115,9 +116,9 @@ def _deliver(
         watch.pause(POLL_SECONDS)
 
 
-def _note(run_dir: Path, destination: Destination, error: Exception) -> None:
+def _note(run_dir: Path, tracking: Tracking, destination: Destination, error: Exception) -> None:
     """Record a failed attempt; the log names each new reason once."""
-    message = plain_error(error, destination)
+    message = plain_error(error, destination, tracking.experiment)
     state = Upload.load(run_dir)
     if state is None or state.tracking_uri != destination.shown:
         state = Upload(destination.shown, sent={JOURNAL: EVERYTHING, TIMING: EVERYTHING})

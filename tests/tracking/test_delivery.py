@@ -21,8 +21,8 @@ HERE = Destination("sqlite:////here.db", "embedded")
 THERE = Destination("http://there", "environment")
 
 
-class Killed(Exception):
-    """Stands for a kill, or a connection lost, at one call."""
+class Killed(BaseException):
+    """A kill at one call: nothing catches it."""
 
 
 class World:
@@ -68,6 +68,9 @@ class FakeStore:
     def has_other(self, experiment_id: str, tags: Mapping[str, str], name: str, value: str) -> bool:
         found = [run["tags"] for run in self.runs.values() if tags.items() <= run["tags"].items()]
         return any(each.get(name, value) != value for each in found)
+
+    def why(self, error: Exception) -> str:
+        return str(error)
 
     def arrange(self, *_: object) -> None: ...
 
@@ -218,6 +221,29 @@ def test_stopped_at_any_call_the_next_one_completes_the_same_store(run_dir: Path
         deliver(run_dir)
         assert stored(world) == clean, f"stopped at call {number}"
         assert len(world.runs[HERE.uri]) == 3, f"stopped at call {number}"
+
+
+def test_files_that_a_store_refuses_cost_no_row_and_are_sent_at_the_end(
+    run_dir: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the client of a cloud does: its errors are neither of the disk nor of the network."""
+
+    class NoCredentials(Exception): ...
+
+    def refuse(*_: object) -> None:
+        raise NoCredentials("no keys of the bucket")
+
+    write_all(run_dir)
+    with monkeypatch.context() as refusing:
+        refusing.setattr(FakeStore, "log_file", refuse)
+        deliver(run_dir)
+    upload, parent = Upload.load(run_dir), world.runs[HERE.uri]["id0"]
+    assert upload is not None and upload.notes == ["its files are not there: no keys of the bucket"]
+    assert stored(world) == pytest.approx(expected(), rel=1e-12) and parent["files"] == []
+    deliver(run_dir)
+    upload = Upload.load(run_dir)
+    assert upload is not None and upload.notes == []
+    assert parent["files"] == ["run.json", "blueprint.toml", "parameters.json", "events.jsonl"]
 
 
 def test_times_of_a_resumed_run_follow_those_before_the_kill(run_dir: Path, world: World) -> None:

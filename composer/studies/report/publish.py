@@ -49,7 +49,7 @@ def publish(
         with store_variables(destination), tracking.tracker().opened(destination) as store:
             problems = _send(study, store, tracking.experiment, destination.shown, files, folder)
     except Exception as error:  # Of a store, a network or a full disk: the report is in its folder all the same.
-        problems = [plain_error(error, destination)]
+        problems = [plain_error(error, destination, tracking.experiment)]
     return f"the report is not in {tracking.tracker().product}: {'; '.join(problems)}" if problems else None
 
 
