@@ -78,7 +78,11 @@ def small(command: str, run: str) -> list[str]:
     """The words of a command, made small; ``run`` stands for the runs that it names."""
     words = [run if word == "RUN" or word.startswith("runs/") else word for word in shlex.split(command)[1:]]
     if words[0] == "train":
-        return [*words, "--dry-run"]
+        # A compiled update has tests of its own, which take as long as it takes to compile one.
+        kept = [word for word in words if word != "compute.compile=always"]
+        return [*kept, *([] if "compute.compile=never" in kept else ["compute.compile=never"]), "--dry-run"]
+    if words[0] == "simplicity":
+        return [*words, "--initialisations", "2"]
     if words[0] == "sweep":
         return ["plan", *(word for word in words[1:] if not word.startswith("--") and not word.isdigit())]
     if words[:2] == ["study", "plan"]:

@@ -31,7 +31,7 @@ COMMANDS = {
     "digest": ("digest", "RUN", "--json"),
     "verify": ("verify", "RUN", "--json"),
     "sync": ("sync", "RUN"),
-    "fork": ("fork", "RUN", "training.env_steps=110", "--runs", "OUT/forks", "--json"),
+    "fork": ("fork", "RUN", "training.env_steps=101", "--runs", "OUT/forks", "--json"),
     "compare": ("compare", "RUN", "--json"),
     "retention": ("retention", "RUN", "--json"),
     "doctor": ("doctor", "RUN", "--at", "7", "--out", "OUT/doctor", "--json"),
@@ -76,7 +76,7 @@ FILES = ("run.json", "blueprint.toml", "parameters.json", "journal.jsonl", "timi
 @pytest.fixture(scope="module")
 def halted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The stopped run that the faults share, with just so much before it that a row, a reading and all else is due."""
-    return stopped(*begin(tmp_path_factory.mktemp("halted"), *EVENTFUL, "training.env_steps=120"), at=90)
+    return stopped(*begin(tmp_path_factory.mktemp("halted"), *EVENTFUL, "training.env_steps=100"), at=90)
 
 
 @pytest.fixture

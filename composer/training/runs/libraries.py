@@ -6,8 +6,11 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import json
+import os
 import re
+import sys
 from collections.abc import Iterable
+from functools import cache
 from importlib.machinery import all_suffixes
 from pathlib import Path
 
@@ -44,7 +47,15 @@ def _owners(module: str) -> list[str]:
     try:
         return [importlib.metadata.distribution(module).name]
     except importlib.metadata.PackageNotFoundError:
-        return sorted({found.name for found in importlib.metadata.distributions() if _installed(found, module)})
+        # What is installed or removed changes its folder; importlib.metadata keeps what it found as long, too.
+        folders = [entry or os.curdir for entry in sys.path]
+        return _listing(module, tuple((each, os.stat(each).st_mtime_ns) for each in folders if os.path.exists(each)))
+
+
+@cache
+def _listing(module: str, folders: tuple[tuple[str, int], ...]) -> list[str]:
+    """The distributions that list a module, while the ``folders`` of Python's path are of these times."""
+    return sorted({found.name for found in importlib.metadata.distributions() if _installed(found, module)})
 
 
 def _installed(distribution: importlib.metadata.Distribution, module: str) -> bool:
