@@ -37,6 +37,8 @@ class Look(NamedTuple):
     colour: str
     dash: str
     marker: str
+    group: str = ""
+    """The class of all that shows this agent in the figures of a page, ``agent-3``; empty where nothing names it."""
 
 
 def look(number: int) -> Look:
@@ -77,10 +79,10 @@ def save(made: Any, file: Path | IO[bytes], suffix: str, texts: Mapping[str, str
 
 
 def band(axes: Any, curve: Curve, colour: str, alpha: float = 0.18, **look: Any) -> None:
-    """The mean over seeds with its interval; ``look`` goes to the line."""
+    """The mean over seeds with its interval; ``look`` goes to the line, and its ``gid`` to both."""
     mean, low, high = curve.band()
     marker = "o" if len(curve.steps) == 1 else None
-    axes.fill_between(curve.steps, low, high, color=colour, alpha=alpha, linewidth=0)
+    axes.fill_between(curve.steps, low, high, color=colour, alpha=alpha, linewidth=0, gid=look.get("gid"))
     axes.plot(curve.steps, mean, color=colour, linewidth=1.6, marker=marker, **look)
 
 

@@ -13,7 +13,7 @@ from composer.studies import Refused
 from composer.studies.compare import tidy
 from composer.studies.compare.compare import Comparison, compare
 from composer.studies.compare.report import sections
-from composer.studies.figures.draw import Wanted, draw, write
+from composer.studies.figures.draw import Wanted, agent_looks, draw, write
 from composer.studies.figures.page import page
 from composer.studies.plots import SUFFIXES, check
 
@@ -57,5 +57,7 @@ def drawn(comparison: Comparison, wanted: Wanted, plot: Path) -> list[Path]:
         return write(sheets, plot)
     table = comparison.table
     title = f"{table['metric']}, with the {table['interval']['method']}"
-    plot.write_text(page(title, sections(table), sheets, table["notes"]), encoding="utf-8")
+    plot.write_text(
+        page(title, sections(table), sheets, table["notes"], looks=agent_looks(comparison)), encoding="utf-8"
+    )
     return [plot]

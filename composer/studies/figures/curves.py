@@ -39,7 +39,7 @@ def curves(groups: Sequence[Group], metric: str) -> Sheet:
             for group in here:
                 _draw(panel, group, looks[group.agent], label(group.agent, groups, names), len(here) <= THIN_UP_TO)
                 for name, marker in marks.items():
-                    _mark(panel, group, name, marker, looks[group.agent].colour)
+                    _mark(panel, group, name, marker, looks[group.agent])
             _axes(panel, task, len(tasks))
         for name, marker in marks.items():
             axes[0].plot([], [], marker, color="black", markersize=4, label=f"{name} fires")
@@ -49,7 +49,8 @@ def curves(groups: Sequence[Group], metric: str) -> Sheet:
 
 def looks_of(groups: Sequence[Group]) -> dict[Agent, Look]:
     """The look of each agent, the same in every figure of one call."""
-    return {agent: look(number) for number, agent in enumerate(dict.fromkeys(group.agent for group in groups))}
+    agents = dict.fromkeys(group.agent for group in groups)
+    return {agent: look(number)._replace(group=f"agent-{number}") for number, agent in enumerate(agents)}
 
 
 def _order(groups: Sequence[Group]) -> dict[Agent, float]:
@@ -84,8 +85,8 @@ def seeds_of(groups: Sequence[Group]) -> str:
 def _draw(axes: Any, group: Group, own: Look, name: str, with_seeds: bool) -> None:
     curve = group.curve
     if with_seeds and len(group.seeds) > 1:
-        axes.plot(curve.steps, curve.values.T, color=own.colour, linewidth=0.5, alpha=0.35)
-    band(axes, curve, own.colour, alpha=0.18 if with_seeds else 0.1, linestyle=own.dash, label=name)
+        axes.plot(curve.steps, curve.values.T, color=own.colour, linewidth=0.5, alpha=0.35, gid=own.group)
+    band(axes, curve, own.colour, alpha=0.18 if with_seeds else 0.1, linestyle=own.dash, label=name, gid=own.group)
 
 
 def _axes(axes: Any, task: str, tasks: int) -> None:
@@ -137,11 +138,11 @@ def marked(steps: Sequence[int]) -> list[int]:
     return [ordered[index] for index in np.linspace(0, len(ordered) - 1, MOST_MARKS).round().astype(int)]
 
 
-def _mark(axes: Any, group: Group, name: str, marker: str, colour: str) -> None:
+def _mark(axes: Any, group: Group, name: str, marker: str, own: Look) -> None:
     at = marked([*firings(group).get(name, ())])
     heights = np.interp(at, group.curve.steps, group.curve.values.mean(0))
     look = {"markersize": 4.5, "markeredgecolor": "white", "markeredgewidth": 0.5}
-    axes.plot(at, heights, marker, color=colour, linestyle="none", zorder=3, **look)
+    axes.plot(at, heights, marker, color=own.colour, linestyle="none", zorder=3, gid=own.group, **look)
 
 
 def _caption(groups: Sequence[Group], metric: str, names: Mapping[str, str]) -> str:

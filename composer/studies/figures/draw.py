@@ -192,9 +192,14 @@ def _rows(comparison: Comparison) -> Sequence[Mapping[str, Any]]:
     return list(over["agents"]) if over is not None else list(comparison.table["tasks"][0]["agents"])
 
 
+def agent_looks(comparison: Comparison) -> dict[str, Look]:
+    """How each agent is drawn in all figures of a comparison, by the name that tables give it."""
+    return {str(agent): look for agent, look in looks_of(comparison.groups).items()}
+
+
 def _looks(comparison: Comparison) -> dict[str, Look]:
     names = names_of(comparison.groups)
-    return {names[str(agent)]: look for agent, look in looks_of(comparison.groups).items()}
+    return {names[agent]: look for agent, look in agent_looks(comparison).items()}
 
 
 def _score(comparison: Comparison) -> str:

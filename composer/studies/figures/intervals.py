@@ -31,7 +31,7 @@ def aggregates(rows: Mapping[str, Mapping[str, Estimate]], looks: Mapping[str, L
     with panels(across, height=height, width=PAGE, across=max(across, 1), sharey=True) as (made, axes):
         for panel, statistic in zip(axes, statistics, strict=True):
             for number, (name, estimates) in enumerate(rows.items()):
-                _bar(panel, number, estimates[statistic], looks[name].colour)
+                _bar(panel, number, estimates[statistic], looks[name])
             panel.use_sticky_edges = False
             panel.set_title(statistic, loc="left")
             _rows(panel, names)
@@ -47,7 +47,7 @@ def improvement(pairs: Sequence[tuple[str, str, Estimate]], caption: str) -> She
     height = 0.7 + sum(0.06 + 0.15 * (name.count("\n") + 1) for name in names)
     with panels(1, height=height) as (made, (axes,)):
         for number, (_, _, estimate) in enumerate(pairs):
-            _bar(axes, number, estimate, look(0).colour)
+            _bar(axes, number, estimate, look(0))
         axes.axvline(0.5, color=GREY, linewidth=0.8, linestyle="--")
         axes.set_xlabel("probability of improvement")
         _rows(axes, names)
@@ -67,12 +67,13 @@ def _improvement_matrix(pairs: Sequence[tuple[str, str, Estimate]], caption: str
     return draw_matrix([matrix], "improvement", f"{caption} The table has the intervals.")
 
 
-def _bar(axes: Any, row: int, estimate: Estimate, colour: str) -> None:
+def _bar(axes: Any, row: int, estimate: Estimate, own: Look) -> None:
+    shown = {"gid": own.group or None}
     if np.isnan(estimate.low):
-        axes.plot([estimate.value], [row], "o", color=colour, markersize=4)
+        axes.plot([estimate.value], [row], "o", color=own.colour, markersize=4, **shown)
         return
-    axes.barh(row, estimate.high - estimate.low, left=estimate.low, height=0.6, color=colour, alpha=0.55)
-    axes.plot([estimate.value] * 2, [row - 0.3, row + 0.3], color="black", linewidth=1.4)
+    axes.barh(row, estimate.high - estimate.low, left=estimate.low, height=0.6, color=own.colour, alpha=0.55, **shown)
+    axes.plot([estimate.value] * 2, [row - 0.3, row + 0.3], color="black", linewidth=1.4, **shown)
 
 
 def _rows(axes: Any, names: Sequence[str]) -> None:

@@ -29,10 +29,12 @@ def _draw(
         # The legend reads as the curves do: by their ends, or, of profiles, which all end at 0, by the area below them.
         heights = {label: line.value[-1] if name != "profile" else line.value.mean() for label, line in lines.items()}
         for label, line in sorted(lines.items(), key=lambda each: -float(heights[each[0]])):
-            colour, dash, _ = looks[label]
+            own = looks[label]
             alpha = 0.18 if len(lines) < 5 else 0.1
-            axes.fill_between(line.at, line.low, line.high, color=colour, alpha=alpha, linewidth=0)
-            axes.plot(line.at, line.value, color=colour, linestyle=dash, linewidth=1.6, label=label)
+            axes.fill_between(line.at, line.low, line.high, color=own.colour, alpha=alpha, linewidth=0, gid=own.group)
+            axes.plot(
+                *(line.at, line.value), color=own.colour, linestyle=own.dash, linewidth=1.6, label=label, gid=own.group
+            )
         if name == "profile":
             axes.set_ylim(-0.02, 1.02)
         else:

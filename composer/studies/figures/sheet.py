@@ -54,10 +54,7 @@ class Sheet:
 
     def write(self, path: Path) -> None:
         """Write a .png, .svg or .pdf."""
-        import matplotlib
-
-        with matplotlib.rc_context(_STYLE):
-            save(self.figure, path, path.suffix)
+        path.write_bytes(self.content(path.suffix))
 
     def content(self, suffix: str, texts: Mapping[str, str] = MappingProxyType({})) -> bytes:
         """The bytes of a .png, .svg or .pdf, with ``texts`` kept in it by their names."""
@@ -67,7 +64,11 @@ class Sheet:
         # Several figures on one page: their identifiers must differ.
         with matplotlib.rc_context({**_STYLE, "svg.hashsalt": self.name}):
             save(self.figure, file, suffix, texts)
-        return file.getvalue()
+        content = file.getvalue()
+        # An agent is shown by several elements: it is their class.
+        return (
+            re.sub(rb'(<\w+ (?:[^>]*? )?)id="(agent-\d+)"', rb'\1class="\2"', content) if suffix == ".svg" else content
+        )
 
     def svg(self) -> str:
         """The figure as an ``<svg>`` element for an HTML page."""
@@ -128,6 +129,9 @@ def finish(made: Any, name: str, caption: str) -> Sheet:
             columnspacing=1.2,
         )
         legend.set_in_layout(False)
+        for handle, shown, named in zip(handles.values(), legend.legend_handles, legend.get_texts(), strict=True):
+            shown.set_gid(handle.get_gid())
+            named.set_gid(handle.get_gid())
     text = made.text(MARGIN / width, MARGIN / total, "\n".join(lines), va="bottom", fontsize=SMALL, color="#333333")
     text.set_in_layout(False)
     return Sheet(name, made, caption)

@@ -18,6 +18,7 @@ from composer.studies.compare.compare import Comparison, compare_readings
 from composer.studies.compare.read_runs import Agent, Reading, read_run
 from composer.studies.compare.report import Section, sections
 from composer.studies.execution.outcome import Outcome
+from composer.studies.figures.draw import agent_looks
 from composer.studies.figures.page import markdown, page
 from composer.studies.figures.sheet import Sheet
 from composer.studies.report.choose import cost_columns, figures
@@ -82,9 +83,10 @@ def write_report(study: Study, outcomes: Sequence[Outcome], folder: Path) -> Rep
     )
     files = _write_figures(sheets, folder / FIGURES)
     pictures = [(f"{FIGURES}/{file.name}", sheet.caption) for file, sheet in zip(files, sheets, strict=True)]
+    looks = None if comparison is None else agent_looks(comparison)
     texts = {
         f"{REPORT}.md": markdown(study.name, parts, pictures, notes, lead),
-        f"{REPORT}.html": page(study.name, parts, sheets, notes, lead),
+        f"{REPORT}.html": page(study.name, parts, sheets, notes, lead, looks),
         RESULTS: "" if comparison is None else results(study, comparison),
     }
     written = [_replace(folder / name, text) for name, text in texts.items() if text]

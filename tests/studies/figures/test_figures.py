@@ -3,7 +3,6 @@
 import json
 import math
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,6 @@ from composer.studies.figures.intervals import improvement
 from composer.studies.figures.matrix import Matrix, draw_matrix
 from composer.studies.figures.names import short_names
 from composer.studies.figures.sheet import Sheet, wrap
-from composer.studies.plots import look
 from composer.studies.statistics import Curve, Estimate
 from composer.tracking.journal import Journal
 from tests.comparison_runs import write_run
@@ -239,17 +237,6 @@ def test_aggregates_show_the_numbers_of_the_table(tmp_path: Path) -> None:
     assert all("4 seeds" in sheet.caption for sheet in sheets.values())
     for sheet in sheets.values():
         assert_nothing_is_clipped(sheet)
-
-
-def test_lines_differ_in_print_without_colour() -> None:
-    looks = [look(number) for number in range(24)]
-    assert (
-        len({(each.colour, each.dash) for each in looks}) == len({(each.colour, each.marker) for each in looks}) == 24
-    )
-    assert all(one.dash != other.dash and one.marker != other.marker for one, other in pairwise(looks))
-    pairs = [("a", "b", Estimate(0.2, 0.1, 0.3)), ("a", "c", Estimate(0.9, 0.8, 1.0))]
-    names = [text.get_text() for text in improvement(pairs, "x").figure.axes[0].get_yticklabels()]
-    assert names == ["a\n> c", "a\n> b"], "the most likely first"
 
 
 def test_many_agents_and_large_matrices_stay_legible() -> None:
