@@ -8,7 +8,7 @@
 # make bench        speed beside other libraries, installed for it: half an hour on an idle machine
 # make gpu          what a GPU is needed for, on one, with the Python that is there: pieces of at most 8 minutes; call it until it is done
 # make mutation     change one thing at a time in the modules on which results rest, and see whether a test fails: half an hour
-# make docs         write docs/reference/ anew from the kinds; a test says when that is due
+# make docs         write docs/reference/ anew from the kinds, and the page of commands; a test says when that is due
 # make site         build the documentation as a site in site/, with search; a dead link is an error
 # make golden       write tests/golden/ anew: what every shipped blueprint and variant resolves to; review what changed
 # Variables: GPU_PYTHON and GPU_ARGS (such as --pieces memory --published results.csv) of make gpu
@@ -65,6 +65,7 @@ golden: $(VENV)/.installed
 
 docs: $(VENV)/.installed
 	$(BIN)/python -m tools.reference --out docs/reference
+	$(BIN)/python -m tools.commands --out docs/guide/commands.md
 
 site: $(VENV)/.installed-dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict

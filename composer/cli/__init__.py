@@ -9,11 +9,11 @@ Tests: tests/cli/test_commands.py.
 from __future__ import annotations
 
 import faulthandler
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from itertools import chain
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -39,7 +39,7 @@ from composer.cli.completion import bash
 from composer.spec.calls import tell_ctrl_c_apart
 from composer.spec.version import __version__
 
-_PANELS: dict[str, tuple[Callable[..., None] | str, ...]] = {
+PANELS: Final[Mapping[str, tuple[Callable[..., None] | str, ...]]] = {
     "Start here": (
         finding.list_,
         making.new,
@@ -83,11 +83,12 @@ _PANELS: dict[str, tuple[Callable[..., None] | str, ...]] = {
     "Results": (correlating.correlate, studying.doctor, studying.retention),
     "Measurements": (studying.bench, studying.simplicity, studying.tabular),
 }
+"""Commands by the panel of the help in which they stand; a text is a group of commands."""
 _EXAMPLES = ("composer list", "composer train quickstart", "composer ui", "composer train --help")
 
 
 class _InPanels(commands.Group):
-    ORDER = tuple(each if isinstance(each, str) else commands.name(each) for each in chain(*_PANELS.values()))
+    ORDER = tuple(each if isinstance(each, str) else commands.name(each) for each in chain(*PANELS.values()))
 
 
 app = typer.Typer(
@@ -97,7 +98,7 @@ app = typer.Typer(
     help="Compose deep-RL agents in one file and train them.",
     epilog=commands.examples_text(_EXAMPLES),
 )
-for _panel, _commands in _PANELS.items():
+for _panel, _commands in PANELS.items():
     for _command in _commands:
         if isinstance(_command, str):
             app.add_typer(studies.study, name=_command, rich_help_panel=_panel)

@@ -24,10 +24,8 @@ _MARKUP = re.compile(r"\[(?=[a-z#/@])")
 
 def add(app: typer.Typer, command: Callable[..., None], panel: str | None = None) -> None:
     """Make ``command`` a command of ``app``, called like the function without underscores at its end."""
-    text, _, examples = inspect.cleandoc(command.__doc__ or "").partition(f"\n\n{_EXAMPLES}")
-    register = app.command(
-        name(command), cls=Command, help=text, epilog=examples_text(examples.split("\n")), rich_help_panel=panel
-    )
+    text, examples = parted(command)
+    register = app.command(name(command), cls=Command, help=text, epilog=examples_text(examples), rich_help_panel=panel)
     register(ended_by_itself(command))
 
 
@@ -38,7 +36,13 @@ def name(command: Callable[..., None]) -> str:
 
 def examples_text(lines: Sequence[str]) -> str:
     """Examples as they stand at the end of a help."""
-    return _EXAMPLES + "\n".join(line.strip() for line in lines)
+    return _EXAMPLES + "\n".join(lines)
+
+
+def parted(command: Callable[..., None]) -> tuple[str, list[str]]:
+    """The help of a command, and its examples."""
+    text, _, examples = inspect.cleandoc(command.__doc__ or "").partition(f"\n\n{_EXAMPLES}")
+    return text, [line.strip() for line in examples.split("\n")]
 
 
 def _escaped(text: str | None) -> str | None:

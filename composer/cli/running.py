@@ -191,7 +191,7 @@ def fork(
     """Continue a run's checkpoint with changed keys, as a new run.
 
     Examples:
-        composer fork runs/quickstart-* optimizers.actor.learning_rate=1e-4
+        composer fork runs/quickstart-* training.env_steps=120_000
     """
 
     def go_on() -> dict[str, Any]:

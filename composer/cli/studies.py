@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -181,5 +182,6 @@ def report(file: StudyFile, runs: Runs = Path("runs"), out: Out = None, as_json:
     tell(guarded(lambda: command.make_anew(found, runs, out), as_json), command.text, as_json)
 
 
-for _command in (check, plan, run, status, report):
+COMMANDS: Final[tuple[Callable[..., None], ...]] = (check, plan, run, status, report)
+for _command in COMMANDS:
     commands.add(study, _command)

@@ -28,6 +28,7 @@ FOLLOWED = {
     "guide/add-an-algorithm.md": "test_adding.py",
     "guide/add-an-environment.md": "test_adding.py",
     "guide/add-an-intervention.md": "test_adding.py",
+    "guide/commands.md": "test_commands_page.py",
     "guide/first-variant.md": "test_first_guides.py",
     "guide/fork-and-doctor.md": "test_first_guides.py",
     "guide/hydra.md": "test_hydra.py",

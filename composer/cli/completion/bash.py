@@ -1,7 +1,7 @@
 """Bash takes a word apart at ``@``, ``=`` and ``:``, asks for its last piece, and puts the answer in place of that.
 
 Here the pieces become the word that was typed, and the answer loses what bash keeps. Other shells have no need of it.
-Tests: tests/cli/completion/test_bash.py.
+Tests: tests/cli/completion/test_words.py.
 """
 
 from __future__ import annotations
