@@ -24,6 +24,7 @@ from composer.algorithms.declared import (
 )
 from composer.algorithms.discount import Constant, Discount
 from composer.algorithms.normalization.spec import Normalization
+from composer.algorithms.policy_checkpoints import PolicyCheckpoints
 from composer.algorithms.start import Start
 from composer.environments.base import Environment
 from composer.environments.interface import EnvironmentInfo
@@ -105,6 +106,11 @@ class Algorithm(Family, family="algorithm"):
     @property
     def rollout_plan(self) -> RolloutPlan | None:
         """How it learns from rollouts of its present policy; None where it does not learn on policy."""
+        return None
+
+    @property
+    def assessment(self) -> PolicyCheckpoints | None:
+        """How its policies are assessed before they are trained; None where updates are made when they are due."""
         return None
 
     @property

@@ -58,6 +58,13 @@ class AverageRole(NamedTuple):
     """Whether the algorithm does without where it is not declared."""
     alternative: str = ""
     """The setting of the algorithm that does without it, for the message that it is missing."""
+    is_kept: bool = False
+    """Whether the algorithm itself copies it, as a checkpoint of a policy: its momentum is then 1."""
+
+    @property
+    def momentum(self) -> float:
+        """One that fits, for an example."""
+        return 1.0 if self.is_kept else 0.995
 
 
 class Passes(Enum):

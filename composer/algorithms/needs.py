@@ -55,7 +55,8 @@ def network_needed(role: Role, info: EnvironmentInfo) -> Need:
 
 def average_needed(role: AverageRole) -> Need:
     """The average, moving as in SAC's paper."""
-    return Need(f"averages.{role.name}", f"an average of {role.of!r}", f'{{ of = "{role.of}", momentum = 0.995 }}')
+    example = f'{{ of = "{role.of}", momentum = {role.momentum} }}'
+    return Need(f"averages.{role.name}", f"an average of {role.of!r}", example)
 
 
 def optimizer_needed(name: str) -> Need:

@@ -118,6 +118,9 @@ class Program(ABC):
     ) -> None:
         """Change the program's own tensors in place, once per update, after the steps of all objectives."""
 
+    def keep_policy(self, seeds: Tensor) -> None:  # noqa: B027 - most programs keep none
+        """Copy the policy of the seeds of a mask ``[S]`` to the checkpoint that evaluations use."""
+
     @abstractmethod
     def inputs(self, batch: Batch, noise: Mapping[str, Tensor]) -> Mapping[str, Inputs]:
         """The inputs of each network on a batch, by role, for diagnostics that evaluate networks one at a time."""

@@ -12,6 +12,7 @@ from typing_extensions import override
 from composer.algorithms.base import AgentDeclaration, Algorithm, OffPolicy, vectors_needed
 from composer.algorithms.ddpg_td3 import ActionNoise
 from composer.algorithms.declared import CRITICS, AverageRole, Evaluated, InputFrom, Passes, Role, StateTensor
+from composer.algorithms.policy_checkpoints import PolicyCheckpoints
 from composer.algorithms.start import Start
 from composer.environments.base import Environment
 from composer.environments.interface import EnvironmentInfo
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 STATE, STATE_ACTION = "state_encoder", "state_action_encoder"
 ENCODERS = (STATE, STATE_ACTION)
+CHECKPOINT = {"checkpoint_actor": "actor", f"checkpoint_{STATE}": f"fixed_{STATE}"}
+"""Averages that hold the policy that is evaluated, and what they are copied from."""
 
 
 class TD7(OffPolicy, Algorithm, kind="td7"):
@@ -51,6 +54,9 @@ class TD7(OffPolicy, Algorithm, kind="td7"):
     bounds_every: Annotated[int, Field(ge=0, le=10**9), Without(0)] = 250
     """Updates after which the values in targets are clipped to the lowest and the highest target until then, which
     leaves 0 of them before the first time; 0 never clips them."""
+    policy_checkpoints: PolicyCheckpoints | None = None
+    """How policies are assessed, and which one is evaluated; absent: every update is made when it is due, and the
+    policy of the moment is evaluated."""
     linear_from: float = Field(default=1.0, gt=0, le=1e6)
     """Error of a critic from which its loss is linear: the ``minimum`` of loss-adjusted priorities."""
 
@@ -64,6 +70,11 @@ class TD7(OffPolicy, Algorithm, kind="td7"):
         momentum = {"kind": "periodic", "every": 250, "value": 1.0, "at": 0.0}
         replay, source = {"sampling": {"kind": "loss_adjusted"}}, "TD7, arXiv:2306.02451 and its code"
         return Start(settings, source, momentum=momentum, copies={"critic": 2}, replay=replay)
+
+    @property
+    @override
+    def assessment(self) -> PolicyCheckpoints | None:
+        return self.policy_checkpoints
 
     @override
     def roles(self, info: EnvironmentInfo) -> tuple[Role, ...]:
@@ -89,7 +100,10 @@ class TD7(OffPolicy, Algorithm, kind="td7"):
     def averages_read(self) -> tuple[AverageRole, ...]:
         encoders = [AverageRole(f"target_{role}", of=f"fixed_{role}") for role in ENCODERS]
         encoders += [AverageRole(f"fixed_{role}", of=role) for role in ENCODERS]
-        return (*encoders, AverageRole("target_actor", of="actor"), AverageRole("target_critic", of="critic"))
+        targets = AverageRole("target_actor", of="actor"), AverageRole("target_critic", of="critic")
+        has_none = self.policy_checkpoints is None
+        kept = [AverageRole(name, of, has_none, is_kept=True) for name, of in CHECKPOINT.items()]
+        return (*encoders, *targets, *kept)
 
     @override
     def state_tensors(self, info: EnvironmentInfo) -> Mapping[str, StateTensor]:
@@ -132,6 +146,8 @@ class TD7(OffPolicy, Algorithm, kind="td7"):
         critic = agent.networks.get("critic")
         if critic is not None and not critic.head.gives_expectation:
             yield "networks.critic.head", f"TD7's critics give one value, got the head {critic.head.kind!r}"
+        if self.policy_checkpoints is not None:
+            yield from self._checkpoint_problems(agent)
         names = [*agent.averages]
         for role in ENCODERS:
             target, fixed = f"target_{role}", f"fixed_{role}"
@@ -140,6 +156,17 @@ class TD7(OffPolicy, Algorithm, kind="td7"):
                     f"averages.{target}",
                     f"declare it before {fixed!r}: averages move in declared order, and TD7's target encoder gets the "
                     "weights that the fixed one had",
+                )
+
+    def _checkpoint_problems(self, agent: AgentDeclaration) -> Iterator[tuple[str, str]]:
+        if agent.environment.copies_per_seed != 1:
+            yield "environment.copies", "an assessment follows one episode at a time: 1 copy for each seed"
+        for name in CHECKPOINT:
+            found = agent.averages.get(name)
+            if found is not None and found.momentum.bounds()[0] != 1:
+                yield (
+                    f"averages.{name}.momentum",
+                    "the algorithm itself copies a policy there: set 1",
                 )
 
     @override
@@ -157,6 +184,7 @@ class TD7(OffPolicy, Algorithm, kind="td7"):
             target_noise=self.target_noise.build(hyperparameters),
             policy_delay=clock(self.policy_delay if self.policy_delay > 1 else 0),
             bounds_every=clock(self.bounds_every),
+            has_checkpoint=self.policy_checkpoints is not None,
             linear_from=hyperparameters.number(self.linear_from, 1, 1),
         )
         return TD7Program(built, settings)

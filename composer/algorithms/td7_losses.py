@@ -15,7 +15,7 @@ from torch import Tensor
 
 from composer.algorithms.ddpg_td3_losses import GaussianNoise
 from composer.algorithms.program import Batch, BuiltAgent, Inputs, Objective, Program
-from composer.networks.stacked import Stacked
+from composer.networks.stacked import Stacked, per_seed
 from composer.spec.shape import Shape
 
 
@@ -31,6 +31,8 @@ class Settings:
     """The actor steps every so many updates, ``[S]``."""
     bounds_every: Tensor | None
     """Updates between two new bounds of targets, ``[S]``; None: no bounds."""
+    has_checkpoint: bool
+    """Whether evaluations use the policy that is kept."""
     linear_from: Tensor
     """Error from which the loss is linear, ``[S, 1, 1]``."""
 
@@ -81,6 +83,8 @@ class TD7Program(Program):
         self._actor, self._critic = networks["actor"], networks["critic"]
         self._target_actor, self._target_critic = averages["target_actor"], averages["target_critic"]
         self._returns = built.returns["critic"]
+        kept = ("checkpoint_actor", "checkpoint_state_encoder") if settings.has_checkpoint else ()
+        self._kept = [averages[name] for name in kept]
         self.noise: Mapping[str, Shape] = {"target": (settings.actions,)}
         self.objectives: tuple[Objective, ...] = (
             Objective("state_encoder", self.encoder_loss, also_trains=("state_action_encoder",)),
@@ -92,6 +96,21 @@ class TD7Program(Program):
         """The policy's action ``[S, E, a]`` on features of the fixed encoder, with ``noise [S, E, a]`` explored."""
         action = self._action(self._actor, observation, self._fixed.features(observation))
         return action if noise is None else self._settings.exploration.add(action, noise, self._built)
+
+    def evaluate(self, observation: Tensor, noise: Tensor | None) -> Tensor:
+        """The action ``[S, E, a]`` of the policy that is kept, on the features of the encoder that is kept with it."""
+        if not self._kept:
+            return self.act(observation, None)
+        actor, encoder = self._kept
+        return self._action(actor, observation, Encoders(encoder, self._fixed.state_action).features(observation))
+
+    @torch.no_grad()
+    def keep_policy(self, seeds: Tensor) -> None:
+        """Copy actor and fixed encoder, in place."""
+        for kept, source in zip(self._kept, (self._actor, self._fixed.state), strict=True):
+            for path, value in kept.tensors().items():
+                mask = per_seed(seeds.to(value.device), value)
+                value.copy_(torch.where(mask, source.tensors()[path], value))
 
     def inputs(self, batch: Batch, noise: Mapping[str, Tensor]) -> Mapping[str, Inputs]:
         """Critics read fixed features of the pairs; the next action is that of the target."""

@@ -47,15 +47,20 @@ class Priorities:
         """Remove ``slots [n]`` from the draws."""
         self._write(slots.expand(self._seeds, -1), torch.zeros_like(self._largest).expand(-1, slots.numel()))
 
-    def report(self, slots: Tensor, errors: Tensor) -> None:
+    def report(self, slots: Tensor, errors: Tensor, active: Tensor | None = None) -> None:
         """Set priorities from ``errors [S, B]``, not negative, of the transitions at ``slots [S, B]``.
 
-        A slot that is listed twice takes one of its errors. Slots that were removed meanwhile stay removed.
+        A slot that is listed twice takes one of its errors. Slots that were removed meanwhile stay removed. Seeds
+        outside of the mask ``active [S]`` keep their priorities.
         """
-        new = self._priority(errors.double())
-        self._largest.copy_(torch.maximum(self._largest, new.amax(1, keepdim=True)))
-        here = self._flat.gather(1, slots) > 0
-        self._write(slots, torch.where(here, new, torch.zeros_like(new)))
+        new, old = self._priority(errors.double()), self._flat.gather(1, slots)
+        largest = torch.maximum(self._largest, new.amax(1, keepdim=True))
+        new = torch.where(old > 0, new, torch.zeros_like(new))
+        if active is not None:
+            moves = active.to(new.device)[:, None]
+            new, largest = torch.where(moves, new, old), torch.where(moves, largest, self._largest)
+        self._largest.copy_(largest)
+        self._write(slots, new)
 
     def draw(self, batch: int, generators: Sequence[torch.Generator]) -> tuple[Tensor, Tensor]:
         """Draw slots ``[S, B]``, one from each of B equal shares of the sum (stratified), with their probabilities."""
@@ -120,10 +125,11 @@ class LossAdjustedPriorities(Priorities):
         self._reports = torch.zeros(seeds, 1, dtype=torch.int64, device=device)
 
     @override
-    def report(self, slots: Tensor, errors: Tensor) -> None:
-        super().report(slots, errors)
-        self._reports += 1
-        due = self._reports % self._refresh == 0
+    def report(self, slots: Tensor, errors: Tensor, active: Tensor | None = None) -> None:
+        super().report(slots, errors, active)
+        reported = torch.ones_like(self._reports) if active is None else active.to(self._reports)[:, None]
+        self._reports += reported
+        due = (self._reports % self._refresh == 0) & (reported > 0)
         if due.any():
             self._largest.copy_(torch.where(due, self._flat.amax(1, keepdim=True), self._largest))
 

@@ -32,6 +32,7 @@ from composer.training.gradient_step import GradientStep
 from composer.training.horizon import Horizon
 from composer.training.moving_averages import MovingAverages
 from composer.training.profiling import timed
+from composer.training.resting import resting, unmoved
 from composer.training.signals import SignalMeans, declared_signals
 
 
@@ -57,6 +58,8 @@ class Learner:
         self.recapture(choice)
         self.compile_failed: Callable[[str], None] = lambda problem: None
         """Called with the reason where the update goes on eagerly, because compiling it fails."""
+        self.active: Tensor | None = None
+        """The seeds that learn, a mask ``[S]`` on the host, while others rest; None: all."""
 
     def _make_networks(self, agent: AgentDeclaration) -> None:
         device = self.device
@@ -157,8 +160,9 @@ class Learner:
     @timed("gradient updates", first="first update (compiling)")
     def learn(self, batches: Sequence[Minibatch]) -> None:
         """One update per batch, in order, in one call of a captured program: one update, or ``updates_per_call``."""
-        self.draw_noise(len(batches))
-        self.learn_with_noise(self.noise, batches)
+        with resting(self.tensors, self.active), unmoved(self._generators, self.active):
+            self.draw_noise(len(batches))
+            self.learn_with_noise(self.noise, batches)
 
     def draw_noise(self, updates: int) -> None:
         """Fill ``noise`` with the unit-normal draws of the next ``updates`` updates."""

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from composer.environments.interface import EnvironmentFailure, InvalidAction
 from composer.replay.transitions import Minibatch
 from composer.tracking.console import Console
+from composer.training.collect.assessment import Assessment
 from composer.training.divergence import Diverged, ensure_bounded_metrics, ensure_bounded_parameters
 from composer.training.interrupts import Interrupted, Interrupts
 from composer.training.profiling import timed
@@ -54,6 +55,7 @@ def train(session: Session, console: Console) -> Outcome:
                 with first_update(session, console):
                     session.learner.learn(batches)
                 session.time_left.lap("update", len(batches))
+                session.is_stopping = interrupts.requested is not None
                 continue
             keep_signals(interrupts, console)
             signal = interrupts.requested  # Read once: a later signal is obeyed after the next interaction.
@@ -73,18 +75,17 @@ def training_steps(session: Session) -> Iterator[Sequence[Minibatch]]:
     """
     clock, collector, surgery = session.clock, session.collector, session.surgery
     while not session.is_finished:
-        _collect(session)
-        update, epochs = clock.updates, collector.epochs(clock.interactions)
-        due = update + clock.tick()
-        session.time_left.interaction()
-        while update < due:
-            count = _updates_of_next_call(session, update, due)
-            batches = [_draw(session) for _ in range(count)]
-            session.last_batch = batches[-1]
-            yield batches
-            collector.learned()
-            surgery.fire_planned("update", update, update + count)
-            update += count
+        epochs = collector.epochs(clock.interactions)
+        if not collector.is_behind:  # Else the run was stopped before all updates were made.
+            _collect(session)
+            update = clock.updates
+            due = update + clock.tick()
+            session.time_left.interaction()
+            collector.assess(clock.updates + clock.held)
+        if collector.assessment is None:
+            yield from _updates(session, update, due)
+        else:
+            yield from _released_updates(session, collector.assessment)
         collector.finish_step()
         surgery.fire_planned("epoch", epochs, collector.epochs(clock.interactions))
         surgery.fire_planned("interaction", clock.interactions - 1, clock.interactions)
@@ -92,9 +93,41 @@ def training_steps(session: Session) -> Iterator[Sequence[Minibatch]]:
         yield ()
 
 
+def _updates(session: Session, update: int, due: int) -> Iterator[Sequence[Minibatch]]:
+    """The updates from ``update`` to ``due``."""
+    while update < due:
+        count = _updates_of_next_call(session, update, due)
+        batches = [_draw(session) for _ in range(count)]
+        session.last_batch = batches[-1]
+        yield batches
+        session.collector.learned()
+        session.surgery.fire_planned("update", update, update + count)
+        update += count
+
+
+def _released_updates(session: Session, assessment: Assessment) -> Iterator[Sequence[Minibatch]]:
+    """The updates that were held back while a policy was assessed, each seed's own; a signal comes between them."""
+    clock, due = session.clock, session.clock.updates + session.clock.held
+    while (active := assessment.active) is not None:
+        session.last_batch = _draw(session)
+        yield [session.last_batch]
+        session.collector.learned()
+        before = assessment.done.clone()
+        assessment.advance(active)
+        clock.held = due - int(assessment.done.max())
+        for update in before[active].unique().tolist():
+            session.surgery.fire_planned("update", update, update + 1, active & (before == update))
+        if session.is_stopping and assessment.active is not None:
+            yield ()
+    clock.held = due - int(assessment.done.max())
+
+
 def finish_interaction(session: Session, console: Console, is_stopping: bool = False) -> None:
     """Record, intervene, evaluate, save: whatever is due after an interaction, and all of it after the last."""
     clock, is_last = session.clock, session.is_finished
+    if session.collector.is_behind:  # Stopped between updates; the rest is due after them.
+        session.save()
+        return
     if not session.is_evaluating and (is_last or clock.due(session.training.log_every)):
         _record_and_intervene(session, _training_metrics(session))
         session.surgery.record_counts()

@@ -76,6 +76,8 @@ class Session:
     """Measures what training takes."""
     firings: dict[str, Counter[int]] = field(default_factory=dict)
     """How often interventions have fired, by name and seed, since people were told."""
+    is_stopping: bool = False
+    """Whether a signal asks the run to save itself: updates that were held back are then left for later."""
     is_evaluating: bool = False
     """Whether an evaluation has begun and not ended: one that failed is repeated by the run that continues."""
     last_batch: Minibatch | None = None
@@ -91,8 +93,8 @@ class Session:
 
     @property
     def is_finished(self) -> bool:
-        """Whether the run has taken all its environment steps."""
-        return self.clock.env_steps >= self.training.env_steps
+        """Whether the run has taken all its environment steps, and made the updates that are due after them."""
+        return self.clock.env_steps >= self.training.env_steps and not self.collector.is_behind
 
     def counts(self) -> dict[str, int]:
         """Environment steps, interactions and updates so far, by the name of their clock."""
@@ -204,6 +206,8 @@ class Session:
         }
         if counted := self.surgery.counts.state():
             values["firings"] = counted
+        if self.clock.held:
+            values["held"] = self.clock.held
         if self.is_evaluating:
             values["is_evaluating"] = True
         return Snapshot(tensors, values, collected.segments)
@@ -218,6 +222,7 @@ class Session:
         names = snapshot.values["diagnostics"]
         self.diagnostics.load({name: snapshot.tensors[f"diagnostics/{name}"] for name in names})
         self.clock.interactions = snapshot.values["interactions"]
+        self.clock.held = snapshot.values.get("held", 0)
         self.returns = snapshot.values["returns"]
         self.surgery.counts.load(snapshot.values.get("firings", {}), self.learner.device)
         self.is_evaluating = snapshot.values.get("is_evaluating", False)

@@ -52,6 +52,9 @@ def _overlap(blueprint: Blueprint) -> Iterator[Finding]:
     if blueprint.training.overlap and not blueprint.algorithm.learns_from_replay:
         why = f"{blueprint.algorithm.kind} does not learn from a replay: its updates have to wait for new data"
         yield ("training", "overlap"), why
+    elif blueprint.training.overlap and blueprint.algorithm.assessment is not None:
+        why = "whether updates are made follows from the step of the environment, which must be done before them"
+        yield ("training", "overlap"), why
     elif blueprint.training.overlap and clock_of(blueprint).updates_after(1):
         why = "the first update comes beside the first environment step, before a transition is stored: 2 or more"
         yield ("algorithm", "warmup_interactions"), why

@@ -30,6 +30,8 @@ class Clock:
     """Interactions with actions of the policy until the first update; 0 makes it after the last random action."""
     interactions: int = 0
     """Interactions so far: decisions of each environment copy."""
+    held: int = 0
+    """Updates that are due and held back, while a policy is assessed; of the seed that has made most."""
 
     @property
     def env_steps(self) -> int:
@@ -38,14 +40,13 @@ class Clock:
 
     @property
     def updates(self) -> int:
-        """Gradient updates due after the last interaction."""
-        return self.updates_after(self.interactions)
+        """Gradient updates due after the last interaction, without those that are held back."""
+        return self.updates_after(self.interactions) - self.held
 
     def tick(self) -> int:
         """Count one interaction; returns the updates that are due after it."""
-        before = self.updates
         self.interactions += 1
-        return self.updates - before
+        return self.updates_after(self.interactions) - self.updates_after(self.interactions - 1)
 
     def due(self, every: int) -> bool:
         """Whether the last interaction reached or passed a multiple of ``every`` environment steps."""

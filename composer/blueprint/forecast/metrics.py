@@ -105,7 +105,9 @@ def _of_training(blueprint: Blueprint) -> Iterator[WrittenMetric]:
     for metric in blueprint.algorithm.metrics(blueprint.environment.info) or ():
         when = metric._replace(condition=metric.condition or "where updates were made since the last row")
         yield WrittenMetric(when, "training.log_every", every, first)
-    for metric in blueprint.environment.training_metrics() or ():
+    assessment = blueprint.algorithm.assessment
+    assessed = () if assessment is None else assessment.metrics()
+    for metric in (*(blueprint.environment.training_metrics() or ()), *assessed):
         yield WrittenMetric(metric, "training.log_every", every)
 
 

@@ -56,6 +56,8 @@ def _needs_its_own(blueprint: Blueprint) -> Iterator[str]:
     for name, each in blueprint.interventions.items():
         if each.do.growth:
             yield f"interventions.{name} changes what the network is"
+    if blueprint.algorithm.assessment is not None:
+        yield "it holds updates back while its policies are assessed, each run by its own episodes"
     environment = blueprint.environment
     if environment.stages_differ_by_seed and environment.smaller_batches(blueprint.algorithm.batch_size):
         yield "environment.last_batch is 'keep' where phases may end early: batches differ in size"

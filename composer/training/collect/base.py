@@ -17,6 +17,7 @@ from composer.training.runs.checkpoint import Checkpoints, Snapshot
 
 if TYPE_CHECKING:
     from composer.replay.ring import Ring
+    from composer.training.collect.assessment import Assessment
     from composer.training.learner import Learner
 
 
@@ -81,6 +82,14 @@ class Collector(ABC):
     switched: Callable[[Tensor, int], None] = staticmethod(lambda seeds, number: None)
     """Called between updates when seeds enter another phase: their mask ``[S]``, the number of the switch from 1."""
 
+    assessment: Assessment | None = None
+    """What holds updates back while policies are assessed; None where updates are made when they are due."""
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether updates are left to be made before the next interaction."""
+        return self.assessment is not None and self.assessment.active is not None
+
     @abstractmethod
     def begin(self) -> None:
         """Start from the beginning; a resumed collector is restored instead."""
@@ -88,6 +97,9 @@ class Collector(ABC):
     @abstractmethod
     def interact(self, interactions: int) -> None:
         """Make the next interaction; ``interactions`` were made before it."""
+
+    def assess(self, updates: int) -> None:  # noqa: B027
+        """Count the last interaction in the assessment; ``updates`` are due after it by the clock."""
 
     @abstractmethod
     def batch(self) -> Minibatch:

@@ -23,6 +23,7 @@ from composer.replay.frames import FrameRing
 from composer.replay.ring import Ring
 from composer.replay.storage import Storage
 from composer.replay.vectors import VectorRing
+from composer.training.collect.assessment import Assessment
 from composer.training.collect.base import TransitionMemory, without_prefix
 from composer.training.collect.off_policy import ReplayMemory
 from composer.training.collect.on_policy import Rollout
@@ -92,7 +93,9 @@ class SimulatorRuntime(EnvironmentRuntime):
         else:
             ring = make_ring(info, seeds, copies, parts.capacity, learner.device, parts.storage)
             memory = ReplayMemory(ring, parts.sampling, algorithm.update_schedule(info).future, learner)
-        return SimulatorCollector(learner, vector, memory, parts.warmup, parts.overlap)
+        declared = algorithm.assessment
+        assessment = None if declared is None else Assessment(declared, seeds)
+        return SimulatorCollector(learner, vector, memory, parts.warmup, parts.overlap, assessment)
 
     @override
     def evaluator(self, seeds: tuple[int, ...], episodes: int, batch_size: int, device: str) -> Evaluator:

@@ -18,6 +18,7 @@ from typing_extensions import override
 
 from composer.replay.transitions import Minibatch, Transitions
 from composer.training.collect.base import TransitionMemory
+from composer.training.resting import unmoved
 
 if TYPE_CHECKING:
     from composer.replay.ring import Ring
@@ -54,9 +55,11 @@ class ReplayMemory(TransitionMemory):
         learner, ring = self._learner, self.ring
         probabilities: list[Tensor] = []
         if self._priorities is None:
-            self._slots = ring.indices(learner.batch_size, learner.replay_generators)
+            with unmoved(learner.replay_generators, learner.active):
+                self._slots = ring.indices(learner.batch_size, learner.replay_generators)
         else:
-            self._slots, drawn_with = self._priorities.draw(learner.batch_size, learner.replay_generators)
+            with unmoved(learner.replay_generators, learner.active):
+                self._slots, drawn_with = self._priorities.draw(learner.batch_size, learner.replay_generators)
             probabilities = [drawn_with]
         future = ring.future(self._slots, self._future) if self._future else {}
         discount = learner.discount if learner.horizon.changes else self._discount
@@ -73,7 +76,8 @@ class ReplayMemory(TransitionMemory):
     @override
     def learned(self) -> None:
         if self._priorities is not None:
-            self._priorities.report(self._slots, self._learner.priorities["priority"].to(self.ring.device))
+            errors = self._learner.priorities["priority"].to(self.ring.device)
+            self._priorities.report(self._slots, errors, self._learner.active)
 
     @override
     def tensors(self) -> dict[str, Tensor]:

@@ -24,11 +24,13 @@ if TYPE_CHECKING:
 
     from composer.environments.interface import Observations, Step, VectorEnvironment
     from composer.replay.ring import Ring
+    from composer.training.collect.assessment import Assessment
     from composer.training.collect.base import TransitionMemory
     from composer.training.learner import Learner
 
 _ENVIRONMENT = "environment/"
 _CHOSEN = "chosen/"
+_ASSESSMENT = "assessment/"
 RING = "replay/"
 """Prefix of the tensors that a replay memory saves beside its rows."""
 
@@ -45,8 +47,12 @@ class SimulatorCollector(Collector):
         memory: TransitionMemory,
         warmup: int,
         overlap: bool = False,
+        assessment: Assessment | None = None,
     ) -> None:
         """The first ``warmup`` interactions are random. With ``overlap`` environments step beside the updates."""
+        self.assessment = assessment
+        self._last: Step | None = None
+        """The last step, where policies are assessed."""
         self.environments, self.memory, self.episodes = environments, memory, Episodes(len(learner.seeds))
         self.replay = memory.ring
         self.observation: Observations = np.zeros(0, np.float32)
@@ -96,6 +102,8 @@ class SimulatorCollector(Collector):
             if self._learner.rewards is not None:
                 self._learner.rewards.count_waiting()
         if interactions < self._warmup:
+            if self.assessment is not None:
+                self.assessment.acted_randomly()
             return self._learner.act_randomly(self._shape[1])
         return self.memory.act(observation)
 
@@ -119,11 +127,19 @@ class SimulatorCollector(Collector):
         if learner.rewards is not None:
             learner.rewards.arrive(*(part.to(learner.device) for part in kept[:3]))
         self.memory.add(observation, action, *kept)
-        self.observation = step.observation
+        self.observation, self._last = step.observation, step
         self.episodes.count(step)
 
     @override
+    def assess(self, updates: int) -> None:
+        if self.assessment is not None and self._last is not None:
+            passed = self.assessment.count(self._last, updates)
+            if passed is not None:
+                self._learner.program.keep_policy(passed)
+
+    @override
     def batch(self) -> Minibatch:
+        self._learner.active = None if self.assessment is None else self.assessment.active
         self._learner.follow_schedules()
         return self.memory.draw()
 
@@ -137,8 +153,11 @@ class SimulatorCollector(Collector):
 
     @override
     def metrics(self) -> list[dict[str, float]]:
-        """Mean return and length of the training episodes that ended."""
-        return self.episodes.drain()
+        """Mean return and length of the training episodes that ended, and the assessment of policies."""
+        rows = self.episodes.drain()
+        if self.assessment is None:
+            return rows
+        return [row | assessed for row, assessed in zip(rows, self.assessment.drain(), strict=True)]
 
     @override
     def save(self, checkpoints: Checkpoints) -> None:
@@ -157,6 +176,8 @@ class SimulatorCollector(Collector):
         }
         tensors |= {RING + name: value for name, value in self.memory.tensors().items()}
         tensors["episodes"] = torch.from_numpy(self.episodes.totals.copy())
+        if self.assessment is not None:
+            tensors |= {f"{_ASSESSMENT}{name}": value.clone() for name, value in self.assessment.tensors().items()}
         values: dict[str, Any] = {
             "replay_added": self.replay.added,
             "replay_start": self.replay.added - self.replay.size,
@@ -191,6 +212,8 @@ class SimulatorCollector(Collector):
             skip = max(0, first - start)
             self.replay.restore(start + skip, rows[skip:])
         self.memory.load(without_prefix(RING, snapshot.tensors))
+        if self.assessment is not None:
+            self.assessment.load(without_prefix(_ASSESSMENT, snapshot.tensors))
         self.segments = list(snapshot.segments)
         self._cuts = list(snapshot.values.get("replay_cuts", ()))
         if self.restarted:

@@ -12,9 +12,7 @@ import torch
 
 from composer.replay.transitions import Minibatch, Transitions
 from composer.training.learner import Learner
-
-_SEEDS_LAST = ("signals",)
-"""State whose seeds are its second axis: else they are the first."""
+from composer.training.resting import SEEDS_LAST
 
 
 class Stack:
@@ -80,7 +78,7 @@ def _move_into(whole: Learner, part: Learner, start: int) -> None:
     and checkpoints see what ``whole`` computes. Hyper-parameters are copied: updates never change them.
     """
     seeds, held = len(part.seeds), whole.tensors()
-    moved = [(value, held[name], 1 if name in _SEEDS_LAST else 0) for name, value in part.tensors().items()]
+    moved = [(value, held[name], 1 if name in SEEDS_LAST else 0) for name, value in part.tensors().items()]
     for theirs, ours in zip(whole.noise, part.noise, strict=True):
         moved += [(value, theirs[name], 0) for name, value in ours.items()]
     moved += [(value, whole.priorities[name], 0) for name, value in part.priorities.items()]

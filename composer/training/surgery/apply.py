@@ -87,9 +87,10 @@ class Surgery:
         return self._interventions[name].when
 
     @timed("interventions")
-    def fire_planned(self, clock: ClockName, before: int, now: int) -> None:
-        """Fire the interventions planned in ``(before, now]`` of a clock, for every seed."""
-        self._fire_due(clock, before, now, torch.ones(len(self._learner.seeds), dtype=torch.bool))
+    def fire_planned(self, clock: ClockName, before: int, now: int, seeds: Tensor | None = None) -> None:
+        """Fire the interventions planned in ``(before, now]`` of a clock, for every seed or those of a mask ``[S]``."""
+        everyone = torch.ones(len(self._learner.seeds), dtype=torch.bool)
+        self._fire_due(clock, before, now, everyone if seeds is None else seeds)
 
     def switched(self, seeds: Tensor, number: int) -> None:
         """Fire the interventions planned at switch ``number`` (from 1) of phases, for the ``seeds`` of a mask."""

@@ -14,9 +14,12 @@ SMALLEST = 0.5
 
 def still_averages(blueprint: Blueprint) -> Iterator[Finding]:
     """Averages that never move, and those that nearly equal their network, as if a step size had been meant."""
-    read = {role.name for role in blueprint.algorithm.averages_read()}
+    roles = blueprint.algorithm.averages_read()
+    read, kept = {role.name for role in roles}, {role.name for role in roles if role.is_kept and not role.is_optional}
     for name, average in blueprint.averages.items():
         low, high = average.momentum.bounds()
+        if low == 1 and name in kept:
+            continue
         if low == 1:
             yield (
                 ("averages", name, "momentum"),

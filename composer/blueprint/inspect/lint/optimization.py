@@ -26,7 +26,10 @@ def decay_mask(subject: Subject) -> Iterator[Finding]:
 def two_averages(subject: Subject) -> Iterator[Finding]:
     """Several averages of one network."""
     first: dict[str, str] = {}
+    kept = {each.name for each in subject.blueprint.algorithm.averages_read() if each.is_kept}
     for name, average in subject.blueprint.averages.items():
+        if name in kept:
+            continue
         other = first.setdefault(average.of, name)
         if other == name:
             continue
