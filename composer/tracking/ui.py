@@ -19,7 +19,7 @@ from urllib.request import urlopen
 from composer.spec.errors import ComposerError
 from composer.tracking.base import Destination
 from composer.tracking.page.links import OVERVIEW, TRAINING, VIEW_TAG, link
-from composer.tracking.page.views import study_key
+from composer.tracking.page.views import study_key, task_key
 
 HOST: Final = "127.0.0.1"
 START_SECONDS: Final = 120.0
@@ -147,6 +147,7 @@ def await_answer(server: subprocess.Popen[bytes], port: int) -> None:
 def address(port: int, destination: Destination, experiment: str, study: str | None = None) -> str:
     """Address of the first view of an experiment, or of that of a study; of the list where there is no experiment yet.
 
+    Where an experiment has several tasks the first view is that of the task of its newest run.
     Raises ServerError where the store has no run of the study.
     """
     view = OVERVIEW if study is None else study_key(study)
@@ -156,12 +157,22 @@ def address(port: int, destination: Destination, experiment: str, study: str | N
     base = f"http://{HOST}:{port}/"
     if found is None:
         return f"{base}#/experiments?{TRAINING}"
-    return base + link(found, view if _with_view(destination, view, found) else None)
+    views = [view] if study is not None else [task_key(_newest_task(destination, found) or ""), view]
+    return base + link(found, next((each for each in views if _with_view(destination, each, found)), None))
 
 
 def experiment_id(destination: Destination, name: str) -> str | None:
     """Id of an experiment in a SQLite store, read without loading mlflow; None where unknown."""
     return _one(destination, "SELECT experiment_id FROM experiments WHERE name = ?", name)
+
+
+def _newest_task(destination: Destination, experiment: str) -> str | None:
+    """The task of the run of an experiment that began last."""
+    question = (
+        "SELECT tags.value FROM runs JOIN tags ON tags.run_uuid = runs.run_uuid WHERE tags.key = 'task'"
+        " AND runs.lifecycle_stage = 'active' AND runs.experiment_id = ? ORDER BY runs.start_time DESC"
+    )
+    return _one(destination, question, experiment)
 
 
 def _with_view(destination: Destination, view: str, experiment: str | None = None) -> str | None:

@@ -37,8 +37,8 @@ def words(value: Any) -> str:
     name = callee(value) or ""
     inner = next((value[key] for key in ("block", "layers") if key in value), None)
     if inner is not None and isinstance(value.get("times", 1), int):
-        times = f"{value['times']} × " if "times" in value else ""
-        return f"{times}({words(inner)})" if times else words(inner)
+        times = value.get("times", 1)
+        return f"{times} × ({words(inner)})" if times > 1 else words(inner)
     return ", ".join([name, *_sizes(value)])
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from composer.tracking.page.colors import color_of
 from composer.tracking.page.facts import PageFacts
-from composer.tracking.page.links import OVERVIEW, VIEW_TAG, link
+from composer.tracking.page.links import OVERVIEW, VIEW_TAG, escaped, link
 from composer.tracking.page.views import PARENTS, View, is_untouched, views
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ NOTE_MARK: Final = "composer.note"
 COLOR: Final = "mlflow.runColor"
 LIMIT: Final = 20_000
 """Characters of a tag's value in MLflow."""
+MOST_LINKS: Final = 16
 TRIES: Final = 3
 NEWEST: Final = 200
 """Runs whose colours are looked at."""
@@ -49,7 +50,8 @@ def note(experiment_id: str, found: Sequence[View]) -> str:
     """One line of Markdown, since MLflow folds the note to its first."""
     links = [(view.name, link(experiment_id, view.key)) for view in found]
     links.insert(1, ("Table", link(experiment_id, OVERVIEW, "TABLE")))
-    return "Views: " + " · ".join(f"[{name}]({address})" for name, address in links)
+    more = f" · and {len(links) - MOST_LINKS} more in the menu *Views*" if len(links) > MOST_LINKS else ""
+    return "Views: " + " · ".join(f"[{escaped(name)}]({address})" for name, address in links[:MOST_LINKS]) + more
 
 
 def _views(tags: dict[str, str], found: Sequence[View], created: int) -> dict[str, str]:

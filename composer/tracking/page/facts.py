@@ -17,6 +17,8 @@ LAYERS: Final = "/layers/"
 """What the names of diagnostics of single layers contain: too many for a view."""
 MOST: Final = 200
 """Measures that are kept; a view of more would not fit into a tag."""
+MOST_TASKS: Final = 64
+"""Tasks that have a view of their own: Atari's 57, and a few."""
 
 
 class PageFacts(NamedTuple):
@@ -29,6 +31,8 @@ class PageFacts(NamedTuple):
     studies: tuple[str, ...]
     pictures: tuple[str, ...] = ()
     """Keys of pictures."""
+    tasks: tuple[tuple[str, str], ...] = ()
+    """Tasks with the evaluation metric of their runs."""
 
     @classmethod
     def of(cls, metric: str, written: Iterable[str], tags: Mapping[str, str]) -> Self:
@@ -38,14 +42,17 @@ class PageFacts(NamedTuple):
         pictures = [ARCHITECTURE, CURVE]
         if any(name.startswith(EVENTS) for name in names):
             pictures.append(INTERVENTIONS)
-        return cls((metric or DEFAULT,), tuple(measures), tuple(filter(None, [tags.get("study")])), tuple(pictures))
+        found, task = metric or DEFAULT, tags.get("task")
+        studies, tasks = tuple(filter(None, [tags.get("study")])), ((task, found),) if task else ()
+        return cls((found,), tuple(measures), studies, tuple(pictures), tasks)
 
     @classmethod
     def read(cls, text: str | None) -> Self:
         """What ``text`` gave; empty where a tag was edited."""
         try:
             found = json.loads(text or "{}")
-            return cls(*(tuple(map(str, found.get(name, ()))) for name in cls._fields))
+            texts = {name: tuple(map(str, found.get(name, ()))) for name in cls._fields if name != "tasks"}
+            return cls(**texts, tasks=tuple((str(task), str(metric)) for task, metric in found.get("tasks", ())))
         except (ValueError, AttributeError, TypeError):
             return cls((), (), ())
 
@@ -55,8 +62,17 @@ class PageFacts(NamedTuple):
 
     def with_those_of(self, run: PageFacts) -> PageFacts:
         """Those of the experiment with those of one more run."""
-        metrics, measures, *others = (tuple(sorted({*a, *b})) for a, b in zip(self, run, strict=True))
-        return PageFacts(metrics, measures[:MOST], *others)
+        metrics, measures, studies, pictures = (tuple(sorted({*a, *b})) for a, b in zip(self[:4], run[:4], strict=True))
+        tasks = tuple(sorted({*self.tasks, *run.tasks}))[:MOST_TASKS]
+        return PageFacts(metrics, measures[:MOST], studies, pictures, tasks)
+
+    def by_task(self) -> dict[str, PageFacts]:
+        """By task, where there are several, those of its runs."""
+        names = dict.fromkeys(task for task, _ in self.tasks)
+        return {
+            name: self._replace(metrics=tuple(metric for task, metric in self.tasks if task == name), tasks=())
+            for name in (names if len(names) > 1 else ())
+        }
 
     @property
     def headlines(self) -> list[Headline]:

@@ -56,22 +56,33 @@ def is_untouched(text: str) -> bool:
 
 def views(facts: PageFacts) -> list[View]:
     """The views of an experiment, the first of which opens first."""
+    tasks = facts.by_task()
     found = [
-        View(OVERVIEW, "Agents by result", _state(facts, _overview(facts))),
+        View(OVERVIEW, "All tasks" if tasks else "Agents by result", _state(facts, _overview(facts))),
         View("plasticity", "Plasticity", _state(facts, _plasticity(facts), shown=f"^{RESULT}/|^{MEASURES}")),
         View("media", "Pictures", _state(facts, _pictures(facts), shown=PICTURES)),
     ]
     for study in facts.studies:
         state = _state(facts, _overview(facts), where=f"{PARENTS} AND tags.`study` = {_quoted(study)}")
-        found.append(
-            View(f"study-{re.sub(r'[^A-Za-z0-9]+', '-', study)}-{_digest(study)[:6]}", f"Study {study}", state)
-        )
+        found.append(View(study_key(study), f"Study {study}", state))
+    for task, own in tasks.items():
+        state = _state(own, _overview(own), where=f"{PARENTS} AND tags.`task` = {_quoted(task)}")
+        found.append(View(task_key(task), task, state))
     return found
 
 
 def study_key(study: str) -> str:
     """The key of the view of a study."""
-    return f"study-{re.sub(r'[^A-Za-z0-9]+', '-', study)}-{_digest(study)[:6]}"
+    return _key("study", study)
+
+
+def task_key(task: str) -> str:
+    """The key of the view of a task; there is none where all runs of an experiment are of one task."""
+    return _key("task", task)
+
+
+def _key(of: str, name: str) -> str:
+    return f"{of}-{re.sub(r'[^A-Za-z0-9]+', '-', name)}-{_digest(name)[:6]}"
 
 
 class Section(NamedTuple):
@@ -84,11 +95,17 @@ class Section(NamedTuple):
 
 
 def _overview(facts: PageFacts) -> list[Section]:
+    """Result and area by agent; of several tasks it says that they are not on one scale."""
+    tasks = facts.by_task()
+    mixed = f" of {len(tasks)} tasks, whose scales differ: choose one above" if tasks else ""
     sections = []
     for shown in facts.headlines:
         title = _title(shown)
         sections += [
-            Section(f"{title}: mean over seeds; dashed: 95 % interval", [_with_interval(shown), _bar(shown.name)]),
+            Section(
+                f"{title}{mixed or ': mean over seeds; dashed: 95 % interval'}",
+                [_with_interval(shown), _bar(shown.name)],
+            ),
             Section(f"{title} over training: area under the curve, best", [_bar(shown.area), _bar(shown.best)], 2, 230),
         ]
     return sections

@@ -14,7 +14,7 @@ from composer.tracking.page.arrange import COLOR, NOTE, arrange
 from composer.tracking.page.colors import PALETTE, color_of
 from composer.tracking.page.facts import PageFacts
 from composer.tracking.page.links import VIEW_TAG
-from composer.tracking.page.views import study_key
+from composer.tracking.page.views import study_key, task_key
 from composer.tracking.records import JOURNAL, StoredRun
 from composer.tracking.uploader import sync
 from mlflow import MlflowClient
@@ -66,6 +66,15 @@ def test_a_run_leaves_views_a_note_and_one_colour_for_all_of_its_runs(client: Ml
     assert ui.address(1, store(run_dir), "any", "norms").endswith(f"ShareKey={study_key('norms')}")
     with pytest.raises(ui.ServerError, match="no run of a study 'other' is in sqlite"):
         ui.address(1, store(run_dir), "composer", "other")
+
+
+def test_of_several_tasks_the_page_opens_on_that_of_the_newest_run(client: MlflowClient, run_dir: Path) -> None:
+    found = str(client.create_experiment("several"))
+    for moment, task in enumerate(("walk", "run", "walk")):
+        run = client.create_run(found, start_time=moment + 1, tags={"task": task, "agent": "sac"})
+        arrange(client, found, PageFacts.of("evaluation/return", [], run.data.tags))
+        first = task_key(task) if moment else "overview"
+        assert ui.address(1, store(run_dir), "several").endswith(f"ShareKey={first}")
 
 
 def test_repeating_it_writes_nothing_and_what_a_user_changed_stays(

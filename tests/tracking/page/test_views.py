@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from composer.tracking.page.arrange import LIMIT
-from composer.tracking.page.facts import MOST, PageFacts
+from composer.tracking.page.arrange import LIMIT, note
+from composer.tracking.page.facts import MOST, MOST_TASKS, PageFacts
 from composer.tracking.page.names import headline
-from composer.tracking.page.views import View, is_untouched, views
+from composer.tracking.page.views import View, is_untouched, task_key, views
 
 RUN = PageFacts.of(
     "evaluation/return",
@@ -71,6 +71,23 @@ def test_the_views_of_an_experiment_grow_with_its_runs() -> None:
     assert PageFacts.read(RUN.text()) == RUN and PageFacts.read("[1") == PageFacts.read("[1]") == PageFacts((), (), ())
 
 
+def test_tasks_of_different_scales_have_a_view_each_with_their_own_metric() -> None:
+    walk = PageFacts.of("evaluation/return", [], {"task": "walker-walk"})
+    digits = PageFacts.of("evaluation/accuracy", [], {"task": "it's digits"})
+    assert [view.name for view in views(walk.with_those_of(walk))] == ["Agents by result", "Plasticity", "Pictures"]
+    both = PageFacts.read(walk.with_those_of(digits).text())
+    assert both == digits.with_those_of(walk)
+    overview, *_, first, second = views(both)
+    assert [overview.name, first.name, second.name] == ["All tasks", "it's digits", "walker-walk"]
+    assert second.key == task_key("walker-walk") and first.key == task_key("it's digits")
+    titles = [section["name"] for section in state(overview)["compareRunSections"]]
+    assert titles[0] == "Return of 2 tasks, whose scales differ: choose one above"
+    assert state(first)["searchFilter"].endswith('AND tags.`task` = "it\'s digits"')
+    assert state(first)["orderByKey"] == "metrics.`Result/accuracy`"
+    sections = [section["name"] for section in state(second)["compareRunSections"]]
+    assert sections[0] == "Return: mean over seeds; dashed: 95 % interval" and len(sections) == 2
+
+
 def test_pictures_are_beside_each_other_and_metrics_are_left_out() -> None:
     found = by_key(PageFacts.of("evaluation/return", ["events/reset"], {}))["media"]
     shown = [chart for chart in found["compareRunCharts"] if not chart["deleted"]]
@@ -84,7 +101,11 @@ def test_pictures_are_beside_each_other_and_metrics_are_left_out() -> None:
 def test_the_largest_view_fits_into_a_tag() -> None:
     names = [f"diagnostics/role{number % 7}/a_measure_of_a_long_name_{number**5}.v1" for number in range(2 * MOST)]
     many = PageFacts((), (), ()).with_those_of(PageFacts.of("evaluation/return", names, {"study": "s" * 200}))
-    assert max(len(view.text(1)) for view in views(many)) < LIMIT and len(many.text()) < LIMIT
+    for number in range(2 * MOST_TASKS):
+        many = many.with_those_of(PageFacts.of("evaluation/return", [], {"task": f"a-task-of-a-long-name-{number:03}"}))
+    found = views(many)
+    assert len(found) == 4 + MOST_TASKS and len(note("1", found)) < LIMIT
+    assert max(len(view.text(1)) for view in found) < LIMIT and len(many.text()) < LIMIT
 
 
 def test_a_view_that_a_user_saved_over_ours_is_told_from_it() -> None:
