@@ -234,7 +234,7 @@ def test_any_seeds(seeds: str, command: Callable[..., tuple[int, str]]) -> None:
         ("a", "'a' is no number or range; write 0-3 or 0,2,5-7"),
         ("0.5", "'0.5' is no number or range; write 0-3 or 0,2,5-7"),
         ("0]\nname=[1", r"'0]\nname=[1' is no number or range; write 0-3 or 0,2,5-7"),
-        (str(2**63), "'9223372036854775808' is no number or range; write 0-3 or 0,2,5-7"),
+        (str(2**63), "9223372036854775808 is above the largest seed, 2^63-1"),
         (",".join(map(str, range(65))), "more than 64 seeds"),
     ],
 )
