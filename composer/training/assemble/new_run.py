@@ -72,10 +72,9 @@ def create(
 ) -> tuple[runs.Run, Session]:
     """A new run directory and the session of its run, neither begun nor restored.
 
-    ``fork`` describes the checkpoint that the run continues, if any; it is part of the provenance hash. ``shared``
-    is the program that it trains in with others; ``placement`` says where the replay is kept, if that is known;
-    ``agent`` is its agent's name, where that does not follow from how the blueprint was written; ``labels`` are what
-    the user calls it.
+    ``fork`` describes the checkpoint that the run continues; it is part of the provenance hash. ``shared`` is the
+    program that it trains in with others, ``placement`` where the replay is kept, if that is known, ``agent`` a name
+    that does not follow from how the blueprint was written; ``labels`` are what the user calls it.
     """
     placement = placement or choose_placement(blueprint.replay.storage, allocated(blueprint), device, directory)
     fingerprint = provenance.fingerprint(device, blueprint.environment, blueprint.requires, choice.compiled)
@@ -92,14 +91,18 @@ def create(
         **study_facts(key),
     }
     facts["hash"] = provenance.provenance_hash(key, decisive(facts))
-    versions = provenance.library_versions(fingerprint)
-    facts["note"] = note(blueprint, RunPlace(facts["agent"], directory / facts["run_id"], versions, fork))
+    facts["note"] = _note(blueprint, directory, facts, fork)
     run = runs.create(directory, dump(blueprint), facts, _parameter_table(blueprint))
     with undo_on_error(run.close):
         journals = Journal(run.path / JOURNAL), Journal(run.path / TIMING, time.time)
         session = make_session(blueprint, run, device, choice, *journals)
         session.learner.compile_failed = partial(go_on_eagerly, session, run, blueprint)
         return run, session
+
+
+def _note(blueprint: Blueprint, directory: Path, facts: Mapping[str, Any], fork: Mapping[str, Any] | None) -> str:
+    versions = provenance.library_versions(facts["fingerprint"])
+    return note(blueprint, RunPlace(facts["agent"], directory / facts["run_id"], versions, fork))
 
 
 def decisive(facts: Mapping[str, Any]) -> dict[str, Any]:
