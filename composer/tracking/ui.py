@@ -14,12 +14,15 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from typing import Final
 from urllib.error import URLError
+from urllib.parse import urlsplit, urlunsplit
 from urllib.request import urlopen
 
 from composer.spec.errors import ComposerError
 from composer.tracking.base import Destination
+from composer.tracking.credentials import plain_error
 from composer.tracking.page.links import OVERVIEW, TRAINING, VIEW_TAG, link
 from composer.tracking.page.views import study_key, task_key
+from composer.tracking.uploader import store_variables
 
 HOST: Final = "127.0.0.1"
 START_SECONDS: Final = 120.0
@@ -54,13 +57,16 @@ def serve(
 ) -> int:
     """Serve the store until interrupted; ``say`` and ``show`` the link to the view of an experiment, or of a study.
 
-    If the store is a server itself, only its link is said. Returns the server's exit code.
+    If the store is a server itself, nothing is served. Returns the server's exit code.
 
     Raises:
-        ServerError: the port is taken, the store has no run of the study, or the server does not start.
+        ServerError: the port is taken, the store has no run of the study, or the server does not start or answer.
     """
     if destination.uri.startswith(("http://", "https://")):
-        say(f"the runs are at {destination.shown}")
+        found = on_server(destination, experiment, study)
+        say(found)
+        if show is not None:
+            show(found)
         return 0
     _check_port(port)
     if destination.database is not None and not destination.database.exists():
@@ -159,6 +165,43 @@ def address(port: int, destination: Destination, experiment: str, study: str | N
         return f"{base}#/experiments?{TRAINING}"
     views = [view] if study is not None else [task_key(_newest_task(destination, found) or ""), view]
     return base + link(found, next((each for each in views if _with_view(destination, each, found)), None))
+
+
+def on_server(destination: Destination, experiment: str, study: str | None = None) -> str:
+    """As ``address``, on the server that is the store, without the user and password of its URI. It loads mlflow.
+
+    Raises ServerError where the server does not answer, or has no run of the study.
+    """
+    try:
+        with store_variables(destination):
+            found = _there(destination, experiment, study)
+    except Exception as error:  # Of the server or a network.
+        raise ServerError(plain_error(error, destination, experiment)) from error
+    if study is not None and found is None:
+        raise ServerError(f"no run of a study {study!r} is in {destination.shown}")
+    parts = urlsplit(destination.uri)
+    base = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/") + "/", "", ""))
+    return base + (link(*found) if found else f"#/experiments?{TRAINING}")
+
+
+def _there(destination: Destination, experiment: str, study: str | None) -> tuple[str, str | None] | None:
+    """The experiment of a server, by id, and its view; None where it has no such experiment."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(destination.client_uri)
+    if study is None:
+        found, views = client.get_experiment_by_name(experiment), [OVERVIEW]
+    else:
+        views = [study_key(study)]
+        having, order = f"tags.`{VIEW_TAG}{views[0]}` LIKE '%'", ["last_update_time DESC"]
+        found = next(iter(client.search_experiments(filter_string=having, order_by=order, max_results=1)), None)
+    if found is None:
+        return None
+    there = {name.removeprefix(VIEW_TAG) for name in found.tags if name.startswith(VIEW_TAG)}
+    if study is None and any(name.startswith("task-") for name in there):
+        runs = client.search_runs([found.experiment_id], order_by=["start_time DESC"], max_results=1)
+        views = [*(task_key(run.data.tags.get("task", "")) for run in runs), *views]
+    return str(found.experiment_id), next((view for view in views if view in there), None)
 
 
 def experiment_id(destination: Destination, name: str) -> str | None:

@@ -1,5 +1,6 @@
 """``composer ui``: on this machine only, with the link that opens the charts, and gone when it ends."""
 
+import json
 import os
 import signal
 import socket
@@ -12,6 +13,7 @@ from urllib.request import urlopen
 
 import psutil
 import pytest
+from answering import answering
 from tracking_run import append, expected, rows, timing
 from typer.testing import CliRunner
 
@@ -20,6 +22,7 @@ from composer.tracking import ui
 from composer.tracking.base import Destination
 from composer.tracking.mlflow_store import MlflowStore, ready_store
 from composer.tracking.mlflow_tracker import MlflowTracker
+from composer.tracking.page.views import task_key
 from composer.tracking.records import JOURNAL, TIMING, StoredRun, Upload
 from composer.tracking.uploader import UploadReport, sync
 
@@ -27,10 +30,44 @@ NO_URI = {"MLFLOW_TRACKING_URI": None}
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
 
 
-def test_a_server_is_named_and_not_served() -> None:
+@pytest.mark.parametrize(
+    ("tag", "mode"),
+    [
+        ("overview", "CHART&viewStateShareKey=overview"),
+        (task_key("walk"), f"CHART&viewStateShareKey={task_key('walk')}"),
+        (task_key("run"), "CHART"),
+    ],
+)
+def test_of_a_server_the_first_view_is_opened_without_its_password(tag: str, mode: str) -> None:
+    there = {"experiment_id": "7", "name": "walker", "tags": [{"key": f"mlflow.sharedViewState.{tag}", "value": "{}"}]}
+    said, shown = list[str](), list[str]()
+    newest = {"info": {"run_id": "1"}, "data": {"tags": [{"key": "task", "value": "walk"}]}}
+    with answering(200, json.dumps({"experiment": there, "experiments": [there], "runs": [newest]})) as host:
+        store = Destination(f"http://me:hunter2@{host}/x", "environment")
+        assert ui.serve(store, "walker", say=said.append, show=shown.append) == 0
+        assert ui.serve(store, "walker", say=said.append, show=shown.append, study="mine") == 0
+    first, of_study = said
+    assert first == f"http://{host}/x/#/experiments/7/runs?workflowType=machine_learning&compareRunsMode={mode}"
+    assert of_study.startswith(f"http://{host}/x/#/experiments/7/runs?") and shown == said
+
+
+def test_of_a_server_without_the_experiment_or_the_study_there_is_the_list_or_a_line() -> None:
     said: list[str] = []
-    assert ui.serve(Destination("https://me:hunter2@host/x", "environment"), "composer", say=said.append) == 0
-    assert said == ["the runs are at https://***@host/x"]
+    body = json.dumps({"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "no"})
+    with answering(404, body) as host:
+        assert ui.serve(Destination(f"http://{host}", "environment"), "walker", say=said.append) == 0
+    assert said == [f"http://{host}/#/experiments?workflowType=machine_learning"]
+    with answering(200, "{}") as host, pytest.raises(ui.ServerError, match="no run of a study 'mine' is in http"):
+        ui.serve(Destination(f"http://{host}", "environment"), "walker", study="mine")
+
+
+def test_a_server_that_refuses_the_user_ends_the_command_with_a_line(tmp_path: Path) -> None:
+    with answering(401, "You are not authenticated.") as host:
+        login = {"MLFLOW_TRACKING_URI": f"http://{host}", "MLFLOW_TRACKING_USERNAME": "me"}
+        login["MLFLOW_TRACKING_PASSWORD"] = "hunter2"
+        found = CliRunner().invoke(app, ["ui", "--runs", str(tmp_path / "runs")], env=login)
+    assert found.exit_code == 3 and "hunter2" not in found.output
+    assert "does not accept the user and password in MLFLOW_TRACKING_USERNAME and" in found.stderr
 
 
 def test_a_port_that_is_taken_is_said_before_anything_starts(tmp_path: Path) -> None:
