@@ -89,11 +89,13 @@ class TD7(OffPolicy, Algorithm, kind="td7"):
         def judged(outlines: Mapping[str, Outline]) -> tuple[int, ...]:
             return (seen + actions + sum(math.prod(outlines[role].output) for role in ENCODERS),)
 
+        observed, action, features = ("observation", (seen,)), ("action", (actions,)), ("features", None)
+        inputs = (features, action), (observed, features), (observed, action, features)
         return (
             Role(STATE, (seen,), "features"),
-            Role(STATE_ACTION, InputFrom((STATE,), encoded), "features"),
-            Role("actor", InputFrom((STATE,), acted), "deterministic_action"),
-            Role("critic", InputFrom(ENCODERS, judged), "value", has_one_copy=False),
+            Role(STATE_ACTION, InputFrom((STATE,), encoded), "features", concatenates=inputs[0]),
+            Role("actor", InputFrom((STATE,), acted), "deterministic_action", concatenates=inputs[1]),
+            Role("critic", InputFrom(ENCODERS, judged), "value", has_one_copy=False, concatenates=inputs[2]),
         )
 
     @override
