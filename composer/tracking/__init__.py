@@ -2,6 +2,14 @@
 
 from composer.tracking.base import NoTracker, Tracker
 from composer.tracking.mlflow_tracker import MlflowTracker
-from composer.tracking.trackers import CsvTracker, ParquetTracker, TensorboardTracker
+from composer.tracking.trackers import CsvTracker, ParquetTracker, TensorboardTracker, WandbTracker
 
-__all__ = ["CsvTracker", "MlflowTracker", "NoTracker", "ParquetTracker", "TensorboardTracker", "Tracker"]
+__all__ = [
+    "CsvTracker",
+    "MlflowTracker",
+    "NoTracker",
+    "ParquetTracker",
+    "TensorboardTracker",
+    "Tracker",
+    "WandbTracker",
+]

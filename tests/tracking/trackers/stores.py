@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
+import struct
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from tracking_run import expected, rows, timing
@@ -40,10 +43,39 @@ def _events(run_dir: Path) -> Iterator[Found]:
                 yield folder.name.removeprefix("seed-").replace("mean", "parent"), tag, each.step, each.value
 
 
+def offline_records(path: Path) -> Iterator[Any]:
+    """The records of a file of W&B: blocks of 32 KiB as LevelDB's log has them, after a header of 7 bytes."""
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    data, at, record = path.read_bytes(), 7, b""
+    assert data.startswith(b":W&B")
+    while at + 7 <= len(data):
+        if 32_768 - at % 32_768 < 7:
+            at += 32_768 - at % 32_768
+            continue
+        _, size, part = struct.unpack("<IHB", data[at : at + 7])
+        record += data[at + 7 : at + 7 + size]
+        at += 7 + size
+        if part in (1, 4):  # Whole, or the last part.
+            yield Record.FromString(record)
+            record = b""
+
+
+def _offline(run_dir: Path) -> Iterator[Found]:
+    for path in (run_dir.parents[1] / "wandb").glob("offline-run-*/*.wandb"):
+        role = path.stem.rpartition("-")[2].replace("mean", "parent")
+        for record in offline_records(path):
+            for item in record.history.item:
+                name = item.key or item.nested_key[0]
+                if not name.startswith("_"):
+                    yield role, name, record.history.step.num, json.loads(item.value_json)
+
+
 READERS: dict[str, Callable[[Path], Iterator[Found]]] = {
     "csv": lambda run_dir: _tables(run_dir, "csv"),
     "parquet": lambda run_dir: _tables(run_dir, "parquet"),
     "tensorboard": _events,
+    "wandb": _offline,
 }
 
 
