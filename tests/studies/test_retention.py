@@ -98,5 +98,6 @@ def test_panels_are_sorted_and_every_column_has_tick_labels(tmp_path: Path) -> N
     draw([made(name, 0.9, end) for name, end in zip(names, ends, strict=True)], tmp_path / "a.svg")
     drawn = (tmp_path / "a.svg").read_text()
     titles = [line.strip(" <>!-") for line in drawn.splitlines() if line.strip(" <>!-") in names]
-    assert titles == ["plain", "high", "second", "third", "middle", "low"]
+    assert titles == ["plain", "high", "second", "third", "middle", "low", "plain"], "last, in the legend"
+    assert "<!-- as titled -->" in drawn
     assert drawn.count("<!-- 20 -->") == 4, "the last task, below each of the four columns"

@@ -14,11 +14,17 @@ from typing import Any
 
 from composer.spec.quantities import columns as aligned
 from composer.spec.quantities import counted
-from composer.studies.plots import COLOURS, GREY, figure
+from composer.studies.plots import COLOURS, GREY, Look, figure
 
 TITLES = {"leave_one_out": "leaving it out", "add_one_in": "adding it alone"}
 MOST_PANELS = 4
-LOOKS = {"useful": COLOURS[2], "harmful": COLOURS[1], "no effect": GREY, "undecided": COLOURS[4]}
+LOOKS = {
+    "useful": Look(COLOURS[2], "-", "^"),
+    "harmful": Look(COLOURS[1], "-", "v"),
+    "no effect": Look(GREY, "-", "s"),
+    "undecided": Look(COLOURS[4], "-", "o"),
+}
+"""By verdict; print without colour has the marker."""
 FIELDS = ("value", "low", "high", "margin", "seeds", "p_differs", "p_equivalent", "verdict")
 
 
@@ -114,7 +120,7 @@ def forest(table: Mapping[str, Any], path: Path) -> None:
             # Over tasks effects are shares of the scale of each: see ``ablate``.
             unit = "" if len(tasks) == 1 or task != tasks[-1] else ", share of the scale"
             axes.set_xlabel(f"effect on the final score{unit}", fontsize=8)
-        made.legend([_mark(colour) for colour in LOOKS.values()], list(LOOKS), loc="outside lower center", ncols=4)
+        made.legend([_mark(own) for own in LOOKS.values()], list(LOOKS), loc="outside lower center", ncols=4)
 
 
 def _panel(axes: Any, table: Mapping[str, Any], column: str, task: str) -> None:
@@ -124,19 +130,19 @@ def _panel(axes: Any, table: Mapping[str, Any], column: str, task: str) -> None:
     axes.axvline(0, color="#555555", linewidth=0.8)
     for row, cell in _cells(table, column, task):
         final, at = cell["final"], len(rows) - 1 - rows.index(row)
-        colour = GREY if row.get("fired") == 0 else LOOKS[final["verdict"]]
+        own = LOOKS["no effect" if row.get("fired") == 0 else final["verdict"]]
         if row is _cells(table, column, task)[0][0]:
             axes.axvspan(-final["margin"], final["margin"], color="#EEEEEE", linewidth=0)
         if final["low"] is not None:
-            axes.plot([final["low"], final["high"]], [at, at], color=colour, linewidth=1.6)
-        axes.plot([final["value"]], [at], "o", color=colour, markersize=4)
+            axes.plot([final["low"], final["high"]], [at, at], color=own.colour, linewidth=1.6)
+        axes.plot([final["value"]], [at], own.marker, color=own.colour, markersize=4)
 
 
-def _mark(colour: str) -> Any:
+def _mark(own: Look) -> Any:
     """A mark of the legend."""
     from matplotlib.lines import Line2D
 
-    return Line2D([], [], color=colour, marker="o", markersize=4)
+    return Line2D([], [], color=own.colour, marker=own.marker, markersize=4)
 
 
 def _tasks(table: Mapping[str, Any], column: str) -> list[str]:

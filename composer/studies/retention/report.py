@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from composer.spec.quantities import columns
-from composer.studies.plots import COLOURS, band, check, figure
+from composer.studies.plots import COLOURS, GREY, band, check, figure
 from composer.studies.retention.retention import ACCURACY, METRIC, TaskRun, compare
 from composer.studies.statistics import Curve, p_text, span
 
@@ -61,13 +61,14 @@ def draw(runs: Sequence[TaskRun], path: Path) -> None:
     across, plain = min(4, len(runs)), runs[0]
     ordered = [plain, *sorted(runs[1:], key=lambda run: -run.ends()[1].mean())]
     down = -(-len(runs) // across)
-    with figure(path, 2.5 * across, 1.9 * down) as made:
+    with figure(path, 2.5 * across, 1.9 * down + 0.3) as made:
         panels = made.subplots(down, across, squeeze=False, sharex=True, sharey=True).flatten()
         tasks = np.arange(1, runs[0].accuracy.shape[1] + 1)
         for axes, run in zip(panels, ordered, strict=False):
-            band(axes, Curve(tasks, plain.accuracy, ACCURACY), "#999999")
-            band(axes, Curve(tasks, run.accuracy, ACCURACY), COLOURS[0])
-            axes.set_title(run.name.replace("_", " "), fontsize=9, loc="left")
+            band(axes, Curve(tasks, plain.accuracy, ACCURACY), GREY, linestyle="--", label=_title(plain))
+            if run is not plain:
+                band(axes, Curve(tasks, run.accuracy, ACCURACY), COLOURS[0], label="as titled")
+            axes.set_title(_title(run), fontsize=9, loc="left")
             axes.set_ylim(0, 1.02)
         for number, axes in enumerate(panels):
             # The lowest panel of a column has the labels of its axis, also above an empty place.
@@ -75,6 +76,12 @@ def draw(runs: Sequence[TaskRun], path: Path) -> None:
             axes.set_axis_on() if number < len(runs) else axes.set_axis_off()
         made.supxlabel("task", fontsize=9)
         made.supylabel(METRIC.split("/")[1], fontsize=9)
+        if len(ordered) > 1:
+            made.legend(*panels[1].get_legend_handles_labels(), loc="outside upper right", ncols=2)
+
+
+def _title(run: TaskRun) -> str:
+    return run.name.replace("_", " ")
 
 
 def _agent(row: Mapping[str, Any]) -> list[str]:
