@@ -55,7 +55,7 @@ def test_things_that_are_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.chdir(tmp_path)
     os.mkfifo("pipe")
     Path("folder").mkdir()
-    assert said("absent.toml") == ["absent.toml:1:1: no such file"]
+    assert said("absent.toml") == ["absent.toml:1:1: no such file; 'composer list' shows the blueprints that there are"]
     assert said("folder") == ["folder:1:1: is a directory; pass its .toml file"]
     assert said("pipe") == ["pipe:1:1: not a regular file"]
     assert said("/dev/zero") == ["/dev/zero:1:1: not a regular file"]

@@ -75,6 +75,6 @@ def problem(origin: Origin, path: str, message: str, hint: str = "") -> Problem:
     return Problem(origin.file, origin.line, origin.column, path, shorten(message, MAX_MESSAGE) + notes, hint)
 
 
-def at_file(file: str, message: str, line: int = 1, column: int = 1) -> BlueprintError:
+def at_file(file: str, message: str, line: int = 1, column: int = 1, hint: str = "") -> BlueprintError:
     """The error of a ``file`` that cannot be read beyond one location."""
-    return BlueprintError([Problem(file, line, column, "", message)])
+    return BlueprintError([Problem(file, line, column, "", message, hint)])

@@ -12,6 +12,7 @@ from typing import Any
 
 import tomli
 
+from composer.blueprint.syntax.near_files import meant_for_absent, meant_for_folder
 from composer.blueprint.syntax.nodes import Node, annotate, show_path
 from composer.blueprint.syntax.positions import MAX_NESTING, Duplicate, Scan, scan
 from composer.blueprint.syntax.problems import BlueprintError, Problem, at_file
@@ -64,14 +65,16 @@ def read_bytes(path: Path, file: str) -> bytes:
         # Do not block on a pipe. The descriptor, not the name, is checked: the file may be replaced meanwhile.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
-        raise at_file(file, "no such file") from None
+        raise at_file(file, "no such file", hint=meant_for_absent(path)) from None
     except (OSError, ValueError) as error:
         raise at_file(file, f"cannot be read ({getattr(error, 'strerror', None) or error})") from None
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)
         is_folder = stat.S_ISDIR(status.st_mode)
-        raise at_file(file, "is a directory; pass its .toml file" if is_folder else "not a regular file")
+        if is_folder:
+            raise at_file(file, "is a directory; pass its .toml file", hint=meant_for_folder(path))
+        raise at_file(file, "not a regular file")
     with os.fdopen(descriptor, "rb") as stream:
         data = stream.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:

@@ -112,9 +112,14 @@ def _find(path: FilePath) -> FilePath:
         return known[path.as_posix()]
     if os.path.exists(path):
         return path
-    meant = near(path.as_posix(), known)
-    message = f"no such file, nor a shipped study of this name{f'; did you mean {meant!r}?' if meant else ''}"
-    raise at_file(str(path), message)
+    name = path.as_posix().removesuffix(".toml")
+    blueprint = next((each for each in (name, path.as_posix()) if each in shipped()), None)
+    meant = near(name, known) or near(f"{STUDIES}/{name}", known)
+    hint = f"did you mean {meant!r}?" if meant else "'composer list studies' shows those that there are"
+    if blueprint is not None:
+        hint = f"{blueprint!r} is a blueprint: 'composer train {blueprint}', or name it in a study"
+    message = "no such file, nor a shipped study of this name"
+    raise at_file(str(path), message, hint=hint)
 
 
 def _declared(tree: Node, file: str) -> StudyFile:

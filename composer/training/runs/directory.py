@@ -30,6 +30,7 @@ from composer.spec.run_files import open_to_read, open_to_write, read_table, rea
 from composer.tracking.locks import lock_exclusive
 from composer.training.runs.disk import flush_to_disk, seal
 from composer.training.runs.edited import BLUEPRINT, check_blueprint, check_facts, sealed
+from composer.training.runs.near_runs import meant
 
 LOCK_SECONDS = 0.2
 """How long a run is waited for: a command that only asks who holds it has its lock for an instant."""
@@ -123,9 +124,9 @@ def read_facts(path: Path) -> dict[str, Any]:
     try:
         facts = read_table(path / "run.json")
     except (OSError, ValueError) as error:
-        raise RunUnusable(
-            f"{path} is no run directory: run.json: {getattr(error, 'strerror', None) or error}"
-        ) from None
+        reason = f"run.json: {getattr(error, 'strerror', None) or error}"
+        hint = "" if os.path.exists(path / "run.json") else meant(path)
+        raise RunUnusable(f"{path} is no run directory: {hint or reason}") from None
     check_facts(path, facts)
     for key, right in _TYPES.items():
         if key in facts and not isinstance(facts[key], right):
