@@ -85,10 +85,11 @@ def copies(whole: list[Path], tmp_path: Path) -> list[Path]:
     return [Path(shutil.copytree(path, tmp_path / path.name)) for path in whole]
 
 
+@pytest.mark.slow
 def test_killed_after_every_checkpoint_of_every_run_all_end_alike(
     whole: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each life writes one checkpoint of one run: all others are behind it, or wait for it, in the next."""
+    """Twelve lives of three runs: each writes one checkpoint of one; the others are behind it, or wait for it, next."""
     lives = 1
     with killed_after(1, monkeypatch), pytest.raises(Killed):
         paths, together = begun(tmp_path, members())

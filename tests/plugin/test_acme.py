@@ -199,6 +199,7 @@ target = "follow"
 """
 
 
+@pytest.mark.slow
 def test_everything_about_units_knows_its_layer_and_its_norm(site: Path, waves: Path, tmp_path: Path) -> None:
     """Recycling, replacing, injection, the doctor's site, lint and figures go by what kinds say of themselves."""
     narrow = 'trunk = [{ kind = "acme/periodic", waves = 4 }, { kind = "linear", width = 16 }, { kind = "relu" }]'

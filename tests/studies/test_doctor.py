@@ -312,7 +312,9 @@ def test_what_cannot_be_answered_is_refused_before_anything_is_trained(
 LATER = "where = ['critic.*'], do = { kind = 'lerp', toward.kind = 'fresh' } }"
 
 
+@pytest.mark.slow
 def test_interventions_after_the_horizon_are_left_out_of_the_forks(tmp_path: Path) -> None:
+    """Alone forks a run of many interventions in pairs: seven runs."""
     short = ("training.env_steps=160", "evaluation.every=20", "evaluation.episodes=1", "checkpoint.every=60")
     when = {
         "listed": "{ kind = 'at', steps = [20, 70, 150], clock = 'env' }",

@@ -37,7 +37,9 @@ def test_an_update_does_not_see_the_step_that_it_runs_beside(tmp_path: Path) -> 
     assert at_once and beside == [count - 1 for count in at_once]
 
 
+@pytest.mark.slow
 def test_runs_are_reproduced_and_resumed_to_the_bit(tmp_path: Path) -> None:
+    """Alone trains beside the updates to the end, alone, in workers and after a stop: five runs."""
     run, _ = finished(tmp_path / "whole", *EVENTFUL, OVERLAP)
     again, _ = finished(tmp_path / "again", *EVENTFUL, OVERLAP, "environment.workers=2")
     assert result(again) == result(run)

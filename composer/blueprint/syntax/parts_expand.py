@@ -92,7 +92,7 @@ def bind(
     problems: dict[Path, Problem] = {}
 
     def bound(path: Path, node: Node) -> Node:
-        moved = replace(node, key=_seen(use, node.key, part), at=_seen(use, node.at, part)) if use else node
+        moved = Node(node.value, _seen(use, node.key, part), _seen(use, node.at, part)) if use else node
         budget.spend(moved, path)
         if not is_marked(node):
             return moved.rebuilt({step: bound((*path, step), child) for step, child in node.children()})
@@ -133,9 +133,9 @@ def unknown_parameter(name: str, part: Part) -> tuple[str, str]:
 def _moved(site: Origin, node: Node, part: Part) -> Node:
     """The default of a parameter with all its origins moved to the use."""
     inner = node.rebuilt({step: _moved(site, child, part) for step, child in node.children()})
-    return replace(inner, key=_seen(site, node.key, part), at=_seen(site, node.at, part))
+    return Node(inner.value, _seen(site, node.key, part), _seen(site, node.at, part))
 
 
 def _seen(site: Origin, inner: Origin, part: Part) -> Origin:
     """The origin of the use, with the part's own line ``inner`` as a note."""
-    return replace(site, notes=(*site.notes, f"part {part.name}, {inner.file}:{inner.line}:{inner.column}"))
+    return site.noted(f"part {part.name}, {inner.file}:{inner.line}:{inner.column}")

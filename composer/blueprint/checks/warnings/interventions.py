@@ -84,7 +84,8 @@ def untrained_parameters(blueprint: Blueprint) -> Iterator[Finding]:
     """Changes of parameters that nothing trains."""
     for name, each in blueprint.interventions.items():
         chosen = _chosen(blueprint, each)
-        plans = {role: dict(blueprint.trained_outlines[role].named_parameters()) for role, _ in chosen}
+        roles = dict.fromkeys(role for role, _ in chosen)
+        plans = {role: dict(blueprint.trained_outlines[role].named_parameters()) for role in roles}
         if chosen and not any(role in blueprint.optimizers and plans[role][path].trainable for role, path in chosen):
             role, path = chosen[0]
             others = f" nor the other {len(chosen) - 1}" if len(chosen) > 1 else ""
