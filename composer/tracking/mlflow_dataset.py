@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from composer.tracking.records import Dataset
+    from composer.tracking.dataset import Dataset
     from mlflow import MlflowClient
 
 CONTEXT: Final = "mlflow.data.context"

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from composer.tracking.base import Destination, quoted
 from composer.tracking.credentials import plain_error
+from composer.tracking.dataset import Dataset
 from composer.tracking.locks import lock_exclusive, lock_shared, open_lock, unlock
 from composer.tracking.media.mlflow_pictures import log_picture, pictures
 from composer.tracking.mlflow_dataset import log_dataset
@@ -26,7 +27,6 @@ from composer.tracking.moved_store import follow_database, local_path, mark_as_o
 from composer.tracking.page.arrange import arrange, color_runs
 from composer.tracking.page.facts import PageFacts
 from composer.tracking.points import Point
-from composer.tracking.records import Dataset
 from composer.tracking.store import StoreError
 
 if TYPE_CHECKING:

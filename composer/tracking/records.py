@@ -24,6 +24,7 @@ from composer.spec.interval import Bounds
 from composer.spec.run_files import open_to_read, read_bytes, write_text
 from composer.spec.wording import listing
 from composer.tracking.base import Destination, Source, StoreRefused, Tracker
+from composer.tracking.dataset import Dataset
 from composer.tracking.project import ensure_admitted
 
 RunStatus = Literal["FINISHED", "FAILED", "KILLED"]
@@ -65,22 +66,6 @@ class Record:
         temporary = path.with_name(f".{path.name}.{os.getpid()}")
         write_text(temporary, json.dumps(asdict(self), indent=1) + "\n")
         temporary.replace(path)
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """What the agent of a run learns from, a simulator's task or a data set, by which a store finds and groups runs."""
-
-    name: str
-    digest: str
-    """Of at most 36 characters: equal digests, equal content."""
-    columns: Mapping[str, str]
-    """What a sample has, with types."""
-    counts: Mapping[str, int]
-    source: Mapping[str, Any]
-    """Settings and versions that make it, as JSON has them."""
-    environments: int = 0
-    """How many of it the run steps; 0 for a data set."""
 
 
 @dataclass

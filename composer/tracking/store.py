@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from composer.spec.errors import ComposerError
+from composer.tracking.dataset import Dataset
 from composer.tracking.page.facts import PageFacts
 from composer.tracking.points import Point
-from composer.tracking.records import Dataset
 
 
 class StoreError(ComposerError):

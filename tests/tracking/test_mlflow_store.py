@@ -21,9 +21,10 @@ from tracking_run import append, expected, rows, timing
 
 from composer.tracking import locks, mlflow_store
 from composer.tracking.base import Destination
+from composer.tracking.dataset import Dataset
 from composer.tracking.mlflow_store import MlflowStore, is_ready, ready_store, revision
 from composer.tracking.mlflow_tracker import MlflowTracker
-from composer.tracking.records import JOURNAL, TIMING, Dataset, StoredRun, Tracking, Upload
+from composer.tracking.records import JOURNAL, TIMING, StoredRun, Tracking, Upload
 from composer.tracking.store import StoreError
 from composer.tracking.uploader import report, sync
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from composer.environments.base import Environment
-from composer.tracking.records import Dataset
+from composer.tracking.dataset import Dataset
 from composer.training.runs.libraries import versions
 
 LENGTH: Final = 16

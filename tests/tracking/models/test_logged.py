@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from composer.tracking.dataset import Dataset
 from composer.tracking.mlflow_store import MlflowStore, ready_store
 from composer.tracking.mlflow_tracker import MlflowTracker
 from composer.tracking.models.logged import FOLDER_TAG, RUN_TAG, Checkpoint, chosen
 from composer.tracking.points import Point
-from composer.tracking.records import Dataset
 
 # MLflow's own, with the SQLAlchemy that it asks for.
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:DeprecationWarning")
