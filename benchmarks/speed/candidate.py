@@ -80,6 +80,12 @@ def stable_baselines(maker: str, differs: str = "", shimmy: bool = False) -> Can
     return _peer("stable-baselines3", maker, differs, ("stable_baselines3",), "stable-baselines3>=2.9,<3", shimmy)
 
 
+def contrib(maker: str, differs: str = "") -> Candidate:
+    """The contrib package of stable-baselines3."""
+    needs = ("stable_baselines3", "sb3_contrib")
+    return _peer("stable-baselines3 contrib", maker, differs, needs, "sb3-contrib>=2.9,<3", shimmy=False)
+
+
 def sbx(maker: str, differs: str = "", shimmy: bool = False) -> Candidate:
     """SBX, stable-baselines3's interface over JAX."""
     return _peer("SBX", maker, differs, ("sbx", "jax"), "sbx-rl>=0.28,<0.29", shimmy)

@@ -186,4 +186,4 @@ class Intervention(Spec):
             yield "target", message
         if self.target != "keep" and not set(case.roles) & set(case.averages.values()):
             roles = " or ".join(map(repr, case.roles))
-            yield "target", f"nothing averages {roles}; leave 'target' out"
+            yield "target", f"nothing averages {roles}; leave 'target' out, or 'keep'"

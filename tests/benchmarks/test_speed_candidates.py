@@ -44,6 +44,10 @@ IMPALA: Learning = replace(
     rows=40,
     overrides=("algorithm.batch_size=4", FRAMES, 'networks.value.trunk={ use = "impala", width = 4, features = 16 }'),
 )
+CROSSQ: Learning = replace(
+    NAMED["crossq"], hidden=(8, 8), rows=600,
+    overrides=(*SMALL, "networks.actor.trunk.width=8", "networks.critic.trunk.width=8"),
+)  # fmt: skip
 LEARNING = {"mlp": MLP, "simba": SIMBA, "ppo": PPO, "dqn-nature": NATURE, "dqn-impala": IMPALA}
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # Other libraries' imports warn.
 
@@ -76,10 +80,10 @@ def test_candidates_learn_the_same_network(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workload", [MLP, PPO], ids=["mlp", "ppo"])
+@pytest.mark.parametrize("workload", [MLP, PPO, CROSSQ], ids=["mlp", "ppo", "crossq"])
 def test_libraries_of_the_extra_peers_learn_the_same_network(workload: Learning) -> None:
-    """SBX and TorchRL, where installed, train a network with our parameters."""
-    ours, *theirs = subjects(workload, ["composer", "SBX", "TorchRL"])
+    """SBX, TorchRL and stable-baselines3's contrib, where installed, train a network with our parameters."""
+    ours, *theirs = subjects(workload, ["composer", "SBX", "TorchRL", "stable-baselines3 contrib"])
     for their in theirs:
         assert their.parameters() == ours.parameters()
         their.call()

@@ -93,6 +93,11 @@ def test_reading_a_blueprint(folder: Path) -> None:
     assert not re.search(r"^\s*(?:from|import) composer", ejected, flags=re.MULTILINE)
 
 
+def test_joint_batches(folder: Path) -> None:
+    assert len(write_files("joint-batches.md", folder)) == 1
+    assert_true("joint-batches.md", folder)
+
+
 def test_interventions(folder: Path) -> None:
     from composer.blueprint import load
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from benchmarks.speed.candidate import Candidate, sbx, stable_baselines, torchrl
+from benchmarks.speed.candidate import Candidate, contrib, sbx, stable_baselines, torchrl
 from benchmarks.speed.workloads.agents import Deciding, Learning, Looping
 from benchmarks.speed.workloads.base import Workload
 from benchmarks.speed.workloads.environments import Control, Frames
@@ -25,6 +25,8 @@ _SIMBA: Final = (
     sbx("sbx:sac", CLAMPED),
     torchrl("torchrl:sac", f"one optimizer for all losses; {OURS_INSIDE}; {UNSCALED}"),
 )
+_SELDOM: Final = "the actor is computed every third update"
+_CROSSQ: Final = (contrib("crossq:contrib", _SELDOM), sbx("crossq:sbx", _SELDOM))
 _DQN: Final = (stable_baselines("stable_baselines_dqn:dqn", "the norm of gradients is bounded, at 1e9"),)
 _AS_PEERS: Final = (
     *("environment.protocol=machado2018", "environment.full_actions=true", "networks.value.head.huber=1.0"),
@@ -81,6 +83,10 @@ WORKLOADS: Final[tuple[Workload, ...]] = (
     Learning(
         "simba", "SAC, SimBa: actor 128/1, one critic 512/2, RSNorm, batch 256", "dmc/sac_simba",
         peers=_SIMBA, most_seeds=4,
+    ),
+    Learning(
+        "crossq", "SAC, CrossQ: MLPs 2x256 with batch renorm, two critics without a target, batch 256",
+        "dmc/crossq", (256, 256), ("networks.critic.trunk.width=256",), peers=_CROSSQ,
     ),
     *(_mlp(f"mlp-width-{width}", width, 256, "width") for width in (64, 128, 512, 1024)),
     *(_mlp(f"mlp-batch-{batch}", 256, batch, "batch") for batch in (64, 1024)),
