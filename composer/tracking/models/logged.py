@@ -7,6 +7,7 @@ the older. Tests: tests/tracking/models/test_logged.py.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -16,6 +17,7 @@ from composer.tracking.page.names import Headline
 RUN_TAG: Final = "composer.run_id"
 FOLDER_TAG: Final = "run_directory"
 """The run directory, from the folder in which the directory of runs is."""
+NOTE: Final = "mlflow.note.content"
 TAGS: Final = ("agent", "task", "seeds", "study")
 LONGEST_NAME: Final = 200
 _FOLDER = re.compile(r"(best|step)-(\d{12})")
@@ -92,7 +94,7 @@ def _create(
         experiment_id,
         name=_UNSAFE.sub("_", title)[:LONGEST_NAME],
         source_run_id=run_id,
-        tags={**known, "checkpoint": checkpoint.kind, "folder": checkpoint.folder},
+        tags={**known, "checkpoint": checkpoint.kind, "folder": checkpoint.folder, NOTE: _note(checkpoint, tags)},
         params={"env_step": str(checkpoint.env_step), "evaluated_at": str(checkpoint.evaluated_at)},
         model_type="agent",
     )
@@ -102,6 +104,13 @@ def _create(
     found = [Metric(each.key, each.value, each.timestamp, each.step, model.model_id, **data) for each in points]
     client.log_batch(run_id, metrics=found, synchronous=True)
     client.finalize_logged_model(model.model_id, LoggedModelStatus.READY)
+
+
+def _note(checkpoint: Checkpoint, tags: Mapping[str, str]) -> str:
+    """The description of a model: where it is, and how its policy leaves the run directory."""
+    folder, when = tags.get(FOLDER_TAG, "RUN"), f"evaluated at environment step {checkpoint.evaluated_at:,}"
+    export = f"composer export {shlex.quote(folder)} --checkpoint {checkpoint.kind} --format onnx"
+    return f"`{folder}/checkpoints/{checkpoint.folder}`, {when}. Its policy as a file: `{export}`"
 
 
 def _dataset(run: Any) -> dict[str, str]:

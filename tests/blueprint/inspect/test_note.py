@@ -8,7 +8,7 @@ import pytest
 
 from composer.blueprint import digest, load
 from composer.blueprint.inspect.note import RunPlace, note
-from composer.blueprint.syntax.extends import find_blueprint
+from composer.blueprint.syntax.extends import find_blueprint, shipped
 from composer.blueprint.syntax.notation import experiment
 from composer.spec.seeds import seeds_in
 from composer.tracking.stored_runs import LONGEST_NOTE
@@ -96,6 +96,16 @@ def test_its_command_makes_the_same_run_again(name: str) -> None:
     again = load(find_blueprint(chosen.path), [*words, f"seeds={seeds_in(seeds)}"], chosen.variant).blueprint
     assert (composer, train) == ("composer", "train")
     assert digest(again) == digest(load(find_blueprint(Path(file)), overrides, variant or None).blueprint)
+
+
+@pytest.mark.parametrize("name", [name for name in shipped() if not name.startswith("studies/")])
+def test_every_shipped_blueprint_has_one_of_a_screen(name: str) -> None:
+    blueprint = load(shipped()[name], is_to_run=False).blueprint
+    said = note(blueprint, PLACE)
+    assert said.count("\n") <= 30 and len(said) < LONGEST_NOTE
+    assert all(f"\n- {role}: " in said for role in blueprint.networks), "every network"
+    assert all(f"\n- {each}: " in said for each in blueprint.interventions)
+    assert command(said)[:3] == ["composer", "train", name]
 
 
 def test_a_fork_names_its_origin_and_how_to_fork_again() -> None:

@@ -11,7 +11,7 @@ import pytest
 from composer.tracking.dataset import Dataset
 from composer.tracking.mlflow_store import MlflowStore, ready_store
 from composer.tracking.mlflow_tracker import MlflowTracker
-from composer.tracking.models.logged import FOLDER_TAG, RUN_TAG, Checkpoint, chosen
+from composer.tracking.models.logged import FOLDER_TAG, NOTE, RUN_TAG, Checkpoint, chosen
 from composer.tracking.points import Point
 
 # MLflow's own, with the SQLAlchemy that it asks for.
@@ -82,6 +82,8 @@ def test_models_are_ranked_by_their_result(tmp_path: Path) -> None:
             "runs/run-mlp",
             "run-mlp",
         )
+        assert "composer export runs/run-mlp --checkpoint best" in best.tags[NOTE]
+        assert "`runs/run-mlp/checkpoints/best-000000000020`" in best.tags[NOTE]
         assert best.model_id in [each.model_id for each in client.get_run(first).outputs.model_outputs]
         second, others = run("simba[x=1]", [9.0])
         store.log_models(experiment, second, METRIC, ["step-000000000010"], others)
