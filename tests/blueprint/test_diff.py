@@ -54,4 +54,8 @@ def test_what_changes_no_size_says_so() -> None:
     said = diff_text(left, quickstart("compute.threads=3")).split("\n")
     assert said[2] == "~ compute.threads  1 → 3"
     assert said[-1] == "both are the same experiment: nothing that is trained differs"
+    assert [diff_json(left, quickstart(each))["same_experiment"] for each in ("compute.threads=3", "seeds=[1]")] == [
+        True,
+        False,
+    ]
     assert diff_json(left, quickstart())["differences"] == []

@@ -28,13 +28,15 @@ WIDTH: Final = 100
 def diff_json(ours: Loaded, theirs: Loaded) -> dict[str, Any]:
     """What was written differently, each differing key with both values, what one removes, and both of every size.
 
-    Values are null where absent; ``written`` has values of TOML types, as files have them.
+    Values are null where absent; ``written`` has values of TOML types, as files have them. ``same_experiment`` says
+    whether nothing that is trained differs.
 
     Parameters count all copies of one seed; operations and memory count all seeds. They are null where an environment
     is not known until training.
     """
     left, right = ours.blueprint, theirs.blueprint
     keys = {
+        "same_experiment": digest(left) == digest(right),
         "written": [_written(one) for one in changes(side(left), side(right))],
         "differences": [{"key": found.key, "left": found.left, "right": found.right} for found in diff(left, right)],
         "removed": _removed(ours, theirs),
