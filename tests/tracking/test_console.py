@@ -2,6 +2,7 @@
 
 import io
 import math
+import re
 import time
 
 import pytest
@@ -159,6 +160,16 @@ def test_a_terminal_gets_a_live_line_that_stays_whole_when_something_breaks(monk
     assert "9,900/10,000 steps (99.0%)" in text
     assert text.count("10,000 environment steps in 1 min 40 s: return 150.0 (100.0, 200.0)") == 1
     assert text.count("\x1b[?25l") == text.count("\x1b[?25h") == 1  # the cursor was hidden, and is back
+
+
+@pytest.mark.parametrize("without", ["", "1"])
+def test_the_live_line_has_no_colours_where_none_are_wanted(without: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("NO_COLOR", without)
+    stream, clock = Terminal(), Clock()
+    with Console(10_000, stream=stream, clock=clock) as console:
+        run(console, clock)
+    assert bool(re.search(r"\x1b\[[\d;]*3[0-8]", stream.getvalue())) == (not without)
 
 
 def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
