@@ -95,12 +95,13 @@ def _reads_all(run: Path) -> bool:
     """What the uploader reads, without a store."""
     from composer.tracking.delivery import JournalPoints, read_facts
     from composer.tracking.journal import JournalError
+    from composer.tracking.points import Points
     from composer.tracking.records import RecordDamaged
 
     try:
         seeds = read_facts(run)["seeds"]
         for name in ("journal.jsonl", "timing.jsonl"):
-            JournalPoints(run / name, seeds, 0).pull(10**9)
+            JournalPoints(run / name, Points(seeds), 0).pull(10**9)
     except (JournalError, RecordDamaged, OSError):
         return False
     return True
@@ -136,6 +137,12 @@ def _special(folder: str, names: list[str]) -> list[str]:
     return [name for name in names if Path(folder, name).is_fifo()]
 
 
+def fifth_at_once(pairs: Sequence[tuple[str, str]]) -> list[Any]:
+    """All of them; four of five are marked slow, for each tries six commands or more, and there are hundreds."""
+    marks = [[], *[[pytest.mark.slow]] * 4]
+    return [pytest.param(*pair, marks=marks[row % 5], id="-".join(pair)) for row, pair in enumerate(pairs)]
+
+
 def some_pairs(keys: Sequence[str], values: Sequence[Any]) -> list[tuple[str, Any]]:
     """Every key with ``absent``, the first value, and with one other; each of the others with as many keys."""
     others = values[1:]
@@ -151,7 +158,7 @@ PAIRS = [
 """Every content, in a quarter of the files; all of them in the two that most commands read."""
 
 
-@pytest.mark.parametrize(("name", "content"), PAIRS)
+@pytest.mark.parametrize(("name", "content"), fifth_at_once(PAIRS))
 def test_a_damaged_file_ends_every_command_with_a_sentence(name: str, content: str, run: Path) -> None:
     path = replaced(run, name)
     path.write_bytes(CONTENTS[content](path.read_bytes()))
@@ -162,8 +169,9 @@ def test_a_damaged_file_ends_every_command_with_a_sentence(name: str, content: s
         assert codes["verify"] == 4
 
 
-@pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("kind", ["pipe", "device", "folder"])
+@pytest.mark.parametrize(
+    ("kind", "name"), fifth_at_once([(kind, name) for name in FILES for kind in ("pipe", "device", "folder")])
+)
 def test_what_is_no_file_blocks_no_command(name: str, kind: str, run: Path) -> None:
     path = replaced(run, name)
     path.unlink()
@@ -305,8 +313,9 @@ ROWS: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("kind", ROWS)
-@pytest.mark.parametrize("name", ["journal.jsonl", "timing.jsonl"])
+@pytest.mark.parametrize(
+    ("name", "kind"), fifth_at_once([(name, kind) for kind in ROWS for name in ("journal.jsonl", "timing.jsonl")])
+)
 def test_doctored_rows_end_no_command_in_a_traceback(kind: str, name: str, run: Path) -> None:
     rows = (run / name).read_bytes().splitlines(keepends=True)
     body = json.dumps({"seq": 1, **ROWS[kind]}).replace('"DEEP"', "[" * 10_000 + "]" * 10_000).encode()
