@@ -13,8 +13,11 @@ from typing import Any, Final
 
 from composer.spec.errors import ComposerError
 from composer.spec.version import __version__
+from composer.tracking.credentials import plain_error
 from composer.tracking.mlflow_store import ready_store
 from composer.tracking.records import StoredRun, Tracking
+from composer.tracking.store import StoreError
+from composer.tracking.uploader import store_variables
 from composer.training.export.export import export
 from composer.training.runs.chosen import Chosen
 
@@ -35,7 +38,7 @@ def register(
     """Export the policy of a seed and make it a new version of the registered model ``name``.
 
     The files go to the artifacts of the run in MLflow. Returns the card of the export with ``model`` and ``version``.
-    Raises NotRegistered, what ``export`` raises, and the errors of the store.
+    Raises NotRegistered, what ``export`` raises, and StoreError where the store refuses.
     """
     if not _NAME.fullmatch(name):
         raise NotRegistered(f"{name!r} is no name of a model: 1 to 200 characters, without / : . % and quotes")
@@ -48,8 +51,14 @@ def register(
     with tempfile.TemporaryDirectory() as folder:
         card = export(run, format, checkpoint, seed, Path(folder) / "files")
         model = _model(Path(folder), card)
-        with ready_store(destination):
-            version = _version(destination.client_uri, stored.run_id, name, model, card)
+        with store_variables(destination):
+            try:
+                with ready_store(destination):
+                    version = _version(destination.client_uri, stored.run_id, name, model, card)
+            except ComposerError:
+                raise
+            except Exception as error:  # Of a server or a network.
+                raise StoreError(plain_error(error, destination, tracking.experiment)) from error
     return card | {"model": name, "version": version}
 
 

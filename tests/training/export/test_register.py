@@ -15,6 +15,9 @@ from typer.testing import CliRunner
 
 import composer
 from composer.cli import app
+from composer.tracking.records import StoredRun, Tracking
+from composer.tracking.store import StoreError
+from composer.training.export import register as module
 from composer.training.export.export import export
 from composer.training.export.formats import FORMATS
 from composer.training.export.register import NotRegistered, register
@@ -46,6 +49,27 @@ def test_what_cannot_be_registered(tmp_path: Path) -> None:
         register(run, "pole")
     with pytest.raises(NotRegistered, match="is no name of a model"):
         register(run, "a/b")
+
+
+def test_a_server_that_a_run_names_gets_no_credentials_and_its_refusal_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri, seen = "http://127.0.0.1:9", dict[str, str]()
+    Tracking(uri, "blueprint", "walker", False, {}, {}).save(tmp_path)
+    StoredRun(uri, "1", "r", {}).save(tmp_path)
+
+    def refuse(*_: object) -> str:
+        seen.update(os.environ)
+        raise ValueError("API request failed with error code 403 != 200. Response body: 'Permission denied'")
+
+    monkeypatch.setattr(module, "export", lambda *_: {})
+    monkeypatch.setattr(module, "_model", lambda *_: tmp_path)
+    monkeypatch.setattr(module, "_version", refuse)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "hunter2")
+    with pytest.raises(StoreError, match="may not write to the experiment 'walker': have EDIT granted on it"):
+        register(tmp_path, "pole")
+    assert seen and "hunter2" not in seen.values()
 
 
 @pytest.mark.slow
