@@ -49,6 +49,16 @@ def test_pictures_are_those_of_the_same_episode_and_shift_by_one() -> None:
 
 
 @pytest.mark.usefixtures("drawing")
+def test_shadows_and_reflections_can_be_left_out() -> None:
+    """Alone draws without them."""
+    plain, bare = (SEEN.model_copy(update={"shadows": each}).make([0], "training") for each in (None, False))
+    drawn, left = plain.reset()[0, :3].astype(int), bare.reset()[0, :3].astype(int)
+    moved = np.abs(drawn - left)
+    assert moved.max() > 5 and moved[:, :10].max() < 5, "the floor differs, the sky does not"
+    np.testing.assert_array_equal(SEEN.model_copy(update={"shadows": True}).make([0], "training").reset()[0, :3], drawn)
+
+
+@pytest.mark.usefixtures("drawing")
 @pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_pictures_are_replayed_exactly(workers: int) -> None:
     """Alone proves exact resume from pixels, here and in workers."""

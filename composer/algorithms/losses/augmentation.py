@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 from torch.special import ndtr
 
 from composer.spec.shape import Shape
@@ -38,14 +39,11 @@ def random_shift(pictures: Tensor, noise: Tensor, pad: int) -> Tensor:
     Source: Kostrikov et al., DrQ, arXiv:2004.13649: replicate, then crop at random.
     """
     flat = pictures.reshape(-1, *pictures.shape[-3:])
-    down, right = (uniform_integers(noise, 2 * pad + 1) - pad).reshape(-1, 2).unbind(-1)
-    pixels = [torch.arange(size, device=flat.device) for size in flat.shape]
-    rows, columns = (
-        (pixels[axis] + move[:, None]).clamp(0, flat.shape[axis] - 1) for axis, move in ((2, down), (3, right))
-    )
-    # One look-up for both axes; torch.take_along_dim along one after the other takes several times as long.
-    samples, channels = pixels[0][:, None, None, None], pixels[1][:, None, None]
-    return flat[samples, channels, rows[:, None, :, None], columns[:, None, None, :]].view(pictures.shape)
+    down, right = uniform_integers(noise, 2 * pad + 1).reshape(-1, 2).unbind(-1)
+    padded = functional.pad(flat, (pad,) * 4, mode="replicate")
+    # Every crop is a view of the padded picture, so that whole rows are copied: a fourth of the time of a look-up.
+    crops = padded.unfold(2, flat.shape[2], 1).unfold(3, flat.shape[3], 1)
+    return crops[torch.arange(len(flat), device=flat.device), :, down, right].view(pictures.shape)
 
 
 def intensity(pictures: Tensor, noise: Tensor, scale: float, cut: float) -> Tensor:

@@ -46,6 +46,9 @@ class DmControl(SingleSimulator, kind="dm_control"):
     """Of pixels: which of the task's cameras."""
     stack: Annotated[int, Field(ge=1, le=64)] = 3
     """Of pixels: newest pictures, one a decision, that make an observation; the first one fills it."""
+    shadows: bool | None = None
+    """Of pixels: whether shadows and reflections are drawn. Absent: they are, as dm_control draws them; without a GPU
+    they take nearly all the time of a picture."""
 
     @override
     @classmethod
@@ -109,4 +112,5 @@ class DmControl(SingleSimulator, kind="dm_control"):
         single = DmControlSingle(task_table("dm_control")[self.task])
         if self.observe == "state":
             return single
-        return DmControlPixels(single, self.stack, self.height, self.width, self.camera)
+        shadows = self.shadows is not False
+        return DmControlPixels(single, self.stack, self.height, self.width, self.camera, shadows=shadows)

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from composer.environments.suites.task_tables import Task
 
-PICTURE = {"height": 240, "width": 320}
+FILM = (240, 320, 0)
+"""Height, width and camera of a film."""
 
 
 class DmControlSingle:
@@ -84,12 +85,13 @@ class DmControlSingle:
 
     def render(self) -> NDArray[np.uint8]:
         """The view of the task's first camera, 240 x 320."""
-        return self.draw(camera=0, **PICTURE)
+        return self.draw(*FILM)
 
-    def draw(self, height: int, width: int, camera: int) -> NDArray[np.uint8]:
-        """A picture [height, width, 3]; raises RenderingUnavailable."""
+    def draw(self, height: int, width: int, camera: int, shadows: bool = True) -> NDArray[np.uint8]:
+        """A picture [height, width, 3], with shadows and reflections or without; raises RenderingUnavailable."""
+        flags = {} if shadows else {"shadow": False, "reflection": False}
         try:
-            picture: NDArray[np.uint8] = self._physics.render(height, width, camera)
+            picture: NDArray[np.uint8] = self._physics.render(height, width, camera, render_flag_overrides=flags)
         except Exception as error:
             reason = str(error).rstrip(".")
             raise RenderingUnavailable(
@@ -148,8 +150,10 @@ class DmControlSingle:
 class DmControlPixels:
     """A task and its newest pictures, oldest first. One picture is drawn per decision, by ``observe``."""
 
-    def __init__(self, task: DmControlSingle, stack: int, height: int, width: int, camera: int) -> None:
-        self._task, self._view = task, (height, width, camera)
+    def __init__(
+        self, task: DmControlSingle, stack: int, height: int, width: int, camera: int, *, shadows: bool = True
+    ) -> None:
+        self._task, self._view = task, (height, width, camera, shadows)
         self._frames = np.zeros((stack, 3, height, width), np.uint8)
         self._is_first, self._is_drawn = True, False
         self._draw()  # A machine that cannot draw fails now, and not in the first episode.
