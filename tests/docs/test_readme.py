@@ -80,15 +80,35 @@ def agent(kind: str, column: str, environment: dict[str, Any]) -> dict[str, Any]
         "sac": {"actor": "tanh_gaussian", "critic": "scalar"},
         "ddpg": {"actor": "deterministic_tanh", "critic": "scalar"},
         "td3": {"actor": "deterministic_tanh", "critic": "scalar"},
+        "td7": {
+            "state_encoder": "features",
+            "state_action_encoder": "features",
+            "actor": "deterministic_tanh",
+            "critic": "scalar",
+        },
         "ppo": {"actor": "categorical_policy" if column.endswith("choices") else "gaussian_policy", "critic": "scalar"},
         "dqn": {"value": "discrete_value"},
         "supervised": {"model": "classifier"},
     }
-    targets = {"sac": ["critic"], "ddpg": ["actor", "critic"], "td3": ["actor", "critic"], "dqn": ["value"]}
+    encoders = {f"target_{role}": f"fixed_{role}" for role in heads["td7"] if role.endswith("encoder")}
+    averages = {f"target_{role}": role for role in heads[kind] if kind not in ("ppo", "supervised")} | (
+        {**encoders, **{fixed: fixed.removeprefix("fixed_") for fixed in encoders.values()}} if kind == "td7" else {}
+    )
+    if kind == "sac":
+        del averages["target_actor"]
     networks: dict[str, Any] = {role: {"trunk": trunk, "head": {"kind": head}} for role, head in heads[kind].items()}
+    own: dict[str, Any] = {}
+    if column == "pixels → numbers" and kind in ("sac", "ddpg", "td3"):
+        own = {"pixels": {}}
+        networks = {role: {**network, "trunk": VECTORS} for role, network in networks.items()}
+        networks |= {
+            role: {"trunk": seen, "head": {"kind": "features"}}
+            for role, seen in (("encoder", PIXELS), ("projection", VECTORS))
+        }
+        averages["target_projection"] = "projection"
     if kind == "supervised":
         networks["model"]["head"]["classes"] = 10
-    if kind == "td3":
+    if kind in ("td3", "td7"):
         networks["critic"]["copies"] = 2
     trained = [*networks, "temperature"] if kind == "sac" else [*networks]
     length = 8 if kind == "supervised" else 24 * environment.get("action_repeat", 4 if "game" in environment else 1)
@@ -96,9 +116,9 @@ def agent(kind: str, column: str, environment: dict[str, Any]) -> dict[str, Any]
         "name": "cell",
         "seeds": [0],
         "environment": environment,
-        "algorithm": {"kind": kind, "batch_size": 4, **SMALL.get(kind, {"warmup_interactions": 8})},
+        "algorithm": {"kind": kind, "batch_size": 4, **own, **SMALL.get(kind, {"warmup_interactions": 8})},
         "networks": networks,
-        "averages": {f"target_{role}": {"of": role, "momentum": 0.9} for role in targets.get(kind, [])},
+        "averages": {name: {"of": of, "momentum": 0.9} for name, of in averages.items()},
         "optimizers": {role: {"kind": "adam", "learning_rate": 1e-3} for role in trained},
         "training": {"env_steps": length, "log_every": length},
         "evaluation": {"every": length, "episodes": 1},
