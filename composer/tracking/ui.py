@@ -63,11 +63,7 @@ def serve(
         ServerError: the port is taken, the store has no run of the study, or the server does not start or answer.
     """
     if destination.uri.startswith(("http://", "https://")):
-        found = on_server(destination, experiment, study)
-        say(found)
-        if show is not None:
-            show(found)
-        return 0
+        return _shown(on_server(destination, experiment, study), say, show)
     _check_port(port)
     if destination.database is not None and not destination.database.exists():
         raise ServerError(f"there is no store at {destination.database}; --runs names the directory of its runs")
@@ -88,6 +84,13 @@ def serve(
             return server.wait()
         except KeyboardInterrupt:
             return 0
+
+
+def _shown(found: str, say: Callable[[str], None], show: Callable[[str], object] | None) -> int:
+    say(found)
+    if show is not None:
+        show(found)
+    return 0
 
 
 def browser() -> Callable[[str], object] | None:
