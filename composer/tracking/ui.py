@@ -63,7 +63,8 @@ def serve(
         ServerError: the port is taken, the store has no run of the study, or the server does not start or answer.
     """
     if destination.uri.startswith(("http://", "https://")):
-        return _shown(on_server(destination, experiment, study), say, show)
+        _show(on_server(destination, experiment, study), say, show)
+        return 0
     _check_port(port)
     if destination.database is not None and not destination.database.exists():
         raise ServerError(f"there is no store at {destination.database}; --runs names the directory of its runs")
@@ -78,19 +79,16 @@ def serve(
         stack.callback(stop, server)
         try:
             await_answer(server, port)
-            say(f"{found}  (Ctrl-C ends it)")
-            if show is not None:
-                show(found)
+            _show(found, say, show, "  (Ctrl-C ends it)")
             return server.wait()
         except KeyboardInterrupt:
             return 0
 
 
-def _shown(found: str, say: Callable[[str], None], show: Callable[[str], object] | None) -> int:
-    say(found)
+def _show(found: str, say: Callable[[str], None], show: Callable[[str], object] | None, hint: str = "") -> None:
+    say(f"{found}{hint}")
     if show is not None:
         show(found)
-    return 0
 
 
 def browser() -> Callable[[str], object] | None:
