@@ -14,7 +14,15 @@ from typing_extensions import override
 
 from composer.algorithms.base import AgentDeclaration, Algorithm, OffPolicy
 from composer.algorithms.declared import CRITICS, AverageRole, Evaluated, Passes, Role
-from composer.algorithms.pixels import Pixels, dormant, features_of, in_order, observation_problems, with_encoder
+from composer.algorithms.pixels import (
+    Pixels,
+    dormant,
+    features_of,
+    in_order,
+    observation_problems,
+    start_from_pixels,
+    with_encoder,
+)
 from composer.algorithms.start import Start
 from composer.environments.base import Environment
 from composer.environments.interface import EnvironmentInfo
@@ -178,6 +186,11 @@ class DDPG(DeterministicPolicyGradient, kind="ddpg"):
             "batch_size": 64, "update_to_data": 1.0, "warmup_interactions": 5_000, "discount": 0.99,
             "exploration": {"std": 0.1},
         }  # fmt: skip
+        if info.pictures:
+            drq = {"batch_size": 256, "update_to_data": 0.5, "warmup_interactions": 2_000, "n_step": 3}
+            noise = {"exploration": {"std": 0.1}, "target_noise": {"std": 0.1, "clip": 0.3}, "target_actor": False}
+            source = "DrQ-v2's code, arXiv:2107.09645, with the noise that its schedule ends with"
+            return start_from_pixels({**settings, **drq, **noise}, source, 1e-4, 0.99)
         rates = {"actor": 1e-4, "critic": 1e-3}
         optimizers = {role: {"kind": "adam", "learning_rate": rate} for role, rate in rates.items()}
         return Start(settings, "DDPG, arXiv:1509.02971", optimizers, momentum=0.999)
@@ -207,4 +220,7 @@ class TD3(DeterministicPolicyGradient, kind="td3"):
             "policy_delay": 2, "exploration": {"std": 0.1}, "target_noise": {"std": 0.2, "clip": 0.5},
         }  # fmt: skip
         with_actor = {"kind": "periodic", "every": 2, "value": 1.0, "at": 0.995}
+        if info.pictures:
+            source = "TD3, arXiv:1802.09477 and its code, over the encoder of DrQ, arXiv:2004.13649"
+            return start_from_pixels(settings, source, 3e-4, with_actor)
         return Start(settings, "TD3, arXiv:1802.09477 and its code", momentum=with_actor, copies={"critic": 2})

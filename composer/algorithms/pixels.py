@@ -6,13 +6,14 @@ The features are computed in ``losses/features.py``. Tests: tests/papers/test_pi
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
 from composer.algorithms.augmentation import Augmentation
 from composer.algorithms.base import AgentDeclaration, vectors_needed
 from composer.algorithms.declared import AverageRole, Evaluated, InputFrom, Passes, Role
+from composer.algorithms.start import Start
 from composer.environments.interface import EnvironmentInfo
 from composer.spec.family import Items, Spec
 from composer.spec.without import Without
@@ -122,6 +123,23 @@ def in_order(
     found = losses if pixels is None else pixels.evaluations(losses)
     each = {"actor": found["actor"], "critic": (*found["target"], *found["critic"])}
     return tuple(evaluated for role in order for evaluated in each.get(role, ()))
+
+
+def start_from_pixels(settings: Mapping[str, Any], source: str, rate: float, momentum: object) -> Start:
+    """The first settings of an actor-critic from pixels, with DrQ's encoder and projections."""
+    projection = {"use": "drq_projection", "width": 50}
+    pixels = {"augmentation": [{"kind": "random_shift", "pad": 4}]}
+    adam = {"kind": "adam", "learning_rate": rate}
+    return Start(
+        {**settings, "first": "critic", "pixels": pixels},
+        source,
+        dict.fromkeys(("encoder", "projection", "actor", "critic"), adam),
+        momentum,
+        copies={"critic": 2},
+        trunks={"encoder": {"use": "drq_convolutions"}, "projection": projection},
+        before={"actor": projection},
+        replay={"capacity": 100_000},
+    )
 
 
 def observation_problems(title: str, info: EnvironmentInfo, pixels: Pixels | None) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,15 @@ from typing_extensions import override
 
 from composer.algorithms.base import AgentDeclaration, Algorithm, OffPolicy
 from composer.algorithms.declared import CRITICS, AverageRole, Evaluated, Passes, Role
-from composer.algorithms.pixels import Pixels, dormant, features_of, in_order, observation_problems, with_encoder
+from composer.algorithms.pixels import (
+    Pixels,
+    dormant,
+    features_of,
+    in_order,
+    observation_problems,
+    start_from_pixels,
+    with_encoder,
+)
 from composer.algorithms.start import Start
 from composer.environments.base import Environment
 from composer.environments.interface import EnvironmentInfo
@@ -77,6 +85,9 @@ class SAC(OffPolicy, Algorithm, kind="sac"):
             "batch_size": 256, "update_to_data": 1.0, "warmup_interactions": 5_000, "discount": 0.99,
             "initial_temperature": 1.0, "target_entropy_per_action": -1.0,
         }  # fmt: skip
+        if info.pictures:
+            drq = {"batch_size": 128, "warmup_interactions": 1_000, "initial_temperature": 0.1}
+            return start_from_pixels({**settings, **drq}, "DrQ's code, arXiv:2004.13649, with one view", 1e-3, 0.99)
         return Start(settings, "SAC, arXiv:1812.05905", copies={"critic": 2})
 
     @override

@@ -30,5 +30,9 @@ class Start(NamedTuple):
     """Keys of ``[normalization]``, beside those of observations."""
     replay: Mapping[str, Any] = {}
     """Keys of ``[replay]``, beside the capacity."""
+    trunks: Mapping[str, Mapping[str, Any]] = {}
+    """Trunks of networks that have one of their own, whatever the others have."""
+    before: Mapping[str, Mapping[str, Any]] = {}
+    """What networks begin with, before the trunk of all."""
     learns_from_labels: bool = False
     """Whether it learns from labelled data rather than in a simulator."""

@@ -49,6 +49,10 @@ class Environment(Family, family="environment"):
         """The values of ``task_key`` that can be told without importing a simulator; there may be others."""
         return ()
 
+    def from_pixels(self) -> Environment | None:
+        """The same task observed as pictures; None where it has no other view."""
+        return None
+
     @cached_property
     def info(self) -> EnvironmentInfo:
         """The result of ``describe``, computed once.

@@ -55,6 +55,10 @@ class DmControl(SingleSimulator, kind="dm_control"):
     def known_tasks(cls) -> tuple[str, ...]:
         return (*task_table("dm_control"),)
 
+    @override
+    def from_pixels(self) -> DmControl:
+        return self.model_copy(update={"observe": "pixels"})
+
     @property
     @override
     def title(self) -> str:

@@ -49,6 +49,20 @@ def test_every_environment_of_composer_is_tried() -> None:
     assert {kind for kind in Environment.kinds() if "/" not in kind} <= set(PLACES)
 
 
+def test_a_task_from_pixels_has_an_encoder_and_vector_trunks_behind_it(tmp_path: Path) -> None:
+    for algorithm in ("sac", "ddpg", "td3"):
+        path = tmp_path / f"{algorithm}.toml"
+        path.write_text(skeleton(algorithm, "cartpole-swingup/pixels", "simba"), encoding="utf-8")
+        found, text = report(path), path.read_text()
+        assert (found.problems, found.warnings) == ([], []), path
+        assert 'observe = "pixels"' in text and "capacity = 100_000" in text
+        networks = load(path, variant="wide", is_to_run=False).blueprint.sound_outlines
+        assert networks["actor"].input == networks["encoder"].output == (39_200,)
+        assert text.count('use = "simba"') == 2 and networks["critic"].children["trunk"].output == (1_024,)
+    with pytest.raises(DoesNotFit, match="'pong' is observed in one way alone: leave '/pixels' out"):
+        skeleton("dqn", "pong/pixels")
+
+
 @pytest.mark.parametrize("trunk", ["simba", "simba_post", "simba_v2", "bro", "crelu_mlp", "fourier_mlp"])
 def test_a_trunk_is_taken_with_its_published_sizes(trunk: str, tmp_path: Path) -> None:
     path = tmp_path / "b.toml"

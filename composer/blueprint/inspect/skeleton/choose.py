@@ -26,6 +26,7 @@ from composer.spec.wording import listing, near, spelled, suggestion
 
 VECTORS, PICTURES, LABELLED_PICTURES = "mlp", "nature_cnn", "resnet18"
 """The trunks for inputs of one axis, for frames of a simulator, and for pictures of a data set."""
+FROM_PIXELS = "/pixels"
 ACTORS: Mapping[str, Mapping[str, int]] = {
     "simba": {"width": 128, "blocks": 1},
     "simba_post": {"width": 128, "blocks": 1},
@@ -50,8 +51,20 @@ def algorithm_kind(name: str) -> type[Algorithm]:
 
 
 def environment_of(name: str) -> Environment:
-    """The environment that a name means: a kind, ``KIND/TASK``, a task alone, or a data set; raises DoesNotFit."""
+    """The environment that a name means: a kind, ``KIND/TASK``, a task alone, or a data set; raises DoesNotFit.
+
+    ``walker-walk/pixels`` is a task that is observed as pictures.
+    """
     builtin_kinds.register()
+    plain = name.removesuffix(FROM_PIXELS)
+    found = _named(plain)
+    seen = found.from_pixels() if plain != name else found
+    if seen is None:
+        raise DoesNotFit(f"{spelled(plain)} is observed in one way alone: leave {FROM_PIXELS!r} out")
+    return seen
+
+
+def _named(name: str) -> Environment:
     kinds, data = Environment.kinds(), FAMILIES["data"].kinds()
     of, _, task = name.partition("/")
     if of in kinds:
@@ -107,22 +120,31 @@ def trunk_part(name: str | None, info: EnvironmentInfo, is_simulator: bool) -> P
     return blocks[name]
 
 
-def networks(start: Start, roles: tuple[Role, ...], part: Part, info: EnvironmentInfo) -> dict[str, Any]:
+def networks(start: Start, roles: tuple[Role, ...], trunk: str | None, place: Environment) -> dict[str, Any]:
     """The table of networks: copies where there are several, the trunk with its sizes, a head that gives the product.
 
-    Where a network sees a vector beside pictures, it has a multilayer perceptron.
+    A network that reads the output of another one reads a vector, whatever is observed.
     """
+    observed = trunk_part(trunk, place.info, place.is_simulator)
+    read = parts()[VECTORS] if trunk is None else observed
     return {
         role.name: {
             **({"copies": start.copies[role.name]} if role.name in start.copies else {}),
-            "trunk": _trunk(role, part),
-            "head": head_for(role.produces, info),
+            "trunk": _trunk(role, start, read if isinstance(role.input, InputFrom) else observed),
+            "head": head_for(role.produces, place.info),
         }
         for role in roles
     }
 
 
-def _trunk(role: Role, part: Part) -> dict[str, Any]:
+def _trunk(role: Role, start: Start, part: Part) -> object:
+    if role.name in start.trunks:
+        return dict(start.trunks[role.name])
+    before, own = start.before.get(role.name), _sized(role, part)
+    return own if before is None else [dict(before), own]
+
+
+def _sized(role: Role, part: Part) -> dict[str, Any]:
     sizes = {name: plain(node) for name, node in part.parameters.items()}
     numbers = {name: value for name, value in sizes.items() if isinstance(value, int) and name != "expansion"}
     published = ACTORS.get(part.name, {}) if role.name == "actor" else {}

@@ -14,7 +14,6 @@ from composer.algorithms.start import Start
 from composer.blueprint.inspect.skeleton import choose
 from composer.blueprint.load import load_tree
 from composer.blueprint.schema import Blueprint, Checkpoint, Evaluation, Replay, Training
-from composer.blueprint.syntax.parts import Part
 from composer.blueprint.syntax.problems import BlueprintError
 from composer.blueprint.syntax.read import parse_tree
 from composer.blueprint.syntax.write import toml_value
@@ -41,10 +40,10 @@ def skeleton(algorithm: str, environment: str, trunk: str | None = None) -> str:
     kind, place = choose.algorithm_kind(algorithm), choose.environment_of(environment)
     try:
         choose.ensure_fits(kind, place)
-        part = choose.trunk_part(trunk, place.info, place.is_simulator)
+        choose.trunk_part(trunk, place.info, place.is_simulator)
     except SpacesUnknown as error:
         raise choose.DoesNotFit(f"{error}: copy a blueprint of another environment") from None
-    text = "\n".join(_text(kind, place, part, f"{algorithm} {environment}"))
+    text = "\n".join(_text(kind, place, trunk, f"{algorithm} {environment}"))
     try:
         load_tree([parse_tree(text.encode(), "skeleton")], (), None, is_to_run=False)
     except BlueprintError as error:
@@ -53,7 +52,7 @@ def skeleton(algorithm: str, environment: str, trunk: str | None = None) -> str:
     return text
 
 
-def _text(kind: type[Algorithm], place: Environment, part: Part, command: str) -> Iterator[str]:
+def _text(kind: type[Algorithm], place: Environment, trunk: str | None, command: str) -> Iterator[str]:
     start = kind.start(place.info)
     place = place.model_copy(update=dict(start.environment))
     task = "" if place.title == place.kind else f" ({place.title})"
@@ -69,25 +68,22 @@ def _text(kind: type[Algorithm], place: Environment, part: Part, command: str) -
     yield _commented(f"seeds = {toml_value(list(SEEDS))}", "one agent for each, all in one program")
     yield from _environment(place, start)
     yield from _table("algorithm", kind, {"kind": kind.kind, **start.settings}, f"all keys: composer kinds {kind.kind}")
-    yield from _agent(kind, place, start, part)
+    yield from _agent(kind, place, start, trunk)
     yield from _run(kind, place, start)
-    yield from _variants(kind, place, start, part)
+    yield from _variants(kind, place, start, trunk)
     yield ""
 
 
 def _environment(place: Environment, start: Start) -> Iterator[str]:
-    written = {**place.example, **({place.task_key: getattr(place, place.task_key)} if place.task_key else {})}
-    if place.kind == "phases" and "data" in written:
-        table = place.model_dump(exclude_unset=True)
-        written = {"kind": place.kind, **table}
+    written: dict[str, Any] = {"kind": place.kind, **place.model_dump(exclude_unset=True)}
     note = f"all keys: composer kinds {place.kind}"
     yield from _table("environment", type(place), written | dict(start.environment), note)
 
 
-def _agent(kind: type[Algorithm], place: Environment, start: Start, part: Part) -> Iterator[str]:
+def _agent(kind: type[Algorithm], place: Environment, start: Start, trunk: str | None) -> Iterator[str]:
     algorithm = kind.model_validate(dict(start.settings))
-    roles, info = algorithm.roles(place.info), place.info
-    chosen = choose.networks(start, roles, part, info)
+    roles = algorithm.roles(place.info)
+    chosen = choose.networks(start, roles, trunk, place)
     for role in roles:
         note = f"sees {choose.input_text(role)}; its head has to give {role.produces}: composer kinds heads"
         yield from _table(f"networks.{role.name}", Network, chosen[role.name], note)
@@ -125,11 +121,11 @@ def _steps(kind: type[Algorithm], place: Environment, start: Start) -> int:
     return -(-place.first_env_steps // whole) * whole
 
 
-def _variants(kind: type[Algorithm], place: Environment, start: Start, part: Part) -> Iterator[str]:
+def _variants(kind: type[Algorithm], place: Environment, start: Start, trunk: str | None) -> Iterator[str]:
     """A variant as an example: the first trunk that has a width, twice as wide."""
     roles = kind.model_validate(dict(start.settings)).roles(place.info)
-    for name, network in choose.networks(start, roles, part, place.info).items():
-        if "width" in network["trunk"]:
+    for name, network in choose.networks(start, roles, trunk, place).items():
+        if name not in start.trunks and "width" in network["trunk"]:
             yield ""
             yield _commented("[variants.wide]", "a small change under a name: composer train FILE@wide")
             yield f"networks.{name}.trunk.width = {network['trunk']['width'] * 2}"
