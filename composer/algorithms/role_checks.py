@@ -11,6 +11,8 @@ from composer.networks.heads import head_giving
 from composer.optim.averages import circles
 from composer.spec.wording import near, suggestion
 
+MISSPELT = 0.85
+"""Closeness of two names from which one is the other misspelt, and no name of its own."""
 Problem = tuple[str, str]
 """A key path and a message."""
 
@@ -73,9 +75,13 @@ def _average(agent: AgentDeclaration, role: AverageRole) -> Iterator[Problem]:
     if found is not None:
         if found.of != role.of:
             yield f"averages.{role.name}.of", f"{title}'s {role.name!r} averages {role.of!r}, got {found.of!r}"
+        return
+    read = {each.name for each in agent.algorithm.averages_read()}
+    cutoff = {"cutoff": MISSPELT} if role.is_optional else {}
+    meant = near(role.name, [name for name in agent.averages if name not in read], **cutoff)
+    if role.is_optional and meant:
+        yield f"averages.{meant}", f"{title} reads no average {meant!r}; did you mean {role.name!r}?"
     elif not role.is_optional:
-        read = {each.name for each in agent.algorithm.averages_read()}
-        meant = near(role.name, [name for name in agent.averages if name not in read])
         hint = f"; did you mean {role.name!r}?" if meant else f"; add {average_needed(role).addition}"
         without = f", or {role.alternative}" if role.alternative and not meant else ""
         path = f"averages.{meant}" if meant else "averages"

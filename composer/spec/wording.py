@@ -49,11 +49,14 @@ def shorten(text: str, limit: int = 60) -> str:
     return text if len(text) <= limit else f"{text[: limit - 20]}... ({len(text)} characters)"
 
 
-def near(name: str, known: Iterable[str]) -> str | None:
-    """The known name closest to ``name``, if one is close; capitals and hyphens do not count."""
+def near(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """The known name closest to ``name``, if one is close; capitals and hyphens do not count.
+
+    Equal names have a closeness of 1; ``cutoff`` is the least.
+    """
     candidates = sorted(known)[:MAX_CANDIDATES]
     folded = {_folded(candidate): candidate for candidate in reversed(candidates)}
-    found = difflib.get_close_matches(_folded(name[:100]), sorted(folded), n=1, cutoff=0.6)
+    found = difflib.get_close_matches(_folded(name[:100]), sorted(folded), n=1, cutoff=cutoff)
     return folded[found[0]] if found else None
 
 

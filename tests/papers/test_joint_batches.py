@@ -271,3 +271,6 @@ def test_only_a_joint_batch_does_without_a_target() -> None:
     with pytest.raises(BlueprintError, match=r"add averages\.target_critic = .*, or algorithm.joint_batch = true"):
         blueprint("crossq", "algorithm.joint_batch=false")
     assert not Learner(blueprint("crossq").agent, "cpu", EAGER).averages
+    with pytest.raises(BlueprintError, match=r"reads no average 'targetcritic' .*did you mean 'target_critic'\?"):
+        blueprint("crossq", 'averages.targetcritic={ of="critic", momentum=0.9 }')
+    assert blueprint("crossq", 'averages.average_critic={ of="critic", momentum=0.9 }').averages, "a name of its own"
