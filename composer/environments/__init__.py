@@ -16,6 +16,7 @@ from composer.environments.labelled.task_sequence import Labelled, TaskSequence,
 from composer.environments.suites.atari import Atari
 from composer.environments.suites.dm_control import DmControl
 from composer.environments.suites.gymnasium import Gymnasium
+from composer.environments.suites.minatar import MinAtar
 
 __all__ = [
     "Atari",
@@ -28,6 +29,7 @@ __all__ = [
     "Gymnasium",
     "InvalidAction",
     "Labelled",
+    "MinAtar",
     "Phases",
     "RenderingUnavailable",
     "Simulator",

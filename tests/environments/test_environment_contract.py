@@ -22,6 +22,7 @@ from composer.environments import (
     EnvironmentInfo,
     Gymnasium,
     InvalidAction,
+    MinAtar,
     Simulator,
     Step,
     VectorEnvironment,
@@ -38,6 +39,7 @@ ENVIRONMENTS: dict[str, tuple[Simulator, int]] = {
     "pictures": (Gymnasium(module="registered_environments", id="test/Painted-v0"), 30),
     "atari": (Atari(game="pong", protocol="machado2018", frame_limit=90, noop_starts=30), 60),
     "atari lives": (Atari(game="breakout", protocol="atari100k", action_repeat=12, frame_limit=1200), 260),
+    "minatar": (MinAtar(game="asterix", action_repeat=3, episode_env_steps=200), 150),
 }
 """Each kind with how many decisions to run it; action repeats and time limits do not divide."""
 

@@ -179,6 +179,7 @@ def test_an_id_that_is_registered_anew_is_described_anew() -> None:
     [
         ("ALE/Pong-v5", 'Atari games are environment = { kind = "atari", game = "pong" }'),
         ("faulty_environments:faulty/Sound-v0", "module = 'faulty_environments' and id = 'faulty/Sound-v0'"),
+        ("MinAtar/SpaceInvaders-v1", 'environment = { kind = "minatar", game = "space_invaders" }'),
         ("MiniGrid-Empty-5x5-v0", "pip install minigrid, then write environment"),
     ],
 )

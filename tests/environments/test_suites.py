@@ -26,8 +26,8 @@ def test_table_is_what_the_tool_measures_on_the_installed_suite() -> None:
 
 
 def test_sets_are_those_of_the_papers() -> None:
-    assert suite_names() == ("atari_100k", "atari_5", "atari_57", "dmc_em", "dmc_hard", "dmc_v2_easy")
-    medium, hard, easy = map(suite, suite_names()[3:])
+    assert suite_names() == ("atari_100k", "atari_5", "atari_57", "dmc_em", "dmc_hard", "dmc_v2_easy", "minatar")
+    medium, hard, easy = map(suite, suite_names()[3:6])
     assert (len(medium.tasks), len(hard.tasks), len(easy.tasks)) == (20, 7, 21)
     assert set(easy.tasks) - set(medium.tasks) == {"ball_in_cup-catch"}
     assert {task.split("-")[0] for task in hard.tasks} == {"dog", "humanoid"}

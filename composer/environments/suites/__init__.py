@@ -1,1 +1,1 @@
-"""Environments by suite: dm_control, Gymnasium, Atari."""
+"""Environments by suite: dm_control, Gymnasium, Atari, MinAtar."""

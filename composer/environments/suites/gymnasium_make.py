@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from composer.environments.interface import EnvironmentInfo, RenderingUnavailable, UnusableEnvironment
 from composer.environments.suites.packages import package_of_id
-from composer.environments.suites.task_tables import game_of_id
+from composer.environments.suites.task_tables import game_of_id, minatar_table
 from composer.spec import allowed_modules
 from composer.spec.calls import in_words, of_others
 from composer.spec.wording import near, spelled
@@ -144,9 +144,12 @@ def _meant(name: str) -> str:
     module, colon, rest = name.partition(":")
     if colon:
         return f"; did you mean module = {spelled(module)} and id = {spelled(rest)}?"
-    if game := game_of_id(name):
-        return f'; Atari games are environment = {{ kind = "atari", game = "{game}" }}'
     suite, _, task = name.rpartition("/")
+    game = game_of_id(name)
+    if suite == "MinAtar" and game in minatar_table():
+        return f'; write environment = {{ kind = "minatar", game = "{game}" }}'
+    if game:
+        return f'; Atari games are environment = {{ kind = "atari", game = "{game}" }}'
     if suite == "dm_control":
         return f'; write environment = {{ kind = "dm_control", task = "{task.rpartition("-v")[0] or task}" }}'
     if found := package_of_id(name):

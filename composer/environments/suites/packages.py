@@ -41,7 +41,6 @@ PACKAGES = {
     "minigrid": Package("pip install minigrid", "minigrid", "MiniGrid-Empty-5x5-v0"),
     "gymnasium_robotics": Package("pip install gymnasium-robotics", "gymnasium_robotics", "FetchReach-v4"),
     "highway_env": Package("pip install highway-env", "highway_env", "highway-v0"),
-    "minatar": Package("pip install minatar"),
     "craftax": Package("pip install craftax"),
     "crafter": Package("pip install crafter"),
     "procgen": Package("pip install procgen"),
@@ -52,7 +51,7 @@ PACKAGES = {
 }
 """By name in snake case."""
 _BEGINNINGS = {
-    "meta-world": "metaworld", "minigrid-": "minigrid", "myo": "myosuite", "h1": "humanoid_bench", "minatar": "minatar",
+    "meta-world": "metaworld", "minigrid-": "minigrid", "myo": "myosuite", "h1": "humanoid_bench",
     "highway-": "highway_env", "procgen": "procgen", "craftax": "craftax",
     **dict.fromkeys(("fetch", "antmaze", "pointmaze", "adroit", "handmanipulate"), "gymnasium_robotics"),
 }  # fmt: skip

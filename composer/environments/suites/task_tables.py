@@ -1,7 +1,7 @@
 """Tables of tasks: sizes and limits of every task without its simulator, and the named sets that papers report on.
 
 Both are TOML under ``registry/suites/``. ``tools/dm_control_table.py`` and ``tools/atari_table.py`` write the tables of
-tasks, and a test compares them with the simulators.
+tasks, that of MinAtar is written by hand; tests compare them with the simulators.
 """
 
 from __future__ import annotations
@@ -41,6 +41,15 @@ class Game:
 
 
 @dataclass(frozen=True)
+class MinAtarGame:
+    """One MinAtar game: its kinds of objects, and the number of actions that have an effect in it."""
+
+    name: str
+    channels: int
+    minimal_actions: int
+
+
+@dataclass(frozen=True)
 class Suite:
     """A named set of tasks of one kind of environment, with the training budget of its source."""
 
@@ -62,6 +71,12 @@ def task_table(environment: str) -> Mapping[str, Task]:
 def game_table() -> Mapping[str, Game]:
     """Every single-player Atari game of ALE, by name."""
     return {name: Game(name, **row) for name, row in _rows("tasks_atari").items()}
+
+
+@cache
+def minatar_table() -> Mapping[str, MinAtarGame]:
+    """Every MinAtar game, by name."""
+    return {name: MinAtarGame(name, **row) for name, row in _rows("tasks_minatar").items()}
 
 
 def game_of_id(name: str) -> str | None:
