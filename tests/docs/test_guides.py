@@ -98,6 +98,15 @@ def test_joint_batches(folder: Path) -> None:
     assert_true("joint-batches.md", folder)
 
 
+def test_agents_from_pixels(folder: Path) -> None:
+    from composer.algorithms.pixels import Pixels
+
+    assert len(write_files("pixels.md", folder)) == 2
+    assert_true("pixels.md", folder)
+    text = (GUIDES / "pixels.md").read_text(encoding="utf-8")
+    assert all(f"| `{key}` |" in text for key in Pixels.model_fields)
+
+
 def test_interventions(folder: Path) -> None:
     from composer.blueprint import load
 
