@@ -19,6 +19,7 @@ from composer.spec.quantities import counted
 from composer.spec.shape import Shape
 
 _SHOWN_MOMENTS = 4
+_KEPT = "copied when a policy has passed its assessment"
 
 
 class Input(NamedTuple):
@@ -81,8 +82,9 @@ def _facts(blueprint: Blueprint, role: str, changes: Sequence[Chosen]) -> Networ
         own = frozenset(path for each, path in change.parameters if each == role)
         if own:
             touching.append(Change(number, change.name, f"{change.name}: {change.text}", own, own == paths))
+    kept = {each.name for each in blueprint.algorithm.averages_read() if each.is_kept and not each.is_optional}
     averages = (
-        f"{name}{'' if each.of == role else f' of {each.of}'}, {_followed(each.momentum)}"
+        f"{name}{'' if each.of == role else f' of {each.of}'}, {_KEPT if name in kept else _followed(each.momentum)}"
         for name, each in blueprint.averages.items()
         if blueprint.averaged_networks.get(name) == role
     )
