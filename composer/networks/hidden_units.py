@@ -162,7 +162,7 @@ def _walk(outline: Outline, prefix: str, flow: _Flow | None, sources: list[_Sour
     bare = not outline.parameters and not outline.buffers
     if bare and (kind.is_chain or Head.of(outline).is_chain):
         return _in_turn(outline, prefix, flow, sources)
-    if outline.layout == "residual":
+    if outline.layout in ("residual", "bypass"):
         _lose(flow)  # The sum reads them too.
         flow = _in_turn(outline, prefix, None, sources)
     elif bare and outline.layout == "parallel":

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from composer.networks.initializers import Initializer
 
 
-Layout = Literal["sequence", "residual", "parallel", "leaf"]
+Layout = Literal["sequence", "residual", "bypass", "parallel", "leaf"]
 """How a block's children are put together: one after another; one after another beside a path that skips them all;
-side by side, on the same input; or as details of one drawn operation."""
+the same on a part of the input, while the rest goes by; side by side, on the same input; or as details of one drawn
+operation."""
 
 
 @dataclass(frozen=True)

@@ -186,6 +186,9 @@ def test_the_layout_that_a_kind_declares_is_that_of_its_shapes(name: str, whole:
             given = child.output
         if one.layout == "residual":
             assert given == one.output
+        if one.layout == "bypass":
+            (child,) = one.children.values()
+            assert 0 < one.input[0] - child.input[0] == one.output[0] - child.output[0], name
         if one.layout == "parallel":
             assert len({child.input for child in one.children.values()}) == 1, name
         assert not one.join or one.layout in ("residual", "parallel"), name

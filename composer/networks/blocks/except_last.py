@@ -39,7 +39,7 @@ class ExceptLast(Block, kind="except_last"):
             if len(child.output) != 1:
                 raise ShapeError(f"the block must give a vector, got {list(child.output)}")
         width = within_bounds(child.output[0] + self.size, f"{child.output[0]} + {self.size}")
-        return Outline(self.kind, shape, (width,), children={"block": child}, layout="residual", join="concatenate")
+        return Outline(self.kind, shape, (width,), children={"block": child}, layout="bypass", join="concatenate")
 
     def module(self, shape: Shape) -> LazyCall:
         """``composer.networks.modules.except_last.ExceptLast``."""

@@ -101,7 +101,7 @@ class _Drawing:
         return whole if is_told else framed(whole, labels.kind_name(outline.kind))
 
     def _composed(self, outline: Outline, path: str) -> Sketch:
-        if outline.layout == "residual":
+        if outline.layout in ("residual", "bypass"):
             pieces = self.pieces(outline.children, path)
             return skipped(stacked(pieces), pieces[-1][1], labels.join_sign(outline))
         if outline.layout == "parallel":
