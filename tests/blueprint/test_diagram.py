@@ -191,7 +191,7 @@ def test_the_layout_that_a_kind_declares_is_that_of_its_shapes(name: str, whole:
             assert 0 < one.input[0] - child.input[0] == one.output[0] - child.output[0], name
         if one.layout == "parallel":
             assert len({child.input for child in one.children.values()}) == 1, name
-        assert not one.join or one.layout in ("residual", "parallel"), name
+        assert not one.join or one.layout in ("residual", "bypass", "parallel"), name
 
 
 def test_a_box_is_wide_enough_for_its_text() -> None:
