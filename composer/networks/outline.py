@@ -68,8 +68,8 @@ class Outline:
     """A block with its shapes: own parameters, own cost, children in order of their module names.
 
     ``flops`` counts the block's own floating-point operations for one sample forward (a multiply-add is two);
-    ``layout`` is how a figure draws the children, ``join`` how the paths of ``residual``, ``bypass`` and ``parallel`` meet: a word
-    such as ``sum``, ``multiply`` or ``concatenate``; none where each child gives an output of its own.
+    ``layout`` is how a figure draws the children, ``join`` how the paths of ``residual``, ``bypass`` and ``parallel``
+    meet: a word such as ``sum``, ``multiply`` or ``concatenate``; none where each child gives an output of its own.
     """
 
     kind: str
