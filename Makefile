@@ -4,6 +4,7 @@
 # make test-fast    the fast tests alone (under 3 minutes)
 # make plasticity   a network that loses plasticity, and its remedies: a quarter of an hour; tables and a picture
 # make warm-start   what a start on few, wrongly labelled digits costs, and its remedies: under ten minutes; a table
+# make minatar      DQN and six remedies on three MinAtar games, five seeds: a day or two on two cores; the same command goes on
 # make learning     the slow proofs that agents learn
 # make bench        speed beside other libraries, installed for it: half an hour on an idle machine
 # make gpu          what a GPU is needed for, on one, with the Python that is there: pieces of at most 8 minutes; call it until it is done
@@ -26,7 +27,7 @@ TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 GPU_PYTHON ?= $(if $(wildcard $(BIN)/python),$(BIN)/python,python3)
 GPU_ARGS ?=
 
-.PHONY: quickstart quickstart-seeds plasticity warm-start test test-fast bench gpu learning mutation docs site golden lint format clean
+.PHONY: quickstart quickstart-seeds plasticity warm-start minatar test test-fast bench gpu learning mutation docs site golden lint format clean
 
 quickstart: $(VENV)/.installed
 	$(BIN)/composer train blueprints/quickstart.toml
@@ -41,6 +42,9 @@ plasticity: $(VENV)/.installed
 warm-start: $(VENV)/.installed
 	$(BIN)/composer sweep warm_start/digits tracking.kind=none --jobs 2 --runs runs/warm-start
 	$(BIN)/composer compare runs/warm-start/warm-start-digits-* --metric evaluation/accuracy
+
+minatar: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/composer study run studies/minatar_remedies --jobs 2 --yes --runs runs/minatar
 
 test: lint
 	$(TEST) -m "not learning"

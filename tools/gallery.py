@@ -29,6 +29,7 @@ SIDES = {
     "classic": "Classic control",
     "dmc": "DeepMind control suite",
     "atari": "Atari",
+    "minatar": "MinAtar",
     "plasticity": "Plasticity",
     "warm_start": "Warm start",
 }

@@ -85,6 +85,8 @@ def test_formulas_give_the_numbers_that_are_quoted() -> None:
         ("nature_cnn", {}, (4, 84, 84), (512,), nature_cnn()),
         ("nature_convolutions", {}, (4, 84, 84), (3136,), nature_convolutions()),
         ("data_efficient_convolutions", {}, (4, 84, 84), (576,), data_efficient_convolutions()),
+        ("minatar_convolution", {}, (4, 10, 10), (16, 8, 8), conv(4, 16, 3)),
+        ("minatar_cnn", {}, (4, 10, 10), (128,), conv(4, 16, 3) + dense(16 * 8 * 8, 128)),
         ("drq_convolutions", {}, (9, 84, 84), (39_200,), drq_convolutions()),
         ("impala", {}, (4, 84, 84), (256,), impala(4, 84)),
         ("impala", {"width": 64}, (4, 84, 84), (256,), impala(4, 84, multiple=4)),
