@@ -46,6 +46,7 @@ TABLES: dict[str, dict[str, Any]] = {
     "dueling categorical": {"kind": "dueling", "head": ATOMS | PER_ACTION},
     "huber": {"kind": "discrete_value", "huber": 1.0},
     "noisy": {"kind": "discrete_value", "sigma": 0.5},
+    "dueling shared": {"kind": "dueling", "shared": HIDDEN, "hidden": HIDDEN, "head": ATOMS | PER_ACTION},
     "noisy dueling categorical": {"kind": "dueling", "head": ATOMS | PER_ACTION | {"sigma": 0.5}},
     "noisy quantile": {"kind": "quantile", "quantiles": 4, "sigma": 0.5} | PER_ACTION,
     "noisy implicit_quantile": {"kind": "implicit_quantile", "samples": 4, "sigma": 0.5} | PER_ACTION,

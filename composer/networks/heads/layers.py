@@ -20,11 +20,14 @@ def features(kind: str, shape: Shape) -> int:
     return shape[0]
 
 
-def after(hidden: Block | None, shape: Shape, last: Callable[[Shape], Outline]) -> Outline:
-    """``last`` on what ``hidden`` makes of ``shape``, a sequence of the two; ``last`` alone without ``hidden``."""
+def after(hidden: Block | None, shape: Shape, last: Callable[[Shape], Outline], key: str = "hidden") -> Outline:
+    """``last`` on what ``hidden`` makes of ``shape``, a sequence of the two; ``last`` alone without ``hidden``.
+
+    ``key`` is that of ``hidden``, for errors.
+    """
     if hidden is None:
         return last(shape)
-    with located("hidden"):
+    with located(key):
         first = hidden.outline(shape)
     second = last(first.output)
     return Outline("sequence", shape, second.output, children={"0": first, "1": second})
