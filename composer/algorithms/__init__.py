@@ -7,6 +7,7 @@ from composer.algorithms.discount import Constant, Discount, EpisodeLength, Leng
 from composer.algorithms.dqn import DQN
 from composer.algorithms.on_policy import OnPolicy
 from composer.algorithms.ppo import PPO
+from composer.algorithms.pqn import PQN
 from composer.algorithms.sac import SAC
 from composer.algorithms.spr import SPR
 from composer.algorithms.supervised import Supervised
@@ -16,6 +17,7 @@ __all__ = [
     "DDPG",
     "DQN",
     "PPO",
+    "PQN",
     "SAC",
     "SPR",
     "TD3",

@@ -130,9 +130,9 @@ class RolloutPlan(NamedTuple):
     """Passes over each rollout."""
     minibatches: int
     """Updates of one pass."""
-    gae_lambda: float
-    """Decay of the weights of longer returns in an advantage, arXiv:1506.02438."""
-    normalize_advantages: bool
+    trace_decay: float
+    """Lambda, decay of the weights of longer returns: 0 for returns of one step, 1 for those of the whole rollout."""
+    normalize_advantages: bool = False
     """Whether advantages have mean 0 and standard deviation 1 in each minibatch."""
 
 

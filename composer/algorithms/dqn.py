@@ -139,8 +139,9 @@ class DQN(OffPolicy, Algorithm, kind="dqn"):
 
     @override
     def build(self, built: BuiltAgent, info: EnvironmentInfo, hyperparameters: Hyperparameters) -> Program:
-        from composer.algorithms.dqn_losses import DQNProgram, Exploration
+        from composer.algorithms.dqn_losses import DQNProgram
         from composer.algorithms.losses.augmentation import AugmentationChain
+        from composer.algorithms.losses.exploration import Exploration
         from composer.algorithms.spr_losses import SelfPrediction
 
         epsilon = hyperparameters.number(self.evaluation_epsilon) if self.evaluation_epsilon else None

@@ -1,15 +1,16 @@
-"""On-policy algorithms: settings of rollouts and generalised advantages, and the interface of their programs.
+"""On-policy algorithms: settings of rollouts, and the interface of their programs.
 
-Interactions are collected into a rollout, each with the observation as the policy saw it and the log-density of the
-action. The critic evaluates it once (values, advantages); updates pass over it a few times; then it is thrown away.
+Interactions are collected into a rollout, each with the observation as the policy saw it and what the program records
+of its action. Values evaluate it once (returns, advantages); updates pass over it a few times; then it is thrown away.
 Legend: S seeds, B batch, E environments of a seed, T interactions of a rollout.
-Tests: tests/papers/test_ppo.py, tests/training/test_on_policy.py.
+Tests: tests/papers/test_ppo.py, tests/papers/test_pqn.py, tests/training/test_on_policy.py.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
@@ -18,15 +19,16 @@ from composer.algorithms.discount import Constant, Discount
 from composer.algorithms.program import Program
 from composer.environments.interface import EnvironmentInfo
 from composer.spec.family import Spec
-from composer.spec.without import Without
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 class OnPolicy(Spec):
-    """Rollouts, passes over them, and generalised advantages."""
+    """Rollouts and passes over them."""
 
+    if TYPE_CHECKING:
+        batch_size: int  # A field of the algorithm.
     keys_outside_update: ClassVar[frozenset[str]] = frozenset({"discount"})
 
     rollout_interactions: int = Field(default=2_048, ge=1, le=10**7)
@@ -37,17 +39,11 @@ class OnPolicy(Spec):
     """Updates a pass: a rollout holds this many times ``batch_size`` transitions."""
     discount: Discount = Constant(value=0.99)
     """Discount of one interaction: a number, or a rule."""
-    gae_lambda: float = Field(default=0.95, ge=0, le=1)
-    """Decay of the weights of longer returns in an advantage, lambda of arXiv:1506.02438: 0 is one step, 1 is all."""
-    normalize_advantages: Annotated[bool, Without(False)] = True
-    """Whether advantages have mean 0 and standard deviation 1 in each minibatch, as in the code of OpenAI Baselines."""
 
     @property
+    @abstractmethod
     def rollout_plan(self) -> RolloutPlan:
-        """These settings."""
-        return RolloutPlan(
-            self.rollout_interactions, self.epochs, self.minibatches, self.gae_lambda, self.normalize_advantages
-        )
+        """These settings, and how the returns of a rollout are computed."""
 
     def update_schedule(self, info: EnvironmentInfo) -> UpdateSchedule:
         """All updates of a rollout follow its last interaction."""
@@ -58,24 +54,32 @@ class OnPolicy(Spec):
         """The schedule of the discount, where it changes; there is no n-step window."""
         return HorizonSchedules(None, self.discount.complement_schedule(), "critic")
 
+    def rollout_problems(self, copies: int) -> Iterator[tuple[str, str]]:
+        """Why rollouts of ``copies`` environments per seed do not make minibatches of the declared size."""
+        held = self.rollout_interactions * copies
+        product = f"{self.rollout_interactions:,} interactions x {copies:,} copies = {held:,} transitions"
+        if held % self.minibatches:
+            yield "algorithm.minibatches", f"{product} cannot be dealt into {self.minibatches:,} equal minibatches"
+        elif held // self.minibatches != self.batch_size:
+            each = held // self.minibatches
+            message = f"{product} in {self.minibatches:,} minibatches are {each:,} each: write {each}"
+            yield "algorithm.batch_size", message
+
 
 class OnPolicyProgram(Program):
-    """A program whose batches carry values and densities of the policy that collected them."""
+    """A program whose batches carry what was recorded and computed of the rollout that they are drawn from."""
 
-    extras: tuple[str, ...] = ("advantage", "log_density", "return", "value")
-    """All ``[S, B]``: ``log_density`` is the one under which an action was drawn, ``value`` that of the critic before
-    the first update on the rollout."""
+    extras: tuple[str, ...] = ("return", "value")
+    """All ``[S, B]``: of ``return``, ``value`` before the first update on the rollout, ``advantage`` (their
+    difference), and what is ``recorded``."""
+    recorded: tuple[str, ...] = ()
+    """Names of numbers of every action that the rollout keeps, as ``act_and_record`` gives them."""
     takes_normalised: bool = True
 
     @abstractmethod
     def value(self, observation: Tensor) -> Tensor:
-        """The critic's value ``[S, B]`` of normalised observations, without gradient."""
+        """The value ``[S, B]`` of normalised observations from which returns are bootstrapped, without gradient."""
 
-    def act_with_density(self, observation: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """What ``act`` draws ``[S, E, a]`` and its log-density ``[S, E]``, without gradient."""
-        action = self.act(observation, noise)
-        return action, self.log_density(observation, action)
-
-    @abstractmethod
-    def log_density(self, observation: Tensor, action: Tensor) -> Tensor:
-        """The logarithm ``[S, B]`` of the present policy's density at drawn actions ``[S, B, a]``."""
+    def act_and_record(self, observation: Tensor, noise: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """What ``act`` draws ``[S, E, a]``, and the numbers ``recorded`` of it, ``[S, E]`` each, without gradient."""
+        return self.act(observation, noise), {}

@@ -10,7 +10,7 @@ from pydantic import Field
 from typing_extensions import override
 
 from composer.algorithms.base import AgentDeclaration, Algorithm
-from composer.algorithms.declared import Evaluated, Passes, Role
+from composer.algorithms.declared import Evaluated, Passes, Role, RolloutPlan
 from composer.algorithms.on_policy import OnPolicy
 from composer.algorithms.start import Start
 from composer.environments.base import Environment
@@ -43,6 +43,10 @@ class PPO(OnPolicy, Algorithm, kind="ppo"):
 
     batch_size: int = Field(default=64, ge=1, le=1_048_576)
     """Samples per gradient update: transitions of a rollout (interactions times copies) over ``minibatches``."""
+    gae_lambda: float = Field(default=0.95, ge=0, le=1)
+    """Decay of the weights of longer returns in an advantage, lambda of arXiv:1506.02438: 0 is one step, 1 is all."""
+    normalize_advantages: Annotated[bool, Without(False)] = True
+    """Whether advantages have mean 0 and standard deviation 1 in each minibatch, as in the code of OpenAI Baselines."""
     clip_ratio: Annotated[Positive, Without(1e6)] = schedules.Constant(value=0.2)
     """Bound on how far the ratio of new to old probability may move from 1: a number, or a schedule over updates."""
     value_clip: Annotated[Positive | None, Without(None)] = None
@@ -50,6 +54,12 @@ class PPO(OnPolicy, Algorithm, kind="ppo"):
     over updates. Absent: no bound, as in the paper."""
     entropy_bonus: Annotated[NonNegative, Without(0)] = schedules.Constant(value=0)
     """Weight of the policy's entropy in the actor's loss: a number, or a schedule over updates."""
+
+    @property
+    @override
+    def rollout_plan(self) -> RolloutPlan:
+        lengths = self.rollout_interactions, self.epochs, self.minibatches
+        return RolloutPlan(*lengths, self.gae_lambda, self.normalize_advantages)
 
     @override
     @classmethod
@@ -104,7 +114,7 @@ class PPO(OnPolicy, Algorithm, kind="ppo"):
         if self.value_clip is not None and critic is not None and not critic.head.gives_expectation:
             message = f"needs the critic's head 'scalar', got {critic.head.kind!r}: no distributions"
             yield "algorithm.value_clip", message
-        yield from self._rollout_problems(agent.environment.copies_per_seed)
+        yield from self.rollout_problems(agent.environment.copies_per_seed)
         if "actor" in agent.acting:
             yield "training.acting.actor", "PPO learns from actions of its own actor: an average cannot act for it"
 
@@ -120,13 +130,3 @@ class PPO(OnPolicy, Algorithm, kind="ppo"):
             self.entropy_bonus.build(hyperparameters),
             None if self.value_clip is None else self.value_clip.build(hyperparameters),
         )
-
-    def _rollout_problems(self, copies: int) -> Iterator[tuple[str, str]]:
-        held = self.rollout_interactions * copies
-        product = f"{self.rollout_interactions:,} interactions x {copies:,} copies = {held:,} transitions"
-        if held % self.minibatches:
-            yield "algorithm.minibatches", f"{product} cannot be dealt into {self.minibatches:,} equal minibatches"
-        elif held // self.minibatches != self.batch_size:
-            each = held // self.minibatches
-            message = f"{product} in {self.minibatches:,} minibatches are {each:,} each: write {each}"
-            yield "algorithm.batch_size", message

@@ -28,6 +28,9 @@ SMALLEST_VARIANCE = 1e-6
 class PPOProgram(OnPolicyProgram):
     """Two objectives: the actor's clipped surrogate, and the critic's error to the returns of the rollout."""
 
+    extras = ("advantage", "log_density", "return", "value")
+    recorded = ("log_density",)
+
     def __init__(
         self,
         built: BuiltAgent,
@@ -60,10 +63,10 @@ class PPOProgram(OnPolicyProgram):
         return self._distribution.mode(raw) if noise is None else self._distribution.draw(raw, noise)
 
     @override
-    def act_with_density(self, observation: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    def act_and_record(self, observation: Tensor, noise: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
         raw = self._policy(observation)
         action = self._distribution.draw(raw, noise)
-        return action, self._distribution.log_density(raw, action)
+        return action, {"log_density": self._distribution.log_density(raw, action)}
 
     def to_env_action(self, action: Tensor) -> Tensor:
         """The nearest action of the box; choices stay as they are."""
@@ -75,7 +78,7 @@ class PPOProgram(OnPolicyProgram):
         return value
 
     def log_density(self, observation: Tensor, action: Tensor) -> Tensor:
-        """``[S, B]``, in evaluation mode."""
+        """The logarithm ``[S, B]`` of the present policy's density at drawn actions ``[S, B, a]``."""
         return self._distribution.log_density(self._policy(observation), action)
 
     def inputs(self, batch: Batch, noise: Mapping[str, Tensor]) -> Mapping[str, Inputs]:

@@ -1,9 +1,9 @@
 """Optimizers: how gradients move parameters."""
 
-from composer.optim.adam import Adam, AdamW
+from composer.optim.adam import Adam, AdamW, RAdam
 from composer.optim.base import Optimizer
 from composer.optim.sam import Sam
 from composer.optim.sgd import Rmsprop, Sgd
 from composer.optim.upgd import Upgd
 
-__all__ = ["Adam", "AdamW", "Optimizer", "Rmsprop", "Sam", "Sgd", "Upgd"]
+__all__ = ["Adam", "AdamW", "Optimizer", "RAdam", "Rmsprop", "Sam", "Sgd", "Upgd"]

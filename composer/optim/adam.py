@@ -1,4 +1,4 @@
-"""Adam (arXiv:1412.6980) and AdamW (arXiv:1711.05101), with declared decay masks."""
+"""Adam (arXiv:1412.6980), RAdam (arXiv:1908.03265) and AdamW (arXiv:1711.05101), with declared decay masks."""
 
 from __future__ import annotations
 
@@ -50,18 +50,36 @@ class AdamFamily(Optimizer, abstract=True):
         hyperparameters: Hyperparameters,
         weight_decay: float = 0.0,
         decayed: Sequence[str] = (),
+        rectifies: bool = False,
     ) -> AdamState:
         from composer.optim.steps import AdamState
 
         betas = self.beta1, self.beta2, self.epsilon
         rest = weight_decay, decayed, self.max_gradient_norm
-        return AdamState(parameters, hyperparameters, self.learning_rate, *betas, *rest)
+        return AdamState(parameters, hyperparameters, self.learning_rate, *betas, *rest, rectifies=rectifies)
 
 
 class Adam(AdamFamily, kind="adam"):
     """Adam with bias correction and no weight decay. Source: arXiv:1412.6980, algorithm 1."""
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "adam", "learning_rate": 3e-4}
+
+
+class RAdam(AdamFamily, kind="radam"):
+    """Adam whose first steps, while the second moment knows too few gradients, follow the first moment alone.
+
+    While ``rho <= 5``, five steps with the default ``beta2``, the step is the bias-corrected mean of gradients; from
+    then on Adam's, times a factor that grows to 1. Source: Liu et al., arXiv:1908.03265, algorithm 2; epsilon is
+    added to the bias-corrected root, as in Adam and optax (torch adds it before the correction).
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "radam", "learning_rate": 2.5e-4}
+
+    @override
+    def build(
+        self, parameters: Mapping[str, Tensor], hyperparameters: Hyperparameters, keys: Sequence[int] = ()
+    ) -> AdamState:
+        return self._state(parameters, hyperparameters, rectifies=True)
 
 
 class AdamW(AdamFamily, kind="adamw"):

@@ -126,7 +126,9 @@ class AdamState(CountingState):
         weight_decay: float,
         decayed: Collection[str],
         max_gradient_norm: float | None = None,
+        rectifies: bool = False,
     ) -> None:
+        """``rectifies``: the first steps do without the second moment, arXiv:1908.03265."""
         super().__init__(parameters, hyperparameters, learning_rate)
         self._first, self._second = self._zeros(), self._zeros()
         numbers = (beta1, beta2, epsilon, weight_decay)
@@ -134,6 +136,7 @@ class AdamState(CountingState):
             hyperparameters.number(each, dtype=torch.float64) for each in numbers
         )
         self._max_norm = None if max_gradient_norm is None else hyperparameters.number(max_gradient_norm)
+        self._rectifies = rectifies
         self._decayed = [weight_decay > 0 and path in decayed for path in self._paths]
 
     @override
@@ -151,13 +154,25 @@ class AdamState(CountingState):
         shrink = (1 - rate * self._decay).float()
         keep2, take1, take2 = self._beta2.float(), (1 - self._beta1).float(), (1 - self._beta2).float()
         epsilon, sizes = self._epsilon.float(), unbias1 / rate
-        for parameter, gradient, first, second, decays, unbias, size in zip(
-            self._parameters, gradients, self._first, self._second, self._decayed, unbias2, sizes, strict=True
+        rectified = rectification(self._steps, self._beta2).mT.float() if self._rectifies else unbias2
+        for parameter, gradient, first, second, decays, unbias, size, factor in zip(
+            self._parameters,
+            gradients,
+            self._first,
+            self._second,
+            self._decayed,
+            unbias2,
+            sizes,
+            rectified,
+            strict=True,
         ):
             first.lerp_(gradient, _each(take1, gradient))
             # One temporary at a time: fresh memory costs more than the arithmetic of a large layer.
             second.mul_(_each(keep2, gradient)).add_((gradient * gradient).mul_(_each(take2, gradient)))
             scale = (second / _each(unbias, gradient)).sqrt_().add_(_each(epsilon, gradient))
+            if self._rectifies:
+                share = _each(factor, gradient)
+                scale = torch.where(share > 0, scale / share.clamp_min(1e-6), 1.0)
             if decays:
                 parameter.mul_(_each(shrink, gradient))
             parameter.addcdiv_(first, scale.mul_(_each(size, gradient)), value=-1)
@@ -174,6 +189,17 @@ class AdamState(CountingState):
     def moments(self, path: str) -> tuple[Tensor, ...]:
         index = self._paths.index(path)
         return self._first[index], self._second[index]
+
+
+def rectification(steps: Tensor, beta2: Tensor) -> Tensor:
+    """The factor on Adam's step after ``steps [seeds, P]``, 0 where ``rho <= 5``: there the second moment is left out.
+
+    Source: arXiv:1908.03265, algorithm 2, whose ``rho <= 4`` torch and optax replace by 5.
+    """
+    decay, longest = beta2[:, None] ** steps, (2 / (1 - beta2) - 1)[:, None]
+    rho = longest - 2 * steps * decay / (1 - decay)
+    share = (rho - 4) * (rho - 2) * longest / ((longest - 4) * (longest - 2) * rho)
+    return torch.where(rho > 5, share, 0.0).clamp_min(0).sqrt()
 
 
 def clip_by_global_norm(gradients: Sequence[Tensor], max_norm: Tensor) -> list[Tensor]:

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch_optimizers import SHAPES, STEPS, Tensors, check, gradients, numbers, parameters, torchs
 
-from composer.optim import Adam, AdamW
+from composer.optim import Adam, AdamW, RAdam
 from composer.optim.hyperparameters import Hyperparameters
 from composer.optim.schedules import Linear
-from composer.optim.steps import AdamState
+from composer.optim.steps import AdamState, rectification
 
 
 @pytest.mark.parametrize("betas", [(0.9, 0.999), (0.5, 0.9), (0.0, 0.99)])
@@ -165,3 +165,22 @@ def test_long_gradients_are_shortened_as_torch_does_a_seed_at_a_time(max_norm: f
     clipped: set[bool] = set()
     check(state, ours, [reference(0), reference(1)], 2)
     assert clipped == {False, True}
+
+
+def test_radam_is_torchs_and_its_factor_is_that_of_the_paper() -> None:
+    """Epsilon is far below every root, where torch and optax put it in different places."""
+    ours = parameters(2)
+    state = RAdam(learning_rate=3e-3, epsilon=1e-20).build(ours, numbers(2))
+    references = [
+        torchs(lambda groups: torch.optim.RAdam(groups, lr=3e-3, eps=1e-20), seed, 2, set(SHAPES)) for seed in range(2)
+    ]
+    check(state, ours, references, 2)
+    steps = torch.arange(1.0, 8.0, dtype=torch.float64)[None]
+    found = rectification(steps, torch.tensor([0.999], dtype=torch.float64))[0].tolist()
+    # Six and seven gradients: rho = 1999 - 2 t b^t / (1 - b^t) written out.
+    expected = []
+    for step in (6, 7):
+        rho = 1999 - 2 * step * 0.999**step / (1 - 0.999**step)
+        expected.append(((rho - 4) * (rho - 2) * 1999 / (1995 * 1997 * rho)) ** 0.5)
+    assert found[:5] == [0.0] * 5
+    assert found[5:] == pytest.approx(expected, rel=1e-6)

@@ -12,7 +12,7 @@ from tiny_deterministic import SIMBA, batch, blueprint_of, learner, state
 from torch import Tensor
 
 from composer.algorithms.normalization.returns import BoundedScale, ReturnScale, RunningReturns
-from composer.algorithms.normalization.spec import ReturnScaling, SimbaV2Scaling, XQCScaling
+from composer.algorithms.normalization.spec import ConstantScaling, ReturnScaling, SimbaV2Scaling, XQCScaling
 from composer.blueprint import BlueprintError
 from composer.optim.hyperparameters import Hyperparameters
 from composer.training.diagnose.view import LearnerView
@@ -186,3 +186,13 @@ def test_what_cannot_be_is_refused(override: str, said: str) -> None:
     with pytest.raises(BlueprintError) as caught:
         blueprint_of(f"normalization.{override}")
     assert said in str(caught.value)
+
+
+def test_a_constant_factor_counts_nothing() -> None:
+    scale = ConstantScaling(factor=0.1).build(Hyperparameters(2, "cpu"), 3, torch.tensor([0.9, 0.8]))
+    reward, flag = torch.randn(2, 3), torch.zeros(2, 3, dtype=torch.bool)
+    for _ in range(3):
+        scale.arrive(100 * reward, flag, flag)
+        scale.count_waiting()
+    torch.testing.assert_close(scale.scaled(reward), 0.1 * reward)
+    assert scale.tensors() == {}

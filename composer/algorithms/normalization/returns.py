@@ -80,6 +80,26 @@ class ReturnScale(RunningReturns):
         return self.deviation().reciprocal().float()
 
 
+class ConstantScale(RunningReturns):
+    """``factor * r``; nothing is counted."""
+
+    def __init__(self, hyperparameters: Hyperparameters, environments: int, discount: Tensor, factor: float) -> None:
+        """``factor`` is the same for all rewards of a seed."""
+        super().__init__(hyperparameters, environments, discount, epsilon=1.0)
+        self._factor = hyperparameters.number(factor)
+
+    def observe(self, reward: Tensor, terminated: Tensor, truncated: Tensor) -> None:
+        """Nothing changes."""
+
+    def scale(self) -> Tensor:
+        """The factor."""
+        return self._factor
+
+    @override
+    def tensors(self) -> dict[str, Tensor]:
+        return {}
+
+
 class OffsetScale(RunningReturns):
     """``r / (sqrt(var(G)) + epsilon)``, where the last reward of an episode counts alone."""
 

@@ -69,7 +69,7 @@ class RSNorm(RunningStatistic, kind="rs_norm"):
 
 
 class RewardScale(Family, family="reward_scale"):
-    """The divisor of rewards, from statistics of discounted returns of the training environments.
+    """The factor on rewards: a constant, or from statistics of discounted returns of the training environments.
 
     Replay keeps raw rewards, which are scaled when an update draws them, by the statistics of that moment. Every
     interaction counts, those of warm-up too, before the updates that follow it; evaluation reports raw returns.
@@ -102,6 +102,21 @@ class RawReward(RewardScale, kind="raw"):
     @override
     def build(self, hyperparameters: Hyperparameters, environments: int, discount: Tensor) -> None:
         return None
+
+
+class ConstantScaling(RewardScale, kind="constant"):
+    """By a constant: losses see ``factor * r``, and evaluations report raw returns."""
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "constant", "factor": 0.1}
+
+    factor: float = Field(gt=0, le=1e6)
+    """What rewards are multiplied by; 0.1 on CartPole in the config of PQN's code."""
+
+    @override
+    def build(self, hyperparameters: Hyperparameters, environments: int, discount: Tensor) -> RunningReturns:
+        from composer.algorithms.normalization.returns import ConstantScale
+
+        return ConstantScale(hyperparameters, environments, discount, self.factor)
 
 
 class ReturnScaling(RewardScale, kind="return_scale"):

@@ -34,8 +34,8 @@ class Rollout(TransitionMemory):
     """The last T interactions; each transition is drawn once per epoch.
 
     Running statistics move with every interaction. Observations are therefore kept as the policy saw them, and each
-    action with the log-density under which it was drawn, as in CleanRL's code: ratios compare the present policy with
-    the one that acted, and the first ones of a rollout are 1.
+    action with what the program records of it, such as the log-density under which it was drawn, as in CleanRL's code:
+    ratios compare the present policy with the one that acted, and the first ones of a rollout are 1.
     """
 
     def __init__(self, ring: Ring, plan: RolloutPlan, copies: int, learner: Learner) -> None:
@@ -44,15 +44,16 @@ class Rollout(TransitionMemory):
         self._copies = copies
         self._length = plan.interactions * copies
         self._minibatches, self._updates = plan.minibatches, plan.epochs * plan.minibatches
-        self._gae_lambda, self._normalizes = plan.gae_lambda, plan.normalize_advantages
+        self._trace_decay, self._normalizes = plan.trace_decay, plan.normalize_advantages
         self._program = cast(OnPolicyProgram, learner.program)  # An algorithm with a rollout plan builds such a one.
         self._drawn = 0
         """Minibatches of the present rollout drawn so far."""
-        self._kept = {"log_density": torch.zeros(len(learner.seeds), ring.capacity, device=learner.device)}
+        shape = len(learner.seeds), ring.capacity
+        self._kept = {name: torch.zeros(shape, device=learner.device) for name in self._program.recorded}
         """Tensors ``[S, capacity, ...]`` beside the rows of the ring, by name."""
         if learner.statistics is not None:
             size = learner.statistics.mean.shape[1]
-            self._kept["seen"] = torch.zeros(len(learner.seeds), ring.capacity, size, device=learner.device)
+            self._kept["seen"] = torch.zeros(*shape, size, device=learner.device)
         self._evaluated: dict[str, Tensor] = {}
         self._order = torch.zeros(0)
 
@@ -62,8 +63,8 @@ class Rollout(TransitionMemory):
     def act(self, observation: Tensor) -> Tensor:
         seen = self._learner.normalised(observation)
         noise = self._learner.policy.exploration_noise(seen.shape[1])
-        action, density = self._program.act_with_density(seen, noise)
-        self.acted = {"log_density": density, "seen": seen.flatten(2)}
+        action, recorded = self._program.act_and_record(seen, noise)
+        self.acted = {**recorded, "seen": seen.flatten(2)}
         return action
 
     @override
@@ -100,9 +101,10 @@ class Rollout(TransitionMemory):
             slots = self._slots(order.expand(len(learner.seeds), -1))
             seen = learner.batch(self._transitions(slots), is_normalised=True)
             value, following = program.value(seen.observation), program.value(seen.next_observation)
-            density = self._kept["log_density"].gather(1, slots)
-            rows.append(torch.stack([density, value, following, seen.reward, seen.bootstrap, self.ring.ended(slots)]))
-        density, value, following, reward, bootstrap, ended = torch.cat(rows, -1)
+            recorded = [self._kept[name].gather(1, slots) for name in program.recorded]
+            ends = self.ring.ended(slots)
+            rows.append(torch.stack([value, following, seen.reward, seen.bootstrap, ends, *recorded]))
+        value, following, reward, bootstrap, ended, *kept = torch.cat(rows, -1)
 
         def by_time(each: Tensor) -> Tensor:
             return each.view(len(learner.seeds), -1, self._copies)
@@ -112,8 +114,9 @@ class Rollout(TransitionMemory):
             going = by_time(following)[:, :-1]
             going.copy_(torch.where(by_time(ended)[:, :-1] > 0, going, later))
         chain = by_time(reward), by_time(value), by_time(following), by_time(bootstrap), by_time(ended)
-        advantage = generalised_advantages(*chain, learner.discount * self._gae_lambda).flatten(1)
-        return {"advantage": advantage, "log_density": density, "return": advantage + value, "value": value}
+        advantage = generalised_advantages(*chain, learner.discount * self._trace_decay).flatten(1)
+        found = {"advantage": advantage, "return": advantage + value, "value": value}
+        return found | dict(zip(program.recorded, kept, strict=True))
 
     def _transitions(self, slots: Tensor) -> Transitions:
         """Transitions at the slots ``[S, B]``: observations as the policy saw them, final ones as it would see now."""

@@ -38,7 +38,6 @@ ADVICE: Mapping[str, Mapping[str, str]] = {
         "muon": "composer has none yet: adamw with decay = [\"*weight\"] is the nearest",
         "lamb": "composer has none: write kind = \"adamw\"",
         "lion": "composer has none: write kind = \"adamw\"",
-        "radam": 'write kind = "adam" with learning_rate = { kind = "warmup", value = 3e-4, updates = 1_000 }',
         "nadam": 'write kind = "adam"',
         "adamax": 'write kind = "adam"',
     },
