@@ -61,19 +61,18 @@ class PQN(OnPolicy, Algorithm, kind="pqn"):
     @override
     @classmethod
     def start(cls, info: EnvironmentInfo) -> Start:
+        settings: dict[str, Any] = {"epochs": 2, "batch_size": 128, "discount": 0.99}
         radam = {"kind": "radam", "learning_rate": 2.5e-4, "max_gradient_norm": 10.0}
-        settings: dict[str, Any] = {
-            "rollout_interactions": 32, "epochs": 2, "minibatches": 32, "batch_size": 128, "discount": 0.99,
-            "q_lambda": 0.65, "epsilon": {"kind": "linear", "start": 1.0, "end": 0.001, "updates": 78_125},
-        }  # fmt: skip
+        optimizers = {"value": radam}
         if info.pictures:
-            source = "PQN on Atari, arXiv:2407.04811 and the config of its code; 128 copies of the environment"
-            return Start(settings, source, {"value": radam}, environment={"copies": 128})
+            settings |= {"rollout_interactions": 32, "minibatches": 2, "q_lambda": 0.65}
+            settings |= {"epsilon": {"kind": "linear", "start": 1.0, "end": 0.001, "updates": 150}}
+            source = "PQN on Atari, arXiv:2407.04811, with 8 copies of the environment in the place of 128"
+            return Start(settings, source, optimizers, environment={"copies": 8})
         settings |= {"rollout_interactions": 64, "epochs": 4, "minibatches": 16, "q_lambda": 0.95}
-        settings |= {"epsilon": {"kind": "linear", "start": 1.0, "end": 0.2, "updates": 3_124}}
-        radam |= {"learning_rate": {"kind": "linear", "start": 1e-4, "end": 0.0, "updates": 15_616}}
-        source = "PQN on CartPole, the config of its code; 32 copies of the environment"
-        return Start(settings, source, {"value": radam}, environment={"copies": 32})
+        settings |= {"epsilon": {"kind": "linear", "start": 1.0, "end": 0.2, "updates": 600}}
+        source = "PQN on CartPole, the config of its code, at a larger learning rate; 32 copies"
+        return Start(settings, source, optimizers, environment={"copies": 32})
 
     def horizon_schedules(self) -> HorizonSchedules:
         """On the clock of the optimizer of ``value``."""

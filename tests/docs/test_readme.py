@@ -50,9 +50,11 @@ ENVIRONMENTS: dict[str, dict[str, dict[str, Any]]] = {
         "phases": {"kind": "phases", "data": DATA, "phases": [{"updates": 4, "subset": 0.5}, {}]},
     },
 }
+NO_REPLAY = ("ppo", "pqn", "supervised")
 SMALL = {
     "dqn": {"update_to_data": 1.0, "warmup_interactions": 8, "epsilon": 0.1},
     "ppo": {"rollout_interactions": 8, "minibatches": 2, "epochs": 1},
+    "pqn": {"rollout_interactions": 8, "minibatches": 2, "epochs": 1, "epsilon": 0.1},
     "supervised": {},
 }
 
@@ -88,10 +90,11 @@ def agent(kind: str, column: str, environment: dict[str, Any]) -> dict[str, Any]
         },
         "ppo": {"actor": "categorical_policy" if column.endswith("choices") else "gaussian_policy", "critic": "scalar"},
         "dqn": {"value": "discrete_value"},
+        "pqn": {"value": "discrete_value"},
         "supervised": {"model": "classifier"},
     }
     encoders = {f"target_{role}": f"fixed_{role}" for role in heads["td7"] if role.endswith("encoder")}
-    averages = {f"target_{role}": role for role in heads[kind] if kind not in ("ppo", "supervised")} | (
+    averages = {f"target_{role}": role for role in heads[kind] if kind not in NO_REPLAY} | (
         {**encoders, **{fixed: fixed.removeprefix("fixed_") for fixed in encoders.values()}} if kind == "td7" else {}
     )
     if kind == "sac":
@@ -125,7 +128,7 @@ def agent(kind: str, column: str, environment: dict[str, Any]) -> dict[str, Any]
         "checkpoint": {"every": length},
         "compute": {"compile": "never", "threads": 1},
         "tracking": {"kind": "none"},
-        **({} if kind in ("ppo", "supervised") else {"replay": {"capacity": 64}}),
+        **({} if kind in NO_REPLAY else {"replay": {"capacity": 64}}),
     }
 
 

@@ -20,10 +20,11 @@ ENVIRONMENTS = {
     "ddpg": 'kind = "gymnasium"\nid = "Pendulum-v1"',
     "td3": 'kind = "gymnasium"\nid = "Pendulum-v1"',
     "ppo": 'kind = "gymnasium"\nid = "CartPole-v1"',
+    "pqn": 'kind = "gymnasium"\nid = "CartPole-v1"',
     "dqn": 'kind = "atari"\ngame = "pong"',
     "supervised": 'kind = "task_sequence"\ndata = { kind = "digits" }\ntasks = []',
 }
-MORE = {"ppo": "batch_size = 64\n", "dqn": "", "supervised": ""}
+MORE = {"ppo": "batch_size = 64\n", "pqn": "batch_size = 1\n", "dqn": "", "supervised": ""}
 
 
 def bare(kind: str) -> str:
@@ -34,7 +35,7 @@ def bare(kind: str) -> str:
     )
 
 
-@pytest.mark.parametrize("kind", ["sac", "ddpg", "td3", "ppo", "dqn"])
+@pytest.mark.parametrize("kind", ["sac", "ddpg", "td3", "ppo", "pqn", "dqn"])
 def test_what_is_needed_is_enough(kind: str) -> None:
     values: dict[str, Any] = tomllib.loads(bare(kind))
     algorithm = Algorithm.kinds()[kind].model_validate({k: v for k, v in values["algorithm"].items() if k != "kind"})

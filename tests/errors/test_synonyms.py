@@ -19,7 +19,7 @@ from composer.spec.package_files import blueprints_root
 
 builtin_kinds.register()
 FILES = {"sac": "quickstart", "ddpg": "classic/pendulum_ddpg", "td3": "classic/pendulum_td3"}
-FILES |= {"dqn": "classic/cartpole_dqn", "ppo": "classic/cartpole_ppo"}
+FILES |= {"dqn": "classic/cartpole_dqn", "ppo": "classic/cartpole_ppo", "pqn": "classic/cartpole_pqn"}
 SAMPLES: Mapping[str, object] = {
     "name": "walker-walk", "env": "walker-walk", "n_steps": 3, "net_arch": [64, 64], "ent_coef": 0.2, "seed": 3,
     "exp_name": "mine", "cuda": True, "clip_range_vf": 0.2, "normalize_advantage": True, "double_dqn": True,
@@ -69,7 +69,7 @@ def test_keys_exist_and_their_values_load(synonym: Synonym) -> None:
     first, *others = synonym.names.split()
     for kind in synonym.kinds or RL:
         values = table(kind)
-        at = "optimizers.actor" if synonym.within == "optimizers" and kind != "dqn" else synonym.within
+        at = "optimizers.actor" if synonym.within == "optimizers" and kind not in ("dqn", "pqn") else synonym.within
         at = "optimizers.value" if at == "optimizers" else at
         for value in (SAMPLES.get(first, 0.1), 10):
             found = told(kind, at, {first: value})

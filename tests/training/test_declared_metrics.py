@@ -52,6 +52,7 @@ CASES: dict[str, tuple[Path, Sequence[str]]] = {
     "sac in dm_control": (TESTS / "tiny.toml", ()),
     "td3": (TESTS / "tiny_td3.toml", SHORT),
     "ppo": (TESTS / "tiny_ppo.toml", (MEASURES,)),
+    "pqn": (TESTS / "tiny_pqn.toml", (MEASURES.replace("{ kind = 'feature_dot' }, ", ""),)),
     "dqn": (TESTS / "tiny_dqn.toml", (MEASURES.replace("{ kind = 'feature_dot' }, ", ""),)),
     "td7": (TESTS / "tiny_td7.toml", ()),
     "shared encoder of a plug-in": (TESTS / "tiny_encoded.toml", ()),

@@ -17,7 +17,7 @@ from composer.spec import builtin_kinds
 builtin_kinds.register()
 PLACES = ["atari", "dm_control", "gymnasium", "Pendulum-v1", "MountainCarContinuous-v0", "bit_flipping", "phases"]
 PLACES += ["drifting_targets", "task_sequence", "digits", "cifar", "teacher", "generated_images"]
-DISCRETE, BOXES = {"dqn", "ppo"}, {"ppo", "sac", "td3", "td7", "ddpg"}
+DISCRETE, BOXES = {"dqn", "ppo", "pqn"}, {"ppo", "sac", "td3", "td7", "ddpg"}
 FITTING = {"atari": DISCRETE, "gymnasium": DISCRETE, "dm_control": BOXES, "Pendulum-v1": BOXES}
 FITTING |= {"MountainCarContinuous-v0": BOXES}
 EXPECTED = {"norm-and-decay"}
@@ -84,7 +84,7 @@ def test_a_trunk_is_taken_with_its_published_sizes(trunk: str, tmp_path: Path) -
         (("supervised", "phases/digits"), "no key of 'phases' names a task, so write 'phases' alone"),
         (("dqn", "CartPole-v1", "simbb"), "no part for a trunk is called 'simbb'; did you mean 'simba'?"),
         (("dqn", "CartPole-v1", "nature_cnn"), "dqn does not fit CartPole-v1: networks.value.trunk.layers[1]: 'conv'"),
-        (("sac", "pong"), "SAC needs vectors as observations and actions, got choices; 'dqn', 'ppo'"),
+        (("sac", "pong"), "SAC needs vectors as observations and actions, got choices; 'dqn', 'ppo', 'pqn'"),
     ],
 )
 def test_a_wrong_name_is_told_what_is_near(arguments: tuple[str, ...], said: str) -> None:
@@ -97,6 +97,7 @@ def test_a_wrong_name_is_told_what_is_near(arguments: tuple[str, ...], said: str
     ("algorithm", "place", "changes"),
     [
         ("ppo", "CartPole-v1", ["training.env_steps=1_024", "evaluation.every=1_024"]),
+        ("pqn", "CartPole-v1", ["training.env_steps=2_048", "evaluation.every=2_048"]),
         ("dqn", "CartPole-v1", ["algorithm.warmup_interactions=50", "training.env_steps=120", "evaluation.every=120"]),
         ("td3", "Pendulum-v1", ["algorithm.warmup_interactions=50", "training.env_steps=120", "evaluation.every=120"]),
         ("supervised", "bit_flipping", ["training.env_steps=40", "evaluation.every=20"]),

@@ -20,7 +20,8 @@ OFF = ("sac", "ddpg", "td3", "dqn")
 DETERMINISTIC = ("ddpg", "td3")
 CONTINUOUS = ("sac", *DETERMINISTIC)
 CRITICS = (*CONTINUOUS, "ppo")
-RL = (*OFF, "ppo")
+RL = (*OFF, "ppo", "pqn")
+_PASSES = ("ppo", "pqn")
 
 
 class Synonym(NamedTuple):
@@ -71,14 +72,16 @@ SYNONYMS = (
     Synonym("temp_lr alpha_lr ent_coef_lr", ("optimizers.temperature.learning_rate",), to.schedule, kinds=("sac",)),
     Synonym("anneal_lr", ("optimizers.ROLE.learning_rate",), to.annealed, "a schedule over gradient updates"),
     Synonym("n_steps num_steps nsteps rollout_length horizon", ("algorithm.rollout_interactions",), to.whole,
-            "interactions of a rollout; algorithm.batch_size times minibatches is its number of transitions", ("ppo",)),
+            "interactions of a rollout; algorithm.batch_size times minibatches is its number of transitions",
+            _PASSES),
     Synonym("n_steps update_horizon n_step_return multi_step nstep", ("algorithm.n_step",), to.whole, kinds=OFF),
-    Synonym("n_epochs update_epochs num_epochs noptepochs", ("algorithm.epochs",), to.whole, kinds=("ppo",)),
-    Synonym("num_minibatches n_minibatch nminibatches", ("algorithm.minibatches",), to.whole, kinds=("ppo",)),
+    Synonym("n_epochs update_epochs num_epochs noptepochs", ("algorithm.epochs",), to.whole, kinds=_PASSES),
+    Synonym("num_minibatches n_minibatch nminibatches", ("algorithm.minibatches",), to.whole, kinds=_PASSES),
     Synonym("clip_range clip_coef clip_epsilon clip_eps cliprange", ("algorithm.clip_ratio",), to.schedule,
             kinds=("ppo",)),
     Synonym("clip_range_vf clip_vloss vf_clip", ("algorithm.value_clip",), to.value_clip, kinds=("ppo",)),
     Synonym("lam lambda lmbda", ("algorithm.gae_lambda",), kinds=("ppo",)),
+    Synonym("lam lambda lmbda", ("algorithm.q_lambda",), kinds=("pqn",)),
     Synonym("normalize_advantage norm_adv", ("algorithm.normalize_advantages",), kinds=("ppo",)),
     Synonym("ent_coef entropy_coef entropy_coeff entropy_regularization", ("algorithm.entropy_bonus",), kinds=("ppo",)),
     Synonym("vf_coef value_coef value_loss_coef", (), why="actor and critic are separate networks, each with an "
@@ -105,7 +108,7 @@ SYNONYMS = (
     Synonym("exploration_fraction exploration_initial_eps exploration_final_eps start_e end_e", ("algorithm.epsilon",),
             to.exploration, _EPSILON, ("dqn",)),
     Synonym("epsilon_train epsilon_decay_period", ("algorithm.epsilon",), to.dopamine_epsilon, _EPSILON, ("dqn",)),
-    Synonym("epsilon_eval eval_epsilon", ("algorithm.evaluation_epsilon",), kinds=("dqn",)),
+    Synonym("epsilon_eval eval_epsilon", ("algorithm.evaluation_epsilon",), kinds=("dqn", "pqn")),
     Synonym("double_dqn double_q use_double", ("algorithm.double",), kinds=("dqn",)),
     Synonym("policy_frequency policy_freq actor_update_interval", ("algorithm.policy_delay",), to.whole,
             kinds=DETERMINISTIC),
