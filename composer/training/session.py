@@ -14,6 +14,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from composer.interventions.clocks import ClockName
 from composer.spec.errors import ComposerError
 from composer.training.compile.capture import Choice
 from composer.training.divergence import ensure_finite, keep_batch
@@ -96,7 +97,7 @@ class Session:
         """Whether the run has taken all its environment steps, and made the updates that are due after them."""
         return self.clock.env_steps >= self.training.env_steps and not self.collector.is_behind
 
-    def counts(self) -> dict[str, int]:
+    def counts(self) -> dict[ClockName, int]:
         """Environment steps, interactions and updates so far, by the name of their clock."""
         clock = self.clock
         return {"env": clock.env_steps, "interaction": clock.interactions, "update": clock.updates}

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from composer.interventions import At, Crossing, Every, Lengths, Trigger
+from composer.training.surgery.waiting import Waiting
 
 LENGTHS = Lengths(env=1_000, interaction=500, update=400)
 
@@ -110,9 +111,16 @@ def test_a_crossing_lies_beyond_its_threshold_and_not_on_it(threshold: float) ->
     assert above.streak_after(2, math.nan) == below.streak_after(2, math.nan) == 0
 
 
+def is_met(when: Crossing, streak: int, fired: int, since: int) -> bool:
+    """Whether it fires after ``streak`` readings beyond and ``fired`` firings, the last ``since`` steps ago."""
+    waiting = Waiting(when, 1)
+    dict(waiting.tensors())["streak"][0] = streak
+    return waiting.is_met(0, fired, since)
+
+
 def test_a_crossing_waits_for_its_patience_and_its_cooldown_and_stops_at_its_maximum() -> None:
     when = Crossing(metric="m", above=1.0, patience=3, cooldown=10, maximum=2)
-    assert [when.is_met(streak, 0, 0) for streak in (2, 3, 4)] == [False, True, True]
-    assert [when.is_met(3, 1, since) for since in (9, 10, 11)] == [False, True, True]
-    assert [when.is_met(3, fired, 99) for fired in (1, 2, 3)] == [True, False, False]
-    assert Crossing(metric="m", above=1.0, maximum=0).is_met(1, 10**6, 1)
+    assert [is_met(when, streak, 0, 0) for streak in (2, 3, 4)] == [False, True, True]
+    assert [is_met(when, 3, 1, since) for since in (9, 10, 11)] == [False, True, True]
+    assert [is_met(when, 3, fired, 99) for fired in (1, 2, 3)] == [True, False, False]
+    assert is_met(Crossing(metric="m", above=1.0, maximum=0), 1, 10**6, 1)

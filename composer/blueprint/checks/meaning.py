@@ -154,13 +154,15 @@ def _optimizers(blueprint: Blueprint) -> Iterator[Finding]:
 def _interventions(blueprint: Blueprint) -> Iterator[Finding]:
     trained, lengths = blueprint.trained_outlines, lengths_of(blueprint)
     found: dict[str, list[tuple[str, str]]] = {}
-    waiting = any(each.when.watched_metric() for each in blueprint.interventions.values())
+    waiting = any(each.when.watched_metrics() for each in blueprint.interventions.values())
     written = written_metrics(blueprint) if waiting else []
     for name, each in blueprint.interventions.items():
         found[name] = [(f"when.{key}", message) for key, message in each.when.problems(lengths)]
-        if metric := each.when.watched_metric():
-            problem = metric_problem(blueprint, metric, each.when.least_readings, written)
-            found[name] += [("when.metric", problem)] if problem else []
+        for key, _, condition in each.when.leaves() if waiting else ():
+            if condition and (
+                problem := metric_problem(blueprint, condition.metric, condition.least_readings, written)
+            ):
+                found[name].append((f"when.{key}.metric" if key else "when.metric", problem))
         found[name] += [(f"where.{key}", message) for key, message in each.where.problems(trained)]
     if not any(key.startswith("where.") for problems in found.values() for key, _ in problems):
         chosen = {name: each.where.select(trained) for name, each in blueprint.interventions.items()}

@@ -11,6 +11,7 @@ from composer.blueprint import Blueprint
 from composer.blueprint.forecast.clock import lengths_of
 from composer.blueprint.forecast.metrics import metric_problem
 from composer.blueprint.syntax.write import toml_value
+from composer.interventions.triggers import Condition
 from composer.spec.family import dump_tagged
 
 
@@ -24,12 +25,18 @@ def until(blueprint: Blueprint, interactions: int, env_steps: int) -> Iterator[s
     lengths, start = lengths_of(ends), lengths_of(ends, interactions)
     for name, each in blueprint.interventions.items():
         when = each.when
-        metric, length = when.watched_metric(), lengths.of(when.clock)
-        late = metric is not None and metric_problem(ends, metric, when.least_readings)
+        leaves = [(leaf, condition) for _, leaf, condition in when.leaves()]
+        late = any(condition and _late(ends, condition) for _, condition in leaves)
         if not late and not list(when.problems(lengths)):
             continue
-        shorter = when.until(length)
-        if shorter.is_due(start.of(when.clock), length, lengths) and not list(shorter.problems(lengths)):
+        shorter = when.until(lengths)
+        due = any(leaf.is_due(start.of(leaf.clock), lengths.of(leaf.clock), lengths) for leaf, _ in leaves)
+        waits = any(condition is not None for _, condition in leaves)
+        if not late and (due or waits) and not list(shorter.problems(lengths)):
             yield f"interventions.{name}.when={toml_value(dump_tagged(shorter))}"
         else:
             yield f"~interventions.{name}"
+
+
+def _late(ends: Blueprint, condition: Condition) -> bool:
+    return metric_problem(ends, condition.metric, condition.least_readings) is not None

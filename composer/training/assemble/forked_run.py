@@ -117,7 +117,7 @@ def _placement(origin: Origin, blueprint: Blueprint, device: str) -> ReplayPlace
 
 
 def _declared(blueprint: Blueprint) -> Declared:
-    return Declared(blueprint.averages, blueprint.diagnostics)
+    return Declared(blueprint.averages, blueprint.diagnostics, blueprint.interventions)
 
 
 def _event(facts: dict[str, Any], state: Carried) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from composer.training.runs.checkpoint import Snapshot
 if TYPE_CHECKING:
     from composer.blueprint import Average
     from composer.diagnostics.base import Diagnostics
+    from composer.interventions.base import Intervention
     from composer.training.session import Session
 
 DIAGNOSTICS = "diagnostics/"
@@ -38,10 +39,25 @@ class Carried:
 
 @dataclass(frozen=True)
 class Declared:
-    """The averages and diagnostics of a blueprint, whose state a fork may keep."""
+    """The averages, diagnostics and interventions of a blueprint, whose state a fork may keep."""
 
     averages: Mapping[str, Average]
     diagnostics: Diagnostics
+    interventions: Mapping[str, Intervention]
+
+
+def _read_anew(
+    tensors: Mapping[str, Tensor], then: Mapping[str, Intervention], now: Mapping[str, Intervention]
+) -> Iterator[tuple[str, Tensor]]:
+    """State of triggers whose conditions change: what was read for the old ones does not count for the new."""
+    for name in then.keys() & now.keys():
+        if then[name].when.conditions() == now[name].when.conditions():
+            continue
+        for key in ("streak", "readings", "past"):
+            if (state := tensors.get(f"interventions/{name}/{key}")) is not None:
+                state = state.clone()
+                state[: -1 if key == "streak" else None] = 0  # The last row of streaks is the last firing.
+                yield f"interventions/{name}/{key}", state
 
 
 @torch.no_grad()
@@ -54,6 +70,7 @@ def carried(saved: Snapshot, old: Learner, then: Declared, session: Session, now
     for name, value in session.surgery.tensors().items():
         if name not in tensors or tensors[name].shape != value.shape:
             tensors[name] = value.clone()
+    tensors |= dict(_read_anew(tensors, then.interventions, now.interventions))
     session.surgery.restore(tensors)
     new = session.learner
     if old.program.signals != new.program.signals:

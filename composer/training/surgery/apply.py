@@ -25,6 +25,7 @@ from composer.training.surgery.activity import UnitActivity
 from composer.training.surgery.context import FiringContext
 from composer.training.surgery.counts import FREQUENT, FiringCounts
 from composer.training.surgery.injection import Injector, outputs, relative_change
+from composer.training.surgery.waiting import Triggers
 
 if TYPE_CHECKING:
     from composer.algorithms.base import AgentDeclaration
@@ -67,12 +68,7 @@ class Surgery:
         """Firings of each intervention, per seed."""
         self._memories = {name: self._memory(name) for name in self._interventions}
         self._injectors = dict(self._injections(agent))
-        self._streaks = {
-            name: torch.zeros(2, count, dtype=torch.int64)
-            for name, each in self._interventions.items()
-            if each.when.watched_metric()
-        }
-        """By intervention that a metric decides, per seed: readings in a row beyond the threshold, the last firing."""
+        self._triggers = Triggers({name: each.when for name, each in interventions.items()}, lengths, count)
         rows = max(lengths.of("env") / log_every, 1.0)
         self._frequent = {
             name
@@ -102,25 +98,24 @@ class Surgery:
 
     def due(self, clock: ClockName, before: int, now: int) -> bool:
         """Whether a firing is planned in ``(before, now]`` of a clock."""
-        planned = (each.when for each in self._interventions.values() if each.when.clock == clock)
-        return any(when.is_due(before, now, self._lengths) for when in planned)
+        return any(self._triggers.due(name, clock, before, now) for name in self._interventions)
 
     def _fire_due(self, clock: ClockName, before: int, now: int, seeds: Tensor) -> None:
-        for name, each in self._interventions.items():
-            if each.when.clock == clock and each.when.is_due(before, now, self._lengths):
-                self._fire(name, seeds, {clock: now})
+        for name in self._interventions:
+            if due := self._triggers.due(name, clock, before, now):
+                met = self._triggers.met(name, seeds, self.fired[name], {clock: now}, due)
+                self._fire_for(name, met, {clock: now})
 
-    def fire_on_metrics(self, seed: int, metrics: Mapping[str, float], now: Mapping[str, int]) -> None:
+    def fire_on_metrics(self, seed: int, metrics: Mapping[str, float], now: Mapping[ClockName, int]) -> None:
         """Fire the interventions that a row of metrics of one seed (its index) triggers; ``now`` holds the clocks."""
-        for name, (streak, last) in ((name, tuple(state)) for name, state in self._streaks.items()):
-            when = self._interventions[name].when
-            value, clock = metrics.get(when.watched_metric() or ""), now[when.clock]
-            if value is None:
-                continue
-            streak[seed] = when.streak_after(int(streak[seed]), value)
-            if when.is_met(int(streak[seed]), int(self.fired[name][seed]), clock - int(last[seed])):
-                streak[seed], last[seed] = 0, clock
-                self._fire(name, torch.arange(len(self._learner.seeds)) == seed, {when.clock: clock})
+        only = torch.arange(len(self._learner.seeds)) == seed
+        for name in self._triggers.read(seed, metrics):
+            clock = self.trigger(name).clock
+            self._fire_for(name, self._triggers.met(name, only, self.fired[name], now), {clock: now[clock]})
+
+    def _fire_for(self, name: str, seeds: Tensor | None, at: Mapping[ClockName, int]) -> None:
+        if seeds is not None:
+            self._fire(name, seeds, at)
 
     def record_counts(self) -> None:
         """Record what frequent firings did since the last call, an event per seed and intervention."""
@@ -132,7 +127,7 @@ class Surgery:
         named = {f"interventions/{name}/fired": value for name, value in self.fired.items()}
         for name, memory in self._memories.items():
             named |= {f"interventions/{name}/memory/{role}/{path}": value for (role, path), value in memory.items()}
-        return named | {f"interventions/{name}/streak": value for name, value in self._streaks.items()}
+        return named | {f"interventions/{name}/{key}": value for name, key, value in self._triggers.tensors()}
 
     def restore(self, saved: Mapping[str, Tensor]) -> None:
         """Restore the firings of a checkpoint, and the structure that they gave to networks."""
@@ -178,7 +173,7 @@ class Surgery:
         return draw.expand(len(self._learner.seeds), *draw.shape).to(self._learner.device)
 
     @torch.no_grad()
-    def _fire(self, name: str, seeds: Tensor, at: Mapping[str, int]) -> None:
+    def _fire(self, name: str, seeds: Tensor, at: Mapping[ClockName, int]) -> None:
         each = self._interventions[name]
         random_before = torch.get_rng_state()
         facts = self._inject(name, seeds) if name in self._injectors else {}

@@ -19,7 +19,8 @@ NEVER_FIRED: Final = "never_fired"
 def unfired(session: Session) -> list[dict[str, Any]]:
     """The interventions that have not fired for some seed, with the reason; reads the journal where a metric decides.
 
-    Each is ``{"intervention", "seeds", "metric", "readings", "why"}``; ``readings`` are the most of one seed.
+    Each is ``{"intervention", "seeds", "metric", "readings", "why"}``; ``metric`` names all that it watches;
+    ``readings`` are the most that one seed has of one of them.
     """
     counts = {name: fired.tolist() for name, fired in session.surgery.fired.items()}
     silent = {
@@ -27,7 +28,7 @@ def unfired(session: Session) -> list[dict[str, Any]]:
         for name, each in counts.items()
     }
     triggers = {name: session.surgery.trigger(name) for name, seeds in silent.items() if seeds}
-    watched = {metric for when in triggers.values() if (metric := when.watched_metric())}
+    watched = {metric for when in triggers.values() for metric in when.watched_metrics()}
     values = _values(session, watched) if watched else {}
     return [_row(name, silent[name], when, values) for name, when in triggers.items()]
 
@@ -53,14 +54,12 @@ def _values(session: Session, watched: set[str]) -> dict[tuple[str, int], list[f
 def _row(
     name: str, seeds: Sequence[int], when: Trigger, values: Mapping[tuple[str, int], Sequence[float]]
 ) -> dict[str, Any]:
-    metric = when.watched_metric()
-    read_by = [values.get((metric, seed), ()) for seed in seeds] if metric else []
-    why = (
-        f"{metric} was {_readings(read_by)}, and it fires {when.condition()}"
-        if metric
-        else "the run ended before its first moment"
-    )
-    readings = max(map(len, read_by), default=0)
+    metrics = when.watched_metrics()
+    read_by = {metric: [values.get((metric, seed), ()) for seed in seeds] for metric in metrics}
+    said = ", ".join(f"{metric} was {_readings(each)}" for metric, each in read_by.items())
+    why = f"{said}, and it fires {when.condition()}" if metrics else "the run ended before its first moment"
+    readings = max((len(each) for column in read_by.values() for each in column), default=0)
+    metric = ", ".join(metrics) or None
     return {"intervention": name, "seeds": list(seeds), "metric": metric, "readings": readings, "why": why}
 
 
