@@ -44,11 +44,12 @@ IMPALA: Learning = replace(
     rows=40,
     overrides=("algorithm.batch_size=4", FRAMES, 'networks.value.trunk={ use = "impala", width = 4, features = 16 }'),
 )
+MINATAR: Learning = replace(NAMED["dqn-minatar"], rows=40, overrides=("algorithm.batch_size=4",))
 CROSSQ: Learning = replace(
     NAMED["crossq"], hidden=(8, 8), rows=600,
     overrides=(*SMALL, "networks.actor.trunk.width=8", "networks.critic.trunk.width=8"),
 )  # fmt: skip
-LEARNING = {"mlp": MLP, "simba": SIMBA, "ppo": PPO, "dqn-nature": NATURE, "dqn-impala": IMPALA}
+LEARNING = {"mlp": MLP, "simba": SIMBA, "ppo": PPO, "dqn-nature": NATURE, "dqn-impala": IMPALA, "dqn-minatar": MINATAR}
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # Other libraries' imports warn.
 
 

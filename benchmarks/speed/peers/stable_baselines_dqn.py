@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from composer.networks.network import Network
 
 UNBOUNDED = 1e9
+SMALLEST = 36
+"""Pixels of the smallest picture into which Nature's convolutions fit."""
 
 
 class OurTrunk(BaseFeaturesExtractor):
@@ -103,13 +105,14 @@ def dqn(workload: AgentWorkload, candidate: Candidate) -> ValueSubject:
 def _policy(blueprint: Blueprint) -> dict[str, Any]:
     network = blueprint.networks["value"]
     optimizer: Any = blueprint.optimizers["value"]
+    adam, numbers = optimizer.kind == "adam", {"eps": optimizer.epsilon}
     told: dict[str, Any] = {
         "net_arch": [],
-        "optimizer_class": torch.optim.Adam,
-        "optimizer_kwargs": {"eps": optimizer.epsilon},
+        "optimizer_class": torch.optim.Adam if adam else torch.optim.RMSprop,
+        "optimizer_kwargs": numbers if adam else {**numbers, "alpha": optimizer.beta2, "centered": optimizer.centered},
     }
     shape = blueprint.environment.info.observation
-    if network.trunk.outline(shape).count() == _nature(shape):
+    if min(shape[1:]) >= SMALLEST and network.trunk.outline(shape).count() == _nature(shape):
         return told
     return told | {"features_extractor_class": OurTrunk, "features_extractor_kwargs": {"network": network}}
 

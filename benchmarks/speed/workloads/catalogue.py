@@ -99,6 +99,10 @@ WORKLOADS: Final[tuple[Workload, ...]] = (
         overrides=(*_AS_PEERS, 'networks.value.trunk={ use = "impala" }'),
     ),
     Learning(
+        "dqn-minatar", "DQN, MinAtar's network, centred RMSProp, batch 32 of 10x10x4", "minatar/dqn", rows=2_000,
+        peers=_DQN, most_seeds=16,
+    ),
+    Learning(
         "ppo", "PPO, MLPs 2x64, rollouts of 2,048 transitions, 10 epochs of 8 minibatches of 256",
         "classic/pendulum_ppo", (64, 64), (_WALKER, *_UNSCALED_PPO), peers=_PPO, most_seeds=4,
     ),

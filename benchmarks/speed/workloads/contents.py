@@ -30,10 +30,10 @@ class Transitions(NamedTuple):
 
 
 class Pictures(NamedTuple):
-    """Frames, of which observation t is t to t + F - 1, with actions and rewards."""
+    """Frames, of which observation t is t to t + F - 1, or whole observations; with actions and rewards."""
 
     frames: NDArray[np.uint8]
-    """``[n + F, h, w]``"""
+    """``[n + F, h, w]``; ``[n + 1, c, h, w]`` where observations share no frames."""
     action: NDArray[np.int64]
     """``[n]``: the chosen actions."""
     reward: NDArray[np.float32]
@@ -55,9 +55,9 @@ def transitions(rows: int, info: EnvironmentInfo) -> Transitions:
 
 def pictures(rows: int, info: EnvironmentInfo) -> Pictures:
     """``rows`` transitions of noise; the frames continue over the ends of episodes."""
-    rng = np.random.default_rng(0)
+    rng, shared = np.random.default_rng(0), info.stacked_frames > 0
     return Pictures(
-        rng.integers(256, size=(rows + info.stacked_frames, *info.observation[1:]), dtype=np.uint8),
+        rng.integers(256, size=(rows + max(info.stacked_frames, 1), *info.observation[shared:]), dtype=np.uint8),
         rng.integers(info.action_size, size=rows),
         rng.random(rows, np.float32),
         _ended(rows),
@@ -65,7 +65,9 @@ def pictures(rows: int, info: EnvironmentInfo) -> Pictures:
 
 
 def stacks(film: Pictures, count: int) -> NDArray[np.uint8]:
-    """All observations ``[n + 1, F, h, w]`` of ``count`` frames each: a view, not a copy."""
+    """All observations ``[n + 1, F, h, w]`` of ``count`` frames each, 0 where they share none: a view, not a copy."""
+    if not count:
+        return film.frames
     windows = np.lib.stride_tricks.sliding_window_view(film.frames, count, axis=0)
     found: NDArray[np.uint8] = np.moveaxis(windows, -1, 1)
     return found

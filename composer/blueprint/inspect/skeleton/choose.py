@@ -26,6 +26,8 @@ from composer.spec.wording import listing, near, spelled, suggestion
 
 VECTORS, PICTURES, LABELLED_PICTURES = "mlp", "nature_cnn", "resnet18"
 """The trunks for inputs of one axis, for frames of a simulator, and for pictures of a data set."""
+GRIDS, LARGE = "minatar_cnn", 36
+"""The trunk for frames that are smaller than this many pixels, into which the other one does not fit."""
 FROM_PIXELS = "/pixels"
 ACTORS: Mapping[str, Mapping[str, int]] = {
     "simba": {"width": 128, "blocks": 1},
@@ -112,7 +114,8 @@ def _refusals(algorithm: type[Algorithm], environment: Environment) -> Iterator[
 def trunk_part(name: str | None, info: EnvironmentInfo, is_simulator: bool) -> Part:
     """The part of a trunk; raises DoesNotFit."""
     if name is None:
-        pictures = PICTURES if is_simulator else LABELLED_PICTURES
+        frames = PICTURES if min(info.observation[1:], default=0) >= LARGE else GRIDS
+        pictures = frames if is_simulator else LABELLED_PICTURES
         name = VECTORS if len(info.observation) == 1 else pictures
     blocks = {key: part for key, part in parts().items() if part.family == "block"}
     if name not in blocks:
