@@ -151,6 +151,14 @@ class AnyOf(Several, kind="any"):
     }
 
     @override
+    def until(self, lengths: Lengths) -> Trigger:
+        # A part that can no longer fire is left out: the others fire as before.
+        shorter = [part.until(lengths) for part in self.of]
+        ended = [any(any(leaf.trigger.problems(lengths)) for leaf in part.leaves()) for part in shorter]
+        kept = tuple(part for part, is_over in zip(shorter, ended, strict=True) if not is_over)
+        return self.model_copy(update={"of": kept or self.of})
+
+    @override
     def holds(self, leaves: Iterator[bool | None]) -> bool | None:
         found = [part.holds(leaves) for part in self.of]
         return True if True in found else None if None in found else False

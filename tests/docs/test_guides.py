@@ -109,9 +109,10 @@ def test_agents_from_pixels(folder: Path) -> None:
 
 def test_interventions(folder: Path) -> None:
     from composer.blueprint import load
+    from composer.interventions import Trigger
 
     name = "interventions.md"
-    assert len(write_files(name, folder)) == 2
+    assert len(write_files(name, folder)) == 3
     assert_true(name, folder)
     variants = load(folder / "methods.toml").variants
     used = {each.kind for v in variants for each in _done(load(folder / "methods.toml", (), v).blueprint)}
@@ -119,6 +120,7 @@ def test_interventions(folder: Path) -> None:
     text = (GUIDES / name).read_text(encoding="utf-8")
     for variant in load(ROOT / "blueprints" / "dmc" / "sac_injection.toml").variants:
         assert f"`{variant}`" in text, "every ablation is listed"
+    assert all(f"`{kind}`" in text for kind in Trigger.kinds())
 
 
 def test_warm_start(folder: Path) -> None:

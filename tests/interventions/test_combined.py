@@ -253,6 +253,14 @@ def test_what_would_never_fire_is_told_at_its_key(when: Trigger, key: str, probl
     assert found[0] == key and problem in found[1]
 
 
+def test_a_run_that_ends_earlier_keeps_what_can_still_fire() -> None:
+    crossing, early, late = Crossing(metric="m", above=0.0), At(steps=[3, 9]), At(steps=[7])
+    ends = Lengths(env=5, interaction=5, update=5)
+    assert AnyOf(of=[late, crossing, Not(of=early)]).until(ends) == AnyOf(of=[crossing, Not(of=At(steps=[3]))])
+    assert AnyOf(of=[late]).until(ends) == AnyOf(of=[late])
+    assert AllOf(of=[crossing, early]).until(ends) == AllOf(of=[crossing, At(steps=[3])])
+
+
 def test_limits_belong_to_the_outermost() -> None:
     crossing = {"metric": "m", "above": 0.0}
     for limit in ({"cooldown": 3}, {"maximum": 2}, {"clock": "env"}):
