@@ -69,6 +69,10 @@ class Trigger(Family, family="trigger"):
         spans = lengths.spans(self.clock, self.counted_since)
         return [start + moment for start, end in spans for moment in self.planned(end - start)]
 
+    def most_moments(self, lengths: Lengths) -> int:
+        """The most planned moments at which it can fire, its own and those of the triggers within."""
+        return sum(len(leaf.trigger.moments(lengths)) for leaf in self.leaves())
+
     def longest(self, lengths: Lengths) -> int:
         """The most steps of its clock that a moment can be counted in."""
         return max((end - start for start, end in lengths.spans(self.clock, self.counted_since)), default=0)

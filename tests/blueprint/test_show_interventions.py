@@ -101,6 +101,21 @@ def test_a_crossing_is_shown_as_a_condition() -> None:
     assert moment["event"].startswith(condition + "not within 50 environment steps of the last, it: lerp")
 
 
+def test_a_combination_is_shown_as_a_condition_and_at_the_moments_within_it() -> None:
+    parts = (
+        "{ kind = 'every', interval = 20_000, clock = 'env' }, { kind = 'not', of = { kind = 'at', steps = [7, 90],"
+        " clock = 'interaction' } }, { kind = 'plateau', metric = 'evaluation/return', readings = 2 }"
+    )
+    whole, *at, every = shown(reset(f"{{ kind = 'any', of = [{parts}] }}"))
+    assert whole["count"] is None and whole["event"].startswith("when (another 20,000 environment steps are over or ")
+    assert (every["key"], every["env_step"], every["count"]) == ("interventions.it.when.of[0]", 20_000, 3)
+    assert every["every_env_steps"] == 20_000 and every["event"] == "it: fires if its trigger holds"
+    assert [(each["key"], each["env_step"], each["count"]) for each in at] == [
+        ("interventions.it.when.of[1].of", 14, 1),
+        ("interventions.it.when.of[1].of", 180, 1),
+    ]
+
+
 def test_penalties_begin_with_the_first_update_and_keep_anchors() -> None:
     pulls = (
         "penalties.near={ kind = 'l2_init', where = ['critic.head.*'], coefficient = 0.5 }",

@@ -50,6 +50,14 @@ def test_an_operation_at_every_update_has_one_event_per_row(frequent: tuple[Path
     assert session.surgery.fired["project"].tolist() == [130, 130]
 
 
+def test_a_combination_that_fires_at_every_update_has_one_event_per_row_too(tmp_path: Path) -> None:
+    parts = '{ kind = "every", interval = 1 }, { kind = "crossing", metric = "critic/loss", below = -1.0 }'
+    when = f'when = {{ kind = "any", of = [{parts}], maximum = 0 }}'
+    run, session = finished(tmp_path, *SHORT, f"interventions.project={{ {when}, {DO}, {WHERE} }}")
+    assert [row["firings"] for row in events(run) if row["seed"] == 5] == [10, 30, 30, 30, 30]
+    assert session.surgery.fired["project"].tolist() == [130, 130]
+
+
 @pytest.mark.parametrize(
     ("every", "clock", "one_by_one"), [(1, "interaction", False), (3, "update", True), (40, "env", True)]
 )

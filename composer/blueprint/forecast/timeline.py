@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from composer.blueprint.forecast.clock import Clock, clock_of, lengths_of
@@ -18,6 +18,7 @@ from composer.blueprint.syntax.nodes import show_path
 from composer.blueprint.syntax.positions import Path
 from composer.environments.declared import PlannedStage
 from composer.interventions.clocks import CLOCK_STEPS, ClockName
+from composer.interventions.triggers import Trigger
 from composer.optim.averages import Average
 from composer.optim.schedules.base import Schedule
 from composer.spec.family import Spec
@@ -195,20 +196,31 @@ def times_due(every: int, stride: int, interactions: int) -> int:
 
 
 def _interventions(blueprint: Blueprint, clock: Clock) -> Iterator[Moment]:
-    outlines, lengths = blueprint.trained_outlines, lengths_of(blueprint)
+    outlines = blueprint.trained_outlines
     for name, each in blueprint.interventions.items():
         key, chosen, when = f"interventions.{name}", each.where.select(outlines), each.when
         size = entries(chosen, outlines, blueprint.networks)
         event = f"{name}: {intervention_text(each)}, {_about(size, [role for role, _ in chosen])}"
         event += ", counted anew in each phase" if when.counted_since == "phase" else ""
-        found = firings(when, lengths, clock.stride)
         if condition := when.condition():
             yield Moment(0, 0, key, f"{condition}, {event}", count=None, parameters=size)
-        elif found is not None:
-            repeated = {_EVERY[when.clock]: when.period} if when.period else {}
-            due, count = (found.moments[:1], found.count) if when.period else (found.moments, 1)
-            for update, step in dict.fromkeys(_reached(blueprint, clock, when.clock, moment) for moment in due):
-                yield Moment(update, step, key, event, count=count, parameters=size, **repeated)
+        else:
+            yield from _at_moments(blueprint, clock, when, Moment(0, 0, key, event, parameters=size))
+        for part, trigger, watched in when.leaves():
+            if part and watched is None:
+                asked = Moment(0, 0, f"{key}.when.{part}", f"{name}: fires if its trigger holds", parameters=size)
+                yield from _at_moments(blueprint, clock, trigger, asked)
+
+
+def _at_moments(blueprint: Blueprint, clock: Clock, when: Trigger, event: Moment) -> Iterator[Moment]:
+    """``event`` at the planned moments of a trigger: once with its interval, or at each."""
+    found = firings(when, lengths_of(blueprint), clock.stride)
+    if found is None:
+        return
+    repeated: dict[str, Any] = {_EVERY[when.clock]: when.period} if when.period else {}
+    due, count = (found.moments[:1], found.count) if when.period else (found.moments, 1)
+    for update, step in dict.fromkeys(_reached(blueprint, clock, when.clock, moment) for moment in due):
+        yield replace(event, update=update, env_step=step, count=count, **repeated)
 
 
 def _reached(blueprint: Blueprint, clock: Clock, on: ClockName, moment: int) -> tuple[int, int | None]:

@@ -73,7 +73,7 @@ class Surgery:
         self._frequent = {
             name
             for name, each in self._interventions.items()
-            if name not in self._injectors and len(each.when.moments(lengths)) > FREQUENT * rows
+            if name not in self._injectors and each.when.most_moments(lengths) > FREQUENT * rows
         }
         self.counts = FiringCounts()
         """Firings of frequent interventions since the last row of metrics."""
