@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from composer.networks.blocks import Block, Elu, Gelu, LayerNorm, Relu, RmsNorm, Silu, Tanh
+from composer.networks.blocks import Block, ChannelLayerNorm, Elu, Gelu, LayerNorm, Relu, RmsNorm, Silu, Tanh
 
 
 def grid() -> Tensor:
@@ -43,6 +43,23 @@ def test_layer_norm_and_rms_norm(epsilon: float) -> None:
     torch.testing.assert_close(LayerNorm(epsilon=epsilon, affine=False).build((8,))(x), expected)
     expected = x / (x.square().mean(-1, keepdim=True) + epsilon).sqrt()
     torch.testing.assert_close(RmsNorm(epsilon=epsilon, affine=False).build((8,))(x), expected)
+
+
+def test_channel_layer_norm_is_layer_norm_at_each_place() -> None:
+    images = torch.randn(2, 5, 6, 3, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) + 0.3
+    found = ChannelLayerNorm(epsilon=0.5).build((6, 3, 4)).double()
+    with torch.no_grad():
+        found.weight.copy_(torch.arange(6.0))
+        found.bias.copy_(torch.arange(6.0) / 2)
+        normalised = found(images)
+    for row, column in ((0, 0), (2, 3), (1, 2)):
+        place = images[..., row, column]
+        spread = (place.var(-1, correction=0, keepdim=True) + 0.5).sqrt()
+        expected = (place - place.mean(-1, keepdim=True)) / spread * torch.arange(6.0) + torch.arange(6.0) / 2
+        torch.testing.assert_close(normalised[..., row, column], expected)
+    vectors = torch.randn(3, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    layer = LayerNorm(affine=False).build((8,))(vectors)
+    torch.testing.assert_close(ChannelLayerNorm(affine=False).build((8,))(vectors), layer)
 
 
 def test_gain_and_shift_start_at_one_and_zero() -> None:

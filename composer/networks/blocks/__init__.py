@@ -21,7 +21,7 @@ from composer.networks.blocks.lerp_residual import LerpResidual
 from composer.networks.blocks.linear import Linear
 from composer.networks.blocks.min_max import MinMax
 from composer.networks.blocks.noisy_linear import NoisyLinear
-from composer.networks.blocks.normalization import LayerNorm, RmsNorm
+from composer.networks.blocks.normalization import ChannelLayerNorm, LayerNorm, RmsNorm
 from composer.networks.blocks.parallel import Parallel
 from composer.networks.blocks.patches import Patches
 from composer.networks.blocks.planes import Planes
@@ -50,6 +50,7 @@ __all__ = [
     "BatchRenorm",
     "Block",
     "CRelu",
+    "ChannelLayerNorm",
     "ClassToken",
     "Conv",
     "Detached",

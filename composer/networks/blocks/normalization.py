@@ -1,4 +1,4 @@
-"""Normalisation of one sample over its last axis.
+"""Normalisation of one sample over its last axis, or over the channels of each place.
 
 Tests: tests/networks/test_blocks.py, tests/papers/test_block_formulas.py.
 """
@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from typing_extensions import override
 
 from composer.networks.blocks.base import Block, Epsilon, last_axis, plan
-from composer.networks.blocks.channels import Norm
+from composer.networks.blocks.channels import Norm, features
 from composer.networks.initializers import Ones
 from composer.networks.outline import Outline
 from composer.spec.lazy_call import LazyCall, call
@@ -43,6 +43,28 @@ class LayerNorm(Norm, kind="layer_norm"):
         """``torch.nn.LayerNorm``."""
         width = last_axis(shape, self.kind)
         return call("torch.nn:LayerNorm", width, eps=self.epsilon, elementwise_affine=self.affine)
+
+
+class ChannelLayerNorm(Norm, kind="channel_layer_norm"):
+    """Zero mean and unit variance over the channels of each place, then gain and shift of channels: ``[c, h, w]`` kept.
+
+    What layer norm is in flax, whose images have their channels last; of vectors it is ``layer_norm``. Over channels
+    and places together: ``group_norm`` with one group. Seven operations per entry (five without gain and shift).
+    Source: Ba et al., arXiv:1607.06450.
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "channel_layer_norm"}
+    operations = 5
+    normalises = "sample"
+
+    epsilon: Epsilon = 1e-6
+    """Added to the variance."""
+
+    def module(self, shape: Shape) -> LazyCall:
+        """``composer.networks.modules.channel_layer_norm.ChannelLayerNorm``."""
+        width, trailing = features(shape, self.kind)
+        arguments = {"eps": self.epsilon, "elementwise_affine": self.affine}
+        return call("composer.networks.modules.channel_layer_norm:ChannelLayerNorm", width, trailing, **arguments)
 
 
 class RmsNorm(Block, kind="rms_norm"):
