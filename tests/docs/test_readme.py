@@ -44,7 +44,10 @@ ENVIRONMENTS: dict[str, dict[str, dict[str, Any]]] = {
             **SIZE,
         }
     },
-    "pixels → choices": {"atari": {"kind": "atari", "game": "pong", "frame_limit": 100, **SIZE}},
+    "pixels → choices": {
+        "atari": {"kind": "atari", "game": "pong", "frame_limit": 100, **SIZE},
+        "minatar": {"kind": "minatar", "game": "breakout", "episode_env_steps": 20},
+    },
     "labelled data": {
         "tasks": {"kind": "task_sequence", "data": DATA, "task_updates": 4, "change": "labels"},
         "phases": {"kind": "phases", "data": DATA, "phases": [{"updates": 4, "subset": 0.5}, {}]},
