@@ -62,7 +62,7 @@ class Rmsprop(Optimizer, kind="rmsprop"):
     """Gradients divided by the root of the running mean of their squares: ``w <- w - rate g / (sqrt(s) + epsilon)``.
 
     With ``centered``, the squared running mean of gradients is taken off ``s``. Source: Hinton's lecture 6e;
-    ``torch.optim.RMSprop``. Mnih et al., 2015, have ``centered`` and epsilon inside of the root.
+    ``torch.optim.RMSprop``. Mnih et al., 2015, have ``centered`` and epsilon ``inside`` of the root.
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "rmsprop", "learning_rate": 2.5e-4, "beta2": 0.95, "centered": True}
@@ -73,6 +73,8 @@ class Rmsprop(Optimizer, kind="rmsprop"):
     """Decay of the running mean of squared gradients, torch's ``alpha``."""
     epsilon: float = Field(default=1e-8, gt=0, le=1)
     """Added to the root."""
+    inside: Annotated[bool, Without(False)] = False
+    """Whether epsilon is added under the root, ``g / sqrt(s + epsilon)``, as TensorFlow and optax do."""
     momentum: Annotated[float, Field(ge=0, lt=1), Without(0)] = 0.0
     """Share of the velocity that a step keeps; 0 keeps none."""
     centered: Annotated[bool, Without(False)] = False
@@ -86,7 +88,7 @@ class Rmsprop(Optimizer, kind="rmsprop"):
     ) -> RmspropState:
         from composer.optim.sgd_steps import RmspropState
 
-        rest = self.beta2, self.epsilon, self.momentum, self.centered, self.max_gradient_norm
+        rest = self.beta2, self.epsilon, self.momentum, self.centered, self.inside, self.max_gradient_norm
         return RmspropState(parameters, hyperparameters, self.learning_rate, *rest)
 
     @override

@@ -92,17 +92,19 @@ class RmspropState(_Slots):
         epsilon: float,
         momentum: float,
         centered: bool,
+        inside: bool,
         max_gradient_norm: float | None = None,
     ) -> None:
         names = ("square", *(("mean",) if centered else ()), *(("velocity",) if momentum > 0 else ()))
         super().__init__(parameters, hyperparameters, learning_rate, names, max_gradient_norm)
         self._beta2 = hyperparameters.number(beta2, dtype=torch.float64)
+        self._inside = inside
         self._epsilon, self._momentum = map(hyperparameters.number, (epsilon, momentum))
 
     @override
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor]) -> None:
-        """One step of ``torch.optim.RMSprop``."""
+        """One step of ``torch.optim.RMSprop``; of TensorFlow's where epsilon is inside."""
         gradients, rate = self._counted(gradients)
         keep, take = self._beta2.float(), (1 - self._beta2).float()
         for index, (parameter, gradient) in enumerate(zip(self._parameters, gradients, strict=True)):
@@ -113,7 +115,8 @@ class RmspropState(_Slots):
                 mean = self._slots["mean"][index]
                 mean.lerp_(gradient, per_seed(take, gradient))
                 variance = square - mean * mean
-            direction = gradient / (variance.sqrt() + per_seed(self._epsilon, gradient))
+            epsilon = per_seed(self._epsilon, gradient)
+            direction = gradient / ((variance + epsilon).sqrt() if self._inside else variance.sqrt() + epsilon)
             if "velocity" in self._slots:
                 velocity = self._slots["velocity"][index]
                 direction = velocity.mul_(per_seed(self._momentum, gradient)).add_(direction)

@@ -43,6 +43,22 @@ def test_rmsprop_is_torchs(given: dict[str, Any]) -> None:
     check(state, ours, [torchs(make, seed, 2, set(SHAPES)) for seed in range(2)], 2)
 
 
+def test_epsilon_inside_of_the_root_is_that_of_the_agent_of_2015() -> None:
+    """Against the published recursion, Mnih et al., 2015: g / sqrt(n - m^2 + 0.01), decay 0.95, without a momentum."""
+    ours, theirs, spec = parameters(2), parameters(2), Rmsprop(beta2=0.95, epsilon=0.01, centered=True, inside=True)
+    state = spec.build(ours, numbers(2))
+    square, mean = ({path: torch.zeros_like(value) for path, value in theirs.items()} for _ in range(2))
+    for step in range(8):
+        drawn = gradients(2, step)
+        state.step(list(drawn.values()))
+        for path, gradient in drawn.items():
+            square[path] = 0.95 * square[path] + 0.05 * gradient**2
+            mean[path] = 0.95 * mean[path] + 0.05 * gradient
+            theirs[path] -= 0.01 * gradient / (square[path] - mean[path] ** 2 + 0.01).sqrt()
+    for path, value in ours.items():
+        torch.testing.assert_close(value, theirs[path], rtol=1e-5, atol=1e-6)
+
+
 def test_rates_fall_and_gradients_are_bounded_as_declared() -> None:
     """Closed form: gradients of 3 and 4 are of norm 5, and are scaled to 1; the rate halves at the second step."""
     ours = {"w": torch.zeros(1, 1, 2)}

@@ -312,7 +312,7 @@ def test_what_does_not_fit_is_refused(overrides: tuple[str, ...], where: str, me
     assert message in str(caught.value) and where in str(caught.value)
 
 
-SQUARED = ["atari/dqn", "atari/dqn@double", "atari/dqn@small", "atari/soft_moe_dqn", "atari/soft_moe_dqn@dense"]
+SQUARED = ["atari/dqn", "atari/dqn@double", "atari/dqn@small", "atari/dqn_soft_moe", "atari/dqn_soft_moe@dense"]
 HUBER = ["atari/drq", "atari/drq@small", "atari/drq@spr"]
 
 

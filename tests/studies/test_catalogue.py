@@ -77,9 +77,9 @@ def test_files_of_the_folder_come_first_and_what_is_wrong_is_told(tmp_path: Path
     [
         ("dmc/td3", ["dmc/td3"]),
         ("*vgg*", ["warm_start/vgg16"]),
-        ("2402.08609", ["atari/soft_moe_dqn"]),
-        ("moments_zero", ["dmc/sac_hare_tortoise"]),
-        ("PLASTICITY INJECTION", ["dmc/sac_injection"]),
+        ("2402.08609", ["atari/dqn_soft_moe", "atari/rainbow_soft_moe"]),
+        ("moments_zero", ["atari/bbf_hare_tortoise", "atari/drq_hare_tortoise", "dmc/sac_hare_tortoise"]),
+        ("PLASTICITY INJECTION", ["atari/dqn_injection", "dmc/sac_injection"]),
         ("subset", ["studies/warm_start_map"]),
     ],
 )

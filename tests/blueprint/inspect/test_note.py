@@ -63,7 +63,7 @@ Run directory: `runs/run-1`. Versions: composer 1.0, mujoco 3.1."""
 
 
 EXPECTED = {
-    "atari/soft_moe_dqn": ["1 in 16 environment steps (replay ratio 0.25)", "- value: impala_soft_moe, 8 experts;"],
+    "atari/dqn_soft_moe": ["1 in 16 environment steps (replay ratio 0.25)", "- value: impala_soft_moe, 8 experts;"],
     "classic/cartpole_ppo": [
         "8 environments per seed",
         "16 after every 128 decisions",
