@@ -249,6 +249,7 @@ CHANGES = {
 def test_the_actor_and_the_temperature_wait(name: str) -> None:
     """CrossQ leaves whole steps out, its statistics too; XQC leaves out the optimizer alone, from the second update."""
     agent = Learner(blueprint(name, "seeds=[0, 5]", "algorithm.batch_size=32").agent, "cpu", EAGER)
+    assert [each.role for each in agent.program.objectives] == ["critic", "actor", "temperature"]
     weights, statistics, learned = set(), set(), set()
     for number in range(1, 8):
         before = {key: value.detach().clone() for key, value in agent.tensors().items()}
