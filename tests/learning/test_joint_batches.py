@@ -19,4 +19,4 @@ def test_crossq_swings_the_pole_up(tmp_path: Path) -> None:
     blueprint = load(blueprints_root() / "dmc" / "crossq.toml", own, "small").blueprint
     returns = api.train(blueprint, tmp_path).table["returns"]
     # A random policy scores about 77; docs/benchmarks/joint-batches.md has what these seeds did.
-    assert min(returns.values()) >= 300.0, returns
+    assert min(returns.values()) >= 200.0, returns
