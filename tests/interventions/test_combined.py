@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -99,7 +100,7 @@ class Slow:
         """Whether it fires for a seed at a row that is in the history, or at a moment of a clock."""
         rows, fired = self.history[seed][self.begun[seed] :], self.firings[seed]
         rested = not fired or env - fired[-1] >= self.cooldown
-        if self.truth(self.when, rows, moment) is not True or not rested or len(fired) >= (self.maximum or math.inf):
+        if not rested or len(fired) >= (self.maximum or math.inf) or self.truth(self.when, rows, moment) is not True:
             return False
         fired.append(env)
         self.begun[seed] = len(self.history[seed])
@@ -203,6 +204,31 @@ def test_firings_are_those_of_a_slow_reading_of_the_whole_history(
     slow = Slow(whole, whole.cooldown, whole.maximum)
     for _ in played(whole, events, resumed, slow):
         pass
+
+
+LONG = [
+    Crossing(metric="a", above=2.5, patience=2),
+    *(Quantile(metric="a", above=share, readings=7, patience=patience) for share in (0.3, 0.9) for patience in (1, 2)),
+    Quantile(metric="a", below=0.6, readings=4, patience=3),
+    Slope(metric="a", above=0.37, readings=6, patience=2),
+    Slope(metric="a", below=-0.61, readings=3),
+    *(Plateau(metric="a", readings=few, better="higher", patience=2) for few in (1, 3, 12)),
+    Plateau(metric="a", readings=5, better="lower", improvement=1.0, patience=4),
+    Change(metric="a", above=2.13, readings=9),
+    Change(metric="a", below=-1.37, readings=6, unit="deviation", patience=2),
+]
+
+
+@pytest.mark.parametrize("when", LONG, ids=lambda when: when.phrase())
+def test_a_long_series_fires_where_the_slow_reading_does(when: Trigger) -> None:
+    draw = random.Random(0)
+    series = [draw.gauss(0.0, 2.0) + 4.0 * (step % 50 > 30) for step in range(100)]
+    events = [each for value in series for each in (Step("env"), Row(1, {"a": round(value)}))]
+    for cooldown, maximum in ((0, 0), (25, 2)):
+        whole = when.model_copy(update={"cooldown": cooldown, "maximum": maximum, "clock": "env"})
+        slow = Slow(whole, cooldown, maximum)
+        found = [met[1] for met in played(whole, events, cooldown == 0, slow)]
+        assert any(found)
 
 
 @settings(max_examples=40)
