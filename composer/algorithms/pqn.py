@@ -71,7 +71,7 @@ class PQN(OnPolicy, Algorithm, kind="pqn"):
             return Start(settings, source, optimizers, environment={"copies": 8})
         settings |= {"rollout_interactions": 64, "epochs": 4, "minibatches": 16, "q_lambda": 0.95}
         settings |= {"epsilon": {"kind": "linear", "start": 1.0, "end": 0.2, "updates": 600}}
-        source = "PQN on CartPole, the config of its code, at a larger learning rate; 32 copies"
+        source = "PQN's code on CartPole at a larger learning rate, without its layer norm; 32 copies"
         return Start(settings, source, optimizers, environment={"copies": 32})
 
     def horizon_schedules(self) -> HorizonSchedules:

@@ -1,4 +1,4 @@
-"""PPO learns: choices on CartPole-v1, numbers on Pendulum-v1, three seeds in one program each."""
+"""PPO and PQN learn: choices on CartPole-v1, numbers on Pendulum-v1, three seeds in one program each."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OWN = ['tracking={ kind = "none" }', "compute.compile='never'"]
     ("name", "each"),
     # A random policy scores about 22 on CartPole-v1, whose best return is 500, and about -1,200 on Pendulum-v1, where
     # a swing-up from an average start costs about 150.
-    [("cartpole_ppo", 475.0), ("pendulum_ppo", -300.0)],
+    [("cartpole_ppo", 475.0), ("pendulum_ppo", -300.0), ("cartpole_pqn", 475.0)],
 )
 def test_every_seed_learns(name: str, each: float, tmp_path: Path) -> None:
     blueprint = load(blueprints_root() / "classic" / f"{name}.toml", OWN).blueprint
