@@ -31,7 +31,8 @@ V2 = (
 """As DrQ-v2 trains, in a run of 60 interactions."""
 RESET = "interventions.reset={ use = 'full_reset', interval = 30, clock = 'interaction', where = ['*', '!encoder.*'] }"
 
-SHORT = ("critic", "projection", "actor", "temperature")
+VIEWS = "algorithm.pixels.target_views=2", "algorithm.pixels.critic_views=2"
+SHORT = "critic", "projection", "actor"
 """Roles whose optimizer a compiled update need not have: a compilation costs by the number of parameters."""
 
 
@@ -136,8 +137,8 @@ def test_a_policy_cut_out_for_export_sees_through_the_encoder() -> None:
 def test_compiled_and_eager_updates_from_pixels_agree() -> None:
     """Alone compiles an update that augments pictures in several views and trains three networks by one loss."""
     torch.compiler.reset()
-    plain = ["networks.critic.copies=1", *(f"optimizers.{role}={{ kind = 'sgd' }}" for role in SHORT)]
-    eager, compiled = (learner(*plain, choice=Choice(each, "a test")) for each in (False, True))
+    plain = ["networks.critic.copies=1", *(f"optimizers.{role}={{ kind = 'sgd' }}" for role in SHORT), *VIEWS]
+    eager, compiled = (learner(*plain, variant="v2", choice=Choice(each, "a test")) for each in (False, True))
     for step in range(3):
         draws = noise(eager, step)
         for agent in (eager, compiled):
