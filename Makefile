@@ -4,7 +4,7 @@
 # make test-fast    the fast tests alone (under 3 minutes)
 # make plasticity   a network that loses plasticity, and its remedies: a quarter of an hour; tables and a picture
 # make warm-start   what a start on few, wrongly labelled digits costs, and its remedies: under ten minutes; a table
-# make minatar      DQN and six remedies on three MinAtar games, five seeds: a day or two on two cores; the same command goes on
+# make minatar      DQN and six remedies on three MinAtar games, five seeds: most of a day on two cores; the same command goes on
 # make learning     the slow proofs that agents learn
 # make bench        speed beside other libraries, installed for it: half an hour on an idle machine
 # make gpu          what a GPU is needed for, on one, with the Python that is there: pieces of at most 8 minutes; call it until it is done
