@@ -65,7 +65,11 @@ def test_a_name_with_several_meanings_shows_all() -> None:
         ("heads/scaler", "no head is called 'scaler'; did you mean 'scalar'?"),
         ("simba", "no kind and no family is called 'simba': it is a part, see 'composer parts simba'"),
         ("simbaa", "; did you mean the part 'simba' ('composer parts simba')?"),
-        ("layer", "; kinds: 'last_layers', 'layer_norm', parts: 'last_layers_reset', 'resnet_layer', 'vgg_layer'"),
+        (
+            "layer",
+            "; kinds: 'channel_layer_norm', 'last_layers', 'layer_norm', "
+            "parts: 'last_layers_reset', 'nature_layer_norm', 'resnet_layer', 'vgg_layer'",
+        ),
         ("resets", "; parts: 'bbf_head_reset', 'full_reset', 'head_reset', 'last_layers_reset', 'moments_reset'"),
         ("qwxz", "; 'composer kinds' lists all families"),
     ],
