@@ -98,6 +98,16 @@ def test_joint_batches(folder: Path) -> None:
     assert_true("joint-batches.md", folder)
 
 
+def test_the_experiments_on_atari_are_what_the_guide_says(folder: Path) -> None:
+    assert len(write_files("atari.md", folder)) == 1
+    assert_true("atari.md", folder)
+    text = (GUIDES / "atari.md").read_text(encoding="utf-8")
+    shipped = {f"atari/{path.stem}" for path in (ROOT / "blueprints" / "atari").glob("*.toml")}
+    assert set(re.findall(r"`(atari/\w+)`", text)) == shipped
+    (said,) = run([["study", "check", "bbf_100k.toml"]], folder)
+    assert "3 points on 26 tasks, 5 seeds each: 78 runs" in said
+
+
 def test_agents_from_pixels(folder: Path) -> None:
     from composer.algorithms.pixels import Pixels
 
