@@ -167,8 +167,15 @@ def test_a_blueprint_that_is_wrong_is_not_advised_on(tmp_path: Path) -> None:
         lint(path)
 
 
-DIVERGENT = {("sac_resets", "high-update-to-data", f"ratio_{ratio}") for ratio in (4, 8, 16, 32)}
-"""What is studied there: replay ratios at which a plain MLP needs resets (arXiv:2205.07802)."""
+RATIOS = {
+    "sac_resets": ("ratio_4", "ratio_8", "ratio_16", "ratio_32"),
+    "sr_sac": (None, "ratio_4", "ratio_8", "ratio_16", "ratio_64", "ratio_128"),
+    "sr_spr": (None, "ratio_4", "ratio_16"),
+    "bbf": ("ratio_8",),
+    "drq_hare_tortoise": ("ratio_4",),
+}
+DIVERGENT = {(name, "high-update-to-data", variant) for name, variants in RATIOS.items() for variant in variants}
+"""What is studied there: replay ratios at which plain networks need resets or slow copies, arXiv:2205.07802."""
 
 
 @pytest.mark.parametrize("path", blueprint_files(), ids=lambda path: path.stem)

@@ -36,6 +36,8 @@ def high_update_to_data(subject: Subject) -> Iterator[Finding]:
     ratio = subject.clock.update_to_data
     for role in sorted(subject.bootstrapped()):
         outline = subject.outlines[role]
+        if subject.blueprint.networks[role].head.returns() is None:
+            continue  # Features, such as a projection's, and no values.
         if ratio >= HIGH_RATIO and not normalises(outline, *FEATURES, "weights") and not on_sphere(outline):
             message = f"{ratio:g} updates per interaction, and {role} normalises nothing: its values tend to diverge"
             yield ("algorithm", "update_to_data"), message
