@@ -65,9 +65,9 @@ class TensorboardStore(RunFolder):
     def begin(self, part: Part, card: RunCard) -> None:
         tags = card.tags[part.role]
         known = {name: text for name, text in tags.items() if not name.startswith(("mlflow.", "composer."))}
-        self.files(part).write_text("tags", _table(known), card.started)
+        self.files(part).add_text("tags", _table(known), card.started)
         if part.role == PARENT and NOTE in tags:  # Those of seeds are links in MLflow.
-            self.files(part).write_text("description", tags[NOTE], card.started)
+            self.files(part).add_text("description", tags[NOTE], card.started)
 
     @override
     def log_parameters(self, run_id: str, parameters: Any) -> None:
@@ -75,14 +75,14 @@ class TensorboardStore(RunFolder):
         part = Part.of(run_id)
         if part.role == PARENT:
             card = self.card(part)
-            self.files(part).write_text("parameters", _table(card.parameters), card.started)
+            self.files(part).add_text("parameters", _table(card.parameters), card.started)
 
     @override
     def log_file(self, run_id: str, path: Path, folder: str | None = None) -> None:
         if path.suffix in TEXTS:
             text = read_bytes(path).decode("utf-8", "replace")
             fence = "`" * (3 + text.count("```"))
-            self.files(Part.of(run_id)).write_text(
+            self.files(Part.of(run_id)).add_text(
                 path.stem, f"{fence}{TEXTS[path.suffix]}\n{text}\n{fence}", int(path.stat().st_mtime * 1000)
             )
 
@@ -157,7 +157,7 @@ class PartFiles:
             raise
         self._size += records.tell()
 
-    def write_text(self, tag: str, text: str, moment: int) -> None:
+    def add_text(self, tag: str, text: str, moment: int) -> None:
         """Show a text in Markdown, unless it is shown already; ``moment`` in milliseconds since the epoch."""
         self.steps()
         if self._texts.get(tag) == text:

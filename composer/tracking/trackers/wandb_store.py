@@ -66,7 +66,7 @@ class WandbStore(RowsFolder):
 
     def _stamp(self, run_id: str) -> str | None:
         found = [path / STAMP for path in self._runs(run_id)]
-        return found[0].read_text() if len(found) == 1 and found[0].is_file() else None
+        return found[0].read_text(encoding="utf-8") if len(found) == 1 and found[0].is_file() else None
 
 
 def _write(folder: Path, part: Part, card: RunCard, ids: Mapping[str, str], rows: Sequence[Row]) -> list[Path]:
