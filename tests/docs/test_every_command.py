@@ -32,6 +32,8 @@ FOLLOWED = {
     "guide/first-variant.md": "test_first_guides.py",
     "guide/fork-and-doctor.md": "test_first_guides.py",
     "guide/hydra.md": "test_hydra.py",
+    "guide/joint-batches.md": "test_guides.py",
+    "guide/pixels.md": "test_guides.py",
 }
 """Pages whose commands the named test follows, for they need the files of their page."""
 ELSEWHERE = {

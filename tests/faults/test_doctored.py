@@ -160,6 +160,7 @@ PAIRS = [
 
 @pytest.mark.parametrize(("name", "content"), fifth_at_once(PAIRS))
 def test_a_damaged_file_ends_every_command_with_a_sentence(name: str, content: str, run: Path) -> None:
+    """Alone tries every damage in every file; a fifth of the pairs is tried at once."""
     path = replaced(run, name)
     path.write_bytes(CONTENTS[content](path.read_bytes()))
     codes = {command: code for command, code, _ in tried(run, tuple(COMMANDS) if name == "run.json" else MOST)}
@@ -173,6 +174,7 @@ def test_a_damaged_file_ends_every_command_with_a_sentence(name: str, content: s
     ("kind", "name"), fifth_at_once([(kind, name) for name in FILES for kind in ("pipe", "device", "folder")])
 )
 def test_what_is_no_file_blocks_no_command(name: str, kind: str, run: Path) -> None:
+    """Alone puts a pipe, a device and a folder in the place of every file; a fifth of the pairs is tried at once."""
     path = replaced(run, name)
     path.unlink()
     if kind == "pipe":
@@ -317,6 +319,7 @@ ROWS: dict[str, Any] = {
     ("name", "kind"), fifth_at_once([(name, kind) for kind in ROWS for name in ("journal.jsonl", "timing.jsonl")])
 )
 def test_doctored_rows_end_no_command_in_a_traceback(kind: str, name: str, run: Path) -> None:
+    """Alone doctors rows of both journals in every way; a fifth of the pairs is tried at once."""
     rows = (run / name).read_bytes().splitlines(keepends=True)
     body = json.dumps({"seq": 1, **ROWS[kind]}).replace('"DEEP"', "[" * 10_000 + "]" * 10_000).encode()
     (run / name).write_bytes(b"".join([b"%08x %b\n" % (crc32(body), body), *rows[1:]]))

@@ -100,13 +100,15 @@ def _unused(root: Node, trees: Sequence[Node], file: str) -> Iterator[Problem]:
     # A malformed reference is one problem: what it mentions is not reported as unused as well.
     targets |= {target for tree in trees for target in mentioned(tree)}
     towards = {target[:length] for target in targets for length in range(len(target) + 1)}
-    missing = {str(target[1]) for target in targets if target[:1] == ("values",) and root.get(target) is None}
+    referred = [target for target in targets if target[:1] == ("values",) and len(target) > 1]
+    missing = {str(target[1]) for target in referred if root.get(target) is None}
+    known = {str(target[1]) for target in referred}
     hints = MAX_HINTS
     for path, node in walk(values, ("values",)):
         is_leaf = not any(True for _ in node.children())
         used = path in towards or any(path[:length] in targets for length in range(len(path)))
         if is_leaf and not used and node.at.file in (file, COMMAND_LINE):
-            meant = near(str(path[-1]), missing) if hints else None
+            meant = (near(str(path[-1]), missing) or near(str(path[-1]), known)) if hints else None
             hints -= bool(hints)
             hint = f"did you mean {meant!r}?" if meant else ""
             yield problem(node.key, show_path(path), "nothing refers to this value", hint)

@@ -71,7 +71,7 @@ def _runs(folder: Path) -> Iterator[tuple[Path, dict[str, object]]]:
     for path in paths[:MOST]:
         try:
             facts = json.loads(Path(path, "run.json").read_text("utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             continue
         if isinstance(facts, dict):
             yield Path(path), facts

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from composer.algorithms.ddpg_td3_losses import DeterministicProgram, Settings
+from composer.algorithms.losses.features import VectorFeatures
 from composer.algorithms.program import Batch, BuiltAgent
 
 
@@ -16,13 +17,14 @@ class BoundedProgram(DeterministicProgram):
 
     def __init__(self, built: BuiltAgent, settings: Settings) -> None:
         """``built.tensors`` hold the range, ``[S]`` each."""
-        super().__init__(built, settings)
+        super().__init__(built, VectorFeatures(), settings)
         self._lowest, self._highest, self._seen = (built.tensors[name] for name in ("lowest", "highest", "seen"))
 
     def critic_loss(self, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]) -> Tensor:
         """``mean (Q - r - discount clip(min Q', lowest, highest))^2``, summed over critics."""
         with torch.no_grad():
-            joined = torch.cat([batch.next_observation, self._next_action(batch, noise)], -1)
+            action = self._with_noise("target", self._next_actor(batch.next_observation)[:, 0], noise)
+            joined = torch.cat([batch.next_observation, action], -1)
             following = self._returns.value(self._target_critic(joined)).amin(1)
             low, high = (torch.where(self._seen > 0, bound, 0.0)[:, None] for bound in (self._lowest, self._highest))
             target = batch.reward + batch.bootstrap * following.clamp(low, high)
