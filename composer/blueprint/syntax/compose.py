@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 
 from composer.blueprint.syntax.extends import repeated_names
 from composer.blueprint.syntax.interpolation import MAX_HINTS, Budget, interpolate, mentioned, references
@@ -108,7 +109,9 @@ def _unused(root: Node, trees: Sequence[Node], file: str) -> Iterator[Problem]:
         is_leaf = not any(True for _ in node.children())
         used = path in towards or any(path[:length] in targets for length in range(len(path)))
         if is_leaf and not used and node.at.file in (file, COMMAND_LINE):
-            meant = (near(str(path[-1]), missing) or near(str(path[-1]), known)) if hints else None
+            name = str(path[-1])
+            # A name that is there already has to be closer: what is unused may be another value.
+            meant = (near(name, missing) or next(iter(get_close_matches(name, known, 1, 0.8)), None)) if hints else None
             hints -= bool(hints)
             hint = f"did you mean {meant!r}?" if meant else ""
             yield problem(node.key, show_path(path), "nothing refers to this value", hint)
