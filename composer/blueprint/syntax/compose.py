@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 
 from composer.blueprint.syntax.extends import repeated_names
 from composer.blueprint.syntax.interpolation import MAX_HINTS, Budget, interpolate, mentioned, references
@@ -111,7 +110,7 @@ def _unused(root: Node, trees: Sequence[Node], file: str) -> Iterator[Problem]:
         if is_leaf and not used and node.at.file in (file, COMMAND_LINE):
             name = str(path[-1])
             # A name that is there already has to be closer: what is unused may be another value.
-            meant = (near(name, missing) or next(iter(get_close_matches(name, known, 1, 0.8)), None)) if hints else None
+            meant = (near(name, missing) or near(name, known, 0.8)) if hints else None
             hints -= bool(hints)
             hint = f"did you mean {meant!r}?" if meant else ""
             yield problem(node.key, show_path(path), "nothing refers to this value", hint)
