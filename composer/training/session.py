@@ -223,7 +223,7 @@ class Session:
         names = snapshot.values["diagnostics"]
         self.diagnostics.load({name: snapshot.tensors[f"diagnostics/{name}"] for name in names})
         self.clock.interactions = snapshot.values["interactions"]
-        self.clock.held = snapshot.values.get("held", 0)
+        self.clock.held = snapshot.values.get("held", 0) if self.collector.assessment is not None else 0
         self.returns = snapshot.values["returns"]
         self.surgery.counts.load(snapshot.values.get("firings", {}), self.learner.device)
         self.is_evaluating = snapshot.values.get("is_evaluating", False)

@@ -171,6 +171,25 @@ def test_it_resumes_to_the_bit_between_interactions_and_between_updates(tmp_path
     assert result(resumed(amid.path)) == result(whole)
 
 
+@pytest.mark.parametrize("has_assessment", [True, False])
+def test_a_fork_may_begin_or_end_to_assess(has_assessment: bool, tmp_path: Path) -> None:
+    short = ("training.env_steps=60", "evaluation.every=60", "checkpoint.every=30", "replay.capacity=50")
+    plain, assessed = load(TINY, short).blueprint, blueprint_of(*short)
+    before, after = (plain, assessed) if has_assessment else (assessed, plain)
+    run, session = assemble.start(before, tmp_path / "runs", None)
+    go_on(session)
+    run.close()
+    longer = after.model_copy(update={"training": after.training.model_copy(update={"env_steps": 140})})
+    fork, forked, _ = assemble.fork(run.path, longer, 60, 0, tmp_path / "forks")
+    made = forked.learner.updates.item()
+    go_on(forked)
+    fork.close()
+    assert forked.learner.updates.item() > made
+    assert (forked.clock.held > 0) <= has_assessment
+    if has_assessment:
+        assert forked.collector.assessment.done.item() == forked.learner.updates.item() == forked.clock.updates
+
+
 def test_interventions_come_at_the_updates_of_each_seed(tmp_path: Path) -> None:
     when = 'when = { kind = "every", interval = 11, clock = "update" }, where = ["actor.head.*"]'
     noise = f'interventions.reset={{ {when}, do = {{ kind = "perturb", scale = 0.1 }} }}'

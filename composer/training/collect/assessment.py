@@ -43,6 +43,12 @@ class Assessment:
         waiting = self.done < self.due
         return waiting if bool(waiting.any()) else None
 
+    def begin_after(self, updates: Tensor) -> None:
+        """Begin with seeds that have made ``updates [S]``; the running episodes are not assessed."""
+        for each in (self.done, self.due):
+            each.copy_(updates)
+        self._is_random.fill_(True)
+
     def acted_randomly(self) -> None:
         """An action of the running episodes was random: these say nothing about a policy."""
         self._is_random.fill_(True)

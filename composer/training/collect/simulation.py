@@ -213,7 +213,10 @@ class SimulatorCollector(Collector):
             self.replay.restore(start + skip, rows[skip:])
         self.memory.load(without_prefix(RING, snapshot.tensors))
         if self.assessment is not None:
-            self.assessment.load(without_prefix(_ASSESSMENT, snapshot.tensors))
+            if saved := without_prefix(_ASSESSMENT, snapshot.tensors):
+                self.assessment.load(saved)
+            else:  # A fork of a run that assessed no policies.
+                self.assessment.begin_after(self._learner.updates)
         self.segments = list(snapshot.segments)
         self._cuts = list(snapshot.values.get("replay_cuts", ()))
         if self.restarted:
