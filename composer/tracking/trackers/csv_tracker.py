@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, closing
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import override
 
 from composer.tracking.base import Destination
-from composer.tracking.trackers.folder import FolderTracker
+from composer.tracking.trackers.folder import ValueFilesTracker
 
 if TYPE_CHECKING:
-    from composer.spec.interval import Bounds
-    from composer.tracking.journal_points import Pointing
     from composer.tracking.store import Store
 
 
-class CsvTracker(FolderTracker, kind="csv"):
+class CsvTracker(ValueFilesTracker, kind="csv"):
     """CSV files: ``EXPERIMENT/RUN.csv``, which grows while the run trains; every value of the journal is a row."""
 
     product: ClassVar[str] = "CSV files"
     example: ClassVar[Mapping[str, Any]] = {"kind": "csv", "directory": "results/csv"}
-
-    @override
-    @classmethod
-    def points(cls, seeds: Sequence[int], ranges: Mapping[str, Bounds], metric: str) -> Pointing:
-        from composer.tracking.trackers.values import Values
-
-        return Values()
 
     @override
     @classmethod

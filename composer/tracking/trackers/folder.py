@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 from typing_extensions import override
 
 from composer.tracking.base import EXPERIMENT, Destination, Source, StoreRefused, Tracker
+
+if TYPE_CHECKING:
+    from composer.spec.interval import Bounds
+    from composer.tracking.journal_points import Pointing
 
 
 class FolderTracker(Tracker, abstract=True):
@@ -57,3 +61,14 @@ class FolderTracker(Tracker, abstract=True):
     @override
     def request(self) -> dict[str, Any]:
         return {"experiment": self.experiment, "system_metrics": False}
+
+
+class ValueFilesTracker(FolderTracker, abstract=True):
+    """Files of every value of a journal, by the journal's names."""
+
+    @override
+    @classmethod
+    def points(cls, seeds: Sequence[int], ranges: Mapping[str, Bounds], metric: str) -> Pointing:
+        from composer.tracking.trackers.values import Values
+
+        return Values()
