@@ -43,9 +43,10 @@ class GradientStep:
         self._networks, self._scalars, self._outlines = networks, scalars, outlines
         trained = [role for objective in objectives for role in objective.roles]
         self._trained = {role: _trainable(self.parameters(role)) for role in trained}
-        self._penalty_terms = PenaltyTerms(
+        self.penalty_terms = PenaltyTerms(
             agent.penalties, outlines, {role: self.parameters(role) for role in outlines}, hyperparameters
         )
+        """What penalties add to losses, and what they keep."""
         self._projected = {role: self._projections(role) for role in self._trained}
         self.optimizers = {role: self._optimizer(role, hyperparameters) for role in self._trained}
         """State by role."""
@@ -111,7 +112,8 @@ class GradientStep:
     def _changed(self, role: str) -> list[Tensor]:
         """All that a step changes."""
         buffers = self._networks[role].buffers if role in self._networks else {}
-        return [*self.parameters(role).values(), *buffers.values(), *self.tensors(role).values()]
+        kept = self.penalty_terms.tensors(role)
+        return [*self.parameters(role).values(), *buffers.values(), *self.tensors(role).values(), *kept.values()]
 
     def _gradients(
         self, objective: Objective, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]
@@ -121,7 +123,7 @@ class GradientStep:
         def gradient(reported: dict[str, Tensor]) -> Sequence[Tensor]:
             loss = objective.loss(batch, noise, reported)
             for role in objective.roles:
-                loss = self._penalty_terms.add_to(role, self._trained[role], loss)
+                loss = self.penalty_terms.add_to(role, self._trained[role], loss)
             # Seeds share no parameter, so the gradient of the sum is each seed's own gradient.
             parameters = [value for role in objective.roles for value in self._trained[role].values()]
             return torch.autograd.grad(loss.sum(), parameters)

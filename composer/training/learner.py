@@ -110,6 +110,7 @@ class Learner:
         parts += [StatePart(f"networks/{role}/", partial(self.tensors_of, role)) for role in roles]
         parts += [StatePart(f"averages/{name}/", average.tensors) for name, average in self.averages.items()]
         parts += [StatePart(f"optimizers/{role}/", partial(step.tensors, role)) for role in self.optimizers]
+        parts.append(StatePart("penalties/", step.penalty_terms.tensors))
         if self.statistics is not None:
             parts.append(StatePart("normalization/observation/", self.statistics.tensors))
         if self.rewards is not None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -22,20 +23,46 @@ class PenaltyTerms:
         hyperparameters: Hyperparameters,
     ) -> None:
         """``parameters`` by role and path, ``[S, C, ...]``, as first drawn."""
-        self._terms: dict[str, list[tuple[str, Tensor | None, Tensor]]] = {}
-        for penalty in penalties.values():
-            for role, path in penalty.where.select(outlines):
+        self._terms: dict[str, list[_Term]] = {}
+        plans = {role: dict(outline.named_parameters()) for role, outline in outlines.items()}
+        for name, penalty in penalties.items():
+            for role, path in penalty.chosen(outlines):
                 value = parameters[role][path]
-                if value.requires_grad:
-                    factor = hyperparameters.number(penalty.coefficient)
-                    anchor = penalty.anchor(value)
-                    term = (path, anchor if anchor is None else hyperparameters.keep(anchor), factor)
-                    self._terms.setdefault(role, []).append(term)
+                if not value.requires_grad:
+                    continue
+                factor = hyperparameters.number(penalty.coefficient)
+                numbers = [hyperparameters.number(number, 1) for number in penalty.numbers()]
+                anchor, shape = penalty.anchor(value), penalty.memory(plans[role][path])
+                anchor = anchor if anchor is None else hyperparameters.keep(anchor)
+                memory = None if shape is None else value.new_ones(*value.shape[:2], *shape)
+                self._terms.setdefault(role, []).append(_Term(name, path, penalty, factor, numbers, anchor, memory))
 
     def add_to(self, role: str, parameters: Mapping[str, Tensor], loss: Tensor) -> Tensor:
         """``loss [S]`` of a role plus its penalties on the parameters that are trained now."""
-        for path, anchor, factor in self._terms.get(role, ()):
-            if path in parameters:
-                value = parameters[path] if anchor is None else parameters[path] - anchor
-                loss = loss + factor * value.square().flatten(1).sum(1)
+        for term in self._terms.get(role, ()):
+            if term.path in parameters:
+                penalty = term.penalty.term(parameters[term.path], term.anchor, term.memory, *term.numbers)
+                loss = loss + term.factor * penalty
         return loss
+
+    def tensors(self, *roles: str) -> dict[str, Tensor]:
+        """What penalties keep from update to update, by ``NAME/ROLE.PATH``; of these roles, or of all."""
+        return dict(self._memories(roles or tuple(self._terms)))
+
+    def _memories(self, roles: tuple[str, ...]) -> Iterator[tuple[str, Tensor]]:
+        for role in roles:
+            for term in self._terms.get(role, ()):
+                if term.memory is not None:
+                    yield f"{term.name}/{role}.{term.path}", term.memory
+
+
+class _Term(NamedTuple):
+    """A penalty on one parameter."""
+
+    name: str
+    path: str
+    penalty: Penalty
+    factor: Tensor
+    numbers: list[Tensor]
+    anchor: Tensor | None
+    memory: Tensor | None

@@ -208,12 +208,15 @@ def _injections(blueprint: Blueprint) -> dict[str, int]:
 
 
 def _anchors(penalties: Mapping[str, Penalty], outlines: Mapping[str, Outline]) -> Mapping[str, int]:
-    """Bytes of one copy, by role: a penalty that pulls a parameter to its first draw keeps that draw."""
+    """Bytes of one copy, by role: what penalties keep, such as the draw that a parameter is pulled to."""
     found: Counter[str] = Counter()
     plans = {role: dict(outline.named_parameters()) for role, outline in outlines.items()}
     for penalty in penalties.values():
-        for role, path in penalty.where.select(outlines) if penalty.anchored else ():
-            found[role] += plans[role][path].count * FLOAT if plans[role][path].trainable else 0
+        for role, path in penalty.chosen(outlines):
+            plan = plans[role][path]
+            kept = penalty.memory(plan)
+            size = (plan.count if penalty.anchored else 0) + (0 if kept is None else math.prod(kept))
+            found[role] += size * FLOAT if plan.trainable else 0
     return found
 
 

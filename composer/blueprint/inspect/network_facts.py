@@ -129,7 +129,7 @@ def chosen_changes(blueprint: Blueprint) -> Iterator[Chosen]:
         yield Chosen(name, text, each.where.select(outlines))
     for name, penalty in blueprint.penalties.items():
         text = f"{penalty.kind} of coefficient {penalty.coefficient:g}"
-        yield Chosen(name, text, penalty.where.select(outlines))
+        yield Chosen(name, text, penalty.chosen(outlines))
 
 
 def _when(blueprint: Blueprint, trigger: Trigger) -> str:
