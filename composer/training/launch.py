@@ -78,7 +78,7 @@ def train_to_end(
     assert opened.report is not None
     page = f"composer ui{_runs_option(run.path.parent)}" if opened.report.mlflow_run_id else opened.report.opening
     curves = [f"curves: {page}"] if page else []
-    table["notes"] = [opened.report.message, *curves, *opened.notes]
+    table["notes"] = [opened.report.message, *curves, *unmade_updates(session), *opened.notes]
     return Result(run.path, table["final_return"], np.array(outcome.returns), table)
 
 
@@ -236,6 +236,17 @@ def sync(path: Path, to: str | None = None) -> UploadReport:
 def _tell_result(console: Console, session: Session, outcome: Outcome) -> None:
     means = {seed: statistics.fmean(row) for seed, row in zip(session.seeds, outcome.returns, strict=True)}
     console.result(means, session.title, session.metric, session.best, outcome.seconds)
+
+
+def unmade_updates(session: Session) -> list[str]:
+    """A sentence, where the run ended in the middle of an assessment."""
+    assessment, due = session.collector.assessment, session.clock.updates + session.clock.held
+    if assessment is None or not bool((assessment.done < due).any()):
+        return []
+    left = ", ".join(
+        f"{due - done:,} of seed {seed}" for seed, done in zip(session.seeds, assessment.done.tolist(), strict=True)
+    )
+    return [f"the run ended while policies were assessed, and updates that were due were never made: {left}"]
 
 
 def _say_withheld(sessions: Sequence[Session], console: Console) -> None:

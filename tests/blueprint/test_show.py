@@ -219,6 +219,8 @@ def test_half_lives() -> None:
     turning = 'averages.target_critic.momentum={kind="linear", start=0.9, end=1.0, updates=10}'
     events = [moment.event for moment in timeline(quickstart(turning)) if "half-life" in moment.event]
     assert events == ["target_critic begins to follow critic, half-life 6.58 to inf updates"]
+    still = [moment.event for moment in timeline(quickstart("averages.target_critic.momentum=1.0"))]
+    assert "target_critic begins as a copy of critic; the algorithm renews it" in still
 
 
 def test_a_momentum_that_copies_is_one_row_and_the_end_is_the_last() -> None:

@@ -19,6 +19,7 @@ from composer.blueprint import Blueprint, BlueprintError, load
 from composer.training import assemble
 from composer.training.collect.assessment import Assessment
 from composer.training.interrupts import Interrupted
+from composer.training.launch import unmade_updates
 from composer.training.loop import train
 from composer.training.runs.checkpoint import Checkpoints
 
@@ -211,3 +212,16 @@ def test_interventions_come_at_the_updates_of_each_seed(tmp_path: Path) -> None:
 def test_what_cannot_be_assessed_is_refused(overrides: tuple[str, ...], message: str) -> None:
     with pytest.raises(BlueprintError, match=message):
         blueprint_of(*overrides)
+
+
+def test_updates_that_were_never_made_are_told() -> None:
+    """Six updates were due: seed 3 has made all of them, seed 5 four."""
+    assessment = Assessment(PolicyCheckpoints(), 2)
+    session: Any = SimpleNamespace(
+        collector=SimpleNamespace(assessment=assessment), clock=SimpleNamespace(updates=4, held=2), seeds=(3, 5)
+    )
+    assessment.begin_after(torch.tensor([6, 4]))
+    (said,) = unmade_updates(session)
+    assert said.endswith("never made: 0 of seed 3, 2 of seed 5")
+    assessment.begin_after(torch.tensor([6, 6]))
+    assert not unmade_updates(session)

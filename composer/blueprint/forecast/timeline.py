@@ -167,6 +167,8 @@ def _averages(averages: Mapping[str, Average], clock: Clock, env_steps: int) -> 
             continue
         lives = " to ".join(f"{value:,.3g}" for value in dict.fromkeys(map(half_life, momentum.bounds())))
         event = f"{name} begins to follow {average.of}, half-life {lives} updates"
+        if min(momentum.bounds()) == 1:
+            event = f"{name} begins as a copy of {average.of}; the algorithm renews it"
         yield Moment(1, clock.env_step_of(1, env_steps), key, event)
 
 
