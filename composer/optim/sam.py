@@ -50,7 +50,7 @@ class Sam(Optimizer, kind="sam"):
     @property
     @override
     def stepping(self) -> Optimizer:
-        return self.base
+        return self.base.stepping
 
     @override
     def build(

@@ -67,8 +67,12 @@ class OptimizerState(ABC):
         """Steps since the schedules began, ``[seeds]``, to be changed in place."""
 
     def counters(self) -> tuple[Tensor, ...]:
-        """Counters that belong to no parameter, ``[seeds]`` each: the clock first."""
+        """What belongs to no parameter, ``[seeds, ...]`` each: the clock first."""
         return (self.clock(),)
+
+    def origin(self, path: str) -> Tensor | None:
+        """The value that the steps of a parameter count from, ``[seeds, copies, ...]``; it outlasts its moments."""
+        return None
 
 
 class CountingState(OptimizerState):
@@ -110,6 +114,9 @@ def carry(old: OptimizerState, new: OptimizerState) -> None:
         new.count(path).copy_(old.count(path))
         for theirs, ours in zip(old.moments(path), new.moments(path), strict=True):
             ours.copy_(theirs)
+        then, now = old.origin(path), new.origin(path)
+        if then is not None and now is not None:
+            now.copy_(then)
 
 
 class AdamState(CountingState):

@@ -164,6 +164,16 @@ def test_an_injected_network_may_be_frozen_otherwise(whole: Path, tmp_path: Path
     assert torch.equal(critic.clock(), saved["optimizers/critic/clock"])
 
 
+def test_a_fork_into_trac_counts_from_the_weights_of_the_checkpoint(whole: Path, tmp_path: Path) -> None:
+    """Not from the first draw, which its first, tiny scale would bring back."""
+    base = "{ kind = 'sgd', learning_rate = 1e-3 }"
+    parts = at_birth(whole, tmp_path, f"optimizers.critic={{ kind = 'trac', base = {base} }}", at=80)
+    saved = Checkpoints(whole).load(80).tensors
+    for path in parts.learner.optimizers["critic"].paths():
+        origin = parts.learner.optimizers["critic"].origin(path)
+        assert origin is not None and torch.equal(origin, saved[f"networks/critic/{path}"])
+
+
 def test_what_is_no_longer_there_is_dropped(whole: Path, tmp_path: Path) -> None:
     parts = at_birth(whole, tmp_path, "normalization.observation={ kind = 'raw' }", "diagnostics.measures=[]", at=80)
     assert parts.learner.statistics is None

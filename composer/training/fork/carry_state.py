@@ -77,7 +77,7 @@ def carried(saved: Snapshot, old: Learner, then: Declared, session: Session, now
         tensors["signals"] = new.tensors()["signals"].clone()
     for role, optimizer in new.optimizers.items():
         if role in old.optimizers:
-            tensors |= _optimizer(f"optimizers/{role}/", old.optimizers[role], optimizer)
+            tensors |= _optimizer(role, old.optimizers[role], optimizer, saved.tensors)
     named, before = new.tensors(), old.tensors()
     fresh, dropped = [name for name in named if name not in before], [name for name in before if name not in named]
     for name in fresh:
@@ -97,9 +97,9 @@ def carried(saved: Snapshot, old: Learner, then: Declared, session: Session, now
     return Carried(snapshot, (*_groups(fresh, before), *anew), _groups(dropped, named))
 
 
-def _optimizer(prefix: str, old: OptimizerState, new: OptimizerState) -> dict[str, Tensor]:
+def _optimizer(role: str, old: OptimizerState, new: OptimizerState, saved: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The state of a role's optimizer by name. Counts are in one tensor, in the order of the parameters."""
-    theirs, ours = old.tensors(), new.tensors()
+    prefix, theirs, ours = f"optimizers/{role}/", old.tensors(), new.tensors()
     if list(old.paths()) == list(new.paths()) and theirs.keys() == ours.keys():
         return {prefix + name: value.clone() for name, value in theirs.items()}
     if len(old.counters()) == len(new.counters()):
@@ -110,6 +110,9 @@ def _optimizer(prefix: str, old: OptimizerState, new: OptimizerState) -> dict[st
             new.count(path).copy_(old.count(path))
             for moment, value in zip(new.moments(path), old.moments(path), strict=True):
                 moment.copy_(value)
+        if (origin := new.origin(path)) is not None:
+            then = old.origin(path) if path in old.paths() else None
+            origin.copy_(saved.get(f"networks/{role}/{path}", origin) if then is None else then)
     return {prefix + name: value.clone() for name, value in ours.items()}
 
 
