@@ -63,6 +63,8 @@ def perceptron(d: int, h: int) -> int:
         ("bro", {"width": 256, "blocks": 1}, lambda d: bro(d, 256, 1)),
         ("mlp", {}, lambda d: perceptron(d, 256)),
         ("crelu_mlp", {}, lambda d: dense(d, 256) + dense(512, 256)),
+        ("deep_fourier_mlp", {}, lambda d: dense(d, 128) + dense(256, 128)),
+        ("hadamard_mlp", {}, lambda d: 2 * dense(d, 256) + 2 * dense(256, 256)),
         ("fourier_mlp", {}, lambda d: 128 * d + perceptron(256, 256)),
         ("gate", {}, lambda d: 2 * dense(d, 512)),
         ("swiglu", {}, lambda d: 2 * d * 2048 + 2048 * 768),

@@ -165,7 +165,7 @@ def test_gate_and_swiglu() -> None:
     compare(part("swiglu", width=4, hidden=6), (3, 4), swiglu)
 
 
-def test_crelu_and_fourier_perceptrons() -> None:
+def test_crelu_fourier_and_hadamard_perceptrons() -> None:
     def crelu(x: Array, w: dict[str, Array]) -> Array:
         for index in range(2):
             z = x @ w[f"{index}.0.weight"].T + w[f"{index}.0.bias"]
@@ -179,7 +179,21 @@ def test_crelu_and_fourier_perceptrons() -> None:
             x = np.maximum(x @ w[f"1.{index}.0.weight"].T + w[f"1.{index}.0.bias"], 0)
         return x
 
+    def deep_fourier(x: Array, w: dict[str, Array]) -> Array:
+        for index in range(2):
+            z = x @ w[f"{index}.0.weight"].T + w[f"{index}.0.bias"]
+            x = np.concatenate([np.sin(z), np.cos(z)], -1)
+        return x
+
+    def hadamard(x: Array, w: dict[str, Array]) -> Array:
+        for index in range(2):
+            factors = [np.tanh(x @ w[f"{index}.{b}.0.weight"].T + w[f"{index}.{b}.0.bias"]) for b in range(2)]
+            x = factors[0] * factors[1]
+        return x
+
     compare(part("crelu_mlp", width=5), (4,), crelu)
+    compare(part("deep_fourier_mlp", width=5), (4,), deep_fourier)
+    compare(part("hadamard_mlp", width=5), (4,), hadamard)
     compare(part("fourier_mlp", width=5, frequencies=3), (4,), fourier)
 
 

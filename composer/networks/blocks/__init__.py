@@ -1,6 +1,6 @@
 """Blocks of networks. Importing this package registers every kind; none of it imports torch."""
 
-from composer.networks.blocks.activations import Elu, Gelu, Mish, Relu, Sigmoid, Silu, Tanh
+from composer.networks.blocks.activations import Elu, Gelu, LeakyRelu, Mish, Relu, Sigmoid, Silu, Tanh
 from composer.networks.blocks.append import Append
 from composer.networks.blocks.attention import Attention
 from composer.networks.blocks.avg_l1_norm import AvgL1Norm
@@ -17,6 +17,7 @@ from composer.networks.blocks.fourier_features import FourierFeatures
 from composer.networks.blocks.frozen import Frozen
 from composer.networks.blocks.group_norm import GroupNorm
 from composer.networks.blocks.identity import Identity
+from composer.networks.blocks.learned_activations import Prelu, Rational
 from composer.networks.blocks.lerp_residual import LerpResidual
 from composer.networks.blocks.linear import Linear
 from composer.networks.blocks.min_max import MinMax
@@ -35,6 +36,7 @@ from composer.networks.blocks.rs_norm import RsNorm
 from composer.networks.blocks.scale import Scale
 from composer.networks.blocks.scaler import Scaler
 from composer.networks.blocks.sequence import Sequence
+from composer.networks.blocks.sine_cosine import SineCosine
 from composer.networks.blocks.soft_moe import SoftMoe
 from composer.networks.blocks.token_pooling import MeanTokens, SelectToken
 from composer.networks.blocks.tokens import SplitTokens, Tokens
@@ -65,6 +67,7 @@ __all__ = [
     "GroupNorm",
     "Identity",
     "LayerNorm",
+    "LeakyRelu",
     "LerpResidual",
     "Linear",
     "MaxPool",
@@ -76,6 +79,8 @@ __all__ = [
     "Patches",
     "Planes",
     "PositionEmbedding",
+    "Prelu",
+    "Rational",
     "Relu",
     "Repeat",
     "Residual",
@@ -88,6 +93,7 @@ __all__ = [
     "Sequence",
     "Sigmoid",
     "Silu",
+    "SineCosine",
     "SoftMoe",
     "SpectralNorm",
     "SplitTokens",

@@ -45,6 +45,23 @@ class Relu(Activation, kind="relu"):
     operations, target = 1, "torch.nn:ReLU"
 
 
+class LeakyRelu(Activation, kind="leaky_relu"):
+    """ReLU with a slope below 0: ``x`` above 0, ``slope x`` below, so that no unit is without a gradient.
+
+    Source: Maas et al., ICML 2013.
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "leaky_relu"}
+    operations, target = 2, "torch.nn:LeakyReLU"
+
+    slope: Annotated[float, Field(ge=0, lt=1)] = 0.01
+    """Slope below 0."""
+
+    @override
+    def module(self, shape: Shape) -> LazyCall:
+        return call(self.target, self.slope)
+
+
 class Gelu(Activation, kind="gelu"):
     """Gaussian error linear unit, exact: ``x (1 + erf(x / sqrt 2)) / 2``. Source: arXiv:1606.08415.
 

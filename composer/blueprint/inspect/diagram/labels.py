@@ -16,6 +16,7 @@ _WORDS = {
     "gaussian": "Gaussian",
     "gelu": "GELU",
     "moe": "MoE",
+    "prelu": "PReLU",
     "relu": "ReLU",
     "rms": "RMS",
     "silu": "SiLU",
