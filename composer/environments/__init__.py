@@ -13,6 +13,7 @@ from composer.environments.interface import (
 from composer.environments.labelled.phases import Phases
 from composer.environments.labelled.regression import BitFlipping, DriftingTargets
 from composer.environments.labelled.task_sequence import Labelled, TaskSequence, TaskStream
+from composer.environments.phased.simulator_phases import SimulatorPhases
 from composer.environments.suites.atari import Atari
 from composer.environments.suites.dm_control import DmControl
 from composer.environments.suites.gymnasium import Gymnasium
@@ -33,6 +34,7 @@ __all__ = [
     "Phases",
     "RenderingUnavailable",
     "Simulator",
+    "SimulatorPhases",
     "SingleEnvironment",
     "SingleSimulator",
     "Step",

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Self
 from pydantic import Field
 from typing_extensions import override
 
-from composer.environments.declared import Contents, PlannedStage, SmallerBatches
+from composer.environments.declared import Contents, SmallerBatches, Staged
 from composer.environments.interface import EnvironmentInfo, SingleEnvironment, UnusableEnvironment, VectorEnvironment
 from composer.environments.native import NativeAction, NativePart, NativeSpaces
 from composer.spec.calls import in_words, of_others
@@ -34,7 +34,7 @@ _STEPPING: Final = ("copies", "workers", "timeout_seconds")
 """Keys of simulators that do not change the task."""
 
 
-class Environment(Family, family="environment"):
+class Environment(Staged, Family, family="environment"):
     """A simulator in which an agent acts, or a stream of labelled data."""
 
     is_simulator: ClassVar[bool] = False
@@ -133,11 +133,6 @@ class Environment(Family, family="environment"):
         """Whether only the thread that has made it can step it."""
         return False
 
-    @property
-    def stages_differ_by_seed(self) -> bool:
-        """Whether each seed may enter the next planned stage at a time of its own."""
-        return False
-
     def epoch_interactions(self, batch_size: int) -> int:
         """Interactions of one pass over the data; 0 without a data set."""
         return 0
@@ -151,10 +146,6 @@ class Environment(Family, family="environment"):
         """Interactions that ``epochs`` passes over the data take."""
         return epochs * self.epoch_interactions(batch_size)
 
-    def switches_by(self, interactions: int, batch_size: int) -> int:
-        """Number of changes from one planned stage to the next within ``interactions``."""
-        return sum(0 < stage.start < interactions for stage in self.stages(batch_size))
-
     def smaller_batches(self, batch_size: int) -> tuple[SmallerBatches, ...]:
         """Where batches have fewer than ``batch_size`` samples; empty where all are whole."""
         return ()
@@ -167,10 +158,6 @@ class Environment(Family, family="environment"):
             "action": f"one of {info.action_size}" if info.discrete else f"{info.action_size} numbers in [-1, 1]",
         }
         return Contents(self.title, columns, {}, plain_value(self))
-
-    def stages(self, batch_size: int) -> tuple[PlannedStage, ...]:
-        """Planned parts of a run, in order, the first one at 0; empty where nothing is planned."""
-        return ()
 
     def branched(self, branch: int) -> Self:
         """The environment of fork number ``branch``, if the data that come next are declared instead of drawn."""

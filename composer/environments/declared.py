@@ -41,3 +41,34 @@ class SmallerBatches(NamedTuple):
     """Batches of an epoch."""
     size: int
     """Samples of its last batch."""
+
+
+class Staged:
+    """What an environment plans for a run, stage by stage. By default nothing."""
+
+    @property
+    def stages_differ_by_seed(self) -> bool:
+        """Whether each seed may enter the next planned stage at a time of its own."""
+        return False
+
+    @property
+    def stages_per_cycle(self) -> int:
+        """Planned stages after which tasks come again; 1 where each is a task of its own."""
+        return 1
+
+    @property
+    def clears_replay(self) -> bool:
+        """Whether a planned stage begins with an empty replay."""
+        return False
+
+    def stages(self, batch_size: int) -> tuple[PlannedStage, ...]:
+        """Planned parts of a run, in order, the first one at 0; empty where nothing is planned."""
+        return ()
+
+    def switches_by(self, interactions: int, batch_size: int) -> int:
+        """Number of changes from one planned stage to the next within ``interactions``."""
+        return sum(0 < stage.start < interactions for stage in self.stages(batch_size))
+
+    def continues(self, other: Staged, interactions: int) -> bool:
+        """Whether a run of ``other`` goes on here, after so many interactions, though the declarations differ."""
+        return False

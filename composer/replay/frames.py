@@ -133,6 +133,13 @@ class FrameRing(Ring):
         self._seam[:, start : start + self._environments] = -1
 
     @override
+    def clear(self) -> None:
+        super().clear()
+        self._made = 0
+        self._seam.fill_(-1)
+        self._final.zero_()
+
+    @override
     def _end(self, slots: Tensor) -> None:
         self._numbers[:, slots, -1] = 1.0
 

@@ -170,6 +170,10 @@ class Ring(ABC):
         named = {"action": actions, "observation": observations, "alive": alive}
         return {f"future/{name}": torch.stack(values, 2) for name, values in named.items()}
 
+    def clear(self) -> None:
+        """Forget all transitions: the next one is the first."""
+        self.added = 0
+
     def cut(self, stop: int) -> None:
         """End the episodes of the newest transitions before row ``stop``, in order of arrival, where these are held."""
         if stop >= self._environments and stop - self._environments >= self.added - self.size:

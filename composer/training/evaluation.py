@@ -6,7 +6,7 @@ Evaluators on labelled data are in ``composer.training.collect``. Tests: tests/t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
 import torch
@@ -35,20 +35,29 @@ class Evaluator(Protocol):
     def returns(self, learner: Learner, number: int, watch: Watch | None = None) -> NDArray[np.float64]:
         """Scores ``[S, episodes]``. ``number`` names the evaluation: equal numbers, equal episodes or data."""
 
+    def more(self, learner: Learner, number: int) -> list[dict[str, float]]:
+        """Further metrics of the same evaluation, a row per seed."""
+        return [{} for _ in learner.seeds]
+
     def close(self) -> None:
         """Close environments and free data."""
 
 
-class EpisodeEvaluator:
+class EpisodeEvaluator(Evaluator):
     """Undiscounted returns of episodes of ``ActingPolicy.evaluate``: ``episodes`` per seed, all stepped together."""
 
     can_record_video = True
 
-    def __init__(self, environment: Simulator, seeds: Sequence[int], episodes: int) -> None:
+    def __init__(self, environments: VectorEnvironment, seeds: Sequence[int], episodes: int, metric: str) -> None:
+        """``environments`` [S * episodes] belong to the ``seeds`` of a run, in equal shares."""
+        self._environments, self._seeds, self._episodes, self.metric = environments, tuple(seeds), episodes, metric
+
+    @classmethod
+    def of(cls, environment: Simulator, seeds: Sequence[int], episodes: int) -> Self:
         """``seeds`` are the run's; each gets ``episodes`` environments. Raises EnvironmentFailure."""
-        self._seeds, self._episodes, self.metric = tuple(seeds), episodes, environment.metric
         streams = [derive(seed, "episode", episode) for seed in seeds for episode in range(episodes)]
-        self._environments = environment.for_evaluation().make(streams, "evaluation")
+        made = environment.for_evaluation().make(streams, "evaluation")
+        return cls(made, seeds, episodes, environment.metric)
 
     def returns(self, learner: Learner, number: int, watch: Watch | None = None) -> NDArray[np.float64]:
         """Undiscounted returns ``[S, episodes]`` of evaluation ``number``: equal numbers, equal episodes."""

@@ -237,10 +237,12 @@ def _diagnose(session: Session) -> list[dict[str, float]]:
 
 @timed("evaluation, its policy not counted")
 def _evaluate(session: Session) -> list[dict[str, float]]:
-    """Evaluate every seed; the mean return of each as a row of metrics."""
-    returns = session.evaluator.returns(session.learner, session.clock.env_steps)
+    """Evaluate every seed; the mean return of each as a row of metrics, perhaps with others."""
+    evaluator, step = session.evaluator, session.clock.env_steps
+    returns = evaluator.returns(session.learner, step)
+    more = evaluator.more(session.learner, step)
     session.returns = returns.tolist()
-    return [{session.evaluator.metric: float(row.mean())} for row in returns]
+    return [{evaluator.metric: float(row.mean()), **others} for row, others in zip(returns, more, strict=True)]
 
 
 def _updates_of_next_call(session: Session, update: int, due: int) -> int:

@@ -133,8 +133,8 @@ def test_evaluation_touches_nothing_of_training(tmp_path: Path) -> None:
 def test_an_episode_does_not_depend_on_how_many_are_played(tmp_path: Path) -> None:
     blueprint = tiny(*SHORT, "seeds=[0, 1]")
     _, parts = assemble.start(blueprint, tmp_path, None)
-    many = EpisodeEvaluator(blueprint.environment, (0, 1), 5).returns(parts.learner, 3)
-    few = EpisodeEvaluator(blueprint.environment, (0, 1), 2).returns(parts.learner, 3)
+    many = EpisodeEvaluator.of(blueprint.environment, (0, 1), 5).returns(parts.learner, 3)
+    few = EpisodeEvaluator.of(blueprint.environment, (0, 1), 2).returns(parts.learner, 3)
     assert many[:, :2] == pytest.approx(few, rel=1e-4)
     parts.close()
 

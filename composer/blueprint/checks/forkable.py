@@ -42,7 +42,7 @@ def fork_problems(old: Blueprint, new: Blueprint, point: ForkPoint, device: str)
         *_seeds(changed, old),
         *_device(point, device),
         *_length(old, new, point),
-        *_environment(changed, old, new),
+        *_environment(changed, old, new, point),
         *_rollout(old, new),
         *_replay(new, point),
         *_shapes(changed, old, new),
@@ -70,11 +70,13 @@ def _length(old: Blueprint, new: Blueprint, point: ForkPoint) -> Iterator[str]:
         )
 
 
-def _environment(changed: Mapping[str, Difference], old: Blueprint, new: Blueprint) -> Iterator[str]:
+def _environment(changed: Mapping[str, Difference], old: Blueprint, new: Blueprint, point: ForkPoint) -> Iterator[str]:
     """Episodes in progress cannot move to another simulator; labelled data have no state but the number of batches."""
     if not old.environment.is_simulator:
         if new.environment.is_simulator:
             yield f"{_change(changed['environment.kind'])}: a run on labelled data has no episodes to go on with"
+        return
+    if new.environment.continues(old.environment, point.interactions):
         return
     for key, found in changed.items():
         if key.startswith("environment.") and key not in RUNS_THE_SAME:

@@ -67,6 +67,8 @@ def _sampling(blueprint: Blueprint) -> Iterator[Finding]:
     algorithm, sampling = blueprint.algorithm, blueprint.replay.sampling
     if algorithm.learns_on_policy and blueprint.replay != Replay():
         yield ("replay",), f"{algorithm.title} learns from its last rollout and keeps no replay: leave it out"
+    if algorithm.learns_on_policy and blueprint.environment.clears_replay:
+        yield ("environment", "replay"), f"{algorithm.title} keeps no replay that could be cleared: leave it out"
     if sampling.has_priorities and not algorithm.weighs_samples:
         why = f"{algorithm.kind} weighs all samples alike and reports no priorities: use 'uniform'"
         yield ("replay", "sampling"), why

@@ -126,6 +126,7 @@ def restored_learner(blueprint: Blueprint, snapshot: Snapshot, device: str) -> L
     make_surgery(blueprint, learner, lambda *_: None).restore(snapshot.tensors)
     fresh = learner.tensors() if snapshot.values.get(AGENT_ONLY) else {}  # Optimizers, which nothing reads here.
     learner.load({**fresh, **snapshot.tensors})
+    learner.interactions.fill_(max(snapshot.values["interactions"] - 1, 0))
     return learner
 
 

@@ -44,11 +44,12 @@ class Origin:
     def point(self) -> ForkPoint:
         """What a blueprint has to fit to continue it."""
         values, tensors = self.snapshot.values, self.snapshot.tensors
+        before = values.get("replay_rows_before", 0)
         return ForkPoint(
             interactions=self.interactions,
             device=str(self.facts["device"]),
-            replay_start=values.get("replay_start", 0),
-            replay_added=values.get("replay_added", 0),
+            replay_start=values.get("replay_start", 0) - before,
+            replay_added=values.get("replay_added", 0) - before,
             fired=frozenset(
                 name for name in self.blueprint.interventions if tensors[f"interventions/{name}/fired"].any()
             ),

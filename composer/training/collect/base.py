@@ -51,6 +51,10 @@ class TransitionMemory(ABC):
         """Store one transition of every environment, as ``Ring.add`` takes it."""
         self.ring.add(*transition)
 
+    def clear(self) -> None:
+        """Forget all transitions."""
+        self.ring.clear()
+
     @abstractmethod
     def draw(self) -> Minibatch:
         """The minibatch of the next update."""

@@ -12,13 +12,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial, singledispatch
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
 from composer.environments.base import Simulator
 from composer.environments.labelled.phases import Phases
 from composer.environments.labelled.task_sequence import TaskStream
+from composer.environments.phased.simulator_phases import SimulatorPhases
 from composer.replay.frames import FrameRing
 from composer.replay.ring import Ring
 from composer.replay.storage import Storage
@@ -28,6 +29,7 @@ from composer.training.collect.base import TransitionMemory, without_prefix
 from composer.training.collect.off_policy import ReplayMemory
 from composer.training.collect.on_policy import Rollout
 from composer.training.collect.phase_stream import HeldOutEvaluator, PhaseCollector
+from composer.training.collect.phased import PhasedCollector, PhaseEnvironments, PhaseEvaluator
 from composer.training.collect.simulation import RING, SimulatorCollector
 from composer.training.collect.task_stream import TaskCollector, TaskEvaluator
 from composer.training.evaluation import EpisodeEvaluator, Evaluator
@@ -83,9 +85,8 @@ class SimulatorRuntime(EnvironmentRuntime):
     @override
     def collector(self, learner: Learner, parts: CollectorParts) -> Collector:
         """A rollout for algorithms that learn on policy, else a replay."""
-        streams = [stream for seed in learner.seeds for stream in self.environment.copy_seeds(seed)]
-        vector, copies = self.environment.make(streams, "training"), self.environment.copies
-        info, seeds, algorithm = self.environment.info, len(learner.seeds), parts.algorithm
+        info, copies = self.environment.info, self.environment.copies
+        seeds, algorithm = len(learner.seeds), parts.algorithm
         memory: TransitionMemory
         if (plan := algorithm.rollout_plan) is not None:
             ring = make_ring(info, seeds, copies, parts.capacity, learner.device)
@@ -95,11 +96,15 @@ class SimulatorRuntime(EnvironmentRuntime):
             memory = ReplayMemory(ring, parts.sampling, algorithm.update_schedule(info).future, learner)
         declared = algorithm.assessment
         assessment = None if declared is None else Assessment(declared, seeds)
-        return SimulatorCollector(learner, vector, memory, parts.warmup, parts.overlap, assessment)
+        return self._collector(learner, memory, parts.warmup, parts.overlap, assessment)
+
+    def _collector(self, learner: Learner, *parts: Any) -> Collector:
+        streams = [stream for seed in learner.seeds for stream in self.environment.copy_seeds(seed)]
+        return SimulatorCollector(learner, self.environment.make(streams, "training"), *parts)
 
     @override
     def evaluator(self, seeds: tuple[int, ...], episodes: int, batch_size: int, device: str) -> Evaluator:
-        return EpisodeEvaluator(self.environment, seeds, episodes)
+        return EpisodeEvaluator.of(self.environment, seeds, episodes)
 
     @override
     def stored(self, learner: Learner, checkpoints: Checkpoints, snapshot: Snapshot) -> Ring:
@@ -112,6 +117,21 @@ class SimulatorRuntime(EnvironmentRuntime):
             ring.restore(first + skip, rows[skip:])
         ring.load(without_prefix(RING, snapshot.tensors))
         return ring
+
+
+@dataclass(frozen=True)
+class PhasedRuntime(SimulatorRuntime):
+    """Steps the environments of one phase after another."""
+
+    environment: SimulatorPhases
+
+    @override
+    def _collector(self, learner: Learner, *parts: Any) -> Collector:
+        return PhasedCollector(learner, PhaseEnvironments(self.environment, learner.seeds), *parts)
+
+    @override
+    def evaluator(self, seeds: tuple[int, ...], episodes: int, batch_size: int, device: str) -> Evaluator:
+        return PhaseEvaluator(PhaseEnvironments(self.environment, seeds), episodes)
 
 
 @dataclass(frozen=True)
@@ -144,6 +164,7 @@ def runtime_of(environment: Environment) -> EnvironmentRuntime:
 
 
 runtime_of.register(Simulator, SimulatorRuntime)
+runtime_of.register(SimulatorPhases, PhasedRuntime)
 
 
 @runtime_of.register(TaskStream)

@@ -9,6 +9,7 @@ Legend: S seeds, B batch. Tests: tests/replay/test_sending.py, tests/training/te
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,8 @@ class ReplayMemory(TransitionMemory):
         super().__init__(ring, learner)
         learner.draw_on(ring.device)
         self._future = future
-        self._priorities = sampling.build(len(learner.seeds), ring.capacity, ring.device, learner.device)
+        self._build_priorities = partial(sampling.build, len(learner.seeds), ring.capacity, ring.device, learner.device)
+        self._priorities = self._build_priorities()
         self.can_prefetch = self._priorities is None
         self._slots = torch.zeros(0)
         self._discount = learner.discount.to(ring.device)
@@ -49,6 +51,11 @@ class ReplayMemory(TransitionMemory):
             if ring.stale and ring.added >= ring.capacity:
                 gone = torch.arange(ring.added, ring.added + ring.stale, device=ring.device)
                 self._priorities.leave(gone % ring.capacity)
+
+    @override
+    def clear(self) -> None:
+        super().clear()
+        self._priorities = self._build_priorities()
 
     @override
     def draw(self) -> Minibatch:

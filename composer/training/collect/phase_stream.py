@@ -20,6 +20,7 @@ from typing_extensions import override
 
 from composer.training.collect.labelled import LabelledCollector, r_squared
 from composer.training.collect.phase_batches import HeldOutData, PhaseBatches
+from composer.training.evaluation import Evaluator
 from composer.training.runs.checkpoint import Checkpoints, Snapshot
 
 if TYPE_CHECKING:
@@ -141,7 +142,7 @@ def held_out_loss(learner: Learner, held_out: HeldOutData, phase: Phase) -> Tens
     return total / count
 
 
-class HeldOutEvaluator:
+class HeldOutEvaluator(Evaluator):
     """Evaluates a model on held-out data: accuracy, or R squared of a regression."""
 
     can_record_video = False

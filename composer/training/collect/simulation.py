@@ -66,6 +66,8 @@ class SimulatorCollector(Collector):
         self.can_save_failure = not overlap  # Updates beside the failed step cannot be taken back.
         self._chosen: Tensor | None = None
         """Actions of an interaction whose environment step has failed."""
+        self._rows_before = 0
+        """Rows of the replay before it was cleared last: files number rows from the beginning of the run."""
         self._cuts: list[int] = []
         """Numbers of replay rows at which new episodes were begun in place of the running ones."""
         self._pending: tuple[Tensor, Tensor, Future[Step]] | None = None
@@ -121,14 +123,24 @@ class SimulatorCollector(Collector):
     @timed("replay: storing")
     def _store(self, observation: Tensor, action: Tensor, step: Step) -> None:
         """Store a transition and continue from its end; observation and action are on the device of the replay."""
-        learner, shape = self._learner, self._shape
-        moved = (step.reward, step.terminated, step.truncated, step.final_observation)
+        learner, shape, stored = self._learner, self._shape, self._as_stored(step)
+        moved = (stored.reward, stored.terminated, stored.truncated, stored.final_observation)
         kept = [torch.from_numpy(part).to(self.replay.device).unflatten(0, shape) for part in moved]
         if learner.rewards is not None:
             learner.rewards.arrive(*(part.to(learner.device) for part in kept[:3]))
         self.memory.add(observation, action, *kept)
-        self.observation, self._last = step.observation, step
+        self.observation, self._last = step.observation, stored
         self.episodes.count(step)
+
+    def _as_stored(self, step: Step) -> Step:
+        """A step as it is learned from; an end that is added here is none of ``episodes``."""
+        return step
+
+    def clear_memory(self) -> None:
+        """Forget all transitions."""
+        self._rows_before += self.replay.added
+        self.memory.clear()
+        self.segments, self._cuts = [], []
 
     @override
     def assess(self, updates: int) -> None:
@@ -162,10 +174,11 @@ class SimulatorCollector(Collector):
     @override
     def save(self, checkpoints: Checkpoints) -> None:
         """Append the rows that are not on disk yet, and forget segments that the ring has overwritten."""
-        held = self.replay.added - self.replay.size
+        before, stop = self._rows_before, self._rows_before + self.replay.added
+        held = stop - self.replay.size
         start = max(self.segments[-1].stop if self.segments else 0, held)
-        if self.replay.added > start:
-            self.segments.append(checkpoints.append_rows(start, self.replay.rows(start, self.replay.added)))
+        if stop > start:
+            self.segments.append(checkpoints.append_rows(start, self.replay.rows(start - before, stop - before)))
         self.segments = [segment for segment in self.segments if segment.stop > held]
 
     @override
@@ -179,9 +192,11 @@ class SimulatorCollector(Collector):
         if self.assessment is not None:
             tensors |= {f"{_ASSESSMENT}{name}": value.clone() for name, value in self.assessment.tensors().items()}
         values: dict[str, Any] = {
-            "replay_added": self.replay.added,
-            "replay_start": self.replay.added - self.replay.size,
+            "replay_added": self._rows_before + self.replay.added,
+            "replay_start": self._rows_before + self.replay.added - self.replay.size,
         }
+        if self._rows_before:
+            values["replay_rows_before"] = self._rows_before
         # Present only after a failure, or an inexact resume.
         if self._chosen is not None:
             tensors |= {f"{_CHOSEN}action": self._chosen}
@@ -207,10 +222,11 @@ class SimulatorCollector(Collector):
             self.restarted = str(failure)
         self.episodes.totals[:] = snapshot.tensors["episodes"].numpy()
         # A fork may have a smaller ring: it keeps the newest rows.
+        before = self._rows_before = snapshot.values.get("replay_rows_before", 0)
         first = max(snapshot.values["replay_start"], snapshot.values["replay_added"] - self.replay.capacity)
         for start, rows in checkpoints.rows(snapshot):
             skip = max(0, first - start)
-            self.replay.restore(start + skip, rows[skip:])
+            self.replay.restore(start - before + skip, rows[skip:])
         self.memory.load(without_prefix(RING, snapshot.tensors))
         if self.assessment is not None:
             if saved := without_prefix(_ASSESSMENT, snapshot.tensors):

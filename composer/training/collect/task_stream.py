@@ -18,6 +18,7 @@ from typing_extensions import override
 from composer.replay.transitions import Transitions
 from composer.spec.random_streams import derive
 from composer.training.collect.labelled import LabelledCollector, as_transitions, r_squared
+from composer.training.evaluation import Evaluator
 from composer.training.runs.checkpoint import Checkpoints, Snapshot
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class TaskCollector(LabelledCollector):
         self.replay.enter(self._environment.task_of(max(snapshot.values["interactions"] - 1, 0)))
 
 
-class TaskEvaluator:
+class TaskEvaluator(Evaluator):
     """Evaluates a model on all samples of the present task: accuracy, or R squared of a regression."""
 
     can_record_video = False

@@ -16,10 +16,26 @@ from composer.spec import builtin_kinds
 
 builtin_kinds.register()
 PLACES = ["atari", "dm_control", "gymnasium", "Pendulum-v1", "MountainCarContinuous-v0", "bit_flipping", "phases"]
-PLACES += ["drifting_targets", "task_sequence", "digits", "cifar", "teacher", "generated_images", "minatar"]
+PLACES += [
+    "drifting_targets",
+    "task_sequence",
+    "digits",
+    "cifar",
+    "teacher",
+    "generated_images",
+    "minatar",
+    "simulator_phases",
+]
 DISCRETE, BOXES = {"dqn", "ppo", "pqn"}, {"ppo", "sac", "td3", "td7", "ddpg"}
-FITTING = {"atari": DISCRETE, "minatar": DISCRETE, "gymnasium": DISCRETE, "dm_control": BOXES, "Pendulum-v1": BOXES}
-FITTING |= {"MountainCarContinuous-v0": BOXES}
+FITTING = {
+    "atari": DISCRETE,
+    "minatar": DISCRETE,
+    "simulator_phases": DISCRETE,
+    "gymnasium": DISCRETE,
+    "dm_control": BOXES,
+    "Pendulum-v1": BOXES,
+}
+FITTING |= {"simulator_phases": DISCRETE, "MountainCarContinuous-v0": BOXES}
 EXPECTED = {"norm-and-decay"}
 """Advice on published methods that are older than it."""
 OURS = [kind for kind in Algorithm.kinds() if "/" not in kind]

@@ -21,7 +21,7 @@ from composer.environments.base import Environment
 from composer.environments.interface import SpacesUnknown
 from composer.networks.network import Network
 from composer.optim.averages import Average
-from composer.spec.family import FAMILIES, Spec
+from composer.spec.family import FAMILIES, Family, Spec
 
 COLUMN, WIDTH = 46, 120
 """Where comments begin, and the longest line that they make."""
@@ -75,9 +75,18 @@ def _text(kind: type[Algorithm], place: Environment, trunk: str | None, command:
 
 
 def _environment(place: Environment, start: Start) -> Iterator[str]:
-    written: dict[str, Any] = {"kind": place.kind, **place.model_dump(exclude_unset=True)}
+    written: dict[str, Any] = _given(place)
     note = f"all keys: composer kinds {place.kind}"
     yield from _table("environment", type(place), written | dict(start.environment), note)
+
+
+def _given(value: object) -> Any:
+    """What a spec was made of, without defaults."""
+    if isinstance(value, Spec):
+        kind = {"kind": value.kind} if isinstance(value, Family) else {}
+        given = {key: getattr(value, key) for key in type(value).model_fields if key in value.model_fields_set}
+        return {**kind, **{key: _given(each) for key, each in given.items() if each is not None}}
+    return [_given(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _agent(kind: type[Algorithm], place: Environment, start: Start, trunk: str | None) -> Iterator[str]:

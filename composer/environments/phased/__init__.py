@@ -1,0 +1,1 @@
+"""Simulators in phases: one task after another, on one clock."""
