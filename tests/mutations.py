@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -198,6 +199,29 @@ def fewer_wrong_values(text: str) -> Iterator[Mutation]:
     for _, group in groupby(wrong_values(text), key=lambda mutation: mutation.offset):
         found = list(group)
         yield from found[:2] if len(found) <= 5 else [found[0], *found[-2:]]
+
+
+def places(text: str, mutations: Iterable[Mutation]) -> Iterator[tuple[Mutation, tuple[object, ...] | None]]:
+    """Mutations with what decides how each is refused; None where it stands on no key.
+
+    That is the kind or part of the nearest table that has one, the last two steps of the key, how the key is written,
+    whether a variant has it, and the wrong value. Places that are equal in two files are read by the same code.
+    """
+    values = tomllib.loads(text)
+    keys = {at: leaf for leaf in leaves(text) for at in (leaf.start, leaf.value_start)}
+    for mutation in mutations:
+        leaf = keys.get(mutation.offset)
+        if leaf is None:
+            yield mutation, None
+            continue
+        table, kind = values, None
+        for step in leaf.path[:-1]:
+            table = table[step]  # type: ignore[index]
+            if isinstance(table, dict):
+                kind = table.get("kind") or table.get("use") or kind
+        steps = tuple("#" if isinstance(step, int) else step for step in leaf.path[-2:])
+        wrong = mutation.new if mutation.offset == leaf.value_start else ""
+        yield mutation, (kind, steps, leaf.is_statement, leaf.path[0] == "variants", wrong)
 
 
 def _wrong(path: Steps, value: str) -> list[str]:
