@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,11 @@ import pytest
 import tiny_rollouts
 from drift import Drift as Drift
 from pydantic import ValidationError
+from tiny_runs import TINY
 
-from composer.blueprint import BlueprintError
+from composer.blueprint import BlueprintError, load
+from composer.blueprint.forecast.timeline import timeline
+from composer.blueprint.load import report
 from composer.environments import MinAtar, SimulatorPhases
 
 GAMES = ("breakout", "seaquest", "freeway")
@@ -81,10 +85,8 @@ def test_the_plan_counts_cycles_and_interactions() -> None:
     ("more", "expected"),
     [
         ({"pad": False}, "environment.phases[1].task: observations of [10, 10, 10] here, and [4, 10, 10]"),
-        ({"phases": [{"env_steps": 45}], "cycles": 3}, "phases[0]: phase 3 begins after 90 environment steps"),
         ({"phases": [{"env_steps": 45}, {"task": {"kind": "test/drift"}, "env_steps": 45}]}, "actions are chosen in"),
         ({"phases": [{"env_steps": 90, "offset": 1.0}]}, "pictures are bytes"),
-        ({"phases": [{"env_steps": 90}, {}]}, "phases[1]: phase 2 begins after 90"),
         ({"phases": [{"env_steps": 45}], "cycles": 2, "copies": 2}, "45 is not a multiple of one interaction"),
         (
             {"task": {"kind": "atari", "game": "pong"}, "phases": [{"env_steps": 90, "permutation": 1}]},
@@ -115,3 +117,19 @@ def test_a_rollout_cannot_be_cleared() -> None:
     assert tiny_rollouts.tiny(*learns[:1], learns[1] % kind).environment.stages_per_cycle == 1
     with pytest.raises(BlueprintError, match=r"environment.replay: PPO keeps no replay that could be cleared"):
         tiny_rollouts.tiny(*learns[:1], learns[1] % f'{kind}, replay = "clear"')
+
+
+def test_phases_after_the_end_of_a_run_are_warned_of(tmp_path: Path) -> None:
+    kind = 'kind = "simulator_phases", task = { kind = "test/drift" }, phases = [{ env_steps = 500 }], cycles = 3'
+    path = tmp_path / "tiny.toml"
+    path.write_text(
+        TINY.read_text()
+        .replace('{ kind = "dm_control", task = "cartpole-swingup", action_repeat = 8 }', f"{{ {kind} }}")
+        .replace("1_200", "1_000")
+    )
+    found = report(path)
+    assert found.problems == []
+    expected = "the run ends at 1,000: phase 3 of 3 would begin after 1,000 environment steps"
+    assert [warning.message for warning in found.warnings] == [expected]
+    late = next(moment for moment in timeline(load(path).blueprint) if "phase 3" in moment.event)
+    assert late.env_step is None

@@ -78,7 +78,7 @@ def test_a_real_run_is_read_drawn_and_told(tmp_path: Path, monkeypatch: pytest.M
     go_on(parts)
     run.close()
     found = read_run(run.path)
-    assert found.accuracy.shape == (2, 12) and found.seeds == (0, 1)
+    assert found.scores.shape == (2, 12) and found.seeds == (0, 1)
     assert list(found.proxies) == ["model/parameter_norm.v1"]
     table, runs = compare([run.path, run.path])
     json.dumps(table)
@@ -101,3 +101,22 @@ def test_panels_are_sorted_and_every_column_has_tick_labels(tmp_path: Path) -> N
     assert titles == ["plain", "high", "second", "third", "middle", "low", "plain"], "last, in the legend"
     assert "<!-- as titled -->" in drawn
     assert drawn.count("<!-- 20 -->") == 4, "the last task, below each of the four columns"
+
+
+def test_returns_over_the_cycles_of_a_simulator_are_read(tmp_path: Path) -> None:
+    """One cycle at either end; returns below 0 are counted from the least possible one."""
+    phases = "[{ env_steps = 8 }, { env_steps = 12, task = { kind = 'test/drift', limit = 5 } }]"
+    kind = f"kind = 'simulator_phases', task = {{ kind = 'test/drift' }}, phases = {phases}, cycles = 2"
+    small = (f"environment={{ {kind} }}", "training={ env_steps = 40, log_every = 20 }", "algorithm.update_to_data=0.1")
+    run, parts = begin(tmp_path, *small, "evaluation.every=4", "seeds=[0, 1]", "algorithm.warmup_interactions=4")
+    go_on(parts)
+    run.close()
+    found = read_run(run.path)
+    assert (found.metric, found.edge, found.scores.shape) == ("evaluation/return", 2, (2, 4))
+    assert (found.scores[:, 1::2] <= 5).all(), "evaluations at the end of a phase play its own task"
+    table, runs = compare([run.path])
+    assert table["metric"] == "evaluation/return" and "first 2 tasks" in text(table)
+    below = np.repeat([[-100.0, -180.0]], 5, 0) + np.arange(5)[:, None]
+    lost = TaskRun("lost", (0, 1, 2, 3, 4), below, {}, "evaluation/return", (-200.0, 0.0), 1)
+    assert _agent(lost, lost)["verdict"] == "lost"
+    draw([*runs, lost][:1], tmp_path / "a.png")

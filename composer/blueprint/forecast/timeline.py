@@ -69,7 +69,7 @@ def timeline(blueprint: Blueprint) -> list[Moment]:
     clock, env_steps = clock_of(blueprint), blueprint.training.env_steps
     moments = [
         *_learning(clock, env_steps),
-        *_stages(blueprint.environment.stages(blueprint.algorithm.batch_size), clock),
+        *_stages(blueprint.environment.stages(blueprint.algorithm.batch_size), clock, env_steps),
         *_schedules(blueprint, clock, env_steps),
         *_averages(blueprint.averages, clock, env_steps),
         *_interventions(blueprint, clock),
@@ -127,10 +127,10 @@ def _values(blueprint: Blueprint) -> Iterator[tuple[Path, Schedule]]:
     return ((path, each) for path, each in schedules(blueprint) if path[0] != "averages" or each.copies is None)
 
 
-def _stages(stages: Iterable[PlannedStage], clock: Clock) -> Iterator[Moment]:
+def _stages(stages: Iterable[PlannedStage], clock: Clock, env_steps: int) -> Iterator[Moment]:
     for start, key, words in stages:
         step = start * clock.stride
-        yield Moment(clock.updates_by(step), step, key, words)
+        yield Moment(clock.updates_by(step), step if step < env_steps else None, key, words)
 
 
 def counts_interactions(blueprint: Blueprint, path: Path) -> bool:

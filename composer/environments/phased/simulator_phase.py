@@ -29,8 +29,8 @@ class SimulatorPhase(Spec):
     """Order of the entries of an observation: 0 keeps it, any other number is a random order of its own, the same
     whenever it comes again; ``fresh`` draws another one each time that the phase begins."""
     offset: Annotated[float, Field(ge=0, le=1e6)] = 0.0
-    """Size of a constant shift of observations: each entry's is drawn uniformly from -offset to offset each time that
-    the phase begins."""
+    """Size of a constant shift of observations. Each entry's is drawn uniformly from -offset to offset together with
+    the order: the same for the same ``permutation``, another one each time for ``fresh``."""
 
     @model_validator(mode="after")
     def _is_simulated(self) -> Self:

@@ -10,7 +10,7 @@ import numpy as np
 
 from composer.spec.quantities import columns
 from composer.studies.plots import COLOURS, GREY, band, check, figure
-from composer.studies.retention.retention import ACCURACY, METRIC, TaskRun, compare
+from composer.studies.retention.retention import TaskRun, compare
 from composer.studies.statistics import Curve, p_text, span
 
 
@@ -31,7 +31,7 @@ def text(table: Mapping[str, Any]) -> str:
     edge = table["edge"]
     rows = [["", "seeds", f"first {edge} tasks", f"last {edge} tasks", "change", "p", "against plain", ""]]
     rows += map(_agent, table["agents"])
-    proxies = [["proxy", "with accuracy, over tasks", "over runs"], *map(_proxy, table["proxies"])]
+    proxies = [["proxy", "with the score, over tasks", "over runs"], *map(_proxy, table["proxies"])]
     named = f"means, each with its {table['interval']['method']}"
     return "\n".join([*columns(rows), named, "", *(columns(proxies) if table["proxies"] else [])]).rstrip()
 
@@ -47,35 +47,36 @@ def page(table: Mapping[str, Any], pictures: Sequence[str]) -> str:
     lines = [*_markdown(heads, map(_agent, table["agents"])), "", named, ""]
     lines += [f"![{name}]({name})\n" for name in pictures]
     lines += _markdown(
-        ["proxy", "rank correlation with accuracy over tasks, plain run", "over runs, at the end"],
+        ["proxy", "rank correlation with the score over tasks, plain run", "over runs, at the end"],
         map(_proxy, table["proxies"]),
     )
     return "\n".join(lines) + "\n"
 
 
 def draw(runs: Sequence[TaskRun], path: Path) -> None:
-    """Accuracy at the end of each task, one panel per run, each with the plain run; the same bytes each time.
+    """Scores at the end of each task, one panel per run, each with the plain run; the same bytes each time.
 
-    The plain run comes first, then the others by their accuracy on the last tasks, the best one first.
+    The plain run comes first, then the others by their score on the last tasks, the best one first.
     """
     across, plain = min(4, len(runs)), runs[0]
     ordered = [plain, *sorted(runs[1:], key=lambda run: -run.ends()[1].mean())]
     down = -(-len(runs) // across)
     with figure(path, 2.5 * across, 1.9 * down + 0.3) as made:
         panels = made.subplots(down, across, squeeze=False, sharex=True, sharey=True).flatten()
-        tasks = np.arange(1, runs[0].accuracy.shape[1] + 1)
+        tasks = np.arange(1, plain.scores.shape[1] + 1)
         for axes, run in zip(panels, ordered, strict=False):
-            band(axes, Curve(tasks, plain.accuracy, ACCURACY), GREY, linestyle="--", label=_title(plain))
+            band(axes, Curve(tasks, plain.scores, plain.bounds), GREY, linestyle="--", label=_title(plain))
             if run is not plain:
-                band(axes, Curve(tasks, run.accuracy, ACCURACY), COLOURS[0], label="as titled")
+                band(axes, Curve(tasks, run.scores, run.bounds), COLOURS[0], label="as titled")
             axes.set_title(_title(run), fontsize=9, loc="left")
-            axes.set_ylim(0, 1.02)
+            if plain.bounds == (0.0, 1.0):
+                axes.set_ylim(0, 1.02)
         for number, axes in enumerate(panels):
             # The lowest panel of a column has the labels of its axis, also above an empty place.
             axes.tick_params(labelbottom=len(runs) - across <= number < len(runs))
             axes.set_axis_on() if number < len(runs) else axes.set_axis_off()
         made.supxlabel("task", fontsize=9)
-        made.supylabel(METRIC.split("/")[1], fontsize=9)
+        made.supylabel(plain.metric.split("/")[1], fontsize=9)
         if len(ordered) > 1:
             made.legend(*panels[1].get_legend_handles_labels(), loc="outside upper right", ncols=2)
 
@@ -86,14 +87,15 @@ def _title(run: TaskRun) -> str:
 
 def _agent(row: Mapping[str, Any]) -> list[str]:
     p_value, gain = row["p_value"], row["gain_over_plain"]
+    form = ".2f" if abs(row["first"]["value"]) < 10 else ".1f"
     return [
         row["agent"].replace("_", " "),
         str(len(row["seeds"])),
-        span(row["first"], ".2f"),
-        span(row["last"], ".2f"),
-        span(row["change"], "+.2f"),
+        span(row["first"], form),
+        span(row["last"], form),
+        span(row["change"], f"+{form}"),
         "" if p_value is None else p_text(p_value),
-        "" if gain is None else span(gain, "+.2f"),
+        "" if gain is None else span(gain, f"+{form}"),
         row["verdict"],
     ]
 

@@ -23,6 +23,7 @@ RULES = (
     data.forgotten_warmup,
     data.longer_than_an_episode,
     data.patient_stopping,
+    data.phases_after_the_end,
     averages.still_averages,
     averages.averages_of_untrained,
     averages.equal_averages,

@@ -39,3 +39,13 @@ def longer_than_an_episode(blueprint: Blueprint) -> Iterator[Finding]:
 def patient_stopping(blueprint: Blueprint) -> Iterator[Finding]:
     """What the environment finds of its own plan, such as early stopping that waits for longer than its phase."""
     yield from blueprint.environment.warnings(blueprint.algorithm.batch_size)
+
+
+def phases_after_the_end(blueprint: Blueprint) -> Iterator[Finding]:
+    """A phase of a simulator that begins after the end of the run."""
+    environment, end = blueprint.environment, lengths_of(blueprint).interaction
+    stages = environment.stages(blueprint.algorithm.batch_size) if environment.is_simulator else ()
+    if late := [stage for stage in stages if stage.start >= end]:
+        stride = environment.stride
+        about = f"{late[0].words.partition(':')[0]} would begin after {late[0].start * stride:,} environment steps"
+        yield ("training", "env_steps"), f"the run ends at {end * stride:,}: {about}"
