@@ -109,6 +109,9 @@ class OperationContext(Protocol):
     def activity(self, role: str, layers: list[HiddenLayer], batch: int) -> list[Activity]:
         """Activity of hidden units in evaluation mode on ``batch`` samples of the run's data, others at each firing."""
 
+    def gradient(self, parameter: ParameterName, batch: int) -> Tensor:
+        """The gradient of the loss of the parameter's network ``[S, C, ...]`` on ``batch`` samples, as ``activity``."""
+
     def memory(self, parameter: ParameterName) -> Tensor:
         """The operation's memory of that name, to be changed in place; seeds that do not fire keep theirs."""
 
@@ -162,6 +165,13 @@ class Operation(Family, family="operation"):
         return iter(())
 
 
+def problems_of_gradients(case: Case) -> Iterator[tuple[str, str]]:
+    """Keys and messages where a chosen parameter has no loss of a network whose gradient could be taken."""
+    for role in case.roles:
+        if role not in case.networks:
+            yield "", f"{role!r} is no network, and the gradient of a network's loss is needed; leave it out of 'where'"
+
+
 class Intervention(Spec):
     """One thing done to networks while they learn."""
 
@@ -171,8 +181,9 @@ class Intervention(Spec):
     """Which parameters it changes: a selector, or a list of globs over ``role.path``."""
     do: Operation
     """The operation."""
-    moments: Literal["keep", "zero", "chosen"] = "keep"
-    """Optimizer state of the parameters: kept; as new, step counts included; or zeroed for the changed entries only."""
+    moments: Literal["keep", "zero", "chosen", "steps"] = "keep"
+    """Optimizer state of the parameters: kept; as new, step counts included; zeroed for the changed entries only; or
+    kept with step counts that begin anew, as Adam-Rel does, arXiv:2412.17113."""
     target: Literal["keep", "follow", "own"] = "keep"
     """Averages of the network: kept; given the same new values; or treated alike, with draws of their own."""
     schedules: Literal["keep", "restart"] = "keep"

@@ -109,7 +109,8 @@ class Project(Operation, kind="project"):
 
     ``norm = "initial"`` is the Frobenius norm of the run's first draw, per copy: the projection of Normalize-and-
     Project, Lyle et al., arXiv:2407.01800, for networks that normalise before every nonlinearity. A parameter whose
-    first draw is zero stays as it is.
+    first draw is zero stays as it is. An ``amount`` below 1 goes part of the way, at each update soft weight rescaling:
+    ``w <- (1 - amount) w + amount w |w_0| / |w|``. Source: Oh et al., arXiv:2507.04683; its amount is unverified.
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "project", "norm": "initial"}
@@ -117,6 +118,8 @@ class Project(Operation, kind="project"):
 
     norm: Literal["initial", "unit"] = "initial"
     """The norm to restore."""
+    amount: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the way to that norm."""
 
     @override
     def rewrites(self, context: OperationContext, chosen: Sequence[ParameterName]) -> Iterable[Rewrite]:
@@ -127,7 +130,7 @@ class Project(Operation, kind="project"):
             now = _norm(value)
             wanted = _norm(context.initial(parameter)) if self.norm == "initial" else torch.ones_like(now)
             factor = torch.where((now > 0) & (wanted > 0), wanted / now.clamp_min(1e-30), torch.ones_like(now))
-            yield Rewrite(parameter, value * factor)
+            yield Rewrite(parameter, value * (factor if self.amount == 1 else 1 + self.amount * (factor - 1)))
 
 
 class Nothing(Operation, kind="nothing"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 from typing_extensions import override
@@ -32,13 +32,16 @@ class Recycle(Operation, kind="recycle"):
     the way in and are 0 on the way out. Weights of unit norm stay so: fresh rows are drawn on the sphere, and rows that
     read a new unit lose it and are scaled back, ``w_i / sqrt(1 - w_j^2)``, so that outputs move where such a unit was
     not silent, and by that factor. The event counts ``units_recycled``.
-    Source: Sokar et al., arXiv:2302.12902, algorithm 1; a batch of 256 as in the authors' released code.
+    Source: Sokar et al., arXiv:2302.12902, algorithm 1; a batch of 256 as in the authors' released code. With
+    ``by = "gradient"`` it is ReGraMa, Liu et al., arXiv:2505.24061 (score and tau of 0.01 from others' code).
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "recycle", "tau": 0.1}
 
     tau: Annotated[float, Field(ge=0, le=1)] = 0.1
     """Threshold of the score; 0 recycles units that are silent."""
+    by: Literal["activity", "gradient"] = "activity"
+    """What the score is the mean magnitude of: a unit's output; or the gradient of the weights that it reads."""
     batch: BatchSize = 256
     """Samples of the run's data on which scores are taken, drawn from a random stream of its own at each firing."""
 
@@ -50,9 +53,13 @@ class Recycle(Operation, kind="recycle"):
 
         renewals = []
         for role, layers in chosen_layers(context.outlines, chosen).items():
-            activities = context.activity(role, layers, self.batch)
-            for layer, activity in zip(layers, activities, strict=True):
-                renewals.append(renewal.Renewal(role, layer, dormant(activity.magnitude, self.tau)))
+            if self.by == "activity":
+                sizes = [each.magnitude for each in context.activity(role, layers, self.batch)]
+            else:
+                slopes = [context.gradient((role, layer.weights[0]), self.batch) for layer in layers]
+                sizes = [slope.abs().flatten(3).mean(3) for slope in slopes]
+            for layer, size in zip(layers, sizes, strict=True):
+                renewals.append(renewal.Renewal(role, layer, dormant(size, self.tau)))
         context.record_count("units_recycled", torch.stack([each.units.sum((1, 2)) for each in renewals]).sum(0))
         return renewal.renewed(context, renewals, forgets_biases=False)
 

@@ -22,7 +22,10 @@ CASES: dict[str, tuple[str, ...]] = {
     "bbf_encoder_shrink": (EVERY,),
     "bbf_head_reset": (EVERY,),
     "continual_backprop": ("rate = 0.5, maturity = 1, batch = 8", MLP),
+    "dash": (f"when = {{ kind = 'at', steps = [3] }}, batch = 16, {CRITIC}",),
+    "drm": (f"{EVERY}, batch = 16", MLP, "networks.actor.trunk={ use = 'mlp', width = 16, depth = 2 }"),
     "full_reset": (EVERY,),
+    "gradual_magnitude_pruning": ("first = 1, firings = 3",),
     "hare_and_tortoise": (f"{EVERY}, {CRITIC}", TORTOISE),
     "head_reset": (EVERY,),
     "injection": (f"{AT}, {TAIL}", MLP),
@@ -30,12 +33,18 @@ CASES: dict[str, tuple[str, ...]] = {
     "moments_reset": (AT,),
     "normalize_and_project": ("",),
     "redo": (f"{EVERY}, tau = 1.0, batch = 8", MLP),
+    "regrama": (f"{EVERY}, tau = 1.0, batch = 8", MLP),
+    "relative_adam_steps": (AT,),
+    "selective_weight_reinitialization": ("interval = 3",),
+    "self_normalized_resets": ("most = 1, batch = 2", MLP),
     "shrink_and_perturb_ash_adams": (f"{EVERY}, {CRITIC}",),
     "shrink_and_perturb_fresh": (EVERY,),
     "shrink_and_perturb_gaussian": (CRITIC,),
     "shrink_and_perturb_initial": (f"{EVERY}, {CRITIC}",),
+    "soft_weight_rescaling": ("",),
+    "weight_clipping": (f"factor = 0.1, {CRITIC}",),
 }
-STRUCTURE_OR_STATE = ("injection", "moments_reset")
+STRUCTURE_OR_STATE = ("injection", "moments_reset", "relative_adam_steps")
 """Parts that change no entry of a parameter."""
 
 

@@ -15,8 +15,6 @@ from composer.blueprint.forecast.firings import injections_by_role, most_injecti
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.syntax.positions import Path
 from composer.environments.interface import EnvironmentInfo
-from composer.networks.outline import Outline
-from composer.optim.penalties import Penalty
 
 FLOAT = 4
 """Bytes of a number: all large tensors are float32."""
@@ -41,7 +39,7 @@ class NetworkBytes:
     injections: int = 0
     """Growth of all of the above by planned injections."""
     anchors: int = 0
-    """Initial parameters that penalties keep."""
+    """What penalties and interventions keep, such as first draws of parameters."""
 
     @property
     def total(self) -> int:
@@ -165,7 +163,7 @@ def fewest_rows(info: EnvironmentInfo) -> int:
 
 def _networks(blueprint: Blueprint) -> dict[str, NetworkBytes]:
     averaged, grown = blueprint.averaged_networks, _injections(blueprint)
-    anchors = _anchors(blueprint.penalties, blueprint.trained_outlines)
+    anchors = _kept(blueprint)
     found = {role: NetworkBytes() for role in blueprint.outlines}
     for role, outline in blueprint.sound_outlines.items():
         copies, optimizer = blueprint.networks[role].copies * len(blueprint.seeds), blueprint.optimizers.get(role)
@@ -207,11 +205,15 @@ def _injections(blueprint: Blueprint) -> dict[str, int]:
     return found
 
 
-def _anchors(penalties: Mapping[str, Penalty], outlines: Mapping[str, Outline]) -> Mapping[str, int]:
-    """Bytes of one copy, by role: what penalties keep, such as the draw that a parameter is pulled to."""
+def _kept(blueprint: Blueprint) -> Mapping[str, int]:
+    """Bytes of one copy, by role: what penalties and interventions keep from update to update."""
     found: Counter[str] = Counter()
+    outlines = blueprint.trained_outlines
     plans = {role: dict(outline.named_parameters()) for role, outline in outlines.items()}
-    for penalty in penalties.values():
+    for each in blueprint.interventions.values():
+        for (role, _), shape in each.do.memory(outlines, each.where.select(outlines)).items():
+            found[role] += math.prod(shape) * 2 * FLOAT  # float64
+    for penalty in blueprint.penalties.values():
         for role, path in penalty.chosen(outlines):
             plan = plans[role][path]
             kept = penalty.memory(plan)

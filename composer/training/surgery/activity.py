@@ -1,4 +1,4 @@
-"""Activity of hidden units on data of the run, for operations that recycle or replace them.
+"""Activity of hidden units and gradients on data of the run, for operations that recycle, replace or shrink.
 
 Legend: S seeds, C copies, B batch, U units of a layer. Tests: tests/interventions/test_recycle.py.
 """
@@ -17,8 +17,11 @@ from composer.interventions.base import Activity
 from composer.networks.hidden_units import HiddenLayer
 from composer.networks.hooks import Watcher
 from composer.networks.stacked import Stacked
+from composer.training.diagnose.view import LearnerView
 
 if TYPE_CHECKING:
+    from composer.algorithms.base import AgentDeclaration
+    from composer.replay.transitions import Transitions
     from composer.training.collect.base import TransitionSource
     from composer.training.learner import Learner
 
@@ -26,9 +29,9 @@ if TYPE_CHECKING:
 class UnitActivity:
     """Measures hidden units of a learner in evaluation mode, which changes nothing of it."""
 
-    def __init__(self, learner: Learner, samples: TransitionSource | None) -> None:
+    def __init__(self, learner: Learner, samples: TransitionSource | None, agent: AgentDeclaration) -> None:
         """``samples`` are the run's data; None where nothing will be measured."""
-        self._learner, self._samples = learner, samples
+        self._learner, self._samples, self._agent = learner, samples, agent
         # Made once for all firings: a copy of a module takes longer than a pass through a small one.
         self._watchers: dict[tuple[str, tuple[HiddenLayer, ...]], Watcher] = {}
 
@@ -58,15 +61,25 @@ class UnitActivity:
 
     def _input(self, role: str, batch: int, generators: Sequence[torch.Generator]) -> Tensor:
         """What a network reads of transitions drawn from the run's data, ``[S, B, ...]``."""
-        learner = self._learner
-        assert self._samples is not None, "nothing is fired where there are no data"
-        drawn = self._samples.sample(batch, learner.n_step, learner.discount, list(generators))
+        learner, drawn = self._learner, self._drawn(batch, generators)
         now, following = learner.normalised(drawn.observation), learner.normalised(drawn.next_observation)
         noise = {
             name: torch.stack([torch.randn(batch, *shape, generator=g, device=g.device) for g in generators])
             for name, shape in learner.program.noise.items()
         }
         return learner.program.inputs(Batch(now, *drawn[1:4], following), noise)[role].now
+
+    def gradients(self, role: str, batch: int, generators: Sequence[torch.Generator]) -> dict[str, Tensor]:
+        """Gradients of a network's loss ``[S, C, ...]`` by path, on ``batch`` samples drawn with ``generators [S]``.
+
+        Noise of the loss is that of diagnostics, the same at each firing.
+        """
+        with torch.enable_grad():
+            return LearnerView(self._agent, self._learner, self._drawn(batch, generators)).gradients(role)
+
+    def _drawn(self, batch: int, generators: Sequence[torch.Generator]) -> Transitions:
+        assert self._samples is not None, "nothing is fired where there are no data"
+        return self._samples.sample(batch, self._learner.n_step, self._learner.discount, list(generators))
 
 
 def _magnitude(value: Tensor, axis: int) -> Tensor:

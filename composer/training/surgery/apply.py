@@ -61,7 +61,7 @@ class Surgery:
         ``samples`` are the run's data, on which hidden units are measured; None where nothing will be fired.
         """
         self._learner, self._lengths, self._record_event = learner, lengths, record
-        self._interventions, self._activity = interventions, UnitActivity(learner, samples)
+        self._interventions, self._activity = interventions, UnitActivity(learner, samples, agent)
         self._chosen = {name: _chosen(each, learner.outlines) for name, each in interventions.items()}
         count = len(learner.seeds)
         self.fired = {name: torch.zeros(count, dtype=torch.int64) for name in self._interventions}
@@ -214,10 +214,10 @@ class Surgery:
         optimizer = self._learner.optimizers.get(role)
         if optimizer is not None and value.requires_grad and each.moments != "keep":
             chosen = [rewrite.entries for rewrite in rewrites if rewrite.forgets]
-            for moment in optimizer.moments(path):
+            for moment in optimizer.moments(path) if each.moments != "steps" else ():
                 for entries in chosen if each.moments == "chosen" else [None]:
                     _write(moment, Rewrite(parameter, torch.zeros_like(moment), entries), seeds)
-            if each.moments == "zero":
+            if each.moments in ("zero", "steps"):
                 optimizer.count(path)[seeds] = 0
         return (old != value).flatten(1).sum(1), _squares(old), _squares(value)
 

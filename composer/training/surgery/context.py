@@ -39,6 +39,7 @@ class FiringContext:
         """``firing [S]`` counts earlier firings."""
         self._learner, self._activity, self._memory, self._average = learner, activity, memory, average
         self._streams = [("intervention", name, int(count), average or "network") for count in firing.tolist()]
+        self._gradients: dict[str, dict[str, Tensor]] = {}
         self.counts: dict[str, Tensor] = {}
         """What the operation has counted, by name, ``[S]`` each."""
 
@@ -91,6 +92,14 @@ class FiringContext:
         network = self._learner.networks[role] if self._average is None else self._learner.averages[self._average]
         generators = self._generators(self._learner.device, "batch")
         return self._activity.measure(network, role, layers, batch, generators)
+
+    def gradient(self, parameter: ParameterName, batch: int) -> Tensor:
+        """The network's own gradient, for an average of it too; one backward pass for all parameters of a role."""
+        role, path = parameter
+        if role not in self._gradients:
+            generators = self._generators(self._learner.device, "batch")
+            self._gradients[role] = self._activity.gradients(role, batch, generators)
+        return self._gradients[role].get(path, torch.zeros_like(self.value(parameter)))  # Frozen: no gradient.
 
     def _generators(self, device: str, *names: str) -> list[torch.Generator]:
         """One generator per seed."""
