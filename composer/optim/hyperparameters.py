@@ -21,6 +21,14 @@ class Hyperparameters:
         self.seeds, self.device = seeds, device
         self.tensors: list[Tensor] = []
         """In the order in which they were made."""
+        self.phase_start: Tensor | None = None
+        """Updates made when the present phase began, float64 ``[S]``: state, which learners save. None: never read."""
+
+    def phase_begin(self) -> Tensor:
+        """``phase_start``, which is kept from now on."""
+        if self.phase_start is None:
+            self.phase_start = torch.zeros(self.seeds, dtype=torch.float64, device=self.device)
+        return self.phase_start
 
     def number(self, value: float, *ones: int, dtype: torch.dtype = torch.float32) -> Tensor:
         """``value`` for every seed, ``[S, *ones]``; trailing axes of length 1 broadcast against batches."""

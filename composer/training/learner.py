@@ -106,7 +106,7 @@ class Learner:
 
     def _state(self) -> list[StatePart]:
         parts = [StatePart("", lambda: {"updates": self.updates, "signals": self._signals.sums})]
-        roles, step = [*self.networks, *self.scalars], self._gradient_step
+        roles, step, numbers = [*self.networks, *self.scalars], self._gradient_step, self.hyperparameters
         parts += [StatePart(f"networks/{role}/", partial(self.tensors_of, role)) for role in roles]
         parts += [StatePart(f"averages/{name}/", average.tensors) for name, average in self.averages.items()]
         parts += [StatePart(f"optimizers/{role}/", partial(step.tensors, role)) for role in self.optimizers]
@@ -115,6 +115,8 @@ class Learner:
             parts.append(StatePart("normalization/observation/", self.statistics.tensors))
         if self.rewards is not None:
             parts.append(StatePart("normalization/reward/", self.rewards.tensors))
+        if (start := numbers.phase_start) is not None:
+            parts.append(StatePart("phase/", lambda: {"start": start}))
         return [*parts, StatePart("algorithm/", lambda: self.built.tensors)]
 
     @timed("policy: choosing actions")

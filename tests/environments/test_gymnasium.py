@@ -166,3 +166,18 @@ def test_declarations_round_trip_and_an_environment_is_built_once_to_describe_it
     monkeypatch.setattr(gymnasium, "make", None)
     assert Holder.model_validate(held.model_dump()) == held
     assert held.environment.info.episode_env_steps == 17
+
+
+def test_attributes_are_other_physics() -> None:
+    """A pole pushed twice as hard moves twice as fast; what the environment has not is refused."""
+    strong = Gymnasium(id="CartPole-v1", attributes={"force_mag": 20.0})
+    speeds = []
+    for declared in (Gymnasium(id="CartPole-v1"), strong):
+        single = declared.single()
+        single.reset(1)
+        before = single.observe()[1]
+        single.step(np.array([0.0, 1.0], np.float32))
+        speeds.append(single.observe()[1] - before)
+    assert speeds[1] == pytest.approx(2 * speeds[0], rel=0.01)
+    with pytest.raises(ValidationError, match="CartPole-v1 has no number 'gravitty'; did you mean 'gravity'"):
+        Gymnasium(id="CartPole-v1", attributes={"gravitty": 1.0})

@@ -10,6 +10,7 @@ from composer.blueprint.forecast.clock import clock_of, lengths_of
 from composer.blueprint.forecast.memory import available_bytes, disk_bytes, fewest_rows, forecast
 from composer.blueprint.forecast.metrics import metric_problem, written_metrics
 from composer.blueprint.forecast.periods import fires_without_pause
+from composer.blueprint.forecast.timeline import counts_interactions, schedules
 from composer.blueprint.schema import Blueprint, Replay
 from composer.blueprint.syntax.nodes import read_path
 from composer.blueprint.syntax.positions import Path
@@ -31,7 +32,7 @@ def meaning_problems(blueprint: Blueprint) -> list[Finding]:
 
     Checks that need what is not known of an environment until it is built are left out.
     """
-    roles = (_agent, _acting, _overlap, _sampling, _sizes, _environment, _rewards)
+    roles = (_agent, _acting, _schedules, _overlap, _sampling, _sizes, _environment, _rewards)
     stages = (roles, (_shapes,), (_comparisons,), (_optimizers, _interventions, _diagnostics), (_resets,))
     for stage in stages:
         findings = _first_of_each_path(finding for check in stage for finding in as_far_as_known(check(blueprint)))
@@ -61,6 +62,17 @@ def _overlap(blueprint: Blueprint) -> Iterator[Finding]:
     elif blueprint.training.overlap and blueprint.environment.stays_in_thread:
         why = "one thread alone draws its pictures, and steps beside updates are another's: environment.workers = 1"
         yield ("training", "overlap"), why
+
+
+def _schedules(blueprint: Blueprint) -> Iterator[Finding]:
+    """Schedules that count in phases where there are none, or on another clock."""
+    for path, schedule in schedules(blueprint):
+        if not schedule.counts_phases:
+            continue
+        if not blueprint.environment.stages(blueprint.algorithm.batch_size):
+            yield path, "there are no phases here whose updates could be counted: use the schedule alone"
+        elif counts_interactions(blueprint, path):
+            yield path, "updates are counted within a phase, and this schedule counts interactions"
 
 
 def _sampling(blueprint: Blueprint) -> Iterator[Finding]:

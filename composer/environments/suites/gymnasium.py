@@ -24,6 +24,7 @@ from composer.environments.suites import gymnasium_make
 from composer.environments.suites.constructor_arguments import Arguments
 from composer.environments.suites.packages import package
 from composer.spec import allowed_modules
+from composer.spec.without import Without
 
 STEP_REWARDS = {
     "CartPole-v0": (0.0, 1.0),
@@ -53,6 +54,9 @@ class Gymnasium(SingleSimulator, kind="gymnasium"):
     """The id with its version: ``CartPole-v1``."""
     kwargs: Arguments = Field(default={})
     """Keyword arguments of its constructor: numbers, strings, booleans, lists and tables of them."""
+    attributes: Annotated[dict[str, float] | None, Field(max_length=64), Without(None)] = None
+    """Numbers that are set once it is built, such as ``gravity`` and ``force_mag`` of CartPole: other physics. What the
+    constructor has computed from them stays as it was."""
     episode_env_steps: Annotated[int, Field(ge=0, le=10**9)] = 0
     """Time limit in environment steps; 0 keeps the limit of its registration."""
 
@@ -150,4 +154,5 @@ class Gymnasium(SingleSimulator, kind="gymnasium"):
     def _declared(self, with_pictures: bool = False) -> gymnasium_make.Declared:
         kwargs = {key: value for key, value in self.kwargs.items() if with_pictures or key != "render_mode"}
         limit, repeat = self.episode_env_steps, self.action_repeat
-        return gymnasium_make.Declared(self.module, self.id, json.dumps(kwargs, sort_keys=True), limit, repeat)
+        text, attributes = (json.dumps(each, sort_keys=True) for each in (kwargs, self.attributes or {}))
+        return gymnasium_make.Declared(self.module, self.id, text, limit, repeat, attributes)

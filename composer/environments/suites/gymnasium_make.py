@@ -32,6 +32,8 @@ class Declared(NamedTuple):
     limit: int
     """Of environment steps; 0 keeps that of the registration."""
     repeat: int
+    attributes: str = "{}"
+    """Numbers that are set on it, as JSON."""
 
 
 _known: dict[Declared, tuple[object, EnvironmentInfo]] = {}
@@ -76,12 +78,28 @@ def make(declared: Declared) -> Env[Any, Any]:
         raise UnusableEnvironment("id", f"no environment registered as {spelled(name)}{_meant(name)}")
     try:
         with of_others():
-            return gymnasium.make(name, declared.limit or None, disable_env_checker=True, **kwargs)
+            made = gymnasium.make(name, declared.limit or None, disable_env_checker=True, **kwargs)
     except DependencyNotInstalled as error:
         raise UnusableEnvironment("id", f"{name} needs a package that is not installed: {error}") from error
     except Exception as error:
         key = "kwargs" if kwargs and isinstance(error, TypeError) else "id"
         raise UnusableEnvironment(key, f"{name} cannot be built: {in_words(error)}{_drawing_hint(error)}") from error
+    _set_attributes(made, name, json.loads(declared.attributes))
+    return made
+
+
+def _set_attributes(environment: Env[Any, Any], name: str, attributes: Mapping[str, float]) -> None:
+    """Set numbers of the environment within all wrappers. Raises UnusableEnvironment where it has no such number."""
+    bare = environment.unwrapped
+    for key, value in attributes.items():
+        present = getattr(bare, key, None)
+        if isinstance(present, bool) or not isinstance(present, int | float):
+            numbers = [each for each in dir(bare) if isinstance(getattr(bare, each, None), float) and each[0] != "_"]
+            meant = near(key, numbers)
+            hint = f"did you mean {meant!r}?" if meant else f"it has {', '.join(numbers[:12])}"
+            _close(environment)
+            raise UnusableEnvironment("attributes", f"{name} has no number {key!r}; {hint}")
+        setattr(bare, key, value)
 
 
 def drawing_arguments(name: str, kwargs: Mapping[str, Any]) -> dict[str, str]:

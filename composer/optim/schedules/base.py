@@ -53,6 +53,11 @@ class Schedule(Family, family="schedule"):
         """Updates at which it starts, bends and ends, with its values there; none for a constant."""
 
     @property
+    def counts_phases(self) -> bool:
+        """Whether it counts since the present phase of the environment began."""
+        return False
+
+    @property
     def copies(self) -> tuple[int, int] | None:
         """The first copy and the updates between two, where this momentum only copies a network; else None."""
         return None

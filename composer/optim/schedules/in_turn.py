@@ -49,6 +49,11 @@ class InTurn(Schedule, kind="in_turn"):
         """Updates before each schedule."""
         return (0, *accumulate(self.updates))
 
+    @property
+    @override
+    def counts_phases(self) -> bool:
+        return any(each.counts_phases for each in self.schedules)
+
     @override
     def bounds(self) -> tuple[float, float]:
         lows, highs = zip(*(each.bounds() for each in self.schedules), strict=True)

@@ -89,7 +89,9 @@ class Surgery:
         self._fire_due(clock, before, now, everyone if seeds is None else seeds)
 
     def switched(self, seeds: Tensor, number: int) -> None:
-        """Fire the interventions planned at switch ``number`` (from 1) of phases, for the ``seeds`` of a mask."""
+        """Begin a phase for the ``seeds`` of a mask, and fire what is planned at switch ``number`` (from 1)."""
+        if (start := self._learner.hyperparameters.phase_start) is not None:
+            start[seeds] = self._learner.updates[seeds]
         self._fire_due("phase", number - 1, number, seeds)
 
     def roles(self, name: str) -> tuple[str, ...]:
