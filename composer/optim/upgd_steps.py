@@ -29,13 +29,16 @@ class UtilityState(CountingState):
         sigma: float,
         weight_decay: float,
         decayed: Collection[str],
+        protects: bool = True,
     ) -> None:
+        """``protects``: utilities scale gradients too, not noise alone."""
         super().__init__(parameters, hyperparameters, learning_rate)
         self._utilities, device = self._zeros(), self._clock.device
         self._keys = hyperparameters.keep(torch.tensor(list(keys), dtype=torch.int64, device=device))
         self._draws = torch.zeros_like(self._keys)
         numbers = (beta, sigma, weight_decay)
         self._beta, self._sigma, self._decay = (hyperparameters.number(each, dtype=torch.float64) for each in numbers)
+        self._protects = protects
         self._decayed = [weight_decay > 0 and path in decayed for path in self._paths]
 
     @override
@@ -57,11 +60,15 @@ class UtilityState(CountingState):
             self._parameters, gradients, corrected, self._decayed, strict=True
         ):
             scaled = torch.where(per_seed(is_useful, utility), utility / per_seed(scale, utility), 0.0)
-            direction = gradient + per_seed(sigma, utility) * self._noise(parameter)
+            noise = per_seed(sigma, utility) * self._noise(parameter)
             if decays:
                 parameter.mul_(per_seed(shrink, utility))
             # 1 - sigmoid(u) = sigmoid(-u), without cancellation.
-            parameter.sub_(per_seed(rate, utility) * direction * torch.sigmoid(-scaled))
+            idle = torch.sigmoid(-scaled)
+            if self._protects:
+                parameter.sub_(per_seed(rate, utility) * (gradient + noise) * idle)
+            else:
+                parameter.sub_(per_seed(rate, utility) * (gradient + noise * idle))
 
     def _noise(self, like: Tensor) -> Tensor:
         """Unit-normal draws in the shape of a parameter, each seed's from its own stream."""
