@@ -34,6 +34,7 @@ FOLLOWED = {
     "guide/hydra.md": "test_hydra.py",
     "guide/joint-batches.md": "test_guides.py",
     "guide/pixels.md": "test_guides.py",
+    "guide/remedies.md": "test_remedies.py",
 }
 """Pages whose commands the named test follows, for they need the files of their page."""
 ELSEWHERE = {
