@@ -73,3 +73,5 @@ class SPR(Spec):
         for name, one in agent.interventions.items():
             if one.do.growth is not None:
                 yield f"interventions.{name}", "SPR reads a network's trunk alone, so that nothing can be injected"
+            elif one.do.reshapes:
+                yield f"interventions.{name}", "SPR reads a network's trunk alone, whose modules cannot be rebuilt"

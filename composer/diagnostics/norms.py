@@ -82,7 +82,8 @@ class EffectiveLearningRate(LayerDiagnostic, kind="effective_learning_rate"):
 class DistanceToInit(LayerDiagnostic, kind="distance_to_init"):
     """Euclidean distance of a network's parameters from their first values; also divided by the norm of those.
 
-    The first weights are drawn anew from their random stream: none are kept. Source: Nagarajan and Kolter,
+    The first weights are drawn anew from their random stream: none are kept. Parameters whose shape has grown since are
+    left out, with those that are new. Source: Nagarajan and Kolter,
     arXiv:1901.01672.
     """
 

@@ -5,6 +5,7 @@ from composer.interventions.clip import Clip
 from composer.interventions.clocks import Lengths
 from composer.interventions.combined import AllOf, AnyOf, Not
 from composer.interventions.conditions import Change, Crossing, Plateau, Quantile, Slope
+from composer.interventions.deepen import Deepen
 from composer.interventions.entries import Prune, RenewWeights
 from composer.interventions.inject import Inject
 from composer.interventions.operations import Lerp, Nothing, Perturb, Project
@@ -15,6 +16,7 @@ from composer.interventions.self_normalized import ResetSilentUnits
 from composer.interventions.shrink import ShrinkByDirection, ShrinkByDormancy
 from composer.interventions.sources import Fresh, FromAverage, Initial, Normal, Source, Zeros
 from composer.interventions.triggers import Condition, Trigger
+from composer.interventions.widen import Widen
 from composer.networks.parameter_selectors import LastLayers, Paths, Selector
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "Clip",
     "Condition",
     "Crossing",
+    "Deepen",
     "Every",
     "Fresh",
     "FromAverage",
@@ -57,5 +60,6 @@ __all__ = [
     "Slope",
     "Source",
     "Trigger",
+    "Widen",
     "Zeros",
 ]

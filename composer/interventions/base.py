@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Protocol
 
+from composer.interventions.growth_steps import Step
 from composer.interventions.triggers import Trigger
+from composer.networks.network import Network
 from composer.networks.outline import Outline, ParameterPlan
 from composer.networks.parameter_selectors import ParameterName, Selector
 from composer.spec.family import Family, Spec
@@ -21,7 +24,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from composer.networks.hidden_units import HiddenLayer
-    from composer.networks.network import Network
 
 
 class Rewrite(NamedTuple):
@@ -69,6 +71,12 @@ class Case(NamedTuple):
     """Networks and learned scalars by role."""
     chosen: Mapping[str, tuple[ParameterName, ...]]
     """The chosen parameters of every intervention, by its name."""
+    actions: int = 0
+    """Size of an action, which heads are made for."""
+    per_seed: frozenset[str] = frozenset()
+    """Interventions that may fire for one of several seeds at another time than for the others."""
+    anchored: Mapping[str, str] = MappingProxyType({})
+    """By role: the key of a penalty or an optimizer that keeps tensors of its first shapes."""
 
     @property
     def parameters(self) -> tuple[ParameterName, ...]:
@@ -126,6 +134,25 @@ class Operation(Family, family="operation"):
     """Whether parameters get new values."""
     is_projection: ClassVar[bool] = False
     """Whether it only restores a property, such as a norm: a second firing in a row changes nothing."""
+
+    reshapes: ClassVar[bool] = False
+    """Whether a firing changes the shape of a network: it is a ``Grow``."""
+
+    @property
+    def changes_structure(self) -> bool:
+        """Whether a network is another module after a firing."""
+        return self.reshapes or self.growth is not None
+
+    def keeps_shapes(self, outlines: Mapping[str, Outline], chosen: Sequence[ParameterName]) -> bool:
+        """Whether it needs the chosen parameters in their first shapes: it remembers or draws first values again."""
+        return bool(self.memory(outlines, chosen))
+
+    def steps(self, network: Network, shape: Shape, actions: int, chosen: Sequence[str]) -> Iterator[Step]:
+        """Of an operation that ``reshapes``: the steps of one firing on a network with inputs of ``shape``.
+
+        ``chosen`` are the paths that it chooses there. Raises ValueError with what is wrong, in words for people.
+        """
+        return iter(())
 
     @property
     def growth(self) -> Growth | None:

@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from composer.interventions.base import Operation, Rewrite
 from composer.interventions.sources import Normal, Source
+from composer.networks.outline import Outline
 from composer.networks.parameter_selectors import ParameterName
 
 if TYPE_CHECKING:
@@ -58,6 +59,10 @@ class Lerp(Operation, kind="lerp"):
     @override
     def average(self) -> str | None:
         return self.toward.average
+
+    @override
+    def keeps_shapes(self, outlines: Mapping[str, Outline], chosen: Sequence[ParameterName]) -> bool:
+        return self.toward.draws_first_values
 
     @override
     def rewrites(self, context: OperationContext, chosen: Sequence[ParameterName]) -> Iterable[Rewrite]:
@@ -120,6 +125,10 @@ class Project(Operation, kind="project"):
     """The norm to restore."""
     amount: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Share of the way to that norm."""
+
+    @override
+    def keeps_shapes(self, outlines: Mapping[str, Outline], chosen: Sequence[ParameterName]) -> bool:
+        return self.norm == "initial"
 
     @override
     def rewrites(self, context: OperationContext, chosen: Sequence[ParameterName]) -> Iterable[Rewrite]:

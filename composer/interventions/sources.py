@@ -25,6 +25,9 @@ class Source(Family, family="source"):
     renews: ClassVar[bool] = False
     """Whether these are weights of an untrained network."""
 
+    draws_first_values: ClassVar[bool] = False
+    """Whether they are drawn again as at the start of the run, in the shapes of then."""
+
     @property
     def average(self) -> str | None:
         """Name of the average that values come from, if any."""
@@ -55,6 +58,7 @@ class Initial(Source, kind="initial"):
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "initial"}
     renews: ClassVar[bool] = True
+    draws_first_values: ClassVar[bool] = True
 
     @override
     def value(self, context: OperationContext, parameter: ParameterName) -> Tensor:

@@ -42,6 +42,8 @@ class HiddenLayer:
     axis: int
     """Axis of units in the activation's output, counted from the last."""
     readers: tuple[Reader, ...]
+    norms: tuple[str, ...] = ()
+    """``Block.normalises`` of each norm between weights and readers."""
 
     @property
     def bias(self) -> str | None:
@@ -88,6 +90,7 @@ class _Flow:
     gains: tuple[Span, ...] = ()
     activation: Span | None = None
     axis: int = -1
+    norms: tuple[str, ...] = ()
     last: str = ""
     """The last module passed: readers behind the same module read the same numbers."""
 
@@ -104,8 +107,8 @@ def hidden_layers(outline: Outline) -> Iterator[HiddenLayer]:
         alike = all((other.activation, other.last) == (flow.activation, flow.last) for _, other in source.ends)
         if flow.activation is None or not alike:
             continue
-        own = source.weights, source.vectors
-        layer = HiddenLayer(source.path, source.units, *own, flow.gains, flow.activation, flow.axis, readers)
+        own, passed = (source.weights, source.vectors), flow.gains
+        layer = HiddenLayer(source.path, source.units, *own, passed, flow.activation, flow.axis, readers, flow.norms)
         if all(_can_begin_anew(plans[path]) for path in layer.parameters()):
             yield layer
 
@@ -210,7 +213,8 @@ def _kept(outline: Outline, path: str, flow: _Flow) -> _Flow | None:
     if rest or (times > 1 and len(outline.input) + before != 0):
         _lose(flow)  # The features of different tokens are not adjacent.
         return None
-    flow = replace(flow, entries=flow.entries * times)
+    norm = Block.of(outline).normalises
+    flow = replace(flow, entries=flow.entries * times, norms=(*flow.norms, *([norm] if norm else [])))
     if Block.of(outline).is_activation:
         return replace(flow, activation=Span(path, flow.entries), axis=after, last=path)
     gains = tuple(Span(f"{path}.{name}", flow.entries) for name in outline.parameters)

@@ -197,12 +197,12 @@ def _stack(
         for seed in seeds
     ]
     return {
-        path: _kernels_last(torch.stack([torch.stack([member[path] for member in row]) for row in rows]).to(device))
+        path: kernels_last(torch.stack([torch.stack([member[path] for member in row]) for row in rows]).to(device))
         for path in rows[0][0]
     }
 
 
-def _kernels_last(value: Tensor) -> Tensor:
+def kernels_last(value: Tensor) -> Tensor:
     """Kernels ``[S, C, o, i, h, w]`` with i last in memory, as convolutions of such images read them; else ``value``.
 
     Optimizer moments and averages take the layout over; shapes and checkpoints do not depend on it.

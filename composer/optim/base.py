@@ -28,6 +28,9 @@ class Optimizer(Family, family="optimizer"):
         """The optimizer that moves the parameters: this one, or the one that it wraps."""
         return self
 
+    keeps_first_values: ClassVar[bool] = False
+    """Whether its state holds the first values of parameters, so that a parameter cannot get another shape."""
+
     @abstractmethod
     def build(
         self, parameters: Mapping[str, Tensor], hyperparameters: Hyperparameters, keys: Sequence[int] = ()

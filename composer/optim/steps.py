@@ -106,14 +106,19 @@ class CountingState(OptimizerState):
         return [torch.zeros_like(parameter, requires_grad=False) for parameter in self._parameters]
 
 
-def carry(old: OptimizerState, new: OptimizerState) -> None:
-    """Copy counters, and the moments of the parameters that both move, between two states of one kind."""
+def carry(
+    old: OptimizerState, new: OptimizerState, moment: Callable[[str, Tensor], Tensor] = lambda path, value: value
+) -> None:
+    """Copy counters, and the moments of the parameters that both move, between two states of one kind.
+
+    ``moment`` gives an old moment of a parameter the parameter's present shape.
+    """
     for theirs, ours in zip(old.counters(), new.counters(), strict=True):
         ours.copy_(theirs)
     for path in set(old.paths()) & set(new.paths()):
         new.count(path).copy_(old.count(path))
         for theirs, ours in zip(old.moments(path), new.moments(path), strict=True):
-            ours.copy_(theirs)
+            ours.copy_(moment(path, theirs))
         then, now = old.origin(path), new.origin(path)
         if then is not None and now is not None:
             now.copy_(then)

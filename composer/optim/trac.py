@@ -31,6 +31,8 @@ class Trac(Optimizer, kind="trac"):
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "trac", "base": {"kind": "adam", "learning_rate": 3e-4}}
 
+    keeps_first_values: ClassVar[bool] = True
+
     base: Optimizer
     """The optimizer that is scaled."""
 

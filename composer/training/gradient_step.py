@@ -5,7 +5,7 @@ Everything is changed in place. Legend: S seeds, C copies, B batch. Tests: tests
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import islice
 
@@ -69,17 +69,25 @@ class GradientStep:
         changed = [value for role in objective.roles for value in self._changed(role)]
         apply_every(take, changed, objective.every, self._updates)
 
-    def restructure(self, role: str, frozen: Mapping[str, Tensor]) -> None:
+    def restructure(
+        self,
+        role: str,
+        frozen: Mapping[str, Tensor],
+        moment: Callable[[str, Tensor], Tensor] = lambda path, value: value,
+    ) -> None:
         """Optimize the present parameters of a network; parameters that keep their path keep their optimizer state.
 
-        ``frozen`` names trained parameters that do not move for some seeds, each with a mask ``[S]``.
+        ``frozen`` names trained parameters that do not move for some seeds, each with a mask ``[S]``. ``moment`` gives
+        an old moment of a parameter the parameter's present shape.
         """
+        if role not in self.optimizers:
+            return
         old = self.optimizers[role]
         self._frozen[role] = frozen
         self._trained[role] = _trainable(self.parameters(role))
         unlisted = Hyperparameters(len(self._seeds), self._device)  # An agent with a changed network is not stacked.
         self.optimizers[role], self._rules[role] = self._optimizer(role, unlisted), self._rule(role, unlisted)
-        carry(old, self.optimizers[role])
+        carry(old, self.optimizers[role], moment)
         self._projected[role] = self._projections(role)
 
     def apply(self, role: str, gradients: Sequence[Tensor], every: Tensor | None = None) -> None:

@@ -246,16 +246,17 @@ class Learner:
         outline: Outline,
         parameters: Mapping[str, Tensor],
         buffers: Mapping[str, Tensor],
-        frozen: Mapping[str, Tensor],
+        frozen: Mapping[str, Tensor] = MappingProxyType({}),
+        moment: Callable[[str, Tensor], Tensor] = lambda path, value: value,
     ) -> None:
-        """Replace a network; parameters that keep their path keep their optimizer state.
+        """Replace a network; parameters that keep their path keep their optimizer state, reshaped by ``moment``.
 
         ``frozen`` names parameters that do not move for some seeds, each with a mask ``[S]``. Costs one recompilation.
         """
         network = self.networks[role]
         network.template, network.parameters, network.buffers = template, dict(parameters), dict(buffers)
         self.outlines[role] = outline
-        self._gradient_step.restructure(role, frozen)
+        self._gradient_step.restructure(role, frozen, moment)
         self.recapture(self.choice)
 
     def recapture(self, choice: Choice) -> None:

@@ -15,6 +15,7 @@ TORTOISE = "averages.tortoise={ of = 'critic', momentum = 0.9 }"
 EVERY = "interval = 3, clock = 'update'"
 AT = "when = { kind = 'at', steps = [3] }"
 CRITIC = "where = ['critic.*']"
+TRUNK = "where = ['critic.trunk.*']"
 TAIL = "where = ['critic.trunk.1.*', 'critic.head.*']"
 
 # By part: its parameters in the tiny run, and other overrides.
@@ -31,6 +32,8 @@ CASES: dict[str, tuple[str, ...]] = {
     "injection": (f"{AT}, {TAIL}", MLP),
     "last_layers_reset": (EVERY, MLP),
     "moments_reset": (AT,),
+    "net2deeper": (f"{AT}, {TRUNK}", MLP),
+    "net2wider": (f"{AT}, {TRUNK}", MLP),
     "normalize_and_project": ("",),
     "redo": (f"{EVERY}, tau = 1.0, batch = 8", MLP),
     "regrama": (f"{EVERY}, tau = 1.0, batch = 8", MLP),
@@ -44,7 +47,7 @@ CASES: dict[str, tuple[str, ...]] = {
     "soft_weight_rescaling": ("",),
     "weight_clipping": (f"factor = 0.1, {CRITIC}",),
 }
-STRUCTURE_OR_STATE = ("injection", "moments_reset", "relative_adam_steps")
+STRUCTURE_OR_STATE = ("injection", "moments_reset", "net2deeper", "net2wider", "relative_adam_steps")
 """Parts that change no entry of a parameter."""
 
 

@@ -124,10 +124,13 @@ def _shapes(changed: Mapping[str, Difference], old: Blueprint, new: Blueprint) -
 def _injections(old: Blueprint, new: Blueprint, point: ForkPoint) -> Iterator[str]:
     """Injected terms stay in the network: removing them would change its output."""
     for name, each in old.interventions.items():
-        if not each.do.growth or name not in point.fired:
+        if not each.do.changes_structure or name not in point.fired:
             continue
         now = new.interventions.get(name)
-        if now is None or _terms(each, old) != _terms(now, new):
+        if each.do.reshapes:
+            if now is None or (now.do, now.where) != (each.do, each.where):
+                yield f"interventions.{name}: its network has grown already; a fork keeps its 'where' and 'do'"
+        elif now is None or _terms(each, old) != _terms(now, new):
             yield (
                 f"interventions.{name}: it has injected its network already, and the terms stay; a fork keeps its"
                 " 'where', 'do.third_term', and whether 'when' waits for a metric"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path as FilePath
 
 from composer.algorithms.role_checks import agent_problems
 from composer.blueprint.forecast.clock import clock_of, lengths_of
+from composer.blueprint.forecast.growth import CannotGrow, growth
 from composer.blueprint.forecast.memory import available_bytes, disk_bytes, fewest_rows, forecast
 from composer.blueprint.forecast.metrics import metric_problem, written_metrics
 from composer.blueprint.forecast.periods import fires_without_pause
@@ -16,6 +18,8 @@ from composer.blueprint.syntax.nodes import read_path
 from composer.blueprint.syntax.positions import Path
 from composer.environments.interface import as_far_as_known
 from composer.interventions.base import Case
+from composer.interventions.growth_steps import MOST_FIRINGS
+from composer.networks.parameter_selectors import ParameterName
 from composer.spec.family import Spec
 from composer.spec.quantities import bytes_text, counted
 from composer.spec.shape import ShapeError
@@ -33,7 +37,7 @@ def meaning_problems(blueprint: Blueprint) -> list[Finding]:
     Checks that need what is not known of an environment until it is built are left out.
     """
     roles = (_agent, _acting, _schedules, _overlap, _sampling, _sizes, _environment, _rewards)
-    stages = (roles, (_shapes,), (_comparisons,), (_optimizers, _interventions, _diagnostics), (_resets,))
+    stages = (roles, (_shapes,), (_comparisons,), (_optimizers, _interventions, _diagnostics), (_resets, _growth))
     for stage in stages:
         findings = _first_of_each_path(finding for check in stage for finding in as_far_as_known(check(blueprint)))
         if findings:
@@ -180,14 +184,45 @@ def _interventions(blueprint: Blueprint) -> Iterator[Finding]:
         found[name] += [(f"where.{key}", message) for key, message in each.where.problems(trained)]
     if not any(key.startswith("where.") for problems in found.values() for key, _ in problems):
         chosen = {name: each.where.select(trained) for name, each in blueprint.interventions.items()}
-        averages = blueprint.averaged_networks
         for name, each in blueprint.interventions.items():
-            case = Case(name, blueprint.interventions, blueprint.networks, averages, trained, chosen)
-            found[name] += each.problems(case)
+            found[name] += each.problems(_case(blueprint, name, chosen))
     for name, penalty in blueprint.penalties.items():
         yield from ((f"penalties.{name}.{key}", message) for key, message in penalty.problems(trained))
     for name, problems in found.items():
         yield from ((f"interventions.{name}.{key}", message) for key, message in problems)
+
+
+def _case(blueprint: Blueprint, name: str, chosen: Mapping[str, tuple[ParameterName, ...]]) -> Case:
+    """One intervention among the others of the blueprint."""
+    lengths, trained, interventions = lengths_of(blueprint), blueprint.trained_outlines, blueprint.interventions
+    waits = blueprint.algorithm.assessment is not None  # Then seeds make their updates at times of their own.
+    alone = {
+        name for name, each in interventions.items()
+        if each.when.is_per_seed(lengths) or (waits and each.when.clock == "update")
+    }  # fmt: skip
+    return Case(
+        name,
+        interventions,
+        blueprint.networks,
+        blueprint.averaged_networks,
+        trained,
+        chosen,
+        actions=blueprint.environment.info.action_size,
+        per_seed=frozenset(alone if len(blueprint.seeds) > 1 else ()),
+        anchored=_anchored(blueprint),
+    )
+
+
+def _anchored(blueprint: Blueprint) -> Mapping[str, str]:
+    """By role: what keeps tensors that have the first shapes of its parameters."""
+    trained = blueprint.trained_outlines
+    plans = {role: dict(outline.named_parameters()) for role, outline in trained.items()}
+    found = {role: f"optimizers.{role}" for role, each in blueprint.optimizers.items() if each.keeps_first_values}
+    for name, penalty in blueprint.penalties.items():
+        for role, path in penalty.chosen(trained):
+            if penalty.anchored or penalty.memory(plans[role][path]) is not None:
+                found[role] = f"penalties.{name}"
+    return found
 
 
 def _diagnostics(blueprint: Blueprint) -> Iterator[Finding]:
@@ -206,6 +241,19 @@ def _resets(blueprint: Blueprint) -> Iterator[Finding]:
             if all((role, path) in chosen for path, plan in outline.named_parameters() if plan.trainable):
                 message = f"{often} and draws all weights of {role!r} anew: nothing is learned"
                 yield ("interventions", name, "when"), message
+
+
+def _growth(blueprint: Blueprint) -> Iterator[Finding]:
+    """Later firings of growth, on networks that have grown by then."""
+    try:
+        planned = Counter(each.name for each in growth(blueprint))
+    except CannotGrow as error:
+        yield ("interventions", error.name, "do"), f"a later firing: {error}"
+        return
+    for name, count in planned.items():
+        if count > MOST_FIRINGS:
+            message = f"lets its network grow {count:,} times; limit {MOST_FIRINGS}: give the trigger a 'maximum'"
+            yield ("interventions", name, "when"), message
 
 
 def memory_problems(blueprint: Blueprint) -> Iterator[Finding]:

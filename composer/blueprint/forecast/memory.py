@@ -12,6 +12,7 @@ from pathlib import Path as FilePath
 
 from composer.blueprint.forecast.clock import lengths_of
 from composer.blueprint.forecast.firings import injections_by_role, most_injections
+from composer.blueprint.forecast.growth import grown_outlines
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.syntax.positions import Path
 from composer.environments.interface import EnvironmentInfo
@@ -37,7 +38,7 @@ class NetworkBytes:
     averages: Mapping[str, int] = field(default_factory=dict)
     """Each average of this network, by name: parameters and buffers."""
     injections: int = 0
-    """Growth of all of the above by planned injections."""
+    """Growth of all of the above by planned injections, or by units and blocks that are planned to be added."""
     anchors: int = 0
     """What penalties and interventions keep, such as first draws of parameters."""
 
@@ -177,7 +178,7 @@ def _networks(blueprint: Blueprint) -> dict[str, NetworkBytes]:
             gradients=trained,
             optimizer=trained * optimizer.moments() if optimizer else 0,
             averages={name: parameters + buffers for name, of in averaged.items() if of == role},
-            injections=grown.get(role, 0) * copies,
+            injections=(grown.get(role, 0) + _grown(blueprint, role)) * copies,
             anchors=anchors.get(role, 0) * copies,
         )
     return found
@@ -203,6 +204,17 @@ def _injections(blueprint: Blueprint) -> dict[str, int]:
         times = most_injections(each.when, lengths, blueprint.environment.stride)
         found[role] = times * (size * terms * networks + more) * FLOAT
     return found
+
+
+def _grown(blueprint: Blueprint, role: str) -> int:
+    """Bytes that one copy has more at the end of the run: parameters, their gradients and moments, and averages."""
+    outline = grown_outlines(blueprint).get(role)
+    if outline is None:
+        return 0
+    first, optimizer = blueprint.sound_outlines[role], blueprint.optimizers.get(role)
+    more, trained = (outline.count(only) - first.count(only) for only in (False, True))
+    networks = 1 + [*blueprint.averaged_networks.values()].count(role)
+    return (more * networks + (trained * (1 + optimizer.moments()) if optimizer else 0)) * FLOAT
 
 
 def _kept(blueprint: Blueprint) -> Mapping[str, int]:

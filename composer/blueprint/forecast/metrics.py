@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from composer.blueprint.forecast.clock import Clock, clock_of
+from composer.blueprint.forecast.growth import grown_outlines
 from composer.blueprint.schema import Blueprint
 from composer.environments.interface import as_far_as_known
 from composer.spec.metrics import Metric
@@ -116,7 +117,8 @@ def _of_evaluation(blueprint: Blueprint) -> Iterator[WrittenMetric]:
 
 
 def _of_diagnostics(blueprint: Blueprint) -> Iterator[WrittenMetric]:
-    declared, outlines, trained = blueprint.diagnostics, blueprint.sound_outlines, blueprint.trained_outlines
+    declared, trained = blueprint.diagnostics, blueprint.trained_outlines
+    outlines = {**blueprint.sound_outlines, **grown_outlines(blueprint)}
     growing = [each.where.select(trained) for each in blueprint.interventions.values() if each.do.growth]
     grown = {role for chosen in growing for role, _ in chosen}
     for index, measure in enumerate(declared.measures):

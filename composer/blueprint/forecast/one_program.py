@@ -54,7 +54,7 @@ def program_groups(blueprints: Mapping[str, Blueprint], most: int) -> list[list[
 def _needs_its_own(blueprint: Blueprint) -> Iterator[str]:
     """Reasons for which a blueprint cannot share a program with any other."""
     for name, each in blueprint.interventions.items():
-        if each.do.growth:
+        if each.do.changes_structure:
             yield f"interventions.{name} changes what the network is"
     if blueprint.algorithm.assessment is not None:
         yield "it holds updates back while its policies are assessed, each run by its own episodes"

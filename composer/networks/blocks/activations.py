@@ -43,6 +43,7 @@ class Relu(Activation, kind="relu"):
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "relu"}
     operations, target = 1, "torch.nn:ReLU"
+    is_idempotent = True
 
 
 class LeakyRelu(Activation, kind="leaky_relu"):

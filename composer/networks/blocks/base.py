@@ -6,7 +6,7 @@ Tests: tests/networks/test_blocks.py runs every kind's example through one contr
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -43,6 +43,8 @@ class Block(Family, family="block"):
     # What a kind is, for recycling, injection, diagnostics, lint and figures. A plug-in's kind declares the same.
     is_activation: ClassVar[bool] = False
     """Whether the entries of its output are a network's hidden units, which diagnostics count."""
+    is_idempotent: ClassVar[bool] = False
+    """Whether a second application changes nothing, as of ``relu``: identity layers can be put between the two."""
     units: ClassVar[Literal["makes", "keeps", "mixes"]] = "mixes"
     """What becomes of hidden units. ``makes``: a layer of weights. Its parameters with two axes or more are
     ``[out, in, ...]``, the first of them the mean weight; those with one axis are ``[out]``, the bias among them called
@@ -76,6 +78,23 @@ class Block(Family, family="block"):
     def from_shorthand(cls, value: object) -> object:
         """A list is the ``layers`` of a ``sequence``."""
         return {"kind": "sequence", "layers": value} if isinstance(value, list) else value
+
+    def with_child(self, name: str, change: Callable[[Block], Block]) -> Block | None:
+        """This block with the child ``name`` of its outline changed; None where that child is no block of its own."""
+        child = getattr(self, name, None)
+        return self.model_copy(update={name: change(child)}) if isinstance(child, Block) else None
+
+    def widened(self, units: int) -> Block | None:
+        """This block with ``units`` output features; None where it has no width of its own."""
+        return None
+
+    def appended(self, block: Block) -> Block | None:
+        """This list of blocks with one more at its end; None where it is no list."""
+        return None
+
+    def tail(self) -> Block | None:
+        """The last whole layer of this list of blocks, to be appended again; None where it is no list."""
+        return None
 
     @abstractmethod
     def outline(self, shape: Shape) -> Outline:

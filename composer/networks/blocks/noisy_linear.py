@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
+from typing_extensions import override
 
 from composer.networks.blocks.base import Block, Width, last_axis, plan
 from composer.networks.initializers import Constant, Initializer, UniformFanIn
@@ -38,6 +39,10 @@ class NoisyLinear(Block, kind="noisy_linear"):
     """Initialiser of the weight, shape [out, in]."""
     bias_init: Initializer = UniformFanIn()
     """Initialiser of the bias, shape [out]; it counts the weight's fans."""
+
+    @override
+    def widened(self, units: int) -> Block:
+        return self.model_copy(update={"width": units})
 
     def outline(self, shape: Shape) -> Outline:
         """Parameters ``weight`` and ``bias`` as of ``linear``, and ``weight_sigma`` and ``bias_sigma`` like them."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
+from typing_extensions import override
 
 from composer.networks.blocks.base import Block
 from composer.networks.blocks.sizes import feature_axis, resized, within_bounds
@@ -44,6 +45,11 @@ class Parallel(Block, kind="parallel"):
         if not branches:
             raise PydanticCustomError("parallel_empty", "a parallel block needs at least one branch")
         return branches
+
+    @override
+    def with_child(self, name: str, change: Callable[[Block], Block]) -> Block:
+        branches = [change(branch) if str(index) == name else branch for index, branch in enumerate(self.branches)]
+        return self.model_copy(update={"branches": tuple(branches)})
 
     def outline(self, shape: Shape) -> Outline:
         """Children ``0``, ``1``, ... in order; raises ``ShapeError`` where their outputs do not fit together."""

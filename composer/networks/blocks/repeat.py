@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
+from typing_extensions import override
 
 from composer.networks.blocks.base import MAX_BLOCKS, Block, count_blocks
 from composer.networks.blocks.gradients import check_reached
+from composer.networks.blocks.sequence import Sequence
 from composer.networks.outline import Outline
 from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape, ShapeError
@@ -36,6 +38,20 @@ class Repeat(Block, kind="repeat"):
         """``times``."""
         return self.times
 
+    @override
+    def with_child(self, name: str, change: Callable[[Block], Block]) -> Block | None:
+        return self._written_out().with_child(name, change)
+
+    @override
+    def appended(self, block: Block) -> Block | None:
+        if block == self.block:
+            return self.model_copy(update={"times": self.times + 1})
+        return self._written_out().appended(block) if self.times else None
+
+    @override
+    def tail(self) -> Block:
+        return self.block
+
     def outline(self, shape: Shape) -> Outline:
         """Children ``0``, ``1``, ...; raises ``ShapeError`` where a copy cannot take its shape or they are too many."""
         children: dict[str, Outline] = {}
@@ -53,6 +69,9 @@ class Repeat(Block, kind="repeat"):
         """``torch.nn.Sequential`` of independent modules."""
         inputs = [child.input for child in self.outline(shape).children.values()]
         return call("torch.nn:Sequential", *map(self.block.module, inputs))
+
+    def _written_out(self) -> Sequence:
+        return Sequence(layers=(self.block,) * self.times)
 
     def _copy(self, copy: int, shape: Shape, before: Iterable[Outline]) -> Outline:
         try:

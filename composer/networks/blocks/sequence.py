@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
+from typing_extensions import override
 
 from composer.networks.blocks.base import Block
 from composer.networks.blocks.gradients import check_reached
@@ -38,6 +39,22 @@ class Sequence(Block, kind="sequence"):
         if not layers:
             raise PydanticCustomError("sequence_empty", "a sequence needs at least one block")
         return layers
+
+    @override
+    def with_child(self, name: str, change: Callable[[Block], Block]) -> Block:
+        layers = [change(layer) if str(index) == name else layer for index, layer in enumerate(self.layers)]
+        return self.model_copy(update={"layers": tuple(layers)})
+
+    @override
+    def appended(self, block: Block) -> Block:
+        return self.model_copy(update={"layers": (*self.layers, block)})
+
+    @override
+    def tail(self) -> Block | None:
+        *before, last = self.layers
+        if last.is_activation and before and before[-1].units == "makes":
+            return Sequence(layers=(before[-1], last))
+        return None if last.is_activation else last.tail() or last
 
     def outline(self, shape: Shape) -> Outline:
         """Children ``0``, ``1``, ... in order."""

@@ -9,6 +9,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
+from typing_extensions import override
 
 from composer.networks.blocks.base import Block, Width, plan
 from composer.networks.blocks.sizes import within_bounds
@@ -48,6 +49,10 @@ class Weighted(Block, abstract=True):
             return self.width
         assert self.expansion is not None
         return within_bounds(self.expansion * features, f"{self.expansion} x {features}", "expansion")
+
+    @override
+    def widened(self, units: int) -> Block:
+        return self.model_copy(update={"width": units, "expansion": None})
 
     def plans(self, shape: Shape, fan_in: int, fan_out: int, unit_axis: int | None = None) -> dict[str, ParameterPlan]:
         """``weight`` of this shape, and ``bias`` [out] if there is one."""

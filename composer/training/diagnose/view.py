@@ -95,9 +95,10 @@ class LearnerView:
         )
 
     def initial(self, role: str) -> dict[str, Tensor]:
-        """Trainable parameters by path as the run began with them; only those that were there."""
-        drawn = self.first(role).parameters
-        return {path: drawn[path].detach() for path in self.parameters(role) if path in drawn}
+        """Trainable parameters by path as the run began with them; only those that had their present shape then."""
+        drawn, now = self.first(role).parameters, self.parameters(role)
+        kept = (path for path, value in now.items() if path in drawn and drawn[path].shape == value.shape)
+        return {path: drawn[path].detach() for path in kept}
 
     @torch.no_grad()
     def act(self, observation: Tensor) -> Tensor:

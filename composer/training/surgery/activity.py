@@ -35,6 +35,10 @@ class UnitActivity:
         # Made once for all firings: a copy of a module takes longer than a pass through a small one.
         self._watchers: dict[tuple[str, tuple[HiddenLayer, ...]], Watcher] = {}
 
+    def forget(self) -> None:
+        """Forget the modules of networks that have been rebuilt."""
+        self._watchers.clear()
+
     @torch.no_grad()
     def measure(
         self,

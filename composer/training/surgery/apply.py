@@ -18,13 +18,15 @@ from composer.interventions.clocks import ClockName, Lengths
 from composer.interventions.triggers import Trigger
 from composer.networks.outline import Outline
 from composer.networks.parameter_selectors import ParameterName
-from composer.networks.stacked import per_seed
 from composer.spec.shape import Shape
 from composer.training.profiling import timed
 from composer.training.surgery.activity import UnitActivity
 from composer.training.surgery.context import FiringContext
 from composer.training.surgery.counts import FREQUENT, FiringCounts
+from composer.training.surgery.errors import SurgeryError as SurgeryError
+from composer.training.surgery.growth import Growths
 from composer.training.surgery.injection import Injector, outputs, relative_change
+from composer.training.surgery.rewriting import by_parameter, squares, write
 from composer.training.surgery.waiting import Triggers
 
 if TYPE_CHECKING:
@@ -37,10 +39,6 @@ OUTPUT_TOLERANCE = 1e-6
 
 Event = dict[str, Any]
 """The record of one firing for one seed."""
-
-
-class SurgeryError(AssertionError):
-    """An intervention did not do what it declares: a bug of its operation. Nothing of it is saved."""
 
 
 class Surgery:
@@ -62,18 +60,19 @@ class Surgery:
         """
         self._learner, self._lengths, self._record_event = learner, lengths, record
         self._interventions, self._activity = interventions, UnitActivity(learner, samples, agent)
-        self._chosen = {name: _chosen(each, learner.outlines) for name, each in interventions.items()}
+        self._choose()
         count = len(learner.seeds)
         self.fired = {name: torch.zeros(count, dtype=torch.int64) for name in self._interventions}
         """Firings of each intervention, per seed."""
         self._memories = {name: self._memory(name) for name in self._interventions}
         self._injectors = dict(self._injections(agent))
+        self._growths = Growths(interventions, agent, learner)
         self._triggers = Triggers({name: each.when for name, each in interventions.items()}, lengths, count)
         rows = max(lengths.of("env") / log_every, 1.0)
         self._frequent = {
             name
             for name, each in self._interventions.items()
-            if name not in self._injectors and each.when.most_moments(lengths) > FREQUENT * rows
+            if not each.do.changes_structure and each.when.most_moments(lengths) > FREQUENT * rows
         }
         self.counts = FiringCounts()
         """Firings of frequent interventions since the last row of metrics."""
@@ -129,7 +128,8 @@ class Surgery:
         named = {f"interventions/{name}/fired": value for name, value in self.fired.items()}
         for name, memory in self._memories.items():
             named |= {f"interventions/{name}/memory/{role}/{path}": value for (role, path), value in memory.items()}
-        return named | {f"interventions/{name}/{key}": value for name, key, value in self._triggers.tensors()}
+        others = (*self._triggers.tensors(), *self._growths.tensors())
+        return named | {f"interventions/{name}/{key}": value for name, key, value in others}
 
     def restore(self, saved: Mapping[str, Tensor]) -> None:
         """Restore the firings of a checkpoint, and the structure that they gave to networks."""
@@ -137,6 +137,14 @@ class Surgery:
             value.copy_(saved[name])
         for name, injector in self._injectors.items():
             injector.inject(self.fired[name])
+        self._growths.restore()
+        self._choose()
+
+    def _choose(self) -> None:
+        """Select parameters of the networks as they are now."""
+        outlines = self._learner.outlines
+        self._chosen = {name: _chosen(each, outlines) for name, each in self._interventions.items()}
+        self._activity.forget()
 
     def _memory(self, name: str) -> dict[ParameterName, Tensor]:
         learner, shapes = self._learner, self._interventions[name].do.memory(self._learner.outlines, self._chosen[name])
@@ -152,6 +160,18 @@ class Surgery:
                 role, paths = self._chosen[name][0][0], tuple(path for _, path in self._chosen[name])
                 per_seed = each.when.is_per_seed(self._lengths) and len(self._learner.seeds) > 1
                 yield name, Injector(self._learner, name, each.do.growth, role, paths, agent.module(role), per_seed)
+
+    def _restructure(self, name: str, seeds: Tensor) -> Event:
+        """Change the module that a network is, where the operation does; returns what the event says of it."""
+        if name in self._injectors:
+            return self._inject(name, seeds)
+        if name not in self._growths:
+            return {}
+        if not seeds.all():
+            raise SurgeryError(f"the growth {name!r} fires for some seeds, and the networks of all have one shape")
+        facts = self._growths.fire(name, int(self.fired[name][0]), self._probe)
+        self._choose()
+        return facts
 
     def _inject(self, name: str, seeds: Tensor) -> Event:
         """Inject; assert that outputs stay where that is promised, and the count of trained parameters."""
@@ -178,13 +198,13 @@ class Surgery:
     def _fire(self, name: str, seeds: Tensor, at: Mapping[ClockName, int]) -> None:
         each = self._interventions[name]
         random_before = torch.get_rng_state()
-        facts = self._inject(name, seeds) if name in self._injectors else {}
+        facts = self._restructure(name, seeds)
         context = FiringContext(self._learner, self._activity, name, self.fired[name], self._memories[name])
         rewrites = self._rewrites(name, context, seeds)
         averages = self._averages(each, name, rewrites)
-        report = [self._operate(each, parameter, mine, seeds) for parameter, mine in _by_parameter(rewrites).items()]
+        report = [self._operate(each, parameter, mine, seeds) for parameter, mine in by_parameter(rewrites).items()]
         for values, rewrite in averages:
-            _write(values[rewrite.parameter[1]], rewrite, seeds)
+            write(values[rewrite.parameter[1]], rewrite, seeds)
         if each.schedules == "restart":
             for role in dict.fromkeys(role for role, _ in self._chosen[name]):
                 self._learner.optimizers[role].clock()[seeds] = 0
@@ -199,7 +219,7 @@ class Surgery:
         kept = {parameter: value.clone() for parameter, value in self._memories[name].items()}
         rewrites = list(self._interventions[name].do.rewrites(context, self._chosen[name]))
         for parameter, value in self._memories[name].items():
-            _write(value, Rewrite(parameter, kept[parameter]), ~seeds)
+            write(value, Rewrite(parameter, kept[parameter]), ~seeds)
         return rewrites
 
     def _operate(
@@ -210,7 +230,7 @@ class Surgery:
         value = self._learner.tensors_of(role)[path]
         old = value.detach().clone()
         for rewrite in rewrites:
-            _write(value, rewrite, seeds)
+            write(value, rewrite, seeds)
         if not torch.isfinite(value).all():
             raise SurgeryError(f"{role}.{path} is not finite after the intervention")
         optimizer = self._learner.optimizers.get(role)
@@ -218,10 +238,10 @@ class Surgery:
             chosen = [rewrite.entries for rewrite in rewrites if rewrite.forgets]
             for moment in optimizer.moments(path) if each.moments != "steps" else ():
                 for entries in chosen if each.moments == "chosen" else [None]:
-                    _write(moment, Rewrite(parameter, torch.zeros_like(moment), entries), seeds)
+                    write(moment, Rewrite(parameter, torch.zeros_like(moment), entries), seeds)
             if each.moments in ("zero", "steps"):
                 optimizer.count(path)[seeds] = 0
-        return (old != value).flatten(1).sum(1), _squares(old), _squares(value)
+        return (old != value).flatten(1).sum(1), squares(old), squares(value)
 
     def _averages(
         self, each: Intervention, name: str, rewrites: Sequence[Rewrite]
@@ -263,13 +283,6 @@ class Surgery:
             self._record_event(seed, {"name": name, **numbers, **norms, **own})
 
 
-def _by_parameter(rewrites: Sequence[Rewrite]) -> dict[ParameterName, list[Rewrite]]:
-    found: dict[ParameterName, list[Rewrite]] = {}
-    for rewrite in rewrites:
-        found.setdefault(rewrite.parameter, []).append(rewrite)
-    return found
-
-
 def _chosen(each: Intervention, outlines: Mapping[str, Outline]) -> tuple[ParameterName, ...]:
     """The chosen parameters, and the running statistics of networks that are chosen whole where these move too."""
     parameters = each.where.select(outlines)
@@ -280,15 +293,3 @@ def _chosen(each: Intervention, outlines: Mapping[str, Outline]) -> tuple[Parame
         if plan.kind == "statistic" and {(role, name) for name, _ in outline.named_parameters()} <= set(parameters)
     ]
     return (*parameters, *statistics) if each.do.moves_statistics else parameters
-
-
-def _write(value: Tensor, rewrite: Rewrite, seeds: Tensor) -> None:
-    """Write new values in place, for the chosen seeds and entries."""
-    mask = per_seed(seeds.to(value.device), value)
-    if rewrite.entries is not None:
-        mask = mask & rewrite.entries
-    value.copy_(torch.where(mask, rewrite.value.to(value.dtype), value))
-
-
-def _squares(value: Tensor) -> Tensor:
-    return value.double().square().flatten(1).sum(1)

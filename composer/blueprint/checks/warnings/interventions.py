@@ -42,7 +42,7 @@ def too_often(blueprint: Blueprint) -> Iterator[Finding]:
     for name, each in blueprint.interventions.items():
         copies = each.do.average is not None and not each.do.mixes_weights
         often = fires_without_pause(blueprint, each.when)
-        if often and (each.do.resets_weights or copies or each.do.growth):
+        if often and (each.do.resets_weights or copies or each.do.changes_structure):
             yield ("interventions", name, "when"), f"{often}: no time to learn in between"
 
 
