@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
-from functools import cache
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from mutations import (
     deleted,
     doubled,
     fewer_wrong_values,
+    first_of_each_place,
     focused,
     misspellings,
     places,
@@ -73,22 +73,7 @@ def test_every_key_and_value_of_a_shipped_blueprint_is_guarded(
 ) -> None:
     """Alone spoils every key and value of the larger shipped blueprints, each place in the first file that has it."""
     text = path.read_text(encoding="utf-8")
-    assert unguarded(_new_in_each(mutations)[path], text, beside(path)) == []
-
-
-@cache
-def _new_in_each(mutations: Callable[[str], Iterator[Mutation]]) -> dict[Path, list[Mutation]]:
-    """The mutations of each file whose place no file before it has: a third of all, for blueprints are alike."""
-    seen: set[tuple[object, ...]] = set()
-    new: dict[Path, list[Mutation]] = {}
-    for path in FILES:
-        text = path.read_text(encoding="utf-8")
-        new[path] = []
-        for mutation, place in places(text, mutations(text)):
-            if place is None or place not in seen:
-                new[path].append(mutation)
-            seen |= set() if place is None else {place}
-    return new
+    assert unguarded(first_of_each_place(tuple(FILES), mutations)[path], text, beside(path)) == []
 
 
 def test_places_are_told_apart_by_kind_key_writing_variant_and_value() -> None:
