@@ -27,7 +27,7 @@ TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 GPU_PYTHON ?= $(if $(wildcard $(BIN)/python),$(BIN)/python,python3)
 GPU_ARGS ?=
 
-.PHONY: quickstart quickstart-seeds plasticity warm-start minatar test test-fast bench gpu learning mutation docs site golden lint format clean
+.PHONY: quickstart quickstart-seeds plasticity warm-start continual minatar test test-fast bench gpu learning mutation docs site golden lint format clean
 
 quickstart: $(VENV)/.installed
 	$(BIN)/composer train blueprints/quickstart.toml
@@ -42,6 +42,10 @@ plasticity: $(VENV)/.installed
 warm-start: $(VENV)/.installed
 	$(BIN)/composer sweep warm_start/digits tracking.kind=none --jobs 2 --runs runs/warm-start
 	$(BIN)/composer compare runs/warm-start/warm-start-digits-* --metric evaluation/accuracy
+
+continual: $(VENV)/.installed-dev
+	$(BIN)/composer train continual/cartpole_ppo --together base,stationary,resets tracking.kind=none --runs runs/continual
+	$(BIN)/composer retention runs/continual/continual-cartpole-2* runs/continual/continual-cartpole-[!2]* --page runs/continual/tables.md
 
 minatar: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/composer study run studies/minatar_remedies --jobs 2 --yes --runs runs/minatar

@@ -46,6 +46,7 @@ ELSEWHERE = {
     "composer compare studies/": "tests/studies/figures",
     "composer compare runs/sac_": "tests/studies/test_against.py",
     "composer compare runs/cartpole_dqn-": "tests/studies/test_compare_groups.py",
+    "composer retention runs/continual": "tests/studies/test_retention.py",
     "composer correlate": "tests/studies/test_correlate.py",
     "composer resume": "tests/cli/test_commands.py",
     "composer register": "tests/training/export/test_register.py",

@@ -58,7 +58,7 @@ def test_padded_games_have_the_channels_and_the_actions_of_the_largest() -> None
 
 
 def test_an_order_of_entries_is_that_of_the_seed_and_comes_again_with_its_number() -> None:
-    phases = [{"env_steps": 10, "permutation": 7}, {"env_steps": 10, "permutation": "fresh", "offset": 0.5}]
+    phases = [{"env_steps": 10, "permutation": 7}, {"env_steps": 10, "fresh": True, "offset": 0.5}]
     made = SimulatorPhases.model_validate({"task": {"kind": "test/drift"}, "phases": phases, "cycles": 2})
     orders = {(number, seed): tuple(made.view(number, seed).order(50)) for number in range(4) for seed in (0, 1)}
     assert orders[0, 0] == orders[2, 0] != orders[0, 1]
@@ -102,6 +102,7 @@ def test_what_does_not_fit_is_told(more: dict[str, Any], expected: str) -> None:
     ("table", "expected"),
     [
         ({"phases": [{}, {}]}, "phase 1 has no length"),
+        ({"phases": [{"permutation": 1, "fresh": True}]}, "leave 'permutation' out"),
         ({"phases": [{"env_steps": 1}], "task": {"kind": "test/drift", "copies": 2}}, "set environment.copies instead"),
         ({"phases": [{"env_steps": 1}], "task": SimulatorPhases.example}, "a task is a plain simulator"),
     ],

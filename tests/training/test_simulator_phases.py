@@ -18,7 +18,7 @@ from composer.training.fork import NotForkable
 from composer.training.loop import saving_failures
 from composer.training.session import Session
 
-PHASES = "[{ env_steps = 40 }, { env_steps = 30, permutation = 'fresh', offset = 0.5 }]"
+PHASES = "[{ env_steps = 40 }, { env_steps = 30, fresh = true, offset = 0.5 }]"
 PLAIN = ("replay.capacity=200", "algorithm.n_step=3")
 LIGHT = ("algorithm.update_to_data=0.2", "diagnostics={ measures = [] }")
 REFRESH = (

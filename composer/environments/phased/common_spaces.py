@@ -32,7 +32,7 @@ def space_problems(
         key = f"environment.phases[{index}]"
         if unlike := _unlike(first, info, pad):
             yield f"{key}.task", unlike
-        if phase.permutation and info.stacked_frames > 1:
+        if (phase.permutation or phase.fresh) and info.stacked_frames > 1:
             yield f"{key}.permutation", f"{info.stacked_frames} stacked frames share pictures: their order is fixed"
         if phase.offset and info.pictures:
             yield f"{key}.offset", "pictures are bytes and cannot be shifted; use 'permutation'"

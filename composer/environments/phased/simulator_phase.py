@@ -5,7 +5,7 @@ Tests: tests/environments/test_simulator_phases.py.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -25,15 +25,19 @@ class SimulatorPhase(Spec):
     """Length in environment steps; the last phase may leave this out and then lasts to the end of the run."""
     task: Environment | None = None
     """The simulator of this phase; absent: that of ``environment.task``."""
-    permutation: Annotated[int, Field(ge=0, le=LARGEST)] | Literal["fresh"] = 0
+    permutation: Annotated[int, Field(ge=0, le=LARGEST)] = 0
     """Order of the entries of an observation: 0 keeps it, any other number is a random order of its own, the same
-    whenever it comes again; ``fresh`` draws another one each time that the phase begins."""
+    whenever it comes again."""
+    fresh: bool = False
+    """Whether the phase has an order of its own each time that it begins; ``permutation`` is then left out."""
     offset: Annotated[float, Field(ge=0, le=1e6)] = 0.0
     """Size of a constant shift of observations. Each entry's is drawn uniformly from -offset to offset together with
-    the order: the same for the same ``permutation``, another one each time for ``fresh``."""
+    the order: the same for the same ``permutation``, another one each time with ``fresh``."""
 
     @model_validator(mode="after")
-    def _is_simulated(self) -> Self:
+    def _is_possible(self) -> Self:
+        if self.fresh and self.permutation:
+            raise PydanticCustomError("phase_order", "'fresh' draws the order: leave 'permutation' out")
         if self.task is not None:
             ensure_task(self.task)
         return self

@@ -133,7 +133,7 @@ class SimulatorPhases(Simulator, kind="simulator_phases"):
     def view(self, number: int, seed: int) -> View:
         """How phase ``number`` shows observations to the agent of a seed of the run."""
         phase = self.plan[number].phase
-        order = LARGEST + 1 + number if phase.permutation == "fresh" else phase.permutation
+        order = LARGEST + 1 + number if phase.fresh else phase.permutation
         permutation = derive(seed, "permutation", order) if order else None
         return View(permutation, phase.offset, derive(seed, "offset", order))
 
@@ -261,7 +261,7 @@ class SimulatorPhases(Simulator, kind="simulator_phases"):
 
     def _words(self, planned: PlannedPhase) -> str:
         words = [planned.task.title]
-        if planned.phase.permutation == "fresh":
+        if planned.phase.fresh:
             words.append("observations in an order of its own")
         elif planned.phase.permutation:
             words.append(f"observations in order {planned.phase.permutation}")
