@@ -1,4 +1,4 @@
-"""Penalties: terms of the loss that depend on parameters alone.
+"""Penalties: terms of the loss beside that of the algorithm, on parameters; on features: feature_penalties.py.
 
 Legend: S seeds, C copies. Tests: tests/optim/test_penalties.py, tests/papers/test_penalties_of_spectra.py.
 """
@@ -26,6 +26,8 @@ class Penalty(Family, family="penalty"):
 
     anchored: ClassVar[bool] = False
     """Whether the first value of each parameter is kept, for the memory forecast."""
+    of_features: ClassVar[bool] = False
+    """Whether it reads the features of the networks that ``where`` reaches, and not the parameters."""
     of_matrices: ClassVar[bool] = False
     """Whether it leaves out parameters with a single axis, such as biases and gains."""
 
@@ -59,7 +61,8 @@ class Penalty(Family, family="penalty"):
         """The penalty ``[S]`` of a parameter ``[S, C, ...]``, without its coefficient.
 
         ``anchor`` and ``memory [S, C, ...]`` are those of the parameter, the latter to be changed in place;
-        ``numbers [S, 1]`` are those of ``numbers``.
+        ``numbers [S, 1]`` are those of ``numbers``. Of features, ``value`` and ``anchor`` are those of the present
+        inputs and of the following ones, ``[S, C, B, F]``.
         """
 
     def problems(self, outlines: Mapping[str, Outline]) -> Iterator[tuple[str, str]]:

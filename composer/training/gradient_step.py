@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from composer.algorithms.base import AgentDeclaration
-from composer.algorithms.program import Batch, Objective
+from composer.algorithms.program import Batch, Inputs, Objective
 from composer.networks.modules.projection import to_unit_norm
 from composer.networks.outline import Outline
 from composer.networks.stacked import Stacked, per_seed
@@ -36,8 +36,12 @@ class GradientStep:
         outlines: Mapping[str, Outline],
         hyperparameters: Hyperparameters,
         updates: Tensor,
+        inputs: Callable[[Batch, Mapping[str, Tensor]], Mapping[str, Inputs]],
     ) -> None:
-        """Fresh optimizer state for every role that an objective trains; ``updates [S]`` counts updates done."""
+        """Fresh optimizer state for every role that an objective trains; ``updates [S]`` counts updates done.
+
+        ``inputs`` gives what each network reads on a batch, for penalties on features.
+        """
         self._updates = updates
         self._declared, self._seeds, self._device = agent.optimizers, agent.seeds, hyperparameters.device
         self._networks, self._scalars, self._outlines = networks, scalars, outlines
@@ -47,6 +51,8 @@ class GradientStep:
             agent.penalties, outlines, {role: self.parameters(role) for role in outlines}, hyperparameters
         )
         """What penalties add to losses, and what they keep."""
+        self._inputs = inputs
+        self._trunks = {role: networks[role].child("trunk") for role in self.penalty_terms.of_features}
         self._projected = {role: self._projections(role) for role in self._trained}
         self.optimizers = {role: self._optimizer(role, hyperparameters) for role in self._trained}
         """State by role."""
@@ -89,6 +95,8 @@ class GradientStep:
         self.optimizers[role], self._rules[role] = self._optimizer(role, unlisted), self._rule(role, unlisted)
         carry(old, self.optimizers[role], moment)
         self._projected[role] = self._projections(role)
+        if role in self._trunks:
+            self._trunks[role] = self._networks[role].child("trunk")
 
     def apply(self, role: str, gradients: Sequence[Tensor], every: Tensor | None = None) -> None:
         """One step of an optimizer, then projections; frozen parameters are restored.
@@ -131,7 +139,8 @@ class GradientStep:
         def gradient(reported: dict[str, Tensor]) -> Sequence[Tensor]:
             loss = objective.loss(batch, noise, reported)
             for role in objective.roles:
-                loss = self.penalty_terms.add_to(role, self._trained[role], loss)
+                features = self._features(role, batch, noise) if role in self._trunks else ()
+                loss = self.penalty_terms.add_to(role, self._trained[role], loss, features)
             # Seeds share no parameter, so the gradient of the sum is each seed's own gradient.
             parameters = [value for role in objective.roles for value in self._trained[role].values()]
             return torch.autograd.grad(loss.sum(), parameters)
@@ -142,6 +151,12 @@ class GradientStep:
             return gradient(signals)
         buffers = list(self._networks[role].buffers.values()) if role in self._networks else []
         return rule.gradients(gradient, signals, buffers, self._frozen.get(role, {}))
+
+    def _features(self, role: str, batch: Batch, noise: Mapping[str, Tensor]) -> Sequence[Tensor]:
+        """What enters the head of a network at the present inputs and at the following ones, ``[S, C, B, F]``."""
+        with torch.no_grad():
+            given = self._inputs(batch, noise)[role]
+        return [self._trunks[role](each).flatten(3) for each in (given.now, given.following)]
 
     def _optimizer(self, role: str, hyperparameters: Hyperparameters) -> OptimizerState:
         """Fresh state over the trained parameters of a role."""

@@ -88,7 +88,7 @@ class Learner:
         """Statistics that rewards are scaled by; None where they are not."""
         self._moving_averages = MovingAverages(agent.averages, self.networks, self.averages, numbers)
         objectives, trained = self.program.objectives, (self.networks, self.scalars, self.outlines)
-        self._gradient_step = GradientStep(agent, objectives, *trained, numbers, self.updates)
+        self._gradient_step = GradientStep(agent, objectives, *trained, numbers, self.updates, self.program.inputs)
         self.optimizers = self._gradient_step.optimizers
         """State by trained role."""
         rows, noise = (seeds, self.batch_size), self.program.noise

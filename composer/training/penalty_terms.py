@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from torch import Tensor
@@ -26,6 +26,11 @@ class PenaltyTerms:
         self._terms: dict[str, list[_Term]] = {}
         plans = {role: dict(outline.named_parameters()) for role, outline in outlines.items()}
         for name, penalty in penalties.items():
+            if penalty.of_features:
+                for role in dict.fromkeys(role for role, _ in penalty.chosen(outlines)):
+                    factor = hyperparameters.number(penalty.coefficient)
+                    self._terms.setdefault(role, []).append(_Term(name, None, penalty, factor))
+                continue
             for role, path in penalty.chosen(outlines):
                 value = parameters[role][path]
                 if not value.requires_grad:
@@ -37,10 +42,23 @@ class PenaltyTerms:
                 memory = None if shape is None else value.new_ones(*value.shape[:2], *shape)
                 self._terms.setdefault(role, []).append(_Term(name, path, penalty, factor, numbers, anchor, memory))
 
-    def add_to(self, role: str, parameters: Mapping[str, Tensor], loss: Tensor) -> Tensor:
-        """``loss [S]`` of a role plus its penalties on the parameters that are trained now."""
+    @property
+    def of_features(self) -> frozenset[str]:
+        """The roles whose features are penalised."""
+        return frozenset(role for role, terms in self._terms.items() if any(term.path is None for term in terms))
+
+    def add_to(
+        self, role: str, parameters: Mapping[str, Tensor], loss: Tensor, features: Sequence[Tensor] = ()
+    ) -> Tensor:
+        """``loss [S]`` of a role plus its penalties on the parameters that are trained now, and on its ``features``.
+
+        These are two, ``[S, C, B, F]``: of the present inputs and of the following ones.
+        """
         for term in self._terms.get(role, ()):
-            if term.path in parameters:
+            if term.path is None:
+                now, following = features
+                loss = loss + term.factor * term.penalty.term(now, following, None)
+            elif term.path in parameters:
                 penalty = term.penalty.term(parameters[term.path], term.anchor, term.memory, *term.numbers)
                 loss = loss + term.factor * penalty
         return loss
@@ -57,12 +75,13 @@ class PenaltyTerms:
 
 
 class _Term(NamedTuple):
-    """A penalty on one parameter."""
+    """A penalty on one parameter, or on the features of a role."""
 
     name: str
-    path: str
+    path: str | None
+    """None for features."""
     penalty: Penalty
     factor: Tensor
-    numbers: list[Tensor]
-    anchor: Tensor | None
-    memory: Tensor | None
+    numbers: Sequence[Tensor] = ()
+    anchor: Tensor | None = None
+    memory: Tensor | None = None

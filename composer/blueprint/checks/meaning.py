@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path as FilePath
 
 from composer.algorithms.role_checks import agent_problems
@@ -186,6 +186,7 @@ def _interventions(blueprint: Blueprint) -> Iterator[Finding]:
         chosen = {name: each.where.select(trained) for name, each in blueprint.interventions.items()}
         for name, each in blueprint.interventions.items():
             found[name] += each.problems(_case(blueprint, name, chosen))
+        yield from _features_of_grown(blueprint, chosen)
     for name, penalty in blueprint.penalties.items():
         yield from ((f"penalties.{name}.{key}", message) for key, message in penalty.problems(trained))
     for name, problems in found.items():
@@ -223,6 +224,17 @@ def _anchored(blueprint: Blueprint) -> Mapping[str, str]:
             if penalty.anchored or penalty.memory(plans[role][path]) is not None:
                 found[role] = f"penalties.{name}"
     return found
+
+
+def _features_of_grown(blueprint: Blueprint, chosen: Mapping[str, Sequence[ParameterName]]) -> Iterator[Finding]:
+    """Penalties on features of networks that get further terms, after which nothing is their trunk."""
+    for key, penalty in blueprint.penalties.items():
+        reached = {role for role, _ in penalty.chosen(blueprint.trained_outlines)} if penalty.of_features else set()
+        for name, each in blueprint.interventions.items():
+            grown = reached & {role for role, _ in chosen[name]} if each.do.growth else set()
+            for role in sorted(grown):
+                message = f"{name!r} adds terms to {role!r}; the features of such a network cannot be penalised"
+                yield ("penalties", key, "where"), message
 
 
 def _diagnostics(blueprint: Blueprint) -> Iterator[Finding]:

@@ -258,7 +258,7 @@ def _about(size: int, roles: Iterable[str]) -> str:
 def _penalties(blueprint: Blueprint, first: int | None) -> Iterator[Moment]:
     outlines = blueprint.trained_outlines
     for name, penalty in blueprint.penalties.items():
-        chosen = penalty.where.select(outlines)
+        chosen = penalty.chosen(outlines)
         size = entries(chosen, outlines, blueprint.networks)
         about = _about(size, [role for role, _ in chosen])
         event = f"{name}: {penalty.kind} of coefficient {penalty.coefficient:g} begins to pull {about}"
