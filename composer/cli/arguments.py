@@ -146,3 +146,30 @@ Checkpoint = Annotated[
 At = Annotated[
     int | None, typer.Option(min=0, help="Environment step of a kept checkpoint; by default the newest good one.")
 ]
+Examined = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RUN",
+        help="A run directory; or a file of stable-baselines3 (.zip) or CleanRL (.cleanrl_model).",
+        autocompletion=complete.run,
+    ),
+]
+Branches = Annotated[
+    int | None, typer.Option(max=1_000, help="Pairs of forks per seed; by default enough for ten pairs in all.")
+]
+Horizon = Annotated[
+    int | None, typer.Option(help="Environment steps trained after the fork; by default five evaluations.")
+]
+Injected = Annotated[
+    list[str] | None,
+    typer.Option(help="Parameters to inject, a glob such as 'critic.head.*'; repeatable. By default the last layers."),
+]
+DoctorFolder = Annotated[
+    Path | None, typer.Option(help="Folder of forks, report and picture; by default one next to the run.")
+]
+ObservationFile = Annotated[
+    Path | None, typer.Option(help="Of a file of another library: its observations, .npy or .npz.")
+]
+PlayedEnvironment = Annotated[
+    str | None, typer.Option(help="Of such a file: the Gymnasium id in which its agent acts, in their place.")
+]

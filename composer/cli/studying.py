@@ -13,10 +13,16 @@ from composer.cli.arguments import (
     At,
     BlueprintArgument,
     BlueprintArguments,
+    Branches,
+    DoctorFolder,
+    Examined,
+    Horizon,
+    Injected,
     Json,
     Listed,
+    ObservationFile,
     Overrides,
-    RunPath,
+    PlayedEnvironment,
     Seeds,
     Variants,
     seeds_override,
@@ -130,34 +136,37 @@ def retention(
 
 
 def doctor(
-    run: RunPath,
+    run: Examined,
     at: At = None,
-    branches: Annotated[
-        int | None,
-        typer.Option(max=1_000, help="Pairs of forks per seed; by default enough for ten pairs in all."),
-    ] = None,
-    horizon: Annotated[
-        int | None, typer.Option(help="Environment steps trained after the fork; by default five evaluations.")
-    ] = None,
-    where: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Parameters to inject, a glob such as 'critic.head.*'; repeatable. By default the last layers."
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder of forks, report and picture; by default one next to the run.")
-    ] = None,
+    branches: Branches = None,
+    horizon: Horizon = None,
+    where: Injected = None,
+    out: DoctorFolder = None,
+    observations: ObservationFile = None,
+    environment: PlayedEnvironment = None,
     allow_module: AllowModule = None,
     as_json: Json = False,
 ) -> None:
     """Test whether an agent is losing plasticity.
 
-    It is forked with and without fresh weights, and the forks are compared.
+    It is forked with and without fresh weights, and the forks are compared. An agent of another library is measured on
+    observations; nothing in its file is unpickled.
 
     Examples:
         composer doctor runs/quickstart-* --branches 5
+        composer doctor dqn_cartpole.zip --environment CartPole-v1
     """
+    if run.is_file():
+        if at is not None or horizon is not None:
+            fail("--at and --horizon are for run directories: a file of weights is one moment", 2, as_json)
+        from composer.studies.doctor.agents import examine as agents
+
+        seen = observations, environment
+        told = guarded(lambda: agents.examine(run, seen, branches, where or (), out, say), as_json)
+        tell(told, agents.text, as_json)
+        return
+    if observations is not None or environment is not None:
+        fail(f"--observations and --environment are for files of other libraries; {run} is no file", 2, as_json)
     from composer.studies.doctor import examine as study
 
     table = guarded(lambda: study.examine(run, at, branches, horizon, where or (), out, say), as_json)

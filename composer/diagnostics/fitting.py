@@ -6,7 +6,7 @@ Legend: S seeds, C copies, B batch, m entries of the output.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -26,7 +26,15 @@ FREQUENCY = 1e5
 def trainability(
     network: Stacked, outline: Outline, inputs: Tensor, wave: Tensor, steps: int, learning_rate: float = 1e-3
 ) -> Tensor:
-    """``1 - error / variance of the targets`` after ``steps`` steps of Adam, ``[S]``; the network is not changed.
+    """``1 - error / variance of the targets`` after ``steps`` steps of Adam, ``[S]``; the network is not changed."""
+    *_, (_, share) = fitted(network, outline, inputs, wave, steps, steps, learning_rate)
+    return share
+
+
+def fitted(
+    network: Stacked, outline: Outline, inputs: Tensor, wave: Tensor, steps: int, every: int, rate: float = 1e-3
+) -> Iterator[tuple[int, Tensor]]:
+    """Step and ``1 - error / variance of the targets``, ``[S]``, of a copy of the network that learns the targets.
 
     Targets are ``g(x) = mean f(x) + wave(x)``, around the network's mean output on ``inputs``, so that a network whose
     outputs are far from 0 has no longer way to go. Each step takes all inputs. Errors and variances are means over
@@ -38,29 +46,36 @@ def trainability(
         inputs: ``[S, B, ...]``.
         wave: ``[S, C, B, m]``, as ``random_wave`` gives it.
         steps: of Adam, whose moments begin at zero.
-        learning_rate: of Adam.
+        every: steps between two values; the first is that before any step.
+        rate: the learning rate of Adam.
     """
     with torch.no_grad():
-        target = entries(network(inputs)).mean(2, keepdim=True) + wave
+        output = entries(network(inputs))
+        target = output.mean(2, keepdim=True) + wave
     learner = _copy(network)
     trained = {path: value for path, value in learner.parameters.items() if value.requires_grad}
-    on_sphere = [
-        (trained[path], plan.unit_axis % len(plan.shape) - len(plan.shape))
-        for path, plan in outline.named_parameters()
-        if plan.unit_axis is not None and path in trained
-    ]
-    optimizer = Adam(learning_rate=Constant(value=learning_rate)).build(
-        trained, Hyperparameters(network.seeds, target.device)
-    )
-    for _ in range(steps):
+    numbers = Hyperparameters(network.seeds, target.device)
+    optimizer = Adam(learning_rate=Constant(value=rate)).build(trained, numbers)
+    yield 0, _share(output, target)
+    for step in range(1, steps + 1):
         loss = (entries(learner(inputs, training=True)) - target).square().mean((1, 2, 3)).sum()
         optimizer.step(torch.autograd.grad(loss, list(trained.values()), allow_unused=True, materialize_grads=True))
         with torch.no_grad():
-            for value, axis in on_sphere:
-                value.copy_(to_unit_norm(value, axis))
-    with torch.no_grad():
-        error = (entries(learner(inputs)) - target).square().mean((1, 2, 3))
-        return 1 - error / target.var(2, correction=0).mean((1, 2))
+            for path, plan in outline.named_parameters():
+                if plan.unit_axis is not None and path in trained:
+                    axis = plan.unit_axis % len(plan.shape) - len(plan.shape)
+                    trained[path].copy_(to_unit_norm(trained[path], axis))
+        if step % every == 0 or step == steps:
+            with torch.no_grad():
+                fit = entries(learner(inputs))
+            yield step, _share(fit, target)
+
+
+@torch.no_grad()
+def _share(output: Tensor, target: Tensor) -> Tensor:
+    """``1 - error / variance of the targets``, ``[S]``."""
+    error = (output - target).square().mean((1, 2, 3))
+    return 1 - error / target.var(2, correction=0).mean((1, 2))
 
 
 def random_wave(

@@ -22,8 +22,8 @@ from composer.studies import Refused
 from composer.studies.doctor import forks, picture, proxies
 from composer.studies.doctor.beforehand import announced, branches_needed, ensure_answerable, updates_with_fresh_weights
 from composer.studies.doctor.site import Site, outlines_of, site
-from composer.studies.doctor.verdict import LEAST, MARGIN, Diagnosis, diagnose
-from composer.studies.statistics import Curve, Floats, coverage_notes, p_text
+from composer.studies.doctor.verdict import LEAST, Diagnosis, answer, diagnose
+from composer.studies.statistics import Curve, Floats, coverage_notes
 from composer.tracking.records import JOURNAL
 from composer.training.assemble import Origin, read_origin
 from composer.training.runs.results import read_metrics
@@ -72,7 +72,7 @@ def examine(
     table = _table(plan, chosen, metric, plain, injected)
     table["forks"] = {arm: [str(path) for path in found] for arm, found in paths.items()}
     report, drawn = plan.folder / REPORT, plan.folder / PICTURE
-    picture.draw(drawn, _history(run, metric, origin), plain, injected, table)
+    picture.draw(drawn, _history(run, metric, origin), plain, injected, table, begins=origin.step)
     write_text(report, json.dumps(table, indent=1) + "\n")
     return table | {"report": str(report), "picture": str(drawn)}
 
@@ -111,15 +111,20 @@ def _table(plan: forks.Plan, chosen: Site, metric: str, plain: Curve, injected: 
     return table
 
 
-def text(table: Mapping[str, Any]) -> str:
-    """The sentence, then what was injected, the proxies and the notes."""
+def text(
+    table: Mapping[str, Any],
+    shared: str = "both forks of a pair have the same random streams",
+    others: Sequence[str] = (),
+) -> str:
+    """The sentence, then what was injected, the proxies, ``others`` and the notes; ``shared`` is what pairs share."""
     where = ", ".join(table["where"])
     lines = [
         table["sentence"],
         "",
-        f"injected: {where}; both forks of a pair have the same random streams",
+        f"injected: {where}; {shared}",
         "",
         *proxies.lines(table["proxies"]),
+        *others,
         "",
         *(f"note: {note}" for note in table["notes"]),
         f"picture: {table['picture']}; all figures: {table['report']}",
@@ -129,19 +134,14 @@ def text(table: Mapping[str, Any]) -> str:
 
 def sentence(table: Mapping[str, Any], diagnosis: Diagnosis) -> str:
     """The answer with its numbers."""
-    gain, count = diagnosis.gain, len(table["pairs"])
+    gain = diagnosis.gain
     within = "" if math.isnan(gain.low) else f" [{gain.low:+.3g}, {gain.high:+.3g}], the {table['interval']},"
-    what = (
+    effect = (
         f"fresh weights injected into {table['network']!r} at environment step {table['env_step']:,} changed"
         f" {table['metric']} over the next {table['horizon']:,} steps ({table['updates']:,} updates) by"
-        f" {gain.value:+.3g}{within} from {diagnosis.plain:.3g} ({count} pairs, one-sided p"
-        f" {p_text(diagnosis.p_value)})"
+        f" {gain.value:+.3g}{within} from {diagnosis.plain:.3g}"
     )
-    if diagnosis.verdict == "cannot tell":
-        return f"cannot tell: {diagnosis.why}; {what}; {diagnosis.advice}"
-    if diagnosis.verdict == "losing plasticity":
-        return f"losing plasticity: {what}"
-    return f"not losing plasticity: {what}; a gain of more than {diagnosis.margin:.3g} ({MARGIN:.0%}) is excluded"
+    return answer(diagnosis, effect, len(table["pairs"]))
 
 
 def over(seeds: int) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from composer.blueprint import Blueprint
 from composer.networks.blocks.base import in_a_row
+from composer.networks.heads import Head
 from composer.networks.outline import Outline
 from composer.networks.parameter_selectors import Paths
 from composer.spec.wording import listing
@@ -47,7 +48,7 @@ def site(blueprint: Blueprint, globs: Sequence[str]) -> Site:
         roles = dict.fromkeys(role for role, _ in Paths(globs=tuple(globs)).select(outlines))
         role = next(iter(roles), "")  # Validating the intervention reports a glob that matches nothing.
     else:
-        role = _role(blueprint)
+        role = first_role({name: blueprint.networks[name].head for name in blueprint.outlines})
     for name, each in blueprint.interventions.items():
         if each.do.growth and role in {place[0] for place in each.where.select(outlines)}:
             raise Refused(
@@ -59,10 +60,11 @@ def site(blueprint: Blueprint, globs: Sequence[str]) -> Site:
     return Site(role, tuple(globs) or tuple(behind_encoder(role, outlines[role])))
 
 
-def _role(blueprint: Blueprint) -> str:
-    roles = [role for role in blueprint.outlines if blueprint.networks[role].head.is_additive]
+def first_role(heads: Mapping[str, Head]) -> str:
+    """The critic or the model, or else the first network whose outputs can be added. Raises Refused without any."""
+    roles = [role for role, head in heads.items() if head.is_additive]
     if not roles:
-        raise Refused(f"no network has outputs that can be added: there are {listing(blueprint.outlines)}")
+        raise Refused(f"no network has outputs that can be added: there are {listing(heads)}")
     return next((role for role in ("critic", "model") if role in roles), roles[0])
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from composer.spec.interval import LEAST as LEAST_SEEDS
 from composer.spec.interval import LEVEL, UNBOUNDED, Bounds
 from composer.spec.interval import interval as t_interval
-from composer.studies.statistics import Estimate, Floats
+from composer.studies.statistics import Estimate, Floats, p_text
 
 MARGIN: Final = 0.1
 """A gain or a loss up to this share of the plain score counts as none."""
@@ -90,6 +90,16 @@ def _why_open(gain: Estimate, margin: float) -> str:
     if gain.low > -margin and gain.high > margin:
         return f"a gain of more than {MARGIN:.0%} of the score is possible, and so is none"
     return f"the interval reaches beyond {MARGIN:.0%} of the score"
+
+
+def answer(diagnosis: Diagnosis, effect: str, pairs: int) -> str:
+    """The verdict in a sentence; ``effect`` says what fresh weights changed, and by how much."""
+    what = f"{effect} ({pairs} pairs, one-sided p {p_text(diagnosis.p_value)})"
+    if diagnosis.verdict == "cannot tell":
+        return f"cannot tell: {diagnosis.why}; {what}; {diagnosis.advice}"
+    if diagnosis.verdict == "losing plasticity":
+        return f"losing plasticity: {what}"
+    return f"not losing plasticity: {what}; a gain of more than {diagnosis.margin:.3g} ({MARGIN:.0%}) is excluded"
 
 
 def interval(gains: Floats, bounds: Bounds = UNBOUNDED) -> Estimate:

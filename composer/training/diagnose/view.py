@@ -206,13 +206,19 @@ class LearnerView:
     @torch.no_grad()
     def _watch(self, role: str, following: bool) -> None:
         """Keep the input of the head and, at the present inputs, summaries of units, in one forward pass."""
-        axes = {} if following else dict(activations(self.outline(role)))
-        outputs = {path: partial(units.summary, unit_axis=axis) for path, axis in axes.items()}
         x = self.inputs(role).following if following else self.inputs(role).now
-        summaries, features = watch(self.networks[role], x, outputs, {"head": lambda entered: entered.flatten(1)})
-        self._features[role, following] = features["head"]
+        features, summaries = watched(self.networks[role], None if following else self.outline(role), x)
+        self._features[role, following] = features
         if not following:
             self._units[role] = summaries
+
+
+def watched(network: Stacked, outline: Outline | None, x: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    """Features ``[S, C, B, F]`` and, with an outline, summaries of units by activation, in one forward pass."""
+    axes = dict(activations(outline)) if outline else {}
+    outputs = {path: partial(units.summary, unit_axis=axis) for path, axis in axes.items()}
+    summaries, features = watch(network, x, outputs, {"head": lambda entered: entered.flatten(1)})
+    return features["head"], summaries
 
 
 def _in_evaluation_mode(network: Stacked) -> Stacked:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -21,15 +21,41 @@ from composer.networks.outline import Outline
 from composer.networks.stacked import Stacked, Template, fresh_buffers, fresh_stack
 from composer.spec.lazy_call import LazyCall, call
 
-if TYPE_CHECKING:
-    from composer.training.learner import Learner
+
+class Holder(Protocol):
+    """Whoever holds the network: a learner."""
+
+    seeds: tuple[int, ...]
+    device: str
+
+    @property
+    def networks(self) -> Mapping[str, Stacked]:
+        """Networks by role."""
+
+    @property
+    def outlines(self) -> Mapping[str, Outline]:
+        """Outlines of one copy, by role."""
+
+    def averaged_roles(self) -> Mapping[str, tuple[str, Stacked]]:
+        """Averages by name, each with the role that it follows."""
+
+    def restructure(
+        self,
+        role: str,
+        template: Template,
+        outline: Outline,
+        parameters: Mapping[str, Tensor],
+        buffers: Mapping[str, Tensor],
+        frozen: Mapping[str, Tensor],
+    ) -> None:
+        """Replace a network."""
 
 
 @dataclass
 class Injector:
     """All injections of one network by one intervention."""
 
-    learner: Learner
+    learner: Holder
     name: str
     growth: Growth
     role: str
