@@ -35,8 +35,8 @@ from composer.studies.doctor.site import behind_encoder, first_role
 from composer.studies.doctor.verdict import answer, diagnose
 from composer.studies.statistics import Curve, Floats, coverage_notes
 
-STEPS: Final = 200
-"""Steps of Adam of a fit, as the measure ``trainability`` takes by default."""
+STEPS: Final = 100
+"""Steps of Adam of a fit."""
 EVERY: Final = 10
 """Steps between two points of a curve."""
 FITTED: Final = {True: 32, False: 128}
@@ -61,17 +61,15 @@ def examine(
     saved, shape = read(file), observations.shape_of(*observed)
     agent = sb3.agent(saved) if saved.is_sb3 else cleanrl.agent(saved, shape)
     role, globs, chosen = _site(agent, where)
-    is_picture = len(agent.networks[role].input) == 3
     count = _count(pairs)
     seen = observations.read(observed[0], agent) if observed[0] else observations.play(str(observed[1]), agent)
     view = AgentView(agent, seen.observation, seen.action)
     say(f"{agent.title}: {', '.join(agent.networks)}; {view.samples} observations of {seen.origin}")
     measured = {name: _measured(view, name) for name in agent.networks}
     say(f"{4 * count} fits of random targets, {STEPS} steps each: with and without fresh weights, of new networks too")
-    fits = _fits(view, role, chosen, count, FITTED[is_picture])
+    fits = _fits(view, role, chosen, count)
     ends = {side: [float(fits[f"{name}/plain"][:, -1].mean())] for side, name in (("birth", "new"), ("now", "agent"))}
     measured[role][f"{METRIC}.v{Trainability.version}"] = ends
-    folder = out or file.parent / f"doctor-{file.stem}"
     table = {
         "run": str(file),
         "env_step": agent.env_steps,
@@ -83,12 +81,11 @@ def examine(
         **_verdict(role, fits),
         "proxies": measured[role],
         "forks": {},
-        "notes": list(_notes(agent, seen, view, is_picture, count)),
+        "notes": list(_notes(agent, seen, view, role, count)),
         "networks": measured,
         "agent": {"library": agent.library, "algorithm": agent.algorithm},
     }
-    _write(table, fits, folder)
-    return table | {"report": str(folder / runs.REPORT), "picture": str(folder / runs.PICTURE)}
+    return table | _written(table, fits, out or file.parent / f"doctor-{file.stem}")
 
 
 def _count(asked: int | None) -> int:
@@ -99,13 +96,24 @@ def _count(asked: int | None) -> int:
     return count
 
 
-def _write(table: Mapping[str, Any], fits: Mapping[str, Floats], folder: Path) -> None:
+def _written(table: Mapping[str, Any], fits: Mapping[str, Floats], folder: Path) -> dict[str, str]:
+    """Write report and picture; returns their paths."""
     folder.mkdir(parents=True, exist_ok=True)
-    steps = np.arange(0, STEPS + 1, EVERY)
-    plain, injected = (Curve(steps, fits[f"agent/{arm}"], BOUNDS) for arm in forks.ARMS)
+    plain, injected = (_curve(fits[f"agent/{arm}"]) for arm in forks.ARMS)
     over = "steps of Adam on random targets"
     picture.draw(folder / runs.PICTURE, None, plain, injected, table, begins=0, over=over)
     write_text(folder / runs.REPORT, json.dumps(table, indent=1) + "\n")
+    return {"report": str(folder / runs.REPORT), "picture": str(folder / runs.PICTURE)}
+
+
+def _fitted(view: AgentView, role: str) -> int:
+    """Observations that are fitted."""
+    return min(FITTED[view.input(role).ndim == 5], view.samples)
+
+
+def _curve(shares: Floats) -> Curve:
+    """Shares ``[pairs, T]`` over steps."""
+    return Curve(np.arange(0, STEPS + 1, EVERY), shares, BOUNDS)
 
 
 def text(table: Mapping[str, Any]) -> str:
@@ -157,12 +165,12 @@ def _measured(view: AgentView, role: str) -> proxies.Proxies:
     return found
 
 
-def _fits(view: AgentView, role: str, chosen: tuple[str, ...], pairs: int, samples: int) -> dict[str, Floats]:
+def _fits(view: AgentView, role: str, chosen: tuple[str, ...], pairs: int) -> dict[str, Floats]:
     """Shares of random targets that are fitted, ``[pairs, T]``: by the agent's network and by one drawn anew.
 
     Both without and with fresh weights. Each pair has targets, fresh weights and a network drawn anew of its own.
     """
-    inputs, outline = view.input(role)[:, :samples].contiguous(), view.outline(role)
+    inputs, outline = view.input(role)[:, : _fitted(view, role)].contiguous(), view.outline(role)
     rows: dict[str, list[list[float]]] = {}
     for number in range(pairs):
         other = view.untrained(number)
@@ -177,12 +185,12 @@ def _fits(view: AgentView, role: str, chosen: tuple[str, ...], pairs: int, sampl
 
 def _verdict(role: str, fits: Mapping[str, Floats]) -> dict[str, Any]:
     """The entries of the answer: gains by fresh weights, less those of networks drawn anew on the same targets."""
-    plain, injected, other, control = (fits[name][None, :, -1] for name in fits)
+    plain, injected, other, control = (_curve(fits[name]).area()[None] for name in fits)
     control = control - other
     diagnosis, interval = diagnose(plain, injected - control, BOUNDS), method("the pairs")
     effect = (
-        f"fresh weights injected into {role!r} changed the share of random targets that it fits in {STEPS} steps"
-        f" ({METRIC}) by {diagnosis.gain.value:+.3g} [{diagnosis.gain.low:+.3g}, {diagnosis.gain.high:+.3g}], the"
+        f"fresh weights injected into {role!r} changed the share of random targets that it fits, a mean over {STEPS}"
+        f" steps, by {diagnosis.gain.value:+.3g} [{diagnosis.gain.low:+.3g}, {diagnosis.gain.high:+.3g}], the"
         f" {interval}, more than that of a network drawn anew, from {diagnosis.plain:.3g}"
     )
     pairs = zip(plain[0], injected[0], control[0], strict=True)
@@ -202,7 +210,7 @@ def _verdict(role: str, fits: Mapping[str, Floats]) -> dict[str, Any]:
     }
 
 
-def _notes(agent: Agent, seen: Observed, view: AgentView, is_picture: bool, pairs: int) -> Iterator[str]:
+def _notes(agent: Agent, seen: Observed, view: AgentView, role: str, pairs: int) -> Iterator[str]:
     yield from _silent(view)
     yield "one agent: the answer holds for it, not for others"
     yield (
@@ -213,7 +221,7 @@ def _notes(agent: Agent, seen: Observed, view: AgentView, is_picture: bool, pair
     if agent.reads_actions:
         read = "actions of the policy, without noise" if seen.action is None else "the given actions"
         yield f"the critic reads {read}"
-    yield f"fits take {min(FITTED[is_picture], view.samples)} of the observations"
+    yield f"fits, and {METRIC}, take {STEPS} steps on {_fitted(view, role)} of the observations"
     yield from agent.assumed
     yield from (f"{note}; the sign-flip test is exact" for note in coverage_notes(pairs, "pairs"))
 
