@@ -33,6 +33,10 @@ INJECTED = (
     "interventions.fresh={ when = { kind = 'at', steps = [70], clock = 'env' }, where = ['critic.head.*'], "
     "do = { kind = 'inject' }, target = 'follow' }"
 )
+PHASES = (
+    "environment={ kind = 'simulator_phases', task = { kind = 'test/drift' }, evaluate_earlier = true, "
+    "phases = [{ env_steps = 50 }, { env_steps = 50, fresh = true }] }"
+)
 TASKS = (
     "environment.data={ kind = 'digits', samples = 100 }", "environment.task_updates=20", "algorithm.batch_size=10",
     "seeds=[0]", "training.env_steps=60", "training.log_every=20", "evaluation.every=20", "compute.compile='never'",
@@ -48,7 +52,7 @@ STOPPING = (
 )  # fmt: skip
 CASES: dict[str, tuple[Path, Sequence[str]]] = {
     "sac, all measures": (TESTS / "tiny.toml", (DRIFT, *SHORT, MEASURES)),
-    "sac, injected": (TESTS / "tiny.toml", (DRIFT, *SHORT, MEASURES, INJECTED)),
+    "sac in phases, injected": (TESTS / "tiny.toml", (PHASES, *SHORT, MEASURES, INJECTED)),
     "sac in dm_control": (TESTS / "tiny.toml", ()),
     "td3": (TESTS / "tiny_td3.toml", SHORT),
     "ppo": (TESTS / "tiny_ppo.toml", (MEASURES,)),

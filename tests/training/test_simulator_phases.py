@@ -8,12 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny_runs import EVENTFUL, begin, finished, go_on, interactions, result, resumed, rows, stopped, tiny
+from tiny_runs import EVENTFUL, Drift, begin, finished, go_on, interactions, result, resumed, rows, stopped, tiny
 from torch import Tensor
 
+from composer.environments import SimulatorPhases
 from composer.environments.interface import EnvironmentFailure
+from composer.spec.random_streams import derive
 from composer.training import assemble
 from composer.training.collect.phased import PhasedCollector
+from composer.training.export.sources import source_of
 from composer.training.fork import NotForkable
 from composer.training.loop import saving_failures
 from composer.training.session import Session
@@ -162,3 +165,14 @@ def test_a_fork_may_change_what_is_still_to_come(tmp_path: Path) -> None:
     other = tiny(*phased(PHASES.replace("40", "30").replace("30, p", "40, p")))
     with pytest.raises(NotForkable, match="episodes in progress"):
         assemble.fork(run, other, 120, 0, tmp_path / "forks")
+
+
+def test_an_exported_policy_is_held_to_what_the_last_phase_shows() -> None:
+    declared = tiny(*phased()).environment
+    assert isinstance(declared, SimulatorPhases)
+    source = source_of(declared, 5, 41, 8)
+    found = source.record(lambda seen: torch.zeros(len(seen), 2), 3)
+    raw = Drift().make([derive(5, "episode", 0)], "evaluation").reset(episode=41)[0]
+    view = declared.view(1, 5)
+    np.testing.assert_array_equal(found.seen[0].numpy(), raw[view.order(3)] + view.shifts(3))
+    assert "as phase 2 shows it" in source.spaces.notes[-1]

@@ -26,9 +26,12 @@ means since the last row. The range of returns is that of the task, where one is
 classic tasks)."""
 _INFO = EnvironmentInfo((4,), 2, 1000, 1, terminates=True)
 _SIMULATOR = "dm_control"
+_EPISODES = ("training/return", "training/episode_length")
+"""What every simulator has."""
 _OPTIONS: dict[str, dict[str, Any]] = {
     "dqn": {"spr": {"latent": 64}},
     "supervised": {"distillation": {"average": "teacher"}},
+    "simulator_phases": {"evaluate_earlier": True},
     "phases": {"phases": [{"updates": 100, "early_stopping": {"patience": 3, "every": 10}}, {}]},
 }
 """Settings that add metrics."""
@@ -83,9 +86,13 @@ def _of_algorithms() -> Iterator[tuple[str, Metric]]:
 def _of_environments() -> Iterator[tuple[str, Metric]]:
     """Simulators declare the same metrics: one of them, whose sizes are known without importing it, stands for all."""
     for kind in _kinds("environment"):
-        if kind.is_simulator and kind.kind != _SIMULATOR:
+        if kind.is_simulator and kind.kind != _SIMULATOR and kind.kind not in _OPTIONS:
             continue
         environment: Environment = _made(kind, **_OPTIONS.get(kind.kind, {}))
+        if kind.is_simulator and kind.kind != _SIMULATOR:
+            own = [each for each in environment.training_metrics() or () if each.name not in _EPISODES]
+            yield from ((kind.kind, metric) for metric in own)
+            continue
         found = (environment.evaluation_metric(), *(environment.training_metrics() or ()))
         for metric in found:
             if kind.is_simulator:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import singledispatch
 from typing import TYPE_CHECKING, ClassVar
 
@@ -18,9 +18,11 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from composer.environments.base import Simulator
+from composer.environments.interface import VectorEnvironment
 from composer.environments.labelled.phases import Phases
 from composer.environments.labelled.task_sequence import TaskStream
 from composer.environments.native import NativeAction, NativePart, NativeSpaces
+from composer.environments.phased.simulator_phases import SimulatorPhases
 from composer.spec.random_streams import derive
 from composer.training.collect.phase_batches import loaded, permutation_of, standardizer_of
 from composer.training.collect.task_stream import TaskBatches
@@ -74,10 +76,13 @@ class Episodes(Source):
         self.encode = Encoder(self.spaces, environment.info.observation)
         self.decode = Decoder(self.spaces.action)
 
+    def _make(self, streams: Sequence[int]) -> VectorEnvironment:
+        return self._environment.make(streams, "evaluation")
+
     @override
     def record(self, act: Act, count: int) -> Recorded:
         """One episode after the other, of the seeds of the run's own evaluations."""
-        environments = self._environment.make([derive(self._seed, "episode", 0)], "evaluation")
+        environments = self._make([derive(self._seed, "episode", 0)])
         try:
             seen = [environments.reset(episode=self._number).copy()]
             while len(seen) < count:
@@ -87,6 +92,20 @@ class Episodes(Source):
             environments.close()
         rows = np.concatenate(seen)
         return Recorded(_natively(self.spaces, rows), torch.from_numpy(rows), "evaluation episodes")
+
+
+class PhaseEpisodes(Episodes):
+    """A simulator in phases: observations as the phase that was trained on last shows them to a seed."""
+
+    def __init__(self, environment: SimulatorPhases, seed: int, number: int) -> None:
+        super().__init__(environment, seed, number)
+        self._declared, self._phase = environment, environment.phase_of(max(number - 1, 0))
+        shown = f"observation: as phase {self._phase + 1} shows it, in the order and with the shift of the seed"
+        self.spaces = replace(self.spaces, notes=(*self.spaces.notes, shown))
+
+    @override
+    def _make(self, streams: Sequence[int]) -> VectorEnvironment:
+        return self._declared.make_phase(self._phase, [self._seed], streams, "evaluation", is_evaluation=True)
 
 
 class TaskInputs(Source):
@@ -157,6 +176,11 @@ def source_of(environment: Environment, seed: int, number: int, batch: int) -> S
 @source_of.register(Simulator)
 def _(environment: Simulator, seed: int, number: int, batch: int) -> Source:
     return Episodes(environment, seed, number)
+
+
+@source_of.register(SimulatorPhases)
+def _(environment: SimulatorPhases, seed: int, number: int, batch: int) -> Source:
+    return PhaseEpisodes(environment, seed, number)
 
 
 @source_of.register(TaskStream)
