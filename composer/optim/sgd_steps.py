@@ -109,15 +109,19 @@ class RmspropState(_Slots):
         keep, take = self._beta2.float(), (1 - self._beta2).float()
         for index, (parameter, gradient) in enumerate(zip(self._parameters, gradients, strict=True)):
             square = self._slots["square"][index]
-            square.mul_(per_seed(keep, gradient)).add_(gradient * gradient * per_seed(take, gradient))
-            variance = square
+            # One temporary at a time: fresh memory costs more than the arithmetic of a large layer.
+            scratch = gradient * gradient
+            square.mul_(per_seed(keep, gradient)).add_(scratch.mul_(per_seed(take, gradient)))
             if "mean" in self._slots:
                 mean = self._slots["mean"][index]
                 mean.lerp_(gradient, per_seed(take, gradient))
-                variance = square - mean * mean
+                scratch.copy_(mean).mul_(mean).neg_().add_(square)
+            else:
+                scratch.copy_(square)
             epsilon = per_seed(self._epsilon, gradient)
-            direction = gradient / ((variance + epsilon).sqrt() if self._inside else variance.sqrt() + epsilon)
+            scratch = scratch.add_(epsilon).sqrt_() if self._inside else scratch.sqrt_().add_(epsilon)
+            torch.div(gradient, scratch, out=scratch)
             if "velocity" in self._slots:
                 velocity = self._slots["velocity"][index]
-                direction = velocity.mul_(per_seed(self._momentum, gradient)).add_(direction)
-            parameter.sub_(per_seed(rate, gradient) * direction)
+                scratch.copy_(velocity.mul_(per_seed(self._momentum, gradient)).add_(scratch))
+            parameter.sub_(scratch.mul_(per_seed(rate, gradient)))
