@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import fnmatch
+import math
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from composer.spec.family import Family
+from composer.spec.shape import Shape
 from composer.spec.wording import spelled, suggestion
 
 if TYPE_CHECKING:
@@ -51,6 +53,10 @@ class Optimizer(Family, family="optimizer"):
     @abstractmethod
     def moments(self) -> int:
         """How many numbers are kept for each entry of a parameter, for the memory forecast: 2 for Adam."""
+
+    def entries(self, shapes: Mapping[str, Shape]) -> int:
+        """How many numbers are kept for parameters of these shapes by path, of one copy of one seed."""
+        return self.moments() * sum(math.prod(shape) for shape in shapes.values())
 
 
 def matches(globs: Sequence[str], path: str) -> bool:

@@ -10,6 +10,7 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import override
 
 from composer.optim.base import Optimizer
+from composer.spec.shape import Shape
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -71,3 +72,7 @@ class Sam(Optimizer, kind="sam"):
     @override
     def moments(self) -> int:
         return self.base.moments()
+
+    @override
+    def entries(self, shapes: Mapping[str, Shape]) -> int:
+        return self.base.entries(shapes)

@@ -109,7 +109,7 @@ class RmspropState(_Slots):
         keep, take = self._beta2.float(), (1 - self._beta2).float()
         for index, (parameter, gradient) in enumerate(zip(self._parameters, gradients, strict=True)):
             square = self._slots["square"][index]
-            # One temporary at a time: fresh memory costs more than the arithmetic of a large layer.
+            # Two temporaries at most: fresh memory costs more than the arithmetic of a large layer.
             scratch = gradient * gradient
             square.mul_(per_seed(keep, gradient)).add_(scratch.mul_(per_seed(take, gradient)))
             if "mean" in self._slots:
@@ -120,7 +120,7 @@ class RmspropState(_Slots):
                 scratch.copy_(square)
             epsilon = per_seed(self._epsilon, gradient)
             scratch = scratch.add_(epsilon).sqrt_() if self._inside else scratch.sqrt_().add_(epsilon)
-            torch.div(gradient, scratch, out=scratch)
+            scratch = gradient / scratch
             if "velocity" in self._slots:
                 velocity = self._slots["velocity"][index]
                 scratch.copy_(velocity.mul_(per_seed(self._momentum, gradient)).add_(scratch))

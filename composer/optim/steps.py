@@ -58,6 +58,10 @@ class OptimizerState(ABC):
     def moments(self, path: str) -> tuple[Tensor, ...]:
         """The numbers that are kept for each entry of a parameter, ``[seeds, copies, ...]`` each, to be changed."""
 
+    def beside_moments(self, path: str) -> tuple[Tensor, ...]:
+        """Tensors ``[seeds, ...]`` of other shapes that are kept for a parameter, such as a preconditioner."""
+        return ()
+
     @abstractmethod
     def count(self, path: str) -> Tensor:
         """Steps that a parameter has taken since its moments began, ``[seeds]``, to be changed in place."""
@@ -65,6 +69,14 @@ class OptimizerState(ABC):
     @abstractmethod
     def clock(self) -> Tensor:
         """Steps since the schedules began, ``[seeds]``, to be changed in place."""
+
+    def begin_anew(self, path: str, seeds: Tensor) -> None:
+        """For a mask ``[seeds]``: count a parameter's steps from 0, as its moments, already zero, begin again."""
+        self.count(path)[seeds] = 0
+
+    def begin_schedules(self, seeds: Tensor) -> None:
+        """Count updates of the schedules from 0, for a mask ``[seeds]``."""
+        self.clock()[seeds] = 0
 
     def counters(self) -> tuple[Tensor, ...]:
         """What belongs to no parameter, ``[seeds, ...]`` each: the clock first."""
@@ -109,9 +121,9 @@ class CountingState(OptimizerState):
 def carry(
     old: OptimizerState, new: OptimizerState, moment: Callable[[str, Tensor], Tensor] = lambda path, value: value
 ) -> None:
-    """Copy counters, and the moments of the parameters that both move, between two states of one kind.
+    """Copy counters, and all that is kept for parameters that both move, between two states of one kind.
 
-    ``moment`` gives an old moment of a parameter the parameter's present shape.
+    ``moment`` gives an old moment of a parameter the parameter's present shape; what is not entry by entry begins anew where shapes differ.
     """
     for theirs, ours in zip(old.counters(), new.counters(), strict=True):
         ours.copy_(theirs)
@@ -122,6 +134,9 @@ def carry(
         then, now = old.origin(path), new.origin(path)
         if then is not None and now is not None:
             now.copy_(then)
+        for theirs, ours in zip(old.beside_moments(path), new.beside_moments(path), strict=True):
+            if theirs.shape == ours.shape:
+                ours.copy_(theirs)
 
 
 class AdamState(CountingState):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -10,6 +11,7 @@ from pydantic_core import PydanticCustomError
 from typing_extensions import override
 
 from composer.optim.base import Optimizer
+from composer.spec.shape import Shape
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -70,3 +72,7 @@ class Trac(Optimizer, kind="trac"):
     @override
     def moments(self) -> int:
         return 1 + self.base.moments()
+
+    @override
+    def entries(self, shapes: Mapping[str, Shape]) -> int:
+        return sum(math.prod(shape) for shape in shapes.values()) + self.base.entries(shapes)

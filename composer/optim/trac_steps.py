@@ -87,6 +87,18 @@ class TracState(OptimizerState):
     def origin(self, path: str) -> Tensor | None:
         return self._first[path]
 
+    @override
+    def beside_moments(self, path: str) -> tuple[Tensor, ...]:
+        return self._base.beside_moments(path)
+
+    @override
+    def begin_anew(self, path: str, seeds: Tensor) -> None:
+        self._base.begin_anew(path, seeds)
+
+    @override
+    def begin_schedules(self, seeds: Tensor) -> None:
+        self._base.begin_schedules(seeds)
+
 
 def erfi(x: Tensor) -> Tensor:
     """The imaginary error function, ``2 / sqrt(pi) int_0^x exp(t^2) dt``, for float64 up to 26.

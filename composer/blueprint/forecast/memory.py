@@ -16,6 +16,8 @@ from composer.blueprint.forecast.growth import grown_outlines
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.syntax.positions import Path
 from composer.environments.interface import EnvironmentInfo
+from composer.networks.outline import Outline
+from composer.optim import Optimizer
 
 FLOAT = 4
 """Bytes of a number: all large tensors are float32."""
@@ -176,12 +178,17 @@ def _networks(blueprint: Blueprint) -> dict[str, NetworkBytes]:
             parameters=parameters,
             buffers=buffers,
             gradients=trained,
-            optimizer=trained * optimizer.moments() if optimizer else 0,
+            optimizer=_kept(optimizer, outline) * copies * FLOAT if optimizer else 0,
             averages={name: parameters + buffers for name, of in averaged.items() if of == role},
             injections=(grown.get(role, 0) + _grown(blueprint, role)) * copies,
             anchors=anchors.get(role, 0) * copies,
         )
     return found
+
+
+def _kept(optimizer: Optimizer, outline: Outline) -> int:
+    """Numbers that an optimizer keeps for one copy of a network."""
+    return optimizer.entries({path: plan.shape for path, plan in outline.named_parameters() if plan.trainable})
 
 
 def _injections(blueprint: Blueprint) -> dict[str, int]:

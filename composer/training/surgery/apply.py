@@ -207,7 +207,7 @@ class Surgery:
             write(values[rewrite.parameter[1]], rewrite, seeds)
         if each.schedules == "restart":
             for role in dict.fromkeys(role for role, _ in self._chosen[name]):
-                self._learner.optimizers[role].clock()[seeds] = 0
+                self._learner.optimizers[role].begin_schedules(seeds)
         self.fired[name][seeds] += 1
         if not torch.equal(random_before, torch.get_rng_state()):
             raise SurgeryError(f"the intervention {name!r} drew from torch's global random numbers")
@@ -239,7 +239,9 @@ class Surgery:
             for moment in optimizer.moments(path) if each.moments != "steps" else ():
                 for entries in chosen if each.moments == "chosen" else [None]:
                     write(moment, Rewrite(parameter, torch.zeros_like(moment), entries), seeds)
-            if each.moments in ("zero", "steps"):
+            if each.moments == "zero":
+                optimizer.begin_anew(path, seeds)
+            if each.moments == "steps":
                 optimizer.count(path)[seeds] = 0
         return (old != value).flatten(1).sum(1), squares(old), squares(value)
 
