@@ -123,7 +123,8 @@ def carry(
 ) -> None:
     """Copy counters, and all that is kept for parameters that both move, between two states of one kind.
 
-    ``moment`` gives an old moment of a parameter the parameter's present shape; what is not entry by entry begins anew where shapes differ.
+    ``moment`` gives an old moment of a parameter the parameter's present shape; what is kept beside moments begins anew
+    where its shape has changed.
     """
     for theirs, ours in zip(old.counters(), new.counters(), strict=True):
         ours.copy_(theirs)

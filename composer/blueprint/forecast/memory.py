@@ -178,7 +178,7 @@ def _networks(blueprint: Blueprint) -> dict[str, NetworkBytes]:
             parameters=parameters,
             buffers=buffers,
             gradients=trained,
-            optimizer=_kept(optimizer, outline) * copies * FLOAT if optimizer else 0,
+            optimizer=_optimizer_entries(optimizer, outline) * copies * FLOAT if optimizer else 0,
             averages={name: parameters + buffers for name, of in averaged.items() if of == role},
             injections=(grown.get(role, 0) + _grown(blueprint, role)) * copies,
             anchors=anchors.get(role, 0) * copies,
@@ -186,7 +186,7 @@ def _networks(blueprint: Blueprint) -> dict[str, NetworkBytes]:
     return found
 
 
-def _kept(optimizer: Optimizer, outline: Outline) -> int:
+def _optimizer_entries(optimizer: Optimizer, outline: Outline) -> int:
     """Numbers that an optimizer keeps for one copy of a network."""
     return optimizer.entries({path: plan.shape for path, plan in outline.named_parameters() if plan.trainable})
 
