@@ -114,6 +114,11 @@ class Algorithm(Family, family="algorithm"):
         return None
 
     @property
+    def updates_alone(self) -> bool:
+        """Whether an update needs no more than transitions drawn one by one, as forks that measure effects do."""
+        return not self.learns_on_policy
+
+    @property
     def learns_on_policy(self) -> bool:
         """Whether it learns only from data of its present policy."""
         return self.rollout_plan is not None

@@ -10,8 +10,9 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, NamedTuple, Protocol
 
+from composer.interventions.effects import EffectMeasure
 from composer.interventions.growth_steps import Step
 from composer.interventions.triggers import Trigger
 from composer.networks.network import Network
@@ -19,6 +20,7 @@ from composer.networks.outline import Outline, ParameterPlan
 from composer.networks.parameter_selectors import ParameterName, Selector
 from composer.spec.family import Family, Spec
 from composer.spec.shape import Shape
+from composer.spec.without import Without
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -215,6 +217,9 @@ class Intervention(Spec):
     """Averages of the network: kept; given the same new values; or treated alike, with draws of their own."""
     schedules: Literal["keep", "restart"] = "keep"
     """Whether learning-rate schedules of the roles begin anew."""
+
+    measure: Annotated[EffectMeasure | None, Without(None)] = None
+    """Measures the effect of its first firings; not where it is left out."""
 
     def problems(self, case: Case) -> Iterator[tuple[str, str]]:
         """What is wrong with this intervention as a whole: pairs of key and message."""

@@ -115,6 +115,10 @@ class Trigger(Family, family="trigger"):
         """Whether its limits allow a firing after ``fired`` others, the last ``since`` steps of the clock ago."""
         return True
 
+    def at_most(self, planned: int, most: int) -> int:
+        """The fewest of the firings that a seed can have and ``most``, given those ``planned``."""
+        return min(planned, most)
+
     def most_firings(self, planned: int) -> int:
         """Firings per seed that forecasts count with: those ``planned``, or a metric's maximum, 1 if unlimited."""
         return planned
@@ -156,6 +160,10 @@ class Limited(Trigger, abstract=True):
     def may_fire(self, fired: int, since: int) -> bool:
         rested = not fired or since >= self.cooldown
         return rested and (not self.maximum or fired < self.maximum)
+
+    @override
+    def at_most(self, planned: int, most: int) -> int:
+        return min(self.maximum or most, most)
 
     @override
     def most_firings(self, planned: int) -> int:

@@ -111,6 +111,10 @@ class Session:
         self.firings.setdefault(event["name"], Counter())[self.seeds[seed]] += event.get("firings", 1)
         self.record("event", seed=self.seeds[seed], **event)
 
+    def record_effects(self, seed: int, metrics: Mapping[str, float]) -> None:
+        """Append measured effects of a firing for the seed with this index; no trigger reads them."""
+        self.record("metrics", seed=self.seeds[seed], metrics=metrics)
+
     @timed("logging")
     def record_speed(self) -> None:
         """Append the speed since the last call to a journal of its own, so that equal runs have equal journals."""

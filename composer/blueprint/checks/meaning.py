@@ -8,6 +8,7 @@ from pathlib import Path as FilePath
 
 from composer.algorithms.role_checks import agent_problems
 from composer.blueprint.forecast.clock import clock_of, lengths_of
+from composer.blueprint.forecast.effects import effect_problems
 from composer.blueprint.forecast.growth import CannotGrow, growth
 from composer.blueprint.forecast.memory import available_bytes, disk_bytes, fewest_rows, forecast
 from composer.blueprint.forecast.metrics import metric_problem, written_metrics
@@ -37,7 +38,13 @@ def meaning_problems(blueprint: Blueprint) -> list[Finding]:
     Checks that need what is not known of an environment until it is built are left out.
     """
     roles = (_agent, _acting, _schedules, _overlap, _sampling, _sizes, _environment, _rewards)
-    stages = (roles, (_shapes,), (_comparisons,), (_optimizers, _interventions, _diagnostics), (_resets, _growth))
+    stages = (
+        roles,
+        (_shapes,),
+        (_comparisons,),
+        (_optimizers, _interventions, _diagnostics),
+        (_resets, _growth, effect_problems),
+    )
     for stage in stages:
         findings = _first_of_each_path(finding for check in stage for finding in as_far_as_known(check(blueprint)))
         if findings:

@@ -30,6 +30,10 @@ SPEED = tuple(
 )
 
 
+AT_FIRINGS = "the journal, at firings"
+"""Where effects are written, which no trigger reads."""
+
+
 @dataclass(frozen=True)
 class WrittenMetric:
     """A metric of a blueprint."""
@@ -42,7 +46,7 @@ class WrittenMetric:
     first: int = 0
     """Environment steps before the first row that can have it."""
     where: str = "journal"
-    """``journal`` is read by triggers; ``timing.jsonl`` and ``MLflow`` are not."""
+    """``journal`` is read by triggers; effects at firings, ``timing.jsonl`` and ``MLflow`` are not."""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON, which has no infinity: None in its place."""
@@ -128,6 +132,13 @@ def _of_diagnostics(blueprint: Blueprint) -> Iterator[WrittenMetric]:
                 yield WrittenMetric(metric, f"diagnostics.{key}", declared.every_of(measure))
 
 
+def _of_effects(blueprint: Blueprint) -> Iterator[WrittenMetric]:
+    signals = blueprint.algorithm.metrics(blueprint.environment.info) or ()
+    for name, each in blueprint.interventions.items():
+        for metric in each.measure.metrics(name, signals) if each.measure else ():
+            yield WrittenMetric(metric, f"interventions.{name}.measure", 0, where=AT_FIRINGS)
+
+
 def _beside_the_journal(blueprint: Blueprint) -> Iterator[WrittenMetric]:
     for metric in SPEED:
         yield WrittenMetric(metric, "training.log_every", blueprint.training.log_every, where="timing.jsonl")
@@ -135,7 +146,7 @@ def _beside_the_journal(blueprint: Blueprint) -> Iterator[WrittenMetric]:
         yield WrittenMetric(metric, "tracking", 0, where=blueprint.tracking.product)
 
 
-_PARTS = (_of_training, _of_evaluation, _of_diagnostics, _beside_the_journal)
+_PARTS = (_of_training, _of_evaluation, _of_diagnostics, _of_effects, _beside_the_journal)
 
 
 def _may_exist(blueprint: Blueprint, name: str) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from composer.blueprint.forecast.clock import Clock, clock_of, lengths_of
+from composer.blueprint.forecast.effects import effect_text
 from composer.blueprint.forecast.firings import entries, firings
 from composer.blueprint.forecast.growth import growth
 from composer.blueprint.forecast.kind_text import intervention_text
@@ -204,7 +205,7 @@ def _interventions(blueprint: Blueprint, clock: Clock) -> Iterator[Moment]:
         key, chosen, when = f"interventions.{name}", each.where.select(outlines), each.when
         size = entries(chosen, outlines, blueprint.networks)
         event = f"{name}: {intervention_text(each)}, {_about(size, [role for role, _ in chosen])}"
-        event += _growing(blueprint, name)
+        event += _growing(blueprint, name) + effect_text(blueprint, name)
         event += ", counted anew in each phase" if when.counted_since == "phase" else ""
         if condition := when.condition():
             yield Moment(0, 0, key, f"{condition}, {event}", count=None, parameters=size)

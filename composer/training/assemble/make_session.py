@@ -26,6 +26,7 @@ from composer.training.runs.best import AGENT_ONLY
 from composer.training.runs.checkpoint import Checkpoints, Snapshot
 from composer.training.session import Session
 from composer.training.surgery.apply import Event, Surgery
+from composer.training.surgery.effects import Record
 from composer.training.time_left import TimeLeft
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ def make_session(
     _watch_compiling(session, choice, blueprint.compute.compile, run, device)
 
     session.time_left = _time_left(blueprint, clock)
-    session.surgery = make_surgery(blueprint, learner, session.record_firing, session.collector.replay)
+    written = session.record_firing, session.collector.replay, session.record_effects
+    session.surgery = make_surgery(blueprint, learner, *written)
     session.collector.switched = session.surgery.switched
     return session
 
@@ -135,6 +137,7 @@ def make_surgery(
     learner: Learner,
     record: Callable[[int, Event], None],
     samples: TransitionSource | None = None,
+    record_metrics: Record = lambda seed, metrics: None,
 ) -> Surgery:
     """The interventions of a blueprint on a learner; other arguments as those of ``Surgery``."""
     return Surgery(
@@ -145,4 +148,5 @@ def make_surgery(
         record,
         blueprint.training.log_every,
         samples,
+        record_metrics,
     )

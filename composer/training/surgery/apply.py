@@ -23,6 +23,7 @@ from composer.training.profiling import timed
 from composer.training.surgery.activity import UnitActivity
 from composer.training.surgery.context import FiringContext
 from composer.training.surgery.counts import FREQUENT, FiringCounts
+from composer.training.surgery.effects import Effects, Record
 from composer.training.surgery.errors import SurgeryError as SurgeryError
 from composer.training.surgery.growth import Growths
 from composer.training.surgery.injection import Injector, outputs, relative_change
@@ -53,10 +54,12 @@ class Surgery:
         record: Callable[[int, Event], None],
         log_every: int,
         samples: TransitionSource | None = None,
+        record_metrics: Record = lambda seed, metrics: None,
     ) -> None:
         """``record`` takes the index of a seed and its event; ``log_every`` are environment steps between two rows.
 
-        ``samples`` are the run's data, on which hidden units are measured; None where nothing will be fired.
+        ``samples`` are the run's data, for all that is measured; None where nothing will be fired. ``record_metrics``
+        takes the index of a seed and measured effects.
         """
         self._learner, self._lengths, self._record_event = learner, lengths, record
         self._interventions, self._activity = interventions, UnitActivity(learner, samples, agent)
@@ -67,6 +70,7 @@ class Surgery:
         self._memories = {name: self._memory(name) for name in self._interventions}
         self._injectors = dict(self._injections(agent))
         self._growths = Growths(interventions, agent, learner)
+        self._effects = Effects(interventions, learner, samples, record_metrics)
         self._triggers = Triggers({name: each.when for name, each in interventions.items()}, lengths, count)
         rows = max(lengths.of("env") / log_every, 1.0)
         self._frequent = {
@@ -116,7 +120,8 @@ class Surgery:
 
     def _fire_for(self, name: str, seeds: Tensor | None, at: Mapping[ClockName, int]) -> None:
         if seeds is not None:
-            self._fire(name, seeds, at)
+            with self._effects.measured(name, self.fired[name], seeds):
+                self._fire(name, seeds, at)
 
     def record_counts(self) -> None:
         """Record what frequent firings did since the last call, an event per seed and intervention."""

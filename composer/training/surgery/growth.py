@@ -38,6 +38,7 @@ class Growths:
         self._learner, self._actions = learner, agent.info.action_size
         self._growing = {name: each for name, each in interventions.items() if each.do.reshapes}
         self._networks = dict(agent.networks)
+        self._done: set[tuple[str, int]] = set()
         self._turns = {name: torch.zeros(MOST_FIRINGS, dtype=torch.int64) for name in self._growing}
         """Of each firing, its number among all growths of the run, from 1."""
 
@@ -52,7 +53,8 @@ class Growths:
         """Let the networks of a fresh learner grow as the loaded state says; whoever calls loads their values next."""
         turns = [(int(turn), name, k) for name, turns in self._turns.items() for k, turn in enumerate(turns) if turn]
         for _, name, firing in sorted(turns):
-            self._grow(name, firing)
+            if (name, firing) not in self._done:  # A fork restores twice.
+                self._grow(name, firing)
 
     def fire(self, name: str, firing: int, probe: Callable[[Shape], Tensor]) -> dict[str, Any]:
         """Firing number ``firing`` from 0 of an intervention, for all seeds; returns what its event says.
@@ -84,6 +86,7 @@ class Growths:
 
     def _grow(self, name: str, firing: int) -> Sequence[Step]:
         learner, role, each = self._learner, self._role(name), self._growing[name]
+        self._done.add((name, firing))
         network, shape = self._networks[role], learner.outlines[role].input
         chosen = [path for of, path in each.where.select(learner.outlines) if of == role]
         steps = list(each.do.steps(network, shape, self._actions, chosen))

@@ -38,6 +38,7 @@ RULES: tuple[Rule, ...] = (
     interventions.late_reset,
     interventions.early_tortoise,
     interventions.target_as_tortoise,
+    interventions.measured_effect,
     evidence.one_seed,
     evidence.one_episode,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from composer.blueprint.forecast import firings as planned
+from composer.blueprint.forecast.effects import extra_updates
 from composer.blueprint.forecast.periods import updates_in
 from composer.blueprint.inspect.lint.base import Finding, Subject, rule
 from composer.interventions.base import Intervention
@@ -72,3 +73,16 @@ def target_as_tortoise(subject: Subject) -> Iterator[Finding]:
                 f"{average!r} is a target too: at a firing the network equals its target; one momentum serves two ends"
             )
             yield ("interventions", name, "do"), message
+
+
+@rule("measured-effect", "info", "argued")
+def measured_effect(subject: Subject) -> Iterator[Finding]:
+    """What measuring effects costs, and what the forks do not see."""
+    extra = extra_updates(subject.blueprint)
+    for name, updates in extra.items():
+        if updates and subject.lengths.update:
+            message = (
+                f"measuring takes {updates:,} more updates, {updates / subject.lengths.update:.1%} of the run's; its "
+                "forks learn from what is stored at the firing: an effect by other data comes later and is not in it"
+            )
+            yield ("interventions", name, "measure"), message
