@@ -59,4 +59,5 @@ def effect_text(blueprint: Blueprint, name: str) -> str:
         return ""
     extra, updates = extra_updates(blueprint)[name], lengths_of(blueprint).update
     share = f", {extra / updates:.1%} of the run's" if updates else ""
-    return f", effect of the first {measure.firings} measured over {measure.updates:,} updates ({extra:,} more{share})"
+    which = "firing" if measure.firings == 1 else f"{measure.firings:,} firings"
+    return f", effect of the first {which} measured over {measure.updates:,} updates ({extra:,} more{share})"

@@ -17,6 +17,7 @@ import numpy as np
 
 from composer.spec.interval import LEAST, LEVEL, method
 from composer.studies.compare.against import against
+from composer.studies.compare.firing_effects import firing_effects
 from composer.studies.compare.groups import Group, common_step, gather, until
 from composer.studies.compare.labels import labelled
 from composer.studies.compare.normalize import Scale, normalize
@@ -87,6 +88,7 @@ def compare_readings(
         "tasks": tables,
         "all_tasks": over,
         "against": met,
+        "effects": [each.as_dict() for each in firing_effects(groups)],
         "notes": notes,
     }
     return Comparison(tuple(groups), table, normalized, common)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from composer.blueprint import Blueprint
 from composer.blueprint.forecast.metrics import WrittenMetric, known_metrics
+from composer.interventions.effects import EFFECTS
 from composer.spec.wording import suggestion
 from composer.studies import Refused
 from composer.studies.execution.ledger import runs_in
@@ -60,6 +61,8 @@ class Reading:
     """Warnings about this run."""
     fired: Mapping[str, Mapping[int, Mapping[int, int]]] = field(default_factory=dict)
     """How often each intervention fired, by its name, by seed and by environment step."""
+    effects: Mapping[tuple[str, int], Mapping[int, float]] = field(default_factory=dict)
+    """Effects measured at firings, by metric and environment step, then by seed."""
     diverged: Mapping[int, int] = field(default_factory=dict)
     """The environment step at which the run ended because of a seed, by that seed."""
     point: Mapping[str, Any] = field(default_factory=dict)
@@ -124,6 +127,7 @@ def read_run(path: Path, metric: str, study: Mapping[str, Any] | None = None) ->
     points: dict[int, dict[int, float]] = {seed: {} for seed in facts["seeds"]}
     known: set[str] = set()
     fired: dict[str, dict[int, Counter[int]]] = {}
+    effects: dict[tuple[str, int], dict[int, float]] = {}
     diverged: dict[int, int] = {}
     reader = read(path / JOURNAL)
     last: int = 0
@@ -137,6 +141,9 @@ def read_run(path: Path, metric: str, study: Mapping[str, Any] | None = None) ->
             continue
         diverged.pop(row["seed"], None)  # It was resumed, with settings under which it goes on.
         known |= row["metrics"].keys()
+        for name in row["metrics"]:
+            if name.startswith(f"{EFFECTS}/"):
+                effects.setdefault((name, last), {})[row["seed"]] = row["metrics"][name]
         if metric in row["metrics"]:
             points[row["seed"]][row["env_step"]] = row["metrics"][metric]
     blueprint = read_blueprint(path)
@@ -149,7 +156,7 @@ def read_run(path: Path, metric: str, study: Mapping[str, Any] | None = None) ->
     agent = Agent(facts["name"], facts["variant"], fork_label(facts.get("fork")), _point(study))
     notes = (*_parting(path, facts), *_notes(path, reader.problem, last, blueprint))
     own = {name: by_seed for name, by_seed in fired.items() if name in blueprint.interventions}
-    return Reading(path, agent, facts["task"], blueprint, metric, points, notes, own, diverged, point)
+    return Reading(path, agent, facts["task"], blueprint, metric, points, notes, own, effects, diverged, point)
 
 
 def _blamed(reason: str, seeds: Sequence[int]) -> list[int]:

@@ -28,6 +28,8 @@ def text(table: Mapping[str, Any]) -> str:
     lines = [f"{table['metric']}, with the {table['interval']['method']}"]
     for heading, rows, sentences, pairs in sections(table):
         lines += ["", heading, *columns(rows), *(["", *columns(pairs)] if pairs else []), *sentences]
+    if effects := table.get("effects"):
+        lines += ["", "effects measured at firings, with it minus without", *(each["text"] for each in effects)]
     if table["notes"]:
         lines += ["", *(f"note: {note}" for note in table["notes"])]
     return "\n".join([*lines, *(f"figure: {path}" for path in table.get("figures", ()))])

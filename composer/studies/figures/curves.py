@@ -12,6 +12,7 @@ import numpy as np
 
 from composer.spec.interval import LEAST, method
 from composer.spec.quantities import counted
+from composer.studies.compare.firing_effects import firing_effects
 from composer.studies.compare.groups import Group
 from composer.studies.compare.read_runs import Agent
 from composer.studies.figures.names import short_names
@@ -40,6 +41,7 @@ def curves(groups: Sequence[Group], metric: str) -> Sheet:
                 _draw(panel, group, looks[group.agent], label(group.agent, groups, names), len(here) <= THIN_UP_TO)
                 for name, marker in marks.items():
                     _mark(panel, group, name, marker, looks[group.agent])
+                _effects(panel, group, looks[group.agent])
             _axes(panel, task, len(tasks))
         for name, marker in marks.items():
             axes[0].plot([], [], marker, color="black", markersize=4, label=f"{name} fires")
@@ -145,6 +147,20 @@ def _mark(axes: Any, group: Group, name: str, marker: str, own: Look) -> None:
     axes.plot(at, heights, marker, color=own.colour, linestyle="none", zorder=3, gid=own.group, **look)
 
 
+def _effects(axes: Any, group: Group, own: Look) -> None:
+    """Write at measured firings how the first signal changed; an arrow where the interval lies on one side of 0."""
+    drawn: set[tuple[str, int]] = set()
+    for each in firing_effects([group]):
+        if (place := (each.intervention, each.env_step)) in drawn:
+            continue
+        drawn.add(place)
+        height = float(np.interp(each.env_step, group.curve.steps, group.curve.values.mean(0)))
+        arrow = {1: "\N{UPWARDS ARROW}", -1: "\N{DOWNWARDS ARROW}", 0: ""}[each.sign]
+        words = f"{arrow}{in_words(each.signal)} {each.mean:+.2g}"
+        look = {"textcoords": "offset points", "ha": "center", "fontsize": 5, "color": own.colour, "gid": own.group}
+        axes.annotate(words, (each.env_step, height), xytext=(0, 5), **look)
+
+
 def _caption(groups: Sequence[Group], metric: str, names: Mapping[str, str]) -> str:
     parts = [
         f"{in_words(metric)}: mean over {seeds_of(groups)}" + (f", band: {method()}." if _has_band(groups) else ".")
@@ -155,6 +171,8 @@ def _caption(groups: Sequence[Group], metric: str, names: Mapping[str, str]) -> 
     few = [group for group in groups if len(group.seeds) < LEAST]
     if few and _has_band(groups):
         parts.append(f"Fewer than {LEAST} seeds have no interval.")
+    if firing_effects(groups):
+        parts.append("Beside a firing: its effect on a loss, by forks; an arrow where the interval leaves out 0.")
     thinned = [
         f"{name} of {names[str(group.agent)]} on {group.task} ({MOST_MARKS} of {len(steps)})"
         for group in groups
