@@ -68,12 +68,17 @@ def test_what_is_wrong_is_told(override: str, message: str) -> None:
 def test_compiled_and_eager_pulls_agree(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Alone traces penalties inside an update, and compares its numbers."""
+    """Alone traces every penalty, and TRAC, inside an update, and compares its numbers."""
     captured_without_code(monkeypatch)
     declared = (
         SEEDS,
         "penalties.pull={ kind = 'l2_init', where = ['critic.*'], coefficient = 0.1 }",
         "penalties.shrink={ kind = 'l2', where = ['actor.*weight'], coefficient = 0.1 }",
+        *(
+            f"penalties.{kind}={{ kind = '{kind}', where = ['critic.*'], coefficient = 0.01 }}"
+            for kind in ("parseval", "spectral", "wasserstein", "dr3", "feature_rank")
+        ),
+        "optimizers.critic={ kind = 'trac', base = { kind = 'adam', learning_rate = 1e-3 } }",
     )
     eager, compiled, free = Patient(*declared), Patient(*declared, choice=Choice(True, "a test")), Patient(SEEDS)
     for patient in (eager, compiled, free):
