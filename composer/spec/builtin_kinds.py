@@ -13,7 +13,6 @@ PACKAGES = (
     "composer.networks.heads",
     "composer.networks.network",
     "composer.interventions",
-    "composer.optim.feature_penalties",
     "composer.optim.penalties",
     "composer.optim",
     "composer.environments.labelled.datasets",

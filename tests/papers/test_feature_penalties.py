@@ -8,7 +8,7 @@ from tiny_runs import DRIFT, learner, tiny, transitions
 from torch import Tensor
 
 from composer.blueprint import BlueprintError
-from composer.optim.feature_penalties import Dr3, FeatureNorm, FeatureRank
+from composer.optim.penalties import Dr3, FeatureNorm, FeatureRank
 
 ALL = {"where": ["critic.*"], "coefficient": 1.0}
 TRUNK = "networks.critic.trunk=[{ kind = 'linear', width = 12 }, { kind = 'tanh' }]"

@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from composer.networks.outline import Outline
 from composer.networks.parameter_selectors import ParameterName
-from composer.optim.penalties import Penalty
+from composer.optim.penalties.base import Penalty
 
 if TYPE_CHECKING:
     from torch import Tensor
