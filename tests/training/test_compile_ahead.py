@@ -19,7 +19,12 @@ from composer.training.learner import Learner
 from composer.training.runs.directory import read_blueprint
 
 QUICK = "compute.compile=background"
-SMALL = tuple(f"networks.{role}.trunk={{ kind = 'linear', width = 4 }}" for role in ("actor", "critic"))
+SMALL = (
+    "networks.critic.copies=1",
+    *(f"networks.{role}.trunk={{ kind = 'linear', width = 4 }}" for role in ("actor", "critic")),
+    *(f"optimizers.{role}={{ kind = 'sgd', learning_rate = 1e-3 }}" for role in ("actor", "critic", "temperature")),
+)
+"""An update that compiles quickly."""
 
 
 class Told:
