@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field
 from typing_extensions import override
 
+from composer.algorithms import optimism as optimistic
 from composer.algorithms.base import AgentDeclaration, Algorithm, OffPolicy
 from composer.algorithms.declared import CRITICS, AverageRole, Evaluated, Passes, Role
+from composer.algorithms.optimism import Optimism
 from composer.algorithms.pixels import (
     Pixels,
     dormant,
@@ -73,6 +75,9 @@ class SAC(OffPolicy, Algorithm, kind="sac"):
     pixels: Pixels | None = None
     """Learning from pixels, which needs two more networks: an encoder and a projection of its features."""
 
+    optimism: Annotated[Optimism | None, Without(None)] = None
+    """An optimistic actor that collects the data, with its network and two learned weights (BRO)."""
+
     @property
     @override
     def joins_batches(self) -> bool:
@@ -98,6 +103,7 @@ class SAC(OffPolicy, Algorithm, kind="sac"):
         parts = (("observation", (size,)), ("action", (info.action_size,)))
         return (
             Role("actor", info.observation, produces="tanh_gaussian"),
+            *(() if self.optimism is None else (self.optimism.role(info),)),
             Role("critic", (size + info.action_size,), "value", has_one_copy=False, concatenates=parts),
         )
 
@@ -109,13 +115,19 @@ class SAC(OffPolicy, Algorithm, kind="sac"):
     def problems(self, agent: AgentDeclaration) -> Iterator[tuple[str, str]]:
         if self.pixels is not None:
             yield from self.pixels.problems(agent, self.first)
+            if self.optimism is not None:
+                yield "algorithm.optimism", "from pixels there is no optimistic actor: leave it out"
             for key in ("joint_batch", "joint_actor"):
                 if getattr(self, key):
                     yield f"algorithm.{key}", "from pixels, present and next observations are read apart: leave it out"
 
+        elif self.optimism is not None:
+            yield from self.optimism.problems(agent)
+
     @override
     def dormant_roles(self) -> Mapping[str, str]:
-        return dormant(self.pixels)
+        more = {"optimistic_actor": optimistic.OPTION} if self.optimism is None else {}
+        return {**dormant(self.pixels), **more}
 
     @override
     def averages_read(self) -> tuple[AverageRole, ...]:
@@ -124,9 +136,10 @@ class SAC(OffPolicy, Algorithm, kind="sac"):
         return (target, *(self.pixels.averages_read() if self.pixels else ()))
 
     def learned_scalars(self) -> Mapping[str, Outline]:
-        """The logarithm of the temperature."""
+        """The logarithm of the temperature, and the weights of optimism."""
         plan = ParameterPlan((), Constant(value=math.log(self.initial_temperature)), fan_in=1, fan_out=1)
-        return {"temperature": Outline("scalar", (), (), parameters={"value": plan})}
+        temperature = {"temperature": Outline("scalar", (), (), parameters={"value": plan})}
+        return {**temperature, **(self.optimism.learned_scalars() if self.optimism else {})}
 
     @override
     def trained_roles(self) -> tuple[str, ...]:
@@ -134,7 +147,9 @@ class SAC(OffPolicy, Algorithm, kind="sac"):
 
     @property
     def _order(self) -> tuple[str, ...]:
-        return ("actor", "temperature", "critic") if self.first == "actor" else ("critic", "actor", "temperature")
+        of_actor = "actor", "temperature"
+        order = (*of_actor, "critic") if self.first == "actor" else ("critic", *of_actor)
+        return order if self.optimism is None else (*order, *optimistic.ROLES)
 
     @override
     def metrics(self, info: EnvironmentInfo) -> tuple[Metric, ...]:
@@ -144,6 +159,7 @@ class SAC(OffPolicy, Algorithm, kind="sac"):
             Metric("temperature/value", "the temperature, which weighs entropy against value", low=0),
             loss("temperature/loss", "temperature times entropy above its target", -math.inf),
             *CRITICS,
+            *(self.optimism.metrics() if self.optimism else ()),
         )
 
     def evaluations(self) -> tuple[Evaluated, ...]:
@@ -152,7 +168,8 @@ class SAC(OffPolicy, Algorithm, kind="sac"):
         actor = Evaluated("actor", Passes.TRAIN, 2 if self.joint_actor else 1), Evaluated("critic", Passes.THROUGH)
         target = Evaluated("actor", Passes.FORWARD), Evaluated("target_critic", Passes.FORWARD, batches)
         critic = (Evaluated("critic", Passes.TRAIN, batches),)
-        return in_order(self._order, {"actor": actor, "target": target, "critic": critic}, self.pixels)
+        found = in_order(self._order, {"actor": actor, "target": target, "critic": critic}, self.pixels)
+        return (*found, *(self.optimism.evaluations() if self.optimism else ()))
 
     @override
     def build(self, built: BuiltAgent, info: EnvironmentInfo, hyperparameters: Hyperparameters) -> Program:
@@ -176,4 +193,5 @@ class SAC(OffPolicy, Algorithm, kind="sac"):
             policy_delay=delay,
             delay_skips=self.delay_skips,
             order=self._order,
+            optimism=self.optimism.settings(info, hyperparameters) if self.optimism else None,
         )

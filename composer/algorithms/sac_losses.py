@@ -18,6 +18,8 @@ from composer.algorithms.losses.critics import critics_loss, joint_return, joint
 from composer.algorithms.losses.features import Features
 from composer.algorithms.losses.returns import halves, of_only_copy
 from composer.algorithms.losses.tanh_gaussian import mode, sample
+from composer.algorithms.optimism_losses import OptimisticActor
+from composer.algorithms.optimism_losses import Settings as OptimismSettings
 from composer.algorithms.program import Batch, BuiltAgent, Inputs, Objective, Program
 from composer.spec.shape import Shape
 
@@ -42,6 +44,8 @@ class Settings:
     """What waits in between: ``Objective.skips``."""
     order: tuple[str, ...]
     """Roles in the order in which they step."""
+    optimism: OptimismSettings | None = None
+    """Of the optimistic actor; None without one."""
 
 
 class SACProgram(Program):
@@ -64,6 +68,8 @@ class SACProgram(Program):
             "critic/loss",
             "critic/value",
         )
+        optimism, policy = settings.optimism, self._policy
+        self._optimistic = None if optimism is None else OptimisticActor(built, policy, optimism)
         drawn = {"actor": (settings.actions,), "target": features.draw_shape(settings.actions)}
         self.noise: Mapping[str, Shape] = {**drawn, **features.noise}
         delay = settings.policy_delay, settings.delay_skips
@@ -72,10 +78,18 @@ class SACProgram(Program):
             "temperature": Objective("temperature", self.temperature_loss, *delay),
             "critic": Objective("critic", self.critic_loss, also_trains=features.trained),
         }
+        if self._optimistic is not None:
+            self.signals = (*self.signals, *self._optimistic.signals)
+            self.noise = {**self.noise, "optimistic_actor": (settings.actions,)}
+            steps["optimistic_actor"] = Objective("optimistic_actor", self._optimistic.loss, *delay)
+            steps["optimism"] = Objective("optimism", self._optimistic.optimism_loss, *delay)
+            steps["regularizer"] = Objective("regularizer", self._optimistic.regularizer_loss, *delay)
         self.objectives: tuple[Objective, ...] = tuple(steps[role] for role in settings.order)
 
     def act(self, observation: Tensor, noise: Tensor | None) -> Tensor:
-        """A draw of the policy with ``noise [S, E, a]``; its mode without."""
+        """A draw of the policy with ``noise [S, E, a]``, of the optimistic one where there is one; its mode without."""
+        if self._optimistic is not None and noise is not None:
+            return self._optimistic.explore(observation, noise)
         mean, log_std = self._policy(self._features.acting(observation))
         return mode(mean) if noise is None else sample(mean, log_std, noise)[0]
 
@@ -84,6 +98,8 @@ class SACProgram(Program):
         found, now, following = self._features.inputs(batch)
         action, _ = sample(*self._policy(following.actor), self._features.first(noise["target"]))
         critic = Inputs(*(torch.cat([a, b], -1) for a, b in ((now.critic, batch.action), (following.critic, action))))
+        if self._optimistic is not None:
+            found["optimistic_actor"] = Inputs(*(self._optimistic.input_of(seen.actor) for seen in (now, following)))
         return {**found, "actor": Inputs(now.actor, following.actor), "critic": critic}
 
     def actor_loss(self, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]) -> Tensor:

@@ -35,6 +35,9 @@ class Returns(Protocol[R]):
     def average(self, raw: R, axis: int) -> R:
         """Raw output of the average of several distributions along ``axis``, a batch axis (not negative)."""
 
+    def distance(self, raw: R) -> Tensor:
+        """How far two returns ``[S, 2, ...]`` are apart, ``[S, ...]``: the mean distance of their quantiles."""
+
     def loss(self, raw: R, target: Tensor) -> Tensor:
         """The loss of ``raw`` against a target, ``[...]``; batch axes broadcast."""
 
@@ -59,6 +62,10 @@ class Point:
     def average(self, raw: Tensor, axis: int) -> Tensor:
         """The mean."""
         return raw.mean(axis)
+
+    def distance(self, raw: Tensor) -> Tensor:
+        """Of the expectations."""
+        return (raw[:, 0] - raw[:, 1]).abs()
 
     def loss(self, raw: Tensor, target: Tensor) -> Tensor:
         """``(raw - target)^2``, not halved; or the Huber loss, ``error^2 / 2`` near 0, whose slope is the cut error."""
@@ -96,6 +103,12 @@ class Categorical(ABC):
     def average(self, raw: Tensor, axis: int) -> Tensor:
         """Logits of the mixture: the mean of the probabilities."""
         return raw.log_softmax(-1).logsumexp(axis) - math.log(raw.shape[axis])
+
+    def distance(self, raw: Tensor) -> Tensor:
+        """The area between the two distribution functions."""
+        chances = raw.softmax(-1)
+        area: Tensor = (chances[:, 0] - chances[:, 1]).cumsum(-1).abs().sum(-1) * self.spacing
+        return area
 
     def loss(self, raw: Tensor, target: Tensor) -> Tensor:
         """The cross-entropy, ``-sum_i p_i log q_i``."""
@@ -175,6 +188,10 @@ class Quantile:
         """Quantile by quantile, as BRO's critics are averaged, arXiv:2405.16158."""
         return raw.mean(axis)
 
+    def distance(self, raw: Tensor) -> Tensor:
+        """Quantile by quantile, as in BRO's optimistic actor, arXiv:2405.16158."""
+        return (raw[:, 0] - raw[:, 1]).abs().mean(-1)
+
     def loss(self, raw: Tensor, target: Tensor) -> Tensor:
         """The quantile Huber loss."""
         return quantile_huber(raw, self.levels, target, self.kappa)
@@ -202,6 +219,10 @@ class ImplicitQuantile:
     def average(self, raw: tuple[Tensor, Tensor], axis: int) -> tuple[Tensor, Tensor]:
         """Quantile by quantile, which takes copies evaluated at the same levels, as in evaluation mode."""
         return raw[0].mean(axis), raw[1].mean(axis)
+
+    def distance(self, raw: tuple[Tensor, Tensor]) -> Tensor:
+        """Quantile by quantile, at the same levels."""
+        return (raw[0][:, 0] - raw[0][:, 1]).abs().mean(-1)
 
     def loss(self, raw: tuple[Tensor, Tensor], target: Tensor) -> Tensor:
         """The quantile Huber loss at the levels of ``raw``."""

@@ -1,5 +1,6 @@
 """Heads of networks. Importing this package registers every kind; none of it imports torch."""
 
+from composer.networks.heads.action_shift import ActionShift
 from composer.networks.heads.base import Head, head_giving, heads_giving
 from composer.networks.heads.categorical_policy import CategoricalPolicy
 from composer.networks.heads.categorical_value import CategoricalValue
@@ -15,6 +16,7 @@ from composer.networks.heads.scalar import Scalar
 from composer.networks.heads.tanh_gaussian import TanhGaussian
 
 __all__ = [
+    "ActionShift",
     "CategoricalPolicy",
     "CategoricalValue",
     "Classifier",

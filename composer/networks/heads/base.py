@@ -47,7 +47,7 @@ class Head(Family, family="head"):
 
         ``value`` (one, of a state or of a state and an action), ``action_values`` (one for each discrete action),
         ``tanh_gaussian``, ``gaussian``, ``deterministic_action``, ``action_logits``, ``class_logits``,
-        ``features``; plug-ins may add words.
+        ``action_shift`` (of another policy's mean), ``features``; plug-ins may add words.
         """
 
     @abstractmethod
