@@ -23,6 +23,7 @@ PRODUCTS = {
     "categorical_policy": "action_logits",
     "categorical_value": "value",
     "classifier": "class_logits",
+    "action_shift": "action_shift",
     "deterministic_tanh": "deterministic_action",
     "discrete_value": "action_values",
     "dueling": "action_values",

@@ -50,9 +50,15 @@ STOPPING = (
     "algorithm.batch_size=10", "seeds=[0]", "training={ env_steps = 60, log_every = 20 }", "evaluation.every=20",
     "compute.compile='never'", "tracking.kind='none'",
 )  # fmt: skip
+OPTIMISTIC = (
+    "algorithm.optimism={}",
+    "networks.optimistic_actor={ trunk = { use = 'mlp', width = 8, depth = 1 }, head = { kind = 'action_shift' } }",
+    *(f"optimizers.{role}={{ kind = 'adam' }}" for role in ("optimistic_actor", "optimism", "regularizer")),
+)  # fmt: skip
 CASES: dict[str, tuple[Path, Sequence[str]]] = {
     "sac, all measures": (TESTS / "tiny.toml", (DRIFT, *SHORT, MEASURES)),
     "sac in phases, injected": (TESTS / "tiny.toml", (PHASES, *SHORT, MEASURES, INJECTED)),
+    "sac with an optimistic actor": (TESTS / "tiny.toml", (DRIFT, *SHORT, MEASURES, *OPTIMISTIC)),
     "sac in dm_control": (TESTS / "tiny.toml", ()),
     "td3": (TESTS / "tiny_td3.toml", SHORT),
     "ppo": (TESTS / "tiny_ppo.toml", (MEASURES,)),

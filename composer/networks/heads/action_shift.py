@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from typing_extensions import override
 
@@ -21,7 +21,7 @@ class ActionShift(OneLayerHead, kind="action_shift"):
     """
 
     is_additive: ClassVar[bool] = True
-    example: ClassVar[Mapping[str, Any]] = {"kind": "action_shift", "weight": {"kind": "orthogonal", "gain": 0.01}}
+    example: ClassVar[Mapping[str, Any]] = {"kind": "action_shift"}
 
     @property
     @override
@@ -34,7 +34,8 @@ class ActionShift(OneLayerHead, kind="action_shift"):
 
     @override
     def layer(self, shape: Shape, width: int) -> Outline:
-        return Linear(width=width, weight=self.weight, bias=False).outline(shape)
+        norm: Literal["rows"] | None = "rows" if self.unit_norm else None
+        return Linear(width=width, weight=self.weight, bias=False, unit_norm=norm).outline(shape)
 
     @override
     def layer_call(self, shape: Shape, width: int) -> LazyCall:
