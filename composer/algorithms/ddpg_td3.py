@@ -23,7 +23,7 @@ from composer.algorithms.pixels import (
     start_from_pixels,
     with_encoder,
 )
-from composer.algorithms.start import Start
+from composer.algorithms.start import TWIN_DELAYED, Start
 from composer.environments.base import Environment
 from composer.environments.interface import EnvironmentInfo
 from composer.optim import schedules
@@ -215,12 +215,8 @@ class TD3(DeterministicPolicyGradient, kind="td3"):
     @override
     @classmethod
     def start(cls, info: EnvironmentInfo) -> Start:
-        settings = {
-            "batch_size": 256, "update_to_data": 1.0, "warmup_interactions": 5_000, "discount": 0.99,
-            "policy_delay": 2, "exploration": {"std": 0.1}, "target_noise": {"std": 0.2, "clip": 0.5},
-        }  # fmt: skip
         with_actor = {"kind": "periodic", "every": 2, "value": 1.0, "at": 0.995}
         if info.pictures:
             source = "TD3, arXiv:1802.09477 and its code, over the encoder of DrQ, arXiv:2004.13649"
-            return start_from_pixels(settings, source, 3e-4, with_actor)
-        return Start(settings, "TD3, arXiv:1802.09477 and its code", momentum=with_actor, copies={"critic": 2})
+            return start_from_pixels(TWIN_DELAYED, source, 3e-4, with_actor)
+        return Start(TWIN_DELAYED, "TD3, arXiv:1802.09477 and its code", momentum=with_actor, copies={"critic": 2})

@@ -9,6 +9,11 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 ADAM: Mapping[str, Any] = {"kind": "adam", "learning_rate": 3e-4}
+TWIN_DELAYED: Mapping[str, Any] = {
+    "batch_size": 256, "update_to_data": 1.0, "warmup_interactions": 5_000, "discount": 0.99,
+    "policy_delay": 2, "exploration": {"std": 0.1}, "target_noise": {"std": 0.2, "clip": 0.5},
+}  # fmt: skip
+"""TD3's settings, of arXiv:1802.09477 and its code, which TD7 has too."""
 
 
 class Start(NamedTuple):

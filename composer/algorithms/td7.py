@@ -13,7 +13,7 @@ from composer.algorithms.base import AgentDeclaration, Algorithm, OffPolicy, vec
 from composer.algorithms.ddpg_td3 import ActionNoise
 from composer.algorithms.declared import CRITICS, AverageRole, Evaluated, InputFrom, Passes, Role, StateTensor
 from composer.algorithms.policy_checkpoints import PolicyCheckpoints
-from composer.algorithms.start import Start
+from composer.algorithms.start import TWIN_DELAYED, Start
 from composer.environments.base import Environment
 from composer.environments.interface import EnvironmentInfo
 from composer.networks.outline import Outline
@@ -63,13 +63,9 @@ class TD7(OffPolicy, Algorithm, kind="td7"):
     @override
     @classmethod
     def start(cls, info: EnvironmentInfo) -> Start:
-        settings = {
-            "batch_size": 256, "update_to_data": 1.0, "warmup_interactions": 5_000, "discount": 0.99,
-            "policy_delay": 2, "exploration": {"std": 0.1}, "target_noise": {"std": 0.2, "clip": 0.5},
-        }  # fmt: skip
         momentum = {"kind": "periodic", "every": 250, "value": 1.0, "at": 0.0}
         replay, source = {"sampling": {"kind": "loss_adjusted"}}, "TD7, arXiv:2306.02451 and its code"
-        return Start(settings, source, momentum=momentum, copies={"critic": 2}, replay=replay)
+        return Start(TWIN_DELAYED, source, momentum=momentum, copies={"critic": 2}, replay=replay)
 
     @property
     @override

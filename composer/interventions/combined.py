@@ -15,12 +15,14 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 from typing_extensions import override
 
-from composer.interventions.clocks import Lengths, Since
+from composer.interventions.clocks import ClockName, Lengths, Since
 from composer.interventions.triggers import Leaf, Limited, Trigger
 from composer.spec.family import Items
 
 MAX_LEAVES = 12
 """Most triggers that one combination holds, at all depths."""
+MOST_CERTAIN = 10_000
+"""Moments of each leaf of which is found whether it fires there."""
 _OUTERMOST = {"cooldown": 0, "maximum": 1, "clock": "update"}
 """Keys that only the outermost trigger has, with their defaults."""
 
@@ -53,6 +55,40 @@ class Combined(Limited, abstract=True):
     @override
     def moments(self, lengths: Lengths) -> Sequence[int]:
         return ()
+
+    @override
+    def certain(self, lengths: Lengths) -> Sequence[tuple[ClockName, Sequence[int]]]:
+        """Moments of planned leaves at which it holds; of another clock's leaves it is unknown whether they do.
+
+        A limit that a metric, or another clock, may have used up leaves none.
+        """
+        leaves = [leaf.trigger for leaf in self.leaves()]
+        clocks = list(dict.fromkeys(leaf.clock for leaf in leaves if not leaf.is_per_seed(lengths)))
+        if (self.maximum or self.cooldown) and (len(clocks) > 1 or any(leaf.is_per_seed(lengths) for leaf in leaves)):
+            return ()
+        return [(clock, self._certain(clock, leaves, lengths)) for clock in clocks]
+
+    def _certain(self, clock: ClockName, leaves: Sequence[Trigger], lengths: Lengths) -> list[int]:
+        known = [leaf.clock == clock and not leaf.is_per_seed(lengths) for leaf in leaves]
+        moments = [
+            leaf.moments(lengths)[:MOST_CERTAIN] if is_known else ()
+            for leaf, is_known in zip(leaves, known, strict=True)
+        ]
+        held = [set(each) for each in moments]
+        fired: list[int] = []
+        for moment in sorted(set().union(*held)):
+            truth = (moment in each if is_known else None for each, is_known in zip(held, known, strict=True))
+            if self.holds(iter(list(truth))) and self.may_fire(len(fired), moment - fired[-1] if fired else 0):
+                fired.append(moment)
+        return fired
+
+    @override
+    def sufficient(self) -> Sequence[Trigger]:
+        leaves = self.leaves()
+        if self.maximum or self.cooldown:
+            return ()
+        alone = [[True if other is leaf else None for other in leaves] for leaf in leaves]
+        return [leaf.trigger for leaf, truth in zip(leaves, alone, strict=True) if self.holds(iter(truth))]
 
     def problems(self, lengths: Lengths) -> Iterator[tuple[str, str]]:
         """Those of its leaves, a cooldown on another clock than its moments have, and what can never hold."""

@@ -69,6 +69,14 @@ class Trigger(Family, family="trigger"):
         spans = lengths.spans(self.clock, self.counted_since)
         return [start + moment for start, end in spans for moment in self.planned(end - start)]
 
+    def certain(self, lengths: Lengths) -> Sequence[tuple[ClockName, Sequence[int]]]:
+        """Clocks with moments at which it fires for every seed, whatever metrics do."""
+        return () if self.is_per_seed(lengths) else ((self.clock, self.moments(lengths)),)
+
+    def sufficient(self) -> Sequence[Trigger]:
+        """The triggers without parts at each of whose moments it fires, whatever the others do."""
+        return (self,)
+
     def most_moments(self, lengths: Lengths) -> int:
         """The most planned moments at which it can fire, its own and those of the triggers within."""
         return sum(len(leaf.trigger.moments(lengths)) for leaf in self.leaves())

@@ -91,9 +91,19 @@ class Priorities:
         """The state by name."""
         return {"priorities": self._flat[:, : self._capacity].clone(), "largest": self._largest}
 
-    def load(self, saved: Mapping[str, Tensor]) -> None:
-        """Load what ``tensors`` gave."""
-        self._flat[:, : self._capacity] = saved["priorities"].to(self._flat.device)
+    def load(self, saved: Mapping[str, Tensor], added: int) -> None:
+        """Load what ``tensors`` gave after ``added`` rows, of a ring of another capacity too: its newest rows.
+
+        Rows that could no longer be drawn from the other ring are as new.
+        """
+        held = saved["priorities"].to(self._flat.device)
+        then = held.shape[1]
+        rows = torch.arange(max(added - min(then, self._capacity), 0), added, device=held.device)
+        kept = held[:, rows % then]
+        if then != self._capacity:
+            kept = torch.where(kept > 0, kept, saved["largest"].to(kept))
+        self._flat.zero_()
+        self._flat[:, rows % self._capacity] = kept
         self._largest.copy_(saved["largest"])
         self._sums.copy_(self._values.sum(2))
 
@@ -138,8 +148,8 @@ class LossAdjustedPriorities(Priorities):
         return super().tensors() | {"reports": self._reports}
 
     @override
-    def load(self, saved: Mapping[str, Tensor]) -> None:
-        super().load(saved)
+    def load(self, saved: Mapping[str, Tensor], added: int) -> None:
+        super().load(saved, added)
         self._reports.copy_(saved["reports"])
 
     @override

@@ -23,6 +23,16 @@ DQN = blueprints_root() / "atari" / "dqn.toml"
 LINE = '{{ kind="linear", start=0.9, end=0.4, updates={} }}'
 RESET = 'interventions.{}={{ when={{ kind="every", interval={}, clock="{}" }}, where=["critic.head.*"], '
 RESET += 'do={{ kind="lerp", toward={{ kind="fresh" }} }}, moments="zero" }}'
+DO = "where = ['critic.head.*'], do = {{ kind = 'lerp', toward = {{ kind = 'fresh' }} }}, target = 'own' }}"
+EITHER = (
+    "interventions.a={{ when = {{ kind = 'any', {}of = [{{ kind = 'every', interval = 1 }}, "
+    "{{ kind = 'crossing', metric = 'critic/loss', above = 1.0 }}] }}, " + DO
+)
+THEN = "{ kind = 'at', steps = [5_000], clock = 'env' }"
+BOTH = (
+    "interventions.a={{ when = {{ kind = 'all', maximum = 0, clock = 'env', of = ["
+    "{{ kind = 'every', interval = 1_000, clock = 'env' }}, {} ] }}, " + DO
+)
 AT = RESET.replace('kind="every", interval={}', 'kind="at", steps=[{}]')
 TORTOISE = 'averages.tortoise={{ of="critic", momentum={} }}'
 HARE = 'interventions.a={{ use="hare_and_tortoise", interval={}, clock="update", where=["critic.*"] }}'
@@ -219,6 +229,23 @@ CASES: dict[str, tuple[Path, tuple[str, ...], str, str, tuple[str, ...]]] = {
         "interventions.a.when",
         "fires after every update",
         (TORTOISE.format(0.999), HARE.format(2)),
+    ),
+    "every update, within a combination": (
+        QUICKSTART,
+        (EITHER.format("maximum = 0, "),),
+        "interventions.a.when",
+        "fires after every update: no time to learn",
+        (EITHER.format(""),),
+    ),
+    "a combination and another at one moment": (
+        QUICKSTART,
+        (BOTH.format("{ kind = 'every', interval = 2_500, clock = 'env' }"), AT.format("b", 5_000, "env")),
+        "interventions.b",
+        "fires together with 'a'",
+        (
+            BOTH.format("{ kind = 'not', of = { kind = 'at', steps = [5_000], clock = 'env' } }"),
+            AT.format("b", 5_000, "env"),
+        ),
     ),
     "two at one moment": (
         QUICKSTART,

@@ -75,7 +75,7 @@ def test_a_restored_state_draws_the_same() -> None:
     for _ in range(20):
         held.report(torch.randint(3_000, (2, 64), generator=random), torch.rand(2, 64, generator=random))
     other = Priorities(2, 3_000, 0.7)
-    other.load({name: value.clone() for name, value in held.tensors().items()})
+    other.load({name: value.clone() for name, value in held.tensors().items()}, 3_000)
     ours, theirs = held.draw(512, generators(1, 2)), other.draw(512, generators(1, 2))
     assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
 
@@ -104,7 +104,7 @@ def test_loss_adjusted_priorities_are_restored_with_their_counter() -> None:
     first, second = (LossAdjustedPriorities(1, 4, 0.4, minimum=1.0, refresh=2, device="cpu") for _ in range(2))
     first.enter(torch.arange(2))
     first.report(torch.tensor([[0]]), torch.tensor([[9.0]]))
-    second.load({name: value.clone() for name, value in first.tensors().items()})
+    second.load({name: value.clone() for name, value in first.tensors().items()}, 2)
     for held in (first, second):
         held.report(torch.tensor([[0]]), torch.tensor([[2.0]]))
         assert held.tensors()["largest"].item() == pytest.approx(2.0**0.4)

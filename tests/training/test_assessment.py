@@ -174,15 +174,19 @@ def test_it_resumes_to_the_bit_between_interactions_and_between_updates(tmp_path
 
 @pytest.mark.parametrize("has_assessment", [True, False])
 def test_a_fork_may_begin_or_end_to_assess(has_assessment: bool, tmp_path: Path) -> None:
-    short = ("training.env_steps=60", "evaluation.every=60", "checkpoint.every=30", "replay.capacity=50")
+    short = ("training.env_steps=60", "evaluation.every=60", "checkpoint.every=30")
     plain, assessed = load(TINY, short).blueprint, blueprint_of(*short)
     before, after = (plain, assessed) if has_assessment else (assessed, plain)
     run, session = assemble.start(before, tmp_path / "runs", None)
     go_on(session)
     run.close()
     longer = after.model_copy(update={"training": after.training.model_copy(update={"env_steps": 140})})
-    fork, forked, _ = assemble.fork(run.path, longer, 60, 0, tmp_path / "forks")
+    withheld = session.clock.held
+    fork, forked, notes = assemble.fork(run.path, longer, 60, 0, tmp_path / "forks")
     made = forked.learner.updates.item()
+    told = [note for note in notes if "held back" in note]
+    assert has_assessment or (withheld and f"{withheld} updates of a seed, held back while a policy" in told[0])
+    assert not (has_assessment and told)
     go_on(forked)
     fork.close()
     assert forked.learner.updates.item() > made

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tiny_dqn
 import torch
-from tiny_runs import EVENTFUL, finished, last_json, resumed, rows, state_digest
+from tiny_runs import EVENTFUL, finished, go_on, last_json, resumed, rows, state_digest
 from typer.testing import CliRunner
 
 from composer.blueprint import load
@@ -214,6 +215,27 @@ def test_a_smaller_replay_keeps_the_newest(whole: Path, tmp_path: Path, monkeypa
     # The rows that no longer count are gone once the fork saves again.
     resumed(run)
     assert Checkpoints(run).load().values["replay_start"] == 100
+
+
+def test_prioritised_replay_goes_on_in_a_longer_run_and_in_a_smaller_ring(tmp_path: Path) -> None:
+    """A ring is no larger than its run: the fork of a shorter one, at its end, is the longer run."""
+    short = ("replay.sampling={ kind = 'prioritised' }", "replay.capacity=400", "evaluation.every=40")
+
+    def run(steps: int) -> Path:
+        made, session = assemble.start(
+            tiny_dqn.tiny(*short, f"training.env_steps={steps}"), tmp_path / str(steps), None
+        )
+        go_on(session)
+        made.close()
+        return made.path
+
+    longer, shorter = run(160), run(80)
+    fork = forked(shorter, tmp_path / "forks", "training.env_steps=160")
+    assert state_digest(fork) == state_digest(longer)
+    ring = tmp_path / "ring"
+    forked(shorter, ring, "training.env_steps=160", "replay.capacity=30")
+    saved = Checkpoints(next(ring.iterdir())).load().tensors["replay/priorities"]
+    assert saved.shape[1] == 30 and (saved > 0).all()
 
 
 def test_branches_differ_and_are_the_same_under_other_keys(whole: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from composer.blueprint import diff
 from composer.blueprint.checks.forkable import fork_problems
 from composer.blueprint.inspect.agent_name import fork_name, plain_name
+from composer.spec.quantities import counted
 from composer.spec.random_streams import derive
 from composer.tracking.project import admitted
 from composer.training.assemble.make_session import restored_learner, undo_on_error
@@ -125,6 +126,17 @@ def _event(facts: dict[str, Any], state: Carried) -> dict[str, Any]:
     return {"name": "fork", **{key: value for key, value in facts.items() if key != "env_step"}, **changed}
 
 
+def _held_back(origin: Origin, blueprint: Blueprint) -> str:
+    """The updates of the checkpoint that a fork without assessments does not make; empty where there are none."""
+    done = origin.snapshot.tensors.get("assessment/done")
+    if done is None or blueprint.algorithm.assessment is not None:
+        return ""
+    least = int(origin.snapshot.values.get("held", 0))
+    most = least + int(done.max() - done.min())
+    span = counted(most, "update") if least == most else f"{least:,} to {most:,} updates"
+    return span if most else ""
+
+
 def _few(names: Sequence[str]) -> str:
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return f"{', '.join(names[:SHOWN])}{more}"
@@ -137,6 +149,8 @@ def _notes(path: Path, origin: Origin, blueprint: Blueprint, device: str, state:
         yield f"fresh, for the checkpoint has none: {_few(state.fresh)}"
     if state.dropped:
         yield f"dropped, for the fork has none: {_few(state.dropped)}"
+    if held := _held_back(origin, blueprint):
+        yield f"algorithm.policy_checkpoints: {held} of a seed, held back while a policy was assessed, are not made"
     then, now = (each.algorithm.update_schedule(each.environment.info) for each in (origin.blueprint, blueprint))
     paces = ((each.update_to_data, each.warmup_interactions, each.untrained) for each in (then, now))
     if len(set(paces)) > 1:

@@ -22,6 +22,7 @@ from composer.training.collect.base import TransitionMemory
 from composer.training.resting import unmoved
 
 if TYPE_CHECKING:
+    from composer.replay.priorities import Priorities
     from composer.replay.ring import Ring
     from composer.replay.sampling import Sampling
     from composer.training.learner import Learner
@@ -48,9 +49,7 @@ class ReplayMemory(TransitionMemory):
         if self._priorities is not None:
             arrived = torch.arange(before, ring.added, device=ring.device)
             self._priorities.enter(arrived % ring.capacity)
-            if ring.stale and ring.added >= ring.capacity:
-                gone = torch.arange(ring.added, ring.added + ring.stale, device=ring.device)
-                self._priorities.leave(gone % ring.capacity)
+            self._leave_stale(self._priorities)
 
     @override
     def clear(self) -> None:
@@ -94,4 +93,12 @@ class ReplayMemory(TransitionMemory):
     def load(self, saved: Mapping[str, Tensor]) -> None:
         super().load(saved)
         if self._priorities is not None:
-            self._priorities.load(saved)
+            self._priorities.load(saved, self.ring.added)
+            self._leave_stale(self._priorities)
+
+    def _leave_stale(self, priorities: Priorities) -> None:
+        """Remove the oldest transitions of a full ring that can no longer be drawn."""
+        ring = self.ring
+        if ring.stale and ring.added >= ring.capacity:
+            gone = torch.arange(ring.added, ring.added + ring.stale, device=ring.device)
+            priorities.leave(gone % ring.capacity)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterator
-from itertools import combinations, islice
+from collections.abc import Iterator, Sequence
+from itertools import combinations, islice, product
 
 from composer.blueprint.checks.meaning import Finding
 from composer.blueprint.forecast.clock import clock_of, lengths_of
@@ -13,14 +13,16 @@ from composer.blueprint.forecast.periods import fires_without_pause, interaction
 from composer.blueprint.forecast.timeline import schedules
 from composer.blueprint.schema import Blueprint
 from composer.interventions.base import Intervention
-from composer.interventions.clocks import ClockName, Lengths
-from composer.interventions.triggers import Trigger
+from composer.interventions.clocks import ClockName
 from composer.networks.parameter_selectors import ParameterName
 
 MAX_MOMENTS = 10_000
 """So many firings, shared by all pairs of interventions, are compared: regular ones that meet do so early."""
 MAX_CONVERTED = 300
 """The same where the two of a pair count on different clocks, which takes longer."""
+
+Planned = tuple[ClockName, Sequence[int]]
+"""A clock, and moments on it in order."""
 
 
 def before_the_first_update(blueprint: Blueprint) -> Iterator[Finding]:
@@ -41,7 +43,7 @@ def too_often(blueprint: Blueprint) -> Iterator[Finding]:
     """Resets, copies of averages and injections after every interaction or update, which leave no time to learn."""
     for name, each in blueprint.interventions.items():
         copies = each.do.average is not None and not each.do.mixes_weights
-        often = fires_without_pause(blueprint, each.when)
+        often = next(filter(None, (fires_without_pause(blueprint, when) for when in each.when.sufficient())), "")
         if often and (each.do.resets_weights or copies or each.do.changes_structure):
             yield ("interventions", name, "when"), f"{often}: no time to learn in between"
 
@@ -50,15 +52,17 @@ def same_moment(blueprint: Blueprint) -> Iterator[Finding]:
     """Two interventions that change the same parameters without an update between them."""
     lengths = lengths_of(blueprint)
     changing = {
-        name: (each.when, set(_chosen(blueprint, each)))
+        name: (each.when.certain(lengths), set(_chosen(blueprint, each)))
         for name, each in blueprint.interventions.items()
-        if each.do.changes_weights and not each.do.is_projection and not each.when.is_per_seed(lengths)
+        if each.do.changes_weights and not each.do.is_projection
     }
     pairs = list(combinations(changing.items(), 2))
     for (first, (one, ours)), (second, (other, theirs)) in pairs:
-        if ours & theirs and _meet(blueprint, lengths, one, other, len(pairs)):
+        planned = product(one, other) if ours & theirs else ()
+        met = next((both for both in planned if _meet(blueprint, *both, len(pairs))), None)
+        if met:
             on = ".".join(min(ours & theirs))
-            if one.clock == other.clock:
+            if met[0][0] == met[1][0]:
                 order = "in the order of the file"
             else:
                 order = "those on updates first, then epochs, interactions and environment steps"
@@ -113,10 +117,9 @@ def _chosen(blueprint: Blueprint, each: Intervention) -> tuple[ParameterName, ..
     return each.where.select(blueprint.trained_outlines)
 
 
-def _meet(blueprint: Blueprint, lengths: Lengths, one: Trigger, other: Trigger, pairs: int) -> bool:
+def _meet(blueprint: Blueprint, one: Planned, other: Planned, pairs: int) -> bool:
     """Whether a planned firing of each comes with no update between the two."""
-    planned = [(when.moments(lengths), when.clock) for when in (one, other)]
-    (rare, of), (often, on) = sorted(planned, key=lambda each: len(each[0]))
+    (of, rare), (on, often) = sorted((one, other), key=lambda each: len(each[1]))
     for moment in islice(rare, 1 + (MAX_MOMENTS if of == on else MAX_CONVERTED) // pairs):
         before, now = _window(blueprint, of, moment, on)
         after = bisect_right(often, before)
