@@ -24,6 +24,7 @@ from typing import Any
 import torch
 
 from composer.blueprint import Blueprint, BlueprintError, load
+from composer.blueprint.forecast.duration import guessed_seconds
 from composer.blueprint.serialize import resolved
 from composer.blueprint.syntax.notation import experiment
 from composer.spec.errors import ComposerError
@@ -38,6 +39,12 @@ LAPS = 3
 LAP_SECONDS = 0.7
 WARMUP = 300
 """Interactions with random actions before the updates that are timed, at the most."""
+BUDGET = 20.0
+"""Seconds after which no other run is measured; those that are left take the pace of a run of the same program."""
+HEAVY = 1.0
+"""Seconds of an interaction with its updates, as guessed, above which a run is not measured."""
+EVALUATION_SECONDS = 2.0
+"""After which an evaluation is broken off; its rest takes as long a decision, up to the time limit of episodes."""
 COMPILE_SECONDS = (26.0, 35.0, 48.0)
 """Of a cold compilation on a CPU: lowest, middle, highest (docs/benchmarks/speed.md)."""
 
@@ -86,19 +93,39 @@ def known_paces(folder: Path) -> dict[str, Pace]:
 
 
 def calibrate(costs: Sequence[RunCost], folder: Path, threads: int, say: Callable[[str], None]) -> dict[str, Pace]:
-    """Measure what is not known yet, in a few seconds each, and keep it in ``folder``."""
+    """Measure what is not known yet, in a few seconds each and ``BUDGET`` in all, and keep it in ``folder``.
+
+    What was not measured has the pace of a run of the same program, such as another game, or none.
+    """
     found = known_paces(folder)
     distinct = {workload(each, threads): each for each in costs if each.left}
-    missing = [(key, each) for key, each in distinct.items() if key not in found]
+    missing = [(key, each) for key, each in _programs_first(distinct) if key not in found and not _is_heavy(each)]
     start = _start_seconds() if missing else 0.0
     if missing:
         torch.set_num_threads(threads)
+    began = time.perf_counter()
     for number, (key, each) in enumerate(missing, 1):
+        if time.perf_counter() - began > BUDGET:
+            say(f"{len(missing) - number + 1} more were not measured: the same command measures the next of them")
+            break
         say(f"measuring {each.run.name} ({number} of {len(missing)})")
         found[key] = _measured(each, start)
         folder.mkdir(parents=True, exist_ok=True)
         write_text(folder / CALIBRATION, json.dumps({name: asdict(pace) for name, pace in found.items()}, indent=1))
-    return found
+    alike = {distinct[key].update.program: pace for key, pace in found.items() if key in distinct}
+    others = {key: alike[each.update.program] for key, each in distinct.items() if each.update.program in alike}
+    return others | found
+
+
+def _programs_first(distinct: Mapping[str, RunCost]) -> list[tuple[str, RunCost]]:
+    """The first run of each program, then the others, such as other games."""
+    first = {each.update.program: key for key, each in reversed([*distinct.items()])}
+    return sorted(distinct.items(), key=lambda item: item[0] != first[item[1].update.program])
+
+
+def _is_heavy(cost: RunCost) -> bool:
+    """Whether a lap of it would take seconds: its time is guessed from its arithmetic."""
+    return guessed_seconds(cost.run.blueprint) > HEAVY * max(cost.interactions, 1)
 
 
 def _start_seconds() -> float:
@@ -114,7 +141,7 @@ def _measured(cost: RunCost, start: float) -> Pace:
         run, session = assemble.start(_shortened(cost), Path(folder), None)
         start += time.perf_counter() - began
         try:
-            return _timed(session, start)
+            return _timed(session, start, cost.run.blueprint.environment.info.episode_interactions)
         finally:
             with suppress(ComposerError):
                 session.close()
@@ -135,7 +162,7 @@ def _shortened(cost: RunCost) -> Blueprint:
     return load(*experiment(file, [*overrides, *more]), is_to_run=True).blueprint
 
 
-def _timed(session: Session, start: float) -> Pace:
+def _timed(session: Session, start: float, episode: int) -> Pace:
     steps, used, since = _steps(session), time.process_time(), time.perf_counter()
     clock, began = session.clock, since
     while not session.is_finished and not clock.updates:
@@ -144,11 +171,30 @@ def _timed(session: Session, start: float) -> Pace:
     if not session.is_finished:
         next(steps)  # Whatever happens at the first update alone.
     laps = [each for each in (_lap(session, steps) for _ in range(LAPS)) if each is not None] or [random]
-    began = time.perf_counter()
-    session.evaluator.returns(session.learner, 0)
-    evaluation = time.perf_counter() - began
+    evaluation = _evaluated(session, episode)
     got = min((time.process_time() - used) / (time.perf_counter() - since), 1.0)
     return Pace(start, min(random, median(laps)), (min(laps), median(laps), max(laps)), evaluation, got)
+
+
+class _BrokenOff(Exception):
+    """An evaluation has taken long enough."""
+
+
+def _evaluated(session: Session, episode: int) -> float:
+    """Seconds of an evaluation; one that is broken off would go on to the last of ``episode`` decisions."""
+    began, decisions = time.perf_counter(), 0
+
+    def watch(environments: object) -> None:
+        nonlocal decisions
+        if decisions and time.perf_counter() - began > EVALUATION_SECONDS:
+            raise _BrokenOff
+        decisions += 1
+
+    try:
+        session.evaluator.returns(session.learner, 0, watch)
+    except _BrokenOff:
+        return (time.perf_counter() - began) * max(episode, decisions) / decisions
+    return time.perf_counter() - began
 
 
 def _lap(session: Session, steps: Iterator[None]) -> float | None:

@@ -73,6 +73,40 @@ def test_runs_of_one_program_are_timed_once_and_remembered(studied: Studied, mon
     assert workload(found[0], 2) not in paces, "another number of threads takes another time"
 
 
+def test_a_plan_takes_seconds_however_heavy_its_runs_are(studied: Studied, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a program one run is measured within the budget; a run whose lap takes seconds is not measured."""
+    monkeypatch.setattr(calibration, "LAP_SECONDS", 0.01)
+    monkeypatch.setattr(calibration, "_start_seconds", lambda: 2.0)
+    monkeypatch.setattr(calibration, "BUDGET", -1.0)
+    tasks = [runs_of(8, more=(f"evaluation.episodes={number}",))[0] for number in (1, 2)]
+    first, other = found = costs(tasks, studied.runs)
+    assert workload(first, 1) != workload(other, 1) and first.update.program == other.update.program
+    assert calibrate(found, studied.folder, 1, studied.said.append) == {}
+    assert studied.said[-1].startswith("2 more were not measured")
+    once = iter([0.0, 0.0])
+    monkeypatch.setattr(calibration, "BUDGET", 10.0)
+    measured = Pace(1.0, 0.1, (1.0, 2.0, 3.0), 4.0)
+    monkeypatch.setattr(calibration, "_measured", lambda cost, start: measured)
+    monkeypatch.setattr(calibration.time, "perf_counter", lambda: next(once, 100.0))
+    assert set(calibrate(found, studied.folder, 1, studied.said.append).values()) == {measured}
+    assert set(known_paces(studied.folder)) == {workload(first, 1)}, "the other has its pace for now"
+    monkeypatch.setattr(calibration, "HEAVY", 0.0)
+    said = len(studied.said)
+    assert (
+        calibrate(costs(runs_of(16), studied.runs), studied.folder, 1, studied.said.append).keys()
+        == known_paces(studied.folder).keys()
+    )
+    assert len(studied.said) == said
+
+
+def test_an_evaluation_is_broken_off(studied: Studied, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calibration, "LAP_SECONDS", 0.01)
+    monkeypatch.setattr(calibration, "EVALUATION_SECONDS", 0.0)
+    (cost,) = costs(runs_of(8), studied.runs)
+    whole = calibration._measured(cost, 0.0).evaluation
+    assert whole > 0
+
+
 def test_seconds_of_a_run_are_those_of_its_parts(studied: Studied) -> None:
     (cost,) = costs(runs_of(8), studied.runs)
     pace = Pace(start=3.0, random=0.1, trained=(0.5, 1.0, 2.0), evaluation=7.0)
