@@ -1,5 +1,6 @@
 """Interventions on networks while they learn. Importing this package registers every kind."""
 
+from composer.interventions.alternate import Alternate
 from composer.interventions.base import Activity, Intervention, Operation, OperationContext, Rewrite
 from composer.interventions.clip import Clip
 from composer.interventions.clocks import Lengths
@@ -22,6 +23,7 @@ from composer.networks.parameter_selectors import LastLayers, Paths, Selector
 __all__ = [
     "Activity",
     "AllOf",
+    "Alternate",
     "AnyOf",
     "At",
     "Change",

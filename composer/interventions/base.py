@@ -77,6 +77,8 @@ class Case(NamedTuple):
     """Size of an action, which heads are made for."""
     per_seed: frozenset[str] = frozenset()
     """Interventions that may fire for one of several seeds at another time than for the others."""
+    learns_beside: bool = True
+    """Whether the algorithm can learn from what another policy does."""
     anchored: Mapping[str, str] = MappingProxyType({})
     """By role: the key of a penalty or an optimizer that keeps tensors of its first shapes."""
 
@@ -139,6 +141,9 @@ class Operation(Family, family="operation"):
 
     reshapes: ClassVar[bool] = False
     """Whether a firing changes the shape of a network: it is a ``Grow``."""
+
+    needs_twin: ClassVar[bool] = False
+    """Whether a second agent learns beside the one that acts."""
 
     @property
     def changes_structure(self) -> bool:

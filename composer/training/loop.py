@@ -53,7 +53,7 @@ def train(session: Session, console: Console) -> Outcome:
         for batches in training_steps(session):
             if batches:
                 with first_update(session, console):
-                    session.learner.learn(batches)
+                    session.learn(batches)
                 session.time_left.lap("update", len(batches))
                 session.is_stopping = interrupts.requested is not None
                 continue

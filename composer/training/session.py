@@ -111,6 +111,11 @@ class Session:
         self.firings.setdefault(event["name"], Counter())[self.seeds[seed]] += event.get("firings", 1)
         self.record("event", seed=self.seeds[seed], **event)
 
+    def learn(self, batches: Sequence[Minibatch]) -> None:
+        """One update per batch, in one call of the learner, and of what learns beside it."""
+        self.learner.learn(batches)
+        self.surgery.learned(batches)
+
     def record_effects(self, seed: int, metrics: Mapping[str, float]) -> None:
         """Append measured effects of a firing for the seed with this index; no trigger reads them."""
         self.record("metrics", seed=self.seeds[seed], metrics=metrics)

@@ -117,6 +117,21 @@ def test_nothing_need_be_shared() -> None:
     assert all(path.startswith("injections.0.new.") for path in trained(patient))
 
 
+def test_other_interventions_choose_the_same_parameters_before_and_after_a_resume() -> None:
+    reset = (
+        "interventions.reset={ when = { kind = 'at', steps = [5] }, where = ['critic.*'], do = { kind = 'perturb' } }"
+    )
+    whole, halved = Patient(injected(), reset), Patient(injected(), reset)
+    whole.update(4)
+    saved = {**whole.surgery.tensors(), **whole.state()}
+    halved.surgery.restore(saved)
+    halved.learner.load(saved)
+    halved.updates = 4
+    for each in (whole, halved):
+        each.surgery.fire_planned("update", 4, 5)
+    assert whole.events[-1] == halved.events[-1]
+
+
 EVERY = "{ kind = 'every', interval = 13, maximum = 2 }"
 CROSSING = "{ kind = 'crossing', metric = 'critic/loss', above = 0.0, maximum = 2, clock = 'env' }"
 

@@ -20,6 +20,7 @@ TAIL = "where = ['critic.trunk.1.*', 'critic.head.*']"
 
 # By part: its parameters in the tiny run, and other overrides.
 CASES: dict[str, tuple[str, ...]] = {
+    "altnet": (EVERY,),
     "bbf_encoder_shrink": (EVERY,),
     "bbf_head_reset": (EVERY,),
     "continual_backprop": ("rate = 0.5, maturity = 1, batch = 8", MLP),
@@ -47,7 +48,7 @@ CASES: dict[str, tuple[str, ...]] = {
     "soft_weight_rescaling": ("",),
     "weight_clipping": (f"factor = 0.1, {CRITIC}",),
 }
-STRUCTURE_OR_STATE = ("injection", "moments_reset", "net2deeper", "net2wider", "relative_adam_steps")
+STRUCTURE_OR_STATE = ("altnet", "injection", "moments_reset", "net2deeper", "net2wider", "relative_adam_steps")
 """Parts that change no entry of a parameter."""
 
 

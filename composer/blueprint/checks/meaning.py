@@ -217,6 +217,7 @@ def _case(blueprint: Blueprint, name: str, chosen: Mapping[str, tuple[ParameterN
         chosen,
         actions=blueprint.environment.info.action_size,
         per_seed=frozenset(alone if len(blueprint.seeds) > 1 else ()),
+        learns_beside=not blueprint.algorithm.learns_on_policy and not waits,
         anchored=_anchored(blueprint),
     )
 

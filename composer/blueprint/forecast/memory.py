@@ -40,7 +40,7 @@ class NetworkBytes:
     averages: Mapping[str, int] = field(default_factory=dict)
     """Each average of this network, by name: parameters and buffers."""
     injections: int = 0
-    """Growth of all of the above by planned injections, or by units and blocks that are planned to be added."""
+    """Growth of all of the above by planned injections, units and blocks, or by a twin."""
     anchors: int = 0
     """What penalties and interventions keep, such as first draws of parameters."""
 
@@ -174,7 +174,7 @@ def _networks(blueprint: Blueprint) -> dict[str, NetworkBytes]:
         sizes = (plan.count * (FLOAT if plan.kind == "statistic" else INTEGER) for _, plan in outline.named_buffers())
         buffers = sum(sizes) * copies
         trained = outline.count(trainable_only=True) * copies * FLOAT if optimizer else 0
-        found[role] = NetworkBytes(
+        own = NetworkBytes(
             parameters=parameters,
             buffers=buffers,
             gradients=trained,
@@ -183,6 +183,8 @@ def _networks(blueprint: Blueprint) -> dict[str, NetworkBytes]:
             injections=(grown.get(role, 0) + _grown(blueprint, role)) * copies,
             anchors=anchors.get(role, 0) * copies,
         )
+        has_twin = any(each.do.needs_twin for each in blueprint.interventions.values())
+        found[role] = replace(own, injections=own.total - own.anchors) if has_twin else own
     return found
 
 
@@ -221,7 +223,8 @@ def _grown(blueprint: Blueprint, role: str) -> int:
     first, optimizer = blueprint.sound_outlines[role], blueprint.optimizers.get(role)
     more, trained = (outline.count(only) - first.count(only) for only in (False, True))
     networks = 1 + [*blueprint.averaged_networks.values()].count(role)
-    return (more * networks + (trained * (1 + optimizer.moments()) if optimizer else 0)) * FLOAT
+    kept = _optimizer_entries(optimizer, outline) - _optimizer_entries(optimizer, first) if optimizer else 0
+    return (more * networks + (trained + kept if optimizer else 0)) * FLOAT
 
 
 def _kept(blueprint: Blueprint) -> Mapping[str, int]:

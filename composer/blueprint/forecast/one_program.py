@@ -56,6 +56,8 @@ def _needs_its_own(blueprint: Blueprint) -> Iterator[str]:
     for name, each in blueprint.interventions.items():
         if each.do.changes_structure:
             yield f"interventions.{name} changes what the network is"
+        if each.do.needs_twin:
+            yield f"interventions.{name} trains a second agent"
     if blueprint.algorithm.assessment is not None:
         yield "it holds updates back while its policies are assessed, each run by its own episodes"
     environment = blueprint.environment

@@ -213,6 +213,6 @@ def _steps(session: Session) -> Iterator[None]:
     """An interaction with its updates at each step."""
     for batches in training_steps(session):
         if batches:
-            session.learner.learn(batches)
+            session.learn(batches)
         else:
             yield

@@ -7,7 +7,7 @@ Legend: S seeds, C copies. Tests: tests/interventions/test_surgery.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,25 +18,21 @@ from composer.interventions.clocks import ClockName, Lengths
 from composer.interventions.triggers import Trigger
 from composer.networks.outline import Outline
 from composer.networks.parameter_selectors import ParameterName
-from composer.spec.shape import Shape
 from composer.training.profiling import timed
 from composer.training.surgery.activity import UnitActivity
 from composer.training.surgery.context import FiringContext
 from composer.training.surgery.counts import FREQUENT, FiringCounts
 from composer.training.surgery.effects import Effects, Record
 from composer.training.surgery.errors import SurgeryError as SurgeryError
-from composer.training.surgery.growth import Growths
-from composer.training.surgery.injection import Injector, outputs, relative_change
 from composer.training.surgery.rewriting import by_parameter, squares, write
+from composer.training.surgery.structures import Structures
 from composer.training.surgery.waiting import Triggers
 
 if TYPE_CHECKING:
     from composer.algorithms.base import AgentDeclaration
+    from composer.replay.transitions import Minibatch
     from composer.training.collect.base import TransitionSource
     from composer.training.learner import Learner
-
-OUTPUT_TOLERANCE = 1e-6
-"""Largest change of outputs, relative to the largest, that an injection may make: rounding of float32."""
 
 Event = dict[str, Any]
 """The record of one firing for one seed."""
@@ -63,13 +59,13 @@ class Surgery:
         """
         self._learner, self._lengths, self._record_event = learner, lengths, record
         self._interventions, self._activity = interventions, UnitActivity(learner, samples, agent)
-        self._choose()
+        self._outlines = dict(learner.outlines)
+        self._chosen = {name: _chosen(each, self._outlines) for name, each in interventions.items()}
         count = len(learner.seeds)
         self.fired = {name: torch.zeros(count, dtype=torch.int64) for name in self._interventions}
         """Firings of each intervention, per seed."""
         self._memories = {name: self._memory(name) for name in self._interventions}
-        self._injectors = dict(self._injections(agent))
-        self._growths = Growths(interventions, agent, learner)
+        self._structures = Structures(interventions, agent, learner, lengths, self._chosen)
         self._effects = Effects(interventions, learner, samples, record_metrics)
         self._triggers = Triggers({name: each.when for name, each in interventions.items()}, lengths, count)
         rows = max(lengths.of("env") / log_every, 1.0)
@@ -133,22 +129,24 @@ class Surgery:
         named = {f"interventions/{name}/fired": value for name, value in self.fired.items()}
         for name, memory in self._memories.items():
             named |= {f"interventions/{name}/memory/{role}/{path}": value for (role, path), value in memory.items()}
-        others = (*self._triggers.tensors(), *self._growths.tensors())
+        others = (*self._triggers.tensors(), *self._structures.tensors())
         return named | {f"interventions/{name}/{key}": value for name, key, value in others}
 
     def restore(self, saved: Mapping[str, Tensor]) -> None:
         """Restore the firings of a checkpoint, and the structure that they gave to networks."""
         for name, value in self.tensors().items():
             value.copy_(saved[name])
-        for name, injector in self._injectors.items():
-            injector.inject(self.fired[name])
-        self._growths.restore()
+        self._structures.restore(self.fired)
         self._choose()
 
+    def learned(self, batches: Sequence[Minibatch]) -> None:
+        """Called after each call of ``Learner.learn``: a twin learns from the same minibatches."""
+        self._structures.learned(batches)
+
     def _choose(self) -> None:
-        """Select parameters of the networks as they are now."""
-        outlines = self._learner.outlines
-        self._chosen = {name: _chosen(each, outlines) for name, each in self._interventions.items()}
+        """Select parameters, of networks that grow as these are now; what an injection adds is not chosen."""
+        self._outlines |= {role: self._learner.outlines[role] for role in self._structures.grown}
+        self._chosen = {name: _chosen(each, self._outlines) for name, each in self._interventions.items()}
         self._activity.forget()
 
     def _memory(self, name: str) -> dict[ParameterName, Tensor]:
@@ -159,51 +157,13 @@ class Surgery:
             for parameter, shape in shapes.items()
         }
 
-    def _injections(self, agent: AgentDeclaration) -> Iterator[tuple[str, Injector]]:
-        for name, each in self._interventions.items():
-            if each.do.growth is not None:
-                role, paths = self._chosen[name][0][0], tuple(path for _, path in self._chosen[name])
-                per_seed = each.when.is_per_seed(self._lengths) and len(self._learner.seeds) > 1
-                yield name, Injector(self._learner, name, each.do.growth, role, paths, agent.module(role), per_seed)
-
-    def _restructure(self, name: str, seeds: Tensor) -> Event:
-        """Change the module that a network is, where the operation does; returns what the event says of it."""
-        if name in self._injectors:
-            return self._inject(name, seeds)
-        if name not in self._growths:
-            return {}
-        if not seeds.all():
-            raise SurgeryError(f"the growth {name!r} fires for some seeds, and the networks of all have one shape")
-        facts = self._growths.fire(name, int(self.fired[name][0]), self._probe)
-        self._choose()
-        return facts
-
-    def _inject(self, name: str, seeds: Tensor) -> Event:
-        """Inject; assert that outputs stay where that is promised, and the count of trained parameters."""
-        injector = self._injectors[name]
-        networks = [self._learner.networks[injector.role]]
-        networks += [each for of, each in self._learner.averaged_roles().values() if of == injector.role]
-        probe = self._probe(self._learner.outlines[injector.role].input)
-        before, trained = [outputs(network, probe) for network in networks], injector.trained(self.fired[name])
-        injector.inject(self.fired[name] + seeds)
-        change = max(relative_change(old, outputs(new, probe)) for old, new in zip(before, networks, strict=True))
-        now = injector.trained(self.fired[name] + seeds)
-        if injector.growth.has_twin and change > OUTPUT_TOLERANCE:
-            raise SurgeryError(f"the injection {name!r} changed outputs by {change:.1e}, relative to the largest")
-        if injector.growth.freezes_original and now != trained:
-            raise SurgeryError(f"the injection {name!r} changed the count of trained parameters: {trained} to {now}")
-        return {"output_change": change, "trainable_before": trained, "trainable_after": now}
-
-    def _probe(self, shape: Shape) -> Tensor:
-        """Unit-normal inputs ``[S, 64, ...]``, the same for every seed and firing."""
-        draw = torch.randn(64, *shape, generator=torch.Generator().manual_seed(0))
-        return draw.expand(len(self._learner.seeds), *draw.shape).to(self._learner.device)
-
     @torch.no_grad()
     def _fire(self, name: str, seeds: Tensor, at: Mapping[ClockName, int]) -> None:
         each = self._interventions[name]
         random_before = torch.get_rng_state()
-        facts = self._restructure(name, seeds)
+        facts = self._structures.fire(name, self.fired[name], seeds)
+        if name in self._structures.growths:
+            self._choose()
         context = FiringContext(self._learner, self._activity, name, self.fired[name], self._memories[name])
         rewrites = self._rewrites(name, context, seeds)
         averages = self._averages(each, name, rewrites)

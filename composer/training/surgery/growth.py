@@ -39,6 +39,8 @@ class Growths:
         self._growing = {name: each for name, each in interventions.items() if each.do.reshapes}
         self._networks = dict(agent.networks)
         self._done: set[tuple[str, int]] = set()
+        self.grown: set[str] = set()
+        """Networks that have grown, by role."""
         self._turns = {name: torch.zeros(MOST_FIRINGS, dtype=torch.int64) for name in self._growing}
         """Of each firing, its number among all growths of the run, from 1."""
 
@@ -87,6 +89,7 @@ class Growths:
     def _grow(self, name: str, firing: int) -> Sequence[Step]:
         learner, role, each = self._learner, self._role(name), self._growing[name]
         self._done.add((name, firing))
+        self.grown.add(role)
         network, shape = self._networks[role], learner.outlines[role].input
         chosen = [path for of, path in each.where.select(learner.outlines) if of == role]
         steps = list(each.do.steps(network, shape, self._actions, chosen))
