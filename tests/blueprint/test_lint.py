@@ -173,6 +173,7 @@ RATIOS = {
     "sr_spr": (None, "ratio_4", "ratio_16"),
     "bbf": ("ratio_8",),
     "drq_hare_tortoise": ("ratio_4",),
+    "sac_altnet": ("ratio_4",),
 }
 DIVERGENT = {(name, "high-update-to-data", variant) for name, variants in RATIOS.items() for variant in variants}
 """What is studied there: replay ratios at which plain networks need resets or slow copies, arXiv:2205.07802."""
