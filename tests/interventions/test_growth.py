@@ -11,11 +11,14 @@ from tiny_runs import DRIFT, EVENTFUL, begin, finished, result, resumed, rows, s
 from torch import Tensor
 
 from composer.blueprint import BlueprintError
+from composer.blueprint.forecast.growth import grown_outlines
 from composer.interventions import Deepen, Widen
 from composer.interventions.base import Operation
 from composer.networks.network import Network
 from composer.networks.outline import BufferPlan, ParameterPlan
 from composer.networks.stacked import Stacked, Template, fresh_buffers, fresh_stack
+from composer.studies import Refused
+from composer.studies.doctor.site import site
 
 SEEDS = "seeds=[0, 5]"
 WIDEN, DEEPEN = "{ kind = 'widen' }", "{ kind = 'deepen' }"
@@ -147,6 +150,9 @@ def test_a_learner_grows_with_its_averages_and_goes_on(do: str, where: str) -> N
     assert all(not torch.equal(before[f"networks/critic/{path}"], now[f"networks/critic/{path}"]) for path in new)
     assert len([event for event in patient.events if event["name"] == "it"]) == 4
     assert patient.learner.outlines["critic"].count() > grown_ones[0]["parameters_after"] / 2
+    assert grown_outlines(patient.blueprint)["critic"] == patient.learner.outlines["critic"], "as forecast"
+    with pytest.raises(Refused, match="lets 'critic' grow"):
+        site(patient.blueprint, ())
     places = [value.untyped_storage().data_ptr() for value in patient.learner.tensors().values()]
     assert len(places) == len(set(places)), "no two states share storage"
 

@@ -14,6 +14,7 @@ from composer.blueprint.forecast.periods import interactions_of
 from composer.blueprint.schema import Blueprint
 from composer.interventions.growth_steps import Step
 from composer.networks.outline import Outline
+from composer.spec.quantities import counted
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,19 @@ def grown_outlines(blueprint: Blueprint) -> Mapping[str, Outline]:
         return {each.role: each.after for each in growth(blueprint)}
     except CannotGrow:
         return {}
+
+
+def growth_text(blueprint: Blueprint, name: str) -> str:
+    """What an intervention makes of its network by its last firing, in words; empty where it changes no shape."""
+    try:
+        own = [each for each in growth(blueprint) if each.name == name]
+    except CannotGrow:
+        return ""
+    if not own:
+        return ""
+    copies = blueprint.networks[own[-1].role].copies
+    last = f" at last ({own[-1].text})" if len(own) > 1 else f" ({own[-1].text})"
+    return f", which then has {counted(own[-1].after.count() * copies, 'parameter')}{last}"
 
 
 def _growth(blueprint: Blueprint) -> Iterator[GrowthFiring]:

@@ -13,7 +13,7 @@ from typing import Any
 from composer.blueprint.forecast.clock import Clock, clock_of, lengths_of
 from composer.blueprint.forecast.effects import effect_text
 from composer.blueprint.forecast.firings import entries, firings
-from composer.blueprint.forecast.growth import growth
+from composer.blueprint.forecast.growth import growth_text
 from composer.blueprint.forecast.kind_text import intervention_text
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.syntax.nodes import show_path
@@ -205,7 +205,7 @@ def _interventions(blueprint: Blueprint, clock: Clock) -> Iterator[Moment]:
         key, chosen, when = f"interventions.{name}", each.where.select(outlines), each.when
         size = entries(chosen, outlines, blueprint.networks)
         event = f"{name}: {intervention_text(each)}, {_about(size, [role for role, _ in chosen])}"
-        event += _growing(blueprint, name) + effect_text(blueprint, name)
+        event += growth_text(blueprint, name) + effect_text(blueprint, name)
         event += ", counted anew in each phase" if when.counted_since == "phase" else ""
         if condition := when.condition():
             yield Moment(0, 0, key, f"{condition}, {event}", count=None, parameters=size)
@@ -215,16 +215,6 @@ def _interventions(blueprint: Blueprint, clock: Clock) -> Iterator[Moment]:
             if part and watched is None:
                 asked = Moment(0, 0, f"{key}.when.{part}", f"{name}: fires if its trigger holds", parameters=size)
                 yield from _at_moments(blueprint, clock, trigger, asked)
-
-
-def _growing(blueprint: Blueprint, name: str) -> str:
-    """What an intervention makes of its network by its last firing, in words; empty where it changes no shape."""
-    own = [each for each in growth(blueprint) if each.name == name]
-    if not own:
-        return ""
-    copies = blueprint.networks[own[-1].role].copies
-    last = f" at last ({own[-1].text})" if len(own) > 1 else f" ({own[-1].text})"
-    return f", which then has {counted(own[-1].after.count() * copies, 'parameter')}{last}"
 
 
 def _at_moments(blueprint: Blueprint, clock: Clock, when: Trigger, event: Moment) -> Iterator[Moment]:

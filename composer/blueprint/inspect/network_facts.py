@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from composer.blueprint.forecast.clock import lengths_of
+from composer.blueprint.forecast.growth import growth_text
 from composer.blueprint.forecast.kind_text import intervention_text, kind_text
 from composer.blueprint.schema import Blueprint
 from composer.interventions.clocks import CLOCK_STEPS
@@ -125,7 +126,8 @@ def chosen_changes(blueprint: Blueprint) -> Iterator[Chosen]:
     """The interventions of a blueprint, then its penalties."""
     outlines = blueprint.trained_outlines
     for name, each in blueprint.interventions.items():
-        text = f"{intervention_text(each)}, {_when(blueprint, each.when)}"
+        grown = growth_text(blueprint, name).replace(", which then has", "; the network then has")
+        text = f"{intervention_text(each)}, {_when(blueprint, each.when)}{grown}"
         yield Chosen(name, text, each.where.select(outlines))
     for name, penalty in blueprint.penalties.items():
         text = f"{penalty.kind} of coefficient {penalty.coefficient:g}"

@@ -13,6 +13,7 @@ from typing import Any
 from composer.algorithms.base import Algorithm
 from composer.blueprint.forecast.clock import lengths_of
 from composer.blueprint.forecast.flops import EvaluationCost, evaluations
+from composer.blueprint.forecast.growth import grown_outlines
 from composer.blueprint.forecast.memory import NetworkBytes, forecast
 from composer.blueprint.forecast.timeline import half_life, timeline
 from composer.blueprint.inspect.network_facts import NetworkFacts, network_facts
@@ -26,12 +27,16 @@ from composer.optim.averages import Average
 def show_json(blueprint: Blueprint, removed: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
     """The table. ``networks.<role>`` counts all copies of one seed, its ``outline`` one copy; the rest all seeds.
 
+    ``grown`` is a network at the end of the run, where it grows.
+
     ``hash`` is the digest; ``removed`` says what is not inherited (``removed_json``).
     """
     outlines, needs, lengths = blueprint.sound_outlines, forecast(blueprint), lengths_of(blueprint)
-    facts = network_facts(blueprint)
+    facts, grown = network_facts(blueprint), grown_outlines(blueprint)
     networks = {
-        role: _network(outline, blueprint.networks[role].copies) | _around(facts[role])
+        role: _network(outline, blueprint.networks[role].copies)
+        | _around(facts[role])
+        | ({"grown": size_table(grown[role], blueprint.networks[role].copies)} if role in grown else {})
         for role, outline in outlines.items()
     }
     sizes = {name: networks[role]["parameters"] for name, role in blueprint.averaged_networks.items()}

@@ -55,6 +55,12 @@ def site(blueprint: Blueprint, globs: Sequence[str]) -> Site:
                 f"interventions.{name} injects {role!r} already: examine a run without it, or fork this one"
                 f" with another interventions.{name}.when, and compare"
             )
+        if each.do.reshapes or each.do.needs_twin:
+            what = f"lets {role!r} grow" if each.do.reshapes else "alternates the agent with a twin"
+            if role in {place[0] for place in each.where.select(outlines)}:
+                raise Refused(
+                    f"interventions.{name} {what}, and such a network cannot be injected: examine another run"
+                )
     if NAME in blueprint.interventions:
         raise Refused(f"interventions.{NAME}: the run has an intervention of that name, which the doctor needs")
     return Site(role, tuple(globs) or tuple(behind_encoder(role, outlines[role])))

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from composer.blueprint.forecast.growth import grown_outlines
 from composer.blueprint.inspect.eject.expression import STEP, expression
 from composer.blueprint.inspect.eject.gathering import Gathered, TopLevelName
 from composer.blueprint.inspect.eject.notes import first_values, sized, wrapped
@@ -35,6 +36,8 @@ class Subject:
     call: LazyCall
     outline: Outline
     copies: int = 1
+    note: str = ""
+    """What a run makes of it later, for the docstring."""
 
 
 def eject(blueprint: Blueprint) -> str:
@@ -47,7 +50,7 @@ def eject(blueprint: Blueprint) -> str:
     for role, outline in blueprint.agent.sound_outlines.items():
         network = blueprint.networks[role]
         call = network.module(outline.input, actions)
-        subjects.append(Subject(role, call, outline, network.copies))
+        subjects.append(Subject(role, call, outline, network.copies, _grown(blueprint, role)))
     environment = {"kind": blueprint.environment.kind, **blueprint.environment.model_dump(exclude_defaults=True)}
     about = [f"Digest of the blueprint: {digest(blueprint)}.", f"Environment: {toml_value(environment)}."]
     statistic = blueprint.normalization.observation
@@ -122,6 +125,12 @@ def _follows(statement: Statement, last: Statement | None) -> bool:
     return last is not None and last.last + 1 == statement.first
 
 
+def _grown(blueprint: Blueprint, role: str) -> str:
+    after = grown_outlines(blueprint).get(role)
+    many = "" if after is None else f"{after.count():,} parameters a copy"
+    return many and f"As at the start of a run: interventions let it grow to {many} (``composer show``)."
+
+
 def _function(function: str, subject: Subject, names: Mapping[TopLevelName, str]) -> str:
     indent = " " * STEP
 
@@ -133,6 +142,8 @@ def _function(function: str, subject: Subject, names: Mapping[TopLevelName, str]
     if subject.copies > 1:
         copies = f"A run has {subject.copies} independent copies: ``[{function}() for _ in range({subject.copies})]``."
         about += ["", *wrapped(copies, indent)]
+    if subject.note:
+        about += ["", *wrapped(subject.note, indent)]
     notes = [*first_values(subject.outline)]
     about += ["", *notes] if notes else []
     lines = [f"def {function}() -> {names['', NN]}.Module:", f'{indent}"""{about[0]}', *about[1:]]
