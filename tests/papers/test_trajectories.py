@@ -156,6 +156,8 @@ def test_the_tables_are_there() -> None:
         "dopamine_drq",
         "td3",
         "crossq",
+        "spr",
+        "bbf",
     }
     assert {path.stem for path in TABLES} >= wanted | {"cleanrl_ppo"}
 
@@ -191,6 +193,7 @@ OTHERS = [
     ("primacy_bias_sac", "algorithm.first=actor"),
     ("primacy_bias_sac", "algorithm.untrained_interactions=0"),
     ("dopamine_dqn", "averages.target_value.momentum.first=4"),
+    ("spr", "averages.target_value.momentum=0.995"),
 ]
 """Changes of a blueprint that a table must not let pass."""
 
