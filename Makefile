@@ -7,7 +7,9 @@
 # make minatar      DQN and six remedies on three MinAtar games, five seeds: most of a day on two cores; the same command goes on
 # make learning     the slow proofs that agents learn
 # make bench        speed beside other libraries, installed for it: half an hour on an idle machine
+# make atari        DrQ on two games of Atari, three seeds, on two cores; call it again to go on
 # make gpu          what a GPU is needed for, on one, with the Python that is there: pieces of at most 8 minutes; call it until it is done
+# make gpu-100k     BBF on the 26 games of Atari-100k, on GPUs; call it again to go on
 # make mutation     change one thing at a time in the modules on which results rest, and see whether a test fails: half an hour
 # make docs         write docs/reference/ anew from the kinds, and the page of commands; a test says when that is due
 # make site         build the documentation as a site in site/, with search; a dead link is an error
@@ -27,7 +29,7 @@ TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 GPU_PYTHON ?= $(if $(wildcard $(BIN)/python),$(BIN)/python,python3)
 GPU_ARGS ?=
 
-.PHONY: quickstart quickstart-seeds plasticity warm-start continual minatar test test-fast bench gpu learning mutation docs site golden lint format clean
+.PHONY: quickstart quickstart-seeds plasticity warm-start continual minatar atari test test-fast bench gpu gpu-100k learning mutation docs site golden lint format clean
 
 quickstart: $(VENV)/.installed
 	$(BIN)/composer train blueprints/quickstart.toml
@@ -49,6 +51,12 @@ continual: $(VENV)/.installed-dev
 
 minatar: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/composer study run studies/minatar_remedies --jobs 2 --yes --runs runs/minatar
+
+atari: $(VENV)/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/composer study run studies/atari_drq --jobs 2 --yes --runs runs/atari
+
+gpu-100k: $(VENV)/.installed-dev
+	$(BIN)/composer study run studies/atari_100k --yes --runs runs/atari_100k
 
 test: lint
 	$(TEST) -m "not learning"
