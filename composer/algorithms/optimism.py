@@ -87,7 +87,7 @@ class Optimism(Spec):
         from composer.algorithms.optimism_losses import Settings
 
         target, scale = hyperparameters.number(self.target_kl), hyperparameters.number(math.log(self.std_scale), 1, 1)
-        return Settings(info.action_size, target, scale)
+        return Settings(info.action_size, target, scale, (LOWEST, HIGHEST))
 
 
 def _weight(value: float) -> Outline:

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from composer.algorithms.losses.returns import Returns
 from composer.algorithms.losses.tanh_gaussian import sample
-from composer.algorithms.optimism import HIGHEST, LOWEST
 from composer.algorithms.program import Batch, BuiltAgent
 
 Policy = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -32,6 +31,8 @@ class Settings:
     """For each action dimension, ``[S]``."""
     log_std_scale: Tensor
     """``[S, 1, 1]``"""
+    bounds: tuple[float, float]
+    """Logarithms of the least and the largest weight."""
 
 
 class OptimisticActor:
@@ -96,7 +97,8 @@ class OptimisticActor:
 
     def _weight(self, name: str) -> Tensor:
         """The weight itself, ``[S, 1]``."""
-        return (LOWEST + (HIGHEST - LOWEST) / 2 * (1 + torch.tanh(self._weights[name]))).exp()
+        low, high = self._settings.bounds
+        return (low + (high - low) / 2 * (1 + torch.tanh(self._weights[name]))).exp()
 
     def _shift(self, observation: Tensor, mean: Tensor, training: bool = False) -> Tensor:
         shift: Tensor = self._network(torch.cat([observation, mean], -1), training)[:, 0]
