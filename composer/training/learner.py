@@ -246,7 +246,7 @@ class Learner:
         outline: Outline,
         parameters: Mapping[str, Tensor],
         buffers: Mapping[str, Tensor],
-        frozen: Mapping[str, Tensor] = MappingProxyType({}),
+        frozen: Mapping[str, Tensor] | None = None,
         moment: Callable[[str, Tensor], Tensor] = lambda path, value: value,
     ) -> None:
         """Replace a network; parameters that keep their path keep their optimizer state, reshaped by ``moment``.
@@ -256,7 +256,8 @@ class Learner:
         network = self.networks[role]
         network.template, network.parameters, network.buffers = template, dict(parameters), dict(buffers)
         self.outlines[role] = outline
-        self._gradient_step.restructure(role, frozen, moment)
+        # Not a mapping proxy, which no program can be compiled over.
+        self._gradient_step.restructure(role, {} if frozen is None else frozen, moment)
         self.recapture(self.choice)
 
     def recapture(self, choice: Choice) -> None:

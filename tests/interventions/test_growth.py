@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from dispatched import captured_without_code
 from surgeon import Patient, intervention
 from tiny_runs import DRIFT, EVENTFUL, begin, finished, result, resumed, rows, stopped, tiny
 from torch import Tensor
@@ -19,6 +20,7 @@ from composer.networks.outline import BufferPlan, ParameterPlan
 from composer.networks.stacked import Stacked, Template, fresh_buffers, fresh_stack
 from composer.studies import Refused
 from composer.studies.doctor.site import site
+from composer.training.compile.capture import Choice
 
 SEEDS = "seeds=[0, 5]"
 WIDEN, DEEPEN = "{ kind = 'widen' }", "{ kind = 'deepen' }"
@@ -219,3 +221,22 @@ def test_norms_over_units_refuse_what_would_change_outputs(norm: str) -> None:
     for operation in (Widen(factor=1.5), Widen(factor=2, new="fresh")):
         with pytest.raises(ValueError, match="sphere" if norm == "unit_norm" else "takes moments over the units"):
             grown(spec, operation, "trunk.0", (5,))
+
+
+@pytest.mark.slow
+def test_one_recompilation_a_firing_and_the_same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Alone proves that a compiled update goes on with a network of another shape as the eager one does."""
+    from torch._dynamo.utils import counters
+
+    captured_without_code(monkeypatch)
+    eager = Patient(SEEDS, declared())
+    eager.update(5)
+    counters.clear()
+    compiled = Patient(SEEDS, declared(), choice=Choice(True, "a test"))
+    compiled.update(3)
+    assert counters["stats"]["unique_graphs"] == 1
+    compiled.update(2)
+    assert counters["stats"]["unique_graphs"] == 2
+    theirs = eager.state()
+    for name, value in compiled.state().items():
+        torch.testing.assert_close(value, theirs[name], rtol=2e-4, atol=2e-5, msg=name)
