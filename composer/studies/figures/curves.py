@@ -158,7 +158,8 @@ def _effects(axes: Any, group: Group, own: Look) -> None:
         arrow = {1: "\N{UPWARDS ARROW}", -1: "\N{DOWNWARDS ARROW}", 0: ""}[each.sign]
         words = f"{arrow}{in_words(each.signal)} {each.mean:+.2g}"
         look = {"textcoords": "offset points", "ha": "center", "fontsize": 5, "color": own.colour, "gid": own.group}
-        axes.annotate(words, (each.env_step, height), xytext=(0, 5), **look)
+        box = {"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 0.6}
+        axes.annotate(words, (each.env_step, height), xytext=(0, 6), zorder=4, bbox=box, **look)
 
 
 def _caption(groups: Sequence[Group], metric: str, names: Mapping[str, str]) -> str:
