@@ -27,9 +27,8 @@ from composer.optim.averages import Average
 def show_json(blueprint: Blueprint, removed: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
     """The table. ``networks.<role>`` counts all copies of one seed, its ``outline`` one copy; the rest all seeds.
 
-    ``grown`` is a network at the end of the run, where it grows.
-
-    ``hash`` is the digest; ``removed`` says what is not inherited (``removed_json``).
+    ``grown`` is a network that grows, at the end of the run. ``hash`` is the digest; ``removed`` says what is not
+    inherited (``removed_json``).
     """
     outlines, needs, lengths = blueprint.sound_outlines, forecast(blueprint), lengths_of(blueprint)
     facts, grown = network_facts(blueprint), grown_outlines(blueprint)
