@@ -214,17 +214,18 @@ def places(text: str, mutations: Iterable[Mutation]) -> Iterator[tuple[Mutation,
     keys = {at: leaf for leaf in leaves(text) for at in (leaf.start, leaf.value_start)}
     for mutation in mutations:
         leaf = keys.get(mutation.offset)
-        if leaf is None:
-            yield mutation, None
-            continue
-        table, kind = values, None
-        for step in leaf.path[:-1]:
-            table = table[step]  # type: ignore[index]
-            if isinstance(table, dict):
-                kind = table.get("kind") or table.get("use") or kind
-        steps = tuple("#" if isinstance(step, int) else step for step in leaf.path[-2:])
-        wrong = mutation.new if mutation.offset == leaf.value_start else ""
-        yield mutation, (kind, steps, leaf.is_statement, leaf.path[0] == "variants", wrong)
+        wrong = mutation.new if leaf is not None and mutation.offset == leaf.value_start else ""
+        yield mutation, None if leaf is None else (*place_of(values, leaf.path), leaf.is_statement, wrong)
+
+
+def place_of(values: dict[str, Any], path: Steps) -> tuple[object, ...]:
+    """The kind or part of the nearest table that has one, the last two steps, and whether a variant has the key."""
+    table, kind = values, None
+    for step in path[:-1]:
+        table = table[step]  # type: ignore[index]
+        if isinstance(table, dict):
+            kind = table.get("kind") or table.get("use") or kind
+    return (kind, *("#" if isinstance(step, int) else step for step in path[-2:]), path[0] == "variants")
 
 
 @cache
