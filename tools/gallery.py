@@ -30,6 +30,7 @@ SIDES = {
     "dmc": "DeepMind control suite",
     "atari": "Atari",
     "minatar": "MinAtar",
+    "continual": "Continual learning",
     "plasticity": "Plasticity",
     "warm_start": "Warm start",
 }

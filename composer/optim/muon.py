@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from composer.optim.hyperparameters import Hyperparameters
     from composer.optim.muon_steps import MuonState
 
+Coefficient = Annotated[float, Field(ge=-100, le=100)]
 MATRIX, KERNEL = 2, 4
 """Axes of a linear layer's weights, and of a convolution's."""
 
@@ -44,7 +45,7 @@ class Muon(Optimizer, kind="muon"):
     """Share of the running mean of gradients that a step keeps."""
     nesterov: Annotated[bool, Without(False)] = True
     """Whether the gradient is mixed in once more before it is made orthogonal."""
-    coefficients: tuple[float, float, float] = (3.4445, -4.775, 2.0315)
+    coefficients: tuple[Coefficient, Coefficient, Coefficient] = (3.4445, -4.775, 2.0315)
     """``a``, ``b`` and ``c``, the same in every step."""
     steps: int = Field(default=5, ge=1, le=99)
     """Newton-Schulz steps."""

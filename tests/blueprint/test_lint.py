@@ -23,8 +23,15 @@ TORTOISE = 'averages.tortoise={ of="actor", momentum=0.999 }'
 HARE = 'interventions.a={{ use="hare_and_tortoise", interval={}, clock="update", where=["actor.*"] }}'
 ENV = 'when={ kind="every", interval=10_000, clock="env" }'
 
+MEASURED = 'measure={ updates=50, firings=1, signals=["critic/loss"] }'
+
 # By rule: overrides of the quickstart under which it speaks, and of what; overrides under which it is silent.
 CASES: dict[str, tuple[tuple[str, ...], str, tuple[str, ...]]] = {
+    "measured-effect": (
+        (f"interventions.a={{ {ENV}, where=['critic.head.*'], moments='zero', {FRESH}, {MEASURED} }}",),
+        "interventions.a.measure",
+        (f"interventions.a={{ {ENV}, where=['critic.head.*'], moments='zero', {FRESH} }}",),
+    ),
     "norm-and-decay": ((MLP.format("critic"),), "networks.critic.trunk", ()),
     "high-update-to-data": (
         (MLP.format("critic"), "algorithm.update_to_data=4"),

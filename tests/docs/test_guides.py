@@ -122,7 +122,7 @@ def test_interventions(folder: Path) -> None:
     from composer.interventions import Trigger
 
     name = "interventions.md"
-    assert len(write_files(name, folder)) == 3
+    assert len(write_files(name, folder)) == 4
     assert_true(name, folder)
     variants = load(folder / "methods.toml").variants
     used = {each.kind for v in variants for each in _done(load(folder / "methods.toml", (), v).blueprint)}

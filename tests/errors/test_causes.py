@@ -42,7 +42,8 @@ BATCH = "128 interactions x 16 copies = 2,048 transitions in 4 minibatches are 5
         ),
         (
             ["optimizers.actor.kind=adam", "optimizers.actor.weight_decay=0.1"],
-            "command line:2:1: optimizers.actor.weight_decay: unknown key; weight_decay belongs to adamw and upgd"
+            "command line:2:1: optimizers.actor.weight_decay: unknown key; weight_decay belongs to adamw, kron, muon "
+            "and upgd"
             ' (override "optimizers.actor.weight_decay=0.1")',
         ),
         (

@@ -142,13 +142,14 @@ class _Found:
         name = str(self.loc[-1])
         spec = spec_at(self.spec, self.values, self.table)
         is_usable = spec in NAMED_TABLES or (spec is not None and issubclass(spec, Family))
-        meant = near(name, self._keys() | ({"use"} if is_usable else set()))
+        meant = near(name, self._keys() | ({"use"} if is_usable else set()) | ({WITH} if spec is Blueprint else set()))
         if meant or self._misplaced():
             return "unknown key", f"did you mean {meant!r}?" if meant else self._misplaced()
         family = family_at(self.spec, self.values, self.table)
         owners = [kind for kind, member in (family.kinds() if family else {}).items() if name in member.model_fields]
         if owners:
-            return f"unknown key; {name} belongs to {' and '.join(owners)}", ""
+            named = " and ".join(filter(None, (", ".join(owners[:-1]), owners[-1])))
+            return f"unknown key; {name} belongs to {named}", ""
         keys = self._keys()
         return "unknown key", f"one of {listing(keys)}" if keys else ""
 

@@ -20,12 +20,12 @@ from composer.environments.declared import PlannedStage, Staged
 from composer.environments.interface import EnvironmentInfo, VectorEnvironment
 from composer.environments.phased.common_spaces import common_info, space_problems
 from composer.environments.phased.simulator_phase import LARGEST, SimulatorPhase, ensure_task
-from composer.environments.phased.view import View, viewed
 from composer.spec.family import Items
 from composer.spec.metrics import Metric
 from composer.spec.random_streams import derive
 
 if TYPE_CHECKING:
+    from composer.environments.phased.view import View
     from composer.environments.vector.rows import Rows
 
 MOST = 10_000
@@ -124,6 +124,8 @@ class SimulatorPhases(Simulator, kind="simulator_phases"):
         from the seed, so that training and evaluation see the same ones. Raises UnusableEnvironment and
         EnvironmentFailure.
         """
+        from composer.environments.phased.view import viewed
+
         planned = self.plan[number]
         task = planned.task.for_evaluation() if is_evaluation else planned.task
         made = task.make(streams, stream)
@@ -132,6 +134,8 @@ class SimulatorPhases(Simulator, kind="simulator_phases"):
 
     def view(self, number: int, seed: int) -> View:
         """How phase ``number`` shows observations to the agent of a seed of the run."""
+        from composer.environments.phased.view import View
+
         phase = self.plan[number].phase
         order = LARGEST + 1 + number if phase.fresh else phase.permutation
         permutation = derive(seed, "permutation", order) if order else None

@@ -26,6 +26,7 @@ from composer.environments.suites.packages import package
 from composer.spec import allowed_modules
 from composer.spec.without import Without
 
+PhysicalNumber = Annotated[float, Field(ge=-1e12, le=1e12)]
 STEP_REWARDS = {
     "CartPole-v0": (0.0, 1.0),
     "CartPole-v1": (0.0, 1.0),
@@ -54,7 +55,7 @@ class Gymnasium(SingleSimulator, kind="gymnasium"):
     """The id with its version: ``CartPole-v1``."""
     kwargs: Arguments = Field(default={})
     """Keyword arguments of its constructor: numbers, strings, booleans, lists and tables of them."""
-    attributes: Annotated[dict[str, float] | None, Field(max_length=64), Without(None)] = None
+    attributes: Annotated[dict[str, PhysicalNumber] | None, Field(max_length=64), Without(None)] = None
     """Numbers that are set once it is built, such as ``gravity`` and ``force_mag`` of CartPole: other physics. What the
     constructor has computed from them stays as it was."""
     episode_env_steps: Annotated[int, Field(ge=0, le=10**9)] = 0

@@ -70,7 +70,11 @@ def test_a_name_with_several_meanings_shows_all() -> None:
             "; kinds: 'channel_layer_norm', 'last_layers', 'layer_norm', "
             "parts: 'last_layers_reset', 'nature_layer_norm', 'resnet_layer', 'vgg_layer'",
         ),
-        ("resets", "; parts: 'bbf_head_reset', 'full_reset', 'head_reset', 'last_layers_reset', 'moments_reset'"),
+        (
+            "resets",
+            "; kinds: 'reset_silent_units', parts: 'bbf_head_reset', 'full_reset', 'head_reset', 'last_layers_reset', "
+            "'moments_reset', 'self_normalized_resets'",
+        ),
         ("qwxz", "; 'composer kinds' lists all families"),
     ],
 )

@@ -35,7 +35,7 @@ ADVICE: Mapping[str, Mapping[str, str]] = {
     },
     "optimizer": {
         "rms": 'write kind = "rmsprop"',
-        "muon": "composer has none yet: adamw with decay = [\"*weight\"] is the nearest",
+        "soap": "composer has none yet: kron, or muon, are the nearest",
         "lamb": "composer has none: write kind = \"adamw\"",
         "lion": "composer has none: write kind = \"adamw\"",
         "nadam": 'write kind = "adam"',

@@ -99,7 +99,8 @@ def _as_written(found: Sequence[Layer], path: Path) -> Explanation:
     if part is None:
         field = Field("A free value, for ${...}." if path[0] == "values" else "")
     elif path[-1] == "use":
-        field = Field("The part that is used here.", f"one of {listing(parts(), 60)}")
+        known = [name for name, each in parts().items() if each.family == part.family]
+        field = Field("The part that is used here.", f"one of {listing(known, 60)}")
     else:
         field = Field(f"A parameter of the part {part.name}: {part.description}")
     return Explanation(show_path(path), made[-1].value, field, made, {})
