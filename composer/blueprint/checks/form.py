@@ -142,7 +142,8 @@ class _Found:
         name = str(self.loc[-1])
         spec = spec_at(self.spec, self.values, self.table)
         is_usable = spec in NAMED_TABLES or (spec is not None and issubclass(spec, Family))
-        meant = near(name, self._keys() | ({"use"} if is_usable else set()) | ({WITH} if spec is Blueprint else set()))
+        others = ({"use"} if is_usable else set()) | ({WITH} if spec is Blueprint and name != WITH else set())
+        meant = near(name, self._keys() | others)
         if meant or self._misplaced():
             return "unknown key", f"did you mean {meant!r}?" if meant else self._misplaced()
         family = family_at(self.spec, self.values, self.table)
