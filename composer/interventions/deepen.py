@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import override
 
-from composer.interventions.grow import Grow
+from composer.interventions.grow import Grow, changed_at
 from composer.interventions.growth_steps import Draws, Step
 from composer.networks.blocks import Block
 from composer.networks.blocks.base import in_a_row
@@ -46,7 +46,9 @@ class Deepen(Grow, kind="deepen"):
         path, chain = _list_of(before, chosen)
         names = path.split(".")[1:]
         block = self.block or _like_the_last(network.trunk, names, path)
-        deeper = network.model_copy(update={"trunk": _appended(network.trunk, names, block, path)})
+        refusal = f"{path} cannot be deepened: '{{kind}}' holds no list of blocks to add to"
+        trunk = changed_at(network.trunk, names, lambda found: found.appended(block), refusal)
+        deeper = network.model_copy(update={"trunk": trunk})
         try:
             new = block.outline(chain.output)
         except ShapeError as error:
@@ -102,16 +104,6 @@ def _lists(outline: Outline, path: str) -> Iterator[tuple[str, Outline]]:
         yield path, outline
     for name, child in outline.children.items():
         yield from _lists(child, f"{path}.{name}")
-
-
-def _appended(block: Block, names: Sequence[str], new: Block, path: str) -> Block:
-    if names:
-        changed = block.with_child(names[0], lambda child: _appended(child, names[1:], new, path))
-    else:
-        changed = block.appended(new)
-    if changed is None:
-        raise ValueError(f"{path} cannot be deepened: {block.kind!r} holds no list of blocks to add to")
-    return changed
 
 
 def _like_the_last(trunk: Block, names: Sequence[str], path: str) -> Block:

@@ -5,7 +5,7 @@ Tests: tests/interventions/test_growth.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from typing_extensions import override
@@ -15,6 +15,7 @@ from composer.networks.parameter_selectors import ParameterName
 
 if TYPE_CHECKING:
     from composer.interventions.base import Case, OperationContext
+    from composer.networks.blocks import Block
 
 
 class Grow(Operation, abstract=True):
@@ -42,6 +43,21 @@ class Grow(Operation, abstract=True):
                 pass
         except ValueError as error:
             yield "", str(error)
+
+
+def changed_at(block: Block, names: Sequence[str], change: Callable[[Block], Block | None], refusal: str) -> Block:
+    """A block with the one under ``names`` inside it changed.
+
+    Raises ValueError where a block on the way has no such child, or ``change`` gives None: ``refusal`` has a place for
+    the ``{kind}`` of that block.
+    """
+    if names:
+        changed = block.with_child(names[0], lambda child: changed_at(child, names[1:], change, refusal))
+    else:
+        changed = change(block)
+    if changed is None:
+        raise ValueError(refusal.format(kind=block.kind))
+    return changed
 
 
 def _conflicts(case: Case, role: str) -> Iterator[str]:

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import methodcaller
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 from typing_extensions import override
 
-from composer.interventions.grow import Grow
+from composer.interventions.grow import Grow, changed_at
 from composer.interventions.growth_steps import Draws, Step
-from composer.networks.blocks import Block
 from composer.networks.hidden_units import HiddenLayer, chosen_layers
 from composer.networks.network import Network
 from composer.networks.outline import BufferPlan, Outline, ParameterPlan
@@ -193,23 +193,14 @@ def _wider(network: Network, layer: HiddenLayer, units: int, readers: Mapping[st
     for path, width in {layer.path: units, **readers}.items():
         first, *names = path.split(".")
         if first == "trunk":
-            network = network.model_copy(update={"trunk": _changed_at(network.trunk, names, width, path)})
+            refusal = f"{path} cannot be widened: '{{kind}}' has no width of its own to change"
+            trunk = changed_at(network.trunk, names, methodcaller("widened", width), refusal)
+            network = network.model_copy(update={"trunk": trunk})
         elif path == layer.path:
             raise ValueError(
                 f"{path} is a layer of the head, whose widths its kind decides; choose layers of the trunk"
             )
     return network
-
-
-def _changed_at(block: Block, names: Sequence[str], width: int, path: str) -> Block:
-    """A block with the layer under ``names`` inside it of that width."""
-    if names:
-        changed = block.with_child(names[0], lambda child: _changed_at(child, names[1:], width, path))
-    else:
-        changed = block.widened(width)
-    if changed is None:
-        raise ValueError(f"{path} cannot be widened: {block.kind!r} has no width of its own to change")
-    return changed
 
 
 def _entries(index: Tensor, entries: int) -> Tensor:
