@@ -119,6 +119,10 @@ class Environment(Staged, Family, family="environment"):
         """The evaluation metric, with its meaning."""
         return Metric(self.metric, "mean return of an evaluation's episodes", "return", *self.metric_range)
 
+    def further_evaluation_metrics(self) -> tuple[Metric, ...]:
+        """Metrics that each evaluation writes beside ``evaluation_metric``."""
+        return ()
+
     def training_metrics(self) -> tuple[Metric, ...] | None:
         """What its collector reports: all of it, or None where a plug-in's kind does not say."""
         return None

@@ -118,6 +118,8 @@ class EnvironmentInfo:
     stacked_frames: int = 0
     """Frames in ``observation[0]`` of pictures, oldest first; each step adds one and drops one. 0: pictures share no
     frames. Before the first frame of an episode come copies of it, or zeros."""
+    tells_success: bool = False
+    """Whether each step tells if the task is solved, as ``SolvableEnvironment`` does."""
 
     @property
     def episode_interactions(self) -> int:
@@ -166,6 +168,13 @@ class SingleEnvironment(Protocol):
         """Free what the simulator holds."""
 
 
+class SolvableEnvironment(SingleEnvironment, Protocol):
+    """One environment that tells whether its task is solved."""
+
+    def solved(self) -> bool:
+        """Whether the environment step just taken has left the task solved."""
+
+
 class VectorEnvironment(ABC):
     """n independent environments that step together and reset themselves in the step that ends their episode."""
 
@@ -182,6 +191,15 @@ class VectorEnvironment(ABC):
     @abstractmethod
     def step(self, actions: NDArray[np.float32]) -> Step:
         """One decision under ``actions`` [n, action_size] in [-1, 1]. Raises EnvironmentFailure, InvalidAction."""
+
+    def solved(self) -> NDArray[np.int64]:
+        """How often the last step's episodes were solved so far, [n, 2]: after environment steps, after decisions.
+
+        An episode that the step has ended counts as a whole. Zeros where ``info.tells_success`` is false.
+        """
+        import numpy as np
+
+        return np.zeros((self.n, 2), np.int64)
 
     @abstractmethod
     def state(self) -> dict[str, NDArray[np.generic]]:

@@ -5,13 +5,15 @@ Evaluators on labelled data are in ``composer.training.collect``. Tests: tests/t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from typing_extensions import override
 
+from composer.environments.success import episode_scores
 from composer.spec.random_streams import derive
 
 if TYPE_CHECKING:
@@ -44,27 +46,43 @@ class Evaluator(Protocol):
 
 
 class EpisodeEvaluator(Evaluator):
-    """Undiscounted returns of episodes of ``ActingPolicy.evaluate``: ``episodes`` per seed, all stepped together."""
+    """Scores of episodes of ``ActingPolicy.evaluate``: ``episodes`` per seed, all stepped together.
+
+    A score is the undiscounted return, or whether the episode was a success.
+    """
 
     can_record_video = True
 
-    def __init__(self, environments: VectorEnvironment, seeds: Sequence[int], episodes: int, metric: str) -> None:
-        """``environments`` [S * episodes] belong to the ``seeds`` of a run, in equal shares."""
-        self._environments, self._seeds, self._episodes, self.metric = environments, tuple(seeds), episodes, metric
+    def __init__(
+        self,
+        environments: VectorEnvironment,
+        seeds: Sequence[int],
+        episodes: int,
+        metric: str,
+        further: Sequence[str] = (),
+    ) -> None:
+        """``environments`` [S * episodes] belong to the ``seeds`` of a run, in equal shares.
+
+        ``metric`` and ``further`` are names of ``episode_scores``.
+        """
+        self._environments, self._seeds, self._episodes = environments, tuple(seeds), episodes
+        self.metric, self._further = metric, tuple(further)
+        self._scores: Mapping[str, NDArray[np.float64]] = {}
 
     @classmethod
     def of(cls, environment: Simulator, seeds: Sequence[int], episodes: int) -> Self:
         """``seeds`` are the run's; each gets ``episodes`` environments. Raises EnvironmentFailure."""
         streams = [derive(seed, "episode", episode) for seed in seeds for episode in range(episodes)]
         made = environment.for_evaluation().make(streams, "evaluation")
-        return cls(made, seeds, episodes, environment.metric)
+        further = [metric.name for metric in environment.further_evaluation_metrics()]
+        return cls(made, seeds, episodes, environment.metric, further)
 
     def returns(self, learner: Learner, number: int, watch: Watch | None = None) -> NDArray[np.float64]:
-        """Undiscounted returns ``[S, episodes]`` of evaluation ``number``: equal numbers, equal episodes."""
+        """Scores ``[S, episodes]`` of evaluation ``number``: equal numbers, equal episodes."""
         shape = (len(self._seeds), self._episodes)
         observation = self._environments.reset(episode=number)
         learner.policy.begin_evaluation(number)
-        returns = np.zeros(self._environments.n)
+        returns, solved = np.zeros(self._environments.n), np.zeros((self._environments.n, 2), np.int64)
         running = np.ones(self._environments.n, dtype=bool)
         while running.any():
             if watch is not None and running[0]:
@@ -74,9 +92,20 @@ class EpisodeEvaluator(Evaluator):
             step = self._environments.step(actions.flatten(0, 1).cpu().numpy())
             ended = running & (step.terminated | step.truncated)
             returns[ended] = step.episode_return[ended]
+            if self._environments.info.tells_success:
+                solved[ended] = self._environments.solved()[ended]
             running &= ~ended
             observation = step.observation
-        return returns.reshape(shape)
+        self._scores = {name: scores.reshape(shape) for name, scores in episode_scores(returns, solved).items()}
+        return self._scores[self.metric]
+
+    @override
+    def more(self, learner: Learner, number: int) -> list[dict[str, float]]:
+        """The further metrics of the evaluation that ``returns`` has just played."""
+        return [
+            {name: float(self._scores[name][index].mean()) for name in self._further}
+            for index in range(len(self._seeds))
+        ]
 
     def close(self) -> None:
         """Close the environments."""

@@ -65,3 +65,29 @@ class Unfit(gymnasium.Env[Any, Any]):
 gymnasium.register("test/Painted-v0", Painted, max_episode_steps=6)
 gymnasium.register("test/Shapes-v0", Shapes)
 gymnasium.register("test/Unfit-v0", Unfit, max_episode_steps=5)
+
+
+class Target(gymnasium.Env[np.ndarray, np.ndarray]):
+    """A point on a line that an action moves; solved while it is near 0. Ends by itself far away."""
+
+    observation_space = spaces.Box(-10, 10, (1,), np.float32)
+    action_space = spaces.Box(-1, 1, (1,), np.float32)
+
+    def __init__(self, tells: bool = True) -> None:
+        self._tells = tells
+        self._at = 0.0
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        super().reset(seed=seed)
+        self._at = self.np_random.uniform(-2, 2)
+        return np.array([self._at], np.float32), {}
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        self._at += float(action[0])
+        told = {"won": np.bool_(abs(self._at) < 0.5)} if self._tells else {"other": 1}
+        return np.array([self._at], np.float32), -abs(self._at), abs(self._at) > 4, False, told
+
+
+gymnasium.register("test/Target-v0", Target, max_episode_steps=9)

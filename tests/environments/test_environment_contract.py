@@ -37,6 +37,10 @@ ENVIRONMENTS: dict[str, tuple[Simulator, int]] = {
     "choice": (Gymnasium(id="CartPole-v1"), 80),
     "numbers": (Gymnasium(id="Pendulum-v1", action_repeat=24), 30),
     "pictures": (Gymnasium(module="registered_environments", id="test/Painted-v0"), 30),
+    "success": (
+        Gymnasium(module="registered_environments", id="test/Target-v0", success={"info": "won"}, action_repeat=2),  # type: ignore[arg-type]
+        40,
+    ),
     "atari": (Atari(game="pong", protocol="machado2018", frame_limit=90, noop_starts=30), 60),
     "atari lives": (Atari(game="breakout", protocol="atari100k", action_repeat=12, frame_limit=1200), 260),
     "minatar": (MinAtar(game="asterix", action_repeat=3, episode_env_steps=200), 150),
@@ -44,7 +48,7 @@ ENVIRONMENTS: dict[str, tuple[Simulator, int]] = {
 """Each kind with how many decisions to run it; action repeats and time limits do not divide."""
 
 
-REPEATED = {("numbers", 2), ("pictures", 2), ("atari lives", 2)}
+REPEATED = {("numbers", 2), ("success", 2), ("pictures", 2), ("atari lives", 2)}
 """Whose worker processes, or threads, are those of another kind: they take long to start, and show little more."""
 
 
@@ -56,6 +60,7 @@ class Course(NamedTuple):
     first: np.ndarray
     actions: np.ndarray
     steps: list[Step]
+    solved: list[np.ndarray]
     states: list[dict[str, np.ndarray]]
 
 
@@ -66,12 +71,15 @@ def draw_actions(environment: Simulator, count: int, n: int) -> np.ndarray:
     return draw.uniform(-1, 1, (count, n, info.action_size)).astype(np.float32)
 
 
-def run(vector: VectorEnvironment, actions: np.ndarray) -> tuple[np.ndarray, list[Step], list[dict[str, np.ndarray]]]:
-    first, steps, states = vector.reset(episode=FIRST).copy(), [], []
+def run(
+    vector: VectorEnvironment, actions: np.ndarray
+) -> tuple[np.ndarray, list[Step], list[np.ndarray], list[dict[str, np.ndarray]]]:
+    first, steps, solved, states = vector.reset(episode=FIRST).copy(), [], [], []
     for action in actions:
         steps.append(Step(*(array.copy() for array in vector.step(action))))
+        solved.append(vector.solved().copy())
         states.append(vector.state())
-    return first, steps, states
+    return first, steps, solved, states
 
 
 @pytest.fixture(
@@ -136,6 +144,20 @@ def test_every_decision_counts_once_and_no_reset_is_a_decision(course: Course) -
         total, length = total * whole, length * whole
 
 
+def test_success_is_counted_within_its_episode_where_it_is_told(course: Course) -> None:
+    """Never more often than there were steps and decisions, and never fewer than before in the same episode."""
+    if not course.environment.info.tells_success:
+        assert not np.any(course.solved)
+        return
+    before = np.zeros((len(SEEDS), 2), int)
+    for step, solved in zip(course.steps, course.solved, strict=True):
+        assert solved.shape == (len(SEEDS), 2) and solved.dtype == np.int64
+        assert (solved >= before).all() and (solved[:, 1] <= solved[:, 0] + (solved[:, 1] > 0)).all()
+        assert (solved[:, 0] <= step.episode_length).all()
+        before = np.where(ended(step)[:, None], 0, solved)
+    assert np.any(course.solved)
+
+
 def test_what_an_action_led_to_is_kept_and_the_next_episode_begins_beside_it(course: Course) -> None:
     """Acting goes on from ``observation``; what is learned from is ``final_observation``, the last of its episode."""
     other = course.environment.model_copy(update={"workers": 0}).make(SEEDS, "training")
@@ -175,7 +197,8 @@ def test_a_seed_decides_everything(course: Course) -> None:
     """With two workers: that processes change nothing of it."""
     here = course.environment.model_copy(update={"workers": 0})
     alone = here.make(SEEDS[1:], "training")
-    first, steps, _ = run(alone, course.actions[:, 1:])
+    first, steps, solved, _ = run(alone, course.actions[:, 1:])
+    np.testing.assert_array_equal(np.array(solved), np.array(course.solved)[:, 1:])
     np.testing.assert_array_equal(first, course.first[1:])
     for got, expected in zip(steps, course.steps, strict=True):
         for name in got._fields:
@@ -183,7 +206,7 @@ def test_a_seed_decides_everything(course: Course) -> None:
     alone.close()
     twin = here.make([SEEDS[0], 99], "training")
     same = np.repeat(course.actions[:12, :1], 2, axis=1)
-    first, steps, _ = run(twin, same)
+    first, steps, _, _ = run(twin, same)
     differ = [(told[0] != told[1]).any() for told in (first, *(step.final_observation for step in steps))]
     assert any(differ), "two seeds under the same actions"
     np.testing.assert_array_equal(steps[-1].final_observation[0], course.steps[11].final_observation[0])
@@ -216,6 +239,7 @@ def test_a_state_in_mid_episode_continues_exactly(course: Course) -> None:
         got = resumed.step(action)
         for name in got._fields:
             np.testing.assert_array_equal(getattr(got, name), getattr(expected, name), err_msg=name)
+    np.testing.assert_array_equal(resumed.solved(), course.solved[-1])
     resumed.close()
     # And in the vector that has gone on since.
     np.testing.assert_array_equal(course.vector.load_state(course.states[moment]), observation)

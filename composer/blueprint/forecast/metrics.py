@@ -117,7 +117,9 @@ def _of_training(blueprint: Blueprint) -> Iterator[WrittenMetric]:
 
 
 def _of_evaluation(blueprint: Blueprint) -> Iterator[WrittenMetric]:
-    yield WrittenMetric(blueprint.environment.evaluation_metric(), "evaluation.every", blueprint.evaluation.every)
+    environment, every = blueprint.environment, blueprint.evaluation.every
+    for metric in (environment.evaluation_metric(), *environment.further_evaluation_metrics()):
+        yield WrittenMetric(metric, "evaluation.every", every)
 
 
 def _of_diagnostics(blueprint: Blueprint) -> Iterator[WrittenMetric]:

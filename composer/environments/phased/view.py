@@ -79,6 +79,10 @@ class ViewedVector(VectorEnvironment):
         return step._replace(observation=observation, final_observation=final)
 
     @override
+    def solved(self) -> NDArray[np.int64]:
+        return self._within.solved()
+
+    @override
     def state(self) -> dict[str, NDArray[np.generic]]:
         return self._within.state()
 

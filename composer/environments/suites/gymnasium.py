@@ -11,19 +11,21 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 from typing_extensions import override
 
-from composer.environments.base import SingleSimulator
 from composer.environments.interface import EnvironmentInfo, SingleEnvironment, SpacesUnknown, UnusableEnvironment
 from composer.environments.native import NativeSpaces
+from composer.environments.success import Score, SuccessSimulator
 from composer.environments.suites import gymnasium_make
 from composer.environments.suites.constructor_arguments import Arguments
 from composer.environments.suites.packages import package
 from composer.spec import allowed_modules
+from composer.spec.family import Spec
 from composer.spec.without import Without
 
 PhysicalNumber = Annotated[float, Field(ge=-1e12, le=1e12)]
@@ -37,7 +39,16 @@ STEP_REWARDS = {
 """Lowest and highest reward of one step."""
 
 
-class Gymnasium(SingleSimulator, kind="gymnasium"):
+class Success(Spec):
+    """How an environment tells that its task is solved, and what evaluations are judged by."""
+
+    info: Annotated[str, Field(min_length=1, max_length=100)]
+    """The key of ``info`` that is true, or 1, after each step that leaves the task solved: ``is_success``."""
+    score: Score = "success"
+    """The metric by which agents are compared; evaluations write the two others too."""
+
+
+class Gymnasium(SuccessSimulator, kind="gymnasium"):
     """An environment by its Gymnasium id.
 
     Observations: pictures (uint8 boxes of two or three axes) stay pictures with channels first; all other spaces
@@ -58,6 +69,8 @@ class Gymnasium(SingleSimulator, kind="gymnasium"):
     attributes: Annotated[dict[str, PhysicalNumber] | None, Field(max_length=64), Without(None)] = None
     """Numbers that are set once it is built, such as ``gravity`` and ``force_mag`` of CartPole: other physics. What the
     constructor has computed from them stays as it was."""
+    success: Success | None = None
+    """Where its steps tell success; absent, evaluations report returns alone."""
     episode_env_steps: Annotated[int, Field(ge=0, le=10**9)] = 0
     """Time limit in environment steps; 0 keeps the limit of its registration."""
 
@@ -84,11 +97,16 @@ class Gymnasium(SingleSimulator, kind="gymnasium"):
 
     @property
     @override
-    def metric_range(self) -> tuple[float, float]:
+    def scored_by(self) -> Score | None:
+        return self.success.score if self.success else None
+
+    @property
+    @override
+    def return_range(self) -> tuple[float, float]:
         """Of Gymnasium's classic tasks as they are registered; other rewards are not known to be bounded."""
         bounds = STEP_REWARDS.get(self.id) if not (self.kwargs or self.module) else None
         if bounds is None:
-            return super().metric_range
+            return super().return_range
         return bounds[0] * self.info.episode_env_steps, bounds[1] * self.info.episode_env_steps
 
     @property
@@ -104,7 +122,7 @@ class Gymnasium(SingleSimulator, kind="gymnasium"):
             raise SpacesUnknown(
                 f"what {self.id} observes and does is not known until training: only importing {source} tells"
             )
-        return found
+        return replace(found, tells_success=True) if self.success else found
 
     @override
     def discover(self) -> None:
@@ -150,7 +168,8 @@ class Gymnasium(SingleSimulator, kind="gymnasium"):
         from composer.environments.suites.gymnasium_single import GymnasiumSingle
 
         described = gymnasium_make.known(self._declared())  # A worker has not described it.
-        return GymnasiumSingle(gymnasium_make.make(self._declared(with_pictures=True)), described)
+        made = gymnasium_make.make(self._declared(with_pictures=True))
+        return GymnasiumSingle(made, described, self.success.info if self.success else "")
 
     def _declared(self, with_pictures: bool = False) -> gymnasium_make.Declared:
         kwargs = {key: value for key, value in self.kwargs.items() if with_pictures or key != "render_mode"}

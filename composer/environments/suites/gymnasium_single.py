@@ -5,6 +5,7 @@ Tests: tests/environments/test_gymnasium.py, tests/environments/test_gymnasium_s
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,8 +25,11 @@ if TYPE_CHECKING:
 class GymnasiumSingle:
     """One environment; its registered wrappers, time limit included, are in place."""
 
-    def __init__(self, environment: Env[Any, Any], info: EnvironmentInfo | None) -> None:
-        """Raises InvalidResult where the environment has other spaces than it was described with."""
+    def __init__(self, environment: Env[Any, Any], info: EnvironmentInfo | None, success: str = "") -> None:
+        """``success`` is the key of ``info`` that tells it; empty where nothing does.
+
+        Raises InvalidResult where the environment has other spaces than it was described with.
+        """
         self._environment = environment
         observed, acted = observation_layout(environment.observation_space), action_layout(environment.action_space)
         ours = observed.shape, observed.pictures, acted.size, acted.discrete
@@ -36,6 +40,7 @@ class GymnasiumSingle:
             )
         self._convert, self._choose = observed.convert, acted.choose
         self._raw: Any = None
+        self._success, self._is_solved = success, False
 
     def reset(self, seed: int) -> None:
         """Start the episode of ``seed``; the environment gets its upper 31 bits, for some take no more."""
@@ -44,8 +49,14 @@ class GymnasiumSingle:
     def step(self, action: NDArray[np.float32]) -> tuple[float, bool, bool]:
         """One step. An episode that ends by itself at its time limit has terminated."""
         results = self._environment.step(self._choose(action))
-        self._raw, reward, terminated, truncated, _ = _parts(results, _STEP)
+        self._raw, reward, terminated, truncated, info = _parts(results, _STEP)
+        if self._success:
+            self._is_solved = _success(info, self._success)
         return _number(reward), _flag(terminated, "terminated"), _flag(truncated, "truncated") and not terminated
+
+    def solved(self) -> bool:
+        """Whether the step just taken has left the task solved."""
+        return self._is_solved
 
     def observe(self) -> Observations:
         """The observation in its layout. Raises InvalidResult where it is not in its space."""
@@ -99,6 +110,17 @@ def _flag(value: Any, name: str) -> bool:
     if np.ndim(value) == 0 and (found := np.asarray(value)).dtype.kind in "biu" and found in (0, 1):
         return bool(found)
     raise InvalidResult(f"{name} = {_named(value)}; it has to be true or false")
+
+
+def _success(info: Any, key: str) -> bool:
+    """What a step's ``info`` says of success: a truth value or a number from 0 to 1, of which only 1 is success."""
+    if not isinstance(info, Mapping) or key not in info:
+        known = ", ".join(map(str, info)) if isinstance(info, Mapping) and info else "nothing"
+        raise InvalidResult(f"an info without {key!r}, the key that is to tell success; it has {known}")
+    value = info[key]
+    if np.size(value) == 1 and (found := np.asarray(value)).dtype.kind in "biuf":
+        return bool(found.item() == 1)
+    raise InvalidResult(f"info[{key!r}] = {_named(value)}; it has to be true or false")
 
 
 def _named(value: Any) -> str:

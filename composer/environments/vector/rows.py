@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 from typing_extensions import override
@@ -19,7 +19,7 @@ from composer.spec.calls import in_words, is_users
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from composer.environments.interface import EnvironmentInfo, SingleEnvironment
+    from composer.environments.interface import EnvironmentInfo, SingleEnvironment, SolvableEnvironment
 
 Resets = Sequence[tuple[int, int]]
 """Pairs (row, seed): episodes to start."""
@@ -42,6 +42,8 @@ class RowArrays:
         self._offset = 0
         self.reward = self._take((n,), np.float64)
         self.steps = self._take((n,), np.int64)
+        self.solved = self._take((n, 2 if info.tells_success else 0), np.int64)
+        """Environment steps and decisions after which the task was solved."""
         self.current = self._take((n,), np.int64)
         """At the first row of each worker: the row that it is working on."""
         self.actions = self._take((n, info.action_size), np.float32)
@@ -59,8 +61,8 @@ class RowArrays:
     @staticmethod
     def nbytes(info: EnvironmentInfo, n: int) -> int:
         """Size of the buffer."""
-        entry = 1 if info.pictures else 4
-        return n * (3 * 8 + entry * math.prod(info.observation) + 4 * info.action_size + 3)
+        entry, numbers = 1 if info.pictures else 4, 5 if info.tells_success else 3
+        return n * (numbers * 8 + entry * math.prod(info.observation) + 4 * info.action_size + 3)
 
     def _take(self, shape: tuple[int, ...], dtype: type[np.generic]) -> NDArray[Any]:
         array = np.frombuffer(self._buffer, dtype, math.prod(shape), self._offset).reshape(shape)
@@ -87,7 +89,9 @@ class Rows(ABC):
 
     @abstractmethod
     def replay(self, resets: Resets, actions: Sequence[NDArray[np.float32]]) -> None:
-        """Start every row and take ``actions`` (each [t, a]); ``reward`` and ``steps`` then hold sums of the episode.
+        """Start every row and take ``actions`` (each [t, a]).
+
+        ``reward``, ``steps`` and ``solved`` then hold sums of the episode.
 
         Wherever an episode continued another, ``continue_episodes`` is called again, and the sums start at 0.
         """
@@ -114,6 +118,7 @@ class LocalRows(Rows):
         self._first = first
         self._singles: dict[int, SingleEnvironment] = {}
         self._shape, self._kind = arrays.observation.shape[1:], arrays.observation.dtype.kind
+        self._tells_success = arrays.solved.shape[1] > 0
         with self._blame.of("building it"):
             for row in range(first, last):
                 arrays.current[first] = row
@@ -138,16 +143,17 @@ class LocalRows(Rows):
 
     @override
     def replay(self, resets: Resets, actions: Sequence[NDArray[np.float32]]) -> None:
-        reward, steps = self.arrays.reward, self.arrays.steps
+        reward, steps, solved = self.arrays.reward, self.arrays.steps, self.arrays.solved
         with self._blame.of("step"):
             for (row, seed), taken in zip(resets, actions, strict=True):
                 self._reset_row(row, seed)
-                total_reward, total_steps = 0.0, 0
+                total_reward, total_steps, total_solved = 0.0, 0, np.zeros_like(solved[row])
                 for action in taken:
                     self._step_row(row, action)
                     total_reward += reward[row]
                     total_steps += steps[row]
-                reward[row], steps[row] = total_reward, total_steps
+                    total_solved += solved[row]
+                reward[row], steps[row], solved[row] = total_reward, total_steps, total_solved
 
     @override
     def render(self, row: int) -> NDArray[np.uint8]:
@@ -180,11 +186,17 @@ class LocalRows(Rows):
         arrays.current[self._first] = row
         single = self._singles[row]
         total, taken, repeat = 0.0, 0, self._repeat
-        terminated = truncated = False
+        terminated = truncated = is_solved = False
+        solved_steps = 0
         while taken < repeat and not (terminated or truncated):
             reward, terminated, truncated = single.step(action)
             total += reward
             taken += 1
+            if self._tells_success:
+                is_solved = cast("SolvableEnvironment", single).solved()
+                solved_steps += is_solved
+        if self._tells_success:
+            arrays.solved[row] = solved_steps, is_solved
         arrays.reward[row] = total
         arrays.steps[row] = taken
         arrays.terminated[row] = terminated

@@ -55,6 +55,8 @@ class EpisodicVector(VectorEnvironment):
         )
         self._returns = np.zeros(n, np.float64)
         self._env_steps = np.zeros(n, np.int64)
+        # Of the running episodes, and of those of the last step, which may have ended.
+        self._solved, self._told_solved = np.zeros((2, n, 2), np.int64)
         self._dtype: type[Any] = np.uint8 if info.pictures else np.float32
         self._observation: Any = np.zeros((n, *info.observation), self._dtype)
         # Two sets of results alternate: the results of one step stay valid until the step after the next.
@@ -100,12 +102,18 @@ class EpisodicVector(VectorEnvironment):
         np.copyto(step.episode_return, self._returns)
         np.copyto(step.episode_length, self._env_steps)
         np.copyto(step.observation, arrays.observation)
+        np.copyto(self._told_solved, self._solved)
         if where.size:
             self._commit_begin(where, self._episodes + 1)
         self._returns[onward] = self._env_steps[onward] = 0
+        self._solved[onward] = 0
         self._results.reverse()
         self._observation = step.observation
         return step
+
+    @override
+    def solved(self) -> NDArray[np.int64]:
+        return self._told_solved
 
     @override
     def state(self) -> dict[str, NDArray[np.generic]]:
@@ -144,6 +152,7 @@ class EpisodicVector(VectorEnvironment):
         arrays = self._rows.arrays
         np.copyto(self._returns, arrays.reward)
         np.copyto(self._env_steps, arrays.steps)
+        self._solved[:] = arrays.solved if self.info.tells_success else 0
         return self._start_stepping()
 
     @override
@@ -195,6 +204,7 @@ class EpisodicVector(VectorEnvironment):
         self._lengths[where] = 0
         self._returns[where] = 0.0
         self._env_steps[where] = 0
+        self._solved[where] = 0
 
     def _check_actions(self, actions: NDArray[np.float32]) -> None:
         expected = (self.n, self.info.action_size)
@@ -218,6 +228,8 @@ class EpisodicVector(VectorEnvironment):
         self._lengths += 1
         self._returns += self._rows.arrays.reward
         self._env_steps += self._rows.arrays.steps
+        if self.info.tells_success:
+            self._solved += self._rows.arrays.solved
 
     def _grow(self) -> None:
         """Double the room for actions: an environment has passed its declared time limit."""
