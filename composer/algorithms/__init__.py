@@ -2,9 +2,11 @@
 
 from composer.algorithms.augmentation import Augmentation, Intensity, RandomShift
 from composer.algorithms.base import Algorithm
+from composer.algorithms.behaviour_cloning import BehaviourCloning
 from composer.algorithms.ddpg_td3 import DDPG, TD3
 from composer.algorithms.discount import Constant, Discount, EpisodeLength, Lengthening
 from composer.algorithms.dqn import DQN
+from composer.algorithms.iql import IQL
 from composer.algorithms.on_policy import OnPolicy
 from composer.algorithms.ppo import PPO
 from composer.algorithms.pqn import PQN
@@ -16,6 +18,7 @@ from composer.algorithms.td7 import TD7
 __all__ = [
     "DDPG",
     "DQN",
+    "IQL",
     "PPO",
     "PQN",
     "SAC",
@@ -24,6 +27,7 @@ __all__ = [
     "TD7",
     "Algorithm",
     "Augmentation",
+    "BehaviourCloning",
     "Constant",
     "Discount",
     "EpisodeLength",

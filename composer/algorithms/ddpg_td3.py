@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field
 from typing_extensions import override
 
+from composer.algorithms import behaviour_cloning as cloning
 from composer.algorithms.base import AgentDeclaration, Algorithm, OffPolicy
+from composer.algorithms.behaviour_cloning import BehaviourCloning
 from composer.algorithms.declared import CRITICS, AverageRole, Evaluated, Passes, Role
 from composer.algorithms.pixels import (
     Pixels,
@@ -89,6 +91,8 @@ class DeterministicPolicyGradient(OffPolicy, Algorithm, abstract=True):
     """Noise on the actions whose value the actor maximises."""
     pixels: Pixels | None = None
     """Learning from pixels, which needs two more networks: an encoder and a projection of its features."""
+    behaviour_cloning: Annotated[BehaviourCloning | None, Without(None)] = None
+    """The distance from the actions of the data as a part of the actor's loss (TD3+BC, arXiv:2106.06860)."""
 
     @override
     def roles(self, info: EnvironmentInfo) -> tuple[Role, ...]:
@@ -116,7 +120,8 @@ class DeterministicPolicyGradient(OffPolicy, Algorithm, abstract=True):
     @override
     def metrics(self, info: EnvironmentInfo) -> tuple[Metric, ...]:
         size = Metric("actor/action_size", "mean magnitude of the policy's actions", low=0, high=1)
-        return loss("actor/loss", "minus the value of the policy's actions", -math.inf), size, *CRITICS
+        own = loss("actor/loss", "minus the value of the policy's actions", -math.inf)
+        return own, size, *((cloning.METRIC,) if self.behaviour_cloning else ()), *CRITICS
 
     def evaluations(self) -> tuple[Evaluated, ...]:
         """Both losses; that of a delayed actor is computed every update, for a captured program has no branches."""
@@ -166,6 +171,7 @@ class DeterministicPolicyGradient(OffPolicy, Algorithm, abstract=True):
             if self.policy_delay > 1
             else None,
             order=self._order,
+            cloning=self.behaviour_cloning.build(hyperparameters) if self.behaviour_cloning else None,
         )
 
 

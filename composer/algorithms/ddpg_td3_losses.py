@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from composer.algorithms.losses.cloning import CloningLoss
 from composer.algorithms.losses.critics import critics_loss, joint_return, joint_value
 from composer.algorithms.losses.features import Features
 from composer.algorithms.program import Batch, BuiltAgent, Inputs, Objective, Program
@@ -63,6 +64,8 @@ class Settings:
     """The actor steps every ``policy_delay [S]`` updates; None: every update."""
     order: tuple[str, ...]
     """Roles in the order in which they step."""
+    cloning: CloningLoss | None = None
+    """What keeps the actor near the data; None where nothing does."""
 
 
 class DeterministicProgram(Program):
@@ -76,7 +79,8 @@ class DeterministicProgram(Program):
         self._next_actor = built.averages["target_actor"] if settings.has_target_actor else self._actor
         shapes = {"actor": (settings.actions,), "target": features.draw_shape(settings.actions)}
         self.noise: Mapping[str, Shape] = {**{name: shapes[name] for name in settings.noises}, **features.noise}
-        self.signals: tuple[str, ...] = ("actor/loss", "actor/action_size", "critic/loss", "critic/value")
+        cloned = () if settings.cloning is None else ("actor/cloning",)
+        self.signals: tuple[str, ...] = ("actor/loss", "actor/action_size", *cloned, "critic/loss", "critic/value")
         steps = {
             "actor": Objective("actor", self.actor_loss, settings.policy_delay),
             "critic": Objective("critic", self.critic_loss, also_trains=features.trained),
@@ -96,11 +100,15 @@ class DeterministicProgram(Program):
         return {**found, "actor": Inputs(now.actor, following.actor), "critic": critic}
 
     def actor_loss(self, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]) -> Tensor:
-        """``-mean Q(s, pi(s))``, whose gradient is Eq. 6 of arXiv:1509.02971."""
+        """``-mean Q(s, pi(s))``, whose gradient is Eq. 6 of arXiv:1509.02971; and cloning of the data."""
         seen = self._features.of_actor(batch, noise, signals)
         action = self._with_noise("actor", _actions(self._actor, seen.actor, training=True), noise)
-        values = self._returns.value(self._critic(torch.cat([seen.critic, action], -1)))
-        loss: Tensor = -joint_value(values, self._settings.actor_critics).mean(1)
+        raw = self._critic(torch.cat([seen.critic, action], -1))
+        values, cloning = joint_value(self._returns.value(raw), self._settings.actor_critics), self._settings.cloning
+        loss: Tensor = -values.mean(1)
+        if cloning is not None:
+            assert self._built.updates is not None, "the weight follows the clock of updates"
+            loss = cloning.add(loss, values, (action, batch.action), self._built.updates, signals)
         signals["actor/loss"], signals["actor/action_size"] = loss.detach(), action.detach().abs().mean((1, 2))
         return loss
 

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field
 from typing_extensions import override
 
+from composer.algorithms import behaviour_cloning as cloning
 from composer.algorithms import optimism as optimistic
 from composer.algorithms.base import AgentDeclaration, Algorithm, OffPolicy
+from composer.algorithms.behaviour_cloning import BehaviourCloning
 from composer.algorithms.declared import CRITICS, AverageRole, Evaluated, Passes, Role
 from composer.algorithms.optimism import Optimism
 from composer.algorithms.pixels import (
@@ -77,6 +79,8 @@ class SAC(OffPolicy, Algorithm, kind="sac"):
 
     optimism: Annotated[Optimism | None, Without(None)] = None
     """An optimistic actor that collects the data, with its network and two learned weights (BRO)."""
+    behaviour_cloning: Annotated[BehaviourCloning | None, Without(None)] = None
+    """The distance from the actions of the data as a part of the actor's loss (SimbaV2 on offline data)."""
 
     @property
     @override
@@ -156,6 +160,7 @@ class SAC(OffPolicy, Algorithm, kind="sac"):
         return (
             loss("actor/loss", "temperature times log-density, minus value", -math.inf),
             Metric("actor/entropy", "minus the log-density of drawn actions", "nats"),
+            *((cloning.METRIC,) if self.behaviour_cloning else ()),
             Metric("temperature/value", "the temperature, which weighs entropy against value", low=0),
             loss("temperature/loss", "temperature times entropy above its target", -math.inf),
             *CRITICS,
@@ -194,4 +199,5 @@ class SAC(OffPolicy, Algorithm, kind="sac"):
             delay_skips=self.delay_skips,
             order=self._order,
             optimism=self.optimism.settings(info, hyperparameters) if self.optimism else None,
+            cloning=self.behaviour_cloning.build(hyperparameters) if self.behaviour_cloning else None,
         )

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from composer.algorithms.losses.cloning import CloningLoss
 from composer.algorithms.losses.critics import critics_loss, joint_return, joint_value
 from composer.algorithms.losses.features import Features
 from composer.algorithms.losses.returns import halves, of_only_copy
@@ -46,6 +47,8 @@ class Settings:
     """Roles in the order in which they step."""
     optimism: OptimismSettings | None = None
     """Of the optimistic actor; None without one."""
+    cloning: CloningLoss | None = None
+    """What keeps the actor near the data; None where nothing does."""
 
 
 class SACProgram(Program):
@@ -59,10 +62,11 @@ class SACProgram(Program):
         self._features, self._settings, self._critics = features, settings, settings.critics
         self._actor, self._critic = built.networks["actor"], built.networks["critic"]
         self._target, self._returns = built.averages.get("target_critic"), built.returns["critic"]
-        self._log_temperature = built.scalars["temperature"]
+        self._log_temperature, self._updates = built.scalars["temperature"], built.updates
         self.signals: tuple[str, ...] = (
             "actor/loss",
             "actor/entropy",
+            *(() if settings.cloning is None else ("actor/cloning",)),
             "temperature/value",
             "temperature/loss",
             "critic/loss",
@@ -103,11 +107,18 @@ class SACProgram(Program):
         return {**found, "actor": Inputs(now.actor, following.actor), "critic": critic}
 
     def actor_loss(self, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]) -> Tensor:
-        """``mean(alpha log pi - Q)`` with the minimum or the mean over critics. Eq. 9, arXiv:1812.05905."""
+        """``mean(alpha log pi - Q)`` with the minimum or the mean over critics. Eq. 9, arXiv:1812.05905.
+
+        With ``behaviour_cloning``, weighed against the distance from the actions of the data.
+        """
         seen = self._features.of_actor(batch, noise, signals)
         action, log_density = sample(*self._trained_policy(seen.actor, batch), noise["actor"])
-        values = self._returns.value(self._critic(torch.cat([seen.critic, action], -1)))
-        loss: Tensor = (self._temperature().detach() * log_density - joint_value(values, self._critics)).mean(1)
+        raw = self._critic(torch.cat([seen.critic, action], -1))
+        values, cloning = joint_value(self._returns.value(raw), self._critics), self._settings.cloning
+        loss: Tensor = (self._temperature().detach() * log_density - values).mean(1)
+        if cloning is not None:
+            assert self._updates is not None, "the weight follows the clock of updates"
+            loss = cloning.add(loss, values, (action, batch.action), self._updates, signals)
         signals["actor/loss"] = loss.detach()
         signals["actor/entropy"] = -log_density.detach().mean(1)
         return loss

@@ -91,6 +91,7 @@ def agent(kind: str, column: str, environment: dict[str, Any]) -> dict[str, Any]
             "actor": "deterministic_tanh",
             "critic": "scalar",
         },
+        "iql": {"value": "scalar", "actor": "gaussian_policy", "critic": "scalar"},
         "ppo": {"actor": "categorical_policy" if column.endswith("choices") else "gaussian_policy", "critic": "scalar"},
         "dqn": {"value": "discrete_value"},
         "pqn": {"value": "discrete_value"},
@@ -100,8 +101,8 @@ def agent(kind: str, column: str, environment: dict[str, Any]) -> dict[str, Any]
     averages = {f"target_{role}": role for role in heads[kind] if kind not in NO_REPLAY} | (
         {**encoders, **{fixed: fixed.removeprefix("fixed_") for fixed in encoders.values()}} if kind == "td7" else {}
     )
-    if kind == "sac":
-        del averages["target_actor"]
+    if kind in ("sac", "iql"):
+        averages = {"target_critic": "critic"}
     networks: dict[str, Any] = {role: {"trunk": trunk, "head": {"kind": head}} for role, head in heads[kind].items()}
     own: dict[str, Any] = {}
     if column == "pixels → numbers" and kind in ("sac", "ddpg", "td3"):

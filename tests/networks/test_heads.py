@@ -51,6 +51,7 @@ TABLES: dict[str, dict[str, Any]] = {
     "noisy dueling categorical": {"kind": "dueling", "head": ATOMS | PER_ACTION | {"sigma": 0.5}},
     "noisy quantile": {"kind": "quantile", "quantiles": 4, "sigma": 0.5} | PER_ACTION,
     "noisy implicit_quantile": {"kind": "implicit_quantile", "samples": 4, "sigma": 0.5} | PER_ACTION,
+    "gaussian_policy, bounded": {"kind": "gaussian_policy", "mean_bound": "tanh", "log_std_min": -5.0},
     "tanh_gaussian, two layers each": {"kind": "tanh_gaussian", "hidden": HIDDEN},
 }
 """Every kind's example, and the shapes that it does not show."""

@@ -14,13 +14,14 @@ from tiny_runs import DRIFT, EVENTFUL, begin, finished, learner, result, resumed
 from composer.algorithms.discount import Lengthening
 from composer.blueprint import BlueprintError
 from composer.optim.hyperparameters import Hyperparameters
-from composer.optim.schedules import Constant, Exponential, InTurn, Linear, Schedule, Warmup
+from composer.optim.schedules import Constant, Cosine, Exponential, InTurn, Linear, Schedule, Warmup
 
 
 @pytest.mark.parametrize(
     ("schedule", "expected"),
     [
         (Linear(start=1.0, end=3.0, updates=4), [1.0, 1.5, 3.0, 3.0]),
+        (Cosine(start=3.0, end=1.0, updates=4), [3.0, 2 + math.sqrt(0.5), 1.0, 1.0]),
         (Exponential(start=10.0, end=3.0, updates=4), [10.0, 10 * 0.3**0.25, 3.0, 3.0]),
         (Warmup(value=2.0, updates=4, start=0.5), [1.0, 1.25, 2.0, 2.0]),
         (Warmup(value=2.0, updates=4, start=0.0), [0.0, 0.5, 2.0, 2.0]),

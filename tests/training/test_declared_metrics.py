@@ -50,6 +50,7 @@ STOPPING = (
     "algorithm.batch_size=10", "seeds=[0]", "training={ env_steps = 60, log_every = 20 }", "evaluation.every=20",
     "compute.compile='never'", "tracking.kind='none'",
 )  # fmt: skip
+CLONING = "algorithm.behaviour_cloning={ weighs = 'cloning', weight = 0.1 }"
 OPTIMISTIC = (
     "algorithm.optimism={}",
     "networks.optimistic_actor={ trunk = { use = 'mlp', width = 8, depth = 1 }, head = { kind = 'action_shift' } }",
@@ -58,9 +59,11 @@ OPTIMISTIC = (
 CASES: dict[str, tuple[Path, Sequence[str]]] = {
     "sac, all measures": (TESTS / "tiny.toml", (DRIFT, *SHORT, MEASURES)),
     "sac in phases, injected": (TESTS / "tiny.toml", (PHASES, *SHORT, MEASURES, INJECTED)),
-    "sac with an optimistic actor": (TESTS / "tiny.toml", (DRIFT, *SHORT, MEASURES, *OPTIMISTIC)),
+    "sac with an optimistic actor": (TESTS / "tiny.toml", (DRIFT, *SHORT, MEASURES, *OPTIMISTIC, CLONING)),
     "sac in dm_control": (TESTS / "tiny.toml", ()),
     "td3": (TESTS / "tiny_td3.toml", SHORT),
+    "td3, cloning": (TESTS / "tiny_td3.toml", (*SHORT, "algorithm.behaviour_cloning={}")),
+    "iql": (TESTS / "tiny_iql.toml", ()),
     "ppo": (TESTS / "tiny_ppo.toml", (MEASURES,)),
     "pqn": (TESTS / "tiny_pqn.toml", (MEASURES.replace("{ kind = 'feature_dot' }, ", ""),)),
     "dqn": (TESTS / "tiny_dqn.toml", (MEASURES.replace("{ kind = 'feature_dot' }, ", ""),)),

@@ -110,16 +110,28 @@ class TanhGaussianHead(nn.Module):
 class GaussianHead(nn.Module):
     """Mean and log deviation of normals, the second the same for every input: ``[..., n] -> ([..., a], [..., a])``."""
 
-    def __init__(self, mean: nn.Module, actions: int) -> None:
-        """``mean`` maps features to ``actions`` numbers."""
+    def __init__(
+        self,
+        mean: nn.Module,
+        actions: int,
+        tanh_mean: bool = False,
+        log_std_min: float | None = None,
+        log_std_max: float | None = None,
+    ) -> None:
+        """``mean`` maps features to ``actions`` numbers, which a tanh follows where ``tanh_mean``."""
         super().__init__()
         self.log_std = nn.Parameter(torch.zeros(actions))
         self.mean = mean
+        self.tanh_mean = tanh_mean
+        self.log_std_min, self.log_std_max = log_std_min, log_std_max
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(mean, log_std)."""
+        """(mean, log_std), clipped to its bounds where it has some."""
         mean: Tensor = self.mean(x)
-        return mean, self.log_std.expand_as(mean)
+        log_std: Tensor = self.log_std
+        if self.log_std_min is not None or self.log_std_max is not None:
+            log_std = log_std.clamp(self.log_std_min, self.log_std_max)
+        return torch.tanh(mean) if self.tanh_mean else mean, log_std.expand_as(mean)
 
 
 class DeterministicTanhHead(nn.Module):

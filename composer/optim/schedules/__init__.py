@@ -2,7 +2,7 @@
 
 from composer.optim.schedules.base import Constant, Linear, Schedule, highest, lowest
 from composer.optim.schedules.bounded import Bounded, NonNegative, Positive, Share
-from composer.optim.schedules.curves import Exponential, Warmup
+from composer.optim.schedules.curves import Cosine, Exponential, Warmup
 from composer.optim.schedules.each_phase import EachPhase
 from composer.optim.schedules.in_turn import InTurn
 from composer.optim.schedules.periodic import Periodic
@@ -10,6 +10,7 @@ from composer.optim.schedules.periodic import Periodic
 __all__ = [
     "Bounded",
     "Constant",
+    "Cosine",
     "EachPhase",
     "Exponential",
     "InTurn",

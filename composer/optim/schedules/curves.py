@@ -1,4 +1,4 @@
-"""Schedules that bend: exponential ones, and warm-ups. Tests: tests/optim/test_schedules.py."""
+"""Schedules that bend: exponential ones, half cosines, and warm-ups. Tests: tests/optim/test_schedules.py."""
 
 from __future__ import annotations
 
@@ -43,6 +43,34 @@ class Exponential(Schedule, kind="exponential"):
         numbers = (self.start, math.log(self.end / self.start), float(self.updates))
         start, slope, length = (hyperparameters.number(each, dtype=torch.float64) for each in numbers)
         return lambda updates: (start * (slope * (updates / length).clamp(max=1.0)).exp()).float()
+
+
+class Cosine(Schedule, kind="cosine"):
+    """From ``start`` to ``end`` over ``updates`` gradient updates along half a cosine, then ``end``.
+
+    Without restarts. Source: Loshchilov and Hutter, arXiv:1608.03983, Eq. 5.
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "cosine", "start": 3e-4, "end": 0.0, "updates": 1_000_000}
+
+    start: Value
+    """Value at the first update."""
+    end: Value
+    """Value after ``updates`` updates and from then on."""
+    updates: Updates
+    """Length of the curve in gradient updates."""
+
+    @override
+    def points(self) -> tuple[tuple[int, float], ...]:
+        return (0, self.start), (self.updates, self.end)
+
+    def build(self, hyperparameters: Hyperparameters) -> Callable[[Tensor], Tensor]:
+        """``end + (start - end) (1 + cos(pi min(updates / length, 1))) / 2``."""
+        import torch
+
+        numbers = (self.end, (self.start - self.end) / 2, float(self.updates))
+        end, half, length = (hyperparameters.number(each, dtype=torch.float64) for each in numbers)
+        return lambda updates: (end + half * (1 + (math.pi * (updates / length).clamp(max=1.0)).cos())).float()
 
 
 class Warmup(Schedule, kind="warmup"):

@@ -26,7 +26,7 @@ PLACES += [
     "minatar",
     "simulator_phases",
 ]
-DISCRETE, BOXES = {"dqn", "ppo", "pqn"}, {"ppo", "sac", "td3", "td7", "ddpg"}
+DISCRETE, BOXES = {"dqn", "ppo", "pqn"}, {"iql", "ppo", "sac", "td3", "td7", "ddpg"}
 FITTING = {
     "atari": DISCRETE,
     "minatar": DISCRETE,
