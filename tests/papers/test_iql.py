@@ -95,7 +95,7 @@ def test_three_updates_are_those_of_the_paper_in_the_order_of_its_code() -> None
 
 @pytest.mark.parametrize("tau", [0.1, 0.5, 0.7, 0.9])
 def test_the_value_that_minimises_the_loss_is_the_expectile(tau: float) -> None:
-    """Of a fair coin it is tau itself, of a sample the minimum of its own definition on a fine grid; at 1/2 the mean."""
+    """Of a fair coin it is tau, of a sample the minimum of its own definition on a fine grid; at 1/2 the mean."""
     sample = torch.randn(101, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
     level = torch.tensor(tau, dtype=torch.float64)
     for values in (torch.tensor([0.0, 1.0], dtype=torch.float64), sample):
