@@ -46,8 +46,8 @@ warm-start: $(VENV)/.installed
 	$(BIN)/composer compare runs/warm-start/warm-start-digits-* --metric evaluation/accuracy
 
 continual: $(VENV)/.installed-dev
-	$(BIN)/composer train continual/cartpole_ppo --together base,stationary,resets tracking.kind=none --runs runs/continual
-	$(BIN)/composer retention runs/continual/continual-cartpole-2* runs/continual/continual-cartpole-[!2]* --page runs/continual/tables.md
+	OMP_NUM_THREADS=1 $(BIN)/composer sweep continual/cartpole_ppo tracking.kind=none --jobs 2 --runs runs/continual
+	$(BIN)/composer retention runs/continual/continual-cartpole-2* runs/continual/continual-cartpole-[!2]* --plot docs/images/continual-cartpole.png --page runs/continual/tables.md
 
 minatar: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/composer study run studies/minatar_remedies --jobs 2 --yes --runs runs/minatar

@@ -29,7 +29,7 @@ CORRELATION = (-1.0, 1.0)
 """The values that a correlation can have."""
 PROXIES = "diagnostics/"
 EDGE = 5
-"""Tasks at either end whose scores are averaged; a whole cycle where several tasks come again in cycles."""
+"""Fewest tasks at either end whose scores are averaged: a tenth of longer sequences, a cycle where tasks come again."""
 KEPT = 0.9
 """An agent whose last score is at least this share of its first has kept its plasticity."""
 LEARNED = 0.5
@@ -73,7 +73,7 @@ def read_run(run: Path) -> TaskRun:
         values = series.values[:, np.isin(series.env_steps, ends)]
         if values.shape[1] == len(ends) and not np.isnan(values).any():
             found[name] = values
-    edge = environment.stages_per_cycle if environment.stages_per_cycle > 1 else EDGE
+    edge = environment.stages_per_cycle if environment.stages_per_cycle > 1 else max(EDGE, len(ends) // 10)
     if len(ends) < 2 * edge or metric not in found:
         raise Refused(f"{run}: needs {metric!r} at the end of each of at least {2 * edge} tasks (evaluation.every)")
     proxies = {name.removeprefix(PROXIES): values for name, values in found.items() if name.startswith(PROXIES)}
