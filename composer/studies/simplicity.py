@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch.func import functional_call
 
-from composer.algorithms.normalization.spec import RunningStatistic
+from composer.algorithms.normalization.spec import ObservationNorm
 from composer.diagnostics.formulas.spectrum import plane, simplicity
 from composer.networks.heads import Scalar
 from composer.networks.initialize import draw, draw_buffers
@@ -44,7 +44,7 @@ class Spectra(NamedTuple):
     """1 / c without the constant term: an offset does not make a function simpler."""
 
 
-def spectra(trunk: Block, statistic: RunningStatistic, initialisations: int, seed: int = 0) -> Spectra:
+def spectra(trunk: Block, statistic: ObservationNorm, initialisations: int, seed: int = 0) -> Spectra:
     """1 / c of freshly initialised networks; the statistics that normalise their inputs have seen only the grid.
 
     Raises ``ShapeError`` where the trunk does not map two numbers to a vector.
@@ -57,7 +57,7 @@ def spectra(trunk: Block, statistic: RunningStatistic, initialisations: int, see
     statistics = statistic.build(1, 2, "cpu")
     if statistics is not None:
         statistics.observe(grid[None])
-        grid = statistics.normalise(grid[None])[0]
+        grid = statistics.of_minibatch(grid[None], grid[None])(grid[None])[0]
     whole, varying = [], []
     for number in range(initialisations):
 

@@ -26,6 +26,7 @@ from composer.replay.transitions import Minibatch, Transitions
 from composer.spec.random_streams import derive
 from composer.training.acting import ActingPolicy
 from composer.training.agent_networks import averages_of, networks_of, returns_of, scalars_of, state_tensors_of
+from composer.training.batch import batch_of
 from composer.training.compile.capture import Choice, capture, eager_after
 from composer.training.compile.first_call import CompileFailed
 from composer.training.gradient_step import GradientStep
@@ -82,7 +83,8 @@ class Learner:
         self.policy = ActingPolicy(agent, self.built, numbers, device)
         self.horizon = Horizon(agent, numbers)
         self.statistics = agent.normalization.observation.build(seeds, math.prod(agent.info.observation), device)
-        """Statistics that observations are normalised by; None where they are not."""
+        """What normalises observations; None where nothing does."""
+        self.moves_statistics = True  # By updates, where they follow minibatches.
         environments, discount = agent.environment.copies_per_seed, self.horizon.discount
         self.rewards = agent.normalization.reward.build(numbers, environments, discount)
         """Statistics that rewards are scaled by; None where they are not."""
@@ -132,7 +134,7 @@ class Learner:
 
     @timed("running statistics")
     def observe(self, observation: Tensor) -> None:
-        """Add raw observations ``[S, E, d]`` of an environment step to the running statistics."""
+        """Show raw observations ``[S, E, d]`` of an environment step to what normalises them."""
         if self.statistics is not None:
             self.statistics.observe(observation)
 
@@ -202,7 +204,11 @@ class Learner:
         names = self.program.extras
         extra = dict(zip(names, tensors[5 : 5 + len(names)], strict=True))
         noise = dict(zip(self.program.noise, tensors[5 + len(names) :], strict=True))
-        batch = self.batch(Transitions(*tensors[:5]), extra, self.program.takes_normalised)
+        drawn = Transitions(*tensors[:5])
+        see: Callable[[Tensor], Tensor] = Tensor.float
+        if self.statistics is not None and not self.program.takes_normalised:
+            see = self.statistics.of_minibatch(drawn.observation, drawn.next_observation, self.moves_statistics)
+        batch = batch_of(drawn, extra, see, self.rewards)
         signals: dict[str, Tensor] = {}
         for objective in self.program.objectives:
             self._gradient_step.step(objective, batch, noise, signals)
@@ -283,13 +289,8 @@ class Learner:
     def batch(
         self, drawn: Transitions, extra: Mapping[str, Tensor] = MappingProxyType({}), is_normalised: bool = False
     ) -> Batch:
-        """The batch of transitions ``[S, B, ...]``, normalised by the present statistics unless it is already."""
-        reward = drawn.reward if self.rewards is None else self.rewards.scaled(drawn.reward)
-        if (future := extra.get("future/observation")) is not None:
-            seen = self.normalised(future.flatten(1, 2)).unflatten(1, future.shape[1:3])
-            extra = {**extra, "future/observation": seen}
-        see = Tensor.float if is_normalised else self.normalised
-        return Batch(see(drawn.observation), drawn.action, reward, drawn.bootstrap, see(drawn.next_observation), extra)
+        """The batch of transitions ``[S, B, ...]``, normalised as acting sees them unless it is already."""
+        return batch_of(drawn, extra, Tensor.float if is_normalised else self.normalised, self.rewards)
 
     def normalised(self, observation: Tensor) -> Tensor:
         """Raw observations ``[S, ..., d]`` normalised by the present statistics, float32."""

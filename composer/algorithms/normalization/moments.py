@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from typing_extensions import override
+
+from composer.algorithms.normalization.normalizer import Moments
 
 
-class RunningMoments:
+class RunningMoments(Moments):
     """Mean and population variance ``[seeds, size]`` of everything observed so far, for each seed.
 
     Batches are merged by Chan's parallel formula. Source: SimBa's RSNorm, arXiv:2410.09754; starting values as in the
@@ -15,11 +18,10 @@ class RunningMoments:
 
     def __init__(self, seeds: int, size: int, epsilon: float = 1e-8, device: str = "cpu") -> None:
         """``epsilon`` is added to the variance inside the root."""
-        self.mean = torch.zeros(seeds, size, dtype=torch.float64, device=device)
-        self.variance = torch.ones(seeds, size, dtype=torch.float64, device=device)
+        super().__init__(seeds, size, epsilon, device)
         self.weight = torch.full((seeds, 1), 1e-4, dtype=torch.float64, device=device)
-        self.epsilon = epsilon
 
+    @override
     @torch.no_grad()
     def observe(self, values: Tensor) -> None:
         """Add ``values [seeds, n, ...]`` of ``size`` entries each to the statistics, in place."""
@@ -34,11 +36,6 @@ class RunningMoments:
         self.variance.copy_(squares / total)
         self.weight.copy_(total)
 
-    def normalise(self, values: Tensor) -> Tensor:
-        """``(values - mean) / sqrt(variance + epsilon)`` of ``[seeds, n, ...]``, in float64, returned in float32."""
-        centred = values.flatten(2).double() - self.mean[:, None]
-        return (centred / (self.variance + self.epsilon).sqrt()[:, None]).float().view(values.shape)
-
+    @override
     def tensors(self) -> dict[str, Tensor]:
-        """The statistics by name, not copies."""
         return {"mean": self.mean, "variance": self.variance, "weight": self.weight}

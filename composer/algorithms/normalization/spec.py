@@ -1,6 +1,6 @@
-"""Running statistics that normalise observations and rewards.
+"""How observations and rewards are normalised: observations in ``observations``, rewards here.
 
-State lives in ``composer.algorithms.normalization.moments`` and ``composer.algorithms.normalization.returns``.
+State lives beside them: ``normalizer``, ``moments``, ``batch_moments``, ``one_observation`` and ``returns``.
 """
 
 from __future__ import annotations
@@ -12,60 +12,39 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 from typing_extensions import override
 
+from composer.algorithms.normalization.observations import (
+    BatchNorm,
+    BatchRenorm,
+    LayerNorm,
+    ObservationNorm,
+    Raw,
+    RSNorm,
+    Symlog,
+)
 from composer.spec.family import Family, Spec
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from composer.algorithms.normalization.moments import RunningMoments
     from composer.algorithms.normalization.returns import RunningReturns
     from composer.optim.hyperparameters import Hyperparameters
 
-
-class RunningStatistic(Family, family="running_statistic"):
-    """A statistic updated by environment steps only, shared by every network and by its averages."""
-
-    is_identity: ClassVar[bool] = False
-    """Whether observations stay as they are."""
-
-    @override
-    def without(self) -> RunningStatistic | None:
-        """Observations as they are."""
-        return None if self.is_identity else Raw()
-
-    @abstractmethod
-    def build(self, seeds: int, size: int, device: str) -> RunningMoments | None:
-        """Fresh statistics of vectors of ``size`` for each seed; None where nothing is normalised."""
-
-
-class Raw(RunningStatistic, kind="raw"):
-    """No normalisation: networks see observations as they are."""
-
-    is_identity: ClassVar[bool] = True
-    example: ClassVar[Mapping[str, Any]] = {"kind": "raw"}
-
-    @override
-    def build(self, seeds: int, size: int, device: str) -> None:
-        return None
-
-
-class RSNorm(RunningStatistic, kind="rs_norm"):
-    """Running-statistics normalisation of observations, ``(o - mean) / sqrt(variance + epsilon)``.
-
-    Float64 parallel moments with population variance, started at mean 0, variance 1, weight 1e-4; no clipping. Replay
-    keeps raw observations; evaluation reads the statistics frozen. Source: SimBa, arXiv:2410.09754, and its code.
-    """
-
-    example: ClassVar[Mapping[str, Any]] = {"kind": "rs_norm", "epsilon": 1e-8}
-
-    epsilon: float = Field(default=1e-8, gt=0, le=1)
-    """Added to the variance, inside the root."""
-
-    @override
-    def build(self, seeds: int, size: int, device: str) -> RunningMoments:
-        from composer.algorithms.normalization.moments import RunningMoments
-
-        return RunningMoments(seeds, size, self.epsilon, device)
+__all__ = [
+    "BatchNorm",
+    "BatchRenorm",
+    "ConstantScaling",
+    "LayerNorm",
+    "Normalization",
+    "ObservationNorm",
+    "RSNorm",
+    "Raw",
+    "RawReward",
+    "ReturnScaling",
+    "RewardScale",
+    "SimbaV2Scaling",
+    "Symlog",
+    "XQCScaling",
+]
 
 
 class RewardScale(Family, family="reward_scale"):
@@ -190,9 +169,9 @@ class XQCScaling(RewardScale, kind="xqc"):
 
 
 class Normalization(Spec):
-    """Which quantities are normalised by running statistics."""
+    """How quantities are normalised before networks and losses see them."""
 
-    observation: RunningStatistic = Raw()
+    observation: ObservationNorm = Raw()
     """Of the observation."""
     reward: RewardScale = RawReward()
     """Of the reward."""

@@ -37,7 +37,7 @@ def meaning_problems(blueprint: Blueprint) -> list[Finding]:
 
     Checks that need what is not known of an environment until it is built are left out.
     """
-    roles = (_agent, _acting, _schedules, _overlap, _sampling, _sizes, _environment, _rewards)
+    roles = (_agent, _acting, _schedules, _overlap, _sampling, _sizes, _environment, _observations, _rewards)
     stages = (
         roles,
         (_shapes,),
@@ -142,6 +142,18 @@ def _rewards(blueprint: Blueprint) -> Iterator[Finding]:
     if declared.clips_rewards and blueprint.algorithm.learns_from_replay:
         message = f"{blueprint.algorithm.kind} learns from sums of rewards, which are scaled as a whole: leave it out"
         yield ("normalization", "reward", "clip"), message
+
+
+def _observations(blueprint: Blueprint) -> Iterator[Finding]:
+    declared, algorithm = blueprint.normalization.observation, blueprint.algorithm
+    if not declared.reads_minibatches:
+        return
+    if algorithm.rollout_plan is not None:
+        message = f"{algorithm.title} learns from observations as its policy saw them, {declared.kind!r} from raw ones"
+        yield ("normalization", "observation"), f"{message}: write rs_norm"
+    if not blueprint.environment.is_simulator and algorithm.batch_size < 2:
+        message = f"one sample has no variance, and {declared.kind!r} makes it 0: a batch of 2 or more, or rs_norm"
+        yield ("normalization", "observation"), message
 
 
 def _shapes(blueprint: Blueprint) -> Iterator[Finding]:

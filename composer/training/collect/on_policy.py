@@ -52,7 +52,7 @@ class Rollout(TransitionMemory):
         self._kept = {name: torch.zeros(shape, device=learner.device) for name in self._program.recorded}
         """Tensors ``[S, capacity, ...]`` beside the rows of the ring, by name."""
         if learner.statistics is not None:
-            size = learner.statistics.mean.shape[1]
+            size = learner.statistics.size
             self._kept["seen"] = torch.zeros(*shape, size, device=learner.device)
         self._evaluated: dict[str, Tensor] = {}
         self._order = torch.zeros(0)

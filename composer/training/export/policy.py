@@ -32,7 +32,9 @@ class OneSeed:
 
     def __init__(self, agent: AgentDeclaration, learner: Learner, seed: int) -> None:
         """``seed`` is an index."""
-        self.agent, self.seed, self.statistics = agent, slice(seed, seed + 1), learner.statistics
+        self.agent, self.seed = agent, slice(seed, seed + 1)
+        statistics = learner.statistics
+        self.normalizer = None if statistics is None else statistics.of_seed(self.seed)
         whole = learner.built
         self.built = replace(
             whole,
@@ -52,10 +54,8 @@ class OneSeed:
 
     def normalised(self, seen: Tensor) -> Tensor:
         """As the learner normalises, float32."""
-        if self.statistics is None:
-            return seen.float()
-        named = self.statistics.tensors()
-        return normalised(seen, named["mean"][self.seed], named["variance"][self.seed], self.statistics.epsilon)
+        normalised: Tensor = seen.float() if self.normalizer is None else self.normalizer(seen)
+        return normalised
 
     def _cut(self, stacked: Stacked) -> Stacked:
         parameters, buffers = (
@@ -101,18 +101,10 @@ class Member(nn.Module):
 class Policy(nn.Module):
     """The whole policy: an environment's own observations to its own actions."""
 
-    mean: Tensor | None
-    variance: Tensor | None
-
     def __init__(self, one: OneSeed, encode: nn.Module, decode: nn.Module, sample: Observation) -> None:
         """``sample`` is a batch of observations: networks that it does not need are left out."""
         super().__init__()
-        self.encode, self.decode = encode, decode
-        statistics = one.statistics
-        self._epsilon = 0.0 if statistics is None else statistics.epsilon
-        for name in ("mean", "variance"):
-            held = None if statistics is None else statistics.tensors()[name][one.seed].clone()
-            self.register_buffer(name, held)
+        self.encode, self.decode, self.normalizer = encode, decode, one.normalizer
         members = {"networks": _members(one.built.networks), "averages": _members(one.built.averages)}
         self._program = program_of(one.agent, replace(one.built, **cast("Any", members)))
         with torch.no_grad():
@@ -124,10 +116,7 @@ class Policy(nn.Module):
     @override
     def forward(self, observation: Observation) -> Tensor:
         seen = self.encode(observation)
-        if self.mean is None or self.variance is None:
-            seen = seen.float()
-        else:
-            seen = normalised(seen, self.mean, self.variance, self._epsilon)
+        seen = seen.float() if self.normalizer is None else self.normalizer(seen)
         decoded: Tensor = self.decode(self._program.evaluate(seen[None], None)[0])
         return decoded
 
@@ -147,12 +136,6 @@ class Policy(nn.Module):
     def count(self) -> int:
         """Parameters that it needs."""
         return sum(value.numel() for value in self.networks.parameters())
-
-
-def normalised(seen: Tensor, mean: Tensor, variance: Tensor, epsilon: float) -> Tensor:
-    """As ``RunningMoments.normalise`` for one seed: ``[n, ...]`` by moments ``[1, d]``."""
-    centred = seen.flatten(1).double() - mean
-    return (centred / (variance + epsilon).sqrt()).float().view(seen.shape)
 
 
 def _members(stacks: Mapping[str, Stacked]) -> dict[str, Member]:

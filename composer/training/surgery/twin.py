@@ -34,8 +34,9 @@ class Twin:
         self.name, self._agent, self._learner = name, agent, learner
         self._has_own_averages = each.target == "own"
         self._passive = Learner(agent, learner.device, learner.choice)
-        # One agent's statistics are the other's: both read what one of them has seen.
+        # One agent's statistics are the other's: both read what one of them has seen, and one of them moves them.
         self._passive.statistics, self._passive.rewards = learner.statistics, learner.rewards
+        self._passive.moves_statistics = False
         everyone = torch.ones(len(learner.seeds), dtype=torch.bool)
         self._renew(torch.zeros(len(learner.seeds), dtype=torch.int64), everyone, "twin")
 

@@ -41,7 +41,7 @@ ADVICE: Mapping[str, Mapping[str, str]] = {
         "nadam": 'write kind = "adam"',
         "adamax": 'write kind = "adam"',
     },
-    "running_statistic": {"running_mean_std": 'write kind = "rs_norm"', "vec_normalize": 'write kind = "rs_norm"'},
+    "observation_norm": {"running_mean_std": 'write kind = "rs_norm"', "vec_normalize": 'write kind = "rs_norm"'},
 }  # fmt: skip
 """By family and name in snake case: what to write."""
 
