@@ -23,14 +23,14 @@ BlueprintArgument = Annotated[
         autocompletion=complete.blueprint,
     ),
 ]
-BlueprintArguments = Annotated[
-    list[str],
-    typer.Argument(
-        metavar=f"{_FILE} [KEY=VALUE | ~KEY ...] ...",
-        help="TOML files or names of shipped ones, each perhaps with variants, and with overrides after it.",
-        autocompletion=complete.blueprints,
-    ),
-]
+_SEVERAL = typer.Argument(
+    metavar=f"{_FILE} [KEY=VALUE | ~KEY ...] ...",
+    help="TOML files or names of shipped ones, each perhaps with variants, and with overrides after it.",
+    autocompletion=complete.blueprints,
+)
+BlueprintArguments = Annotated[list[str], _SEVERAL]
+FewBlueprints = Annotated[list[str] | None, _SEVERAL]
+"""The same where there may be none."""
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -12,10 +12,10 @@ from composer.cli.arguments import (
     AllowModule,
     At,
     BlueprintArgument,
-    BlueprintArguments,
     Branches,
     DoctorFolder,
     Examined,
+    FewBlueprints,
     Horizon,
     Injected,
     Json,
@@ -174,23 +174,45 @@ def doctor(
 
 
 def simplicity(
-    blueprints: BlueprintArguments,
+    blueprints: FewBlueprints = None,
+    measure: Annotated[
+        Literal["fourier", "polynomial", "lempel_ziv"],
+        typer.Option(
+            help="Frequencies; orders of Chebyshev polynomials; phrases of the discretised output.",
+            autocompletion=complete.one_of("fourier", "polynomial", "lempel_ziv"),
+        ),
+    ] = "fourier",
+    redshift: Annotated[
+        bool, typer.Option("--redshift", help="MLPs with random weights: over their size, depth and activation.")
+    ] = False,
     initialisations: Annotated[
-        int, typer.Option("--initialisations", min=1, max=10_000, help="Fresh networks; about half a second each.")
-    ] = 100,
+        int | None,
+        typer.Option(
+            "--initialisations",
+            min=1,
+            max=10_000,
+            help="Fresh networks: 100, about half a second each; 10 of each combination with --redshift.",
+        ),
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw the scores here: a .png, .svg or .pdf file.")] = None,
     as_json: Json = False,
 ) -> None:
     """Measure the simplicity bias of networks at initialisation.
 
-    As SimBa's paper does.
+    Of blueprints as SimBa's paper does, or of MLPs with random weights as Neural Redshift does.
 
     Examples:
-        composer simplicity dmc/sac_mlp dmc/sac_simba --initialisations 20
+        composer simplicity dmc/sac_mlp dmc/sac_simba --initialisations 20 --plot simplicity.png
+        composer simplicity dmc/sac_mlp dmc/sac_simba --measure lempel_ziv
+        composer simplicity --redshift --measure polynomial --plot redshift.png
     """
-    found = {each.title: each.blueprint for each in read_all(blueprints, as_json)}
-    from composer.studies import simplicity as study
+    if redshift == bool(blueprints):
+        fail("name blueprints, or --redshift for MLPs with random weights, and not both", 2, as_json)
+    found = {each.title: each.blueprint for each in read_all(blueprints or [], as_json)}
+    from composer.studies.simplicity import command
 
-    tell(guarded(lambda: study.answer(found, initialisations), as_json), study.text, as_json)
+    table = guarded(lambda: command.answer(found, measure, initialisations, plot), as_json)
+    tell(table, command.text, as_json)
 
 
 def tabular(

@@ -13,7 +13,8 @@ from torch import Tensor
 from composer.algorithms.normalization.spec import Raw, RSNorm
 from composer.diagnostics.formulas.spectrum import mean_frequency, plane, simplicity
 from composer.networks.blocks import Block
-from composer.studies import simplicity as study
+from composer.studies.simplicity import blueprints as study
+from composer.studies.simplicity.measures import MEASURES, Fourier
 
 BLOCKS: TypeAdapter[Block] = TypeAdapter(Block)
 HIDDEN = {"kind": "linear", "width": 16, "weight": {"kind": "he_normal"}}
@@ -26,7 +27,7 @@ PRE_NORM = [
 
 @pytest.fixture(autouse=True)
 def small_grid(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(study, "POINTS", 40)
+    monkeypatch.setattr(Fourier, "points", 40)
     monkeypatch.setattr(study, "ROWS", 700)  # Not a divisor: the last piece is shorter.
 
 
@@ -67,8 +68,8 @@ def test_the_grid_covers_the_square() -> None:
 
 
 def scores(trunk: Any, statistic: Any, count: int = 3) -> tuple[list[float], list[float]]:
-    found = study.spectra(BLOCKS.validate_python(trunk), statistic, count)
-    return found.whole.tasks[0].tolist(), found.varying.tasks[0].tolist()
+    found = study.scores(BLOCKS.validate_python(trunk), statistic, MEASURES["fourier"], count)
+    return found["score"].tasks[0].tolist(), found["score_without_constant"].tasks[0].tolist()
 
 
 def test_a_relu_network_without_biases_does_not_see_the_scale_of_its_input() -> None:

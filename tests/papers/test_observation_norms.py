@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny_runs import DRIFT, begin, finished, learner, resumed, result, stopped, transitions
+from tiny_runs import DRIFT, begin, finished, learner, result, resumed, stopped, transitions
 from torch import Tensor, nn
 
 from composer.algorithms.normalization.batch_moments import BatchMoments

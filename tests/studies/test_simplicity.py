@@ -9,14 +9,16 @@ from tiny_runs import TINY, last_json
 from typer.testing import CliRunner
 
 from composer.cli import app
-from composer.studies import simplicity
+from composer.studies.simplicity import redshift
+from composer.studies.simplicity.measures import Fourier, LempelZiv, Polynomial
 
 MLP = '{ trunk = [{ kind = "linear", width = 8 }, { kind = "relu" }], head'
 
 
 @pytest.fixture(autouse=True)
 def small_grid(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(simplicity, "POINTS", 20)
+    for measure in (Fourier, Polynomial, LempelZiv):
+        monkeypatch.setattr(measure, "points", 20)
 
 
 def invoke(*arguments: str, code: int = 0) -> tuple[str, str]:
@@ -71,3 +73,37 @@ def test_a_trunk_that_takes_no_two_numbers_is_refused(tmp_path: Path) -> None:
     file = other(tmp_path, 'actor = { trunk = { use = "simba", width = 16, blocks = 1 }, head', tokens)
     _, said = invoke(file, "--initialisations", "1", code=2)
     assert "other: networks.actor on two inputs:" in said
+
+
+@pytest.mark.parametrize("measure", ["polynomial", "lempel_ziv"])
+def test_other_measures_have_one_score_each_and_a_picture(measure: str, tmp_path: Path) -> None:
+    plot = tmp_path / "scores.svg"
+    output, said = invoke(str(TINY), "--measure", measure, "--initialisations", "3", "--plot", str(plot), "--json")
+    table = last_json(output)
+    (row,) = table["networks"]
+    assert row["score"]["low"] < row["score"]["value"] < row["score"]["high"]
+    assert "score_without_constant" not in row and table["measure"] == measure
+    assert table["title"] in said and str(plot) in said
+    drawn = plot.read_text()
+    assert drawn.startswith("<?xml") and "date" not in drawn
+
+
+def test_random_mlps_take_the_place_of_blueprints(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(redshift, "POINTS", 12)
+    for default, few in zip(("DEPTHS", "MAGNITUDES"), ((1, 3), (0.1, 30.0)), strict=True):
+        monkeypatch.setattr(redshift, default, few)
+    plot = tmp_path / "redshift.png"
+    output, said = invoke("--redshift", "--initialisations", "3", "--plot", str(plot), "--json")
+    rows = last_json(output)["random"]
+    assert len(rows) == 8 * 2 * 2 and plot.read_bytes().startswith(b"\x89PNG")
+    assert {row["activation"] for row in rows} == set(redshift.ACTIVATIONS)
+    assert "tanh, 3 hidden: " in said and "at A = 30" in said
+    # Large weights bend a tanh network many times, and the Gaussian one more; a ReLU network stays simple.
+    deep = {row["activation"]: row["complexity"]["value"] for row in rows if (row["depth"], row["magnitude"]) == (3, 30)}
+    assert deep["relu"] < deep["tanh"] < deep["gaussian"]
+
+
+def test_blueprints_or_random_mlps_and_pictures_that_can_be_written() -> None:
+    assert "not both" in invoke(code=2)[1]
+    assert "not both" in invoke(str(TINY), "--redshift", code=2)[1]
+    assert "a plot is written as" in invoke(str(TINY), "--plot", "scores.txt", code=2)[1]

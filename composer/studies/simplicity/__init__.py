@@ -1,0 +1,1 @@
+"""``composer simplicity``: how simple the functions are that networks compute before any training."""
