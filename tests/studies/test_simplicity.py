@@ -99,7 +99,9 @@ def test_random_mlps_take_the_place_of_blueprints(monkeypatch: pytest.MonkeyPatc
     assert {row["activation"] for row in rows} == set(redshift.ACTIVATIONS)
     assert "tanh, 3 hidden: " in said and "at A = 30" in said
     # Large weights bend a tanh network many times, and the Gaussian one more; a ReLU network stays simple.
-    deep = {row["activation"]: row["complexity"]["value"] for row in rows if (row["depth"], row["magnitude"]) == (3, 30)}
+    deep = {
+        row["activation"]: row["complexity"]["value"] for row in rows if (row["depth"], row["magnitude"]) == (3, 30)
+    }
     assert deep["relu"] < deep["tanh"] < deep["gaussian"]
 
 

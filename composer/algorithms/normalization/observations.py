@@ -6,7 +6,7 @@ Tests: tests/papers/test_observation_norms.py, tests/papers/test_rs_norm.py.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -33,13 +33,18 @@ class ObservationNorm(Family, family="observation_norm"):
 
     is_identity: ClassVar[bool] = False
     """Whether observations stay as they are."""
-    reads_minibatches: ClassVar[bool] = False
-    """Whether an update normalises by the statistics of its minibatch, which then have to be raw."""
 
     @override
     def without(self) -> ObservationNorm | None:
         """Observations as they are."""
         return None if self.is_identity else Raw()
+
+    def problems(self, algorithm: str, raw_rows: int) -> Iterator[str]:
+        """Reasons why it cannot normalise the updates of ``algorithm``, which see ``raw_rows`` raw observations each.
+
+        0 where the algorithm learns from observations as its policy saw them.
+        """
+        yield from ()
 
     @abstractmethod
     def build(self, seeds: int, size: int, device: str) -> Normalizer | None:
@@ -95,7 +100,19 @@ class LayerNorm(ObservationNorm, kind="layer_norm"):
         return Stateless(size, partial(layer_norm, epsilon=self.epsilon))
 
 
-class BatchNorm(ObservationNorm, kind="batch_norm"):
+class OfMinibatches(ObservationNorm, abstract=True):
+    """An update normalises by the statistics of its minibatch, which has to be raw."""
+
+    @override
+    def problems(self, algorithm: str, raw_rows: int) -> Iterator[str]:
+        if raw_rows == 0:
+            why = f"{algorithm} learns from observations as its policy saw them, {self.kind!r} from raw ones"
+            yield f"{why}: write rs_norm"
+        if raw_rows == 1:
+            yield f"one sample has no variance, and {self.kind!r} makes it 0: a batch of 2 or more, or rs_norm"
+
+
+class BatchNorm(OfMinibatches, kind="batch_norm"):
     """Zero mean and unit population variance of each entry over the minibatch of an update, without gain and shift.
 
     The moments are those of current and next observations together, since both pass through the same networks. Acting,
@@ -104,7 +121,6 @@ class BatchNorm(ObservationNorm, kind="batch_norm"):
     over both halves as in CrossQ, arXiv:1902.05605.
     """
 
-    reads_minibatches: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"kind": "batch_norm"}
 
     epsilon: Epsilon = 1e-5
@@ -119,7 +135,7 @@ class BatchNorm(ObservationNorm, kind="batch_norm"):
         return BatchMoments(seeds, size, self.epsilon, self.momentum, device)
 
 
-class BatchRenorm(ObservationNorm, kind="batch_renorm"):
+class BatchRenorm(OfMinibatches, kind="batch_renorm"):
     """Batch norm of observations, corrected towards what acting sees: as ``batch_norm``, times ``r``, plus ``d``.
 
     With ``r = s / s'`` and ``d = (m - m') / s'`` for mean m and deviation s of the minibatch and the followed m', s',
@@ -128,7 +144,6 @@ class BatchRenorm(ObservationNorm, kind="batch_renorm"):
     ``batch_renorm``, CrossQ's.
     """
 
-    reads_minibatches: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {"kind": "batch_renorm", "warm_up": 0}
 
     epsilon: Epsilon = 1e-3

@@ -145,14 +145,9 @@ def _rewards(blueprint: Blueprint) -> Iterator[Finding]:
 
 
 def _observations(blueprint: Blueprint) -> Iterator[Finding]:
-    declared, algorithm = blueprint.normalization.observation, blueprint.algorithm
-    if not declared.reads_minibatches:
-        return
-    if algorithm.rollout_plan is not None:
-        message = f"{algorithm.title} learns from observations as its policy saw them, {declared.kind!r} from raw ones"
-        yield ("normalization", "observation"), f"{message}: write rs_norm"
-    if not blueprint.environment.is_simulator and algorithm.batch_size < 2:
-        message = f"one sample has no variance, and {declared.kind!r} makes it 0: a batch of 2 or more, or rs_norm"
+    algorithm, is_simulator = blueprint.algorithm, blueprint.environment.is_simulator
+    raw_rows = 0 if algorithm.rollout_plan else algorithm.batch_size * (2 if is_simulator else 1)
+    for message in blueprint.normalization.observation.problems(algorithm.title, raw_rows):
         yield ("normalization", "observation"), message
 
 
