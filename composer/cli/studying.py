@@ -219,8 +219,10 @@ def tabular(
     name: Annotated[
         str,
         typer.Argument(
-            help="quantile-td, categorical-td or categorical-fixed-point.",
-            autocompletion=complete.one_of("quantile-td", "categorical-td", "categorical-fixed-point"),
+            help="quantile-td, categorical-td, categorical-fixed-point, random-cdf or sample-size.",
+            autocompletion=complete.one_of(
+                "quantile-td", "categorical-td", "categorical-fixed-point", "random-cdf", "sample-size"
+            ),
         ),
     ],
     chain: Annotated[

@@ -85,12 +85,24 @@ def fixed_point(chain: Chain, atoms: Atoms) -> Floats:
     ``F_i(x) = sum_y P(y|x) sum_j H_ij(x) F_j(y)`` with ``F_m = 1``,
     ``H_ij(x) = sum_{l<=i} E[h_l(R + discount z_j) - h_l(R + discount z_{j+1})]`` and ``h(. z_{m+1}) = 0``.
     """
-    n, m = chain.states, atoms.count
+    blocks, offsets = cdf_operator(chain, atoms)
+    cdf = spsolve(cdf_system(chain, blocks), offsets.ravel()).reshape(offsets.shape)
+    return np.diff(cdf, axis=1, prepend=0.0, append=1.0)
+
+
+def cdf_operator(chain: Chain, atoms: Atoms) -> tuple[Floats, Floats]:
+    """What a step from x does to the first m - 1 values of F: ``H(x) F + c(x)``.
+
+    H is ``[n, m - 1, m - 1]``, c ``[n, m - 1]``; ``F_m = 1`` is in c. A step moves to the next state's F, and then applies this; noise of rewards is averaged over.
+    """
     ramps = _ramps(chain, atoms)
-    inner = _operator(chain, ramps[:, :, :-1] - ramps[:, :, 1:])
-    solved = spsolve(sparse.eye_array(n * (m - 1), format="csc") - inner, ramps[:, :, -1].ravel())
-    cdf = np.concatenate([np.zeros((n, 1)), solved.reshape(n, m - 1), np.ones((n, 1))], axis=1)
-    return np.diff(cdf)
+    return ramps[:, :, :-1] - ramps[:, :, 1:], ramps[:, :, -1]
+
+
+def cdf_system(chain: Chain, blocks: Floats) -> sparse.csc_array:
+    """``I - M``, ``[n (m - 1), n (m - 1)]``: ``(M F)(x) = H(x) sum_y P(y|x) F(y)``, with H from ``cdf_operator``."""
+    inner = _operator(chain, blocks)
+    return sparse.eye_array(inner.shape[0], format="csc") - inner
 
 
 def update(

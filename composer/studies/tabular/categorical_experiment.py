@@ -6,6 +6,7 @@ Tests: tests/studies/tabular/test_experiments.py.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -32,7 +33,7 @@ def measure(chain: Chain, seeds: int) -> dict[str, Any]:
     """Rows, curves and what was measured; see ``composer.studies.tabular.report``."""
     atoms = Atoms.covering(chain, ATOMS)
     seen = transitions(chain, range(seeds), max(SAMPLES))
-    learned = {name: online(chain, atoms, seen, size) for name, size in STEP_SIZES.items()}
+    learned = {name: online(chain, atoms, seen, size, SAMPLES) for name, size in STEP_SIZES.items()}
     learned["plug-in fixed point"] = [
         np.stack([categorical.fixed_point(chain.plug_in(seen.successors[:n, seed]), atoms) for seed in range(seeds)])
         for n in SAMPLES
@@ -56,13 +57,13 @@ def measure(chain: Chain, seeds: int) -> dict[str, Any]:
     }
 
 
-def online(chain: Chain, atoms: Atoms, seen: Transitions, size: StepSize) -> list[Floats]:
+def online(chain: Chain, atoms: Atoms, seen: Transitions, size: StepSize, samples: Sequence[int]) -> list[Floats]:
     """Probabilities ``[S, n, m]`` after each number of samples, beginning with uniform ones."""
     steps, seeds, n = seen.rewards.shape
     cdf = np.broadcast_to(np.arange(1, atoms.count + 1) / atoms.count, (seeds, n, atoms.count))
     kept = []
     for step in range(steps):
         cdf = categorical.update(cdf, seen.rewards[step], seen.successors[step], chain.discount, atoms, size(step))
-        if step + 1 in SAMPLES:
+        if step + 1 in samples:
             kept.append(np.diff(cdf, prepend=0.0))
     return kept

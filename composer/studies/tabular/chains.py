@@ -69,6 +69,19 @@ class Chain:
         """A random reward for leaving each state, same shape."""
         return self.rewards[states] + self.scale * self.noise.draw(rng, states.shape)
 
+    def returns(self, rng: np.random.Generator, count: int, steps: int) -> Floats:
+        """Sampled returns ``[n, count]`` of every state over so many steps, each from a trajectory of its own."""
+        states = np.repeat(np.arange(self.states)[:, None], count, axis=1)
+        total, weight = np.zeros(states.shape), 1.0
+        for _ in range(steps):
+            total += weight * self.draw_rewards(rng, states)
+            states, weight = self.successors(rng, states), weight * self.discount
+        return total
+
+    def horizon(self, cut: float) -> int:
+        """Steps after which a reward weighs less than ``cut``."""
+        return max(math.ceil(math.log(cut) / math.log(self.discount)), 1) if self.discount else 1
+
     def plug_in(self, successors: Indices) -> Chain:
         """The chain with the frequencies of observed successors ``[N, n]`` as probabilities; rewards are known."""
         counts = [np.bincount(column, minlength=self.states) for column in successors.T]

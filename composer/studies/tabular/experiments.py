@@ -13,7 +13,14 @@ from composer.spec.interval import LEVEL
 from composer.spec.wording import suggestion
 from composer.studies import Refused
 from composer.studies.plots import check
-from composer.studies.tabular import categorical_experiment, fixed_point_experiment, quantile_experiment, report
+from composer.studies.tabular import (
+    categorical_experiment,
+    fixed_point_experiment,
+    quantile_experiment,
+    random_cdf_experiment,
+    report,
+    sample_size_experiment,
+)
 from composer.studies.tabular.chains import CHAINS, Chain
 
 T = TypeVar("T")
@@ -30,6 +37,8 @@ EXPERIMENTS: Final[Mapping[str, Experiment]] = {
     "quantile-td": Experiment(quantile_experiment.measure, "garnet"),
     "categorical-td": Experiment(categorical_experiment.measure, "walk"),
     "categorical-fixed-point": Experiment(fixed_point_experiment.measure, "garnet"),
+    "random-cdf": Experiment(random_cdf_experiment.measure, "walk"),
+    "sample-size": Experiment(sample_size_experiment.measure, "walk"),
 }
 
 

@@ -15,12 +15,7 @@ NOISES: dict[str, Noise] = {noise.name: noise for noise in (NONE, COIN, GAUSSIAN
 
 def sample_returns(chain: Chain, rng: np.random.Generator, count: int, cut: float = 1e-6) -> Floats:
     """Sampled returns ``[n, count]`` of every state, without rewards whose weight is below ``cut``."""
-    states = np.repeat(np.arange(chain.states)[:, None], count, axis=1)
-    total, weight = np.zeros(states.shape), 1.0
-    while weight >= cut:
-        total += weight * chain.draw_rewards(rng, states)
-        states, weight = chain.successors(rng, states), weight * chain.discount
-    return total
+    return chain.returns(rng, count, chain.horizon(cut))
 
 
 def drift(chain: Chain, quantiles: Floats) -> Floats:

@@ -18,6 +18,8 @@ from composer.studies.tabular import (
     experiments,
     fixed_point_experiment,
     quantile_experiment,
+    random_cdf_experiment,
+    sample_size_experiment,
 )
 
 
@@ -30,6 +32,10 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fixed_point_experiment, "ATOMS", (5, 41))
     monkeypatch.setattr(fixed_point_experiment, "DISCOUNTS", (0.6, 0.97))
     monkeypatch.setattr(fixed_point_experiment, "FINE", 401)
+    monkeypatch.setattr(random_cdf_experiment, "ATOMS", 9)
+    monkeypatch.setattr(random_cdf_experiment, "TRAJECTORIES", 200)
+    for name, value in {"SAMPLES": (50, 450), "ATOMS": 41, "FINE": 401, "QUANTILES": 11}.items():
+        monkeypatch.setattr(sample_size_experiment, name, value)
 
 
 def told(*arguments: str, code: int = 0) -> tuple[dict[str, Any], str]:
@@ -69,6 +75,27 @@ def test_fixed_points_against_the_truth() -> None:
         assert by[discount, 41, "QDP"] < by[discount, 5, "QDP"]
     assert by[0.97, 41, "CDP, 100 sweeps"] > 1.3 * by[0.97, 41, "CDP"]
     assert all(row["milliseconds"] > 0 for row in table["rows"])
+
+
+def test_simulated_covariances_are_the_solved_ones() -> None:
+    table, text = told("random-cdf", "--seeds", "4")
+    for row in table["rows"]:
+        assert row["variation"] == pytest.approx(row["simulated"]["value"], rel=0.25)
+        assert row["first_step"] < row["variation"] < row["bound"]
+    assert table["settings"]["relative difference of covariances"] < 0.2 and "half distance of returns" in text
+    assert {curve["panel"] for curve in table["curves"]} == {"state 0", "state 3", "state 6"}
+
+
+def test_errors_fall_with_samples_as_predicted() -> None:
+    table, _ = told("sample-size", "--seeds", "5")
+    by = {(row["method"], row["transitions"]): row["distance"]["value"] for row in table["rows"]}
+    slopes = {row["method"]: row["slope"]["value"] for row in table["rows"] if "slope" in row}
+    assert set(slopes) == {"DCFP", "QDP", "categorical TD", "QTD", "Monte Carlo"}
+    assert all(-0.8 < slopes[method] < -0.2 for method in ("DCFP", "categorical TD", "Monte Carlo"))
+    for n in (50, 450):
+        assert by["DCFP", n] == pytest.approx(by["DCFP, predicted", n], rel=0.6)
+        assert by["DCFP", n] < by["categorical TD", n] < by["QTD", n] < by["Monte Carlo", n]
+    assert by["DCFP, predicted", 50] == pytest.approx(3 * by["DCFP, predicted", 450])
 
 
 def test_equal_runs_draw_equal_pictures(tmp_path: Path) -> None:
