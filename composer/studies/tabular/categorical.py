@@ -93,7 +93,7 @@ def fixed_point(chain: Chain, atoms: Atoms) -> Floats:
 def cdf_operator(chain: Chain, atoms: Atoms) -> tuple[Floats, Floats]:
     """What a step from x does to the first m - 1 values of F: ``H(x) F + c(x)``.
 
-    H is ``[n, m - 1, m - 1]``, c ``[n, m - 1]``; ``F_m = 1`` is in c. A step moves to the next state's F, and then applies this; noise of rewards is averaged over.
+    H is ``[n, m - 1, m - 1]``, c ``[n, m - 1]``; ``F_m = 1`` is in c. F is the next state's. Noise is averaged over.
     """
     ramps = _ramps(chain, atoms)
     return ramps[:, :, :-1] - ramps[:, :, 1:], ramps[:, :, -1]
