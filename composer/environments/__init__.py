@@ -15,6 +15,7 @@ from composer.environments.labelled.regression import BitFlipping, DriftingTarge
 from composer.environments.labelled.task_sequence import Labelled, TaskSequence, TaskStream
 from composer.environments.phased.simulator_phases import SimulatorPhases
 from composer.environments.suites.atari import Atari
+from composer.environments.suites.craftax import Craftax
 from composer.environments.suites.dm_control import DmControl
 from composer.environments.suites.gymnasium import Gymnasium
 from composer.environments.suites.minatar import MinAtar
@@ -22,6 +23,7 @@ from composer.environments.suites.minatar import MinAtar
 __all__ = [
     "Atari",
     "BitFlipping",
+    "Craftax",
     "DmControl",
     "DriftingTargets",
     "Environment",

@@ -181,7 +181,7 @@ class Environment(Staged, Family, family="environment"):
 
 
 class Simulator(Environment, abstract=True):
-    """A declaration of simulated environments. A kind adds ``describe`` and ``rows``; the rest is shared."""
+    """A declaration of simulated environments. A kind adds ``describe``, and ``rows`` or ``vector``."""
 
     is_simulator: ClassVar[bool] = True
 
@@ -222,9 +222,18 @@ class Simulator(Environment, abstract=True):
         if self.workers > total:
             yield "environment.workers", f"{self.workers} workers for {total} environments (copies x seeds)"
 
-    @abstractmethod
     def rows(self, n: int) -> Rows:
-        """Build n environments that step together. Raises RowFailure where they cannot be built."""
+        """Build n environments that step together. Raises RowFailure where they cannot be built.
+
+        A kind that makes its ``vector`` itself has no rows.
+        """
+        raise NotImplementedError(f"environments of the kind {self.kind!r} are made as a vector")
+
+    def vector(self, seeds: Sequence[int]) -> VectorEnvironment:
+        """One environment for each of ``seeds``, which are those of a stream."""
+        from composer.environments.vector.vector import EpisodicVector
+
+        return EpisodicVector(self.info, seeds, lambda: self.rows(len(seeds)))
 
     @override
     def contents(self) -> Contents:
@@ -262,10 +271,8 @@ class Simulator(Environment, abstract=True):
 
         Raises UnusableEnvironment and EnvironmentFailure where the simulator cannot be built.
         """
-        from composer.environments.vector.vector import EpisodicVector
-
         self.discover()
-        return EpisodicVector(self.info, [derive(seed, stream) for seed in seeds], lambda: self.rows(len(seeds)))
+        return self.vector([derive(seed, stream) for seed in seeds])
 
 
 class SingleSimulator(Simulator, abstract=True):

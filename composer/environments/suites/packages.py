@@ -22,8 +22,13 @@ class Package(NamedTuple):
     kwargs: str = ""
     """Keyword arguments that the id needs, as TOML."""
 
+    kind: str = ""
+    """The kind that composer has for it."""
+
     def advice(self) -> str:
         """What to do to use it."""
+        if self.kind:
+            return f"{self.install}, then write environment = {{ kind = {quote(self.kind)} }}"
         if not self.module:
             adapter = "its interface is not Gymnasium's: register an adapter (docs/guide/add-an-environment.md)"
             return f"{self.install}; {adapter}"
@@ -41,7 +46,7 @@ PACKAGES = {
     "minigrid": Package("pip install minigrid", "minigrid", "MiniGrid-Empty-5x5-v0"),
     "gymnasium_robotics": Package("pip install gymnasium-robotics", "gymnasium_robotics", "FetchReach-v4"),
     "highway_env": Package("pip install highway-env", "highway_env", "highway-v0"),
-    "craftax": Package("pip install craftax"),
+    "craftax": Package('pip install "rl-composer[craftax]"', kind="craftax"),
     "crafter": Package("pip install crafter"),
     "procgen": Package("pip install procgen"),
     "envpool": Package("pip install envpool"),

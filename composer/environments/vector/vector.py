@@ -9,7 +9,6 @@ Legend: n environments, d entries of an observation, a entries of an action.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,10 +17,10 @@ from typing_extensions import override
 from composer.environments.interface import (
     EnvironmentFailure,
     EnvironmentInfo,
-    InvalidAction,
     Step,
     VectorEnvironment,
 )
+from composer.environments.vector.checks import check_actions, check_finite
 from composer.environments.vector.rows import RowFailure, Rows
 from composer.spec.random_streams import derive
 
@@ -78,14 +77,14 @@ class EpisodicVector(VectorEnvironment):
     def step(self, actions: NDArray[np.float32]) -> Step:
         if not self._running:
             raise RuntimeError("reset the environments first; after a failure they cannot be stepped")
-        self._check_actions(actions)
+        check_actions(actions, self.n, self.info)
         arrays, step = self._rows.arrays, self._results[1]
         np.copyto(arrays.actions, actions)
         try:
             self._rows.step()
             np.copyto(step.final_observation, arrays.observation)
             np.copyto(step.reward, arrays.reward, casting="same_kind")
-            _check_finite(step)
+            check_finite(step.final_observation, step.reward)
         except RowFailure as failure:
             raise self._failure(failure, actions) from failure
         ended = arrays.terminated | arrays.truncated
@@ -206,18 +205,6 @@ class EpisodicVector(VectorEnvironment):
         self._env_steps[where] = 0
         self._solved[where] = 0
 
-    def _check_actions(self, actions: NDArray[np.float32]) -> None:
-        expected = (self.n, self.info.action_size)
-        if actions.shape != expected:
-            raise InvalidAction(f"actions have shape {list(actions.shape)}; these environments take {list(expected)}")
-        if not np.maximum.reduce(np.abs(actions), axis=None) <= 1.0:  # false for NaN, too
-            row = int(np.argmin((np.abs(actions) <= 1.0).all(axis=1)))
-            finite = bool(np.isfinite(actions).all())
-            raise InvalidAction(f"the action of environment {row} leaves [-1, 1]: {actions[row].tolist()}", finite)
-        if self.info.discrete and not (one_hot := _one_hot(actions)).all():
-            row = int(np.argmin(one_hot))
-            raise InvalidAction(f"the action of environment {row} is not one-hot: {actions[row].tolist()}")
-
     def _log(self, actions: NDArray[np.float32]) -> None:
         """Add one decision to the running episodes."""
         try:
@@ -276,25 +263,3 @@ class EpisodicVector(VectorEnvironment):
             step=int(self._lengths[row]) if starting is None else 0,
             action=None if actions is None else actions[row].tolist(),
         )
-
-
-def _one_hot(actions: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Which rows are one-hot, [n]."""
-    found: NDArray[np.bool_] = (actions.max(axis=1) == 1.0) & (np.count_nonzero(actions, axis=1) == 1)
-    return found
-
-
-def _check_finite(step: Step) -> None:
-    """Raise RowFailure for rewards or observations that are not finite."""
-    # A sum is finite only if every term is: one pass suffices in the common case.
-    pictures = step.final_observation.dtype == np.uint8
-    seen = 0.0 if pictures else np.add.reduce(step.final_observation, axis=None)
-    if isfinite(seen) and isfinite(np.add.reduce(step.reward)):
-        return
-    for row, reward in enumerate(step.reward):
-        if not np.isfinite(reward):
-            raise RowFailure(row, f"the reward is {reward}")
-        values = step.final_observation[row].ravel()
-        bad = np.flatnonzero(~np.isfinite(values))
-        if bad.size:
-            raise RowFailure(row, f"entry {bad[0]} of the observation is {values[bad[0]]}")

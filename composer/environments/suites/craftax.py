@@ -1,0 +1,124 @@
+"""Craftax and Craftax-Classic: open worlds in JAX. Source: Matthews et al., arXiv:2402.16801; craftax 1.6.1.
+
+An environment step is one step of the game. Tests: tests/environments/test_craftax.py holds the games to the package's
+own environments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Self
+
+from pydantic import Field
+from typing_extensions import override
+
+from composer.environments.base import Simulator
+from composer.environments.interface import EnvironmentInfo, UnusableEnvironment, VectorEnvironment
+from composer.environments.vector.jax_functions import missing_packages
+
+if TYPE_CHECKING:
+    from composer.spec.shape import Shape
+
+
+class _Game(NamedTuple):
+    numbers: int
+    """In an observation of numbers: the map around the player, then the inventory."""
+    picture: Shape
+    actions: int
+    limit: int
+    """Steps after which the package ends an episode."""
+
+
+GAMES: Mapping[str, _Game] = {
+    "full": _Game(8268, (3, 130, 110), 43, 100_000),
+    "classic": _Game(1345, (3, 63, 63), 17, 10_000),
+}
+"""Sizes of both games."""
+
+
+class Craftax(Simulator, kind="craftax"):
+    """A world to explore, gather, build and fight in, observed as numbers or as pictures.
+
+    All copies are stepped in one call of JAX. ``full`` has 67 achievements, whose rewards are 1, 3, 5 or 8 and add up
+    to 226; ``classic`` has 22 with reward 1 each. A tenth of every change of health comes on top. Death, the last boss
+    (``full``) and lava (``classic``) terminate; the limit truncates, where the package has one flag for both.
+    """
+
+    task_key: ClassVar[str] = "game"
+    first_env_steps: ClassVar[int] = 1_000_000
+    example: ClassVar[Mapping[str, Any]] = {"kind": "craftax", "game": "classic", "copies": 16}
+
+    game: Literal["full", "classic"] = "full"
+    """Craftax, or Craftax-Classic: one floor, fewer achievements, an episode of 10,000 steps instead of 100,000."""
+    pixels: bool = False
+    """Observe pictures, 3 x 130 x 110 or 3 x 63 x 63, instead of 8,268 or 1,345 numbers."""
+    episode_env_steps: Annotated[int, Field(ge=1, le=10**7)] | None = None
+    """Steps after which an episode is truncated. Absent: 100,000 of the full game, 10,000 of the classic one."""
+    optimistic_resets: Annotated[int, Field(ge=0, le=4096)] = 0
+    """Copies for one new world a step (16 in the published baselines): where more of them end at once, the others begin
+    in a world that one of these has, too. 0: every episode has a world of its own. Evaluations always do."""
+
+    @override
+    @classmethod
+    def known_tasks(cls) -> tuple[str, ...]:
+        return (*GAMES,)
+
+    @property
+    @override
+    def title(self) -> str:
+        return "-".join(filter(None, ("craftax", self.game, "pixels" if self.pixels else "")))
+
+    def describe(self) -> EnvironmentInfo:
+        """From the table above; the package is not imported."""
+        game = GAMES[self.game]
+        return EnvironmentInfo(
+            observation=game.picture if self.pixels else (game.numbers,),
+            action_size=game.actions,
+            episode_env_steps=self.episode_env_steps or game.limit,
+            action_repeat=self.action_repeat,
+            terminates=True,
+            discrete=True,
+            pictures=self.pixels,
+        )
+
+    @override
+    def from_pixels(self) -> Self | None:
+        return None if self.pixels else self.model_copy(update={"pixels": True})
+
+    @override
+    def for_evaluation(self) -> Self:
+        return self.model_copy(update={"optimistic_resets": 0})
+
+    @override
+    def refusal(self) -> tuple[str, str] | None:
+        missing = missing_packages("jax", "craftax")
+        return ("kind", f'{missing} is not installed: pip install "rl-composer[craftax]"') if missing else None
+
+    @override
+    def discover(self) -> None:
+        if problem := self.refusal():
+            raise UnusableEnvironment(*problem)
+
+    @override
+    def libraries(self) -> tuple[str, ...]:
+        return "craftax", "jax"
+
+    @override
+    def problems(self, batch_size: int, env_steps: int, seeds: int) -> Iterator[tuple[str, str]]:
+        yield from super().problems(batch_size, env_steps, seeds)
+        if self.workers:
+            yield "environment.workers", "all copies are stepped in one call of JAX: leave this out"
+        if self.optimistic_resets and self.copies % self.optimistic_resets:
+            message = f"{self.copies:,} copies do not share worlds by {self.optimistic_resets}: write a divisor of them"
+            yield "environment.optimistic_resets", message
+
+    @override
+    def vector(self, seeds: Sequence[int]) -> VectorEnvironment:
+        from composer.environments.suites.craftax_functions import CraftaxFunctions
+        from composer.environments.vector.functional_vector import FunctionalVector
+        from composer.environments.vector.jax_functions import JaxFunctions
+
+        game = CraftaxFunctions(self.game, self.pixels, self.info.episode_env_steps)
+        functions = JaxFunctions(game, self.info, len(seeds))
+        worlds = self.copies // self.optimistic_resets if self.optimistic_resets else 0
+        return FunctionalVector(self.info, seeds, functions, self.copies, worlds)
