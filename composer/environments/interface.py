@@ -201,6 +201,13 @@ class VectorEnvironment(ABC):
 
         return np.zeros((self.n, 2), np.int64)
 
+    def scores(self) -> Mapping[str, NDArray[np.float64]]:
+        """Further scores of the last step's episodes so far, ``[n]`` by the name of their evaluation metric.
+
+        An episode that the step has ended counts as a whole.
+        """
+        return {}
+
     @abstractmethod
     def state(self) -> dict[str, NDArray[np.generic]]:
         """The state that continues exactly: indices of the running episodes and their actions so far."""

@@ -63,7 +63,7 @@ class EpisodeEvaluator(Evaluator):
     ) -> None:
         """``environments`` [S * episodes] belong to the ``seeds`` of a run, in equal shares.
 
-        ``metric`` and ``further`` are names of ``episode_scores``.
+        ``metric`` and ``further`` are names of ``episode_scores`` and of the environments' ``scores``.
         """
         self._environments, self._seeds, self._episodes = environments, tuple(seeds), episodes
         self.metric, self._further = metric, tuple(further)
@@ -83,6 +83,7 @@ class EpisodeEvaluator(Evaluator):
         observation = self._environments.reset(episode=number)
         learner.policy.begin_evaluation(number)
         returns, solved = np.zeros(self._environments.n), np.zeros((self._environments.n, 2), np.int64)
+        others = {name: np.zeros(self._environments.n) for name in self._environments.scores()}
         running = np.ones(self._environments.n, dtype=bool)
         while running.any():
             if watch is not None and running[0]:
@@ -94,9 +95,12 @@ class EpisodeEvaluator(Evaluator):
             returns[ended] = step.episode_return[ended]
             if self._environments.info.tells_success:
                 solved[ended] = self._environments.solved()[ended]
+            for name, values in others.items():
+                values[ended] = self._environments.scores()[name][ended]
             running &= ~ended
             observation = step.observation
-        self._scores = {name: scores.reshape(shape) for name, scores in episode_scores(returns, solved).items()}
+        found = {**episode_scores(returns, solved), **others}
+        self._scores = {name: scores.reshape(shape) for name, scores in found.items()}
         return self._scores[self.metric]
 
     @override

@@ -25,7 +25,9 @@ def test_sizes_and_problems_are_known_without_the_package(monkeypatch: pytest.Mo
     wrong = full.model_copy(update={"copies": 30, "workers": 2})
     assert [key for key, _ in wrong.problems(64, 10_000, 1)] == ["environment.workers", "environment.optimistic_resets"]
     monkeypatch.setattr("composer.environments.vector.jax_functions.find_spec", lambda name: None)
-    with pytest.raises(UnusableEnvironment, match=r'jax and craftax is not installed: pip install "rl-composer\[craftax\]"'):
+    with pytest.raises(
+        UnusableEnvironment, match=r'jax and craftax is not installed: pip install "rl-composer\[craftax\]"'
+    ):
         full.make([1], "training")
 
 
@@ -48,6 +50,9 @@ class Drift:
         import jax.numpy as jnp
 
         return jnp.stack([state["x"], state["time"].astype(jnp.float32)])
+
+    def scores(self, state: Any) -> Any:
+        return {"evaluation/time": state["time"]}
 
     def render(self, state: Any) -> Any:
         import jax.numpy as jnp
@@ -122,7 +127,7 @@ def test_games_are_those_of_the_package(game: Any) -> None:
 
     name = "Craftax-Symbolic-v1" if game == "full" else "Craftax-Classic-Symbolic-v1"
     own, declared = make_craftax_env_from_name(name, auto_reset=False), Craftax(game=game, episode_env_steps=25)
-    assert (own.num_actions, own.default_params.max_timesteps) == GAMES[game][2:]
+    assert (own.num_actions, own.default_params.max_timesteps) == GAMES[game][2:4]
     vector = declared.make([3, 4], "training")
     observation = vector.reset()
     seed = int(vector._running[0])  # type: ignore[attr-defined]

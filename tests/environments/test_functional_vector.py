@@ -39,7 +39,11 @@ class Walk:
         terminated = np.abs(state[:, 0]) > WALL
         truncated = (state[:, 1] >= INFO.episode_env_steps) & ~terminated
         ones = np.ones(len(seeds), np.int64)
-        return Moved(self._at(state), state[:, 0].astype(np.float32), ones, terminated, truncated)
+        scores = {"evaluation/time": state[:, 1]}
+        return Moved(self._at(state), state[:, 0].astype(np.float32), ones, terminated, truncated, scores)
+
+    def score_names(self) -> tuple[str, ...]:
+        return ("evaluation/time",)
 
     def packed(self, state: Any) -> NDArray[np.uint8]:
         return np.ascontiguousarray(state).view(np.uint8)
@@ -77,7 +81,9 @@ def run(vector: FunctionalVector, taken: NDArray[np.float32]) -> Told:
 
 
 def same(one: Told, other: Told) -> bool:
-    return all(np.array_equal(a, b) for mine, its in zip(one, other, strict=True) for a, b in zip(mine, its, strict=True))
+    return all(
+        np.array_equal(a, b) for mine, its in zip(one, other, strict=True) for a, b in zip(mine, its, strict=True)
+    )
 
 
 def test_an_episode_follows_from_its_seed_and_its_actions_whoever_runs_beside_it() -> None:
@@ -93,7 +99,11 @@ def test_an_episode_follows_from_its_seed_and_its_actions_whoever_runs_beside_it
 
 
 def test_the_last_observation_of_an_episode_is_kept_and_death_is_told_from_the_limit() -> None:
-    vector, other = FunctionalVector(INFO, SEEDS, Walk()), FunctionalVector(INFO, SEEDS, Walk())
+    vector, other = (
+        FunctionalVector(INFO, SEEDS, Walk(), parts_of_return={"half": 0.5}),
+        FunctionalVector(INFO, SEEDS, Walk()),
+    )
+    assert [*vector.scores()] == ["evaluation/time", "half"]
     vector.reset(episode=0)
     starts = [other.reset(episode=episode) for episode in range(30)]
     numbers, returns, kinds = np.zeros(4, int), np.zeros(4), set()
@@ -104,6 +114,8 @@ def test_the_last_observation_of_an_episode_is_kept_and_death_is_told_from_the_l
         died, cut = np.abs(step.final_observation[:, 0]) > WALL, step.final_observation[:, 1] == INFO.episode_env_steps
         np.testing.assert_array_equal(step.terminated, died)
         np.testing.assert_array_equal(step.truncated, cut & ~died)
+        np.testing.assert_array_equal(vector.scores()["evaluation/time"], step.episode_length)
+        np.testing.assert_array_equal(vector.scores()["half"], step.episode_return / 2)
         np.testing.assert_array_equal(step.episode_length, step.final_observation[:, 1])
         ended = died | cut
         numbers += ended
@@ -160,7 +172,9 @@ def test_after_a_failed_step_the_state_is_that_before_it() -> None:
     run(vector, taken[:5])
     before = vector.state()
     walk.raising = RuntimeError("out of memory")
-    with pytest.raises(EnvironmentFailure, match=r"failed at decision \d under .* step raised RuntimeError: out of memory"):
+    with pytest.raises(
+        EnvironmentFailure, match=r"failed at decision \d under .* step raised RuntimeError: out of memory"
+    ):
         vector.step(taken[5])
     assert all(np.array_equal(value, before[name]) for name, value in vector.state().items())
     walk.raising = None

@@ -83,6 +83,10 @@ class ViewedVector(VectorEnvironment):
         return self._within.solved()
 
     @override
+    def scores(self) -> Mapping[str, NDArray[np.float64]]:
+        return self._within.scores()
+
+    @override
     def state(self) -> dict[str, NDArray[np.generic]]:
         return self._within.state()
 

@@ -15,9 +15,14 @@ from typing_extensions import override
 from composer.environments.base import Simulator
 from composer.environments.interface import EnvironmentInfo, UnusableEnvironment, VectorEnvironment
 from composer.environments.vector.jax_functions import missing_packages
+from composer.spec.metrics import Metric
 
 if TYPE_CHECKING:
     from composer.spec.shape import Shape
+
+
+ACHIEVEMENTS, SCORE = "evaluation/achievements", "evaluation/score"
+"""Metrics of evaluations, beside the return."""
 
 
 class _Game(NamedTuple):
@@ -27,11 +32,14 @@ class _Game(NamedTuple):
     actions: int
     limit: int
     """Steps after which the package ends an episode."""
+    achievements: int
+    rewards: int
+    """Sum of the rewards of all achievements."""
 
 
 GAMES: Mapping[str, _Game] = {
-    "full": _Game(8268, (3, 130, 110), 43, 100_000),
-    "classic": _Game(1345, (3, 63, 63), 17, 10_000),
+    "full": _Game(8268, (3, 130, 110), 43, 100_000, 67, 226),
+    "classic": _Game(1345, (3, 63, 63), 17, 10_000, 22, 22),
 }
 """Sizes of both games."""
 
@@ -82,6 +90,15 @@ class Craftax(Simulator, kind="craftax"):
         )
 
     @override
+    def further_evaluation_metrics(self) -> tuple[Metric, ...]:
+        game, mean = GAMES[self.game], "mean over an evaluation's episodes"
+        about = f"return in percent of the {game.rewards} that all achievements give, {mean}"
+        return (
+            Metric(ACHIEVEMENTS, f"achievements unlocked in an episode, {mean}", "", 0, game.achievements),
+            Metric(SCORE, about, "%"),
+        )
+
+    @override
     def from_pixels(self) -> Self | None:
         return None if self.pixels else self.model_copy(update={"pixels": True})
 
@@ -121,4 +138,5 @@ class Craftax(Simulator, kind="craftax"):
         game = CraftaxFunctions(self.game, self.pixels, self.info.episode_env_steps)
         functions = JaxFunctions(game, self.info, len(seeds))
         worlds = self.copies // self.optimistic_resets if self.optimistic_resets else 0
-        return FunctionalVector(self.info, seeds, functions, self.copies, worlds)
+        score = {SCORE: 100 / GAMES[self.game].rewards}
+        return FunctionalVector(self.info, seeds, functions, self.copies, worlds, score)

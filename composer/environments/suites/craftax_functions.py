@@ -6,6 +6,8 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from composer.environments.suites.craftax import ACHIEVEMENTS
+
 if TYPE_CHECKING:
     import jax
 
@@ -44,6 +46,10 @@ class CraftaxFunctions:
 
         seen: jax.Array = self._game.get_obs(state)
         return jnp.round(seen * 255).astype(jnp.uint8).transpose(2, 0, 1) if self._pixels else seen
+
+    def scores(self, state: Any) -> dict[str, jax.Array]:
+        """Achievements unlocked."""
+        return {ACHIEVEMENTS: state.achievements.sum()}
 
     def render(self, state: Any) -> jax.Array:
         """The world around the player and the inventory."""

@@ -6,6 +6,8 @@ Legend: n environments, r rows among them, a entries of an action. Tests: tests/
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ class Moved(NamedTuple):
     """``[n]``, environment steps taken: fewer than the action repeat where an episode ended."""
     terminated: NDArray[np.bool_]
     truncated: NDArray[np.bool_]
+    scores: Mapping[str, NDArray[np.float64]] = MappingProxyType({})
+    """Of the episodes so far, ``[n]`` by the name of their evaluation metric."""
 
 
 class BatchFunctions(Protocol):
@@ -50,6 +54,9 @@ class BatchFunctions(Protocol):
 
         Equal seeds begin alike. The state of ``present`` may be used up.
         """
+
+    def score_names(self) -> Sequence[str]:
+        """Names of the scores that a step gives."""
 
     def step(
         self, state: Any, seeds: NDArray[np.int64], decisions: NDArray[np.int64], actions: NDArray[np.float32]

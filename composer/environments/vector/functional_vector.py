@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,11 +47,13 @@ class FunctionalVector(VectorEnvironment):
         functions: BatchFunctions,
         group: int = 1,
         fresh_starts: int = 0,
+        parts_of_return: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
         """One environment for each of ``seeds``; ValueError where two are equal.
 
         Where more than ``fresh_starts`` (0: no limit) of the ``group`` environments of a run's seed end in one step,
         the later ones begin where one of the others does, and go on by random numbers of their own.
+        ``parts_of_return`` are scores that are the return times a number.
         """
         if not seeds or len(set(seeds)) != len(seeds):
             raise ValueError(f"environments need distinct seeds, one each; got {list(seeds)}")
@@ -62,6 +65,9 @@ class FunctionalVector(VectorEnvironment):
         self._decisions, self._env_steps = np.zeros(self.n, np.int64), np.zeros(self.n, np.int64)
         self._returns = np.zeros(self.n, np.float64)
         self._present: Present | None = None
+        self._parts = dict(parts_of_return)
+        names = (*functions.score_names(), *self._parts)
+        self._scores: Mapping[str, NDArray[np.float64]] = {name: np.zeros(self.n) for name in names}
 
     @override
     def reset(self, episode: int | None = None) -> Observations:
@@ -96,6 +102,7 @@ class FunctionalVector(VectorEnvironment):
         """Take over a step that succeeded; episodes begin in the rows ``where``."""
         self._returns, self._env_steps = self._returns + moved.reward, self._env_steps + moved.steps
         told = self._returns, self._env_steps
+        self._scores = {**moved.scores, **{name: factor * self._returns for name, factor in self._parts.items()}}
         self._decisions += 1
         self._present, self._episodes = present, numbers
         if where.size:
@@ -104,6 +111,10 @@ class FunctionalVector(VectorEnvironment):
             self._running[where] = self._seeds_of(where, numbers)
         final = moved.present.observation
         return Step(present.observation, final, moved.reward, moved.terminated, moved.truncated, *told)
+
+    @override
+    def scores(self) -> Mapping[str, NDArray[np.float64]]:
+        return self._scores
 
     @override
     def state(self) -> dict[str, NDArray[np.generic]]:

@@ -20,6 +20,8 @@ import numpy as np
 from composer.environments.vector.batch_functions import Moved, Present
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import jax
     from numpy.typing import NDArray
 
@@ -44,6 +46,9 @@ class JaxEnvironment(Protocol):
     def observe(self, state: Tree) -> jax.Array:
         """float32, or uint8 of pictures ``[channels, height, width]``."""
 
+    def scores(self, state: Tree) -> dict[str, jax.Array]:
+        """Scores of the episode so far, by the name of their evaluation metric."""
+
     def render(self, state: Tree) -> jax.Array:
         """A picture ``[height, width, 3]``, uint8."""
 
@@ -63,8 +68,8 @@ class JaxFunctions:
         _keep_compiled(jax)
         self._jax, self._environment, self._info, self._n = jax, environment, info, n
         self._rows_at_once = 1 if jax.default_backend() == "cpu" else min(ROWS_AT_ONCE, n)
-        example = jax.eval_shape(environment.reset, jax.ShapeDtypeStruct((2,), np.uint32))
-        leaves, self._tree = jax.tree.flatten(example)
+        self._example = jax.eval_shape(environment.reset, jax.ShapeDtypeStruct((2,), np.uint32))
+        leaves, self._tree = jax.tree.flatten(self._example)
         self._leaves = [(leaf.shape, np.dtype(leaf.dtype)) for leaf in leaves]
         self._begin = jax.jit(jax.vmap(self._begun))
         self._place = jax.jit(_placed, donate_argnums=0)
@@ -96,14 +101,20 @@ class JaxFunctions:
             observation[rows[taken]] = np.asarray(seen)[place[taken] - first]
         return Present(state, observation)
 
+    def score_names(self) -> Sequence[str]:
+        """Found by tracing, without computing anything."""
+        return (*self._jax.eval_shape(self._environment.scores, self._example),)
+
     def step(
         self, state: Tree, seeds: NDArray[np.int64], decisions: NDArray[np.int64], actions: NDArray[np.float32]
     ) -> Moved:
         """One call; what an ended row would do in the rest of an action repeat is left out."""
         chosen = actions.argmax(1).astype(np.int32) if self._info.discrete else actions
-        state, observation, *told = self._move(_keys(seeds), decisions.astype(np.uint32), state, chosen)
+        state, observation, scores, *told = self._move(_keys(seeds), decisions.astype(np.uint32), state, chosen)
         reward, steps, terminated, truncated = (np.array(each) for each in told)
-        return Moved(Present(state, _on_host(observation)), reward, steps.astype(np.int64), terminated, truncated)
+        found = {name: np.array(values, np.float64) for name, values in scores.items()}
+        present = Present(state, _on_host(observation))
+        return Moved(present, reward, steps.astype(np.int64), terminated, truncated, found)
 
     def packed(self, state: Tree) -> NDArray[np.uint8]:
         """All arrays one after another, in the order of the tree."""
@@ -137,7 +148,7 @@ class JaxFunctions:
         return state, self._environment.observe(state)
 
     def _moved(self, key: jax.Array, decision: jax.Array, state: Tree, action: jax.Array) -> tuple[Any, ...]:
-        """One decision of one environment: state, observation, reward, steps, terminated, truncated."""
+        """One decision of one environment: state, observation, scores, reward, steps, both ends."""
         library, repeat = self._jax, self._info.action_repeat
         keys = library.random.split(library.random.fold_in(library.random.split(key)[1], decision), repeat)
 
@@ -147,7 +158,7 @@ class JaxFunctions:
 
         if repeat == 1:
             state, (reward, terminated, truncated) = once(state, keys[0])
-            return state, self._environment.observe(state), reward, np.int32(1), terminated, truncated
+            return *self._seen(state), reward, np.int32(1), terminated, truncated
 
         def again(carried: tuple[Any, ...], key: jax.Array) -> tuple[tuple[Any, ...], None]:
             state, total, steps, *ends = carried
@@ -158,7 +169,10 @@ class JaxFunctions:
 
         nothing = state, np.float32(0), np.int32(0), np.bool_(False), np.bool_(False)
         (state, *told), _ = library.lax.scan(again, library.tree.map(library.numpy.asarray, nothing), keys)
-        return state, self._environment.observe(state), *told
+        return *self._seen(state), *told
+
+    def _seen(self, state: Tree) -> tuple[Tree, jax.Array, dict[str, jax.Array]]:
+        return state, self._environment.observe(state), self._environment.scores(state)
 
     def _as_declared(self, state: Tree) -> Tree:
         """``state`` in the types of the first one; types that JAX calls weak would have it compile once more."""
