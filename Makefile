@@ -5,6 +5,7 @@
 # make plasticity   a network that loses plasticity, and its remedies: a quarter of an hour; tables and a picture
 # make warm-start   what a start on few, wrongly labelled digits costs, and its remedies: under ten minutes; a table
 # make minatar      DQN and six remedies on three MinAtar games, five seeds: most of a day on two cores; the same command goes on
+# make craftax      PPO with SimBa and without on Craftax-Classic, three seeds: an afternoon on two cores; the same command goes on
 # make learning     the slow proofs that agents learn
 # make bench        speed beside other libraries, installed for it: half an hour on an idle machine
 # make atari        DrQ on two games of Atari, three seeds, on two cores; call it again to go on
@@ -29,7 +30,7 @@ TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 GPU_PYTHON ?= $(if $(wildcard $(BIN)/python),$(BIN)/python,python3)
 GPU_ARGS ?=
 
-.PHONY: quickstart quickstart-seeds plasticity warm-start continual minatar atari test test-fast bench gpu gpu-100k learning mutation docs site golden lint format clean
+.PHONY: quickstart quickstart-seeds plasticity warm-start continual minatar craftax atari test test-fast bench gpu gpu-100k learning mutation docs site golden lint format clean
 
 quickstart: $(VENV)/.installed
 	$(BIN)/composer train blueprints/quickstart.toml
@@ -51,6 +52,10 @@ continual: $(VENV)/.installed-dev
 
 minatar: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/composer study run studies/minatar_remedies --jobs 2 --yes --runs runs/minatar
+
+craftax: $(VENV)/.installed-dev
+	$(BIN)/pip install --quiet $(PIP_ARGS) -e '.[craftax]'
+	OMP_NUM_THREADS=1 $(BIN)/composer study run studies/craftax_simba --yes --runs runs/craftax
 
 atari: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/composer study run studies/atari_drq --jobs 2 --yes --runs runs/atari

@@ -1,4 +1,4 @@
-"""Craftax: what is declared, environments in JAX, and the package's own games. What needs a package skips without it."""
+"""Craftax: what is declared, environments in JAX, and the package's own games. What needs JAX skips without it."""
 
 from __future__ import annotations
 
@@ -25,9 +25,7 @@ def test_sizes_and_problems_are_known_without_the_package(monkeypatch: pytest.Mo
     wrong = full.model_copy(update={"copies": 30, "workers": 2})
     assert [key for key, _ in wrong.problems(64, 10_000, 1)] == ["environment.workers", "environment.optimistic_resets"]
     monkeypatch.setattr("composer.environments.vector.jax_functions.find_spec", lambda name: None)
-    with pytest.raises(
-        UnusableEnvironment, match=r'jax and craftax is not installed: pip install "rl-composer\[craftax\]"'
-    ):
+    with pytest.raises(UnusableEnvironment, match=r'needs jax and craftax: pip install "rl-composer\[craftax\]"'):
         full.make([1], "training")
 
 

@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from composer.environments.base import Simulator
 from composer.environments.interface import EnvironmentInfo, UnusableEnvironment, VectorEnvironment
+from composer.environments.suites.craftax_functions import ACHIEVEMENTS, CraftaxFunctions
 from composer.environments.vector.jax_functions import missing_packages
 from composer.spec.metrics import Metric
 
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from composer.spec.shape import Shape
 
 
-ACHIEVEMENTS, SCORE = "evaluation/achievements", "evaluation/score"
-"""Metrics of evaluations, beside the return."""
+SCORE = "evaluation/score"
+"""The metric that scales returns."""
 
 
 class _Game(NamedTuple):
@@ -107,14 +108,9 @@ class Craftax(Simulator, kind="craftax"):
         return self.model_copy(update={"optimistic_resets": 0})
 
     @override
-    def refusal(self) -> tuple[str, str] | None:
-        missing = missing_packages("jax", "craftax")
-        return ("kind", f'{missing} is not installed: pip install "rl-composer[craftax]"') if missing else None
-
-    @override
     def discover(self) -> None:
-        if problem := self.refusal():
-            raise UnusableEnvironment(*problem)
+        if missing := missing_packages("jax", "craftax"):
+            raise UnusableEnvironment("kind", f'Craftax needs {missing}: pip install "rl-composer[craftax]"')
 
     @override
     def libraries(self) -> tuple[str, ...]:
@@ -131,7 +127,6 @@ class Craftax(Simulator, kind="craftax"):
 
     @override
     def vector(self, seeds: Sequence[int]) -> VectorEnvironment:
-        from composer.environments.suites.craftax_functions import CraftaxFunctions
         from composer.environments.vector.functional_vector import FunctionalVector
         from composer.environments.vector.jax_functions import JaxFunctions
 

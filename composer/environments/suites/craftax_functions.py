@@ -6,12 +6,12 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from composer.environments.suites.craftax import ACHIEVEMENTS
-
 if TYPE_CHECKING:
     import jax
 
 PACKAGES = {"full": "craftax.craftax", "classic": "craftax.craftax_classic"}
+ACHIEVEMENTS = "evaluation/achievements"
+"""The metric that counts what was unlocked."""
 NEVER = 2**31 - 1
 """A limit that no episode reaches."""
 
