@@ -108,11 +108,6 @@ class Craftax(Simulator, kind="craftax"):
         return self.model_copy(update={"optimistic_resets": 0})
 
     @override
-    def discover(self) -> None:
-        if missing := missing_packages("jax", "craftax"):
-            raise UnusableEnvironment("kind", f'Craftax needs {missing}: pip install "rl-composer[craftax]"')
-
-    @override
     def libraries(self) -> tuple[str, ...]:
         return "craftax", "jax"
 
@@ -127,6 +122,9 @@ class Craftax(Simulator, kind="craftax"):
 
     @override
     def vector(self, seeds: Sequence[int]) -> VectorEnvironment:
+        """Raises UnusableEnvironment where JAX or the package is not installed: only running needs them."""
+        if missing := missing_packages("jax", "craftax"):
+            raise UnusableEnvironment("kind", f'Craftax needs {missing}: pip install "rl-composer[craftax]"')
         from composer.environments.vector.functional_vector import FunctionalVector
         from composer.environments.vector.jax_functions import JaxFunctions
 
