@@ -13,6 +13,9 @@ from composer.environments.interface import (
 from composer.environments.labelled.phases import Phases
 from composer.environments.labelled.regression import BitFlipping, DriftingTargets
 from composer.environments.labelled.task_sequence import Labelled, TaskSequence, TaskStream
+from composer.environments.offline.file import File
+from composer.environments.offline.minari import Minari
+from composer.environments.offline.offline import Offline
 from composer.environments.phased.simulator_phases import SimulatorPhases
 from composer.environments.suites.atari import Atari
 from composer.environments.suites.craftax import Craftax
@@ -29,10 +32,13 @@ __all__ = [
     "Environment",
     "EnvironmentFailure",
     "EnvironmentInfo",
+    "File",
     "Gymnasium",
     "InvalidAction",
     "Labelled",
     "MinAtar",
+    "Minari",
+    "Offline",
     "Phases",
     "RenderingUnavailable",
     "Simulator",

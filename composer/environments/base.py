@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Self
 from pydantic import Field
 from typing_extensions import override
 
-from composer.environments.declared import Contents, SmallerBatches, Staged
+from composer.environments.declared import Contents, FromData, SmallerBatches, Staged
 from composer.environments.interface import EnvironmentInfo, SingleEnvironment, UnusableEnvironment, VectorEnvironment
 from composer.environments.native import NativeAction, NativePart, NativeSpaces
 from composer.spec.calls import in_words, of_others
@@ -34,7 +34,7 @@ _STEPPING: Final = ("copies", "workers", "timeout_seconds")
 """Keys of simulators that do not change the task."""
 
 
-class Environment(Staged, Family, family="environment"):
+class Environment(Staged, FromData, Family, family="environment"):
     """A simulator in which an agent acts, or a stream of labelled data."""
 
     is_simulator: ClassVar[bool] = False

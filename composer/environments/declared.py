@@ -72,3 +72,29 @@ class Staged:
     def continues(self, other: Staged, interactions: int) -> bool:
         """Whether a run of ``other`` goes on here, after so many interactions, though the declarations differ."""
         return False
+
+
+class FromData:
+    """What an environment says of a data set of transitions that a run has from its beginning. By default none."""
+
+    @property
+    def learns_from_data(self) -> bool:
+        """Whether transitions of a data set are there before the first interaction: nothing is then warmed up."""
+        return False
+
+    @property
+    def draws_uniformly(self) -> bool:
+        """Whether updates draw from data and own transitions as from one replay."""
+        return False
+
+    def own_interactions(self, interactions: int) -> int:
+        """Of the first ``interactions`` of a run, those in which the agent acts."""
+        return interactions
+
+    def data_size(self) -> int | None:
+        """Transitions of the data set, without reading them; 0 where there is none, None where that is not known."""
+        return 0
+
+    def data_digests(self) -> Mapping[str, str]:
+        """A hash of the files that a run learns from, for its provenance, by name. Raises DataUnusable."""
+        return {}

@@ -18,6 +18,11 @@ from composer.replay.storage import Storage
 from composer.replay.transitions import Transitions
 
 
+def randint(high: int, count: int, generators: Sequence[torch.Generator]) -> Tensor:
+    """``count`` integers from 0 to ``high`` for each generator, ``[S, count]``, uniformly with replacement."""
+    return torch.stack([torch.randint(high, (count,), generator=g, device=g.device) for g in generators])
+
+
 class StoredTransitions:
     """The transitions at slots ``[S, B]``. Each part is read when it is first used."""
 
@@ -107,16 +112,21 @@ class Ring(ABC):
 
     def indices(self, batch: int, generators: Sequence[torch.Generator]) -> Tensor:
         """Draw slots ``[S, B]``, uniformly with replacement."""
-        low = self.stale if self.added >= self.capacity else 0
-        drawn = torch.stack(
-            [torch.randint(self.size - low, (batch,), generator=g, device=g.device) for g in generators]
-        ).to(self._device)
-        return (self.added + low + drawn) % self.capacity if low else drawn
+        return self.slots(randint(self.drawable, batch, generators).to(self._device))
+
+    @property
+    def drawable(self) -> int:
+        """Number of transitions of each seed that can be drawn."""
+        return self.size - (self.stale if self.added >= self.capacity else 0)
+
+    def slots(self, numbers: Tensor) -> Tensor:
+        """The slots of ``numbers [S, B]``, from 0 to ``drawable``."""
+        low = self.size - self.drawable
+        return (self.added + low + numbers) % self.capacity if low else numbers
 
     def newest(self, batch: int, n_step: int, discount: Tensor) -> Transitions:
         """The ``batch`` newest transitions per seed, the newest first; too few are repeated."""
-        low = self.stale if self.added >= self.capacity else 0
-        back = torch.arange(batch, device=self._device) % (self.size - low)
+        back = torch.arange(batch, device=self._device) % self.drawable
         indices = (self.added - 1 - back) % self.capacity
         return Transitions(*self.sent(self.windows(indices.expand(self._seeds, -1), n_step, discount)))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 from typing_extensions import override
@@ -37,5 +39,28 @@ class RunningMoments(Moments):
         self.weight.copy_(total)
 
     @override
+    def count_data(self, batches: Iterable[Tensor]) -> None:
+        for values in batches:
+            self.observe(values.expand(len(self.mean), *values.shape[1:]))
+
+    @override
     def tensors(self) -> dict[str, Tensor]:
         return {"mean": self.mean, "variance": self.variance, "weight": self.weight}
+
+
+class DataMoments(Moments):
+    """The moments of a data set, which nothing else moves: ``(o - mean) / (deviation + epsilon)``."""
+
+    def __init__(self, seeds: int, size: int, epsilon: float, device: str = "cpu") -> None:
+        """Begins at mean 0 and variance 1; ``epsilon`` is added to the deviation."""
+        super().__init__(seeds, size, 0.0, device)
+        self._added = epsilon
+
+    @override
+    def count_data(self, batches: Iterable[Tensor]) -> None:
+        """``variance`` becomes the square of the deviation and ``epsilon``."""
+        found = RunningMoments(len(self.mean), self.size, device=str(self.mean.device))
+        found.weight.zero_()
+        found.count_data(batches)
+        self.mean.copy_(found.mean)
+        self.variance.copy_((found.variance.sqrt() + self._added).square())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,9 @@ class Normalizer(ABC):
 
     def observe(self, values: Tensor) -> None:  # noqa: B027 - most count no environment step
         """Take raw observations ``[S, n, ...]`` of an environment step into the state, in place."""
+
+    def count_data(self, batches: Iterable[Tensor]) -> None:  # noqa: B027 - most count none
+        """Take a whole data set, which all seeds learn from, into the state: raw batches ``[1, n, ...]``."""
 
     @abstractmethod
     def normalise(self, values: Tensor) -> Tensor:

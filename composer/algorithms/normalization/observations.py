@@ -18,7 +18,7 @@ from composer.spec.family import Family
 if TYPE_CHECKING:
     from composer.algorithms.normalization.batch_moments import BatchMoments
     from composer.algorithms.normalization.moments import RunningMoments
-    from composer.algorithms.normalization.normalizer import Normalizer
+    from composer.algorithms.normalization.normalizer import Moments, Normalizer
     from composer.algorithms.normalization.one_observation import Stateless
 
 Epsilon = Annotated[float, Field(gt=0, le=1)]
@@ -33,6 +33,8 @@ class ObservationNorm(Family, family="observation_norm"):
 
     is_identity: ClassVar[bool] = False
     """Whether observations stay as they are."""
+    needs_data: ClassVar[bool] = False
+    """Whether it is by a data set, and so of no use without one."""
 
     @override
     def without(self) -> ObservationNorm | None:
@@ -79,6 +81,27 @@ class RSNorm(ObservationNorm, kind="rs_norm"):
         from composer.algorithms.normalization.moments import RunningMoments
 
         return RunningMoments(seeds, size, self.epsilon, device)
+
+
+class DataMoments(ObservationNorm, kind="data_moments"):
+    """Normalisation by the moments of the data set that is learned from, ``(o - mean) / (deviation + epsilon)``.
+
+    Computed once, in float64 with population variance, before the first update; what the agent meets later does not
+    move them. For ``environment.kind = "offline"``. Source: TD3+BC, arXiv:2106.06860, and its code.
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "data_moments", "epsilon": 1e-3}
+
+    needs_data: ClassVar[bool] = True
+
+    epsilon: Epsilon = 1e-3
+    """Added to the deviation."""
+
+    @override
+    def build(self, seeds: int, size: int, device: str) -> Moments:
+        from composer.algorithms.normalization.moments import DataMoments
+
+        return DataMoments(seeds, size, self.epsilon, device)
 
 
 class LayerNorm(ObservationNorm, kind="layer_norm"):

@@ -40,6 +40,33 @@ class RunningReturns(ABC):
     def observe(self, reward: Tensor, terminated: Tensor, truncated: Tensor) -> None:
         """Add the rewards and ends of one interaction, ``[S, E]`` each."""
 
+    def discounted(self, returns: Tensor, ended: Tensor) -> Tensor:
+        """What is left of returns ``[S, E]`` when the next reward comes, which ``ended`` the episode where true."""
+        return returns * self._discount[:, None]
+
+    @torch.no_grad()
+    def count_data(self, reward: Tensor, ended: Tensor) -> None:
+        """Add a whole data set, which all seeds learn from: rewards and ends ``[N]`` in order of time.
+
+        Every episode begins with a return of 0.
+        """
+        stops = ended.nonzero()[:, 0] + 1
+        if not len(stops) or int(stops[-1]) < len(reward):
+            stops = torch.cat([stops, torch.tensor([len(reward)], device=stops.device)])
+        starts = torch.cat([stops.new_zeros(1), stops[:-1]])
+        order = (stops - starts).argsort(descending=True, stable=True)
+        starts, lengths = starts[order], (stops - starts)[order]
+        returns, counted = self.returns.new_zeros(len(self.returns), len(starts)), []
+        for step in range(int(lengths[0])):
+            at = starts[: int((lengths > step).sum())] + step
+            returns = self.discounted(returns[:, : len(at)], ended[at]) + reward[at].to(returns)
+            counted.append(returns)
+        self._count(torch.cat(counted, 1))
+
+    def _count(self, returns: Tensor) -> None:
+        """Add discounted returns ``[S, n]`` to the statistics."""
+        self.moments.observe(returns[..., None])
+
     def arrive(self, reward: Tensor, terminated: Tensor, truncated: Tensor) -> None:
         """Rewards and ends of an interaction, ``[S, E]`` each, before its updates: they are counted at once."""
         self.observe(reward, terminated, truncated)
@@ -91,6 +118,10 @@ class ConstantScale(RunningReturns):
     def observe(self, reward: Tensor, terminated: Tensor, truncated: Tensor) -> None:
         """Nothing changes."""
 
+    @override
+    def count_data(self, reward: Tensor, ended: Tensor) -> None:
+        """Nothing changes."""
+
     def scale(self) -> Tensor:
         """The factor."""
         return self._factor
@@ -106,8 +137,12 @@ class OffsetScale(RunningReturns):
     @torch.no_grad()
     def observe(self, reward: Tensor, terminated: Tensor, truncated: Tensor) -> None:
         """Count ``G = discount (1 - done) G + r``."""
-        self.returns.mul_(self._discount[:, None] * ~(terminated | truncated)).add_(reward)
-        self.moments.observe(self.returns[..., None])
+        self.returns.copy_(self.discounted(self.returns, terminated | truncated)).add_(reward)
+        self._count(self.returns)
+
+    @override
+    def discounted(self, returns: Tensor, ended: Tensor) -> Tensor:
+        return returns * (self._discount[:, None] * ~ended)
 
     def scale(self) -> Tensor:
         """``1 / (sqrt(var(G)) + epsilon)``."""
@@ -141,11 +176,11 @@ class BoundedScale(OffsetScale):
         waiting = self._waiting
         self.observe(waiting["reward"], waiting["terminated"] > 0, waiting["truncated"] > 0)
 
-    @torch.no_grad()
-    def observe(self, reward: Tensor, terminated: Tensor, truncated: Tensor) -> None:
-        """Count ``G = discount (1 - done) G + r``, and the largest ``|G|``."""
-        super().observe(reward, terminated, truncated)
-        self.largest.copy_(torch.maximum(self.largest, self.returns.abs().amax(1)))
+    @override
+    def _count(self, returns: Tensor) -> None:
+        """Also the largest ``|G|``."""
+        super()._count(returns)
+        self.largest.copy_(torch.maximum(self.largest, returns.abs().amax(1)))
 
     def scale(self) -> Tensor:
         """``1 / max(sqrt(var(G) + epsilon), max|G| / bound)``."""

@@ -15,6 +15,7 @@ from typing_extensions import override
 from composer.algorithms.normalization.observations import (
     BatchNorm,
     BatchRenorm,
+    DataMoments,
     LayerNorm,
     ObservationNorm,
     Raw,
@@ -33,6 +34,7 @@ __all__ = [
     "BatchNorm",
     "BatchRenorm",
     "ConstantScaling",
+    "DataMoments",
     "LayerNorm",
     "Normalization",
     "ObservationNorm",

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path as FilePath
 
 from composer.algorithms.role_checks import agent_problems
+from composer.blueprint.checks.offline import offline
 from composer.blueprint.forecast.clock import clock_of, lengths_of
 from composer.blueprint.forecast.effects import effect_problems
 from composer.blueprint.forecast.growth import CannotGrow, growth
@@ -37,7 +38,7 @@ def meaning_problems(blueprint: Blueprint) -> list[Finding]:
 
     Checks that need what is not known of an environment until it is built are left out.
     """
-    roles = (_agent, _acting, _schedules, _overlap, _sampling, _sizes, _environment, _observations, _rewards)
+    roles = (_agent, offline, _acting, _schedules, _overlap, _sampling, _sizes, _environment, _observations, _rewards)
     stages = (
         roles,
         (_shapes,),
@@ -67,12 +68,17 @@ def _overlap(blueprint: Blueprint) -> Iterator[Finding]:
     elif blueprint.training.overlap and blueprint.algorithm.assessment is not None:
         why = "whether updates are made follows from the step of the environment, which must be done before them"
         yield ("training", "overlap"), why
-    elif blueprint.training.overlap and clock_of(blueprint).updates_after(1):
+    elif blueprint.training.overlap and _updates_at_once(blueprint):
         why = "the first update comes beside the first environment step, before a transition is stored: 2 or more"
         yield ("algorithm", "warmup_interactions"), why
     elif blueprint.training.overlap and blueprint.environment.stays_in_thread:
         why = "one thread alone draws its pictures, and steps beside updates are another's: environment.workers = 1"
         yield ("training", "overlap"), why
+
+
+def _updates_at_once(blueprint: Blueprint) -> bool:
+    """Whether the first update comes after the first interaction, with nothing else to draw from."""
+    return bool(clock_of(blueprint).updates_after(1)) and not blueprint.environment.learns_from_data
 
 
 def _schedules(blueprint: Blueprint) -> Iterator[Finding]:
@@ -117,7 +123,7 @@ def _sizes(blueprint: Blueprint) -> Iterator[Finding]:
     if not environment.is_simulator:
         return
     batch, capacity = blueprint.algorithm.batch_size, blueprint.replay.capacity
-    if batch > capacity:
+    if batch > capacity and not environment.learns_from_data:
         message = f"a batch of {batch:,} exceeds the replay's {capacity:,} transitions (replay.capacity)"
         yield ("algorithm", "batch_size"), message
     copies = environment.copies_per_seed

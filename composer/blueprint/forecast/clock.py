@@ -89,8 +89,10 @@ class Clock:
 def clock_of(blueprint: Blueprint) -> Clock:
     """The clock of a run of ``blueprint``, before its first step."""
     schedule = blueprint.algorithm.update_schedule(blueprint.environment.info)
-    pace = schedule.update_to_data, schedule.rollout, schedule.untrained
-    return Clock(blueprint.environment.stride, schedule.warmup_interactions, *pace)
+    environment, pace = blueprint.environment, (schedule.update_to_data, schedule.rollout)
+    if environment.learns_from_data:
+        return Clock(environment.stride, 0, *pace)
+    return Clock(environment.stride, schedule.warmup_interactions, *pace, schedule.untrained)
 
 
 def lengths_of(blueprint: Blueprint, interactions: int | None = None) -> Lengths:

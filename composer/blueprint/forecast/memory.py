@@ -68,6 +68,13 @@ class Forecast:
     """The key that decides how many transitions are kept."""
     algorithm: int = 0
     """Tensors that the algorithm keeps beside networks."""
+    data_transitions: int = 0
+    """Transitions of a data set, which all seeds share."""
+
+    @property
+    def data(self) -> int:
+        """Memory of the data set, which is kept where the replay is."""
+        return self.data_transitions * (self.in_memory + (0 if self.is_on_disk else self.movable))
 
     @property
     def replay(self) -> int:
@@ -77,12 +84,12 @@ class Forecast:
     @property
     def disk(self) -> int:
         """Files of the run directory that hold the replay during the run; checkpoints are not counted."""
-        return self.transitions * self.movable if self.is_on_disk else 0
+        return (self.transitions + self.data_transitions) * self.movable if self.is_on_disk else 0
 
     @property
     def total(self) -> int:
         """All memory; that of a GPU is counted as if it were the host's."""
-        return sum(held.total for held in self.networks.values()) + self.replay + self.algorithm
+        return sum(held.total for held in self.networks.values()) + self.replay + self.data + self.algorithm
 
     def on_disk(self) -> Forecast:
         """The same run with its replay on disk."""
@@ -91,7 +98,8 @@ class Forecast:
     def parts(self) -> dict[Path, int]:
         """Bytes by the key of the blueprint that decides them."""
         networks: dict[Path, int] = {("networks", role): held.total for role, held in self.networks.items()}
-        return {self.replay_key: self.replay, **networks, ("algorithm", "kind"): self.algorithm}
+        data: dict[Path, int] = {("environment", "data"): self.data} if self.data_transitions else {}
+        return {self.replay_key: self.replay, **data, **networks, ("algorithm", "kind"): self.algorithm}
 
 
 def forecast(blueprint: Blueprint) -> Forecast:
@@ -122,6 +130,7 @@ def _forecast(blueprint: Blueprint) -> Forecast:
         in_memory,
         movable,
         is_on_disk=blueprint.replay.storage == "disk",
+        data_transitions=blueprint.environment.data_size() or 0,
         algorithm=sum(each.bytes for each in blueprint.algorithm.state_tensors(info).values()) * len(blueprint.seeds),
     )
     if blueprint.algorithm.learns_on_policy:
@@ -141,7 +150,8 @@ def transitions_held(blueprint: Blueprint) -> int:
     if not environment.is_simulator:
         return 0
     if plan is None:
-        return blueprint.replay.capacity
+        acts = not environment.learns_from_data or environment.own_interactions(lengths_of(blueprint).interaction)
+        return blueprint.replay.capacity if acts else 0
     # Of a full ring of pictures the oldest rows are frames alone.
     frames = max(environment.info.stacked_frames, 1) if environment.info.pictures else 0
     return (plan.interactions + frames) * environment.copies_per_seed
@@ -155,8 +165,8 @@ def transitions_allocated(blueprint: Blueprint) -> int:
     environment, held = blueprint.environment, transitions_held(blueprint)
     if not environment.is_simulator or blueprint.algorithm.learns_on_policy:
         return held
-    rows = max(lengths_of(blueprint).interaction, fewest_rows(environment.info))
-    return min(held, rows * environment.copies_per_seed)
+    rows = environment.own_interactions(lengths_of(blueprint).interaction)
+    return min(held, max(rows, fewest_rows(environment.info)) * environment.copies_per_seed)
 
 
 def fewest_rows(info: EnvironmentInfo) -> int:

@@ -14,7 +14,7 @@ from composer.algorithms.base import Algorithm
 from composer.blueprint.forecast.clock import lengths_of
 from composer.blueprint.forecast.flops import EvaluationCost, evaluations
 from composer.blueprint.forecast.growth import grown_outlines
-from composer.blueprint.forecast.memory import NetworkBytes, forecast
+from composer.blueprint.forecast.memory import Forecast, NetworkBytes, forecast
 from composer.blueprint.forecast.timeline import half_life, timeline
 from composer.blueprint.inspect.network_facts import NetworkFacts, network_facts
 from composer.blueprint.schema import Blueprint
@@ -55,14 +55,19 @@ def show_json(blueprint: Blueprint, removed: Sequence[dict[str, Any]] = ()) -> d
         },
         "update": _update(evaluations(blueprint), lengths.update),
         "memory_bytes": needs.total,
-        "memory": {
-            "networks": {role: _held(held) for role, held in needs.networks.items()},
-            "replay_bytes": needs.replay,
-            "algorithm_bytes": needs.algorithm,
-        },
+        "memory": _memory(needs),
         "disk_bytes": needs.disk,
         "timeline": [asdict(moment) for moment in timeline(blueprint)],
         "removed": list(removed),
+    }
+
+
+def _memory(needs: Forecast) -> dict[str, Any]:
+    return {
+        "networks": {role: _held(held) for role, held in needs.networks.items()},
+        "replay_bytes": needs.replay,
+        **({"data_bytes": needs.data} if needs.data_transitions else {}),
+        "algorithm_bytes": needs.algorithm,
     }
 
 

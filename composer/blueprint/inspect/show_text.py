@@ -142,6 +142,8 @@ def _memory(needs: Forecast) -> list[str]:
     for role, row in zip(needs.networks, parts, strict=True):
         rows.append((f"  {role}", *(bytes_text(row[index]) if row[index] else "-" for index in shown)))
     rows.append(("  replay", *([""] * (len(shown) - 1)), bytes_text(needs.replay)))
+    if needs.data_transitions:
+        rows.append(("  data", *([""] * (len(shown) - 1)), bytes_text(needs.data)))
     if needs.algorithm:
         rows.append(("  algorithm", *([""] * (len(shown) - 1)), bytes_text(needs.algorithm)))
     if needs.disk:

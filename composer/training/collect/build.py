@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
+from composer.blueprint.forecast.memory import fewest_rows
 from composer.environments.base import Simulator
 from composer.environments.labelled.phases import Phases
 from composer.environments.labelled.task_sequence import TaskStream
+from composer.environments.offline.offline import Offline
 from composer.environments.phased.simulator_phases import SimulatorPhases
 from composer.replay.frames import FrameRing
 from composer.replay.ring import Ring
@@ -26,7 +28,10 @@ from composer.replay.storage import Storage
 from composer.replay.vectors import VectorRing
 from composer.training.collect.assessment import Assessment
 from composer.training.collect.base import TransitionMemory, without_prefix
+from composer.training.collect.data_replay import DataReplay, DataSource
 from composer.training.collect.off_policy import ReplayMemory
+from composer.training.collect.offline import ONLINE, OfflineCollector, OwnCollector
+from composer.training.collect.offline_data import load_data
 from composer.training.collect.on_policy import Rollout
 from composer.training.collect.phase_stream import HeldOutEvaluator, PhaseCollector
 from composer.training.collect.phased import PhasedCollector, PhaseEnvironments, PhaseEvaluator
@@ -107,11 +112,14 @@ class SimulatorRuntime(EnvironmentRuntime):
         return EpisodeEvaluator.of(self.environment, seeds, episodes)
 
     @override
-    def stored(self, learner: Learner, checkpoints: Checkpoints, snapshot: Snapshot) -> Ring:
+    def stored(self, learner: Learner, checkpoints: Checkpoints, snapshot: Snapshot) -> TransitionSource:
         """The replay, as large as what it holds."""
+        return self._ring(learner, checkpoints, snapshot)
+
+    def _ring(self, learner: Learner, checkpoints: Checkpoints, snapshot: Snapshot) -> Ring:
         start, stop = snapshot.values["replay_start"], snapshot.values["replay_added"]
-        copies = self.environment.copies
-        ring = make_ring(self.environment.info, len(learner.seeds), copies, stop - start, learner.device)
+        copies, info = self.environment.copies, self.environment.info
+        ring = make_ring(info, len(learner.seeds), copies, stop - start, learner.device)
         for first, rows in checkpoints.rows(snapshot):
             skip = max(0, start - first)
             ring.restore(first + skip, rows[skip:])
@@ -132,6 +140,38 @@ class PhasedRuntime(SimulatorRuntime):
     @override
     def evaluator(self, seeds: tuple[int, ...], episodes: int, batch_size: int, device: str) -> Evaluator:
         return PhaseEvaluator(PhaseEnvironments(self.environment, seeds), episodes)
+
+
+@dataclass(frozen=True)
+class OfflineRuntime(SimulatorRuntime):
+    """Draws from a data set, and steps environments once the agent acts."""
+
+    environment: Offline
+
+    @override
+    def collector(self, learner: Learner, parts: CollectorParts) -> Collector:
+        declared, seeds, info = self.environment, learner.seeds, self.environment.info
+        loaded = load_data(declared, parts.storage)
+        future = parts.algorithm.update_schedule(info).future
+        room = max(parts.capacity, fewest_rows(info) * declared.copies)  # One that is never used has to exist.
+        ring = make_ring(info, len(seeds), declared.copies, room, learner.device, parts.storage)
+        data, own = (ReplayMemory(each, parts.sampling, future, learner) for each in (loaded.ring, ring))
+        streams = [stream for seed in seeds for stream in declared.copy_seeds(seed)]
+
+        def make_online() -> OwnCollector:
+            made = OwnCollector(learner, declared.make(streams, "training"), own, 0, parts.overlap)
+            made.factor, made.offset = loaded.factor, declared.rewards.offset
+            return made
+
+        return OfflineCollector(declared, learner, DataReplay(data, own, declared.online, learner), make_online)
+
+    @override
+    def stored(self, learner: Learner, checkpoints: Checkpoints, snapshot: Snapshot) -> TransitionSource:
+        """The data, and the own transitions."""
+        ring = load_data(self.environment, Storage(learner.device)).ring
+        source = DataSource(ring, self._ring(learner, checkpoints, snapshot), self.environment.online)
+        source.is_online = snapshot.values[ONLINE]
+        return source
 
 
 @dataclass(frozen=True)
@@ -165,6 +205,7 @@ def runtime_of(environment: Environment) -> EnvironmentRuntime:
 
 runtime_of.register(Simulator, SimulatorRuntime)
 runtime_of.register(SimulatorPhases, PhasedRuntime)
+runtime_of.register(Offline, OfflineRuntime)
 
 
 @runtime_of.register(TaskStream)

@@ -58,40 +58,63 @@ class ReplayMemory(TransitionMemory):
 
     @override
     def draw(self) -> Minibatch:
+        return self.draw_some(self._learner.batch_size)
+
+    def draw_some(self, count: int) -> Minibatch:
+        """``count`` transitions of each seed."""
         learner, ring = self._learner, self.ring
-        probabilities: list[Tensor] = []
-        if self._priorities is None:
-            with unmoved(learner.replay_generators, learner.active):
-                self._slots = ring.indices(learner.batch_size, learner.replay_generators)
-        else:
-            with unmoved(learner.replay_generators, learner.active):
-                self._slots, drawn_with = self._priorities.draw(learner.batch_size, learner.replay_generators)
-            probabilities = [drawn_with]
-        future = ring.future(self._slots, self._future) if self._future else {}
+        with unmoved(learner.replay_generators, learner.active):
+            if self._priorities is None:
+                return self.read(ring.indices(count, learner.replay_generators))
+            return self.read(*self._priorities.draw(count, learner.replay_generators))
+
+    def read(self, slots: Tensor, drawn_with: Tensor | None = None) -> Minibatch:
+        """The transitions at ``slots [S, B]``, which were drawn with probabilities ``drawn_with [S, B]``."""
+        self._slots = slots
+        learner, ring = self._learner, self.ring
+        probabilities = [] if drawn_with is None else [drawn_with]
+        future = ring.future(slots, self._future) if self._future else {}
         discount = learner.discount if learner.horizon.changes else self._discount
-        drawn = ring.windows(self._slots, learner.n_step, discount, learner.horizon.lengths)
+        drawn = ring.windows(slots, learner.n_step, discount, learner.horizon.lengths)
         sent = iter(ring.sent([*drawn, *future.values(), *probabilities]))
         transitions = Transitions(*islice(sent, len(drawn)))
         extra = dict(zip(future, islice(sent, len(future)), strict=True))
         if self._priorities is not None:
             extra["weight"] = self._priorities.weights(next(sent), ring.size, learner.updates)
         elif "weight" in learner.program.extras:
-            extra["weight"] = torch.ones(self._slots.shape, device=learner.device)
+            extra["weight"] = torch.ones(slots.shape, device=learner.device)
         return Minibatch(transitions, extra)
+
+    def enter_all(self) -> None:
+        """Give every transition of a ring that was filled at once the priority of a new one."""
+        if self._priorities is not None:
+            self._priorities.enter(torch.arange(self.ring.size, device=self.ring.device))
 
     @override
     def learned(self) -> None:
+        self.report(slice(None))
+
+    def report(self, samples: slice) -> None:
+        """Set the priorities of what was drawn last, which is these ``samples`` of the batch of the last update."""
         if self._priorities is not None:
-            errors = self._learner.priorities["priority"].to(self.ring.device)
+            errors = self._learner.priorities["priority"][:, samples].to(self.ring.device)
             self._priorities.report(self._slots, errors, self._learner.active)
 
     @override
     def tensors(self) -> dict[str, Tensor]:
-        return super().tensors() | ({} if self._priorities is None else self._priorities.tensors())
+        return super().tensors() | self.priority_tensors()
 
     @override
     def load(self, saved: Mapping[str, Tensor]) -> None:
         super().load(saved)
+        self.load_priorities(saved)
+
+    def priority_tensors(self) -> dict[str, Tensor]:
+        """The priorities by name; empty where there are none."""
+        return {} if self._priorities is None else self._priorities.tensors()
+
+    def load_priorities(self, saved: Mapping[str, Tensor]) -> None:
+        """Load what ``priority_tensors`` gave."""
         if self._priorities is not None:
             self._priorities.load(saved, self.ring.added)
             self._leave_stale(self._priorities)

@@ -68,7 +68,7 @@ def _placement(requested: Literal["auto", "device", "host", "disk"], needs: Fore
     whole, room, memory = bytes_text(needs.total), _free(device), available_bytes()
     if needs.total <= SHARE * room:
         return ReplayPlacement("device", f"{whole} of {bytes_text(room)} that are free where updates run")
-    if device != "cpu" and needs.replay <= SHARE * memory:
+    if device != "cpu" and needs.replay + needs.data <= SHARE * memory:
         return ReplayPlacement("host", f"{whole} are too much for {bytes_text(room)} that are free on the GPU")
     if needs.on_disk().disk:
         return ReplayPlacement("disk", f"{whole} are too much for {bytes_text(memory)} of memory that are free")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from composer.environments.base import Environment
 
-_MACHINE: Final = ("cpu_capability", "device", "cudnn", "threads", "products", "triton")
+_MACHINE: Final = ("cpu_capability", "device", "cudnn", "threads", "products", "triton", "data")
 
 
 def fingerprint(
@@ -36,6 +36,7 @@ def fingerprint(
 
     return {
         **libraries(environment, plugins),
+        **environment.data_digests(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         **(_gpu(compiled) if device.startswith("cuda") else {"device": "cpu"}),
         "threads": torch.get_num_threads(),

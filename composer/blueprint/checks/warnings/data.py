@@ -13,7 +13,8 @@ def first_batch(blueprint: Blueprint) -> Iterator[Finding]:
     """A first batch larger than what the replay holds by then."""
     clock, environment, batch = clock_of(blueprint), blueprint.environment, blueprint.algorithm.batch_size
     held = max(clock.warmup, clock.rollout) * environment.copies_per_seed
-    if environment.is_simulator and held < batch and lengths_of(blueprint).update:
+    is_first = environment.is_simulator and not environment.learns_from_data
+    if is_first and held < batch and lengths_of(blueprint).update:
         message = f"the first updates draw {batch:,} transitions out of {held:,}, each several times"
         yield ("algorithm", "warmup_interactions"), message
 
