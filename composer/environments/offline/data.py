@@ -45,7 +45,7 @@ class Steps(NamedTuple):
     """The observation after each step; None where that is the observation of the step after it."""
 
 
-class OfflineData(Family, family="offline_data"):
+class OfflineData(Family, family="data_set"):
     """A data set of transitions on this machine."""
 
     path: Annotated[str, Field(min_length=1, max_length=4_096)]

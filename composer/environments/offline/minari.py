@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-import numpy as np
 from typing_extensions import override
 
-from composer.environments.labelled.datasets.base import DataUnusable
-from composer.environments.offline.data import WHOLE, OfflineData, Steps, missing
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from composer.environments.offline.data import OfflineData, Steps, missing
 
 METADATA = "metadata.json"
 
@@ -60,18 +55,12 @@ class Minari(OfflineData, kind="minari"):
 
     @override
     def read(self) -> Steps:
+        from composer.environments.offline.minari_episodes import read
+
         self.files()
-        try:
-            from minari import MinariDataset
-        except ImportError:
-            raise DataUnusable("data sets of Minari need its library: install rl-composer[minari]") from None
-        try:
-            episodes = list(MinariDataset(self._folder()).iterate_episodes())
-        except (OSError, ValueError, KeyError, TypeError, AssertionError) as error:
-            raise DataUnusable(f"{self.path} cannot be read by Minari: {error}") from error
-        if not episodes:
-            raise DataUnusable(f"{self.path} has no episodes")
-        return _steps(episodes)
+        folder = self._folder()
+        assert folder is not None
+        return read(folder)
 
     def _folder(self) -> Path | None:
         """The folder of its files, which holds ``metadata.json``; None where there is none."""
@@ -82,27 +71,3 @@ class Minari(OfflineData, kind="minari"):
 
 def _root() -> Path:
     return Path(os.environ.get("MINARI_DATASETS_PATH") or Path.home() / ".minari" / "datasets")
-
-
-def _steps(episodes: list[Any]) -> Steps:
-    seen = [dict(_leaves(each.observations, "")) for each in episodes]
-    joined = {name: np.concatenate([each[name][:-1] for each in seen]) for name in seen[0]}
-    following = {name: np.concatenate([each[name][1:] for each in seen]) for name in seen[0]}
-    ends = np.zeros(sum(len(each.rewards) for each in episodes), bool)
-    ends[np.cumsum([len(each.rewards) for each in episodes]) - 1] = True
-    action, reward, terminated, truncated = (
-        np.concatenate([np.asarray(getattr(each, name)) for each in episodes])
-        for name in ("actions", "rewards", "terminations", "truncations")
-    )
-    terminated = terminated.astype(bool)
-    return Steps(joined, action, reward, terminated, (truncated.astype(bool) | ends) & ~terminated, following)
-
-
-def _leaves(observation: Any, name: str) -> Iterator[tuple[str, NDArray[Any]]]:
-    """The arrays of an observation, ``[T + 1, ...]``; names of nested ones are joined by dots."""
-    if isinstance(observation, Mapping | tuple):
-        inner = observation.items() if isinstance(observation, Mapping) else enumerate(observation)
-        for key, each in inner:
-            yield from _leaves(each, f"{name}.{key}" if name else str(key))
-    else:
-        yield name or WHOLE, np.asarray(observation)

@@ -25,6 +25,7 @@ PLACES += [
     "generated_images",
     "minatar",
     "simulator_phases",
+    "offline",
 ]
 DISCRETE, BOXES = {"dqn", "ppo", "pqn"}, {"iql", "ppo", "sac", "td3", "td7", "ddpg"}
 FITTING = {
@@ -34,6 +35,7 @@ FITTING = {
     "gymnasium": DISCRETE,
     "dm_control": BOXES,
     "Pendulum-v1": BOXES,
+    "offline": BOXES - {"ppo"},
 }
 FITTING |= {"simulator_phases": DISCRETE, "MountainCarContinuous-v0": BOXES}
 EXPECTED = {"norm-and-decay"}

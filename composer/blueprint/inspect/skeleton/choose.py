@@ -109,6 +109,8 @@ def _refusals(algorithm: type[Algorithm], environment: Environment) -> Iterator[
     yield from algorithm.model_validate(dict(algorithm.start(info).settings)).environment_problems(environment, info)
     if not (environment.is_simulator or algorithm.start(info).learns_from_labels):
         yield "environment", "it acts in a simulator, and this is labelled data"
+    if environment.learns_from_data and not algorithm.learns_from_replay:
+        yield "environment", "it learns from its present policy, and this is a data set of other policies"
 
 
 def trunk_part(name: str | None, info: EnvironmentInfo, is_simulator: bool) -> Part:
