@@ -21,7 +21,10 @@ from composer.environments.suites.atari import Atari
 from composer.environments.suites.craftax import Craftax
 from composer.environments.suites.dm_control import DmControl
 from composer.environments.suites.gymnasium import Gymnasium
+from composer.environments.suites.humanoid_bench import HumanoidBench
 from composer.environments.suites.minatar import MinAtar
+from composer.environments.suites.myosuite import MyoSuite
+from composer.environments.suites.ogbench import OGBench
 
 __all__ = [
     "Atari",
@@ -34,10 +37,13 @@ __all__ = [
     "EnvironmentInfo",
     "File",
     "Gymnasium",
+    "HumanoidBench",
     "InvalidAction",
     "Labelled",
     "MinAtar",
     "Minari",
+    "MyoSuite",
+    "OGBench",
     "Offline",
     "Phases",
     "RenderingUnavailable",

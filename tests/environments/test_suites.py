@@ -26,8 +26,13 @@ def test_table_is_what_the_tool_measures_on_the_installed_suite() -> None:
 
 
 def test_sets_are_those_of_the_papers() -> None:
-    assert suite_names() == ("atari_100k", "atari_5", "atari_57", "dmc_em", "dmc_hard", "dmc_v2_easy", "minatar")
-    medium, hard, easy = map(suite, suite_names()[3:6])
+    registered = ("humanoid_bench", "mujoco_v4", "mujoco_v5", "myosuite_simba", "ogbench_singletask")
+    atari, dmc = ("atari_100k", "atari_5", "atari_57"), ("dmc_em", "dmc_hard", "dmc_v2_easy")
+    assert suite_names() == tuple(sorted((*atari, *dmc, "minatar", *registered)))
+    assert [len(suite(name).tasks) for name in registered] == [14, 5, 5, 10, 23]
+    for name in ("humanoid_bench", "myosuite_simba", "ogbench_singletask"):
+        assert set(suite(name).tasks) <= set(task_table(suite(name).environment))
+    medium, hard, easy = map(suite, dmc)
     assert (len(medium.tasks), len(hard.tasks), len(easy.tasks)) == (20, 7, 21)
     assert set(easy.tasks) - set(medium.tasks) == {"ball_in_cup-catch"}
     assert {task.split("-")[0] for task in hard.tasks} == {"dog", "humanoid"}

@@ -12,7 +12,7 @@ RETURN = "evaluation/return"
 
 
 def test_every_table_names_where_its_numbers_come_from() -> None:
-    assert set(constants()) == {"atari_human", "dmc", "humanoid_bench", "mujoco_td3"}
+    assert set(constants()) == {"atari_human", "dmc", "humanoid_bench", "mujoco_td3", "mujoco_td3_v5"}
     for table in (*constants().values(), published("simba-2025"), published("simba-v2-2025")):
         assert "arXiv:" in table.citation and table.url.startswith("https://github.com/")
     assert set(reference_names()) == {*constants(), "simba-2025", "simba-v2-2025"}
@@ -29,14 +29,19 @@ def test_constants_of_atari_are_of_its_57_games() -> None:
 
 def test_which_table_applies_follows_from_environment_and_task() -> None:
     def of(environment: str, task: str, metric: str = RETURN) -> dict[str, tuple[float, float]]:
-        found = {name: table.of(environment, task, metric) for name, table in constants().items()}
+        found = {table.name: table.of(environment, task, metric) for table in chosen_constants("auto")}
         return {name: pair for name, pair in found.items() if pair is not None}
 
     assert of("dm_control", "walker-walk") == {"dmc": (0.0, 1000.0)}
     assert of("dm_control", "lqr-lqr_2_1") == {}, "its rewards have no lower bound"
     assert of("gymnasium", "Ant-v4") == {"mujoco_td3": (-70.288, 3942.0)}
     assert of("gymnasium", "Ant-v5") == {}, "another version has other rewards"
-    assert of("gymnasium", "h1-stair-v0") == {"humanoid_bench": (3.112, 700.0)}
+    (by_name,) = chosen_constants("mujoco_td3_v5")
+    assert by_name.of("gymnasium", "Ant-v5", RETURN) == (-70.288, 3942.0), "for those who ask for it"
+    for kind in ("gymnasium", "humanoid_bench"):
+        assert of(kind, "h1-stair-v0") == {"humanoid_bench": (3.112, 700.0)}
+    assert of("humanoid_bench", "h1hand-slide-v0") == {"humanoid_bench": (3.142, 700.0)}
+    assert all(table.only_by_name == (table is by_name) for table in constants().values())
     assert of("gymnasium", "CartPole-v1") == {} == of("dm_control", "walker-walk", "critic/loss")
     assert of("atari", "pong") == {"atari_human": (-20.7, 14.6)}
 

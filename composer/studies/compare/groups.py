@@ -17,7 +17,7 @@ from composer.blueprint.forecast.metrics import ranges
 from composer.spec.interval import UNBOUNDED
 from composer.studies import Refused
 from composer.studies.compare.read_runs import SHOWN, Agent, Reading, settings
-from composer.studies.compare.references import constants
+from composer.studies.compare.references import chosen_constants
 from composer.studies.statistics import Curve
 
 HIGHER_IS_BETTER = ("evaluation/", "training/return")
@@ -132,7 +132,7 @@ def _worst(readings: Sequence[Reading]) -> Worst:
     low, _ = ranges(first.blueprint).get(first.metric, UNBOUNDED)
     if math.isfinite(low):
         return Worst(low, "the lowest score that is possible")
-    for table in constants().values():
+    for table in chosen_constants("auto"):
         if pair := table.of(first.blueprint.environment.kind, first.task, first.metric):
             return Worst(pair[0], f"which counts as 0 in {table.name}")
     seen = [value for reading in readings for values in reading.points.values() for value in values.values()]

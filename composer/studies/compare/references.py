@@ -32,17 +32,19 @@ class Constants:
     description: str
     citation: str
     url: str
-    environment: str
-    """The kind of environment that has these tasks."""
+    environments: tuple[str, ...]
+    """The kinds of environment that have these tasks."""
     metrics: tuple[str, ...]
     tasks: Mapping[str, tuple[float, float]]
     """By the name of a task, or a glob."""
+    only_by_name: bool = False
+    """Whether ``--normalize auto`` leaves it out."""
     without: tuple[str, ...] = ()
     """Globs of tasks that have no constants."""
 
     def of(self, environment: str, task: str, metric: str) -> tuple[float, float] | None:
         """The scores that count as 0 and as 1, or None where the table does not have them."""
-        if environment != self.environment or metric not in self.metrics:
+        if environment not in self.environments or metric not in self.metrics:
             return None
         if any(fnmatchcase(task, each) for each in self.without):
             return None
@@ -128,10 +130,13 @@ def reference_names() -> tuple[str, ...]:
 
 
 def chosen_constants(name: str) -> Sequence[Constants]:
-    """The tables that ``--normalize NAME`` means: every one for ``auto``, none for ``none``; raises Refused."""
+    """The tables that ``--normalize NAME`` means; raises Refused.
+
+    ``auto`` means every one that applies by itself, ``none`` none.
+    """
     known = constants()
     if name == "auto":
-        return tuple(known.values())
+        return tuple(table for table in known.values() if not table.only_by_name)
     if name == "none":
         return ()
     if name not in known:
@@ -146,8 +151,9 @@ def is_share(bounds: Bounds) -> bool:
 
 def _constants(name: str, table: dict[str, Any]) -> Constants:
     pairs = {task: (float(low), float(high)) for task, (low, high) in table.pop("tasks").items()}
-    metrics, without = tuple(table.pop("metrics")), tuple(table.pop("without", ()))
-    return Constants(name, **table, metrics=metrics, without=without, tasks=pairs)
+    metrics, without, kinds = tuple(table.pop("metrics")), tuple(table.pop("without", ())), table.pop("environment")
+    kinds = (kinds,) if isinstance(kinds, str) else tuple(kinds)
+    return Constants(name, **table, environments=kinds, metrics=metrics, without=without, tasks=pairs)
 
 
 def _scores(steps: Sequence[int], cells: Sequence[Sequence[float]]) -> dict[int, PublishedScore]:
