@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Self
 from pydantic import Field
 from typing_extensions import override
 
+from composer.environments.altered import Altered
 from composer.environments.declared import Contents, FromData, SmallerBatches, Staged
 from composer.environments.interface import EnvironmentInfo, SingleEnvironment, UnusableEnvironment, VectorEnvironment
 from composer.environments.native import NativeAction, NativePart, NativeSpaces
@@ -180,7 +181,7 @@ class Environment(Staged, FromData, Family, family="environment"):
         """Shapes and limits, without running an episode; callers read ``info``. Raises SpacesUnknown."""
 
 
-class Simulator(Environment, abstract=True):
+class Simulator(Altered, Environment, abstract=True):
     """A declaration of simulated environments. A kind adds ``describe``, and ``rows`` or ``vector``."""
 
     is_simulator: ClassVar[bool] = True
@@ -204,6 +205,12 @@ class Simulator(Environment, abstract=True):
     def copies_per_seed(self) -> int:
         return self.copies
 
+    @property
+    @override
+    def stays_in_thread(self) -> bool:
+        """Where it draws for a reward: a context of OpenGL belongs to the thread that draws first."""
+        return self.reward is not None and not self.workers
+
     @override
     def training_metrics(self) -> tuple[Metric, ...]:
         length, when = float(self.info.episode_env_steps), "where an episode ended since the last row"
@@ -221,6 +228,7 @@ class Simulator(Environment, abstract=True):
         total = self.copies * seeds
         if self.workers > total:
             yield "environment.workers", f"{self.workers} workers for {total} environments (copies x seeds)"
+        yield from self.altered_problems(self.kind)
 
     def rows(self, n: int) -> Rows:
         """Build n environments that step together. Raises RowFailure where they cannot be built.
@@ -233,7 +241,7 @@ class Simulator(Environment, abstract=True):
         """One environment for each of ``seeds``, which are those of a stream."""
         from composer.environments.vector.vector import EpisodicVector
 
-        return EpisodicVector(self.info, seeds, lambda: self.rows(len(seeds)))
+        return EpisodicVector(self.info, seeds, lambda: self.rows(len(seeds)), self.judge())
 
     @override
     def contents(self) -> Contents:
@@ -271,12 +279,15 @@ class Simulator(Environment, abstract=True):
 
         Raises UnusableEnvironment and EnvironmentFailure where the simulator cannot be built.
         """
-        self.discover()
-        return self.vector([derive(seed, stream) for seed in seeds])
+        stepped = (self.for_video() if self.reward else self).in_stream(stream)
+        stepped.discover()
+        return stepped.vector([derive(seed, stream) for seed in seeds])
 
 
 class SingleSimulator(Simulator, abstract=True):
     """A declaration of environments that are stepped one by one. A kind adds ``describe`` and ``single``."""
+
+    draws_decisions: ClassVar[bool] = True
 
     @abstractmethod
     def single(self) -> SingleEnvironment:
@@ -284,10 +295,11 @@ class SingleSimulator(Simulator, abstract=True):
 
     @override
     def rows(self, n: int) -> Rows:
+        info = self.with_pictures(self.info)
         if self.workers:
             from composer.environments.vector.worker import WorkerRows
 
-            return WorkerRows(self, self.info, n, self.workers, self.timeout_seconds)
+            return WorkerRows(self, info, n, self.workers, self.timeout_seconds)
         from composer.environments.vector.rows import LocalRows, RowArrays
 
-        return LocalRows(self.single, self.action_repeat, RowArrays.private(self.info, n), 0, n)
+        return LocalRows(self.single, self.action_repeat, RowArrays.private(info, n), 0, n)

@@ -118,6 +118,8 @@ class EnvironmentInfo:
     stacked_frames: int = 0
     """Frames in ``observation[0]`` of pictures, oldest first; each step adds one and drops one. 0: pictures share no
     frames. Before the first frame of an episode come copies of it, or zeros."""
+    picture_side: int = 0
+    """Rows and columns of a picture of each decision, which a reward model reads; 0: none is drawn."""
     tells_success: bool = False
     """Whether each step tells if the task is solved, as ``SolvableEnvironment`` does."""
 

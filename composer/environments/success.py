@@ -86,7 +86,8 @@ class SuccessSimulator(SingleSimulator, abstract=True):
     @override
     def further_evaluation_metrics(self) -> tuple[Metric, ...]:
         first, found = self.scored_by, self._scores()
-        return tuple(metric for score, metric in found.items() if score != first) if first else ()
+        shares = tuple(metric for score, metric in found.items() if score != first) if first else ()
+        return (*shares, *super().further_evaluation_metrics())
 
     @override
     def training_metrics(self) -> tuple[Metric, ...]:

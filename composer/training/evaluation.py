@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from typing_extensions import override
 
+from composer.environments.rewards.base import LEARNED_RETURN
 from composer.environments.success import episode_scores
 from composer.spec.random_streams import derive
 
@@ -63,7 +64,7 @@ class EpisodeEvaluator(Evaluator):
     ) -> None:
         """``environments`` [S * episodes] belong to the ``seeds`` of a run, in equal shares.
 
-        ``metric`` and ``further`` are names of ``episode_scores`` and of the environments' ``scores``.
+        ``metric`` and ``further`` are names of ``episode_scores``, of the environments' ``scores``, or ``LEARNED_RETURN``.
         """
         self._environments, self._seeds, self._episodes = environments, tuple(seeds), episodes
         self.metric, self._further = metric, tuple(further)
@@ -84,7 +85,7 @@ class EpisodeEvaluator(Evaluator):
         learner.policy.begin_evaluation(number)
         returns, solved = np.zeros(self._environments.n), np.zeros((self._environments.n, 2), np.int64)
         others = {name: np.zeros(self._environments.n) for name in self._environments.scores()}
-        running = np.ones(self._environments.n, dtype=bool)
+        learned, running = np.zeros(self._environments.n), np.ones(self._environments.n, dtype=bool)
         while running.any():
             if watch is not None and running[0]:
                 watch(self._environments)
@@ -93,13 +94,14 @@ class EpisodeEvaluator(Evaluator):
             step = self._environments.step(actions.flatten(0, 1).cpu().numpy())
             ended = running & (step.terminated | step.truncated)
             returns[ended] = step.episode_return[ended]
+            learned[running] += step.reward[running]
             if self._environments.info.tells_success:
                 solved[ended] = self._environments.solved()[ended]
             for name, values in others.items():
                 values[ended] = self._environments.scores()[name][ended]
             running &= ~ended
             observation = step.observation
-        found = {**episode_scores(returns, solved), **others}
+        found = {**episode_scores(returns, solved), **others, LEARNED_RETURN.name: learned}
         self._scores = {name: scores.reshape(shape) for name, scores in found.items()}
         return self._scores[self.metric]
 

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field
 from typing_extensions import override
 
 from composer.environments.base import SingleSimulator
+from composer.environments.distractions.base import Distracted
 from composer.environments.interface import EnvironmentInfo, SingleEnvironment
 from composer.environments.native import NativeSpaces
 from composer.environments.suites.task_tables import known, task_table
@@ -29,6 +30,7 @@ class DmControl(SingleSimulator, kind="dm_control"):
     """
 
     task_key: ClassVar[str] = "task"
+    tells_background: ClassVar[bool] = True
     first_env_steps: ClassVar[int] = 500_000
     example: ClassVar[Mapping[str, Any]] = {"kind": "dm_control", "task": "walker-walk"}
 
@@ -74,7 +76,12 @@ class DmControl(SingleSimulator, kind="dm_control"):
     @override
     def stays_in_thread(self) -> bool:
         """Of pixels: a context of OpenGL belongs to the thread that draws first."""
-        return self.observe == "pixels" and not self.workers
+        return super().stays_in_thread or (self.observe == "pixels" and not self.workers)
+
+    @property
+    @override
+    def shows_pictures(self) -> bool:
+        return self.observe == "pixels"
 
     def describe(self) -> EnvironmentInfo:
         """From the table of tasks; dm_control is not imported."""
@@ -117,4 +124,6 @@ class DmControl(SingleSimulator, kind="dm_control"):
         if self.observe == "state":
             return single
         shadows = self.shadows is not False
-        return DmControlPixels(single, self.stack, self.height, self.width, self.camera, shadows=shadows)
+        distracted = Distracted(self.distractions) if self.distractions else None
+        view = self.stack, self.height, self.width, self.camera
+        return DmControlPixels(single, *view, shadows=shadows, distracted=distracted)

@@ -22,6 +22,7 @@ from composer.spec.calls import in_words
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from composer.environments.distractions.base import Distracted
     from composer.environments.suites.task_tables import Task
 
 FILM = (240, 320, 0)
@@ -100,6 +101,16 @@ class DmControlSingle:
             ) from error
         return picture
 
+    def background(self, height: int, width: int, camera: int) -> NDArray[np.bool_]:
+        """Which pixels of ``draw`` are background ``[height, width]``: the sky, and planes such as the floor."""
+        import mujoco
+
+        seen = self._physics.render(height, width, camera, segmentation=True)
+        index, is_geometry = seen[..., 0], seen[..., 1] == mujoco.mjtObj.mjOBJ_GEOM
+        planes = self._physics.model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE
+        mask: NDArray[np.bool_] = ~is_geometry | planes[np.where(is_geometry, index, 0)]
+        return mask
+
     def close(self) -> None:
         """Free the simulation."""
         self._environment.close()
@@ -151,8 +162,17 @@ class DmControlPixels:
     """A task and its newest pictures, oldest first. One picture is drawn per decision, by ``observe``."""
 
     def __init__(
-        self, task: DmControlSingle, stack: int, height: int, width: int, camera: int, *, shadows: bool = True
+        self,
+        task: DmControlSingle,
+        stack: int,
+        height: int,
+        width: int,
+        camera: int,
+        *,
+        shadows: bool = True,
+        distracted: Distracted | None = None,
     ) -> None:
+        self._distracted = distracted
         self._task, self._view = task, (height, width, camera, shadows)
         self._frames = np.zeros((stack, 3, height, width), np.uint8)
         self._is_first, self._is_drawn = True, False
@@ -161,6 +181,8 @@ class DmControlPixels:
     def reset(self, seed: int) -> None:
         """Start the episode of ``seed``."""
         self._task.reset(seed)
+        if self._distracted is not None:
+            self._distracted.begin(seed)
         self._is_first, self._is_drawn = True, False
 
     def step(self, action: NDArray[np.float32]) -> tuple[float, bool, bool]:
@@ -186,7 +208,11 @@ class DmControlPixels:
         self._task.close()
 
     def _draw(self) -> NDArray[np.uint8]:
-        return self._task.draw(*self._view)
+        picture = self._task.draw(*self._view)
+        if self._distracted is None:
+            return picture
+        # A picture of MuJoCo is of the moment: what is drawn next may overwrite it.
+        return self._distracted.change(picture.copy(), lambda: self._task.background(*self._view[:3]))
 
 
 def native_parts(task: Task) -> tuple[NativePart, ...]:

@@ -18,6 +18,7 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 from typing_extensions import override
 
+from composer.environments.distractions.base import Distracted
 from composer.environments.interface import EnvironmentInfo, SingleEnvironment, SpacesUnknown, UnusableEnvironment
 from composer.environments.native import NativeSpaces
 from composer.environments.success import Score, SuccessSimulator
@@ -114,6 +115,11 @@ class Gymnasium(SuccessSimulator, kind="gymnasium"):
         """What ``discover`` has found in this process. Raises SpacesUnknown."""
         return self.describe()
 
+    @property
+    @override
+    def shows_pictures(self) -> bool:
+        return self.info.pictures and self.info.observation[0] == 3
+
     @override
     def describe(self) -> EnvironmentInfo:
         found = gymnasium_make.known(self._declared())
@@ -138,7 +144,9 @@ class Gymnasium(SuccessSimulator, kind="gymnasium"):
     def refusal(self) -> tuple[str, str] | None:
         problem = allowed_modules.refusal(self.module) if self.module else None
         known = package(self.module.partition(".")[0]) if problem and "not installed" in problem else None
-        return None if problem is None else ("module", problem + (f"; {known.install}" if known else ""))
+        if problem is None:
+            return super().refusal()
+        return "module", problem + (f"; {known.install}" if known else "")
 
     @override
     def for_video(self) -> Self:
@@ -169,7 +177,8 @@ class Gymnasium(SuccessSimulator, kind="gymnasium"):
 
         described = gymnasium_make.known(self._declared())  # A worker has not described it.
         made = gymnasium_make.make(self._declared(with_pictures=True))
-        return GymnasiumSingle(made, described, self.success.info if self.success else "")
+        distracted = Distracted(self.distractions) if self.distractions else None
+        return GymnasiumSingle(made, described, self.success.info if self.success else "", distracted)
 
     def _declared(self, with_pictures: bool = False) -> gymnasium_make.Declared:
         kwargs = {key: value for key, value in self.kwargs.items() if with_pictures or key != "render_mode"}

@@ -19,14 +19,23 @@ if TYPE_CHECKING:
     from gymnasium import Env
     from numpy.typing import NDArray
 
+    from composer.environments.distractions.base import Distracted
     from composer.environments.interface import EnvironmentInfo, Observations
 
 
 class GymnasiumSingle:
     """One environment; its registered wrappers, time limit included, are in place."""
 
-    def __init__(self, environment: Env[Any, Any], info: EnvironmentInfo | None, success: str = "") -> None:
+    def __init__(
+        self,
+        environment: Env[Any, Any],
+        info: EnvironmentInfo | None,
+        success: str = "",
+        distracted: Distracted | None = None,
+    ) -> None:
         """``success`` is the key of ``info`` that tells it; empty where nothing does.
+
+        ``distracted`` changes pictures of three colours; None leaves them as they are.
 
         Raises InvalidResult where the environment has other spaces than it was described with.
         """
@@ -41,10 +50,13 @@ class GymnasiumSingle:
         self._convert, self._choose = observed.convert, acted.choose
         self._raw: Any = None
         self._success, self._is_solved = success, False
+        self._distracted = distracted
 
     def reset(self, seed: int) -> None:
         """Start the episode of ``seed``; the environment gets its upper 31 bits, for some take no more."""
         self._raw, _ = _parts(self._environment.reset(seed=seed >> 32), ("observation", "info"))
+        if self._distracted is not None:
+            self._distracted.begin(seed)
 
     def step(self, action: NDArray[np.float32]) -> tuple[float, bool, bool]:
         """One step. An episode that ends by itself at its time limit has terminated."""
@@ -60,7 +72,10 @@ class GymnasiumSingle:
 
     def observe(self) -> Observations:
         """The observation in its layout. Raises InvalidResult where it is not in its space."""
-        return self._convert(self._raw)
+        observed: Any = self._convert(self._raw)
+        if self._distracted is None:
+            return observed  # type: ignore[no-any-return]
+        return self._distracted.change(observed.transpose(1, 2, 0), _no_mask).transpose(2, 0, 1)
 
     def render(self) -> NDArray[np.uint8]:
         """The environment's own picture."""
@@ -81,6 +96,10 @@ class GymnasiumSingle:
     def close(self) -> None:
         """Free what the environment holds."""
         self._environment.close()
+
+
+def _no_mask() -> NDArray[np.bool_]:
+    raise InvalidResult("no word of which pixels are background")  # The blueprint is refused before.
 
 
 _STEP = ("observation", "reward", "terminated", "truncated", "info")

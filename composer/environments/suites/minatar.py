@@ -78,7 +78,7 @@ class MinAtar(SingleSimulator, kind="minatar"):
     @override
     def refusal(self) -> tuple[str, str] | None:
         if find_spec("minatar") is not None:
-            return None
+            return super().refusal()
         return "kind", 'MinAtar is not installed: pip install "rl-composer[minatar]"'
 
     @override

@@ -14,6 +14,7 @@ import numpy as np
 from typing_extensions import override
 
 from composer.environments.interface import InvalidResult, RenderingUnavailable
+from composer.environments.pictures import fitted
 from composer.spec.calls import in_words, is_users
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class RowArrays:
         """At the first row of each worker: the row that it is working on."""
         self.actions = self._take((n, info.action_size), np.float32)
         self.observation = self._take((n, *info.observation), np.uint8 if info.pictures else np.float32)
+        self.picture = self._take((n, info.picture_side, info.picture_side, 3), np.uint8)
+        """What a reward model reads of the present states; no entries where none is drawn."""
         self.terminated = self._take((n,), np.bool_)
         self.truncated = self._take((n,), np.bool_)
         self.continues = self._take((n,), np.bool_)
@@ -62,7 +65,8 @@ class RowArrays:
     def nbytes(info: EnvironmentInfo, n: int) -> int:
         """Size of the buffer."""
         entry, numbers = 1 if info.pictures else 4, 5 if info.tells_success else 3
-        return n * (numbers * 8 + entry * math.prod(info.observation) + 4 * info.action_size + 3)
+        drawn = 3 * info.picture_side**2
+        return n * (numbers * 8 + entry * math.prod(info.observation) + 4 * info.action_size + drawn + 3)
 
     def _take(self, shape: tuple[int, ...], dtype: type[np.generic]) -> NDArray[Any]:
         array = np.frombuffer(self._buffer, dtype, math.prod(shape), self._offset).reshape(shape)
@@ -212,6 +216,8 @@ class LocalRows(Rows):
                 f"{[*self._shape]} and type {self.arrays.observation.dtype}"
             )
         self.arrays.observation[row] = observed
+        if self.arrays.picture.size:
+            self.arrays.picture[row] = fitted(single.render(), *self.arrays.picture.shape[1:3])
 
 
 class _BlameCurrentRow:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from composer.environments.interface import Observations
+    from composer.environments.rewards.base import Judge
 
 
 def episode_seed(seed: int, episode: int) -> int:
@@ -38,11 +39,16 @@ def episode_seed(seed: int, episode: int) -> int:
 class EpisodicVector(VectorEnvironment):
     """Rows and their running episodes. After a failed step only ``state`` and ``close`` may be called."""
 
-    def __init__(self, info: EnvironmentInfo, seeds: Sequence[int], make_rows: Callable[[], Rows]) -> None:
-        """One environment for each of ``seeds``. Raises EnvironmentFailure, ValueError where two seeds are equal."""
+    def __init__(
+        self, info: EnvironmentInfo, seeds: Sequence[int], make_rows: Callable[[], Rows], judge: Judge | None = None
+    ) -> None:
+        """One environment for each of ``seeds``; ``judge`` gives the rewards of steps, if not the environment itself.
+
+        Raises EnvironmentFailure, ValueError where two seeds are equal.
+        """
         if not seeds or len(set(seeds)) != len(seeds):
             raise ValueError(f"environments need distinct seeds, one each; got {list(seeds)}")
-        self.info = info
+        self.info, self._judge = info, judge
         self.n = n = len(seeds)
         self._seeds = tuple(seeds)
         self._all = np.arange(n)
@@ -83,7 +89,9 @@ class EpisodicVector(VectorEnvironment):
         try:
             self._rows.step()
             np.copyto(step.final_observation, arrays.observation)
-            np.copyto(step.reward, arrays.reward, casting="same_kind")
+            judge = self._judge
+            reward = arrays.reward if judge is None else judge.rewards(arrays.reward, arrays.picture)
+            np.copyto(step.reward, reward, casting="same_kind")
             check_finite(step.final_observation, step.reward)
         except RowFailure as failure:
             raise self._failure(failure, actions) from failure

@@ -1,0 +1,1 @@
+"""Rewards from vision-language models on a task that needs no download: ``python -m benchmarks.vlm``."""

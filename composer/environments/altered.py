@@ -1,0 +1,87 @@
+"""What a blueprint changes about any simulator: the rewards that agents learn from, distractions in pictures.
+
+Tests: tests/environments/test_vision_language.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, ClassVar, Self
+
+from pydantic import Field
+
+from composer.environments.distractions.base import Distraction
+from composer.environments.interface import EnvironmentInfo
+from composer.environments.rewards.base import LEARNED_RETURN, RewardModel
+from composer.spec.family import Items, Spec
+from composer.spec.metrics import Metric
+from composer.spec.without import Without
+
+if TYPE_CHECKING:
+    from composer.environments.rewards.base import Judge
+
+
+class Altered(Spec):
+    """Settings that all simulators share."""
+
+    draws_decisions: ClassVar[bool] = False
+    """Whether it can draw a picture after each decision, an episode's last one included."""
+
+    tells_background: ClassVar[bool] = False
+    """Whether it tells which pixels of its pictures are background."""
+
+    reward: Annotated[RewardModel | None, Without(None)] = None
+    """What agents learn from in place of the environment's own rewards, computed from a picture of each decision.
+    Evaluations report the own return, and beside it ``evaluation/learned_return``."""
+
+    distractions: Annotated[Items[Distraction] | None, Field(max_length=16), Without(None)] = None
+    """Changes of observed pictures that have nothing to do with the task, one after another: other backgrounds, other
+    colours."""
+
+    @property
+    def shows_pictures(self) -> bool:
+        """Whether observations are pictures of three colours that distractions can change."""
+        return False
+
+    def in_stream(self, stream: str) -> Self:
+        """This environment with the distractions of one stream, ``training`` or ``evaluation``."""
+        if self.distractions is None:
+            return self
+        return self.model_copy(
+            update={"distractions": tuple(each for each in self.distractions if each.stream in ("both", stream))}
+        )
+
+    def with_pictures(self, info: EnvironmentInfo) -> EnvironmentInfo:
+        """``info`` of environments that also draw what the reward model reads."""
+        return replace(info, picture_side=self.reward.picture_side) if self.reward else info
+
+    def judge(self) -> Judge | None:
+        """The reward model, loaded; None where rewards are the environment's own. Raises UnusableEnvironment."""
+        return self.reward.build() if self.reward else None
+
+    def further_evaluation_metrics(self) -> tuple[Metric, ...]:
+        """The return of the rewards that agents learn from, where it is not their own."""
+        return (LEARNED_RETURN,) if self.reward else ()
+
+    def refusal(self) -> tuple[str, str] | None:
+        """A key and the reason why what it names cannot be used on this machine."""
+        for key, each in [("reward", self.reward), *((f"distractions[{i}]", d) for i, d in self._numbered())]:
+            if each is not None and (found := each.refusal()):
+                return f"{key}.{found[0]}", found[1]
+        return None
+
+    def altered_problems(self, kind: str) -> Iterator[tuple[str, str]]:
+        """Problems of these settings with a simulator of ``kind``: key paths and messages."""
+        if self.reward and not self.draws_decisions:
+            yield "environment.reward", f"{kind!r} draws no picture of each decision: no reward can be read off it"
+        if self.distractions and not self.shows_pictures:
+            message = f"{kind!r} observes no pictures of three colours here: there is nothing to distract from"
+            yield "environment.distractions", message
+        for index, distraction in self._numbered():
+            if self.shows_pictures and distraction.needs_mask and not self.tells_background:
+                message = f"{kind!r} does not tell which pixels are background: give 'screen_color'"
+                yield f"environment.distractions[{index}]", message
+
+    def _numbered(self) -> Iterator[tuple[int, Distraction]]:
+        return iter(enumerate(self.distractions or ()))
