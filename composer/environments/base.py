@@ -11,13 +11,13 @@ import math
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, ClassVar, Final, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
 from pydantic import Field
 from typing_extensions import override
 
 from composer.environments.altered import Altered
-from composer.environments.declared import Contents, FromData, SmallerBatches, Staged
+from composer.environments.declared import STEPPING, Contents, FromData, SmallerBatches, Staged
 from composer.environments.interface import EnvironmentInfo, SingleEnvironment, UnusableEnvironment, VectorEnvironment
 from composer.environments.native import NativeAction, NativePart, NativeSpaces
 from composer.spec.calls import in_words, of_others
@@ -29,10 +29,6 @@ from composer.spec.random_streams import derive
 
 if TYPE_CHECKING:
     from composer.environments.vector.rows import Rows
-
-
-_STEPPING: Final = ("copies", "workers", "timeout_seconds")
-"""Keys of simulators that do not change the task."""
 
 
 class Environment(Staged, FromData, Family, family="environment"):
@@ -252,7 +248,7 @@ class Simulator(Altered, Environment, abstract=True):
             "action_repeat": info.action_repeat,
             "episode_decisions": info.episode_interactions,
         }
-        settings = {key: value for key, value in found.settings.items() if key not in _STEPPING}
+        settings = {key: value for key, value in found.settings.items() if key not in STEPPING}
         return Contents(found.name, {**found.columns, "reward": "float32"}, counts, settings)
 
     def copy_seeds(self, seed: int) -> tuple[int, ...]:
@@ -266,9 +262,11 @@ class Simulator(Altered, Environment, abstract=True):
         """
         info = self.info
         observed = NativePart("observation", info.observation, "uint8" if info.pictures else "float32")
-        if info.discrete:
-            return NativeSpaces((observed,), NativeAction((), "int64", count=info.action_size))
-        return NativeSpaces((observed,), NativeAction((info.action_size,), "float32"))
+        choice, numbers = (
+            NativeAction((), "int64", count=info.action_size),
+            NativeAction((info.action_size,), "float32"),
+        )
+        return NativeSpaces((observed,), choice if info.discrete else numbers)
 
     def for_evaluation(self) -> Simulator:
         """The environment for evaluations: this one, unless its protocol says otherwise."""

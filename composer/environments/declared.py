@@ -6,7 +6,11 @@ Tests: tests/training/test_run_dataset.py, tests/environments/test_phases.py.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
+
+
+STEPPING: Final = ("copies", "workers", "timeout_seconds")
+"""Keys of simulators that do not change the task."""
 
 
 class Contents(NamedTuple):

@@ -64,7 +64,8 @@ class EpisodeEvaluator(Evaluator):
     ) -> None:
         """``environments`` [S * episodes] belong to the ``seeds`` of a run, in equal shares.
 
-        ``metric`` and ``further`` are names of ``episode_scores``, of the environments' ``scores``, or ``LEARNED_RETURN``.
+        ``metric`` and ``further`` are names of ``episode_scores``, of the environments' ``scores``, or that of
+        ``LEARNED_RETURN``.
         """
         self._environments, self._seeds, self._episodes = environments, tuple(seeds), episodes
         self.metric, self._further = metric, tuple(further)

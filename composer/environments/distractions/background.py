@@ -93,7 +93,7 @@ class _Background(Changing):
         if self._screen is None:
             return background()
         distance = np.abs(picture.astype(np.int16) - np.array(self._screen, np.int16))
-        mask: Mask = (distance <= self._tolerance).all(-1)
+        mask: Mask = np.asarray((distance <= self._tolerance).all(-1))
         return mask
 
 
