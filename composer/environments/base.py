@@ -243,11 +243,8 @@ class Simulator(Altered, Environment, abstract=True):
     def contents(self) -> Contents:
         """The task, with its limits, whatever number of environments is stepped."""
         found, info = super().contents(), self.info
-        counts = {
-            "episode_env_steps": info.episode_env_steps,
-            "action_repeat": info.action_repeat,
-            "episode_decisions": info.episode_interactions,
-        }
+        counts = {"episode_env_steps": info.episode_env_steps, "action_repeat": info.action_repeat}
+        counts["episode_decisions"] = info.episode_interactions
         settings = {key: value for key, value in found.settings.items() if key not in STEPPING}
         return Contents(found.name, {**found.columns, "reward": "float32"}, counts, settings)
 
@@ -262,11 +259,9 @@ class Simulator(Altered, Environment, abstract=True):
         """
         info = self.info
         observed = NativePart("observation", info.observation, "uint8" if info.pictures else "float32")
-        choice, numbers = (
-            NativeAction((), "int64", count=info.action_size),
-            NativeAction((info.action_size,), "float32"),
-        )
-        return NativeSpaces((observed,), choice if info.discrete else numbers)
+        if info.discrete:
+            return NativeSpaces((observed,), NativeAction((), "int64", count=info.action_size))
+        return NativeSpaces((observed,), NativeAction((info.action_size,), "float32"))
 
     def for_evaluation(self) -> Simulator:
         """The environment for evaluations: this one, unless its protocol says otherwise."""

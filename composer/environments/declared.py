@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-
 STEPPING: Final = ("copies", "workers", "timeout_seconds")
 """Keys of simulators that do not change the task."""
 
