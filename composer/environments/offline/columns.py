@@ -53,7 +53,7 @@ def steps_of(columns: Arrays, path: Path) -> Steps:
         cut = ends & ~terminated
     if found["episode"]:
         number = found["episode"][WHOLE].reshape(-1)
-        cut = cut | np.append(number[1:] != number[:-1], False)
+        cut = (cut | np.append(number[1:] != number[:-1], False)) & ~terminated
     action, reward = found["action"][WHOLE], found["reward"][WHOLE].reshape(-1)
     return Steps(found["observation"], action, reward, terminated, cut, found["next_observation"] or None)
 

@@ -124,8 +124,21 @@ class Offline(Simulator, kind="offline"):
 
     @property
     @override
+    def metric(self) -> str:
+        return self.task.metric
+
+    @property
+    @override
     def metric_range(self) -> tuple[float, float]:
         return self.task.metric_range
+
+    @override
+    def evaluation_metric(self) -> Metric:
+        return self.task.evaluation_metric()
+
+    @override
+    def further_evaluation_metrics(self) -> tuple[Metric, ...]:
+        return self.task.further_evaluation_metrics()
 
     @override
     def training_metrics(self) -> tuple[Metric, ...]:

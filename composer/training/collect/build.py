@@ -80,6 +80,10 @@ class EnvironmentRuntime(ABC):
     def stored(self, learner: Learner, checkpoints: Checkpoints, snapshot: Snapshot) -> TransitionSource:
         """The data that the agent of a checkpoint learned from. Starts no environment."""
 
+    def own(self, learner: Learner, checkpoints: Checkpoints, snapshot: Snapshot) -> Ring | None:
+        """The agent's own transitions that a checkpoint holds; None where it acts in no environment."""
+        return None
+
 
 @dataclass(frozen=True)
 class SimulatorRuntime(EnvironmentRuntime):
@@ -114,9 +118,10 @@ class SimulatorRuntime(EnvironmentRuntime):
     @override
     def stored(self, learner: Learner, checkpoints: Checkpoints, snapshot: Snapshot) -> TransitionSource:
         """The replay, as large as what it holds."""
-        return self._ring(learner, checkpoints, snapshot)
+        return self.own(learner, checkpoints, snapshot)
 
-    def _ring(self, learner: Learner, checkpoints: Checkpoints, snapshot: Snapshot) -> Ring:
+    @override
+    def own(self, learner: Learner, checkpoints: Checkpoints, snapshot: Snapshot) -> Ring:
         start, stop = snapshot.values["replay_start"], snapshot.values["replay_added"]
         copies, info = self.environment.copies, self.environment.info
         ring = make_ring(info, len(learner.seeds), copies, stop - start, learner.device)
@@ -169,7 +174,7 @@ class OfflineRuntime(SimulatorRuntime):
     def stored(self, learner: Learner, checkpoints: Checkpoints, snapshot: Snapshot) -> TransitionSource:
         """The data, and the own transitions."""
         ring = load_data(self.environment, Storage(learner.device)).ring
-        source = DataSource(ring, self._ring(learner, checkpoints, snapshot), self.environment.online)
+        source = DataSource(ring, self.own(learner, checkpoints, snapshot), self.environment.online)
         source.is_online = snapshot.values[ONLINE]
         return source
 

@@ -79,7 +79,7 @@ def encoded(steps: Steps, spaces: NativeSpaces, info: EnvironmentInfo, is_unit: 
     Without next observations, the last step of an episode that does not terminate is left out: what it leads to is not
     known. Its predecessor is then the last one, and truncated.
     """
-    terminated, cut = (torch.from_numpy(np.ascontiguousarray(each)) for each in (steps.terminated, steps.cut))
+    terminated, cut = (torch.from_numpy(np.array(each)) for each in (steps.terminated, steps.cut))
     if not len(terminated):
         raise DataUnusable("the data have no steps")
     cut = cut.clone()
@@ -87,7 +87,7 @@ def encoded(steps: Steps, spaces: NativeSpaces, info: EnvironmentInfo, is_unit: 
     cut &= ~terminated
     observation = _observations(steps.observation, spaces, info)
     action = (_unit_actions if is_unit else _own_actions)(steps.action, spaces.action, info)
-    reward = torch.from_numpy(np.asarray(steps.reward, np.float32))
+    reward = torch.from_numpy(np.array(steps.reward, np.float32))
     found = Encoded(observation, action, reward, terminated, cut, observation)
     found = (
         _completed(found)
@@ -121,7 +121,7 @@ def _completed(found: Encoded) -> Encoded:
 
 def _observations(parts: Arrays, spaces: NativeSpaces, info: EnvironmentInfo) -> Tensor:
     """As an agent sees them, ``[N, ...]``."""
-    arrays = {name: torch.from_numpy(np.ascontiguousarray(values)) for name, values in parts.items()}
+    arrays = {name: torch.from_numpy(np.array(values)) for name, values in parts.items()}
     known = {part.name: part for part in spaces.parts}
     if len(arrays) == len(known) == 1:
         arrays = dict(zip(known, arrays.values(), strict=True))
@@ -153,7 +153,7 @@ def _unit_actions(action: NDArray[Any], native: NativeAction, info: EnvironmentI
     """Composer's own ``[N, a]``; choices may be indices."""
     if info.discrete and action.ndim == 1:
         return _choices(action, 0, info.action_size)
-    values = np.asarray(action, np.float32).reshape(len(action), -1)
+    values = np.array(action, np.float32).reshape(len(action), -1)
     _ensure_size(values.shape[1], info)
     return _within(torch.from_numpy(values))
 
