@@ -28,11 +28,11 @@ def record(
 ) -> None:
     """Write a data set from a run's policy, or from its replay.
 
-    Offline learning reads it (environment.kind = "offline"). It is in the units of the environment, with the returns of random actions and of the run's best evaluation as
-    score references.
+    Offline learning reads it: environment.kind = "offline". It is in the units of the environment, with the returns of
+    random actions and of the run's best evaluation as references of scores.
 
     Examples:
-        composer record runs/quickstart-* --out data/medium.parquet --episodes 50 --noise 0.2
+        composer record runs/quickstart-* --out data/medium.parquet --noise 0.2
         composer record runs/quickstart-* --out data/replay --replay
     """
     chosen = chosen_checkpoint(checkpoint, as_json)
