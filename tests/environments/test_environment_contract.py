@@ -14,13 +14,18 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import registered_environments  # noqa: F401 - what a program has imported, a blueprint may name
+from stand_ins import install
+from walking import Walking
 
 from composer.environments import (
     Atari,
+    Craftax,
     DmControl,
+    Environment,
     EnvironmentFailure,
     EnvironmentInfo,
     Gymnasium,
+    HumanoidBench,
     InvalidAction,
     MinAtar,
     MyoSuite,
@@ -29,6 +34,7 @@ from composer.environments import (
     Step,
     VectorEnvironment,
 )
+from composer.environments.interface import UnusableEnvironment
 
 SEEDS = [3, 8]
 FIRST = 5
@@ -45,11 +51,18 @@ ENVIRONMENTS: dict[str, tuple[Simulator, int]] = {
     ),
     "ogbench": (OGBench(task="pointmaze-teleport", action_repeat=3, episode_env_steps=20), 30),
     "myosuite": (MyoSuite(task="myoElbowPose1D6MRandom-v0", action_repeat=3, episode_env_steps=20), 30),
+    "humanoid_bench": (HumanoidBench(task="h1-reach-v0", action_repeat=3, episode_env_steps=20), 30),
+    "functions": (Walking(), 40),
+    "craftax": (Craftax(game="classic", episode_env_steps=12), 40),
     "atari": (Atari(game="pong", protocol="machado2018", frame_limit=90, noop_starts=30), 60),
     "atari lives": (Atari(game="breakout", protocol="atari100k", action_repeat=12, frame_limit=1200), 260),
     "minatar": (MinAtar(game="asterix", action_repeat=3, episode_env_steps=200), 150),
 }
-"""Each kind with how many decisions to run it; action repeats and time limits do not divide."""
+"""Each kind with how many decisions to run it; action repeats and time limits do not divide. Every kind is listed."""
+WITHOUT_WORKERS = {"humanoid_bench", "functions", "craftax"}
+"""A stand-in, which worker processes do not have, and environments that step in one call."""
+ELSEWHERE = {"simulator_phases", "offline"}
+"""Kinds around other kinds, which are held to the contract here: tests of their own hold them to theirs."""
 
 
 REPEATED = {("ogbench", 2), ("myosuite", 2), ("numbers", 2), ("success", 2), ("pictures", 2), ("atari lives", 2)}
@@ -91,6 +104,7 @@ def run(
     params=[
         pytest.param(case, marks=[pytest.mark.slow] if case in REPEATED else [])
         for case in itertools.product(ENVIRONMENTS, (0, 2))
+        if not (case[1] and case[0] in WITHOUT_WORKERS)
     ],
     ids=lambda case: f"{case[0]}, {case[1]} workers",
 )
@@ -98,13 +112,23 @@ def course(request: pytest.FixtureRequest) -> Iterator[Course]:
     name, workers = request.param
     declared, count = ENVIRONMENTS[name]
     environment = declared.model_copy(update={"workers": workers})
-    if refused := environment.refusal():
-        assert refused[0] == "kind" and "is not installed: pip install" in refused[1]
-        pytest.skip(refused[1])
-    vector = environment.make(SEEDS, "training")
+    if name == "humanoid_bench":
+        patch = pytest.MonkeyPatch()
+        install(patch, "humanoid_bench", {"h1-reach-v0": (57, 19, 1000)}, "")
+        request.addfinalizer(patch.undo)
+    try:
+        vector = environment.make(SEEDS, "training")
+    except UnusableEnvironment as refused:
+        assert refused.key == "kind" and "pip install " in str(refused)
+        pytest.skip(str(refused))
     actions = draw_actions(environment, count, len(SEEDS))
     yield Course(environment, vector, *[(told := run(vector, actions))[0], actions, *told[1:]])
     vector.close()
+
+
+def lengths_in(state: dict[str, np.ndarray]) -> np.ndarray:
+    """Decisions of the running episodes."""
+    return state["lengths"] if "lengths" in state else state["decisions"]
 
 
 def ended(step: Step) -> np.ndarray:
@@ -194,7 +218,7 @@ def test_what_an_action_led_to_is_kept_and_the_next_episode_begins_beside_it(cou
                 np.testing.assert_array_equal(step.observation[row], begun[number][row])
     lives = isinstance(course.environment, Atari) and course.environment.life_loss_ends
     went_on_somewhere = [
-        (ended(step) & (state["lengths"] > 0)).any() for step, state in zip(course.steps, course.states, strict=True)
+        (ended(step) & (lengths_in(state) > 0)).any() for step, state in zip(course.steps, course.states, strict=True)
     ]
     assert any(went_on_somewhere) == lives
     other.close()
@@ -237,7 +261,7 @@ def test_actions_out_of_their_space_are_refused_and_change_nothing(course: Cours
 
 def test_a_state_in_mid_episode_continues_exactly(course: Course) -> None:
     """With two workers: that processes change nothing of it."""
-    lengths = np.array([state["lengths"] for state in course.states])
+    lengths = np.array([lengths_in(state) for state in course.states])
     moment = int(np.argmax((lengths.min(axis=1) > 0) & (np.arange(len(lengths)) >= len(lengths) // 2)))
     resumed = course.environment.model_copy(update={"workers": 0}).make(SEEDS, "training")
     observation = resumed.load_state(course.states[moment])
@@ -265,6 +289,12 @@ def test_a_hung_environment_is_reported(name: str) -> None:
         vector.step(draw_actions(environment, 1, 2)[0])
     np.testing.assert_array_equal(vector.state()["lengths"], state["lengths"])
     vector.close()
+
+
+def test_every_kind_of_simulator_is_held_to_the_contract() -> None:
+    """A new kind of composer's is listed above, or this fails."""
+    own = {kind for kind, cls in Environment.kinds().items() if cls.is_simulator and cls.__module__[:9] == "composer."}
+    assert own - ELSEWHERE == {declared.kind for declared, _ in ENVIRONMENTS.values() if declared.kind in own}
 
 
 def test_an_environment_is_described_once_and_a_changed_copy_anew(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,10 +39,11 @@ class Package(NamedTuple):
 
 PACKAGES = {
     "metaworld": Package("pip install metaworld", "metaworld", "Meta-World/MT1", '{ env_name = "reach-v3" }'),
-    "myosuite": Package("pip install myosuite", "myosuite", "myoElbowPose1D6MRandom-v0"),
+    "myosuite": Package('pip install "rl-composer[myo]" -c constraints-myo.txt', kind="myosuite"),
     "humanoid_bench": Package(
-        "pip install git+https://github.com/carlosferrazza/humanoid-bench", "humanoid_bench", "h1-walk-v0"
+        "pip install git+https://github.com/carlosferrazza/humanoid-bench", kind="humanoid_bench"
     ),
+    "ogbench": Package('pip install "rl-composer[ogbench]"', kind="ogbench"),
     "minigrid": Package("pip install minigrid", "minigrid", "MiniGrid-Empty-5x5-v0"),
     "gymnasium_robotics": Package("pip install gymnasium-robotics", "gymnasium_robotics", "FetchReach-v4"),
     "highway_env": Package("pip install highway-env", "highway_env", "highway-v0"),
