@@ -64,6 +64,7 @@ PANELS: Final[Mapping[str, tuple[Callable[..., None] | str, ...]]] = {
     ),
     "Blueprints": (
         finding.kinds,
+        finding.data,
         reading.parts,
         reading.explain,
         reading.diff,

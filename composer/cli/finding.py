@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from composer.cli.arguments import Json
+from composer.cli.answers import fail, read_all, say, tell
+from composer.cli.arguments import FewBlueprints, Json
 from composer.cli.completion import arguments as complete
 from composer.cli.reading import report_broken_plugins
 
@@ -33,6 +34,34 @@ def list_(
 
     found = catalogue.found(pattern, Path.cwd())
     print(json.dumps(catalogue.table(found)) if as_json else catalogue.text(found, pattern is not None))
+
+
+def data(
+    blueprints: FewBlueprints = None,
+    folder: Annotated[Path, typer.Option(help="Where published data sets are looked for.")] = Path("data"),
+    sums: Annotated[
+        bool, typer.Option("--sums", help="List the SHA-256 of each file, as a blueprint can declare it.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Tell which data sets are here, whole, and what to fetch by hand.
+
+    Nothing is ever fetched, here or by a run. With blueprints, those that they read: the exit code is 6 where one of
+    them cannot be used.
+
+    Examples:
+        composer data
+        composer data warm_start/resnet18 warm_start/vgg16
+        composer data --folder /datasets --sums
+    """
+    used = {each.title: each.blueprint.environment.data_sets() for each in read_all(blueprints or [], as_json)}
+    from composer.studies import data_sets
+
+    table = data_sets.answer(folder, used, sums)
+    if used and not table["ready"]:
+        say(data_sets.text(table))
+        fail("some of these data cannot be used", 6, as_json, table)
+    tell(table, data_sets.text, as_json)
 
 
 def kinds(

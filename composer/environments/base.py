@@ -28,6 +28,7 @@ from composer.spec.quantities import shape_text
 from composer.spec.random_streams import derive
 
 if TYPE_CHECKING:
+    from composer.environments.labelled.datasets.base import Data
     from composer.environments.vector.rows import Rows
 
 
@@ -92,6 +93,10 @@ class Environment(Staged, FromData, Family, family="environment"):
     def copies_per_seed(self) -> int:
         """Environments of one seed that are stepped together."""
         return 1
+
+    def data_sets(self) -> tuple[Data, ...]:
+        """The labelled data that it reads."""
+        return ()
 
     def libraries(self) -> tuple[str, ...]:
         """Top-level modules outside of composer on which the numbers of a run depend, beside torch and NumPy."""

@@ -43,6 +43,10 @@ class Labelled(Environment, abstract=True):
     def libraries(self) -> tuple[str, ...]:
         return self.data.libraries
 
+    @override
+    def data_sets(self) -> tuple[Data, ...]:
+        return (self.data,)
+
     @property
     def regression(self) -> bool:
         """Whether labels are numbers instead of classes."""

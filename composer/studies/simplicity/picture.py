@@ -61,7 +61,7 @@ def _heat(table: Mapping[str, Any], path: Path) -> None:
     values = np.array([row["complexity"]["value"] for row in rows]).reshape(len(kinds), len(depths), len(magnitudes))
     across = min(len(kinds), ACROSS)
     down = -(-len(kinds) // across)
-    with figure(path, 1.2 + 1.75 * across, 0.7 + 1.5 * down) as drawn:
+    with figure(path, 1.2 + 1.85 * across, 0.7 + 1.5 * down) as drawn:
         axes = drawn.subplots(down, across, sharex=True, sharey=True, squeeze=False).flatten()
         for panel, kind, part in zip(axes, kinds, values, strict=False):
             image = panel.imshow(part, origin="lower", aspect="auto", vmin=0, vmax=values.max(), cmap="viridis")
@@ -69,7 +69,7 @@ def _heat(table: Mapping[str, Any], path: Path) -> None:
         for panel in axes[len(kinds) :]:
             panel.set_axis_off()
         shown = range(0, len(magnitudes), max(1, (len(magnitudes) - 1) // 2))
-        axes[0].set_xticks(shown, [f"{magnitudes[at]:.2g}" for at in shown])
+        axes[0].set_xticks(shown, [f"{magnitudes[at]:.3g}" for at in shown], fontsize=7.5)
         axes[0].set_yticks(range(len(depths)), [str(depth) for depth in depths])
         drawn.supxlabel("weights and biases in [-A, A]: A", fontsize=8.5)
         drawn.supylabel("hidden layers", fontsize=8.5)

@@ -6,6 +6,7 @@ Tests: tests/environments/test_tasks.py, tests/environments/test_datasets.py.
 from __future__ import annotations
 
 from abc import abstractmethod
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from composer.spec.errors import ComposerError
@@ -15,6 +16,8 @@ from composer.spec.shape import Shape
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from composer.environments.labelled.datasets.published import Published
 
 
 class DataUnusable(ComposerError, ValueError):
@@ -52,11 +55,34 @@ class Data(Family, family="data"):
     """Whether each seed has samples of its own."""
     libraries: ClassVar[tuple[str, ...]] = ()
     """Top-level modules, beside NumPy, that read the samples."""
+    published: ClassVar[tuple[Published, ...]] = ()
+    """The data sets that it reads from a folder, and where each comes from."""
 
     @property
     @abstractmethod
     def info(self) -> DataInfo:
         """Shapes and counts, without loading anything."""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Names of the files whose checksums a blueprint can declare."""
+        return ()
+
+    @property
+    def origin(self) -> Published | None:
+        """The published data set that it is; None where none is known."""
+        mine = ((each, {name: getattr(self, name) for name in each.keys}) for each in self.published)
+        return next((each for each, keys in mine if keys == dict(each.keys)), None)
+
+    @property
+    def place(self) -> Path | None:
+        """The folder that a user brings; None where samples are drawn, or come with a library."""
+        return None
+
+    def verify(self) -> None:
+        """Check that what it reads is there and whole. Raises DataUnusable."""
+        self.load(0)
+        self.load_held_out(0)
 
     @abstractmethod
     def load(self, seed: int) -> Samples:

@@ -6,6 +6,7 @@ Tests: tests/environments/test_datasets.py.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
@@ -21,6 +22,7 @@ from composer.environments.labelled.datasets.files import (
     labels_in_range,
     records_of,
 )
+from composer.environments.labelled.datasets.published import Published
 from composer.spec.wording import suggestion
 
 SIDE = 32
@@ -67,6 +69,24 @@ class Cifar(Data, kind="cifar"):
     Source: A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009.
     """
 
+    published: ClassVar[tuple[Published, ...]] = (
+        Published(
+            "CIFAR-10",
+            "cifar-10-batches-bin",
+            "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
+            170_052_171,
+            "c32a1d4ab5d03f1284b67883e8d87530",
+            {"labels": 10},
+        ),
+        Published(
+            "CIFAR-100",
+            "cifar-100-binary",
+            "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",
+            168_513_733,
+            "03b5dce01913d631647c71ecec9e9cb8",
+            {"labels": 100},
+        ),
+    )
     example: ClassVar[Mapping[str, Any]] = {"kind": "cifar", "folder": "data/cifar-10-batches-bin"}
 
     folder: Folder
@@ -78,12 +98,21 @@ class Cifar(Data, kind="cifar"):
 
     @model_validator(mode="after")
     def _names(self) -> Self:
-        known = (*self._layout.learned, *self._layout.held_out)
         for name in self.sha256:
-            if name not in known:
-                hint = suggestion(name, known)
+            if name not in self.files:
+                hint = suggestion(name, self.files)
                 raise PydanticCustomError("cifar_file", "'sha256': no file {name}{hint}", {"name": name, "hint": hint})
         return self
+
+    @property
+    @override
+    def files(self) -> tuple[str, ...]:
+        return (*self._layout.learned, *self._layout.held_out)
+
+    @property
+    @override
+    def place(self) -> Path:
+        return Path(self.folder)
 
     @property
     @override
