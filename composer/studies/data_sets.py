@@ -91,9 +91,7 @@ def text(table: Mapping[str, Any]) -> str:
     for row in table["data"]:
         lines.append(f"{row['title']}: {row['state']}" + (f", {row['note']}" if row["state"] in (THERE, DRAWN) else ""))
         if "looked_for" in row:
-            lines.append(f"    {row['looked_for']}")
-        if row["state"] in (MISSING, SPOILT):
-            lines.append(f"    {row['note']}")
+            lines.append(f"    {row['looked_for'] if row['state'] == THERE else row['note']}")
         if "archive" in row:
             lines.append(f"    {row['archive']}")
         if "fetch" in row:

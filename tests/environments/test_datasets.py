@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+from dataset_files import HELD_OUT, RECORDS, shrink_cifar, shrink_tiny_imagenet, small_cifar, small_tiny_imagenet
 from PIL import Image
 from pydantic import ValidationError
 
@@ -21,33 +21,12 @@ from composer.environments.labelled.datasets import (
     GeneratedImages,
     Noise,
     TinyImageNet,
-    cifar,
 )
-from composer.environments.labelled.datasets import tiny_imagenet as tiny
-
-RECORDS, HELD_OUT = 20, 12
-
-
-def small_cifar(folder: Path, labels: int) -> NDArray[np.uint8]:
-    """Both parts of CIFAR in the binary layout, a few records long; returns the rows of the first file."""
-    layout = cifar.LAYOUTS[labels]
-    random = np.random.default_rng(0)
-    first = None
-    for names, count in ((layout.learned, RECORDS), (layout.held_out, HELD_OUT)):
-        for name in names:
-            rows = random.integers(0, 256, (count, layout.label_bytes + 3072), dtype=np.uint8)
-            rows[:, : layout.label_bytes] = random.integers(0, 10, (count, layout.label_bytes))
-            (folder / name).write_bytes(rows.tobytes())
-            first = rows if first is None else first
-    assert first is not None
-    return first
 
 
 @pytest.fixture
 def shrunk(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The layouts with few records: all else of them stays."""
-    for labels, layout in list(cifar.LAYOUTS.items()):
-        monkeypatch.setitem(cifar.LAYOUTS, labels, layout._replace(records=RECORDS, held_out_records=HELD_OUT))
+    shrink_cifar(monkeypatch)
 
 
 def test_the_published_sizes() -> None:
@@ -126,28 +105,10 @@ def test_a_folder_that_is_not_there() -> None:
         TinyImageNet(folder="/nowhere").load_held_out(0)
 
 
-NAMES = ("n03", "n01", "n02")
-
-
 @pytest.fixture
 def pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Tiny ImageNet with three classes of two pictures, and three held out; one picture is grey."""
-    monkeypatch.setattr(tiny, "CLASSES", 3)
-    monkeypatch.setattr(tiny, "EACH", 2)
-    monkeypatch.setattr(tiny, "HELD_OUT", 3)
-    (tmp_path / "wnids.txt").write_text("\n".join(NAMES))
-    for place, name in enumerate(NAMES):
-        folder = tmp_path / "train" / name / "images"
-        folder.mkdir(parents=True)
-        for number in range(2):
-            shade = Image.new("RGB", (64, 64), (50 * place, 100, 200))
-            (shade.convert("L") if place == number == 1 else shade).save(folder / f"{name}_{number}.JPEG")
-    (tmp_path / "val" / "images").mkdir(parents=True)
-    for number in range(3):
-        Image.new("RGB", (64, 64), (0, 0, 80 * number)).save(tmp_path / "val" / "images" / f"val_{number}.JPEG")
-    lines = [f"val_{number}.JPEG\t{NAMES[number]}\t0\t0\t62\t62" for number in range(3)]
-    (tmp_path / "val" / "val_annotations.txt").write_text("\n".join(lines) + "\n")
-    return tmp_path
+    shrink_tiny_imagenet(monkeypatch)
+    return small_tiny_imagenet(tmp_path)
 
 
 def test_tiny_imagenet_is_read_class_by_class(pictures: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from dataset_files import shrink_cifar, shrink_tiny_imagenet, small_cifar, small_tiny_imagenet
 
 from composer.blueprint import load
 from composer.tracking.console import Console
@@ -104,3 +105,21 @@ def test_networks_have_the_sizes_of_their_papers(name: str, parameters: int) -> 
     """Alone holds ResNet-18, VGG-16 and ViT-Tiny of the blueprints to their papers' counts."""
     outline = load(FOLDER / f"{name}.toml", is_to_run=False).blueprint.outlines["model"]
     assert outline.count() == parameters  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(("name", "classes"), [("resnet18", 10), ("vit_tiny", 100), ("vgg16", 3)])
+def test_each_network_learns_its_photographs(
+    name: str, classes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Alone reads CIFAR-10, CIFAR-100 and Tiny ImageNet as a user brings them into a run, with crops and flips."""
+    shrink_cifar(monkeypatch)
+    shrink_tiny_imagenet(monkeypatch)
+    files = tmp_path / "files"
+    files.mkdir()
+    if name == "vgg16":
+        small_tiny_imagenet(files)
+    else:
+        small_cifar(files, classes)
+    phases = "environment.phases=[{ updates = 3, subset = 0.5, label_noise = 0.5 }, {}]"
+    small_one = [*NETWORKS[name][:1], f"networks.model.head.classes={classes}", "algorithm.batch_size=3", *SHORT]
+    learned(FOLDER / f"{name}.toml", [f"environment.data.folder={files}", phases, *small_one], None, tmp_path)

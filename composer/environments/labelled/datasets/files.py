@@ -30,7 +30,7 @@ def folder_of(name: str, meant: str) -> Path:
     path = Path(name)
     if not path.is_dir():
         what = "is no folder" if path.exists() else "does not exist"
-        raise DataUnusable(f"{path.absolute()} {what}; {meant}")
+        raise DataUnusable(f"{path.absolute()} {what}; {meant}: 'composer data' says what to fetch")
     return path
 
 
