@@ -41,6 +41,7 @@ ELSEWHERE = {
     "composer study status": "tests/studies/execution",
     "composer study run": "tests/studies/execution",
     "composer search": "tests/studies/search",
+    "composer simplicity --redshift": "tests/studies/test_simplicity.py",
     "composer discover": "tests/studies/discover",
     "composer scale": "tests/studies/scale",
     "composer compare studies/": "tests/studies/figures",

@@ -122,4 +122,4 @@ def test_each_network_learns_its_photographs(
         small_cifar(files, classes)
     phases = "environment.phases=[{ updates = 3, subset = 0.5, label_noise = 0.5 }, {}]"
     small_one = [*NETWORKS[name][:1], f"networks.model.head.classes={classes}", "algorithm.batch_size=3", *SHORT]
-    learned(FOLDER / f"{name}.toml", [f"environment.data.folder={files}", phases, *small_one], None, tmp_path)
+    learned(FOLDER / f"{name}.toml", [f"environment.data.folder='{files}'", phases, *small_one], None, tmp_path)

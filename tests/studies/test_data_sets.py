@@ -73,5 +73,5 @@ def test_blueprints_are_asked_for_the_data_that_they_read(tmp_path: Path) -> Non
     folder = tmp_path / "mine"
     folder.mkdir()
     small_cifar(folder, 10)
-    rows, _ = invoke(*RESNET, f"environment.data.folder={folder}")
+    rows, _ = invoke(*RESNET, f"environment.data.folder='{folder}'")
     assert [row["state"] for row in rows.values()] == ["there"]

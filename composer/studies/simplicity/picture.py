@@ -30,6 +30,8 @@ def draw(table: Mapping[str, Any], path: Path) -> None:
 
 def _scores(table: Mapping[str, Any], path: Path) -> None:
     """A row per network in the order of the table; a panel per score."""
+    from matplotlib.ticker import MaxNLocator
+
     rows = table["networks"]
     names = [textwrap.fill(f"{row['blueprint']}: {' and '.join(row['networks'])}", LINE) for row in rows]
     panels = [name for name in rows[0] if name.startswith(SCORE)]
@@ -41,6 +43,7 @@ def _scores(table: Mapping[str, Any], path: Path) -> None:
             for number, row in enumerate(rows):
                 _interval(panel, number, row[name])
             panel.set_title(notes[name], loc="left", fontsize=9)
+            panel.xaxis.set_major_locator(MaxNLocator(4))
         axes[0].set_yticks(range(len(rows)), names)
         axes[0].set_ylim(len(rows) - 0.5, -0.5)
         drawn.supxlabel(f"{table['initialisations']} initialisations, {method('initialisations')}", fontsize=7.5)
