@@ -4,6 +4,7 @@
 # make test-fast    the fast tests alone (under 3 minutes)
 # make plasticity   a network that loses plasticity, and its remedies: a quarter of an hour; tables and a picture
 # make warm-start   what a start on few, wrongly labelled digits costs, and its remedies: under ten minutes; a table
+# make offline      a medium policy is recorded, then learned from offline, online, and in turn, three seeds: minutes on two cores; a table
 # make minatar      DQN and six remedies on three MinAtar games, five seeds: most of a day on two cores; the same command goes on
 # make craftax      PPO with SimBa and without on Craftax-Classic, three seeds: an afternoon on two cores; the same command goes on
 # make learning     the slow proofs that agents learn
@@ -30,7 +31,7 @@ TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 GPU_PYTHON ?= $(if $(wildcard $(BIN)/python),$(BIN)/python,python3)
 GPU_ARGS ?=
 
-.PHONY: quickstart quickstart-seeds plasticity warm-start continual minatar craftax atari test test-fast bench gpu gpu-100k learning mutation docs site golden lint format clean
+.PHONY: quickstart quickstart-seeds plasticity warm-start continual offline minatar craftax atari test test-fast bench gpu gpu-100k learning mutation docs site golden lint format clean
 
 quickstart: $(VENV)/.installed
 	$(BIN)/composer train blueprints/quickstart.toml
@@ -49,6 +50,12 @@ warm-start: $(VENV)/.installed
 continual: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/composer sweep continual/cartpole_ppo tracking.kind=none --jobs 2 --runs runs/continual
 	$(BIN)/composer retention runs/continual/continual-cartpole-2* runs/continual/continual-cartpole-[!2]* --plot docs/images/continual-cartpole.png --page runs/continual/tables.md
+
+offline: $(VENV)/.installed
+	test -e data/pendulum-medium.parquet || ( \
+	  OMP_NUM_THREADS=1 $(BIN)/composer train classic/pendulum_td3 'seeds=[100]' training.env_steps=3_000 tracking.kind=none --runs runs/medium && \
+	  OMP_NUM_THREADS=1 $(BIN)/composer record runs/medium/* --out data/pendulum-medium.parquet --episodes 50 --noise 0.3 )
+	OMP_NUM_THREADS=1 $(BIN)/composer study run studies/offline_to_online --yes --runs runs/offline
 
 minatar: $(VENV)/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/composer study run studies/minatar_remedies --jobs 2 --yes --runs runs/minatar

@@ -12,9 +12,10 @@ from tiny_runs import EVENTFUL, begin, finished, go_on, interactions, result, re
 from torch import Tensor
 
 from composer.blueprint import BlueprintError, load
-from composer.training import assemble
-from composer.training.assemble.resumed_run import NotTheSame
+from composer.training import assemble, launch
+from composer.training.assemble.resumed_run import NotTheSame, load_agent
 from composer.training.collect.data_replay import DataSource
+from composer.training.fork import NotForkable
 from composer.training.session import Session
 
 TD7 = Path(__file__).parents[1] / "tiny_td7.toml"
@@ -124,3 +125,18 @@ def test_priorities_of_data_and_of_own_transitions_are_each_their_own(tmp_path: 
     run.close()
     with pytest.raises(BlueprintError, match="kept apart"):
         load(TD7, [*overrides[:-1], offline(path, ", offline_env_steps = 20, online = 'keep'")])
+
+
+@pytest.mark.slow
+def test_a_fork_goes_on_offline_and_may_change_when_it_acts(tmp_path: Path) -> None:
+    """Slow because it takes three runs: a fork that acts later is the run that was declared so, to the bit."""
+    path = drift_file(tmp_path)
+    short = [*PLAIN, "training.env_steps=80"]
+    _, expected = finished(tmp_path / "whole", *short, offline(path, LATER))
+    origin, _ = finished(tmp_path / "origin", *short, offline(path))
+    forked = launch.fork(origin, ["environment.offline_env_steps=60"], 40, 0, tmp_path / "forks", quiet=True).path
+    _, agent, _ = load_agent(forked)
+    for name, value in expected.learner.tensors().items():
+        assert torch.equal(agent.tensors()[name], value), name
+    with pytest.raises(NotForkable, match=r"environment\.offline_env_steps"):
+        launch.fork(origin, ["environment.offline_env_steps=60"], 80, 0, tmp_path / "forks", quiet=True)

@@ -1,6 +1,6 @@
 """Problems of learning from a data set: algorithms that cannot, and settings that need one.
 
-Tests: tests/blueprint/test_offline.py.
+Tests: tests/environments/test_offline.py.
 """
 
 from __future__ import annotations

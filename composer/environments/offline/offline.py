@@ -120,7 +120,8 @@ class Offline(Simulator, kind="offline"):
     @property
     @override
     def title(self) -> str:
-        return f"{self.task.title}-offline"
+        """That of the task, which agents that learned in other ways are compared on."""
+        return self.task.title
 
     @property
     @override
