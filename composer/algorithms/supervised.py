@@ -20,6 +20,7 @@ from composer.spec.wording import suggestion
 
 if TYPE_CHECKING:
     from composer.algorithms.program import BuiltAgent, Program
+    from composer.networks.heads.base import Head
     from composer.optim.hyperparameters import Hyperparameters
 
 MODEL = "model"
@@ -44,7 +45,8 @@ class Supervised(Algorithm, kind="supervised"):
     """Classification by cross-entropy, or regression by squared error, with one network, ``model``: one update a batch.
 
     The environment is labelled data. With classes, as in ``task_sequence``, the loss is a cross-entropy; with numbers,
-    as in ``bit_flipping``, a squared error.
+    as in ``bit_flipping``, a squared error; or the cross-entropy of a ``categorical_value`` head, whose mean is the
+    answer (regression as classification, Farebrother et al., arXiv:2403.03950), or the loss of a ``quantile`` head.
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "supervised", "batch_size": 128}
@@ -104,8 +106,9 @@ class Supervised(Algorithm, kind="supervised"):
         yield from self._teacher_problems(agent)
         model, classes = agent.networks.get(MODEL), agent.info.action_size
         given = getattr(model.head, "classes", classes) if model else classes
-        if model and _is_regression(agent.info) and not model.head.gives_expectation:
-            yield f"networks.{MODEL}.head", "supervised learning needs the head 'scalar' for a regression"
+        if model and _is_regression(agent.info) and not _gives_number(model.head):
+            message = "supervised learning needs the head 'scalar' for a regression, or 'categorical_value'"
+            yield f"networks.{MODEL}.head", message
         elif given != classes:
             yield f"networks.{MODEL}.head.classes", f"{given} classes, and the data have {classes}"
 
@@ -132,3 +135,8 @@ class Supervised(Algorithm, kind="supervised"):
 def _is_regression(info: EnvironmentInfo) -> bool:
     """A classifier has at least two classes: one answer is a number."""
     return info.action_size == 1
+
+
+def _gives_number(head: Head) -> bool:
+    """Whether the raw output is one array from which a number is read: an expectation, or a layer of a distribution."""
+    return head.produces == "value" and (head.gives_expectation or head.is_chain)

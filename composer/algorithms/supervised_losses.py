@@ -16,11 +16,15 @@ from composer.optim.hyperparameters import Hyperparameters
 from composer.spec.shape import Shape
 
 if TYPE_CHECKING:
+    from composer.algorithms.losses.returns import Returns
     from composer.networks.stacked import Stacked
 
 
 class SupervisedProgram(Program):
-    """Cross-entropy of a model's softmax against one-hot labels, or squared error against numbers."""
+    """Cross-entropy of a model's softmax against one-hot labels, or squared error against numbers.
+
+    A head that gives a distribution learns numbers with its own loss, and answers with its mean.
+    """
 
     def __init__(
         self,
@@ -35,6 +39,8 @@ class SupervisedProgram(Program):
         self._model = built.networks["model"]
         self._smoothing, self._decay = (hyperparameters.number(value, 1) for value in (label_smoothing, logit_decay))
         self._regression = regression
+        returns = built.returns.get("model")
+        self._returns = None if returns is None or returns.is_expectation else returns
         self.signals: tuple[str, ...] = ("model/loss",) if regression else ("model/loss", "model/accuracy")
         self._teacher = built.averages[teacher[0]] if teacher else None
         if teacher:
@@ -46,6 +52,8 @@ class SupervisedProgram(Program):
     def act(self, observation: Tensor, noise: Tensor | None) -> Tensor:
         """Logits ``[S, B, K]``, or numbers ``[S, B, 1]``, in evaluation mode."""
         answers: Tensor = self._model(observation)[:, 0]
+        if self._returns is not None:
+            answers = self._returns.value(answers)
         return answers[..., None] if self._regression else answers
 
     def inputs(self, batch: Batch, noise: Mapping[str, Tensor]) -> Mapping[str, Inputs]:
@@ -55,6 +63,8 @@ class SupervisedProgram(Program):
     def model_loss(self, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]) -> Tensor:
         """``mean(-sum q log p) + decay / 2 mean |logits|^2``, or with squared errors. Eq. 4, arXiv:2011.09468."""
         logits: Tensor = self._model(batch.observation, training=True)[:, 0]
+        if self._returns is not None:
+            return self._distribution_loss(self._returns, logits, batch.action[..., 0], signals)
         if self._regression:
             error = (logits - batch.action[..., 0]).square().mean(1)
             signals["model/loss"] = error.detach()
@@ -66,6 +76,15 @@ class SupervisedProgram(Program):
         signals["model/accuracy"] = (logits.argmax(-1) == batch.action.argmax(-1)).float().mean(1)
         loss = loss + 0.5 * self._decay.squeeze(1) * logits.square().sum(-1).mean(1)
         return loss if self._teacher is None else loss + self._distilled(self._teacher, batch, logits, signals)
+
+    def _distribution_loss(
+        self, returns: Returns[Tensor], raw: Tensor, numbers: Tensor, signals: dict[str, Tensor]
+    ) -> Tensor:
+        """The head's own loss against a target without spread: a two-hot or Gaussian one at atoms, or quantiles."""
+        target = returns.transform(raw.detach(), numbers, torch.zeros_like(numbers))
+        loss = returns.loss(raw, target).mean(1)
+        signals["model/loss"] = loss.detach()
+        return loss + 0.5 * self._decay.squeeze(1) * raw.square().sum(-1).mean(1)
 
     def _distilled(self, teacher: Stacked, batch: Batch, logits: Tensor, signals: dict[str, Tensor]) -> Tensor:
         """``weight * T^2 KL(teacher || model)`` of softened probabilities: Hinton et al., arXiv:1503.02531."""

@@ -12,6 +12,7 @@ from composer.environments.interface import (
 )
 from composer.environments.labelled.phases import Phases
 from composer.environments.labelled.regression import BitFlipping, DriftingTargets
+from composer.environments.labelled.stressed import StressedRegression
 from composer.environments.labelled.task_sequence import Labelled, TaskSequence, TaskStream
 from composer.environments.offline.file import File
 from composer.environments.offline.minari import Minari
@@ -52,6 +53,7 @@ __all__ = [
     "SingleEnvironment",
     "SingleSimulator",
     "Step",
+    "StressedRegression",
     "TaskSequence",
     "TaskStream",
     "VectorEnvironment",

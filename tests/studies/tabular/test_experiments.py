@@ -18,6 +18,7 @@ from composer.studies.tabular import (
     experiments,
     fixed_point_experiment,
     quantile_experiment,
+    quantile_grid,
     random_cdf_experiment,
     sample_size_experiment,
 )
@@ -56,6 +57,26 @@ def test_quantile_td() -> None:
         assert by[noise, "QTD - TD"] == pytest.approx(by[noise, "QTD"] - by[noise, "TD"])
     assert by["student", "TD"] > by["gaussian", "TD"] > by["none", "TD"]
     assert "95% t interval over seeds" in text and "exponential" in text
+
+
+def test_the_grid_draws_a_chain_for_each_seed_and_a_map(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quantile_experiment, "UPDATES", 150)
+    monkeypatch.setattr(quantile_grid, "STATES", 4)
+    table, text = told("quantile-grid", "--seeds", "3", "--plot", str(tmp_path / "map.svg"))
+    assert [(row["transitions"], row["noise"]) for row in table["rows"]][::4] == [
+        ("cycle", "none"),
+        ("few successors", "none"),
+        ("many successors", "none"),
+    ]
+    by = {(row["transitions"], row["noise"]): row for row in table["rows"]}
+    for name in ("cycle", "few successors", "many successors"):
+        assert by[name, "student"]["advantage"]["value"] > by[name, "none"]["advantage"]["value"]
+    np.testing.assert_allclose(quantile_grid._advantage(np.array([2, 0, 0.0]), np.array([1, 1, 0.0])), [1 / 3, -1, 0])
+    chains = quantile_grid.structures(1)
+    assert [(chains[name].transition > 0).sum(1).max() for name in chains] == [1, 2, 4]
+    assert len({id(chain.rewards) for chain in chains.values()}) == 2 and "drawn for each seed" in text
+    drawn = (tmp_path / "map.svg").read_text()
+    assert "student" in drawn and "many successors" in drawn
 
 
 def test_categorical_td_comes_nearer_and_its_model_is_nearer_still() -> None:
@@ -117,6 +138,10 @@ def test_one_seed_has_no_interval() -> None:
     [
         (("quantle-td",), "no experiment named 'quantle-td'; did you mean 'quantile-td'?"),
         (("quantile-td", "--chain", "wlak"), "no chain named 'wlak'; did you mean 'walk'?"),
+        (
+            ("quantile-grid", "--chain", "walk"),
+            "this experiment has chains of its own (drawn for each seed): leave out --chain walk",
+        ),
         (("quantile-td", "--plot", "x.gif"), "x.gif: a plot is written as .png, .svg or .pdf, got '.gif'"),
     ],
 )
