@@ -219,8 +219,8 @@ def tabular(
     name: Annotated[
         str,
         typer.Argument(
-            help="quantile-td, categorical-td, categorical-fixed-point, random-cdf, sample-size, quantile-grid, td-path or "
-            "interference.",
+            help="quantile-td, quantile-grid, categorical-td, categorical-fixed-point, random-cdf, sample-size, "
+            "td-path or interference.",
             autocompletion=complete.one_of(
                 *("quantile-td", "quantile-grid", "categorical-td", "categorical-fixed-point"),
                 *("random-cdf", "sample-size", "td-path", "interference"),

@@ -20,10 +20,10 @@ class StressedRegression(TaskStream, kind="stressed_regression"):
     """New targets at each task; the first ``stressed`` tasks stress the network in one way, all later ones are plain.
 
     Plain targets are ``y = sum_j a_j tanh(u_j x)`` with weights drawn anew at each task, standardised over the samples.
-    ``target_offset`` adds ``strength`` to every target; ``input_shift`` moves all inputs of a task by ``strength`` times
-    one vector of random signs, which shifts preactivations; ``random_targets`` draws ``strength`` times a normal number
-    for each sample, which is learned by heart with growing weights. What a plain task after them reaches beside one after
-    plain tasks is the plasticity that was lost. The mechanisms, and the offset, are those of Lyle et al.,
+    ``target_offset`` adds ``strength`` to every target; ``input_shift`` moves all inputs of a task by ``strength``
+    times one vector of random signs, which shifts preactivations; ``random_targets`` draws ``strength`` times a normal
+    number for each sample, which is learned by heart with growing weights. What a plain task after them reaches, beside
+    one after plain tasks, is the plasticity that was lost. The mechanisms, and the offset, are those of Lyle et al.,
     arXiv:2402.18762; the tasks are a construction of this project.
     """
 

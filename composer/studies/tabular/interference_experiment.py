@@ -1,8 +1,8 @@
-"""``composer tabular interference``: gradients of neighbouring states after TD, after regression, and after distillation.
+"""``composer tabular interference``: gradients of neighbouring states after TD, regression and distillation.
 
 A network learns the values of a random walk on a circle from the positions of its states; positions between them are
-held out. Sources: Lyle et al., arXiv:2206.02126, and Lyle, arXiv:2212.05377: TD-trained networks generalise less between
-states, and a fresh network that is distilled from one generalises better. The task is this project's.
+held out. Sources: Lyle et al., arXiv:2206.02126, and Lyle, arXiv:2212.05377: TD-trained networks generalise less
+between states, and a fresh network that is distilled from one generalises better. The task is this project's.
 Tests: tests/studies/tabular/test_value_network.py.
 """
 
@@ -19,11 +19,13 @@ from composer.studies.tabular.noises import Floats
 from composer.studies.tabular.value_network import Parameters
 
 STATES: Final = 48
-DISCOUNT: Final = 0.95
+DISCOUNT: Final = 0.99
 FREQUENCIES: Final = (1, 2, 3, 4)
-UPDATES: Final = 1_000
-TARGET_EVERY: Final = 10
+UPDATES: Final = 2_000
+TARGET_EVERY: Final = 5
 """Updates between two copies to TD's target network."""
+NOISE: Final = 0.1
+"""Standard deviation of the noise that is added to inputs, which lie in [-1, 1], to measure robustness."""
 DISTANCES: Final = (1, 2, 4, 8, 16, 24)
 
 
@@ -63,15 +65,17 @@ def measure(seeds: int) -> dict[str, Any]:
     """Rows, curves and what was measured; see ``composer.studies.tabular.report``."""
     goals = np.stack([circle(seed).values() for seed in range(seeds)])
     between = (goals + np.roll(goals, -1, 1)) / 2
-    spread = goals.std(1)
+    drawn = np.random.default_rng(0).standard_normal((20, *positions(0.0).shape))
+    noisy = (positions(0.0) + NOISE * drawn).reshape(-1, 2 * len(FREQUENCIES))
     networks, rows, curves = train(seeds), [], []
     measured: dict[str, dict[str, Floats]] = {}
     for name, parameters in networks.items():
         cosines = network.interference(parameters, positions(0.0))
         near = np.stack([np.mean([cosines[:, i, (i + d) % STATES] for i in range(STATES)], 0) for d in DISTANCES])
         measured[name] = {
-            "error": np.sqrt(np.square(network.values(parameters, positions(0.0)) - goals).mean(1)) / spread,
-            "held_out_error": np.sqrt(np.square(network.values(parameters, positions(0.5)) - between).mean(1)) / spread,
+            "error": _error(parameters, positions(0.0), goals),
+            "held_out_error": _error(parameters, positions(0.5), between),
+            "error_under_noise": _error(parameters, noisy, np.tile(goals, (1, len(noisy) // STATES))),
             "cosine_of_neighbours": near[0],
         }
         rows.append({"network": name} | {key: Scores.of(each).summary() for key, each in measured[name].items()})
@@ -81,10 +85,16 @@ def measure(seeds: int) -> dict[str, Any]:
         apart = {key: Scores.of(each - measured[theirs][key]).summary() for key, each in measured[ours].items()}
         rows.append({"network": f"{ours} - {theirs}"} | apart)
     return {
-        "measured": "error of values at states and between them, in standard deviations of the value; cosine of the "
-        "gradients of two states",
+        "measured": "error of values at states, between them and under noise, in standard deviations of the value; "
+        "cosine of the gradients of two states",
         "settings": {"states": STATES, "discount": DISCOUNT, "updates": UPDATES, "target copied every": TARGET_EVERY},
         "rows": rows,
         "axes": {"x": "distance of two states", "y": "cosine of their gradients", "scale": "linear"},
         "curves": curves,
     }
+
+
+def _error(parameters: Parameters, inputs: Floats, goals: Floats) -> Floats:
+    """Root mean square error ``[S]`` in standard deviations of the goals, ``[S, n]``."""
+    error: Floats = np.sqrt(np.square(network.values(parameters, inputs) - goals).mean(1)) / goals.std(1)
+    return error

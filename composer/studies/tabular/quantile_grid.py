@@ -59,7 +59,7 @@ def measure(seeds: int) -> dict[str, Any]:
     }
 
 
-def _advantage(TD: Floats, QTD: Floats) -> Floats:  # noqa: N803 - the names of the methods
+def _advantage(TD: Floats, QTD: Floats) -> Floats:
     """``(e_TD - e_QTD) / (e_TD + e_QTD)``: 1/3 where TD's error is twice QTD's; TD may be exact without noise."""
     share: Floats = (TD - QTD) / np.maximum(TD + QTD, np.finfo(float).tiny)
     return share

@@ -6,6 +6,7 @@ Legend: S runs, n inputs, d their length, w units of a hidden layer. Tests: test
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -26,7 +27,7 @@ def fresh(seeds: range, length: int) -> Parameters:
     sizes = (length, WIDTH, WIDTH, 1)
     found: Parameters = []
     rngs = [np.random.default_rng([seed, 1]) for seed in seeds]
-    for before, after in zip(sizes, sizes[1:], strict=False):
+    for before, after in pairwise(sizes):
         scale = np.sqrt((2 if after > 1 else 1) / before)
         found.append(np.stack([rng.standard_normal((before, after)) * scale for rng in rngs]))
         found.append(np.zeros((len(seeds), 1, after)))
@@ -43,7 +44,7 @@ def layers(parameters: Parameters, inputs: Floats) -> list[Floats]:
 
 
 def values(parameters: Parameters, inputs: Floats) -> Floats:
-    """``[S, n]``"""
+    """Values of inputs ``[n, d]``: ``[S, n]``."""
     return layers(parameters, inputs)[-1][..., 0]
 
 

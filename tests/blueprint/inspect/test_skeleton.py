@@ -18,6 +18,7 @@ builtin_kinds.register()
 PLACES = ["atari", "dm_control", "gymnasium", "Pendulum-v1", "MountainCarContinuous-v0", "bit_flipping", "phases"]
 PLACES += [
     "drifting_targets",
+    "stressed_regression",
     "task_sequence",
     "digits",
     "cifar",

@@ -1,4 +1,4 @@
-"""Value networks in NumPy against torch: values, gradients and their cosines, steps of Adam; the experiment around them."""
+"""Value networks in NumPy against torch: values, cosines of gradients, steps of Adam; the experiment around them."""
 
 from __future__ import annotations
 
