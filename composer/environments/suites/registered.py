@@ -84,7 +84,7 @@ class RegisteredSuite(SuccessSimulator, abstract=True):
     @override
     def refusal(self) -> tuple[str, str] | None:
         if find_spec(self.package) is not None:
-            return None
+            return super().refusal()
         return "kind", f"{self.package} is not installed: {self.install}"
 
     @override
