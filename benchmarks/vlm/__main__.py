@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.vlm.drawn_point import GOAL
-from benchmarks.vlm.tiny_clip import CAPTIONS, make, points
+from benchmarks.vlm.tiny_clip import CAPTIONS, TEMPERATURE, make, points
 from composer import api
 from composer.environments.rewards.clip_judge import ClipJudge
 from composer.environments.rewards.vision_language import VisionLanguage
@@ -24,9 +24,9 @@ from composer.environments.rewards.vision_language import VisionLanguage
 POINT = Path(__file__).with_name("point.toml")
 SIZES: Mapping[str, tuple[int, int, int]] = {
     "untrained": (32, 2, 0),
-    "small": (4, 1, 300),
-    "middle": (16, 1, 300),
-    "large": (32, 2, 300),
+    "small": (4, 1, 1_500),
+    "middle": (16, 1, 1_500),
+    "large": (32, 2, 1_500),
 }
 """Width, layers, and batches of 64 pictures that it is trained on."""
 
@@ -34,7 +34,9 @@ SIZES: Mapping[str, tuple[int, int, int]] = {
 def precision_and_recall(folder: Path, pictures: int = 2_000) -> tuple[float, float]:
     """Of rewards at a threshold of 1/2, on pictures that no model was trained on."""
     others = tuple(caption for caption in CAPTIONS if caption != GOAL)
-    judge = ClipJudge(VisionLanguage(model=str(folder), goal=GOAL, negatives=others, image_size=32))
+    judge = ClipJudge(
+        VisionLanguage(model=str(folder), goal=GOAL, negatives=others, image_size=32, temperature=TEMPERATURE)
+    )
     _, seen, captions = points(pictures, seed=999)
     told, true = judge.probabilities(seen) > 0.5, np.array([caption == GOAL for caption in captions])
     return float((told & true).sum() / max(told.sum(), 1)), float((told & true).sum() / true.sum())

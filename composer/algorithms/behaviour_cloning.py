@@ -5,10 +5,10 @@ Tests: tests/papers/test_behaviour_cloning.py.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from composer.optim import schedules
-from composer.optim.schedules import NonNegative
+from composer.optim.schedules import Bounded, Schedule
 from composer.spec.family import Spec
 from composer.spec.metrics import Metric
 
@@ -31,7 +31,7 @@ class BehaviourCloning(Spec):
     weighs: Literal["value", "cloning"] = "value"
     """Which term has the weight: ``value``, ``weight / m * L + E``, as in TD3+BC; or ``cloning``,
     ``L + weight * m * E``, as in SimbaV2."""
-    weight: NonNegative = schedules.Constant(value=2.5)
+    weight: Annotated[Schedule, Bounded(0, 1e6)] = schedules.Constant(value=2.5)
     """2.5 in TD3+BC, 0.1 in SimbaV2: a number, or a schedule over updates. A value term with weight 0 leaves behaviour
     cloning alone."""
 
