@@ -87,6 +87,8 @@ class Algorithm(Family, family="algorithm"):
     """Whether it can learn from prioritised samples: it weighs them, and reports their errors."""
     learns_from_replay: ClassVar[bool] = False
     """Whether it learns from transitions drawn from a replay."""
+    carries_memory: ClassVar[bool] = False
+    """Whether its networks may remember what came before in an episode."""
     keys_outside_update: ClassVar[frozenset[str]] = frozenset()
     """Keys that affect only the data of batches and when they are drawn: no part of the compiled update."""
 

@@ -66,6 +66,11 @@ class OnPolicy(Spec):
             yield "algorithm.batch_size", message
 
 
+def memory_name(role: str) -> str:
+    """The name in a batch of the memory of a network before each sequence, ``[S, N, m]``."""
+    return f"memory/{role}"
+
+
 class OnPolicyProgram(Program):
     """A program whose batches carry what was recorded and computed of the rollout that they are drawn from."""
 
@@ -83,3 +88,12 @@ class OnPolicyProgram(Program):
     def act_and_record(self, observation: Tensor, noise: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
         """What ``act`` draws ``[S, E, a]``, and the numbers ``recorded`` of it, ``[S, E]`` each, without gradient."""
         return self.act(observation, noise), {}
+
+    def values_in_order(
+        self, observation: Tensor, starts: Tensor, memory: Mapping[str, Tensor]
+    ) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """Values ``[S, N, T]`` of sequences ``[S, N, T, ...]``, and the memories after each moment ``[S, N, T, m]``.
+
+        ``memory`` is that before the first moment, ``[S, N, m]`` by role.
+        """
+        raise NotImplementedError

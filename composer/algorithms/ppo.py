@@ -37,6 +37,7 @@ class PPO(OnPolicy, Algorithm, kind="ppo"):
     the defaults; advantages: arXiv:1506.02438.
     """
 
+    carries_memory: ClassVar[bool] = True
     example: ClassVar[Mapping[str, Any]] = {
         "kind": "ppo", "rollout_interactions": 128, "epochs": 4, "minibatches": 4, "batch_size": 256
     }  # fmt: skip
@@ -115,18 +116,36 @@ class PPO(OnPolicy, Algorithm, kind="ppo"):
             message = f"needs the critic's head 'scalar', got {critic.head.kind!r}: no distributions"
             yield "algorithm.value_clip", message
         yield from self.rollout_problems(agent.environment.copies_per_seed)
+        yield from self._memory_problems(agent)
         if "actor" in agent.acting:
             yield "training.acting.actor", "PPO learns from actions of its own actor: an average cannot act for it"
+
+    def _memory_problems(self, agent: AgentDeclaration) -> Iterator[tuple[str, str]]:
+        """Networks with a memory learn from whole sequences, one per copy and rollout."""
+        sizes = {role: agent.networks[role].memory_size for role in _ROLES if role in agent.networks}
+        copies = agent.environment.copies_per_seed
+        if not any(sizes.values()):
+            return
+        for role, size in sizes.items():
+            if not size:
+                message = "one of PPO's networks has a memory, the other none: give both one ('gru', 'lstm')"
+                yield f"networks.{role}.trunk", message
+        if copies % self.minibatches:
+            dealt = f"{copies:,} copies cannot be dealt into {self.minibatches:,} equal minibatches"
+            yield "algorithm.minibatches", f"networks with a memory learn from whole sequences, one per copy: {dealt}"
 
     @override
     def build(self, built: BuiltAgent, info: EnvironmentInfo, hyperparameters: Hyperparameters) -> Program:
         from composer.algorithms.losses.policies import CategoricalPolicy, GaussianPolicy
         from composer.algorithms.ppo_losses import PPOProgram
 
+        sizes = {role: built.networks[role].memory_size for role in _ROLES}
         return PPOProgram(
             built,
             CategoricalPolicy() if info.discrete else GaussianPolicy(),
             self.clip_ratio.build(hyperparameters),
             self.entropy_bonus.build(hyperparameters),
             None if self.value_clip is None else self.value_clip.build(hyperparameters),
+            {} if 0 in sizes.values() else sizes,
+            self.rollout_interactions,
         )

@@ -7,7 +7,8 @@ Legend: S seeds, B batch, E environments of a seed, a action. Tests: tests/paper
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -15,9 +16,13 @@ from typing_extensions import override
 
 from composer.algorithms.losses.policies import Policy
 from composer.algorithms.losses.returns import of_only_copy
-from composer.algorithms.on_policy import OnPolicyProgram
+from composer.algorithms.on_policy import OnPolicyProgram, memory_name
 from composer.algorithms.program import Batch, BuiltAgent, Inputs, Objective
+from composer.networks.sequences import Sequences
 from composer.spec.shape import Shape
+
+if TYPE_CHECKING:
+    from composer.networks.stacked import Stacked
 
 ScheduleFunction = Callable[[Tensor], Tensor]
 """From updates done ``[S]`` to a number per seed ``[S]``."""
@@ -28,7 +33,7 @@ SMALLEST_VARIANCE = 1e-6
 class PPOProgram(OnPolicyProgram):
     """Two objectives: the actor's clipped surrogate, and the critic's error to the returns of the rollout."""
 
-    extras = ("advantage", "log_density", "return", "value")
+    extras: tuple[str, ...] = ("advantage", "log_density", "return", "value")
     recorded = ("log_density",)
 
     def __init__(
@@ -38,12 +43,21 @@ class PPOProgram(OnPolicyProgram):
         clip_ratio: ScheduleFunction,
         entropy_bonus: ScheduleFunction,
         value_clip: ScheduleFunction | None,
+        memory: Mapping[str, int] = MappingProxyType({}),
+        moments: int = 1,
     ) -> None:
-        """Schedules are functions of updates done; ``value_clip`` None leaves values unclipped."""
+        """Schedules are functions of updates done; ``value_clip`` None leaves values unclipped.
+
+        ``memory`` is empty where no network remembers anything; else a sequence has ``moments`` observations.
+        """
         assert built.updates is not None
         self._actor, self._critic = built.networks["actor"], built.networks["critic"]
         self._returns, self._updates, self._distribution = built.returns["critic"], built.updates, policy
         self._clip_ratio, self._entropy_bonus, self._value_clip = clip_ratio, entropy_bonus, value_clip
+        self.memory, self._moments = memory, moments
+        if memory:
+            self.acting_roles = ("actor",)
+            self.extras = (*self.extras, "starts", *map(memory_name, memory))
         self.noise: Mapping[str, Shape] = {}
         self.signals: tuple[str, ...] = (
             "actor/loss",
@@ -67,6 +81,26 @@ class PPOProgram(OnPolicyProgram):
         raw = self._policy(observation)
         action = self._distribution.draw(raw, noise)
         return action, {"log_density": self._distribution.log_density(raw, action)}
+
+    @override
+    def act_from_memory(
+        self, observation: Tensor, noise: Tensor | None, starts: Tensor, memory: Mapping[str, Tensor]
+    ) -> tuple[Tensor, Mapping[str, Tensor], Mapping[str, Tensor]]:
+        seen = Sequences(observation[:, :, None], starts[..., None], memory["actor"])
+        output, after = self._actor(seen)
+        raw, kept = moments_joined(output), {"actor": after[:, 0, :, -1]}
+        if noise is None:
+            return self._distribution.mode(raw), {}, kept
+        action = self._distribution.draw(raw, noise)
+        return action, {"log_density": self._distribution.log_density(raw, action)}, kept
+
+    @override
+    def values_in_order(
+        self, observation: Tensor, starts: Tensor, memory: Mapping[str, Tensor]
+    ) -> tuple[Tensor, Mapping[str, Tensor]]:
+        output, after = self._critic(Sequences(observation, starts, memory["critic"]))
+        value: Tensor = self._returns.value(moments_joined(output))
+        return value.view(starts.shape), {"critic": after[:, 0]}
 
     def to_env_action(self, action: Tensor) -> Tensor:
         """The nearest action of the box; choices stay as they are."""
@@ -92,11 +126,17 @@ class PPOProgram(OnPolicyProgram):
         value = self.value(batch.observation)
         returns = batch.reward + batch.bootstrap * self.value(batch.next_observation)
         density = self.log_density(batch.observation, batch.action)
-        return {"advantage": returns - value, "log_density": density, "return": returns, "value": value}
+        found = {"advantage": returns - value, "log_density": density, "return": returns, "value": value}
+        if self.memory:  # Every observation begins an episode, so that what came before plays no part.
+            rows = value.shape[1]
+            shape = len(value), rows // self._moments if rows % self._moments == 0 else rows
+            found["starts"] = torch.ones_like(value)
+            found |= {memory_name(role): value.new_zeros(*shape, size) for role, size in self.memory.items()}
+        return found
 
     def actor_loss(self, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]) -> Tensor:
         """``-mean min(r A, clip(r, 1 - c, 1 + c) A) - bonus H``. Eq. 7 and 9, arXiv:1707.06347."""
-        raw, advantage = self._policy(batch.observation, training=True), batch.extra["advantage"]
+        raw, advantage = self._read("actor", self._actor, batch), batch.extra["advantage"]
         log_ratio = self._distribution.log_density(raw, batch.action) - batch.extra["log_density"]
         ratio, clip = log_ratio.exp(), self._clip_ratio(self._updates)[:, None]
         surrogate = torch.minimum(ratio * advantage, torch.clamp(ratio, 1 - clip, 1 + clip) * advantage).mean(1)
@@ -117,7 +157,7 @@ class PPOProgram(OnPolicyProgram):
         OpenAI Baselines; the paper has no such term.
         """
         returns, target = self._returns, batch.extra["return"]
-        raw = of_only_copy(self._critic(batch.observation, training=True))
+        raw = self._read("critic", self._critic, batch)
         with torch.no_grad():
             goal = returns.transform(raw, target, torch.zeros_like(target))
         error = returns.loss(raw, goal)
@@ -132,5 +172,20 @@ class PPOProgram(OnPolicyProgram):
             signals["critic/explained_variance"] = 1 - residual / variance
         return loss
 
+    def _read(self, role: str, network: Stacked, batch: Batch) -> Any:
+        """What a network gives for a batch in training mode, ``[S, B, ...]``; of whole sequences where it remembers."""
+        if not self.memory:
+            return of_only_copy(network(batch.observation, training=True))
+        memory = batch.extra[memory_name(role)]
+        shape = *memory.shape[:2], batch.reward.shape[1] // memory.shape[1]
+        seen = batch.observation.view(*shape, *batch.observation.shape[2:])
+        output, _ = network(Sequences(seen, batch.extra["starts"].view(shape) > 0, memory), training=True)
+        return moments_joined(output)
+
     def _policy(self, observation: Tensor, training: bool = False) -> Any:
         return of_only_copy(self._actor(observation, training))
+
+
+def moments_joined(output: Any) -> Any:
+    """``[S, 1, N, T, ...]``, a tensor or a tuple of them, as ``[S, N T, ...]``."""
+    return tuple(map(moments_joined, output)) if isinstance(output, tuple) else output[:, 0].flatten(1, 2)

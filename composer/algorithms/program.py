@@ -92,6 +92,11 @@ class Program(ABC):
     """Names of the tensors that a batch carries with its transitions."""
     takes_normalised: bool = False
     """Whether observations of its minibatches are normalised already, by the statistics under which it acted."""
+    memory: Mapping[str, int] = MappingProxyType({})
+    """Numbers that each network remembers, by role, where they do. Batches then hold whole sequences, one after
+    another, with ``starts [S, B]`` (1 where an episode begins) and the memory before each by ``memory/ROLE``."""
+    acting_roles: tuple[str, ...] = ()
+    """The roles in ``memory`` that actions are chosen by."""
     priorities: tuple[str, ...] = ()
     """Names of signals with one number per sample, ``[S, B]``: the new priorities of these samples."""
 
@@ -105,6 +110,15 @@ class Program(ABC):
     def evaluate(self, observation: Tensor, noise: Tensor | None) -> Tensor:
         """Actions ``[S, E, a]`` in an evaluation; ``noise [S, E, *evaluation_noise]``, None where none is declared."""
         return self.act(observation, None)
+
+    def act_from_memory(
+        self, observation: Tensor, noise: Tensor | None, starts: Tensor, memory: Mapping[str, Tensor]
+    ) -> tuple[Tensor, Mapping[str, Tensor], Mapping[str, Tensor]]:
+        """An action as ``act`` chooses it, the numbers recorded of it, and the memories after the observation.
+
+        Memories are ``[S, E, m]`` by ``acting_roles``; ``starts [S, E]`` is true where an episode begins.
+        """
+        raise NotImplementedError
 
     def to_env_action(self, action: Tensor) -> Tensor:
         """The action ``[S, E, a]`` that the environment plays for a drawn one, which may be outside of the box.

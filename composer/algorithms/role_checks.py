@@ -46,6 +46,9 @@ def _networks(agent: AgentDeclaration) -> Iterator[Problem]:
             yield f"networks.{role.name}.head", f"{title}'s {role.name} needs {needed}"
         if role.has_one_copy and network.copies != 1:
             yield f"networks.{role.name}.copies", f"{title} has one {role.name}, got {network.copies}"
+        if network.memory_size and not agent.algorithm.carries_memory:
+            message = f"{title} learns from single transitions and carries no memory: layers with one are PPO's alone"
+            yield f"networks.{role.name}.trunk", message
     for name in agent.networks:
         if name not in names:
             option = dormant.get(name)

@@ -18,6 +18,7 @@ from torch.func import functional_call, vmap
 
 from composer.networks.initialize import draw, draw_buffers
 from composer.networks.outline import Outline
+from composer.networks.sequences import Sequences
 from composer.networks.stacked_eager import MemberModules
 from composer.spec.random_streams import derive
 
@@ -56,14 +57,16 @@ class Stacked:
         # Mapped over members a convolution becomes a grouped one, slower than as many plain ones (measured: 1.5 times).
         self._convolves = any(value.ndim == 6 for value in self.parameters.values())
 
-    def __call__(self, x: Tensor, training: bool = False) -> Any:
+    def __call__(self, x: Tensor | Sequences, training: bool = False) -> Any:
         """Input ``[S, B, ...]`` to outputs ``[S, C, B, ...]``, a tensor or a tuple of them as the head returns.
+
+        Of ``Sequences`` it gives the output and the memory after each moment.
 
         ``training`` is for the loss of the network's own objective: batch statistics are taken in and noise is on.
         """
         if self.autocast is None:
             return self._call(x, training)
-        with torch.autocast(x.device.type, self.autocast):
+        with torch.autocast(next(iter(self.parameters.values())).device.type, self.autocast):
             output = self._call(x, training)
         return _each(lambda out: out.float(), output)
 
@@ -77,31 +80,41 @@ class Stacked:
             value.copy_(old)
         return output
 
-    def _call(self, x: Tensor, training: bool) -> Any:
+    def _call(self, x: Tensor | Sequences, training: bool) -> Any:
         module = self.template.training if training else self.template.evaluation
         # A watched module is called once, which is not worth copies of it.
         is_few = self._convolves or self.seeds * self.copies <= FEW
         if is_few and not torch.compiler.is_compiling() and not module._forward_pre_hooks:
-            modules, inputs = self._members_of(module).rows(), [self.input_of(seen) for seen in x.unbind()]
+            modules, inputs = self._members_of(module).rows(), map(self.input_of, _by_seed(x))
             return _stacked([[member(seen) for member in row] for row, seen in zip(modules, inputs, strict=True)])
         return self._functional(module, x)
 
-    def _functional(self, module: nn.Module, x: Tensor) -> Any:
+    def _functional(self, module: nn.Module, x: Tensor | Sequences) -> Any:
         """The call that compiles, and that maps over many members."""
 
-        def one(tensors: dict[str, Tensor], x: Tensor) -> Any:
+        def one(tensors: dict[str, Tensor], x: Tensor | Sequences) -> Any:
             return functional_call(module, tensors, (x,))
 
         seeds, copies = self.seeds, self.copies
         if self._convolves:
-            return _stacked([[one(each, self.input_of(x[s])) for each in row] for s, row in enumerate(self._apart())])
+            inputs = [self.input_of(_seed(x, index)) for index in range(seeds)]
+            return _stacked(
+                [[one(each, seen) for each in row] for row, seen in zip(self._apart(), inputs, strict=True)]
+            )
         if seeds == copies == 1:
-            return _each(lambda out: out[None, None], one(self._viewed(lambda shape: shape[2:]), x[0]))
+            return _each(lambda out: out[None, None], one(self._viewed(lambda shape: shape[2:]), _seed(x, 0)))
         if seeds == 1:
-            return _each(lambda out: out[None], vmap(one, (0, None))(self._viewed(lambda shape: shape[1:]), x[0]))
+            mapped = vmap(one, (0, None))(self._viewed(lambda shape: shape[1:]), _seed(x, 0))
+            return _each(lambda out: out[None], mapped)
         if copies == 1:
             return _each(lambda out: out[:, None], vmap(one)(self._viewed(lambda shape: (seeds, *shape[2:])), x))
         return vmap(vmap(one, (0, None)))(self.tensors(), x)
+
+    @property
+    def memory_size(self) -> int:
+        """Numbers that each copy carries from one observation of an episode to the next; 0: it has no memory."""
+        size: int = getattr(getattr(self.template.training, "trunk", None), "memory_size", 0)
+        return size
 
     def child(self, name: str) -> Stacked:
         """A child of the network, such as its trunk, over the same tensors."""
@@ -132,9 +145,11 @@ class Stacked:
         self._members = [*self._members[-1:], MemberModules(*made_of)]
         return self._members[-1]
 
-    def input_of(self, x: Tensor) -> Tensor:
+    def input_of(self, x: Any) -> Any:
         """Images ``[B, c, h, w]`` with channels last in memory, which convolutions are faster on; else ``x``."""
-        return x.contiguous(memory_format=torch.channels_last) if self._convolves and x.ndim == 4 else x
+        if isinstance(x, Tensor) and self._convolves and x.ndim == 4:
+            return x.contiguous(memory_format=torch.channels_last)
+        return x
 
     def _apart(self) -> list[list[dict[str, Tensor]]]:
         """The tensors of each member, by seed and copy."""
@@ -164,7 +179,17 @@ def _stacked(rows: Sequence[Sequence[Any]]) -> Any:
 
 
 def _each(change: Callable[[Tensor], Tensor], output: Any) -> Any:
-    return tuple(change(item) for item in output) if isinstance(output, tuple) else change(output)
+    return tuple(_each(change, item) for item in output) if isinstance(output, tuple) else change(output)
+
+
+def _by_seed(x: Tensor | Sequences) -> Sequence[Any]:
+    """The inputs of all seeds."""
+    return [_seed(x, index) for index in range(len(x.starts))] if isinstance(x, Sequences) else x.unbind()
+
+
+def _seed(x: Tensor | Sequences, index: int) -> Any:
+    """The input of one seed."""
+    return Sequences(*(part[index] for part in x)) if isinstance(x, Sequences) else x[index]
 
 
 def fresh_stack(

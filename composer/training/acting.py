@@ -5,7 +5,7 @@ Legend: S seeds, E environments of a seed, a action. Tests: tests/training/test_
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -48,13 +48,27 @@ class ActingPolicy:
 
     def evaluate(self, seen: Tensor) -> Tensor:
         """Actions ``[S, E, a]`` in an evaluation; its draws, if any, come from the evaluation's streams."""
+        if self._evaluated.memory:
+            return self._evaluate_from_memory(seen)
         drawn = self._evaluated.evaluation_noise
         noise = None if drawn is None else self._normals(self._evaluation_generators, (seen.shape[1], *drawn))
         return self._evaluated.evaluate(seen, noise)
 
     def begin_evaluation(self, number: int) -> None:
         """Start the random streams of evaluation ``number``: equal numbers, equal draws."""
+        self._memory: Mapping[str, Tensor] = {}
         self._evaluation_generators = [self._generator(seed, "judge", number) for seed in self._seeds]
+
+    def _evaluate_from_memory(self, seen: Tensor) -> Tensor:
+        """Actions ``[S, E, a]``. Every environment is judged by its first episode: memories are never emptied."""
+        program, begins = self._evaluated, not self._memory
+        shape = seen.shape[:2]
+        memory = self._memory or {
+            role: torch.zeros(*shape, program.memory[role], device=seen.device) for role in program.acting_roles
+        }
+        starts = torch.full(shape, begins, device=seen.device)
+        action, _, self._memory = program.act_from_memory(seen, None, starts, memory)
+        return action
 
     def random_actions(self, environments: int) -> Tensor:
         """Uniform actions ``[S, E, a]``, in [-1, 1) or one-hot."""

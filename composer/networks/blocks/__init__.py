@@ -28,6 +28,7 @@ from composer.networks.blocks.patches import Patches
 from composer.networks.blocks.planes import Planes
 from composer.networks.blocks.pooling import AveragePool, GlobalAveragePool, MaxPool
 from composer.networks.blocks.position_embedding import PositionEmbedding
+from composer.networks.blocks.recurrent import GRU, LSTM
 from composer.networks.blocks.reparameterised import SpectralNorm, WeightNorm
 from composer.networks.blocks.repeat import Repeat
 from composer.networks.blocks.residual import Residual
@@ -44,6 +45,8 @@ from composer.networks.blocks.top1_moe import Top1Moe
 from composer.networks.blocks.unit_norm import UnitNorm
 
 __all__ = [
+    "GRU",
+    "LSTM",
     "Append",
     "Attention",
     "AveragePool",

@@ -70,6 +70,11 @@ class Block(Family, family="block"):
         """The kind of block that an outline is of; ``Block`` itself, which mixes units, where no block made it."""
         return Block._kinds.get(outline.kind, Block)  # type: ignore[return-value]
 
+    @property
+    def memory_size(self) -> int:
+        """Numbers that it carries from one observation of an episode to the next."""
+        return 0
+
     def repeats(self) -> int:
         """How many times its outline holds each block inside it: 1, except for blocks that repeat others."""
         return 1

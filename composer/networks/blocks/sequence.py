@@ -56,6 +56,11 @@ class Sequence(Block, kind="sequence"):
             return Sequence(layers=(before[-1], last))
         return None if last.is_activation else last.tail() or last
 
+    @property
+    @override
+    def memory_size(self) -> int:
+        return sum(layer.memory_size for layer in self.layers)
+
     def outline(self, shape: Shape) -> Outline:
         """Children ``0``, ``1``, ... in order."""
         children: dict[str, Outline] = {}
@@ -70,6 +75,7 @@ class Sequence(Block, kind="sequence"):
         return Outline(self.kind, shape, output, children=children, stops_gradients=stops)
 
     def module(self, shape: Shape) -> LazyCall:
-        """``torch.nn.Sequential``."""
+        """``torch.nn.Sequential``, or one with a memory."""
+        target = "composer.networks.modules.recurrent:RecurrentSequence" if self.memory_size else "torch.nn:Sequential"
         inputs = [child.input for child in self.outline(shape).children.values()]
-        return call("torch.nn:Sequential", *map(lambda layer, taken: layer.module(taken), self.layers, inputs))
+        return call(target, *map(lambda layer, taken: layer.module(taken), self.layers, inputs))

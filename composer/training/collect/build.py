@@ -35,6 +35,7 @@ from composer.training.collect.offline_data import load_data
 from composer.training.collect.on_policy import Rollout
 from composer.training.collect.phase_stream import HeldOutEvaluator, PhaseCollector
 from composer.training.collect.phased import PhasedCollector, PhaseEnvironments, PhaseEvaluator
+from composer.training.collect.recurrent_rollout import RecurrentRollout
 from composer.training.collect.simulation import RING, SimulatorCollector
 from composer.training.collect.task_stream import TaskCollector, TaskEvaluator
 from composer.training.evaluation import EpisodeEvaluator, Evaluator
@@ -99,7 +100,8 @@ class SimulatorRuntime(EnvironmentRuntime):
         memory: TransitionMemory
         if (plan := algorithm.rollout_plan) is not None:
             ring = make_ring(info, seeds, copies, parts.capacity, learner.device)
-            memory = Rollout(ring, plan, copies, learner)
+            made = RecurrentRollout if learner.program.memory else Rollout
+            memory = made(ring, plan, copies, learner)
         else:
             ring = make_ring(info, seeds, copies, parts.capacity, learner.device, parts.storage)
             memory = ReplayMemory(ring, parts.sampling, algorithm.update_schedule(info).future, learner)
