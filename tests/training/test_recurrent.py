@@ -11,11 +11,12 @@ from tiny_runs import go_on, result, resumed, stopped
 from torch import Tensor
 
 from composer.algorithms.on_policy import memory_name
-from composer.blueprint import BlueprintError
+from composer.blueprint import BlueprintError, load
 from composer.networks.sequences import Sequences
 from composer.training.collect.recurrent_rollout import RecurrentRollout
 from composer.training.learner import Learner
 
+TINY_SAC = Path(__file__).parents[1] / "tiny.toml"
 T, E = 8, 4
 MEMORY = (
     'environment={ kind = "test/drift", copies = 4, limit = 5, edge = 0.6 }',
@@ -128,7 +129,6 @@ def test_an_evaluation_carries_the_memory_and_begins_without_one() -> None:
     ("change", "message"),
     [
         ('networks.critic.trunk={ kind = "linear", width = 4 }', "one of PPO's networks has a memory, the other none"),
-        ("algorithm={kind=\"pqn\"}", "learns from single transitions and carries no memory: layers with one are PPO's"),
         ("environment.copies=3", "learn from whole sequences, one per copy: 3 copies cannot be dealt into 2"),
     ],
 )
@@ -136,3 +136,8 @@ def test_what_cannot_be_is_refused(change: str, message: str) -> None:
     with pytest.raises(BlueprintError) as refused:
         tiny(*MEMORY, change)
     assert message in str(refused.value)
+
+
+def test_an_algorithm_that_learns_from_single_transitions_carries_no_memory() -> None:
+    with pytest.raises(BlueprintError, match=r"actor.trunk: SAC learns from single transitions and carries no"):
+        load(TINY_SAC, ['networks.actor.trunk={ kind = "gru", width = 4 }'])

@@ -25,10 +25,12 @@ from composer.environments.success import Score, SuccessSimulator
 from composer.environments.suites import gymnasium_make
 from composer.environments.suites.constructor_arguments import Arguments
 from composer.environments.suites.packages import package
+from composer.environments.suites.some_entries import SomeEntries, info_of_entries
 from composer.spec import allowed_modules
-from composer.spec.family import Spec
+from composer.spec.family import Items, Spec
 from composer.spec.without import Without
 
+Entry = Annotated[int, Field(ge=0, le=10**6)]
 PhysicalNumber = Annotated[float, Field(ge=-1e12, le=1e12)]
 STEP_REWARDS = {
     "CartPole-v0": (0.0, 1.0),
@@ -72,6 +74,8 @@ class Gymnasium(SuccessSimulator, kind="gymnasium"):
     constructor has computed from them stays as it was."""
     success: Success | None = None
     """Where its steps tell success; absent, evaluations report returns alone."""
+    observed: Annotated[Items[Entry] | None, Field(min_length=1, max_length=100_000)] = None
+    """Entries of a vector that the agent sees, from 0: ``[0, 2]`` hides the velocities of CartPole. Absent: all."""
     episode_env_steps: Annotated[int, Field(ge=0, le=10**9)] = 0
     """Time limit in environment steps; 0 keeps the limit of its registration."""
 
@@ -128,6 +132,7 @@ class Gymnasium(SuccessSimulator, kind="gymnasium"):
             raise SpacesUnknown(
                 f"what {self.id} observes and does is not known until training: only importing {source} tells"
             )
+        found = info_of_entries(found, self.observed) if self.observed else found
         return replace(found, tells_success=True) if self.success else found
 
     @override
@@ -169,6 +174,8 @@ class Gymnasium(SuccessSimulator, kind="gymnasium"):
     def native_spaces(self) -> NativeSpaces:
         from composer.environments.suites.gymnasium_native import native_spaces
 
+        if self.observed:  # An exported policy takes what the agent sees.
+            return super().native_spaces()
         return native_spaces(gymnasium_make.make(self._declared()))
 
     @override
@@ -178,7 +185,8 @@ class Gymnasium(SuccessSimulator, kind="gymnasium"):
         described = gymnasium_make.known(self._declared())  # A worker has not described it.
         made = gymnasium_make.make(self._declared(with_pictures=True))
         distracted = Distracted(self.distractions) if self.distractions else None
-        return GymnasiumSingle(made, described, self.success.info if self.success else "", distracted)
+        single = GymnasiumSingle(made, described, self.success.info if self.success else "", distracted)
+        return SomeEntries(single, self.observed) if self.observed else single
 
     def _declared(self, with_pictures: bool = False) -> gymnasium_make.Declared:
         kwargs = {key: value for key, value in self.kwargs.items() if with_pictures or key != "render_mode"}
