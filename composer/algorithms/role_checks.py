@@ -23,6 +23,7 @@ def agent_problems(agent: AgentDeclaration) -> Iterator[Problem]:
     yield from unfit or (*agent.algorithm.problems(agent), *_networks(agent))
     yield from _averages(agent)
     yield from _optimizers(agent)
+    yield from _memories(agent)
 
 
 def _no_simulator(agent: AgentDeclaration) -> Iterator[Problem]:
@@ -54,6 +55,18 @@ def _networks(agent: AgentDeclaration) -> Iterator[Problem]:
             option = dormant.get(name)
             hint = f"; it belongs to {option!r}, which is not declared" if option else suggestion(name, names)
             yield f"networks.{name}", f"{title} has no network {name!r}{hint}"
+
+
+def _memories(agent: AgentDeclaration) -> Iterator[Problem]:
+    """Interventions that put other modules into networks, and penalties on features, read one observation alone."""
+    roles = [role for role, network in agent.networks.items() if network.memory_size]
+    for name, intervention in agent.interventions.items():
+        if roles and intervention.do.changes_structure:
+            message = f"{intervention.do.kind!r} changes modules, and those of {' and '.join(roles)} carry a memory"
+            yield f"interventions.{name}.do", f"{message}: leave it out"
+    for name, penalty in agent.penalties.items():
+        if roles and penalty.of_features:
+            yield f"penalties.{name}", "penalises features of single observations, and a network carries a memory"
 
 
 def _averages(agent: AgentDeclaration) -> Iterator[Problem]:

@@ -57,8 +57,9 @@ class Network(Spec):
     def module(self, shape: Shape, actions: int) -> LazyCall:
         """One copy as a tree of constructor calls."""
         features = self.outline(shape, actions).children["trunk"].output
+        plain = "composer.networks.modules.trunk_and_head:TrunkAndHead"
         return call(
-            "composer.networks.modules.trunk_and_head:TrunkAndHead",
+            "composer.networks.modules.recurrent:RecurrentTrunkAndHead" if self.memory_size else plain,
             self.trunk.module(shape),
             self.head.module(features, actions),
         )

@@ -14,6 +14,8 @@ from composer.algorithms.on_policy import memory_name
 from composer.blueprint import BlueprintError, load
 from composer.networks.sequences import Sequences
 from composer.training.collect.recurrent_rollout import RecurrentRollout
+from composer.training.export.export import export
+from composer.training.export.formats import ExportFailed
 from composer.training.learner import Learner
 
 TINY_SAC = Path(__file__).parents[1] / "tiny.toml"
@@ -141,3 +143,19 @@ def test_what_cannot_be_is_refused(change: str, message: str) -> None:
 def test_an_algorithm_that_learns_from_single_transitions_carries_no_memory() -> None:
     with pytest.raises(BlueprintError, match=r"actor.trunk: SAC learns from single transitions and carries no"):
         load(TINY_SAC, ['networks.actor.trunk={ kind = "gru", width = 4 }'])
+
+
+def test_what_reads_single_observations_is_refused(tmp_path: Path) -> None:
+    where = '{ kind = "last_layers", of = "critic" }'
+    inject = (
+        f'interventions.more={{ when = {{ kind = "at", steps = [60] }}, where = {where}, do = {{ kind = "inject" }} }}'
+    )
+    with pytest.raises(BlueprintError, match="'inject' changes modules, and those of actor and critic carry a memory"):
+        tiny(*MEMORY, inject)
+    run, parts = begin(tmp_path, *MEMORY)
+    parts.collector.interact(0)
+    parts.save()
+    run.close()
+    parts.close()
+    with pytest.raises(ExportFailed, match="carries a memory through an episode"):
+        export(run.path, checkpoint=None)

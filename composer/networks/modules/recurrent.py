@@ -6,10 +6,13 @@ Legend: N sequences, T observations of each, m entries of a memory. Tests: tests
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from composer.networks.sequences import Sequences
 
 
 class RecurrentCell(nn.Module, ABC):
@@ -108,7 +111,7 @@ class RecurrentSequence(nn.Sequential):
         if starts is None or memory is None:
             plain: Tensor = super().forward(x)
             return plain
-        parts = iter(memory.split([size for layer in self if (size := _size(layer))], -1))
+        parts = iter(memory.split([_size(layer) for layer in self if _size(layer)], -1))
         after = []
         for layer in self:
             if _size(layer):
@@ -117,6 +120,22 @@ class RecurrentSequence(nn.Sequential):
             else:
                 x = layer(x)
         return x, torch.cat(after, -1)
+
+
+class RecurrentTrunkAndHead(nn.Module):
+    """``head(trunk(x))`` with a memory in the trunk."""
+
+    def __init__(self, trunk: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.head = head
+
+    def forward(self, x: Tensor | Sequences) -> Any:
+        """Output as the head documents it. Of sequences, also the memory after every moment."""
+        if isinstance(x, Sequences):
+            features, memory = self.trunk(*x)
+            return self.head(features), memory
+        return self.head(self.trunk(x))
 
 
 def _size(layer: nn.Module) -> int:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import Tensor, nn
-
-from composer.networks.sequences import Sequences
 
 
 class TrunkAndHead(nn.Module):
@@ -17,9 +13,7 @@ class TrunkAndHead(nn.Module):
         self.trunk = trunk
         self.head = head
 
-    def forward(self, x: Tensor | Sequences) -> Any:
-        """Input [..., features]; output as the head documents it. Of sequences, also the memory after every moment."""
-        if isinstance(x, Sequences):
-            features, memory = self.trunk(*x)
-            return self.head(features), memory
-        return self.head(self.trunk(x))
+    def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """Input [..., features]; output as the head documents it."""
+        output: Tensor | tuple[Tensor, Tensor] = self.head(self.trunk(x))
+        return output
