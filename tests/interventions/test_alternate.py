@@ -72,6 +72,14 @@ def test_averages_may_begin_as_copies() -> None:
             assert torch.equal(value, twin[name.replace("averages/target_critic", "networks/critic")])
 
 
+def test_statistics_of_minibatches_are_moved_by_the_active_agent_alone() -> None:
+    patient = Twins("normalization.observation={kind='batch_norm'}", alternating())
+    patient.update(1)
+    drawn = patient.transitions(1)
+    both = torch.cat([drawn.observation, drawn.next_observation], 1).double()
+    torch.testing.assert_close(patient.state()["normalization/observation/mean"], 0.1 * both.mean(1))
+
+
 def test_resume_is_exact(tmp_path: Path) -> None:
     declared = (*EVENTFUL, alternating("{ kind = 'every', interval = 20 }"))
     run, _ = finished(tmp_path / "whole", *declared)
