@@ -80,7 +80,7 @@ def test_files_of_the_folder_come_first_and_what_is_wrong_is_told(tmp_path: Path
         ("2402.08609", ["atari/dqn_soft_moe", "atari/rainbow_soft_moe"]),
         ("moments_zero", ["atari/bbf_hare_tortoise", "atari/drq_hare_tortoise", "dmc/sac_hare_tortoise"]),
         ("PLASTICITY INJECTION", ["atari/dqn_injection", "dmc/sac_injection"]),
-        ("subset", ["studies/warm_start_map"]),
+        ("subset", ["studies/warm_start_map", "studies/warm_start_photographs"]),
     ],
 )
 def test_a_pattern_finds_names_purposes_sources_variants_and_axes(
