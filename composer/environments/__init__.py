@@ -26,6 +26,7 @@ from composer.environments.suites.humanoid_bench import HumanoidBench
 from composer.environments.suites.minatar import MinAtar
 from composer.environments.suites.myosuite import MyoSuite
 from composer.environments.suites.ogbench import OGBench
+from composer.environments.suites.playground import Playground
 
 __all__ = [
     "Atari",
@@ -47,6 +48,7 @@ __all__ = [
     "OGBench",
     "Offline",
     "Phases",
+    "Playground",
     "RenderingUnavailable",
     "Simulator",
     "SimulatorPhases",

@@ -30,6 +30,7 @@ from composer.environments import (
     MinAtar,
     MyoSuite,
     OGBench,
+    Playground,
     Simulator,
     Step,
     VectorEnvironment,
@@ -53,13 +54,14 @@ ENVIRONMENTS: dict[str, tuple[Simulator, int]] = {
     "myosuite": (MyoSuite(task="myoElbowPose1D6MRandom-v0", action_repeat=3, episode_env_steps=20), 30),
     "humanoid_bench": (HumanoidBench(task="h1-reach-v0", action_repeat=3, episode_env_steps=20), 30),
     "functions": (Walking(), 40),
+    "playground": (Playground(task="CartpoleBalance", episode_env_steps=12), 40),
     "craftax": (Craftax(game="classic", episode_env_steps=12), 40),
     "atari": (Atari(game="pong", protocol="machado2018", frame_limit=90, noop_starts=30), 60),
     "atari lives": (Atari(game="breakout", protocol="atari100k", action_repeat=12, frame_limit=1200), 260),
     "minatar": (MinAtar(game="asterix", action_repeat=3, episode_env_steps=200), 150),
 }
 """Each kind with how many decisions to run it; action repeats and time limits do not divide. Every kind is listed."""
-WITHOUT_WORKERS = {"humanoid_bench", "functions", "craftax"}
+WITHOUT_WORKERS = {"humanoid_bench", "functions", "craftax", "playground"}
 """A stand-in, which worker processes do not have, and environments that step in one call."""
 ELSEWHERE = {"simulator_phases", "offline"}
 """Kinds around other kinds, which are held to the contract here: tests of their own hold them to theirs."""

@@ -52,7 +52,7 @@ PACKAGES = {
     "procgen": Package("pip install procgen"),
     "envpool": Package("pip install envpool"),
     "brax": Package("pip install brax"),
-    "mujoco_playground": Package("pip install playground"),
+    "mujoco_playground": Package('pip install "rl-composer[playground]"', kind="playground"),
     "robosuite": Package("pip install robosuite"),
 }
 """By name in snake case."""
