@@ -52,6 +52,16 @@ def test_resume_in_either_part_and_between_is_exact(online: str, tmp_path: Path)
         assert result(resumed(stopped(run, session, at))) == result(whole), at
 
 
+def test_scores_lie_between_the_references(tmp_path: Path) -> None:
+    references = ", score_references = [-10.0, 30.0]"
+    run, session = begin(tmp_path, *PLAIN, offline(drift_file(tmp_path), references), "training.env_steps=10")
+    returns = session.evaluator.returns(session.learner, 0)
+    found = [row["evaluation/normalized_score"] for row in session.evaluator.more(session.learner, 0)]
+    np.testing.assert_allclose(found, 100 * (returns.mean(1) + 10) / 40)
+    session.close()
+    run.close()
+
+
 def test_other_data_are_refused_on_resume(tmp_path: Path) -> None:
     run, session = begin(tmp_path, *PLAIN, offline(drift_file(tmp_path)), "training.env_steps=20")
     path = stopped(run, session, 5)

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, cast
 
-from pydantic import Field, model_validator
+from pydantic import Field, Strict, model_validator
+from pydantic_core import PydanticCustomError
 from typing_extensions import override
 
 from composer.environments.base import Environment, Simulator
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
 
 STEPPING = ("action_repeat", "copies", "workers", "timeout_seconds")
 """Keys of the table that its task is stepped by."""
+
+
+NORMALIZED_SCORE = Metric(
+    "evaluation/normalized_score", "mean return of an evaluation's episodes, from 0 to 100 between the references"
+)
 
 
 class Rewards(Spec):
@@ -71,10 +77,15 @@ class Offline(Simulator, kind="offline"):
     transitions as are drawn of its own, ``mix`` and ``replace`` draw from the data."""
     rewards: Rewards = Rewards()
     """What is done to rewards. Evaluations report them as they are."""
+    score_references: Annotated[tuple[float, float], Strict(False)] | None = None
+    """Returns that count as 0 and as 100 in ``evaluation/normalized_score``, as D4RL has it: those of random actions
+    and of an expert. ``composer record`` and Minari's data sets tell theirs; None leaves the score out."""
 
     @model_validator(mode="after")
     def _is_complete(self) -> Self:
         ensure_task(self.task)
+        if self.score_references is not None and self.score_references[0] >= self.score_references[1]:
+            raise PydanticCustomError("score_references", "'score_references' are the lower return and the higher one")
         if "action_repeat" not in self.model_fields_set:
             object.__setattr__(self, "action_repeat", cast(Simulator, self.task).action_repeat)
         return self
@@ -139,7 +150,8 @@ class Offline(Simulator, kind="offline"):
 
     @override
     def further_evaluation_metrics(self) -> tuple[Metric, ...]:
-        return self.task.further_evaluation_metrics()
+        own = (NORMALIZED_SCORE,) if self.score_references else ()
+        return (*self.task.further_evaluation_metrics(), *own)
 
     @override
     def training_metrics(self) -> tuple[Metric, ...]:

@@ -30,7 +30,7 @@ from composer.training.collect.assessment import Assessment
 from composer.training.collect.base import TransitionMemory, without_prefix
 from composer.training.collect.data_replay import DataReplay, DataSource
 from composer.training.collect.off_policy import ReplayMemory
-from composer.training.collect.offline import ONLINE, OfflineCollector, OwnCollector
+from composer.training.collect.offline import ONLINE, OfflineCollector, OwnCollector, ScoredEvaluator
 from composer.training.collect.offline_data import load_data
 from composer.training.collect.on_policy import Rollout
 from composer.training.collect.phase_stream import HeldOutEvaluator, PhaseCollector
@@ -171,6 +171,12 @@ class OfflineRuntime(SimulatorRuntime):
             return made
 
         return OfflineCollector(declared, learner, DataReplay(data, own, declared.online, learner), make_online)
+
+    @override
+    def evaluator(self, seeds: tuple[int, ...], episodes: int, batch_size: int, device: str) -> Evaluator:
+        found = ScoredEvaluator.of(self.environment.simulator, seeds, episodes)
+        found.references = self.environment.score_references
+        return found
 
     @override
     def stored(self, learner: Learner, checkpoints: Checkpoints, snapshot: Snapshot) -> TransitionSource:

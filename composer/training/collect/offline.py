@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING
 import torch
 from typing_extensions import override
 
+from composer.environments.offline.offline import NORMALIZED_SCORE
+from composer.environments.success import RETURN
 from composer.replay.transitions import Minibatch
 from composer.training.collect.base import Collector
 from composer.training.collect.offline_data import observations, rewards_and_ends
 from composer.training.collect.simulation import SimulatorCollector
+from composer.training.evaluation import EpisodeEvaluator
 from composer.training.runs.checkpoint import Checkpoints, Snapshot
 
 if TYPE_CHECKING:
@@ -142,3 +145,21 @@ class OfflineCollector(Collector):
     def close(self) -> None:
         if self._online is not None:
             self._online.close()
+
+
+class ScoredEvaluator(EpisodeEvaluator):
+    """Plays the task of a data set; with references, returns are scores too."""
+
+    references: tuple[float, float] | None = None
+
+    @override
+    def more(self, learner: Learner, number: int) -> list[dict[str, float]]:
+        rows = super().more(learner, number)
+        if self.references is None:
+            return rows
+        low, high = self.references
+        means = self._scores[RETURN.name].mean(1)
+        return [
+            {**row, NORMALIZED_SCORE.name: float(100 * (mean - low) / (high - low))}
+            for row, mean in zip(rows, means, strict=True)
+        ]
