@@ -49,6 +49,7 @@ ELSEWHERE = {
     "composer compare runs/cartpole_dqn-": "tests/studies/test_compare_groups.py",
     "composer compare runs/humanoid_bench_": "tests/studies/test_references.py",
     "composer compare runs/mujoco_": "tests/studies/test_references.py",
+    "composer train craftax/": "tests/environments/test_craftax.py",
     "composer train humanoid_bench/": "tests/environments/test_registered.py",
     "composer train myosuite/": "tests/environments/test_registered.py",
     "composer train ogbench/": "tests/environments/test_environment_contract.py",
