@@ -32,7 +32,7 @@ def test_which_table_applies_follows_from_environment_and_task() -> None:
         found = {table.name: table.of(environment, task, metric) for table in chosen_constants("auto")}
         return {name: pair for name, pair in found.items() if pair is not None}
 
-    assert of("dm_control", "walker-walk") == {"dmc": (0.0, 1000.0)}
+    assert of("dm_control", "walker-walk") == {"dmc": (0.0, 1000.0)} == of("playground", "WalkerWalk")
     assert of("dm_control", "lqr-lqr_2_1") == {}, "its rewards have no lower bound"
     assert of("gymnasium", "Ant-v4") == {"mujoco_td3": (-70.288, 3942.0)}
     assert of("gymnasium", "Ant-v5") == {}, "another version has other rewards"
