@@ -16,28 +16,29 @@ from typing import Any
 import numpy as np
 
 from benchmarks.vlm.drawn_point import GOAL
-from benchmarks.vlm.tiny_clip import CAPTIONS, TEMPERATURE, make, points
+from benchmarks.vlm.tiny_clip import CAPTIONS, make, points
 from composer import api
 from composer.environments.rewards.clip_judge import ClipJudge
 from composer.environments.rewards.vision_language import VisionLanguage
 
 POINT = Path(__file__).with_name("point.toml")
 SIZES: Mapping[str, tuple[int, int, int]] = {
-    "untrained": (32, 2, 0),
-    "small": (4, 1, 1_500),
-    "middle": (16, 1, 1_500),
-    "large": (32, 2, 1_500),
+    "random": (128, 1, 0),
+    "small": (32, 1, 3_000),
+    "middle": (64, 1, 3_000),
+    "large": (128, 1, 3_000),
 }
-"""Width, layers, and batches of 64 pictures that it is trained on."""
+"""Width, layers, and pictures that the projections are fitted to."""
+TEMPERATURE = 0.1
 
 
 def precision_and_recall(folder: Path, pictures: int = 2_000) -> tuple[float, float]:
-    """Of rewards at a threshold of 1/2, on pictures that no model was trained on."""
+    """Of rewards at a threshold of 1/2, on pictures that no model was fitted to."""
     others = tuple(caption for caption in CAPTIONS if caption != GOAL)
-    judge = ClipJudge(
-        VisionLanguage(model=str(folder), goal=GOAL, negatives=others, image_size=32, temperature=TEMPERATURE)
-    )
-    _, seen, captions = points(pictures, seed=999)
+    texts: dict[str, Any] = {"goal": GOAL, "negatives": others}
+    judge = VisionLanguage(model=str(folder), **texts, image_size=32, temperature=TEMPERATURE).build()
+    assert isinstance(judge, ClipJudge)
+    _, seen, captions = points(pictures, seed=999_999)
     told, true = judge.probabilities(seen) > 0.5, np.array([caption == GOAL for caption in captions])
     return float((told & true).sum() / max(told.sum(), 1)), float((told & true).sum() / true.sum())
 
@@ -57,8 +58,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path)
     given = parser.parse_args(arguments)
     figures: dict[str, Any] = {}
-    for name, (width, layers, steps) in SIZES.items():
-        folder = make(given.models / name, width, layers, steps)
+    for name, sizes in SIZES.items():
+        folder = make(given.models / name, *sizes)
         precision, recall = precision_and_recall(folder)
         figures[name] = {"precision": precision, "recall": recall}
         if not given.only_models:

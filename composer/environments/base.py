@@ -209,7 +209,6 @@ class Simulator(Altered, Environment, abstract=True):
     @property
     @override
     def stays_in_thread(self) -> bool:
-        """Where it draws for a reward: a context of OpenGL belongs to the thread that draws first."""
         return self.reward is not None and not self.workers
 
     @override
@@ -226,8 +225,7 @@ class Simulator(Altered, Environment, abstract=True):
         if env_steps < self.stride:
             message = f"{env_steps:,} is less than one interaction: {self.stride:,} environment steps (repeat x copies)"
             yield "training.env_steps", message
-        total = self.copies * seeds
-        if self.workers > total:
+        if self.workers > (total := self.copies * seeds):
             yield "environment.workers", f"{self.workers} workers for {total} environments (copies x seeds)"
         yield from self.altered_problems(self.kind)
 
@@ -262,11 +260,10 @@ class Simulator(Altered, Environment, abstract=True):
 
         By default those of ``info``: an exported policy then takes and gives what composer's own agent does.
         """
-        info = self.info
+        info, size = self.info, self.info.action_size
         observed = NativePart("observation", info.observation, "uint8" if info.pictures else "float32")
-        if info.discrete:
-            return NativeSpaces((observed,), NativeAction((), "int64", count=info.action_size))
-        return NativeSpaces((observed,), NativeAction((info.action_size,), "float32"))
+        action = NativeAction((), "int64", count=size) if info.discrete else NativeAction((size,), "float32")
+        return NativeSpaces((observed,), action)
 
     def for_evaluation(self) -> Simulator:
         """The environment for evaluations: this one, unless its protocol says otherwise."""

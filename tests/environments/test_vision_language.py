@@ -97,7 +97,8 @@ def test_rewards_are_those_of_a_slow_reference(declared: VisionLanguage) -> None
 def test_pictures_are_encoded_once_in_batches_of_one_size_and_the_oldest_are_forgotten(
     declared: VisionLanguage,
 ) -> None:
-    judge, seen = ClipJudge(declared.model_copy(update={"batch": 4, "cache": 6})), pictures(6).astype(np.uint8)
+    judge, seen = declared.model_copy(update={"batch": 4, "cache": 6}).build(), pictures(6).astype(np.uint8)
+    assert isinstance(judge, ClipJudge)
     first = judge.probabilities(np.concatenate([seen, seen[:3]]))
     assert judge.encoded == 6 and judge._model.batch == 4
     np.testing.assert_array_equal(first[:3], first[6:])
@@ -192,7 +193,9 @@ def test_a_real_model_is_read_from_its_folder_alone(tmp_path: Path, monkeypatch:
     monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("it looks for a network"))
     folder = make(tmp_path / "model", width=16, layers=2)
     texts = {"goal": CAPTIONS[-1], "negatives": CAPTIONS[:-1]}
-    judge = ClipJudge(VisionLanguage(model=str(folder), **texts, image_size=SIDE, batch=8))
+    made = VisionLanguage(model=str(folder), **texts, image_size=SIDE, batch=8)
+    judge, other = made.build(), made.build()
+    assert isinstance(judge, ClipJudge) and isinstance(other, ClipJudge)
     _, seen, _ = points(8, seed=1)
     model, tokens = AutoModel.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
     model.logit_scale.data.fill_(math.log(1 / 0.01))
@@ -204,7 +207,6 @@ def test_a_real_model_is_read_from_its_folder_alone(tmp_path: Path, monkeypatch:
             output = model(pixel_values=pixels, input_ids=words["input_ids"], attention_mask=words["attention_mask"])
         expected.append(float(output.logits_per_image.softmax(-1)[0, 0]))
     np.testing.assert_allclose(found, expected, rtol=1e-4)
-    other = ClipJudge(VisionLanguage(model=str(folder), **texts, image_size=SIDE, batch=8))
     _, beside, _ = points(8, seed=2)
     for index in range(8):
         mixed = beside.copy()

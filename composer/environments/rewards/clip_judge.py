@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections import OrderedDict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -22,16 +22,30 @@ from composer.spec.calls import in_words
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from composer.environments.rewards.vision_language import VisionLanguage
 
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 """Of colours from 0 to 1, for a folder that names none."""
 
 
+class Settings(NamedTuple):
+    """Those of ``VisionLanguage``, by the same names."""
+
+    model: str
+    goal: str
+    negatives: tuple[str, ...]
+    temperature: float
+    threshold: float | None
+    environment_share: float
+    image_size: int
+    batch: int
+    cache: int
+    device: str
+
+
 class ClipJudge:
     """A frozen image encoder, and the embeddings of the goal and its negatives."""
 
-    def __init__(self, declared: VisionLanguage) -> None:
+    def __init__(self, declared: Settings) -> None:
         """Loads the model of ``declared``. Raises UnusableEnvironment."""
         self._declared, folder = declared, Path(declared.model).expanduser()
         found = "cuda" if torch.cuda.is_available() else "cpu"

@@ -79,8 +79,8 @@ class VisionLanguage(RewardModel, kind="vision_language"):
     @override
     def build(self) -> Judge:
         from composer.environments.interface import UnusableEnvironment
-        from composer.environments.rewards.clip_judge import ClipJudge
+        from composer.environments.rewards.clip_judge import ClipJudge, Settings
 
         if problem := self.refusal():
             raise UnusableEnvironment(f"reward.{problem[0]}", problem[1])
-        return ClipJudge(self)
+        return ClipJudge(Settings(**dict(self)))
