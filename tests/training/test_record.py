@@ -36,11 +36,15 @@ def same(first: Steps, second: Steps) -> None:
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_both_layouts_hold_the_same_episodes_and_a_run_learns_from_them(run: Path, tmp_path: Path) -> None:
+def test_both_layouts_hold_the_same_episodes_and_a_run_learns_from_them(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Written to relative paths, as a user would."""
     pytest.importorskip("minari")
+    monkeypatch.chdir(tmp_path)
     play = Play(episodes=3, noise=0.3, epsilon=0.2, explore=True)
-    tables: list[dict[str, Any]] = [record(run, tmp_path / out, play, None) for out in ("a.parquet", "b")]
-    first, second = File(path=str(tmp_path / "a.parquet")), Minari(path=str(tmp_path / "b"))
+    tables: list[dict[str, Any]] = [record(run, Path(out), play, None) for out in ("a.parquet", "b")]
+    first, second = File(path=str(tmp_path / "a.parquet")), Minari(path="b")
     same(first.read(), second.read())
     for table, data in zip(tables, (first, second), strict=True):
         assert (table["episodes"], table["steps"]) == (6, data.size())

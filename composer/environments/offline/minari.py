@@ -64,7 +64,7 @@ class Minari(OfflineData, kind="minari"):
 
     def _folder(self) -> Path | None:
         """The folder of its files, which holds ``metadata.json``; None where there is none."""
-        path = Path(self.path).expanduser()
+        path = Path(self.path).expanduser().absolute()
         places = (path / "data", path, _root() / self.path / "data")
         return next((place for place in places if (place / METADATA).is_file()), None)
 

@@ -56,14 +56,15 @@ class MinariWriter(Writer):
             from minari.dataset.minari_storage import MinariStorage
         except ImportError:
             raise DataUnusable("Minari's layout needs its library: install rl-composer[minari]") from None
-        (folder / "data").mkdir(parents=True)
+        within = folder.absolute() / "data"  # Minari joins a relative folder to itself.
+        within.mkdir(parents=True)
         observed = {part.name: _box(part) for part in spaces.parts}
         self._is_whole = len(observed) == 1
         from gymnasium import spaces as gym
 
         space = next(iter(observed.values())) if self._is_whole else gym.Dict(observed)
         self._id = f"{re.sub(r'[^A-Za-z0-9_-]+', '-', name)}-v0"
-        self._storage = MinariStorage.new(folder / "data", space, _action_space(spaces.action), jpeg_encoding=False)
+        self._storage = MinariStorage.new(within, space, _action_space(spaces.action), jpeg_encoding=False)
 
     @override
     def add(self, episode: Episode, is_whole: bool) -> None:
