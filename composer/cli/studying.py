@@ -202,8 +202,8 @@ def simplicity(
     Of blueprints as SimBa's paper does, or of MLPs with random weights as Neural Redshift does.
 
     Examples:
-        composer simplicity dmc/sac_mlp dmc/sac_simba --initialisations 20 --plot simplicity.png
-        composer simplicity dmc/sac_mlp dmc/sac_simba --measure lempel_ziv
+        composer simplicity dmc/sac_mlp dmc/sac_simba --initialisations 20
+        composer simplicity dmc/sac_mlp dmc/sac_simba --plot simplicity.png
         composer simplicity --redshift --measure polynomial --plot redshift.png
     """
     if redshift == bool(blueprints):
