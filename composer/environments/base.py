@@ -230,11 +230,8 @@ class Simulator(Altered, Environment, abstract=True):
         yield from self.altered_problems(self.kind)
 
     def rows(self, n: int) -> Rows:
-        """Build n environments that step together. Raises RowFailure where they cannot be built.
-
-        A kind that makes its ``vector`` itself has no rows.
-        """
-        raise NotImplementedError(f"environments of the kind {self.kind!r} are made as a vector")
+        """Build n environments that step together; not of a kind with its own ``vector``. Raises RowFailure."""
+        raise NotImplementedError
 
     def vector(self, seeds: Sequence[int]) -> VectorEnvironment:
         """One environment for each of ``seeds``, which are those of a stream."""
