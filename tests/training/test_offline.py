@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 from recorded import drift_columns, drift_file, offline
-from tiny_runs import EVENTFUL, begin, finished, go_on, interactions, result, resumed, rows, stopped
+from tiny_runs import EVENTFUL, begin, finished, go_on, interactions, result, resumed, rows, stopped, tiny
 from torch import Tensor
 
 from composer.blueprint import BlueprintError, load
+from composer.blueprint.forecast.metrics import written_metrics
 from composer.training import assemble, launch
 from composer.training.assemble.resumed_run import NotTheSame, load_agent
 from composer.training.collect.data_replay import DataSource
@@ -43,8 +44,12 @@ def is_of_data(observation: Tensor) -> Tensor:
 def test_resume_in_either_part_and_between_is_exact(online: str, tmp_path: Path) -> None:
     """Slow for the mode that the other one nearly covers: a run is resumed at each of several moments."""
     path = drift_file(tmp_path)
-    overrides = [*EVENTFUL, offline(path, f"{LATER}, online = '{online}'"), REFRESH]
+    more = f"{LATER}, online = '{online}', score_references = [-10.0, 30.0]"
+    overrides = [*EVENTFUL, offline(path, more), REFRESH]
     whole, session = finished(tmp_path / "whole", *overrides)
+    written = {name for row in rows(whole) if row["type"] == "metrics" for name in row["metrics"]}
+    assert written <= {each.metric.name for each in written_metrics(tiny(*overrides))}
+    assert {"training/phase", "evaluation/normalized_score"} <= written
     assert [row["env_step"] for row in rows(whole) if row["type"] == "event" and row["seed"] == 5] == [60]
     assert session.clock.updates == 84 == int(session.learner.updates[0])
     for at in (30, 59) if online == "mix" else (58, 60, 100):

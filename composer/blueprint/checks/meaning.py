@@ -8,7 +8,8 @@ from pathlib import Path as FilePath
 
 from composer.algorithms.role_checks import agent_problems
 from composer.blueprint.checks.offline import offline
-from composer.blueprint.forecast.clock import clock_of, lengths_of
+from composer.blueprint.checks.overlap import overlap
+from composer.blueprint.forecast.clock import lengths_of
 from composer.blueprint.forecast.effects import effect_problems
 from composer.blueprint.forecast.growth import CannotGrow, growth
 from composer.blueprint.forecast.memory import available_bytes, disk_bytes, fewest_rows, forecast
@@ -38,7 +39,7 @@ def meaning_problems(blueprint: Blueprint) -> list[Finding]:
 
     Checks that need what is not known of an environment until it is built are left out.
     """
-    roles = (_agent, offline, _acting, _schedules, _overlap, _sampling, _sizes, _environment, _observations, _rewards)
+    roles = (_agent, offline, _acting, _schedules, overlap, _sampling, _sizes, _environment, _observations, _rewards)
     stages = (
         roles,
         (_shapes,),
@@ -59,26 +60,6 @@ def _first_of_each_path(findings: Iterable[Finding]) -> list[Finding]:
         steps = path if isinstance(path, tuple) else read_path(path) or ()
         first.setdefault(steps, (steps, message))
     return list(first.values())
-
-
-def _overlap(blueprint: Blueprint) -> Iterator[Finding]:
-    if blueprint.training.overlap and not blueprint.algorithm.learns_from_replay:
-        why = f"{blueprint.algorithm.kind} does not learn from a replay: its updates have to wait for new data"
-        yield ("training", "overlap"), why
-    elif blueprint.training.overlap and blueprint.algorithm.assessment is not None:
-        why = "whether updates are made follows from the step of the environment, which must be done before them"
-        yield ("training", "overlap"), why
-    elif blueprint.training.overlap and _updates_at_once(blueprint):
-        why = "the first update comes beside the first environment step, before a transition is stored: 2 or more"
-        yield ("algorithm", "warmup_interactions"), why
-    elif blueprint.training.overlap and blueprint.environment.stays_in_thread:
-        why = "one thread alone draws its pictures, and steps beside updates are another's: environment.workers = 1"
-        yield ("training", "overlap"), why
-
-
-def _updates_at_once(blueprint: Blueprint) -> bool:
-    """Whether the first update comes after the first interaction, with nothing else to draw from."""
-    return bool(clock_of(blueprint).updates_after(1)) and not blueprint.environment.learns_from_data
 
 
 def _schedules(blueprint: Blueprint) -> Iterator[Finding]:

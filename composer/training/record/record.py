@@ -9,10 +9,11 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from composer.environments.base import Simulator
 from composer.environments.labelled.datasets.base import DataUnusable
 from composer.environments.offline.data import files_digest
 from composer.spec.errors import ComposerError
@@ -24,7 +25,8 @@ from composer.training.runs.best import best_of
 from composer.training.runs.checkpoint import Checkpoints
 
 if TYPE_CHECKING:
-    from composer.blueprint import Blueprint
+    from composer.algorithms.base import Algorithm
+    from composer.environments.base import Environment
     from composer.training.learner import Learner
     from composer.training.runs.checkpoint import Snapshot
     from composer.training.runs.chosen import Chosen
@@ -48,14 +50,16 @@ def record(run: Path, out: Path, play: Play, chosen: Chosen, from_replay: bool =
     if out.exists():
         raise NothingToRecord(f"{out} exists already: remove it, or write elsewhere")
     blueprint, learner, snapshot = load_agent(run, None if from_replay else chosen)
-    _ensure_recordable(blueprint, play, from_replay)
-    found = _held(run, blueprint, learner, snapshot) if from_replay else _played(blueprint, learner, play)
-    lowest = float(np.mean([each.total for each in _played(blueprint, learner, _random(play))]))
-    writer, is_done = _writer(blueprint, run, out), False
+    _ensure_recordable(blueprint.environment, blueprint.algorithm, play, from_replay)
+    environment = cast(Simulator, blueprint.environment)
+    found = _held(run, environment, learner, snapshot) if from_replay else _played(environment, learner, play)
+    lowest = float(np.mean([each.total for each in _played(environment, learner, _random(play))]))
+    writer, is_done = _writer(environment, run, out), False
     try:
         returns, steps = _write(writer, found, is_whole=not from_replay)
-        facts = _facts(blueprint, run, snapshot, play, from_replay) | {"ref_min_score": lowest}
-        if (best := best_of(run)) is not None and blueprint.environment.metric == "evaluation/return":
+        facts = _facts(environment, run, snapshot, play, from_replay) | {"algorithm_name": blueprint.algorithm.kind}
+        facts |= {"ref_min_score": lowest}
+        if (best := best_of(run)) is not None and environment.metric == "evaluation/return":
             facts["ref_max_score"] = best.value
         writer.close(facts)
         is_done = True
@@ -70,44 +74,43 @@ def record(run: Path, out: Path, play: Play, chosen: Chosen, from_replay: bool =
     }  # fmt: skip
 
 
-def _ensure_recordable(blueprint: Blueprint, play: Play, from_replay: bool) -> None:
-    environment = blueprint.environment
+def _ensure_recordable(environment: Environment, algorithm: Algorithm, play: Play, from_replay: bool) -> None:
     if not environment.is_simulator:
         raise NothingToRecord(f"this run learns from labelled data ({environment.kind}), and plays no episodes")
-    if environment.stages(blueprint.algorithm.batch_size) and not environment.learns_from_data:
+    if environment.stages(algorithm.batch_size) and not environment.learns_from_data:
         raise NothingToRecord(f"this run has several tasks ({environment.kind}): record a run of one of them")
     if play.noise and environment.info.discrete:
         raise NothingToRecord("--noise is for actions that are numbers; these are choices: use --epsilon")
-    if from_replay and not blueprint.algorithm.learns_from_replay:
-        raise NothingToRecord(f"{blueprint.algorithm.title} keeps no replay: leave --replay out")
+    if from_replay and not algorithm.learns_from_replay:
+        raise NothingToRecord(f"{algorithm.title} keeps no replay: leave --replay out")
 
 
-def _played(blueprint: Blueprint, learner: Learner, play: Play) -> Iterator[Episode]:
-    environments = blueprint.environment.make(streams(learner, play), "recorded")  # type: ignore[attr-defined]
+def _played(environment: Simulator, learner: Learner, play: Play) -> Iterator[Episode]:
+    environments = environment.make(streams(learner, play), "recorded")
     try:
         yield from played(learner, environments, play)
     finally:
         environments.close()
 
 
-def _held(run: Path, blueprint: Blueprint, learner: Learner, snapshot: Snapshot) -> Iterator[Episode]:
-    ring = runtime_of(blueprint.environment).own(learner, Checkpoints(run), snapshot)
+def _held(run: Path, environment: Simulator, learner: Learner, snapshot: Snapshot) -> Iterator[Episode]:
+    ring = runtime_of(environment).own(learner, Checkpoints(run), snapshot)
     if ring is None or not ring.drawable:
         raise NothingToRecord(f"{run} has stored no transitions of its own yet")
-    return held(ring, learner, blueprint.environment.copies_per_seed)
+    return held(ring, learner, environment.copies_per_seed)
 
 
 def _random(play: Play) -> Play:
     return replace(play, episodes=REFERENCE, explore=False, noise=0.0, epsilon=1.0)
 
 
-def _writer(blueprint: Blueprint, run: Path, out: Path) -> Writer:
-    spaces = blueprint.environment.native_spaces()  # type: ignore[attr-defined]
+def _writer(environment: Simulator, run: Path, out: Path) -> Writer:
+    spaces = environment.native_spaces()
     if out.suffix == ".parquet":
         return ParquetWriter(out, spaces)
     if out.suffix:
         raise NothingToRecord(f"{out}: a file ending in .parquet, or a folder for Minari's layout, is meant")
-    return MinariWriter(out, f"{blueprint.environment.title}-{run.name}", spaces)
+    return MinariWriter(out, f"{environment.title}-{run.name}", spaces)
 
 
 def _write(writer: Writer, found: Iterator[Episode], is_whole: bool) -> tuple[list[float], int]:
@@ -122,12 +125,11 @@ def _write(writer: Writer, found: Iterator[Episode], is_whole: bool) -> tuple[li
     return returns, steps
 
 
-def _facts(blueprint: Blueprint, run: Path, snapshot: Snapshot, play: Play, from_replay: bool) -> dict[str, Any]:
+def _facts(environment: Simulator, run: Path, snapshot: Snapshot, play: Play, from_replay: bool) -> dict[str, Any]:
     how = {"from": "replay"} if from_replay else {"from": "policy", **asdict(play)}
-    step = int(snapshot.values["interactions"]) * blueprint.environment.stride
+    step = int(snapshot.values["interactions"]) * environment.stride
     return {
-        "algorithm_name": blueprint.algorithm.kind,
-        "description": f"{blueprint.environment.title}: composer record of the run {run.name}",
+        "description": f"{environment.title}: composer record of the run {run.name}",
         "run": run.name,
         "env_step": step,
         **{f"recorded_{key}": value for key, value in how.items()},
