@@ -30,6 +30,12 @@ SIDES = {
     "dmc": "DeepMind control suite",
     "atari": "Atari",
     "minatar": "MinAtar",
+    "craftax": "Craftax",
+    "mujoco": "MuJoCo",
+    "myosuite": "MyoSuite",
+    "humanoid_bench": "HumanoidBench",
+    "ogbench": "OGBench",
+    "offline": "Offline data",
     "continual": "Continual learning",
     "plasticity": "Plasticity",
     "warm_start": "Warm start",
@@ -99,13 +105,13 @@ def _section(each: Entry, folder: Path, record: dict[str, Any]) -> Iterator[str]
 def diagrams(folder: Path = GALLERY) -> None:
     """Draw the networks of every shipped blueprint."""
     for name, file in shipped().items():
-        draw(load(file).blueprint, folder / f"{stem(name)}-networks.svg")
+        draw(load(file, is_to_run=False).blueprint, folder / f"{stem(name)}-networks.svg")
 
 
 def trained(runs: Path, folder: Path = GALLERY) -> None:
     """Draw curves and films of the finished runs, and record their commands and results."""
     record = _record(folder)
-    names = {load(file).blueprint.name: name for name, file in shipped().items()}
+    names = {load(file, is_to_run=False).blueprint.name: name for name, file in shipped().items()}
     facts = {path: json.loads((path / "run.json").read_text(encoding="utf-8")) for path in runs.iterdir()}
     # Where a blueprint has several runs, that of no variant is shown.
     for path in sorted(facts, key=lambda each: (facts[each].get("variant") is None, each)):

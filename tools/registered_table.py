@@ -1,4 +1,4 @@
-"""Write ``registry/suites/tasks_KIND.toml`` from an installed package: ``python -m tools.registered_table KIND``.
+"""Write the table of a kind in registry/suites from an installed package: ``python -m tools.registered_table KIND``.
 
 KIND is a suite that a package registers with Gymnasium, such as ``myosuite``. Run it after a change of the package's
 version; a test compares the table with the package where that is installed.

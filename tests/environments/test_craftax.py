@@ -24,7 +24,7 @@ def test_sizes_and_problems_are_known_without_the_package(monkeypatch: pytest.Mo
     assert not [*full.problems(64, 10_000, 1)]
     wrong = full.model_copy(update={"copies": 30, "workers": 2})
     assert [key for key, _ in wrong.problems(64, 10_000, 1)] == ["environment.workers", "environment.optimistic_resets"]
-    monkeypatch.setattr("composer.environments.vector.jax_functions.find_spec", lambda name: None)
+    monkeypatch.setattr("composer.environments.vector.packages.find_spec", lambda name: None)
     with pytest.raises(UnusableEnvironment, match=r'needs jax and craftax: pip install "rl-composer\[craftax\]"'):
         full.make([1], "training")
 

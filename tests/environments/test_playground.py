@@ -22,7 +22,7 @@ def test_sizes_are_known_without_the_package(monkeypatch: pytest.MonkeyPatch) ->
     declared = Playground(task="CartpoleBalance", copies=4, action_repeat=2)
     assert declared.info == EnvironmentInfo((5,), 1, 1000, 2, terminates=True) and declared.metric_range == (0, 1000)
     assert [key for key, _ in Playground(task="WalkerRun", workers=2).problems(8, 1000, 4)] == ["environment.workers"]
-    monkeypatch.setattr("composer.environments.vector.jax_functions.find_spec", lambda name: None)
+    monkeypatch.setattr("composer.environments.vector.packages.find_spec", lambda name: None)
     with pytest.raises(UnusableEnvironment, match=r'pip install "rl-composer\[playground\]"'):
         declared.make([1], "training")
 

@@ -32,7 +32,7 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "dqn": {"spr": {"latent": 64}},
     "supervised": {"distillation": {"average": "teacher"}},
     "simulator_phases": {"evaluate_earlier": True},
-    "offline": {"offline_env_steps": 50_000},
+    "offline": {"offline_env_steps": 50_000, "task": {"kind": "dm_control", "task": "pendulum-swingup"}},
     "phases": {"phases": [{"updates": 100, "early_stopping": {"patience": 3, "every": 10}}, {}]},
 }
 """Settings that add metrics."""

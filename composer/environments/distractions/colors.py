@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import numpy as np
 from typing_extensions import override
 
 from composer.environments.distractions.base import Changing, Distraction, Intensity
@@ -43,6 +42,8 @@ class _Colors(Changing):
 
     @override
     def change(self, picture: Picture, background: Callable[[], Mask], decision: int) -> Picture:
+        import numpy as np
+
         random = np.random.default_rng(derive(self._seed, decision if self._moves else 0))
         gain, offset = 1 + self._intensity * random.uniform(-1, 1, 3), random.uniform(-64, 64, 3) * self._intensity
         changed: Picture = (picture * gain + offset).round().clip(0, 255).astype(np.uint8)

@@ -15,7 +15,7 @@ from typing_extensions import override
 from composer.environments.base import Simulator
 from composer.environments.interface import EnvironmentInfo, UnusableEnvironment, VectorEnvironment
 from composer.environments.suites.craftax_functions import ACHIEVEMENTS, CraftaxFunctions
-from composer.environments.vector.jax_functions import missing_packages
+from composer.environments.vector.packages import missing_packages
 from composer.spec.metrics import Metric
 
 if TYPE_CHECKING:

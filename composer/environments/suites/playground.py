@@ -14,7 +14,7 @@ from typing_extensions import override
 from composer.environments.base import Simulator
 from composer.environments.interface import EnvironmentInfo, UnusableEnvironment, VectorEnvironment
 from composer.environments.suites.task_tables import known, task_table
-from composer.environments.vector.jax_functions import missing_packages
+from composer.environments.vector.packages import missing_packages
 
 
 class Playground(Simulator, kind="playground"):

@@ -1,6 +1,7 @@
 """Suites that a package registers with Gymnasium: tasks and sizes from a table, the package imported by what runs them.
 
-A kind names its package; its table is registry/suites/tasks_KIND.toml. Tests: tests/environments/test_registered.py.
+A kind names its package; its table lies in registry/suites, under the name of the kind.
+Tests: tests/environments/test_registered.py.
 """
 
 from __future__ import annotations

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 import os
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -51,11 +50,6 @@ class JaxEnvironment(Protocol):
 
     def render(self, state: Tree) -> jax.Array:
         """A picture ``[height, width, 3]``, uint8."""
-
-
-def missing_packages(*names: str) -> str:
-    """Which of the packages of an environment in JAX are not installed, in words; empty where all are."""
-    return " and ".join(name for name in names if find_spec(name) is None)
 
 
 class JaxFunctions:
