@@ -142,6 +142,10 @@ class Algorithm(Family, family="algorithm"):
     def roles(self, info: EnvironmentInfo) -> tuple[Role, ...]:
         """The networks that it needs, in the order in which they are built."""
 
+    def learning_roles(self, info: EnvironmentInfo) -> tuple[str, ...]:
+        """Its networks but those whose weights stay as they were drawn."""
+        return tuple(role.name for role in self.roles(info) if not role.is_fixed)
+
     def dormant_roles(self) -> Mapping[str, str]:
         """Networks that it would need with another setting, each with the key of that setting."""
         return {}

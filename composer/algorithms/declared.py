@@ -46,6 +46,8 @@ class Role(NamedTuple):
     concatenates: tuple[tuple[str, Shape | None], ...] = ()
     """What its input puts together, by name, in order; empty where it is one thing, such as the observation. A shape
     that follows from another network is None."""
+    is_fixed: bool = False
+    """Whether its weights stay as they were drawn: it has no optimizer, and diagnostics do not read it."""
 
 
 class AverageRole(NamedTuple):
@@ -172,7 +174,8 @@ def outlines_of(
         for role in ready:
             shape = _input_shape(role, found)
             if shape is not None:
-                found[role.name] = _outline(networks[role.name], shape, actions)
+                outline = _outline(networks[role.name], shape, actions)
+                found[role.name] = outline.frozen() if role.is_fixed and isinstance(outline, Outline) else outline
         waiting = [role for role in waiting if role not in ready]
     return {role.name: found[role.name] for role in roles if role.name in found}
 

@@ -23,6 +23,8 @@ from composer.spec.family import Spec
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from composer.algorithms.novelty_losses import NoveltyLosses
+
 
 class OnPolicy(Spec):
     """Rollouts and passes over them."""
@@ -80,6 +82,8 @@ class OnPolicyProgram(Program):
     recorded: tuple[str, ...] = ()
     """Names of numbers of every action that the rollout keeps, as ``act_and_record`` gives them."""
     takes_normalised: bool = True
+    novelty: NoveltyLosses | None = None
+    """Intrinsic rewards, whose advantages are added to those of the task; None where there are none."""
 
     @abstractmethod
     def value(self, observation: Tensor) -> Tensor:

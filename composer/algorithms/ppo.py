@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import Field
 from typing_extensions import override
 
+from composer.algorithms import novelty as novelties
 from composer.algorithms.base import AgentDeclaration, Algorithm
 from composer.algorithms.declared import Evaluated, Passes, Role, RolloutPlan
+from composer.algorithms.novelty import Novelty
 from composer.algorithms.on_policy import OnPolicy
 from composer.algorithms.start import Start
 from composer.environments.base import Environment
@@ -55,6 +57,8 @@ class PPO(OnPolicy, Algorithm, kind="ppo"):
     over updates. Absent: no bound, as in the paper."""
     entropy_bonus: Annotated[NonNegative, Without(0)] = schedules.Constant(value=0)
     """Weight of the policy's entropy in the actor's loss: a number, or a schedule over updates."""
+    novelty: Annotated[Novelty | None, Without(None)] = None
+    """An intrinsic reward for new observations, with three more networks (random network distillation)."""
 
     @property
     @override
@@ -80,11 +84,16 @@ class PPO(OnPolicy, Algorithm, kind="ppo"):
     @override
     def roles(self, info: EnvironmentInfo) -> tuple[Role, ...]:
         policy = "action_logits" if info.discrete else "gaussian"
-        return Role("actor", info.observation, policy), Role("critic", info.observation, "value")
+        task = Role("actor", info.observation, policy), Role("critic", info.observation, "value")
+        return (*task, *(self.novelty.roles(info) if self.novelty else ()))
+
+    @override
+    def dormant_roles(self) -> Mapping[str, str]:
+        return {} if self.novelty else dict.fromkeys((*novelties.TRAINED, novelties.TARGET), novelties.OPTION)
 
     @override
     def trained_roles(self) -> tuple[str, ...]:
-        return _ROLES
+        return (*_ROLES, *(novelties.TRAINED if self.novelty else ()))
 
     @override
     def metrics(self, info: EnvironmentInfo) -> tuple[Metric, ...]:
@@ -98,11 +107,13 @@ class PPO(OnPolicy, Algorithm, kind="ppo"):
             loss("critic/loss", "the critic's loss"),
             Metric("critic/value", "mean value that the critic predicts for a batch", "scaled return"),
             Metric("critic/explained_variance", "share of the variance of returns that values explain", high=1),
+            *(self.novelty.metrics() if self.novelty else ()),
         )
 
     def evaluations(self) -> tuple[Evaluated, ...]:
         """One pass of each; the evaluation of a rollout, once for all its epochs, is not counted."""
-        return tuple(Evaluated(role, Passes.TRAIN) for role in _ROLES)
+        task = (Evaluated(role, Passes.TRAIN) for role in _ROLES)
+        return (*task, *(self.novelty.evaluations() if self.novelty else ()))
 
     @override
     def environment_problems(self, environment: Environment, info: EnvironmentInfo) -> Iterator[tuple[str, str]]:
@@ -119,6 +130,8 @@ class PPO(OnPolicy, Algorithm, kind="ppo"):
         yield from self._memory_problems(agent)
         if "actor" in agent.acting:
             yield "training.acting.actor", "PPO learns from actions of its own actor: an average cannot act for it"
+        if self.novelty is not None:
+            yield from self.novelty.problems(agent)
 
     def _memory_problems(self, agent: AgentDeclaration) -> Iterator[tuple[str, str]]:
         """Networks with a memory learn from whole sequences, one per copy and rollout."""
@@ -148,4 +161,5 @@ class PPO(OnPolicy, Algorithm, kind="ppo"):
             None if self.value_clip is None else self.value_clip.build(hyperparameters),
             {} if 0 in sizes.values() else sizes,
             self.rollout_interactions,
+            self.novelty.build(built, hyperparameters) if self.novelty else None,
         )

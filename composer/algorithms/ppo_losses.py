@@ -15,7 +15,9 @@ from torch import Tensor
 from typing_extensions import override
 
 from composer.algorithms.losses.policies import Policy
-from composer.algorithms.losses.returns import of_only_copy
+from composer.algorithms.losses.returns import Returns, of_only_copy
+from composer.algorithms.novelty import CRITIC, PREDICTOR
+from composer.algorithms.novelty_losses import EXTRAS, NoveltyLosses
 from composer.algorithms.on_policy import OnPolicyProgram, memory_name
 from composer.algorithms.program import Batch, BuiltAgent, Inputs, Objective
 from composer.networks.sequences import Sequences
@@ -31,7 +33,7 @@ SMALLEST_VARIANCE = 1e-6
 
 
 class PPOProgram(OnPolicyProgram):
-    """Two objectives: the actor's clipped surrogate, and the critic's error to the returns of the rollout."""
+    """The actor's clipped surrogate, and the critic's error to the returns of the rollout; then those of novelty."""
 
     extras: tuple[str, ...] = ("advantage", "log_density", "return", "value")
     recorded = ("log_density",)
@@ -45,13 +47,18 @@ class PPOProgram(OnPolicyProgram):
         value_clip: ScheduleFunction | None,
         memory: Mapping[str, int] = MappingProxyType({}),
         moments: int = 1,
+        novelty: NoveltyLosses | None = None,
     ) -> None:
         """Schedules are functions of updates done; ``value_clip`` None leaves values unclipped.
 
         ``memory`` is empty where no network remembers anything; else a sequence has ``moments`` observations.
         """
         assert built.updates is not None
-        self._actor, self._critic = built.networks["actor"], built.networks["critic"]
+        self._actor, self._critic, self._roles = (
+            built.networks["actor"],
+            built.networks["critic"],
+            tuple(built.networks),
+        )
         self._returns, self._updates, self._distribution = built.returns["critic"], built.updates, policy
         self._clip_ratio, self._entropy_bonus, self._value_clip = clip_ratio, entropy_bonus, value_clip
         self.memory, self._moments = memory, moments
@@ -69,7 +76,23 @@ class PPOProgram(OnPolicyProgram):
             "critic/value",
             "critic/explained_variance",
         )
-        self.objectives = (Objective("actor", self.actor_loss), Objective("critic", self.critic_loss))
+        self.objectives: tuple[Objective, ...] = (
+            Objective("actor", self.actor_loss),
+            Objective("critic", self.critic_loss),
+        )
+        self.novelty = novelty
+        if novelty is not None:
+            self._learn_novelty(built, novelty)
+
+    def _learn_novelty(self, built: BuiltAgent, novelty: NoveltyLosses) -> None:
+        network, returns = built.networks[CRITIC], built.returns[CRITIC]
+
+        def critic_loss(batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]) -> Tensor:
+            return self._value_loss(CRITIC, network, returns, batch, signals, "intrinsic_")
+
+        self.extras, self.signals = (*self.extras, *EXTRAS), (*self.signals, *novelty.signals)
+        predictor = Objective(PREDICTOR, novelty.predictor_loss, novelty.settings.predictor_every)
+        self.objectives = (*self.objectives, Objective(CRITIC, critic_loss), predictor)
 
     def act(self, observation: Tensor, noise: Tensor | None) -> Tensor:
         """A draw of the policy ``[S, E, a]``; of a Gaussian it may be outside of the box. Without noise the mode."""
@@ -116,9 +139,9 @@ class PPOProgram(OnPolicyProgram):
         return self._distribution.log_density(self._policy(observation), action)
 
     def inputs(self, batch: Batch, noise: Mapping[str, Tensor]) -> Mapping[str, Inputs]:
-        """Both networks read observations."""
+        """All networks read observations."""
         seen = Inputs(batch.observation, batch.next_observation)
-        return {"actor": seen, "critic": seen}
+        return dict.fromkeys(self._roles, seen)
 
     @torch.no_grad()
     def default_extras(self, batch: Batch) -> Mapping[str, Tensor]:
@@ -127,6 +150,11 @@ class PPOProgram(OnPolicyProgram):
         returns = batch.reward + batch.bootstrap * self.value(batch.next_observation)
         density = self.log_density(batch.observation, batch.action)
         found = {"advantage": returns - value, "log_density": density, "return": returns, "value": value}
+        if self.novelty is not None:
+            plain = self.novelty.plain_extras(batch)
+            intrinsic = plain["intrinsic_return"] - plain["intrinsic_value"]
+            found["advantage"] = found["advantage"] + self.novelty.settings.advantage_coefficient * intrinsic
+            found |= plain
         if self.memory:  # Every observation begins an episode, so that what came before plays no part.
             rows = value.shape[1]
             shape = len(value), rows // self._moments if rows % self._moments == 0 else rows
@@ -156,20 +184,31 @@ class PPOProgram(OnPolicyProgram):
         With ``value_clip`` c: ``mean max(L(V, R), L(V_old + clip(V - V_old, -c, c), R))``, as in the published code of
         OpenAI Baselines; the paper has no such term.
         """
-        returns, target = self._returns, batch.extra["return"]
-        raw = self._read("critic", self._critic, batch)
+        return self._value_loss("critic", self._critic, self._returns, batch, signals)
+
+    def _value_loss(
+        self,
+        role: str,
+        network: Stacked,
+        returns: Returns[Any],
+        batch: Batch,
+        signals: dict[str, Tensor],
+        prefix: str = "",
+    ) -> Tensor:
+        target = batch.extra[f"{prefix}return"]
+        raw = self._read(role, network, batch)
         with torch.no_grad():
             goal = returns.transform(raw, target, torch.zeros_like(target))
         error = returns.loss(raw, goal)
         if self._value_clip is not None:
-            old, clip = batch.extra["value"], self._value_clip(self._updates)[:, None]
+            old, clip = batch.extra[f"{prefix}value"], self._value_clip(self._updates)[:, None]
             error = torch.maximum(error, returns.loss(old + torch.clamp(raw - old, -clip, clip), goal))
         loss: Tensor = error.mean(1)
         with torch.no_grad():
-            signals["critic/loss"], signals["critic/value"] = loss.detach(), returns.value(raw).mean(1)
+            signals[f"{role}/loss"], signals[f"{role}/value"] = loss.detach(), returns.value(raw).mean(1)
             variance = target.var(1, correction=0).clamp_min(SMALLEST_VARIANCE)
-            residual = (target - batch.extra["value"]).var(1, correction=0)
-            signals["critic/explained_variance"] = 1 - residual / variance
+            residual = (target - batch.extra[f"{prefix}value"]).var(1, correction=0)
+            signals[f"{role}/explained_variance"] = 1 - residual / variance
         return loss
 
     def _read(self, role: str, network: Stacked, batch: Batch) -> Any:

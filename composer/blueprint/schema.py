@@ -196,6 +196,12 @@ class Blueprint(Spec):
         """The same with learned scalars: everything that interventions, penalties and optimizers may name."""
         return {**self.sound_outlines, **self.algorithm.learned_scalars()}
 
+    @property
+    def learning_outlines(self) -> Mapping[str, Outline]:
+        """Those of networks that learn, which diagnostics read."""
+        roles = self.algorithm.learning_roles(self.environment.info)
+        return {role: found for role, found in self.sound_outlines.items() if role in roles}
+
     @cached_property
     def averaged_networks(self) -> Mapping[str, str]:
         """The network of each average, perhaps through other averages."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from composer.spec.shape import Shape
@@ -101,6 +101,12 @@ class Outline:
     def count(self, trainable_only: bool = False) -> int:
         """Entries of all parameters below."""
         return sum(plan.count for _, plan in self.named_parameters() if plan.trainable or not trainable_only)
+
+    def frozen(self) -> Outline:
+        """The same with no trainable parameter."""
+        parameters = {name: replace(plan, trainable=False) for name, plan in self.parameters.items()}
+        children = {name: child.frozen() for name, child in self.children.items()}
+        return replace(self, parameters=parameters, children=children)
 
     def total_flops(self) -> int:
         """Floating-point operations of one sample forward, children included."""

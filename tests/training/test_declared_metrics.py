@@ -56,6 +56,13 @@ OPTIMISTIC = (
     "networks.optimistic_actor={ trunk = { use = 'mlp', width = 8, depth = 1 }, head = { kind = 'action_shift' } }",
     *(f"optimizers.{role}={{ kind = 'adam' }}" for role in ("optimistic_actor", "optimism", "regularizer")),
 )  # fmt: skip
+FEATURES = "{ trunk = { use = 'mlp', width = 8, depth = 1 }, head = { kind = 'features' } }"
+NOVELTY = (
+    "algorithm.novelty={}",
+    "networks.intrinsic_critic={ trunk = { use = 'mlp', width = 8, depth = 1 }, head = { kind = 'scalar' } }",
+    *(f"networks.novelty_{name}={FEATURES}" for name in ("predictor", "target")),
+    *(f"optimizers.{role}={{ kind = 'adam' }}" for role in ("intrinsic_critic", "novelty_predictor")),
+)  # fmt: skip
 CASES: dict[str, tuple[Path, Sequence[str]]] = {
     "sac, all measures": (TESTS / "tiny.toml", (DRIFT, *SHORT, MEASURES)),
     "sac in phases, injected": (TESTS / "tiny.toml", (PHASES, *SHORT, MEASURES, INJECTED)),
@@ -65,6 +72,7 @@ CASES: dict[str, tuple[Path, Sequence[str]]] = {
     "td3, cloning": (TESTS / "tiny_td3.toml", (*SHORT, "algorithm.behaviour_cloning={}")),
     "iql": (TESTS / "tiny_iql.toml", ()),
     "ppo": (TESTS / "tiny_ppo.toml", (MEASURES,)),
+    "ppo, novelty": (TESTS / "tiny_ppo.toml", (MEASURES, *NOVELTY)),
     "pqn": (TESTS / "tiny_pqn.toml", (MEASURES.replace("{ kind = 'feature_dot' }, ", ""),)),
     "dqn": (TESTS / "tiny_dqn.toml", (MEASURES.replace("{ kind = 'feature_dot' }, ", ""),)),
     "td7": (TESTS / "tiny_td7.toml", ()),

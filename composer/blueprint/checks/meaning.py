@@ -240,7 +240,7 @@ def _features_of_grown(blueprint: Blueprint, chosen: Mapping[str, Sequence[Param
 
 
 def _diagnostics(blueprint: Blueprint) -> Iterator[Finding]:
-    found = blueprint.diagnostics.problems(blueprint.sound_outlines)
+    found = blueprint.diagnostics.problems(blueprint.learning_outlines)
     yield from ((f"diagnostics.{key}", message) for key, message in found)
 
 

@@ -124,13 +124,14 @@ def _of_evaluation(blueprint: Blueprint) -> Iterator[WrittenMetric]:
 
 def _of_diagnostics(blueprint: Blueprint) -> Iterator[WrittenMetric]:
     declared, trained = blueprint.diagnostics, blueprint.trained_outlines
-    outlines = {**blueprint.sound_outlines, **grown_outlines(blueprint)}
+    grown = grown_outlines(blueprint)
+    outlines = {role: grown.get(role, outline) for role, outline in blueprint.learning_outlines.items()}
     growing = [each.where.select(trained) for each in blueprint.interventions.values() if each.do.growth]
-    grown = {role for chosen in growing for role, _ in chosen}
+    injected = {role for chosen in growing for role, _ in chosen}
     for index, measure in enumerate(declared.measures):
         key = "every" if measure.every is None else f"measures[{index}].every"
         for metric in measure.metrics(outlines):
-            if "*" not in metric.name or metric.name.split("/")[1] in grown:
+            if "*" not in metric.name or metric.name.split("/")[1] in injected:
                 yield WrittenMetric(metric, f"diagnostics.{key}", declared.every_of(measure))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, ClassVar
 
 from composer.networks.blocks.base import Block
@@ -31,16 +30,10 @@ class Frozen(Block, kind="frozen"):
         """Child ``block``, none of its parameters trainable."""
         with located("block"):
             child = self.block.outline(shape)
-        children = {"block": _frozen(child)}
+        children = {"block": child.frozen()}
         return Outline(self.kind, shape, child.output, children=children, stops_gradients=child.stops_gradients)
 
     def module(self, shape: Shape) -> LazyCall:
         """``composer.networks.modules.frozen.Frozen``."""
         self.outline(shape)
         return call("composer.networks.modules.frozen:Frozen", self.block.module(shape))
-
-
-def _frozen(outline: Outline) -> Outline:
-    parameters = {name: replace(plan, trainable=False) for name, plan in outline.parameters.items()}
-    children = {name: _frozen(child) for name, child in outline.children.items()}
-    return replace(outline, parameters=parameters, children=children)

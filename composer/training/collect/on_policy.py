@@ -19,6 +19,7 @@ from composer.algorithms.losses.advantages import generalised_advantages
 from composer.algorithms.on_policy import OnPolicyProgram
 from composer.replay.transitions import Minibatch, Transitions
 from composer.training.collect.base import TransitionMemory
+from composer.training.collect.intrinsic import IntrinsicAdvantages
 from composer.training.profiling import timed
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ class Rollout(TransitionMemory):
         if learner.statistics is not None:
             size = learner.statistics.size
             self._kept["seen"] = torch.zeros(*shape, size, device=learner.device)
+        novelty, device = self._program.novelty, learner.device
+        self._intrinsic = novelty and IntrinsicAdvantages(novelty, shape[0], copies, plan.trace_decay, device)
         self._evaluated: dict[str, Tensor] = {}
         self._order = torch.zeros(0)
 
@@ -94,8 +97,8 @@ class Rollout(TransitionMemory):
     @torch.no_grad()
     def _evaluate(self) -> dict[str, Tensor]:
         """``Program.extras`` of the whole rollout, ``[S, T * E]`` in order of arrival, by the present critic."""
-        learner, program, rows = self._learner, self._program, []
-        batch = self._length // self._minibatches
+        learner, program, intrinsic = self._learner, self._program, self._intrinsic
+        batch, rows, new = self._length // self._minibatches, [], []
         for number in range(self._minibatches):  # Pieces as large as a minibatch: pictures fit.
             order = torch.arange(number * batch, (number + 1) * batch, device=learner.device)
             slots = self._slots(order.expand(len(learner.seeds), -1))
@@ -104,6 +107,8 @@ class Rollout(TransitionMemory):
             recorded = [self._kept[name].gather(1, slots) for name in program.recorded]
             ends = self.ring.ended(slots)
             rows.append(torch.stack([value, following, seen.reward, seen.bootstrap, ends, *recorded]))
+            if intrinsic:
+                new.append(intrinsic.read(seen))
         value, following, reward, bootstrap, ended, *kept = torch.cat(rows, -1)
 
         def by_time(each: Tensor) -> Tensor:
@@ -116,6 +121,9 @@ class Rollout(TransitionMemory):
         chain = by_time(reward), by_time(value), by_time(following), by_time(bootstrap), by_time(ended)
         advantage = generalised_advantages(*chain, learner.discount * self._trace_decay).flatten(1)
         found = {"advantage": advantage, "return": advantage + value, "value": value}
+        if intrinsic:
+            more, extras = intrinsic.evaluate(torch.cat(new, -1))
+            found |= {**extras, "advantage": advantage + more}
         return found | dict(zip(program.recorded, kept, strict=True))
 
     def _transitions(self, slots: Tensor) -> Transitions:
@@ -128,13 +136,15 @@ class Rollout(TransitionMemory):
 
     @override
     def tensors(self) -> dict[str, Tensor]:
-        return {**super().tensors(), **self._kept}
+        return {**super().tensors(), **self._kept, **(self._intrinsic.tensors() if self._intrinsic else {})}
 
     @override
     def load(self, saved: Mapping[str, Tensor]) -> None:
         super().load(saved)
         for name, values in self._kept.items():
             values.copy_(saved[name])
+        if self._intrinsic:
+            self._intrinsic.load(saved)
 
     def _slots(self, order: Tensor) -> Tensor:
         """Slots of the ring for positions ``[S, B]`` in the rollout; 0 is the oldest."""

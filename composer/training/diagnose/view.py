@@ -44,7 +44,8 @@ class LearnerView:
         self.spec, self._learner = spec, learner
         self.transitions = transitions
         self.batch = learner.batch(transitions)
-        self.networks = {role: _in_evaluation_mode(network) for role, network in learner.networks.items()}
+        self._all = {role: _in_evaluation_mode(network) for role, network in learner.networks.items()}
+        self.networks = {role: self._all[role] for role in spec.algorithm.learning_roles(spec.info)}
         self._features: dict[tuple[str, bool], Tensor] = {}
         self._units: dict[str, dict[str, Tensor]] = {}
         self._gradients: dict[str, dict[str, Tensor]] = {}
@@ -183,7 +184,7 @@ class LearnerView:
     def _program(self) -> Program:
         learner = self._learner
         averages = {name: _in_evaluation_mode(network) for name, network in learner.averages.items()}
-        built = replace(learner.built, networks=self.networks, averages=averages)
+        built = replace(learner.built, networks=self._all, averages=averages)
         return self.spec.algorithm.build(built, self.spec.info, Hyperparameters(len(self.seeds), learner.device))
 
     @cached_property
