@@ -9,14 +9,17 @@ from typing import Any
 import pytest
 import torch
 from tiny_rollouts import begin, collected, learner, tiny
-from tiny_runs import go_on, result, resumed, stopped
+from tiny_runs import go_on, result, resumed, rows, stopped
 from torch import Tensor
 
 from composer.algorithms.program import Batch
 from composer.blueprint import BlueprintError
 from composer.replay.transitions import Transitions
+from composer.training import launch
 from composer.training.collect.intrinsic import IntrinsicAdvantages
 from composer.training.collect.on_policy import Rollout
+from composer.training.export.export import export
+from composer.training.export.formats import FORMATS
 from composer.training.learner import Learner
 
 T, E, N, B = 8, 2, 16, 8
@@ -209,6 +212,18 @@ def test_stopped_within_a_rollout_and_resumed_is_as_if_never_stopped(tmp_path: P
     run.close()
     halted = stopped(*begin(tmp_path / "halted", *NOVELTY), at=58)
     assert result(resumed(halted)) == result(run.path)
+
+
+def test_a_fork_may_begin_to_explore_and_its_policy_is_exported_alone(tmp_path: Path) -> None:
+    run, parts = begin(tmp_path / "plain", ENDING)
+    go_on(parts)
+    run.close()
+    fork = launch.fork(run.path, (*NOVELTY, "training.env_steps=150"), None, 0, tmp_path / "fork", quiet=True).path
+    metrics = {name for row in rows(fork) if row["type"] == "metrics" for name in row["metrics"]}
+    assert "novelty_predictor/reward" in metrics
+    card = export(fork, "torch", None, 5, tmp_path / "policy")
+    held = FORMATS["torch"].load(tmp_path / "policy" / card["file"])
+    assert held(torch.zeros(4, 3)).shape == (4, 2)
 
 
 @pytest.mark.parametrize(

@@ -67,9 +67,9 @@ class IntrinsicAdvantages:
         return {_PREFIX + name: value for name, value in {"running": self._running, **self._moments.tensors()}.items()}
 
     def load(self, saved: Mapping[str, Tensor]) -> None:
-        """Load what ``tensors`` gave."""
+        """Load what ``tensors`` gave. A fork of a run without intrinsic rewards begins to count anew."""
         for name, value in self.tensors().items():
-            value.copy_(saved[name])
+            value.copy_(saved.get(name, value))
 
     def _normalised(self, reward: Tensor) -> Tensor:
         """Count rewards ``[S, T, E]``, then divide them."""

@@ -78,7 +78,7 @@ class Member(nn.Module):
         """``stacked`` has one seed; its tensors are copied."""
         super().__init__()
         self.autocast, self.copies, self.was_called = stacked.autocast, stacked.copies, False
-        self.dtype = torch.float32
+        self.dtype, self.memory_size = torch.float32, stacked.memory_size
         self.members = nn.ModuleList(_filled(stacked, place) for place in range(stacked.copies))
         self._input_of = stacked.input_of
 
