@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from composer.algorithms.losses.returns import of_only_copy
-from composer.algorithms.novelty import CRITIC, PREDICTOR, TARGET
 from composer.algorithms.program import Batch, BuiltAgent
 
+CRITIC, PREDICTOR = "intrinsic_critic", "novelty_predictor"
 EXTRAS = ("intrinsic_return", "intrinsic_reward", "intrinsic_value")
 """What a batch carries for it, ``[S, B]`` each."""
 
@@ -51,7 +51,7 @@ class NoveltyLosses:
 
     def __init__(self, built: BuiltAgent, settings: Settings) -> None:
         self._critic, self._returns = built.networks[CRITIC], built.returns[CRITIC]
-        self._predictor, self._target = built.networks[PREDICTOR], built.networks[TARGET]
+        self._predictor, self._target = built.networks[PREDICTOR], built.networks["novelty_target"]
         self.settings = settings
 
     @torch.no_grad()

@@ -16,8 +16,7 @@ from typing_extensions import override
 
 from composer.algorithms.losses.policies import Policy
 from composer.algorithms.losses.returns import Returns, of_only_copy
-from composer.algorithms.novelty import CRITIC, PREDICTOR
-from composer.algorithms.novelty_losses import EXTRAS, NoveltyLosses
+from composer.algorithms.novelty_losses import CRITIC, EXTRAS, PREDICTOR, NoveltyLosses
 from composer.algorithms.on_policy import OnPolicyProgram, memory_name
 from composer.algorithms.program import Batch, BuiltAgent, Inputs, Objective
 from composer.networks.sequences import Sequences
@@ -37,6 +36,16 @@ class PPOProgram(OnPolicyProgram):
 
     extras: tuple[str, ...] = ("advantage", "log_density", "return", "value")
     recorded = ("log_density",)
+    signals: tuple[str, ...] = (
+        "actor/loss",
+        "actor/entropy",
+        "actor/kl",
+        "actor/clipped",
+        "actor/largest_ratio",
+        "critic/loss",
+        "critic/value",
+        "critic/explained_variance",
+    )
 
     def __init__(
         self,
@@ -54,11 +63,8 @@ class PPOProgram(OnPolicyProgram):
         ``memory`` is empty where no network remembers anything; else a sequence has ``moments`` observations.
         """
         assert built.updates is not None
-        self._actor, self._critic, self._roles = (
-            built.networks["actor"],
-            built.networks["critic"],
-            tuple(built.networks),
-        )
+        self._actor, self._critic = built.networks["actor"], built.networks["critic"]
+        self._roles = tuple(built.networks)
         self._returns, self._updates, self._distribution = built.returns["critic"], built.updates, policy
         self._clip_ratio, self._entropy_bonus, self._value_clip = clip_ratio, entropy_bonus, value_clip
         self.memory, self._moments = memory, moments
@@ -66,16 +72,6 @@ class PPOProgram(OnPolicyProgram):
             self.acting_roles = ("actor",)
             self.extras = (*self.extras, "starts", *map(memory_name, memory))
         self.noise: Mapping[str, Shape] = {}
-        self.signals: tuple[str, ...] = (
-            "actor/loss",
-            "actor/entropy",
-            "actor/kl",
-            "actor/clipped",
-            "actor/largest_ratio",
-            "critic/loss",
-            "critic/value",
-            "critic/explained_variance",
-        )
         self.objectives: tuple[Objective, ...] = (
             Objective("actor", self.actor_loss),
             Objective("critic", self.critic_loss),

@@ -72,8 +72,8 @@ def test_rewards_are_normalised_and_summed_beyond_ends_as_written_out() -> None:
     found = [stream.evaluate(rows) for rows in rollouts]
     for seed in range(2):
         gamma, counted, running = float(discount[seed]), list[float](), [0.0] * E
-        for rows, (weighted, extras) in zip(rollouts, found, strict=True):
-            reward, value, following = (each[seed].view(3, E).tolist() for each in rows)
+        for told, (weighted, extras) in zip(rollouts, found, strict=True):
+            reward, value, following = (each[seed].view(3, E).tolist() for each in told)
             for now in reward:
                 running = [gamma * g + r for g, r in zip(running, now, strict=True)]
                 counted += running
@@ -90,8 +90,8 @@ def test_rewards_are_normalised_and_summed_beyond_ends_as_written_out() -> None:
                     at = t * E + e
                     assert float(extras["intrinsic_reward"][seed, at]) == pytest.approx(scaled[t], rel=1e-12)
                     assert float(weighted[seed, at]) == pytest.approx(weight * sums[t], rel=1e-11)
-                    told = float(extras["intrinsic_return"][seed, at])
-                    assert told == pytest.approx(sums[t] + value[t][e], rel=1e-11)
+                    returned = float(extras["intrinsic_return"][seed, at])
+                    assert returned == pytest.approx(sums[t] + value[t][e], rel=1e-11)
 
 
 def by_time(memory: Rollout, name: str) -> Tensor:
@@ -207,10 +207,12 @@ def test_a_seed_among_others_explores_as_it_would_alone(tmp_path: Path) -> None:
 
 
 def test_stopped_within_a_rollout_and_resumed_is_as_if_never_stopped(tmp_path: Path) -> None:
-    run, parts = begin(tmp_path / "whole", *NOVELTY)
+    """Resets of all networks draw the target anew too, which has no optimizer."""
+    options = (*NOVELTY, "interventions.r={ use = 'full_reset', interval = 40, target = 'keep' }")
+    run, parts = begin(tmp_path / "whole", *options)
     go_on(parts)
     run.close()
-    halted = stopped(*begin(tmp_path / "halted", *NOVELTY), at=58)
+    halted = stopped(*begin(tmp_path / "halted", *options), at=58)
     assert result(resumed(halted)) == result(run.path)
 
 

@@ -171,8 +171,9 @@ class Surgery:
         for values, rewrite in averages:
             write(values[rewrite.parameter[1]], rewrite, seeds)
         if each.schedules == "restart":
-            for role in dict.fromkeys(role for role, _ in self._chosen[name]):
-                self._learner.optimizers[role].begin_schedules(seeds)
+            chosen = {role for role, _ in self._chosen[name]}
+            for optimizer in (held for role, held in self._learner.optimizers.items() if role in chosen):
+                optimizer.begin_schedules(seeds)
         self.fired[name][seeds] += 1
         if not torch.equal(random_before, torch.get_rng_state()):
             raise SurgeryError(f"the intervention {name!r} drew from torch's global random numbers")
