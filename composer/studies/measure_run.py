@@ -34,7 +34,7 @@ def measure(
     """
     blueprint, learner, snapshot = load_agent(run, at)
     declared = Diagnostics(batch=batch or blueprint.diagnostics.batch, measures=tuple(measures))
-    outlines = {role: learner.outlines[role] for role in blueprint.networks}
+    outlines = {role: learner.outlines[role] for role in blueprint.learning_outlines}
     problems = [f"{key}: {message}" for key, message in declared.problems(outlines)]
     if problems:
         raise Refused("; ".join(problems))

@@ -11,10 +11,13 @@ import torch
 from tiny_rollouts import begin, collected, learner, tiny
 from tiny_runs import go_on, result, resumed, rows, stopped
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from composer.algorithms.program import Batch
 from composer.blueprint import BlueprintError
+from composer.diagnostics import GradientNorm
 from composer.replay.transitions import Transitions
+from composer.studies.measure_run import measure
 from composer.training import launch
 from composer.training.collect.intrinsic import IntrinsicAdvantages
 from composer.training.collect.on_policy import Rollout
@@ -216,6 +219,22 @@ def test_stopped_within_a_rollout_and_resumed_is_as_if_never_stopped(tmp_path: P
     assert result(resumed(halted)) == result(run.path)
 
 
+def test_operations_are_counted_as_torch_counts_them() -> None:
+    """Three passes through what learns, but none to the input of the first layer; one through the target."""
+    agent = learner(PLAIN, "seeds=[0]", *NOVELTY)
+    given = drawn(agent)
+    with FlopCounterMode(display=False) as counter:
+        agent.compute_update(*given[0], *given[1].values())
+    expected = 0
+    for role, network in agent.networks.items():
+        sizes = [value[0, 0].numel() for value in network.parameters.values() if value.ndim == 4]
+        expected += 2 * B * (sum(sizes) if role == "novelty_target" else 3 * sum(sizes) - sizes[0])
+    assert counter.get_total_flops() == expected
+    blueprint = tiny(*NOVELTY)
+    assert [each.passes.value for each in blueprint.algorithm.evaluations()] == [3, 3, 3, 3, 1]
+    assert blueprint.sound_outlines["novelty_target"].count(trainable_only=True) == 0
+
+
 def test_a_fork_may_begin_to_explore_and_its_policy_is_exported_alone(tmp_path: Path) -> None:
     run, parts = begin(tmp_path / "plain", ENDING)
     go_on(parts)
@@ -223,6 +242,9 @@ def test_a_fork_may_begin_to_explore_and_its_policy_is_exported_alone(tmp_path: 
     fork = launch.fork(run.path, (*NOVELTY, "training.env_steps=150"), None, 0, tmp_path / "fork", quiet=True).path
     metrics = {name for row in rows(fork) if row["type"] == "metrics" for name in row["metrics"]}
     assert "novelty_predictor/reward" in metrics
+    (row, _) = measure(fork, [GradientNorm()]).values()
+    read = {name.split("/")[1] for name in row}
+    assert read == {"actor", "critic", "intrinsic_critic", "novelty_predictor"}, "the target has no gradient"
     card = export(fork, "torch", None, 5, tmp_path / "policy")
     held = FORMATS["torch"].load(tmp_path / "policy" / card["file"])
     assert held(torch.zeros(4, 3)).shape == (4, 2)
