@@ -114,7 +114,7 @@ def _run(kind: type[Algorithm], place: Environment, start: Start) -> Iterator[st
         yield from _table("normalization", spec, normalization, "by running statistics")
     steps = _steps(kind, place, start)
     if kind.learns_from_replay:
-        memory = {"capacity": min(steps // place.stride, 1_000_000), **start.replay}
+        memory = {"capacity": min(steps // place.stride * place.copies_per_seed, 1_000_000), **start.replay}
         yield from _table("replay", Replay, memory, "the memory of a seed")
     log = max(steps // 200, place.stride)
     yield from _table("training", Training, {"env_steps": steps, "log_every": log}, "counted with action repeat")
