@@ -1,6 +1,7 @@
 """Environments: simulators that are stepped as a vector and replayed exactly, and labelled data."""
 
 from composer.environments.base import Environment, Simulator, SingleSimulator
+from composer.environments.distractions import Background, Colors, Distraction
 from composer.environments.interface import (
     EnvironmentFailure,
     EnvironmentInfo,
@@ -14,10 +15,12 @@ from composer.environments.labelled.phases import Phases
 from composer.environments.labelled.regression import BitFlipping, DriftingTargets
 from composer.environments.labelled.stressed import StressedRegression
 from composer.environments.labelled.task_sequence import Labelled, TaskSequence, TaskStream
+from composer.environments.offline.data import OfflineData
 from composer.environments.offline.file import File
 from composer.environments.offline.minari import Minari
 from composer.environments.offline.offline import Offline
 from composer.environments.phased.simulator_phases import SimulatorPhases
+from composer.environments.rewards import RewardModel, VisionLanguage
 from composer.environments.suites.atari import Atari
 from composer.environments.suites.craftax import Craftax
 from composer.environments.suites.dm_control import DmControl
@@ -30,8 +33,11 @@ from composer.environments.suites.playground import Playground
 
 __all__ = [
     "Atari",
+    "Background",
     "BitFlipping",
+    "Colors",
     "Craftax",
+    "Distraction",
     "DmControl",
     "DriftingTargets",
     "Environment",
@@ -47,9 +53,11 @@ __all__ = [
     "MyoSuite",
     "OGBench",
     "Offline",
+    "OfflineData",
     "Phases",
     "Playground",
     "RenderingUnavailable",
+    "RewardModel",
     "Simulator",
     "SimulatorPhases",
     "SingleEnvironment",
@@ -59,4 +67,5 @@ __all__ = [
     "TaskSequence",
     "TaskStream",
     "VectorEnvironment",
+    "VisionLanguage",
 ]

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from composer.environments import Gymnasium, RenderingUnavailable, Simulator
 from composer.environments.interface import SpacesUnknown, UnusableEnvironment
 from composer.environments.suites.gymnasium_spaces import observation_layout
+from composer.environments.suites.task_tables import task_table
 from composer.environments.vector.vector import episode_seed
 from composer.spec.family import Spec
 from composer.spec.random_streams import derive
@@ -166,6 +167,17 @@ def test_declarations_round_trip_and_an_environment_is_built_once_to_describe_it
     monkeypatch.setattr(gymnasium, "make", None)
     assert Holder.model_validate(held.model_dump()) == held
     assert held.environment.info.episode_env_steps == 17
+
+
+def test_the_table_of_mujoco_has_what_its_tasks_tell_when_they_are_built() -> None:
+    for name, task in task_table("gymnasium").items():
+        told = Gymnasium(id=name).info
+        built = gymnasium.make(name, disable_env_checker=True)
+        assert (told.observation, told.action_size) == (built.observation_space.shape, *built.action_space.shape)
+        assert built.spec is not None
+        assert told.episode_env_steps == built.spec.max_episode_steps == task.episode_env_steps
+        assert built.unwrapped.dt == pytest.approx(task.control_seconds)  # type: ignore[attr-defined]
+        built.close()
 
 
 def test_attributes_are_other_physics() -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from composer.environments.interface import EnvironmentInfo, RenderingUnavailable, UnusableEnvironment
 from composer.environments.suites.packages import package_of_id
-from composer.environments.suites.task_tables import game_of_id, minatar_table
+from composer.environments.suites.task_tables import game_of_id, minatar_table, task_table
 from composer.spec import allowed_modules
 from composer.spec.calls import in_words, of_others
 from composer.spec.wording import near, spelled
@@ -47,13 +47,32 @@ def known(declared: Declared) -> EnvironmentInfo | None:
 
 
 def discover(declared: Declared) -> None:
-    """Build the environment once, to describe it. Raises UnusableEnvironment."""
-    if known(declared) is None:
+    """Describe the environment: from the table of MuJoCo's tasks, else built once. Raises UnusableEnvironment."""
+    if known(declared) is not None:
+        return
+    if (info := _tabled(declared)) is not None:
+        _known[declared] = _registration(declared.id), info
+    else:
         environment = make(declared)
         try:
             _known[declared] = _registration(declared.id), _described(declared, environment)
         finally:
             _close(environment)
+
+
+def _tabled(declared: Declared) -> EnvironmentInfo | None:
+    """What the table has of a task that is built as it is registered; None where that has to be tried."""
+    task = task_table("gymnasium").get(declared.id)
+    is_plain = (declared.module, declared.kwargs, declared.attributes) == ("", "{}", "{}")
+    if task is None or not is_plain or not is_own(declared.id):
+        return None
+    return EnvironmentInfo(
+        observation=(task.observation_size,),
+        action_size=task.action_size,
+        episode_env_steps=declared.limit or task.episode_env_steps,
+        action_repeat=declared.repeat,
+        terminates=True,
+    )
 
 
 def is_own(name: str) -> bool:
