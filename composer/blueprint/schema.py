@@ -68,9 +68,9 @@ class Replay(Spec):
 class Divergence(Spec):
     """Bounds beyond which a run has diverged and ends (exit code 5). Numbers that are not finite always end it."""
 
-    metrics: Annotated[float, Field(ge=0.0, le=1e38)] = 1e12
+    metrics: Annotated[float, Field(ge=0.0, le=1e30)] = 1e12
     """Largest size of a mean that updates report, such as a loss or a value; 0 for no bound."""
-    parameters: Annotated[float, Field(ge=0.0, le=1e38)] = 1e8
+    parameters: Annotated[float, Field(ge=0.0, le=1e30)] = 1e8
     """Largest size of an entry of a parameter; 0 for no bound. Read when metrics are."""
 
 

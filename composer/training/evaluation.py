@@ -102,7 +102,8 @@ class EpisodeEvaluator(Evaluator):
                 values[ended] = self._environments.scores()[name][ended]
             running &= ~ended
             observation = step.observation
-        found = {**episode_scores(returns, solved), **others, LEARNED_RETURN.name: learned}
+        # A kind may have a name of its own for the return.
+        found = {self.metric: returns, **episode_scores(returns, solved), **others, LEARNED_RETURN.name: learned}
         self._scores = {name: scores.reshape(shape) for name, scores in found.items()}
         return self._scores[self.metric]
 

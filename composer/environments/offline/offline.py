@@ -48,6 +48,9 @@ class Rewards(Spec):
     so, 1000 for locomotion in IQL's code; None leaves that factor out."""
 
 
+Return = Annotated[float, Field(ge=-1e12, le=1e12)]
+
+
 class Offline(Simulator, kind="offline"):
     """Transitions of a data set, learned from without acting: ``task`` serves evaluations, and what comes after.
 
@@ -77,7 +80,7 @@ class Offline(Simulator, kind="offline"):
     transitions as are drawn of its own, ``mix`` and ``replace`` draw from the data."""
     rewards: Rewards = Rewards()
     """What is done to rewards. Evaluations report them as they are."""
-    score_references: Annotated[tuple[float, float], Strict(False)] | None = None
+    score_references: Annotated[tuple[Return, Return], Strict(False)] | None = None
     """Returns that count as 0 and as 100 in ``evaluation/normalized_score``, as D4RL has it: those of random actions
     and of an expert. ``composer record`` and Minari's data sets tell theirs; None leaves the score out."""
 

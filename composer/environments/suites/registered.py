@@ -14,14 +14,13 @@ from contextlib import redirect_stdout
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 from typing_extensions import override
 
 from composer.environments.interface import EnvironmentInfo, SingleEnvironment, UnusableEnvironment
 from composer.environments.native import NativeSpaces
 from composer.environments.success import Score, SuccessSimulator
 from composer.environments.suites import gymnasium_make
-from composer.environments.suites.constructor_arguments import Arguments
 from composer.environments.suites.task_tables import Task, task_table
 from composer.spec.calls import in_words, of_others
 
@@ -41,10 +40,9 @@ class RegisteredSuite(SuccessSimulator, abstract=True):
     """The key of ``info`` that tells success; empty where ``scored_by`` is None."""
 
     task: str
-    kwargs: Arguments = Field(default={})
-    """Keyword arguments of its constructor that do not change its spaces."""
     episode_env_steps: Annotated[int, Field(ge=0, le=10**7)] = 0
     """A time limit in environment steps that ends episodes before that of the task; 0 keeps the task's own."""
+    _drawing: dict[str, str] = PrivateAttr(default_factory=dict)
 
     @property
     @abstractmethod
@@ -96,8 +94,9 @@ class RegisteredSuite(SuccessSimulator, abstract=True):
     @override
     def for_video(self) -> Self:
         self._register()
-        more = gymnasium_make.drawing_arguments(self.id, self.kwargs)
-        return self.model_copy(update={"kwargs": {**self.kwargs, **more}}) if more else self
+        drawing = self.model_copy()
+        drawing._drawing = gymnasium_make.drawing_arguments(self.id, {})
+        return drawing
 
     @override
     def libraries(self) -> tuple[str, ...]:
@@ -121,7 +120,7 @@ class RegisteredSuite(SuccessSimulator, abstract=True):
     def _make(self) -> Env[Any, Any]:
         self._register()
         limit = self.info.episode_env_steps
-        declared = gymnasium_make.Declared("", self.id, json.dumps(self.kwargs), limit, 1)
+        declared = gymnasium_make.Declared("", self.id, json.dumps(self._drawing), limit, 1)
         with redirect_stdout(sys.stderr):  # HumanoidBench prints.
             return self.wrapped(gymnasium_make.make(declared))
 

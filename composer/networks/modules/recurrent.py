@@ -5,7 +5,6 @@ Legend: N sequences, T observations of each, m entries of a memory. Tests: tests
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
@@ -15,7 +14,7 @@ from torch.nn import functional
 from composer.networks.sequences import Sequences
 
 
-class RecurrentCell(nn.Module, ABC):
+class RecurrentCell(nn.Module):
     """A layer over time: one matrix product for all inputs, then a step for each moment."""
 
     gates: tuple[str, ...]
@@ -48,9 +47,9 @@ class RecurrentCell(nn.Module, ABC):
         memories = torch.stack(found, 1)
         return memories[..., : self._width], memories
 
-    @abstractmethod
     def step(self, driven: Tensor, memory: Tensor) -> Tensor:
         """The next memory ``[..., m]``, output first; ``driven`` is what the input adds to each gate."""
+        raise NotImplementedError
 
     def recurrent(self, hidden: Tensor) -> Tensor:
         """What the output of the moment before adds to each gate."""

@@ -36,7 +36,7 @@ OVERRIDES = (
 def shipped() -> tuple[tuple[Path, str | None], ...]:
     root = blueprints_root()
     files = [file for file in sorted(root.rglob("*.toml")) if "studies" not in file.parts]
-    return tuple((file, variant) for file in files for variant in (None, *load(file).variants))
+    return tuple((file, variant) for file in files for variant in (None, *load(file, is_to_run=False).variants))
 
 
 def sample(draw: random.Random, near: tuple[Path, str | None] | None = None) -> tuple[Loaded, tuple[Path, str | None]]:
@@ -46,11 +46,11 @@ def sample(draw: random.Random, near: tuple[Path, str | None] | None = None) -> 
     taken: list[str] = []
     for override in draw.sample(OVERRIDES, draw.randrange(4)):
         try:
-            load(file, [*taken, override], variant)
+            load(file, [*taken, override], variant, is_to_run=False)
         except BlueprintError:
             continue
         taken.append(override)
-    return load(file, taken, variant), (file, variant)
+    return load(file, taken, variant, is_to_run=False), (file, variant)
 
 
 def facts(found: list[Change], mirrored: bool = False) -> set[tuple[str, str, str]]:
@@ -109,8 +109,8 @@ def test_differences_are_empty_complete_mirrored_and_sufficient(tmp_path: Path) 
         assert {(one.key, one.left, one.right) for one in diff(left.blueprint, right.blueprint)} == back, pair
         made = tmp_path / "made.toml"
         made.write_text(tomli_w.dumps(table(applied(left, right))), encoding="utf-8")
-        assert digest(load(made).blueprint) == digest(right.blueprint), pair
-        assert diff(load(made).blueprint, right.blueprint) == [], pair
+        assert digest(load(made, is_to_run=False).blueprint) == digest(right.blueprint), pair
+        assert diff(load(made, is_to_run=False).blueprint, right.blueprint) == [], pair
 
 
 def test_what_two_blueprints_write_alike_and_resolves_otherwise_is_said_by_leaves() -> None:
