@@ -33,11 +33,6 @@ class HumanoidBench(RegisteredSuite, kind="humanoid_bench"):
     task: Annotated[str, AfterValidator(lambda name: known(name, task_table("humanoid_bench"), "HumanoidBench task"))]
     """Robot and task, as the package registers them."""
 
-    @property
-    @override
-    def id(self) -> str:
-        return self.task
-
     @override
     def wrapped(self, made: Env[Any, Any]) -> Env[Any, Any]:
         """Goals of ``reach`` and places of ``sit_hard`` are drawn from NumPy's global generator, unseeded."""

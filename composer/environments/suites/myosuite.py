@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator
-from typing_extensions import override
 
 from composer.environments.suites.registered import SuccessSuite
 from composer.environments.suites.task_tables import known, task_table
@@ -29,8 +28,3 @@ class MyoSuite(SuccessSuite, kind="myosuite"):
 
     task: Annotated[str, AfterValidator(lambda name: known(name, task_table("myosuite"), "MyoSuite task"))]
     """The id as MyoSuite registers it; ``Random`` ones draw a target in each episode."""
-
-    @property
-    @override
-    def id(self) -> str:
-        return self.task
