@@ -68,8 +68,8 @@ def test_a_run_too_short_to_fill_its_replay_is_placed_by_what_it_takes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(placing, "available_bytes", lambda: GIB)
-    assert place(tiny_dqn.tiny("replay.capacity=1_000_000_000"), "cpu", tmp_path).storage == "device"
-    long = ("replay.capacity=1_000_000_000", "training.env_steps=100_000_000")
+    assert place(tiny_dqn.tiny("replay.capacity=50_000_000"), "cpu", tmp_path).storage == "device"
+    long = ("replay.capacity=50_000_000", "training.env_steps=100_000_000")
     with pytest.raises(OSError, match=r"too much for 1\.00 GiB of memory"):
         monkeypatch.setattr(placing, "disk_bytes", lambda _: 10)
         place(tiny_dqn.tiny(*long), "cpu", tmp_path)
