@@ -100,6 +100,14 @@ class Program(ABC):
     priorities: tuple[str, ...] = ()
     """Names of signals with one number per sample, ``[S, B]``: the new priorities of these samples."""
 
+    @property
+    def acting_memory(self) -> Mapping[str, Shape]:
+        """What acting remembers of each environment: shapes by name, zeros where an episode begins.
+
+        By default the memories of networks. A program that has some chooses actions by ``act_from_memory``.
+        """
+        return {role: (self.memory[role],) for role in self.acting_roles}
+
     @abstractmethod
     def act(self, observation: Tensor, noise: Tensor | None) -> Tensor:
         """Actions ``[S, E, a]`` in [-1, 1] for normalised observations.
@@ -116,9 +124,17 @@ class Program(ABC):
     ) -> tuple[Tensor, Mapping[str, Tensor], Mapping[str, Tensor]]:
         """An action as ``act`` chooses it, the numbers recorded of it, and the memories after the observation.
 
-        Memories are ``[S, E, m]`` by ``acting_roles``; ``starts [S, E]`` is true where an episode begins.
+        Memories are ``[S, E, ...]`` by the names of ``acting_memory``; ``starts [S, E]`` is true where an episode
+        begins.
         """
         raise NotImplementedError
+
+    def evaluate_from_memory(
+        self, observation: Tensor, noise: Tensor | None, starts: Tensor, memory: Mapping[str, Tensor]
+    ) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """An action as ``evaluate`` chooses it, and the memories after the observation."""
+        action, _, after = self.act_from_memory(observation, None, starts, memory)
+        return action, after
 
     def to_env_action(self, action: Tensor) -> Tensor:
         """The action ``[S, E, a]`` that the environment plays for a drawn one, which may be outside of the box.

@@ -160,6 +160,13 @@ class Ring(ABC):
         """1 where the transition at a slot is the last of its episode, else 0: ``[S, B]``."""
         return self._flags(indices)[..., 2]
 
+    def begins(self) -> Tensor:
+        """Whether the next transitions are the first of their episodes, ``[S, E]``."""
+        if self.added == 0:
+            return torch.ones(self._seeds, self._environments, dtype=torch.bool, device=self._device)
+        newest = torch.arange(self.added - self._environments, self.added, device=self._device) % self.capacity
+        return self.ended(newest.expand(self._seeds, -1)) > 0
+
     def future(self, indices: Tensor, steps: int) -> dict[str, Tensor]:
         """The transitions after the slots ``indices [S, B]``, by their names in ``Program.extras``.
 

@@ -34,11 +34,28 @@ class ActingPolicy:
         )
         self.explorers = [self._generator(seed, "explore") for seed in self._seeds]
         """Random streams of exploration, by seed."""
+        self._memory: Mapping[str, Tensor] = {}
+        """What the running evaluation remembers, ``[S, E, ...]`` by name; empty before its first decision."""
         self.begin_evaluation(0)
 
     def explore(self, seen: Tensor) -> Tensor:
-        """Actions ``[S, E, a]`` for normalised observations ``[S, E, ...]``."""
+        """Actions ``[S, E, a]`` for normalised observations ``[S, E, ...]``.
+
+        A program that remembers goes on from the memories of the running evaluation.
+        """
+        if self._explorer.acting_memory:
+            action, self._memory = self.explore_from_memory(seen, *self._remembered(seen))
+            return action
         return self._explorer.act(seen, self.exploration_noise(seen.shape[1]))
+
+    def explore_from_memory(
+        self, seen: Tensor, starts: Tensor, memory: Mapping[str, Tensor]
+    ) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """The same from memories ``[S, E, ...]``, emptied where ``starts [S, E]``; and the memories after it."""
+        noise = self.exploration_noise(seen.shape[1])
+        emptied = {name: torch.where(_each(starts, value), 0, value) for name, value in memory.items()}
+        action, _, after = self._explorer.act_from_memory(seen, noise, starts, emptied)
+        return action, after
 
     def exploration_noise(self, environments: int) -> Tensor:
         """The next unit-normal draws for a decision of every environment, ``[S, E, *exploration_noise]``."""
@@ -48,27 +65,27 @@ class ActingPolicy:
 
     def evaluate(self, seen: Tensor) -> Tensor:
         """Actions ``[S, E, a]`` in an evaluation; its draws, if any, come from the evaluation's streams."""
-        if self._evaluated.memory:
-            return self._evaluate_from_memory(seen)
         drawn = self._evaluated.evaluation_noise
         noise = None if drawn is None else self._normals(self._evaluation_generators, (seen.shape[1], *drawn))
+        if self._evaluated.acting_memory:
+            action, self._memory = self._evaluated.evaluate_from_memory(seen, noise, *self._remembered(seen))
+            return action
         return self._evaluated.evaluate(seen, noise)
 
     def begin_evaluation(self, number: int) -> None:
         """Start the random streams of evaluation ``number``: equal numbers, equal draws."""
-        self._memory: Mapping[str, Tensor] = {}
+        self._memory = {}
         self._evaluation_generators = [self._generator(seed, "judge", number) for seed in self._seeds]
 
-    def _evaluate_from_memory(self, seen: Tensor) -> Tensor:
-        """Actions ``[S, E, a]``. Every environment is judged by its first episode: memories are never emptied."""
-        program, begins = self._evaluated, not self._memory
-        shape = seen.shape[:2]
-        memory = self._memory or {
-            role: torch.zeros(*shape, program.memory[role], device=seen.device) for role in program.acting_roles
-        }
-        starts = torch.full(shape, begins, device=seen.device)
-        action, _, self._memory = program.act_from_memory(seen, None, starts, memory)
-        return action
+    def empty_memory(self, environments: int) -> dict[str, Tensor]:
+        """What acting remembers before an episode, ``[S, E, ...]`` by name."""
+        rows, declared = (len(self._seeds), environments), self._explorer.acting_memory
+        return {name: torch.zeros(*rows, *shape, device=self._device) for name, shape in declared.items()}
+
+    def _remembered(self, seen: Tensor) -> tuple[Tensor, Mapping[str, Tensor]]:
+        """Whether episodes begin, and the memories. Every environment is judged by its first episode alone."""
+        starts = torch.full(seen.shape[:2], not self._memory, device=seen.device)
+        return starts, self._memory or self.empty_memory(seen.shape[1])
 
     def random_actions(self, environments: int) -> Tensor:
         """Uniform actions ``[S, E, a]``, in [-1, 1) or one-hot."""
@@ -85,3 +102,7 @@ class ActingPolicy:
 
     def _generator(self, seed: int, *names: str | int) -> torch.Generator:
         return torch.Generator(self._device).manual_seed(derive(seed, *names))
+
+
+def _each(mask: Tensor, like: Tensor) -> Tensor:
+    return mask.view(*mask.shape, *[1] * (like.ndim - 2))

@@ -93,6 +93,17 @@ def test_avg_l1_norm_gives_mean_magnitude_one_and_leaves_zeros() -> None:
     assert module(x).tolist() == [[0.5, -1.5, 0.0, 2.0], [0.0] * 4]
 
 
+def test_sim_norm_is_a_softmax_inside_each_group_of_consecutive_features() -> None:
+    """Eq. 5 of TD-MPC2, arXiv:2310.16828; features 0 to 2 are a group, 3 to 5 the next."""
+    x, found = random(2, 6), parse({"kind": "sim_norm", "group": 3}).build((6,))
+    expected = torch.tensor([[math.exp(v) for v in row] for row in x.tolist()], dtype=torch.float64)
+    for group in (slice(0, 3), slice(3, 6)):
+        expected[:, group] /= expected[:, group].sum(-1, keepdim=True)
+    torch.testing.assert_close(found(x), expected)
+    with pytest.raises(ShapeError, match="7 features cannot be dealt into groups of 3"):
+        parse({"kind": "sim_norm", "group": 3}).outline((7,))
+
+
 def test_except_last_joins_its_block_to_what_passes() -> None:
     """The first entries go through the block, the last ones after them as they are."""
     block = parse({"kind": "except_last", "size": 2, "block": [{"kind": "scale", "factor": 10.0}, {"kind": "relu"}]})

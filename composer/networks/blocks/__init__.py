@@ -37,6 +37,7 @@ from composer.networks.blocks.rs_norm import RsNorm
 from composer.networks.blocks.scale import Scale
 from composer.networks.blocks.scaler import Scaler
 from composer.networks.blocks.sequence import Sequence
+from composer.networks.blocks.sim_norm import SimNorm
 from composer.networks.blocks.sine_cosine import SineCosine
 from composer.networks.blocks.soft_moe import SoftMoe
 from composer.networks.blocks.token_pooling import MeanTokens, SelectToken
@@ -96,6 +97,7 @@ __all__ = [
     "Sequence",
     "Sigmoid",
     "Silu",
+    "SimNorm",
     "SineCosine",
     "SoftMoe",
     "SpectralNorm",

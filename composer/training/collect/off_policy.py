@@ -18,7 +18,8 @@ from torch import Tensor
 from typing_extensions import override
 
 from composer.replay.transitions import Minibatch, Transitions
-from composer.training.collect.base import TransitionMemory
+from composer.training.collect.base import TransitionMemory, without_prefix
+from composer.training.profiling import timed
 from composer.training.resting import unmoved
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from composer.replay.ring import Ring
     from composer.replay.sampling import Sampling
     from composer.training.learner import Learner
+
+_REMEMBERED = "acting/"
 
 
 class ReplayMemory(TransitionMemory):
@@ -40,12 +43,30 @@ class ReplayMemory(TransitionMemory):
         self._priorities = self._build_priorities()
         self.can_prefetch = self._priorities is None
         self._slots = torch.zeros(0)
+        self._remembered: Mapping[str, Tensor] = {}
+        """What acting remembers after the newest transition, ``[S, E, ...]`` by name; empty where it remembers none."""
         self._discount = learner.discount.to(ring.device)
+
+    @override
+    def act(self, observation: Tensor) -> Tensor:
+        learner = self._learner
+        return self._act_from_memory(observation) if learner.program.acting_memory else learner.act(observation)
+
+    @timed("policy: choosing actions")
+    @torch.no_grad()
+    def _act_from_memory(self, observation: Tensor) -> Tensor:
+        learner, starts = self._learner, self.ring.begins().to(self._learner.device)
+        held = self._remembered or learner.policy.empty_memory(observation.shape[1])
+        action, after = learner.policy.explore_from_memory(learner.normalised(observation), starts, held)
+        self.acted = {_REMEMBERED + name: value for name, value in after.items()}
+        return action
 
     @override
     def add(self, *transition: Tensor) -> None:
         before, ring = self.ring.added, self.ring
         ring.add(*transition)
+        # A random action leaves nothing in ``acted``: nothing is remembered after it.
+        self._remembered, self.acted = without_prefix(_REMEMBERED, self.acted), {}
         if self._priorities is not None:
             arrived = torch.arange(before, ring.added, device=ring.device)
             self._priorities.enter(arrived % ring.capacity)
@@ -54,7 +75,7 @@ class ReplayMemory(TransitionMemory):
     @override
     def clear(self) -> None:
         super().clear()
-        self._priorities = self._build_priorities()
+        self._priorities, self._remembered = self._build_priorities(), {}
 
     @override
     def draw(self) -> Minibatch:
@@ -102,12 +123,18 @@ class ReplayMemory(TransitionMemory):
 
     @override
     def tensors(self) -> dict[str, Tensor]:
-        return super().tensors() | self.priority_tensors()
+        remembered = {_REMEMBERED + name: value for name, value in self._remembered.items()}
+        return super().tensors() | self.priority_tensors() | remembered
 
     @override
     def load(self, saved: Mapping[str, Tensor]) -> None:
         super().load(saved)
         self.load_priorities(saved)
+        self._remembered = {
+            name: value.to(self._learner.device, copy=True)
+            for name, value in without_prefix(_REMEMBERED, saved).items()
+            if name in self._learner.program.acting_memory
+        }
 
     def priority_tensors(self) -> dict[str, Tensor]:
         """The priorities by name; empty where there are none."""

@@ -47,7 +47,7 @@ class RecurrentRollout(Rollout):
     def act(self, observation: Tensor) -> Tensor:
         seen = self._learner.normalised(observation)
         noise = self._learner.policy.exploration_noise(seen.shape[1])
-        starts, present = self._starts(), self._present
+        starts, present = self.ring.begins(), self._present
         action, recorded, memory = self._program.act_from_memory(seen, noise, starts, present)
         remembered = {_PRESENT + role: value for role, value in memory.items()}
         self.acted = {**recorded, "seen": seen.flatten(2), "starts": starts.float(), **remembered}
@@ -127,14 +127,6 @@ class RecurrentRollout(Rollout):
         none = torch.zeros(flat.shape[:3], dtype=torch.bool, device=flat.device)
         value, later = self._program.values_in_order(flat, none, memories)
         return value.view(observation.shape[:3]), later
-
-    def _starts(self) -> Tensor:
-        """Whether the present observations are the first of their episodes, ``[S, E]``."""
-        seeds, ring = len(self._learner.seeds), self.ring
-        if ring.added == 0:
-            return torch.ones(seeds, self._copies, dtype=torch.bool, device=self._learner.device)
-        newest = torch.arange(ring.added - self._copies, ring.added, device=self._learner.device) % ring.capacity
-        return ring.ended(newest.expand(seeds, -1)) > 0
 
     def _places(self, environments: Tensor) -> Tensor:
         """Where the sequences of environments ``[S, N]`` stand in order of arrival, one after another: ``[S, N T]``."""
