@@ -33,6 +33,7 @@ PRODUCTS = {
     "quantile": "value",
     "scalar": "value",
     "tanh_gaussian": "tanh_gaussian",
+    "two_hot_value": "value",
 }
 HIDDEN = [{"kind": "linear", "width": 12}, {"kind": "relu"}]
 PER_ACTION: dict[str, Any] = {"values": "per_action"}
@@ -40,6 +41,7 @@ ATOMS = {"kind": "categorical_value", "atoms": 5, "low": -1.0, "high": 1.0}
 TABLES: dict[str, dict[str, Any]] = {
     **{name: dict(kind.example) for name, kind in Head.kinds().items()},
     "categorical_value per action": ATOMS | PER_ACTION,
+    "two_hot_value per action": {"kind": "two_hot_value", "bins": 5, "low": -1, "high": 1, "space": "raw"} | PER_ACTION,
     "two_hot": ATOMS | {"projection": "two_hot"},
     "hl_gauss": ATOMS | {"projection": "hl_gauss", "sigma_ratio": 0.75},
     "quantile per action": {"kind": "quantile", "quantiles": 4, "kappa": 0.5} | PER_ACTION,

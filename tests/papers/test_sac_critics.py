@@ -282,5 +282,5 @@ def test_a_run_with_random_levels_resumes_exactly(tmp_path: Path) -> None:
 def test_a_head_that_does_not_fit_is_refused_with_those_that_do(head: str, got: str) -> None:
     with pytest.raises(BlueprintError) as caught:
         tiny(f"networks.critic.head={{ {head} }}")
-    fitting = "'categorical_value', 'implicit_quantile', 'quantile', 'scalar'"
+    fitting = "'categorical_value', 'implicit_quantile', 'quantile', 'scalar', 'two_hot_value'"
     assert f"SAC's critic needs a head that gives 'value': {fitting}; {got}" in str(caught.value)

@@ -140,8 +140,12 @@ class TwoHot(Categorical):
 
     def transform(self, raw: Tensor, shift: Tensor, scale: Tensor, bonus: Tensor | float = 0.0) -> Tensor:
         """The expectation, projected onto its two nearest atoms."""
-        point = (shift + scale * (self.value(raw) + bonus))[..., None]
-        return self.project(point, torch.ones_like(point))
+        return self.encoded(shift + scale * (self.value(raw) + bonus))
+
+    def encoded(self, numbers: Tensor) -> Tensor:
+        """Probabilities ``[..., N]`` of numbers ``[...]``, each spread over its two nearest atoms."""
+        points = numbers[..., None]
+        return self.project(points, torch.ones_like(points))
 
 
 class HLGauss(Categorical):

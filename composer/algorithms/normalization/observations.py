@@ -198,6 +198,7 @@ class Symlog(ObservationNorm, kind="symlog"):
 
     @override
     def build(self, seeds: int, size: int, device: str) -> Stateless:
-        from composer.algorithms.normalization.one_observation import Stateless, symlog
+        from composer.algorithms.normalization.one_observation import Stateless
+        from composer.algorithms.symlog import symlog
 
         return Stateless(size, symlog)

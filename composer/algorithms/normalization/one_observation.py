@@ -1,10 +1,9 @@
-"""Maps of one observation that keep no state: layer norm and symlog. Tests: tests/papers/test_observation_norms.py."""
+"""Maps of one observation that keep no state. Tests: tests/papers/test_observation_norms.py."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
@@ -43,8 +42,3 @@ class Mapped(nn.Module):
 def layer_norm(vectors: Tensor, epsilon: float) -> Tensor:
     """Zero mean and unit population variance over the last axis, ``epsilon`` inside the root."""
     return nn.functional.layer_norm(vectors, vectors.shape[-1:], eps=epsilon)
-
-
-def symlog(values: Tensor) -> Tensor:
-    """``sign(o) ln(1 + |o|)``. Source: DreamerV3, arXiv:2301.04104."""
-    return torch.sign(values) * torch.log1p(values.abs())

@@ -14,6 +14,7 @@ from composer.networks.heads.implicit_quantile import ImplicitQuantile
 from composer.networks.heads.quantile import Quantile
 from composer.networks.heads.scalar import Scalar
 from composer.networks.heads.tanh_gaussian import TanhGaussian
+from composer.networks.heads.two_hot_value import TwoHotValue
 
 __all__ = [
     "ActionShift",
@@ -30,6 +31,7 @@ __all__ = [
     "Quantile",
     "Scalar",
     "TanhGaussian",
+    "TwoHotValue",
     "head_giving",
     "heads_giving",
 ]
