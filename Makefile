@@ -5,7 +5,7 @@
 # make plasticity   a network that loses plasticity, and its remedies: a quarter of an hour; tables and a picture
 # make warm-start   what a start on few, wrongly labelled digits costs, and its remedies: under ten minutes; a table
 # make offline      a medium policy is recorded, then learned from offline, online, and in turn, three seeds: minutes on two cores; a table
-# make minatar      DQN and six remedies on three MinAtar games, five seeds: some four hours on two cores; the same command goes on
+# make minatar      DQN and six remedies on three MinAtar games, five seeds: some two hours on two cores; the same command goes on
 # make craftax      PPO with SimBa and without on Craftax-Classic, three seeds: an afternoon on two cores; the same command goes on
 # make learning     the slow proofs that agents learn
 # make bench        speed beside other libraries, installed for it: half an hour on an idle machine

@@ -61,10 +61,10 @@ def _packages_count_as_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(RegisteredSuite, "refusal", lambda suite: None)
 
 
-@pytest.fixture
-def beside(tmp_path: Path) -> Callable[[Path], Path]:
+@pytest.fixture(scope="session")
+def beside(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Path]:
     """The folder of a file, in a copy of all of them, so that parents are found where the file looks for them."""
-    folder = shutil.copytree(blueprints_root(), tmp_path / "blueprints")
+    folder = shutil.copytree(blueprints_root(), tmp_path_factory.mktemp("shipped") / "blueprints")
     return lambda path: (folder / path.relative_to(blueprints_root())).parent
 
 

@@ -7,6 +7,7 @@ import os
 import re
 import stat
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,12 @@ def read_tree(path: Path, file: str) -> Node:
     return parse_tree(read_bytes(path, file), file)
 
 
+@lru_cache(maxsize=16)
 def parse_tree(data: bytes, file: str) -> Node:
-    """The tree of a TOML text; raises BlueprintError where it is not TOML, too large or nested too deep."""
+    """The tree of a TOML text; raises BlueprintError where it is not TOML, too large or nested too deep.
+
+    The last ones are kept: children, variants and edits of one blueprint read the same parents.
+    """
     text = _decode(data, file)
     lines = text.split("\n")
     for number, line in enumerate(lines, 1):

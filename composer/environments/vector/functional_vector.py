@@ -1,7 +1,7 @@
 """The vector environment of a simulator of pure functions: seeds of episodes, automatic reset, checks, exact state.
 
 As everywhere, episode k has the seed that follows from the environment's seed and k. The state is that of the simulator
-itself, as bytes: nothing has to be replayed (docs/decisions/0035-functional-environments.md).
+itself, as bytes: nothing has to be replayed (docs/decisions/0036-functional-environments.md).
 Legend: n environments, a entries of an action. Tests: tests/environments/test_functional_vector.py.
 """
 
