@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from composer.networks.modules.projection import to_unit_norm
+from composer.networks.modules.projection import project
 from composer.networks.outline import Outline
 from composer.networks.stacked import Stacked, Template, fresh_buffers, fresh_stack
 from composer.optim import Adam
@@ -42,7 +42,7 @@ def fitted(
 
     Args:
         network: f, S seeds and C copies; its modules in training mode while the copy learns.
-        outline: of one copy: which parameters are kept at unit norm.
+        outline: of one copy: which parameters are kept at a norm.
         inputs: ``[S, B, ...]``.
         wave: ``[S, C, B, m]``, as ``random_wave`` gives it.
         steps: of Adam, whose moments begin at zero.
@@ -60,11 +60,7 @@ def fitted(
     for step in range(1, steps + 1):
         loss = (entries(learner(inputs, training=True)) - target).square().mean((1, 2, 3)).sum()
         optimizer.step(torch.autograd.grad(loss, list(trained.values()), allow_unused=True, materialize_grads=True))
-        with torch.no_grad():
-            for path, plan in outline.named_parameters():
-                if plan.unit_axis is not None and path in trained:
-                    axis = plan.unit_axis % len(plan.shape) - len(plan.shape)
-                    trained[path].copy_(to_unit_norm(trained[path], axis))
+        project(trained, outline.projections())
         if step % every == 0 or step == steps:
             with torch.no_grad():
                 fit = entries(learner(inputs))

@@ -132,7 +132,8 @@ def _beginning(new: Outline, chain: Outline, prefix: str) -> tuple[frozenset[str
     if new.layout == "residual" and new.join == "sum":
         path, last = _last(new.children["block"], f"{prefix}block")
         kind = Block.of(last)
-        if last.parameters and (kind.units == "makes" or kind.normalises):
+        is_free = not any(plan.is_projected for plan in last.parameters.values())
+        if last.parameters and is_free and (kind.units == "makes" or kind.normalises):
             return frozenset(f"{path}.{name}" for name in last.parameters), ""
         raise ValueError(f"a residual block begins at 0 by its last layer, and {last.kind!r} has no weights or gains")
     row = list(in_a_row(new).values())

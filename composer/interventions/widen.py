@@ -73,8 +73,8 @@ class Widen(Grow, kind="widen"):
         """Raises ValueError where outputs would change."""
         if units == layer.units:
             raise ValueError(f"{self.factor:g} times {layer.units} units of {layer.path} are as many")
-        if any(plans[path].unit_axis is not None for path in layer.parameters()):
-            raise ValueError(f"weights around {layer.path} are kept at unit norm, which more units would change")
+        if any(plans[path].is_projected for path in layer.parameters()):
+            raise ValueError(f"parameters around {layer.path} are kept at a norm, which more units would change")
         over = [norm for norm in layer.norms if norm not in _OF_UNITS]
         if "sphere" in over:
             raise ValueError(f"the units of {layer.path} are scaled to the unit sphere, which copies would change")

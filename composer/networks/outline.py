@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from composer.spec.shape import Shape
 
@@ -36,11 +36,28 @@ class ParameterPlan:
     """Whether gradients change it; a frozen parameter keeps what was drawn."""
     unit_axis: int | None = None
     """Axis along which vectors are kept at unit norm, by projection of the draw and after every optimizer step."""
+    shares_norm: tuple[str, ...] = ()
+    """Vectors of the same block, this one among them, that every optimizer step leaves at the joint norm sqrt(n) of n
+    ones; they begin at it."""
+
+    @property
+    def is_projected(self) -> bool:
+        """Whether its norm is kept."""
+        return self.unit_axis is not None or bool(self.shares_norm)
 
     @property
     def count(self) -> int:
         """Number of entries."""
         return math.prod(self.shape)
+
+
+class Projection(NamedTuple):
+    """Parameters whose vectors, joined along an axis, are kept at a norm."""
+
+    paths: tuple[str, ...]
+    axis: int
+    """Counted from the last."""
+    norm: float
 
 
 @dataclass(frozen=True)
@@ -97,6 +114,17 @@ class Outline:
             yield prefix + name, plan
         for name, child in self.children.items():
             yield from child.named_buffers(f"{prefix}{name}.")
+
+    def projections(self) -> Iterator[Projection]:
+        """What every optimizer step is followed by, of trained parameters."""
+        for path, plan in self.named_parameters():
+            if plan.trainable and plan.unit_axis is not None:
+                yield Projection((path,), plan.unit_axis % len(plan.shape) - len(plan.shape), 1.0)
+                continue
+            block, dot, name = path.rpartition(".")
+            if plan.trainable and plan.shares_norm[:1] == (name,):
+                paths = tuple(f"{block}{dot}{each}" for each in plan.shares_norm)
+                yield Projection(paths, -1, math.sqrt(plan.shape[0]))
 
     def count(self, trainable_only: bool = False) -> int:
         """Entries of all parameters below."""

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from composer.algorithms.base import AgentDeclaration
 from composer.algorithms.program import Batch, Inputs, Objective
-from composer.networks.modules.projection import to_unit_norm
-from composer.networks.outline import Outline
+from composer.networks.modules.projection import project
+from composer.networks.outline import Outline, Projection
 from composer.networks.stacked import Stacked, per_seed
 from composer.optim.delayed import apply_every
 from composer.optim.hyperparameters import Hyperparameters
@@ -111,8 +111,7 @@ class GradientStep:
         else:
             apply_every(step, [*trained.values(), *self.tensors(role).values()], every, self._updates - 1)
         with torch.no_grad():
-            for value, axis in self._projected[role]:
-                value.copy_(to_unit_norm(value, axis))
+            project(trained, self._projected[role])
             for path, seeds in frozen.items():
                 value = trained[path]
                 value.copy_(torch.where(per_seed(seeds, value), before[path], value))
@@ -166,15 +165,9 @@ class GradientStep:
     def _rule(self, role: str, hyperparameters: Hyperparameters) -> GradientRule | None:
         return self._declared[role].gradient_rule(self._trained[role], hyperparameters)
 
-    def _projections(self, role: str) -> list[tuple[Tensor, int]]:
-        """Parameters of unit norm, each with its axis counted from the end."""
-        if role not in self._networks:
-            return []
-        return [
-            (self._networks[role].parameters[path], plan.unit_axis % len(plan.shape) - len(plan.shape))
-            for path, plan in self._outlines[role].named_parameters()
-            if plan.unit_axis is not None and plan.trainable
-        ]
+    def _projections(self, role: str) -> list[Projection]:
+        """Of parameters that are kept at a norm."""
+        return [*self._outlines[role].projections()] if role in self._networks else []
 
 
 def _trainable(parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,9 +1,9 @@
 """Sizes of the parts for vectors: the counts of outlines and of built modules against formulas written from the papers.
 
 How each was established. SimBa: its code's layers, and the paper's order of 4.2 million besides ``512 d`` for a critic.
-SimbaV2, BroNet, nGPT's feed-forward half: no count is published; the formulas add up the matrices, gains and biases of
-the released code by hand. Gates, perceptrons: the matrices of their papers' equations. Biases stand where those have
-them; d inputs, h width, L blocks.
+CrossQ with weight norm: the paper's order of 600,000, of two critics. SimbaV2, BroNet, FlashSAC, nGPT's feed-forward
+half: no count is published; the formulas add up the matrices, gains and biases of the released code by hand. Gates,
+perceptrons: the matrices of their papers' equations. Biases stand where those have them; d inputs, h width, L blocks.
 """
 
 from __future__ import annotations
@@ -47,6 +47,15 @@ def bro(d: int, h: int, blocks: int) -> int:
     return dense(d, h) + 2 * h + blocks * 2 * (dense(h, h) + 2 * h)
 
 
+def flash_sac(d: int, h: int, blocks: int) -> int:
+    embedding = 2 * d + d * h
+    return embedding + blocks * (2 * h * 4 * h + 2 * 4 * h + 2 * h) + h  # Two matrices, gains and shifts; a gain.
+
+
+def crossq_wn(d: int, h: int) -> int:
+    return 2 * d + dense(d, h) + 2 * h + dense(h, h) + 2 * h
+
+
 def perceptron(d: int, h: int) -> int:
     return dense(d, h) + dense(h, h)
 
@@ -61,6 +70,10 @@ def perceptron(d: int, h: int) -> int:
         ("simba_v2", ACTOR_V2, lambda d: simba_v2(d, 128, 1)),
         ("bro", {}, lambda d: bro(d, 512, 2)),
         ("bro", {"width": 256, "blocks": 1}, lambda d: bro(d, 256, 1)),
+        ("flash_sac", {}, lambda d: flash_sac(d, 256, 2)),
+        ("flash_sac", {"width": 128}, lambda d: flash_sac(d, 128, 2)),
+        ("crossq_wn", {}, lambda d: crossq_wn(d, 512)),
+        ("crossq_wn", {"width": 256}, lambda d: crossq_wn(d, 256)),
         ("mlp", {}, lambda d: perceptron(d, 256)),
         ("crelu_mlp", {}, lambda d: dense(d, 256) + dense(512, 256)),
         ("deep_fourier_mlp", {}, lambda d: dense(d, 128) + dense(256, 128)),
@@ -84,6 +97,11 @@ def test_sizes(name: str, parameters: dict[str, Any], formula: Callable[[int], i
 def test_a_simba_critic_is_of_the_published_order() -> None:
     """4.2 million and 512 an input, its head included."""
     assert 4_200_000 < outline("simba", 30)[1].count() + dense(512, 1) - 512 * 30 < 4_205_000
+
+
+def test_two_critics_of_crossq_with_weight_norm_are_of_the_published_order() -> None:
+    """About 600,000 in arXiv:2502.07523, section 5.2; more where there are more inputs."""
+    assert 550_000 < 2 * (outline("crossq_wn", 24)[1].count() + dense(512, 1)) < 650_000
 
 
 def test_blocks_alone() -> None:

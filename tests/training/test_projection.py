@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import torch
+from pydantic import TypeAdapter
 from tiny_runs import learner, transitions
 
-from composer.networks.modules.projection import to_unit_norm
+from composer.networks.blocks import Block
+from composer.networks.modules.projection import project, to_unit_norm
+from composer.networks.outline import Outline
 from composer.training.learner import Learner
 
 TRUNK = """networks.critic.trunk=[
@@ -58,3 +61,27 @@ def test_a_frozen_weight_stays_as_it_was_projected_when_drawn() -> None:
     for step in range(3):
         agent.update(transitions(agent, step))
     assert torch.equal(frozen, before)
+
+
+def test_gains_and_shifts_stay_at_their_joint_norm() -> None:
+    """The closed form of FlashSAC's norms (arXiv:2604.04539), and a learner over its trunk."""
+    draws = torch.Generator().manual_seed(0)
+    values = {f"x.{name}": torch.randn(2, 1, 5, generator=draws, dtype=torch.float64) for name in ("weight", "bias")}
+    was = {path: value.clone() for path, value in values.items()}
+    block = TypeAdapter[Block](Block).validate_python({"kind": "batch_norm", "unit_norm": True})
+    project(values, Outline("x", (5,), (5,), children={"x": block.outline((5,))}).projections())
+    size = (was["x.weight"].square().sum(-1, keepdim=True) + was["x.bias"].square().sum(-1, keepdim=True)).sqrt()
+    for path, value in values.items():
+        torch.testing.assert_close(value, was[path] * 5**0.5 / size, rtol=1e-12, atol=0)
+    trunk = 'networks.critic.trunk=[{ use = "flash_sac", width = 8, blocks = 1 }]'
+    agent = learner(trunk, "optimizers.critic={ kind = 'adam', learning_rate = 1e-2 }", "seeds=[0, 3]")
+    tensors = agent.tensors()
+    norms = [path for path, plan in agent.outlines["critic"].named_parameters() if plan.shares_norm]
+    shown = {name: tensors[f"networks/critic/{name}"] for name in norms}
+    first = {name: value.detach().clone() for name, value in shown.items()}
+    for step in range(3):
+        agent.update(transitions(agent, step))
+    assert len(norms) == 7 and all(not torch.equal(shown[name], first[name]) for name in norms)
+    for name in (each for each in norms if each.endswith("weight")):
+        pair = torch.cat([shown[each] for each in (name, name.removesuffix("weight") + "bias") if each in shown], -1)
+        torch.testing.assert_close(pair.square().sum(-1), torch.full((2, 2), float(shown[name].shape[-1])))

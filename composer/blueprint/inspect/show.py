@@ -129,7 +129,8 @@ def _block(outline: Outline) -> dict[str, Any]:
 
 
 def _parameter(plan: ParameterPlan) -> dict[str, Any]:
-    return {"shape": list(plan.shape), "trainable": plan.trainable, "unit_norm_axis": plan.unit_axis}
+    shared = {"shares_norm": list(plan.shares_norm)} if plan.shares_norm else {}
+    return {"shape": list(plan.shape), "trainable": plan.trainable, "unit_norm_axis": plan.unit_axis, **shared}
 
 
 def _buffer(plan: BufferPlan) -> dict[str, Any]:

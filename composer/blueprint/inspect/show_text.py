@@ -118,6 +118,9 @@ def _notes(outline: Outline, path: str, changes: Sequence[Change]) -> Iterator[s
         yield f"{', '.join(frozen)} frozen"
     if spheres:
         yield f"{', '.join(spheres)} of unit norm"
+    shared = [name for name, plan in outline.parameters.items() if plan.shares_norm]
+    if shared:
+        yield f"{' and '.join(shared)} kept at {'their joint' if len(shared) > 1 else 'its'} norm"
     for name, plan in outline.buffers.items():
         size = f" {shape_text(plan.shape)}" if plan.shape else ""
         yield "a random stream of its own" if plan.kind == "key" else f"{plan.kind} {name}{size}"

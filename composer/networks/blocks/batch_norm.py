@@ -6,23 +6,44 @@ Tests: tests/networks/test_blocks.py, tests/papers/test_batch_statistics.py.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from typing_extensions import override
 
 from composer.networks.blocks.base import Epsilon
-from composer.networks.blocks.channels import Norm, features
+from composer.networks.blocks.channels import Norm, check_gain, features
 from composer.networks.outline import BufferPlan
 from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape
+from composer.spec.without import Without
 
 Momentum = Annotated[float, Field(ge=0, lt=1)]
 _MOMENTS = {"running_mean": 0.0, "running_var": 1.0}
 """Running statistics, with their first values."""
 
 
-class BatchNorm(Norm, kind="batch_norm"):
+class BatchStatisticsNorm(Norm, abstract=True):
+    """A norm by the moments of a batch."""
+
+    normalises = "batch"
+
+    unit_norm: Annotated[bool, Without(False)] = False
+    """Whether each step of the optimizer leaves gains and shifts together at the norm of gains of 1, the root of their
+    number (FlashSAC, arXiv:2604.04539)."""
+
+    @model_validator(mode="after")
+    def _has_gain(self) -> Self:
+        check_gain(self.unit_norm, self.affine)
+        return self
+
+    @property
+    @override
+    def keeps_norm(self) -> bool:
+        return self.unit_norm
+
+
+class BatchNorm(BatchStatisticsNorm, kind="batch_norm"):
     """Unit moments of each feature over the batch, then gain and shift: ``[..., n] -> [..., n]``, ``[c, h, w]`` alike.
 
     Features are the channels of an image, else the last axis; moments run over every other axis and the batch. In
@@ -33,7 +54,6 @@ class BatchNorm(Norm, kind="batch_norm"):
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "batch_norm"}
-    normalises = "batch"
     operations = 5
 
     epsilon: Epsilon = 1e-5
@@ -53,7 +73,7 @@ class BatchNorm(Norm, kind="batch_norm"):
         return call("composer.networks.modules.batch_norm:BatchNorm", *features(shape, self.kind), **keys)
 
 
-class BatchRenorm(Norm, kind="batch_renorm"):
+class BatchRenorm(BatchStatisticsNorm, kind="batch_renorm"):
     """Batch norm corrected to agree with its evaluation mode: shapes as ``batch_norm``.
 
     In training mode the normalised batch is multiplied by ``r`` and moved by ``d``, constants to the gradient, which
@@ -65,7 +85,6 @@ class BatchRenorm(Norm, kind="batch_renorm"):
     """
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "batch_renorm", "warm_up": 0}
-    normalises = "batch"
     operations = 7
 
     epsilon: Epsilon = 1e-3

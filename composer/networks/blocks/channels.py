@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import ClassVar
 
+from pydantic_core import PydanticCustomError
 from typing_extensions import override
 
 from composer.networks.blocks.base import Block, plan
@@ -20,12 +22,19 @@ def features(shape: Shape, kind: str) -> tuple[int, int]:
     return shape[axis], -1 - axis
 
 
-def gain_and_shift(width: int) -> dict[str, ParameterPlan]:
-    """Plans of ``weight`` [width], initially 1, and ``bias`` [width], initially 0."""
-    return {
+def gain_and_shift(width: int, shares_norm: bool = False) -> dict[str, ParameterPlan]:
+    """Plans of ``weight`` [width], initially 1, and ``bias`` [width], initially 0; perhaps kept at a joint norm."""
+    found = {
         "weight": plan((width,), Ones(), width, width, "affine"),
         "bias": plan((width,), Zeros(), width, width, "affine"),
     }
+    return {name: replace(each, shares_norm=tuple(found)) for name, each in found.items()} if shares_norm else found
+
+
+def check_gain(unit_norm: bool, affine: bool) -> None:
+    """Raises PydanticCustomError where a norm is to be kept and there is no gain."""
+    if unit_norm and not affine:
+        raise PydanticCustomError("norm_of_no_gain", "'unit_norm' keeps the norm of gains; 'affine = false' has none")
 
 
 class Norm(Block, abstract=True):
@@ -38,6 +47,11 @@ class Norm(Block, abstract=True):
     affine: bool = True
     """Whether a learned gain (initially 1) and shift (initially 0) per feature follow."""
 
+    @property
+    def keeps_norm(self) -> bool:
+        """Whether gain and shift are kept at a joint norm."""
+        return False
+
     def buffers(self, width: int) -> dict[str, BufferPlan]:
         """Running statistics of ``width`` features."""
         return {}
@@ -45,6 +59,6 @@ class Norm(Block, abstract=True):
     @override
     def outline(self, shape: Shape) -> Outline:
         width = features(shape, self.kind)[0] if self.axis is None else shape[self.axis]
-        parameters = gain_and_shift(width) if self.affine else {}
+        parameters = gain_and_shift(width, self.keeps_norm) if self.affine else {}
         flops = (self.operations + 2 * self.affine) * math.prod(shape)
         return Outline(self.kind, shape, shape, parameters, flops=flops, buffers=self.buffers(width))

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from dataclasses import replace
+from typing import Annotated, Any, ClassVar, Self
 
+from pydantic import model_validator
 from typing_extensions import override
 
 from composer.networks.blocks.base import Block, Epsilon, last_axis, plan
-from composer.networks.blocks.channels import Norm, features
+from composer.networks.blocks.channels import Norm, check_gain, features
 from composer.networks.initializers import Ones
 from composer.networks.outline import Outline
 from composer.spec.lazy_call import LazyCall, call
 from composer.spec.shape import Shape
+from composer.spec.without import Without
 
 
 class LayerNorm(Norm, kind="layer_norm"):
@@ -83,11 +86,22 @@ class RmsNorm(Block, kind="rms_norm"):
     """Added to the mean square."""
     affine: bool = True
     """Whether a learned gain (initially 1) follows."""
+    unit_norm: Annotated[bool, Without(False)] = False
+    """Whether each step of the optimizer leaves the gains at the norm that they begin with, the root of their number
+    (FlashSAC, arXiv:2604.04539)."""
+
+    @model_validator(mode="after")
+    def _has_gain(self) -> Self:
+        check_gain(self.unit_norm, self.affine)
+        return self
 
     def outline(self, shape: Shape) -> Outline:
         """Parameter ``weight`` [n] if ``affine``."""
         width = last_axis(shape, self.kind)
-        parameters = {"weight": plan((width,), Ones(), width, width, "affine")} if self.affine else {}
+        gain = replace(
+            plan((width,), Ones(), width, width, "affine"), shares_norm=("weight",) if self.unit_norm else ()
+        )
+        parameters = {"weight": gain} if self.affine else {}
         return Outline(self.kind, shape, shape, parameters, flops=(4 if self.affine else 3) * math.prod(shape))
 
     def module(self, shape: Shape) -> LazyCall:

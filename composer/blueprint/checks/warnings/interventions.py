@@ -97,18 +97,17 @@ def untrained_parameters(blueprint: Blueprint) -> Iterator[Finding]:
 
 
 def mixed_on_the_sphere(blueprint: Blueprint) -> Iterator[Finding]:
-    """Part of a draw or noise in weights of unit norm, which the next step projects back."""
+    """Part of a draw or noise in parameters that are kept at a norm, which the next step projects back."""
     plans = {role: dict(outline.named_parameters()) for role, outline in blueprint.sound_outlines.items()}
     for name, each in blueprint.interventions.items():
         units = [
-            (role, path)
-            for role, path in _chosen(blueprint, each)
-            if role in plans and plans[role][path].unit_axis is not None
+            (role, path) for role, path in _chosen(blueprint, each) if role in plans and plans[role][path].is_projected
         ]
         if each.do.mixes_weights and units:
+            norm = "unit norm" if plans[units[0][0]][units[0][1]].unit_axis is not None else "its first norm"
             yield (
                 ("interventions", name, "do"),
-                f"{'.'.join(units[0])} is kept at unit norm: shrinking has no effect on it, and until the next step,"
+                f"{'.'.join(units[0])} is kept at {norm}: shrinking has no effect on it, and until the next step,"
                 " which projects, its norm is another",
             )
 

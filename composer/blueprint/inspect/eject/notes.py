@@ -55,6 +55,8 @@ def _drawn(plan: ParameterPlan) -> str:
         words.append("frozen")
     if plan.unit_axis is not None:
         words.append(f"vectors along axis {plan.unit_axis} at unit norm, at first and after every optimizer step")
+    if plan.shares_norm:
+        words.append(f"{' and '.join(plan.shares_norm)} together at the norm sqrt(n) after every optimizer step")
     return "; ".join(words)
 
 

@@ -111,5 +111,5 @@ def normalises(outline: Outline, *by: str) -> bool:
 
 
 def on_sphere(outline: Outline) -> bool:
-    """Whether parameters are kept at unit norm."""
-    return any(plan.unit_axis is not None for _, plan in outline.named_parameters())
+    """Whether parameters are kept at their norm."""
+    return any(plan.is_projected for _, plan in outline.named_parameters())
