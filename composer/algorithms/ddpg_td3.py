@@ -16,6 +16,7 @@ from composer.algorithms import behaviour_cloning as cloning
 from composer.algorithms.base import AgentDeclaration, Algorithm, OffPolicy
 from composer.algorithms.behaviour_cloning import BehaviourCloning
 from composer.algorithms.declared import CRITICS, AverageRole, Evaluated, Passes, Role
+from composer.algorithms.noise_repetition import NoiseRepetition
 from composer.algorithms.pixels import (
     Pixels,
     dormant,
@@ -93,6 +94,8 @@ class DeterministicPolicyGradient(OffPolicy, Algorithm, abstract=True):
     """Learning from pixels, which needs two more networks: an encoder and a projection of its features."""
     behaviour_cloning: Annotated[BehaviourCloning | None, Without(None)] = None
     """The distance from the actions of the data as a part of the actor's loss (TD3+BC, arXiv:2106.06860)."""
+    noise_repetition: Annotated[NoiseRepetition | None, Without(None)] = None
+    """How long the noise of exploration is held (FlashSAC, arXiv:2604.04539); absent: for one decision."""
 
     @override
     def roles(self, info: EnvironmentInfo) -> tuple[Role, ...]:
@@ -172,6 +175,7 @@ class DeterministicPolicyGradient(OffPolicy, Algorithm, abstract=True):
             else None,
             order=self._order,
             cloning=self.behaviour_cloning.build(hyperparameters) if self.behaviour_cloning else None,
+            repeated=self.noise_repetition.build(hyperparameters, info.action_size) if self.noise_repetition else None,
         )
 
 

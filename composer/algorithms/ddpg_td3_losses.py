@@ -16,7 +16,8 @@ from torch import Tensor
 from composer.algorithms.losses.cloning import CloningLoss
 from composer.algorithms.losses.critics import critics_loss, joint_return, joint_value
 from composer.algorithms.losses.features import Features
-from composer.algorithms.program import Batch, BuiltAgent, Inputs, Objective, Program
+from composer.algorithms.losses.noise_repetition import RepeatedNoise, RepeatsNoise
+from composer.algorithms.program import Batch, BuiltAgent, Inputs, Objective
 from composer.networks.stacked import Stacked
 from composer.spec.shape import Shape
 
@@ -66,14 +67,17 @@ class Settings:
     """Roles in the order in which they step."""
     cloning: CloningLoss | None = None
     """What keeps the actor near the data; None where nothing does."""
+    repeated: RepeatedNoise | None = None
+    """What holds the noise of exploration; None where each decision has its own."""
 
 
-class DeterministicProgram(Program):
+class DeterministicProgram(RepeatsNoise):
     """Two objectives over an actor, C critics and their targets."""
 
     def __init__(self, built: BuiltAgent, features: Features, settings: Settings) -> None:
         """Over networks ``actor`` and ``critic`` and their averages, which read ``features``."""
         self._built, self._features, self._settings = built, features, settings
+        self.hold_noise(settings.repeated)
         self._actor, self._critic = built.networks["actor"], built.networks["critic"]
         self._target_critic, self._returns = built.averages["target_critic"], built.returns["critic"]
         self._next_actor = built.averages["target_actor"] if settings.has_target_actor else self._actor

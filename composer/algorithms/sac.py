@@ -14,6 +14,7 @@ from composer.algorithms import optimism as optimistic
 from composer.algorithms.base import AgentDeclaration, Algorithm, OffPolicy
 from composer.algorithms.behaviour_cloning import BehaviourCloning
 from composer.algorithms.declared import CRITICS, AverageRole, Evaluated, Passes, Role
+from composer.algorithms.noise_repetition import NoiseRepetition
 from composer.algorithms.optimism import Optimism
 from composer.algorithms.pixels import (
     Pixels,
@@ -81,6 +82,8 @@ class SAC(OffPolicy, Algorithm, kind="sac"):
     """An optimistic actor that collects the data, with its network and two learned weights (BRO)."""
     behaviour_cloning: Annotated[BehaviourCloning | None, Without(None)] = None
     """The distance from the actions of the data as a part of the actor's loss (SimbaV2 on offline data)."""
+    noise_repetition: Annotated[NoiseRepetition | None, Without(None)] = None
+    """How long the noise of exploration is held (FlashSAC, arXiv:2604.04539); absent: for one decision."""
 
     @property
     @override
@@ -200,4 +203,5 @@ class SAC(OffPolicy, Algorithm, kind="sac"):
             order=self._order,
             optimism=self.optimism.settings(info, hyperparameters) if self.optimism else None,
             cloning=self.behaviour_cloning.build(hyperparameters) if self.behaviour_cloning else None,
+            repeated=self.noise_repetition.build(hyperparameters, info.action_size) if self.noise_repetition else None,
         )

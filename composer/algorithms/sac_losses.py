@@ -17,11 +17,12 @@ from torch import Tensor
 from composer.algorithms.losses.cloning import CloningLoss
 from composer.algorithms.losses.critics import critics_loss, joint_return, joint_value
 from composer.algorithms.losses.features import Features
+from composer.algorithms.losses.noise_repetition import RepeatedNoise, RepeatsNoise
 from composer.algorithms.losses.returns import halves, of_only_copy
 from composer.algorithms.losses.tanh_gaussian import mode, sample
 from composer.algorithms.optimism_losses import OptimisticActor
 from composer.algorithms.optimism_losses import Settings as OptimismSettings
-from composer.algorithms.program import Batch, BuiltAgent, Inputs, Objective, Program
+from composer.algorithms.program import Batch, BuiltAgent, Inputs, Objective
 from composer.spec.shape import Shape
 
 
@@ -49,9 +50,11 @@ class Settings:
     """Of the optimistic actor; None without one."""
     cloning: CloningLoss | None = None
     """What keeps the actor near the data; None where nothing does."""
+    repeated: RepeatedNoise | None = None
+    """What holds the noise of exploration; None where each decision has its own."""
 
 
-class SACProgram(Program):
+class SACProgram(RepeatsNoise):
     """Three objectives over an actor, C critics, their target and a learned temperature."""
 
     def __init__(self, built: BuiltAgent, features: Features, settings: Settings) -> None:
@@ -73,6 +76,7 @@ class SACProgram(Program):
             "critic/value",
         )
         optimism, policy = settings.optimism, self._policy
+        self.hold_noise(settings.repeated)
         self._optimistic = None if optimism is None else OptimisticActor(built, policy, optimism)
         drawn = {"actor": (settings.actions,), "target": features.draw_shape(settings.actions)}
         self.noise: Mapping[str, Shape] = {**drawn, **features.noise}

@@ -1,9 +1,12 @@
-"""CrossQ (arXiv:1902.05605) and XQC (arXiv:2509.25174) written a second time, in float64: joint batches and targets."""
+"""CrossQ, XQC and FlashSAC written a second time, in float64: joint batches and targets.
+
+arXiv:1902.05605, arXiv:2509.25174, arXiv:2604.04539.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import pytest
@@ -79,13 +82,13 @@ def member(network: Stacked, copy: int = 0) -> dict[str, Tensor]:
     return {path: value[0, copy] for path, value in network.tensors().items()}
 
 
-def normalised(x: Tensor, net: Values, at: str, in_training: bool) -> Tensor:
-    """By the moments of the batch as it is, or by the running ones; ``epsilon`` 1e-3 in both papers' code."""
+def normalised(x: Tensor, net: Values, at: str, in_training: bool, epsilon: float = 1e-3) -> Tensor:
+    """By the moments of the batch as it is, or by the running ones; ``epsilon`` 1e-3 in the code of CrossQ and XQC."""
     mean, variance = net[f"{at}.running_mean"], net[f"{at}.running_var"]
     if in_training:
         mean = x.sum(0) / len(x)
         variance = (x - mean).pow(2).sum(0) / len(x)
-    return (x - mean) / (variance + 1e-3).sqrt() * net[f"{at}.weight"] + net[f"{at}.bias"]
+    return (x - mean) / (variance + epsilon).sqrt() * net[f"{at}.weight"] + net[f"{at}.bias"]
 
 
 def crossq(net: Values, x: Tensor, in_training: bool) -> Tensor:
@@ -104,22 +107,41 @@ def xqc(net: Values, x: Tensor, in_training: bool) -> Tensor:
     return x
 
 
+def flash_sac(net: Values, x: Tensor, in_training: bool) -> Tensor:
+    """Two blocks on a stream that nothing normalises, then its mean square brought to 1."""
+    x = normalised(x, net, "trunk.0", in_training, 1e-5) @ net["trunk.1.weight"].T
+    for block in (f"trunk.2.{index}.block" for index in range(2)):
+        y = normalised(x @ net[f"{block}.0.weight"].T, net, f"{block}.1", in_training, 1e-5).relu()
+        y = normalised(y @ net[f"{block}.3.weight"].T, net, f"{block}.4", in_training, 1e-5).relu()
+        x = x + y
+    return x / (x.pow(2).mean(-1, keepdim=True) + 1e-6).sqrt() * net["trunk.3.weight"]
+
+
+TRUNKS = {"crossq": crossq, "xqc": xqc, "flash_sac": flash_sac}
+
+
+def log_std(net: Values, features: Tensor, low: float) -> Tensor:
+    """Clipped, or as in FlashSAC mapped by a tanh: those networks have a residual block."""
+    raw = head(net, features, "log_std")
+    return low + (2 - low) / 2 * (1 + raw.tanh()) if "trunk.2.0.block.0.weight" in net else raw.clip(low, 2)
+
+
 def head(net: Values, x: Tensor, name: str) -> Tensor:
     return x @ net[f"head.{name}.weight"].T + net[f"head.{name}.bias"]
 
 
 def policy(features: Tensor, net: Values, noise: Tensor, low: float) -> tuple[Tensor, Tensor]:
     """Action and log-density by the change of variables."""
-    mean, log_std = head(net, features, "mean"), head(net, features, "log_std").clip(low, 2)
-    before = mean + log_std.exp() * noise
-    gaussian = torch.distributions.Normal(mean, log_std.exp()).log_prob(before).sum(-1)
+    mean, deviation = head(net, features, "mean"), log_std(net, features, low).exp()
+    before = mean + deviation * noise
+    gaussian = torch.distributions.Normal(mean, deviation).log_prob(before).sum(-1)
     return before.tanh(), gaussian + 2 * before.cosh().log().sum(-1)  # The slope of tanh is 1 / cosh^2.
 
 
 def pairs(built: BuiltAgent, batch: Batch, noise: Values, trunk: str, low: float) -> tuple[Tensor, Tensor]:
     """The joint batch ``[2 B, d + a]``, next actions drawn in evaluation mode, and their log-densities."""
-    actor, trunks = member(built.networks["actor"]), {"crossq": crossq, "xqc": xqc}
-    following = trunks[trunk](actor, batch.next_observation[0], False)
+    actor = member(built.networks["actor"])
+    following = TRUNKS[trunk](actor, batch.next_observation[0], False)
     action, density = policy(following, actor, noise["target"][0], low)
     now = torch.cat([batch.observation[0], batch.action[0]], -1)
     return torch.cat([now, torch.cat([batch.next_observation[0], action], -1)]).detach(), density.detach()
@@ -191,13 +213,20 @@ def projected(probabilities: Tensor, points: Tensor, atoms: Tensor) -> Tensor:
     return found
 
 
-def test_xqcs_target_reads_the_joint_batch_and_leaves_running_statistics_alone() -> None:
-    made, built = program("xqc")
+def loss_of(made: Program, role: str) -> Callable[..., Tensor]:
+    return next(each.loss for each in made.objectives if each.role == role)
+
+
+@pytest.mark.parametrize("name", ["xqc", "flash_sac"])
+def test_targets_read_the_joint_batch_and_leave_running_statistics_alone(name: str) -> None:
+    """FlashSAC's loss is the mean over critics: half of this one."""
+    made, built = program(name)
     batch, noise = data(2)
-    joint, density = pairs(built, batch, noise, "xqc", -10)
+    joint, density = pairs(built, batch, noise, name, -10)
+    trunk, critic_loss = TRUNKS[name], loss_of(made, "critic")
     target, atoms = built.averages["target_critic"], torch.linspace(-5, 5, 101, dtype=torch.float64)
     logits = torch.stack(
-        [head(net, xqc(net, joint, True)[B:], "linear") for net in map(member, [target] * 2, range(2))]
+        [head(net, trunk(net, joint, True)[B:], "linear") for net in map(member, [target] * 2, range(2))]
     )
     probabilities = logits.softmax(-1)
     lower = (probabilities * atoms).sum(-1).argmin(0)
@@ -205,10 +234,10 @@ def test_xqcs_target_reads_the_joint_batch_and_leaves_running_statistics_alone()
     points = batch.reward[0, :, None] + batch.bootstrap[0, :, None] * (atoms - (alpha * density)[:, None])
     want = projected(probabilities[lower, range(B)].detach(), points.detach(), atoms)
     online = [member(built.networks["critic"], copy) for copy in range(2)]
-    predicted = [head(net, xqc(net, joint, True)[:B], "linear").log_softmax(-1) for net in online]
+    predicted = [head(net, trunk(net, joint, True)[:B], "linear").log_softmax(-1) for net in online]
     expected = sum(-(want * each).sum(-1).mean() for each in predicted)
     before = {path: value.clone() for path, value in target.buffers.items()}
-    loss = made.objectives[0].loss(batch, noise, {})
+    loss = critic_loss(batch, noise, {})
     torch.testing.assert_close(loss[0], expected, rtol=1e-6, atol=0)
     trained = list(built.networks["critic"].parameters.values())
     ours, theirs = (torch.autograd.grad(each.sum(), trained, retain_graph=True) for each in (loss, expected))
@@ -216,23 +245,24 @@ def test_xqcs_target_reads_the_joint_batch_and_leaves_running_statistics_alone()
     for path, value in target.buffers.items():
         assert torch.equal(value, before[path]), path
         value.add_(1)
-    assert torch.equal(made.objectives[0].loss(batch, noise, {}), loss), "running statistics of the target do not count"
+    assert torch.equal(critic_loss(batch, noise, {}), loss), "running statistics of the target do not count"
 
 
-@pytest.mark.parametrize("joins", [False, True])
-def test_the_actor_reads_its_batch_and_the_critics_running_statistics(joins: bool) -> None:
+@pytest.mark.parametrize(("name", "joins"), [("xqc", False), ("flash_sac", True)])
+def test_the_actor_reads_its_batch_and_the_critics_running_statistics(name: str, joins: bool) -> None:
     """With ``joint_actor`` next observations count in the actor's statistics, and not in its loss, as in FlashSAC."""
-    made, built = program("xqc", f"algorithm.joint_actor={str(joins).lower()}")
+    made, built = program(name)
+    trunk = TRUNKS[name]
     batch, noise = data(3)
     actor, critic = member(built.networks["actor"]), built.networks["critic"]
     seen = torch.cat([batch.observation[0], batch.next_observation[0]]) if joins else batch.observation[0]
     start = actor["trunk.0.running_mean"].clone()
-    action, density = policy(xqc(actor, seen, True)[:B], actor, noise["actor"][0], -10)
+    action, density = policy(trunk(actor, seen, True)[:B], actor, noise["actor"][0], -10)
     joined, atoms = torch.cat([batch.observation[0], action], -1), torch.linspace(-5, 5, 101, dtype=torch.float64)
-    logits = [head(net, xqc(net, joined, False), "linear") for net in map(member, [critic] * 2, range(2))]
+    logits = [head(net, trunk(net, joined, False), "linear") for net in map(member, [critic] * 2, range(2))]
     values = torch.stack([(each.softmax(-1) * atoms).sum(-1) for each in logits])
     expected = (built.scalars["temperature"][0, 0].exp() * density - values.amin(0)).mean()
-    loss = made.objectives[1].loss(batch, noise, {})
+    loss = loss_of(made, "actor")(batch, noise, {})
     torch.testing.assert_close(loss[0], expected, rtol=1e-6, atol=0)
     moved = built.networks["actor"].buffers["trunk.0.running_mean"][0, 0]
     torch.testing.assert_close(moved, 0.99 * start + 0.01 * seen.mean(0))

@@ -92,6 +92,12 @@ def test_simba_v2_counts_a_reward_when_the_policy_acts_again(seeds: int) -> None
             assert torch.equal(late.tensors()[name], before[name]), name
         at_once.observe(reward, terminated.bool(), truncated.bool())
         before = {name: value.clone() for name, value in at_once.tensors().items()}
+    before_updates = SimbaV2Scaling(counts="before").build(numbers(seeds), 2, discount)
+    for each in zip(REWARDS, TERMINATED, TRUNCATED, strict=True):
+        reward, terminated, truncated = (one(part).expand(seeds, -1) for part in each)
+        before_updates.arrive(reward, terminated.bool(), truncated.bool())
+        before_updates.count_waiting()
+    assert torch.equal(before_updates.scale(), at_once.scale()), "FlashSAC's code counts at once"
     baselines = ReturnScaling().build(numbers(1), 2, discount[:1])
     baselines.arrive(one(REWARDS[0]), one(TERMINATED[0]).bool(), one(TRUNCATED[0]).bool())
     baselines.count_waiting()

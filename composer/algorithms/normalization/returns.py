@@ -153,26 +153,37 @@ class BoundedScale(OffsetScale):
     """``r / max(sqrt(var(G) + epsilon), max|G| / bound)``: scaled returns stay within the bound.
 
     A reward that arrives waits until the policy acts again: SimbaV2's code counts it then, and so after the updates of
-    its own interaction.
+    its own interaction. FlashSAC's counts it at once.
     """
 
     def __init__(
-        self, hyperparameters: Hyperparameters, environments: int, discount: Tensor, epsilon: float, bound: float
+        self,
+        hyperparameters: Hyperparameters,
+        environments: int,
+        discount: Tensor,
+        epsilon: float,
+        bound: float,
+        waits: bool = True,
     ) -> None:
-        """``bound`` is the largest size of a scaled return."""
+        """``bound`` is the largest size of a scaled return; with ``waits`` rewards do."""
         super().__init__(hyperparameters, environments, discount, epsilon)
         self.largest = torch.zeros_like(discount, dtype=torch.float64)
         self._bound = hyperparameters.number(bound, dtype=torch.float64)
+        self._waits = waits
         self._waiting = {name: torch.zeros_like(self.returns) for name in ("reward", "terminated", "truncated")}
 
     @override
     @torch.no_grad()
     def arrive(self, reward: Tensor, terminated: Tensor, truncated: Tensor) -> None:
+        if not self._waits:
+            return self.observe(reward, terminated, truncated)
         for value, arrived in zip(self._waiting.values(), (reward, terminated, truncated), strict=True):
             value.copy_(arrived)
 
     @override
     def count_waiting(self) -> None:
+        if not self._waits:
+            return
         waiting = self._waiting
         self.observe(waiting["reward"], waiting["terminated"] > 0, waiting["truncated"] > 0)
 

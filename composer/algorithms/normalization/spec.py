@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 from typing_extensions import override
@@ -23,6 +23,7 @@ from composer.algorithms.normalization.observations import (
     Symlog,
 )
 from composer.spec.family import Family, Spec
+from composer.spec.without import Without
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -143,12 +144,16 @@ class SimbaV2Scaling(RewardScale, kind="simba_v2"):
     """Largest size of a scaled return: 5 in SimbaV2, whose critic's atoms end there."""
     epsilon: float = Field(default=1e-8, gt=0, le=1)
     """Added to the variance, inside the root; 1e-8 in SimbaV2's code."""
+    counts: Annotated[Literal["before", "after"], Without("after")] = "after"
+    """Whether a reward counts before or after the updates of its interaction: ``before`` in FlashSAC's code
+    (arXiv:2604.04539)."""
 
     @override
     def build(self, hyperparameters: Hyperparameters, environments: int, discount: Tensor) -> RunningReturns:
         from composer.algorithms.normalization.returns import BoundedScale
 
-        return BoundedScale(hyperparameters, environments, discount, self.epsilon, self.bound)
+        waits = self.counts == "after"
+        return BoundedScale(hyperparameters, environments, discount, self.epsilon, self.bound, waits)
 
 
 class XQCScaling(RewardScale, kind="xqc"):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from composer.blueprint.inspect.lint.base import Finding, Subject, blocks, normalises, on_sphere, rule
 from composer.networks.blocks import Block
 from composer.networks.outline import Outline
+from composer.optim.base import matching
 
 FEATURES = ("sample", "batch", "sphere")
 """``Block.normalises`` of what scales the features inside a network."""
@@ -58,9 +59,11 @@ def batch_norm_target(subject: Subject) -> Iterator[Finding]:
 
 @rule("sphere-and-decay", "warn", "Lee et al. (SimbaV2), arXiv:2502.15280")
 def sphere_and_decay(subject: Subject) -> Iterator[Finding]:
-    """Weight decay on a network whose weights are kept at unit norm."""
+    """Weight decay on weights that are kept at unit norm."""
     for role, outline in subject.outlines.items():
-        if on_sphere(outline) and subject.weight_decay(role) > 0:
+        kept = [path for path, plan in outline.named_parameters() if plan.is_projected]
+        decayed = matching(getattr(subject.stepping(role), "decay", ("*",)), kept)
+        if decayed and subject.weight_decay(role) > 0:
             message = (
                 "weights of unit norm are projected after every step, which undoes their decay; only scales shrink"
             )
@@ -69,9 +72,10 @@ def sphere_and_decay(subject: Subject) -> Iterator[Finding]:
 
 @rule("sphere-and-layer-norm", "info", "Lee et al. (SimbaV2), arXiv:2502.15280")
 def sphere_and_layer_norm(subject: Subject) -> Iterator[Finding]:
-    """Layer norm in a network whose weights are kept at unit norm."""
+    """Layer norm, but for one whose gains are kept too, in a network whose weights are kept at unit norm."""
     for role, outline in subject.outlines.items():
-        if on_sphere(outline) and normalises(outline, "sample"):
+        free = (block for block in blocks(outline) if not any(plan.shares_norm for plan in block.parameters.values()))
+        if on_sphere(outline) and any(Block.of(block).normalises == "sample" for block in free):
             message = (
                 "layer norm beside weights of unit norm: the method replaces it by unit_norm, which leaves the sphere"
             )
