@@ -35,6 +35,7 @@ SIDES = {
     "myosuite": "MyoSuite",
     "humanoid_bench": "HumanoidBench",
     "ogbench": "OGBench",
+    "playground": "MuJoCo Playground",
     "offline": "Offline data",
     "continual": "Continual learning",
     "plasticity": "Plasticity",

@@ -53,6 +53,7 @@ ELSEWHERE = {
     "composer train humanoid_bench/": "tests/environments/test_registered.py",
     "composer train myosuite/": "tests/environments/test_registered.py",
     "composer train ogbench/": "tests/environments/test_environment_contract.py",
+    "composer train playground/": "tests/environments/test_playground.py",
     "composer retention runs/continual": "tests/studies/test_retention.py",
     "composer correlate": "tests/studies/test_correlate.py",
     "composer resume": "tests/cli/test_commands.py",
