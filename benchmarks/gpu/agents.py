@@ -74,6 +74,13 @@ _RAINBOW: Final = (
 )
 _ROLLOUT: Final = ("environment.copies=1", "algorithm.rollout_interactions=16", "algorithm.minibatches=2")
 
+_GRU: Final = (
+    "algorithm.batch_size=8",
+    "environment.copies=2",
+    "algorithm.rollout_interactions=4",
+    "algorithm.minibatches=1",
+)
+
 
 def _sac(name: str, head: str) -> Case:
     return Case(f"sac, {name}", "dmc/sac_mlp", (f"networks.critic.head={head}",), _PAIR)
@@ -102,6 +109,11 @@ GROUPS: Final = {
         Case("ppo, SimBa", "dmc/ppo_simba", (), (*_PAIR, *_ROLLOUT)),
     ),
     "others": (NATURE, Case("dqn, Rainbow", "atari/rainbow", (), _RAINBOW), SUPERVISED),
+    "offline": (
+        Case("iql", "offline/iql", (), (*_PAIR, "networks.value.trunk.width=8")),
+        Case("td3, behaviour cloning", "offline/td3_bc", (), _PAIR),
+    ),
+    "memory": (Case("ppo, GRU", "classic/cartpole_memory", (), _GRU),),
 }
 """One agent of each family, and SAC with each critic head, in groups that compile within a piece's time."""
 CASES: Final = tuple(case for group in GROUPS.values() for case in group)
