@@ -168,6 +168,8 @@ def _walk(outline: Outline, prefix: str, flow: _Flow | None, sources: list[_Sour
     if outline.layout in ("residual", "bypass"):
         _lose(flow)  # The sum reads them too.
         flow = _in_turn(outline, prefix, None, sources)
+    elif outline.layout == "wired":
+        return _wired(outline, prefix, flow, sources)
     elif bare and outline.layout == "parallel":
         for name, child in outline.children.items():
             _lose(_walk(child, f"{prefix}{name}.", flow, sources))
@@ -180,6 +182,20 @@ def _in_turn(outline: Outline, prefix: str, flow: _Flow | None, sources: list[_S
     for name, child in outline.children.items():
         flow = _walk(child, f"{prefix}{name}.", flow, sources)
     return flow
+
+
+def _wired(outline: Outline, prefix: str, flow: _Flow | None, sources: list[_Source]) -> _Flow | None:
+    """Each block reads the units of an earlier one; units that a join takes in are read by more than weights."""
+    flows, last = {"": flow}, flow
+    for name, child in outline.children.items():
+        wire = outline.wires[name]
+        last = _walk(child, f"{prefix}{name}.", flows[wire.reads], sources)
+        if wire.joined:
+            for lost in (last, *(flows[other] for other in wire.joined)):
+                _lose(lost)
+            last = None
+        flows[name] = last
+    return last
 
 
 def _acts_on_features(outline: Outline) -> bool:

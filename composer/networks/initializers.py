@@ -172,6 +172,20 @@ class XavierUniform(Initializer, kind="xavier_uniform"):
         return _uniform(shape, self.gain * math.sqrt(6.0 / (fan_in + fan_out)), generator)
 
 
+class XavierNormal(Initializer, kind="xavier_normal"):
+    """Normal of variance ``2 / (fan_in + fan_out)``, cut at two standard deviations of the uncut normal.
+
+    The variance is that of the cut distribution, as in JAX's; torch's ``xavier_normal_`` does not cut.
+    Source: Glorot and Bengio, AISTATS 2010.
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "xavier_normal"}
+
+    @override
+    def draw(self, shape: Shape, fan_in: int, fan_out: int, generator: torch.Generator) -> Tensor:
+        return _truncated_normal(shape, 2.0 / (fan_in + fan_out), generator)
+
+
 class UniformFanIn(Initializer, kind="uniform_fan_in"):
     """Uniform between minus and plus ``1 / sqrt(fan_in)``: what ``torch.nn.Linear`` draws for weight and bias."""
 

@@ -18,10 +18,23 @@ if TYPE_CHECKING:
     from composer.networks.initializers import Initializer
 
 
-Layout = Literal["sequence", "residual", "bypass", "parallel", "leaf"]
+Layout = Literal["sequence", "residual", "bypass", "parallel", "wired", "leaf"]
 """How a block's children are put together: one after another; one after another beside a path that skips them all;
-the same on a part of the input, while the rest goes by; side by side, on the same input; or as details of one drawn
-operation."""
+the same on a part of the input, while the rest goes by; side by side, on the same input; as ``wires`` say; or as
+details of one drawn operation."""
+
+
+class Wire(NamedTuple):
+    """What one child of a ``wired`` block reads, and the name of its output."""
+
+    reads: str
+    """The child whose output is its input; empty for the input of the whole block."""
+    joined: tuple[str, ...] = ()
+    """Children whose outputs are joined to its own; empty names are the input of the whole block."""
+    join: str = ""
+    """How they are joined."""
+    text: str = ""
+    """The same in words, where it is more than the output before: ``reads a``, ``+ a``, ``called b``."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +113,8 @@ class Outline:
     stops_gradients: bool = False
     """Whether no gradient flows from its output to its input."""
     join: str = ""
+    wires: Mapping[str, Wire] = field(default_factory=dict)
+    """By child: how the children of a ``wired`` block are connected."""
 
     def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, ParameterPlan]]:
         """Every parameter below, by the path that the built module gives it."""

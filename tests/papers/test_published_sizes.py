@@ -71,6 +71,14 @@ def vgg16_bn() -> int:
     return total
 
 
+def hadamax() -> int:
+    # 84 -> 21 -> 11 -> 11; layer norms over channels, and over the 512 features
+    total, inputs = dense(64 * 11 * 11, 512) + 2 * 512, 4
+    for width, kernel in ((32, 8), (64, 4), (64, 3)):
+        total, inputs = total + 2 * (conv(inputs, width, kernel) + 2 * width), width
+    return total
+
+
 def test_formulas_give_the_numbers_that_are_quoted() -> None:
     assert nature_cnn() == 1_684_128 and nature_cnn() + dense(512, 6) == 1_687_206
     assert nature_convolutions() == 77_984 and data_efficient_convolutions() == 54_496
@@ -88,6 +96,7 @@ def test_formulas_give_the_numbers_that_are_quoted() -> None:
         ("minatar_convolution", {}, (4, 10, 10), (16, 8, 8), conv(4, 16, 3)),
         ("minatar_cnn", {}, (4, 10, 10), (128,), conv(4, 16, 3) + dense(16 * 8 * 8, 128)),
         ("drq_convolutions", {}, (9, 84, 84), (39_200,), drq_convolutions()),
+        ("hadamax", {}, (4, 84, 84), (512,), hadamax()),
         ("impala", {}, (4, 84, 84), (256,), impala(4, 84)),
         ("impala", {"width": 64}, (4, 84, 84), (256,), impala(4, 84, multiple=4)),
         ("impala", {}, (3, 72, 72), (256,), impala(3, 72)),
@@ -112,6 +121,9 @@ class Weights:
 
     def __init__(self, values: Iterator[Tensor]) -> None:
         self._values = values
+
+    def __next__(self) -> Tensor:
+        return next(self._values)
 
     def conv(self, x: Tensor, stride: int = 1, padding: int = 1, bias: bool = True) -> Tensor:
         weight = next(self._values)
@@ -145,6 +157,21 @@ def impala_by_hand(x: Tensor, w: Weights) -> Tensor:
     return w.dense(x.relu().flatten(1)).relu()
 
 
+def hadamax_by_hand(x: Tensor, w: Weights) -> Tensor:
+    def factor(x: Tensor, kernel: int) -> Tensor:
+        before = (kernel - 1) // 2  # JAX's SAME: the odd entry goes below and to the right.
+        x = w.conv(functional.pad(x, (before, kernel - 1 - before) * 2), padding=0).movedim(1, -1)
+        gain, shift = next(w), next(w)
+        return functional.gelu(functional.layer_norm(x, x.shape[-1:], gain, shift, 1e-6)).movedim(-1, 1)
+
+    x = x / 255
+    for kernel, pool, stride, pads in ((8, 4, 4, 0), (4, 2, 2, 0), (3, 3, 1, 1)):
+        first = factor(x, kernel)
+        x = functional.max_pool2d(first * factor(x, kernel), pool, stride, pads)
+    x = w.dense(x.flatten(1))
+    return functional.gelu(functional.layer_norm(x, x.shape[-1:], next(w), next(w), 1e-6))
+
+
 def resnet_by_hand(x: Tensor, w: Weights) -> Tensor:
     x = w.conv_norm(x).relu()
     for stage in range(4):
@@ -167,11 +194,12 @@ def vgg_by_hand(x: Tensor, w: Weights) -> Tensor:
     ("name", "parameters", "shape", "largest", "by_hand"),
     [
         ("nature_cnn", {"width": 2, "features": 8}, (4, 36, 36), 255, nature_by_hand),
+        ("hadamax", {"width": 2, "features": 8}, (4, 16, 16), 255, hadamax_by_hand),
         ("impala", {"width": 2, "features": 8}, (4, 24, 24), 255, impala_by_hand),
         ("resnet18", {"width": 2}, (3, 16, 16), 1, resnet_by_hand),
         ("vgg16_bn", {"width": 2, "features": 8}, (3, 32, 32), 1, vgg_by_hand),
     ],
-    ids=["nature_cnn", "impala", "resnet18", "vgg16_bn"],
+    ids=["nature_cnn", "hadamax", "impala", "resnet18", "vgg16_bn"],
 )
 def test_parts_compute_the_published_functions(
     name: str, parameters: dict[str, int], shape: Shape, largest: int, by_hand: Callable[[Tensor, Weights], Tensor]

@@ -125,6 +125,7 @@ def _block(outline: Outline) -> dict[str, Any]:
         "parameters": {name: _parameter(plan) for name, plan in outline.parameters.items()},
         "buffers": {name: _buffer(plan) for name, plan in outline.buffers.items()},
         "children": {name: _block(child) for name, child in outline.children.items()},
+        **({"wires": {name: wire._asdict() for name, wire in outline.wires.items()}} if outline.wires else {}),
     }
 
 

@@ -5,7 +5,7 @@ Tests: tests/blueprint/test_show.py.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
 from composer.algorithms.declared import Passes
@@ -92,7 +92,12 @@ def size_text(outline: Outline) -> str:
 
 
 def _tree(outline: Outline, indent: str, path: str, changes: Sequence[Change]) -> Iterator[Cells]:
-    for group in grouped(outline.children, lambda name: touched(changes, f"{path}{name}.")):
+    wires = outline.wires
+
+    def beside(name: str) -> Hashable:
+        return touched(changes, f"{path}{name}."), wires[name].text if wires else ""
+
+    for group in grouped(outline.children, beside):
         child, times, below = group.outline, len(group.names), f"{path}{group.names[0]}."
         each = f"{times} × " if times > 1 else ""
         count = f"{each}{child.count():,}" if child.count() else ""
@@ -102,7 +107,7 @@ def _tree(outline: Outline, indent: str, path: str, changes: Sequence[Change]) -
             shape_text(child.output),
             count,
             flops,
-            "; ".join(_notes(child, below, changes)),
+            "; ".join([*filter(None, [wires[group.names[0]].text if wires else ""]), *_notes(child, below, changes)]),
         )
         yield from _tree(child, indent + "  ", below, changes)
 

@@ -44,6 +44,7 @@ from composer.networks.blocks.token_pooling import MeanTokens, SelectToken
 from composer.networks.blocks.tokens import SplitTokens, Tokens
 from composer.networks.blocks.top1_moe import Top1Moe
 from composer.networks.blocks.unit_norm import UnitNorm
+from composer.networks.blocks.wired import Wired
 
 __all__ = [
     "GRU",
@@ -107,4 +108,5 @@ __all__ = [
     "Top1Moe",
     "UnitNorm",
     "WeightNorm",
+    "Wired",
 ]

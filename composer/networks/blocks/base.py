@@ -79,6 +79,10 @@ class Block(Family, family="block"):
         """How many times its outline holds each block inside it: 1, except for blocks that repeat others."""
         return 1
 
+    def written_blocks(self) -> int:
+        """Itself and the blocks inside it, with every repetition written out; counted without outlining any."""
+        return 1 + self.repeats() * sum(declared_blocks(getattr(self, name)) for name in type(self).model_fields)
+
     @classmethod
     def from_shorthand(cls, value: object) -> object:
         """A list is the ``layers`` of a ``sequence``."""
@@ -134,14 +138,15 @@ def plan(
 def declared_blocks(value: object) -> int:
     """Blocks of a spec, or of values of a spec, with every repetition written out; counted without outlining any."""
     inner: Iterable[object] = ()
+    if isinstance(value, Block):
+        return value.written_blocks()
     if isinstance(value, Spec):
         inner = (getattr(value, name) for name in type(value).model_fields)
     elif isinstance(value, tuple | list):
         inner = value
     elif isinstance(value, Mapping):
         inner = value.values()
-    count = sum(map(declared_blocks, inner))
-    return 1 + value.repeats() * count if isinstance(value, Block) else count
+    return sum(map(declared_blocks, inner))
 
 
 def in_a_row(outline: Outline) -> Mapping[str, Outline]:

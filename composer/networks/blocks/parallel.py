@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 from typing_extensions import override
 
 from composer.networks.blocks.base import Block
-from composer.networks.blocks.sizes import feature_axis, resized, within_bounds
+from composer.networks.blocks.joins import Join, join_axis, join_flops, joined_shape
 from composer.networks.outline import Outline
 from composer.spec.family import Items
 from composer.spec.lazy_call import LazyCall, call
-from composer.spec.shape import Shape, ShapeError, located
+from composer.spec.shape import Shape, located
 
 
 class Parallel(Block, kind="parallel"):
@@ -35,7 +34,7 @@ class Parallel(Block, kind="parallel"):
 
     branches: Annotated[Items[Block], Field(max_length=64)]
     """The blocks; concatenated in this order."""
-    join: Literal["sum", "mean", "multiply", "concatenate"]
+    join: Join
     """How the outputs become one."""
 
     @field_validator("branches")
@@ -55,28 +54,23 @@ class Parallel(Block, kind="parallel"):
         """Children ``0``, ``1``, ... in order; raises ``ShapeError`` where their outputs do not fit together."""
         children = {str(index): self._branch(index, shape) for index in range(len(self.branches))}
         outputs = [child.output for child in children.values()]
-        if self.join == "concatenate":
-            output, flops = self._concatenated(outputs), 0
-        else:
-            self._check_alike(outputs, outputs)
-            output = outputs[0]
-            flops = (len(outputs) - (self.join != "mean")) * math.prod(output)
-        stops = all(child.stops_gradients for child in children.values())
+        named = [(f"branch {at} ({self.branches[at].kind!r})", output) for at, output in enumerate(outputs)]
+        output = joined_shape(self.join, named, self.kind, [("branches", at) for at in range(len(outputs))])
         return Outline(
             self.kind,
             shape,
             output,
             children=children,
-            flops=flops,
+            flops=join_flops(self.join, len(outputs), output),
             layout="parallel",
-            stops_gradients=stops,
+            stops_gradients=all(child.stops_gradients for child in children.values()),
             join=self.join,
         )
 
     def module(self, shape: Shape) -> LazyCall:
         """``composer.networks.modules.parallel.Parallel``."""
         output = self.outline(shape).output
-        axis = {"axis": feature_axis(output, self.kind)} if self.join == "concatenate" else {}
+        axis = {"axis": join_axis(self.join, output, self.kind)} if self.join == "concatenate" else {}
         return call(
             "composer.networks.modules.parallel:Parallel",
             [block.module(shape) for block in self.branches],
@@ -87,20 +81,3 @@ class Parallel(Block, kind="parallel"):
     def _branch(self, index: int, shape: Shape) -> Outline:
         with located("branches", index):
             return self.branches[index].outline(shape)
-
-    def _concatenated(self, outputs: list[Shape]) -> Shape:
-        axis = feature_axis(outputs[0], self.kind)
-        # Outputs with fewer axes than the first have no such axis; they differ from it as they are.
-        self._check_alike([resized(o, axis, 0) if len(o) == len(outputs[0]) else o for o in outputs], outputs)
-        sizes = [output[axis] for output in outputs]
-        width = within_bounds(sum(sizes), " + ".join(map(str, sizes)), "branches")
-        return resized(outputs[0], axis, width)
-
-    def _check_alike(self, compared: list[Shape], outputs: list[Shape]) -> None:
-        rule = "must agree except in their features" if self.join == "concatenate" else "must have one shape"
-        for index, item in enumerate(compared):
-            if item != compared[0]:
-                first, other = (
-                    f"branch {at} ({self.branches[at].kind!r}) gives {list(outputs[at])}" for at in (0, index)
-                )
-                raise ShapeError(f"outputs to {self.join} {rule}: {first}, {other}", ("branches", index))

@@ -46,9 +46,9 @@ def head_name(outline: Outline) -> str:
     return f"{kind_name(outline.kind)} head"
 
 
-def join_sign(outline: Outline) -> str:
-    """The sign where the paths of a block meet."""
-    word = outline.join or outline.kind.rpartition("/")[2]
+def join_sign(join: str) -> str:
+    """The sign where paths meet that are joined so, such as ``sum``; of a plug-in's word the words."""
+    word = join.rpartition("/")[2]
     return _SIGNS.get(word, word.replace("_", " "))
 
 

@@ -24,6 +24,7 @@ from composer.blueprint.inspect.diagram.pieces import (
     wire,
 )
 from composer.blueprint.inspect.diagram.sketch import Box, Sketch
+from composer.blueprint.inspect.diagram.wired import wired
 from composer.blueprint.inspect.equal_blocks import BlockGroup, grouped
 from composer.blueprint.inspect.network_facts import Change, Input, touched
 from composer.networks.blocks import Block
@@ -103,11 +104,16 @@ class _Drawing:
     def _composed(self, outline: Outline, path: str) -> Sketch:
         if outline.layout in ("residual", "bypass"):
             pieces = self.pieces(outline.children, path)
-            return skipped(stacked(pieces), pieces[-1][1], labels.join_sign(outline))
+            return skipped(stacked(pieces), pieces[-1][1], labels.join_sign(outline.join or outline.kind))
+        if outline.layout == "wired":
+            return wired(outline, {name: self._alone(name, child, path) for name, child in outline.children.items()})
         if outline.layout == "parallel":
             branches = [self._branch(group, path, False) for group in self._groups(outline.children, path)]
-            return side_by_side(branches, labels.join_sign(outline))
+            return side_by_side(branches, labels.join_sign(outline.join or outline.kind))
         return stacked(self.pieces(outline.children, path))
+
+    def _alone(self, name: str, outline: Outline, path: str) -> Sketch:
+        return stacked(self.pieces({name: outline}, path))
 
     def _branch(self, group: BlockGroup, path: str, is_output: bool) -> Piece:
         pieces = self.pieces({group.names[0]: group.outline}, path)
