@@ -7,6 +7,7 @@ from composer.algorithms.ddpg_td3 import DDPG, TD3
 from composer.algorithms.discount import Constant, Discount, EpisodeLength, Lengthening
 from composer.algorithms.dqn import DQN
 from composer.algorithms.iql import IQL
+from composer.algorithms.metra import METRA
 from composer.algorithms.on_policy import OnPolicy
 from composer.algorithms.ppo import PPO
 from composer.algorithms.pqn import PQN
@@ -19,6 +20,7 @@ __all__ = [
     "DDPG",
     "DQN",
     "IQL",
+    "METRA",
     "PPO",
     "PQN",
     "SAC",

@@ -30,6 +30,7 @@ from composer.environments.suites.minatar import MinAtar
 from composer.environments.suites.myosuite import MyoSuite
 from composer.environments.suites.ogbench import OGBench
 from composer.environments.suites.playground import Playground
+from composer.environments.suites.point import Point
 
 __all__ = [
     "Atari",
@@ -56,6 +57,7 @@ __all__ = [
     "OfflineData",
     "Phases",
     "Playground",
+    "Point",
     "RenderingUnavailable",
     "RewardModel",
     "Simulator",

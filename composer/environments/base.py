@@ -17,7 +17,7 @@ from pydantic import Field
 from typing_extensions import override
 
 from composer.environments.altered import Altered
-from composer.environments.declared import STEPPING, Contents, FromData, SmallerBatches, Staged
+from composer.environments.declared import STEPPING, Contents, Described, FromData, SmallerBatches, Staged
 from composer.environments.interface import EnvironmentInfo, SingleEnvironment, UnusableEnvironment, VectorEnvironment
 from composer.environments.native import NativeAction, NativePart, NativeSpaces
 from composer.spec.calls import in_words, of_others
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from composer.environments.vector.rows import Rows
 
 
-class Environment(Staged, FromData, Family, family="environment"):
+class Environment(Staged, FromData, Described, Family, family="environment"):
     """A simulator in which an agent acts, or a stream of labelled data."""
 
     is_simulator: ClassVar[bool] = False
@@ -53,13 +53,13 @@ class Environment(Staged, FromData, Family, family="environment"):
 
     @cached_property
     def info(self) -> EnvironmentInfo:
-        """The result of ``describe``, computed once.
+        """The result of ``describe``, with what the blueprint adds to it, computed once.
 
         Raises SpacesUnknown, where ``discover`` would find it, and UnusableEnvironment, whatever ``describe`` does.
         """
         try:
             with of_others():
-                return self.describe()
+                return self.altered(self.describe())
         except ComposerError:
             raise
         except Exception as error:
@@ -227,7 +227,7 @@ class Simulator(Altered, Environment, abstract=True):
             yield "training.env_steps", message
         if self.workers > (total := self.copies * seeds):
             yield "environment.workers", f"{self.workers} workers for {total} environments (copies x seeds)"
-        yield from self.altered_problems(self.kind)
+        yield from self.altered_problems(self.kind, self.without_skills().info)
 
     def rows(self, n: int) -> Rows:
         """Build n environments that step together; not of a kind with its own ``vector``. Raises RowFailure."""
@@ -273,7 +273,8 @@ class Simulator(Altered, Environment, abstract=True):
         """
         stepped = (self.for_video() if self.reward else self).in_stream(stream)
         stepped.discover()
-        return stepped.vector([derive(seed, stream) for seed in seeds])
+        own = [derive(seed, stream) for seed in seeds]
+        return self.skilled(stepped.without_skills().vector(own), own)
 
 
 class SingleSimulator(Simulator, abstract=True):

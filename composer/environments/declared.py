@@ -6,7 +6,10 @@ Tests: tests/training/test_run_dataset.py, tests/environments/test_phases.py.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from composer.environments.interface import EnvironmentInfo
 
 STEPPING: Final = ("copies", "workers", "timeout_seconds")
 """Keys of simulators that do not change the task."""
@@ -101,3 +104,14 @@ class FromData:
     def data_digests(self) -> Mapping[str, str]:
         """A hash of the files that a run learns from, for its provenance, by name. Raises DataUnusable."""
         return {}
+
+
+class Described:
+    """What is added to the description of an environment. By default nothing."""
+
+    takes_skills: ClassVar[bool] = False
+    """Whether its episodes may have a skill, and its places be counted."""
+
+    def altered(self, info: EnvironmentInfo) -> EnvironmentInfo:
+        """The description of the environment as agents see it; ``info`` is that of the environment itself."""
+        return info

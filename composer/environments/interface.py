@@ -122,6 +122,10 @@ class EnvironmentInfo:
     """Rows and columns of a picture of each decision, which a reward model reads; 0: none is drawn."""
     tells_success: bool = False
     """Whether each step tells if the task is solved, as ``SolvableEnvironment`` does."""
+    skill_size: int = 0
+    """Numbers at the end of an observation that are drawn once for each episode, as ``environments.skills`` does."""
+    skill_is_choice: bool = False
+    """Whether they are one-hot."""
 
     @property
     def episode_interactions(self) -> int:

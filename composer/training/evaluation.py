@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from typing_extensions import override
 
+from composer.environments.coverage import COVERAGE, Coverage, VisitedCells
 from composer.environments.rewards.base import LEARNED_RETURN
 from composer.environments.success import episode_scores
 from composer.spec.random_streams import derive
@@ -61,14 +62,17 @@ class EpisodeEvaluator(Evaluator):
         episodes: int,
         metric: str,
         further: Sequence[str] = (),
+        coverage: Coverage | None = None,
     ) -> None:
         """``environments`` [S * episodes] belong to the ``seeds`` of a run, in equal shares.
 
         ``metric`` and ``further`` are names of ``episode_scores``, of the environments' ``scores``, or that of
-        ``LEARNED_RETURN``.
+        ``LEARNED_RETURN``. With ``coverage`` the cells that the episodes visit are counted.
         """
         self._environments, self._seeds, self._episodes = environments, tuple(seeds), episodes
         self.metric, self._further = metric, tuple(further)
+        self._coverage = coverage
+        self._visited: VisitedCells | None = None
         self._scores: Mapping[str, NDArray[np.float64]] = {}
 
     @classmethod
@@ -76,8 +80,9 @@ class EpisodeEvaluator(Evaluator):
         """``seeds`` are the run's; each gets ``episodes`` environments. Raises EnvironmentFailure."""
         streams = [derive(seed, "episode", episode) for seed in seeds for episode in range(episodes)]
         made = environment.for_evaluation().make(streams, "evaluation")
-        further = [metric.name for metric in environment.further_evaluation_metrics()]
-        return cls(made, seeds, episodes, environment.metric, further)
+        counted = (COVERAGE.name,) if environment.coverage else ()
+        further = [m.name for m in environment.further_evaluation_metrics() if m.name not in counted]
+        return cls(made, seeds, episodes, environment.metric, further, environment.coverage)
 
     def returns(self, learner: Learner, number: int, watch: Watch | None = None) -> NDArray[np.float64]:
         """Scores ``[S, episodes]`` of evaluation ``number``: equal numbers, equal episodes."""
@@ -87,12 +92,17 @@ class EpisodeEvaluator(Evaluator):
         returns, solved = np.zeros(self._environments.n), np.zeros((self._environments.n, 2), np.int64)
         others = {name: np.zeros(self._environments.n) for name in self._environments.scores()}
         learned, running = np.zeros(self._environments.n), np.ones(self._environments.n, dtype=bool)
+        visited = self._visited = None if self._coverage is None else VisitedCells(self._coverage, len(self._seeds))
+        if visited is not None:
+            visited.visit(observation, running)
         while running.any():
             if watch is not None and running[0]:
                 watch(self._environments)
             raw = torch.from_numpy(observation).to(learner.device).unflatten(0, shape)
             actions = learner.act(raw, explore=False)
             step = self._environments.step(actions.flatten(0, 1).cpu().numpy())
+            if visited is not None:
+                visited.visit(step.final_observation, running)
             ended = running & (step.terminated | step.truncated)
             returns[ended] = step.episode_return[ended]
             learned[running] += step.reward[running]
@@ -110,10 +120,14 @@ class EpisodeEvaluator(Evaluator):
     @override
     def more(self, learner: Learner, number: int) -> list[dict[str, float]]:
         """The further metrics of the evaluation that ``returns`` has just played."""
-        return [
+        rows = [
             {name: float(self._scores[name][index].mean()) for name in self._further}
             for index in range(len(self._seeds))
         ]
+        if self._visited is not None:
+            for row, count in zip(rows, self._visited.counts, strict=True):
+                row[COVERAGE.name] = float(count)
+        return rows
 
     def close(self) -> None:
         """Close the environments."""

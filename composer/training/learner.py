@@ -7,7 +7,6 @@ Legend: S seeds, C copies, B batch, E environments of a seed. Tests: tests/train
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
@@ -82,7 +81,7 @@ class Learner:
         self.program = agent.algorithm.build(self.built, agent.info, numbers)
         self.policy = ActingPolicy(agent, self.built, numbers, device)
         self.horizon = Horizon(agent, numbers)
-        self.statistics = agent.normalization.observation.build(seeds, math.prod(agent.info.observation), device)
+        self.statistics = agent.normalization.of_observations(agent.info, seeds, device)
         """What normalises observations; None where nothing does."""
         self.moves_statistics = True  # By updates, where they follow minibatches.
         environments, discount = agent.environment.copies_per_seed, self.horizon.discount

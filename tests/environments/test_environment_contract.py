@@ -31,6 +31,7 @@ from composer.environments import (
     MyoSuite,
     OGBench,
     Playground,
+    Point,
     Simulator,
     Step,
     VectorEnvironment,
@@ -58,6 +59,10 @@ ENVIRONMENTS: dict[str, tuple[Simulator, int]] = {
     "craftax": (Craftax(game="classic", episode_env_steps=12), 40),
     "atari": (Atari(game="pong", protocol="machado2018", frame_limit=90, noop_starts=30), 60),
     "atari lives": (Atari(game="breakout", protocol="atari100k", action_repeat=12, frame_limit=1200), 260),
+    "skills": (
+        Point(episode_env_steps=11, action_repeat=2, skills={"size": 3}, coverage={"coordinates": [0]}),  # type: ignore[arg-type]
+        30,
+    ),
     "minatar": (MinAtar(game="asterix", action_repeat=3, episode_env_steps=200), 150),
 }
 """Each kind with how many decisions to run it; action repeats and time limits do not divide. Every kind is listed."""

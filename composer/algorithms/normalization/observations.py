@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import Field
 from typing_extensions import override
 
-from composer.spec.family import Family
+from composer.spec.family import Family, Items
 
 if TYPE_CHECKING:
     from composer.algorithms.normalization.batch_moments import BatchMoments
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from composer.algorithms.normalization.one_observation import Stateless
 
 Epsilon = Annotated[float, Field(gt=0, le=1)]
+Number = Annotated[float, Field(ge=-1e12, le=1e12)]
+Deviation = Annotated[float, Field(gt=0, le=1e12)]
 Momentum = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -46,6 +48,10 @@ class ObservationNorm(Family, family="observation_norm"):
 
         0 where the algorithm learns from observations as its policy saw them.
         """
+        yield from ()
+
+    def size_problems(self, size: int) -> Iterator[str]:
+        """Reasons why it cannot normalise observations of so many numbers."""
         yield from ()
 
     @abstractmethod
@@ -102,6 +108,37 @@ class DataMoments(ObservationNorm, kind="data_moments"):
         from composer.algorithms.normalization.moments import DataMoments
 
         return DataMoments(seeds, size, self.epsilon, device)
+
+
+class Fixed(ObservationNorm, kind="fixed"):
+    """Normalisation by given numbers, ``(o - mean) / deviation``, one pair for each entry; nothing moves them.
+
+    Source: the presets of METRA's released code, arXiv:2310.08887.
+    """
+
+    example: ClassVar[Mapping[str, Any]] = {"kind": "fixed", "mean": [0.0], "deviation": [1.0]}
+
+    mean: Annotated[Items[Number], Field(min_length=1, max_length=100_000)]
+    """What is subtracted from each entry of an observation, without its skill."""
+    deviation: Annotated[Items[Deviation], Field(min_length=1, max_length=100_000)]
+    """What each entry is divided by then."""
+
+    @override
+    def size_problems(self, size: int) -> Iterator[str]:
+        for name, given in (("mean", self.mean), ("deviation", self.deviation)):
+            if len(given) != size:
+                yield f"an observation has {size:,} numbers, and {name!r} has {len(given):,}"
+
+    @override
+    def build(self, seeds: int, size: int, device: str) -> Moments:
+        import torch
+
+        from composer.algorithms.normalization.normalizer import Moments
+
+        found = Moments(seeds, size, 0.0, device)
+        found.mean.copy_(torch.tensor(self.mean, dtype=torch.float64))
+        found.variance.copy_(torch.tensor(self.deviation, dtype=torch.float64).square())
+        return found
 
 
 class LayerNorm(ObservationNorm, kind="layer_norm"):

@@ -5,6 +5,7 @@ State lives beside them: ``normalizer``, ``moments``, ``batch_moments``, ``one_o
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
@@ -16,6 +17,7 @@ from composer.algorithms.normalization.observations import (
     BatchNorm,
     BatchRenorm,
     DataMoments,
+    Fixed,
     LayerNorm,
     ObservationNorm,
     Raw,
@@ -28,7 +30,9 @@ from composer.spec.without import Without
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from composer.algorithms.normalization.normalizer import Normalizer
     from composer.algorithms.normalization.returns import RunningReturns
+    from composer.environments.interface import EnvironmentInfo
     from composer.optim.hyperparameters import Hyperparameters
 
 __all__ = [
@@ -36,6 +40,7 @@ __all__ = [
     "BatchRenorm",
     "ConstantScaling",
     "DataMoments",
+    "Fixed",
     "LayerNorm",
     "Normalization",
     "ObservationNorm",
@@ -182,3 +187,12 @@ class Normalization(Spec):
     """Of the observation."""
     reward: RewardScale = RawReward()
     """Of the reward."""
+
+    def of_observations(self, info: EnvironmentInfo, seeds: int, device: str) -> Normalizer | None:
+        """A fresh map of the environment's observations but for the skill at their end; None where there is none."""
+        within = self.observation.build(seeds, math.prod(info.observation) - info.skill_size, device)
+        if within is None or not info.skill_size:
+            return within
+        from composer.algorithms.normalization.except_last import ExceptLast
+
+        return ExceptLast(within, info.skill_size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path as FilePath
@@ -136,6 +137,11 @@ def _observations(blueprint: Blueprint) -> Iterator[Finding]:
     raw_rows = 0 if algorithm.rollout_plan else algorithm.batch_size * (2 if is_simulator else 1)
     for message in blueprint.normalization.observation.problems(algorithm.title, raw_rows):
         yield ("normalization", "observation"), message
+    if is_simulator:
+        info = blueprint.environment.info
+        size = math.prod(info.observation) - info.skill_size
+        for message in blueprint.normalization.observation.size_problems(size):
+            yield ("normalization", "observation"), message
 
 
 def _shapes(blueprint: Blueprint) -> Iterator[Finding]:

@@ -77,7 +77,8 @@ class Clock:
         learned_from = interactions - interactions % self.rollout
         if self.rollout > 1:
             # Updates per rollout are whole, while updates per interaction may have no finite binary fraction.
-            return learned_from // self.rollout * round(self.update_to_data * self.rollout)
+            rollouts = learned_from // self.rollout - self._without_updates // self.rollout
+            return max(0, rollouts) * round(self.update_to_data * self.rollout)
         return floor(max(0, learned_from - self._without_updates) * self.update_to_data)
 
     @property

@@ -60,6 +60,7 @@ class Offline(Simulator, kind="offline"):
     parts.
     """
 
+    takes_skills: ClassVar[bool] = False
     example: ClassVar[Mapping[str, Any]] = {
         "kind": "offline",
         "task": {"kind": "gymnasium", "id": "Pendulum-v1"},

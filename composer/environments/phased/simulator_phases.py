@@ -54,6 +54,7 @@ class SimulatorPhases(Simulator, kind="simulator_phases"):
     of the phase that has been trained on.
     """
 
+    takes_skills: ClassVar[bool] = False
     example: ClassVar[Mapping[str, Any]] = {
         "kind": "simulator_phases",
         "task": {"kind": "minatar", "game": "breakout"},

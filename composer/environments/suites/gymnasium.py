@@ -117,7 +117,7 @@ class Gymnasium(SuccessSimulator, kind="gymnasium"):
     @property
     def info(self) -> EnvironmentInfo:
         """What ``discover`` has found in this process. Raises SpacesUnknown."""
-        return self.describe()
+        return self.altered(self.describe())
 
     @property
     @override
