@@ -173,7 +173,7 @@ class XavierUniform(Initializer, kind="xavier_uniform"):
 
 
 class XavierNormal(Initializer, kind="xavier_normal"):
-    """Normal of variance ``2 / (fan_in + fan_out)``, cut at two standard deviations of the uncut normal.
+    """Normal of variance ``gain**2 * 2 / (fan_in + fan_out)``, cut at two standard deviations of the uncut normal.
 
     The variance is that of the cut distribution, as in JAX's; torch's ``xavier_normal_`` does not cut.
     Source: Glorot and Bengio, AISTATS 2010.
@@ -181,9 +181,19 @@ class XavierNormal(Initializer, kind="xavier_normal"):
 
     example: ClassVar[Mapping[str, Any]] = {"kind": "xavier_normal"}
 
+    gain: float = Field(default=1.0, gt=0, le=100)
+    """Factor on the standard deviation."""
+    cut: bool = True
+    """Whether it is cut; false: as torch draws it."""
+
     @override
     def draw(self, shape: Shape, fan_in: int, fan_out: int, generator: torch.Generator) -> Tensor:
-        return _truncated_normal(shape, 2.0 / (fan_in + fan_out), generator)
+        variance = self.gain**2 * 2.0 / (fan_in + fan_out)
+        if self.cut:
+            return _truncated_normal(shape, variance, generator)
+        import torch
+
+        return torch.empty(shape, dtype=torch.float32).normal_(0.0, math.sqrt(variance), generator=generator)
 
 
 class UniformFanIn(Initializer, kind="uniform_fan_in"):

@@ -76,6 +76,7 @@ CASES: dict[str, tuple[Path, Sequence[str]]] = {
     "pqn": (TESTS / "tiny_pqn.toml", (MEASURES.replace("{ kind = 'feature_dot' }, ", ""),)),
     "dqn": (TESTS / "tiny_dqn.toml", (MEASURES.replace("{ kind = 'feature_dot' }, ", ""),)),
     "td7": (TESTS / "tiny_td7.toml", ()),
+    "metra": (TESTS / "tiny_metra.toml", (MEASURES,)),
     "shared encoder of a plug-in": (TESTS / "tiny_encoded.toml", ()),
     "tasks": (SHIPPED / "plasticity" / "shuffled_labels.toml", TASKS),
     "phases, teacher": (SHIPPED / "warm_start" / "digits.toml", STOPPING),

@@ -32,8 +32,9 @@ PLACES += [
     "myosuite",
     "ogbench",
     "humanoid_bench",
+    "point",
 ]
-DISCRETE, BOXES = {"dqn", "ppo", "pqn"}, {"iql", "ppo", "sac", "td3", "td7", "ddpg"}
+DISCRETE, BOXES = {"dqn", "ppo", "pqn"}, {"iql", "metra", "ppo", "sac", "td3", "td7", "ddpg"}
 FITTING = {
     "atari": DISCRETE,
     "minatar": DISCRETE,
@@ -41,10 +42,10 @@ FITTING = {
     "gymnasium": DISCRETE,
     "dm_control": BOXES,
     "Pendulum-v1": BOXES,
-    "offline": BOXES - {"ppo"},
+    "offline": BOXES - {"metra", "ppo"},
 }
 FITTING |= {"simulator_phases": DISCRETE, "MountainCarContinuous-v0": BOXES, "craftax": DISCRETE}
-FITTING |= dict.fromkeys(("playground", "myosuite", "ogbench", "humanoid_bench"), BOXES)
+FITTING |= dict.fromkeys(("playground", "myosuite", "ogbench", "humanoid_bench", "point"), BOXES)
 RARE = {"craftax", "playground", "myosuite", "humanoid_bench"}
 """Suites of packages that few have installed: where one is missing, that is the only problem."""
 EXPECTED = {"norm-and-decay"}

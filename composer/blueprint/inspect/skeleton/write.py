@@ -55,7 +55,8 @@ def skeleton(algorithm: str, environment: str, trunk: str | None = None) -> str:
 def _text(kind: type[Algorithm], place: Environment, trunk: str | None, command: str) -> Iterator[str]:
     start = kind.start(place.info)
     if start.environment:
-        place = type(place).model_validate({**_given(place), **start.environment})
+        given = {key: value for key, value in _given(place).items() if key != "kind"}
+        place = type(place).model_validate({**given, **start.environment})
     task = "" if place.title == place.kind else f" ({place.title})"
     named = command.rpartition(" ")[2].rpartition("/")[2] if task == "" else place.title
     name = re.sub(r"[^a-z0-9._]+", "_", f"{named}_{kind.kind}".lower())
