@@ -32,6 +32,7 @@ SIDES = {
     "minatar": "MinAtar",
     "craftax": "Craftax",
     "mujoco": "MuJoCo",
+    "point": "A point in the plane",
     "myosuite": "MyoSuite",
     "humanoid_bench": "HumanoidBench",
     "ogbench": "OGBench",

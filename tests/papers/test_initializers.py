@@ -18,6 +18,7 @@ from composer.networks.initializers import (
     Ones,
     Orthogonal,
     UniformFanIn,
+    XavierNormal,
     XavierUniform,
     Zeros,
 )
@@ -97,12 +98,16 @@ def test_truncated_normal_moments(initializer: Initializer, variance: float) -> 
     moment_matches(unit, 4, fourth, eighth)
 
 
-def test_normal_moments() -> None:
-    entries, variance = draw(Normal(std=0.3)), 0.09
+@pytest.mark.parametrize(
+    ("initializer", "std"),
+    [(Normal(std=0.3), 0.3), (XavierNormal(gain=0.5, cut=False), 0.5 * math.sqrt(2 / (FAN_IN + FAN_OUT)))],
+)
+def test_normal_moments(initializer: Initializer, std: float) -> None:
+    entries, variance = draw(initializer), std**2
     moment_matches(entries, 1, 0.0, variance)
     moment_matches(entries, 2, variance, 3 * variance**2)
     moment_matches(entries, 4, 3 * variance**2, 105 * variance**4)
-    assert entries.abs().max() > 4 * 0.3, "not cut"
+    assert entries.abs().max() > 4 * std, "not cut"
 
 
 @pytest.mark.parametrize("shape", [(5, 3), (3, 5), (4, 4), (1, 6), (8, 2, 3, 3), (40, 2, 3, 3)], ids=str)
