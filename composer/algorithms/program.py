@@ -69,6 +69,9 @@ class Objective(NamedTuple):
     also_trains: tuple[str, ...] = ()
     """Further roles whose parameters follow the gradient of this loss, such as a shared encoder, each by its own
     optimizer."""
+    max_norm: Tensor | None = None
+    """Bound of the norm of a seed's gradient over all roles together, ``[S]``; longer ones are scaled down to it, before
+    the optimizers see them. None: no bound."""
 
     @property
     def roles(self) -> tuple[str, ...]:

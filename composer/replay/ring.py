@@ -171,20 +171,25 @@ class Ring(ABC):
         """The transitions after the slots ``indices [S, B]``, by their names in ``Program.extras``.
 
         ``future/action [S, B, K, a]`` is the action of step k, from 0, the sampled one; ``future/observation [S, B, K,
-        ...]`` is the observation after it; ``future/alive [S, B, K]`` is 1 where step k is in the same episode.
+        ...]`` is the observation after it, ``future/reward [S, B, K]`` its reward, ``future/terminated [S, B, K]`` 1
+        where it terminates; ``future/alive [S, B, K]`` is 1 where step k is in the same episode.
         """
-        actions, observations, alive = [], [], []
+        stored_steps, alive = [], []
         order, running = self._order(indices), torch.ones(indices.shape, dtype=torch.bool, device=indices.device)
         last = indices
         for step in range(steps):
             running = running & ((order + step * self._environments) < self.size)
             last = torch.where(running, (indices + step * self._environments) % self.capacity, last)
-            stored = self._read(last)
-            actions.append(stored.action)
-            observations.append(stored.next_observation)
+            stored_steps.append(stored := self._read(last))
             alive.append(running.float())
             running = running & (stored.numbers[..., -1] == 0)
-        named = {"action": actions, "observation": observations, "alive": alive}
+        named = {
+            "action": [stored.action for stored in stored_steps],
+            "observation": [stored.next_observation for stored in stored_steps],
+            "reward": [stored.numbers[..., -3] for stored in stored_steps],
+            "terminated": [stored.numbers[..., -2] for stored in stored_steps],
+            "alive": alive,
+        }
         return {f"future/{name}": torch.stack(values, 2) for name, values in named.items()}
 
     def clear(self) -> None:

@@ -25,4 +25,6 @@ def batch_of(
     if (future := extra.get("future/observation")) is not None:
         seen = see(future.flatten(1, 2)).unflatten(1, future.shape[1:3])
         extra = {**extra, "future/observation": seen}
+    if rewards is not None and "future/reward" in extra:
+        extra = {**extra, "future/reward": rewards.scaled(extra["future/reward"])}
     return Batch(see(drawn.observation), drawn.action, reward, drawn.bootstrap, see(drawn.next_observation), extra)

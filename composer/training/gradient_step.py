@@ -19,7 +19,7 @@ from composer.networks.outline import Outline, Projection
 from composer.networks.stacked import Stacked, per_seed
 from composer.optim.delayed import apply_every
 from composer.optim.hyperparameters import Hyperparameters
-from composer.optim.steps import GradientRule, OptimizerState, carry
+from composer.optim.steps import GradientRule, OptimizerState, carry, clip_by_global_norm
 from composer.spec.random_streams import derive
 from composer.training.penalty_terms import PenaltyTerms
 
@@ -119,7 +119,8 @@ class GradientStep:
     def _take(
         self, objective: Objective, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]
     ) -> None:
-        gradients = iter(self._gradients(objective, batch, noise, signals))
+        found = self._gradients(objective, batch, noise, signals)
+        gradients = iter(found if objective.max_norm is None else clip_by_global_norm(found, objective.max_norm))
         every = objective.every if objective.skips == "optimizer" else None
         for role in objective.roles:
             self.apply(role, list(islice(gradients, len(self._trained[role]))), every)

@@ -102,6 +102,8 @@ def test_windows_and_futures_stop_at_the_end_of_an_episode() -> None:
             _, action, reward, terminated, truncated, final = (part[0, 0] for part in world.log[start + step])
             assert torch.equal(got["future/action"][0, start, step], action)
             assert torch.equal(got["future/observation"][0, start, step], final)
+            assert got["future/reward"][0, start, step] == reward
+            assert bool(got["future/terminated"][0, start, step]) == bool(terminated)
             total += factor * reward.item()
             factor *= 0.9
             end, kept = final, 0.0 if terminated else factor
