@@ -8,6 +8,7 @@ from composer.algorithms.discount import Constant, Discount, EpisodeLength, Leng
 from composer.algorithms.dqn import DQN
 from composer.algorithms.iql import IQL
 from composer.algorithms.metra import METRA
+from composer.algorithms.mppi import MPPI
 from composer.algorithms.on_policy import OnPolicy
 from composer.algorithms.ppo import PPO
 from composer.algorithms.pqn import PQN
@@ -15,18 +16,21 @@ from composer.algorithms.sac import SAC
 from composer.algorithms.spr import SPR
 from composer.algorithms.supervised import Supervised
 from composer.algorithms.td7 import TD7
+from composer.algorithms.tdmpc2 import TDMPC2
 
 __all__ = [
     "DDPG",
     "DQN",
     "IQL",
     "METRA",
+    "MPPI",
     "PPO",
     "PQN",
     "SAC",
     "SPR",
     "TD3",
     "TD7",
+    "TDMPC2",
     "Algorithm",
     "Augmentation",
     "BehaviourCloning",

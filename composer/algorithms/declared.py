@@ -110,6 +110,8 @@ class UpdateSchedule(NamedTuple):
     """Following transitions that a batch carries with each sampled one."""
     untrained: int = 1
     """Interactions with actions of the policy until the first update."""
+    first: int = 0
+    """Updates made at once, at the interaction that makes the first one; 0: as many as at each other."""
 
 
 class HorizonSchedules(NamedTuple):

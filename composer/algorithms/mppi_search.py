@@ -1,8 +1,8 @@
 """Planning by sampled action sequences, MPPI, through a learned model.
 
 Source: Hansen et al., TD-MPC2, arXiv:2310.16828, and its released code.
-Legend: S seeds, E environments, N sequences of P of the policy and N - P of a Gaussian, K elites, H steps, I iterations,
-z latent, a action, C critics. Tests: tests/papers/test_mppi.py.
+Legend: S seeds, E environments, N sequences, P of them of the policy, K elites, H steps, z latent, a action, C critics.
+Tests: tests/papers/test_mppi.py.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ class Model(Protocol):
 class Search:
     """The planner of one agent."""
 
-    def __init__(self, declared: MPPI, model: Model, discount: Tensor, horizon: int, actions: int, critics: int) -> None:
+    def __init__(
+        self, declared: MPPI, model: Model, discount: Tensor, horizon: int, actions: int, critics: int
+    ) -> None:
         """``discount [S]``; H is ``horizon``, a is ``actions``, C is ``critics``."""
         self._declared, self._model, self._discount = declared, model, discount
         self._horizon, self._actions = horizon, actions
@@ -103,8 +105,8 @@ class Search:
         ``last [S, E, N, a]`` is the noise of that action, ``pair [S, E, C]`` draws the two critics.
         """
         count = plans.shape[2]
-        at, total, factor = _each(latent, count), torch.zeros(()), torch.ones_like(self._discount)
-        total = total.to(latent.device)
+        at, factor = _each(latent, count), torch.ones_like(self._discount)
+        total = at.new_zeros(at.shape[:2])
         for step in range(self._horizon):
             action = plans[:, :, :, step].flatten(1, 2)
             total = total + per_seed(factor, action[..., 0]) * self._model.reward(at, action)
@@ -112,7 +114,8 @@ class Search:
         values = self._model.values(at, self._model.policy(at, last.flatten(1, 2))).unflatten(2, (-1, count))
         two = pair_of(pair).transpose(1, 2)[..., None]
         value = values.take_along_dim(two, 1).mean(1)
-        return total.unflatten(1, (-1, count)) + per_seed(factor, value) * value
+        found: Tensor = total.unflatten(1, (-1, count)) + per_seed(factor, value) * value
+        return found
 
     def _split(self, noise: Tensor) -> dict[str, Tensor]:
         parts = noise.split([math.prod(shape) for shape in self._shapes.values()], -1)
@@ -124,7 +127,8 @@ class Search:
 
 def pair_of(draws: Tensor) -> Tensor:
     """Two different critics at random, ``[..., 2]``, from unit-normal ``draws [..., C]``; the only one where C is 1."""
-    return draws.argsort(-1)[..., :2]
+    pair: Tensor = draws.argsort(-1)[..., :2]
+    return pair
 
 
 def _each(latent: Tensor, count: int) -> Tensor:

@@ -70,8 +70,8 @@ class Objective(NamedTuple):
     """Further roles whose parameters follow the gradient of this loss, such as a shared encoder, each by its own
     optimizer."""
     max_norm: Tensor | None = None
-    """Bound of the norm of a seed's gradient over all roles together, ``[S]``; longer ones are scaled down to it, before
-    the optimizers see them. None: no bound."""
+    """Bound of the norm of a seed's gradient over all roles together, ``[S]``; longer gradients are scaled down to it
+    before the optimizers see them. None: no bound."""
 
     @property
     def roles(self) -> tuple[str, ...]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -70,10 +69,9 @@ class TDMPC2Program(Program):
         self._critics, actions, steps = model.critic.copies, settings.actions, settings.horizon
         pairs = {"pair/target": (self._critics,), "pair/actor": (self._critics,)}  # Those of the first sample count.
         self.noise: Mapping[str, Shape] = {"target": (steps, actions), "actor": (steps + 1, actions), **pairs}
+        others, bound = ("dynamics", "reward", "critic"), settings.max_norm
         self.objectives = (
-            Objective(
-                "encoder", self.model_loss, None, "step", ("dynamics", "reward", "critic"), settings.max_norm
-            ),
+            Objective("encoder", self.model_loss, also_trains=others, max_norm=bound),
             Objective("actor", self.actor_loss),
         )
         if search is not None:
@@ -122,29 +120,29 @@ class TDMPC2Program(Program):
         Steps after the end of an episode count nothing. Eq. 3 of the paper.
         """
         settings, model, steps = self._settings, self._model, self._settings.horizon
-        observation, action, reward, terminated, alive = self._future(batch)
+        observation, action, reward, terminated, alive = (batch.extra[name] for name in self.extras)
         with torch.no_grad():
             following = model.encode(observation.flatten(1, 2))
             target = self._targets(following, reward, terminated, noise)
-            rewards = partial(model.rewards.transform, shift=reward, scale=torch.zeros_like(reward))
         latents = [model.encode(batch.observation, training=True)]
         for step in range(steps):
             latents.append(model.next(latents[-1], action[:, :, step], training=True))
         error = (torch.stack(latents[1:], 2) - following.unflatten(1, (-1, steps))).square().mean(-1)
         begun, acted = torch.stack(latents[:-1], 2).flatten(1, 2), action.flatten(1, 2)
         raw, values = model.raw_reward(begun, acted, True), model.raw_values(model.critic, begun, acted, True)
+        rewards = model.rewards.transform(_detached(raw), reward.flatten(1), torch.zeros_like(reward.flatten(1)))
         weight = alive * self._weights(steps)
-        parts = {
+        each = {
             "encoder/loss": weight * error,
-            "reward/loss": weight * model.rewards.loss(raw, rewards(_detached(raw))).unflatten(1, (-1, steps)),
+            "reward/loss": weight * model.rewards.loss(raw, rewards).unflatten(1, (-1, steps)),
             "critic/loss": weight[:, None] * model.returns.loss(values, target[:, None]).unflatten(2, (-1, steps)),
         }
-        means = {name: each.flatten(1, -2).mean(1).mean(-1) for name, each in parts.items()}
+        means = {name: value.flatten(1).mean(1) for name, value in each.items()}
         signals |= {name: value.detach() for name, value in means.items()}
         signals["critic/value"] = model.returns.value(_detached(values)).mean((1, 2))
         signals["latents"], signals["alive"] = torch.stack(latents, 2).detach(), alive
-        factors = settings.consistency, settings.reward, settings.value
-        loss: Tensor = sum(factor * value for factor, value in zip(factors, means.values(), strict=True))  # type: ignore[assignment]
+        consistency, of_reward, of_value = means.values()
+        loss: Tensor = settings.consistency * consistency + settings.reward * of_reward + settings.value * of_value
         return loss
 
     def actor_loss(self, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]) -> Tensor:
@@ -181,14 +179,10 @@ class TDMPC2Program(Program):
         alive = torch.zeros_like(batch.reward)[..., None].repeat(1, 1, steps)
         alive[:, :, 0] = 1
         repeated = batch.next_observation, batch.action, batch.reward, ended
-        return dict(zip(self.extras, [*(each.unsqueeze(2).repeat_interleave(steps, 2) for each in repeated), alive]))
+        found = [each.unsqueeze(2).repeat_interleave(steps, 2) for each in repeated]
+        return dict(zip(self.extras, [*found, alive], strict=True))
 
-    def _future(self, batch: Batch) -> list[Tensor]:
-        return [batch.extra[name] for name in self.extras]
-
-    def _targets(
-        self, latent: Tensor, reward: Tensor, terminated: Tensor, noise: Mapping[str, Tensor]
-    ) -> Tensor:
+    def _targets(self, latent: Tensor, reward: Tensor, terminated: Tensor, noise: Mapping[str, Tensor]) -> Tensor:
         """Targets of ``r + discount (1 - terminated) min Q'`` of two target critics, for rows ``[S, B H]``."""
         model = self._model
         action = model.policy(latent, noise["target"].flatten(1, 2))
@@ -214,8 +208,9 @@ class TDMPC2Program(Program):
 
 def value_range(values: Tensor) -> Tensor:
     """The distance of the 5th and the 95th percentile of ``values [S, B]``, interpolated, at least 1: ``[S]``."""
-    low, high = torch.quantile(values, torch.tensor([0.05, 0.95], device=values.device, dtype=values.dtype), dim=1)
-    return (high - low).clamp_min(1.0)
+    low, high = (torch.quantile(values, share, dim=1) for share in (0.05, 0.95))
+    distance: Tensor = (high - low).clamp_min(1.0)
+    return distance
 
 
 def scaled_entropy(log_std: Tensor, noise: Tensor, action: Tensor | None) -> Tensor:

@@ -28,6 +28,8 @@ class Clock:
     """Interactions of a rollout; its updates follow all at once."""
     untrained: int = 1
     """Interactions with actions of the policy until the first update; 0 makes it after the last random action."""
+    first: int = 0
+    """Updates made at once, at the interaction that makes the first one; 0: as many as at each other."""
     interactions: int = 0
     """Interactions so far: decisions of each environment copy."""
     held: int = 0
@@ -64,7 +66,8 @@ class Clock:
         """Environment steps after which ``update`` updates are done; None if a run of ``env_steps`` makes fewer."""
         if update > self.updates_by(env_steps):
             return None
-        interactions = self._without_updates + ceil(update / self.update_to_data) if update else 0
+        paced = max(1, update - self.first + 1) if self.first else update
+        interactions = self._without_updates + ceil(paced / self.update_to_data) if update else 0
         # The clock rounds products, this a quotient: they differ by one at most.
         while interactions and self.updates_after(interactions - 1) >= update:
             interactions -= 1
@@ -79,7 +82,10 @@ class Clock:
             # Updates per rollout are whole, while updates per interaction may have no finite binary fraction.
             rollouts = learned_from // self.rollout - self._without_updates // self.rollout
             return max(0, rollouts) * round(self.update_to_data * self.rollout)
-        return floor(max(0, learned_from - self._without_updates) * self.update_to_data)
+        paced = max(0, learned_from - self._without_updates)
+        if self.first and paced:
+            return self.first + floor((paced - 1) * self.update_to_data)
+        return floor(paced * self.update_to_data)
 
     @property
     def _without_updates(self) -> int:
@@ -93,7 +99,8 @@ def clock_of(blueprint: Blueprint) -> Clock:
     environment, pace = blueprint.environment, (schedule.update_to_data, schedule.rollout)
     if environment.learns_from_data:
         return Clock(environment.stride, 0, *pace)
-    return Clock(environment.stride, schedule.warmup_interactions, *pace, schedule.untrained)
+    waits = schedule.warmup_interactions, schedule.update_to_data, schedule.rollout, schedule.untrained, schedule.first
+    return Clock(environment.stride, *waits)
 
 
 def lengths_of(blueprint: Blueprint, interactions: int | None = None) -> Lengths:

@@ -111,6 +111,8 @@ def _learning(clock: Clock, env_steps: int) -> Iterator[Moment]:
         yield Moment(0, 0, "algorithm.warmup_interactions", f"random actions begin, for {warmup}")
     total = clock.updates_by(env_steps)
     key, frequency = "algorithm.update_to_data", f"{clock.update_to_data:g} per interaction"
+    if clock.first:
+        frequency = f"{clock.first:,} at once, then {frequency}"
     if clock.rollout > 1:
         updates = round(clock.update_to_data * clock.rollout)
         key = "algorithm.rollout_interactions"

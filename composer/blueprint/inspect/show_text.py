@@ -5,6 +5,7 @@ Tests: tests/blueprint/test_show.py.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -132,8 +133,11 @@ def _notes(outline: Outline, path: str, changes: Sequence[Change]) -> Iterator[s
 
 
 def _operations(costs: Sequence[EvaluationCost]) -> list[str]:
-    joint = {cost: ", joint batch" if cost.batches > 1 else "" for cost in costs}
-    rows = [(f"  {cost.network}", _PASSES[cost.passes] + joint[cost], scaled(cost.flops, "FLOP")) for cost in costs]
+    rows = []
+    for cost, times in Counter(costs).items():  # What is evaluated several times, as by a model of several steps.
+        how = _PASSES[cost.passes] + (", joint batch" if cost.batches > 1 else "")
+        how += f", {times} times" if times > 1 else ""
+        rows.append((f"  {cost.network}", how, scaled(times * cost.flops, "FLOP")))
     total = sum(cost.flops for cost in costs)
     return columns([*rows, ("  total", "", scaled(total, "FLOP"))], right=(2,))
 

@@ -152,8 +152,8 @@ def _notes(path: Path, origin: Origin, blueprint: Blueprint, device: str, state:
     if held := _held_back(origin, blueprint):
         yield f"algorithm.policy_checkpoints: {held} of a seed, held back while a policy was assessed, are not made"
     then, now = (each.algorithm.update_schedule(each.environment.info) for each in (origin.blueprint, blueprint))
-    paces = ((each.update_to_data, each.warmup_interactions, each.untrained) for each in (then, now))
-    if len(set(paces)) > 1:
+    paces = {(each.update_to_data, each.warmup_interactions, each.untrained, each.first) for each in (then, now)}
+    if len(paces) > 1:
         yield "the clock of updates counts as though they had always kept the present pace with data"
     yield from (
         f"not as it was: {line}"

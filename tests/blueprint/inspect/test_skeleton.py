@@ -34,7 +34,7 @@ PLACES += [
     "humanoid_bench",
     "point",
 ]
-DISCRETE, BOXES = {"dqn", "ppo", "pqn"}, {"iql", "metra", "ppo", "sac", "td3", "td7", "ddpg"}
+DISCRETE, BOXES = {"dqn", "ppo", "pqn"}, {"iql", "metra", "ppo", "sac", "td3", "td7", "tdmpc2", "ddpg"}
 FITTING = {
     "atari": DISCRETE,
     "minatar": DISCRETE,

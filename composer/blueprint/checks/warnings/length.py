@@ -52,7 +52,8 @@ def due_at_every_interaction(blueprint: Blueprint) -> Iterator[Finding]:
 def unfinished_schedules(blueprint: Blueprint) -> Iterator[Finding]:
     """Schedules that go on after the last update, even if the warm-up counts as it does in SimbaV2's code."""
     lengths = lengths_of(blueprint)
-    reachable = int(lengths.interaction * clock_of(blueprint).update_to_data)
+    clock = clock_of(blueprint)
+    reachable = clock.first + int(lengths.interaction * clock.update_to_data)
     horizon = blueprint.algorithm.horizon_schedules().one_minus_discount
     discounts = [] if horizon is None else [(("algorithm", "discount"), horizon)]
     for path, schedule in (*schedules(blueprint), *discounts) if lengths.update else ():
