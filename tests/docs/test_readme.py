@@ -91,6 +91,13 @@ def agent(kind: str, column: str, environment: dict[str, Any]) -> dict[str, Any]
             "actor": "deterministic_tanh",
             "critic": "scalar",
         },
+        "tdmpc2": {
+            "encoder": "features",
+            "dynamics": "features",
+            "reward": "scalar",
+            "actor": "tanh_gaussian",
+            "critic": "scalar",
+        },
         "iql": {"value": "scalar", "actor": "gaussian_policy", "critic": "scalar"},
         "ppo": {"actor": "categorical_policy" if column.endswith("choices") else "gaussian_policy", "critic": "scalar"},
         "dqn": {"value": "discrete_value"},
@@ -101,7 +108,7 @@ def agent(kind: str, column: str, environment: dict[str, Any]) -> dict[str, Any]
     averages = {f"target_{role}": role for role in heads[kind] if kind not in NO_REPLAY} | (
         {**encoders, **{fixed: fixed.removeprefix("fixed_") for fixed in encoders.values()}} if kind == "td7" else {}
     )
-    if kind in ("sac", "iql"):
+    if kind in ("sac", "iql", "tdmpc2"):
         averages = {"target_critic": "critic"}
     networks: dict[str, Any] = {role: {"trunk": trunk, "head": {"kind": head}} for role, head in heads[kind].items()}
     own: dict[str, Any] = {}

@@ -8,17 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_runs import EAGER
+from tiny_runs import EAGER, go_on, result, resumed, stopped
 from torch import Tensor
 from torch.nn import functional
 
 from composer.blueprint import Blueprint, BlueprintError, load
 from composer.blueprint.forecast.clock import clock_of
 from composer.replay.transitions import Minibatch, Transitions
+from composer.training import assemble
 from composer.training.compile.capture import Choice
 from composer.training.learner import Learner
 
 TINY = Path(__file__).parent.parent / "tiny_tdmpc2.toml"
+SHIPPED = TINY.parent.parent / "blueprints" / "dmc" / "tdmpc2.toml"
 B, H, A, Z, BINS, CRITICS, GAMMA, RHO = 16, 3, 2, 8, 11, 5, 0.9, 0.5
 WITHOUT_DROPOUT = "networks.critic.trunk.dropout=0.0"
 MODEL = ("encoder", "dynamics", "reward", "critic")
@@ -300,6 +302,34 @@ def test_the_clock_makes_the_first_updates_at_once() -> None:
         assert step is not None and clock.updates_by(step) >= update > clock.updates_by(step - 1)
 
 
+def test_a_run_resumes_to_the_bit_and_seeds_keep_to_themselves(tmp_path: Path) -> None:
+    """Stopped within an episode, whose next plan begins at the one before."""
+    run, session = assemble.start(blueprint_of("seeds=[0, 3]"), tmp_path / "whole", None)
+    go_on(session)
+    run.close()
+    cut, half = assemble.start(blueprint_of("seeds=[0, 3]"), tmp_path / "cut", None)
+    assert result(resumed(stopped(cut, half, 41))) == result(run.path)
+    alone, one = assemble.start(blueprint_of("seeds=[3]"), tmp_path / "alone", None)
+    go_on(one)
+    alone.close()
+    for name, value in one.learner.tensors().items():
+        if name != "signals":
+            torch.testing.assert_close(value[0], session.learner.tensors()[name][1], rtol=1e-4, atol=1e-6, msg=name)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_compiled_and_eager_updates_agree() -> None:
+    """Alone compiles TD-MPC2's update, of both objectives and with dropout; slow for the compiler."""
+    torch.compiler.reset()
+    plain = [f"optimizers.{role}={{ kind = 'sgd', learning_rate = 1e-2 }}" for role in (*MODEL, "actor")]
+    compiled, eager = (learner(*plain, choice=Choice(each, "a test")) for each in (True, False))
+    for agent in (compiled, eager):
+        updated(agent, 3)
+    for name, value in compiled.tensors().items():
+        torch.testing.assert_close(value, eager.tensors()[name], rtol=2e-3, atol=2e-4, msg=name)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -315,3 +345,18 @@ def test_the_clock_makes_the_first_updates_at_once() -> None:
 def test_what_cannot_be_is_refused(change: str, message: str) -> None:
     with pytest.raises(BlueprintError, match=message):
         blueprint_of(change)
+
+
+@pytest.mark.parametrize(
+    ("variant", "millions"),
+    [
+        (None, {"encoder": 0.14, "dynamics": 0.79, "reward": 0.58, "actor": 0.53, "critic": 2.91, "all": 4.96}),
+        ("1m", {"all": 1.21}),
+    ],
+)
+def test_published_sizes(variant: str | None, millions: dict[str, float]) -> None:
+    """At 24 observed numbers and 6 actions, those of walker-walk; target critics left out."""
+    agent = load(SHIPPED, variant=variant, is_to_run=False).blueprint.agent
+    counts = {role: agent.networks[role].copies * each.count() for role, each in agent.sound_outlines.items()}
+    counts["all"] = sum(counts.values())
+    assert {role: round(counts[role] / 1e6, 2) for role in millions} == millions
