@@ -88,9 +88,10 @@ class TDMPC2(OffPolicy, Algorithm, kind="tdmpc2"):
     @override
     @classmethod
     def start(cls, info: EnvironmentInfo) -> Start:
+        planning = {"samples": 512, "iterations": 6}
         settings = {
             "batch_size": 256, "update_to_data": 1.0, "warmup_interactions": 2_500, "untrained_interactions": 0,
-            "first_updates": 2_500, "discount": {"kind": "episode_length"}, "planning": {"samples": 512, "iterations": 6},
+            "first_updates": 2_500, "discount": {"kind": "episode_length"}, "planning": planning,
         }  # fmt: skip
         adam = {"kind": "adam", "learning_rate": 3e-4}
         optimizers = {"encoder": {**adam, "learning_rate": 9e-5}, "actor": {**adam, "epsilon": 1e-5}}
