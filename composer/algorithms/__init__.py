@@ -9,6 +9,7 @@ from composer.algorithms.dqn import DQN
 from composer.algorithms.iql import IQL
 from composer.algorithms.metra import METRA
 from composer.algorithms.mppi import MPPI
+from composer.algorithms.mr_q import MRQ
 from composer.algorithms.on_policy import OnPolicy
 from composer.algorithms.ppo import PPO
 from composer.algorithms.pqn import PQN
@@ -24,6 +25,7 @@ __all__ = [
     "IQL",
     "METRA",
     "MPPI",
+    "MRQ",
     "PPO",
     "PQN",
     "SAC",

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from composer.algorithms.declared import (
     AverageRole,
+    Bursts,
     Evaluated,
     HorizonSchedules,
     Role,
@@ -113,6 +114,11 @@ class Algorithm(Family, family="algorithm"):
     @property
     def assessment(self) -> PolicyCheckpoints | None:
         """How its policies are assessed before they are trained; None where updates are made when they are due."""
+        return None
+
+    @property
+    def bursts(self) -> Bursts | None:
+        """The series of updates of objectives that step in bursts; None where all step in every update."""
         return None
 
     @property

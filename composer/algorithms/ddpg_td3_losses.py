@@ -35,14 +35,19 @@ class GaussianNoise:
     straight_through: bool = False
     """Whether gradients ignore the clipping to [-1, 1]."""
 
-    def add(self, action: Tensor, draws: Tensor, built: BuiltAgent) -> Tensor:
-        """``clip(action + clip(std * draws, -c, c), -1, 1)``, ``[S, N, a]``, at the present count of ``built``."""
+    def add(self, action: Tensor, draws: Tensor, built: BuiltAgent, clips: bool = True) -> Tensor:
+        """``clip(action + clip(std * draws, -c, c), -1, 1)``, ``[S, N, a]``, at the present count of ``built``.
+
+        Unless ``clips`` the sum is left as it is.
+        """
         count = built.interactions if self.counts_interactions else built.updates
         assert count is not None, "noise follows a clock"
         noise = self.std(count)[:, None, None] * draws
         if self.clip is not None:
             noise = noise.clamp(-self.clip, self.clip)
         noisy = action + noise
+        if not clips:
+            return noisy
         clipped = noisy.clamp(-1, 1)
         return noisy - noisy.detach() + clipped.detach() if self.straight_through else clipped
 

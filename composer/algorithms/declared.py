@@ -114,6 +114,15 @@ class UpdateSchedule(NamedTuple):
     """Updates made at once, at the interaction that makes the first one; 0: as many as at each other."""
 
 
+class Bursts(NamedTuple):
+    """Series of updates of some objectives alone, each on a minibatch of its own."""
+
+    every: int
+    """Updates from one series to the next; the first series comes before the first update."""
+    updates: int
+    """Updates of one series."""
+
+
 class HorizonSchedules(NamedTuple):
     """Schedules of the n-step window and of the discount, on the clock of a role's optimizer."""
 

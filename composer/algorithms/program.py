@@ -72,6 +72,8 @@ class Objective(NamedTuple):
     max_norm: Tensor | None = None
     """Bound of the norm of a seed's gradient over all roles together, ``[S]``; longer gradients are scaled down to it
     before the optimizers see them. None: no bound."""
+    in_bursts: bool = False
+    """Whether it steps in the updates of ``Algorithm.bursts`` alone, and never in the others."""
 
     @property
     def roles(self) -> tuple[str, ...]:
@@ -93,6 +95,8 @@ class Program(ABC):
     """The same in evaluations; None where evaluations draw nothing."""
     extras: tuple[str, ...] = ()
     """Names of the tensors that a batch carries with its transitions."""
+    burst_extras: tuple[str, ...] = ()
+    """Those that a batch of a burst carries in their place; such a batch comes without noise."""
     takes_normalised: bool = False
     """Whether observations of its minibatches are normalised already, by the statistics under which it acted."""
     memory: Mapping[str, int] = MappingProxyType({})
@@ -150,6 +154,16 @@ class Program(ABC):
         self, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]
     ) -> None:
         """Change the program's own tensors in place, once per update, after the steps of all objectives."""
+
+    def begin_burst(self, reward_size: Tensor, terminates: Tensor) -> None:  # noqa: B027 - most programs have none
+        """Change the program's own tensors in place before a series of updates in bursts.
+
+        ``reward_size [S]`` is the mean magnitude of the rewards in the replay, ``terminates [S]`` 1 where it holds a
+        transition that terminates.
+        """
+
+    def finish_burst_update(self, signals: dict[str, Tensor]) -> None:  # noqa: B027
+        """The same after each update of a burst, with what its objectives report, which is not recorded."""
 
     def keep_policy(self, seeds: Tensor) -> None:  # noqa: B027 - most programs keep none
         """Copy the policy of the seeds of a mask ``[S]`` to the checkpoint that evaluations use."""

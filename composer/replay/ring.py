@@ -160,6 +160,11 @@ class Ring(ABC):
         """1 where the transition at a slot is the last of its episode, else 0: ``[S, B]``."""
         return self._flags(indices)[..., 2]
 
+    def rewards_held(self) -> tuple[Tensor, Tensor]:
+        """Mean magnitude of the rewards that are stored, and 1 where a stored transition terminates, ``[S]`` each."""
+        flags = self._flags(torch.arange(self.size, device=self._device).expand(self._seeds, -1))
+        return flags[..., 0].abs().mean(1), flags[..., 1].amax(1)
+
     def begins(self) -> Tensor:
         """Whether the next transitions are the first of their episodes, ``[S, E]``."""
         if self.added == 0:

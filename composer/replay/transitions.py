@@ -30,3 +30,17 @@ class Minibatch(NamedTuple):
     transitions: Transitions
     extra: Mapping[str, Tensor] = MappingProxyType({})
     """Tensors that the program asks for in ``extras``, ``[S, B, ...]`` by name."""
+
+    @property
+    def in_burst(self) -> bool:
+        """Whether it is for one of the program's updates in bursts."""
+        return False
+
+
+class BurstMinibatch(Minibatch):
+    """The data of an update in a burst; its extras are the program's ``burst_extras``."""
+
+    @property
+    def in_burst(self) -> bool:
+        """It is."""
+        return True

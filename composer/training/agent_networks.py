@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,6 +15,13 @@ from composer.algorithms.losses.returns import Returns
 from composer.algorithms.program import BuiltAgent
 from composer.networks.stacked import Stacked, Template, fresh_buffers, fresh_stack
 from composer.optim.averages import averaged_networks
+
+
+class StatePart(NamedTuple):
+    """A part of a learner's state: its tensors by name, which are loaded in place, and the prefix of their names."""
+
+    prefix: str
+    tensors: Callable[[], Mapping[str, Tensor]]
 
 
 def networks_of(agent: AgentDeclaration, device: str) -> dict[str, Stacked]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from torch import Tensor
 
 from composer.algorithms.program import Batch
+from composer.replay.transitions import Transitions
 
 if TYPE_CHECKING:
     from composer.algorithms.normalization.returns import RunningReturns
-    from composer.replay.transitions import Transitions
+    from composer.algorithms.program import Program
+    from composer.replay.transitions import Minibatch
 
 
 def batch_of(
@@ -28,3 +30,24 @@ def batch_of(
     if rewards is not None and "future/reward" in extra:
         extra = {**extra, "future/reward": rewards.scaled(extra["future/reward"])}
     return Batch(see(drawn.observation), drawn.action, reward, drawn.bootstrap, see(drawn.next_observation), extra)
+
+
+def packed(program: Program, noises: Iterable[Mapping[str, Tensor]], batches: Sequence[Minibatch]) -> list[Tensor]:
+    """The tensors that updates are functions of, those of one update after those of another."""
+    tensors: list[Tensor] = []
+    for noise, batch in zip(noises, batches, strict=False):
+        names = program.burst_extras if batch.in_burst else program.extras
+        tensors += (*batch.transitions, *(batch.extra[name] for name in names))
+        tensors += () if batch.in_burst else (noise[name] for name in program.noise)
+    return tensors
+
+
+def unpacked(
+    program: Program, tensors: Sequence[Tensor], in_burst: bool
+) -> tuple[Transitions, Mapping[str, Tensor], Mapping[str, Tensor]]:
+    """The transitions, the extras and the noise of one update, from what ``packed`` gave."""
+    names = program.burst_extras if in_burst else program.extras
+    split = 5 + len(names)
+    extra = dict(zip(names, tensors[5:split], strict=True))
+    noise = dict(zip(() if in_burst else program.noise, tensors[split:], strict=True))
+    return Transitions(*tensors[:5]), extra, noise

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -23,9 +22,10 @@ from composer.optim.averages import averaged_networks
 from composer.optim.hyperparameters import Hyperparameters
 from composer.replay.transitions import Minibatch, Transitions
 from composer.spec.random_streams import derive
+from composer.training import agent_networks as made
 from composer.training.acting import ActingPolicy
-from composer.training.agent_networks import averages_of, networks_of, returns_of, scalars_of, state_tensors_of
-from composer.training.batch import batch_of
+from composer.training.agent_networks import StatePart
+from composer.training.batch import batch_of, packed, unpacked
 from composer.training.compile.capture import Choice, capture, eager_after
 from composer.training.compile.first_call import CompileFailed
 from composer.training.gradient_step import GradientStep
@@ -34,13 +34,6 @@ from composer.training.moving_averages import MovingAverages
 from composer.training.profiling import timed
 from composer.training.resting import resting, unmoved
 from composer.training.signals import SignalMeans, declared_signals
-
-
-class StatePart(NamedTuple):
-    """A part of the state: its tensors by name, which are loaded in place, and the prefix of their names."""
-
-    prefix: str
-    tensors: Callable[[], Mapping[str, Tensor]]
 
 
 class Learner:
@@ -63,17 +56,20 @@ class Learner:
 
     def _make_networks(self, agent: AgentDeclaration) -> None:
         device = self.device
-        self.networks = networks_of(agent, device)
-        self.scalars = scalars_of(agent, device)
+        self.networks = made.networks_of(agent, device)
+        self.scalars = made.scalars_of(agent, device)
         """Learned scalars by role: the parameter ``value [S, 1]``."""
         self.outlines: dict[str, Outline] = agent.sound_outlines | dict(agent.algorithm.learned_scalars())
         """Networks, as they are now, and learned scalars, by role."""
-        self.averages = averages_of(agent, self.networks, device)
+        self.averages = made.averages_of(agent, self.networks, device)
         self.updates = torch.zeros(len(self.seeds), dtype=torch.float64, device=device)
         self.interactions = torch.zeros_like(self.updates)
         """Updates done, and interactions made before the present one, ``[S]``; collectors set the latter."""
-        scalars, own = {role: named["value"] for role, named in self.scalars.items()}, state_tensors_of(agent, device)
-        counts, returns = (self.updates, self.interactions), returns_of(agent, device)
+        scalars, own = (
+            {role: named["value"] for role, named in self.scalars.items()},
+            made.state_tensors_of(agent, device),
+        )
+        counts, returns = (self.updates, self.interactions), made.returns_of(agent, device)
         self.built = BuiltAgent(self.networks, self.averages, scalars, returns, *counts, own)
 
     def _make_update(self, agent: AgentDeclaration) -> None:
@@ -165,7 +161,8 @@ class Learner:
     def learn(self, batches: Sequence[Minibatch]) -> None:
         """One update per batch, in order, in one call of a captured program: one update, or ``updates_per_call``."""
         with resting(self.tensors, self.active), unmoved(self._generators, self.active):
-            self.draw_noise(len(batches))
+            if not batches[0].in_burst:
+                self.draw_noise(len(batches))
             self.learn_with_noise(self.noise, batches)
 
     def draw_noise(self, updates: int) -> None:
@@ -179,39 +176,37 @@ class Learner:
         """``learn`` with given noise, ``[S, B, ...]`` by the names of ``program.noise``."""
         if len(batches) not in (1, len(self.noise)):
             raise ValueError(f"a call makes 1 update or {len(self.noise)}, got {len(batches)} batches")
-        tensors: list[Tensor] = []
-        for noise, (transitions, extra) in zip(noises, batches, strict=False):
-            tensors += (*transitions, *(extra[name] for name in self.program.extras))
-            tensors += (noise[name] for name in self.program.noise)
+        tensors, in_burst = packed(self.program, noises, batches), batches[0].in_burst
         if (rows := batches[0].transitions.reward.shape[1]) < self.batch_size:  # Not compiled: one program per run.
-            return self.compute_update(*(value[:, :rows] for value in tensors))
+            return self.compute_update(*(value[:, :rows] for value in tensors), in_burst=in_burst)
+        which = -1 if in_burst else len(batches) > 1
         try:
-            self._captured[len(batches) > 1](*tensors)
+            self._captured[which](*tensors)
         except CompileFailed as failure:
             if not self.choice.falls_back:
                 raise
             self.recapture(eager_after(str(failure)))
             self.compile_failed(str(failure))
-            self._captured[len(batches) > 1](*tensors)
+            self._captured[which](*tensors)
 
     def default_extras(self, transitions: Transitions) -> Mapping[str, Tensor]:
         """The program's extras for raw transitions ``[S, B, ...]`` without weights or future."""
         return self.program.default_extras(self.batch(transitions))
 
-    def compute_update(self, *tensors: Tensor) -> None:
+    def compute_update(self, *tensors: Tensor, in_burst: bool = False) -> None:
         """The whole update as one function of tensors: ``Transitions``, the program's extras, its noise, in order."""
-        names = self.program.extras
-        extra = dict(zip(names, tensors[5 : 5 + len(names)], strict=True))
-        noise = dict(zip(self.program.noise, tensors[5 + len(names) :], strict=True))
-        drawn = Transitions(*tensors[:5])
+        drawn, extra, noise = unpacked(self.program, tensors, in_burst)
         see: Callable[[Tensor], Tensor] = Tensor.float
         if self.statistics is not None and not self.program.takes_normalised:
             see = self.statistics.of_minibatch(drawn.observation, drawn.next_observation, self.moves_statistics)
         batch = batch_of(drawn, extra, see, self.rewards)
         signals: dict[str, Tensor] = {}
         for objective in self.program.objectives:
-            self._gradient_step.step(objective, batch, noise, signals)
+            if objective.in_bursts == in_burst:
+                self._gradient_step.step(objective, batch, noise, signals)
         with torch.no_grad():
+            if in_burst:
+                return self.program.finish_burst_update(signals)
             self.program.finish_update(batch, noise, signals)
             self._moving_averages.move(self.updates)
             self.updates.add_(1)
@@ -224,6 +219,10 @@ class Learner:
         each = len(tensors) // len(self.noise)
         for start in range(0, len(tensors), each):
             self.compute_update(*tensors[start : start + each])
+
+    def compute_burst_update(self, *tensors: Tensor) -> None:
+        """One update of a burst."""
+        self.compute_update(*tensors, in_burst=True)
 
     def drain_signals(self) -> list[dict[str, float]]:
         """Means of the signals since the last call, a dict for each seed, empty without updates. One transfer."""
@@ -269,6 +268,7 @@ class Learner:
         """Capture the update, compiled or not as ``choice`` says."""
         self.choice = choice
         functions = [self.compute_update, self.compute_updates][: len(self.noise)]
+        functions += [self.compute_burst_update] if self.program.burst_extras else []
         self._captured = [
             capture(function, self.choice, self.device, lambda: list(self.tensors().values())) for function in functions
         ]

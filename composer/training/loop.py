@@ -96,6 +96,9 @@ def training_steps(session: Session) -> Iterator[Sequence[Minibatch]]:
 def _updates(session: Session, update: int, due: int) -> Iterator[Sequence[Minibatch]]:
     """The updates from ``update`` to ``due``."""
     while update < due:
+        for batch in session.collector.burst(update):
+            session.last_batch = batch
+            yield [batch]
         count = _updates_of_next_call(session, update, due)
         batches = [_draw(session) for _ in range(count)]
         session.last_batch = batches[-1]

@@ -98,6 +98,11 @@ def agent(kind: str, column: str, environment: dict[str, Any]) -> dict[str, Any]
             "actor": "tanh_gaussian",
             "critic": "scalar",
         },
+        "mr_q": {
+            **dict.fromkeys(("state_encoder", "state_action_encoder", "model"), "features"),
+            "actor": "categorical_policy" if column.endswith("choices") else "linear_action",
+            "critic": "scalar",
+        },
         "iql": {"value": "scalar", "actor": "gaussian_policy", "critic": "scalar"},
         "ppo": {"actor": "categorical_policy" if column.endswith("choices") else "gaussian_policy", "critic": "scalar"},
         "dqn": {"value": "discrete_value"},
@@ -122,6 +127,9 @@ def agent(kind: str, column: str, environment: dict[str, Any]) -> dict[str, Any]
         averages["target_projection"] = "projection"
     if kind == "supervised":
         networks["model"]["head"]["classes"] = 10
+    if kind == "mr_q":
+        averages.pop("target_model")
+        networks["model"]["trunk"] = {"kind": "linear", "width": 1 + 8 + 65}
     if kind in ("td3", "td7"):
         networks["critic"]["copies"] = 2
     trained = [*networks, "temperature"] if kind == "sac" else [*networks]

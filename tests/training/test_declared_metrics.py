@@ -78,6 +78,7 @@ CASES: dict[str, tuple[Path, Sequence[str]]] = {
     "td7": (TESTS / "tiny_td7.toml", ()),
     "metra": (TESTS / "tiny_metra.toml", (MEASURES,)),
     "tdmpc2": (TESTS / "tiny_tdmpc2.toml", ()),
+    "mr_q": (TESTS / "tiny_mr_q.toml", (MEASURES,)),
     "shared encoder of a plug-in": (TESTS / "tiny_encoded.toml", ()),
     "tasks": (SHIPPED / "plasticity" / "shuffled_labels.toml", TASKS),
     "phases, teacher": (SHIPPED / "warm_start" / "digits.toml", STOPPING),

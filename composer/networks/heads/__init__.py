@@ -11,6 +11,7 @@ from composer.networks.heads.dueling import Dueling
 from composer.networks.heads.features import Features
 from composer.networks.heads.gaussian_policy import GaussianPolicy
 from composer.networks.heads.implicit_quantile import ImplicitQuantile
+from composer.networks.heads.linear_action import LinearAction
 from composer.networks.heads.quantile import Quantile
 from composer.networks.heads.scalar import Scalar
 from composer.networks.heads.tanh_gaussian import TanhGaussian
@@ -28,6 +29,7 @@ __all__ = [
     "GaussianPolicy",
     "Head",
     "ImplicitQuantile",
+    "LinearAction",
     "Quantile",
     "Scalar",
     "TanhGaussian",

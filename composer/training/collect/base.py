@@ -6,7 +6,7 @@ Legend: S seeds, E environments of a seed, B batch. Tests: tests/training/test_l
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 import torch
@@ -59,6 +59,10 @@ class TransitionMemory(ABC):
     def draw(self) -> Minibatch:
         """The minibatch of the next update."""
 
+    def burst(self, update: int) -> Iterator[Minibatch]:
+        """The minibatches of the series of updates in bursts that comes before update ``update``, counted from 0."""
+        return iter(())
+
     def learned(self) -> None:  # noqa: B027 - only priorities change
         """Called after the update on the minibatch drawn last."""
 
@@ -108,6 +112,10 @@ class Collector(ABC):
     @abstractmethod
     def batch(self) -> Minibatch:
         """The data of the next update."""
+
+    def burst(self, update: int) -> Iterator[Minibatch]:
+        """The data of the updates in bursts that come before update ``update``, counted from 0."""
+        return iter(())
 
     def learned(self) -> None:  # noqa: B027 - most collectors have nothing to do
         """Called after the update on the last batch."""

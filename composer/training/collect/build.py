@@ -104,7 +104,8 @@ class SimulatorRuntime(EnvironmentRuntime):
             memory = made(ring, plan, copies, learner)
         else:
             ring = make_ring(info, seeds, copies, parts.capacity, learner.device, parts.storage)
-            memory = ReplayMemory(ring, parts.sampling, algorithm.update_schedule(info).future, learner)
+            future, bursts = algorithm.update_schedule(info).future, algorithm.bursts
+            memory = ReplayMemory(ring, parts.sampling, future, learner, bursts)
         declared = algorithm.assessment
         assessment = None if declared is None else Assessment(declared, seeds)
         return self._collector(learner, memory, parts.warmup, parts.overlap, assessment)

@@ -8,7 +8,7 @@ Legend: S seeds, B batch. Tests: tests/replay/test_sending.py, tests/training/te
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -17,12 +17,13 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from composer.replay.transitions import Minibatch, Transitions
+from composer.replay.transitions import BurstMinibatch, Minibatch, Transitions
 from composer.training.collect.base import TransitionMemory, without_prefix
 from composer.training.profiling import timed
 from composer.training.resting import unmoved
 
 if TYPE_CHECKING:
+    from composer.algorithms.declared import Bursts
     from composer.replay.priorities import Priorities
     from composer.replay.ring import Ring
     from composer.replay.sampling import Sampling
@@ -34,15 +35,17 @@ _REMEMBERED = "acting/"
 class ReplayMemory(TransitionMemory):
     """Transitions that are drawn again and again until they are overwritten."""
 
-    def __init__(self, ring: Ring, sampling: Sampling, future: int, learner: Learner) -> None:
-        """Each sampled transition comes with the ``future`` transitions after it."""
+    def __init__(
+        self, ring: Ring, sampling: Sampling, future: int, learner: Learner, bursts: Bursts | None = None
+    ) -> None:
+        """Each sampled transition comes with the ``future`` transitions after it; with ``bursts``, only in these."""
         super().__init__(ring, learner)
         learner.draw_on(ring.device)
         self._future = future
         self._build_priorities = partial(sampling.build, len(learner.seeds), ring.capacity, ring.device, learner.device)
         self._priorities = self._build_priorities()
-        self.can_prefetch = self._priorities is None
-        self._slots = torch.zeros(0)
+        self.can_prefetch = self._priorities is None and bursts is None
+        self._slots, self._bursts = torch.zeros(0), bursts
         self._remembered: Mapping[str, Tensor] = {}
         """What acting remembers after the newest transition, ``[S, E, ...]`` by name; empty where it remembers none."""
         self._discount = learner.discount.to(ring.device)
@@ -81,20 +84,39 @@ class ReplayMemory(TransitionMemory):
     def draw(self) -> Minibatch:
         return self.draw_some(self._learner.batch_size)
 
+    @override
+    def burst(self, update: int) -> Iterator[Minibatch]:
+        if self._bursts is None or update % self._bursts.every:
+            return
+        learner, names = self._learner, self._learner.program.burst_extras
+        with torch.no_grad():
+            learner.program.begin_burst(*self.ring.sent(self.ring.rewards_held()))
+        for _ in range(self._bursts.updates):
+            slots, *_ = self._draw(learner.batch_size)
+            first, future = self.ring.windows(slots, 1, self._discount), self.ring.future(slots, self._future)
+            sent = self.ring.sent([*first, *(future[name] for name in names)])
+            extra = dict(zip(names, sent[len(first) :], strict=True))
+            yield BurstMinibatch(Transitions(*sent[: len(first)]), extra)
+
     def draw_some(self, count: int) -> Minibatch:
         """``count`` transitions of each seed."""
-        learner, ring = self._learner, self.ring
-        with unmoved(learner.replay_generators, learner.active):
+        return self.read(*self._draw(count))
+
+    def _draw(self, count: int) -> tuple[Tensor, ...]:
+        """Slots ``[S, count]``, and the probabilities that they were drawn with where there are priorities."""
+        learner, generators = self._learner, self._learner.replay_generators
+        with unmoved(generators, learner.active):
             if self._priorities is None:
-                return self.read(ring.indices(count, learner.replay_generators))
-            return self.read(*self._priorities.draw(count, learner.replay_generators))
+                return (self.ring.indices(count, generators),)
+            return self._priorities.draw(count, generators)
 
     def read(self, slots: Tensor, drawn_with: Tensor | None = None) -> Minibatch:
         """The transitions at ``slots [S, B]``, which were drawn with probabilities ``drawn_with [S, B]``."""
         self._slots = slots
         learner, ring = self._learner, self.ring
         probabilities = [] if drawn_with is None else [drawn_with]
-        future = ring.future(slots, self._future) if self._future else {}
+        future = ring.future(slots, self._future) if self._future and self._bursts is None else {}
+        future = {name: value for name, value in future.items() if name in learner.program.extras}
         discount = learner.discount if learner.horizon.changes else self._discount
         drawn = ring.windows(slots, learner.n_step, discount, learner.horizon.lengths)
         sent = iter(ring.sent([*drawn, *future.values(), *probabilities]))

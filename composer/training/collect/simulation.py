@@ -5,6 +5,7 @@ Legend: S seeds, E environments of a seed, d observation, a action. Tests: tests
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -154,6 +155,10 @@ class SimulatorCollector(Collector):
         self._learner.active = None if self.assessment is None else self.assessment.active
         self._learner.follow_schedules()
         return self.memory.draw()
+
+    @override
+    def burst(self, update: int) -> Iterator[Minibatch]:
+        return self.memory.burst(update)
 
     @override
     def learned(self) -> None:

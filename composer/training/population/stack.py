@@ -42,7 +42,8 @@ class Stack:
         """Make the updates of all in one call, on the batches by place: equally many for all."""
         updates = len(next(iter(batches.values())))
         for part in self._inside.values():
-            part.draw_noise(updates)
+            if not next(iter(batches.values()))[0].in_burst:
+                part.draw_noise(updates)
         by_place = [self._of(place, batches) for place in range(len(self._seeds))]
         self._whole.learn_with_noise(self._whole.noise, [self._joined(drawn) for drawn in zip(*by_place, strict=True)])
 
@@ -55,8 +56,8 @@ class Stack:
     def _joined(self, drawn: Sequence[Minibatch]) -> Minibatch:
         """The minibatches of one update of all learners as one, ``[sum of S, B, ...]``."""
         columns = zip(*(each.transitions for each in drawn), strict=True)
-        extra = {name: torch.cat([each.extra[name] for each in drawn]) for name in self._whole.program.extras}
-        return Minibatch(Transitions(*(torch.cat(column) for column in columns)), extra)
+        extra = {name: torch.cat([each.extra[name] for each in drawn]) for name in drawn[0].extra}
+        return type(drawn[0])(Transitions(*(torch.cat(column) for column in columns)), extra)
 
 
 def _resized(batch: Minibatch, seeds: int) -> Minibatch:
@@ -65,7 +66,7 @@ def _resized(batch: Minibatch, seeds: int) -> Minibatch:
     def first(value: torch.Tensor) -> torch.Tensor:
         return value[:1].expand(seeds, *value.shape[1:])
 
-    return Minibatch(
+    return type(batch)(
         Transitions(*map(first, batch.transitions)), {name: first(value) for name, value in batch.extra.items()}
     )
 

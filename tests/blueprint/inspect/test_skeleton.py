@@ -34,15 +34,15 @@ PLACES += [
     "humanoid_bench",
     "point",
 ]
-DISCRETE, BOXES = {"dqn", "ppo", "pqn"}, {"iql", "metra", "ppo", "sac", "td3", "td7", "tdmpc2", "ddpg"}
+DISCRETE, BOXES = {"dqn", "ppo", "pqn"}, {"iql", "metra", "mr_q", "ppo", "sac", "td3", "td7", "tdmpc2", "ddpg"}
 FITTING = {
     "atari": DISCRETE,
     "minatar": DISCRETE,
     "simulator_phases": DISCRETE,
-    "gymnasium": DISCRETE,
+    "gymnasium": DISCRETE | {"mr_q"},
     "dm_control": BOXES,
     "Pendulum-v1": BOXES,
-    "offline": BOXES - {"metra", "ppo"},
+    "offline": BOXES - {"metra", "mr_q", "ppo"},
 }
 FITTING |= {"simulator_phases": DISCRETE, "MountainCarContinuous-v0": BOXES, "craftax": DISCRETE}
 FITTING |= dict.fromkeys(("playground", "myosuite", "ogbench", "humanoid_bench", "point"), BOXES)

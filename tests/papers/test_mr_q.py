@@ -1,0 +1,291 @@
+"""MR.Q written out a second time in float64, without the program's code: arXiv:2501.16142 and its released code."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_deterministic import BATCH, batch, noise, state
+from tiny_runs import EAGER, go_on, interactions, result, resumed, stopped
+from torch import Tensor, nn
+
+from composer.algorithms.program import Batch
+from composer.blueprint import Blueprint, BlueprintError, load
+from composer.replay.transitions import BurstMinibatch, Minibatch, Transitions
+from composer.spec.package_files import blueprints_root
+from composer.training import assemble
+from composer.training.compile.capture import Choice
+from composer.training.learner import Learner
+
+TINY = Path(__file__).parent.parent / "tiny_mr_q.toml"
+CYCLE, HORIZON, LATENT = 5, 3, 6
+ENCODERS = ("state_encoder", "state_action_encoder", "model")
+ONES = {"weight": torch.ones(1, BATCH)}
+BINS = torch.sign(x := torch.linspace(-10, 10, 65, dtype=torch.float64)) * torch.expm1(x.abs())
+
+
+def blueprint_of(*overrides: str) -> Blueprint:
+    return load(TINY, overrides).blueprint
+
+
+def learner(*overrides: str, choice: Choice = EAGER) -> Learner:
+    return Learner(blueprint_of(*overrides).agent, "cpu", choice)
+
+
+def future(seeds: int = 1, seed: int = 3) -> dict[str, Tensor]:
+    """The three steps after each sample: some terminate, some are cut by a time limit, the rest goes on."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(seeds, BATCH, HORIZON, *shape, generator=generator)
+
+    alive, terminated = torch.ones(seeds, BATCH, HORIZON), torch.zeros(seeds, BATCH, HORIZON)
+    alive[:, ::4, 1:], terminated[:, ::4, 0] = 0, 1
+    alive[:, 1::4, 2:] = 0
+    reward = draw() * torch.tensor([1.0, 30.0, 4e3])
+    found = {"action": draw(2).tanh(), "observation": draw(3), "reward": reward, "terminated": terminated}
+    return {f"future/{name}": value for name, value in {**found, "alive": alive}.items()}
+
+
+def updated(agent: Learner, updates: int, seed: int = 100) -> Learner:
+    """So many updates, each after one of encoders and model: averages lag, and no two networks are alike."""
+    seeds, program = len(agent.seeds), agent.program
+    for step in range(updates):
+        if step % CYCLE == 0:
+            program.begin_burst(torch.full((seeds,), 0.5 + step), torch.ones(seeds))
+        data = batch(seeds, seed + step)
+        agent.learn([BurstMinibatch(data, future(seeds, seed + step))])
+        agent.update(data, {"weight": torch.ones(seeds, BATCH)})
+    return agent
+
+
+class Plain:
+    """The networks of one seed by name, as the code draws them, on the parameters of a learner in float64."""
+
+    def __init__(self, agent: Learner, seed: int = 0) -> None:
+        self.held = {
+            name: [
+                {path: value[seed, copy].detach().double().requires_grad_() for path, value in stack.parameters.items()}
+                for copy in range(stack.copies)
+            ]
+            for name, stack in {**agent.networks, **agent.averages}.items()
+        }
+
+    def f(self, name: str, s: Tensor) -> Tensor:
+        w = self.held[name][0]
+        return norm_elu(linear(w, "trunk.1.0", norm_elu(linear(w, "trunk.0.0", s))))
+
+    def g(self, name: str, z: Tensor, a: Tensor) -> Tensor:
+        w = self.held[name][0]
+        x = torch.cat([nn.functional.elu(linear(w, "trunk.0.block.0", a)), z], -1)
+        return linear(w, "trunk.2", norm_elu(linear(w, "trunk.1.1.0", norm_elu(linear(w, "trunk.1.0.0", x)))))
+
+    def pi(self, name: str, z: Tensor) -> Tensor:
+        """Before the tanh."""
+        w = self.held[name][0]
+        x = linear(w, "trunk.0.0", z)
+        return linear(w, "head.linear", nn.functional.layer_norm(x, x.shape[-1:]).relu())
+
+    def q(self, name: str, z_sa: Tensor) -> Tensor:
+        return torch.stack(
+            [linear(w, "head.linear", norm_elu(linear(w, "trunk.0.0", z_sa))).squeeze(-1) for w in self.held[name]]
+        )
+
+
+def linear(w: dict[str, Tensor], path: str, x: Tensor) -> Tensor:
+    return x @ w[f"{path}.weight"].T + w[f"{path}.bias"]
+
+
+def norm_elu(x: Tensor) -> Tensor:
+    return nn.functional.elu(nn.functional.layer_norm(x, x.shape[-1:]))
+
+
+def two_hot(reward: float) -> Tensor:
+    """Linear between the two raw bins that are nearest."""
+    upper = int(torch.searchsorted(BINS, torch.tensor(reward, dtype=torch.float64)))
+    share = (reward - BINS[upper - 1]) / (BINS[upper] - BINS[upper - 1])
+    found = torch.zeros(65, dtype=torch.float64)
+    found[upper - 1], found[upper] = 1 - share, share
+    return found
+
+
+def encoder_loss(p: Plain, s: Tensor, ahead: dict[str, Tensor], terminates: float) -> Tensor:
+    """Sample by sample, as the code says it: what comes after a termination is masked, and the mean is over all."""
+    action, observed, reward, ends, alive = (value[0].double() for value in ahead.values())
+    total = torch.zeros((), dtype=torch.float64)
+    for n in range(BATCH):
+        z, counts = p.f("state_encoder", s[n]), 1.0
+        for k in range(HORIZON):
+            out = linear(p.held["model"][0], "trunk", p.g("state_action_encoder", z, action[n, k]))
+            done, z, logits = out[0], out[1 : 1 + LATENT], out[1 + LATENT :]
+            with torch.no_grad():
+                goal = p.f("target_state_encoder", observed[n, k])
+            cross = -(two_hot(float(reward[n, k])) * logits.log_softmax(-1)).sum()
+            each = (z - goal).square().mean() + 0.1 * cross + 0.1 * terminates * (done - ends[n, k]).square()
+            total = total + counts * each / BATCH
+            counts *= float(k + 1 < HORIZON and alive[n, k + 1])
+    return total
+
+
+def rl_losses(
+    p: Plain, data: Transitions, draws: Tensor, scale: float, previous: float
+) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+    """The losses by role, and the errors of the stored actions and of the policy's."""
+    s, a, r, bootstrap, t = (value[0].double() for value in data)
+    eps = (0.2 * draws[0].double()).clip(-0.3, 0.3)
+    with torch.no_grad():
+        z_t = p.f("target_state_encoder", t)
+        b = (p.pi("target_actor", z_t).tanh() + eps).clip(-1, 1)
+        value = p.q("target_critic", p.g("target_state_action_encoder", z_t, b)).amin(0)
+        y = (r + bootstrap * value * previous) / scale
+        z = p.f("state_encoder", s)
+    q = p.q("critic", p.g("state_action_encoder", z, a).detach())
+    raw = p.pi("actor", z)
+    of_policy = p.q("critic", p.g("state_action_encoder", z, raw.tanh()))
+    critic = nn.functional.smooth_l1_loss(q, y.expand_as(q))
+    actor = -of_policy.mean() + 1e-5 * raw.square().mean()
+    return {"critic": critic, "actor": actor}, (q - y).abs().amax(0), (of_policy - y).abs().amax(0)
+
+
+@pytest.mark.parametrize("terminates", [0.0, 1.0])
+def test_the_encoders_loss_and_its_gradients(terminates: float) -> None:
+    agent = updated(learner(), CYCLE + 2)
+    agent.built.tensors["terminates"].fill_(terminates)
+    plain, data, ahead = Plain(agent), batch(), future()
+    wanted = encoder_loss(plain, data.observation[0].double(), ahead, terminates)
+    objective = agent.program.objectives[0]
+    assert objective.roles == ENCODERS and objective.in_bursts
+    found = objective.loss(Batch(*data, ahead), {}, {})[0]
+    torch.testing.assert_close(found.double(), wanted, rtol=1e-5, atol=1e-6)
+    compare_gradients(agent, plain, found, wanted, ENCODERS)
+
+
+def test_losses_and_gradients_of_critics_and_actor_and_both_priorities() -> None:
+    """With averages that lag, and scales of rewards that differ."""
+    for by in ("stored_action", "policy_action"):
+        agent = updated(learner(f"algorithm.priority='{by}'"), 2 * CYCLE + 3)
+        scale, previous = (float(agent.built.tensors[name]) for name in ("reward_scale", "target_reward_scale"))
+        assert (scale, previous) == (10.5, 5.5)
+        data, draws, plain = batch(), noise(agent), Plain(agent)
+        assert set(draws) == {"target"} and (0.2 * draws["target"].abs() > 0.3).any()
+        wanted, stored, policy = rl_losses(plain, data, draws["target"], scale, previous)
+        signals: dict[str, Tensor] = {}
+        for objective in agent.program.objectives[1:]:
+            found = objective.loss(Batch(*data, ONES), draws, signals)[0]
+            torch.testing.assert_close(found.double(), wanted[objective.role], rtol=1e-5, atol=1e-6)
+            compare_gradients(agent, plain, found, wanted[objective.role], objective.roles)
+            encoders = [value for role in ENCODERS for value in agent.networks[role].parameters.values()]
+            reached = torch.autograd.grad(found, encoders, allow_unused=True, retain_graph=True)
+            assert objective.role == "actor" or all(each is None for each in reached)
+        errors = stored if by == "stored_action" else policy
+        torch.testing.assert_close(signals["priority"][0].double(), errors, rtol=1e-4, atol=1e-5)
+
+
+def compare_gradients(agent: Learner, plain: Plain, found: Tensor, wanted: Tensor, roles: tuple[str, ...]) -> None:
+    for role in roles:
+        mine = agent.networks[role].parameters
+        gradients = torch.autograd.grad(found, list(mine.values()), retain_graph=True)
+        for copy, held in enumerate(plain.held[role]):
+            theirs = torch.autograd.grad(wanted, [held[path] for path in mine], retain_graph=True)
+            for path, one, other in zip(mine, gradients, theirs, strict=True):
+                torch.testing.assert_close(one[0, copy].double(), other, rtol=2e-3, atol=2e-6, msg=f"{role} {path}")
+
+
+def test_order_of_events_over_the_first_cycles(tmp_path: Path) -> None:
+    """Before updates 0, 5, 10: copies, the scale of rewards, then five updates of encoders and model alone."""
+    run, session = assemble.start(blueprint_of(), tmp_path, None)
+    agent, ring, events = session.learner, session.collector.replay, []
+    learn, scales = agent.learn, [0.0, 1.0]
+
+    def watched(batches: list[Minibatch]) -> None:
+        (drawn,), before = batches, state(agent)
+        if drawn.in_burst and events[-1:] != ["burst"]:
+            size = float(ring.rewards_held()[0])
+            scales.append(size)
+            held = agent.built.tensors
+            assert [float(held[f"{name}reward_scale"]) for name in ("target_", "")] == pytest.approx(scales[-2:])
+            for role in ("state_encoder", "state_action_encoder", "actor", "critic"):
+                average = agent.averages[f"target_{role}"].parameters
+                assert all(torch.equal(average[path], value) for path, value in agent.networks[role].parameters.items())
+        learn(batches)
+        after = agent.tensors()
+        moved = {
+            name.split("/")[1]
+            for name, value in before.items()
+            if name.startswith("networks/") and not torch.equal(value, after[name])
+        }
+        assert moved == set(ENCODERS if drawn.in_burst else ("actor", "critic"))
+        events.append("burst" if drawn.in_burst else "update")
+
+    agent.learn = watched  # type: ignore[method-assign, assignment]
+    for _ in zip(range(32), interactions(session), strict=False):
+        pass
+    updates, bursts, alone = session.clock.updates, CYCLE * ["burst"], CYCLE * ["update"]
+    assert updates > 2 * CYCLE and events[: 5 * CYCLE] == [*bursts, *alone, *bursts, *alone, *bursts]
+    assert agent.updates.tolist() == [updates]
+    session.close()
+    run.close()
+
+
+def test_discrete_actions_are_drawn_by_gumbel_noise_and_targets_take_the_largest_noisy_entry() -> None:
+    cartpole = "environment={ kind = 'gymnasium', id = 'CartPole-v1' }"
+    agent = learner(cartpole, "networks.actor.head={ kind = 'categorical_policy' }")
+    observation = torch.randn(1, 9, 4, generator=torch.Generator().manual_seed(0))
+    plain, program = Plain(agent), agent.program
+    logits = plain.pi("actor", plain.f("state_encoder", observation[0].double()))
+    assert program.exploration_noise == (4,) and program.evaluation_noise == (2,)
+    assert set(program.noise) == {"target", "target_gumbel", "gumbel"}
+    many = torch.randn(20_000, 1, 9, 2, generator=torch.Generator().manual_seed(1))
+    drawn = torch.stack([program.evaluate(observation, each) for each in many[:4_000]]).mean(0)[0]
+    torch.testing.assert_close(drawn.double(), logits.softmax(-1), rtol=0, atol=0.03)
+    assert torch.equal(program.act(observation, None)[0].argmax(-1), logits.argmax(-1))
+    draws = torch.randn(1, 9, 4, generator=torch.Generator().manual_seed(2))
+    gumbel = -torch.log(-torch.log(torch.special.ndtr(draws[0, :, :2].double())))
+    noisy = ((logits + gumbel) / 10).softmax(-1) + 0.2 * draws[0, :, 2:]
+    assert torch.equal(program.act(observation, draws)[0].argmax(-1), noisy.argmax(-1))
+
+
+def test_published_sizes() -> None:
+    """HalfCheetah's, which has as many observations and actions as cheetah-run: 1.75, 0.53 and 1.58 million."""
+    outlines = load(blueprints_root() / "dmc" / "mr_q.toml", ["environment.task=cheetah-run"]).blueprint.sound_outlines
+    mlp = 2 * (512 * 512 + 512)
+    encoders = (17 * 512 + 512 + mlp) + (6 * 256 + 256 + 768 * 512 + 512 + mlp) + 512 * 578 + 578
+    assert sum(outlines[role].count() for role in ENCODERS) == encoders == 1_751_874
+    assert outlines["actor"].count() == mlp + 512 * 6 + 6 == 528_390
+    assert 2 * outlines["critic"].count() == 2 * (mlp + 512 * 512 + 512 + 513) == 1_576_962
+
+
+def test_a_model_of_another_width_is_refused() -> None:
+    with pytest.raises(BlueprintError, match=r"it must give \[72\], a termination, 6 features and 65 reward bins"):
+        blueprint_of("networks.model.trunk.width=70")
+
+
+def test_a_run_resumes_to_the_bit_and_seeds_keep_to_themselves(tmp_path: Path) -> None:
+    run, session = assemble.start(blueprint_of("seeds=[0, 3]"), tmp_path / "whole", None)
+    go_on(session)
+    run.close()
+    cut, half = assemble.start(blueprint_of("seeds=[0, 3]"), tmp_path / "cut", None)
+    assert result(resumed(stopped(cut, half, 41))) == result(run.path)
+    alone, one = assemble.start(blueprint_of("seeds=[3]"), tmp_path / "alone", None)
+    go_on(one)
+    alone.close()
+    for name, value in one.learner.tensors().items():
+        if name == "signals":
+            continue
+        torch.testing.assert_close(value[0], session.learner.tensors()[name][1], rtol=1e-4, atol=1e-6, msg=name)
+    assert math.isfinite(float(one.learner.built.tensors["encoder_loss"]))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_compiled_and_eager_updates_agree() -> None:
+    """Alone compiles the update of critics and actor, and that of encoders and model."""
+    torch.compiler.reset()
+    plain = [f"optimizers.{role}={{ kind = 'sgd', learning_rate = 1e-2 }}" for role in (*ENCODERS, "critic", "actor")]
+    compiled, eager = (learner(*plain, choice=Choice(each, "a test")) for each in (True, False))
+    for agent in (compiled, eager):
+        updated(agent, CYCLE + 1)
+    for name, value in compiled.tensors().items():
+        torch.testing.assert_close(value, eager.tensors()[name], rtol=2e-3, atol=2e-4, msg=name)
