@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from composer.blueprint import Blueprint
+    from composer.environments import Simulator
 
 Act = Callable[[torch.Tensor], torch.Tensor]
 """Actions ``[S, E, a]`` for observations ``[S, E, d + k]``."""
@@ -38,7 +39,8 @@ FACTOR, NUMBER = 3.0, 1_000
 
 def played(blueprint: Blueprint, act: Act) -> tuple[list[int], NDArray[np.float32]]:
     """Cells that one evaluation's episodes visit, by seed, and its observations ``[T, S, E, d + k]``."""
-    environment, seeds, episodes = blueprint.environment, blueprint.seeds, blueprint.evaluation.episodes
+    environment, seeds, episodes = _simulator(blueprint), blueprint.seeds, blueprint.evaluation.episodes
+    assert environment.coverage is not None
     streams = [derive(seed, "episode", episode) for seed in seeds for episode in range(episodes)]
     made, shape = environment.make(streams, "evaluation"), (len(seeds), episodes)
     visited = VisitedCells(environment.coverage, len(seeds))
@@ -51,7 +53,8 @@ def played(blueprint: Blueprint, act: Act) -> tuple[list[int], NDArray[np.float3
         running &= ~(step.terminated | step.truncated)
         seen.append(step.final_observation.copy())
     made.close()
-    return visited.counts, np.stack(seen).reshape(len(seen), *shape, -1)
+    whole: NDArray[np.float32] = np.stack(seen).reshape(len(seen), *shape, -1).astype(np.float32)
+    return visited.counts, whole
 
 
 def policies(blueprint: Blueprint, learner: Learner) -> Mapping[str, Act]:
@@ -114,10 +117,15 @@ def main(arguments: Sequence[str]) -> int:
         steps = interactions * blueprint.environment.stride
         given.out.write_text(json.dumps({"env_steps": steps, "cells": counts, "ratios": ratios}, indent=2) + "\n")
     if given.picture:
-        environment = blueprint.environment
+        environment = _simulator(blueprint)
+        assert environment.coverage is not None and environment.skills is not None
         paths = {name: seen for name, (_, seen) in found.items()}
         draw(given.picture, paths, environment.coverage.coordinates, environment.skills.size)
     return min(ratios) < FACTOR
+
+
+def _simulator(blueprint: Blueprint) -> Simulator:
+    return cast("Simulator", blueprint.environment)
 
 
 def _trained(runs: Path) -> Path:
