@@ -115,6 +115,13 @@ class Program(ABC):
         """
         return {role: (self.memory[role],) for role in self.acting_roles}
 
+    @property
+    def export_problem(self) -> str:
+        """Why evaluated actions are no function of a single observation; empty where they are."""
+        if self.acting_memory:
+            return "the policy carries a memory through an episode; exported files answer single observations"
+        return ""
+
     @abstractmethod
     def act(self, observation: Tensor, noise: Tensor | None) -> Tensor:
         """Actions ``[S, E, a]`` in [-1, 1] for normalised observations.

@@ -82,6 +82,14 @@ class TDMPC2Program(Program):
         """The mean sequence of the last plan."""
         return {} if self._search is None else {"plan": (self._settings.horizon, self._settings.actions)}
 
+    @property
+    def export_problem(self) -> str:
+        """A plan begins at the one before it, and is drawn."""
+        if self._search is None:
+            return ""
+        told = "evaluations plan with the model, and exported files answer single observations"
+        return f"{told}; of an agent without algorithm.planning the policy is exported"
+
     def act(self, observation: Tensor, noise: Tensor | None) -> Tensor:
         """The policy's action ``[S, E, a]``, without noise its mode; with a planner, a plan from nothing before it."""
         latent = self._model.encode(observation)

@@ -283,8 +283,9 @@ def test_critics_drop_units_in_the_losses_alone() -> None:
     assert torch.equal(*plans)
 
 
-def test_without_a_planner_the_policy_acts() -> None:
+def test_without_a_planner_the_policy_acts_and_is_exported() -> None:
     agent = learner("~algorithm.planning")
+    assert "evaluations plan with the model" in learner().program.export_problem and not agent.program.export_problem
     p, o = Plain(agent), torch.randn(1, 4, 3, generator=torch.Generator().manual_seed(0))
     eps = torch.randn(1, 4, A, generator=torch.Generator().manual_seed(1))
     drawn, _ = p.pi(p.encode(o[0].double()), eps[0].double())

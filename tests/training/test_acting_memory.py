@@ -102,3 +102,10 @@ def test_stopped_within_an_episode_and_resumed_is_as_if_never_stopped(tmp_path: 
     opened.close()
     run = stopped(*assemble.start(encoded(*change), tmp_path / "stopped", None), at=64)
     assert result(resumed(run)) == result(opened.path)
+    # A fork that remembers nothing goes on from the same checkpoint.
+    forked = encoded(*change, 'algorithm.kind="test/encoded"', "training.env_steps=160", "evaluation.every=160")
+    fork, session, _ = assemble.fork(run, forked, 120, 0, tmp_path / "forks")
+    assert isinstance(session.collector, SimulatorCollector) and isinstance(session.collector.memory, ReplayMemory)
+    assert not session.collector.memory._remembered
+    session.close()
+    fork.close()

@@ -152,11 +152,10 @@ class ReplayMemory(TransitionMemory):
     def load(self, saved: Mapping[str, Tensor]) -> None:
         super().load(saved)
         self.load_priorities(saved)
-        self._remembered = {
-            name: value.to(self._learner.device, copy=True)
-            for name, value in without_prefix(_REMEMBERED, saved).items()
-            if name in self._learner.program.acting_memory
-        }
+        remembered, declared = without_prefix(_REMEMBERED, saved), self._learner.program.acting_memory
+        # A fork may remember other things, or nothing: it begins with nothing.
+        if {name: (*value.shape[2:],) for name, value in remembered.items()} == dict(declared):
+            self._remembered = {name: value.to(self._learner.device, copy=True) for name, value in remembered.items()}
 
     def priority_tensors(self) -> dict[str, Tensor]:
         """The priorities by name; empty where there are none."""

@@ -43,8 +43,8 @@ def export(
     if format not in FORMATS:
         raise ExportFailed(f"no format {format!r}{suggestion(format, FORMATS)}; there are {' and '.join(FORMATS)}")
     blueprint, learner, snapshot = assemble.load_agent(run, checkpoint, "cpu")
-    if learner.program.memory:
-        raise ExportFailed("the policy carries a memory through an episode; exported files answer single observations")
+    if problem := learner.program.export_problem:
+        raise ExportFailed(problem)
     index = _index(blueprint.seeds, seed)
     one = OneSeed(blueprint.agent, learner, index)
     interactions = int(snapshot.values["interactions"])
