@@ -50,6 +50,7 @@ ELSEWHERE = {
     "composer compare runs/humanoid_bench_": "tests/studies/test_references.py",
     "composer compare runs/mujoco_": "tests/studies/test_references.py",
     "composer train craftax/": "tests/environments/test_craftax.py",
+    "composer train dmc/tdmpc2": "tests/papers/test_tdmpc2.py",
     "composer train humanoid_bench/": "tests/environments/test_registered.py",
     "composer train myosuite/": "tests/environments/test_registered.py",
     "composer train ogbench/": "tests/environments/test_environment_contract.py",
