@@ -6,6 +6,7 @@ from composer.algorithms.behaviour_cloning import BehaviourCloning
 from composer.algorithms.ddpg_td3 import DDPG, TD3
 from composer.algorithms.discount import Constant, Discount, EpisodeLength, Lengthening
 from composer.algorithms.dqn import DQN
+from composer.algorithms.dreamer import DreamerV3
 from composer.algorithms.iql import IQL
 from composer.algorithms.metra import METRA
 from composer.algorithms.mppi import MPPI
@@ -38,6 +39,7 @@ __all__ = [
     "BehaviourCloning",
     "Constant",
     "Discount",
+    "DreamerV3",
     "EpisodeLength",
     "Intensity",
     "Lengthening",

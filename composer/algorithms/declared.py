@@ -112,6 +112,10 @@ class UpdateSchedule(NamedTuple):
     """Interactions with actions of the policy until the first update."""
     first: int = 0
     """Updates made at once, at the interaction that makes the first one; 0: as many as at each other."""
+    sequence: int = 0
+    """Consecutive observations of each sequence that a batch carries in the place of single transitions; 0: none."""
+    remembered: int = 0
+    """Numbers of acting's memory that the replay keeps with each transition."""
 
 
 class Bursts(NamedTuple):

@@ -106,6 +106,10 @@ class Program(ABC):
     """The roles in ``memory`` that actions are chosen by."""
     priorities: tuple[str, ...] = ()
     """Names of signals with one number per sample, ``[S, B]``: the new priorities of these samples."""
+    refreshed: Mapping[str, Shape] = MappingProxyType({})
+    """Parts of ``acting_memory`` that the replay keeps with each transition: names of signals ``refreshed/NAME
+    [S, B, L - 1, ...]``, with the shape for one sample. Batches carry what is kept of the first observation of each
+    sequence as ``remembered/NAME [S, B, ...]``; the signals replace what is kept of the others."""
 
     @property
     def acting_memory(self) -> Mapping[str, Shape]:

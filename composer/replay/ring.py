@@ -197,6 +197,23 @@ class Ring(ABC):
         }
         return {f"future/{name}": torch.stack(values, 2) for name, values in named.items()}
 
+    def stream(self, indices: Tensor, steps: int) -> tuple[Tensor, Tensor, StoredTransitions]:
+        """The ``steps`` transitions from the slots ``indices [S, B]`` on, whatever episodes end among them.
+
+        Their slots ``[S, B, K]``; whether each repeats the newest of its environment, because there are no more
+        ``[S, B, K]``; and the transitions ``[S, B K, ...]``.
+        """
+        step = torch.arange(steps, device=indices.device)
+        room = ((self.size - 1 - self._order(indices)) // self._environments)[..., None]
+        slots = (indices[..., None] + torch.minimum(step, room) * self._environments) % self.capacity
+        return slots, step > room, self._read(slots.flatten(1))
+
+    def indices_before(self, length: int, batch: int, generators: Sequence[torch.Generator]) -> Tensor:
+        """Draw slots ``[S, B]`` that ``length - 1`` transitions of their environment follow; of all where none is."""
+        behind = (length - 1) * self._environments
+        count = self.drawable - behind if self.drawable > behind else self.drawable
+        return (self.added - self.drawable + randint(count, batch, generators).to(self._device)) % self.capacity
+
     def clear(self) -> None:
         """Forget all transitions: the next one is the first."""
         self.added = 0

@@ -24,11 +24,11 @@ def batch_of(
 ) -> Batch:
     """Transitions ``[S, B, ...]`` with observations as ``see`` maps them and rewards as ``rewards`` scales them."""
     reward = drawn.reward if rewards is None else rewards.scaled(drawn.reward)
-    if (future := extra.get("future/observation")) is not None:
-        seen = see(future.flatten(1, 2)).unflatten(1, future.shape[1:3])
-        extra = {**extra, "future/observation": seen}
-    if rewards is not None and "future/reward" in extra:
-        extra = {**extra, "future/reward": rewards.scaled(extra["future/reward"])}
+    for name in ("future", "sequence"):
+        if (seen := extra.get(f"{name}/observation")) is not None:
+            extra = {**extra, f"{name}/observation": see(seen.flatten(1, 2)).unflatten(1, seen.shape[1:3])}
+        if rewards is not None and (several := extra.get(f"{name}/reward")) is not None:
+            extra = {**extra, f"{name}/reward": rewards.scaled(several)}
     return Batch(see(drawn.observation), drawn.action, reward, drawn.bootstrap, see(drawn.next_observation), extra)
 
 

@@ -88,14 +88,12 @@ class Learner:
         self._gradient_step = GradientStep(agent, objectives, *trained, numbers, self.updates, self.program.inputs)
         self.optimizers = self._gradient_step.optimizers
         """State by trained role."""
-        rows, noise = (seeds, self.batch_size), self.program.noise
-        self.noise = [
-            {name: torch.empty(*rows, *shape, device=device) for name, shape in noise.items()}
-            for _ in range(agent.updates_per_call)
-        ]
+        rows, noise, calls = (seeds, self.batch_size), self.program.noise, range(agent.updates_per_call)
+        self.noise = [{name: torch.empty(*rows, *shape, device=device) for name, shape in noise.items()} for _ in calls]
         """The draws of each update of a call, ``[S, B, ...]`` by name."""
-        self.priorities = {name: torch.zeros(rows, device=device) for name in self.program.priorities}
-        """New priorities of the samples of the last update, ``[S, B]`` by name."""
+        said = dict.fromkeys(self.program.priorities, ()) | {**self.program.refreshed}
+        self.reports = {name: torch.zeros(*rows, *shape, device=device) for name, shape in said.items()}
+        """What the last update says of its samples, ``[S, B, ...]`` by name: priorities, refreshed memories."""
         self._generators = [self._generator(seed, "learn") for seed in self.seeds]
         self.replay_generators = [self._generator(seed, "replay") for seed in self.seeds]
         signals = declared_signals(agent.algorithm, agent.info, self.program.signals)
@@ -210,7 +208,7 @@ class Learner:
             self.program.finish_update(batch, noise, signals)
             self._moving_averages.move(self.updates)
             self.updates.add_(1)
-            for name, value in self.priorities.items():
+            for name, value in self.reports.items():
                 value.copy_(signals[name])
             self._signals.add(signals)
 

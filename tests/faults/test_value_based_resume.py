@@ -56,8 +56,8 @@ def test_replay_takes_in_what_the_update_found(tmp_path: Path) -> None:
     priorities = parts.collector.memory.tensors()["priorities"]  # type: ignore[attr-defined]
     held = priorities[priorities > 0]
     assert held.unique().numel() > 10
-    assert parts.learner.priorities["priority"].min() > 0
-    reported = (parts.learner.priorities["priority"].double() + 1e-10).sqrt()
+    assert parts.learner.reports["priority"].min() > 0
+    reported = (parts.learner.reports["priority"].double() + 1e-10).sqrt()
     assert torch.isin(reported, priorities).all()
 
 

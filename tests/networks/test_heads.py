@@ -20,6 +20,7 @@ from composer.spec.shape import ShapeError
 HEADS: TypeAdapter[Head] = TypeAdapter(Head)
 FEATURES, ACTIONS = (16,), 3
 PRODUCTS = {
+    "bounded_normal": "gaussian",
     "categorical_policy": "action_logits",
     "categorical_value": "value",
     "classifier": "class_logits",

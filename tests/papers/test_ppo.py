@@ -223,7 +223,7 @@ PROBLEMS = {
         "environment.copies=3"
     ],
     "replay: PPO learns from its last rollout and keeps no replay": ["replay.capacity=1_000"],
-    "networks.actor.head: PPO's actor needs a head that gives 'gaussian': 'gaussian_policy'; 'categorical_policy'": [
+    "networks.actor.head: PPO's actor needs a head that gives 'gaussian': 'bounded_normal', 'gaussian_policy'; 'cat": [
         "networks.actor.head={ kind = 'categorical_policy' }"
     ],
     "networks.actor.head: PPO's actor needs a head that gives 'action_logits': 'categorical_policy'": [CHOICES[0]],

@@ -30,4 +30,4 @@ def test_the_captured_update_equals_the_eager_one() -> None:
             agent.learn_with_noise([noise(agent, step)], [Minibatch(data, extra)])
     for (name, one), other in zip(eager.tensors().items(), captured.tensors().values(), strict=True):
         torch.testing.assert_close(other, one, rtol=1e-3, atol=1e-5, msg=name)
-    torch.testing.assert_close(captured.priorities, eager.priorities, rtol=1e-3, atol=1e-5)
+    torch.testing.assert_close(captured.reports, eager.reports, rtol=1e-3, atol=1e-5)

@@ -79,6 +79,7 @@ CASES: dict[str, tuple[Path, Sequence[str]]] = {
     "metra": (TESTS / "tiny_metra.toml", (MEASURES,)),
     "tdmpc2": (TESTS / "tiny_tdmpc2.toml", ()),
     "mr_q": (TESTS / "tiny_mr_q.toml", (MEASURES,)),
+    "dreamer_v3": (TESTS / "tiny_dreamer.toml", ()),
     "shared encoder of a plug-in": (TESTS / "tiny_encoded.toml", ()),
     "tasks": (SHIPPED / "plasticity" / "shuffled_labels.toml", TASKS),
     "phases, teacher": (SHIPPED / "warm_start" / "digits.toml", STOPPING),

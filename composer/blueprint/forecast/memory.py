@@ -124,6 +124,7 @@ def _forecast(blueprint: Blueprint) -> Forecast:
         movable = math.prod(info.observation) // max(info.stacked_frames, 1)
         in_memory = FLOAT * (info.action_size + 3) + INTEGER
     in_memory += INTEGER if sampling.has_priorities else 0
+    in_memory += FLOAT * blueprint.algorithm.update_schedule(info).remembered
     found = Forecast(
         _networks(blueprint),
         transitions_held(blueprint) * len(blueprint.seeds),

@@ -6,6 +6,7 @@ from composer.networks.blocks.attention import Attention
 from composer.networks.blocks.avg_l1_norm import AvgL1Norm
 from composer.networks.blocks.base import Block
 from composer.networks.blocks.batch_norm import BatchNorm, BatchRenorm
+from composer.networks.blocks.block_linear import BlockGru, BlockLinear
 from composer.networks.blocks.class_token import ClassToken
 from composer.networks.blocks.conv import Conv
 from composer.networks.blocks.crelu import CRelu
@@ -56,6 +57,8 @@ __all__ = [
     "BatchNorm",
     "BatchRenorm",
     "Block",
+    "BlockGru",
+    "BlockLinear",
     "CRelu",
     "ChannelLayerNorm",
     "ClassToken",

@@ -2,6 +2,7 @@
 
 from composer.networks.heads.action_shift import ActionShift
 from composer.networks.heads.base import Head, head_giving, heads_giving
+from composer.networks.heads.bounded_normal import BoundedNormal
 from composer.networks.heads.categorical_policy import CategoricalPolicy
 from composer.networks.heads.categorical_value import CategoricalValue
 from composer.networks.heads.classifier import Classifier
@@ -19,6 +20,7 @@ from composer.networks.heads.two_hot_value import TwoHotValue
 
 __all__ = [
     "ActionShift",
+    "BoundedNormal",
     "CategoricalPolicy",
     "CategoricalValue",
     "Classifier",

@@ -72,7 +72,11 @@ def heads_giving(product: str | None) -> tuple[str, ...]:
     """The kinds of heads whose example gives ``product``, the plainest first; those of all products for None."""
     kinds = map(TypeAdapter[Head](Head).validate_python, (kind.example for kind in Head.kinds().values()))
     found = [head for head in kinds if product is None or head.produces == product]
-    return tuple(head.kind for head in sorted(found, key=lambda head: (not head.gives_expectation, head.kind)))
+    return tuple(head.kind for head in sorted(found, key=_plainness))
+
+
+def _plainness(head: Head) -> tuple[bool, bool, str]:
+    return not head.gives_expectation, len(head.example) > 1, head.kind
 
 
 def head_giving(product: str, got: Head) -> str:

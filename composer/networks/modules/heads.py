@@ -134,6 +134,22 @@ class GaussianHead(nn.Module):
         return torch.tanh(mean) if self.tanh_mean else mean, log_std.expand_as(mean)
 
 
+class BoundedNormalHead(nn.Module):
+    """Mean and log deviation of normals, both bounded and of the state: ``[..., n] -> ([..., a], [..., a])``."""
+
+    def __init__(self, mean: nn.Module, deviation: nn.Module, low: float, high: float) -> None:
+        """``low < high`` bound the standard deviation."""
+        super().__init__()
+        self.mean = mean
+        self.deviation = deviation
+        self.low, self.high = low, high
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(mean, log_std)."""
+        deviation = self.low + (self.high - self.low) * torch.sigmoid(self.deviation(x) + 2.0)
+        return torch.tanh(self.mean(x)), torch.log(deviation)
+
+
 class DeterministicTanhHead(nn.Module):
     """A linear map squashed into the action box: ``[..., n] -> [..., a]`` in [-1, 1]."""
 

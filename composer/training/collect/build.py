@@ -104,8 +104,9 @@ class SimulatorRuntime(EnvironmentRuntime):
             memory = made(ring, plan, copies, learner)
         else:
             ring = make_ring(info, seeds, copies, parts.capacity, learner.device, parts.storage)
-            future, bursts = algorithm.update_schedule(info).future, algorithm.bursts
-            memory = ReplayMemory(ring, parts.sampling, future, learner, bursts)
+            schedule = algorithm.update_schedule(info)
+            ahead = schedule.future, learner, algorithm.bursts, schedule.sequence
+            memory = ReplayMemory(ring, parts.sampling, *ahead)
         declared = algorithm.assessment
         assessment = None if declared is None else Assessment(declared, seeds)
         return self._collector(learner, memory, parts.warmup, parts.overlap, assessment)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
+from composer.replay.sequences import Remembered, sequences
 from composer.replay.transitions import BurstMinibatch, Minibatch, Transitions
 from composer.training.collect.base import TransitionMemory, without_prefix
 from composer.training.profiling import timed
@@ -29,22 +30,33 @@ if TYPE_CHECKING:
     from composer.replay.sampling import Sampling
     from composer.training.learner import Learner
 
-_REMEMBERED = "acting/"
+_REMEMBERED, _KEPT, _REFRESHED = "acting/", "kept/", "refreshed/"
 
 
 class ReplayMemory(TransitionMemory):
     """Transitions that are drawn again and again until they are overwritten."""
 
     def __init__(
-        self, ring: Ring, sampling: Sampling, future: int, learner: Learner, bursts: Bursts | None = None
+        self,
+        ring: Ring,
+        sampling: Sampling,
+        future: int,
+        learner: Learner,
+        bursts: Bursts | None = None,
+        sequence: int = 0,
     ) -> None:
-        """Each sampled transition comes with the ``future`` transitions after it; with ``bursts``, only in these."""
+        """Each sampled transition comes with the ``future`` transitions after it; with ``bursts``, only in these.
+
+        Or, with ``sequence``, with so many observations of its environment that begin there.
+        """
         super().__init__(ring, learner)
         learner.draw_on(ring.device)
-        self._future = future
+        self._future, self._sequence = future, sequence
+        self._kept = self._build_kept()
+        """What acting remembered after each transition's observation; None where the algorithm reads nothing of it."""
         self._build_priorities = partial(sampling.build, len(learner.seeds), ring.capacity, ring.device, learner.device)
         self._priorities = self._build_priorities()
-        self.can_prefetch = self._priorities is None and bursts is None
+        self.can_prefetch = self._priorities is None and bursts is None and self._kept is None
         self._slots, self._bursts = torch.zeros(0), bursts
         self._remembered: Mapping[str, Tensor] = {}
         """What acting remembers after the newest transition, ``[S, E, ...]`` by name; empty where it remembers none."""
@@ -70,15 +82,17 @@ class ReplayMemory(TransitionMemory):
         ring.add(*transition)
         # A random action leaves nothing in ``acted``: nothing is remembered after it.
         self._remembered, self.acted = without_prefix(_REMEMBERED, self.acted), {}
+        arrived = torch.arange(before, ring.added, device=ring.device) % ring.capacity
+        if self._kept is not None:
+            self._kept.store(arrived, self._remembered)
         if self._priorities is not None:
-            arrived = torch.arange(before, ring.added, device=ring.device)
-            self._priorities.enter(arrived % ring.capacity)
+            self._priorities.enter(arrived)
             self._leave_stale(self._priorities)
 
     @override
     def clear(self) -> None:
         super().clear()
-        self._priorities, self._remembered = self._build_priorities(), {}
+        self._priorities, self._kept, self._remembered = self._build_priorities(), self._build_kept(), {}
 
     @override
     def draw(self) -> Minibatch:
@@ -106,6 +120,8 @@ class ReplayMemory(TransitionMemory):
         """Slots ``[S, count]``, and the probabilities that they were drawn with where there are priorities."""
         learner, generators = self._learner, self._learner.replay_generators
         with unmoved(generators, learner.active):
+            if self._sequence:
+                return (self.ring.indices_before(self._sequence, count, generators),)
             if self._priorities is None:
                 return (self.ring.indices(count, generators),)
             return self._priorities.draw(count, generators)
@@ -117,6 +133,10 @@ class ReplayMemory(TransitionMemory):
         probabilities = [] if drawn_with is None else [drawn_with]
         future = ring.future(slots, self._future) if self._future and self._bursts is None else {}
         future = {name: value for name, value in future.items() if name in learner.program.extras}
+        if self._sequence:
+            future, self._slots = sequences(ring, slots, self._sequence)
+        if self._kept is not None:
+            future |= {f"remembered/{name}": value for name, value in self._kept.at(slots).items()}
         discount = learner.discount if learner.horizon.changes else self._discount
         drawn = ring.windows(slots, learner.n_step, discount, learner.horizon.lengths)
         sent = iter(ring.sent([*drawn, *future.values(), *probabilities]))
@@ -136,22 +156,28 @@ class ReplayMemory(TransitionMemory):
     @override
     def learned(self) -> None:
         self.report(slice(None))
+        if self._kept is not None:
+            found = without_prefix(_REFRESHED, self._learner.reports)
+            self._kept.write(self._slots[..., 1:], found, self._learner.active)
 
     def report(self, samples: slice) -> None:
         """Set the priorities of what was drawn last, which is these ``samples`` of the batch of the last update."""
         if self._priorities is not None:
-            errors = self._learner.priorities["priority"][:, samples].to(self.ring.device)
+            errors = self._learner.reports["priority"][:, samples].to(self.ring.device)
             self._priorities.report(self._slots, errors, self._learner.active)
 
     @override
     def tensors(self) -> dict[str, Tensor]:
         remembered = {_REMEMBERED + name: value for name, value in self._remembered.items()}
-        return super().tensors() | self.priority_tensors() | remembered
+        kept = {} if self._kept is None else self._kept.tensors()
+        return super().tensors() | self.priority_tensors() | remembered | {_KEPT + name: kept[name] for name in kept}
 
     @override
     def load(self, saved: Mapping[str, Tensor]) -> None:
         super().load(saved)
         self.load_priorities(saved)
+        if self._kept is not None:
+            self._kept.load(without_prefix(_KEPT, saved), self.ring.added)
         remembered, declared = without_prefix(_REMEMBERED, saved), self._learner.program.acting_memory
         # A fork may remember other things, or nothing: it begins with nothing.
         if {name: (*value.shape[2:],) for name, value in remembered.items()} == dict(declared):
@@ -166,6 +192,11 @@ class ReplayMemory(TransitionMemory):
         if self._priorities is not None:
             self._priorities.load(saved, self.ring.added)
             self._leave_stale(self._priorities)
+
+    def _build_kept(self) -> Remembered | None:
+        refreshed, learner, ring = self._learner.program.refreshed, self._learner, self.ring
+        shapes = {name.removeprefix(_REFRESHED): shape[1:] for name, shape in refreshed.items()}
+        return Remembered(shapes, len(learner.seeds), ring.capacity, ring.device) if shapes else None
 
     def _leave_stale(self, priorities: Priorities) -> None:
         """Remove the oldest transitions of a full ring that can no longer be drawn."""

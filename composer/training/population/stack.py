@@ -82,7 +82,7 @@ def _move_into(whole: Learner, part: Learner, start: int) -> None:
     moved = [(value, held[name], 1 if name in SEEDS_LAST else 0) for name, value in part.tensors().items()]
     for theirs, ours in zip(whole.noise, part.noise, strict=True):
         moved += [(value, theirs[name], 0) for name, value in ours.items()]
-    moved += [(value, whole.priorities[name], 0) for name, value in part.priorities.items()]
+    moved += [(value, whole.reports[name], 0) for name, value in part.reports.items()]
     moved.append((part.interactions, whole.interactions, 0))
     for value, storage, axis in moved:
         share = storage.detach().narrow(axis, start, seeds)

@@ -109,7 +109,7 @@ class Effects:
 @contextmanager
 def _put_back(learner: Learner) -> Iterator[None]:
     """Every tensor of the learner, and torch's own random stream, is as before after the block."""
-    state = {**learner.tensors(), **{f"priorities/{name}": value for name, value in learner.priorities.items()}}
+    state = {**learner.tensors(), **{f"priorities/{name}": value for name, value in learner.reports.items()}}
     before = {name: value.detach().clone() for name, value in state.items()}
     random = torch.get_rng_state()
     try:

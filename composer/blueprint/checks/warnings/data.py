@@ -12,7 +12,9 @@ from composer.blueprint.schema import Blueprint
 def first_batch(blueprint: Blueprint) -> Iterator[Finding]:
     """A first batch larger than what the replay holds by then."""
     clock, environment, batch = clock_of(blueprint), blueprint.environment, blueprint.algorithm.batch_size
-    held = max(clock.warmup, clock.rollout) * environment.copies_per_seed
+    # The usual single interaction between warm-up and first update is not counted.
+    waits = max(blueprint.algorithm.update_schedule(environment.info).untrained - 1, 0)
+    held = max(clock.warmup + waits, clock.rollout) * environment.copies_per_seed
     is_first = environment.is_simulator and not environment.learns_from_data
     if is_first and held < batch and lengths_of(blueprint).update:
         message = f"the first updates draw {batch:,} transitions out of {held:,}, each several times"

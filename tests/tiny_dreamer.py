@@ -1,0 +1,48 @@
+"""A tiny DreamerV3, and batches of sequences for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from drift import Drift as Drift
+from tiny_runs import EAGER
+from torch import Tensor
+
+from composer.blueprint import Blueprint, load
+from composer.replay.transitions import Minibatch, Transitions
+from composer.training.compile.capture import Choice
+from composer.training.learner import Learner
+
+TINY = Path(__file__).parent / "tiny_dreamer.toml"
+BATCH, MOMENTS, HORIZON, RECURRENT, VARIABLES, CLASSES = 3, 4, 3, 8, 3, 4
+NAMES = ("observation", "action", "reward", "first", "last", "terminal")
+
+
+def blueprint_of(*overrides: str) -> Blueprint:
+    return load(TINY, overrides).blueprint
+
+
+def dreamer(*overrides: str, choice: Choice = EAGER) -> Learner:
+    return Learner(blueprint_of(*overrides).agent, "cpu", choice)
+
+
+def minibatch(seeds: int = 2, seed: int = 0) -> Minibatch:
+    """Sequences of which some end an episode and begin another; each observes one moment more than are learned."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(seeds, BATCH, *shape, generator=generator)
+
+    length = MOMENTS + 1
+    last, first = torch.zeros(seeds, BATCH, length), torch.zeros(seeds, BATCH, length)
+    last[:, 0, 2] = last[:, 1, 1] = 1
+    first[:, :, 0] = first[:, 0, 3] = first[:, 1, 2] = 1
+    terminal = last.clone()
+    terminal[:, 1] = 0
+    sequence = (2 * draw(length, 3), 1.5 * draw(length, 2), draw(length), first, last, terminal)
+    extra = {f"sequence/{name}": value for name, value in zip(NAMES, sequence, strict=True)}
+    extra["remembered/recurrent"] = draw(RECURRENT)
+    extra["remembered/stochastic"] = draw(VARIABLES * CLASSES)
+    plain = Transitions(draw(3), draw(2), draw(), torch.full((seeds, BATCH), 0.9), draw(3))
+    return Minibatch(plain, extra)
