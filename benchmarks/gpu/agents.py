@@ -74,6 +74,18 @@ _RAINBOW: Final = (
 )
 _ROLLOUT: Final = ("environment.copies=1", "algorithm.rollout_interactions=16", "algorithm.minibatches=2")
 
+_TDMPC2: Final = (
+    *_SMALL,
+    'networks.encoder.trunk={ use = "tdmpc2_latent", width = 8, depth = 1, latent = 16 }',
+    'networks.dynamics.trunk={ use = "tdmpc2_latent", width = 8, latent = 16 }',
+    *(f"networks.{role}.trunk.width=8" for role in ("reward", "actor", "critic")),
+)
+_METRA: Final = (
+    *_SMALL,
+    'networks.representation.trunk={ use = "metra_representation", width = 8, skills = 2 }',
+    'networks.actor.trunk={ use = "metra_actor", width = 8 }',
+    'networks.critic.trunk={ use = "metra_critic", width = 8 }',
+)
 _GRU: Final = (
     "algorithm.batch_size=8",
     "environment.copies=2",
@@ -112,6 +124,11 @@ GROUPS: Final = {
     "offline": (
         Case("iql", "offline/iql", (), (*_PAIR, "networks.value.trunk.width=8")),
         Case("td3, behaviour cloning", "offline/td3_bc", (), _PAIR),
+    ),
+    "worlds": (
+        Case("td-mpc2", "dmc/tdmpc2", (), _TDMPC2),
+        Case("mr.q", "dmc/mr_q", (), (*_SMALL, "values={ width = 8, action_width = 8, outputs = 74 }")),
+        Case("metra", "point/metra", (), _METRA),
     ),
     "memory": (Case("ppo, GRU", "classic/cartpole_memory", (), _GRU),),
 }
