@@ -11,6 +11,7 @@ from composer.algorithms.iql import IQL
 from composer.algorithms.metra import METRA
 from composer.algorithms.mppi import MPPI
 from composer.algorithms.mr_q import MRQ
+from composer.algorithms.normalization.task_scaling import BRCScaling
 from composer.algorithms.on_policy import OnPolicy
 from composer.algorithms.ppo import PPO
 from composer.algorithms.pqn import PQN
@@ -36,6 +37,7 @@ __all__ = [
     "TDMPC2",
     "Algorithm",
     "Augmentation",
+    "BRCScaling",
     "BehaviourCloning",
     "Constant",
     "Discount",

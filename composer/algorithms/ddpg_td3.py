@@ -16,16 +16,9 @@ from composer.algorithms import behaviour_cloning as cloning
 from composer.algorithms.base import AgentDeclaration, Algorithm, OffPolicy
 from composer.algorithms.behaviour_cloning import BehaviourCloning
 from composer.algorithms.declared import CRITICS, AverageRole, Evaluated, Passes, Role
+from composer.algorithms.encoders import features_of, in_order, with_encoder
 from composer.algorithms.noise_repetition import NoiseRepetition
-from composer.algorithms.pixels import (
-    Pixels,
-    dormant,
-    features_of,
-    in_order,
-    observation_problems,
-    start_from_pixels,
-    with_encoder,
-)
+from composer.algorithms.pixels import Pixels, dormant, observation_problems, start_from_pixels
 from composer.algorithms.start import TWIN_DELAYED, Start
 from composer.environments.base import Environment
 from composer.environments.interface import EnvironmentInfo
@@ -154,7 +147,7 @@ class DeterministicPolicyGradient(OffPolicy, Algorithm, abstract=True):
     def build(self, built: BuiltAgent, info: EnvironmentInfo, hyperparameters: Hyperparameters) -> Program:
         from composer.algorithms.ddpg_td3_losses import DeterministicProgram
 
-        return DeterministicProgram(built, features_of(self.pixels, built), self.settings(info, hyperparameters))
+        return DeterministicProgram(built, features_of(self.pixels, built, info), self.settings(info, hyperparameters))
 
     def settings(self, info: EnvironmentInfo, hyperparameters: Hyperparameters) -> Settings:
         """The settings of the program, with numbers as tensors."""

@@ -9,13 +9,16 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
+from typing_extensions import override
 
 from composer.algorithms.augmentation import Augmentation
 from composer.algorithms.base import AgentDeclaration, vectors_needed
 from composer.algorithms.declared import AverageRole, Evaluated, InputFrom, Passes, Role
+from composer.algorithms.encoders import Losses, SharedEncoder
 from composer.algorithms.start import Start
+from composer.algorithms.task_embedding import TaskEmbedding
 from composer.environments.interface import EnvironmentInfo
-from composer.spec.family import Items, Spec
+from composer.spec.family import Items
 from composer.spec.without import Without
 
 if TYPE_CHECKING:
@@ -28,7 +31,7 @@ ROLES = ("encoder", "projection")
 OPTION = "pixels"
 
 
-class Pixels(Spec):
+class Pixels(SharedEncoder):
     """An encoder between pictures and the networks that act and evaluate, trained by the critics' loss.
 
     ``encoder`` turns pictures into features, which the actor reads without gradients. ``projection`` turns features
@@ -36,6 +39,10 @@ class Pixels(Spec):
     ``target_projection``, over the encoder itself as in DrQ-v2 (arXiv:2107.09645) or, where it is declared, over the
     average ``target_encoder`` as in DrQ (arXiv:2004.13649). Sources: both papers and their released code.
     """
+
+    option = OPTION
+    words = "from pixels"
+    networks = ROLES
 
     augmentation: Annotated[Items[Augmentation], Field(max_length=8), Without(())] = ()
     """Augmentations of pictures in the losses, in this order, drawn anew for every view."""
@@ -48,6 +55,7 @@ class Pixels(Spec):
     """Whether the actor's loss reads the features that the critics' loss has computed, from before the encoder's step,
     as in DrQ-v2's code; DrQ's computes them anew. Needs ``first = "critic"``."""
 
+    @override
     def roles(self, info: EnvironmentInfo, action: str) -> tuple[Role, ...]:
         """Encoder, projection, the actor, whose head gives ``action``, and the critics."""
         features = InputFrom(("encoder",), lambda outlines: outlines["encoder"].output)
@@ -61,12 +69,14 @@ class Pixels(Spec):
             Role("critic", joined, "value", has_one_copy=False, concatenates=parts),
         )
 
+    @override
     def averages_read(self) -> tuple[AverageRole, ...]:
         """Beside the target critic."""
         encoder = AverageRole("target_encoder", of="encoder", is_optional=True)
         return AverageRole("target_projection", of="projection"), encoder
 
-    def evaluations(self, losses: Mapping[str, tuple[Evaluated, ...]]) -> Mapping[str, tuple[Evaluated, ...]]:
+    @override
+    def evaluations(self, losses: Losses) -> Losses:
         """Those of ``actor``, ``target`` and ``critic``, with the networks that their inputs come from."""
         now, following = self.critic_views, self.target_views
         anew = () if self.reuse_features else (Evaluated("encoder", Passes.FORWARD),)
@@ -78,17 +88,15 @@ class Pixels(Spec):
             "critic": tuple(each._replace(batches=now) for each in (*trained, *losses["critic"])),
         }
 
+    @override
     def problems(self, agent: AgentDeclaration, first: str) -> Iterator[tuple[str, str]]:
         """Settings that do not fit each other; ``first`` is the loss that steps first."""
         if self.reuse_features and first != "critic":
             yield "algorithm.pixels.reuse_features", "the actor steps first: no features are computed before its loss"
-        for role in ("critic", *ROLES):
-            optimizer = agent.optimizers.get(role)
-            if optimizer is not None and optimizer.takes_two_gradients:
-                message = f"the critics' loss trains several networks, which {optimizer.kind!r} cannot"
-                yield f"optimizers.{role}", message
+        yield from super().problems(agent, first)
 
-    def build(self, built: BuiltAgent) -> Features:
+    @override
+    def build(self, built: BuiltAgent, info: EnvironmentInfo) -> Features:
         """What actor and critics read, over built networks."""
         from composer.algorithms.losses.augmentation import AugmentationChain
         from composer.algorithms.losses.features import PixelFeatures
@@ -97,32 +105,11 @@ class Pixels(Spec):
         return PixelFeatures(built, augment, self.target_views, self.critic_views, reuses=self.reuse_features)
 
 
-def with_encoder(order: tuple[str, ...], pixels: Pixels | None) -> tuple[str, ...]:
-    """Roles in the order of their steps; the critics' loss trains the encoder too."""
-    if pixels is None:
-        return order
-    return tuple(each for role in order for each in ((role, *ROLES) if role == "critic" else (role,)))
-
-
-def dormant(pixels: Pixels | None) -> Mapping[str, str]:
-    """Networks that ``pixels`` would need."""
-    return dict.fromkeys(ROLES, OPTION) if pixels is None else {}
-
-
-def features_of(pixels: Pixels | None, built: BuiltAgent) -> Features:
-    """What actor and critics read: the observation itself without ``pixels``."""
-    from composer.algorithms.losses.features import VectorFeatures
-
-    return VectorFeatures() if pixels is None else pixels.build(built)
-
-
-def in_order(
-    order: tuple[str, ...], losses: Mapping[str, tuple[Evaluated, ...]], pixels: Pixels | None
-) -> tuple[Evaluated, ...]:
-    """The evaluations of the losses ``actor`` and ``critic`` in ``order``, those of ``target`` before the critic's."""
-    found = losses if pixels is None else pixels.evaluations(losses)
-    each = {"actor": found["actor"], "critic": (*found["target"], *found["critic"])}
-    return tuple(evaluated for role in order for evaluated in each.get(role, ()))
+def dormant(*encoders: SharedEncoder | None) -> Mapping[str, str]:
+    """Networks that the options which are not declared would need: of ``pixels``, perhaps of ``task_embedding``."""
+    kinds: tuple[type[SharedEncoder], ...] = (Pixels, TaskEmbedding)
+    missing = [kind for kind, encoder in zip(kinds, encoders, strict=False) if encoder is None]
+    return {name: kind.option for kind in missing for name in kind.networks}
 
 
 def start_from_pixels(settings: Mapping[str, Any], source: str, rate: float, momentum: object) -> Start:

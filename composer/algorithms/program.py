@@ -161,6 +161,10 @@ class Program(ABC):
         """
         return action
 
+    def target_entropy_bonus(self) -> Tensor | float:
+        """What entropy adds to each reward when it is at its target, ``[S]``; 0 where nothing is added."""
+        return 0.0
+
     def finish_update(  # noqa: B027 - most programs keep nothing
         self, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]
     ) -> None:

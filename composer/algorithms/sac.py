@@ -14,18 +14,12 @@ from composer.algorithms import optimism as optimistic
 from composer.algorithms.base import AgentDeclaration, Algorithm, OffPolicy
 from composer.algorithms.behaviour_cloning import BehaviourCloning
 from composer.algorithms.declared import CRITICS, AverageRole, Evaluated, Passes, Role
+from composer.algorithms.encoders import SharedEncoder, features_of, in_order, with_encoder
 from composer.algorithms.noise_repetition import NoiseRepetition
 from composer.algorithms.optimism import Optimism
-from composer.algorithms.pixels import (
-    Pixels,
-    dormant,
-    features_of,
-    in_order,
-    observation_problems,
-    start_from_pixels,
-    with_encoder,
-)
+from composer.algorithms.pixels import Pixels, dormant, observation_problems, start_from_pixels
 from composer.algorithms.start import Start
+from composer.algorithms.task_embedding import TaskEmbedding, task_problems
 from composer.environments.base import Environment
 from composer.environments.interface import EnvironmentInfo
 from composer.networks.initializers import Constant
@@ -77,6 +71,8 @@ class SAC(OffPolicy, Algorithm, kind="sac"):
     which steps at the first update (XQC)."""
     pixels: Pixels | None = None
     """Learning from pixels, which needs two more networks: an encoder and a projection of its features."""
+    task_embedding: Annotated[TaskEmbedding | None, Without(None)] = None
+    """A learned vector for each of several tasks, beside the observation, with its network (BRC, arXiv:2505.23150)."""
 
     optimism: Annotated[Optimism | None, Without(None)] = None
     """An optimistic actor that collects the data, with its network and two learned weights (BRO)."""
@@ -84,6 +80,11 @@ class SAC(OffPolicy, Algorithm, kind="sac"):
     """The distance from the actions of the data as a part of the actor's loss (SimbaV2 on offline data)."""
     noise_repetition: Annotated[NoiseRepetition | None, Without(None)] = None
     """How long the noise of exploration is held (FlashSAC, arXiv:2604.04539); absent: for one decision."""
+
+    @property
+    def encoder(self) -> SharedEncoder | None:
+        """What is between observations and the networks that act and evaluate."""
+        return self.pixels or self.task_embedding
 
     @property
     @override
@@ -104,8 +105,8 @@ class SAC(OffPolicy, Algorithm, kind="sac"):
 
     @override
     def roles(self, info: EnvironmentInfo) -> tuple[Role, ...]:
-        if self.pixels is not None:
-            return self.pixels.roles(info, "tanh_gaussian")
+        if self.encoder is not None:
+            return self.encoder.roles(info, "tanh_gaussian")
         size = math.prod(info.observation)
         parts = (("observation", (size,)), ("action", (info.action_size,)))
         return (
@@ -116,31 +117,32 @@ class SAC(OffPolicy, Algorithm, kind="sac"):
 
     @override
     def environment_problems(self, environment: Environment, info: EnvironmentInfo) -> Iterator[tuple[str, str]]:
-        return observation_problems(self.title, info, self.pixels)
+        yield from observation_problems(self.title, info, self.pixels)
+        yield from task_problems(info, self.task_embedding)
 
     @override
     def problems(self, agent: AgentDeclaration) -> Iterator[tuple[str, str]]:
-        if self.pixels is not None:
-            yield from self.pixels.problems(agent, self.first)
+        if self.encoder is not None:
+            yield from self.encoder.problems(agent, self.first)
             if self.optimism is not None:
-                yield "algorithm.optimism", "from pixels there is no optimistic actor: leave it out"
+                yield "algorithm.optimism", f"{self.encoder.words} there is no optimistic actor: leave it out"
             for key in ("joint_batch", "joint_actor"):
                 if getattr(self, key):
-                    yield f"algorithm.{key}", "from pixels, present and next observations are read apart: leave it out"
-
+                    apart = "present and next observations are read apart: leave it out"
+                    yield f"algorithm.{key}", f"{self.encoder.words}, {apart}"
         elif self.optimism is not None:
             yield from self.optimism.problems(agent)
 
     @override
     def dormant_roles(self) -> Mapping[str, str]:
         more = {"optimistic_actor": optimistic.OPTION} if self.optimism is None else {}
-        return {**dormant(self.pixels), **more}
+        return {**dormant(self.pixels, self.task_embedding), **more}
 
     @override
     def averages_read(self) -> tuple[AverageRole, ...]:
         joint = "algorithm.joint_batch = true"
         target = AverageRole("target_critic", of="critic", is_optional=self.joint_batch, alternative=joint)
-        return (target, *(self.pixels.averages_read() if self.pixels else ()))
+        return (target, *(self.encoder.averages_read() if self.encoder else ()))
 
     def learned_scalars(self) -> Mapping[str, Outline]:
         """The logarithm of the temperature, and the weights of optimism."""
@@ -150,7 +152,7 @@ class SAC(OffPolicy, Algorithm, kind="sac"):
 
     @override
     def trained_roles(self) -> tuple[str, ...]:
-        return with_encoder(self._order, self.pixels)
+        return with_encoder(self._order, self.encoder)
 
     @property
     def _order(self) -> tuple[str, ...]:
@@ -176,14 +178,14 @@ class SAC(OffPolicy, Algorithm, kind="sac"):
         actor = Evaluated("actor", Passes.TRAIN, 2 if self.joint_actor else 1), Evaluated("critic", Passes.THROUGH)
         target = Evaluated("actor", Passes.FORWARD), Evaluated("target_critic", Passes.FORWARD, batches)
         critic = (Evaluated("critic", Passes.TRAIN, batches),)
-        found = in_order(self._order, {"actor": actor, "target": target, "critic": critic}, self.pixels)
+        found = in_order(self._order, {"actor": actor, "target": target, "critic": critic}, self.encoder)
         return (*found, *(self.optimism.evaluations() if self.optimism else ()))
 
     @override
     def build(self, built: BuiltAgent, info: EnvironmentInfo, hyperparameters: Hyperparameters) -> Program:
         from composer.algorithms.sac_losses import SACProgram
 
-        return SACProgram(built, features_of(self.pixels, built), self.settings(info, hyperparameters))
+        return SACProgram(built, features_of(self.encoder, built, info), self.settings(info, hyperparameters))
 
     def settings(self, info: EnvironmentInfo, hyperparameters: Hyperparameters) -> Settings:
         """The settings of the program, with numbers as tensors."""

@@ -101,6 +101,10 @@ class SACProgram(RepeatsNoise):
         mean, log_std = self._policy(self._features.acting(observation))
         return mode(mean) if noise is None else sample(mean, log_std, noise)[0]
 
+    def target_entropy_bonus(self) -> Tensor:
+        """``alpha`` times the target entropy, ``[S]``."""
+        return self._temperature().squeeze(1) * self._settings.target_entropy
+
     def inputs(self, batch: Batch, noise: Mapping[str, Tensor]) -> Mapping[str, Inputs]:
         """The critic reads observation and action; the next action is drawn as for the target."""
         found, now, following = self._features.inputs(batch)

@@ -15,6 +15,7 @@ from composer.environments.labelled.phases import Phases
 from composer.environments.labelled.regression import BitFlipping, DriftingTargets
 from composer.environments.labelled.stressed import StressedRegression
 from composer.environments.labelled.task_sequence import Labelled, TaskSequence, TaskStream
+from composer.environments.multitask.multitask import Multitask
 from composer.environments.offline.data import OfflineData
 from composer.environments.offline.file import File
 from composer.environments.offline.minari import Minari
@@ -51,6 +52,7 @@ __all__ = [
     "Labelled",
     "MinAtar",
     "Minari",
+    "Multitask",
     "MyoSuite",
     "OGBench",
     "Offline",

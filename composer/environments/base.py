@@ -199,7 +199,7 @@ class Simulator(Altered, Environment, abstract=True):
     @property
     @override
     def stride(self) -> int:
-        return self.action_repeat * self.copies
+        return self.action_repeat * self.copies_per_seed
 
     @property
     @override
@@ -225,7 +225,7 @@ class Simulator(Altered, Environment, abstract=True):
         if env_steps < self.stride:
             message = f"{env_steps:,} is less than one interaction: {self.stride:,} environment steps (repeat x copies)"
             yield "training.env_steps", message
-        if self.workers > (total := self.copies * seeds):
+        if self.workers > (total := self.copies_per_seed * seeds):
             yield "environment.workers", f"{self.workers} workers for {total} environments (copies x seeds)"
         yield from self.altered_problems(self.kind, self.without_skills().info)
 
@@ -250,7 +250,7 @@ class Simulator(Altered, Environment, abstract=True):
 
     def copy_seeds(self, seed: int) -> tuple[int, ...]:
         """Seeds of the copies that belong to one seed of a run."""
-        return tuple(derive(seed, "copy", index) for index in range(self.copies))
+        return tuple(derive(seed, "copy", index) for index in range(self.copies_per_seed))
 
     def native_spaces(self) -> NativeSpaces:
         """Observations and actions as the simulator itself has them; it may be built to ask it.

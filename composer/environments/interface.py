@@ -126,6 +126,8 @@ class EnvironmentInfo:
     """Numbers at the end of an observation that are drawn once for each episode, as ``environments.skills`` does."""
     skill_is_choice: bool = False
     """Whether they are one-hot."""
+    tasks: int = 0
+    """Tasks side by side, which the last entries of an observation name, 1 for the own one; 0: there is one task."""
 
     @property
     def episode_interactions(self) -> int:

@@ -120,14 +120,17 @@ class EpisodeEvaluator(Evaluator):
     @override
     def more(self, learner: Learner, number: int) -> list[dict[str, float]]:
         """The further metrics of the evaluation that ``returns`` has just played."""
-        rows = [
-            {name: float(self._scores[name][index].mean()) for name in self._further}
-            for index in range(len(self._seeds))
-        ]
+        rows = [self._more_of(index) for index in range(len(self._seeds))]
         if self._visited is not None:
             for row, count in zip(rows, self._visited.counts, strict=True):
                 row[COVERAGE.name] = float(count)
         return rows
+
+    def _more_of(self, seed: int) -> dict[str, float]:
+        """Means over the episodes that have a score; a score that none has is left out."""
+        rows = ((name, self._scores[name][seed]) for name in self._further)
+        scored = ((name, values[~np.isnan(values)]) for name, values in rows)
+        return {name: float(values.mean()) for name, values in scored if values.size}
 
     def close(self) -> None:
         """Close the environments."""

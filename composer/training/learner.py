@@ -25,7 +25,7 @@ from composer.spec.random_streams import derive
 from composer.training import agent_networks as made
 from composer.training.acting import ActingPolicy
 from composer.training.agent_networks import StatePart
-from composer.training.batch import batch_of, packed, unpacked
+from composer.training.batch import batch_of, packed, rewards_of, unpacked
 from composer.training.compile.capture import Choice, capture, eager_after
 from composer.training.compile.first_call import CompileFailed
 from composer.training.gradient_step import GradientStep
@@ -80,8 +80,7 @@ class Learner:
         self.statistics = agent.normalization.of_observations(agent.info, seeds, device)
         """What normalises observations; None where nothing does."""
         self.moves_statistics = True  # By updates, where they follow minibatches.
-        environments, discount = agent.environment.copies_per_seed, self.horizon.discount
-        self.rewards = agent.normalization.reward.build(numbers, environments, discount)
+        self.rewards = rewards_of(agent, self.program, numbers, self.horizon.discount)
         """Statistics that rewards are scaled by; None where they are not."""
         self._moving_averages = MovingAverages(agent.averages, self.networks, self.averages, numbers)
         objectives, trained = self.program.objectives, (self.networks, self.scalars, self.outlines)

@@ -68,7 +68,7 @@ ENVIRONMENTS: dict[str, tuple[Simulator, int]] = {
 """Each kind with how many decisions to run it; action repeats and time limits do not divide. Every kind is listed."""
 WITHOUT_WORKERS = {"humanoid_bench", "functions", "craftax", "playground"}
 """A stand-in, which worker processes do not have, and environments that step in one call."""
-ELSEWHERE = {"simulator_phases", "offline"}
+ELSEWHERE = {"simulator_phases", "multitask", "offline"}
 """Kinds around other kinds, which are held to the contract here: tests of their own hold them to theirs."""
 
 

@@ -1,7 +1,8 @@
-"""What actor and critics read of observations: the vectors themselves, or features of augmented pictures.
+"""What actor and critics read of observations: vectors, with embeddings of tasks, or features of augmented pictures.
 
 Views are folded into the batch, view by view: N is B times their number.
-Legend: S seeds, B batch, K views of a next observation, M of an observation. Tests: tests/papers/test_pixels.py.
+Legend: S seeds, B batch, e features of a task, K views of a next observation, M of an observation.
+Tests: tests/papers/test_pixels.py, tests/papers/test_task_embedding.py.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from composer.algorithms.losses.augmentation import AugmentationChain
+from composer.algorithms.losses.policies import one_hot
 from composer.algorithms.losses.returns import of_only_copy
 from composer.algorithms.program import Batch, BuiltAgent, Inputs
 from composer.networks.stacked import Stacked
@@ -121,6 +123,52 @@ class VectorFeatures(Features):
     def inputs(self, batch: Batch) -> tuple[dict[str, Inputs], Seen, Seen]:
         now, following = batch.observation, batch.next_observation
         return {}, Seen(now, now), Seen(following, following)
+
+
+class TaskFeatures(Features):
+    """Observations with an embedding of their task in the place of the entries that name it, ``[S, N, d + e]``."""
+
+    noise: Mapping[str, Shape] = {}
+    trained = ("task_embedding",)
+
+    def __init__(self, embedding: Stacked, target: Stacked, tasks: int) -> None:
+        """``embedding`` and its average ``target`` map one-hot tasks ``[S, N, tasks]`` to ``[S, N, e]``."""
+        self._embedding, self._target, self._tasks = embedding, target, tasks
+
+    @override
+    def acting(self, observation: Tensor) -> Tensor:
+        return self._seen(self._embedding, observation)
+
+    @override
+    @torch.no_grad()
+    def of_actor(self, batch: Batch, noise: Mapping[str, Tensor], signals: Mapping[str, Tensor]) -> Seen:
+        seen = self.acting(batch.observation)
+        return Seen(seen, seen)
+
+    @override
+    @torch.no_grad()
+    def of_target(self, batch: Batch, noise: Mapping[str, Tensor], by_target_actor: bool = False) -> Seen:
+        target = self._seen(self._target, batch.next_observation)
+        return Seen(target if by_target_actor else self.acting(batch.next_observation), target)
+
+    @override
+    def of_critic(self, batch: Batch, noise: Mapping[str, Tensor], signals: dict[str, Tensor]) -> Tensor:
+        return self._seen(self._embedding, batch.observation, training=True)
+
+    @override
+    def inputs(self, batch: Batch) -> tuple[dict[str, Inputs], Seen, Seen]:
+        observations = (batch.observation, batch.next_observation)
+        now, following = (Seen(seen, seen) for seen in map(self.acting, observations))
+        return {"task_embedding": Inputs(*map(self._named, observations))}, now, following
+
+    def _seen(self, embedding: Stacked, observation: Tensor, training: bool = False) -> Tensor:
+        return torch.cat(
+            [observation[..., : -self._tasks], _features(embedding, self._named(observation), training)], -1
+        )
+
+    def _named(self, observation: Tensor) -> Tensor:
+        """One-hot tasks ``[S, N, tasks]``: the largest entry names the task, however entries are normalised."""
+        return one_hot(observation[..., -self._tasks :].argmax(-1), self._tasks).to(observation.dtype)
 
 
 class PixelFeatures(Features):

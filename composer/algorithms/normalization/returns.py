@@ -6,6 +6,7 @@ Legend: S seeds, E environments of a seed. Tests: tests/papers/test_reward_scali
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -13,6 +14,10 @@ from typing_extensions import override
 
 from composer.algorithms.normalization.moments import RunningMoments
 from composer.optim.hyperparameters import Hyperparameters
+
+if TYPE_CHECKING:
+    from composer.algorithms.program import Program
+    from composer.environments.interface import EnvironmentInfo
 
 
 class RunningReturns(ABC):
@@ -35,6 +40,13 @@ class RunningReturns(ABC):
         self.returns = torch.zeros(seeds, environments, dtype=torch.float64, device=device)
         self._discount, self._clip = discount, clip
         self._epsilon = hyperparameters.number(epsilon, dtype=torch.float64)
+
+    def attach(self, info: EnvironmentInfo, program: Program) -> None:  # noqa: B027 - most read neither
+        """Learn the environment and the program whose rewards these are. Called once, before the first reward."""
+
+    def restart(self) -> None:
+        """Forget the running episodes, in whose place new ones begin."""
+        self.returns.zero_()
 
     @abstractmethod
     def observe(self, reward: Tensor, terminated: Tensor, truncated: Tensor) -> None:
@@ -78,8 +90,11 @@ class RunningReturns(ABC):
     def scale(self) -> Tensor:
         """The present factor on rewards, float32 ``[S]``."""
 
-    def scaled(self, reward: Tensor) -> Tensor:
-        """Rewards ``[S, ...]`` times ``scale()``, clipped where declared."""
+    def scaled(self, reward: Tensor, observation: Tensor | None = None) -> Tensor:
+        """Rewards ``[S, ...]`` times ``scale()``, clipped where declared.
+
+        Raw observations ``[S, B, d]`` of the samples name the task where there are several.
+        """
         scaled = reward * self.scale().view(-1, *[1] * (reward.ndim - 1))
         return scaled if self._clip is None else scaled.clamp(-self._clip, self._clip)
 

@@ -65,6 +65,9 @@ class RewardScale(Family, family="reward_scale"):
     is_identity: ClassVar[bool] = False
     """Whether rewards stay as they are."""
 
+    needs_episodes: ClassVar[bool] = False
+    """Whether it knows returns only of episodes that the agent itself has played to their end."""
+
     @override
     def without(self) -> RewardScale | None:
         """Rewards as they are."""

@@ -40,7 +40,8 @@ def meaning_problems(blueprint: Blueprint) -> list[Finding]:
 
     Checks that need what is not known of an environment until it is built are left out.
     """
-    roles = (_agent, offline, _acting, _schedules, overlap, _sampling, _sizes, _environment, _observations, _rewards)
+    agent = (_agent, offline, _acting, _schedules, overlap, _sampling)
+    roles = (*agent, _sizes, _tasks, _environment, _observations, _rewards)
     stages = (
         roles,
         (_shapes,),
@@ -118,6 +119,15 @@ def _sizes(blueprint: Blueprint) -> Iterator[Finding]:
         yield ("replay", "capacity"), message
 
 
+def _tasks(blueprint: Blueprint) -> Iterator[Finding]:
+    tasks, episodes = blueprint.environment.info.tasks, blueprint.evaluation.episodes
+    if tasks and episodes % tasks:
+        yield (
+            ("evaluation", "episodes"),
+            f"{episodes} are no multiple of {tasks} tasks, which share them",
+        )
+
+
 def _environment(blueprint: Blueprint) -> Iterator[Finding]:
     batch, env_steps = blueprint.algorithm.batch_size, blueprint.training.env_steps
     yield from blueprint.environment.problems(batch, env_steps, len(blueprint.seeds))
@@ -127,6 +137,9 @@ def _rewards(blueprint: Blueprint) -> Iterator[Finding]:
     declared = blueprint.normalization.reward
     if not blueprint.environment.is_simulator and not declared.is_identity:
         yield ("normalization", "reward"), f"{blueprint.environment.kind!r} gives no rewards: leave it out"
+    if declared.needs_episodes and blueprint.environment.learns_from_data:
+        message = f"{declared.kind!r} knows the returns of own episodes alone, and there are transitions of a data set"
+        yield ("normalization", "reward"), message
     if declared.clips_rewards and blueprint.algorithm.learns_from_replay:
         message = f"{blueprint.algorithm.kind} learns from sums of rewards, which are scaled as a whole: leave it out"
         yield ("normalization", "reward", "clip"), message

@@ -30,16 +30,16 @@ def space_problems(
     first = infos[0]
     for index, (info, phase) in enumerate(zip(infos, phases, strict=True)):
         key = f"environment.phases[{index}]"
-        if unlike := _unlike(first, info, pad):
-            yield f"{key}.task", unlike
+        if words := unlike(first, info, pad):
+            yield f"{key}.task", words
         if (phase.permutation or phase.fresh) and info.stacked_frames > 1:
             yield f"{key}.permutation", f"{info.stacked_frames} stacked frames share pictures: their order is fixed"
         if phase.offset and info.pictures:
             yield f"{key}.offset", "pictures are bytes and cannot be shifted; use 'permutation'"
 
 
-def _unlike(first: EnvironmentInfo, info: EnvironmentInfo, pad: bool) -> str:
-    """Why one network cannot act on both tasks; empty where it can."""
+def unlike(first: EnvironmentInfo, info: EnvironmentInfo, pad: bool, place: str = "the first phase") -> str:
+    """Why one network cannot act on both tasks; empty where it can. ``first`` is that of ``place``."""
     kinds = [("actions are chosen", "discrete"), ("observations are pictures", "pictures")]
     for words, name in kinds:
         if getattr(first, name) != getattr(info, name):
@@ -47,10 +47,10 @@ def _unlike(first: EnvironmentInfo, info: EnvironmentInfo, pad: bool) -> str:
     ours, theirs = shape_text(info.observation), shape_text(first.observation)
     stacked = (first.stacked_frames, info.stacked_frames)
     if first.observation[1:] != info.observation[1:] or len(set(stacked)) > 1:
-        return f"observations of {ours} here, and {theirs} in the first phase"
+        return f"observations of {ours} here, and {theirs} in {place}"
     if first.observation != info.observation and (first.stacked_frames or not pad):
         how = "frames are stacked, which cannot be filled up" if first.stacked_frames else "set environment.pad = true"
-        return f"observations of {ours} here, and {theirs} in the first phase: {how}"
+        return f"observations of {ours} here, and {theirs} in {place}: {how}"
     if first.action_size != info.action_size and not pad:
-        return f"{info.action_size} actions here, {first.action_size} in the first phase: set environment.pad = true"
+        return f"{info.action_size} actions here, {first.action_size} in {place}: set environment.pad = true"
     return ""

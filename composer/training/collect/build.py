@@ -95,7 +95,7 @@ class SimulatorRuntime(EnvironmentRuntime):
     @override
     def collector(self, learner: Learner, parts: CollectorParts) -> Collector:
         """A rollout for algorithms that learn on policy, else a replay."""
-        info, copies = self.environment.info, self.environment.copies
+        info, copies = self.environment.info, self.environment.copies_per_seed
         seeds, algorithm = len(learner.seeds), parts.algorithm
         memory: TransitionMemory
         if (plan := algorithm.rollout_plan) is not None:
@@ -127,7 +127,7 @@ class SimulatorRuntime(EnvironmentRuntime):
     @override
     def own(self, learner: Learner, checkpoints: Checkpoints, snapshot: Snapshot) -> Ring:
         start, stop = snapshot.values["replay_start"], snapshot.values["replay_added"]
-        copies, info = self.environment.copies, self.environment.info
+        copies, info = self.environment.copies_per_seed, self.environment.info
         ring = make_ring(info, len(learner.seeds), copies, stop - start, learner.device)
         for first, rows in checkpoints.rows(snapshot):
             skip = max(0, start - first)

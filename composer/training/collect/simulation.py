@@ -250,7 +250,7 @@ class SimulatorCollector(Collector):
         self.observation, self._chosen = self.environments.reset(), None
         self._cuts = [cut for cut in self._cuts if cut > self.replay.added - self.replay.size] + [self.replay.added]
         if self._learner.rewards is not None:
-            self._learner.rewards.returns.zero_()
+            self._learner.rewards.restart()
 
     @override
     def close(self) -> None:

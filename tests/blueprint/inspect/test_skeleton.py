@@ -26,6 +26,7 @@ PLACES += [
     "generated_images",
     "minatar",
     "simulator_phases",
+    "multitask",
     "offline",
     "craftax",
     "playground",
@@ -45,7 +46,8 @@ FITTING = {
     "Pendulum-v1": BOXES,
     "offline": BOXES - {"dreamer_v3", "metra", "mr_q", "ppo"},
 }
-FITTING |= {"simulator_phases": DISCRETE, "MountainCarContinuous-v0": BOXES, "craftax": DISCRETE | {"dreamer_v3"}}
+FITTING |= {"simulator_phases": DISCRETE, "multitask": BOXES, "MountainCarContinuous-v0": BOXES}
+FITTING |= {"craftax": DISCRETE | {"dreamer_v3"}}
 FITTING |= dict.fromkeys(("playground", "myosuite", "ogbench", "humanoid_bench", "point"), BOXES)
 RARE = {"craftax", "playground", "myosuite", "humanoid_bench"}
 """Suites of packages that few have installed: where one is missing, that is the only problem."""

@@ -1,0 +1,1 @@
+"""Several simulators side by side, which one agent learns at once."""
