@@ -70,8 +70,8 @@ class PPO(OnPolicy, Algorithm, kind="ppo"):
     @classmethod
     def start(cls, info: EnvironmentInfo) -> Start:
         settings: dict[str, Any] = {
-            "rollout_interactions": 256, "epochs": 10, "minibatches": 32, "batch_size": 64 * max(info.tasks, 1), "discount": 0.99,
-            "gae_lambda": 0.95, "clip_ratio": 0.2,
+            "rollout_interactions": 256, "epochs": 10, "minibatches": 32, "batch_size": 64 * max(info.tasks, 1),
+            "discount": 0.99, "gae_lambda": 0.95, "clip_ratio": 0.2,
         }  # fmt: skip
         if info.discrete:
             fewer = {"rollout_interactions": 128, "epochs": 3, "minibatches": 4, "batch_size": 256}
