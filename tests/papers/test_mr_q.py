@@ -18,6 +18,7 @@ from composer.spec.package_files import blueprints_root
 from composer.training import assemble
 from composer.training.compile.capture import Choice
 from composer.training.learner import Learner
+from composer.training.population.stack import Stack
 
 TINY = Path(__file__).parent.parent / "tiny_mr_q.toml"
 CYCLE, HORIZON, LATENT = 5, 3, 6
@@ -276,6 +277,22 @@ def test_a_run_resumes_to_the_bit_and_seeds_keep_to_themselves(tmp_path: Path) -
             continue
         torch.testing.assert_close(value[0], session.learner.tensors()[name][1], rtol=1e-4, atol=1e-6, msg=name)
     assert math.isfinite(float(one.learner.built.tensors["encoder_loss"]))
+
+
+def test_bursts_of_agents_side_by_side_are_those_of_each_alone() -> None:
+    parts, alone = ([learner(f"seeds=[{seed}]") for seed in (0, 3)] for _ in range(2))
+    stack = Stack(learner("seeds=[0, 3]"), [1, 1], parts)
+    for agent in (*parts, *alone):
+        agent.program.begin_burst(torch.full((1,), 0.5), torch.ones(1))
+    for step in range(2):
+        data = [batch(1, step), batch(1, step + 10)]
+        for made in ([BurstMinibatch(each, future()) for each in data], [Minibatch(each, ONES) for each in data]):
+            stack.learn({place: [each] for place, each in enumerate(made)})
+            for agent, each in zip(alone, made, strict=True):
+                agent.learn([each])
+    for part, agent in zip(parts, alone, strict=True):
+        for name, value in agent.tensors().items():
+            torch.testing.assert_close(part.tensors()[name], value, rtol=1e-5, atol=1e-6, msg=name)
 
 
 @pytest.mark.slow
