@@ -59,7 +59,16 @@ SMALL = {
     "ppo": {"rollout_interactions": 8, "minibatches": 2, "epochs": 1},
     "pqn": {"rollout_interactions": 8, "minibatches": 2, "epochs": 1, "epsilon": 0.1},
     "supervised": {},
+    "dreamer_v3": {
+        "recurrent": 8,
+        "variables": 4,
+        "classes": 2,
+        "sequence": 4,
+        "horizon": 2,
+        "untrained_interactions": 7,
+    },
 }
+OBSERVED = {"cartpole-swingup": 5, "Pendulum-v1": 3, "CartPole-v1": 4}
 
 
 def table() -> Iterator[tuple[str, str, list[str]]]:
@@ -98,6 +107,11 @@ def agent(kind: str, column: str, environment: dict[str, Any]) -> dict[str, Any]
             "actor": "tanh_gaussian",
             "critic": "scalar",
         },
+        "dreamer_v3": {
+            **dict.fromkeys(("encoder", "dynamics", "prior", "posterior", "decoder"), "features"),
+            **dict.fromkeys(("reward", "continuation", "critic"), "scalar"),
+            "actor": "categorical_policy" if column.endswith("choices") else "gaussian_policy",
+        },
         "mr_q": {
             **dict.fromkeys(("state_encoder", "state_action_encoder", "model"), "features"),
             "actor": "categorical_policy" if column.endswith("choices") else "linear_action",
@@ -127,6 +141,10 @@ def agent(kind: str, column: str, environment: dict[str, Any]) -> dict[str, Any]
         averages["target_projection"] = "projection"
     if kind == "supervised":
         networks["model"]["head"]["classes"] = 10
+    if kind == "dreamer_v3":
+        averages = {"slow_critic": "critic"}
+        seen = OBSERVED.get(environment.get("task", environment.get("id")), 8)
+        networks["decoder"]["trunk"] = {"kind": "linear", "width": seen}
     if kind == "mr_q":
         averages.pop("target_model")
         networks["model"]["trunk"] = {"kind": "linear", "width": 1 + 8 + 65}
