@@ -43,6 +43,15 @@ def test_rmsprop_is_torchs(given: dict[str, Any]) -> None:
     check(state, ours, [torchs(make, seed, 2, set(SHAPES)) for seed in range(2)], 2)
 
 
+def test_gradients_that_stay_as_they_are_have_no_variance_below_zero() -> None:
+    """As those of an L2 penalty on weights that no loss reaches; of ``torch.optim.RMSprop`` a quarter become NaN."""
+    ours, drawn = parameters(2), gradients(2, 0)
+    state = Rmsprop(beta2=0.95, epsilon=0.01, centered=True).build(ours, numbers(2))
+    for _ in range(400):
+        state.step([value * 1e-3 for value in drawn.values()])
+    assert all(value.isfinite().all() for value in ours.values())
+
+
 def test_epsilon_inside_of_the_root_is_that_of_the_agent_of_2015() -> None:
     """Against the published recursion, Mnih et al., 2015: g / sqrt(n - m^2 + 0.01), decay 0.95, without a momentum."""
     ours, theirs, spec = parameters(2), parameters(2), Rmsprop(beta2=0.95, epsilon=0.01, centered=True, inside=True)
