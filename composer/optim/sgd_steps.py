@@ -115,7 +115,7 @@ class RmspropState(_Slots):
             if "mean" in self._slots:
                 mean = self._slots["mean"][index]
                 mean.lerp_(gradient, per_seed(take, gradient))
-                # Of gradients that stay as they are the variance is 0, which rounding makes less: no root, in torch's too.
+                # Where gradients stay as they are rounding makes the variance 0 or less; a root of less is NaN in torch.
                 scratch.copy_(mean).mul_(mean).neg_().add_(square).clamp_min_(0)
             else:
                 scratch.copy_(square)

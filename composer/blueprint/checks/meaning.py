@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path as FilePath
 
 from composer.algorithms.role_checks import agent_problems
+from composer.blueprint.checks.normalized import observations, rewards
 from composer.blueprint.checks.offline import offline
 from composer.blueprint.checks.overlap import overlap
 from composer.blueprint.forecast.clock import lengths_of
@@ -41,7 +41,7 @@ def meaning_problems(blueprint: Blueprint) -> list[Finding]:
     Checks that need what is not known of an environment until it is built are left out.
     """
     agent = (_agent, offline, _acting, _schedules, overlap, _sampling)
-    roles = (*agent, _sizes, _tasks, _environment, _observations, _rewards)
+    roles = (*agent, _sizes, _tasks, _environment, observations, rewards)
     stages = (
         roles,
         (_shapes,),
@@ -131,30 +131,6 @@ def _tasks(blueprint: Blueprint) -> Iterator[Finding]:
 def _environment(blueprint: Blueprint) -> Iterator[Finding]:
     batch, env_steps = blueprint.algorithm.batch_size, blueprint.training.env_steps
     yield from blueprint.environment.problems(batch, env_steps, len(blueprint.seeds))
-
-
-def _rewards(blueprint: Blueprint) -> Iterator[Finding]:
-    declared = blueprint.normalization.reward
-    if not blueprint.environment.is_simulator and not declared.is_identity:
-        yield ("normalization", "reward"), f"{blueprint.environment.kind!r} gives no rewards: leave it out"
-    if declared.needs_episodes and blueprint.environment.learns_from_data:
-        message = f"{declared.kind!r} knows the returns of own episodes alone, and there are transitions of a data set"
-        yield ("normalization", "reward"), message
-    if declared.clips_rewards and blueprint.algorithm.learns_from_replay:
-        message = f"{blueprint.algorithm.kind} learns from sums of rewards, which are scaled as a whole: leave it out"
-        yield ("normalization", "reward", "clip"), message
-
-
-def _observations(blueprint: Blueprint) -> Iterator[Finding]:
-    algorithm, is_simulator = blueprint.algorithm, blueprint.environment.is_simulator
-    raw_rows = 0 if algorithm.rollout_plan else algorithm.batch_size * (2 if is_simulator else 1)
-    for message in blueprint.normalization.observation.problems(algorithm.title, raw_rows):
-        yield ("normalization", "observation"), message
-    if is_simulator:
-        info = blueprint.environment.info
-        size = math.prod(info.observation) - info.skill_size
-        for message in blueprint.normalization.observation.size_problems(size):
-            yield ("normalization", "observation"), message
 
 
 def _shapes(blueprint: Blueprint) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ from typing_extensions import override
 
 from composer.environments.base import Environment, Simulator
 from composer.environments.interface import EnvironmentInfo, VectorEnvironment
+from composer.environments.multitask.task_metric import task_metric
 from composer.environments.phased.common_spaces import common_info, unlike
 from composer.environments.phased.simulator_phase import ensure_task
 from composer.spec.family import Items
@@ -142,8 +143,3 @@ class Multitask(Simulator, kind="multitask"):
     @override
     def known_libraries(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(name for task in self.tasks for name in task.known_libraries()))
-
-
-def task_metric(index: int) -> str:
-    """The evaluation metric of a task, by its index in ``tasks``."""
-    return f"evaluation/return_of_task_{index + 1}"

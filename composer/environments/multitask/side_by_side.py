@@ -14,7 +14,7 @@ import numpy as np
 from typing_extensions import override
 
 from composer.environments.interface import EnvironmentFailure, EnvironmentInfo, Step, VectorEnvironment
-from composer.environments.multitask.multitask import task_metric
+from composer.environments.multitask.task_metric import task_metric
 from composer.environments.phased.view import View, viewed
 from composer.environments.vector.checks import check_actions
 
