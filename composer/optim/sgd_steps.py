@@ -115,7 +115,7 @@ class RmspropState(_Slots):
             if "mean" in self._slots:
                 mean = self._slots["mean"][index]
                 mean.lerp_(gradient, per_seed(take, gradient))
-                # Where gradients stay as they are rounding makes the variance 0 or less; a root of less is NaN in torch.
+                # Rounding makes the variance of gradients that stay as they are less than 0; torch's root of it is NaN.
                 scratch.copy_(mean).mul_(mean).neg_().add_(square).clamp_min_(0)
             else:
                 scratch.copy_(square)
