@@ -129,6 +129,8 @@ GROUPS: Final = {
         Case("td-mpc2", "dmc/tdmpc2", (), _TDMPC2),
         Case("mr.q", "dmc/mr_q", (), (*_SMALL, "values={ width = 8, action_width = 8, outputs = 74 }")),
         Case("metra", "point/metra", (), _METRA),
+        # A program is unrolled over all moments: those of the published length take long to compile.
+        Case("dreamer", "dmc/dreamer_v3", ("algorithm.sequence=8", "algorithm.horizon=5"), ("algorithm.batch_size=2",)),
     ),
     "memory": (Case("ppo, GRU", "classic/cartpole_memory", (), _GRU),),
 }
