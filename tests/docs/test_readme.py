@@ -33,6 +33,7 @@ ENVIRONMENTS: dict[str, dict[str, dict[str, Any]]] = {
     "states → numbers": {
         "dm_control": {"kind": "dm_control", "task": "cartpole-swingup", "action_repeat": 20},
         "gymnasium": {"kind": "gymnasium", "id": "Pendulum-v1"},
+        "point": {"kind": "point"},
     },
     "states → choices": {"gymnasium": {"kind": "gymnasium", "id": "CartPole-v1"}},
     "pixels → numbers": {
@@ -55,6 +56,7 @@ ENVIRONMENTS: dict[str, dict[str, dict[str, Any]]] = {
 }
 NO_REPLAY = ("ppo", "pqn", "supervised")
 SMALL = {
+    "metra": {"rollout_interactions": 4, "untrained_interactions": 8, "update_to_data": 1.0},
     "dqn": {"update_to_data": 1.0, "warmup_interactions": 8, "epsilon": 0.1},
     "ppo": {"rollout_interactions": 8, "minibatches": 2, "epochs": 1},
     "pqn": {"rollout_interactions": 8, "minibatches": 2, "epochs": 1, "epsilon": 0.1},
@@ -117,6 +119,7 @@ def agent(kind: str, column: str, environment: dict[str, Any]) -> dict[str, Any]
             "actor": "categorical_policy" if column.endswith("choices") else "linear_action",
             "critic": "scalar",
         },
+        "metra": {"representation": "features", "actor": "tanh_gaussian", "critic": "scalar"},
         "iql": {"value": "scalar", "actor": "gaussian_policy", "critic": "scalar"},
         "ppo": {"actor": "categorical_policy" if column.endswith("choices") else "gaussian_policy", "critic": "scalar"},
         "dqn": {"value": "discrete_value"},
@@ -127,7 +130,7 @@ def agent(kind: str, column: str, environment: dict[str, Any]) -> dict[str, Any]
     averages = {f"target_{role}": role for role in heads[kind] if kind not in NO_REPLAY} | (
         {**encoders, **{fixed: fixed.removeprefix("fixed_") for fixed in encoders.values()}} if kind == "td7" else {}
     )
-    if kind in ("sac", "iql", "tdmpc2"):
+    if kind in ("sac", "iql", "tdmpc2", "metra"):
         averages = {"target_critic": "critic"}
     networks: dict[str, Any] = {role: {"trunk": trunk, "head": {"kind": head}} for role, head in heads[kind].items()}
     own: dict[str, Any] = {}
@@ -148,9 +151,12 @@ def agent(kind: str, column: str, environment: dict[str, Any]) -> dict[str, Any]
     if kind == "mr_q":
         averages.pop("target_model")
         networks["model"]["trunk"] = {"kind": "linear", "width": 1 + 8 + 65}
+    if kind == "metra" and column == "states → numbers":
+        environment = {**environment, "skills": {"size": 2}}
+        networks["representation"]["trunk"] = {"kind": "linear", "width": 2}
     if kind in ("td3", "td7"):
         networks["critic"]["copies"] = 2
-    trained = [*networks, "temperature"] if kind == "sac" else [*networks]
+    trained = [*networks, *{"sac": ("temperature",), "metra": ("multiplier", "temperature")}.get(kind, ())]
     length = 8 if kind == "supervised" else 24 * environment.get("action_repeat", 4 if "game" in environment else 1)
     return {
         "name": "cell",
