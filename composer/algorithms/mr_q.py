@@ -203,7 +203,7 @@ class MRQ(OffPolicy, Algorithm, kind="mr_q"):
     def environment_problems(self, environment: Environment, info: EnvironmentInfo) -> Iterator[tuple[str, str]]:
         if len(info.observation) != 1:
             yield "environment", f"MR.Q needs vectors as observations, got observations {list(info.observation)}"
-        if not environment.is_simulator:
+        if not environment.is_simulator or environment.learns_from_data:
             yield (
                 "environment",
                 "MR.Q's encoders learn in series from a replay that environments fill: take a simulator",

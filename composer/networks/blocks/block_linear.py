@@ -103,6 +103,10 @@ class BlockGru(Block, kind="block_gru"):
         return call(f"{_MODULES}:BlockGRU", self.width, self.latent, self.blocks, **children)
 
     @override
+    def written_blocks(self) -> int:
+        return 10  # A layer and a norm of each of three parts; two block-diagonal layers with a norm between them.
+
+    @override
     def widened(self, units: int) -> None:
         """Its width is that of its own input."""
 

@@ -68,7 +68,7 @@ def test_a_name_with_several_meanings_shows_all() -> None:
         (
             "layer",
             "; kinds: 'channel_layer_norm', 'last_layers', 'layer_norm', "
-            "parts: 'last_layers_reset', 'nature_layer_norm', 'resnet_layer', 'vgg_layer'",
+            "parts: 'last_layers_reset', 'nature_layer_norm', 'resnet_layer', 'tdmpc2_layer', 'vgg_layer'",
         ),
         (
             "resets",

@@ -47,7 +47,7 @@ FITTING = {
     "offline": BOXES - {"dreamer_v3", "metra", "mr_q", "ppo"},
 }
 FITTING |= {"simulator_phases": DISCRETE, "multitask": BOXES, "MountainCarContinuous-v0": BOXES}
-FITTING |= {"craftax": DISCRETE | {"dreamer_v3"}}
+FITTING |= {"craftax": DISCRETE | {"dreamer_v3", "mr_q"}}
 FITTING |= dict.fromkeys(("playground", "myosuite", "ogbench", "humanoid_bench", "point"), BOXES)
 RARE = {"craftax", "playground", "myosuite", "humanoid_bench"}
 """Suites of packages that few have installed: where one is missing, that is the only problem."""
