@@ -31,6 +31,7 @@ PRODUCTS = {
     "features": "features",
     "gaussian_policy": "gaussian",
     "implicit_quantile": "value",
+    "linear_action": "unsquashed_action",
     "quantile": "value",
     "scalar": "value",
     "tanh_gaussian": "tanh_gaussian",
@@ -309,7 +310,7 @@ def test_heads_of_values_logits_and_features_may_be_summed_and_those_of_actions_
     """A plug-in's head has to say that its outputs may be summed, before it is injected."""
     additive = {kind for kind, head in Head.kinds().items() if head.is_additive}
     assert {kind for kind in Head.kinds() if kind not in additive and "/" not in kind} == {
-        "deterministic_tanh", "gaussian_policy", "tanh_gaussian",
+        "bounded_normal", "deterministic_tanh", "gaussian_policy", "tanh_gaussian",
     }  # fmt: skip
     assert not Head.is_additive
 

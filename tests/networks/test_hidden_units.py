@@ -170,7 +170,8 @@ def test_every_layer_of_weights_has_units_before_every_norm(kind: str, norm: str
     block = Block.kinds()[kind]
     image = block.axis == -3
     layer = {**block.example, "width": 8} | ({"padding": "same"} if image else {})
-    between = [] if norm is None else [dict(Block.kinds()[norm].example)]
+    groups = {"group": 2} if norm == "sim_norm" else {}  # The last axis of the second image is 2 long.
+    between = [] if norm is None else [{**Block.kinds()[norm].example, **groups}]
     trunk = [layer, *between, RELU, layer, *between, RELU, *([FLATTEN] if image else [])]
     layers = found(network(trunk, (2, 8, 8) if image else (6,)))
     if image and norm is not None and Block.kinds()[norm].axis == -1:
