@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from composer.environments import Gymnasium, RenderingUnavailable, Simulator
 from composer.environments.interface import SpacesUnknown, UnusableEnvironment
+from composer.environments.suites.gymnasium_make import PLACES
 from composer.environments.suites.gymnasium_spaces import observation_layout
 from composer.environments.suites.task_tables import task_table
 from composer.environments.vector.vector import episode_seed
@@ -178,6 +179,13 @@ def test_the_table_of_mujoco_has_what_its_tasks_tell_when_they_are_built() -> No
         assert told.episode_env_steps == built.spec.max_episode_steps == task.episode_env_steps
         assert built.unwrapped.dt == pytest.approx(task.control_seconds)  # type: ignore[attr-defined]
         built.close()
+
+
+def test_sizes_with_the_place_are_those_of_the_built_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = {"exclude_current_positions_from_observation": False}
+    sizes = {f"{name}-v5": gymnasium.make(f"{name}-v5", **shown).observation_space.shape for name in PLACES}
+    monkeypatch.setattr(gymnasium, "make", None)
+    assert {name: Gymnasium(id=name, kwargs=shown).info.observation for name in sizes} == sizes
 
 
 def test_attributes_are_other_physics() -> None:

@@ -108,9 +108,9 @@ def test_one_size_is_compiled_whatever_the_number_of_sizes(runs: None, tmp_path:
     update = learner.compute_update
 
     def note(sizes: list[int]) -> Any:
-        def run(*tensors: Tensor) -> None:
+        def run(*tensors: Tensor, in_burst: bool = False) -> None:
             sizes.append(tensors[0].shape[1])
-            update(*tensors)
+            update(*tensors, in_burst=in_burst)
 
         return run
 

@@ -36,6 +36,9 @@ class Declared(NamedTuple):
     """Numbers that are set on it, as JSON."""
 
 
+PLACES = {"Ant": 2, "HalfCheetah": 1, "Hopper": 1, "Humanoid": 2, "Swimmer": 2, "Walker2d": 1}
+"""Coordinates of the place, by task of MuJoCo: observations have them where ``kwargs`` say so."""
+_SHOWS_PLACE = json.dumps({"exclude_current_positions_from_observation": False})
 _known: dict[Declared, tuple[object, EnvironmentInfo]] = {}
 """What was found of each, and the registration that it was found with: an id may be registered anew."""
 
@@ -63,11 +66,11 @@ def discover(declared: Declared) -> None:
 def _tabled(declared: Declared) -> EnvironmentInfo | None:
     """What the table has of a task that is built as it is registered; None where that has to be tried."""
     task = task_table("gymnasium").get(declared.id)
-    is_plain = (declared.module, declared.kwargs, declared.attributes) == ("", "{}", "{}")
-    if task is None or not is_plain or not is_own(declared.id):
+    place = {"{}": 0, _SHOWS_PLACE: PLACES.get(declared.id.partition("-")[0])}.get(declared.kwargs)
+    if task is None or place is None or declared.module or declared.attributes != "{}" or not is_own(declared.id):
         return None
     return EnvironmentInfo(
-        observation=(task.observation_size,),
+        observation=(task.observation_size + place,),
         action_size=task.action_size,
         episode_env_steps=declared.limit or task.episode_env_steps,
         action_repeat=declared.repeat,
