@@ -183,17 +183,24 @@ def misspellings(text: str) -> Iterator[Mutation]:
 
 
 def is_free(path: Steps) -> bool:
-    """Whether a key is a name that the blueprint gives itself, and may be any."""
+    """Whether a key is a name that the blueprint gives itself, and may be any, or one of another's constructor."""
+    if is_foreign(path):
+        return True
     below = path[2:] if path[0] == "variants" else path
     named = len(below) == 2 and below[0] in ("averages", "interventions", "penalties") and below[1] != "target_critic"
     return named or (path[0] == "variants" and len(path) == 2)
+
+
+def is_foreign(path: Steps) -> bool:
+    """Whether it is an argument of a constructor of Gymnasium, which alone knows what it takes."""
+    return path[-2:-1] == ("kwargs",)
 
 
 def wrong_values(text: str) -> Iterator[Mutation]:
     """Values of other types, and numbers out of range."""
     found = [(leaf.path, leaf.value_line, leaf.value_start, leaf.value) for leaf in leaves(text)]
     for path, line, offset, value in [*found, *entries(text)]:
-        for new in _wrong(path, value):
+        for new in () if is_foreign(path) else _wrong(path, value):
             yield Mutation(f"{'.'.join(map(str, path))} = {new}", offset, value, new, line)
 
 
