@@ -33,6 +33,7 @@ FOLLOWED = {
     "guide/fork-and-doctor.md": "test_first_guides.py",
     "guide/hydra.md": "test_hydra.py",
     "guide/joint-batches.md": "test_guides.py",
+    "guide/multitask.md": "test_guides.py",
     "guide/pixels.md": "test_guides.py",
     "guide/remedies.md": "test_remedies.py",
 }

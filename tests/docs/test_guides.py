@@ -72,7 +72,7 @@ def installed(project: Path, site: Path) -> Path:
 def test_compose_your_own_block(folder: Path, tmp_path: Path) -> None:
     """Alone follows the guide to a plug-in: its wheel, its commands, its own test."""
     name = "compose-your-own-block.md"
-    assert len(write_files(name, folder)) == 10
+    assert len(write_files(name, folder)) == 11
     site = installed(folder / "composer-mine", tmp_path / "site")
     assert_true(name, folder, site)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), str(ROOT)]), "OMP_NUM_THREADS": "1"}
@@ -91,6 +91,11 @@ def test_reading_a_blueprint(folder: Path) -> None:
     ejected = (folder / "networks.py").read_text(encoding="utf-8")
     assert "import torch" in ejected
     assert not re.search(r"^\s*(?:from|import) composer", ejected, flags=re.MULTILINE)
+
+
+def test_many_tasks(folder: Path) -> None:
+    assert len(write_files("multitask.md", folder)) == 1
+    assert_true("multitask.md", folder)
 
 
 def test_joint_batches(folder: Path) -> None:
