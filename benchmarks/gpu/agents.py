@@ -128,6 +128,7 @@ GROUPS: Final = {
     "worlds": (
         Case("td-mpc2", "dmc/tdmpc2", (), _TDMPC2),
         Case("mr.q", "dmc/mr_q", (), (*_SMALL, "values={ width = 8, action_width = 8, outputs = 74 }")),
+        # The last bias of its representation cancels: Adam steps by rounding, which toy networks show.
         Case("metra", "point/metra", (), _METRA),
         # A program is unrolled over all moments: those of the published length take long to compile.
         Case("dreamer", "dmc/dreamer_v3", ("algorithm.sequence=8", "algorithm.horizon=5"), ("algorithm.batch_size=2",)),
