@@ -16,7 +16,7 @@ from torch import Tensor
 
 from composer.algorithms.losses.critics import critics_loss, joint_return, joint_value
 from composer.algorithms.losses.returns import of_only_copy
-from composer.algorithms.losses.tanh_gaussian import mode, sample
+from composer.algorithms.losses.tanh_gaussian import draw, mode, sample
 from composer.algorithms.program import Batch, BuiltAgent, Inputs, Objective, Program
 from composer.spec.shape import Shape
 
@@ -93,12 +93,12 @@ class METRAProgram(Program):
     def act(self, observation: Tensor, noise: Tensor | None) -> Tensor:
         """A draw of the policy ``[S, E, a]`` for observations with skills ``[S, E, d + k]``; its mode without noise."""
         mean, log_std = self._policy(observation)
-        return mode(mean) if noise is None else sample(mean, log_std, noise)[0]
+        return mode(mean) if noise is None else draw(mean, log_std, noise)
 
     def inputs(self, batch: Batch, noise: Mapping[str, Tensor]) -> Mapping[str, Inputs]:
         """The representation reads observations without skills; the next action is drawn as for the target."""
         now, following = batch.observation, batch.next_observation
-        action, _ = sample(*self._policy(following), noise["target"])
+        action = draw(*self._policy(following), noise["target"])
         return {
             "representation": Inputs(self._without_skill(now), self._without_skill(following)),
             "actor": Inputs(now, following),

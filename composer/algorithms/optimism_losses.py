@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from composer.algorithms.losses.returns import Returns
-from composer.algorithms.losses.tanh_gaussian import sample
+from composer.algorithms.losses.tanh_gaussian import draw
 from composer.algorithms.program import Batch, BuiltAgent
 
 Policy = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -105,4 +105,4 @@ class OptimisticActor:
         return shift
 
     def _sample(self, mean: Tensor, log_std: Tensor, noise: Tensor) -> Tensor:
-        return sample(mean, log_std + self._settings.log_std_scale, noise)[0]
+        return draw(mean, log_std + self._settings.log_std_scale, noise)

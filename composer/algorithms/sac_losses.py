@@ -19,7 +19,7 @@ from composer.algorithms.losses.critics import critics_loss, joint_return, joint
 from composer.algorithms.losses.features import Features
 from composer.algorithms.losses.noise_repetition import RepeatedNoise, RepeatsNoise
 from composer.algorithms.losses.returns import halves, of_only_copy
-from composer.algorithms.losses.tanh_gaussian import mode, sample
+from composer.algorithms.losses.tanh_gaussian import draw, mode, sample
 from composer.algorithms.optimism_losses import OptimisticActor
 from composer.algorithms.optimism_losses import Settings as OptimismSettings
 from composer.algorithms.program import Batch, BuiltAgent, Inputs, Objective
@@ -99,7 +99,7 @@ class SACProgram(RepeatsNoise):
         if self._optimistic is not None and noise is not None:
             return self._optimistic.explore(observation, noise)
         mean, log_std = self._policy(self._features.acting(observation))
-        return mode(mean) if noise is None else sample(mean, log_std, noise)[0]
+        return mode(mean) if noise is None else draw(mean, log_std, noise)
 
     def target_entropy_bonus(self) -> Tensor:
         """``alpha`` times the target entropy, ``[S]``."""
@@ -108,7 +108,7 @@ class SACProgram(RepeatsNoise):
     def inputs(self, batch: Batch, noise: Mapping[str, Tensor]) -> Mapping[str, Inputs]:
         """The critic reads observation and action; the next action is drawn as for the target."""
         found, now, following = self._features.inputs(batch)
-        action, _ = sample(*self._policy(following.actor), self._features.first(noise["target"]))
+        action = draw(*self._policy(following.actor), self._features.first(noise["target"]))
         critic = Inputs(*(torch.cat([a, b], -1) for a, b in ((now.critic, batch.action), (following.critic, action))))
         if self._optimistic is not None:
             found["optimistic_actor"] = Inputs(*(self._optimistic.input_of(seen.actor) for seen in (now, following)))

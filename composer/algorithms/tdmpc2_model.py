@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from composer.algorithms.losses.returns import RawOutput, of_only_copy
-from composer.algorithms.losses.tanh_gaussian import sample
+from composer.algorithms.losses.tanh_gaussian import draw
 from composer.algorithms.program import BuiltAgent
 from composer.networks.stacked import Stacked
 
@@ -48,7 +48,7 @@ class LatentModel:
     def policy(self, latent: Tensor, noise: Tensor) -> Tensor:
         """The policy's action under unit-normal ``noise [S, B, a]``."""
         mean, log_std = self.gaussian(latent)
-        return sample(mean, log_std, noise)[0]
+        return draw(mean, log_std, noise)
 
     def gaussian(self, latent: Tensor, training: bool = False) -> tuple[Tensor, Tensor]:
         """Mean and log standard deviation before the tanh, ``[S, B, a]`` each."""

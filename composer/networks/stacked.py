@@ -19,7 +19,7 @@ from torch.func import functional_call, vmap
 from composer.networks.initialize import draw, draw_buffers
 from composer.networks.outline import Outline
 from composer.networks.sequences import Sequences
-from composer.networks.stacked_eager import MemberModules
+from composer.networks.stacked_eager import Members
 from composer.spec.random_streams import derive
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Stacked:
         self.template, self.parameters, self.buffers = template, dict(parameters), dict(buffers)
         first = next(iter(self.parameters.values()))
         self.seeds, self.copies = first.shape[:2]
-        self._members: list[MemberModules] = []
+        self._members: list[Members] = []
         # Mapped over members a convolution becomes a grouped one, slower than as many plain ones (measured: 1.5 times).
         self._convolves = any(value.ndim == 6 for value in self.parameters.values())
 
@@ -85,8 +85,8 @@ class Stacked:
         # A watched module is called once, which is not worth copies of it.
         is_few = self._convolves or self.seeds * self.copies <= FEW
         if is_few and not torch.compiler.is_compiling() and not module._forward_pre_hooks:
-            modules, inputs = self._members_of(module).rows(), map(self.input_of, _by_seed(x))
-            return _stacked([[member(seen) for member in row] for row, seen in zip(modules, inputs, strict=True)])
+            members, inputs = self._members_of(module).rows(), map(self.input_of, _by_seed(x))
+            return _stacked([[member(seen) for member in row] for row, seen in zip(members, inputs, strict=True)])
         return self._functional(module, x)
 
     def _functional(self, module: nn.Module, x: Tensor | Sequences) -> Any:
@@ -136,13 +136,13 @@ class Stacked:
         """The tensors that averages of this network follow: parameters and floating-point buffers, by path."""
         return {path: value for path, value in self.tensors().items() if value.is_floating_point()}
 
-    def _members_of(self, module: nn.Module) -> MemberModules:
+    def _members_of(self, module: nn.Module) -> Members:
         """Kept for two modules: that of training and that of evaluation."""
         made_of = module, self.parameters, self.buffers
         for found in self._members:
             if found.is_of(*made_of):
                 return found
-        self._members = [*self._members[-1:], MemberModules(*made_of)]
+        self._members = [*self._members[-1:], Members(*made_of)]
         return self._members[-1]
 
     def input_of(self, x: Any) -> Any:
@@ -174,7 +174,8 @@ def _stacked(rows: Sequence[Sequence[Any]]) -> Any:
     if isinstance(rows[0][0], tuple):
         return tuple(_stacked([[out[index] for out in row] for row in rows]) for index in range(len(rows[0][0])))
     if len(rows) == len(rows[0]) == 1:
-        return rows[0][0].unsqueeze(0).unsqueeze(0)
+        only = rows[0][0]
+        return only.view(1, 1, *only.shape)
     return torch.stack([torch.stack(list(row)) for row in rows])
 
 

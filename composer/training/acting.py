@@ -98,6 +98,8 @@ class ActingPolicy:
         return torch.stack([torch.rand(shape, generator=g, device=self._device) for g in self.explorers]) * 2 - 1
 
     def _normals(self, generators: Sequence[torch.Generator], shape: Shape) -> Tensor:
+        if len(generators) == 1:
+            return torch.randn((1, *shape), generator=generators[0], device=self._device)
         return torch.stack([torch.randn(shape, generator=g, device=self._device) for g in generators])
 
     def _generator(self, seed: int, *names: str | int) -> torch.Generator:

@@ -31,6 +31,11 @@ def sample(mean: Tensor, log_std: Tensor, noise: Tensor) -> tuple[Tensor, Tensor
     return torch.tanh(pre_tanh), (gaussian - log_tanh_slope(pre_tanh)).sum(-1)
 
 
+def draw(mean: Tensor, log_std: Tensor, noise: Tensor) -> Tensor:
+    """The action of ``sample``, without its log-density: ``[..., a]`` in [-1, 1]."""
+    return torch.tanh(mean + log_std.exp() * noise)
+
+
 def mode(mean: Tensor) -> Tensor:
     """The action without noise, ``tanh(mean)``, for evaluation. Same shape, in [-1, 1]."""
     return torch.tanh(mean)

@@ -25,7 +25,7 @@ class DenseHead(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Output [..., *shape]."""
         flat: Tensor = self.linear(x)
-        return flat.reshape((*flat.shape[:-1], *self.shape))
+        return flat.reshape(flat.shape[:-1] + self.shape)
 
 
 class DuelingHead(nn.Module):
