@@ -24,7 +24,7 @@ study = typer.Typer(
 Runs = Annotated[Path, typer.Option(help="Directory of new runs, and of earlier ones that are not repeated.")]
 Only = Annotated[
     list[str] | None,
-    typer.Option(metavar="AXIS=VALUE,...", help="Only points with these values; repeatable: any of them."),
+    typer.Option(metavar="AXIS=VALUE,...", help="Only points with these values, or the task; repeatable: any of them."),
 ]
 Jobs = Annotated[int | None, typer.Option(min=1, max=10_000, help="Runs at a time; by default 1 on this machine.")]
 Slurm = Annotated[

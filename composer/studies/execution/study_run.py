@@ -26,7 +26,7 @@ from composer.studies.planning.limits import ensure_agreed
 from composer.studies.planning.plan import plan
 from composer.studies.report.report import lines as report_lines
 from composer.studies.study.load import Study
-from composer.studies.study.points import StudyRun, shown
+from composer.studies.study.points import StudyRun, Value, shown
 
 STUDIES = "studies"
 
@@ -88,9 +88,10 @@ def titles(study: Study) -> Callable[[StudyRun], str]:
 
 
 def selected(study: Study, only: Sequence[str]) -> list[StudyRun]:
-    """The runs of the points that fit one of ``only``, each ``AXIS=VALUE,AXIS=VALUE``; all where there is none.
+    """The runs that fit one of ``only``, each ``AXIS=VALUE,AXIS=VALUE``; all where there is none.
 
-    Raises Refused for an axis, a value or a combination that the study does not have.
+    ``task`` is taken as an axis. Raises Refused for an axis, a value or a combination that
+    the study does not have.
     """
     wanted = [_wanted(study, text) for text in only]
     for text, values in zip(only, wanted, strict=True):
@@ -106,17 +107,18 @@ def _wanted(study: Study, text: str) -> dict[str, str]:
         axis, is_pair, value = (each.strip() for each in part.partition("="))
         if not is_pair:
             raise Refused(f"--only {text}: expected AXIS=VALUE, or several with commas between them")
-        if axis not in study.axes:
-            raise Refused(f"--only {text}: no axis named {quote(axis)}{suggestion(axis, study.axes)}")
-        known = [shown(each) for each in study.axes[axis]]
-        if value not in known:
-            raise Refused(f"--only {text}: {axis} has no value {value}; it has {', '.join(known)}")
+        known = {"task": study.tasks} | {name: [shown(each) for each in values] for name, values in study.axes.items()}
+        if axis not in known:
+            raise Refused(f"--only {text}: no axis named {quote(axis)}{suggestion(axis, known)}")
+        if value not in known[axis]:
+            raise Refused(f"--only {text}: {axis} has no value {value}; it has {', '.join(known[axis])}")
         found[axis] = value
     return found
 
 
 def _fits(run: StudyRun, values: Mapping[str, str]) -> bool:
-    return all(shown(run.point.values[axis]) == value for axis, value in values.items() if axis in run.point.values)
+    of_run: dict[str, Value] = {"task": run.task, **run.point.values}
+    return all(shown(of_run[axis]) == value for axis, value in values.items() if axis in of_run)
 
 
 def _row(outcome: Outcome) -> dict[str, Any]:

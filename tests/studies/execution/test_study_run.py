@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from composer.cli import app
 from composer.studies.compare.read_runs import read_runs
 from composer.studies.execution.ledger import LEDGER, holding
+from composer.studies.execution.study_run import selected
 from composer.studies.study.load import load_study
 from composer.training import assemble
 from composer.training.runs.directory import open_run
@@ -126,6 +127,7 @@ def test_the_status_of_a_study_in_training_is_read_without_a_trace(study: Path, 
         (("--only", "width=9"), "width has no value 9; it has 8, 12"),
         (("--only", "width=12,rate=1e+29"), "no point of widths has these values together"),
         (("--only", "width"), "expected AXIS=VALUE"),
+        (("--only", "task=walk"), "task has no value walk; it has "),
     ],
 )
 def test_points_that_are_not_there_are_refused(
@@ -134,3 +136,15 @@ def test_points_that_are_not_there_are_refused(
     code, table, said = called("study", "run", study, "--runs", tmp_path / "runs", *arguments)
     assert code == 2 and message in table["message"] and message in said
     assert not (tmp_path / "runs").exists() and not (tmp_path / "studies").exists()
+
+
+def test_a_task_selects_runs_as_an_axis_does(tmp_path: Path) -> None:
+    path = tmp_path / "suite.toml"
+    path.write_text(
+        STUDY.replace(
+            f'blueprint = "{TINY}"', 'blueprint = "classic/cartpole_dqn"\ntasks = ["CartPole-v1", "Acrobot-v1"]'
+        ).split("[axis]")[0]
+    )
+    study = load_study(path)
+    assert [run.task for run in selected(study, [])] == ["CartPole-v1", "Acrobot-v1"]
+    assert [run.task for run in selected(study, ["task=Acrobot-v1"])] == ["Acrobot-v1"]
