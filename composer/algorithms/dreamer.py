@@ -31,15 +31,16 @@ MODEL = ("encoder", "dynamics", "prior", "posterior", "decoder", "reward", "cont
 
 
 class DreamerV3(OffPolicy, Algorithm, kind="dreamer_v3"):
-    """DreamerV3 on vectors: a world model learned from sequences, actor and critic from what it imagines.
+    """DreamerV3: a world model learned from sequences, actor and critic from what it imagines.
 
     The latent is a recurrent state of ``recurrent`` numbers, by ``dynamics`` from the latent and action before it, and
     ``variables`` one-hot draws of ``classes`` each, by ``prior`` from the recurrent state or by ``posterior`` from it
     and the output of ``encoder``. ``decoder``, ``reward``, ``continuation``, ``actor`` and ``critic`` read the latent.
     One loss trains all of them, each by its own optimizer: per-tensor rules such as ``laprop`` are then those of one
-    optimizer. Observations are squashed by ``normalization.observation = { kind = "symlog" }``, values and rewards by
-    heads ``two_hot_value`` with ``space = "raw"``. The replay keeps latents, from which sequences begin, and takes new
-    ones after each update. Evaluations draw actions, as in the released code.
+    optimizer. Vectors are squashed by ``normalization.observation = { kind = "symlog" }``, values and rewards by heads
+    ``two_hot_value`` with ``space = "raw"``. Pictures stay raw: ``decoder`` gives the logits of their pixels as shares
+    of the largest value, channel by channel and row by row. The replay keeps latents, from which sequences begin, and
+    takes new ones after each update. Evaluations draw actions, as in the released code.
 
     Source: Hafner et al., arXiv:2301.04104, and its released code, whose settings are the defaults. In it a sequence
     may begin at the last observation of an episode as well; here it begins where an action was taken.
@@ -107,8 +108,9 @@ class DreamerV3(OffPolicy, Algorithm, kind="dreamer_v3"):
         layers = {"use": "dreamer_mlp", "width": hidden, "depth": 2}
         trunks: dict[str, Any] = {
             "dynamics": {"kind": "block_gru", "width": size, "latent": 32 * classes, "hidden": hidden},
-            "encoder": {"use": "dreamer_mlp", "width": hidden, "depth": 3},
         }
+        if not info.pictures:
+            trunks["encoder"] = {"use": "dreamer_mlp", "width": hidden, "depth": 3}
         widths = {"prior": 32 * classes, "posterior": 32 * classes, "decoder": math.prod(info.observation)}
         for role, width in widths.items():
             trunks[role] = {"kind": "sequence", "layers": [layers, {"kind": "linear", "width": width}]}
@@ -140,7 +142,7 @@ class DreamerV3(OffPolicy, Algorithm, kind="dreamer_v3"):
         features, both = (state + latent,), (recurrent, stochastic)
         policy = "action_logits" if info.discrete else "gaussian"
         return (
-            Role("encoder", (seen,), "features"),
+            Role("encoder", info.observation if info.pictures else (seen,), "features"),
             Role("dynamics", (state + latent + actions,), "features", concatenates=before),
             Role("prior", (state,), "features", concatenates=(recurrent,)),
             Role(
@@ -178,7 +180,7 @@ class DreamerV3(OffPolicy, Algorithm, kind="dreamer_v3"):
     @override
     def metrics(self, info: EnvironmentInfo) -> tuple[Metric, ...]:
         return (
-            loss("model/reconstruction", "squared error of the decoded observation, summed over its entries"),
+            loss("model/reconstruction", "squared error of the decoded observation, summed over its entries or pixels"),
             loss("model/reward", "loss of the predicted reward"),
             loss("model/continuation", "cross-entropy of the predicted discount"),
             loss("model/dynamics", "KL divergence of the posterior from the prior, at least the free nats"),
@@ -194,8 +196,9 @@ class DreamerV3(OffPolicy, Algorithm, kind="dreamer_v3"):
 
     @override
     def environment_problems(self, environment: Environment, info: EnvironmentInfo) -> Iterator[tuple[str, str]]:
-        if len(info.observation) != 1:
-            yield "environment", f"DreamerV3 is built for vectors, got observations {list(info.observation)}"
+        if len(info.observation) != 1 and not info.pictures:
+            seen = list(info.observation)
+            yield "environment", f"DreamerV3 is built for vectors and pictures, got observations {seen}"
         if environment.learns_from_data:
             yield "environment", "DreamerV3 begins sequences from latents of its own acting, and a data set has none"
 
@@ -211,6 +214,9 @@ class DreamerV3(OffPolicy, Algorithm, kind="dreamer_v3"):
                 "algorithm.untrained_interactions",
                 f"{found} before the first update hold no sequence of {self.sequence + 1} observations",
             )
+        if agent.info.pictures and not agent.normalization.observation.is_identity:
+            found = agent.normalization.observation.kind
+            yield "normalization.observation", f"DreamerV3 decodes the pixels of pictures, got {found!r}: set raw"
         yield from self._width_problems(agent)
         for role in self.trained_roles():
             optimizer = agent.optimizers.get(role)
@@ -224,7 +230,7 @@ class DreamerV3(OffPolicy, Algorithm, kind="dreamer_v3"):
             "dynamics": ("'recurrent'", self.recurrent),
             "prior": latent,
             "posterior": latent,
-            "decoder": ("the width of observations", seen),
+            "decoder": ("the size of observations", seen),
         }
         for role, (name, width) in widths.items():
             outline = agent.outlines.get(role)
@@ -247,6 +253,7 @@ class DreamerV3(OffPolicy, Algorithm, kind="dreamer_v3"):
             variables=self.variables,
             classes=self.classes,
             actions=info.action_size,
+            largest_pixel=info.largest_pixel if info.pictures else 0,
             uniform_share=number(self.uniform_share, 1, 1, 1),
             discount=number(self.discount.value_for(info), 1, 1),
             free_nats=number(self.free_nats, 1, 1),

@@ -46,6 +46,8 @@ class Settings:
     """K"""
     actions: int
     """a"""
+    largest_pixel: int
+    """Value of the brightest pixel that a picture can have; 0: observations are vectors."""
     uniform_share: Tensor
     """``[S, 1, 1, 1]``"""
     discount: Tensor
@@ -205,12 +207,11 @@ class DreamerProgram(Program):
         seen, reward, terminal = (extra[f"sequence/{name}"][:, :, 1:] for name in ("observation", "reward", "terminal"))
         prior = self._model.prior_of(observed.latent.recurrent.flatten(1, 2), training=True)
         dynamics, representation = balanced_kl(observed.posterior.flatten(1, 2), prior, it.free_nats[..., 0])
-        decoded = self._raw("decoder", features)
         head, raw = self._returns["reward"], self._raw("reward", features)
         wanted = head.transform(raw.detach(), reward, torch.zeros_like(reward))
         goes_on, logit = (1 - terminal) * it.discount, self._raw("continuation", features)
         each = (
-            (decoded - seen.flatten(3)).square().sum(-1).mean((1, 2)),
+            self._reconstruction(seen.flatten(3), features).mean((1, 2)),
             head.loss(raw, wanted).mean((1, 2)),
             binary_cross_entropy_with_logits(logit, goes_on, reduction="none").mean((1, 2)),
             dynamics.mean(1),
@@ -218,6 +219,14 @@ class DreamerProgram(Program):
         )
         signals |= {f"model/{name}": value.detach() for name, value in zip(MODEL, each, strict=True)}
         return sum(each[:4], it.representation_weight * each[4])
+
+    def _reconstruction(self, seen: Tensor, features: Tensor) -> Tensor:
+        """Squared errors ``[S, B, T]`` of the decoded observations, summed over entries or pixels in [0, 1]."""
+        decoded, largest = self._raw("decoder", features), self._settings.largest_pixel
+        if largest:
+            decoded, seen = decoded.sigmoid(), seen / largest
+        found: Tensor = (decoded - seen).square().sum(-1)
+        return found
 
     @torch.no_grad()
     def _imagined(self, latent: Latent, noise: Mapping[str, Tensor]) -> Imagined:

@@ -115,6 +115,8 @@ class EnvironmentInfo:
     """Whether an action is a one-hot choice instead of a vector of numbers."""
     pictures: bool = False
     """Whether observations are uint8 pictures instead of float32 numbers."""
+    largest_pixel: int = 255
+    """Value of the brightest pixel that a picture can have."""
     stacked_frames: int = 0
     """Frames in ``observation[0]`` of pictures, oldest first; each step adds one and drops one. 0: pictures share no
     frames. Before the first frame of an episode come copies of it, or zeros."""

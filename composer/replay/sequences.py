@@ -44,8 +44,10 @@ def sequences(ring: Ring, starts: Tensor, length: int) -> Drawn:
     source = torch.searchsorted(position, step.expand(shape).contiguous(), right=True) - 1
     is_final = step > position.gather(-1, source)
 
+    seeds, samples = (torch.arange(count, device=rows.device) for count in shape[:2])
+
     def of_source(values: Tensor) -> Tensor:
-        return values.take_along_dim(source.view(*shape, *[1] * (values.ndim - 3)), 2)
+        return values[seeds[:, None, None], samples[:, None], source]
 
     action, seen, following = (
         part.unflatten(1, shape[1:]) for part in (stored.action, stored.observation, stored.next_observation)

@@ -71,6 +71,8 @@ SMALL = {
     },
 }
 OBSERVED = {"cartpole-swingup": 5, "Pendulum-v1": 3, "CartPole-v1": 4}
+SEEN = {"dm_control": 9 * 16**2, "atari": 4 * 16**2, "minatar": 4 * 10**2}
+"""Entries of an observation: of a vector by its task, of pictures by their suite."""
 
 
 def table() -> Iterator[tuple[str, str, list[str]]]:
@@ -146,7 +148,9 @@ def agent(kind: str, column: str, environment: dict[str, Any]) -> dict[str, Any]
         networks["model"]["head"]["classes"] = 10
     if kind == "dreamer_v3":
         averages = {"slow_critic": "critic"}
+        networks |= {role: {**network, "trunk": VECTORS} for role, network in networks.items() if role != "encoder"}
         seen = OBSERVED.get(environment.get("task", environment.get("id")), 8)
+        seen = SEEN[environment["kind"]] if column.startswith("pixels") else seen
         networks["decoder"]["trunk"] = {"kind": "linear", "width": seen}
     if kind == "mr_q":
         averages.pop("target_model")

@@ -11,7 +11,18 @@ from pydantic import TypeAdapter
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from composer.networks.blocks import Block, ChannelLayerNorm, Elu, Gelu, LayerNorm, Relu, RmsNorm, Silu, Tanh
+from composer.networks.blocks import (
+    Block,
+    ChannelLayerNorm,
+    ChannelRmsNorm,
+    Elu,
+    Gelu,
+    LayerNorm,
+    Relu,
+    RmsNorm,
+    Silu,
+    Tanh,
+)
 
 
 def grid() -> Tensor:
@@ -60,6 +71,19 @@ def test_channel_layer_norm_is_layer_norm_at_each_place() -> None:
     vectors = torch.randn(3, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     layer = LayerNorm(affine=False).build((8,))(vectors)
     torch.testing.assert_close(ChannelLayerNorm(affine=False).build((8,))(vectors), layer)
+
+
+def test_channel_rms_norm_is_rms_norm_at_each_place() -> None:
+    images = torch.randn(2, 5, 6, 3, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) + 0.3
+    found = ChannelRmsNorm(epsilon=0.5).build((6, 3, 4)).double()
+    with torch.no_grad():
+        found.weight.copy_(torch.arange(6.0))
+        normalised = found(images)
+    expected = images / (images.square().mean(2, keepdim=True) + 0.5).sqrt() * torch.arange(6.0)[:, None, None]
+    torch.testing.assert_close(normalised, expected)
+    vectors = torch.randn(3, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    alone = RmsNorm(affine=False).build((8,))(vectors)
+    torch.testing.assert_close(ChannelRmsNorm(affine=False).build((8,))(vectors), alone)
 
 
 def test_gain_and_shift_start_at_one_and_zero() -> None:

@@ -8,28 +8,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tiny_dreamer import (
-    BATCH,
-    CLASSES,
-    HORIZON,
-    MOMENTS,
-    VARIABLES,
-    blueprint_of,
-    dreamer,
-    minibatch,
-)
+from dreamer_formulas import Weights
+from dreamer_formulas import reconstruction as of_picture
+from dreamer_formulas import tokens as tokens_of_picture
+from tiny_dreamer import BATCH, CLASSES, HORIZON, MOMENTS, VARIABLES, blueprint_of, dreamer, minibatch
 from tiny_runs import go_on, result, resumed, stopped
 from torch import Tensor
 from torch.nn.functional import logsigmoid, silu
 
 from composer.blueprint import BlueprintError, load
+from composer.spec.shape import Shape
 from composer.training import assemble
 
 SEED, RATE = 1, 0.1
 SHARE, DISCOUNT, TRACE, BONUS = 0.01, 1 - 1 / 333, 0.95, 3e-4
 BINS = [math.copysign(math.expm1(abs(x)), x) for x in range(-4, 5)]
-SHIPPED = Path(__file__).parents[2] / "blueprints" / "dmc" / "dreamer_v3.toml"
-Weights = dict[str, Tensor]
+SHIPPED = Path(__file__).parents[2] / "blueprints" / "dmc"
 
 
 def mlp(w: Weights, path: str, x: Tensor, depth: int = 1) -> Tensor:
@@ -59,6 +53,20 @@ def dynamics(w: Weights, h: Tensor, z: Tensor, a: Tensor) -> Tensor:
     reset, candidate, update = (torch.cat(part) for part in zip(*(g.chunk(3) for g in gates.chunk(2)), strict=True))
     kept = torch.sigmoid(update - 1)
     return kept * torch.tanh(torch.sigmoid(reset) * candidate) + (1 - kept) * h
+
+
+def symlog(x: Tensor) -> Tensor:
+    return x.sign() * x.abs().log1p()
+
+
+def encoded(w: Weights, seen: Tensor) -> Tensor:
+    return tokens_of_picture(w, seen) if seen.ndim == 3 else mlp(w, "encoder.trunk", symlog(seen))
+
+
+def error(w: Weights, x: Tensor, seen: Tensor) -> Tensor:
+    if seen.ndim == 3:
+        return of_picture(w, x, seen)
+    return (linear(w, "decoder.trunk.1", mlp(w, "decoder.trunk.0", x)) - symlog(seen)).square().sum()
 
 
 def chances(logits: Tensor) -> Tensor:
@@ -138,16 +146,15 @@ def expected(
         for t in range(1, MOMENTS + 1):
             a, keeps = rows["action"][b, t - 1], 1 - rows["first"][b, t]
             h = dynamics(w, h * keeps, z * keeps, a * keeps)
-            seen = rows["observation"][b, t].sign() * rows["observation"][b, t].abs().log1p()
-            tokens = mlp(w, "encoder.trunk", seen)
+            tokens = encoded(w, seen := rows["observation"][b, t])
             post = chances(linear(w, "posterior.trunk.1", mlp(w, "posterior.trunk.0", torch.cat([h, tokens]))))
             z = one_hot(post, noise["posterior"][b, t - 1])
             x = torch.cat([h, z])
             features[b, t - 1] = x
-            guess, decoded = prior(w, h), linear(w, "decoder.trunk.1", mlp(w, "decoder.trunk.0", x))
+            guess = prior(w, h)
             logit, wanted = head(w, "continuation", x)[0], (1 - rows["terminal"][b, t]) * DISCOUNT
             each = {
-                "model/reconstruction": (decoded - seen).square().sum(),
+                "model/reconstruction": error(w, x, seen),
                 "model/reward": cross_entropy(head(w, "reward", x), float(rows["reward"][b, t])),
                 "model/continuation": -(wanted * logsigmoid(logit) + (1 - wanted) * logsigmoid(-logit)),
                 "model/dynamics": kl(post.detach(), guess),
@@ -203,9 +210,10 @@ NAMES = (
 )
 
 
-def test_one_update_is_that_of_the_formulas() -> None:
+@pytest.mark.parametrize(("variant", "seen"), [(None, (3,)), ("pictures", (2, 4, 4))])
+def test_one_update_is_that_of_the_formulas(variant: str | None, seen: Shape) -> None:
     """Losses, every gradient, the range of returns, the slow critic and the latents that go back to the replay."""
-    agent = dreamer()
+    agent = dreamer(variant=variant)
     generator = torch.Generator().manual_seed(3)
     with torch.no_grad():
         for stack in (*agent.networks.values(), *agent.averages.values()):
@@ -221,7 +229,7 @@ def test_one_update_is_that_of_the_formulas() -> None:
         for path, value in parameters.items()
     }
     slow = {path: value.detach().clone() for path, value in held["slow"].items()}
-    data = minibatch()
+    data = minibatch(seen)
     extra = {name: value[SEED].double() for name, value in data.extra.items()}
     agent.draw_noise(1)
     noise = {name: value[SEED].double() for name, value in agent.noise[0].items()}
@@ -250,20 +258,24 @@ def test_one_update_is_that_of_the_formulas() -> None:
             torch.testing.assert_close(after, wanted.detach(), atol=2e-5, rtol=1e-4, msg=f"{role}.{path}")
 
 
-@pytest.mark.parametrize(("variant", "parameters"), [(None, 640_867), ("12m", 9_738_019)])
-def test_published_sizes(variant: str | None, parameters: int) -> None:
+@pytest.mark.parametrize(
+    ("name", "variant", "parameters"),
+    [("dreamer_v3", None, 640_867), ("dreamer_v3", "12m", 9_738_019), ("dreamer_v3_pixels", None, 10_494_158)],
+)
+def test_published_sizes(name: str, variant: str | None, parameters: int) -> None:
     """0.64 million, and the 9.7 million that MR.Q's paper prints for DreamerV3 (arXiv:2501.16142)."""
-    outlines = load(SHIPPED, variant=variant, is_to_run=False).blueprint.sound_outlines
+    outlines = load(SHIPPED / f"{name}.toml", variant=variant, is_to_run=False).blueprint.sound_outlines
     assert sum(outline.count() for outline in outlines.values()) == parameters
 
 
-def test_a_run_resumes_to_the_bit_with_its_latents(tmp_path: Path) -> None:
+@pytest.mark.parametrize("variant", [None, "pictures"])
+def test_a_run_resumes_to_the_bit_with_its_latents(variant: str | None, tmp_path: Path) -> None:
     """Stopped within an episode, with environments that step beside the updates."""
-    change = ("training.overlap=true",)
-    run, parts = assemble.start(blueprint_of(*change), tmp_path / "whole", None)
+    declared = blueprint_of("training.overlap=true", variant=variant)
+    run, parts = assemble.start(declared, tmp_path / "whole", None)
     go_on(parts)
     run.close()
-    cut = stopped(*assemble.start(blueprint_of(*change), tmp_path / "cut", None), at=46)
+    cut = stopped(*assemble.start(declared, tmp_path / "cut", None), at=46)
     assert result(resumed(cut)) == result(run.path)
 
 

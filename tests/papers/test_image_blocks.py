@@ -214,6 +214,17 @@ def test_keys_out_of_bounds_are_refused_once(keys: dict[str, Any], where: tuple[
     assert message in error["msg"]
 
 
+@pytest.mark.parametrize("factor", [2, [3, 1]])
+def test_upsample_repeats_pixels(factor: int | list[int]) -> None:
+    block, (down, right) = (
+        parse({"kind": "upsample", "factor": factor}),
+        (factor if isinstance(factor, list) else (2, 2)),
+    )
+    x = images(2, 3)
+    expected = x.repeat_interleave(down, -2).repeat_interleave(right, -1)
+    assert torch.equal(fresh(block, IMAGE)(x), expected) and block.outline(IMAGE).output == expected.shape[2:]
+
+
 def test_pools_refuse_no_stride_and_windows_in_padding_alone() -> None:
     with pytest.raises(ValidationError) as caught:
         parse({"kind": "max_pool", "kernel": 2, "stride": 0})

@@ -116,6 +116,20 @@ def test_except_last_joins_its_block_to_what_passes() -> None:
             block.outline(shape)
 
 
+def test_slice_takes_entries_of_a_vector() -> None:
+    """From the first one, to the end, and between; refused where there are none."""
+    x = torch.arange(10.0).view(2, 5)
+    for keys, entries in (({"stop": 2}, [0, 1]), ({"start": 3}, [3, 4]), ({"start": 1, "stop": 4}, [1, 2, 3])):
+        block = parse({"kind": "slice", **keys})
+        assert block.build((5,))(x).tolist() == x[:, entries].tolist()
+        assert block.outline((5,)).output == (len(entries),)
+    for keys in ({"start": 3, "stop": 3}, {"stop": 6}, {"start": 5}):
+        with pytest.raises(ShapeError, match="no entries from"):
+            parse({"kind": "slice", **keys}).outline((5,))
+    with pytest.raises(ShapeError, match=r"takes a vector; its input has shape \[5, 5\]"):
+        parse({"kind": "slice"}).outline((5, 5))
+
+
 def test_append_adds_one_constant_last() -> None:
     module = parse({"kind": "append", "value": 3.0}).build((2, 4))
     x = random(5, 2, 4)

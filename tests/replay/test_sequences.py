@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 
+import pytest
 import torch
 from torch import Tensor
 
+from composer.replay.frames import FrameRing
 from composer.replay.sequences import Remembered, sequences
 from composer.replay.vectors import VectorRing
 
@@ -14,11 +16,32 @@ SEEDS, ENVIRONMENTS, CAPACITY, LENGTH = 2, 2, 40, 6
 Element = tuple[float, float, float, bool, bool, bool]
 
 
-class Stream:
-    """A ring, and the observations of each environment in order: number, action, reward, first, last, terminal."""
+def picture(numbers: Tensor) -> Tensor:
+    """Whole numbers ``[S, E, 2]`` of -2^15 and more as two frames of two bytes, ``[S, E, 2, 1, 2]``."""
+    code = numbers.long() + 2**15
+    return torch.stack([code // 256, code % 256], -1).to(torch.uint8)[..., None, :]
 
-    def __init__(self, interactions: int) -> None:
-        self.ring = VectorRing(SEEDS, ENVIRONMENTS, CAPACITY, 1, 1)
+
+def number_of(observation: Tensor, frame: int = -1) -> float:
+    """The number of a vector, or of a frame."""
+    if observation.ndim == 1:
+        return float(observation)
+    high, low = observation[frame, 0].tolist()
+    return float(256 * high + low - 2**15)
+
+
+class Stream:
+    """A ring, and the observations of each environment in order: number, action, reward, first, last, terminal.
+
+    Pictures show the number of the observation before as well, or at the beginning of an episode their own twice.
+    """
+
+    def __init__(self, interactions: int, has_pictures: bool = False) -> None:
+        self.ring = (
+            FrameRing(SEEDS, ENVIRONMENTS, CAPACITY, (2, 1, 2), 2, 1)
+            if has_pictures
+            else VectorRing(SEEDS, ENVIRONMENTS, CAPACITY, 1, 1)
+        )
         self.elements: dict[tuple[int, int], list[Element]] = {}
         self.places: dict[tuple[int, int], int] = {}
         """Where the observation before a transition stands in its stream, by seed and number of the row."""
@@ -30,6 +53,7 @@ class Stream:
                 key = divmod(member, ENVIRONMENTS)
                 stream = self.elements.setdefault(key, [])
                 number, action, reward = float(10 * time + member), draw.random(), draw.random()
+                before = number if begins[member] else number - 10
                 ends = draw.random() < 0.3
                 terminates = ends and draw.random() < 0.5
                 self.places[key[0], time * ENVIRONMENTS + key[1]] = len(stream)
@@ -39,24 +63,30 @@ class Stream:
                 if ends:
                     stream.append((-number - 1, 0.0, reward, False, True, terminates))
                 begins[member], arrived[member] = ends, reward
-                rows.append((number, action, reward, terminates, ends and not terminates, -number - 1))
+                after = -number - 1 if ends else number + 10
+                rows.append((number, action, reward, terminates, ends and not terminates, after, before))
             columns = [torch.tensor(column).view(SEEDS, ENVIRONMENTS) for column in zip(*rows, strict=True)]
-            seen, action, reward, terminated, truncated, final = columns
-            self.ring.add(seen[..., None], action[..., None], reward, terminated, truncated, final[..., None])
+            number, action, reward, terminated, truncated, final, before = columns
+            seen, following = number[..., None], final[..., None]
+            if has_pictures:
+                seen, following = (picture(torch.stack(pair, -1)) for pair in ((before, number), (number, final)))
+            self.ring.add(seen, action[..., None], reward, terminated, truncated, following)
 
 
 def fields(found: dict[str, Tensor], seed: int, sample: int, at: int) -> tuple[float, ...]:
-    names = ("observation", "action", "reward", "first", "last", "terminal")
-    return tuple(float(found[f"sequence/{name}"][seed, sample, at]) for name in names)
+    names = ("action", "reward", "first", "last", "terminal")
+    number = number_of(found["sequence/observation"][seed, sample, at])
+    return (number, *(float(found[f"sequence/{name}"][seed, sample, at]) for name in names))
 
 
-def test_sequences_are_pieces_of_the_stream() -> None:
+@pytest.mark.parametrize("has_pictures", [False, True])
+def test_sequences_are_pieces_of_the_stream(has_pictures: bool) -> None:
     """The ring has wrapped; the first observation counts as first, wherever its episode began."""
-    stream = Stream(33)
+    stream = Stream(33, has_pictures)
     ring, generators = stream.ring, [torch.Generator().manual_seed(seed) for seed in range(SEEDS)]
     starts = ring.indices_before(LENGTH, 200, generators)
     found, slots = sequences(ring, starts, LENGTH)
-    oldest, seen = ring.added - ring.size, set()
+    oldest, seen = ring.added - ring.drawable, set()
     for seed in range(SEEDS):
         for sample in range(200):
             row = next(n for n in range(oldest, ring.added) if n % ring.capacity == starts[seed, sample])
@@ -68,11 +98,14 @@ def test_sequences_are_pieces_of_the_stream() -> None:
                 expected = (number, action, reward if at else 0.0, first or not at, last, terminal)
                 got = fields(found, seed, sample, at)
                 assert got == tuple(torch.tensor(expected).tolist()), (row, at)
+                if has_pictures:
+                    before = number if first else elements[place + at - 1][0]
+                    assert number_of(found["sequence/observation"][seed, sample, at], 0) == before
                 slot = int(slots[seed, sample, at])
                 if last:
                     assert slot == ring.capacity
                 else:
-                    assert ring._read(torch.full((SEEDS, 1), slot)).observation[seed, 0] == number
+                    assert number_of(ring._read(torch.full((SEEDS, 1), slot)).observation[seed, 0]) == number
     assert seen == set(range(oldest, ring.added - (LENGTH - 1) * ENVIRONMENTS))
 
 

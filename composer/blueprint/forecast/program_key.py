@@ -29,7 +29,7 @@ def structure(blueprint: Blueprint) -> dict[str, Any]:
         "networks": table["networks"],
         **{key: _without_numbers(value, whole=key != "algorithm") for key, value in loose.items()},
         "normalization": table["normalization"],
-        "observation": [*info.observation, info.pictures],
+        "observation": [*info.observation, info.pictures, info.largest_pixel],
         "action": [info.action_size, info.discrete],
         "seeds": len(blueprint.seeds),
         "precision": blueprint.compute.precision,

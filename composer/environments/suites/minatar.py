@@ -73,6 +73,7 @@ class MinAtar(SingleSimulator, kind="minatar"):
             terminates=True,
             discrete=True,
             pictures=True,
+            largest_pixel=1,
         )
 
     @override

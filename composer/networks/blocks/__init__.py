@@ -23,7 +23,7 @@ from composer.networks.blocks.lerp_residual import LerpResidual
 from composer.networks.blocks.linear import Linear
 from composer.networks.blocks.min_max import MinMax
 from composer.networks.blocks.noisy_linear import NoisyLinear
-from composer.networks.blocks.normalization import ChannelLayerNorm, LayerNorm, RmsNorm
+from composer.networks.blocks.normalization import ChannelLayerNorm, ChannelRmsNorm, LayerNorm, RmsNorm
 from composer.networks.blocks.parallel import Parallel
 from composer.networks.blocks.patches import Patches
 from composer.networks.blocks.planes import Planes
@@ -40,11 +40,13 @@ from composer.networks.blocks.scaler import Scaler
 from composer.networks.blocks.sequence import Sequence
 from composer.networks.blocks.sim_norm import SimNorm
 from composer.networks.blocks.sine_cosine import SineCosine
+from composer.networks.blocks.slice import Slice
 from composer.networks.blocks.soft_moe import SoftMoe
 from composer.networks.blocks.token_pooling import MeanTokens, SelectToken
 from composer.networks.blocks.tokens import SplitTokens, Tokens
 from composer.networks.blocks.top1_moe import Top1Moe
 from composer.networks.blocks.unit_norm import UnitNorm
+from composer.networks.blocks.upsample import Upsample
 from composer.networks.blocks.wired import Wired
 
 __all__ = [
@@ -61,6 +63,7 @@ __all__ = [
     "BlockLinear",
     "CRelu",
     "ChannelLayerNorm",
+    "ChannelRmsNorm",
     "ClassToken",
     "Conv",
     "Detached",
@@ -103,6 +106,7 @@ __all__ = [
     "Silu",
     "SimNorm",
     "SineCosine",
+    "Slice",
     "SoftMoe",
     "SpectralNorm",
     "SplitTokens",
@@ -110,6 +114,7 @@ __all__ = [
     "Tokens",
     "Top1Moe",
     "UnitNorm",
+    "Upsample",
     "WeightNorm",
     "Wired",
 ]

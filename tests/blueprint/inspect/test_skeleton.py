@@ -38,15 +38,14 @@ PLACES += [
 DISCRETE = {"dqn", "ppo", "pqn"}
 BOXES = {"dreamer_v3", "iql", "metra", "mr_q", "ppo", "sac", "td3", "td7", "tdmpc2", "ddpg"}
 FITTING = {
-    "atari": DISCRETE,
-    "minatar": DISCRETE,
-    "simulator_phases": DISCRETE,
+    "atari": DISCRETE | {"dreamer_v3"},
+    "minatar": DISCRETE | {"dreamer_v3"},
     "gymnasium": DISCRETE | {"dreamer_v3", "mr_q"},
     "dm_control": BOXES,
     "Pendulum-v1": BOXES,
     "offline": BOXES - {"dreamer_v3", "metra", "mr_q", "ppo"},
 }
-FITTING |= {"simulator_phases": DISCRETE, "multitask": BOXES, "MountainCarContinuous-v0": BOXES}
+FITTING |= {"simulator_phases": DISCRETE | {"dreamer_v3"}, "multitask": BOXES, "MountainCarContinuous-v0": BOXES}
 FITTING |= {"craftax": DISCRETE | {"dreamer_v3", "mr_q"}}
 FITTING |= dict.fromkeys(("playground", "myosuite", "ogbench", "humanoid_bench", "point"), BOXES)
 RARE = {"craftax", "playground", "myosuite", "humanoid_bench"}
