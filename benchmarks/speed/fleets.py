@@ -1,12 +1,14 @@
 """Runs side by side in one program against the same runs alone: processor seconds of an interaction.
 
-``python -m benchmarks.speed.fleets [NAME ...]`` prints a row per task, width and number of runs. Every figure is
-processor time, which other processes disturb little, of one thread; alternatives take turns. Two runs at a time on two
-cores take half of the time of the runs alone, so that one program has to take less than half of it.
+``python -m benchmarks.speed.fleets [--compiled] [NAME ...]`` prints a row per task, width and number of runs, with
+``--compiled`` of compiled updates (a minute of compiling for each number of runs). Every figure is processor time,
+which other processes disturb little, of one thread; alternatives take turns. Two runs at a time on two cores take half
+of the time of the runs alone, so that one program has to take less than half of it.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 import tempfile
@@ -29,7 +31,7 @@ from composer.training.timing import in_turns, lap
 COUNTS = (1, 2, 4, 8)
 ROUNDS = 3
 SECONDS = 1.5
-QUIET = ("tracking.kind=none", "compute.compile=never", "compute.threads=1", "seeds=[0]")
+QUIET = ("tracking.kind=none", "compute.threads=1", "seeds=[0]")
 LONG = ("training.env_steps=10_000_000", "evaluation.every=10_000_000", "checkpoint.every=10_000_000")
 ONE_PHASE = ("environment.phases=[{ updates = 10_000_000 }]", "~interventions")
 SHORT_WARMUP = ("algorithm.warmup_interactions=300", "replay.capacity=20_000")
@@ -52,10 +54,11 @@ TASKS: dict[str, tuple[str, tuple[str, ...]]] = {
 WIDTHS = (32, 128, 512)
 
 
-def blueprint(task: str, width: int) -> Blueprint:
+def blueprint(task: str, width: int, compiled: bool = False) -> Blueprint:
     """The blueprint of a task, at a width, that trains as long as it is timed."""
     name, overrides = TASKS[task]
-    return load(name, [each.replace("{width}", str(width)) for each in (*QUIET, *overrides)])
+    mode = f"compute.compile={'always' if compiled else 'never'}"
+    return load(name, [each.replace("{width}", str(width)) for each in (*QUIET, mode, *overrides)])
 
 
 def stepper(declared: Blueprint, count: int, folder: Path) -> Callable[[], None]:
@@ -81,9 +84,9 @@ def stepper(declared: Blueprint, count: int, folder: Path) -> Callable[[], None]
     return step
 
 
-def measure(task: str, width: int) -> list[dict[str, Any]]:
+def measure(task: str, width: int, compiled: bool = False) -> list[dict[str, Any]]:
     """A row per number of runs."""
-    declared = blueprint(task, width)
+    declared = blueprint(task, width, compiled)
     with tempfile.TemporaryDirectory() as folder:
         calls = {count: stepper(declared, count, Path(folder)) for count in COUNTS}
         burst = 128 if task == "ppo" else None  # Whole rollouts.
@@ -101,6 +104,7 @@ def measure(task: str, width: int) -> list[dict[str, Any]]:
                 "task": task,
                 "width": width,
                 "runs": count,
+                "compiled": compiled,
                 "flops": flops,
                 "alone_ms": median(costs[1]) * 1e3,
                 "together_ms": median(costs[count]) * 1e3,
@@ -112,12 +116,17 @@ def measure(task: str, width: int) -> list[dict[str, Any]]:
     return rows
 
 
-def main(names: Sequence[str]) -> None:
+def main(arguments: Sequence[str]) -> None:
     """Measure and print a JSON object per row."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.speed.fleets")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(TASKS))
+    parser.add_argument("--compiled", action="store_true", help="of compiled updates")
+    parser.add_argument("--widths", default=",".join(map(str, WIDTHS)), metavar="WIDTH,WIDTH")
+    given = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    for name in names or TASKS:
-        for width in WIDTHS:
-            for row in measure(name, width):
+    for name in given.names or TASKS:
+        for width in map(int, given.widths.split(",")):
+            for row in measure(name, width, given.compiled):
                 print(json.dumps(row), flush=True)
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from composer.algorithms.base import AgentDeclaration
 from composer.algorithms.program import Batch, BuiltAgent
+from composer.blueprint.forecast.in_turn import takes_turns
 from composer.networks.outline import Outline
 from composer.networks.stacked import Stacked, Template
 from composer.optim.averages import averaged_networks
@@ -33,6 +34,7 @@ from composer.training.horizon import Horizon
 from composer.training.moving_averages import MovingAverages
 from composer.training.profiling import timed
 from composer.training.resting import resting, unmoved
+from composer.training.seeds_in_turn import SeedsInTurn
 from composer.training.signals import SignalMeans, declared_signals
 
 
@@ -42,7 +44,7 @@ class Learner:
     def __init__(self, agent: AgentDeclaration, device: str, choice: Choice) -> None:
         """Draws fresh weights from the streams ``init`` of the agent's seeds."""
         self.seeds, self.device, self.batch_size = agent.seeds, device, agent.algorithm.batch_size
-        self._averaged = averaged_networks(agent.averages)
+        self._averaged, self._agent = averaged_networks(agent.averages), agent
         self.hyperparameters = Hyperparameters(len(agent.seeds), device)
         self._make_networks(agent)
         self._make_update(agent)
@@ -178,13 +180,13 @@ class Learner:
             return self.compute_update(*(value[:, :rows] for value in tensors), in_burst=in_burst)
         which = -1 if in_burst else len(batches) > 1
         try:
-            self._captured[which](*tensors)
+            self.captured[which](*tensors)
         except CompileFailed as failure:
             if not self.choice.falls_back:
                 raise
             self.recapture(eager_after(str(failure)))
             self.compile_failed(str(failure))
-            self._captured[which](*tensors)
+            self.captured[which](*tensors)
 
     def default_extras(self, transitions: Transitions) -> Mapping[str, Tensor]:
         """The program's extras for raw transitions ``[S, B, ...]`` without weights or future."""
@@ -266,9 +268,11 @@ class Learner:
         self.choice = choice
         functions = [self.compute_update, self.compute_updates][: len(self.noise)]
         functions += [self.compute_burst_update] if self.program.burst_extras else []
-        self._captured = [
+        self.captured: Sequence[Callable[..., object]] = [
             capture(function, self.choice, self.device, lambda: list(self.tensors().values())) for function in functions
         ]
+        if takes_turns(self._agent, self.device):
+            self.captured = SeedsInTurn(self, self._agent, Learner).calls(len(functions))
 
     def averaged_roles(self) -> dict[str, tuple[str, Stacked]]:
         """By name of an average: the network that it follows, perhaps through other averages, and the average."""

@@ -84,9 +84,9 @@ def test_operations_of_an_update_of_sac() -> None:
 def test_an_algorithm_evaluates_what_the_blueprint_has() -> None:
     blueprint = quickstart()
     names = {*blueprint.networks, *blueprint.averages}
-    assert {one.network for one in evaluations(blueprint)} <= names
+    assert {one.network for one in evaluations(blueprint.agent)} <= names
     # What an objective trains is evaluated with gradients of its parameters.
-    trained = {one.network for one in evaluations(blueprint) if one.passes is Passes.TRAIN}
+    trained = {one.network for one in evaluations(blueprint.agent) if one.passes is Passes.TRAIN}
     assert trained == {*blueprint.algorithm.trained_roles()} - {*blueprint.algorithm.learned_scalars()}
 
 
@@ -154,7 +154,7 @@ def test_an_average_of_an_average_is_one_of_the_network() -> None:
     chained = quickstart('averages.slow={of="target_critic", momentum=0.9}')
     plain = quickstart('averages.slow={of="critic", momentum=0.9}')
     assert forecast(chained) == forecast(plain)
-    assert evaluations(chained) == evaluations(plain)
+    assert evaluations(chained.agent) == evaluations(plain.agent)
     shown, expected = show_json(chained)["averages"]["slow"], show_json(plain)["averages"]["slow"]
     assert shown == {**expected, "of": "target_critic"}
     averages = [line.split(None, 1)[1] for line in show_text(chained).split("\n") if line.startswith("  average  ")]

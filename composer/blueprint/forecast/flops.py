@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from composer.algorithms.base import AgentDeclaration
 from composer.algorithms.declared import Passes
 from composer.blueprint.schema import Blueprint
+from composer.optim.averages import averaged_networks
 
 
 @dataclass(frozen=True)
@@ -23,19 +25,24 @@ class EvaluationCost:
     batches: int = 1
 
 
-def evaluations(blueprint: Blueprint) -> list[EvaluationCost]:
+def evaluations(agent: AgentDeclaration) -> list[EvaluationCost]:
     """The evaluations of one update, in order, without optional averages that are not declared."""
-    outlines = blueprint.sound_outlines
-    forward = {role: outline.total_flops() * blueprint.networks[role].copies for role, outline in outlines.items()}
-    forward |= {name: forward[role] for name, role in blueprint.averaged_networks.items()}
-    samples = blueprint.algorithm.batch_size * len(blueprint.seeds)
+    outlines = agent.sound_outlines
+    forward = {role: outline.total_flops() * agent.networks[role].copies for role, outline in outlines.items()}
+    forward |= {name: forward[role] for name, role in averaged_networks(agent.averages).items()}
+    samples = agent.algorithm.batch_size * len(agent.seeds)
     return [
         EvaluationCost(network, passes, passes.value * forward[network] * samples * batches, batches)
-        for network, passes, batches in blueprint.algorithm.evaluations()
+        for network, passes, batches in agent.algorithm.evaluations()
         if network in forward
     ]
 
 
 def update_flops(blueprint: Blueprint) -> int:
     """Floating-point operations of one update, all seeds together."""
-    return sum(evaluation.flops for evaluation in evaluations(blueprint))
+    return agent_flops(blueprint.agent)
+
+
+def agent_flops(agent: AgentDeclaration) -> int:
+    """Floating-point operations of one update of an agent, all seeds together."""
+    return sum(evaluation.flops for evaluation in evaluations(agent))

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
+from composer.blueprint.forecast.in_turn import takes_turns
 from composer.blueprint.schema import Blueprint
 from composer.blueprint.serialize import resolved
 from composer.optim.schedules import Schedule
@@ -40,7 +41,8 @@ def structure(blueprint: Blueprint) -> dict[str, Any]:
 def program_key(blueprint: Blueprint, device: str) -> str:
     """A short hash of the structure, the versions and the processor."""
     machine = [platform.python_version(), platform.machine(), platform.processor()]
-    parts = [structure(blueprint), device, __version__, version("torch"), *machine]
+    one = {"seeds": 1} if takes_turns(blueprint.agent, device) else {}
+    parts = [structure(blueprint) | one, device, __version__, version("torch"), *machine]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -53,7 +53,7 @@ def show_json(blueprint: Blueprint, removed: Sequence[dict[str, Any]] = ()) -> d
             name: {"shape": list(each.shape), "dtype": each.dtype}
             for name, each in blueprint.algorithm.state_tensors(blueprint.environment.info).items()
         },
-        "update": _update(evaluations(blueprint), lengths.update),
+        "update": _update(evaluations(blueprint.agent), lengths.update),
         "memory_bytes": needs.total,
         "memory": _memory(needs),
         "disk_bytes": needs.disk,

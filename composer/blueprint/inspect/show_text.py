@@ -33,7 +33,7 @@ Cells = tuple[str, ...]
 
 def show_text(blueprint: Blueprint, removed: Sequence[dict[str, Any]] = ()) -> str:
     """The text; ``removed`` says what the blueprint does not inherit (``removed_json``)."""
-    costs, needs, seeds = evaluations(blueprint), forecast(blueprint), len(blueprint.seeds)
+    costs, needs, seeds = evaluations(blueprint.agent), forecast(blueprint), len(blueprint.seeds)
     facts = network_facts(blueprint)
     lines = [f"{blueprint.name}  {digest(blueprint)[:12]}", *columns(list(_summary(blueprint)))]
     for role, outline in blueprint.sound_outlines.items():

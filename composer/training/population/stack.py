@@ -12,7 +12,7 @@ import torch
 
 from composer.replay.transitions import Minibatch, Transitions
 from composer.training.learner import Learner
-from composer.training.resting import SEEDS_LAST
+from composer.training.seeds_in_turn import shares
 
 
 class Stack:
@@ -78,14 +78,10 @@ def _move_into(whole: Learner, part: Learner, start: int) -> None:
     The tensors of ``part`` stay the same objects and change their storage (``Tensor.set_``): its optimizers, collector
     and checkpoints see what ``whole`` computes. Hyper-parameters are copied: updates never change them.
     """
-    seeds, held = len(part.seeds), whole.tensors()
-    moved = [(value, held[name], 1 if name in SEEDS_LAST else 0) for name, value in part.tensors().items()]
+    seeds, moved = len(part.seeds), [*shares(whole, part, start)]
     for theirs, ours in zip(whole.noise, part.noise, strict=True):
-        moved += [(value, theirs[name], 0) for name, value in ours.items()]
-    moved += [(value, whole.reports[name], 0) for name, value in part.reports.items()]
-    moved.append((part.interactions, whole.interactions, 0))
-    for value, storage, axis in moved:
-        share = storage.detach().narrow(axis, start, seeds)
+        moved += [(value, theirs[name].narrow(0, start, seeds)) for name, value in ours.items()]
+    for value, share in moved:
         share.copy_(value)
         value.set_(share)  # type: ignore[call-overload]
     for number, value in zip(whole.hyperparameters.tensors, part.hyperparameters.tensors, strict=True):
